@@ -1,0 +1,42 @@
+//! What signaling and media say to each other through shared memory: commands, events and the leg table's rows.
+//!
+//! Every value has a fixed layout without padding, so that it can be copied into a slot of a queue and out again. What
+//! comes out is a stranger's word until [`Command::read`] or [`Event::read`] has checked it. This crate holds no
+//! memory, no queue and no socket; `shm` does. Read [`LegSpec`] first: it is all that media knows about a call.
+//!
+//! Tests: `cargo test -p contract`.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod codec;
+mod command;
+mod event;
+mod leg;
+mod row;
+mod spec;
+
+pub use address::Address;
+pub use codec::{Codec, PayloadMap, PayloadMapping};
+pub use command::{Command, CommandSlot};
+pub use event::{CloseReason, Event, EventSlot, RefuseReason};
+pub use leg::LegRef;
+pub use row::{LegRow, LegState};
+pub use spec::{Direction, Latching, LegSpec, Rewriting, RtcpMode, Source};
+
+/// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// Bytes of one slot of a command or event queue.
+pub const SLOT_BYTES: usize = 256;
+
+/// Why a slot was refused: it came out of shared memory and makes no sense.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Invalid {
+    /// The kind is none that this version knows.
+    #[error("unknown kind {0}")]
+    Kind(u32),
+    /// A field has a value outside its range.
+    #[error("field `{0}` is out of range")]
+    Field(&'static str),
+}

@@ -1,0 +1,78 @@
+use crate::{Address, LegRef};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One row of the leg table: what a worker knows of a leg, published for anybody to read (at most a second old).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct LegRow {
+    /// The leg.
+    pub leg: LegRef,
+    /// Where we send now.
+    pub remote: Address,
+    /// The leg that we relay to or from, if any.
+    pub peer: LegRef,
+    /// The tag of the leg's last command.
+    pub tag: u64,
+    /// When it was opened, monotonic nanoseconds.
+    pub opened_at_ns: u64,
+    /// When the last RTP packet came, monotonic nanoseconds; 0: none yet.
+    pub last_received_at_ns: u64,
+    /// RTP packets taken.
+    pub received_packets: u64,
+    /// RTP payload and header bytes taken.
+    pub received_bytes: u64,
+    /// RTP packets sent.
+    pub sent_packets: u64,
+    /// RTP payload and header bytes sent.
+    pub sent_bytes: u64,
+    /// Packets dropped: from a stranger, malformed, of an unknown payload type, or against the direction.
+    pub dropped_packets: u64,
+    /// Expected less received (RFC 3550 §A.3); negative when duplicates outnumber losses.
+    pub lost_packets: i64,
+    /// Packets that came more than once.
+    pub duplicate_packets: u32,
+    /// Packets that came after a later one.
+    pub reordered_packets: u32,
+    /// Interarrival jitter (RFC 3550 §6.4.1), microseconds.
+    pub jitter_us: u32,
+    /// Round-trip time from RTCP, microseconds; 0: not known.
+    pub round_trip_us: u32,
+    /// Loss of what we sent as the peer reports it, in 1/256.
+    pub remote_loss_fraction: u32,
+    /// Jitter of what we sent as the peer reports it, microseconds.
+    pub remote_jitter_us: u32,
+    /// Listening quality by the E-model (ITU-T G.107), times 100; 0: not known.
+    pub mos_x100: u16,
+    /// A [`crate::Codec`] as number: what the leg receives or, before the first packet, what it sends.
+    pub codec: u8,
+    /// A [`LegState`] as number.
+    pub state: u8,
+    /// The worker that runs it.
+    pub worker: u8,
+    /// A [`crate::Direction`] as number.
+    pub direction: u8,
+    /// Zero.
+    pub reserved: u16,
+}
+
+/// Where a leg is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum LegState {
+    /// Never opened, or the row of an earlier life was cleared.
+    Free = 0,
+    /// Runs.
+    Open = 1,
+    /// Stopped by its media timeout, waits for `Close`.
+    TimedOut = 2,
+    /// Closed; the numbers are final.
+    Closed = 3,
+}
+
+impl LegRow {
+    /// Where the leg is in its life.
+    pub fn state(&self) -> LegState {
+        use LegState::*;
+        [Free, Open, TimedOut, Closed][usize::from(self.state & 3)]
+    }
+}

@@ -1,0 +1,108 @@
+//! The seam between deciding and doing: what a worker's core gets from the network, and what it wants done.
+//!
+//! A turn of a worker: [`PacketIo::wait`] fills a list of [`Received`] packets; the core looks at them and fills an
+//! [`Output`]; [`PacketIo::submit`] carries it out in one submission. Buffers live for one turn: whatever was received
+//! or taken from [`Buffers`] goes back by itself when `submit` returns, so nothing can leak.
+
+use clock::Instant;
+use contract::{Address, Event};
+use std::io;
+
+/// Bytes of one buffer: a full Ethernet frame, with room in front for what the kernel puts there.
+pub const BUFFER_BYTES: usize = 2_048;
+
+/// A buffer's place in [`Buffers`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BufferIndex(pub u16);
+
+/// A socket of the worker: `2 * n` is RTP and `2 * n + 1` RTCP of the worker's `n`th port pair.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SocketIndex(pub u32);
+
+/// A piece of a buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Which buffer.
+    pub buffer: BufferIndex,
+    /// First byte.
+    pub start: u16,
+    /// How many bytes.
+    pub bytes: u16,
+}
+
+/// A datagram that came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Where it came in.
+    pub socket: SocketIndex,
+    /// Its bytes.
+    pub span: Span,
+    /// When the kernel took it.
+    pub at: Instant,
+    /// Who sent it; [`Address::NONE`] on a connected socket, where only the peer can have sent it.
+    pub from: Address,
+}
+
+/// A datagram to go out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Send {
+    /// Where it goes out.
+    pub socket: SocketIndex,
+    /// Its bytes. Several sends may name the same ones.
+    pub span: Span,
+    /// Who gets it; [`Address::NONE`] on a connected socket.
+    pub to: Address,
+    /// When the kernel took the packet that this one relays, to measure what we added; [`Instant::ZERO`] otherwise.
+    pub received_at: Instant,
+}
+
+/// Something to do with a socket, in order with the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketAction {
+    /// Take packets from now on, from anybody. What waited there before is thrown away.
+    Open { socket: SocketIndex, dscp: u8 },
+    /// Take packets from this peer only; the kernel drops all others.
+    Connect { socket: SocketIndex, to: Address },
+    /// Take packets from anybody again.
+    Disconnect { socket: SocketIndex },
+    /// Take none any more; the port stays ours.
+    Close { socket: SocketIndex },
+}
+
+/// What a core wants done at the end of a turn. The lists are allocated once, with named limits.
+#[derive(Default, Debug)]
+pub struct Output {
+    /// Done first.
+    pub sockets: Vec<SocketAction>,
+    /// Then sent, in this order.
+    pub sends: Vec<Send>,
+    /// Then told to the control client.
+    pub events: Vec<Event>,
+}
+
+/// Memory for the packets of a turn.
+pub trait Buffers {
+    /// A fresh buffer for a packet that we make; `None` when the turn has used all.
+    fn take(&mut self) -> Option<BufferIndex>;
+    /// The bytes of a span.
+    fn bytes(&self, span: Span) -> &[u8];
+    /// The bytes of a span, to change them.
+    fn bytes_mut(&mut self, span: Span) -> &mut [u8];
+}
+
+/// A network, real or simulated, with the sockets of one worker bound ahead of time.
+pub trait PacketIo {
+    /// Where this back end keeps packets.
+    type Buffers: Buffers;
+
+    /// Waits for packets, for [`Self::waker`]'s wake-up, or until `until`, and adds what came to `received`, oldest
+    /// first, at most as many as it has room for without growing.
+    fn wait(&mut self, until: Instant, received: &mut Vec<Received>) -> io::Result<()>;
+
+    /// The buffers of this turn.
+    fn buffers(&mut self) -> &mut Self::Buffers;
+
+    /// Carries out `output.sockets`, then `output.sends` in one submission; empties both, and takes all buffers of the
+    /// turn back. A send that the kernel refuses is counted, not retried: it would be late.
+    fn submit(&mut self, output: &mut Output);
+}

@@ -1,0 +1,1 @@
+//! Ringplane: a telephone switch for bare metal.
