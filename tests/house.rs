@@ -1,0 +1,165 @@
+//! The rules of the house that a compiler does not keep: which way dependencies point, licences, reasons, unsafe code
+//! and the length of files. `make check` runs them.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a crate may depend on: only crates of a lower level, and never the other plane.
+fn level(folder: &str) -> Option<(u8, &'static str)> {
+    Some(match folder {
+        "common/clock" | "common/stats" => (0, "common"),
+        "common/contract" | "common/config" => (1, "common"),
+        "common/shm" => (2, "common"),
+        "signaling/sip-wire" => (1, "signaling"),
+        "signaling/sip-core" | "signaling/sdp-core" => (2, "signaling"),
+        "signaling/session" => (3, "signaling"),
+        "signaling/engine" => (4, "signaling"),
+        "signaling/signald" => (5, "signaling"),
+        "mediaplane/rtp-wire" | "mediaplane/audio" => (1, "mediaplane"),
+        "mediaplane/media-core" => (2, "mediaplane"),
+        "mediaplane/uring" => (3, "mediaplane"),
+        "mediaplane/mediad" => (5, "mediaplane"),
+        "common/sim" => (6, "both"),
+        "" => (6, "both"),
+        "loadtest" => (6, "both"),
+        "bench" => (7, "both"),
+        _ => return None,
+    })
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or("")
+}
+
+/// The folder of a workspace crate, relative to the root.
+fn folder(package: &Value) -> String {
+    let manifest = Path::new(text(package, "manifest_path"));
+    let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root()).ok());
+    folder.expect("workspace crates live in the tree").to_string_lossy().into_owned()
+}
+
+fn workspace(metadata: &Value) -> Vec<&Value> {
+    list(metadata, "packages").iter().filter(|package| package["source"].is_null()).collect()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let metadata = metadata();
+    let mut wrong = Vec::new();
+    for package in workspace(&metadata) {
+        let from = folder(package);
+        let (from_level, from_plane) = level(&from).unwrap_or_else(|| panic!("{from}: give it a level in house.rs"));
+        for dependency in list(package, "dependencies") {
+            let Some(path) = dependency["path"].as_str() else { continue };
+            // A test may look at anything; what ships may not.
+            if text(dependency, "kind") == "dev" {
+                continue;
+            }
+            let to = Path::new(path).strip_prefix(root()).expect("in the tree").to_string_lossy().into_owned();
+            let (to_level, to_plane) = level(&to).unwrap_or_else(|| panic!("{to}: give it a level in house.rs"));
+            let same_plane = from_plane == to_plane || from_plane == "both" || to_plane == "common";
+            if to_level >= from_level || !same_plane {
+                wrong.push(format!("{from} -> {to}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "dependencies that point the wrong way: {wrong:#?}");
+}
+
+#[test]
+fn licences_are_permissive() {
+    const PERMISSIVE: [&str; 15] = [
+        "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-1-Clause", "BSD-2-Clause",
+        "BSD-3-Clause", "ISC", "Zlib", "CC0-1.0", "Unlicense", "0BSD", "Unicode-3.0", "BSL-1.0", "CDLA-Permissive-2.0",
+    ];
+    let permits = |licence: &str| {
+        let licence = licence.replace('/', " OR ").replace(['(', ')'], "");
+        licence.split(" OR ").any(|way| way.split(" AND ").all(|part| PERMISSIVE.contains(&part.trim())))
+    };
+    assert!(permits("MIT OR GPL-3.0") && permits("MIT/Apache-2.0") && !permits("GPL-2.0") && !permits("MIT AND GPL-2.0"));
+    let metadata = metadata();
+    let by_file = ["rsip"]; // MIT by its licence file, without a `license` field
+    let wrong: Vec<_> = list(&metadata, "packages")
+        .iter()
+        .filter(|package| !permits(text(package, "license")) && !by_file.contains(&text(package, "name")))
+        .map(|package| format!("{}: {}", text(package, "name"), text(package, "license")))
+        .collect();
+    assert!(wrong.is_empty(), "licences that we do not take: {wrong:#?}");
+}
+
+#[test]
+fn every_outside_dependency_has_its_reason() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the manifest is there");
+    let section = manifest.split("[workspace.dependencies]").nth(1).expect("it has the section");
+    let section = section.split("\n[").next().expect("split gives at least one piece");
+    let ours = |line: &str| line.contains("path = ");
+    let bare: Vec<_> = section
+        .lines()
+        .filter(|line| line.contains('=') && !line.starts_with('#') && !ours(line) && !line.contains(" # "))
+        .collect();
+    assert!(bare.is_empty(), "say in a comment why we carry: {bare:#?}");
+}
+
+fn sources(folder: PathBuf, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(&folder).expect("a folder of ours").flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() && !matches!(name.as_str(), "target" | "tests" | "benches" | "examples" | "fuzz" | ".git") {
+            sources(path, found);
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stays_in_its_rooms() {
+    let rooms = ["common/shm", "mediaplane/uring"];
+    let metadata = metadata();
+    for package in workspace(&metadata) {
+        let folder = folder(package);
+        for name in ["lib.rs", "main.rs"] {
+            let path = root().join(&folder).join("src").join(name);
+            let Ok(source) = std::fs::read_to_string(&path) else { continue };
+            let forbids = source.contains("#![forbid(unsafe_code)]");
+            assert!(forbids || rooms.contains(&folder.as_str()), "{} may not be unsafe", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    let mut found = Vec::new();
+    sources(root().to_path_buf(), &mut found);
+    assert!(found.len() > 20, "only {} files found: the search is broken", found.len());
+    let mut long = Vec::new();
+    for path in found {
+        let source = std::fs::read_to_string(&path).expect("source is text");
+        let lines = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+        let name = path.strip_prefix(root()).expect("in the tree").display().to_string();
+        let limit = if name.starts_with("signaling/session/") { 200 } else { 400 };
+        if lines > limit && !name.ends_with("_tests.rs") && !name.ends_with("tests.rs") {
+            long.push(format!("{name}: {lines} lines"));
+        }
+    }
+    assert!(long.is_empty(), "look for the second idea in: {long:#?}");
+}
