@@ -1,0 +1,178 @@
+//! One of the two processes, as its parent sees it.
+
+use crate::cli::Failure;
+use crate::cli::options::Options;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// A process that ran for so long gets the shortest back-off again.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// What reaches the parent's inbox.
+pub(super) enum Notice {
+    /// The user wants the end.
+    Stop,
+    /// This life of a process takes calls.
+    Ready { life: u64, words: String },
+    /// This life of a process is over.
+    Ended { life: u64, status: Option<ExitStatus> },
+}
+
+/// A process and its restarts.
+pub(super) struct Part {
+    name: &'static str,
+    program: OsString,
+    arguments: Vec<OsString>,
+    notices: Sender<Notice>,
+    running: Option<Running>,
+    restart_at: Option<Instant>,
+    back_off: Duration,
+    ready: Option<String>,
+}
+
+struct Running {
+    life: u64,
+    process: OwnedFd,
+    since: Instant,
+}
+
+impl Part {
+    pub(super) fn new(name: &'static str, options: &Options, notices: &Sender<Notice>) -> Result<Self, Failure> {
+        let program = std::env::current_exe()
+            .map_err(|error| Failure::new(format!("cannot find my own program file: {error}")))?;
+        let mut arguments = vec![name.into(), "--supervised".into()];
+        arguments.extend(options.to_arguments());
+        Ok(Self {
+            name,
+            program: program.into(),
+            arguments,
+            notices: notices.clone(),
+            running: None,
+            restart_at: None,
+            back_off: BACK_OFF_FIRST,
+            ready: None,
+        })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
+    pub(super) fn ready_words(&self) -> &str {
+        self.ready.as_deref().unwrap_or("")
+    }
+
+    pub(super) fn restart_at(&self) -> Option<Instant> {
+        self.restart_at
+    }
+
+    /// Starts the process; a thread waits for its words and its end.
+    pub(super) fn start(&mut self) -> Result<(), Failure> {
+        let failed = |error| Failure::new(format!("cannot start the {} process: {error}", self.name));
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let pid = Pid::from_child(&child);
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(process) => process,
+            Err(error) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(failed(error.into()));
+            }
+        };
+        let life = u64::from(child.id());
+        let notices = self.notices.clone();
+        std::thread::spawn(move || listen(child, life, &notices));
+        self.running = Some(Running { life, process, since: Instant::now() });
+        self.ready = None;
+        Ok(())
+    }
+
+    /// Looks whether a notice is about this process.
+    pub(super) fn take(&mut self, notice: &Notice) {
+        let Some(running) = &self.running else { return };
+        match notice {
+            Notice::Ready { life, words } if *life == running.life => {
+                if self.ready.is_none() && self.back_off > BACK_OFF_FIRST {
+                    tracing::info!("the {} process is back: {words}", self.name);
+                }
+                self.ready = Some(words.clone());
+            }
+            Notice::Ended { life, status } if *life == running.life => self.ended(*status),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, status: Option<ExitStatus>) {
+        let lived = self.running.take().map_or(Duration::ZERO, |running| running.since.elapsed());
+        if lived > STABLE_AFTER {
+            self.back_off = BACK_OFF_FIRST;
+        }
+        let wait = self.back_off;
+        self.restart_at = Some(Instant::now() + wait);
+        self.back_off = (2 * wait).min(BACK_OFF_MAX);
+        let why = match status {
+            Some(status) => match (status.signal(), status.code()) {
+                (Some(signal), _) => format!("was ended by signal {signal}"),
+                (_, Some(0)) => "has ended".to_string(),
+                (_, code) => format!("failed with status {}", code.unwrap_or(-1)),
+            },
+            None => "is gone".to_string(),
+        };
+        tracing::error!("the {} process {why}; starting it again in {wait:?}", self.name);
+    }
+
+    pub(super) fn restart_if_due(&mut self) {
+        if self.restart_at.is_some_and(|at| at <= Instant::now()) {
+            self.restart_at = None;
+            if let Err(failure) = self.start() {
+                tracing::error!("{failure}");
+                self.ended(None);
+            }
+        }
+    }
+
+    pub(super) fn give_up_restarting(&mut self) {
+        self.restart_at = None;
+    }
+
+    /// SIGTERM, or SIGKILL.
+    pub(super) fn signal(&self, kill: bool) {
+        if let Some(running) = &self.running {
+            // It may have ended in this moment; then there is nobody to tell.
+            let _ = pidfd_send_signal(&running.process, if kill { Signal::KILL } else { Signal::TERM });
+        }
+    }
+}
+
+/// Waits for the line `ready ...` on the process's standard output, then for its end.
+fn listen(mut child: Child, life: u64, notices: &Sender<Notice>) {
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(words) = line.strip_prefix("ready ") {
+                let _ = notices.send(Notice::Ready { life, words: words.to_string() });
+            }
+        }
+    }
+    let _ = notices.send(Notice::Ended { life, status: child.wait().ok() });
+}

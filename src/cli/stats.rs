@@ -1,0 +1,21 @@
+//! `ringplane stats`: every counter, with unit and meaning.
+
+use super::{Failure, operator::Question, table};
+use serde_json::Value;
+
+pub(crate) fn run(question: &Question) -> Result<(), Failure> {
+    let answer = question.ask("stats")?;
+    if question.json {
+        println!("{answer}");
+        return Ok(());
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let rows: Vec<_> = answer
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+        .iter()
+        .map(|counter| ["where", "name", "value", "unit", "meaning"].map(|key| text(&counter[key])).to_vec())
+        .collect();
+    table::print(&["where", "name", "value", "unit", "meaning"], &[2], &rows);
+    Ok(())
+}
