@@ -1,1 +1,63 @@
-//! See DESIGN.md.
+//! The configuration: one TOML file, every key with a default, parsed and then checked.
+//!
+//! [`Config::default`] is what runs without a file. [`Config::parse`] lists every mistake of a file at once, each with
+//! its key, value, line and what is allowed there. [`default_file`] prints all keys with their meaning and default; it
+//! comes from the same table ([`KEYS`]) that the defaults are read from, so the two cannot disagree. This crate opens
+//! no socket and starts nothing. Read [`Config`] first. Tests: `cargo test -p config`.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod keys;
+mod media;
+mod mistake;
+mod process;
+mod reader;
+mod sip;
+
+pub use keys::{KEYS, Key, default_file};
+pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
+pub use mistake::{LoadError, Mistake, Mistakes};
+pub use process::{LogLevel, Process};
+pub use sip::{AudioCodec, CodecOrder, Sip};
+
+use reader::Reader;
+use std::path::Path;
+
+/// Everything that can be set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Signaling.
+    pub sip: Sip,
+    /// The media plane.
+    pub media: Media,
+    /// The processes themselves.
+    pub process: Process,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::parse("").expect("the table of keys holds sound defaults")
+    }
+}
+
+impl Config {
+    /// Reads a file's text; what it does not name has its default.
+    pub fn parse(text: &str) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(text)?;
+        let config =
+            Self { sip: Sip::read(&mut reader), media: Media::read(&mut reader), process: Process::read(&mut reader) };
+        check::together(&config, &mut reader);
+        reader.finish().map(|()| config)
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text).map_err(|mistakes| LoadError::Mistakes { path: path.to_owned(), mistakes })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Every key, once: where it stands, its default, its meaning.
+
+/// One key of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Section, without brackets.
+    pub section: &'static str,
+    /// Name.
+    pub name: &'static str,
+    /// Default, as TOML.
+    pub default: &'static str,
+    /// What it means; one line each.
+    pub words: &'static [&'static str],
+}
+
+const fn key(section: &'static str, name: &'static str, default: &'static str, words: &'static [&'static str]) -> Key {
+    Key { section, name, default, words }
+}
+
+/// All keys, in the order of the file.
+pub const KEYS: &[Key] = &[
+    key(
+        "sip",
+        "listen",
+        r#"["0.0.0.0:5060", "[::]:5060"]"#,
+        &[
+            "UDP addresses to listen on. The default is port 5060 of every address, IPv4 and IPv6.",
+            "Port 0 lets the system choose; the log says which.",
+        ],
+    ),
+    key(
+        "sip",
+        "advertised_address",
+        r#""""#,
+        &[
+            "IP address that peers are told to use in Via, Contact and SDP, for a host behind NAT.",
+            "Empty: the address that the peer's request came to.",
+        ],
+    ),
+    key(
+        "sip",
+        "shards",
+        "0",
+        &["Threads that run calls, 1 to 64; each call stays on one. 0: one for every two cores, at least one."],
+    ),
+    key(
+        "sip",
+        "t1_ms",
+        "500",
+        &["Timer T1 of RFC 3261: estimated round-trip time, base of all retransmissions, 50 to 5000."],
+    ),
+    key(
+        "sip",
+        "max_calls",
+        "5000",
+        &["Calls that may be up or being set up at once, 1 to 1000000. Above that: 503 with Retry-After."],
+    ),
+    key("sip", "retry_after_s", "5", &["Seconds that a refused caller is asked to wait (Retry-After), 1 to 3600."]),
+    key(
+        "sip",
+        "decision_timeout_s",
+        "30",
+        &["Seconds that a call may wait for a deferred decision before it is refused with 480, 1 to 600."],
+    ),
+    key(
+        "sip",
+        "codecs",
+        r#"["PCMU", "PCMA"]"#,
+        &["Audio codecs that calls may use, in our order of preference: PCMU, PCMA."],
+    ),
+    key(
+        "sip",
+        "codec_order",
+        r#""caller""#,
+        &[r#"Whose order decides which of the common codecs is used: "caller" or "ours"."#],
+    ),
+    key("sip", "dtmf", "true", &["Whether telephone events (RFC 4733) are agreed on when the peer offers them."]),
+    key(
+        "media",
+        "ports",
+        r#""10000-20000""#,
+        &["UDP ports for RTP (even) and RTCP (odd), first and last, 1024 to 65535. Each call takes one pair."],
+    ),
+    key(
+        "media",
+        "bind",
+        r#""::""#,
+        &[r#"Address that the media ports are bound to. "::" is every address of both families."#],
+    ),
+    key("media", "workers", "0", &["Media threads, each pinned to a core, 1 to 64. 0: one per core."]),
+    key(
+        "media",
+        "wait",
+        r#""adaptive""#,
+        &[
+            r#"How a media thread waits: "adaptive" sleeps but batches under load, "block" always sleeps,"#,
+            r#""busy" never sleeps (for isolated cores only: each thread takes its core for itself)."#,
+        ],
+    ),
+    key(
+        "media",
+        "media_timeout_s",
+        "60",
+        &["Seconds without a packet from the peer after which a call ends, up to 86400. 0: never."],
+    ),
+    key(
+        "media",
+        "prompts",
+        r#"{ play = "builtin" }"#,
+        &[
+            "WAV files that calls can play, by the user name that is called: { play = \"/srv/hello.wav\" }.",
+            "\"builtin\" is the prompt that comes with the program. At most 256.",
+        ],
+    ),
+    key(
+        "media",
+        "dscp",
+        "46",
+        &["Differentiated services code point of RTP, 0 to 63. 46 (expedited forwarding) is usual for voice."],
+    ),
+    key(
+        "process",
+        "runtime_dir",
+        r#""""#,
+        &["Directory of the sockets. Empty: /run/ringplane for root, otherwise $XDG_RUNTIME_DIR/ringplane."],
+    ),
+    key(
+        "process",
+        "log",
+        r#""info""#,
+        &[r#"Least important log line to print: "error", "warn", "info", "debug" or "trace"."#],
+    ),
+];
+
+/// The whole file with every key at its default, each explained. Parsing it gives [`crate::Config::default`].
+pub fn default_file() -> String {
+    let mut text =
+        String::from("# Configuration of Ringplane. Every key is optional; what stands here is its default.\n");
+    let mut section = "";
+    for key in KEYS {
+        if key.section != section {
+            section = key.section;
+            text.push_str(&format!("\n[{section}]\n"));
+        }
+        for words in key.words {
+            text.push_str(&format!("# {words}\n"));
+        }
+        text.push_str(&format!("{} = {}\n", key.name, key.default));
+    }
+    text
+}

@@ -1,0 +1,134 @@
+use crate::reader::{Reader, integer};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::de::DeValue;
+
+/// Most prompts.
+const PROMPT_COUNT_MAX: usize = 256;
+
+/// `[media]`: the media plane.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Media {
+    /// UDP ports for RTP and RTCP.
+    pub ports: PortRange,
+    /// Address of the media sockets; unspecified IPv6 is every address of both families.
+    pub bind: IpAddr,
+    /// Media threads; 0: see [`Media::worker_count`].
+    pub workers: usize,
+    /// How a media thread waits.
+    pub wait: Wait,
+    /// Silence from the peer that ends a call; `None`: it never does.
+    pub media_timeout: Option<Duration>,
+    /// Prompts, in the order of their names; a place in this list is the number of `contract::Source::Prompt`.
+    pub prompts: Vec<Prompt>,
+    /// Differentiated services code point of RTP.
+    pub dscp: u8,
+}
+
+/// First and last UDP port for media. The first is even, the last odd or the even port that is left over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PortRange {
+    /// First, even.
+    pub first: u16,
+    /// Last, inclusive.
+    pub last: u16,
+}
+
+/// How a media thread waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Sleeps, but batches under load.
+    Adaptive,
+    /// Never sleeps.
+    Busy,
+    /// Always sleeps.
+    Block,
+}
+
+/// Something that calls can play.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prompt {
+    /// User name that is called to hear it.
+    pub name: String,
+    /// Where it comes from.
+    pub file: PromptFile,
+}
+
+/// Where a prompt comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PromptFile {
+    /// The one that comes with the program.
+    Builtin,
+    /// A WAV file.
+    Wav(PathBuf),
+}
+
+impl PortRange {
+    /// How many pairs of RTP and RTCP port fit.
+    pub fn pair_count(self) -> usize {
+        (usize::from(self.last) + 1 - usize::from(self.first)) / 2
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-')?;
+        let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        let sound = first >= 1_024 && first % 2 == 0 && first < last;
+        sound.then_some(Self { first, last })
+    }
+}
+
+impl Media {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        let section = "media";
+        let mut number = |name, high| {
+            let allowed = format!("must be a whole number from 0 to {high}");
+            reader.get(section, name, &allowed, |value| integer(value, 0..=high))
+        };
+        let workers = number("workers", 64) as usize;
+        let seconds = number("media_timeout_s", 86_400);
+        let dscp = number("dscp", 63) as u8;
+        let ports = r#"must be "first-last" with an even first port of 1024 or above and a last one above it"#;
+        let waits = r#"must be "adaptive", "busy" or "block""#;
+        let prompts = r#"must be a table of at most 256 user names with a WAV file or "builtin" each"#;
+        Self {
+            ports: reader.get(section, "ports", ports, |value| PortRange::parse(value.as_str()?)),
+            bind: reader.get(section, "bind", "must be an IP address", |value| value.as_str()?.parse().ok()),
+            workers,
+            wait: reader.get(section, "wait", waits, |value| match value.as_str()? {
+                "adaptive" => Some(Wait::Adaptive),
+                "busy" => Some(Wait::Busy),
+                "block" => Some(Wait::Block),
+                _ => None,
+            }),
+            media_timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
+            prompts: reader.get(section, "prompts", prompts, read_prompts),
+            dscp,
+        }
+    }
+
+    /// The number of media workers on a host with `cores`.
+    pub fn worker_count(&self, cores: usize) -> usize {
+        if self.workers == 0 { cores.clamp(1, 64) } else { self.workers }
+    }
+
+    /// The number of the prompt of this name.
+    pub fn prompt(&self, name: &str) -> Option<u32> {
+        self.prompts.iter().position(|prompt| prompt.name == name).map(|index| index as u32)
+    }
+}
+
+fn read_prompts(value: &DeValue<'_>) -> Option<Vec<Prompt>> {
+    let table = value.as_table().filter(|table| table.len() <= PROMPT_COUNT_MAX)?;
+    let mut prompts = Vec::with_capacity(table.len());
+    for (name, file) in table {
+        let file = match file.get_ref().as_str()? {
+            "" => return None,
+            "builtin" => PromptFile::Builtin,
+            path => PromptFile::Wav(path.into()),
+        };
+        prompts.push(Prompt { name: name.get_ref().clone().into_owned(), file });
+    }
+    prompts.sort_by(|a, b| a.name.cmp(&b.name));
+    Some(prompts)
+}

@@ -1,0 +1,84 @@
+use super::*;
+
+fn mistakes(text: &str) -> Vec<Mistake> {
+    Config::parse(text).expect_err("must be refused").0
+}
+
+#[test]
+fn the_default_file_is_the_default() {
+    assert_eq!(Config::parse(&default_file()).unwrap(), Config::default());
+    let config = Config::default();
+    assert_eq!(config.sip.listen, ["0.0.0.0:5060".parse().unwrap(), "[::]:5060".parse().unwrap()]);
+    assert_eq!(config.media.ports, PortRange { first: 10_000, last: 20_000 });
+    assert_eq!(config.media.ports.pair_count(), 5_000);
+    assert_eq!((config.media.prompt("play"), config.media.prompt("nothing")), (Some(0), None));
+    assert_eq!((config.sip.shard_count(1), config.sip.shard_count(8), config.media.worker_count(3)), (1, 4, 3));
+}
+
+#[test]
+fn every_key_is_read_and_none_is_there_twice() {
+    for (index, key) in KEYS.iter().enumerate() {
+        assert!(!KEYS[..index].iter().any(|other| (other.section, other.name) == (key.section, key.name)));
+        // A date is allowed nowhere: whoever reads the key must complain.
+        let found = mistakes(&format!("[{}]\n{} = 2001-01-01", key.section, key.name));
+        assert_eq!(found.len(), 1, "{} is not read", key.name);
+        assert_eq!((found[0].line, found[0].key.clone()), (2, format!("{}.{}", key.section, key.name)));
+        assert_eq!(found[0].value, "2001-01-01");
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once_in_order() {
+    let text = "[sip]\nlisten = [\"5060\"]\nshards = 65\nport = 1\n\n[media]\nports = \"10001-9\"\ndscp = -1\n[tls]\n";
+    let found = mistakes(text);
+    let lines: Vec<usize> = found.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [2, 3, 4, 7, 8, 9]);
+    let keys: Vec<&str> = found.iter().map(|mistake| mistake.key.as_str()).collect();
+    assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tls"]);
+    assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 64");
+    assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, advertised_address"));
+    assert!(found[5].allowed.contains("[sip], [media], [process]"));
+}
+
+#[test]
+fn what_is_no_toml_says_where() {
+    let found = mistakes("[sip]\nlisten = [\n");
+    assert!(found.iter().all(|mistake| mistake.line >= 2 && mistake.allowed.starts_with("not TOML")), "{found:?}");
+    assert_eq!(mistakes("sip = 3")[0].allowed, "must be a section: [sip]");
+}
+
+#[test]
+fn values_are_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let wav = dir.path().join("b.wav");
+    std::fs::write(&wav, b"RIFF").unwrap();
+    let text = format!(
+        "[sip]\nlisten = [\"127.0.0.1:0\"]\nadvertised_address = \"198.51.100.7\"\ncodecs = [\"pcma\"]\ncodec_order = \"ours\"\n\
+         [media]\nworkers = 2\nwait = \"busy\"\nmedia_timeout_s = 0\nports = \"20_000-20003\"\n\
+         prompts = {{ zeta = \"builtin\", beta = {wav:?} }}\n[process]\nruntime_dir = \"/x\"\nlog = \"debug\"\n"
+    );
+    let found = mistakes(&text);
+    assert_eq!((found.len(), found[0].key.as_str()), (1, "media.ports"), "a port has no underscore");
+    let config = Config::parse(&text.replace("20_000", "20000")).unwrap();
+    assert_eq!(config.sip.advertised_address, Some("198.51.100.7".parse().unwrap()));
+    assert_eq!((&config.sip.codecs[..], config.sip.codec_order), (&[AudioCodec::Pcma][..], CodecOrder::Ours));
+    assert_eq!((config.media.wait, config.media.media_timeout), (Wait::Busy, None));
+    assert_eq!((config.media.prompt("beta"), config.media.prompt("zeta")), (Some(0), Some(1)));
+    assert_eq!(config.media.prompts[0].file, PromptFile::Wav(wav));
+    assert_eq!(config.process.signal_operator_socket().to_str(), Some("/x/signal.sock"));
+}
+
+#[test]
+fn rules_between_keys_hold() {
+    let found = mistakes("[sip]\nlisten = [\"0.0.0.0:10002\"]\n[media]\nprompts = { x = \"/no/such.wav\" }\n");
+    assert!(found[0].allowed.contains("lies in media.ports"));
+    assert!(found[1].allowed.contains("/no/such.wav"));
+    let found = mistakes("[media]\nworkers = 9\nports = \"10000-10009\"");
+    assert_eq!(found[0].allowed, "has 5 port pair(s) for 9 workers");
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let error = Config::load(Path::new("/no/such/ringplane.toml")).unwrap_err();
+    assert!(error.to_string().contains("ringplane init"));
+}
