@@ -1,0 +1,36 @@
+/// Why a description was refused: the peer is wrong, or wants what we do not have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SdpError {
+    /// Longer than [`crate::DESCRIPTION_BYTES_MAX`].
+    #[error("session description is too long")]
+    TooLong,
+    /// A line that is no SDP, counted from 1.
+    #[error("line {0} of the session description is malformed")]
+    Line(u16),
+    /// No `v=0` line at the start, or no `o=` line.
+    #[error("not a session description")]
+    NotSdp,
+    /// More `m=` lines than [`crate::MEDIA_COUNT_MAX`].
+    #[error("session description has too many media lines")]
+    TooManyMedia,
+    /// No audio over plain RTP with an IP address that we can send to.
+    #[error("no audio stream that we can take")]
+    NoAudio,
+    /// Audio, but no codec in common.
+    #[error("no codec in common")]
+    NoCodec,
+    /// An answer that does not fit the offer (RFC 3264 §6): other number of media lines, or payload types of its own.
+    #[error("the answer does not fit the offer")]
+    NoAnswer,
+}
+
+impl SdpError {
+    /// The SIP status that a request with such a description earns.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::TooLong => 413,
+            Self::Line(_) | Self::NotSdp => 400,
+            Self::TooManyMedia | Self::NoAudio | Self::NoCodec | Self::NoAnswer => 488,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+use contract::{Address, Direction, LegSpec, PayloadMap, RtcpMode};
+use std::net::SocketAddr;
+
+/// What both sides agreed on for the audio stream, seen from us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Negotiated {
+    /// Where the peer takes RTP; none where it wants none (`c=0.0.0.0`, or the stream is switched off).
+    pub remote_rtp: Option<SocketAddr>,
+    /// Where the peer takes RTCP, if not on the RTP port.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// Payload types, most preferred first, by the numbers that the offerer chose.
+    pub payloads: PayloadMap,
+    /// Which ways media flows.
+    pub direction: Direction,
+    /// Milliseconds of audio that the peer wants in a packet: 10, 20, 30, 40 or 60.
+    pub ptime_ms: u8,
+    /// RTP and RTCP share a port (RFC 5761).
+    pub rtcp_mux: bool,
+}
+
+impl Negotiated {
+    /// Writes all of it into a leg's spec; source, timeouts and policies stay as they are.
+    pub fn apply(&self, spec: &mut LegSpec) {
+        spec.remote_rtp = Address::from(self.remote_rtp);
+        spec.remote_rtcp = if self.rtcp_mux { Address::NONE } else { Address::from(self.remote_rtcp) };
+        spec.payloads = self.payloads;
+        spec.direction = self.direction as u8;
+        spec.ptime_ms = self.ptime_ms;
+        spec.rtcp = if self.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair } as u8;
+    }
+}
+
+/// Both ways must want it: we send where we want to and the peer listens.
+pub(crate) fn meet(wanted: Direction, offered_by_peer: Direction) -> Direction {
+    let sends = wanted.sends() && offered_by_peer.receives();
+    let receives = wanted.receives() && offered_by_peer.sends();
+    match (sends, receives) {
+        (true, true) => Direction::Both,
+        (true, false) => Direction::Send,
+        (false, true) => Direction::Receive,
+        (false, false) => Direction::Inactive,
+    }
+}
+
+/// As its attribute spells it.
+pub(crate) fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Both => "sendrecv",
+        Direction::Send => "sendonly",
+        Direction::Receive => "recvonly",
+        Direction::Inactive => "inactive",
+    }
+}

@@ -1,0 +1,78 @@
+use crate::media::Media;
+use crate::negotiated::direction_name;
+use crate::offer::Transport;
+use crate::{Local, Negotiated, Origin, OtherMedia, Settings};
+use contract::{Codec, PayloadMap};
+use std::fmt::Write;
+
+/// The payload type that we offer for telephone events; an answer may not change it.
+const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+
+/// Our offer: all that `settings` has, beside the media lines that the session already has. `rtcp-mux` is offered
+/// (RFC 5761 §5.1.1: the peer may refuse it), so RTCP comes on both ports until the answer is there.
+pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, origin: &mut Origin) -> String {
+    let mut payloads = PayloadMap::default();
+    for codec in settings.codecs {
+        match codec {
+            Codec::Pcmu => payloads.push(0, Codec::Pcmu),
+            Codec::Pcma => payloads.push(8, Codec::Pcma),
+            Codec::TelephoneEvent | Codec::Other => continue,
+        };
+    }
+    if settings.telephone_event {
+        payloads.push(TELEPHONE_EVENT_PAYLOAD_TYPE, Codec::TelephoneEvent);
+    }
+    let offered = Negotiated {
+        remote_rtp: None,
+        remote_rtcp: None,
+        payloads,
+        direction: settings.direction,
+        ptime_ms: 20,
+        rtcp_mux: true,
+    };
+    write_description(&offered, Some(Transport::Avp), others, local, origin)
+}
+
+pub(crate) fn write_description(
+    agreed: &Negotiated,
+    transport: Option<Transport>,
+    others: &OtherMedia,
+    local: Local,
+    origin: &mut Origin,
+) -> String {
+    let family = if local.ip.is_ipv4() { "IP4" } else { "IP6" };
+    let mut rest = String::with_capacity(384);
+    // Writing to a string cannot fail.
+    let _ = write!(rest, "s=-\r\nc=IN {family} {}\r\nt=0 0\r\n{}", local.ip, others.before);
+    if let Some(transport) = transport {
+        write_audio(&mut rest, agreed, transport, local.port);
+    }
+    rest.push_str(&others.after);
+    let (id, version) = origin.next(&rest);
+    let mut text = String::with_capacity(rest.len() + 96);
+    let _ = write!(text, "v=0\r\no=- {id} {version} IN {family} {}\r\n{rest}", local.ip);
+    text
+}
+
+fn write_audio(text: &mut String, agreed: &Negotiated, transport: Transport, port: u16) {
+    let _ = write!(text, "m=audio {port} {}", transport.name());
+    for (payload_type, ..) in agreed.payloads.iter() {
+        let _ = write!(text, " {payload_type}");
+    }
+    text.push_str("\r\n");
+    for (payload_type, codec, _) in agreed.payloads.iter() {
+        let _ = write!(text, "a=rtpmap:{payload_type} {}/{}\r\n", codec.name(), codec.clock_rate());
+        if codec == Codec::TelephoneEvent {
+            let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
+        }
+    }
+    let _ = write!(text, "a=ptime:{}\r\na={}\r\n", agreed.ptime_ms, direction_name(agreed.direction));
+    if agreed.rtcp_mux {
+        text.push_str("a=rtcp-mux\r\n");
+    }
+}
+
+/// The same media line with port 0 (RFC 3264 §6).
+pub(crate) fn write_refused(text: &mut String, media: &Media<'_>) {
+    let _ = write!(text, "m={} 0 {} {}\r\n", media.kind, media.transport, media.first_format);
+}
