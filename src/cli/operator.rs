@@ -32,7 +32,7 @@ impl Question {
         if let Some(folder) = &self.runtime_dir {
             config.process.runtime_dir = folder.clone();
         }
-        let path = config.process.runtime_dir.join("signal.sock");
+        let path = config.process.signal_operator_socket();
         let failed = |what: &str, error: std::io::Error| {
             Failure::new(format!(
                 "cannot {what} {}: {error}\n  Is the switch running? Start it with `ringplane serve`; if it was started \
