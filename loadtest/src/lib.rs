@@ -1,1 +1,13 @@
-//! See DESIGN.md.
+//! Callers over real sockets: media streams whose every packet is checked, SIP calls with sound, and the processes
+//! that we are measured against and tested with.
+//!
+//! It measures and checks; it is never part of the switch, never leaves the addresses that it is told, and ends only
+//! processes that it started. Read [`media::Traffic`] first. Tests: `cargo test -p loadtest`.
+
+#![forbid(unsafe_code)]
+
+pub mod media;
+pub mod ng;
+pub mod peers;
+pub mod relay;
+pub mod usage;

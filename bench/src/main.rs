@@ -1,0 +1,68 @@
+//! `bench`: the measurements of this project, each one command.
+
+#![forbid(unsafe_code)]
+
+use bench::media::{MediaBench, Through, table};
+use clap::{Parser, Subcommand};
+use clock::Duration;
+use loadtest::media::TrafficConfig;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Measures ringplane side by side with its peers, on this host, now.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where results are written (JSON, SVG)
+    #[arg(long, default_value = "bench/results", global = true)]
+    results: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Two-way calls of 50 packets a second each way, relayed: CPU, loss, latency, memory
+    Media {
+        /// Numbers of two-way calls
+        #[arg(long, value_delimiter = ',', default_value = "100,500,1000,2000")]
+        calls: Vec<usize>,
+        /// How often each is measured; who comes first alternates
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Measured seconds of one run
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+        /// What the calls go through
+        #[arg(long, value_delimiter = ',', value_enum, default_value = "straight,rtpengine")]
+        through: Vec<Through>,
+        /// Worker threads of each relay
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// Threads of the generator
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+        /// The streams of one such piece of the 20 ms are sent together
+        #[arg(long, default_value_t = 200)]
+        slot_us: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let Arguments { results, what } = Arguments::parse();
+    let outcome = match what {
+        What::Media { calls, rounds, seconds, through, workers, threads, slot_us } => {
+            let traffic =
+                TrafficConfig { threads: threads.max(1), slot: Duration::from_micros(slot_us), ..Default::default() };
+            let bench = MediaBench { calls, rounds, seconds, through, workers, traffic, folder: results };
+            bench.run().map(|rows| print!("{}", table(&rows)))
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

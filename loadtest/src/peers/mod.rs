@@ -1,0 +1,9 @@
+//! Other programs, started for a test or a measurement and ended with it.
+
+mod ports;
+mod process;
+mod rtpengine;
+
+pub use ports::{free_port, free_range};
+pub use process::{Process, send_signal, wait_for};
+pub use rtpengine::RtpEngine;

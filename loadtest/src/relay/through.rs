@@ -1,0 +1,75 @@
+//! What a call can go through.
+
+use crate::peers::RtpEngine;
+use std::io;
+use std::net::SocketAddr;
+
+/// Something between A and B.
+pub trait Relay {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+    /// The process that pays for it, if it has one.
+    fn pid(&self) -> Option<u32>;
+    /// Opens a call between two sockets; returns where A sends to and where B sends to.
+    fn open(&mut self, a: SocketAddr, b: SocketAddr) -> io::Result<(SocketAddr, SocketAddr)>;
+    /// Ends all calls.
+    fn close_all(&mut self) -> io::Result<()>;
+}
+
+/// Nothing between: the generator and the kernel alone, which every other figure contains.
+pub struct Straight;
+
+impl Relay for Straight {
+    fn name(&self) -> &'static str {
+        "straight"
+    }
+
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    fn open(&mut self, a: SocketAddr, b: SocketAddr) -> io::Result<(SocketAddr, SocketAddr)> {
+        Ok((b, a))
+    }
+
+    fn close_all(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// rtpengine, by its control protocol.
+pub struct ThroughRtpEngine {
+    engine: RtpEngine,
+    calls: Vec<String>,
+}
+
+impl ThroughRtpEngine {
+    /// Takes over a running one.
+    pub fn new(engine: RtpEngine) -> Self {
+        Self { engine, calls: Vec::new() }
+    }
+}
+
+impl Relay for ThroughRtpEngine {
+    fn name(&self) -> &'static str {
+        "rtpengine"
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Some(self.engine.pid())
+    }
+
+    fn open(&mut self, a: SocketAddr, b: SocketAddr) -> io::Result<(SocketAddr, SocketAddr)> {
+        let call = format!("load-{}", self.calls.len());
+        let (to_a, to_b) = self.engine.ng.open_call(&call, a, b)?;
+        self.calls.push(call);
+        Ok((SocketAddr::new(a.ip(), to_a), SocketAddr::new(b.ip(), to_b)))
+    }
+
+    fn close_all(&mut self) -> io::Result<()> {
+        for call in std::mem::take(&mut self.calls) {
+            self.engine.ng.delete_call(&call)?;
+        }
+        Ok(())
+    }
+}
