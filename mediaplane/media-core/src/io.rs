@@ -4,8 +4,8 @@
 //! [`Output`]; [`PacketIo::submit`] carries it out in one submission. Buffers live for one turn: whatever was received
 //! or taken from [`Buffers`] goes back by itself when `submit` returns, so nothing can leak.
 
-use clock::Instant;
-use contract::{Address, Event};
+use clock::{Duration, Instant};
+use contract::{Address, Event, LegRow};
 use std::io;
 
 /// Bytes of one buffer: a full Ethernet frame, with room in front for what the kernel puts there.
@@ -59,26 +59,60 @@ pub struct Send {
 /// Something to do with a socket, in order with the others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SocketAction {
-    /// Take packets from now on, from anybody. What waited there before is thrown away.
+    /// Take packets from now on, from anybody: the socket starts unconnected. What waited there before is thrown away.
     Open { socket: SocketIndex, dscp: u8 },
     /// Take packets from this peer only; the kernel drops all others.
     Connect { socket: SocketIndex, to: Address },
     /// Take packets from anybody again.
     Disconnect { socket: SocketIndex },
-    /// Take none any more; the port stays ours.
+    /// Take none any more, and forget the peer; the port stays ours. Sends of the same turn still go out: those name
+    /// their destination.
     Close { socket: SocketIndex },
 }
 
-/// What a core wants done at the end of a turn. The lists are allocated once, with named limits.
+/// Frames of our own that were made together, and how long after their time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lateness {
+    /// From when they were due to when the core made them.
+    pub late: Duration,
+    /// How many.
+    pub frame_count: u32,
+}
+
+/// What a core wants done at the end of a turn. The lists are allocated once, with [`Output::with_limits`].
+///
+/// [`PacketIo::submit`] empties `sockets` and `sends`; the worker's process empties the others: first `closed` into the
+/// leg table, then `events` into the queue, so that a final row is there before anybody is told.
 #[derive(Default, Debug)]
 pub struct Output {
     /// Done first.
     pub sockets: Vec<SocketAction>,
-    /// Then sent, in this order.
+    /// Then sent, in this order. Never more than its capacity: what does not fit is dropped and counted.
     pub sends: Vec<Send>,
-    /// Then told to the control client.
+    /// Then told to the control client. At most one or two for each packet, command and leg of the turn.
     pub events: Vec<Event>,
+    /// Final rows of the legs that closed in this turn.
+    pub closed: Vec<LegRow>,
+    /// One entry for each slot in which frames of our own were made.
+    pub lateness: Vec<Lateness>,
 }
+
+impl Output {
+    /// Room for so many sends in a turn (the packets that a turn may receive, and the legs that may all be due at once)
+    /// and so many events, socket actions and closings.
+    pub fn with_limits(send_count: usize, event_count: usize) -> Self {
+        Self {
+            sockets: Vec::with_capacity(2 * event_count),
+            sends: Vec::with_capacity(send_count),
+            events: Vec::with_capacity(event_count),
+            closed: Vec::with_capacity(event_count),
+            lateness: Vec::with_capacity(LATENESS_ENTRIES),
+        }
+    }
+}
+
+/// Entries of [`Output::lateness`] that a turn can make at most: one for every slot of every packet length.
+pub const LATENESS_ENTRIES: usize = 160;
 
 /// Memory for the packets of a turn.
 pub trait Buffers {
