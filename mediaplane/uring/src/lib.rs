@@ -1,1 +1,29 @@
-//! See DESIGN.md.
+//! Packets by io_uring: [`UringIo`] is `media-core`'s `PacketIo` over real UDP sockets.
+//!
+//! One ring per worker thread, sockets bound ahead of time and registered in it, a ring of provided buffers, multishot
+//! receives with kernel timestamps, and one `io_uring_enter` per turn that sends what the last turn made and waits for
+//! what comes next. This crate knows no RTP, decides nothing about calls, and never starts a thread. It is one of the
+//! two places (with `shm`) where unsafe code lives: each block says why it is sound.
+//!
+//! Read [`UringIo`] first, then [`Sockets`]. Tests: `cargo test -p uring` (real sockets on loopback, ephemeral ports).
+
+mod adaptive;
+mod buffers;
+mod counters;
+mod error;
+mod io;
+mod limits;
+mod message;
+mod probe;
+mod realtime;
+mod ring;
+mod sockets;
+
+pub use adaptive::WaitMode;
+pub use buffers::TurnBuffers;
+pub use counters::IoCounters;
+pub use error::{BindError, Denied};
+pub use io::{IoSettings, UringIo};
+pub use limits::{DescriptorLimit, raise_descriptor_limit};
+pub use probe::{Features, probe};
+pub use sockets::{BindTo, Sockets};
