@@ -1,0 +1,119 @@
+use crate::ports::{Exhausted, NotYours};
+use crate::queue::{Consumer, Producer, PushError, ring_bell};
+use crate::sync::{Ordering::Relaxed, Words};
+use crate::worker::Rejected;
+use crate::{ClientIndex, PortPool, Region, WakeFd, WorkerIndex};
+use contract::{Command, CommandSlot, Event, EventSlot, LegRef};
+
+/// A control client's queues: commands to every worker, events from every worker. One thread owns it.
+pub struct ClientEnd {
+    region: Region,
+    ports: PortPool,
+    client: ClientIndex,
+    workers: Vec<Ends>,
+    own_wake: WakeFd,
+    next_worker: usize,
+}
+
+struct Ends {
+    commands: Producer<CommandSlot, Region>,
+    events: Consumer<EventSlot, Region>,
+    wake: WakeFd,
+    broken: bool,
+}
+
+impl ClientEnd {
+    /// `wakes` holds one descriptor per worker.
+    pub(crate) fn new(region: Region, client: ClientIndex, wakes: Vec<WakeFd>, own_wake: WakeFd) -> Self {
+        let layout = region.layout();
+        let ends = |(worker, wake)| Ends {
+            commands: Producer::resume(region.clone(), layout.commands(client, worker)),
+            events: Consumer::resume(region.clone(), layout.events(client, worker)),
+            wake,
+            broken: false,
+        };
+        let workers = region.plan().workers().zip(wakes).map(ends).collect();
+        Self { ports: region.ports(), region, client, workers, own_wake, next_worker: 0 }
+    }
+
+    /// Which client.
+    pub fn index(&self) -> ClientIndex {
+        self.client
+    }
+
+    /// The memory.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Becomes readable when a worker has pushed to a sleeping client. Drain it after waking up.
+    pub fn wake_fd(&self) -> &WakeFd {
+        &self.own_wake
+    }
+
+    /// Takes a port pair of a worker.
+    pub fn take_port(&self, worker: WorkerIndex) -> Result<LegRef, Exhausted> {
+        if worker.index() < self.workers.len() {
+            self.ports.take(worker, self.client)
+        } else {
+            Err(Exhausted(worker.0))
+        }
+    }
+
+    /// Gives a port pair back.
+    pub fn give_back(&self, leg: LegRef) -> Result<(), NotYours> {
+        self.ports.give_back(leg, self.client)
+    }
+
+    /// Tells a worker what to do, and wakes it if it sleeps.
+    pub fn push(&mut self, worker: WorkerIndex, command: &Command) -> Result<(), PushError> {
+        let ends = self.workers.get_mut(worker.index()).ok_or(PushError::Gone)?;
+        if ends.commands.push(&command.write())?.0 {
+            ends.wake.wake();
+        }
+        Ok(())
+    }
+
+    /// The next event of any worker, in turn. One worker's events stay in order.
+    pub fn pop(&mut self) -> Option<(WorkerIndex, Result<Event, Rejected>)> {
+        for _ in 0..self.workers.len() {
+            let worker = WorkerIndex(self.next_worker as u8);
+            self.next_worker = (self.next_worker + 1) % self.workers.len();
+            if let Some(event) = self.workers[worker.index()].pop() {
+                return Some((worker, event));
+            }
+        }
+        None
+    }
+
+    /// Says that the client is about to sleep. `true`: do, until [`Self::wake_fd`] is readable or something else
+    /// happens, then call [`Self::cancel_sleep`]. `false`: there is something to pop.
+    pub fn prepare_sleep(&mut self) -> bool {
+        ring_bell(self.region.words(), self.region.layout().client_bell(self.client));
+        let idle = self.workers.iter_mut().all(|ends| ends.broken || ends.events.is_empty() == Ok(true));
+        if !idle {
+            self.cancel_sleep();
+        }
+        idle
+    }
+
+    /// Says that the client is awake.
+    pub fn cancel_sleep(&mut self) {
+        self.region.words()[self.region.layout().client_bell(self.client)].store(0, Relaxed);
+    }
+}
+
+impl Ends {
+    fn pop(&mut self) -> Option<Result<Event, Rejected>> {
+        if self.broken {
+            return None;
+        }
+        match self.events.pop() {
+            Ok(slot) => slot.map(|slot| Event::read(&slot).map_err(Rejected::from)),
+            Err(corrupt) => {
+                self.broken = true;
+                Some(Err(corrupt.into()))
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+use crate::plan::{PortBlocks, RegionPlan};
+use crate::queue::QueuePlace;
+use crate::{ClientIndex, WorkerIndex, latency};
+use contract::{LegRow, SLOT_BYTES};
+use stats::{CounterSet, MediaCounter, SignalCounter};
+use std::ops::Range;
+
+/// Words of what must not share a cache line with anything else: two lines, because processors fetch them in pairs.
+const LINE: usize = 16;
+const PAGE: usize = 512;
+const SLOT: usize = SLOT_BYTES / 8;
+/// A row of the leg table: its sequence word, then the row.
+const ROW: usize = (1 + size_of::<LegRow>() / 8).next_multiple_of(8);
+/// Ring entries beyond one per pair: room for stale ones that killed clients have left.
+const RING_SLACK: usize = 64;
+
+/// Where everything lies, as word indexes. Follows from the plan alone, so that both sides compute it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Layout {
+    workers: usize,
+    clients: usize,
+    queue_slots: usize,
+    ring_slots: usize,
+    pairs: usize,
+    worker_blocks: usize,
+    client_blocks: usize,
+    slot_states: usize,
+    pool: usize,
+    rings: usize,
+    legs: usize,
+    queues: usize,
+    end: usize,
+}
+
+// One worker's block.
+const BELL: usize = 0;
+const HEARTBEAT: usize = LINE;
+const COUNTERS: usize = 2 * LINE;
+const fn latencies() -> usize {
+    COUNTERS + MediaCounter::ALL.len().next_multiple_of(LINE)
+}
+const fn worker_block() -> usize {
+    latencies() + 2 * latency::WORDS.next_multiple_of(LINE)
+}
+const fn client_block() -> usize {
+    COUNTERS + SignalCounter::ALL.len().next_multiple_of(LINE)
+}
+
+impl Layout {
+    pub(crate) fn of(plan: &RegionPlan) -> Self {
+        let blocks = PortBlocks::new(plan);
+        let most_pairs = plan.workers().map(|worker| blocks.pairs_of(worker).count()).max().unwrap_or(0);
+        let ring_slots = (most_pairs + RING_SLACK).next_power_of_two();
+        let mut end = PAGE;
+        let mut section = |words: usize| {
+            let start = end;
+            end = (end + words).next_multiple_of(PAGE);
+            start
+        };
+        Self {
+            workers: plan.workers,
+            clients: plan.clients,
+            queue_slots: plan.queue_slots,
+            ring_slots,
+            pairs: blocks.pair_count(),
+            worker_blocks: section(plan.workers * worker_block()),
+            client_blocks: section(plan.clients * client_block()),
+            slot_states: section(LINE + plan.clients * (1 + plan.workers)),
+            pool: section(blocks.pair_count()),
+            rings: section(plan.workers * (2 * LINE + ring_slots)),
+            legs: section(blocks.pair_count() * ROW),
+            queues: section(plan.workers * plan.clients * 2 * (2 * LINE + plan.queue_slots * SLOT)),
+            end,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.end * 8
+    }
+
+    pub(crate) fn queue_bytes(&self) -> usize {
+        (self.end - self.queues) * 8
+    }
+
+    pub(crate) fn leg_bytes(&self) -> usize {
+        (self.queues - self.legs) * 8
+    }
+
+    /// Changes with every size and offset, and with the name of every counter.
+    pub(crate) fn hash(&self) -> u64 {
+        let names = MediaCounter::ALL.iter().map(|c| c.name()).chain(SignalCounter::ALL.iter().map(|c| c.name()));
+        let text = format!("{self:?} {LINE} {SLOT} {ROW} {} {}", worker_block(), client_block());
+        // FNV-1a: any other hash would do, this one is three lines and never changes.
+        text.bytes()
+            .chain(names.flat_map(str::bytes))
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    }
+
+    fn worker(&self, worker: WorkerIndex) -> usize {
+        assert!(worker.index() < self.workers, "{worker:?} of {}", self.workers);
+        self.worker_blocks + worker.index() * worker_block()
+    }
+
+    fn client(&self, client: ClientIndex) -> usize {
+        assert!(client.index() < self.clients, "{client:?} of {}", self.clients);
+        self.client_blocks + client.index() * client_block()
+    }
+
+    pub(crate) fn worker_bell(&self, worker: WorkerIndex) -> usize {
+        self.worker(worker) + BELL
+    }
+
+    pub(crate) fn client_bell(&self, client: ClientIndex) -> usize {
+        self.client(client) + BELL
+    }
+
+    pub(crate) fn heartbeat(&self, worker: WorkerIndex) -> usize {
+        self.worker(worker) + HEARTBEAT
+    }
+
+    pub(crate) fn media_counters(&self, worker: WorkerIndex) -> usize {
+        self.worker(worker) + COUNTERS
+    }
+
+    pub(crate) fn signal_counters(&self, client: ClientIndex) -> usize {
+        self.client(client) + COUNTERS
+    }
+
+    /// The `nth` latency histogram of a worker, 0 or 1.
+    pub(crate) fn latency(&self, worker: WorkerIndex, nth: usize) -> Range<usize> {
+        let start = self.worker(worker) + latencies() + nth * latency::WORDS.next_multiple_of(LINE);
+        start..start + latency::WORDS
+    }
+
+    /// Counts every change of a client slot's state.
+    pub(crate) fn slot_changes(&self) -> usize {
+        self.slot_states
+    }
+
+    pub(crate) fn slot_state(&self, client: ClientIndex) -> usize {
+        self.slot_states + LINE + client.index()
+    }
+
+    /// The last epoch of a client's slot that a worker has cleaned up after.
+    pub(crate) fn slot_settled(&self, client: ClientIndex, worker: WorkerIndex) -> usize {
+        self.slot_states + LINE + self.clients + client.index() * self.workers + worker.index()
+    }
+
+    pub(crate) fn pool(&self) -> Range<usize> {
+        self.pool..self.pool + self.pairs
+    }
+
+    /// Head, tail and slots of a worker's ring of ports.
+    pub(crate) fn ring(&self, worker: WorkerIndex) -> (usize, usize, Range<usize>) {
+        let head = self.rings + worker.index() * (2 * LINE + self.ring_slots);
+        let slots = head + 2 * LINE;
+        (head, head + LINE, slots..slots + self.ring_slots)
+    }
+
+    pub(crate) fn leg(&self, pair: usize) -> Range<usize> {
+        let start = self.legs + pair * ROW;
+        start..start + 1 + size_of::<LegRow>() / 8
+    }
+
+    pub(crate) fn commands(&self, client: ClientIndex, worker: WorkerIndex) -> QueuePlace {
+        self.queue(client, worker, 0, self.worker_bell(worker))
+    }
+
+    pub(crate) fn events(&self, client: ClientIndex, worker: WorkerIndex) -> QueuePlace {
+        self.queue(client, worker, 1, self.client_bell(client))
+    }
+
+    fn queue(&self, client: ClientIndex, worker: WorkerIndex, way: usize, bell: usize) -> QueuePlace {
+        let nth = (client.index() * self.workers + worker.index()) * 2 + way;
+        let tail = self.queues + nth * (2 * LINE + self.queue_slots * SLOT);
+        QueuePlace { tail, head: tail + LINE, bell, slots: tail + 2 * LINE, slot_count: self.queue_slots }
+    }
+}

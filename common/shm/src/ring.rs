@@ -1,0 +1,122 @@
+//! The order in which free ports are taken: a first-in first-out ring that any process may push to and pop from, and
+//! that no process can block by dying.
+//!
+//! Each slot is one word: lap, generation and entry. A push is one compare-and-swap of the slot from "empty in this lap"
+//! to "full in this lap", a removal one from "full in this lap" to "empty in the next lap". Head and tail only say where
+//! to look; they are moved on by whoever finds them behind, so it does not matter who dies between the two steps.
+
+use crate::sync::{AtomicU64, Ordering::*};
+
+/// One worker's ring, borrowed from the region.
+pub(crate) struct Ring<'a> {
+    pub(crate) head: &'a AtomicU64,
+    pub(crate) tail: &'a AtomicU64,
+    pub(crate) slots: &'a [AtomicU64],
+}
+
+/// What stands in a slot. Zero is an empty slot of lap 0, so fresh memory is an empty ring.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Slot(u64);
+
+/// A port pair in the ring, good only for the life in which it was put there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) pair: u16,
+    /// The low bits of the port's generation.
+    pub(crate) generation: u16,
+}
+
+/// The entry at the head, as it was seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate {
+    pub(crate) entry: Entry,
+    position: u64,
+    seen: Slot,
+}
+
+impl Slot {
+    fn empty(lap: u32) -> Self {
+        Self(u64::from(lap) << 32)
+    }
+
+    fn full(lap: u32, entry: Entry) -> Self {
+        Self(u64::from(lap) << 32 | u64::from(entry.generation) << 16 | u64::from(entry.pair + 1))
+    }
+
+    fn lap(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn entry(self) -> Option<Entry> {
+        let pair = (self.0 as u16).checked_sub(1)?;
+        Some(Entry { pair, generation: (self.0 >> 16) as u16 })
+    }
+}
+
+impl<'a> Ring<'a> {
+    /// Attempts before an operation is given up. Each failed one means that somebody else got on, so this is only met
+    /// when somebody writes nonsense into the ring.
+    const ATTEMPTS: usize = 1 << 20;
+
+    fn at(&self, position: u64) -> (&'a AtomicU64, u32) {
+        let capacity = self.slots.len() as u64;
+        (&self.slots[(position & (capacity - 1)) as usize], (position / capacity) as u32)
+    }
+
+    /// Puts an entry at the end; `false` when every slot is taken.
+    pub(crate) fn push(&self, entry: Entry) -> bool {
+        for _ in 0..Self::ATTEMPTS {
+            let position = self.tail.load(Acquire);
+            let (slot, lap) = self.at(position);
+            let seen = Slot(slot.load(Acquire));
+            if seen == Slot::empty(lap) {
+                // Pairs with the Acquire in `peek`: who sees the entry sees the port's word from before it.
+                if slot.compare_exchange(seen.0, Slot::full(lap, entry).0, AcqRel, Relaxed).is_ok() {
+                    self.advance(self.tail, position);
+                    return true;
+                }
+            } else if seen.lap() == lap || seen.lap() == lap.wrapping_add(1) {
+                self.advance(self.tail, position); // pushed by someone who has not come to this yet, or died
+            } else {
+                return false; // still full from the lap before
+            }
+        }
+        false
+    }
+
+    /// The oldest entry; `None` when there is none. It stays where it is until removed.
+    pub(crate) fn peek(&self) -> Option<Candidate> {
+        for _ in 0..Self::ATTEMPTS {
+            let position = self.head.load(Acquire);
+            let (slot, lap) = self.at(position);
+            // Pairs with the compare-and-swap in `push`.
+            let seen = Slot(slot.load(Acquire));
+            if seen.lap() == lap {
+                return seen.entry().map(|entry| Candidate { entry, position, seen });
+            } else if seen.lap() != lap.wrapping_add(1) {
+                return None; // nobody who keeps the rules writes this
+            }
+            self.advance(self.head, position); // removed by someone who has not come to this yet, or died
+        }
+        None
+    }
+
+    /// Takes a candidate out, unless somebody else already has.
+    pub(crate) fn remove(&self, candidate: &Candidate) {
+        let (slot, lap) = self.at(candidate.position);
+        let next = Slot::empty(lap.wrapping_add(1));
+        // Pairs with the Acquire in `push`. A failure means that it has been removed before.
+        let _ = slot.compare_exchange(candidate.seen.0, next.0, AcqRel, Relaxed);
+        self.advance(self.head, candidate.position);
+    }
+
+    /// Whether an entry is somewhere in the ring. Sound for an entry that nobody pushes meanwhile: it cannot move.
+    pub(crate) fn contains(&self, entry: Entry) -> bool {
+        self.slots.iter().any(|slot| Slot(slot.load(Acquire)).entry() == Some(entry))
+    }
+
+    fn advance(&self, end: &AtomicU64, position: u64) {
+        // A failure means that somebody else has moved it on.
+        let _ = end.compare_exchange(position, position.wrapping_add(1), AcqRel, Relaxed);
+    }
+}
