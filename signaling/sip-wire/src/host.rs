@@ -1,0 +1,117 @@
+//! Host and port, as they stand in a URI or in a Via.
+
+use crate::scan;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Where something is: a name to resolve or an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Host<'a> {
+    /// A domain name, as it came.
+    Name(&'a str),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address; on the wire it stands in brackets.
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// A host name, an IPv4 address or an IPv6 reference in brackets.
+    pub fn parse(bytes: &'a [u8]) -> Option<Host<'a>> {
+        if let [b'[', inner @ .., b']'] = bytes {
+            return text(inner)?.parse().ok().map(Host::V6);
+        }
+        if bytes.is_empty() || !scan::all(bytes, scan::HOST) {
+            return None;
+        }
+        let name = text(bytes)?;
+        match bytes.last() {
+            Some(b'0'..=b'9') => Some(ipv4(bytes).map_or(Host::Name(name), Host::V4)),
+            _ => Some(Host::Name(name)),
+        }
+    }
+
+    /// The address, unless it is a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Host::Name(_) => None,
+            Host::V4(ip) => Some(IpAddr::V4(*ip)),
+            Host::V6(ip) => Some(IpAddr::V6(*ip)),
+        }
+    }
+
+    /// The same host: addresses by value, names without case (RFC 3261 §19.1.4).
+    pub fn same(&self, other: &Host<'_>) -> bool {
+        match (self, other) {
+            (Host::Name(a), Host::Name(b)) => a.eq_ignore_ascii_case(b),
+            (Host::V4(a), Host::V4(b)) => a == b,
+            (Host::V6(a), Host::V6(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// Four decimal numbers up to 255; written here because leading zeros must not turn into a name.
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut parts = bytes.split(|b| *b == b'.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        if part.len() > 3 {
+            return None;
+        }
+        *octet = scan::number(part, 255)? as u8;
+    }
+    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok()
+}
+
+/// Splits `host[:port]` at its end: white space may stand around the colon in a Via (RFC 3261 §25.1, COLON).
+pub(crate) fn parse_host_port(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
+    let host_bytes = match bytes.first()? {
+        b'[' => memchr::memchr(b']', bytes)? + 1,
+        _ => scan::span(bytes, scan::HOST),
+    };
+    let (host, rest) = bytes.split_at(host_bytes);
+    let host = Host::parse(host)?;
+    match scan::trim_start(rest) {
+        [] => Some((host, None)),
+        [b':', port @ ..] => Some((host, Some(scan::number(scan::trim(port), u64::from(u16::MAX))? as u16))),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(name),
+            Host::V4(ip) => write!(f, "{ip}"),
+            Host::V6(ip) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_addresses_and_ports() {
+        assert_eq!(parse_host_port(b"a-b.example.com"), Some((Host::Name("a-b.example.com"), None)));
+        assert_eq!(parse_host_port(b"192.0.2.1 : 5061"), Some((Host::V4(Ipv4Addr::new(192, 0, 2, 1)), Some(5061))));
+        let (v6, port) = parse_host_port(b"[2001:db8::9:1]:6050").unwrap();
+        assert_eq!((v6.to_string().as_str(), port), ("[2001:db8::9:1]", Some(6050)));
+        assert_eq!(parse_host_port(b"[::ffff:192.0.2.10]").unwrap().0.to_string(), "[::ffff:192.0.2.10]");
+    }
+
+    #[test]
+    fn broken_ones_are_refused() {
+        for bad in [&b""[..], b":5060", b"a:", b"a:65536", b"a:-1", b"[::1", b"::1", b"[x]", b"a b", b"a,b", b"a:5060x"]
+        {
+            assert_eq!(parse_host_port(bad), None, "{}", String::from_utf8_lossy(bad));
+        }
+    }
+}

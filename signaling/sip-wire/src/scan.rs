@@ -1,0 +1,253 @@
+//! Character classes and the small scanners that every value parser is made of (RFC 3261 §25.1).
+
+/// `token` characters.
+pub(crate) const TOKEN: u8 = 1;
+/// SP, HTAB, CR, LF: inside a header value a CR or LF can only be a folded line, which reads as a space.
+pub(crate) const SPACE: u8 = 2;
+/// Host name characters; `_` is none, but phones send it.
+pub(crate) const HOST: u8 = 4;
+/// What the user part of a URI may hold, `%` and `:` included; `#` is none, but phones dial it.
+pub(crate) const USER: u8 = 8;
+/// What URI parameters and URI headers may hold, with their `;`, `?`, `&` and `=`.
+pub(crate) const URI_TAIL: u8 = 16;
+/// What an opaque URI (any scheme) may hold.
+pub(crate) const URI_ANY: u8 = 32;
+
+static CLASS: [u8; 256] = build();
+
+const fn mark(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
+    let mut i = 0;
+    while i < bytes.len() {
+        table[bytes[i] as usize] |= class;
+        i += 1;
+    }
+    table
+}
+
+const fn build() -> [u8; 256] {
+    let mut table = [0u8; 256];
+    let mut b = 0;
+    while b < 256 {
+        let byte = b as u8;
+        if byte.is_ascii_alphanumeric() {
+            table[b] = TOKEN | HOST | USER | URI_TAIL | URI_ANY;
+        }
+        b += 1;
+    }
+    table = mark(table, b"-.!%*_+`'~", TOKEN);
+    table = mark(table, b" \t\r\n", SPACE);
+    table = mark(table, b"-._", HOST);
+    // unreserved marks, escapes and user-unreserved
+    table = mark(table, b"-_.!~*'()%&=+$,;?/:#", USER);
+    table = mark(table, b"-_.!~*'()%[]/:&+$=;?,@", URI_TAIL);
+    mark(table, b"-_.!~*'()%[]/:&+$=;?,@#", URI_ANY)
+}
+
+#[inline(always)]
+pub(crate) fn is(byte: u8, class: u8) -> bool {
+    CLASS[byte as usize] & class != 0
+}
+
+#[inline]
+pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().all(|b| is(*b, class))
+}
+
+/// Whether `bytes` is a non-empty token.
+#[inline]
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && all(bytes, TOKEN)
+}
+
+#[inline]
+pub(crate) fn is_space(byte: u8) -> bool {
+    is(byte, SPACE)
+}
+
+/// `bytes` without white space at its start.
+#[inline]
+pub(crate) fn trim_start(bytes: &[u8]) -> &[u8] {
+    let mut bytes = bytes;
+    while let [first, rest @ ..] = bytes {
+        if !is_space(*first) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+/// `bytes` without white space at its end.
+#[inline]
+pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
+    let mut bytes = bytes;
+    while let [rest @ .., last] = bytes {
+        if !is_space(*last) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+/// `bytes` without white space at both ends.
+#[inline]
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
+}
+
+/// How many bytes at the start are of `class`.
+#[inline]
+pub(crate) fn span(bytes: &[u8], class: u8) -> usize {
+    bytes.iter().position(|b| !is(*b, class)).unwrap_or(bytes.len())
+}
+
+/// Splits off what is of `class` at the start.
+#[inline]
+pub(crate) fn take(bytes: &[u8], class: u8) -> (&[u8], &[u8]) {
+    bytes.split_at(span(bytes, class))
+}
+
+/// The length of the quoted string at the start of `bytes`, both quotes included; `None` when it does not end.
+#[inline]
+pub(crate) fn quoted_bytes(bytes: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2; // a backslash and what it protects
+    }
+}
+
+/// Splits at the first comma outside quotes and angle brackets: the trimmed value, and what follows the comma.
+#[inline]
+pub(crate) fn split_comma(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b',' => return (trim(&bytes[..at]), Some(&bytes[at + 1..])),
+            b'"' => at += quoted_bytes(&bytes[at..]).unwrap_or(bytes.len() - at),
+            b'<' => at += memchr::memchr(b'>', &bytes[at..]).unwrap_or(bytes.len() - at).max(1),
+            _ => at += 1,
+        }
+    }
+    (trim(bytes), None)
+}
+
+/// A decimal number of digits only, at most `max`; leading zeros are fine (RFC 4475 §3.1.1.1).
+#[inline]
+pub(crate) fn number(bytes: &[u8], max: u64) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let mut value: u64 = 0;
+    for &byte in bytes {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        if value > max {
+            return None;
+        }
+    }
+    Some(value)
+}
+
+/// Whether every `%` is followed by two hexadecimal digits.
+pub(crate) fn escapes_are_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        match rest.get(at + 1..at + 3) {
+            Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest = &rest[at + 3..],
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Walks `bytes` with `%HH` resolved.
+pub(crate) fn unescaped(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = bytes;
+    core::iter::from_fn(move || match rest {
+        [b'%', a, b, tail @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+            rest = tail;
+            Some(hex(*a) << 4 | hex(*b))
+        }
+        [first, tail @ ..] => {
+            rest = tail;
+            Some(*first)
+        }
+        [] => None,
+    })
+}
+
+pub(crate) const fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit.wrapping_sub(b'A').wrapping_add(10),
+    }
+}
+
+/// Skips the comment at the start of `bytes` (RFC 3261 §25.1); `None` when it does not end or nests too deep.
+pub(crate) fn comment_bytes(bytes: &[u8], max_depth: usize) -> Option<usize> {
+    let mut depth = 0;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            b'\\' => at += 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+        if depth > max_depth {
+            return None;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_inside_quotes_and_brackets_do_not_split() {
+        let (first, rest) = split_comma(b" \"a,\\\",b\" <sip:x,y@z> , c ");
+        assert_eq!(first, b"\"a,\\\",b\" <sip:x,y@z>");
+        assert_eq!(split_comma(rest.unwrap()), (&b"c"[..], None));
+        assert_eq!(split_comma(b"\"open, quote"), (&b"\"open, quote"[..], None));
+        assert_eq!(split_comma(b"<open, bracket"), (&b"<open, bracket"[..], None));
+    }
+
+    #[test]
+    fn numbers_stop_at_their_bound() {
+        assert_eq!(number(b"0009", 10), Some(9));
+        assert_eq!(number(b"4294967296", u64::from(u32::MAX)), None);
+        assert_eq!(number(b"99999999999999999999999999", u64::MAX), None);
+        assert_eq!(number(b"-1", 10), None);
+        assert_eq!(number(b"", 10), None);
+    }
+
+    #[test]
+    fn quotes_end_where_they_should() {
+        assert_eq!(quoted_bytes(b"\"a\\\"b\" c"), Some(6));
+        assert_eq!(quoted_bytes(b"\"a\\"), None);
+        assert_eq!(quoted_bytes(b"\""), None);
+    }
+
+    #[test]
+    fn comments_nest_up_to_their_limit() {
+        assert_eq!(comment_bytes(b"(a (b) c) d", 2), Some(9));
+        assert_eq!(comment_bytes(b"(a (b (c)))", 2), None);
+        assert_eq!(comment_bytes(b"(a", 2), None);
+        assert_eq!(comment_bytes(b"(a \\) b)", 2), Some(8));
+    }
+}

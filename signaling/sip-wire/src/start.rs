@@ -1,0 +1,63 @@
+//! Request-Line and Status-Line (RFC 3261 §7.1, §7.2).
+
+use crate::{ErrorKind, Method, ParseError, StatusCode, scan};
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StartLine<'a> {
+    Request { method: Method, method_raw: &'a [u8], uri: &'a [u8] },
+    Response { status: StatusCode, reason: &'a [u8] },
+}
+
+impl<'a> StartLine<'a> {
+    /// Reads the line. A request with a fault is still a request, for somebody waits for the answer; a response with a
+    /// fault is nothing.
+    pub(crate) fn parse(line: &'a [u8]) -> Result<(StartLine<'a>, Option<ParseError>), ParseError> {
+        match line.get(..4) {
+            Some(start) if start.eq_ignore_ascii_case(b"SIP/") => Ok((Self::parse_status(line)?, None)),
+            _ => Self::parse_request(line),
+        }
+    }
+
+    fn parse_status(line: &'a [u8]) -> Result<StartLine<'a>, ParseError> {
+        let space = memchr::memchr(b' ', line).unwrap_or(line.len());
+        if !line[..space].eq_ignore_ascii_case(b"SIP/2.0") {
+            return Err(ParseError::message(ErrorKind::Version));
+        }
+        let rest = line.get(space + 1..).unwrap_or_default();
+        // The space behind the code belongs to the grammar even when no reason follows; forgive its absence.
+        let (code, reason) = match memchr::memchr(b' ', rest) {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (rest, &b""[..]),
+        };
+        let code = if code.len() == 3 { scan::number(code, 699) } else { None };
+        let status = code.and_then(|c| StatusCode::new(c as u16)).ok_or(ParseError::message(ErrorKind::StatusLine))?;
+        Ok(StartLine::Response { status, reason })
+    }
+
+    fn parse_request(line: &'a [u8]) -> Result<(StartLine<'a>, Option<ParseError>), ParseError> {
+        let trimmed = scan::trim(line);
+        let last = trimmed.iter().rposition(|b| scan::is_space(*b)).ok_or(ParseError::message(ErrorKind::NotSip))?;
+        let version = &trimmed[last + 1..];
+        let start = version.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/"));
+        let (method_raw, rest) = scan::take(trimmed, scan::TOKEN);
+        if !start || method_raw.is_empty() {
+            return Err(ParseError::message(ErrorKind::NotSip));
+        }
+        let uri = trimmed.get(method_raw.len()..last).unwrap_or_default();
+        let spaced = rest.first() == Some(&b' ');
+        let uri_exact = uri.strip_prefix(b" ").unwrap_or(uri);
+        let strict = spaced && trimmed.len() == line.len() && !uri_exact.is_empty() && trimmed[last] == b' ';
+        let clean = strict && !uri_exact.iter().any(|b| scan::is_space(*b));
+        let method = Method::parse(method_raw);
+        let fault = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+            Some(ErrorKind::Version)
+        } else if method.is_none() {
+            Some(ErrorKind::MethodTooLong)
+        } else {
+            (!clean).then_some(ErrorKind::StartLine)
+        };
+        let method = method.unwrap_or(Method::cut(method_raw));
+        let line = StartLine::Request { method, method_raw, uri: scan::trim(uri) };
+        Ok((line, fault.map(ParseError::message)))
+    }
+}

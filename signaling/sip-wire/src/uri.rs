@@ -1,0 +1,262 @@
+//! URIs: `sip:`, `sips:`, `tel:`, and others carried as they are.
+
+use crate::host::parse_host_port;
+use crate::limits::{PARAMS_MAX_COUNT, URI_MAX_BYTES};
+use crate::{Host, Params, scan};
+use core::fmt;
+
+/// The scheme of a URI.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Scheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+    /// `tel:` (RFC 3966)
+    Tel,
+    /// Anything else; [`Uri::opaque`] has what follows the colon.
+    Other,
+}
+
+impl Scheme {
+    /// `sip:` or `sips:`.
+    pub fn is_sip(self) -> bool {
+        matches!(self, Scheme::Sip | Scheme::Sips)
+    }
+}
+
+/// A URI, borrowed from the bytes that it was parsed from. [`crate::UriBuf`] owns one.
+#[derive(Clone, Copy, Debug)]
+pub struct Uri<'a> {
+    raw: &'a [u8],
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The user part, escapes as they came; `None` without `@` and for other schemes than `sip:` and `sips:`.
+    pub user: Option<&'a [u8]>,
+    /// The password, escapes as they came.
+    pub password: Option<&'a [u8]>,
+    /// The host of `sip:` and `sips:`.
+    pub host: Option<Host<'a>>,
+    /// The port of `sip:` and `sips:`.
+    pub port: Option<u16>,
+    /// The parameters of `sip:`, `sips:` and `tel:`.
+    pub params: Params<'a>,
+    headers: &'a [u8],
+    opaque: &'a [u8],
+}
+
+/// Why something is no URI, in words for the user who typed it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum UriError {
+    /// Nothing there.
+    #[error("empty URI: write sip:user@host")]
+    Empty,
+    /// Longer than [`URI_MAX_BYTES`].
+    #[error("URI longer than {URI_MAX_BYTES} bytes")]
+    TooLong,
+    /// No `scheme:` at the start.
+    #[error("URI without a scheme: write sip:, sips: or tel: first")]
+    NoScheme,
+    /// Broken user part.
+    #[error("user part holds a character that must be written as %HH")]
+    User,
+    /// Broken host or port.
+    #[error("host or port is not valid: write host, host:port or [ipv6]:port with a port up to 65535")]
+    Host,
+    /// Broken parameters.
+    #[error("URI parameter without a name or with a character that must be written as %HH")]
+    Params,
+    /// Broken `?headers`.
+    #[error("URI header is not name=value, or holds a character that must be written as %HH")]
+    Headers,
+    /// A control character, white space, or a byte outside ASCII.
+    #[error("URI holds a control character, white space or a non-ASCII byte")]
+    Character,
+    /// Broken telephone number.
+    #[error("tel: number may hold digits, * # a to f and the separators - . ( ) after an optional +")]
+    Number,
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a URI from a peer or from a user. Nothing that passes can end a line or start a header field.
+    pub fn parse(raw: &'a [u8]) -> Result<Uri<'a>, UriError> {
+        if raw.is_empty() {
+            return Err(UriError::Empty);
+        }
+        if raw.len() > URI_MAX_BYTES {
+            return Err(UriError::TooLong);
+        }
+        let (scheme, rest) = split_scheme(raw)?;
+        match scheme {
+            Scheme::Sip | Scheme::Sips => Self::parse_sip(raw, scheme, rest),
+            Scheme::Tel => Self::parse_tel(raw, rest),
+            Scheme::Other if scan::all(rest, scan::URI_ANY) => Ok(Self::bare(raw, scheme, rest)),
+            Scheme::Other => Err(UriError::Character),
+        }
+    }
+
+    fn bare(raw: &'a [u8], scheme: Scheme, opaque: &'a [u8]) -> Uri<'a> {
+        let params = Params::default();
+        Uri { raw, scheme, user: None, password: None, host: None, port: None, params, headers: b"", opaque }
+    }
+
+    fn parse_sip(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, UriError> {
+        let mut uri = Self::bare(raw, scheme, rest);
+        let after_user = match memchr::memchr(b'@', rest) {
+            Some(at) => {
+                uri.set_userinfo(&rest[..at])?;
+                &rest[at + 1..]
+            }
+            None => rest,
+        };
+        let host_bytes = memchr::memchr2(b';', b'?', after_user).unwrap_or(after_user.len());
+        let (host, tail) = after_user.split_at(host_bytes);
+        if host.iter().any(|b| scan::is_space(*b)) {
+            return Err(UriError::Character);
+        }
+        let (host, port) = parse_host_port(host).ok_or(UriError::Host)?;
+        uri.host = Some(host);
+        uri.port = port;
+        if tail.is_empty() {
+            return Ok(uri);
+        }
+        if !scan::all(tail, scan::URI_TAIL) || !scan::escapes_are_whole(tail) {
+            return Err(UriError::Params);
+        }
+        let params_bytes = memchr::memchr(b'?', tail).unwrap_or(tail.len());
+        uri.params = uri_params(&tail[..params_bytes])?;
+        uri.headers = uri_headers(&tail[params_bytes..])?;
+        Ok(uri)
+    }
+
+    fn set_userinfo(&mut self, info: &'a [u8]) -> Result<(), UriError> {
+        if info.is_empty() || !scan::all(info, scan::USER) || !scan::escapes_are_whole(info) {
+            return Err(UriError::User);
+        }
+        match memchr::memchr(b':', info) {
+            Some(0) => return Err(UriError::User),
+            Some(at) => (self.user, self.password) = (Some(&info[..at]), Some(&info[at + 1..])),
+            None => self.user = Some(info),
+        }
+        Ok(())
+    }
+
+    fn parse_tel(raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, UriError> {
+        let number_bytes = memchr::memchr(b';', rest).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(number_bytes);
+        let digits = number.strip_prefix(b"+").unwrap_or(number);
+        let legal = |b: &u8| b.is_ascii_hexdigit() || b"*#-.()".contains(b);
+        if !digits.iter().all(legal) || !digits.iter().any(|b| b.is_ascii_hexdigit() || b"*#".contains(b)) {
+            return Err(UriError::Number);
+        }
+        if !scan::all(tail, scan::URI_TAIL) || !scan::escapes_are_whole(tail) || tail.contains(&b'?') {
+            return Err(UriError::Params);
+        }
+        let mut uri = Self::bare(raw, Scheme::Tel, number);
+        uri.params = uri_params(tail)?;
+        Ok(uri)
+    }
+
+    /// The URI as it came.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The URI as it came; only ASCII passes [`Uri::parse`].
+    pub fn as_str(&self) -> &'a str {
+        core::str::from_utf8(self.raw).unwrap_or("")
+    }
+
+    /// What follows the scheme's colon for [`Scheme::Other`]; the number with its separators for [`Scheme::Tel`].
+    pub fn opaque(&self) -> &'a [u8] {
+        self.opaque
+    }
+
+    /// What follows the `?`, without it.
+    pub fn headers(&self) -> &'a [u8] {
+        self.headers
+    }
+
+    /// The URI headers as pairs, escapes as they came.
+    pub fn header_pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        self.headers.split(|b| *b == b'&').filter(|p| !p.is_empty()).map(|pair| {
+            let at = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+            (&pair[..at], pair.get(at + 1..).unwrap_or_default())
+        })
+    }
+
+    /// The user part with its escapes resolved; allocates. For comparing without allocation see [`Uri::user_is`].
+    pub fn user_decoded(&self) -> Option<Vec<u8>> {
+        self.user.map(|user| scan::unescaped(user).collect())
+    }
+
+    /// Whether the user part, escapes resolved, is `user`.
+    pub fn user_is(&self, user: &[u8]) -> bool {
+        self.user.is_some_and(|u| scan::unescaped(u).eq(user.iter().copied()))
+    }
+
+    /// The port to use: the one written, else 5061 for `sips:` and 5060 for `sip:`.
+    pub fn port_or_default(&self) -> u16 {
+        self.port.unwrap_or(if self.scheme == Scheme::Sips { 5061 } else { 5060 })
+    }
+
+    /// The `transport` parameter as it came.
+    pub fn transport(&self) -> Option<&'a [u8]> {
+        self.params.get("transport")
+    }
+
+    /// Whether the `lr` parameter marks a loose router (RFC 3261 §19.1.1).
+    pub fn is_loose(&self) -> bool {
+        self.params.has("lr")
+    }
+}
+
+fn split_scheme(raw: &[u8]) -> Result<(Scheme, &[u8]), UriError> {
+    let colon = memchr::memchr(b':', raw).ok_or(UriError::NoScheme)?;
+    let (name, rest) = (&raw[..colon], &raw[colon + 1..]);
+    let scheme = match name.len() {
+        3 if name.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
+        4 if name.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
+        3 if name.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
+        _ => Scheme::Other,
+    };
+    let legal = |b: &u8| b.is_ascii_alphanumeric() || b"+-.".contains(b);
+    match name {
+        [first, rest @ ..] if first.is_ascii_alphabetic() && rest.iter().all(legal) => {}
+        _ => return Err(UriError::NoScheme),
+    }
+    if rest.is_empty() { Err(UriError::Empty) } else { Ok((scheme, rest)) }
+}
+
+fn uri_params(raw: &[u8]) -> Result<Params<'_>, UriError> {
+    let mut count = 0;
+    for param in raw.split(|b| *b == b';').skip(1) {
+        count += 1;
+        if count > PARAMS_MAX_COUNT || matches!(param, [] | [b'=', ..]) {
+            return Err(UriError::Params);
+        }
+    }
+    if raw.contains(&b',') || raw.contains(&b'@') {
+        return Err(UriError::Params);
+    }
+    Ok(Params::of_uri(raw))
+}
+
+fn uri_headers(raw: &[u8]) -> Result<&[u8], UriError> {
+    let Some(headers) = raw.strip_prefix(b"?") else { return Ok(b"") };
+    let mut count = 0;
+    for pair in headers.split(|b| *b == b'&') {
+        count += 1;
+        if count > PARAMS_MAX_COUNT || !matches!(memchr::memchr(b'=', pair), Some(1..)) {
+            return Err(UriError::Headers);
+        }
+    }
+    let legal = |b: &u8| !b";,@".contains(b);
+    if headers.iter().all(legal) { Ok(headers) } else { Err(UriError::Headers) }
+}
+
+impl fmt::Display for Uri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
