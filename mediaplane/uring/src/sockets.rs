@@ -1,10 +1,12 @@
 use crate::error::BindError;
+use clock::{Duration, Instant};
 use media_core::io::SocketIndex;
 use rustix::fd::{AsRawFd, RawFd};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
 
 /// Datagrams thrown away when a socket opens, at most: more than the largest default socket buffer holds.
 const DRAIN_COUNT_MAX: usize = 8_192;
@@ -43,33 +45,37 @@ impl Sockets {
     /// Binds `count` ports from the even `first_port` on. A pair of which another program holds a port is left out and
     /// listed in [`Sockets::unavailable`].
     pub fn bind(first_port: u16, count: usize, to: BindTo) -> Result<Self, BindError> {
-        assert!(first_port % 2 == 0 && usize::from(first_port) + count <= 65_536, "ports out of range");
+        assert!(first_port.is_multiple_of(2) && usize::from(first_port) + count <= 65_536, "ports out of range");
         let ip = listen_ip(to);
-        let (mut sockets, mut unavailable) = (Vec::with_capacity(count), Vec::new());
-        for pair in (0..count).step_by(2) {
-            let size = 2.min(count - pair);
-            let mut bound = Vec::with_capacity(size);
-            for offset in pair..pair + size {
-                let port = first_port + offset as u16;
-                match bind_one(SocketAddr::new(ip, port)) {
-                    Ok(socket) => bound.push(Some(socket)),
-                    Err(error) if error.is_taken() => {
-                        unavailable.push(first_port + pair as u16);
-                        break;
-                    }
-                    Err(error) => return Err(error.explain(ip, port, count)),
+        let mut sockets: Box<[Option<Socket>]> = (0..count).map(|_| None).collect();
+        let mut missing: Vec<usize> = (0..count).step_by(2).collect();
+        let mut patience = Patience::new();
+        loop {
+            let before = missing.len();
+            let mut failure = None;
+            missing.retain(|&pair| match bind_pair(first_port, pair..count.min(pair + 2), ip) {
+                Ok(bound) => {
+                    sockets[pair..].iter_mut().zip(bound).for_each(|(place, socket)| *place = Some(socket));
+                    false
                 }
+                Err((_, error)) if error.is_taken() => true,
+                Err((port, error)) => {
+                    failure.get_or_insert(error.explain(ip, port, count));
+                    true
+                }
+            });
+            if let Some(error) = failure {
+                return Err(error);
             }
-            if bound.len() < size {
-                bound.clear();
-                bound.resize_with(size, || None);
+            if missing.is_empty() || !patience.wait(missing.len() < before) {
+                break;
             }
-            sockets.append(&mut bound);
         }
-        if !sockets.iter().any(Option::is_some) {
+        if missing.len() == count.div_ceil(2) {
             return Err(BindError::NonePossible { first: first_port, last: first_port + (count.max(1) - 1) as u16 });
         }
-        Ok(Self { sockets: sockets.into(), unavailable, first_port, ip })
+        let unavailable = missing.into_iter().map(|pair| first_port + pair as u16).collect();
+        Ok(Self { sockets, unavailable, first_port, ip })
     }
 
     /// `count` sockets on ports of the system's choice, for tests; [`Sockets::local_port`] tells them.
@@ -187,6 +193,42 @@ impl SocketError {
     }
 }
 
+/// Both sockets of a pair, or none; the error says which port.
+fn bind_pair(first_port: u16, pair: Range<usize>, ip: IpAddr) -> Result<Vec<Socket>, (u16, SocketError)> {
+    let bind = |offset| {
+        let port = first_port + offset as u16;
+        bind_one(SocketAddr::new(ip, port)).map_err(|error| (port, error))
+    };
+    pair.map(bind).collect()
+}
+
+/// How long binding tries again. The kernel closes the sockets of a process that died a little after it has gone: its
+/// rings are torn down in the background. So ports that get free are waited for, ports that stay taken are not.
+struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    const STEP: Duration = Duration::from_millis(10);
+    const WITHOUT_PROGRESS: Duration = Duration::from_millis(100);
+
+    fn new() -> Self {
+        Self { until: clock::now() + Self::WITHOUT_PROGRESS }
+    }
+
+    fn wait(&mut self, progress: bool) -> bool {
+        let now = clock::now();
+        if progress {
+            self.until = now + Self::WITHOUT_PROGRESS;
+        }
+        if now >= self.until {
+            return false;
+        }
+        std::thread::sleep(Self::STEP);
+        true
+    }
+}
+
 fn bind_one(address: SocketAddr) -> Result<Socket, SocketError> {
     let step = |what| move |error| SocketError(what, error);
     let domain = Domain::for_address(address);
@@ -228,9 +270,8 @@ fn park(socket: &Socket, ip: IpAddr) -> io::Result<()> {
 fn drain(socket: &Socket) {
     for _ in 0..DRAIN_COUNT_MAX {
         let mut byte = [0; 1];
-        match rustix::net::recv(socket, &mut byte[..], rustix::net::RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN) => return,
-            Ok(_) | Err(_) => {}
+        if rustix::net::recv(socket, &mut byte[..], rustix::net::RecvFlags::DONTWAIT) == Err(Errno::AGAIN) {
+            return;
         }
     }
 }
