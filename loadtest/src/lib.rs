@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod callers;
+pub mod capture;
 pub mod media;
 pub mod ng;
 pub mod peers;

@@ -1,9 +1,13 @@
 //! Other programs, started for a test or a measurement and ended with it.
 
+mod dumpcap;
 mod ports;
 mod process;
 mod rtpengine;
+mod sipp;
 
+pub use dumpcap::Dumpcap;
 pub use ports::{free_port, free_range};
 pub use process::{Process, send_signal, wait_for};
 pub use rtpengine::RtpEngine;
+pub use sipp::{Scenario, Sipp, SippPlan, SippResult};

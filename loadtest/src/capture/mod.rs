@@ -1,0 +1,9 @@
+//! What a capture shows: RTP streams, calls, and whether the two fit together.
+
+mod calls;
+mod pcap;
+mod rtp;
+
+pub use calls::{SeenCall, SeenCalls};
+pub use pcap::{Datagram, read};
+pub use rtp::{RtpStream, RtpStreams, SAMPLES_MAX, StreamKey, alaw, share_of, ulaw};
