@@ -8,6 +8,7 @@
 
 pub mod callers;
 pub mod capture;
+pub mod flood;
 pub mod media;
 pub mod ng;
 pub mod peers;

@@ -1,13 +1,17 @@
 //! Other programs, started for a test or a measurement and ended with it.
 
+mod baresip;
 mod dumpcap;
 mod ports;
 mod process;
 mod rtpengine;
 mod sipp;
+mod switch;
 
+pub use baresip::{Baresip, read_wav, write_wav};
 pub use dumpcap::Dumpcap;
 pub use ports::{free_port, free_range};
 pub use process::{Process, send_signal, wait_for};
 pub use rtpengine::RtpEngine;
 pub use sipp::{Scenario, Sipp, SippPlan, SippResult};
+pub use switch::{Switch, SwitchPlan};
