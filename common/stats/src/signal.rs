@@ -3,11 +3,29 @@
 crate::counters! {
     /// Counters of one signaling shard.
     pub enum SignalCounter {
-        CallsActive: "calls_active", Level, "Calls that are up or being set up now.";
+        CallsActive: "calls_active", Level, "Calls that are up, being set up or being ended now.";
         CallsAnswered: "calls_answered", Events, "Calls that were answered.";
-        CallsRefused: "calls_refused", Events, "Calls that were refused.";
+        CallsCompleted: "calls_completed", Events, "Calls that ended by a BYE of either side.";
+        CallsCancelled: "calls_cancelled", Events, "Calls that the caller gave up before the answer.";
+        CallsRefused: "calls_refused", Events, "Calls that were refused, for any reason.";
+        CallsFailed: "calls_failed", Events, "Calls that something ended: silence, no ACK, a lost peer, the media plane.";
+        RefusedCallLimit: "refused_call_limit", Events, "Calls refused with 503 because the limit of calls was reached.";
+        RefusedNoPort: "refused_no_port", Events, "Calls refused with 503 because no media port was free or no media plane there.";
+        RefusedDescription: "refused_description", Events, "Calls refused because nothing in their session description fits.";
+        RefusedQueueFull: "refused_queue_full", Events, "INVITEs answered 503 without state because their shard was too far behind.";
+        Changes: "changes", Events, "Re-INVITEs and UPDATEs: hold, resume, new address, refresh.";
+        MediaTimeouts: "media_timeouts", Events, "Calls ended because nothing came from the peer.";
+        MediaRefusals: "media_refusals", Events, "Media commands that were refused or never answered.";
+        MediaEventsStale: "media_events_stale", Events, "Media events about calls that had ended.";
+        MediaPlaneLost: "media_plane_lost", Events, "Times that the media plane went away.";
+        LegsNeverClosed: "legs_never_closed", Events, "Ports given back without the media plane's word after a limit.";
+        DialogsNeverEnded: "dialogs_never_ended", Events, "Calls forgotten without the end of their dialog after a limit; always 0 in a sound switch.";
         MessagesReceived: "sip_received_packets", Packets, "SIP messages that were understood.";
         MessagesSent: "sip_sent_packets", Packets, "SIP messages sent.";
         DroppedMalformed: "sip_dropped_malformed_packets", Packets, "Datagrams that are not SIP and could not be answered.";
+        DroppedQueueFull: "sip_dropped_queue_full_packets", Packets, "Datagrams dropped because their shard was too far behind.";
+        DroppedNotSent: "sip_not_sent_packets", Packets, "SIP messages that the kernel did not take.";
+        KeepAlives: "sip_keep_alive_packets", Packets, "Keep-alive datagrams without a message.";
+        Turns: "turns", Events, "Rounds of the shard's loop.";
     }
 }

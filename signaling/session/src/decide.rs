@@ -1,0 +1,89 @@
+//! What a user of sessions decides, and what it is told for that.
+
+use crate::SessionId;
+use clock::Instant;
+use sdp_core::Negotiated;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+/// Decides about incoming calls, at once. What takes longer says [`Decision::Defer`] and comes back with
+/// [`crate::Sessions::accept`] or [`crate::Sessions::reject`].
+pub trait Decide {
+    /// A call has come in.
+    fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision;
+}
+
+/// A call that waits for a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct IncomingCall<'c> {
+    /// Its session.
+    pub id: SessionId,
+    /// The caller's URI.
+    pub from: &'c str,
+    /// The called URI, as the To field has it.
+    pub to: &'c str,
+    /// User part of the Request-URI: who is really called.
+    pub called_user: &'c str,
+    /// What can be agreed on; `None` where the caller waits for our offer.
+    pub offered: Option<&'c Negotiated>,
+    /// Where the request came from.
+    pub remote: SocketAddr,
+    /// When it came.
+    pub received_at: Instant,
+}
+
+/// What becomes of an incoming call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Answer it and send this.
+    Accept(Plan),
+    /// Refuse it.
+    Reject {
+        /// 300 to 699.
+        status: u16,
+        /// Reason phrase; empty: the usual one of the status.
+        reason: Cow<'static, str>,
+    },
+    /// Let it ring; the decision comes later.
+    Defer,
+}
+
+/// What an answered call sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// First.
+    pub source: PlannedSource,
+    /// Then, if the source has an end.
+    pub at_end: AtEnd,
+}
+
+/// Where the audio of a call comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlannedSource {
+    /// Silence, as packets.
+    Silence,
+    /// A sine of 440 Hz.
+    Tone440,
+    /// The European ringing tone.
+    Ringing,
+    /// A prompt, by its number.
+    Prompt(u32),
+    /// What the peer sends comes back.
+    Echo,
+}
+
+/// What happens when the source has come to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtEnd {
+    /// The call stays up; silence is sent.
+    Silence,
+    /// We hang up.
+    HangUp,
+}
+
+impl Plan {
+    /// A source without an end, or with silence after it.
+    pub fn of(source: PlannedSource) -> Self {
+        Self { source, at_end: AtEnd::Silence }
+    }
+}

@@ -1,0 +1,127 @@
+//! The end of a session, from whichever side it comes: both sides are told, then nothing is left.
+
+use crate::session::Leg;
+use crate::{
+    EndKind, EndReason, MEDIA_CLOSE_LIMIT, Operation, Refusal, SessionError, SessionEvent, SessionId, SessionState,
+    Sessions, Turn,
+};
+use contract::Command;
+use sip_core::{Cause, DialogId};
+use stats::SignalCounter;
+
+impl Sessions {
+    /// Ends a session: BYE, or a refusal while it rings.
+    pub fn terminate(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        if !session.state.allows(Operation::Terminate) {
+            return Err(SessionError::invalid(Operation::Terminate, session.state));
+        }
+        let answered = session.invite.is_none();
+        self.end(turn, id, if answered { EndReason::LocalBye } else { EndReason::Rejected(480) });
+        Ok(())
+    }
+
+    /// Ends all sessions.
+    pub fn end_all(&mut self, turn: &mut Turn<'_>, reason: EndReason) {
+        for id in self.table.ids() {
+            self.end(turn, id, reason);
+        }
+    }
+
+    /// The media plane is gone, and the legs and ports with it: every session ends, properly towards its peer. Ports are
+    /// not given back, for the pool that they came from is no more.
+    pub fn media_lost(&mut self, turn: &mut Turn<'_>) {
+        for id in self.table.ids() {
+            if let Some(session) = self.table.get_mut(id) {
+                session.leg = Leg::None;
+                session.updates_open = 0;
+            }
+            self.end(turn, id, EndReason::MediaLost);
+            self.settle(turn, id);
+        }
+    }
+
+    pub(crate) fn end(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
+        let refusal = self.refusal(reason.status());
+        self.end_with(turn, id, reason, &refusal);
+    }
+
+    pub(crate) fn end_with(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, refusal: &Refusal<'_>) {
+        self.drop_change(turn, id, refusal);
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
+        session.reason = Some(reason);
+        let told = match session.invite.take() {
+            Some(invite) => turn.sip.reject(turn.now, invite, refusal),
+            None => turn.sip.bye(turn.now, session.dialog),
+        };
+        session.is_sip_over |= !told;
+        self.go(turn, id, SessionState::Terminating);
+        self.close_leg(turn, id);
+        self.settle(turn, id);
+    }
+
+    /// The dialog is over, by the peer, by us or by a timer.
+    pub(crate) fn dialog_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId, cause: Cause) {
+        let Some(id) = self.by_dialog.remove(&dialog) else { return };
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.is_sip_over = true;
+        session.invite = None;
+        session.change = None;
+        session.reason.get_or_insert(cause.into());
+        if !session.state.is_ending() {
+            self.go(turn, id, SessionState::Terminating);
+        }
+        self.close_leg(turn, id);
+        self.settle(turn, id);
+    }
+
+    fn close_leg(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if let Leg::Opening(port) | Leg::Open(port) = session.leg {
+            session.leg = Leg::Closing(port);
+            turn.commands.push((port.worker, Command::Close { leg: port.leg, tag: id.as_u64() }));
+            self.wake(id, Some(turn.now + MEDIA_CLOSE_LIMIT));
+        }
+    }
+
+    /// The leg is gone: its port may go back.
+    pub(crate) fn leg_gone(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if let Some(port) = session.port() {
+            session.leg = Leg::None;
+            turn.ports.give_back(port);
+        }
+        self.settle(turn, id);
+    }
+
+    /// Forgets an ending session once both sides are over, or sets the time by which the other one must be.
+    pub(crate) fn settle(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id).filter(|session| session.state.is_ending()) else { return };
+        match (session.leg, session.is_sip_over) {
+            (Leg::None, true) => self.forget(turn, id),
+            (Leg::None, false) if session.deadline.is_none_or(|at| at < turn.now + self.settings.ending_limit) => {
+                self.wake(id, Some(turn.now + self.settings.ending_limit));
+            }
+            _ => {} // the leg's own limit runs
+        }
+    }
+
+    fn forget(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        self.go(turn, id, SessionState::Terminated);
+        let Some(session) = self.table.remove(id) else { return };
+        if self.by_dialog.get(&session.dialog) == Some(&id) {
+            self.by_dialog.remove(&session.dialog);
+        }
+        let reason = session.reason.unwrap_or(EndReason::LocalBye);
+        self.counts.add(
+            match reason.kind() {
+                EndKind::Completed => SignalCounter::CallsCompleted,
+                EndKind::Cancelled => SignalCounter::CallsCancelled,
+                EndKind::Rejected => SignalCounter::CallsRefused,
+                EndKind::Failed => SignalCounter::CallsFailed,
+            },
+            1,
+        );
+        turn.events.push(SessionEvent::Ended { id, reason, leg: session.last_leg });
+    }
+}

@@ -1,0 +1,51 @@
+//! What SIP says, told to the part of a session that it is about.
+
+use crate::{Sessions, Turn};
+use sip_core::{Event, RequestId, Span};
+use sip_wire::{Message, Method};
+
+impl Sessions {
+    /// Takes an event of the SIP endpoint. The caller goes on until the endpoint has no more: handling one may make
+    /// further ones.
+    pub fn handle(&mut self, turn: &mut Turn<'_>, event: Event) {
+        match event {
+            Event::Invite { invite, dialog, message, replaces } => {
+                self.invited(turn, invite, dialog, message, replaces)
+            }
+            Event::Reinvite { invite, dialog, message } => self.reinvited(turn, invite, dialog, message),
+            Event::ReinviteCancelled { invite, dialog } => self.reinvite_cancelled(turn, invite, dialog),
+            Event::Acknowledged { dialog, message } => self.acknowledged(turn, dialog, message),
+            Event::Ended { dialog, cause, .. } => self.dialog_ended(turn, dialog, cause),
+            Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
+                (Some(Method::Update), Some(dialog)) => self.update_requested(turn, request, dialog, message),
+                (Some(Method::Options), _) => self.asked_for_options(turn, request),
+                _ => drop(turn.sip.respond(turn.now, request, 405, "")),
+            },
+            Event::Pracked { dialog, request, .. } => {
+                // Our provisional responses carry no answer, so an offer in the PRACK comes too early (RFC 3262 §5).
+                if let Some(request) = request {
+                    turn.sip.respond(turn.now, request, 488, "");
+                }
+                if let Some(id) = self.find(dialog) {
+                    self.answer(turn, id);
+                }
+            }
+            // Refused with 504 by the endpoint; `Ended` follows.
+            Event::NotPracked { .. } => {}
+            // Answers to BYE; the dialog's `Ended` says all.
+            Event::Response { .. } => {}
+            // We neither call, nor subscribe, nor run session timers of our own.
+            _ => {}
+        }
+    }
+
+    /// OPTIONS (RFC 3261 §11): the status is the one that an INVITE would get.
+    fn asked_for_options(&mut self, turn: &mut Turn<'_>, request: RequestId) {
+        let status = if self.table.is_full() { 486 } else { 200 };
+        turn.sip.respond(turn.now, request, status, "");
+    }
+}
+
+fn method(turn: &Turn<'_>, message: Span) -> Option<Method> {
+    Message::parse(turn.sip.bytes(message)).ok()?.method()
+}

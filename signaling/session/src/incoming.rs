@@ -1,0 +1,192 @@
+//! A call comes in: from its INVITE to the decision, the port and the answer.
+
+use crate::invitation::Invitation;
+use crate::ports::Accepted;
+use crate::session::{Leg, Session};
+use crate::{
+    Decision, EndReason, IncomingCall, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Refusal, SessionError,
+    SessionId, SessionState, Sessions, Turn,
+};
+use contract::{Command, Direction, LegSpec};
+use sdp_core::{Local, Origin, OtherMedia, write_offer};
+use sip_core::{DialogId, InviteId, Span};
+use stats::SignalCounter;
+
+impl Sessions {
+    pub(crate) fn invited(
+        &mut self,
+        turn: &mut Turn<'_>,
+        invite: InviteId,
+        dialog: DialogId,
+        message: Span,
+        replaces: Option<DialogId>,
+    ) {
+        if self.table.is_full() {
+            self.counts.add(SignalCounter::RefusedCallLimit, 1);
+            return self.refuse_unseen(turn, invite, 503, "");
+        }
+        let invitation = match Invitation::read(turn.sip.bytes(message), &self.settings.media()) {
+            Ok(invitation) => invitation,
+            Err(unfit) => {
+                self.counts.add(SignalCounter::RefusedDescription, 1);
+                return self.refuse_unseen(turn, invite, unfit.status(), &unfit.to_string());
+            }
+        };
+        let origin = Origin::new(self.draw());
+        let (now, path) = (turn.now, turn.path);
+        let added = self.table.add(|id| Session {
+            id,
+            state: SessionState::Initializing,
+            dialog,
+            invite: Some(invite),
+            parties: invitation.parties,
+            remote_signaling: path.remote,
+            local_ip: path.local,
+            created_at: now,
+            connected_at: None,
+            plan: Plan::of(PlannedSource::Silence),
+            offer: invitation.offer.map(Box::new),
+            description: None,
+            others: OtherMedia::default(),
+            origin,
+            spec: LegSpec::default(),
+            leg: Leg::None,
+            last_leg: None,
+            change: None,
+            updates_open: 0,
+            awaits_answer: false,
+            replaces,
+            reason: None,
+            is_sip_over: false,
+            deadline: None,
+        });
+        if let Some(id) = added {
+            self.by_dialog.insert(dialog, id);
+            self.decide(turn, id);
+        }
+    }
+
+    fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        let decision = turn.decide.incoming(&IncomingCall {
+            id,
+            from: &session.parties.from,
+            to: &session.parties.to,
+            called_user: &session.parties.called_user,
+            offered: session.offer.as_deref().map(sdp_core::Offer::agreed),
+            remote: session.remote_signaling,
+            received_at: turn.now,
+        });
+        match decision {
+            Decision::Accept(plan) => self.start(turn, id, plan),
+            Decision::Reject { status, reason } => self.refuse(turn, id, status, &reason),
+            Decision::Defer => {
+                self.ring(turn, id);
+                self.wake(id, Some(turn.now + self.settings.decision_timeout));
+            }
+        }
+    }
+
+    /// Answers a call that rings: the late decision.
+    pub fn accept(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
+        self.check_undecided(id, Operation::Accept)?;
+        self.start(turn, id, plan);
+        Ok(())
+    }
+
+    /// Refuses a call that rings: the late decision.
+    pub fn reject(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) -> Result<(), SessionError> {
+        self.check_undecided(id, Operation::Reject)?;
+        self.refuse(turn, id, status, words);
+        Ok(())
+    }
+
+    fn check_undecided(&self, id: SessionId, operation: Operation) -> Result<(), SessionError> {
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let undecided = session.state.allows(operation) && session.leg == Leg::None;
+        if undecided { Ok(()) } else { Err(SessionError::invalid(operation, session.state)) }
+    }
+
+    /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
+    fn start(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) {
+        let Some(port) = turn.ports.take() else {
+            self.counts.add(SignalCounter::RefusedNoPort, 1);
+            return self.refuse(turn, id, 503, "");
+        };
+        let settings = &self.settings;
+        let Some(session) = self.table.get_mut(id) else { return turn.ports.give_back(port) };
+        let mut spec = LegSpec { source: plan.source.of(port.leg).into(), dscp: settings.dscp, ..LegSpec::default() };
+        let local = Local { ip: session.local_ip, port: port.leg.port };
+        let description = match session.offer.take() {
+            Some(offer) => {
+                offer.agreed().apply(&mut spec);
+                session.others = offer.others().clone();
+                offer.answer(local, &mut session.origin)
+            }
+            None => {
+                // RFC 3261 §13.2.1: no offer in the INVITE, so ours goes into the 2xx and the ACK has the answer.
+                spec.direction = Direction::Inactive as u8;
+                session.awaits_answer = true;
+                write_offer(&settings.media(), &session.others, local, &mut session.origin)
+            }
+        };
+        settings.limit_silence(&mut spec);
+        session.description = Some(description.into());
+        (session.plan, session.leg, session.spec) = (plan, Leg::Opening(port), spec);
+        session.last_leg = Some(port.leg);
+        turn.commands.push((port.worker, Command::Open { leg: port.leg, tag: id.as_u64(), spec }));
+        self.ring(turn, id);
+        self.wake(id, Some(turn.now + MEDIA_ANSWER_LIMIT));
+    }
+
+    fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id).filter(|session| session.state == SessionState::Initializing) else {
+            return;
+        };
+        if let Some(invite) = session.invite {
+            turn.sip.ringing(turn.now, invite);
+        }
+        self.go(turn, id, SessionState::Ringing);
+    }
+
+    /// The leg runs, or the way became free: 200 OK.
+    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
+            return;
+        };
+        let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
+        match turn.sip.accept(turn.now, invite, &description) {
+            Accepted::Sent => {
+                session.invite = None;
+                session.connected_at = Some(turn.now);
+                let replaced = session.replaces.take();
+                self.counts.add(SignalCounter::CallsAnswered, 1);
+                self.go(turn, id, SessionState::Connected);
+                if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {
+                    self.end(turn, old, EndReason::Replaced);
+                }
+            }
+            // The description waits until the PRACK is there; timers of SIP see to it that this ends.
+            Accepted::AfterPrack => session.description = Some(description),
+            Accepted::Gone => self.end(turn, id, EndReason::Cancelled),
+        }
+    }
+
+    fn refuse(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) {
+        let status = if (300..700).contains(&status) { status } else { 500 };
+        let refusal = Refusal { reason: words, ..self.refusal(status) };
+        self.end_with(turn, id, EndReason::Rejected(status), &refusal);
+    }
+
+    fn refuse_unseen(&mut self, turn: &mut Turn<'_>, invite: InviteId, status: u16, warning: &str) {
+        self.counts.add(SignalCounter::CallsRefused, 1);
+        let refusal = Refusal { warning, ..self.refusal(status) };
+        turn.sip.reject(turn.now, invite, &refusal);
+    }
+
+    /// A status with what belongs to it: 503 asks the caller to come again later.
+    pub(crate) fn refusal(&self, status: u16) -> Refusal<'static> {
+        let retry_after_s = (status == 503).then(|| self.settings.retry_after.as_secs().max(1));
+        Refusal { retry_after_s, ..Refusal::status(status) }
+    }
+}

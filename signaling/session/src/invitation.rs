@@ -1,0 +1,74 @@
+//! What a session takes out of an INVITE or another message with a session description.
+
+use crate::{Parties, REMEMBERED_BYTES_MAX};
+use sdp_core::{Offer, SdpError, Settings};
+use sip_wire::{Address, Message, Name};
+
+/// An INVITE, as far as a session is concerned.
+pub(crate) struct Invitation {
+    pub(crate) parties: Parties,
+    /// The caller's offer; none where it waits for ours.
+    pub(crate) offer: Option<Offer>,
+}
+
+/// Why a message's body is of no use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("the message is malformed")]
+    Malformed,
+    #[error("only application/sdp is taken")]
+    NotSdp,
+    #[error("{0}")]
+    Sdp(#[from] SdpError),
+}
+
+impl Unfit {
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::NotSdp => 415,
+            Self::Sdp(error) => error.status(),
+        }
+    }
+}
+
+impl Invitation {
+    pub(crate) fn read(bytes: &[u8], settings: &Settings<'_>) -> Result<Self, Unfit> {
+        let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
+        let offer = match description(&message)? {
+            Some(sdp) => Some(Offer::read(sdp, settings)?),
+            None => None,
+        };
+        Ok(Self { parties: parties(&message), offer })
+    }
+}
+
+/// The session description of a message; none where it has no body.
+pub(crate) fn description<'a>(message: &Message<'a>) -> Result<Option<&'a [u8]>, Unfit> {
+    let body = message.body();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    match message.content_type() {
+        Ok(Some(kind)) if kind.is("application", "sdp") => Ok(Some(body)),
+        Ok(_) => Err(Unfit::NotSdp),
+        Err(_) => Err(Unfit::Malformed),
+    }
+}
+
+fn parties(message: &Message<'_>) -> Parties {
+    let uri = |address: Option<Address<'_>>| remember(address.map_or(&[][..], |address| address.uri.as_bytes()));
+    let called = message.request_uri().ok().and_then(|uri| uri.user_decoded());
+    Parties {
+        from: uri(message.from().ok()),
+        to: uri(message.to().ok()),
+        called_user: remember(called.as_deref().unwrap_or_default()),
+        call_id: remember(message.header(Name::CallId).unwrap_or_default()),
+    }
+}
+
+/// At most [`REMEMBERED_BYTES_MAX`] bytes of a text; what is no UTF-8 shows as such.
+fn remember(text: &[u8]) -> Box<str> {
+    let text = text.get(..REMEMBERED_BYTES_MAX).unwrap_or(text);
+    String::from_utf8_lossy(text).into()
+}

@@ -1,0 +1,70 @@
+//! The two sides that sessions work between: SIP above, media below. Both are small traits, so that tests can lose
+//! messages and run out of ports at will.
+
+use clock::Instant;
+use contract::LegRef;
+use sip_core::{DialogId, InviteId, RequestId, Span};
+
+/// A port that a leg may use, and the worker that it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Port {
+    /// The handle of the leg to be.
+    pub leg: LegRef,
+    /// The worker that has the port's sockets.
+    pub worker: u8,
+}
+
+/// Where ports come from.
+pub trait Ports {
+    /// A port of the least loaded worker; `None` at once when there is none, or no media plane.
+    fn take(&mut self) -> Option<Port>;
+    /// The leg is closed; the port may rest and then be used again.
+    fn give_back(&mut self, port: Port);
+}
+
+/// What sessions ask of SIP. `false` says that the thing has ended already; then its end has been told, or is about to.
+pub trait Sip {
+    /// A message that an event names.
+    fn bytes(&self, message: Span) -> &[u8];
+    /// 180 Ringing.
+    fn ringing(&mut self, now: Instant, invite: InviteId) -> bool;
+    /// 200 with a session description.
+    fn accept(&mut self, now: Instant, invite: InviteId, sdp: &str) -> Accepted;
+    /// A final refusal.
+    fn reject(&mut self, now: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool;
+    /// A final response to another request, with a session description unless that is empty.
+    fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool;
+    /// BYE.
+    fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
+}
+
+/// What became of a 200.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Accepted {
+    /// It is out.
+    Sent,
+    /// A reliable provisional response of ours comes first: again after `Pracked` (RFC 3262 §3).
+    AfterPrack,
+    /// The INVITE has ended already, or the 200 could not be written.
+    Gone,
+}
+
+/// How a request is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal<'r> {
+    /// 300 to 699.
+    pub status: u16,
+    /// Reason phrase; empty: the usual one.
+    pub reason: &'r str,
+    /// `Retry-After`, in seconds.
+    pub retry_after_s: Option<u64>,
+    /// Text of a `Warning` (RFC 3261 §20.43), code 399.
+    pub warning: &'r str,
+}
+
+impl<'r> Refusal<'r> {
+    /// A status with its usual words.
+    pub fn status(status: u16) -> Self {
+        Self { status, reason: "", retry_after_s: None, warning: "" }
+    }
+}

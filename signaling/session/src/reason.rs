@@ -1,0 +1,105 @@
+//! Why a session ended.
+
+/// Why a session ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    /// The peer hung up.
+    RemoteBye,
+    /// We hung up.
+    LocalBye,
+    /// The caller gave up before the answer.
+    Cancelled,
+    /// We refused it with this status.
+    Rejected(u16),
+    /// Nobody decided in time; refused with 480.
+    NotDecided,
+    /// Our 2xx was never acknowledged.
+    NoAck,
+    /// The peer answered our offer with nothing that fits.
+    BadAnswer,
+    /// Nothing came from the peer for the media timeout.
+    MediaTimeout,
+    /// The media plane refused or failed the leg.
+    MediaFailed,
+    /// The media plane is gone.
+    MediaLost,
+    /// The session timer ran out.
+    SessionExpired,
+    /// The peer no longer knows the call, or the way to it broke.
+    PeerLost,
+    /// The switch is being stopped.
+    Shutdown,
+    /// Another call took this one over (`Replaces`, RFC 3891).
+    Replaced,
+}
+
+/// The classes that users know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndKind {
+    /// An answered call that came to its end.
+    Completed,
+    /// Given up before the answer.
+    Cancelled,
+    /// Refused.
+    Rejected,
+    /// Something broke.
+    Failed,
+}
+
+impl EndReason {
+    /// Its class.
+    pub fn kind(self) -> EndKind {
+        match self {
+            Self::RemoteBye | Self::LocalBye | Self::Shutdown | Self::Replaced => EndKind::Completed,
+            Self::Cancelled => EndKind::Cancelled,
+            Self::Rejected(_) | Self::NotDecided => EndKind::Rejected,
+            _ => EndKind::Failed,
+        }
+    }
+
+    /// The status for an INVITE that has not been answered yet.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::Rejected(status) => status,
+            Self::NotDecided => 480,
+            Self::MediaFailed | Self::MediaLost | Self::Shutdown => 503,
+            Self::BadAnswer => 488,
+            _ => 487,
+        }
+    }
+
+    /// As operators see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RemoteBye => "hung up by the peer",
+            Self::LocalBye => "hung up here",
+            Self::Cancelled => "cancelled",
+            Self::Rejected(_) => "rejected",
+            Self::NotDecided => "not decided in time",
+            Self::NoAck => "answer never acknowledged",
+            Self::BadAnswer => "unusable answer to our offer",
+            Self::MediaTimeout => "media timeout",
+            Self::MediaFailed => "refused by the media plane",
+            Self::MediaLost => "media plane lost",
+            Self::SessionExpired => "session timer expired",
+            Self::PeerLost => "peer lost",
+            Self::Shutdown => "switch stopped",
+            Self::Replaced => "taken over by another call",
+        }
+    }
+}
+
+impl From<sip_core::Cause> for EndReason {
+    fn from(cause: sip_core::Cause) -> Self {
+        use sip_core::Cause;
+        match cause {
+            Cause::RemoteBye => Self::RemoteBye,
+            Cause::LocalBye | Cause::Unsubscribed => Self::LocalBye,
+            Cause::RemoteCancel | Cause::LocalCancel => Self::Cancelled,
+            Cause::Rejected(status) | Cause::Refused(status) => Self::Rejected(status),
+            Cause::NoAck => Self::NoAck,
+            Cause::SessionExpired => Self::SessionExpired,
+            Cause::Lost(_) | Cause::Transport => Self::PeerLost,
+        }
+    }
+}

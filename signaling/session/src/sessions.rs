@@ -1,0 +1,133 @@
+use crate::table::Table;
+use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip};
+use clock::Instant;
+use contract::Command;
+use sip_core::DialogId;
+use stats::{Counts, SignalCounter};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+/// All sessions of one shard.
+pub struct Sessions {
+    pub(crate) settings: Settings,
+    pub(crate) table: Table,
+    pub(crate) by_dialog: HashMap<DialogId, SessionId>,
+    pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
+    pub(crate) drawn_count: u64,
+    /// What happened, counted.
+    pub counts: Counts<SignalCounter>,
+}
+
+/// What sessions work with in one turn. `commands` and `events` are emptied by the caller afterwards.
+pub struct Turn<'t> {
+    /// The time.
+    pub now: Instant,
+    /// Where the message came to and from; only looked at for a new INVITE.
+    pub path: Path,
+    /// Above.
+    pub sip: &'t mut dyn Sip,
+    /// Below.
+    pub ports: &'t mut dyn Ports,
+    /// The user.
+    pub decide: &'t mut dyn Decide,
+    /// What the media workers are to do.
+    pub commands: &'t mut Vec<(u8, Command)>,
+    /// What users want to know.
+    pub events: &'t mut Vec<SessionEvent>,
+}
+
+/// The addresses of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Path {
+    /// The address of ours that it came to, or the advertised one.
+    pub local: IpAddr,
+    /// Where it came from.
+    pub remote: SocketAddr,
+}
+
+impl Sessions {
+    /// Of a shard that has none yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            table: Table::new(settings.max_calls),
+            settings,
+            by_dialog: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            drawn_count: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Sessions that are there now, ending ones included.
+    pub fn count(&self) -> usize {
+        self.table.count()
+    }
+
+    /// One of them.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
+        self.table.get(id)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.table.iter()
+    }
+
+    /// When to call [`Self::handle_deadline`]; it may turn out that nothing was due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Moves a session on and tells users.
+    pub(crate) fn go(&mut self, turn: &mut Turn<'_>, id: SessionId, next: SessionState) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.state != next) else { return };
+        let old = session.state;
+        session.go(next);
+        turn.events.push(SessionEvent::StateChanged { id, old, new: next });
+    }
+
+    /// Sets or forgets a session's deadline.
+    pub(crate) fn wake(&mut self, id: SessionId, at: Option<Instant>) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.deadline = at;
+        if let Some(at) = at {
+            self.deadlines.push(Reverse((at, id)));
+            self.sweep_deadlines();
+        }
+    }
+
+    /// The next session whose time has come. Deadlines that were set anew since are skipped.
+    pub(crate) fn next_due(&mut self, now: Instant) -> Option<SessionId> {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            self.deadlines.pop();
+            if self.table.get(id).is_some_and(|session| session.deadline == Some(at)) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Drops deadlines that no longer count, once they are the most.
+    fn sweep_deadlines(&mut self) {
+        if self.deadlines.len() > 1_024 && self.deadlines.len() / 4 > self.table.count() {
+            let table = &self.table;
+            let counts = |at, id| table.get(id).is_some_and(|session| session.deadline == Some(at));
+            self.deadlines.retain(|Reverse((at, id))| counts(*at, *id));
+        }
+    }
+
+    pub(crate) fn find(&self, dialog: DialogId) -> Option<SessionId> {
+        self.by_dialog.get(&dialog).copied()
+    }
+
+    /// A number that no other session of this host is likely to have.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.drawn_count += 1;
+        // SplitMix64, a bijection: numbers of one seed never repeat.
+        let mut number = self.settings.seed.wrapping_add(self.drawn_count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        number ^ (number >> 31)
+    }
+}

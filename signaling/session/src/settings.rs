@@ -1,0 +1,69 @@
+use clock::Duration;
+use contract::{Codec, Direction, LegSpec};
+use sdp_core::CodecOrder;
+
+/// How long the media plane may take to carry a command out. It takes about a millisecond.
+pub const MEDIA_ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// How long the media plane may take to close a leg before its port is given back without its word.
+pub const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// Longest URI, Call-ID or user name that a session remembers; the rest is cut off.
+pub const REMEMBERED_BYTES_MAX: usize = 256;
+
+/// What sessions are told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Audio codecs, most preferred first.
+    pub codecs: Vec<Codec>,
+    /// Whose order of codecs decides.
+    pub codec_order: CodecOrder,
+    /// Whether telephone events are agreed on.
+    pub telephone_event: bool,
+    /// Silence from the peer that ends a call; zero: it never does.
+    pub media_timeout: Duration,
+    /// Differentiated services code point of RTP.
+    pub dscp: u8,
+    /// Sessions at once.
+    pub max_calls: usize,
+    /// `Retry-After` of a 503.
+    pub retry_after: Duration,
+    /// How long a deferred call may ring.
+    pub decision_timeout: Duration,
+    /// How long a dialog that we ended may take to say that it is over: more than 64*T1.
+    pub ending_limit: Duration,
+    /// Where our session numbers start.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codec_order: CodecOrder::Offerer,
+            telephone_event: true,
+            media_timeout: Duration::from_secs(60),
+            dscp: 46,
+            max_calls: 5_000,
+            retry_after: Duration::from_secs(5),
+            decision_timeout: Duration::from_secs(30),
+            ending_limit: Duration::from_secs(64),
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn media(&self) -> sdp_core::Settings<'_> {
+        sdp_core::Settings {
+            codecs: &self.codecs,
+            order: self.codec_order,
+            telephone_event: self.telephone_event,
+            direction: Direction::Both,
+        }
+    }
+
+    /// How long the peer may be silent: for ever where it was agreed that it sends nothing.
+    pub(crate) fn limit_silence(&self, spec: &mut LegSpec) {
+        let limit_ms = u32::try_from(self.media_timeout.as_millis()).unwrap_or(u32::MAX);
+        spec.media_timeout_ms = if spec.direction().receives() { limit_ms } else { 0 };
+    }
+}

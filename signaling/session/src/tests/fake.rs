@@ -1,0 +1,179 @@
+//! A SIP side, a media side and a user that write down what they are told.
+
+use crate::*;
+use clock::Instant;
+use contract::{Command, LegRef};
+use sip_core::{DialogId, InviteId, RequestId, Span};
+use std::collections::{HashSet, VecDeque};
+
+/// What sessions said to SIP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Said {
+    Ringing(InviteId),
+    Accept(InviteId, String),
+    Reject(InviteId, u16, Option<u64>),
+    Respond(RequestId, u16, String),
+    Bye(DialogId),
+}
+
+#[derive(Default)]
+pub(super) struct FakeSip {
+    /// What every span names.
+    pub(super) message: Vec<u8>,
+    pub(super) said: Vec<Said>,
+    pub(super) needs_prack: bool,
+}
+
+impl Sip for FakeSip {
+    fn bytes(&self, _: Span) -> &[u8] {
+        &self.message
+    }
+    fn ringing(&mut self, _: Instant, invite: InviteId) -> bool {
+        self.said.push(Said::Ringing(invite));
+        true
+    }
+    fn accept(&mut self, _: Instant, invite: InviteId, sdp: &str) -> Accepted {
+        if self.needs_prack {
+            return Accepted::AfterPrack;
+        }
+        self.said.push(Said::Accept(invite, sdp.to_owned()));
+        Accepted::Sent
+    }
+    fn reject(&mut self, _: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
+        self.said.push(Said::Reject(invite, refusal.status, refusal.retry_after_s));
+        true
+    }
+    fn respond(&mut self, _: Instant, request: RequestId, status: u16, sdp: &str) -> bool {
+        self.said.push(Said::Respond(request, status, sdp.to_owned()));
+        true
+    }
+    fn bye(&mut self, _: Instant, dialog: DialogId) -> bool {
+        self.said.push(Said::Bye(dialog));
+        true
+    }
+}
+
+pub(super) struct FakePorts {
+    pub(super) free: VecDeque<u16>,
+    pub(super) out: HashSet<Port>,
+    pub(super) generation: u32,
+}
+
+impl FakePorts {
+    pub(super) fn new(count: u16) -> Self {
+        let free = (0..count).map(|index| 10_000 + 2 * index).collect();
+        Self { free, out: HashSet::new(), generation: 0 }
+    }
+}
+
+impl Ports for FakePorts {
+    fn take(&mut self) -> Option<Port> {
+        self.generation += 1;
+        let leg = LegRef::new(self.free.pop_front()?, self.generation);
+        let port = Port { leg, worker: (leg.port / 2 % 2) as u8 };
+        self.out.insert(port);
+        Some(port)
+    }
+    fn give_back(&mut self, port: Port) {
+        assert!(self.out.remove(&port), "{port:?} was not out");
+        self.free.push_back(port.leg.port);
+    }
+}
+
+/// Decides by the called user, as the built-in numbers do.
+pub(super) struct Numbers;
+
+impl Decide for Numbers {
+    fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
+        match call.called_user {
+            "busy" => Decision::Reject { status: 486, reason: "".into() },
+            "later" => Decision::Defer,
+            "echo" => Decision::Accept(Plan::of(PlannedSource::Echo)),
+            "once" => Decision::Accept(Plan { source: PlannedSource::Prompt(0), at_end: AtEnd::HangUp }),
+            "play" => Decision::Accept(Plan::of(PlannedSource::Prompt(0))),
+            _ => Decision::Accept(Plan::of(PlannedSource::Tone440)),
+        }
+    }
+}
+
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) sessions: Sessions,
+    pub(super) sip: FakeSip,
+    pub(super) ports: FakePorts,
+    pub(super) commands: Vec<(u8, Command)>,
+    pub(super) events: Vec<SessionEvent>,
+}
+
+pub(super) fn path() -> Path {
+    Path { local: "192.0.2.9".parse().unwrap(), remote: "192.0.2.1:5060".parse().unwrap() }
+}
+
+impl World {
+    pub(super) fn new(settings: Settings, port_count: u16) -> Self {
+        Self {
+            now: Instant::ZERO,
+            sessions: Sessions::new(settings),
+            sip: FakeSip::default(),
+            ports: FakePorts::new(port_count),
+            commands: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn turn<R>(&mut self, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
+        let mut turn = Turn {
+            now: self.now,
+            path: path(),
+            sip: &mut self.sip,
+            ports: &mut self.ports,
+            decide: &mut Numbers,
+            commands: &mut self.commands,
+            events: &mut self.events,
+        };
+        work(&mut self.sessions, &mut turn)
+    }
+
+    /// Hands a SIP event in, with the message that it names.
+    pub(super) fn sip(&mut self, event: sip_core::Event, message: Vec<u8>) {
+        self.sip.message = message;
+        self.turn(|sessions, turn| sessions.handle(turn, event));
+    }
+
+    pub(super) fn media(&mut self, event: contract::Event) {
+        self.turn(|sessions, turn| sessions.handle_media(turn, event));
+    }
+
+    pub(super) fn wait(&mut self, pause: clock::Duration) {
+        self.now += pause;
+        self.turn(|sessions, turn| sessions.handle_deadline(turn));
+    }
+
+    pub(super) fn said(&mut self) -> Vec<Said> {
+        std::mem::take(&mut self.sip.said)
+    }
+
+    pub(super) fn asked(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.commands).into_iter().map(|(_, command)| command).collect()
+    }
+
+    pub(super) fn assert_empty(&self) {
+        assert_eq!(self.sessions.count(), 0, "sessions are left");
+        assert!(self.sessions.by_dialog.is_empty(), "dialogs are left");
+        assert!(self.ports.out.is_empty(), "ports are out: {:?}", self.ports.out);
+    }
+}
+
+pub(super) const SDP: &str =
+    "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+pub(super) fn message(method: &str, user: &str, sdp: &str) -> Vec<u8> {
+    let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} sip:{user}@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+         From: <sip:alice@example.com>;tag=1\r\nTo: <sip:{user}@example.com>\r\nCall-ID: c1\r\nCSeq: 1 {method}\r\n\
+         Max-Forwards: 70\r\nContact: <sip:alice@192.0.2.1>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )
+    .into_bytes()
+}
