@@ -1,1 +1,35 @@
-//! See DESIGN.md.
+//! SIP transactions, dialogs and authentication in virtual time: RFC 3261, 6026, 3262, 3311, 3515, 3581, 3891, 4028, 6665.
+//!
+//! The crate decides and never does: it opens no socket, reads no clock, starts no thread and draws no randomness. Time,
+//! messages and one seed are arguments; messages to send and events leave through an [`Output`] that the caller owns.
+//!
+//! Read [`Endpoint`] first (all transactions and dialogs of one shard), then [`Event`] (what it says) and [`Content`]
+//! (what a user adds to a message). Tests: `cargo test -p sip-core`.
+
+#![forbid(unsafe_code)]
+
+mod compose;
+pub mod config;
+mod content;
+mod derive;
+mod dialog;
+mod endpoint;
+mod event;
+mod flow;
+mod hash;
+mod incoming;
+mod output;
+mod route;
+mod session_timer;
+mod slab;
+mod timer;
+mod token;
+pub mod transaction;
+mod transactions;
+
+pub use config::{EndpointConfig, Limits, Reliability, SessionTimer, Timers};
+pub use content::{Content, Refused};
+pub use endpoint::{Counters, DialogInfo, Endpoint, Sizes};
+pub use event::{CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
+pub use flow::{Flow, Transport};
+pub use output::{Output, Span, Transmit};

@@ -1,0 +1,131 @@
+//! Writing messages: the pieces that requests and responses share.
+
+use crate::config::{EndpointConfig, Reliability};
+use crate::content::Content;
+use crate::flow::{Flow, Transport};
+use std::io::Write;
+use std::net::SocketAddr;
+
+/// Header lines that are the same in every message of an endpoint, written once.
+pub(crate) struct Lines {
+    pub(crate) allow: Box<[u8]>,
+    pub(crate) supported: Box<[u8]>,
+    pub(crate) accept: Box<[u8]>,
+    pub(crate) server: Box<[u8]>,
+    pub(crate) user_agent: Box<[u8]>,
+    pub(crate) allow_events: Box<[u8]>,
+}
+
+impl Lines {
+    pub(crate) fn new(config: &EndpointConfig) -> Self {
+        let line = |name: &str, value: String| {
+            if value.is_empty() || !crate::content::is_line(&value) {
+                Box::default()
+            } else {
+                format!("{name}: {value}\r\n").into_bytes().into_boxed_slice()
+            }
+        };
+        let mut supported: Vec<&str> = Vec::new();
+        if config.reliability == Reliability::Supported {
+            supported.push("100rel");
+        }
+        supported.extend(["timer", "replaces"]);
+        supported.extend(config.supported.iter().map(String::as_str));
+        Self {
+            allow: line("Allow", config.allow.join(", ")),
+            supported: line("Supported", supported.join(", ")),
+            accept: line("Accept", config.accept.join(", ")),
+            server: line("Server", config.user_agent.clone()),
+            user_agent: line("User-Agent", config.user_agent.clone()),
+            allow_events: line("Allow-Events", config.event_packages.join(", ")),
+        }
+    }
+}
+
+pub(crate) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+pub(crate) fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+pub(crate) fn put_number_line(out: &mut Vec<u8>, name: &[u8], number: u64) {
+    put(out, &[name, b": "]);
+    put_number(out, number);
+    out.extend_from_slice(b"\r\n");
+}
+
+pub(crate) fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{address}");
+}
+
+/// The address that we show on this flow.
+pub(crate) fn shown(config: &EndpointConfig, flow: &Flow) -> SocketAddr {
+    config.advertise.unwrap_or(flow.local)
+}
+
+/// Our Contact on this flow.
+pub(crate) fn put_contact(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow) {
+    out.extend_from_slice(b"Contact: <");
+    put_contact_uri(out, config, flow);
+    out.extend_from_slice(b">\r\n");
+}
+
+pub(crate) fn put_contact_uri(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow) {
+    out.extend_from_slice(if flow.transport == Transport::Tls { b"sips:" } else { b"sip:" });
+    if !config.contact_user.is_empty() && crate::content::is_uri(&config.contact_user) {
+        put(out, &[config.contact_user.as_bytes(), b"@"]);
+    }
+    put_address(out, shown(config, flow));
+    out.extend_from_slice(flow.transport.uri_parameter().as_bytes());
+}
+
+/// The top Via of a request of ours, with `rport` (RFC 3581).
+pub(crate) fn put_via(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow, branch: &str) {
+    put(out, &[b"Via: SIP/2.0/", flow.transport.via_name().as_bytes(), b" "]);
+    put_address(out, shown(config, flow));
+    put(out, &[b";branch=z9hG4bK", branch.as_bytes(), b";rport\r\n"]);
+}
+
+pub(crate) fn put_cseq(out: &mut Vec<u8>, cseq: u32, method: &[u8]) {
+    out.extend_from_slice(b"CSeq: ");
+    put_number(out, cseq.into());
+    put(out, &[b" ", method, b"\r\n"]);
+}
+
+pub(crate) fn put_status_line(out: &mut Vec<u8>, status: u16, reason: &str) {
+    out.extend_from_slice(b"SIP/2.0 ");
+    put_number(out, status.into());
+    let reason = if reason.is_empty() || !crate::content::is_line(reason) { phrase(status) } else { reason };
+    put(out, &[b" ", reason.as_bytes(), b"\r\n"]);
+}
+
+/// The user's header fields, the body and its length; ends the message.
+pub(crate) fn put_content(out: &mut Vec<u8>, content: &Content<'_>) {
+    for (name, value) in content.headers {
+        put(out, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+    }
+    if !content.body.is_empty() {
+        put(out, &[b"Content-Type: ", content.content_type.as_bytes(), b"\r\n"]);
+    }
+    put_number_line(out, b"Content-Length", content.body.len() as u64);
+    put(out, &[b"\r\n", content.body]);
+}
+
+fn phrase(status: u16) -> &'static str {
+    sip_wire::StatusCode::new(status).map_or("", |code| code.reason_phrase())
+}

@@ -1,0 +1,120 @@
+//! Requests made from one that was sent before: CANCEL, the ACK for a refusal, and repetitions with another CSeq.
+//!
+//! Our requests have a fixed shape: start line, our Via, CSeq, then the rest without folded lines. So this works on
+//! lines and needs no parser.
+
+use crate::compose::put;
+use crate::incoming::put_unfolded;
+
+/// The lines of a header section, each with its line end, without the empty one that ends it.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n').take_while(|line| *line != b"\r\n")
+}
+
+fn is_named(line: &[u8], name: &str) -> bool {
+    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+        && line.get(name.len()) == Some(&b':')
+}
+
+fn put_start(request: &[u8], method: &[u8], out: &mut Vec<u8>) {
+    let line = lines(request).next().unwrap_or_default();
+    let uri = line.iter().position(|byte| *byte == b' ').map_or(line, |space| &line[space..]);
+    put(out, &[method, uri]);
+}
+
+fn put_cseq_of(line: &[u8], method: &[u8], out: &mut Vec<u8>) {
+    let end = line.iter().rposition(|byte| *byte == b' ').map_or(line.len(), |space| space + 1);
+    put(out, &[&line[..end], method, b"\r\n"]);
+}
+
+/// ACK for a 3xx-6xx to this INVITE (RFC 3261 §17.1.1.3): same Via, the response's To.
+pub(crate) fn put_ack(invite: &[u8], to: Option<&[u8]>, out: &mut Vec<u8>) {
+    put_same_branch(invite, b"ACK", to, out);
+}
+
+/// CANCEL for this INVITE (RFC 3261 §9.1).
+pub(crate) fn put_cancel(invite: &[u8], out: &mut Vec<u8>) {
+    put_same_branch(invite, b"CANCEL", None, out);
+}
+
+fn put_same_branch(invite: &[u8], method: &[u8], to: Option<&[u8]>, out: &mut Vec<u8>) {
+    put_start(invite, method, out);
+    for line in lines(invite).skip(1) {
+        if is_named(line, "CSeq") {
+            put_cseq_of(line, method, out);
+        } else if is_named(line, "To")
+            && let Some(to) = to
+        {
+            out.extend_from_slice(b"To: ");
+            put_unfolded(out, to);
+            out.extend_from_slice(b"\r\n");
+        } else if ["Via", "Max-Forwards", "Route", "From", "To", "Call-ID"].iter().any(|name| is_named(line, name)) {
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+}
+
+/// The same request once more with its own branch and CSeq. `replace` are complete header lines; those of the request
+/// that have the name of one of them go.
+pub(crate) fn put_again(request: &[u8], via: &[u8], cseq: u32, replace: &[u8], out: &mut Vec<u8>) {
+    let mut header_bytes = 0;
+    for (index, line) in lines(request).enumerate() {
+        header_bytes += line.len();
+        if index == 0 {
+            out.extend_from_slice(line);
+        } else if index == 1 {
+            out.extend_from_slice(via);
+        } else if is_named(line, "CSeq") {
+            out.extend_from_slice(b"CSeq: ");
+            crate::compose::put_number(out, cseq.into());
+            let method = line.iter().rposition(|byte| *byte == b' ').map_or(&b" \r\n"[..], |space| &line[space..]);
+            out.extend_from_slice(method);
+            out.extend_from_slice(replace);
+        } else if !lines(replace).any(|new| name_of(new).eq_ignore_ascii_case(name_of(line))) {
+            out.extend_from_slice(line);
+        }
+    }
+    out.extend_from_slice(request.get(header_bytes..).unwrap_or_default());
+}
+
+fn name_of(line: &[u8]) -> &[u8] {
+    line.split(|byte| *byte == b':').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: &[u8] = b"INVITE sip:bob@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;rport\r\nCSeq: 7 INVITE\r\n\
+        Max-Forwards: 70\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: x\r\nRoute: <sip:p;lr>\r\n\
+        Content-Type: a/b\r\nContent-Length: 4\r\n\r\nTo:x";
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn cancel_and_ack_keep_branch_number_and_route() {
+        assert_eq!(
+            text(|out| put_cancel(INVITE, out)),
+            "CANCEL sip:bob@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;rport\r\nCSeq: 7 CANCEL\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: x\r\nRoute: <sip:p;lr>\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let ack = text(|out| put_ack(INVITE, Some(b"<sip:b>;tag=9"), out));
+        assert!(ack.starts_with("ACK sip:bob@b SIP/2.0\r\n") && ack.contains("To: <sip:b>;tag=9\r\n"));
+    }
+
+    #[test]
+    fn a_repetition_has_its_own_branch_number_and_credentials() {
+        let first = text(|out| put_again(INVITE, b"Via: new\r\n", 8, b"Authorization: one\r\n", out));
+        let second = text(|out| put_again(first.as_bytes(), b"Via: newer\r\n", 9, b"Authorization: two\r\n", out));
+        assert!(
+            second.starts_with("INVITE sip:bob@b SIP/2.0\r\nVia: newer\r\nCSeq: 9 INVITE\r\nAuthorization: two\r\nMax")
+        );
+        assert!(!second.contains("one") && second.ends_with("Content-Length: 4\r\n\r\nTo:x"));
+    }
+}

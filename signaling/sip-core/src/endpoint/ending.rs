@@ -1,0 +1,83 @@
+//! How dialogs end: BYE from either side, refusals, broken paths.
+
+use super::Endpoint;
+use super::server::ServerInput;
+use crate::content::{Content, Refused};
+use crate::dialog::State;
+use crate::event::{Cause, DialogId, Event};
+use crate::output::{Output, Span};
+use crate::slab::Handle;
+use crate::transactions::Purpose;
+use clock::Instant;
+use sip_wire::Method;
+
+impl Endpoint {
+    /// Ends a confirmed dialog with BYE. [`Event::Ended`] follows once the peer has answered, or never did.
+    pub fn bye(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refused> {
+        content.check()?;
+        let open = self.dialogs.get(dialog.0).ok_or(Refused::Gone)?;
+        // RFC 3261 §15: before the 2xx the callee refuses and the caller cancels instead.
+        if open.state != State::Confirmed || !open.has_session {
+            return Err(Refused::WrongState);
+        }
+        self.send_bye(now, dialog.0, Cause::LocalBye, &content, out);
+        Ok(())
+    }
+
+    /// BYE for a reason of our own.
+    pub(crate) fn end_with_bye(&mut self, now: Instant, handle: Handle, cause: Cause, out: &mut Output) {
+        self.send_bye(now, handle, cause, &Content::NONE, out);
+    }
+
+    fn send_bye(&mut self, now: Instant, handle: Handle, cause: Cause, content: &Content<'_>, out: &mut Output) {
+        let sent = self.send_in_dialog(now, handle, Method::Bye, Purpose::Bye, b"", content, out);
+        if sent.is_err() {
+            // The table is full: the peer's session timer has to do what our BYE could not.
+            return self.end_dialog(now, handle, cause, None, out);
+        }
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        dialog.state = State::Terminating;
+        dialog.ending = cause;
+        dialog.ack = None;
+        self.close_invites(now, handle, out);
+    }
+
+    /// INVITEs that are still open in a dialog that ends: the peer's gets 487 or counts as acknowledged.
+    fn close_invites(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+        let Some(open) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.take()) else { return };
+        let Some(transaction) = self.servers.get_mut(open) else { return };
+        transaction.unpracked = None;
+        if transaction.machine.is_waiting() {
+            self.send_response(now, open, 487, "", b"", &Content::NONE, out);
+        } else {
+            self.drive_server(now, open, ServerInput::Ack, None, out);
+        }
+    }
+
+    /// A dialog is over: forgets it and says so once.
+    pub(crate) fn end_dialog(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        cause: Cause,
+        message: Option<Span>,
+        out: &mut Output,
+    ) {
+        if self.dialogs.get(handle).is_none() {
+            return;
+        }
+        self.close_invites(now, handle, out);
+        let Some(dialog) = self.dialogs.remove(handle) else { return };
+        let key = dialog.key(&self.keyed);
+        if self.dialog_index.get(&key) == Some(&handle) {
+            self.dialog_index.remove(&key);
+        }
+        out.event(Event::Ended { dialog: DialogId(handle), cause, message });
+    }
+}

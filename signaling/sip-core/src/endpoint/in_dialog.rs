@@ -1,0 +1,134 @@
+//! Requests with a To tag: those of a dialog (RFC 3261 §12.2.2).
+
+use super::Endpoint;
+use crate::content::Content;
+use crate::dialog::State;
+use crate::event::Cause;
+use crate::flow::Flow;
+use crate::hash::Key;
+use crate::incoming::Incoming;
+use crate::output::Output;
+use crate::slab::Handle;
+use crate::transactions::Kind;
+use clock::Instant;
+
+impl Endpoint {
+    pub(crate) fn receive_in_dialog(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let Some(handle) = self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied() else {
+            return self.refuse(flow, inc, 481, b"", out);
+        };
+        if let Some(refusal) = self.inspect(inc) {
+            return self.refuse(flow, inc, refusal.status, &refusal.lines, out);
+        }
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        match dialog.remote_cseq {
+            Some(last) if inc.cseq < last => return self.refuse_for_now(flow, inc, out),
+            // Not a copy, or its transaction had taken it: a request that split on its way.
+            Some(last) if inc.cseq == last => return self.refuse(flow, inc, 482, b"", out),
+            _ => {}
+        }
+        let kind = Kind::of(inc.method, true);
+        if dialog.state == State::Terminating && kind != Kind::Bye {
+            return self.refuse(flow, inc, 481, b"", out);
+        }
+        dialog.remote_cseq = Some(inc.cseq);
+        if flow.transport == dialog.flow.transport && flow.transport.is_reliable() {
+            dialog.flow = *flow; // the peer came back over a new connection
+        }
+        match kind {
+            Kind::Reinvite => self.receive_reinvite(now, flow, key, handle, inc, out),
+            Kind::Bye => self.receive_bye(now, flow, key, handle, inc, out),
+            Kind::Update => self.receive_update(now, flow, key, handle, inc, out),
+            _ => self.receive_other(now, flow, key, handle, inc, out),
+        }
+    }
+
+    /// RFC 3261 §15.1.2: 200, and what is still open ends with 487.
+    fn receive_bye(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        handle: Handle,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let Some(transaction) = self.open_server(now, flow, key, inc, "", out) else { return };
+        let message = Self::keep(inc.message, out);
+        self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+        let crossing = self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Terminating);
+        if !crossing {
+            self.end_dialog(now, handle, Cause::RemoteBye, Some(message), out);
+        }
+    }
+
+    /// RFC 3311 §5.2: one offer at a time.
+    fn receive_update(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        handle: Handle,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let Some(dialog) = self.dialogs.get(handle) else { return };
+        let has_offer = !inc.message.body().is_empty();
+        let reinvite_open = dialog.state == State::Confirmed
+            && dialog
+                .server_invite
+                .and_then(|open| self.servers.get(open))
+                .is_some_and(|open| open.machine.is_waiting());
+        if dialog.server_update || (has_offer && reinvite_open) {
+            return self.refuse_for_now(flow, inc, out);
+        }
+        if has_offer && (dialog.client_update || (dialog.client_invite.is_some() && dialog.state == State::Confirmed)) {
+            return self.refuse(flow, inc, 491, b"", out);
+        }
+        let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
+        if !has_offer {
+            // A bare session refresh (RFC 4028 §7.4) or target refresh needs nobody's decision.
+            return self.answer_update(now, transaction, 200, "", &Content::NONE, out);
+        }
+        if let Some(dialog) = self.dialogs.get_mut(handle) {
+            dialog.server_update = true;
+        }
+        let message = Self::keep(inc.message, out);
+        self.hand_up(transaction, Some(handle), message, out);
+    }
+
+    fn receive_other(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        handle: Handle,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
+        let message = Self::keep(inc.message, out);
+        self.hand_up(transaction, Some(handle), message, out);
+    }
+
+    pub(crate) fn open_in_dialog(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        handle: Handle,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) -> Option<Handle> {
+        let transaction = self.open_server(now, flow, key, inc, "", out)?;
+        self.servers.get_mut(transaction)?.dialog = Some(handle);
+        Some(transaction)
+    }
+}

@@ -1,0 +1,242 @@
+//! INVITE, re-INVITE, ACK and CANCEL from a peer (RFC 3261 §9.2, §13.3, §14.2).
+
+use super::Endpoint;
+use super::server::ServerInput;
+use crate::compose::put_number_line;
+use crate::content::Content;
+use crate::dialog::{Dialog, Seed, State};
+use crate::event::{Cause, DialogId, Event, InviteId};
+use crate::flow::Flow;
+use crate::hash::Key;
+use crate::incoming::{Incoming, unfolded};
+use crate::output::Output;
+use crate::route::Routes;
+use crate::slab::Handle;
+use crate::transactions::{Kind, ServerMachine};
+use clock::Instant;
+use sip_wire::{Method, Name};
+
+impl Endpoint {
+    /// A new call.
+    pub(crate) fn receive_invite(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let Some(target) = inc.contact_uri() else {
+            return self.refuse(flow, inc, 400, b"", out); // RFC 3261 §8.1.1.8: an INVITE has exactly one
+        };
+        let replaces = match self.replaced_dialog(inc) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.refuse(flow, inc, status, b"", out),
+        };
+        if self.dialogs.is_full() || self.servers.is_full() {
+            return self.refuse_overload(flow, inc, out);
+        }
+        let tag = self.tokens.next();
+        let Some(mut dialog) = self.callee_dialog(flow, inc, target, tag.as_str()) else {
+            return self.refuse(flow, inc, 513, b"", out);
+        };
+        let Some(transaction) = self.open_server(now, flow, key, inc, tag.as_str(), out) else { return };
+        dialog.server_invite = Some(transaction);
+        dialog.has_session = true;
+        let Some(dialog) = self.add_dialog(dialog) else { return self.forget_server(transaction) };
+        if let Some(transaction) = self.servers.get_mut(transaction) {
+            transaction.dialog = Some(dialog);
+        }
+        let message = Self::keep(inc.message, out);
+        out.event(Event::Invite { invite: InviteId(transaction), dialog: DialogId(dialog), message, replaces });
+    }
+
+    /// The dialog that a request asks for, with us as the callee (RFC 3261 §12.1.1).
+    pub(crate) fn callee_dialog(
+        &self,
+        flow: &Flow,
+        inc: &Incoming<'_, '_>,
+        target: &[u8],
+        local_tag: &str,
+    ) -> Option<Dialog> {
+        let routes = Routes::new(inc.message.raw_values(Name::RecordRoute));
+        let mut dialog = Dialog::new(Seed {
+            call_id: inc.call_id,
+            local: &unfolded(inc.to),
+            local_tag: local_tag.as_bytes(),
+            remote: &unfolded(inc.from),
+            remote_tag: inc.from_tag,
+            target: &unfolded(target),
+            routes,
+            flow: *flow,
+            local_cseq: 0,
+            remote_cseq: Some(inc.cseq),
+        })?;
+        dialog.peer_takes_update = inc.says(Name::Allow, "UPDATE");
+        dialog.peer_takes_100rel = inc.says(Name::Supported, "100rel");
+        Some(dialog)
+    }
+
+    pub(crate) fn add_dialog(&mut self, dialog: Dialog) -> Option<Handle> {
+        let key = dialog.key(&self.keyed);
+        let handle = self.dialogs.insert(dialog).ok()?;
+        self.dialog_index.insert(key, handle);
+        Some(handle)
+    }
+
+    /// The dialog that Replaces names (RFC 3891 §3): 481 when there is none, 486 when it may not be replaced.
+    fn replaced_dialog(&self, inc: &Incoming<'_, '_>) -> Result<Option<DialogId>, u16> {
+        if inc.message.count_of(Name::Replaces) > 1 {
+            return Err(400);
+        }
+        let Some(replaces) = inc.message.replaces().map_err(|_| 400u16)? else { return Ok(None) };
+        // The header's to-tag is our tag, its from-tag the peer's.
+        let Some(id) = self.find_dialog(replaces.call_id, replaces.to_tag, replaces.from_tag) else { return Err(481) };
+        let Some(dialog) = self.dialogs.get(id.0) else { return Err(481) };
+        match dialog.state {
+            State::Terminating => Err(603), // RFC 3891 §3: it has ended already
+            State::Confirmed if replaces.early_only => Err(486),
+            // An early dialog can only be taken over by the side that made it.
+            State::Early if !dialog.is_caller => Err(481),
+            State::Early | State::Confirmed => Ok(Some(id)),
+        }
+    }
+
+    /// A re-INVITE. Its CSeq has been checked.
+    pub(crate) fn receive_reinvite(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        handle: Handle,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let Some(dialog) = self.dialogs.get(handle) else { return };
+        let open = dialog.server_invite.and_then(|open| self.servers.get(open));
+        // RFC 3261 §14.2: one after the other.
+        if open.is_some_and(|open| open.machine.is_waiting()) || dialog.server_update {
+            return self.refuse_for_now(flow, inc, out);
+        }
+        if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
+            return self.refuse(flow, inc, 491, b"", out);
+        }
+        let Some(transaction) = self.open_server(now, flow, key, inc, "", out) else { return };
+        let earlier = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.replace(transaction));
+        if let Some(earlier) = earlier {
+            // The peer goes on: it has our earlier 2xx, even if its ACK was lost.
+            self.drive_server(now, earlier, ServerInput::Ack, None, out);
+        }
+        if let Some(transaction) = self.servers.get_mut(transaction) {
+            transaction.dialog = Some(handle);
+        }
+        let message = Self::keep(inc.message, out);
+        out.event(Event::Reinvite { invite: InviteId(transaction), dialog: DialogId(handle), message });
+    }
+
+    /// 500 with a Retry-After of up to ten seconds (RFC 3261 §14.2, RFC 3311 §5.2).
+    pub(crate) fn refuse_for_now(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let mut line = Vec::with_capacity(20);
+        put_number_line(&mut line, b"Retry-After", self.tokens.below(11));
+        self.refuse(flow, inc, 500, &line, out);
+    }
+
+    pub(crate) fn receive_ack(&mut self, now: Instant, key: Key, inc: &Incoming<'_, '_>, out: &mut Output) {
+        if let Some(handle) = self.server_index.get(&key).copied()
+            && let Some(transaction) = self.servers.get(handle)
+            && let ServerMachine::Invite(machine) = &transaction.machine
+            && !machine.is_accepted()
+        {
+            // For a 3xx-6xx; a second one, or one before any final response, changes nothing.
+            return self.drive_server(now, handle, ServerInput::Ack, None, out);
+        }
+        let waiting = self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied().and_then(|dialog| {
+            let transaction = self.dialogs.get(dialog)?.server_invite?;
+            let open = self.servers.get(transaction)?;
+            let accepted = matches!(&open.machine, ServerMachine::Invite(machine) if machine.is_accepted());
+            (accepted && open.cseq == inc.cseq).then_some((dialog, transaction))
+        });
+        let Some((dialog, transaction)) = waiting else {
+            self.counters.stray_acks += 1;
+            return;
+        };
+        self.acknowledged(now, dialog, transaction, out);
+        let message = Self::keep(inc.message, out);
+        out.event(Event::Acknowledged { dialog: DialogId(dialog), message });
+    }
+
+    /// Our 2xx has arrived: it is not repeated any more, and its bytes can go.
+    pub(crate) fn acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
+        self.drive_server(now, transaction, ServerInput::Ack, None, out);
+        if let Some(transaction) = self.servers.get_mut(transaction) {
+            transaction.response = Box::default();
+            transaction.head = Box::default();
+            transaction.head_bytes = 0;
+        }
+        if let Some(dialog) = self.dialogs.get_mut(dialog) {
+            dialog.server_invite = None;
+        }
+    }
+
+    pub(crate) fn receive_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let key = inc.key(&self.keyed, Method::Invite);
+        let Some(handle) = self.server_index.get(&key).copied() else {
+            return self.refuse(flow, inc, 481, b"", out);
+        };
+        // RFC 3261 §9.2: 200 whatever became of the INVITE, with the same To tag.
+        self.reply_to_cancel(flow, inc, handle, out);
+        let Some(transaction) = self.servers.get(handle) else { return };
+        if !transaction.machine.is_waiting() {
+            return;
+        }
+        let kind = transaction.kind;
+        let dialog = transaction.dialog;
+        let message = Self::keep(inc.message, out);
+        self.send_response(now, handle, 487, "", b"", &Content::NONE, out);
+        if kind == Kind::Reinvite
+            && let Some(dialog) = dialog
+        {
+            out.event(Event::ReinviteCancelled { invite: InviteId(handle), dialog: DialogId(dialog) });
+        }
+        self.invite_is_over(now, handle, Cause::RemoteCancel, Some(message), out);
+    }
+
+    fn reply_to_cancel(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, invite: Handle, out: &mut Output) {
+        use crate::compose::{put_content, put_status_line};
+        let dialog = self.servers.get(invite).and_then(|invite| invite.dialog);
+        let tag = match dialog.and_then(|dialog| self.dialogs.get(dialog)) {
+            Some(dialog) => String::from_utf8_lossy(dialog.local_tag()).into_owned(),
+            None => self.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
+        };
+        let mark = out.mark();
+        put_status_line(out.arena(), 200, "");
+        inc.put_head(flow, &tag, out.arena());
+        out.arena().extend_from_slice(&self.lines.server);
+        put_content(out.arena(), &Content::NONE);
+        let span = out.span_from(mark);
+        out.send(inc.response_flow(flow), span);
+    }
+
+    /// An INVITE got its final refusal: its dialog ends with it, unless it was a re-INVITE.
+    pub(crate) fn invite_is_over(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        cause: Cause,
+        message: Option<crate::output::Span>,
+        out: &mut Output,
+    ) {
+        let Some(transaction) = self.servers.get_mut(handle) else { return };
+        transaction.unpracked = None;
+        let Some(dialog) = transaction.dialog else { return };
+        let kind = transaction.kind;
+        if let Some(dialog) = self.dialogs.get_mut(dialog)
+            && dialog.server_invite == Some(handle)
+        {
+            dialog.server_invite = None;
+        }
+        if kind == Kind::Invite {
+            self.end_dialog(now, dialog, cause, message, out);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The endpoint: every transaction and dialog of one shard, in virtual time.
+
+mod answer;
+mod client;
+mod ending;
+mod in_dialog;
+mod invite_in;
+mod out_of_dialog;
+mod receive;
+mod response_in;
+mod server;
+mod stateless;
+mod wake;
+
+use crate::compose::Lines;
+use crate::config::EndpointConfig;
+use crate::dialog::Dialog;
+use crate::event::DialogId;
+use crate::flow::Flow;
+use crate::hash::{Index, Keyed};
+use crate::output::Output;
+use crate::slab::{Handle, Slab};
+use crate::timer::{Owner, Timers};
+use crate::token::Tokens;
+use crate::transactions::{ClientTransaction, ServerTransaction};
+use clock::Instant;
+
+/// Transactions, dialogs and their timers. It reads no clock, opens no socket and draws no randomness: time, messages
+/// and a seed are arguments, what it wants leaves through an [`Output`].
+pub struct Endpoint {
+    pub(crate) config: EndpointConfig,
+    pub(crate) lines: Lines,
+    pub(crate) keyed: Keyed,
+    pub(crate) tokens: Tokens,
+    pub(crate) timers: Timers,
+    pub(crate) servers: Slab<ServerTransaction>,
+    pub(crate) server_index: Index<Handle>,
+    pub(crate) merge_index: Index<Handle>,
+    pub(crate) clients: Slab<ClientTransaction>,
+    pub(crate) client_index: Index<Handle>,
+    pub(crate) dialogs: Slab<Dialog>,
+    pub(crate) dialog_index: Index<Handle>,
+    /// What was counted; the caller reads it when it likes.
+    pub counters: Counters,
+}
+
+/// What an endpoint counts. All of it only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages that were understood.
+    pub received: u64,
+    /// Datagrams that are no SIP and could not be answered.
+    pub malformed: u64,
+    /// Requests that were answered 4xx-6xx by the rules of the protocol alone.
+    pub refused: u64,
+    /// Requests that were refused with 503 because a table was full.
+    pub overloaded: u64,
+    /// Copies of requests that were absorbed or answered from memory.
+    pub retransmissions: u64,
+    /// Responses without a transaction.
+    pub stray_responses: u64,
+    /// ACKs that acknowledge nothing that waits.
+    pub stray_acks: u64,
+}
+
+/// Levels of the tables: all zero when nothing is going on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Server transactions.
+    pub server_transactions: usize,
+    /// Keys under which they are found.
+    pub server_keys: usize,
+    /// Client transactions.
+    pub client_transactions: usize,
+    /// Keys under which they are found.
+    pub client_keys: usize,
+    /// Dialogs.
+    pub dialogs: usize,
+    /// Keys under which they are found.
+    pub dialog_keys: usize,
+    /// Calls of ours that are not answered yet.
+    pub calls: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Deadlines; some may be of things that ended, until their time comes.
+    pub deadlines: usize,
+}
+
+impl Endpoint {
+    /// An endpoint with empty tables. Tags, branches and Call-IDs follow from `seed`: never give two endpoints the same.
+    pub fn new(config: EndpointConfig, seed: u64) -> Self {
+        let limits = config.limits;
+        Self {
+            lines: Lines::new(&config),
+            keyed: Keyed::new(seed),
+            tokens: Tokens::new(seed),
+            timers: Timers::default(),
+            servers: Slab::new(limits.max_transactions),
+            server_index: Index::default(),
+            merge_index: Index::default(),
+            clients: Slab::new(limits.max_transactions),
+            client_index: Index::default(),
+            dialogs: Slab::new(limits.max_dialogs),
+            dialog_index: Index::default(),
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    /// When to call [`wake`](Self::wake); `None` when nothing is going on.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Levels of the tables, for leak checks and statistics.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            server_transactions: self.servers.count(),
+            server_keys: self.server_index.len(),
+            client_transactions: self.clients.count(),
+            client_keys: self.client_index.len(),
+            dialogs: self.dialogs.count(),
+            dialog_keys: self.dialog_index.len(),
+            deadlines: self.timers.count(),
+            ..Sizes::default()
+        }
+    }
+
+    /// The number that the user gave a dialog; 0 at first, `None` when it has ended.
+    pub fn user_data(&self, dialog: DialogId) -> Option<u64> {
+        Some(self.dialogs.get(dialog.0)?.user_data)
+    }
+
+    /// Gives a dialog a number of the user's, so that events find their way without another table.
+    pub fn set_user_data(&mut self, dialog: DialogId, user_data: u64) {
+        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
+            dialog.user_data = user_data;
+        }
+    }
+
+    /// The dialog with this Call-ID and these tags, local as we see it (RFC 3891, RFC 4538).
+    pub fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
+        let key = crate::dialog::key(&self.keyed, call_id, local_tag, remote_tag);
+        self.dialog_index.get(&key).copied().map(DialogId)
+    }
+
+    /// What identifies a dialog, for Replaces, logs and records.
+    pub fn dialog_info(&self, dialog: DialogId) -> Option<DialogInfo<'_>> {
+        let dialog = self.dialogs.get(dialog.0)?;
+        Some(DialogInfo {
+            call_id: dialog.call_id(),
+            local: dialog.local(),
+            local_tag: dialog.local_tag(),
+            remote: dialog.remote(),
+            remote_tag: dialog.remote_tag(),
+            target: &dialog.target,
+            next_hop: dialog.routes.next_hop(&dialog.target),
+            flow: dialog.flow,
+            is_confirmed: dialog.state == crate::dialog::State::Confirmed,
+            session_interval_s: dialog.session.interval_s(),
+        })
+    }
+
+    /// Points a dialog at another path: its next hop was resolved anew, or its connection was replaced.
+    pub fn set_flow(&mut self, dialog: DialogId, flow: Flow) {
+        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
+            dialog.flow = flow;
+        }
+    }
+
+    /// Bytes that one dialog accounts for: its place in the tables and what it alone keeps on the heap.
+    pub fn dialog_bytes(&self, dialog: DialogId) -> Option<usize> {
+        const TABLES: usize = size_of::<Dialog>() + 8 + 4 + 32 + 2 * size_of::<(Instant, Owner)>();
+        Some(TABLES + self.dialogs.get(dialog.0)?.heap_bytes())
+    }
+
+    /// The dialog's deadline may have moved: make sure that the queue knows.
+    pub(crate) fn arm_dialog(&mut self, handle: Handle) {
+        if let Some(dialog) = self.dialogs.get_mut(handle) {
+            let deadline = dialog.deadline();
+            self.timers.arm(&mut dialog.alarm, Owner::Dialog(handle), deadline);
+        }
+    }
+
+    /// Drops deadlines of things that ended when there are too many of them.
+    pub(crate) fn sweep_timers(&mut self) {
+        let live = self.servers.count() + self.clients.count() + self.dialogs.count();
+        let Self { timers, servers, clients, dialogs, .. } = self;
+        timers.sweep(live, |owner| match owner {
+            Owner::Server(handle) => servers.get(handle).is_some(),
+            Owner::Client(handle) => clients.get(handle).is_some(),
+            Owner::Dialog(handle) => dialogs.get(handle).is_some(),
+            _ => true,
+        });
+    }
+
+    /// A received message, kept for the events about it.
+    pub(crate) fn keep(message: &sip_wire::Message<'_>, out: &mut Output) -> crate::output::Span {
+        out.keep(message.as_bytes())
+    }
+}
+
+/// What is known of a dialog.
+#[derive(Clone, Copy, Debug)]
+pub struct DialogInfo<'a> {
+    /// Call-ID.
+    pub call_id: &'a [u8],
+    /// Our name with our tag, as it goes into From.
+    pub local: &'a [u8],
+    /// Our tag.
+    pub local_tag: &'a [u8],
+    /// The peer's name with its tag, as it goes into To.
+    pub remote: &'a [u8],
+    /// The peer's tag.
+    pub remote_tag: &'a [u8],
+    /// The remote target: the peer's Contact.
+    pub target: &'a [u8],
+    /// The URI whose host requests go to: the first route, or the target.
+    pub next_hop: &'a [u8],
+    /// The path that requests take.
+    pub flow: Flow,
+    /// Whether a 2xx made it.
+    pub is_confirmed: bool,
+    /// The session timer's interval, 0 without one.
+    pub session_interval_s: u32,
+}

@@ -1,0 +1,171 @@
+//! Requests without To tag: admission (RFC 3261 §8.2), then a new call or a request to hand up.
+
+use super::Endpoint;
+use crate::config::Reliability;
+use crate::flow::Flow;
+use crate::hash::Key;
+use crate::incoming::Incoming;
+use crate::output::Output;
+use crate::transactions::Kind;
+use clock::Instant;
+use sip_wire::{Method, Name, Scheme, Uri};
+
+/// A refusal by rule: status and complete header lines.
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) lines: Vec<u8>,
+}
+
+impl Refusal {
+    pub(crate) fn plain(status: u16) -> Self {
+        Self { status, lines: Vec::new() }
+    }
+
+    pub(crate) fn with(status: u16, lines: &[u8]) -> Self {
+        Self { status, lines: lines.to_vec() }
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn receive_out_of_dialog(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        // RFC 3261 §8.2.2.2: the same request by another way.
+        if self.merge_index.contains_key(&inc.merge_key(&self.keyed)) {
+            return self.refuse(flow, inc, 482, b"", out);
+        }
+        if let Some(refusal) = self.inspect(inc).or_else(|| self.inspect_lonely(inc)) {
+            return self.refuse(flow, inc, refusal.status, &refusal.lines, out);
+        }
+        if inc.method == Method::Invite {
+            return self.receive_invite(now, flow, key, inc, out);
+        }
+        let tag = self.tokens.next();
+        if let Some(handle) = self.open_server(now, flow, key, inc, tag.as_str(), out) {
+            let message = Self::keep(inc.message, out);
+            self.hand_up(handle, None, message, out);
+        }
+    }
+
+    /// What RFC 3261 §8.2 checks of every request, in its order: method, Request-URI, extensions, body.
+    pub(crate) fn inspect(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        self.inspect_method(inc)
+            .or_else(|| self.inspect_uri(inc))
+            .or_else(|| self.inspect_require(inc))
+            .or_else(|| self.inspect_body(inc).or_else(|| self.inspect_timer(inc)))
+    }
+
+    fn inspect_method(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        let is_allowed = match inc.method {
+            Method::Invite | Method::Bye | Method::Ack | Method::Cancel => true,
+            Method::Prack => self.config.reliability == Reliability::Supported,
+            _ => self.config.allow.iter().any(|allowed| allowed.as_bytes() == inc.method.as_bytes()),
+        };
+        match inc.method {
+            _ if is_allowed => None,
+            Method::Other(_) => Some(Refusal::with(501, &self.lines.allow)),
+            _ => Some(Refusal::with(405, &self.lines.allow)),
+        }
+    }
+
+    fn inspect_uri(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        match Uri::parse(inc.uri).map(|uri| uri.scheme) {
+            Ok(Scheme::Sip | Scheme::Sips | Scheme::Tel) => None,
+            _ => Some(Refusal::plain(416)),
+        }
+    }
+
+    fn supports(&self, option: &[u8]) -> bool {
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        (is("100rel") && self.config.reliability == Reliability::Supported)
+            || is("timer")
+            || is("replaces")
+            || self.config.supported.iter().any(|supported| is(supported))
+    }
+
+    fn inspect_require(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        if !inc.message.has(Name::Require) {
+            return None;
+        }
+        let mut lines = Vec::new();
+        for option in inc.message.tokens(Name::Require).filter(|option| !self.supports(option)) {
+            lines.extend_from_slice(if lines.is_empty() { b"Unsupported: " } else { b", " });
+            lines.extend_from_slice(option);
+        }
+        if lines.is_empty() {
+            return None;
+        }
+        lines.extend_from_slice(b"\r\n");
+        Some(Refusal { status: 420, lines })
+    }
+
+    fn inspect_body(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        if inc.message.body().is_empty() {
+            return None;
+        }
+        if inc.message.tokens(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+            return Some(Refusal::with(415, b"Accept-Encoding: identity\r\n"));
+        }
+        if !matches!(inc.method, Method::Invite | Method::Update | Method::Prack) {
+            return None; // the user knows what other bodies are for
+        }
+        let Ok(Some(media)) = inc.message.content_type() else {
+            return Some(Refusal::plain(400));
+        };
+        let is_accepted = self.config.accept.iter().any(|accepted| match accepted.split_once('/') {
+            Some((kind, subtype)) => media.is(kind, subtype),
+            None => false,
+        });
+        let optional = inc.message.content_disposition().ok().flatten().is_some_and(|disposition| {
+            disposition.params.get("handling").is_some_and(|h| h.eq_ignore_ascii_case(b"optional"))
+        });
+        if is_accepted || optional { None } else { Some(Refusal::with(415, &self.lines.accept)) }
+    }
+
+    /// RFC 4028 §9: an interval that is too short is answered 422 with Min-SE.
+    fn inspect_timer(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        if !matches!(inc.method, Method::Invite | Method::Update) {
+            return None;
+        }
+        let expires = inc.message.session_expires().ok().flatten()?;
+        let min_se = self.config.session_timer.min_se.as_secs().max(90);
+        if u64::from(expires.seconds) >= min_se || !inc.says(Name::Supported, "timer") {
+            return None;
+        }
+        let mut lines = Vec::new();
+        crate::compose::put_number_line(&mut lines, b"Min-SE", min_se);
+        Some(Refusal { status: 422, lines })
+    }
+
+    /// What only holds outside a dialog.
+    fn inspect_lonely(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        match Kind::of(inc.method, false) {
+            Kind::Bye | Kind::Prack | Kind::Update => Some(Refusal::plain(481)),
+            Kind::Notify => self.inspect_notify(inc),
+            Kind::Subscribe => self.inspect_package(inc),
+            _ => None,
+        }
+    }
+
+    fn inspect_notify(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        // Without a dialog there is no subscription that it could belong to (RFC 6665 §4.1.3).
+        let _ = inc;
+        Some(Refusal::plain(481))
+    }
+
+    /// RFC 6665 §4.2.1: an event package that we do not know is answered 489 with Allow-Events.
+    pub(crate) fn inspect_package(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        let known = inc
+            .message
+            .event()
+            .ok()
+            .flatten()
+            .is_some_and(|event| self.config.event_packages.iter().any(|package| event.is(package)));
+        if known { None } else { Some(Refusal::with(489, &self.lines.allow_events)) }
+    }
+}

@@ -1,0 +1,62 @@
+//! Datagrams in: parse, find the transaction, refuse what the rules refuse.
+
+use super::Endpoint;
+use crate::flow::Flow;
+use crate::incoming::Incoming;
+use crate::output::Output;
+use clock::Instant;
+use sip_wire::{Message, Method, ParseError};
+
+impl Endpoint {
+    /// Takes one message: a datagram, or what framing cut out of a stream.
+    pub fn receive(&mut self, now: Instant, flow: &Flow, datagram: &[u8], out: &mut Output) {
+        if datagram.len() > self.config.limits.max_message_bytes {
+            self.counters.malformed += 1;
+            return;
+        }
+        let Ok(message) = Message::parse(datagram) else {
+            // Keep-alives (RFC 5626 §3.5.1) are the transport's; they are no fault.
+            if datagram.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+                self.counters.malformed += 1;
+            }
+            return;
+        };
+        if !message.is_request() {
+            return self.receive_response(now, &message, out);
+        }
+        let inc = match message.validate_request().and_then(|()| Incoming::new(&message)) {
+            Ok(inc) => inc,
+            Err(fault) => return self.refuse_malformed(flow, &message, &fault, out),
+        };
+        self.counters.received += 1;
+        self.receive_request(now, flow, &inc, out);
+    }
+
+    /// Answers a broken request where the RFCs ask for it and enough of it is readable.
+    fn refuse_malformed(&mut self, flow: &Flow, message: &Message<'_>, fault: &ParseError, out: &mut Output) {
+        self.counters.malformed += 1;
+        let Some(status) = message.answer_to(fault) else { return };
+        if let Ok(inc) = Incoming::new(message) {
+            self.reply_stateless(flow, &inc, status.code(), &fault.reason().to_string(), b"", out);
+        }
+    }
+
+    fn receive_request(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let key = inc.key(&self.keyed, inc.method);
+        if inc.method == Method::Ack {
+            return self.receive_ack(now, key, inc, out);
+        }
+        if let Some(handle) = self.server_index.get(&key).copied() {
+            self.counters.retransmissions += 1;
+            return self.repeat_server(now, handle, out);
+        }
+        if inc.method == Method::Cancel {
+            return self.receive_cancel(now, flow, inc, out);
+        }
+        if inc.to_tag.is_some() {
+            self.receive_in_dialog(now, flow, key, inc, out);
+        } else {
+            self.receive_out_of_dialog(now, flow, key, inc, out);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Responses that need no memory: the same request gets the same answer again (RFC 3261 §8.2.7).
+
+use super::Endpoint;
+use crate::compose::{put_content, put_number_line, put_status_line};
+use crate::content::Content;
+use crate::flow::Flow;
+use crate::incoming::Incoming;
+use crate::output::Output;
+
+impl Endpoint {
+    /// Refuses a request by rule. `lines` are complete header lines.
+    pub(crate) fn refuse(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, status: u16, lines: &[u8], out: &mut Output) {
+        self.counters.refused += 1;
+        self.reply_stateless(flow, inc, status, "", lines, out);
+    }
+
+    pub(crate) fn reply_stateless(
+        &mut self,
+        flow: &Flow,
+        inc: &Incoming<'_, '_>,
+        status: u16,
+        reason: &str,
+        lines: &[u8],
+        out: &mut Output,
+    ) {
+        let tag = self.tokens.derived(&[b"stateless", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes(), inc.uri]);
+        let mark = out.mark();
+        put_status_line(out.arena(), status, reason);
+        inc.put_head(flow, tag.as_str(), out.arena());
+        out.arena().extend_from_slice(lines);
+        out.arena().extend_from_slice(&self.lines.server);
+        put_content(out.arena(), &Content::NONE);
+        let span = out.span_from(mark);
+        out.send(inc.response_flow(flow), span);
+    }
+
+    /// 503 with Retry-After: a table is full.
+    pub(crate) fn refuse_overload(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
+        self.counters.overloaded += 1;
+        let mut line = Vec::with_capacity(24);
+        put_number_line(&mut line, b"Retry-After", self.config.retry_after.as_secs().max(1));
+        self.reply_stateless(flow, inc, 503, "", &line, out);
+    }
+}

@@ -1,0 +1,203 @@
+//! A received request, with the header fields that every rule looks at read once.
+
+use crate::flow::{Flow, Transport};
+use crate::hash::{Key, Keyed};
+use crate::session_timer::Refresher;
+use crate::transactions::Asked;
+use sip_wire::{Host, Message, Method, Name, ParseError, Via};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+/// The request.
+pub(crate) struct Incoming<'a, 'm> {
+    pub(crate) message: &'m Message<'a>,
+    pub(crate) method: Method,
+    pub(crate) uri: &'a [u8],
+    pub(crate) via: Via<'a>,
+    pub(crate) from: &'a [u8],
+    pub(crate) from_tag: &'a [u8],
+    pub(crate) to: &'a [u8],
+    pub(crate) to_tag: Option<&'a [u8]>,
+    pub(crate) call_id: &'a [u8],
+    pub(crate) cseq: u32,
+}
+
+impl<'a, 'm> Incoming<'a, 'm> {
+    /// Reads what is needed; fails where no response could be made from it.
+    pub(crate) fn new(message: &'m Message<'a>) -> Result<Self, ParseError> {
+        Ok(Self {
+            message,
+            method: message.method().ok_or(ParseError::message(sip_wire::ErrorKind::NotSip))?,
+            uri: message.request_uri_raw(),
+            via: message.top_via()?,
+            from: message.header(Name::From).unwrap_or_default(),
+            // RFC 2543 peers may send no tag: an absent one is an empty one.
+            from_tag: message.from()?.tag().unwrap_or_default(),
+            to: message.header(Name::To).unwrap_or_default(),
+            to_tag: message.to()?.tag(),
+            call_id: message.call_id()?,
+            cseq: message.cseq()?.number,
+        })
+    }
+
+    /// The key of the server transaction that this request, were its method `method`, belongs to (RFC 3261 §17.2.3).
+    pub(crate) fn key(&self, keyed: &Keyed, method: Method) -> Key {
+        let method = if method == Method::Ack { Method::Invite } else { method };
+        match self.via.rfc3261_branch() {
+            Some(branch) => {
+                let port = self.via.port_or_default().to_be_bytes();
+                let host = host_bytes(&self.via.host);
+                keyed.key(&[b"server", branch, &host, &port, method.as_bytes()])
+            }
+            None => keyed.key(&[
+                b"2543",
+                self.uri,
+                self.from_tag,
+                self.call_id,
+                &self.cseq.to_be_bytes(),
+                self.via.as_bytes(),
+                method.as_bytes(),
+            ]),
+        }
+    }
+
+    /// Two requests with this key and different branches took two ways to us: the later is merged (RFC 3261 §8.2.2.2).
+    pub(crate) fn merge_key(&self, keyed: &Keyed) -> Key {
+        keyed.key(&[b"merge", self.from_tag, self.call_id, &self.cseq.to_be_bytes(), self.method.as_bytes()])
+    }
+
+    /// The key of the dialog that this request says it belongs to.
+    pub(crate) fn dialog_key(&self, keyed: &Keyed) -> Key {
+        crate::dialog::key(keyed, self.call_id, self.to_tag.unwrap_or_default(), self.from_tag)
+    }
+
+    /// The URI of the first Contact.
+    pub(crate) fn contact_uri(&self) -> Option<&'a [u8]> {
+        self.message.contact().ok().flatten().map(|contact| contact.uri.as_bytes())
+    }
+
+    pub(crate) fn says(&self, name: Name, token: &str) -> bool {
+        self.message.has_token(name, token)
+    }
+
+    /// What it says about extensions.
+    pub(crate) fn asked(&self) -> Asked {
+        let expires = self.message.session_expires().ok().flatten();
+        let requires = self.message.has(Name::Require);
+        Asked {
+            supports_100rel: self.says(Name::Supported, "100rel") || self.says(Name::Require, "100rel"),
+            requires_100rel: requires && self.says(Name::Require, "100rel"),
+            supports_timer: self.says(Name::Supported, "timer") || self.says(Name::Require, "timer"),
+            session_expires_s: expires.map_or(0, |expires| expires.seconds),
+            min_se_s: self.message.min_se().ok().flatten().unwrap_or(0),
+            refresher: expires.and_then(|expires| expires.refresher).map(|refresher| match refresher {
+                sip_wire::Refresher::Uac => Refresher::Peer,
+                sip_wire::Refresher::Uas => Refresher::We,
+            }),
+            takes_update: self.says(Name::Allow, "UPDATE"),
+            has_body: !self.message.body().is_empty(),
+        }
+    }
+
+    /// Where its responses go (RFC 3261 §18.2.2, RFC 3581 §4).
+    pub(crate) fn response_flow(&self, flow: &Flow) -> Flow {
+        if flow.transport != Transport::Udp {
+            return *flow;
+        }
+        let maddr = self.via.maddr().and_then(|host| host.ip());
+        let remote = match maddr {
+            Some(ip) => SocketAddr::new(ip, self.via.port_or_default()),
+            None if self.via.rport().is_some() => flow.remote,
+            None => SocketAddr::new(flow.remote.ip(), self.via.port_or_default()),
+        };
+        Flow { remote, ..*flow }
+    }
+
+    /// Writes what every response to it starts with, below the status line: each Via as it came (the top one with
+    /// `received` and `rport`), From, To with our tag, Call-ID, CSeq (RFC 3261 §8.2.6.2).
+    pub(crate) fn put_head(&self, flow: &Flow, to_tag: &str, out: &mut Vec<u8>) {
+        use crate::compose::put;
+        for (index, via) in self.message.raw_values(Name::Via).enumerate() {
+            out.extend_from_slice(b"Via: ");
+            if index == 0 {
+                self.put_top_via(flow, out)
+            } else {
+                put_unfolded(out, via)
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"From: ");
+        put_unfolded(out, self.from);
+        out.extend_from_slice(b"\r\nTo: ");
+        put_unfolded(out, self.to);
+        if self.to_tag.is_none() {
+            put(out, &[b";tag=", to_tag.as_bytes()]);
+        }
+        put(out, &[b"\r\nCall-ID: ", self.call_id, b"\r\n"]);
+        crate::compose::put_cseq(out, self.cseq, self.method.as_bytes());
+    }
+
+    fn put_top_via(&self, flow: &Flow, out: &mut Vec<u8>) {
+        use crate::compose::{put, put_number};
+        use std::io::Write;
+        let raw = self.via.as_bytes();
+        let sent_by = raw.len() - self.via.params.as_bytes().len();
+        put_unfolded(out, raw[..sent_by.min(raw.len())].trim_ascii_end());
+        let mut asks_rport = false;
+        for param in self.via.params.iter() {
+            if param.name.eq_ignore_ascii_case(b"received") {
+                continue;
+            }
+            put(out, &[b";", param.name]);
+            if param.name.eq_ignore_ascii_case(b"rport") {
+                asks_rport = true;
+                out.push(b'=');
+                put_number(out, flow.remote.port().into());
+            } else if let Some(value) = param.value {
+                out.push(b'=');
+                put_unfolded(out, value);
+            }
+        }
+        let source = flow.remote.ip().to_canonical();
+        if asks_rport || self.via.host.ip() != Some(source) {
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, ";received={source}");
+        }
+    }
+
+    /// Writes its Record-Route, as responses that make a dialog copy it (RFC 3261 §12.1.1).
+    pub(crate) fn put_record_route(&self, out: &mut Vec<u8>) {
+        for value in self.message.header_lines(Name::RecordRoute) {
+            out.extend_from_slice(b"Record-Route: ");
+            put_unfolded(out, value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+fn host_bytes<'h>(host: &'h Host<'_>) -> Cow<'h, [u8]> {
+    match host {
+        Host::Name(name) => Cow::Owned(name.to_ascii_lowercase().into_bytes()),
+        Host::V4(ip) => Cow::Owned(ip.octets().to_vec()),
+        Host::V6(ip) => Cow::Owned(ip.octets().to_vec()),
+    }
+}
+
+/// A value on one line: what we keep and send again has no folds.
+pub(crate) fn put_unfolded(out: &mut Vec<u8>, value: &[u8]) {
+    if !value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        out.extend_from_slice(value);
+        return;
+    }
+    out.extend(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
+}
+
+pub(crate) fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    if value.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        let mut line = Vec::with_capacity(value.len());
+        put_unfolded(&mut line, value);
+        Cow::Owned(line)
+    } else {
+        Cow::Borrowed(value)
+    }
+}

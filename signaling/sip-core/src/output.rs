@@ -1,0 +1,96 @@
+//! What leaves an endpoint: datagrams to send and events for the user, in buffers that the caller owns and reuses.
+
+use crate::event::Event;
+use crate::flow::Flow;
+
+/// A piece of an [`Output`]'s bytes, valid until its next [`Output::clear`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// One message to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transmit {
+    /// Where to.
+    pub flow: Flow,
+    /// What: ask [`Output::bytes`].
+    pub bytes: Span,
+}
+
+/// Filled by the calls of an [`Endpoint`](crate::Endpoint), drained by the caller after each of them (or after a batch).
+#[derive(Default)]
+pub struct Output {
+    arena: Vec<u8>,
+    /// Messages to send, in order.
+    pub transmits: Vec<Transmit>,
+    /// What happened, in order. [`Output::next_event`] takes them one by one.
+    pub events: Vec<Event>,
+    taken_count: usize,
+}
+
+impl Output {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The bytes of a message that was sent or received.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        self.arena.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// The next event that was not taken yet. Calls made while handling it may add further ones.
+    pub fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.get(self.taken_count).copied()?;
+        self.taken_count += 1;
+        Some(event)
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.transmits.clear();
+        self.events.clear();
+        self.taken_count = 0;
+    }
+
+    /// Whether nothing is to be sent and no event is left.
+    pub fn is_empty(&self) -> bool {
+        self.transmits.is_empty() && self.taken_count == self.events.len()
+    }
+
+    /// Where the next message starts: write it to [`arena`](Self::arena), then take its [`span_from`](Self::span_from).
+    pub(crate) fn mark(&self) -> usize {
+        self.arena.len()
+    }
+
+    pub(crate) fn arena(&mut self) -> &mut Vec<u8> {
+        &mut self.arena
+    }
+
+    pub(crate) fn span_from(&self, mark: usize) -> Span {
+        Span { start: mark as u32, end: self.arena.len() as u32 }
+    }
+
+    /// Keeps a copy of a received message for the events about it.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Span {
+        let mark = self.mark();
+        self.arena.extend_from_slice(bytes);
+        self.span_from(mark)
+    }
+
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Span) {
+        self.transmits.push(Transmit { flow, bytes });
+    }
+
+    pub(crate) fn send_copy(&mut self, flow: Flow, bytes: &[u8]) {
+        let span = self.keep(bytes);
+        self.send(flow, span);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}

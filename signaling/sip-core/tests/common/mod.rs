@@ -1,0 +1,241 @@
+//! One helper that touches the API: an endpoint on a bench, in virtual time. The scripts are data.
+#![allow(dead_code)]
+
+use clock::{Duration, Instant};
+use sip_core::*;
+use std::net::SocketAddr;
+
+pub fn udp() -> Flow {
+    Flow::udp(address("192.0.2.1:5060"), address("192.0.2.9:5062"))
+}
+
+pub fn tcp() -> Flow {
+    Flow { transport: Transport::Tcp, connection: 7, ..udp() }
+}
+
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+pub fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub struct Bench {
+    pub endpoint: Endpoint,
+    pub now: Instant,
+    pub flow: Flow,
+    pub out: Output,
+    pub events: Vec<Event>,
+    /// Messages of the events, by their index.
+    pub messages: Vec<String>,
+}
+
+impl Bench {
+    pub fn new(flow: Flow) -> Self {
+        Self::with(EndpointConfig::default(), flow)
+    }
+
+    pub fn with(config: EndpointConfig, flow: Flow) -> Self {
+        let now = Instant::ZERO + Duration::from_secs(1);
+        Self { endpoint: Endpoint::new(config, 42), now, flow, out: Output::new(), events: vec![], messages: vec![] }
+    }
+
+    /// Drains the output; gives what was sent.
+    pub fn drain(&mut self) -> Vec<String> {
+        let text = |out: &Output, span| String::from_utf8_lossy(out.bytes(span)).into_owned();
+        let sent = self.out.transmits.iter().map(|transmit| text(&self.out, transmit.bytes)).collect();
+        while let Some(event) = self.out.next_event() {
+            self.messages.push(message_of(&event).map_or(String::new(), |span| text(&self.out, span)));
+            self.events.push(event);
+        }
+        self.out.clear();
+        sent
+    }
+
+    /// A message from the peer; lines end with `\n` in scripts.
+    pub fn feed(&mut self, text: &str) -> Vec<String> {
+        let bytes = text.replace('\n', "\r\n");
+        let flow = self.flow;
+        self.endpoint.receive(self.now, &flow, bytes.as_bytes(), &mut self.out);
+        self.drain()
+    }
+
+    /// Lets the time pass, deadline by deadline; gives when what was sent, in milliseconds from now.
+    pub fn pass(&mut self, time: Duration) -> Vec<(u64, String)> {
+        let start = self.now;
+        let end = start + time;
+        let mut sent = vec![];
+        while let Some(at) = self.endpoint.deadline().filter(|at| *at <= end) {
+            assert!(at >= self.now, "a deadline in the past");
+            self.now = at;
+            self.endpoint.wake(at, &mut self.out);
+            let after = at.since(start).as_millis() as u64;
+            sent.extend(self.drain().into_iter().map(|message| (after, message)));
+            assert!(self.endpoint.deadline().is_none_or(|next| next > at), "a deadline that does not move");
+        }
+        self.now = end;
+        sent
+    }
+
+    /// The same, first lines only.
+    pub fn pass_lines(&mut self, time: Duration) -> Vec<(u64, String)> {
+        self.pass(time).into_iter().map(|(at, message)| (at, first(&message))).collect()
+    }
+
+    pub fn invite(&self) -> InviteId {
+        let found = self.events.iter().rev().find_map(|event| match event {
+            Event::Invite { invite, .. } | Event::Reinvite { invite, .. } => Some(*invite),
+            _ => None,
+        });
+        found.expect("an INVITE was handed up")
+    }
+
+    pub fn dialog(&self) -> DialogId {
+        let found = self.events.iter().rev().find_map(|event| match event {
+            Event::Invite { dialog, .. } | Event::Answered { dialog, .. } => Some(*dialog),
+            Event::Progress { dialog, .. } => *dialog,
+            _ => None,
+        });
+        found.expect("a dialog was announced")
+    }
+
+    pub fn request(&self) -> RequestId {
+        let found = self.events.iter().rev().find_map(|event| match event {
+            Event::Request { request, .. } => Some(*request),
+            _ => None,
+        });
+        found.expect("a request was handed up")
+    }
+
+    pub fn accept(&mut self, content: Content<'_>) -> Vec<String> {
+        let invite = self.invite();
+        self.endpoint.accept(self.now, invite, content, &mut self.out).unwrap();
+        self.drain()
+    }
+
+    pub fn ring(&mut self, status: u16) -> Vec<String> {
+        let invite = self.invite();
+        self.endpoint.provisional(self.now, invite, status, "", Content::NONE, &mut self.out).unwrap();
+        self.drain()
+    }
+
+    pub fn reject(&mut self, status: u16) -> Vec<String> {
+        let invite = self.invite();
+        self.endpoint.reject(self.now, invite, status, "", Content::NONE, &mut self.out).unwrap();
+        self.drain()
+    }
+
+    /// Why dialogs ended, in order.
+    pub fn endings(&self) -> Vec<Cause> {
+        let causes = self.events.iter().filter_map(|event| match event {
+            Event::Ended { cause, .. } => Some(*cause),
+            _ => None,
+        });
+        causes.collect()
+    }
+
+    /// After everything has run out nothing may be left.
+    pub fn assert_empty(&mut self) {
+        self.pass(Duration::from_secs(4000));
+        assert_eq!(self.endpoint.sizes(), Sizes::default());
+    }
+}
+
+pub fn message_of(event: &Event) -> Option<Span> {
+    match *event {
+        Event::Invite { message, .. }
+        | Event::Reinvite { message, .. }
+        | Event::Acknowledged { message, .. }
+        | Event::Pracked { message, .. }
+        | Event::Request { message, .. }
+        | Event::Progress { message, .. }
+        | Event::Answered { message, .. }
+        | Event::Notified { message, .. } => Some(message),
+        Event::Ended { message, .. } | Event::Failed { message, .. } | Event::Response { message, .. } => message,
+        _ => None,
+    }
+}
+
+pub fn first(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Status or method of a message: `200`, `BYE`.
+pub fn word(message: &str) -> &str {
+    message.strip_prefix("SIP/2.0 ").unwrap_or(message).split(' ').next().unwrap_or_default()
+}
+
+/// First words of messages.
+pub fn words(messages: &[String]) -> Vec<&str> {
+    messages.iter().map(|message| word(message)).collect()
+}
+
+/// The value of a header field.
+pub fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    let head = message.split("\r\n\r\n").next().unwrap_or_default();
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default()
+}
+
+pub fn tag(value: &str) -> &str {
+    value.split(";tag=").nth(1).unwrap_or_default()
+}
+
+/// A request of the peer that a script varies.
+#[derive(Clone)]
+pub struct Peer {
+    pub call_id: &'static str,
+    pub from_tag: String,
+    pub to_tag: String,
+    pub cseq: u32,
+    pub branch: String,
+}
+
+impl Peer {
+    pub fn new() -> Self {
+        Self { call_id: "abc@peer", from_tag: "p1".into(), to_tag: String::new(), cseq: 1, branch: "1".into() }
+    }
+
+    /// Takes our tag from a response.
+    pub fn learn(&mut self, response: &str) {
+        self.to_tag = tag(header(response, "To")).to_owned();
+    }
+
+    pub fn request(&self, method: &str, cseq_method: &str, more: &str, body: &str) -> String {
+        let Self { call_id, from_tag, to_tag, cseq, branch } = self;
+        let to = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+        let length = body.len();
+        format!(
+            "{method} sip:us@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK{branch};rport\n\
+             Max-Forwards: 70\nFrom: <sip:peer@example.org>;tag={from_tag}\nTo: <sip:us@example.com>{to}\n\
+             Call-ID: {call_id}\nCSeq: {cseq} {cseq_method}\nContact: <sip:peer@192.0.2.9:5062>\n{more}\
+             Content-Length: {length}\n\n{body}"
+        )
+    }
+
+    pub fn invite(&self) -> String {
+        self.request("INVITE", "INVITE", "Content-Type: application/sdp\n", "v=0")
+    }
+
+    /// The next request in the dialog, in its own transaction.
+    pub fn next(&mut self, method: &str) -> String {
+        self.cseq += 1;
+        self.branch = format!("{method}{}", self.cseq);
+        self.request(method, method, "", "")
+    }
+
+    /// The ACK for a 2xx.
+    pub fn ack(&self) -> String {
+        let peer = Peer { branch: format!("ack{}", self.cseq), ..self.clone() };
+        peer.request("ACK", "ACK", "", "")
+    }
+
+    /// The ACK for a refusal: same branch.
+    pub fn ack_refusal(&self) -> String {
+        self.request("ACK", "ACK", "", "")
+    }
+
+    pub fn cancel(&self) -> String {
+        Peer { to_tag: String::new(), ..self.clone() }.request("CANCEL", "CANCEL", "", "")
+    }
+}

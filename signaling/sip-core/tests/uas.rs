@@ -1,0 +1,178 @@
+//! Calls that come to us: INVITE, ACK, BYE, CANCEL, re-INVITE, and the loss of each message.
+
+mod common;
+use clock::Duration;
+use common::*;
+use sip_core::*;
+
+fn answered() -> (Bench, Peer) {
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    assert!(bench.feed(&peer.invite()).is_empty());
+    peer.learn(&bench.ring(180)[0]);
+    let sent = bench.accept(Content::sdp(b"v=0"));
+    assert_eq!(words(&sent), ["200"]);
+    (bench, peer)
+}
+
+fn established() -> (Bench, Peer) {
+    let (mut bench, peer) = answered();
+    assert!(bench.feed(&peer.ack()).is_empty());
+    assert!(matches!(bench.events.last(), Some(Event::Acknowledged { .. })));
+    (bench, peer)
+}
+
+#[test]
+fn a_call_from_invite_to_bye() {
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    assert!(bench.feed(&peer.invite()).is_empty());
+    let ringing = bench.ring(180).remove(0);
+    peer.learn(&ringing);
+    assert_eq!(header(&ringing, "Via"), "SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK1;rport=5062;received=192.0.2.9");
+    assert_eq!(header(&ringing, "Contact"), "<sip:192.0.2.1:5060>");
+    let ok = bench.accept(Content::sdp(b"v=0")).remove(0);
+    assert_eq!(tag(header(&ok, "To")), peer.to_tag);
+    assert!(ok.ends_with("Content-Type: application/sdp\r\nContent-Length: 3\r\n\r\nv=0"));
+    bench.feed(&peer.ack());
+    assert!(bench.pass(Duration::from_secs(600)).is_empty());
+    assert_eq!(bench.endpoint.sizes(), Sizes { dialogs: 1, dialog_keys: 1, ..Sizes::default() });
+    let bye = peer.next("BYE");
+    assert_eq!(words(&bench.feed(&bye)), ["200"]);
+    assert_eq!(words(&bench.feed(&bye)), ["200"], "a copy of the BYE");
+    assert_eq!(bench.endings(), [Cause::RemoteBye]);
+    bench.assert_empty();
+    assert_eq!(words(&bench.feed(&bye)), ["481"]);
+}
+
+#[test]
+fn trying_goes_out_after_200_ms_only() {
+    let mut bench = Bench::new(udp());
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    assert!(bench.feed(&peer.invite()).is_empty(), "nothing to repeat yet");
+    assert_eq!(bench.pass_lines(ms(1000)), [(200, "SIP/2.0 100 Trying".to_owned())]);
+    assert_eq!(words(&bench.feed(&peer.invite())), ["100"]);
+    assert_eq!(words(&bench.ring(180)), ["180"]);
+    assert_eq!(words(&bench.feed(&peer.invite())), ["180"]);
+    assert_eq!(bench.events.len(), 1, "copies are absorbed");
+}
+
+#[test]
+fn lost_ack_repeats_the_200_then_bye() {
+    let (mut bench, _) = answered();
+    let sent = bench.pass(Duration::from_secs(32));
+    let (times, all): (Vec<_>, Vec<_>) = sent.into_iter().unzip();
+    assert_eq!(times, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000]);
+    assert_eq!(words(&all)[..10], ["200"; 10]);
+    assert_eq!(word(&all[10]), "BYE");
+    assert_eq!(bench.pass(Duration::from_secs(40)).len(), 10, "nobody answers the BYE either");
+    assert_eq!(bench.endings(), [Cause::NoAck]);
+    bench.assert_empty();
+}
+
+#[test]
+fn refusal_is_repeated_until_its_ack() {
+    let mut bench = Bench::new(udp());
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    assert_eq!(words(&bench.reject(486)), ["486"]);
+    assert_eq!(bench.endings(), [Cause::Rejected(486)]);
+    assert_eq!(words(&bench.feed(&peer.invite())), ["486"]);
+    assert_eq!(bench.pass(ms(4000)).len(), 3);
+    assert!(bench.feed(&peer.ack_refusal()).is_empty());
+    assert!(bench.pass(ms(4900)).is_empty());
+    assert_eq!(bench.endpoint.sizes().server_transactions, 1, "timer I");
+    bench.assert_empty();
+    // Without any ACK timer H ends it; over TCP it is not repeated.
+    for (flow, copies) in [(udp(), 10), (tcp(), 0)] {
+        let mut bench = Bench::new(flow);
+        bench.feed(&peer.invite());
+        bench.reject(486);
+        assert_eq!(bench.pass(Duration::from_secs(60)).len(), copies);
+        bench.assert_empty();
+    }
+}
+
+#[test]
+fn cancel_before_and_after_the_answer() {
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    assert_eq!(words(&bench.feed(&peer.cancel())), ["481"]);
+    bench.feed(&peer.invite());
+    peer.learn(&bench.ring(180)[0]);
+    let sent = bench.feed(&peer.cancel());
+    assert_eq!(words(&sent), ["200", "487"]);
+    assert!(sent.iter().all(|response| tag(header(response, "To")) == peer.to_tag));
+    assert_eq!(bench.endings(), [Cause::RemoteCancel]);
+    assert_eq!(words(&bench.feed(&peer.cancel())), ["200"], "CANCEL after final");
+    let invite = bench.invite();
+    let late = bench.endpoint.accept(bench.now, invite, Content::NONE, &mut bench.out);
+    assert_eq!(late, Err(Refused::WrongState));
+    bench.feed(&peer.ack_refusal());
+    bench.assert_empty();
+    let (mut bench, peer) = answered();
+    assert_eq!(words(&bench.feed(&peer.cancel())), ["200"]);
+    assert!(bench.endings().is_empty(), "the answer stands");
+}
+
+#[test]
+fn local_bye_and_a_crossing_one() {
+    let (mut bench, mut peer) = established();
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let bye = bench.drain().remove(0);
+    assert_eq!(first(&bye), "BYE sip:peer@192.0.2.9:5062 SIP/2.0");
+    assert_eq!(header(&bye, "To"), "<sip:peer@example.org>;tag=p1");
+    assert_eq!(tag(header(&bye, "From")), peer.to_tag);
+    assert_eq!(words(&bench.feed(&peer.next("BYE"))), ["200"]);
+    assert_eq!(words(&bench.feed(&peer.next("INFO"))), ["481"]);
+    assert!(bench.endings().is_empty());
+    let head: String = ["Via", "From", "To", "Call-ID", "CSeq"].map(|n| format!("{n}: {}\n", header(&bye, n))).concat();
+    bench.feed(&format!("SIP/2.0 200 OK\n{head}Content-Length: 0\n\n"));
+    assert_eq!(bench.endings(), [Cause::LocalBye]);
+    bench.assert_empty();
+}
+
+#[test]
+fn reinvite_is_answered_and_one_at_a_time() {
+    let (mut bench, mut peer) = established();
+    peer.next("INVITE");
+    bench.feed(&peer.invite());
+    assert!(matches!(bench.events.last(), Some(Event::Reinvite { .. })));
+    let second = Peer { cseq: peer.cseq + 1, branch: "second".into(), ..peer.clone() };
+    let refused = bench.feed(&second.invite());
+    assert_eq!(words(&refused), ["500"]);
+    assert!(!header(&refused[0], "Retry-After").is_empty());
+    assert_eq!(words(&bench.accept(Content::sdp(b"v=0"))), ["200"]);
+    assert_eq!(bench.pass(ms(600)).len(), 1, "the 2xx is repeated");
+    bench.feed(&peer.ack());
+    assert!(bench.pass(Duration::from_secs(60)).is_empty());
+    peer.cseq += 1;
+    peer.next("INVITE");
+    bench.feed(&peer.invite());
+    assert_eq!(words(&bench.reject(488)), ["488"]);
+    bench.feed(&peer.ack_refusal());
+    assert!(bench.endings().is_empty(), "a refused re-INVITE ends nothing");
+    peer.next("INVITE");
+    bench.feed(&peer.invite());
+    assert_eq!(words(&bench.feed(&peer.cancel())), ["200", "487"]);
+    assert!(matches!(bench.events.last(), Some(Event::ReinviteCancelled { .. })));
+    bench.feed(&peer.ack_refusal());
+    assert_eq!(words(&bench.feed(&peer.next("BYE"))), ["200"]);
+    bench.assert_empty();
+}
+
+#[test]
+fn options_and_the_unanswered() {
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    bench.feed(&peer.next("OPTIONS"));
+    let request = bench.request();
+    bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out).unwrap();
+    let ok = bench.drain().remove(0);
+    assert!(header(&ok, "Allow").contains("INVITE") && header(&ok, "Accept").contains("application/sdp"));
+    peer.call_id = "other";
+    bench.feed(&peer.next("OPTIONS"));
+    bench.assert_empty();
+}
