@@ -16,6 +16,9 @@ struct Arguments {
     /// Where results are written (JSON, SVG)
     #[arg(long, default_value = "bench/results", global = true)]
     results: PathBuf,
+    /// The switch: `make build` puts it there
+    #[arg(long, default_value = "target/release/ringplane", global = true)]
+    program: PathBuf,
     #[command(subcommand)]
     what: What,
 }
@@ -34,8 +37,11 @@ enum What {
         #[arg(long, default_value_t = 8)]
         seconds: u64,
         /// What the calls go through
-        #[arg(long, value_delimiter = ',', value_enum, default_value = "straight,rtpengine")]
+        #[arg(long, value_delimiter = ',', value_enum, default_value = "straight,ringplane,rtpengine")]
         through: Vec<Through>,
+        /// How ringplane's workers wait: adaptive, block or busy
+        #[arg(long, default_value = "adaptive")]
+        wait: String,
         /// Worker threads of each relay
         #[arg(long, default_value_t = 2)]
         workers: usize,
@@ -49,12 +55,14 @@ enum What {
 }
 
 fn main() -> ExitCode {
-    let Arguments { results, what } = Arguments::parse();
+    let Arguments { results, program, what } = Arguments::parse();
     let outcome = match what {
-        What::Media { calls, rounds, seconds, through, workers, threads, slot_us } => {
+        What::Media { calls, rounds, seconds, through, wait, workers, threads, slot_us } => {
             let traffic =
                 TrafficConfig { threads: threads.max(1), slot: Duration::from_micros(slot_us), ..Default::default() };
-            let bench = MediaBench { calls, rounds, seconds, through, workers, traffic, folder: results };
+            let media = format!("wait = {wait:?}");
+            let bench =
+                MediaBench { calls, rounds, seconds, through, workers, traffic, program, media, folder: results };
             bench.run().map(|rows| print!("{}", table(&rows)))
         }
     };

@@ -6,8 +6,8 @@ use crate::results::{median, write_json};
 use clock::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::media::TrafficConfig;
-use loadtest::peers::RtpEngine;
-use loadtest::relay::{Relay, RelayRun, RunConfig, Straight, ThroughRtpEngine, run};
+use loadtest::peers::{MediaPlane, RtpEngine};
+use loadtest::relay::{Relay, RelayRun, RunConfig, Straight, ThroughMediaPlane, ThroughRtpEngine, run};
 use serde::Serialize;
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +27,10 @@ pub struct MediaBench {
     pub workers: usize,
     /// How the generator works.
     pub traffic: TrafficConfig,
+    /// The `ringplane` executable.
+    pub program: PathBuf,
+    /// Further lines for its `[media]`, such as `wait = "busy"`.
+    pub media: String,
     /// Where results go.
     pub folder: PathBuf,
 }
@@ -38,12 +42,18 @@ pub enum Through {
     Straight,
     /// rtpengine in userspace.
     Rtpengine,
+    /// ringplane's media process.
+    Ringplane,
 }
 
 impl Through {
     fn start(self, bench: &MediaBench, calls: usize, folder: &std::path::Path) -> io::Result<Box<dyn Relay>> {
         Ok(match self {
             Self::Straight => Box::new(Straight),
+            Self::Ringplane => {
+                let plane = MediaPlane::start(folder, &bench.program, bench.workers, 2 * calls, &bench.media)?;
+                Box::new(ThroughMediaPlane::new(plane))
+            }
             Self::Rtpengine => Box::new(ThroughRtpEngine::new(RtpEngine::start(folder, bench.workers, calls)?)),
         })
     }

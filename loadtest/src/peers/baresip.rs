@@ -59,9 +59,9 @@ impl Baresip {
 fn config(folder: &Path, voice: &Path, ip: IpAddr, sip: u16, media: u16) -> String {
     let modules = ["g711.so", "aufile.so", "sndfile.so"].map(|name| format!("module {name}\n")).concat();
     format!(
-        "sip_listen {ip}:{sip}\nnet_interface lo\naudio_source aufile,{}\naudio_player aufile,{}\naudio_alert \
+        "sip_listen {ip}:{sip}\nnet_interface {ip}\naudio_source aufile,{}\naudio_player aufile,{}\naudio_alert \
          aufile,{}\naudio_srate 8000\naudio_channels 1\nrtp_ports {media}-{}\nsnd_path {}\nmodule_path \
-         {}\nmodule stdio.so\n{modules}module_app account.so\nmodule_app menu.so\n",
+         {}\n{modules}module_app account.so\nmodule_app menu.so\n",
         voice.display(),
         folder.join("player.wav").display(),
         folder.join("alert.wav").display(),

@@ -4,4 +4,4 @@ mod run;
 mod through;
 
 pub use run::{Percentiles, RelayRun, RunConfig, run};
-pub use through::{Relay, Straight, ThroughRtpEngine};
+pub use through::{Relay, Straight, ThroughMediaPlane, ThroughRtpEngine};

@@ -1,6 +1,7 @@
 //! What a call can go through.
 
-use crate::peers::RtpEngine;
+use crate::peers::{MediaPlane, OwnLeg, RtpEngine, leg_towards};
+use contract::{LegSpec, RtcpMode, Source};
 use std::io;
 use std::net::SocketAddr;
 
@@ -71,5 +72,50 @@ impl Relay for ThroughRtpEngine {
             self.engine.ng.delete_call(&call)?;
         }
         Ok(())
+    }
+}
+
+/// ringplane's media plane, over its shared memory.
+pub struct ThroughMediaPlane {
+    plane: MediaPlane,
+    legs: Vec<OwnLeg>,
+}
+
+impl ThroughMediaPlane {
+    /// Takes over a running one.
+    pub fn new(plane: MediaPlane) -> Self {
+        Self { plane, legs: Vec::new() }
+    }
+
+    /// The media plane, to read its counters.
+    pub fn plane(&mut self) -> &mut MediaPlane {
+        &mut self.plane
+    }
+}
+
+impl Relay for ThroughMediaPlane {
+    fn name(&self) -> &'static str {
+        "ringplane"
+    }
+
+    fn pid(&self) -> Option<u32> {
+        Some(self.plane.pid())
+    }
+
+    /// Both legs on one worker: A's leg first, without a source, then B's that sends what A's gets, then A's likewise.
+    fn open(&mut self, a: SocketAddr, b: SocketAddr) -> io::Result<(SocketAddr, SocketAddr)> {
+        let worker = self.plane.next_worker();
+        let (leg_a, leg_b) = (self.plane.take_port(worker)?, self.plane.take_port(worker)?);
+        let relay = |remote, source| LegSpec { rtcp: RtcpMode::RelayPair as u8, ..leg_towards(remote, source) };
+        self.plane.open(leg_a, relay(a, Source::None))?;
+        self.legs.push(leg_a);
+        self.plane.open(leg_b, relay(b, Source::Leg(leg_a.leg)))?;
+        self.legs.push(leg_b);
+        self.plane.update(leg_a, relay(a, Source::Leg(leg_b.leg)))?;
+        Ok((SocketAddr::new(a.ip(), leg_a.leg.port), SocketAddr::new(b.ip(), leg_b.leg.port)))
+    }
+
+    fn close_all(&mut self) -> io::Result<()> {
+        std::mem::take(&mut self.legs).into_iter().try_for_each(|leg| self.plane.close(leg))
     }
 }
