@@ -88,14 +88,13 @@ impl ParseError {
         ParseError::of(ErrorKind::Malformed, name)
     }
 
-    /// What the RFCs want done, as far as the fault alone tells. Without a Via there is nowhere to answer to.
+    /// What the RFCs want done, as far as the fault alone tells. Without a Via no answer can be matched; one that does not
+    /// parse is still copied into the 400 (RFC 4475 §3.1.2.1), which then goes to where the request came from.
     pub const fn verdict(&self) -> Verdict {
         use ErrorKind::*;
         match self.kind {
             NotSip | StatusLine => Verdict::Drop,
-            Missing | Malformed | TooManyValues | TooManyParams if matches!(self.name, Some(Name::Via)) => {
-                Verdict::Drop
-            }
+            Missing if matches!(self.name, Some(Name::Via)) => Verdict::Drop,
             MessageTooLarge => Verdict::Answer(StatusCode::MESSAGE_TOO_LARGE),
             Version => Verdict::Answer(StatusCode::VERSION_NOT_SUPPORTED),
             MethodTooLong | CSeqMethodUnknown => Verdict::Answer(StatusCode::NOT_IMPLEMENTED),
@@ -158,7 +157,7 @@ mod tests {
 
     #[test]
     fn without_a_via_there_is_nobody_to_answer() {
-        assert_eq!(ParseError::malformed(Name::Via).verdict(), Verdict::Drop);
+        assert_eq!(ParseError::of(ErrorKind::Missing, Name::Via).verdict(), Verdict::Drop);
         assert_eq!(ParseError::malformed(Name::Contact).status(), Some(StatusCode::BAD_REQUEST));
         assert_eq!(ParseError::message(ErrorKind::Version).status(), Some(StatusCode::VERSION_NOT_SUPPORTED));
         assert_eq!(ParseError::malformed(Name::Contact).to_string(), "Malformed Contact");

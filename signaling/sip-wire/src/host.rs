@@ -19,7 +19,7 @@ impl<'a> Host<'a> {
     /// A host name, an IPv4 address or an IPv6 reference in brackets.
     pub fn parse(bytes: &'a [u8]) -> Option<Host<'a>> {
         if let [b'[', inner @ .., b']'] = bytes {
-            return text(inner)?.parse().ok().map(Host::V6);
+            return ipv6(inner).map(Host::V6);
         }
         if bytes.is_empty() || !scan::all(bytes, scan::HOST) {
             return None;
@@ -63,6 +63,16 @@ fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
         *octet = scan::number(part, 255)? as u8;
     }
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+/// Three colons before an IPv4 tail are a slip in the grammar of RFC 3261; some send them (RFC 5118 §4.10).
+fn ipv6(bytes: &[u8]) -> Option<Ipv6Addr> {
+    let Some(at) = bytes.windows(3).position(|w| w == b":::") else { return text(bytes)?.parse().ok() };
+    let mut fixed = [0u8; 45];
+    let size = bytes.len() - 1;
+    fixed.get_mut(..at)?.copy_from_slice(&bytes[..at]);
+    fixed.get_mut(at..size)?.copy_from_slice(&bytes[at + 1..]);
+    text(&fixed[..size])?.parse().ok()
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -35,10 +35,10 @@ impl<'b> ResponseWriter<'b> {
         }
         write_status_line(&mut out, status, reply.reason);
         write_vias(&mut out, request, reply.source);
-        copy_first(&mut out, request, Name::From);
-        write_to(&mut out, request, reply.to_tag);
-        copy_first(&mut out, request, Name::CallId);
-        copy_first(&mut out, request, Name::CSeq);
+        copy_first(&mut out, request, Name::From, status);
+        write_to(&mut out, request, reply.to_tag, status);
+        copy_first(&mut out, request, Name::CallId, status);
+        copy_first(&mut out, request, Name::CSeq, status);
         let makes_dialog = request.method().is_some_and(|m| m.creates_dialog());
         if makes_dialog && (101..300).contains(&status.code()) {
             for value in request.header_lines(Name::RecordRoute) {
@@ -154,16 +154,23 @@ fn write_via_with_source(out: &mut Out<'_>, via: &Via<'_>, source: SocketAddr) {
     }
 }
 
-fn copy_first(out: &mut Out<'_>, request: &Message<'_>, name: Name) {
+fn copy_first(out: &mut Out<'_>, request: &Message<'_>, name: Name, status: StatusCode) {
     match request.header(name) {
         Some(value) => out.copied(name, value),
-        None => out.fail(WriteError::Missing(name)),
+        None => missing(out, name, status),
+    }
+}
+
+/// A refusal may lack what the request lacked (RFC 4475 §3.3.1); any other answer would be of no use to anybody.
+fn missing(out: &mut Out<'_>, name: Name, status: StatusCode) {
+    if !status.is_failure() {
+        out.fail(WriteError::Missing(name));
     }
 }
 
 /// To with our tag, unless it has one. A To that does not parse is copied as it came: the 400 says why.
-fn write_to(out: &mut Out<'_>, request: &Message<'_>, tag: Option<&[u8]>) {
-    let Some(value) = request.header(Name::To) else { return out.fail(WriteError::Missing(Name::To)) };
+fn write_to(out: &mut Out<'_>, request: &Message<'_>, tag: Option<&[u8]>, status: StatusCode) {
+    let Some(value) = request.header(Name::To) else { return missing(out, Name::To, status) };
     out.name(Name::To);
     out.raw(value);
     if let (Some(tag), Ok(to)) = (tag, request.to())

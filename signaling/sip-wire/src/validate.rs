@@ -1,7 +1,7 @@
 //! The checks that a message must pass before anybody acts on it (RFC 3261 §8.1.1, §8.2, §18.3, §16.3).
 
 use crate::limits::CSEQ_LIMIT;
-use crate::{Contact, ErrorKind, Message, Method, Name, ParseError, StatusCode, Uri, UriError, Verdict, scan};
+use crate::{Contact, ErrorKind, Message, Method, Name, ParseError, Scheme, StatusCode, Uri, UriError, Verdict, scan};
 
 const MANDATORY: [Name; 5] = [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
 
@@ -32,9 +32,10 @@ impl Message<'_> {
         self.check_body()
     }
 
-    /// The answer that a faulty request gets: `None` for a response, an ACK, or a request whose Via leads nowhere.
+    /// The answer that a faulty request gets: `None` for a response, an ACK, or a request without Via.
+    /// When [`Message::top_via`] is an error the answer goes to the source address of the request.
     pub fn answer_to(&self, fault: &ParseError) -> Option<StatusCode> {
-        let possible = self.is_request() && self.method_raw() != b"ACK" && self.top_via().is_ok();
+        let possible = self.is_request() && self.method_raw() != b"ACK" && self.has(Name::Via);
         match fault.verdict() {
             Verdict::Answer(status) if possible => Some(status),
             _ => None,
@@ -80,9 +81,11 @@ impl Message<'_> {
         Err(ParseError::of(kind, Name::CSeq))
     }
 
-    /// A Request-URI without angle brackets and without `?headers` (RFC 3261 §19.1.1, table 1).
+    /// A Request-URI without angle brackets and without `?headers` (RFC 3261 §19.1.1, table 1), of a scheme that somebody
+    /// here understands (§8.2.2.1, §16.3).
     fn check_request_uri(&self) -> Result<(), ParseError> {
         match Uri::parse(self.request_uri_raw()) {
+            Ok(uri) if uri.scheme == Scheme::Other => Err(ParseError::message(ErrorKind::Scheme)),
             Ok(uri) if uri.headers().is_empty() => Ok(()),
             Ok(_) => Err(ParseError::message(ErrorKind::Uri)),
             Err(UriError::TooLong) => Err(ParseError::message(ErrorKind::UriTooLong)),
