@@ -1,6 +1,6 @@
 use crate::ports::{Exhausted, NotYours};
-use crate::queue::{Consumer, Producer, PushError, ring_bell};
-use crate::sync::{Ordering::Relaxed, Words};
+use crate::queue::{Consumer, Producer, PushError, ring_bell, silence_bell};
+use crate::sync::Words;
 use crate::worker::Rejected;
 use crate::{ClientIndex, PortPool, Region, WakeFd, WorkerIndex};
 use contract::{Command, CommandSlot, Event, EventSlot, LegRef};
@@ -99,7 +99,7 @@ impl ClientEnd {
 
     /// Says that the client is awake.
     pub fn cancel_sleep(&mut self) {
-        self.region.words()[self.region.layout().client_bell(self.client)].store(0, Relaxed);
+        silence_bell(self.region.words(), self.region.layout().client_bell(self.client));
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{ClientEnd, ClientIndex, CreateError, Region, RegionPlan, WakeFd, Wor
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicBool, Ordering::*, fence};
 
 /// The media process's side of a region: makes it, hands it to control clients, and cleans up after them.
 pub struct Host {
@@ -53,6 +53,8 @@ impl Host {
     pub fn worker(&self, worker: WorkerIndex) -> Option<WorkerEnd> {
         let running = self.running.get(worker.index())?;
         let free = !running.swap(true, AcqRel);
+        // Pairs with the fence in `settle`: either it sees that we run, or we see the slot closing.
+        fence(SeqCst);
         free.then(|| {
             let wakes = (self.worker_wakes.clone(), self.client_wakes.clone());
             WorkerEnd::new(self.region.clone(), worker, wakes, self.running.clone())
@@ -119,6 +121,8 @@ impl Host {
             return None;
         }
         let slot = self.region.slot(client);
+        // Pairs with the fence in `worker`.
+        fence(SeqCst);
         let confirmed = |worker: WorkerIndex| {
             // A worker that does not run has no legs, and starts with the slots as they are then.
             !self.running[worker.index()].load(Acquire) || self.region.has_confirmed(client, worker, slot.epoch)
@@ -135,18 +139,13 @@ impl Host {
         Some(count)
     }
 
-    /// The clients that are attached now.
-    pub fn clients(&self) -> impl Iterator<Item = ClientIndex> + '_ {
-        self.region.plan().clients().filter(|client| self.region.slot(*client).state == SlotState::Live)
-    }
-
     fn claim(&self) -> Result<(ClientIndex, u32), NoClientSlot> {
         for client in self.region.plan().clients() {
             self.settle(client);
             let slot = self.region.slot(client);
             let preparing = Slot { state: SlotState::Preparing, epoch: slot.epoch.wrapping_add(1) };
             if slot.state == SlotState::Free && self.region.change_slot(client, slot, preparing) {
-                self.region.reset_queues(client);
+                self.region.reset_slot(client);
                 self.region.change_slot(client, preparing, Slot { state: SlotState::Live, ..preparing });
                 return Ok((client, preparing.epoch));
             }

@@ -49,7 +49,7 @@ const fn client_block() -> usize {
 impl Layout {
     pub(crate) fn of(plan: &RegionPlan) -> Self {
         let blocks = PortBlocks::new(plan);
-        let most_pairs = plan.workers().map(|worker| blocks.pairs_of(worker).count()).max().unwrap_or(0);
+        let most_pairs = blocks.pair_counts().into_iter().max().unwrap_or(0);
         let ring_slots = (most_pairs + RING_SLACK).next_power_of_two();
         let mut end = PAGE;
         let mut section = |words: usize| {
@@ -152,6 +152,7 @@ impl Layout {
 
     /// Head, tail and slots of a worker's ring of ports.
     pub(crate) fn ring(&self, worker: WorkerIndex) -> (usize, usize, Range<usize>) {
+        assert!(worker.index() < self.workers, "{worker:?} of {}", self.workers);
         let head = self.rings + worker.index() * (2 * LINE + self.ring_slots);
         let slots = head + 2 * LINE;
         (head, head + LINE, slots..slots + self.ring_slots)

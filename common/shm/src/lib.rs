@@ -43,7 +43,8 @@
 //! ends the client's legs and confirms; [`Host::settle`] then takes the ports back and frees the place.
 //!
 //! Unsafe code is in `mapping.rs` only: the rest works on `&[AtomicU64]`. Tests: `cargo test -p shm`, and every
-//! interleaving of the queue with `RUSTFLAGS="--cfg loom" cargo test -p shm --release --test loom_queue`.
+//! interleaving of queue, pool and rows with
+//! `RUSTFLAGS="--cfg loom" cargo test -p shm --release --lib --test loom_queue`.
 
 pub mod queue;
 mod sync;
@@ -64,17 +65,21 @@ mod latency;
 mod layout;
 #[cfg(not(loom))]
 mod legs;
+#[cfg(all(test, loom))]
+mod loom_tests;
 #[cfg(not(loom))]
 mod mapping;
+#[cfg(any(test, not(loom)))]
+mod pairs;
 #[cfg(not(loom))]
 mod plan;
 #[cfg(not(loom))]
 mod ports;
 #[cfg(not(loom))]
 mod region;
-#[cfg(not(loom))]
+#[cfg(any(test, not(loom)))]
 mod ring;
-#[cfg(not(loom))]
+#[cfg(any(test, not(loom)))]
 mod seqlock;
 #[cfg(not(loom))]
 mod slots;

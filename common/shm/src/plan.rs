@@ -38,6 +38,9 @@ pub enum PlanError {
         "RTP ports {first}-{last} hold no even/odd pair for each of {workers} workers: choose 1024 or higher, and a wider range"
     )]
     Ports { first: u16, last: u16, workers: usize },
+    /// Memory.
+    #[error("the shared region would take {0} bytes of {max}: plan fewer clients or queue slots", max = RegionPlan::MAX_BYTES)]
+    TooLarge(usize),
 }
 
 impl RegionPlan {
@@ -47,6 +50,8 @@ impl RegionPlan {
     pub const MAX_CLIENTS: usize = 16;
     /// Most slots of a queue.
     pub const MAX_QUEUE_SLOTS: usize = 65_536;
+    /// Most bytes of a region.
+    pub const MAX_BYTES: usize = 4 << 30;
 
     /// Whether the plan can be carried out.
     pub fn check(&self) -> Result<(), PlanError> {
@@ -60,12 +65,14 @@ impl RegionPlan {
             return Err(PlanError::QueueSlots(self.queue_slots));
         }
         let blocks = PortBlocks::new(self);
-        let enough = *self.rtp_ports.start() >= 1_024 && self.workers().all(|w| blocks.pairs_of(w).next().is_some());
-        if enough {
-            return Ok(());
+        let enough =
+            *self.rtp_ports.start() >= 1_024 && blocks.pair_counts()[..self.workers].iter().all(|&count| count > 0);
+        if !enough {
+            let (first, last) = (*self.rtp_ports.start(), *self.rtp_ports.end());
+            return Err(PlanError::Ports { first, last, workers: self.workers });
         }
-        let (first, last) = (*self.rtp_ports.start(), *self.rtp_ports.end());
-        Err(PlanError::Ports { first, last, workers: self.workers })
+        let bytes = self.bytes();
+        if bytes > Self::MAX_BYTES { Err(PlanError::TooLarge(bytes)) } else { Ok(()) }
     }
 
     /// Bytes of the region. Pages cost memory only once they are touched.
@@ -152,6 +159,13 @@ impl PortBlocks {
 
     pub(crate) fn worker(&self, pair: usize) -> WorkerIndex {
         WorkerIndex(((usize::from(self.port(pair)) >> self.block_shift) % self.workers) as u8)
+    }
+
+    /// How many pairs each worker has.
+    pub(crate) fn pair_counts(&self) -> [usize; RegionPlan::MAX_WORKERS] {
+        let mut counts = [0; RegionPlan::MAX_WORKERS];
+        (0..self.pair_count).for_each(|pair| counts[self.worker(pair).index()] += 1);
+        counts
     }
 
     pub(crate) fn pairs_of(&self, worker: WorkerIndex) -> impl Iterator<Item = usize> + use<> {

@@ -1,5 +1,6 @@
-use crate::ring::{Entry, Ring};
-use crate::sync::{Ordering::*, Words};
+use crate::pairs::{Pairs, State};
+use crate::ring::Ring;
+use crate::sync::Words;
 use crate::{ClientIndex, Region, WorkerIndex};
 use contract::LegRef;
 
@@ -47,44 +48,6 @@ pub struct PortLevels {
     pub unavailable: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Word(u64);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Free = 0,
-    Owned = 1,
-    Returning = 2,
-    Unavailable = 3,
-}
-
-/// Stands for the media process where it puts ports of the dead back.
-const HOST: u8 = u8::MAX;
-
-impl Word {
-    fn new(state: State, owner: u8, generation: u32) -> Self {
-        Self(u64::from(generation) << 32 | u64::from(owner) << 8 | state as u64)
-    }
-
-    fn state(self) -> State {
-        use State::*;
-        [Free, Owned, Returning, Unavailable][(self.0 & 3) as usize]
-    }
-
-    fn owner(self) -> u8 {
-        (self.0 >> 8) as u8
-    }
-
-    fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    /// Whether an entry of this generation entitles to take the port. `Returning` is as good as free: its entry is there.
-    fn is_free_for(self, entry: Entry) -> bool {
-        matches!(self.state(), State::Free | State::Returning) && self.generation() as u16 == entry.generation
-    }
-}
-
 impl PortPool {
     pub(crate) fn new(region: Region) -> Self {
         Self { region }
@@ -92,9 +55,8 @@ impl PortPool {
 
     /// Puts every pair into its worker's ring. Only the creator does, before anybody else attaches.
     pub(crate) fn fill(&self) {
-        for pair in 0..self.region.blocks().pair_count() {
-            self.push(pair, 0);
-        }
+        let blocks = self.region.blocks();
+        (0..blocks.pair_count()).for_each(|pair| self.pairs(blocks.worker(pair)).add(pair));
     }
 
     /// The worker whose sockets serve this RTP port; `None` when it is not in the pool.
@@ -111,129 +73,66 @@ impl PortPool {
 
     /// Takes the port pair of a worker that has rested longest.
     pub fn take(&self, worker: WorkerIndex, client: ClientIndex) -> Result<LegRef, Exhausted> {
-        let (ring, blocks) = (self.ring(worker), self.region.blocks());
-        while let Some(candidate) = ring.peek() {
-            let pair = usize::from(candidate.entry.pair);
-            let seen = self.load(pair);
-            match seen {
-                Some(seen) if seen.is_free_for(candidate.entry) && blocks.worker(pair) == worker => {
-                    let generation = seen.generation().wrapping_add(1);
-                    if self.swap(pair, seen, Word::new(State::Owned, client.0, generation)) {
-                        ring.remove(&candidate);
-                        return Ok(LegRef::new(blocks.port(pair), generation));
-                    } // else the word has just changed: look again
-                }
-                _ => ring.remove(&candidate), // taken by someone who has not removed it yet or died, or unavailable
-            }
+        let (blocks, plan) = (self.region.blocks(), self.region.plan());
+        assert!(client.index() < plan.clients, "{client:?} of {}", plan.clients);
+        if worker.index() >= plan.workers {
+            return Err(Exhausted(worker.0));
         }
-        Err(Exhausted(worker.0))
+        let taken = self.pairs(worker).take(client.0, |pair| blocks.worker(pair) == worker);
+        taken.map(|(pair, generation)| LegRef::new(blocks.port(pair), generation)).ok_or(Exhausted(worker.0))
     }
 
     /// Gives a port pair back. It is used again after all the others that are free now.
     pub fn give_back(&self, leg: LegRef, client: ClientIndex) -> Result<(), NotYours> {
-        let pair = self.region.blocks().pair(leg.port).ok_or(NotYours(leg))?;
-        let owned = Word::new(State::Owned, client.0, leg.generation);
-        let returning = Word::new(State::Returning, client.0, leg.generation);
-        if !self.swap(pair, owned, returning) {
-            return Err(NotYours(leg));
-        }
-        self.put(pair, returning);
-        Ok(())
+        let (pair, pairs) = self.find(leg.port).ok_or(NotYours(leg))?;
+        if pairs.give_back(pair, leg.generation, client.0) { Ok(()) } else { Err(NotYours(leg)) }
     }
 
     /// Takes every port away from a client that is dead: what it held, and what it was about to give back. Says how
-    /// many. Only the media process calls it.
+    /// many. Only the media process calls it, through [`crate::Host::settle`].
     pub(crate) fn reclaim(&self, client: ClientIndex) -> usize {
-        (0..self.region.blocks().pair_count()).filter(|&pair| self.reclaim_pair(pair, client)).count()
-    }
-
-    fn reclaim_pair(&self, pair: usize, client: ClientIndex) -> bool {
-        while let Some(seen) = self.load(pair)
-            && seen.owner() == client.0
-        {
-            let generation = seen.generation();
-            let entry = Entry { pair: pair as u16, generation: generation as u16 };
-            let (to, put) = match seen.state() {
-                State::Owned => (Word::new(State::Returning, HOST, generation), true),
-                // Killed after its push: the entry is there, only the last step is missing.
-                State::Returning if self.ring(self.region.blocks().worker(pair)).contains(entry) => {
-                    (Word::new(State::Free, 0, generation), false)
-                }
-                // Killed before its push. A new generation, in case that it was not quite dead and pushes late.
-                State::Returning => (Word::new(State::Returning, HOST, generation.wrapping_add(1)), true),
-                State::Free | State::Unavailable => return false,
-            };
-            if self.swap(pair, seen, to) {
-                if put {
-                    self.put(pair, to);
-                }
-                return true;
-            } // else somebody has taken it meanwhile: look again
-        }
-        false
+        let blocks = self.region.blocks();
+        (0..blocks.pair_count()).filter(|&pair| self.pairs(blocks.worker(pair)).reclaim(pair, client.0)).count()
     }
 
     /// Takes a free port pair out of the pool because another program of this host holds one of its ports.
     pub fn mark_unavailable(&self, port: u16) -> Result<(), NotFree> {
-        let pair = self.region.blocks().pair(port).ok_or(NotFree(port))?;
-        while let Some(seen) = self.load(pair)
-            && matches!(seen.state(), State::Free | State::Returning)
-        {
-            // Its entry becomes stale with the generation and leaves the ring when it is met.
-            if self.swap(pair, seen, Word::new(State::Unavailable, 0, seen.generation().wrapping_add(1))) {
-                return Ok(());
-            }
-        }
-        Err(NotFree(port))
+        let (pair, pairs) = self.find(port).ok_or(NotFree(port))?;
+        if pairs.mark_unavailable(pair) { Ok(()) } else { Err(NotFree(port)) }
     }
 
     /// Who holds a port pair, and in which generation.
     pub fn holder(&self, port: u16) -> Option<(ClientIndex, LegRef)> {
-        let word = self.load(self.region.blocks().pair(port)?)?;
+        let (pair, pairs) = self.find(port)?;
+        let word = pairs.load(pair)?;
         let leg = LegRef::new(port, word.generation());
         (word.state() == State::Owned).then_some((ClientIndex(word.owner()), leg))
     }
 
-    /// Counts the port pairs of a worker now. Looks at each of them, a few microseconds for thousands.
+    /// Counts the port pairs of a worker now. Looks at each of them: microseconds for thousands.
     pub fn levels(&self, worker: WorkerIndex) -> PortLevels {
         let mut levels = PortLevels::default();
-        for word in self.region.blocks().pairs_of(worker).filter_map(|pair| self.load(pair)) {
-            match word.state() {
-                State::Free | State::Returning => levels.free += 1,
-                State::Owned => levels.owned += 1,
-                State::Unavailable => levels.unavailable += 1,
+        for (pair, pairs) in self.region.blocks().pairs_of(worker).map(|pair| (pair, self.pairs(worker))) {
+            match pairs.load(pair).map(|word| word.state()) {
+                Some(State::Free | State::Returning) => levels.free += 1,
+                Some(State::Owned) => levels.owned += 1,
+                Some(State::Unavailable) => levels.unavailable += 1,
+                None => {}
             }
         }
         levels
     }
 
-    /// Steps 2 and 3 of giving back.
-    fn put(&self, pair: usize, returning: Word) {
-        if self.push(pair, returning.generation()) {
-            // A failure means that somebody has taken it already.
-            self.swap(pair, returning, Word::new(State::Free, 0, returning.generation()));
-        } // else the ring is full, which only nonsense in it can do: the word keeps the name, `reclaim` tries again
+    fn find(&self, port: u16) -> Option<(usize, Pairs<'_>)> {
+        let blocks = self.region.blocks();
+        let pair = blocks.pair(port)?;
+        Some((pair, self.pairs(blocks.worker(pair))))
     }
 
-    fn push(&self, pair: usize, generation: u32) -> bool {
-        let worker = self.region.blocks().worker(pair);
-        self.ring(worker).push(Entry { pair: pair as u16, generation: generation as u16 })
-    }
-
-    fn ring(&self, worker: WorkerIndex) -> Ring<'_> {
-        let words = self.region.words();
-        let (head, tail, slots) = self.region.layout().ring(worker);
-        Ring { head: &words[head], tail: &words[tail], slots: &words[slots] }
-    }
-
-    fn load(&self, pair: usize) -> Option<Word> {
-        let word = self.region.words()[self.region.layout().pool()].get(pair)?;
-        Some(Word(word.load(Acquire)))
-    }
-
-    /// The compare-and-swaps of all processes on one pair's word pair with each other.
-    fn swap(&self, pair: usize, from: Word, to: Word) -> bool {
-        let word = &self.region.words()[self.region.layout().pool()][pair];
-        word.compare_exchange(from.0, to.0, AcqRel, Acquire).is_ok()
+    fn pairs(&self, worker: WorkerIndex) -> Pairs<'_> {
+        let (words, layout) = (self.region.words(), self.region.layout());
+        let (head, tail, slots) = layout.ring(worker);
+        let ring = Ring { head: &words[head], tail: &words[tail], slots: &words[slots] };
+        Pairs { words: &words[layout.pool()], ring }
     }
 }

@@ -88,12 +88,11 @@ impl<T: IntoBytes + Immutable, M: Words> Producer<T, M> {
         let words = self.memory.words();
         if self.tail.wrapping_sub(self.head_seen) >= self.place.slot_count as u64 {
             // Pairs with the Release in `Consumer::pop`: the slots before it have been read, they may be overwritten.
-            self.head_seen = words[self.place.head].load(Acquire);
-            if self.place.distance(self.tail, self.head_seen).inspect_err(|_| self.head_seen = self.tail)?
-                == self.place.slot_count as u64
-            {
+            let head = words[self.place.head].load(Acquire);
+            if self.place.distance(self.tail, head)? == self.place.slot_count as u64 {
                 return Err(PushError::Full);
             }
+            self.head_seen = head;
         }
         let slot = self.place.slot::<T>(words, self.tail);
         for (word, bytes) in slot.iter().zip(message.as_bytes().as_chunks::<8>().0) {
@@ -166,13 +165,19 @@ impl<T: FromBytes + IntoBytes, M: Words> Consumer<T, M> {
 
     /// Says that this end is awake again.
     pub fn cancel_sleep(&mut self) {
-        self.memory.words()[self.place.bell].store(0, Relaxed);
+        silence_bell(self.memory.words(), self.place.bell);
     }
 }
 
 /// Says that the consumer of all queues with this bell is about to sleep; it must look at each of them after this.
 pub(crate) fn ring_bell(words: &[AtomicU64], bell: usize) {
-    words[bell].store(1, Relaxed);
+    // A swap and not a store, so that all writes of a bell are read-modify-writes and loom can put them in one order.
+    words[bell].swap(1, Relaxed);
     // Pairs with the fence in `Producer::push`.
     fence(SeqCst);
+}
+
+/// Says that the consumer is awake. A producer that has already claimed the bell wakes it once for nothing.
+pub(crate) fn silence_bell(words: &[AtomicU64], bell: usize) {
+    words[bell].swap(0, Relaxed);
 }

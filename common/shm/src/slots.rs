@@ -7,6 +7,7 @@
 use crate::queue::QueuePlace;
 use crate::sync::{Ordering::*, Words};
 use crate::{ClientIndex, Region, WorkerIndex};
+use stats::{Counts, SignalCounter};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SlotState {
@@ -35,6 +36,11 @@ impl Slot {
 }
 
 impl Region {
+    /// The clients that are attached now.
+    pub fn live_clients(&self) -> impl Iterator<Item = ClientIndex> + '_ {
+        self.plan().clients().filter(|client| self.slot(*client).state == SlotState::Live)
+    }
+
     pub(crate) fn slot(&self, client: ClientIndex) -> Slot {
         // Pairs with the Release in `change_slot`: who sees a slot live sees its positions reset.
         Slot::read(self.words()[self.layout().slot_state(client)].load(Acquire))
@@ -67,8 +73,8 @@ impl Region {
         self.words()[self.layout().slot_settled(client, worker)].load(Acquire) == u64::from(epoch)
     }
 
-    /// Empties the queues of a slot that nobody uses.
-    pub(crate) fn reset_queues(&self, client: ClientIndex) {
+    /// Empties the queues and counters of a slot that nobody uses.
+    pub(crate) fn reset_slot(&self, client: ClientIndex) {
         let words = self.words();
         let reset = |place: QueuePlace| [place.head, place.tail].map(|word| words[word].store(0, Relaxed));
         for worker in self.plan().workers() {
@@ -76,5 +82,6 @@ impl Region {
             reset(self.layout().events(client, worker));
         }
         words[self.layout().client_bell(client)].store(0, Relaxed);
+        self.signal_counters(client).publish(Counts::<SignalCounter>::default().values());
     }
 }

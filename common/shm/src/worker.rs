@@ -1,10 +1,10 @@
-use crate::queue::{Consumer, Corrupt, Producer, PushError, ring_bell};
+use crate::queue::{Consumer, Corrupt, Producer, PushError, ring_bell, silence_bell};
 use crate::slots::SlotState;
-use crate::sync::{Ordering::*, Words};
+use crate::sync::Words;
 use crate::{ClientIndex, Region, WakeFd, WorkerIndex};
 use contract::{Command, CommandSlot, Event, EventSlot, Invalid};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Release};
 
 /// One media worker's queues: commands from every client, events to every client. One thread owns it.
 pub struct WorkerEnd {
@@ -134,7 +134,7 @@ impl WorkerEnd {
 
     /// Says that the worker is awake.
     pub fn cancel_sleep(&mut self) {
-        self.region.words()[self.region.layout().worker_bell(self.worker)].store(0, Relaxed);
+        silence_bell(self.region.words(), self.region.layout().worker_bell(self.worker));
     }
 
     /// The worker has ended every leg of this client, after [`FromClient::Gone`]. Its ports are free from now on.
