@@ -1,7 +1,7 @@
 //! The port pool and the leg table's rows over every interleaving that loom finds.
 
 use crate::pairs::{Pairs, State};
-use crate::ring::Ring;
+use crate::ring::{Entry, Ring};
 use crate::seqlock;
 use crate::sync::AtomicU64;
 use loom::thread;
@@ -72,6 +72,41 @@ fn reclaiming_from_a_client_that_still_runs_loses_nothing() {
         let given_back = client.join().unwrap();
         assert!(reclaimed <= 1 && (given_back || reclaimed == 1));
         assert_complete(&memory);
+    });
+}
+
+fn bare_ring(memory: &[AtomicU64]) -> Ring<'_> {
+    Ring { head: &memory[0], tail: &memory[1], slots: &memory[2..] }
+}
+
+fn pop(memory: &[AtomicU64]) -> Option<u16> {
+    let candidate = bare_ring(memory).peek()?;
+    bare_ring(memory).remove(&candidate);
+    Some(candidate.entry.pair)
+}
+
+/// The ring turns several times while a thread stands between its look at the tail and its look at the slot.
+#[test]
+fn a_push_survives_any_number_of_laps() {
+    const SLOW: u16 = 99;
+    let push = |memory: &[AtomicU64], pair| assert!(bare_ring(memory).push(Entry { pair, generation: 0 }), "has room");
+    model(3, move || {
+        let memory: Arc<[AtomicU64]> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        let slow = {
+            let memory = memory.clone();
+            thread::spawn(move || push(&memory, SLOW))
+        };
+        let mut popped = Vec::new();
+        for turn in 0..4 {
+            push(&memory, turn);
+            while popped.last() != Some(&turn) {
+                popped.push(pop(&memory).expect("ours is there"));
+            }
+        }
+        slow.join().unwrap();
+        popped.extend(pop(&memory));
+        assert_eq!(popped.iter().filter(|&&pair| pair == SLOW).count(), 1, "the slow one's entry comes out once");
+        assert_eq!(pop(&memory), None);
     });
 }
 

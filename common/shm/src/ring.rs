@@ -47,6 +47,11 @@ impl Slot {
         (self.0 >> 32) as u32
     }
 
+    /// Whether the slot has not come to this lap yet. Slots only go forward, so then it is the look-up that is right.
+    fn is_before(self, lap: u32) -> bool {
+        (self.lap().wrapping_sub(lap) as i32) < 0
+    }
+
     fn entry(self) -> Option<Entry> {
         let pair = (self.0 as u16).checked_sub(1)?;
         Some(Entry { pair, generation: (self.0 >> 16) as u16 })
@@ -75,10 +80,11 @@ impl<'a> Ring<'a> {
                     self.advance(self.tail, position);
                     return true;
                 }
-            } else if seen.lap() == lap || seen.lap() == lap.wrapping_add(1) {
-                self.advance(self.tail, position); // pushed by someone who has not come to this yet, or died
-            } else {
+            } else if seen.is_before(lap) {
                 return false; // still full from the lap before
+            } else {
+                // Pushed by someone who has not come to this yet, or died; or the ring has turned since we looked.
+                self.advance(self.tail, position);
             }
         }
         false
@@ -93,10 +99,11 @@ impl<'a> Ring<'a> {
             let seen = Slot(slot.load(Acquire));
             if seen.lap() == lap {
                 return seen.entry().map(|entry| Candidate { entry, position, seen });
-            } else if seen.lap() != lap.wrapping_add(1) {
+            } else if seen.is_before(lap) {
                 return None; // nobody who keeps the rules writes this
             }
-            self.advance(self.head, position); // removed by someone who has not come to this yet, or died
+            // Removed by someone who has not come to this yet, or died; or the ring has turned since we looked.
+            self.advance(self.head, position);
         }
         None
     }
