@@ -21,14 +21,19 @@ impl<'a> Host<'a> {
         if let [b'[', inner @ .., b']'] = bytes {
             return ipv6(inner).map(Host::V6);
         }
-        if bytes.is_empty() || !scan::all(bytes, scan::HOST) {
-            return None;
+        if scan::all(bytes, scan::HOST) { Self::of_host_bytes(bytes) } else { None }
+    }
+
+    /// As [`Host::parse`], of bytes that are known to be of [`scan::HOST`].
+    #[inline]
+    fn of_host_bytes(bytes: &'a [u8]) -> Option<Host<'a>> {
+        let last = bytes.last()?;
+        if last.is_ascii_digit()
+            && let Some(ip) = ipv4(bytes)
+        {
+            return Some(Host::V4(ip));
         }
-        let name = text(bytes)?;
-        match bytes.last() {
-            Some(b'0'..=b'9') => Some(ipv4(bytes).map_or(Host::Name(name), Host::V4)),
-            _ => Some(Host::Name(name)),
-        }
+        text(bytes).map(Host::Name)
     }
 
     /// The address, unless it is a name.
@@ -54,15 +59,23 @@ impl<'a> Host<'a> {
 /// Four decimal numbers up to 255; written here because leading zeros must not turn into a name.
 fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0u8; 4];
-    let mut parts = bytes.split(|b| *b == b'.');
-    for octet in &mut octets {
-        let part = parts.next()?;
-        if part.len() > 3 {
-            return None;
+    let (mut index, mut value, mut digits) = (0, 0u16, 0);
+    for &byte in bytes {
+        match byte {
+            b'0'..=b'9' if digits < 3 => {
+                value = value * 10 + u16::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && value < 256 && index < 3 => {
+                octets[index] = value as u8;
+                index += 1;
+                (value, digits) = (0, 0);
+            }
+            _ => return None,
         }
-        *octet = scan::number(part, 255)? as u8;
     }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+    octets[3] = u8::try_from(value).ok()?;
+    (index == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 /// Three colons before an IPv4 tail are a slip in the grammar of RFC 3261; some send them (RFC 5118 §4.10).
@@ -81,12 +94,16 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 /// Splits `host[:port]` at its end: white space may stand around the colon in a Via (RFC 3261 §25.1, COLON).
 pub(crate) fn parse_host_port(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
-    let host_bytes = match bytes.first()? {
-        b'[' => memchr::memchr(b']', bytes)? + 1,
-        _ => scan::span(bytes, scan::HOST),
+    let (host, rest) = match bytes.first()? {
+        b'[' => {
+            let (host, rest) = bytes.split_at(memchr::memchr(b']', bytes)? + 1);
+            (Host::parse(host)?, rest)
+        }
+        _ => {
+            let (host, rest) = scan::take(bytes, scan::HOST);
+            (Host::of_host_bytes(host)?, rest)
+        }
     };
-    let (host, rest) = bytes.split_at(host_bytes);
-    let host = Host::parse(host)?;
     match scan::trim_start(rest) {
         [] => Some((host, None)),
         [b':', port @ ..] => Some((host, Some(scan::number(scan::trim(port), u64::from(u16::MAX))? as u16))),

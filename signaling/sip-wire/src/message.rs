@@ -96,19 +96,18 @@ impl<'a> Message<'a> {
     #[inline]
     fn index_line(&mut self, at: usize, end: usize) -> Option<()> {
         let line = &self.bytes[at..end];
-        let name_bytes = scan::span(line, scan::TOKEN);
-        let after_name = &line[name_bytes..];
-        let value = match after_name {
-            [b':', value @ ..] => value,
-            _ => scan::trim_start(after_name).strip_prefix(b":")?,
-        };
-        if name_bytes == 0 {
+        let colon = line.iter().position(|b| *b == b':')?; // names are short: a plain loop beats a vectorised call
+        let raw_name = scan::trim_end(&line[..colon]);
+        let name = Name::parse(raw_name);
+        if name == Name::Other && !scan::is_token(raw_name) {
             return None;
         }
-        let value = scan::trim_start(value);
+        let name_bytes = raw_name.len();
+        let value = &line[colon + 1..];
+        let value = scan::trim_start(value.strip_prefix(b" ").unwrap_or(value));
         let value_at = end - value.len();
+        let value = value.strip_suffix(b"\r\n").unwrap_or(value);
         let value_end = value_at + scan::trim_end(value).len();
-        let name = Name::parse(&line[..name_bytes]);
         let index = usize::from(self.count);
         self.names[index] = name;
         self.slots[index] = Slot {

@@ -191,7 +191,10 @@ impl Name {
             let Some(&candidate) = CANONICAL.get(usize::from(TABLE[at])) else {
                 return Name::Other;
             };
-            if candidate.len() == name.len() && candidate.as_bytes().eq_ignore_ascii_case(name) {
+            // Nearly everybody spells names as the RFC does, and comparing bytes as they are costs a fifth.
+            if candidate.as_bytes() == name
+                || candidate.len() == name.len() && candidate.as_bytes().eq_ignore_ascii_case(name)
+            {
                 return VARIANTS[usize::from(TABLE[at])];
             }
             at = (at + 1) & TABLE_MASK;

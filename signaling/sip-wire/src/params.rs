@@ -105,7 +105,7 @@ impl<'a> Iterator for ParamIter<'a> {
 fn next_param(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
     let [b';', rest @ ..] = bytes else { return None };
     let rest = scan::trim_start(rest);
-    let name_bytes = rest.iter().position(|b| is_delimiter(*b)).unwrap_or(rest.len());
+    let name_bytes = scan::span_until(rest, scan::NAME_END);
     if name_bytes == 0 {
         return None;
     }
@@ -117,21 +117,10 @@ fn next_param(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
     let rest = scan::trim_start(rest);
     let value_bytes = match rest.first() {
         Some(b'"') => scan::quoted_bytes(rest)?,
-        _ => rest.iter().position(|b| ends_value(*b)).unwrap_or(rest.len()),
+        _ => scan::span_until(rest, scan::VALUE_END),
     };
     let (value, rest) = rest.split_at(value_bytes);
     Some((Param { name, value: Some(value) }, scan::trim_start(rest)))
-}
-
-#[inline]
-fn is_delimiter(byte: u8) -> bool {
-    matches!(byte, b'=' | b';' | b',' | b'<' | b'>' | b'"' | b' ' | b'\t' | b'\r' | b'\n')
-}
-
-/// Values hold more than tokens: hosts, IPv6 references, base64. Only what would start something else ends them.
-#[inline]
-fn ends_value(byte: u8) -> bool {
-    matches!(byte, b';' | b',' | b'<' | b'>' | b'"' | b' ' | b'\t' | b'\r' | b'\n')
 }
 
 #[cfg(test)]

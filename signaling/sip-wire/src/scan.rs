@@ -1,21 +1,27 @@
 //! Character classes and the small scanners that every value parser is made of (RFC 3261 §25.1).
 
 /// `token` characters.
-pub(crate) const TOKEN: u8 = 1;
+pub(crate) const TOKEN: u16 = 1;
 /// SP, HTAB, CR, LF: inside a header value a CR or LF can only be a folded line, which reads as a space.
-pub(crate) const SPACE: u8 = 2;
+pub(crate) const SPACE: u16 = 2;
 /// Host name characters; `_` is none, but phones send it.
-pub(crate) const HOST: u8 = 4;
-/// What the user part of a URI may hold, `%` and `:` included; `#` is none, but phones dial it.
-pub(crate) const USER: u8 = 8;
-/// What URI parameters and URI headers may hold, with their `;`, `?`, `&` and `=`.
-pub(crate) const URI_TAIL: u8 = 16;
+pub(crate) const HOST: u16 = 4;
+/// What the user part of a URI may hold, `:` before a password included, `%` not; `#` is none, but phones dial it.
+pub(crate) const USER: u16 = 8;
+/// What a URI parameter may hold, its `=` included, `%` not.
+pub(crate) const URI_PARAM: u16 = 16;
+/// What the `name=value&name=value` of URI headers may hold, `%` included.
+pub(crate) const URI_HEADER: u16 = 256;
+/// What ends the name of a parameter.
+pub(crate) const NAME_END: u16 = 64;
+/// What ends a value of a parameter that is no quoted string. Values hold more than tokens: hosts, IPv6 references, base64.
+pub(crate) const VALUE_END: u16 = 128;
 /// What an opaque URI (any scheme) may hold.
-pub(crate) const URI_ANY: u8 = 32;
+pub(crate) const URI_ANY: u16 = 32;
 
-static CLASS: [u8; 256] = build();
+static CLASS: [u16; 256] = build();
 
-const fn mark(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
+const fn mark(mut table: [u16; 256], bytes: &[u8], class: u16) -> [u16; 256] {
     let mut i = 0;
     while i < bytes.len() {
         table[bytes[i] as usize] |= class;
@@ -24,32 +30,35 @@ const fn mark(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
     table
 }
 
-const fn build() -> [u8; 256] {
-    let mut table = [0u8; 256];
+const fn build() -> [u16; 256] {
+    let mut table = [0u16; 256];
     let mut b = 0;
     while b < 256 {
         let byte = b as u8;
         if byte.is_ascii_alphanumeric() {
-            table[b] = TOKEN | HOST | USER | URI_TAIL | URI_ANY;
+            table[b] = TOKEN | HOST | USER | URI_PARAM | URI_HEADER | URI_ANY;
         }
         b += 1;
     }
     table = mark(table, b"-.!%*_+`'~", TOKEN);
     table = mark(table, b" \t\r\n", SPACE);
     table = mark(table, b"-._", HOST);
-    // unreserved marks, escapes and user-unreserved
-    table = mark(table, b"-_.!~*'()%&=+$,;?/:#", USER);
-    table = mark(table, b"-_.!~*'()%[]/:&+$=;?,@", URI_TAIL);
+    table = mark(table, b"=;,<>\" \t\r\n", NAME_END);
+    table = mark(table, b";,<>\" \t\r\n", VALUE_END);
+    // unreserved marks, then what each place adds
+    table = mark(table, b"-_.!~*'()&=+$,;?/:#", USER);
+    table = mark(table, b"-_.!~*'()[]/:&+$=", URI_PARAM);
+    table = mark(table, b"-_.!~*'()[]/?:+$=&%", URI_HEADER);
     mark(table, b"-_.!~*'()%[]/:&+$=;?,@#", URI_ANY)
 }
 
 #[inline(always)]
-pub(crate) fn is(byte: u8, class: u8) -> bool {
+pub(crate) fn is(byte: u8, class: u16) -> bool {
     CLASS[byte as usize] & class != 0
 }
 
 #[inline]
-pub(crate) fn all(bytes: &[u8], class: u8) -> bool {
+pub(crate) fn all(bytes: &[u8], class: u16) -> bool {
     bytes.iter().all(|b| is(*b, class))
 }
 
@@ -98,13 +107,19 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
 
 /// How many bytes at the start are of `class`.
 #[inline]
-pub(crate) fn span(bytes: &[u8], class: u8) -> usize {
+pub(crate) fn span(bytes: &[u8], class: u16) -> usize {
     bytes.iter().position(|b| !is(*b, class)).unwrap_or(bytes.len())
+}
+
+/// How many bytes at the start are not of `class`.
+#[inline]
+pub(crate) fn span_until(bytes: &[u8], class: u16) -> usize {
+    bytes.iter().position(|b| is(*b, class)).unwrap_or(bytes.len())
 }
 
 /// Splits off what is of `class` at the start.
 #[inline]
-pub(crate) fn take(bytes: &[u8], class: u8) -> (&[u8], &[u8]) {
+pub(crate) fn take(bytes: &[u8], class: u16) -> (&[u8], &[u8]) {
     bytes.split_at(span(bytes, class))
 }
 
@@ -125,12 +140,12 @@ pub(crate) fn quoted_bytes(bytes: &[u8]) -> Option<usize> {
 #[inline]
 pub(crate) fn split_comma(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr3(b',', b'"', b'<', rest)) {
+        at += found;
+        match bytes[at] {
             b',' => return (trim(&bytes[..at]), Some(&bytes[at + 1..])),
             b'"' => at += quoted_bytes(&bytes[at..]).unwrap_or(bytes.len() - at),
-            b'<' => at += memchr::memchr(b'>', &bytes[at..]).unwrap_or(bytes.len() - at).max(1),
-            _ => at += 1,
+            _ => at += memchr::memchr(b'>', &bytes[at..]).unwrap_or(bytes.len() - at),
         }
     }
     (trim(bytes), None)

@@ -47,7 +47,7 @@ impl<'a> StartLine<'a> {
         let spaced = rest.first() == Some(&b' ');
         let uri_exact = uri.strip_prefix(b" ").unwrap_or(uri);
         let strict = spaced && trimmed.len() == line.len() && !uri_exact.is_empty() && trimmed[last] == b' ';
-        let clean = strict && !uri_exact.iter().any(|b| scan::is_space(*b));
+        let clean = strict && memchr::memchr2(b' ', b'\t', uri_exact).is_none();
         let method = Method::parse(method_raw);
         let fault = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
             Some(ErrorKind::Version)

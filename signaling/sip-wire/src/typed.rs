@@ -234,7 +234,8 @@ impl<'a> Message<'a> {
 
 /// `word [@ word]`: one word, nothing of it interpreted (RFC 3261 §20.8).
 fn call_id(value: &[u8]) -> Option<&[u8]> {
-    (!value.is_empty() && !value.iter().any(|b| scan::is_space(*b))).then_some(value)
+    let spaced = memchr::memchr3(b' ', b'\t', b'\n', value).is_some();
+    (!value.is_empty() && !spaced).then_some(value)
 }
 
 fn token(value: &[u8]) -> Option<&[u8]> {

@@ -102,38 +102,31 @@ impl<'a> Uri<'a> {
 
     fn parse_sip(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, UriError> {
         let mut uri = Self::bare(raw, scheme, rest);
-        let after_user = match memchr::memchr(b'@', rest) {
-            Some(at) => {
+        let at = span_escaped(rest, scan::USER);
+        let after_user = match rest.get(at) {
+            Some(b'@') => {
                 uri.set_userinfo(&rest[..at])?;
                 &rest[at + 1..]
             }
-            None => rest,
+            Some(_) if memchr::memchr(b'@', rest).is_some() => return Err(UriError::User),
+            _ => rest,
         };
-        let host_bytes = memchr::memchr2(b';', b'?', after_user).unwrap_or(after_user.len());
+        let host_bytes = after_user.iter().position(|b| matches!(b, b';' | b'?')).unwrap_or(after_user.len());
         let (host, tail) = after_user.split_at(host_bytes);
-        if host.iter().any(|b| scan::is_space(*b)) {
+        if memchr::memchr3(b' ', b'\t', b'\r', host).is_some() || host.contains(&b'\n') {
             return Err(UriError::Character);
         }
         let (host, port) = parse_host_port(host).ok_or(UriError::Host)?;
-        uri.host = Some(host);
-        uri.port = port;
-        if tail.is_empty() {
-            return Ok(uri);
+        (uri.host, uri.port) = (Some(host), port);
+        if !tail.is_empty() {
+            (uri.params, uri.headers) = split_tail(tail)?;
         }
-        if !scan::all(tail, scan::URI_TAIL) || !scan::escapes_are_whole(tail) {
-            return Err(UriError::Params);
-        }
-        let params_bytes = memchr::memchr(b'?', tail).unwrap_or(tail.len());
-        uri.params = uri_params(&tail[..params_bytes])?;
-        uri.headers = uri_headers(&tail[params_bytes..])?;
         Ok(uri)
     }
 
     fn set_userinfo(&mut self, info: &'a [u8]) -> Result<(), UriError> {
-        if info.is_empty() || !scan::all(info, scan::USER) || !scan::escapes_are_whole(info) {
-            return Err(UriError::User);
-        }
-        match memchr::memchr(b':', info) {
+        match info.iter().position(|b| *b == b':') {
+            _ if info.is_empty() => return Err(UriError::User),
             Some(0) => return Err(UriError::User),
             Some(at) => (self.user, self.password) = (Some(&info[..at]), Some(&info[at + 1..])),
             None => self.user = Some(info),
@@ -149,12 +142,9 @@ impl<'a> Uri<'a> {
         if !digits.iter().all(legal) || !digits.iter().any(|b| b.is_ascii_hexdigit() || b"*#".contains(b)) {
             return Err(UriError::Number);
         }
-        if !scan::all(tail, scan::URI_TAIL) || !scan::escapes_are_whole(tail) || tail.contains(&b'?') {
-            return Err(UriError::Params);
-        }
         let mut uri = Self::bare(raw, Scheme::Tel, number);
-        uri.params = uri_params(tail)?;
-        Ok(uri)
+        (uri.params, uri.headers) = split_tail(tail)?;
+        if uri.headers.is_empty() && !tail.contains(&b'?') { Ok(uri) } else { Err(UriError::Params) }
     }
 
     /// The URI as it came.
@@ -212,38 +202,77 @@ impl<'a> Uri<'a> {
 }
 
 fn split_scheme(raw: &[u8]) -> Result<(Scheme, &[u8]), UriError> {
-    let colon = memchr::memchr(b':', raw).ok_or(UriError::NoScheme)?;
+    let colon = raw.iter().position(|b| *b == b':').ok_or(UriError::NoScheme)?;
     let (name, rest) = (&raw[..colon], &raw[colon + 1..]);
-    let scheme = match name.len() {
-        3 if name.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
-        4 if name.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
-        3 if name.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
-        _ => Scheme::Other,
+    let scheme = match name {
+        b"sip" => Scheme::Sip,
+        b"sips" => Scheme::Sips,
+        b"tel" => Scheme::Tel,
+        _ => rare_scheme(name)?,
     };
+    if rest.is_empty() { Err(UriError::Empty) } else { Ok((scheme, rest)) }
+}
+
+fn rare_scheme(name: &[u8]) -> Result<Scheme, UriError> {
     let legal = |b: &u8| b.is_ascii_alphanumeric() || b"+-.".contains(b);
     match name {
         [first, rest @ ..] if first.is_ascii_alphabetic() && rest.iter().all(legal) => {}
         _ => return Err(UriError::NoScheme),
     }
-    if rest.is_empty() { Err(UriError::Empty) } else { Ok((scheme, rest)) }
+    Ok(match name.len() {
+        3 if name.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
+        4 if name.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
+        3 if name.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
+        _ => Scheme::Other,
+    })
 }
 
-fn uri_params(raw: &[u8]) -> Result<Params<'_>, UriError> {
-    let mut count = 0;
-    for param in raw.split(|b| *b == b';').skip(1) {
-        count += 1;
-        if count > PARAMS_MAX_COUNT || matches!(param, [] | [b'=', ..]) {
-            return Err(UriError::Params);
+/// How many bytes at the start are of `class`, counting whole `%HH` in.
+#[inline]
+fn span_escaped(bytes: &[u8], class: u16) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if scan::is(byte, class) {
+            at += 1;
+        } else if byte == b'%'
+            && let Some([a, b]) = bytes.get(at + 1..at + 3)
+            && a.is_ascii_hexdigit()
+            && b.is_ascii_hexdigit()
+        {
+            at += 3;
+        } else {
+            break;
         }
     }
-    if raw.contains(&b',') || raw.contains(&b'@') {
-        return Err(UriError::Params);
+    at
+}
+
+/// Splits `;params?headers` and checks both.
+fn split_tail(tail: &[u8]) -> Result<(Params<'_>, &[u8]), UriError> {
+    let mut at = 0;
+    let mut count = 0;
+    while tail.get(at) == Some(&b';') {
+        let param = &tail[at + 1..];
+        let size = span_escaped(param, scan::URI_PARAM);
+        count += 1;
+        if size == 0 || param[0] == b'=' || count > PARAMS_MAX_COUNT {
+            return Err(UriError::Params);
+        }
+        at += 1 + size;
     }
-    Ok(Params::of_uri(raw))
+    let (params, headers) = tail.split_at(at);
+    match headers {
+        [] => Ok((Params::of_uri(params), b"")),
+        [b'?', ..] => Ok((Params::of_uri(params), uri_headers(headers)?)),
+        _ => Err(UriError::Params),
+    }
 }
 
 fn uri_headers(raw: &[u8]) -> Result<&[u8], UriError> {
     let Some(headers) = raw.strip_prefix(b"?") else { return Ok(b"") };
+    if !scan::all(headers, scan::URI_HEADER) || !scan::escapes_are_whole(headers) {
+        return Err(UriError::Headers);
+    }
     let mut count = 0;
     for pair in headers.split(|b| *b == b'&') {
         count += 1;
@@ -251,8 +280,7 @@ fn uri_headers(raw: &[u8]) -> Result<&[u8], UriError> {
             return Err(UriError::Headers);
         }
     }
-    let legal = |b: &u8| !b";,@".contains(b);
-    if headers.iter().all(legal) { Ok(headers) } else { Err(UriError::Headers) }
+    Ok(headers)
 }
 
 impl fmt::Display for Uri<'_> {
