@@ -19,8 +19,21 @@ crate::counters! {
         DroppedPayloadType: "dropped_payload_type_packets", Packets, "RTP packets of a payload type that was not agreed on.";
         DroppedDirection: "dropped_direction_packets", Packets, "RTP packets against the agreed direction (hold).";
         DroppedNoLeg: "dropped_no_leg_packets", Packets, "Packets for a port without a leg.";
+        DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";
+        HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit of ours, to muting, or to later packets of a new source.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of our own that were not made because the worker was late.";
         Turns: "turns", Events, "Rounds of the worker's loop.";
+        RingEnters: "ring_enters", Events, "Calls of io_uring_enter: each sends a batch and waits for the next.";
+        RingCompletions: "ring_completions", Events, "Completions that the kernel gave us.";
+        RingRearms: "ring_rearms", Events, "Receives that the kernel ended and that were started again.";
+        RingNoBuffer: "ring_no_buffer", Events, "Receives that ended because all packet buffers were in use; nothing is lost by that.";
+        ReceiveErrors: "receive_errors", Events, "Receives that ended with an error, mostly because a peer's port is closed (ICMP).";
+        DroppedTooLong: "dropped_too_long_packets", Packets, "Packets longer than a buffer of 2 KB.";
+        DroppedStale: "dropped_stale_packets", Packets, "Packets that arrived for a port while its leg was being closed.";
+        SocketErrors: "socket_errors", Events, "Socket calls (connect, options) that the kernel refused.";
+        WorkerRestarts: "worker_restarts", Events, "Times that this worker failed and was rebuilt.";
+        LegsRebuilt: "legs_rebuilt", Events, "Legs that went on after their worker had failed.";
+        EventsDeferred: "events_deferred", Level, "Events that wait now because a control client does not take them.";
     }
 }
