@@ -1,3 +1,42 @@
-//! What a media worker decides: legs, relay, sources, RTCP. Packets in batches in, packets in batches out.
+//! What a media worker decides: legs, relay, sources, latching, RTCP. Packets in batches in, packets in batches out.
+//!
+//! No socket, no clock, no thread, no random source: time and a seed arrive as arguments, packets come and go through
+//! the seam in [`io`]. After [`Worker::new`] nothing is allocated. Nothing here transcodes, mixes or records. Read
+//! [`Worker`] first, then [`io`]; [`sim`] is a network for tests, [`suite`] the behaviour that every back end must show.
+//!
+//! Tests: `cargo test -p media-core`; benches: `cargo bench -p media-core`.
+
 #![forbid(unsafe_code)]
+
 pub mod io;
+pub mod sim;
+pub mod suite;
+
+mod close;
+mod command;
+mod config;
+mod dial;
+mod digits;
+mod frames;
+mod gate;
+mod latch;
+mod leg;
+mod moving;
+mod pace;
+mod quality;
+mod random;
+mod receive;
+mod receiving;
+mod relay;
+mod reports;
+mod rtcp_in;
+mod sending;
+mod takers;
+mod timers;
+mod worker;
+
+pub use config::WorkerConfig;
+pub use gate::{PROBATION_PACKETS, PROBATION_QUIET};
+pub use leg::LEG_BYTES;
+pub use moving::MovingLeg;
+pub use worker::Worker;

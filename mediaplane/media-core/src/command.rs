@@ -1,0 +1,249 @@
+//! Opening, changing and dialling legs.
+
+use crate::gate::{Gate, next_port};
+use crate::io::{Output, SocketAction};
+use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
+use crate::sending::Sending;
+use crate::{Worker, takers};
+use clock::Instant;
+use contract::{Event, Latching, LegRef, LegSpec, LegState, RefuseReason, Rewriting, RtcpMode, Source};
+use stats::MediaCounter;
+
+impl Worker {
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        leg: LegRef,
+        tag: u64,
+        spec: &LegSpec,
+        out: &mut Output,
+    ) -> Result<(), RefuseReason> {
+        let pair = self.pair_of(leg.port).ok_or(RefuseReason::Invalid)?;
+        if self.by_pair[usize::from(pair)] != LegIndex::NONE {
+            return Err(RefuseReason::AlreadyOpen);
+        }
+        self.check(leg, spec)?;
+        if self.leg_count() == self.leg_limit {
+            return Err(RefuseReason::Full);
+        }
+        let ssrc = if spec.ssrc == 0 { (self.random.next() as u32).max(1) } else { spec.ssrc };
+        let beginning = self.random.next();
+        let place = self.seat(Leg {
+            gate: Gate::default(),
+            payloads: Payloads::default(),
+            links: Links::none(pair),
+            receiving: Default::default(),
+            sending: Sending::new(ssrc, beginning),
+            dialling: Default::default(),
+            heard: Default::default(),
+            making: Making { sound: Sound::None, began_at: now, next_due_ms: 0, marker: true, begun: false },
+            reports: Default::default(),
+            // What `apply` compares with: nothing was agreed on before.
+            spec: LegSpec { rtcp: RtcpMode::Off as u8, direction: 0, dscp: spec.dscp, ..LegSpec::default() },
+            leg,
+            tag,
+            opened_at: now,
+            listening_since: now,
+            state: LegState::Open,
+        });
+        out.sockets.push(SocketAction::Open { socket: self.legs[place].rtp_socket(), dscp: spec.dscp });
+        self.apply(place, now, spec, out);
+        self.plan_first_report(place, now);
+        self.counts.add(MediaCounter::LegsOpened, 1);
+        out.events.push(Event::Opened { leg, tag });
+        Ok(())
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        now: Instant,
+        leg: LegRef,
+        tag: u64,
+        spec: &LegSpec,
+        out: &mut Output,
+    ) -> Result<(), RefuseReason> {
+        let place = self.find(leg)?;
+        if self.legs[place].state != LegState::Open {
+            return Err(RefuseReason::Invalid);
+        }
+        self.check(leg, spec)?;
+        self.legs[place].tag = tag;
+        if self.legs[place].spec.dscp != spec.dscp {
+            self.reopen(place, spec.dscp, out);
+        }
+        self.apply(place, now, spec, out);
+        self.plan_timer(place, now);
+        out.events.push(Event::Updated { leg, tag });
+        Ok(())
+    }
+
+    pub(crate) fn send_digit(
+        &mut self,
+        now: Instant,
+        leg: LegRef,
+        tag: u64,
+        digit: u8,
+        duration_ms: u16,
+    ) -> Result<(), RefuseReason> {
+        let place = self.find(leg)?;
+        let it = &mut self.legs[place];
+        if digit > 15 || duration_ms == 0 || it.payloads.event_type.is_none() || !it.sending.ready {
+            return Err(RefuseReason::Invalid);
+        }
+        if !it.dialling.push(digit, duration_ms) {
+            return Err(RefuseReason::Full);
+        }
+        it.tag = tag;
+        if it.is_relay() {
+            // Packets of ours among those of another's stream: only numbers of our own leave no hole and no double.
+            it.sending.take_over();
+        }
+        self.place_in_frame(place, now);
+        Ok(())
+    }
+
+    /// Whether the spec makes sense on this worker.
+    fn check(&self, leg: LegRef, spec: &LegSpec) -> Result<(), RefuseReason> {
+        spec.check().map_err(|_| RefuseReason::Invalid)?;
+        let encodes = Payloads::new(&spec.payloads).audio_law().is_some();
+        let sound = match spec.source() {
+            Source::None => true,
+            Source::Silence | Source::Tone440 | Source::Ringing => encodes,
+            Source::Prompt(number) => encodes && (number as usize) < self.prompts.len(),
+            Source::Leg(giver) => giver == leg || self.find(giver).is_ok(),
+        };
+        if sound { Ok(()) } else { Err(RefuseReason::Invalid) }
+    }
+
+    /// Makes the leg what the spec says; what stays the same goes on without a break.
+    fn apply(&mut self, place: usize, now: Instant, spec: &LegSpec, out: &mut Output) {
+        let (old, pair_before) = (self.legs[place].spec, self.legs[place].uses_rtcp_socket());
+        let leg = &mut self.legs[place];
+        leg.spec = *spec;
+        leg.payloads = Payloads::new(&spec.payloads);
+        leg.gate.receives = spec.direction().receives();
+        leg.gate.mux = matches!(spec.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
+        leg.gate.rtcp = spec.rtcp() != RtcpMode::Off;
+        leg.gate.probation = spec.latching() == Latching::Probation;
+        leg.sending.muted = spec.muted == 1;
+        if spec.rewriting() == Rewriting::Continuous && !leg.sending.continuous {
+            leg.sending.continuous = true;
+            leg.sending.change_source();
+        }
+        if spec.direction().receives() && !old.direction().receives() {
+            leg.listening_since = now;
+        }
+        match (pair_before, leg.uses_rtcp_socket()) {
+            (false, true) => out.sockets.push(SocketAction::Open { socket: leg.rtcp_socket(), dscp: spec.dscp }),
+            (true, false) => {
+                crate::close::name_destination(out, leg.rtcp_socket(), leg.gate.rtcp_accepted);
+                (leg.gate.rtcp_connected, leg.gate.rtcp_accepted) = (false, Default::default());
+                out.sockets.push(SocketAction::Close { socket: leg.rtcp_socket() });
+            }
+            _ => {}
+        }
+        self.aim(place, &old, out);
+        self.set_source(place, &old);
+        self.pace.leave(&mut self.legs, place);
+        self.place_in_frame(place, now);
+    }
+
+    /// Where the leg sends and whom it believes, after a change of what SDP said.
+    fn aim(&mut self, place: usize, old: &LegSpec, out: &mut Output) {
+        let leg = &mut self.legs[place];
+        let spec = leg.spec;
+        let moved = spec.remote_rtp != old.remote_rtp && spec.remote_rtp != leg.gate.accepted;
+        if moved {
+            leg.disconnect(out);
+            leg.gate.rearm();
+        } else if spec.remote_rtcp != old.remote_rtcp && spec.remote_rtcp != leg.gate.rtcp_accepted {
+            leg.disconnect_rtcp(out);
+        }
+        if leg.gate.accepted.is_none() {
+            leg.sending.remote = spec.remote_rtp;
+            leg.sending.to = spec.remote_rtp;
+            // Nobody else will ever count: the kernel may drop strangers from the first packet on.
+            if spec.latching() == Latching::Off && !spec.remote_rtp.is_none() {
+                leg.settle(spec.remote_rtp, out);
+            }
+        }
+        leg.sending.ready = leg.may_send();
+    }
+
+    fn set_source(&mut self, place: usize, old: &LegSpec) {
+        let source = self.legs[place].spec.source();
+        if source == old.source() && self.legs[place].making.begun {
+            return;
+        }
+        let giver = match source {
+            Source::Leg(giver) => self.leg_on(giver.port),
+            _ => None,
+        };
+        match giver {
+            // A re-INVITE that leaves the source as it is must not look like a change of source.
+            Some(giver) if self.legs[place].links.giver == LegIndex::new(giver) => {}
+            Some(giver) => takers::link(&mut self.legs, giver, place),
+            None => takers::unlink(&mut self.legs, place),
+        }
+        let making = &mut self.legs[place].making;
+        let sound = match source {
+            Source::None | Source::Leg(_) => Sound::None,
+            Source::Silence => Sound::Silence,
+            Source::Tone440 => Sound::Tone440,
+            Source::Ringing => Sound::Ringing,
+            Source::Prompt(number) => Sound::Prompt(number),
+        };
+        (making.sound, making.begun, making.marker) = (sound, false, true);
+    }
+
+    /// A leg that makes packets by itself needs a slot of the frame; others must not have one.
+    pub(crate) fn place_in_frame(&mut self, place: usize, now: Instant) {
+        let leg = &mut self.legs[place];
+        let makes = leg.sending.ready && (leg.making.sound != Sound::None || !leg.dialling.is_idle());
+        match (makes, leg.links.slot != NOWHERE) {
+            (true, false) => {
+                leg.making.marker = true;
+                let ptime_ms = leg.spec.ptime_ms;
+                self.pace.join(&mut self.legs, LegIndex::new(place), ptime_ms, now);
+            }
+            (false, true) => self.pace.leave(&mut self.legs, place),
+            _ => {}
+        }
+    }
+
+    /// The sockets with another DSCP; what was verified stays so.
+    fn reopen(&mut self, place: usize, dscp: u8, out: &mut Output) {
+        let leg = &self.legs[place];
+        out.sockets.push(SocketAction::Open { socket: leg.rtp_socket(), dscp });
+        if leg.gate.connected {
+            out.sockets.push(SocketAction::Connect { socket: leg.rtp_socket(), to: leg.gate.accepted });
+        }
+        if leg.uses_rtcp_socket() {
+            out.sockets.push(SocketAction::Open { socket: leg.rtcp_socket(), dscp });
+            if leg.gate.rtcp_connected {
+                out.sockets.push(SocketAction::Connect { socket: leg.rtcp_socket(), to: leg.gate.rtcp_accepted });
+            }
+        }
+    }
+}
+
+impl Leg {
+    /// RTCP lives on the port above.
+    pub(crate) fn uses_rtcp_socket(&self) -> bool {
+        matches!(self.spec.rtcp(), RtcpMode::Pair | RtcpMode::RelayPair)
+    }
+
+    pub(crate) fn may_send(&self) -> bool {
+        self.state == LegState::Open && self.spec.direction().sends() && !self.sending.remote.is_none()
+    }
+
+    /// Where RTCP goes where nothing of it came yet.
+    pub(crate) fn rtcp_guess(&self) -> contract::Address {
+        let settled_elsewhere = !self.gate.accepted.is_none() && self.gate.accepted != self.spec.remote_rtp;
+        if settled_elsewhere || self.spec.remote_rtcp.is_none() {
+            next_port(self.sending.remote)
+        } else {
+            self.spec.remote_rtcp
+        }
+    }
+}

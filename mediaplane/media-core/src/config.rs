@@ -1,0 +1,41 @@
+use audio::{Prompt, Tones};
+use clock::Duration;
+use std::sync::Arc;
+
+/// What a worker needs to know before its first leg.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// The worker's number, as told in rows and events.
+    pub index: u8,
+    /// The even RTP port of each of the worker's port pairs. Pair `n` has the sockets `2 * n` (RTP) and `2 * n + 1`
+    /// (RTCP). A leg may come from another worker only onto a pair that is in this list.
+    pub ports: Vec<u16>,
+    /// Most legs at once.
+    pub leg_limit: usize,
+    /// What `Source::Prompt` numbers.
+    pub prompts: Arc<[Prompt]>,
+    /// Shared by all workers.
+    pub tones: Arc<Tones>,
+    /// Our name in RTCP (RFC 3550 §6.5.1), at most 255 bytes; the same on every worker.
+    pub cname: String,
+    /// Where SSRCs, first sequence numbers, first timestamps and RTCP intervals come from.
+    pub seed: u64,
+    /// Mean time between two RTCP reports of a leg; RFC 3550 §6.2 wants at least 5 s.
+    pub rtcp_interval: Duration,
+}
+
+impl WorkerConfig {
+    /// A worker for these RTP ports, with a leg for each of them, no prompts, and the intervals of RFC 3550.
+    pub fn new(index: u8, ports: Vec<u16>) -> Self {
+        Self {
+            index,
+            leg_limit: ports.len(),
+            ports,
+            prompts: Arc::new([]),
+            tones: Arc::new(Tones::default()),
+            cname: "ringplane".into(),
+            seed: 0,
+            rtcp_interval: Duration::from_secs(5),
+        }
+    }
+}

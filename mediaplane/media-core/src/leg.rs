@@ -1,0 +1,205 @@
+//! One leg: everything that a worker keeps of it.
+
+use crate::dial::Dialling;
+use crate::digits::Heard;
+use crate::gate::Gate;
+use crate::io::SocketIndex;
+use crate::receiving::Receiving;
+use crate::reports::Reports;
+use crate::sending::Sending;
+use audio::Law;
+use clock::Instant;
+use contract::{Codec, LegRef, LegSpec, LegState, PayloadMap};
+
+/// A leg's place in the worker's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LegIndex(u32);
+
+impl LegIndex {
+    pub(crate) const NONE: LegIndex = LegIndex(u32::MAX);
+
+    pub(crate) fn new(place: usize) -> Self {
+        Self(place as u32)
+    }
+
+    /// `None` for [`Self::NONE`].
+    #[inline]
+    pub(crate) fn get(self) -> Option<usize> {
+        (self != Self::NONE).then_some(self.0 as usize)
+    }
+}
+
+/// The state of a leg. The order is the one of use: what every packet touches stands first.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub(crate) struct Leg {
+    pub(crate) gate: Gate,
+    pub(crate) payloads: Payloads,
+    pub(crate) links: Links,
+    pub(crate) receiving: Receiving,
+    pub(crate) sending: Sending,
+    pub(crate) dialling: Dialling,
+    pub(crate) heard: Heard,
+    pub(crate) making: Making,
+    pub(crate) reports: Reports,
+    pub(crate) spec: LegSpec,
+    pub(crate) leg: LegRef,
+    pub(crate) tag: u64,
+    pub(crate) opened_at: Instant,
+    /// The media timeout counts from here, or from the last packet.
+    pub(crate) listening_since: Instant,
+    pub(crate) state: LegState,
+}
+
+/// Memory of one leg.
+pub const LEG_BYTES: usize = size_of::<Leg>();
+const _: () = assert!(LEG_BYTES <= 1_024, "a leg, relayed or not, takes at most 1 KB of the 3 KB that it may have");
+
+/// A leg's places in the worker's lists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Links {
+    /// First leg that sends what this one receives.
+    pub(crate) first_taker: LegIndex,
+    /// Next leg that sends the same as this one.
+    pub(crate) next_taker: LegIndex,
+    /// The leg whose packets this one sends.
+    pub(crate) giver: LegIndex,
+    /// Neighbours in the slot of the 20 ms frame.
+    pub(crate) slot_before: LegIndex,
+    pub(crate) slot_after: LegIndex,
+    /// Neighbours in the timer wheel.
+    pub(crate) timer_before: LegIndex,
+    pub(crate) timer_after: LegIndex,
+    pub(crate) slot: u16,
+    pub(crate) timer: u16,
+    /// The worker's port pair.
+    pub(crate) pair: u16,
+}
+
+/// In no list.
+pub(crate) const NOWHERE: u16 = u16::MAX;
+
+impl Links {
+    pub(crate) fn none(pair: u16) -> Self {
+        let none = LegIndex::NONE;
+        Self {
+            first_taker: none,
+            next_taker: none,
+            giver: none,
+            slot_before: none,
+            slot_after: none,
+            timer_before: none,
+            timer_after: none,
+            slot: NOWHERE,
+            timer: NOWHERE,
+            pair,
+        }
+    }
+}
+
+/// What the leg makes by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sound {
+    /// Nothing: it sends another leg's packets, or none.
+    None,
+    Silence,
+    Tone440,
+    Ringing,
+    Prompt(u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Making {
+    pub(crate) sound: Sound,
+    /// When the sound began; its position is always the time since then.
+    pub(crate) began_at: Instant,
+    /// The next frame's place in time, in milliseconds.
+    pub(crate) next_due_ms: u64,
+    /// The next frame starts a talkspurt.
+    pub(crate) marker: bool,
+    /// The sound began already.
+    pub(crate) begun: bool,
+}
+
+/// What a payload type is to the leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Payload {
+    pub(crate) payload_type: u8,
+    pub(crate) peer_payload_type: u8,
+    /// A [`Codec`] as number.
+    pub(crate) codec: u8,
+}
+
+impl Payload {
+    #[inline]
+    pub(crate) fn is_event(self) -> bool {
+        self.codec == Codec::TelephoneEvent as u8
+    }
+
+    pub(crate) fn law(self) -> Option<Law> {
+        law_of(Codec::from_number(self.codec)?)
+    }
+}
+
+pub(crate) fn law_of(codec: Codec) -> Option<Law> {
+    match codec {
+        Codec::Pcmu => Some(Law::Mu),
+        Codec::Pcma => Some(Law::A),
+        Codec::TelephoneEvent | Codec::Other => None,
+    }
+}
+
+/// The agreed payload types, ready for one look per packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Payloads {
+    entries: [Payload; PayloadMap::CAPACITY],
+    count: u8,
+    /// What the leg sends by itself.
+    pub(crate) audio_type: u8,
+    pub(crate) audio_codec: u8,
+    pub(crate) event_type: Option<u8>,
+}
+
+impl Payloads {
+    pub(crate) fn new(map: &PayloadMap) -> Self {
+        let mut payloads = Self { event_type: map.telephone_event(), ..Self::default() };
+        for (entry, (payload_type, codec, peer_payload_type)) in payloads.entries.iter_mut().zip(map.iter()) {
+            *entry = Payload { payload_type, peer_payload_type, codec: codec as u8 };
+            payloads.count += 1;
+        }
+        if let Some((payload_type, codec)) = map.audio() {
+            (payloads.audio_type, payloads.audio_codec) = (payload_type, codec as u8);
+        }
+        payloads
+    }
+
+    /// What the payload type is; a leg without any agreed ones takes all, unchanged.
+    #[inline]
+    pub(crate) fn find(&self, payload_type: u8) -> Option<Payload> {
+        if self.count == 0 {
+            let codec = Codec::Other as u8;
+            return Some(Payload { payload_type, peer_payload_type: payload_type, codec });
+        }
+        let agreed = &self.entries[..usize::from(self.count)];
+        agreed.iter().find(|entry| entry.payload_type == payload_type).copied()
+    }
+
+    pub(crate) fn audio_law(&self) -> Option<Law> {
+        Codec::from_number(self.audio_codec).and_then(law_of)
+    }
+}
+
+impl Leg {
+    pub(crate) fn rtp_socket(&self) -> SocketIndex {
+        SocketIndex(2 * u32::from(self.links.pair))
+    }
+
+    pub(crate) fn rtcp_socket(&self) -> SocketIndex {
+        SocketIndex(2 * u32::from(self.links.pair) + 1)
+    }
+
+    /// The leg that we relay from, if any.
+    pub(crate) fn is_relay(&self) -> bool {
+        matches!(self.spec.source(), contract::Source::Leg(_))
+    }
+}

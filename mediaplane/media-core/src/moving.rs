@@ -1,0 +1,101 @@
+//! A leg on its way from one worker to another.
+
+use crate::Worker;
+use crate::io::Output;
+use crate::leg::{Leg, LegIndex, Links, NOWHERE};
+use crate::takers;
+use clock::Instant;
+use contract::{Event, LegRef, RefuseReason, Source};
+
+/// A leg with all its counters and clocks, on no worker. Its sockets are as they were: opened, and connected where the
+/// leg had settled.
+#[derive(Clone, Debug)]
+pub struct MovingLeg(Box<Leg>);
+
+impl MovingLeg {
+    /// Which one.
+    pub fn leg(&self) -> LegRef {
+        self.0.leg
+    }
+
+    /// The other leg that it relays from: move both, and the relay goes on.
+    pub fn peer(&self) -> Option<LegRef> {
+        match self.0.spec.source() {
+            Source::Leg(peer) if peer != self.0.leg => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// Whether the RTP and the RTCP socket are connected, to set up others like them.
+    pub fn connected(&self) -> (contract::Address, contract::Address) {
+        let gate = &self.0.gate;
+        let address = |connected, address| if connected { address } else { contract::Address::NONE };
+        (address(gate.connected, gate.accepted), address(gate.rtcp_connected, gate.rtcp_accepted))
+    }
+
+    /// What it was last told to be.
+    pub fn spec(&self) -> &contract::LegSpec {
+        &self.0.spec
+    }
+}
+
+impl Worker {
+    /// Takes a leg out without a word to anybody. Legs that send what it receives fall silent until it is back, or until
+    /// they follow it.
+    pub fn extract(&mut self, leg: LegRef) -> Option<MovingLeg> {
+        let place = self.find(leg).ok()?;
+        let slot = self.legs[place].links.slot;
+        let mut moving = self.unseat(place);
+        moving.links = Links { slot, ..Links::none(moving.links.pair) };
+        Some(MovingLeg(Box::new(moving)))
+    }
+
+    /// Goes on with a leg of another worker, answered by `Moved` with `tag`; gives it back where that cannot be.
+    pub fn insert(
+        &mut self,
+        now: Instant,
+        moving: MovingLeg,
+        tag: u64,
+        out: &mut Output,
+    ) -> Result<(), (MovingLeg, RefuseReason)> {
+        let Some(pair) = self.pair_of(moving.leg().port) else { return Err((moving, RefuseReason::Invalid)) };
+        if self.by_pair[usize::from(pair)] != LegIndex::NONE {
+            return Err((moving, RefuseReason::AlreadyOpen));
+        }
+        if self.leg_count() == self.leg_limit {
+            return Err((moving, RefuseReason::Full));
+        }
+        let mut leg = *moving.0;
+        let slot = leg.links.slot;
+        leg.links = Links::none(pair);
+        leg.tag = tag;
+        let leg_ref = leg.leg;
+        let place = self.seat(leg);
+        self.relink(place);
+        if slot != NOWHERE {
+            self.pace.rejoin(&mut self.legs, LegIndex::new(place), slot);
+        }
+        self.plan_timer(place, now);
+        out.events.push(Event::Moved { leg: leg_ref, tag, worker: self.index });
+        Ok(())
+    }
+
+    /// Finds the legs again that this one takes from or gives to, without a change of source in either stream.
+    fn relink(&mut self, place: usize) {
+        let me = self.legs[place].leg;
+        if let Source::Leg(giver) = self.legs[place].spec.source()
+            && let Ok(giver) = self.find(giver)
+        {
+            takers::relink(&mut self.legs, giver, place);
+        }
+        for other in 0..self.legs.len() {
+            let waits = other != place
+                && self.legs[other].state != contract::LegState::Free
+                && self.legs[other].links.giver == LegIndex::NONE
+                && self.legs[other].spec.source() == Source::Leg(me);
+            if waits {
+                takers::relink(&mut self.legs, place, other);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What a leg receives, measured (RFC 3550 §6.4.1, §A.1, §A.3, §A.8).
+
+use crate::sending::TICK_NANOS;
+use clock::Instant;
+use rtp_wire::{Header, RtpTime, Seq, Ssrc};
+
+/// A step forward of so many packets is a restart (RFC 3550 §A.1).
+const MOST_DROPOUT: i16 = 3_000;
+/// So far back is still reordering (RFC 3550 §A.1).
+const MOST_MISORDER: i16 = 100;
+
+/// Numbers of the stream that comes in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Receiving {
+    pub(crate) ssrc: Ssrc,
+    begun: bool,
+    max_seq: Seq,
+    /// Wraps of the sequence number, in its upper half.
+    cycles: u32,
+    base_seq: u32,
+    /// Packets of this source since `base_seq`.
+    received: u32,
+    /// Which of the 64 packets up to `max_seq` came.
+    window: u64,
+    /// Where the sequence goes on if this is a restart and not a stray packet.
+    restart_at: Option<Seq>,
+    transit: u32,
+    timed: bool,
+    /// Interarrival jitter in ticks, times 16.
+    jitter_x16: u32,
+    pub(crate) last_at: Instant,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) dropped: u64,
+    pub(crate) duplicates: u32,
+    pub(crate) reordered: u32,
+    /// Of the sources before this one.
+    earlier_expected: u64,
+    earlier_lost: i64,
+    /// A codec as number: of the last audio packet.
+    pub(crate) codec: u8,
+}
+
+impl Receiving {
+    /// A packet was taken. Events keep the timestamp of their start (RFC 4733 §2.2), so they say nothing of jitter.
+    #[inline]
+    pub(crate) fn take(&mut self, header: &Header, at: Instant, packet_bytes: usize, is_event: bool) {
+        self.last_at = at;
+        self.packets += 1;
+        self.bytes += packet_bytes as u64;
+        let step = header.seq.since(self.max_seq);
+        if !self.begun || header.ssrc != self.ssrc {
+            self.restart(header);
+        } else if (1..MOST_DROPOUT).contains(&step) {
+            if header.seq.0 < self.max_seq.0 {
+                self.cycles = self.cycles.wrapping_add(1 << 16);
+            }
+            self.window = self.window.checked_shl(step as u32).unwrap_or(0) | 1;
+            self.max_seq = header.seq;
+            self.received += 1;
+        } else if !self.take_odd(header, step) {
+            return;
+        }
+        if !is_event {
+            self.measure_jitter(header.time, at);
+        }
+    }
+
+    /// A packet out of order, again, or of a stream that jumped. False: it does not count.
+    #[cold]
+    fn take_odd(&mut self, header: &Header, step: i16) -> bool {
+        if step <= 0 && step > -MOST_MISORDER {
+            let bit = 1_u64.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0);
+            if self.window & bit != 0 {
+                self.duplicates += 1;
+            } else {
+                self.reordered += 1;
+                self.window |= bit;
+            }
+            self.received += 1;
+            return true;
+        }
+        if self.restart_at == Some(header.seq) {
+            self.restart(header);
+            return true;
+        }
+        self.restart_at = Some(header.seq.next());
+        false
+    }
+
+    fn restart(&mut self, header: &Header) {
+        let (expected, received) = self.since_start();
+        self.earlier_expected += u64::from(expected);
+        self.earlier_lost += i64::from(expected) - i64::from(received);
+        (self.begun, self.ssrc, self.max_seq) = (true, header.ssrc, header.seq);
+        (self.cycles, self.base_seq, self.received, self.window) = (0, u32::from(header.seq.0), 1, 1);
+        (self.restart_at, self.timed) = (None, false);
+    }
+
+    #[inline]
+    fn measure_jitter(&mut self, time: RtpTime, at: Instant) {
+        let transit = ((at.as_nanos() / TICK_NANOS) as u32).wrapping_sub(time.0);
+        if self.timed {
+            let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs().min(1 << 24);
+            self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
+        }
+        (self.transit, self.timed) = (transit, true);
+    }
+
+    /// Packets expected and received of the source that sends now.
+    pub(crate) fn since_start(&self) -> (u32, u32) {
+        if !self.begun {
+            return (0, 0);
+        }
+        (self.highest_seq().wrapping_sub(self.base_seq).wrapping_add(1), self.received)
+    }
+
+    /// The highest sequence number with its cycles.
+    pub(crate) fn highest_seq(&self) -> u32 {
+        self.cycles.wrapping_add(u32::from(self.max_seq.0))
+    }
+
+    /// Something came.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Lost of the source that sends now.
+    pub(crate) fn lost_now(&self) -> i64 {
+        let (expected, received) = self.since_start();
+        i64::from(expected) - i64::from(received)
+    }
+
+    /// Lost of all sources.
+    pub(crate) fn lost(&self) -> i64 {
+        self.earlier_lost + self.lost_now()
+    }
+
+    /// Expected of all sources.
+    pub(crate) fn expected(&self) -> u64 {
+        self.earlier_expected + u64::from(self.since_start().0)
+    }
+
+    pub(crate) fn jitter_ticks(&self) -> u32 {
+        self.jitter_x16 >> 4
+    }
+
+    pub(crate) fn jitter_us(&self) -> u32 {
+        self.jitter_x16.saturating_mul(125) / 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clock::Duration;
+
+    fn take(receiving: &mut Receiving, ssrc: u32, seq: u16, at_us: u64) {
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            seq: Seq(seq),
+            time: RtpTime(u32::from(seq) * 160),
+            ssrc: Ssrc(ssrc),
+            payload_start: 12,
+            payload_bytes: 160,
+        };
+        receiving.take(&header, Instant::ZERO + Duration::from_micros(at_us), 172, false);
+    }
+
+    #[test]
+    fn loss_duplicates_and_reordering_are_told_apart() {
+        let mut receiving = Receiving::default();
+        for seq in [65_533, 65_534, 0, 65_535, 1, 1, 5] {
+            take(&mut receiving, 1, seq, 1_000);
+        }
+        assert_eq!((receiving.reordered, receiving.duplicates), (1, 1));
+        assert_eq!(receiving.highest_seq(), 65_536 + 5);
+        // 65,533 to 65,541 are nine; seven came, one of them twice: 2, 3, 4 are missing.
+        assert_eq!((receiving.expected(), receiving.lost()), (9, 2));
+        assert_eq!((receiving.packets, receiving.bytes), (7, 7 * 172));
+    }
+
+    #[test]
+    fn a_stray_packet_is_not_a_restart_and_a_new_source_adds_up() {
+        let mut receiving = Receiving::default();
+        for seq in [10, 11, 40_000, 12] {
+            take(&mut receiving, 1, seq, 1_000);
+        }
+        assert_eq!(receiving.lost(), 0);
+        for seq in [40_000, 40_001, 40_003] {
+            take(&mut receiving, 1, seq, 1_000);
+        }
+        assert_eq!((receiving.lost_now(), receiving.lost()), (1, 1), "the restart begins at its second packet");
+        take(&mut receiving, 2, 7, 1_000);
+        assert_eq!((receiving.lost_now(), receiving.lost(), receiving.expected()), (0, 1, 3 + 3 + 1));
+    }
+
+    #[test]
+    fn jitter_is_that_of_the_rfc() {
+        let mut receiving = Receiving::default();
+        let mut expected = 0.0_f64;
+        let mut before: Option<f64> = None;
+        for seq in 0..500_u16 {
+            let late_us = u64::from(seq) * 7_919 % 8_000;
+            take(&mut receiving, 1, seq, u64::from(seq) * 20_000 + late_us);
+            let transit = (late_us / 125) as f64;
+            if let Some(before) = before {
+                expected += ((transit - before).abs() - expected) / 16.0;
+            }
+            before = Some(transit);
+        }
+        let measured = f64::from(receiving.jitter_ticks());
+        assert!((measured - expected).abs() < 1.5, "{measured} is not {expected}");
+    }
+}

@@ -1,0 +1,99 @@
+//! The relay step: a packet that one leg received leaves on the legs that take from it.
+
+use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
+use crate::leg::{Leg, Payload};
+use crate::receive::Turn;
+use rtp_wire::{Header, overwrite};
+
+/// Sends a packet on every taker of the leg at `giver`. Byte for byte where nothing has to change.
+#[inline]
+pub(crate) fn relay<B: Buffers>(
+    legs: &mut [Leg],
+    giver: usize,
+    received: &Received,
+    header: &Header,
+    payload: Payload,
+    turn: &mut Turn<'_, B>,
+) {
+    let first = legs[giver].links.first_taker;
+    let mut next = first;
+    while let Some(place) = next.get() {
+        let taker = &mut legs[place];
+        next = taker.links.next_taker;
+        // Bytes that several sends share stay as they are.
+        let alone = next.get().is_none() && first.get() == Some(place);
+        if !taker.sending.ready {
+            turn.tally.direction += 1;
+            continue;
+        }
+        if taker.dialling.is_pressing() {
+            taker.sending.hold_back();
+            turn.tally.held_back += 1;
+            continue;
+        }
+        if turn.out.sends.len() == turn.out.sends.capacity() {
+            turn.tally.no_room += 1;
+            continue;
+        }
+        let payload_type = payload.peer_payload_type;
+        let sending = &mut taker.sending;
+        let span = if sending.continuous || sending.muted || payload_type != header.payload_type {
+            let Some(span) = change(taker, received, header, payload, alone, turn.buffers) else {
+                turn.tally.held_back += 1;
+                continue;
+            };
+            span
+        } else {
+            sending.pass(header, received.at);
+            received.span
+        };
+        let sending = &mut taker.sending;
+        sending.count(usize::from(span.bytes), header.payload_bytes);
+        turn.tally.sent += 1;
+        turn.tally.sent_bytes += u64::from(span.bytes);
+        let (to, received_at) = (sending.to, received.at);
+        turn.out.sends.push(Send { socket: taker.rtp_socket(), span, to, received_at });
+    }
+}
+
+/// The packet with our numbers, the taker's payload type, or silence in it. `None`: it must not go out.
+fn change(
+    taker: &mut Leg,
+    received: &Received,
+    header: &Header,
+    payload: Payload,
+    alone: bool,
+    buffers: &mut impl Buffers,
+) -> Option<Span> {
+    // A muted leg goes on with silence where we know what silence is, and says no digits.
+    let silence = match (taker.sending.muted, payload.law()) {
+        (true, Some(law)) => Some(law.silence()),
+        (true, None) => return None,
+        (false, _) => None,
+    };
+    let mut changed = if taker.sending.continuous {
+        taker.sending.map(header, received.at)?
+    } else {
+        taker.sending.pass(header, received.at);
+        *header
+    };
+    changed.payload_type = payload.peer_payload_type;
+    let span = if alone { received.span } else { copy(received.span, buffers)? };
+    let bytes = buffers.bytes_mut(span);
+    overwrite(bytes, &changed);
+    if let (Some(silence), Some(sound)) = (silence, bytes.get_mut(header.payload_range())) {
+        sound.fill(silence);
+    }
+    Some(span)
+}
+
+/// The same bytes in a buffer of their own.
+pub(crate) fn copy(span: Span, buffers: &mut impl Buffers) -> Option<Span> {
+    let mut bytes = [0; BUFFER_BYTES];
+    let original = buffers.bytes(span);
+    let place = bytes.get_mut(..original.len())?;
+    place.copy_from_slice(original);
+    let copied = Span { buffer: buffers.take()?, start: 0, bytes: span.bytes };
+    buffers.bytes_mut(copied).copy_from_slice(&bytes[..usize::from(span.bytes)]);
+    Some(copied)
+}

@@ -1,0 +1,151 @@
+//! RTCP that comes in: whose it is, what it says of us, and whether it goes on to the peer leg.
+
+use crate::gate::same_host;
+use crate::io::{Buffers, Output, Received, Send};
+use crate::leg::Leg;
+use crate::receive::Turn;
+use crate::relay::copy;
+use clock::{Duration, Instant};
+use contract::{Latching, RtcpMode};
+use rtp_wire::{Compound, ReportBlock, ReportMap, RtcpPacket, rewrite};
+
+/// A round trip that takes longer is none.
+const MOST_ROUND_TRIP: Duration = Duration::from_secs(60);
+
+pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
+    let leg = &mut legs[place];
+    if !leg.gate.rtcp || leg.gate.mux != packet.socket.0.is_multiple_of(2) {
+        turn.tally.stranger += 1;
+        return;
+    }
+    // Malformed before stranger: nobody settles on what is no RTCP.
+    let Ok(compound) = Compound::parse(turn.buffers.bytes(packet.span)) else {
+        turn.tally.malformed += 1;
+        leg.receiving.dropped += 1;
+        return;
+    };
+    if !leg.believes_rtcp(packet, turn.out) {
+        turn.tally.stranger += 1;
+        leg.receiving.dropped += 1;
+        return;
+    }
+    turn.tally.rtcp_received += 1;
+    let sender_ntp = leg.hear(&compound, packet.at);
+    if matches!(leg.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
+        relay(legs, place, packet, sender_ntp, turn);
+    }
+}
+
+impl Leg {
+    /// RTCP is the peer's when it comes from the host of its RTP, or from where SDP said; the first such source stays.
+    fn believes_rtcp(&mut self, packet: &Received, out: &mut Output) -> bool {
+        let (from, gate, spec) = (packet.from, &self.gate, &self.spec);
+        if gate.mux {
+            return gate.knows(from) || (gate.accepted.is_none() && !from.is_none() && from == spec.remote_rtp);
+        }
+        if from.is_none() {
+            return gate.rtcp_connected;
+        }
+        if !gate.rtcp_accepted.is_none() {
+            return from == gate.rtcp_accepted;
+        }
+        let believed = if spec.latching() == Latching::Off {
+            from == self.rtcp_guess()
+        } else {
+            same_host(from, self.sending.remote) || (gate.accepted.is_none() && from == spec.remote_rtcp)
+        };
+        if believed {
+            self.settle_rtcp(from, out);
+        }
+        believed
+    }
+
+    /// Notes what the peer says; gives the middle of the NTP timestamp where it sent an SR.
+    fn hear(&mut self, compound: &Compound, at: Instant) -> Option<u32> {
+        let mut sender_ntp = None;
+        for packet in compound.iter() {
+            match packet {
+                RtcpPacket::SenderReport { info, reports, .. } => {
+                    let middle = (info.ntp >> 16) as u32;
+                    sender_ntp = Some(middle);
+                    self.reports.peer_sr = Some((middle, at));
+                    reports.iter().for_each(|block| self.hear_of_us(&block, at));
+                }
+                RtcpPacket::ReceiverReport { reports, .. } => {
+                    reports.iter().for_each(|block| self.hear_of_us(&block, at));
+                }
+                _ => {}
+            }
+        }
+        sender_ntp
+    }
+
+    /// A report on what we sent. The round trip is the time since our SR, less what the peer kept it (§6.4.1).
+    fn hear_of_us(&mut self, block: &ReportBlock, at: Instant) {
+        if block.ssrc != self.sending.ssrc {
+            return;
+        }
+        self.reports.remote_loss_fraction = block.fraction_lost.into();
+        self.reports.remote_jitter_us = block.jitter.saturating_mul(125);
+        let Some((_, sent_at)) = self.reports.our_sr.filter(|(middle, _)| *middle == block.last_sr && *middle != 0)
+        else {
+            return;
+        };
+        let kept = Duration::from_nanos((u64::from(block.delay_since_last_sr) * 1_000_000_000) >> 16);
+        // DLSR counts in 15 us: a round trip that is shorter may come out as less than nothing.
+        let round_trip = at.since(sent_at).saturating_sub(kept);
+        if round_trip <= MOST_ROUND_TRIP {
+            self.reports.round_trip_us = (round_trip.as_micros() as u32).max(1);
+        }
+    }
+}
+
+/// Passes a compound on, with the names that the streams have on the other side.
+fn relay<B: Buffers>(
+    legs: &mut [Leg],
+    giver: usize,
+    packet: &Received,
+    sender_ntp: Option<u32>,
+    turn: &mut Turn<'_, B>,
+) {
+    let mut next = legs[giver].links.first_taker;
+    while let Some(place) = next.get() {
+        next = legs[place].links.next_taker;
+        let taker = &legs[place];
+        let relays = matches!(taker.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux);
+        let route = taker.rtcp_route().filter(|_| relays && taker.state == contract::LegState::Open);
+        let (Some((socket, to)), true) = (route, turn.out.sends.len() < turn.out.sends.capacity()) else { continue };
+        let map = map_between(&legs[giver], taker);
+        let span = match map {
+            None => packet.span,
+            Some(map) => {
+                let Some(span) = copy(packet.span, turn.buffers) else { continue };
+                rewrite(turn.buffers.bytes_mut(span), &map);
+                span
+            }
+        };
+        if let Some(middle) = sender_ntp {
+            legs[place].reports.our_sr = Some((middle, turn.now));
+        }
+        legs[place].reports.begun = true;
+        turn.tally.rtcp_sent += 1;
+        turn.out.sends.push(Send { socket, span, to, received_at: packet.at });
+    }
+}
+
+/// What a relay that renumbers RTP has to change in the reports of `giver` for the peer of `taker`.
+fn map_between(giver: &Leg, taker: &Leg) -> Option<ReportMap> {
+    if !giver.sending.continuous && !taker.sending.continuous {
+        return None;
+    }
+    let mut map = ReportMap::default();
+    if taker.sending.continuous {
+        map.sender = (giver.receiving.ssrc, taker.sending.own_ssrc);
+        map.sender_time_offset = taker.sending.input.time_offset;
+    }
+    if giver.sending.continuous {
+        map.reported = (giver.sending.own_ssrc, taker.receiving.ssrc);
+        map.reported_seq_offset = giver.sending.input.seq_offset;
+    }
+    Some(map)
+}

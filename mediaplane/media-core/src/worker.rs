@@ -1,0 +1,202 @@
+//! The worker: a table of legs, and who is woken when.
+
+use crate::io::{Buffers, Output, Received};
+use crate::leg::{Leg, LegIndex};
+use crate::pace::Pace;
+use crate::random::Random;
+use crate::receive::{Tally, Turn};
+use crate::timers::Timers;
+use crate::{WorkerConfig, receive, takers};
+use audio::{Prompt, Tones};
+use clock::{Duration, Instant, WallTime};
+use contract::{Command, Event, LegRef, LegRow, LegState, RefuseReason};
+use stats::{Counts, MediaCounter};
+use std::sync::Arc;
+
+/// No port pair, no leg.
+const NO_PAIR: u16 = u16::MAX;
+
+/// All legs of one pinned worker, in virtual time.
+///
+/// A turn: [`Worker::handle_packets`] with what came, [`Worker::handle_command`] for each command,
+/// [`Worker::run_due`], then [`crate::io::PacketIo::submit`], then wait until [`Worker::deadline`]. The legs of one turn
+/// see one `now`.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) free: Vec<LegIndex>,
+    pub(crate) by_pair: Box<[LegIndex]>,
+    pair_by_port: Box<[u16]>,
+    pub(crate) leg_limit: usize,
+    pub(crate) pace: Pace,
+    pub(crate) timers: Timers,
+    pub(crate) counts: Counts<MediaCounter>,
+    pub(crate) random: Random,
+    pub(crate) prompts: Arc<[Prompt]>,
+    pub(crate) tones: Arc<Tones>,
+    pub(crate) cname: Box<str>,
+    pub(crate) rtcp_interval: Duration,
+    pub(crate) index: u8,
+}
+
+impl Worker {
+    /// A worker without legs. All its memory is set aside now: 1 KB for each leg of the limit.
+    ///
+    /// Panics where the configuration breaks its own rules: odd or double ports, a CNAME of over 255 bytes.
+    pub fn new(config: WorkerConfig) -> Self {
+        assert!(config.ports.len() < usize::from(NO_PAIR), "more port pairs than there are ports");
+        assert!(config.cname.len() <= 255, "a CNAME has at most 255 bytes (RFC 3550 §6.5.1)");
+        let mut pair_by_port = vec![NO_PAIR; 1 << 15].into_boxed_slice();
+        for (pair, port) in config.ports.iter().enumerate() {
+            let place = &mut pair_by_port[usize::from(*port / 2)];
+            assert!(port % 2 == 0 && *port != 0 && *place == NO_PAIR, "RTP port {port} is odd, 0 or there twice");
+            *place = pair as u16;
+        }
+        Self {
+            legs: Vec::with_capacity(config.leg_limit),
+            free: Vec::with_capacity(config.leg_limit),
+            by_pair: vec![LegIndex::NONE; config.ports.len()].into(),
+            pair_by_port,
+            leg_limit: config.leg_limit,
+            pace: Pace::default(),
+            timers: Timers::default(),
+            counts: Counts::default(),
+            random: Random::new(config.seed),
+            prompts: config.prompts,
+            tones: config.tones,
+            cname: config.cname.into(),
+            rtcp_interval: config.rtcp_interval,
+            index: config.index,
+        }
+    }
+
+    /// Takes the packets of a turn, oldest first: measures, relays, answers.
+    pub fn handle_packets(
+        &mut self,
+        now: Instant,
+        buffers: &mut impl Buffers,
+        received: &[Received],
+        out: &mut Output,
+    ) {
+        receive::handle(self, received, Turn { now, buffers, out, tally: Tally::default() });
+    }
+
+    /// Carries out a command, or refuses it: then nothing has changed.
+    pub fn handle_command(&mut self, now: Instant, command: Command, buffers: &mut impl Buffers, out: &mut Output) {
+        let (leg, tag) = (command.leg(), command.tag());
+        let done = match command {
+            Command::Open { spec, .. } => self.open(now, leg, tag, &spec, out),
+            Command::Update { spec, .. } => self.update(now, leg, tag, &spec, out),
+            Command::Close { .. } => self.close(now, leg, tag, buffers, out),
+            Command::SendDigit { digit, duration_ms, .. } => self.send_digit(now, leg, tag, digit, duration_ms),
+            Command::Move { worker, .. } if worker == self.index => self.find(leg).map(|place| {
+                self.legs[place].tag = tag;
+                out.events.push(Event::Moved { leg, tag, worker });
+            }),
+            // Only who runs several workers can do this: with `extract` here and `insert` there.
+            Command::Move { .. } => self.find(leg).and(Err(RefuseReason::Invalid)),
+        };
+        if let Err(reason) = done {
+            self.counts.add(MediaCounter::CommandsRefused, 1);
+            out.events.push(Event::Refused { leg, tag, reason });
+        }
+    }
+
+    /// Makes the frames and reports that are due, and ends what timed out.
+    pub fn run_due(&mut self, now: Instant, wall_now: WallTime, buffers: &mut impl Buffers, out: &mut Output) {
+        self.counts.add(MediaCounter::Turns, 1);
+        self.make_frames(now, buffers, out);
+        while let Some(place) = self.timers.pop(&mut self.legs, now) {
+            self.look_after(place, now, wall_now, buffers, out);
+        }
+    }
+
+    /// When to call [`Worker::run_due`] next, unless something comes first; `None`: nothing to wait for.
+    pub fn deadline(&self) -> Option<Instant> {
+        match (self.pace.deadline(), self.timers.deadline()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The row of a leg that is open.
+    pub fn row(&self, leg: LegRef) -> Option<LegRow> {
+        self.find(leg).ok().map(|place| self.row_of(place))
+    }
+
+    /// The row of the leg at `place`, 0 to [`Worker::place_count`]: to publish some of them in each turn.
+    pub fn row_at(&self, place: usize) -> Option<LegRow> {
+        let leg = self.legs.get(place)?;
+        (leg.state != LegState::Free).then(|| self.row_of(place))
+    }
+
+    /// Places in the table of legs that were ever used.
+    pub fn place_count(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Legs that are open now.
+    pub fn leg_count(&self) -> usize {
+        self.legs.len() - self.free.len()
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> &Counts<MediaCounter> {
+        &self.counts
+    }
+
+    /// Counts what only the back end knows, such as sends that the kernel did not take.
+    pub fn count(&mut self, counter: MediaCounter, more: u64) {
+        self.counts.add(counter, more);
+    }
+
+    /// The worker's port pair with this RTP port.
+    pub fn pair_of(&self, port: u16) -> Option<u16> {
+        let pair = *self.pair_by_port.get(usize::from(port / 2))?;
+        (pair != NO_PAIR && port.is_multiple_of(2)).then_some(pair)
+    }
+
+    /// The open leg on a port.
+    pub(crate) fn leg_on(&self, port: u16) -> Option<usize> {
+        self.by_pair.get(usize::from(self.pair_of(port)?))?.get()
+    }
+
+    /// The place of an open leg.
+    pub(crate) fn find(&self, leg: LegRef) -> Result<usize, RefuseReason> {
+        let place = self.leg_on(leg.port).ok_or(RefuseReason::NoSuchLeg)?;
+        if self.legs[place].leg == leg { Ok(place) } else { Err(RefuseReason::NoSuchLeg) }
+    }
+
+    /// A place for one more leg, already filled.
+    pub(crate) fn seat(&mut self, leg: Leg) -> usize {
+        let pair = usize::from(leg.links.pair);
+        let place = match self.free.pop().and_then(LegIndex::get) {
+            Some(place) => {
+                self.legs[place] = leg;
+                place
+            }
+            None => {
+                debug_assert!(self.legs.len() < self.leg_limit);
+                self.legs.push(leg);
+                self.legs.len() - 1
+            }
+        };
+        self.by_pair[pair] = LegIndex::new(place);
+        self.counts.set(MediaCounter::LegsOpen, self.leg_count() as u64);
+        place
+    }
+
+    /// Takes a leg out of every list; its place is free for another.
+    pub(crate) fn unseat(&mut self, place: usize) -> Leg {
+        self.pace.leave(&mut self.legs, place);
+        self.timers.cancel(&mut self.legs, place);
+        takers::unlink(&mut self.legs, place);
+        takers::unlink_all(&mut self.legs, place);
+        let leg = self.legs[place].clone();
+        self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
+        self.legs[place].state = LegState::Free;
+        self.free.push(LegIndex::new(place));
+        self.counts.set(MediaCounter::LegsOpen, self.leg_count() as u64);
+        leg
+    }
+}
