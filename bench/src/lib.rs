@@ -7,5 +7,7 @@
 
 pub mod host;
 pub mod media;
+pub mod pacing;
 pub mod plot;
 pub mod results;
+pub mod sip;

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 use bench::media::{MediaBench, Through, table};
+use bench::pacing::PacingBench;
+use bench::sip::SipBench;
 use clap::{Parser, Subcommand};
 use clock::Duration;
 use loadtest::media::TrafficConfig;
@@ -52,6 +54,39 @@ enum What {
         #[arg(long, default_value_t = 200)]
         slot_us: u64,
     },
+    /// Answered calls beside SIPp's own UAS: CPU, time to the answer, memory
+    Sip {
+        /// Calls a second of the CPU comparison
+        #[arg(long, default_value_t = 1_000)]
+        rate: u32,
+        /// Calls a second at which the time to the answer is measured
+        #[arg(long, value_delimiter = ',', default_value = "500,2000")]
+        latency_rates: Vec<u32>,
+        /// Calls held at once to measure their memory
+        #[arg(long, default_value_t = 1_000)]
+        held: usize,
+        /// Seconds of one run
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// Rounds of the CPU comparison
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// How late self-made frames go out
+    Pacing {
+        /// Streams of a tone
+        #[arg(long, default_value_t = 1_000)]
+        streams: usize,
+        /// Measured seconds
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Media workers
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// How the workers wait: adaptive, block or busy
+        #[arg(long, default_value = "adaptive")]
+        wait: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +99,15 @@ fn main() -> ExitCode {
             let bench =
                 MediaBench { calls, rounds, seconds, through, workers, traffic, program, media, folder: results };
             bench.run().map(|rows| print!("{}", table(&rows)))
+        }
+        What::Sip { rate, latency_rates, held, seconds, rounds } => {
+            let bench = SipBench { rate, latency_rates, held, seconds, rounds, program, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::Pacing { streams, seconds, workers, wait } => {
+            let media = format!("wait = {wait:?}");
+            let bench = PacingBench { streams, seconds, workers, media, program, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
         }
     };
     match outcome {

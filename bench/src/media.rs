@@ -148,7 +148,11 @@ impl MediaBench {
         };
         let relays: Vec<&str> = rows.iter().map(|row| row.through).filter(|name| *name != "straight").collect();
         let mut names: Vec<&str> = Vec::new();
-        relays.into_iter().for_each(|name| if !names.contains(&name) { names.push(name) });
+        relays.into_iter().for_each(|name| {
+            if !names.contains(&name) {
+                names.push(name)
+            }
+        });
         let cpu: Vec<_> = names.iter().map(|name| line(name, |row| row.cpu_us_per_packet)).collect();
         let path = self.folder.join("media-cpu.svg");
         plot::lines(&path, "CPU of one relayed packet", "two-way calls", "microseconds", &cpu)?;
@@ -217,7 +221,18 @@ fn rows(runs: &[RelayRun]) -> Vec<Row> {
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "{:>6} {:<10} {:>10} {:>10} {:>6} {:>9} {:>9} {:>9} {:>14} {:>9} {:>9} {:>7}\n",
-        "calls", "through", "us/packet", "host us", "busy", "p50 us", "p99 us", "p99.9 us", "lost/sent", "KB/call", "calls/s", "ratio"
+        "calls",
+        "through",
+        "us/packet",
+        "host us",
+        "busy",
+        "p50 us",
+        "p99 us",
+        "p99.9 us",
+        "lost/sent",
+        "KB/call",
+        "calls/s",
+        "ratio"
     );
     for row in rows {
         let ratio = row.ratio_to_rtpengine.map_or_else(String::new, |ratio| format!("{ratio:.2}"));

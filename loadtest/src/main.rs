@@ -136,6 +136,7 @@ fn make_calls(arguments: &Calls) -> io::Result<bool> {
         limit: arguments.limit,
         hold: Duration::from_secs_f64(arguments.hold),
         media: expect,
+        talk: true,
         traffic: TrafficConfig { ip: to.ip(), threads: arguments.threads.max(1), ..TrafficConfig::default() },
     };
     let cpu = |name: &str| {

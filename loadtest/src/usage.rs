@@ -72,8 +72,15 @@ pub struct HostTime {
 /// Reads `/proc/stat`.
 pub fn of_host() -> io::Result<HostTime> {
     let stat = fs::read_to_string("/proc/stat")?;
-    let fields: Vec<u64> =
-        stat.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8).map(|f| f.parse().unwrap_or(0)).collect();
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .take(8)
+        .map(|f| f.parse().unwrap_or(0))
+        .collect();
     let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
     let total: u64 = fields.iter().sum();
     let idle = fields.get(3).copied().unwrap_or(0) + fields.get(4).copied().unwrap_or(0);

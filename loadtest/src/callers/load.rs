@@ -28,8 +28,37 @@ pub struct CallPlan {
     pub hold: Duration,
     /// What is expected to be heard; `None`: no media at all.
     pub media: Option<Expect>,
+    /// Whether callers send audio of their own; an echo has nothing to send back otherwise.
+    pub talk: bool,
     /// The media generator.
     pub traffic: TrafficConfig,
+}
+
+impl CallPlan {
+    /// Ten calls a second, ten in all, held for a second, with their own audio back from `echo`.
+    pub fn echo(switch: SocketAddr) -> Self {
+        Self {
+            switch,
+            user: "echo".into(),
+            rate: 10.0,
+            calls: 10,
+            limit: 10_000,
+            hold: Duration::from_secs(1),
+            media: Some(Expect::Content),
+            talk: true,
+            traffic: TrafficConfig { ip: switch.ip(), ..TrafficConfig::default() },
+        }
+    }
+
+    /// The same, with a tone to be heard.
+    pub fn tone(switch: SocketAddr) -> Self {
+        Self { user: "tone".into(), media: Some(Expect::Generated), ..Self::echo(switch) }
+    }
+
+    /// The same, without any media.
+    pub fn signaling(switch: SocketAddr) -> Self {
+        Self { user: "tone".into(), media: None, ..Self::echo(switch) }
+    }
 }
 
 /// How long the loop sleeps in the socket at most.
@@ -47,7 +76,9 @@ struct Load<'a> {
     up: u64,
     report: CallsReport,
     answered_at_ns: HashMap<StreamRef, u64>,
-    books: (mpsc::Sender<(StreamRef, StreamBook)>, mpsc::Receiver<(StreamRef, StreamBook)>),
+    /// Where books of ended streams go, and where they come out.
+    book_sender: mpsc::Sender<(StreamRef, StreamBook)>,
+    books: mpsc::Receiver<(StreamRef, StreamBook)>,
     last_answer: Instant,
 }
 
@@ -60,6 +91,7 @@ pub fn call(plan: &CallPlan, tick: &mut dyn FnMut(u64, u64)) -> io::Result<Calls
     socket.connect(plan.switch)?;
     socket.set_read_timeout(Some(NAP))?;
     let started = clock::now();
+    let (book_sender, books) = mpsc::channel();
     let mut load = Load {
         plan,
         run: (std::process::id() << 8) ^ (started.as_nanos() / 1_000) as u32,
@@ -70,7 +102,8 @@ pub fn call(plan: &CallPlan, tick: &mut dyn FnMut(u64, u64)) -> io::Result<Calls
         up: 0,
         report: CallsReport::default(),
         answered_at_ns: HashMap::new(),
-        books: mpsc::channel(),
+        book_sender,
+        books,
         last_answer: started,
     };
     load.run(started, tick)?;
@@ -220,7 +253,7 @@ impl Load<'_> {
             }
             return;
         };
-        let spec = StreamSpec { socket, to, from: to, payload_type: 0, expect };
+        let spec = StreamSpec { socket, to, from: to, payload_type: 0, expect, sends: self.plan.talk };
         match self.traffic.add(thread, spec) {
             Some(stream) => {
                 call.stream = Some(stream);
@@ -236,14 +269,14 @@ impl Load<'_> {
         let Some(stream) = call.stream else { return };
         if call.is_done() {
             call.stream = None;
-            self.traffic.take(stream, &self.books.0);
+            self.traffic.take(stream, &self.book_sender);
         } else {
             self.traffic.pause(stream);
         }
     }
 
     fn take_books(&mut self) {
-        while let Ok((stream, book)) = self.books.1.try_recv() {
+        while let Ok((stream, book)) = self.books.try_recv() {
             let answered_at_ns = self.answered_at_ns.remove(&stream).unwrap_or(0);
             if let Some(expect) = self.plan.media {
                 self.report.add_media(&book, expect, answered_at_ns);

@@ -81,7 +81,10 @@ pub(super) struct Response {
 pub(super) enum Incoming {
     Response(Response),
     /// The switch ends a call; the answer is ready.
-    Bye { call: usize, answer: String },
+    Bye {
+        call: usize,
+        answer: String,
+    },
 }
 
 fn header<'a>(message: &'a str, name: &str, short: &str) -> Option<&'a str> {
@@ -160,7 +163,9 @@ mod tests {
         let bye = "BYE sip:x SIP/2.0\r\nVia: one\r\nVia: two\r\nCall-ID: 3-1@loadtest\r\nCSeq: 9 BYE\r\nX: y\r\n\r\n";
         let Some(Incoming::Bye { call: 3, answer }) = read(bye.as_bytes(), 1) else { panic!() };
         assert!(answer.contains("Via: one\r\nVia: two\r\n") && answer.contains("9 BYE") && !answer.contains("X: y"));
-        for noise in ["", "SIP/2.0", "SIP/2.0 200 OK\r\n\r\n", "\r\n\r\n", "SIP/2.0 abc\r\nCall-ID: 1-1@loadtest\r\n\r\n"] {
+        for noise in
+            ["", "SIP/2.0", "SIP/2.0 200 OK\r\n\r\n", "\r\n\r\n", "SIP/2.0 abc\r\nCall-ID: 1-1@loadtest\r\n\r\n"]
+        {
             assert_eq!(read(noise.as_bytes(), 1), None);
         }
     }

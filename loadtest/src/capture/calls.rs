@@ -54,7 +54,8 @@ impl SeenCalls {
     /// Whether an RTP packet from the switch's `port` at this time comes more than `grace_ns` after the end of the last
     /// call that had the port.
     pub fn is_late(&self, port: u16, at_ns: u64, grace_ns: u64) -> bool {
-        let had_it = self.calls.values().filter(|call| call.answered_port == Some(port) && call.answered_at_ns <= at_ns);
+        let had_it =
+            self.calls.values().filter(|call| call.answered_port == Some(port) && call.answered_at_ns <= at_ns);
         had_it
             .max_by_key(|call| call.answered_at_ns)
             .is_some_and(|call| call.ended_at_ns != 0 && at_ns > call.ended_at_ns + grace_ns)

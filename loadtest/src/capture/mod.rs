@@ -3,7 +3,9 @@
 mod calls;
 mod pcap;
 mod rtp;
+mod sound;
 
 pub use calls::{SeenCall, SeenCalls};
 pub use pcap::{Datagram, read};
 pub use rtp::{RtpStream, RtpStreams, SAMPLES_MAX, StreamKey, alaw, share_of, ulaw};
+pub use sound::{climbing_tone, likeness, share_found};

@@ -26,7 +26,8 @@ pub fn read(path: &Path, take: impl FnMut(Datagram)) -> io::Result<()> {
 }
 
 fn read_from(mut file: impl Read, mut take: impl FnMut(Datagram)) -> io::Result<()> {
-    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not a pcap file that we read: {what}"));
+    let wrong =
+        |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not a pcap file that we read: {what}"));
     let mut header = [0; 24];
     file.read_exact(&mut header)?;
     let word = |bytes: &[u8], at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -108,7 +109,10 @@ mod tests {
         read_from(&file(&[&udp_frame(), &[0; 60]])[..], |datagram| found.push(datagram)).unwrap();
         let [datagram] = &found[..] else { panic!("{found:?}") };
         assert_eq!((datagram.at_ns, &datagram.bytes[..]), (5_000_007_000, &b"abc"[..]));
-        assert_eq!((datagram.from, datagram.to), ("127.0.0.1:5060".parse().unwrap(), "127.0.0.2:5061".parse().unwrap()));
+        assert_eq!(
+            (datagram.from, datagram.to),
+            ("127.0.0.1:5060".parse().unwrap(), "127.0.0.2:5061".parse().unwrap())
+        );
     }
 
     #[test]

@@ -148,7 +148,7 @@ pub struct RtpStreams {
 impl RtpStreams {
     /// Looks at one datagram; what is not RTP is left out. Odd ports are RTCP's.
     pub fn add(&mut self, datagram: &Datagram) {
-        if datagram.from.port() % 2 != 0 && datagram.to.port() % 2 != 0 {
+        if !datagram.from.port().is_multiple_of(2) && !datagram.to.port().is_multiple_of(2) {
             return;
         }
         let Some(header) = header(&datagram.bytes) else { return };
@@ -160,7 +160,7 @@ impl RtpStreams {
 /// ITU-T G.711 u-law to linear.
 pub fn ulaw(byte: u8) -> i16 {
     let byte = !byte;
-    let magnitude = ((i32::from(byte & 15) << 3) + 0x84 << (byte >> 4 & 7)) - 0x84;
+    let magnitude = (((i32::from(byte & 15) << 3) + 0x84) << (byte >> 4 & 7)) - 0x84;
     (if byte & 0x80 != 0 { -magnitude } else { magnitude }) as i16
 }
 
@@ -168,7 +168,7 @@ pub fn ulaw(byte: u8) -> i16 {
 pub fn alaw(byte: u8) -> i16 {
     let byte = byte ^ 0x55;
     let (mantissa, exponent) = (i32::from(byte & 15) << 4, byte >> 4 & 7);
-    let magnitude = if exponent == 0 { mantissa + 8 } else { mantissa + 0x108 << (exponent - 1) };
+    let magnitude = if exponent == 0 { mantissa + 8 } else { (mantissa + 0x108) << (exponent - 1) };
     (if byte & 0x80 != 0 { magnitude } else { -magnitude }) as i16
 }
 
@@ -198,7 +198,9 @@ mod tests {
     #[test]
     fn a_sine_is_told_from_others() {
         let sine = |hertz: f64| -> Vec<i16> {
-            (0..8_000).map(|n| ((f64::from(n) * std::f64::consts::TAU * hertz / 8_000.0).sin() * 9_000.0) as i16).collect()
+            (0..8_000)
+                .map(|n| ((f64::from(n) * std::f64::consts::TAU * hertz / 8_000.0).sin() * 9_000.0) as i16)
+                .collect()
         };
         assert!(share_of(&sine(440.0), 440.0) > 0.99);
         assert!(share_of(&sine(500.0), 440.0) < 0.05);

@@ -5,7 +5,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStor
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Packets in one system call.
@@ -124,18 +124,13 @@ pub(super) fn receive(
     loop {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             buffers.bytes.chunks_exact_mut(RECEIVE_BYTES).map(|chunk| [IoSliceMut::new(chunk)]).collect();
-        let messages = match recvmmsg(
-            socket.as_raw_fd(),
-            &mut buffers.headers,
-            slices.iter_mut(),
-            MsgFlags::MSG_DONTWAIT,
-            None,
-        ) {
-            Ok(messages) => messages,
-            Err(nix::errno::Errno::EAGAIN) => return Ok(()),
-            Err(nix::errno::Errno::ECONNREFUSED | nix::errno::Errno::EINTR) => continue,
-            Err(error) => return Err(error.into()),
-        };
+        let messages =
+            match recvmmsg(socket.as_raw_fd(), &mut buffers.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+                Ok(messages) => messages,
+                Err(nix::errno::Errno::EAGAIN) => return Ok(()),
+                Err(nix::errno::Errno::ECONNREFUSED | nix::errno::Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
         let mut count = 0;
         for message in messages {
             count += 1;
@@ -159,7 +154,7 @@ pub(super) fn receive(
 
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
-        return Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(v4.ip())), v4.port()));
+        return Some(SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
     }
-    address.as_sockaddr_in6().map(|v6| SocketAddr::new(IpAddr::V6(Ipv6Addr::from(v6.ip())), v6.port()))
+    address.as_sockaddr_in6().map(|v6| SocketAddr::new(IpAddr::V6(v6.ip()), v6.port()))
 }

@@ -19,6 +19,8 @@ pub struct StreamSpec {
     pub payload_type: u8,
     /// What is expected from [`Self::from`].
     pub expect: Expect,
+    /// Whether it sends at all, or only listens.
+    pub sends: bool,
 }
 
 /// What comes back.
@@ -169,7 +171,7 @@ impl Totals {
 
 impl Stream {
     pub(super) fn new(spec: StreamSpec, life: u32) -> Self {
-        Self { spec, life, number: 0, sending: true, book: StreamBook::default(), heard: None }
+        Self { spec, life, number: 0, sending: spec.sends, book: StreamBook::default(), heard: None }
     }
 
     /// Writes the next packet.
@@ -212,11 +214,8 @@ impl Stream {
             totals.damaged += 1;
             return;
         }
-        let now = Heard {
-            sequence: u16::from_be_bytes([s0, s1]),
-            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-            at_ns,
-        };
+        let now =
+            Heard { sequence: u16::from_be_bytes([s0, s1]), timestamp: u32::from_be_bytes([t0, t1, t2, t3]), at_ns };
         self.book.generated += 1;
         totals.generated += 1;
         if self.book.first_at_ns == 0 {

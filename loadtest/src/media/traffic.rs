@@ -318,6 +318,9 @@ impl Worker {
         }
         self.table.by_port[usize::from(spec.from.port())] = index + 1;
         self.table.streams[at] = Some(Stream::new(spec, life));
+        if !spec.sends {
+            return;
+        }
         // Neighbouring streams go far apart: a stride without a common factor with the number of slots.
         let emptiest = self.slots.iter().map(Vec::len).min().unwrap_or(0);
         let start = at * 37 % self.slots.len();
@@ -395,7 +398,7 @@ mod tests {
         for n in 0..40 {
             let (thread, socket) = (n % 2, n / 2 % 2);
             let (from, to) = (traffic.sockets(thread)[socket], traffic.sockets(thread)[1 - socket]);
-            let spec = StreamSpec { socket, to, from, payload_type: 0, expect: Expect::Content };
+            let spec = StreamSpec { socket, to, from, payload_type: 0, expect: Expect::Content, sends: true };
             streams.push(traffic.add(thread, spec).unwrap());
         }
         let enough = |traffic: &Traffic| traffic.totals().0.sent >= 2_000;
@@ -405,7 +408,8 @@ mod tests {
         }
         traffic.stop_sending();
         let (totals, _) = traffic.totals();
-        let whole = (totals.damaged, totals.reordered, totals.duplicates, totals.misdirected, totals.stray, totals.refused);
+        let whole =
+            (totals.damaged, totals.reordered, totals.duplicates, totals.misdirected, totals.stray, totals.refused);
         assert!(totals.sent >= 2_000, "{totals:?}");
         assert_eq!((totals.lost(), whole), (0, (0, 0, 0, 0, 0, 0)));
         let (reply, books) = mpsc::channel();

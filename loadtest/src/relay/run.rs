@@ -136,7 +136,8 @@ fn open_calls(relay: &mut dyn Relay, config: &RunConfig, traffic: &mut Traffic) 
         let straight = to_a == b;
         // What A sends comes to B from the port that B sends to; with nothing between, from A itself.
         let from = |relay, other| if straight { other } else { relay };
-        let spec = |socket, to, from| StreamSpec { socket, to, from, payload_type: 0, expect: Expect::Content };
+        let spec =
+            |socket, to, from| StreamSpec { socket, to, from, payload_type: 0, expect: Expect::Content, sends: true };
         let a_to_b = traffic.add(thread, spec(socket_a, to_a, from(to_b, a)));
         let b_to_a = traffic.add(thread, spec(socket_b, to_b, from(to_a, b)));
         if a_to_b.is_none() || b_to_a.is_none() {

@@ -1,0 +1,90 @@
+//! Real calls by real peers: SIPp, baresip, and our own callers, with a capture as the witness.
+
+mod switch;
+
+use clock::Duration;
+use loadtest::callers::{CallPlan, call};
+use loadtest::capture::{climbing_tone, share_found};
+use loadtest::peers::{Baresip, Dumpcap, Sipp, SippPlan, wait_for, write_wav};
+use switch::{alone, capture_filter, plan, seen, start};
+
+#[test]
+fn sipp_makes_3000_calls_at_100_a_second() {
+    let _turn = alone();
+    let (switch, folder) = start(&plan(1_000));
+    let plan = SippPlan { rate: 100, calls: 3_000, ..SippPlan::default() };
+    let sipp = Sipp::start(folder.path(), "uac", Some(switch.sip), &plan).unwrap();
+    sipp.finish(Duration::from_secs(90)).unwrap().assert_all_good(3_000);
+    let left = wait_for(Duration::from_secs(40), || (switch.call_count().ok()? == 0).then_some(()));
+    assert!(left.is_some(), "calls are left: {}", switch.ask("calls").unwrap());
+    assert!(switch.stop(Duration::from_secs(20)).unwrap().success());
+}
+
+/// 200 calls of 8 s; `make load` does it with 500 calls of 30 s.
+#[test]
+fn everyone_hears_the_tone() {
+    const CALLS: usize = 200;
+    let _turn = alone();
+    let (switch, folder) = start(&plan(CALLS as u16));
+    let capture = Dumpcap::start(folder.path(), &capture_filter(&switch)).unwrap();
+    let plan =
+        CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(8), ..CallPlan::tone(switch.sip) };
+    let report = call(&plan, &mut |_, _| {}).unwrap();
+    assert_eq!((report.completed, report.failed_count(), report.silent), (CALLS as u64, 0, 0), "{}", report.to_text());
+    assert_eq!((report.media.holes, report.media.odd_steps, report.media.damaged), (0, 0, 0), "{}", report.to_text());
+
+    let file = capture.finish().unwrap();
+    // The budget is 40 ms; a test on a busy machine judges what is wrong, not what is slow.
+    let (calls, streams, late) = seen(&file, &switch, 200);
+    assert_eq!((calls.calls.len(), streams.streams.len(), late), (CALLS, CALLS, 0));
+    assert_eq!(calls.shared_ports(), []);
+    for (key, stream) in &streams.streams {
+        let port = key.from.port();
+        assert!((switch.media_ports.0..=switch.media_ports.1).contains(&port) && port % 2 == 0, "{key:?}");
+        assert!((380..=405).contains(&stream.packets), "{key:?}: {} packets in 8 s", stream.packets);
+        assert_eq!((stream.sequence_breaks, stream.odd_steps), (0, 0), "{key:?}");
+        assert!((stream.mean_gap_ms() - 20.0).abs() < 0.1, "{key:?}: {} ms", stream.mean_gap_ms());
+        assert!(stream.share_of(440.0) > 0.95, "{key:?}: {} of it is 440 Hz", stream.share_of(440.0));
+    }
+    let gaps = &report.media.gap_ns;
+    println!("gap: p50 {} us, p99 {} us", gaps.value_at_percentile(50.0) / 1_000, gaps.value_at_percentile(99.0) / 1_000);
+    assert!((19_000_000..21_000_000).contains(&gaps.value_at_percentile(50.0)));
+}
+
+#[test]
+fn an_echo_comes_back_byte_for_byte_and_in_order() {
+    const CALLS: usize = 200;
+    let _turn = alone();
+    let (switch, _folder) = start(&plan(CALLS as u16));
+    let plan =
+        CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(6), ..CallPlan::echo(switch.sip) };
+    let report = call(&plan, &mut |_, _| {}).unwrap();
+    println!("{}", report.to_text());
+    let media = &report.media;
+    assert_eq!((report.completed, report.failed_count(), report.silent), (CALLS as u64, 0, 0));
+    assert!(media.sent > CALLS as u64 * 250, "only {} packets sent", media.sent);
+    let faults = (media.lost(), media.damaged, media.reordered, media.duplicates, media.misdirected);
+    assert_eq!(faults, (0, 0, 0, 0, 0), "lost, damaged, reordered, duplicates, misdirected");
+}
+
+#[test]
+fn a_softphone_records_the_prompt() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let (prompt, voice) = (folder.path().join("prompt.wav"), folder.path().join("voice.wav"));
+    let played = climbing_tone(4 * 8_000);
+    write_wav(&prompt, &played).unwrap();
+    // The call lasts as long as the caller has something to say.
+    write_wav(&voice, &vec![50; 7 * 8_000]).unwrap();
+    let mut plan = plan(10);
+    plan.media = format!("prompts = {{ play = {prompt:?} }}");
+    let (switch, _folder) = start(&plan);
+    let mut phone = Baresip::dial(folder.path(), &voice, "play", switch.sip).unwrap();
+    phone.established(Duration::from_secs(20)).unwrap();
+    let over = wait_for(Duration::from_secs(30), || phone.output().contains("terminated").then_some(()));
+    assert!(over.is_some(), "the call did not end:\n{}", phone.output());
+    let (recording, rate) = phone.finish().unwrap();
+    assert_eq!(rate, 8_000);
+    let found = share_found(&recording, &played, 1_600);
+    assert!(found > 0.8, "{found:.2} of the prompt is in {} samples of recording", recording.len());
+}
