@@ -41,7 +41,7 @@ pub const KEYS: &[Key] = &[
         "sip",
         "shards",
         "0",
-        &["Threads that run calls, 1 to 64; each call stays on one. 0: one for every two cores, at least one."],
+        &["Threads that run calls, 1 to 8; each call stays on one. 0: one for every two cores, at least one."],
     ),
     key(
         "sip",

@@ -2,6 +2,9 @@ use crate::reader::{Reader, integer, strings};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+/// Most shards. Each is a control client of the media plane, which has places for the shards of two lives of signaling.
+const SHARD_COUNT_MAX: u64 = 8;
+
 /// `[sip]`: signaling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sip {
@@ -54,7 +57,7 @@ impl Sip {
             let allowed = format!("must be a whole number from {low} to {high}");
             reader.get(section, name, &allowed, |value| integer(value, low..=high))
         };
-        let shards = number("shards", 0, 64) as usize;
+        let shards = number("shards", 0, SHARD_COUNT_MAX) as usize;
         let t1 = Duration::from_millis(number("t1_ms", 50, 5_000));
         let max_calls = number("max_calls", 1, 1_000_000) as usize;
         let retry_after = Duration::from_secs(number("retry_after_s", 1, 3_600));
@@ -90,7 +93,7 @@ impl Sip {
 
     /// The number of shards on a host with `cores`.
     pub fn shard_count(&self, cores: usize) -> usize {
-        if self.shards == 0 { (cores / 2).clamp(1, 64) } else { self.shards }
+        if self.shards == 0 { (cores / 2).clamp(1, SHARD_COUNT_MAX as usize) } else { self.shards }
     }
 }
 

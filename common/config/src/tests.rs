@@ -35,7 +35,7 @@ fn all_mistakes_come_at_once_in_order() {
     assert_eq!(lines, [2, 3, 4, 7, 8, 9]);
     let keys: Vec<&str> = found.iter().map(|mistake| mistake.key.as_str()).collect();
     assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tls"]);
-    assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 64");
+    assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 8");
     assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, advertised_address"));
     assert!(found[5].allowed.contains("[sip], [media], [process]"));
 }

@@ -13,6 +13,9 @@ crate::counters! {
         RefusedNoPort: "refused_no_port", Events, "Calls refused with 503 because no media port was free or no media plane there.";
         RefusedDescription: "refused_description", Events, "Calls refused because nothing in their session description fits.";
         RefusedQueueFull: "refused_queue_full", Events, "INVITEs answered 503 without state because their shard was too far behind.";
+        RefusedByProtocol: "refused_by_protocol", Events, "Requests answered 4xx-6xx by the rules of SIP alone.";
+        RefusedTableFull: "refused_table_full", Events, "Requests answered 503 because a table of transactions or dialogs was full.";
+        RefusedStopping: "refused_stopping", Events, "Calls refused with 503 because the switch is being stopped.";
         Changes: "changes", Events, "Re-INVITEs and UPDATEs: hold, resume, new address, refresh.";
         MediaTimeouts: "media_timeouts", Events, "Calls ended because nothing came from the peer.";
         MediaRefusals: "media_refusals", Events, "Media commands that were refused or never answered.";
@@ -21,6 +24,9 @@ crate::counters! {
         LegsNeverClosed: "legs_never_closed", Events, "Ports given back without the media plane's word after a limit.";
         DialogsNeverEnded: "dialogs_never_ended", Events, "Calls forgotten without the end of their dialog after a limit; always 0 in a sound switch.";
         MessagesReceived: "sip_received_packets", Packets, "SIP messages that were understood.";
+        Retransmissions: "sip_retransmitted_packets", Packets, "Copies of requests that were absorbed or answered from memory.";
+        Stray: "sip_stray_packets", Packets, "Responses and ACKs that belong to nothing.";
+        TransactionsOpen: "transactions_open", Level, "Transactions that are remembered now, most of them to absorb retransmissions.";
         MessagesSent: "sip_sent_packets", Packets, "SIP messages sent.";
         DroppedMalformed: "sip_dropped_malformed_packets", Packets, "Datagrams that are not SIP and could not be answered.";
         DroppedQueueFull: "sip_dropped_queue_full_packets", Packets, "Datagrams dropped because their shard was too far behind.";

@@ -21,6 +21,12 @@ impl Sessions {
         Ok(())
     }
 
+    /// Ends all sessions and takes no further ones.
+    pub fn stop(&mut self, turn: &mut Turn<'_>, reason: EndReason) {
+        self.is_stopping = true;
+        self.end_all(turn, reason);
+    }
+
     /// Ends all sessions.
     pub fn end_all(&mut self, turn: &mut Turn<'_>, reason: EndReason) {
         for id in self.table.ids() {

@@ -21,8 +21,9 @@ impl Sessions {
         message: Span,
         replaces: Option<DialogId>,
     ) {
-        if self.table.is_full() {
-            self.counts.add(SignalCounter::RefusedCallLimit, 1);
+        if self.table.is_full() || self.is_stopping {
+            let why = if self.is_stopping { SignalCounter::RefusedStopping } else { SignalCounter::RefusedCallLimit };
+            self.counts.add(why, 1);
             return self.refuse_unseen(turn, invite, 503, "");
         }
         let invitation = match Invitation::read(turn.sip.bytes(message), &self.settings.media()) {

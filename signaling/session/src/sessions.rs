@@ -15,6 +15,7 @@ pub struct Sessions {
     pub(crate) by_dialog: HashMap<DialogId, SessionId>,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
+    pub(crate) is_stopping: bool,
     /// What happened, counted.
     pub counts: Counts<SignalCounter>,
 }
@@ -55,6 +56,7 @@ impl Sessions {
             by_dialog: HashMap::new(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,
+            is_stopping: false,
             counts: Counts::default(),
         }
     }

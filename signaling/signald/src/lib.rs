@@ -1,1 +1,32 @@
-//! See DESIGN.md.
+//! The signaling process: sockets, shards, the media plane's queues, and the operator's socket.
+//!
+//! [`run`] is the process. A receiver thread per listening address hands each datagram to the shard that its Call-ID
+//! belongs to; a [`Shard`] decides, with time and datagrams as arguments; the thread around it carries out what it
+//! decided. Protocols live in `sip-core` and `session`, media in another process: nothing here parses SIP beyond the
+//! Call-ID, and no RTP packet comes by. Read [`Shard`] first. Tests: `cargo test -p signald`.
+
+#![forbid(unsafe_code)]
+
+mod attach;
+mod endpoint;
+mod error;
+mod inbox;
+mod link;
+mod listener;
+mod numbers;
+mod operator;
+mod overload;
+mod receiver;
+mod report;
+mod run;
+mod sender;
+mod shard;
+mod stop;
+mod wait;
+mod worker;
+
+pub use error::Error;
+pub use numbers::Numbers;
+pub use run::{Ready, run};
+pub use shard::{Input, Shard, ShardOutput};
+pub use stop::Stop;

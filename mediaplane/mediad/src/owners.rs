@@ -1,0 +1,49 @@
+//! Which control client each leg belongs to, and what it was last told to be: enough to answer, to clean up after a
+//! client, and to go on after a worker has failed.
+
+use contract::{LegRef, LegSpec};
+use shm::ClientIndex;
+
+/// One open leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owned {
+    pub(crate) leg: LegRef,
+    pub(crate) tag: u64,
+    pub(crate) client: ClientIndex,
+    pub(crate) spec: LegSpec,
+}
+
+/// The legs of one worker, by port pair.
+pub(crate) struct Owners {
+    by_pair: Box<[Option<Owned>]>,
+}
+
+impl Owners {
+    pub(crate) fn new(pairs: usize) -> Self {
+        Self { by_pair: vec![None; pairs].into() }
+    }
+
+    pub(crate) fn get(&self, pair: u16, leg: LegRef) -> Option<&Owned> {
+        self.by_pair.get(usize::from(pair))?.as_ref().filter(|owned| owned.leg == leg)
+    }
+
+    pub(crate) fn set(&mut self, pair: u16, owned: Owned) {
+        if let Some(place) = self.by_pair.get_mut(usize::from(pair)) {
+            *place = Some(owned);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, pair: u16, leg: LegRef) -> Option<Owned> {
+        let place = self.by_pair.get_mut(usize::from(pair))?;
+        if place.as_ref()?.leg == leg { place.take() } else { None }
+    }
+
+    /// Some legs of a client, at most `count`.
+    pub(crate) fn of_client(&self, client: ClientIndex, count: usize) -> Vec<Owned> {
+        self.all().filter(|owned| owned.client == client).take(count).copied().collect()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Owned> {
+        self.by_pair.iter().flatten()
+    }
+}

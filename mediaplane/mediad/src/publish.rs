@@ -1,0 +1,93 @@
+//! What a worker shows of itself in shared memory: heartbeat and counters a hundred times a second, every leg's row once
+//! a second, spread evenly.
+
+use clock::{Duration, Instant};
+use contract::LegRow;
+use media_core::Worker;
+use shm::{CounterBlock, Latency, LegTable, Region, WorkerIndex};
+use stats::MediaCounter;
+use uring::IoCounters;
+
+const EVERY: Duration = Duration::from_millis(10);
+/// Parts of a second in which the rows are published.
+const PARTS: usize = 80;
+
+pub(crate) struct Publisher {
+    region: Region,
+    index: WorkerIndex,
+    counters: CounterBlock<MediaCounter>,
+    legs: LegTable,
+    pub(crate) relay_latency: Latency,
+    pub(crate) pacing_lateness: Latency,
+    io_seen: IoCounters,
+    due_at: Instant,
+    next_place: usize,
+}
+
+impl Publisher {
+    pub(crate) fn new(region: &Region, index: WorkerIndex) -> Self {
+        Self {
+            region: region.clone(),
+            index,
+            counters: region.media_counters(index),
+            legs: region.legs(),
+            relay_latency: region.relay_latency(index),
+            pacing_lateness: region.pacing_lateness(index),
+            io_seen: IoCounters::default(),
+            due_at: Instant::ZERO,
+            next_place: 0,
+        }
+    }
+
+    /// Once a turn; does nothing until the next time.
+    pub(crate) fn turn(&mut self, now: Instant, core: &mut Worker, io: IoCounters) {
+        if now < self.due_at {
+            return;
+        }
+        self.due_at = now + EVERY;
+        self.region.beat(self.index, now);
+        self.take_io(core, io);
+        self.counters.publish(core.counts().values());
+        let places = core.place_count();
+        for _ in 0..places.div_ceil(PARTS) {
+            self.next_place = if self.next_place + 1 < places { self.next_place + 1 } else { 0 };
+            if let Some(row) = core.row_at(self.next_place) {
+                self.row(&row);
+            }
+        }
+    }
+
+    /// All counters and the heartbeat now, whatever the time.
+    pub(crate) fn now(&mut self, now: Instant, core: &mut Worker, io: IoCounters) {
+        self.due_at = Instant::ZERO;
+        self.turn(now, core, io);
+    }
+
+    pub(crate) fn row(&self, row: &LegRow) {
+        // The core's ports are those of the region, so every leg has a row.
+        let _ = self.legs.publish(row);
+    }
+
+    /// A new ring counts from zero again.
+    pub(crate) fn forget_io(&mut self) {
+        self.io_seen = IoCounters::default();
+    }
+
+    fn take_io(&mut self, core: &mut Worker, io: IoCounters) {
+        use MediaCounter::*;
+        let seen = std::mem::replace(&mut self.io_seen, io);
+        for (counter, now, before) in [
+            (RingEnters, io.enters, seen.enters),
+            (RingCompletions, io.completions, seen.completions),
+            (RingRearms, io.rearms, seen.rearms),
+            (RingNoBuffer, io.no_buffer, seen.no_buffer),
+            (ReceiveErrors, io.receive_errors, seen.receive_errors),
+            (DroppedTooLong, io.truncated, seen.truncated),
+            (DroppedStale, io.stale, seen.stale),
+            (SocketErrors, io.socket_errors, seen.socket_errors),
+            (SendsFailed, io.send_errors, seen.send_errors),
+        ] {
+            core.count(counter, now.saturating_sub(before));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! From a configuration to a running media plane.
+
+use crate::control::Control;
+use crate::door::Door;
+use crate::error::StartError;
+use crate::shared::{Parts, Shared};
+use crate::stopper::Stopper;
+use crate::{prompts, worker};
+use config::{Config, Wait};
+use shm::{Host, RegionPlan, WakeFd, WorkerIndex};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use uring::{BindTo, DescriptorLimit, IoSettings, Sockets, WaitMode};
+
+/// Descriptors beside the media sockets: rings, wake-ups, clients, the log.
+const OTHER_DESCRIPTORS: u64 = 256;
+
+/// A running media plane: its threads end when it is stopped, and it is stopped when this is dropped.
+pub struct Media {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    summary: String,
+}
+
+impl Media {
+    /// Makes the region, binds the ports, starts the threads. When it returns, clients can attach and legs can open.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let features = uring::probe()?;
+        let media = &config.media;
+        let port_count = usize::from(media.ports.last - media.ports.first) + 1;
+        let limit = uring::raise_descriptor_limit(port_count as u64 + OTHER_DESCRIPTORS);
+        let prompts = prompts::load(&media.prompts)?;
+        let door = Door::open(&config.process.media_control_socket())?;
+        let sockets = Sockets::bind(media.ports.first, port_count / 2 * 2, BindTo::from(media.bind))?;
+
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let rtp_ports = media.ports.first..=media.ports.last;
+        let plan = RegionPlan { workers: media.worker_count(cores), rtp_ports, ..RegionPlan::default() };
+        let host = Host::create(&plan)?;
+        for port in sockets.unavailable() {
+            // Fresh ports are free, so this cannot fail; a port without a socket would only be refused later.
+            let _ = host.region().ports().mark_unavailable(*port);
+        }
+        let summary = format!(
+            "{} on ports {}-{} of {}, {} workers",
+            config.process.media_control_socket().display(),
+            media.ports.first,
+            media.ports.last,
+            sockets.ip(),
+            plan.workers
+        );
+        tracing::info!("{features}");
+        log_limits(&plan, &sockets, limit, &prompts);
+        let shared = Arc::new(Shared::new(Parts {
+            io: io_settings(media.wait),
+            ports: (0..port_count / 2).map(|pair| media.ports.first + 2 * pair as u16).collect(),
+            host,
+            sockets: Arc::new(sockets),
+            prompts,
+            cname: format!("ringplane@{}", std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()),
+            stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
+            control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
+        }));
+        let mut running = Self { shared, threads: Vec::new(), summary };
+        running.start_workers()?;
+        let control = Control::new(running.shared.clone(), door);
+        running.spawn("media-control".into(), move || control.run())?;
+        Ok(running)
+    }
+
+    fn start_workers(&mut self) -> Result<(), StartError> {
+        let (told, ready) = mpsc::channel();
+        let workers: Vec<WorkerIndex> = self.shared.host.region().plan().workers().collect();
+        for &index in &workers {
+            let (shared, told) = (self.shared.clone(), told.clone());
+            self.spawn(format!("media-{}", index.0), move || worker::run(&shared, index, &told))?;
+        }
+        for _ in &workers {
+            match ready.recv() {
+                Ok(result) => result?,
+                Err(_) => return Err(StartError::system("start a worker")(std::io::ErrorKind::Other.into())),
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
+        self.threads.push(thread.map_err(|source| StartError::Thread { name, source })?);
+        Ok(())
+    }
+
+    /// Where it listens, in one line.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// The region, for a control client in this very process: `host().attach_local()`.
+    pub fn host(&self) -> &Host {
+        &self.shared.host
+    }
+
+    /// What ends it, for a signal handler or another thread.
+    pub fn stopper(&self) -> Stopper {
+        self.shared.stopper.clone()
+    }
+
+    /// Waits until somebody stops it and everything has ended.
+    pub fn join(mut self) {
+        self.join_threads();
+    }
+
+    fn join_threads(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the media plane has panicked; its words are above");
+            }
+        }
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        self.shared.stopper.stop();
+        self.shared.host.region().plan().workers().for_each(|worker| self.shared.host.wake_worker(worker));
+        self.join_threads();
+    }
+}
+
+/// Runs the media plane until it is stopped; `ready` gets it once clients can attach.
+pub fn run(config: &Config, ready: impl FnOnce(&Media)) -> Result<(), StartError> {
+    let media = Media::start(config)?;
+    ready(&media);
+    media.join();
+    Ok(())
+}
+
+fn io_settings(wait: Wait) -> IoSettings {
+    let wait = match wait {
+        Wait::Adaptive => WaitMode::Adaptive,
+        Wait::Busy => WaitMode::Busy,
+        Wait::Block => WaitMode::Block,
+    };
+    IoSettings { wait, ..IoSettings::default() }
+}
+
+fn log_limits(plan: &RegionPlan, sockets: &Sockets, limit: DescriptorLimit, prompts: &[audio::Prompt]) {
+    tracing::info!("{}", plan.summary());
+    let bound = sockets.count() - 2 * sockets.unavailable().len();
+    tracing::info!("{bound} sockets bound on {}; at most {} descriptors (before: {})", sockets.ip(), limit.now, limit.before);
+    if !sockets.unavailable().is_empty() {
+        tracing::warn!(
+            "{} port pairs are held by other programs and left out, the first is {}: `ss -ulpn` tells whose they are",
+            sockets.unavailable().len(),
+            sockets.unavailable()[0]
+        );
+    }
+    let bytes: usize = prompts.iter().map(audio::Prompt::memory_bytes).sum();
+    tracing::info!("{} prompts, {:.1} MiB", prompts.len(), bytes as f64 / 1_048_576.0);
+}

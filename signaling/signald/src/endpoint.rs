@@ -1,0 +1,58 @@
+//! Sessions speak to the SIP endpoint through this.
+
+use clock::Instant;
+use session::{Accepted, Refusal, Sip};
+use sip_core::{Content, DialogId, Endpoint, InviteId, Output, Refused, RequestId, Span};
+
+/// An endpoint with the output that it writes into.
+pub(crate) struct Wired<'w> {
+    pub(crate) endpoint: &'w mut Endpoint,
+    pub(crate) out: &'w mut Output,
+}
+
+impl Sip for Wired<'_> {
+    fn bytes(&self, message: Span) -> &[u8] {
+        self.out.bytes(message)
+    }
+
+    fn ringing(&mut self, now: Instant, invite: InviteId) -> bool {
+        self.endpoint.provisional(now, invite, 180, "", Content::NONE, self.out).is_ok()
+    }
+
+    fn accept(&mut self, now: Instant, invite: InviteId, sdp: &str) -> Accepted {
+        match self.endpoint.accept(now, invite, Content::sdp(sdp.as_bytes()), self.out) {
+            Ok(_) => Accepted::Sent,
+            Err(Refused::AwaitingPrack) => Accepted::AfterPrack,
+            Err(_) => Accepted::Gone,
+        }
+    }
+
+    fn reject(&mut self, now: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
+        let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
+        let warning = warning(refusal.warning);
+        let mut headers = [("", ""); 2];
+        let mut count = 0;
+        for (name, value) in [("Retry-After", retry_after.as_deref()), ("Warning", warning.as_deref())] {
+            if let Some(value) = value {
+                headers[count] = (name, value);
+                count += 1;
+            }
+        }
+        let content = Content::headers(&headers[..count]);
+        self.endpoint.reject(now, invite, refusal.status, refusal.reason, content, self.out).is_ok()
+    }
+
+    fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool {
+        let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) };
+        self.endpoint.respond(now, request, status, "", content, self.out).is_ok()
+    }
+
+    fn bye(&mut self, now: Instant, dialog: DialogId) -> bool {
+        self.endpoint.bye(now, dialog, Content::NONE, self.out).is_ok()
+    }
+}
+
+/// Code 399 is for any words (RFC 3261 §20.43). The words are ours, so only quotes need care.
+fn warning(words: &str) -> Option<String> {
+    (!words.is_empty()).then(|| format!("399 ringplane \"{}\"", words.replace(['"', '\\'], "'")))
+}

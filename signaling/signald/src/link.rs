@@ -1,0 +1,142 @@
+//! A shard's end of the media plane: commands and events over shared memory, ports, and the socket whose hang-up says
+//! that the media process is gone.
+
+use contract::{Command, Event};
+use session::{Port, Ports};
+use shm::{ClientEnd, PushError, Region, Rejected, WorkerIndex};
+use stats::{Counts, SignalCounter};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+/// A media process that has let us in.
+pub(crate) struct Attached {
+    pub(crate) end: ClientEnd,
+    pub(crate) stream: UnixStream,
+}
+
+/// What a shard works with, whether a media plane is there or not.
+#[derive(Default)]
+pub(crate) struct Link {
+    attached: Option<Attached>,
+    /// Commands that found their queue full, in order. Each session has at most a few, so this is bounded.
+    backlog: VecDeque<(u8, Command)>,
+    /// Legs of this shard, by worker.
+    leg_counts: Vec<usize>,
+    is_broken: bool,
+}
+
+impl Link {
+    pub(crate) fn attach(&mut self, attached: Attached) {
+        let workers = attached.end.region().plan().workers;
+        *self = Self { attached: Some(attached), leg_counts: vec![0; workers], ..Self::default() };
+    }
+
+    /// Forgets the media plane, and what was meant for it.
+    pub(crate) fn detach(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn is_attached(&self) -> bool {
+        self.attached.is_some()
+    }
+
+    /// Whether the media plane has to be given up: its socket hung up, or its queues hold nonsense.
+    pub(crate) fn is_lost(&self, hung_up: bool) -> bool {
+        self.is_attached() && (hung_up || self.is_broken)
+    }
+
+    pub(crate) fn region(&self) -> Option<&Region> {
+        self.attached.as_ref().map(|attached| attached.end.region())
+    }
+
+    /// What to wait for: an event, or the end of the media process.
+    pub(crate) fn fds(&self) -> Option<[BorrowedFd<'_>; 2]> {
+        let attached = self.attached.as_ref()?;
+        Some([attached.end.wake_fd().as_fd(), attached.stream.as_fd()])
+    }
+
+    pub(crate) fn prepare_sleep(&mut self) -> bool {
+        self.attached.as_mut().is_none_or(|attached| attached.end.prepare_sleep())
+    }
+
+    pub(crate) fn awake(&mut self) {
+        if let Some(attached) = &mut self.attached {
+            attached.end.cancel_sleep();
+            attached.end.wake_fd().drain();
+        }
+    }
+
+    /// Commands wait for room in their queue.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Sends what waits, then `commands`.
+    pub(crate) fn push(&mut self, commands: &mut Vec<(u8, Command)>) {
+        self.backlog.extend(commands.drain(..));
+        let Some(attached) = &mut self.attached else { return self.backlog.clear() };
+        while let Some((worker, command)) = self.backlog.front() {
+            match attached.end.push(WorkerIndex(*worker), command) {
+                Ok(()) => drop(self.backlog.pop_front()),
+                Err(PushError::Full) => return,
+                Err(_) => {
+                    self.is_broken = true;
+                    return self.backlog.clear();
+                }
+            }
+        }
+    }
+
+    /// The next event.
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        let attached = self.attached.as_mut()?;
+        loop {
+            match attached.end.pop()? {
+                (_, Ok(event)) => return Some(event),
+                (worker, Err(Rejected::Invalid(error))) => {
+                    tracing::warn!(worker = worker.0, "an event of the media plane makes no sense: {error}");
+                }
+                (worker, Err(Rejected::Corrupt(error))) => {
+                    tracing::error!(worker = worker.0, "the media plane's event queue is broken: {error}");
+                    self.is_broken = true;
+                }
+            }
+        }
+    }
+
+    /// Lets everybody with access to the region read our counters.
+    pub(crate) fn publish(&self, counts: &Counts<SignalCounter>) {
+        if let Some(attached) = &self.attached {
+            attached.end.region().signal_counters(attached.end.index()).publish(counts.values());
+        }
+    }
+}
+
+impl Ports for Link {
+    /// The worker with the fewest legs of this shard comes first; shards balance themselves, and so all together.
+    fn take(&mut self) -> Option<Port> {
+        let attached = self.attached.as_ref().filter(|_| !self.is_broken && self.backlog.is_empty())?;
+        let mut tried = 0_u64;
+        for _ in 0..self.leg_counts.len() {
+            let untried = (0..self.leg_counts.len()).filter(|worker| tried & (1 << worker) == 0);
+            let worker = untried.min_by_key(|worker| self.leg_counts[*worker])?;
+            tried |= 1 << worker;
+            if let Ok(leg) = attached.end.take_port(WorkerIndex(worker as u8)) {
+                self.leg_counts[worker] += 1;
+                return Some(Port { leg, worker: worker as u8 });
+            }
+        }
+        None
+    }
+
+    fn give_back(&mut self, port: Port) {
+        let Some(attached) = &self.attached else { return };
+        if let Some(count) = self.leg_counts.get_mut(usize::from(port.worker)) {
+            *count = count.saturating_sub(1);
+        }
+        if let Err(error) = attached.end.give_back(port.leg) {
+            tracing::warn!("{error}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The UDP sockets. They tell the address that a datagram came to, and send from the address that they are told.
+
+use crate::Error;
+use nix::sys::socket::sockopt;
+use sip_core::Flow;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+/// What we ask the kernel to keep for us: a second of a busy switch, so that no burst is lost.
+const SOCKET_BUFFER_BYTES: usize = 8 << 20;
+
+/// One listening socket.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: UdpSocket,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self, Error> {
+        let failed = |what| move |source| Error::Listen { address, what, source };
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))
+            .map_err(|source| explain(address, "open a socket", source))?;
+        let told = match address {
+            SocketAddr::V4(_) => nix::sys::socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true),
+            SocketAddr::V6(_) => {
+                // IPv4 has sockets of its own.
+                socket.set_only_v6(true).map_err(failed("keep IPv4 out"))?;
+                nix::sys::socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
+            }
+        };
+        told.map_err(|error| failed("ask for the address that datagrams come to")(error.into()))?;
+        enlarge(&socket);
+        socket.bind(&address.into()).map_err(|source| explain(address, "bind", source))?;
+        let address = socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("no address"));
+        let address = address.map_err(failed("read its address"))?;
+        Ok(Self { socket: socket.into(), address })
+    }
+
+    /// Where it listens, with the port that the system chose.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn raw(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Whether messages of this flow go out here.
+    pub(crate) fn carries(&self, flow: &Flow) -> bool {
+        let (ours, local) = (self.address, flow.local);
+        ours.port() == local.port()
+            && ours.is_ipv4() == local.is_ipv4()
+            && (ours.ip().is_unspecified() || ours.ip() == local.ip())
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// As large as allowed: root may exceed the host's limit.
+fn enlarge(socket: &Socket) {
+    let forced = nix::sys::socket::setsockopt(socket, sockopt::RcvBufForce, &SOCKET_BUFFER_BYTES)
+        .and_then(|()| nix::sys::socket::setsockopt(socket, sockopt::SndBufForce, &SOCKET_BUFFER_BYTES));
+    if forced.is_err() {
+        // Less than asked for is no reason to stop.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    }
+}
+
+fn explain(address: SocketAddr, what: &'static str, source: io::Error) -> Error {
+    match rustix::io::Errno::from_io_error(&source) {
+        Some(rustix::io::Errno::ADDRINUSE) => Error::PortTaken { address },
+        Some(rustix::io::Errno::ADDRNOTAVAIL) => Error::NoSuchAddress { address },
+        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Error::NotPermitted { address },
+        Some(rustix::io::Errno::AFNOSUPPORT) => Error::NoFamily { address },
+        _ => Error::Listen { address, what, source },
+    }
+}
+
+/// Binds all of them. A family that the host does not have is no mistake where the other one is listened on as well.
+pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Listener>, Error> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    let mut missing = None;
+    for address in addresses {
+        match Listener::bind(*address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error @ Error::NoFamily { .. }) if address.ip().is_unspecified() => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if listeners.is_empty() => Err(error),
+        Some(error) => {
+            tracing::warn!("{error}");
+            Ok(listeners)
+        }
+        None => Ok(listeners),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_explained() {
+        let first = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let words = Listener::bind(first.address()).unwrap_err().to_string();
+        assert!(words.contains("ss -ulpn") && words.contains(&first.address().port().to_string()), "{words}");
+        let words = Listener::bind("192.0.2.77:0".parse().unwrap()).unwrap_err().to_string();
+        assert!(words.contains("ip -br address"), "{words}");
+        assert!(matches!(bind_all(&[first.address()]), Err(Error::PortTaken { .. })));
+    }
+
+    #[test]
+    fn both_families_share_a_port() {
+        let four = Listener::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let six = SocketAddr::new("::".parse().unwrap(), four.address().port());
+        let Ok(six) = Listener::bind(six) else { return }; // a host without IPv6, or the port is taken there
+        let flow = |local: &str, port| Flow::udp(SocketAddr::new(local.parse().unwrap(), port), six.address());
+        let port = four.address().port();
+        assert!(four.carries(&flow("127.0.0.1", port)) && !six.carries(&flow("127.0.0.1", port)));
+        assert!(six.carries(&flow("::1", port)) && !six.carries(&flow("::1", port ^ 1)));
+    }
+}

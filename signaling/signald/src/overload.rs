@@ -1,0 +1,45 @@
+//! The answer to a new call that a shard has no room for: 503 without any state.
+
+use sip_wire::{Message, Method, Name, Reply, ResponseWriter, StatusCode};
+use std::net::SocketAddr;
+
+/// Writes a 503 to a new INVITE; `false`: this is none, and is better dropped, for its sender repeats it.
+pub(crate) fn refuse(datagram: &[u8], source: SocketAddr, retry_after_s: u64, out: &mut Vec<u8>) -> bool {
+    let Ok(message) = Message::parse(datagram) else { return false };
+    let is_new = message.method() == Some(Method::Invite) && message.to_tag().is_none();
+    if !is_new || message.validate_request().is_err() {
+        return false;
+    }
+    // The same tag for every copy of the request, as RFC 3261 §8.2.7 wants: we remember nothing, so it is always this.
+    let reply = Reply { to_tag: Some(b"overload"), source: Some(source), reason: None };
+    let Some(status) = StatusCode::new(503) else { return false };
+    let mut response = ResponseWriter::new(out, &message, status, &reply);
+    response.number(Name::RetryAfter, retry_after_s);
+    response.finish().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_calls_are_refused_and_the_rest_is_dropped() {
+        let request = |method: &str, tag: &str| {
+            format!(
+                "{method} sip:tone@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1;rport\r\n\
+                 From: <sip:a@b>;tag=1\r\nTo: <sip:tone@b>{tag}\r\nCall-ID: c1\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n\
+                 Contact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
+            )
+        };
+        let source = "192.0.2.1:5071".parse().unwrap();
+        let mut out = Vec::new();
+        assert!(refuse(request("INVITE", "").as_bytes(), source, 7, &mut out));
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 7\r\n"), "{text}");
+        assert!(text.contains("rport=5071") && text.contains("tag=overload"), "{text}");
+        for other in [request("INVITE", ";tag=2"), request("BYE", ";tag=2"), request("ACK", ""), "\r\n".into()] {
+            let mut out = Vec::new();
+            assert!(!refuse(other.as_bytes(), source, 7, &mut out) && out.is_empty(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Starts everything, waits, and takes everything down in order.
+
+use crate::inbox::{DATAGRAM_BYTES_MAX, DATAGRAM_COUNT_MAX, Inbox};
+use crate::link::{Attached, Link};
+use crate::listener::{Listener, bind_all};
+use crate::operator::Operator;
+use crate::receiver::{self, Sharding};
+use crate::sender::Sender;
+use crate::shard::{Shard, ShardOutput};
+use crate::worker::Worker;
+use crate::{Error, Stop, attach};
+use clock::Instant;
+use config::Config;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread::{Builder, JoinHandle};
+
+/// Roughly what one call takes: its session, its dialog and the transactions that it leaves behind for 32 s.
+const CALL_BYTES: usize = 6_144;
+
+/// What is running once [`run`] calls back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// Where SIP is listened for, with the ports that the system chose.
+    pub listening: Vec<SocketAddr>,
+    /// Threads that run calls.
+    pub shard_count: usize,
+}
+
+/// In one line, for the process that started us.
+impl std::fmt::Display for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let addresses: Vec<String> = self.listening.iter().map(|address| format!("udp:{address}")).collect();
+        write!(f, "SIP on {}, {} shard(s)", addresses.join(" "), self.shard_count)
+    }
+}
+
+/// Runs signaling until the end is asked for. `ready` is called once, when calls are taken.
+pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
+    let mut config = config.clone();
+    make_folder(&config.process.runtime_dir)?;
+    let mut operator = Operator::bind(&config.process.signal_operator_socket())?;
+    let listeners: Arc<[Listener]> = bind_all(&config.sip.listen)?.into();
+    config.sip.listen = listeners.iter().map(Listener::address).collect();
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let shard_count = config.sip.shard_count(cores);
+    let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
+    let inboxes = (0..shard_count).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
+    let inboxes = inboxes.map_err(system("make a wake-up"))?;
+    print_limits(&config, shard_count);
+
+    let key = RandomState::new();
+    let (lost, asked) = mpsc::channel();
+    let mut shards = Vec::new();
+    for (number, (plane, inbox)) in planes.into_iter().zip(&inboxes).enumerate() {
+        // A full queue is impossible: it has one place and was made a moment ago.
+        let _ = inbox.attached.push(plane);
+        let (config, inbox, listeners, stop, lost) =
+            (config.clone(), inbox.clone(), listeners.clone(), stop.clone(), lost.clone());
+        // A seed that nobody outside can know: tags and branches follow from it.
+        let seed = key.hash_one(("seed", number));
+        shards.push(spawn(format!("shard-{number}"), move || {
+            let worker = Worker {
+                number,
+                shard: Shard::new(&config, shard_count, seed),
+                inbox,
+                link: Link::default(),
+                sender: Sender::new(listeners),
+                out: ShardOutput::default(),
+                stop,
+                lost,
+                stop_until: None,
+                look_at: Instant::ZERO,
+            };
+            worker.run();
+        })?);
+    }
+    drop(lost);
+    let (path, places) = (config.process.media_control_socket(), inboxes.clone());
+    // It ends by itself once the last shard has; a media process that hangs may keep it a second longer.
+    spawn("attach".into(), move || attach::run(&path, &places, &asked))?;
+
+    let rest = Stop::new().map_err(system("make a wake-up"))?;
+    let sharding = Sharding { inboxes: inboxes.clone(), key, retry_after_s: config.sip.retry_after.as_secs().max(1) };
+    let mut others = Vec::new();
+    for index in 0..listeners.len() {
+        let (listeners, sharding, rest) = (listeners.clone(), sharding.clone(), rest.clone());
+        others.push(spawn(format!("receive-{index}"), move || receiver::run(&listeners[index], &sharding, &rest))?);
+    }
+    operator.inboxes = inboxes;
+    operator.listening.clone_from(&config.sip.listen);
+    let until = rest.clone();
+    others.push(spawn("operator".into(), move || operator.run(&until))?);
+
+    let is_ready = Ready { listening: config.sip.listen.clone(), shard_count };
+    tracing::info!("{is_ready}");
+    ready(&is_ready);
+    watch(stop, &shards, &others);
+    // Calls end first, and receivers must still hear the answers to their BYEs.
+    stop.request();
+    let died = join(shards);
+    rest.request();
+    match died.or(join(others)) {
+        Some(name) => Err(Error::ThreadDied(name)),
+        None => Ok(()),
+    }
+}
+
+/// Until the end is asked for, or a thread is gone that should not be.
+fn watch(stop: &Stop, shards: &[JoinHandle<()>], others: &[JoinHandle<()>]) {
+    const LOOK_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+    while !stop.wait(LOOK_PAUSE) {
+        if shards.iter().chain(others).any(JoinHandle::is_finished) {
+            return;
+        }
+    }
+}
+
+/// Waits for threads; the name of one that died.
+fn join(threads: Vec<JoinHandle<()>>) -> Option<String> {
+    let mut died = None;
+    for thread in threads {
+        let name = thread.thread().name().unwrap_or("?").to_owned();
+        if thread.join().is_err() {
+            died = Some(name);
+        }
+    }
+    died
+}
+
+fn attach_all(config: &Config, shard_count: usize, stop: &Stop) -> Result<Option<Vec<Attached>>, Error> {
+    let path = config.process.media_control_socket();
+    (0..shard_count).map(|_| attach::attach_at_start(&path, stop).transpose()).collect::<Option<_>>().transpose()
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Error::Folder { what: "make the directory", path: path.to_owned(), source })
+}
+
+fn print_limits(config: &Config, shard_count: usize) {
+    let megabytes = |bytes: usize| bytes.div_ceil(1 << 20);
+    tracing::info!(
+        "limits: {} calls (at most {} MB), per shard {DATAGRAM_COUNT_MAX} waiting datagrams (at most {} MB)",
+        config.sip.max_calls,
+        megabytes(config.sip.max_calls * CALL_BYTES),
+        megabytes(DATAGRAM_BYTES_MAX),
+    );
+    let pairs = config.media.ports.pair_count();
+    if pairs < config.sip.max_calls {
+        tracing::warn!("{pairs} port pairs in [media] ports are fewer than [sip] max_calls ({})", config.sip.max_calls);
+    }
+    tracing::debug!(shard_count, "starting");
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    Builder::new().name(name).spawn(work).map_err(system("start a thread"))
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::System { what, source }
+}

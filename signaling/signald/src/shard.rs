@@ -1,0 +1,200 @@
+//! One shard: the calls whose Call-ID falls on it, from datagrams to datagrams. It has no socket, clock or thread;
+//! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
+
+use crate::endpoint::Wired;
+use crate::numbers::Numbers;
+use clock::{Duration, Instant};
+use config::Config;
+use contract::{Codec, Command, Event};
+use session::{EndReason, Path, Ports, SessionEvent, Sessions, Settings, Turn};
+use sip_core::{Endpoint, EndpointConfig, Flow, Limits, Output, Timers};
+use stats::{Counts, SignalCounter};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
+const TRANSACTIONS_PER_CALL: usize = 16;
+
+/// What a shard is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'i> {
+    /// A datagram came.
+    Datagram {
+        /// To and from where.
+        flow: Flow,
+        /// What.
+        bytes: &'i [u8],
+    },
+    /// A media worker says something.
+    Media(Event),
+    /// The media plane is gone.
+    MediaLost,
+    /// [`Shard::deadline`] has come.
+    Deadline,
+    /// No call is taken any more, and all calls end.
+    Stop,
+}
+
+/// What a shard wants done. Whoever runs the shard carries it out and empties it.
+#[derive(Default)]
+pub struct ShardOutput {
+    /// Messages to send.
+    pub sip: Output,
+    /// Commands for the media workers, by worker.
+    pub commands: Vec<(u8, Command)>,
+    /// What happened to sessions.
+    pub events: Vec<SessionEvent>,
+}
+
+impl ShardOutput {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.sip.clear();
+        self.commands.clear();
+        self.events.clear();
+    }
+}
+
+/// One shard.
+pub struct Shard {
+    endpoint: Endpoint,
+    sessions: Sessions,
+    numbers: Numbers,
+    advertised: Option<IpAddr>,
+    path: Path,
+}
+
+impl Shard {
+    /// One of `shard_count` shards of a switch. No two shards may have the same seed.
+    pub fn new(config: &Config, shard_count: usize, seed: u64) -> Self {
+        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            endpoint: Endpoint::new(endpoint_config(config, shard_count), seed),
+            sessions: Sessions::new(settings(config, shard_count, seed.rotate_left(32))),
+            numbers: Numbers::new(&config.media),
+            advertised: config.sip.advertised_address,
+            path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0) },
+        }
+    }
+
+    /// Takes one thing, and adds what follows from it to `out`.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>, ports: &mut dyn Ports, out: &mut ShardOutput) {
+        match input {
+            Input::Datagram { flow, bytes } => {
+                self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
+                self.endpoint.receive(now, &flow, bytes, &mut out.sip);
+            }
+            Input::Media(event) => self.turn(now, ports, out, |sessions, turn| sessions.handle_media(turn, event)),
+            Input::MediaLost => self.turn(now, ports, out, |sessions, turn| {
+                sessions.counts.add(SignalCounter::MediaPlaneLost, 1);
+                sessions.media_lost(turn);
+            }),
+            Input::Deadline => {
+                self.endpoint.wake(now, &mut out.sip);
+                self.turn(now, ports, out, |sessions, turn| sessions.handle_deadline(turn));
+            }
+            Input::Stop => self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown)),
+        }
+        while let Some(event) = out.sip.next_event() {
+            self.turn(now, ports, out, |sessions, turn| sessions.handle(turn, event));
+        }
+    }
+
+    /// When to hand in [`Input::Deadline`]; it may turn out that nothing was due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.endpoint.deadline().into_iter().chain(self.sessions.deadline()).min()
+    }
+
+    /// Its calls.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Levels of its SIP tables.
+    pub fn sizes(&self) -> sip_core::Sizes {
+        self.endpoint.sizes()
+    }
+
+    /// What it has counted by now.
+    pub fn counts(&mut self) -> &mut Counts<SignalCounter> {
+        use SignalCounter::*;
+        let (sip, active) = (self.endpoint.counters, self.sessions.count() as u64);
+        let transactions = self.endpoint.sizes().server_transactions as u64;
+        let counts = &mut self.sessions.counts;
+        counts.set(CallsActive, active);
+        counts.set(MessagesReceived, sip.received);
+        counts.set(DroppedMalformed, sip.malformed);
+        counts.set(Retransmissions, sip.retransmissions);
+        counts.set(RefusedByProtocol, sip.refused);
+        counts.set(RefusedTableFull, sip.overloaded);
+        counts.set(Stray, sip.stray_responses + sip.stray_acks);
+        counts.set(TransactionsOpen, transactions);
+        counts
+    }
+
+    fn turn(
+        &mut self,
+        now: Instant,
+        ports: &mut dyn Ports,
+        out: &mut ShardOutput,
+        work: impl FnOnce(&mut Sessions, &mut Turn<'_>),
+    ) {
+        let mut turn = Turn {
+            now,
+            path: self.path,
+            sip: &mut Wired { endpoint: &mut self.endpoint, out: &mut out.sip },
+            ports,
+            decide: &mut self.numbers,
+            commands: &mut out.commands,
+            events: &mut out.events,
+        };
+        work(&mut self.sessions, &mut turn);
+    }
+}
+
+fn calls_of_one(config: &Config, shard_count: usize) -> usize {
+    config.sip.max_calls.div_ceil(shard_count.max(1))
+}
+
+fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
+    let calls = calls_of_one(config, shard_count);
+    let port = config.sip.listen.first().map_or(5060, SocketAddr::port);
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    EndpointConfig {
+        timers: Timers { t1: config.sip.t1, ..Timers::default() },
+        limits: Limits {
+            max_transactions: (calls * TRANSACTIONS_PER_CALL).max(Limits::default().max_transactions),
+            // An ended call's dialog may outlive it for a while.
+            max_dialogs: 2 * calls + 1_000,
+            ..Limits::default()
+        },
+        allow: words(&["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE"]),
+        accept: words(&["application/sdp"]),
+        event_packages: Vec::new(),
+        advertise: config.sip.advertised_address.map(|ip| SocketAddr::new(ip, port)),
+        retry_after: config.sip.retry_after,
+        ..EndpointConfig::default()
+    }
+}
+
+fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
+    let sip = &config.sip;
+    let codec = |codec: &config::AudioCodec| match codec {
+        config::AudioCodec::Pcmu => Codec::Pcmu,
+        config::AudioCodec::Pcma => Codec::Pcma,
+    };
+    Settings {
+        codecs: sip.codecs.iter().map(codec).collect(),
+        codec_order: match sip.codec_order {
+            config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
+            config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
+        },
+        telephone_event: sip.dtmf,
+        media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
+        dscp: config.media.dscp,
+        max_calls: calls_of_one(config, shard_count),
+        retry_after: sip.retry_after,
+        decision_timeout: sip.decision_timeout,
+        ending_limit: sip.t1.saturating_mul(128),
+        seed,
+    }
+}
