@@ -161,6 +161,7 @@ impl WorkerEnd {
                     *end = Some(Ends::resume(&self.region, client, self.worker, slot.epoch))
                 }
                 (SlotState::Closing, Some(ends)) => ends.hear_of_death(),
+                // It came and died before we looked, or before we were started again: no leg of it runs here.
                 (SlotState::Closing, None) => self.region.confirm_gone(client, self.worker, slot.epoch),
                 _ => {}
             }

@@ -17,17 +17,25 @@ const PAIRS: usize = 32;
 /// Most ports that one client holds: so few for so many ports that nobody ever meets an exhausted pool.
 const HELD: u64 = 6;
 const KILLS: usize = 300;
-/// Words of the second region that the tests use as a notebook that survives a kill.
-const ERRORS: usize = 1_000;
-const OWNERS: usize = 2_000;
-
 fn small_plan() -> RegionPlan {
     let last_port = FIRST_PORT + 2 * PAIRS as u16 - 1;
     RegionPlan { rtp_ports: FIRST_PORT..=last_port, ..plan(1, 4) }
 }
 
+/// A word of the second region that nobody else uses (it lies in a queue): a notebook that survives a kill.
+fn note(notebook: &impl Words, index: usize) -> &AtomicU64 {
+    let words = notebook.words();
+    &words[words.len() - 1 - index]
+}
+
+/// Who holds a port; 0: nobody.
 fn owner(notebook: &impl Words, port: u16) -> &AtomicU64 {
-    &notebook.words()[OWNERS + usize::from(port)]
+    note(notebook, 1 + usize::from(port - FIRST_PORT))
+}
+
+/// How often a port was given while somebody held it.
+fn errors(notebook: &impl Words) -> &AtomicU64 {
+    note(notebook, 0)
 }
 
 fn offer_both(host: &Host, notebook: &Host, stream: &UnixStream) -> ClientIndex {
@@ -48,7 +56,7 @@ fn hammer(end: &shm::ClientEnd, notebook: &impl Words, me: u64, go_on: impl Fn()
     while go_on() {
         if let Ok(leg) = end.take_port(W0) {
             let before = owner(notebook, leg.port).swap(me, SeqCst);
-            notebook.words()[ERRORS].fetch_add(u64::from(before != 0), SeqCst);
+            errors(notebook).fetch_add(u64::from(before != 0), SeqCst);
             held.push(leg);
         }
         while held.len() as u64 > random.below(HELD) {
@@ -88,7 +96,7 @@ fn killing_at_random_moments_neither_loses_nor_doubles_a_port() {
         }
         stop.store(true, Relaxed);
     });
-    assert_eq!(notes.words()[ERRORS].load(SeqCst), 0, "a port was given twice");
+    assert_eq!(errors(notes).load(SeqCst), 0, "a port was given twice");
     assert!(reclaimed >= KILLS / 2, "only {reclaimed} ports were held when {KILLS} processes died");
     let pool = host.region().ports();
     assert_eq!(pool.levels(W0).free, PAIRS);
@@ -115,6 +123,7 @@ fn the_ports_of_a_killed_process_come_back() {
     let mut worker = host.worker(W0).unwrap();
     let (mut child, mut stream) = start_process("holding_process");
     let client = host.offer(&stream).unwrap();
+    let mut messages = Vec::from_iter(worker.pop()); // takes up the queues while the client lives
     stream.read_exact(&mut [0]).expect("the child holds all ports");
     let pool = host.region().ports();
     assert_eq!((pool.levels(W0).owned, pool.take(W0, ClientIndex(1))), (PAIRS, Err(shm::Exhausted(0))));
@@ -127,7 +136,7 @@ fn the_ports_of_a_killed_process_come_back() {
     assert!(wait_readable(worker.wake_fd(), PATIENCE), "the worker is woken to hear of it");
     assert_eq!(host.settle(client), None, "the worker may still be sending from these ports");
 
-    let messages: Vec<_> = std::iter::from_fn(|| worker.pop()).collect();
+    messages.extend(std::iter::from_fn(|| worker.pop()));
     let (last, commands) = messages.split_last().unwrap();
     assert_eq!(commands.len(), 2 * PAIRS, "everything that it said before its end");
     assert_eq!(*last, (client, FromClient::Gone));
