@@ -10,9 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 
 /// Datagrams that may wait for one shard.
-pub const DATAGRAM_COUNT_MAX: usize = 8_192;
+pub(crate) const DATAGRAM_COUNT_MAX: usize = 8_192;
 /// Bytes of datagrams that may wait for one shard.
-pub const DATAGRAM_BYTES_MAX: usize = 16 << 20;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 16 << 20;
 /// Questions of operators that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
 

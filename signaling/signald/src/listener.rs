@@ -21,7 +21,7 @@ pub(crate) struct Listener {
 impl Listener {
     pub(crate) fn bind(address: SocketAddr) -> Result<Self, Error> {
         let failed = |what| move |source| Error::Listen { address, what, source };
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
             .map_err(|source| explain(address, "open a socket", source))?;
         let told = match address {
             SocketAddr::V4(_) => nix::sys::socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true),
@@ -34,9 +34,10 @@ impl Listener {
         told.map_err(|error| failed("ask for the address that datagrams come to")(error.into()))?;
         enlarge(&socket);
         socket.bind(&address.into()).map_err(|source| explain(address, "bind", source))?;
-        let address = socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("no address"));
-        let address = address.map_err(failed("read its address"))?;
-        Ok(Self { socket: socket.into(), address })
+        socket.set_nonblocking(true).map_err(failed("set it up"))?;
+        let socket = UdpSocket::from(socket);
+        let address = socket.local_addr().map_err(failed("read its address"))?;
+        Ok(Self { socket, address })
     }
 
     /// Where it listens, with the port that the system chose.
