@@ -30,3 +30,6 @@ pub use numbers::Numbers;
 pub use run::{Ready, run};
 pub use shard::{Input, Shard, ShardOutput};
 pub use stop::Stop;
+
+#[cfg(test)]
+mod shard_tests;

@@ -1,0 +1,225 @@
+//! A shard in virtual time: datagrams in, datagrams out, no socket.
+
+use crate::{Input, Shard, ShardOutput};
+use clock::{Duration, Instant};
+use config::Config;
+use contract::{CloseReason, Command, Event, LegRef};
+use session::{Port, Ports};
+use sip_core::Flow;
+use stats::SignalCounter;
+use std::collections::VecDeque;
+
+struct FakePorts {
+    free: VecDeque<u16>,
+    lives: u32,
+}
+
+impl Ports for FakePorts {
+    fn take(&mut self) -> Option<Port> {
+        self.lives += 1;
+        Some(Port { leg: LegRef::new(self.free.pop_front()?, self.lives), worker: 0 })
+    }
+    fn give_back(&mut self, port: Port) {
+        self.free.push_back(port.leg.port);
+    }
+}
+
+struct Bench {
+    now: Instant,
+    shard: Shard,
+    ports: FakePorts,
+    out: ShardOutput,
+}
+
+const PORT_COUNT: u16 = 8;
+
+fn flow() -> Flow {
+    Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.1:5070".parse().unwrap())
+}
+
+fn request(method: &str, call: &str, to_tag: &str, cseq: u32, body: &str) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
+    let user = call.split('-').next().unwrap();
+    format!(
+        "{method} sip:{user}@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK{call}{cseq}{method}\r\n\
+         From: <sip:alice@example.com>;tag=a1\r\nTo: <sip:{user}@example.com>{tag}\r\nCall-ID: {call}\r\n\
+         CSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:alice@192.0.2.1:5070>\r\n{kind}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+const SDP: &str =
+    "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\n";
+
+impl Bench {
+    fn new() -> Self {
+        let ports = FakePorts { free: (0..PORT_COUNT).map(|index| 10_000 + 2 * index).collect(), lives: 0 };
+        Self { now: Instant::ZERO, shard: Shard::new(&Config::default(), 1, 7), ports, out: ShardOutput::default() }
+    }
+
+    /// Hands something in; gives the messages that went out.
+    fn input(&mut self, input: Input<'_>) -> Vec<String> {
+        self.shard.handle(self.now, input, &mut self.ports, &mut self.out);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let sent = self.out.sip.transmits.iter().map(|transmit| text(self.out.sip.bytes(transmit.bytes))).collect();
+        self.out.sip.clear();
+        sent
+    }
+
+    fn datagram(&mut self, text: &str) -> Vec<String> {
+        self.input(Input::Datagram { flow: flow(), bytes: text.as_bytes() })
+    }
+
+    /// Lets time go by, from deadline to deadline.
+    fn wait(&mut self, pause: Duration) -> Vec<String> {
+        let until = self.now + pause;
+        let mut sent = Vec::new();
+        while let Some(at) = self.shard.deadline().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            sent.extend(self.input(Input::Deadline));
+        }
+        self.now = until;
+        sent
+    }
+
+    /// The media plane does all that it is asked to.
+    fn media(&mut self) -> Vec<String> {
+        let mut sent = Vec::new();
+        for (_, command) in std::mem::take(&mut self.out.commands) {
+            let (leg, tag) = (command.leg(), command.tag());
+            let event = match command {
+                Command::Open { .. } => Event::Opened { leg, tag },
+                Command::Update { .. } => Event::Updated { leg, tag },
+                Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
+                _ => continue,
+            };
+            sent.extend(self.input(Input::Media(event)));
+        }
+        sent
+    }
+
+    fn call(&mut self, call: &str) -> String {
+        let ringing = self.datagram(&request("INVITE", call, "", 1, SDP));
+        assert!(ringing[0].starts_with("SIP/2.0 180 Ringing\r\n"), "{ringing:?}");
+        let answer = self.media();
+        assert!(answer[0].starts_with("SIP/2.0 200 OK\r\n"), "{answer:?}");
+        assert!(answer[0].contains("c=IN IP4 192.0.2.9\r\n") && answer[0].contains("Contact: <sip:"), "{answer:?}");
+        let tag = to_tag(&answer[0]);
+        assert!(self.datagram(&request("ACK", call, &tag, 1, "")).is_empty());
+        tag
+    }
+
+    fn assert_at_rest(&mut self) {
+        assert_eq!(self.shard.sessions().count(), 0);
+        assert_eq!(self.ports.free.len(), usize::from(PORT_COUNT));
+        let sizes = self.shard.sizes();
+        assert_eq!((sizes.server_transactions, sizes.client_transactions, sizes.dialogs), (0, 0, 0), "{sizes:?}");
+        assert_eq!(self.shard.deadline(), None);
+    }
+}
+
+fn to_tag(message: &str) -> String {
+    let line = message.lines().find(|line| line.starts_with("To:")).unwrap();
+    line.split("tag=").nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_call_leaves_nothing() {
+    let mut bench = Bench::new();
+    let tag = bench.call("tone-1");
+    let ok = bench.datagram(&request("BYE", "tone-1", &tag, 2, ""));
+    assert!(ok[0].starts_with("SIP/2.0 200 OK\r\n"), "{ok:?}");
+    bench.media();
+    bench.wait(Duration::from_secs(70));
+    bench.assert_at_rest();
+    assert_eq!(bench.shard.counts().get(SignalCounter::CallsCompleted), 1);
+}
+
+#[test]
+fn lost_messages_are_sent_again_and_a_missing_ack_ends_the_call() {
+    let mut bench = Bench::new();
+    let invite = request("INVITE", "tone-1", "", 1, SDP);
+    bench.datagram(&invite);
+    let answer = bench.media();
+    let again = bench.wait(Duration::from_millis(600));
+    assert_eq!(again, answer, "the 200 is repeated until it is acknowledged");
+    let rest = bench.wait(Duration::from_secs(60));
+    assert!(rest.iter().any(|text| text.starts_with("BYE sip:alice@192.0.2.1:5070 SIP/2.0\r\n")), "{rest:?}");
+    bench.media();
+    bench.wait(Duration::from_secs(130));
+    bench.assert_at_rest();
+}
+
+#[test]
+fn cancel_and_refusals() {
+    let mut bench = Bench::new();
+    bench.datagram(&request("INVITE", "tone-1", "", 1, SDP));
+    let cancel = request("CANCEL", "tone-1", "", 1, "").replace("tone-11CANCEL", "tone-11INVITE");
+    let sent = bench.datagram(&cancel);
+    assert!(sent.iter().any(|text| text.starts_with("SIP/2.0 487 ")), "{sent:?}");
+    bench.media();
+    let sent = bench.datagram(&request("INVITE", "busy-1", "", 1, SDP));
+    assert!(sent[0].starts_with("SIP/2.0 486 "), "{sent:?}");
+    let sent = bench.datagram(&request("INVITE", "tone-2", "", 1, &SDP.replace("0 8", "18")));
+    assert!(sent[0].starts_with("SIP/2.0 488 ") && sent[0].contains("no codec in common"), "{sent:?}");
+    let sent = bench.datagram(&request("OPTIONS", "tone-3", "", 1, ""));
+    assert!(sent[0].starts_with("SIP/2.0 200 ") && sent[0].contains("UPDATE"), "{sent:?}");
+    let sent = bench.datagram(&request("BYE", "tone-4", "none", 1, ""));
+    assert!(sent[0].starts_with("SIP/2.0 481 "), "{sent:?}");
+    bench.ports.free.clear();
+    let sent = bench.datagram(&request("INVITE", "tone-5", "", 1, SDP));
+    assert!(sent[0].starts_with("SIP/2.0 503 ") && sent[0].contains("Retry-After: 5\r\n"), "{sent:?}");
+    bench.wait(Duration::from_secs(130));
+    assert_eq!(bench.shard.sessions().count(), 0);
+}
+
+#[test]
+fn hold_and_a_lost_media_plane() {
+    let mut bench = Bench::new();
+    let tag = bench.call("echo-1");
+    let held = format!("{SDP}a=inactive\r\n");
+    assert!(bench.datagram(&request("INVITE", "echo-1", &tag, 2, &held)).is_empty());
+    let answer = bench.media();
+    assert!(answer[0].starts_with("SIP/2.0 200 ") && answer[0].contains("a=inactive"), "{answer:?}");
+    bench.datagram(&request("ACK", "echo-1", &tag, 2, ""));
+    let sent = bench.input(Input::MediaLost);
+    assert!(sent[0].starts_with("BYE "), "{sent:?}");
+    bench.ports.free.clear();
+    let sent = bench.datagram(&request("INVITE", "tone-2", "", 1, SDP));
+    assert!(sent[0].starts_with("SIP/2.0 503 "), "{sent:?}");
+}
+
+#[test]
+fn a_stop_says_bye_and_takes_no_more_calls() {
+    let mut bench = Bench::new();
+    bench.call("tone-1");
+    let sent = bench.input(Input::Stop);
+    assert!(sent[0].starts_with("BYE "), "{sent:?}");
+    let sent = bench.datagram(&request("INVITE", "tone-2", "", 1, SDP));
+    assert!(sent[0].starts_with("SIP/2.0 503 "), "{sent:?}");
+    bench.media();
+    bench.wait(Duration::from_secs(130));
+    bench.assert_at_rest();
+}
+
+#[test]
+fn garbage_is_counted_and_harmless() {
+    let mut bench = Bench::new();
+    let invite = request("INVITE", "tone-1", "", 1, SDP);
+    let mut dice = 1_u64;
+    for length in 0..invite.len() {
+        bench.datagram(&invite[..length]);
+        let mut bytes = invite.clone().into_bytes();
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        bytes[(dice >> 33) as usize % length.max(1)] = (dice >> 20) as u8;
+        bench.input(Input::Datagram { flow: flow(), bytes: &bytes });
+        bench.media();
+    }
+    assert!(bench.shard.counts().get(SignalCounter::DroppedMalformed) > 10);
+    bench.wait(Duration::from_secs(200));
+    bench.media();
+    bench.wait(Duration::from_secs(200));
+    bench.assert_at_rest();
+}
