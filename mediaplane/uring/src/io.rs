@@ -69,6 +69,8 @@ struct SocketState {
     generation: u32,
     open: bool,
     connected: bool,
+    /// On its way to another worker: what still comes is taken, then the receive ends.
+    detaching: bool,
 }
 
 /// The parts of a `sendmsg` to a named address; they must stay where they are until the kernel has taken them.
@@ -189,6 +191,33 @@ impl UringIo {
         let entry = entry.user_data(user_data(Kind::Cancel, 0, socket.0)).flags(Flags::SKIP_SUCCESS);
         // SAFETY: the entry points to no memory.
         unsafe { self.ring.push(&entry) }
+    }
+
+    /// Gives up receiving on an open socket, which stays as it is, for another worker to [`UringIo::attach`]. Packets
+    /// that came before are still handed over; wait until [`UringIo::is_detached`].
+    pub fn detach(&mut self, socket: SocketIndex) {
+        let Some(state) = self.states.get_mut(socket.0 as usize).filter(|state| state.open && !state.detaching) else {
+            return;
+        };
+        state.detaching = true;
+        let armed = user_data(Kind::Receive, state.generation, socket.0);
+        let entry = opcode::AsyncCancel::new(armed).build();
+        let entry = entry.user_data(user_data(Kind::Cancel, state.generation, socket.0)).flags(Flags::SKIP_SUCCESS);
+        // SAFETY: the entry points to no memory.
+        self.counters.socket_errors += u64::from(unsafe { self.ring.push(&entry) }.is_err());
+    }
+
+    /// Whether this worker receives nothing on the socket any more.
+    pub fn is_detached(&self, socket: SocketIndex) -> bool {
+        self.states.get(socket.0 as usize).is_none_or(|state| !state.open)
+    }
+
+    /// Receives on a socket that another worker has opened and detached; `peer` is whom it is connected to, if anybody.
+    pub fn attach(&mut self, socket: SocketIndex, peer: Address) {
+        let Some(state) = self.states.get_mut(socket.0 as usize) else { return };
+        let generation = (state.generation + 1) & GENERATION_MASK;
+        *state = SocketState { peer, connected: !peer.is_none(), generation, open: true, detaching: false };
+        self.counters.socket_errors += u64::from(self.arm(socket).is_err());
     }
 
     fn act(&mut self, action: SocketAction) -> io::Result<()> {
@@ -335,17 +364,26 @@ impl UringIo {
                         }
                         if current && error == -libc::ENOBUFS {
                             counters.no_buffer += 1;
-                        } else if current {
+                        } else if current && !(state.detaching && error == -libc::ECANCELED) {
                             counters.receive_errors += 1;
                         }
-                        if current && !more && error != -libc::ENOBUFS {
+                        if current && !more && error != -libc::ENOBUFS && !state.detaching {
                             rearm_later.push(socket);
                             continue;
                         }
                     }
                 }
-                if current && !more {
+                let state = &mut states[socket.0 as usize];
+                if current && !more && state.detaching {
+                    (state.open, state.detaching) = (false, false);
+                } else if current && !more {
                     rearm.push(socket);
+                }
+            } else if kind == Kind::Cancel as u8 {
+                // Nothing was armed: the receive had just ended by itself.
+                let state = &mut states[socket.0 as usize];
+                if state.detaching && (data >> 32) as u32 & GENERATION_MASK == state.generation {
+                    (state.open, state.detaching) = (false, false);
                 }
             } else if kind == Kind::Send as u8 {
                 counters.send_errors += u64::from(completion.result() < 0);
@@ -372,7 +410,8 @@ impl UringIo {
             self.rearm_at = now + REARM_AFTER;
         }
         while let Some(socket) = self.rearm.pop() {
-            if self.states[socket.0 as usize].open {
+            let state = &self.states[socket.0 as usize];
+            if state.open && !state.detaching {
                 self.counters.rearms += 1;
                 self.counters.socket_errors += u64::from(self.arm(socket).is_err());
             }

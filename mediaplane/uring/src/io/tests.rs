@@ -277,3 +277,47 @@ fn actions_and_sends_for_sockets_that_are_not_there_are_counted() {
     let counters = bench.io.counters();
     assert_eq!((counters.socket_errors, counters.send_errors), (3, 2));
 }
+
+#[test]
+fn a_socket_moves_to_another_ring_without_losing_a_packet() {
+    let mut one = Bench::new(1, IoSettings::default());
+    let waker = one.waker.try_clone().unwrap();
+    let other = UringIo::new(one.io.sockets.clone(), waker, IoSettings::default()).unwrap();
+    let mut other = Bench { io: other, received: Vec::with_capacity(256), waker: one.waker.try_clone().unwrap() };
+    let (peer, address) = peer();
+    one.open(0);
+    one.act(&[SocketAction::Connect { socket: SocketIndex(0), to: address }]);
+    let to = one.address(0);
+    let mut next = 0u8;
+    let mut send = |count: u8| {
+        (0..count).for_each(|_| {
+            peer.send_to(&[next], to).unwrap();
+            next += 1;
+        })
+    };
+    let (mut heard, socket) = (Vec::new(), SocketIndex(0));
+    let (mut from, mut to) = (&mut one, &mut other);
+    for _ in 0..20 {
+        send(2);
+        from.io.detach(socket);
+        send(2);
+        while !from.io.is_detached(socket) {
+            from.received.clear();
+            from.io.wait(Instant::ZERO, &mut from.received).unwrap();
+            heard.extend(from.received.iter().map(|packet| from.io.buffers.bytes(packet.span)[0]));
+            from.io.submit(&mut Output::default());
+        }
+        send(2);
+        to.io.attach(socket, address);
+        let here = to.receive(usize::from(next_after(&heard, 6)));
+        assert!(here.iter().all(|(packet, _)| packet.from == Address::NONE));
+        heard.extend(here.iter().map(|(_, bytes)| bytes[0]));
+        (from, to) = (to, from);
+    }
+    assert_eq!(heard, (0..120).collect::<Vec<_>>());
+}
+
+/// How many of a round's packets are still to come.
+fn next_after(heard: &[u8], round: usize) -> u8 {
+    (round - heard.len() % round) as u8
+}
