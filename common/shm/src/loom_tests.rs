@@ -6,6 +6,7 @@ use crate::seqlock;
 use crate::sync::AtomicU64;
 use loom::thread;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const PAIRS: usize = 2;
 const RING: usize = 4;
@@ -68,8 +69,11 @@ fn reclaiming_from_a_client_that_still_runs_loses_nothing() {
             let memory = memory.clone();
             thread::spawn(move || view(&memory).give_back(pair, generation, 1))
         };
-        let reclaimed = (0..PAIRS).filter(|&pair| view(&memory).reclaim(pair, 1)).count();
-        let given_back = client.join().unwrap();
+        let host = {
+            let memory = memory.clone();
+            thread::spawn(move || (0..PAIRS).filter(|&pair| view(&memory).reclaim(pair, 1)).count())
+        };
+        let (given_back, reclaimed) = (client.join().unwrap(), host.join().unwrap());
         assert!(reclaimed <= 1 && (given_back || reclaimed == 1));
         assert_complete(&memory);
     });
@@ -113,18 +117,26 @@ fn a_push_survives_any_number_of_laps() {
 /// The row of a leg: two words that must always agree.
 #[test]
 fn a_row_is_never_torn() {
-    model(8, || {
+    let fresh_reads = Arc::new(AtomicUsize::new(0));
+    let counted = fresh_reads.clone();
+    model(4, move || {
         let words: Arc<[AtomicU64]> = (0..3).map(|_| AtomicU64::new(0)).collect();
+        seqlock::write(&words, [1, 1].into_iter());
         let writer = {
             let words = words.clone();
-            thread::spawn(move || (1..=2u64).for_each(|n| seqlock::write(&words, [n, n].into_iter())))
+            thread::spawn(move || seqlock::write(&words, [2, 2].into_iter()))
         };
-        let mut copy = [0; 2];
-        if seqlock::read(&words, |index, word| copy[index] = word) {
-            assert_eq!(copy[0], copy[1], "half of one value and half of another");
-        }
+        let reader = {
+            let (words, counted) = (words.clone(), counted.clone());
+            thread::spawn(move || {
+                let mut copy = [0; 2];
+                assert!(seqlock::read(&words, |index, word| copy[index] = word), "the writer comes to its end");
+                assert_eq!(copy[0], copy[1], "half of one value and half of another");
+                counted.fetch_add((copy[0] == 2).into(), Relaxed);
+            })
+        };
         writer.join().unwrap();
-        assert!(seqlock::read(&words, |index, word| copy[index] = word));
-        assert_eq!(copy, [2, 2]);
+        reader.join().unwrap();
     });
+    assert!(fresh_reads.load(Relaxed) > 0, "the model never let the reader see the new value");
 }

@@ -15,7 +15,9 @@ pub struct WorkerEnd {
     running: Arc<[AtomicBool]>,
     ends: Vec<Option<Ends>>,
     slot_changes_seen: u64,
-    next_client: usize,
+    /// A bit per client whose queues we have taken up.
+    attached: u32,
+    next_client: u8,
     /// A bit per client that sleeps and has something to read.
     to_wake: u32,
 }
@@ -69,8 +71,19 @@ impl WorkerEnd {
     ) -> Self {
         let ends = region.plan().clients().map(|_| None).collect();
         let slot_changes_seen = region.slot_changes().wrapping_sub(1); // looks changed, so that the first pop looks
-        let (next_client, to_wake) = (0, 0);
-        Self { region, worker, own_wakes, client_wakes, running, ends, slot_changes_seen, next_client, to_wake }
+        let (attached, next_client, to_wake) = (0, 0, 0);
+        Self {
+            region,
+            worker,
+            own_wakes,
+            client_wakes,
+            running,
+            ends,
+            slot_changes_seen,
+            attached,
+            next_client,
+            to_wake,
+        }
     }
 
     /// Which worker.
@@ -91,11 +104,16 @@ impl WorkerEnd {
     /// The next message of any client, in turn. One client's messages stay in order.
     pub fn pop(&mut self) -> Option<(ClientIndex, FromClient)> {
         self.look_at_slots();
-        for _ in 0..self.ends.len() {
-            let client = ClientIndex(self.next_client as u8);
-            self.next_client = (self.next_client + 1) % self.ends.len();
-            if let Some(message) = self.ends[client.index()].as_mut().and_then(Ends::pop) {
-                return Some((client, message));
+        // First those after the one that was served last, then the others.
+        let later = self.attached & (u32::MAX << self.next_client);
+        for mut rest in [later, self.attached & !later] {
+            while rest != 0 {
+                let client = ClientIndex(rest.trailing_zeros() as u8);
+                rest &= rest - 1;
+                if let Some(message) = self.ends[client.index()].as_mut().and_then(Ends::pop) {
+                    self.next_client = client.0 + 1;
+                    return Some((client, message));
+                }
             }
         }
         None
@@ -143,6 +161,7 @@ impl WorkerEnd {
         if let Some(Ends { epoch, life: Life::ToldGone, .. }) = end {
             let epoch = *epoch;
             *end = None;
+            self.attached &= !(1 << client.0);
             self.region.confirm_gone(client, self.worker, epoch);
         }
     }
@@ -158,6 +177,7 @@ impl WorkerEnd {
             let (slot, end) = (self.region.slot(client), &mut self.ends[client.index()]);
             match (slot.state, end) {
                 (SlotState::Live, end @ None) => {
+                    self.attached |= 1 << client.0;
                     *end = Some(Ends::resume(&self.region, client, self.worker, slot.epoch))
                 }
                 (SlotState::Closing, Some(ends)) => ends.hear_of_death(),
