@@ -72,6 +72,8 @@ pub(crate) struct Links {
     pub(crate) timer_after: LegIndex,
     pub(crate) slot: u16,
     pub(crate) timer: u16,
+    /// When the timer wheel wakes the leg, in its own steps.
+    pub(crate) timer_point: u64,
     /// The worker's port pair.
     pub(crate) pair: u16,
 }
@@ -92,6 +94,7 @@ impl Links {
             timer_after: none,
             slot: NOWHERE,
             timer: NOWHERE,
+            timer_point: 0,
             pair,
         }
     }

@@ -82,8 +82,8 @@ mod tests {
         assert!((428..=433).contains(&mos_x100(0, 0, 0.01)), "{}", mos_x100(0, 0, 0.01));
         // Ten percent lost: Ie-eff = 27, R = 65: MOS 3.36.
         assert!((330..=342).contains(&mos_x100(0, 0, 0.10)), "{}", mos_x100(0, 0, 0.10));
-        // 300 ms one way more: Id = 0.024 * 340 + 0.11 * 162.7 = 26.
-        assert!((330..=345).contains(&mos_x100(600_000, 0, 0.0)), "{}", mos_x100(600_000, 0, 0.0));
+        // 300 ms one way more: Id = 0.024 * 340 + 0.11 * 162.7 = 26, R = 67.1: MOS 3.46.
+        assert!((344..=348).contains(&mos_x100(600_000, 0, 0.0)), "{}", mos_x100(600_000, 0, 0.0));
         assert_eq!(mos_x100(u32::MAX, u32::MAX, 1.0), 100);
     }
 

@@ -226,7 +226,7 @@ mod tests {
             out.push(sending.next_header(at(60 + 20 * n), 0, n == 0, 160));
         }
         for n in 0..3 {
-            let header = input(2, 9_000 + n, u32::MAX - 100 + 160 * u32::from(n));
+            let header = input(2, 9_000 + n, (u32::MAX - 100).wrapping_add(160 * u32::from(n)));
             out.push(sending.map(&header, at(120 + 20 * u64::from(n))).unwrap());
         }
         for pair in out.windows(2) {

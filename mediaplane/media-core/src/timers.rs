@@ -37,6 +37,7 @@ impl Timers {
         let (index, next) = (LegIndex::new(place), self.heads[slot]);
         let links = &mut legs[place].links;
         (links.timer, links.timer_before, links.timer_after) = (slot as u16, LegIndex::NONE, next);
+        links.timer_point = point;
         if let Some(next) = next.get() {
             legs[next].links.timer_before = index;
         }
@@ -71,9 +72,14 @@ impl Timers {
         self.done = self.done.max(now_point.saturating_sub(SLOTS));
         while self.done < now_point {
             let slot = ((self.done + 1) % SLOTS) as usize;
-            if let Some(place) = self.heads[slot].get() {
-                self.cancel(legs, place);
-                return Some(place);
+            // After a pause a slot may already hold legs of the next turn.
+            let mut next = self.heads[slot];
+            while let Some(place) = next.get() {
+                if legs[place].links.timer_point <= now_point {
+                    self.cancel(legs, place);
+                    return Some(place);
+                }
+                next = legs[place].links.timer_after;
             }
             self.done += 1;
         }

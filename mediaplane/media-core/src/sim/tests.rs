@@ -1,0 +1,301 @@
+use super::*;
+use crate::suite::{self, Lab, Scene, rtp_packet};
+use contract::{Command, Event, LegSpec, Rewriting, Source};
+use rtp_wire::{Header, TelephoneEvent};
+use stats::MediaCounter;
+
+struct SimLab {
+    io: SimIo,
+    next_port: u16,
+}
+
+const PORTS: [u16; 4] = [10_000, 10_002, 10_004, 10_006];
+
+fn lab() -> SimLab {
+    SimLab { io: SimIo::new(&PORTS), next_port: 40_000 }
+}
+
+impl Lab for SimLab {
+    type Io = SimIo;
+    fn io(&mut self) -> &mut SimIo {
+        &mut self.io
+    }
+    fn now(&mut self) -> Instant {
+        self.io.now()
+    }
+    fn ports(&self) -> Vec<u16> {
+        PORTS.into()
+    }
+    fn address(&self, socket: SocketIndex) -> SocketAddr {
+        self.io.address(socket)
+    }
+    fn add_peer(&mut self) -> usize {
+        self.next_port += 2;
+        self.io.add_peer(([127, 0, 0, 1], self.next_port).into())
+    }
+    fn peer_address(&self, peer: usize) -> SocketAddr {
+        self.io.peer_address(peer)
+    }
+    fn peer_send(&mut self, peer: usize, to: SocketAddr, bytes: &[u8]) {
+        self.io.peer_send(peer, to, bytes);
+    }
+    fn peer_take(&mut self, peer: usize) -> Option<Vec<u8>> {
+        self.io.peer_take(peer).map(|arrived| arrived.bytes)
+    }
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+#[test]
+fn the_suite_holds() {
+    suite::run_all(lab);
+}
+
+#[test]
+fn frames_are_exactly_20_ms_apart_for_a_minute() {
+    let mut scene = Scene::new(lab());
+    let peer = scene.lab.add_peer();
+    let spec = LegSpec { rtcp: 4, media_timeout_ms: 0, ..scene.spec(peer, Source::Ringing) };
+    scene.open(0, spec);
+    scene.run(Duration::from_secs(60));
+    let arrivals: Vec<_> = std::iter::from_fn(|| scene.lab.io.peer_take(peer)).map(|arrived| arrived.at).collect();
+    assert!((2_999..=3_001).contains(&arrivals.len()));
+    assert!(arrivals.windows(2).all(|pair| pair[1].since(pair[0]) == ms(20)));
+    assert_eq!(scene.lab.io.failed_count, 0);
+}
+
+#[test]
+fn a_late_worker_does_not_burst() {
+    let mut scene = Scene::new(lab());
+    let peer = scene.lab.add_peer();
+    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Tone440) };
+    scene.open(0, spec);
+    scene.run(ms(100));
+    scene.heard(peer);
+    scene.lab.io.stall(ms(110));
+    scene.run(ms(1));
+    let late = scene.heard(peer);
+    assert_eq!(late.len(), 1, "one frame, not five");
+    scene.run(ms(100));
+    let headers: Vec<_> = late.iter().chain(&scene.heard(peer)).map(|bytes| Header::parse(bytes).unwrap()).collect();
+    assert!(headers.windows(2).all(|pair| pair[1].seq.since(pair[0].seq) == 1));
+    assert!(headers.windows(2).all(|pair| pair[1].time.since(pair[0].time) == 160));
+    assert!((4..=5).contains(&scene.worker.counts().get(MediaCounter::FramesSkipped)));
+}
+
+#[test]
+fn legs_spread_over_the_frame_and_every_packet_length_works() {
+    for ptime_ms in [10, 20, 30, 40, 60_u8] {
+        let mut scene = Scene::new(lab());
+        let peers: Vec<_> = (0..4).map(|_| scene.lab.add_peer()).collect();
+        for (n, peer) in peers.iter().enumerate() {
+            let spec = LegSpec { rtcp: 4, ptime_ms, ..scene.spec(*peer, Source::Silence) };
+            scene.open(n, spec);
+        }
+        scene.run(ms(1_200));
+        let mut phases = std::collections::HashSet::new();
+        for peer in peers {
+            let arrived: Vec<_> = std::iter::from_fn(|| scene.lab.io.peer_take(peer)).collect();
+            let wanted = 1_200 / usize::from(ptime_ms);
+            assert!((wanted - 1..=wanted + 1).contains(&arrived.len()), "{ptime_ms}: {}", arrived.len());
+            assert_eq!(arrived[0].bytes.len(), 12 + 8 * usize::from(ptime_ms));
+            phases.insert(arrived[0].at.as_nanos() / 1_000_000 % u64::from(ptime_ms));
+        }
+        assert_eq!(phases.len(), 4, "four legs in four slots");
+    }
+}
+
+#[test]
+fn a_prompt_ends_once_and_silence_follows() {
+    let mut scene = Scene::new(lab());
+    let peer = scene.lab.add_peer();
+    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Prompt(0)) };
+    scene.open(0, spec);
+    scene.run(ms(400));
+    let leg = scene.leg(0);
+    assert_eq!(scene.events.iter().filter(|event| **event == Event::SourceEnded { leg, tag: 0 }).count(), 1);
+    let sound: Vec<u8> = scene.heard(peer).iter().flat_map(|bytes| bytes[12..].to_vec()).collect();
+    let code = audio::Law::Mu.encode(4_000);
+    assert!(sound[..500].iter().all(|it| *it == code) && sound[500..].iter().all(|it| *it == 0xff));
+}
+
+#[test]
+fn a_silent_peer_times_out_and_rtp_stops() {
+    let mut scene = Scene::new(lab());
+    let peer = scene.lab.add_peer();
+    let spec = LegSpec { rtcp: 4, media_timeout_ms: 1_000, ..scene.spec(peer, Source::Tone440) };
+    scene.open(0, spec);
+    let leg = scene.leg(0);
+    scene.run(ms(600));
+    scene.say(peer, scene.rtp(0), &rtp_packet(1, 1));
+    scene.run(ms(900));
+    assert!(!scene.events.contains(&Event::MediaTimeout { leg, tag: 0 }));
+    scene.heard(peer);
+    scene.run(ms(150));
+    assert!(scene.events.contains(&Event::MediaTimeout { leg, tag: 0 }));
+    scene.heard(peer);
+    scene.run(ms(500));
+    assert!(scene.heard(peer).is_empty());
+    scene.command(Command::Close { leg, tag: 0 });
+    assert!(matches!(scene.events.last(), Some(Event::Closed { .. })));
+}
+
+/// Alice on leg 0, Bob on leg 1, each sending what the other receives.
+fn bridged(rewriting: Rewriting) -> (Scene<SimLab>, usize, usize) {
+    let mut scene = Scene::new(lab());
+    let (alice, bob) = (scene.lab.add_peer(), scene.lab.add_peer());
+    let common = LegSpec { rtcp: 4, rewriting: rewriting as u8, ..scene.spec(alice, Source::None) };
+    scene.open(0, common);
+    let to_bob = LegSpec { source: Source::Leg(scene.leg(0)).into(), ..common };
+    scene.open(1, LegSpec { remote_rtp: scene.lab.peer_address(bob).into(), ..to_bob });
+    scene.update(0, LegSpec { source: Source::Leg(scene.leg(1)).into(), ..common });
+    (scene, alice, bob)
+}
+
+fn headers(packets: &[Vec<u8>]) -> Vec<Header> {
+    packets.iter().map(|bytes| Header::parse(bytes).unwrap()).collect()
+}
+
+#[test]
+fn a_rewriting_relay_stays_continuous_when_the_peer_changes_its_stream() {
+    let (mut scene, alice, bob) = bridged(Rewriting::Continuous);
+    for (ssrc, first) in [(1, 100), (2, 30_000), (3, 65_530_u16)] {
+        for n in 0..10_u16 {
+            scene.lab.io.peer_send(alice, scene.rtp(0), &rtp_packet(ssrc, first.wrapping_add(n)));
+            scene.run(ms(20));
+        }
+    }
+    let headers = headers(&scene.heard(bob));
+    assert_eq!(headers.len(), 30);
+    for pair in headers.windows(2) {
+        assert_eq!((pair[1].seq.since(pair[0].seq), pair[1].ssrc), (1, pair[0].ssrc));
+        assert_eq!(pair[1].time.since(pair[0].time), 160);
+    }
+}
+
+#[test]
+fn a_digit_in_a_relay_leaves_no_hole_and_no_audio_beside_it() {
+    let (mut scene, alice, bob) = bridged(Rewriting::None);
+    let send = |scene: &mut Scene<SimLab>, range: std::ops::Range<u16>| {
+        for seq in range {
+            scene.lab.io.peer_send(alice, scene.rtp(0), &rtp_packet(1, seq));
+            scene.run(ms(20));
+        }
+    };
+    send(&mut scene, 0..5);
+    let leg = scene.leg(1);
+    scene.command(Command::SendDigit { leg, tag: 1, digit: 7, duration_ms: 100 });
+    send(&mut scene, 5..25);
+    let packets = scene.heard(bob);
+    let headers = headers(&packets);
+    assert!(headers.windows(2).all(|pair| pair[1].seq.since(pair[0].seq) == 1), "{headers:?}");
+    assert!(headers.iter().all(|header| header.ssrc.0 == 1));
+    let events: Vec<_> = packets
+        .iter()
+        .zip(&headers)
+        .filter(|(_, header)| header.payload_type == 101)
+        .map(|(bytes, header)| (header.time, TelephoneEvent::parse(header.payload(bytes)).unwrap()))
+        .collect();
+    assert_eq!(events.len(), 7);
+    assert!(events.iter().all(|(time, event)| *time == events[0].0 && event.event == 7));
+    assert_eq!(events.iter().filter(|(_, event)| event.end && event.duration == 800).count(), 3);
+    // The sound keeps its own clock across the digit.
+    let sound: Vec<_> = headers.iter().filter(|header| header.payload_type == 0).map(|header| header.time.0).collect();
+    assert_eq!(sound.last(), Some(&(24 * 160)));
+}
+
+#[test]
+fn digits_pass_a_relay_and_are_told_once() {
+    let (mut scene, alice, bob) = bridged(Rewriting::None);
+    let event = |seq: u16, time: u32, end: bool| {
+        let mut bytes = rtp_packet(1, seq)[..16].to_vec();
+        bytes[1] = 101;
+        bytes[4..8].copy_from_slice(&time.to_be_bytes());
+        bytes[12..16].copy_from_slice(&TelephoneEvent { event: 11, end, volume: 10, duration: 160 }.write());
+        bytes
+    };
+    let sent = [rtp_packet(1, 1), event(2, 320, false), event(4, 320, true), event(3, 320, false), event(5, 320, true)];
+    for bytes in &sent {
+        scene.say(alice, scene.rtp(0), bytes);
+    }
+    assert_eq!(scene.heard(bob), sent);
+    let told = scene.events.iter().filter(|event| matches!(event, Event::Digit { digit: 11, tag: 0, .. })).count();
+    assert_eq!(told, 1);
+}
+
+#[test]
+fn payload_types_are_mapped() {
+    let (mut scene, alice, bob) = bridged(Rewriting::None);
+    let mut spec = LegSpec {
+        payloads: Default::default(),
+        source: Source::Leg(scene.leg(1)).into(),
+        rtcp: 4,
+        ..scene.spec(alice, Source::None)
+    };
+    assert!(spec.payloads.push_mapped(0, contract::Codec::Pcmu, 96));
+    spec.source = Source::Leg(scene.leg(1)).into();
+    scene.update(0, spec);
+    scene.say(alice, scene.rtp(0), &rtp_packet(1, 1));
+    let out = scene.heard(bob);
+    let mut wanted = rtp_packet(1, 1);
+    wanted[1] = 96;
+    assert_eq!(out, [wanted]);
+}
+
+#[test]
+fn a_moved_call_goes_on_where_it_was() {
+    let (mut scene, alice, bob) = bridged(Rewriting::Continuous);
+    for seq in 0..5 {
+        scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
+    }
+    let before = scene.row(1);
+    let mut other = Scene::new(lab()).worker;
+    let mut out = Output::with_limits(64, 64);
+    let now = scene.lab.io.now();
+    for n in 0..2 {
+        let moving = scene.worker.extract(scene.leg(n)).unwrap();
+        other.insert(now, moving, 5, &mut out).map_err(|(_, reason)| reason).unwrap();
+    }
+    assert_eq!(scene.worker.leg_count(), 0);
+    assert_eq!(out.events.len(), 2);
+    std::mem::swap(&mut scene.worker, &mut other);
+    assert_eq!(contract::LegRow { tag: 1, ..scene.row(1) }, before);
+    for seq in 5..10 {
+        scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
+    }
+    let headers = headers(&scene.heard(bob));
+    assert_eq!(headers.len(), 10);
+    assert!(headers.windows(2).all(|pair| pair[1].seq.since(pair[0].seq) == 1));
+    assert_eq!(scene.lab.io.failed_count, 0);
+}
+
+#[test]
+fn closing_in_the_turn_of_a_relay_sends_nothing_after_bye() {
+    let (mut scene, alice, bob) = bridged(Rewriting::None);
+    scene.say(alice, scene.rtp(0), &rtp_packet(1, 1));
+    scene.say(bob, scene.rtp(1), &rtp_packet(2, 1));
+    scene.heard(bob);
+    for n in 0..2 {
+        let leg = scene.leg(n);
+        scene.command(Command::Close { leg, tag: 1 });
+    }
+    scene.lab.io.peer_send(alice, scene.rtp(0), &rtp_packet(1, 2));
+    scene.run(ms(50));
+    assert!(scene.heard(bob).is_empty());
+    assert_eq!((scene.lab.io.failed_count, scene.lab.io.dropped_count), (0, 1));
+}
+
+#[test]
+fn a_worker_without_legs_waits_for_nothing() {
+    let mut scene = Scene::new(lab());
+    assert_eq!(scene.worker.deadline(), None);
+    let peer = scene.lab.add_peer();
+    let spec = scene.spec(peer, Source::Tone440);
+    scene.open(0, spec);
+    assert!(scene.worker.deadline().is_some());
+    let leg = scene.leg(0);
+    scene.command(Command::Close { leg, tag: 1 });
+    assert_eq!(scene.worker.deadline(), None);
+}
