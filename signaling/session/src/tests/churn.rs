@@ -141,10 +141,8 @@ impl Game {
                     self.end(number, cause);
                 }
             }
-            Thing::DialogEnds(number, status) => {
-                if self.dialogs.remove(&number).is_some() {
-                    self.end(number, if status == 0 { Cause::LocalBye } else { Cause::Rejected(status) });
-                }
+            Thing::DialogEnds(number, status) if self.dialogs.remove(&number).is_some() => {
+                self.end(number, if status == 0 { Cause::LocalBye } else { Cause::Rejected(status) });
             }
             Thing::Media(index) if self.media_is_up => self.world.media(self.media[index]),
             Thing::MediaDies if self.media_is_up => {
