@@ -16,7 +16,8 @@ mod work;
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    let (parser, count) = (args.next().unwrap_or_default(), args.next().and_then(|c| c.parse().ok()).unwrap_or(1000u32));
+    let (parser, count) =
+        (args.next().unwrap_or_default(), args.next().and_then(|c| c.parse().ok()).unwrap_or(1000u32));
     let Some(job) = work::find(&parser) else {
         eprintln!("usage: instructions ours|parse|validate|answer|call_id|rsip|sipx [COUNT]");
         std::process::exit(2);

@@ -32,6 +32,7 @@ impl<'a> Address<'a> {
                 let (display, rest) = raw.split_at(scan::quoted_bytes(raw)?);
                 Self::parse_bracketed(raw, display, scan::trim_start(rest))
             }
+            b'<' => Self::parse_bracketed(raw, b"", raw),
             _ => match memchr::memchr3(b'<', b';', b'"', raw) {
                 Some(at) if raw[at] == b'<' => Self::parse_bracketed(raw, display_name(&raw[..at])?, &raw[at..]),
                 Some(at) if raw[at] == b'"' => None,

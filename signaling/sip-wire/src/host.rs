@@ -92,23 +92,35 @@ fn text(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok()
 }
 
-/// Splits `host[:port]` at its end: white space may stand around the colon in a Via (RFC 3261 §25.1, COLON).
-pub(crate) fn parse_host_port(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
-    let (host, rest) = match bytes.first()? {
-        b'[' => {
-            let (host, rest) = bytes.split_at(memchr::memchr(b']', bytes)? + 1);
-            (Host::parse(host)?, rest)
-        }
-        _ => {
-            let (host, rest) = scan::take(bytes, scan::HOST);
-            (Host::of_host_bytes(host)?, rest)
-        }
-    };
-    match scan::trim_start(rest) {
-        [] => Some((host, None)),
-        [b':', port @ ..] => Some((host, Some(scan::number(scan::trim(port), u64::from(u16::MAX))? as u16))),
-        _ => None,
+/// Splits off `host[:port]` without any white space, as a URI has it; gives what follows too.
+#[inline]
+pub(crate) fn split_host_port(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>, &[u8])> {
+    let (host, rest) = split_host(bytes)?;
+    let [b':', rest @ ..] = rest else { return Some((host, None, rest)) };
+    let digits = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+    let (port, rest) = rest.split_at(digits);
+    Some((host, Some(scan::number(port, u64::from(u16::MAX))? as u16), rest))
+}
+
+fn split_host(bytes: &[u8]) -> Option<(Host<'_>, &[u8])> {
+    if let [b'[', ..] = bytes {
+        let (host, rest) = bytes.split_at(memchr::memchr(b']', bytes)? + 1);
+        return Some((Host::parse(host)?, rest));
     }
+    let (host, rest) = scan::take(bytes, scan::HOST);
+    Some((Host::of_host_bytes(host)?, rest))
+}
+
+/// As [`split_host_port`], with white space allowed around the colon and behind the port as a Via has it (RFC 3261 §25.1,
+/// COLON).
+pub(crate) fn split_sent_by(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>, &[u8])> {
+    let (host, rest) = split_host(bytes)?;
+    let rest = scan::trim_start(rest);
+    let [b':', rest @ ..] = rest else { return Some((host, None, rest)) };
+    let rest = scan::trim_start(rest);
+    let digits = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+    let (port, rest) = rest.split_at(digits);
+    Some((host, Some(scan::number(port, u64::from(u16::MAX))? as u16), scan::trim_start(rest)))
 }
 
 impl fmt::Display for Host<'_> {
@@ -124,6 +136,10 @@ impl fmt::Display for Host<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse_host_port(bytes: &[u8]) -> Option<(Host<'_>, Option<u16>)> {
+        split_sent_by(bytes).filter(|(_, _, rest)| rest.is_empty()).map(|(host, port, _)| (host, port))
+    }
 
     #[test]
     fn names_addresses_and_ports() {

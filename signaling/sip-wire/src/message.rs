@@ -74,18 +74,20 @@ impl<'a> Message<'a> {
     }
 
     fn index_headers(&mut self, head_at: usize) {
+        let bytes = self.bytes;
         let mut at = head_at;
-        while at < self.bytes.len() {
-            match &self.bytes[at..] {
-                [b'\n', ..] => return self.body_at = (at + 1) as u16,
-                [b'\r', b'\n', ..] => return self.body_at = (at + 2) as u16,
-                _ => {}
+        while let Some(&first) = bytes.get(at) {
+            if matches!(first, b'\r' | b'\n')
+                && let Some(size) = empty_line(&bytes[at..])
+            {
+                self.body_at = (at + size) as u16;
+                return;
             }
-            let end = logical_line_end(self.bytes, at);
+            let end = logical_line_end(bytes, at);
             if usize::from(self.count) == HEADERS_MAX_COUNT {
                 return self.note(ErrorKind::TooManyHeaders);
             }
-            if self.index_line(at, end).is_none() {
+            if self.index_line(at, &bytes[at..end]).is_none() {
                 self.note(ErrorKind::HeaderLine);
             }
             at = end;
@@ -94,27 +96,26 @@ impl<'a> Message<'a> {
     }
 
     #[inline]
-    fn index_line(&mut self, at: usize, end: usize) -> Option<()> {
-        let line = &self.bytes[at..end];
-        let colon = line.iter().position(|b| *b == b':')?; // names are short: a plain loop beats a vectorised call
-        let raw_name = scan::trim_end(&line[..colon]);
-        let name = Name::parse(raw_name);
-        if name == Name::Other && !scan::is_token(raw_name) {
+    fn index_line(&mut self, at: usize, line: &[u8]) -> Option<()> {
+        let colon = scan::find_near(line, b':')?;
+        let name_bytes = end_of(line, colon);
+        let name = Name::parse(&line[..name_bytes]);
+        if name == Name::Other && !scan::is_token(&line[..name_bytes]) {
             return None;
         }
-        let name_bytes = raw_name.len();
-        let value = &line[colon + 1..];
-        let value = scan::trim_start(value.strip_prefix(b" ").unwrap_or(value));
-        let value_at = end - value.len();
-        let value = value.strip_suffix(b"\r\n").unwrap_or(value);
-        let value_end = value_at + scan::trim_end(value).len();
+        let value_at = match line[colon + 1..] {
+            [b' ', b'!'..=u8::MAX, ..] => colon + 2,
+            _ => line.len() - scan::trim_start(&line[colon + 1..]).len(),
+        };
+        let without_line_end = if line.ends_with(b"\r\n") { line.len() - 2 } else { line.len() };
+        let value_end = end_of(line, without_line_end).max(value_at);
         let index = usize::from(self.count);
         self.names[index] = name;
         self.slots[index] = Slot {
             name_at: at as u16,
             name_end: (at + name_bytes) as u16,
-            value_at: value_at as u16,
-            value_end: value_end as u16,
+            value_at: (at + value_at) as u16,
+            value_end: (at + value_end) as u16,
         };
         let first = &mut self.first[name as usize];
         if *first == NONE {
@@ -302,6 +303,24 @@ impl<'a> Iterator for HeaderLines<'a, '_> {
         let index = self.next + names.iter().position(|n| *n == self.name)?;
         self.next = index + 1;
         self.message.header_at(index).map(|h| h.value)
+    }
+}
+
+/// The size of the empty line that `bytes` starts with, if it does.
+fn empty_line(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
+    }
+}
+
+/// `end`, or less where white space stands before it. Mostly there is none.
+#[inline]
+fn end_of(line: &[u8], end: usize) -> usize {
+    match line[..end] {
+        [.., b'!'..=u8::MAX] => end,
+        _ => scan::trim_end(&line[..end]).len(),
     }
 }
 

@@ -94,7 +94,7 @@ impl<'a> Iterator for ParamIter<'a> {
     type Item = Param<'a>;
 
     fn next(&mut self) -> Option<Param<'a>> {
-        let (param, rest) = next_param(self.rest)?;
+        let (param, rest) = next_checked(self.rest)?;
         self.rest = rest;
         Some(param)
     }
@@ -121,6 +121,24 @@ fn next_param(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
     };
     let (value, rest) = rest.split_at(value_bytes);
     Some((Param { name, value: Some(value) }, scan::trim_start(rest)))
+}
+
+/// As [`next_param`], of bytes that have passed it: only `;` and quotes are looked for.
+#[inline]
+fn next_checked(bytes: &[u8]) -> Option<(Param<'_>, &[u8])> {
+    let rest = scan::trim_start(bytes.strip_prefix(b";")?);
+    let (name, rest) = rest.split_at(scan::span_until(rest, scan::NAME_END));
+    let rest = scan::trim_start(rest);
+    let [b'=', rest @ ..] = rest else {
+        return Some((Param { name, value: None }, rest));
+    };
+    let rest = scan::trim_start(rest);
+    let value_bytes = match rest.first() {
+        Some(b'"') => scan::quoted_bytes(rest)?,
+        _ => memchr::memchr(b';', rest).unwrap_or(rest.len()),
+    };
+    let (value, rest) = rest.split_at(value_bytes);
+    Some((Param { name, value: Some(scan::trim_end(value)) }, scan::trim_start(rest)))
 }
 
 #[cfg(test)]

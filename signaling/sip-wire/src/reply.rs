@@ -73,6 +73,14 @@ impl<'b> ResponseWriter<'b> {
         self
     }
 
+    /// Every header field of that name as `message` has it, folds and all: the one way to pass on a folded value.
+    pub fn copy(&mut self, message: &Message<'_>, name: Name) -> &mut Self {
+        for value in message.header_lines(name) {
+            self.out.copied(name, value);
+        }
+        self
+    }
+
     /// A header field with a number.
     pub fn number(&mut self, name: Name, value: u64) -> &mut Self {
         self.out.name(name);

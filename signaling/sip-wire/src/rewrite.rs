@@ -38,6 +38,7 @@ pub struct Rewrite<'m, 'a, 'v> {
     max_forwards: Option<u8>,
     pops: [(Name, u8); 3],
     body: Option<(&'v [u8], &'v [u8])>,
+    for_stream: bool,
     edits: [Option<Edit<'v>>; EDITS_MAX_COUNT],
     count: usize,
     overflow: bool,
@@ -54,6 +55,7 @@ impl<'m, 'a, 'v> Rewrite<'m, 'a, 'v> {
             max_forwards: None,
             pops: [(Name::Via, 0), (Name::Route, 0), (Name::RecordRoute, 0)],
             body: None,
+            for_stream: false,
             edits: [None; EDITS_MAX_COUNT],
             count: 0,
             overflow: false,
@@ -150,6 +152,12 @@ impl<'m, 'a, 'v> Rewrite<'m, 'a, 'v> {
     /// Another body; an empty one takes Content-Type away.
     pub fn body(&mut self, content_type: &'v [u8], body: &'v [u8]) -> &mut Self {
         self.body = Some((content_type, body));
+        self
+    }
+
+    /// Adds Content-Length if the message has none: a stream needs it (RFC 3261 §18.3).
+    pub fn for_stream(&mut self) -> &mut Self {
+        self.for_stream = true;
         self
     }
 
@@ -294,8 +302,14 @@ impl<'m, 'a, 'v> Rewrite<'m, 'a, 'v> {
         match self.body {
             Some((content_type, body)) => out.body(content_type, body),
             None => {
+                let body = self.message.body();
+                if self.for_stream && !self.message.has(Name::ContentLength) {
+                    out.name(Name::ContentLength);
+                    out.number(body.len() as u64);
+                    out.raw(b"\r\n");
+                }
                 out.raw(b"\r\n");
-                out.raw(self.message.body());
+                out.raw(body);
             }
         }
     }

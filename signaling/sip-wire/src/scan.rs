@@ -2,8 +2,6 @@
 
 /// `token` characters.
 pub(crate) const TOKEN: u16 = 1;
-/// SP, HTAB, CR, LF: inside a header value a CR or LF can only be a folded line, which reads as a space.
-pub(crate) const SPACE: u16 = 2;
 /// Host name characters; `_` is none, but phones send it.
 pub(crate) const HOST: u16 = 4;
 /// What the user part of a URI may hold, `:` before a password included, `%` not; `#` is none, but phones dial it.
@@ -41,7 +39,6 @@ const fn build() -> [u16; 256] {
         b += 1;
     }
     table = mark(table, b"-.!%*_+`'~", TOKEN);
-    table = mark(table, b" \t\r\n", SPACE);
     table = mark(table, b"-._", HOST);
     table = mark(table, b"=;,<>\" \t\r\n", NAME_END);
     table = mark(table, b";,<>\" \t\r\n", VALUE_END);
@@ -59,7 +56,7 @@ pub(crate) fn is(byte: u8, class: u16) -> bool {
 
 #[inline]
 pub(crate) fn all(bytes: &[u8], class: u16) -> bool {
-    bytes.iter().all(|b| is(*b, class))
+    bytes.iter().fold(class, |left, b| left & CLASS[usize::from(*b)]) != 0
 }
 
 /// Whether `bytes` is a non-empty token.
@@ -68,9 +65,10 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && all(bytes, TOKEN)
 }
 
+/// SP, HTAB, CR, LF: inside a header value a CR or LF can only be a folded line, which reads as a space.
 #[inline]
 pub(crate) fn is_space(byte: u8) -> bool {
-    is(byte, SPACE)
+    byte <= b' ' && matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// `bytes` without white space at its start.
@@ -121,6 +119,26 @@ pub(crate) fn span_until(bytes: &[u8], class: u16) -> usize {
 #[inline]
 pub(crate) fn take(bytes: &[u8], class: u16) -> (&[u8], &[u8]) {
     bytes.split_at(span(bytes, class))
+}
+
+/// Where `needle` stands first. For what is near: eight bytes at a time, without the price of a vectorised call.
+#[inline]
+pub(crate) fn find_near(bytes: &[u8], needle: u8) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let pattern = ONES * u64::from(needle);
+    let mut rest = bytes;
+    let mut at = 0;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+        let differences = u64::from_le_bytes(*chunk) ^ pattern;
+        let zeros = differences.wrapping_sub(ONES) & !differences & HIGHS; // the lowest one set is exact
+        if zeros != 0 {
+            return Some(at + (zeros.trailing_zeros() / 8) as usize);
+        }
+        rest = tail;
+        at += 8;
+    }
+    rest.iter().position(|b| *b == needle).map(|near| at + near)
 }
 
 /// The length of the quoted string at the start of `bytes`, both quotes included; `None` when it does not end.
@@ -240,6 +258,19 @@ mod tests {
         assert_eq!(split_comma(rest.unwrap()), (&b"c"[..], None));
         assert_eq!(split_comma(b"\"open, quote"), (&b"\"open, quote"[..], None));
         assert_eq!(split_comma(b"<open, bracket"), (&b"<open, bracket"[..], None));
+    }
+
+    #[test]
+    fn what_is_near_is_found_where_it_is() {
+        let text: Vec<u8> = (0..40u8).map(|i| i.wrapping_mul(29) | 0x80).collect();
+        for at in 0..text.len() {
+            for needle in [0, b':', b'\n', 0x7f] {
+                let mut text = text.clone();
+                text[at] = needle;
+                assert_eq!(find_near(&text, needle), Some(at));
+                assert_eq!(find_near(&text[..at], needle), None);
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! URIs: `sip:`, `sips:`, `tel:`, and others carried as they are.
 
-use crate::host::parse_host_port;
+use crate::host::split_host_port;
 use crate::limits::{PARAMS_MAX_COUNT, URI_MAX_BYTES};
 use crate::{Host, Params, scan};
 use core::fmt;
@@ -111,12 +111,7 @@ impl<'a> Uri<'a> {
             Some(_) if memchr::memchr(b'@', rest).is_some() => return Err(UriError::User),
             _ => rest,
         };
-        let host_bytes = after_user.iter().position(|b| matches!(b, b';' | b'?')).unwrap_or(after_user.len());
-        let (host, tail) = after_user.split_at(host_bytes);
-        if memchr::memchr3(b' ', b'\t', b'\r', host).is_some() || host.contains(&b'\n') {
-            return Err(UriError::Character);
-        }
-        let (host, port) = parse_host_port(host).ok_or(UriError::Host)?;
+        let (host, port, tail) = split_host_port(after_user).ok_or(UriError::Host)?;
         (uri.host, uri.port) = (Some(host), port);
         if !tail.is_empty() {
             (uri.params, uri.headers) = split_tail(tail)?;
@@ -202,6 +197,11 @@ impl<'a> Uri<'a> {
 }
 
 fn split_scheme(raw: &[u8]) -> Result<(Scheme, &[u8]), UriError> {
+    if let [b's', b'i', b'p', b':', rest @ ..] = raw
+        && !rest.is_empty()
+    {
+        return Ok((Scheme::Sip, rest));
+    }
     let colon = raw.iter().position(|b| *b == b':').ok_or(UriError::NoScheme)?;
     let (name, rest) = (&raw[..colon], &raw[colon + 1..]);
     let scheme = match name {
@@ -231,20 +231,13 @@ fn rare_scheme(name: &[u8]) -> Result<Scheme, UriError> {
 #[inline]
 fn span_escaped(bytes: &[u8], class: u16) -> usize {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if scan::is(byte, class) {
-            at += 1;
-        } else if byte == b'%'
-            && let Some([a, b]) = bytes.get(at + 1..at + 3)
-            && a.is_ascii_hexdigit()
-            && b.is_ascii_hexdigit()
-        {
-            at += 3;
-        } else {
-            break;
+    loop {
+        at += scan::span(&bytes[at..], class);
+        match bytes[at..] {
+            [b'%', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => at += 3,
+            _ => return at,
         }
     }
-    at
 }
 
 /// Splits `;params?headers` and checks both.
@@ -264,6 +257,8 @@ fn split_tail(tail: &[u8]) -> Result<(Params<'_>, &[u8]), UriError> {
     match headers {
         [] => Ok((Params::of_uri(params), b"")),
         [b'?', ..] => Ok((Params::of_uri(params), uri_headers(headers)?)),
+        [byte, ..] if scan::is_space(*byte) || !byte.is_ascii_graphic() => Err(UriError::Character),
+        _ if at == 0 => Err(UriError::Host),
         _ => Err(UriError::Params),
     }
 }

@@ -1,6 +1,6 @@
 //! Via (RFC 3261 §20.42, RFC 3581, RFC 7118).
 
-use crate::host::parse_host_port;
+use crate::host::split_sent_by;
 use crate::{Host, Params, scan};
 use core::fmt;
 use core::net::IpAddr;
@@ -99,9 +99,7 @@ impl<'a> Via<'a> {
         if sent_by.len() == rest.len() {
             return None; // no white space between transport and sent-by
         }
-        let sent_by_bytes = memchr::memchr(b';', sent_by).unwrap_or(sent_by.len());
-        let (sent_by, params) = sent_by.split_at(sent_by_bytes);
-        let (host, port) = parse_host_port(scan::trim_end(sent_by))?;
+        let (host, port, params) = split_sent_by(sent_by)?;
         let params = Params::parse(params)?;
         Some(Via { raw, transport: Transport::parse(transport_raw), transport_raw, host, port, params })
     }

@@ -2,7 +2,7 @@
 //! its own: CR, LF and NUL are refused, and a refused message leaves the buffer as it was.
 
 use crate::limits::MESSAGE_MAX_BYTES;
-use crate::{Method, Name, scan};
+use crate::{Message, Method, Name, scan};
 use core::fmt;
 use std::io::Write as _;
 
@@ -202,6 +202,14 @@ impl<'b> RequestWriter<'b> {
     /// A header field with any name.
     pub fn named(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
         self.out.named(name, value.as_ref());
+        self
+    }
+
+    /// Every header field of that name as `message` has it, folds and all: the one way to pass on a folded value.
+    pub fn copy(&mut self, message: &Message<'_>, name: Name) -> &mut Self {
+        for value in message.header_lines(name) {
+            self.out.copied(name, value);
+        }
         self
     }
 
