@@ -45,7 +45,9 @@ pub enum StartError {
         must_be: &'static str,
     },
     /// No threads.
-    #[error("cannot start the threads of the stream transports: {0}; `ulimit -u` and `systemctl show -p TasksMax` tell the limits")]
+    #[error(
+        "cannot start the threads of the stream transports: {0}; `ulimit -u` and `systemctl show -p TasksMax` tell the limits"
+    )]
     Threads(io::Error),
 }
 

@@ -41,10 +41,6 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.entries.len()
-    }
-
     /// The entry at `index`, with what it is.
     pub(crate) fn entry(&self, index: usize) -> Option<(Kind, &[u8])> {
         let entry = self.entries.get(index)?;
@@ -122,7 +118,7 @@ mod tests {
         assert_eq!(left(11), [b"three".to_vec()]);
         assert!(left(12).is_empty());
         assert_eq!(batch.entry(1), Some((Kind::Ping, &b"\r\n\r\n"[..])));
-        assert_eq!((batch.entry(3), batch.message_count(), batch.count()), (None, 2, 3));
+        assert_eq!((batch.entry(3), batch.message_count()), (None, 2));
     }
 
     #[test]

@@ -37,9 +37,9 @@ enum Phase {
 }
 
 /// One open connection.
-pub(crate) struct Pump<C> {
+pub(crate) struct Pump<'l, C> {
     carrier: C,
-    life: Life,
+    life: &'l mut Life,
     phase: Phase,
     deadlines: Deadlines,
     sleep: Pin<Box<Sleep>>,
@@ -48,9 +48,9 @@ pub(crate) struct Pump<C> {
     has_answered: bool,
 }
 
-impl<C: Carrier> Pump<C> {
+impl<'l, C: Carrier> Pump<'l, C> {
     /// Call it when both handshakes are done.
-    pub(crate) fn new(carrier: C, life: Life) -> Self {
+    pub(crate) fn new(carrier: C, life: &'l mut Life) -> Self {
         let now = Instant::now();
         let deadlines = Deadlines::new(now, life.connection.side == Side::Accepted);
         let armed_for = deadlines.next(&life.shared.limits);
@@ -100,7 +100,7 @@ impl<C: Carrier> Pump<C> {
     }
 
     fn written(&mut self) {
-        let Life { shared, connection, writing, written_bytes, .. } = &mut self.life;
+        let Life { shared, connection, writing, written_bytes, .. } = &mut *self.life;
         let (bytes, messages) = (writing.batch.bytes().len(), writing.batch.message_count());
         shared.queued_bytes.fetch_sub(bytes, Relaxed);
         connection.outbox().in_flight_bytes = 0;
@@ -259,7 +259,7 @@ fn watch(outbox: &mut Outbox, cx: &Context<'_>) {
     }
 }
 
-impl<C: Carrier> Future for Pump<C> {
+impl<C: Carrier> Future for Pump<'_, C> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -284,7 +284,7 @@ impl<C: Carrier> Future for Pump<C> {
     }
 }
 
-impl<C> Drop for Pump<C> {
+impl<C> Drop for Pump<'_, C> {
     fn drop(&mut self) {
         self.life.shared.unfinished_bytes.fetch_sub(self.unfinished_bytes, Relaxed);
     }

@@ -89,11 +89,7 @@ impl Registry {
     }
 
     /// The connection to a target: an open one, or a new one with the local address that `local` tells.
-    pub(crate) fn find_or_add(
-        &self,
-        target: &Target,
-        local: impl FnOnce() -> SocketAddr,
-    ) -> Result<Found, SendError> {
+    pub(crate) fn find_or_add(&self, target: &Target, local: impl FnOnce() -> SocketAddr) -> Result<Found, SendError> {
         let mut tables = self.tables();
         if tables.is_closing {
             return Err(SendError::ShuttingDown);

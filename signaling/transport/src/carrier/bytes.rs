@@ -40,11 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ByteCarrier<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Carrier for ByteCarrier<S> {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        deliver: &mut dyn FnMut(Piece<'_>),
-    ) -> Poll<Result<usize, End>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>> {
         with_scratch(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {

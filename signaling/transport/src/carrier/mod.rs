@@ -4,7 +4,7 @@ mod bytes;
 mod ws;
 
 pub(crate) use bytes::ByteCarrier;
-pub(crate) use ws::{Metered, WsCarrier, accept as accept_ws, connect as connect_ws};
+pub(crate) use ws::{WsCarrier, accept as accept_ws, connect as connect_ws};
 
 use crate::outbox::Batch;
 use crate::reassembly::{Fault, Piece};
@@ -46,11 +46,7 @@ pub(crate) struct Writing {
 /// One of the ways to carry messages.
 pub(crate) trait Carrier: Unpin + Send + 'static {
     /// Reads once, delivers what is whole. Returns how many bytes came.
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        deliver: &mut dyn FnMut(Piece<'_>),
-    ) -> Poll<Result<usize, End>>;
+    fn poll_receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>>;
     /// Writes a batch; ready when all of it is on its way.
     fn poll_transmit(&mut self, cx: &mut Context<'_>, writing: &mut Writing) -> Poll<Result<(), io::ErrorKind>>;
     /// Says goodbye.

@@ -106,11 +106,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 pub(crate) struct WsCarrier<S>(pub(crate) WebSocketStream<Metered<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Carrier for WsCarrier<S> {
-    fn poll_receive(
-        &mut self,
-        cx: &mut Context<'_>,
-        deliver: &mut dyn FnMut(Piece<'_>),
-    ) -> Poll<Result<usize, End>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>> {
         let message = match ready!(Pin::new(&mut self.0).poll_next(cx)) {
             Some(Ok(message)) => message,
             Some(Err(error)) => return Poll::Ready(Err(ws_end(error))),

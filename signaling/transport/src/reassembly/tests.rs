@@ -50,7 +50,8 @@ fn segments_of_any_size_give_the_same_messages() {
 
 #[test]
 fn keep_alives_stand_between_messages() {
-    let stream = [b"\r\n\r\n".to_vec(), message("a"), b"\r\n".to_vec(), message("b"), b"\r\n\r\n\r\n\r\n".to_vec()].concat();
+    let stream =
+        [b"\r\n\r\n".to_vec(), message("a"), b"\r\n".to_vec(), message("b"), b"\r\n\r\n\r\n\r\n".to_vec()].concat();
     let (got, result, _) = run(&stream, stream.len());
     let (a, b) = (Got::Message(message("a")), Got::Message(message("b")));
     assert_eq!(got, [Got::Ping, a.clone(), Got::Pong, b.clone(), Got::Ping, Got::Ping]);
@@ -61,7 +62,9 @@ fn keep_alives_stand_between_messages() {
 
 #[test]
 fn what_is_not_sip_is_known_at_once() {
-    for garbage in [&b"GET / HTTP/1.1\r\n"[..], b"\x16\x03\x01\x02\x00", b"\0\0\0\0", b"hello\n", b" INVITE sip:a@b SIP/2.0"] {
+    for garbage in
+        [&b"GET / HTTP/1.1\r\n"[..], b"\x16\x03\x01\x02\x00", b"\0\0\0\0", b"hello\n", b" INVITE sip:a@b SIP/2.0"]
+    {
         assert_eq!(run(garbage, garbage.len()).1, Err(Fault::Garbage), "{}", garbage.escape_ascii());
         assert_eq!(run(garbage, 1).1, Err(Fault::Garbage), "{}", garbage.escape_ascii());
     }

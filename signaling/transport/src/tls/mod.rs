@@ -68,7 +68,8 @@ impl Contexts {
         let by_host_name = Arc::new(ByHostName::new(keys));
         let verifier = client_verifier(&config.client_certificates, &provider)?;
         let server = |verifier| -> Result<Arc<ServerConfig>, TlsError> {
-            let builder: ConfigBuilder<ServerConfig, WantsVerifier> = versions(ServerConfig::builder_with_provider(provider.clone()))?;
+            let builder: ConfigBuilder<ServerConfig, WantsVerifier> =
+                versions(ServerConfig::builder_with_provider(provider.clone()))?;
             let builder = match verifier {
                 Some(verifier) => builder.with_client_cert_verifier(verifier),
                 None => builder.with_no_client_auth(),
@@ -93,10 +94,7 @@ impl Contexts {
 
 type Verifier = Arc<dyn tokio_rustls::rustls::server::danger::ClientCertVerifier>;
 
-fn client_verifier(
-    asked: &ClientCertificates,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Option<Verifier>, TlsError> {
+fn client_verifier(asked: &ClientCertificates, provider: &Arc<CryptoProvider>) -> Result<Option<Verifier>, TlsError> {
     let (path, is_required) = match asked {
         ClientCertificates::NotAsked => return Ok(None),
         ClientCertificates::Optional { authorities } => (authorities, false),
@@ -119,7 +117,9 @@ fn authorities(trust: &Trust) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            tracing::warn!("this host trusts no certification authority: no TLS server will be accepted (install ca-certificates)");
+            tracing::warn!(
+                "this host trusts no certification authority: no TLS server will be accepted (install ca-certificates)"
+            );
         }
         return Ok(roots);
     };

@@ -85,7 +85,10 @@ mod tests {
 
     #[test]
     fn calendar() {
-        assert_eq!((days(1970, 1, 1), days(2000, 2, 29), days(2000, 3, 1), days(2100, 3, 1)), (0, 11_016, 11_017, 47_541));
+        assert_eq!(
+            (days(1970, 1, 1), days(2000, 2, 29), days(2000, 3, 1), days(2100, 3, 1)),
+            (0, 11_016, 11_017, 47_541)
+        );
         assert_eq!(time(b"\x17\x0d491231235959Z").unwrap().0, 2_524_607_999);
         assert_eq!(time(b"\x17\x0d700101000000Z").unwrap().0, 0);
         assert_eq!(time(b"\x18\x0f20500101000000Z").unwrap().0, 2_524_608_000);
@@ -110,7 +113,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_time() {
-        for bad in [&b"\x17\x0d49123123595900"[..], b"\x17\x0d491331235959Z", b"\x17\x0b4912312359Z", b"\x18\x00", b"\x17\x0dxx1231235959Z"] {
+        for bad in [
+            &b"\x17\x0d49123123595900"[..],
+            b"\x17\x0d491331235959Z",
+            b"\x17\x0b4912312359Z",
+            b"\x18\x00",
+            b"\x17\x0dxx1231235959Z",
+        ] {
             assert_eq!(time(bad), None);
         }
     }
