@@ -27,8 +27,7 @@ fn everyone_hears_the_tone() {
     let _turn = alone();
     let (switch, folder) = start(&plan(CALLS as u16));
     let capture = Dumpcap::start(folder.path(), &capture_filter(&switch)).unwrap();
-    let plan =
-        CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(8), ..CallPlan::tone(switch.sip) };
+    let plan = CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(8), ..CallPlan::tone(switch.sip) };
     let report = call(&plan, &mut |_, _| {}).unwrap();
     assert_eq!((report.completed, report.failed_count(), report.silent), (CALLS as u64, 0, 0), "{}", report.to_text());
     assert_eq!((report.media.holes, report.media.odd_steps, report.media.damaged), (0, 0, 0), "{}", report.to_text());
@@ -47,7 +46,11 @@ fn everyone_hears_the_tone() {
         assert!(stream.share_of(440.0) > 0.95, "{key:?}: {} of it is 440 Hz", stream.share_of(440.0));
     }
     let gaps = &report.media.gap_ns;
-    println!("gap: p50 {} us, p99 {} us", gaps.value_at_percentile(50.0) / 1_000, gaps.value_at_percentile(99.0) / 1_000);
+    println!(
+        "gap: p50 {} us, p99 {} us",
+        gaps.value_at_percentile(50.0) / 1_000,
+        gaps.value_at_percentile(99.0) / 1_000
+    );
     assert!((19_000_000..21_000_000).contains(&gaps.value_at_percentile(50.0)));
 }
 
@@ -56,8 +59,7 @@ fn an_echo_comes_back_byte_for_byte_and_in_order() {
     const CALLS: usize = 200;
     let _turn = alone();
     let (switch, _folder) = start(&plan(CALLS as u16));
-    let plan =
-        CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(6), ..CallPlan::echo(switch.sip) };
+    let plan = CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(6), ..CallPlan::echo(switch.sip) };
     let report = call(&plan, &mut |_, _| {}).unwrap();
     println!("{}", report.to_text());
     let media = &report.media;

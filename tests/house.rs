@@ -88,14 +88,29 @@ fn dependencies_point_one_way() {
 #[test]
 fn licences_are_permissive() {
     const PERMISSIVE: [&str; 15] = [
-        "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-1-Clause", "BSD-2-Clause",
-        "BSD-3-Clause", "ISC", "Zlib", "CC0-1.0", "Unlicense", "0BSD", "Unicode-3.0", "BSL-1.0", "CDLA-Permissive-2.0",
+        "MIT",
+        "MIT-0",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-1-Clause",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "CC0-1.0",
+        "Unlicense",
+        "0BSD",
+        "Unicode-3.0",
+        "BSL-1.0",
+        "CDLA-Permissive-2.0",
     ];
     let permits = |licence: &str| {
         let licence = licence.replace('/', " OR ").replace(['(', ')'], "");
         licence.split(" OR ").any(|way| way.split(" AND ").all(|part| PERMISSIVE.contains(&part.trim())))
     };
-    assert!(permits("MIT OR GPL-3.0") && permits("MIT/Apache-2.0") && !permits("GPL-2.0") && !permits("MIT AND GPL-2.0"));
+    assert!(
+        permits("MIT OR GPL-3.0") && permits("MIT/Apache-2.0") && !permits("GPL-2.0") && !permits("MIT AND GPL-2.0")
+    );
     let metadata = metadata();
     let by_file = ["rsip"]; // MIT by its licence file, without a `license` field
     let wrong: Vec<_> = list(&metadata, "packages")

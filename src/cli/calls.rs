@@ -30,7 +30,17 @@ fn row(call: &Value) -> Vec<String> {
     };
     let unit = |key: &str, unit: &str| if call[key].is_null() { "-".into() } else { format!("{}{unit}", call[key]) };
     vec![
-        text("id"), text("state"), text("from"), text("to"), unit("age_s", " s"), text("codec"), text("local"),
-        text("remote"), text("received_packets"), text("sent_packets"), text("lost_packets"), unit("jitter_us", " us"),
+        text("id"),
+        text("state"),
+        text("from"),
+        text("to"),
+        unit("age_s", " s"),
+        text("codec"),
+        text("local"),
+        text("remote"),
+        text("received_packets"),
+        text("sent_packets"),
+        text("lost_packets"),
+        unit("jitter_us", " us"),
     ]
 }

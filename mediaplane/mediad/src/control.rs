@@ -45,6 +45,9 @@ impl Control {
             self.take_clients();
             self.watch();
         }
+        // Workers that sleep hear of the end.
+        let host = &self.shared.host;
+        host.region().plan().workers().for_each(|worker| host.wake_worker(worker));
     }
 
     /// Takes the ports of dead clients back, once the workers have ended their legs.
@@ -144,7 +147,9 @@ impl Control {
             let index = WorkerIndex(worker as u8);
             let still = now - self.shared.host.region().heartbeat(index);
             match (still > STALLED_AFTER, *was) {
-                (true, false) => tracing::error!("media worker {worker} has not turned for {still:?}: its calls are silent"),
+                (true, false) => {
+                    tracing::error!("media worker {worker} has not turned for {still:?}: its calls are silent")
+                }
                 (false, true) => tracing::warn!("media worker {worker} turns again"),
                 _ => {}
             }

@@ -1,1 +1,32 @@
-//! See DESIGN.md.
+//! The media process: one pinned worker per core that relays and makes RTP, a thread that hands the shared region to
+//! control clients, and nothing that either has to wait for.
+//!
+//! [`Media::start`] makes the region, binds the ports and starts the threads; a program may do that in itself (same
+//! region, same queues, [`Media::host`]), the executable does it in a process of its own ([`run`]). Here is no SIP, no
+//! decision about calls, and no packet format: what becomes of a packet is `media-core`'s business, how it travels
+//! `uring`'s. Files are read by a thread of its own before the workers start.
+//!
+//! Read [`Media`] first, then `worker.rs`. Tests: `cargo test -p mediad` (real sockets on loopback, ephemeral ranges).
+
+#![forbid(unsafe_code)]
+
+mod control;
+mod door;
+mod error;
+mod moves;
+mod outbox;
+mod owners;
+mod prompts;
+mod publish;
+mod rebuild;
+mod shared;
+mod start;
+mod stopper;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod worker;
+
+pub use error::StartError;
+pub use start::{Media, run};
+pub use stopper::Stopper;

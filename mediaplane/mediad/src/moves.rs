@@ -1,6 +1,7 @@
 //! Legs on their way from one worker to another.
 
 use crate::owners::Owned;
+use contract::RefuseReason;
 use crossbeam::queue::ArrayQueue;
 use media_core::MovingLeg;
 
@@ -10,6 +11,10 @@ const BOX_COUNT: usize = 1_024;
 pub(crate) struct Parcel {
     pub(crate) moving: MovingLeg,
     pub(crate) owned: Owned,
+    /// Where it comes from, and goes back to.
+    pub(crate) from: u8,
+    /// It comes back, for this reason.
+    pub(crate) refused: Option<RefuseReason>,
 }
 
 /// One letter box per worker.

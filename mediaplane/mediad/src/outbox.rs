@@ -63,6 +63,11 @@ impl Outbox {
         self.waiting != 0
     }
 
+    /// How many wait.
+    pub(crate) fn waiting_count(&self) -> usize {
+        if self.waiting == 0 { 0 } else { self.backlogs.iter().map(VecDeque::len).sum() }
+    }
+
     /// A bit per client that takes no events any more.
     pub(crate) fn stuck(&self) -> u32 {
         self.stuck

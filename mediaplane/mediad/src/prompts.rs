@@ -41,7 +41,8 @@ fn read(name: &str, path: &Path) -> Result<Vec<u8>, StartError> {
     if !facts.is_file() {
         return Err(failed(std::io::Error::other("it is not a file")));
     }
-    let too_large = |bytes| StartError::PromptSize { name: name.into(), path: path.into(), bytes, limit: FILE_BYTES_MAX };
+    let too_large =
+        |bytes| StartError::PromptSize { name: name.into(), path: path.into(), bytes, limit: FILE_BYTES_MAX };
     if facts.len() > FILE_BYTES_MAX {
         return Err(too_large(facts.len()));
     }

@@ -5,12 +5,13 @@ use clock::{Duration, Instant};
 use contract::LegRow;
 use media_core::Worker;
 use shm::{CounterBlock, Latency, LegTable, Region, WorkerIndex};
-use stats::MediaCounter;
+use stats::{CounterSet, MediaCounter};
 use uring::IoCounters;
 
 const EVERY: Duration = Duration::from_millis(10);
 /// Parts of a second in which the rows are published.
 const PARTS: usize = 80;
+const VALUES: [u64; MediaCounter::ALL.len()] = [0; MediaCounter::ALL.len()];
 
 pub(crate) struct Publisher {
     region: Region,
@@ -19,6 +20,8 @@ pub(crate) struct Publisher {
     legs: LegTable,
     pub(crate) relay_latency: Latency,
     pub(crate) pacing_lateness: Latency,
+    /// Events that control clients do not take.
+    pub(crate) deferred: u64,
     io_seen: IoCounters,
     due_at: Instant,
     next_place: usize,
@@ -33,6 +36,7 @@ impl Publisher {
             legs: region.legs(),
             relay_latency: region.relay_latency(index),
             pacing_lateness: region.pacing_lateness(index),
+            deferred: 0,
             io_seen: IoCounters::default(),
             due_at: Instant::ZERO,
             next_place: 0,
@@ -47,7 +51,10 @@ impl Publisher {
         self.due_at = now + EVERY;
         self.region.beat(self.index, now);
         self.take_io(core, io);
-        self.counters.publish(core.counts().values());
+        let mut values = VALUES;
+        values.copy_from_slice(core.counts().values());
+        values[MediaCounter::EventsDeferred.index()] = self.deferred;
+        self.counters.publish(&values);
         let places = core.place_count();
         for _ in 0..places.div_ceil(PARTS) {
             self.next_place = if self.next_place + 1 < places { self.next_place + 1 } else { 0 };
@@ -61,6 +68,11 @@ impl Publisher {
     pub(crate) fn now(&mut self, now: Instant, core: &mut Worker, io: IoCounters) {
         self.due_at = Instant::ZERO;
         self.turn(now, core, io);
+    }
+
+    /// The worker lives.
+    pub(crate) fn beat(&self, now: Instant) {
+        self.region.beat(self.index, now);
     }
 
     pub(crate) fn row(&self, row: &LegRow) {

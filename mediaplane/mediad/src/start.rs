@@ -59,7 +59,10 @@ impl Media {
             host,
             sockets: Arc::new(sockets),
             prompts,
-            cname: format!("ringplane@{}", std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()),
+            cname: format!(
+                "ringplane@{}",
+                std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()
+            ),
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
         }));
@@ -149,7 +152,12 @@ fn io_settings(wait: Wait) -> IoSettings {
 fn log_limits(plan: &RegionPlan, sockets: &Sockets, limit: DescriptorLimit, prompts: &[audio::Prompt]) {
     tracing::info!("{}", plan.summary());
     let bound = sockets.count() - 2 * sockets.unavailable().len();
-    tracing::info!("{bound} sockets bound on {}; at most {} descriptors (before: {})", sockets.ip(), limit.now, limit.before);
+    tracing::info!(
+        "{bound} sockets bound on {}; at most {} descriptors (before: {})",
+        sockets.ip(),
+        limit.now,
+        limit.before
+    );
     if !sockets.unavailable().is_empty() {
         tracing::warn!(
             "{} port pairs are held by other programs and left out, the first is {}: `ss -ulpn` tells whose they are",

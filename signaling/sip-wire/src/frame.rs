@@ -162,27 +162,27 @@ pub fn call_id(datagram: &[u8]) -> Option<&[u8]> {
         if matches!(first, b'\n') || head[at..].starts_with(b"\r\n") {
             return None;
         }
-        if matches!(first | 0x20, b'i' | b'c')
-            && let Some(value) = call_id_line(&head[at..])
-        {
-            let end = logical_line_end(head, at) - at;
-            let value_at = value.min(end);
-            let value = scan::trim(&head[at + value_at..at + end]);
-            return (!value.is_empty() && !value.iter().any(|b| scan::is_space(*b))).then_some(value);
+        if matches!(first | 0x20, b'i' | b'c') && starts_as_call_id(&head[at..]) {
+            let line = &head[at..logical_line_end(head, at)];
+            if let Some(value) = call_id_line(line) {
+                return crate::typed::call_id(value);
+            }
         }
         at += memchr::memchr(b'\n', &head[at..])? + 1;
     }
     None
 }
 
-/// Where the value starts, when this line is a Call-ID.
-fn call_id_line(line: &[u8]) -> Option<usize> {
-    let name_bytes = match line {
-        [b'i' | b'I', ..] if line.get(1).is_some_and(|b| *b == b':' || scan::is_space(*b)) => 1,
-        _ if line.get(..7)?.eq_ignore_ascii_case(b"Call-ID") => 7,
-        _ => return None,
-    };
-    let after = &line[name_bytes..];
-    let rest = scan::trim_start(after).strip_prefix(b":")?;
-    Some(line.len() - rest.len())
+fn starts_as_call_id(line: &[u8]) -> bool {
+    match line {
+        [b'i' | b'I', next, ..] if *next == b':' || scan::is_space(*next) => true,
+        _ => line.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"Call-ID")),
+    }
+}
+
+/// The value, when this header field is a Call-ID.
+fn call_id_line(line: &[u8]) -> Option<&[u8]> {
+    let colon = scan::find_near(line, b':')?;
+    let named = Name::parse(scan::trim_end(&line[..colon])) == Name::CallId;
+    named.then(|| scan::trim(&line[colon + 1..]))
 }

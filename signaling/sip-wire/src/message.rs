@@ -265,6 +265,11 @@ impl<'a> Message<'a> {
         self.header_lines(name).count()
     }
 
+    /// Everything before the body.
+    pub(crate) fn head(&self) -> &'a [u8] {
+        self.bytes.get(..usize::from(self.body_at)).unwrap_or_default()
+    }
+
     /// Everything behind the empty line, also what Content-Length does not cover.
     pub fn after_headers(&self) -> &'a [u8] {
         self.bytes.get(usize::from(self.body_at)..).unwrap_or_default()

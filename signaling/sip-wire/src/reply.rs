@@ -1,7 +1,7 @@
 //! Writing the response to a request, straight from the request's spans (RFC 3261 §8.2.6).
 
 use crate::write::Out;
-use crate::{Message, Name, StatusCode, Via, WriteError};
+use crate::{Message, Name, StatusCode, Via, WriteError, scan};
 use core::fmt;
 use core::net::SocketAddr;
 
@@ -123,14 +123,14 @@ fn write_vias(out: &mut Out<'_>, request: &Message<'_>, source: Option<SocketAdd
 
 /// The first Via line with `received` and `rport` of its first value filled in; all else as it came.
 pub(crate) fn write_first_via(out: &mut Out<'_>, line: &[u8], source: Option<SocketAddr>) {
-    let (value, rest) = crate::scan::split_comma(line);
+    let (value, rest) = scan::split_comma(line);
     match (source, Via::parse(value)) {
         (Some(source), Some(via)) => write_via_with_source(out, &via, source),
-        _ => out.raw(value),
+        _ => out.lines(value),
     }
     if let Some(rest) = rest {
         out.raw(b",");
-        out.raw(rest);
+        out.lines(rest);
     }
 }
 
@@ -141,7 +141,7 @@ fn write_via_with_source(out: &mut Out<'_>, via: &Via<'_>, source: SocketAddr) {
     let needed = asked || via.host.ip() != Some(ip);
     let params = via.params.as_bytes();
     let head_bytes = via.as_bytes().len() - params.len();
-    out.raw(&via.as_bytes()[..head_bytes]);
+    out.lines(scan::trim_end(&via.as_bytes()[..head_bytes]));
     for param in via.params.iter() {
         if param.name.eq_ignore_ascii_case(b"received") {
             continue; // what the sender says of itself does not count
@@ -153,7 +153,7 @@ fn write_via_with_source(out: &mut Out<'_>, via: &Via<'_>, source: SocketAddr) {
             out.number(u64::from(source.port()));
         } else if let Some(value) = param.value {
             out.raw(b"=");
-            out.raw(value);
+            out.lines(value);
         }
     }
     if needed {
@@ -180,7 +180,7 @@ fn missing(out: &mut Out<'_>, name: Name, status: StatusCode) {
 fn write_to(out: &mut Out<'_>, request: &Message<'_>, tag: Option<&[u8]>, status: StatusCode) {
     let Some(value) = request.header(Name::To) else { return missing(out, Name::To, status) };
     out.name(Name::To);
-    out.raw(value);
+    out.lines(value);
     if let (Some(tag), Ok(to)) = (tag, request.to())
         && to.tag().is_none()
     {

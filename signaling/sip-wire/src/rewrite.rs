@@ -189,7 +189,7 @@ impl<'m, 'a, 'v> Rewrite<'m, 'a, 'v> {
             out.raw(b"SIP/2.0 ");
             out.number(u64::from(new.code()));
             out.raw(b" ");
-            out.raw(if new == status { message.reason_phrase() } else { new.reason_phrase().as_bytes() });
+            out.lines(if new == status { message.reason_phrase() } else { new.reason_phrase().as_bytes() });
         } else {
             if self.status.is_some() {
                 out.fail(WriteError::WrongKind);
@@ -248,7 +248,7 @@ impl<'m, 'a, 'v> Rewrite<'m, 'a, 'v> {
                 write_first_via(out, header.value, source.take());
                 out.raw(b"\r\n");
             } else {
-                out.raw(self.message.line_at(index));
+                out.lines(self.message.line_at(index));
             }
         }
     }

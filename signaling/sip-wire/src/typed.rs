@@ -233,9 +233,10 @@ impl<'a> Message<'a> {
 }
 
 /// `word [@ word]`: one word, nothing of it interpreted (RFC 3261 §20.8).
-fn call_id(value: &[u8]) -> Option<&[u8]> {
-    let spaced = memchr::memchr3(b' ', b'\t', b'\n', value).is_some();
-    (!value.is_empty() && !spaced).then_some(value)
+#[inline]
+pub(crate) fn call_id(value: &[u8]) -> Option<&[u8]> {
+    let lowest = value.iter().fold(u8::MAX, |lowest, b| lowest.min(*b));
+    (!value.is_empty() && lowest > b' ').then_some(value)
 }
 
 fn token(value: &[u8]) -> Option<&[u8]> {

@@ -5,6 +5,9 @@ use crate::{Param, Params, Scheme, Uri, scan};
 impl Uri<'_> {
     /// Whether two URIs are equivalent by RFC 3261 §19.1.4; `tel:` numbers compare without their separators (RFC 3966 §4).
     pub fn same(&self, other: &Uri<'_>) -> bool {
+        if self.as_bytes() == other.as_bytes() {
+            return true; // also with a parameter twice, which the grammar forbids and the rules below do not foresee
+        }
         if self.scheme != other.scheme {
             return false;
         }

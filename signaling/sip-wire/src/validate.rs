@@ -11,6 +11,7 @@ impl Message<'_> {
         if let Some(fault) = self.fault() {
             return Err(fault);
         }
+        self.check_line_ends()?;
         self.check_single_headers()?;
         self.check_identity()?;
         self.check_cseq()?;
@@ -26,6 +27,7 @@ impl Message<'_> {
         if let Some(fault) = self.fault() {
             return Err(fault);
         }
+        self.check_line_ends()?;
         self.check_single_headers()?;
         self.check_identity()?;
         self.cseq()?;
@@ -39,6 +41,15 @@ impl Message<'_> {
         match fault.verdict() {
             Verdict::Answer(status) if possible => Some(status),
             _ => None,
+        }
+    }
+
+    /// A CR without LF ends a line for some and not for others; nobody honest sends one.
+    fn check_line_ends(&self) -> Result<(), ParseError> {
+        let head = self.head();
+        match memchr::memchr_iter(b'\r', head).all(|at| head.get(at + 1) == Some(&b'\n')) {
+            true => Ok(()),
+            false => Err(ParseError::message(ErrorKind::HeaderLine)),
         }
     }
 

@@ -97,8 +97,28 @@ impl<'b> Out<'b> {
     /// A value copied from a parsed message; its folds are legal and stay.
     pub(crate) fn copied(&mut self, name: Name, value: &[u8]) {
         self.name(name);
-        self.raw(value);
+        self.lines(value);
         self.raw(b"\r\n");
+    }
+
+    /// Bytes of a parsed message. We forgive a line that ends with LF alone, but we do not pass it on: whoever comes next
+    /// may not, and would see other header fields than we did. A CR of its own is refused for the same reason.
+    pub(crate) fn lines(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let line = &rest[..at];
+            self.line_part(line.strip_suffix(b"\r").unwrap_or(line));
+            self.raw(b"\r\n");
+            rest = &rest[at + 1..];
+        }
+        self.line_part(rest);
+    }
+
+    fn line_part(&mut self, bytes: &[u8]) {
+        if memchr::memchr(b'\r', bytes).is_some() {
+            self.fail(WriteError::Injection(Name::Other));
+        }
+        self.raw(bytes);
     }
 
     #[inline]

@@ -221,3 +221,18 @@ fn requests_and_responses_are_not_mixed_up() {
     assert_eq!(Rewrite::new(&request()).status(StatusCode::OK).write(&mut out), Err(WriteError::WrongKind));
     assert!(out.is_empty());
 }
+
+#[test]
+fn lone_line_ends_are_forgiven_but_not_passed_on() {
+    let bytes = REQUEST.replace("\r\n", "\n");
+    let message = Message::parse(bytes.as_bytes()).unwrap();
+    assert_eq!(message.validate_request(), Ok(()));
+    let mut out = Vec::new();
+    Rewrite::new(&message).write(&mut out).unwrap();
+    assert_eq!(out, REQUEST.trim_end_matches(" and more").as_bytes());
+
+    let bytes = REQUEST.replace("kept\t", "kept\r");
+    let message = Message::parse(bytes.as_bytes()).unwrap();
+    assert_eq!(message.validate_request().unwrap_err().status(), Some(StatusCode::BAD_REQUEST));
+    assert!(Rewrite::new(&message).write(&mut out).is_err());
+}

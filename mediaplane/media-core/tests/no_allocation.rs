@@ -1,0 +1,100 @@
+//! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones.
+
+use clock::{Duration, Instant, WallTime};
+use contract::{Codec, Command, LegRef, LegSpec, Source};
+use media_core::io::{Output, Received, SocketIndex};
+use media_core::sim::SimBuffers;
+use media_core::suite::rtp_packet;
+use media_core::{Worker, WorkerConfig};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the promises of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above, which is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const LEGS: usize = 64;
+const TONES: usize = 8;
+
+#[test]
+fn relaying_and_tones_allocate_nothing() {
+    let ports: Vec<u16> = (0..(LEGS + TONES) as u16).map(|n| 10_000 + 2 * n).collect();
+    let mut worker = Worker::new(WorkerConfig::new(0, ports.clone()));
+    let mut buffers = SimBuffers::new(1_024);
+    let mut out = Output::with_limits(512, 256);
+    let mut now = Instant::ZERO + Duration::from_secs(5);
+    let peer = |n: usize| SocketAddr::from(([192, 0, 2, 1], 20_000 + n as u16));
+    let spec = |n: usize, source: Source| {
+        let mut spec = LegSpec { remote_rtp: peer(n).into(), source: source.into(), ..LegSpec::default() };
+        assert!(spec.payloads.push(0, Codec::Pcmu));
+        spec
+    };
+    let leg = |n: usize| LegRef::new(ports[n], 1);
+    for n in 0..LEGS {
+        worker.handle_command(
+            now,
+            Command::Open { leg: leg(n), tag: 0, spec: spec(n, Source::None) },
+            &mut buffers,
+            &mut out,
+        );
+    }
+    for n in 0..LEGS {
+        // Half of them renumbers what it relays.
+        let spec = LegSpec { rewriting: (n % 4 / 2) as u8, ..spec(n, Source::Leg(leg(n ^ 1))) };
+        worker.handle_command(now, Command::Update { leg: leg(n), tag: 0, spec }, &mut buffers, &mut out);
+    }
+    for n in LEGS..LEGS + TONES {
+        let spec = LegSpec { media_timeout_ms: 0, ..spec(n, Source::Tone440) };
+        worker.handle_command(now, Command::Open { leg: leg(n), tag: 0, spec }, &mut buffers, &mut out);
+    }
+    let mut received = Vec::with_capacity(LEGS);
+    let mut sent = 0;
+    let mut packet = rtp_packet(1, 0);
+    let mut start = 0;
+    const TURNS: u32 = 32_000;
+    for turn in 0..TURNS {
+        if turn == 10 {
+            start = ALLOCATIONS.load(Ordering::Relaxed);
+        }
+        buffers.end_turn();
+        received.clear();
+        packet[2..4].copy_from_slice(&(turn as u16).to_be_bytes());
+        for n in 0..LEGS {
+            let span = buffers.fill(&packet).expect("a buffer");
+            received.push(Received { socket: SocketIndex(2 * n as u32), span, at: now, from: peer(n).into() });
+        }
+        if turn > 0 {
+            // The first packet of each made the socket connected.
+            received.iter_mut().for_each(|packet| packet.from = contract::Address::NONE);
+        }
+        worker.handle_packets(now, &mut buffers, &received, &mut out);
+        worker.run_due(now, WallTime::from_unix_nanos(now.as_nanos()), &mut buffers, &mut out);
+        sent += out.sends.len();
+        out.sends.clear();
+        out.sockets.clear();
+        out.events.clear();
+        out.lateness.clear();
+        now += Duration::from_millis(1);
+    }
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - start;
+    assert!(sent >= LEGS * TURNS as usize, "{sent} packets sent");
+    assert_eq!(allocations, 0, "allocations in {sent} packets");
+}

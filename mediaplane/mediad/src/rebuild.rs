@@ -1,0 +1,107 @@
+//! After a panic: the worker goes on with the same legs, and nobody else notices.
+
+use crate::error::StartError;
+use crate::owners::Owned;
+use crate::turn::sockets_of;
+use crate::worker::{Worker, new_core, new_io};
+use clock::{Duration, Instant};
+use contract::{CloseReason, Command, Event};
+use media_core::MovingLeg;
+use media_core::io::{Output, PacketIo, SocketAction};
+use stats::{CounterSet, MediaCounter, Unit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A worker that fails more often than [`FAILURES_MAX`] in this time carries the cause in its legs.
+const FAILURES_WITHIN: Duration = Duration::from_secs(10);
+/// So often its legs are kept; then they are closed, and it starts empty.
+const FAILURES_MAX: usize = 3;
+
+impl Worker {
+    /// A new core with the legs of the old one: taken over whole where the old core can still give them, so that SSRC,
+    /// sequence, timestamps and counters go on; else opened again by what they were last told to be.
+    pub(crate) fn rebuild(&mut self) -> Result<(), StartError> {
+        let now = clock::now();
+        self.rebuilt_at.retain(|at| now - *at < FAILURES_WITHIN);
+        self.rebuilt_at.push(now);
+        let keep = self.rebuilt_at.len() <= FAILURES_MAX;
+        let mut old = std::mem::replace(&mut self.core, new_core(&self.shared, self.index));
+        self.take_counters(&old);
+        let new_ring = self.renew_io()?;
+        let legs: Vec<Owned> = self.owners.all().copied().collect();
+        for owned in &legs {
+            let moving =
+                if keep { catch_unwind(AssertUnwindSafe(|| old.extract(owned.leg))).ok().flatten() } else { None };
+            match moving {
+                Some(moving) => self.take_over(now, owned, moving, new_ring),
+                None if keep => self.open_again(now, owned),
+                None => self.give_up(owned),
+            }
+        }
+        // Dropping what a panic left half-done could panic as well.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        self.core.count(MediaCounter::WorkerRestarts, 1);
+        tracing::warn!(
+            "media worker {} is rebuilt with {} of {} legs",
+            self.index.0,
+            self.core.leg_count(),
+            legs.len()
+        );
+        self.finish();
+        self.publisher.now(now, &mut self.core, self.io.counters());
+        Ok(())
+    }
+
+    /// Socket actions of the failed turn are carried out, its packets are not sent; a ring that failed is made anew.
+    fn renew_io(&mut self) -> Result<bool, StartError> {
+        self.output.sends.clear();
+        self.output.lateness.clear();
+        if !self.inside_io {
+            self.io.submit(&mut self.output);
+            return Ok(false);
+        }
+        self.inside_io = false;
+        self.output.sockets.clear();
+        self.io = new_io(&self.shared, &self.end)?;
+        self.publisher.forget_io();
+        Ok(true)
+    }
+
+    fn take_counters(&mut self, old: &media_core::Worker) {
+        for counter in MediaCounter::ALL.iter().filter(|counter| counter.unit() != Unit::Level) {
+            self.core.count(*counter, old.counts().get(*counter));
+        }
+    }
+
+    fn take_over(&mut self, now: Instant, owned: &Owned, moving: MovingLeg, new_ring: bool) {
+        let (connected, rtcp) = (moving.connected(), moving.spec().rtcp());
+        // Nobody moved it, as far as the client knows.
+        let mut unheard = Output::default();
+        if self.core.insert(now, moving, owned.tag, &mut unheard).is_err() {
+            return self.open_again(now, owned);
+        }
+        self.core.count(MediaCounter::LegsRebuilt, 1);
+        if new_ring && let Some(pair) = self.core.pair_of(owned.leg.port) {
+            self.attach_again(pair, connected, rtcp);
+        }
+    }
+
+    fn open_again(&mut self, now: Instant, owned: &Owned) {
+        let mut unheard = Output::default();
+        let open = Command::Open { leg: owned.leg, tag: owned.tag, spec: owned.spec };
+        self.core.handle_command(now, open, self.io.buffers(), &mut unheard);
+        if unheard.events.iter().any(|event| matches!(event, Event::Opened { .. })) {
+            self.core.count(MediaCounter::LegsRebuilt, 1);
+            self.output.sockets.append(&mut unheard.sockets);
+        } else {
+            self.give_up(owned);
+        }
+    }
+
+    fn give_up(&mut self, owned: &Owned) {
+        let closed = Event::Closed { leg: owned.leg, tag: owned.tag, reason: CloseReason::Failed };
+        self.output.events.push(closed);
+        if let Some(pair) = self.core.pair_of(owned.leg.port) {
+            self.output.sockets.extend(sockets_of(pair).map(|socket| SocketAction::Close { socket }));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Panics, moves and floods.
+
+use super::*;
+
+#[test]
+fn a_worker_that_panics_goes_on_with_its_legs() {
+    let plane = Plane::new(2);
+    let (mut client, phone, mut talker, mut listener) = (plane.client(), Phone::new(), Phone::new(), Phone::new());
+    let leg = client.open(W0, phone.spec(Source::Tone440));
+    let giver = client.open(W0, talker.spec(Source::None));
+    let taker = client.open(W0, listener.spec(Source::Leg(giver)));
+    let said = talker.talk(giver);
+    assert_eq!(listener.hear().bytes, said);
+    let before = phone.hear();
+    client.command(W0, Command::Close { leg, tag: PANIC_TAG });
+    eventually("it was rebuilt", || plane.count(MediaCounter::WorkerRestarts) == 1);
+    assert_eq!(plane.count(MediaCounter::LegsRebuilt), 3);
+    let after: Vec<Heard> = (0..10).map(|_| phone.hear()).collect();
+    for (at, packet) in after.iter().enumerate() {
+        assert_eq!(packet.ssrc, before.ssrc);
+        assert_eq!(packet.seq, before.seq.wrapping_add(1 + at as u16));
+    }
+    let said = talker.talk(giver);
+    assert_eq!(listener.hear().bytes, said);
+    assert_eq!(listener.talk(taker).len(), 172);
+    // Counters never go back, and commands work as before.
+    assert!(plane.count(MediaCounter::RtpSent) > 0);
+    client.close(W0, leg);
+    assert!(phone.hears_bye());
+}
+
+#[test]
+fn a_worker_that_panics_again_and_again_starts_empty() {
+    let plane = Plane::new(1);
+    let (mut client, phone) = (plane.client(), Phone::new());
+    let leg = client.open(W0, phone.spec(Source::Tone440));
+    for round in 1..=4 {
+        client.command(W0, Command::Close { leg, tag: PANIC_TAG });
+        eventually("it was rebuilt", || plane.count(MediaCounter::WorkerRestarts) == round);
+    }
+    let reason = contract::CloseReason::Failed;
+    assert_eq!(client.answer(), Event::Closed { leg, tag: 1, reason });
+    client.end.give_back(leg).unwrap();
+    client.open(W0, phone.spec(Source::Tone440));
+    phone.hear();
+}
+
+#[test]
+fn a_leg_moves_to_another_worker_without_losing_a_packet() {
+    let plane = Plane::new(2);
+    let (mut client, mut a, b) = (plane.client(), Phone::new(), Phone::new());
+    let (leg_a, worker) = (client.open(W0, a.spec(Source::None)), W0);
+    let leg_b = client.open(worker, b.spec(Source::Leg(leg_a)));
+    let said = a.talk(leg_a);
+    assert_eq!(b.hear().bytes, said);
+    let mut at = W0;
+    for round in 0..20u64 {
+        let other = WorkerIndex(1 - at.0);
+        // Both legs go, one after the other: the relay is whole again when the second one has arrived.
+        let mut said = Vec::new();
+        for leg in [leg_b, leg_a] {
+            client.command(at, Command::Move { leg, tag: round, worker: other.0 });
+            assert_eq!(client.answer(), Event::Moved { leg, tag: round, worker: other.0 });
+        }
+        said.push(a.talk(leg_a));
+        said.push(a.talk(leg_a));
+        for bytes in said {
+            assert_eq!(b.hear().bytes, bytes);
+        }
+        at = other;
+    }
+    let row = client.row(leg_a);
+    assert_eq!((row.leg, row.worker), (leg_a, 0));
+    client.close(at, leg_a);
+    client.close(at, leg_b);
+}
+
+#[test]
+fn packets_in_flight_survive_a_move() {
+    let plane = Plane::new(2);
+    let (mut client, mut phone) = (plane.client(), Phone::new());
+    let leg = client.end.take_port(W0).unwrap();
+    client.open_on(W0, leg, phone.spec(Source::Leg(leg)));
+    let mut at = W0;
+    for round in 0..30u64 {
+        let other = WorkerIndex(1 - at.0);
+        let mut said: Vec<_> = (0..5).map(|_| phone.talk(leg)).collect();
+        client.command(at, Command::Move { leg, tag: round, worker: other.0 });
+        said.extend((0..20).map(|_| phone.talk(leg)));
+        for bytes in said {
+            assert_eq!(phone.hear().bytes, bytes, "round {round}");
+        }
+        assert_eq!(client.answer(), Event::Moved { leg, tag: round, worker: other.0 });
+        at = other;
+    }
+    assert_eq!(plane.count(MediaCounter::DroppedNoLeg), 0);
+}
+
+#[test]
+fn a_flood_of_strangers_harms_no_neighbour() {
+    let plane = Plane::new(1);
+    let (mut client, neighbour, mut peer) = (plane.client(), Phone::new(), Phone::new());
+    client.open(W0, neighbour.spec(Source::Tone440));
+    let flooded = client.end.take_port(W0).unwrap();
+    client.open_on(W0, flooded, no_address(peer.spec(Source::Leg(flooded))));
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let first = neighbour.hear();
+    // Garbage, lies about lengths, sound RTP of ever new sources, RTCP that is none.
+    let kinds: [&[u8]; 4] =
+        [b"garbage", &[0x9f; 12], &[0x80, 0, 1, 2, 0, 0, 0, 0, 1, 2, 3, 4, 5], &[0x80, 200, 255, 255]];
+    for round in 0..20_000usize {
+        let _ = stranger.send_to(kinds[round % kinds.len()], to(flooded));
+        let rtcp = SocketAddr::new(to(flooded).ip(), flooded.port + 1);
+        if round % 8 == 0 {
+            let _ = stranger.send_to(kinds[round % kinds.len()], rtcp);
+        }
+    }
+    let mut seq = first.seq;
+    while let Some(packet) = neighbour.hear_within(Duration::from_millis(50)) {
+        assert_eq!(packet.seq, seq.wrapping_add(1), "a hole in the neighbour's sound");
+        seq = packet.seq;
+        if seq.wrapping_sub(first.seq) > 20 {
+            break;
+        }
+    }
+    assert!(seq.wrapping_sub(first.seq) > 20);
+    eventually("they were counted", || plane.count(MediaCounter::DroppedMalformed) > 100);
+    // Whom the leg is for gets in all the same, by a steady stream.
+    let mut echoed = false;
+    for _ in 0..40 {
+        peer.talk(flooded);
+        echoed |= peer.hear_within(Duration::from_millis(20)).is_some();
+    }
+    assert!(echoed);
+}

@@ -1,0 +1,320 @@
+//! The worker's loop: wait, take packets, take commands, make what is due, send, tell.
+
+use crate::moves::Parcel;
+use crate::owners::Owned;
+use crate::worker::{Leaving, Worker};
+use clock::{Duration, Instant};
+use contract::{Address, CloseReason, Command, Event, RefuseReason, RtcpMode};
+use media_core::io::{PacketIo, SocketIndex};
+use shm::{ClientIndex, FromClient, WorkerIndex};
+use stats::MediaCounter;
+use std::io;
+
+/// Messages of control clients in one turn.
+const TURN_MESSAGES: usize = 256;
+/// Legs of a dead client that are closed in one turn.
+const TURN_CLOSINGS: usize = 64;
+/// Legs that come from other workers in one turn.
+const TURN_MOVES: usize = 32;
+/// An idle worker turns at least so often, so that its heartbeat tells that it lives.
+const IDLE: Duration = Duration::from_millis(250);
+/// A client that is behind is tried again after so long.
+const RETRY: Duration = Duration::from_millis(1);
+
+impl Worker {
+    /// Ends with all legs closed, or with the error of a ring that cannot go on.
+    pub(crate) fn turn_until_stopped(&mut self) -> io::Result<()> {
+        while !self.shared.stopper.is_asked() {
+            self.turn()?;
+        }
+        self.close_all()
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.wait()?;
+        let now = clock::now();
+        self.core.handle_packets(now, self.io.buffers(), &self.received, &mut self.output);
+        for _ in 0..TURN_MESSAGES {
+            match self.end.pop() {
+                Some((client, message)) => self.take_message(now, client, message),
+                None => break,
+            }
+        }
+        self.close_legs_of_the_dead(now);
+        self.take_parcels(now);
+        self.core.run_due(now, clock::wall_now(), self.io.buffers(), &mut self.output);
+        self.finish();
+        self.send_parcels(now);
+        self.publisher.turn(now, &mut self.core, self.io.counters());
+        Ok(())
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        self.received.clear();
+        let now = clock::now();
+        let until = if !self.leaving.is_empty() || !self.dying.is_empty() {
+            Instant::ZERO
+        } else {
+            let until = self.core.deadline().unwrap_or(Instant::FAR_FUTURE).min(now + IDLE);
+            if self.outbox.is_waiting() { until.min(now + RETRY) } else { until }
+        };
+        // Said before the last look at the queues: whoever pushes from now on wakes us.
+        let may_sleep = self.end.prepare_sleep() && self.shared.moves.is_empty(self.index.0);
+        self.inside_io = true;
+        let waited = self.io.wait(if may_sleep { until } else { Instant::ZERO }, &mut self.received);
+        self.inside_io = false;
+        self.end.cancel_sleep();
+        waited
+    }
+
+    /// Sends what the turn made, then shows and tells what happened.
+    pub(crate) fn finish(&mut self) {
+        let now = clock::now();
+        for send in &self.output.sends {
+            if send.received_at != Instant::ZERO {
+                self.publisher.relay_latency.record((now - send.received_at).as_nanos() as u64);
+            }
+        }
+        self.inside_io = true;
+        self.io.submit(&mut self.output);
+        self.inside_io = false;
+        self.tell();
+    }
+
+    /// Rows first, then events: who hears that a leg is closed finds its final row.
+    pub(crate) fn tell(&mut self) {
+        for lateness in self.output.lateness.drain(..) {
+            for _ in 0..lateness.frame_count {
+                self.publisher.pacing_lateness.record(lateness.late.as_nanos() as u64);
+            }
+        }
+        for row in self.output.closed.drain(..) {
+            self.publisher.row(&row);
+        }
+        for at in 0..self.output.events.len() {
+            let event = self.output.events[at];
+            self.tell_event(event);
+        }
+        self.output.events.clear();
+        self.outbox.flush(&mut self.end);
+        self.publisher.deferred = self.outbox.waiting_count() as u64;
+        if self.outbox.stuck() != 0 {
+            self.shared.report_stuck(self.outbox.stuck());
+        }
+        self.end.wake_clients();
+    }
+
+    fn tell_event(&mut self, event: Event) {
+        let leg = event.leg();
+        let Some(pair) = self.core.pair_of(leg.port) else { return };
+        if let Event::Opened { .. } | Event::Moved { .. } = event
+            && let Some(row) = self.core.row(leg)
+        {
+            self.publisher.row(&row);
+        }
+        let owned = match event {
+            Event::Closed { .. } => self.owners.remove(pair, leg),
+            _ => self.owners.get(pair, leg).copied(),
+        };
+        if let Some(owned) = owned {
+            self.outbox.push(&mut self.end, owned.client, event);
+        }
+    }
+
+    fn take_message(&mut self, now: Instant, client: ClientIndex, message: FromClient) {
+        match message {
+            FromClient::Command(command) => self.take_command(now, client, command),
+            FromClient::Refused(why) => {
+                self.core.count(MediaCounter::CommandsRefused, 1);
+                tracing::debug!("a message of control client {} is refused: {why}", client.0);
+            }
+            FromClient::Gone => {
+                self.outbox.client_gone(client);
+                self.dying.push(client);
+            }
+        }
+    }
+
+    fn take_command(&mut self, now: Instant, client: ClientIndex, command: Command) {
+        #[cfg(test)]
+        assert!(command.tag() != crate::tests::PANIC_TAG, "a test wants this worker to fail");
+        let (leg, tag) = (command.leg(), command.tag());
+        let pair = self.core.pair_of(leg.port);
+        if let Err(reason) = self.may(client, &command) {
+            self.core.count(MediaCounter::CommandsRefused, 1);
+            return self.outbox.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+        }
+        let Some(pair) = pair else { return };
+        if let Command::Move { worker, .. } = command
+            && worker != self.index.0
+        {
+            return self.start_move(Leaving { leg, tag, pair, worker }, client);
+        }
+        let before = self.output.events.len();
+        self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
+        let refused = self.output.events[before..].iter().any(|event| matches!(event, Event::Refused { .. }));
+        match (command, self.owners.get(pair, leg).copied()) {
+            (Command::Open { spec, .. }, None) if !refused => {
+                self.owners.set(pair, Owned { leg, tag, client, spec });
+            }
+            // An `Open` that was refused has no owner yet who could be told.
+            (Command::Open { .. }, None) => {
+                for event in self.output.events.split_off(before) {
+                    self.outbox.push(&mut self.end, client, event);
+                }
+            }
+            (Command::Update { spec, .. }, Some(owned)) if !refused => {
+                self.owners.set(pair, Owned { tag, spec, ..owned });
+            }
+            _ => {}
+        }
+    }
+
+    /// A client may open legs on ports that it took from the pool, and change its own.
+    fn may(&self, client: ClientIndex, command: &Command) -> Result<(), RefuseReason> {
+        let leg = command.leg();
+        let pair = self.core.pair_of(leg.port).ok_or(RefuseReason::Invalid)?;
+        let own = self.owners.get(pair, leg);
+        match command {
+            Command::Open { .. } if own.is_some_and(|owned| owned.client == client) => Err(RefuseReason::AlreadyOpen),
+            Command::Open { .. } => {
+                let held = self.shared.host.region().ports().holder(leg.port) == Some((client, leg));
+                if held { Ok(()) } else { Err(RefuseReason::Invalid) }
+            }
+            Command::Move { worker, .. } if usize::from(*worker) >= self.shared.moves.workers() => {
+                Err(RefuseReason::Invalid)
+            }
+            _ if own.is_some_and(|owned| owned.client == client) => Ok(()),
+            _ => Err(RefuseReason::NoSuchLeg),
+        }
+    }
+
+    /// Closes what dead clients left behind, some legs a turn, and says when none is left.
+    fn close_legs_of_the_dead(&mut self, now: Instant) {
+        let Some(&client) = self.dying.first() else { return };
+        for owned in self.owners.of_client(client, TURN_CLOSINGS) {
+            let close = Command::Close { leg: owned.leg, tag: owned.tag };
+            self.core.handle_command(now, close, self.io.buffers(), &mut self.output);
+            if let Some(pair) = self.core.pair_of(owned.leg.port) {
+                // The core may not have it, where a worker failed between the two; nobody listens any more either way.
+                self.owners.remove(pair, owned.leg);
+            }
+        }
+        if self.owners.of_client(client, 1).is_empty() {
+            // Sockets of its ports are closed before anybody can get them again.
+            self.finish();
+            self.end.confirm_gone(client);
+            self.dying.retain(|dying| *dying != client);
+            self.shared.control_wake.wake();
+        }
+    }
+
+    fn start_move(&mut self, leaving: Leaving, client: ClientIndex) {
+        let Leaving { leg, tag, pair, .. } = leaving;
+        if self.leaving.iter().any(|other| other.leg == leg) || self.core.row(leg).is_none() {
+            self.core.count(MediaCounter::CommandsRefused, 1);
+            let reason = RefuseReason::Invalid;
+            return self.outbox.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+        }
+        sockets_of(pair).into_iter().for_each(|socket| self.io.detach(socket));
+        self.leaving.push(leaving);
+    }
+
+    /// Hands legs over whose last packets for this worker have been taken.
+    fn send_parcels(&mut self, now: Instant) {
+        let io = &self.io;
+        let ready: Vec<Leaving> = self
+            .leaving
+            .extract_if(.., |leaving| sockets_of(leaving.pair).into_iter().all(|socket| io.is_detached(socket)))
+            .collect();
+        for Leaving { leg, tag, pair, worker } in ready {
+            // Closed meanwhile: then there is nothing to hand over.
+            let Some(owned) = self.owners.get(pair, leg).copied() else { continue };
+            let Some(moving) = self.core.extract(leg) else { continue };
+            let parcel = Box::new(Parcel { moving, owned: Owned { tag, ..owned }, from: self.index.0, refused: None });
+            match self.shared.moves.send(worker, parcel) {
+                Ok(()) => {
+                    self.owners.remove(pair, leg);
+                    self.shared.host.wake_worker(WorkerIndex(worker));
+                }
+                Err(parcel) => {
+                    self.owners.remove(pair, leg);
+                    self.settle_in(now, Parcel { refused: Some(RefuseReason::Full), ..*parcel });
+                }
+            }
+        }
+    }
+
+    fn take_parcels(&mut self, now: Instant) {
+        for _ in 0..TURN_MOVES {
+            let Some(parcel) = self.shared.moves.receive(self.index.0) else { return };
+            self.settle_in(now, *parcel);
+        }
+    }
+
+    /// Goes on with a leg of another worker, or with one of ours that came back.
+    fn settle_in(&mut self, now: Instant, parcel: Parcel) {
+        let Parcel { moving, owned, from, refused } = parcel;
+        let (leg, tag) = (owned.leg, owned.tag);
+        let (pair, connected, rtcp) = (self.core.pair_of(leg.port), moving.connected(), moving.spec().rtcp());
+        let before = self.output.events.len();
+        match self.core.insert(now, moving, tag, &mut self.output) {
+            Ok(()) => {
+                let Some(pair) = pair else { return };
+                let [rtp_socket, rtcp_socket] = sockets_of(pair);
+                self.io.attach(rtp_socket, connected.0);
+                if matches!(rtcp, RtcpMode::Pair | RtcpMode::RelayPair) {
+                    self.io.attach(rtcp_socket, connected.1);
+                }
+                self.owners.set(pair, owned);
+                if let Some(reason) = refused {
+                    self.output.events.truncate(before);
+                    self.output.events.push(Event::Refused { leg, tag, reason });
+                }
+                if !self.shared.host.region().live_clients().any(|client| client == owned.client) {
+                    // Its client died while it was on its way, and our part of that may be done already.
+                    self.core.handle_command(now, Command::Close { leg, tag }, self.io.buffers(), &mut self.output);
+                }
+            }
+            Err((moving, reason)) if from != self.index.0 => {
+                let back = Box::new(Parcel { moving, owned, from, refused: Some(reason) });
+                if self.shared.moves.send(from, back).is_ok() {
+                    self.shared.host.wake_worker(WorkerIndex(from));
+                }
+            }
+            Err((_, reason)) => {
+                tracing::error!("the leg on port {} is lost between two workers: {reason:?}", leg.port);
+                let closed = Event::Closed { leg, tag, reason: CloseReason::Failed };
+                self.outbox.push(&mut self.end, owned.client, closed);
+            }
+        }
+    }
+
+    /// RTCP BYE for every leg, as many in a turn as there is room for.
+    fn close_all(&mut self) -> io::Result<()> {
+        let mut done = false;
+        while !done {
+            let now = clock::now();
+            done = self.core.close_all(now, CloseReason::Shutdown, self.io.buffers(), &mut self.output);
+            self.finish();
+            self.received.clear();
+            self.io.wait(Instant::ZERO, &mut self.received)?;
+        }
+        self.publisher.now(clock::now(), &mut self.core, self.io.counters());
+        Ok(())
+    }
+
+    /// Receives again on all sockets of the legs that run, after the ring was made anew.
+    pub(crate) fn attach_again(&mut self, pair: u16, connected: (Address, Address), rtcp: RtcpMode) {
+        let [rtp_socket, rtcp_socket] = sockets_of(pair);
+        self.io.attach(rtp_socket, connected.0);
+        if matches!(rtcp, RtcpMode::Pair | RtcpMode::RelayPair) {
+            self.io.attach(rtcp_socket, connected.1);
+        }
+    }
+}
+
+/// RTP and RTCP socket of a port pair.
+pub(crate) fn sockets_of(pair: u16) -> [SocketIndex; 2] {
+    [SocketIndex(2 * u32::from(pair)), SocketIndex(2 * u32::from(pair) + 1)]
+}
