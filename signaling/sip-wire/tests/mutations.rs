@@ -104,7 +104,10 @@ fn mutants_break_nothing() {
         for _ in 0..1 + random.below(6) {
             mutate(&mut bytes, other, &mut random);
         }
-        let checked = std::panic::catch_unwind(|| exercise::message(&bytes));
+        let checked = std::panic::catch_unwind(|| {
+            exercise::message(&bytes);
+            exercise::written(&bytes);
+        });
         assert!(checked.is_ok(), "seed {seed}:\n{}", bytes.escape_ascii());
     }
 }
@@ -112,6 +115,23 @@ fn mutants_break_nothing() {
 #[test]
 fn the_corpus_itself_breaks_nothing() {
     corpus().iter().for_each(|bytes| exercise::message(bytes));
+}
+
+/// Pieces of grammar in any order, as a user might paste them into a field.
+#[test]
+fn pasted_pieces_break_no_writer() {
+    let mut random = Random(7);
+    for round in 0..MUTANTS / 10 {
+        let mut bytes = b"sip:a@b|X-Name|value|body".to_vec();
+        for _ in 0..random.below(4) {
+            mutate(&mut bytes, b"sips:[::1]:5061;transport=tls?x=y|", &mut random);
+        }
+        let checked = std::panic::catch_unwind(|| {
+            exercise::written(&bytes);
+            exercise::values(&bytes);
+        });
+        assert!(checked.is_ok(), "round {round}: {}", bytes.escape_ascii());
+    }
 }
 
 /// 64 KB that aim at a loop: each must end at its named limit, not at the patience of whoever waits.

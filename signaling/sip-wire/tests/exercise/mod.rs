@@ -4,12 +4,12 @@
 use sip_wire::limits::{MESSAGE_MAX_BYTES, PARAMS_MAX_COUNT, VALUES_MAX_COUNT};
 use sip_wire::{
     Address, Auth, CSeq, Contact, DialogId, Framer, Framing, Host, MediaType, Message, Method, Name, Params, RAck,
-    Reason, Reply, ResponseWriter, RetryAfter, Rewrite, SessionExpires, SipDate, StatusCode, SubscriptionState,
-    Timestamp, TokenValue, Uri, UriBuf, Via, Warning,
+    Reason, Reply, RequestWriter, ResponseWriter, RetryAfter, Rewrite, SessionExpires, SipDate, StatusCode,
+    SubscriptionState, Timestamp, TokenValue, Uri, UriBuf, Via, Warning,
 };
 
 /// Bytes as a datagram and as the start of a stream.
-pub fn message(bytes: &[u8]) {
+pub(crate) fn message(bytes: &[u8]) {
     let _ = sip_wire::call_id(bytes);
     stream(bytes);
     let Ok(message) = Message::parse(bytes) else { return };
@@ -30,7 +30,7 @@ pub fn message(bytes: &[u8]) {
 }
 
 /// Bytes as a stream: framing never reports more than there is, and never changes its mind.
-pub fn stream(bytes: &[u8]) {
+pub(crate) fn stream(bytes: &[u8]) {
     let whole = sip_wire::frame(bytes);
     match whole {
         Framing::Complete { bytes: size } => assert!(size > 0 && size <= bytes.len() && size <= MESSAGE_MAX_BYTES),
@@ -88,7 +88,7 @@ fn accessors(m: &Message<'_>) {
 }
 
 /// One value through every parser of values.
-pub fn values(value: &[u8]) {
+pub(crate) fn values(value: &[u8]) {
     if let Some(via) = Via::parse(value) {
         let _ = (via.branch(), via.rfc3261_branch(), via.received(), via.rport(), via.maddr(), via.ttl());
         assert!(via.same_sent_by(&via));
@@ -134,7 +134,7 @@ fn params(params: &Params<'_>) {
 }
 
 /// Bytes as a URI.
-pub fn uri(bytes: &[u8]) {
+pub(crate) fn uri(bytes: &[u8]) {
     let Ok(uri) = Uri::parse(bytes) else { return };
     assert!(bytes.iter().all(u8::is_ascii_graphic), "nothing that passes can end a line");
     assert_eq!(uri.as_str().as_bytes(), bytes);
@@ -203,4 +203,23 @@ fn forwards(message: &Message<'_>) {
         assert_eq!((edited.max_forwards(), edited.has(Name::Subject)), (Ok(Some(9)), false));
         assert_eq!(edited.count_of(Name::Contact), 1);
     }
+}
+
+/// Bytes as what a user hands to the writers: whatever gets through adds no header field of its own.
+pub(crate) fn written(bytes: &[u8]) {
+    let mut parts = bytes.splitn(4, |b| *b == b'|');
+    let mut next = || parts.next().unwrap_or_default();
+    let (uri, name, value, body) = (next(), String::from_utf8_lossy(next()), next(), next());
+    let mut out = Vec::new();
+    let mut request = RequestWriter::new(&mut out, Method::Message, uri);
+    request.header(Name::Subject, value).named(&name, value);
+    request.header_fmt(Name::Reason, format_args!("{}", String::from_utf8_lossy(value)));
+    if request.finish_with_body(&String::from_utf8_lossy(value), body).is_err() {
+        assert!(out.is_empty());
+        return;
+    }
+    let read = Message::parse(&out).expect("what we write parses");
+    assert_eq!((read.fault(), read.request_uri_raw()), (None, uri));
+    assert_eq!(read.header_count(), 4 + usize::from(!value.is_empty() && !body.is_empty()));
+    assert!(read.after_headers() == body);
 }

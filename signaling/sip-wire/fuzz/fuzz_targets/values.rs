@@ -1,0 +1,8 @@
+//! One header value through every parser of values.
+#![no_main]
+#![allow(dead_code)]
+
+#[path = "../../tests/exercise/mod.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::values(bytes));
