@@ -5,6 +5,7 @@ mod packet;
 mod socket;
 mod stream;
 mod traffic;
+mod worker;
 
 pub use ledger::{Arrival, Jitter, Ledger};
 pub use packet::{Content, Damage, PACKET_BYTES, TICKS_PER_PACKET};
