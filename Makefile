@@ -7,7 +7,7 @@ TEST := --workspace --profile ci --locked
 PEERS := sip-tester tshark baresip-core rtpengine-daemon iproute2 procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check peers loom bench bench-media bench-sip load fmt
+.PHONY: help build run test check peers loom bench bench-media bench-sip bench-pacing load fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -18,18 +18,17 @@ build: ## the switch, optimised: target/release/ringplane
 run: build ## builds and starts the switch, and prints how to place a call (ARGS="--listen 127.0.0.1:5070")
 	exec target/release/ringplane serve $(ARGS)
 
-test: check peers ## checks, then every test, with real SIP and RTP peers
-	$(CARGO) test --profile ci --locked -p clock -p stats -p contract -p config -p shm -p rtp-wire -p audio -p media-core -p sdp-core -p sip-core -p session
-	$(CARGO) test --profile ci --locked --test calls
+test: check loom peers ## checks, then every test, with real SIP and RTP peers
+	$(CARGO) test $(TEST)
 
 check: ## format, lints, docs, arrows between crates, licences
 	$(CARGO) fmt --check
-	$(CARGO) clippy --workspace --all-targets --profile ci --locked
-	$(CARGO) doc --workspace --no-deps --profile ci --locked --quiet
-	@true
+	$(CARGO) clippy --all-targets $(TEST) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet $(TEST)
+	$(CARGO) test --profile ci --locked --test house
 
 loom: ## every interleaving of the shared-memory queue
-	RUSTFLAGS="--cfg loom" $(CARGO) test -p shm --profile ci --locked --target-dir target/loom --test loom_queue
+	RUSTFLAGS="--cfg loom" $(CARGO) test -p shm --profile ci --locked --target-dir target/loom --lib --test loom_queue
 
 peers: ## installs the programs that tests and benchmarks call (Debian)
 	@for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -37,11 +36,13 @@ peers: ## installs the programs that tests and benchmarks call (Debian)
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
 
-bench: bench-media bench-sip ## the canonical benchmark: media beside rtpengine, SIP beside SIPp
+bench: bench-media bench-sip bench-pacing ## the canonical benchmark: media beside rtpengine, SIP beside SIPp
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
 	$(CARGO) run --release --locked -p bench -- media
 bench-sip: build peers ## answered calls beside SIPp's own UAS
 	$(CARGO) run --release --locked -p bench -- sip
+bench-pacing: build ## how late the media plane's own packets leave
+	$(CARGO) run --release --locked -p bench -- pacing
 
 load: build peers ## the load test: calls with media on every one, every packet checked
 	$(CARGO) run --release --locked -p loadtest -- calls --switch target/release/ringplane

@@ -1,1 +1,3 @@
 //! Ringplane: a telephone switch for bare metal.
+
+#![forbid(unsafe_code)]

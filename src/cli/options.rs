@@ -4,6 +4,7 @@ use super::Failure;
 use clap::Args;
 use config::Config;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,7 @@ pub(crate) fn start_log(config: &Config) -> Result<(), Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init()
         .map_err(|error| Failure::new(format!("cannot start the log: {error}")))
 }

@@ -23,6 +23,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let started = start(&mut parts, &inbox);
     if let Ok(Started::Ready) = started {
         print_welcome(&config, &parts);
+        parts.iter_mut().for_each(|part| part.set_restarts(true));
         supervise(&mut parts, &inbox);
     }
     // Calls are ended first, media goes last.
@@ -98,7 +99,7 @@ fn take(parts: &mut [Part], notice: Notice) {
 
 /// Asks politely, waits, then insists.
 fn stop(part: &mut Part, inbox: &Receiver<Notice>) {
-    part.give_up_restarting();
+    part.set_restarts(false);
     for kill in [false, true] {
         part.signal(kill);
         let until = Instant::now() + STOP_WITHIN;

@@ -18,6 +18,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 pub struct SwitchPlan {
     /// The `ringplane` executable.
     pub program: PathBuf,
+    /// Where it listens and has its media: the loopback address of either family.
+    pub ip: IpAddr,
     /// Port pairs for media.
     pub port_pairs: u16,
     /// Further lines of the configuration, by section.
@@ -29,7 +31,8 @@ pub struct SwitchPlan {
 impl SwitchPlan {
     /// With 1,000 port pairs.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), port_pairs: 1_000, sip: String::new(), media: String::new() }
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        Self { program: program.into(), ip, port_pairs: 1_000, sip: String::new(), media: String::new() }
     }
 }
 
@@ -48,7 +51,7 @@ pub struct Switch {
 impl Switch {
     /// Starts it with its files in `folder`, and waits until it takes calls.
     pub fn start(folder: &Path, plan: &SwitchPlan) -> io::Result<Self> {
-        let ip = IpAddr::from([127, 0, 0, 1]);
+        let ip = plan.ip;
         let count = plan.port_pairs.saturating_mul(2);
         let first = free_range(ip, count)?;
         let media_ports = (first, first + count - 1);

@@ -33,6 +33,8 @@ pub(super) struct Part {
     arguments: Vec<OsString>,
     notices: Sender<Notice>,
     running: Option<Running>,
+    /// Whether an end of the process is followed by a restart: not during start and stop.
+    restarts: bool,
     restart_at: Option<Instant>,
     back_off: Duration,
     ready: Option<String>,
@@ -56,6 +58,7 @@ impl Part {
             arguments,
             notices: notices.clone(),
             running: None,
+            restarts: false,
             restart_at: None,
             back_off: BACK_OFF_FIRST,
             ready: None,
@@ -128,6 +131,9 @@ impl Part {
         if lived > STABLE_AFTER {
             self.back_off = BACK_OFF_FIRST;
         }
+        if !self.restarts {
+            return;
+        }
         let wait = self.back_off;
         self.restart_at = Some(Instant::now() + wait);
         self.back_off = (2 * wait).min(BACK_OFF_MAX);
@@ -152,7 +158,9 @@ impl Part {
         }
     }
 
-    pub(super) fn give_up_restarting(&mut self) {
+    /// From now on the process is started again when it dies, or no longer.
+    pub(super) fn set_restarts(&mut self, restarts: bool) {
+        self.restarts = restarts;
         self.restart_at = None;
     }
 

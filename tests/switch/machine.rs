@@ -6,35 +6,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// The executable under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ringplane");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringplane");
 
 /// Tests that load the machine take turns, so that none of them judges another's load.
-pub fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static MACHINE: Mutex<()> = Mutex::new(());
     MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A plan with room for `calls` calls.
-pub fn plan(calls: u16) -> SwitchPlan {
+pub(crate) fn plan(calls: u16) -> SwitchPlan {
     let mut plan = SwitchPlan::new(PROGRAM);
     plan.port_pairs = calls + calls / 2 + 50;
     plan
 }
 
 /// A running switch, and the folder that goes with it.
-pub fn start(plan: &SwitchPlan) -> (Switch, TempDir) {
+pub(crate) fn start(plan: &SwitchPlan) -> (Switch, TempDir) {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let switch = Switch::start(folder.path(), plan).expect("the switch starts");
     (switch, folder)
 }
 
 /// What a capture of this switch shows. The filter lets through SIP both ways, and the RTP that the switch sends.
-pub fn capture_filter(switch: &Switch) -> String {
+pub(crate) fn capture_filter(switch: &Switch) -> String {
     format!("udp and (port {} or src portrange {}-{})", switch.sip.port(), switch.media_ports.0, switch.media_ports.1)
 }
 
 /// Calls and streams of a capture; and packets that came more than `grace_ms` after their call's end.
-pub fn seen(file: &std::path::Path, switch: &Switch, grace_ms: u64) -> (SeenCalls, RtpStreams, u64) {
+pub(crate) fn seen(file: &std::path::Path, switch: &Switch, grace_ms: u64) -> (SeenCalls, RtpStreams, u64) {
     let (mut calls, mut streams, mut media) = (SeenCalls::to(switch.sip), RtpStreams::default(), Vec::new());
     let is_media = |port: u16| (switch.media_ports.0..=switch.media_ports.1).contains(&port) && port % 2 == 0;
     let take = |datagram: Datagram| {

@@ -1,7 +1,6 @@
 //! What must not matter: noise, dead processes, silent peers. And that nothing is left behind.
 
-mod switch;
-
+use crate::machine::{alone, capture_filter, plan, seen, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
 use loadtest::flood::{damaged_rtp, damaged_sip, flood};
@@ -9,7 +8,6 @@ use loadtest::peers::{Dumpcap, Sipp, SippPlan, Switch, send_signal, wait_for};
 use loadtest::usage::{self, Usage};
 use rustix::process::Signal;
 use std::net::SocketAddr;
-use switch::{alone, capture_filter, plan, seen, start};
 
 fn part_usage(switch: &Switch, name: &str) -> Usage {
     usage::of_process(switch.part(name).expect("the part runs")).expect("its usage is readable")

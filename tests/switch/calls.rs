@@ -1,12 +1,10 @@
 //! Real calls by real peers: SIPp, baresip, and our own callers, with a capture as the witness.
 
-mod switch;
-
+use crate::machine::{alone, capture_filter, plan, seen, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
 use loadtest::capture::{climbing_tone, share_found};
 use loadtest::peers::{Baresip, Dumpcap, Sipp, SippPlan, wait_for, write_wav};
-use switch::{alone, capture_filter, plan, seen, start};
 
 #[test]
 fn sipp_makes_3000_calls_at_100_a_second() {

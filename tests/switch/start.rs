@@ -1,0 +1,175 @@
+//! Start and end of the switch, as the person at the terminal sees them.
+
+use crate::machine::{PROGRAM, alone, plan, start};
+use clock::Duration;
+use loadtest::callers::{CallPlan, call};
+use loadtest::peers::{Sipp, SippPlan, Switch, wait_for};
+use rustix::process::Signal;
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn ringplane(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().expect("the program runs")
+}
+
+/// Runs `serve` where it cannot start, and gives what it said.
+fn refusal(listen: &str, folder: &Path, ports: &str) -> String {
+    let config = folder.join("refused.toml");
+    let text = format!("[media]\nports = \"{ports}\"\nbind = \"127.0.0.1\"\n");
+    std::fs::write(&config, text).unwrap();
+    let run = folder.join("run").display().to_string();
+    let config = config.display().to_string();
+    let output = ringplane(&["serve", "--listen", listen, "--runtime-dir", &run, "--config", &config]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "it started:\n{said}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("is ready"), "ready, it said");
+    said
+}
+
+fn free_ports() -> String {
+    let first = loadtest::peers::free_range([127, 0, 0, 1].into(), 64).unwrap();
+    format!("{first}-{}", first + 63)
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
+    let said = refusal(&taken.to_string(), folder.path(), &free_ports());
+    for words in [taken.to_string().as_str(), "another program has this port", "ss -ulpn", "[sip] listen"] {
+        assert!(said.contains(words), "no `{words}` in:\n{said}");
+    }
+    assert!(!said.contains("starting it again"), "{said}");
+    drop(holder);
+}
+
+#[test]
+fn an_address_of_another_host_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = refusal("192.0.2.1:5060", folder.path(), &free_ports());
+    assert!(said.contains("192.0.2.1:5060") && said.contains("this host has no such address"), "{said}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("run"), "a file, not a folder").unwrap();
+    let said = refusal("127.0.0.1:0", folder.path(), &free_ports());
+    assert!(said.contains("runtime_dir") && said.contains("/run"), "{said}");
+}
+
+#[test]
+fn every_mistake_of_a_file_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    std::fs::write(&file, "[sip]\nlisten = [\"x\"]\nfoo = 1\n[media]\nports = \"9-1\"\n").unwrap();
+    let output = ringplane(&["check", &file.display().to_string()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for words in ["3 mistake(s)", "line 2", "line 3", "line 5", "no such key"] {
+        assert!(said.contains(words), "no `{words}` in:\n{said}");
+    }
+    let defaults = ringplane(&["init"]).stdout;
+    std::fs::write(&file, defaults).unwrap();
+    assert!(ringplane(&["check", &file.display().to_string()]).status.success(), "`init` passes `check`");
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = String::from_utf8(ringplane(&["--help"]).stdout).unwrap();
+    for command in ["serve", "media", "signal", "check", "init", "calls", "stats"] {
+        assert!(help.contains(&format!("\n  {command} ")), "no {command} in:\n{help}");
+    }
+    let version = String::from_utf8(ringplane(&["--version"]).stdout).unwrap();
+    assert_eq!(version, format!("ringplane {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Calls are up; the switch is asked to end: every caller gets a BYE.
+fn says_bye_to_every_call(signal: Signal) {
+    const CALLS: usize = 50;
+    let _turn = alone();
+    let (mut switch, _folder) = start(&plan(CALLS as u16));
+    let address = switch.sip;
+    let callers = std::thread::spawn(move || {
+        let hold = Duration::from_secs(60);
+        call(&CallPlan { calls: CALLS, rate: 200.0, hold, ..CallPlan::tone(address) }, &mut |_, _| {}).unwrap()
+    });
+    let up = wait_for(Duration::from_secs(20), || (confirmed(&switch) == CALLS).then_some(()));
+    assert!(up.is_some(), "not all calls came up: {}", switch.ask("calls").unwrap());
+    switch.process().signal(signal).unwrap();
+    assert!(switch.process().wait(Duration::from_secs(20)).unwrap().success());
+    let report = callers.join().unwrap();
+    assert_eq!(report.failed.get("ended by the switch"), Some(&(CALLS as u64)), "{}", report.to_text());
+}
+
+fn confirmed(switch: &Switch) -> usize {
+    let calls = switch.ask("calls").unwrap();
+    calls.as_array().unwrap().iter().filter(|call| call["state"] == "connected").count()
+}
+
+#[test]
+fn ctrl_c_says_bye_to_every_call() {
+    says_bye_to_every_call(Signal::INT);
+}
+
+#[test]
+fn sigterm_says_bye_to_every_call() {
+    says_bye_to_every_call(Signal::TERM);
+}
+
+#[test]
+fn live_calls_and_counters_can_be_read() {
+    let _turn = alone();
+    let (switch, _folder) = start(&plan(10));
+    let address = switch.sip;
+    let callers = std::thread::spawn(move || {
+        let hold = Duration::from_secs(4);
+        call(&CallPlan { calls: 3, rate: 100.0, hold, ..CallPlan::tone(address) }, &mut |_, _| {}).unwrap()
+    });
+    let heard = |call: &serde_json::Value| call["received_packets"].as_u64() > Some(50);
+    let calls = wait_for(Duration::from_secs(20), || {
+        let calls = switch.ask("calls").ok()?;
+        let all = calls.as_array()?.len() == 3 && calls.as_array()?.iter().all(heard);
+        all.then_some(calls)
+    });
+    let calls = calls.expect("three calls with packets");
+    for call in calls.as_array().unwrap() {
+        assert_eq!((call["state"].as_str(), call["codec"].as_str()), (Some("connected"), Some("PCMU")), "{call}");
+        assert_eq!(call["lost_packets"], 0, "{call}");
+        assert!(call["sent_packets"].as_u64() > Some(50) && call["jitter_us"].is_u64(), "{call}");
+        let port: u16 = call["local"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+        assert!((switch.media_ports.0..=switch.media_ports.1).contains(&port), "{call}");
+    }
+    assert_eq!(callers.join().unwrap().completed, 3);
+    let stats = switch.ask("stats").unwrap();
+    for counter in stats.as_array().unwrap() {
+        let text = |key: &str| counter[key].as_str().is_some_and(|text| !text.is_empty());
+        assert!(text("name") && text("unit") && text("meaning") && counter["value"].is_u64(), "{counter}");
+    }
+}
+
+#[test]
+fn a_busy_user_is_busy() {
+    let _turn = alone();
+    let (switch, folder) = start(&plan(10));
+    let plan = SippPlan { user: "busy".into(), calls: 1, ..SippPlan::default() };
+    let sipp = Sipp::start(folder.path(), "busy", Some(switch.sip), &plan).unwrap();
+    let result = sipp.finish(Duration::from_secs(20)).unwrap();
+    assert!(result.errors.contains("SIP/2.0 486"), "{}", result.errors);
+}
+
+#[test]
+fn calls_come_by_ipv6() {
+    let _turn = alone();
+    let mut v6 = plan(30);
+    v6.ip = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let (switch, folder) = start(&v6);
+    let sipp = SippPlan { rate: 50, calls: 50, ..SippPlan::default() };
+    let sipp = Sipp::start(folder.path(), "v6", Some(switch.sip), &sipp).unwrap();
+    sipp.finish(Duration::from_secs(30)).unwrap().assert_all_good(50);
+    let echo = CallPlan { calls: 20, rate: 50.0, hold: Duration::from_secs(2), ..CallPlan::echo(switch.sip) };
+    let report = call(&echo, &mut |_, _| {}).unwrap();
+    assert_eq!((report.completed, report.failed_count(), report.media.lost()), (20, 0, 0), "{}", report.to_text());
+}
