@@ -53,6 +53,9 @@ enum What {
         /// The streams of one such piece of the 20 ms are sent together
         #[arg(long, default_value_t = 200)]
         slot_us: u64,
+        /// Sockets of a generator thread; streams share them
+        #[arg(long, default_value_t = 2)]
+        sockets: usize,
     },
     /// Answered calls beside SIPp's own UAS: CPU, time to the answer, memory
     Sip {
@@ -92,9 +95,9 @@ enum What {
 fn main() -> ExitCode {
     let Arguments { results, program, what } = Arguments::parse();
     let outcome = match what {
-        What::Media { calls, rounds, seconds, through, wait, workers, threads, slot_us } => {
-            let traffic =
-                TrafficConfig { threads: threads.max(1), slot: Duration::from_micros(slot_us), ..Default::default() };
+        What::Media { calls, rounds, seconds, through, wait, workers, threads, slot_us, sockets } => {
+            let slot = Duration::from_micros(slot_us);
+            let traffic = TrafficConfig { threads: threads.max(1), slot, sockets, ..Default::default() };
             let media = format!("wait = {wait:?}");
             let bench =
                 MediaBench { calls, rounds, seconds, through, workers, traffic, program, media, folder: results };

@@ -76,14 +76,13 @@ impl PacingBench {
         let totals = traffic.totals().0;
         let own = after.since(&before);
         let frames = own.count();
-        let us = |percent| own.percentile(percent).unwrap_or_default().as_secs_f64() * 1e6;
         let result = Pacing {
             host: Host::read(),
             streams: self.streams,
             seconds: self.seconds,
             frames,
             skipped: self::skipped(&mut plane) - skipped,
-            own: Percentiles { p50_us: us(50.0), p99_us: us(99.0), p999_us: us(99.9), max_us: us(100.0) },
+            own: Percentiles::from(&own),
             gap: Percentiles::from(&totals.gap_ns),
             holes: totals.holes - heard.holes,
             cpu_us_per_frame: (to.cpu_ns - from.cpu_ns) as f64 / 1e3 / frames.max(1) as f64,

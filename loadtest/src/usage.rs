@@ -88,6 +88,12 @@ pub fn of_host() -> io::Result<HostTime> {
     Ok(HostTime { busy: time(total.saturating_sub(idle)), total: time(total) })
 }
 
+/// Processes that ran or wanted to run, averaged over the last minute.
+pub fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or_default()
+}
+
 /// Processes whose parent is `pid`.
 pub fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };

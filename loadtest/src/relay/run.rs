@@ -6,6 +6,7 @@ use crate::usage;
 use clock::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io;
 
 /// How long a run is.
@@ -58,10 +59,20 @@ pub struct RelayRun {
     pub host_us_per_packet: f64,
     /// CPU of the generator for one packet sent and received, microseconds.
     pub generator_us_per_packet: f64,
+    /// Cores that the relay used: 1 is one core all the time.
+    pub relay_cores: f64,
+    /// Cores that the generator used.
+    pub generator_cores: f64,
+    /// Processes that ran or wanted to, averaged over the minute before the run began: what others did to it.
+    pub load_average_before: f64,
     /// Part of the host's CPU that was busy, 0 to 1.
     pub host_busy: f64,
     /// From the generator's send to the kernel's time of arrival.
     pub latency: Percentiles,
+    /// From the kernel's time of arrival to the relay's send, by the relay's own account where it keeps one.
+    pub own_latency: Option<Percentiles>,
+    /// What the relay counted in the measured time, where it counts.
+    pub counters: BTreeMap<&'static str, u64>,
     /// How late the generator sent.
     pub generator_late: Percentiles,
     /// Packets that never arrived, of the whole run.
@@ -84,6 +95,7 @@ impl RelayRun {
 
 /// Runs calls through `relay`. `tick` is called now and then with the part that is done, 0 to 1.
 pub fn run(relay: &mut dyn Relay, config: &RunConfig, tick: &mut dyn FnMut(f64)) -> io::Result<RelayRun> {
+    let load_average_before = usage::load_average();
     let mut traffic = Traffic::start(config.traffic)?;
     let of_relay = |pid: Option<u32>| pid.map(usage::of_process).transpose().map(Option::unwrap_or_default);
     let before_calls = of_relay(relay.pid())?;
@@ -94,10 +106,12 @@ pub fn run(relay: &mut dyn Relay, config: &RunConfig, tick: &mut dyn FnMut(f64))
 
     traffic.forget_histograms();
     let (totals_from, generator_from) = traffic.totals();
+    let account_from = relay.account();
     let (relay_from, host_from, from) = (of_relay(relay.pid())?, usage::of_host()?, clock::now());
     sleep(config.measure, tick);
     let (relay_to, host_to, to) = (of_relay(relay.pid())?, usage::of_host()?, clock::now());
     let (measured, generator_to) = traffic.totals();
+    let account = relay.account().since(&account_from);
 
     traffic.stop_sending();
     std::thread::sleep(Duration::from_millis(300)); // what is on its way arrives
@@ -106,15 +120,23 @@ pub fn run(relay: &mut dyn Relay, config: &RunConfig, tick: &mut dyn FnMut(f64))
 
     let relayed = (measured.received - totals_from.received).max(1) as f64;
     let per_packet = |ns: u64| ns as f64 / 1e3 / relayed;
+    let cores = |ns: u64| ns as f64 / to.since(from).as_nanos().max(1) as f64;
+    let (relay_ns, generator_ns) =
+        (relay_to.cpu_ns - relay_from.cpu_ns, (generator_to - generator_from).as_nanos() as u64);
     let busy = (host_to.busy - host_from.busy).as_secs_f64();
     Ok(RelayRun {
         through: relay.name(),
         calls: config.calls,
         packets_per_second: relayed / to.since(from).as_secs_f64(),
-        cpu_us_per_packet: per_packet(relay_to.cpu_ns - relay_from.cpu_ns),
+        cpu_us_per_packet: per_packet(relay_ns),
         user_us_per_packet: per_packet(relay_to.user_ns - relay_from.user_ns),
         host_us_per_packet: busy * 1e6 / relayed,
-        generator_us_per_packet: per_packet((generator_to - generator_from).as_nanos() as u64),
+        generator_us_per_packet: per_packet(generator_ns),
+        relay_cores: cores(relay_ns),
+        generator_cores: cores(generator_ns),
+        load_average_before,
+        own_latency: account.latency,
+        counters: account.counters,
         host_busy: busy / (host_to.total - host_from.total).as_secs_f64().max(1e-9),
         latency: Percentiles::from(&measured.latency_ns),
         generator_late: Percentiles::from(&measured.lateness_ns),

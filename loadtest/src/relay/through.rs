@@ -1,5 +1,6 @@
 //! What a call can go through.
 
+use super::account::Account;
 use crate::peers::{MediaPlane, OwnLeg, RtpEngine, leg_towards};
 use contract::{LegSpec, RtcpMode, Source};
 use std::io;
@@ -15,6 +16,10 @@ pub trait Relay {
     fn open(&mut self, a: SocketAddr, b: SocketAddr) -> io::Result<(SocketAddr, SocketAddr)>;
     /// Ends all calls.
     fn close_all(&mut self) -> io::Result<()>;
+    /// What it counted since it started.
+    fn account(&mut self) -> Account {
+        Account::default()
+    }
 }
 
 /// Nothing between: the generator and the kernel alone, which every other figure contains.
@@ -113,6 +118,10 @@ impl Relay for ThroughMediaPlane {
         self.legs.push(leg_b);
         self.plane.update(leg_a, relay(a, Source::Leg(leg_b.leg)))?;
         Ok((SocketAddr::new(a.ip(), leg_a.leg.port), SocketAddr::new(b.ip(), leg_b.leg.port)))
+    }
+
+    fn account(&mut self) -> Account {
+        Account::of(&mut self.plane)
     }
 
     fn close_all(&mut self) -> io::Result<()> {

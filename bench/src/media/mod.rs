@@ -1,8 +1,12 @@
 //! Two-way calls through ringplane and through rtpengine, alternating, with the same generator.
 
+mod rows;
+
+pub use rows::{Row, table};
+
 use crate::host::Host;
 use crate::plot;
-use crate::results::{median, write_json};
+use crate::results::write_json;
 use clock::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::media::TrafficConfig;
@@ -59,39 +63,6 @@ impl Through {
     }
 }
 
-/// One number of calls through one relay: the medians of its rounds.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// What the calls went through.
-    pub through: &'static str,
-    /// Two-way calls.
-    pub calls: usize,
-    /// CPU of the relay for a relayed packet, microseconds.
-    pub cpu_us_per_packet: f64,
-    /// The same for the whole host.
-    pub host_us_per_packet: f64,
-    /// Busy part of the host.
-    pub host_busy: f64,
-    /// Latency added to the straight way's, microseconds, where that was measured too; else the whole latency.
-    pub added_p50_us: f64,
-    /// Likewise.
-    pub added_p99_us: f64,
-    /// Likewise.
-    pub added_p999_us: f64,
-    /// Packets lost in all rounds, of how many.
-    pub lost: u64,
-    /// Packets sent in all rounds.
-    pub sent: u64,
-    /// Rounds in which a packet came changed, twice, out of order, or from elsewhere.
-    pub unclean_rounds: usize,
-    /// Memory of one call in the relay, bytes.
-    pub memory_bytes_per_call: f64,
-    /// Calls set up a second.
-    pub set_up_per_second: f64,
-    /// CPU of this relay over that of rtpengine with as many calls, where both were measured.
-    pub ratio_to_rtpengine: Option<f64>,
-}
-
 #[derive(Serialize)]
 struct Report<'a> {
     host: Host,
@@ -120,7 +91,7 @@ impl MediaBench {
             }
         }
         bar.finish_and_clear();
-        let rows = rows(&runs);
+        let rows = rows::rows(&runs);
         self.write(&rows, &runs)?;
         Ok(rows)
     }
@@ -156,6 +127,14 @@ impl MediaBench {
         let cpu: Vec<_> = names.iter().map(|name| line(name, |row| row.cpu_us_per_packet)).collect();
         let path = self.folder.join("media-cpu.svg");
         plot::lines(&path, "CPU of one relayed packet", "two-way calls", "microseconds", &cpu)?;
+        let cores: Vec<_> = names.iter().map(|name| line(name, |row| row.relay_cores)).collect();
+        plot::lines(
+            &self.folder.join("media-cores.svg"),
+            "Cores that the relay uses",
+            "two-way calls",
+            "cores",
+            &cores,
+        )?;
         let mut latency: Vec<_> = names.iter().map(|name| line(name, |row| row.added_p50_us)).collect();
         latency.iter_mut().for_each(|(name, _)| name.push_str(" p50"));
         for name in &names {
@@ -174,84 +153,4 @@ pub fn progress(steps: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-fn rows(runs: &[RelayRun]) -> Vec<Row> {
-    let mut keys: Vec<(usize, &'static str)> = Vec::new();
-    for run in runs {
-        if !keys.contains(&(run.calls, run.through)) {
-            keys.push((run.calls, run.through));
-        }
-    }
-    let of = |calls, through| runs.iter().filter(move |run| run.calls == calls && run.through == through);
-    let medians = |calls, through, value: fn(&RelayRun) -> f64| median(of(calls, through).map(value));
-    let mut rows: Vec<Row> = keys
-        .iter()
-        .map(|&(calls, through)| {
-            let value = |value: fn(&RelayRun) -> f64| medians(calls, through, value);
-            let added = |latency: fn(&RelayRun) -> f64| {
-                let straight = if through == "straight" { 0.0 } else { medians(calls, "straight", latency) };
-                value(latency) - straight
-            };
-            let rtpengine = medians(calls, "rtpengine", |run| run.cpu_us_per_packet);
-            let cpu = value(|run| run.cpu_us_per_packet);
-            Row {
-                through,
-                calls,
-                cpu_us_per_packet: cpu,
-                host_us_per_packet: value(|run| run.host_us_per_packet),
-                host_busy: value(|run| run.host_busy),
-                added_p50_us: added(|run| run.latency.p50_us),
-                added_p99_us: added(|run| run.latency.p99_us),
-                added_p999_us: added(|run| run.latency.p999_us),
-                lost: of(calls, through).map(|run| run.lost).sum(),
-                sent: of(calls, through).map(|run| run.totals.sent).sum(),
-                unclean_rounds: of(calls, through).filter(|run| !run.is_clean() && run.lost == 0).count(),
-                memory_bytes_per_call: value(|run| run.memory_bytes_per_call),
-                set_up_per_second: value(|run| run.set_up_per_second),
-                ratio_to_rtpengine: (rtpengine > 0.0 && through != "straight").then(|| cpu / rtpengine),
-            }
-        })
-        .collect();
-    rows.sort_by_key(|row| (row.calls, row.through));
-    rows
-}
-
-/// The rows as a table for a terminal.
-pub fn table(rows: &[Row]) -> String {
-    let mut text = format!(
-        "{:>6} {:<10} {:>10} {:>10} {:>6} {:>9} {:>9} {:>9} {:>14} {:>9} {:>9} {:>7}\n",
-        "calls",
-        "through",
-        "us/packet",
-        "host us",
-        "busy",
-        "p50 us",
-        "p99 us",
-        "p99.9 us",
-        "lost/sent",
-        "KB/call",
-        "calls/s",
-        "ratio"
-    );
-    for row in rows {
-        let ratio = row.ratio_to_rtpengine.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-        text += &format!(
-            "{:>6} {:<10} {:>10.2} {:>10.2} {:>5.0}% {:>9.0} {:>9.0} {:>9.0} {:>14} {:>9.1} {:>9.0} {:>7}{}\n",
-            row.calls,
-            row.through,
-            row.cpu_us_per_packet,
-            row.host_us_per_packet,
-            row.host_busy * 100.0,
-            row.added_p50_us,
-            row.added_p99_us,
-            row.added_p999_us,
-            format!("{}/{}", row.lost, row.sent),
-            row.memory_bytes_per_call / 1_024.0,
-            row.set_up_per_second,
-            ratio,
-            if row.unclean_rounds > 0 { "  packets changed, repeated or out of order: see the JSON" } else { "" },
-        );
-    }
-    text
 }
