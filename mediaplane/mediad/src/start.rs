@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use uring::{BindTo, DescriptorLimit, IoSettings, Sockets, WaitMode};
+use uring::{BindTo, DescriptorLimit, Features, IoSettings, Sockets, WaitMode};
 
 /// Descriptors beside the media sockets: rings, wake-ups, clients, the log.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -27,7 +27,7 @@ pub struct Media {
 impl Media {
     /// Makes the region, binds the ports, starts the threads. When it returns, clients can attach and legs can open.
     pub fn start(config: &Config) -> Result<Self, StartError> {
-        let features = uring::probe()?;
+        let features = probe()?;
         let media = &config.media;
         let port_count = usize::from(media.ports.last - media.ports.first) + 1;
         let limit = uring::raise_descriptor_limit(port_count as u64 + OTHER_DESCRIPTORS);
@@ -138,6 +138,15 @@ pub fn run(config: &Config, ready: impl FnOnce(&Media)) -> Result<(), StartError
     ready(&media);
     media.join();
     Ok(())
+}
+
+/// On a thread of its own: a ring that is closed interrupts the system calls of every thread that used it (EINTR), a
+/// little later. The program that starts us must not see that.
+fn probe() -> Result<Features, StartError> {
+    let failed = |source| StartError::Thread { name: "media-probe".into(), source };
+    let thread = std::thread::Builder::new().name("media-probe".into()).spawn(uring::probe).map_err(failed)?;
+    let ended = thread.join().map_err(|_| failed(std::io::Error::other("it panicked; its words are above")))?;
+    Ok(ended?)
 }
 
 fn io_settings(wait: Wait) -> IoSettings {

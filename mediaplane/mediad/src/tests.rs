@@ -68,7 +68,7 @@ impl Plane {
     }
 
     fn stop(mut self) {
-        self.media.take().map(drop);
+        drop(self.media.take());
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) const TURN_PACKETS: usize = 512;
 /// Events and closings of one turn that need no memory beyond the first.
 const TURN_EVENTS: usize = 2_048;
 
+/// Before others on the same core, but never a real-time priority: a worker that spins must not take the host down.
+const NICENESS: i32 = -15;
+
 /// A leg that another worker asked for, and that still receives here.
 #[derive(Clone, Copy)]
 pub(crate) struct Leaving {
@@ -144,4 +147,8 @@ fn pin(index: WorkerIndex) {
         );
     }
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    // Frames have a time, what shares the core with us has none. Without CAP_SYS_NICE we take what the host gives.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::info!("media worker {} keeps its priority ({error}); CAP_SYS_NICE would let it raise it", index.0);
+    }
 }

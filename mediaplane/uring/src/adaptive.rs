@@ -5,7 +5,7 @@ use clock::{Duration, Instant};
 pub enum WaitMode {
     /// Sleeps until the first packet.
     Block,
-    /// Sleeps, but under load for at least [`GATHER_US_MAX`] so that several packets share a wake-up.
+    /// Sleeps, but under load for up to `gather_us_max` so that several packets share a wake-up.
     #[default]
     Adaptive,
     /// Never sleeps: for cores that do nothing else.
