@@ -2,6 +2,7 @@
 
 use crate::link::Attached;
 use crate::report::Question;
+use crate::user::Order;
 use crossbeam::queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use sip_core::Flow;
@@ -13,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 pub(crate) const DATAGRAM_COUNT_MAX: usize = 8_192;
 /// Bytes of datagrams that may wait for one shard.
 pub(crate) const DATAGRAM_BYTES_MAX: usize = 16 << 20;
+/// Orders of the program that may wait for one shard.
+pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
 /// Questions of operators that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
 
@@ -27,6 +30,7 @@ pub(crate) struct Inbox {
     datagrams: ArrayQueue<Datagram>,
     waiting_bytes: AtomicUsize,
     pub(crate) questions: ArrayQueue<Question>,
+    pub(crate) orders: ArrayQueue<Order>,
     /// A media plane to work with from now on.
     pub(crate) attached: ArrayQueue<Attached>,
     /// New INVITEs that were answered 503 because the queue was full.
@@ -45,6 +49,7 @@ impl Inbox {
             datagrams: ArrayQueue::new(DATAGRAM_COUNT_MAX),
             waiting_bytes: AtomicUsize::new(0),
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
+            orders: ArrayQueue::new(ORDER_COUNT_MAX),
             attached: ArrayQueue::new(1),
             refused_count: AtomicU64::new(0),
             dropped_count: AtomicU64::new(0),
@@ -86,7 +91,10 @@ impl Inbox {
     pub(crate) fn prepare_sleep(&self) -> bool {
         self.is_asleep.store(true, Relaxed);
         fence(SeqCst); // pairs with the one in `wake`
-        let idle = self.datagrams.is_empty() && self.questions.is_empty() && self.attached.is_empty();
+        let idle = self.datagrams.is_empty()
+            && self.orders.is_empty()
+            && self.questions.is_empty()
+            && self.attached.is_empty();
         if !idle {
             self.awake();
         }

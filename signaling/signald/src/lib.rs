@@ -22,14 +22,16 @@ mod run;
 mod sender;
 mod shard;
 mod stop;
+mod user;
 mod wait;
 mod worker;
 
 pub use error::Error;
 pub use numbers::Numbers;
-pub use run::{Ready, run};
+pub use run::{Ready, run, run_with};
 pub use shard::{Input, Shard, ShardOutput};
 pub use stop::Stop;
+pub use user::{Order, OrderTurn, Orders, OrdersFull, User};
 
 #[cfg(test)]
 mod shard_tests;

@@ -18,6 +18,8 @@ impl Numbers {
     }
 }
 
+impl crate::User for Numbers {}
+
 impl Decide for Numbers {
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         let source = match call.called_user {

@@ -8,7 +8,7 @@ use crate::receiver::{self, Sharding};
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::worker::Worker;
-use crate::{Error, Stop, attach};
+use crate::{Error, Numbers, Orders, Stop, User, attach};
 use clock::Instant;
 use config::Config;
 use std::hash::{BuildHasher, RandomState};
@@ -41,6 +41,17 @@ impl std::fmt::Display for Ready {
 
 /// Runs signaling until the end is asked for. `ready` is called once, when calls are taken.
 pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
+    let numbers = Numbers::new(&config.media);
+    run_with(config, stop, |_| Box::new(numbers.clone()), |is_ready, _| ready(is_ready))
+}
+
+/// The same with a user of the program's own for each shard, and a way to hand in orders.
+pub fn run_with(
+    config: &Config,
+    stop: &Stop,
+    mut user: impl FnMut(usize) -> Box<dyn User>,
+    ready: impl FnOnce(&Ready, Orders),
+) -> Result<(), Error> {
     let mut config = config.clone();
     make_folder(&config.process.runtime_dir)?;
     let mut operator = Operator::bind(&config.process.signal_operator_socket())?;
@@ -63,10 +74,11 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
             (config.clone(), inbox.clone(), listeners.clone(), stop.clone(), lost.clone());
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
+        let user = user(number);
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
-                shard: Shard::new(&config, shard_count, seed),
+                shard: Shard::new(&config, shard_count, seed, user),
                 inbox,
                 link: Link::default(),
                 sender: Sender::new(listeners),
@@ -91,6 +103,7 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
         let (listeners, sharding, rest) = (listeners.clone(), sharding.clone(), rest.clone());
         others.push(spawn(format!("receive-{index}"), move || receiver::run(&listeners[index], &sharding, &rest))?);
     }
+    let orders = Orders::new(&inboxes);
     operator.inboxes = inboxes;
     operator.listening.clone_from(&config.sip.listen);
     let until = rest.clone();
@@ -98,7 +111,7 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
 
     let is_ready = Ready { listening: config.sip.listen.clone(), shard_count };
     tracing::info!("{is_ready}");
-    ready(&is_ready);
+    ready(&is_ready, orders);
     watch(stop, &shards, &others);
     // Calls end first, and receivers must still hear the answers to their BYEs.
     stop.request();

@@ -2,11 +2,12 @@
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
 use crate::endpoint::Wired;
-use crate::numbers::Numbers;
+use crate::user::{Order, OrderTurn, User};
 use clock::{Duration, Instant};
 use config::Config;
 use contract::{Codec, Command, Event};
 use session::{EndReason, Path, Ports, SessionEvent, Sessions, Settings, Turn};
+use shm::Region;
 use sip_core::{Endpoint, EndpointConfig, Flow, Limits, Output, Timers};
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -58,19 +59,19 @@ impl ShardOutput {
 pub struct Shard {
     endpoint: Endpoint,
     sessions: Sessions,
-    numbers: Numbers,
+    user: Box<dyn User>,
     advertised: Option<IpAddr>,
     path: Path,
 }
 
 impl Shard {
     /// One of `shard_count` shards of a switch. No two shards may have the same seed.
-    pub fn new(config: &Config, shard_count: usize, seed: u64) -> Self {
+    pub fn new(config: &Config, shard_count: usize, seed: u64, user: Box<dyn User>) -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
             endpoint: Endpoint::new(endpoint_config(config, shard_count), seed),
             sessions: Sessions::new(settings(config, shard_count, seed.rotate_left(32))),
-            numbers: Numbers::new(&config.media),
+            user,
             advertised: config.sip.advertised_address,
             path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0) },
         }
@@ -94,8 +95,32 @@ impl Shard {
             }
             Input::Stop => self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown)),
         }
+        self.take_events(now, ports, out);
+    }
+
+    fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
         while let Some(event) = out.sip.next_event() {
             self.turn(now, ports, out, |sessions, turn| sessions.handle(turn, event));
+        }
+    }
+
+    /// Carries out an order of the program.
+    pub(crate) fn obey(
+        &mut self,
+        now: Instant,
+        order: Order,
+        region: Option<Region>,
+        ports: &mut dyn Ports,
+        out: &mut ShardOutput,
+    ) {
+        self.turn(now, ports, out, |sessions, turn| order(OrderTurn { sessions, turn, region }));
+        self.take_events(now, ports, out);
+    }
+
+    /// Tells the user what happened since the output was emptied.
+    pub(crate) fn tell_user(&mut self, out: &ShardOutput) {
+        if !out.events.is_empty() {
+            self.user.events(&self.sessions, &out.events);
         }
     }
 
@@ -143,7 +168,7 @@ impl Shard {
             path: self.path,
             sip: &mut Wired { endpoint: &mut self.endpoint, out: &mut out.sip },
             ports,
-            decide: &mut self.numbers,
+            decide: &mut *self.user,
             commands: &mut out.commands,
             events: &mut out.events,
         };

@@ -56,7 +56,12 @@ const SDP: &str =
 impl Bench {
     fn new() -> Self {
         let ports = FakePorts { free: (0..PORT_COUNT).map(|index| 10_000 + 2 * index).collect(), lives: 0 };
-        Self { now: Instant::ZERO, shard: Shard::new(&Config::default(), 1, 7), ports, out: ShardOutput::default() }
+        Self {
+            now: Instant::ZERO,
+            shard: Shard::new(&Config::default(), 1, 7, Box::new(crate::Numbers::default())),
+            ports,
+            out: ShardOutput::default(),
+        }
     }
 
     /// Hands something in; gives the messages that went out.

@@ -16,7 +16,7 @@ use std::sync::mpsc;
 
 /// Datagrams that one turn takes before it looks at anything else.
 const TURN_DATAGRAM_COUNT: usize = 64;
-/// Media events that one turn takes.
+/// Media events, and orders of the program, that one turn takes.
 const TURN_EVENT_COUNT: usize = 256;
 /// A busy shard looks at its descriptors at least so often.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
@@ -74,6 +74,11 @@ impl Worker {
             worked = true;
             self.shard.handle(now, Input::Deadline, &mut self.link, &mut self.out);
         }
+        for _ in 0..TURN_EVENT_COUNT {
+            let Some(order) = self.inbox.orders.pop() else { break };
+            worked = true;
+            self.shard.obey(now, order, self.link.region().cloned(), &mut self.link, &mut self.out);
+        }
         self.flush();
         while let Some(question) = self.inbox.questions.pop() {
             worked = true;
@@ -93,6 +98,7 @@ impl Worker {
             counts.add(SignalCounter::MessagesSent, sent.sent_count);
             counts.add(SignalCounter::DroppedNotSent, sent.failed_count);
         }
+        self.shard.tell_user(&self.out);
         for event in &self.out.events {
             match event {
                 SessionEvent::Ended { id, reason, .. } => {
