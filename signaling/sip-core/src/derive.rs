@@ -16,6 +16,24 @@ fn is_named(line: &[u8], name: &str) -> bool {
         && line.get(name.len()) == Some(&b':')
 }
 
+/// The branch of our Via, without the cookie.
+pub(crate) fn branch_of(request: &[u8]) -> &[u8] {
+    const MARK: &[u8] = b";branch=z9hG4bK";
+    let via = lines(request).nth(1).unwrap_or_default();
+    let start = via.windows(MARK.len()).position(|piece| piece == MARK).map_or(via.len(), |at| at + MARK.len());
+    via.get(start..).and_then(|rest| rest.split(|byte| matches!(byte, b';' | b'\r')).next()).unwrap_or_default()
+}
+
+/// The method of a request of ours.
+pub(crate) fn method_of(request: &[u8]) -> &[u8] {
+    request.split(|byte| *byte == b' ').next().unwrap_or_default()
+}
+
+/// The Request-URI of a request of ours.
+pub(crate) fn uri_of(request: &[u8]) -> &[u8] {
+    request.split(|byte| *byte == b' ').nth(1).unwrap_or_default()
+}
+
 fn put_start(request: &[u8], method: &[u8], out: &mut Vec<u8>) {
     let line = lines(request).next().unwrap_or_default();
     let uri = line.iter().position(|byte| *byte == b' ').map_or(line, |space| &line[space..]);

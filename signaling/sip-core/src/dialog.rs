@@ -63,7 +63,13 @@ pub(crate) struct Dialog {
     pub(crate) session: SessionClock,
     /// An INVITE made it, and only BYE ends it (as opposed to subscriptions).
     pub(crate) has_session: bool,
-    pub(crate) subscription_count: u16,
+    pub(crate) subscriptions: Vec<Handle>,
+    /// The user has heard of it, so it hears of its end.
+    pub(crate) is_announced: bool,
+    /// The user owes the ACK with the answer.
+    pub(crate) owes_ack: bool,
+    /// The user owes the PRACK with the answer.
+    pub(crate) owes_prack: bool,
     /// An UPDATE of the peer, or ours, is open.
     pub(crate) server_update: bool,
     pub(crate) client_update: bool,
@@ -125,7 +131,10 @@ impl Dialog {
             remote_rseq: 0,
             session: SessionClock::default(),
             has_session: false,
-            subscription_count: 0,
+            subscriptions: Vec::new(),
+            is_announced: false,
+            owes_ack: false,
+            owes_prack: false,
             server_update: false,
             client_update: false,
             peer_takes_update: false,

@@ -209,7 +209,7 @@ pub enum Event {
     SubscriptionEnded {
         /// Which.
         subscription: SubscriptionId,
-        /// Its dialog.
-        dialog: DialogId,
+        /// Its dialog, if one was made.
+        dialog: Option<DialogId>,
     },
 }

@@ -50,7 +50,7 @@ impl Transport {
     }
 
     /// The port that a Via without one means.
-    pub(crate) const fn default_port(self) -> u16 {
+    pub const fn default_port(self) -> u16 {
         match self {
             Transport::Udp | Transport::Tcp => 5060,
             Transport::Tls => 5061,

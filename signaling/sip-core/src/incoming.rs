@@ -95,7 +95,6 @@ impl<'a, 'm> Incoming<'a, 'm> {
                 sip_wire::Refresher::Uas => Refresher::We,
             }),
             takes_update: self.says(Name::Allow, "UPDATE"),
-            has_body: !self.message.body().is_empty(),
         }
     }
 

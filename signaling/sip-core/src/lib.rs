@@ -7,7 +7,10 @@
 //! (what a user adds to a message). Tests: `cargo test -p sip-core`.
 
 #![forbid(unsafe_code)]
+// Time, handle, message and output go to nearly every function: a struct of them would be a struct of everything.
+#![allow(clippy::too_many_arguments)]
 
+mod call;
 mod compose;
 pub mod config;
 mod content;
@@ -19,9 +22,11 @@ mod flow;
 mod hash;
 mod incoming;
 mod output;
+mod reliable;
 mod route;
 mod session_timer;
 mod slab;
+mod subscription;
 mod timer;
 mod token;
 pub mod transaction;
@@ -29,7 +34,7 @@ mod transactions;
 
 pub use config::{EndpointConfig, Limits, Reliability, SessionTimer, Timers};
 pub use content::{Content, Refused};
-pub use endpoint::{Counters, DialogInfo, Endpoint, Sizes};
+pub use endpoint::{Counters, DialogInfo, Endpoint, NewRequest, Sizes};
 pub use event::{CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};

@@ -84,7 +84,6 @@ impl Kind {
 /// A reliable provisional response that waits for its PRACK (RFC 3262 §3).
 pub(crate) struct Unpracked {
     pub(crate) bytes: Box<[u8]>,
-    pub(crate) rseq: u32,
     pub(crate) has_sdp: bool,
     pub(crate) resend_after: Duration,
     pub(crate) wake_at: Instant,
@@ -102,7 +101,6 @@ pub(crate) struct Asked {
     pub(crate) min_se_s: u32,
     pub(crate) refresher: Option<crate::session_timer::Refresher>,
     pub(crate) takes_update: bool,
-    pub(crate) has_body: bool,
 }
 
 /// A request that came to us.
@@ -123,6 +121,8 @@ pub(crate) struct ServerTransaction {
     pub(crate) target: Box<[u8]>,
     pub(crate) cseq: u32,
     pub(crate) asked: Asked,
+    /// A SUBSCRIBE's or REFER's, until it is accepted.
+    pub(crate) wish: Option<Box<crate::endpoint::notify::Wish>>,
     pub(crate) unpracked: Option<Box<Unpracked>>,
     pub(crate) rseq: u32,
     pub(crate) alarm: Alarm,
@@ -145,6 +145,13 @@ pub(crate) enum ClientMachine {
 }
 
 impl ClientMachine {
+    pub(crate) fn abandon(&mut self) {
+        match self {
+            Self::Invite(machine) => machine.abandon(),
+            Self::Other(machine) => machine.abandon(),
+        }
+    }
+
     pub(crate) fn is_terminated(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.is_terminated(),
@@ -174,12 +181,12 @@ pub(crate) enum Purpose {
     Call(CallId),
     /// A request of the user, told by this number.
     User(u64),
-    /// The endpoint's own: BYE, PRACK, a session refresh.
+    /// The endpoint's own BYE, whose answer ends the dialog.
     Bye,
-    Prack,
+    /// The endpoint's own session refresh.
     Refresh,
-    /// CANCEL: only its retransmissions matter.
-    Cancel,
+    /// CANCEL and PRACK: only their retransmissions matter. Also a request that was repeated by another.
+    Nobody,
     /// A SUBSCRIBE or REFER of ours.
     Subscription(SubscriptionId, u64),
     /// A NOTIFY of ours.

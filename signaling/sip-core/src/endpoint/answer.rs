@@ -26,6 +26,9 @@ impl Endpoint {
         if !(101..200).contains(&status) {
             return Err(Refused::BadStatus);
         }
+        if self.servers.get(invite.0).is_some_and(|transaction| transaction.asked.requires_100rel) {
+            return self.provisional_reliably(now, invite, status, reason, content, out);
+        }
         let mut lines = Vec::with_capacity(128);
         self.put_our_contact(invite.0, &content, &mut lines);
         lines.extend_from_slice(&self.lines.allow);
@@ -42,6 +45,13 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<DialogId, Refused> {
         let dialog = self.check_answer(invite.0, true, &content)?.ok_or(Refused::Gone)?;
+        if let Some(transaction) = self.servers.get_mut(invite.0) {
+            // RFC 3262 §3: an answer that the peer may not have yet has to arrive first.
+            if transaction.unpracked.as_ref().is_some_and(|unpracked| unpracked.has_sdp) {
+                return Err(Refused::AwaitingPrack);
+            }
+            transaction.unpracked = None;
+        }
         let mut lines = Vec::with_capacity(256);
         self.put_our_contact(invite.0, &content, &mut lines);
         lines.extend_from_slice(&self.lines.allow);

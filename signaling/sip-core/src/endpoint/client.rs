@@ -221,7 +221,7 @@ impl Endpoint {
         let Some(transaction) = self.clients.remove(handle) else { return };
         self.client_index.remove(&transaction.key);
         if let Purpose::Call(call) = transaction.purpose {
-            let _ = call;
+            self.forget_call(call, handle);
         }
     }
 

@@ -36,6 +36,11 @@ impl Endpoint {
     }
 
     fn send_bye(&mut self, now: Instant, handle: Handle, cause: Cause, content: &Content<'_>, out: &mut Output) {
+        if self.dialogs.get(handle).is_some_and(|dialog| dialog.owes_ack) {
+            // RFC 3261 §13.2.2.4: an ACK without the answer, then BYE.
+            let cseq = self.dialogs.get(handle).map_or(0, |dialog| dialog.invite_cseq);
+            self.send_ack(now, handle, cseq, &Content::NONE, out);
+        }
         let sent = self.send_in_dialog(now, handle, Method::Bye, Purpose::Bye, b"", content, out);
         if sent.is_err() {
             // The table is full: the peer's session timer has to do what our BYE could not.
@@ -44,7 +49,6 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         dialog.state = State::Terminating;
         dialog.ending = cause;
-        dialog.ack = None;
         self.close_invites(now, handle, out);
     }
 
@@ -78,6 +82,14 @@ impl Endpoint {
         if self.dialog_index.get(&key) == Some(&handle) {
             self.dialog_index.remove(&key);
         }
-        out.event(Event::Ended { dialog: DialogId(handle), cause, message });
+        for subscription in dialog.subscriptions {
+            if self.subscriptions.remove(subscription).is_some() {
+                let (subscription, dialog) = (crate::event::SubscriptionId(subscription), Some(DialogId(handle)));
+                out.event(Event::SubscriptionEnded { subscription, dialog });
+            }
+        }
+        if dialog.is_announced {
+            out.event(Event::Ended { dialog: DialogId(handle), cause, message });
+        }
     }
 }

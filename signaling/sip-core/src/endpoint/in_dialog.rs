@@ -22,9 +22,16 @@ impl Endpoint {
         out: &mut Output,
     ) {
         let Some(handle) = self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied() else {
+            if inc.method == sip_wire::Method::Notify && self.receive_first_notify(now, flow, key, inc, out) {
+                return;
+            }
             return self.refuse(flow, inc, 481, b"", out);
         };
-        if let Some(refusal) = self.inspect(inc) {
+        let refusal = self.inspect(inc).or_else(|| match inc.method {
+            sip_wire::Method::Subscribe => self.inspect_package(inc),
+            _ => None,
+        });
+        if let Some(refusal) = refusal {
             return self.refuse(flow, inc, refusal.status, &refusal.lines, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
@@ -46,6 +53,8 @@ impl Endpoint {
             Kind::Reinvite => self.receive_reinvite(now, flow, key, handle, inc, out),
             Kind::Bye => self.receive_bye(now, flow, key, handle, inc, out),
             Kind::Update => self.receive_update(now, flow, key, handle, inc, out),
+            Kind::Prack => self.receive_prack(now, flow, key, handle, inc, out),
+            Kind::Notify => self.receive_notify(now, flow, key, handle, inc, out),
             _ => self.receive_other(now, flow, key, handle, inc, out),
         }
     }

@@ -43,6 +43,7 @@ impl Endpoint {
         let Some(transaction) = self.open_server(now, flow, key, inc, tag.as_str(), out) else { return };
         dialog.server_invite = Some(transaction);
         dialog.has_session = true;
+        dialog.is_announced = true;
         let Some(dialog) = self.add_dialog(dialog) else { return self.forget_server(transaction) };
         if let Some(transaction) = self.servers.get_mut(transaction) {
             transaction.dialog = Some(dialog);

@@ -1,17 +1,29 @@
 //! The endpoint: every transaction and dialog of one shard, in virtual time.
 
+mod again;
 mod answer;
+mod broken;
+mod call_heard;
+mod call_out;
 mod client;
 mod ending;
 mod in_dialog;
 mod invite_in;
+pub(crate) mod notify;
 mod out_of_dialog;
+mod prack;
 mod receive;
+mod refresh;
+mod request_out;
 mod response_in;
 mod server;
 mod stateless;
+mod subscribe;
 mod wake;
 
+pub use request_out::NewRequest;
+
+use crate::call::Call;
 use crate::compose::Lines;
 use crate::config::EndpointConfig;
 use crate::dialog::Dialog;
@@ -20,6 +32,7 @@ use crate::flow::Flow;
 use crate::hash::{Index, Keyed};
 use crate::output::Output;
 use crate::slab::{Handle, Slab};
+use crate::subscription::Subscription;
 use crate::timer::{Owner, Timers};
 use crate::token::Tokens;
 use crate::transactions::{ClientTransaction, ServerTransaction};
@@ -40,6 +53,11 @@ pub struct Endpoint {
     pub(crate) client_index: Index<Handle>,
     pub(crate) dialogs: Slab<Dialog>,
     pub(crate) dialog_index: Index<Handle>,
+    pub(crate) calls: Slab<Call>,
+    pub(crate) subscriptions: Slab<Subscription>,
+    /// Subscriptions of ours without a dialog yet, by Call-ID and our tag.
+    pub(crate) pending_index: Index<Handle>,
+    pub(crate) request_count: u64,
     /// What was counted; the caller reads it when it likes.
     pub counters: Counters,
 }
@@ -82,6 +100,8 @@ pub struct Sizes {
     pub calls: usize,
     /// Subscriptions.
     pub subscriptions: usize,
+    /// Keys of those that have no dialog yet.
+    pub pending_keys: usize,
     /// Deadlines; some may be of things that ended, until their time comes.
     pub deadlines: usize,
 }
@@ -102,6 +122,10 @@ impl Endpoint {
             client_index: Index::default(),
             dialogs: Slab::new(limits.max_dialogs),
             dialog_index: Index::default(),
+            calls: Slab::new(limits.max_dialogs),
+            subscriptions: Slab::new(limits.max_subscriptions),
+            pending_index: Index::default(),
+            request_count: 0,
             counters: Counters::default(),
             config,
         }
@@ -121,8 +145,10 @@ impl Endpoint {
             client_keys: self.client_index.len(),
             dialogs: self.dialogs.count(),
             dialog_keys: self.dialog_index.len(),
+            calls: self.calls.count(),
+            subscriptions: self.subscriptions.count(),
+            pending_keys: self.pending_index.len(),
             deadlines: self.timers.count(),
-            ..Sizes::default()
         }
     }
 
@@ -184,13 +210,13 @@ impl Endpoint {
 
     /// Drops deadlines of things that ended when there are too many of them.
     pub(crate) fn sweep_timers(&mut self) {
-        let live = self.servers.count() + self.clients.count() + self.dialogs.count();
-        let Self { timers, servers, clients, dialogs, .. } = self;
+        let live = self.servers.count() + self.clients.count() + self.dialogs.count() + self.subscriptions.count();
+        let Self { timers, servers, clients, dialogs, subscriptions, .. } = self;
         timers.sweep(live, |owner| match owner {
             Owner::Server(handle) => servers.get(handle).is_some(),
             Owner::Client(handle) => clients.get(handle).is_some(),
             Owner::Dialog(handle) => dialogs.get(handle).is_some(),
-            _ => true,
+            Owner::Subscription(handle) => subscriptions.get(handle).is_some(),
         });
     }
 

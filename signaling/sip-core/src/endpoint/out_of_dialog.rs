@@ -146,16 +146,11 @@ impl Endpoint {
     fn inspect_lonely(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
         match Kind::of(inc.method, false) {
             Kind::Bye | Kind::Prack | Kind::Update => Some(Refusal::plain(481)),
-            Kind::Notify => self.inspect_notify(inc),
+            // Without a dialog there is no subscription that it could belong to (RFC 6665 §4.1.3).
+            Kind::Notify => Some(Refusal::plain(481)),
             Kind::Subscribe => self.inspect_package(inc),
             _ => None,
         }
-    }
-
-    fn inspect_notify(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
-        // Without a dialog there is no subscription that it could belong to (RFC 6665 §4.1.3).
-        let _ = inc;
-        Some(Refusal::plain(481))
     }
 
     /// RFC 6665 §4.2.1: an event package that we do not know is answered 489 with Allow-Events.

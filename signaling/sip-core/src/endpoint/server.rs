@@ -57,6 +57,10 @@ impl Endpoint {
         if inc.method.creates_dialog() {
             inc.put_record_route(&mut head);
         }
+        let wish = match kind {
+            Kind::Subscribe | Kind::Refer => self.wish(flow, inc, to_tag).map(Box::new),
+            _ => None,
+        };
         let merge_key = inc.to_tag.is_none().then(|| inc.merge_key(&self.keyed));
         let transaction = ServerTransaction {
             machine: if kind.is_invite() {
@@ -75,6 +79,7 @@ impl Endpoint {
             target: inc.contact_uri().map_or_else(Box::default, |uri| unfolded(uri).into()),
             cseq: inc.cseq,
             asked: inc.asked(),
+            wish,
             unpracked: None,
             rseq: 0,
             alarm: Alarm::default(),

@@ -1,14 +1,17 @@
 //! Deadlines.
 
 use super::Endpoint;
-use super::client::ClientInput;
+use super::client::{ClientInput, Heard};
 use super::server::ServerInput;
+use crate::content::Content;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::Output;
 use crate::session_timer::Due;
 use crate::slab::Handle;
 use crate::timer::{Owner, Timers};
+use crate::transactions::{Cancel, ClientMachine, Purpose};
 use clock::Instant;
+use sip_wire::Method;
 
 impl Endpoint {
     /// Does everything that is due. Call it at [`deadline`](Self::deadline), or as soon after as possible.
@@ -18,7 +21,12 @@ impl Endpoint {
                 Owner::Server(handle) => self.wake_server(now, at, handle, out),
                 Owner::Client(handle) => self.wake_client(now, at, handle, out),
                 Owner::Dialog(handle) => self.wake_dialog(now, at, handle, out),
-                Owner::Subscription(_) => {}
+                Owner::Subscription(handle) => {
+                    let Some(subscription) = self.subscriptions.get_mut(handle) else { continue };
+                    if Timers::fired(&mut subscription.alarm, at) {
+                        self.wake_subscription(now, handle, out);
+                    }
+                }
             }
         }
         self.sweep_timers();
@@ -32,6 +40,7 @@ impl Endpoint {
         if transaction.machine.deadline().is_some_and(|deadline| deadline <= now) {
             self.drive_server(now, handle, ServerInput::Deadline, None, out);
         }
+        self.wake_unpracked(now, handle, out);
         self.settle_server(handle);
     }
 
@@ -44,7 +53,35 @@ impl Endpoint {
             let heard = self.drive_client(now, handle, ClientInput::Deadline, None, out);
             self.hear(now, handle, heard, 408, None, out);
         }
+        self.wake_wishes(now, handle, out);
         self.settle_client(handle);
+    }
+
+    /// What a request of ours waits for beside its machine: the pause after a 491, the ring limit, the end of a CANCEL.
+    fn wake_wishes(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+        let Some(transaction) = self.clients.get_mut(handle) else { return };
+        if transaction.retry_at.is_some_and(|at| now >= at) {
+            return self.try_later(now, handle, out);
+        }
+        let ClientMachine::Invite(machine) = &mut transaction.machine else { return };
+        if !machine.is_waiting() {
+            return;
+        }
+        match transaction.cancel {
+            Cancel::Sent(until) if now >= until => {
+                machine.abandon(); // RFC 3261 §9.1: 64*T1 after the CANCEL
+                self.hear(now, handle, Heard::Timeout, 487, None, out);
+            }
+            Cancel::No if now >= transaction.ring_until => {
+                if let Purpose::Call(call) = transaction.purpose
+                    && let Some(call) = self.calls.get_mut(call.0)
+                {
+                    call.ended_by_us.get_or_insert(408);
+                }
+                self.cancel_client(now, handle, out);
+            }
+            _ => {}
+        }
     }
 
     fn wake_dialog(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut Output) {
@@ -64,8 +101,15 @@ impl Endpoint {
         self.arm_dialog(handle);
     }
 
+    /// RFC 4028 §7.4: UPDATE where the peer takes it, as it needs no offer; the user makes the re-INVITE otherwise.
     fn refresh_session(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        let _ = now;
+        let Some(dialog) = self.dialogs.get(handle) else { return };
+        if dialog.peer_takes_update {
+            let lines = self.session_lines(handle);
+            // Refused only when a table is full: the session then ends with its interval.
+            let _ = self.send_in_dialog(now, handle, Method::Update, Purpose::Refresh, &lines, &Content::NONE, out);
+            return;
+        }
         out.event(Event::RefreshDue { dialog: DialogId(handle) });
     }
 }

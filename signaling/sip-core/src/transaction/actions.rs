@@ -1,7 +1,7 @@
 //! The list through which a machine's work leaves it.
 
 /// The most that one input can ask for.
-pub const CAPACITY: usize = 2;
+const CAPACITY: usize = 2;
 
 /// What a machine wants done, in order. The caller owns it and empties it after each call.
 #[derive(Clone, Copy, Debug)]

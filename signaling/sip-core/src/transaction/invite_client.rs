@@ -97,6 +97,11 @@ impl InviteClient {
         }
     }
 
+    /// No final response came to its CANCEL, or the transport failed: nobody waits any longer.
+    pub fn abandon(&mut self) {
+        self.state = State::Terminated;
+    }
+
     /// Whether nothing more will happen.
     pub fn is_terminated(&self) -> bool {
         self.state == State::Terminated

@@ -90,6 +90,11 @@ impl NonInviteClient {
         }
     }
 
+    /// The transport failed: no answer can come.
+    pub fn abandon(&mut self) {
+        self.state = State::Terminated;
+    }
+
     /// Whether nothing more will happen.
     pub fn is_terminated(&self) -> bool {
         self.state == State::Terminated

@@ -1,5 +1,5 @@
 //! One helper that touches the API: an endpoint on a bench, in virtual time. The scripts are data.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use clock::{Duration, Instant};
 use sip_core::*;

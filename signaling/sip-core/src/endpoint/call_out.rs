@@ -1,0 +1,132 @@
+//! Calls of ours: INVITE out, its dialogs, ACK and CANCEL (RFC 3261 §9.1, §13.2).
+
+use super::Endpoint;
+use super::client::Opening;
+use super::request_out::NewRequest;
+use crate::call::Call;
+use crate::content::{Content, Refused};
+use crate::event::{CallId, DialogId};
+use crate::output::Output;
+use crate::slab::Handle;
+use crate::transactions::{Cancel, ClientMachine, Kind, Purpose};
+use clock::Instant;
+use sip_wire::Method;
+
+impl Endpoint {
+    /// Places a call. `Progress` events, then `Answered` or `Failed` follow.
+    pub fn invite(&mut self, now: Instant, request: &NewRequest<'_>, out: &mut Output) -> Result<CallId, Refused> {
+        if self.dialogs.is_full() {
+            return Err(Refused::Full);
+        }
+        let mut lines = Vec::new();
+        self.put_session_request(None, &mut lines);
+        let call = Call {
+            transaction: None,
+            forks: Vec::new(),
+            call_id: Box::default(),
+            from: request.from.as_bytes().into(),
+            tag: self.tokens.next(),
+            has_offer: !request.content.body.is_empty(),
+            ended_by_us: None,
+            is_told: false,
+        };
+        let handle = self.calls.insert(call).map_err(|_| Refused::Full)?;
+        let id = CallId(handle);
+        match self.send_new(now, Method::Invite, request, Purpose::Call(id), &lines, out) {
+            Ok((transaction, written)) => {
+                if let Some(call) = self.calls.get_mut(handle) {
+                    call.transaction = Some(transaction);
+                    call.call_id = written.call_id;
+                    call.tag = written.tag;
+                }
+                Ok(id)
+            }
+            Err(refused) => {
+                self.calls.remove(handle);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Gives a call up. `Failed` with 487 follows; an answer that crosses is acknowledged and ended with BYE.
+    pub fn cancel(&mut self, now: Instant, call: CallId, out: &mut Output) -> Result<(), Refused> {
+        let open = self.calls.get_mut(call.0).ok_or(Refused::Gone)?;
+        if open.is_told || open.ended_by_us.is_some() {
+            return Err(Refused::WrongState);
+        }
+        open.ended_by_us = Some(487);
+        let transaction = open.transaction;
+        if let Some(transaction) = transaction {
+            self.cancel_client(now, transaction, out);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges a 2xx whose event said `wants_ack`; the content is the answer.
+    pub fn ack(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refused> {
+        content.check()?;
+        let open = self.dialogs.get(dialog.0).ok_or(Refused::Gone)?;
+        if !open.owes_ack {
+            return Err(Refused::WrongState);
+        }
+        let cseq = open.invite_cseq;
+        self.send_ack(now, dialog.0, cseq, &content, out);
+        Ok(())
+    }
+
+    pub(crate) fn send_ack(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        cseq: u32,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) {
+        let span = self.put_ack(handle, cseq, content, out);
+        let until = now + self.config.timers.give_up();
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return };
+        dialog.ack = Some(out.bytes(span).into());
+        dialog.owes_ack = false;
+        dialog.invite_cseq = cseq;
+        dialog.ack_until = until;
+        out.send(dialog.flow, span);
+        self.arm_dialog(handle);
+    }
+
+    /// CANCEL now if a provisional response came, else as soon as one does (RFC 3261 §9.1).
+    pub(crate) fn cancel_client(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+        let Some(transaction) = self.clients.get_mut(handle) else { return };
+        let proceeding = matches!(&transaction.machine, ClientMachine::Invite(machine) if machine.is_proceeding());
+        if !proceeding {
+            transaction.cancel = Cancel::Wanted;
+            return;
+        }
+        if matches!(transaction.cancel, Cancel::Sent(_)) {
+            return;
+        }
+        transaction.cancel = Cancel::Sent(now + self.config.timers.give_up());
+        let (flow, dialog, cseq) = (transaction.flow, transaction.dialog, transaction.cseq);
+        let mark = out.mark();
+        crate::derive::put_cancel(&transaction.bytes, out.arena());
+        let branch = crate::derive::branch_of(&transaction.bytes).to_vec();
+        let span = out.span_from(mark);
+        let opening = Opening {
+            kind: Kind::Other,
+            purpose: Purpose::Nobody,
+            key: self.client_key(&branch, Method::Cancel),
+            flow,
+            dialog,
+            cseq,
+            has_body: false,
+            retry_count: 0,
+        };
+        self.open_client(now, opening, span, out);
+        self.settle_client(handle);
+    }
+}

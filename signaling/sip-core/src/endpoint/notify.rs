@@ -1,0 +1,304 @@
+//! Notifying: SUBSCRIBE and REFER that came to us (RFC 6665 §4.2, RFC 3515).
+
+use super::Endpoint;
+use crate::compose::put_number_line;
+use crate::content::{Content, Refused};
+use crate::dialog::{Dialog, State};
+use crate::event::{Cause, ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
+use crate::flow::Flow;
+use crate::incoming::Incoming;
+use crate::output::Output;
+use crate::slab::Handle;
+use crate::subscription::{Role, Subscription};
+use crate::timer::{Alarm, Owner};
+use crate::transactions::{Kind, Purpose};
+use clock::{Duration, Instant};
+use sip_wire::{Message, Method};
+
+/// How long the subscription of a REFER lives; long enough for the referred call to ring.
+pub(crate) const REFER_EXPIRES_S: u32 = 300;
+
+/// What a SUBSCRIBE or REFER that waits for its answer asked for.
+pub(crate) struct Wish {
+    pub(crate) package: Box<str>,
+    pub(crate) id: Box<str>,
+    pub(crate) expires_s: u32,
+    /// The dialog that accepting it makes, when it came outside one.
+    pub(crate) dialog: Option<Box<Dialog>>,
+}
+
+impl Endpoint {
+    /// Reads a SUBSCRIBE or REFER, so that it can be accepted later without its bytes.
+    pub(crate) fn wish(&self, flow: &Flow, inc: &Incoming<'_, '_>, to_tag: &str) -> Option<Wish> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
+        let (package, id, expires_s) = if inc.method == Method::Refer {
+            ("refer".into(), inc.cseq.to_string().into_boxed_str(), REFER_EXPIRES_S)
+        } else {
+            let event = inc.message.event().ok().flatten()?;
+            let expires_s = inc.message.expires().ok().flatten().unwrap_or(3600);
+            (text(event.token), event.id().map_or_else(Box::default, text), expires_s)
+        };
+        let dialog = match inc.to_tag {
+            Some(_) => None,
+            None => Some(Box::new(self.callee_dialog(flow, inc, inc.contact_uri()?, to_tag)?)),
+        };
+        Some(Wish { package, id, expires_s, dialog })
+    }
+
+    /// Accepts a SUBSCRIBE (200) or a REFER (202): from now on [`notify`](Self::notify) reports. The first report is
+    /// due at once. Accepting a SUBSCRIBE that refreshes gives the subscription that it refreshes.
+    pub fn accept_subscription(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        expires_s: u32,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<SubscriptionId, Refused> {
+        self.check_answer(request.0, false, &content)?;
+        let transaction = self.servers.get(request.0).ok_or(Refused::Gone)?;
+        let is_refer = transaction.kind == Kind::Refer;
+        let wish = transaction.wish.as_ref().ok_or(Refused::WrongState)?;
+        let expires_s = wish.expires_s.min(expires_s);
+        let (package, id) = (wish.package.clone(), wish.id.clone());
+        let refreshed = transaction.dialog.and_then(|dialog| self.find_notifier(dialog, &package, &id));
+        if refreshed.is_none() && (self.subscriptions.is_full() || self.dialogs.is_full()) {
+            return Err(Refused::Full);
+        }
+        let dialog = self.subscription_dialog(request.0)?;
+        let expires_at = now + Duration::from_secs(expires_s.into());
+        let handle = match refreshed {
+            Some(handle) => {
+                if let Some(subscription) = self.subscriptions.get_mut(handle) {
+                    subscription.expires_at = expires_at;
+                }
+                handle
+            }
+            None => {
+                let role = Role::Notifier;
+                self.add_subscription(role, Some(dialog), package, id, expires_at).ok_or(Refused::Full)?
+            }
+        };
+        let mut lines = Vec::with_capacity(96);
+        self.put_our_contact(request.0, &content, &mut lines);
+        if !is_refer {
+            put_number_line(&mut lines, b"Expires", expires_s.into());
+        }
+        self.send_response(now, request.0, if is_refer { 202 } else { 200 }, "", &lines, &content, out);
+        self.arm_subscription(handle);
+        Ok(SubscriptionId(handle))
+    }
+
+    /// The dialog of a SUBSCRIBE or REFER that is being accepted, made if it came outside one.
+    fn subscription_dialog(&mut self, transaction: Handle) -> Result<Handle, Refused> {
+        let open = self.servers.get_mut(transaction).ok_or(Refused::Gone)?;
+        if let Some(dialog) = open.dialog {
+            return if self.dialogs.get(dialog).is_some() { Ok(dialog) } else { Err(Refused::Gone) };
+        }
+        let dialog = open.wish.as_mut().and_then(|wish| wish.dialog.take()).ok_or(Refused::WrongState)?;
+        let handle = self.add_dialog(*dialog).ok_or(Refused::Full)?;
+        if let Some(open) = self.servers.get_mut(transaction) {
+            open.dialog = Some(handle);
+        }
+        if let Some(dialog) = self.dialogs.get_mut(handle) {
+            dialog.state = State::Confirmed;
+            dialog.is_announced = true;
+        }
+        Ok(handle)
+    }
+
+    pub(crate) fn add_subscription(
+        &mut self,
+        role: Role,
+        dialog: Option<Handle>,
+        package: Box<str>,
+        id: Box<str>,
+        expires_at: Instant,
+    ) -> Option<Handle> {
+        let subscription = Subscription {
+            role,
+            dialog,
+            package,
+            id,
+            expires_at,
+            refresh_at: None,
+            interval_s: 0,
+            pending: None,
+            alarm: Alarm::default(),
+        };
+        let handle = self.subscriptions.insert(subscription).ok()?;
+        if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+            dialog.subscriptions.push(handle);
+        }
+        self.arm_subscription(handle);
+        Some(handle)
+    }
+
+    fn find_notifier(&self, dialog: Handle, package: &str, id: &str) -> Option<Handle> {
+        self.dialogs.get(dialog)?.subscriptions.iter().copied().find(|handle| {
+            self.subscriptions.get(*handle).is_some_and(|subscription| {
+                subscription.role == Role::Notifier && &*subscription.package == package && &*subscription.id == id
+            })
+        })
+    }
+
+    /// Reports. `state` is the Subscription-State: `active`, `pending`, or `terminated` with a reason, after which the
+    /// subscription is over.
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        state: &str,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        content.check()?;
+        let open = self.subscriptions.get(subscription.0).ok_or(Refused::Gone)?;
+        if open.role != Role::Notifier {
+            return Err(Refused::WrongState);
+        }
+        if !crate::content::is_line(state) {
+            return Err(Refused::BadText);
+        }
+        let is_last = state.starts_with("terminated");
+        let dialog = open.dialog.ok_or(Refused::WrongState)?;
+        let id = if open.id.is_empty() { String::new() } else { format!(";id={}", open.id) };
+        let left_s = open.expires_at.since(now).as_secs();
+        let expires = if is_last || state.contains("expires=") { String::new() } else { format!(";expires={left_s}") };
+        let lines = format!("Event: {}{id}\r\nSubscription-State: {state}{expires}\r\n", open.package);
+        let number = self.next_request_number();
+        let purpose = Purpose::Notify(subscription, number);
+        self.send_in_dialog(now, dialog, Method::Notify, purpose, lines.as_bytes(), &content, out)?;
+        if is_last {
+            self.remove_subscription(now, subscription.0, false, out);
+        }
+        Ok(ClientRequestId(number))
+    }
+
+    /// Reports the progress of a referred call as a status line (RFC 3515 §2.4.5); the last report ends the subscription.
+    pub fn notify_refer(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        status: u16,
+        is_last: bool,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        let mut body = Vec::with_capacity(32);
+        crate::compose::put_status_line(&mut body, status, "");
+        let content = Content { headers: &[], content_type: "message/sipfrag;version=2.0", body: &body };
+        let state = if is_last { "terminated;reason=noresource" } else { "active" };
+        self.notify(now, subscription, state, content, out)
+    }
+
+    pub(crate) fn hear_notify(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        subscription: SubscriptionId,
+        number: u64,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut Output,
+    ) {
+        let dialog = self.clients.get(handle).and_then(|sent| sent.dialog).map(DialogId);
+        let message = message.map(|message| Self::keep(message, out));
+        out.event(Event::Response { request: ClientRequestId(number), dialog, status, message, wants_ack: false });
+        // RFC 6665 §4.2.2: nobody listens any more.
+        if matches!(status, 481 | 489 | 408 | 404 | 410) {
+            self.remove_subscription(now, subscription.0, true, out);
+        }
+    }
+
+    /// The deadline of a subscription: refresh it, or end it.
+    pub(crate) fn wake_subscription(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+        let Some(subscription) = self.subscriptions.get_mut(handle) else { return };
+        if subscription.refresh_at.is_some_and(|at| now >= at) && now < subscription.expires_at {
+            subscription.refresh_at = None;
+            self.refresh_subscription(now, handle, out);
+        } else if now >= subscription.expires_at {
+            if subscription.role == Role::Notifier {
+                // RFC 6665 §4.2.2: the subscriber is told; should the table be full, its own timer tells it.
+                let _ = self.notify(now, SubscriptionId(handle), "terminated;reason=timeout", Content::NONE, out);
+            }
+            self.remove_subscription(now, handle, true, out);
+        }
+        self.arm_subscription(handle);
+    }
+
+    pub(crate) fn arm_subscription(&mut self, handle: Handle) {
+        if let Some(subscription) = self.subscriptions.get_mut(handle) {
+            let deadline = subscription.deadline();
+            self.timers.arm(&mut subscription.alarm, Owner::Subscription(handle), deadline);
+        }
+    }
+
+    /// A subscription is over; a dialog that carried nothing else ends with it.
+    pub(crate) fn remove_subscription(&mut self, now: Instant, handle: Handle, tell: bool, out: &mut Output) {
+        let Some(subscription) = self.subscriptions.remove(handle) else { return };
+        if let Some(pending) = &subscription.pending {
+            self.pending_index.remove(&self.keyed.key(&[
+                b"subscribe",
+                &pending.call_id,
+                pending.tag.as_str().as_bytes(),
+            ]));
+        }
+        let Some(dialog_handle) = subscription.dialog else {
+            if tell {
+                out.event(Event::SubscriptionEnded { subscription: SubscriptionId(handle), dialog: None });
+            }
+            return;
+        };
+        if tell {
+            let (subscription, dialog) = (SubscriptionId(handle), Some(DialogId(dialog_handle)));
+            out.event(Event::SubscriptionEnded { subscription, dialog });
+        }
+        let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
+        dialog.subscriptions.retain(|other| *other != handle);
+        if dialog.subscriptions.is_empty() && !dialog.has_session {
+            self.end_dialog(now, dialog_handle, Cause::Unsubscribed, None, out);
+        }
+    }
+
+    /// A NOTIFY in a dialog: 200 and told, when it belongs to a subscription of ours (RFC 6665 §4.1.3).
+    pub(crate) fn receive_notify(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: crate::hash::Key,
+        handle: Handle,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let found = inc.message.event().ok().flatten().and_then(|event| {
+            let subscriptions = &self.dialogs.get(handle)?.subscriptions;
+            subscriptions.iter().copied().find(|subscription| {
+                self.subscriptions.get(*subscription).is_some_and(|subscription| {
+                    subscription.role == Role::Subscriber && subscription.is(event.token, event.id())
+                })
+            })
+        });
+        let Some(subscription) = found else { return self.refuse(flow, inc, 481, b"", out) };
+        let Ok(Some(state)) = inc.message.subscription_state() else {
+            return self.refuse(flow, inc, 400, b"", out);
+        };
+        let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
+        self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+        if let Some(contact) = inc.contact_uri()
+            && let Some(dialog) = self.dialogs.get_mut(handle)
+        {
+            dialog.target = contact.into();
+        }
+        let is_last = state.is("terminated");
+        let message = Self::keep(inc.message, out);
+        let (id, dialog) = (SubscriptionId(subscription), DialogId(handle));
+        out.event(Event::Notified { subscription: id, dialog, message, is_last });
+        if is_last {
+            self.remove_subscription(now, subscription, false, out);
+        } else if let Some(open) = self.subscriptions.get_mut(subscription) {
+            let expires_s = state.expires.unwrap_or(open.interval_s.max(REFER_EXPIRES_S));
+            open.expires_at = now + Duration::from_secs(expires_s.into());
+            self.arm_subscription(subscription);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Requests of the user: outside dialogs, and inside them.
+
+use super::Endpoint;
+use super::client::Opening;
+use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
+use crate::content::{Content, Refused, is_line, is_uri};
+use crate::dialog::State;
+use crate::event::{ClientRequestId, DialogId};
+use crate::flow::Flow;
+use crate::output::{Output, Span};
+use crate::slab::Handle;
+use crate::token::Token;
+use crate::transactions::{Kind, Purpose};
+use clock::Instant;
+use sip_wire::{Address, Method};
+
+/// A request outside any dialog: a call, a REGISTER, an OPTIONS.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRequest<'a> {
+    /// The path that it takes.
+    pub flow: Flow,
+    /// The Request-URI.
+    pub uri: &'a str,
+    /// Who asks: `"Alice" <sip:alice@example.com>`, without tag.
+    pub from: &'a str,
+    /// Who is asked, without tag.
+    pub to: &'a str,
+    /// The Call-ID; `None` makes one. Registrations keep theirs, bridged legs choose theirs.
+    pub call_id: Option<&'a str>,
+    /// The CSeq number; registrations count theirs on. 0 stands for 1.
+    pub cseq: u32,
+    /// Route values, as `<sip:proxy.example.com;lr>`; the first is the next hop.
+    pub routes: &'a [&'a str],
+    /// Further header fields and the body.
+    pub content: Content<'a>,
+}
+
+impl NewRequest<'_> {
+    fn check(&self) -> Result<(), Refused> {
+        self.content.check()?;
+        let is_address =
+            |text: &str| is_line(text) && Address::check(text).is_ok_and(|address| address.tag().is_none());
+        let routes_are_fine = self.routes.iter().all(|route| is_line(route) && Address::check(route).is_ok());
+        let call_id_is_fine = self.call_id.is_none_or(|call_id| is_uri(call_id) && call_id.len() <= 256);
+        let all =
+            is_uri(self.uri) && is_address(self.from) && is_address(self.to) && routes_are_fine && call_id_is_fine;
+        if all && self.cseq < 1 << 31 { Ok(()) } else { Err(Refused::BadText) }
+    }
+
+    pub(crate) fn first_cseq(&self) -> u32 {
+        self.cseq.max(1)
+    }
+}
+
+/// What identifies a request that has been written.
+pub(crate) struct Written {
+    pub(crate) bytes: Span,
+    pub(crate) branch: Token,
+    pub(crate) tag: Token,
+    pub(crate) call_id: Box<[u8]>,
+}
+
+impl Endpoint {
+    /// Sends a request outside any dialog (not INVITE, ACK or CANCEL). [`Event::Response`](crate::Event::Response) follows.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        method: Method,
+        request: &NewRequest<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        if matches!(method, Method::Invite | Method::Ack | Method::Cancel | Method::Bye | Method::Prack) {
+            return Err(Refused::WrongState);
+        }
+        let number = self.next_request_number();
+        self.send_new(now, method, request, Purpose::User(number), b"", out)?;
+        Ok(ClientRequestId(number))
+    }
+
+    pub(crate) fn next_request_number(&mut self) -> u64 {
+        self.request_count += 1;
+        self.request_count
+    }
+
+    /// Writes and sends a request outside dialogs; gives its transaction and what identifies it.
+    pub(crate) fn send_new(
+        &mut self,
+        now: Instant,
+        method: Method,
+        request: &NewRequest<'_>,
+        purpose: Purpose,
+        lines: &[u8],
+        out: &mut Output,
+    ) -> Result<(Handle, Written), Refused> {
+        request.check()?;
+        if self.clients.is_full() {
+            return Err(Refused::Full);
+        }
+        let written = self.put_new(method, request, lines, out);
+        let opening = Opening {
+            kind: Kind::of(method, false),
+            purpose,
+            key: self.client_key(written.branch.as_str().as_bytes(), method),
+            flow: request.flow,
+            dialog: None,
+            cseq: request.first_cseq(),
+            has_body: !request.content.body.is_empty(),
+            retry_count: 0,
+        };
+        let handle = self.open_client(now, opening, written.bytes, out).ok_or(Refused::Full)?;
+        Ok((handle, written))
+    }
+
+    fn put_new(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8], out: &mut Output) -> Written {
+        let (branch, tag, fresh_id) = (self.tokens.next(), self.tokens.next(), self.tokens.next());
+        let call_id: Box<[u8]> = request.call_id.unwrap_or(fresh_id.as_str()).as_bytes().into();
+        let content = &request.content;
+        let mark = out.mark();
+        let arena = out.arena();
+        put(arena, &[method.as_bytes(), b" ", request.uri.as_bytes(), b" SIP/2.0\r\n"]);
+        put_via(arena, &self.config, &request.flow, branch.as_str());
+        put_cseq(arena, request.first_cseq(), method.as_bytes());
+        put(arena, &[b"Max-Forwards: 70\r\nFrom: ", request.from.as_bytes(), b";tag=", tag.as_str().as_bytes()]);
+        put(arena, &[b"\r\nTo: ", request.to.as_bytes(), b"\r\nCall-ID: ", &call_id, b"\r\n"]);
+        for route in request.routes {
+            put(arena, &[b"Route: ", route.as_bytes(), b"\r\n"]);
+        }
+        let shows_contact = matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Options);
+        if shows_contact && !content.has("Contact") {
+            put_contact(arena, &self.config, &request.flow);
+        }
+        if matches!(method, Method::Invite | Method::Options) {
+            put(arena, &[&self.lines.allow, &self.lines.supported]);
+        }
+        put(arena, &[lines, &self.lines.user_agent]);
+        put_content(arena, content);
+        Written { bytes: out.span_from(mark), branch, tag, call_id }
+    }
+
+    /// Sends a request inside a dialog: INFO, MESSAGE, OPTIONS, or one of the methods that have a function of their own.
+    pub fn request_in(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        method: Method,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        match method {
+            Method::Invite => self.reinvite(now, dialog, content, out),
+            Method::Update => self.update(now, dialog, content, out),
+            Method::Ack | Method::Bye | Method::Cancel | Method::Prack | Method::Register => Err(Refused::WrongState),
+            Method::Refer | Method::Notify | Method::Subscribe => Err(Refused::WrongState),
+            _ => Ok(self.send_for_user(now, dialog.0, method, b"", &content, out)?.0),
+        }
+    }
+
+    /// INFO in a dialog (RFC 6086).
+    pub fn info(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        Ok(self.send_for_user(now, dialog.0, Method::Info, b"", &content, out)?.0)
+    }
+
+    /// MESSAGE in a dialog (RFC 3428).
+    pub fn message(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        Ok(self.send_for_user(now, dialog.0, Method::Message, b"", &content, out)?.0)
+    }
+
+    pub(crate) fn send_for_user(
+        &mut self,
+        now: Instant,
+        dialog: Handle,
+        method: Method,
+        lines: &[u8],
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, Handle), Refused> {
+        content.check()?;
+        self.open_dialog(dialog)?;
+        let number = self.next_request_number();
+        let handle = self.send_in_dialog(now, dialog, method, Purpose::User(number), lines, content, out)?;
+        Ok((ClientRequestId(number), handle))
+    }
+
+    /// Sends a re-INVITE. A 491 is repeated after the pause that RFC 3261 §14.1 asks for before you hear of it.
+    pub fn reinvite(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        if self.open_dialog(dialog.0)?.state != State::Confirmed {
+            return Err(Refused::WrongState);
+        }
+        if self.is_negotiating(dialog.0) {
+            return Err(Refused::Busy);
+        }
+        let lines = self.session_lines(dialog.0);
+        let (id, handle) = self.send_for_user(now, dialog.0, Method::Invite, &lines, &content, out)?;
+        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
+            dialog.client_invite = Some(handle);
+            dialog.remote_rseq = 0;
+        }
+        Ok(id)
+    }
+
+    /// Sends an UPDATE (RFC 3311), also in an early dialog.
+    pub fn update(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        let open = self.open_dialog(dialog.0)?;
+        if !content.body.is_empty() && (open.client_update || open.server_update) {
+            return Err(Refused::Busy);
+        }
+        if open.state == State::Confirmed && !content.body.is_empty() && self.is_negotiating(dialog.0) {
+            return Err(Refused::Busy);
+        }
+        let lines = self.session_lines(dialog.0);
+        let (id, _) = self.send_for_user(now, dialog.0, Method::Update, &lines, &content, out)?;
+        if !content.body.is_empty()
+            && let Some(dialog) = self.dialogs.get_mut(dialog.0)
+        {
+            dialog.client_update = true;
+        }
+        Ok(id)
+    }
+
+    /// Whether an offer of either side is open in a dialog (RFC 3261 §14.1).
+    pub(crate) fn is_negotiating(&self, handle: Handle) -> bool {
+        self.dialogs.get(handle).is_some_and(|dialog| {
+            dialog.client_invite.is_some()
+                || dialog.owes_ack
+                || dialog.client_update
+                || dialog.server_update
+                || dialog.server_invite.is_some_and(|open| self.servers.get(open).is_some())
+        })
+    }
+}
