@@ -3,7 +3,7 @@
 use crate::invitation::{Unfit, description};
 use crate::ports::Accepted;
 use crate::session::{AnswerTo, Change, Leg};
-use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionId, SessionState, Sessions, Turn};
+use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionId, SessionState, Sessions, Side, Turn};
 use contract::Command;
 use sdp_core::{Local, Negotiated, Offer, OtherMedia, read_answer, write_offer};
 use sip_core::{DialogId, InviteId, RequestId, Span};
@@ -93,6 +93,10 @@ impl Sessions {
         };
         match read(turn.sip.bytes(message)) {
             Ok(agreed) => {
+                // Read a moment ago, so it is there.
+                if let Ok(message) = Message::parse(turn.sip.bytes(message)) {
+                    turn.decide.described(id, Side::Remote, message.body());
+                }
                 let others = session.others.clone();
                 self.change(turn, id, AnswerTo::Nobody, String::new(), agreed, others);
             }

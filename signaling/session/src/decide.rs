@@ -11,6 +11,20 @@ use std::net::SocketAddr;
 pub trait Decide {
     /// A call has come in.
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision;
+    /// A session description was agreed on or changed: ours, or the peer's in an answer (one in an INVITE is in
+    /// [`IncomingCall::message`]).
+    fn described(&mut self, id: SessionId, side: Side, sdp: &[u8]) {
+        let _ = (id, side, sdp);
+    }
+}
+
+/// Whose words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// Ours.
+    Local,
+    /// The peer's.
+    Remote,
 }
 
 /// A call that waits for a decision.
@@ -26,6 +40,8 @@ pub struct IncomingCall<'c> {
     pub called_user: &'c str,
     /// What can be agreed on; `None` where the caller waits for our offer.
     pub offered: Option<&'c Negotiated>,
+    /// The INVITE, for what is not above.
+    pub message: &'c [u8],
     /// Where the request came from.
     pub remote: SocketAddr,
     /// When it came.

@@ -5,7 +5,7 @@ use crate::ports::Accepted;
 use crate::session::{Leg, Session};
 use crate::{
     Decision, EndReason, IncomingCall, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Refusal, SessionError,
-    SessionId, SessionState, Sessions, Turn,
+    SessionId, SessionState, Sessions, Side, Turn,
 };
 use contract::{Command, Direction, LegSpec};
 use sdp_core::{Local, Origin, OtherMedia, write_offer};
@@ -63,11 +63,11 @@ impl Sessions {
         });
         if let Some(id) = added {
             self.by_dialog.insert(dialog, id);
-            self.decide(turn, id);
+            self.decide(turn, id, message);
         }
     }
 
-    fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+    fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) {
         let Some(session) = self.table.get(id) else { return };
         let decision = turn.decide.incoming(&IncomingCall {
             id,
@@ -75,6 +75,7 @@ impl Sessions {
             to: &session.parties.to,
             called_user: &session.parties.called_user,
             offered: session.offer.as_deref().map(sdp_core::Offer::agreed),
+            message: turn.sip.bytes(message),
             remote: session.remote_signaling,
             received_at: turn.now,
         });
@@ -158,6 +159,7 @@ impl Sessions {
         let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
         match turn.sip.accept(turn.now, invite, &description) {
             Accepted::Sent => {
+                turn.decide.described(id, Side::Local, description.as_bytes());
                 session.invite = None;
                 session.connected_at = Some(turn.now);
                 let replaced = session.replaces.take();

@@ -27,7 +27,7 @@ mod settings;
 mod state;
 mod table;
 
-pub use decide::{AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource};
+pub use decide::{AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
 pub use error::SessionError;
 pub use event::SessionEvent;
 pub use id::SessionId;
