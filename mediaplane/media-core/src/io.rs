@@ -129,7 +129,7 @@ pub trait PacketIo {
     /// Where this back end keeps packets.
     type Buffers: Buffers;
 
-    /// Waits for packets, for [`Self::waker`]'s wake-up, or until `until`, and adds what came to `received`, oldest
+    /// Waits for packets, for a wake-up by another thread, or until `until`, and adds what came to `received`, oldest
     /// first, at most as many as it has room for without growing.
     fn wait(&mut self, until: Instant, received: &mut Vec<Received>) -> io::Result<()>;
 
