@@ -103,23 +103,35 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
 
 /// A failed TLS handshake; certificates apart, since they are somebody's work.
 pub(crate) fn tls_failure(error: io::Error) -> Failure {
+    certificate_refusal(&error).unwrap_or_else(|| match tls_error(&error) {
+        Some(inner) => Failure::HandshakeFailed(inner.to_string()),
+        None => Failure::HandshakeFailed(error.to_string()),
+    })
+}
+
+/// A certificate that was not accepted, by us or by the peer.
+pub(crate) fn certificate_refusal(error: &io::Error) -> Option<CloseReason> {
     use rustls::{AlertDescription as Alert, Error};
-    let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return Failure::HandshakeFailed(error.to_string());
-    };
-    match inner {
-        Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Failure::CertificateRefused(inner.to_string()),
-        Error::AlertReceived(
+    match tls_error(error)? {
+        ours @ (Error::InvalidCertificate(_) | Error::NoCertificatesPresented) => {
+            Some(CloseReason::CertificateRefused(ours.to_string()))
+        }
+        theirs @ Error::AlertReceived(
             Alert::BadCertificate
             | Alert::UnsupportedCertificate
             | Alert::CertificateRevoked
             | Alert::CertificateExpired
             | Alert::CertificateUnknown
             | Alert::CertificateRequired
+            | Alert::DecryptError
             | Alert::UnknownCA,
-        ) => Failure::CertificateRefused(format!("by the peer: {inner}")),
-        _ => Failure::HandshakeFailed(inner.to_string()),
+        ) => Some(CloseReason::CertificateRefused(format!("by the peer: {theirs}"))),
+        _ => None,
     }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 pub(crate) fn ws_failure(error: tungstenite::Error) -> Failure {

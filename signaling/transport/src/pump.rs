@@ -118,7 +118,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let Self { carrier, life, deadlines, .. } = self;
         let (flow, shared) = (life.connection.flow, &life.shared);
-        let (mut messages, mut refused, mut pings, mut pong) = (0, 0, 0, false);
+        let (mut messages, mut refused, mut pings, mut alive, mut pong) = (0, 0, 0, 0, false);
         let result = carrier.poll_receive(cx, &mut |piece| match piece {
             Piece::Message(bytes) => {
                 messages += 1;
@@ -126,17 +126,24 @@ impl<'l, C: Carrier> Pump<'l, C> {
             }
             Piece::Ping => pings += 1,
             Piece::Pong => pong = true,
+            Piece::Alive => alive += 1,
             Piece::Invalid { head, error } => {
                 (shared.sink)(Inbound::Invalid { flow, head, error });
             }
         });
-        let result = ready!(result);
+        let Poll::Ready(result) = result else {
+            // A WebSocket gives nothing before its message is whole, and yet keeps what came of it.
+            return match self.account() {
+                Ok(()) => Poll::Pending,
+                Err(end) => Poll::Ready(Err(end)),
+            };
+        };
         let now = Instant::now();
         shared.counters.add(StreamCounter::MessagesReceived, messages);
         shared.counters.add(StreamCounter::MessagesRefused, refused);
-        shared.counters.add(StreamCounter::PingsReceived, pings);
+        shared.counters.add(StreamCounter::PingsReceived, pings + alive);
         shared.counters.add(StreamCounter::BytesReceived, *result.as_ref().unwrap_or(&0) as u64);
-        deadlines.received(now, messages > 0, messages > 0 || pings > 0 || pong, pong);
+        deadlines.received(now, messages > 0, messages + pings + alive > 0 || pong, pong);
         if pings > 0 {
             // One pong answers all pings of a segment; without room for it the peer has other worries.
             let _ = shared.push(&life.connection, Kind::Pong, PONG);
@@ -147,6 +154,9 @@ impl<'l, C: Carrier> Pump<'l, C> {
     /// Keeps the sum of all unfinished messages.
     fn account(&mut self) -> Result<(), End> {
         let unfinished = self.carrier.unfinished_bytes();
+        if unfinished == 0 && self.unfinished_bytes == 0 {
+            return Ok(());
+        }
         self.deadlines.unfinished(unfinished > 0, Instant::now());
         let total = &self.life.shared.unfinished_bytes;
         let before = std::mem::replace(&mut self.unfinished_bytes, unfinished);
@@ -169,6 +179,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
             End::Fault(Fault::Garbage) => return Some(CloseReason::Garbage),
             End::Broken(std::io::ErrorKind::OutOfMemory) => return Some(CloseReason::MemoryExceeded),
             End::Broken(kind) => return Some(CloseReason::Broken(kind)),
+            End::Refused(reason) => return Some(reason),
         };
         None
     }
@@ -177,7 +188,11 @@ impl<'l, C: Carrier> Pump<'l, C> {
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseReason>> {
         let transmit = self.poll_transmit(cx);
         if let Poll::Ready(Err(reason)) = transmit {
-            return Poll::Ready(Some(reason));
+            // What the peer said last may tell why it takes nothing.
+            return Poll::Ready(Some(match self.poll_receive(cx) {
+                Poll::Ready(Err(End::Refused(refusal))) => refusal,
+                _ => reason,
+            }));
         }
         match self.phase {
             Phase::Open => match ready!(self.poll_receive(cx)) {

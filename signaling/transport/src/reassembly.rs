@@ -16,6 +16,8 @@ pub(crate) enum Piece<'a> {
     Ping,
     /// The peer gives one.
     Pong,
+    /// The peer wanted a sign of life and has been given one (a WebSocket ping).
+    Alive,
     /// A message whose end cannot be found.
     Invalid { head: &'a [u8], error: ParseError },
 }

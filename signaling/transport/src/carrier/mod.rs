@@ -6,6 +6,8 @@ mod ws;
 pub(crate) use bytes::ByteCarrier;
 pub(crate) use ws::{WsCarrier, accept as accept_ws, connect as connect_ws};
 
+use crate::connector::certificate_refusal;
+use crate::error::CloseReason;
 use crate::outbox::Batch;
 use crate::reassembly::{Fault, Piece};
 use std::io;
@@ -18,12 +20,18 @@ pub(crate) enum End {
     /// The peer has no more to send.
     Closed,
     Broken(io::ErrorKind),
+    /// The peer does not accept our certificate, or misses one. In TLS 1.3 a client learns it after its handshake (RFC 8446
+    /// §4.4.2.4): with what it reads first.
+    Refused(CloseReason),
     Fault(Fault),
 }
 
 impl From<io::Error> for End {
     fn from(error: io::Error) -> Self {
-        End::Broken(error.kind())
+        match certificate_refusal(&error) {
+            Some(refusal) => End::Refused(refusal),
+            None => End::Broken(error.kind()),
+        }
     }
 }
 
@@ -68,7 +76,7 @@ fn ws_end(error: tungstenite::Error) -> End {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => End::Closed,
         Error::Protocol(ResetWithoutClosingHandshake) => End::Closed,
-        Error::Io(error) => End::Broken(error.kind()),
+        Error::Io(error) => error.into(),
         _ => End::Fault(Fault::Garbage),
     }
 }

@@ -53,8 +53,10 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
         Ok(response)
     };
-    let stream = Metered { stream, read_bytes: 0 };
-    Ok(tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config())).await?)
+    let stream = Metered::new(stream);
+    let mut accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config())).await?;
+    accepted.get_mut().forget();
+    Ok(accepted)
 }
 
 /// The client's handshake.
@@ -68,15 +70,41 @@ pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     let request: client::Request = tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(
         ClientRequestBuilder::new(uri).with_sub_protocol(SUBPROTOCOL),
     )?;
-    let stream = Metered { stream, read_bytes: 0 };
-    let (stream, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config())).await?;
+    let stream = Metered::new(stream);
+    let (mut stream, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config())).await?;
+    stream.get_mut().forget();
     Ok(stream)
 }
 
 /// Counts what is read, so that a message that never ends is noticed.
 pub(crate) struct Metered<S> {
     stream: S,
+    /// Bytes of what is not whole.
     read_bytes: usize,
+    /// Those of them that [`Carrier::poll_receive`] has told of.
+    reported_bytes: usize,
+}
+
+impl<S> Metered<S> {
+    fn new(stream: S) -> Self {
+        Self { stream, read_bytes: 0, reported_bytes: 0 }
+    }
+
+    /// The handshake was read.
+    fn forget(&mut self) {
+        self.read_bytes = 0;
+    }
+
+    /// Something became whole. A control frame may stand between the fragments of a message (RFC 6455 §5.4): only its
+    /// own bytes are done with, so that pings do not give a message that never ends more time.
+    fn taken(&mut self, message: &Message) {
+        self.read_bytes = match message {
+            // Two bytes of header, and four of mask, which our clients send and our servers do not.
+            Message::Ping(payload) | Message::Pong(payload) => self.read_bytes.saturating_sub(payload.len() + 6),
+            _ => 0,
+        };
+        self.reported_bytes = self.read_bytes;
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
@@ -112,12 +140,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Carrier for WsCarrier<S
             Some(Err(error)) => return Poll::Ready(Err(ws_end(error))),
             None => return Poll::Ready(Err(End::Closed)),
         };
-        let read_bytes = std::mem::take(&mut self.0.get_mut().read_bytes);
+        let metered = self.0.get_mut();
+        let read_bytes = metered.read_bytes - metered.reported_bytes;
+        metered.taken(&message);
         match &message {
             Message::Text(text) => deliver_message(text.as_bytes(), deliver)?,
             Message::Binary(bytes) => deliver_message(bytes, deliver)?,
             // Answered by the library when it is next flushed, which reading on does.
-            Message::Ping(_) => {}
+            Message::Ping(_) => deliver(Piece::Alive),
             Message::Pong(_) => deliver(Piece::Pong),
             Message::Close(_) => return Poll::Ready(Err(End::Closed)),
             Message::Frame(_) => {}

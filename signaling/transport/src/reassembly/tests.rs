@@ -26,6 +26,7 @@ fn run(stream: &[u8], segment: usize) -> (Vec<Got>, Result<(), Fault>, Reassembl
                 Piece::Message(bytes) => Got::Message(bytes.to_vec()),
                 Piece::Ping => Got::Ping,
                 Piece::Pong => Got::Pong,
+                Piece::Alive => unreachable!("a byte stream has pings only"),
                 Piece::Invalid { error, .. } => Got::Invalid(error.kind),
             });
         });
