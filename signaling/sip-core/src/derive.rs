@@ -24,6 +24,13 @@ pub(crate) fn branch_of(request: &[u8]) -> &[u8] {
     via.get(start..).and_then(|rest| rest.split(|byte| matches!(byte, b';' | b'\r')).next()).unwrap_or_default()
 }
 
+/// The Call-ID of a request of ours.
+pub(crate) fn call_id_of(request: &[u8]) -> &[u8] {
+    const NAME: &str = "Call-ID";
+    let line = lines(request).find(|line| is_named(line, NAME)).unwrap_or_default();
+    line.get(NAME.len() + 1..).unwrap_or_default().trim_ascii()
+}
+
 /// The method of a request of ours.
 pub(crate) fn method_of(request: &[u8]) -> &[u8] {
     request.split(|byte| *byte == b' ').next().unwrap_or_default()

@@ -40,6 +40,18 @@ ids! {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ClientRequestId(pub(crate) u64);
 
+impl ClientRequestId {
+    /// As one number, for logs and tables.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// Back from [`Self::as_u64`]; a made-up number names nothing, or a request that is not yours.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Why a dialog is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {

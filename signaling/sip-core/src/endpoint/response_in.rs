@@ -27,6 +27,11 @@ impl Endpoint {
             let method = message.cseq().ok()?.method;
             self.client_index.get(&self.client_key(branch, method)).copied()
         });
+        // A branch alone would let anybody who guesses it answer in any call.
+        let found = found.filter(|handle| {
+            let sent = self.clients.get(*handle).map(|sent| crate::derive::call_id_of(&sent.bytes));
+            sent.is_some_and(|sent| message.call_id().is_ok_and(|call_id| call_id == sent))
+        });
         // RFC 3261 §8.1.3.3: more than one Via means that the response is not for us.
         let Some(handle) = found.filter(|_| message.raw_values(sip_wire::Name::Via).nth(1).is_none()) else {
             self.counters.stray_responses += 1;

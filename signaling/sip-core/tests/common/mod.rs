@@ -239,3 +239,71 @@ impl Peer {
         Peer { to_tag: String::new(), ..self.clone() }.request("CANCEL", "CANCEL", "", "")
     }
 }
+
+/// A request of ours to `sip:bob@192.0.2.9:5062`.
+pub fn new_request(flow: Flow) -> NewRequest<'static> {
+    NewRequest {
+        flow,
+        uri: "sip:bob@192.0.2.9:5062",
+        from: "\"Us\" <sip:us@example.com>",
+        to: "<sip:bob@example.org>",
+        call_id: None,
+        cseq: 0,
+        routes: &[],
+        content: Content::NONE,
+    }
+}
+
+/// A response to a request of ours, as the peer with this tag makes it. `more` are header lines that end with `\n`.
+pub fn reply(request: &str, status: u16, to_tag: &str, more: &str, body: &str) -> String {
+    let mut head = format!("SIP/2.0 {status} Words\n");
+    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        let value = header(request, name);
+        let tagged = name == "To" && !value.contains(";tag=") && !to_tag.is_empty();
+        let tag = if tagged { format!(";tag={to_tag}") } else { String::new() };
+        head += &format!("{name}: {value}{tag}\n");
+    }
+    format!("{head}{more}Content-Length: {}\n\n{body}", body.len())
+}
+
+/// The header lines of an answer with a session description, from a peer that is at this port.
+pub fn answer_lines(port: u16) -> String {
+    format!("Contact: <sip:bob@192.0.2.9:{port}>\nAllow: INVITE, ACK, BYE, UPDATE\nContent-Type: application/sdp\n")
+}
+
+/// A request of the peer in a dialog that we asked for with `invite`.
+pub fn from_callee(invite: &str, to_tag: &str, method: &str, cseq: u32, more: &str, body: &str) -> String {
+    let (from, to, call_id) = (header(invite, "From"), header(invite, "To"), header(invite, "Call-ID"));
+    format!(
+        "{method} sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK{to_tag}{method}{cseq};rport\n\
+         Max-Forwards: 70\nFrom: {to};tag={to_tag}\nTo: {from}\nCall-ID: {call_id}\nCSeq: {cseq} {method}\n{more}\
+         Content-Length: {}\n\n{body}",
+        body.len()
+    )
+}
+
+impl Bench {
+    /// Places a call with an offer; gives it and the INVITE.
+    pub fn call(&mut self) -> (CallId, String) {
+        let request = NewRequest { content: Content::sdp(b"v=0"), ..new_request(self.flow) };
+        let call = self.endpoint.invite(self.now, &request, &mut self.out).unwrap();
+        (call, self.drain().remove(0))
+    }
+
+    /// A call that was answered by the peer with tag `b`; gives its dialog and the INVITE.
+    pub fn answered_call(&mut self) -> (DialogId, String) {
+        let (_, invite) = self.call();
+        let sent = self.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"));
+        assert_eq!(words(&sent), ["ACK"]);
+        (self.dialog(), invite)
+    }
+
+    /// The statuses of `Failed` and `Response` events, in order.
+    pub fn failures(&self) -> Vec<u16> {
+        let statuses = self.events.iter().filter_map(|event| match event {
+            Event::Failed { status, .. } | Event::Response { status, .. } => Some(*status),
+            _ => None,
+        });
+        statuses.collect()
+    }
+}

@@ -1,0 +1,321 @@
+//! Calls that we place: INVITE, its forks, ACK and CANCEL, and the loss of each message.
+
+mod common;
+use clock::Duration;
+use common::*;
+use sip_core::*;
+
+#[test]
+fn a_call_from_invite_to_bye_by_the_callee() {
+    let mut bench = Bench::new(udp());
+    let (call, invite) = bench.call();
+    assert_eq!(first(&invite), "INVITE sip:bob@192.0.2.9:5062 SIP/2.0");
+    assert!(header(&invite, "Via").starts_with("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK"));
+    assert_eq!(header(&invite, "CSeq"), "1 INVITE");
+    assert_eq!(header(&invite, "Contact"), "<sip:192.0.2.1:5060>");
+    assert!(header(&invite, "Supported").contains("100rel") && header(&invite, "Allow").contains("UPDATE"));
+    bench.feed(&reply(&invite, 100, "", "", ""));
+    assert!(matches!(bench.events[..], [Event::Progress { status: 100, dialog: None, .. }]));
+    bench.feed(&reply(&invite, 180, "b", "", ""));
+    assert!(matches!(bench.events[..], [_, Event::Progress { status: 180, dialog: Some(_), wants_prack: false, .. }]));
+    let lines = format!("Record-Route: <sip:p2;lr>, <sip:p1;lr>\n{}", answer_lines(5070));
+    let ok = reply(&invite, 200, "b", &lines, "v=0");
+    let ack = bench.feed(&ok).remove(0);
+    assert_eq!(first(&ack), "ACK sip:bob@192.0.2.9:5070 SIP/2.0");
+    assert_eq!(header(&ack, "Route"), "<sip:p1;lr>, <sip:p2;lr>", "turned around for the caller");
+    assert_eq!(header(&ack, "CSeq"), "1 ACK");
+    assert_ne!(header(&ack, "Via"), header(&invite, "Via"), "an ACK for a 2xx has its own branch");
+    let answered = bench.events.last().copied();
+    assert!(matches!(answered, Some(Event::Answered { call: c, wants_ack: false, .. }) if c == call));
+    let dialog = bench.dialog();
+    assert_eq!(bench.endpoint.dialog_info(dialog).unwrap().next_hop, b"sip:p1;lr");
+    assert!(bench.endpoint.dialog_bytes(dialog).unwrap() < 1500);
+    assert_eq!(bench.feed(&ok), [ack], "our ACK was lost");
+    assert!(bench.pass(Duration::from_secs(100)).is_empty());
+    assert_eq!(bench.endpoint.sizes(), Sizes { dialogs: 1, dialog_keys: 1, ..Sizes::default() }, "timer M");
+    assert!(bench.feed(&ok).is_empty());
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""))), ["200"]);
+    assert_eq!(bench.endings(), [Cause::RemoteBye]);
+    bench.assert_empty();
+}
+
+#[test]
+fn an_unanswered_invite_is_repeated_by_timer_a_until_timer_b() {
+    let mut bench = Bench::new(udp());
+    bench.call();
+    let (times, sent): (Vec<_>, Vec<_>) = bench.pass(Duration::from_secs(40)).into_iter().unzip();
+    assert_eq!(times, [500, 1500, 3500, 7500, 15500, 31500]);
+    assert!(sent.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(bench.failures(), [408]);
+    bench.assert_empty();
+    let mut bench = Bench::new(tcp());
+    bench.call();
+    assert!(bench.pass(Duration::from_secs(31)).is_empty(), "a stream repeats by itself");
+    assert!(bench.failures().is_empty());
+    bench.assert_empty();
+    assert_eq!(bench.failures(), [408]);
+}
+
+#[test]
+fn a_refusal_is_acknowledged_each_time_until_timer_d() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", "", ""));
+    let busy = reply(&invite, 486, "b", "", "");
+    let ack = bench.feed(&busy).remove(0);
+    assert_eq!((word(&ack), header(&ack, "Via")), ("ACK", header(&invite, "Via")));
+    assert_eq!(tag(header(&ack, "To")), "b");
+    assert_eq!((bench.failures(), bench.endings()), (vec![486], vec![Cause::Refused(486)]));
+    bench.pass(Duration::from_secs(31));
+    assert_eq!(bench.feed(&busy), [ack], "a copy");
+    assert_eq!(bench.endpoint.sizes().client_transactions, 1, "timer D runs");
+    bench.pass(Duration::from_secs(2));
+    assert!(bench.feed(&busy).is_empty());
+    assert_eq!(bench.endpoint.counters.stray_responses, 1);
+    bench.assert_empty();
+    let mut bench = Bench::new(tcp());
+    let (_, invite) = bench.call();
+    assert_eq!(words(&bench.feed(&reply(&invite, 486, "b", "", "").replace("UDP", "TCP"))), ["ACK"]);
+    assert_eq!(bench.endpoint.sizes().client_transactions, 0, "timer D is zero over a stream");
+    bench.assert_empty();
+}
+
+#[test]
+fn forks_each_have_their_dialog_and_only_one_is_kept() {
+    let mut bench = Bench::new(udp());
+    let (call, invite) = bench.call();
+    for fork in ["a", "b", "c", "a"] {
+        bench.feed(&reply(&invite, 180, fork, "", ""));
+    }
+    assert_eq!(bench.endpoint.sizes().dialogs, 3);
+    assert_eq!(words(&bench.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"))), ["ACK"]);
+    let dialog = bench.dialog();
+    assert_eq!(bench.endpoint.dialog_info(dialog).unwrap().remote_tag, b"b");
+    assert_eq!(bench.endings(), [Cause::LocalCancel; 2], "the branches that did not answer");
+    // One that had rung answers as well, and one that was never heard of.
+    for fork in ["a", "d"] {
+        let answer = reply(&invite, 200, fork, &answer_lines(5071), "v=0");
+        let sent = bench.feed(&answer);
+        assert_eq!(words(&sent), ["ACK", "BYE"]);
+        assert!(sent.iter().all(|request| tag(header(request, "To")) == fork));
+        assert_eq!(words(&bench.feed(&answer)), ["ACK"], "its copy");
+        bench.feed(&reply(&sent[1], 200, fork, "", ""));
+        assert!(bench.feed(&answer).is_empty(), "its copy after the BYE was answered");
+    }
+    assert_eq!(bench.events.iter().filter(|event| matches!(event, Event::Answered { .. })).count(), 1);
+    assert_eq!(bench.endings().len(), 2, "nobody heard of the late ones");
+    assert_eq!(bench.endpoint.cancel(bench.now, call, &mut bench.out), Err(Refused::WrongState));
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.drain();
+    bench.assert_empty();
+    assert_eq!(bench.endings().len(), 3);
+}
+
+#[test]
+fn forks_are_bounded() {
+    let limits = Limits { max_forks: 4, ..Limits::default() };
+    let mut bench = Bench::with(EndpointConfig { limits, ..EndpointConfig::default() }, udp());
+    let (_, invite) = bench.call();
+    for fork in 0..100 {
+        bench.feed(&reply(&invite, 183, &format!("f{fork}"), "", ""));
+    }
+    assert_eq!(bench.endpoint.sizes().dialogs, 4);
+    bench.feed(&reply(&invite, 404, "f1", "", ""));
+    assert_eq!(bench.endings(), [Cause::Refused(404); 4]);
+    bench.assert_empty();
+}
+
+#[test]
+fn cancel_waits_for_a_provisional_response() {
+    let mut bench = Bench::new(udp());
+    let (call, invite) = bench.call();
+    bench.endpoint.cancel(bench.now, call, &mut bench.out).unwrap();
+    assert!(bench.drain().is_empty(), "RFC 3261 §9.1");
+    assert_eq!(bench.endpoint.cancel(bench.now, call, &mut bench.out), Err(Refused::WrongState));
+    let cancel = bench.feed(&reply(&invite, 180, "b", "", "")).remove(0);
+    assert_eq!(first(&cancel), "CANCEL sip:bob@192.0.2.9:5062 SIP/2.0");
+    assert_eq!((header(&cancel, "Via"), header(&cancel, "CSeq")), (header(&invite, "Via"), "1 CANCEL"));
+    assert_eq!(words(&bench.pass(ms(600)).into_iter().map(|(_, m)| m).collect::<Vec<_>>()), ["CANCEL"], "timer E");
+    bench.feed(&reply(&cancel, 200, "b", "", ""));
+    assert_eq!(words(&bench.feed(&reply(&invite, 487, "b", "", ""))), ["ACK"]);
+    assert_eq!(bench.failures(), [487]);
+    assert!(bench.events.iter().all(|event| !matches!(event, Event::Progress { .. })), "nobody listens any more");
+    bench.assert_empty();
+}
+
+#[test]
+fn an_answer_that_crosses_the_cancel_is_ended_with_bye() {
+    let mut bench = Bench::new(udp());
+    let (call, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", "", ""));
+    bench.endpoint.cancel(bench.now, call, &mut bench.out).unwrap();
+    let cancel = bench.drain().remove(0);
+    assert_eq!(words(&bench.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"))), ["ACK", "BYE"]);
+    bench.feed(&reply(&cancel, 481, "b", "", ""));
+    assert_eq!(bench.failures(), [487]);
+    bench.assert_empty();
+    assert_eq!(bench.endings(), [Cause::LocalCancel]);
+}
+
+#[test]
+fn a_cancelled_invite_without_final_response_is_given_up() {
+    let mut bench = Bench::new(udp());
+    let (call, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", "", ""));
+    bench.endpoint.cancel(bench.now, call, &mut bench.out).unwrap();
+    let cancel = bench.drain().remove(0);
+    bench.feed(&reply(&cancel, 200, "b", "", ""));
+    assert!(bench.pass(Duration::from_secs(31)).is_empty());
+    assert!(bench.failures().is_empty());
+    bench.assert_empty();
+    assert_eq!((bench.failures(), bench.endings()), (vec![487], vec![Cause::LocalCancel]));
+}
+
+#[test]
+fn a_call_that_rings_too_long_is_cancelled() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", "", ""));
+    let sent = bench.pass_lines(Duration::from_secs(301));
+    assert_eq!(sent[0], (300_000, "CANCEL sip:bob@192.0.2.9:5062 SIP/2.0".to_owned()));
+    assert_eq!(words(&bench.feed(&reply(&invite, 487, "b", "", ""))), ["ACK"]);
+    assert_eq!(bench.failures(), [408]);
+    bench.assert_empty();
+}
+
+#[test]
+fn an_offer_in_the_answer_is_acknowledged_by_the_user() {
+    let mut bench = Bench::new(udp());
+    bench.endpoint.invite(bench.now, &new_request(udp()), &mut bench.out).unwrap();
+    let invite = bench.drain().remove(0);
+    let ok = reply(&invite, 200, "b", &answer_lines(5070), "v=0");
+    assert!(bench.feed(&ok).is_empty());
+    assert!(matches!(bench.events.last(), Some(Event::Answered { wants_ack: true, .. })));
+    assert!(bench.feed(&ok).is_empty(), "a copy before the user knows the answer");
+    let dialog = bench.dialog();
+    assert_eq!(bench.endpoint.reinvite(bench.now, dialog, Content::NONE, &mut bench.out), Err(Refused::Busy));
+    bench.endpoint.ack(bench.now, dialog, Content::sdp(b"v=1"), &mut bench.out).unwrap();
+    let ack = bench.drain().remove(0);
+    assert!(ack.ends_with("v=1") && word(&ack) == "ACK");
+    assert_eq!(bench.feed(&ok), [ack]);
+    let again = bench.endpoint.ack(bench.now, dialog, Content::NONE, &mut bench.out);
+    assert_eq!(again, Err(Refused::WrongState));
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.drain();
+    bench.assert_empty();
+    // A user that ends the call instead: the peer gets its ACK all the same.
+    let mut bench = Bench::new(udp());
+    bench.endpoint.invite(bench.now, &new_request(udp()), &mut bench.out).unwrap();
+    let invite = bench.drain().remove(0);
+    bench.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"));
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    assert_eq!(words(&bench.drain()), ["ACK", "BYE"]);
+    bench.assert_empty();
+}
+
+#[test]
+fn other_requests_are_repeated_by_timer_e_until_timer_f() {
+    let mut bench = Bench::new(udp());
+    let id = bench.endpoint.request(bench.now, sip_wire::Method::Options, &new_request(udp()), &mut bench.out).unwrap();
+    let options = bench.drain().remove(0);
+    let times: Vec<_> = bench.pass(Duration::from_secs(40)).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(times, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500]);
+    assert!(matches!(bench.events[..], [Event::Response { request, status: 408, message: None, .. }] if request == id));
+    assert_eq!(bench.endpoint.sizes(), Sizes::default());
+    assert!(bench.feed(&reply(&options, 200, "b", "", "")).is_empty(), "too late");
+    // Proceeding: every T2. Completed: timer K takes the copies.
+    let mut bench = Bench::new(udp());
+    bench.endpoint.request(bench.now, sip_wire::Method::Message, &new_request(udp()), &mut bench.out).unwrap();
+    let message = bench.drain().remove(0);
+    bench.feed(&reply(&message, 100, "", "", ""));
+    let times: Vec<_> = bench.pass(Duration::from_secs(10)).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(times, [500, 4500, 8500]);
+    for _ in 0..2 {
+        bench.feed(&reply(&message, 202, "b", "", ""));
+    }
+    assert_eq!(bench.failures(), [100, 202], "the copy is absorbed");
+    bench.pass(ms(4900));
+    assert_eq!(bench.endpoint.sizes().client_transactions, 1);
+    bench.pass(ms(200));
+    assert_eq!(bench.endpoint.sizes(), Sizes::default());
+    let mut bench = Bench::new(tcp());
+    bench.endpoint.request(bench.now, sip_wire::Method::Register, &new_request(tcp()), &mut bench.out).unwrap();
+    bench.drain();
+    assert!(bench.pass(Duration::from_secs(31)).is_empty());
+    bench.assert_empty();
+    assert_eq!(bench.failures(), [408]);
+}
+
+#[test]
+fn a_broken_path_fails_everything_that_waits_on_it() {
+    let mut bench = Bench::new(tcp());
+    bench.call();
+    bench.endpoint.request(bench.now, sip_wire::Method::Options, &new_request(tcp()), &mut bench.out).unwrap();
+    let other = Flow { connection: 8, ..tcp() };
+    bench.endpoint.request(bench.now, sip_wire::Method::Options, &new_request(other), &mut bench.out).unwrap();
+    bench.drain();
+    bench.endpoint.transport_failed(bench.now, &tcp(), &mut bench.out);
+    bench.drain();
+    assert_eq!(bench.failures(), [503, 503]);
+    assert_eq!(bench.endpoint.sizes().client_transactions, 1, "the one on another connection waits on");
+    bench.assert_empty();
+    // A BYE that cannot be sent ends its dialog.
+    let mut bench = Bench::new(udp());
+    let (dialog, _) = bench.answered_call();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.transport_failed(bench.now, &udp(), &mut bench.out);
+    bench.drain();
+    assert_eq!(bench.endings(), [Cause::LocalBye]);
+    bench.assert_empty();
+}
+
+#[test]
+fn what_would_break_a_message_is_refused() {
+    let mut bench = Bench::new(udp());
+    let base = new_request(udp());
+    let headers: &[(&str, &str)] = &[("X", "a\r\nEvil: 1")];
+    for bad in [
+        NewRequest { uri: "sip:a b", ..base },
+        NewRequest { uri: "", ..base },
+        NewRequest { from: "<sip:a>\r\nX: y", ..base },
+        NewRequest { from: "<sip:a>;tag=mine", ..base },
+        NewRequest { to: "nobody", ..base },
+        NewRequest { call_id: Some("a b"), ..base },
+        NewRequest { routes: &["<sip:p>\n"], ..base },
+        NewRequest { cseq: 1 << 31, ..base },
+        NewRequest { content: Content::headers(headers), ..base },
+        NewRequest { content: Content::headers(&[("Via", "x")]), ..base },
+    ] {
+        assert_eq!(bench.endpoint.invite(bench.now, &bad, &mut bench.out), Err(Refused::BadText), "{bad:?}");
+    }
+    assert!(bench.drain().is_empty());
+    assert_eq!(bench.endpoint.sizes(), Sizes::default());
+}
+
+#[test]
+fn full_tables_refuse() {
+    let limits = Limits { max_transactions: 2, ..Limits::default() };
+    let mut bench = Bench::with(EndpointConfig { limits, ..EndpointConfig::default() }, udp());
+    bench.call();
+    bench.call();
+    assert_eq!(bench.endpoint.invite(bench.now, &new_request(udp()), &mut bench.out), Err(Refused::Full));
+    assert_eq!(bench.endpoint.sizes().calls, 2);
+    bench.assert_empty();
+}
+
+#[test]
+fn spoofed_responses_change_nothing() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    let ok = reply(&invite, 200, "b", &answer_lines(5070), "v=0");
+    let other_method = ok.replace("1 INVITE", "1 BYE");
+    let other_branch = ok.replace("z9hG4bK", "z9hG4bKx");
+    let two_vias = ok.replacen("Via:", "Via: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKz\nVia:", 1);
+    let other_call = ok.replace("Call-ID: ", "Call-ID: x");
+    for spoofed in [other_method, other_branch, two_vias, other_call] {
+        assert!(bench.feed(&spoofed).is_empty());
+    }
+    assert!(bench.events.is_empty(), "{:?}", bench.events);
+    bench.assert_empty();
+}
