@@ -23,7 +23,7 @@ pub use error::SdpError;
 pub use negotiated::Negotiated;
 pub use offer::Offer;
 pub use settings::{CodecOrder, Local, Origin, OtherMedia, Settings};
-pub use write::write_offer;
+pub use write::{write_offer, write_offer_again};
 
 /// Longest description that is read.
 pub const DESCRIPTION_BYTES_MAX: usize = 16_384;

@@ -257,3 +257,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_later_offer_keeps_payload_types_and_turns_direction() {
+    let agreed = agreed("m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 telephone-event/8000\n");
+    let settings = Settings { direction: Direction::Send, ..SETTINGS };
+    let text = write_offer_again(&agreed, &settings, &OtherMedia::default(), local(), &mut Origin::new(4));
+    assert!(text.contains("m=audio 10000 RTP/AVP 8 96\r\n") && text.contains("a=sendonly\r\n"), "{text}");
+}

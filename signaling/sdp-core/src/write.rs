@@ -33,6 +33,22 @@ pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, o
     write_description(&offered, Some(Transport::Avp), others, local, origin)
 }
 
+/// A later offer of a session: its audio stream as it was agreed on, in another direction (RFC 3264 §8). Payload types
+/// keep their numbers. A stream that was switched off is offered with all that `settings` has.
+pub fn write_offer_again(
+    agreed: &Negotiated,
+    settings: &Settings<'_>,
+    others: &OtherMedia,
+    local: Local,
+    origin: &mut Origin,
+) -> String {
+    if agreed.payloads.audio().is_none() {
+        return write_offer(settings, others, local, origin);
+    }
+    let offered = Negotiated { direction: settings.direction, ..*agreed };
+    write_description(&offered, Some(Transport::Avp), others, local, origin)
+}
+
 pub(crate) fn write_description(
     agreed: &Negotiated,
     transport: Option<Transport>,
