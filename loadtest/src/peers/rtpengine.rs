@@ -4,6 +4,7 @@ use super::ports::{free_port, free_range};
 use super::process::Process;
 use crate::ng::NgClient;
 use clock::Duration;
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -24,7 +25,11 @@ impl RtpEngine {
         // Two pairs a call, and a tenth more, since it leaves gaps.
         let count = u16::try_from(calls * 4 + calls / 2 + 200).unwrap_or(50_000);
         let first = free_range(ip, count)?;
+        // An empty file: the host's own configuration opens ports that only one rtpengine can have.
+        let config = folder.join("rtpengine.conf");
+        fs::write(&config, "[rtpengine]\n")?;
         let mut command = Command::new("rtpengine");
+        command.arg(format!("--config-file={}", config.display()));
         command.args(["--foreground", "--table=-1", "--log-level=3", "--log-stderr"]);
         command.args(["--delete-delay=0", "--timeout=3600", "--silent-timeout=3600"]);
         command.args([format!("--interface={ip}"), format!("--listen-ng={control}")]);
