@@ -70,6 +70,8 @@ pub(crate) struct Dialog {
     pub(crate) owes_ack: bool,
     /// The user owes the PRACK with the answer.
     pub(crate) owes_prack: bool,
+    /// Our PRACK carried the answer: the 2xx to the INVITE has no offer any more.
+    pub(crate) answered_by_prack: bool,
     /// An UPDATE of the peer, or ours, is open.
     pub(crate) server_update: bool,
     pub(crate) client_update: bool,
@@ -135,6 +137,7 @@ impl Dialog {
             is_announced: false,
             owes_ack: false,
             owes_prack: false,
+            answered_by_prack: false,
             server_update: false,
             client_update: false,
             peer_takes_update: false,

@@ -143,7 +143,7 @@ impl Endpoint {
         record_routes.reverse();
         dialog.routes = Routes::new(record_routes.iter().map(|value| value.trim_ascii()));
         let Some(call) = self.calls.get_mut(id.0) else { return };
-        let has_offer = call.has_offer;
+        let has_offer = call.has_offer || dialog.answered_by_prack;
         let is_wanted = !call.is_told && call.ended_by_us.is_none();
         let was_told = std::mem::replace(&mut call.is_told, true);
         let status = call.ended_by_us.unwrap_or(487);

@@ -152,11 +152,16 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<(), Refused> {
         content.check()?;
-        let open = self.dialogs.get_mut(dialog.0).ok_or(Refused::Gone)?;
-        if !std::mem::take(&mut open.owes_prack) {
+        let open = self.dialogs.get(dialog.0).ok_or(Refused::Gone)?;
+        if !open.owes_prack {
             return Err(Refused::WrongState);
         }
-        self.send_prack(now, dialog.0, &content, out)
+        self.send_prack(now, dialog.0, &content, out)?;
+        if let Some(open) = self.dialogs.get_mut(dialog.0) {
+            open.owes_prack = false;
+            open.answered_by_prack = true;
+        }
+        Ok(())
     }
 
     fn send_prack(

@@ -212,6 +212,7 @@ impl Endpoint {
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
             dialog.client_invite = Some(handle);
             dialog.remote_rseq = 0;
+            dialog.answered_by_prack = false;
         }
         Ok(id)
     }

@@ -151,6 +151,7 @@ impl Endpoint {
         if let Ok(Some(contact)) = message.contact() {
             dialog.target = crate::incoming::unfolded(contact.uri.as_bytes()).as_ref().into();
         }
+        let by_prack = dialog.answered_by_prack;
         if kind == Kind::Reinvite {
             dialog.invite_cseq = cseq;
             dialog.ack = None;
@@ -160,10 +161,10 @@ impl Endpoint {
         if kind != Kind::Reinvite {
             return false;
         }
-        if has_body {
+        if has_body || by_prack {
             self.send_ack(now, handle, cseq, &Content::NONE, out);
         }
-        !has_body
+        !has_body && !by_prack
     }
 
     /// RFC 3261 §12.2.1.2 and RFC 5057 §5.1: a peer that does not know the dialog any more ends it; one that does not

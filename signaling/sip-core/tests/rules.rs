@@ -1,0 +1,132 @@
+//! What is refused by the rules of the protocol alone (RFC 3261 §8.2), and how.
+
+mod common;
+use common::*;
+use sip_core::*;
+
+/// Sends a request outside dialogs; gives status and the named header field of the answer.
+fn refused(request: &str, name: &str) -> (String, String) {
+    let config = EndpointConfig {
+        allow: ["INVITE", "OPTIONS", "SUBSCRIBE", "REFER", "NOTIFY", "UPDATE"].map(str::to_owned).to_vec(),
+        event_packages: vec!["presence".to_owned()],
+        ..EndpointConfig::default()
+    };
+    let mut bench = Bench::with(config, udp());
+    let sent = bench.feed(request);
+    assert_eq!(sent.len(), 1, "{request}");
+    assert!(bench.events.is_empty());
+    assert_eq!(bench.endpoint.sizes(), Sizes::default(), "a refusal needs no memory");
+    assert_eq!(bench.feed(request), sent, "the same answer again, with the same tag");
+    let counters = bench.endpoint.counters;
+    assert_eq!(counters.refused + counters.malformed, 2);
+    (word(&sent[0]).to_owned(), header(&sent[0], name).to_owned())
+}
+
+#[test]
+fn refusals_by_rule() {
+    let peer = Peer::new();
+    let request = |method: &str, more: &str, body: &str| peer.request(method, method, more, body);
+    for (text, status, name, value) in [
+        (request("MESSAGE", "", ""), "405", "Allow", "INVITE, OPTIONS, SUBSCRIBE, REFER, NOTIFY, UPDATE"),
+        (request("BREW", "", ""), "501", "Allow", "INVITE, OPTIONS, SUBSCRIBE, REFER, NOTIFY, UPDATE"),
+        (request("OPTIONS", "Require: a, timer, b\n", ""), "420", "Unsupported", "a, b"),
+        (request("INVITE", "Content-Type: text/plain\n", "x"), "415", "Accept", ""),
+        (
+            request("INVITE", "Content-Encoding: gzip\nContent-Type: application/sdp\n", "x"),
+            "415",
+            "Accept-Encoding",
+            "identity",
+        ),
+        (
+            request("OPTIONS", "", "").replace("OPTIONS sip:us@192.0.2.1", "OPTIONS http://us"),
+            "416",
+            "Server",
+            "ringplane",
+        ),
+        (request("INVITE", "Supported: timer\nSession-Expires: 30\n", ""), "422", "Min-SE", "90"),
+        (request("SUBSCRIBE", "Event: dialog\n", ""), "489", "Allow-Events", "presence"),
+        (request("SUBSCRIBE", "", ""), "489", "Allow-Events", "presence"),
+        (request("NOTIFY", "Event: presence\nSubscription-State: active\n", ""), "481", "Server", "ringplane"),
+        (request("BYE", "", ""), "481", "Server", "ringplane"),
+        (request("UPDATE", "", ""), "481", "Server", "ringplane"),
+        (request("PRACK", "RAck: 1 1 INVITE\n", ""), "481", "Server", "ringplane"),
+        (request("CANCEL", "", ""), "481", "Server", "ringplane"),
+        (request("INVITE", "", "").replace("Contact: <sip:peer@192.0.2.9:5062>\n", ""), "400", "Server", "ringplane"),
+        (request("INVITE", "Replaces: x;to-tag=1;from-tag=2\n", ""), "481", "Server", "ringplane"),
+        (
+            request("INVITE", "Replaces: x;to-tag=1;from-tag=2\nReplaces: y;to-tag=1;from-tag=2\n", ""),
+            "400",
+            "Server",
+            "ringplane",
+        ),
+    ] {
+        let (got, field) = refused(&text, name);
+        assert_eq!(got, status, "{text}");
+        assert!(value.is_empty() != field.is_empty() || field == value, "{text}: {field:?}");
+    }
+}
+
+#[test]
+fn a_request_by_two_ways_is_merged() {
+    let mut bench = Bench::new(udp());
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    let other_way = Peer { branch: "otherway".into(), ..peer.clone() };
+    assert_eq!(words(&bench.feed(&other_way.invite())), ["482"]);
+    let next = Peer { branch: "next".into(), cseq: 2, ..peer.clone() };
+    assert!(bench.feed(&next.invite()).is_empty(), "another request of the same caller");
+    bench.reject(486);
+    bench.assert_empty();
+}
+
+#[test]
+fn optional_bodies_and_unknown_headers_are_let_through() {
+    let mut bench = Bench::new(udp());
+    let lines = "Content-Type: text/plain\nContent-Disposition: session;handling=optional\nX-Own: <>{};\n";
+    assert!(bench.feed(&Peer::new().request("INVITE", "INVITE", lines, "x")).is_empty());
+    assert!(matches!(bench.events[..], [Event::Invite { .. }]));
+    bench.reject(486);
+    bench.assert_empty();
+}
+
+#[test]
+fn full_tables_are_answered_503_with_retry_after() {
+    let limits = Limits { max_transactions: 1, ..Limits::default() };
+    let mut bench = Bench::with(EndpointConfig { limits, ..EndpointConfig::default() }, udp());
+    bench.feed(&Peer::new().invite());
+    let second = Peer { call_id: "second", branch: "2".into(), ..Peer::new() };
+    let sent = bench.feed(&second.invite());
+    assert_eq!((words(&sent), header(&sent[0], "Retry-After")), (vec!["503"], "5"));
+    assert_eq!(bench.endpoint.counters.overloaded, 1);
+    bench.reject(486);
+    bench.assert_empty();
+}
+
+#[test]
+fn noise_is_counted_and_changes_nothing() {
+    let mut bench = Bench::new(udp());
+    let (dialog, invite) = bench.answered_call();
+    let info = from_callee(&invite, "b", "INFO", 1, "", "").replace('\n', "\r\n");
+    let flow = bench.flow;
+    for end in 0..info.len() {
+        bench.endpoint.receive(bench.now, &flow, &info.as_bytes()[..end], &mut bench.out);
+    }
+    let mut bytes = info.clone().into_bytes();
+    for index in 0..bytes.len() {
+        for noise in [0, b'\r', b'\n', b' ', b';', b'"', 0xff] {
+            let kept = std::mem::replace(&mut bytes[index], noise);
+            bench.endpoint.receive(bench.now, &flow, &bytes, &mut bench.out);
+            bytes[index] = kept;
+        }
+        bench.drain();
+    }
+    assert!(bench.endpoint.counters.malformed > 1000);
+    assert!(bench.endings().is_empty() && bench.endpoint.dialog_info(dialog).is_some());
+    for event in bench.events.clone() {
+        if let Event::Request { request, .. } = event {
+            let _ = bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out);
+        }
+    }
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.assert_empty();
+}
