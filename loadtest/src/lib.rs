@@ -9,6 +9,7 @@
 pub mod callers;
 pub mod capture;
 pub mod flood;
+pub mod heard;
 pub mod media;
 pub mod ng;
 pub mod peers;

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod heard_command;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clock::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,6 +30,8 @@ struct Arguments {
 enum What {
     /// Calls at a rate, each held for a time, with media on every one
     Calls(Calls),
+    /// Calls held at once with a tone: every gap, hole, port and leftover, judged from a capture
+    Heard(heard_command::Heard),
     /// Malformed datagrams
     Flood {
         /// Addresses to send to
@@ -97,6 +101,7 @@ enum Media {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().what {
         What::Calls(calls) => make_calls(&calls),
+        What::Heard(arguments) => heard_command::heard(&arguments),
         What::Flood { to, rtp, count, rate, seed } => {
             flood(&to, if rtp { damaged_rtp } else { damaged_sip }, seed, count, rate).map(|flood| {
                 println!("{} datagrams sent, {} refused by the kernel", flood.sent, flood.refused);

@@ -88,6 +88,33 @@ pub fn of_host() -> io::Result<HostTime> {
     Ok(HostTime { busy: time(total.saturating_sub(idle)), total: time(total) })
 }
 
+/// UDP sockets in a range of ports.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct UdpSockets {
+    /// Bound ones.
+    pub bound: usize,
+    /// Those of them that are connected to a peer.
+    pub connected: usize,
+}
+
+/// UDP sockets of the host, of any process, from port `first` to `last`.
+pub fn udp_sockets(first: u16, last: u16) -> UdpSockets {
+    let mut sockets = UdpSockets::default();
+    for name in ["udp", "udp6"] {
+        let text = fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let mut words = line.split_whitespace().skip(1);
+            let mut port = || u16::from_str_radix(words.next()?.rsplit_once(':')?.1, 16).ok();
+            let (Some(local), Some(remote)) = (port(), port()) else { continue };
+            if (first..=last).contains(&local) {
+                sockets.bound += 1;
+                sockets.connected += usize::from(remote != 0);
+            }
+        }
+    }
+    sockets
+}
+
 /// Processes that ran or wanted to run, averaged over the last minute.
 pub fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -113,6 +140,15 @@ pub fn command_line(pid: u32) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_are_counted_while_they_are_open() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert_eq!(udp_sockets(port, port), UdpSockets { bound: 1, connected: 0 });
+        socket.connect("127.0.0.1:9").unwrap();
+        assert_eq!(udp_sockets(port, port).connected, 1);
+    }
 
     #[test]
     fn we_have_a_thread_memory_and_descriptors() {

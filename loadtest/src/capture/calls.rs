@@ -21,12 +21,14 @@ pub struct SeenCalls {
     switch: SocketAddr,
     /// By Call-ID.
     pub calls: BTreeMap<String, SeenCall>,
+    /// Who had a port, in the order of their answers.
+    by_port: BTreeMap<u16, Vec<String>>,
 }
 
 impl SeenCalls {
     /// Calls to `switch`.
     pub fn to(switch: SocketAddr) -> Self {
-        Self { switch, calls: BTreeMap::new() }
+        Self { switch, calls: BTreeMap::new(), by_port: BTreeMap::new() }
     }
 
     /// Looks at one datagram.
@@ -48,17 +50,24 @@ impl SeenCalls {
             let media = header("m=audio ");
             call.answered_port = media.and_then(|line| line.split(' ').next()?.parse().ok());
             call.answered_at_ns = datagram.at_ns;
+            if let Some(port) = call.answered_port {
+                self.by_port.entry(port).or_default().push(id.to_owned());
+            }
         }
     }
 
-    /// Whether an RTP packet from the switch's `port` at this time comes more than `grace_ns` after the end of the last
-    /// call that had the port.
+    /// How long after the end of the last call that had the port an RTP packet from the switch's `port` comes; 0 while
+    /// that call is up.
+    pub fn after_end_ns(&self, port: u16, at_ns: u64) -> u64 {
+        let had_it = self.by_port.get(&port).into_iter().flatten().rev().filter_map(|id| self.calls.get(id));
+        let last = had_it.into_iter().find(|call| call.answered_at_ns <= at_ns);
+        let ended_at_ns = last.map_or(0, |call| call.ended_at_ns);
+        if ended_at_ns == 0 { 0 } else { at_ns.saturating_sub(ended_at_ns) }
+    }
+
+    /// Whether such a packet comes more than `grace_ns` after that end.
     pub fn is_late(&self, port: u16, at_ns: u64, grace_ns: u64) -> bool {
-        let had_it =
-            self.calls.values().filter(|call| call.answered_port == Some(port) && call.answered_at_ns <= at_ns);
-        had_it
-            .max_by_key(|call| call.answered_at_ns)
-            .is_some_and(|call| call.ended_at_ns != 0 && at_ns > call.ended_at_ns + grace_ns)
+        self.after_end_ns(port, at_ns) > grace_ns
     }
 
     /// Ports that two calls had at the same time.
@@ -95,6 +104,7 @@ mod tests {
         assert!(!seen.is_late(10_000, 5_000, 50));
         seen.add(&datagram(1_000, false, "BYE sip:a SIP/2.0\nCall-ID: x\nCSeq: 2 BYE\n\n"));
         assert!(!seen.is_late(10_000, 1_050, 50) && seen.is_late(10_000, 1_051, 50));
+        assert_eq!((seen.after_end_ns(10_000, 1_051), seen.after_end_ns(10_002, 1_051)), (51, 0));
         seen.add(&datagram(900, true, &answer.replace(": x", ": y")));
         assert_eq!(seen.shared_ports(), [10_000]);
     }

@@ -4,8 +4,10 @@ mod calls;
 mod pcap;
 mod rtp;
 mod sound;
+mod tshark;
 
 pub use calls::{SeenCall, SeenCalls};
 pub use pcap::{Datagram, read};
 pub use rtp::{RtpStream, RtpStreams, SAMPLES_MAX, StreamKey, alaw, share_of, ulaw};
 pub use sound::{climbing_tone, likeness, share_found};
+pub use tshark::{SharkStream, shark_streams};

@@ -60,21 +60,24 @@ impl RtpStream {
         }
     }
 
-    fn add(&mut self, datagram: &Datagram, header: &Header) {
+    /// The time since the packet before, nanoseconds; `None` for the first.
+    fn add(&mut self, datagram: &Datagram, header: &Header) -> Option<u64> {
         self.sequence_breaks += u64::from(header.sequence != self.sequence.wrapping_add(1));
         self.odd_steps += u64::from(header.timestamp != self.timestamp.wrapping_add(160));
-        if self.packets > 0 {
-            self.gap_ns.saturating_record(datagram.at_ns.saturating_sub(self.last_at_ns).max(1));
+        let gap_ns = (self.packets > 0).then(|| datagram.at_ns.saturating_sub(self.last_at_ns));
+        if let Some(gap_ns) = gap_ns {
+            self.gap_ns.saturating_record(gap_ns.max(1));
         }
         (self.sequence, self.timestamp, self.last_at_ns) = (header.sequence, header.timestamp, datagram.at_ns);
         self.packets += 1;
         let decode: fn(u8) -> i16 = match header.payload_type {
             0 => ulaw,
             8 => alaw,
-            _ => return,
+            _ => return gap_ns,
         };
         let room = SAMPLES_MAX.saturating_sub(self.samples.len());
         self.samples.extend(datagram.bytes[header.payload_at..].iter().take(room).map(|byte| decode(*byte)));
+        gap_ns
     }
 
     /// Mean time between two packets, milliseconds.
@@ -146,14 +149,15 @@ pub struct RtpStreams {
 }
 
 impl RtpStreams {
-    /// Looks at one datagram; what is not RTP is left out. Odd ports are RTCP's.
-    pub fn add(&mut self, datagram: &Datagram) {
+    /// Looks at one datagram; what is not RTP is left out. Odd ports are RTCP's. Returns the time since the stream's
+    /// packet before, nanoseconds.
+    pub fn add(&mut self, datagram: &Datagram) -> Option<u64> {
         if !datagram.from.port().is_multiple_of(2) && !datagram.to.port().is_multiple_of(2) {
-            return;
+            return None;
         }
-        let Some(header) = header(&datagram.bytes) else { return };
+        let header = header(&datagram.bytes)?;
         let key = StreamKey { from: datagram.from, to: datagram.to, ssrc: header.ssrc };
-        self.streams.entry(key).or_insert_with(|| RtpStream::new(datagram, &header)).add(datagram, &header);
+        self.streams.entry(key).or_insert_with(|| RtpStream::new(datagram, &header)).add(datagram, &header)
     }
 }
 
@@ -189,7 +193,8 @@ mod tests {
     #[test]
     fn an_even_stream_and_one_with_a_hole() {
         let mut all = RtpStreams::default();
-        (0..10).filter(|n| *n != 5).for_each(|n| all.add(&datagram(n, 0xff)));
+        let gaps: Vec<_> = (0..10).filter(|n| *n != 5).filter_map(|n| all.add(&datagram(n, 0xff))).collect();
+        assert_eq!((gaps.len(), gaps[0], gaps[4]), (8, 20_000_000, 40_000_000));
         let stream = all.streams.values().next().unwrap();
         assert_eq!((stream.packets, stream.sequence_breaks, stream.odd_steps), (9, 1, 1));
         assert!(stream.p99_gap_ms() > 39.0 && stream.samples.len() == 9 * 160);

@@ -111,6 +111,18 @@ impl Switch {
         Ok(self.ask("calls")?.as_array().map_or(0, Vec::len))
     }
 
+    /// A counter or level by its whole name, all processes and workers added up. An error when nothing is called so.
+    pub fn counter(&self, name: &str) -> io::Result<u64> {
+        let stats = self.ask("stats")?;
+        let named = stats.as_array().into_iter().flatten().filter(|counter| counter["name"] == name);
+        let values: Vec<u64> = named.filter_map(|counter| counter["value"].as_u64()).collect();
+        if values.is_empty() {
+            Err(io::Error::other(format!("no counter is called {name}")))
+        } else {
+            Ok(values.iter().sum())
+        }
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.folder
