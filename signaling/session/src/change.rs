@@ -1,23 +1,17 @@
-//! The peer changes media in the middle of a call: re-INVITE, UPDATE, and the answer to our own offer.
+//! The peer changes media in the middle of a call: re-INVITE, UPDATE, and the answer to an offer in our 2xx.
 
 use crate::invitation::{Unfit, description};
 use crate::ports::Accepted;
-use crate::session::{AnswerTo, Change, Leg};
-use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionId, SessionState, Sessions, Side, Turn};
-use contract::Command;
-use sdp_core::{Local, Negotiated, Offer, OtherMedia, read_answer, write_offer};
+use crate::session::{AnswerTo, Leg, Session};
+use crate::{EndReason, Refusal, SessionId, Sessions, Side, Turn};
+use sdp_core::{Local, Negotiated, Offer, read_answer, write_offer};
 use sip_core::{DialogId, InviteId, RequestId, Span};
 use sip_wire::Message;
 use stats::SignalCounter;
 
 impl Sessions {
     pub(crate) fn reinvited(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId, message: Span) {
-        self.counts.add(SignalCounter::Changes, 1);
-        let answer_to = AnswerTo::Reinvite(invite);
-        match self.changeable(dialog) {
-            Ok(id) => self.offered_again(turn, id, answer_to, message),
-            Err(status) => self.refuse_change(turn, answer_to, &Refusal::status(status)),
-        }
+        self.change_requested(turn, AnswerTo::Reinvite(invite), dialog, message);
     }
 
     pub(crate) fn update_requested(
@@ -27,28 +21,33 @@ impl Sessions {
         dialog: DialogId,
         message: Span,
     ) {
+        self.change_requested(turn, AnswerTo::Update(request), dialog, message);
+    }
+
+    fn change_requested(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, dialog: DialogId, message: Span) {
         self.counts.add(SignalCounter::Changes, 1);
-        let answer_to = AnswerTo::Update(request);
         match self.changeable(dialog) {
             Ok(id) => self.offered_again(turn, id, answer_to, message),
             Err(status) => self.refuse_change(turn, answer_to, &Refusal::status(status)),
         }
     }
 
-    /// The session whose media can be changed now, or the status that says why not.
+    /// The session whose media can be changed now, or the status that says why not. An offer of ours does not stand in
+    /// the way: one that the peer has heard of is looked after by the endpoint, one that waits after a 491 has to wait.
     fn changeable(&self, dialog: DialogId) -> Result<SessionId, u16> {
         let session = self.find(dialog).and_then(|id| self.table.get(id)).ok_or(481_u16)?;
         match session.leg {
             _ if session.state.is_ending() => Err(481),
             // RFC 3311 §5.2 and RFC 3261 §14.2: one offer at a time.
             _ if session.change.is_some() || session.awaits_answer => Err(491),
-            Leg::Open(_) if session.invite.is_none() => Ok(session.id),
+            Leg::Open(_) if session.connected_at.is_some() => Ok(session.id),
             _ => Err(500),
         }
     }
 
     fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, message: Span) {
-        let settings = self.settings.media();
+        let Some(session) = self.table.get(id) else { return };
+        let settings = self.media_of(session);
         let read = |bytes: &[u8]| -> Result<Option<Offer>, Unfit> {
             let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
             let sdp = description(&message)?;
@@ -56,9 +55,9 @@ impl Sessions {
         };
         match read(turn.sip.bytes(message)) {
             Ok(Some(offer)) => {
+                self.show_description(turn, id, message);
                 let Some(session) = self.table.get_mut(id) else { return };
-                let Leg::Open(port) = session.leg else { return };
-                let local = Local { ip: session.local_ip, port: port.leg.port };
+                let Some(local) = session.local() else { return };
                 let text = offer.answer(local, &mut session.origin);
                 self.change(turn, id, answer_to, text, *offer.agreed(), offer.others().clone());
             }
@@ -73,12 +72,16 @@ impl Sessions {
 
     /// A re-INVITE without an offer wants ours (RFC 3261 §14.2); an UPDATE without one only refreshes.
     fn offer_late(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {
-        let AnswerTo::Reinvite(invite) = answer_to else { return self.confirm(turn, answer_to, "") };
-        let Some(session) = self.table.get_mut(id) else { return };
-        let Leg::Open(port) = session.leg else { return };
-        let local = Local { ip: session.local_ip, port: port.leg.port };
-        let text = write_offer(&self.settings.media(), &session.others, local, &mut session.origin);
-        session.awaits_answer = turn.sip.accept(turn.now, invite, &text) == Accepted::Sent;
+        let AnswerTo::Reinvite(invite) = answer_to else { return self.confirm(turn, id, answer_to, "") };
+        let Some(session) = self.table.get(id) else { return };
+        let Some(local) = session.local() else { return };
+        let mut origin = session.origin;
+        let text = write_offer(&self.media_of(session), &session.others, local, &mut origin);
+        let sent = turn.sip.accept(turn.now, invite, &text) == Accepted::Sent;
+        if let Some(session) = self.table.get_mut(id).filter(|_| sent) {
+            (session.awaits_answer, session.origin) = (true, origin);
+            turn.decide.described(id, Side::Local, text.as_bytes());
+        }
     }
 
     /// Our 2xx was acknowledged; where it had our offer, this has the answer.
@@ -86,108 +89,45 @@ impl Sessions {
         let Some(id) = self.find(dialog) else { return };
         let Some(session) = self.table.get_mut(id).filter(|session| session.awaits_answer) else { return };
         session.awaits_answer = false;
-        let read = |bytes: &[u8]| -> Result<Negotiated, Unfit> {
-            let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
-            let sdp = description(&message)?.ok_or(Unfit::NotSdp)?;
-            Ok(read_answer(sdp, &self.settings.media(), &session.others)?)
-        };
-        match read(turn.sip.bytes(message)) {
-            Ok(agreed) => {
-                // Read a moment ago, so it is there.
-                if let Ok(message) = Message::parse(turn.sip.bytes(message)) {
-                    turn.decide.described(id, Side::Remote, message.body());
-                }
-                let others = session.others.clone();
-                self.change(turn, id, AnswerTo::Nobody, String::new(), agreed, others);
-            }
+        match self.answer_in(turn, id, message) {
+            Ok(agreed) => self.answered(turn, id, agreed),
             Err(_) => self.end(turn, id, EndReason::BadAnswer),
         }
     }
 
-    /// Has the media plane carry a change out; the peer hears about it afterwards.
-    fn change(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: SessionId,
-        answer_to: AnswerTo,
-        description: String,
-        agreed: Negotiated,
-        others: OtherMedia,
-    ) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        let Leg::Open(port) = session.leg else { return };
-        let mut spec = session.spec;
-        agreed.apply(&mut spec);
-        self.settings.limit_silence(&mut spec);
-        let updates_before = session.updates_open;
-        session.change = Some(Box::new(Change { answer_to, description, agreed, others, spec, updates_before }));
-        if spec == session.spec {
-            return self.finish_change(turn, id, true); // a refresh: media goes on as it is
-        }
-        session.updates_open += 1;
-        turn.commands.push((port.worker, Command::Update { leg: port.leg, tag: id.as_u64(), spec }));
-        self.wake(id, Some(turn.now + MEDIA_ANSWER_LIMIT));
+    /// What the peer answered to our offer with this message.
+    pub(crate) fn answer_in(&self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> Result<Negotiated, Unfit> {
+        let session = self.table.get(id).ok_or(Unfit::Malformed)?;
+        let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed)?;
+        let sdp = description(&parsed)?.ok_or(Unfit::NotSdp)?;
+        let agreed = read_answer(sdp, &self.media_of(session), &session.others)?;
+        turn.decide.described(id, Side::Remote, sdp);
+        Ok(agreed)
     }
 
-    /// The media plane has carried the change out, or refused it and left all as it was.
-    pub(crate) fn finish_change(&mut self, turn: &mut Turn<'_>, id: SessionId, done: bool) {
-        let refusal = self.refusal(500);
-        let Some(session) = self.table.get_mut(id) else { return };
-        let Some(change) = session.change.take() else { return };
-        if !done {
-            return self.refuse_change(turn, change.answer_to, &refusal);
-        }
-        // A prompt may have ended meanwhile; what is sent is no part of what peers agree on.
-        session.spec = contract::LegSpec { source: session.spec.source, ..change.spec };
-        session.others = change.others;
-        let next = if change.agreed.direction.sends() { SessionState::Connected } else { SessionState::OnHold };
-        if session.state.can_transition_to(next) {
-            self.go(turn, id, next);
-        }
-        self.confirm(turn, change.answer_to, &change.description);
+    /// The peer has answered an offer of ours.
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: Negotiated) {
+        let Some(session) = self.table.get(id) else { return };
+        let others = session.others.clone();
+        self.change(turn, id, AnswerTo::Nobody, String::new(), agreed, others);
     }
 
-    /// No word from the media plane about a change.
-    pub(crate) fn change_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.change.is_some()) else { return };
-        session.updates_open = 0;
-        self.counts.add(SignalCounter::MediaRefusals, 1);
-        self.finish_change(turn, id, false);
+    /// What sessions can do, with the ways that this one wants media to flow.
+    pub(crate) fn media_of(&self, session: &Session) -> sdp_core::Settings<'_> {
+        sdp_core::Settings { direction: session.wanted, ..self.settings.media() }
     }
 
-    /// The peer took its re-INVITE back: media returns to what was agreed on before.
-    pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
-        let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
-        let is_it = session.change.as_ref().is_some_and(|change| change.answer_to == AnswerTo::Reinvite(invite));
-        let Leg::Open(port) = session.leg else { return };
-        if is_it {
-            session.change = None;
-            session.updates_open += 1;
-            let (leg, tag) = (port.leg, session.id.as_u64());
-            turn.commands.push((port.worker, Command::Update { leg, tag, spec: session.spec }));
+    /// Shows the peer's description to the user; it has been read before.
+    fn show_description(&self, turn: &mut Turn<'_>, id: SessionId, message: Span) {
+        if let Ok(message) = Message::parse(turn.sip.bytes(message)) {
+            turn.decide.described(id, Side::Remote, message.body());
         }
     }
+}
 
-    /// The session ends; whoever waits for a change hears that first.
-    pub(crate) fn drop_change(&mut self, turn: &mut Turn<'_>, id: SessionId, refusal: &Refusal<'_>) {
-        if let Some(change) = self.table.get_mut(id).and_then(|session| session.change.take()) {
-            self.refuse_change(turn, change.answer_to, refusal);
-        }
-    }
-
-    fn confirm(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, sdp: &str) {
-        match answer_to {
-            AnswerTo::Reinvite(invite) => drop(turn.sip.accept(turn.now, invite, sdp)),
-            AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, 200, sdp)),
-            AnswerTo::Nobody => {}
-        }
-    }
-
-    fn refuse_change(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, refusal: &Refusal<'_>) {
-        match answer_to {
-            AnswerTo::Reinvite(invite) => drop(turn.sip.reject(turn.now, invite, refusal)),
-            AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, refusal.status, "")),
-            AnswerTo::Nobody => {}
-        }
+impl Session {
+    /// Where we take media.
+    pub(crate) fn local(&self) -> Option<Local> {
+        self.port().map(|port| Local { ip: self.local_ip, port: port.leg.port })
     }
 }

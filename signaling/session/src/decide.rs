@@ -95,6 +95,8 @@ pub enum AtEnd {
     Silence,
     /// We hang up.
     HangUp,
+    /// It begins again.
+    Repeat,
 }
 
 impl Plan {

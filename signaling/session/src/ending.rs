@@ -1,5 +1,6 @@
 //! The end of a session, from whichever side it comes: both sides are told, then nothing is left.
 
+use crate::alarm::Alarm;
 use crate::session::Leg;
 use crate::{
     EndKind, EndReason, MEDIA_CLOSE_LIMIT, Operation, Refusal, SessionError, SessionEvent, SessionId, SessionState,
@@ -13,9 +14,7 @@ impl Sessions {
     /// Ends a session: BYE, or a refusal while it rings.
     pub fn terminate(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if !session.state.allows(Operation::Terminate) {
-            return Err(SessionError::invalid(Operation::Terminate, session.state));
-        }
+        session.check(Operation::Terminate)?;
         let answered = session.invite.is_none();
         self.end(turn, id, if answered { EndReason::LocalBye } else { EndReason::Rejected(480) });
         Ok(())
@@ -56,9 +55,11 @@ impl Sessions {
         self.drop_change(turn, id, refusal);
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
-        let told = match session.invite.take() {
-            Some(invite) => turn.sip.reject(turn.now, invite, refusal),
-            None => turn.sip.bye(turn.now, session.dialog),
+        session.offering = None;
+        let told = match (session.invite.take(), session.dialog) {
+            (Some(invite), _) => turn.sip.reject(turn.now, invite, refusal),
+            (None, Some(dialog)) => turn.sip.bye(turn.now, dialog),
+            (None, None) => false,
         };
         session.is_sip_over |= !told;
         self.go(turn, id, SessionState::Terminating);
@@ -72,7 +73,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         session.is_sip_over = true;
         session.invite = None;
-        session.change = None;
+        (session.change, session.offering) = (None, None);
         session.reason.get_or_insert(cause.into());
         if !session.state.is_ending() {
             self.go(turn, id, SessionState::Terminating);
@@ -86,7 +87,7 @@ impl Sessions {
         if let Leg::Opening(port) | Leg::Open(port) = session.leg {
             session.leg = Leg::Closing(port);
             turn.commands.push((port.worker, Command::Close { leg: port.leg, tag: id.as_u64() }));
-            self.wake(id, Some(turn.now + MEDIA_CLOSE_LIMIT));
+            self.wake(id, Alarm::LegEnd, Some(turn.now + MEDIA_CLOSE_LIMIT));
         }
     }
 
@@ -100,13 +101,13 @@ impl Sessions {
         self.settle(turn, id);
     }
 
-    /// Forgets an ending session once both sides are over, or sets the time by which the other one must be.
+    /// Forgets an ending session once both sides are over, and sets the time by which SIP must be.
     pub(crate) fn settle(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| session.state.is_ending()) else { return };
         match (session.leg, session.is_sip_over) {
             (Leg::None, true) => self.forget(turn, id),
-            (Leg::None, false) if session.deadline.is_none_or(|at| at < turn.now + self.settings.ending_limit) => {
-                self.wake(id, Some(turn.now + self.settings.ending_limit));
+            (_, false) if !session.alarms.is_set(Alarm::SipEnd) => {
+                self.wake(id, Alarm::SipEnd, Some(turn.now + self.settings.ending_limit));
             }
             _ => {} // the leg's own limit runs
         }
@@ -115,8 +116,8 @@ impl Sessions {
     fn forget(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         self.go(turn, id, SessionState::Terminated);
         let Some(session) = self.table.remove(id) else { return };
-        if self.by_dialog.get(&session.dialog) == Some(&id) {
-            self.by_dialog.remove(&session.dialog);
+        if let Some(dialog) = session.dialog.filter(|dialog| self.by_dialog.get(dialog) == Some(&id)) {
+            self.by_dialog.remove(&dialog);
         }
         let reason = session.reason.unwrap_or(EndReason::LocalBye);
         self.counts.add(

@@ -16,10 +16,38 @@ pub enum SessionError {
         /// What may be asked there.
         allowed: Vec<Operation>,
     },
+    /// Another change of the same call is on its way, from either side. Try again when it is done.
+    #[error("{0:?} has to wait: another change of this call is on its way; try again when it is done")]
+    Busy(Operation),
+    /// A limit is reached.
+    #[error("no room for more {what} than {limit}")]
+    ResourceExhausted {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// No URI, or none that can be called.
+    #[error("`{0}` is not a URI that can be used here")]
+    InvalidUri(Box<str>),
+    /// The media plane cannot do it.
+    #[error("{0}")]
+    Media(&'static str),
+    /// SIP cannot do it.
+    #[error("SIP refuses: {0}")]
+    Protocol(sip_core::Refused),
+    /// An argument is outside its range.
+    #[error("{0}")]
+    Argument(&'static str),
 }
 
 impl SessionError {
-    pub(crate) fn invalid(operation: Operation, state: SessionState) -> Self {
-        Self::InvalidState { operation, state, allowed: state.allowed() }
+    /// Whether the same may work later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::ResourceExhausted { .. } => true,
+            Self::Protocol(refused) => matches!(refused, sip_core::Refused::Busy | sip_core::Refused::Full),
+            _ => false,
+        }
     }
 }

@@ -1,4 +1,4 @@
-use crate::{EndReason, SessionId, SessionState};
+use crate::{EndReason, Operation, SessionId, SessionState};
 use contract::LegRef;
 
 /// What users of sessions may want to know.
@@ -13,12 +13,47 @@ pub enum SessionEvent {
         /// To here.
         new: SessionState,
     },
+    /// Somebody holds somebody, or does so no more.
+    HoldChanged {
+        /// Which.
+        id: SessionId,
+        /// We hold the peer.
+        here: bool,
+        /// The peer holds us.
+        there: bool,
+    },
+    /// What was agreed on for media changed: address, codec or direction.
+    MediaChanged {
+        /// Which.
+        id: SessionId,
+    },
+    /// An operation that takes its time was carried out.
+    Done {
+        /// On which.
+        id: SessionId,
+        /// What.
+        operation: Operation,
+    },
+    /// An operation that takes its time was refused by the peer or the media plane; the call is as it was before.
+    Failed {
+        /// On which.
+        id: SessionId,
+        /// What.
+        operation: Operation,
+        /// The peer's status; 408 without an answer, 500 when the media plane could not do it.
+        status: u16,
+    },
     /// The peer pressed a key.
     Digit {
         /// On which.
         id: SessionId,
         /// 0-9, 10 `*`, 11 `#`, 12-15 A-D.
         digit: u8,
+    },
+    /// What was played came to its end.
+    SourceEnded {
+        /// On which.
+        id: SessionId,
     },
     /// It is over, and nothing of it is left. Told once for every session.
     Ended {

@@ -1,7 +1,7 @@
 //! What SIP says, told to the part of a session that it is about.
 
 use crate::{Sessions, Turn};
-use sip_core::{Event, RequestId, Span};
+use sip_core::{ClientRequestId, DialogId, Event, RequestId, Span};
 use sip_wire::{Message, Method};
 
 impl Sessions {
@@ -19,6 +19,10 @@ impl Sessions {
             Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
                 (Some(Method::Update), Some(dialog)) => self.update_requested(turn, request, dialog, message),
                 (Some(Method::Options), _) => self.asked_for_options(turn, request),
+                (Some(Method::Info), Some(dialog)) => match self.find(dialog) {
+                    Some(id) => self.info_requested(turn, id, request, message),
+                    None => drop(turn.sip.respond(turn.now, request, 481, "")),
+                },
                 _ => drop(turn.sip.respond(turn.now, request, 405, "")),
             },
             Event::Pracked { dialog, request, .. } => {
@@ -32,11 +36,27 @@ impl Sessions {
             }
             // Refused with 504 by the endpoint; `Ended` follows.
             Event::NotPracked { .. } => {}
-            // Answers to BYE; the dialog's `Ended` says all.
-            Event::Response { .. } => {}
-            // We neither call, nor subscribe, nor run session timers of our own.
+            Event::Response { request, dialog: Some(dialog), status, message, .. } => {
+                self.responded(turn, request, dialog, status, message);
+            }
+            Event::RefreshDue { dialog } => self.refresh_due(turn, dialog),
             _ => {}
         }
+    }
+
+    /// A response to a request of ours inside a dialog.
+    fn responded(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: ClientRequestId,
+        dialog: DialogId,
+        status: u16,
+        message: Option<Span>,
+    ) {
+        let Some(id) = self.find(dialog) else { return };
+        // Each looks whether it is the one that has asked.
+        let _ =
+            self.offer_answered(turn, id, request, status, message) || self.info_answered(turn, id, request, status);
     }
 
     /// OPTIONS (RFC 3261 §11): the status is the one that an INVITE would get.

@@ -1,14 +1,14 @@
 //! A call comes in: from its INVITE to the decision, the port and the answer.
 
+use crate::alarm::Alarm;
 use crate::invitation::Invitation;
 use crate::ports::Accepted;
 use crate::session::{Leg, Session};
 use crate::{
-    Decision, EndReason, IncomingCall, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Refusal, SessionError,
-    SessionId, SessionState, Sessions, Side, Turn,
+    Decision, EndReason, IncomingCall, Operation, Plan, Refusal, SessionError, SessionId, SessionState, Sessions, Side,
+    Turn,
 };
-use contract::{Command, Direction, LegSpec};
-use sdp_core::{Local, Origin, OtherMedia, write_offer};
+use sdp_core::{Local, Origin, write_offer};
 use sip_core::{DialogId, InviteId, Span};
 use stats::SignalCounter;
 
@@ -36,30 +36,11 @@ impl Sessions {
         let origin = Origin::new(self.draw());
         let (now, path) = (turn.now, turn.path);
         let added = self.table.add(|id| Session {
-            id,
-            state: SessionState::Initializing,
-            dialog,
+            dialog: Some(dialog),
             invite: Some(invite),
-            parties: invitation.parties,
-            remote_signaling: path.remote,
-            local_ip: path.local,
-            created_at: now,
-            connected_at: None,
-            plan: Plan::of(PlannedSource::Silence),
             offer: invitation.offer.map(Box::new),
-            description: None,
-            others: OtherMedia::default(),
-            origin,
-            spec: LegSpec::default(),
-            leg: Leg::None,
-            last_leg: None,
-            change: None,
-            updates_open: 0,
-            awaits_answer: false,
             replaces,
-            reason: None,
-            is_sip_over: false,
-            deadline: None,
+            ..Session::new(id, now, invitation.parties, origin, path)
         });
         if let Some(id) = added {
             self.by_dialog.insert(dialog, id);
@@ -84,29 +65,23 @@ impl Sessions {
             Decision::Reject { status, reason } => self.refuse(turn, id, status, &reason),
             Decision::Defer => {
                 self.ring(turn, id);
-                self.wake(id, Some(turn.now + self.settings.decision_timeout));
+                self.wake(id, Alarm::Answer, Some(turn.now + self.settings.decision_timeout));
             }
         }
     }
 
     /// Answers a call that rings: the late decision.
     pub fn accept(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
-        self.check_undecided(id, Operation::Accept)?;
+        self.check(id, Operation::Accept)?;
         self.start(turn, id, plan);
         Ok(())
     }
 
     /// Refuses a call that rings: the late decision.
     pub fn reject(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) -> Result<(), SessionError> {
-        self.check_undecided(id, Operation::Reject)?;
+        self.check(id, Operation::Reject)?;
         self.refuse(turn, id, status, words);
         Ok(())
-    }
-
-    fn check_undecided(&self, id: SessionId, operation: Operation) -> Result<(), SessionError> {
-        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        let undecided = session.state.allows(operation) && session.leg == Leg::None;
-        if undecided { Ok(()) } else { Err(SessionError::invalid(operation, session.state)) }
     }
 
     /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
@@ -117,31 +92,27 @@ impl Sessions {
         };
         let settings = &self.settings;
         let Some(session) = self.table.get_mut(id) else { return turn.ports.give_back(port) };
-        let mut spec = LegSpec { source: plan.source.of(port.leg).into(), dscp: settings.dscp, ..LegSpec::default() };
         let local = Local { ip: session.local_ip, port: port.leg.port };
         let description = match session.offer.take() {
             Some(offer) => {
-                offer.agreed().apply(&mut spec);
+                session.agreed = Some(*offer.agreed());
                 session.others = offer.others().clone();
                 offer.answer(local, &mut session.origin)
             }
             None => {
                 // RFC 3261 §13.2.1: no offer in the INVITE, so ours goes into the 2xx and the ACK has the answer.
-                spec.direction = Direction::Inactive as u8;
                 session.awaits_answer = true;
                 write_offer(&settings.media(), &session.others, local, &mut session.origin)
             }
         };
-        settings.limit_silence(&mut spec);
         session.description = Some(description.into());
-        (session.plan, session.leg, session.spec) = (plan, Leg::Opening(port), spec);
-        session.last_leg = Some(port.leg);
-        turn.commands.push((port.worker, Command::Open { leg: port.leg, tag: id.as_u64(), spec }));
+        session.plan = plan;
+        session.alarms.set(Alarm::Answer, None);
+        self.open_leg(turn, id, port);
         self.ring(turn, id);
-        self.wake(id, Some(turn.now + MEDIA_ANSWER_LIMIT));
     }
 
-    fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+    pub(crate) fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| session.state == SessionState::Initializing) else {
             return;
         };
@@ -165,6 +136,7 @@ impl Sessions {
                 let replaced = session.replaces.take();
                 self.counts.add(SignalCounter::CallsAnswered, 1);
                 self.go(turn, id, SessionState::Connected);
+                self.show_hold(turn, id);
                 if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {
                     self.end(turn, old, EndReason::Replaced);
                 }

@@ -9,8 +9,12 @@
 
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod change;
+mod changing;
 mod decide;
+mod dtmf;
+mod due;
 mod ending;
 mod error;
 mod event;
@@ -18,16 +22,21 @@ mod handle;
 mod id;
 mod incoming;
 mod invitation;
+mod local;
 mod media;
+mod offering;
 mod ports;
 mod reason;
 mod session;
 mod sessions;
 mod settings;
+mod spec;
 mod state;
 mod table;
+mod view;
 
 pub use decide::{AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
+pub use dtmf::DIGITS_MAX;
 pub use error::SessionError;
 pub use event::SessionEvent;
 pub use id::SessionId;

@@ -1,8 +1,11 @@
 //! What the media plane says about legs.
 
+use crate::alarm::Alarm;
 use crate::session::Leg;
-use crate::{AtEnd, EndReason, PlannedSource, SessionEvent, SessionId, SessionState, Sessions, Turn};
-use contract::{Command, Event, RefuseReason};
+use crate::{
+    AtEnd, EndReason, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Port, SessionEvent, SessionId, Sessions, Turn,
+};
+use contract::{Command, Event, RefuseReason, Source};
 use stats::SignalCounter;
 
 impl Sessions {
@@ -31,11 +34,24 @@ impl Sessions {
         }
     }
 
+    /// Has a worker open the leg of a port.
+    pub(crate) fn open_leg(&mut self, turn: &mut Turn<'_>, id: SessionId, port: Port) {
+        let Some(session) = self.table.get_mut(id) else { return turn.ports.give_back(port) };
+        (session.leg, session.last_leg) = (Leg::Opening(port), Some(port.leg));
+        let Some(session) = self.table.get(id) else { return };
+        let spec = self.spec_of(session, session.agreed.as_ref());
+        turn.commands.push((port.worker, Command::Open { leg: port.leg, tag: id.as_u64(), spec }));
+        if let Some(session) = self.table.get_mut(id) {
+            session.spec = spec;
+        }
+        self.wake(id, Alarm::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
+    }
+
     fn opened(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Leg::Opening(port) = session.leg {
             session.leg = Leg::Open(port);
-            self.wake(id, None);
+            session.alarms.set(Alarm::Media, None);
             self.answer(turn, id);
         }
     }
@@ -45,10 +61,25 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         session.updates_open = session.updates_open.saturating_sub(1);
         match &mut session.change {
-            Some(change) if change.updates_before == 0 => self.finish_change(turn, id, done),
+            Some(change) if change.updates_before == 0 => return self.finish_change(turn, id, done),
             Some(change) => change.updates_before -= 1,
             None => {}
         }
+        if !done {
+            self.source_refused(turn, id);
+        }
+    }
+
+    /// The leg does not take what we want it to send: it goes on with silence, which every leg can make.
+    fn source_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.updates_open == 0) else { return };
+        let is_silent = |source| source == PlannedSource::Silence;
+        if is_silent(session.plan.source) && is_silent(session.hold_source) {
+            return;
+        }
+        (session.plan, session.hold_source) = (Plan::of(PlannedSource::Silence), PlannedSource::Silence);
+        turn.events.push(SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500 });
+        self.sync(turn, id);
     }
 
     fn refused(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: RefuseReason) {
@@ -77,17 +108,22 @@ impl Sessions {
         self.end(turn, id, EndReason::MediaFailed);
     }
 
+    /// A prompt was played to its end. A word about one that is no longer wanted says nothing.
     fn source_ended(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let Leg::Open(port) = session.leg else { return };
+        if !matches!(session.leg, Leg::Open(_)) || !matches!(session.spec.source(), Source::Prompt(_)) {
+            return;
+        }
+        if session.is_held_here() {
+            return self.rewind(turn, id); // music on hold has no end
+        }
+        turn.events.push(SessionEvent::SourceEnded { id });
         match session.plan.at_end {
             AtEnd::HangUp => self.end(turn, id, EndReason::LocalBye),
+            AtEnd::Repeat => self.rewind(turn, id),
             AtEnd::Silence => {
                 session.plan.source = PlannedSource::Silence;
-                session.spec.source = session.plan.source.of(port.leg).into();
-                session.updates_open += 1;
-                let command = Command::Update { leg: port.leg, tag: id.as_u64(), spec: session.spec };
-                turn.commands.push((port.worker, command));
+                self.sync(turn, id);
             }
         }
     }
@@ -97,28 +133,6 @@ impl Sessions {
         match &mut session.leg {
             Leg::None => {}
             Leg::Opening(port) | Leg::Open(port) | Leg::Closing(port) => port.worker = worker,
-        }
-    }
-
-    /// Looks at every session whose time has come.
-    pub fn handle_deadline(&mut self, turn: &mut Turn<'_>) {
-        while let Some(id) = self.next_due(turn.now) {
-            let Some(session) = self.table.get_mut(id) else { continue };
-            session.deadline = None;
-            match (session.state, session.leg) {
-                (state, Leg::Closing(_)) if state.is_ending() => {
-                    self.counts.add(SignalCounter::LegsNeverClosed, 1);
-                    self.leg_gone(turn, id);
-                }
-                (state, _) if state.is_ending() => {
-                    self.counts.add(SignalCounter::DialogsNeverEnded, 1);
-                    session.is_sip_over = true;
-                    self.settle(turn, id);
-                }
-                (SessionState::Ringing, Leg::None) => self.end(turn, id, EndReason::NotDecided),
-                (_, Leg::Opening(_)) => self.end(turn, id, EndReason::MediaFailed),
-                _ => self.change_overdue(turn, id),
-            }
         }
     }
 }

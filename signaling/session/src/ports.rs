@@ -3,7 +3,7 @@
 
 use clock::Instant;
 use contract::LegRef;
-use sip_core::{DialogId, InviteId, RequestId, Span};
+use sip_core::{ClientRequestId, DialogId, InviteId, Refused, RequestId, Span};
 
 /// A port that a leg may use, and the worker that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -36,6 +36,10 @@ pub trait Sip {
     fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool;
     /// BYE.
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
+    /// A re-INVITE with our offer. `Response` follows; the ACK is looked after.
+    fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused>;
+    /// INFO (RFC 6086). `Response` follows.
+    fn info(&mut self, now: Instant, dialog: DialogId, kind: &str, body: &[u8]) -> Result<ClientRequestId, Refused>;
 }
 
 /// What became of a 200.

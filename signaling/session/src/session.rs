@@ -1,8 +1,11 @@
 //! One session: a call leg on the SIP side and its leg on the media side.
 
+use crate::alarm::Alarms;
+use crate::dtmf::Dialling;
+use crate::offering::Offering;
 use crate::{EndReason, Plan, PlannedSource, Port, SessionId, SessionState};
 use clock::Instant;
-use contract::{Codec, LegRef, LegSpec, Source};
+use contract::{Direction, LegRef, LegSpec, Source};
 use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
 use sip_core::{DialogId, InviteId, RequestId};
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Session {
     pub(crate) id: SessionId,
     pub(crate) state: SessionState,
-    pub(crate) dialog: DialogId,
-    /// The first INVITE, until it has its final answer.
+    /// None until an outgoing call is answered.
+    pub(crate) dialog: Option<DialogId>,
+    /// The first INVITE of an incoming call, until it has its final answer.
     pub(crate) invite: Option<InviteId>,
     pub(crate) parties: Parties,
     pub(crate) remote_signaling: SocketAddr,
@@ -21,28 +25,43 @@ pub struct Session {
     pub(crate) local_ip: IpAddr,
     pub(crate) created_at: Instant,
     pub(crate) connected_at: Option<Instant>,
+    /// What is sent while nobody else's audio is.
     pub(crate) plan: Plan,
+    /// What is sent while we hold the peer.
+    pub(crate) hold_source: PlannedSource,
+    /// Which ways we want media to flow: less than both while we hold the peer.
+    pub(crate) wanted: Direction,
+    pub(crate) is_muted: bool,
+    /// Who holds whom, as users were told: we the peer, the peer us.
+    pub(crate) shown_hold: (bool, bool),
     /// What the caller offered, until the call has been decided on.
     pub(crate) offer: Option<Box<Offer>>,
     /// Our description for the 2xx, until it is sent.
     pub(crate) description: Option<Box<str>>,
     pub(crate) others: OtherMedia,
     pub(crate) origin: Origin,
+    pub(crate) agreed: Option<Negotiated>,
+    /// What the leg was told last.
     pub(crate) spec: LegSpec,
     pub(crate) leg: Leg,
     /// The leg, also after its end.
     pub(crate) last_leg: Option<LegRef>,
+    /// The peer's open change of media.
     pub(crate) change: Option<Box<Change>>,
+    /// Ours.
+    pub(crate) offering: Option<Offering>,
     /// `Update` commands on their way; the answers come in order.
     pub(crate) updates_open: u32,
     /// We offered in a 2xx and wait for the answer in the ACK.
     pub(crate) awaits_answer: bool,
+    /// Digits that are being sent.
+    pub(crate) dialling: Dialling,
     /// The dialog to end once this call is up (`Replaces`).
     pub(crate) replaces: Option<DialogId>,
     pub(crate) reason: Option<EndReason>,
     /// The dialog has ended.
     pub(crate) is_sip_over: bool,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) alarms: Alarms,
 }
 
 /// Who talks to whom.
@@ -67,14 +86,13 @@ pub(crate) enum Leg {
     Closing(Port),
 }
 
-/// A change of media that the peer asked for and the media plane has yet to carry out.
+/// A change of media that is agreed on and that the media plane has yet to carry out.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) answer_to: AnswerTo,
     pub(crate) description: String,
     pub(crate) agreed: Negotiated,
     pub(crate) others: OtherMedia,
-    pub(crate) spec: LegSpec,
     /// `Update` answers to wait for until it is this one's turn.
     pub(crate) updates_before: u32,
 }
@@ -83,61 +101,49 @@ pub(crate) struct Change {
 pub(crate) enum AnswerTo {
     Reinvite(InviteId),
     Update(RequestId),
-    /// The answer came in an ACK; there is nothing more to say.
+    /// The peer answered an offer of ours; there is nothing more to say.
     Nobody,
 }
 
 impl Session {
-    /// Its name.
-    pub fn id(&self) -> SessionId {
-        self.id
+    /// One that has just begun, without a leg.
+    pub(crate) fn new(id: SessionId, now: Instant, parties: Parties, origin: Origin, path: crate::Path) -> Self {
+        Self {
+            id,
+            state: SessionState::Initializing,
+            dialog: None,
+            invite: None,
+            parties,
+            remote_signaling: path.remote,
+            local_ip: path.local,
+            created_at: now,
+            connected_at: None,
+            plan: Plan::of(PlannedSource::Silence),
+            hold_source: PlannedSource::Silence,
+            wanted: Direction::Both,
+            is_muted: false,
+            shown_hold: (false, false),
+            offer: None,
+            description: None,
+            others: OtherMedia::default(),
+            origin,
+            agreed: None,
+            spec: LegSpec::default(),
+            leg: Leg::None,
+            last_leg: None,
+            change: None,
+            offering: None,
+            updates_open: 0,
+            awaits_answer: false,
+            dialling: Dialling::default(),
+            replaces: None,
+            reason: None,
+            is_sip_over: false,
+            alarms: Alarms::default(),
+        }
     }
 
-    /// Where it is in its life.
-    pub fn state(&self) -> SessionState {
-        self.state
-    }
-
-    /// Who talks to whom.
-    pub fn parties(&self) -> &Parties {
-        &self.parties
-    }
-
-    /// Where its signaling comes from.
-    pub fn remote_signaling(&self) -> SocketAddr {
-        self.remote_signaling
-    }
-
-    /// When it began.
-    pub fn created_at(&self) -> Instant {
-        self.created_at
-    }
-
-    /// When it was answered.
-    pub fn connected_at(&self) -> Option<Instant> {
-        self.connected_at
-    }
-
-    /// Its leg, while there is one.
-    pub fn leg(&self) -> Option<LegRef> {
-        self.port().map(|port| port.leg)
-    }
-
-    /// Our RTP address, as the peer was told.
-    pub fn local_rtp(&self) -> Option<SocketAddr> {
-        self.port().map(|port| SocketAddr::new(self.local_ip, port.leg.port))
-    }
-
-    /// The peer's RTP address, as it told us.
-    pub fn remote_rtp(&self) -> Option<SocketAddr> {
-        self.spec.remote_rtp.get()
-    }
-
-    /// The codec that we send.
-    pub fn codec(&self) -> Option<Codec> {
-        self.spec.payloads.audio().map(|(_, codec)| codec)
-    }
-
+    /// Its port, whatever becomes of it.
     pub(crate) fn port(&self) -> Option<Port> {
         match self.leg {
             Leg::None => None,

@@ -1,3 +1,4 @@
+use crate::alarm::Alarm;
 use crate::table::Table;
 use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip};
 use clock::Instant;
@@ -89,22 +90,24 @@ impl Sessions {
         turn.events.push(SessionEvent::StateChanged { id, old, new: next });
     }
 
-    /// Sets or forgets a session's deadline.
-    pub(crate) fn wake(&mut self, id: SessionId, at: Option<Instant>) {
+    /// Sets or forgets an alarm of a session.
+    pub(crate) fn wake(&mut self, id: SessionId, alarm: Alarm, at: Option<Instant>) {
         let Some(session) = self.table.get_mut(id) else { return };
-        session.deadline = at;
+        session.alarms.set(alarm, at);
         if let Some(at) = at {
             self.deadlines.push(Reverse((at, id)));
             self.sweep_deadlines();
         }
     }
 
-    /// The next session whose time has come. Deadlines that were set anew since are skipped.
-    pub(crate) fn next_due(&mut self, now: Instant) -> Option<SessionId> {
-        while let Some(Reverse((at, id))) = self.deadlines.peek().copied().filter(|Reverse((at, _))| *at <= now) {
-            self.deadlines.pop();
-            if self.table.get(id).is_some_and(|session| session.deadline == Some(at)) {
-                return Some(id);
+    /// The next session whose time has come, and for what. Alarms that were set anew since are skipped.
+    pub(crate) fn next_due(&mut self, now: Instant) -> Option<(SessionId, Alarm)> {
+        while let Some(Reverse((_, id))) = self.deadlines.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            let due = self.table.get_mut(id).and_then(|session| session.alarms.take_due(now));
+            match due {
+                // There may be another one.
+                Some(alarm) => return Some((id, alarm)),
+                None => drop(self.deadlines.pop()),
             }
         }
         None
@@ -114,7 +117,7 @@ impl Sessions {
     fn sweep_deadlines(&mut self) {
         if self.deadlines.len() > 1_024 && self.deadlines.len() / 4 > self.table.count() {
             let table = &self.table;
-            let counts = |at, id| table.get(id).is_some_and(|session| session.deadline == Some(at));
+            let counts = |at, id| table.get(id).is_some_and(|session| session.alarms.has(at));
             self.deadlines.retain(|Reverse((at, id))| counts(*at, *id));
         }
     }

@@ -85,7 +85,8 @@ impl SessionState {
         use SessionState::*;
         match operation {
             Accept | Reject => self == Ringing,
-            Hold => self == Connected,
+            // Both sides may hold.
+            Hold => matches!(self, Connected | OnHold),
             Resume => self == OnHold,
             Transfer | Bridge => matches!(self, Connected | OnHold),
             SendDtmf | Mute | ChangeMedia => matches!(self, Connected | OnHold | Transferring),
@@ -150,7 +151,7 @@ mod tests {
             vec![Terminate],
             vec![Accept, Reject, Terminate],
             [vec![Hold, Transfer], media.to_vec(), vec![Bridge, Terminate]].concat(),
-            [vec![Resume, Transfer], media.to_vec(), vec![Bridge, Terminate]].concat(),
+            [vec![Hold, Resume, Transfer], media.to_vec(), vec![Bridge, Terminate]].concat(),
             [media.to_vec(), vec![Terminate]].concat(),
             vec![],
             vec![],

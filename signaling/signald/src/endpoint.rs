@@ -2,7 +2,7 @@
 
 use clock::Instant;
 use session::{Accepted, Refusal, Sip};
-use sip_core::{Content, DialogId, Endpoint, InviteId, Output, Refused, RequestId, Span};
+use sip_core::{ClientRequestId, Content, DialogId, Endpoint, InviteId, Output, Refused, RequestId, Span};
 
 /// An endpoint with the output that it writes into.
 pub(crate) struct Wired<'w> {
@@ -49,6 +49,14 @@ impl Sip for Wired<'_> {
 
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool {
         self.endpoint.bye(now, dialog, Content::NONE, self.out).is_ok()
+    }
+
+    fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused> {
+        self.endpoint.reinvite(now, dialog, Content::sdp(sdp.as_bytes()), self.out)
+    }
+
+    fn info(&mut self, now: Instant, dialog: DialogId, kind: &str, body: &[u8]) -> Result<ClientRequestId, Refused> {
+        self.endpoint.info(now, dialog, Content { headers: &[], content_type: kind, body }, self.out)
     }
 }
 

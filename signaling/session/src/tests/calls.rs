@@ -1,74 +1,11 @@
 //! Single calls, step by step.
 
+use super::common::*;
 use super::fake::*;
 use crate::*;
 use clock::Duration;
 use contract::{CloseReason, Command, Direction, Event, LegRef, RefuseReason, Source};
 use sip_core::{Cause, DialogId, InviteId, RequestId, Span};
-
-const DIALOG: DialogId = DialogId::from_u64(7);
-const INVITE: InviteId = InviteId::from_u64(8);
-const REINVITE: InviteId = InviteId::from_u64(9);
-
-fn invite() -> sip_core::Event {
-    sip_core::Event::Invite { invite: INVITE, dialog: DIALOG, message: Span::default(), replaces: None }
-}
-
-fn reinvite() -> sip_core::Event {
-    sip_core::Event::Reinvite { invite: REINVITE, dialog: DIALOG, message: Span::default() }
-}
-
-fn ended(cause: Cause) -> sip_core::Event {
-    sip_core::Event::Ended { dialog: DIALOG, cause, message: None }
-}
-
-fn held(direction: &str) -> String {
-    format!("{SDP}a={direction}\r\n")
-}
-
-fn world() -> World {
-    World::new(Settings::default(), 4)
-}
-
-/// A world with a call to `user` whose leg is being opened.
-fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
-    let mut world = world();
-    world.sip(invite(), message("INVITE", user, sdp));
-    let asked = world.asked();
-    let [Command::Open { leg, tag, .. }] = asked[..] else { panic!("{asked:?}") };
-    assert_eq!(world.said(), [Said::Ringing(INVITE)]);
-    (world, leg, tag)
-}
-
-fn connected(user: &str) -> (World, LegRef, u64) {
-    let (mut world, leg, tag) = ringing(user, SDP);
-    world.media(Event::Opened { leg, tag });
-    let said = world.said();
-    let [Said::Accept(INVITE, sdp)] = &said[..] else { panic!("{said:?}") };
-    assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0", leg.port)) && sdp.contains("c=IN IP4 192.0.2.9"));
-    assert_eq!(world.state(tag), SessionState::Connected);
-    (world, leg, tag)
-}
-
-impl World {
-    fn state(&self, tag: u64) -> SessionState {
-        self.sessions.get(SessionId::from_u64(tag)).expect("the session lives").state()
-    }
-
-    fn last_end(&self) -> EndReason {
-        let Some(SessionEvent::Ended { reason, .. }) = self.events.last() else { panic!("{:?}", self.events) };
-        *reason
-    }
-
-    /// The media plane does as asked by the only command that waits.
-    fn close(&mut self, leg: LegRef, tag: u64) {
-        assert_eq!(self.asked(), [Command::Close { leg, tag }]);
-        assert_eq!(self.ports.free.len(), 3, "the port is out until the leg is closed");
-        self.media(Event::Closed { leg, tag, reason: CloseReason::Asked });
-        self.assert_empty();
-        assert_eq!(self.ports.free.len(), 4);
-    }
-}
 
 #[test]
 fn a_call_from_invite_to_bye() {
@@ -270,7 +207,7 @@ fn an_update_is_answered_like_a_reinvite() {
     assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{said:?}");
     world.sip(event, message("UPDATE", "tone", ""));
     assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
-    world.sip(event, message("INFO", "tone", ""));
+    world.sip(event, message("MESSAGE", "tone", ""));
     assert_eq!(world.said(), [Said::Respond(request, 405, String::new())]);
     let options = sip_core::Event::Request { request, dialog: None, message: Span::default() };
     world.sip(options, message("OPTIONS", "tone", ""));

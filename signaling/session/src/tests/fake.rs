@@ -3,7 +3,7 @@
 use crate::*;
 use clock::Instant;
 use contract::{Command, LegRef};
-use sip_core::{DialogId, InviteId, RequestId, Span};
+use sip_core::{ClientRequestId, DialogId, InviteId, Refused, RequestId, Span};
 use std::collections::{HashSet, VecDeque};
 
 /// What sessions said to SIP.
@@ -14,6 +14,8 @@ pub(super) enum Said {
     Reject(InviteId, u16, Option<u64>),
     Respond(RequestId, u16, String),
     Bye(DialogId),
+    Reinvite(ClientRequestId, DialogId, String),
+    Info(ClientRequestId, DialogId, String),
 }
 
 #[derive(Default)]
@@ -22,6 +24,17 @@ pub(super) struct FakeSip {
     pub(super) message: Vec<u8>,
     pub(super) said: Vec<Said>,
     pub(super) needs_prack: bool,
+    /// Requests sent so far; each gets the next number.
+    pub(super) request_count: u64,
+    /// What the next request is refused with.
+    pub(super) refusal: Option<Refused>,
+}
+
+impl FakeSip {
+    fn number(&mut self) -> Result<ClientRequestId, Refused> {
+        self.request_count += 1;
+        self.refusal.take().map_or(Ok(ClientRequestId::from_u64(self.request_count)), Err)
+    }
 }
 
 impl Sip for FakeSip {
@@ -50,6 +63,16 @@ impl Sip for FakeSip {
     fn bye(&mut self, _: Instant, dialog: DialogId) -> bool {
         self.said.push(Said::Bye(dialog));
         true
+    }
+    fn reinvite(&mut self, _: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused> {
+        let request = self.number()?;
+        self.said.push(Said::Reinvite(request, dialog, sdp.to_owned()));
+        Ok(request)
+    }
+    fn info(&mut self, _: Instant, dialog: DialogId, _: &str, body: &[u8]) -> Result<ClientRequestId, Refused> {
+        let request = self.number()?;
+        self.said.push(Said::Info(request, dialog, String::from_utf8_lossy(body).into_owned()));
+        Ok(request)
     }
 }
 

@@ -1,3 +1,5 @@
 mod calls;
 mod churn;
+mod common;
 mod fake;
+mod local;

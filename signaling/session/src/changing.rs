@@ -1,0 +1,122 @@
+//! A change of media on its way: the media plane carries it out, then the peer hears about it.
+
+use crate::alarm::Alarm;
+use crate::session::{AnswerTo, Change, Leg};
+use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use sdp_core::{Negotiated, OtherMedia};
+use sip_core::{DialogId, InviteId};
+use stats::SignalCounter;
+
+impl Sessions {
+    /// Has the media plane carry a change out; the peer hears about it afterwards.
+    pub(crate) fn change(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        answer_to: AnswerTo,
+        description: String,
+        agreed: Negotiated,
+        others: OtherMedia,
+    ) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let updates_before = session.updates_open;
+        session.change = Some(Box::new(Change { answer_to, description, agreed, others, updates_before }));
+        self.sync(turn, id);
+        let is_asked = self.table.get(id).is_some_and(|session| session.updates_open > updates_before);
+        if is_asked {
+            self.wake(id, Alarm::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
+        } else {
+            self.finish_change(turn, id, true); // a refresh: media goes on as it is
+        }
+    }
+
+    /// The media plane has carried the change out, or refused it and left all as it was.
+    pub(crate) fn finish_change(&mut self, turn: &mut Turn<'_>, id: SessionId, done: bool) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(change) = session.change.take() else { return };
+        session.alarms.set(Alarm::Media, None);
+        if !done {
+            return self.undo_change(turn, id, change.answer_to);
+        }
+        let changed = session.agreed != Some(change.agreed);
+        session.agreed = Some(change.agreed);
+        session.others = change.others;
+        if changed && session.connected_at.is_some() {
+            turn.events.push(SessionEvent::MediaChanged { id });
+        }
+        self.show_hold(turn, id);
+        self.confirm(turn, id, change.answer_to, &change.description);
+    }
+
+    fn undo_change(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {
+        if answer_to == AnswerTo::Nobody {
+            // The peers have agreed already; there is no way back.
+            return self.end(turn, id, EndReason::MediaFailed);
+        }
+        let refusal = self.refusal(500);
+        self.refuse_change(turn, answer_to, &refusal);
+        self.sync(turn, id);
+    }
+
+    /// Moves an answered call between Connected and OnHold, and says who holds whom.
+    pub(crate) fn show_hold(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if session.connected_at.is_none() || session.state.is_ending() {
+            return;
+        }
+        let held = (session.is_held_here(), session.is_held_there());
+        if std::mem::replace(&mut session.shown_hold, held) != held {
+            turn.events.push(SessionEvent::HoldChanged { id, here: held.0, there: held.1 });
+        }
+        let next = session.settled_state();
+        if matches!(session.state, SessionState::Connected | SessionState::OnHold) {
+            self.go(turn, id, next);
+        }
+    }
+
+    /// No word from the media plane about a change.
+    pub(crate) fn change_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.change.is_some()) else { return };
+        session.updates_open = 0;
+        self.counts.add(SignalCounter::MediaRefusals, 1);
+        self.finish_change(turn, id, false);
+    }
+
+    /// The peer took its re-INVITE back: media returns to what was agreed on before.
+    pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
+        let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
+        let is_it = session.change.as_ref().is_some_and(|change| change.answer_to == AnswerTo::Reinvite(invite));
+        if is_it && matches!(session.leg, Leg::Open(_)) {
+            let id = session.id;
+            session.change = None;
+            session.alarms.set(Alarm::Media, None);
+            self.sync(turn, id);
+        }
+    }
+
+    /// The session ends; whoever waits for a change hears that first.
+    pub(crate) fn drop_change(&mut self, turn: &mut Turn<'_>, id: SessionId, refusal: &Refusal<'_>) {
+        if let Some(change) = self.table.get_mut(id).and_then(|session| session.change.take()) {
+            self.refuse_change(turn, change.answer_to, refusal);
+        }
+    }
+
+    pub(crate) fn confirm(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, sdp: &str) {
+        match answer_to {
+            AnswerTo::Reinvite(invite) => drop(turn.sip.accept(turn.now, invite, sdp)),
+            AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, 200, sdp)),
+            AnswerTo::Nobody => {}
+        }
+        if !sdp.is_empty() {
+            turn.decide.described(id, Side::Local, sdp.as_bytes());
+        }
+    }
+
+    pub(crate) fn refuse_change(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, refusal: &Refusal<'_>) {
+        match answer_to {
+            AnswerTo::Reinvite(invite) => drop(turn.sip.reject(turn.now, invite, refusal)),
+            AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, refusal.status, "")),
+            AnswerTo::Nobody => {}
+        }
+    }
+}

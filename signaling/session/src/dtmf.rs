@@ -1,0 +1,154 @@
+//! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO otherwise; taken from INFO.
+
+use crate::session::Leg;
+use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
+use clock::{Duration, Instant};
+use contract::Command;
+use sip_core::{ClientRequestId, RequestId, Span};
+use sip_wire::Message;
+use std::collections::VecDeque;
+
+/// Most digits of one operation.
+pub const DIGITS_MAX: usize = 24;
+/// Quiet between two digits, and what a packet more or less may take.
+const DIGIT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The digits of a session that are being sent.
+#[derive(Default, Debug)]
+pub(crate) struct Dialling {
+    /// By telephone events: all are sent by then.
+    until: Instant,
+    /// By INFO, one after the other.
+    waiting: VecDeque<u8>,
+    duration_ms: u16,
+    request: Option<ClientRequestId>,
+}
+
+impl Sessions {
+    /// Sends digits: `0-9`, `*`, `#`, `A-D`, at most [`DIGITS_MAX`], each for `duration` (40 ms to 5 s). `Done` is told
+    /// when they are handed to the media plane, or when the peer has confirmed the last INFO.
+    pub fn send_dtmf(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        digits: &str,
+        duration: Duration,
+    ) -> Result<(), SessionError> {
+        self.check(id, Operation::SendDtmf)?;
+        let digits: Option<VecDeque<u8>> = digits.chars().map(digit_of).collect();
+        let digits = digits.filter(|digits| (1..=DIGITS_MAX).contains(&digits.len()));
+        let digits = digits.ok_or(SessionError::Argument("digits are 0-9, *, #, A-D, at least 1 and at most 24"))?;
+        let duration_ms = u16::try_from(duration.as_millis()).ok().filter(|ms| (40..=5_000).contains(ms));
+        let duration_ms = duration_ms.ok_or(SessionError::Argument("a digit takes 40 ms to 5 s"))?;
+        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
+        let dialling = &mut session.dialling;
+        if turn.now < dialling.until || dialling.request.is_some() {
+            return Err(SessionError::Busy(Operation::SendDtmf));
+        }
+        let by_media = session.agreed.as_ref().is_some_and(|agreed| {
+            agreed.payloads.telephone_event().is_some() && agreed.direction.sends() && agreed.remote_rtp.is_some()
+        });
+        if let (true, Leg::Open(port)) = (by_media, session.leg) {
+            let each = Duration::from_millis(duration_ms.into()) + DIGIT_PAUSE;
+            dialling.until = turn.now + each * digits.len() as u32;
+            let (leg, tag) = (port.leg, id.as_u64());
+            let press = |digit| (port.worker, Command::SendDigit { leg, tag, digit, duration_ms });
+            turn.commands.extend(digits.into_iter().map(press));
+            turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
+            return Ok(());
+        }
+        (dialling.waiting, dialling.duration_ms) = (digits, duration_ms);
+        self.next_info(turn, id)
+    }
+
+    /// The next digit by INFO.
+    fn next_info(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
+        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        let Some(digit) = session.dialling.waiting.pop_front() else {
+            turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
+            return Ok(());
+        };
+        let dialog = session.dialog.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
+        let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), session.dialling.duration_ms);
+        match turn.sip.info(turn.now, dialog, "application/dtmf-relay", body.as_bytes()) {
+            Ok(request) => {
+                session.dialling.request = Some(request);
+                Ok(())
+            }
+            Err(refused) => {
+                session.dialling.waiting.clear();
+                Err(SessionError::Protocol(refused))
+            }
+        }
+    }
+
+    /// A response to our INFO. `false`: it is to something else.
+    pub(crate) fn info_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        request: ClientRequestId,
+        status: u16,
+    ) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        if session.dialling.request != Some(request) {
+            return false;
+        }
+        if status < 200 {
+            return true;
+        }
+        session.dialling.request = None;
+        let operation = Operation::SendDtmf;
+        let went_on = status < 300 && self.next_info(turn, id).is_ok();
+        if !went_on && let Some(session) = self.table.get_mut(id) {
+            session.dialling.waiting.clear();
+            let status = if status < 300 { 500 } else { status };
+            turn.events.push(SessionEvent::Failed { id, operation, status });
+        }
+        true
+    }
+
+    /// INFO with a digit, as older phones send it; others are refused by their type.
+    pub(crate) fn info_requested(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) {
+        let status = match read_digit(turn.sip.bytes(message)) {
+            Ok(digit) => {
+                turn.events.extend(digit.map(|digit| SessionEvent::Digit { id, digit }));
+                200
+            }
+            Err(status) => status,
+        };
+        turn.sip.respond(turn.now, request, status, "");
+    }
+}
+
+/// The digit in an INFO; none in an empty one.
+fn read_digit(bytes: &[u8]) -> Result<Option<u8>, u16> {
+    let message = Message::parse(bytes).map_err(|_| 400_u16)?;
+    let body = message.body();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let kind = message.content_type().ok().flatten().ok_or(415_u16)?;
+    let text = std::str::from_utf8(body).map_err(|_| 400_u16)?;
+    let signal = if kind.is("application", "dtmf-relay") {
+        text.lines()
+            .find_map(|line| line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal")))
+    } else if kind.is("application", "dtmf") {
+        Some(("", text))
+    } else {
+        return Err(415);
+    };
+    let mut signs = signal.ok_or(400_u16)?.1.trim().chars();
+    match (signs.next().and_then(digit_of), signs.next()) {
+        (Some(digit), None) => Ok(Some(digit)),
+        _ => Err(400),
+    }
+}
+
+fn digit_of(sign: char) -> Option<u8> {
+    "0123456789*#ABCD".find(sign.to_ascii_uppercase()).map(|index| index as u8)
+}
+
+fn char_of(digit: u8) -> char {
+    char::from(*b"0123456789*#ABCD".get(usize::from(digit)).unwrap_or(&b'0'))
+}

@@ -1,0 +1,333 @@
+//! What a user does with an answered call.
+
+use super::common::*;
+use super::fake::*;
+use crate::*;
+use clock::Duration;
+use contract::{Command, Direction, Event, LegRef, RefuseReason, Source};
+use sip_core::{Cause, ClientRequestId, Refused, RequestId, Span};
+
+const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
+
+impl World {
+    fn id(&self) -> SessionId {
+        self.sessions.iter().next().expect("a session").id()
+    }
+
+    fn answer(&mut self, request: ClientRequestId, status: u16, sdp: &str) {
+        let message = (status != 408).then(Span::default);
+        let event = sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false };
+        self.sip(event, super::fake::message("INVITE", "tone", sdp));
+    }
+
+    fn hold(&mut self, music: Option<PlannedSource>) -> Result<(), SessionError> {
+        let id = self.id();
+        self.turn(|sessions, turn| sessions.hold(turn, id, music))
+    }
+
+    fn resume(&mut self) -> Result<(), SessionError> {
+        let id = self.id();
+        self.turn(|sessions, turn| sessions.resume(turn, id))
+    }
+
+    /// The re-INVITE that was sent, with its description.
+    fn reinvite(&mut self) -> (ClientRequestId, String) {
+        let said = self.said();
+        let [Said::Reinvite(request, DIALOG, sdp)] = &said[..] else { panic!("{said:?}") };
+        (*request, sdp.clone())
+    }
+
+    fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
+        let asked = self.asked();
+        let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
+        self.media(Event::Updated { leg, tag });
+        spec
+    }
+
+    fn told(&mut self) -> Vec<SessionEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+fn held_by_us(music: Option<PlannedSource>) -> (World, LegRef, u64) {
+    let (mut world, leg, tag) = connected("tone");
+    world.hold(music).unwrap();
+    let (request, _) = world.reinvite();
+    world.answer(request, 200, &held(if music.is_some() { "recvonly" } else { "inactive" }));
+    world.only_update(leg, tag);
+    assert_eq!(world.state(tag), SessionState::OnHold);
+    world.told();
+    (world, leg, tag)
+}
+
+#[test]
+fn hold_with_and_without_music_and_back() {
+    let music = PlannedSource::Prompt(3);
+    for (with, said, answered, direction, source) in [
+        (Some(music), "sendonly", "recvonly", Direction::Send, Source::Prompt(3)),
+        (Some(PlannedSource::Silence), "sendonly", "recvonly", Direction::Send, Source::Silence),
+        (None, "inactive", "inactive", Direction::Inactive, Source::Silence),
+    ] {
+        let (mut world, leg, tag) = connected("tone");
+        let id = world.id();
+        world.told();
+        world.hold(with).unwrap();
+        assert_eq!(world.state(tag), SessionState::Connected, "nothing has changed yet");
+        let (request, sdp) = world.reinvite();
+        assert!(sdp.contains(&format!("a={said}\r\n")) && sdp.contains(" 2 IN IP4"), "{sdp}");
+        world.answer(request, 180, "");
+        world.answer(request, 200, &held(answered));
+        let spec = world.only_update(leg, tag);
+        assert_eq!((spec.direction(), spec.source(), spec.media_timeout_ms), (direction, source, 0));
+        let told = world.told();
+        assert!(told.contains(&SessionEvent::HoldChanged { id, here: true, there: false }), "{told:?}");
+        assert!(told.contains(&SessionEvent::Done { id, operation: Operation::Hold }), "{told:?}");
+        assert_eq!(world.state(tag), SessionState::OnHold);
+        let again = world.hold(None);
+        let Err(SessionError::InvalidState { operation: Operation::Hold, state, allowed }) = again else {
+            panic!("{again:?}")
+        };
+        assert_eq!(state, SessionState::OnHold);
+        assert!(allowed.contains(&Operation::Resume) && !allowed.contains(&Operation::Hold));
+
+        world.resume().unwrap();
+        let (request, sdp) = world.reinvite();
+        assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+        world.answer(request, 200, SDP);
+        let spec = world.only_update(leg, tag);
+        assert_eq!((spec.direction(), spec.source()), (Direction::Both, Source::Tone440));
+        assert_eq!((world.state(tag), spec.media_timeout_ms), (SessionState::Connected, 60_000));
+        assert!(world.told().contains(&SessionEvent::HoldChanged { id, here: false, there: false }));
+        assert!(matches!(world.resume(), Err(SessionError::InvalidState { .. })));
+    }
+}
+
+#[test]
+fn a_hold_that_fails_leaves_the_call_as_it_was() {
+    for status in [488, 491, 500, 603] {
+        let (mut world, _, tag) = connected("tone");
+        let id = world.id();
+        world.told();
+        world.hold(None).unwrap();
+        let (request, _) = world.reinvite();
+        world.answer(request, status, "");
+        assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::Hold, status }]);
+        assert!(world.asked().is_empty() && world.said().is_empty());
+        assert_eq!(world.state(tag), SessionState::Connected);
+        world.hold(None).unwrap();
+    }
+    // The same while resuming: it stays on hold.
+    let (mut world, _, tag) = held_by_us(None);
+    world.resume().unwrap();
+    let (request, _) = world.reinvite();
+    world.answer(request, 488, "");
+    assert_eq!(world.state(tag), SessionState::OnHold);
+    world.resume().unwrap();
+}
+
+#[test]
+fn a_peer_that_is_gone_or_answers_nonsense_ends_the_call() {
+    for (status, sdp, reason) in
+        [(408, "", EndReason::PeerLost), (481, "", EndReason::PeerLost), (200, "", EndReason::BadAnswer)]
+    {
+        let (mut world, leg, tag) = connected("tone");
+        world.hold(None).unwrap();
+        let (request, _) = world.reinvite();
+        world.answer(request, status, sdp);
+        assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+        world.sip(ended(Cause::Lost(481)), vec![]);
+        world.close(leg, tag);
+        assert_eq!(world.last_end(), reason);
+    }
+}
+
+#[test]
+fn one_change_at_a_time() {
+    let (mut world, leg, tag) = connected("tone");
+    world.hold(None).unwrap();
+    let busy = world.hold(None);
+    assert!(matches!(busy, Err(SessionError::Busy(Operation::Hold))) && busy.unwrap_err().is_retryable());
+    let (request, _) = world.reinvite();
+    world.answer(request, 491, "");
+    // The peer is changing something.
+    world.sip(reinvite(), message("INVITE", "tone", &held("sendonly")));
+    assert_eq!(world.hold(None), Err(SessionError::Busy(Operation::Hold)));
+    world.only_update(leg, tag);
+    world.said();
+    assert_eq!(world.state(tag), SessionState::OnHold);
+    // What SIP refuses changes nothing.
+    world.sip.refusal = Some(Refused::Full);
+    assert_eq!(world.hold(None), Err(SessionError::Protocol(Refused::Full)));
+    // Both hold: the call is only back when both let go.
+    world.hold(None).unwrap();
+    let (request, sdp) = world.reinvite();
+    assert!(sdp.contains("a=inactive"));
+    world.answer(request, 200, &held("inactive"));
+    world.only_update(leg, tag);
+    world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Accept(REINVITE, sdp)] if sdp.contains("a=inactive")), "{said:?}");
+    assert_eq!(world.state(tag), SessionState::OnHold);
+}
+
+#[test]
+fn the_media_plane_fails_in_the_middle_of_a_hold() {
+    let (mut world, leg, tag) = connected("tone");
+    world.hold(None).unwrap();
+    let (request, _) = world.reinvite();
+    world.answer(request, 200, &held("inactive"));
+    world.asked();
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+    assert_eq!(world.said(), [Said::Bye(DIALOG)], "the peers have agreed already");
+    world.sip(ended(Cause::LocalBye), vec![]);
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::MediaFailed);
+}
+
+#[test]
+fn mute_keeps_rtp_flowing_through_every_other_change() {
+    let (mut world, leg, tag) = connected("tone");
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
+    let spec = world.only_update(leg, tag);
+    assert_eq!((spec.muted, spec.direction(), spec.source()), (1, Direction::Both, Source::Tone440));
+    world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
+    assert!(world.asked().is_empty(), "it is muted already");
+    // The peer's change is at the media plane when mute ends: both count.
+    world.sip(reinvite(), message("INVITE", "tone", &held("recvonly")));
+    world.turn(|sessions, turn| sessions.mute(turn, id, false)).unwrap();
+    let asked = world.asked();
+    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
+    assert_eq!((first.muted, first.direction()), (1, Direction::Send));
+    assert_eq!((second.muted, second.direction()), (0, Direction::Send));
+    world.media(Event::Updated { leg, tag });
+    assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
+}
+
+#[test]
+fn the_source_changes_and_a_refused_one_is_silence() {
+    let (mut world, leg, tag) = connected("tone");
+    let id = world.id();
+    let play = |world: &mut World, source| {
+        world.turn(|sessions, turn| sessions.play(turn, id, Plan::of(source))).unwrap();
+    };
+    play(&mut world, PlannedSource::Echo);
+    assert_eq!(world.only_update(leg, tag).source(), Source::Leg(leg));
+    play(&mut world, PlannedSource::Prompt(1));
+    world.only_update(leg, tag);
+    // The same prompt again begins again.
+    play(&mut world, PlannedSource::Prompt(1));
+    let asked = world.asked();
+    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
+    assert_eq!((first.source(), second.source()), (Source::Silence, Source::Prompt(1)));
+    world.media(Event::Updated { leg, tag });
+    world.media(Event::Updated { leg, tag });
+    world.told();
+    play(&mut world, PlannedSource::Prompt(99));
+    world.asked();
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::Invalid });
+    assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500 }]);
+    assert_eq!(world.only_update(leg, tag).source(), Source::Silence);
+    // A worker that refuses even that is not asked for ever.
+    play(&mut world, PlannedSource::Tone440);
+    for _ in 0..5 {
+        world.asked();
+        world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+    }
+    assert!(world.asked().is_empty());
+}
+
+#[test]
+fn music_on_hold_has_no_end() {
+    let (mut world, leg, tag) = held_by_us(Some(PlannedSource::Prompt(2)));
+    world.media(Event::SourceEnded { leg, tag });
+    let asked = world.asked();
+    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
+    assert_eq!((first.source(), second.source()), (Source::Silence, Source::Prompt(2)));
+    assert_eq!(world.state(tag), SessionState::OnHold);
+}
+
+#[test]
+fn digits_as_telephone_events() {
+    let (mut world, leg, tag) = {
+        let sdp = SDP.replace("RTP/AVP 0", "RTP/AVP 0 101") + EVENTS;
+        let (mut world, leg, tag) = ringing("tone", &sdp);
+        world.media(Event::Opened { leg, tag });
+        world.said();
+        (world, leg, tag)
+    };
+    let id = world.id();
+    let send = |world: &mut World, digits: &str, ms| {
+        world.turn(|sessions, turn| sessions.send_dtmf(turn, id, digits, Duration::from_millis(ms)))
+    };
+    for (digits, ms) in [("", 100), ("12x", 100), ("1234567890123456789012345", 100), ("1", 39), ("1", 5_001)] {
+        assert!(matches!(send(&mut world, digits, ms), Err(SessionError::Argument(_))), "{digits} {ms}");
+    }
+    send(&mut world, "1#d", 100).unwrap();
+    let press = |digit| Command::SendDigit { leg, tag, digit, duration_ms: 100 };
+    assert_eq!(world.asked(), [press(1), press(11), press(15)]);
+    assert_eq!(world.events.last(), Some(&SessionEvent::Done { id, operation: Operation::SendDtmf }));
+    assert_eq!(send(&mut world, "5", 100), Err(SessionError::Busy(Operation::SendDtmf)));
+    world.now += Duration::from_millis(600);
+    send(&mut world, "5", 100).unwrap();
+}
+
+#[test]
+fn digits_by_info_one_after_the_other() {
+    let (mut world, ..) = connected("tone");
+    let id = world.id();
+    world.told();
+    world.turn(|sessions, turn| sessions.send_dtmf(turn, id, "1*", Duration::from_millis(160))).unwrap();
+    let said = world.said();
+    let [Said::Info(first, DIALOG, body)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(body, "Signal=1\r\nDuration=160\r\n");
+    world.answer(*first, 200, "");
+    let said = world.said();
+    let [Said::Info(second, DIALOG, body)] = &said[..] else { panic!("{said:?}") };
+    assert!(body.starts_with("Signal=*"));
+    assert!(world.told().is_empty());
+    world.answer(*second, 200, "");
+    assert_eq!(world.told(), [SessionEvent::Done { id, operation: Operation::SendDtmf }]);
+    world.turn(|sessions, turn| sessions.send_dtmf(turn, id, "12", Duration::from_millis(160))).unwrap();
+    let said = world.said();
+    let [Said::Info(request, ..)] = &said[..] else { panic!("{said:?}") };
+    world.answer(*request, 415, "");
+    assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 415 }]);
+    assert!(world.said().is_empty(), "the rest is not sent");
+}
+
+#[test]
+fn digits_come_by_info_as_well() {
+    let (mut world, ..) = connected("tone");
+    let id = world.id();
+    let request = RequestId::from_u64(50);
+    let event = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
+    for (kind, body, status, digit) in [
+        ("application/dtmf-relay", "Signal= 7\r\nDuration= 160\r\n", 200, Some(7)),
+        ("application/dtmf", "#", 200, Some(11)),
+        ("application/dtmf", "12", 400, None),
+        ("application/dtmf-relay", "Duration=1", 400, None),
+        ("text/plain", "1", 415, None),
+        ("application/sdp", "", 200, None),
+    ] {
+        world.told();
+        let text = String::from_utf8(message("INFO", "tone", "x")).unwrap();
+        let text = text.replace("application/sdp", kind).replace("Length: 1", &format!("Length: {}", body.len()));
+        world.sip(event, (text.trim_end_matches('x').to_owned() + body).into_bytes());
+        assert_eq!(world.said(), [Said::Respond(request, status, String::new())], "{kind} {body}");
+        let wanted: Vec<_> = digit.into_iter().map(|digit| SessionEvent::Digit { id, digit }).collect();
+        assert_eq!(world.told(), wanted, "{kind} {body}");
+    }
+}
+
+#[test]
+fn a_refresh_changes_nothing() {
+    let (mut world, _, tag) = connected("tone");
+    world.sip(sip_core::Event::RefreshDue { dialog: DIALOG }, vec![]);
+    let (request, sdp) = world.reinvite();
+    assert!(sdp.contains("a=sendrecv"), "{sdp}");
+    world.told();
+    world.answer(request, 200, SDP);
+    assert!(world.asked().is_empty() && world.told().is_empty());
+    assert_eq!(world.state(tag), SessionState::Connected);
+}

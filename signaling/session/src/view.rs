@@ -1,0 +1,108 @@
+//! What may be known of a session.
+
+use crate::session::Leg;
+use crate::{Operation, Parties, Session, SessionError, SessionId, SessionState};
+use clock::Instant;
+use contract::{Codec, Direction, LegRef};
+use std::net::SocketAddr;
+
+impl Session {
+    /// Its name.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> SessionState {
+        self.state
+    }
+
+    /// Who talks to whom.
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// Where its signaling comes from.
+    pub fn remote_signaling(&self) -> SocketAddr {
+        self.remote_signaling
+    }
+
+    /// When it began.
+    pub fn created_at(&self) -> Instant {
+        self.created_at
+    }
+
+    /// When it was answered.
+    pub fn connected_at(&self) -> Option<Instant> {
+        self.connected_at
+    }
+
+    /// Its leg, while there is one.
+    pub fn leg(&self) -> Option<LegRef> {
+        self.port().map(|port| port.leg)
+    }
+
+    /// Our RTP address, as the peer was told.
+    pub fn local_rtp(&self) -> Option<SocketAddr> {
+        self.port().map(|port| SocketAddr::new(self.local_ip, port.leg.port))
+    }
+
+    /// The peer's RTP address, as it told us.
+    pub fn remote_rtp(&self) -> Option<SocketAddr> {
+        self.agreed.as_ref()?.remote_rtp
+    }
+
+    /// The codec that we send.
+    pub fn codec(&self) -> Option<Codec> {
+        self.agreed.as_ref()?.payloads.audio().map(|(_, codec)| codec)
+    }
+
+    /// Which ways media flows, seen from us.
+    pub fn direction(&self) -> Direction {
+        self.agreed.as_ref().map_or(Direction::Inactive, |agreed| agreed.direction)
+    }
+
+    /// We hold the peer.
+    pub fn is_held_here(&self) -> bool {
+        self.wanted != Direction::Both
+    }
+
+    /// The peer holds us.
+    pub fn is_held_there(&self) -> bool {
+        self.wanted.sends() && self.agreed.as_ref().is_some_and(|agreed| !agreed.direction.sends())
+    }
+
+    /// Our audio is replaced by silence.
+    pub fn is_muted(&self) -> bool {
+        self.is_muted
+    }
+
+    /// Whether the operation makes sense now.
+    pub fn allows(&self, operation: Operation) -> bool {
+        self.state.allows(operation)
+            && match operation {
+                // Decided on already: the leg is on its way.
+                Operation::Accept | Operation::Reject => self.invite.is_some() && self.leg == Leg::None,
+                Operation::Hold => !self.is_held_here(),
+                Operation::Resume => self.is_held_here(),
+                _ => true,
+            }
+    }
+
+    /// What may be asked now.
+    pub fn allowed(&self) -> Vec<Operation> {
+        self.state.allowed().into_iter().filter(|operation| self.allows(*operation)).collect()
+    }
+
+    pub(crate) fn check(&self, operation: Operation) -> Result<(), SessionError> {
+        if self.allows(operation) {
+            return Ok(());
+        }
+        Err(SessionError::InvalidState { operation, state: self.state, allowed: self.allowed() })
+    }
+
+    /// The state of an answered call by who holds whom.
+    pub(crate) fn settled_state(&self) -> SessionState {
+        if self.is_held_here() || self.is_held_there() { SessionState::OnHold } else { SessionState::Connected }
+    }
+}
