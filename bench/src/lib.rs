@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod host;
+pub mod legs;
 pub mod media;
 pub mod pacing;
 pub mod plot;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use bench::legs::LegsBench;
 use bench::media::{MediaBench, Through, table};
 use bench::pacing::PacingBench;
 use bench::sip::SipBench;
@@ -48,7 +49,7 @@ enum What {
         #[arg(long, default_value_t = 2)]
         workers: usize,
         /// Threads of the generator
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 2)]
         threads: usize,
         /// The streams of one such piece of the 20 ms are sent together
         #[arg(long, default_value_t = 200)]
@@ -74,6 +75,21 @@ enum What {
         /// Rounds of the CPU comparison
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+    },
+    /// Legs opened and closed through the queues
+    Legs {
+        /// Legs open at once
+        #[arg(long, default_value_t = 5_000)]
+        legs: usize,
+        /// How often all are opened and closed
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Media workers
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// How the workers wait: adaptive, block or busy
+        #[arg(long, default_value = "adaptive")]
+        wait: String,
     },
     /// How late self-made frames go out
     Pacing {
@@ -105,6 +121,11 @@ fn main() -> ExitCode {
         }
         What::Sip { rate, latency_rates, held, seconds, rounds } => {
             let bench = SipBench { rate, latency_rates, held, seconds, rounds, program, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::Legs { legs, rounds, workers, wait } => {
+            let media = format!("wait = {wait:?}");
+            let bench = LegsBench { legs, rounds, workers, media, program, folder: results };
             bench.run().map(|result| print!("{}", result.to_text()))
         }
         What::Pacing { streams, seconds, workers, wait } => {

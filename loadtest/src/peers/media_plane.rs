@@ -17,6 +17,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A command that is not answered within this is a fault.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// Commands on their way at once, where many are given together.
+pub const IN_FLIGHT: usize = 256;
+
 /// A running media process and our end of its queues.
 pub struct MediaPlane {
     process: Process,
@@ -113,6 +116,68 @@ impl MediaPlane {
         self.client.give_back(leg.leg).map_err(|error| io::Error::other(error.to_string()))
     }
 
+    /// Opens many legs, with up to [`IN_FLIGHT`] commands on their way at once.
+    pub fn open_all(&mut self, legs: &[(OwnLeg, LegSpec)]) -> io::Result<()> {
+        self.all(legs.len(), |at, tag| {
+            let (OwnLeg { leg, worker }, spec) = legs[at];
+            (worker, Order::Open { leg, tag, spec })
+        })
+    }
+
+    /// Closes many legs likewise, and gives their ports back.
+    pub fn close_all(&mut self, legs: &[OwnLeg]) -> io::Result<()> {
+        self.all(legs.len(), |at, tag| (legs[at].worker, Order::Close { leg: legs[at].leg, tag }))?;
+        legs.iter()
+            .try_for_each(|leg| self.client.give_back(leg.leg).map_err(|error| io::Error::other(error.to_string())))
+    }
+
+    fn all(&mut self, count: usize, order: impl Fn(usize, u64) -> (WorkerIndex, Order)) -> io::Result<()> {
+        let tags = self.next_tag + 1..self.next_tag + 1 + count as u64;
+        self.next_tag += count as u64;
+        let (mut pushed, mut answered) = (0, 0);
+        let mut give_up = clock::now() + ANSWER_WITHIN;
+        while answered < count {
+            while pushed < count && pushed - answered < IN_FLIGHT {
+                let (worker, order) = order(pushed, tags.start + pushed as u64);
+                match self.client.push(worker, &order) {
+                    Ok(()) => pushed += 1,
+                    Err(PushError::Full) => break,
+                    Err(error) => return Err(io::Error::other(error.to_string())),
+                }
+            }
+            let answers = self.take_answers(&tags)?;
+            answered += answers;
+            let now = clock::now();
+            if answers > 0 {
+                give_up = now + ANSWER_WITHIN;
+            } else if now >= give_up {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the media workers do not answer commands"));
+            } else {
+                self.wait_for_events();
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the commands with these tags were carried out; an error when one was refused.
+    fn take_answers(&mut self, tags: &std::ops::Range<u64>) -> io::Result<usize> {
+        let mut answers = 0;
+        while let Some((_, event)) = self.client.pop() {
+            match event.map_err(|error| io::Error::other(error.to_string()))? {
+                Event::Opened { tag, .. } | Event::Updated { tag, .. } | Event::Closed { tag, .. }
+                    if tags.contains(&tag) =>
+                {
+                    answers += 1;
+                }
+                Event::Refused { tag, reason, leg } if tags.contains(&tag) => {
+                    return Err(io::Error::other(format!("leg {leg:?} was refused: {reason:?}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(answers)
+    }
+
     fn tag(&mut self) -> u64 {
         self.next_tag += 1;
         self.next_tag
@@ -133,29 +198,20 @@ impl MediaPlane {
     /// Waits for the answer to `tag`; other events on the way are let go.
     fn answer(&mut self, tag: u64) -> io::Result<()> {
         let give_up: Instant = clock::now() + ANSWER_WITHIN;
-        loop {
-            while let Some((_, event)) = self.client.pop() {
-                match event.map_err(|error| io::Error::other(error.to_string()))? {
-                    Event::Opened { tag: of, .. } | Event::Updated { tag: of, .. } | Event::Closed { tag: of, .. }
-                        if of == tag =>
-                    {
-                        return Ok(());
-                    }
-                    Event::Refused { tag: of, reason, leg } if of == tag => {
-                        return Err(io::Error::other(format!("leg {leg:?} was refused: {reason:?}")));
-                    }
-                    _ => {}
-                }
-            }
-            let now = clock::now();
-            if now >= give_up {
+        while self.take_answers(&(tag..tag + 1))? == 0 {
+            if clock::now() >= give_up {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the media worker did not answer a command"));
             }
-            if self.client.prepare_sleep() {
-                self.sleep();
-            }
-            self.client.cancel_sleep();
+            self.wait_for_events();
         }
+        Ok(())
+    }
+
+    fn wait_for_events(&mut self) {
+        if self.client.prepare_sleep() {
+            self.sleep();
+        }
+        self.client.cancel_sleep();
     }
 
     fn sleep(&mut self) {

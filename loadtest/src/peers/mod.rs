@@ -11,7 +11,7 @@ mod switch;
 
 pub use baresip::{Baresip, read_wav, write_wav};
 pub use dumpcap::Dumpcap;
-pub use media_plane::{MediaPlane, OwnLeg, leg_towards};
+pub use media_plane::{IN_FLIGHT, MediaPlane, OwnLeg, leg_towards};
 pub use ports::{free_port, free_range};
 pub use process::{Process, send_signal, wait_for};
 pub use rtpengine::RtpEngine;
