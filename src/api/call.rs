@@ -1,0 +1,151 @@
+//! One session, as programs see it.
+
+use super::{SessionCoordinator, SessionId, SessionState};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+/// A call: who with, where in its life. A clone is the same call; it stays readable after the end.
+#[derive(Clone)]
+pub struct CallSession {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) coordinator: Weak<SessionCoordinator>,
+    /// Caller, as a URI.
+    pub from: String,
+    /// Called, as a URI.
+    pub to: String,
+}
+
+impl CallSession {
+    pub(crate) fn new(entry: &Arc<Entry>, coordinator: Weak<SessionCoordinator>) -> Self {
+        let (from, to) = (entry.from.to_string(), entry.to.to_string());
+        Self { entry: entry.clone(), coordinator, from, to }
+    }
+
+    /// Its name.
+    pub fn id(&self) -> SessionId {
+        self.entry.id
+    }
+
+    /// Where it is in its life, now.
+    pub fn state(&self) -> SessionState {
+        self.entry.state()
+    }
+
+    /// How long it has been there, up to its end.
+    pub fn duration(&self) -> Duration {
+        let until = self.entry.facts().ended_at.unwrap_or_else(Instant::now);
+        until.saturating_duration_since(self.entry.created_at)
+    }
+
+    /// Its Call-ID.
+    pub fn call_id(&self) -> &str {
+        &self.entry.call_id
+    }
+
+    /// Whether the other side called.
+    pub fn is_incoming(&self) -> bool {
+        self.entry.is_incoming
+    }
+
+    /// Who it belongs to; `None` once that is gone.
+    pub fn coordinator(&self) -> Option<Arc<SessionCoordinator>> {
+        self.coordinator.upgrade()
+    }
+}
+
+impl std::fmt::Debug for CallSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallSession")
+            .field("id", &self.id())
+            .field("state", &self.state())
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is known about a session outside its shard.
+pub(crate) struct Entry {
+    pub(crate) id: SessionId,
+    pub(crate) from: Box<str>,
+    pub(crate) to: Box<str>,
+    pub(crate) call_id: Arc<str>,
+    pub(crate) is_incoming: bool,
+    pub(crate) created_at: Instant,
+    state: AtomicU8,
+    facts: Mutex<Facts>,
+    /// Told with every change of state.
+    pub(crate) changed: tokio::sync::Notify,
+}
+
+/// What becomes known in the course of a call.
+#[derive(Default)]
+pub(crate) struct Facts {
+    pub(crate) local_sdp: Option<Box<str>>,
+    pub(crate) remote_sdp: Option<Box<str>>,
+    pub(crate) ended_at: Option<Instant>,
+    pub(crate) end: Option<session::EndReason>,
+}
+
+impl Entry {
+    pub(crate) fn new(id: SessionId, from: &str, to: &str, call_id: &str, is_incoming: bool) -> Self {
+        Self {
+            id,
+            from: from.into(),
+            to: to.into(),
+            call_id: call_id.into(),
+            is_incoming,
+            created_at: Instant::now(),
+            state: AtomicU8::new(SessionState::Initializing as u8),
+            facts: Mutex::default(),
+            changed: tokio::sync::Notify::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> SessionState {
+        SessionState::ALL[usize::from(self.state.load(Relaxed)) % SessionState::ALL.len()]
+    }
+
+    pub(crate) fn set_state(&self, state: SessionState) {
+        self.state.store(state as u8, Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sessions of a coordinator.
+#[derive(Default)]
+pub(crate) struct Registry(RwLock<HashMap<SessionId, Arc<Entry>>>);
+
+impl Registry {
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Entry>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(entry.id, entry);
+    }
+
+    pub(crate) fn remove(&self, id: SessionId) -> Option<Arc<Entry>> {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = entries.remove(&id);
+        // Back to the idle level: a table that once was full does not stay so.
+        if entries.len() < entries.capacity() / 8 {
+            entries.shrink_to(64);
+        }
+        removed
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}

@@ -1,0 +1,82 @@
+use super::{CallSession, IncomingCall, SessionCoordinator, SessionError, SessionId};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long `stop` waits for the ends of calls.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Numbers of a coordinator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionStats {
+    /// Sessions that are there now.
+    pub active_sessions: usize,
+    /// How many there may be.
+    pub max_sessions: usize,
+    /// Sessions that were answered and came to a proper end.
+    pub completed_sessions: u64,
+    /// Sessions that were refused, cancelled or broke.
+    pub failed_sessions: u64,
+    /// Events that slow subscribers lost.
+    pub lost_events: u64,
+}
+
+/// Operations on sessions, as `SessionControl::hold_session(&coordinator, &id)` or `coordinator.hold_session(&id)`.
+/// Each fails with [`SessionError::SessionNotFound`] for a session that is not there and with
+/// [`SessionError::InvalidState`] where its state does not allow it; then nothing has changed.
+#[async_trait]
+pub trait SessionControl {
+    /// Starts listening where the configuration says.
+    async fn start(&self) -> Result<(), SessionError>;
+    /// Ends every call with BYE, then stops listening.
+    async fn stop(&self) -> Result<(), SessionError>;
+    /// Answers a deferred call; with this session description, or with one that is made for it.
+    async fn accept_incoming_call(&self, call: &IncomingCall, sdp: Option<String>) -> Result<CallSession, SessionError>;
+    /// Refuses a deferred call with a SIP status, 300 to 699, and a reason.
+    async fn reject_incoming_call(&self, call: &IncomingCall, status: u16, reason: &str) -> Result<(), SessionError>;
+    /// Ends a session: BYE, CANCEL or a refusal, whatever its state asks for.
+    async fn terminate_session(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// A session that is there now.
+    async fn get_session(&self, id: &SessionId) -> Result<Option<CallSession>, SessionError>;
+    /// All sessions that are there now.
+    async fn list_active_sessions(&self) -> Result<Vec<SessionId>, SessionError>;
+    /// Numbers of the coordinator.
+    async fn get_stats(&self) -> Result<SessionStats, SessionError>;
+}
+
+#[async_trait]
+impl SessionControl for Arc<SessionCoordinator> {
+    async fn start(&self) -> Result<(), SessionError> {
+        SessionCoordinator::start(self, None).await
+    }
+
+    async fn stop(&self) -> Result<(), SessionError> {
+        SessionCoordinator::stop(self, STOP_GRACE).await
+    }
+
+    async fn accept_incoming_call(&self, call: &IncomingCall, _sdp: Option<String>) -> Result<CallSession, SessionError> {
+        let entry = self.entry(call.id)?;
+        self.accept(call.id).await?;
+        Ok(self.call(&entry))
+    }
+
+    async fn reject_incoming_call(&self, call: &IncomingCall, status: u16, reason: &str) -> Result<(), SessionError> {
+        self.reject(call.id, status, reason.to_owned()).await
+    }
+
+    async fn terminate_session(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.operate(*id, |order, id| order.sessions.terminate(order.turn, id)).await
+    }
+
+    async fn get_session(&self, id: &SessionId) -> Result<Option<CallSession>, SessionError> {
+        Ok(self.registry.get(*id).map(|entry| self.call(&entry)))
+    }
+
+    async fn list_active_sessions(&self) -> Result<Vec<SessionId>, SessionError> {
+        Ok(self.registry.all().iter().map(|entry| entry.id).collect())
+    }
+
+    async fn get_stats(&self) -> Result<SessionStats, SessionError> {
+        Ok(self.stats())
+    }
+}

@@ -1,0 +1,264 @@
+//! What all operations of a program go through: its sessions, its handler, its events, and the way to the shards.
+
+use super::call::{CallSession, Entry, Registry};
+use super::event::{EventFilter, Publisher, Receiver, SessionEvent};
+use super::handler::{CallDecision, CallHandler};
+use super::handlers::RejectHandler;
+use super::plane::{Folder, Plane};
+use super::user::ShardUser;
+use super::{SessionConfig, SessionError, SessionId, SessionStats};
+use session::{EndKind, EndReason, Plan, PlannedSource};
+use signald::{OrderTurn, Orders, Stop};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How far behind a subscriber may be.
+const EVENT_BACKLOG: usize = 8_192;
+/// An order that a shard has not carried out by then never will be.
+const ORDER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The sessions of a program. [`crate::api::SessionManagerBuilder`] makes one; `SessionControl` and `MediaControl` work
+/// on it.
+pub struct SessionCoordinator {
+    pub(crate) config: SessionConfig,
+    pub(crate) registry: Registry,
+    pub(crate) events: Publisher<SessionEvent>,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) totals: Totals,
+    handler: RwLock<Arc<dyn CallHandler>>,
+    running: Mutex<Option<Running>>,
+    this: Weak<Self>,
+}
+
+/// Signaling that runs on threads of this process.
+struct Running {
+    orders: Orders,
+    local: SocketAddr,
+    stop: Stop,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Totals {
+    completed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Totals {
+    pub(crate) fn ended(&self, reason: EndReason) {
+        let count = if reason.kind() == EndKind::Completed { &self.completed } else { &self.failed };
+        count.fetch_add(1, Relaxed);
+    }
+}
+
+impl SessionCoordinator {
+    pub(crate) fn new(config: SessionConfig, handler: Option<Arc<dyn CallHandler>>) -> Result<Arc<Self>, SessionError> {
+        config.port_range()?;
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| SessionError::config("this needs a tokio runtime: call it from `#[tokio::main]`"))?;
+        Ok(Arc::new_cyclic(|this| Self {
+            config,
+            registry: Registry::default(),
+            events: Publisher::new(EVENT_BACKLOG),
+            runtime,
+            totals: Totals::default(),
+            handler: RwLock::new(handler.unwrap_or_else(|| Arc::new(RejectHandler(480)))),
+            running: Mutex::new(None),
+            this: this.clone(),
+        }))
+    }
+
+    /// Where SIP is listened for; `None` before the start.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.running().as_ref().map(|running| running.local)
+    }
+
+    /// Who decides about calls from now on.
+    pub fn set_handler(&self, handler: Arc<dyn CallHandler>) {
+        *self.handler.write().unwrap_or_else(PoisonError::into_inner) = handler;
+    }
+
+    /// Events that the filter lets through, from now on.
+    pub fn subscribe(&self, filter: EventFilter) -> Receiver<SessionEvent> {
+        self.events.subscribe_to_sessions(filter)
+    }
+
+    /// Numbers of the whole coordinator.
+    pub fn stats(&self) -> SessionStats {
+        SessionStats {
+            active_sessions: self.registry.count(),
+            max_sessions: self.config.max_sessions,
+            completed_sessions: self.totals.completed.load(Relaxed),
+            failed_sessions: self.totals.failed.load(Relaxed),
+            lost_events: self.events.lost_count(),
+        }
+    }
+
+    pub(crate) fn handler(&self) -> Arc<dyn CallHandler> {
+        self.handler.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn call(&self, entry: &Arc<Entry>) -> CallSession {
+        CallSession::new(entry, self.this.clone())
+    }
+
+    pub(crate) fn entry(&self, id: SessionId) -> Result<Arc<Entry>, SessionError> {
+        self.registry.get(id).ok_or_else(|| SessionError::not_found(id))
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts signaling, on `address` or where the configuration says. Started already: nothing happens, unless it is
+    /// to be elsewhere.
+    pub(crate) async fn start(&self, address: Option<SocketAddr>) -> Result<(), SessionError> {
+        if let Some(local) = self.local_addr() {
+            return match address {
+                Some(address) if address != local && address.port() != 0 => {
+                    Err(SessionError::config(format!("it listens on {local} already; stop it first")))
+                }
+                _ => Ok(()),
+            };
+        }
+        let settings = SessionConfig {
+            local_bind_addr: address.unwrap_or(self.config.local_bind_addr),
+            ..self.config.clone()
+        };
+        let (told, started) = oneshot::channel();
+        let (over, ended) = oneshot::channel();
+        let stop = Stop::new().map_err(|error| SessionError::config(format!("cannot make a descriptor: {error}")))?;
+        let (this, asked) = (self.this.clone(), stop.clone());
+        std::thread::Builder::new()
+            .name("ringplane".into())
+            .spawn(move || {
+                run(&settings, &this, &asked, told);
+                // Nobody may be waiting for the end.
+                let _ = over.send(());
+            })
+            .map_err(|error| SessionError::config(format!("cannot start a thread: {error}")))?;
+        let (orders, local) =
+            started.await.map_err(|_| SessionError::transport("signaling ended while it started"))??;
+        *self.running() = Some(Running { orders, local, stop, ended: Some(ended) });
+        Ok(())
+    }
+
+    /// Ends every call with BYE, then signaling; waits for `grace` at most.
+    pub(crate) async fn stop(&self, grace: Duration) -> Result<(), SessionError> {
+        let Some(mut running) = self.running().take() else { return Ok(()) };
+        running.stop.request();
+        let Some(ended) = running.ended.take() else { return Ok(()) };
+        match tokio::time::timeout(grace, ended).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(SessionError::Timeout { after: grace, context: super::ErrorContext::none() }),
+        }
+    }
+
+    /// Has a shard do something, and waits for what it says.
+    pub(crate) async fn order<T: Send + 'static>(
+        &self,
+        shard: usize,
+        work: impl FnOnce(OrderTurn<'_, '_>) -> T + Send + 'static,
+    ) -> Result<T, SessionError> {
+        let not_running = || SessionError::transport("signaling does not run; start it first");
+        let orders = self.running().as_ref().map(|running| running.orders.clone()).ok_or_else(not_running)?;
+        let (told, answer) = oneshot::channel();
+        let order = move |turn: OrderTurn<'_, '_>| {
+            // Whoever asked may have stopped waiting.
+            let _ = told.send(work(turn));
+        };
+        orders.send(shard, Box::new(order)).map_err(|full| SessionError::transport(full.to_string()))?;
+        match tokio::time::timeout(ORDER_LIMIT, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            _ => Err(not_running()),
+        }
+    }
+
+    /// An operation on one session.
+    pub(crate) async fn operate<T: Send + 'static>(
+        &self,
+        id: SessionId,
+        work: impl FnOnce(OrderTurn<'_, '_>, session::SessionId) -> Result<T, session::SessionError> + Send + 'static,
+    ) -> Result<T, SessionError> {
+        let entry = self.entry(id)?;
+        let done = self.order(id.shard(), move |turn| work(turn, id.inner())).await?;
+        done.map_err(|error| SessionError::of_session(id, Some(&entry.call_id), error))
+    }
+
+    /// What a handler decided.
+    pub(crate) async fn carry_out(&self, entry: &Entry, decision: CallDecision) {
+        let id = entry.id;
+        let done = match decision {
+            CallDecision::Accept(_) => self.accept(id).await,
+            CallDecision::Reject { status, reason } => self.reject(id, status, reason).await,
+            CallDecision::Forward(_) => self.reject(id, 501, String::new()).await,
+            CallDecision::Defer => Ok(()),
+        };
+        if let Err(error) = done {
+            tracing::debug!(session = %id, "the decision came too late: {error}");
+        }
+    }
+
+    pub(crate) async fn accept(&self, id: SessionId) -> Result<(), SessionError> {
+        let plan = Plan::of(PlannedSource::Silence);
+        self.operate(id, move |order, id| order.sessions.accept(order.turn, id, plan)).await
+    }
+
+    pub(crate) async fn reject(&self, id: SessionId, status: u16, reason: String) -> Result<(), SessionError> {
+        self.operate(id, move |order, id| order.sessions.reject(order.turn, id, status, &reason)).await
+    }
+}
+
+impl Drop for SessionCoordinator {
+    fn drop(&mut self) {
+        // Its thread says BYE to every call, then ends by itself.
+        if let Some(running) = self.running().take() {
+            running.stop.request();
+        }
+    }
+}
+
+impl std::fmt::Debug for SessionCoordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionCoordinator")
+            .field("local_addr", &self.local_addr())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+type Started = Result<(Orders, SocketAddr), SessionError>;
+
+/// Signaling, on a thread of its own, until the end is asked for.
+fn run(settings: &SessionConfig, this: &Weak<SessionCoordinator>, stop: &Stop, told: oneshot::Sender<Started>) {
+    let mut told = Some(told);
+    let result = prepare(settings).and_then(|(config, _plane, _folder)| {
+        let user = |shard| -> Box<dyn signald::User> { Box::new(ShardUser::new(shard, this.clone())) };
+        let ready = |ready: &signald::Ready, orders| {
+            if let (Some(told), Some(local)) = (told.take(), ready.listening.first()) {
+                let _ = told.send(Ok((orders, *local)));
+            }
+        };
+        signald::run_with(&config, stop, user, ready).map_err(|error| SessionError::transport(error.to_string()))
+    });
+    if let Err(error) = result {
+        match told {
+            Some(told) => drop(told.send(Err(error))),
+            None => tracing::error!("signaling has ended: {error}"),
+        }
+    }
+}
+
+/// The media plane, and a directory with the way to it.
+fn prepare(settings: &SessionConfig) -> Result<(config::Config, Plane, Folder), SessionError> {
+    let folder = Folder::new()?;
+    let config = settings.to_config(folder.path().to_owned())?;
+    let plane = Plane::find(settings.media_plane.as_deref(), &config)?;
+    let (target, link) = (plane.control_socket(), config.process.media_control_socket());
+    std::os::unix::fs::symlink(&target, &link)
+        .map_err(|error| SessionError::config(format!("cannot link {} to {}: {error}", link.display(), target.display())))?;
+    Ok((config, plane, folder))
+}

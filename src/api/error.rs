@@ -1,0 +1,223 @@
+use super::{Operation, SessionId, SessionState};
+use std::time::{Duration, SystemTime};
+
+/// What an error is about. What is not known, or makes no sense for it, is `None`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ErrorContext {
+    /// The session.
+    pub session_id: Option<SessionId>,
+    /// Its Call-ID.
+    pub dialog_id: Option<String>,
+    /// Where it was in its life.
+    pub state: Option<SessionState>,
+    /// When it happened.
+    pub at: SystemTime,
+}
+
+impl ErrorContext {
+    pub(crate) fn none() -> Self {
+        Self { session_id: None, dialog_id: None, state: None, at: SystemTime::now() }
+    }
+
+    pub(crate) fn of(id: SessionId) -> Self {
+        Self { session_id: Some(id), ..Self::none() }
+    }
+}
+
+/// The class of an error.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ErrorCategory {
+    /// The program asked for something that makes no sense, or not now.
+    Usage,
+    /// A limit is reached.
+    Resource,
+    /// The other side refused, or did not answer.
+    Peer,
+    /// Network, media plane or operating system.
+    System,
+}
+
+/// Why an operation did not work. An operation that is refused changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Not a `sip:`, `sips:` or `tel:` address.
+    #[error("`{uri}` is not a SIP address: {reason}")]
+    InvalidUri {
+        /// What was given.
+        uri: String,
+        /// What is wrong with it.
+        reason: String,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// The session has ended, or never was.
+    #[error("there is no session {id}")]
+    SessionNotFound {
+        /// Which.
+        id: SessionId,
+        /// When.
+        context: ErrorContext,
+    },
+    /// Not in this state.
+    #[error("a session that is {state:?} does not allow {operation:?}; it allows {allowed:?}")]
+    InvalidState {
+        /// What was asked.
+        operation: Operation,
+        /// Where the session is.
+        state: SessionState,
+        /// What may be asked there.
+        allowed: Vec<Operation>,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// A limit is reached; what runs goes on.
+    #[error("no more {what}: the limit is {limit}")]
+    ResourceExhausted {
+        /// Of what.
+        what: String,
+        /// How many there may be.
+        limit: usize,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// Nothing happened in time.
+    #[error("no answer within {after:?}")]
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// The other side said no.
+    #[error("refused with {status} {reason}")]
+    Rejected {
+        /// SIP status, 300 to 699.
+        status: u16,
+        /// Reason phrase.
+        reason: String,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// The network, or signaling as a whole.
+    #[error("{reason}")]
+    Transport {
+        /// What happened, and what helps.
+        reason: String,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// The media plane.
+    #[error("{reason}")]
+    Media {
+        /// What happened, and what helps.
+        reason: String,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// The other side does not keep to the protocol.
+    #[error("{reason}")]
+    Protocol {
+        /// What it did.
+        reason: String,
+        /// When, and for which session.
+        context: ErrorContext,
+    },
+    /// The configuration.
+    #[error("{reason}")]
+    Config {
+        /// What is wrong, and what helps.
+        reason: String,
+        /// When.
+        context: ErrorContext,
+    },
+}
+
+impl SessionError {
+    /// What it is about.
+    pub fn context(&self) -> &ErrorContext {
+        match self {
+            Self::InvalidUri { context, .. }
+            | Self::SessionNotFound { context, .. }
+            | Self::InvalidState { context, .. }
+            | Self::ResourceExhausted { context, .. }
+            | Self::Timeout { context, .. }
+            | Self::Rejected { context, .. }
+            | Self::Transport { context, .. }
+            | Self::Media { context, .. }
+            | Self::Protocol { context, .. }
+            | Self::Config { context, .. } => context,
+        }
+    }
+
+    /// Its class.
+    pub fn category(&self) -> ErrorCategory {
+        match self {
+            Self::InvalidUri { .. }
+            | Self::SessionNotFound { .. }
+            | Self::InvalidState { .. }
+            | Self::Config { .. } => ErrorCategory::Usage,
+            Self::ResourceExhausted { .. } => ErrorCategory::Resource,
+            Self::Timeout { .. } | Self::Rejected { .. } | Self::Protocol { .. } => ErrorCategory::Peer,
+            Self::Transport { .. } | Self::Media { .. } => ErrorCategory::System,
+        }
+    }
+
+    /// Whether the same operation may work later, unchanged.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::ResourceExhausted { .. } | Self::Timeout { .. } | Self::Transport { .. } | Self::Media { .. } => true,
+            // RFC 3261 §21: these say that it is not for ever.
+            Self::Rejected { status, .. } => matches!(status, 408 | 480 | 486 | 491 | 500 | 503 | 504 | 600),
+            _ => false,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::InvalidUri { .. } => "give an address such as sip:alice@example.com".into(),
+            Self::SessionNotFound { .. } => "it has ended; `list_active_sessions` names those that are there".into(),
+            Self::InvalidState { allowed, .. } => format!("the session allows {allowed:?} now"),
+            Self::ResourceExhausted { what, .. } => format!("end some, or allow more {what} in the configuration"),
+            Self::Timeout { .. } => "look whether the peer is reachable, or wait longer".into(),
+            Self::Rejected { .. } if self.is_retryable() => "try again later".into(),
+            Self::Rejected { .. } => "the same call will be refused again; change it".into(),
+            Self::Transport { .. } => "look at the address and the network".into(),
+            Self::Media { .. } => "look at the media plane: `ringplane stats`".into(),
+            Self::Protocol { .. } => "the peer is at fault; a capture shows what it sent".into(),
+            Self::Config { .. } => "change the configuration as the error says".into(),
+        }
+    }
+
+    pub(crate) fn not_found(id: SessionId) -> Self {
+        Self::SessionNotFound { id, context: ErrorContext::of(id) }
+    }
+
+    pub(crate) fn config(reason: impl Into<String>) -> Self {
+        Self::Config { reason: reason.into(), context: ErrorContext::none() }
+    }
+
+    pub(crate) fn transport(reason: impl Into<String>) -> Self {
+        Self::Transport { reason: reason.into(), context: ErrorContext::none() }
+    }
+
+    pub(crate) fn media(reason: impl Into<String>) -> Self {
+        Self::Media { reason: reason.into(), context: ErrorContext::none() }
+    }
+
+    pub(crate) fn timeout(id: SessionId, after: Duration) -> Self {
+        Self::Timeout { after, context: ErrorContext::of(id) }
+    }
+
+    /// What a session said, with what is known about it.
+    pub(crate) fn of_session(id: SessionId, call_id: Option<&str>, error: session::SessionError) -> Self {
+        let mut context = ErrorContext { dialog_id: call_id.map(str::to_owned), ..ErrorContext::of(id) };
+        match error {
+            session::SessionError::SessionNotFound(_) => Self::SessionNotFound { id, context },
+            session::SessionError::InvalidState { operation, state, allowed } => {
+                context.state = Some(state);
+                Self::InvalidState { operation, state, allowed, context }
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What happened to sessions, for whoever wants to know.
+
+use super::{SessionId, SessionState};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
+use tokio::sync::broadcast;
+
+/// Something that happened to a session.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SessionEvent {
+    /// Which session.
+    pub session_id: SessionId,
+    /// Its Call-ID: the same on every event, log line and SIP message of the call.
+    pub correlation_id: Arc<str>,
+    /// When.
+    pub at: SystemTime,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A call came in and waits for a decision.
+    IncomingCall {
+        /// Caller.
+        from: String,
+        /// Called.
+        to: String,
+    },
+    /// It moved on.
+    StateChanged {
+        /// From here.
+        #[serde(serialize_with = "state_out", deserialize_with = "state_in")]
+        old: SessionState,
+        /// To here.
+        #[serde(serialize_with = "state_out", deserialize_with = "state_in")]
+        new: SessionState,
+    },
+    /// The peer pressed a key.
+    DtmfReceived {
+        /// `0` to `9`, `*`, `#`, `A` to `D`.
+        digit: char,
+    },
+    /// It is over.
+    Ended {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl EventKind {
+    /// The class, for filters.
+    pub fn class(&self) -> EventClass {
+        match self {
+            Self::IncomingCall { .. } => EventClass::Incoming,
+            Self::StateChanged { .. } => EventClass::State,
+            Self::DtmfReceived { .. } => EventClass::Dtmf,
+            Self::Ended { .. } => EventClass::Ended,
+        }
+    }
+}
+
+/// Classes of events.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum EventClass {
+    /// Calls that come in.
+    Incoming,
+    /// Changes of state.
+    State,
+    /// Keys.
+    Dtmf,
+    /// Ends.
+    Ended,
+}
+
+/// Which events a subscriber wants. The default is all.
+#[derive(Clone, Default, Debug)]
+pub struct EventFilter {
+    session: Option<SessionId>,
+    classes: Option<HashSet<EventClass>>,
+}
+
+impl EventFilter {
+    /// All events.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only those of one session.
+    pub fn session(mut self, id: SessionId) -> Self {
+        self.session = Some(id);
+        self
+    }
+
+    /// Only those of a class, or of all classes named so far.
+    pub fn class(mut self, class: EventClass) -> Self {
+        self.classes.get_or_insert_default().insert(class);
+        self
+    }
+
+    fn takes(&self, event: &SessionEvent) -> bool {
+        self.session.is_none_or(|id| id == event.session_id)
+            && self.classes.as_ref().is_none_or(|classes| classes.contains(&event.kind.class()))
+    }
+}
+
+/// A subscription. Who is slow loses its own oldest events, counted, and slows nobody.
+#[derive(Debug)]
+pub struct Receiver<T: Clone> {
+    inner: broadcast::Receiver<T>,
+    filter: EventFilter,
+    takes: fn(&EventFilter, &T) -> bool,
+    lost: u64,
+    lost_of_all: Arc<AtomicU64>,
+}
+
+impl<T: Clone> Receiver<T> {
+    /// The next event; `None` once the coordinator is gone.
+    pub async fn recv(&mut self) -> Option<T> {
+        loop {
+            match self.inner.recv().await {
+                Ok(event) if (self.takes)(&self.filter, &event) => return Some(event),
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(count)) => self.lose(count),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The next event if there is one now.
+    pub fn try_recv(&mut self) -> Option<T> {
+        loop {
+            match self.inner.try_recv() {
+                Ok(event) if (self.takes)(&self.filter, &event) => return Some(event),
+                Ok(_) => {}
+                Err(broadcast::error::TryRecvError::Lagged(count)) => self.lose(count),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Events, of all kinds, that went by while this subscriber was too slow.
+    pub fn lost_count(&self) -> u64 {
+        self.lost
+    }
+
+    fn lose(&mut self, count: u64) {
+        self.lost += count;
+        self.lost_of_all.fetch_add(count, Relaxed);
+    }
+}
+
+/// Where events come from.
+#[derive(Debug)]
+pub(crate) struct Publisher<T: Clone> {
+    sender: broadcast::Sender<T>,
+    lost: Arc<AtomicU64>,
+}
+
+impl<T: Clone> Publisher<T> {
+    /// A subscriber may be `backlog` events behind.
+    pub(crate) fn new(backlog: usize) -> Self {
+        Self { sender: broadcast::Sender::new(backlog), lost: Arc::default() }
+    }
+
+    pub(crate) fn publish(&self, event: T) {
+        // Nobody listening is no error.
+        let _ = self.sender.send(event);
+    }
+
+    pub(crate) fn has_subscribers(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
+    pub(crate) fn lost_count(&self) -> u64 {
+        self.lost.load(Relaxed)
+    }
+
+    pub(crate) fn subscribe(&self, filter: EventFilter, takes: fn(&EventFilter, &T) -> bool) -> Receiver<T> {
+        Receiver { inner: self.sender.subscribe(), filter, takes, lost: 0, lost_of_all: self.lost.clone() }
+    }
+}
+
+impl Publisher<SessionEvent> {
+    pub(crate) fn subscribe_to_sessions(&self, filter: EventFilter) -> Receiver<SessionEvent> {
+        self.subscribe(filter, EventFilter::takes)
+    }
+}
+
+fn state_out<S: Serializer>(state: &SessionState, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(state.name())
+}
+
+fn state_in<'de, D: Deserializer<'de>>(from: D) -> Result<SessionState, D::Error> {
+    let name = String::deserialize(from)?;
+    let found = SessionState::ALL.into_iter().find(|state| state.name() == name);
+    found.ok_or_else(|| serde::de::Error::custom(format!("`{name}` is no state of a session")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(session: u64, kind: EventKind) -> SessionEvent {
+        let session_id = SessionId::new(0, session::SessionId::from_u64(session));
+        SessionEvent { session_id, correlation_id: "c".into(), at: SystemTime::UNIX_EPOCH, kind }
+    }
+
+    #[test]
+    fn events_come_back_from_json() {
+        let states = EventKind::StateChanged { old: SessionState::Ringing, new: SessionState::Connected };
+        for kind in [states, EventKind::DtmfReceived { digit: '#' }, EventKind::Ended { reason: "r".into() }] {
+            let event = event(5, kind);
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<SessionEvent>(&text).unwrap(), event, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn filters_choose_and_slow_subscribers_lose_their_own() {
+        let publisher = Publisher::new(4);
+        let mut all = publisher.subscribe_to_sessions(EventFilter::all());
+        let mut keys =
+            publisher.subscribe_to_sessions(EventFilter::all().class(EventClass::Dtmf).session(event(2, end()).session_id));
+        let key = |session| event(session, EventKind::DtmfReceived { digit: '1' });
+        for sent in [key(1), key(2), event(2, end())] {
+            publisher.publish(sent);
+        }
+        assert_eq!(keys.recv().await, Some(key(2)));
+        assert_eq!(keys.try_recv(), None);
+        (0..4).for_each(|_| publisher.publish(key(3)));
+        let mut seen = Vec::new();
+        while let Some(event) = all.try_recv() {
+            seen.push(event);
+        }
+        assert_eq!((seen.len(), all.lost_count(), keys.lost_count()), (4, 3, 0));
+        assert_eq!(publisher.lost_count(), 3);
+        drop(publisher);
+        assert_eq!(all.recv().await, None);
+    }
+
+    fn end() -> EventKind {
+        EventKind::Ended { reason: "end".into() }
+    }
+}

@@ -1,0 +1,113 @@
+//! Who decides about calls, and is told what becomes of them.
+
+use super::{CallSession, MediaInfo, SessionId, SessionState};
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+/// A call that waits for a decision.
+#[derive(Clone, Debug)]
+pub struct IncomingCall {
+    /// Its session.
+    pub id: SessionId,
+    /// Caller, as a URI.
+    pub from: String,
+    /// Called, as a URI.
+    pub to: String,
+    /// The user part of who is really called (Request-URI).
+    pub called_user: String,
+    /// The caller's session description; `None` where it waits for ours.
+    pub sdp: Option<String>,
+    /// All header fields by name; those that came more than once are joined by commas.
+    pub headers: HashMap<String, String>,
+    /// Where it came from.
+    pub remote: std::net::SocketAddr,
+    /// When it came.
+    pub received_at: SystemTime,
+}
+
+/// What becomes of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CallDecision {
+    /// Answer it; with this session description, or with one that is made for it.
+    Accept(Option<String>),
+    /// Refuse it.
+    Reject {
+        /// SIP status, 300 to 699.
+        status: u16,
+        /// Reason phrase; empty: the usual one.
+        reason: String,
+    },
+    /// Send the caller there.
+    Forward(String),
+    /// Let it ring; the decision comes later, from anywhere, by `SessionControl::accept_incoming_call` or
+    /// `reject_incoming_call`.
+    Defer,
+}
+
+impl CallDecision {
+    pub(crate) fn reject(status: u16, reason: &str) -> Self {
+        Self::Reject { status, reason: reason.into() }
+    }
+}
+
+/// Decides about calls, and is told what becomes of them. Methods of one call never run at the same time; those of
+/// different calls do. One that panics or hangs costs its own call, nothing more.
+///
+/// ```
+/// use ringplane::api::*;
+///
+/// struct Friends;
+///
+/// #[async_trait]
+/// impl CallHandler for Friends {
+///     async fn on_incoming_call(&self, call: IncomingCall) -> CallDecision {
+///         if call.from.contains("@friends.example") {
+///             CallDecision::Accept(None)
+///         } else {
+///             CallDecision::Reject { status: 603, reason: "Decline".into() }
+///         }
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait CallHandler: Send + Sync {
+    /// A call has come in.
+    async fn on_incoming_call(&self, call: IncomingCall) -> CallDecision;
+    /// It was answered, and media flows.
+    async fn on_call_established(&self, call: CallSession, local_sdp: Option<String>, remote_sdp: Option<String>) {
+        let _ = (call, local_sdp, remote_sdp);
+    }
+    /// It is over.
+    async fn on_call_ended(&self, call: CallSession, reason: &str) {
+        let _ = (call, reason);
+    }
+    /// It moved on.
+    async fn on_session_state_changed(&self, id: &SessionId, old: SessionState, new: SessionState) {
+        let _ = (id, old, new);
+    }
+    /// Its media was set up.
+    async fn on_media_established(&self, call: CallSession, media: Option<MediaInfo>) {
+        let _ = (call, media);
+    }
+    /// Its media is paused.
+    async fn on_media_paused(&self, call: CallSession) {
+        let _ = call;
+    }
+    /// Its media flows again.
+    async fn on_media_resumed(&self, call: CallSession) {
+        let _ = call;
+    }
+    /// Its media is gone, and its port is free.
+    async fn on_media_terminated(&self, call: CallSession) {
+        let _ = call;
+    }
+    /// The peer pressed a key: `0` to `9`, `*`, `#`, `A` to `D`.
+    async fn on_dtmf(&self, call: CallSession, digit: char) {
+        let _ = (call, digit);
+    }
+    /// The peer ended it.
+    async fn on_terminated_by_remote(&self, call: CallSession, reason: &str) {
+        let _ = (call, reason);
+    }
+}

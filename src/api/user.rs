@@ -1,0 +1,177 @@
+//! The program's ear in a shard: it turns what the shard says into events and words for the handler, and never waits.
+
+use super::call::Entry;
+use super::event::{EventKind, SessionEvent};
+use super::handler::IncomingCall;
+use super::task::{self, Word};
+use super::{SessionCoordinator, SessionId, SessionState};
+use session::{Decide, Decision, EndReason, Sessions, Side};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+use tokio::sync::mpsc;
+
+/// Words that may wait for the handler of one call. Only a flood of keys fills it; keys beyond it are lost.
+const WORD_COUNT_MAX: usize = 256;
+/// Places kept for what is not a key.
+const PLACES_KEPT: usize = 32;
+
+pub(crate) struct ShardUser {
+    shard: usize,
+    coordinator: Weak<SessionCoordinator>,
+    sessions: HashMap<session::SessionId, Known>,
+}
+
+struct Known {
+    entry: Arc<Entry>,
+    words: mpsc::Sender<Word>,
+}
+
+impl ShardUser {
+    pub(crate) fn new(shard: usize, coordinator: Weak<SessionCoordinator>) -> Self {
+        Self { shard, coordinator, sessions: HashMap::new() }
+    }
+
+    /// Makes a session known to the program, with a task of its own for its handler.
+    fn meet(&mut self, coordinator: &Arc<SessionCoordinator>, id: session::SessionId, entry: Entry) -> &Known {
+        let entry = Arc::new(entry);
+        coordinator.registry.insert(entry.clone());
+        let (words, inbox) = mpsc::channel(WORD_COUNT_MAX);
+        coordinator.runtime.spawn(task::run(self.coordinator.clone(), entry.clone(), inbox));
+        self.sessions.entry(id).insert_entry(Known { entry, words }).into_mut()
+    }
+}
+
+impl Decide for ShardUser {
+    fn incoming(&mut self, call: &session::IncomingCall<'_>) -> Decision {
+        let Some(coordinator) = self.coordinator.upgrade() else {
+            return Decision::Reject { status: 503, reason: "".into() };
+        };
+        let id = SessionId::new(self.shard, call.id);
+        let message = sip_wire::Message::parse(call.message).ok();
+        let (headers, sdp) = message.as_ref().map_or_else(Default::default, |message| (headers(message), sdp(message)));
+        let call_id = headers.get("Call-ID").cloned().unwrap_or_default();
+        let entry = Entry::new(id, call.from, call.to, &call_id, true);
+        entry.facts().remote_sdp = sdp.as_deref().map(Into::into);
+        let incoming = IncomingCall {
+            id,
+            from: call.from.to_owned(),
+            to: call.to.to_owned(),
+            called_user: call.called_user.to_owned(),
+            sdp,
+            headers,
+            remote: call.remote,
+            received_at: SystemTime::now(),
+        };
+        let kind = EventKind::IncomingCall { from: incoming.from.clone(), to: incoming.to.clone() };
+        let known = self.meet(&coordinator, call.id, entry);
+        coordinator.publish(&known.entry, kind);
+        known.tell(Word::Incoming(Box::new(incoming)));
+        Decision::Defer
+    }
+
+    fn described(&mut self, id: session::SessionId, side: Side, sdp: &[u8]) {
+        let Some(known) = self.sessions.get(&id) else { return };
+        let text = String::from_utf8_lossy(sdp).into();
+        let mut facts = known.entry.facts();
+        match side {
+            Side::Local => facts.local_sdp = Some(text),
+            Side::Remote => facts.remote_sdp = Some(text),
+        }
+    }
+}
+
+impl signald::User for ShardUser {
+    fn events(&mut self, _: &Sessions, events: &[session::SessionEvent]) {
+        let Some(coordinator) = self.coordinator.upgrade() else { return };
+        for event in events {
+            match *event {
+                session::SessionEvent::StateChanged { id, old, new } => self.moved_on(&coordinator, id, old, new),
+                session::SessionEvent::Digit { id, digit } => self.pressed(&coordinator, id, digit),
+                session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
+            }
+        }
+    }
+}
+
+impl ShardUser {
+    fn moved_on(
+        &mut self,
+        coordinator: &SessionCoordinator,
+        id: session::SessionId,
+        old: SessionState,
+        new: SessionState,
+    ) {
+        let Some(known) = self.sessions.get(&id) else { return };
+        known.entry.set_state(new);
+        coordinator.publish(&known.entry, EventKind::StateChanged { old, new });
+        known.tell(Word::State { old, new });
+    }
+
+    fn pressed(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, digit: u8) {
+        let Some(known) = self.sessions.get(&id) else { return };
+        let Some(digit) = "0123456789*#ABCD".chars().nth(usize::from(digit)) else { return };
+        coordinator.publish(&known.entry, EventKind::DtmfReceived { digit });
+        if known.words.capacity() > PLACES_KEPT {
+            known.tell(Word::Digit(digit));
+        }
+    }
+
+    fn ended(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, reason: EndReason) {
+        let Some(known) = self.sessions.remove(&id) else { return };
+        {
+            let mut facts = known.entry.facts();
+            facts.ended_at = Some(std::time::Instant::now());
+            facts.end = Some(reason);
+        }
+        known.entry.set_state(SessionState::Terminated);
+        coordinator.registry.remove(known.entry.id);
+        coordinator.totals.ended(reason);
+        coordinator.publish(&known.entry, EventKind::Ended { reason: reason.name().into() });
+        known.tell(Word::Ended(reason));
+        if self.sessions.len() < self.sessions.capacity() / 8 {
+            self.sessions.shrink_to(64);
+        }
+    }
+}
+
+impl Known {
+    fn tell(&self, word: Word) {
+        if self.words.try_send(word).is_err() {
+            tracing::warn!(session = %self.entry.id, "the handler of this call hangs; it will not hear everything");
+        }
+    }
+}
+
+impl SessionCoordinator {
+    fn publish(&self, entry: &Entry, kind: EventKind) {
+        if self.events.has_subscribers() {
+            let correlation_id = entry.call_id.clone();
+            self.events.publish(SessionEvent { session_id: entry.id, correlation_id, at: SystemTime::now(), kind });
+        }
+    }
+}
+
+fn headers(message: &sip_wire::Message<'_>) -> HashMap<String, String> {
+    let mut headers: HashMap<String, String> = HashMap::with_capacity(message.header_count());
+    for header in message.headers() {
+        let value = String::from_utf8_lossy(header.value);
+        let name = match header.name.as_str() {
+            "" => String::from_utf8_lossy(header.raw_name).into_owned(),
+            name => name.to_owned(),
+        };
+        headers
+            .entry(name)
+            .and_modify(|all| {
+                all.push_str(", ");
+                all.push_str(&value);
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    headers
+}
+
+fn sdp(message: &sip_wire::Message<'_>) -> Option<String> {
+    let body = message.body();
+    (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned())
+}

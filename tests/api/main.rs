@@ -1,0 +1,4 @@
+//! Programs written with `ringplane::api`, called by real peers.
+
+mod decisions;
+mod room;
