@@ -64,6 +64,8 @@ pub struct Limits {
     pub max_dialogs: usize,
     /// Subscriptions, those of REFER included.
     pub max_subscriptions: usize,
+    /// Accounts that answer challenges.
+    pub max_accounts: usize,
     /// Early dialogs that one INVITE of ours may create by forking.
     pub max_forks: usize,
     /// Longest message that we take; the rest is dropped.
@@ -76,6 +78,7 @@ impl Default for Limits {
             max_transactions: 200_000,
             max_dialogs: 100_000,
             max_subscriptions: 100_000,
+            max_accounts: 10_000,
             max_forks: 16,
             max_message_bytes: 65_535,
         }

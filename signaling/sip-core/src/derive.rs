@@ -31,6 +31,17 @@ pub(crate) fn call_id_of(request: &[u8]) -> &[u8] {
     line.get(NAME.len() + 1..).unwrap_or_default().trim_ascii()
 }
 
+/// The lines of a request of ours with this name.
+pub(crate) fn named_lines<'a>(request: &'a [u8], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    lines(request).skip(1).filter(move |line| is_named(line, name))
+}
+
+/// The body of a request of ours.
+pub(crate) fn body_of(request: &[u8]) -> &[u8] {
+    let header_bytes: usize = lines(request).map(<[u8]>::len).sum();
+    request.get(header_bytes + 2..).unwrap_or_default()
+}
+
 /// The method of a request of ours.
 pub(crate) fn method_of(request: &[u8]) -> &[u8] {
     request.split(|byte| *byte == b' ').next().unwrap_or_default()

@@ -1,6 +1,6 @@
 //! A dialog (RFC 3261 §12): who the two ends are, where the other one is, and what comes next.
 
-use crate::event::{CallId, Cause};
+use crate::event::{AccountId, CallId, Cause};
 use crate::flow::Flow;
 use crate::hash::{Key, Keyed};
 use crate::route::Routes;
@@ -80,6 +80,10 @@ pub(crate) struct Dialog {
     pub(crate) peer_takes_100rel: bool,
     /// We are the caller: decides who waits longer after a 491.
     pub(crate) is_caller: bool,
+    /// Who we are when the peer challenges.
+    pub(crate) account: Option<AccountId>,
+    /// The credentials of our last INVITE: its ACK carries them too (RFC 3261 §22.1).
+    pub(crate) credentials: Option<Box<[u8]>>,
     /// Why our BYE went out.
     pub(crate) ending: Cause,
     pub(crate) alarm: Alarm,
@@ -143,6 +147,8 @@ impl Dialog {
             peer_takes_update: false,
             peer_takes_100rel: false,
             is_caller: false,
+            account: None,
+            credentials: None,
             ending: Cause::LocalBye,
             alarm: Alarm::default(),
         })
@@ -190,7 +196,11 @@ impl Dialog {
 
     /// Bytes on the heap that this dialog alone accounts for.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.text.len() + self.target.len() + self.routes.heap_bytes() + self.ack.as_ref().map_or(0, |ack| ack.len())
+        self.text.len()
+            + self.target.len()
+            + self.routes.heap_bytes()
+            + self.ack.as_ref().map_or(0, |ack| ack.len())
+            + self.credentials.as_ref().map_or(0, |lines| lines.len())
     }
 }
 

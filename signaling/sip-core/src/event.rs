@@ -34,6 +34,8 @@ ids! {
     CallId
     /// A subscription: one notifies, the other is told.
     SubscriptionId
+    /// A username with its secrets, for challenges.
+    AccountId
 }
 
 /// A request of ours other than the first INVITE of a call; it keeps its number when it is repeated with credentials.

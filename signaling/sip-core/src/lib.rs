@@ -10,6 +10,7 @@
 // Time, handle, message and output go to nearly every function: a struct of them would be a struct of everything.
 #![allow(clippy::too_many_arguments)]
 
+pub mod auth;
 mod call;
 mod compose;
 pub mod config;
@@ -35,6 +36,6 @@ mod transactions;
 pub use config::{EndpointConfig, Limits, Reliability, SessionTimer, Timers};
 pub use content::{Content, Refused};
 pub use endpoint::{Counters, DialogInfo, Endpoint, NewRequest, Sizes};
-pub use event::{CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
+pub use event::{AccountId, CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};

@@ -39,6 +39,7 @@ pub(crate) struct Pending {
     pub(crate) tag: crate::token::Token,
     pub(crate) cseq: u32,
     pub(crate) flow: crate::flow::Flow,
+    pub(crate) account: Option<crate::event::AccountId>,
 }
 
 impl Subscription {

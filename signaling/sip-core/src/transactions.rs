@@ -1,6 +1,6 @@
 //! What an endpoint keeps of one server or client transaction, around the machine that decides.
 
-use crate::event::{CallId, SubscriptionId};
+use crate::event::{AccountId, CallId, SubscriptionId};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::slab::Handle;
@@ -201,6 +201,8 @@ pub(crate) struct ClientTransaction {
     pub(crate) key: Key,
     pub(crate) flow: Flow,
     pub(crate) dialog: Option<Handle>,
+    /// Who answers its challenges.
+    pub(crate) account: Option<AccountId>,
     /// The request: start line, Via, CSeq, then what a repetition keeps.
     pub(crate) bytes: Box<[u8]>,
     pub(crate) cseq: u32,

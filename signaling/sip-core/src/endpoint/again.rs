@@ -37,6 +37,7 @@ impl Endpoint {
             key: self.keyed.key(&[b"client", branch.as_str().as_bytes(), method]),
             flow: old.flow,
             dialog: old.dialog,
+            account: old.account,
             cseq,
             has_body: old.has_body,
             retry_count: old.retry_count + 1,

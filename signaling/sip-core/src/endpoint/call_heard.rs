@@ -115,6 +115,7 @@ impl Endpoint {
         dialog.call = Some(id);
         dialog.has_session = true;
         dialog.is_caller = true;
+        dialog.account = sent.account;
         dialog.peer_takes_update = message.has_token(Name::Allow, "UPDATE");
         let handle = self.add_dialog(dialog)?;
         self.calls.get_mut(id.0)?.forks.push(Fork { key, dialog: handle });
@@ -123,6 +124,7 @@ impl Endpoint {
 
     fn hear_answer(&mut self, now: Instant, handle: Handle, id: CallId, message: &Message<'_>, out: &mut Output) {
         let Some((cseq, flow)) = self.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else { return };
+        let credentials = self.credentials_of(handle);
         let Some(dialog_handle) = self.fork(handle, id, message) else { return };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
         if dialog.state != State::Early {
@@ -136,6 +138,7 @@ impl Endpoint {
         dialog.invite_cseq = cseq;
         dialog.call = None;
         dialog.owes_ack = true;
+        dialog.credentials = credentials;
         if let Some(contact) = message.contact().ok().flatten() {
             dialog.target = unfolded(contact.uri.as_bytes()).as_ref().into();
         }

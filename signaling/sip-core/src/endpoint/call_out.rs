@@ -111,7 +111,8 @@ impl Endpoint {
             return;
         }
         transaction.cancel = Cancel::Sent(now + self.config.timers.give_up());
-        let (flow, dialog, cseq) = (transaction.flow, transaction.dialog, transaction.cseq);
+        let (flow, dialog, account, cseq) =
+            (transaction.flow, transaction.dialog, transaction.account, transaction.cseq);
         let mark = out.mark();
         crate::derive::put_cancel(&transaction.bytes, out.arena());
         let branch = crate::derive::branch_of(&transaction.bytes).to_vec();
@@ -122,6 +123,7 @@ impl Endpoint {
             key: self.client_key(&branch, Method::Cancel),
             flow,
             dialog,
+            account,
             cseq,
             has_body: false,
             retry_count: 0,

@@ -4,6 +4,7 @@ use super::Endpoint;
 use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::content::{Content, Refused};
 use crate::dialog::State;
+use crate::event::AccountId;
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::output::{Output, Span};
@@ -24,6 +25,7 @@ pub(crate) struct Opening {
     pub(crate) key: Key,
     pub(crate) flow: Flow,
     pub(crate) dialog: Option<Handle>,
+    pub(crate) account: Option<AccountId>,
     pub(crate) cseq: u32,
     pub(crate) has_body: bool,
     pub(crate) retry_count: u8,
@@ -58,7 +60,7 @@ impl Endpoint {
         let dialog = self.dialogs.get_mut(handle).ok_or(Refused::Gone)?;
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
         let cseq = dialog.local_cseq;
-        let flow = dialog.flow;
+        let (flow, account) = (dialog.flow, dialog.account);
         let branch = self.tokens.next();
         let mark = out.mark();
         self.put_in_dialog(handle, method, cseq, branch.as_str(), lines, content, out.arena());
@@ -69,6 +71,7 @@ impl Endpoint {
             key: self.client_key(branch.as_str().as_bytes(), method),
             flow,
             dialog: Some(handle),
+            account,
             cseq,
             has_body: !content.body.is_empty(),
             retry_count: 0,
@@ -109,8 +112,10 @@ impl Endpoint {
     /// The ACK for a 2xx (RFC 3261 §13.2.2.4): no transaction of its own.
     pub(crate) fn put_ack(&mut self, handle: Handle, cseq: u32, content: &Content<'_>, out: &mut Output) -> Span {
         let branch = self.tokens.next();
+        let credentials = self.dialogs.get(handle).and_then(|dialog| dialog.credentials.as_deref());
+        let lines = credentials.unwrap_or_default().to_vec();
         let mark = out.mark();
-        self.put_in_dialog(handle, Method::Ack, cseq, branch.as_str(), b"", content, out.arena());
+        self.put_in_dialog(handle, Method::Ack, cseq, branch.as_str(), &lines, content, out.arena());
         out.span_from(mark)
     }
 
@@ -137,6 +142,7 @@ impl Endpoint {
             key: opening.key,
             flow: opening.flow,
             dialog: opening.dialog,
+            account: opening.account,
             bytes: out.bytes(bytes).into(),
             cseq: opening.cseq,
             has_body: opening.has_body,

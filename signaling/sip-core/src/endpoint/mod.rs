@@ -1,5 +1,6 @@
 //! The endpoint: every transaction and dialog of one shard, in virtual time.
 
+mod accounts;
 mod again;
 mod answer;
 mod broken;
@@ -23,6 +24,7 @@ mod wake;
 
 pub use request_out::NewRequest;
 
+use crate::auth::Account;
 use crate::call::Call;
 use crate::compose::Lines;
 use crate::config::EndpointConfig;
@@ -57,6 +59,7 @@ pub struct Endpoint {
     pub(crate) subscriptions: Slab<Subscription>,
     /// Subscriptions of ours without a dialog yet, by Call-ID and our tag.
     pub(crate) pending_index: Index<Handle>,
+    pub(crate) accounts: Slab<Account>,
     pub(crate) request_count: u64,
     /// What was counted; the caller reads it when it likes.
     pub counters: Counters,
@@ -125,6 +128,7 @@ impl Endpoint {
             calls: Slab::new(limits.max_dialogs),
             subscriptions: Slab::new(limits.max_subscriptions),
             pending_index: Index::default(),
+            accounts: Slab::new(limits.max_accounts),
             request_count: 0,
             counters: Counters::default(),
             config,

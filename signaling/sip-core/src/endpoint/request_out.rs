@@ -5,7 +5,7 @@ use super::client::Opening;
 use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::content::{Content, Refused, is_line, is_uri};
 use crate::dialog::State;
-use crate::event::{ClientRequestId, DialogId};
+use crate::event::{AccountId, ClientRequestId, DialogId};
 use crate::flow::Flow;
 use crate::output::{Output, Span};
 use crate::slab::Handle;
@@ -31,11 +31,18 @@ pub struct NewRequest<'a> {
     pub cseq: u32,
     /// Route values, as `<sip:proxy.example.com;lr>`; the first is the next hop.
     pub routes: &'a [&'a str],
+    /// Who answers challenges to it; without one the user hears of them.
+    pub account: Option<AccountId>,
     /// Further header fields and the body.
     pub content: Content<'a>,
 }
 
-impl NewRequest<'_> {
+impl<'a> NewRequest<'a> {
+    /// A request with nothing more than it needs.
+    pub const fn new(flow: Flow, uri: &'a str, from: &'a str, to: &'a str) -> Self {
+        Self { flow, uri, from, to, call_id: None, cseq: 0, routes: &[], account: None, content: Content::NONE }
+    }
+
     fn check(&self) -> Result<(), Refused> {
         self.content.check()?;
         let is_address =
@@ -103,6 +110,7 @@ impl Endpoint {
             key: self.client_key(written.branch.as_str().as_bytes(), method),
             flow: request.flow,
             dialog: None,
+            account: request.account,
             cseq: request.first_cseq(),
             has_body: !request.content.body.is_empty(),
             retry_count: 0,

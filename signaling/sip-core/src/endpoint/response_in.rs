@@ -11,7 +11,7 @@ use crate::transactions::{Kind, Purpose};
 use clock::{Duration, Instant};
 use sip_wire::Message;
 
-/// How often one request is repeated after 422 and 491 before its user hears of it.
+/// How often one request is repeated after 401, 407, 422 and 491 before its user hears of it.
 const RETRIES_MAX_COUNT: u8 = 5;
 
 impl Endpoint {
@@ -122,6 +122,10 @@ impl Endpoint {
                 _ => {}
             }
             if status < 300 && kind.refreshes() {
+                let credentials = self.credentials_of(handle);
+                if let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|_| kind == Kind::Reinvite) {
+                    dialog.credentials = credentials;
+                }
                 wants_ack = self.refreshed(now, dialog_handle, kind, cseq, has_body, message, out);
             }
         }
@@ -208,6 +212,10 @@ impl Endpoint {
             return false;
         }
         match status {
+            401 | 407 => match self.credentials_for(handle, message) {
+                Some(lines) => self.send_again(now, handle, &lines, out),
+                None => false,
+            },
             422 => match message.min_se() {
                 Ok(Some(min_se)) => {
                     let mut lines = Vec::new();

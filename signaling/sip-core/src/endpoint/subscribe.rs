@@ -97,6 +97,7 @@ impl Endpoint {
                 tag: written.tag,
                 cseq: request.first_cseq(),
                 flow: request.flow,
+                account: request.account,
             }));
         }
         Ok((ClientRequestId(number), SubscriptionId(handle)))
@@ -217,6 +218,7 @@ impl Endpoint {
         })?;
         dialog.state = State::Confirmed;
         dialog.is_caller = true;
+        dialog.account = pending.account;
         dialog.is_announced = true;
         dialog.subscriptions.push(handle);
         let dialog = self.add_dialog(dialog)?;

@@ -242,16 +242,7 @@ impl Peer {
 
 /// A request of ours to `sip:bob@192.0.2.9:5062`.
 pub fn new_request(flow: Flow) -> NewRequest<'static> {
-    NewRequest {
-        flow,
-        uri: "sip:bob@192.0.2.9:5062",
-        from: "\"Us\" <sip:us@example.com>",
-        to: "<sip:bob@example.org>",
-        call_id: None,
-        cseq: 0,
-        routes: &[],
-        content: Content::NONE,
-    }
+    NewRequest::new(flow, "sip:bob@192.0.2.9:5062", "\"Us\" <sip:us@example.com>", "<sip:bob@example.org>")
 }
 
 /// A response to a request of ours, as the peer with this tag makes it. `more` are header lines that end with `\n`.

@@ -1,0 +1,20 @@
+//! Digest authentication (RFC 7616, RFC 8760; RFC 3261 §22), both sides.
+//!
+//! As a server: [`Authenticator`] writes challenges and judges credentials; it keeps no nonces, only which counts of
+//! proven ones were used. As a client: an [`Account`] given to the endpoint answers challenges by itself. Passwords are
+//! in [`Secret`]s, which never show what they hold.
+
+mod account;
+mod algorithm;
+mod claim;
+mod digest;
+mod nonce;
+mod replay;
+mod server;
+
+pub use account::Account;
+pub(crate) use account::{Answering, answer_challenges};
+pub use algorithm::Algorithm;
+pub use claim::Claim;
+pub use digest::Secret;
+pub use server::{AuthSettings, Authenticator, Place, Presented, Verdict};

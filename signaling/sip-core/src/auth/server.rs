@@ -1,0 +1,164 @@
+//! Challenging, and judging what comes back.
+
+use super::nonce::{Age, Nonces};
+use super::replay::Replays;
+use super::{Algorithm, Claim, Secret};
+use clock::{Duration, Instant};
+use sip_wire::Message;
+use std::fmt;
+
+/// As whom we challenge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// 401 with WWW-Authenticate.
+    UserAgent,
+    /// The same, for REGISTER.
+    Registrar,
+    /// 407 with Proxy-Authenticate.
+    Proxy,
+}
+
+impl Place {
+    /// Status of the challenge.
+    pub const fn status(self) -> u16 {
+        if matches!(self, Self::Proxy) { 407 } else { 401 }
+    }
+
+    /// The header field of the challenge.
+    pub const fn header(self) -> &'static str {
+        if matches!(self, Self::Proxy) { "Proxy-Authenticate" } else { "WWW-Authenticate" }
+    }
+}
+
+/// What an [`Authenticator`] is told once.
+#[derive(Clone)]
+pub struct AuthSettings {
+    /// The realm that users see and passwords belong to. Two realms are two authenticators.
+    pub realm: String,
+    /// The key of the nonces, drawn by the caller. Switches that share it accept each other's nonces.
+    pub secret: [u8; 32],
+    /// What we challenge with, the most wanted first (RFC 8760 §2.3).
+    pub algorithms: Vec<Algorithm>,
+    /// Offer `auth-int` as well.
+    pub auth_int: bool,
+    /// Accept credentials without `qop`, as RFC 2069 had them; each nonce is good for one then.
+    pub without_qop: bool,
+    /// How long a nonce is good.
+    pub nonce_life: Duration,
+    /// Nonces whose counts are remembered; beyond it users are asked to come again.
+    pub max_nonces: usize,
+}
+
+impl Default for AuthSettings {
+    /// All algorithms, `auth` alone, five minutes. Realm and secret are yours to set.
+    fn default() -> Self {
+        Self {
+            realm: "ringplane".to_owned(),
+            secret: [0; 32],
+            algorithms: vec![Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5],
+            auth_int: false,
+            without_qop: true,
+            nonce_life: Duration::from_secs(300),
+            max_nonces: 100_000,
+        }
+    }
+}
+
+impl fmt::Debug for AuthSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthSettings")
+            .field("realm", &self.realm)
+            .field("algorithms", &self.algorithms)
+            .field("nonce_life", &self.nonce_life)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request brought.
+#[derive(Clone, Copy, Debug)]
+pub enum Presented<'a> {
+    /// No credentials for our realm: challenge.
+    Nothing,
+    /// Credentials that cannot be judged, answer 400.
+    Malformed,
+    /// Look the secret up, then [`Authenticator::judge`].
+    Claim(Claim<'a>),
+}
+
+/// What credentials are worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The user is who they say.
+    Proven,
+    /// Challenge again; `stale` says that only the nonce was the fault, so the user need not be asked.
+    Challenge {
+        /// Goes into the challenge.
+        stale: bool,
+    },
+}
+
+/// Challenges and judges for one realm.
+pub struct Authenticator {
+    settings: AuthSettings,
+    nonces: Nonces,
+    replays: Replays,
+}
+
+impl Authenticator {
+    /// For one realm. A realm with quotes, backslashes or line ends has them replaced.
+    pub fn new(mut settings: AuthSettings) -> Self {
+        settings.realm = settings.realm.replace(['"', '\\', '\r', '\n', '\0'], "'");
+        let nonces = Nonces::new(&settings.secret, &settings.realm, settings.nonce_life);
+        Self { replays: Replays::new(settings.max_nonces), settings, nonces }
+    }
+
+    /// The values of the challenge's header fields, one line each, in the order in which we want them used. All carry
+    /// one nonce.
+    pub fn challenge(&mut self, now: Instant, stale: bool) -> Vec<String> {
+        let nonce = self.nonces.make(now);
+        let AuthSettings { realm, algorithms, auth_int, .. } = &self.settings;
+        let qop = if *auth_int { "auth,auth-int" } else { "auth" };
+        let stale = if stale { ", stale=true" } else { "" };
+        let write = |algorithm: &Algorithm| {
+            let algorithm = algorithm.name();
+            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"{qop}\"{stale}")
+        };
+        algorithms.iter().map(write).collect()
+    }
+
+    /// Reads the credentials that a request brought for our realm.
+    pub fn read<'a>(&self, message: &Message<'a>, place: Place) -> Presented<'a> {
+        match Claim::read(message, place, self.settings.realm.as_bytes()) {
+            Ok(None) => Presented::Nothing,
+            Err(()) => Presented::Malformed,
+            Ok(Some(claim)) => Presented::Claim(claim),
+        }
+    }
+
+    /// Judges a claim by the secret of its user; `None` when there is no such user, which takes as long.
+    pub fn judge(&mut self, now: Instant, claim: &Claim<'_>, secret: Option<&Secret>) -> Verdict {
+        let nobody = Secret::Password(String::new());
+        let is_proven = claim.is_proven_by(secret.unwrap_or(&nobody)) && secret.is_some();
+        let settings = &self.settings;
+        let is_offered = settings.algorithms.contains(&claim.algorithm())
+            && (settings.auth_int || !claim.is_auth_int())
+            && (settings.without_qop || claim.has_qop());
+        if !is_proven || !is_offered {
+            return Verdict::Challenge { stale: false };
+        }
+        let is_new = self.nonces.age(now, claim.nonce()) == Age::Fresh
+            && self.replays.take(now, settings.nonce_life, claim.nonce(), claim.nc_count);
+        if is_new { Verdict::Proven } else { Verdict::Challenge { stale: true } }
+    }
+
+    /// Nonces whose counts are remembered now.
+    pub fn nonces_count(&self) -> usize {
+        self.replays.count()
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

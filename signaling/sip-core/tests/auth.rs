@@ -1,0 +1,299 @@
+//! Digest authentication: our answers judged by our own server side, and both by hand.
+
+mod common;
+use clock::{Duration, Instant};
+use common::*;
+use sip_core::auth::*;
+use sip_core::*;
+use sip_wire::Message;
+
+const REALM: &str = "example.org";
+
+fn settings() -> AuthSettings {
+    AuthSettings { realm: REALM.to_owned(), secret: [7; 32], ..AuthSettings::default() }
+}
+
+fn password() -> Secret {
+    Secret::Password("se\"cret:9".to_owned())
+}
+
+/// Judges a request as the peer would.
+fn judge(auth: &mut Authenticator, now: Instant, request: &str, place: Place, secret: Option<&Secret>) -> Verdict {
+    let message = Message::parse(request.as_bytes()).unwrap();
+    match auth.read(&message, place) {
+        Presented::Nothing => Verdict::Challenge { stale: false },
+        Presented::Claim(claim) => {
+            assert_eq!(claim.username(), b"us");
+            auth.judge(now, &claim, secret)
+        }
+        Presented::Malformed => panic!("malformed: {request}"),
+    }
+}
+
+fn challenge(auth: &mut Authenticator, now: Instant, place: Place, stale: bool) -> String {
+    let lines = auth.challenge(now, stale).into_iter().map(|value| format!("{}: {value}\n", place.header()));
+    lines.collect()
+}
+
+/// An endpoint with an account, and that account.
+fn with_account(account: Account) -> (Bench, AccountId) {
+    let mut bench = Bench::new(udp());
+    let account = bench.endpoint.add_account(account).unwrap();
+    (bench, account)
+}
+
+fn register(bench: &mut Bench, account: AccountId) -> String {
+    let content = Content { headers: &[], content_type: "text/plain", body: b"body" };
+    let request = NewRequest { account: Some(account), content, ..new_request(udp()) };
+    bench.endpoint.request(bench.now, sip_wire::Method::Register, &request, &mut bench.out).unwrap();
+    bench.drain().remove(0)
+}
+
+#[test]
+fn every_algorithm_and_qop_is_answered_and_proven() {
+    for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
+        for (variant, qop) in
+            [("", ", qop=\"auth\""), ("", ", qop=\"auth-int\""), ("", ""), ("-sess", ", qop=\"auth\"")]
+        {
+            let (mut bench, account) = with_account(Account::for_realms("us").with(REALM, password()));
+            let first_try = register(&mut bench, account);
+            let mut auth = Authenticator::new(AuthSettings { auth_int: true, ..settings() });
+            let now = bench.now;
+            let nonce = auth.challenge(now, false).remove(0).split('"').nth(3).unwrap().to_owned();
+            let name = algorithm.name();
+            let line = format!(
+                "WWW-Authenticate: Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm={name}{variant}{qop}, opaque=\"x\"\n"
+            );
+            let second = bench.feed(&reply(&first_try, 401, "b", &line, "")).remove(0);
+            assert_eq!(
+                (header(&second, "CSeq"), header(&second, "Call-ID")),
+                ("2 REGISTER", header(&first_try, "Call-ID"))
+            );
+            assert!(header(&second, "Authorization").contains("opaque=\"x\""));
+            assert!(second.ends_with("body"));
+            assert!(bench.events.is_empty(), "the user does not hear of it");
+            let mut changed = Authenticator::new(AuthSettings { auth_int: true, ..settings() });
+            let wrong_body = second.replace("\r\n\r\nbody", "\r\n\r\nBODY");
+            let verdict = judge(&mut changed, now, &wrong_body, Place::Registrar, Some(&password()));
+            assert_eq!(verdict == Verdict::Proven, !qop.contains("int"), "{name} {qop}");
+            let mut verdict =
+                |secret: Option<Secret>| judge(&mut auth, now, &second, Place::Registrar, secret.as_ref());
+            assert_eq!(verdict(None), Verdict::Challenge { stale: false });
+            assert_eq!(verdict(Some(Secret::Password("other".into()))), Verdict::Challenge { stale: false });
+            assert_eq!(verdict(Some(password())), Verdict::Proven, "{name}{variant} {qop}");
+            assert_eq!(verdict(Some(password())), Verdict::Challenge { stale: true }, "a replay");
+            bench.feed(&reply(&second, 200, "b", "", ""));
+            assert_eq!(bench.failures(), [200]);
+        }
+    }
+}
+
+#[test]
+fn the_topmost_challenge_that_we_can_answer_is_taken() {
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let first_try = register(&mut bench, account);
+    let mut auth = Authenticator::new(settings());
+    let unknown = "WWW-Authenticate: Digest realm=\"example.org\", nonce=\"n\", algorithm=WHIRL, qop=\"auth\"\n\
+                   WWW-Authenticate: Basic realm=\"example.org\"\n";
+    let lines = unknown.to_owned() + &challenge(&mut auth, bench.now, Place::UserAgent, false);
+    let second = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
+    assert_eq!(second.matches("\r\nAuthorization:").count(), 1);
+    assert!(header(&second, "Authorization").contains("algorithm=SHA-512-256"));
+    assert_eq!(judge(&mut auth, bench.now, &second, Place::UserAgent, Some(&password())), Verdict::Proven);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_a_stale_nonce_is_not() {
+    let (mut bench, account) = with_account(Account::new("us", "wrong"));
+    let mut auth = Authenticator::new(settings());
+    let first_try = register(&mut bench, account);
+    let lines = challenge(&mut auth, bench.now, Place::Registrar, false);
+    let second = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
+    let lines = challenge(&mut auth, bench.now, Place::Registrar, false);
+    assert!(bench.feed(&reply(&second, 401, "b", &lines, "")).is_empty(), "it has seen this password");
+    assert_eq!(bench.failures(), [401]);
+    // A nonce that grew old.
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let first_try = register(&mut bench, account);
+    let lines = challenge(&mut auth, bench.now, Place::Registrar, false);
+    let second = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
+    let later = bench.now + Duration::from_secs(301);
+    let verdict = judge(&mut auth, later, &second, Place::Registrar, Some(&password()));
+    assert_eq!(verdict, Verdict::Challenge { stale: true });
+    let lines = challenge(&mut auth, later, Place::Registrar, true);
+    let third = bench.feed(&reply(&second, 401, "b", &lines, "")).remove(0);
+    assert_eq!(judge(&mut auth, later, &third, Place::Registrar, Some(&password())), Verdict::Proven);
+    assert!(bench.failures().is_empty());
+    // One that always finds our nonces stale is told in the end.
+    let mut sent = third;
+    for _ in 0..10 {
+        let lines = challenge(&mut auth, later, Place::Registrar, true);
+        let Some(next) = bench.feed(&reply(&sent, 401, "b", &lines, "")).into_iter().next() else { break };
+        sent = next;
+    }
+    assert_eq!(bench.failures(), [401]);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_nonce_of_another_switch_is_stale_only_for_who_knows_the_password() {
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let mut foreign = Authenticator::new(AuthSettings { secret: [8; 32], ..settings() });
+    let mut ours = Authenticator::new(settings());
+    let first_try = register(&mut bench, account);
+    let lines = challenge(&mut foreign, bench.now, Place::Registrar, false);
+    let second = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
+    let mut verdict = |secret: &Secret| judge(&mut ours, bench.now, &second, Place::Registrar, Some(secret));
+    assert_eq!(verdict(&password()), Verdict::Challenge { stale: true });
+    assert_eq!(verdict(&Secret::Password("no".into())), Verdict::Challenge { stale: false });
+    assert_eq!(ours.nonces_count(), 0, "who does not know the password takes no memory");
+}
+
+#[test]
+fn several_realms_on_the_way_are_all_answered() {
+    let account = Account::for_realms("us")
+        .with("p1", Secret::Password("one".into()))
+        .with("p2", Secret::Password("two".into()))
+        .with(REALM, password());
+    let (mut bench, account) = with_account(account);
+    let mut sent = register(&mut bench, account);
+    for (status, header_name, realm) in
+        [(407, "Proxy-Authenticate", "p1"), (407, "Proxy-Authenticate", "p2"), (401, "WWW-Authenticate", REALM)]
+    {
+        let line = format!("{header_name}: Digest realm=\"{realm}\", nonce=\"n\", qop=\"auth\"\n");
+        sent = bench.feed(&reply(&sent, status, "b", &line, "")).remove(0);
+    }
+    assert_eq!(sent.matches("\r\nProxy-Authorization: ").count(), 2);
+    assert!(["p1", "p2", REALM].iter().all(|realm| sent.contains(&format!("realm=\"{realm}\""))));
+    assert_eq!(header(&sent, "CSeq"), "4 REGISTER");
+    // A realm that we have nothing for.
+    let line = "Proxy-Authenticate: Digest realm=\"p3\", nonce=\"n\"\n";
+    assert!(bench.feed(&reply(&sent, 407, "b", line, "")).is_empty());
+    assert_eq!(bench.failures(), [407]);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_challenged_call_keeps_its_names_and_its_ack_and_bye_have_credentials() {
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let mut auth = Authenticator::new(settings());
+    let request = NewRequest { account: Some(account), content: Content::sdp(b"v=0"), ..new_request(udp()) };
+    let call = bench.endpoint.invite(bench.now, &request, &mut bench.out).unwrap();
+    let invite = bench.drain().remove(0);
+    let lines = challenge(&mut auth, bench.now, Place::Proxy, false);
+    let sent = bench.feed(&reply(&invite, 407, "p", &lines, ""));
+    assert_eq!(words(&sent), ["ACK", "INVITE"]);
+    let again = &sent[1];
+    assert_eq!(header(again, "From"), header(&invite, "From"));
+    assert_eq!(header(again, "To"), header(&invite, "To"), "without the tag of the refusal");
+    assert_eq!((header(again, "Call-ID"), header(again, "CSeq")), (header(&invite, "Call-ID"), "2 INVITE"));
+    assert_ne!(header(again, "Via"), header(&invite, "Via"));
+    assert_eq!(judge(&mut auth, bench.now, again, Place::Proxy, Some(&password())), Verdict::Proven);
+    let ack = bench.feed(&reply(again, 200, "b", &answer_lines(5070), "v=0")).remove(0);
+    assert_eq!(header(&ack, "CSeq"), "2 ACK");
+    assert_eq!(header(&ack, "Proxy-Authorization"), header(again, "Proxy-Authorization"), "RFC 3261 §22.1");
+    assert!(matches!(bench.events[..], [Event::Answered { call: c, .. }] if c == call));
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let bye = bench.drain().remove(0);
+    let lines = challenge(&mut auth, bench.now, Place::Proxy, false);
+    let bye = bench.feed(&reply(&bye, 407, "b", &lines, "")).remove(0);
+    assert_eq!((word(&bye), header(&bye, "CSeq")), ("BYE", "4 BYE"));
+    assert!(bench.endings().is_empty());
+    bench.feed(&reply(&bye, 200, "b", "", ""));
+    assert_eq!(bench.endings(), [Cause::LocalBye]);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_cancelled_call_is_not_repeated() {
+    let (mut bench, account) = with_account(Account::new("us", "x"));
+    let request = NewRequest { account: Some(account), ..new_request(udp()) };
+    let call = bench.endpoint.invite(bench.now, &request, &mut bench.out).unwrap();
+    let invite = bench.drain().remove(0);
+    bench.endpoint.cancel(bench.now, call, &mut bench.out).unwrap();
+    let line = "Proxy-Authenticate: Digest realm=\"p\", nonce=\"n\"\n";
+    assert_eq!(words(&bench.feed(&reply(&invite, 407, "b", line, ""))), ["ACK"]);
+    assert_eq!(bench.failures(), [487]);
+    bench.assert_empty();
+}
+
+#[test]
+fn malformed_credentials_and_captured_ones_for_another_target() {
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let mut auth = Authenticator::new(settings());
+    let first_try = register(&mut bench, account);
+    let lines = challenge(&mut auth, bench.now, Place::Registrar, false);
+    let good = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
+    let malformed = |from: &str, to: &str| {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert!(matches!(auth.read(&message, Place::Registrar), Presented::Malformed), "{text}");
+    };
+    malformed("REGISTER sip:bob@", "REGISTER sip:carol@");
+    malformed("qop=auth", "qop=other");
+    malformed("nc=00000001", "nc=1");
+    malformed("algorithm=SHA-512-256", "algorithm=SHA-1");
+    malformed("response=", "x=");
+    malformed("cnonce=", "x=");
+    malformed("username=", "x=");
+    // Another method with the same credentials proves nothing.
+    let other = good.replacen("REGISTER", "OPTIONS", 1);
+    let verdict = judge(&mut auth, bench.now, &other, Place::Registrar, Some(&password()));
+    assert_eq!(verdict, Verdict::Challenge { stale: false });
+    let message = Message::parse(first_try.as_bytes()).unwrap();
+    assert!(matches!(auth.read(&message, Place::Registrar), Presented::Nothing));
+    assert!(matches!(auth.read(&Message::parse(good.as_bytes()).unwrap(), Place::Proxy), Presented::Nothing));
+}
+
+#[test]
+fn what_is_not_offered_is_not_accepted() {
+    let offers: [fn(&mut AuthSettings); 2] =
+        [|settings| settings.algorithms = vec![Algorithm::Sha256], |settings| settings.without_qop = false];
+    for offer in offers {
+        let mut narrow = settings();
+        offer(&mut narrow);
+        let mut auth = Authenticator::new(narrow);
+        let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+        let first_try = register(&mut bench, account);
+        let nonce = auth.challenge(bench.now, false).remove(0).split('"').nth(3).unwrap().to_owned();
+        let line = format!("WWW-Authenticate: Digest realm=\"{REALM}\", nonce=\"{nonce}\"\n"); // MD5 without qop
+        let sent = bench.feed(&reply(&first_try, 401, "b", &line, "")).remove(0);
+        let verdict = judge(&mut auth, bench.now, &sent, Place::Registrar, Some(&password()));
+        assert_eq!(verdict, Verdict::Challenge { stale: false });
+    }
+}
+
+#[test]
+fn hostile_challenges_break_nothing_and_passwords_are_never_shown() {
+    let (mut bench, account) =
+        with_account(Account::new("us", "hush-hush").with("r", Secret::Password("quiet".into())));
+    for line in [
+        "WWW-Authenticate: Digest realm=\"a\r\n b\", nonce=\"n\"\n",
+        "WWW-Authenticate: Digest realm=\"a\"\n",
+        "WWW-Authenticate: Digest nonce=\"a\"\n",
+        "WWW-Authenticate: Digest realm=\"a\", nonce=\"n\", qop=\"other\"\n",
+        "WWW-Authenticate: Digest realm=\"a\", nonce=\"n\", algorithm=MD5-sess\n",
+        "WWW-Authenticate: nothing\n",
+        "",
+    ] {
+        let sent = register(&mut bench, account);
+        let answer = reply(&sent, 401, "b", line, "").replace("\r\n", "\n");
+        assert!(bench.feed(&answer).is_empty(), "{line}");
+    }
+    assert_eq!(bench.failures(), [401; 7]);
+    let shown = format!(
+        "{:?} {:?} {:?} {:?}",
+        Account::new("us", "hush-hush").with("r", Secret::Password("quiet".into())),
+        Secret::Password("hush-hush".into()),
+        AuthSettings { secret: *b"hush-hush-hush-hush-hush-hush-hu", ..settings() },
+        Authenticator::new(settings()),
+    );
+    assert!(!shown.contains("hush") && !shown.contains("quiet") && !shown.contains("104"), "{shown}");
+    assert_eq!(bench.endpoint.add_account(Account::new("a\"b", "x")), Err(Refused::BadText));
+    bench.endpoint.remove_account(account).unwrap();
+    let sent = register(&mut bench, account);
+    assert!(bench.feed(&reply(&sent, 401, "b", "WWW-Authenticate: Digest realm=\"a\", nonce=\"n\"\n", "")).is_empty());
+    bench.assert_empty();
+}
