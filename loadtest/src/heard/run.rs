@@ -3,7 +3,7 @@
 use super::evidence::{Evidence, read_capture};
 use crate::callers::{CallPlan, CallsReport, call};
 use crate::capture::{SharkStream, shark_streams};
-use crate::peers::{Dumpcap, Switch, SwitchPlan, wait_for};
+use crate::peers::{Dumpcap, Switch, SwitchPlan};
 use crate::usage::{self, UdpSockets, Usage};
 use clock::Duration;
 use std::io;
@@ -37,6 +37,8 @@ pub struct Held {
     pub legs: u64,
     /// Calls, likewise.
     pub calls: u64,
+    /// SIP transactions that are remembered.
+    pub transactions: u64,
 }
 
 /// What was found.
@@ -61,6 +63,8 @@ pub struct HeardRun {
 
 /// How long the switch may take to forget its last call: RFC 3261's timers run for 32 s, ports rest, memory goes back.
 const IDLE_WITHIN: Duration = Duration::from_secs(60);
+/// How often that is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Does all of it. `say` is told what is going on.
 pub fn hear(plan: &HeardPlan, folder: &Path, say: &mut dyn FnMut(&str)) -> io::Result<HeardRun> {
@@ -100,9 +104,13 @@ pub fn hear(plan: &HeardPlan, folder: &Path, say: &mut dyn FnMut(&str)) -> io::R
 fn idle(switch: &Switch) -> io::Result<Held> {
     let is_idle = || {
         let now = held(switch).ok()?;
-        (now.calls == 0 && now.legs == 0 && now.sockets.connected == 0).then_some(())
+        (now.calls == 0 && now.legs == 0 && now.transactions == 0).then_some(())
     };
-    let _ = wait_for(IDLE_WITHIN, is_idle);
+    let give_up = clock::now() + IDLE_WITHIN;
+    // Each look is two processes of the switch's own command line: seldom, so that looking is no load.
+    while is_idle().is_none() && clock::now() < give_up {
+        std::thread::sleep(LOOK_EVERY);
+    }
     held(switch)
 }
 
@@ -117,5 +125,6 @@ fn held(switch: &Switch) -> io::Result<Held> {
         sockets: usage::udp_sockets(switch.media_ports.0, switch.media_ports.1),
         legs: switch.counter("legs_open")?,
         calls: switch.call_count()? as u64,
+        transactions: switch.counter("transactions_open")?,
     })
 }

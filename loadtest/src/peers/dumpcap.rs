@@ -7,6 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// A block of the kernel's capture buffer is handed over when it is full or after a timeout well below this.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
+
 /// A running capture.
 pub struct Dumpcap {
     process: Process,
@@ -26,6 +29,8 @@ impl Dumpcap {
 
     /// Stops it. An error when the kernel dropped packets: then the capture proves nothing.
     pub fn finish(mut self) -> io::Result<PathBuf> {
+        // The kernel hands packets over in blocks, the last one only after a moment.
+        std::thread::sleep(FLUSHED_WITHIN);
         self.process.signal(rustix::process::Signal::INT)?;
         self.process.wait(Duration::from_secs(20))?;
         let output = self.process.output();
