@@ -1,10 +1,11 @@
 //! One session, as programs see it.
 
-use super::{SessionCoordinator, SessionId, SessionState};
+use super::{Operation, SessionCoordinator, SessionId, SessionState};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// A call: who with, where in its life. A clone is the same call; it stays readable after the end.
 #[derive(Clone)]
@@ -87,6 +88,8 @@ pub(crate) struct Facts {
     pub(crate) remote_sdp: Option<Box<str>>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) end: Option<session::EndReason>,
+    /// Who waits for an operation, and for its outcome: done, or the status that says why not.
+    pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), u16>>)>,
 }
 
 impl Entry {
@@ -111,6 +114,25 @@ impl Entry {
     pub(crate) fn set_state(&self, state: SessionState) {
         self.state.store(state as u8, Relaxed);
         self.changed.notify_waiters();
+    }
+
+    /// Waits for the outcome of an operation that is about to be asked for.
+    pub(crate) fn expect(&self, operation: Operation) -> oneshot::Receiver<Result<(), u16>> {
+        let (told, outcome) = oneshot::channel();
+        let mut facts = self.facts();
+        facts.waiting.retain(|(_, waiting)| !waiting.is_closed());
+        facts.waiting.push((operation, told));
+        outcome
+    }
+
+    /// Tells whoever has waited longest for this operation.
+    pub(crate) fn settle(&self, operation: Operation, outcome: Result<(), u16>) {
+        let mut facts = self.facts();
+        facts.waiting.retain(|(_, waiting)| !waiting.is_closed());
+        if let Some(index) = facts.waiting.iter().position(|(waited_for, _)| *waited_for == operation) {
+            // Whoever asked may have stopped waiting.
+            let _ = facts.waiting.remove(index).1.send(outcome);
+        }
     }
 
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {

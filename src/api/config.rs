@@ -1,9 +1,13 @@
 use super::{CallHandler, SessionCoordinator, SessionError};
-use config::{AudioCodec, Config, PortRange};
+use config::{AudioCodec, Config, PortRange, Prompt, PromptFile};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The prompt that comes with the library.
+const WELCOME: &str = "play";
 
 /// An audio codec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -50,6 +54,9 @@ pub struct SessionConfig {
     pub handler_timeout: Duration,
     /// Silence from the peer that ends a call; `None`: it never does.
     pub media_timeout: Option<Duration>,
+    /// WAV files that calls can play, by name. A running media plane that is attached to has prompts of its own, and
+    /// needs the same names.
+    pub prompts: BTreeMap<String, PathBuf>,
     /// The control socket of a running `ringplane media`; `None`: the media plane runs in this process.
     pub media_plane: Option<PathBuf>,
 }
@@ -80,16 +87,34 @@ impl SessionConfig {
         config.media.media_timeout = self.media_timeout;
         config.media.ports = self.port_range()?;
         config.process.runtime_dir = runtime_dir;
+        config.media.prompts = self.all_prompts();
         Ok(config)
     }
 
     pub(crate) fn port_range(&self) -> Result<PortRange, SessionError> {
         let (first, last) = self.media_ports;
         if first < 1_024 || first % 2 == 1 || last <= first {
-            let words = format!("media ports {first}-{last}: the first must be even, 1024 or above, and below the last");
+            let words =
+                format!("media ports {first}-{last}: the first must be even, 1024 or above, and below the last");
             return Err(SessionError::config(words));
         }
         Ok(PortRange { first, last })
+    }
+
+    /// In the order of their names, which is that of their numbers. `play` is the welcome prompt unless it is given.
+    fn all_prompts(&self) -> Vec<Prompt> {
+        let mut all: BTreeMap<&str, PromptFile> = BTreeMap::from([(WELCOME, PromptFile::Builtin)]);
+        all.extend(self.prompts.iter().map(|(name, path)| (name.as_str(), PromptFile::Wav(path.clone()))));
+        all.into_iter().map(|(name, file)| Prompt { name: name.to_owned(), file }).collect()
+    }
+
+    pub(crate) fn prompt_number(&self, name: &str) -> Result<u32, SessionError> {
+        let all = self.all_prompts();
+        let number = all.iter().position(|prompt| prompt.name == name).map(|number| number as u32);
+        number.ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|prompt| prompt.name.as_str()).collect();
+            SessionError::config(format!("there is no prompt `{name}`; there are {}", names.join(", ")))
+        })
     }
 
     fn known_codecs(&self) -> Vec<AudioCodec> {
@@ -119,6 +144,7 @@ impl Default for SessionConfig {
             decision_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(10),
             media_timeout: Some(Duration::from_secs(60)),
+            prompts: BTreeMap::new(),
             media_plane: None,
         }
     }
@@ -230,6 +256,12 @@ impl SessionManagerBuilder {
     /// Attaches to a running `ringplane media` by its control socket instead of running media in this process.
     pub fn with_media_plane(mut self, control_socket: impl Into<PathBuf>) -> Self {
         self.config.media_plane = Some(control_socket.into());
+        self
+    }
+
+    /// A WAV file that calls can play: 8 to 192 kHz, up to 10 minutes.
+    pub fn with_prompt(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
+        self.config.prompts.insert(name.into(), file.into());
         self
     }
 

@@ -1,8 +1,11 @@
-use super::{CallSession, IncomingCall, SessionCoordinator, SessionError, SessionId};
+use super::{CallSession, IncomingCall, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
+use signald::OrderTurn;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a digit is.
+const DIGIT: Duration = Duration::from_millis(100);
 /// How long `stop` waits for the ends of calls.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
@@ -31,11 +34,23 @@ pub trait SessionControl {
     /// Ends every call with BYE, then stops listening.
     async fn stop(&self) -> Result<(), SessionError>;
     /// Answers a deferred call; with this session description, or with one that is made for it.
-    async fn accept_incoming_call(&self, call: &IncomingCall, sdp: Option<String>) -> Result<CallSession, SessionError>;
+    async fn accept_incoming_call(&self, call: &IncomingCall, sdp: Option<String>)
+    -> Result<CallSession, SessionError>;
     /// Refuses a deferred call with a SIP status, 300 to 699, and a reason.
     async fn reject_incoming_call(&self, call: &IncomingCall, status: u16, reason: &str) -> Result<(), SessionError>;
     /// Ends a session: BYE, CANCEL or a refusal, whatever its state asks for.
     async fn terminate_session(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Holds the peer: it is asked to send nothing, and hears nothing. Waits for its answer.
+    async fn hold_session(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Takes the hold back. Waits for the peer's answer.
+    async fn resume_session(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Replaces what the peer hears by silence. RTP goes on, and the peer is not told.
+    async fn mute(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// The end of [`Self::mute`].
+    async fn unmute(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Sends digits, `0-9`, `*`, `#`, `A-D`, at most 24: as telephone events (RFC 4733) where these were agreed on, by
+    /// INFO otherwise.
+    async fn send_dtmf(&self, id: &SessionId, digits: &str) -> Result<(), SessionError>;
     /// A session that is there now.
     async fn get_session(&self, id: &SessionId) -> Result<Option<CallSession>, SessionError>;
     /// All sessions that are there now.
@@ -54,7 +69,11 @@ impl SessionControl for Arc<SessionCoordinator> {
         SessionCoordinator::stop(self, STOP_GRACE).await
     }
 
-    async fn accept_incoming_call(&self, call: &IncomingCall, _sdp: Option<String>) -> Result<CallSession, SessionError> {
+    async fn accept_incoming_call(
+        &self,
+        call: &IncomingCall,
+        _sdp: Option<String>,
+    ) -> Result<CallSession, SessionError> {
         let entry = self.entry(call.id)?;
         self.accept(call.id).await?;
         Ok(self.call(&entry))
@@ -66,6 +85,28 @@ impl SessionControl for Arc<SessionCoordinator> {
 
     async fn terminate_session(&self, id: &SessionId) -> Result<(), SessionError> {
         self.operate(*id, |order, id| order.sessions.terminate(order.turn, id)).await
+    }
+
+    async fn hold_session(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.complete(*id, Operation::Hold, |order, id| order.sessions.hold(order.turn, id, None)).await
+    }
+
+    async fn resume_session(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.complete(*id, Operation::Resume, |order, id| order.sessions.resume(order.turn, id)).await
+    }
+
+    async fn mute(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.operate(*id, |order, id| order.sessions.mute(order.turn, id, true)).await
+    }
+
+    async fn unmute(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.operate(*id, |order, id| order.sessions.mute(order.turn, id, false)).await
+    }
+
+    async fn send_dtmf(&self, id: &SessionId, digits: &str) -> Result<(), SessionError> {
+        let digits = digits.to_owned();
+        let send = move |order: OrderTurn<'_, '_>, id| order.sessions.send_dtmf(order.turn, id, &digits, DIGIT);
+        self.complete(*id, Operation::SendDtmf, send).await
     }
 
     async fn get_session(&self, id: &SessionId) -> Result<Option<CallSession>, SessionError> {

@@ -6,7 +6,7 @@ use super::handler::{CallDecision, CallHandler};
 use super::handlers::RejectHandler;
 use super::plane::{Folder, Plane};
 use super::user::ShardUser;
-use super::{SessionConfig, SessionError, SessionId, SessionStats};
+use super::{Operation, SessionConfig, SessionError, SessionId, SessionStats};
 use session::{EndKind, EndReason, Plan, PlannedSource};
 use signald::{OrderTurn, Orders, Stop};
 use std::net::SocketAddr;
@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 const EVENT_BACKLOG: usize = 8_192;
 /// An order that a shard has not carried out by then never will be.
 const ORDER_LIMIT: Duration = Duration::from_secs(5);
+/// A request that gets no answer ends after 64*T1, 32 s; a re-INVITE beside another may come twice.
+const OPERATION_LIMIT: Duration = Duration::from_secs(70);
 
 /// The sessions of a program. [`crate::api::SessionManagerBuilder`] makes one; `SessionControl` and `MediaControl` work
 /// on it.
@@ -124,10 +126,8 @@ impl SessionCoordinator {
                 _ => Ok(()),
             };
         }
-        let settings = SessionConfig {
-            local_bind_addr: address.unwrap_or(self.config.local_bind_addr),
-            ..self.config.clone()
-        };
+        let settings =
+            SessionConfig { local_bind_addr: address.unwrap_or(self.config.local_bind_addr), ..self.config.clone() };
         let (told, started) = oneshot::channel();
         let (over, ended) = oneshot::channel();
         let stop = Stop::new().map_err(|error| SessionError::config(format!("cannot make a descriptor: {error}")))?;
@@ -186,6 +186,25 @@ impl SessionCoordinator {
         let entry = self.entry(id)?;
         let done = self.order(id.shard(), move |turn| work(turn, id.inner())).await?;
         done.map_err(|error| SessionError::of_session(id, Some(&entry.call_id), error))
+    }
+
+    /// An operation that takes its time: waits until it has been carried out or refused.
+    pub(crate) async fn complete(
+        &self,
+        id: SessionId,
+        operation: Operation,
+        work: impl FnOnce(OrderTurn<'_, '_>, session::SessionId) -> Result<(), session::SessionError> + Send + 'static,
+    ) -> Result<(), SessionError> {
+        let entry = self.entry(id)?;
+        let outcome = entry.expect(operation);
+        self.operate(id, work).await?;
+        match tokio::time::timeout(OPERATION_LIMIT, outcome).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(status))) => Err(SessionError::rejected(id, status, "the peer or the media plane refused")),
+            // The session has ended meanwhile.
+            Ok(Err(_)) => Err(SessionError::not_found(id)),
+            Err(_) => Err(SessionError::timeout(id, OPERATION_LIMIT)),
+        }
     }
 
     /// What a handler decided.
@@ -258,7 +277,8 @@ fn prepare(settings: &SessionConfig) -> Result<(config::Config, Plane, Folder), 
     let config = settings.to_config(folder.path().to_owned())?;
     let plane = Plane::find(settings.media_plane.as_deref(), &config)?;
     let (target, link) = (plane.control_socket(), config.process.media_control_socket());
-    std::os::unix::fs::symlink(&target, &link)
-        .map_err(|error| SessionError::config(format!("cannot link {} to {}: {error}", link.display(), target.display())))?;
+    std::os::unix::fs::symlink(&target, &link).map_err(|error| {
+        SessionError::config(format!("cannot link {} to {}: {error}", link.display(), target.display()))
+    })?;
     Ok((config, plane, folder))
 }

@@ -205,6 +205,10 @@ impl SessionError {
         Self::Media { reason: reason.into(), context: ErrorContext::none() }
     }
 
+    pub(crate) fn rejected(id: SessionId, status: u16, reason: &str) -> Self {
+        Self::Rejected { status, reason: reason.into(), context: ErrorContext::of(id) }
+    }
+
     pub(crate) fn timeout(id: SessionId, after: Duration) -> Self {
         Self::Timeout { after, context: ErrorContext::of(id) }
     }
@@ -218,6 +222,17 @@ impl SessionError {
                 context.state = Some(state);
                 Self::InvalidState { operation, state, allowed, context }
             }
+            session::SessionError::ResourceExhausted { what, limit } => {
+                Self::ResourceExhausted { what: what.into(), limit, context }
+            }
+            session::SessionError::InvalidUri(uri) => {
+                Self::InvalidUri { uri: uri.into(), reason: "it cannot be called".into(), context }
+            }
+            // RFC 3261 §14.1: 491 is what a change beside another one gets.
+            busy @ session::SessionError::Busy(_) => Self::Rejected { status: 491, reason: busy.to_string(), context },
+            media @ session::SessionError::Media(_) => Self::Media { reason: media.to_string(), context },
+            argument @ session::SessionError::Argument(_) => Self::Config { reason: argument.to_string(), context },
+            other => Self::Protocol { reason: other.to_string(), context },
         }
     }
 }

@@ -46,6 +46,17 @@ pub enum EventKind {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
     },
+    /// Somebody holds somebody, or does so no more.
+    HoldChanged {
+        /// We hold the peer.
+        here: bool,
+        /// The peer holds us.
+        there: bool,
+    },
+    /// What was agreed on for media changed: address, codec or direction.
+    MediaChanged,
+    /// What was played came to its end.
+    AudioEnded,
     /// It is over.
     Ended {
         /// Why.
@@ -60,6 +71,7 @@ impl EventKind {
             Self::IncomingCall { .. } => EventClass::Incoming,
             Self::StateChanged { .. } => EventClass::State,
             Self::DtmfReceived { .. } => EventClass::Dtmf,
+            Self::HoldChanged { .. } | Self::MediaChanged | Self::AudioEnded => EventClass::Media,
             Self::Ended { .. } => EventClass::Ended,
         }
     }
@@ -75,6 +87,8 @@ pub enum EventClass {
     State,
     /// Keys.
     Dtmf,
+    /// Hold, changes of media, ends of what is played.
+    Media,
     /// Ends.
     Ended,
 }
@@ -226,8 +240,8 @@ mod tests {
     async fn filters_choose_and_slow_subscribers_lose_their_own() {
         let publisher = Publisher::new(4);
         let mut all = publisher.subscribe_to_sessions(EventFilter::all());
-        let mut keys =
-            publisher.subscribe_to_sessions(EventFilter::all().class(EventClass::Dtmf).session(event(2, end()).session_id));
+        let mut keys = publisher
+            .subscribe_to_sessions(EventFilter::all().class(EventClass::Dtmf).session(event(2, end()).session_id));
         let key = |session| event(session, EventKind::DtmfReceived { digit: '1' });
         for sent in [key(1), key(2), event(2, end())] {
             publisher.publish(sent);

@@ -1,7 +1,7 @@
 use super::{Codec, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use contract::{Direction, LegRow, LegState};
-use session::Session;
+use session::{Plan, PlannedSource, Session};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,21 @@ pub enum MediaDirection {
     ReceiveOnly,
     /// Both ways.
     SendReceive,
+}
+
+/// What is sent.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum AudioSource {
+    /// Silence, as packets.
+    Silence,
+    /// A sine of 440 Hz.
+    Tone,
+    /// The European ringing tone.
+    Ringing,
+    /// What the peer sends comes back.
+    Echo,
+    /// A prompt, by its name ([`crate::api::SessionManagerBuilder::with_prompt`]).
+    Prompt(String),
 }
 
 /// How good it sounds.
@@ -76,6 +91,12 @@ pub struct MediaStatistics {
 pub trait MediaControl {
     /// Where media flows; `None` while there is none.
     async fn get_media_info(&self, id: &SessionId) -> Result<Option<MediaInfo>, SessionError>;
+    /// Sends this from now on.
+    async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError>;
+    /// Sends silence from now on.
+    async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
+    async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError>;
     /// What was counted, at most a second old; `None` while there is no media.
     async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError>;
     /// The statistics again and again, until the session ends or the receiver is dropped. A receiver that is slow
@@ -93,6 +114,25 @@ impl MediaControl for Arc<SessionCoordinator> {
         let inner = id.inner();
         let read = move |order: signald::OrderTurn<'_, '_>| order.sessions.get(inner).map(info);
         self.order(id.shard(), read).await?.ok_or_else(|| SessionError::not_found(*id))
+    }
+
+    async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError> {
+        let source = match source {
+            AudioSource::Silence => PlannedSource::Silence,
+            AudioSource::Tone => PlannedSource::Tone440,
+            AudioSource::Ringing => PlannedSource::Ringing,
+            AudioSource::Echo => PlannedSource::Echo,
+            AudioSource::Prompt(name) => PlannedSource::Prompt(self.config.prompt_number(&name)?),
+        };
+        self.operate(*id, move |order, id| order.sessions.play(order.turn, id, Plan::of(source))).await
+    }
+
+    async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.start_audio_transmission(id, AudioSource::Silence).await
+    }
+
+    async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError> {
+        self.operate(*id, move |order, id| order.sessions.mute(order.turn, id, muted)).await
     }
 
     async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError> {

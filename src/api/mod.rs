@@ -34,5 +34,5 @@ pub use handlers::{
 };
 pub use id::{NotASessionId, SessionId};
 pub use manager::SessionManager;
-pub use media::{MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics};
+pub use media::{AudioSource, MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics};
 pub use session::{Operation, SessionState};

@@ -2,7 +2,7 @@
 //! `ringplane media`.
 
 use super::SessionError;
-use config::{Config, PortRange};
+use config::{Config, PortRange, Prompt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,6 +51,7 @@ pub(crate) enum Plane {
 /// A media plane in this process.
 pub(crate) struct Local {
     ports: PortRange,
+    prompts: Vec<Prompt>,
     // Ends its threads first, then its directory goes.
     _media: mediad::Media,
     folder: Folder,
@@ -67,7 +68,11 @@ impl Plane {
         let mut running = LOCAL.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|plane| plane.strong_count() > 0);
         let ports = config.media.ports;
-        if let Some(plane) = running.iter().filter_map(Weak::upgrade).find(|plane| plane.ports == ports) {
+        if let Some(plane) = running
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|plane| plane.ports == ports && plane.prompts == config.media.prompts)
+        {
             return Ok(Self::Local(plane));
         }
         let plane = Arc::new(Local::start(config)?);
@@ -89,7 +94,7 @@ impl Local {
         let folder = Folder::new()?;
         let config = Config { process: process_of(&folder), ..config.clone() };
         let media = mediad::Media::start(&config).map_err(|error| SessionError::media(format!("media: {error}")))?;
-        Ok(Self { ports: config.media.ports, _media: media, folder })
+        Ok(Self { ports: config.media.ports, prompts: config.media.prompts, _media: media, folder })
     }
 }
 

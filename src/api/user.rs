@@ -4,7 +4,7 @@ use super::call::Entry;
 use super::event::{EventKind, SessionEvent};
 use super::handler::IncomingCall;
 use super::task::{self, Word};
-use super::{SessionCoordinator, SessionId, SessionState};
+use super::{Operation, SessionCoordinator, SessionId, SessionState};
 use session::{Decide, Decision, EndReason, Sessions, Side};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -88,6 +88,13 @@ impl signald::User for ShardUser {
             match *event {
                 session::SessionEvent::StateChanged { id, old, new } => self.moved_on(&coordinator, id, old, new),
                 session::SessionEvent::Digit { id, digit } => self.pressed(&coordinator, id, digit),
+                session::SessionEvent::HoldChanged { id, here, there } => {
+                    self.publish(&coordinator, id, EventKind::HoldChanged { here, there });
+                }
+                session::SessionEvent::MediaChanged { id } => self.publish(&coordinator, id, EventKind::MediaChanged),
+                session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
+                session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
+                session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
                 session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
             }
         }
@@ -108,6 +115,18 @@ impl ShardUser {
         known.tell(Word::State { old, new });
     }
 
+    fn publish(&self, coordinator: &SessionCoordinator, id: session::SessionId, kind: EventKind) {
+        if let Some(known) = self.sessions.get(&id) {
+            coordinator.publish(&known.entry, kind);
+        }
+    }
+
+    fn settle(&self, id: session::SessionId, operation: Operation, outcome: Result<(), u16>) {
+        if let Some(known) = self.sessions.get(&id) {
+            known.entry.settle(operation, outcome);
+        }
+    }
+
     fn pressed(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, digit: u8) {
         let Some(known) = self.sessions.get(&id) else { return };
         let Some(digit) = "0123456789*#ABCD".chars().nth(usize::from(digit)) else { return };
@@ -123,6 +142,7 @@ impl ShardUser {
             let mut facts = known.entry.facts();
             facts.ended_at = Some(std::time::Instant::now());
             facts.end = Some(reason);
+            facts.waiting.clear();
         }
         known.entry.set_state(SessionState::Terminated);
         coordinator.registry.remove(known.entry.id);

@@ -1,7 +1,7 @@
 //! What handlers decide, and what callers get.
 
-use crate::room::{builder, room, sipp, started, until};
-use loadtest::callers::{CallPlan, CallsReport, call};
+use crate::room::{builder, callers, room, sipp, started, until};
+use loadtest::callers::CallPlan;
 use loadtest::peers::{SippPlan, free_range};
 use ringplane::api::*;
 use std::net::SocketAddr;
@@ -21,10 +21,6 @@ async fn status_of_a_call(to: SocketAddr) -> u16 {
     }
     let (_, status) = result.errors.split_once("received 'SIP/2.0 ").expect("SIPp shows what it received");
     status.get(..3).and_then(|status| status.parse().ok()).expect("a status")
-}
-
-async fn callers(plan: CallPlan) -> CallsReport {
-    tokio::task::spawn_blocking(move || call(&plan, &mut |_, _| {}).unwrap()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,8 +118,7 @@ async fn a_deferred_call_is_decided_from_anywhere() {
             } else {
                 SessionControl::reject_incoming_call(&deciding, &call, 488, "").await.unwrap();
                 let again = SessionControl::reject_incoming_call(&deciding, &call, 488, "").await.unwrap_err();
-                let is_over =
-                    matches!(again, SessionError::SessionNotFound { .. } | SessionError::InvalidState { .. });
+                let is_over = matches!(again, SessionError::SessionNotFound { .. } | SessionError::InvalidState { .. });
                 assert!(is_over && !again.is_retryable() && again.context().session_id == Some(call.id), "{again}");
             }
         }
@@ -156,13 +151,11 @@ async fn the_first_that_decides_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_house_is_busy() {
-    let handler = CompositeHandler::new()
-        .add(Arc::new(CapacityLimitHandler::new(5)), 1)
-        .add(Arc::new(AutoAnswerHandler), 0);
+    let handler =
+        CompositeHandler::new().add(Arc::new(CapacityLimitHandler::new(5)), 1).add(Arc::new(AutoAnswerHandler), 0);
     let coordinator = room(handler).await;
     let hold = clock::Duration::from_secs(3);
-    let plan =
-        CallPlan { calls: 10, rate: 100.0, hold, ..CallPlan::signaling(coordinator.local_addr().unwrap()) };
+    let plan = CallPlan { calls: 10, rate: 100.0, hold, ..CallPlan::signaling(coordinator.local_addr().unwrap()) };
     let report = callers(plan).await;
     assert_eq!((report.completed, report.failed_count()), (5, 5), "{}", report.to_text());
     assert!(report.failed.keys().any(|why| why.contains("486")), "{}", report.to_text());

@@ -1,4 +1,5 @@
 //! Programs written with `ringplane::api`, called by real peers.
 
 mod decisions;
+mod operations;
 mod room;

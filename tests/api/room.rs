@@ -1,5 +1,6 @@
 //! A coordinator for a test: on free ports of loopback.
 
+use loadtest::callers::{CallPlan, CallsReport, call};
 use loadtest::peers::{Sipp, SippPlan, SippResult, free_range};
 use ringplane::api::*;
 use std::net::SocketAddr;
@@ -45,4 +46,9 @@ pub(crate) async fn until(within: Duration, mut holds: impl FnMut() -> bool) -> 
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     true
+}
+
+/// Our own callers, and what they report.
+pub(crate) async fn callers(plan: CallPlan) -> CallsReport {
+    tokio::task::spawn_blocking(move || call(&plan, &mut |_, _| {}).unwrap()).await.unwrap()
 }

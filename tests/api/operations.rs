@@ -1,0 +1,106 @@
+//! What programs do with calls that are up, and what their callers notice.
+
+use crate::room::{builder, callers, started, until};
+use loadtest::callers::CallPlan;
+use ringplane::api::*;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Answers, and hands every call that is up to the test.
+struct Hands(tokio::sync::mpsc::UnboundedSender<CallSession>);
+
+#[async_trait]
+impl CallHandler for Hands {
+    async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+        CallDecision::Accept(None)
+    }
+
+    async fn on_call_established(&self, call: CallSession, local: Option<String>, remote: Option<String>) {
+        assert!(local.is_some_and(|sdp| sdp.contains("m=audio")) && remote.is_some_and(|sdp| sdp.contains("m=audio")));
+        let _ = self.0.send(call);
+    }
+}
+
+async fn house() -> (Arc<SessionCoordinator>, tokio::sync::mpsc::UnboundedReceiver<CallSession>) {
+    let (sender, calls) = tokio::sync::mpsc::unbounded_channel();
+    (started(builder().with_handler(Arc::new(Hands(sender)))).await, calls)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_changes_in_the_middle_of_a_call() {
+    let (coordinator, mut calls) = house().await;
+    let hold = clock::Duration::from_secs(3);
+    let plan = CallPlan { calls: 1, hold, ..CallPlan::echo(coordinator.local_addr().unwrap()) };
+    let caller = tokio::spawn(callers(plan));
+    let call = calls.recv().await.unwrap();
+    MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Echo).await.unwrap();
+    let report = caller.await.unwrap();
+    assert_eq!((report.completed, report.failed_count()), (1, 0), "{}", report.to_text());
+    assert!(report.media.received > 100 && report.media.damaged < 20, "{}", report.to_text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_the_state_is_refused_and_changes_nothing() {
+    let (coordinator, mut calls) = house().await;
+    let hold = clock::Duration::from_secs(3);
+    let plan = CallPlan { calls: 1, hold, ..CallPlan::tone(coordinator.local_addr().unwrap()) };
+    let caller = tokio::spawn(callers(plan));
+    let call = calls.recv().await.unwrap();
+    let id = call.id();
+    let error = SessionControl::resume_session(&coordinator, &id).await.unwrap_err();
+    let SessionError::InvalidState { operation, state, allowed, context } = error.clone() else { panic!("{error}") };
+    assert_eq!((operation, state), (Operation::Resume, SessionState::Connected));
+    assert!(allowed.contains(&Operation::Hold) && error.hint().contains("Hold"), "{allowed:?}");
+    assert_eq!((context.session_id, context.dialog_id.as_deref()), (Some(id), Some(call.call_id())));
+    assert_eq!((error.category(), call.state()), (ErrorCategory::Usage, SessionState::Connected));
+
+    let unknown = MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Prompt("none".into())).await;
+    assert!(unknown.unwrap_err().to_string().contains("there are play"));
+    assert!(SessionControl::send_dtmf(&coordinator, &id, "12x").await.is_err());
+    SessionControl::mute(&coordinator, &id).await.unwrap();
+    SessionControl::unmute(&coordinator, &id).await.unwrap();
+    SessionControl::terminate_session(&coordinator, &id).await.unwrap();
+    assert!(until(Duration::from_secs(10), || call.state() == SessionState::Terminated).await);
+    let gone = SessionControl::hold_session(&coordinator, &id).await.unwrap_err();
+    assert!(matches!(gone, SessionError::SessionNotFound { .. }), "{gone}");
+    let report = caller.await.unwrap();
+    assert_eq!(report.failed.get("ended by the switch"), Some(&1), "{}", report.to_text());
+}
+
+/// Tells what happens to media.
+#[derive(Default)]
+struct Diary(Arc<Mutex<Vec<&'static str>>>);
+
+impl Diary {
+    fn write(&self, word: &'static str) {
+        self.0.lock().unwrap().push(word);
+    }
+}
+
+#[async_trait]
+impl CallHandler for Diary {
+    async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+        CallDecision::Accept(None)
+    }
+    async fn on_media_established(&self, _: CallSession, _: Option<MediaInfo>) {
+        self.write("established");
+    }
+    async fn on_media_terminated(&self, _: CallSession) {
+        self.write("terminated");
+    }
+    async fn on_terminated_by_remote(&self, _: CallSession, _: &str) {
+        self.write("by remote");
+    }
+    async fn on_call_ended(&self, _: CallSession, _: &str) {
+        self.write("ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_about_a_call_come_in_order() {
+    let diary = Arc::new(Mutex::new(Vec::new()));
+    let coordinator = started(builder().with_handler(Arc::new(Diary(diary.clone())))).await;
+    callers(CallPlan { calls: 1, ..CallPlan::tone(coordinator.local_addr().unwrap()) }).await;
+    let all = ["established", "terminated", "by remote", "ended"];
+    assert!(until(Duration::from_secs(10), || *diary.lock().unwrap() == all).await, "{:?}", diary.lock().unwrap());
+}
