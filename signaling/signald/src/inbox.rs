@@ -3,6 +3,7 @@
 use crate::link::Attached;
 use crate::report::Question;
 use crate::user::Order;
+use clock::Instant;
 use crossbeam::queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use sip_core::Flow;
@@ -10,35 +11,33 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 
-/// Datagrams that may wait for one shard.
-pub(crate) const DATAGRAM_COUNT_MAX: usize = 8_192;
-/// Bytes of datagrams that may wait for one shard.
-pub(crate) const DATAGRAM_BYTES_MAX: usize = 16 << 20;
+/// Messages that other threads may leave for one shard.
+pub(crate) const MESSAGE_COUNT_MAX: usize = 8_192;
+/// Bytes of them.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Orders of the program that may wait for one shard.
 pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
 /// Questions of operators that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
 
-/// A datagram on its way to its shard.
-pub(crate) struct Datagram {
+/// A message on its way to its shard.
+pub(crate) struct Arrived {
     pub(crate) flow: Flow,
+    /// When it came to the host.
+    pub(crate) at: Instant,
     pub(crate) bytes: Box<[u8]>,
 }
 
 /// One shard's inbox.
 pub(crate) struct Inbox {
-    datagrams: ArrayQueue<Datagram>,
+    messages: ArrayQueue<Arrived>,
     waiting_bytes: AtomicUsize,
     pub(crate) questions: ArrayQueue<Question>,
     pub(crate) orders: ArrayQueue<Order>,
     /// A media plane to work with from now on.
     pub(crate) attached: ArrayQueue<Attached>,
-    /// New INVITEs that were answered 503 because the queue was full.
-    pub(crate) refused_count: AtomicU64,
-    /// Other datagrams that were dropped for that reason.
+    /// Messages that were dropped because the queue was full.
     pub(crate) dropped_count: AtomicU64,
-    /// Datagrams without a message.
-    pub(crate) keep_alive_count: AtomicU64,
     is_asleep: AtomicBool,
     wake: OwnedFd,
 }
@@ -46,35 +45,34 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
-            datagrams: ArrayQueue::new(DATAGRAM_COUNT_MAX),
+            messages: ArrayQueue::new(MESSAGE_COUNT_MAX),
             waiting_bytes: AtomicUsize::new(0),
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
             attached: ArrayQueue::new(1),
-            refused_count: AtomicU64::new(0),
             dropped_count: AtomicU64::new(0),
-            keep_alive_count: AtomicU64::new(0),
             is_asleep: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         })
     }
 
-    /// Leaves a datagram; `false`: there is no room. [`Self::wake`] comes after a batch.
-    pub(crate) fn push(&self, datagram: Datagram) -> bool {
-        let bytes = datagram.bytes.len();
-        if self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes <= DATAGRAM_BYTES_MAX
-            && self.datagrams.push(datagram).is_ok()
+    /// Leaves a message; `false`: there was no room, it is dropped and counted. [`Self::wake`] comes after a batch.
+    pub(crate) fn push(&self, message: Arrived) -> bool {
+        let bytes = message.bytes.len();
+        if self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes <= MESSAGE_BYTES_MAX
+            && self.messages.push(message).is_ok()
         {
             return true;
         }
         self.waiting_bytes.fetch_sub(bytes, Relaxed);
+        self.dropped_count.fetch_add(1, Relaxed);
         false
     }
 
-    pub(crate) fn pop(&self) -> Option<Datagram> {
-        let datagram = self.datagrams.pop()?;
-        self.waiting_bytes.fetch_sub(datagram.bytes.len(), Relaxed);
-        Some(datagram)
+    pub(crate) fn pop(&self) -> Option<Arrived> {
+        let message = self.messages.pop()?;
+        self.waiting_bytes.fetch_sub(message.bytes.len(), Relaxed);
+        Some(message)
     }
 
     /// Wakes the shard if it sleeps.
@@ -91,21 +89,17 @@ impl Inbox {
     pub(crate) fn prepare_sleep(&self) -> bool {
         self.is_asleep.store(true, Relaxed);
         fence(SeqCst); // pairs with the one in `wake`
-        let idle = self.datagrams.is_empty()
-            && self.orders.is_empty()
-            && self.questions.is_empty()
-            && self.attached.is_empty();
+        let idle =
+            self.messages.is_empty() && self.orders.is_empty() && self.questions.is_empty() && self.attached.is_empty();
         if !idle {
             self.awake();
         }
         idle
     }
 
-    /// Says that the shard is awake.
+    /// Says that the shard is awake. Nobody reads the wake-ups: the shard's [`Waiter`](crate::waiter::Waiter) tells each once.
     pub(crate) fn awake(&self) {
-        if !self.is_asleep.swap(false, Relaxed) {
-            let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
-        }
+        self.is_asleep.store(false, Relaxed);
     }
 }
 
@@ -119,34 +113,47 @@ impl AsFd for Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stop;
+    use crate::waiter::Waiter;
+    use std::time::Duration;
 
-    fn datagram(bytes: usize) -> Datagram {
+    fn message(bytes: usize) -> Arrived {
         let address = "127.0.0.1:5060".parse().unwrap();
-        Datagram { flow: Flow::udp(address, address), bytes: vec![0; bytes].into() }
+        Arrived { flow: Flow::udp(address, address), at: Instant::ZERO, bytes: vec![0; bytes].into() }
     }
 
     #[test]
     fn it_is_bounded_in_count_and_bytes() {
         let inbox = Inbox::new().unwrap();
-        assert!((0..DATAGRAM_COUNT_MAX).all(|_| inbox.push(datagram(1))));
-        assert!(!inbox.push(datagram(1)));
+        assert!((0..MESSAGE_COUNT_MAX).all(|_| inbox.push(message(1))));
+        assert!(!inbox.push(message(1)));
         while inbox.pop().is_some() {}
-        assert!((0..DATAGRAM_BYTES_MAX / 65_536).all(|_| inbox.push(datagram(65_536))));
-        assert!(!inbox.push(datagram(1)) && inbox.pop().is_some() && inbox.push(datagram(65_536)));
+        assert!((0..MESSAGE_BYTES_MAX / 65_536).all(|_| inbox.push(message(65_536))));
+        assert!(!inbox.push(message(1)) && inbox.pop().is_some() && inbox.push(message(65_536)));
+        assert_eq!(inbox.dropped_count.load(Relaxed), 2);
     }
 
     #[test]
-    fn no_wake_up_is_lost_and_none_stays() {
+    fn who_sleeps_is_woken_and_who_does_not_is_left_alone() {
         let inbox = Inbox::new().unwrap();
-        let now = Some(std::time::Duration::ZERO);
+        let waiter = Waiter::new(Stop::new().unwrap(), &inbox).unwrap();
+        let is_woken = || {
+            let start = std::time::Instant::now();
+            waiter.wait(Some(Duration::from_millis(30)));
+            start.elapsed() < Duration::from_millis(30)
+        };
         inbox.wake();
-        assert!(!crate::wait::readable(&[inbox.as_fd()], now)[0], "nobody sleeps");
-        assert!(inbox.prepare_sleep());
-        inbox.push(datagram(1));
-        inbox.wake();
-        assert!(crate::wait::readable(&[inbox.as_fd()], now)[0]);
-        inbox.awake();
-        assert!(!crate::wait::readable(&[inbox.as_fd()], now)[0]);
-        assert!(!inbox.prepare_sleep(), "there is something to pop");
+        assert!(!is_woken(), "nobody sleeps");
+        for _ in 0..2 {
+            assert!(inbox.prepare_sleep());
+            inbox.push(message(1));
+            inbox.wake();
+            inbox.wake();
+            assert!(is_woken());
+            inbox.awake();
+            assert!(!is_woken());
+            assert!(!inbox.prepare_sleep(), "there is something to pop");
+            inbox.pop();
+        }
     }
 }

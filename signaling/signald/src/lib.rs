@@ -1,9 +1,10 @@
 //! The signaling process: sockets, shards, the media plane's queues, and the operator's socket.
 //!
-//! [`run`] is the process. A receiver thread per listening address hands each datagram to the shard that its Call-ID
-//! belongs to; a [`Shard`] decides, with time and datagrams as arguments; the thread around it carries out what it
-//! decided. Protocols live in `sip-core` and `session`, media in another process: nothing here parses SIP beyond the
-//! Call-ID, and no RTP packet comes by. Read [`Shard`] first. Tests: `cargo test -p signald`.
+//! [`run`] is the process. Each shard is a thread with sockets of its own on every listening address; the kernel gives a
+//! peer's datagrams to one of them, and a shard passes on what belongs to another by its Call-ID. A [`Shard`] decides, with
+//! time and datagrams as arguments; the thread around it carries out what it decided. Protocols live in `sip-core` and
+//! `session`, media in another process: nothing here parses SIP beyond the Call-ID and whether a request begins something
+//! new, and no RTP packet comes by. Read [`Shard`] first. Tests: `cargo test -p signald`.
 
 #![forbid(unsafe_code)]
 
@@ -11,19 +12,22 @@ mod attach;
 mod endpoint;
 mod error;
 mod inbox;
+mod intake;
 mod link;
 mod listener;
 mod numbers;
 mod operator;
 mod overload;
-mod receiver;
+mod reader;
 mod report;
 mod run;
 mod sender;
 mod shard;
+mod sharding;
 mod stop;
 mod user;
 mod wait;
+mod waiter;
 mod worker;
 
 pub use error::Error;

@@ -62,8 +62,7 @@ impl Link {
 
     pub(crate) fn awake(&mut self) {
         if let Some(attached) = &mut self.attached {
-            attached.end.cancel_sleep();
-            attached.end.wake_fd().drain();
+            attached.end.cancel_sleep(); // the wake-up itself is told once and needs no reading
         }
     }
 

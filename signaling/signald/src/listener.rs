@@ -19,7 +19,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, Error> {
+    /// `is_shared`: other shards have sockets on the same address. The kernel gives each peer's datagrams to one of them.
+    pub(crate) fn bind(address: SocketAddr, is_shared: bool) -> Result<Self, Error> {
         let failed = |what| move |source| Error::Listen { address, what, source };
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
             .map_err(|source| explain(address, "open a socket", source))?;
@@ -32,7 +33,14 @@ impl Listener {
             }
         };
         told.map_err(|error| failed("ask for the address that datagrams come to")(error.into()))?;
+        // How long a datagram has waited when we come to read it.
+        let stamped = nix::sys::socket::setsockopt(&socket, sockopt::ReceiveTimestampns, &true);
+        stamped.map_err(|error| failed("ask for the time at which datagrams come")(error.into()))?;
         enlarge(&socket);
+        if is_shared {
+            let shared = nix::sys::socket::setsockopt(&socket, sockopt::ReusePort, &true);
+            shared.map_err(|error| failed("share it among the shards")(error.into()))?;
+        }
         socket.bind(&address.into()).map_err(|source| explain(address, "bind", source))?;
         socket.set_nonblocking(true).map_err(failed("set it up"))?;
         let socket = UdpSocket::from(socket);
@@ -85,25 +93,38 @@ fn explain(address: SocketAddr, what: &'static str, source: io::Error) -> Error 
     }
 }
 
-/// Binds all of them. A family that the host does not have is no mistake where the other one is listened on as well.
-pub(crate) fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<Listener>, Error> {
-    let mut listeners = Vec::with_capacity(addresses.len());
+/// Binds all of them, once for each shard. A family that the host does not have is no mistake where the other one is
+/// listened on as well.
+pub(crate) fn bind_all(addresses: &[SocketAddr], shard_count: usize) -> Result<Vec<Vec<Listener>>, Error> {
+    let mut shards: Vec<Vec<Listener>> = (0..shard_count).map(|_| Vec::with_capacity(addresses.len())).collect();
     let mut missing = None;
     for address in addresses {
-        match Listener::bind(*address) {
-            Ok(listener) => listeners.push(listener),
+        match bind_one(*address, shard_count) {
+            Ok(listeners) => shards.iter_mut().zip(listeners).for_each(|(shard, listener)| shard.push(listener)),
             Err(error @ Error::NoFamily { .. }) if address.ip().is_unspecified() => missing = Some(error),
             Err(error) => return Err(error),
         }
     }
     match missing {
-        Some(error) if listeners.is_empty() => Err(error),
+        Some(error) if shards.iter().all(Vec::is_empty) => Err(error),
         Some(error) => {
             tracing::warn!("{error}");
-            Ok(listeners)
+            Ok(shards)
         }
-        None => Ok(listeners),
+        None => Ok(shards),
     }
+}
+
+/// The sockets of all shards on one address.
+fn bind_one(address: SocketAddr, shard_count: usize) -> Result<Vec<Listener>, Error> {
+    let is_shared = shard_count > 1;
+    if is_shared {
+        // Sharing would hide that another program has this port.
+        drop(Listener::bind(address, false)?);
+    }
+    let first = Listener::bind(address, is_shared)?;
+    let chosen = first.address();
+    std::iter::once(Ok(first)).chain((1..shard_count).map(|_| Listener::bind(chosen, true))).collect()
 }
 
 #[cfg(test)]
@@ -112,19 +133,30 @@ mod tests {
 
     #[test]
     fn trouble_is_explained() {
-        let first = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let words = Listener::bind(first.address()).unwrap_err().to_string();
+        let first = Listener::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let words = Listener::bind(first.address(), false).unwrap_err().to_string();
         assert!(words.contains("ss -ulpn") && words.contains(&first.address().port().to_string()), "{words}");
-        let words = Listener::bind("192.0.2.77:0".parse().unwrap()).unwrap_err().to_string();
+        let words = Listener::bind("192.0.2.77:0".parse().unwrap(), false).unwrap_err().to_string();
         assert!(words.contains("ip -br address"), "{words}");
-        assert!(matches!(bind_all(&[first.address()]), Err(Error::PortTaken { .. })));
+        for shard_count in [1, 3] {
+            assert!(matches!(bind_all(&[first.address()], shard_count), Err(Error::PortTaken { .. })));
+        }
+    }
+
+    #[test]
+    fn every_shard_has_a_socket_on_every_address() {
+        let addresses = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| address.parse().unwrap());
+        let shards = bind_all(&addresses, 3).unwrap();
+        let of = |shard: &Vec<Listener>| shard.iter().map(Listener::address).collect::<Vec<_>>();
+        assert!(shards.len() == 3 && shards.iter().all(|shard| shard.len() == 2 && of(shard) == of(&shards[0])));
+        assert!(matches!(bind_all(&[shards[0][0].address()], 1), Err(Error::PortTaken { .. })));
     }
 
     #[test]
     fn both_families_share_a_port() {
-        let four = Listener::bind("0.0.0.0:0".parse().unwrap()).unwrap();
+        let four = Listener::bind("0.0.0.0:0".parse().unwrap(), false).unwrap();
         let six = SocketAddr::new("::".parse().unwrap(), four.address().port());
-        let Ok(six) = Listener::bind(six) else { return }; // a host without IPv6, or the port is taken there
+        let Ok(six) = Listener::bind(six, false) else { return }; // a host without IPv6, or the port is taken there
         let flow = |local: &str, port| Flow::udp(SocketAddr::new(local.parse().unwrap(), port), six.address());
         let port = four.address().port();
         assert!(four.carries(&flow("127.0.0.1", port)) && !six.carries(&flow("127.0.0.1", port)));

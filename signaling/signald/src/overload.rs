@@ -1,13 +1,13 @@
-//! The answer to a new call that a shard has no room for: 503 without any state.
+//! The answer to new work that a shard has no time for: 503 without any state.
 
 use sip_wire::{Message, Method, Name, Reply, ResponseWriter, StatusCode};
 use std::net::SocketAddr;
 
-/// Writes a 503 to a new INVITE; `false`: this is none, and is better dropped, for its sender repeats it.
-pub(crate) fn refuse(datagram: &[u8], source: SocketAddr, retry_after_s: u64, out: &mut Vec<u8>) -> bool {
-    let Ok(message) = Message::parse(datagram) else { return false };
-    let is_new = message.method() == Some(Method::Invite) && message.to_tag().is_none();
-    if !is_new || message.validate_request().is_err() {
+/// Writes a 503 to a request outside of any dialog; `false`: this is none, or one that has no such answer.
+pub(crate) fn refuse(message: &[u8], source: SocketAddr, retry_after_s: u64, out: &mut Vec<u8>) -> bool {
+    let Ok(message) = Message::parse(message) else { return false };
+    let has_answer = message.method().is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel));
+    if !has_answer || message.to_tag().is_some() || message.validate_request().is_err() {
         return false;
     }
     // The same tag for every copy of the request, as RFC 3261 §8.2.7 wants: we remember nothing, so it is always this.
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_calls_are_refused_and_the_rest_is_dropped() {
+    fn new_work_is_refused_and_the_rest_is_not() {
         let request = |method: &str, tag: &str| {
             format!(
                 "{method} sip:tone@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK1;rport\r\n\
@@ -37,7 +37,11 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 7\r\n"), "{text}");
         assert!(text.contains("rport=5071") && text.contains("tag=overload"), "{text}");
-        for other in [request("INVITE", ";tag=2"), request("BYE", ";tag=2"), request("ACK", ""), "\r\n".into()] {
+        assert!(refuse(request("OPTIONS", "").as_bytes(), source, 7, &mut Vec::new()));
+        let others = ["INVITE", "BYE"].map(|method| request(method, ";tag=2"));
+        for other in
+            others.into_iter().chain(["ACK", "CANCEL"].map(|method| request(method, ""))).chain(["\r\n".into()])
+        {
             let mut out = Vec::new();
             assert!(!refuse(other.as_bytes(), source, 7, &mut out) && out.is_empty(), "{other}");
         }

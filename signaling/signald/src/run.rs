@@ -1,15 +1,16 @@
 //! Starts everything, waits, and takes everything down in order.
 
-use crate::inbox::{DATAGRAM_BYTES_MAX, DATAGRAM_COUNT_MAX, Inbox};
+use crate::inbox::{Inbox, MESSAGE_BYTES_MAX};
+use crate::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
 use crate::link::{Attached, Link};
 use crate::listener::{Listener, bind_all};
 use crate::operator::Operator;
-use crate::receiver::{self, Sharding};
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
+use crate::sharding::Sharding;
+use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
 use crate::{Error, Numbers, Orders, Stop, User, attach};
-use clock::Instant;
 use config::Config;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -55,23 +56,30 @@ pub fn run_with(
     let mut config = config.clone();
     make_folder(&config.process.runtime_dir)?;
     let mut operator = Operator::bind(&config.process.signal_operator_socket())?;
-    let listeners: Arc<[Listener]> = bind_all(&config.sip.listen)?.into();
-    config.sip.listen = listeners.iter().map(Listener::address).collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shard_count = config.sip.shard_count(cores);
+    let listeners = bind_all(&config.sip.listen, shard_count)?;
+    config.sip.listen =
+        listeners.first().map(|shard| shard.iter().map(Listener::address).collect()).unwrap_or_default();
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let inboxes = (0..shard_count).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
     let inboxes = inboxes.map_err(system("make a wake-up"))?;
     print_limits(&config, shard_count);
 
     let key = RandomState::new();
+    let sharding = Sharding { inboxes: inboxes.clone().into(), key: key.clone() };
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
-    for (number, (plane, inbox)) in planes.into_iter().zip(&inboxes).enumerate() {
+    for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
         // A full queue is impossible: it has one place and was made a moment ago.
         let _ = inbox.attached.push(plane);
-        let (config, inbox, listeners, stop, lost) =
-            (config.clone(), inbox.clone(), listeners.clone(), stop.clone(), lost.clone());
+        let waiter = Waiter::new(stop, inbox).and_then(|waiter| {
+            listeners.iter().enumerate().try_for_each(|(index, listener)| waiter.add_socket(listener, index))?;
+            Ok(waiter)
+        });
+        let waiter = waiter.map_err(system("watch the sockets"))?;
+        let (config, inbox, sharding, stop, lost) =
+            (config.clone(), inbox.clone(), sharding.clone(), stop.clone(), lost.clone());
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
         let user = user(number);
@@ -79,14 +87,19 @@ pub fn run_with(
             let worker = Worker {
                 number,
                 shard: Shard::new(&config, shard_count, seed, user),
+                sharding,
                 inbox,
+                intake: Intake::default(),
+                listeners: listeners.into(),
                 link: Link::default(),
-                sender: Sender::new(listeners),
+                sender: Sender::new(),
                 out: ShardOutput::default(),
+                waiter,
+                ready: Woken::default(),
                 stop,
                 lost,
                 stop_until: None,
-                look_at: Instant::ZERO,
+                retry_after_s: config.sip.retry_after.as_secs().max(1),
             };
             worker.run();
         })?);
@@ -97,12 +110,7 @@ pub fn run_with(
     spawn("attach".into(), move || attach::run(&path, &places, &asked))?;
 
     let rest = Stop::new().map_err(system("make a wake-up"))?;
-    let sharding = Sharding { inboxes: inboxes.clone(), key, retry_after_s: config.sip.retry_after.as_secs().max(1) };
     let mut others = Vec::new();
-    for index in 0..listeners.len() {
-        let (listeners, sharding, rest) = (listeners.clone(), sharding.clone(), rest.clone());
-        others.push(spawn(format!("receive-{index}"), move || receiver::run(&listeners[index], &sharding, &rest))?);
-    }
     let orders = Orders::new(&inboxes);
     operator.inboxes = inboxes;
     operator.listening.clone_from(&config.sip.listen);
@@ -113,7 +121,7 @@ pub fn run_with(
     tracing::info!("{is_ready}");
     ready(&is_ready, orders);
     watch(stop, &shards, &others);
-    // Calls end first, and receivers must still hear the answers to their BYEs.
+    // Calls end first.
     stop.request();
     let died = join(shards);
     rest.request();
@@ -158,10 +166,10 @@ fn make_folder(path: &Path) -> Result<(), Error> {
 fn print_limits(config: &Config, shard_count: usize) {
     let megabytes = |bytes: usize| bytes.div_ceil(1 << 20);
     tracing::info!(
-        "limits: {} calls (at most {} MB), per shard {DATAGRAM_COUNT_MAX} waiting datagrams (at most {} MB)",
+        "limits: {} calls (at most {} MB), per shard {WAITING_COUNT_MAX} waiting messages (at most {} MB)",
         config.sip.max_calls,
         megabytes(config.sip.max_calls * CALL_BYTES),
-        megabytes(DATAGRAM_BYTES_MAX),
+        megabytes(WAITING_BYTES_MAX + MESSAGE_BYTES_MAX),
     );
     let pairs = config.media.ports.pair_count();
     if pairs < config.sip.max_calls {

@@ -3,18 +3,16 @@
 use crate::listener::Listener;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
-use sip_core::{Output, Transmit};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg};
+use sip_core::{Flow, Output, Transmit};
 use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 /// Messages sent by one system call.
 const BATCH_COUNT: usize = 32;
 
-/// One shard's way out. The sockets are shared with the receivers and other shards: the kernel keeps datagrams apart.
+/// One shard's way out.
 pub(crate) struct Sender {
-    listeners: Arc<[Listener]>,
     four: MultiHeaders<SockaddrStorage>,
     six: MultiHeaders<SockaddrStorage>,
 }
@@ -27,23 +25,22 @@ pub(crate) struct Sent {
 }
 
 impl Sender {
-    pub(crate) fn new(listeners: Arc<[Listener]>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            listeners,
             four: MultiHeaders::preallocate(BATCH_COUNT, Some(nix::cmsg_space!(libc::in_pktinfo))),
             six: MultiHeaders::preallocate(BATCH_COUNT, Some(nix::cmsg_space!(libc::in6_pktinfo))),
         }
     }
 
     /// Sends everything. What the kernel refuses is counted and left to SIP's retransmissions.
-    pub(crate) fn send(&mut self, out: &Output) -> Sent {
+    pub(crate) fn send(&mut self, listeners: &[Listener], out: &Output) -> Sent {
         let mut total = Sent::default();
         let mut rest = &out.transmits[..];
         while let Some(first) = rest.first() {
             // One call has one source address, so a batch is a run of messages that share theirs.
             let run = rest.iter().take(BATCH_COUNT).take_while(|next| next.flow.local == first.flow.local).count();
             let (batch, later) = rest.split_at(run);
-            let sent = self.send_batch(batch, out);
+            let sent = self.send_batch(listeners, batch, out);
             total.sent_count += sent.sent_count;
             total.failed_count += sent.failed_count;
             rest = later;
@@ -51,9 +48,21 @@ impl Sender {
         total
     }
 
-    fn send_batch(&mut self, batch: &[Transmit], out: &Output) -> Sent {
+    /// Sends one message on its own.
+    pub(crate) fn send_one(&self, listeners: &[Listener], flow: &Flow, bytes: &[u8]) -> bool {
+        let Some(listener) = listeners.iter().find(|listener| listener.carries(flow)) else { return false };
+        let (four, six) = sources(flow.local);
+        let from = [match flow.local {
+            SocketAddr::V4(_) => ControlMessage::Ipv4PacketInfo(&four),
+            SocketAddr::V6(_) => ControlMessage::Ipv6PacketInfo(&six),
+        }];
+        let to = SockaddrStorage::from(flow.remote);
+        sendmsg(listener.raw(), &[IoSlice::new(bytes)], &from, MsgFlags::MSG_DONTWAIT, Some(&to)).is_ok()
+    }
+
+    fn send_batch(&mut self, listeners: &[Listener], batch: &[Transmit], out: &Output) -> Sent {
         let local = batch[0].flow.local;
-        let Some(listener) = self.listeners.iter().find(|listener| listener.carries(&batch[0].flow)) else {
+        let Some(listener) = listeners.iter().find(|listener| listener.carries(&batch[0].flow)) else {
             return Sent { sent_count: 0, failed_count: batch.len() as u64 };
         };
         let mut done = Sent::default();

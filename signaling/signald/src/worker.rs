@@ -1,25 +1,35 @@
 //! The thread around a shard: it reads the clock, moves datagrams, commands and events, and sleeps.
 
-use crate::inbox::Inbox;
+use crate::Stop;
+use crate::inbox::{Arrived, Inbox};
+use crate::intake::{self, Intake, is_new_work};
 use crate::link::Link;
+use crate::listener::Listener;
+use crate::overload;
+use crate::reader::Reader;
 use crate::report::{self, Snapshot};
 use crate::sender::Sender;
 use crate::shard::{Input, Shard, ShardOutput};
-use crate::{Stop, wait};
+use crate::sharding::{Sharding, is_keep_alive};
+use crate::waiter::{Ready, Waiter};
 use clock::{Duration, Instant};
 use session::{SessionEvent, SessionState};
+use sip_core::Flow;
 use stats::SignalCounter;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 
-/// Datagrams that one turn takes before it looks at anything else.
-const TURN_DATAGRAM_COUNT: usize = 64;
+/// Batches of datagrams that one turn takes off a socket before it looks at anything else.
+const TURN_BATCH_COUNT: usize = 8;
+/// Messages that one turn takes out of the inbox.
+const TURN_MESSAGE_COUNT: usize = 256;
+/// Requests for new work that one turn handles.
+const TURN_NEW_COUNT: usize = 64;
 /// Media events, and orders of the program, that one turn takes.
 const TURN_EVENT_COUNT: usize = 256;
-/// A busy shard looks at its descriptors at least so often.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Messages that may collect before they are sent.
+const FLUSH_COUNT: usize = 32;
 /// How soon a full command queue is tried again.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
 /// How long calls may take to end when we stop.
@@ -28,72 +38,152 @@ pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Worker {
     pub(crate) number: usize,
     pub(crate) shard: Shard,
+    pub(crate) sharding: Sharding,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) intake: Intake,
+    pub(crate) listeners: Arc<[Listener]>,
     pub(crate) link: Link,
     pub(crate) sender: Sender,
     pub(crate) out: ShardOutput,
+    pub(crate) waiter: Waiter,
+    pub(crate) ready: Ready,
     pub(crate) stop: Stop,
     /// Where to ask for a media plane.
     pub(crate) lost: mpsc::Sender<usize>,
     pub(crate) stop_until: Option<Instant>,
-    pub(crate) look_at: Instant,
+    pub(crate) retry_after_s: u64,
 }
 
 impl Worker {
     /// Until the end is asked for and all calls have ended, or their time is over.
     pub(crate) fn run(mut self) {
+        // Beside the worker, so that it can work on what the reader lends it.
+        let (mut reader, listeners) = (Reader::new(), self.listeners.clone());
         loop {
             let now = clock::now();
-            let worked = self.turn(now);
+            self.read_sockets(&mut reader, &listeners);
+            self.turn(now);
             if self.is_done(now) {
                 return;
             }
-            if !worked {
-                self.sleep();
-            } else if now >= self.look_at {
-                self.look(Some(Duration::ZERO));
-            }
+            self.sleep();
         }
     }
 
-    /// One round; `false`: there was nothing to do.
-    fn turn(&mut self, now: Instant) -> bool {
-        let mut worked = self.take_media_plane();
-        for _ in 0..TURN_DATAGRAM_COUNT {
-            let Some(datagram) = self.inbox.pop() else { break };
-            worked = true;
-            let input = Input::Datagram { flow: datagram.flow, bytes: &datagram.bytes };
-            self.shard.handle(now, input, &mut self.link, &mut self.out);
+    /// One round, after the sockets were read. What belongs to calls that are up comes before new work.
+    fn turn(&mut self, now: Instant) {
+        self.take_media_plane();
+        for _ in 0..TURN_MESSAGE_COUNT {
+            let Some(message) = self.inbox.pop() else { break };
+            self.sort(clock::now(), message.flow, message.at, &message.bytes);
+            self.flush_many();
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(event) = self.link.pop() else { break };
-            worked = true;
-            self.shard.handle(now, Input::Media(event), &mut self.link, &mut self.out);
+            self.shard.handle(clock::now(), Input::Media(event), &mut self.link, &mut self.out);
+            self.flush_many();
         }
         if self.shard.deadline().is_some_and(|at| at <= now) {
-            worked = true;
             self.shard.handle(now, Input::Deadline, &mut self.link, &mut self.out);
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(order) = self.inbox.orders.pop() else { break };
-            worked = true;
             self.shard.obey(now, order, self.link.region().cloned(), &mut self.link, &mut self.out);
+        }
+        for _ in 0..TURN_NEW_COUNT {
+            if !self.take_new_work() {
+                break;
+            }
+            self.flush_many();
         }
         self.flush();
         while let Some(question) = self.inbox.questions.pop() {
-            worked = true;
             // Whoever asked may be gone.
             let _ = question.answer_to.send(self.snapshot(now, question.with_calls));
         }
-        self.shard.counts().add(SignalCounter::Turns, u64::from(worked));
-        worked
+        self.shard.counts().add(SignalCounter::Turns, 1);
+    }
+
+    fn read_sockets(&mut self, reader: &mut Reader, listeners: &[Listener]) {
+        let sockets = std::mem::take(&mut self.ready.sockets);
+        let readable = listeners.iter().enumerate().filter(|(index, _)| sockets & 1 << index != 0);
+        for (_, listener) in readable {
+            // What is left after so many is told of by the next wait.
+            for _ in 0..TURN_BATCH_COUNT {
+                let now = clock::now();
+                let may_be_more = reader.read(listener, now, |flow, at, bytes| self.take(now, flow, at, bytes));
+                self.flush_many();
+                if !may_be_more {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Takes a datagram, or passes it on to the shard that it belongs to.
+    fn take(&mut self, now: Instant, flow: Flow, at: Instant, bytes: &[u8]) {
+        let shard = self.sharding.of(bytes);
+        if is_keep_alive(bytes) {
+            self.shard.counts().add(SignalCounter::KeepAlives, 1);
+        } else if shard == self.number {
+            self.sort(now, flow, at, bytes);
+        } else if let Some(inbox) = self.sharding.inboxes.get(shard) {
+            inbox.push(Arrived { flow, at, bytes: bytes.into() });
+            inbox.wake();
+        }
+    }
+
+    /// Handles a message, or lets it wait for its turn.
+    fn sort(&mut self, now: Instant, flow: Flow, at: Instant, bytes: &[u8]) {
+        if !is_new_work(bytes) {
+            return self.handle(now, flow, bytes);
+        }
+        if self.intake.push(flow, at, bytes).is_err() && !self.refuse(&flow, bytes) {
+            self.shard.counts().add(SignalCounter::DroppedQueueFull, 1);
+        }
+    }
+
+    fn handle(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
+        self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.link, &mut self.out);
+    }
+
+    /// Handles or refuses the oldest of what waits; `false`: there is nothing.
+    fn take_new_work(&mut self) -> bool {
+        let now = clock::now();
+        match self.intake.pop(now) {
+            None => return false,
+            Some(intake::Turn::Handle(work)) => self.handle(now, work.flow, &work.bytes),
+            Some(intake::Turn::Refuse(work)) => {
+                if !self.refuse(&work.flow, &work.bytes) {
+                    self.handle(now, work.flow, &work.bytes);
+                }
+            }
+        }
+        true
+    }
+
+    fn refuse(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
+        let mut answer = Vec::with_capacity(bytes.len());
+        if !overload::refuse(bytes, flow.remote, self.retry_after_s, &mut answer) {
+            return false;
+        }
+        self.shard.counts().add(SignalCounter::RefusedQueueFull, 1);
+        // Whoever does not get it asks again.
+        self.sender.send_one(&self.listeners, flow, &answer);
+        true
+    }
+
+    fn flush_many(&mut self) {
+        if self.out.sip.transmits.len() >= FLUSH_COUNT {
+            self.flush();
+        }
     }
 
     /// Carries out what the shard wants done.
     fn flush(&mut self) {
         self.link.push(&mut self.out.commands);
         if !self.out.sip.transmits.is_empty() {
-            let sent = self.sender.send(&self.out.sip);
+            let sent = self.sender.send(&self.listeners, &self.out.sip);
             let counts = self.shard.counts();
             counts.add(SignalCounter::MessagesSent, sent.sent_count);
             counts.add(SignalCounter::DroppedNotSent, sent.failed_count);
@@ -113,12 +203,16 @@ impl Worker {
         self.out.clear();
     }
 
-    fn take_media_plane(&mut self) -> bool {
-        let Some(attached) = self.inbox.attached.pop() else { return false };
+    fn take_media_plane(&mut self) {
+        let Some(attached) = self.inbox.attached.pop() else { return };
         let region = attached.end.region();
         tracing::info!(shard = self.number, process = region.creator_pid(), "attached to the media plane");
         self.link.attach(attached);
-        true
+        let watched = self.link.fds().map(|[events, socket]| self.waiter.add_media(events, socket));
+        if let Some(Err(error)) = watched {
+            tracing::error!(shard = self.number, "cannot watch the media plane: {error}; `ulimit -n` tells the limit");
+            self.lose_media_plane();
+        }
     }
 
     fn lose_media_plane(&mut self) {
@@ -128,6 +222,7 @@ impl Worker {
             calls,
             "the media plane is gone; its calls end, new ones get 503 until it is back"
         );
+        self.link.fds().into_iter().flatten().for_each(|fd| self.waiter.remove(fd));
         self.link.detach();
         self.shard.handle(clock::now(), Input::MediaLost, &mut self.link, &mut self.out);
         self.flush();
@@ -137,7 +232,7 @@ impl Worker {
 
     fn sleep(&mut self) {
         self.publish();
-        let is_idle = self.inbox.prepare_sleep() && self.link.prepare_sleep();
+        let is_idle = self.intake.is_empty() && self.inbox.prepare_sleep() && self.link.prepare_sleep();
         let limit = match (is_idle, self.link.has_backlog()) {
             (false, _) => Some(Duration::ZERO),
             (true, true) => Some(BACKLOG_PAUSE),
@@ -146,28 +241,15 @@ impl Worker {
                 deadline.map(|at| at.since(clock::now()))
             }
         };
-        self.look(limit);
+        self.ready = self.waiter.wait(limit);
         self.inbox.awake();
         self.link.awake();
-    }
-
-    /// Waits for a descriptor, and sees what the rare ones say.
-    fn look(&mut self, limit: Option<Duration>) {
-        self.look_at = clock::now() + LOOK_PAUSE;
-        let is_stopping = self.stop_until.is_some();
-        // While we stop, that request stays readable and would not let us sleep.
-        let first = if is_stopping { self.inbox.as_fd() } else { self.stop.as_fd() };
-        let (asked_to_stop, hung_up) = match self.link.fds() {
-            Some([events, socket]) => {
-                let ready = wait::readable(&[first, self.inbox.as_fd(), events, socket], limit);
-                (ready[0], ready[3])
-            }
-            None => (wait::readable(&[first, self.inbox.as_fd()], limit)[0], false),
-        };
-        if self.link.is_lost(hung_up) {
+        if self.link.is_lost(self.ready.media_hung_up) {
             self.lose_media_plane();
         }
-        if asked_to_stop && !is_stopping {
+        if self.ready.is_stopping && self.stop_until.is_none() {
+            // That request stays readable and would not let us sleep.
+            self.waiter.remove(&self.stop);
             let now = clock::now();
             self.stop_until = Some(now + STOP_LIMIT);
             self.shard.handle(now, Input::Stop, &mut self.link, &mut self.out);
@@ -191,11 +273,8 @@ impl Worker {
 
     /// What other threads counted for us.
     fn count_inbox(&mut self) {
-        let inbox = &self.inbox;
-        let counts = self.shard.counts();
-        counts.set(SignalCounter::RefusedQueueFull, inbox.refused_count.load(Relaxed));
-        counts.set(SignalCounter::DroppedQueueFull, inbox.dropped_count.load(Relaxed));
-        counts.set(SignalCounter::KeepAlives, inbox.keep_alive_count.load(Relaxed));
+        let dropped = self.inbox.dropped_count.swap(0, Relaxed);
+        self.shard.counts().add(SignalCounter::DroppedQueueFull, dropped);
     }
 
     fn snapshot(&mut self, now: Instant, with_calls: bool) -> Snapshot {

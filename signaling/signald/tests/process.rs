@@ -79,7 +79,12 @@ fn config(folder: &Path) -> Config {
 
 impl Switch {
     fn start(folder: tempfile::TempDir) -> Self {
-        let (config, stop) = (config(folder.path()), Stop::new().unwrap());
+        let config = config(folder.path());
+        Self::with(folder, config)
+    }
+
+    fn with(folder: tempfile::TempDir, config: Config) -> Self {
+        let stop = Stop::new().unwrap();
         let (tell, told) = mpsc::channel();
         let flag = stop.clone();
         let thread =
@@ -220,6 +225,32 @@ fn calls_come_and_go_and_the_operator_sees_them() {
     for _ in 0..4 {
         phone.hear_bye();
     }
+    switch.end();
+}
+
+#[test]
+fn several_shards_share_the_port_and_each_call_finds_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let _media = Media::start(folder.path().join("media-control.sock"));
+    let mut config = config(folder.path());
+    config.sip.shards = 3;
+    let switch = Switch::with(folder, config);
+    assert_eq!(switch.ask("health")["shards_with_media_plane"], 3);
+    for round in 0..10 {
+        // Each message of a call from another port, so that most come to a shard that is not theirs.
+        let call = format!("c{round}");
+        let phones: Vec<Phone> = (0..3).map(|_| Phone::new(&switch)).collect();
+        let tag = phones[0].call(&call);
+        phones[1].send("BYE", &call, &tag, 2, "");
+        phones[1].hear("SIP/2.0 200");
+        phones[2].send("BYE", &call, &tag, 3, "");
+        phones[2].hear("SIP/2.0 481");
+    }
+    let sum = |stats: &serde_json::Value, name: &str| {
+        let rows = stats.as_array().unwrap().iter().filter(|row| row["name"] == name);
+        rows.map(|row| row["value"].as_u64().unwrap()).sum::<u64>()
+    };
+    switch.ask_until("stats", |stats| sum(stats, "calls_completed") == 10 && sum(stats, "ports_free") == 4);
     switch.end();
 }
 

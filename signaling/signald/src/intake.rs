@@ -1,0 +1,141 @@
+//! What is handled first when more comes than can be handled: what belongs to calls that are up goes before new work,
+//! and new work that has waited too long is refused instead. Time arrives as an argument.
+
+use crate::inbox::Arrived;
+use clock::{Duration, Instant};
+use sip_core::Flow;
+use std::collections::VecDeque;
+
+/// New work may wait for so long, from its arrival at the host. Its sender repeats it after T1 (500 ms): a queue that is
+/// older than that fills with copies.
+pub(crate) const WAIT_MAX: Duration = Duration::from_millis(200);
+/// Messages that may wait.
+pub(crate) const WAITING_COUNT_MAX: usize = 8_192;
+/// Bytes of them.
+pub(crate) const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// New work in the order of its arrival.
+#[derive(Default)]
+pub(crate) struct Intake {
+    waiting: VecDeque<Arrived>,
+    bytes: usize,
+}
+
+/// What to do with new work whose turn has come.
+pub(crate) enum Turn {
+    Handle(Arrived),
+    /// Answer 503 without any state. Handle it after all if that is no answer for it.
+    Refuse(Arrived),
+}
+
+impl Intake {
+    /// Keeps new work; `Err`: there is no room.
+    pub(crate) fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> Result<(), ()> {
+        if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
+            return Err(());
+        }
+        self.bytes += bytes.len();
+        self.waiting.push_back(Arrived { flow, at, bytes: bytes.into() });
+        Ok(())
+    }
+
+    /// The next one.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Turn> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.bytes.len();
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(64); // a flood leaves no large table
+        }
+        Some(if now.since(next.at) > WAIT_MAX { Turn::Refuse(next) } else { Turn::Handle(next) })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+/// Whether a message is new work: a request outside of any dialog, or a CANCEL, which must not overtake its INVITE.
+/// A look at the first line and at To, no more; a message that fools it is only handled earlier or later than others.
+pub(crate) fn is_new_work(message: &[u8]) -> bool {
+    let start = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
+    let message = &message[start..];
+    if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
+        return false;
+    }
+    message.starts_with(b"CANCEL ") || !has_to_tag(message)
+}
+
+fn has_to_tag(message: &[u8]) -> bool {
+    let mut rest = message;
+    while let Some(end) = memchr::memchr(b'\n', rest) {
+        rest = &rest[end + 1..];
+        let name_bytes = match rest {
+            [b'T' | b't', b'o' | b'O', ..] => 2,
+            [b'T' | b't', ..] => 1,
+            [b'\r' | b'\n', ..] | [] => return false,
+            _ => continue,
+        };
+        if rest[name_bytes..].trim_ascii_start().first() != Some(&b':') {
+            continue;
+        }
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        // Parameters follow the address: nothing before the last `>` is one.
+        let parameters = &line[memchr::memrchr(b'>', line).unwrap_or(0)..];
+        return parameters.split(|byte| *byte == b';').skip(1).any(|parameter| {
+            let parameter = parameter.trim_ascii_start();
+            parameter.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"tag"))
+        });
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(ms)
+    }
+
+    fn flow() -> Flow {
+        Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.1:5070".parse().unwrap())
+    }
+
+    #[test]
+    fn new_work_is_told_from_the_rest() {
+        let message = |start: &str, to: &str| {
+            format!("{start}\r\nVia: x\r\nTopic: y;tag=1\r\n{to}\r\nCSeq: 1\r\n\r\nTo: a;tag=1")
+        };
+        let new = |start: &str, to: &str| is_new_work(message(start, to).as_bytes());
+        let invite = "INVITE sip:a@b SIP/2.0";
+        for to in ["To: <sip:a@b>", "to:sip:a@b", "t : <sip:a@b;tag=1>", "T: \"tag\" <sip:a>;x=tag", "X: y"] {
+            assert!(new(invite, to), "{to}");
+        }
+        for to in ["To: <sip:a@b>;tag=1", "TO\t:sip:a@b;x;TAG=2", "t: \"<>\" <sip:a> ; tag=1"] {
+            assert!(!new(invite, to) && !new("BYE sip:a@b SIP/2.0", to), "{to}");
+            assert!(new("CANCEL sip:a@b SIP/2.0", to));
+        }
+        assert!(!new("ACK sip:a@b SIP/2.0", "To: <sip:a@b>") && !new("SIP/2.0 200 OK", "To: <sip:a@b>"));
+        assert!(
+            is_new_work(b"\r\n\r\nOPTIONS sip:a SIP/2.0\r\nTo: a\r\n\r\n") && is_new_work(b"") && is_new_work(b"\r\n")
+        );
+    }
+
+    #[test]
+    fn what_waited_too_long_is_refused_and_the_room_is_bounded() {
+        let mut intake = Intake::default();
+        for ms in [0, 100, 150] {
+            intake.push(flow(), at(ms), b"INVITE").unwrap();
+        }
+        assert!(matches!(intake.pop(at(201)), Some(Turn::Refuse(first)) if first.at == at(0)));
+        assert!(matches!(intake.pop(at(300)), Some(Turn::Handle(second)) if second.at == at(100)));
+        assert!(matches!(intake.pop(at(351)), Some(Turn::Refuse(_))));
+        assert!(intake.pop(at(351)).is_none() && intake.is_empty());
+        assert!((0..WAITING_COUNT_MAX).all(|_| intake.push(flow(), at(0), b"x").is_ok()));
+        assert_eq!(intake.push(flow(), at(0), b"x"), Err(()));
+        while intake.pop(at(0)).is_some() {}
+        let large = vec![0; 65_535];
+        assert!((0..WAITING_BYTES_MAX / 65_535).all(|_| intake.push(flow(), at(0), &large).is_ok()));
+        assert_eq!(intake.push(flow(), at(0), &large), Err(()));
+    }
+}

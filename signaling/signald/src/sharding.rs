@@ -1,0 +1,48 @@
+//! Which shard a message belongs to.
+
+use crate::inbox::Inbox;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// All shards. A call's messages go to one of them by its Call-ID, wherever they come in.
+#[derive(Clone)]
+pub(crate) struct Sharding {
+    pub(crate) inboxes: Arc<[Arc<Inbox>]>,
+    /// Drawn at the start, so that nobody outside can aim at one shard.
+    pub(crate) key: RandomState,
+}
+
+impl Sharding {
+    /// The shard of a message; one without a Call-ID is everybody's, so the first one's.
+    pub(crate) fn of(&self, message: &[u8]) -> usize {
+        if self.inboxes.len() < 2 {
+            return 0;
+        }
+        sip_wire::call_id(message).map_or(0, |id| (self.key.hash_one(id) % self.inboxes.len() as u64) as usize)
+    }
+}
+
+/// A message of line ends only (RFC 5626 §3.5.1, and what phones send to keep a NAT open).
+pub(crate) fn is_keep_alive(message: &[u8]) -> bool {
+    message.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_stays_where_it_is_and_calls_are_spread() {
+        let inboxes = (0..4).map(|_| Arc::new(Inbox::new().unwrap())).collect();
+        let sharding = Sharding { inboxes, key: RandomState::new() };
+        let mut counts = [0; 4];
+        for call in 0..1_000 {
+            let of = |start: &str| sharding.of(format!("{start}\r\nVia: x\r\ni: c{call}\r\n\r\n").as_bytes());
+            assert_eq!(of("INVITE sip:a@b SIP/2.0"), of("SIP/2.0 200 OK"));
+            counts[of("INVITE sip:a@b SIP/2.0")] += 1;
+        }
+        assert!(counts.iter().all(|count| *count > 150), "{counts:?}");
+        assert_eq!(sharding.of(b"nonsense"), 0);
+        assert!(is_keep_alive(b"\r\n\r\n") && is_keep_alive(b"\0") && is_keep_alive(b"") && !is_keep_alive(b"\r\nx"));
+    }
+}
