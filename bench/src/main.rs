@@ -64,10 +64,10 @@ enum What {
         #[arg(long, default_value_t = 1_000)]
         rate: u32,
         /// Calls a second at which the time to the answer is measured
-        #[arg(long, value_delimiter = ',', default_value = "500,2000")]
+        #[arg(long, value_delimiter = ',', default_value = "500,1000,2000")]
         latency_rates: Vec<u32>,
         /// Calls held at once to measure their memory
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 2_000)]
         held: usize,
         /// Seconds of one run
         #[arg(long, default_value_t = 10)]

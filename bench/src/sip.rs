@@ -37,6 +37,8 @@ pub struct SipBench {
 pub struct CpuRun {
     /// Who answered.
     pub server: &'static str,
+    /// Processes that ran or wanted to, averaged over the minute before.
+    pub load_average_before: f64,
     /// Calls that succeeded.
     pub succeeded: u64,
     /// Calls that failed.
@@ -161,6 +163,7 @@ impl SipBench {
             let media = media.map(usage::of_process).transpose()?.unwrap_or_default();
             Ok((usage::of_process(signal)?.cpu_ns, media.cpu_ns))
         };
+        let load_average_before = usage::load_average();
         let before = read()?;
         let plan = SippPlan { rate: self.rate, calls: self.rate * self.seconds, ..SippPlan::default() };
         let uac = Sipp::start(folder, "uac", Some(to), &plan)?;
@@ -170,6 +173,7 @@ impl SipBench {
         let us_per_call = |ns: u64| ns as f64 / 1e3 / succeeded.max(1) as f64;
         Ok(CpuRun {
             server,
+            load_average_before,
             succeeded,
             failed: result.count("FailedCall"),
             retransmissions: result.count("Retransmissions"),
@@ -241,18 +245,19 @@ impl SipResult {
     /// For a terminal.
     pub fn to_text(&self) -> String {
         let mut text = format!(
-            "{:<10} {:>10} {:>8} {:>8} {:>14} {:>14}\n",
-            "server", "succeeded", "failed", "resent", "signal us/call", "media us/call"
+            "{:<10} {:>10} {:>8} {:>8} {:>14} {:>14} {:>6}\n",
+            "server", "succeeded", "failed", "resent", "signal us/call", "media us/call", "load"
         );
         for run in &self.cpu {
             text += &format!(
-                "{:<10} {:>10} {:>8} {:>8} {:>14.1} {:>14.1}\n",
+                "{:<10} {:>10} {:>8} {:>8} {:>14.1} {:>14.1} {:>6.1}\n",
                 run.server,
                 run.succeeded,
                 run.failed,
                 run.retransmissions,
                 run.signal_us_per_call,
-                run.media_us_per_call
+                run.media_us_per_call,
+                run.load_average_before
             );
         }
         text += &format!("ratio of the medians at {} calls/s: {:.2}\n", self.rate, self.ratio);

@@ -38,6 +38,13 @@ pub enum Scenario {
     File(PathBuf),
 }
 
+impl Scenario {
+    /// One of ours, in `loadtest/scenarios`: `hold_resume`, `late_offer`, `cancel_late`, `cancel_ringing`, `malformed`.
+    pub fn ours(name: &str) -> Self {
+        Self::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("xml"))
+    }
+}
+
 impl Default for SippPlan {
     fn default() -> Self {
         Self {
