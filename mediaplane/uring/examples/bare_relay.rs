@@ -23,7 +23,7 @@ fn main() {
         return relay(&args[1..]);
     }
     let (calls, seconds): (usize, u64) = (at(0, "1000").parse().expect("CALLS"), at(1, "5").parse().expect("SECONDS"));
-    let (wait, workers, gather) = (at(2, "adaptive"), at(3, "2"), at(4, "100"));
+    let (wait, workers, gather) = (at(2, "adaptive"), at(3, "2"), at(4, "500"));
     let own = std::env::current_exe().expect("our path");
     let pairs = (2 * calls).to_string();
     let mut child = Command::new(own)

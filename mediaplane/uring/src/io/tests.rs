@@ -1,5 +1,7 @@
 use super::*;
 use crate::sockets::BindTo;
+use contract::Address;
+use media_core::io::{Buffers, Send, SocketAction, Span};
 use std::net::{SocketAddr, UdpSocket};
 
 const PATIENCE: Duration = Duration::from_secs(5);
