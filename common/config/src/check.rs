@@ -1,7 +1,7 @@
 //! Rules that several keys make together.
 
 use crate::reader::Reader;
-use crate::{Config, PromptFile};
+use crate::{ClientCertificates, Config, PromptFile};
 
 pub(crate) fn together(config: &Config, reader: &mut Reader<'_>) {
     let pairs = config.media.ports.pair_count();
@@ -15,12 +15,46 @@ pub(crate) fn together(config: &Config, reader: &mut Reader<'_>) {
             reader.blame("sip", "listen", format!("{address} lies in media.ports ({range}), where RTP goes"));
         }
     }
+    secure(config, reader);
     for prompt in &config.media.prompts {
         if let PromptFile::Wav(path) = &prompt.file
             && !path.is_file()
         {
             let allowed = format!("the prompt `{}` is not a file: {}", prompt.name, path.display());
             reader.blame("media", "prompts", allowed);
+        }
+    }
+}
+
+/// What TLS needs.
+fn secure(config: &Config, reader: &mut Reader<'_>) {
+    let (sip, tls) = (&config.sip, &config.tls);
+    for (name, list) in [("listen_tls", &sip.listen_tls), ("listen_wss", &sip.listen_wss)] {
+        if !list.is_empty() && tls.certificates.is_empty() {
+            reader.blame("sip", name, "needs a certificate in tls.certificates".to_owned());
+        }
+    }
+    let is_asked = tls.client_certificates != ClientCertificates::NotAsked;
+    if is_asked && tls.client_authorities.is_none() {
+        let allowed = "needs the authorities that they must come from, in tls.client_authorities".to_owned();
+        reader.blame("tls", "client_certificates", allowed);
+    }
+    let files = tls.certificates.iter().flat_map(|own| [("certificates", &own.chain), ("certificates", &own.key)]);
+    let files = files.chain(tls.client_authorities.iter().map(|path| ("client_authorities", path)));
+    for (name, path) in files.chain(tls.authorities.iter().map(|path| ("authorities", path))) {
+        if !path.is_file() {
+            reader.blame("tls", name, format!("not a file: {}", path.display()));
+        }
+    }
+    // TCP, TLS and WebSocket share the ports of TCP.
+    let tcp = sip.tcp_addresses().iter().map(|address| ("listen_tcp", address));
+    let others = [("listen_tls", &sip.listen_tls), ("listen_ws", &sip.listen_ws), ("listen_wss", &sip.listen_wss)];
+    let others = others.iter().flat_map(|(name, list)| list.iter().map(|address| (*name, address)));
+    let all: Vec<_> = tcp.chain(others).filter(|(_, address)| address.port() != 0).collect();
+    for (index, (name, address)) in all.iter().enumerate() {
+        if let Some((other, _)) = all.get(..index).and_then(|before| before.iter().find(|(_, taken)| taken == address))
+        {
+            reader.blame("sip", name, format!("{address} is in {other} already"));
         }
     }
 }

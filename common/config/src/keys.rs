@@ -28,6 +28,51 @@ pub const KEYS: &[Key] = &[
             "Port 0 lets the system choose; the log says which.",
         ],
     ),
+    key("sip", "listen_tcp", r#""same""#, &[r#"TCP addresses to listen on. "same": those of `listen`. []: no TCP."#]),
+    key(
+        "sip",
+        "listen_tls",
+        "[]",
+        &["TLS addresses to listen on, usually port 5061. They need a certificate: see [tls]."],
+    ),
+    key(
+        "sip",
+        "listen_ws",
+        "[]",
+        &["WebSocket addresses to listen on (RFC 7118), for browsers behind a proxy with TLS."],
+    ),
+    key(
+        "sip",
+        "listen_wss",
+        "[]",
+        &["Secure WebSocket addresses to listen on, for browsers. They need a certificate: see [tls]."],
+    ),
+    key(
+        "sip",
+        "max_connections",
+        "10000",
+        &["TCP, TLS and WebSocket connections at once, 1 to 1000000. Further ones are closed at once."],
+    ),
+    key(
+        "sip",
+        "max_connections_per_address",
+        "500",
+        &["Of these, connections that one address opened, 1 to 1000000. An IPv6 /64 counts as one address."],
+    ),
+    key(
+        "sip",
+        "connection_idle_s",
+        "3600",
+        &["Seconds without any traffic after which a connection is closed, 10 to 604800."],
+    ),
+    key(
+        "sip",
+        "keep_alive_s",
+        "0",
+        &[
+            "Seconds of silence after which we send a keep-alive on a connection, up to 86400. 0: we only answer those of peers.",
+        ],
+    ),
     key(
         "sip",
         "advertised_address",
@@ -117,6 +162,38 @@ pub const KEYS: &[Key] = &[
         "dscp",
         "46",
         &["Differentiated services code point of RTP, 0 to 63. 46 (expedited forwarding) is usual for voice."],
+    ),
+    key(
+        "tls",
+        "certificates",
+        "[]",
+        &[
+            "Our certificates, each with the PEM files of its chain and its key:",
+            r#"[{ chain = "/etc/ringplane/sip.pem", key = "/etc/ringplane/sip.key" }]. At most 64."#,
+            "A client that names a host gets the first that is valid for it, any other the very first. New files are taken",
+            "within 10 s, without closing connections; when they cannot be used the old ones stay.",
+        ],
+    ),
+    key(
+        "tls",
+        "client_certificates",
+        r#""not asked""#,
+        &[
+            r#"Whether TLS clients must show a certificate: "not asked", "optional" (a bad one is refused), "required"."#,
+            "Browsers (listen_wss) are never asked.",
+        ],
+    ),
+    key(
+        "tls",
+        "client_authorities",
+        r#""""#,
+        &["PEM file of the authorities that client certificates must come from."],
+    ),
+    key(
+        "tls",
+        "authorities",
+        r#""""#,
+        &["PEM file of the authorities that we trust when we connect. Empty: those that the host trusts."],
     ),
     key(
         "process",

@@ -14,12 +14,14 @@ mod mistake;
 mod process;
 mod reader;
 mod sip;
+mod tls;
 
 pub use keys::{KEYS, Key, default_file};
 pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use mistake::{LoadError, Mistake, Mistakes};
 pub use process::{LogLevel, Process};
 pub use sip::{AudioCodec, CodecOrder, Sip};
+pub use tls::{Certificate, ClientCertificates, Tls};
 
 use reader::Reader;
 use std::path::Path;
@@ -31,6 +33,8 @@ pub struct Config {
     pub sip: Sip,
     /// The media plane.
     pub media: Media,
+    /// Certificates and trust.
+    pub tls: Tls,
     /// The processes themselves.
     pub process: Process,
 }
@@ -45,8 +49,12 @@ impl Config {
     /// Reads a file's text; what it does not name has its default.
     pub fn parse(text: &str) -> Result<Self, Mistakes> {
         let mut reader = Reader::new(text)?;
-        let config =
-            Self { sip: Sip::read(&mut reader), media: Media::read(&mut reader), process: Process::read(&mut reader) };
+        let config = Self {
+            sip: Sip::read(&mut reader),
+            media: Media::read(&mut reader),
+            tls: Tls::read(&mut reader),
+            process: Process::read(&mut reader),
+        };
         check::together(&config, &mut reader);
         reader.finish().map(|()| config)
     }

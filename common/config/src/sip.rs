@@ -1,15 +1,35 @@
 use crate::reader::{Reader, integer, strings};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use toml::de::DeValue;
 
 /// Most shards. Each is a control client of the media plane, which has places for the shards of two lives of signaling.
 const SHARD_COUNT_MAX: u64 = 8;
+
+/// Most addresses of one transport.
+const ADDRESS_COUNT_MAX: usize = 16;
 
 /// `[sip]`: signaling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sip {
     /// UDP addresses to listen on; port 0 lets the system choose.
     pub listen: Vec<SocketAddr>,
+    /// TCP addresses to listen on; `None`: those of `listen`.
+    pub listen_tcp: Option<Vec<SocketAddr>>,
+    /// TLS addresses to listen on.
+    pub listen_tls: Vec<SocketAddr>,
+    /// WebSocket addresses to listen on.
+    pub listen_ws: Vec<SocketAddr>,
+    /// Secure WebSocket addresses to listen on.
+    pub listen_wss: Vec<SocketAddr>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once that one address opened.
+    pub max_connections_per_address: usize,
+    /// Silence that closes a connection.
+    pub connection_idle: Duration,
+    /// Silence after which we send a keep-alive; `None`: never.
+    pub keep_alive: Option<Duration>,
     /// Address for Via, Contact and SDP; `None`: the one that the request came to.
     pub advertised_address: Option<IpAddr>,
     /// Threads that run calls; 0: see [`Sip::shard_count`].
@@ -62,10 +82,30 @@ impl Sip {
         let max_calls = number("max_calls", 1, 1_000_000) as usize;
         let retry_after = Duration::from_secs(number("retry_after_s", 1, 3_600));
         let decision_timeout = Duration::from_secs(number("decision_timeout_s", 1, 600));
+        let max_connections = number("max_connections", 1, 1_000_000) as usize;
+        let max_connections_per_address = number("max_connections_per_address", 1, 1_000_000) as usize;
+        let connection_idle = Duration::from_secs(number("connection_idle_s", 10, 604_800));
+        let keep_alive = number("keep_alive_s", 0, 86_400);
+        let several = r#"must be a list of at most 16 different "address:port" strings, such as "192.0.2.1:5061""#;
+        let tcp = r#"must be "same", or a list of at most 16 different "address:port" strings"#;
+        let listen_tcp = reader.get(section, "listen_tcp", tcp, |value| match value.as_str() {
+            Some("same") => Some(None),
+            Some(_) => None,
+            None => addresses_of(value).map(Some),
+        });
+        let mut list = |name| reader.get(section, name, several, addresses_of);
+        let (listen_tls, listen_ws, listen_wss) = (list("listen_tls"), list("listen_ws"), list("listen_wss"));
         Self {
-            listen: reader.get(section, "listen", addresses, |value| {
-                unique(strings(value)?.into_iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>()?, 16)
-            }),
+            listen: reader
+                .get(section, "listen", addresses, |value| addresses_of(value).filter(|list| !list.is_empty())),
+            listen_tcp,
+            listen_tls,
+            listen_ws,
+            listen_wss,
+            max_connections,
+            max_connections_per_address,
+            connection_idle,
+            keep_alive: (keep_alive > 0).then(|| Duration::from_secs(keep_alive)),
             advertised_address: reader.get(section, "advertised_address", "must be an IP address, or empty", |value| {
                 match value.as_str()? {
                     "" => Some(None),
@@ -78,7 +118,8 @@ impl Sip {
             retry_after,
             decision_timeout,
             codecs: reader.get(section, "codecs", codecs, |value| {
-                unique(strings(value)?.into_iter().map(AudioCodec::from_name).collect::<Option<Vec<_>>>()?, 2)
+                let list = strings(value)?.into_iter().map(AudioCodec::from_name).collect::<Option<Vec<_>>>()?;
+                unique(list, 2).filter(|list| !list.is_empty())
             }),
             codec_order: reader.get(section, "codec_order", r#"must be "caller" or "ours""#, |value| {
                 match value.as_str()? {
@@ -89,6 +130,11 @@ impl Sip {
             }),
             dtmf: reader.get(section, "dtmf", "must be true or false", |value| value.as_bool()),
         }
+    }
+
+    /// Where TCP is listened on.
+    pub fn tcp_addresses(&self) -> &[SocketAddr] {
+        self.listen_tcp.as_deref().unwrap_or(&self.listen)
     }
 
     /// The number of shards on a host with `cores`.
@@ -107,8 +153,12 @@ impl AudioCodec {
     }
 }
 
-/// The list, if it has 1 to `most` entries and none twice.
+fn addresses_of(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {
+    unique(strings(value)?.into_iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>()?, ADDRESS_COUNT_MAX)
+}
+
+/// The list, if it has at most `most` entries and none twice.
 fn unique<T: PartialEq>(list: Vec<T>, most: usize) -> Option<Vec<T>> {
     let twice = list.iter().enumerate().any(|(index, item)| list[..index].contains(item));
-    (!list.is_empty() && list.len() <= most && !twice).then_some(list)
+    (list.len() <= most && !twice).then_some(list)
 }

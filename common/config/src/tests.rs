@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 fn mistakes(text: &str) -> Vec<Mistake> {
     Config::parse(text).expect_err("must be refused").0
@@ -29,15 +30,15 @@ fn every_key_is_read_and_none_is_there_twice() {
 
 #[test]
 fn all_mistakes_come_at_once_in_order() {
-    let text = "[sip]\nlisten = [\"5060\"]\nshards = 65\nport = 1\n\n[media]\nports = \"10001-9\"\ndscp = -1\n[tls]\n";
+    let text = "[sip]\nlisten = [\"5060\"]\nshards = 65\nport = 1\n\n[media]\nports = \"10001-9\"\ndscp = -1\n[tcp]\n";
     let found = mistakes(text);
     let lines: Vec<usize> = found.iter().map(|mistake| mistake.line).collect();
     assert_eq!(lines, [2, 3, 4, 7, 8, 9]);
     let keys: Vec<&str> = found.iter().map(|mistake| mistake.key.as_str()).collect();
-    assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tls"]);
+    assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tcp"]);
     assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 8");
-    assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, advertised_address"));
-    assert!(found[5].allowed.contains("[sip], [media], [process]"));
+    assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, listen_tcp"));
+    assert!(found[5].allowed.contains("[sip], [media], [tls], [process]"));
 }
 
 #[test]
@@ -81,4 +82,42 @@ fn rules_between_keys_hold() {
 fn a_missing_file_says_what_to_do() {
     let error = Config::load(Path::new("/no/such/ringplane.toml")).unwrap_err();
     assert!(error.to_string().contains("ringplane init"));
+}
+
+#[test]
+fn transports_and_certificates_are_understood() {
+    let config = Config::default();
+    assert_eq!(config.sip.tcp_addresses(), config.sip.listen);
+    assert!(config.sip.listen_tls.is_empty() && config.tls.certificates.is_empty() && config.sip.keep_alive.is_none());
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, b"x").unwrap();
+        path
+    };
+    let (chain, key, ca) = (file("a.pem"), file("a.key"), file("ca.pem"));
+    let text = format!(
+        "[sip]\nlisten_tcp = [\"127.0.0.1:0\"]\nlisten_tls = [\"127.0.0.1:5061\", \"[::1]:5061\"]\nlisten_wss = [\"[::1]:443\"]\n\
+         keep_alive_s = 30\n[tls]\ncertificates = [{{ chain = {chain:?}, key = {key:?} }}]\n\
+         client_certificates = \"required\"\nclient_authorities = {ca:?}\nauthorities = {ca:?}\n"
+    );
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.sip.tcp_addresses(), ["127.0.0.1:0".parse().unwrap()]);
+    assert_eq!((config.sip.listen_tls.len(), config.sip.keep_alive), (2, Some(Duration::from_secs(30))));
+    assert_eq!(config.tls.certificates, [Certificate { chain, key }]);
+    assert_eq!((config.tls.client_certificates, config.tls.authorities), (ClientCertificates::Required, Some(ca)));
+    assert!(Config::parse("[sip]\nlisten_tcp = []").unwrap().sip.tcp_addresses().is_empty());
+}
+
+#[test]
+fn transports_and_certificates_fit_together() {
+    let found = mistakes(
+        "[sip]\nlisten = [\"127.0.0.1:5060\"]\nlisten_ws = [\"127.0.0.1:5060\"]\nlisten_tls = [\"127.0.0.1:5061\"]\n\
+         [tls]\nclient_certificates = \"optional\"\nauthorities = \"/no/such.pem\"\n",
+    );
+    let words: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert!(words[0].contains("is in listen_tcp already") && words[1].contains("needs a certificate"), "{words:?}");
+    assert!(words[2].contains("tls.client_authorities") && words[3].contains("not a file"), "{words:?}");
+    let bad = mistakes("[tls]\ncertificates = [{ chain = \"x\" }]\nclient_certificates = \"yes\"");
+    assert!(bad[0].allowed.contains("chain") && bad[1].allowed.contains("required"), "{bad:?}");
 }
