@@ -74,30 +74,31 @@ pub(crate) fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
 }
 
 /// The address that we show on this flow.
-pub(crate) fn shown(config: &EndpointConfig, flow: &Flow) -> SocketAddr {
-    config.advertise.unwrap_or(flow.local)
+pub(crate) fn shown(advertise: Option<SocketAddr>, flow: &Flow) -> SocketAddr {
+    advertise.unwrap_or(flow.local)
 }
 
 /// Our Contact on this flow.
 pub(crate) fn put_contact(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow) {
     out.extend_from_slice(b"Contact: <");
-    put_contact_uri(out, config, flow);
+    put_own_uri(out, &config.contact_user, config.advertise, flow);
     out.extend_from_slice(b">\r\n");
 }
 
-pub(crate) fn put_contact_uri(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow) {
+/// A URI that leads back to us on this flow.
+pub(crate) fn put_own_uri(out: &mut Vec<u8>, user: &str, advertise: Option<SocketAddr>, flow: &Flow) {
     out.extend_from_slice(if flow.transport == Transport::Tls { b"sips:" } else { b"sip:" });
-    if !config.contact_user.is_empty() && crate::content::is_uri(&config.contact_user) {
-        put(out, &[config.contact_user.as_bytes(), b"@"]);
+    if !user.is_empty() && crate::content::is_uri(user) {
+        put(out, &[user.as_bytes(), b"@"]);
     }
-    put_address(out, shown(config, flow));
+    put_address(out, shown(advertise, flow));
     out.extend_from_slice(flow.transport.uri_parameter().as_bytes());
 }
 
 /// The top Via of a request of ours, with `rport` (RFC 3581).
 pub(crate) fn put_via(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow, branch: &str) {
     put(out, &[b"Via: SIP/2.0/", flow.transport.via_name().as_bytes(), b" "]);
-    put_address(out, shown(config, flow));
+    put_address(out, shown(config.advertise, flow));
     put(out, &[b";branch=z9hG4bK", branch.as_bytes(), b";rport\r\n"]);
 }
 

@@ -112,7 +112,7 @@ impl<'a, 'm> Incoming<'a, 'm> {
         Flow { remote, ..*flow }
     }
 
-    /// Writes what every response to it starts with, below the status line: each Via as it came (the top one with
+    /// Writes what every response to it starts with (a 100 has no tag of ours: leave it empty), below the status line: each Via as it came (the top one with
     /// `received` and `rport`), From, To with our tag, Call-ID, CSeq (RFC 3261 §8.2.6.2).
     pub(crate) fn put_head(&self, flow: &Flow, to_tag: &str, out: &mut Vec<u8>) {
         use crate::compose::put;
@@ -129,7 +129,7 @@ impl<'a, 'm> Incoming<'a, 'm> {
         put_unfolded(out, self.from);
         out.extend_from_slice(b"\r\nTo: ");
         put_unfolded(out, self.to);
-        if self.to_tag.is_none() {
+        if self.to_tag.is_none() && !to_tag.is_empty() {
             put(out, &[b";tag=", to_tag.as_bytes()]);
         }
         put(out, &[b"\r\nCall-ID: ", self.call_id, b"\r\n"]);

@@ -23,6 +23,7 @@ mod flow;
 mod hash;
 mod incoming;
 mod output;
+pub mod proxy;
 mod reliable;
 mod route;
 mod session_timer;

@@ -20,17 +20,22 @@ pub struct Transmit {
 }
 
 /// Filled by the calls of an [`Endpoint`](crate::Endpoint), drained by the caller after each of them (or after a batch).
-#[derive(Default)]
-pub struct Output {
+pub struct Output<E = Event> {
     arena: Vec<u8>,
     /// Messages to send, in order.
     pub transmits: Vec<Transmit>,
     /// What happened, in order. [`Output::next_event`] takes them one by one.
-    pub events: Vec<Event>,
+    pub events: Vec<E>,
     taken_count: usize,
 }
 
-impl Output {
+impl<E> Default for Output<E> {
+    fn default() -> Self {
+        Self { arena: Vec::new(), transmits: Vec::new(), events: Vec::new(), taken_count: 0 }
+    }
+}
+
+impl<E: Copy> Output<E> {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
@@ -42,7 +47,7 @@ impl Output {
     }
 
     /// The next event that was not taken yet. Calls made while handling it may add further ones.
-    pub fn next_event(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<E> {
         let event = self.events.get(self.taken_count).copied()?;
         self.taken_count += 1;
         Some(event)
@@ -90,7 +95,7 @@ impl Output {
         self.send(flow, span);
     }
 
-    pub(crate) fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: E) {
         self.events.push(event);
     }
 }

@@ -50,6 +50,7 @@ pub struct InviteServer {
     state: State,
     reliable: bool,
     responded: bool,
+    relays: bool,
     resend_after: Duration,
     wake_at: Instant,    // 100 Trying, then timer G, the 2xx copies, I
     give_up_at: Instant, // ring limit, then timer H or L
@@ -62,10 +63,20 @@ impl InviteServer {
             state: State::Proceeding,
             reliable,
             responded: false,
+            relays: false,
             resend_after: timers.t1,
             wake_at: now + timers.trying_after,
             give_up_at: now + timers.ring_limit,
         }
+    }
+
+    /// The same in a proxy: the copies of provisional responses and of the 2xx are made by whoever answers.
+    pub fn start_relaying(now: Instant, timers: &Timers, reliable: bool) -> Self {
+        Self { relays: true, ..Self::start(now, timers, reliable) }
+    }
+
+    fn ring_refresh(&self, now: Instant) -> Instant {
+        if self.relays { Instant::FAR_FUTURE } else { now + RING_REFRESH }
     }
 
     /// Takes an input.
@@ -92,13 +103,15 @@ impl InviteServer {
         out.push(Action::Send);
         self.responded = true;
         if status < 200 {
-            self.wake_at = now + RING_REFRESH;
+            self.wake_at = self.ring_refresh(now);
             return;
         }
         self.give_up_at = now + timers.give_up(); // timer H or L
         self.resend_after = timers.t1;
         self.wake_at = now + timers.t1; // timer G; the 2xx is repeated over every transport, as hops may be unreliable
-        if status < 300 {
+        if status < 300 && self.relays {
+            self.state = State::Acknowledged;
+        } else if status < 300 {
             self.state = State::Accepted;
         } else {
             self.state = State::Completed;
@@ -133,7 +146,7 @@ impl InviteServer {
             Proceeding if now >= self.wake_at => {
                 out.push(if self.responded { Action::Send } else { Action::SendTrying });
                 self.responded = true;
-                self.wake_at = now + RING_REFRESH;
+                self.wake_at = self.ring_refresh(now);
             }
             Accepted | Completed if now >= self.give_up_at => {
                 out.push(Action::NoAck);
@@ -175,8 +188,8 @@ impl InviteServer {
         self.state == State::Accepted
     }
 
-    /// Whether the last response may be sent again.
-    pub fn needs_response(&self) -> bool {
-        matches!(self.state, State::Proceeding | State::Accepted | State::Completed)
+    /// Whether a 3xx-6xx went out: its ACK ends here.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.state, State::Completed | State::Confirmed)
     }
 }

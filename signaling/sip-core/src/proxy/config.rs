@@ -1,0 +1,143 @@
+//! What a proxy is told, what it says, and what it counts.
+
+use crate::config::Timers;
+use crate::flow::Flow;
+use crate::output::Span;
+use crate::slab::Handle;
+use clock::Duration;
+use std::net::SocketAddr;
+
+/// Everything that a proxy is told at its start.
+#[derive(Clone, Debug)]
+pub struct ProxyConfig {
+    /// T1 and the others; `ring_limit` is timer C.
+    pub timers: Timers,
+    /// Requests in progress; beyond it new ones are refused with 503.
+    pub max_requests: usize,
+    /// Branches of all requests together, CANCELs included.
+    pub max_branches: usize,
+    /// Targets of one request.
+    pub max_targets: usize,
+    /// Longest message that we take; the rest is dropped.
+    pub max_message_bytes: usize,
+    /// Hosts, or `host:port`, by which Route values and strict routers name us, beside the addresses of our sockets.
+    pub names: Vec<String>,
+    /// Stay in the path of dialogs.
+    pub record_route: bool,
+    /// Option tags of `Proxy-Require` that we support.
+    pub supported: Vec<String>,
+    /// Address for Via and Record-Route when it is not the one we are bound to (NAT).
+    pub advertise: Option<SocketAddr>,
+    /// `Retry-After` of a 503.
+    pub retry_after: Duration,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            timers: Timers::default(),
+            max_requests: 100_000,
+            max_branches: 200_000,
+            max_targets: 32,
+            max_message_bytes: 65_535,
+            names: Vec::new(),
+            record_route: true,
+            supported: Vec::new(),
+            advertise: None,
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A request that the proxy is busy with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ProxyId(pub(crate) Handle);
+
+/// Where a request may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The path to take.
+    pub flow: Flow,
+    /// The new Request-URI; `None` keeps it, as requests with a Route or inside a dialog need it.
+    pub uri: Option<&'a str>,
+    /// A Route value to put on top, as `<sip:edge.example.com;lr>`: the Path of a registration.
+    pub route: Option<&'a str>,
+    /// Groups are tried one after the other, the lowest first; targets of one group ring at once.
+    pub group: u16,
+}
+
+impl Target<'_> {
+    /// The Request-URI as it is, by this path.
+    pub const fn unchanged(flow: Flow) -> Self {
+        Self { flow, uri: None, route: None, group: 0 }
+    }
+}
+
+/// What happened. Spans are pieces of the [`ProxyOutput`](super::ProxyOutput) of that call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyEvent {
+    /// A new request. Answer with [`forward`](super::Proxy::forward), [`reject`](super::Proxy::reject) or
+    /// [`redirect`](super::Proxy::redirect).
+    Request {
+        /// To answer with.
+        request: ProxyId,
+        /// The request, without the Route values that name us.
+        message: Span,
+        /// The URI that it goes to next: its first Route, or its Request-URI.
+        next_hop: Span,
+        /// It has a Route or belongs to a dialog: send it to `next_hop` with its Request-URI unchanged.
+        is_fixed: bool,
+    },
+    /// An ACK for a 2xx, or a CANCEL for a request that we do not know: give the message to
+    /// [`forward_stateless`](super::Proxy::forward_stateless), or drop it.
+    Stateless {
+        /// The request, without the Route values that name us.
+        message: Span,
+        /// The URI that it goes to next.
+        next_hop: Span,
+    },
+    /// The caller gave up. Its branches are being cancelled; targets can no longer be added.
+    Cancelled {
+        /// The request.
+        request: ProxyId,
+    },
+    /// A final response went upstream; further 2xx to an INVITE may follow it without another event.
+    Finished {
+        /// The request.
+        request: ProxyId,
+        /// Its status.
+        status: u16,
+    },
+}
+
+/// What a proxy counts. All of it only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProxyCounters {
+    /// Messages that were understood.
+    pub received: u64,
+    /// Datagrams that are no SIP and could not be answered.
+    pub malformed: u64,
+    /// Requests that were refused by the rules of the protocol alone.
+    pub refused: u64,
+    /// Requests that were refused with 503 because a table was full.
+    pub overloaded: u64,
+    /// Copies of requests that were absorbed or answered from memory.
+    pub retransmissions: u64,
+    /// Responses without a branch; they are not forwarded (RFC 6026 §8.7).
+    pub stray_responses: u64,
+}
+
+/// Levels of the tables: all zero when nothing is going on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProxySizes {
+    /// Requests in progress, or so recent that copies of them may come.
+    pub requests: usize,
+    /// Keys under which they are found.
+    pub request_keys: usize,
+    /// Branches.
+    pub branches: usize,
+    /// Keys under which they are found.
+    pub branch_keys: usize,
+    /// Deadlines; some may be of things that ended, until their time comes.
+    pub deadlines: usize,
+}

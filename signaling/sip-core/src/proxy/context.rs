@@ -1,0 +1,44 @@
+//! One request in progress: its server transaction and its response context (RFC 3261 §16.2).
+
+use super::branch::Waiting;
+use crate::flow::Flow;
+use crate::hash::Key;
+use crate::slab::Handle;
+use crate::timer::Alarm;
+use crate::transactions::ServerMachine;
+
+pub(super) struct Context {
+    pub(super) machine: ServerMachine,
+    pub(super) key: Key,
+    pub(super) is_invite: bool,
+    /// How the request came.
+    pub(super) in_flow: Flow,
+    /// Where its responses go.
+    pub(super) reply_flow: Flow,
+    /// The request with `received` and `rport` filled and our Route values gone.
+    pub(super) request: Box<[u8]>,
+    /// The tail of our branches: the same request coming back with the same route is a loop.
+    pub(super) loop_mark: crate::token::Token,
+    /// The last response that went upstream.
+    pub(super) response: Box<[u8]>,
+    /// Targets that were not tried yet.
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) branches: Vec<Handle>,
+    /// Branches without a final response.
+    pub(super) open_count: usize,
+    pub(super) targets_count: usize,
+    pub(super) best: Option<Best>,
+    /// Challenges of the other 401 and 407 (RFC 3261 §16.7, step 7): complete header lines.
+    pub(super) challenges: Vec<u8>,
+    pub(super) is_cancelled: bool,
+    /// A final response went upstream.
+    pub(super) is_answered: bool,
+    pub(super) alarm: Alarm,
+}
+
+/// The best final response so far, ready to go upstream.
+pub(super) struct Best {
+    pub(super) status: u16,
+    /// Empty when we made it up: nobody answered on that branch.
+    pub(super) bytes: Box<[u8]>,
+}

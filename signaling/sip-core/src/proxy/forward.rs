@@ -1,0 +1,219 @@
+//! Requests out (RFC 3261 §16.6).
+
+use super::branch::{Branch, Waiting};
+use super::{Proxy, ProxyId, ProxyOutput, Target};
+use crate::compose::{put, put_address, shown};
+use crate::content::{Refused, is_line, is_uri};
+use crate::flow::Flow;
+use crate::hash::Key;
+use crate::output::Span;
+use crate::slab::Handle;
+use crate::timer::Alarm;
+use crate::transaction::{Actions, InviteClient, NonInviteClient};
+use crate::transactions::{Cancel, ClientMachine};
+use clock::Instant;
+use sip_wire::{Message, Method, Name, Rewrite};
+
+/// What `Max-Forwards` starts with when the caller wrote none.
+const MAX_FORWARDS: u8 = 70;
+
+impl Proxy {
+    /// Names targets for a request; more may be named until it is answered. Groups are tried one after the other.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        request: ProxyId,
+        targets: &[Target<'_>],
+        out: &mut ProxyOutput,
+    ) -> Result<(), Refused> {
+        let is_route = |text: &&str| is_line(text) && sip_wire::Address::check(text).is_ok();
+        let is_fine = |target: &Target<'_>| target.uri.is_none_or(is_uri) && target.route.as_ref().is_none_or(is_route);
+        if !targets.iter().all(is_fine) {
+            return Err(Refused::BadText);
+        }
+        let context = self.contexts.get_mut(request.0).ok_or(Refused::Gone)?;
+        if context.is_answered || context.is_cancelled || targets.is_empty() {
+            return Err(Refused::WrongState);
+        }
+        if context.targets_count + targets.len() > self.config.max_targets {
+            return Err(Refused::Full);
+        }
+        context.targets_count += targets.len();
+        context.waiting.extend(targets.iter().map(|target| Waiting {
+            flow: target.flow,
+            uri: target.uri.map(Into::into),
+            route: target.route.map(Into::into),
+            group: target.group,
+        }));
+        context.waiting.sort_by_key(|target| target.group);
+        self.finish(now, request.0, out); // starts the first group when none is open
+        Ok(())
+    }
+
+    /// Tries the next group; `false` when there is none, or none of it could be tried.
+    pub(super) fn start_group(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) -> bool {
+        loop {
+            let Some(context) = self.contexts.get_mut(handle) else { return false };
+            let Some(group) = context.waiting.first().map(|target| target.group) else { return false };
+            let count = context.waiting.iter().take_while(|target| target.group == group).count();
+            let targets: Vec<Waiting> = context.waiting.drain(..count).collect();
+            let mut started_count = 0;
+            for target in &targets {
+                started_count += usize::from(self.start_branch(now, handle, target, out));
+            }
+            if started_count > 0 {
+                return true;
+            }
+            self.note_final(handle, 503, None); // the table is full
+        }
+    }
+
+    fn start_branch(&mut self, now: Instant, handle: Handle, target: &Waiting, out: &mut ProxyOutput) -> bool {
+        if self.branches.is_full() {
+            return false;
+        }
+        let token = self.tokens.next();
+        let Some(context) = self.contexts.get(handle) else { return false };
+        let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
+        let Some((bytes, method)) = self.write_forward(&context.request, &context.in_flow, target, &branch, out) else {
+            return false;
+        };
+        let key = self.branch_key(branch.as_bytes(), method);
+        let Some(handle_of_branch) = self.open_branch(now, handle, key, target.flow, bytes, method, out) else {
+            return false;
+        };
+        let Some(context) = self.contexts.get_mut(handle) else { return false };
+        context.branches.push(handle_of_branch);
+        context.open_count += 1;
+        true
+    }
+
+    pub(super) fn branch_key(&self, branch: &[u8], method: Method) -> Key {
+        self.keyed.key(&[b"client", branch, method.as_bytes()])
+    }
+
+    /// Opens a client transaction for bytes that are written, and sends them.
+    pub(super) fn open_branch(
+        &mut self,
+        now: Instant,
+        context: Handle,
+        key: Key,
+        flow: Flow,
+        bytes: Span,
+        method: Method,
+        out: &mut ProxyOutput,
+    ) -> Option<Handle> {
+        let timers = &self.config.timers;
+        let reliable = flow.transport.is_reliable();
+        // The first action of both machines is to send.
+        let machine = match method {
+            Method::Invite => {
+                ClientMachine::Invite(InviteClient::start(now, timers, reliable, &mut Actions::default()))
+            }
+            _ => ClientMachine::Other(NonInviteClient::start(now, timers, reliable, &mut Actions::default())),
+        };
+        let branch = Branch {
+            machine,
+            key,
+            flow,
+            bytes: out.bytes(bytes).into(),
+            context,
+            is_cancel: method == Method::Cancel,
+            is_final: false,
+            cancel: Cancel::No,
+            ring_until: now + timers.ring_limit,
+            alarm: Alarm::default(),
+        };
+        let handle = self.branches.insert(branch).ok()?;
+        self.branch_index.insert(key, handle);
+        out.send(flow, bytes);
+        self.settle_branch(handle);
+        Some(handle)
+    }
+
+    /// The request as it leaves: Request-URI, Max-Forwards, Record-Route, Route, Via.
+    fn write_forward(
+        &self,
+        request: &[u8],
+        in_flow: &Flow,
+        target: &Waiting,
+        branch: &str,
+        out: &mut ProxyOutput,
+    ) -> Option<(Span, Method)> {
+        let message = Message::parse(request).ok()?;
+        let method = message.method()?;
+        let via = self.via_value(&target.flow, branch);
+        let mut rewrite = Rewrite::new(&message);
+        rewrite.push_via(&via);
+        rewrite.max_forwards(message.max_forwards().ok()?.map_or(MAX_FORWARDS, |left| left.saturating_sub(1)));
+        let (outer, inner) = self.record_routes(in_flow, &target.flow);
+        if self.config.record_route && method.creates_dialog() {
+            rewrite.prepend(Name::RecordRoute, &inner);
+            if outer != inner {
+                rewrite.prepend(Name::RecordRoute, &outer); // RFC 5658: one for each side
+            }
+        }
+        let routes: Vec<&[u8]> = message.raw_values(Name::Route).collect();
+        let strict = strict_route(&routes, message.request_uri_raw());
+        match (&target.uri, &strict) {
+            (Some(uri), _) => {
+                rewrite.request_uri(uri.as_bytes());
+            }
+            (None, Some((uri, rest))) => {
+                rewrite.request_uri(uri).replace(Name::Route, rest);
+            }
+            (None, None) => {}
+        }
+        if let Some(route) = &target.route {
+            rewrite.prepend(Name::Route, route.as_bytes());
+        }
+        let mark = out.mark();
+        rewrite.write(out.arena()).ok()?;
+        Some((out.span_from(mark), method))
+    }
+
+    fn via_value(&self, flow: &Flow, branch: &str) -> Vec<u8> {
+        let mut via = Vec::with_capacity(96);
+        put(&mut via, &[b"SIP/2.0/", flow.transport.via_name().as_bytes(), b" "]);
+        put_address(&mut via, shown(self.config.advertise, flow));
+        put(&mut via, &[b";branch=z9hG4bK", branch.as_bytes(), b";rport"]);
+        via
+    }
+
+    /// Our Record-Route values as seen from the target's side and from the caller's.
+    fn record_routes(&self, in_flow: &Flow, out_flow: &Flow) -> (Vec<u8>, Vec<u8>) {
+        let value = |flow: &Flow| {
+            let mut value = b"<".to_vec();
+            crate::compose::put_own_uri(&mut value, "", self.config.advertise, flow);
+            value.extend_from_slice(b";lr>");
+            value
+        };
+        (value(out_flow), value(in_flow))
+    }
+
+    /// Passes on a request that has no transaction here, as [`ProxyEvent::Stateless`](super::ProxyEvent::Stateless) gave
+    /// it (RFC 3261 §16.11).
+    pub fn forward_stateless(&mut self, message: &[u8], flow: Flow, out: &mut ProxyOutput) -> Result<(), Refused> {
+        let parsed = Message::parse(message).map_err(|_| Refused::BadText)?;
+        let top = parsed.raw_values(Name::Via).next().unwrap_or_default();
+        let branch = self.tokens.derived(&[b"stateless", top]);
+        let target = Waiting { flow, uri: None, route: None, group: 0 };
+        let (bytes, _) = self.write_forward(message, &flow, &target, branch.as_str(), out).ok_or(Refused::BadText)?;
+        out.send(flow, bytes);
+        Ok(())
+    }
+}
+
+/// For a first Route without `lr`: it becomes the Request-URI, which goes to the end of the list (RFC 3261 §16.6, step 6).
+fn strict_route<'a>(routes: &[&'a [u8]], uri: &[u8]) -> Option<(&'a [u8], Vec<u8>)> {
+    let (first, rest) = routes.split_first()?;
+    let first = crate::route::uri_in(first);
+    if sip_wire::Uri::parse(first).ok()?.is_loose() {
+        return None;
+    }
+    let last = [&b"<"[..], uri, b">"].concat();
+    let mut list = rest.to_vec();
+    list.push(&last);
+    let joined = crate::incoming::unfolded(&list.join(&b", "[..])).into_owned();
+    Some((first, joined))
+}

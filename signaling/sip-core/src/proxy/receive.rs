@@ -1,0 +1,160 @@
+//! Messages in.
+
+use super::context::Context;
+use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
+use crate::flow::Flow;
+use crate::hash::Key;
+use crate::incoming::Incoming;
+use crate::slab::Handle;
+use crate::timer::Alarm;
+use crate::transaction::{InviteServer, InviteServerInput, NonInviteServer, NonInviteServerInput};
+use crate::transactions::ServerMachine;
+use clock::Instant;
+use sip_wire::{Message, Method, ParseError};
+
+impl Proxy {
+    /// Takes one message: a datagram, or what framing cut out of a stream.
+    pub fn receive(&mut self, now: Instant, flow: &Flow, datagram: &[u8], out: &mut ProxyOutput) {
+        if datagram.len() > self.config.max_message_bytes {
+            self.counters.malformed += 1;
+            return;
+        }
+        let Ok(message) = Message::parse(datagram) else {
+            if datagram.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+                self.counters.malformed += 1;
+            }
+            return;
+        };
+        if !message.is_request() {
+            return self.receive_response(now, &message, out);
+        }
+        let inc = match message.validate_request().and_then(|()| Incoming::new(&message)) {
+            Ok(inc) => inc,
+            Err(fault) => return self.refuse_malformed(flow, &message, &fault, out),
+        };
+        self.counters.received += 1;
+        let key = inc.key(&self.keyed, inc.method);
+        let known = self.context_index.get(&key).copied();
+        match inc.method {
+            Method::Ack => self.receive_ack(now, flow, known, &inc, out),
+            _ if known.is_some() => self.receive_copy(now, known, out),
+            Method::Cancel => self.receive_cancel(now, flow, &inc, out),
+            _ => self.receive_new(now, flow, key, &inc, out),
+        }
+    }
+
+    fn refuse_malformed(&mut self, flow: &Flow, message: &Message<'_>, fault: &ParseError, out: &mut ProxyOutput) {
+        self.counters.malformed += 1;
+        let Some(status) = message.answer_to(fault) else { return };
+        if let Ok(inc) = Incoming::new(message) {
+            self.put_refusal(flow, &inc, status.code(), b"", out);
+        }
+    }
+
+    fn receive_copy(&mut self, now: Instant, known: Option<Handle>, out: &mut ProxyOutput) {
+        self.counters.retransmissions += 1;
+        let Some(handle) = known else { return };
+        match self.contexts.get(handle).map(|context| context.is_invite) {
+            Some(true) => self.drive_invite(now, handle, InviteServerInput::Request, out),
+            Some(false) => self.drive_other(now, handle, NonInviteServerInput::Request, out),
+            None => {}
+        }
+    }
+
+    /// The ACK for a refusal ends here; the one for a 2xx goes the way of the dialog (RFC 3261 §16, §17.1.1.3).
+    fn receive_ack(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        known: Option<Handle>,
+        inc: &Incoming<'_, '_>,
+        out: &mut ProxyOutput,
+    ) {
+        let is_refused = known
+            .and_then(|handle| self.contexts.get(handle))
+            .is_some_and(|context| matches!(&context.machine, ServerMachine::Invite(machine) if machine.is_refused()));
+        match known {
+            Some(handle) if is_refused => self.drive_invite(now, handle, InviteServerInput::Ack, out),
+            _ => self.pass_stateless(flow, inc, out),
+        }
+    }
+
+    /// A request that has no transaction here: its user says where it goes.
+    pub(super) fn pass_stateless(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+        if inc.message.max_forwards().ok().flatten() == Some(0) {
+            self.counters.refused += 1;
+            return; // an ACK is never answered; a CANCEL that nobody knows is not worth an answer
+        }
+        let mut bytes = Vec::new();
+        if !self.put_normal(flow, inc, &mut bytes) {
+            self.counters.malformed += 1;
+            return;
+        }
+        let message = out.keep(&bytes);
+        if let Some(next_hop) = keep_next_hop(&bytes, out) {
+            out.event(ProxyEvent::Stateless { message, next_hop });
+        }
+    }
+
+    fn receive_new(&mut self, now: Instant, flow: &Flow, key: Key, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+        if let Some(refusal) = self.inspect(inc) {
+            self.counters.refused += 1;
+            return self.put_refusal(flow, inc, refusal.status, &refusal.lines, out);
+        }
+        let mut request = Vec::new();
+        if !self.put_normal(flow, inc, &mut request) {
+            self.counters.refused += 1;
+            return self.put_refusal(flow, inc, 513, b"", out);
+        }
+        let is_invite = inc.method == Method::Invite;
+        let timers = &self.config.timers;
+        let reliable = flow.transport.is_reliable();
+        let context = Context {
+            machine: if is_invite {
+                ServerMachine::Invite(InviteServer::start_relaying(now, timers, reliable))
+            } else {
+                ServerMachine::Other(NonInviteServer::start(now, timers, reliable))
+            },
+            key,
+            is_invite,
+            in_flow: *flow,
+            reply_flow: inc.response_flow(flow),
+            request: request.into_boxed_slice(),
+            loop_mark: self.loop_mark(inc),
+            response: Box::default(),
+            waiting: Vec::new(),
+            branches: Vec::new(),
+            open_count: 0,
+            targets_count: 0,
+            best: None,
+            challenges: Vec::new(),
+            is_cancelled: false,
+            is_answered: false,
+            alarm: Alarm::default(),
+        };
+        let Ok(handle) = self.contexts.insert(context) else {
+            self.counters.overloaded += 1;
+            let mut line = Vec::with_capacity(24);
+            crate::compose::put_number_line(&mut line, b"Retry-After", self.config.retry_after.as_secs().max(1));
+            return self.put_refusal(flow, inc, 503, &line, out);
+        };
+        self.context_index.insert(key, handle);
+        self.settle_context(handle);
+        self.hand_up(handle, inc, out);
+    }
+
+    fn hand_up(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+        let Some(context) = self.contexts.get(handle) else { return };
+        let message = out.keep(&context.request);
+        let has_route = Message::parse(&context.request).is_ok_and(|request| request.has(sip_wire::Name::Route));
+        let Some(next_hop) = keep_next_hop(&context.request, out) else { return };
+        let is_fixed = has_route || inc.to_tag.is_some();
+        out.event(ProxyEvent::Request { request: ProxyId(handle), message, next_hop, is_fixed });
+    }
+}
+
+fn keep_next_hop(request: &[u8], out: &mut ProxyOutput) -> Option<crate::output::Span> {
+    let message = Message::parse(request).ok()?;
+    let route = message.raw_values(sip_wire::Name::Route).next().map(crate::route::uri_in);
+    Some(out.keep(route.unwrap_or(message.request_uri_raw())))
+}

@@ -1,0 +1,197 @@
+//! Responses in (RFC 3261 §16.7).
+
+use super::{Proxy, ProxyOutput};
+use crate::content::Content;
+use crate::slab::Handle;
+use crate::transaction::{Actions, InviteClientAction, InviteClientInput, NonInviteClientAction, NonInviteClientInput};
+use crate::transactions::{Cancel, ClientMachine};
+use clock::Instant;
+use sip_wire::{Message, Name, Rewrite};
+
+/// What a machine was told.
+#[derive(Clone, Copy)]
+pub(super) enum BranchInput {
+    Response(u16),
+    Deadline,
+}
+
+impl Proxy {
+    pub(super) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut ProxyOutput) {
+        let Some(status) = message.status().map(|status| status.code()) else { return };
+        if message.validate_response().is_err() {
+            self.counters.malformed += 1;
+            return;
+        }
+        self.counters.received += 1;
+        let found = message.top_via().ok().and_then(|via| {
+            let branch = via.rfc3261_branch()?.get(sip_wire::BRANCH_COOKIE.len()..)?;
+            let method = message.cseq().ok()?.method;
+            self.branch_index.get(&self.branch_key(branch, method)).copied()
+        });
+        let Some(handle) = found else {
+            self.counters.stray_responses += 1;
+            return;
+        };
+        if (101..200).contains(&status)
+            && let Some(branch) = self.branches.get_mut(handle)
+        {
+            branch.ring_until = now + self.config.timers.ring_limit; // §16.7, step 2: timer C starts over
+        }
+        if self.drive_branch(now, handle, BranchInput::Response(status), Some(message), out) == Some(true) {
+            self.relay(now, handle, status, message, out);
+        }
+        self.settle_branch(handle);
+    }
+
+    /// Gives a branch's machine an input. `Some(true)`: hand the response on; `Some(false)`: none came.
+    pub(super) fn drive_branch(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        input: BranchInput,
+        response: Option<&Message<'_>>,
+        out: &mut ProxyOutput,
+    ) -> Option<bool> {
+        let branch = self.branches.get_mut(handle)?;
+        let timers = &self.config.timers;
+        let mut heard = None;
+        match &mut branch.machine {
+            ClientMachine::Invite(machine) => {
+                let mut actions = Actions::default();
+                let input = match input {
+                    BranchInput::Response(status) => InviteClientInput::Response(status),
+                    BranchInput::Deadline => InviteClientInput::Deadline,
+                };
+                machine.handle(now, timers, input, &mut actions);
+                for action in actions {
+                    match action {
+                        InviteClientAction::Send => out.send_copy(branch.flow, &branch.bytes),
+                        InviteClientAction::Deliver => heard = Some(true),
+                        InviteClientAction::GiveUp => heard = Some(false),
+                        InviteClientAction::Ack => {
+                            let to = response.and_then(|response| response.header(Name::To));
+                            super::cancel::send_hop(branch, sip_wire::Method::Ack, to, out);
+                        }
+                    }
+                }
+            }
+            ClientMachine::Other(machine) => {
+                let mut actions = Actions::default();
+                let input = match input {
+                    BranchInput::Response(status) => NonInviteClientInput::Response(status),
+                    BranchInput::Deadline => NonInviteClientInput::Deadline,
+                };
+                machine.handle(now, timers, input, &mut actions);
+                for action in actions {
+                    match action {
+                        NonInviteClientAction::Send => out.send_copy(branch.flow, &branch.bytes),
+                        NonInviteClientAction::Deliver => heard = Some(true),
+                        NonInviteClientAction::GiveUp => heard = Some(false),
+                    }
+                }
+            }
+        }
+        heard
+    }
+
+    fn relay(&mut self, now: Instant, handle: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
+        let Some(branch) = self.branches.get(handle) else { return };
+        let (context, is_final, wants_cancel) = (branch.context, branch.is_final, branch.cancel == Cancel::Wanted);
+        if branch.is_cancel {
+            return;
+        }
+        match status {
+            ..200 => {
+                if wants_cancel {
+                    self.cancel_branch(now, handle, out);
+                }
+                if status > 100 {
+                    self.pass_up(now, context, status, message, out);
+                }
+            }
+            200..300 => {
+                self.pass_up(now, context, status, message, out);
+                if !is_final {
+                    self.close_branch(handle);
+                    self.cancel_all(now, context, out);
+                }
+            }
+            _ => self.branch_failed(now, handle, status, Some(message), out),
+        }
+    }
+
+    /// A response goes upstream as it is, without our Via.
+    fn pass_up(&mut self, now: Instant, context: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
+        if message.raw_values(Name::Via).nth(1).is_none() {
+            return; // there is nobody above us
+        }
+        let mut bytes = Vec::with_capacity(message.as_bytes().len());
+        let mut rewrite = Rewrite::new(message);
+        rewrite.pop_via().for_stream();
+        if rewrite.write(&mut bytes).is_ok() {
+            self.send_upstream(now, context, status, bytes.into_boxed_slice(), out);
+        }
+    }
+
+    fn close_branch(&mut self, handle: Handle) -> Option<Handle> {
+        let branch = self.branches.get_mut(handle)?;
+        if std::mem::replace(&mut branch.is_final, true) {
+            return None;
+        }
+        let context = branch.context;
+        let open = self.contexts.get_mut(context)?;
+        open.open_count = open.open_count.saturating_sub(1);
+        Some(context)
+    }
+
+    /// A branch got its final refusal, or never will get a response.
+    pub(super) fn branch_failed(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut ProxyOutput,
+    ) {
+        let Some(context) = self.close_branch(handle) else { return };
+        self.note_final(context, status, message);
+        if status >= 600 {
+            // §16.7, step 5: nobody else shall be asked.
+            if let Some(context) = self.contexts.get_mut(context) {
+                context.waiting.clear();
+            }
+            self.cancel_all(now, context, out);
+        }
+        self.finish(now, context, out);
+    }
+
+    /// All branches of the group are through: the next group, or the best response.
+    pub(super) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+        let Some(context) = self.contexts.get(handle) else { return };
+        if context.is_answered || context.open_count > 0 {
+            return;
+        }
+        if !context.is_cancelled && self.start_group(now, handle, out) {
+            return;
+        }
+        let Some(context) = self.contexts.get(handle) else { return };
+        let status = match &context.best {
+            Some(best) => best.status,
+            None if context.is_cancelled => 487,
+            None => 408,
+        };
+        match &context.best {
+            Some(best) if !best.bytes.is_empty() => {
+                let bytes = Self::best_bytes(best, &context.challenges);
+                self.send_upstream(now, handle, status, bytes, out);
+            }
+            // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for its caller, always.
+            _ if status == 408 && !context.is_invite => {
+                if let Some(context) = self.contexts.get_mut(handle) {
+                    context.is_answered = true;
+                }
+            }
+            _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, "", &Content::NONE, out),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Deadlines, and what is over.
+
+use super::relay::BranchInput;
+use super::{Proxy, ProxyOutput};
+use crate::content::Content;
+use crate::flow::Flow;
+use crate::slab::Handle;
+use crate::timer::{Owner, Timers};
+use crate::transaction::{Actions, InviteServerAction, InviteServerInput, NonInviteServerAction, NonInviteServerInput};
+use crate::transactions::{Cancel, ClientMachine, ServerMachine};
+use clock::Instant;
+
+impl Proxy {
+    /// Does everything that is due. Call it at [`deadline`](Self::deadline), or as soon after as possible.
+    pub fn wake(&mut self, now: Instant, out: &mut ProxyOutput) {
+        while let Some((at, owner)) = self.timers.pop(now) {
+            match owner {
+                Owner::Server(handle) => self.wake_context(now, at, handle, out),
+                Owner::Client(handle) => self.wake_branch(now, at, handle, out),
+                Owner::Dialog(_) | Owner::Subscription(_) => {}
+            }
+        }
+        self.sweep_timers();
+    }
+
+    /// The transport could not deliver on this path: the branches on it count as answered 503 (RFC 3261 §16.9).
+    pub fn transport_failed(&mut self, now: Instant, flow: &Flow, out: &mut ProxyOutput) {
+        let is_on_it = |other: &Flow| {
+            other.transport == flow.transport && other.remote == flow.remote && other.connection == flow.connection
+        };
+        let is_hit = |handle: &Handle| {
+            self.branches.get(*handle).is_some_and(|branch| is_on_it(&branch.flow) && branch.machine.is_waiting())
+        };
+        let failed: Vec<Handle> = self.branches.handles().filter(is_hit).collect();
+        for handle in failed {
+            if let Some(branch) = self.branches.get_mut(handle) {
+                branch.machine.abandon();
+                if !branch.is_cancel {
+                    self.branch_failed(now, handle, 503, None, out);
+                }
+                self.settle_branch(handle);
+            }
+        }
+    }
+
+    fn wake_context(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut ProxyOutput) {
+        let Some(context) = self.contexts.get_mut(handle) else { return };
+        if !Timers::fired(&mut context.alarm, at) {
+            return;
+        }
+        if context.machine.deadline().is_some_and(|deadline| deadline <= now) {
+            if context.is_invite {
+                self.drive_invite(now, handle, InviteServerInput::Deadline, out);
+            } else {
+                self.drive_other(now, handle, NonInviteServerInput::Deadline, out);
+            }
+        }
+        self.settle_context(handle);
+    }
+
+    fn wake_branch(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut ProxyOutput) {
+        let Some(branch) = self.branches.get_mut(handle) else { return };
+        if !Timers::fired(&mut branch.alarm, at) {
+            return;
+        }
+        let is_cancel = branch.is_cancel;
+        if branch.machine.deadline().is_some_and(|deadline| deadline <= now)
+            && self.drive_branch(now, handle, BranchInput::Deadline, None, out) == Some(false)
+            && !is_cancel
+        {
+            self.branch_failed(now, handle, 408, None, out);
+        }
+        self.wake_ringing(now, handle, out);
+        self.settle_branch(handle);
+    }
+
+    /// Timer C, and the end of the patience with a branch that was cancelled.
+    fn wake_ringing(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+        let Some(branch) = self.branches.get_mut(handle) else { return };
+        if !branch.machine.is_waiting() || !matches!(branch.machine, ClientMachine::Invite(_)) {
+            return;
+        }
+        match branch.cancel {
+            Cancel::Sent(until) if now >= until => {
+                branch.machine.abandon();
+                self.branch_failed(now, handle, 408, None, out);
+            }
+            Cancel::No if now >= branch.ring_until => self.cancel_branch(now, handle, out),
+            _ => {}
+        }
+    }
+
+    pub(super) fn drive_invite(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        input: InviteServerInput,
+        out: &mut ProxyOutput,
+    ) {
+        let Some(context) = self.contexts.get_mut(handle) else { return };
+        let ServerMachine::Invite(machine) = &mut context.machine else { return };
+        let mut actions = Actions::default();
+        machine.handle(now, &self.config.timers, input, &mut actions);
+        let (mut is_unanswered, mut is_late) = (false, false);
+        for action in actions {
+            match action {
+                InviteServerAction::Send => out.send_copy(context.reply_flow, &context.response),
+                InviteServerAction::SendTrying => is_late = true,
+                InviteServerAction::Unanswered => is_unanswered = true,
+                InviteServerAction::NoAck => {}
+            }
+        }
+        if is_late {
+            self.send_trying(handle, out);
+        }
+        let is_routed = self.contexts.get(handle).is_some_and(|context| context.targets_count > 0);
+        if is_unanswered && !is_routed {
+            self.answer_own(now, handle, 480, "", &Content::NONE, out);
+        }
+        self.settle_context(handle);
+    }
+
+    fn send_trying(&mut self, handle: Handle, out: &mut ProxyOutput) {
+        let Some(context) = self.contexts.get_mut(handle) else { return };
+        let Ok(message) = sip_wire::Message::parse(&context.request) else { return };
+        let Ok(inc) = crate::incoming::Incoming::new(&message) else { return };
+        let mut bytes = Vec::with_capacity(512);
+        crate::compose::put_status_line(&mut bytes, 100, "");
+        inc.put_head(&context.in_flow, "", &mut bytes);
+        crate::compose::put_content(&mut bytes, &Content::NONE);
+        out.send_copy(context.reply_flow, &bytes);
+        context.response = bytes.into_boxed_slice();
+    }
+
+    pub(super) fn drive_other(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        input: NonInviteServerInput,
+        out: &mut ProxyOutput,
+    ) {
+        let Some(context) = self.contexts.get_mut(handle) else { return };
+        let ServerMachine::Other(machine) = &mut context.machine else { return };
+        let mut actions = Actions::default();
+        machine.handle(now, &self.config.timers, input, &mut actions);
+        for action in actions {
+            if action == NonInviteServerAction::Send {
+                out.send_copy(context.reply_flow, &context.response);
+            }
+        }
+        self.settle_context(handle);
+    }
+
+    /// Forgets a request whose transaction and branches are over, or sees to its deadline.
+    pub(super) fn settle_context(&mut self, handle: Handle) {
+        let Self { contexts, branches, timers, context_index, .. } = self;
+        let Some(context) = contexts.get_mut(handle) else { return };
+        context.branches.retain(|branch| branches.get(*branch).is_some());
+        if !context.machine.is_terminated() {
+            let deadline = context.machine.deadline();
+            return timers.arm(&mut context.alarm, Owner::Server(handle), deadline);
+        }
+        if context.branches.is_empty() {
+            let key = context.key;
+            contexts.remove(handle);
+            context_index.remove(&key);
+        }
+    }
+
+    /// Forgets a branch that is over, or sees to its deadline.
+    pub(super) fn settle_branch(&mut self, handle: Handle) {
+        let Some(branch) = self.branches.get_mut(handle) else { return };
+        if !branch.machine.is_terminated() {
+            let deadline = branch.deadline();
+            return self.timers.arm(&mut branch.alarm, Owner::Client(handle), deadline);
+        }
+        let (key, context) = (branch.key, branch.context);
+        self.branches.remove(handle);
+        self.branch_index.remove(&key);
+        self.settle_context(context);
+    }
+}
