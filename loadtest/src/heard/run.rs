@@ -63,6 +63,8 @@ pub struct HeardRun {
 
 /// How long the switch may take to forget its last call: RFC 3261's timers run for 32 s, ports rest, memory goes back.
 const IDLE_WITHIN: Duration = Duration::from_secs(60);
+/// Rounds of short calls before anything is judged.
+const WARM_UP_ROUNDS: usize = 3;
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -74,9 +76,13 @@ pub fn hear(plan: &HeardPlan, folder: &Path, say: &mut dyn FnMut(&str)) -> io::R
     let switch = Switch::start(folder, &switch_plan)?;
     let calls =
         |hold, rate| CallPlan { calls: plan.calls, rate, hold, user: plan.user.clone(), ..CallPlan::tone(switch.sip) };
-    // What as many calls touch for the first time is not growth.
-    say(&format!("{} calls to warm up", plan.calls));
-    call(&calls(Duration::from_secs(2), plan.calls as f64 / 2.0), &mut |_, _| {})?;
+    // What as many calls touch for the first time is not growth. More calls than that, since an allocator keeps pages
+    // for each size that was ever wanted at once.
+    for round in 1..=WARM_UP_ROUNDS {
+        say(&format!("{} calls to warm up, round {round} of {WARM_UP_ROUNDS}", plan.calls));
+        call(&calls(Duration::from_secs(2), plan.calls as f64 / 2.0), &mut |_, _| {})?;
+    }
+    say("waiting until the switch is idle");
     let before = idle(&switch)?;
 
     let ports = switch.media_ports;
