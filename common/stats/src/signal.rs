@@ -5,6 +5,7 @@ crate::counters! {
     pub enum SignalCounter {
         CallsActive: "calls_active", Level, "Calls that are up, being set up or being ended now.";
         CallsAnswered: "calls_answered", Events, "Calls that were answered.";
+        CallsPlaced: "calls_placed", Events, "INVITEs that were sent to place a call, further targets included.";
         CallsCompleted: "calls_completed", Events, "Calls that ended by a BYE of either side.";
         CallsCancelled: "calls_cancelled", Events, "Calls that the caller gave up before the answer.";
         CallsRefused: "calls_refused", Events, "Calls that were refused, for any reason.";

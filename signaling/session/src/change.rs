@@ -9,6 +9,9 @@ use sip_core::{DialogId, InviteId, RequestId, Span};
 use sip_wire::Message;
 use stats::SignalCounter;
 
+/// An offer, read and as it came.
+type Offered = (Offer, Box<[u8]>);
+
 impl Sessions {
     pub(crate) fn reinvited(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId, message: Span) {
         self.change_requested(turn, AnswerTo::Reinvite(invite), dialog, message);
@@ -39,7 +42,7 @@ impl Sessions {
         match session.leg {
             _ if session.state.is_ending() => Err(481),
             // RFC 3311 §5.2 and RFC 3261 §14.2: one offer at a time.
-            _ if session.change.is_some() || session.awaits_answer => Err(491),
+            _ if session.change.is_some() || session.awaits_answer || session.is_moving => Err(491),
             Leg::Open(_) if session.connected_at.is_some() => Ok(session.id),
             _ => Err(500),
         }
@@ -47,15 +50,18 @@ impl Sessions {
 
     fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, message: Span) {
         let Some(session) = self.table.get(id) else { return };
-        let settings = self.media_of(session);
-        let read = |bytes: &[u8]| -> Result<Option<Offer>, Unfit> {
+        let able = self.media_of(session);
+        let read = |bytes: &[u8]| -> Result<Option<Offered>, Unfit> {
             let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
-            let sdp = description(&message)?;
-            Ok(sdp.map(|sdp| Offer::read_again(sdp, &settings)).transpose()?)
+            let Some(sdp) = description(&message)? else { return Ok(None) };
+            Ok(Some((Offer::read_again(sdp, &able.settings())?, sdp.into())))
         };
         match read(turn.sip.bytes(message)) {
-            Ok(Some(offer)) => {
-                self.show_description(turn, id, message);
+            Ok(Some((offer, raw))) => {
+                turn.decide.described(id, Side::Remote, &raw);
+                if self.change_crosses(turn, id, answer_to, &offer, raw) {
+                    return;
+                }
                 let Some(session) = self.table.get_mut(id) else { return };
                 let Some(local) = session.local() else { return };
                 let text = offer.answer(local, &mut session.origin);
@@ -76,7 +82,7 @@ impl Sessions {
         let Some(session) = self.table.get(id) else { return };
         let Some(local) = session.local() else { return };
         let mut origin = session.origin;
-        let text = write_offer(&self.media_of(session), &session.others, local, &mut origin);
+        let text = write_offer(&self.media_of(session).settings(), &session.others, local, &mut origin);
         let sent = turn.sip.accept(turn.now, invite, &text) == Accepted::Sent;
         if let Some(session) = self.table.get_mut(id).filter(|_| sent) {
             (session.awaits_answer, session.origin) = (true, origin);
@@ -100,7 +106,7 @@ impl Sessions {
         let session = self.table.get(id).ok_or(Unfit::Malformed)?;
         let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed)?;
         let sdp = description(&parsed)?.ok_or(Unfit::NotSdp)?;
-        let agreed = read_answer(sdp, &self.media_of(session), &session.others)?;
+        let agreed = read_answer(sdp, &self.media_of(session).settings(), &session.others)?;
         turn.decide.described(id, Side::Remote, sdp);
         Ok(agreed)
     }
@@ -110,18 +116,6 @@ impl Sessions {
         let Some(session) = self.table.get(id) else { return };
         let others = session.others.clone();
         self.change(turn, id, AnswerTo::Nobody, String::new(), agreed, others);
-    }
-
-    /// What sessions can do, with the ways that this one wants media to flow.
-    pub(crate) fn media_of(&self, session: &Session) -> sdp_core::Settings<'_> {
-        sdp_core::Settings { direction: session.wanted, ..self.settings.media() }
-    }
-
-    /// Shows the peer's description to the user; it has been read before.
-    fn show_description(&self, turn: &mut Turn<'_>, id: SessionId, message: Span) {
-        if let Ok(message) = Message::parse(turn.sip.bytes(message)) {
-            turn.decide.described(id, Side::Remote, message.body());
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A change of media on its way: the media plane carries it out, then the peer hears about it.
 
 use crate::alarm::Alarm;
-use crate::session::{AnswerTo, Change, Leg};
+use crate::session::{AnswerTo, Change, Leg, Session};
 use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use sdp_core::{Negotiated, OtherMedia};
 use sip_core::{DialogId, InviteId};
@@ -20,7 +20,8 @@ impl Sessions {
     ) {
         let Some(session) = self.table.get_mut(id) else { return };
         let updates_before = session.updates_open;
-        session.change = Some(Box::new(Change { answer_to, description, agreed, others, updates_before }));
+        let waits_with = None;
+        session.change = Some(Box::new(Change { answer_to, description, agreed, others, updates_before, waits_with }));
         self.sync(turn, id);
         let is_asked = self.table.get(id).is_some_and(|session| session.updates_open > updates_before);
         if is_asked {
@@ -45,7 +46,10 @@ impl Sessions {
             turn.events.push(SessionEvent::MediaChanged { id });
         }
         self.show_hold(turn, id);
+        self.sync(turn, id);
+        self.try_move(turn, id);
         self.confirm(turn, id, change.answer_to, &change.description);
+        self.turn_back(turn, id);
     }
 
     fn undo_change(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {
@@ -76,7 +80,8 @@ impl Sessions {
 
     /// No word from the media plane about a change.
     pub(crate) fn change_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.change.is_some()) else { return };
+        let is_due = |session: &&mut Session| session.change.as_ref().is_some_and(|change| change.waits_with.is_none());
+        let Some(session) = self.table.get_mut(id).filter(is_due) else { return };
         session.updates_open = 0;
         self.counts.add(SignalCounter::MediaRefusals, 1);
         self.finish_change(turn, id, false);

@@ -1,7 +1,8 @@
 //! What a user of sessions decides, and what it is told for that.
 
-use crate::SessionId;
+use crate::{Forward, SessionId};
 use clock::Instant;
+use contract::{LegRef, Source};
 use sdp_core::Negotiated;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -60,6 +61,8 @@ pub enum Decision {
         /// Reason phrase; empty: the usual one of the status.
         reason: Cow<'static, str>,
     },
+    /// Send it on to somewhere else.
+    Forward(Forward),
     /// Let it ring; the decision comes later.
     Defer,
 }
@@ -103,5 +106,18 @@ impl Plan {
     /// A source without an end, or with silence after it.
     pub fn of(source: PlannedSource) -> Self {
         Self { source, at_end: AtEnd::Silence }
+    }
+}
+
+impl PlannedSource {
+    /// For a leg.
+    pub(crate) fn of(self, leg: LegRef) -> Source {
+        match self {
+            Self::Silence => Source::Silence,
+            Self::Tone440 => Source::Tone440,
+            Self::Ringing => Source::Ringing,
+            Self::Prompt(number) => Source::Prompt(number),
+            Self::Echo => Source::Leg(leg),
+        }
     }
 }

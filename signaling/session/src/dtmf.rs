@@ -5,11 +5,13 @@ use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use clock::{Duration, Instant};
 use contract::Command;
 use sip_core::{ClientRequestId, RequestId, Span};
-use sip_wire::Message;
+use sip_wire::{Message, Name};
 use std::collections::VecDeque;
 
 /// Most digits of one operation.
 pub const DIGITS_MAX: usize = 24;
+/// How long a digit sounds that crosses from one side of a call to the other.
+const CROSSING_DIGIT: Duration = Duration::from_millis(120);
 /// Quiet between two digits, and what a packet more or less may take.
 const DIGIT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -108,17 +110,46 @@ impl Sessions {
         true
     }
 
-    /// INFO with a digit, as older phones send it; others are refused by their type.
+    /// A digit of the peer: users hear of it, and the other side of a call that does not hear it in the audio.
+    pub(crate) fn digit_heard(&mut self, turn: &mut Turn<'_>, id: SessionId, digit: u8, in_audio: bool) {
+        turn.events.push(SessionEvent::Digit { id, digit });
+        let Some(other) = self.other_side(id) else { return };
+        let has_events = |session: &crate::Session| {
+            session.agreed.as_ref().is_some_and(|agreed| agreed.payloads.telephone_event().is_some())
+        };
+        if self.table.get(other).is_some_and(|other| !in_audio || !has_events(other)) {
+            // Best effort: one that dials itself at this moment does not hear it.
+            let _ = self.send_dtmf(turn, other, &char_of(digit).to_string(), CROSSING_DIGIT);
+        }
+    }
+
+    /// INFO with a digit, as older phones send it. Others go to the other side of the call, or are refused by their type.
     pub(crate) fn info_requested(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) {
         let status = match read_digit(turn.sip.bytes(message)) {
             Ok(digit) => {
-                turn.events.extend(digit.map(|digit| SessionEvent::Digit { id, digit }));
+                if let Some(digit) = digit {
+                    self.digit_heard(turn, id, digit, false);
+                }
                 200
+            }
+            Err(415) if self.other_side(id).is_some() => {
+                let Some((kind, body)) = content_of(turn.sip.bytes(message)) else { return };
+                if self.info_crosses(turn, id, request, &kind, &body) {
+                    return;
+                }
+                503
             }
             Err(status) => status,
         };
         turn.sip.respond(turn.now, request, status, "");
     }
+}
+
+/// Content type and body of a message that has been read before.
+fn content_of(bytes: &[u8]) -> Option<(String, Box<[u8]>)> {
+    let message = Message::parse(bytes).ok()?;
+    let kind = message.header(Name::ContentType)?;
+    Some((String::from_utf8_lossy(kind).into_owned(), message.body().into()))
 }
 
 /// The digit in an INFO; none in an empty one.

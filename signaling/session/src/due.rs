@@ -13,7 +13,7 @@ impl Sessions {
                 Alarm::SipEnd => self.sip_overdue(turn, id),
                 Alarm::LegEnd => self.leg_overdue(turn, id),
                 Alarm::Media => self.media_overdue(turn, id),
-                Alarm::Answer => self.end(turn, id, EndReason::NotDecided),
+                Alarm::Answer => self.answer_overdue(turn, id),
                 Alarm::Transfer | Alarm::Idle | Alarm::Age => {}
             }
         }
@@ -38,6 +38,9 @@ impl Sessions {
     fn media_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         match self.table.get(id).map(|session| session.leg) {
             Some(Leg::Opening(_)) => self.end(turn, id, EndReason::MediaFailed),
+            _ if self.table.get(id).is_some_and(|session| session.is_moving) => {
+                self.end(turn, id, EndReason::MediaFailed)
+            }
             _ => self.change_overdue(turn, id),
         }
     }

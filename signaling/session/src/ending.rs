@@ -15,8 +15,12 @@ impl Sessions {
     pub fn terminate(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         session.check(Operation::Terminate)?;
-        let answered = session.invite.is_none();
-        self.end(turn, id, if answered { EndReason::LocalBye } else { EndReason::Rejected(480) });
+        let reason = match (session.connected_at, session.is_outgoing) {
+            (Some(_), _) => EndReason::LocalBye,
+            (None, true) => EndReason::Cancelled,
+            (None, false) => EndReason::Rejected(480),
+        };
+        self.end(turn, id, reason);
         Ok(())
     }
 
@@ -38,7 +42,7 @@ impl Sessions {
     pub fn media_lost(&mut self, turn: &mut Turn<'_>) {
         for id in self.table.ids() {
             if let Some(session) = self.table.get_mut(id) {
-                session.leg = Leg::None;
+                (session.leg, session.is_moving) = (Leg::None, false);
                 session.updates_open = 0;
             }
             self.end(turn, id, EndReason::MediaLost);
@@ -56,13 +60,16 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
         session.offering = None;
-        let told = match (session.invite.take(), session.dialog) {
-            (Some(invite), _) => turn.sip.reject(turn.now, invite, refusal),
-            (None, Some(dialog)) => turn.sip.bye(turn.now, dialog),
-            (None, None) => false,
+        let call = session.out.as_ref().and_then(|out| out.call);
+        let told = match (session.invite.take(), session.dialog, call) {
+            (Some(invite), ..) => turn.sip.reject(turn.now, invite, refusal),
+            (None, Some(dialog), _) => turn.sip.bye(turn.now, dialog),
+            (None, None, Some(call)) => turn.sip.cancel(turn.now, call),
+            (None, None, None) => false,
         };
         session.is_sip_over |= !told;
         self.go(turn, id, SessionState::Terminating);
+        self.part(turn, id, reason);
         self.close_leg(turn, id);
         self.settle(turn, id);
     }
@@ -74,12 +81,22 @@ impl Sessions {
         session.is_sip_over = true;
         session.invite = None;
         (session.change, session.offering) = (None, None);
-        session.reason.get_or_insert(cause.into());
+        let reason = *session.reason.get_or_insert(cause.into());
         if !session.state.is_ending() {
             self.go(turn, id, SessionState::Terminating);
         }
+        self.part(turn, id, reason);
         self.close_leg(turn, id);
         self.settle(turn, id);
+    }
+
+    /// Whoever goes with an ending session: the other side of its call ends, a bridge is left.
+    fn part(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
+        self.drop_relayed(turn, id);
+        self.leave_bridge(turn, id);
+        if let Some(link) = self.untie(turn, id) {
+            self.end(turn, link.peer, reason.for_other_side());
+        }
     }
 
     fn close_leg(&mut self, turn: &mut Turn<'_>, id: SessionId) {
@@ -118,6 +135,9 @@ impl Sessions {
         let Some(session) = self.table.remove(id) else { return };
         if let Some(dialog) = session.dialog.filter(|dialog| self.by_dialog.get(dialog) == Some(&id)) {
             self.by_dialog.remove(&dialog);
+        }
+        if let Some(call) = session.out.as_ref().and_then(|out| out.call) {
+            self.by_call.remove(&call);
         }
         let reason = session.reason.unwrap_or(EndReason::LocalBye);
         self.counts.add(

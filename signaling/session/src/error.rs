@@ -6,6 +6,12 @@ pub enum SessionError {
     /// It has ended, or never was.
     #[error("there is no session {0}")]
     SessionNotFound(SessionId),
+    /// It was taken down, or never was.
+    #[error("there is no bridge {0}")]
+    BridgeNotFound(crate::BridgeId),
+    /// The switch is being stopped.
+    #[error("the switch is being stopped and takes no further calls")]
+    Stopping,
     /// Not in this state.
     #[error("a session that is {} does not allow {operation:?}; it allows {allowed:?}", state.name())]
     InvalidState {
@@ -42,6 +48,15 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// The status for a caller whose call could not go on for this reason.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::ResourceExhausted { .. } | Self::Media(_) | Self::Stopping => 503,
+            Self::InvalidUri(_) => 404,
+            _ => 500,
+        }
+    }
+
     /// Whether the same may work later.
     pub fn is_retryable(&self) -> bool {
         match self {

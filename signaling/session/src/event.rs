@@ -1,4 +1,4 @@
-use crate::{EndReason, Operation, SessionId, SessionState};
+use crate::{BridgeId, EndReason, LeaveReason, Operation, SessionId, SessionState};
 use contract::LegRef;
 
 /// What users of sessions may want to know.
@@ -42,6 +42,43 @@ pub enum SessionEvent {
         operation: Operation,
         /// The peer's status; 408 without an answer, 500 when the media plane could not do it.
         status: u16,
+    },
+    /// The one that we call has said something before its answer.
+    Progress {
+        /// Which.
+        id: SessionId,
+        /// 101 to 199.
+        status: u16,
+        /// It can be heard already.
+        has_media: bool,
+    },
+    /// An incoming call goes on to somewhere else; the two sessions are the two sides of one call from now on.
+    Forwarded {
+        /// The incoming one.
+        id: SessionId,
+        /// The outgoing one.
+        to: SessionId,
+    },
+    /// A session is in a bridge.
+    ParticipantAdded {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The session.
+        id: SessionId,
+    },
+    /// A session is no longer in a bridge.
+    ParticipantRemoved {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The session.
+        id: SessionId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// A bridge is no more.
+    BridgeDestroyed {
+        /// Which.
+        bridge: BridgeId,
     },
     /// The peer pressed a key.
     Digit {

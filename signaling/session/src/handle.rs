@@ -39,6 +39,11 @@ impl Sessions {
             Event::Response { request, dialog: Some(dialog), status, message, .. } => {
                 self.responded(turn, request, dialog, status, message);
             }
+            Event::Progress { call, dialog, status, message, .. } => {
+                self.call_progress(turn, call, dialog, status, message);
+            }
+            Event::Answered { call, dialog, message, .. } => self.call_answered(turn, call, dialog, message),
+            Event::Failed { call, status, message } => self.call_failed(turn, call, status, message),
             Event::RefreshDue { dialog } => self.refresh_due(turn, dialog),
             _ => {}
         }
@@ -55,8 +60,9 @@ impl Sessions {
     ) {
         let Some(id) = self.find(dialog) else { return };
         // Each looks whether it is the one that has asked.
-        let _ =
-            self.offer_answered(turn, id, request, status, message) || self.info_answered(turn, id, request, status);
+        let _ = self.offer_answered(turn, id, request, status, message)
+            || self.info_answered(turn, id, request, status)
+            || self.relayed_answered(turn, id, request, status);
     }
 
     /// OPTIONS (RFC 3261 §11): the status is the one that an INVITE would get.

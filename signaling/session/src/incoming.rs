@@ -39,6 +39,7 @@ impl Sessions {
             dialog: Some(dialog),
             invite: Some(invite),
             offer: invitation.offer.map(Box::new),
+            raw_offer: invitation.raw_offer,
             replaces,
             ..Session::new(id, now, invitation.parties, origin, path)
         });
@@ -63,6 +64,11 @@ impl Sessions {
         match decision {
             Decision::Accept(plan) => self.start(turn, id, plan),
             Decision::Reject { status, reason } => self.refuse(turn, id, status, &reason),
+            Decision::Forward(forward) => {
+                if let Err(error) = self.go_on(turn, id, forward) {
+                    self.refuse(turn, id, error.status(), "");
+                }
+            }
             Decision::Defer => {
                 self.ring(turn, id);
                 self.wake(id, Alarm::Answer, Some(turn.now + self.settings.decision_timeout));
@@ -133,8 +139,13 @@ impl Sessions {
                 turn.decide.described(id, Side::Local, description.as_bytes());
                 session.invite = None;
                 session.connected_at = Some(turn.now);
+                (session.offer, session.raw_offer) = (None, Box::default());
                 let replaced = session.replaces.take();
                 self.counts.add(SignalCounter::CallsAnswered, 1);
+                // The other side of a call may answer without a word before.
+                if self.table.get(id).is_some_and(|session| session.state == SessionState::Initializing) {
+                    self.go(turn, id, SessionState::Ringing);
+                }
                 self.go(turn, id, SessionState::Connected);
                 self.show_hold(turn, id);
                 if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {

@@ -9,6 +9,8 @@ pub(crate) struct Invitation {
     pub(crate) parties: Parties,
     /// The caller's offer; none where it waits for ours.
     pub(crate) offer: Option<Offer>,
+    /// The same as it came.
+    pub(crate) raw_offer: Box<[u8]>,
 }
 
 /// Why a message's body is of no use.
@@ -35,11 +37,9 @@ impl Unfit {
 impl Invitation {
     pub(crate) fn read(bytes: &[u8], settings: &Settings<'_>) -> Result<Self, Unfit> {
         let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
-        let offer = match description(&message)? {
-            Some(sdp) => Some(Offer::read(sdp, settings)?),
-            None => None,
-        };
-        Ok(Self { parties: parties(&message), offer })
+        let sdp = description(&message)?;
+        let offer = sdp.map(|sdp| Offer::read(sdp, settings)).transpose()?;
+        Ok(Self { parties: parties(&message), offer, raw_offer: sdp.unwrap_or_default().into() })
     }
 }
 

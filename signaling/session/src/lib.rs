@@ -10,21 +10,29 @@
 #![forbid(unsafe_code)]
 
 mod alarm;
+mod attempts;
+mod bridge;
 mod change;
 mod changing;
+mod cross;
 mod decide;
+mod dial;
 mod dtmf;
 mod due;
 mod ending;
 mod error;
 mod event;
+mod forward;
 mod handle;
 mod id;
 mod incoming;
 mod invitation;
+mod link;
 mod local;
 mod media;
+mod moving;
 mod offering;
+mod outgoing;
 mod ports;
 mod reason;
 mod session;
@@ -35,16 +43,19 @@ mod state;
 mod table;
 mod view;
 
+pub use bridge::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
 pub use decide::{AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
+pub use dial::{Dial, TARGETS_MAX, Target};
 pub use dtmf::DIGITS_MAX;
 pub use error::SessionError;
 pub use event::SessionEvent;
+pub use forward::Forward;
 pub use id::SessionId;
 pub use ports::{Accepted, Port, Ports, Refusal, Sip};
 pub use reason::{EndKind, EndReason};
 pub use session::{Parties, Session};
 pub use sessions::{Path, Sessions, Turn};
-pub use settings::{MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REMEMBERED_BYTES_MAX, Settings};
+pub use settings::{MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings};
 pub use state::{Operation, SessionState};
 
 #[cfg(test)]

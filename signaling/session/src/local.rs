@@ -15,15 +15,15 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         self.check(id, Operation::Hold)?;
         let wanted = if music.is_some() { Direction::Send } else { Direction::Inactive };
-        let hold_source = music.unwrap_or(PlannedSource::Silence);
-        self.offer(turn, id, Wish { operation: Some(Operation::Hold), wanted, hold_source })
+        let hold = Some((true, music.unwrap_or(PlannedSource::Silence)));
+        self.offer(turn, id, Wish { operation: Some(Operation::Hold), wanted, hold, crosses_for: None })
     }
 
     /// Takes the hold back by another re-INVITE. `Done` or `Failed` tells the outcome. Only who holds can resume.
     pub fn resume(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         self.check(id, Operation::Resume)?;
-        let hold_source = PlannedSource::Silence;
-        self.offer(turn, id, Wish { operation: Some(Operation::Resume), wanted: Direction::Both, hold_source })
+        let (wanted, hold) = (Direction::Both, Some((false, PlannedSource::Silence)));
+        self.offer(turn, id, Wish { operation: Some(Operation::Resume), wanted, hold, crosses_for: None })
     }
 
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on; the peer is not told.

@@ -27,8 +27,8 @@ impl Sessions {
                 self.end(turn, id, EndReason::MediaTimeout);
             }
             Event::SourceEnded { .. } => self.source_ended(turn, id),
-            Event::Digit { digit, .. } => turn.events.push(SessionEvent::Digit { id, digit }),
-            Event::Moved { worker, .. } => self.moved(id, worker),
+            Event::Digit { digit, .. } => self.digit_heard(turn, id, digit, true),
+            Event::Moved { worker, .. } => self.moved(turn, id, worker),
             // The leg's row tells where it sends; sessions keep what the peer said.
             Event::Latched { .. } => {}
         }
@@ -52,7 +52,11 @@ impl Sessions {
         if let Leg::Opening(port) = session.leg {
             session.leg = Leg::Open(port);
             session.alarms.set(Alarm::Media, None);
+            if session.out.is_some() {
+                return self.call_first(turn, id);
+            }
             self.answer(turn, id);
+            self.sync(turn, id);
         }
     }
 
@@ -61,6 +65,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         session.updates_open = session.updates_open.saturating_sub(1);
         match &mut session.change {
+            Some(change) if change.waits_with.is_some() => {}
             Some(change) if change.updates_before == 0 => return self.finish_change(turn, id, done),
             Some(change) => change.updates_before -= 1,
             None => {}
@@ -68,11 +73,15 @@ impl Sessions {
         if !done {
             self.source_refused(turn, id);
         }
+        self.try_move(turn, id);
     }
 
     /// The leg does not take what we want it to send: it goes on with silence, which every leg can make.
     fn source_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id).filter(|session| session.updates_open == 0) else { return };
+        if session.link.is_some() {
+            return self.link_failed(turn, id);
+        }
         let is_silent = |source| source == PlannedSource::Silence;
         if is_silent(session.plan.source) && is_silent(session.hold_source) {
             return;
@@ -91,10 +100,11 @@ impl Sessions {
                 self.leg_gone(turn, id);
                 self.end(turn, id, EndReason::MediaFailed);
             }
-            Leg::Open(_) if is_gone => {
+            Leg::Open(_) if is_gone && !session.is_moving => {
                 self.leg_gone(turn, id);
                 self.end(turn, id, EndReason::MediaFailed);
             }
+            _ if session.is_moving => self.move_refused(turn, id),
             Leg::Open(_) if session.updates_open > 0 => self.updated(turn, id, false),
             // Anything else that was refused while it closes leaves the `Close` on its way.
             Leg::Closing(_) if is_gone => self.leg_gone(turn, id),
@@ -125,14 +135,6 @@ impl Sessions {
                 session.plan.source = PlannedSource::Silence;
                 self.sync(turn, id);
             }
-        }
-    }
-
-    fn moved(&mut self, id: SessionId, worker: u8) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        match &mut session.leg {
-            Leg::None => {}
-            Leg::Opening(port) | Leg::Open(port) | Leg::Closing(port) => port.worker = worker,
         }
     }
 }

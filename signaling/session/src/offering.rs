@@ -18,7 +18,10 @@ pub(crate) struct Wish {
     /// Whom to tell; nobody where it only refreshes.
     pub(crate) operation: Option<Operation>,
     pub(crate) wanted: Direction,
-    pub(crate) hold_source: PlannedSource,
+    /// Whether we hold from then on, and what is sent while we do; none: as before.
+    pub(crate) hold: Option<(bool, PlannedSource)>,
+    /// The other side of the call, whose peer wants this.
+    pub(crate) crosses_for: Option<SessionId>,
 }
 
 impl Sessions {
@@ -26,11 +29,13 @@ impl Sessions {
     pub(crate) fn offer(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let operation = wish.operation.unwrap_or(Operation::ChangeMedia);
-        let is_free = session.change.is_none() && session.offering.is_none() && !session.awaits_answer;
+        let is_still = !session.is_moving && session.move_to.is_none();
+        let is_free = is_still && session.change.is_none() && session.offering.is_none() && !session.awaits_answer;
         let (Some(dialog), Some(local), true) = (session.dialog, session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };
-        let settings = sdp_core::Settings { direction: wish.wanted, ..self.media_of(session) };
+        let able = self.media_of(session);
+        let settings = sdp_core::Settings { direction: wish.wanted, ..able.settings() };
         let mut origin = session.origin;
         let text = match &session.agreed {
             Some(agreed) => write_offer_again(agreed, &settings, &session.others, local, &mut origin),
@@ -51,7 +56,7 @@ impl Sessions {
     /// The session timer wants a refresh. Where another change is on its way, that one refreshes.
     pub(crate) fn refresh_due(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get(id)) else { return };
-        let wish = Wish { operation: None, wanted: session.wanted, hold_source: session.hold_source };
+        let wish = Wish { operation: None, wanted: session.wanted, hold: None, crosses_for: None };
         let id = session.id;
         let _ = self.offer(turn, id, wish);
     }
@@ -71,39 +76,47 @@ impl Sessions {
             return true;
         }
         session.offering = None;
-        let Wish { operation, wanted, hold_source } = offering.wish;
         match (status, message) {
-            (200..300, Some(message)) => {
-                let before = std::mem::replace(&mut session.wanted, wanted);
-                let agreed = self.answer_in(turn, id, message);
-                let (Ok(agreed), Some(session)) = (agreed, self.table.get_mut(id)) else {
-                    // The peer thinks that it agreed to something: nothing can be taken back.
-                    return self.offer_failed(turn, id, before);
-                };
-                session.hold_source = hold_source;
-                self.answered(turn, id, agreed);
-                if let Some(operation) = operation {
-                    turn.events.push(SessionEvent::Done { id, operation });
-                }
-            }
-            _ => {
-                if let Some(operation) = operation {
-                    turn.events.push(SessionEvent::Failed { id, operation, status });
-                }
-                // RFC 5057 §5.1: the peer does not know this call any more, or is not there.
-                if matches!(status, 408 | 481) {
-                    self.end(turn, id, EndReason::PeerLost);
-                }
-            }
+            (200..300, Some(message)) => self.offer_accepted(turn, id, offering.wish, message),
+            _ => self.offer_refused(turn, id, offering.wish, status),
         }
         true
     }
 
-    fn offer_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, wanted: Direction) -> bool {
-        if let Some(session) = self.table.get_mut(id) {
-            session.wanted = wanted;
+    fn offer_accepted(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, message: Span) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let before = std::mem::replace(&mut session.wanted, wish.wanted);
+        let agreed = self.answer_in(turn, id, message);
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Ok(agreed) = agreed else {
+            // The peer thinks that it agreed to something: nothing can be taken back.
+            session.wanted = before;
+            return self.end(turn, id, EndReason::BadAnswer);
+        };
+        if let Some((holds, source)) = wish.hold {
+            (session.holds, session.hold_source) = (holds, source);
         }
-        self.end(turn, id, EndReason::BadAnswer);
-        true
+        self.answered(turn, id, agreed);
+        if let Some(operation) = wish.operation {
+            turn.events.push(SessionEvent::Done { id, operation });
+        }
+        if let Some(other) = wish.crosses_for {
+            self.cross_done(turn, other, Ok(agreed.direction));
+        }
+    }
+
+    /// Nothing changes.
+    fn offer_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, status: u16) {
+        if let Some(operation) = wish.operation {
+            turn.events.push(SessionEvent::Failed { id, operation, status });
+        }
+        if let Some(other) = wish.crosses_for {
+            let status = if matches!(status, 400..=407 | 409..=480 | 482..=699) { status } else { 500 };
+            self.cross_done(turn, other, Err(status));
+        }
+        // RFC 5057 §5.1: the peer does not know this call any more, or is not there.
+        if matches!(status, 408 | 481) {
+            self.end(turn, id, EndReason::PeerLost);
+        }
     }
 }

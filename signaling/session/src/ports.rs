@@ -3,7 +3,8 @@
 
 use clock::Instant;
 use contract::LegRef;
-use sip_core::{ClientRequestId, DialogId, InviteId, Refused, RequestId, Span};
+use sip_core::auth::Account;
+use sip_core::{AccountId, CallId, ClientRequestId, DialogId, InviteId, NewRequest, Refused, RequestId, Span};
 
 /// A port that a leg may use, and the worker that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,6 +19,12 @@ pub struct Port {
 pub trait Ports {
     /// A port of the least loaded worker; `None` at once when there is none, or no media plane.
     fn take(&mut self) -> Option<Port>;
+    /// A port of this worker, or of another one where it has none.
+    fn take_on(&mut self, worker: u8) -> Option<Port>;
+    /// A leg has gone from one worker to another.
+    fn moved(&mut self, from: u8, to: u8) {
+        let _ = (from, to);
+    }
     /// The leg is closed; the port may rest and then be used again.
     fn give_back(&mut self, port: Port);
 }
@@ -28,6 +35,8 @@ pub trait Sip {
     fn bytes(&self, message: Span) -> &[u8];
     /// 180 Ringing.
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool;
+    /// A provisional response, 101 to 199, with a session description unless that is empty.
+    fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool;
     /// 200 with a session description.
     fn accept(&mut self, now: Instant, invite: InviteId, sdp: &str) -> Accepted;
     /// A final refusal.
@@ -36,6 +45,16 @@ pub trait Sip {
     fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool;
     /// BYE.
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
+    /// A Call-ID for a call that we place, made of this number, whose messages will come to us.
+    fn call_id(&self, number: u64) -> String;
+    /// INVITE with our offer. `Progress`, then `Answered` or `Failed` follow; ACK and PRACK are looked after.
+    fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused>;
+    /// Keeps credentials for calls that we place.
+    fn add_account(&mut self, account: Account) -> Result<AccountId, Refused>;
+    /// Forgets them.
+    fn remove_account(&mut self, account: AccountId) -> Result<(), Refused>;
+    /// CANCEL. `Failed` follows; an answer that crosses is looked after.
+    fn cancel(&mut self, now: Instant, call: CallId) -> bool;
     /// A re-INVITE with our offer. `Response` follows; the ACK is looked after.
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused>;
     /// INFO (RFC 6086). `Response` follows.

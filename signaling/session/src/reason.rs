@@ -9,8 +9,12 @@ pub enum EndReason {
     LocalBye,
     /// The caller gave up before the answer.
     Cancelled,
-    /// We refused it with this status.
+    /// It was refused with this status: by us, or by the one that we called.
     Rejected(u16),
+    /// The one that we called did not answer in time.
+    NoAnswer,
+    /// Our INVITE could not be sent: no target takes it as it is, or a table is full.
+    NotPlaced,
     /// Nobody decided in time; refused with 480.
     NotDecided,
     /// Our 2xx was never acknowledged.
@@ -63,8 +67,21 @@ impl EndReason {
             Self::Rejected(status) => status,
             Self::NotDecided => 480,
             Self::MediaFailed | Self::MediaLost | Self::Shutdown => 503,
+            Self::NoAnswer | Self::LocalBye => 480,
+            Self::NotPlaced | Self::PeerLost => 500,
             Self::BadAnswer => 488,
             _ => 487,
+        }
+    }
+
+    /// What it means for the other side of the same call.
+    pub(crate) fn for_other_side(self) -> Self {
+        match self {
+            Self::RemoteBye => Self::LocalBye,
+            // We were asked for credentials that the caller does not have, or sent to where we do not go.
+            Self::Rejected(401 | 407) => Self::Rejected(403),
+            Self::Rejected(300..=399 | 487) => Self::Rejected(480),
+            other => other,
         }
     }
 
@@ -75,6 +92,8 @@ impl EndReason {
             Self::LocalBye => "hung up here",
             Self::Cancelled => "cancelled",
             Self::Rejected(_) => "rejected",
+            Self::NoAnswer => "not answered in time",
+            Self::NotPlaced => "could not be placed",
             Self::NotDecided => "not decided in time",
             Self::NoAck => "answer never acknowledged",
             Self::BadAnswer => "unusable answer to our offer",

@@ -2,12 +2,14 @@
 
 use crate::alarm::Alarms;
 use crate::dtmf::Dialling;
+use crate::link::Link;
 use crate::offering::Offering;
-use crate::{EndReason, Plan, PlannedSource, Port, SessionId, SessionState};
+use crate::outgoing::Outgoing;
+use crate::{BridgeId, EndReason, Plan, PlannedSource, Port, SessionId, SessionState};
 use clock::Instant;
-use contract::{Direction, LegRef, LegSpec, Source};
+use contract::{Direction, LegRef, LegSpec};
 use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
-use sip_core::{DialogId, InviteId, RequestId};
+use sip_core::{ClientRequestId, DialogId, InviteId, RequestId};
 use std::net::{IpAddr, SocketAddr};
 
 /// A call as this switch sees it: who with, where in its life, with which media.
@@ -19,6 +21,9 @@ pub struct Session {
     pub(crate) dialog: Option<DialogId>,
     /// The first INVITE of an incoming call, until it has its final answer.
     pub(crate) invite: Option<InviteId>,
+    pub(crate) is_outgoing: bool,
+    /// What an outgoing call needs until it is answered.
+    pub(crate) out: Option<Box<Outgoing>>,
     pub(crate) parties: Parties,
     pub(crate) remote_signaling: SocketAddr,
     /// Our address for session descriptions.
@@ -27,15 +32,19 @@ pub struct Session {
     pub(crate) connected_at: Option<Instant>,
     /// What is sent while nobody else's audio is.
     pub(crate) plan: Plan,
-    /// What is sent while we hold the peer.
+    /// We hold the peer.
+    pub(crate) holds: bool,
+    /// What is sent while we do.
     pub(crate) hold_source: PlannedSource,
-    /// Which ways we want media to flow: less than both while we hold the peer.
+    /// Which ways we want media to flow: less than both while anybody on our side holds the peer.
     pub(crate) wanted: Direction,
     pub(crate) is_muted: bool,
     /// Who holds whom, as users were told: we the peer, the peer us.
     pub(crate) shown_hold: (bool, bool),
     /// What the caller offered, until the call has been decided on.
     pub(crate) offer: Option<Box<Offer>>,
+    /// The same as it came, for a call that goes on to somewhere else.
+    pub(crate) raw_offer: Box<[u8]>,
     /// Our description for the 2xx, until it is sent.
     pub(crate) description: Option<Box<str>>,
     pub(crate) others: OtherMedia,
@@ -54,6 +63,16 @@ pub struct Session {
     pub(crate) updates_open: u32,
     /// We offered in a 2xx and wait for the answer in the ACK.
     pub(crate) awaits_answer: bool,
+    /// Whom it hears.
+    pub(crate) link: Option<Link>,
+    pub(crate) bridge: Option<BridgeId>,
+    /// The leg is on its way to another worker, or has to go there.
+    pub(crate) is_moving: bool,
+    pub(crate) move_to: Option<u8>,
+    /// Its last change was for the other side of the call, which no longer wants it.
+    pub(crate) turns_back: bool,
+    /// INFO of the other side that waits for this peer's answer.
+    pub(crate) relayed: Vec<(ClientRequestId, RequestId)>,
     /// Digits that are being sent.
     pub(crate) dialling: Dialling,
     /// The dialog to end once this call is up (`Replaces`).
@@ -95,6 +114,8 @@ pub(crate) struct Change {
     pub(crate) others: OtherMedia,
     /// `Update` answers to wait for until it is this one's turn.
     pub(crate) updates_before: u32,
+    /// The offer as it came, while it waits for the other side of the call.
+    pub(crate) waits_with: Option<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,17 +134,21 @@ impl Session {
             state: SessionState::Initializing,
             dialog: None,
             invite: None,
+            is_outgoing: false,
+            out: None,
             parties,
             remote_signaling: path.remote,
             local_ip: path.local,
             created_at: now,
             connected_at: None,
             plan: Plan::of(PlannedSource::Silence),
+            holds: false,
             hold_source: PlannedSource::Silence,
             wanted: Direction::Both,
             is_muted: false,
             shown_hold: (false, false),
             offer: None,
+            raw_offer: Box::default(),
             description: None,
             others: OtherMedia::default(),
             origin,
@@ -135,6 +160,12 @@ impl Session {
             offering: None,
             updates_open: 0,
             awaits_answer: false,
+            link: None,
+            bridge: None,
+            is_moving: false,
+            move_to: None,
+            turns_back: false,
+            relayed: Vec::new(),
             dialling: Dialling::default(),
             replaces: None,
             reason: None,
@@ -155,18 +186,5 @@ impl Session {
     pub(crate) fn go(&mut self, next: SessionState) {
         assert!(self.state.can_transition_to(next), "{:?} cannot become {next:?}", self.state);
         self.state = next;
-    }
-}
-
-impl PlannedSource {
-    /// For a leg.
-    pub(crate) fn of(self, leg: LegRef) -> Source {
-        match self {
-            Self::Silence => Source::Silence,
-            Self::Tone440 => Source::Tone440,
-            Self::Ringing => Source::Ringing,
-            Self::Prompt(number) => Source::Prompt(number),
-            Self::Echo => Source::Leg(leg),
-        }
     }
 }

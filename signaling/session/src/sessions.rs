@@ -1,9 +1,10 @@
 use crate::alarm::Alarm;
+use crate::bridge::Bridges;
 use crate::table::Table;
 use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip};
 use clock::Instant;
 use contract::Command;
-use sip_core::DialogId;
+use sip_core::{CallId, DialogId};
 use stats::{Counts, SignalCounter};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,6 +15,8 @@ pub struct Sessions {
     pub(crate) settings: Settings,
     pub(crate) table: Table,
     pub(crate) by_dialog: HashMap<DialogId, SessionId>,
+    pub(crate) by_call: HashMap<CallId, SessionId>,
+    pub(crate) bridges: Bridges,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
     pub(crate) is_stopping: bool,
@@ -55,6 +58,8 @@ impl Sessions {
             table: Table::new(settings.max_calls),
             settings,
             by_dialog: HashMap::new(),
+            by_call: HashMap::new(),
+            bridges: Bridges::default(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,
             is_stopping: false,

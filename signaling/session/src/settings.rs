@@ -1,11 +1,14 @@
 use clock::Duration;
 use contract::{Codec, Direction, LegSpec};
 use sdp_core::CodecOrder;
+use std::net::IpAddr;
 
 /// How long the media plane may take to carry a command out. It takes about a millisecond.
 pub const MEDIA_ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long the media plane may take to close a leg before its port is given back without its word.
 pub const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// Most redirections (3xx) that one call follows.
+pub const REDIRECTS_MAX: usize = 5;
 /// Longest URI, Call-ID or user name that a session remembers; the rest is cut off.
 pub const REMEMBERED_BYTES_MAX: usize = 256;
 
@@ -28,6 +31,10 @@ pub struct Settings {
     pub retry_after: Duration,
     /// How long a deferred call may ring.
     pub decision_timeout: Duration,
+    /// How long a call that we place may ring.
+    pub answer_timeout: Duration,
+    /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
+    pub advertised: Option<IpAddr>,
     /// How long a dialog that we ended may take to say that it is over: more than 64*T1.
     pub ending_limit: Duration,
     /// Where our session numbers start.
@@ -45,6 +52,8 @@ impl Default for Settings {
             max_calls: 5_000,
             retry_after: Duration::from_secs(5),
             decision_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(60),
+            advertised: None,
             ending_limit: Duration::from_secs(64),
             seed: 0,
         }

@@ -1,8 +1,9 @@
 //! What a leg is told: what the peers agreed on, and what we want to send.
 
+use crate::link::{Tie, mapped};
 use crate::session::{Leg, Session};
 use crate::{SessionId, Sessions, Turn};
-use contract::{Command, Direction, LegSpec, Source};
+use contract::{Command, Direction, LegSpec, Rewriting, Source};
 use sdp_core::Negotiated;
 
 impl Sessions {
@@ -13,27 +14,52 @@ impl Sessions {
             source: self.source_of(session).into(),
             muted: session.is_muted.into(),
             dscp: self.settings.dscp,
+            rewriting: session.spec.rewriting,
             ..LegSpec::default()
         };
         if let Some(agreed) = agreed {
             agreed.apply(&mut spec);
         }
+        if session.link.is_some() {
+            // One stream for the peer, whoever is heard in it.
+            spec.rewriting = Rewriting::Continuous as u8;
+        }
+        if let (Some(agreed), Some(there)) = (agreed, self.giver(session).and_then(Session::agreement)) {
+            spec.payloads = mapped(agreed, there);
+        }
         self.settings.limit_silence(&mut spec);
+        if session.is_waiting() {
+            spec.media_timeout_ms = 0; // who has not been answered need not speak
+        }
         spec
     }
 
     fn source_of(&self, session: &Session) -> Source {
         let Some(port) = session.port() else { return Source::None };
-        let source = if session.is_held_here() { session.hold_source } else { session.plan.source };
-        source.of(port.leg)
+        if session.is_held_here() {
+            return session.hold_source.of(port.leg);
+        }
+        match (self.giver(session).and_then(Session::port), session.link) {
+            (Some(giver), _) => Source::Leg(giver.leg),
+            (None, Some(link)) if link.tie == Tie::Call => Source::None,
+            _ => session.plan.source.of(port.leg),
+        }
     }
 
-    /// Tells the leg what has become different since it was told last.
+    /// Tells the leg what has become different since it was told last, and the leg that it is linked to.
     pub(crate) fn sync(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get(id) else { return };
+        self.sync_one(turn, id);
+        if let Some(link) = self.table.get(id).and_then(|session| session.link) {
+            self.sync_one(turn, link.peer);
+        }
+    }
+
+    fn sync_one(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id).filter(|session| !session.is_moving) else { return };
         let Leg::Open(port) = session.leg else { return };
-        let changing = session.change.as_ref().map(|change| &change.agreed);
-        let spec = self.spec_of(session, changing.or(session.agreed.as_ref()));
+        let changing = session.change.as_ref().filter(|change| change.waits_with.is_none());
+        let agreed = changing.map(|change| &change.agreed).or(session.agreed.as_ref());
+        let spec = self.spec_of(session, agreed);
         let Some(session) = self.table.get_mut(id).filter(|session| session.spec != spec) else { return };
         session.spec = spec;
         session.updates_open += 1;
@@ -42,12 +68,19 @@ impl Sessions {
 
     /// Has a source begin again that has come to its end: the leg only looks at sources that change.
     pub(crate) fn rewind(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.is_moving) else { return };
         let Leg::Open(port) = session.leg else { return };
         session.spec.source = Source::Silence.into();
         session.updates_open += 1;
         let command = Command::Update { leg: port.leg, tag: id.as_u64(), spec: session.spec };
         turn.commands.push((port.worker, command));
         self.sync(turn, id);
+    }
+}
+
+impl Session {
+    /// It rings somewhere: here while we call, or on the other side of the call.
+    fn is_waiting(&self) -> bool {
+        self.out.is_some() || (self.invite.is_some() && self.link.is_some())
     }
 }

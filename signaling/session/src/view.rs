@@ -1,7 +1,7 @@
 //! What may be known of a session.
 
 use crate::session::Leg;
-use crate::{Operation, Parties, Session, SessionError, SessionId, SessionState};
+use crate::{BridgeId, Operation, Parties, Session, SessionError, SessionId, SessionState};
 use clock::Instant;
 use contract::{Codec, Direction, LegRef};
 use std::net::SocketAddr;
@@ -64,12 +64,27 @@ impl Session {
 
     /// We hold the peer.
     pub fn is_held_here(&self) -> bool {
-        self.wanted != Direction::Both
+        self.holds
     }
 
     /// The peer holds us.
     pub fn is_held_there(&self) -> bool {
         self.wanted.sends() && self.agreed.as_ref().is_some_and(|agreed| !agreed.direction.sends())
+    }
+
+    /// The session that it is linked to: the other side of its call, or of its bridge.
+    pub fn linked_to(&self) -> Option<SessionId> {
+        self.link.map(|link| link.peer)
+    }
+
+    /// The bridge that it is in.
+    pub fn bridge(&self) -> Option<BridgeId> {
+        self.bridge
+    }
+
+    /// We have placed it, or are about to.
+    pub fn is_outgoing(&self) -> bool {
+        self.is_outgoing
     }
 
     /// Our audio is replaced by silence.
@@ -85,6 +100,7 @@ impl Session {
                 Operation::Accept | Operation::Reject => self.invite.is_some() && self.leg == Leg::None,
                 Operation::Hold => !self.is_held_here(),
                 Operation::Resume => self.is_held_here(),
+                Operation::Bridge => self.link.is_none() && self.bridge.is_none(),
                 _ => true,
             }
     }
@@ -103,6 +119,10 @@ impl Session {
 
     /// The state of an answered call by who holds whom.
     pub(crate) fn settled_state(&self) -> SessionState {
-        if self.is_held_here() || self.is_held_there() { SessionState::OnHold } else { SessionState::Connected }
+        if self.wanted != Direction::Both || self.is_held_there() {
+            SessionState::OnHold
+        } else {
+            SessionState::Connected
+        }
     }
 }

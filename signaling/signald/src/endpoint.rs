@@ -1,12 +1,18 @@
 //! Sessions speak to the SIP endpoint through this.
 
+use crate::sharding::Place;
 use clock::Instant;
 use session::{Accepted, Refusal, Sip};
-use sip_core::{ClientRequestId, Content, DialogId, Endpoint, InviteId, Output, Refused, RequestId, Span};
+use sip_core::auth::Account;
+use sip_core::{
+    AccountId, CallId, ClientRequestId, Content, DialogId, Endpoint, InviteId, NewRequest, Output, Refused, RequestId,
+    Span,
+};
 
 /// An endpoint with the output that it writes into.
 pub(crate) struct Wired<'w> {
     pub(crate) endpoint: &'w mut Endpoint,
+    pub(crate) place: &'w Place,
     pub(crate) out: &'w mut Output,
 }
 
@@ -49,6 +55,31 @@ impl Sip for Wired<'_> {
 
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool {
         self.endpoint.bye(now, dialog, Content::NONE, self.out).is_ok()
+    }
+
+    fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool {
+        let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) };
+        self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
+    }
+
+    fn call_id(&self, number: u64) -> String {
+        self.place.call_id(number)
+    }
+
+    fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
+        self.endpoint.invite(now, request, self.out)
+    }
+
+    fn add_account(&mut self, account: Account) -> Result<AccountId, Refused> {
+        self.endpoint.add_account(account)
+    }
+
+    fn remove_account(&mut self, account: AccountId) -> Result<(), Refused> {
+        self.endpoint.remove_account(account)
+    }
+
+    fn cancel(&mut self, now: Instant, call: CallId) -> bool {
+        self.endpoint.cancel(now, call, self.out).is_ok()
     }
 
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused> {

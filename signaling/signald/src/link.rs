@@ -110,13 +110,10 @@ impl Link {
             attached.end.region().signal_counters(attached.end.index()).publish(counts.values());
         }
     }
-}
 
-impl Ports for Link {
     /// The worker with the fewest legs of this shard comes first; shards balance themselves, and so all together.
-    fn take(&mut self) -> Option<Port> {
+    fn take_untried(&mut self, mut tried: u64) -> Option<Port> {
         let attached = self.attached.as_ref().filter(|_| !self.is_broken && self.backlog.is_empty())?;
-        let mut tried = 0_u64;
         for _ in 0..self.leg_counts.len() {
             let untried = (0..self.leg_counts.len()).filter(|worker| tried & (1 << worker) == 0);
             let worker = untried.min_by_key(|worker| self.leg_counts[*worker])?;
@@ -129,13 +126,39 @@ impl Ports for Link {
         None
     }
 
+    fn count(&mut self, worker: u8, change: isize) {
+        if let Some(count) = self.leg_counts.get_mut(usize::from(worker)) {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+}
+
+impl Ports for Link {
+    fn take(&mut self) -> Option<Port> {
+        self.take_untried(0)
+    }
+
+    fn take_on(&mut self, worker: u8) -> Option<Port> {
+        let attached = self.attached.as_ref().filter(|_| !self.is_broken && self.backlog.is_empty())?;
+        match attached.end.take_port(WorkerIndex(worker)) {
+            Ok(leg) => {
+                self.count(worker, 1);
+                Some(Port { leg, worker })
+            }
+            Err(_) => self.take_untried(1_u64.checked_shl(worker.into()).unwrap_or(0)),
+        }
+    }
+
+    fn moved(&mut self, from: u8, to: u8) {
+        self.count(from, -1);
+        self.count(to, 1);
+    }
+
     fn give_back(&mut self, port: Port) {
         let Some(attached) = &self.attached else { return };
-        if let Some(count) = self.leg_counts.get_mut(usize::from(port.worker)) {
-            *count = count.saturating_sub(1);
-        }
         if let Err(error) = attached.end.give_back(port.leg) {
             tracing::warn!("{error}");
         }
+        self.count(port.worker, -1);
     }
 }

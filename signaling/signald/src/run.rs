@@ -7,7 +7,7 @@ use crate::listener::{Listener, bind_all};
 use crate::operator::Operator;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
-use crate::sharding::Sharding;
+use crate::sharding::{Place, Sharding};
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
 use crate::{Error, Numbers, Orders, Stop, User, attach};
@@ -83,10 +83,11 @@ pub fn run_with(
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
         let user = user(number);
+        let place = Place { key: key.clone(), shard: number, shard_count };
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
-                shard: Shard::new(&config, shard_count, seed, user),
+                shard: Shard::new(&config, shard_count, seed, user).placed(place),
                 sharding,
                 inbox,
                 intake: Intake::default(),

@@ -2,6 +2,7 @@
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
 use crate::endpoint::Wired;
+use crate::sharding::Place;
 use crate::user::{Order, OrderTurn, User};
 use clock::{Duration, Instant};
 use config::Config;
@@ -60,6 +61,7 @@ pub struct Shard {
     endpoint: Endpoint,
     sessions: Sessions,
     user: Box<dyn User>,
+    place: Place,
     advertised: Option<IpAddr>,
     path: Path,
 }
@@ -72,15 +74,21 @@ impl Shard {
             endpoint: Endpoint::new(endpoint_config(config, shard_count), seed),
             sessions: Sessions::new(settings(config, shard_count, seed.rotate_left(32))),
             user,
+            place: Place::alone(),
             advertised: config.sip.advertised_address,
             path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0) },
         }
     }
 
+    /// As one of several.
+    pub(crate) fn placed(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
     /// Takes one thing, and adds what follows from it to `out`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, ports: &mut dyn Ports, out: &mut ShardOutput) {
         match input {
-            Input::Datagram { flow, bytes } => {
+            Input::Message { flow, bytes } => {
                 self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
                 self.endpoint.receive(now, &flow, bytes, &mut out.sip);
             }
@@ -166,7 +174,7 @@ impl Shard {
         let mut turn = Turn {
             now,
             path: self.path,
-            sip: &mut Wired { endpoint: &mut self.endpoint, out: &mut out.sip },
+            sip: &mut Wired { endpoint: &mut self.endpoint, place: &self.place, out: &mut out.sip },
             ports,
             decide: &mut *self.user,
             commands: &mut out.commands,
@@ -219,7 +227,9 @@ fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         max_calls: calls_of_one(config, shard_count),
         retry_after: sip.retry_after,
         decision_timeout: sip.decision_timeout,
+        advertised: sip.advertised_address,
         ending_limit: sip.t1.saturating_mul(128),
         seed,
+        ..Settings::default()
     }
 }

@@ -19,6 +19,9 @@ impl Ports for FakePorts {
         self.lives += 1;
         Some(Port { leg: LegRef::new(self.free.pop_front()?, self.lives), worker: 0 })
     }
+    fn take_on(&mut self, _: u8) -> Option<Port> {
+        self.take()
+    }
     fn give_back(&mut self, port: Port) {
         self.free.push_back(port.leg.port);
     }
@@ -74,7 +77,7 @@ impl Bench {
     }
 
     fn datagram(&mut self, text: &str) -> Vec<String> {
-        self.input(Input::Datagram { flow: flow(), bytes: text.as_bytes() })
+        self.input(Input::Message { flow: flow(), bytes: text.as_bytes() })
     }
 
     /// Lets time go by, from deadline to deadline.
@@ -219,7 +222,7 @@ fn garbage_is_counted_and_harmless() {
         let mut bytes = invite.clone().into_bytes();
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         bytes[(dice >> 33) as usize % length.max(1)] = (dice >> 20) as u8;
-        bench.input(Input::Datagram { flow: flow(), bytes: &bytes });
+        bench.input(Input::Message { flow: flow(), bytes: &bytes });
         bench.media();
     }
     assert!(bench.shard.counts().get(SignalCounter::DroppedMalformed) > 10);

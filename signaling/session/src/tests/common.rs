@@ -3,7 +3,7 @@
 use super::fake::*;
 use crate::*;
 use contract::{CloseReason, Command, Event, LegRef};
-use sip_core::{Cause, DialogId, InviteId, Span};
+use sip_core::{CallId, Cause, ClientRequestId, DialogId, InviteId, Span};
 
 pub(super) const DIALOG: DialogId = DialogId::from_u64(7);
 pub(super) const INVITE: InviteId = InviteId::from_u64(8);
@@ -66,5 +66,123 @@ impl World {
         self.media(Event::Closed { leg, tag, reason: CloseReason::Asked });
         self.assert_empty();
         assert_eq!(self.ports.free.len(), 4);
+    }
+}
+
+impl World {
+    pub(super) fn id(&self) -> SessionId {
+        self.sessions.iter().next().expect("a session").id()
+    }
+
+    pub(super) fn answer(&mut self, request: ClientRequestId, status: u16, sdp: &str) {
+        let message = (status != 408).then(Span::default);
+        let event = sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false };
+        self.sip(event, super::fake::message("INVITE", "tone", sdp));
+    }
+
+    pub(super) fn hold(&mut self, music: Option<PlannedSource>) -> Result<(), SessionError> {
+        let id = self.id();
+        self.turn(|sessions, turn| sessions.hold(turn, id, music))
+    }
+
+    pub(super) fn resume(&mut self) -> Result<(), SessionError> {
+        let id = self.id();
+        self.turn(|sessions, turn| sessions.resume(turn, id))
+    }
+
+    /// The re-INVITE that was sent, with its description.
+    pub(super) fn reinvite(&mut self) -> (ClientRequestId, String) {
+        let said = self.said();
+        let [Said::Reinvite(request, DIALOG, sdp)] = &said[..] else { panic!("{said:?}") };
+        (*request, sdp.clone())
+    }
+
+    pub(super) fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
+        let asked = self.asked();
+        let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
+        self.media(Event::Updated { leg, tag });
+        spec
+    }
+
+    pub(super) fn told(&mut self) -> Vec<SessionEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+/// Calls that we place, and calls that go on.
+impl World {
+    pub(super) fn session(&self, id: SessionId) -> &Session {
+        self.sessions.get(id).expect("the session lives")
+    }
+
+    /// The media plane does all that it is asked to, for as long as it is asked.
+    pub(super) fn serve(&mut self) {
+        while !self.commands.is_empty() {
+            for (worker, command) in std::mem::take(&mut self.commands) {
+                let (leg, tag) = (command.leg(), command.tag());
+                assert_eq!(self.legs.get(&leg).copied().unwrap_or(worker), worker, "{command:?} goes astray");
+                match command {
+                    Command::Open { .. } => self.legs.insert(leg, worker),
+                    Command::Close { .. } => self.legs.remove(&leg),
+                    Command::Move { worker, .. } => self.legs.insert(leg, worker),
+                    _ => None,
+                };
+                let event = match command {
+                    Command::Open { .. } => Event::Opened { leg, tag },
+                    Command::Update { spec, .. } => {
+                        if let contract::Source::Leg(giver) = spec.source() {
+                            assert_eq!(self.legs.get(&giver), Some(&worker), "{giver:?} is not on worker {worker}");
+                        }
+                        self.specs.insert(leg, spec);
+                        Event::Updated { leg, tag }
+                    }
+                    Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
+                    Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                    Command::SendDigit { .. } => continue,
+                };
+                self.media(event);
+            }
+        }
+    }
+
+    /// What the leg of a session was told last.
+    pub(super) fn spec(&self, id: SessionId) -> contract::LegSpec {
+        self.specs[&self.session(id).leg().expect("a leg")]
+    }
+
+    /// The only INVITE that was sent.
+    pub(super) fn invited(&mut self) -> (CallId, String, String) {
+        let said = self.said();
+        let [Said::Invite(call, uri, sdp)] = &said[..] else { panic!("{said:?}") };
+        (*call, uri.clone(), sdp.clone())
+    }
+
+    pub(super) fn progress(&mut self, call: CallId, dialog: u64, status: u16, sdp: &str) {
+        let dialog = (dialog > 0).then(|| DialogId::from_u64(dialog));
+        let event = sip_core::Event::Progress { call, dialog, status, message: Span::default(), wants_prack: false };
+        self.sip(event, message("INVITE", "b1", sdp));
+    }
+
+    pub(super) fn answered(&mut self, call: CallId, dialog: u64, sdp: &str) {
+        let dialog = DialogId::from_u64(dialog);
+        let event = sip_core::Event::Answered { call, dialog, message: Span::default(), wants_ack: false };
+        self.sip(event, message("INVITE", "b1", sdp));
+    }
+
+    pub(super) fn failed(&mut self, call: CallId, status: u16) {
+        self.sip(sip_core::Event::Failed { call, status, message: None }, vec![]);
+    }
+
+    pub(super) fn over(&mut self, dialog: u64, cause: Cause) {
+        let dialog = DialogId::from_u64(dialog);
+        self.sip(sip_core::Event::Ended { dialog, cause, message: None }, vec![]);
+    }
+
+    /// A call comes in as this dialog and INVITE.
+    pub(super) fn comes(&mut self, number: u64, user: &str, sdp: &str) -> SessionId {
+        let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
+        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
+        self.sip(event, message("INVITE", user, sdp));
+        *self.sessions.by_dialog.get(&dialog).expect("a session")
     }
 }

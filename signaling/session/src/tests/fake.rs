@@ -3,8 +3,9 @@
 use crate::*;
 use clock::Instant;
 use contract::{Command, LegRef};
-use sip_core::{ClientRequestId, DialogId, InviteId, Refused, RequestId, Span};
-use std::collections::{HashSet, VecDeque};
+use sip_core::auth::Account;
+use sip_core::{AccountId, CallId, ClientRequestId, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// What sessions said to SIP.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,6 +15,10 @@ pub(super) enum Said {
     Reject(InviteId, u16, Option<u64>),
     Respond(RequestId, u16, String),
     Bye(DialogId),
+    Progress(InviteId, u16, String),
+    /// Call, Request-URI, description.
+    Invite(CallId, String, String),
+    Cancel(CallId),
     Reinvite(ClientRequestId, DialogId, String),
     Info(ClientRequestId, DialogId, String),
 }
@@ -64,6 +69,29 @@ impl Sip for FakeSip {
         self.said.push(Said::Bye(dialog));
         true
     }
+    fn progress(&mut self, _: Instant, invite: InviteId, status: u16, sdp: &str) -> bool {
+        self.said.push(Said::Progress(invite, status, sdp.to_owned()));
+        true
+    }
+    fn call_id(&self, number: u64) -> String {
+        format!("call-{number}")
+    }
+    fn invite(&mut self, _: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
+        let call = CallId::from_u64(self.number()?.as_u64());
+        let sdp = String::from_utf8_lossy(request.content.body).into_owned();
+        self.said.push(Said::Invite(call, request.uri.to_owned(), sdp));
+        Ok(call)
+    }
+    fn add_account(&mut self, _: Account) -> Result<AccountId, Refused> {
+        Ok(AccountId::from_u64(1))
+    }
+    fn remove_account(&mut self, _: AccountId) -> Result<(), Refused> {
+        Ok(())
+    }
+    fn cancel(&mut self, _: Instant, call: CallId) -> bool {
+        self.said.push(Said::Cancel(call));
+        true
+    }
     fn reinvite(&mut self, _: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused> {
         let request = self.number()?;
         self.said.push(Said::Reinvite(request, dialog, sdp.to_owned()));
@@ -97,10 +125,23 @@ impl Ports for FakePorts {
         self.out.insert(port);
         Some(port)
     }
+    fn take_on(&mut self, worker: u8) -> Option<Port> {
+        let place = self.free.iter().position(|port| (port / 2 % 2) as u8 == worker).unwrap_or(0);
+        let port = self.free.remove(place)?;
+        self.free.push_front(port);
+        self.take()
+    }
     fn give_back(&mut self, port: Port) {
-        assert!(self.out.remove(&port), "{port:?} was not out");
+        let home = Port { worker: (port.leg.port / 2 % 2) as u8, ..port };
+        assert!(self.out.remove(&home), "{port:?} was not out");
         self.free.push_back(port.leg.port);
     }
+}
+
+/// A target by its user.
+pub(super) fn target(user: &str) -> Target {
+    let flow = Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.7:5060".parse().unwrap());
+    Target::new(&format!("sip:{user}@192.0.2.7"), flow)
 }
 
 /// Decides by the called user, as the built-in numbers do.
@@ -109,6 +150,7 @@ pub(super) struct Numbers;
 impl Decide for Numbers {
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         match call.called_user {
+            "on" => Decision::Forward(Forward::to(vec![target("b1"), target("b2")])),
             "busy" => Decision::Reject { status: 486, reason: "".into() },
             "later" => Decision::Defer,
             "echo" => Decision::Accept(Plan::of(PlannedSource::Echo)),
@@ -126,6 +168,9 @@ pub(super) struct World {
     pub(super) ports: FakePorts,
     pub(super) commands: Vec<(u8, Command)>,
     pub(super) events: Vec<SessionEvent>,
+    /// Where every leg is, and what it was told last.
+    pub(super) legs: HashMap<LegRef, u8>,
+    pub(super) specs: HashMap<LegRef, contract::LegSpec>,
 }
 
 pub(super) fn path() -> Path {
@@ -141,6 +186,8 @@ impl World {
             ports: FakePorts::new(port_count),
             commands: Vec::new(),
             events: Vec::new(),
+            legs: HashMap::new(),
+            specs: HashMap::new(),
         }
     }
 
@@ -183,6 +230,8 @@ impl World {
     pub(super) fn assert_empty(&self) {
         assert_eq!(self.sessions.count(), 0, "sessions are left");
         assert!(self.sessions.by_dialog.is_empty(), "dialogs are left");
+        assert!(self.sessions.by_call.is_empty(), "calls are left");
+        assert_eq!(self.sessions.bridges().count(), 0, "bridges are left");
         assert!(self.ports.out.is_empty(), "ports are out: {:?}", self.ports.out);
     }
 }

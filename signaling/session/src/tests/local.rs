@@ -5,49 +5,9 @@ use super::fake::*;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Direction, Event, LegRef, RefuseReason, Source};
-use sip_core::{Cause, ClientRequestId, Refused, RequestId, Span};
+use sip_core::{Cause, Refused, RequestId, Span};
 
 const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
-
-impl World {
-    fn id(&self) -> SessionId {
-        self.sessions.iter().next().expect("a session").id()
-    }
-
-    fn answer(&mut self, request: ClientRequestId, status: u16, sdp: &str) {
-        let message = (status != 408).then(Span::default);
-        let event = sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false };
-        self.sip(event, super::fake::message("INVITE", "tone", sdp));
-    }
-
-    fn hold(&mut self, music: Option<PlannedSource>) -> Result<(), SessionError> {
-        let id = self.id();
-        self.turn(|sessions, turn| sessions.hold(turn, id, music))
-    }
-
-    fn resume(&mut self) -> Result<(), SessionError> {
-        let id = self.id();
-        self.turn(|sessions, turn| sessions.resume(turn, id))
-    }
-
-    /// The re-INVITE that was sent, with its description.
-    fn reinvite(&mut self) -> (ClientRequestId, String) {
-        let said = self.said();
-        let [Said::Reinvite(request, DIALOG, sdp)] = &said[..] else { panic!("{said:?}") };
-        (*request, sdp.clone())
-    }
-
-    fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
-        let asked = self.asked();
-        let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
-        self.media(Event::Updated { leg, tag });
-        spec
-    }
-
-    fn told(&mut self) -> Vec<SessionEvent> {
-        std::mem::take(&mut self.events)
-    }
-}
 
 fn held_by_us(music: Option<PlannedSource>) -> (World, LegRef, u64) {
     let (mut world, leg, tag) = connected("tone");

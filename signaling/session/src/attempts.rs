@@ -1,0 +1,92 @@
+//! A target refused our call: redirections, the next target, or the end (RFC 3261 §8.1.3.4, §16.7).
+
+use crate::dial::{TARGETS_MAX, Target};
+use crate::{EndReason, REDIRECTS_MAX, SessionId, Sessions, Turn};
+use sip_core::{CallId, Flow, Span, Transport};
+use sip_wire::{Message, Uri};
+use std::net::SocketAddr;
+
+impl Sessions {
+    /// Our INVITE was refused, cancelled, or never answered.
+    pub(crate) fn call_failed(&mut self, turn: &mut Turn<'_>, call: CallId, status: u16, message: Option<Span>) {
+        let Some(id) = self.by_call.remove(&call) else { return };
+        let Some(session) = self.table.get_mut(id) else { return };
+        if let Some(out) = &mut session.out {
+            out.call = None;
+        }
+        if session.state.is_ending() {
+            session.is_sip_over = true;
+            return self.settle(turn, id);
+        }
+        let is_redirected = match (status, message) {
+            (300..400, Some(message)) => self.redirect(turn, id, message),
+            _ => false,
+        };
+        let goes_on = is_redirected || status == 408 || (500..600).contains(&status);
+        if goes_on && self.call_next(turn, id) {
+            return;
+        }
+        self.end(turn, id, if status == 408 { EndReason::NoAnswer } else { EndReason::Rejected(status) });
+    }
+
+    /// Nobody answered in time: CANCEL, and the next target.
+    pub(crate) fn answer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else {
+            return self.end(turn, id, EndReason::NotDecided);
+        };
+        if out.waiting.is_empty() {
+            return self.end(turn, id, EndReason::NoAnswer);
+        }
+        // Whatever still comes of this INVITE is no longer ours; an answer that crosses gets its BYE.
+        if let Some(call) = out.call.take() {
+            self.by_call.remove(&call);
+            turn.sip.cancel(turn.now, call);
+        }
+        if !self.call_next(turn, id) {
+            self.end(turn, id, EndReason::NoAnswer);
+        }
+    }
+
+    /// The Contacts of a 3xx come next, the most wanted first; `false`: none of them can be called.
+    fn redirect(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> bool {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return false };
+        let Some(present) = out.target.clone() else { return false };
+        let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return false };
+        let mut found: Vec<(u16, Target)> = Vec::new();
+        for contact in message.contacts().flatten().take(TARGETS_MAX) {
+            let Some(address) = contact.address() else { continue };
+            let uri = address.uri.as_str();
+            if let Some(flow) = path_to(&address.uri, &present)
+                && uri != &*present.uri
+            {
+                found.push((address.q_thousandths().unwrap_or(1_000), Target::new(uri, flow)));
+            }
+        }
+        found.sort_by_key(|(q, _)| *q);
+        let followed_before = out.redirect_count;
+        for (_, target) in found {
+            if out.redirect_count < REDIRECTS_MAX && out.waiting.len() < TARGETS_MAX {
+                out.redirect_count += 1;
+                out.waiting.push_front(target);
+            }
+        }
+        out.redirect_count > followed_before
+    }
+}
+
+/// The path to a URI whose host is an address, or the one that we have been talking to. Names are resolved by whoever
+/// places calls, never here.
+pub(crate) fn path_to(uri: &Uri<'_>, present: &Target) -> Option<Flow> {
+    let known = Uri::parse(present.uri.as_bytes()).ok()?;
+    let host = uri.host?;
+    if known.host.is_some_and(|other| other.same(&host)) && known.port == uri.port {
+        return Some(present.flow);
+    }
+    // A connection is the transport's to make, and only UDP needs none.
+    let is_udp = uri.transport().is_none_or(|transport| transport.eq_ignore_ascii_case(b"udp"));
+    if !is_udp || present.flow.transport != Transport::Udp || !uri.scheme.is_sip() {
+        return None;
+    }
+    let remote = SocketAddr::new(host.ip()?, uri.port_or_default());
+    (remote.is_ipv4() == present.flow.local.is_ipv4()).then(|| Flow::udp(present.flow.local, remote))
+}

@@ -1,0 +1,144 @@
+//! Requests that cross from one side of a call to the other while it is up: hold and resume, INFO, digits.
+
+use crate::link::mirrored;
+use crate::offering::Wish;
+use crate::session::{AnswerTo, Change};
+use crate::{Refusal, SessionId, Sessions, Turn};
+use contract::Direction;
+use sdp_core::Offer;
+use sip_core::{ClientRequestId, RequestId};
+
+/// INFO requests of one session that wait for the other side's answer.
+const RELAYED_MAX: usize = 8;
+
+impl Sessions {
+    /// A peer's offer that turns the flow of media has to be heard on the other side first. `false`: it stays here.
+    pub(crate) fn change_crosses(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        answer_to: AnswerTo,
+        offer: &Offer,
+        raw: Box<[u8]>,
+    ) -> bool {
+        let Some(other) = self.other_side(id) else { return false };
+        let Some(session) = self.table.get(id) else { return false };
+        let direction = offer.agreed().direction;
+        let is_up = self.table.get(other).is_some_and(|other| other.connected_at.is_some());
+        if !is_up || session.agreed.is_some_and(|agreed| agreed.direction == direction) {
+            return false;
+        }
+        if self.turn_other(turn, other, direction, Some(id)).is_err() {
+            // The other side is busy with a change of its own.
+            self.refuse_change(turn, answer_to, &Refusal::status(491));
+            return true;
+        }
+        if let Some(session) = self.table.get_mut(id) {
+            session.change = Some(Box::new(Change {
+                answer_to,
+                description: String::new(),
+                agreed: *offer.agreed(),
+                others: offer.others().clone(),
+                updates_before: 0,
+                waits_with: Some(raw),
+            }));
+        }
+        true
+    }
+
+    /// Offers the other side what this side's direction means for it.
+    fn turn_other(
+        &mut self,
+        turn: &mut Turn<'_>,
+        other: SessionId,
+        direction: Direction,
+        crosses_for: Option<SessionId>,
+    ) -> Result<(), crate::SessionError> {
+        let wanted = mirrored(direction);
+        self.offer(turn, other, Wish { operation: None, wanted, hold: None, crosses_for })
+    }
+
+    /// The other side has answered the offer that crossed, or refused it.
+    pub(crate) fn cross_done(&mut self, turn: &mut Turn<'_>, id: SessionId, result: Result<Direction, u16>) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let waiting = session.change.take_if(|change| change.waits_with.is_some());
+        let Some(change) = waiting else {
+            // Taken back meanwhile: the other side returns to how it was.
+            if let (Ok(_), Some(other)) = (result, self.other_side(id).and_then(|other| self.table.get_mut(other))) {
+                other.turns_back = true;
+            }
+            return;
+        };
+        let direction = match result {
+            Ok(direction) => mirrored(direction),
+            Err(status) => return self.refuse_change(turn, change.answer_to, &Refusal::status(status)),
+        };
+        let Some(session) = self.table.get(id) else { return };
+        let mut able = self.media_of(session);
+        able.direction = direction;
+        let offer = Offer::read_again(change.waits_with.as_deref().unwrap_or_default(), &able.settings());
+        let (Ok(offer), Some(local), Some(session)) = (offer, session.local(), self.table.get_mut(id)) else {
+            return self.refuse_change(turn, change.answer_to, &Refusal::status(500));
+        };
+        let text = offer.answer(local, &mut session.origin);
+        self.change(turn, id, change.answer_to, text, *offer.agreed(), offer.others().clone());
+    }
+
+    /// A change that crossed was taken back while it was agreed on: this side returns to what the other one has.
+    pub(crate) fn turn_back(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if !std::mem::take(&mut session.turns_back) {
+            return;
+        }
+        let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
+        if let Some(agreed) = other.agreed {
+            // Refused only while another change is on its way, which then decides.
+            let _ = self.turn_other(turn, id, agreed.direction, None);
+        }
+    }
+
+    /// INFO that is none of ours goes to the other side. `false`: there is none.
+    pub(crate) fn info_crosses(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        request: RequestId,
+        kind: &str,
+        body: &[u8],
+    ) -> bool {
+        let Some(other) = self.other_side(id).and_then(|other| self.table.get_mut(other)) else { return false };
+        let Some(dialog) = other.dialog.filter(|_| other.relayed.len() < RELAYED_MAX) else { return false };
+        match turn.sip.info(turn.now, dialog, kind, body) {
+            Ok(sent) => {
+                other.relayed.push((sent, request));
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The other side's answer to an INFO that crossed. `false`: it is to something else.
+    pub(crate) fn relayed_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        sent: ClientRequestId,
+        status: u16,
+    ) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let Some(place) = session.relayed.iter().position(|(other, _)| *other == sent) else { return false };
+        if status >= 200 {
+            let (_, request) = session.relayed.swap_remove(place);
+            turn.sip.respond(turn.now, request, status, "");
+        }
+        true
+    }
+
+    /// The session ends: whoever waits for its answers hears that there will be none.
+    pub(crate) fn drop_relayed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        for (_, request) in std::mem::take(&mut session.relayed) {
+            turn.sip.respond(turn.now, request, 480, "");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Calls that we place: what is asked for, and the first step.
+
+use crate::alarm::Alarm;
+use crate::outgoing::Outgoing;
+use crate::session::Session;
+use crate::{Parties, Path, Plan, PlannedSource, REMEMBERED_BYTES_MAX, SessionError, SessionId, Sessions, Turn};
+use clock::Duration;
+use sdp_core::Origin;
+use sip_core::auth::Account;
+use sip_core::{AccountId, Flow};
+use sip_wire::{Address, Uri};
+
+/// Most targets of one call, redirections included.
+pub const TARGETS_MAX: usize = 16;
+
+/// A call to be placed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dial {
+    /// Who calls: a URI, or `"Alice" <sip:alice@example.com>`.
+    pub from: Box<str>,
+    /// Who is called, as the To field says; empty: the first target's URI.
+    pub to: Box<str>,
+    /// Where to, in order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
+    pub targets: Vec<Target>,
+    /// The session description to offer; none: one of our own. Its media is not looked after unless it names our port.
+    pub sdp: Option<Box<str>>,
+    /// Who answers when a proxy or the called side asks for credentials.
+    pub account: Option<AccountId>,
+    /// Further header fields of the INVITE.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// How long each target may take to answer; none: the setting.
+    pub answer_timeout: Option<Duration>,
+    /// What is sent once it is answered.
+    pub plan: Plan,
+}
+
+/// Where a call may go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// The Request-URI.
+    pub uri: Box<str>,
+    /// The path to its next hop.
+    pub flow: Flow,
+    /// Route values, as `<sip:proxy.example.com;lr>`; the first is the next hop.
+    pub routes: Vec<Box<str>>,
+}
+
+impl Target {
+    /// A URI over a path, without routes.
+    pub fn new(uri: &str, flow: Flow) -> Self {
+        Self { uri: uri.into(), flow, routes: Vec::new() }
+    }
+}
+
+impl Dial {
+    /// A call to one target, with silence once it is answered.
+    pub fn new(from: &str, target: Target) -> Self {
+        Self {
+            from: from.into(),
+            to: "".into(),
+            targets: vec![target],
+            sdp: None,
+            account: None,
+            headers: Vec::new(),
+            answer_timeout: None,
+            plan: Plan::of(PlannedSource::Silence),
+        }
+    }
+}
+
+impl Sessions {
+    /// Places a call. Its port is taken at once, the INVITE leaves when its leg runs. `StateChanged` and `Progress` tell
+    /// how it goes, `Ended` why it failed.
+    pub fn dial(&mut self, turn: &mut Turn<'_>, dial: Dial) -> Result<SessionId, SessionError> {
+        self.dial_beside(turn, dial, None)
+    }
+
+    /// The same, with the new leg on the worker of another session if it has a port, and linked to it.
+    pub(crate) fn dial_beside(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut dial: Dial,
+        beside: Option<SessionId>,
+    ) -> Result<SessionId, SessionError> {
+        if self.is_stopping {
+            return Err(SessionError::Stopping);
+        }
+        dial.check()?;
+        if self.table.is_full() {
+            return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
+        }
+        let worker = beside.and_then(|other| self.table.get(other)?.port()).map(|port| port.worker);
+        let port = match worker {
+            Some(worker) => turn.ports.take_on(worker),
+            None => turn.ports.take(),
+        };
+        let port = port.ok_or(SessionError::Media("no media port is free, or no media plane is there"))?;
+        dial.from = bracketed(&dial.from);
+        let to = if dial.to.is_empty() { &dial.targets[0].uri } else { &dial.to };
+        dial.to = bracketed(to);
+        let (number, origin) = (self.draw(), Origin::new(self.draw()));
+        let flow = dial.targets[0].flow;
+        let path = Path { local: self.settings.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
+        let parties = Parties {
+            from: uri_of(&dial.from),
+            to: uri_of(&dial.to),
+            called_user: user_of(&dial.targets[0].uri),
+            call_id: turn.sip.call_id(number).into(),
+        };
+        let (now, plan) = (turn.now, dial.plan);
+        let mut outgoing = Some(Box::new(Outgoing::new(dial)));
+        let added = self.table.add(|id| Session {
+            is_outgoing: true,
+            out: outgoing.take(),
+            plan,
+            ..Session::new(id, now, parties, origin, path)
+        });
+        let Some(id) = added else {
+            turn.ports.give_back(port);
+            return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
+        };
+        if let Some(other) = beside {
+            self.tie(id, other);
+        }
+        self.open_leg(turn, id, port);
+        Ok(id)
+    }
+
+    /// Keeps credentials for calls that are placed with them.
+    pub fn add_account(&mut self, turn: &mut Turn<'_>, account: Account) -> Result<AccountId, SessionError> {
+        turn.sip.add_account(account).map_err(SessionError::Protocol)
+    }
+
+    /// Forgets them.
+    pub fn remove_account(&mut self, turn: &mut Turn<'_>, account: AccountId) -> Result<(), SessionError> {
+        turn.sip.remove_account(account).map_err(SessionError::Protocol)
+    }
+
+    /// The limit for the answer starts anew with each target.
+    pub(crate) fn limit_answer(&mut self, turn: &Turn<'_>, id: SessionId) {
+        let Some(out) = self.table.get(id).and_then(|session| session.out.as_ref()) else { return };
+        let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout);
+        self.wake(id, Alarm::Answer, Some(turn.now + limit));
+    }
+}
+
+impl Dial {
+    fn check(&self) -> Result<(), SessionError> {
+        let is_address = |text: &str| Address::check(&bracketed(text)).is_ok_and(|address| address.tag().is_none());
+        if let Some(bad) = [&self.from, &self.to].into_iter().find(|text| !text.is_empty() && !is_address(text)) {
+            return Err(SessionError::InvalidUri(bad.clone()));
+        }
+        if self.from.is_empty() || self.targets.is_empty() || self.targets.len() > TARGETS_MAX {
+            return Err(SessionError::Argument("a call has a caller and 1 to 16 targets"));
+        }
+        let is_uri = |uri: &str| uri.len() <= REMEMBERED_BYTES_MAX && Uri::parse(uri.as_bytes()).is_ok();
+        if let Some(bad) = self.targets.iter().find(|target| !is_uri(&target.uri)) {
+            return Err(SessionError::InvalidUri(bad.uri.clone()));
+        }
+        if self.targets.iter().any(|target| target.flow.local.ip().is_unspecified()) {
+            return Err(SessionError::Argument("the local address of a target's path has to be a real one"));
+        }
+        Ok(())
+    }
+}
+
+/// A URI between angle brackets, so that its parameters stay its own (RFC 3261 §20.10).
+fn bracketed(text: &str) -> Box<str> {
+    if text.contains('<') { text.into() } else { format!("<{text}>").into() }
+}
+
+fn uri_of(address: &str) -> Box<str> {
+    Address::check(address).map_or("".into(), |address| String::from_utf8_lossy(address.uri.as_bytes()).into())
+}
+
+fn user_of(uri: &str) -> Box<str> {
+    let user = Uri::parse(uri.as_bytes()).ok().and_then(|uri| uri.user_decoded());
+    String::from_utf8_lossy(&user.unwrap_or_default()).into()
+}

@@ -1,0 +1,144 @@
+//! An incoming call goes on to somewhere else: a back-to-back user agent (RFC 7092) with media of its own on both sides.
+
+use crate::alarm::Alarm;
+use crate::dial::{Dial, Target};
+use crate::{
+    EndReason, Operation, Plan, PlannedSource, SessionError, SessionEvent, SessionId, SessionState, Sessions, Turn,
+};
+use clock::Duration;
+use sdp_core::{Offer, write_offer};
+use sip_core::AccountId;
+use stats::SignalCounter;
+
+/// Where an incoming call goes on to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forward {
+    /// In order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
+    pub targets: Vec<Target>,
+    /// Who calls there; none: the caller.
+    pub from: Option<Box<str>>,
+    /// Who answers when the called side asks for credentials.
+    pub account: Option<AccountId>,
+    /// Further header fields of the INVITE.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// How long each target may take to answer; none: the setting.
+    pub answer_timeout: Option<Duration>,
+}
+
+impl Forward {
+    /// To these, as the caller.
+    pub fn to(targets: Vec<Target>) -> Self {
+        Self { targets, from: None, account: None, headers: Vec::new(), answer_timeout: None }
+    }
+}
+
+impl Sessions {
+    /// Sends a call that rings here on to somewhere else: the late decision. Gives the session of the other side.
+    pub fn forward(&mut self, turn: &mut Turn<'_>, id: SessionId, forward: Forward) -> Result<SessionId, SessionError> {
+        self.check(id, Operation::Accept)?;
+        self.go_on(turn, id, forward)
+    }
+
+    /// Takes both ports on one worker, opens both legs, and calls the first target. A refusal changes nothing but says why.
+    pub(crate) fn go_on(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        forward: Forward,
+    ) -> Result<SessionId, SessionError> {
+        let no_port = SessionError::Media("no media port is free, or no media plane is there");
+        let Some(port) = turn.ports.take() else {
+            self.counts.add(SignalCounter::RefusedNoPort, 1);
+            return Err(no_port);
+        };
+        let Some(session) = self.table.get_mut(id) else {
+            turn.ports.give_back(port);
+            return Err(SessionError::SessionNotFound(id));
+        };
+        let from = forward.from.unwrap_or_else(|| session.parties.from.clone());
+        let offered = session.offer.as_ref().map(|offer| *offer.agreed());
+        let before = (session.leg, session.agreed);
+        // The other leg goes where this one is, and offers what this one has.
+        (session.leg, session.agreed) = (crate::session::Leg::Opening(port), offered);
+        let dial = Dial {
+            from,
+            to: "".into(),
+            targets: forward.targets,
+            sdp: None,
+            account: forward.account,
+            headers: forward.headers,
+            answer_timeout: forward.answer_timeout,
+            plan: Plan::of(PlannedSource::Silence),
+        };
+        let other = match self.dial_beside(turn, dial, Some(id)) {
+            Ok(other) => other,
+            Err(error) => {
+                if let Some(session) = self.table.get_mut(id) {
+                    (session.leg, session.agreed) = before;
+                }
+                turn.ports.give_back(port);
+                return Err(error);
+            }
+        };
+        if let Some(session) = self.table.get_mut(id) {
+            session.alarms.set(Alarm::Answer, None);
+        }
+        self.open_leg(turn, id, port);
+        turn.events.push(SessionEvent::Forwarded { id, to: other });
+        Ok(other)
+    }
+
+    /// The other side has something to say before it answers.
+    pub(crate) fn progress_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, has_media: bool) {
+        let Some(caller) = self.other_side(id) else { return };
+        let Some(invite) = self.table.get(caller).and_then(|session| session.invite) else { return };
+        // An early answer needs an offer to answer.
+        let described = has_media && self.table.get(caller).is_some_and(|session| session.offer.is_some());
+        if described && !self.describe(turn, caller) {
+            return;
+        }
+        let session = self.table.get(caller);
+        let sdp = session.and_then(|session| session.description.as_deref()).filter(|_| described);
+        turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""));
+        if session.is_some_and(|session| session.state == SessionState::Initializing) {
+            self.go(turn, caller, SessionState::Ringing);
+        }
+        self.sync(turn, caller);
+    }
+
+    /// The other side has answered: so do we.
+    pub(crate) fn answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(caller) = self.other_side(id) else { return };
+        if self.table.get(caller).is_none_or(|session| session.invite.is_none()) {
+            return;
+        }
+        if self.describe(turn, caller) {
+            self.answer(turn, caller);
+        }
+        self.sync(turn, id);
+    }
+
+    /// Writes the description for a caller by what the other side agreed on; `false`: they have nothing in common, and
+    /// the call has ended.
+    fn describe(&mut self, turn: &mut Turn<'_>, caller: SessionId) -> bool {
+        let Some(session) = self.table.get(caller) else { return false };
+        let Some(local) = session.local().filter(|_| session.description.is_none()) else { return true };
+        let able = self.media_of(session);
+        let mut origin = session.origin;
+        if session.offer.is_none() {
+            let text = write_offer(&able.settings(), &session.others, local, &mut origin);
+            let Some(session) = self.table.get_mut(caller) else { return false };
+            (session.description, session.awaits_answer, session.origin) = (Some(text.into()), true, origin);
+            return true;
+        }
+        let Ok(offer) = Offer::read(&session.raw_offer, &able.settings()) else {
+            self.end(turn, caller, EndReason::BadAnswer);
+            return false;
+        };
+        let text = offer.answer(local, &mut origin);
+        let Some(session) = self.table.get_mut(caller) else { return false };
+        (session.description, session.origin) = (Some(text.into()), origin);
+        (session.agreed, session.others) = (Some(*offer.agreed()), offer.others().clone());
+        true
+    }
+}

@@ -1,0 +1,75 @@
+//! A leg goes to another worker, to be with the one that it hears.
+
+use crate::alarm::Alarm;
+use crate::session::Leg;
+use crate::{EndReason, MEDIA_ANSWER_LIMIT, SessionId, Sessions, Turn};
+use contract::Command;
+
+impl Sessions {
+    /// Brings the legs of two linked sessions together.
+    pub(crate) fn bring_together(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        let (Some(here), Some(peer)) = (session.port(), self.linked(session)) else { return };
+        match peer.port() {
+            Some(there) if here.worker != there.worker => {
+                let peer = peer.id;
+                if let Some(peer) = self.table.get_mut(peer) {
+                    peer.move_to = Some(here.worker);
+                }
+                self.try_move(turn, peer);
+            }
+            _ => self.sync(turn, id),
+        }
+    }
+
+    /// Sends the move as soon as nothing else is on its way to the leg: an answer says not which command it is to.
+    pub(crate) fn try_move(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let (Leg::Open(port), Some(worker)) = (session.leg, session.move_to) else { return };
+        if session.is_moving || session.updates_open > 0 || session.change.is_some() {
+            return;
+        }
+        session.move_to = None;
+        if session.link.is_none() || port.worker == worker {
+            return self.sync(turn, id);
+        }
+        session.is_moving = true;
+        turn.commands.push((port.worker, Command::Move { leg: port.leg, tag: id.as_u64(), worker }));
+        self.wake(id, Alarm::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
+    }
+
+    pub(crate) fn moved(&mut self, turn: &mut Turn<'_>, id: SessionId, worker: u8) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.is_moving = false;
+        session.alarms.set(Alarm::Media, None);
+        let (from, leg) = match &mut session.leg {
+            Leg::None => return,
+            Leg::Opening(port) | Leg::Open(port) | Leg::Closing(port) => {
+                (std::mem::replace(&mut port.worker, worker), port.leg)
+            }
+        };
+        turn.ports.moved(from, worker);
+        if let Leg::Closing(_) = session.leg {
+            // The `Close` went to where it no longer was.
+            turn.commands.push((worker, Command::Close { leg, tag: id.as_u64() }));
+        }
+        self.sync(turn, id);
+    }
+
+    /// The leg stays where it is, and cannot hear the other one.
+    pub(crate) fn move_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.is_moving = false;
+        session.alarms.set(Alarm::Media, None);
+        self.link_failed(turn, id);
+    }
+
+    /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.
+    pub(crate) fn link_failed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        match self.table.get(id).and_then(|session| session.link).map(|link| link.tie) {
+            Some(crate::link::Tie::Bridge(bridge)) => self.bridge_failed(turn, bridge),
+            Some(crate::link::Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
+            None => self.sync(turn, id),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A call that we place, from its INVITE to its answer.
+
+use crate::alarm::Alarm;
+use crate::dial::{Dial, Target};
+use crate::invitation::description;
+use crate::{EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use sdp_core::{Negotiated, write_offer};
+use sip_core::{CallId, Content, DialogId, NewRequest, Span};
+use sip_wire::Message;
+use stats::SignalCounter;
+use std::collections::VecDeque;
+
+/// Early dialogs whose media is remembered until the answer.
+const EARLY_MAX: usize = 8;
+
+/// What a call needs until it is answered.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The INVITE that is on its way.
+    pub(crate) call: Option<CallId>,
+    pub(crate) dial: Dial,
+    /// Where else to, in order.
+    pub(crate) waiting: VecDeque<Target>,
+    /// Where to now.
+    pub(crate) target: Option<Target>,
+    pub(crate) redirect_count: usize,
+    /// What early dialogs of this INVITE have agreed on.
+    early: Vec<(DialogId, Negotiated)>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(mut dial: Dial) -> Self {
+        let waiting = std::mem::take(&mut dial.targets).into();
+        Self { call: None, dial, waiting, target: None, redirect_count: 0, early: Vec::new() }
+    }
+}
+
+impl Sessions {
+    /// Sends the INVITE to the next target; `false` when there is none left.
+    pub(crate) fn call_next(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
+        while let Some(target) = self.next_target(id) {
+            if self.call_target(turn, id, &target) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The leg runs: the call begins.
+    pub(crate) fn call_first(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        if !self.call_next(turn, id) {
+            self.end(turn, id, EndReason::NotPlaced);
+        }
+    }
+
+    fn next_target(&mut self, id: SessionId) -> Option<Target> {
+        let out = self.table.get_mut(id)?.out.as_mut()?;
+        out.early.clear();
+        out.target = out.waiting.pop_front();
+        out.target.clone()
+    }
+
+    fn call_target(&mut self, turn: &mut Turn<'_>, id: SessionId, target: &Target) -> bool {
+        let number = self.draw();
+        let Some(session) = self.table.get(id) else { return false };
+        let (Some(out), Some(local)) = (&session.out, session.local()) else { return false };
+        let mut origin = session.origin;
+        let media = self.media_of(session);
+        let sdp = match &out.dial.sdp {
+            Some(sdp) => sdp.to_string(),
+            None => write_offer(&media.settings(), &session.others, local, &mut origin),
+        };
+        let call_id = turn.sip.call_id(number);
+        let routes: Vec<&str> = target.routes.iter().map(|route| &**route).collect();
+        let headers: Vec<(&str, &str)> = out.dial.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let request = NewRequest {
+            flow: target.flow,
+            uri: &target.uri,
+            from: &out.dial.from,
+            to: &out.dial.to,
+            call_id: Some(&call_id),
+            cseq: 1,
+            routes: &routes,
+            account: out.dial.account,
+            content: Content::sdp(sdp.as_bytes()).with_headers(&headers),
+        };
+        let Ok(call) = turn.sip.invite(turn.now, &request) else { return false };
+        turn.decide.described(id, Side::Local, sdp.as_bytes());
+        if let Some(session) = self.table.get_mut(id) {
+            (session.origin, session.remote_signaling) = (origin, target.flow.remote);
+            session.parties.call_id = call_id.into();
+            if let Some(out) = &mut session.out {
+                out.call = Some(call);
+            }
+        }
+        self.by_call.insert(call, id);
+        self.counts.add(SignalCounter::CallsPlaced, 1);
+        self.limit_answer(turn, id);
+        if self.table.get(id).is_some_and(|session| session.state == SessionState::Initializing) {
+            self.go(turn, id, SessionState::Dialing);
+        }
+        true
+    }
+
+    /// A provisional response.
+    pub(crate) fn call_progress(
+        &mut self,
+        turn: &mut Turn<'_>,
+        call: CallId,
+        dialog: Option<DialogId>,
+        status: u16,
+        message: Span,
+    ) {
+        let Some(id) = self.by_call.get(&call).copied() else { return };
+        let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
+        if status <= 100 {
+            return;
+        }
+        if session.state == SessionState::Dialing {
+            self.go(turn, id, SessionState::Ringing);
+        }
+        // What cannot be read is no early media; the answer will have to be right.
+        let early = dialog.and_then(|dialog| Some((dialog, self.answer_in(turn, id, message).ok()?)));
+        let has_media = early.is_some();
+        if let Some((dialog, agreed)) = early {
+            let out = self.table.get_mut(id).and_then(|session| session.out.as_mut());
+            if let Some(out) = out.filter(|out| out.early.len() < EARLY_MAX) {
+                out.early.retain(|(other, _)| *other != dialog);
+                out.early.push((dialog, agreed));
+            }
+            // Of several branches the last one that has something to say is heard.
+            self.answered(turn, id, agreed);
+        }
+        turn.events.push(SessionEvent::Progress { id, status, has_media });
+        self.progress_crosses(turn, id, status, has_media);
+    }
+
+    /// The peer took the call.
+    pub(crate) fn call_answered(&mut self, turn: &mut Turn<'_>, call: CallId, dialog: DialogId, message: Span) {
+        let Some(id) = self.by_call.remove(&call) else {
+            // We gave it up while it was being answered.
+            turn.sip.bye(turn.now, dialog);
+            return;
+        };
+        let Some(session) = self.table.get_mut(id) else { return };
+        let out = session.out.take();
+        session.dialog = Some(dialog);
+        session.alarms.set(Alarm::Answer, None);
+        self.by_dialog.insert(dialog, id);
+        if session.state.is_ending() {
+            session.is_sip_over = !turn.sip.bye(turn.now, dialog);
+            return self.settle(turn, id);
+        }
+        session.connected_at = Some(turn.now);
+        self.counts.add(SignalCounter::CallsAnswered, 1);
+        let early = out.and_then(|out| out.early.into_iter().find(|(other, _)| *other == dialog));
+        let has_description = matches!(
+            Message::parse(turn.sip.bytes(message)).map(|message| description(&message).map(|sdp| sdp.is_some())),
+            Ok(Ok(true))
+        );
+        let agreed = match early {
+            // RFC 3261 §13.2.1: the answer may have come reliably before.
+            Some((_, agreed)) if !has_description => Ok(agreed),
+            _ => self.answer_in(turn, id, message),
+        };
+        match agreed {
+            Ok(agreed) => {
+                self.go(turn, id, SessionState::Connected);
+                self.answered(turn, id, agreed);
+                self.answer_crosses(turn, id);
+            }
+            Err(_) => self.end(turn, id, EndReason::BadAnswer),
+        }
+    }
+}
