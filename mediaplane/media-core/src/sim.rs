@@ -74,7 +74,7 @@ struct SimSocket {
     connected: Address,
 }
 
-/// The simulated back end: sockets on 127.0.0.1, peers wherever they say.
+/// The simulated back end: sockets on 127.0.0.1 and `::1`, peers wherever they say.
 #[derive(Debug)]
 pub struct SimIo {
     now: Instant,
@@ -131,7 +131,7 @@ impl SimIo {
 
     /// A peer sends a packet.
     pub fn peer_send(&mut self, peer: usize, to: SocketAddr, bytes: &[u8]) {
-        let Some(socket) = self.sockets.iter().position(|socket| socket.address == to) else { return };
+        let Some(socket) = self.sockets.iter().position(|socket| socket.address.port() == to.port()) else { return };
         let from = self.peers[peer].0;
         let taker = &self.sockets[socket];
         if taker.open && (taker.connected.is_none() || taker.connected == Address::from(from)) {
@@ -169,8 +169,9 @@ impl PacketIo for SimIo {
             && let Some((socket, from, bytes)) = self.flying.pop_front()
         {
             let Some(span) = self.buffers.fill(&bytes) else { break };
-            let connected = !self.sockets[socket].connected.is_none();
-            let from = if connected { Address::NONE } else { from.into() };
+            // What a stranger sent before the socket was connected still names its sender.
+            let from = Address::from(from);
+            let from = if self.sockets[socket].connected == from { Address::NONE } else { from };
             received.push(Received { socket: SocketIndex(socket as u32), span, at: self.now, from });
         }
         Ok(())

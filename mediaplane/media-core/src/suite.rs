@@ -1,14 +1,21 @@
 //! The behaviour that a worker must show over every back end. Each function is one test; it panics where it fails.
 //!
-//! A back end implements [`Lab`] once (the simulated one below in its tests, the io_uring one over loopback) and calls
+//! A back end implements [`Lab`] once (the simulated one in its tests, the io_uring one over loopback) and calls
 //! [`run_all`] with a fresh lab for each.
 
+mod bad_input;
+mod latching;
+mod relaying;
+mod reports;
+mod sound;
+
 use crate::io::{Output, PacketIo, Received, SocketIndex};
-use crate::{PROBATION_PACKETS, Worker, WorkerConfig};
+use crate::{Worker, WorkerConfig};
 use clock::{Duration, Instant, WallTime};
-use contract::{Codec, Command, Direction, Event, LegRef, LegRow, LegSpec, RefuseReason, Source};
-use rtp_wire::{Compound, FIXED_HEADER_BYTES, Header, RtcpPacket, RtpTime, Seq, Ssrc, is_rtcp};
-use std::net::SocketAddr;
+use contract::{CloseReason, Codec, Command, Event, LegRef, LegRow, LegSpec, Source};
+use rtp_wire::{FIXED_HEADER_BYTES, Header, RtpTime, Seq, Ssrc};
+use stats::MediaCounter;
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// A back end with peers around it.
 pub trait Lab {
@@ -18,12 +25,14 @@ pub trait Lab {
     fn io(&mut self) -> &mut Self::Io;
     /// The time.
     fn now(&mut self) -> Instant;
-    /// RTP ports of its socket pairs: at least two.
+    /// Names of its socket pairs, as RTP ports: at least three. They need not be where [`Lab::address`] is.
     fn ports(&self) -> Vec<u16>;
     /// Where peers reach a socket.
     fn address(&self, socket: SocketIndex) -> SocketAddr;
-    /// One more peer.
+    /// One more peer, on IPv4.
     fn add_peer(&mut self) -> usize;
+    /// One more peer, on IPv6; `None` where the host has none. It reaches the sockets on `::1`.
+    fn add_peer_v6(&mut self) -> Option<usize>;
     /// Where it is.
     fn peer_address(&self, peer: usize) -> SocketAddr;
     /// It sends.
@@ -78,6 +87,11 @@ impl<L: Lab> Scene<L> {
         self.lab.address(SocketIndex(2 * n + 1))
     }
 
+    /// Where RTP of the `n`th port goes from a peer on IPv6.
+    pub fn rtp_v6(&self, n: u32) -> SocketAddr {
+        (Ipv6Addr::LOCALHOST, self.rtp(n).port()).into()
+    }
+
     /// Gives a command in a turn of its own.
     pub fn command(&mut self, command: Command) {
         let now = self.lab.now();
@@ -119,6 +133,20 @@ impl<L: Lab> Scene<L> {
         }
     }
 
+    /// Closes all legs, as a process does that ends.
+    pub fn close_all(&mut self, reason: CloseReason) {
+        let now = self.lab.now();
+        while !self.worker.close_all(now, reason, self.lab.io().buffers(), &mut self.output) {
+            self.finish();
+        }
+        self.finish();
+    }
+
+    /// What was counted.
+    pub fn count(&self, counter: MediaCounter) -> u64 {
+        self.worker.counts().get(counter)
+    }
+
     fn finish(&mut self) {
         self.events.append(&mut self.output.events);
         self.closed.append(&mut self.output.closed);
@@ -140,6 +168,25 @@ impl<L: Lab> Scene<L> {
     /// The row of the `n`th leg.
     pub fn row(&self, n: usize) -> LegRow {
         self.worker.row(self.leg(n)).expect("the leg is open")
+    }
+
+    /// Two legs that send what the other receives, with peers of the first and the second one, by specs made from those.
+    pub fn bridge(&mut self, change: impl Fn(usize, &mut LegSpec)) -> (usize, usize) {
+        let peers = (self.lab.add_peer(), self.lab.add_peer());
+        self.bridge_to(peers, change);
+        peers
+    }
+
+    /// The same with peers that are there.
+    pub fn bridge_to(&mut self, (a, b): (usize, usize), change: impl Fn(usize, &mut LegSpec)) {
+        let spec = |scene: &Self, n: usize, source| {
+            let mut spec = scene.spec(if n == 0 { a } else { b }, source);
+            change(n, &mut spec);
+            spec
+        };
+        self.open(0, spec(self, 0, Source::None));
+        self.open(1, spec(self, 1, Source::Leg(self.leg(0))));
+        self.update(0, spec(self, 0, Source::Leg(self.leg(1))));
     }
 
     /// A spec for PCMU and telephone events with a peer.
@@ -167,218 +214,31 @@ pub fn rtp_packet(ssrc: u32, seq: u16) -> Vec<u8> {
     bytes
 }
 
+/// A telephone-event packet of a peer.
+pub fn event_packet(ssrc: u32, seq: u16, time: u32, event: u8, end: bool) -> Vec<u8> {
+    let mut bytes = rtp_packet(ssrc, seq)[..FIXED_HEADER_BYTES + 4].to_vec();
+    bytes[1] = 101;
+    bytes[4..8].copy_from_slice(&time.to_be_bytes());
+    bytes[12..16].copy_from_slice(&rtp_wire::TelephoneEvent { event, end, volume: 10, duration: 160 }.write());
+    bytes
+}
+
+fn headers(packets: &[Vec<u8>]) -> Vec<Header> {
+    packets.iter().map(|bytes| Header::parse(bytes).expect("RTP")).collect()
+}
+
+/// A test by its name.
+pub type Test<L> = (&'static str, fn(L));
+
+/// Every test.
+pub fn tests<L: Lab>() -> Vec<Test<L>> {
+    [sound::tests(), relaying::tests(), latching::tests(), reports::tests(), bad_input::tests()].concat()
+}
+
 /// Everything, each with a lab of its own.
 pub fn run_all<L: Lab>(mut lab: impl FnMut() -> L) {
-    echo_comes_back_byte_for_byte(lab());
-    relay_crosses_both_ways(lab());
-    a_tone_has_no_hole(lab());
-    a_stranger_never_gets_in(lab());
-    a_peer_behind_nat_is_found_and_moves_by_update_only(lab());
-    hold_stops_both_ways(lab());
-    reports_flow_and_closing_ends_everything(lab());
-    stale_handles_change_nothing(lab());
-    garbage_is_counted(lab());
-}
-
-/// What a caller of `echo` sends comes back unchanged and in order.
-pub fn echo_comes_back_byte_for_byte<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let peer = scene.lab.add_peer();
-    let spec = scene.spec(peer, Source::Leg(scene.leg(0)));
-    scene.open(0, spec);
-    let sent: Vec<_> = (0..50).map(|seq| rtp_packet(5, seq)).collect();
-    for bytes in &sent {
-        scene.say(peer, scene.rtp(0), bytes);
+    for (name, test) in tests() {
+        eprintln!("{name}");
+        test(lab());
     }
-    assert_eq!(scene.heard(peer), sent);
-    assert_eq!((scene.row(0).received_packets, scene.row(0).sent_packets), (50, 50));
-}
-
-/// A to B and B to A, byte for byte.
-pub fn relay_crosses_both_ways<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let (alice, bob) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let waiting = scene.spec(alice, Source::None);
-    scene.open(0, waiting);
-    let to_bob = scene.spec(bob, Source::Leg(scene.leg(0)));
-    scene.open(1, to_bob);
-    let to_alice = scene.spec(alice, Source::Leg(scene.leg(1)));
-    scene.update(0, to_alice);
-    for seq in 0..20 {
-        scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
-        scene.say(bob, scene.rtp(1), &rtp_packet(2, seq));
-    }
-    assert_eq!(scene.heard(bob), (0..20).map(|seq| rtp_packet(1, seq)).collect::<Vec<_>>());
-    assert_eq!(scene.heard(alice), (0..20).map(|seq| rtp_packet(2, seq)).collect::<Vec<_>>());
-    let row = scene.row(1);
-    assert_eq!((row.lost_packets, row.received_packets, row.sent_packets), (0, 20, 20));
-    assert!(row.mos_x100 > 400, "{row:?}");
-}
-
-/// Sequence numbers without a hole, timestamps 160 apart, 50 packets a second.
-pub fn a_tone_has_no_hole<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Tone440) };
-    scene.open(0, spec);
-    scene.run(Duration::from_millis(500));
-    let packets = scene.heard(peer);
-    assert!((24..=26).contains(&packets.len()), "{} packets in 500 ms", packets.len());
-    let headers: Vec<_> = packets.iter().map(|bytes| Header::parse(bytes).expect("RTP")).collect();
-    assert!(headers[0].marker && !headers[1].marker);
-    let skipped = scene.worker.counts().get(stats::MediaCounter::FramesSkipped);
-    for pair in headers.windows(2) {
-        assert_eq!(pair[1].seq.since(pair[0].seq), 1);
-        assert!(pair[1].time.since(pair[0].time) == 160 || skipped > 0, "{pair:?}");
-    }
-    let sound: Vec<i16> =
-        packets.iter().flat_map(|bytes| &bytes[12..]).map(|code| audio::Law::Mu.decode(*code)).collect();
-    assert!(skipped > 0 || audio::ToneMeter::new(440.0).purity(&sound) > 0.99);
-}
-
-/// Once the peer of SDP was heard, nobody else is.
-pub fn a_stranger_never_gets_in<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let (peer, stranger) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = scene.spec(peer, Source::Leg(scene.leg(0)));
-    scene.open(0, spec);
-    scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));
-    for seq in 1..50 {
-        scene.say(stranger, scene.rtp(0), &rtp_packet(9, seq));
-        scene.say(peer, scene.rtp(0), &rtp_packet(1, seq));
-    }
-    assert_eq!(scene.heard(stranger), [] as [Vec<u8>; 0]);
-    assert_eq!(scene.heard(peer).len(), 50);
-    assert_eq!(scene.row(0).received_packets, 50);
-}
-
-/// Several steady packets move the leg once; then only a new address in SDP does.
-pub fn a_peer_behind_nat_is_found_and_moves_by_update_only<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let (said, real, other) = (scene.lab.add_peer(), scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = scene.spec(said, Source::Leg(scene.leg(0)));
-    scene.open(0, spec);
-    for seq in 0..20 {
-        scene.say(real, scene.rtp(0), &rtp_packet(1, seq));
-    }
-    let latched = Event::Latched { leg: scene.leg(0), tag: 0, address: scene.lab.peer_address(real).into() };
-    assert_eq!(scene.events.iter().filter(|event| **event == latched).count(), 1);
-    assert_eq!(scene.heard(real).len(), 20 - usize::from(PROBATION_PACKETS) + 1);
-    for seq in 0..20 {
-        scene.say(said, scene.rtp(0), &rtp_packet(3, seq));
-        scene.say(other, scene.rtp(0), &rtp_packet(2, seq));
-    }
-    assert!(scene.heard(other).is_empty() && scene.heard(said).is_empty());
-    // The same SDP again changes nothing; another address does.
-    scene.update(0, spec);
-    scene.say(real, scene.rtp(0), &rtp_packet(1, 20));
-    assert_eq!(scene.heard(real).len(), 1);
-    let moved = scene.spec(other, Source::Leg(scene.leg(0)));
-    scene.update(0, moved);
-    scene.say(real, scene.rtp(0), &rtp_packet(1, 21));
-    scene.say(other, scene.rtp(0), &rtp_packet(2, 100));
-    assert!(scene.heard(real).is_empty());
-    assert_eq!(scene.heard(other), [rtp_packet(2, 100)]);
-}
-
-/// On hold nothing is sent and what comes is dropped; afterwards the stream goes on.
-pub fn hold_stops_both_ways<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Tone440) };
-    scene.open(0, spec);
-    scene.run(Duration::from_millis(100));
-    scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));
-    let before = scene.heard(peer);
-    scene.update(0, LegSpec { direction: Direction::Inactive as u8, ..spec });
-    scene.say(peer, scene.rtp(0), &rtp_packet(1, 1));
-    scene.run(Duration::from_millis(200));
-    assert!(scene.heard(peer).is_empty());
-    assert_eq!((scene.row(0).received_packets, scene.row(0).dropped_packets), (1, 1));
-    scene.update(0, spec);
-    scene.run(Duration::from_millis(100));
-    let after = scene.heard(peer);
-    let last = Header::parse(before.last().expect("sent before hold")).expect("RTP");
-    let first = Header::parse(after.first().expect("sent after hold")).expect("RTP");
-    assert_eq!((first.seq, first.ssrc, first.marker), (last.seq.next(), last.ssrc, true));
-    assert!((1_600..4_000).contains(&first.time.since(last.time)), "the clock went on: {first:?} after {last:?}");
-}
-
-/// Reports come to the RTCP port; after `Close` there is BYE and then nothing.
-pub fn reports_flow_and_closing_ends_everything<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let (peer, control) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = LegSpec { remote_rtcp: scene.lab.peer_address(control).into(), ..scene.spec(peer, Source::Tone440) };
-    scene.open(0, spec);
-    scene.say(peer, scene.rtp(0), &rtp_packet(77, 1));
-    scene.run(Duration::from_millis(700));
-    let reports = scene.heard(control);
-    assert!((2..=7).contains(&reports.len()), "{} reports in 700 ms", reports.len());
-    let compound = Compound::parse(reports.last().expect("a report")).expect("RTCP");
-    let Some(RtcpPacket::SenderReport { info, reports: blocks, .. }) = compound.iter().next() else {
-        panic!("no sender report first")
-    };
-    assert!(info.packet_count > 5);
-    assert_eq!(blocks.iter().next().map(|block| block.ssrc), Some(Ssrc(77)));
-    scene.heard(peer);
-    let leg = scene.leg(0);
-    scene.command(Command::Close { leg, tag: 9 });
-    scene.run(Duration::from_millis(100));
-    assert!(scene.heard(peer).is_empty(), "RTP after Close");
-    let last = scene.heard(control);
-    let bye = last
-        .last()
-        .map(|bytes| Compound::parse(bytes).expect("RTCP").iter().any(|part| matches!(part, RtcpPacket::Bye { .. })));
-    assert_eq!((last.len(), bye), (1, Some(true)));
-    assert!(is_rtcp(&last[0]));
-    assert!(matches!(scene.events.last(), Some(Event::Closed { tag: 9, .. })));
-    assert_eq!(scene.closed.last().map(|row| row.leg), Some(leg));
-    assert_eq!(scene.worker.leg_count(), 0);
-}
-
-/// Handles of an earlier life, unknown prompts, absent peers: refused, nothing changed.
-pub fn stale_handles_change_nothing<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let peer = scene.lab.add_peer();
-    let spec = scene.spec(peer, Source::None);
-    scene.open(0, spec);
-    let (leg, stale) = (scene.leg(0), LegRef::new(scene.leg(0).port, 99));
-    let absent = scene.spec(peer, Source::Leg(scene.leg(1)));
-    let unknown = scene.spec(peer, Source::Prompt(5));
-    let row = scene.row(0);
-    for (command, reason) in [
-        (Command::Close { leg: stale, tag: 1 }, RefuseReason::NoSuchLeg),
-        (Command::Update { leg: stale, tag: 1, spec }, RefuseReason::NoSuchLeg),
-        (Command::Open { leg: stale, tag: 1, spec }, RefuseReason::AlreadyOpen),
-        (Command::Open { leg: LegRef::new(2, 1), tag: 1, spec }, RefuseReason::Invalid),
-        (Command::Update { leg, tag: 1, spec: absent }, RefuseReason::Invalid),
-        (Command::Update { leg, tag: 1, spec: unknown }, RefuseReason::Invalid),
-        (Command::Move { leg, tag: 1, worker: 77 }, RefuseReason::Invalid),
-    ] {
-        scene.command(command);
-        assert_eq!(scene.events.last(), Some(&Event::Refused { leg: command.leg(), tag: 1, reason }));
-    }
-    assert_eq!(scene.row(0), row);
-    assert_eq!(scene.worker.counts().get(stats::MediaCounter::CommandsRefused), 7);
-}
-
-/// What is neither RTP nor RTCP is dropped and counted; the leg goes on.
-pub fn garbage_is_counted<L: Lab>(lab: L) {
-    let mut scene = Scene::new(lab);
-    let peer = scene.lab.add_peer();
-    let spec = scene.spec(peer, Source::Leg(scene.leg(0)));
-    scene.open(0, spec);
-    scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));
-    for garbage in [&b""[..], b"x", b"INVITE sip:x SIP/2.0", &[0x9f; 40], &[0x8f; 13]] {
-        scene.say(peer, scene.rtp(0), garbage);
-        scene.say(peer, scene.rtcp(0), garbage);
-    }
-    let mut foreign = rtp_packet(1, 1);
-    foreign[1] = 99;
-    scene.say(peer, scene.rtp(0), &foreign);
-    scene.say(peer, scene.rtp(0), &rtp_packet(1, 2));
-    assert_eq!(scene.heard(peer), [rtp_packet(1, 0), rtp_packet(1, 2)]);
-    let counts = scene.worker.counts();
-    assert!(counts.get(stats::MediaCounter::DroppedMalformed) >= 8);
-    assert_eq!(counts.get(stats::MediaCounter::DroppedPayloadType), 1);
 }
