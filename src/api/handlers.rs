@@ -157,7 +157,6 @@ impl CompositeHandler {
 
     /// Adds one; of equal priority the one that was added first is asked first.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "the name is part of the published API")]
     pub fn add(mut self, handler: Arc<dyn CallHandler>, priority: i32) -> Self {
         self.handlers.push((priority, handler));
         self.handlers.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));

@@ -1,0 +1,172 @@
+//! Every example does what its header says, with a real peer. Each runs in a network of its own (`unshare --net`), so
+//! that it may have the addresses and ports that a reader sees.
+
+use loadtest::peers::write_wav;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The example's executable; `cargo test` builds all of them.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a file");
+    let path = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps").join("examples").join(name);
+    assert!(path.is_file(), "{} is not built: run `cargo test` without a choice of targets", path.display());
+    path
+}
+
+/// Runs the example beside a shell script that talks to it; gives what the example printed and what the script did.
+/// The example is asked to end (Ctrl-C) when the script is over, and must do so.
+fn beside(name: &str, script: &str) -> (String, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    // What a phone says all the time; a call ends when it has nothing more to say.
+    write_wav(&folder.path().join("voice.wav"), &vec![50; 30 * 8_000]).expect("a voice");
+    let frame = r#"
+        ip link set lo up
+        "$EXAMPLE" $ARGUMENTS > example.txt 2>&1 &
+        example=$!
+        for i in $(seq 300); do grep -q listening example.txt && break; sleep 0.05; done
+        ( eval "$SCRIPT" ) > script.txt 2>&1
+        kill -INT $example 2>/dev/null
+        for i in $(seq 300); do kill -0 $example 2>/dev/null || exit 0; sleep 0.05; done
+        kill -KILL $example; echo "it did not end" >> example.txt; exit 1
+    "#;
+    let output = Command::new("timeout")
+        .args(["120", "unshare", "--net", "--map-root-user", "sh", "-c", frame])
+        .env("EXAMPLE", example(name))
+        .env("ARGUMENTS", "")
+        .env("SCRIPT", script)
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .current_dir(folder.path())
+        .output()
+        .expect("unshare runs (util-linux)");
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    let (printed, did) = (read("example.txt"), read("script.txt"));
+    assert!(output.status.success(), "{name}: {output:?}\n{printed}\n{did}");
+    (printed, did)
+}
+
+/// SIPp in the frame's network; its last words are printed.
+const SIPP: &str = "sipp -nostdin -i 127.0.0.1 -timeout 30 -trace_err -error_file errors.txt";
+/// Prints SIPp's result and the refusals that it got.
+const RESULT: &str = "echo result $?; grep -ho 'SIP/2.0 [0-9]*' errors.txt";
+
+fn sipp(arguments: &str) -> String {
+    format!("{SIPP} 127.0.0.1:5060 -sn uac {arguments} > /dev/null; {RESULT}")
+}
+
+/// A call by baresip for `seconds`, then `keys` (a sleep of a second between any two), then it hangs up.
+fn baresip(user: &str, seconds: u32, keys: &str) -> String {
+    let presses: String = keys.chars().map(|key| format!("printf '{key}'; sleep 1; ")).collect();
+    format!(
+        "mkdir -p phone; touch phone/contacts; \
+         modules=$(dirname $(find /usr/lib -path '*baresip/modules/g711.so' | head -1)); \
+         echo '<sip:me@127.0.0.1:5070>;regint=0;audio_codecs=PCMU' > phone/accounts; \
+         printf '%s\\n' 'sip_listen 127.0.0.1:5070' 'net_interface 127.0.0.1' \"audio_source aufile,$PWD/voice.wav\" \
+         'audio_player aufile,out.wav' 'audio_alert aufile,alert.wav' 'audio_srate 8000' 'audio_channels 1' \
+         \"module_path $modules\" 'module stdio.so' 'module g711.so' 'module aufile.so' 'module_app account.so' \
+         'module_app menu.so' > phone/config; \
+         ( sleep {seconds}; {presses} sleep 1; printf 'bq' ) | timeout 60 baresip -4 -f phone -e '/dial \
+         sip:{user}@127.0.0.1:5060'"
+    )
+}
+
+fn assert_holds(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "no `{word}` in:\n{text}");
+    }
+}
+
+#[test]
+fn three_line_server() {
+    let (_, did) = beside("three_line_server", &sipp("-m 10"));
+    assert_holds(&did, &["result 0"]);
+}
+
+#[test]
+fn reject_all() {
+    let (_, did) = beside("reject_all", &sipp("-m 1"));
+    assert_holds(&did, &["result 1", "SIP/2.0 603"]);
+}
+
+#[test]
+fn selective_handler() {
+    let script = [sipp("-m 1 -s sales"), sipp("-m 1 -s ceo"), sipp("-m 1 -s nobody")].join("\n");
+    let (printed, did) = beside("selective_handler", &script);
+    assert_holds(&did, &["result 0", "SIP/2.0 486", "SIP/2.0 404"]);
+    assert_holds(&printed, &["calls sales", "calls nobody"]);
+}
+
+#[test]
+fn echo_test() {
+    let (printed, did) = beside("echo_test", &baresip("echo", 3, ""));
+    assert_holds(&printed, &["hears an echo"]);
+    assert_holds(&did, &["Call established"]);
+}
+
+#[test]
+fn play_prompt() {
+    let (printed, _) = beside("play_prompt", &baresip("prompt", 12, ""));
+    assert_holds(&printed, &["has heard it"]);
+}
+
+#[test]
+fn deferred_decision() {
+    let (printed, did) = beside("deferred_decision", &sipp("-m 2 -r 1"));
+    assert_holds(&printed, &["call 1 from", "call 2 from", "decided"]);
+    assert_holds(&did, &["result 1", "SIP/2.0 486"]);
+}
+
+#[test]
+fn call_control() {
+    let (printed, did) = beside("call_control", &baresip("anybody", 8, ""));
+    assert_holds(&printed, &["media is paused", "media flows again", "ended after", "hung up here"]);
+    assert_holds(&did, &["Call established"]);
+}
+
+#[test]
+fn quality_monitor() {
+    let (printed, _) = beside("quality_monitor", &baresip("anybody", 4, ""));
+    assert_holds(&printed, &["MOS 4.", "0.0 % lost"]);
+}
+
+#[test]
+fn event_log() {
+    let (printed, _) = beside("event_log", &sipp("-m 1"));
+    assert_holds(&printed, &[r#""IncomingCall""#, r#""new":"connected""#, r#""Ended""#, r#""correlation_id":"1-"#]);
+}
+
+#[test]
+fn dtmf_menu() {
+    let (printed, _) = beside("dtmf_menu", &baresip("menu", 3, "2#"));
+    assert_holds(&printed, &["pressed 2", "pressed #"]);
+}
+
+#[test]
+fn composite_handlers() {
+    let (printed, did) = beside("composite_handlers", &(sipp("-m 10 -d 2000") + "; sleep 1.5"));
+    assert_holds(&did, &["SIP/2.0 486"]);
+    assert_holds(&printed, &["10 came in, 5 were answered, 10 are over"]);
+}
+
+#[test]
+fn graceful_shutdown() {
+    let script = format!("{SIPP} 127.0.0.1:5060 -sn uac -m 10 -d 60000 > /dev/null; sleep 1");
+    let (printed, _) = beside("graceful_shutdown", &script);
+    assert_holds(&printed, &["10 calls are up", "10 calls were completed, 0 are left"]);
+}
+
+#[test]
+fn session_list() {
+    let (printed, _) = beside("session_list", &sipp("-m 5 -d 4000"));
+    assert_holds(&printed, &["Connected", "Some(Pcmu)", "127.0.0.1:"]);
+}
+
+/// A new example without a test here would not be noticed otherwise.
+#[test]
+fn every_example_is_run() {
+    let ours = include_str!("examples.rs");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    for entry in std::fs::read_dir(folder).expect("the examples are there").flatten() {
+        let name = entry.file_name().to_string_lossy().replace(".rs", "");
+        assert!(ours.contains(&format!("beside(\"{name}\"")), "no test runs the example {name}");
+    }
+}
