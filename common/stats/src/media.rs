@@ -20,6 +20,7 @@ crate::counters! {
         DroppedDirection: "dropped_direction_packets", Packets, "RTP packets against the agreed direction (hold).";
         DroppedNoLeg: "dropped_no_leg_packets", Packets, "Packets for a port without a leg.";
         DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";
+        DroppedLate: "dropped_late_packets", Packets, "RTP packets not relayed because they had waited for too long: this worker was behind.";
         HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit of ours, to muting, or to later packets of a new source.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of our own that were not made because the worker was late.";
