@@ -39,4 +39,5 @@ pub use config::WorkerConfig;
 pub use gate::{PROBATION_PACKETS, PROBATION_QUIET};
 pub use leg::LEG_BYTES;
 pub use moving::MovingLeg;
+pub use receive::LATE_AFTER;
 pub use worker::Worker;

@@ -5,10 +5,15 @@ use crate::io::{Buffers, Output, Received};
 use crate::leg::{Leg, LegIndex};
 use crate::relay::relay;
 use crate::rtcp_in;
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::Event;
 use rtp_wire::{Header, TelephoneEvent, is_rtcp};
 use stats::{Counts, MediaCounter};
+
+/// A packet that waited for us so long is not passed on: no jitter buffer waits for it, and the time that it takes is
+/// that of the packets behind it. So a worker that fell behind gives up the oldest ones and catches up. They are measured
+/// and their digits are heard all the same: the network did not lose them.
+pub const LATE_AFTER: Duration = Duration::from_millis(200);
 
 /// What a batch adds to the counters, added up once behind it.
 #[derive(Clone, Copy, Default, Debug)]
@@ -20,6 +25,7 @@ pub(crate) struct Tally {
     pub(crate) direction: u64,
     pub(crate) held_back: u64,
     pub(crate) no_room: u64,
+    pub(crate) late: u64,
     pub(crate) no_leg: u64,
     pub(crate) malformed: u64,
     pub(crate) stranger: u64,
@@ -94,6 +100,10 @@ fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn:
     {
         turn.out.events.push(Event::Digit { leg: leg.leg, tag: leg.tag, digit });
     }
+    if turn.now.since(packet.at) > LATE_AFTER {
+        turn.tally.late += 1;
+        return;
+    }
     relay(legs, place, packet, &header, payload, turn);
 }
 
@@ -108,6 +118,7 @@ impl Tally {
             (DroppedDirection, self.direction),
             (HeldBack, self.held_back),
             (DroppedNoRoom, self.no_room),
+            (DroppedLate, self.late),
             (DroppedNoLeg, self.no_leg),
             (DroppedMalformed, self.malformed),
             (DroppedStranger, self.stranger),

@@ -79,7 +79,7 @@ struct SimSocket {
 pub struct SimIo {
     now: Instant,
     sockets: Vec<SimSocket>,
-    flying: VecDeque<(usize, SocketAddr, Vec<u8>)>,
+    flying: VecDeque<(usize, SocketAddr, Vec<u8>, Instant)>,
     peers: Vec<(SocketAddr, VecDeque<Arrived>)>,
     buffers: SimBuffers,
     /// Packets that found the socket closed, or connected to somebody else.
@@ -135,7 +135,7 @@ impl SimIo {
         let from = self.peers[peer].0;
         let taker = &self.sockets[socket];
         if taker.open && (taker.connected.is_none() || taker.connected == Address::from(from)) {
-            self.flying.push_back((socket, from, bytes.to_vec()));
+            self.flying.push_back((socket, from, bytes.to_vec(), self.now));
         } else {
             self.dropped_count += 1;
         }
@@ -166,13 +166,13 @@ impl PacketIo for SimIo {
             self.now = self.now.max(until);
         }
         while received.len() < received.capacity()
-            && let Some((socket, from, bytes)) = self.flying.pop_front()
+            && let Some((socket, from, bytes, at)) = self.flying.pop_front()
         {
             let Some(span) = self.buffers.fill(&bytes) else { break };
             // What a stranger sent before the socket was connected still names its sender.
             let from = Address::from(from);
             let from = if self.sockets[socket].connected == from { Address::NONE } else { from };
-            received.push(Received { socket: SocketIndex(socket as u32), span, at: self.now, from });
+            received.push(Received { socket: SocketIndex(socket as u32), span, at, from });
         }
         Ok(())
     }

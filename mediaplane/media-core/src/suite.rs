@@ -33,6 +33,8 @@ pub trait Lab {
     fn add_peer(&mut self) -> usize;
     /// One more peer, on IPv6; `None` where the host has none. It reaches the sockets on `::1`.
     fn add_peer_v6(&mut self) -> Option<usize>;
+    /// Time passes in which nobody turns the worker.
+    fn stall(&mut self, time: Duration);
     /// Where it is.
     fn peer_address(&self, peer: usize) -> SocketAddr;
     /// It sends.

@@ -1,6 +1,6 @@
 //! The behaviour suite of `media-core` over real sockets on loopback.
 
-use clock::Instant;
+use clock::{Duration, Instant};
 use media_core::io::{PacketIo, SocketIndex};
 use media_core::suite::{self, Lab};
 use rustix::event::{EventfdFlags, eventfd};
@@ -52,6 +52,9 @@ impl Lab for UringLab {
     fn add_peer_v6(&mut self) -> Option<usize> {
         // Without IPv6 our own sockets are IPv4 only.
         if self.io.sockets().ip().is_ipv6() { self.add(Ipv6Addr::LOCALHOST.into()) } else { None }
+    }
+    fn stall(&mut self, time: Duration) {
+        std::thread::sleep(time);
     }
     fn peer_address(&self, peer: usize) -> SocketAddr {
         self.peers[peer].local_addr().expect("an address")

@@ -37,6 +37,9 @@ impl Lab for SimLab {
         self.next_port += 2;
         Some(self.io.add_peer((std::net::Ipv6Addr::LOCALHOST, self.next_port).into()))
     }
+    fn stall(&mut self, time: Duration) {
+        self.io.stall(time);
+    }
     fn peer_address(&self, peer: usize) -> SocketAddr {
         self.io.peer_address(peer)
     }

@@ -14,6 +14,7 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
         ("digits_pass_and_are_told_once", digits_pass_and_are_told_once),
         ("several_legs_take_from_one", several_legs_take_from_one),
         ("a_muted_leg_says_silence", a_muted_leg_says_silence),
+        ("a_worker_that_fell_behind_gives_up_the_oldest", a_worker_that_fell_behind_gives_up_the_oldest),
         ("closing_all_says_so_to_everybody", closing_all_says_so_to_everybody),
     ]
 }
@@ -147,6 +148,23 @@ fn a_muted_leg_says_silence<L: Lab>(lab: L) {
     // Digits are sound too.
     scene.say(alice, scene.rtp(0), &event_packet(1, 10, 1_600, 5, true));
     assert!(scene.heard(bob).is_empty());
+}
+
+/// What waited for too long is measured, counted and left out; what came last goes on, and the numbers show the gap.
+fn a_worker_that_fell_behind_gives_up_the_oldest<L: Lab>(lab: L) {
+    let mut scene = Scene::new(lab);
+    let (alice, bob) = scene.bridge(|_, spec| (spec.rewriting, spec.rtcp) = (Rewriting::Continuous as u8, 4));
+    scene.say(alice, scene.rtp(0), &rtp_packet(1, 0));
+    let to = scene.rtp(0);
+    (1..10).for_each(|seq| scene.lab.peer_send(alice, to, &rtp_packet(1, seq)));
+    scene.lab.stall(crate::LATE_AFTER + Duration::from_millis(50));
+    (10..15).for_each(|seq| scene.lab.peer_send(alice, to, &rtp_packet(1, seq)));
+    scene.run(Duration::from_millis(5));
+    let headers = headers(&scene.heard(bob));
+    assert_eq!(headers.len(), 6);
+    assert_eq!(headers[1].seq.since(headers[0].seq), 10);
+    assert_eq!((scene.count(MediaCounter::DroppedLate), scene.row(0).received_packets), (9, 15));
+    assert_eq!(scene.row(0).lost_packets, 0);
 }
 
 /// The end of the process: every leg says BYE and is told closed, then nothing goes out any more.
