@@ -45,6 +45,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A TCP, TLS or WebSocket listener, or a certificate.
+    #[error(transparent)]
+    Streams(#[from] transport::StartError),
     /// The media process is not there.
     #[error(
         "no media process answers at {} within {within:?} ({reason}). Start it with `ringplane media`, or both with \

@@ -17,6 +17,8 @@ pub(crate) const MESSAGE_COUNT_MAX: usize = 8_192;
 pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Orders of the program that may wait for one shard.
 pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
+/// Broken paths that a shard may have to hear of. Without room the requests on a path run out by themselves.
+const BROKEN_COUNT_MAX: usize = 4_096;
 /// Questions of operators that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
 
@@ -34,6 +36,8 @@ pub(crate) struct Inbox {
     waiting_bytes: AtomicUsize,
     pub(crate) questions: ArrayQueue<Question>,
     pub(crate) orders: ArrayQueue<Order>,
+    /// Connections that are gone, and peers that cannot be reached.
+    pub(crate) broken: ArrayQueue<Flow>,
     /// A media plane to work with from now on.
     pub(crate) attached: ArrayQueue<Attached>,
     /// Messages that were dropped because the queue was full.
@@ -49,6 +53,7 @@ impl Inbox {
             waiting_bytes: AtomicUsize::new(0),
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
+            broken: ArrayQueue::new(BROKEN_COUNT_MAX),
             attached: ArrayQueue::new(1),
             dropped_count: AtomicU64::new(0),
             is_asleep: AtomicBool::new(false),
@@ -89,8 +94,11 @@ impl Inbox {
     pub(crate) fn prepare_sleep(&self) -> bool {
         self.is_asleep.store(true, Relaxed);
         fence(SeqCst); // pairs with the one in `wake`
-        let idle =
-            self.messages.is_empty() && self.orders.is_empty() && self.questions.is_empty() && self.attached.is_empty();
+        let idle = self.messages.is_empty()
+            && self.orders.is_empty()
+            && self.broken.is_empty()
+            && self.questions.is_empty()
+            && self.attached.is_empty();
         if !idle {
             self.awake();
         }

@@ -9,22 +9,25 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod certificates;
 mod endpoint;
 mod error;
 mod inbox;
 mod intake;
 mod link;
 mod listener;
+mod moved;
 mod numbers;
 mod operator;
-mod overload;
 mod reader;
 mod report;
 mod run;
 mod sender;
 mod shard;
 mod sharding;
+mod stateless;
 mod stop;
+mod streams;
 mod user;
 mod wait;
 mod waiter;

@@ -1,10 +1,11 @@
 //! The UDP sockets. They tell the address that a datagram came to, and send from the address that they are told.
 
 use crate::Error;
-use nix::sys::socket::sockopt;
+use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sockopt};
 use sip_core::Flow;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -25,11 +26,13 @@ impl Listener {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))
             .map_err(|source| explain(address, "open a socket", source))?;
         let told = match address {
-            SocketAddr::V4(_) => nix::sys::socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true),
+            SocketAddr::V4(_) => nix::sys::socket::setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)
+                .and_then(|()| nix::sys::socket::setsockopt(&socket, sockopt::Ipv4RecvErr, &true)),
             SocketAddr::V6(_) => {
                 // IPv4 has sockets of its own.
                 socket.set_only_v6(true).map_err(failed("keep IPv4 out"))?;
                 nix::sys::socket::setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)
+                    .and_then(|()| nix::sys::socket::setsockopt(&socket, sockopt::Ipv6RecvErr, &true))
             }
         };
         told.map_err(|error| failed("ask for the address that datagrams come to")(error.into()))?;
@@ -53,6 +56,24 @@ impl Listener {
         self.address
     }
 
+    /// Takes the bad news of what was sent here, at most so many: `take` gets the paths that lead nowhere (RFC 3261 §18.4).
+    pub(crate) fn take_errors(&self, count_max: usize, mut take: impl FnMut(Flow)) {
+        let mut control =
+            nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo, libc::timespec);
+        let mut bytes = [0; 1];
+        for _ in 0..count_max {
+            let mut slices = [IoSliceMut::new(&mut bytes)];
+            let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+            let Ok(news) = recvmsg::<SockaddrStorage>(self.raw(), &mut slices, Some(&mut control), flags) else {
+                return;
+            };
+            let is_dead_end = news.cmsgs().is_ok_and(|mut parts| parts.any(|part| is_dead_end(&part)));
+            if is_dead_end && let Some(remote) = news.address.as_ref().and_then(crate::reader::address) {
+                take(Flow::udp(self.address, remote));
+            }
+        }
+    }
+
     pub(crate) fn raw(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -69,6 +90,24 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// ICMP says that nobody is there, now or for longer. "Too large" (type 3 code 4) is no such news: it is sent in fragments.
+fn is_dead_end(part: &ControlMessageOwned) -> bool {
+    const DESTINATION_UNREACHABLE: u8 = 3;
+    const FRAGMENTATION_NEEDED: u8 = 4;
+    const DESTINATION_UNREACHABLE_V6: u8 = 1;
+    match part {
+        ControlMessageOwned::Ipv4RecvErr(error, _) => {
+            error.ee_origin == libc::SO_EE_ORIGIN_ICMP
+                && error.ee_type == DESTINATION_UNREACHABLE
+                && error.ee_code != FRAGMENTATION_NEEDED
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, _) => {
+            error.ee_origin == libc::SO_EE_ORIGIN_ICMP6 && error.ee_type == DESTINATION_UNREACHABLE_V6
+        }
+        _ => false,
     }
 }
 
@@ -161,5 +200,22 @@ mod tests {
         let port = four.address().port();
         assert!(four.carries(&flow("127.0.0.1", port)) && !six.carries(&flow("127.0.0.1", port)));
         assert!(six.carries(&flow("::1", port)) && !six.carries(&flow("::1", port ^ 1)));
+    }
+
+    #[test]
+    fn a_place_where_nobody_listens_is_told_of() {
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let listeners = [listener];
+        let local = listeners[0].address();
+        let to = |remote| crate::sender::send_one(&listeners, &Flow::udp(local, remote), b"x");
+        assert!(to(gone));
+        // The next send goes to somebody else and must not suffer.
+        assert!(to(phone.local_addr().unwrap()) && phone.recv(&mut [0]).unwrap() == 1);
+        let mut dead_ends = Vec::new();
+        listeners[0].take_errors(8, |flow| dead_ends.push(flow.remote));
+        assert_eq!(dead_ends, [gone]);
+        listeners[0].take_errors(8, |_| panic!("told twice"));
     }
 }

@@ -2,17 +2,17 @@
 
 use crate::inbox::Inbox;
 use crate::report::{self, Question, Snapshot};
-use crate::{Error, Stop, wait};
+use crate::{Error, Stop, run, wait};
 use clock::Instant;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use transport::Streams;
 
 /// Longest command line.
 const COMMAND_BYTES_MAX: u64 = 1_024;
@@ -26,7 +26,8 @@ pub(crate) struct Operator {
     listener: UnixListener,
     path: PathBuf,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
-    pub(crate) listening: Vec<SocketAddr>,
+    pub(crate) listening: Vec<String>,
+    pub(crate) streams: Option<Arc<Streams>>,
     pub(crate) started_at: Instant,
 }
 
@@ -47,6 +48,7 @@ impl Operator {
             path: path.to_owned(),
             inboxes: Vec::new(),
             listening: Vec::new(),
+            streams: None,
             started_at: clock::now(),
         })
     }
@@ -76,12 +78,18 @@ impl Operator {
     fn carry_out(&self, command: &str) -> Value {
         match command {
             "calls" => report::calls_json(&self.ask(true)),
-            "stats" => report::stats_json(&self.ask(false)),
+            "stats" => report::stats_json(&self.ask(false), self.streams.as_deref().map(Streams::counters)),
+            "reload" => match self.streams.as_deref().map(run::reload) {
+                Some(Err(error)) => json!({ "error": error.to_string() }),
+                _ => json!({ "status": "ok" }),
+            },
             "health" => {
                 let uptime_s = clock::now().since(self.started_at).as_secs();
                 report::health_json(&self.ask(false), self.inboxes.len(), uptime_s, &self.listening)
             }
-            _ => json!({ "error": format!("no such command: `{command}`"), "commands": ["calls", "stats", "health"] }),
+            _ => {
+                json!({ "error": format!("no such command: `{command}`"), "commands": ["calls", "stats", "health", "reload"] })
+            }
         }
     }
 

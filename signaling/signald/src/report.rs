@@ -5,9 +5,10 @@ use contract::{Codec, LegRef, LegRow};
 use serde_json::{Value, json};
 use session::{Session, Sessions};
 use shm::{Region, WorkerIndex};
-use stats::{CounterSet, MediaCounter, SignalCounter, Unit};
+use stats::{CounterSet, Counts, MediaCounter, SignalCounter, Unit};
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
+use transport::StreamCounter;
 
 /// A question to a shard; the answer goes where it says.
 pub(crate) struct Question {
@@ -104,10 +105,13 @@ pub(crate) fn calls_json(snapshots: &[Snapshot]) -> Value {
 }
 
 /// `stats`: every number with its unit and meaning.
-pub(crate) fn stats_json(snapshots: &[Snapshot]) -> Value {
+pub(crate) fn stats_json(snapshots: &[Snapshot], streams: Option<Counts<StreamCounter>>) -> Value {
     let mut list = Vec::new();
     for snapshot in snapshots {
         add_counters::<SignalCounter>(&mut list, &format!("signal {}", snapshot.shard), &snapshot.counts);
+    }
+    if let Some(counts) = streams {
+        add_counters::<StreamCounter>(&mut list, "connections", counts.values());
     }
     if let Some(region) = snapshots.iter().find_map(|snapshot| snapshot.region.as_ref()) {
         for worker in region.plan().workers() {
@@ -167,12 +171,7 @@ fn unit(unit: Unit) -> &'static str {
 }
 
 /// `health`: whether calls can be taken now.
-pub(crate) fn health_json(
-    snapshots: &[Snapshot],
-    shard_count: usize,
-    uptime_s: u64,
-    listening: &[SocketAddr],
-) -> Value {
+pub(crate) fn health_json(snapshots: &[Snapshot], shard_count: usize, uptime_s: u64, listening: &[String]) -> Value {
     let attached = snapshots.iter().filter(|snapshot| snapshot.region.is_some()).count();
     let is_well = attached == shard_count;
     let calls: u64 = snapshots.iter().filter_map(|snapshot| snapshot.counts.first()).sum();
@@ -186,6 +185,6 @@ pub(crate) fn health_json(
         "calls": calls,
         "transactions": transactions,
         "uptime_s": uptime_s,
-        "listening": listening.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "listening": listening,
     })
 }

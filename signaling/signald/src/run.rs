@@ -1,16 +1,18 @@
 //! Starts everything, waits, and takes everything down in order.
 
+use crate::certificates::Files;
 use crate::inbox::{Inbox, MESSAGE_BYTES_MAX};
 use crate::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
 use crate::link::{Attached, Link};
 use crate::listener::{Listener, bind_all};
+use crate::moved::Moved;
 use crate::operator::Operator;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::{Place, Sharding};
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Stop, User, attach};
+use crate::{Error, Numbers, Orders, Stop, User, attach, streams};
 use config::Config;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -19,24 +21,39 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+use transport::{Streams, Transport};
 
 /// Roughly what one call takes: its session, its dialog and the transactions that it leaves behind for 32 s.
 const CALL_BYTES: usize = 6_144;
 
+/// How long connections may take to close when we stop.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
 /// What is running once [`run`] calls back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ready {
-    /// Where SIP is listened for, with the ports that the system chose.
+    /// Where SIP is listened for over UDP, with the ports that the system chose.
     pub listening: Vec<SocketAddr>,
+    /// Where connections are taken, likewise.
+    pub connections: Vec<(Transport, SocketAddr)>,
     /// Threads that run calls.
     pub shard_count: usize,
+}
+
+impl Ready {
+    /// All of them, as `tcp:192.0.2.1:5060`.
+    fn addresses(&self) -> Vec<String> {
+        let name = |transport: Transport| transport.via_name().to_ascii_lowercase();
+        let udp = self.listening.iter().map(|address| (Transport::Udp, *address));
+        udp.chain(self.connections.iter().copied()).map(|(transport, at)| format!("{}:{at}", name(transport))).collect()
+    }
 }
 
 /// In one line, for the process that started us.
 impl std::fmt::Display for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let addresses: Vec<String> = self.listening.iter().map(|address| format!("udp:{address}")).collect();
-        write!(f, "SIP on {}, {} shard(s)", addresses.join(" "), self.shard_count)
+        write!(f, "SIP on {}, {} shard(s)", self.addresses().join(" "), self.shard_count)
     }
 }
 
@@ -58,21 +75,26 @@ pub fn run_with(
     let mut operator = Operator::bind(&config.process.signal_operator_socket())?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shard_count = config.sip.shard_count(cores);
+    let chose_port = config.sip.listen.iter().any(|address| address.port() == 0);
     let listeners = bind_all(&config.sip.listen, shard_count)?;
     config.sip.listen =
         listeners.first().map(|shard| shard.iter().map(Listener::address).collect()).unwrap_or_default();
-    let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let inboxes = (0..shard_count).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
     let inboxes = inboxes.map_err(system("make a wake-up"))?;
     print_limits(&config, shard_count);
 
     let key = RandomState::new();
     let sharding = Sharding { inboxes: inboxes.clone().into(), key: key.clone() };
+    let moved = Arc::new(Moved::default());
+    let streams = streams::start(&config, chose_port, &sharding, &moved)?;
+    let mut files = Files::new(&config.tls);
+    let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
         // A full queue is impossible: it has one place and was made a moment ago.
         let _ = inbox.attached.push(plane);
+        let listeners: Arc<[Listener]> = listeners.into();
         let waiter = Waiter::new(stop, inbox).and_then(|waiter| {
             listeners.iter().enumerate().try_for_each(|(index, listener)| waiter.add_socket(listener, index))?;
             Ok(waiter)
@@ -82,7 +104,7 @@ pub fn run_with(
             (config.clone(), inbox.clone(), sharding.clone(), stop.clone(), lost.clone());
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
-        let user = user(number);
+        let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
         let place = Place { key: key.clone(), shard: number, shard_count };
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
@@ -91,9 +113,9 @@ pub fn run_with(
                 sharding,
                 inbox,
                 intake: Intake::default(),
-                listeners: listeners.into(),
+                listeners: listeners.clone(),
                 link: Link::default(),
-                sender: Sender::new(),
+                sender: Sender::new(listeners, Some(streams), moved),
                 out: ShardOutput::default(),
                 waiter,
                 ready: Woken::default(),
@@ -114,32 +136,60 @@ pub fn run_with(
     let mut others = Vec::new();
     let orders = Orders::new(&inboxes);
     operator.inboxes = inboxes;
-    operator.listening.clone_from(&config.sip.listen);
+    let is_ready =
+        Ready { listening: config.sip.listen.clone(), connections: streams.local_addrs().to_vec(), shard_count };
+    operator.listening = is_ready.addresses();
+    operator.streams = Some(streams.clone());
     let until = rest.clone();
     others.push(spawn("operator".into(), move || operator.run(&until))?);
 
-    let is_ready = Ready { listening: config.sip.listen.clone(), shard_count };
     tracing::info!("{is_ready}");
     ready(&is_ready, orders);
-    watch(stop, &shards, &others);
+    watch(stop, &shards, &others, || {
+        if files.have_changed() {
+            // It has said what is wrong.
+            let _ = reload(&streams);
+        }
+    });
     // Calls end first.
     stop.request();
     let died = join(shards);
     rest.request();
-    match died.or(join(others)) {
+    let died = died.or(join(others));
+    // The last one holds them now. What is queued goes out, then every connection is closed in order.
+    if let Ok(streams) = Arc::try_unwrap(streams) {
+        streams.shutdown(CLOSE_LIMIT);
+    }
+    match died {
         Some(name) => Err(Error::ThreadDied(name)),
         None => Ok(()),
     }
 }
 
-/// Until the end is asked for, or a thread is gone that should not be.
-fn watch(stop: &Stop, shards: &[JoinHandle<()>], others: &[JoinHandle<()>]) {
-    const LOOK_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
-    while !stop.wait(LOOK_PAUSE) {
+/// Until the end is asked for, or a thread is gone that should not be. `look` is called every few seconds.
+fn watch(stop: &Stop, shards: &[JoinHandle<()>], others: &[JoinHandle<()>], mut look: impl FnMut()) {
+    const PAUSE: Duration = Duration::from_millis(500);
+    const PAUSES_PER_LOOK: u32 = 10;
+    let mut pauses = 0;
+    while !stop.wait(PAUSE) {
         if shards.iter().chain(others).any(JoinHandle::is_finished) {
             return;
         }
+        pauses += 1;
+        if pauses % PAUSES_PER_LOOK == 0 {
+            look();
+        }
     }
+}
+
+/// Takes new certificates for connections from now on.
+pub(crate) fn reload(streams: &Streams) -> Result<(), transport::TlsError> {
+    let result = streams.reload_tls();
+    match &result {
+        Ok(()) => tracing::info!("new certificates are in use"),
+        Err(error) => tracing::error!("the new certificates are not used, the old ones stay: {error}"),
+    }
+    result
 }
 
 /// Waits for threads; the name of one that died.

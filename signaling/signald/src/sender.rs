@@ -1,20 +1,27 @@
-//! Sends a turn's messages, as many as possible with one system call.
+//! A turn's messages on their way out: datagrams as many as possible with one system call, the rest to its connections.
+
+mod datagrams;
+
+#[cfg(test)]
+pub(crate) use datagrams::send_one;
 
 use crate::listener::Listener;
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg, sendmsg};
-use sip_core::{Flow, Output, Transmit};
-use std::io::IoSlice;
-use std::net::SocketAddr;
-
-/// Messages sent by one system call.
-const BATCH_COUNT: usize = 32;
+use crate::moved::Moved;
+use crate::streams::respond_anew;
+use datagrams::Datagrams;
+use sip_core::{Flow, Output, Transport};
+use std::sync::Arc;
+use transport::{SendError, Streams};
 
 /// One shard's way out.
 pub(crate) struct Sender {
-    four: MultiHeaders<SockaddrStorage>,
-    six: MultiHeaders<SockaddrStorage>,
+    listeners: Arc<[Listener]>,
+    datagrams: Datagrams,
+    streams: Option<Arc<Streams>>,
+    /// Large requests that go by TCP instead of UDP.
+    moved: Arc<Moved>,
+    /// Paths on which requests could not be sent.
+    broken: Vec<Flow>,
 }
 
 /// What became of a turn's messages.
@@ -24,89 +31,81 @@ pub(crate) struct Sent {
     pub(crate) failed_count: u64,
 }
 
-impl Sender {
-    pub(crate) fn new() -> Self {
-        Self {
-            four: MultiHeaders::preallocate(BATCH_COUNT, Some(nix::cmsg_space!(libc::in_pktinfo))),
-            six: MultiHeaders::preallocate(BATCH_COUNT, Some(nix::cmsg_space!(libc::in6_pktinfo))),
-        }
+impl Sent {
+    fn one(is_sent: bool) -> Self {
+        Self { sent_count: is_sent.into(), failed_count: (!is_sent).into() }
     }
 
-    /// Sends everything. What the kernel refuses is counted and left to SIP's retransmissions.
-    pub(crate) fn send(&mut self, listeners: &[Listener], out: &Output) -> Sent {
+    fn add(&mut self, other: Self) {
+        self.sent_count += other.sent_count;
+        self.failed_count += other.failed_count;
+    }
+}
+
+impl Sender {
+    pub(crate) fn new(listeners: Arc<[Listener]>, streams: Option<Arc<Streams>>, moved: Arc<Moved>) -> Self {
+        Self { listeners, datagrams: Datagrams::new(), streams, moved, broken: Vec::new() }
+    }
+
+    /// Sends everything. What the kernel or a connection does not take is counted; SIP's retransmissions repeat it over
+    /// UDP, and [`Self::broken`] tells of it otherwise.
+    pub(crate) fn send(&mut self, out: &Output) -> Sent {
         let mut total = Sent::default();
         let mut rest = &out.transmits[..];
         while let Some(first) = rest.first() {
+            let bytes = out.bytes(first.bytes);
+            if first.flow.transport != Transport::Udp || Moved::concerns(bytes) {
+                total.add(Sent::one(self.send_one(&first.flow, bytes)));
+                rest = &rest[1..];
+                continue;
+            }
             // One call has one source address, so a batch is a run of messages that share theirs.
-            let run = rest.iter().take(BATCH_COUNT).take_while(|next| next.flow.local == first.flow.local).count();
+            let local = first.flow.local;
+            let is_alike = |next: &&sip_core::Transmit| {
+                next.flow.local == local
+                    && next.flow.transport == Transport::Udp
+                    && !Moved::concerns(out.bytes(next.bytes))
+            };
+            let run = rest.iter().take(datagrams::BATCH_COUNT).take_while(is_alike).count();
             let (batch, later) = rest.split_at(run);
-            let sent = self.send_batch(listeners, batch, out);
-            total.sent_count += sent.sent_count;
-            total.failed_count += sent.failed_count;
+            total.add(self.datagrams.send(&self.listeners, batch, out));
             rest = later;
         }
         total
     }
 
     /// Sends one message on its own.
-    pub(crate) fn send_one(&self, listeners: &[Listener], flow: &Flow, bytes: &[u8]) -> bool {
-        let Some(listener) = listeners.iter().find(|listener| listener.carries(flow)) else { return false };
-        let (four, six) = sources(flow.local);
-        let from = [match flow.local {
-            SocketAddr::V4(_) => ControlMessage::Ipv4PacketInfo(&four),
-            SocketAddr::V6(_) => ControlMessage::Ipv6PacketInfo(&six),
-        }];
-        let to = SockaddrStorage::from(flow.remote);
-        sendmsg(listener.raw(), &[IoSlice::new(bytes)], &from, MsgFlags::MSG_DONTWAIT, Some(&to)).is_ok()
+    pub(crate) fn send_one(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
+        if flow.transport != Transport::Udp {
+            return self.send_on_connection(flow, bytes);
+        }
+        if Moved::concerns(bytes)
+            && let Some(streams) = &self.streams
+            && self.moved.send(streams, flow, bytes)
+        {
+            return true;
+        }
+        datagrams::send_one(&self.listeners, flow, bytes)
     }
 
-    fn send_batch(&mut self, listeners: &[Listener], batch: &[Transmit], out: &Output) -> Sent {
-        let local = batch[0].flow.local;
-        let Some(listener) = listeners.iter().find(|listener| listener.carries(&batch[0].flow)) else {
-            return Sent { sent_count: 0, failed_count: batch.len() as u64 };
-        };
-        let mut done = Sent::default();
-        let mut rest = batch;
-        while !rest.is_empty() {
-            let slices: [[IoSlice<'_>; 1]; BATCH_COUNT] = std::array::from_fn(|index| {
-                [IoSlice::new(rest.get(index).map_or(&[], |transmit| out.bytes(transmit.bytes)))]
-            });
-            let to: [Option<SockaddrStorage>; BATCH_COUNT] =
-                std::array::from_fn(|index| rest.get(index).map(|transmit| transmit.flow.remote.into()));
-            let headers = if local.is_ipv4() { &mut self.four } else { &mut self.six };
-            let (four, six) = sources(local);
-            let from = [match local {
-                SocketAddr::V4(_) => ControlMessage::Ipv4PacketInfo(&four),
-                SocketAddr::V6(_) => ControlMessage::Ipv6PacketInfo(&six),
-            }];
-            let (slices, to) = (&slices[..rest.len()], &to[..rest.len()]);
-            match sendmmsg(listener.raw(), headers, slices, to, from, MsgFlags::MSG_DONTWAIT) {
-                Ok(results) => {
-                    let count = results.count();
-                    done.sent_count += count as u64;
-                    rest = &rest[count.clamp(1, rest.len())..];
+    fn send_on_connection(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
+        let Some(streams) = &self.streams else { return false };
+        let is_response = bytes.starts_with(b"SIP/");
+        match streams.send(flow, bytes) {
+            Ok(_) => true,
+            Err(SendError::Gone) if is_response => respond_anew(streams, flow, bytes),
+            Err(error) => {
+                tracing::debug!(remote = %flow.remote, transport = flow.transport.via_name(), "not sent: {error}");
+                if !is_response {
+                    self.broken.push(*flow);
                 }
-                Err(Errno::EINTR) => {}
-                // The first of the rest was refused: go on behind it.
-                Err(_) => {
-                    done.failed_count += 1;
-                    rest = &rest[1..];
-                }
+                false
             }
         }
-        done
     }
-}
 
-/// The source address in the two forms that the kernel wants.
-fn sources(local: SocketAddr) -> (libc::in_pktinfo, libc::in6_pktinfo) {
-    let (v4, v6, interface) = match local {
-        SocketAddr::V4(v4) => (u32::from(*v4.ip()).to_be(), [0; 16], 0),
-        SocketAddr::V6(v6) => (0, v6.ip().octets(), v6.scope_id()),
-    };
-    let none = libc::in_addr { s_addr: 0 };
-    (
-        libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: libc::in_addr { s_addr: v4 }, ipi_addr: none },
-        libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: v6 }, ipi6_ifindex: interface },
-    )
+    /// The next path on which a request could not be sent.
+    pub(crate) fn broken(&mut self) -> Option<Flow> {
+        self.broken.pop()
+    }
 }

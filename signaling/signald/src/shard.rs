@@ -19,13 +19,15 @@ const TRANSACTIONS_PER_CALL: usize = 16;
 /// What a shard is told.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'i> {
-    /// A datagram came.
-    Datagram {
+    /// A message came: a datagram, or what framing cut out of a stream.
+    Message {
         /// To and from where.
         flow: Flow,
         /// What.
         bytes: &'i [u8],
     },
+    /// A path is broken: a connection is gone, or the network says that nobody is there.
+    Broken(Flow),
     /// A media worker says something.
     Media(Event),
     /// The media plane is gone.
@@ -92,6 +94,7 @@ impl Shard {
                 self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
                 self.endpoint.receive(now, &flow, bytes, &mut out.sip);
             }
+            Input::Broken(flow) => self.endpoint.transport_failed(now, &flow, &mut out.sip),
             Input::Media(event) => self.turn(now, ports, out, |sessions, turn| sessions.handle_media(turn, event)),
             Input::MediaLost => self.turn(now, ports, out, |sessions, turn| {
                 sessions.counts.add(SignalCounter::MediaPlaneLost, 1);

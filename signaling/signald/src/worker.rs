@@ -1,17 +1,16 @@
 //! The thread around a shard: it reads the clock, moves datagrams, commands and events, and sleeps.
 
-use crate::Stop;
 use crate::inbox::{Arrived, Inbox};
 use crate::intake::{self, Intake, is_new_work};
 use crate::link::Link;
 use crate::listener::Listener;
-use crate::overload;
 use crate::reader::Reader;
 use crate::report::{self, Snapshot};
 use crate::sender::Sender;
 use crate::shard::{Input, Shard, ShardOutput};
 use crate::sharding::{Sharding, is_keep_alive};
 use crate::waiter::{Ready, Waiter};
+use crate::{Stop, stateless};
 use clock::{Duration, Instant};
 use session::{SessionEvent, SessionState};
 use sip_core::Flow;
@@ -28,6 +27,8 @@ const TURN_MESSAGE_COUNT: usize = 256;
 const TURN_NEW_COUNT: usize = 64;
 /// Media events, and orders of the program, that one turn takes.
 const TURN_EVENT_COUNT: usize = 256;
+/// Messages about peers that cannot be reached that one turn takes off a socket.
+const TURN_ERROR_COUNT: usize = 16;
 /// Messages that may collect before they are sent.
 const FLUSH_COUNT: usize = 32;
 /// How soon a full command queue is tried again.
@@ -79,6 +80,10 @@ impl Worker {
             self.flush_many();
         }
         for _ in 0..TURN_EVENT_COUNT {
+            let Some(flow) = self.inbox.broken.pop() else { break };
+            self.shard.handle(now, Input::Broken(flow), &mut self.link, &mut self.out);
+        }
+        for _ in 0..TURN_EVENT_COUNT {
             let Some(event) = self.link.pop() else { break };
             self.shard.handle(clock::now(), Input::Media(event), &mut self.link, &mut self.out);
             self.flush_many();
@@ -105,7 +110,13 @@ impl Worker {
     }
 
     fn read_sockets(&mut self, reader: &mut Reader, listeners: &[Listener]) {
-        let sockets = std::mem::take(&mut self.ready.sockets);
+        let (sockets, errors) = (std::mem::take(&mut self.ready.sockets), std::mem::take(&mut self.ready.errors));
+        for (_, listener) in listeners.iter().enumerate().filter(|(index, _)| errors & 1 << index != 0) {
+            let now = clock::now();
+            listener.take_errors(TURN_ERROR_COUNT, |flow| {
+                self.shard.handle(now, Input::Broken(flow), &mut self.link, &mut self.out);
+            });
+        }
         let readable = listeners.iter().enumerate().filter(|(index, _)| sockets & 1 << index != 0);
         for (_, listener) in readable {
             // What is left after so many is told of by the next wait.
@@ -144,7 +155,7 @@ impl Worker {
     }
 
     fn handle(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
-        self.shard.handle(now, Input::Datagram { flow, bytes }, &mut self.link, &mut self.out);
+        self.shard.handle(now, Input::Message { flow, bytes }, &mut self.link, &mut self.out);
     }
 
     /// Handles or refuses the oldest of what waits; `false`: there is nothing.
@@ -164,12 +175,12 @@ impl Worker {
 
     fn refuse(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
         let mut answer = Vec::with_capacity(bytes.len());
-        if !overload::refuse(bytes, flow.remote, self.retry_after_s, &mut answer) {
+        if !stateless::overloaded(bytes, flow.remote, self.retry_after_s, &mut answer) {
             return false;
         }
         self.shard.counts().add(SignalCounter::RefusedQueueFull, 1);
         // Whoever does not get it asks again.
-        self.sender.send_one(&self.listeners, flow, &answer);
+        self.sender.send_one(flow, &answer);
         true
     }
 
@@ -183,7 +194,7 @@ impl Worker {
     fn flush(&mut self) {
         self.link.push(&mut self.out.commands);
         if !self.out.sip.transmits.is_empty() {
-            let sent = self.sender.send(&self.listeners, &self.out.sip);
+            let sent = self.sender.send(&self.out.sip);
             let counts = self.shard.counts();
             counts.add(SignalCounter::MessagesSent, sent.sent_count);
             counts.add(SignalCounter::DroppedNotSent, sent.failed_count);
@@ -201,6 +212,10 @@ impl Worker {
             }
         }
         self.out.clear();
+        while let Some(flow) = self.sender.broken() {
+            // Without room the requests on it run out by themselves.
+            let _ = self.inbox.broken.push(flow);
+        }
     }
 
     fn take_media_plane(&mut self) {
