@@ -60,7 +60,7 @@ impl Default for SessionTimer {
 pub struct Limits {
     /// Server transactions, and client transactions: each may be this many.
     pub max_transactions: usize,
-    /// Dialogs, early ones included.
+    /// Dialogs, early ones included. Answers to our own calls may take it up to twice this number.
     pub max_dialogs: usize,
     /// Subscriptions, those of REFER included.
     pub max_subscriptions: usize,

@@ -12,16 +12,23 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-/// The table. It never holds more than `limit` things.
+/// The table. At `limit` it says that it is full; it never holds more than `hard_limit` things.
 pub(crate) struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     limit: usize,
+    hard_limit: usize,
 }
 
 impl<T> Slab<T> {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), limit: limit.min(u32::MAX as usize) }
+        Self::with_reserve(limit, 0)
+    }
+
+    /// One that says it is full while there is still a reserve, for what cannot be refused any more.
+    pub(crate) fn with_reserve(limit: usize, reserve: usize) -> Self {
+        let hard_limit = limit.saturating_add(reserve).min(u32::MAX as usize);
+        Self { slots: Vec::new(), free: Vec::new(), limit, hard_limit }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -32,14 +39,14 @@ impl<T> Slab<T> {
         self.count() >= self.limit
     }
 
-    /// Puts a thing in; gives it back when the table is full.
+    /// Puts a thing in; gives it back when the reserve is used up as well.
     pub(crate) fn insert(&mut self, value: T) -> Result<Handle, T> {
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
             slot.value = Some(value);
             return Ok(Handle { index, generation: slot.generation });
         }
-        if self.slots.len() >= self.limit {
+        if self.slots.len() >= self.hard_limit {
             return Err(value);
         }
         let index = self.slots.len() as u32;

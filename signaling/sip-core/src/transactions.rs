@@ -207,6 +207,8 @@ pub(crate) struct ClientTransaction {
     pub(crate) bytes: Box<[u8]>,
     pub(crate) cseq: u32,
     pub(crate) has_body: bool,
+    /// An INVITE in a dialog got its final answer: what follows are copies.
+    pub(crate) is_answered: bool,
     /// How often it was repeated after 401, 407, 422 or 491.
     pub(crate) retry_count: u8,
     /// Repeat it then: after a 491.

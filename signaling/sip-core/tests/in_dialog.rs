@@ -221,3 +221,35 @@ fn a_reinvite_that_rings_too_long_is_cancelled() {
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
     bench.assert_empty();
 }
+
+#[test]
+fn a_late_copy_of_an_answer_is_not_another_answer() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.answered_call();
+    let dialog = bench.dialog();
+    let second = reinvite(&mut bench, dialog);
+    let ok = reply(&second, 200, "b", &answer_lines(5070), "v=1");
+    bench.feed(&ok);
+    bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""));
+    assert!(bench.feed(&ok).is_empty());
+    assert_eq!((bench.failures(), bench.endings()), (vec![200], vec![Cause::RemoteBye]));
+    bench.assert_empty();
+}
+
+#[test]
+fn refusals_are_the_same_for_every_copy() {
+    let mut bench = Bench::new(udp());
+    let (dialog, invite) = bench.answered_call();
+    let second = reinvite(&mut bench, dialog);
+    let offer = "Contact: <sip:bob@192.0.2.9:5070>\nContent-Type: application/sdp\n";
+    let crossing = from_callee(&invite, "b", "INVITE", 1, offer, "v=7");
+    let refused = bench.feed(&crossing);
+    bench.feed(&reply(&second, 488, "b", "", ""));
+    let unknown = from_callee(&invite, "b", "BREW", 2, "", "");
+    let first_time = bench.feed(&unknown);
+    assert_eq!((words(&refused), words(&first_time)), (vec!["491"], vec!["501"]));
+    assert_eq!(bench.feed(&crossing), refused, "though nothing of ours is open any more");
+    bench.feed(&from_callee(&invite, "b", "BYE", 3, "", ""));
+    assert_eq!(bench.feed(&unknown), first_time, "though the dialog is gone");
+    bench.assert_empty();
+}

@@ -253,6 +253,7 @@ fn we_notify_subscribers_until_they_or_time_end_it() {
     assert_eq!((sent[0].0, header(&sent[0].1, "Subscription-State")), (60_000, "terminated;reason=timeout"));
     assert_eq!(bench.endings(), [Cause::Unsubscribed]);
     bench.assert_empty();
+    assert_eq!(bench.failures(), [200], "the last report was the endpoint's own");
 }
 
 #[test]

@@ -319,3 +319,30 @@ fn spoofed_responses_change_nothing() {
     assert!(bench.events.is_empty(), "{:?}", bench.events);
     bench.assert_empty();
 }
+
+#[test]
+fn an_answer_finds_room_in_a_full_table() {
+    let limits = Limits { max_dialogs: 2, ..Limits::default() };
+    let mut bench = Bench::with(EndpointConfig { limits, ..EndpointConfig::default() }, udp());
+    let (_, first_invite) = bench.call();
+    let (_, second_invite) = bench.call();
+    for invite in [&first_invite, &second_invite] {
+        for fork in ["b", "x"] {
+            bench.feed(&reply(invite, 180, fork, "", ""));
+        }
+    }
+    assert_eq!(bench.endpoint.sizes().dialogs, 2, "early dialogs can wait");
+    assert_eq!(bench.endpoint.invite(bench.now, &new_request(udp()), &mut bench.out), Err(Refused::Full));
+    let mut sent = Vec::new();
+    for invite in [&first_invite, &second_invite] {
+        for fork in ["b", "c", "d"] {
+            sent.extend(bench.feed(&reply(invite, 200, fork, &answer_lines(5070), "v=0")));
+        }
+    }
+    assert_eq!(words(&sent), ["ACK", "ACK", "BYE", "ACK", "BYE", "ACK"], "beyond the reserve nothing can be kept");
+    assert!(bench.failures().is_empty());
+    for (cseq, invite) in [(1, &first_invite), (2, &second_invite)] {
+        bench.feed(&from_callee(invite, "b", "BYE", cseq, "", ""));
+    }
+    bench.assert_empty();
+}

@@ -110,6 +110,8 @@ fn cancel_before_and_after_the_answer() {
     let late = bench.endpoint.accept(bench.now, invite, Content::NONE, &mut bench.out);
     assert_eq!(late, Err(Refused::WrongState));
     bench.feed(&peer.ack_refusal());
+    bench.pass(ms(6000));
+    assert_eq!(words(&bench.feed(&peer.cancel())), ["200"], "a copy that is late; the INVITE is forgotten");
     bench.assert_empty();
     let (mut bench, peer) = answered();
     assert_eq!(words(&bench.feed(&peer.cancel())), ["200"]);
@@ -144,6 +146,8 @@ fn reinvite_is_answered_and_one_at_a_time() {
     let refused = bench.feed(&second.invite());
     assert_eq!(words(&refused), ["500"]);
     assert!(!header(&refused[0], "Retry-After").is_empty());
+    assert_eq!(bench.feed(&second.invite()), refused, "a copy");
+    bench.feed(&second.ack_refusal());
     assert_eq!(words(&bench.accept(Content::sdp(b"v=0"))), ["200"]);
     assert_eq!(bench.pass(ms(600)).len(), 1, "the 2xx is repeated");
     bench.feed(&peer.ack());

@@ -54,7 +54,7 @@ impl Endpoint {
         if call.ended_by_us.is_some() {
             return;
         }
-        let dialog = if status > 100 { self.fork(handle, id, message) } else { None };
+        let dialog = if status > 100 { self.fork(handle, id, message, false) } else { None };
         let mut wants_prack = false;
         if let Some(dialog) = dialog {
             match self.take_reliable(now, handle, dialog, message, out) {
@@ -72,7 +72,7 @@ impl Endpoint {
     }
 
     /// The dialog that a response belongs to, made if it is the first of its fork (RFC 3261 §12.1.2).
-    fn fork(&mut self, transaction: Handle, id: CallId, message: &Message<'_>) -> Option<Handle> {
+    fn fork(&mut self, transaction: Handle, id: CallId, message: &Message<'_>, is_answer: bool) -> Option<Handle> {
         let to = message.header(Name::To)?;
         let to_tag = message.to_tag()?;
         let call = self.calls.get(id.0)?;
@@ -90,7 +90,8 @@ impl Endpoint {
             }
             return Some(handle);
         }
-        if call.forks.len() >= self.config.limits.max_forks {
+        // An answer has to be acknowledged and ended, so there is a reserve for it.
+        if !is_answer && (call.forks.len() >= self.config.limits.max_forks || self.dialogs.is_full()) {
             return None;
         }
         let sent = self.clients.get(transaction)?;
@@ -125,7 +126,10 @@ impl Endpoint {
     fn hear_answer(&mut self, now: Instant, handle: Handle, id: CallId, message: &Message<'_>, out: &mut Output) {
         let Some((cseq, flow)) = self.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else { return };
         let credentials = self.credentials_of(handle);
-        let Some(dialog_handle) = self.fork(handle, id, message) else { return };
+        let Some(dialog_handle) = self.fork(handle, id, message, true) else {
+            // A late copy, when the user has been told; an answer that cannot be kept otherwise.
+            return self.call_failed(now, id, 503, Some(message), out);
+        };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
         if dialog.state != State::Early {
             // A copy of the 2xx: our ACK was lost (RFC 3261 §13.2.2.4).

@@ -146,6 +146,7 @@ impl Endpoint {
             bytes: out.bytes(bytes).into(),
             cseq: opening.cseq,
             has_body: opening.has_body,
+            is_answered: false,
             retry_count: opening.retry_count,
             retry_at: None,
             cancel: Cancel::No,

@@ -32,18 +32,18 @@ impl Endpoint {
             _ => None,
         });
         if let Some(refusal) = refusal {
-            return self.refuse(flow, inc, refusal.status, &refusal.lines, out);
+            return self.refuse_in_dialog(now, flow, key, inc, refusal.status, &refusal.lines, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         match dialog.remote_cseq {
-            Some(last) if inc.cseq < last => return self.refuse_for_now(flow, inc, out),
+            Some(last) if inc.cseq < last => return self.refuse_for_now(now, flow, key, inc, out),
             // Not a copy, or its transaction had taken it: a request that split on its way.
-            Some(last) if inc.cseq == last => return self.refuse(flow, inc, 482, b"", out),
+            Some(last) if inc.cseq == last => return self.refuse_in_dialog(now, flow, key, inc, 482, b"", out),
             _ => {}
         }
         let kind = Kind::of(inc.method, true);
         if dialog.state == State::Terminating && kind != Kind::Bye {
-            return self.refuse(flow, inc, 481, b"", out);
+            return self.refuse_in_dialog(now, flow, key, inc, 481, b"", out);
         }
         dialog.remote_cseq = Some(inc.cseq);
         if flow.transport == dialog.flow.transport && flow.transport.is_reliable() {
@@ -96,10 +96,10 @@ impl Endpoint {
                 .and_then(|open| self.servers.get(open))
                 .is_some_and(|open| open.machine.is_waiting());
         if dialog.server_update || (has_offer && reinvite_open) {
-            return self.refuse_for_now(flow, inc, out);
+            return self.refuse_for_now(now, flow, key, inc, out);
         }
         if has_offer && (dialog.client_update || (dialog.client_invite.is_some() && dialog.state == State::Confirmed)) {
-            return self.refuse(flow, inc, 491, b"", out);
+            return self.refuse_in_dialog(now, flow, key, inc, 491, b"", out);
         }
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         if !has_offer {
@@ -139,5 +139,37 @@ impl Endpoint {
         let transaction = self.open_server(now, flow, key, inc, "", out)?;
         self.servers.get_mut(transaction)?.dialog = Some(handle);
         Some(transaction)
+    }
+
+    /// Refuses by rule inside a dialog. What the rule says depends on the moment, so copies of the request are answered
+    /// from memory, unlike those outside dialogs.
+    pub(crate) fn refuse_in_dialog(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        inc: &Incoming<'_, '_>,
+        status: u16,
+        lines: &[u8],
+        out: &mut Output,
+    ) {
+        if let Some(transaction) = self.open_server(now, flow, key, inc, "", out) {
+            self.counters.refused += 1;
+            self.send_response(now, transaction, status, "", lines, &Content::NONE, out);
+        }
+    }
+
+    /// 500 with a Retry-After of up to ten seconds (RFC 3261 §14.2, RFC 3311 §5.2).
+    pub(crate) fn refuse_for_now(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
+        let mut line = Vec::with_capacity(20);
+        crate::compose::put_number_line(&mut line, b"Retry-After", self.tokens.below(11));
+        self.refuse_in_dialog(now, flow, key, inc, 500, &line, out);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Endpoint;
 use super::server::ServerInput;
-use crate::compose::put_number_line;
 use crate::content::Content;
 use crate::dialog::{Dialog, Seed, State};
 use crate::event::{Cause, DialogId, Event, InviteId};
@@ -117,10 +116,10 @@ impl Endpoint {
         let open = dialog.server_invite.and_then(|open| self.servers.get(open));
         // RFC 3261 §14.2: one after the other.
         if open.is_some_and(|open| open.machine.is_waiting()) || dialog.server_update {
-            return self.refuse_for_now(flow, inc, out);
+            return self.refuse_for_now(now, flow, key, inc, out);
         }
         if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
-            return self.refuse(flow, inc, 491, b"", out);
+            return self.refuse_in_dialog(now, flow, key, inc, 491, b"", out);
         }
         let Some(transaction) = self.open_server(now, flow, key, inc, "", out) else { return };
         let earlier = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.replace(transaction));
@@ -133,13 +132,6 @@ impl Endpoint {
         }
         let message = Self::keep(inc.message, out);
         out.event(Event::Reinvite { invite: InviteId(transaction), dialog: DialogId(handle), message });
-    }
-
-    /// 500 with a Retry-After of up to ten seconds (RFC 3261 §14.2, RFC 3311 §5.2).
-    pub(crate) fn refuse_for_now(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
-        let mut line = Vec::with_capacity(20);
-        put_number_line(&mut line, b"Retry-After", self.tokens.below(11));
-        self.refuse(flow, inc, 500, &line, out);
     }
 
     pub(crate) fn receive_ack(&mut self, now: Instant, key: Key, inc: &Incoming<'_, '_>, out: &mut Output) {
@@ -185,7 +177,7 @@ impl Endpoint {
             return self.refuse(flow, inc, 481, b"", out);
         };
         // RFC 3261 §9.2: 200 whatever became of the INVITE, with the same To tag.
-        self.reply_to_cancel(flow, inc, handle, out);
+        self.reply_to_cancel(now, flow, inc, handle, out);
         let Some(transaction) = self.servers.get(handle) else { return };
         if !transaction.machine.is_waiting() {
             return;
@@ -202,20 +194,16 @@ impl Endpoint {
         self.invite_is_over(now, handle, Cause::RemoteCancel, Some(message), out);
     }
 
-    fn reply_to_cancel(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, invite: Handle, out: &mut Output) {
-        use crate::compose::{put_content, put_status_line};
+    fn reply_to_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, invite: Handle, out: &mut Output) {
         let dialog = self.servers.get(invite).and_then(|invite| invite.dialog);
         let tag = match dialog.and_then(|dialog| self.dialogs.get(dialog)) {
             Some(dialog) => String::from_utf8_lossy(dialog.local_tag()).into_owned(),
             None => self.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
         };
-        let mark = out.mark();
-        put_status_line(out.arena(), 200, "");
-        inc.put_head(flow, &tag, out.arena());
-        out.arena().extend_from_slice(&self.lines.server);
-        put_content(out.arena(), &Content::NONE);
-        let span = out.span_from(mark);
-        out.send(inc.response_flow(flow), span);
+        let key = inc.key(&self.keyed, Method::Cancel);
+        if let Some(transaction) = self.open_server(now, flow, key, inc, &tag, out) {
+            self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+        }
     }
 
     /// An INVITE got its final refusal: its dialog ends with it, unless it was a re-INVITE.

@@ -123,7 +123,7 @@ impl Endpoint {
             merge_index: Index::default(),
             clients: Slab::new(limits.max_transactions),
             client_index: Index::default(),
-            dialogs: Slab::new(limits.max_dialogs),
+            dialogs: Slab::with_reserve(limits.max_dialogs, limits.max_dialogs),
             dialog_index: Index::default(),
             calls: Slab::new(limits.max_dialogs),
             subscriptions: Slab::new(limits.max_subscriptions),

@@ -152,6 +152,21 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
+        let number = self.request_count + 1;
+        self.send_notify(now, subscription, Purpose::Notify(subscription, number), state, content, out)?;
+        self.request_count = number;
+        Ok(ClientRequestId(number))
+    }
+
+    fn send_notify(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        purpose: Purpose,
+        state: &str,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refused> {
         content.check()?;
         let open = self.subscriptions.get(subscription.0).ok_or(Refused::Gone)?;
         if open.role != Role::Notifier {
@@ -166,13 +181,11 @@ impl Endpoint {
         let left_s = open.expires_at.since(now).as_secs();
         let expires = if is_last || state.contains("expires=") { String::new() } else { format!(";expires={left_s}") };
         let lines = format!("Event: {}{id}\r\nSubscription-State: {state}{expires}\r\n", open.package);
-        let number = self.next_request_number();
-        let purpose = Purpose::Notify(subscription, number);
         self.send_in_dialog(now, dialog, Method::Notify, purpose, lines.as_bytes(), &content, out)?;
         if is_last {
             self.remove_subscription(now, subscription.0, false, out);
         }
-        Ok(ClientRequestId(number))
+        Ok(())
     }
 
     /// Reports the progress of a referred call as a status line (RFC 3515 §2.4.5); the last report ends the subscription.
@@ -219,7 +232,9 @@ impl Endpoint {
         } else if now >= subscription.expires_at {
             if subscription.role == Role::Notifier {
                 // RFC 6665 §4.2.2: the subscriber is told; should the table be full, its own timer tells it.
-                let _ = self.notify(now, SubscriptionId(handle), "terminated;reason=timeout", Content::NONE, out);
+                let state = "terminated;reason=timeout";
+                let id = SubscriptionId(handle);
+                let _ = self.send_notify(now, id, Purpose::Nobody, state, Content::NONE, out);
             }
             self.remove_subscription(now, handle, true, out);
         }
@@ -278,9 +293,9 @@ impl Endpoint {
                 })
             })
         });
-        let Some(subscription) = found else { return self.refuse(flow, inc, 481, b"", out) };
+        let Some(subscription) = found else { return self.refuse_in_dialog(now, flow, key, inc, 481, b"", out) };
         let Ok(Some(state)) = inc.message.subscription_state() else {
-            return self.refuse(flow, inc, 400, b"", out);
+            return self.refuse_in_dialog(now, flow, key, inc, 400, b"", out);
         };
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);

@@ -93,12 +93,16 @@ impl Endpoint {
         inc: &Incoming<'_, '_>,
         out: &mut Output,
     ) {
-        let Ok(Some(rack)) = inc.message.rack() else { return self.refuse(flow, inc, 400, b"", out) };
+        let Ok(Some(rack)) = inc.message.rack() else {
+            return self.refuse_in_dialog(now, flow, key, inc, 400, b"", out);
+        };
         let invite = self.dialogs.get(handle).and_then(|dialog| dialog.server_invite);
         let known = invite.and_then(|invite| self.servers.get(invite)).is_some_and(|invite| {
             invite.rseq == rack.rseq && invite.rseq != 0 && invite.cseq == rack.cseq && rack.method == Method::Invite
         });
-        let Some(invite) = invite.filter(|_| known) else { return self.refuse(flow, inc, 481, b"", out) };
+        let Some(invite) = invite.filter(|_| known) else {
+            return self.refuse_in_dialog(now, flow, key, inc, 481, b"", out);
+        };
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         let was_waiting = self.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();
         let has_body = !inc.message.body().is_empty();
@@ -152,7 +156,7 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<(), Refused> {
         content.check()?;
-        let open = self.dialogs.get(dialog.0).ok_or(Refused::Gone)?;
+        let open = self.open_dialog(dialog.0)?;
         if !open.owes_prack {
             return Err(Refused::WrongState);
         }

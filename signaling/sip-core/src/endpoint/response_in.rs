@@ -96,7 +96,8 @@ impl Endpoint {
         message: Option<&Message<'_>>,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.clients.get(handle) else { return };
+        let Some(transaction) = self.clients.get_mut(handle) else { return };
+        let is_again = status >= 200 && std::mem::replace(&mut transaction.is_answered, status >= 200);
         let (kind, cseq, has_body, dialog, flow) =
             (transaction.kind, transaction.cseq, transaction.has_body, transaction.dialog, transaction.flow);
         if let (Some(dialog), Some(message), Kind::Reinvite, ..200) = (dialog, message, kind, status)
@@ -104,18 +105,18 @@ impl Endpoint {
         {
             return;
         }
+        if is_again {
+            // A copy of the 2xx to a re-INVITE: our ACK was lost.
+            let open = dialog.and_then(|dialog| self.dialogs.get(dialog)).filter(|open| open.invite_cseq == cseq);
+            if let Some(ack) = open.and_then(|open| open.ack.as_ref()) {
+                out.send_copy(flow, ack);
+            }
+            return;
+        }
         let mut wants_ack = false;
         if let Some(dialog_handle) = dialog.filter(|_| status >= 200)
             && let Some(dialog) = self.dialogs.get_mut(dialog_handle)
         {
-            let is_again = kind.is_invite() && dialog.client_invite != Some(handle);
-            if is_again && status < 300 {
-                // A copy of the 2xx to a re-INVITE.
-                if let Some(ack) = dialog.ack.as_ref().filter(|_| dialog.invite_cseq == cseq) {
-                    out.send_copy(flow, ack);
-                }
-                return;
-            }
             match kind {
                 Kind::Reinvite => dialog.client_invite = None,
                 Kind::Update if has_body => dialog.client_update = false,

@@ -1,0 +1,163 @@
+//! What has to hold, whatever the network does.
+
+use clock::Instant;
+use sip_core::{CallId, Cause, ClientRequestId, DialogId, Event, RequestId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+/// A rule that was broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken(pub String);
+
+/// Keeps count of everything that has to end, and end once.
+#[derive(Default)]
+pub struct Ledger {
+    broken: Option<Broken>,
+    /// Dialogs that were announced, by node.
+    open_dialogs: BTreeSet<(u64, DialogId)>,
+    ended_dialogs: BTreeSet<(u64, DialogId)>,
+    /// Calls that were placed and not told.
+    open_calls: BTreeSet<(u64, CallId)>,
+    /// Requests that were sent and have no final answer.
+    open_requests: BTreeSet<(u64, ClientRequestId)>,
+    handed_requests: BTreeSet<(u64, RequestId)>,
+    /// The final status that a node gave in a transaction.
+    finals: BTreeMap<(SocketAddr, SocketAddr, Vec<u8>), u16>,
+    /// 2xx to an INVITE that user agents made: Call-ID and tag.
+    accepted: BTreeSet<(Vec<u8>, Vec<u8>)>,
+    /// What happened, for reports.
+    pub answered_count: u64,
+    /// Calls that failed.
+    pub failed_count: u64,
+    /// Dialogs that ended.
+    pub ended_count: u64,
+    /// Everything that crossed the network.
+    pub messages_count: u64,
+}
+
+impl Ledger {
+    /// The first rule that was broken.
+    pub fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    /// Something that must not be.
+    pub fn fail(&mut self, why: String) {
+        self.broken.get_or_insert(Broken(why));
+    }
+
+    /// A call was placed.
+    pub fn placed(&mut self, node: u64, call: CallId) {
+        if !self.open_calls.insert((node, call)) {
+            self.fail(format!("node {node}: {call:?} was given twice"));
+        }
+    }
+
+    /// A request was sent.
+    pub fn sent_request(&mut self, node: u64, request: ClientRequestId) {
+        if !self.open_requests.insert((node, request)) {
+            self.fail(format!("node {node}: {request:?} was given twice"));
+        }
+    }
+
+    fn announce(&mut self, node: u64, dialog: DialogId) {
+        if self.ended_dialogs.contains(&(node, dialog)) {
+            self.fail(format!("node {node}: {dialog:?} is named after its end"));
+        }
+        self.open_dialogs.insert((node, dialog));
+    }
+
+    fn told(&mut self, node: u64, call: CallId) {
+        if !self.open_calls.remove(&(node, call)) {
+            self.fail(format!("node {node}: {call:?} was told twice, or never placed"));
+        }
+    }
+
+    /// An event of an endpoint. `message` is what it names.
+    pub fn event(&mut self, node: u64, event: &Event, message: &[u8]) {
+        match *event {
+            Event::Invite { dialog, .. } | Event::Reinvite { dialog, .. } | Event::Acknowledged { dialog, .. } => {
+                self.announce(node, dialog);
+            }
+            Event::Progress { dialog: Some(dialog), .. } => self.announce(node, dialog),
+            Event::Answered { call, dialog, .. } => {
+                self.announce(node, dialog);
+                self.told(node, call);
+                self.answered_count += 1;
+                self.check_answer(node, message);
+            }
+            Event::Failed { call, .. } => {
+                self.told(node, call);
+                self.failed_count += 1;
+            }
+            Event::Response { request, status: 200.., .. } if !self.open_requests.remove(&(node, request)) => {
+                self.fail(format!("node {node}: {request:?} was answered twice, or never sent"));
+            }
+            Event::Request { request, .. } if !self.handed_requests.insert((node, request)) => {
+                self.fail(format!("node {node}: {request:?} was handed up twice"));
+            }
+            Event::Ended { dialog, cause, .. } => self.ended(node, dialog, cause),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, node: u64, dialog: DialogId, cause: Cause) {
+        self.open_dialogs.remove(&(node, dialog));
+        self.ended_count += 1;
+        if !self.ended_dialogs.insert((node, dialog)) {
+            self.fail(format!("node {node}: {dialog:?} ended twice, now by {cause:?}"));
+        }
+    }
+
+    /// Nobody is connected to somebody who did not answer.
+    fn check_answer(&mut self, node: u64, message: &[u8]) {
+        let Ok(message) = sip_wire::Message::parse(message) else {
+            return self.fail(format!("node {node}: Answered without a message"));
+        };
+        let key = (message.call_id().unwrap_or_default().to_vec(), message.to_tag().unwrap_or_default().to_vec());
+        if !self.accepted.contains(&key) {
+            self.fail(format!("node {node}: answered by somebody who did not accept"));
+        }
+    }
+
+    /// A message goes out. `is_agent` says that the node answers by itself, as opposed to a proxy.
+    pub fn sends(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, is_agent: bool, bytes: &[u8]) {
+        self.messages_count += 1;
+        let Ok(message) = sip_wire::Message::parse(bytes) else {
+            return self.fail(format!("{from} sends what cannot be read at {now:?}"));
+        };
+        let valid = if message.is_request() { message.validate_request() } else { message.validate_response() };
+        if let Err(fault) = valid {
+            return self.fail(format!("{from} sends a broken message at {now:?}: {fault}"));
+        }
+        let Some(status) = message.status().map(|status| status.code()).filter(|status| *status >= 200) else { return };
+        let Ok(cseq) = message.cseq() else { return };
+        let branch = message.top_via().ok().and_then(|via| via.branch()).unwrap_or_default();
+        if is_agent && status < 300 && cseq.method == sip_wire::Method::Invite {
+            let tag = message.to_tag().unwrap_or_default().to_vec();
+            self.accepted.insert((message.call_id().unwrap_or_default().to_vec(), tag));
+        }
+        let key = (from, to, [branch, b" ", cseq.method_raw].concat());
+        let before = *self.finals.entry(key).or_insert(status);
+        let both_fine = before / 100 == 2 && status / 100 == 2 && !is_agent; // 2xx of several forks
+        // A table that was full is refused without memory; a copy may find it with room again.
+        let was_full = before == 503 || status == 503;
+        if before != status && !both_fine && !was_full {
+            self.fail(format!("{from} answered {before} and then {status} at {now:?}"));
+        }
+    }
+
+    /// Everything that began has ended.
+    pub fn finish(&mut self) {
+        let left = [
+            ("dialogs without an end", format!("{:?}", self.open_dialogs), self.open_dialogs.len()),
+            ("calls that nobody was told of", format!("{:?}", self.open_calls), self.open_calls.len()),
+            ("requests without an answer", format!("{:?}", self.open_requests), self.open_requests.len()),
+        ];
+        for (what, which, count) in left {
+            if count > 0 {
+                self.fail(format!("{what}: {which}"));
+            }
+        }
+    }
+}

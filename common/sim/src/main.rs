@@ -1,0 +1,147 @@
+//! `sim [--seeds N] [--from SEED] [--seed SEED]`: plays seeds; `--seed` (or `SIM_SEED`) plays one with its trace.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+/// Every so many seeds one is played twice: the same seed has to give the same trace.
+const TWICE_EVERY: u64 = 16;
+
+struct Wish {
+    seeds_count: u64,
+    from: u64,
+    alone: Option<u64>,
+}
+
+fn wish() -> Result<Wish, String> {
+    let alone = match std::env::var("SIM_SEED") {
+        Ok(text) => Some(text.parse().map_err(|_| format!("SIM_SEED={text}: not a number"))?),
+        Err(_) => None,
+    };
+    let mut wish = Wish { seeds_count: 1000, from: 0, alone };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or(format!("{word}: a number belongs behind it"))?;
+        let number = value.parse().map_err(|_| format!("{word} {value}: not a number"))?;
+        match word.as_str() {
+            "--seeds" => wish.seeds_count = number,
+            "--from" => wish.from = number,
+            "--seed" => wish.alone = Some(number),
+            _ => return Err(format!("{word}: unknown; there are --seeds N, --from SEED and --seed SEED")),
+        }
+    }
+    Ok(wish)
+}
+
+fn main() -> ExitCode {
+    let wish = match wish() {
+        Ok(wish) => wish,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    match wish.alone {
+        Some(seed) => alone(seed),
+        None => many(&wish),
+    }
+}
+
+fn alone(seed: u64) -> ExitCode {
+    let mut trace = Vec::new();
+    let played = sim::run(seed, Some(&mut trace));
+    for line in trace {
+        println!("{line}");
+    }
+    match played {
+        Ok(report) => println!("seed {seed}: {report:?}"),
+        Err(broken) => {
+            println!("seed {seed} FAILED: {}", broken.0);
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn many(wish: &Wish) -> ExitCode {
+    let workers_count = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let results: Vec<Sum> = std::thread::scope(|scope| {
+        let play = |worker: u64| {
+            scope.spawn(move || {
+                Sum::of((0..wish.seeds_count).filter(|n| n % workers_count == worker).map(|n| wish.from + n))
+            })
+        };
+        let workers: Vec<_> = (0..workers_count).map(play).collect();
+        workers.into_iter().map(|worker| worker.join().expect("a worker reports instead of panicking")).collect()
+    });
+    let sum = results.into_iter().fold(Sum::default(), Sum::add);
+    println!(
+        "{} seeds, {} virtual seconds, {} messages ({} lost), {} calls answered, {} failed, {} dialogs ended",
+        wish.seeds_count, sum.seconds, sum.messages, sum.lost, sum.answered, sum.unanswered, sum.ended
+    );
+    if sum.failures.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    for (seed, why) in sum.failures.iter().take(10) {
+        println!("seed {seed} FAILED: {why}");
+        println!("  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p sim");
+    }
+    println!("{} of {} seeds failed", sum.failures.len(), wish.seeds_count);
+    ExitCode::FAILURE
+}
+
+#[derive(Default)]
+struct Sum {
+    seconds: u64,
+    messages: u64,
+    lost: u64,
+    answered: u64,
+    unanswered: u64,
+    ended: u64,
+    failures: Vec<(u64, String)>,
+}
+
+impl Sum {
+    fn of(seeds: impl Iterator<Item = u64>) -> Self {
+        let mut sum = Self::default();
+        for seed in seeds {
+            match play(seed) {
+                Ok(report) => {
+                    sum.seconds += report.lasted.as_secs();
+                    sum.messages += report.messages_count;
+                    sum.lost += report.lost_count;
+                    sum.answered += report.answered_count;
+                    sum.unanswered += report.failed_count;
+                    sum.ended += report.ended_count;
+                }
+                Err(why) => sum.failures.push((seed, why)),
+            }
+        }
+        sum
+    }
+
+    fn add(mut self, other: Self) -> Self {
+        self.seconds += other.seconds;
+        self.messages += other.messages;
+        self.lost += other.lost;
+        self.answered += other.answered;
+        self.unanswered += other.unanswered;
+        self.ended += other.ended;
+        self.failures.extend(other.failures);
+        self.failures.sort();
+        self
+    }
+}
+
+/// A seed, and from time to time the same again. A panic is a failure of its seed, not of the run.
+fn play(seed: u64) -> Result<sim::Report, String> {
+    let caught = |seed| match std::panic::catch_unwind(|| sim::run(seed, None)) {
+        Ok(played) => played.map_err(|broken| broken.0),
+        Err(_) => Err("it panicked".to_owned()),
+    };
+    let report = caught(seed)?;
+    if seed.is_multiple_of(TWICE_EVERY) && caught(seed)? != report {
+        return Err("the same seed gave another trace".to_owned());
+    }
+    Ok(report)
+}

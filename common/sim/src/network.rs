@@ -1,0 +1,115 @@
+//! The bad network: loss, delay, reordering, copies and partitions for datagrams; order and breaks for connections.
+
+use crate::rng::Rng;
+use clock::{Duration, Instant};
+use sip_core::{Flow, Transport};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::SocketAddr;
+
+/// How bad, chosen once for a seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    loss_percent: u64,
+    copy_percent: u64,
+    delay_ms: (u64, u64),
+    partitions_count: u64,
+}
+
+impl Faults {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let quiet = rng.chance(15);
+        Self {
+            loss_percent: if quiet { 0 } else { *rng.pick(&[0, 1, 5, 10, 25]) },
+            copy_percent: if quiet { 0 } else { *rng.pick(&[0, 2, 10]) },
+            delay_ms: *rng.pick(&[(1, 1), (5, 40), (20, 400), (1, 1500)]),
+            partitions_count: if quiet { 0 } else { rng.below(4) },
+        }
+    }
+}
+
+/// Something that arrives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Arrival {
+    Message(Vec<u8>),
+    /// The connection broke.
+    Broken,
+}
+
+type Queued = Reverse<(Instant, u64, SocketAddr, SocketAddr, Arrival, u64)>;
+
+pub(crate) struct Network {
+    faults: Faults,
+    queue: BinaryHeap<Queued>,
+    sent_count: u64,
+    /// When the last message of a connection arrives, by its direction.
+    order: BTreeMap<(SocketAddr, SocketAddr), Instant>,
+    /// Addresses that are cut off, from when to when.
+    partitions: Vec<(Instant, Instant, SocketAddr)>,
+    pub(crate) lost_count: u64,
+}
+
+impl Network {
+    pub(crate) fn new(rng: &mut Rng, addresses: &[SocketAddr], until: Duration) -> Self {
+        let faults = Faults::draw(rng);
+        let partitions = (0..faults.partitions_count).map(|_| {
+            let from = Instant::ZERO + rng.between_ms(0, until.as_millis() as u64);
+            (from, from + rng.between_ms(100, 60_000), *rng.pick(addresses))
+        });
+        let partitions = partitions.collect();
+        Self { faults, queue: BinaryHeap::new(), sent_count: 0, order: BTreeMap::new(), partitions, lost_count: 0 }
+    }
+
+    fn is_cut(&self, now: Instant, a: SocketAddr, b: SocketAddr) -> bool {
+        self.partitions.iter().any(|(from, to, who)| (*from..*to).contains(&now) && (*who == a || *who == b))
+    }
+
+    /// Sends; gives what becomes of it, for the trace.
+    pub(crate) fn send(&mut self, rng: &mut Rng, now: Instant, flow: &Flow, bytes: &[u8]) -> &'static str {
+        let (from, to) = (flow.local, flow.remote);
+        let delay = rng.between_ms(self.faults.delay_ms.0, self.faults.delay_ms.1);
+        let cut = self.is_cut(now, from, to);
+        if flow.transport.is_reliable() {
+            if cut {
+                self.lost_count += 1;
+                self.push(now + delay, to, from, Arrival::Broken, flow); // to the sender, from its peer
+                return "broken";
+            }
+            let last = self.order.entry((from, to)).or_default();
+            let at = (now + delay).max(*last);
+            *last = at;
+            self.push(at, from, to, Arrival::Message(bytes.to_vec()), flow);
+            return "";
+        }
+        if cut || rng.chance(self.faults.loss_percent) {
+            self.lost_count += 1;
+            return "lost";
+        }
+        self.push(now + delay, from, to, Arrival::Message(bytes.to_vec()), flow);
+        if rng.chance(self.faults.copy_percent) {
+            let later = rng.between_ms(0, 3000);
+            self.push(now + delay + later, from, to, Arrival::Message(bytes.to_vec()), flow);
+            return "doubled";
+        }
+        ""
+    }
+
+    fn push(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, arrival: Arrival, flow: &Flow) {
+        self.sent_count += 1;
+        self.queue.push(Reverse((at, self.sent_count, from, to, arrival, flow.connection)));
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse(queued)| queued.0)
+    }
+
+    /// What arrives now: to whom, by which path as the receiver sees it, and what.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(SocketAddr, Flow, Arrival)> {
+        if self.next()? > now {
+            return None;
+        }
+        let Reverse((_, _, from, to, arrival, connection)) = self.queue.pop()?;
+        let transport = if connection == 0 { Transport::Udp } else { Transport::Tcp };
+        Some((to, Flow { transport, local: to, remote: from, connection }, arrival))
+    }
+}
