@@ -1,7 +1,8 @@
 //! Bridges: sessions of a shard that are put together and taken apart again.
 
+use crate::leg::Leg;
 use crate::link::{Tie, fits};
-use crate::session::{Leg, Session};
+use crate::session::Session;
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -172,6 +173,12 @@ impl Sessions {
         if self.bridges.rows.get(&bridge).is_some_and(|members| members.len() < 2) {
             self.take_down(turn, bridge, LeaveReason::Destroyed);
         }
+    }
+
+    /// One session leaves, and another one takes its seat.
+    pub(crate) fn change_seats(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, old: SessionId, new: SessionId) {
+        self.unseat(turn, bridge, old, LeaveReason::Removed);
+        self.seat(turn, bridge, new);
     }
 
     pub(crate) fn bridge_failed(&mut self, turn: &mut Turn<'_>, bridge: BridgeId) {

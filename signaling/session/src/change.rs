@@ -1,8 +1,9 @@
 //! The peer changes media in the middle of a call: re-INVITE, UPDATE, and the answer to an offer in our 2xx.
 
 use crate::invitation::{Unfit, description};
+use crate::leg::{AnswerTo, Leg};
 use crate::ports::Accepted;
-use crate::session::{AnswerTo, Leg, Session};
+use crate::session::Session;
 use crate::{EndReason, Refusal, SessionId, Sessions, Side, Turn};
 use sdp_core::{Local, Negotiated, Offer, read_answer, write_offer};
 use sip_core::{DialogId, InviteId, RequestId, Span};

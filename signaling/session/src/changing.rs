@@ -1,7 +1,8 @@
 //! A change of media on its way: the media plane carries it out, then the peer hears about it.
 
 use crate::alarm::Alarm;
-use crate::session::{AnswerTo, Change, Leg, Session};
+use crate::leg::{AnswerTo, Change, Leg};
+use crate::session::Session;
 use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use sdp_core::{Negotiated, OtherMedia};
 use sip_core::{DialogId, InviteId};

@@ -1,8 +1,8 @@
 //! Requests that cross from one side of a call to the other while it is up: hold and resume, INFO, digits.
 
+use crate::leg::{AnswerTo, Change};
 use crate::link::mirrored;
 use crate::offering::Wish;
-use crate::session::{AnswerTo, Change};
 use crate::{Refusal, SessionId, Sessions, Turn};
 use contract::Direction;
 use sdp_core::Offer;
@@ -47,7 +47,7 @@ impl Sessions {
     }
 
     /// Offers the other side what this side's direction means for it.
-    fn turn_other(
+    pub(crate) fn turn_other(
         &mut self,
         turn: &mut Turn<'_>,
         other: SessionId,

@@ -1,6 +1,6 @@
 //! What a user of sessions decides, and what it is told for that.
 
-use crate::{Forward, SessionId};
+use crate::{Forward, SessionId, Target};
 use clock::Instant;
 use contract::{LegRef, Source};
 use sdp_core::Negotiated;
@@ -12,6 +12,16 @@ use std::net::SocketAddr;
 pub trait Decide {
     /// A call has come in.
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision;
+    /// The peer asks us to call somebody else in its place (REFER). `false` declines.
+    fn transfer_requested(&mut self, id: SessionId, target: &str) -> bool {
+        let _ = (id, target);
+        true
+    }
+    /// How to reach a URI that a peer named. None: by its host, where that is an address.
+    fn route(&mut self, uri: &str) -> Vec<Target> {
+        let _ = uri;
+        Vec::new()
+    }
     /// A session description was agreed on or changed: ours, or the peer's in an answer (one in an INVITE is in
     /// [`IncomingCall::message`]).
     fn described(&mut self, id: SessionId, side: Side, sdp: &[u8]) {

@@ -72,15 +72,35 @@ impl Sessions {
     /// Places a call. Its port is taken at once, the INVITE leaves when its leg runs. `StateChanged` and `Progress` tell
     /// how it goes, `Ended` why it failed.
     pub fn dial(&mut self, turn: &mut Turn<'_>, dial: Dial) -> Result<SessionId, SessionError> {
-        self.dial_beside(turn, dial, None)
+        self.place(turn, dial, None, false)
     }
 
-    /// The same, with the new leg on the worker of another session if it has a port, and linked to it.
+    /// The same, with the new leg on the worker of another session, and linked to that.
     pub(crate) fn dial_beside(
+        &mut self,
+        turn: &mut Turn<'_>,
+        dial: Dial,
+        other: SessionId,
+    ) -> Result<SessionId, SessionError> {
+        self.place(turn, dial, Some(other), true)
+    }
+
+    /// The same, with the new leg on the worker of another session, for later.
+    pub(crate) fn dial_near(
+        &mut self,
+        turn: &mut Turn<'_>,
+        dial: Dial,
+        other: SessionId,
+    ) -> Result<SessionId, SessionError> {
+        self.place(turn, dial, Some(other), false)
+    }
+
+    fn place(
         &mut self,
         turn: &mut Turn<'_>,
         mut dial: Dial,
         beside: Option<SessionId>,
+        is_tied: bool,
     ) -> Result<SessionId, SessionError> {
         if self.is_stopping {
             return Err(SessionError::Stopping);
@@ -119,7 +139,7 @@ impl Sessions {
             turn.ports.give_back(port);
             return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
         };
-        if let Some(other) = beside {
+        if let Some(other) = beside.filter(|_| is_tied) {
             self.tie(id, other);
         }
         self.open_leg(turn, id, port);

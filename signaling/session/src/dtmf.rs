@@ -1,6 +1,6 @@
 //! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO otherwise; taken from INFO.
 
-use crate::session::Leg;
+use crate::leg::Leg;
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use clock::{Duration, Instant};
 use contract::Command;

@@ -1,7 +1,7 @@
 //! What happens when a session's time has come.
 
 use crate::alarm::Alarm;
-use crate::session::Leg;
+use crate::leg::Leg;
 use crate::{EndReason, SessionId, Sessions, Turn};
 use stats::SignalCounter;
 
@@ -14,7 +14,8 @@ impl Sessions {
                 Alarm::LegEnd => self.leg_overdue(turn, id),
                 Alarm::Media => self.media_overdue(turn, id),
                 Alarm::Answer => self.answer_overdue(turn, id),
-                Alarm::Transfer | Alarm::Idle | Alarm::Age => {}
+                Alarm::Transfer => self.transfer_failed(turn, id, 408),
+                Alarm::Idle | Alarm::Age => {}
             }
         }
     }

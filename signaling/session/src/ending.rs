@@ -1,7 +1,7 @@
 //! The end of a session, from whichever side it comes: both sides are told, then nothing is left.
 
 use crate::alarm::Alarm;
-use crate::session::Leg;
+use crate::leg::Leg;
 use crate::{
     EndKind, EndReason, MEDIA_CLOSE_LIMIT, Operation, Refusal, SessionError, SessionEvent, SessionId, SessionState,
     Sessions, Turn,
@@ -93,6 +93,11 @@ impl Sessions {
     /// Whoever goes with an ending session: the other side of its call ends, a bridge is left.
     fn part(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
         self.drop_relayed(turn, id);
+        self.drop_transfer(id);
+        self.referral_failed(turn, id, reason);
+        if self.leave_to_referred(turn, id) {
+            return;
+        }
         self.leave_bridge(turn, id);
         if let Some(link) = self.untie(turn, id) {
             self.end(turn, link.peer, reason.for_other_side());

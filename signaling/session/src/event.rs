@@ -59,6 +59,18 @@ pub enum SessionEvent {
         /// The outgoing one.
         to: SessionId,
     },
+    /// The peer asked us to call somebody else in its place. We do; `Ended` tells how the call with it went on.
+    TransferRequested {
+        /// Who asked.
+        id: SessionId,
+    },
+    /// The peer reports about the call that we asked it for.
+    TransferProgress {
+        /// Whom we asked.
+        id: SessionId,
+        /// Status of that call.
+        status: u16,
+    },
     /// A session is in a bridge.
     ParticipantAdded {
         /// The bridge.

@@ -59,7 +59,7 @@ impl Sessions {
         let offered = session.offer.as_ref().map(|offer| *offer.agreed());
         let before = (session.leg, session.agreed);
         // The other leg goes where this one is, and offers what this one has.
-        (session.leg, session.agreed) = (crate::session::Leg::Opening(port), offered);
+        (session.leg, session.agreed) = (crate::leg::Leg::Opening(port), offered);
         let dial = Dial {
             from,
             to: "".into(),
@@ -70,7 +70,7 @@ impl Sessions {
             answer_timeout: forward.answer_timeout,
             plan: Plan::of(PlannedSource::Silence),
         };
-        let other = match self.dial_beside(turn, dial, Some(id)) {
+        let other = match self.dial_beside(turn, dial, id) {
             Ok(other) => other,
             Err(error) => {
                 if let Some(session) = self.table.get_mut(id) {
@@ -110,7 +110,9 @@ impl Sessions {
     pub(crate) fn answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(caller) = self.other_side(id) else { return };
         if self.table.get(caller).is_none_or(|session| session.invite.is_none()) {
-            return;
+            // It was answered long ago, and has waited for a transfer.
+            self.bring_together(turn, id);
+            return self.let_flow(turn, caller);
         }
         if self.describe(turn, caller) {
             self.answer(turn, caller);

@@ -19,6 +19,10 @@ impl Sessions {
             Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
                 (Some(Method::Update), Some(dialog)) => self.update_requested(turn, request, dialog, message),
                 (Some(Method::Options), _) => self.asked_for_options(turn, request),
+                (Some(Method::Refer), Some(dialog)) => match self.find(dialog) {
+                    Some(id) => self.refer_requested(turn, id, request, message),
+                    None => drop(turn.sip.respond(turn.now, request, 481, "")),
+                },
                 (Some(Method::Info), Some(dialog)) => match self.find(dialog) {
                     Some(id) => self.info_requested(turn, id, request, message),
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
@@ -44,6 +48,10 @@ impl Sessions {
             }
             Event::Answered { call, dialog, message, .. } => self.call_answered(turn, call, dialog, message),
             Event::Failed { call, status, message } => self.call_failed(turn, call, status, message),
+            Event::Notified { subscription, message, is_last, .. } => {
+                self.notified(turn, subscription, message, is_last);
+            }
+            Event::SubscriptionEnded { subscription, .. } => self.subscription_ended(turn, subscription),
             Event::RefreshDue { dialog } => self.refresh_due(turn, dialog),
             _ => {}
         }
@@ -62,6 +70,7 @@ impl Sessions {
         // Each looks whether it is the one that has asked.
         let _ = self.offer_answered(turn, id, request, status, message)
             || self.info_answered(turn, id, request, status)
+            || self.refer_answered(turn, id, request, status)
             || self.relayed_answered(turn, id, request, status);
     }
 

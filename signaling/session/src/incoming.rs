@@ -2,8 +2,9 @@
 
 use crate::alarm::Alarm;
 use crate::invitation::Invitation;
+use crate::leg::Leg;
 use crate::ports::Accepted;
-use crate::session::{Leg, Session};
+use crate::session::Session;
 use crate::{
     Decision, EndReason, IncomingCall, Operation, Plan, Refusal, SessionError, SessionId, SessionState, Sessions, Side,
     Turn,
@@ -50,6 +51,9 @@ impl Sessions {
     }
 
     fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) {
+        if self.takes_over(turn, id) {
+            return;
+        }
         let Some(session) = self.table.get(id) else { return };
         let decision = turn.decide.incoming(&IncomingCall {
             id,
@@ -91,7 +95,7 @@ impl Sessions {
     }
 
     /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
-    fn start(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) {
+    pub(crate) fn start(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) {
         let Some(port) = turn.ports.take() else {
             self.counts.add(SignalCounter::RefusedNoPort, 1);
             return self.refuse(turn, id, 503, "");
@@ -139,7 +143,7 @@ impl Sessions {
                 turn.decide.described(id, Side::Local, description.as_bytes());
                 session.invite = None;
                 session.connected_at = Some(turn.now);
-                (session.offer, session.raw_offer) = (None, Box::default());
+                (session.offer, session.raw_offer, session.will_hear) = (None, Box::default(), None);
                 let replaced = session.replaces.take();
                 self.counts.add(SignalCounter::CallsAnswered, 1);
                 // The other side of a call may answer without a word before.
@@ -149,6 +153,7 @@ impl Sessions {
                 self.go(turn, id, SessionState::Connected);
                 self.show_hold(turn, id);
                 if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {
+                    self.take_place(turn, id, old);
                     self.end(turn, old, EndReason::Replaced);
                 }
             }
@@ -158,7 +163,7 @@ impl Sessions {
         }
     }
 
-    fn refuse(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) {
+    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) {
         let status = if (300..700).contains(&status) { status } else { 500 };
         let refusal = Refusal { reason: words, ..self.refusal(status) };
         self.end_with(turn, id, EndReason::Rejected(status), &refusal);

@@ -1,6 +1,7 @@
 //! Two sessions that hear each other: both legs on one worker, each sending what the other one receives.
 
-use crate::session::{AnswerTo, Leg, Session};
+use crate::leg::{AnswerTo, Leg};
+use crate::session::Session;
 use crate::{BridgeId, SessionId, Sessions, Turn};
 use contract::{Codec, Direction, PayloadMap};
 use sdp_core::{Negotiated, Settings};
@@ -89,7 +90,8 @@ impl Sessions {
     /// What the session can do: with a linked session nothing that the other one has not got, in its order.
     pub(crate) fn media_of(&self, session: &Session) -> Able {
         let ours = &self.settings.codecs;
-        let theirs = self.linked(session).and_then(Session::agreement);
+        let other = self.linked(session).or_else(|| self.table.get(session.will_hear?));
+        let theirs = other.and_then(Session::agreement);
         let mut able = Able {
             codecs: [Codec::Other; PayloadMap::CAPACITY],
             count: 0,

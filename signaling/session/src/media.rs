@@ -1,7 +1,7 @@
 //! What the media plane says about legs.
 
 use crate::alarm::Alarm;
-use crate::session::Leg;
+use crate::leg::Leg;
 use crate::{
     AtEnd, EndReason, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Port, SessionEvent, SessionId, Sessions, Turn,
 };

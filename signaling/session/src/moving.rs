@@ -1,7 +1,7 @@
 //! A leg goes to another worker, to be with the one that it hears.
 
 use crate::alarm::Alarm;
-use crate::session::Leg;
+use crate::leg::Leg;
 use crate::{EndReason, MEDIA_ANSWER_LIMIT, SessionId, Sessions, Turn};
 use contract::Command;
 

@@ -133,6 +133,7 @@ impl Sessions {
         }
         turn.events.push(SessionEvent::Progress { id, status, has_media });
         self.progress_crosses(turn, id, status, has_media);
+        self.referral_progress(turn, id, status);
     }
 
     /// The peer took the call.
@@ -168,6 +169,7 @@ impl Sessions {
                 self.go(turn, id, SessionState::Connected);
                 self.answered(turn, id, agreed);
                 self.answer_crosses(turn, id);
+                self.referral_answered(turn, id);
             }
             Err(_) => self.end(turn, id, EndReason::BadAnswer),
         }

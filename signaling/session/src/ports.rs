@@ -4,7 +4,9 @@
 use clock::Instant;
 use contract::LegRef;
 use sip_core::auth::Account;
-use sip_core::{AccountId, CallId, ClientRequestId, DialogId, InviteId, NewRequest, Refused, RequestId, Span};
+use sip_core::{
+    AccountId, CallId, ClientRequestId, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span, SubscriptionId,
+};
 
 /// A port that a leg may use, and the worker that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -57,6 +59,23 @@ pub trait Sip {
     fn cancel(&mut self, now: Instant, call: CallId) -> bool;
     /// A re-INVITE with our offer. `Response` follows; the ACK is looked after.
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused>;
+    /// REFER to a URI (RFC 3515). `Response`, `Notified` and `SubscriptionEnded` follow.
+    fn refer(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        target: &str,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused>;
+    /// The URI that asks whoever calls it to take over a dialog.
+    fn replaces_uri(&self, dialog: DialogId) -> Option<String>;
+    /// 202 to a REFER; reports may be sent from now on.
+    fn accept_refer(&mut self, now: Instant, request: RequestId) -> Option<SubscriptionId>;
+    /// Reports the status of the call that was referred to.
+    fn notify_refer(&mut self, now: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool;
+    /// A dialog of ours, by its Call-ID and our and the peer's tag.
+    fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId>;
+    /// The path that a dialog's requests take.
+    fn flow_of(&self, dialog: DialogId) -> Option<Flow>;
     /// INFO (RFC 6086). `Response` follows.
     fn info(&mut self, now: Instant, dialog: DialogId, kind: &str, body: &[u8]) -> Result<ClientRequestId, Refused>;
 }

@@ -33,6 +33,8 @@ pub enum EndReason {
     PeerLost,
     /// The switch is being stopped.
     Shutdown,
+    /// It was handed to somebody else.
+    Transferred,
     /// Another call took this one over (`Replaces`, RFC 3891).
     Replaced,
 }
@@ -54,7 +56,9 @@ impl EndReason {
     /// Its class.
     pub fn kind(self) -> EndKind {
         match self {
-            Self::RemoteBye | Self::LocalBye | Self::Shutdown | Self::Replaced => EndKind::Completed,
+            Self::RemoteBye | Self::LocalBye | Self::Shutdown | Self::Replaced | Self::Transferred => {
+                EndKind::Completed
+            }
             Self::Cancelled => EndKind::Cancelled,
             Self::Rejected(_) | Self::NotDecided => EndKind::Rejected,
             _ => EndKind::Failed,
@@ -103,6 +107,7 @@ impl EndReason {
             Self::SessionExpired => "session timer expired",
             Self::PeerLost => "peer lost",
             Self::Shutdown => "switch stopped",
+            Self::Transferred => "transferred",
             Self::Replaced => "taken over by another call",
         }
     }

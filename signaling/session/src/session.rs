@@ -2,9 +2,12 @@
 
 use crate::alarm::Alarms;
 use crate::dtmf::Dialling;
+use crate::leg::{Change, Leg};
 use crate::link::Link;
 use crate::offering::Offering;
 use crate::outgoing::Outgoing;
+use crate::refer::Referral;
+use crate::transfer::Transfer;
 use crate::{BridgeId, EndReason, Plan, PlannedSource, Port, SessionId, SessionState};
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
@@ -73,6 +76,13 @@ pub struct Session {
     pub(crate) turns_back: bool,
     /// INFO of the other side that waits for this peer's answer.
     pub(crate) relayed: Vec<(ClientRequestId, RequestId)>,
+    /// We asked the peer to call somebody else.
+    pub(crate) transfer: Option<Transfer>,
+    /// The peer asked us to, and this is the call.
+    pub(crate) referred: Option<SessionId>,
+    /// This is such a call; once it is answered it hears the one that `will_hear` names.
+    pub(crate) referral: Option<Referral>,
+    pub(crate) will_hear: Option<SessionId>,
     /// Digits that are being sent.
     pub(crate) dialling: Dialling,
     /// The dialog to end once this call is up (`Replaces`).
@@ -94,36 +104,6 @@ pub struct Parties {
     pub called_user: Box<str>,
     /// Call-ID.
     pub call_id: Box<str>,
-}
-
-/// The media side of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Leg {
-    None,
-    Opening(Port),
-    Open(Port),
-    Closing(Port),
-}
-
-/// A change of media that is agreed on and that the media plane has yet to carry out.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) answer_to: AnswerTo,
-    pub(crate) description: String,
-    pub(crate) agreed: Negotiated,
-    pub(crate) others: OtherMedia,
-    /// `Update` answers to wait for until it is this one's turn.
-    pub(crate) updates_before: u32,
-    /// The offer as it came, while it waits for the other side of the call.
-    pub(crate) waits_with: Option<Box<[u8]>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum AnswerTo {
-    Reinvite(InviteId),
-    Update(RequestId),
-    /// The peer answered an offer of ours; there is nothing more to say.
-    Nobody,
 }
 
 impl Session {
@@ -166,6 +146,10 @@ impl Session {
             move_to: None,
             turns_back: false,
             relayed: Vec::new(),
+            transfer: None,
+            referred: None,
+            referral: None,
+            will_hear: None,
             dialling: Dialling::default(),
             replaces: None,
             reason: None,

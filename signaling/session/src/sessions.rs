@@ -4,7 +4,7 @@ use crate::table::Table;
 use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip};
 use clock::Instant;
 use contract::Command;
-use sip_core::{CallId, DialogId};
+use sip_core::{CallId, DialogId, SubscriptionId};
 use stats::{Counts, SignalCounter};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -16,6 +16,7 @@ pub struct Sessions {
     pub(crate) table: Table,
     pub(crate) by_dialog: HashMap<DialogId, SessionId>,
     pub(crate) by_call: HashMap<CallId, SessionId>,
+    pub(crate) by_subscription: HashMap<SubscriptionId, SessionId>,
     pub(crate) bridges: Bridges,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
@@ -59,6 +60,7 @@ impl Sessions {
             settings,
             by_dialog: HashMap::new(),
             by_call: HashMap::new(),
+            by_subscription: HashMap::new(),
             bridges: Bridges::default(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,

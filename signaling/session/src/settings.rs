@@ -33,6 +33,8 @@ pub struct Settings {
     pub decision_timeout: Duration,
     /// How long a call that we place may ring.
     pub answer_timeout: Duration,
+    /// How long a transfer that we asked for may take.
+    pub transfer_timeout: Duration,
     /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
     pub advertised: Option<IpAddr>,
     /// How long a dialog that we ended may take to say that it is over: more than 64*T1.
@@ -53,6 +55,7 @@ impl Default for Settings {
             retry_after: Duration::from_secs(5),
             decision_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(60),
+            transfer_timeout: Duration::from_secs(180),
             advertised: None,
             ending_limit: Duration::from_secs(64),
             seed: 0,

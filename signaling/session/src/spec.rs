@@ -1,7 +1,8 @@
 //! What a leg is told: what the peers agreed on, and what we want to send.
 
+use crate::leg::Leg;
 use crate::link::{Tie, mapped};
-use crate::session::{Leg, Session};
+use crate::session::Session;
 use crate::{SessionId, Sessions, Turn};
 use contract::{Command, Direction, LegSpec, Rewriting, Source};
 use sdp_core::Negotiated;

@@ -1,6 +1,6 @@
 //! What may be known of a session.
 
-use crate::session::Leg;
+use crate::leg::Leg;
 use crate::{BridgeId, Operation, Parties, Session, SessionError, SessionId, SessionState};
 use clock::Instant;
 use contract::{Codec, Direction, LegRef};

@@ -5,9 +5,12 @@ use clock::Instant;
 use session::{Accepted, Refusal, Sip};
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, Content, DialogId, Endpoint, InviteId, NewRequest, Output, Refused, RequestId,
-    Span,
+    AccountId, CallId, ClientRequestId, Content, DialogId, Endpoint, Flow, InviteId, NewRequest, Output, Refused,
+    RequestId, Span, SubscriptionId,
 };
+
+/// How long we report about a call that a peer referred us to.
+const REFER_LIMIT_S: u32 = 300;
 
 /// An endpoint with the output that it writes into.
 pub(crate) struct Wired<'w> {
@@ -80,6 +83,35 @@ impl Sip for Wired<'_> {
 
     fn cancel(&mut self, now: Instant, call: CallId) -> bool {
         self.endpoint.cancel(now, call, self.out).is_ok()
+    }
+
+    fn refer(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        target: &str,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        self.endpoint.refer(now, dialog, target, Content::NONE, self.out)
+    }
+
+    fn replaces_uri(&self, dialog: DialogId) -> Option<String> {
+        self.endpoint.replaces_uri(dialog)
+    }
+
+    fn accept_refer(&mut self, now: Instant, request: RequestId) -> Option<SubscriptionId> {
+        self.endpoint.accept_subscription(now, request, REFER_LIMIT_S, Content::NONE, self.out).ok()
+    }
+
+    fn notify_refer(&mut self, now: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool {
+        self.endpoint.notify_refer(now, subscription, status, is_last, self.out).is_ok()
+    }
+
+    fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
+        self.endpoint.find_dialog(call_id, local_tag, remote_tag)
+    }
+
+    fn flow_of(&self, dialog: DialogId) -> Option<Flow> {
+        Some(self.endpoint.dialog_info(dialog)?.flow)
     }
 
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused> {

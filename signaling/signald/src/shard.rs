@@ -203,7 +203,7 @@ fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
             max_dialogs: 2 * calls + 1_000,
             ..Limits::default()
         },
-        allow: words(&["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO"]),
+        allow: words(&["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"]),
         accept: words(&["application/sdp"]),
         event_packages: Vec::new(),
         advertise: config.sip.advertised_address.map(|ip| SocketAddr::new(ip, port)),

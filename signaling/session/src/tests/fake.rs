@@ -4,7 +4,9 @@ use crate::*;
 use clock::Instant;
 use contract::{Command, LegRef};
 use sip_core::auth::Account;
-use sip_core::{AccountId, CallId, ClientRequestId, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span};
+use sip_core::{
+    AccountId, CallId, ClientRequestId, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span, SubscriptionId,
+};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// What sessions said to SIP.
@@ -19,6 +21,9 @@ pub(super) enum Said {
     /// Call, Request-URI, description.
     Invite(CallId, String, String),
     Cancel(CallId),
+    Refer(ClientRequestId, DialogId, String),
+    AcceptRefer(RequestId),
+    Notify(SubscriptionId, u16, bool),
     Reinvite(ClientRequestId, DialogId, String),
     Info(ClientRequestId, DialogId, String),
 }
@@ -29,6 +34,8 @@ pub(super) struct FakeSip {
     pub(super) message: Vec<u8>,
     pub(super) said: Vec<Said>,
     pub(super) needs_prack: bool,
+    /// Header fields of the last INVITE that was sent.
+    pub(super) headers: Vec<(String, String)>,
     /// Requests sent so far; each gets the next number.
     pub(super) request_count: u64,
     /// What the next request is refused with.
@@ -79,6 +86,8 @@ impl Sip for FakeSip {
     fn invite(&mut self, _: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
         let call = CallId::from_u64(self.number()?.as_u64());
         let sdp = String::from_utf8_lossy(request.content.body).into_owned();
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.headers = request.content.headers.iter().map(text).collect();
         self.said.push(Said::Invite(call, request.uri.to_owned(), sdp));
         Ok(call)
     }
@@ -96,6 +105,34 @@ impl Sip for FakeSip {
         let request = self.number()?;
         self.said.push(Said::Reinvite(request, dialog, sdp.to_owned()));
         Ok(request)
+    }
+    fn refer(
+        &mut self,
+        _: Instant,
+        dialog: DialogId,
+        target: &str,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        let request = self.number()?;
+        self.said.push(Said::Refer(request, dialog, target.to_owned()));
+        Ok((request, SubscriptionId::from_u64(request.as_u64())))
+    }
+    fn replaces_uri(&self, dialog: DialogId) -> Option<String> {
+        Some(format!("sip:c@192.0.2.3?Replaces=d{}%3Bto-tag%3Dt%3Bfrom-tag%3Df", dialog.as_u64()))
+    }
+    fn accept_refer(&mut self, _: Instant, request: RequestId) -> Option<SubscriptionId> {
+        self.said.push(Said::AcceptRefer(request));
+        Some(SubscriptionId::from_u64(request.as_u64()))
+    }
+    fn notify_refer(&mut self, _: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool {
+        self.said.push(Said::Notify(subscription, status, is_last));
+        true
+    }
+    fn find_dialog(&self, call_id: &[u8], _: &[u8], _: &[u8]) -> Option<DialogId> {
+        let number = std::str::from_utf8(call_id).ok()?.strip_prefix('d')?.parse().ok()?;
+        Some(DialogId::from_u64(number))
+    }
+    fn flow_of(&self, _: DialogId) -> Option<Flow> {
+        Some(target("x").flow)
     }
     fn info(&mut self, _: Instant, dialog: DialogId, _: &str, body: &[u8]) -> Result<ClientRequestId, Refused> {
         let request = self.number()?;
@@ -148,6 +185,9 @@ pub(super) fn target(user: &str) -> Target {
 pub(super) struct Numbers;
 
 impl Decide for Numbers {
+    fn transfer_requested(&mut self, _: SessionId, target: &str) -> bool {
+        !target.starts_with("sip:no@")
+    }
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         match call.called_user {
             "on" => Decision::Forward(Forward::to(vec![target("b1"), target("b2")])),
@@ -231,6 +271,7 @@ impl World {
         assert_eq!(self.sessions.count(), 0, "sessions are left");
         assert!(self.sessions.by_dialog.is_empty(), "dialogs are left");
         assert!(self.sessions.by_call.is_empty(), "calls are left");
+        assert!(self.sessions.by_subscription.is_empty(), "subscriptions are left");
         assert_eq!(self.sessions.bridges().count(), 0, "bridges are left");
         assert!(self.ports.out.is_empty(), "ports are out: {:?}", self.ports.out);
     }

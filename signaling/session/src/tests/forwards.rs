@@ -8,13 +8,13 @@ use contract::{Command, Direction, Event, RefuseReason, Source};
 use sip_core::{CallId, Cause, DialogId, InviteId, RequestId, Span};
 
 const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
-const A: u64 = 1;
-const B: u64 = 50;
+pub(super) const A: u64 = 1;
+pub(super) const B: u64 = 50;
 
-struct Pair {
-    world: World,
-    caller: SessionId,
-    called: SessionId,
+pub(super) struct Pair {
+    pub(super) world: World,
+    pub(super) caller: SessionId,
+    pub(super) called: SessionId,
     call: CallId,
 }
 
@@ -34,7 +34,7 @@ fn going(sdp: &str) -> Pair {
     Pair { world, caller, called, call }
 }
 
-fn up() -> Pair {
+pub(super) fn up() -> Pair {
     let mut pair = going(SDP);
     pair.world.answered(pair.call, B, SDP);
     pair.world.serve();

@@ -6,3 +6,4 @@ mod fake;
 mod forwards;
 mod local;
 mod outgoing;
+mod transfers;

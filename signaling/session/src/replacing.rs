@@ -1,0 +1,33 @@
+//! A call comes in that takes the place of another (RFC 3891).
+
+use crate::{Plan, PlannedSource, SessionId, Sessions, Turn};
+use sdp_core::Offer;
+
+impl Sessions {
+    /// A call that takes the place of one that talks to somebody (RFC 3891) is answered without a question: whoever
+    /// knows that dialog's tags is one of its two ends, or was told by one.
+    pub(crate) fn takes_over(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
+        let old = self.table.get(id).and_then(|session| session.replaces).and_then(|dialog| self.find(dialog));
+        let Some(peer) = old.and_then(|old| self.table.get(old)).and_then(|old| old.link).map(|link| link.peer) else {
+            return false;
+        };
+        let raw = self.table.get(id).map(|session| session.raw_offer.clone()).unwrap_or_default();
+        if let Some(session) = self.table.get_mut(id) {
+            session.will_hear = Some(peer);
+        }
+        // Only what the one that it will talk to has, too.
+        let Some(session) = self.table.get(id) else { return true };
+        let able = self.media_of(session);
+        match Offer::read(&raw, &able.settings()) {
+            _ if raw.is_empty() => self.start(turn, id, Plan::of(PlannedSource::Silence)),
+            Ok(offer) => {
+                if let Some(session) = self.table.get_mut(id) {
+                    session.offer = Some(Box::new(offer));
+                }
+                self.start(turn, id, Plan::of(PlannedSource::Silence));
+            }
+            Err(error) => self.refuse(turn, id, error.status(), ""),
+        }
+        true
+    }
+}
