@@ -2,7 +2,9 @@
 
 mod clients;
 mod faults;
+mod flood;
 mod sound;
+mod waiting;
 
 use crate::Media;
 use clock::Duration;
@@ -38,11 +40,16 @@ struct Plane {
 
 impl Plane {
     fn new(workers: usize) -> Self {
+        Self::with(workers, |_| {})
+    }
+
+    fn with(workers: usize, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.process.runtime_dir = folder.path().into();
         config.media.workers = workers;
         (config.media.ports.first, config.media.ports.last) = ports();
+        change(&mut config);
         let media = Media::start(&config).unwrap_or_else(|error| panic!("{error}"));
         Self { media: Some(media), config, _folder: folder }
     }
