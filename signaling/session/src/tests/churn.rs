@@ -1,12 +1,13 @@
 //! Thousands of random calls in virtual time, with a media plane that refuses, is late, loses words and dies, and with
-//! peers that hang up, cancel, hold or vanish at any moment. In the end nothing may be left.
+//! peers that hang up, cancel, hold, transfer or vanish at any moment, while calls are placed, sent on, put together and
+//! handed over from here. After every step all tables agree, and in the end nothing may be left.
 
 use super::fake::*;
 use crate::*;
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event, RefuseReason};
-use sip_core::{Cause, DialogId, InviteId, Span};
-use std::collections::{BTreeMap, BTreeSet};
+use sip_core::{CallId, Cause, ClientRequestId, DialogId, InviteId, RequestId, Span, SubscriptionId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// SplitMix64.
 struct Dice(u64);
@@ -34,6 +35,20 @@ enum Thing {
     PeerEnds(u64),
     /// The endpoint tells the end that our BYE or refusal led to.
     DialogEnds(u64, u16),
+    /// We place a call.
+    Dial,
+    /// A user does something with some session.
+    Operate,
+    /// A peer hands its call to somebody else.
+    Refers(u64),
+    Progress(u64),
+    /// A call that we placed is answered or refused.
+    CallEnds(u64),
+    CallCancelled(u64),
+    /// The answer to a request of ours in a dialog.
+    Answers(u64, u64),
+    /// A report about a REFER of ours.
+    Reports(u64),
     Media(usize),
     MediaDies,
     MediaComesBack,
@@ -50,8 +65,17 @@ struct Game {
     media_is_up: bool,
     port_count: u16,
     lossy: bool,
-    seen_ends: u64,
+    /// Our INVITEs that have not ended.
+    calls: BTreeSet<u64>,
+    /// How often each session was told to have ended.
+    ends: HashMap<SessionId, u32>,
+    bridges: Vec<BridgeId>,
+    /// Events by kind, to see that all of it happens.
+    told: BTreeMap<String, u64>,
 }
+
+/// Dialogs of calls that we place have these numbers, above all others.
+const OURS: u64 = 1 << 41;
 
 impl Game {
     fn new(seed: u64, lossy: bool) -> Self {
@@ -67,7 +91,10 @@ impl Game {
             media_is_up: true,
             port_count,
             lossy,
-            seen_ends: 0,
+            calls: BTreeSet::new(),
+            ends: HashMap::new(),
+            bridges: Vec::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -90,21 +117,26 @@ impl Game {
             self.agenda.pop_first();
             self.happens(thing);
             self.answer();
+            self.check();
         }
         self.answer();
+        self.check();
         true
     }
 
     fn happens(&mut self, thing: Thing) {
         match thing {
             Thing::Invite(number) => {
-                let user = ["tone", "echo", "busy", "later", "play", "once"][self.dice.roll(6) as usize];
+                let user =
+                    ["tone", "echo", "busy", "later", "play", "once", "on", "on", "on"][self.dice.roll(9) as usize];
                 let sdp = ["", "garbage", SDP, SDP, SDP, SDP][self.dice.roll(6) as usize];
                 self.dialogs.insert(number, false);
                 let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
                 let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
                 self.world.sip(event, message("INVITE", user, sdp));
-                for thing in [Thing::Ack(number), Thing::Reinvite(number), Thing::PeerEnds(number)] {
+                for thing in
+                    [Thing::Ack(number), Thing::Reinvite(number), Thing::Refers(number), Thing::PeerEnds(number)]
+                {
                     let after = self.dice.roll(20_000);
                     if self.dice.percent(80) || thing == Thing::PeerEnds(number) {
                         self.plan(after, thing);
@@ -113,7 +145,7 @@ impl Game {
             }
             Thing::Reinvite(number) if self.dialogs.get(&number) == Some(&true) => {
                 let sdp = ["".into(), "garbage".into(), SDP.to_owned(), format!("{SDP}a=inactive\r\n")];
-                let invite = InviteId::from_u64(number | 1 << 40);
+                let invite = InviteId::from_u64(number | 1 << 50);
                 let dialog = DialogId::from_u64(number);
                 let event = sip_core::Event::Reinvite { invite, dialog, message: Span::default() };
                 let sdp = &sdp[self.dice.roll(4) as usize];
@@ -144,6 +176,81 @@ impl Game {
             Thing::DialogEnds(number, status) if self.dialogs.remove(&number).is_some() => {
                 self.end(number, if status == 0 { Cause::LocalBye } else { Cause::Rejected(status) });
             }
+            Thing::Dial => {
+                let users = ["b1", "b2", "b3"];
+                let count = 1 + self.dice.roll(3) as usize;
+                let targets = users[..count].iter().map(|user| target(user)).collect();
+                let dial = Dial { targets, ..Dial::new("sip:us@example.com", target("b1")) };
+                // Refused where there is no room.
+                let _ = self.world.turn(|sessions, turn| sessions.dial(turn, dial));
+            }
+            Thing::Operate => self.operate(),
+            Thing::Refers(number) if self.dialogs.get(&number) == Some(&true) => {
+                let text = String::from_utf8(message("REFER", "x", "")).unwrap();
+                let other = self.dialogs.keys().nth(self.dice.roll(self.dialogs.len() as u64) as usize);
+                let target = match self.dice.roll(3) {
+                    0 => format!("<sip:c@192.0.2.9?Replaces=d{}%3Bto-tag%3Da%3Bfrom-tag%3Db>", other.unwrap_or(&1)),
+                    _ => "<sip:c@192.0.2.3>".to_owned(),
+                };
+                let (request, dialog) = (RequestId::from_u64(number), Some(DialogId::from_u64(number)));
+                let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+                self.world.sip(event, text.replace("Max-F", &format!("Refer-To: {target}\r\nMax-F")).into_bytes());
+            }
+            Thing::Progress(call) if self.calls.contains(&call) => {
+                let status = [100, 180, 183][self.dice.roll(3) as usize];
+                let sdp = ["", SDP, "garbage"][self.dice.roll(3) as usize];
+                let sdp = if status > 100 { sdp } else { "" };
+                let dialog = if status > 100 { OURS | call } else { 0 };
+                self.world.progress(CallId::from_u64(call), dialog, status, sdp);
+            }
+            Thing::CallEnds(call) if self.calls.remove(&call) => {
+                let id = CallId::from_u64(call);
+                match self.dice.roll(8) {
+                    0 => self.world.failed(id, 486),
+                    1 => self.world.failed(id, 503),
+                    2 => self.world.failed(id, 408),
+                    roll => {
+                        let number = OURS | call;
+                        self.dialogs.insert(number, true);
+                        self.world.answered(id, number, if roll == 3 { "garbage" } else { SDP });
+                        for thing in [Thing::Reinvite(number), Thing::Refers(number), Thing::PeerEnds(number)] {
+                            let after = self.dice.roll(20_000);
+                            self.plan(after, thing);
+                        }
+                    }
+                }
+            }
+            Thing::CallCancelled(call) if self.calls.remove(&call) => {
+                self.world.failed(CallId::from_u64(call), 487);
+            }
+            Thing::Answers(request, dialog) if self.dialogs.contains_key(&dialog) => {
+                let status = [200, 200, 200, 202, 488, 491, 408, 481][self.dice.roll(8) as usize];
+                let direction = ["recvonly", "inactive", "sendrecv", "sendonly"][self.dice.roll(4) as usize];
+                let event = sip_core::Event::Response {
+                    request: ClientRequestId::from_u64(request),
+                    dialog: Some(DialogId::from_u64(dialog)),
+                    status,
+                    message: (status != 408).then(Span::default),
+                    wants_ack: false,
+                };
+                let sdp = if self.dice.percent(95) { format!("{SDP}a={direction}\r\n") } else { String::new() };
+                self.world.sip(event, message("INVITE", "x", &sdp));
+            }
+            Thing::Reports(request) => {
+                let subscription = SubscriptionId::from_u64(request);
+                let dialog = DialogId::from_u64(1);
+                if self.dice.percent(10) {
+                    let dialog = Some(dialog);
+                    self.world.sip(sip_core::Event::SubscriptionEnded { subscription, dialog }, vec![]);
+                } else {
+                    let status = [100, 180, 200, 486][self.dice.roll(4) as usize];
+                    let is_last = status >= 200;
+                    let body = format!("SIP/2.0 {status} x");
+                    let text = format!("NOTIFY sip:x SIP/2.0\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                    let event = sip_core::Event::Notified { subscription, dialog, message: Span::default(), is_last };
+                    self.world.sip(event, text.into_bytes());
+                }
+            }
             Thing::Media(index) if self.media_is_up => self.world.media(self.media[index]),
             Thing::MediaDies if self.media_is_up => {
                 self.media_is_up = false;
@@ -169,18 +276,128 @@ impl Game {
         self.world.sip(event, vec![]);
     }
 
+    /// A user does something with sessions that are there, whether it makes sense or not.
+    fn operate(&mut self) {
+        let ids: Vec<SessionId> = self.world.sessions.iter().map(Session::id).collect();
+        let Some(count) = std::num::NonZero::new(ids.len() as u64) else { return };
+        let (id, other) = (ids[self.dice.roll(count.get()) as usize], ids[self.dice.roll(count.get()) as usize]);
+        let roll = self.dice.roll(18);
+        let before = format!("{:?}", self.world.sessions.get(id));
+        let bridge = self.bridges.last().copied();
+        let made = &mut self.bridges;
+        let result = self.world.turn(|sessions, turn| match roll {
+            0 => sessions.hold(turn, id, None),
+            1 => sessions.hold(turn, id, Some(PlannedSource::Prompt(1))),
+            2 | 3 => sessions.resume(turn, id),
+            4 => sessions.mute(turn, id, roll % 2 == 0),
+            5 => sessions.play(turn, id, Plan { source: PlannedSource::Prompt(0), at_end: AtEnd::Repeat }),
+            6 => sessions.send_dtmf(turn, id, "12#", Duration::from_millis(100)),
+            7 => sessions.terminate(turn, id),
+            8 => sessions.transfer(turn, id, "sip:c@192.0.2.3"),
+            9 => sessions.attended_transfer(turn, id, other),
+            10 => sessions.accept(turn, id, Plan::of(PlannedSource::Tone440)),
+            11 => sessions.reject(turn, id, 603, ""),
+            12 => sessions.forward(turn, id, Forward::to(vec![target("b1")])).map(drop),
+            13..=15 => sessions.bridge(turn, id, other).map(|bridge| made.push(bridge)),
+            16 => bridge.map_or(Ok(()), |bridge| sessions.remove_from_bridge(turn, bridge, id)),
+            _ => bridge.map_or(Ok(()), |bridge| sessions.destroy_bridge(turn, bridge)),
+        });
+        let Err(error) = result else { return };
+        assert!(before == format!("{:?}", self.world.sessions.get(id)), "{error:?} changed something");
+        // Of two sessions the other one may be meant.
+        if let (SessionError::InvalidState { operation, state, allowed }, 0..=8 | 10..=12) = (error, roll) {
+            let session = self.world.sessions.get(id).expect("a refusal does not end it");
+            assert_eq!((session.state(), session.allows(operation), session.allowed()), (state, false, allowed));
+        }
+    }
+
+    /// What every table says about every other one.
+    fn check(&mut self) {
+        let sessions = &self.world.sessions;
+        for (dialog, id) in &sessions.by_dialog {
+            assert_eq!(sessions.get(*id).and_then(|session| session.dialog), Some(*dialog));
+        }
+        for (call, id) in &sessions.by_call {
+            let out = sessions.get(*id).and_then(|session| session.out.as_ref());
+            assert_eq!(out.and_then(|out| out.call), Some(*call));
+        }
+        for (_, id) in &sessions.by_subscription {
+            assert!(sessions.get(*id).is_some_and(|session| session.transfer.is_some()));
+        }
+        for (bridge, members) in sessions.bridges() {
+            let is_in = |id: &SessionId| sessions.get(*id).is_some_and(|session| session.bridge() == Some(bridge));
+            assert!(members.iter().all(is_in) && members.len() <= BRIDGE_MEMBERS_MAX);
+        }
+        let mut leg_count = 0;
+        for session in sessions.iter() {
+            let id = session.id();
+            self.ends.entry(id).or_default();
+            leg_count += usize::from(session.leg().is_some());
+            if let Some(link) = session.link {
+                let peer = sessions.get(link.peer).expect("a linked session lives");
+                let back = peer.link.expect("both are linked");
+                assert_eq!((back.peer, back.tie), (id, link.tie));
+                assert!(!session.state().is_ending() && !peer.state().is_ending(), "an ending session is alone");
+            }
+            if let Some(referral) = session.referral {
+                assert_eq!(sessions.get(referral.by).and_then(|by| by.referred), Some(id));
+            }
+            if let Some(referred) = session.referred {
+                assert!(sessions.get(referred).is_some_and(|other| other.referral.is_some()));
+            }
+            if session.state().is_ending() {
+                use crate::alarm::Alarm;
+                assert!(session.alarms.is_set(Alarm::SipEnd) || session.alarms.is_set(Alarm::LegEnd));
+                assert!(session.bridge.is_none() && session.change.is_none() && session.relayed.is_empty());
+            }
+        }
+        if self.media_is_up {
+            assert_eq!(self.world.ports.out.len(), leg_count, "each port has its session");
+        }
+    }
+
     /// What SIP and media do about what sessions said.
     fn answer(&mut self) {
         for said in self.world.said() {
             let (number, status) = match said {
-                Said::Accept(invite, _) if invite.as_u64() < 1 << 40 => {
+                Said::Accept(invite, _) if invite.as_u64() < 1 << 50 => {
                     if let Some(answered) = self.dialogs.get_mut(&invite.as_u64()) {
                         *answered = true;
                     }
                     continue;
                 }
-                Said::Reject(invite, status, _) if invite.as_u64() < 1 << 40 => (invite.as_u64(), status),
+                Said::Reject(invite, status, _) if invite.as_u64() < 1 << 50 => (invite.as_u64(), status),
                 Said::Bye(dialog) => (dialog.as_u64(), 0),
+                Said::Invite(call, ..) => {
+                    self.calls.insert(call.as_u64());
+                    for thing in [Thing::Progress(call.as_u64()), Thing::CallEnds(call.as_u64())] {
+                        let after = self.dice.roll(10_000);
+                        self.plan(after, thing);
+                    }
+                    continue;
+                }
+                Said::Cancel(call) => {
+                    if self.lossy && self.dice.percent(3) {
+                        self.calls.remove(&call.as_u64());
+                    }
+                    let after = self.dice.roll(40);
+                    self.plan(after, Thing::CallCancelled(call.as_u64()));
+                    continue;
+                }
+                Said::Reinvite(request, dialog, _)
+                | Said::Info(request, dialog, _)
+                | Said::Refer(request, dialog, _) => {
+                    let (is_refer, number) = (matches!(said, Said::Refer(..)), request.as_u64());
+                    if !self.lossy || self.dice.percent(95) {
+                        let after = self.dice.roll(3_000);
+                        self.plan(after, Thing::Answers(number, dialog.as_u64()));
+                    }
+                    for _ in 0..if is_refer { 3 } else { 0 } {
+                        let after = 3_000 + self.dice.roll(10_000);
+                        self.plan(after, Thing::Reports(number));
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let after = self.dice.roll(40);
@@ -200,7 +417,8 @@ impl Game {
                 Command::Open { .. } => Event::Opened { leg, tag },
                 Command::Update { .. } => Event::Updated { leg, tag },
                 Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
-                _ => continue,
+                Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                Command::SendDigit { .. } => continue,
             };
             let later = match self.dice.roll(20) {
                 0 => Some(Event::MediaTimeout { leg, tag }),
@@ -219,16 +437,56 @@ impl Game {
             }
         }
         for event in self.world.events.drain(..) {
-            self.seen_ends += u64::from(matches!(event, SessionEvent::Ended { .. }));
+            let kind = match event {
+                SessionEvent::Done { operation, .. } => format!("done {operation:?}"),
+                SessionEvent::Failed { operation, .. } => format!("failed {operation:?}"),
+                SessionEvent::Ended { reason, .. } => format!("ended {}", reason.name()),
+                SessionEvent::ParticipantRemoved { reason, .. } => format!("left {reason:?}"),
+                other => format!("{other:?}").split(' ').next().unwrap_or_default().to_owned(),
+            };
+            *self.told.entry(kind).or_default() += 1;
+            if let SessionEvent::Ended { id, .. } = event {
+                *self.ends.entry(id).or_default() += 1;
+            }
         }
     }
 }
+
+/// What every game has to see, or it tests less than it says.
+const HAPPENS: [&str; 20] = [
+    "BridgeDestroyed",
+    "Forwarded",
+    "HoldChanged",
+    "MediaChanged",
+    "Progress",
+    "TransferProgress",
+    "TransferRequested",
+    "done Hold",
+    "done Resume",
+    "done SendDtmf",
+    "done Transfer",
+    "failed Hold",
+    "failed Transfer",
+    "left Destroyed",
+    "left Ended",
+    "left Failed",
+    "ended cancelled",
+    "ended not answered in time",
+    "ended transferred",
+    "ended unusable answer to our offer",
+];
 
 fn play(seed: u64, calls: u64, lossy: bool) {
     let mut game = Game::new(seed, lossy);
     for number in 1..=calls {
         let at = game.dice.roll(calls * 150);
         game.plan(at, Thing::Invite(number));
+        for (thing, percent) in [(Thing::Dial, 20), (Thing::Operate, 90), (Thing::Operate, 90), (Thing::Operate, 90)] {
+            if game.dice.percent(percent) {
+                let at = game.dice.roll(calls * 150);
+                game.plan(at, thing);
+            }
+        }
     }
     for _ in 0..calls / 200 {
         let at = game.dice.roll(calls * 150);
@@ -237,7 +495,7 @@ fn play(seed: u64, calls: u64, lossy: bool) {
     let mut steps = 0_u64;
     while game.step() {
         steps += 1;
-        assert!(steps < calls * 1_000, "seed {seed}: it does not come to rest");
+        assert!(steps < calls * 2_000, "seed {seed}: it does not come to rest");
         assert!(game.world.sessions.count() <= 60, "seed {seed}: more sessions than allowed");
     }
     game.world.assert_empty();
@@ -249,10 +507,13 @@ fn play(seed: u64, calls: u64, lossy: bool) {
     assert!(get(CallsAnswered) > calls / 10, "seed {seed}: hardly a call was answered");
     assert!(lossy || get(DialogsNeverEnded) == 0, "seed {seed}: a dialog was forgotten");
     assert!(lossy || get(LegsNeverClosed) < calls / 20, "seed {seed}");
-    // Every session that was announced has ended once; the others were refused before they became one.
+    for kind in HAPPENS {
+        assert!(game.told.contains_key(kind), "seed {seed}: `{kind}` never happened: {:?}", game.told);
+    }
+    let never = game.ends.iter().filter(|(_, times)| **times != 1).count();
+    assert_eq!(never, 0, "seed {seed}: sessions that did not end exactly once");
     let ended = get(CallsCompleted) + get(CallsCancelled) + get(CallsRefused) + get(CallsFailed);
-    assert_eq!(ended, calls, "seed {seed}: calls are missing in the counters");
-    assert!(game.seen_ends <= calls && game.seen_ends >= get(CallsAnswered), "seed {seed}");
+    assert!(ended >= calls && get(CallsPlaced) > calls / 10, "seed {seed}: calls are missing in the counters");
 }
 
 #[test]
