@@ -120,7 +120,9 @@ impl World {
         }
         let config = ProxyConfig { record_route: rng.chance(70), max_requests: 2000, ..ProxyConfig::default() };
         nodes.push((book.proxy, Node::Relay(Box::new(Relay::new(config, rng.next(), book.proxy)))));
-        let (config, seed) = (endpoint_config(rng), rng.next());
+        let (mut config, seed) = (endpoint_config(rng), rng.next());
+        // Both legs of a bridged call may lose their peers at once; nobody is there to hang up.
+        config.session_timer.interval = Duration::from_secs(*rng.pick(&[90, 600]));
         nodes.push((book.bridge, Node::Bridge(Box::new(Bridge::new(100, config, seed, book.bridge)))));
         nodes
     }

@@ -32,18 +32,18 @@ impl Endpoint {
             _ => None,
         });
         if let Some(refusal) = refusal {
-            return self.refuse_in_dialog(now, flow, key, inc, refusal.status, &refusal.lines, out);
+            return self.refuse_statefully(now, flow, key, inc, refusal.status, &refusal.lines, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         match dialog.remote_cseq {
             Some(last) if inc.cseq < last => return self.refuse_for_now(now, flow, key, inc, out),
             // Not a copy, or its transaction had taken it: a request that split on its way.
-            Some(last) if inc.cseq == last => return self.refuse_in_dialog(now, flow, key, inc, 482, b"", out),
+            Some(last) if inc.cseq == last => return self.refuse_statefully(now, flow, key, inc, 482, b"", out),
             _ => {}
         }
         let kind = Kind::of(inc.method, true);
         if dialog.state == State::Terminating && kind != Kind::Bye {
-            return self.refuse_in_dialog(now, flow, key, inc, 481, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 481, b"", out);
         }
         dialog.remote_cseq = Some(inc.cseq);
         if flow.transport == dialog.flow.transport && flow.transport.is_reliable() {
@@ -99,7 +99,7 @@ impl Endpoint {
             return self.refuse_for_now(now, flow, key, inc, out);
         }
         if has_offer && (dialog.client_update || (dialog.client_invite.is_some() && dialog.state == State::Confirmed)) {
-            return self.refuse_in_dialog(now, flow, key, inc, 491, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 491, b"", out);
         }
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         if !has_offer {
@@ -141,9 +141,8 @@ impl Endpoint {
         Some(transaction)
     }
 
-    /// Refuses by rule inside a dialog. What the rule says depends on the moment, so copies of the request are answered
-    /// from memory, unlike those outside dialogs.
-    pub(crate) fn refuse_in_dialog(
+    /// Refuses where the rule depends on the moment, as inside dialogs: copies of the request are answered from memory.
+    pub(crate) fn refuse_statefully(
         &mut self,
         now: Instant,
         flow: &Flow,
@@ -153,7 +152,9 @@ impl Endpoint {
         lines: &[u8],
         out: &mut Output,
     ) {
-        if let Some(transaction) = self.open_server(now, flow, key, inc, "", out) {
+        let tag = if inc.to_tag.is_none() { Some(self.tokens.next()) } else { None };
+        let tag = tag.as_ref().map_or("", |tag| tag.as_str());
+        if let Some(transaction) = self.open_server(now, flow, key, inc, tag, out) {
             self.counters.refused += 1;
             self.send_response(now, transaction, status, "", lines, &Content::NONE, out);
         }
@@ -170,6 +171,6 @@ impl Endpoint {
     ) {
         let mut line = Vec::with_capacity(20);
         crate::compose::put_number_line(&mut line, b"Retry-After", self.tokens.below(11));
-        self.refuse_in_dialog(now, flow, key, inc, 500, &line, out);
+        self.refuse_statefully(now, flow, key, inc, 500, &line, out);
     }
 }

@@ -119,7 +119,7 @@ impl Endpoint {
             return self.refuse_for_now(now, flow, key, inc, out);
         }
         if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
-            return self.refuse_in_dialog(now, flow, key, inc, 491, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 491, b"", out);
         }
         let Some(transaction) = self.open_server(now, flow, key, inc, "", out) else { return };
         let earlier = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.replace(transaction));

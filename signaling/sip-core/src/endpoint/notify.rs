@@ -293,9 +293,9 @@ impl Endpoint {
                 })
             })
         });
-        let Some(subscription) = found else { return self.refuse_in_dialog(now, flow, key, inc, 481, b"", out) };
+        let Some(subscription) = found else { return self.refuse_statefully(now, flow, key, inc, 481, b"", out) };
         let Ok(Some(state)) = inc.message.subscription_state() else {
-            return self.refuse_in_dialog(now, flow, key, inc, 400, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 400, b"", out);
         };
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);

@@ -37,7 +37,7 @@ impl Endpoint {
     ) {
         // RFC 3261 §8.2.2.2: the same request by another way.
         if self.merge_index.contains_key(&inc.merge_key(&self.keyed)) {
-            return self.refuse(flow, inc, 482, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 482, b"", out);
         }
         if let Some(refusal) = self.inspect(inc).or_else(|| self.inspect_lonely(inc)) {
             return self.refuse(flow, inc, refusal.status, &refusal.lines, out);

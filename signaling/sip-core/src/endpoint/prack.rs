@@ -94,14 +94,14 @@ impl Endpoint {
         out: &mut Output,
     ) {
         let Ok(Some(rack)) = inc.message.rack() else {
-            return self.refuse_in_dialog(now, flow, key, inc, 400, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 400, b"", out);
         };
         let invite = self.dialogs.get(handle).and_then(|dialog| dialog.server_invite);
         let known = invite.and_then(|invite| self.servers.get(invite)).is_some_and(|invite| {
             invite.rseq == rack.rseq && invite.rseq != 0 && invite.cseq == rack.cseq && rack.method == Method::Invite
         });
         let Some(invite) = invite.filter(|_| known) else {
-            return self.refuse_in_dialog(now, flow, key, inc, 481, b"", out);
+            return self.refuse_statefully(now, flow, key, inc, 481, b"", out);
         };
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         let was_waiting = self.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();

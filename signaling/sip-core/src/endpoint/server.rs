@@ -87,7 +87,8 @@ impl Endpoint {
         let handle = self.servers.insert(transaction).ok()?;
         self.server_index.insert(key, handle);
         if let Some(merge_key) = merge_key {
-            self.merge_index.insert(merge_key, handle);
+            // One that is refused as merged does not take the place of the first.
+            self.merge_index.entry(merge_key).or_insert(handle);
         }
         self.settle_server(handle);
         Some(handle)

@@ -150,7 +150,10 @@ impl InviteServer {
             }
             Accepted | Completed if now >= self.give_up_at => {
                 out.push(Action::NoAck);
-                self.state = Terminated;
+                // The last copies of the INVITE may still be on their way: they are no new call.
+                self.state = if self.state == Accepted { Acknowledged } else { Confirmed };
+                self.wake_at = now + timers.t4;
+                self.give_up_at = self.wake_at;
             }
             Accepted | Completed if now >= self.wake_at => {
                 out.push(Action::Send);
