@@ -28,6 +28,9 @@ impl Sessions {
         if let (Some(agreed), Some(there)) = (agreed, self.giver(session).and_then(Session::agreement)) {
             spec.payloads = mapped(agreed, there);
         }
+        if spec.payloads.audio().is_none() && !matches!(spec.source(), Source::Leg(_)) {
+            spec.source = Source::None.into(); // nothing can be made without a codec
+        }
         self.settings.limit_silence(&mut spec);
         if session.is_waiting() {
             spec.media_timeout_ms = 0; // who has not been answered need not speak
