@@ -155,7 +155,7 @@ pub(crate) fn respond_anew(streams: &Streams, flow: &Flow, bytes: &[u8]) -> bool
 fn listening_place(flow: &Flow, bytes: &[u8]) -> Option<Target> {
     const PEERS_NUMBERS: u64 = 2; // connections that peers opened have odd numbers
     let can_be_opened = matches!(flow.transport, Transport::Tcp | Transport::Tls);
-    if !can_be_opened || !bytes.starts_with(b"SIP/") || flow.connection % PEERS_NUMBERS == 0 {
+    if !can_be_opened || !bytes.starts_with(b"SIP/") || flow.connection.is_multiple_of(PEERS_NUMBERS) {
         return None;
     }
     let message = sip_wire::Message::parse(bytes).ok()?;

@@ -1,0 +1,14 @@
+//! The whole of signaling over loopback, with a small media process of the tests' own behind real shared memory.
+
+use std::time::Duration;
+
+mod calls;
+mod certificates;
+mod line;
+mod media;
+mod phone;
+mod streams;
+mod switch;
+
+/// Longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(20);

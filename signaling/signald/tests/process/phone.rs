@@ -1,0 +1,69 @@
+//! A phone over UDP.
+
+use crate::PATIENCE;
+use crate::switch::Switch;
+use std::net::{SocketAddr, UdpSocket};
+
+pub(crate) struct Phone {
+    pub(crate) socket: UdpSocket,
+    pub(crate) switch: SocketAddr,
+}
+
+pub(crate) const SDP: &str =
+    "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+impl Phone {
+    pub(crate) fn new(switch: &Switch) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket, switch: switch.address }
+    }
+
+    pub(crate) fn send(&self, method: &str, call: &str, to_tag: &str, cseq: u32, body: &str) {
+        let us = self.socket.local_addr().unwrap();
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let text = format!(
+            "{method} sip:tone@{} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{call}{cseq}{method}\r\n\
+             From: <sip:alice@example.com>;tag=a1\r\nTo: <sip:tone@example.com>{to_tag}\r\nCall-ID: {call}\r\n\
+             CSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:alice@{us}>\r\n{kind}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.switch,
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), self.switch).unwrap();
+    }
+
+    /// The next message that starts so; others are passed over.
+    pub(crate) fn hear(&self, start: &str) -> String {
+        let mut buffer = [0; 4_096];
+        loop {
+            let (bytes, from) = self.socket.recv_from(&mut buffer).unwrap_or_else(|_| panic!("no {start}"));
+            assert_eq!(from, self.switch, "answers come from where the request went");
+            let text = String::from_utf8_lossy(&buffer[..bytes]).into_owned();
+            if text.starts_with(start) {
+                return text;
+            }
+        }
+    }
+
+    pub(crate) fn call(&self, call: &str) -> String {
+        self.send("INVITE", call, "", 1, SDP);
+        self.hear("SIP/2.0 180");
+        let answer = self.hear("SIP/2.0 200");
+        let line = answer.lines().find(|line| line.starts_with("To:")).unwrap();
+        let tag = format!(";tag={}", line.split("tag=").nth(1).unwrap());
+        self.send("ACK", call, &tag, 1, "");
+        tag
+    }
+
+    /// Takes a BYE and answers it.
+    pub(crate) fn hear_bye(&self) {
+        let bye = self.hear("BYE ");
+        let lines: Vec<&str> = bye
+            .lines()
+            .filter(|line| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name)))
+            .collect();
+        let text = format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
+        self.socket.send_to(text.as_bytes(), self.switch).unwrap();
+    }
+}

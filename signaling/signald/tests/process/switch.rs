@@ -1,0 +1,76 @@
+//! Signaling on a thread, and its operator.
+
+use crate::PATIENCE;
+use config::Config;
+use signald::Stop;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use transport::Transport;
+
+pub(crate) struct Switch {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: Vec<(Transport, SocketAddr)>,
+    pub(crate) stop: Stop,
+    thread: Option<JoinHandle<Result<(), signald::Error>>>,
+}
+
+pub(crate) fn config(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.sip.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    config.process.runtime_dir = folder.to_owned();
+    config
+}
+
+impl Switch {
+    pub(crate) fn start(folder: tempfile::TempDir) -> Self {
+        let config = config(folder.path());
+        Self::with(folder, config)
+    }
+
+    pub(crate) fn with(folder: tempfile::TempDir, config: Config) -> Self {
+        let stop = Stop::new().unwrap();
+        let (tell, told) = mpsc::channel();
+        let flag = stop.clone();
+        let thread =
+            std::thread::spawn(move || signald::run(&config, &flag, |ready| tell.send(ready.clone()).unwrap()));
+        let ready = told.recv_timeout(PATIENCE).expect("it starts");
+        Self { folder, address: ready.listening[0], connections: ready.connections, stop, thread: Some(thread) }
+    }
+
+    pub(crate) fn ask(&self, command: &str) -> serde_json::Value {
+        let mut stream = UnixStream::connect(self.folder.path().join("signal.sock")).unwrap();
+        writeln!(stream, "{command}").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Asks until the answer is as it should be.
+    pub(crate) fn ask_until(&self, command: &str, is_right: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let until = std::time::Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(command);
+            if is_right(&answer) {
+                return answer;
+            }
+            assert!(std::time::Instant::now() < until, "{command}: {answer}");
+        }
+    }
+
+    pub(crate) fn level(&self, name: &str) -> u64 {
+        let stats = self.ask("stats");
+        let rows = stats.as_array().unwrap().iter().filter(|row| row["name"] == name);
+        rows.map(|row| row["value"].as_u64().unwrap()).sum()
+    }
+
+    pub(crate) fn end(mut self) {
+        self.stop.request();
+        self.thread.take().unwrap().join().unwrap().unwrap();
+        assert!(!self.folder.path().join("signal.sock").exists());
+    }
+}
