@@ -77,6 +77,8 @@ impl SessionConfig {
         let mut config = Config::default();
         config.sip.listen = vec![self.local_bind_addr];
         config.sip.advertised_address = self.public_address;
+        // Bridges join sessions of one shard; one carries thousands of calls a second.
+        config.sip.shards = 1;
         config.sip.max_calls = self.max_sessions.clamp(1, 1_000_000);
         config.sip.decision_timeout = self.decision_timeout;
         config.sip.codecs = self.known_codecs();

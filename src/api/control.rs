@@ -33,6 +33,17 @@ pub trait SessionControl {
     async fn start(&self) -> Result<(), SessionError>;
     /// Ends every call with BYE, then stops listening.
     async fn stop(&self) -> Result<(), SessionError>;
+    /// Places a call and returns at once; [`Self::wait_for_answer`] waits. An empty `from` is our own address. With a
+    /// session description of the program's, its media is the program's business too.
+    async fn create_outgoing_call(
+        &self,
+        from: &str,
+        to: &str,
+        sdp: Option<String>,
+    ) -> Result<CallSession, SessionError>;
+    /// Waits until a call that we placed is answered. [`SessionError::Rejected`] has the status of a refusal; a
+    /// [`SessionError::Timeout`] leaves the call as it is.
+    async fn wait_for_answer(&self, id: &SessionId, timeout: Duration) -> Result<CallSession, SessionError>;
     /// Answers a deferred call; with this session description, or with one that is made for it.
     async fn accept_incoming_call(&self, call: &IncomingCall, sdp: Option<String>)
     -> Result<CallSession, SessionError>;
@@ -67,6 +78,19 @@ impl SessionControl for Arc<SessionCoordinator> {
 
     async fn stop(&self) -> Result<(), SessionError> {
         SessionCoordinator::stop(self, STOP_GRACE).await
+    }
+
+    async fn create_outgoing_call(
+        &self,
+        from: &str,
+        to: &str,
+        sdp: Option<String>,
+    ) -> Result<CallSession, SessionError> {
+        self.dial(from, to, sdp).await
+    }
+
+    async fn wait_for_answer(&self, id: &SessionId, timeout: Duration) -> Result<CallSession, SessionError> {
+        self.answered(*id, timeout).await
     }
 
     async fn accept_incoming_call(

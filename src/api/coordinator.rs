@@ -1,13 +1,14 @@
 //! What all operations of a program go through: its sessions, its handler, its events, and the way to the shards.
 
 use super::call::{CallSession, Entry, Registry};
+use super::dial::Ways;
 use super::event::{EventFilter, Publisher, Receiver, SessionEvent};
 use super::handler::{CallDecision, CallHandler};
 use super::handlers::RejectHandler;
 use super::plane::{Folder, Plane};
 use super::user::ShardUser;
-use super::{Operation, SessionConfig, SessionError, SessionId, SessionStats};
-use session::{EndKind, EndReason, Plan, PlannedSource};
+use super::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats};
+use session::{EndKind, EndReason, Forward, Plan, PlannedSource};
 use signald::{OrderTurn, Orders, Stop};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,8 +32,11 @@ pub struct SessionCoordinator {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) totals: Totals,
     handler: RwLock<Arc<dyn CallHandler>>,
+    pub(crate) bridge_events: Publisher<BridgeEvent>,
+    pub(crate) ways: Ways,
+    placed: AtomicU64,
     running: Mutex<Option<Running>>,
-    this: Weak<Self>,
+    pub(crate) this: Weak<Self>,
 }
 
 /// Signaling that runs on threads of this process.
@@ -68,6 +72,9 @@ impl SessionCoordinator {
             runtime,
             totals: Totals::default(),
             handler: RwLock::new(handler.unwrap_or_else(|| Arc::new(RejectHandler(480)))),
+            bridge_events: Publisher::new(EVENT_BACKLOG),
+            ways: Ways::new(),
+            placed: AtomicU64::new(0),
             running: Mutex::new(None),
             this: this.clone(),
         }))
@@ -213,7 +220,7 @@ impl SessionCoordinator {
         let done = match decision {
             CallDecision::Accept(_) => self.accept(id).await,
             CallDecision::Reject { status, reason } => self.reject(id, status, reason).await,
-            CallDecision::Forward(_) => self.reject(id, 501, String::new()).await,
+            CallDecision::Forward(uri) => self.forward(id, &uri).await,
             CallDecision::Defer => Ok(()),
         };
         if let Err(error) = done {
@@ -224,6 +231,28 @@ impl SessionCoordinator {
     pub(crate) async fn accept(&self, id: SessionId) -> Result<(), SessionError> {
         let plan = Plan::of(PlannedSource::Silence);
         self.operate(id, move |order, id| order.sessions.accept(order.turn, id, plan)).await
+    }
+
+    /// Sends a call that rings on to a URI; nowhere to go is 404.
+    async fn forward(&self, id: SessionId, uri: &str) -> Result<(), SessionError> {
+        let targets = match self.targets(uri).await {
+            Ok(targets) => targets,
+            Err(error) => {
+                tracing::warn!(session = %id, "cannot forward: {error}");
+                return self.reject(id, 404, String::new()).await;
+            }
+        };
+        let forward = move |order: OrderTurn<'_, '_>, id| order.sessions.forward(order.turn, id, Forward::to(targets));
+        self.operate(id, forward).await.map(drop)
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.running().as_ref().map_or(0, |running| running.orders.shard_count())
+    }
+
+    /// Calls of ours are spread over the shards.
+    pub(crate) fn next_shard(&self) -> usize {
+        self.placed.fetch_add(1, Relaxed) as usize % self.shard_count().max(1)
     }
 
     pub(crate) async fn reject(&self, id: SessionId, status: u16, reason: String) -> Result<(), SessionError> {

@@ -205,6 +205,15 @@ impl SessionError {
         Self::Media { reason: reason.into(), context: ErrorContext::none() }
     }
 
+    pub(crate) fn invalid_uri(uri: &str, reason: impl Into<String>) -> Self {
+        Self::InvalidUri { uri: uri.into(), reason: reason.into(), context: ErrorContext::none() }
+    }
+
+    /// What was said when there is no session yet.
+    pub(crate) fn of_nothing(error: session::SessionError) -> Self {
+        Self::from_inner(ErrorContext::none(), error)
+    }
+
     pub(crate) fn rejected(id: SessionId, status: u16, reason: &str) -> Self {
         Self::Rejected { status, reason: reason.into(), context: ErrorContext::of(id) }
     }
@@ -215,9 +224,16 @@ impl SessionError {
 
     /// What a session said, with what is known about it.
     pub(crate) fn of_session(id: SessionId, call_id: Option<&str>, error: session::SessionError) -> Self {
-        let mut context = ErrorContext { dialog_id: call_id.map(str::to_owned), ..ErrorContext::of(id) };
+        let context = ErrorContext { dialog_id: call_id.map(str::to_owned), ..ErrorContext::of(id) };
+        Self::from_inner(context, error)
+    }
+
+    fn from_inner(mut context: ErrorContext, error: session::SessionError) -> Self {
         match error {
-            session::SessionError::SessionNotFound(_) => Self::SessionNotFound { id, context },
+            session::SessionError::SessionNotFound(id) => {
+                let id = context.session_id.unwrap_or_else(|| SessionId::new(0, id));
+                Self::SessionNotFound { id, context }
+            }
             session::SessionError::InvalidState { operation, state, allowed } => {
                 context.state = Some(state);
                 Self::InvalidState { operation, state, allowed, context }

@@ -46,6 +46,18 @@ pub enum EventKind {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
     },
+    /// The one that we called says something before it answers.
+    Progress {
+        /// 101 to 199.
+        status: u16,
+        /// Whether early media comes with it.
+        has_media: bool,
+    },
+    /// An incoming call goes on to somewhere else, as another session.
+    Forwarded {
+        /// The session there.
+        to: SessionId,
+    },
     /// Somebody holds somebody, or does so no more.
     HoldChanged {
         /// We hold the peer.
@@ -69,7 +81,7 @@ impl EventKind {
     pub fn class(&self) -> EventClass {
         match self {
             Self::IncomingCall { .. } => EventClass::Incoming,
-            Self::StateChanged { .. } => EventClass::State,
+            Self::StateChanged { .. } | Self::Progress { .. } | Self::Forwarded { .. } => EventClass::State,
             Self::DtmfReceived { .. } => EventClass::Dtmf,
             Self::HoldChanged { .. } | Self::MediaChanged | Self::AudioEnded => EventClass::Media,
             Self::Ended { .. } => EventClass::Ended,

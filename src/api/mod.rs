@@ -5,10 +5,12 @@
 //! what happens. Signaling runs on threads of this process; so does the media plane, unless
 //! [`SessionManagerBuilder::with_media_plane`] names a running one. Nothing here panics on what a user or a peer says.
 
+mod bridge;
 mod call;
 mod config;
 mod control;
 mod coordinator;
+mod dial;
 mod error;
 mod event;
 mod handler;
@@ -22,6 +24,7 @@ mod user;
 
 pub use self::config::{Codec, SessionConfig, SessionManagerBuilder};
 pub use async_trait::async_trait;
+pub use bridge::{BridgeEvent, BridgeId, BridgeInfo};
 pub use call::CallSession;
 pub use control::{SessionControl, SessionStats};
 pub use coordinator::SessionCoordinator;

@@ -4,7 +4,7 @@ use super::call::Entry;
 use super::event::{EventKind, SessionEvent};
 use super::handler::IncomingCall;
 use super::task::{self, Word};
-use super::{Operation, SessionCoordinator, SessionId, SessionState};
+use super::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
 use session::{Decide, Decision, EndReason, Sessions, Side};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -33,12 +33,24 @@ impl ShardUser {
     }
 
     /// Makes a session known to the program, with a task of its own for its handler.
-    fn meet(&mut self, coordinator: &Arc<SessionCoordinator>, id: session::SessionId, entry: Entry) -> &Known {
-        let entry = Arc::new(entry);
+    fn meet(&mut self, coordinator: &Arc<SessionCoordinator>, id: session::SessionId, entry: Arc<Entry>) -> &Known {
         coordinator.registry.insert(entry.clone());
         let (words, inbox) = mpsc::channel(WORD_COUNT_MAX);
         coordinator.runtime.spawn(task::run(self.coordinator.clone(), entry.clone(), inbox));
         self.sessions.entry(id).insert_entry(Known { entry, words }).into_mut()
+    }
+}
+
+impl ShardUser {
+    fn meet_placed(&mut self, coordinator: &Arc<SessionCoordinator>, sessions: &Sessions, id: session::SessionId) {
+        let public = SessionId::new(self.shard, id);
+        let placed = coordinator.registry.get(public).or_else(|| {
+            let parties = sessions.get(id)?.parties();
+            Some(Arc::new(Entry::new(public, &parties.from, &parties.to, &parties.call_id, false)))
+        });
+        if let Some(entry) = placed {
+            self.meet(coordinator, id, entry);
+        }
     }
 }
 
@@ -64,7 +76,7 @@ impl Decide for ShardUser {
             received_at: SystemTime::now(),
         };
         let kind = EventKind::IncomingCall { from: incoming.from.clone(), to: incoming.to.clone() };
-        let known = self.meet(&coordinator, call.id, entry);
+        let known = self.meet(&coordinator, call.id, Arc::new(entry));
         coordinator.publish(&known.entry, kind);
         known.tell(Word::Incoming(Box::new(incoming)));
         Decision::Defer
@@ -82,9 +94,16 @@ impl Decide for ShardUser {
 }
 
 impl signald::User for ShardUser {
-    fn events(&mut self, _: &Sessions, events: &[session::SessionEvent]) {
+    fn events(&mut self, sessions: &Sessions, events: &[session::SessionEvent]) {
         let Some(coordinator) = self.coordinator.upgrade() else { return };
         for event in events {
+            match *event {
+                // A call that we placed is first heard of here.
+                session::SessionEvent::StateChanged { id, .. } if !self.sessions.contains_key(&id) => {
+                    self.meet_placed(&coordinator, sessions, id);
+                }
+                _ => {}
+            }
             match *event {
                 session::SessionEvent::StateChanged { id, old, new } => self.moved_on(&coordinator, id, old, new),
                 session::SessionEvent::Digit { id, digit } => self.pressed(&coordinator, id, digit),
@@ -93,9 +112,34 @@ impl signald::User for ShardUser {
                 }
                 session::SessionEvent::MediaChanged { id } => self.publish(&coordinator, id, EventKind::MediaChanged),
                 session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
+                session::SessionEvent::Progress { id, status, has_media } => {
+                    self.publish(&coordinator, id, EventKind::Progress { status, has_media });
+                }
+                session::SessionEvent::Forwarded { id, to } => {
+                    let to = SessionId::new(self.shard, to);
+                    self.publish(&coordinator, id, EventKind::Forwarded { to });
+                }
+                session::SessionEvent::ParticipantAdded { bridge, id } => {
+                    let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
+                    coordinator.bridge_events.publish(BridgeEvent::ParticipantAdded { bridge_id, session_id });
+                }
+                session::SessionEvent::ParticipantRemoved { bridge, id, reason } => {
+                    let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
+                    let reason = super::bridge::words(reason).into();
+                    coordinator.bridge_events.publish(BridgeEvent::ParticipantRemoved {
+                        bridge_id,
+                        session_id,
+                        reason,
+                    });
+                }
+                session::SessionEvent::BridgeDestroyed { bridge } => {
+                    let bridge_id = BridgeId::new(self.shard, bridge);
+                    coordinator.bridge_events.publish(BridgeEvent::BridgeDestroyed { bridge_id });
+                }
                 session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
                 session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
                 session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
+                _ => {}
             }
         }
     }

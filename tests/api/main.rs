@@ -2,4 +2,5 @@
 
 mod decisions;
 mod operations;
+mod outgoing;
 mod room;

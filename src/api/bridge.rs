@@ -1,0 +1,142 @@
+//! Two sessions that hear each other.
+
+use super::event::{EventFilter, Receiver};
+use super::{SessionCoordinator, SessionError, SessionId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Names a bridge of one [`SessionCoordinator`]; it is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct BridgeId {
+    shard: u16,
+    number: u64,
+}
+
+impl BridgeId {
+    pub(crate) fn new(shard: usize, id: session::BridgeId) -> Self {
+        Self { shard: shard as u16, number: id.as_u64() }
+    }
+
+    fn inner(self) -> session::BridgeId {
+        session::BridgeId::from_u64(self.number)
+    }
+}
+
+impl fmt::Display for BridgeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:x}", self.shard, self.number)
+    }
+}
+
+/// What happened to a bridge.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum BridgeEvent {
+    /// A session came.
+    ParticipantAdded {
+        /// To which.
+        bridge_id: BridgeId,
+        /// Which.
+        session_id: SessionId,
+    },
+    /// A session left.
+    ParticipantRemoved {
+        /// From which.
+        bridge_id: BridgeId,
+        /// Which.
+        session_id: SessionId,
+        /// Why.
+        reason: String,
+    },
+    /// It is no more.
+    BridgeDestroyed {
+        /// Which.
+        bridge_id: BridgeId,
+    },
+}
+
+/// A bridge and who is in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BridgeInfo {
+    /// Which.
+    pub id: BridgeId,
+    /// Its sessions.
+    pub sessions: Vec<SessionId>,
+}
+
+/// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused until the
+/// media plane can mix. When a session ends it leaves its bridge; a bridge that was made by
+/// [`Self::bridge_sessions`] then goes too.
+impl SessionCoordinator {
+    /// Lets two answered sessions hear each other.
+    pub async fn bridge_sessions(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
+        let (shard, partner) = (one.shard(), *other);
+        self.same_shard(shard, partner)?;
+        let bridge = self.operate(*one, move |order, one| order.sessions.bridge(order.turn, one, partner.inner()));
+        Ok(BridgeId::new(shard, bridge.await?))
+    }
+
+    /// An empty bridge.
+    pub async fn create_bridge(&self) -> Result<BridgeId, SessionError> {
+        let shard = self.next_shard();
+        let made = self.order(shard, |order| order.sessions.create_bridge()).await?;
+        made.map(|id| BridgeId::new(shard, id)).map_err(SessionError::of_nothing)
+    }
+
+    /// Puts a session into a bridge.
+    pub async fn add_session_to_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
+        let bridge = *bridge;
+        self.same_shard(bridge.shard.into(), *id)?;
+        self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await
+    }
+
+    /// Takes a session out of a bridge; it goes on alone.
+    pub async fn remove_session_from_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
+        let bridge = *bridge;
+        self.same_shard(bridge.shard.into(), *id)?;
+        self.operate(*id, move |order, id| order.sessions.remove_from_bridge(order.turn, bridge.inner(), id)).await
+    }
+
+    /// Takes all sessions out of a bridge, and the bridge away.
+    pub async fn destroy_bridge(&self, bridge: &BridgeId) -> Result<(), SessionError> {
+        let bridge = *bridge;
+        let gone =
+            self.order(bridge.shard.into(), move |order| order.sessions.destroy_bridge(order.turn, bridge.inner()));
+        gone.await?.map_err(SessionError::of_nothing)
+    }
+
+    /// All bridges that are there now.
+    pub async fn list_bridges(&self) -> Result<Vec<BridgeInfo>, SessionError> {
+        let mut all = Vec::new();
+        for shard in 0..self.shard_count() {
+            let bridges = self.order(shard, move |order| {
+                let info = |(id, sessions): (session::BridgeId, &[session::SessionId])| BridgeInfo {
+                    id: BridgeId::new(shard, id),
+                    sessions: sessions.iter().map(|id| SessionId::new(shard, *id)).collect(),
+                };
+                order.sessions.bridges().map(info).collect::<Vec<_>>()
+            });
+            all.extend(bridges.await?);
+        }
+        Ok(all)
+    }
+
+    /// What happens to bridges, from now on.
+    pub fn subscribe_to_bridge_events(&self) -> Receiver<BridgeEvent> {
+        self.bridge_events.subscribe(EventFilter::all(), |_, _| true)
+    }
+
+    /// A coordinator has one shard, so that any two of its sessions can meet; identifiers may still come from elsewhere.
+    fn same_shard(&self, shard: usize, id: SessionId) -> Result<(), SessionError> {
+        if id.shard() == shard { Ok(()) } else { Err(SessionError::not_found(id)) }
+    }
+}
+
+/// As users read it.
+pub(crate) fn words(reason: session::LeaveReason) -> &'static str {
+    match reason {
+        session::LeaveReason::Removed => "removed",
+        session::LeaveReason::Ended => "ended",
+        session::LeaveReason::Destroyed => "the bridge was destroyed",
+        session::LeaveReason::Failed => "the media plane refused",
+    }
+}

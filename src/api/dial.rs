@@ -1,0 +1,162 @@
+//! Calls that programs place: from a URI to addresses, and from there to a shard.
+
+use super::call::Entry;
+use super::{CallSession, SessionCoordinator, SessionError, SessionId, SessionState};
+use session::{Dial, EndReason, Target};
+use sip_core::Flow;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use transport::Transport;
+use transport::resolve::{Host, Query, Resolver, ResolverConfig};
+
+/// How a program's calls find their way.
+pub(crate) struct Ways {
+    /// Or why names cannot be looked up on this host; addresses still can.
+    resolver: Result<Resolver, String>,
+}
+
+impl Ways {
+    pub(crate) fn new() -> Self {
+        let config = ResolverConfig { transports: vec![Transport::Udp], ..ResolverConfig::default() };
+        Self { resolver: Resolver::new(config).map_err(|error| error.to_string()) }
+    }
+
+    async fn addresses(&self, query: &Query) -> Result<Vec<SocketAddr>, String> {
+        let udp = query.transport.is_none_or(|transport| transport == Transport::Udp) && !query.is_secure;
+        if !udp {
+            return Err("calls are placed over UDP only".into());
+        }
+        if let Host::Address(ip) = query.host {
+            return Ok(vec![SocketAddr::new(ip, query.port.unwrap_or(5060))]);
+        }
+        let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
+        let found = resolver.resolve(query, random_number()).await.map_err(|error| error.to_string())?;
+        Ok(found.iter().map(|target| target.address).collect())
+    }
+
+    /// The paths to a URI, best first (RFC 3263).
+    async fn targets(&self, uri: &str, listening: SocketAddr) -> Result<Vec<Target>, SessionError> {
+        let wrong = |reason: String| SessionError::invalid_uri(uri, reason);
+        let text = bracketed(uri);
+        let address = sip_wire::Address::check(&text).map_err(|error| wrong(error.to_string()))?;
+        let query = Query::from_uri(&address.uri).map_err(|error| wrong(error.to_string()))?;
+        let found = self.addresses(&query).await;
+        let found = found.map_err(|error| SessionError::transport(format!("`{uri}`: {error}")))?;
+        let request_uri = String::from_utf8_lossy(address.uri.as_bytes()).into_owned();
+        let path = |remote: SocketAddr| std::io::Result::Ok(Flow::udp(local_towards(listening, remote)?, remote));
+        let targets = found.into_iter().filter(|address| address.is_ipv4() == listening.is_ipv4());
+        let targets = targets
+            .map(|address| Ok(Target::new(&request_uri, path(address)?)))
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(|error| SessionError::transport(format!("there is no way to `{uri}`: {error}")))?;
+        if targets.is_empty() {
+            let family = if listening.is_ipv4() { "IPv4" } else { "IPv6" };
+            return Err(SessionError::transport(format!(
+                "`{uri}` has no {family} address, and we listen on {listening}"
+            )));
+        }
+        Ok(targets)
+    }
+}
+
+impl SessionCoordinator {
+    pub(crate) async fn targets(&self, uri: &str) -> Result<Vec<Target>, SessionError> {
+        let listening =
+            self.local_addr().ok_or_else(|| SessionError::transport("signaling does not run; start it first"))?;
+        self.ways.targets(uri, listening).await
+    }
+
+    /// Places a call; its session is known when this returns.
+    pub(crate) async fn dial(&self, from: &str, to: &str, sdp: Option<String>) -> Result<CallSession, SessionError> {
+        self.start(None).await?;
+        let targets = self.targets(to).await?;
+        let from = if from.is_empty() { &self.config.local_address } else { from };
+        let from = if from.is_empty() { format!("sip:ringplane@{}", targets[0].flow.local) } else { from.to_owned() };
+        let mut dial = Dial::new(&from, targets[0].clone());
+        (dial.targets, dial.sdp, dial.to) = (targets, sdp.map(Into::into), bracketed(to).into());
+        let shard = self.next_shard();
+        let this = self.this.clone();
+        let placed = self.order(shard, move |order| {
+            let id = order.sessions.dial(order.turn, dial)?;
+            let parties = order.sessions.get(id).map(session::Session::parties).cloned().unwrap_or_default();
+            let id = SessionId::new(shard, id);
+            let entry = Arc::new(Entry::new(id, &parties.from, &parties.to, &parties.call_id, false));
+            if let Some(this) = this.upgrade() {
+                this.registry.insert(entry.clone());
+            }
+            Ok(entry)
+        });
+        let entry = placed.await?.map_err(SessionError::of_nothing)?;
+        Ok(self.call(&entry))
+    }
+
+    /// Waits until a call that we placed is answered.
+    pub(crate) async fn answered(&self, id: SessionId, limit: Duration) -> Result<CallSession, SessionError> {
+        let entry = self.registry.known(id).ok_or_else(|| SessionError::not_found(id))?;
+        let waiting = async {
+            loop {
+                // Registered before we look, so that no change goes by.
+                let changed = entry.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                match entry.state() {
+                    SessionState::Initializing | SessionState::Dialing | SessionState::Ringing => changed.await,
+                    state => return state,
+                }
+            }
+        };
+        match tokio::time::timeout(limit, waiting).await {
+            Err(_) => Err(SessionError::timeout(id, limit)),
+            Ok(SessionState::Terminating | SessionState::Terminated) => Err(self.failed_because(&entry).await),
+            Ok(_) => Ok(self.call(&entry)),
+        }
+    }
+
+    /// Why a call never came up. Its end follows its last state within the same turn of its shard, or a little later.
+    async fn failed_because(&self, entry: &Entry) -> SessionError {
+        const SETTLE_LIMIT: Duration = Duration::from_secs(40);
+        let ended = async {
+            loop {
+                let changed = entry.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if let Some(reason) = entry.facts().end {
+                    return reason;
+                }
+                changed.await;
+            }
+        };
+        match tokio::time::timeout(SETTLE_LIMIT, ended).await {
+            Ok(EndReason::Rejected(status)) => {
+                let phrase = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
+                SessionError::rejected(entry.id, status, phrase)
+            }
+            Ok(EndReason::NoAnswer) => SessionError::rejected(entry.id, 408, EndReason::NoAnswer.name()),
+            Ok(EndReason::Cancelled | EndReason::LocalBye) => SessionError::rejected(entry.id, 487, "cancelled"),
+            Ok(reason) => SessionError::transport(reason.name()),
+            Err(_) => SessionError::timeout(entry.id, SETTLE_LIMIT),
+        }
+    }
+}
+
+/// A URI between angle brackets, so that its parameters stay its own (RFC 3261 §20.10).
+fn bracketed(text: &str) -> String {
+    if text.contains('<') { text.to_owned() } else { format!("<{text}>") }
+}
+
+/// The address of ours that packets to `remote` leave from.
+fn local_towards(listening: SocketAddr, remote: SocketAddr) -> std::io::Result<SocketAddr> {
+    if !listening.ip().is_unspecified() {
+        return Ok(listening);
+    }
+    let probe = UdpSocket::bind((listening.ip(), 0))?;
+    probe.connect(remote)?;
+    Ok(SocketAddr::new(probe.local_addr()?.ip(), listening.port()))
+}
+
+/// For the choice among equal servers (RFC 2782).
+fn random_number() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(())
+}
