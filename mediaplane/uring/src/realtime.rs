@@ -2,6 +2,8 @@ use clock::{Duration, Instant};
 
 /// How often the distance between the two clocks is measured: NTP slews at most 500 ppm, so 50 us between measurements.
 const MEASURE_EVERY: Duration = Duration::from_millis(100);
+/// An age that makes us look whether the clock was set.
+const AGE_SUSPECT: Duration = Duration::from_millis(50);
 /// A timestamp older than this is a clock that was set, not a packet that waited.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
@@ -11,28 +13,35 @@ pub(crate) struct Realtime {
     ahead_ns: u64,
     now: Instant,
     measure_at: Instant,
+    /// Measured in this turn.
+    is_fresh: bool,
 }
 
 impl Realtime {
     pub(crate) fn new() -> Self {
-        let mut realtime = Self { ahead_ns: 0, now: Instant::ZERO, measure_at: Instant::ZERO };
+        let mut realtime = Self { ahead_ns: 0, now: Instant::ZERO, measure_at: Instant::ZERO, is_fresh: false };
         realtime.turn(clock::now());
         realtime
     }
 
     /// Called once a turn, so that a clock that is set meanwhile is noticed.
     pub(crate) fn turn(&mut self, now: Instant) {
-        self.now = now;
+        (self.now, self.is_fresh) = (now, false);
         if now >= self.measure_at {
             self.measure_at = now + MEASURE_EVERY;
-            self.ahead_ns = measure();
+            (self.ahead_ns, self.is_fresh) = (measure(), true);
         }
     }
 
     /// When the kernel took a packet; `None` (no timestamp) and nonsense count as now.
-    pub(crate) fn instant(&self, realtime_ns: Option<u64>) -> Instant {
+    pub(crate) fn instant(&mut self, realtime_ns: Option<u64>) -> Instant {
         let Some(realtime_ns) = realtime_ns else { return self.now };
-        let at = Instant::from_nanos(realtime_ns.wrapping_sub(self.ahead_ns));
+        let mut at = Instant::from_nanos(realtime_ns.wrapping_sub(self.ahead_ns));
+        if at <= self.now && self.now - at > AGE_SUSPECT && !self.is_fresh {
+            // We are behind, or the clock was set back a moment ago: that packet must not look late.
+            (self.ahead_ns, self.is_fresh) = (measure(), true);
+            at = Instant::from_nanos(realtime_ns.wrapping_sub(self.ahead_ns));
+        }
         if at > self.now || self.now - at > AGE_MAX { self.now } else { at }
     }
 }
@@ -58,8 +67,21 @@ mod tests {
         realtime.turn(clock::now());
         let at = realtime.instant(Some(wall.as_unix_nanos()));
         assert!(clock::now() - at < Duration::from_millis(50), "{at:?}");
-        assert_eq!(realtime.instant(Some(0)), realtime.now);
-        assert_eq!(realtime.instant(Some(u64::MAX)), realtime.now);
-        assert_eq!(realtime.instant(None), realtime.now);
+        let now = realtime.now;
+        assert_eq!(realtime.instant(Some(0)), now);
+        assert_eq!(realtime.instant(Some(u64::MAX)), now);
+        assert_eq!(realtime.instant(None), now);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_packet_late() {
+        let mut realtime = Realtime::new();
+        realtime.turn(clock::now());
+        // As if it had been a second ahead when it was last measured.
+        realtime.ahead_ns += 1_000_000_000;
+        realtime.is_fresh = false;
+        let wall = clock::wall_now();
+        let at = realtime.instant(Some(wall.as_unix_nanos()));
+        assert!(realtime.now - at < AGE_SUSPECT, "{:?} old", realtime.now - at);
     }
 }

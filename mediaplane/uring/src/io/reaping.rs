@@ -96,7 +96,7 @@ enum Taken {
 fn take(
     buffers: &TurnBuffers,
     state: &SocketState,
-    realtime: &Realtime,
+    realtime: &mut Realtime,
     index: u16,
     bytes: i32,
     socket: SocketIndex,
