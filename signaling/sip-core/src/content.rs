@@ -53,6 +53,26 @@ impl<'a> Content<'a> {
     }
 }
 
+/// A content that has to wait.
+pub(crate) struct KeptContent {
+    headers: Vec<(String, String)>,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+impl KeptContent {
+    pub(crate) fn of(content: &Content<'_>) -> Self {
+        let headers = content.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self { headers: headers.collect(), content_type: content.content_type.to_owned(), body: content.body.to_vec() }
+    }
+
+    /// Lends it as it was.
+    pub(crate) fn lend<R>(&self, work: impl FnOnce(&Content<'_>) -> R) -> R {
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        work(&Content { headers: &headers, content_type: &self.content_type, body: &self.body })
+    }
+}
+
 /// The largest body that fits a message of 64 KB with its header.
 pub(crate) const MAX_BODY_BYTES: usize = 60_000;
 

@@ -1,5 +1,6 @@
 //! A dialog (RFC 3261 §12): who the two ends are, where the other one is, and what comes next.
 
+use crate::content::KeptContent;
 use crate::event::{AccountId, CallId, Cause};
 use crate::flow::Flow;
 use crate::hash::{Key, Keyed};
@@ -84,6 +85,8 @@ pub(crate) struct Dialog {
     pub(crate) account: Option<AccountId>,
     /// The credentials of our last INVITE: its ACK carries them too (RFC 3261 §22.1).
     pub(crate) credentials: Option<Box<[u8]>>,
+    /// The user's BYE, until the ACK for our 2xx allows it (RFC 3261 §15).
+    pub(crate) late_bye: Option<Box<KeptContent>>,
     /// Why our BYE went out.
     pub(crate) ending: Cause,
     pub(crate) alarm: Alarm,
@@ -149,6 +152,7 @@ impl Dialog {
             is_caller: false,
             account: None,
             credentials: None,
+            late_bye: None,
             ending: Cause::LocalBye,
             alarm: Alarm::default(),
         })

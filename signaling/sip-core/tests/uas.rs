@@ -180,3 +180,28 @@ fn options_and_the_unanswered() {
     bench.feed(&peer.next("OPTIONS"));
     bench.assert_empty();
 }
+
+#[test]
+fn a_bye_before_the_ack_waits_for_it() {
+    let headers: &[(&str, &str)] = &[("Reason", "Q.850;cause=16")];
+    let (mut bench, peer) = answered();
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::headers(headers), &mut bench.out).unwrap();
+    assert!(bench.drain().is_empty(), "RFC 3261 §15");
+    let again = bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out);
+    assert_eq!(again, Err(Refused::WrongState));
+    assert_eq!(bench.endpoint.info(bench.now, dialog, Content::NONE, &mut bench.out), Err(Refused::WrongState));
+    let sent = bench.feed(&peer.ack());
+    assert_eq!((words(&sent), header(&sent[0], "Reason")), (vec!["BYE"], "Q.850;cause=16"));
+    bench.assert_empty();
+    assert_eq!(bench.endings(), [Cause::LocalBye]);
+    // The ACK never comes: it goes out with the end of the wait. The peer is faster: nothing goes out.
+    let (mut bench, mut peer) = answered();
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let sent = bench.pass_lines(Duration::from_secs(32));
+    assert_eq!(sent.last(), Some(&(32_000, "BYE sip:peer@192.0.2.9:5062 SIP/2.0".to_owned())));
+    assert_eq!(words(&bench.feed(&peer.next("BYE"))), ["200"]);
+    bench.assert_empty();
+    assert_eq!(bench.endings(), [Cause::LocalBye]);
+}

@@ -235,7 +235,8 @@ impl Endpoint {
     /// A dialog in which the user may send.
     pub(crate) fn open_dialog(&self, handle: Handle) -> Result<&crate::dialog::Dialog, Refused> {
         let dialog = self.dialogs.get(handle).ok_or(Refused::Gone)?;
-        if dialog.state == State::Terminating { Err(Refused::WrongState) } else { Ok(dialog) }
+        let is_ending = dialog.state == State::Terminating || dialog.late_bye.is_some();
+        if is_ending { Err(Refused::WrongState) } else { Ok(dialog) }
     }
 }
 

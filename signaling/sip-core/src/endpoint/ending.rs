@@ -2,17 +2,18 @@
 
 use super::Endpoint;
 use super::server::ServerInput;
-use crate::content::{Content, Refused};
+use crate::content::{Content, KeptContent, Refused};
 use crate::dialog::State;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::{Output, Span};
 use crate::slab::Handle;
-use crate::transactions::Purpose;
+use crate::transactions::{Kind, Purpose, ServerMachine};
 use clock::Instant;
 use sip_wire::Method;
 
 impl Endpoint {
-    /// Ends a confirmed dialog with BYE. [`Event::Ended`] follows once the peer has answered, or never did.
+    /// Ends a confirmed dialog with BYE. [`Event::Ended`] follows once the peer has answered, or never did. A BYE before
+    /// the ACK for our 2xx has to wait for it, or for the end of the wait.
     pub fn bye(
         &mut self,
         now: Instant,
@@ -21,13 +22,27 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<(), Refused> {
         content.check()?;
-        let open = self.dialogs.get(dialog.0).ok_or(Refused::Gone)?;
+        let open = self.open_dialog(dialog.0)?;
         // RFC 3261 §15: before the 2xx the callee refuses and the caller cancels instead.
         if open.state != State::Confirmed || !open.has_session {
             return Err(Refused::WrongState);
         }
-        self.send_bye(now, dialog.0, Cause::LocalBye, &content, out);
+        let is_unacknowledged = open.server_invite.and_then(|open| self.servers.get(open)).is_some_and(|open| {
+            open.kind == Kind::Invite
+                && matches!(&open.machine, ServerMachine::Invite(machine) if machine.is_accepted())
+        });
+        match self.dialogs.get_mut(dialog.0) {
+            Some(open) if is_unacknowledged => open.late_bye = Some(Box::new(KeptContent::of(&content))),
+            _ => self.send_bye(now, dialog.0, Cause::LocalBye, &content, out),
+        }
         Ok(())
+    }
+
+    /// The wait for the ACK is over: the BYE of the user goes out, if there is one.
+    pub(crate) fn send_late_bye(&mut self, now: Instant, handle: Handle, out: &mut Output) -> bool {
+        let Some(late) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.late_bye.take()) else { return false };
+        late.lend(|content| self.send_bye(now, handle, Cause::LocalBye, content, out));
+        true
     }
 
     /// BYE for a reason of our own.

@@ -156,6 +156,7 @@ impl Endpoint {
         self.acknowledged(now, dialog, transaction, out);
         let message = Self::keep(inc.message, out);
         out.event(Event::Acknowledged { dialog: DialogId(dialog), message });
+        self.send_late_bye(now, dialog, out);
     }
 
     /// Our 2xx has arrived: it is not repeated any more, and its bytes can go.

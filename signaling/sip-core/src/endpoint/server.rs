@@ -209,7 +209,8 @@ impl Endpoint {
 
     /// RFC 3261 §13.3.1.4: after 64*T1 without ACK the session ends with BYE. An unacknowledged refusal ends nothing.
     fn never_acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
-        if self.dialogs.get(dialog).is_some_and(|dialog| dialog.server_invite == Some(transaction)) {
+        let is_open = self.dialogs.get(dialog).is_some_and(|dialog| dialog.server_invite == Some(transaction));
+        if is_open && !self.send_late_bye(now, dialog, out) {
             self.end_with_bye(now, dialog, Cause::NoAck, out);
         }
     }
