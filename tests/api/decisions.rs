@@ -2,7 +2,7 @@
 
 use crate::room::{builder, callers, room, sipp, started, until};
 use loadtest::callers::CallPlan;
-use loadtest::peers::{SippPlan, free_range};
+use loadtest::peers::{Scenario, SippPlan, free_range};
 use ringplane::api::*;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -230,4 +230,15 @@ async fn shutdown_and_drop_say_bye() {
         let report = caller.await.unwrap();
         assert_eq!(report.failed.get("ended by the switch"), Some(&5), "{}", report.to_text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_gives_up_while_it_rings() {
+    let coordinator = room(Defers::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/loadtest/scenarios/cancel_ringing.xml");
+    let plan = SippPlan { scenario: Scenario::File(file.into()), ..plan(20) };
+    sipp(folder.path(), coordinator.local_addr().unwrap(), plan).await.assert_all_good(20);
+    assert!(until(Duration::from_secs(40), || coordinator.stats().active_sessions == 0).await);
+    assert_eq!(coordinator.stats().failed_sessions, 20);
 }

@@ -4,7 +4,7 @@ use crate::machine::{alone, capture_filter, plan, seen, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
 use loadtest::capture::{climbing_tone, share_found};
-use loadtest::peers::{Baresip, Dumpcap, Sipp, SippPlan, wait_for, write_wav};
+use loadtest::peers::{Baresip, Dumpcap, Scenario, Sipp, SippPlan, wait_for, write_wav};
 
 #[test]
 fn sipp_makes_3000_calls_at_100_a_second() {
@@ -87,4 +87,19 @@ fn a_softphone_records_the_prompt() {
     assert_eq!(rate, 8_000);
     let found = share_found(&recording, &played, 1_600);
     assert!(found > 0.8, "{found:.2} of the prompt is in {} samples of recording", recording.len());
+}
+
+/// Hold and resume by re-INVITE, an offer in the ACK, CANCEL after the answer, requests that must be refused.
+#[test]
+fn sipp_plays_less_common_calls() {
+    let _turn = alone();
+    let (switch, folder) = start(&plan(100));
+    for name in ["hold_resume", "late_offer", "cancel_late", "malformed"] {
+        let file = format!("{}/loadtest/scenarios/{name}.xml", env!("CARGO_MANIFEST_DIR"));
+        let plan = SippPlan { scenario: Scenario::File(file.into()), rate: 20, calls: 20, ..SippPlan::default() };
+        let sipp = Sipp::start(folder.path(), name, Some(switch.sip), &plan).unwrap();
+        sipp.finish(Duration::from_secs(60)).unwrap().assert_all_good(20);
+    }
+    let left = wait_for(Duration::from_secs(40), || (switch.call_count().ok()? == 0).then_some(()));
+    assert!(left.is_some(), "calls are left: {}", switch.ask("calls").unwrap());
 }
