@@ -50,6 +50,10 @@ impl Alarms {
         self.0.contains(&at)
     }
 
+    pub(crate) fn is_any_set(&self) -> bool {
+        self.0.iter().any(|at| *at != Instant::FAR_FUTURE)
+    }
+
     /// The next one whose time has come; it is off then.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Alarm> {
         let alarm = KINDS.into_iter().find(|alarm| self.0[*alarm as usize] <= now)?;

@@ -46,11 +46,22 @@ impl Sessions {
         if changed && session.connected_at.is_some() {
             turn.events.push(SessionEvent::MediaChanged { id });
         }
+        self.limit_idle(turn, id);
         self.show_hold(turn, id);
         self.sync(turn, id);
         self.try_move(turn, id);
         self.confirm(turn, id, change.answer_to, &change.description);
         self.turn_back(turn, id);
+    }
+
+    /// Where the peer has to be silent no media timeout looks after the call: its own limit does.
+    pub(crate) fn limit_idle(&mut self, turn: &Turn<'_>, id: SessionId) {
+        let limit = self.settings.idle_limit;
+        let Some(session) = self.table.get(id).filter(|_| !limit.is_zero()) else { return };
+        let listens = session.direction().receives();
+        if listens || !session.alarms.is_set(Alarm::Idle) {
+            self.wake(id, Alarm::Idle, (!listens).then(|| turn.now + limit));
+        }
     }
 
     fn undo_change(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {

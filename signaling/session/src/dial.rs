@@ -3,12 +3,12 @@
 use crate::alarm::Alarm;
 use crate::outgoing::Outgoing;
 use crate::session::Session;
-use crate::{Parties, Path, Plan, PlannedSource, REMEMBERED_BYTES_MAX, SessionError, SessionId, Sessions, Turn};
+use crate::target::{bracketed, uri_of, user_of};
+use crate::{Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
 use clock::Duration;
 use sdp_core::Origin;
 use sip_core::auth::Account;
 use sip_core::{AccountId, Flow};
-use sip_wire::{Address, Uri};
 
 /// Most targets of one call, redirections included.
 pub const TARGETS_MAX: usize = 16;
@@ -128,11 +128,19 @@ impl Sessions {
             call_id: turn.sip.call_id(number).into(),
         };
         let (now, plan) = (turn.now, dial.plan);
+        // The other side of a call counts with the one that has called.
+        let counts_for = if beside.is_some() { Some(None) } else { self.count_user(&parties.from) };
+        let Some(counts_for) = counts_for else {
+            turn.ports.give_back(port);
+            let limit = self.settings.user_limit.as_ref().map_or(0, crate::UserLimit::limit);
+            return Err(SessionError::ResourceExhausted { what: "calls of this user", limit });
+        };
         let mut outgoing = Some(Box::new(Outgoing::new(dial)));
         let added = self.table.add(|id| Session {
             is_outgoing: true,
             out: outgoing.take(),
             plan,
+            counts_for,
             ..Session::new(id, now, parties, origin, path)
         });
         let Some(id) = added else {
@@ -142,6 +150,7 @@ impl Sessions {
         if let Some(other) = beside.filter(|_| is_tied) {
             self.tie(id, other);
         }
+        self.limit_age(turn, id);
         self.open_leg(turn, id, port);
         Ok(id)
     }
@@ -162,38 +171,4 @@ impl Sessions {
         let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout);
         self.wake(id, Alarm::Answer, Some(turn.now + limit));
     }
-}
-
-impl Dial {
-    fn check(&self) -> Result<(), SessionError> {
-        let is_address = |text: &str| Address::check(&bracketed(text)).is_ok_and(|address| address.tag().is_none());
-        if let Some(bad) = [&self.from, &self.to].into_iter().find(|text| !text.is_empty() && !is_address(text)) {
-            return Err(SessionError::InvalidUri(bad.clone()));
-        }
-        if self.from.is_empty() || self.targets.is_empty() || self.targets.len() > TARGETS_MAX {
-            return Err(SessionError::Argument("a call has a caller and 1 to 16 targets"));
-        }
-        let is_uri = |uri: &str| uri.len() <= REMEMBERED_BYTES_MAX && Uri::parse(uri.as_bytes()).is_ok();
-        if let Some(bad) = self.targets.iter().find(|target| !is_uri(&target.uri)) {
-            return Err(SessionError::InvalidUri(bad.uri.clone()));
-        }
-        if self.targets.iter().any(|target| target.flow.local.ip().is_unspecified()) {
-            return Err(SessionError::Argument("the local address of a target's path has to be a real one"));
-        }
-        Ok(())
-    }
-}
-
-/// A URI between angle brackets, so that its parameters stay its own (RFC 3261 §20.10).
-fn bracketed(text: &str) -> Box<str> {
-    if text.contains('<') { text.into() } else { format!("<{text}>").into() }
-}
-
-fn uri_of(address: &str) -> Box<str> {
-    Address::check(address).map_or("".into(), |address| String::from_utf8_lossy(address.uri.as_bytes()).into())
-}
-
-fn user_of(uri: &str) -> Box<str> {
-    let user = Uri::parse(uri.as_bytes()).ok().and_then(|uri| uri.user_decoded());
-    String::from_utf8_lossy(&user.unwrap_or_default()).into()
 }

@@ -15,7 +15,8 @@ impl Sessions {
                 Alarm::Media => self.media_overdue(turn, id),
                 Alarm::Answer => self.answer_overdue(turn, id),
                 Alarm::Transfer => self.transfer_failed(turn, id, 408),
-                Alarm::Idle | Alarm::Age => {}
+                Alarm::Idle => self.end(turn, id, EndReason::IdleLimit),
+                Alarm::Age => self.end(turn, id, EndReason::AgeLimit),
             }
         }
     }

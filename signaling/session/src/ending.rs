@@ -144,6 +144,9 @@ impl Sessions {
         if let Some(call) = session.out.as_ref().and_then(|out| out.call) {
             self.by_call.remove(&call);
         }
+        if let (Some(limit), Some(user)) = (&self.settings.user_limit, &session.counts_for) {
+            limit.give_back(user);
+        }
         let reason = session.reason.unwrap_or(EndReason::LocalBye);
         self.counts.add(
             match reason.kind() {

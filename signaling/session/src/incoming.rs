@@ -34,6 +34,10 @@ impl Sessions {
                 return self.refuse_unseen(turn, invite, unfit.status(), &unfit.to_string());
             }
         };
+        let Some(counts_for) = self.count_user(&invitation.parties.from) else {
+            self.counts.add(SignalCounter::RefusedUserLimit, 1);
+            return self.refuse_unseen(turn, invite, 486, "this user has as many calls as one may have");
+        };
         let origin = Origin::new(self.draw());
         let (now, path) = (turn.now, turn.path);
         let added = self.table.add(|id| Session {
@@ -42,10 +46,12 @@ impl Sessions {
             offer: invitation.offer.map(Box::new),
             raw_offer: invitation.raw_offer,
             replaces,
+            counts_for,
             ..Session::new(id, now, invitation.parties, origin, path)
         });
         if let Some(id) = added {
             self.by_dialog.insert(dialog, id);
+            self.limit_age(turn, id);
             self.decide(turn, id, message);
         }
     }

@@ -33,6 +33,10 @@ pub enum EndReason {
     PeerLost,
     /// The switch is being stopped.
     Shutdown,
+    /// It lasted as long as a call may.
+    AgeLimit,
+    /// For too long the peer sent nothing, by agreement.
+    IdleLimit,
     /// It was handed to somebody else.
     Transferred,
     /// Another call took this one over (`Replaces`, RFC 3891).
@@ -71,7 +75,7 @@ impl EndReason {
             Self::Rejected(status) => status,
             Self::NotDecided => 480,
             Self::MediaFailed | Self::MediaLost | Self::Shutdown => 503,
-            Self::NoAnswer | Self::LocalBye => 480,
+            Self::NoAnswer | Self::LocalBye | Self::AgeLimit | Self::IdleLimit => 480,
             Self::NotPlaced | Self::PeerLost => 500,
             Self::BadAnswer => 488,
             _ => 487,
@@ -107,6 +111,8 @@ impl EndReason {
             Self::SessionExpired => "session timer expired",
             Self::PeerLost => "peer lost",
             Self::Shutdown => "switch stopped",
+            Self::AgeLimit => "age limit",
+            Self::IdleLimit => "idle limit",
             Self::Transferred => "transferred",
             Self::Replaced => "taken over by another call",
         }

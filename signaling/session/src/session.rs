@@ -91,6 +91,8 @@ pub struct Session {
     /// The dialog has ended.
     pub(crate) is_sip_over: bool,
     pub(crate) alarms: Alarms,
+    /// The user whose calls it counts among.
+    pub(crate) counts_for: Option<Box<str>>,
 }
 
 /// Who talks to whom.
@@ -155,6 +157,7 @@ impl Session {
             reason: None,
             is_sip_over: false,
             alarms: Alarms::default(),
+            counts_for: None,
         }
     }
 

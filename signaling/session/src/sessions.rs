@@ -1,7 +1,7 @@
 use crate::alarm::Alarm;
 use crate::bridge::Bridges;
 use crate::table::Table;
-use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip};
+use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, UserLimit};
 use clock::Instant;
 use contract::Command;
 use sip_core::{CallId, DialogId, SubscriptionId};
@@ -126,6 +126,20 @@ impl Sessions {
             let table = &self.table;
             let counts = |at, id| table.get(id).is_some_and(|session| session.alarms.has(at));
             self.deadlines.retain(|Reverse((at, id))| counts(*at, *id));
+        }
+    }
+
+    /// Counts a call for its user, where that is limited; `None`: the user has enough of them.
+    pub(crate) fn count_user(&self, uri: &str) -> Option<Option<Box<str>>> {
+        let Some(limit) = &self.settings.user_limit else { return Some(None) };
+        let user = UserLimit::user_of(uri);
+        limit.take(&user).then_some(Some(user))
+    }
+
+    pub(crate) fn limit_age(&mut self, turn: &Turn<'_>, id: SessionId) {
+        let limit = self.settings.age_limit;
+        if !limit.is_zero() {
+            self.wake(id, Alarm::Age, Some(turn.now + limit));
         }
     }
 

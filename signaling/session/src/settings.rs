@@ -1,3 +1,4 @@
+use crate::UserLimit;
 use clock::Duration;
 use contract::{Codec, Direction, LegSpec};
 use sdp_core::CodecOrder;
@@ -33,6 +34,12 @@ pub struct Settings {
     pub decision_timeout: Duration,
     /// How long a call that we place may ring.
     pub answer_timeout: Duration,
+    /// How many calls one user may have, as the From field names it; none: as many as there is room for.
+    pub user_limit: Option<UserLimit>,
+    /// How long a call may last, ringing included; zero: for ever.
+    pub age_limit: Duration,
+    /// How long a call may go on in which the peer sends nothing by agreement, as on hold; zero: for ever.
+    pub idle_limit: Duration,
     /// How long a transfer that we asked for may take.
     pub transfer_timeout: Duration,
     /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
@@ -55,6 +62,9 @@ impl Default for Settings {
             retry_after: Duration::from_secs(5),
             decision_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(60),
+            user_limit: None,
+            age_limit: Duration::ZERO,
+            idle_limit: Duration::ZERO,
             transfer_timeout: Duration::from_secs(180),
             advertised: None,
             ending_limit: Duration::from_secs(64),

@@ -80,7 +80,14 @@ const OURS: u64 = 1 << 41;
 impl Game {
     fn new(seed: u64, lossy: bool) -> Self {
         let port_count = 40;
-        let settings = Settings { max_calls: 60, seed, ..Settings::default() };
+        let settings = Settings {
+            max_calls: 60,
+            seed,
+            user_limit: Some(UserLimit::new(35)),
+            age_limit: Duration::from_secs(100),
+            idle_limit: Duration::from_secs(30),
+            ..Settings::default()
+        };
         Self {
             world: World::new(settings, port_count),
             dice: Dice(seed),
@@ -351,6 +358,10 @@ impl Game {
                 assert!(session.bridge.is_none() && session.change.is_none() && session.relayed.is_empty());
             }
         }
+        if self.order.is_multiple_of(16) {
+            let health = sessions.health(self.world.now);
+            assert_eq!((health.leak_count, health.leg_count), (0, leg_count), "{health:?}");
+        }
         if self.media_is_up {
             assert_eq!(self.world.ports.out.len(), leg_count, "each port has its session");
         }
@@ -499,6 +510,10 @@ fn play(seed: u64, calls: u64, lossy: bool) -> BTreeMap<String, u64> {
         assert!(game.world.sessions.count() <= 60, "seed {seed}: more sessions than allowed");
     }
     game.world.assert_empty();
+    let users = game.world.sessions.settings.user_limit.as_ref().map(UserLimit::user_count);
+    assert_eq!(users, Some(0), "seed {seed}: calls of users that are over are still counted");
+    let health = game.world.sessions.health(game.world.now);
+    assert_eq!(health, Health::default(), "seed {seed}");
     assert!(game.world.sessions.deadlines.is_empty(), "seed {seed}: deadlines are left");
     assert_eq!(game.world.ports.free.len(), usize::from(game.port_count), "seed {seed}: ports are missing");
     let counts = &game.world.sessions.counts;

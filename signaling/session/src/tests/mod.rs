@@ -4,6 +4,7 @@ mod churn;
 mod common;
 mod fake;
 mod forwards;
+mod limits;
 mod local;
 mod outgoing;
 mod transfers;
