@@ -23,9 +23,6 @@ pub(crate) const TURN_PACKETS: usize = 512;
 /// Events and closings of one turn that need no memory beyond the first.
 const TURN_EVENTS: usize = 2_048;
 
-/// Before others on the same core, but never a real-time priority: a worker that spins must not take the host down.
-const NICENESS: i32 = -15;
-
 /// A leg that another worker asked for, and that still receives here.
 #[derive(Clone, Copy)]
 pub(crate) struct Leaving {
@@ -136,7 +133,9 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
     })
 }
 
-/// One worker, one core; and timers that mean what they say: the default slack of 50 us would double our latency.
+/// One worker, one core; and timers that mean what they say: the default slack of 50 us would double our latency. The
+/// priority stays that of the process: a raised one makes the kernel switch to us at the first packet of every burst,
+/// which costs a third more CPU at 500 calls; who wants it sets `Nice=` of the service.
 fn pin(index: WorkerIndex) {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let core = cores.get(index.index() % cores.len().max(1)).copied();
@@ -147,8 +146,4 @@ fn pin(index: WorkerIndex) {
         );
     }
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-    // Frames have a time, what shares the core with us has none. Without CAP_SYS_NICE we take what the host gives.
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::info!("media worker {} keeps its priority ({error}); CAP_SYS_NICE would let it raise it", index.0);
-    }
 }
