@@ -126,7 +126,7 @@ impl SessionCoordinator {
     }
 
     /// A coordinator has one shard, so that any two of its sessions can meet; identifiers may still come from elsewhere.
-    fn same_shard(&self, shard: usize, id: SessionId) -> Result<(), SessionError> {
+    pub(crate) fn same_shard(&self, shard: usize, id: SessionId) -> Result<(), SessionError> {
         if id.shard() == shard { Ok(()) } else { Err(SessionError::not_found(id)) }
     }
 }

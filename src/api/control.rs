@@ -55,6 +55,13 @@ pub trait SessionControl {
     async fn hold_session(&self, id: &SessionId) -> Result<(), SessionError>;
     /// Takes the hold back. Waits for the peer's answer.
     async fn resume_session(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Asks the peer to call `target` instead (blind transfer, RFC 3515), and waits until it has done so: then our call
+    /// has ended. When the target does not take the call, [`SessionError::Rejected`] has its status, and our call is
+    /// back where it was.
+    async fn transfer_session(&self, id: &SessionId, target: &str) -> Result<(), SessionError>;
+    /// Asks the peer to take over our call with somebody else (attended transfer, `Replaces` of RFC 3891), and waits
+    /// until it has done so: then both of our calls have ended.
+    async fn attended_transfer(&self, id: &SessionId, consultation: &SessionId) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence. RTP goes on, and the peer is not told.
     async fn mute(&self, id: &SessionId) -> Result<(), SessionError>;
     /// The end of [`Self::mute`].
@@ -117,6 +124,19 @@ impl SessionControl for Arc<SessionCoordinator> {
 
     async fn resume_session(&self, id: &SessionId) -> Result<(), SessionError> {
         self.complete(*id, Operation::Resume, |order, id| order.sessions.resume(order.turn, id)).await
+    }
+
+    async fn transfer_session(&self, id: &SessionId, target: &str) -> Result<(), SessionError> {
+        let target = target.to_owned();
+        let refer = move |order: OrderTurn<'_, '_>, id| order.sessions.transfer(order.turn, id, &target);
+        self.complete(*id, Operation::Transfer, refer).await
+    }
+
+    async fn attended_transfer(&self, id: &SessionId, consultation: &SessionId) -> Result<(), SessionError> {
+        self.same_shard(id.shard(), *consultation)?;
+        let other = consultation.inner();
+        let refer = move |order: OrderTurn<'_, '_>, id| order.sessions.attended_transfer(order.turn, id, other);
+        self.complete(*id, Operation::Transfer, refer).await
     }
 
     async fn mute(&self, id: &SessionId) -> Result<(), SessionError> {

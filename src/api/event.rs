@@ -58,6 +58,13 @@ pub enum EventKind {
         /// The session there.
         to: SessionId,
     },
+    /// The peer asked us to call somebody else in its place.
+    TransferRequested,
+    /// The peer reports about the call that we asked it for.
+    TransferProgress {
+        /// Status of that call.
+        status: u16,
+    },
     /// Somebody holds somebody, or does so no more.
     HoldChanged {
         /// We hold the peer.
@@ -82,6 +89,7 @@ impl EventKind {
         match self {
             Self::IncomingCall { .. } => EventClass::Incoming,
             Self::StateChanged { .. } | Self::Progress { .. } | Self::Forwarded { .. } => EventClass::State,
+            Self::TransferRequested | Self::TransferProgress { .. } => EventClass::Transfer,
             Self::DtmfReceived { .. } => EventClass::Dtmf,
             Self::HoldChanged { .. } | Self::MediaChanged | Self::AudioEnded => EventClass::Media,
             Self::Ended { .. } => EventClass::Ended,
@@ -97,6 +105,8 @@ pub enum EventClass {
     Incoming,
     /// Changes of state.
     State,
+    /// Transfers.
+    Transfer,
     /// Keys.
     Dtmf,
     /// Hold, changes of media, ends of what is played.

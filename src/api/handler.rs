@@ -106,6 +106,18 @@ pub trait CallHandler: Send + Sync {
     async fn on_dtmf(&self, call: CallSession, digit: char) {
         let _ = (call, digit);
     }
+    /// The peer asked us to call somebody else in its place. The session layer does so by itself.
+    async fn on_transfer_requested(&self, call: CallSession) {
+        let _ = call;
+    }
+    /// The call that we asked the peer for was answered.
+    async fn on_transfer_accepted(&self, call: CallSession) {
+        let _ = call;
+    }
+    /// The call that we asked the peer for was not taken, with this status.
+    async fn on_transfer_failed(&self, call: CallSession, status: u16) {
+        let _ = (call, status);
+    }
     /// The peer ended it.
     async fn on_terminated_by_remote(&self, call: CallSession, reason: &str) {
         let _ = (call, reason);

@@ -195,5 +195,8 @@ tell_all! {
     on_media_resumed(call: CallSession => call.clone());
     on_media_terminated(call: CallSession => call.clone());
     on_dtmf(call: CallSession => call.clone(), digit: char => digit);
+    on_transfer_requested(call: CallSession => call.clone());
+    on_transfer_accepted(call: CallSession => call.clone());
+    on_transfer_failed(call: CallSession => call.clone(), status: u16 => status);
     on_terminated_by_remote(call: CallSession => call.clone(), reason: &str => reason);
 }

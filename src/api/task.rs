@@ -14,6 +14,8 @@ pub(crate) enum Word {
     Incoming(Box<IncomingCall>),
     State { old: SessionState, new: SessionState },
     Digit(char),
+    TransferRequested,
+    TransferProgress(u16),
     Ended(EndReason),
 }
 
@@ -61,6 +63,19 @@ async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: W
             }
         }
         Word::Digit(digit) => drop(guarded(limit, async move { handler.on_dtmf(call, digit).await }).await),
+        Word::TransferRequested => {
+            guarded(limit, async move { handler.on_transfer_requested(call).await }).await;
+        }
+        Word::TransferProgress(status) => {
+            guarded(limit, async move {
+                match status {
+                    200..300 => handler.on_transfer_accepted(call).await,
+                    300.. => handler.on_transfer_failed(call, status).await,
+                    _ => {}
+                }
+            })
+            .await;
+        }
         Word::Ended(reason) => {
             let (told, ended) = (handler.clone(), call.clone());
             guarded(limit, async move { told.on_media_terminated(ended).await }).await;

@@ -139,7 +139,14 @@ impl signald::User for ShardUser {
                 session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
                 session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
                 session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
-                _ => {}
+                session::SessionEvent::TransferRequested { id } => {
+                    self.publish(&coordinator, id, EventKind::TransferRequested);
+                    self.tell(id, Word::TransferRequested);
+                }
+                session::SessionEvent::TransferProgress { id, status } => {
+                    self.publish(&coordinator, id, EventKind::TransferProgress { status });
+                    self.tell(id, Word::TransferProgress(status));
+                }
             }
         }
     }
@@ -162,6 +169,12 @@ impl ShardUser {
     fn publish(&self, coordinator: &SessionCoordinator, id: session::SessionId, kind: EventKind) {
         if let Some(known) = self.sessions.get(&id) {
             coordinator.publish(&known.entry, kind);
+        }
+    }
+
+    fn tell(&self, id: session::SessionId, word: Word) {
+        if let Some(known) = self.sessions.get(&id) {
+            known.tell(word);
         }
     }
 

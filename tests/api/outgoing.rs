@@ -202,3 +202,49 @@ async fn a_refusal_crosses_and_a_forward_to_nowhere_is_not_found() {
         assert!(until(PATIENCE, || between.stats().active_sessions == 0).await);
     }
 }
+
+/// Alice has Bob on the phone and hands him to Carol.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_transferred_blind_and_attended() {
+    for attended in [false, true] {
+        let (bob, carol) = (room(AutoAnswerHandler).await, room(AutoAnswerHandler).await);
+        let alice = started(builder()).await;
+        let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
+        SessionControl::wait_for_answer(&alice, &call.id(), PATIENCE).await.unwrap();
+        if attended {
+            SessionControl::hold_session(&alice, &call.id()).await.unwrap();
+            let other = SessionControl::create_outgoing_call(&alice, "", &uri("carol", &carol), None).await.unwrap();
+            SessionControl::wait_for_answer(&alice, &other.id(), PATIENCE).await.unwrap();
+            SessionControl::attended_transfer(&alice, &call.id(), &other.id()).await.unwrap();
+        } else {
+            SessionControl::transfer_session(&alice, &call.id(), &uri("carol", &carol)).await.unwrap();
+        }
+        let moved = || {
+            let counts = [&alice, &bob, &carol].map(|side| side.stats().active_sessions);
+            counts == [0, 1, 1]
+        };
+        assert!(until(PATIENCE, moved).await, "attended: {attended}: {alice:?} {bob:?} {carol:?}");
+        // Bob and Carol talk: Bob's keys reach Carol.
+        let mut keys = carol.subscribe(EventFilter::all().class(EventClass::Dtmf));
+        let at_bob = SessionControl::list_active_sessions(&bob).await.unwrap()[0];
+        SessionControl::send_dtmf(&bob, &at_bob, "3").await.unwrap();
+        let event = tokio::time::timeout(PATIENCE, keys.recv()).await.unwrap().unwrap();
+        assert_eq!(event.kind, EventKind::DtmfReceived { digit: '3' });
+        SessionControl::terminate_session(&bob, &at_bob).await.unwrap();
+        assert!(until(PATIENCE, || carol.stats().active_sessions == 0).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_to_somebody_busy_brings_the_call_back() {
+    let (bob, carol) = (room(AutoAnswerHandler).await, room(RejectHandler(486)).await);
+    let alice = started(builder()).await;
+    let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
+    SessionControl::wait_for_answer(&alice, &call.id(), PATIENCE).await.unwrap();
+    let error = SessionControl::transfer_session(&alice, &call.id(), &uri("carol", &carol)).await.unwrap_err();
+    assert!(matches!(error, SessionError::Rejected { status: 486, .. }), "{error}");
+    assert_eq!(call.state(), SessionState::Connected);
+    SessionControl::send_dtmf(&alice, &call.id(), "1").await.unwrap();
+    SessionControl::terminate_session(&alice, &call.id()).await.unwrap();
+    assert!(until(PATIENCE, || bob.stats().active_sessions == 0).await);
+}
