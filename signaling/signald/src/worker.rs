@@ -19,12 +19,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc;
 
-/// Batches of datagrams that one turn takes off a socket before it looks at anything else.
-const TURN_BATCH_COUNT: usize = 8;
+/// Batches of datagrams that one turn takes off a socket before it looks at anything else. Enough to empty it in a flood:
+/// what belongs to calls that are up can be told from the rest only once it is here.
+const TURN_BATCH_COUNT: usize = 64;
 /// Messages that one turn takes out of the inbox.
 const TURN_MESSAGE_COUNT: usize = 256;
 /// Requests for new work that one turn handles.
 const TURN_NEW_COUNT: usize = 64;
+/// Requests for new work that one turn refuses.
+const TURN_REFUSED_COUNT: usize = 512;
 /// Media events, and orders of the program, that one turn takes.
 const TURN_EVENT_COUNT: usize = 256;
 /// Messages about peers that cannot be reached that one turn takes off a socket.
@@ -95,12 +98,7 @@ impl Worker {
             let Some(order) = self.inbox.orders.pop() else { break };
             self.shard.obey(now, order, self.link.region().cloned(), &mut self.link, &mut self.out);
         }
-        for _ in 0..TURN_NEW_COUNT {
-            if !self.take_new_work() {
-                break;
-            }
-            self.flush_many();
-        }
+        self.take_new_work();
         self.flush();
         while let Some(question) = self.inbox.questions.pop() {
             // Whoever asked may be gone.
@@ -149,7 +147,8 @@ impl Worker {
         if !is_new_work(bytes) {
             return self.handle(now, flow, bytes);
         }
-        if self.intake.push(flow, at, bytes).is_err() && !self.refuse(&flow, bytes) {
+        if self.intake.push(flow, at, bytes).is_err() {
+            // Even a refusal would take time away from those who are refused already.
             self.shard.counts().add(SignalCounter::DroppedQueueFull, 1);
         }
     }
@@ -158,19 +157,23 @@ impl Worker {
         self.shard.handle(now, Input::Message { flow, bytes }, &mut self.link, &mut self.out);
     }
 
-    /// Handles or refuses the oldest of what waits; `false`: there is nothing.
-    fn take_new_work(&mut self) -> bool {
-        let now = clock::now();
-        match self.intake.pop(now) {
-            None => return false,
-            Some(intake::Turn::Handle(work)) => self.handle(now, work.flow, &work.bytes),
-            Some(intake::Turn::Refuse(work)) => {
-                if !self.refuse(&work.flow, &work.bytes) {
-                    self.handle(now, work.flow, &work.bytes);
+    /// Handles or refuses the oldest of what waits.
+    fn take_new_work(&mut self) {
+        let (mut handled_count, mut refused_count) = (0, 0);
+        while handled_count < TURN_NEW_COUNT && refused_count < TURN_REFUSED_COUNT {
+            let now = clock::now();
+            let work = match self.intake.pop(now) {
+                None => return,
+                Some(intake::Turn::Refuse(work)) if self.refuse(&work.flow, &work.bytes) => {
+                    refused_count += 1;
+                    continue;
                 }
-            }
+                Some(intake::Turn::Handle(work) | intake::Turn::Refuse(work)) => work,
+            };
+            self.handle(now, work.flow, &work.bytes);
+            self.flush_many();
+            handled_count += 1;
         }
-        true
     }
 
     fn refuse(&mut self, flow: &Flow, bytes: &[u8]) -> bool {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 mod calls;
 mod certificates;
+mod floods;
 mod line;
 mod media;
+mod peers;
 mod phone;
 mod streams;
 mod switch;
+mod torture;
 
 /// Longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,177 @@
+//! More than can be handled, and peers that never finish.
+
+use crate::line::{Line, tcp};
+use crate::media::Media;
+use crate::phone::{Phone, SDP};
+use crate::streams::{address, everywhere};
+use crate::switch::{Switch, config};
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use transport::Transport;
+
+#[test]
+fn a_flood_of_connections_leaves_the_others_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let _media = Media::start(folder.path().join("media-control.sock"));
+    let mut config = config(folder.path());
+    (config.sip.max_connections, config.sip.max_connections_per_address) = (30, 20);
+    let switch = Switch::with(folder, config);
+    let at = address(&switch, Transport::Tcp);
+    let mut line = Line::open(Transport::Tcp, at, None);
+    let tag = line.call("c1");
+    let mut flood: Vec<_> = (0..60).map(|_| tcp(at)).collect();
+    switch.ask_until("stats", |stats| {
+        let rows = stats.as_array().unwrap();
+        rows.iter().any(|row| row["name"] == "stream_connections_refused_source" && row["value"] == 41)
+    });
+    assert_eq!(switch.level("stream_connections_open"), 20);
+    line.hang_up("c1", &tag);
+    Phone::new(&switch).call("c2");
+    // A place that becomes free is taken by the next.
+    let closed =
+        flood.iter_mut().skip(19).map(|stream| stream.read(&mut [0])).filter(|read| matches!(read, Ok(0))).count();
+    assert_eq!(closed, 41);
+    drop(flood);
+    switch.ask_until("stats", |stats| {
+        stats.as_array().unwrap().iter().any(|row| row["name"] == "stream_connections_open" && row["value"] == 1)
+    });
+    Line::open(Transport::Tcp, at, None).options("o1");
+    switch.end();
+}
+
+#[test]
+fn whoever_never_finishes_is_closed_in_time_and_disturbs_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let _media = Media::start(folder.path().join("media-control.sock"));
+    let (config, authority) = everywhere(folder.path(), "127.0.0.1:0");
+    let client = authority.client(None);
+    let switch = Switch::with(folder, config);
+    let (plain, tls, ws) =
+        (address(&switch, Transport::Tcp), address(&switch, Transport::Tls), address(&switch, Transport::Ws));
+    let open_for = |to, begun: &'static [u8], trickle: &'static [u8]| {
+        std::thread::spawn(move || {
+            let (start, mut stream) = (Instant::now(), tcp(to));
+            stream.write_all(begun).unwrap();
+            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            loop {
+                let is_sent = stream.write_all(trickle).is_ok();
+                match stream.read(&mut [0; 64]) {
+                    Ok(bytes) if bytes > 0 => {}
+                    Err(error) if is_sent && error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    _ => return start.elapsed().as_secs(),
+                }
+                assert!(start.elapsed() < crate::PATIENCE, "it is never closed");
+            }
+        })
+    };
+    let tricklers = [
+        // Limits::handshake is 5 s, Limits::message 10 s.
+        (open_for(tls, b"\x16\x03\x01\x02\x00\x01", b""), 5..8),
+        (open_for(tls, b"", b""), 5..8),
+        (open_for(ws, b"GET / HTTP/1.1\r\nX: ", b"x"), 5..8),
+        (open_for(plain, b"INVITE sip:tone@b SIP/2.0\r\nX: ", b"x"), 10..13),
+        (open_for(plain, b"INVITE sip:tone@b SIP/2.0\r\nContent-Length: 60000\r\n\r\n", b"x"), 10..13),
+    ];
+    let mut others = [
+        Line::open(Transport::Tls, tls, Some((&client, "one.example.com"))),
+        Line::open(Transport::Tcp, plain, None),
+        Line::open(Transport::Ws, ws, None),
+    ];
+    for (round, line) in others.iter_mut().enumerate() {
+        let tag = line.call(&format!("c{round}"));
+        line.hang_up(&format!("c{round}"), &tag);
+    }
+    for (trickler, allowed) in tricklers {
+        let seconds = trickler.join().unwrap();
+        assert!(allowed.contains(&seconds), "closed after {seconds} s, expected {allowed:?}");
+    }
+    assert_eq!((switch.level("stream_handshakes_timed_out"), switch.level("stream_closed_slow_message")), (3, 2));
+    others.iter_mut().enumerate().for_each(|(round, line)| line.options(&format!("o{round}")));
+    switch.end();
+}
+
+/// New calls as fast as a thread can send them, none of which is ever acknowledged. Gives how many were answered 503.
+fn flood(switch: std::net::SocketAddr, thread: usize, is_over: &AtomicBool) -> u64 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let (us, mut refused, mut buffer) = (socket.local_addr().unwrap(), 0, [0; 2_048]);
+    for number in 0_u64.. {
+        if is_over.load(Relaxed) {
+            break;
+        }
+        let text = format!(
+            "INVITE sip:busy@{switch} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bKf{thread}.{number}\r\n\
+             From: <sip:f@example.com>;tag=f\r\nTo: <sip:busy@example.com>\r\nCall-ID: f{thread}.{number}\r\nCSeq: 1 INVITE\r\n\
+             Max-Forwards: 70\r\nContact: <sip:f@{us}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+            SDP.len()
+        );
+        let _ = socket.send_to(text.as_bytes(), switch); // a full socket is what we want
+        while let Ok(bytes) = socket.recv(&mut buffer) {
+            let answer = String::from_utf8_lossy(&buffer[..bytes]);
+            if answer.starts_with("SIP/2.0 503") {
+                assert!(answer.contains("\r\nRetry-After: "), "{answer}");
+                refused += 1;
+            }
+        }
+    }
+    refused
+}
+
+/// A request in a call, repeated like every request over UDP (timer E). How long its answer took.
+fn ask_in_dialog(phone: &Phone, tag: &str, cseq: u32) -> Duration {
+    const T1: Duration = Duration::from_millis(500);
+    let (start, mut buffer) = (Instant::now(), [0; 2_048]);
+    phone.socket.set_read_timeout(Some(T1)).unwrap();
+    while start.elapsed() < crate::PATIENCE {
+        phone.send("OPTIONS", "kept", tag, cseq, "");
+        while let Ok(bytes) = phone.socket.recv(&mut buffer) {
+            let answer = String::from_utf8_lossy(&buffer[..bytes]);
+            if answer.contains(&format!("CSeq: {cseq} OPTIONS")) {
+                assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+                return start.elapsed();
+            }
+        }
+    }
+    panic!("no answer in {:?}", start.elapsed());
+}
+
+#[test]
+fn calls_that_are_up_go_on_in_a_flood_of_new_ones() {
+    const THREADS: usize = 2;
+    let folder = tempfile::tempdir().unwrap();
+    let _media = Media::start(folder.path().join("media-control.sock"));
+    let switch = Switch::start(folder);
+    let phone = Phone::new(&switch);
+    let tag = phone.call("kept");
+    let (is_over, at) = (AtomicBool::new(false), switch.address);
+    let (refused, mut waits) = std::thread::scope(|scope| {
+        let is_over = &is_over;
+        let floods: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || flood(at, thread, is_over))).collect();
+        let until = Instant::now() + Duration::from_secs(4);
+        let asked = (2..).map_while(|cseq| (Instant::now() < until).then(|| ask_in_dialog(&phone, &tag, cseq)));
+        let waits: Vec<Duration> = asked.collect();
+        is_over.store(true, Relaxed);
+        (floods.into_iter().map(|flood| flood.join().unwrap()).sum::<u64>(), waits)
+    });
+    waits.sort();
+    let (median, worst) = (waits[waits.len() / 2], waits[waits.len() - 1]);
+    println!("{} asked in the call: median {median:?}, worst {worst:?}; {refused} refused", waits.len());
+    assert!(median < Duration::from_millis(250) && waits.len() > 10, "median {median:?} of {}", waits.len());
+    assert!(refused > 0 && switch.level("refused_queue_full") > 0);
+    // The flood is over: new calls are taken again, and the old one ends as it should.
+    let until = Instant::now() + crate::PATIENCE;
+    loop {
+        let late = Phone::new(&switch);
+        late.send("OPTIONS", &format!("late{:?}", until.elapsed()), "", 1, "");
+        if late.hear("SIP/2.0 ").starts_with("SIP/2.0 200") {
+            break;
+        }
+        assert!(Instant::now() < until, "still refusing");
+    }
+    phone.socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
+    phone.send("BYE", "kept", &tag, 1_000_000, "");
+    phone.hear("SIP/2.0 200");
+    switch.end();
+}
