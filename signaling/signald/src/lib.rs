@@ -41,4 +41,6 @@ pub use stop::Stop;
 pub use user::{Order, OrderTurn, Orders, OrdersFull, User};
 
 #[cfg(test)]
+mod calls_tests;
+#[cfg(test)]
 mod shard_tests;

@@ -296,7 +296,7 @@ impl Game {
             0 => sessions.hold(turn, id, None),
             1 => sessions.hold(turn, id, Some(PlannedSource::Prompt(1))),
             2 | 3 => sessions.resume(turn, id),
-            4 => sessions.mute(turn, id, roll % 2 == 0),
+            4 => sessions.mute(turn, id, true),
             5 => sessions.play(turn, id, Plan { source: PlannedSource::Prompt(0), at_end: AtEnd::Repeat }),
             6 => sessions.send_dtmf(turn, id, "12#", Duration::from_millis(100)),
             7 => sessions.terminate(turn, id),
@@ -328,7 +328,7 @@ impl Game {
             let out = sessions.get(*id).and_then(|session| session.out.as_ref());
             assert_eq!(out.and_then(|out| out.call), Some(*call));
         }
-        for (_, id) in &sessions.by_subscription {
+        for id in sessions.by_subscription.values() {
             assert!(sessions.get(*id).is_some_and(|session| session.transfer.is_some()));
         }
         for (bridge, members) in sessions.bridges() {

@@ -1,0 +1,490 @@
+//! Shards that call each other over a network in virtual time: phones, and a switch between them. Everything is real
+//! but sockets, media and the clock.
+
+use crate::user::OrderTurn;
+use crate::{Input, Shard, ShardOutput, User};
+use clock::{Duration, Instant};
+use config::Config;
+use contract::{CloseReason, Command, Event, LegRef, LegSpec, Source};
+use session::{
+    Decide, Decision, Dial, EndReason, Forward, IncomingCall, Operation, Plan, PlannedSource, Port, Ports,
+    SessionEvent, SessionId, SessionState, Sessions, Target, Turn,
+};
+use sip_core::Flow;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+const SWITCH: usize = 3;
+/// Nobody is there.
+const NOWHERE: usize = 9;
+const PORT_COUNT: u16 = 40;
+
+fn address(node: usize) -> SocketAddr {
+    format!("192.0.2.{}:5060", node + 1).parse().unwrap()
+}
+
+fn path(from: usize, to: usize) -> Flow {
+    Flow::udp(address(from), address(to))
+}
+
+/// Phones answer with a tone, let it ring or are busy, by the called user; the switch sends everything on.
+struct Policy {
+    node: usize,
+}
+
+impl Decide for Policy {
+    fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
+        let on = |targets: &[usize]| {
+            let target = |to: &usize| {
+                let host = address(*to).ip();
+                Target::new(&format!("sip:{}@{host}", call.called_user), path(SWITCH, *to))
+            };
+            Decision::Forward(Forward::to(targets.iter().map(target).collect()))
+        };
+        match (self.node, call.called_user) {
+            (SWITCH, user) if user.starts_with('c') => on(&[C]),
+            (SWITCH, "b-after") => on(&[NOWHERE, B]),
+            (SWITCH, _) => on(&[B]),
+            (_, user) if user.ends_with("busy") => Decision::Reject { status: 486, reason: "".into() },
+            (_, user) if user.ends_with("rings") => Decision::Defer,
+            _ => Decision::Accept(Plan::of(PlannedSource::Tone440)),
+        }
+    }
+}
+
+impl User for Policy {}
+
+struct TwoWorkers {
+    free: VecDeque<u16>,
+    out: HashSet<LegRef>,
+    lives: u32,
+}
+
+impl Ports for TwoWorkers {
+    fn take(&mut self) -> Option<Port> {
+        self.lives += 1;
+        let leg = LegRef::new(self.free.pop_front()?, self.lives);
+        self.out.insert(leg);
+        Some(Port { leg, worker: (leg.port / 2 % 2) as u8 })
+    }
+    fn take_on(&mut self, worker: u8) -> Option<Port> {
+        let place = self.free.iter().position(|port| (port / 2 % 2) as u8 == worker).unwrap_or(0);
+        let port = self.free.remove(place)?;
+        self.free.push_front(port);
+        self.take()
+    }
+    fn give_back(&mut self, port: Port) {
+        assert!(self.out.remove(&port.leg), "{port:?} was not out");
+        self.free.push_back(port.leg.port);
+    }
+}
+
+struct Node {
+    shard: Shard,
+    ports: TwoWorkers,
+    out: ShardOutput,
+    events: Vec<SessionEvent>,
+    specs: HashMap<LegRef, LegSpec>,
+}
+
+struct Net {
+    now: Instant,
+    nodes: Vec<Node>,
+    wire: BTreeMap<(Instant, u64), (usize, Flow, Vec<u8>)>,
+    sent_count: u64,
+    dice: u64,
+    loss_percent: u64,
+}
+
+impl Net {
+    fn new(seed: u64, loss_percent: u64) -> Self {
+        let node = |number: usize| Node {
+            shard: Shard::new(&Config::default(), 1, seed * 100 + number as u64, Box::new(Policy { node: number })),
+            ports: TwoWorkers {
+                free: (0..PORT_COUNT).map(|index| 10_000 + 2 * index).collect(),
+                out: HashSet::new(),
+                lives: 0,
+            },
+            out: ShardOutput::default(),
+            events: Vec::new(),
+            specs: HashMap::new(),
+        };
+        let nodes = (0..4).map(node).collect();
+        Self { now: Instant::ZERO, nodes, wire: BTreeMap::new(), sent_count: 0, dice: seed, loss_percent }
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.dice >> 33) % sides
+    }
+
+    fn input(&mut self, node: usize, input: Input<'_>) {
+        let it = &mut self.nodes[node];
+        it.shard.handle(self.now, input, &mut it.ports, &mut it.out);
+        self.settle(node);
+    }
+
+    /// Messages leave for the network; the media plane does at once what it is asked to.
+    fn settle(&mut self, node: usize) {
+        loop {
+            let it = &mut self.nodes[node];
+            let sip = &it.out.sip;
+            let sent: Vec<_> =
+                sip.transmits.iter().map(|transmit| (transmit.flow, sip.bytes(transmit.bytes).to_vec())).collect();
+            it.out.sip.clear();
+            it.events.append(&mut it.out.events);
+            let commands = std::mem::take(&mut it.out.commands);
+            for (flow, bytes) in sent {
+                self.send(node, flow, bytes);
+            }
+            if commands.is_empty() {
+                return;
+            }
+            for (_, command) in commands {
+                let it = &mut self.nodes[node];
+                let (leg, tag) = (command.leg(), command.tag());
+                let event = match command {
+                    Command::Open { spec, .. } => {
+                        it.specs.insert(leg, spec);
+                        Event::Opened { leg, tag }
+                    }
+                    Command::Update { spec, .. } => {
+                        if let Source::Leg(giver) = spec.source() {
+                            assert!(it.specs.contains_key(&giver), "it sends what nobody receives");
+                        }
+                        it.specs.insert(leg, spec);
+                        Event::Updated { leg, tag }
+                    }
+                    Command::Close { .. } => {
+                        it.specs.remove(&leg);
+                        Event::Closed { leg, tag, reason: CloseReason::Asked }
+                    }
+                    Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                    Command::SendDigit { .. } => continue,
+                };
+                it.shard.handle(self.now, Input::Media(event), &mut it.ports, &mut it.out);
+            }
+        }
+    }
+
+    fn send(&mut self, node: usize, flow: Flow, bytes: Vec<u8>) {
+        assert_eq!(flow.local, address(node));
+        let Some(to) = (0..self.nodes.len()).find(|to| address(*to) == flow.remote) else { return };
+        if self.roll(100) < self.loss_percent {
+            return;
+        }
+        self.sent_count += 1;
+        let after = Duration::from_millis(2 + self.roll(if self.loss_percent == 0 { 1 } else { 30 }));
+        let arrives = Flow::udp(flow.remote, flow.local);
+        self.wire.insert((self.now + after, self.sent_count), (to, arrives, bytes));
+    }
+
+    fn run(&mut self, pause: Duration) {
+        let until = self.now + pause;
+        loop {
+            let arrives = self.wire.keys().next().map(|(at, _)| *at);
+            let wakes = (0..self.nodes.len()).filter_map(|node| Some((self.nodes[node].shard.deadline()?, node))).min();
+            let next = [arrives, wakes.map(|(at, _)| at)].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= until) else { break };
+            self.now = self.now.max(at);
+            if arrives == Some(at) {
+                let (_, (to, flow, bytes)) = self.wire.pop_first().expect("it was there a moment ago");
+                self.input(to, Input::Message { flow, bytes: &bytes });
+            } else if let Some((_, node)) = wakes {
+                self.input(node, Input::Deadline);
+            }
+        }
+        self.now = until;
+    }
+
+    /// A user of a node does something.
+    fn order<R: Send + 'static>(
+        &mut self,
+        node: usize,
+        work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R + Send + 'static,
+    ) -> R {
+        let result = Arc::new(Mutex::new(None));
+        let place = result.clone();
+        let order = Box::new(move |order: OrderTurn<'_, '_>| {
+            *place.lock().unwrap() = Some(work(order.sessions, order.turn));
+        });
+        let it = &mut self.nodes[node];
+        it.shard.obey(self.now, order, None, &mut it.ports, &mut it.out);
+        self.settle(node);
+        let done = result.lock().unwrap().take();
+        done.expect("orders are carried out at once")
+    }
+
+    fn dial(&mut self, from: usize, to: usize, user: &str) -> SessionId {
+        let target = Target::new(&format!("sip:{user}@{}", address(to).ip()), path(from, to));
+        let dial = Dial::new(&format!("sip:n{from}@{}", address(from).ip()), target);
+        self.order(from, |sessions, turn| sessions.dial(turn, dial)).expect("the call is placed")
+    }
+
+    /// The only session of a node, ending ones apart.
+    fn only(&self, node: usize) -> SessionId {
+        let mut ids = self.ids(node);
+        assert_eq!(ids.len(), 1, "node {node}");
+        ids.remove(0)
+    }
+
+    fn ids(&self, node: usize) -> Vec<SessionId> {
+        let sessions = self.nodes[node].shard.sessions();
+        sessions.iter().filter(|session| !session.state().is_ending()).map(|session| session.id()).collect()
+    }
+
+    fn state(&self, node: usize, id: SessionId) -> SessionState {
+        self.nodes[node].shard.sessions().get(id).expect("the session lives").state()
+    }
+
+    /// The spec of the leg of a session.
+    fn spec(&self, node: usize, id: SessionId) -> LegSpec {
+        let it = &self.nodes[node];
+        it.specs[&it.shard.sessions().get(id).and_then(|session| session.leg()).expect("a leg")]
+    }
+
+    fn ends(&self, node: usize) -> Vec<EndReason> {
+        let reason = |event: &SessionEvent| match event {
+            SessionEvent::Ended { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        self.nodes[node].events.iter().filter_map(reason).collect()
+    }
+
+    /// After all transactions have run out nothing is left anywhere.
+    fn assert_at_rest(mut self) {
+        self.run(Duration::from_secs(400));
+        for (number, node) in self.nodes.iter().enumerate() {
+            let sizes = node.shard.sizes();
+            assert_eq!(node.shard.sessions().count(), 0, "node {number}");
+            assert_eq!((sizes.server_transactions, sizes.client_transactions, sizes.dialogs), (0, 0, 0), "{number}");
+            assert_eq!((sizes.calls, sizes.subscriptions), (0, 0), "node {number}");
+            assert_eq!(node.ports.free.len(), usize::from(PORT_COUNT), "node {number}");
+            let health = node.shard.sessions().health(self.now);
+            assert_eq!(health, session::Health::default(), "node {number}");
+        }
+    }
+}
+
+const SOON: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_call_from_shard_to_shard_with_all_that_is_done_in_it() {
+    let mut net = Net::new(1, 0);
+    let id = net.dial(A, B, "b");
+    net.run(SOON);
+    let peer = net.only(B);
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+    assert_eq!(net.spec(A, id).remote_rtp.get().unwrap().ip(), address(B).ip());
+    net.order(A, move |sessions, turn| sessions.hold(turn, id, Some(PlannedSource::Silence))).unwrap();
+    net.run(SOON);
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::OnHold, SessionState::OnHold));
+    assert!(net.nodes[B].events.contains(&SessionEvent::HoldChanged { id: peer, here: false, there: true }));
+    // Both at the same time: one waits after the 491, and both get what they want.
+    net.order(B, move |sessions, turn| sessions.hold(turn, peer, None)).unwrap();
+    net.order(A, move |sessions, turn| sessions.resume(turn, id)).unwrap();
+    net.run(Duration::from_secs(10));
+    assert!(net.nodes[A].events.contains(&SessionEvent::Done { id, operation: Operation::Resume }));
+    assert!(net.nodes[B].events.contains(&SessionEvent::Done { id: peer, operation: Operation::Hold }));
+    net.order(B, move |sessions, turn| sessions.resume(turn, peer)).unwrap();
+    net.run(SOON);
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+    net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
+    net.run(SOON);
+    assert_eq!((net.ends(A), net.ends(B)), (vec![EndReason::LocalBye], vec![EndReason::RemoteBye]));
+    net.assert_at_rest();
+}
+
+#[test]
+fn calls_that_fail_or_are_given_up() {
+    for (user, gives_up, mine) in [
+        ("b-busy", false, EndReason::Rejected(486)),
+        ("b-rings", true, EndReason::Cancelled),
+        ("b-rings", false, EndReason::Rejected(480)),
+    ] {
+        for to in [B, SWITCH] {
+            let mut net = Net::new(2, 0);
+            let id = net.dial(A, to, user);
+            net.run(SOON);
+            if gives_up {
+                assert_eq!(net.state(A, id), SessionState::Ringing);
+                net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
+            }
+            net.run(Duration::from_secs(40));
+            assert_eq!(net.ends(A), [mine], "{user} by {to}");
+            if user == "b-rings" && gives_up {
+                assert_eq!(net.ends(B), [EndReason::Cancelled]);
+            }
+            net.assert_at_rest();
+        }
+    }
+    let mut net = Net::new(3, 0);
+    net.dial(A, NOWHERE, "b");
+    net.run(Duration::from_secs(40));
+    assert_eq!(net.ends(A), [EndReason::NoAnswer]);
+    net.assert_at_rest();
+}
+
+/// A call from A through the switch to B.
+fn through(net: &mut Net, user: &str) -> (SessionId, SessionId) {
+    let id = net.dial(A, SWITCH, user);
+    net.run(SOON);
+    let node = if user.starts_with('c') { C } else { B };
+    (id, *net.ids(node).last().expect("it has arrived"))
+}
+
+#[test]
+fn a_switch_between_two_phones() {
+    let mut net = Net::new(4, 0);
+    let (id, peer) = through(&mut net, "b");
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+    for (node, id) in [(A, id), (B, peer)] {
+        assert_eq!(net.spec(node, id).remote_rtp.get().unwrap().ip(), address(SWITCH).ip(), "media is anchored");
+    }
+    let sides = net.ids(SWITCH);
+    for (here, there) in [(sides[0], sides[1]), (sides[1], sides[0])] {
+        let leg = net.nodes[SWITCH].shard.sessions().get(there).unwrap().leg().unwrap();
+        assert_eq!(net.spec(SWITCH, here).source(), Source::Leg(leg));
+    }
+    net.order(A, move |sessions, turn| sessions.hold(turn, id, Some(PlannedSource::Tone440))).unwrap();
+    net.run(SOON);
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::OnHold, SessionState::OnHold));
+    net.order(A, move |sessions, turn| sessions.resume(turn, id)).unwrap();
+    net.run(SOON);
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+    net.order(B, move |sessions, turn| sessions.terminate(turn, peer)).unwrap();
+    net.run(SOON);
+    assert_eq!((net.ends(A), net.ends(B)), (vec![EndReason::RemoteBye], vec![EndReason::LocalBye]));
+    net.assert_at_rest();
+}
+
+#[test]
+fn the_second_target_is_called_when_the_first_is_not_there() {
+    let mut net = Net::new(5, 0);
+    let id = net.dial(A, SWITCH, "b-after");
+    net.run(Duration::from_secs(40));
+    assert_eq!(net.state(A, id), SessionState::Connected);
+    net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
+    net.run(SOON);
+    assert_eq!(net.ends(B), [EndReason::RemoteBye]);
+    net.assert_at_rest();
+}
+
+#[test]
+fn blind_transfers_through_the_switch_and_without_it() {
+    for by_switch in [true, false] {
+        let mut net = Net::new(6, 0);
+        let (id, peer) = if by_switch {
+            through(&mut net, "b")
+        } else {
+            let id = net.dial(A, B, "b");
+            net.run(SOON);
+            (id, net.only(B))
+        };
+        net.order(A, move |sessions, turn| sessions.transfer(turn, id, "sip:c@192.0.2.3")).unwrap();
+        net.run(SOON);
+        assert_eq!(net.ends(A), [EndReason::Transferred]);
+        assert!(net.nodes[A].events.contains(&SessionEvent::Done { id, operation: Operation::Transfer }));
+        let third = net.only(C);
+        assert_eq!(net.state(C, third), SessionState::Connected);
+        if by_switch {
+            assert_eq!(net.state(B, peer), SessionState::Connected);
+            let sides = net.ids(SWITCH);
+            assert_eq!(sides.len(), 2);
+            assert_eq!(net.nodes[SWITCH].shard.sessions().get(sides[0]).unwrap().linked_to(), Some(sides[1]));
+        }
+        net.order(C, move |sessions, turn| sessions.terminate(turn, third)).unwrap();
+        net.run(SOON);
+        assert!(net.ids(B).is_empty(), "B goes with C");
+        net.assert_at_rest();
+    }
+}
+
+#[test]
+fn a_blind_transfer_that_fails_leaves_both_talking() {
+    let mut net = Net::new(7, 0);
+    let (id, peer) = through(&mut net, "b");
+    net.order(A, move |sessions, turn| sessions.transfer(turn, id, "sip:c-busy@192.0.2.3")).unwrap();
+    net.run(SOON);
+    assert!(net.nodes[A].events.contains(&SessionEvent::Failed { id, operation: Operation::Transfer, status: 486 }));
+    assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+    net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
+    net.assert_at_rest();
+}
+
+#[test]
+fn attended_transfers_through_the_switch_and_without_it() {
+    for by_switch in [true, false] {
+        let mut net = Net::new(8, 0);
+        let (first, second) = if by_switch {
+            (through(&mut net, "b").0, through(&mut net, "c").0)
+        } else {
+            let first = net.dial(A, B, "b");
+            let second = net.dial(A, C, "c");
+            net.run(SOON);
+            (first, second)
+        };
+        net.order(A, move |sessions, turn| sessions.hold(turn, first, None)).unwrap();
+        net.run(SOON);
+        net.order(A, move |sessions, turn| sessions.attended_transfer(turn, first, second)).unwrap();
+        net.run(Duration::from_secs(1));
+        assert!(net.ids(A).is_empty(), "A is out of it: {:?}", net.nodes[A].events);
+        let (one, other) = (net.ids(B), net.only(C));
+        let one = *one.last().expect("B talks to C");
+        assert_eq!((net.state(B, one), net.state(C, other)), (SessionState::Connected, SessionState::Connected));
+        net.order(B, move |sessions, turn| sessions.terminate(turn, one)).unwrap();
+        net.run(SOON);
+        assert!(net.ids(C).is_empty(), "C goes with B");
+        net.assert_at_rest();
+    }
+}
+
+/// Lost, late and overtaking datagrams: whatever happens, in the end all calls have ended on all nodes.
+#[test]
+fn random_calls_over_a_bad_network_leave_nothing() {
+    for seed in 1..=6 {
+        let mut net = Net::new(seed, 5 + 3 * seed);
+        for _ in 0..250 {
+            let pause = net.roll(400);
+            net.run(Duration::from_millis(pause));
+            let node = [A, B, C][net.roll(3) as usize];
+            let ids = net.ids(node);
+            let pick = net.roll(ids.len().max(1) as u64) as usize;
+            let roll = net.roll(12);
+            match ids.get(pick).copied() {
+                Some(id) if roll > 3 => {
+                    let other = ids[net.roll(ids.len() as u64) as usize];
+                    // Most of it is refused, as it would be to a user.
+                    let _ = net.order(node, move |sessions, turn| match roll {
+                        4 => sessions.hold(turn, id, None),
+                        5 => sessions.resume(turn, id),
+                        6 => sessions.transfer(turn, id, "sip:c@192.0.2.3"),
+                        7 => sessions.attended_transfer(turn, id, other),
+                        8 => sessions.bridge(turn, id, other).map(drop),
+                        9 => sessions.send_dtmf(turn, id, "5", Duration::from_millis(100)),
+                        10 => sessions.accept(turn, id, Plan::of(PlannedSource::Echo)),
+                        _ => sessions.terminate(turn, id),
+                    });
+                }
+                _ => {
+                    let user = ["b", "c", "b-busy", "c-rings", "b-after"][net.roll(5) as usize];
+                    let to = [SWITCH, SWITCH, B, C][net.roll(4) as usize];
+                    if to != node && net.nodes[node].ports.free.len() > 10 {
+                        net.dial(node, to, user);
+                    }
+                }
+            }
+        }
+        for node in [A, B, C, SWITCH] {
+            net.order(node, |sessions, turn| sessions.stop(turn, EndReason::Shutdown));
+        }
+        let answered: u64 =
+            net.nodes.iter_mut().map(|node| node.shard.counts().get(stats::SignalCounter::CallsAnswered)).sum();
+        assert!(answered > 40, "seed {seed}: only {answered} answered");
+        net.assert_at_rest();
+    }
+}
