@@ -86,14 +86,14 @@ impl MediaBench {
                     let through = self.through[(at + round) % self.through.len()];
                     bar.set_message(format!("{calls} calls, round {}, {through:?}", round + 1));
                     runs.push(self.one(through, calls)?);
+                    // After each: a run that fails later takes nothing away.
+                    self.write(&rows::rows(&runs), &runs)?;
                     bar.inc(1);
                 }
             }
         }
         bar.finish_and_clear();
-        let rows = rows::rows(&runs);
-        self.write(&rows, &runs)?;
-        Ok(rows)
+        Ok(rows::rows(&runs))
     }
 
     fn one(&self, through: Through, calls: usize) -> io::Result<RelayRun> {
