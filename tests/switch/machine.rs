@@ -36,7 +36,7 @@ pub(crate) fn capture_filter(switch: &Switch) -> String {
 /// Calls and streams of a capture; and packets that came more than `grace_ms` after their call's end.
 pub(crate) fn seen(file: &std::path::Path, switch: &Switch, grace_ms: u64) -> (SeenCalls, RtpStreams, u64) {
     let (mut calls, mut streams, mut media) = (SeenCalls::to(switch.sip), RtpStreams::default(), Vec::new());
-    let is_media = |port: u16| (switch.media_ports.0..=switch.media_ports.1).contains(&port) && port % 2 == 0;
+    let is_media = |port: u16| (switch.media_ports.0..=switch.media_ports.1).contains(&port) && port.is_multiple_of(2);
     let take = |datagram: Datagram| {
         calls.add(&datagram);
         if is_media(datagram.from.port()) {
