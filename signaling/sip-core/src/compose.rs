@@ -26,7 +26,7 @@ impl Lines {
             }
         };
         let mut supported: Vec<&str> = Vec::new();
-        if config.reliability == Reliability::Supported {
+        if config.reliability != Reliability::Off {
             supported.push("100rel");
         }
         supported.extend(["timer", "replaces"]);

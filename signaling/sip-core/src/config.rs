@@ -91,6 +91,8 @@ pub enum Reliability {
     /// We say that we can, and do it where the peer requires it.
     #[default]
     Supported,
+    /// Every INVITE has to allow it: ours require it, others are refused with 421.
+    Required,
     /// We refuse it with 420.
     Off,
 }

@@ -130,3 +130,18 @@ fn noise_is_counted_and_changes_nothing() {
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
     bench.assert_empty();
 }
+
+#[test]
+fn an_extension_that_we_insist_on() {
+    let config = EndpointConfig { reliability: Reliability::Required, ..EndpointConfig::default() };
+    let mut bench = Bench::with(config, udp());
+    let refused = bench.feed(&Peer::new().invite());
+    assert_eq!((words(&refused), header(&refused[0], "Require")), (vec!["421"], "100rel"));
+    let able = Peer { cseq: 2, branch: "2".into(), ..Peer::new() };
+    bench.feed(&able.request("INVITE", "INVITE", "Supported: 100rel\n", ""));
+    assert!(!header(&bench.ring(180)[0], "RSeq").is_empty());
+    bench.reject(486);
+    let (_, invite) = bench.call();
+    assert_eq!(header(&invite, "Require"), "100rel");
+    bench.assert_empty();
+}

@@ -279,3 +279,27 @@ fn a_notify_that_nobody_wants_ends_the_subscription() {
     bench.endpoint.respond(bench.now, request, 503, "", Content::NONE, &mut bench.out).unwrap();
     bench.assert_empty();
 }
+
+#[test]
+fn a_refer_outside_any_dialog_makes_one_for_its_reports() {
+    for overtaken in [false, true] {
+        let mut bench = Bench::with(config(), udp());
+        let refer = bench.endpoint.refer_outside(bench.now, &new_request(udp()), "sip:carol@c", &mut bench.out);
+        let (request, subscription) = refer.unwrap();
+        let sent = bench.drain().remove(0);
+        assert_eq!((word(&sent), header(&sent, "Refer-To")), ("REFER", "<sip:carol@c>"));
+        let accepted = reply(&sent, 202, "b", "Contact: <sip:bob@192.0.2.9:5070>\n", "");
+        let report = notify(&sent, 1, "refer", "active;expires=60");
+        for message in if overtaken { [&report, &accepted] } else { [&accepted, &report] } {
+            bench.feed(message);
+        }
+        let told =
+            bench.events.iter().any(|e| matches!(e, Event::Response { request: r, status: 202, .. } if *r == request));
+        let heard =
+            bench.events.iter().any(|e| matches!(e, Event::Notified { subscription: s, .. } if *s == subscription));
+        assert!(told && heard, "{:?}", bench.events);
+        bench.feed(&notify(&sent, 2, "refer", "terminated;reason=noresource"));
+        assert_eq!(bench.endings(), [Cause::Unsubscribed]);
+        bench.assert_empty();
+    }
+}

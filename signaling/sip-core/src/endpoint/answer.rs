@@ -26,7 +26,10 @@ impl Endpoint {
         if !(101..200).contains(&status) {
             return Err(Refused::BadStatus);
         }
-        if self.servers.get(invite.0).is_some_and(|transaction| transaction.asked.requires_100rel) {
+        let is_required = self.config.reliability == crate::config::Reliability::Required;
+        if self.servers.get(invite.0).is_some_and(|transaction| {
+            transaction.asked.requires_100rel || (is_required && transaction.asked.supports_100rel)
+        }) {
             return self.provisional_reliably(now, invite, status, reason, content, out);
         }
         let mut lines = Vec::with_capacity(128);

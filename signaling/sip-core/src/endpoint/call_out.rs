@@ -20,6 +20,9 @@ impl Endpoint {
         }
         let mut lines = Vec::new();
         self.put_session_request(None, &mut lines);
+        if self.config.reliability == crate::config::Reliability::Required {
+            lines.extend_from_slice(b"Require: 100rel\r\n");
+        }
         let call = Call {
             transaction: None,
             forks: Vec::new(),

@@ -57,13 +57,14 @@ impl Endpoint {
         self.inspect_method(inc)
             .or_else(|| self.inspect_uri(inc))
             .or_else(|| self.inspect_require(inc))
+            .or_else(|| self.inspect_supported(inc))
             .or_else(|| self.inspect_body(inc).or_else(|| self.inspect_timer(inc)))
     }
 
     fn inspect_method(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
         let is_allowed = match inc.method {
             Method::Invite | Method::Bye | Method::Ack | Method::Cancel => true,
-            Method::Prack => self.config.reliability == Reliability::Supported,
+            Method::Prack => self.config.reliability != Reliability::Off,
             _ => self.config.allow.iter().any(|allowed| allowed.as_bytes() == inc.method.as_bytes()),
         };
         match inc.method {
@@ -82,7 +83,7 @@ impl Endpoint {
 
     fn supports(&self, option: &[u8]) -> bool {
         let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        (is("100rel") && self.config.reliability == Reliability::Supported)
+        (is("100rel") && self.config.reliability != Reliability::Off)
             || is("timer")
             || is("replaces")
             || self.config.supported.iter().any(|supported| is(supported))
@@ -102,6 +103,13 @@ impl Endpoint {
         }
         lines.extend_from_slice(b"\r\n");
         Some(Refusal { status: 420, lines })
+    }
+
+    /// RFC 3261 §21.4.15: an extension that we insist on and the caller does not offer.
+    fn inspect_supported(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        let insists = self.config.reliability == Reliability::Required && inc.method == Method::Invite;
+        let offers = inc.says(Name::Supported, "100rel") || inc.says(Name::Require, "100rel");
+        (insists && inc.to_tag.is_none() && !offers).then(|| Refusal::with(421, b"Require: 100rel\r\n"))
     }
 
     fn inspect_body(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {

@@ -29,6 +29,8 @@ pub struct NewRequest<'a> {
     pub call_id: Option<&'a str>,
     /// The CSeq number; registrations count theirs on. 0 stands for 1.
     pub cseq: u32,
+    /// Hops that it may still take: 70, or one less than the request that it goes on from.
+    pub max_forwards: u8,
     /// Route values, as `<sip:proxy.example.com;lr>`; the first is the next hop.
     pub routes: &'a [&'a str],
     /// Who answers challenges to it; without one the user hears of them.
@@ -40,7 +42,18 @@ pub struct NewRequest<'a> {
 impl<'a> NewRequest<'a> {
     /// A request with nothing more than it needs.
     pub const fn new(flow: Flow, uri: &'a str, from: &'a str, to: &'a str) -> Self {
-        Self { flow, uri, from, to, call_id: None, cseq: 0, routes: &[], account: None, content: Content::NONE }
+        Self {
+            flow,
+            uri,
+            from,
+            to,
+            call_id: None,
+            cseq: 0,
+            max_forwards: 70,
+            routes: &[],
+            account: None,
+            content: Content::NONE,
+        }
     }
 
     fn check(&self) -> Result<(), Refused> {
@@ -128,7 +141,8 @@ impl Endpoint {
         put(arena, &[method.as_bytes(), b" ", request.uri.as_bytes(), b" SIP/2.0\r\n"]);
         put_via(arena, &self.config, &request.flow, branch.as_str());
         put_cseq(arena, request.first_cseq(), method.as_bytes());
-        put(arena, &[b"Max-Forwards: 70\r\nFrom: ", request.from.as_bytes(), b";tag=", tag.as_str().as_bytes()]);
+        crate::compose::put_number_line(arena, b"Max-Forwards", request.max_forwards.into());
+        put(arena, &[b"From: ", request.from.as_bytes(), b";tag=", tag.as_str().as_bytes()]);
         put(arena, &[b"\r\nTo: ", request.to.as_bytes(), b"\r\nCall-ID: ", &call_id, b"\r\n"]);
         for route in request.routes {
             put(arena, &[b"Route: ", route.as_bytes(), b"\r\n"]);

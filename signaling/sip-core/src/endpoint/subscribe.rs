@@ -73,14 +73,42 @@ impl Endpoint {
         if !is_token(package) {
             return Err(Refused::BadText);
         }
+        let lines = format!("Event: {package}\r\nExpires: {expires_s}\r\n");
+        self.start_subscription(now, Method::Subscribe, request, package, expires_s, &lines, out)
+    }
+
+    /// Sends REFER outside any dialog: whoever takes it is asked to call `target`, and its reports make a dialog.
+    pub fn refer_outside(
+        &mut self,
+        now: Instant,
+        request: &NewRequest<'_>,
+        target: &str,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        if !is_uri(target) {
+            return Err(Refused::BadText);
+        }
+        let lines = format!("Refer-To: <{target}>\r\n");
+        self.start_subscription(now, Method::Refer, request, "refer", super::notify::REFER_EXPIRES_S, &lines, out)
+    }
+
+    fn start_subscription(
+        &mut self,
+        now: Instant,
+        method: Method,
+        request: &NewRequest<'_>,
+        package: &str,
+        expires_s: u32,
+        lines: &str,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
         let until = now + self.config.timers.give_up();
         let handle = self
             .add_subscription(Role::Subscriber, None, package.into(), Box::default(), until)
             .ok_or(Refused::Full)?;
         let number = self.next_request_number();
         let purpose = Purpose::Subscription(SubscriptionId(handle), number);
-        let lines = format!("Event: {package}\r\nExpires: {expires_s}\r\n");
-        let written = match self.send_new(now, Method::Subscribe, request, purpose, lines.as_bytes(), out) {
+        let written = match self.send_new(now, method, request, purpose, lines.as_bytes(), out) {
             Ok((_, written)) => written,
             Err(refused) => {
                 self.subscriptions.remove(handle);
@@ -141,11 +169,12 @@ impl Endpoint {
     ) {
         let Some(sent) = self.clients.get(handle) else { return };
         let kind = sent.kind;
-        if kind == Kind::Subscribe
+        let is_alone = self.subscriptions.get(id.0).is_some_and(|open| open.pending.is_some());
+        if (kind == Kind::Subscribe || is_alone)
             && (200..300).contains(&status)
             && let Some(message) = message
         {
-            self.subscribed(now, id.0, message);
+            self.subscribed(now, id.0, kind, message);
         }
         if kind == Kind::Refer
             && (200..300).contains(&status)
@@ -170,7 +199,7 @@ impl Endpoint {
     }
 
     /// A 2xx to SUBSCRIBE: its dialog, unless a NOTIFY made it already, and its time.
-    fn subscribed(&mut self, now: Instant, handle: Handle, message: &Message<'_>) {
+    fn subscribed(&mut self, now: Instant, handle: Handle, kind: Kind, message: &Message<'_>) {
         let remote = message.header(Name::To).unwrap_or_default();
         let tag = message.to_tag().unwrap_or_default();
         let contact = message.contact().ok().flatten().map(|contact| contact.uri.as_bytes()).unwrap_or_default();
@@ -181,7 +210,7 @@ impl Endpoint {
         let Some(subscription) = self.subscriptions.get_mut(handle) else { return };
         let granted_s =
             message.expires().ok().flatten().unwrap_or(subscription.interval_s).min(subscription.interval_s);
-        if granted_s > 0 {
+        if granted_s > 0 && kind == Kind::Subscribe {
             let granted = Duration::from_secs(granted_s.into());
             subscription.expires_at = now + granted;
             subscription.refresh_at = Some(now + granted.mul_f64(0.8).max(Duration::from_secs(1)));
