@@ -55,7 +55,7 @@ impl Sessions {
         crosses_for: Option<SessionId>,
     ) -> Result<(), crate::SessionError> {
         let wanted = mirrored(direction);
-        self.offer(turn, other, Wish { operation: None, wanted, hold: None, crosses_for })
+        self.offer(turn, other, Wish { operation: None, wanted, hold: None, codec: None, crosses_for })
     }
 
     /// The other side has answered the offer that crossed, or refused it.

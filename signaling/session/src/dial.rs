@@ -26,6 +26,8 @@ pub struct Dial {
     pub sdp: Option<Box<str>>,
     /// Who answers when a proxy or the called side asks for credentials.
     pub account: Option<AccountId>,
+    /// Hops that the INVITE may take: 70, or one less than that of a call that it goes on from.
+    pub max_forwards: u8,
     /// Further header fields of the INVITE.
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// How long each target may take to answer; none: the setting.
@@ -61,6 +63,7 @@ impl Dial {
             targets: vec![target],
             sdp: None,
             account: None,
+            max_forwards: 70,
             headers: Vec::new(),
             answer_timeout: None,
             plan: Plan::of(PlannedSource::Silence),

@@ -36,6 +36,9 @@ pub enum SessionError {
     /// No URI, or none that can be called.
     #[error("`{0}` is not a URI that can be used here")]
     InvalidUri(Box<str>),
+    /// A call that has come through as many switches as one may does not go on.
+    #[error("the call has taken all the hops that it may")]
+    TooManyHops,
     /// The media plane cannot do it.
     #[error("{0}")]
     Media(&'static str),
@@ -52,6 +55,7 @@ impl SessionError {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::ResourceExhausted { .. } | Self::Media(_) | Self::Stopping => 503,
+            Self::TooManyHops => 483,
             Self::InvalidUri(_) => 404,
             _ => 500,
         }

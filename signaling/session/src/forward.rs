@@ -36,6 +36,9 @@ impl Sessions {
     /// Sends a call that rings here on to somewhere else: the late decision. Gives the session of the other side.
     pub fn forward(&mut self, turn: &mut Turn<'_>, id: SessionId, forward: Forward) -> Result<SessionId, SessionError> {
         self.check(id, Operation::Accept)?;
+        if self.table.get(id).is_some_and(|session| session.is_early) {
+            return Err(SessionError::Busy(Operation::Accept));
+        }
         self.go_on(turn, id, forward)
     }
 
@@ -46,6 +49,8 @@ impl Sessions {
         id: SessionId,
         forward: Forward,
     ) -> Result<SessionId, SessionError> {
+        let hops_left = self.table.get(id).map_or(0, |session| session.hops_left);
+        let Some(max_forwards) = hops_left.checked_sub(1) else { return Err(SessionError::TooManyHops) };
         let no_port = SessionError::Media("no media port is free, or no media plane is there");
         let Some(port) = turn.ports.take() else {
             self.counts.add(SignalCounter::RefusedNoPort, 1);
@@ -66,6 +71,7 @@ impl Sessions {
             targets: forward.targets,
             sdp: None,
             account: forward.account,
+            max_forwards,
             headers: forward.headers,
             answer_timeout: forward.answer_timeout,
             plan: Plan::of(PlannedSource::Silence),

@@ -45,6 +45,7 @@ impl Sessions {
             invite: Some(invite),
             offer: invitation.offer.map(Box::new),
             raw_offer: invitation.raw_offer,
+            hops_left: invitation.hops_left,
             replaces,
             counts_for,
             ..Session::new(id, now, invitation.parties, origin, path)
@@ -88,9 +89,7 @@ impl Sessions {
 
     /// Answers a call that rings: the late decision.
     pub fn accept(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
-        self.check(id, Operation::Accept)?;
-        self.start(turn, id, plan);
-        Ok(())
+        self.accept_with(turn, id, plan, None)
     }
 
     /// Refuses a call that rings: the late decision.
@@ -125,7 +124,9 @@ impl Sessions {
         session.plan = plan;
         session.alarms.set(Alarm::Answer, None);
         self.open_leg(turn, id, port);
-        self.ring(turn, id);
+        if self.table.get(id).is_some_and(|session| !session.is_early) {
+            self.ring(turn, id);
+        }
     }
 
     pub(crate) fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {
@@ -143,6 +144,9 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
             return;
         };
+        if session.is_early {
+            return self.announce(turn, id);
+        }
         let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
         match turn.sip.accept(turn.now, invite, &description) {
             Accepted::Sent => {

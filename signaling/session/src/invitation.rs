@@ -6,6 +6,8 @@ use sip_wire::{Address, Message, Name};
 
 /// An INVITE, as far as a session is concerned.
 pub(crate) struct Invitation {
+    /// Hops that it may still take (RFC 3261 §8.1.1.6).
+    pub(crate) hops_left: u8,
     pub(crate) parties: Parties,
     /// The caller's offer; none where it waits for ours.
     pub(crate) offer: Option<Offer>,
@@ -39,7 +41,8 @@ impl Invitation {
         let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
         let sdp = description(&message)?;
         let offer = sdp.map(|sdp| Offer::read(sdp, settings)).transpose()?;
-        Ok(Self { parties: parties(&message), offer, raw_offer: sdp.unwrap_or_default().into() })
+        let hops_left = message.max_forwards().ok().flatten().unwrap_or(70);
+        Ok(Self { hops_left, parties: parties(&message), offer, raw_offer: sdp.unwrap_or_default().into() })
     }
 }
 

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod alarm;
+mod answering;
 mod attempts;
 mod bridge;
 mod change;

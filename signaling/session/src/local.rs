@@ -2,7 +2,7 @@
 
 use crate::offering::Wish;
 use crate::{Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
-use contract::Direction;
+use contract::{Codec, Direction};
 
 impl Sessions {
     /// Holds the peer: a re-INVITE says that nothing is taken from it any more. With a source it hears that one
@@ -16,14 +16,14 @@ impl Sessions {
         self.check(id, Operation::Hold)?;
         let wanted = if music.is_some() { Direction::Send } else { Direction::Inactive };
         let hold = Some((true, music.unwrap_or(PlannedSource::Silence)));
-        self.offer(turn, id, Wish { operation: Some(Operation::Hold), wanted, hold, crosses_for: None })
+        self.offer(turn, id, Wish { operation: Some(Operation::Hold), wanted, hold, codec: None, crosses_for: None })
     }
 
     /// Takes the hold back by another re-INVITE. `Done` or `Failed` tells the outcome. Only who holds can resume.
     pub fn resume(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         self.check(id, Operation::Resume)?;
         let (wanted, hold) = (Direction::Both, Some((false, PlannedSource::Silence)));
-        self.offer(turn, id, Wish { operation: Some(Operation::Resume), wanted, hold, crosses_for: None })
+        self.offer(turn, id, Wish { operation: Some(Operation::Resume), wanted, hold, codec: None, crosses_for: None })
     }
 
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on; the peer is not told.
@@ -49,6 +49,20 @@ impl Sessions {
             self.sync(turn, id);
         }
         Ok(())
+    }
+
+    /// Goes on with another codec: a re-INVITE offers this one alone. `Done` or `Failed` tells the outcome.
+    pub fn change_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
+        self.check(id, Operation::ChangeMedia)?;
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        if !matches!(codec, Codec::Pcmu | Codec::Pcma) || !self.media_of(session).settings().codecs.contains(&codec) {
+            return Err(SessionError::Media(
+                "this codec is not configured, or the other side of the call has not got it",
+            ));
+        }
+        let wanted = session.wanted;
+        let operation = Some(Operation::ChangeMedia);
+        self.offer(turn, id, Wish { operation, wanted, hold: None, codec: Some(codec), crosses_for: None })
     }
 
     pub(crate) fn check(&self, id: SessionId, operation: Operation) -> Result<(), SessionError> {

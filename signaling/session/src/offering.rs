@@ -1,8 +1,8 @@
 //! Our own re-INVITEs: hold, resume, refresh (RFC 3261 §14.1).
 
 use crate::{EndReason, Operation, PlannedSource, SessionError, SessionEvent, SessionId, Sessions, Side, Turn};
-use contract::Direction;
-use sdp_core::{write_offer, write_offer_again};
+use contract::{Codec, Direction, PayloadMap};
+use sdp_core::{Negotiated, write_offer, write_offer_again};
 use sip_core::{ClientRequestId, DialogId, Span};
 
 /// A re-INVITE of ours that has not been answered yet, and what it is to bring about.
@@ -20,6 +20,8 @@ pub(crate) struct Wish {
     pub(crate) wanted: Direction,
     /// Whether we hold from then on, and what is sent while we do; none: as before.
     pub(crate) hold: Option<(bool, PlannedSource)>,
+    /// Only this codec; none: those of before.
+    pub(crate) codec: Option<Codec>,
     /// The other side of the call, whose peer wants this.
     pub(crate) crosses_for: Option<SessionId>,
 }
@@ -37,7 +39,7 @@ impl Sessions {
         let able = self.media_of(session);
         let settings = sdp_core::Settings { direction: wish.wanted, ..able.settings() };
         let mut origin = session.origin;
-        let text = match &session.agreed {
+        let text = match &session.agreed.map(|agreed| narrowed(agreed, wish.codec)) {
             Some(agreed) => write_offer_again(agreed, &settings, &session.others, local, &mut origin),
             None => write_offer(&settings, &session.others, local, &mut origin),
         };
@@ -56,7 +58,7 @@ impl Sessions {
     /// The session timer wants a refresh. Where another change is on its way, that one refreshes.
     pub(crate) fn refresh_due(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get(id)) else { return };
-        let wish = Wish { operation: None, wanted: session.wanted, hold: None, crosses_for: None };
+        let wish = Wish { operation: None, wanted: session.wanted, hold: None, codec: None, crosses_for: None };
         let id = session.id;
         let _ = self.offer(turn, id, wish);
     }
@@ -119,4 +121,18 @@ impl Sessions {
             self.end(turn, id, EndReason::PeerLost);
         }
     }
+}
+
+/// The same with one audio codec only, and telephone events where they were agreed on.
+fn narrowed(agreed: Negotiated, codec: Option<Codec>) -> Negotiated {
+    let Some(codec) = codec else { return agreed };
+    let known = agreed.payloads.iter().find(|(_, other, _)| *other == codec).map(|(number, ..)| number);
+    // RFC 3551 §6 gives both their numbers for good.
+    let number = known.unwrap_or(if codec == Codec::Pcma { 8 } else { 0 });
+    let mut payloads = PayloadMap::default();
+    payloads.push(number, codec);
+    if let Some(number) = agreed.payloads.telephone_event() {
+        payloads.push(number, Codec::TelephoneEvent);
+    }
+    Negotiated { payloads, ..agreed }
 }

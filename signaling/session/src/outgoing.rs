@@ -80,6 +80,7 @@ impl Sessions {
             to: &out.dial.to,
             call_id: Some(&call_id),
             cseq: 1,
+            max_forwards: out.dial.max_forwards,
             routes: &routes,
             account: out.dial.account,
             content: Content::sdp(sdp.as_bytes()).with_headers(&headers),

@@ -106,6 +106,7 @@ impl Sessions {
             targets,
             sdp: None,
             account: None,
+            max_forwards: 70,
             headers,
             answer_timeout: None,
             plan: if peer.is_some() { Plan::of(PlannedSource::Silence) } else { plan },

@@ -44,6 +44,10 @@ pub struct Session {
     pub(crate) is_muted: bool,
     /// Who holds whom, as users were told: we the peer, the peer us.
     pub(crate) shown_hold: (bool, bool),
+    /// Hops that its INVITE might still have taken.
+    pub(crate) hops_left: u8,
+    /// It is heard before it is answered.
+    pub(crate) is_early: bool,
     /// What the caller offered, until the call has been decided on.
     pub(crate) offer: Option<Box<Offer>>,
     /// The same as it came, for a call that goes on to somewhere else.
@@ -129,6 +133,8 @@ impl Session {
             wanted: Direction::Both,
             is_muted: false,
             shown_hold: (false, false),
+            hops_left: 70,
+            is_early: false,
             offer: None,
             raw_offer: Box::default(),
             description: None,

@@ -85,6 +85,6 @@ impl Sessions {
 impl Session {
     /// It rings somewhere: here while we call, or on the other side of the call.
     fn is_waiting(&self) -> bool {
-        self.out.is_some() || (self.invite.is_some() && self.link.is_some())
+        self.out.is_some() || self.is_early || (self.invite.is_some() && self.link.is_some())
     }
 }

@@ -97,7 +97,9 @@ impl Session {
         self.state.allows(operation)
             && match operation {
                 // Decided on already: the leg is on its way.
-                Operation::Accept | Operation::Reject => self.invite.is_some() && self.leg == Leg::None,
+                Operation::Accept | Operation::Reject => {
+                    self.invite.is_some() && (self.leg == Leg::None || self.is_early)
+                }
                 Operation::Hold => !self.is_held_here(),
                 Operation::Resume => self.is_held_here(),
                 Operation::Bridge => self.link.is_none() && self.bridge.is_none(),

@@ -48,6 +48,7 @@ impl Decide for Policy {
         match (self.node, call.called_user) {
             (SWITCH, user) if user.starts_with('c') => on(&[C]),
             (SWITCH, "b-after") => on(&[NOWHERE, B]),
+            (SWITCH, "loop") => on(&[SWITCH]),
             (SWITCH, _) => on(&[B]),
             (_, user) if user.ends_with("busy") => Decision::Reject { status: 486, reason: "".into() },
             (_, user) if user.ends_with("rings") => Decision::Defer,
@@ -371,6 +372,36 @@ fn the_second_target_is_called_when_the_first_is_not_there() {
     net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
     net.run(SOON);
     assert_eq!(net.ends(B), [EndReason::RemoteBye]);
+    net.assert_at_rest();
+}
+
+#[test]
+fn early_media_comes_through_reliably() {
+    for loss_percent in [0, 30] {
+        let mut net = Net::new(10, loss_percent);
+        let id = net.dial(A, SWITCH, "b-rings");
+        net.run(Duration::from_secs(8));
+        let peer = net.only(B);
+        net.order(B, move |sessions, turn| sessions.early_media(turn, peer, Plan::of(PlannedSource::Ringing))).unwrap();
+        net.run(Duration::from_secs(8));
+        assert_eq!(net.state(A, id), SessionState::Ringing);
+        assert_eq!(net.spec(A, id).remote_rtp.get().map(|rtp| rtp.ip()), Some(address(SWITCH).ip()), "{loss_percent}");
+        net.order(B, move |sessions, turn| sessions.accept(turn, peer, Plan::of(PlannedSource::Tone440))).unwrap();
+        net.run(Duration::from_secs(8));
+        assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+        net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
+        net.assert_at_rest();
+    }
+}
+
+#[test]
+fn a_loop_of_calls_ends() {
+    let mut net = Net::new(11, 0);
+    let target = Target::new("sip:loop@192.0.2.4", path(A, SWITCH));
+    let dial = Dial { max_forwards: 6, ..Dial::new("sip:a@192.0.2.1", target) };
+    net.order(A, |sessions, turn| sessions.dial(turn, dial)).unwrap();
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.ends(A), [EndReason::Rejected(483)]);
     net.assert_at_rest();
 }
 

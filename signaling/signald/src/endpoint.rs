@@ -62,7 +62,9 @@ impl Sip for Wired<'_> {
 
     fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool {
         let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) };
-        self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
+        let reliably =
+            !sdp.is_empty() && self.endpoint.provisional_reliably(now, invite, status, "", content, self.out).is_ok();
+        reliably || self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
     }
 
     fn call_id(&self, number: u64) -> String {

@@ -145,6 +145,11 @@ impl World {
         }
     }
 
+    /// What it was told when it was opened, or since.
+    pub(super) fn spec_opened(&self, id: SessionId) -> contract::LegSpec {
+        self.session(id).spec
+    }
+
     /// What the leg of a session was told last.
     pub(super) fn spec(&self, id: SessionId) -> contract::LegSpec {
         self.specs[&self.session(id).leg().expect("a leg")]

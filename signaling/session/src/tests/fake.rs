@@ -34,6 +34,7 @@ pub(super) struct FakeSip {
     pub(super) message: Vec<u8>,
     pub(super) said: Vec<Said>,
     pub(super) needs_prack: bool,
+    pub(super) max_forwards: u8,
     /// Header fields of the last INVITE that was sent.
     pub(super) headers: Vec<(String, String)>,
     /// Requests sent so far; each gets the next number.
@@ -86,6 +87,7 @@ impl Sip for FakeSip {
     fn invite(&mut self, _: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
         let call = CallId::from_u64(self.number()?.as_u64());
         let sdp = String::from_utf8_lossy(request.content.body).into_owned();
+        self.max_forwards = request.max_forwards;
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         self.headers = request.content.headers.iter().map(text).collect();
         self.said.push(Said::Invite(call, request.uri.to_owned(), sdp));

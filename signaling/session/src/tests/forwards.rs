@@ -371,3 +371,22 @@ fn without_a_second_port_the_first_goes_back() {
     world.serve();
     world.invited();
 }
+
+#[test]
+fn a_call_that_has_come_far_enough_goes_no_further() {
+    let mut world = World::new(Settings::default(), 6);
+    for (hops, refused) in [("0", true), ("1", false)] {
+        let (invite, dialog) = (InviteId::from_u64(A), DialogId::from_u64(A));
+        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
+        let text = String::from_utf8(message("INVITE", "on", SDP)).unwrap();
+        world.sip(event, text.replace("Max-Forwards: 70", &format!("Max-Forwards: {hops}")).into_bytes());
+        if refused {
+            assert_eq!(world.said(), [Said::Reject(invite, 483, None)]);
+            world.over(A, Cause::Rejected(483));
+            world.assert_empty();
+        }
+    }
+    world.serve();
+    world.invited();
+    assert_eq!(world.sip.max_forwards, 0);
+}

@@ -291,3 +291,88 @@ fn a_refresh_changes_nothing() {
     assert!(world.asked().is_empty() && world.told().is_empty());
     assert_eq!(world.state(tag), SessionState::Connected);
 }
+
+#[test]
+fn the_codec_changes_by_reinvite() {
+    let (mut world, leg, tag) = {
+        let (mut world, leg, tag) =
+            ringing("tone", &(SDP.replace("RTP/AVP 0", "RTP/AVP 0 8 96") + &EVENTS.replace("101", "96")));
+        world.media(Event::Opened { leg, tag });
+        world.said();
+        (world, leg, tag)
+    };
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Pcma)).unwrap();
+    let (request, sdp) = world.reinvite();
+    assert!(sdp.contains(" RTP/AVP 8 96\r\n"), "{sdp}");
+    world.answer(request, 488, "");
+    assert_eq!(world.session(id).codec(), Some(contract::Codec::Pcmu));
+    world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Pcma)).unwrap();
+    let (request, _) = world.reinvite();
+    world.told();
+    world.answer(request, 200, &SDP.replace("RTP/AVP 0", "RTP/AVP 8"));
+    let spec = world.only_update(leg, tag);
+    assert_eq!(spec.payloads.audio(), Some((8, contract::Codec::Pcma)));
+    let told = world.told();
+    assert!(told.contains(&SessionEvent::Done { id, operation: Operation::ChangeMedia }), "{told:?}");
+    assert!(told.contains(&SessionEvent::MediaChanged { id }), "{told:?}");
+    let none = world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Other));
+    assert!(matches!(none, Err(SessionError::Media(_))));
+}
+
+#[test]
+fn a_call_is_heard_before_it_is_answered() {
+    let mut world = world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    world.said();
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
+    world.serve();
+    let said = world.said();
+    let [Said::Progress(INVITE, 183, early)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((world.spec_opened(id).source(), world.session(id).state()), (Source::Ringing, SessionState::Ringing));
+    let again = world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing)));
+    assert_eq!(again, Err(SessionError::Busy(Operation::Accept)));
+    world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
+    world.serve();
+    assert_eq!(world.said(), [Said::Accept(INVITE, early.clone())]);
+    let leg = world.session(id).leg().unwrap();
+    assert_eq!((world.spec(id).source(), world.spec(id).media_timeout_ms), (Source::Leg(leg), 60_000));
+
+    // Nobody decides; or the caller has offered nothing; or it is rejected after all.
+    let early = |user: &str, sdp| {
+        let mut world = World::new(Settings::default(), 4);
+        world.sip(invite(), message("INVITE", user, sdp));
+        world.said();
+        let id = world.id();
+        let result = world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing)));
+        world.serve();
+        world.said();
+        (world, id, result)
+    };
+    let (mut world, ..) = early("later", SDP);
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.said(), [Said::Reject(INVITE, 480, None)]);
+    assert!(matches!(early("later", "").2, Err(SessionError::Media(_))));
+    let (mut world, id, _) = early("later", SDP);
+    world.turn(|sessions, turn| sessions.reject(turn, id, 603, "")).unwrap();
+    assert_eq!(world.said(), [Said::Reject(INVITE, 603, None)]);
+    world.sip(ended(Cause::Rejected(603)), vec![]);
+    world.serve();
+    world.assert_empty();
+}
+
+#[test]
+fn a_description_of_the_users_own_is_sent_as_it_is() {
+    let mut world = world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    world.said();
+    let id = world.id();
+    let mut accept = |sdp: &'static str| {
+        world.turn(|sessions, turn| sessions.accept_with(turn, id, Plan::of(PlannedSource::Silence), Some(sdp)))
+    };
+    assert!(matches!(accept("garbage"), Err(SessionError::Argument(_))));
+    accept("v=0\r\nmine").unwrap();
+    world.serve();
+    assert_eq!(world.said(), [Said::Accept(INVITE, "v=0\r\nmine".into())]);
+}
