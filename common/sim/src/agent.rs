@@ -1,11 +1,14 @@
 //! A phone: an endpoint and a user who calls, answers, changes their mind and hangs up.
 
+use crate::guard::{Guard, account};
 use crate::network::Arrival;
 use crate::node::Turn;
 use crate::relay::address_in;
+use crate::rng::Rng;
 use crate::todo::Todo;
 use sip_core::{
-    CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, NewRequest, Output, Refused, Span, SubscriptionId,
+    AccountId, CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, NewRequest, Output, Refused, Span,
+    SubscriptionId,
 };
 use sip_wire::Method;
 use std::net::SocketAddr;
@@ -19,11 +22,17 @@ pub(crate) struct Agent {
     address: SocketAddr,
     /// In-dialog requests go straight to their next hop, as a resolver would tell.
     resolves: bool,
+    guard: Option<Guard>,
+    account: Option<AccountId>,
 }
 
 impl Agent {
-    pub(crate) fn new(number: u64, config: EndpointConfig, seed: u64, address: SocketAddr, resolves: bool) -> Self {
-        Self { number, endpoint: Endpoint::new(config, seed), out: Output::new(), address, resolves }
+    pub(crate) fn new(number: u64, config: EndpointConfig, rng: &mut Rng, address: SocketAddr) -> Self {
+        let mut endpoint = Endpoint::new(config, rng.next());
+        let account = if rng.chance(70) { endpoint.add_account(account()).ok() } else { None };
+        let life = rng.between_ms(1000, 300_000);
+        let guard = rng.chance(30).then(|| Guard::new(rng.next(), life));
+        Self { number, endpoint, out: Output::new(), address, resolves: rng.chance(30), guard, account }
     }
 
     pub(crate) fn arrive(&mut self, flow: &Flow, arrival: &Arrival, turn: &mut Turn<'_>) {
@@ -48,12 +57,32 @@ impl Agent {
             if self.resolves {
                 self.resolve(&event, turn);
             }
-            crate::decide::decide(&event, message_of(&event).map_or(&b""[..], |span| self.out.bytes(span)), turn);
+            if !self.challenged(&event, turn) {
+                let message = message_of(&event).map_or(&b""[..], |span| self.out.bytes(span));
+                crate::decide::decide(&event, message, turn);
+            }
         }
         for transmit in &self.out.transmits {
             turn.sent.push((transmit.flow, self.out.bytes(transmit.bytes).to_vec()));
         }
         self.out.clear();
+    }
+
+    /// Turns down who has not proven to know the password; inside dialogs nobody is asked.
+    fn challenged(&mut self, event: &Event, turn: &Turn<'_>) -> bool {
+        let Some(guard) = &mut self.guard else { return false };
+        let (Event::Invite { message, .. } | Event::Request { dialog: None, message, .. }) = *event else {
+            return false;
+        };
+        let Some(challenges) = guard.challenges(turn.now, self.out.bytes(message)) else { return false };
+        let headers: Vec<_> = challenges.iter().map(|value| ("WWW-Authenticate", value.as_str())).collect();
+        let content = Content::headers(&headers);
+        let done = match *event {
+            Event::Invite { invite, .. } => self.endpoint.reject(turn.now, invite, 401, "", content, &mut self.out),
+            Event::Request { request, .. } => self.endpoint.respond(turn.now, request, 401, "", content, &mut self.out),
+            _ => Ok(()),
+        };
+        done.is_ok()
     }
 
     /// A confirmed dialog finds its next hop by itself.
@@ -144,6 +173,7 @@ impl Agent {
         let (flow, uri) = self.somebody(turn);
         let from = format!("<sip:{}@sim.example>", self.number);
         let mut request = NewRequest::new(flow, &uri, &from, "<sip:user@sim.example>");
+        request.account = self.account;
         if turn.rng.chance(85) {
             request.content = OFFER;
         }
@@ -157,7 +187,8 @@ impl Agent {
 
     fn options(&mut self, turn: &mut Turn<'_>) -> Result<(), Refused> {
         let (flow, uri) = self.somebody(turn);
-        let request = NewRequest::new(flow, &uri, "<sip:a@sim.example>", "<sip:user@sim.example>");
+        let mut request = NewRequest::new(flow, &uri, "<sip:a@sim.example>", "<sip:user@sim.example>");
+        request.account = self.account;
         let method = *turn.rng.pick(&[Method::Options, Method::Message]);
         let request = self.endpoint.request(turn.now, method, &request, &mut self.out)?;
         turn.ledger.sent_request(self.number, request);
@@ -170,7 +201,8 @@ impl Agent {
             return Ok(());
         }
         let (flow, uri) = (turn.book.flow(self.address, to), format!("sip:user@{to}"));
-        let request = NewRequest::new(flow, &uri, "<sip:a@sim.example>", "<sip:user@sim.example>");
+        let mut request = NewRequest::new(flow, &uri, "<sip:a@sim.example>", "<sip:user@sim.example>");
+        request.account = self.account;
         let (request, subscription) = self.endpoint.subscribe(turn.now, &request, "dialog", 60, &mut self.out)?;
         turn.ledger.sent_request(self.number, request);
         turn.later_ms(10_000, 200_000, Todo::Unsubscribe(subscription));

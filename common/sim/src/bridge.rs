@@ -4,7 +4,7 @@ use crate::agent::message_of;
 use crate::network::Arrival;
 use crate::node::Turn;
 use sip_core::{
-    CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output, Refused,
+    AccountId, CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output, Refused,
 };
 use std::net::SocketAddr;
 
@@ -26,11 +26,14 @@ pub(crate) struct Bridge {
     out: Output,
     address: SocketAddr,
     pairs: Vec<Pair>,
+    account: Option<AccountId>,
 }
 
 impl Bridge {
     pub(crate) fn new(number: u64, config: EndpointConfig, seed: u64, address: SocketAddr) -> Self {
-        Self { number, endpoint: Endpoint::new(config, seed), out: Output::new(), address, pairs: Vec::new() }
+        let mut endpoint = Endpoint::new(config, seed);
+        let account = endpoint.add_account(crate::guard::account()).ok();
+        Self { number, endpoint, out: Output::new(), address, pairs: Vec::new(), account }
     }
 
     pub(crate) fn leftovers(&self) -> String {
@@ -105,8 +108,11 @@ impl Bridge {
         let to = *turn.rng.pick(&turn.book.agents);
         let uri = format!("sip:user@{to}");
         let flow = turn.book.flow(self.address, to);
-        let request =
-            NewRequest { content: SDP, ..NewRequest::new(flow, &uri, "<sip:b@sim.example>", "<sip:u@sim.example>") };
+        let request = NewRequest {
+            content: SDP,
+            account: self.account,
+            ..NewRequest::new(flow, &uri, "<sip:b@sim.example>", "<sip:u@sim.example>")
+        };
         match self.endpoint.invite(turn.now, &request, &mut self.out) {
             Ok(call) => {
                 turn.ledger.placed(self.number, call);

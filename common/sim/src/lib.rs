@@ -12,6 +12,7 @@
 mod agent;
 mod bridge;
 mod decide;
+mod guard;
 mod ledger;
 mod network;
 mod node;

@@ -115,8 +115,8 @@ impl World {
     fn nodes(rng: &mut Rng, book: &Book) -> Vec<(SocketAddr, Node)> {
         let mut nodes = Vec::new();
         for (index, at) in book.agents.iter().enumerate() {
-            let (config, seed, resolves) = (endpoint_config(rng), rng.next(), rng.chance(30));
-            nodes.push((*at, Node::Agent(Box::new(Agent::new(index as u64, config, seed, *at, resolves)))));
+            let config = endpoint_config(rng);
+            nodes.push((*at, Node::Agent(Box::new(Agent::new(index as u64, config, rng, *at)))));
         }
         let config = ProxyConfig { record_route: rng.chance(70), max_requests: 2000, ..ProxyConfig::default() };
         nodes.push((book.proxy, Node::Relay(Box::new(Relay::new(config, rng.next(), book.proxy)))));
