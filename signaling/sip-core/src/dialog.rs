@@ -212,3 +212,13 @@ impl Dialog {
 pub(crate) fn key(keyed: &Keyed, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Key {
     keyed.key(&[b"dialog", call_id, local_tag, remote_tag])
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_dialog_stays_small() {
+        let bytes = size_of::<super::Dialog>();
+        println!("a dialog: {bytes} bytes and its names");
+        assert!(bytes <= 384, "{bytes} bytes: the budget of a session in signaling is 3 KB, most of it the session's");
+    }
+}

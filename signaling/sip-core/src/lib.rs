@@ -1,12 +1,16 @@
-//! SIP transactions, dialogs and authentication in virtual time: RFC 3261, 6026, 3262, 3311, 3515, 3581, 3891, 4028, 6665.
+//! SIP transactions, dialogs, authentication and proxying in virtual time: RFC 3261, 6026, 3262, 3311, 3515, 3581, 3891,
+//! 4028, 4320, 5393, 5658, 6665, 7616, 8760.
 //!
 //! The crate decides and never does: it opens no socket, reads no clock, starts no thread and draws no randomness. Time,
 //! messages and one seed are arguments; messages to send and events leave through an [`Output`] that the caller owns.
 //!
-//! Read [`Endpoint`] first (all transactions and dialogs of one shard), then [`Event`] (what it says) and [`Content`]
-//! (what a user adds to a message). Tests: `cargo test -p sip-core`.
+//! Read [`Endpoint`] first (all transactions and dialogs of one shard, as caller and callee), then [`Event`] (what it
+//! says) and [`Content`] (what a user adds to a message). [`auth`] challenges and answers challenges; [`proxy`] is the
+//! other role, a stateful forking proxy. Tests: `cargo test -p sip-core`, and the `sim` crate for all of it on a bad
+//! network.
 
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 // Time, handle, message and output go to nearly every function: a struct of them would be a struct of everything.
 #![allow(clippy::too_many_arguments)]
 

@@ -5,6 +5,8 @@ mod invite_client;
 mod invite_server;
 mod non_invite_client;
 mod non_invite_server;
+#[cfg(test)]
+mod tests;
 
 pub use actions::Actions;
 pub use invite_client::{Action as InviteClientAction, Input as InviteClientInput, InviteClient};
