@@ -480,3 +480,33 @@ fn stray_and_broken_messages_are_counted() {
     assert!(bench.proxy.counters.malformed > 500);
     bench.assert_empty();
 }
+
+#[test]
+fn the_breadth_of_a_fork_is_limited_and_shared() {
+    let mut bench = Bench::new();
+    let peer = Peer::new();
+    bench.feed(&peer.request("INVITE", "INVITE", "Max-Breadth: 5\n", ""));
+    let sent = bench.forward(&[(1, 0), (2, 0)]);
+    assert!(sent.iter().all(|(_, invite)| header(invite, "Max-Breadth") == "2"));
+    for (_, invite) in &sent {
+        bench.answer(invite, 404, "x");
+    }
+    bench.assert_empty();
+    // Two at once where three are wanted.
+    bench.feed(&Peer { branch: "2".into(), ..Peer::new() }.request("INVITE", "INVITE", "Max-Breadth: 2\n", ""));
+    let sent = bench.forward(&[(1, 0), (2, 0), (3, 0)]);
+    assert_eq!(hosts(&sent), [(1, "INVITE"), (2, "INVITE")]);
+    bench.answer(&sent[0].1, 404, "x");
+    let third = bench.answer(&sent[1].1, 404, "y");
+    assert_eq!((hosts(&third), header(&third[1].1, "Max-Breadth")), (vec![(2, "ACK"), (3, "INVITE")], "2"));
+    bench.answer(&third[1].1, 404, "z");
+    bench.assert_empty();
+    let none = Peer { branch: "3".into(), ..Peer::new() }.request("INVITE", "INVITE", "Max-Breadth: 0\n", "");
+    assert_eq!(hosts(&bench.feed(&none)), [(9, "440")]);
+    // Nobody asked, and nobody forks: the request stays as it is.
+    bench.feed(&Peer { branch: "4".into(), ..Peer::new() }.invite());
+    let sent = bench.forward(&[(1, 0)]);
+    assert_eq!(header(&sent[0].1, "Max-Breadth"), "");
+    bench.answer(&sent[0].1, 404, "z");
+    bench.assert_empty();
+}

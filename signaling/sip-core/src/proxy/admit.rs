@@ -21,6 +21,9 @@ impl Proxy {
         if inc.message.max_forwards().ok().flatten() == Some(0) {
             return Some(Refusal { status: 483, lines: Vec::new() });
         }
+        if inc.message.max_breadth().ok().flatten() == Some(0) {
+            return Some(Refusal { status: 440, lines: Vec::new() });
+        }
         let mark = self.loop_mark(inc);
         let is_ours = |branch: &[u8]| branch.ends_with(mark.as_str().as_bytes());
         if inc.message.vias().flatten().any(|via| via.branch().is_some_and(is_ours)) {

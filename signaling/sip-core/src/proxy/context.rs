@@ -21,6 +21,8 @@ pub(super) struct Context {
     pub(super) loop_mark: crate::token::Token,
     /// The last response that went upstream.
     pub(super) response: Box<[u8]>,
+    /// How many branches may be open at once, here and behind us (RFC 5393).
+    pub(super) breadth: u8,
     /// Targets that were not tried yet.
     pub(super) waiting: Vec<Waiting>,
     pub(super) branches: Vec<Handle>,

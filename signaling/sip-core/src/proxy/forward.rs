@@ -14,6 +14,8 @@ use crate::transactions::{Cancel, ClientMachine};
 use clock::Instant;
 use sip_wire::{Message, Method, Name, Rewrite};
 
+/// What `Max-Breadth` starts with when the caller wrote none (RFC 5393 §5.3.3).
+pub(super) const MAX_BREADTH: u8 = 60;
 /// What `Max-Forwards` starts with when the caller wrote none.
 const MAX_FORWARDS: u8 = 70;
 
@@ -55,11 +57,14 @@ impl Proxy {
         loop {
             let Some(context) = self.contexts.get_mut(handle) else { return false };
             let Some(group) = context.waiting.first().map(|target| target.group) else { return false };
-            let count = context.waiting.iter().take_while(|target| target.group == group).count();
+            let in_group = context.waiting.iter().take_while(|target| target.group == group).count();
+            // RFC 5393 §5.3: more than the breadth allows at once go one after the other.
+            let count = in_group.min(usize::from(context.breadth));
+            let breadth = context.breadth / count.max(1) as u8;
             let targets: Vec<Waiting> = context.waiting.drain(..count).collect();
             let mut started_count = 0;
             for target in &targets {
-                started_count += usize::from(self.start_branch(now, handle, target, out));
+                started_count += usize::from(self.start_branch(now, handle, target, breadth, out));
             }
             if started_count > 0 {
                 return true;
@@ -68,14 +73,23 @@ impl Proxy {
         }
     }
 
-    fn start_branch(&mut self, now: Instant, handle: Handle, target: &Waiting, out: &mut ProxyOutput) -> bool {
+    fn start_branch(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        target: &Waiting,
+        breadth: u8,
+        out: &mut ProxyOutput,
+    ) -> bool {
         if self.branches.is_full() {
             return false;
         }
         let token = self.tokens.next();
         let Some(context) = self.contexts.get(handle) else { return false };
         let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
-        let Some((bytes, method)) = self.write_forward(&context.request, &context.in_flow, target, &branch, out) else {
+        let Some((bytes, method)) =
+            self.write_forward(&context.request, &context.in_flow, target, &branch, Some(breadth), out)
+        else {
             return false;
         };
         let key = self.branch_key(branch.as_bytes(), method);
@@ -138,6 +152,7 @@ impl Proxy {
         in_flow: &Flow,
         target: &Waiting,
         branch: &str,
+        breadth: Option<u8>,
         out: &mut ProxyOutput,
     ) -> Option<(Span, Method)> {
         let message = Message::parse(request).ok()?;
@@ -146,6 +161,11 @@ impl Proxy {
         let mut rewrite = Rewrite::new(&message);
         rewrite.push_via(&via);
         rewrite.max_forwards(message.max_forwards().ok()?.map_or(MAX_FORWARDS, |left| left.saturating_sub(1)));
+        let breadth = breadth.filter(|breadth| *breadth < MAX_BREADTH || message.has(Name::MaxBreadth));
+        let breadth = breadth.map(|breadth| breadth.to_string());
+        if let Some(breadth) = &breadth {
+            rewrite.replace(Name::MaxBreadth, breadth.as_bytes());
+        }
         let (outer, inner) = self.record_routes(in_flow, &target.flow);
         if self.config.record_route && method.creates_dialog() {
             rewrite.prepend(Name::RecordRoute, &inner);
@@ -198,7 +218,8 @@ impl Proxy {
         let top = parsed.raw_values(Name::Via).next().unwrap_or_default();
         let branch = self.tokens.derived(&[b"stateless", top]);
         let target = Waiting { flow, uri: None, route: None, group: 0 };
-        let (bytes, _) = self.write_forward(message, &flow, &target, branch.as_str(), out).ok_or(Refused::BadText)?;
+        let (bytes, _) =
+            self.write_forward(message, &flow, &target, branch.as_str(), None, out).ok_or(Refused::BadText)?;
         out.send(flow, bytes);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Messages in.
 
 use super::context::Context;
+use super::forward::MAX_BREADTH;
 use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
 use crate::flow::Flow;
 use crate::hash::Key;
@@ -122,6 +123,7 @@ impl Proxy {
             request: request.into_boxed_slice(),
             loop_mark: self.loop_mark(inc),
             response: Box::default(),
+            breadth: breadth(inc.message),
             waiting: Vec::new(),
             branches: Vec::new(),
             open_count: 0,
@@ -151,6 +153,12 @@ impl Proxy {
         let is_fixed = has_route || inc.to_tag.is_some();
         out.event(ProxyEvent::Request { request: ProxyId(handle), message, next_hop, is_fixed });
     }
+}
+
+/// What is left of the breadth; one branch is always possible once the request was admitted.
+fn breadth(message: &Message<'_>) -> u8 {
+    let left = message.max_breadth().ok().flatten().map_or(MAX_BREADTH, |left| left.min(MAX_BREADTH.into()) as u8);
+    left.max(1)
 }
 
 fn keep_next_hop(request: &[u8], out: &mut ProxyOutput) -> Option<crate::output::Span> {
