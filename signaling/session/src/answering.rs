@@ -24,7 +24,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
         let was_early = std::mem::take(&mut session.is_early);
         if was_early {
-            session.plan = plan;
+            (session.plan, session.wants_answer) = (plan, true);
             session.alarms.set(Alarm::Answer, None);
         } else {
             self.start(turn, id, plan);

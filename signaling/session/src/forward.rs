@@ -121,6 +121,9 @@ impl Sessions {
             return self.let_flow(turn, caller);
         }
         if self.describe(turn, caller) {
+            if let Some(session) = self.table.get_mut(caller) {
+                session.wants_answer = true;
+            }
             self.answer(turn, caller);
         }
         self.sync(turn, id);

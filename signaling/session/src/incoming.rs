@@ -121,7 +121,7 @@ impl Sessions {
             }
         };
         session.description = Some(description.into());
-        session.plan = plan;
+        (session.plan, session.wants_answer) = (plan, !session.is_early);
         session.alarms.set(Alarm::Answer, None);
         self.open_leg(turn, id, port);
         if self.table.get(id).is_some_and(|session| !session.is_early) {
@@ -144,8 +144,8 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
             return;
         };
-        if session.is_early {
-            return self.announce(turn, id);
+        if !session.wants_answer {
+            return;
         }
         let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
         match turn.sip.accept(turn.now, invite, &description) {

@@ -55,6 +55,9 @@ impl Sessions {
             if session.out.is_some() {
                 return self.call_first(turn, id);
             }
+            if session.is_early {
+                self.announce(turn, id);
+            }
             self.answer(turn, id);
             self.sync(turn, id);
         }

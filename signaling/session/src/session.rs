@@ -46,6 +46,8 @@ pub struct Session {
     pub(crate) shown_hold: (bool, bool),
     /// Hops that its INVITE might still have taken.
     pub(crate) hops_left: u8,
+    /// It is to be answered as soon as its leg runs and its provisional responses are confirmed.
+    pub(crate) wants_answer: bool,
     /// It is heard before it is answered.
     pub(crate) is_early: bool,
     /// What the caller offered, until the call has been decided on.
@@ -134,6 +136,7 @@ impl Session {
             is_muted: false,
             shown_hold: (false, false),
             hops_left: 70,
+            wants_answer: false,
             is_early: false,
             offer: None,
             raw_offer: Box::default(),

@@ -390,3 +390,27 @@ fn a_call_that_has_come_far_enough_goes_no_further() {
     world.invited();
     assert_eq!(world.sip.max_forwards, 0);
 }
+
+#[test]
+fn early_media_is_no_answer() {
+    // Neither the leg that runs at last nor a PRACK answers a call that the other side has not answered.
+    let mut world = World::new(Settings::default(), 6);
+    let caller = world.comes(A, "on", SDP);
+    let called = world.session(caller).linked_to().unwrap();
+    let open = |world: &mut World, id: SessionId| {
+        let leg = world.session(id).leg().unwrap();
+        world.media(Event::Opened { leg, tag: id.as_u64() });
+    };
+    open(&mut world, called);
+    let (call, ..) = world.invited();
+    world.progress(call, B, 183, SDP);
+    open(&mut world, caller);
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Progress(_, 183, _)]), "{said:?}");
+    let (invite, dialog) = (invite_id(), DialogId::from_u64(A));
+    world.sip(sip_core::Event::Pracked { invite, dialog, request: None, message: Span::default() }, vec![]);
+    assert!(world.said().is_empty());
+    assert_eq!(world.session(caller).state(), SessionState::Ringing);
+    world.answered(call, B, SDP);
+    assert!(matches!(&world.said()[..], [Said::Accept(..)]));
+}
