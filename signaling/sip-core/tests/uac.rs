@@ -123,6 +123,17 @@ fn forks_are_bounded() {
     bench.feed(&reply(&invite, 404, "f1", "", ""));
     assert_eq!(bench.endings(), [Cause::Refused(404); 4]);
     bench.assert_empty();
+    // Answers have more room, and not without end.
+    let mut bench = Bench::with(EndpointConfig { limits, ..EndpointConfig::default() }, udp());
+    let (_, invite) = bench.call();
+    let mut acks_count = 0;
+    for fork in 0..100 {
+        let sent = bench.feed(&reply(&invite, 200, &format!("f{fork}"), &answer_lines(5070), "v=0"));
+        acks_count += sent.iter().filter(|message| word(message) == "ACK").count();
+    }
+    assert_eq!((acks_count, bench.endpoint.sizes().dialogs), (8, 8));
+    bench.feed(&from_callee(&invite, "f0", "BYE", 1, "", ""));
+    bench.assert_empty();
 }
 
 #[test]

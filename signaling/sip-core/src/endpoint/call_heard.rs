@@ -91,7 +91,13 @@ impl Endpoint {
             return Some(handle);
         }
         // An answer has to be acknowledged and ended, so there is a reserve for it.
-        if !is_answer && (call.forks.len() >= self.config.limits.max_forks || self.dialogs.is_full()) {
+        let max_forks = self.config.limits.max_forks;
+        let is_beyond = if is_answer {
+            call.forks.len() >= max_forks.saturating_mul(2)
+        } else {
+            call.forks.len() >= max_forks || self.dialogs.is_full()
+        };
+        if is_beyond {
             return None;
         }
         let sent = self.clients.get(transaction)?;
