@@ -51,7 +51,7 @@ mod tests {
         let first = free_range(ip, 100).unwrap();
         assert_eq!(first % 2, 0);
         assert!((first..first + 100).all(|port| UdpSocket::bind((ip, port)).is_ok()));
-        assert_eq!(free_range(ip, 20_000).unwrap() % 2, 0);
+        assert_eq!(free_range(ip, 1).unwrap() % 2, 0);
         assert_ne!(free_port(ip).unwrap(), 0);
     }
 }
