@@ -1,8 +1,8 @@
 //! Calls of ours: INVITE out, its dialogs, ACK and CANCEL (RFC 3261 §9.1, §13.2).
 
 use super::Endpoint;
+use super::NewRequest;
 use super::client::Opening;
-use super::request_out::NewRequest;
 use crate::call::Call;
 use crate::content::{Content, Refused};
 use crate::event::{CallId, DialogId};

@@ -10,6 +10,7 @@ mod client;
 mod ending;
 mod in_dialog;
 mod invite_in;
+mod new_request;
 pub(crate) mod notify;
 mod out_of_dialog;
 mod prack;
@@ -20,9 +21,10 @@ mod response_in;
 mod server;
 mod stateless;
 mod subscribe;
+mod subscriptions;
 mod wake;
 
-pub use request_out::NewRequest;
+pub use new_request::NewRequest;
 
 use crate::auth::Account;
 use crate::call::Call;

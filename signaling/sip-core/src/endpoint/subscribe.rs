@@ -1,7 +1,7 @@
 //! Subscribing: SUBSCRIBE and REFER of ours (RFC 6665 §4.1, RFC 3515 §2.4.1).
 
 use super::Endpoint;
-use super::request_out::NewRequest;
+use super::NewRequest;
 use crate::compose::put_number_line;
 use crate::content::{Content, Refused, is_token, is_uri};
 use crate::dialog::{Dialog, Seed, State};
