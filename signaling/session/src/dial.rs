@@ -13,6 +13,9 @@ use sip_core::{AccountId, Flow};
 /// Most targets of one call, redirections included.
 pub const TARGETS_MAX: usize = 16;
 
+/// Longest time that any target may take to answer.
+const RING_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A call to be placed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
@@ -171,7 +174,7 @@ impl Sessions {
     /// The limit for the answer starts anew with each target.
     pub(crate) fn limit_answer(&mut self, turn: &Turn<'_>, id: SessionId) {
         let Some(out) = self.table.get(id).and_then(|session| session.out.as_ref()) else { return };
-        let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout);
+        let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout).min(RING_LIMIT);
         self.wake(id, Alarm::Answer, Some(turn.now + limit));
     }
 }

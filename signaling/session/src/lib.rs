@@ -3,9 +3,18 @@
 //!
 //! [`Sessions`] owns the calls of one shard. [`Sessions::handle`] takes what `sip_core` says, [`Sessions::handle_media`]
 //! what a media worker says, [`Sessions::handle_deadline`] the time; each gets a [`Turn`] with the four sides it may
-//! talk to: [`Sip`], [`Ports`], [`Decide`] and the list of media commands. A session leaves the table only when its
-//! dialog is over and its port is given back, and both have named limits, so none can stay behind. Nothing here opens a
-//! socket, reads a clock or knows shared memory. Tests: `cargo test -p session`.
+//! talk to: [`Sip`], [`Ports`], [`Decide`] and the list of media commands. What a user may do is a method with a `Turn`
+//! as well: [`Sessions::dial`], [`accept`](Sessions::accept), [`forward`](Sessions::forward), [`hold`](Sessions::hold),
+//! [`bridge`](Sessions::bridge), [`transfer`](Sessions::transfer) and their like. It is refused at once without changing
+//! anything, or carried out; what takes its time ends with [`SessionEvent::Done`] or [`SessionEvent::Failed`].
+//!
+//! A session has one leg. Two sessions that hear each other are linked: as the two sides of one call, where requests
+//! cross and neither outlives the other, or in a bridge, where each goes on alone. `spec.rs` is the one place that says
+//! what a leg is told; everything else changes a session and calls `sync`.
+//!
+//! A session leaves the table only when its dialog is over and its port is given back, and both have named limits, so
+//! none can stay behind. Nothing here opens a socket, reads a clock or knows shared memory. Tests: `cargo test -p
+//! session`.
 
 #![forbid(unsafe_code)]
 

@@ -6,5 +6,6 @@ mod fake;
 mod forwards;
 mod limits;
 mod local;
+mod matrix;
 mod outgoing;
 mod transfers;
