@@ -19,6 +19,7 @@ mod listener;
 mod moved;
 mod numbers;
 mod operator;
+mod paths;
 mod reader;
 mod report;
 mod run;
@@ -35,6 +36,7 @@ mod worker;
 
 pub use error::Error;
 pub use numbers::Numbers;
+pub use paths::{PathError, Paths};
 pub use run::{Ready, run, run_with};
 pub use shard::{Input, Shard, ShardOutput};
 pub use stop::Stop;

@@ -7,6 +7,7 @@ use crate::link::{Attached, Link};
 use crate::listener::{Listener, bind_all};
 use crate::moved::Moved;
 use crate::operator::Operator;
+use crate::paths::Paths;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::{Place, Sharding};
@@ -134,7 +135,7 @@ pub fn run_with(
 
     let rest = Stop::new().map_err(system("make a wake-up"))?;
     let mut others = Vec::new();
-    let orders = Orders::new(&inboxes);
+    let orders = Orders::new(&inboxes).with_paths(Paths::new(&config.sip.listen, &streams));
     operator.inboxes = inboxes;
     let is_ready =
         Ready { listening: config.sip.listen.clone(), connections: streams.local_addrs().to_vec(), shard_count };

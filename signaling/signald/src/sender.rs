@@ -10,8 +10,14 @@ use crate::moved::Moved;
 use crate::streams::respond_anew;
 use datagrams::Datagrams;
 use sip_core::{Flow, Output, Transport};
+use std::collections::HashMap;
 use std::sync::Arc;
 use transport::{SendError, Streams};
+
+/// Connections that carry requests of other paths, as far as we remember.
+const CARRIED_COUNT_MAX: usize = 4_096;
+/// Other paths that one of them carries.
+const PATHS_PER_CONNECTION_MAX: usize = 64;
 
 /// One shard's way out.
 pub(crate) struct Sender {
@@ -22,6 +28,8 @@ pub(crate) struct Sender {
     moved: Arc<Moved>,
     /// Paths on which requests could not be sent.
     broken: Vec<Flow>,
+    /// Paths whose requests another connection carries, by that connection: theirs was not open yet, or no longer.
+    carried: HashMap<u64, Vec<Flow>>,
 }
 
 /// What became of a turn's messages.
@@ -44,7 +52,7 @@ impl Sent {
 
 impl Sender {
     pub(crate) fn new(listeners: Arc<[Listener]>, streams: Option<Arc<Streams>>, moved: Arc<Moved>) -> Self {
-        Self { listeners, datagrams: Datagrams::new(), streams, moved, broken: Vec::new() }
+        Self { listeners, datagrams: Datagrams::new(), streams, moved, broken: Vec::new(), carried: HashMap::new() }
     }
 
     /// Sends everything. What the kernel or a connection does not take is counted; SIP's retransmissions repeat it over
@@ -92,7 +100,12 @@ impl Sender {
         let Some(streams) = &self.streams else { return false };
         let is_response = bytes.starts_with(b"SIP/");
         match streams.send(flow, bytes) {
-            Ok(_) => true,
+            Ok(carrier) => {
+                if carrier.connection != flow.connection && !is_response {
+                    self.note_carrier(carrier.connection, flow);
+                }
+                true
+            }
             Err(SendError::Gone) if is_response => respond_anew(streams, flow, bytes),
             Err(error) => {
                 tracing::debug!(remote = %flow.remote, transport = flow.transport.via_name(), "not sent: {error}");
@@ -102,6 +115,24 @@ impl Sender {
                 false
             }
         }
+    }
+
+    fn note_carrier(&mut self, connection: u64, flow: &Flow) {
+        if self.carried.len() >= CARRIED_COUNT_MAX {
+            // Those requests run out by themselves.
+            self.carried.clear();
+        }
+        let paths = self.carried.entry(connection).or_default();
+        if paths.len() < PATHS_PER_CONNECTION_MAX && !paths.contains(flow) {
+            paths.push(*flow);
+        }
+    }
+
+    /// All paths that are broken because this one is.
+    pub(crate) fn broken_with(&mut self, flow: &Flow) -> Vec<Flow> {
+        let mut all = self.carried.remove(&flow.connection).filter(|_| flow.connection != 0).unwrap_or_default();
+        all.push(*flow);
+        all
     }
 
     /// The next path on which a request could not be sent.

@@ -2,6 +2,7 @@
 //! orders from any thread.
 
 use crate::inbox::Inbox;
+use crate::paths::Paths;
 use session::{Decide, SessionEvent, Sessions, Turn};
 use shm::Region;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub type Order = Box<dyn FnOnce(OrderTurn<'_, '_>) + Send>;
 #[derive(Clone)]
 pub struct Orders {
     inboxes: Arc<[Arc<Inbox>]>,
+    paths: Option<Paths>,
 }
 
 /// The shard has too many orders waiting, or there is no such shard.
@@ -40,7 +42,16 @@ pub struct OrdersFull;
 
 impl Orders {
     pub(crate) fn new(inboxes: &[Arc<Inbox>]) -> Self {
-        Self { inboxes: inboxes.into() }
+        Self { inboxes: inboxes.into(), paths: None }
+    }
+
+    pub(crate) fn with_paths(self, paths: Paths) -> Self {
+        Self { paths: Some(paths), ..self }
+    }
+
+    /// How URIs become paths; `None` in tests without sockets.
+    pub fn paths(&self) -> Option<&Paths> {
+        self.paths.as_ref()
     }
 
     /// How many shards there are.

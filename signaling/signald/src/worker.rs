@@ -84,7 +84,9 @@ impl Worker {
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(flow) = self.inbox.broken.pop() else { break };
-            self.shard.handle(now, Input::Broken(flow), &mut self.link, &mut self.out);
+            for flow in self.sender.broken_with(&flow) {
+                self.shard.handle(now, Input::Broken(flow), &mut self.link, &mut self.out);
+            }
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(event) = self.link.pop() else { break };

@@ -107,6 +107,20 @@ impl Registry {
         Ok(Found::New(tables.insert(Connection::new(flow, Side::Connected, target.tls_name.clone()))))
     }
 
+    /// The flow of the connection to a target, without opening one: what is sent on it later opens it.
+    pub(crate) fn reserve(&self, target: &Target, local: impl FnOnce() -> SocketAddr) -> Result<Flow, SendError> {
+        let mut tables = self.tables();
+        if tables.is_closing {
+            return Err(SendError::ShuttingDown);
+        }
+        if let Some(found) = tables.find(&Key::of(target)) {
+            return Ok(found.flow);
+        }
+        let connection = number(&mut tables.last_number, Side::Connected);
+        tables.retire(connection, target.clone());
+        Ok(Flow { transport: target.transport, local: local(), remote: target.address, connection })
+    }
+
     pub(crate) fn get(&self, number: u64) -> Option<Arc<Connection>> {
         self.tables().by_number.get(&number).cloned()
     }
@@ -144,10 +158,7 @@ impl Registry {
         match connection.side {
             Side::Accepted => tables.release_source(source(flow.remote)),
             Side::Connected => {
-                tables.retired.insert(flow.connection, target_of(connection));
-                if tables.retired.len() > RETIRED_MAX_COUNT {
-                    tables.retired.pop_first();
-                }
+                tables.retire(flow.connection, target_of(connection));
             }
         }
     }
@@ -174,6 +185,13 @@ impl Tables {
         let connection = Arc::new(connection);
         self.by_number.insert(connection.flow.connection, connection.clone());
         connection
+    }
+
+    fn retire(&mut self, number: u64, target: Target) {
+        self.retired.insert(number, target);
+        if self.retired.len() > RETIRED_MAX_COUNT {
+            self.retired.pop_first();
+        }
     }
 
     fn find(&self, key: &Key) -> Option<Arc<Connection>> {
@@ -277,6 +295,18 @@ mod tests {
         assert_eq!(registry.retired(first.flow.connection), Some(target(Transport::Tls, Some("a.example.com"))));
         let (again, is_new) = open(&registry, &target(Transport::Tls, Some("a.example.com")));
         assert!(is_new && again.flow.connection > first.flow.connection);
+    }
+
+    #[test]
+    fn a_reserved_flow_takes_no_place_and_leads_to_its_target() {
+        let registry = Registry::new(1, 1);
+        let named = target(Transport::Tls, Some("a.example.com"));
+        let reserve = |target: &Target| registry.reserve(target, || address("127.0.0.1:1")).unwrap().connection;
+        let (first, second) = (reserve(&named), reserve(&named));
+        assert!(first != second && registry.count() == 0 && registry.get(first).is_none());
+        assert_eq!((registry.retired(first), registry.retired(second)), (Some(named.clone()), Some(named.clone())));
+        let (connection, _) = open(&registry, &named);
+        assert_eq!(reserve(&named), connection.flow.connection, "the one that is there");
     }
 
     #[test]

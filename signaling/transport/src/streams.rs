@@ -140,12 +140,25 @@ impl Streams {
         Ok(self.connection(None, target)?.flow)
     }
 
-    fn connection(&self, local: Option<IpAddr>, target: &Target) -> Result<Arc<Connection>, SendError> {
-        let shared = &self.shared;
+    /// As [`Streams::flow_to`], but opens nothing: the first message that is sent on the flow does, to this target and no
+    /// other. For targets that are tried only when an earlier one fails.
+    pub fn way_to(&self, target: &Target) -> Result<Flow, SendError> {
+        check(target.transport, b"")?;
+        self.check_name(target)?;
+        self.shared.registry.reserve(target, || connector::local_for(&self.shared, target, None))
+    }
+
+    fn check_name(&self, target: &Target) -> Result<(), SendError> {
         if target.transport.is_secure() {
-            shared.tls.as_ref().ok_or(SendError::NoTls)?;
+            self.shared.tls.as_ref().ok_or(SendError::NoTls)?;
             crate::tls::name_to_verify(target.tls_name.as_deref(), target.address.ip())?;
         }
+        Ok(())
+    }
+
+    fn connection(&self, local: Option<IpAddr>, target: &Target) -> Result<Arc<Connection>, SendError> {
+        let shared = &self.shared;
+        self.check_name(target)?;
         match shared.registry.find_or_add(target, || connector::local_for(shared, target, local))? {
             Found::Open(connection) => {
                 shared.counters.one(StreamCounter::Reused);

@@ -7,6 +7,7 @@ mod certificates;
 mod floods;
 mod line;
 mod media;
+mod outgoing;
 mod peers;
 mod phone;
 mod streams;

@@ -2,7 +2,7 @@
 
 use crate::PATIENCE;
 use config::Config;
-use signald::Stop;
+use signald::{Numbers, Orders, Ready, Stop, User};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -33,13 +33,24 @@ impl Switch {
     }
 
     pub(crate) fn with(folder: tempfile::TempDir, config: Config) -> Self {
+        let numbers = Numbers::new(&config.media);
+        Self::with_user(folder, config, move |_| Box::new(numbers.clone())).0
+    }
+
+    /// With somebody else to decide.
+    pub(crate) fn with_user(
+        folder: tempfile::TempDir,
+        config: Config,
+        user: impl FnMut(usize) -> Box<dyn User> + Send + 'static,
+    ) -> (Self, Orders) {
         let stop = Stop::new().unwrap();
         let (tell, told) = mpsc::channel();
         let flag = stop.clone();
-        let thread =
-            std::thread::spawn(move || signald::run(&config, &flag, |ready| tell.send(ready.clone()).unwrap()));
-        let ready = told.recv_timeout(PATIENCE).expect("it starts");
-        Self { folder, address: ready.listening[0], connections: ready.connections, stop, thread: Some(thread) }
+        let ready = move |ready: &Ready, orders| tell.send((ready.clone(), orders)).unwrap();
+        let thread = std::thread::spawn(move || signald::run_with(&config, &flag, user, ready));
+        let (ready, orders) = told.recv_timeout(PATIENCE).expect("it starts");
+        let (address, connections) = (ready.listening[0], ready.connections);
+        (Self { folder, address, connections, stop, thread: Some(thread) }, orders)
     }
 
     pub(crate) fn ask(&self, command: &str) -> serde_json::Value {

@@ -62,6 +62,23 @@ async fn an_address_can_be_verified_too() {
 }
 
 #[tokio::test]
+async fn a_way_opens_when_it_is_first_taken() {
+    let authority = Authority::new();
+    let mut server = Site::secure(&[Transport::Tls], authority.tls(&["sip.example.com"]));
+    let mut client = client(trusting(&authority));
+    let way = client.streams.way_to(&server.target(Some("sip.example.com"))).unwrap();
+    assert!(client.is_quiet() && client.count(StreamCounter::ConnectionsOpen) == 0);
+    let carried = client.streams.send(&way, &message(1)).unwrap();
+    assert_eq!(client.opened().await, (carried, Side::Connected, true));
+    assert_eq!(server.message().await.1, message(1));
+    // The name goes with it.
+    let wrong = client.streams.way_to(&server.target(Some("other.example.com"))).unwrap();
+    client.streams.send(&wrong, &message(2)).unwrap();
+    assert!(matches!(client.next().await, Event::SendFailed(_, _, CloseReason::CertificateRefused(_))));
+    assert_eq!(client.streams.way_to(&server.target(Some("no name"))), Err(transport::SendError::BadName));
+}
+
+#[tokio::test]
 async fn every_name_gets_its_certificate() {
     let authority = Authority::new();
     let names = ["first.example.com", "*.example.net", "third.example.com"];
