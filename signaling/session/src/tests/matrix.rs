@@ -39,8 +39,11 @@ const OPERATIONS: [(Operation, Operate); 14] = [
     }),
 ];
 
+/// Name, state, how a session gets there, and a mark for each operation.
+type Row = (&'static str, SessionState, fn(&mut World) -> SessionId, &'static str);
+
 /// How a session gets into each state, and which of the operations it takes there.
-const STATES: [(&str, SessionState, fn(&mut World) -> SessionId, &str); 12] = [
+const STATES: [Row; 12] = [
     ("dialled", SessionState::Initializing, dialled, "............xx"),
     ("dialling", SessionState::Dialing, dialling, "............xx"),
     ("called one rings", SessionState::Ringing, called_rings, "............xx"),
