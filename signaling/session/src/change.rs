@@ -60,7 +60,7 @@ impl Sessions {
         match read(turn.sip.bytes(message)) {
             Ok(Some((offer, raw))) => {
                 turn.decide.described(id, Side::Remote, &raw);
-                if self.change_crosses(turn, id, answer_to, &offer, raw) {
+                if self.change_crosses(turn, id, answer_to, &offer, &raw) {
                     return;
                 }
                 let Some(session) = self.table.get_mut(id) else { return };

@@ -3,13 +3,22 @@
 use crate::leg::{AnswerTo, Change};
 use crate::link::mirrored;
 use crate::offering::Wish;
-use crate::{Refusal, SessionId, Sessions, Turn};
+use crate::{Refusal, Session, SessionId, Sessions, Turn};
 use contract::Direction;
 use sdp_core::Offer;
 use sip_core::{ClientRequestId, RequestId};
 
 /// INFO requests of one session that wait for the other side's answer.
 const RELAYED_MAX: usize = 8;
+
+/// What came of an offer that crossed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Crossed {
+    /// Which ways media flows on the other side now.
+    pub(crate) agreed: Direction,
+    /// What we wanted there before.
+    pub(crate) wanted_before: Direction,
+}
 
 impl Sessions {
     /// A peer's offer that turns the flow of media has to be heard on the other side first. `false`: it stays here.
@@ -19,13 +28,19 @@ impl Sessions {
         id: SessionId,
         answer_to: AnswerTo,
         offer: &Offer,
-        raw: Box<[u8]>,
+        raw: &[u8],
     ) -> bool {
         let Some(other) = self.other_side(id) else { return false };
         let Some(session) = self.table.get(id) else { return false };
-        let direction = offer.agreed().direction;
-        let is_up = self.table.get(other).is_some_and(|other| other.connected_at.is_some());
-        if !is_up || session.agreed.is_some_and(|agreed| agreed.direction == direction) {
+        // What this peer wants, whatever the other one has said before.
+        let mut able = self.media_of(session);
+        able.direction = Direction::Both;
+        let Ok(wish) = Offer::read_again(raw, &able.settings()) else { return false };
+        let direction = wish.agreed().direction;
+        let is_news = |other: &Session| {
+            other.connected_at.is_some() && !other.is_held_here() && other.wanted != mirrored(direction)
+        };
+        if !self.table.get(other).is_some_and(is_news) {
             return false;
         }
         if self.turn_other(turn, other, direction, Some(id)).is_err() {
@@ -40,7 +55,7 @@ impl Sessions {
                 agreed: *offer.agreed(),
                 others: offer.others().clone(),
                 updates_before: 0,
-                waits_with: Some(raw),
+                waits_with: Some(raw.into()),
             }));
         }
         true
@@ -59,18 +74,19 @@ impl Sessions {
     }
 
     /// The other side has answered the offer that crossed, or refused it.
-    pub(crate) fn cross_done(&mut self, turn: &mut Turn<'_>, id: SessionId, result: Result<Direction, u16>) {
+    pub(crate) fn cross_done(&mut self, turn: &mut Turn<'_>, id: SessionId, result: Result<Crossed, u16>) {
         let Some(session) = self.table.get_mut(id) else { return };
         let waiting = session.change.take_if(|change| change.waits_with.is_some());
         let Some(change) = waiting else {
             // Taken back meanwhile: the other side returns to how it was.
-            if let (Ok(_), Some(other)) = (result, self.other_side(id).and_then(|other| self.table.get_mut(other))) {
-                other.turns_back = true;
+            let other = self.other_side(id).and_then(|other| self.table.get_mut(other));
+            if let (Ok(crossed), Some(other)) = (result, other) {
+                other.turns_back = Some(crossed.wanted_before);
             }
             return;
         };
         let direction = match result {
-            Ok(direction) => mirrored(direction),
+            Ok(crossed) => mirrored(crossed.agreed),
             Err(status) => return self.refuse_change(turn, change.answer_to, &Refusal::status(status)),
         };
         let Some(session) = self.table.get(id) else { return };
@@ -86,15 +102,9 @@ impl Sessions {
 
     /// A change that crossed was taken back while it was agreed on: this side returns to what the other one has.
     pub(crate) fn turn_back(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        if !std::mem::take(&mut session.turns_back) {
-            return;
-        }
-        let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
-        if let Some(agreed) = other.agreed {
-            // Refused only while another change is on its way, which then decides.
-            let _ = self.turn_other(turn, id, agreed.direction, None);
-        }
+        let Some(wanted) = self.table.get_mut(id).and_then(|session| session.turns_back.take()) else { return };
+        // Refused only while another change is on its way, which then decides.
+        let _ = self.turn_other(turn, id, mirrored(wanted), None);
     }
 
     /// INFO that is none of ours goes to the other side. `false`: there is none.

@@ -1,5 +1,6 @@
 //! Our own re-INVITEs: hold, resume, refresh (RFC 3261 §14.1).
 
+use crate::cross::Crossed;
 use crate::{EndReason, Operation, PlannedSource, SessionError, SessionEvent, SessionId, Sessions, Side, Turn};
 use contract::{Codec, Direction, PayloadMap};
 use sdp_core::{Negotiated, write_offer, write_offer_again};
@@ -103,7 +104,7 @@ impl Sessions {
             turn.events.push(SessionEvent::Done { id, operation });
         }
         if let Some(other) = wish.crosses_for {
-            self.cross_done(turn, other, Ok(agreed.direction));
+            self.cross_done(turn, other, Ok(Crossed { agreed: agreed.direction, wanted_before: before }));
         }
     }
 

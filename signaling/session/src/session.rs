@@ -78,8 +78,8 @@ pub struct Session {
     /// The leg is on its way to another worker, or has to go there.
     pub(crate) is_moving: bool,
     pub(crate) move_to: Option<u8>,
-    /// Its last change was for the other side of the call, which no longer wants it.
-    pub(crate) turns_back: bool,
+    /// Its last change was for the other side of the call, which no longer wants it: this is what was wanted before.
+    pub(crate) turns_back: Option<contract::Direction>,
     /// INFO of the other side that waits for this peer's answer.
     pub(crate) relayed: Vec<(ClientRequestId, RequestId)>,
     /// We asked the peer to call somebody else.
@@ -155,7 +155,7 @@ impl Session {
             bridge: None,
             is_moving: false,
             move_to: None,
-            turns_back: false,
+            turns_back: None,
             relayed: Vec::new(),
             transfer: None,
             referred: None,

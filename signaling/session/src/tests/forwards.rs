@@ -414,3 +414,54 @@ fn early_media_is_no_answer() {
     world.answered(call, B, SDP);
     assert!(matches!(&world.said()[..], [Said::Accept(..)]));
 }
+
+impl Pair {
+    /// A peer offers this; the other one, asked, answers that. Gives what each was told: the offer and the answer.
+    fn offers(&mut self, from: u64, direction: &str, answers: &str) -> (Option<String>, String) {
+        let word = |sdp: &str| {
+            let words = ["sendrecv", "sendonly", "recvonly", "inactive"];
+            words.into_iter().find(|word| sdp.contains(&format!("a={word}\r\n"))).unwrap_or("none").to_owned()
+        };
+        let world = &mut self.world;
+        let event =
+            sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(from), message: Span::default() };
+        world.sip(event, message("INVITE", "x", &held(direction)));
+        world.serve();
+        let said = world.said();
+        let mut offered = None;
+        let said = match &said[..] {
+            [Said::Reinvite(request, to, sdp)] => {
+                offered = Some(word(sdp));
+                let event = sip_core::Event::Response {
+                    request: *request,
+                    dialog: Some(*to),
+                    status: 200,
+                    message: Some(Span::default()),
+                    wants_ack: false,
+                };
+                world.sip(event, message("INVITE", "x", &held(answers)));
+                world.serve();
+                world.said()
+            }
+            _ => said,
+        };
+        let [Said::Accept(REINVITE, sdp)] = &said[..] else { panic!("{said:?}") };
+        (offered, word(sdp))
+    }
+}
+
+#[test]
+fn both_hold_and_both_come_back() {
+    let mut pair = up();
+    let told = |offer: &str, answer: &str| (Some(offer.to_owned()), answer.to_owned());
+    assert_eq!(pair.offers(B, "sendonly", "recvonly"), told("sendonly", "recvonly"));
+    // A only refreshes: that is nothing new to B.
+    assert_eq!(pair.offers(A, "sendrecv", ""), (None, "sendonly".to_owned()));
+    assert_eq!(pair.offers(A, "sendonly", "inactive"), told("sendonly", "inactive"));
+    assert_eq!(pair.offers(B, "sendrecv", "sendonly"), told("sendrecv", "sendonly"));
+    assert_eq!(pair.offers(A, "sendrecv", "sendrecv"), told("sendrecv", "sendrecv"));
+    assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
+    for id in [pair.caller, pair.called] {
+        assert_eq!(pair.world.spec(id).direction(), Direction::Both);
+    }
+}
