@@ -364,6 +364,37 @@ fn a_switch_between_two_phones() {
 }
 
 #[test]
+fn both_phones_hold_at_the_same_time_and_come_back() {
+    for seed in 20..26 {
+        let mut net = Net::new(seed, 0);
+        let (id, peer) = through(&mut net, "b");
+        net.order(A, move |sessions, turn| sessions.hold(turn, id, None)).unwrap();
+        net.order(B, move |sessions, turn| sessions.hold(turn, peer, None)).unwrap();
+        net.run(Duration::from_secs(20));
+        assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::OnHold, SessionState::OnHold), "{seed}");
+        for node in [A, B] {
+            let is_hold = |event: &&SessionEvent| matches!(event, SessionEvent::Failed { .. });
+            assert_eq!(net.nodes[node].events.iter().filter(is_hold).count(), 0, "seed {seed}, node {node}");
+        }
+        // Where one was faster the other one is told 491, still holds, and tries again.
+        for _ in 0..2 {
+            for (node, id) in [(A, id), (B, peer)] {
+                if net.nodes[node].shard.sessions().get(id).is_some_and(|session| session.is_held_here()) {
+                    net.order(node, move |sessions, turn| sessions.resume(turn, id)).unwrap();
+                }
+            }
+            net.run(Duration::from_secs(20));
+        }
+        assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
+        for id in net.ids(SWITCH) {
+            assert_eq!(net.spec(SWITCH, id).direction(), contract::Direction::Both, "seed {seed}");
+        }
+        net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
+        net.assert_at_rest();
+    }
+}
+
+#[test]
 fn the_second_target_is_called_when_the_first_is_not_there() {
     let mut net = Net::new(5, 0);
     let id = net.dial(A, SWITCH, "b-after");
