@@ -118,30 +118,35 @@ impl World {
     /// The media plane does all that it is asked to, for as long as it is asked.
     pub(super) fn serve(&mut self) {
         while !self.commands.is_empty() {
-            for (worker, command) in std::mem::take(&mut self.commands) {
-                let (leg, tag) = (command.leg(), command.tag());
-                assert_eq!(self.legs.get(&leg).copied().unwrap_or(worker), worker, "{command:?} goes astray");
-                match command {
-                    Command::Open { .. } => self.legs.insert(leg, worker),
-                    Command::Close { .. } => self.legs.remove(&leg),
-                    Command::Move { worker, .. } => self.legs.insert(leg, worker),
-                    _ => None,
-                };
-                let event = match command {
-                    Command::Open { .. } => Event::Opened { leg, tag },
-                    Command::Update { spec, .. } => {
-                        if let contract::Source::Leg(giver) = spec.source() {
-                            assert_eq!(self.legs.get(&giver), Some(&worker), "{giver:?} is not on worker {worker}");
-                        }
-                        self.specs.insert(leg, spec);
-                        Event::Updated { leg, tag }
+            self.serve_once();
+        }
+    }
+
+    /// The media plane does what it has been asked to by now.
+    pub(super) fn serve_once(&mut self) {
+        for (worker, command) in std::mem::take(&mut self.commands) {
+            let (leg, tag) = (command.leg(), command.tag());
+            assert_eq!(self.legs.get(&leg).copied().unwrap_or(worker), worker, "{command:?} goes astray");
+            match command {
+                Command::Open { .. } => self.legs.insert(leg, worker),
+                Command::Close { .. } => self.legs.remove(&leg),
+                Command::Move { worker, .. } => self.legs.insert(leg, worker),
+                _ => None,
+            };
+            let event = match command {
+                Command::Open { .. } => Event::Opened { leg, tag },
+                Command::Update { spec, .. } => {
+                    if let contract::Source::Leg(giver) = spec.source() {
+                        assert_eq!(self.legs.get(&giver), Some(&worker), "{giver:?} is not on worker {worker}");
                     }
-                    Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
-                    Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
-                    Command::SendDigit { .. } => continue,
-                };
-                self.media(event);
-            }
+                    self.specs.insert(leg, spec);
+                    Event::Updated { leg, tag }
+                }
+                Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
+                Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                Command::SendDigit { .. } => continue,
+            };
+            self.media(event);
         }
     }
 

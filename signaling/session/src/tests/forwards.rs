@@ -465,3 +465,40 @@ fn both_hold_and_both_come_back() {
         assert_eq!(pair.world.spec(id).direction(), Direction::Both);
     }
 }
+
+#[test]
+fn an_update_crosses_as_a_reinvite() {
+    let mut pair = up();
+    let world = &mut pair.world;
+    let (request, dialog) = (RequestId::from_u64(91), Some(DialogId::from_u64(B)));
+    let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+    world.sip(event, message("UPDATE", "x", &held("inactive")));
+    let said = world.said();
+    let [Said::Reinvite(sent, to, _)] = said[..] else { panic!("{said:?}") };
+    assert_eq!(to, DialogId::from_u64(A));
+    let event = sip_core::Event::Response {
+        request: sent,
+        dialog: Some(to),
+        status: 200,
+        message: Some(Span::default()),
+        wants_ack: false,
+    };
+    world.sip(event, message("INVITE", "x", &held("inactive")));
+    world.serve();
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=inactive")), "{said:?}");
+    assert_eq!(pair.state(), (SessionState::OnHold, SessionState::OnHold));
+    // Setting a call up costs each leg its `Open` and few updates.
+    let mut world = World::new(Settings::default(), 6);
+    let caller = world.comes(A, "on", SDP);
+    world.serve();
+    let (call, ..) = world.invited();
+    world.answered(call, B, SDP);
+    let mut updates = 0;
+    while !world.commands.is_empty() {
+        updates += world.commands.len();
+        world.serve_once();
+    }
+    assert!(updates <= 4, "{updates} updates");
+    assert_eq!(world.session(caller).state(), SessionState::Connected);
+}
