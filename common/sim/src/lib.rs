@@ -5,7 +5,8 @@
 //! and gives a [`Report`], or the rule that was broken. It opens no socket and reads no clock.
 //!
 //! Run `cargo run --profile ci -p sim -- --seeds 10000`; a failing seed prints itself and is played alone, with its
-//! trace, by `SIM_SEED=<seed> cargo run --profile ci -p sim`. Tests: `cargo test -p sim`.
+//! trace, by `SIM_SEED=<seed> cargo run --profile ci -p sim`. `--noisy 1` damages messages as well ([`run_noisy`]).
+//! Tests: `cargo test -p sim`.
 
 #![forbid(unsafe_code)]
 
@@ -22,4 +23,4 @@ mod todo;
 mod world;
 
 pub use ledger::{Broken, Ledger};
-pub use world::{Report, run};
+pub use world::{Report, run, run_noisy};

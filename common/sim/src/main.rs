@@ -1,4 +1,5 @@
-//! `sim [--seeds N] [--from SEED] [--seed SEED]`: plays seeds; `--seed` (or `SIM_SEED`) plays one with its trace.
+//! `sim [--seeds N] [--from SEED] [--seed SEED] [--noisy 1]`: plays seeds; `--seed` (or `SIM_SEED`) plays one with its
+//! trace; `--noisy 1` damages messages on their way.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,7 @@ struct Wish {
     seeds_count: u64,
     from: u64,
     alone: Option<u64>,
+    is_noisy: bool,
 }
 
 fn wish() -> Result<Wish, String> {
@@ -18,7 +20,7 @@ fn wish() -> Result<Wish, String> {
         Ok(text) => Some(text.parse().map_err(|_| format!("SIM_SEED={text}: not a number"))?),
         Err(_) => None,
     };
-    let mut wish = Wish { seeds_count: 1000, from: 0, alone };
+    let mut wish = Wish { seeds_count: 1000, from: 0, alone, is_noisy: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(format!("{word}: a number belongs behind it"))?;
@@ -27,7 +29,8 @@ fn wish() -> Result<Wish, String> {
             "--seeds" => wish.seeds_count = number,
             "--from" => wish.from = number,
             "--seed" => wish.alone = Some(number),
-            _ => return Err(format!("{word}: unknown; there are --seeds N, --from SEED and --seed SEED")),
+            "--noisy" => wish.is_noisy = number != 0,
+            _ => return Err(format!("{word}: unknown; there are --seeds N, --from SEED, --seed SEED and --noisy 1")),
         }
     }
     Ok(wish)
@@ -42,14 +45,15 @@ fn main() -> ExitCode {
         }
     };
     match wish.alone {
-        Some(seed) => alone(seed),
+        Some(seed) => alone(seed, wish.is_noisy),
         None => many(&wish),
     }
 }
 
-fn alone(seed: u64) -> ExitCode {
+fn alone(seed: u64, is_noisy: bool) -> ExitCode {
     let mut trace = Vec::new();
-    let played = sim::run(seed, Some(&mut trace));
+    let run = if is_noisy { sim::run_noisy } else { sim::run };
+    let played = run(seed, Some(&mut trace));
     for line in trace {
         println!("{line}");
     }
@@ -68,7 +72,10 @@ fn many(wish: &Wish) -> ExitCode {
     let results: Vec<Sum> = std::thread::scope(|scope| {
         let play = |worker: u64| {
             scope.spawn(move || {
-                Sum::of((0..wish.seeds_count).filter(|n| n % workers_count == worker).map(|n| wish.from + n))
+                Sum::of(
+                    (0..wish.seeds_count).filter(|n| n % workers_count == worker).map(|n| wish.from + n),
+                    wish.is_noisy,
+                )
             })
         };
         let workers: Vec<_> = (0..workers_count).map(play).collect();
@@ -84,7 +91,8 @@ fn many(wish: &Wish) -> ExitCode {
     }
     for (seed, why) in sum.failures.iter().take(10) {
         println!("seed {seed} FAILED: {why}");
-        println!("  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p sim");
+        let noisy = if wish.is_noisy { " -- --noisy 1" } else { "" };
+        println!("  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p sim{noisy}");
     }
     println!("{} of {} seeds failed", sum.failures.len(), wish.seeds_count);
     ExitCode::FAILURE
@@ -102,10 +110,10 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(seeds: impl Iterator<Item = u64>) -> Self {
+    fn of(seeds: impl Iterator<Item = u64>, is_noisy: bool) -> Self {
         let mut sum = Self::default();
         for seed in seeds {
-            match play(seed) {
+            match play(seed, is_noisy) {
                 Ok(report) => {
                     sum.seconds += report.lasted.as_secs();
                     sum.messages += report.messages_count;
@@ -134,8 +142,9 @@ impl Sum {
 }
 
 /// A seed, and from time to time the same again. A panic is a failure of its seed, not of the run.
-fn play(seed: u64) -> Result<sim::Report, String> {
-    let caught = |seed| match std::panic::catch_unwind(|| sim::run(seed, None)) {
+fn play(seed: u64, is_noisy: bool) -> Result<sim::Report, String> {
+    let run = if is_noisy { sim::run_noisy } else { sim::run };
+    let caught = |seed| match std::panic::catch_unwind(|| run(seed, None)) {
         Ok(played) => played.map_err(|broken| broken.0),
         Err(_) => Err("it panicked".to_owned()),
     };

@@ -14,6 +14,8 @@ pub(crate) struct Faults {
     copy_percent: u64,
     delay_ms: (u64, u64),
     partitions_count: u64,
+    /// Damaged copies beside the messages.
+    noise_percent: u64,
 }
 
 impl Faults {
@@ -24,6 +26,7 @@ impl Faults {
             copy_percent: if quiet { 0 } else { *rng.pick(&[0, 2, 10]) },
             delay_ms: *rng.pick(&[(1, 1), (5, 40), (20, 400), (1, 1500)]),
             partitions_count: if quiet { 0 } else { rng.below(4) },
+            noise_percent: 0,
         }
     }
 }
@@ -50,8 +53,8 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(rng: &mut Rng, addresses: &[SocketAddr], until: Duration) -> Self {
-        let faults = Faults::draw(rng);
+    pub(crate) fn new(rng: &mut Rng, addresses: &[SocketAddr], until: Duration, is_noisy: bool) -> Self {
+        let faults = Faults { noise_percent: if is_noisy { 20 } else { 0 }, ..Faults::draw(rng) };
         let partitions = (0..faults.partitions_count).map(|_| {
             let from = Instant::ZERO + rng.between_ms(0, until.as_millis() as u64);
             (from, from + rng.between_ms(100, 60_000), *rng.pick(addresses))
@@ -80,6 +83,9 @@ impl Network {
             *last = at;
             self.push(at, from, to, Arrival::Message(bytes.to_vec()), flow);
             return "";
+        }
+        if self.faults.noise_percent > 0 && rng.chance(self.faults.noise_percent) {
+            self.push(now + delay, from, to, Arrival::Message(damaged(rng, bytes)), flow);
         }
         if cut || rng.chance(self.faults.loss_percent) {
             self.lost_count += 1;
@@ -112,4 +118,26 @@ impl Network {
         let transport = if connection == 0 { Transport::Udp } else { Transport::Tcp };
         Some((to, Flow { transport, local: to, remote: from, connection }, arrival))
     }
+}
+
+/// Some bytes changed, doubled or gone; now and then the rest cut off.
+fn damaged(rng: &mut Rng, bytes: &[u8]) -> Vec<u8> {
+    const TEMPTING: &[u8] = b"\r\n\0 \t\"<>;:,=@%?0919azAZ\xff";
+    let mut bytes = bytes.to_vec();
+    for _ in 0..1 + rng.below(4) {
+        let at = rng.below(bytes.len() as u64) as usize;
+        match rng.below(4) {
+            0 => drop(bytes.remove(at)),
+            1 => bytes.insert(at, *rng.pick(TEMPTING)),
+            2 => bytes[at] = rng.next() as u8,
+            _ => bytes[at] = *rng.pick(TEMPTING),
+        }
+        if bytes.is_empty() {
+            return bytes;
+        }
+    }
+    if rng.chance(10) {
+        bytes.truncate(rng.below(bytes.len() as u64) as usize);
+    }
+    bytes
 }

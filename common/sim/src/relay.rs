@@ -57,6 +57,7 @@ impl Relay {
                 }
                 ProxyEvent::Stateless { message, next_hop } => {
                     let message = self.out.bytes(message).to_vec();
+                    // Now and then it is sent to itself, as a bad address book would have it.
                     let Some(to) = address_in(self.out.bytes(next_hop)) else { continue };
                     let flow = turn.book.flow(self.address, to);
                     let _ = self.proxy.forward_stateless(&message, flow, &mut self.out);

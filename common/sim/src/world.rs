@@ -54,7 +54,16 @@ struct World {
 
 /// Plays a seed. With `trace` everything that happens is written down.
 pub fn run(seed: u64, trace: Option<&mut Vec<String>>) -> Result<Report, Broken> {
-    let mut world = World::new(seed, trace.is_some());
+    run_on(seed, false, trace)
+}
+
+/// The same on a network that sends damaged copies beside the messages: nobody may stumble over them, or keep anything.
+pub fn run_noisy(seed: u64, trace: Option<&mut Vec<String>>) -> Result<Report, Broken> {
+    run_on(seed, true, trace)
+}
+
+fn run_on(seed: u64, is_noisy: bool, trace: Option<&mut Vec<String>>) -> Result<Report, Broken> {
+    let mut world = World::new(seed, is_noisy, trace.is_some());
     let played = world.play();
     if let Some(trace) = trace {
         trace.append(world.trace.get_or_insert_default());
@@ -85,7 +94,7 @@ fn endpoint_config(rng: &mut Rng) -> EndpointConfig {
 }
 
 impl World {
-    fn new(seed: u64, traced: bool) -> Self {
+    fn new(seed: u64, is_noisy: bool, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
         let agents_count = 2 + rng.below(4) as u8;
         let agents: Vec<SocketAddr> = (1..=agents_count).map(address).collect();
@@ -94,7 +103,7 @@ impl World {
         let busy = Duration::from_secs(60 + rng.below(600));
         let connected = if rng.chance(50) { 0 } else { rng.next() & rng.next() };
         let book = Book { agents, proxy, bridge, connected, until: Instant::ZERO + busy };
-        let network = Network::new(&mut rng, &all, busy);
+        let network = Network::new(&mut rng, &all, busy, is_noisy);
         let nodes = Self::nodes(&mut rng, &book);
         let mut world = Self {
             now: Instant::ZERO + Duration::from_secs(1),
@@ -104,7 +113,7 @@ impl World {
             nodes,
             todos: BinaryHeap::new(),
             todos_count: 0,
-            ledger: Ledger::default(),
+            ledger: if is_noisy { Ledger::noisy() } else { Ledger::default() },
             trace_hash: 0xcbf2_9ce4_8422_2325,
             trace: traced.then(Vec::new),
         };

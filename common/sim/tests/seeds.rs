@@ -25,3 +25,12 @@ fn the_same_seed_gives_the_same_trace() {
     }
     assert_ne!(sim::run(1, None), sim::run(2, None));
 }
+
+#[test]
+fn damaged_messages_hurt_nobody() {
+    for seed in 0..200 {
+        if let Err(broken) = sim::run_noisy(seed, None) {
+            panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p sim -- --noisy 1)", broken.0);
+        }
+    }
+}

@@ -510,3 +510,16 @@ fn the_breadth_of_a_fork_is_limited_and_shared() {
     bench.answer(&sent[0].1, 404, "z");
     bench.assert_empty();
 }
+
+#[test]
+fn an_ack_does_not_go_round_in_circles() {
+    let mut bench = Bench::new();
+    let ack = Peer { to_tag: "b".into(), ..Peer::new() }.request("ACK", "ACK", "", "");
+    assert!(bench.feed(&ack).is_empty());
+    let (message, _) = bench.messages.last().unwrap().clone();
+    bench.proxy.forward_stateless(message.as_bytes(), target(1), &mut bench.out).unwrap();
+    let sent = bench.drain().remove(0).1;
+    assert!(bench.feed(&sent).is_empty());
+    assert_eq!((bench.events.len(), bench.proxy.counters.refused), (1, 1));
+    bench.assert_empty();
+}

@@ -24,9 +24,7 @@ impl Proxy {
         if inc.message.max_breadth().ok().flatten() == Some(0) {
             return Some(Refusal { status: 440, lines: Vec::new() });
         }
-        let mark = self.loop_mark(inc);
-        let is_ours = |branch: &[u8]| branch.ends_with(mark.as_str().as_bytes());
-        if inc.message.vias().flatten().any(|via| via.branch().is_some_and(is_ours)) {
+        if self.is_loop(inc) {
             return Some(Refusal { status: 482, lines: Vec::new() });
         }
         let mut lines = Vec::new();
@@ -41,6 +39,13 @@ impl Proxy {
         }
         lines.extend_from_slice(b"\r\n");
         Some(Refusal { status: 420, lines })
+    }
+
+    /// Whether it was here before, on its way to the same place.
+    pub(super) fn is_loop(&self, inc: &Incoming<'_, '_>) -> bool {
+        let mark = self.loop_mark(inc);
+        let is_ours = |branch: &[u8]| branch.ends_with(mark.as_str().as_bytes());
+        inc.message.vias().flatten().any(|via| via.branch().is_some_and(is_ours))
     }
 
     /// A request that comes back with the same mark would be routed as before (RFC 5393 §4.2.1). A spiral, which comes

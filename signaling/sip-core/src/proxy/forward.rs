@@ -6,6 +6,7 @@ use crate::compose::{put, put_address, shown};
 use crate::content::{Refused, is_line, is_uri};
 use crate::flow::Flow;
 use crate::hash::Key;
+use crate::incoming::Incoming;
 use crate::output::Span;
 use crate::slab::Handle;
 use crate::timer::Alarm;
@@ -216,10 +217,12 @@ impl Proxy {
     pub fn forward_stateless(&mut self, message: &[u8], flow: Flow, out: &mut ProxyOutput) -> Result<(), Refused> {
         let parsed = Message::parse(message).map_err(|_| Refused::BadText)?;
         let top = parsed.raw_values(Name::Via).next().unwrap_or_default();
-        let branch = self.tokens.derived(&[b"stateless", top]);
+        let inc = Incoming::new(&parsed).map_err(|_| Refused::BadText)?;
+        let branch =
+            [self.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)].map(|token| token.as_str().to_owned());
         let target = Waiting { flow, uri: None, route: None, group: 0 };
         let (bytes, _) =
-            self.write_forward(message, &flow, &target, branch.as_str(), None, out).ok_or(Refused::BadText)?;
+            self.write_forward(message, &flow, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
         out.send(flow, bytes);
         Ok(())
     }

@@ -82,7 +82,7 @@ impl Proxy {
 
     /// A request that has no transaction here: its user says where it goes.
     pub(super) fn pass_stateless(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
-        if inc.message.max_forwards().ok().flatten() == Some(0) {
+        if inc.message.max_forwards().ok().flatten() == Some(0) || self.is_loop(inc) {
             self.counters.refused += 1;
             return; // an ACK is never answered; a CANCEL that nobody knows is not worth an answer
         }
