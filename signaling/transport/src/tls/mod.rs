@@ -13,7 +13,7 @@ use crate::error::SendError;
 use certificate::Certificate;
 use selection::ByHostName;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::SystemTime;
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -27,7 +27,8 @@ pub(crate) struct Contexts {
     pub(crate) tls_server: Option<Arc<ServerConfig>>,
     /// As `tls_server`, but asks for no client certificate.
     pub(crate) wss_server: Option<Arc<ServerConfig>>,
-    pub(crate) client: Arc<ClientConfig>,
+    /// Made when we first connect: a host's authorities take megabytes, and most switches never ask them.
+    pub(crate) client: LazyLock<Arc<ClientConfig>, Box<dyn FnOnce() -> Arc<ClientConfig> + Send>>,
     /// When the first of our certificates runs out.
     pub(crate) expires: Option<SystemTime>,
 }
@@ -78,15 +79,22 @@ impl Contexts {
         };
         let has_certificate = first.is_some();
         let client = versions(ClientConfig::builder_with_provider(provider.clone()))?;
-        let client = client.with_root_certificates(authorities(&config.trust)?);
-        let client = match first {
-            Some(key) => client.with_client_cert_resolver(Arc::new(selection::Always::new(key))),
-            None => client.with_no_client_auth(),
+        // What is configured is checked now.
+        let chosen = match &config.trust {
+            Trust::System => None,
+            Trust::Authorities(path) => Some(pem::authorities(path)?),
+        };
+        let client = move || {
+            let client = client.with_root_certificates(chosen.unwrap_or_else(host_authorities));
+            Arc::new(match first {
+                Some(key) => client.with_client_cert_resolver(Arc::new(selection::Always::new(key))),
+                None => client.with_no_client_auth(),
+            })
         };
         Ok(Self {
             tls_server: has_certificate.then(|| server(verifier)).transpose()?,
             wss_server: has_certificate.then(|| server(None)).transpose()?,
-            client: Arc::new(client),
+            client: LazyLock::new(Box::new(client)),
             expires,
         })
     }
@@ -112,18 +120,16 @@ fn client_verifier(asked: &ClientCertificates, provider: &Arc<CryptoProvider>) -
     builder.build().map(Some).map_err(refused)
 }
 
-fn authorities(trust: &Trust) -> Result<RootCertStore, TlsError> {
-    let Trust::Authorities(path) = trust else {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            tracing::warn!(
-                "this host trusts no certification authority: no TLS server will be accepted (install ca-certificates)"
-            );
-        }
-        return Ok(roots);
-    };
-    pem::authorities(path)
+/// Whom the host trusts.
+fn host_authorities() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        tracing::warn!(
+            "this host trusts no certification authority: no TLS server will be accepted (install ca-certificates)"
+        );
+    }
+    roots
 }
 
 /// TLS 1.2 and 1.3.
