@@ -94,7 +94,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Takes a session out; it goes on with its own source. The bridge stays.
+    /// Takes a session out; it goes on with its own source. The bridge stays as long as somebody is in it.
     pub fn remove_from_bridge(
         &mut self,
         turn: &mut Turn<'_>,
@@ -106,6 +106,9 @@ impl Sessions {
             return Err(SessionError::SessionNotFound(id));
         }
         self.unseat(turn, bridge, id, LeaveReason::Removed);
+        if self.bridges.rows.get(&bridge).is_some_and(Vec::is_empty) {
+            self.take_down(turn, bridge, LeaveReason::Destroyed);
+        }
         Ok(())
     }
 

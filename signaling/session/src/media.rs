@@ -53,13 +53,12 @@ impl Sessions {
             session.leg = Leg::Open(port);
             session.alarms.set(Alarm::Media, None);
             if session.out.is_some() {
-                return self.call_first(turn, id);
-            }
-            if session.is_early {
+                self.call_first(turn, id);
+            } else if session.is_early {
                 self.announce(turn, id);
             }
             self.answer(turn, id);
-            self.sync(turn, id);
+            self.bring_together(turn, id);
         }
     }
 

@@ -6,16 +6,19 @@ use crate::{EndReason, MEDIA_ANSWER_LIMIT, SessionId, Sessions, Turn};
 use contract::Command;
 
 impl Sessions {
-    /// Brings the legs of two linked sessions together.
+    /// Brings the legs of two linked sessions together, once both run.
     pub(crate) fn bring_together(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get(id) else { return };
-        let (Some(here), Some(peer)) = (session.port(), self.linked(session)) else { return };
-        match peer.port() {
-            Some(there) if here.worker != there.worker => {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if session.is_moving {
+            return; // where it arrives, this is asked again
+        }
+        session.move_to = None; // it stays, the other one comes
+        let (here, link) = (session.leg, session.link);
+        let there = link.and_then(|link| self.table.get_mut(link.peer)).filter(|peer| !peer.is_moving);
+        match (here, there) {
+            (Leg::Open(here), Some(peer)) if matches!(peer.leg, Leg::Open(there) if there.worker != here.worker) => {
+                peer.move_to = Some(here.worker);
                 let peer = peer.id;
-                if let Some(peer) = self.table.get_mut(peer) {
-                    peer.move_to = Some(here.worker);
-                }
                 self.try_move(turn, peer);
             }
             _ => self.sync(turn, id),
@@ -54,6 +57,7 @@ impl Sessions {
             turn.commands.push((worker, Command::Close { leg, tag: id.as_u64() }));
         }
         self.sync(turn, id);
+        self.bring_together(turn, id);
     }
 
     /// The leg stays where it is, and cannot hear the other one.

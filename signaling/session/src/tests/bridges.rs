@@ -71,6 +71,13 @@ fn taken_apart_and_put_together_again() {
     world.serve();
     assert!([one, third].iter().all(|id| world.session(*id).linked_to().is_none()));
     assert_eq!(world.spec(one).source(), Source::Tone440);
+    // One whose last session is taken out goes.
+    let last = world.turn(|sessions, turn| sessions.bridge(turn, one, third)).unwrap();
+    for id in [one, third] {
+        world.turn(|sessions, turn| sessions.remove_from_bridge(turn, last, id)).unwrap();
+    }
+    assert_eq!(world.events.last(), Some(&SessionEvent::BridgeDestroyed { bridge: last }));
+    world.serve();
     // An empty one, and one with a single session.
     let empty = world.turn(|sessions, _| sessions.create_bridge()).unwrap();
     world.turn(|sessions, turn| sessions.add_to_bridge(turn, empty, one)).unwrap();

@@ -502,3 +502,27 @@ fn an_update_crosses_as_a_reinvite() {
     assert!(updates <= 4, "{updates} updates");
     assert_eq!(world.session(caller).state(), SessionState::Connected);
 }
+
+#[test]
+fn legs_that_got_ports_of_two_workers_come_together() {
+    for serves_between in [false, true] {
+        let mut world = World::new(Settings::default(), 2);
+        let caller = world.comes(A, "on", SDP);
+        let called = world.session(caller).linked_to().unwrap();
+        let workers: Vec<u8> = world.commands.iter().map(|(worker, _)| *worker).collect();
+        assert_ne!(workers[0], workers[1], "each worker had one port left");
+        if serves_between {
+            world.serve();
+        } else {
+            world.serve_once();
+        }
+        let said = world.said();
+        let [Said::Invite(call, ..)] = said[..] else { panic!("{said:?}") };
+        world.answered(call, B, SDP);
+        world.serve();
+        let leg = |id| world.session(id).leg().unwrap();
+        assert_eq!(world.legs[&leg(caller)], world.legs[&leg(called)]);
+        assert_eq!(world.spec(caller).source(), Source::Leg(leg(called)));
+        assert_eq!(world.spec(called).source(), Source::Leg(leg(caller)));
+    }
+}
