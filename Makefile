@@ -7,7 +7,7 @@ TEST := --workspace --profile ci --locked
 PEERS := sip-tester tshark baresip-core rtpengine-daemon iproute2 procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check peers loom bench bench-media bench-sip bench-pacing load fmt
+.PHONY: help build run test check peers loom bench bench-media bench-sip bench-pacing bench-legs load fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -36,16 +36,19 @@ peers: ## installs the programs that tests and benchmarks call (Debian)
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
 
-bench: bench-media bench-sip bench-pacing ## the canonical benchmark: media beside rtpengine, SIP beside SIPp
+bench: bench-media bench-sip bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
 	$(CARGO) run --release --locked -p bench -- media
 bench-sip: build peers ## answered calls beside SIPp's own UAS
 	$(CARGO) run --release --locked -p bench -- sip
+bench-legs: build ## legs opened and closed a second
+	$(CARGO) run --release --locked -p bench -- legs
+
 bench-pacing: build ## how late the media plane's own packets leave
 	$(CARGO) run --release --locked -p bench -- pacing
 
-load: build peers ## the load test: calls with media on every one, every packet checked
-	$(CARGO) run --release --locked -p loadtest -- calls --switch target/release/ringplane
+load: build peers ## the load test: 500 calls held for 30 s with a tone, judged from a capture
+	$(CARGO) run --release --locked -p loadtest -- heard --switch target/release/ringplane
 
 fmt: ## formats all code
 	$(CARGO) fmt

@@ -1,6 +1,7 @@
 //! The executable under test: `ringplane` as its users start it, with real peers. One program, so that tests that load
 //! the machine can take turns.
 
+mod b2bua;
 mod calls;
 mod faults;
 mod machine;

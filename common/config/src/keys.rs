@@ -119,6 +119,26 @@ pub const KEYS: &[Key] = &[
         r#""caller""#,
         &[r#"Whose order decides which of the common codecs is used: "caller" or "ours"."#],
     ),
+    key(
+        "sip",
+        "mode",
+        r#""numbers""#,
+        &[
+            r#"What becomes of calls: "numbers" answers them here (tone, echo, the prompts); "b2bua" sends them on by routes,"#,
+            "signaling and media through us on both sides.",
+        ],
+    ),
+    key(
+        "sip",
+        "routes",
+        "{}",
+        &[
+            r#"Where "b2bua" sends calls to: a table of patterns with a SIP URI or a list of them each, tried in order when"#,
+            r#"one cannot be reached, answers 5xx or not at all. A pattern is a user ("sales"), the beginning of a number and a"#,
+            r#"star ("+49*"), a domain ("@example.com") or "*" for the rest; the most exact one counts. A URI without a user"#,
+            r#"("sip:192.0.2.7:5060") gets the one that was called. Example: { "+49*" = ["sip:192.0.2.7", "sip:192.0.2.8"] }"#,
+        ],
+    ),
     key("sip", "dtmf", "true", &["Whether telephone events (RFC 4733) are agreed on when the peer offers them."]),
     key(
         "media",

@@ -20,7 +20,7 @@ pub use keys::{KEYS, Key, default_file};
 pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use mistake::{LoadError, Mistake, Mistakes};
 pub use process::{LogLevel, Process};
-pub use sip::{AudioCodec, CodecOrder, Sip};
+pub use sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
 pub use tls::{Certificate, ClientCertificates, Tls};
 
 use reader::Reader;

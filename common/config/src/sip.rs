@@ -48,6 +48,28 @@ pub struct Sip {
     pub codec_order: CodecOrder,
     /// Whether telephone events are agreed on.
     pub dtmf: bool,
+    /// What becomes of calls.
+    pub mode: Mode,
+    /// Where [`Mode::B2bua`] sends them, in the order of the patterns.
+    pub routes: Vec<Route>,
+}
+
+/// What becomes of calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// They are answered here.
+    Numbers,
+    /// They go on by routes.
+    B2bua,
+}
+
+/// Where calls go that a pattern fits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// A user, a beginning and `*`, `@` and a domain, or `*`.
+    pub pattern: String,
+    /// SIP URIs, in the order in which they are tried.
+    pub targets: Vec<String>,
 }
 
 /// An audio codec by its SDP name.
@@ -128,6 +150,12 @@ impl Sip {
                     _ => None,
                 }
             }),
+            mode: reader.get(section, "mode", r#"must be "numbers" or "b2bua""#, |value| match value.as_str()? {
+                "numbers" => Some(Mode::Numbers),
+                "b2bua" => Some(Mode::B2bua),
+                _ => None,
+            }),
+            routes: reader.get(section, "routes", ROUTES, routes),
             dtmf: reader.get(section, "dtmf", "must be true or false", |value| value.as_bool()),
         }
     }
@@ -151,6 +179,20 @@ impl AudioCodec {
             _ => None,
         }
     }
+}
+
+const ROUTES: &str = r#"must be a table of at most 4096 patterns with one to eight "sip:" or "sips:" URIs each"#;
+
+fn routes(value: &DeValue<'_>) -> Option<Vec<Route>> {
+    let table = value.as_table().filter(|table| table.len() <= 4_096)?;
+    let route = |pattern: &str, targets: &DeValue<'_>| {
+        let targets = targets.as_str().map(|one| vec![one]).or_else(|| strings(targets))?;
+        let is_uri = |uri: &&str| uri.starts_with("sip:") || uri.starts_with("sips:");
+        let sound = !pattern.is_empty() && (1..=8).contains(&targets.len()) && targets.iter().all(is_uri);
+        let targets = targets.into_iter().map(str::to_owned).collect();
+        sound.then(|| Route { pattern: pattern.to_owned(), targets })
+    };
+    table.iter().map(|(pattern, targets)| route(pattern.get_ref(), targets.get_ref())).collect()
 }
 
 fn addresses_of(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {

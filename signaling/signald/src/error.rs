@@ -6,6 +6,14 @@ use std::time::Duration;
 /// Why signaling did not start, or could not go on. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A target of a route that cannot be called.
+    #[error("[sip] routes: `{uri}` cannot be called: {reason}")]
+    Route {
+        /// What is written there.
+        uri: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A port that another program has.
     #[error(
         "cannot listen on UDP {address}: another program has this port. `ss -ulpn 'sport = :{}'` shows which; stop it, or \

@@ -13,8 +13,8 @@ use crate::shard::{Shard, ShardOutput};
 use crate::sharding::{Place, Sharding};
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Stop, User, attach, streams};
-use config::Config;
+use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, streams};
+use config::{Config, Mode};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -60,8 +60,25 @@ impl std::fmt::Display for Ready {
 
 /// Runs signaling until the end is asked for. `ready` is called once, when calls are taken.
 pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
-    let numbers = Numbers::new(&config.media);
-    run_with(config, stop, |_| Box::new(numbers.clone()), |is_ready, _| ready(is_ready))
+    if config.sip.mode == Mode::Numbers {
+        let numbers = Numbers::new(&config.media);
+        return run_with(config, stop, |_| Box::new(numbers.clone()), |is_ready, _| ready(is_ready));
+    }
+    let routes = Routes::new(&config.sip.routes)?;
+    let (looked_up, asked) = (routes.clone(), stop.clone());
+    run_with(
+        config,
+        stop,
+        |_| Box::new(routes.clone()),
+        |is_ready, orders| {
+            let Some(paths) = orders.paths().cloned() else { return };
+            // It ends by itself once the end is asked for.
+            match spawn("routes".into(), move || looked_up.keep_fresh(&paths, &asked)) {
+                Ok(_) => ready(is_ready),
+                Err(error) => tracing::error!("{error}"),
+            }
+        },
+    )
 }
 
 /// The same with a user of the program's own for each shard, and a way to hand in orders.

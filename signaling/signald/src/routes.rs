@@ -1,0 +1,200 @@
+//! Calls that go on to somewhere else: the back-to-back user agent as a service, by the routes of the configuration.
+
+use crate::paths::Paths;
+use crate::{Error, Stop, User};
+use config::Route;
+use session::{Decide, Decision, Forward, IncomingCall, Target};
+use sip_core::Flow;
+use sip_wire::{Host, Message, Uri};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How often names are looked up again. The resolver keeps answers as long as DNS says.
+const REFRESH_PAUSE: Duration = Duration::from_secs(10);
+
+/// The routes, with the paths that their targets have now. Clones are the same.
+#[derive(Clone)]
+pub struct Routes(Arc<[Row]>);
+
+struct Row {
+    pattern: Pattern,
+    targets: Vec<Way>,
+}
+
+/// Most exact first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Pattern {
+    User(String),
+    Beginning(String),
+    Domain(String),
+    Any,
+}
+
+/// A target and the paths to it.
+struct Way {
+    uri: String,
+    has_user: bool,
+    paths: RwLock<Vec<Flow>>,
+}
+
+impl Routes {
+    /// Of a configuration; nothing is looked up yet.
+    pub fn new(routes: &[Route]) -> Result<Self, Error> {
+        let way = |uri: &String| match Uri::parse(uri.as_bytes()) {
+            Ok(parsed) if parsed.host.is_some() => {
+                Ok(Way { uri: uri.clone(), has_user: parsed.user.is_some(), paths: RwLock::default() })
+            }
+            Ok(_) => Err(Error::Route { uri: uri.clone(), reason: "it has no host".into() }),
+            Err(error) => Err(Error::Route { uri: uri.clone(), reason: error.to_string() }),
+        };
+        let row = |route: &Route| {
+            let targets = route.targets.iter().map(way).collect::<Result<Vec<_>, Error>>()?;
+            Ok::<_, Error>(Row { pattern: Pattern::new(&route.pattern), targets })
+        };
+        let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        rows.sort_by_key(|row| row.pattern.rank());
+        Ok(Self(rows.into()))
+    }
+
+    /// Looks all targets up, again and again, until the end is asked for.
+    pub(crate) fn keep_fresh(&self, paths: &Paths, stop: &Stop) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!("routes cannot be looked up: {error}"),
+        };
+        loop {
+            runtime.block_on(self.refresh(paths));
+            if stop.wait(REFRESH_PAUSE) {
+                return;
+            }
+        }
+    }
+
+    async fn refresh(&self, paths: &Paths) {
+        for way in self.0.iter().flat_map(|row| &row.targets) {
+            let Ok(uri) = Uri::parse(way.uri.as_bytes()) else { continue };
+            match paths.find(&uri).await {
+                Ok(found) => *way.paths.write().unwrap_or_else(PoisonError::into_inner) = found,
+                // What was found before may still be right.
+                Err(error) => tracing::warn!(target = way.uri, "no path to the target of a route: {error}"),
+            }
+        }
+    }
+
+    fn find(&self, user: &str, domain: &str) -> Option<&Row> {
+        self.0.iter().find(|row| row.pattern.fits(user, domain))
+    }
+}
+
+impl Way {
+    fn targets(&self, user: &str) -> Vec<Target> {
+        let uri = if self.has_user || user.is_empty() { self.uri.clone() } else { with_user(&self.uri, user) };
+        let paths = self.paths.read().unwrap_or_else(PoisonError::into_inner);
+        paths.iter().map(|path| Target::new(&uri, *path)).collect()
+    }
+}
+
+/// `sip:host` as `sip:user@host`. What a user part may not hold is escaped (RFC 3261 §25.1).
+fn with_user(uri: &str, user: &str) -> String {
+    use std::fmt::Write;
+    let (scheme, rest) = uri.split_once(':').unwrap_or(("sip", uri));
+    let mut text = format!("{scheme}:");
+    for byte in user.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text + "@" + rest
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        match (text, text.strip_prefix('@'), text.strip_suffix('*')) {
+            ("*", ..) => Self::Any,
+            (_, Some(domain), _) => Self::Domain(domain.to_ascii_lowercase()),
+            (_, _, Some(beginning)) => Self::Beginning(beginning.to_owned()),
+            _ => Self::User(text.to_owned()),
+        }
+    }
+
+    /// What comes first: a whole user, then beginnings, longest first, then domains, then the rest.
+    fn rank(&self) -> (u8, std::cmp::Reverse<usize>) {
+        let (class, length) = match self {
+            Self::User(_) => (0, 0),
+            Self::Beginning(beginning) => (1, beginning.len()),
+            Self::Domain(_) => (2, 0),
+            Self::Any => (3, 0),
+        };
+        (class, std::cmp::Reverse(length))
+    }
+
+    fn fits(&self, user: &str, domain: &str) -> bool {
+        match self {
+            Self::User(whole) => whole == user,
+            Self::Beginning(beginning) => user.starts_with(beginning.as_str()),
+            Self::Domain(name) => domain.eq_ignore_ascii_case(name),
+            Self::Any => true,
+        }
+    }
+}
+
+impl User for Routes {}
+
+impl Decide for Routes {
+    fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
+        let Some(row) = self.find(call.called_user, &domain_of(call.message)) else {
+            return Decision::Reject { status: 404, reason: "".into() };
+        };
+        let targets: Vec<Target> = row.targets.iter().flat_map(|way| way.targets(call.called_user)).collect();
+        if targets.is_empty() {
+            return Decision::Reject { status: 503, reason: "".into() };
+        }
+        Decision::Forward(Forward::to(targets.into_iter().take(session::TARGETS_MAX).collect()))
+    }
+}
+
+fn domain_of(message: &[u8]) -> String {
+    let message = Message::parse(message).ok();
+    let host = message.as_ref().and_then(|message| message.request_uri().ok()).and_then(|uri| uri.host);
+    match host {
+        Some(Host::Name(name)) => name.to_owned(),
+        Some(Host::V4(ip)) => ip.to_string(),
+        Some(Host::V6(ip)) => ip.to_string(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(patterns: &[&str]) -> Routes {
+        let route = |(number, pattern): (usize, &&str)| Route {
+            pattern: (*pattern).to_owned(),
+            targets: vec![format!("sip:192.0.2.{number}")],
+        };
+        Routes::new(&patterns.iter().enumerate().map(route).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn the_most_exact_pattern_counts() {
+        let routes = routes(&["*", "+49*", "+4930*", "@Example.com", "+4930123"]);
+        let found = |user, domain| routes.find(user, domain).unwrap().targets[0].uri.clone();
+        assert_eq!(found("+4930123", "example.com"), "sip:192.0.2.4");
+        assert_eq!(found("+49301", "example.com"), "sip:192.0.2.2");
+        assert_eq!(found("+4989", ""), "sip:192.0.2.1");
+        assert_eq!(found("alice", "example.COM"), "sip:192.0.2.3");
+        assert_eq!(found("alice", "other"), "sip:192.0.2.0");
+        assert!(self::routes(&["+49*"]).find("alice", "").is_none());
+    }
+
+    #[test]
+    fn the_called_user_goes_along_and_cannot_break_out() {
+        assert_eq!(with_user("sip:192.0.2.7:5070", "+4930"), "sip:+4930@192.0.2.7:5070");
+        assert_eq!(with_user("sips:h", "a@b>\r\n"), "sips:a%40b%3E%0D%0A@h");
+        let wrong = [Route { pattern: "*".into(), targets: vec!["sip:".into()] }];
+        assert!(Routes::new(&wrong).is_err());
+    }
+}
