@@ -64,7 +64,8 @@ impl Sessions {
         let (Some(one), Some(other)) = sides else { return Err(603) };
         let agreed = |id| self.table.get(id).filter(|session| session.connected_at.is_some())?.agreement();
         let (Some(first), Some(second)) = (agreed(one), agreed(other)) else { return Err(480) };
-        if one == consultation || !fits(first, second) {
+        // The two have to be different calls.
+        if one == consultation || id == consultation || !fits(first, second) {
             return Err(488);
         }
         let subscription = turn.sip.accept_refer(turn.now, request).ok_or(503_u16)?;

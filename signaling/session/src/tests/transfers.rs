@@ -291,6 +291,9 @@ fn refers_that_make_no_sense() {
         ("<sip:c@name.example>", 404),
         ("<sip:c@192.0.2.3?Replaces=broken>", 400),
         ("<sip:no@192.0.2.3>", 603),
+        // The call itself, and its other side.
+        ("<sip:c@192.0.2.9?Replaces=d1%3Bto-tag%3Da%3Bfrom-tag%3Db>", 488),
+        ("<sip:c@192.0.2.9?Replaces=d50%3Bto-tag%3Da%3Bfrom-tag%3Db>", 488),
     ] {
         let mut pair = up();
         pair.world.refers(A, target);
