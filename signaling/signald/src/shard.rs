@@ -94,6 +94,8 @@ impl Shard {
                 self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
                 self.endpoint.receive(now, &flow, bytes, &mut out.sip);
             }
+            // Every connection that closes is told of, and most carried no request of ours.
+            Input::Broken(_) if self.endpoint.sizes().client_transactions == 0 => {}
             Input::Broken(flow) => self.endpoint.transport_failed(now, &flow, &mut out.sip),
             Input::Media(event) => self.turn(now, ports, out, |sessions, turn| sessions.handle_media(turn, event)),
             Input::MediaLost => self.turn(now, ports, out, |sessions, turn| {
