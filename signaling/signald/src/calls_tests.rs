@@ -508,8 +508,8 @@ fn attended_transfers_through_the_switch_and_without_it() {
 /// Lost, late and overtaking datagrams: whatever happens, in the end all calls have ended on all nodes.
 #[test]
 fn random_calls_over_a_bad_network_leave_nothing() {
-    for seed in 1..=6 {
-        let mut net = Net::new(seed, 5 + 3 * seed);
+    for seed in 1..=40 {
+        let mut net = Net::new(seed, 5 + seed % 20);
         for _ in 0..250 {
             let pause = net.roll(400);
             net.run(Duration::from_millis(pause));
@@ -546,7 +546,7 @@ fn random_calls_over_a_bad_network_leave_nothing() {
         }
         let answered: u64 =
             net.nodes.iter_mut().map(|node| node.shard.counts().get(stats::SignalCounter::CallsAnswered)).sum();
-        assert!(answered > 40, "seed {seed}: only {answered} answered");
+        assert!(answered > 20, "seed {seed}: only {answered} answered");
         net.assert_at_rest();
     }
 }

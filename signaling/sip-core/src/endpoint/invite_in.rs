@@ -121,6 +121,18 @@ impl Endpoint {
         if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
             return self.refuse_statefully(now, flow, key, inc, 491, b"", out);
         }
+        if let Some(dialog) = self.dialogs.get(handle)
+            && dialog.late_bye.is_some()
+        {
+            // The peer has our 2xx, even if its ACK was lost: the BYE that waited for it goes out, and nothing changes
+            // in a call that ends.
+            if let Some(earlier) = dialog.server_invite {
+                self.acknowledged(now, handle, earlier, out);
+            }
+            self.refuse_statefully(now, flow, key, inc, 481, b"", out);
+            self.send_late_bye(now, handle, out);
+            return;
+        }
         let Some(transaction) = self.open_server(now, flow, key, inc, "", out) else { return };
         let earlier = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.replace(transaction));
         if let Some(earlier) = earlier {
