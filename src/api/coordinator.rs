@@ -1,7 +1,6 @@
 //! What all operations of a program go through: its sessions, its handler, its events, and the way to the shards.
 
 use super::call::{CallSession, Entry, Registry};
-use super::dial::Ways;
 use super::event::{EventFilter, Publisher, Receiver, SessionEvent};
 use super::handler::{CallDecision, CallHandler};
 use super::handlers::RejectHandler;
@@ -9,7 +8,7 @@ use super::plane::{Folder, Plane};
 use super::user::ShardUser;
 use super::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats};
 use session::{EndKind, EndReason, Forward, Plan, PlannedSource};
-use signald::{OrderTurn, Orders, Stop};
+use signald::{OrderTurn, Orders, Paths, Stop};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -20,6 +19,9 @@ use tokio::sync::oneshot;
 const EVENT_BACKLOG: usize = 8_192;
 /// An order that a shard has not carried out by then never will be.
 const ORDER_LIMIT: Duration = Duration::from_secs(5);
+/// How long another change of the same call is waited for, and how often it is looked for.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// A request that gets no answer ends after 64*T1, 32 s; a re-INVITE beside another may come twice.
 const OPERATION_LIMIT: Duration = Duration::from_secs(70);
 
@@ -33,7 +35,6 @@ pub struct SessionCoordinator {
     pub(crate) totals: Totals,
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
-    pub(crate) ways: Ways,
     placed: AtomicU64,
     running: Mutex<Option<Running>>,
     pub(crate) this: Weak<Self>,
@@ -73,7 +74,6 @@ impl SessionCoordinator {
             totals: Totals::default(),
             handler: RwLock::new(handler.unwrap_or_else(|| Arc::new(RejectHandler(480)))),
             bridge_events: Publisher::new(EVENT_BACKLOG),
-            ways: Ways::new(),
             placed: AtomicU64::new(0),
             running: Mutex::new(None),
             this: this.clone(),
@@ -195,16 +195,28 @@ impl SessionCoordinator {
         done.map_err(|error| SessionError::of_session(id, Some(&entry.call_id), error))
     }
 
-    /// An operation that takes its time: waits until it has been carried out or refused.
+    /// An operation that takes its time: waits until it has been carried out or refused. Where another change of the
+    /// same call is on its way, its end is waited for.
     pub(crate) async fn complete(
         &self,
         id: SessionId,
         operation: Operation,
-        work: impl FnOnce(OrderTurn<'_, '_>, session::SessionId) -> Result<(), session::SessionError> + Send + 'static,
+        work: impl Fn(OrderTurn<'_, '_>, session::SessionId) -> Result<(), session::SessionError> + Clone + Send + 'static,
     ) -> Result<(), SessionError> {
         let entry = self.entry(id)?;
-        let outcome = entry.expect(operation);
-        self.operate(id, work).await?;
+        let give_up_at = tokio::time::Instant::now() + BUSY_LIMIT;
+        let outcome = loop {
+            let outcome = entry.expect(operation);
+            let work = work.clone();
+            let asked = self.order(id.shard(), move |turn| work(turn, id.inner())).await?;
+            match asked {
+                Ok(()) => break outcome,
+                Err(session::SessionError::Busy(_)) if tokio::time::Instant::now() < give_up_at => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(error) => return Err(SessionError::of_session(id, Some(&entry.call_id), error)),
+            }
+        };
         match tokio::time::timeout(OPERATION_LIMIT, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(status))) => Err(SessionError::rejected(id, status, "the peer or the media plane refused")),
@@ -244,6 +256,11 @@ impl SessionCoordinator {
         };
         let forward = move |order: OrderTurn<'_, '_>, id| order.sessions.forward(order.turn, id, Forward::to(targets));
         self.operate(id, forward).await.map(drop)
+    }
+
+    /// How URIs become paths, while signaling runs.
+    pub(crate) fn paths(&self) -> Option<Paths> {
+        self.running().as_ref().and_then(|running| running.orders.paths().cloned())
     }
 
     pub(crate) fn shard_count(&self) -> usize {

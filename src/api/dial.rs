@@ -3,68 +3,23 @@
 use super::call::Entry;
 use super::{CallSession, SessionCoordinator, SessionError, SessionId, SessionState};
 use session::{Dial, EndReason, Target};
-use sip_core::Flow;
-use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
-use transport::Transport;
-use transport::resolve::{Host, Query, Resolver, ResolverConfig};
 
-/// How a program's calls find their way.
-pub(crate) struct Ways {
-    /// Or why names cannot be looked up on this host; addresses still can.
-    resolver: Result<Resolver, String>,
-}
-
-impl Ways {
-    pub(crate) fn new() -> Self {
-        let config = ResolverConfig { transports: vec![Transport::Udp], ..ResolverConfig::default() };
-        Self { resolver: Resolver::new(config).map_err(|error| error.to_string()) }
-    }
-
-    async fn addresses(&self, query: &Query) -> Result<Vec<SocketAddr>, String> {
-        let udp = query.transport.is_none_or(|transport| transport == Transport::Udp) && !query.is_secure;
-        if !udp {
-            return Err("calls are placed over UDP only".into());
-        }
-        if let Host::Address(ip) = query.host {
-            return Ok(vec![SocketAddr::new(ip, query.port.unwrap_or(5060))]);
-        }
-        let resolver = self.resolver.as_ref().map_err(Clone::clone)?;
-        let found = resolver.resolve(query, random_number()).await.map_err(|error| error.to_string())?;
-        Ok(found.iter().map(|target| target.address).collect())
-    }
-
+impl SessionCoordinator {
     /// The paths to a URI, best first (RFC 3263).
-    async fn targets(&self, uri: &str, listening: SocketAddr) -> Result<Vec<Target>, SessionError> {
+    pub(crate) async fn targets(&self, uri: &str) -> Result<Vec<Target>, SessionError> {
         let wrong = |reason: String| SessionError::invalid_uri(uri, reason);
         let text = bracketed(uri);
         let address = sip_wire::Address::check(&text).map_err(|error| wrong(error.to_string()))?;
-        let query = Query::from_uri(&address.uri).map_err(|error| wrong(error.to_string()))?;
-        let found = self.addresses(&query).await;
+        if !address.uri.scheme.is_sip() || address.uri.host.is_none() {
+            return Err(wrong("only sip: and sips: with a host can be called".into()));
+        }
+        let paths = self.paths().ok_or_else(|| SessionError::transport("signaling does not run; start it first"))?;
+        let found = paths.find(&address.uri).await;
         let found = found.map_err(|error| SessionError::transport(format!("`{uri}`: {error}")))?;
         let request_uri = String::from_utf8_lossy(address.uri.as_bytes()).into_owned();
-        let path = |remote: SocketAddr| std::io::Result::Ok(Flow::udp(local_towards(listening, remote)?, remote));
-        let targets = found.into_iter().filter(|address| address.is_ipv4() == listening.is_ipv4());
-        let targets = targets
-            .map(|address| Ok(Target::new(&request_uri, path(address)?)))
-            .collect::<std::io::Result<Vec<_>>>()
-            .map_err(|error| SessionError::transport(format!("there is no way to `{uri}`: {error}")))?;
-        if targets.is_empty() {
-            let family = if listening.is_ipv4() { "IPv4" } else { "IPv6" };
-            return Err(SessionError::transport(format!(
-                "`{uri}` has no {family} address, and we listen on {listening}"
-            )));
-        }
-        Ok(targets)
-    }
-}
-
-impl SessionCoordinator {
-    pub(crate) async fn targets(&self, uri: &str) -> Result<Vec<Target>, SessionError> {
-        let listening =
-            self.local_addr().ok_or_else(|| SessionError::transport("signaling does not run; start it first"))?;
-        self.ways.targets(uri, listening).await
+        Ok(found.into_iter().map(|path| Target::new(&request_uri, path)).collect())
     }
 
     /// Places a call; its session is known when this returns.
@@ -143,20 +98,4 @@ impl SessionCoordinator {
 /// A URI between angle brackets, so that its parameters stay its own (RFC 3261 §20.10).
 fn bracketed(text: &str) -> String {
     if text.contains('<') { text.to_owned() } else { format!("<{text}>") }
-}
-
-/// The address of ours that packets to `remote` leave from.
-fn local_towards(listening: SocketAddr, remote: SocketAddr) -> std::io::Result<SocketAddr> {
-    if !listening.ip().is_unspecified() {
-        return Ok(listening);
-    }
-    let probe = UdpSocket::bind((listening.ip(), 0))?;
-    probe.connect(remote)?;
-    Ok(SocketAddr::new(probe.local_addr()?.ip(), listening.port()))
-}
-
-/// For the choice among equal servers (RFC 2782).
-fn random_number() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(())
 }

@@ -136,9 +136,10 @@ impl signald::User for ShardUser {
                     let bridge_id = BridgeId::new(self.shard, bridge);
                     coordinator.bridge_events.publish(BridgeEvent::BridgeDestroyed { bridge_id });
                 }
-                session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
-                session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
-                session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
+                // Below: whoever waits for the outcome of an operation sees the state that it led to.
+                session::SessionEvent::Done { .. }
+                | session::SessionEvent::Failed { .. }
+                | session::SessionEvent::Ended { .. } => {}
                 session::SessionEvent::TransferRequested { id } => {
                     self.publish(&coordinator, id, EventKind::TransferRequested);
                     self.tell(id, Word::TransferRequested);
@@ -147,6 +148,14 @@ impl signald::User for ShardUser {
                     self.publish(&coordinator, id, EventKind::TransferProgress { status });
                     self.tell(id, Word::TransferProgress(status));
                 }
+            }
+        }
+        for event in events {
+            match *event {
+                session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
+                session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
+                session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
+                _ => {}
             }
         }
     }

@@ -51,6 +51,7 @@ impl Sessions {
         self.sync(turn, id);
         self.try_move(turn, id);
         self.confirm(turn, id, change.answer_to, &change.description);
+        self.tell_finished(turn, id);
         self.turn_back(turn, id);
     }
 

@@ -100,11 +100,20 @@ impl Sessions {
             (session.holds, session.hold_source) = (holds, source);
         }
         self.answered(turn, id, agreed);
-        if let Some(operation) = wish.operation {
-            turn.events.push(SessionEvent::Done { id, operation });
+        if let Some(session) = self.table.get_mut(id) {
+            session.finishing = wish.operation;
         }
+        self.tell_finished(turn, id);
         if let Some(other) = wish.crosses_for {
             self.cross_done(turn, other, Ok(Crossed { agreed: agreed.direction, wanted_before: before }));
+        }
+    }
+
+    /// `Done`, once the media plane does what was agreed on.
+    pub(crate) fn tell_finished(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.change.is_none()) else { return };
+        if let Some(operation) = session.finishing.take().filter(|_| !session.state.is_ending()) {
+            turn.events.push(SessionEvent::Done { id, operation });
         }
     }
 

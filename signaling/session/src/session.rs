@@ -8,7 +8,7 @@ use crate::offering::Offering;
 use crate::outgoing::Outgoing;
 use crate::refer::Referral;
 use crate::transfer::Transfer;
-use crate::{BridgeId, EndReason, Plan, PlannedSource, Port, SessionId, SessionState};
+use crate::{BridgeId, EndReason, Operation, Plan, PlannedSource, Port, SessionId, SessionState};
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
 use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
@@ -68,6 +68,8 @@ pub struct Session {
     pub(crate) change: Option<Box<Change>>,
     /// Ours.
     pub(crate) offering: Option<Offering>,
+    /// What our answered offer was for, until the media plane has carried it out.
+    pub(crate) finishing: Option<Operation>,
     /// `Update` commands on their way; the answers come in order.
     pub(crate) updates_open: u32,
     /// We offered in a 2xx and wait for the answer in the ACK.
@@ -149,6 +151,7 @@ impl Session {
             last_leg: None,
             change: None,
             offering: None,
+            finishing: None,
             updates_open: 0,
             awaits_answer: false,
             link: None,
