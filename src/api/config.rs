@@ -80,6 +80,8 @@ impl SessionConfig {
         // Bridges join sessions of one shard; one carries thousands of calls a second.
         config.sip.shards = 1;
         config.sip.max_calls = self.max_sessions.clamp(1, 1_000_000);
+        config.sip.max_calls_per_user = self.per_user_limit;
+        config.sip.max_call = self.session_timeout;
         config.sip.decision_timeout = self.decision_timeout;
         config.sip.codecs = self.known_codecs();
         config.sip.codec_order = config::CodecOrder::Ours;

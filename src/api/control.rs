@@ -103,10 +103,10 @@ impl SessionControl for Arc<SessionCoordinator> {
     async fn accept_incoming_call(
         &self,
         call: &IncomingCall,
-        _sdp: Option<String>,
+        sdp: Option<String>,
     ) -> Result<CallSession, SessionError> {
         let entry = self.entry(call.id)?;
-        self.accept(call.id).await?;
+        self.accept(call.id, sdp).await?;
         Ok(self.call(&entry))
     }
 

@@ -230,7 +230,7 @@ impl SessionCoordinator {
     pub(crate) async fn carry_out(&self, entry: &Entry, decision: CallDecision) {
         let id = entry.id;
         let done = match decision {
-            CallDecision::Accept(_) => self.accept(id).await,
+            CallDecision::Accept(sdp) => self.accept(id, sdp).await,
             CallDecision::Reject { status, reason } => self.reject(id, status, reason).await,
             CallDecision::Forward(uri) => self.forward(id, &uri).await,
             CallDecision::Defer => Ok(()),
@@ -240,9 +240,11 @@ impl SessionCoordinator {
         }
     }
 
-    pub(crate) async fn accept(&self, id: SessionId) -> Result<(), SessionError> {
+    pub(crate) async fn accept(&self, id: SessionId, sdp: Option<String>) -> Result<(), SessionError> {
         let plan = Plan::of(PlannedSource::Silence);
-        self.operate(id, move |order, id| order.sessions.accept(order.turn, id, plan)).await
+        let accept =
+            move |order: OrderTurn<'_, '_>, id| order.sessions.accept_with(order.turn, id, plan, sdp.as_deref());
+        self.operate(id, accept).await
     }
 
     /// Sends a call that rings on to a URI; nowhere to go is 404.

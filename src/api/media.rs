@@ -1,4 +1,4 @@
-use super::{Codec, SessionCoordinator, SessionError, SessionId};
+use super::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use contract::{Direction, LegRow, LegState};
 use session::{Plan, PlannedSource, Session};
@@ -95,6 +95,8 @@ pub trait MediaControl {
     async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError>;
     /// Sends silence from now on.
     async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Asks the peer to go over to another codec by re-INVITE, and waits for its answer.
+    async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
     async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError>;
     /// What was counted, at most a second old; `None` while there is no media.
@@ -129,6 +131,18 @@ impl MediaControl for Arc<SessionCoordinator> {
 
     async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError> {
         self.start_audio_transmission(id, AudioSource::Silence).await
+    }
+
+    async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError> {
+        let codec = match codec {
+            Codec::Pcmu => contract::Codec::Pcmu,
+            Codec::Pcma => contract::Codec::Pcma,
+            Codec::Opus | Codec::G722 => {
+                return Err(SessionError::media(format!("the media plane does not have {codec:?} yet")));
+            }
+        };
+        let change = move |order: signald::OrderTurn<'_, '_>, id| order.sessions.change_codec(order.turn, id, codec);
+        self.complete(*id, Operation::ChangeMedia, change).await
     }
 
     async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError> {

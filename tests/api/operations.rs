@@ -104,3 +104,39 @@ async fn words_about_a_call_come_in_order() {
     let all = ["established", "terminated", "by remote", "ended"];
     assert!(until(Duration::from_secs(10), || *diary.lock().unwrap() == all).await, "{:?}", diary.lock().unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_codec_changes_and_a_long_call_ends() {
+    let limit = Duration::from_secs(3);
+    let (sender, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let called = started(builder().with_handler(Arc::new(Hands(sender))).with_session_timeout(limit)).await;
+    let caller = started(builder()).await;
+    let to = format!("sip:bob@{}", called.local_addr().unwrap());
+    let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
+    let there = calls.recv().await.unwrap();
+    SessionControl::wait_for_answer(&caller, &call.id(), Duration::from_secs(10)).await.unwrap();
+    let codec = |info: Option<MediaInfo>| info.unwrap().codec;
+    let before = codec(MediaControl::get_media_info(&called, &there.id()).await.unwrap());
+    assert_eq!(before, Some(Codec::Pcmu));
+    MediaControl::change_codec(&caller, &call.id(), Codec::Pcma).await.unwrap();
+    assert_eq!(codec(MediaControl::get_media_info(&caller, &call.id()).await.unwrap()), Some(Codec::Pcma));
+    assert_eq!(codec(MediaControl::get_media_info(&called, &there.id()).await.unwrap()), Some(Codec::Pcma));
+    assert!(until(Duration::from_secs(10), || there.state() == SessionState::Terminated).await, "its time is over");
+    assert!(there.duration() >= limit && there.duration() < 2 * limit, "{:?}", there.duration());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_no_more_calls_than_allowed() {
+    let (sender, _calls) = tokio::sync::mpsc::unbounded_channel();
+    let called = started(builder().with_handler(Arc::new(Hands(sender))).with_per_user_limit(2)).await;
+    let caller = started(builder()).await;
+    let to = format!("sip:bob@{}", called.local_addr().unwrap());
+    let mut answered = 0;
+    for (from, expected) in [("alice", 1), ("alice", 2), ("alice", 2), ("carol", 3)] {
+        let from = format!("sip:{from}@example.com");
+        let call = SessionControl::create_outgoing_call(&caller, &from, &to, None).await.unwrap();
+        let answer = SessionControl::wait_for_answer(&caller, &call.id(), Duration::from_secs(10)).await;
+        answered += usize::from(answer.is_ok());
+        assert_eq!(answered, expected, "{from}: {answer:?}");
+    }
+}

@@ -100,6 +100,15 @@ pub const KEYS: &[Key] = &[
         "5000",
         &["Calls that may be up or being set up at once, 1 to 1000000. Above that: 503 with Retry-After."],
     ),
+    key(
+        "sip",
+        "max_calls_per_user",
+        "0",
+        &[
+            "Calls that one user may have at once, by the address of the caller (or, of calls from here, of the called). 0: no limit.",
+        ],
+    ),
+    key("sip", "max_call_s", "0", &["Seconds that a call may last, ringing included; then it ends. 0: for ever."]),
     key("sip", "retry_after_s", "5", &["Seconds that a refused caller is asked to wait (Retry-After), 1 to 3600."]),
     key(
         "sip",

@@ -38,6 +38,10 @@ pub struct Sip {
     pub t1: Duration,
     /// Calls at once.
     pub max_calls: usize,
+    /// Calls at once of one user; `None`: no limit of its own.
+    pub max_calls_per_user: Option<usize>,
+    /// How long a call may last; `None`: for ever.
+    pub max_call: Option<Duration>,
     /// What a refused caller is asked to wait.
     pub retry_after: Duration,
     /// How long a call may wait for a deferred decision.
@@ -102,6 +106,8 @@ impl Sip {
         let shards = number("shards", 0, SHARD_COUNT_MAX) as usize;
         let t1 = Duration::from_millis(number("t1_ms", 50, 5_000));
         let max_calls = number("max_calls", 1, 1_000_000) as usize;
+        let per_user = number("max_calls_per_user", 0, 1_000_000) as usize;
+        let max_call = number("max_call_s", 0, 604_800);
         let retry_after = Duration::from_secs(number("retry_after_s", 1, 3_600));
         let decision_timeout = Duration::from_secs(number("decision_timeout_s", 1, 600));
         let max_connections = number("max_connections", 1, 1_000_000) as usize;
@@ -137,6 +143,8 @@ impl Sip {
             shards,
             t1,
             max_calls,
+            max_calls_per_user: (per_user > 0).then_some(per_user),
+            max_call: (max_call > 0).then(|| Duration::from_secs(max_call)),
             retry_after,
             decision_timeout,
             codecs: reader.get(section, "codecs", codecs, |value| {

@@ -69,6 +69,11 @@ impl Sessions {
         }
     }
 
+    /// Limits each user's calls from now on, together with the other shards that were given a clone.
+    pub fn limit_users(&mut self, limit: Option<UserLimit>) {
+        self.settings.user_limit = limit;
+    }
+
     /// Sessions that are there now, ending ones included.
     pub fn count(&self) -> usize {
         self.table.count()

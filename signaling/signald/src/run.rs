@@ -107,6 +107,7 @@ pub fn run_with(
     let streams = streams::start(&config, chose_port, &sharding, &moved)?;
     let mut files = Files::new(&config.tls);
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
+    let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
@@ -123,11 +124,12 @@ pub fn run_with(
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
         let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
+        let user_limit = user_limit.clone();
         let place = Place { key: key.clone(), shard: number, shard_count };
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
-                shard: Shard::new(&config, shard_count, seed, user).placed(place),
+                shard: Shard::new(&config, shard_count, seed, user).placed(place).limited(user_limit),
                 sharding,
                 inbox,
                 intake: Intake::default(),

@@ -7,7 +7,7 @@ use crate::user::{Order, OrderTurn, User};
 use clock::{Duration, Instant};
 use config::Config;
 use contract::{Codec, Command, Event};
-use session::{EndReason, Path, Ports, SessionEvent, Sessions, Settings, Turn};
+use session::{EndReason, Path, Ports, SessionEvent, Sessions, Settings, Turn, UserLimit};
 use shm::Region;
 use sip_core::{Endpoint, EndpointConfig, Flow, Limits, Output, Timers};
 use stats::{Counts, SignalCounter};
@@ -115,6 +115,12 @@ impl Shard {
         while let Some(event) = out.sip.next_event() {
             self.turn(now, ports, out, |sessions, turn| sessions.handle(turn, event));
         }
+    }
+
+    /// With a limit of each user's calls that all shards share.
+    pub(crate) fn limited(mut self, limit: Option<UserLimit>) -> Self {
+        self.sessions.limit_users(limit);
+        self
     }
 
     /// Carries out an order of the program.
@@ -234,6 +240,7 @@ fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         decision_timeout: sip.decision_timeout,
         advertised: sip.advertised_address,
         ending_limit: sip.t1.saturating_mul(128),
+        age_limit: sip.max_call.unwrap_or(Duration::ZERO),
         seed,
         ..Settings::default()
     }
