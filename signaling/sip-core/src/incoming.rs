@@ -40,6 +40,22 @@ impl<'a, 'm> Incoming<'a, 'm> {
         })
     }
 
+    /// Reads what a 400 can be made from: what is broken or missing stays out of it.
+    pub(crate) fn broken(message: &'m Message<'a>) -> Result<Self, ParseError> {
+        Ok(Self {
+            message,
+            method: message.method().ok_or(ParseError::message(sip_wire::ErrorKind::NotSip))?,
+            uri: message.request_uri_raw(),
+            via: message.top_via()?,
+            from: message.header(Name::From).unwrap_or_default(),
+            from_tag: &[],
+            to: message.header(Name::To).unwrap_or_default(),
+            to_tag: message.to().ok().and_then(|to| to.tag()),
+            call_id: message.header(Name::CallId).unwrap_or_default(),
+            cseq: 0,
+        })
+    }
+
     /// The key of the server transaction that this request, were its method `method`, belongs to (RFC 3261 §17.2.3).
     pub(crate) fn key(&self, keyed: &Keyed, method: Method) -> Key {
         let method = if method == Method::Ack { Method::Invite } else { method };
@@ -125,15 +141,19 @@ impl<'a, 'm> Incoming<'a, 'm> {
             }
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(b"From: ");
-        put_unfolded(out, self.from);
-        out.extend_from_slice(b"\r\nTo: ");
-        put_unfolded(out, self.to);
-        if self.to_tag.is_none() && !to_tag.is_empty() {
-            put(out, &[b";tag=", to_tag.as_bytes()]);
+        let cseq = self.message.header(Name::CSeq).unwrap_or_default();
+        for (name, value) in [("From", self.from), ("To", self.to), ("Call-ID", self.call_id), ("CSeq", cseq)] {
+            // Only the answer to a broken request lacks one of them.
+            if value.is_empty() {
+                continue;
+            }
+            put(out, &[name.as_bytes(), b": "]);
+            put_unfolded(out, value);
+            if name == "To" && self.to_tag.is_none() && !to_tag.is_empty() {
+                put(out, &[b";tag=", to_tag.as_bytes()]);
+            }
+            out.extend_from_slice(b"\r\n");
         }
-        put(out, &[b"\r\nCall-ID: ", self.call_id, b"\r\n"]);
-        crate::compose::put_cseq(out, self.cseq, self.method.as_bytes());
     }
 
     fn put_top_via(&self, flow: &Flow, out: &mut Vec<u8>) {

@@ -145,3 +145,26 @@ fn an_extension_that_we_insist_on() {
     assert_eq!(header(&invite, "Require"), "100rel");
     bench.assert_empty();
 }
+
+/// What can be read of a broken request is copied as it came, the rest stays out (RFC 3261 §8.2.6.2).
+#[test]
+fn a_broken_request_gets_a_400_made_of_what_it_has() {
+    let good = Peer::new().request("OPTIONS", "OPTIONS", "", "");
+    let without = |name: &str| {
+        let lines = good.split_inclusive('\n').filter(|line| !line.starts_with(name));
+        lines.collect::<String>()
+    };
+    let cseq = header(&good, "CSeq").to_owned();
+    for (text, name, value) in [
+        (without("From:"), "CSeq", cseq.as_str()),
+        (without("To:"), "CSeq", cseq.as_str()),
+        (without("Call-ID:"), "CSeq", cseq.as_str()),
+        (without("CSeq:"), "From", header(&good, "From")),
+        (good.replace(&cseq, "7 INVITE"), "CSeq", "7 INVITE"),
+        (good.replace(&cseq, "seven OPTIONS"), "CSeq", "seven OPTIONS"),
+    ] {
+        let (status, copied) = refused(&text, name);
+        assert_eq!((status.as_str(), copied.as_str()), ("400", value), "{text}");
+    }
+    assert!(Bench::with(EndpointConfig::default(), udp()).feed(&without("Via:")).is_empty(), "nowhere to send to");
+}

@@ -36,7 +36,7 @@ impl Endpoint {
     fn refuse_malformed(&mut self, flow: &Flow, message: &Message<'_>, fault: &ParseError, out: &mut Output) {
         self.counters.malformed += 1;
         let Some(status) = message.answer_to(fault) else { return };
-        if let Ok(inc) = Incoming::new(message) {
+        if let Ok(inc) = Incoming::broken(message) {
             self.reply_stateless(flow, &inc, status.code(), &fault.reason().to_string(), b"", out);
         }
     }

@@ -47,7 +47,7 @@ impl Proxy {
     fn refuse_malformed(&mut self, flow: &Flow, message: &Message<'_>, fault: &ParseError, out: &mut ProxyOutput) {
         self.counters.malformed += 1;
         let Some(status) = message.answer_to(fault) else { return };
-        if let Ok(inc) = Incoming::new(message) {
+        if let Ok(inc) = Incoming::broken(message) {
             self.put_refusal(flow, &inc, status.code(), b"", out);
         }
     }
