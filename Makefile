@@ -7,7 +7,7 @@ TEST := --workspace --profile ci --locked
 PEERS := sip-tester tshark baresip-core rtpengine-daemon iproute2 procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check peers loom bench bench-media bench-sip bench-pacing bench-legs load fmt
+.PHONY: help build run test check peers loom sim bench bench-media bench-sip bench-pacing bench-legs load fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -29,6 +29,10 @@ check: ## format, lints, docs, arrows between crates, licences
 
 loom: ## every interleaving of the shared-memory queue
 	RUSTFLAGS="--cfg loom" $(CARGO) test -p shm --profile ci --locked --target-dir target/loom --lib --test loom_queue
+
+SEEDS ?= 10000
+sim: ## random calls on a bad network, in virtual time (SEEDS=10000)
+	$(CARGO) run --profile ci --locked -p sim -- --seeds $(SEEDS)
 
 peers: ## installs the programs that tests and benchmarks call (Debian)
 	@for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
