@@ -28,6 +28,22 @@ async fn packets_received(coordinator: &Arc<SessionCoordinator>, id: &SessionId)
     statistics.map_or(0, |statistics| statistics.packets_received)
 }
 
+/// A key that is pressed over there is heard here. Media follows an answer, a bridge or a transfer a moment later, and a
+/// leg may have to move to another worker first, so the key is pressed until it is heard.
+async fn assert_hears(here: &SessionCoordinator, there: &Arc<SessionCoordinator>, id: &SessionId) {
+    let mut keys = here.subscribe(EventFilter::all().class(EventClass::Dtmf));
+    let heard = async {
+        loop {
+            SessionControl::send_dtmf(there, id, "5").await.unwrap();
+            if let Ok(event) = tokio::time::timeout(Duration::from_secs(1), keys.recv()).await {
+                return event.unwrap();
+            }
+        }
+    };
+    let event = tokio::time::timeout(PATIENCE, heard).await.expect("a key is heard");
+    assert_eq!(event.kind, EventKind::DtmfReceived { digit: '5' });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_placed_answered_held_resumed_and_ended() {
     let called = room(AutoAnswerHandler).await;
@@ -163,18 +179,7 @@ async fn two_calls_hear_each_other_over_a_bridge() {
     assert!(third.is_err(), "a bridge has two sides");
 
     // What Alice hears comes from Bob: digits of his cross as packets.
-    let mut keys = alice.subscribe(EventFilter::all().class(EventClass::Dtmf));
-    // A leg may have to move to the other's worker first, so keys are pressed until one is heard.
-    let heard = async {
-        loop {
-            SessionControl::send_dtmf(&bob, &calls[1].id(), "5").await.unwrap();
-            if let Ok(event) = tokio::time::timeout(Duration::from_secs(1), keys.recv()).await {
-                return event.unwrap();
-            }
-        }
-    };
-    let event = tokio::time::timeout(PATIENCE, heard).await.expect("a key is heard");
-    assert_eq!(event.kind, EventKind::DtmfReceived { digit: '5' });
+    assert_hears(&alice, &bob, &calls[1].id()).await;
 
     SessionControl::terminate_session(&bob, &calls[1].id()).await.unwrap();
     let mut seen = Vec::new();
@@ -203,10 +208,7 @@ async fn a_call_that_is_sent_on_has_sound_on_both_sides_and_ends_on_both() {
         SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
         let there = SessionControl::list_active_sessions(&called).await.unwrap()[0];
         assert_eq!(between.stats().active_sessions, 2);
-        let mut keys = called.subscribe(EventFilter::all().class(EventClass::Dtmf));
-        SessionControl::send_dtmf(&caller, &call.id(), "9").await.unwrap();
-        let event = tokio::time::timeout(PATIENCE, keys.recv()).await.unwrap().unwrap();
-        assert_eq!(event.kind, EventKind::DtmfReceived { digit: '9' });
+        assert_hears(&called, &caller, &call.id()).await;
         if caller_hangs_up {
             SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
         } else {
@@ -252,11 +254,8 @@ async fn a_call_is_transferred_blind_and_attended() {
         };
         assert!(until(PATIENCE, moved).await, "attended: {attended}: {alice:?} {bob:?} {carol:?}");
         // Bob and Carol talk: Bob's keys reach Carol.
-        let mut keys = carol.subscribe(EventFilter::all().class(EventClass::Dtmf));
         let at_bob = SessionControl::list_active_sessions(&bob).await.unwrap()[0];
-        SessionControl::send_dtmf(&bob, &at_bob, "3").await.unwrap();
-        let event = tokio::time::timeout(PATIENCE, keys.recv()).await.unwrap().unwrap();
-        assert_eq!(event.kind, EventKind::DtmfReceived { digit: '3' });
+        assert_hears(&carol, &bob, &at_bob).await;
         SessionControl::terminate_session(&bob, &at_bob).await.unwrap();
         assert!(until(PATIENCE, || carol.stats().active_sessions == 0).await);
     }

@@ -2,7 +2,7 @@
 
 use crate::offering::Wish;
 use crate::{Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
-use contract::{Codec, Direction};
+use contract::{Codec, Direction, Rewriting};
 
 impl Sessions {
     /// Holds the peer: a re-INVITE says that nothing is taken from it any more. With a source it hears that one
@@ -43,6 +43,8 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
         let again = session.plan.source == plan.source && matches!(plan.source, PlannedSource::Prompt(_));
         session.plan = plan;
+        // One stream for the peer, whatever is heard in it (RFC 3550 §8): an echo gets numbers of ours from now on.
+        session.spec.rewriting = Rewriting::Continuous as u8;
         if again && !session.is_held_here() {
             self.rewind(turn, id);
         } else {
