@@ -64,7 +64,7 @@ pub struct HeardRun {
 /// How long the switch may take to forget its last call: RFC 3261's timers run for 32 s, ports rest, memory goes back.
 const IDLE_WITHIN: Duration = Duration::from_secs(60);
 /// Rounds of short calls before anything is judged.
-const WARM_UP_ROUNDS: usize = 3;
+const WARM_UP_ROUNDS: usize = 8;
 /// How often that is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
