@@ -10,7 +10,7 @@ impl SessionCoordinator {
     /// The paths to a URI, best first (RFC 3263).
     pub(crate) async fn targets(&self, uri: &str) -> Result<Vec<Target>, SessionError> {
         let wrong = |reason: String| SessionError::invalid_uri(uri, reason);
-        let text = bracketed(uri);
+        let text = session::bracketed(uri);
         let address = sip_wire::Address::check(&text).map_err(|error| wrong(error.to_string()))?;
         if !address.uri.scheme.is_sip() || address.uri.host.is_none() {
             return Err(wrong("only sip: and sips: with a host can be called".into()));
@@ -29,7 +29,7 @@ impl SessionCoordinator {
         let from = if from.is_empty() { &self.config.local_address } else { from };
         let from = if from.is_empty() { format!("sip:ringplane@{}", targets[0].flow.local) } else { from.to_owned() };
         let mut dial = Dial::new(&from, targets[0].clone());
-        (dial.targets, dial.sdp, dial.to) = (targets, sdp.map(Into::into), bracketed(to).into());
+        (dial.targets, dial.sdp, dial.to) = (targets, sdp.map(Into::into), to.into());
         let shard = self.next_shard();
         let this = self.this.clone();
         let placed = self.order(shard, move |order| {
@@ -93,9 +93,4 @@ impl SessionCoordinator {
             Err(_) => SessionError::timeout(entry.id, SETTLE_LIMIT),
         }
     }
-}
-
-/// A URI between angle brackets, so that its parameters stay its own (RFC 3261 §20.10).
-fn bracketed(text: &str) -> String {
-    if text.contains('<') { text.to_owned() } else { format!("<{text}>") }
 }

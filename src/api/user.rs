@@ -98,14 +98,13 @@ impl signald::User for ShardUser {
         let Some(coordinator) = self.coordinator.upgrade() else { return };
         for event in events {
             match *event {
-                // A call that we placed is first heard of here.
-                session::SessionEvent::StateChanged { id, .. } if !self.sessions.contains_key(&id) => {
-                    self.meet_placed(&coordinator, sessions, id);
+                session::SessionEvent::StateChanged { id, old, new } => {
+                    // A call that we placed is first heard of here.
+                    if !self.sessions.contains_key(&id) {
+                        self.meet_placed(&coordinator, sessions, id);
+                    }
+                    self.moved_on(&coordinator, id, old, new);
                 }
-                _ => {}
-            }
-            match *event {
-                session::SessionEvent::StateChanged { id, old, new } => self.moved_on(&coordinator, id, old, new),
                 session::SessionEvent::Digit { id, digit } => self.pressed(&coordinator, id, digit),
                 session::SessionEvent::HoldChanged { id, here, there } => {
                     self.publish(&coordinator, id, EventKind::HoldChanged { here, there });

@@ -77,6 +77,7 @@ pub use session::{Parties, Session};
 pub use sessions::{Path, Sessions, Turn};
 pub use settings::{MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings};
 pub use state::{Operation, SessionState};
+pub use target::bracketed;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ impl Dial {
 }
 
 /// A URI between angle brackets, so that its parameters stay its own (RFC 3261 §20.10).
-pub(crate) fn bracketed(text: &str) -> Box<str> {
+pub fn bracketed(text: &str) -> Box<str> {
     if text.contains('<') { text.into() } else { format!("<{text}>").into() }
 }
 

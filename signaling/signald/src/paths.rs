@@ -3,7 +3,7 @@
 use sip_core::Flow;
 use sip_wire::Uri;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use transport::resolve::{Families, Host, Query, ResolveError, Resolver, ResolverConfig};
 use transport::{SendError, Streams, Target, Transport};
@@ -73,8 +73,11 @@ impl Paths {
         let ours = self.listening.iter().filter(|ours| ours.is_ipv4() == remote.is_ipv4());
         let ours = ours.min_by_key(|ours| ours.ip().is_loopback() != remote.ip().is_loopback());
         let ours = ours.ok_or_else(|| format!("{remote} is of a family that [sip] listen does not have"))?;
-        let local =
-            if ours.ip().is_unspecified() { route(remote).map_err(|error| error.to_string())? } else { ours.ip() };
+        let local = if ours.ip().is_unspecified() {
+            transport::route(remote).map_err(|error| error.to_string())?
+        } else {
+            ours.ip()
+        };
         Ok(Flow::udp(SocketAddr::new(local, ours.port()), remote))
     }
 }
@@ -84,12 +87,4 @@ fn numeric(query: &Query, ip: IpAddr) -> Target {
     let transport = query.transport.unwrap_or(if query.is_secure { Transport::Tls } else { Transport::Udp });
     let port = query.port.unwrap_or(if transport.is_secure() { 5061 } else { 5060 });
     Target { transport, address: SocketAddr::new(ip, port), tls_name: None }
-}
-
-/// The address that the kernel would send from. Connecting a datagram socket sends nothing.
-fn route(remote: SocketAddr) -> std::io::Result<IpAddr> {
-    let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-    socket.connect(remote)?;
-    Ok(socket.local_addr()?.ip())
 }

@@ -26,22 +26,23 @@ impl<'a, 'm> Incoming<'a, 'm> {
     /// Reads what is needed; fails where no response could be made from it.
     pub(crate) fn new(message: &'m Message<'a>) -> Result<Self, ParseError> {
         Ok(Self {
-            message,
-            method: message.method().ok_or(ParseError::message(sip_wire::ErrorKind::NotSip))?,
-            uri: message.request_uri_raw(),
-            via: message.top_via()?,
-            from: message.header(Name::From).unwrap_or_default(),
             // RFC 2543 peers may send no tag: an absent one is an empty one.
             from_tag: message.from()?.tag().unwrap_or_default(),
-            to: message.header(Name::To).unwrap_or_default(),
             to_tag: message.to()?.tag(),
             call_id: message.call_id()?,
             cseq: message.cseq()?.number,
+            ..Self::unread(message)?
         })
     }
 
     /// Reads what a 400 can be made from: what is broken or missing stays out of it.
     pub(crate) fn broken(message: &'m Message<'a>) -> Result<Self, ParseError> {
+        let to_tag = message.to().ok().and_then(|to| to.tag());
+        Ok(Self { to_tag, ..Self::unread(message)? })
+    }
+
+    /// With its fields as they came, none of them looked into but the top Via.
+    fn unread(message: &'m Message<'a>) -> Result<Self, ParseError> {
         Ok(Self {
             message,
             method: message.method().ok_or(ParseError::message(sip_wire::ErrorKind::NotSip))?,
@@ -50,7 +51,7 @@ impl<'a, 'm> Incoming<'a, 'm> {
             from: message.header(Name::From).unwrap_or_default(),
             from_tag: &[],
             to: message.header(Name::To).unwrap_or_default(),
-            to_tag: message.to().ok().and_then(|to| to.tag()),
+            to_tag: None,
             call_id: message.header(Name::CallId).unwrap_or_default(),
             cseq: 0,
         })
@@ -200,6 +201,19 @@ fn host_bytes<'h>(host: &'h Host<'_>) -> Cow<'h, [u8]> {
         Host::V4(ip) => Cow::Owned(ip.octets().to_vec()),
         Host::V6(ip) => Cow::Owned(ip.octets().to_vec()),
     }
+}
+
+/// The message in a datagram. What is none is counted, except keep-alives (RFC 5626 §3.5.1): they are the transport's.
+pub(crate) fn parse<'a>(datagram: &'a [u8], max_bytes: usize, malformed: &mut u64) -> Option<Message<'a>> {
+    if datagram.len() > max_bytes {
+        *malformed += 1;
+        return None;
+    }
+    let message = Message::parse(datagram).ok();
+    if message.is_none() && datagram.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+        *malformed += 1;
+    }
+    message
 }
 
 /// A value on one line: what we keep and send again has no folds.

@@ -147,18 +147,19 @@ pub(crate) fn local_for(shared: &Shared, target: &Target, wanted: Option<IpAddr>
     let ours = || shared.listening.iter().filter(same).map(|at| at.1);
     let ip = wanted.filter(|ip| !ip.is_unspecified() && ip.is_ipv4() == target.address.is_ipv4());
     let bound = || ours().map(|at| at.ip()).find(|ip| !ip.is_unspecified());
-    let ip = ip.or_else(bound).unwrap_or_else(|| route(target.address));
+    let ip = ip.or_else(bound).unwrap_or_else(|| route(target.address).unwrap_or(any(target.address)));
     let port = ours().find(|at| at.ip() == ip).or_else(|| ours().next()).map_or(0, |at| at.port());
     SocketAddr::new(ip, port)
 }
 
 /// The address that the kernel would send from. Connecting a datagram socket sends nothing.
-fn route(remote: SocketAddr) -> IpAddr {
-    let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let asked = || -> io::Result<IpAddr> {
-        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-        socket.connect(remote)?;
-        Ok(socket.local_addr()?.ip())
-    };
-    asked().unwrap_or(any)
+pub fn route(remote: SocketAddr) -> io::Result<IpAddr> {
+    let socket = UdpSocket::bind(SocketAddr::new(any(remote), 0))?;
+    socket.connect(remote)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Every address of the family.
+fn any(remote: SocketAddr) -> IpAddr {
+    if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }

@@ -30,6 +30,7 @@ mod streams;
 mod tls;
 
 pub use config::{CertificateFiles, ClientCertificates, Limits, Listen, Runtime, StreamsConfig, TlsConfig, Trust};
+pub use connector::route;
 pub use counters::StreamCounter;
 pub use error::{CloseReason, SendError, StartError};
 pub use inbound::{Inbound, Side};

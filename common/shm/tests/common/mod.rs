@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Longer than anything here takes; who waits so long has missed a wake-up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn plan(workers: usize, clients: usize) -> RegionPlan {
     RegionPlan { workers, clients, queue_slots: 256, ..RegionPlan::default() }

@@ -4,7 +4,7 @@ use contract::Address;
 use media_core::io::{Buffers, Send, SocketAction, Span};
 use std::net::{SocketAddr, UdpSocket};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Bench {
     io: UringIo,

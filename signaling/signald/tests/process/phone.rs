@@ -3,6 +3,7 @@
 use crate::PATIENCE;
 use crate::switch::Switch;
 use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 pub(crate) struct Phone {
     pub(crate) socket: UdpSocket,
@@ -44,6 +45,24 @@ impl Phone {
                 return text;
             }
         }
+    }
+
+    /// Sends a request until an answer to it comes, as timer E does (RFC 3261 §17.1.2.2). Other messages are passed over.
+    pub(crate) fn insist(&self, method: &str, call: &str, to_tag: &str, cseq: u32) -> String {
+        const T1: Duration = Duration::from_millis(500);
+        let (until, mut buffer) = (Instant::now() + PATIENCE, [0; 4_096]);
+        self.socket.set_read_timeout(Some(T1)).unwrap();
+        while Instant::now() < until {
+            self.send(method, call, to_tag, cseq, "");
+            while let Ok(bytes) = self.socket.recv(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..bytes]).into_owned();
+                if text.starts_with("SIP/2.0 ") && text.contains(&format!("CSeq: {cseq} {method}\r\n")) {
+                    self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                    return text;
+                }
+            }
+        }
+        panic!("no answer to {method}");
     }
 
     pub(crate) fn call(&self, call: &str) -> String {

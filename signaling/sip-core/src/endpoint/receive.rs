@@ -10,17 +10,8 @@ use sip_wire::{Message, Method, ParseError};
 impl Endpoint {
     /// Takes one message: a datagram, or what framing cut out of a stream.
     pub fn receive(&mut self, now: Instant, flow: &Flow, datagram: &[u8], out: &mut Output) {
-        if datagram.len() > self.config.limits.max_message_bytes {
-            self.counters.malformed += 1;
-            return;
-        }
-        let Ok(message) = Message::parse(datagram) else {
-            // Keep-alives (RFC 5626 §3.5.1) are the transport's; they are no fault.
-            if datagram.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
-                self.counters.malformed += 1;
-            }
-            return;
-        };
+        let max_bytes = self.config.limits.max_message_bytes;
+        let Some(message) = crate::incoming::parse(datagram, max_bytes, &mut self.counters.malformed) else { return };
         if !message.is_request() {
             return self.receive_response(now, &message, out);
         }

@@ -16,16 +16,8 @@ use sip_wire::{Message, Method, ParseError};
 impl Proxy {
     /// Takes one message: a datagram, or what framing cut out of a stream.
     pub fn receive(&mut self, now: Instant, flow: &Flow, datagram: &[u8], out: &mut ProxyOutput) {
-        if datagram.len() > self.config.max_message_bytes {
-            self.counters.malformed += 1;
-            return;
-        }
-        let Ok(message) = Message::parse(datagram) else {
-            if datagram.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
-                self.counters.malformed += 1;
-            }
-            return;
-        };
+        let max_bytes = self.config.max_message_bytes;
+        let Some(message) = crate::incoming::parse(datagram, max_bytes, &mut self.counters.malformed) else { return };
         if !message.is_request() {
             return self.receive_response(now, &message, out);
         }
