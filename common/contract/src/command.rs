@@ -1,4 +1,4 @@
-use crate::{Invalid, LegRef, LegSpec, SLOT_BYTES};
+use crate::{Invalid, LegRef, LegSpec, RECORDING_SECONDS_MAX, RecordingLayout, SLOT_BYTES};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// What signaling asks of one media worker.
@@ -15,6 +15,11 @@ pub enum Command {
     SendDigit { leg: LegRef, tag: u64, digit: u8, duration_ms: u16 },
     /// Hand the leg to another worker without losing a packet. Answered by `Moved` from the new worker, or `Refused`.
     Move { leg: LegRef, tag: u64, worker: u8 },
+    /// Write both directions of the leg into the file that was handed over on the control socket under this number, for
+    /// so long at most. Answered by `RecordingStarted`, and by `RecordingEnded` when it is over or cannot begin.
+    StartRecording { leg: LegRef, tag: u64, recording: u64, layout: RecordingLayout, limit_s: u32 },
+    /// The end of it. Answered by `RecordingEnded`, once the file is whole; by nothing where it is over already.
+    StopRecording { leg: LegRef, tag: u64, recording: u64 },
 }
 
 /// A [`Command`] in the fixed layout of a queue's slot.
@@ -22,13 +27,15 @@ pub enum Command {
 #[repr(C)]
 pub struct CommandSlot {
     kind: u32,
-    /// Digit or worker.
+    /// Digit, worker or layout.
     number: u16,
     duration_ms: u16,
     leg: LegRef,
     tag: u64,
+    recording: u64,
+    limit_s: u32,
     spec: LegSpec,
-    reserved: [u8; SLOT_BYTES - 24 - size_of::<LegSpec>()],
+    reserved: [u8; SLOT_BYTES - 36 - size_of::<LegSpec>()],
 }
 
 const _: () = assert!(size_of::<CommandSlot>() == SLOT_BYTES);
@@ -41,7 +48,9 @@ impl Command {
             | Self::Update { leg, .. }
             | Self::Close { leg, .. }
             | Self::SendDigit { leg, .. }
-            | Self::Move { leg, .. } => leg,
+            | Self::Move { leg, .. }
+            | Self::StartRecording { leg, .. }
+            | Self::StopRecording { leg, .. } => leg,
         }
     }
 
@@ -52,7 +61,9 @@ impl Command {
             | Self::Update { tag, .. }
             | Self::Close { tag, .. }
             | Self::SendDigit { tag, .. }
-            | Self::Move { tag, .. } => tag,
+            | Self::Move { tag, .. }
+            | Self::StartRecording { tag, .. }
+            | Self::StopRecording { tag, .. } => tag,
         }
     }
 
@@ -67,6 +78,10 @@ impl Command {
                 CommandSlot { kind: 4, number: digit.into(), duration_ms, ..slot }
             }
             Self::Move { worker, .. } => CommandSlot { kind: 5, number: worker.into(), ..slot },
+            Self::StartRecording { recording, layout, limit_s, .. } => {
+                CommandSlot { kind: 6, number: layout as u16, recording, limit_s, ..slot }
+            }
+            Self::StopRecording { recording, .. } => CommandSlot { kind: 7, recording, ..slot },
         }
     }
 
@@ -88,6 +103,12 @@ impl Command {
             4 => return Err(Invalid::Field("digit")),
             5 if slot.number < 256 => Self::Move { leg, tag, worker: slot.number as u8 },
             5 => return Err(Invalid::Field("worker")),
+            6 if !(1..=RECORDING_SECONDS_MAX).contains(&slot.limit_s) => return Err(Invalid::Field("limit_s")),
+            6 => {
+                let layout = RecordingLayout::from_number(slot.number).ok_or(Invalid::Field("layout"))?;
+                Self::StartRecording { leg, tag, recording: slot.recording, layout, limit_s: slot.limit_s }
+            }
+            7 => Self::StopRecording { leg, tag, recording: slot.recording },
             kind => return Err(Invalid::Kind(kind)),
         })
     }
@@ -106,6 +127,8 @@ mod tests {
             Command::Close { leg, tag },
             Command::SendDigit { leg, tag, digit: 11, duration_ms: 100 },
             Command::Move { leg, tag, worker: 1 },
+            Command::StartRecording { leg, tag, recording: 9, layout: RecordingLayout::Mono, limit_s: 60 },
+            Command::StopRecording { leg, tag, recording: 9 },
         ] {
             assert_eq!(Command::read(&command.write()), Ok(command));
         }
@@ -118,5 +141,8 @@ mod tests {
         assert!(read(&[0xff; SLOT_BYTES]).is_err());
         let odd = Command::Close { leg: LegRef::new(10_001, 1), tag: 0 };
         assert_eq!(Command::read(&odd.write()), Err(Invalid::Field("leg")));
+        let (leg, layout) = (LegRef::new(10_000, 1), RecordingLayout::Stereo);
+        let endless = Command::StartRecording { leg, tag: 0, recording: 1, layout, limit_s: RECORDING_SECONDS_MAX + 1 };
+        assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("limit_s")));
     }
 }

@@ -1,4 +1,4 @@
-use crate::{Address, Invalid, LegRef, SLOT_BYTES};
+use crate::{Address, Invalid, LegRef, RecordingOutcome, SLOT_BYTES};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// What a media worker tells the control client that opened the leg. `tag` is the one of the leg's last command.
@@ -22,6 +22,10 @@ pub enum Event {
     SourceEnded { leg: LegRef, tag: u64 },
     /// The leg lives on this worker now.
     Moved { leg: LegRef, tag: u64, worker: u8 },
+    /// Both directions of the leg are being written. `tag` is the one of the command, here and below.
+    RecordingStarted { leg: LegRef, tag: u64, recording: u64 },
+    /// The file is whole and closed, or the recording could not begin. May come after the leg has closed.
+    RecordingEnded { leg: LegRef, tag: u64, recording: u64, outcome: RecordingOutcome },
 }
 
 /// Why a command was refused.
@@ -63,7 +67,9 @@ pub struct EventSlot {
     leg: LegRef,
     tag: u64,
     address: Address,
-    rest: [u8; SLOT_BYTES - 24 - size_of::<Address>()],
+    recording: u64,
+    outcome: RecordingOutcome,
+    rest: [u8; SLOT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
 }
 
 const _: () = assert!(size_of::<EventSlot>() == SLOT_BYTES);
@@ -81,6 +87,8 @@ impl Event {
             Self::Digit { leg, tag, digit } => (7, leg, tag, digit.into(), none),
             Self::SourceEnded { leg, tag } => (8, leg, tag, 0, none),
             Self::Moved { leg, tag, worker } => (9, leg, tag, worker.into(), none),
+            Self::RecordingStarted { leg, tag, .. } => (10, leg, tag, 0, none),
+            Self::RecordingEnded { leg, tag, .. } => (11, leg, tag, 0, none),
         }
     }
 
@@ -97,7 +105,12 @@ impl Event {
     /// The slot to push.
     pub fn write(&self) -> EventSlot {
         let (kind, leg, tag, number, address) = self.parts();
-        EventSlot { kind, leg, tag, number, address, ..EventSlot::new_zeroed() }
+        let slot = EventSlot { kind, leg, tag, number, address, ..EventSlot::new_zeroed() };
+        match *self {
+            Self::RecordingStarted { recording, .. } => EventSlot { recording, ..slot },
+            Self::RecordingEnded { recording, outcome, .. } => EventSlot { recording, outcome, ..slot },
+            _ => slot,
+        }
     }
 
     /// The event in a popped slot, every field checked.
@@ -126,6 +139,11 @@ impl Event {
             8 => Self::SourceEnded { leg, tag },
             9 if number < 256 => Self::Moved { leg, tag, worker: number as u8 },
             9 => return Err(crate::Invalid::Field("worker")),
+            10 => Self::RecordingStarted { leg, tag, recording: slot.recording },
+            11 => {
+                slot.outcome.check()?;
+                Self::RecordingEnded { leg, tag, recording: slot.recording, outcome: slot.outcome }
+            }
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }
@@ -139,6 +157,8 @@ mod tests {
     fn events_come_back_as_they_went() {
         let (leg, tag) = (LegRef::new(10_002, 3), 77);
         let address = Address::from("192.0.2.1:4000".parse::<std::net::SocketAddr>().unwrap());
+        let mut outcome = RecordingOutcome::new(crate::RecordingEnd::LegClosed);
+        outcome.file_bytes = 44;
         for event in [
             Event::Opened { leg, tag },
             Event::Updated { leg, tag },
@@ -149,6 +169,8 @@ mod tests {
             Event::Digit { leg, tag, digit: 11 },
             Event::SourceEnded { leg, tag },
             Event::Moved { leg, tag, worker: 1 },
+            Event::RecordingStarted { leg, tag, recording: 5 },
+            Event::RecordingEnded { leg, tag, recording: 5, outcome },
         ] {
             assert_eq!(Event::read(&event.write()), Ok(event));
         }

@@ -13,6 +13,7 @@ mod codec;
 mod command;
 mod event;
 mod leg;
+mod recording;
 mod row;
 mod spec;
 
@@ -21,11 +22,14 @@ pub use codec::{Codec, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
 pub use leg::LegRef;
+pub use recording::{
+    FileOffer, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
+};
 pub use row::{LegRow, LegState};
 pub use spec::{Direction, Latching, LegSpec, Rewriting, RtcpMode, Source};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// Bytes of one slot of a command or event queue.
 pub const SLOT_BYTES: usize = 256;

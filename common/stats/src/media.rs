@@ -35,6 +35,13 @@ crate::counters! {
         SocketErrors: "socket_errors", Events, "Socket calls (connect, options) that the kernel refused.";
         WorkerRestarts: "worker_restarts", Events, "Times that this worker failed and was rebuilt.";
         LegsRebuilt: "legs_rebuilt", Events, "Legs that went on after their worker had failed.";
+        RecordingsRunning: "recordings_running", Level, "Recordings that run now, or are being finished.";
+        RecordingsStarted: "recordings_started", Events, "Recordings that were begun.";
+        RecordingsFailed: "recordings_failed", Events, "Recordings that could not begin or that ended before they were to, mostly because of a full disk.";
+        RecordedPackets: "recorded_packets", Packets, "RTP packets that were written into recordings.";
+        RecordingBytes: "recording_bytes", Bytes, "Bytes of the recordings that have ended.";
+        RecordingLost: "recording_lost_packets", Packets, "RTP packets that never came; recordings have silence in their place.";
+        RecordingOverflow: "recording_overflow_packets", Packets, "RTP packets that recordings have no room for, because the disk is slow; silence in their place.";
         EventsDeferred: "events_deferred", Level, "Events that wait now because a control client does not take them.";
     }
 }

@@ -34,6 +34,7 @@ impl Worker {
             links: Links::none(pair),
             receiving: Default::default(),
             sending: Sending::new(ssrc, beginning),
+            tap: None,
             dialling: Default::default(),
             heard: Default::default(),
             making: Making { sound: Sound::None, began_at: now, next_due_ms: 0, marker: true, begun: false },

@@ -5,6 +5,7 @@ use crate::io::{Buffers, Lateness, Output, Send, Span};
 use crate::leg::Sound;
 use crate::pace::{Due, instant_of, lateness, missed};
 use crate::sending::TICK_NANOS;
+use crate::tap::{Passing, Side};
 use clock::Instant;
 use contract::Event;
 use rtp_wire::{FIXED_HEADER_BYTES, Header, TelephoneEvent};
@@ -83,14 +84,19 @@ impl Worker {
         let span = Span { buffer: buffers.take()?, start: 0, bytes: FIXED_HEADER_BYTES as u16 + payload_bytes };
         let packet = buffers.bytes_mut(span);
         let (head, payload) = packet.split_first_chunk_mut::<FIXED_HEADER_BYTES>()?;
-        match digit {
+        let sound = match digit {
             Some((header, event)) => {
                 header.write(head);
                 payload.copy_from_slice(&event);
+                None
             }
-            None => self.make_sound(place, at, head, payload, out),
-        }
+            None => Some(self.make_sound(place, at, head, payload, out)),
+        };
         let leg = &mut self.legs[place];
+        if let Some(header) = &sound {
+            let passing = Passing { side: Side::Sent, codec: leg.payloads.audio_codec, header, packet: span, at };
+            self.counts.add(MediaCounter::RecordingOverflow, u64::from(!leg.show(&passing, out)));
+        }
         leg.sending.count(usize::from(span.bytes), payload_bytes);
         let (socket, to) = (leg.rtp_socket(), leg.sending.to);
         out.sends.push(Send { socket, span, to, received_at: Instant::ZERO });
@@ -119,7 +125,7 @@ impl Worker {
         head: &mut [u8; FIXED_HEADER_BYTES],
         payload: &mut [u8],
         out: &mut Output,
-    ) {
+    ) -> Header {
         let leg = &mut self.legs[place];
         let law = leg.payloads.audio_law().unwrap_or(audio::Law::Mu);
         let making = &mut leg.making;
@@ -148,5 +154,6 @@ impl Worker {
                 out.events.push(Event::SourceEnded { leg: leg.leg, tag: leg.tag });
             }
         }
+        header
     }
 }

@@ -4,6 +4,7 @@
 //! [`Output`]; [`PacketIo::submit`] carries it out in one submission. Buffers live for one turn: whatever was received
 //! or taken from [`Buffers`] goes back by itself when `submit` returns, so nothing can leak.
 
+use crate::tap::Tapped;
 use clock::{Duration, Instant};
 use contract::{Address, Event, LegRow};
 use std::io;
@@ -81,7 +82,7 @@ pub struct Lateness {
 
 /// What a core wants done at the end of a turn. The lists are allocated once, with [`Output::with_limits`].
 ///
-/// [`PacketIo::submit`] empties `sockets` and `sends`; the worker's process empties the others: first `closed` into the
+/// [`PacketIo::submit`] empties `sockets` and `sends`; the worker's process empties the others: before that `taps`, then `closed` into the
 /// leg table, then `events` into the queue, so that a final row is there before anybody is told.
 #[derive(Default, Debug)]
 pub struct Output {
@@ -91,6 +92,9 @@ pub struct Output {
     pub sends: Vec<Send>,
     /// Then told to the control client. At most one or two for each packet, command and leg of the turn.
     pub events: Vec<Event>,
+    /// Sound of recorded legs, to be copied before the turn is submitted: it lies in the turn's buffers. Never more than
+    /// its capacity.
+    pub taps: Vec<Tapped>,
     /// Final rows of the legs that closed in this turn.
     pub closed: Vec<LegRow>,
     /// One entry for each slot in which frames of our own were made.
@@ -105,6 +109,8 @@ impl Output {
             sockets: Vec::with_capacity(2 * event_count),
             sends: Vec::with_capacity(send_count),
             events: Vec::with_capacity(event_count),
+            // What a turn receives and what it sends.
+            taps: Vec::with_capacity(2 * send_count),
             closed: Vec::with_capacity(event_count),
             lateness: Vec::with_capacity(LATENESS_ENTRIES),
         }

@@ -7,6 +7,7 @@ use crate::io::SocketIndex;
 use crate::receiving::Receiving;
 use crate::reports::Reports;
 use crate::sending::Sending;
+use crate::tap::TapId;
 use audio::Law;
 use clock::Instant;
 use contract::{Codec, LegRef, LegSpec, LegState, PayloadMap};
@@ -38,6 +39,8 @@ pub(crate) struct Leg {
     pub(crate) links: Links,
     pub(crate) receiving: Receiving,
     pub(crate) sending: Sending,
+    /// It is recorded under this number.
+    pub(crate) tap: Option<TapId>,
     pub(crate) dialling: Dialling,
     pub(crate) heard: Heard,
     pub(crate) making: Making,

@@ -1,7 +1,8 @@
 //! What a media worker decides: legs, relay, sources, latching, RTCP. Packets in batches in, packets in batches out.
 //!
 //! No socket, no clock, no thread, no random source: time and a seed arrive as arguments, packets come and go through
-//! the seam in [`io`]. After [`Worker::new`] nothing is allocated. Nothing here transcodes, mixes or records. Read
+//! the seam in [`io`]. After [`Worker::new`] nothing is allocated. Nothing here transcodes, mixes
+//! or writes recordings; what a recorded leg says and hears is pointed at in [`io::Output::taps`]. Read
 //! [`Worker`] first, then [`io`]; [`sim`] is a network for tests, [`suite`] the behaviour that every back end must show.
 //!
 //! Tests: `cargo test -p media-core`; benches: `cargo bench -p media-core`.
@@ -32,6 +33,7 @@ mod reports;
 mod rtcp_in;
 mod sending;
 mod takers;
+mod tap;
 mod timers;
 mod worker;
 
@@ -40,4 +42,5 @@ pub use gate::{PROBATION_PACKETS, PROBATION_QUIET};
 pub use leg::LEG_BYTES;
 pub use moving::MovingLeg;
 pub use receive::LATE_AFTER;
+pub use tap::{Side, TapId, Tapped};
 pub use worker::Worker;

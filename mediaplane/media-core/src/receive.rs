@@ -5,6 +5,7 @@ use crate::io::{Buffers, Output, Received};
 use crate::leg::{Leg, LegIndex};
 use crate::relay::relay;
 use crate::rtcp_in;
+use crate::tap::{Passing, Side};
 use clock::{Duration, Instant};
 use contract::Event;
 use rtp_wire::{Header, TelephoneEvent, is_rtcp};
@@ -32,6 +33,7 @@ pub(crate) struct Tally {
     pub(crate) payload_type: u64,
     pub(crate) rtcp_received: u64,
     pub(crate) rtcp_sent: u64,
+    pub(crate) taps_lost: u64,
 }
 
 /// What the packets of one turn work with.
@@ -100,6 +102,11 @@ fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn:
     {
         turn.out.events.push(Event::Digit { leg: leg.leg, tag: leg.tag, digit });
     }
+    let passing =
+        Passing { side: Side::Received, codec: payload.codec, header: &header, packet: packet.span, at: packet.at };
+    if !leg.show(&passing, turn.out) {
+        turn.tally.taps_lost += 1;
+    }
     if turn.now.since(packet.at) > LATE_AFTER {
         turn.tally.late += 1;
         return;
@@ -125,6 +132,7 @@ impl Tally {
             (DroppedPayloadType, self.payload_type),
             (RtcpReceived, self.rtcp_received),
             (RtcpSent, self.rtcp_sent),
+            (RecordingOverflow, self.taps_lost),
         ] {
             if more > 0 {
                 counts.add(counter, more);

@@ -3,6 +3,7 @@
 use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
 use crate::leg::{Leg, Payload};
 use crate::receive::Turn;
+use crate::tap::{Passing, Side};
 use rtp_wire::{Header, overwrite};
 
 /// Sends a packet on every taker of the leg at `giver`. Byte for byte where nothing has to change.
@@ -15,13 +16,13 @@ pub(crate) fn relay<B: Buffers>(
     payload: Payload,
     turn: &mut Turn<'_, B>,
 ) {
-    let first = legs[giver].links.first_taker;
+    let (first, is_tapped) = (legs[giver].links.first_taker, legs[giver].tap.is_some());
     let mut next = first;
     while let Some(place) = next.get() {
         let taker = &mut legs[place];
         next = taker.links.next_taker;
-        // Bytes that several sends share stay as they are.
-        let alone = next.get().is_none() && first.get() == Some(place);
+        // Bytes that several sends share, or a recording, stay as they are.
+        let alone = next.get().is_none() && first.get() == Some(place) && !is_tapped;
         if !taker.sending.ready {
             turn.tally.direction += 1;
             continue;
@@ -37,16 +38,20 @@ pub(crate) fn relay<B: Buffers>(
         }
         let payload_type = payload.peer_payload_type;
         let sending = &mut taker.sending;
-        let span = if sending.continuous || sending.muted || payload_type != header.payload_type {
-            let Some(span) = change(taker, received, header, payload, alone, turn.buffers) else {
+        let (span, sent) = if sending.continuous || sending.muted || payload_type != header.payload_type {
+            let Some(changed) = change(taker, received, header, payload, alone, turn.buffers) else {
                 turn.tally.held_back += 1;
                 continue;
             };
-            span
+            changed
         } else {
             sending.pass(header, received.at);
-            received.span
+            (received.span, *header)
         };
+        let passing = Passing { side: Side::Sent, codec: payload.codec, header: &sent, packet: span, at: received.at };
+        if !taker.show(&passing, turn.out) {
+            turn.tally.taps_lost += 1;
+        }
         let sending = &mut taker.sending;
         sending.count(usize::from(span.bytes), header.payload_bytes);
         turn.tally.sent += 1;
@@ -64,7 +69,7 @@ fn change(
     payload: Payload,
     alone: bool,
     buffers: &mut impl Buffers,
-) -> Option<Span> {
+) -> Option<(Span, Header)> {
     // A muted leg goes on with silence where we know what silence is, and says no digits.
     let silence = match (taker.sending.muted, payload.law()) {
         (true, Some(law)) => Some(law.silence()),
@@ -84,7 +89,7 @@ fn change(
     if let (Some(silence), Some(sound)) = (silence, bytes.get_mut(header.payload_range())) {
         sound.fill(silence);
     }
-    Some(span)
+    Some((span, changed))
 }
 
 /// The same bytes in a buffer of their own.

@@ -8,9 +8,10 @@ mod latching;
 mod relaying;
 mod reports;
 mod sound;
+mod tapping;
 
-use crate::io::{Output, PacketIo, Received, SocketIndex};
-use crate::{Worker, WorkerConfig};
+use crate::io::{Buffers, Output, PacketIo, Received, SocketIndex};
+use crate::{Tapped, Worker, WorkerConfig};
 use clock::{Duration, Instant, WallTime};
 use contract::{CloseReason, Codec, Command, Event, LegRef, LegRow, LegSpec, Source};
 use rtp_wire::{FIXED_HEADER_BYTES, Header, RtpTime, Seq, Ssrc};
@@ -53,6 +54,8 @@ pub struct Scene<L: Lab> {
     pub events: Vec<Event>,
     /// Final rows so far.
     pub closed: Vec<LegRow>,
+    /// Sound of recorded legs so far, with its bytes.
+    pub tapped: Vec<(Tapped, Vec<u8>)>,
     received: Vec<Received>,
     output: Output,
 }
@@ -69,6 +72,7 @@ impl<L: Lab> Scene<L> {
             worker: Worker::new(config),
             events: Vec::new(),
             closed: Vec::new(),
+            tapped: Vec::new(),
             received: Vec::with_capacity(64),
             output: Output::with_limits(1_024, 64),
         }
@@ -152,6 +156,9 @@ impl<L: Lab> Scene<L> {
     fn finish(&mut self) {
         self.events.append(&mut self.output.events);
         self.closed.append(&mut self.output.closed);
+        for tapped in self.output.taps.drain(..) {
+            self.tapped.push((tapped, self.lab.io().buffers().bytes(tapped.payload).to_vec()));
+        }
         self.output.lateness.clear();
         self.lab.io().submit(&mut self.output);
     }
@@ -234,7 +241,8 @@ pub type Test<L> = (&'static str, fn(L));
 
 /// Every test.
 pub fn tests<L: Lab>() -> Vec<Test<L>> {
-    [sound::tests(), relaying::tests(), latching::tests(), reports::tests(), bad_input::tests()].concat()
+    [sound::tests(), relaying::tests(), latching::tests(), reports::tests(), bad_input::tests(), tapping::tests()]
+        .concat()
 }
 
 /// Everything, each with a lab of its own.

@@ -95,6 +95,10 @@ impl Worker {
             }),
             // Only who runs several workers can do this: with `extract` here and `insert` there.
             Command::Move { .. } => self.find(leg).and(Err(RefuseReason::Invalid)),
+            // Only who has files can do this: with `tap`.
+            Command::StartRecording { .. } | Command::StopRecording { .. } => {
+                self.find(leg).and(Err(RefuseReason::Invalid))
+            }
         };
         if let Err(reason) = done {
             self.counts.add(MediaCounter::CommandsRefused, 1);

@@ -1,13 +1,15 @@
-//! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones.
+//! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones, half of
+//! them recorded.
 
 use clock::{Duration, Instant, WallTime};
 use contract::{Codec, Command, LegRef, LegSpec, Source};
 use media_core::io::{Output, Received, SocketIndex};
 use media_core::sim::SimBuffers;
 use media_core::suite::rtp_packet;
-use media_core::{Worker, WorkerConfig};
+use media_core::{TapId, Worker, WorkerConfig};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 struct Counting;
@@ -35,7 +37,7 @@ const LEGS: usize = 64;
 const TONES: usize = 8;
 
 #[test]
-fn relaying_and_tones_allocate_nothing() {
+fn relaying_tones_and_recording_allocate_nothing() {
     let ports: Vec<u16> = (0..(LEGS + TONES) as u16).map(|n| 10_000 + 2 * n).collect();
     let mut worker = Worker::new(WorkerConfig::new(0, ports.clone()));
     let mut buffers = SimBuffers::new(1_024);
@@ -65,8 +67,12 @@ fn relaying_and_tones_allocate_nothing() {
         let spec = LegSpec { media_timeout_ms: 0, ..spec(n, Source::Tone440) };
         worker.handle_command(now, Command::Open { leg: leg(n), tag: 0, spec }, &mut buffers, &mut out);
     }
+    // Half of all is recorded.
+    for n in (0..LEGS + TONES).step_by(2) {
+        worker.tap(leg(n), NonZeroU64::new(n as u64 + 1).map(TapId)).expect("the leg is open");
+    }
     let mut received = Vec::with_capacity(LEGS);
-    let mut sent = 0;
+    let (mut sent, mut tapped) = (0, 0);
     let mut packet = rtp_packet(1, 0);
     let mut start = 0;
     const TURNS: u32 = 32_000;
@@ -88,6 +94,8 @@ fn relaying_and_tones_allocate_nothing() {
         worker.handle_packets(now, &mut buffers, &received, &mut out);
         worker.run_due(now, WallTime::from_unix_nanos(now.as_nanos()), &mut buffers, &mut out);
         sent += out.sends.len();
+        tapped += out.taps.len();
+        out.taps.clear();
         out.sends.clear();
         out.sockets.clear();
         out.events.clear();
@@ -96,5 +104,6 @@ fn relaying_and_tones_allocate_nothing() {
     }
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - start;
     assert!(sent >= LEGS * TURNS as usize, "{sent} packets sent");
+    assert!(tapped >= LEGS * TURNS as usize, "{tapped} packets of recorded legs");
     assert_eq!(allocations, 0, "allocations in {sent} packets");
 }

@@ -30,7 +30,7 @@ impl Sessions {
             Event::Digit { digit, .. } => self.digit_heard(turn, id, digit, true),
             Event::Moved { worker, .. } => self.moved(turn, id, worker),
             // The leg's row tells where it sends; sessions keep what the peer said.
-            Event::Latched { .. } => {}
+            Event::Latched { .. } | Event::RecordingStarted { .. } | Event::RecordingEnded { .. } => {}
         }
     }
 

@@ -1,0 +1,161 @@
+use crate::Invalid;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Most recordings of one media plane at once.
+pub const RECORDINGS_MAX: usize = 1_000;
+/// Longest recording, in seconds: a day, whose stereo file of 2.8 GB stays below the 4 GiB that a WAV header can say.
+pub const RECORDING_SECONDS_MAX: u32 = 86_400;
+
+/// How the two directions of a leg lie in the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum RecordingLayout {
+    /// Left what the leg receives, right what it sends.
+    Stereo = 1,
+    /// Both added up.
+    Mono = 2,
+}
+
+impl RecordingLayout {
+    /// From the layout's number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        [Self::Stereo, Self::Mono].into_iter().find(|layout| *layout as u16 == number)
+    }
+
+    /// Samples at each point of time.
+    pub fn channel_count(self) -> u16 {
+        match self {
+            Self::Stereo => 2,
+            Self::Mono => 1,
+        }
+    }
+}
+
+/// Which file goes with which recording: said on the control socket, with the file's descriptor beside it, before the
+/// command that begins the recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct FileOffer {
+    magic: [u8; 8],
+    /// The leg to be recorded.
+    pub leg: crate::LegRef,
+    /// The number that the command has as well.
+    pub recording: u64,
+}
+
+const MAGIC: [u8; 8] = *b"ringfile";
+
+impl FileOffer {
+    /// For a recording of a leg.
+    pub fn new(leg: crate::LegRef, recording: u64) -> Self {
+        Self { magic: MAGIC, leg, recording }
+    }
+
+    /// Looks at what came as if a stranger had sent it.
+    pub fn check(self) -> Result<Self, Invalid> {
+        match (self.magic == MAGIC, self.leg.is_none()) {
+            (true, false) => Ok(self),
+            (false, _) => Err(Invalid::Field("magic")),
+            (true, true) => Err(Invalid::Field("leg")),
+        }
+    }
+}
+
+/// Why a recording is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum RecordingEnd {
+    /// It was asked to stop.
+    Stopped = 1,
+    /// Its leg closed: the call is over.
+    LegClosed = 2,
+    /// It is as long as it may be.
+    LimitReached = 3,
+    /// The file took no more: [`RecordingOutcome::os_error`] says why.
+    WriteFailed = 4,
+    /// It never began: no sound file came for it, or none that can be written at any place.
+    NoFile = 5,
+    /// It never began: no such leg here.
+    NoSuchLeg = 6,
+    /// It never began: [`RECORDINGS_MAX`] run already.
+    Full = 7,
+    /// It never began: the leg is being recorded.
+    AlreadyRunning = 8,
+}
+
+impl RecordingEnd {
+    /// All of them.
+    pub const ALL: [Self; 8] = {
+        use RecordingEnd::*;
+        [Stopped, LegClosed, LimitReached, WriteFailed, NoFile, NoSuchLeg, Full, AlreadyRunning]
+    };
+
+    /// Whether there was a recording at all.
+    pub fn has_begun(self) -> bool {
+        !matches!(self, Self::NoFile | Self::NoSuchLeg | Self::Full | Self::AlreadyRunning)
+    }
+}
+
+/// What became of a recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct RecordingOutcome {
+    /// Its length: points of time, 8,000 a second.
+    pub sample_count: u64,
+    /// Bytes of the file, its header included.
+    pub file_bytes: u64,
+    /// RTP packets of the leg's peer that were written.
+    pub received_packets: u64,
+    /// RTP packets of ours that were written.
+    pub sent_packets: u64,
+    /// RTP packets of the peer that never came; there is silence in their place.
+    pub received_lost_packets: u64,
+    /// RTP packets missing in what we sent, because they never came to us from elsewhere; silence in their place.
+    pub sent_lost_packets: u64,
+    /// Packets that the media plane had no room to write, because the disk was slow; silence in their place.
+    pub overflow_packets: u64,
+    /// Packets that came when the file was past their place.
+    pub late_packets: u64,
+    /// Packets of a codec that is not decoded.
+    pub undecoded_packets: u64,
+    end: u32,
+    /// The system's error number after [`RecordingEnd::WriteFailed`]; 0 otherwise.
+    pub os_error: i32,
+}
+
+impl RecordingOutcome {
+    /// Nothing recorded yet, over for this reason.
+    pub fn new(end: RecordingEnd) -> Self {
+        Self { end: end as u32, ..Self::default() }
+    }
+
+    /// Why it is over. A checked outcome always says so.
+    pub fn end(&self) -> RecordingEnd {
+        RecordingEnd::ALL.into_iter().find(|end| *end as u32 == self.end).unwrap_or(RecordingEnd::NoFile)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let is_known = RecordingEnd::ALL.into_iter().any(|end| end as u32 == self.end);
+        if is_known { Ok(()) } else { Err(Invalid::Field("end")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LegRef;
+
+    #[test]
+    fn offers_and_outcomes_are_checked() {
+        let offer = FileOffer::new(LegRef::new(10_000, 1), 7);
+        assert_eq!(FileOffer::read_from_bytes(offer.as_bytes()).unwrap().check(), Ok(offer));
+        assert!(FileOffer::read_from_bytes(&[7; size_of::<FileOffer>()]).unwrap().check().is_err());
+        for end in RecordingEnd::ALL {
+            let outcome = RecordingOutcome::new(end);
+            assert_eq!((outcome.end(), outcome.check()), (end, Ok(())));
+        }
+        assert!(RecordingOutcome::default().check().is_err());
+        let bytes = u64::from(RECORDING_SECONDS_MAX) * 8_000 * 4 + 44;
+        assert!(bytes < u64::from(u32::MAX), "{bytes} bytes do not fit a WAV header");
+    }
+}
