@@ -4,12 +4,19 @@ use crate::{Forward, SessionId, Target};
 use clock::Instant;
 use contract::{LegRef, Source};
 use sdp_core::Negotiated;
+use sip_core::auth::Place;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Decides about incoming calls, at once. What takes longer says [`Decision::Defer`] and comes back with
 /// [`crate::Sessions::accept`] or [`crate::Sessions::reject`].
 pub trait Decide {
+    /// Whether a request outside of dialogs may come in: every INVITE and all others but ACK, CANCEL, BYE and OPTIONS.
+    /// Nothing has been done about it yet.
+    fn admit(&mut self, request: &Asking<'_>) -> Admission {
+        let _ = request;
+        Admission::Granted { user: None }
+    }
     /// A call has come in.
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision;
     /// The peer asks us to call somebody else in its place (REFER). `false` declines.
@@ -27,6 +34,36 @@ pub trait Decide {
     fn described(&mut self, id: SessionId, side: Side, sdp: &[u8]) {
         let _ = (id, side, sdp);
     }
+}
+
+/// A request that wants to come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The request.
+    pub message: &'a [u8],
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// When it came.
+    pub received_at: Instant,
+}
+
+/// Whether a request may come in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// It may.
+    Granted {
+        /// Who has proved to have sent it, where somebody was asked.
+        user: Option<Box<str>>,
+    },
+    /// Its sender has to prove who it is (RFC 3261 §22).
+    Challenge {
+        /// As whom we ask: 401 or 407 follows from it.
+        place: Place,
+        /// Values of the challenge's header fields, one line each.
+        values: Vec<String>,
+    },
+    /// It may not, with this status.
+    Refused(u16),
 }
 
 /// Whose words.
@@ -51,6 +88,8 @@ pub struct IncomingCall<'c> {
     pub called_user: &'c str,
     /// What can be agreed on; `None` where the caller waits for our offer.
     pub offered: Option<&'c Negotiated>,
+    /// Who has proved to be the caller, where somebody was asked ([`Decide::admit`]).
+    pub user: Option<&'c str>,
     /// The INVITE, for what is not above.
     pub message: &'c [u8],
     /// Where the request came from.

@@ -17,6 +17,8 @@ impl Sessions {
             Event::Acknowledged { dialog, message } => self.acknowledged(turn, dialog, message),
             Event::Ended { dialog, cause, .. } => self.dialog_ended(turn, dialog, cause),
             Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
+                (Some(Method::Options), None) => self.asked_for_options(turn, request),
+                (_, None) if !turn.lets_in(request, message) => {}
                 (Some(Method::Update), Some(dialog)) => self.update_requested(turn, request, dialog, message),
                 (Some(Method::Options), _) => self.asked_for_options(turn, request),
                 (Some(Method::Refer), Some(dialog)) => match self.find(dialog) {

@@ -6,8 +6,8 @@ use crate::leg::Leg;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{
-    Decision, EndReason, IncomingCall, Operation, Plan, Refusal, SessionError, SessionId, SessionState, Sessions, Side,
-    Turn,
+    Admission, Decision, EndReason, IncomingCall, Operation, Plan, Refusal, SessionError, SessionId, SessionState,
+    Sessions, Side, Turn,
 };
 use sdp_core::{Local, Origin, write_offer};
 use sip_core::{DialogId, InviteId, Span};
@@ -27,6 +27,10 @@ impl Sessions {
             self.counts.add(why, 1);
             return self.refuse_unseen(turn, invite, 503, "");
         }
+        let user = match turn.admit(message) {
+            Admission::Granted { user } => user,
+            refused => return self.turn_away(turn, invite, &refused),
+        };
         let invitation = match Invitation::read(turn.sip.bytes(message), &self.settings.media()) {
             Ok(invitation) => invitation,
             Err(unfit) => {
@@ -53,11 +57,20 @@ impl Sessions {
         if let Some(id) = added {
             self.by_dialog.insert(dialog, id);
             self.limit_age(turn, id);
-            self.decide(turn, id, message);
+            self.decide(turn, id, message, user.as_deref());
         }
     }
 
-    fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) {
+    /// A caller who has to prove who it is, or is not let in.
+    fn turn_away(&mut self, turn: &mut Turn<'_>, invite: InviteId, admission: &Admission) {
+        let (status, headers) = admission.answer();
+        if !matches!(admission, Admission::Challenge { .. }) {
+            self.counts.add(SignalCounter::CallsRefused, 1);
+        }
+        turn.sip.reject(turn.now, invite, &Refusal { headers: &headers, ..self.refusal(status) });
+    }
+
+    fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span, user: Option<&str>) {
         if self.takes_over(turn, id) {
             return;
         }
@@ -68,6 +81,7 @@ impl Sessions {
             to: &session.parties.to,
             called_user: &session.parties.called_user,
             offered: session.offer.as_deref().map(sdp_core::Offer::agreed),
+            user,
             message: turn.sip.bytes(message),
             remote: session.remote_signaling,
             received_at: turn.now,

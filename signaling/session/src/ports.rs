@@ -5,7 +5,8 @@ use clock::Instant;
 use contract::LegRef;
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span, SubscriptionId,
+    AccountId, CallId, ClientRequestId, Content, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span,
+    SubscriptionId,
 };
 
 /// A port that a leg may use, and the worker that it belongs to.
@@ -45,6 +46,15 @@ pub trait Sip {
     fn reject(&mut self, now: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool;
     /// A final response to another request, with a session description unless that is empty.
     fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool;
+    /// A final response to another request, with whatever a user wants in it.
+    fn respond_with(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        status: u16,
+        reason: &str,
+        content: Content<'_>,
+    ) -> Result<(), Refused>;
     /// BYE.
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
     /// A Call-ID for a call that we place, made of this number, whose messages will come to us.
@@ -102,11 +112,13 @@ pub struct Refusal<'r> {
     pub retry_after_s: Option<u64>,
     /// Text of a `Warning` (RFC 3261 §20.43), code 399.
     pub warning: &'r str,
+    /// Further header fields, as challenges or the Contacts of a redirection.
+    pub headers: &'r [(&'r str, &'r str)],
 }
 
 impl<'r> Refusal<'r> {
     /// A status with its usual words.
     pub fn status(status: u16) -> Self {
-        Self { status, reason: "", retry_after_s: None, warning: "" }
+        Self { status, reason: "", retry_after_s: None, warning: "", headers: &[] }
     }
 }

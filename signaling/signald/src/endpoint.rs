@@ -39,21 +39,27 @@ impl Sip for Wired<'_> {
     fn reject(&mut self, now: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
         let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
         let warning = warning(refusal.warning);
-        let mut headers = [("", ""); 2];
-        let mut count = 0;
-        for (name, value) in [("Retry-After", retry_after.as_deref()), ("Warning", warning.as_deref())] {
-            if let Some(value) = value {
-                headers[count] = (name, value);
-                count += 1;
-            }
-        }
-        let content = Content::headers(&headers[..count]);
+        let ours = [("Retry-After", retry_after.as_deref()), ("Warning", warning.as_deref())];
+        let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let headers: Vec<_> = ours.chain(refusal.headers.iter().copied()).collect();
+        let content = Content::headers(&headers);
         self.endpoint.reject(now, invite, refusal.status, refusal.reason, content, self.out).is_ok()
     }
 
     fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool {
         let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) };
         self.endpoint.respond(now, request, status, "", content, self.out).is_ok()
+    }
+
+    fn respond_with(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        status: u16,
+        reason: &str,
+        content: Content<'_>,
+    ) -> Result<(), Refused> {
+        self.endpoint.respond(now, request, status, reason, content, self.out)
     }
 
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool {

@@ -205,6 +205,101 @@ fn a_challenged_call_keeps_its_names_and_its_ack_and_bye_have_credentials() {
     bench.assert_empty();
 }
 
+/// A second REGISTER to a place that has challenged the first.
+fn registered(auth: &mut Authenticator) -> (Bench, AccountId, String) {
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let first_try = register(&mut bench, account);
+    let lines = challenge(auth, bench.now, Place::Registrar, false);
+    let again = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
+    assert_eq!(judge(auth, bench.now, &again, Place::Registrar, Some(&password())), Verdict::Proven);
+    bench.feed(&reply(&again, 200, "b", "", ""));
+    let second = register(&mut bench, account);
+    (bench, account, second)
+}
+
+#[test]
+fn a_later_request_to_the_same_place_has_credentials_at_once() {
+    let mut auth = Authenticator::new(settings());
+    let (mut bench, account, second) = registered(&mut auth);
+    assert!(header(&second, "Authorization").contains("nc=00000002"), "{second}");
+    assert_eq!(judge(&mut auth, bench.now, &second, Place::Registrar, Some(&password())), Verdict::Proven);
+    // Another place hears nothing of them.
+    let elsewhere = Flow::udp(udp().local, "192.0.2.99:5060".parse().unwrap());
+    let request = NewRequest { account: Some(account), ..new_request(elsewhere) };
+    bench.endpoint.request(bench.now, sip_wire::Method::Register, &request, &mut bench.out).unwrap();
+    assert!(!bench.drain()[0].contains("Authorization"));
+    // Nor does whoever we ask without that account.
+    bench.endpoint.request(bench.now, sip_wire::Method::Register, &new_request(udp()), &mut bench.out).unwrap();
+    assert!(!bench.drain()[0].contains("Authorization"));
+}
+
+#[test]
+fn credentials_that_came_unasked_and_too_late_are_made_anew() {
+    let mut auth = Authenticator::new(settings());
+    let (mut bench, account, second) = registered(&mut auth);
+    // A server that has restarted, and does not say that only the nonce was the fault.
+    let mut restarted = Authenticator::new(AuthSettings { secret: [9; 32], ..settings() });
+    let lines = challenge(&mut restarted, bench.now, Place::Registrar, false);
+    let third = bench.feed(&reply(&second, 401, "b", &lines, "")).remove(0);
+    assert!(header(&third, "Authorization").contains("nc=00000001"), "{third}");
+    assert_eq!(judge(&mut restarted, bench.now, &third, Place::Registrar, Some(&password())), Verdict::Proven);
+    // The password has changed: it is not tried a second time, nor unasked the next time.
+    let lines = challenge(&mut restarted, bench.now, Place::Registrar, false);
+    assert!(bench.feed(&reply(&third, 401, "b", &lines, "")).is_empty());
+    assert_eq!(bench.failures(), [200, 401]);
+    assert!(!register(&mut bench, account).contains("Authorization"));
+}
+
+#[test]
+fn the_next_nonce_is_used_when_the_peer_names_it() {
+    let mut auth = Authenticator::new(settings());
+    let (mut bench, account, second) = registered(&mut auth);
+    bench.feed(&reply(&second, 200, "b", "Authentication-Info: nextnonce=\"fresh\", qop=auth\n", ""));
+    let third = register(&mut bench, account);
+    let given = header(&third, "Authorization");
+    assert!(given.contains("nonce=\"fresh\"") && given.contains("nc=00000001"), "{third}");
+}
+
+#[test]
+fn each_realm_may_have_a_user_of_its_own() {
+    let account =
+        Account::for_realms("nobody").with_user("p", "proxy-user", password()).with_user(REALM, "us", password());
+    let (mut bench, account) = with_account(account);
+    let first_try = register(&mut bench, account);
+    let both = format!(
+        "Proxy-Authenticate: Digest realm=\"p\", nonce=\"n\", qop=\"auth\"\n\
+         WWW-Authenticate: Digest realm=\"{REALM}\", nonce=\"n\", qop=\"auth\"\n"
+    );
+    let sent = bench.feed(&reply(&first_try, 407, "b", &both, "")).remove(0);
+    assert!(header(&sent, "Proxy-Authorization").contains("username=\"proxy-user\""), "{sent}");
+    assert!(header(&sent, "Authorization").contains("username=\"us\""), "{sent}");
+    let bad = Account::for_realms("us").with_user("p", "a\r\nb", password());
+    assert_eq!(bench.endpoint.add_account(bad), Err(Refused::BadText));
+}
+
+#[test]
+fn a_request_that_is_sent_again_counts_on() {
+    let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
+    let request = NewRequest { account: Some(account), content: Content::sdp(b"v=0"), ..new_request(udp()) };
+    bench.endpoint.invite(bench.now, &request, &mut bench.out).unwrap();
+    let invite = bench.drain().remove(0);
+    let mut auth = Authenticator::new(settings());
+    let lines = challenge(&mut auth, bench.now, Place::UserAgent, false);
+    let invite = bench.feed(&reply(&invite, 401, "b", &lines, "")).remove(1);
+    assert_eq!(judge(&mut auth, bench.now, &invite, Place::UserAgent, Some(&password())), Verdict::Proven);
+    let invite = bench.feed(&reply(&invite, 422, "b", "Min-SE: 100\n", "")).remove(1);
+    assert_eq!((header(&invite, "Min-SE"), header(&invite, "CSeq")), ("100", "3 INVITE"));
+    assert!(header(&invite, "Authorization").contains("nc=00000002"), "{invite}");
+    assert_eq!(judge(&mut auth, bench.now, &invite, Place::UserAgent, Some(&password())), Verdict::Proven);
+    // So do later requests in the dialog.
+    bench.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"));
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let bye = bench.drain().remove(0);
+    assert!(header(&bye, "Authorization").contains("nc=00000003"), "{bye}");
+    assert_eq!(judge(&mut auth, bench.now, &bye, Place::UserAgent, Some(&password())), Verdict::Proven);
+}
+
 #[test]
 fn a_cancelled_call_is_not_repeated() {
     let (mut bench, account) = with_account(Account::new("us", "x"));

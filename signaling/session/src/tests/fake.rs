@@ -5,7 +5,8 @@ use clock::Instant;
 use contract::{Command, LegRef};
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span, SubscriptionId,
+    AccountId, CallId, ClientRequestId, Content, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span,
+    SubscriptionId,
 };
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -35,7 +36,7 @@ pub(super) struct FakeSip {
     pub(super) said: Vec<Said>,
     pub(super) needs_prack: bool,
     pub(super) max_forwards: u8,
-    /// Header fields of the last INVITE that was sent.
+    /// Header fields of the last INVITE or answer that was sent.
     pub(super) headers: Vec<(String, String)>,
     /// Requests sent so far; each gets the next number.
     pub(super) request_count: u64,
@@ -66,12 +67,27 @@ impl Sip for FakeSip {
         Accepted::Sent
     }
     fn reject(&mut self, _: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.headers = refusal.headers.iter().map(text).collect();
         self.said.push(Said::Reject(invite, refusal.status, refusal.retry_after_s));
         true
     }
     fn respond(&mut self, _: Instant, request: RequestId, status: u16, sdp: &str) -> bool {
         self.said.push(Said::Respond(request, status, sdp.to_owned()));
         true
+    }
+    fn respond_with(
+        &mut self,
+        _: Instant,
+        request: RequestId,
+        status: u16,
+        _: &str,
+        content: Content<'_>,
+    ) -> Result<(), Refused> {
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.headers = content.headers.iter().map(text).collect();
+        self.said.push(Said::Respond(request, status, String::from_utf8_lossy(content.body).into_owned()));
+        Ok(())
     }
     fn bye(&mut self, _: Instant, dialog: DialogId) -> bool {
         self.said.push(Said::Bye(dialog));

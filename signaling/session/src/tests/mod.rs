@@ -4,6 +4,7 @@ mod churn;
 mod common;
 mod fake;
 mod forwards;
+mod gates;
 mod limits;
 mod local;
 mod matrix;

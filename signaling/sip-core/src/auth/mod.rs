@@ -8,13 +8,14 @@ mod account;
 mod algorithm;
 mod claim;
 mod digest;
+mod known;
 mod nonce;
 mod replay;
 mod server;
 
 pub use account::Account;
-pub(crate) use account::{Answering, answer_challenges};
 pub use algorithm::Algorithm;
 pub use claim::Claim;
 pub use digest::Secret;
+pub(crate) use known::Sending;
 pub use server::{AuthSettings, Authenticator, Place, Presented, Verdict};

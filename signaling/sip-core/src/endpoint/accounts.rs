@@ -1,7 +1,7 @@
 //! Accounts: who we are when a peer challenges our requests (RFC 3261 §22).
 
 use super::Endpoint;
-use crate::auth::{Account, Answering, answer_challenges};
+use crate::auth::Account;
 use crate::content::Refused;
 use crate::event::{AccountId, DialogId};
 use crate::slab::Handle;
@@ -40,8 +40,28 @@ impl Endpoint {
     /// The header lines that answer a challenge, if the request's account can.
     pub(crate) fn credentials_for(&mut self, handle: Handle, response: &Message<'_>) -> Option<Vec<u8>> {
         let sent = self.clients.get(handle)?;
-        let account = self.accounts.get(sent.account?.0)?;
+        let account = self.accounts.get_mut(sent.account?.0)?;
         let cnonce = self.tokens.next();
-        answer_challenges(account, response, &Answering { request: &sent.bytes, cnonce: cnonce.as_str() })
+        account.answer(response, &sent.bytes, sent.flow.remote, cnonce.as_str())
+    }
+
+    /// Credentials for a request that is sent again for another reason than a challenge.
+    pub(crate) fn credentials_anew(&mut self, handle: Handle) -> Vec<u8> {
+        let mut lines = Vec::new();
+        if let Some(sent) = self.clients.get(handle)
+            && let Some(account) = sent.account.and_then(|account| self.accounts.get_mut(account.0))
+        {
+            account.put_anew(&sent.bytes, sent.flow.remote, &mut lines);
+        }
+        lines
+    }
+
+    /// A 2xx may name the nonce that the peer wants next.
+    pub(crate) fn take_next_nonce(&mut self, handle: Handle, response: &Message<'_>) {
+        if let Some(sent) = self.clients.get(handle)
+            && let Some(account) = sent.account.and_then(|account| self.accounts.get_mut(account.0))
+        {
+            account.take_next_nonce(response, &sent.bytes);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Client transactions: requests written, driven, repeated, forgotten.
 
 use super::Endpoint;
+use crate::auth::Sending;
 use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::content::{Content, Refused};
 use crate::dialog::State;
@@ -62,7 +63,9 @@ impl Endpoint {
         let cseq = dialog.local_cseq;
         let (flow, account) = (dialog.flow, dialog.account);
         let branch = self.tokens.next();
+        let known = self.in_dialog_with_credentials(handle, method, lines, content.body);
         let mark = out.mark();
+        let lines = known.as_deref().unwrap_or(lines);
         self.put_in_dialog(handle, method, cseq, branch.as_str(), lines, content, out.arena());
         let span = out.span_from(mark);
         let opening = Opening {
@@ -77,6 +80,23 @@ impl Endpoint {
             retry_count: 0,
         };
         self.open_client(now, opening, span, out).ok_or(Refused::Full)
+    }
+
+    /// `None`: nothing is added.
+    fn in_dialog_with_credentials(
+        &mut self,
+        handle: Handle,
+        method: Method,
+        lines: &[u8],
+        body: &[u8],
+    ) -> Option<Vec<u8>> {
+        let dialog = self.dialogs.get(handle)?;
+        let account = self.accounts.get_mut(dialog.account?.0).filter(|account| account.has_known())?;
+        let uri = dialog.routes.request_uri(&dialog.target);
+        let sending = Sending { remote: dialog.flow.remote, method: method.as_bytes(), uri, body };
+        let mut all = lines.to_vec();
+        account.put_known(&sending, &mut all);
+        Some(all)
     }
 
     /// The bytes of a request inside a dialog.

@@ -2,6 +2,7 @@
 
 use super::client::Opening;
 use super::{Endpoint, NewRequest};
+use crate::auth::Sending;
 use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::content::{Content, Refused};
 use crate::dialog::State;
@@ -57,7 +58,8 @@ impl Endpoint {
         if self.clients.is_full() {
             return Err(Refused::Full);
         }
-        let written = self.put_new(method, request, lines, out);
+        let known = self.lines_with_credentials(method, request, lines);
+        let written = self.put_new(method, request, known.as_deref().unwrap_or(lines), out);
         let opening = Opening {
             kind: Kind::of(method, false),
             purpose,
@@ -71,6 +73,16 @@ impl Endpoint {
         };
         let handle = self.open_client(now, opening, written.bytes, out).ok_or(Refused::Full)?;
         Ok((handle, written))
+    }
+
+    /// `None`: nothing is added.
+    fn lines_with_credentials(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8]) -> Option<Vec<u8>> {
+        let account = self.accounts.get_mut(request.account?.0).filter(|account| account.has_known())?;
+        let (remote, uri, body) = (request.flow.remote, request.uri.as_bytes(), request.content.body);
+        let mut all = lines.to_vec();
+        let sending = Sending { remote, method: method.as_bytes(), uri, body };
+        account.put_known(&sending, &mut all);
+        Some(all)
     }
 
     fn put_new(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8], out: &mut Output) -> Written {

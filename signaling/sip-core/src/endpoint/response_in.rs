@@ -61,6 +61,9 @@ impl Endpoint {
         {
             return;
         }
+        if let Some(message) = message.filter(|_| (200..300).contains(&status)) {
+            self.take_next_nonce(handle, message);
+        }
         let Some(transaction) = self.clients.get(handle) else { return };
         let (purpose, dialog) = (transaction.purpose, transaction.dialog);
         match purpose {
@@ -219,7 +222,7 @@ impl Endpoint {
             },
             422 => match message.min_se() {
                 Ok(Some(min_se)) => {
-                    let mut lines = Vec::new();
+                    let mut lines = self.credentials_anew(handle);
                     crate::compose::put_number_line(&mut lines, b"Session-Expires", min_se.into());
                     crate::compose::put_number_line(&mut lines, b"Min-SE", min_se.into());
                     self.send_again(now, handle, &lines, out)
@@ -251,7 +254,8 @@ impl Endpoint {
         transaction.retry_at = None;
         let (purpose, dialog) = (transaction.purpose, transaction.dialog);
         let is_free = dialog.is_some_and(|dialog| self.open_dialog(dialog).is_ok() && !self.is_negotiating(dialog));
-        if is_free && self.send_again(now, handle, b"", out) {
+        let lines = self.credentials_anew(handle);
+        if is_free && self.send_again(now, handle, &lines, out) {
             return;
         }
         // The peer was faster, or the dialog has ended.

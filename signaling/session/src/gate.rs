@@ -1,0 +1,86 @@
+//! Who may come in: digest authentication of requests outside of dialogs (RFC 3261 §22, RFC 8760).
+
+use crate::{Admission, Asking, Turn};
+use sip_core::auth::{Algorithm, AuthSettings, Authenticator, Place, Presented, Secret, Verdict};
+use sip_core::{Content, RequestId, Span};
+use sip_wire::Message;
+use std::fmt;
+
+/// Where secrets are kept. It is asked on the thread that runs calls, so it must not wait: a database needs a cache.
+pub trait Users: Send {
+    /// The secret of a user, good for this algorithm; `None` where there is no such user.
+    fn secret(&self, username: &str, algorithm: Algorithm) -> Option<Secret>;
+}
+
+/// Asks callers who they are, and lets in those who can prove it. For [`crate::Decide::admit`].
+pub struct Gate {
+    authenticator: Authenticator,
+    place: Place,
+    users: Box<dyn Users>,
+}
+
+impl Gate {
+    /// For one realm. `place`: as whom it asks.
+    pub fn new(settings: AuthSettings, place: Place, users: Box<dyn Users>) -> Self {
+        Self { authenticator: Authenticator::new(settings), place, users }
+    }
+
+    /// Judges the credentials of a request, or asks for some.
+    pub fn admit(&mut self, request: &Asking<'_>) -> Admission {
+        let Ok(message) = Message::parse(request.message) else { return Admission::Refused(400) };
+        let claim = match self.authenticator.read(&message, self.place) {
+            Presented::Nothing => return self.challenge(request, false),
+            Presented::Malformed => return Admission::Refused(400),
+            Presented::Claim(claim) => claim,
+        };
+        let username = String::from_utf8_lossy(claim.username());
+        let secret = self.users.secret(&username, claim.algorithm());
+        match self.authenticator.judge(request.received_at, &claim, secret.as_ref()) {
+            Verdict::Proven => Admission::Granted { user: Some(username.into()) },
+            Verdict::Challenge { stale } => self.challenge(request, stale),
+        }
+    }
+
+    fn challenge(&mut self, request: &Asking<'_>, stale: bool) -> Admission {
+        let values = self.authenticator.challenge(request.received_at, stale);
+        Admission::Challenge { place: self.place, values }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("authenticator", &self.authenticator).finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    /// Status and header fields of the answer to a request that does not come in.
+    pub(crate) fn answer(&self) -> (u16, Vec<(&str, &str)>) {
+        match self {
+            Self::Granted { .. } => (200, Vec::new()),
+            Self::Challenge { place, values } => {
+                (place.status(), values.iter().map(|value| (place.header(), &**value)).collect())
+            }
+            Self::Refused(status) => (*status, Vec::new()),
+        }
+    }
+}
+
+impl Turn<'_> {
+    pub(crate) fn admit(&mut self, message: Span) -> Admission {
+        let (remote, received_at) = (self.path.remote, self.now);
+        self.decide.admit(&Asking { message: self.sip.bytes(message), remote, received_at })
+    }
+
+    /// Whether a request outside of dialogs may come in; it has been answered otherwise.
+    pub(crate) fn lets_in(&mut self, request: RequestId, message: Span) -> bool {
+        let admission = self.admit(message);
+        if matches!(admission, Admission::Granted { .. }) {
+            return true;
+        }
+        let (status, headers) = admission.answer();
+        // It ended meanwhile, then nobody waits.
+        let _ = self.sip.respond_with(self.now, request, status, "", Content::headers(&headers));
+        false
+    }
+}

@@ -1,0 +1,86 @@
+//! Callers who have to prove who they are.
+
+use super::fake::*;
+use crate::*;
+use sip_core::auth::{Algorithm, AuthSettings, Place, Secret};
+use sip_core::{DialogId, Event, InviteId, RequestId, Span};
+
+/// Alice alone, and nobody else.
+struct Alice;
+
+impl Users for Alice {
+    fn secret(&self, username: &str, _: Algorithm) -> Option<Secret> {
+        (username == "alice").then(|| Secret::Password("secret".into()))
+    }
+}
+
+struct Guarded {
+    gate: Gate,
+    user: Option<String>,
+}
+
+impl Decide for Guarded {
+    fn admit(&mut self, request: &Asking<'_>) -> Admission {
+        self.gate.admit(request)
+    }
+    fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
+        self.user = call.user.map(str::to_owned);
+        Decision::Accept(Plan::of(PlannedSource::Silence))
+    }
+}
+
+fn ask(world: &mut World, guarded: &mut Guarded, number: u64, message: Vec<u8>, is_invite: bool) {
+    world.sip.message = message;
+    let message = Span::default();
+    let event = match is_invite {
+        true => {
+            let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
+            Event::Invite { invite, dialog, message, replaces: None }
+        }
+        false => Event::Request { request: RequestId::from_u64(number), dialog: None, message },
+    };
+    let mut turn = Turn {
+        now: world.now,
+        path: path(),
+        sip: &mut world.sip,
+        ports: &mut world.ports,
+        decide: guarded,
+        commands: &mut world.commands,
+        events: &mut world.events,
+    };
+    world.sessions.handle(&mut turn, event);
+}
+
+#[test]
+fn a_stranger_is_asked_who_it_is_and_leaves_nothing_behind() {
+    let mut world = World::new(Settings::default(), 4);
+    let settings = AuthSettings { secret: [7; 32], ..AuthSettings::default() };
+    let gate = Gate::new(settings, Place::UserAgent, Box::new(Alice));
+    let mut guarded = Guarded { gate, user: None };
+
+    ask(&mut world, &mut guarded, 1, message("INVITE", "tone", SDP), true);
+    assert!(matches!(world.said()[..], [Said::Reject(_, 401, None)]));
+    let names: Vec<_> = world.sip.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["WWW-Authenticate"; 3], "one for each algorithm");
+    assert!(world.sip.headers[0].1.contains("algorithm=SHA-512-256"), "{:?}", world.sip.headers);
+
+    ask(&mut world, &mut guarded, 2, message("MESSAGE", "tone", ""), false);
+    assert!(matches!(world.said()[..], [Said::Respond(_, 401, _)]));
+    ask(&mut world, &mut guarded, 3, message("OPTIONS", "tone", ""), false);
+    assert!(matches!(world.said()[..], [Said::Respond(_, 200, _)]), "OPTIONS tells nothing that is worth a secret");
+
+    let wrong = format!(
+        "Authorization: Digest username=\"alice\", realm=\"ringplane\", nonce=\"1\", uri=\"sip:tone@192.0.2.9\", \
+         response=\"{}\"\r\nContact",
+        "0".repeat(32)
+    );
+    let invite = String::from_utf8(message("INVITE", "tone", SDP)).unwrap();
+    ask(&mut world, &mut guarded, 4, invite.replacen("Contact", &wrong, 1).into_bytes(), true);
+    assert!(matches!(world.said()[..], [Said::Reject(_, 401, None)]));
+    assert!(!world.sip.headers[0].1.contains("stale"), "the secret is wrong, not the nonce");
+    let broken = wrong.replace("username=\"alice\", ", "");
+    ask(&mut world, &mut guarded, 5, invite.replacen("Contact", &broken, 1).into_bytes(), true);
+    assert!(matches!(world.said()[..], [Said::Reject(_, 400, None)]));
+    assert!(world.events.is_empty() && guarded.user.is_none());
+    world.assert_empty();
+}
