@@ -54,6 +54,8 @@ mod client;
 #[cfg(not(loom))]
 mod counters;
 #[cfg(not(loom))]
+mod files;
+#[cfg(not(loom))]
 mod handover;
 #[cfg(not(loom))]
 mod host;
@@ -94,6 +96,7 @@ pub use sync::Words;
 pub use {
     client::ClientEnd,
     counters::CounterBlock,
+    files::{FromSocket, give_file, take_file},
     handover::{HandoverError, accept_offer},
     host::{Host, NoClientSlot, OfferError},
     index::{ClientIndex, WorkerIndex},
