@@ -1,6 +1,7 @@
+use crate::lending::Trim;
 use io_uring::types::BufRingEntry;
 use media_core::io::{BUFFER_BYTES, BufferIndex, Buffers, Span};
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -18,6 +19,18 @@ impl Memory {
         let start = unsafe { mmap_anonymous(std::ptr::null_mut(), bytes, prot, MapFlags::PRIVATE) }?;
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, bytes })
+    }
+
+    /// Gives the whole pages of the buffers from one up to another back to the system; their content is lost.
+    fn trim(&mut self, from: usize, to: usize) {
+        let page = rustix::param::page_size();
+        let (start, end) = ((from * BUFFER_BYTES).next_multiple_of(page), to * BUFFER_BYTES / page * page);
+        if start >= end || end > self.bytes {
+            return;
+        }
+        // SAFETY: the range lies inside our mapping, which stays mapped: what is read there next is zero. `&mut self` says
+        // that no slice into it lives. A failure leaves things as they were.
+        let _ = unsafe { madvise(self.start.as_ptr().add(start).cast(), end - start, Advice::LinuxDontNeed) };
     }
 }
 
@@ -52,8 +65,19 @@ impl TurnBuffers {
         self.memory.bytes
     }
 
-    pub(crate) fn receive_count(&self) -> u16 {
-        self.receive_count
+    /// Buffers of our own packets in this turn.
+    pub(crate) fn taken_count(&self) -> u16 {
+        self.taken
+    }
+
+    /// Gives the memory of buffers that hold nothing back to the system; they stay usable, and are zero again.
+    pub(crate) fn trim(&mut self, trim: Trim) {
+        debug_assert_eq!(self.taken, 0, "a packet of this turn lies in a buffer");
+        self.memory.trim(usize::from(trim.receive_from), usize::from(self.receive_count));
+        self.memory.trim(
+            usize::from(self.receive_count + trim.taken_from.min(self.count - self.receive_count)),
+            self.count.into(),
+        );
     }
 
     /// All taken buffers may be taken again: what they held has been sent.
@@ -149,6 +173,19 @@ mod tests {
         assert!(buffers.bytes(span).iter().all(|byte| *byte == 0xd5));
         buffers.give_back_taken();
         assert_eq!(buffers.take(), Some(first));
+    }
+
+    #[test]
+    fn trimmed_buffers_are_empty_and_the_others_untouched() {
+        let mut buffers = TurnBuffers::new(1_024, 64).unwrap();
+        let span = |buffer| Span { buffer: BufferIndex(buffer), start: 0, bytes: 100 };
+        [0, 511, 512, 1_023, 1_024, 1_087].into_iter().for_each(|buffer| buffers.bytes_mut(span(buffer)).fill(7));
+        buffers.trim(Trim { receive_from: 512, taken_from: 60 });
+        let first = |buffer| buffers.bytes(span(buffer))[0];
+        assert_eq!([0, 511, 512, 1_023, 1_024, 1_087].map(first), [7, 7, 0, 0, 7, 0]);
+        buffers.trim(Trim { receive_from: 0, taken_from: 60_000 });
+        let first = |buffer| buffers.bytes(span(buffer))[0];
+        assert_eq!([0, 511, 1_024].map(first), [0, 0, 7]);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use crate::adaptive::{GATHER_COUNT, GATHER_US_MAX, Gather, WaitMode};
 use crate::buffers::{BufferRing, TurnBuffers};
 use crate::counters::IoCounters;
 use crate::error::Denied;
+use crate::lending::Lending;
 use crate::message::{CONTROL_BYTES, NAME_BYTES};
 use crate::realtime::Realtime;
-use crate::ring::{COMPLETION_COUNT, Ring, SUBMISSION_COUNT};
+use crate::ring::{COMPLETION_COUNT, Ring, SUBMISSION_COUNT, TaskRun};
 use crate::sockets::Sockets;
 use clock::{Duration, Instant};
 use media_core::io::{Output, PacketIo, Received, SocketIndex};
@@ -28,7 +29,8 @@ const BUFFER_GROUP: u16 = 0;
 pub struct IoSettings {
     /// How it waits.
     pub wait: WaitMode,
-    /// Buffers for what comes in, a power of two. A full turn and what is being sent share them.
+    /// Buffers for what comes in, a power of two. A full turn and what is being sent share them. The kernel has as many
+    /// as the load needs.
     pub receive_buffer_count: u16,
     /// Buffers for what we make in one turn.
     pub send_buffer_count: u16,
@@ -53,6 +55,7 @@ pub struct UringIo {
     ring: Ring,
     buffer_ring: BufferRing,
     buffers: TurnBuffers,
+    lending: Lending,
     sockets: Arc<Sockets>,
     states: Box<[SocketState]>,
     receive_template: Box<libc::msghdr>,
@@ -83,7 +86,8 @@ impl UringIo {
         let ring = Ring::new(SUBMISSION_COUNT, COMPLETION_COUNT)?;
         let buffers = TurnBuffers::new(settings.receive_buffer_count, settings.send_buffer_count).map_err(memory)?;
         let mut buffer_ring = BufferRing::new(settings.receive_buffer_count).map_err(memory)?;
-        (0..buffers.receive_count()).for_each(|index| buffer_ring.push(&buffers, index));
+        let lending = Lending::new(settings.receive_buffer_count);
+        (0..lending.limit()).for_each(|index| buffer_ring.push(&buffers, index));
         buffer_ring.publish();
         let (entries, descriptors) = (settings.receive_buffer_count, sockets.descriptors());
         let submitter = ring.uring.submitter();
@@ -101,6 +105,7 @@ impl UringIo {
             ring,
             buffer_ring,
             buffers,
+            lending,
             sockets,
             states,
             receive_template: Box::new(template),
@@ -148,11 +153,26 @@ impl UringIo {
         self.addressed_count = 0;
         self.buffers.give_back_taken();
         for index in self.spent.drain(..) {
-            self.buffer_ring.push(&self.buffers, index);
+            if self.lending.take_back(index) {
+                self.buffer_ring.push(&self.buffers, index);
+            }
         }
         self.buffer_ring.publish();
         for socket in self.closing.drain(..) {
             self.counters.socket_errors += u64::from(self.sockets.park(socket).is_err());
+        }
+    }
+
+    /// Gives memory back that a burst needed and nothing needs now. For right after [`UringIo::after_enter`].
+    fn trim(&mut self, now: Instant) {
+        if !self.ring.uring.submission().is_empty() {
+            return;
+        }
+        // Without deferred task work the kernel may fill a buffer at any time.
+        let idle =
+            self.ring.task_run == TaskRun::Deferred && self.held.is_empty() && self.ring.uring.completion().is_empty();
+        if let Some(trim) = self.lending.trim(now, idle) {
+            self.buffers.trim(trim);
         }
     }
 
@@ -184,10 +204,12 @@ impl PacketIo for UringIo {
             self.enter(now, until.min(self.rearm_at))?;
             self.after_enter();
             now = clock::now();
+            self.trim(now);
             self.realtime.turn(now);
             let before = received.len();
             self.reap(received);
             self.gather.received(now, received.len() - before);
+            self.lending.turn(received.len() - before, 0);
             let woken = self.counters.wakes != wakes;
             if woken || received.len() > before || now >= until || received.len() == received.capacity() {
                 return Ok(());
@@ -207,6 +229,7 @@ impl PacketIo for UringIo {
             self.counters.send_errors += u64::from(self.send(send).is_err());
         }
         self.spent.append(&mut self.held);
+        self.lending.turn(0, self.buffers.taken_count());
     }
 }
 

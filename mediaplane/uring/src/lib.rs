@@ -12,6 +12,7 @@ mod buffers;
 mod counters;
 mod error;
 mod io;
+mod lending;
 mod limits;
 mod message;
 mod probe;

@@ -13,8 +13,9 @@ use media_core::io::{BufferIndex, Buffers, Received, SocketIndex, Span};
 impl UringIo {
     /// Looks at the completions that are there, as far as `received` has room.
     pub(super) fn reap(&mut self, received: &mut Vec<Received>) {
-        let Self { ring, buffer_ring, buffers, states, held, rearm, rearm_later, realtime, counters, .. } = self;
-        let (mut wake_ended, mut refused) = (false, false);
+        let Self { ring, buffer_ring, buffers, lending, states, held, rearm, rearm_later, realtime, counters, .. } =
+            self;
+        let (mut wake_ended, mut refused, mut ran_out) = (false, false, false);
         let mut completions = ring.uring.completion();
         while received.len() < received.capacity() {
             let Some(completion) = completions.next() else { break };
@@ -47,6 +48,7 @@ impl UringIo {
                         }
                         if current && error == -libc::ENOBUFS {
                             counters.no_buffer += 1;
+                            ran_out = true;
                         } else if current && !(state.detaching && error == -libc::ECANCELED) {
                             counters.receive_errors += 1;
                         }
@@ -76,7 +78,10 @@ impl UringIo {
             }
         }
         drop(completions);
-        if refused {
+        if ran_out {
+            lending.grow().for_each(|index| buffer_ring.push(buffers, index));
+        }
+        if refused || ran_out {
             buffer_ring.publish();
         }
         if wake_ended {

@@ -243,6 +243,23 @@ fn without_free_buffers_packets_wait_in_their_sockets() {
 }
 
 #[test]
+fn a_burst_gets_more_buffers_and_loses_nothing() {
+    let mut bench = Bench::new(8, IoSettings::default());
+    bench.received = Vec::with_capacity(1_024);
+    let (peer, _) = peer();
+    (0..8).for_each(|socket| bench.open(socket));
+    for at in 0..800_u32 {
+        peer.send_to(&at.to_be_bytes(), bench.address(at % 8)).unwrap();
+    }
+    let mut heard: Vec<_> =
+        bench.receive(800).iter().map(|(_, b)| u32::from_be_bytes(b[..4].try_into().unwrap())).collect();
+    heard.sort_unstable();
+    assert_eq!(heard, (0..800).collect::<Vec<_>>());
+    // As many more as the kernel was first lent came at once.
+    assert!(bench.io.counters().no_buffer > 0);
+}
+
+#[test]
 fn more_packets_than_room_come_with_the_next_turn() {
     let mut bench = Bench::new(1, IoSettings::default());
     bench.received = Vec::with_capacity(4);
