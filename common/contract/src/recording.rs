@@ -118,7 +118,8 @@ pub struct RecordingOutcome {
     pub late_packets: u64,
     /// Packets of a codec that is not decoded.
     pub undecoded_packets: u64,
-    end: u32,
+    /// A [`RecordingEnd`] as number.
+    pub end: u32,
     /// The system's error number after [`RecordingEnd::WriteFailed`]; 0 otherwise.
     pub os_error: i32,
 }

@@ -5,8 +5,8 @@ use crate::door::Door;
 use crate::shared::Shared;
 use clock::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use shm::{ClientIndex, OfferError, WorkerIndex};
-use std::io::{ErrorKind, Read};
+use shm::{ClientIndex, FromSocket, OfferError, WorkerIndex};
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use std::sync::Arc;
 const SETTLE_EVERY: Duration = Duration::from_millis(5);
 /// For at most so long.
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
+/// Messages of one client that are taken before the others get their turn.
+const CLIENT_MESSAGES: usize = 64;
 /// Heartbeats are looked at this often.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// A worker that has not turned for so long has stalled. Idle ones turn four times a second.
@@ -114,8 +116,8 @@ impl Control {
         let mut ready = ready.iter();
         let (shared, settling) = (&self.shared, &mut self.settling);
         self.clients.retain_mut(|(client, stream)| {
-            // Clients say nothing on their socket; what comes is read away, its end is their death.
-            let gone = ready.next() == Some(&true) && is_gone(stream);
+            // Its end is their death.
+            let gone = ready.next() == Some(&true) && hear_client(shared, stream);
             if gone {
                 Self::release(shared, settling, *client);
             }
@@ -158,15 +160,15 @@ impl Control {
     }
 }
 
-fn is_gone(stream: &mut UnixStream) -> bool {
-    let mut bytes = [0; 256];
+/// Takes what a client hands over: files for recordings. True: it is dead.
+fn hear_client(shared: &Shared, stream: &UnixStream) -> bool {
     // Bounded: a client that talks without end must not hold this thread.
-    for _ in 0..4 {
-        match stream.read(&mut bytes) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return false,
-            Err(_) => return true,
+    for _ in 0..CLIENT_MESSAGES {
+        match shm::take_file(stream) {
+            FromSocket::File(offer, file) => shared.recorder.take_file(offer, file),
+            FromSocket::Nonsense => tracing::debug!("a client's words on the control socket make no sense"),
+            FromSocket::Nothing => return false,
+            FromSocket::Gone => return true,
         }
     }
     false

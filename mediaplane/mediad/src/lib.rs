@@ -4,7 +4,8 @@
 //! [`Media::start`] makes the region, binds the ports and starts the threads; a program may do that in itself (same
 //! region, same queues, [`Media::host`]), the executable does it in a process of its own ([`run`]). Here is no SIP, no
 //! decision about calls, and no packet format: what becomes of a packet is `media-core`'s business, how it travels
-//! `uring`'s. Files are read by a thread of its own before the workers start.
+//! `uring`'s. Prompts are read by a thread of its own before the workers start,
+//! recordings are written by another one.
 //!
 //! Read [`Media`] first, then `worker.rs`. Tests: `cargo test -p mediad` (real sockets on loopback, ephemeral ranges).
 
@@ -19,6 +20,7 @@ mod owners;
 mod prompts;
 mod publish;
 mod rebuild;
+mod recording;
 mod shared;
 mod start;
 mod stopper;

@@ -2,6 +2,7 @@
 //! client, and to go on after a worker has failed.
 
 use contract::{LegRef, LegSpec};
+use media_core::TapId;
 use shm::ClientIndex;
 
 /// One open leg.
@@ -11,6 +12,8 @@ pub(crate) struct Owned {
     pub(crate) tag: u64,
     pub(crate) client: ClientIndex,
     pub(crate) spec: LegSpec,
+    /// The recording that it was put into last, by the client's number and by ours.
+    pub(crate) recording: Option<(u64, TapId)>,
 }
 
 /// The legs of one worker, by port pair.

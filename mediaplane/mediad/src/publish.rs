@@ -22,6 +22,8 @@ pub(crate) struct Publisher {
     pub(crate) pacing_lateness: Latency,
     /// Events that control clients do not take.
     pub(crate) deferred: u64,
+    /// Recordings that were begun here and whose outcome has not been told.
+    pub(crate) recordings: u64,
     io_seen: IoCounters,
     due_at: Instant,
     next_place: usize,
@@ -37,6 +39,7 @@ impl Publisher {
             relay_latency: region.relay_latency(index),
             pacing_lateness: region.pacing_lateness(index),
             deferred: 0,
+            recordings: 0,
             io_seen: IoCounters::default(),
             due_at: Instant::ZERO,
             next_place: 0,
@@ -54,6 +57,7 @@ impl Publisher {
         let mut values = VALUES;
         values.copy_from_slice(core.counts().values());
         values[MediaCounter::EventsDeferred.index()] = self.deferred;
+        values[MediaCounter::RecordingsRunning.index()] = self.recordings;
         self.counters.publish(&values);
         let places = core.place_count();
         for _ in 0..places.div_ceil(PARTS) {

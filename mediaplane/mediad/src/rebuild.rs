@@ -55,6 +55,7 @@ impl Worker {
     fn renew_io(&mut self) -> Result<bool, StartError> {
         self.output.sends.clear();
         self.output.lateness.clear();
+        self.output.taps.clear();
         if !self.inside_io {
             self.io.submit(&mut self.output);
             return Ok(false);
@@ -92,6 +93,7 @@ impl Worker {
         if unheard.events.iter().any(|event| matches!(event, Event::Opened { .. })) {
             self.core.count(MediaCounter::LegsRebuilt, 1);
             self.output.sockets.append(&mut unheard.sockets);
+            let _ = self.core.tap(owned.leg, owned.recording.map(|(_, tap)| tap));
         } else {
             self.give_up(owned);
         }

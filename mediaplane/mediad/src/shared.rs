@@ -1,4 +1,5 @@
 use crate::moves::MoveBoxes;
+use crate::recording::Recorder;
 use crate::stopper::Stopper;
 use audio::{Prompt, Tones};
 use shm::{Host, WakeFd};
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     pub(crate) tones: Arc<Tones>,
     pub(crate) cname: String,
     pub(crate) moves: MoveBoxes,
+    pub(crate) recorder: Recorder,
     pub(crate) stopper: Stopper,
     /// Makes the control thread look around.
     pub(crate) control_wake: WakeFd,
@@ -27,9 +29,23 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { host, sockets, ports, io, prompts, cname, stopper, control_wake } = parts;
-        let moves = MoveBoxes::new(host.region().plan().workers);
+        let workers = host.region().plan().workers;
+        let (moves, recorder) = (MoveBoxes::new(workers), Recorder::new(workers));
         let tones = Arc::new(Tones::default());
-        Self { host, sockets, ports, io, prompts, tones, cname, moves, stopper, control_wake, stuck: AtomicU32::new(0) }
+        Self {
+            host,
+            sockets,
+            ports,
+            io,
+            prompts,
+            tones,
+            cname,
+            moves,
+            recorder,
+            stopper,
+            control_wake,
+            stuck: AtomicU32::new(0),
+        }
     }
 
     /// A worker has found clients that take no events.

@@ -5,7 +5,7 @@ use crate::door::Door;
 use crate::error::StartError;
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
-use crate::{prompts, worker};
+use crate::{prompts, recording, worker};
 use config::{Config, Wait};
 use shm::{Host, RegionPlan, WakeFd, WorkerIndex};
 use std::num::NonZeroUsize;
@@ -21,6 +21,8 @@ const OTHER_DESCRIPTORS: u64 = 256;
 pub struct Media {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    /// Ends after all others: it finishes what they recorded.
+    writer: Option<JoinHandle<()>>,
     summary: String,
 }
 
@@ -66,7 +68,9 @@ impl Media {
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
         }));
-        let mut running = Self { shared, threads: Vec::new(), summary };
+        let mut running = Self { shared, threads: Vec::new(), writer: None, summary };
+        let shared = running.shared.clone();
+        running.writer = Some(spawn("media-recorder".into(), move || recording::run(&shared))?);
         running.start_workers()?;
         let control = Control::new(running.shared.clone(), door);
         running.spawn("media-control".into(), move || control.run())?;
@@ -90,8 +94,7 @@ impl Media {
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-        let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
-        self.threads.push(thread.map_err(|source| StartError::Thread { name, source })?);
+        self.threads.push(spawn(name, run)?);
         Ok(())
     }
 
@@ -116,11 +119,14 @@ impl Media {
     }
 
     fn join_threads(&mut self) {
-        for thread in self.threads.drain(..) {
+        let join = |thread: JoinHandle<()>| {
             if thread.join().is_err() {
                 tracing::error!("a thread of the media plane has panicked; its words are above");
             }
-        }
+        };
+        self.threads.drain(..).for_each(join);
+        self.shared.recorder.stop();
+        self.writer.take().into_iter().for_each(join);
     }
 }
 
@@ -130,6 +136,11 @@ impl Drop for Media {
         self.shared.host.region().plan().workers().for_each(|worker| self.shared.host.wake_worker(worker));
         self.join_threads();
     }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    let thread = std::thread::Builder::new().name(name.clone()).spawn(run);
+    thread.map_err(|source| StartError::Thread { name, source })
 }
 
 /// Runs the media plane until it is stopped; `ready` gets it once clients can attach.

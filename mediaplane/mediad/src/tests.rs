@@ -3,6 +3,7 @@
 mod clients;
 mod faults;
 mod flood;
+mod recorded;
 mod sound;
 mod waiting;
 
@@ -57,7 +58,7 @@ impl Plane {
     fn client(&self) -> Client {
         let stream = UnixStream::connect(self.config.process.media_control_socket()).unwrap();
         let end = shm::accept_offer(&stream, PATIENCE).unwrap();
-        Client { end, _stream: stream }
+        Client { end, stream }
     }
 
     fn media(&self) -> &Media {
@@ -81,7 +82,7 @@ impl Plane {
 
 struct Client {
     end: ClientEnd,
-    _stream: UnixStream,
+    stream: UnixStream,
 }
 
 const W0: WorkerIndex = WorkerIndex(0);

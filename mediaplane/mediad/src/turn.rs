@@ -2,9 +2,10 @@
 
 use crate::moves::Parcel;
 use crate::owners::Owned;
+use crate::recording::Wish;
 use crate::worker::{Leaving, Worker};
 use clock::{Duration, Instant};
-use contract::{Address, CloseReason, Command, Event, RefuseReason, RtcpMode};
+use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
 use media_core::io::{PacketIo, SocketIndex};
 use shm::{ClientIndex, FromClient, WorkerIndex};
 use stats::MediaCounter;
@@ -42,6 +43,7 @@ impl Worker {
         }
         self.close_legs_of_the_dead(now);
         self.take_parcels(now);
+        self.take_outcomes();
         self.core.run_due(now, clock::wall_now(), self.io.buffers(), &mut self.output);
         self.finish();
         self.send_parcels(now);
@@ -59,7 +61,8 @@ impl Worker {
             if self.outbox.is_waiting() { until.min(now + RETRY) } else { until }
         };
         // Said before the last look at the queues: whoever pushes from now on wakes us.
-        let may_sleep = self.end.prepare_sleep() && self.shared.moves.is_empty(self.index.0);
+        let has_post = !self.shared.moves.is_empty(self.index.0) || self.shared.recorder.has_outcomes(self.index.0);
+        let may_sleep = self.end.prepare_sleep() && !has_post;
         self.inside_io = true;
         let waited = self.io.wait(if may_sleep { until } else { Instant::ZERO }, &mut self.received);
         self.inside_io = false;
@@ -69,6 +72,7 @@ impl Worker {
 
     /// Sends what the turn made, then shows and tells what happened.
     pub(crate) fn finish(&mut self) {
+        self.record();
         let now = clock::now();
         for send in &self.output.sends {
             if send.received_at != Instant::ZERO {
@@ -113,7 +117,13 @@ impl Worker {
             self.publisher.row(&row);
         }
         let owned = match event {
-            Event::Closed { .. } => self.owners.remove(pair, leg),
+            Event::Closed { .. } => {
+                let owned = self.owners.remove(pair, leg);
+                if let Some(owned) = &owned {
+                    self.end_recording(clock::now(), owned, RecordingEnd::LegClosed);
+                }
+                owned
+            }
             _ => self.owners.get(pair, leg).copied(),
         };
         if let Some(owned) = owned {
@@ -139,6 +149,13 @@ impl Worker {
         #[cfg(test)]
         assert!(command.tag() != crate::tests::PANIC_TAG, "a test wants this worker to fail");
         let (leg, tag) = (command.leg(), command.tag());
+        match command {
+            Command::StartRecording { recording, layout, limit_s, .. } => {
+                return self.start_recording(now, client, Wish { leg, tag, recording, layout, limit_s });
+            }
+            Command::StopRecording { recording, .. } => return self.stop_recording(now, client, leg, recording),
+            _ => {}
+        }
         let pair = self.core.pair_of(leg.port);
         if let Err(reason) = self.may(client, &command) {
             self.core.count(MediaCounter::CommandsRefused, 1);
@@ -155,7 +172,7 @@ impl Worker {
         let refused = self.output.events[before..].iter().any(|event| matches!(event, Event::Refused { .. }));
         match (command, self.owners.get(pair, leg).copied()) {
             (Command::Open { spec, .. }, None) if !refused => {
-                self.owners.set(pair, Owned { leg, tag, client, spec });
+                self.owners.set(pair, Owned { leg, tag, client, spec, recording: None });
             }
             // An `Open` that was refused has no owner yet who could be told.
             (Command::Open { .. }, None) => {
@@ -198,6 +215,7 @@ impl Worker {
             if let Some(pair) = self.core.pair_of(owned.leg.port) {
                 // The core may not have it, where a worker failed between the two; nobody listens any more either way.
                 self.owners.remove(pair, owned.leg);
+                self.end_recording(now, &owned, RecordingEnd::LegClosed);
             }
         }
         if self.owners.of_client(client, 1).is_empty() {
@@ -283,6 +301,7 @@ impl Worker {
                 }
             }
             Err((_, reason)) => {
+                self.end_recording(now, &owned, RecordingEnd::LegClosed);
                 tracing::error!("the leg on port {} is lost between two workers: {reason:?}", leg.port);
                 let closed = Event::Closed { leg, tag, reason: CloseReason::Failed };
                 self.outbox.push(&mut self.end, owned.client, closed);

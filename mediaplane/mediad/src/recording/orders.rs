@@ -1,0 +1,116 @@
+//! What a worker does about recordings, besides copying packets.
+
+use super::queues::{Done, Facts};
+use crate::owners::Owned;
+use crate::worker::Worker;
+use clock::Instant;
+use contract::{Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};
+use media_core::io::{Buffers, PacketIo};
+use shm::ClientIndex;
+use stats::MediaCounter;
+
+/// Outcomes that one turn tells.
+const TURN_OUTCOMES: usize = 64;
+
+/// A recording that a client wants.
+#[derive(Clone, Copy)]
+pub(crate) struct Wish {
+    pub(crate) leg: LegRef,
+    pub(crate) tag: u64,
+    pub(crate) recording: u64,
+    pub(crate) layout: RecordingLayout,
+    pub(crate) limit_s: u32,
+}
+
+impl Worker {
+    pub(crate) fn start_recording(&mut self, now: Instant, client: ClientIndex, wish: Wish) {
+        let Wish { leg, tag, recording, .. } = wish;
+        match self.try_recording(now, client, wish) {
+            Ok(()) => self.outbox.push(&mut self.end, client, Event::RecordingStarted { leg, tag, recording }),
+            Err(end) => {
+                self.core.count(MediaCounter::RecordingsFailed, 1);
+                let outcome = RecordingOutcome::new(end);
+                self.outbox.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+            }
+        }
+    }
+
+    fn try_recording(&mut self, now: Instant, client: ClientIndex, wish: Wish) -> Result<(), RecordingEnd> {
+        let Wish { leg, tag, recording, layout, limit_s } = wish;
+        let pair = self.core.pair_of(leg.port).ok_or(RecordingEnd::NoSuchLeg)?;
+        let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
+        let owned = owned.ok_or(RecordingEnd::NoSuchLeg)?;
+        let recorder = &self.shared.recorder;
+        if owned.recording.is_some_and(|(_, tap)| recorder.is_running(tap)) {
+            return Err(RecordingEnd::AlreadyRunning);
+        }
+        let worker = self.index.0;
+        let facts = Facts { leg, tag, recording, client, worker, layout, limit_s, began_at: now };
+        let tap = recorder.begin(facts).ok_or(RecordingEnd::Full)?;
+        self.publisher.recordings += 1;
+        self.core.count(MediaCounter::RecordingsStarted, 1);
+        if self.core.tap(leg, Some(tap)).is_err() {
+            // The core may not have what we own, where it failed between the two: the outcome tells of an empty file.
+            recorder.end(tap, now, RecordingEnd::LegClosed);
+            return Ok(());
+        }
+        self.owners.set(pair, Owned { recording: Some((recording, tap)), ..owned });
+        Ok(())
+    }
+
+    pub(crate) fn stop_recording(&mut self, now: Instant, client: ClientIndex, leg: LegRef, recording: u64) {
+        let Some(pair) = self.core.pair_of(leg.port) else { return };
+        let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
+        let Some(owned) = owned.filter(|owned| owned.recording.is_some_and(|(number, _)| number == recording)) else {
+            return;
+        };
+        self.end_recording(now, &owned, RecordingEnd::Stopped);
+        // A leg that is not there is not recorded either.
+        let _ = self.core.tap(leg, None);
+        self.owners.set(pair, Owned { recording: None, ..owned });
+    }
+
+    /// The recording of a leg, if there is one, has all its sound.
+    pub(crate) fn end_recording(&self, now: Instant, owned: &Owned, end: RecordingEnd) {
+        if let Some((_, tap)) = owned.recording {
+            self.shared.recorder.end(tap, now, end);
+        }
+    }
+
+    /// Hands the sound of recorded legs to the writer, before the turn's buffers are gone.
+    pub(crate) fn record(&mut self) {
+        let recorder = &self.shared.recorder;
+        for tapped in self.output.taps.drain(..) {
+            if !recorder.is_running(tapped.id) {
+                // Over before we were told, for want of room on the disk or by its limit.
+                let _ = self.core.tap(tapped.leg, None);
+                continue;
+            }
+            let sound = self.io.buffers().bytes(tapped.payload);
+            let counter = match recorder.push(self.index.0, &tapped, sound) {
+                true => MediaCounter::RecordedPackets,
+                false => MediaCounter::RecordingOverflow,
+            };
+            self.core.count(counter, 1);
+        }
+    }
+
+    /// Tells clients about recordings that are over.
+    pub(crate) fn take_outcomes(&mut self) {
+        for _ in 0..TURN_OUTCOMES {
+            let Some(Done { facts, tap, outcome }) = self.shared.recorder.next_outcome(self.index.0) else { return };
+            let Facts { leg, tag, recording, client, .. } = facts;
+            if self.core.tap_of(leg) == Some(tap) {
+                let _ = self.core.tap(leg, None);
+            }
+            self.publisher.recordings = self.publisher.recordings.saturating_sub(1);
+            self.core.count(MediaCounter::RecordingBytes, outcome.file_bytes);
+            let lost = outcome.received_lost_packets + outcome.sent_lost_packets;
+            self.core.count(MediaCounter::RecordingLost, lost.saturating_sub(outcome.overflow_packets));
+            if matches!(outcome.end(), RecordingEnd::WriteFailed | RecordingEnd::NoFile) {
+                self.core.count(MediaCounter::RecordingsFailed, 1);
+            }
+            self.outbox.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The writer, without threads or files that anybody could see.
+
+use super::queues::{Facts, Recorder};
+use super::writer::Writer;
+use clock::{Duration, Instant};
+use contract::{Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use media_core::io::{BufferIndex, Span};
+use media_core::{Side, TapId, Tapped};
+use rtp_wire::{Header, RtpTime, Seq, Ssrc};
+use shm::ClientIndex;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+const LEG: LegRef = LegRef::new(10_000, 1);
+
+fn at(ms: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(1_000) + Duration::from_millis(ms)
+}
+
+fn facts(recording: u64, limit_s: u32) -> Facts {
+    let (client, layout) = (ClientIndex(0), RecordingLayout::Stereo);
+    Facts { leg: LEG, tag: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
+}
+
+/// A packet of 20 ms.
+fn packet(tap: TapId, side: Side, number: u64, codec: Codec) -> Tapped {
+    let header = Header {
+        marker: false,
+        payload_type: 0,
+        seq: Seq(number as u16),
+        time: RtpTime(number as u32 * 160),
+        ssrc: Ssrc(1),
+        payload_start: 12,
+        payload_bytes: 160,
+    };
+    let payload = Span { buffer: BufferIndex(0), start: 0, bytes: 0 };
+    Tapped { id: tap, leg: LEG, side, codec, header, payload, at: at(number * 20) }
+}
+
+fn samples(file: &File) -> Vec<i16> {
+    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    hound::WavReader::new(&bytes[..]).expect("a sound file").samples().map(Result::unwrap).collect()
+}
+
+fn outcome(recorder: &Recorder) -> RecordingOutcome {
+    let done = recorder.next_outcome(0).expect("it is over");
+    assert_eq!((done.facts.leg, done.facts.tag), (LEG, 7));
+    done.outcome
+}
+
+#[test]
+fn both_directions_are_in_step_and_everything_is_accounted_for() {
+    let recorder = Recorder::new(2);
+    let mut writer = Writer::new(&recorder, &|_| {});
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    let tap = recorder.begin(facts(3, 60)).unwrap();
+    let codes = [Codec::Pcmu, Codec::Pcma].map(|codec| match codec {
+        Codec::Pcma => audio::Law::A.encode(-1_000),
+        _ => audio::Law::Mu.encode(1_000),
+    });
+    for number in 0..100_u64 {
+        // The peer's packets 30 to 39 are lost; the leg moves to another worker in the middle.
+        if !(30..40).contains(&number) {
+            let worker = u8::from(number >= 50);
+            assert!(recorder.push(worker, &packet(tap, Side::Received, number, Codec::Pcmu), &[codes[0]; 160]));
+        }
+        assert!(recorder.push(0, &packet(tap, Side::Sent, number, Codec::Pcma), &[codes[1]; 160]));
+        writer.pass(at(number * 20 + 5));
+    }
+    recorder.push(0, &packet(tap, Side::Sent, 100, Codec::Other), &[0; 33]);
+    recorder.end(tap, at(2_000), RecordingEnd::Stopped);
+    // What was on its way while the end was said still belongs to it.
+    writer.pass(at(2_001));
+    assert!(!recorder.has_outcomes(0) && recorder.is_running(tap));
+    writer.pass(at(2_011));
+    let outcome = outcome(&recorder);
+    assert!(writer.is_idle() && !recorder.is_running(tap));
+    assert_eq!((outcome.end(), outcome.sample_count, outcome.file_bytes), (RecordingEnd::Stopped, 16_000, 44 + 64_000));
+    assert_eq!((outcome.received_packets, outcome.received_lost_packets), (90, 10));
+    assert_eq!((outcome.sent_packets, outcome.sent_lost_packets), (100, 0));
+    assert_eq!((outcome.overflow_packets, outcome.late_packets, outcome.undecoded_packets), (0, 0, 1));
+    let (left, right) = (audio::Law::Mu.decode(codes[0]), audio::Law::A.decode(codes[1]));
+    for (index, frame) in samples(&file).chunks(2).enumerate() {
+        let said = if (30..40).contains(&(index / 160)) { 0 } else { left };
+        assert_eq!(frame, [said, right], "{index}");
+    }
+}
+
+#[test]
+fn a_full_queue_costs_sound_and_is_counted() {
+    let recorder = Recorder::new(1);
+    let mut writer = Writer::new(&recorder, &|_| {});
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(FileOffer::new(LEG, 1), file.try_clone().unwrap());
+    let tap = recorder.begin(facts(1, 600)).unwrap();
+    let taken =
+        (0..20_000).filter(|n| recorder.push(0, &packet(tap, Side::Received, *n, Codec::Pcmu), &[0; 160])).count();
+    recorder.end(tap, at(400_000), RecordingEnd::LegClosed);
+    writer.pass(at(400_000));
+    writer.pass(at(400_001));
+    let outcome = outcome(&recorder);
+    assert_eq!(outcome.overflow_packets, 20_000 - taken as u64);
+    assert!((16_000..17_000).contains(&taken), "{taken}");
+    assert_eq!((outcome.end(), outcome.received_packets), (RecordingEnd::LegClosed, taken as u64));
+    assert_eq!(outcome.sample_count, 400 * 8_000, "silence up to the end");
+}
+
+#[test]
+fn limits_end_it_and_places_come_back() {
+    let recorder = Recorder::new(1);
+    let mut writer = Writer::new(&recorder, &|_| {});
+    let taps: Vec<TapId> = (0..RECORDINGS_MAX as u64).map(|n| recorder.begin(facts(n, 1)).unwrap()).collect();
+    assert!(recorder.begin(facts(9, 1)).is_none(), "there are as many as there may be");
+    // One has a file, and ends after its second; the others have waited for theirs in vain by then.
+    recorder.take_file(FileOffer::new(LEG, 0), tempfile::tempfile().unwrap());
+    writer.pass(at(10));
+    writer.pass(at(1_500));
+    let first = outcome(&recorder);
+    assert_eq!((first.end(), first.sample_count), (RecordingEnd::LimitReached, 8_000));
+    assert!(!recorder.is_running(taps[0]) && recorder.is_running(taps[1]));
+    assert!(!recorder.has_outcomes(0));
+    let mut ended = 0;
+    for ms in [2_500, 2_510, 2_520, 2_530, 2_540] {
+        writer.pass(at(ms));
+        while let Some(done) = recorder.next_outcome(0) {
+            assert_eq!((done.outcome.end(), done.outcome.file_bytes), (RecordingEnd::NoFile, 0));
+            ended += 1;
+        }
+    }
+    assert_eq!(ended, RECORDINGS_MAX - 1);
+    assert!(writer.is_idle() && taps.iter().all(|tap| !recorder.is_running(*tap)));
+    let again = recorder.begin(facts(9, 1)).unwrap();
+    assert!(!taps.contains(&again), "a number is never used twice");
+    // Sound of a recording that had the place before goes nowhere.
+    let old = taps.iter().find(|tap| tap.0.get() & 0xffff == again.0.get() & 0xffff).copied().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(FileOffer::new(LEG, 9), file.try_clone().unwrap());
+    recorder.push(0, &packet(old, Side::Received, 0, Codec::Pcmu), &[0; 160]);
+    recorder.end(again, at(500), RecordingEnd::Stopped);
+    writer.pass(at(500));
+    writer.pass(at(510));
+    assert_eq!(outcome(&recorder).received_packets, 0);
+    assert_eq!(samples(&file), vec![0; 2 * 4_000]);
+}
+
+#[test]
+fn a_file_that_is_none_is_not_taken_and_one_that_nobody_wants_goes() {
+    let recorder = Recorder::new(1);
+    let mut writer = Writer::new(&recorder, &|_| {});
+    let (_, pipe) = rustix::pipe::pipe().unwrap();
+    recorder.take_file(FileOffer::new(LEG, 1), File::from(pipe));
+    writer.pass(at(0));
+    assert!(writer.is_idle());
+    recorder.take_file(FileOffer::new(LEG, 1), tempfile::tempfile().unwrap());
+    writer.pass(at(0));
+    assert!(!writer.is_idle());
+    writer.pass(at(2_500));
+    assert!(writer.is_idle());
+}

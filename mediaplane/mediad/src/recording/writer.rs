@@ -1,0 +1,295 @@
+//! The writer: one thread that empties the workers' queues into files. It alone waits for disks.
+
+use super::queues::{Done, Facts, Letter, Piece, Queues, Recorder, place_of};
+use super::tape::Tape;
+use super::track::{SAMPLES_PER_MS, Stamp, Track};
+use crate::shared::Shared;
+use audio::Law;
+use clock::{Duration, Instant};
+use contract::{Codec, FileOffer, RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
+use media_core::{Side, TapId};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+
+/// While something is recorded, the queues are emptied this often.
+const PASS_EVERY: Duration = Duration::from_millis(10);
+/// How long a recording waits for its file, or a file for its recording.
+const FILE_LIMIT: Duration = Duration::from_secs(2);
+/// A full disk, where the system gives no number.
+const EIO: i32 = 5;
+
+/// The thread. It ends when the recorder is stopped, after everything is in its file.
+pub(crate) fn run(shared: &Shared) {
+    shared.recorder.set_writer(std::thread::current());
+    let wake = |worker| shared.host.wake_worker(shm::WorkerIndex(worker));
+    let mut writer = Writer::new(&shared.recorder, &wake);
+    loop {
+        let is_last = shared.recorder.is_stopping();
+        writer.pass(clock::now());
+        if is_last {
+            return writer.end_all(clock::now());
+        }
+        if writer.is_idle() { std::thread::park() } else { std::thread::park_timeout(PASS_EVERY) }
+    }
+}
+
+pub(super) struct Writer<'w> {
+    recorder: &'w Recorder,
+    wake: &'w dyn Fn(u8),
+    /// By place.
+    recordings: Vec<Option<Box<Recording>>>,
+    running_count: usize,
+    /// Files whose recording has not begun yet.
+    files: Vec<(FileOffer, File, Instant)>,
+    /// Outcomes that their worker had no room for.
+    outcomes: VecDeque<Done>,
+    pass_count: u64,
+    scratch: Vec<u8>,
+}
+
+struct Recording {
+    tap: TapId,
+    facts: Facts,
+    tape: Tape,
+    /// What the leg receives, then what it sends.
+    tracks: [Track; 2],
+    late_packets: u64,
+    undecoded_packets: u64,
+    /// When and why it ends, and the pass that heard of it: the next one has all that was on its way.
+    ending: Option<(Instant, RecordingEnd, u64)>,
+    error: Option<i32>,
+}
+
+impl<'w> Writer<'w> {
+    pub(super) fn new(recorder: &'w Recorder, wake: &'w dyn Fn(u8)) -> Self {
+        Self {
+            recorder,
+            wake,
+            recordings: Vec::new(),
+            running_count: 0,
+            files: Vec::new(),
+            outcomes: VecDeque::new(),
+            pass_count: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Nothing to do until somebody wakes us.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running_count == 0 && self.files.is_empty() && self.outcomes.is_empty()
+    }
+
+    pub(super) fn pass(&mut self, now: Instant) {
+        let Some(queues) = self.recorder.started_queues() else { return };
+        self.pass_count += 1;
+        self.take_files(now);
+        self.take_letters(queues, now);
+        for pieces in &queues.pieces {
+            // What comes meanwhile is for the next pass.
+            for _ in 0..pieces.len() {
+                let Some(piece) = pieces.pop() else { break };
+                if self.find(piece.tap).is_none() {
+                    self.take_letters(queues, now);
+                }
+                self.take_piece(&piece);
+            }
+        }
+        for place in 0..self.recordings.len() {
+            self.look_after(queues, place, now);
+        }
+        self.tell(queues);
+    }
+
+    /// Everything that still runs ends now.
+    pub(super) fn end_all(&mut self, now: Instant) {
+        for recording in self.recordings.iter_mut().flatten() {
+            recording.ending.get_or_insert((now, RecordingEnd::LegClosed, 0));
+        }
+        self.pass(now);
+    }
+
+    fn take_files(&mut self, now: Instant) {
+        self.files.retain(|(.., since)| now - *since < FILE_LIMIT);
+        for (offer, file) in self.recorder.take_files() {
+            let is_its = |recording: &&mut Box<Recording>| {
+                let facts = &recording.facts;
+                FileOffer::new(facts.leg, facts.recording) == offer && !recording.tape.has_file()
+            };
+            match self.recordings.iter_mut().flatten().find(is_its) {
+                Some(recording) => recording.begin_file(file),
+                None if self.files.len() < RECORDINGS_MAX => self.files.push((offer, file, now)),
+                None => tracing::warn!("too many files wait for recordings; one is given up"),
+            }
+        }
+    }
+
+    fn take_letters(&mut self, queues: &Queues, now: Instant) {
+        // A file comes before its recording begins.
+        self.take_files(now);
+        while let Some(letter) = queues.letters.pop() {
+            match letter {
+                Letter::Begin(tap, facts) => self.begin(tap, facts),
+                Letter::End(tap, at, end) => {
+                    let pass = self.pass_count;
+                    if let Some(recording) = self.find(tap) {
+                        recording.ending.get_or_insert((at, end, pass));
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, tap: TapId, facts: Facts) {
+        let place = place_of(tap);
+        if self.recordings.len() <= place {
+            self.recordings.resize_with(place + 1, || None);
+        }
+        let mut recording = Box::new(Recording::new(tap, facts));
+        let offer = FileOffer::new(facts.leg, facts.recording);
+        if let Some(index) = self.files.iter().position(|(other, ..)| *other == offer) {
+            recording.begin_file(self.files.swap_remove(index).1);
+        }
+        self.running_count += 1;
+        self.recordings[place] = Some(recording);
+    }
+
+    fn find(&mut self, tap: TapId) -> Option<&mut Recording> {
+        self.recordings.get_mut(place_of(tap))?.as_deref_mut().filter(|recording| recording.tap == tap)
+    }
+
+    fn take_piece(&mut self, piece: &Piece) {
+        let recording = self.recordings.get_mut(place_of(piece.tap)).and_then(Option::as_deref_mut);
+        // A recording that has failed is no longer there.
+        let Some(recording) = recording.filter(|recording| recording.tap == piece.tap) else { return };
+        let done = recording.take(piece, &mut self.scratch);
+        recording.note(done);
+    }
+
+    fn look_after(&mut self, queues: &Queues, place: usize, now: Instant) {
+        let Some(Some(recording)) = self.recordings.get_mut(place) else { return };
+        let done = recording.tape.advance(recording.samples_until(now), &mut self.scratch);
+        recording.note(done);
+        let Some((at, end)) = recording.end(now, self.pass_count) else { return };
+        let until = recording.samples_until(at);
+        if recording.error.is_none() {
+            let done = recording.tape.finish(until, &mut self.scratch);
+            recording.note(done);
+        }
+        let Some(recording) = self.recordings[place].take() else { return };
+        self.running_count -= 1;
+        // The file is closed before anybody hears of it.
+        let Recording { tap, facts, .. } = *recording;
+        let mut outcome = recording.outcome(end);
+        drop(recording);
+        outcome.overflow_packets = queues.release(tap);
+        self.outcomes.push_back(Done { facts, tap, outcome });
+        if self.running_count == 0 {
+            (self.recordings, self.scratch) = (Vec::new(), Vec::new());
+        }
+    }
+
+    fn tell(&mut self, queues: &Queues) {
+        for _ in 0..self.outcomes.len() {
+            let Some(done) = self.outcomes.pop_front() else { return };
+            let worker = done.facts.worker;
+            let Some(outcomes) = queues.outcomes.get(usize::from(worker)) else { continue };
+            match outcomes.push(done) {
+                Ok(()) => (self.wake)(worker),
+                Err(done) => self.outcomes.push_back(done),
+            }
+        }
+    }
+}
+
+impl Recording {
+    fn new(tap: TapId, facts: Facts) -> Self {
+        let limit = u64::from(facts.limit_s) * 1_000 * SAMPLES_PER_MS;
+        Self {
+            tap,
+            facts,
+            tape: Tape::new(facts.layout, limit),
+            tracks: Default::default(),
+            late_packets: 0,
+            undecoded_packets: 0,
+            ending: None,
+            error: None,
+        }
+    }
+
+    fn begin_file(&mut self, file: File) {
+        let done = self.tape.set_file(file);
+        self.note(done);
+    }
+
+    fn samples_until(&self, at: Instant) -> u64 {
+        at.since(self.facts.began_at).as_nanos() as u64 / (1_000_000 / SAMPLES_PER_MS)
+    }
+
+    fn take(&mut self, piece: &Piece, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let law = match piece.codec {
+            Codec::Pcmu => Law::Mu,
+            Codec::Pcma => Law::A,
+            Codec::TelephoneEvent | Codec::Other => {
+                self.undecoded_packets += u64::from(piece.is_first);
+                return Ok(());
+            }
+        };
+        let channel = match piece.side {
+            Side::Received => 0,
+            Side::Sent => 1,
+        };
+        let stamp = Stamp {
+            ssrc: piece.ssrc,
+            time: piece.time,
+            seq: piece.seq,
+            came_at: self.samples_until(piece.at),
+            is_first: piece.is_first,
+        };
+        let Some(place) = self.tracks.get_mut(channel).and_then(|track| track.place(stamp)) else { return Ok(()) };
+        let sound = piece.sound().iter().map(|code| law.decode(*code));
+        let in_time = self.tape.place(channel, place, sound, scratch)?;
+        self.late_packets += u64::from(!in_time && piece.is_first);
+        Ok(())
+    }
+
+    /// The first error of the file is the reason of the end.
+    fn note(&mut self, done: io::Result<()>) {
+        if let Err(error) = done
+            && self.error.is_none()
+        {
+            let (port, layout) = (self.facts.leg.port, self.facts.layout);
+            tracing::warn!("the recording ({layout:?}) of port {port} ends: {error}");
+            self.error = Some(error.raw_os_error().unwrap_or(EIO));
+        }
+    }
+
+    /// Whether it is over, since when and why.
+    fn end(&self, now: Instant, pass: u64) -> Option<(Instant, RecordingEnd)> {
+        let is_missing = !self.tape.has_file() && now - self.facts.began_at > FILE_LIMIT;
+        match self.ending {
+            _ if self.error.is_some() => Some((now, RecordingEnd::WriteFailed)),
+            _ if self.tape.is_full() => Some((now, RecordingEnd::LimitReached)),
+            _ if is_missing => Some((now, RecordingEnd::NoFile)),
+            Some((at, end, heard_in)) if heard_in < pass && self.tape.has_file() => Some((at, end)),
+            _ => None,
+        }
+    }
+
+    fn outcome(&self, end: RecordingEnd) -> RecordingOutcome {
+        let [received, sent] = &self.tracks;
+        let end = if self.error.is_some() { RecordingEnd::WriteFailed } else { end };
+        RecordingOutcome {
+            sample_count: self.tape.sample_count(),
+            file_bytes: self.tape.file_bytes(),
+            received_packets: received.packets,
+            sent_packets: sent.packets,
+            received_lost_packets: received.lost(),
+            sent_lost_packets: sent.lost(),
+            late_packets: self.late_packets,
+            undecoded_packets: self.undecoded_packets,
+            os_error: self.error.unwrap_or(0),
+            ..RecordingOutcome::new(end)
+        }
+    }
+}
