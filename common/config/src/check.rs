@@ -1,7 +1,7 @@
 //! Rules that several keys make together.
 
 use crate::reader::Reader;
-use crate::{ClientCertificates, Config, PromptFile};
+use crate::{ClientCertificates, Config, Mode, PromptFile};
 
 pub(crate) fn together(config: &Config, reader: &mut Reader<'_>) {
     let pairs = config.media.ports.pair_count();
@@ -16,12 +16,53 @@ pub(crate) fn together(config: &Config, reader: &mut Reader<'_>) {
         }
     }
     secure(config, reader);
+    roles(config, reader);
+    credentials(config, reader);
     for prompt in &config.media.prompts {
         if let PromptFile::Wav(path) = &prompt.file
             && !path.is_file()
         {
             let allowed = format!("the prompt `{}` is not a file: {}", prompt.name, path.display());
             reader.blame("media", "prompts", allowed);
+        }
+    }
+}
+
+/// What the roles can do with routes.
+fn roles(config: &Config, reader: &mut Reader<'_>) {
+    let sip = &config.sip;
+    if sip.mode == Mode::B2bua
+        && let Some(route) = sip.routes.iter().find(|route| route.targets.iter().any(|group| group.len() > 1))
+    {
+        let allowed = format!(
+            "the targets of `{}` cannot ring at once: with mode \"b2bua\" they are tried in order",
+            route.pattern
+        );
+        reader.blame("sip", "routes", allowed);
+    }
+}
+
+/// What credentials need.
+fn credentials(config: &Config, reader: &mut Reader<'_>) {
+    let auth = &config.auth;
+    if let Some(name) = &auth.default_realm
+        && auth.is_on()
+        && !auth.realms.iter().any(|realm| realm.name == *name)
+    {
+        reader.blame("auth", "default_realm", "is no realm of auth.realms".to_owned());
+    }
+    for realm in &auth.realms {
+        for user in &realm.users {
+            for algorithm in auth.algorithms.iter().filter(|algorithm| !user.secret.is_for(**algorithm)) {
+                let allowed = format!(
+                    "`{}` of `{}` has no hash for {}: add it, or take {} out of auth.algorithms",
+                    user.name,
+                    realm.name,
+                    algorithm.name(),
+                    algorithm.name()
+                );
+                reader.blame("auth", "realms", allowed);
+            }
         }
     }
 }

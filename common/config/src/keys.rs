@@ -134,7 +134,8 @@ pub const KEYS: &[Key] = &[
         r#""numbers""#,
         &[
             r#"What becomes of calls: "numbers" answers them here (tone, echo, the prompts); "b2bua" sends them on by routes,"#,
-            "signaling and media through us on both sides.",
+            r#"signaling and media through us on both sides; "proxy" sends requests on by routes and leaves the media to the"#,
+            r#"peers (RFC 3261 section 16); "redirect" answers 302 with the targets of the route as contacts."#,
         ],
     ),
     key(
@@ -142,11 +143,34 @@ pub const KEYS: &[Key] = &[
         "routes",
         "{}",
         &[
-            r#"Where "b2bua" sends calls to: a table of patterns with a SIP URI or a list of them each, tried in order when"#,
-            r#"one cannot be reached, answers 5xx or not at all. A pattern is a user ("sales"), the beginning of a number and a"#,
-            r#"star ("+49*"), a domain ("@example.com") or "*" for the rest; the most exact one counts. A URI without a user"#,
-            r#"("sip:192.0.2.7:5060") gets the one that was called. Example: { "+49*" = ["sip:192.0.2.7", "sip:192.0.2.8"] }"#,
+            r#"Where "b2bua", "proxy" and "redirect" send calls to: a table of patterns with a SIP URI or a list of them each,"#,
+            r#"tried in order: "b2bua" goes on when one cannot be reached, answers 5xx or not at all, "proxy" after every"#,
+            r#"refusal but 6xx. In a list for "proxy" and "redirect", URIs that are a list of their own ring at once. A pattern"#,
+            r#"is a user ("sales"), the beginning of a number and a star ("+49*"), a domain ("@example.com") or "*" for the"#,
+            r#"rest; the most exact one counts. A URI without a user ("sip:192.0.2.7:5060") gets the one that was called."#,
+            r#"Examples: { "+49*" = ["sip:192.0.2.7", "sip:192.0.2.8"], sales = [["sip:ann@h1", "sip:bob@h2"], "sip:desk@h3"] }"#,
         ],
+    ),
+    key(
+        "sip",
+        "domains",
+        "[]",
+        &[
+            "Names of this switch beside its addresses, for the roles \"proxy\" and \"redirect\": a Route with one of them is our",
+            "own, and OPTIONS to one without a user is answered here. At most 64.",
+        ],
+    ),
+    key(
+        "sip",
+        "record_route",
+        "true",
+        &["Whether the proxy stays in the path of the dialogs that it helped to make (Record-Route)."],
+    ),
+    key(
+        "sip",
+        "follow_redirects",
+        "0",
+        &["How many 3xx answers to one request the proxy follows itself, 0 to 8. 0: the caller gets them."],
     ),
     key("sip", "dtmf", "true", &["Whether telephone events (RFC 4733) are agreed on when the peer offers them."]),
     key(
@@ -223,6 +247,50 @@ pub const KEYS: &[Key] = &[
         "authorities",
         r#""""#,
         &["PEM file of the authorities that we trust when we connect. Empty: those that the host trusts."],
+    ),
+    key(
+        "auth",
+        "realms",
+        "{}",
+        &[
+            "Who may use the switch: a table of realms with a table of users each, the secret a password, or its hashes",
+            "(HA1: the hash of user:realm:password in hexadecimal) by algorithm, under md5, sha256 and sha512_256. Example:",
+            r#"{ "example.com" = { alice = "password", bob = { sha256 = "64 hexadecimal digits" } } }"#,
+            "Empty: nobody is asked. A file with passwords should be readable by its owner alone.",
+        ],
+    ),
+    key(
+        "auth",
+        "default_realm",
+        r#""""#,
+        &[
+            "Realm of requests where neither the domain of From nor that of the Request-URI is a realm of its own.",
+            "Empty: the first one by name.",
+        ],
+    ),
+    key(
+        "auth",
+        "methods",
+        r#"["INVITE", "REGISTER", "SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"]"#,
+        &["Methods whose requests outside of dialogs need credentials; ACK and CANCEL cannot have any."],
+    ),
+    key(
+        "auth",
+        "algorithms",
+        r#"["SHA-256", "MD5"]"#,
+        &[r#"Algorithms of our challenges, the most wanted first: "SHA-512-256", "SHA-256", "MD5"."#],
+    ),
+    key(
+        "auth",
+        "qop",
+        r#"["auth"]"#,
+        &[r#"What credentials protect: "auth" (method and URI), "auth-int" (the body as well), or both."#],
+    ),
+    key(
+        "auth",
+        "nonce_life_s",
+        "300",
+        &["Seconds that a nonce is good, 10 to 86400. After that the phone gets a new one without asking its user."],
     ),
     key(
         "process",

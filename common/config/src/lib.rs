@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod auth;
 mod check;
 mod keys;
 mod media;
@@ -16,6 +17,7 @@ mod reader;
 mod sip;
 mod tls;
 
+pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserSecret};
 pub use keys::{KEYS, Key, default_file};
 pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use mistake::{LoadError, Mistake, Mistakes};
@@ -35,6 +37,8 @@ pub struct Config {
     pub media: Media,
     /// Certificates and trust.
     pub tls: Tls,
+    /// Who may use the switch.
+    pub auth: Auth,
     /// The processes themselves.
     pub process: Process,
 }
@@ -53,6 +57,7 @@ impl Config {
             sip: Sip::read(&mut reader),
             media: Media::read(&mut reader),
             tls: Tls::read(&mut reader),
+            auth: Auth::read(&mut reader),
             process: Process::read(&mut reader),
         };
         check::together(&config, &mut reader);
@@ -64,6 +69,17 @@ impl Config {
         let text =
             std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|mistakes| LoadError::Mistakes { path: path.to_owned(), mistakes })
+    }
+
+    /// What is unwise about the file that it was loaded from, with what to do about it.
+    pub fn warning(&self, path: &Path) -> Option<String> {
+        use std::os::unix::fs::PermissionsExt;
+        const OTHERS_MAY_READ: u32 = 0o004;
+        let mode = std::fs::metadata(path).ok()?.permissions().mode();
+        (self.auth.is_on() && mode & OTHERS_MAY_READ != 0).then(|| {
+            let path = path.display();
+            format!("everybody on this host can read the secrets in {path}: chmod 600 {path}")
+        })
     }
 }
 

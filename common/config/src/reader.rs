@@ -8,6 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 /// Longest value that is repeated in a mistake.
 const SHOWN_CHARS: usize = 60;
+/// Keys whose values are secrets: a mistake does not repeat them.
+const SECRET_KEYS: [&str; 1] = ["auth.realms"];
 
 pub(crate) struct Reader<'a> {
     text: &'a str,
@@ -74,7 +76,9 @@ impl<'a> Reader<'a> {
     fn add(&mut self, span: Range<usize>, key: String, allowed: String) {
         let value = self.text.get(span.clone()).unwrap_or_default();
         let mut shown: String = value.chars().take(SHOWN_CHARS).collect();
-        if shown.len() < value.len() {
+        if SECRET_KEYS.contains(&key.as_str()) && !value.is_empty() {
+            shown = "(not shown)".to_owned();
+        } else if shown.len() < value.len() {
             shown.push_str("...");
         }
         self.mistakes.push(Mistake { line: line(self.text, span.start), key, value: shown, allowed });

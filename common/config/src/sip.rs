@@ -54,8 +54,14 @@ pub struct Sip {
     pub dtmf: bool,
     /// What becomes of calls.
     pub mode: Mode,
-    /// Where [`Mode::B2bua`] sends them, in the order of the patterns.
+    /// Where all modes but [`Mode::Numbers`] send them, in the order of the patterns.
     pub routes: Vec<Route>,
+    /// Our names beside our addresses.
+    pub domains: Vec<String>,
+    /// Whether the proxy stays in the path of dialogs.
+    pub record_route: bool,
+    /// 3xx answers to one request that the proxy follows.
+    pub follow_redirects: usize,
 }
 
 /// What becomes of calls.
@@ -63,8 +69,12 @@ pub struct Sip {
 pub enum Mode {
     /// They are answered here.
     Numbers,
-    /// They go on by routes.
+    /// They go on by routes, as calls of ours.
     B2bua,
+    /// Requests go on by routes, the media past us.
+    Proxy,
+    /// Callers are told where to go.
+    Redirect,
 }
 
 /// Where calls go that a pattern fits.
@@ -72,8 +82,8 @@ pub enum Mode {
 pub struct Route {
     /// A user, a beginning and `*`, `@` and a domain, or `*`.
     pub pattern: String,
-    /// SIP URIs, in the order in which they are tried.
-    pub targets: Vec<String>,
+    /// SIP URIs, in the order in which they are tried; those of one group ring at once.
+    pub targets: Vec<Vec<String>>,
 }
 
 /// An audio codec by its SDP name.
@@ -114,6 +124,7 @@ impl Sip {
         let max_connections_per_address = number("max_connections_per_address", 1, 1_000_000) as usize;
         let connection_idle = Duration::from_secs(number("connection_idle_s", 10, 604_800));
         let keep_alive = number("keep_alive_s", 0, 86_400);
+        let follow_redirects = number("follow_redirects", 0, 8) as usize;
         let several = r#"must be a list of at most 16 different "address:port" strings, such as "192.0.2.1:5061""#;
         let tcp = r#"must be "same", or a list of at most 16 different "address:port" strings"#;
         let listen_tcp = reader.get(section, "listen_tcp", tcp, |value| match value.as_str() {
@@ -158,12 +169,17 @@ impl Sip {
                     _ => None,
                 }
             }),
-            mode: reader.get(section, "mode", r#"must be "numbers" or "b2bua""#, |value| match value.as_str()? {
+            mode: reader.get(section, "mode", MODES, |value| match value.as_str()? {
                 "numbers" => Some(Mode::Numbers),
                 "b2bua" => Some(Mode::B2bua),
+                "proxy" => Some(Mode::Proxy),
+                "redirect" => Some(Mode::Redirect),
                 _ => None,
             }),
             routes: reader.get(section, "routes", ROUTES, routes),
+            domains: reader.get(section, "domains", DOMAINS, domains),
+            record_route: reader.get(section, "record_route", "must be true or false", |value| value.as_bool()),
+            follow_redirects,
             dtmf: reader.get(section, "dtmf", "must be true or false", |value| value.as_bool()),
         }
     }
@@ -189,18 +205,49 @@ impl AudioCodec {
     }
 }
 
-const ROUTES: &str = r#"must be a table of at most 4096 patterns with one to eight "sip:" or "sips:" URIs each"#;
+const MODES: &str = r#"must be "numbers", "b2bua", "proxy" or "redirect""#;
+const ROUTES: &str =
+    r#"must be a table of at most 4096 patterns with one to eight "sip:" or "sips:" URIs each, or lists of them"#;
+const DOMAINS: &str = r#"must be a list of at most 64 different host names, or "name:port""#;
+
+/// Most URIs of one pattern.
+const TARGET_COUNT_MAX: usize = 8;
 
 fn routes(value: &DeValue<'_>) -> Option<Vec<Route>> {
     let table = value.as_table().filter(|table| table.len() <= 4_096)?;
-    let route = |pattern: &str, targets: &DeValue<'_>| {
-        let targets = targets.as_str().map(|one| vec![one]).or_else(|| strings(targets))?;
-        let is_uri = |uri: &&str| uri.starts_with("sip:") || uri.starts_with("sips:");
-        let sound = !pattern.is_empty() && (1..=8).contains(&targets.len()) && targets.iter().all(is_uri);
-        let targets = targets.into_iter().map(str::to_owned).collect();
+    let route = |pattern: &str, value: &DeValue<'_>| {
+        let targets = targets(value)?;
+        let is_uri = |uri: &String| uri.starts_with("sip:") || uri.starts_with("sips:");
+        let count = targets.iter().flatten().count();
+        let sound = !pattern.is_empty()
+            && (1..=TARGET_COUNT_MAX).contains(&count)
+            && targets.iter().all(|group| !group.is_empty())
+            && targets.iter().flatten().all(is_uri);
         sound.then(|| Route { pattern: pattern.to_owned(), targets })
     };
     table.iter().map(|(pattern, targets)| route(pattern.get_ref(), targets.get_ref())).collect()
+}
+
+/// A URI, a list of URIs, or a list in which some stand in lists of their own.
+fn targets(value: &DeValue<'_>) -> Option<Vec<Vec<String>>> {
+    if let Some(one) = value.as_str() {
+        return Some(vec![vec![one.to_owned()]]);
+    }
+    let group = |value: &DeValue<'_>| match value.as_str() {
+        Some(one) => Some(vec![one.to_owned()]),
+        None => Some(strings(value)?.into_iter().map(str::to_owned).collect()),
+    };
+    value.as_array()?.iter().map(|item| group(item.get_ref())).collect()
+}
+
+fn domains(value: &DeValue<'_>) -> Option<Vec<String>> {
+    let is_name = |name: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        !name.is_empty() && name.bytes().all(allowed)
+    };
+    let names = strings(value)?;
+    let sound = names.iter().all(is_name);
+    unique(names.into_iter().map(str::to_ascii_lowercase).collect(), 64).filter(|_| sound)
 }
 
 fn addresses_of(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {

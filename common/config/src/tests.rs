@@ -24,7 +24,8 @@ fn every_key_is_read_and_none_is_there_twice() {
         let found = mistakes(&format!("[{}]\n{} = 2001-01-01", key.section, key.name));
         assert_eq!(found.len(), 1, "{} is not read", key.name);
         assert_eq!((found[0].line, found[0].key.clone()), (2, format!("{}.{}", key.section, key.name)));
-        assert_eq!(found[0].value, "2001-01-01");
+        let is_secret = (key.section, key.name) == ("auth", "realms");
+        assert_eq!(found[0].value, if is_secret { "(not shown)" } else { "2001-01-01" });
     }
 }
 
@@ -38,7 +39,7 @@ fn all_mistakes_come_at_once_in_order() {
     assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tcp"]);
     assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 8");
     assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, listen_tcp"));
-    assert!(found[5].allowed.contains("[sip], [media], [tls], [process]"));
+    assert!(found[5].allowed.contains("[sip], [media], [tls], [auth], [process]"));
 }
 
 #[test]
@@ -120,4 +121,59 @@ fn transports_and_certificates_fit_together() {
     assert!(words[2].contains("tls.client_authorities") && words[3].contains("not a file"), "{words:?}");
     let bad = mistakes("[tls]\ncertificates = [{ chain = \"x\" }]\nclient_certificates = \"yes\"");
     assert!(bad[0].allowed.contains("chain") && bad[1].allowed.contains("required"), "{bad:?}");
+}
+
+#[test]
+fn roles_and_their_routes_are_understood() {
+    let config = Config::parse(
+        "[sip]\nmode = \"proxy\"\nroutes = { a = \"sip:x\", b = [\"sip:x\", \"sips:y\"], c = [[\"sip:x\", \"sip:y\"], \"sip:z\"] }\n\
+         domains = [\"Example.COM\"]\nrecord_route = false\nfollow_redirects = 3\n",
+    );
+    let sip = config.unwrap().sip;
+    let groups: Vec<Vec<usize>> = sip.routes.iter().map(|route| route.targets.iter().map(Vec::len).collect()).collect();
+    assert_eq!((sip.mode, groups), (Mode::Proxy, vec![vec![1], vec![1, 1], vec![2, 1]]));
+    assert_eq!((&sip.domains[..], sip.record_route, sip.follow_redirects), (&["example.com".to_owned()][..], false, 3));
+    let at_once = "[sip]\nmode = \"b2bua\"\nroutes = { c = [[\"sip:x\", \"sip:y\"]] }\n";
+    assert!(mistakes(at_once)[0].allowed.contains("tried in order"));
+    assert!(Config::parse(&at_once.replace("b2bua", "redirect")).is_ok());
+    for bad in ["{ a = [] }", "{ a = [[]] }", "{ a = \"http:x\" }", "{ a = [[[\"sip:x\"]]] }"] {
+        assert_eq!(mistakes(&format!("[sip]\nroutes = {bad}\n"))[0].key, "sip.routes", "{bad}");
+    }
+}
+
+#[test]
+fn users_are_understood_and_their_secrets_never_shown() {
+    let hash = "0123456789abcdefABCDEF0123456789";
+    let text = format!(
+        "[auth]\nalgorithms = [\"MD5\"]\nqop = [\"auth\", \"auth-int\"]\ndefault_realm = \"b.example\"\n\
+         [auth.realms.\"a.example\"]\nalice = \"secret word\"\n[auth.realms.\"b.example\"]\nbob = {{ md5 = \"{hash}\" }}\n"
+    );
+    let config = Config::parse(&text).unwrap();
+    let auth = &config.auth;
+    assert_eq!(auth.realms.iter().map(|realm| &realm.name[..]).collect::<Vec<_>>(), ["a.example", "b.example"]);
+    assert_eq!(auth.realms[0].users[0].secret, UserSecret::Password("secret word".into()));
+    let hashes = UserSecret::Hashes(vec![(AuthAlgorithm::Md5, hash.to_ascii_lowercase())]);
+    assert_eq!(auth.realms[1].users[0].secret, hashes);
+    assert!(auth.is_on() && auth.auth && auth.auth_int && !Config::default().auth.is_on());
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("secret word") && !shown.contains("0123456789"), "{shown}");
+
+    let found = mistakes(&text.replace("[\"MD5\"]", "[\"SHA-256\", \"MD5\"]"));
+    assert!(found[0].allowed.contains("`bob` of `b.example` has no hash for SHA-256"), "{found:?}");
+    let found = mistakes(&text.replace(hash, "123"));
+    assert_eq!((found[0].key.as_str(), found.len()), ("auth.realms", 1), "{found:?}");
+    assert!(!format!("{found:?}").contains("secret word"));
+    assert_eq!(mistakes("[auth]\nmethods = [\"ACK\"]\nqop = []\nnonce_life_s = 1\n").len(), 3);
+}
+
+#[test]
+fn a_file_of_secrets_that_all_can_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[auth]\nrealms = { r = { u = \"p\" } }\n").unwrap();
+    let config = Config::load(file.path()).unwrap();
+    assert_eq!(config.warning(file.path()), None, "temporary files are private");
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(config.warning(file.path()).unwrap().contains("chmod 600"));
+    assert_eq!(Config::default().warning(file.path()), None);
 }

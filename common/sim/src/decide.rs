@@ -49,8 +49,10 @@ fn called(invite: InviteId, turn: &mut Turn<'_>) {
         let ring = Todo::Ring { invite, reliably: turn.rng.chance(40), with_sdp: turn.rng.chance(50) };
         turn.later_ms(0, 5000, ring);
     }
-    match turn.rng.below(10) {
+    match turn.rng.below(12) {
         0 => turn.later_ms(0, 8000, Todo::Reject(invite, 486)),
+        10 => turn.later_ms(0, 8000, Todo::Reject(invite, 302)),
+        11 => turn.later_ms(0, 2000, Todo::Reject(invite, 503)),
         1 => turn.later_ms(0, 8000, Todo::Reject(invite, 603)),
         2 => {} // nobody is at home
         3 => turn.later(clock::Duration::ZERO, Todo::Accept(invite)),

@@ -55,12 +55,19 @@ impl Relay {
                         turn.later_ms(1, 800, Todo::Route(request));
                     }
                 }
-                ProxyEvent::Stateless { message, next_hop } => {
+                ProxyEvent::Stateless { message, next_hop, .. } => {
                     let message = self.out.bytes(message).to_vec();
                     // Now and then it is sent to itself, as a bad address book would have it.
                     let Some(to) = address_in(self.out.bytes(next_hop)) else { continue };
                     let flow = turn.book.flow(self.address, to);
                     let _ = self.proxy.forward_stateless(&message, flow, &mut self.out);
+                }
+                ProxyEvent::Redirected { request, redirect, .. } => {
+                    let flow = turn.book.flow(self.address, *turn.rng.pick(&turn.book.agents));
+                    let uri = format!("sip:elsewhere@{}", flow.remote);
+                    let target = [Target { uri: Some(&uri), ..Target::unchanged(flow) }];
+                    let targets = if turn.rng.chance(70) { &target[..] } else { &[] };
+                    let _ = self.proxy.follow(turn.now, request, redirect, targets, &mut self.out);
                 }
                 ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } => {}
             }
@@ -87,13 +94,15 @@ impl Relay {
                 let count = 1 + turn.rng.below(3);
                 let places: Vec<SocketAddr> = (0..count).map(|_| *turn.rng.pick(&turn.book.agents)).collect();
                 let uris: Vec<String> = places.iter().map(|place| format!("sip:user@{place}")).collect();
+                let other = turn.book.flow(self.address, *turn.rng.pick(&turn.book.agents));
+                let alternates = if turn.rng.chance(20) { vec![other] } else { Vec::new() };
                 let targets: Vec<Target<'_>> = places
                     .iter()
                     .zip(&uris)
                     .map(|(place, uri)| {
                         let group = turn.rng.below(2) as u16;
                         let flow = turn.book.flow(self.address, *place);
-                        Target { uri: Some(uri), group, ..Target::unchanged(flow) }
+                        Target { uri: Some(uri), group, alternates: &alternates, ..Target::unchanged(flow) }
                     })
                     .collect();
                 let _ = self.proxy.forward(now, request, &targets, &mut self.out);

@@ -127,7 +127,12 @@ impl World {
             let config = endpoint_config(rng);
             nodes.push((*at, Node::Agent(Box::new(Agent::new(index as u64, config, rng, *at)))));
         }
-        let config = ProxyConfig { record_route: rng.chance(70), max_requests: 2000, ..ProxyConfig::default() };
+        let config = ProxyConfig {
+            max_redirects: 2,
+            record_route: rng.chance(70),
+            max_requests: 2000,
+            ..ProxyConfig::default()
+        };
         nodes.push((book.proxy, Node::Relay(Box::new(Relay::new(config, rng.next(), book.proxy)))));
         let (mut config, seed) = (endpoint_config(rng), rng.next());
         // Both legs of a bridged call may lose their peers at once; nobody is there to hang up.

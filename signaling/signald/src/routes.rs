@@ -48,7 +48,7 @@ impl Routes {
             Err(error) => Err(Error::Route { uri: uri.clone(), reason: error.to_string() }),
         };
         let row = |route: &Route| {
-            let targets = route.targets.iter().map(way).collect::<Result<Vec<_>, Error>>()?;
+            let targets = route.targets.iter().flatten().map(way).collect::<Result<Vec<_>, Error>>()?;
             Ok::<_, Error>(Row { pattern: Pattern::new(&route.pattern), targets })
         };
         let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
@@ -173,7 +173,7 @@ mod tests {
     fn routes(patterns: &[&str]) -> Routes {
         let route = |(number, pattern): (usize, &&str)| Route {
             pattern: (*pattern).to_owned(),
-            targets: vec![format!("sip:192.0.2.{number}")],
+            targets: vec![vec![format!("sip:192.0.2.{number}")]],
         };
         Routes::new(&patterns.iter().enumerate().map(route).collect::<Vec<_>>()).unwrap()
     }
@@ -194,7 +194,7 @@ mod tests {
     fn the_called_user_goes_along_and_cannot_break_out() {
         assert_eq!(with_user("sip:192.0.2.7:5070", "+4930"), "sip:+4930@192.0.2.7:5070");
         assert_eq!(with_user("sips:h", "a@b>\r\n"), "sips:a%40b%3E%0D%0A@h");
-        let wrong = [Route { pattern: "*".into(), targets: vec!["sip:".into()] }];
+        let wrong = [Route { pattern: "*".into(), targets: vec![vec!["sip:".into()]] }];
         assert!(Routes::new(&wrong).is_err());
     }
 }

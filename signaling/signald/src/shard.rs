@@ -201,7 +201,6 @@ fn calls_of_one(config: &Config, shard_count: usize) -> usize {
 
 fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
     let calls = calls_of_one(config, shard_count);
-    let port = config.sip.listen.first().map_or(5060, SocketAddr::port);
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
     EndpointConfig {
         timers: Timers { t1: config.sip.t1, ..Timers::default() },
@@ -214,7 +213,7 @@ fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
         allow: words(&["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY"]),
         accept: words(&["application/sdp"]),
         event_packages: Vec::new(),
-        advertise: config.sip.advertised_address.map(|ip| SocketAddr::new(ip, port)),
+        advertise: config.sip.advertised_address,
         retry_after: config.sip.retry_after,
         ..EndpointConfig::default()
     }

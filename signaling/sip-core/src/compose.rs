@@ -4,7 +4,7 @@ use crate::config::{EndpointConfig, Reliability};
 use crate::content::Content;
 use crate::flow::{Flow, Transport};
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Header lines that are the same in every message of an endpoint, written once.
 pub(crate) struct Lines {
@@ -73,9 +73,10 @@ pub(crate) fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
     let _ = write!(out, "{address}");
 }
 
-/// The address that we show on this flow.
-pub(crate) fn shown(advertise: Option<SocketAddr>, flow: &Flow) -> SocketAddr {
-    advertise.unwrap_or(flow.local)
+/// The address that we show on this flow: the port is that of its transport.
+pub(crate) fn shown(advertise: Option<IpAddr>, flow: &Flow) -> SocketAddr {
+    let of_its_family = advertise.filter(|ip| ip.is_ipv4() == flow.local.ip().to_canonical().is_ipv4());
+    of_its_family.map_or(flow.local, |ip| SocketAddr::new(ip, flow.local.port()))
 }
 
 /// Our Contact on this flow.
@@ -86,7 +87,7 @@ pub(crate) fn put_contact(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flo
 }
 
 /// A URI that leads back to us on this flow.
-pub(crate) fn put_own_uri(out: &mut Vec<u8>, user: &str, advertise: Option<SocketAddr>, flow: &Flow) {
+pub(crate) fn put_own_uri(out: &mut Vec<u8>, user: &str, advertise: Option<IpAddr>, flow: &Flow) {
     out.extend_from_slice(if flow.transport == Transport::Tls { b"sips:" } else { b"sip:" });
     if !user.is_empty() && crate::content::is_uri(user) {
         put(out, &[user.as_bytes(), b"@"]);

@@ -1,7 +1,7 @@
 //! What an endpoint is told once: timers, limits, and what it says about itself.
 
 use clock::Duration;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// The timer values of RFC 3261 §17 (table 4).
 #[derive(Clone, Copy, Debug)]
@@ -118,8 +118,9 @@ pub struct EndpointConfig {
     pub accept: Vec<String>,
     /// User part of our Contact; empty writes none.
     pub contact_user: String,
-    /// Address for Via and Contact when it is not the one we are bound to (NAT).
-    pub advertise: Option<SocketAddr>,
+    /// Address for Via and Contact when it is not the one we are bound to (NAT). Ports are those of the transports; flows
+    /// of the other address family show their own address.
+    pub advertise: Option<IpAddr>,
     /// Event packages that we take subscriptions for; others are answered 489.
     pub event_packages: Vec<String>,
     /// `Retry-After` of a 503.

@@ -44,7 +44,9 @@ impl Bench {
         };
         let sent = self.out.transmits.iter().map(|sent| (host(&sent.flow), text(&self.out, sent.bytes))).collect();
         while let Some(event) = self.out.next_event() {
-            if let ProxyEvent::Request { message, next_hop, .. } | ProxyEvent::Stateless { message, next_hop } = event {
+            if let ProxyEvent::Request { message, next_hop, .. } | ProxyEvent::Stateless { message, next_hop, .. } =
+                event
+            {
                 self.messages.push((text(&self.out, message), text(&self.out, next_hop)));
             }
             self.events.push(event);
@@ -522,4 +524,167 @@ fn an_ack_does_not_go_round_in_circles() {
     assert!(bench.feed(&sent).is_empty());
     assert_eq!((bench.events.len(), bench.proxy.counters.refused), (1, 1));
     bench.assert_empty();
+}
+
+/// Two paths to the second target; the first path is dead.
+#[test]
+fn the_next_path_is_tried_where_the_path_failed_and_only_there() {
+    let path = |bench: &mut Bench| {
+        bench.feed(&Peer::new().invite());
+        let alternates = [target(2), target(3)];
+        let to = Target { uri: Some("sip:bob@b.example"), alternates: &alternates, ..Target::unchanged(target(1)) };
+        bench.proxy.forward(bench.now, bench.request(), &[to], &mut bench.out).unwrap();
+        bench.drain().remove(0).1
+    };
+    // 503, then a broken path, then an answer.
+    let mut bench = Bench::new();
+    let first_invite = path(&mut bench);
+    let sent = bench.answer(&first_invite, 503, "x");
+    assert_eq!(hosts(&sent), [(1, "ACK"), (2, "INVITE")]);
+    assert_ne!(header(&sent[1].1, "Via"), header(&first_invite, "Via"));
+    bench.proxy.transport_failed(bench.now, &target(2), &mut bench.out);
+    let sent = bench.drain();
+    assert_eq!(hosts(&sent), [(3, "INVITE")]);
+    let sent = bench.answer(&sent[0].1, 486, "y");
+    assert_eq!(hosts(&sent), [(3, "ACK"), (9, "486")]);
+    assert_eq!(bench.finished(), [486]);
+    bench.feed(&Peer::new().ack_refusal());
+    bench.assert_empty();
+
+    // Silence, then the same.
+    let mut bench = Bench::new();
+    path(&mut bench);
+    let sent = bench.pass(Duration::from_secs(33));
+    assert!(sent.iter().any(|(after, host, message)| (*after, *host, word(message)) == (32_000, 2, "INVITE")));
+
+    // A refusal is the target's, and a call that was given up goes nowhere.
+    let mut bench = Bench::new();
+    let invite = path(&mut bench);
+    assert_eq!(hosts(&bench.answer(&invite, 404, "x")), [(1, "ACK"), (9, "404")]);
+    let mut bench = Bench::new();
+    let invite = path(&mut bench);
+    bench.feed(&Peer::new().cancel());
+    assert_eq!(hosts(&bench.answer(&invite, 503, "x")), [(1, "ACK"), (9, "500")]);
+}
+
+#[test]
+fn redirections_are_followed_to_their_bound() {
+    let config = ProxyConfig { max_redirects: 1, ..ProxyConfig::default() };
+    let mut bench = Bench::with(config);
+    bench.feed(&Peer::new().invite());
+    let invite = bench.forward(&[(1, 0), (4, 1)]).remove(0).1;
+    let sent = bench.answer_with(&invite, 302, "x", "Contact: <sip:bob@198.51.100.2>\n");
+    assert_eq!(hosts(&sent), [(1, "ACK")], "it waits for a decision, and so does the next group");
+    let Some(ProxyEvent::Redirected { request, redirect, .. }) = bench.events.last().copied() else {
+        panic!("{:?}", bench.events)
+    };
+    let uris = ["sip:bob@198.51.100.1", "sip:bob@198.51.100.2"];
+    let to = |host: u8, uri| Target { uri: Some(uri), ..Target::unchanged(target(host)) };
+    let targets = [to(1, uris[0]), to(2, uris[1])];
+    bench.proxy.follow(bench.now, request, redirect, &targets, &mut bench.out).unwrap();
+    let sent = bench.drain();
+    assert_eq!(hosts(&sent), [(2, "INVITE")], "the first was tried already");
+    assert_eq!(bench.proxy.follow(bench.now, request, redirect, &targets, &mut bench.out), Err(Refused::WrongState));
+    // The next 302 is one too many: an answer like others, and the other target is asked.
+    let sent = bench.answer_with(&sent[0].1, 302, "y", "Contact: <sip:bob@198.51.100.3>\n");
+    assert_eq!(hosts(&sent), [(2, "ACK"), (4, "INVITE")]);
+    let sent = bench.answer(&sent[1].1, 404, "z");
+    assert!(sent[1].1.starts_with("SIP/2.0 302") && sent[1].1.contains("198.51.100.3"), "{}", sent[1].1);
+    bench.feed(&Peer::new().ack_refusal());
+    bench.assert_empty();
+}
+
+#[test]
+fn a_redirection_that_nobody_follows_is_the_answer() {
+    let config = || ProxyConfig { max_redirects: 1, ..ProxyConfig::default() };
+    let redirected = |bench: &mut Bench| {
+        bench.feed(&Peer::new().invite());
+        let invite = bench.forward(&[(1, 0)]).remove(0).1;
+        bench.answer_with(&invite, 302, "x", "Contact: <sip:bob@b.example>\n");
+        match bench.events.last() {
+            Some(ProxyEvent::Redirected { request, redirect, .. }) => (*request, *redirect),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut bench = Bench::with(config());
+    let (request, redirect) = redirected(&mut bench);
+    bench.proxy.follow(bench.now, request, redirect, &[], &mut bench.out).unwrap();
+    assert!(bench.drain()[0].1.starts_with("SIP/2.0 302"));
+    // Given up meanwhile: the caller gets its 487, whatever is decided.
+    let mut bench = Bench::with(config());
+    let (request, redirect) = redirected(&mut bench);
+    let sent = bench.feed(&Peer::new().cancel());
+    assert!(sent[1].1.starts_with("SIP/2.0 487"), "{sent:?}");
+    assert!(bench.proxy.follow(bench.now, request, redirect, &[], &mut bench.out).is_err());
+    bench.assert_empty();
+    // Never decided: it ends all the same.
+    let mut bench = Bench::with(config());
+    redirected(&mut bench);
+    bench.assert_empty();
+}
+
+#[test]
+fn credentials_for_us_end_here() {
+    let config = ProxyConfig { realms: vec!["ours".into()], ..ProxyConfig::default() };
+    let mut bench = Bench::with(config);
+    let credentials = "Proxy-Authorization: Digest username=\"a\", realm=\"ours\", nonce=\"n\", uri=\"u\", response=\"r\"\n\
+                       Proxy-Authorization: Digest username=\"a\", realm=\"theirs\", nonce=\"n\", uri=\"u\", response=\"r\"\n";
+    bench.feed(&Peer::new().invite().replacen("Call-ID", &format!("{credentials}Call-ID"), 1));
+    assert!(bench.messages[0].0.contains("realm=\"ours\""), "whoever judges them sees them");
+    let invite = bench.forward(&[(1, 0)]).remove(0).1;
+    assert!(!invite.contains("realm=\"ours\"") && invite.contains("realm=\"theirs\""), "{invite}");
+}
+
+#[test]
+fn a_browser_is_found_by_the_connection_that_it_opened() {
+    let config = ProxyConfig { names: vec!["192.0.2.1:443".into(), "192.0.2.1:5060".into()], ..ProxyConfig::default() };
+    let mut bench = Bench::with(config);
+    let browser = Flow {
+        transport: Transport::Wss,
+        local: address("192.0.2.1:443"),
+        remote: address("192.0.2.9:40000"),
+        connection: 7,
+    };
+    bench.feed_on(browser, &Peer::new().invite());
+    let invite = bench.forward(&[(1, 0)]).remove(0).1;
+    let routes: Vec<String> = invite
+        .lines()
+        .filter_map(|line| line.strip_prefix("Record-Route: "))
+        .flat_map(|line| line.split(", ").map(str::to_owned))
+        .collect();
+    assert_eq!(routes.len(), 2, "{invite}");
+    // The callee hangs up: its route set is as it came.
+    let bye = format!(
+        "BYE sip:x@abc.invalid;transport=ws SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKbye\nRoute: {}\n\
+         From: <sip:b@b>;tag=1\nTo: <sip:a@a>;tag=2\nCall-ID: c2\nCSeq: 1 BYE\nContent-Length: 0\n\n",
+        routes.join(", ")
+    );
+    bench.feed_on(target(1), &bye);
+    match bench.events.last() {
+        Some(ProxyEvent::Request { flow, is_fixed: true, is_for_us: false, .. }) => assert_eq!(*flow, Some(browser)),
+        other => panic!("{other:?}"),
+    }
+    assert!(!bench.messages.last().unwrap().0.contains("Route:"), "both values are ours");
+    // The browser's own go the other way, by the address.
+    let turned = format!("{}, {}", routes[1], routes[0]);
+    let bye =
+        bye.replace(&routes.join(", "), &turned).replace("z9hG4bKbye", "z9hG4bKbye2").replace("CSeq: 1", "CSeq: 2");
+    bench.feed_on(browser, &bye);
+    assert!(matches!(bench.events.last(), Some(ProxyEvent::Request { flow: None, .. })), "{:?}", bench.events.last());
+}
+
+#[test]
+fn what_is_addressed_to_the_proxy_can_be_answered() {
+    let mut bench = Bench::new();
+    let options = "OPTIONS sip:proxy.example.com SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bKo\n\
+                   From: <sip:a@a>;tag=1\nTo: <sip:proxy.example.com>\nCall-ID: o\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n";
+    bench.feed(options);
+    assert!(matches!(bench.events.last(), Some(ProxyEvent::Request { is_for_us: true, .. })));
+    let request = bench.request();
+    let content = Content::headers(&[("Accept", "application/sdp")]);
+    bench.proxy.reject(bench.now, request, 200, "", content, &mut bench.out).unwrap();
+    assert!(bench.drain()[0].1.starts_with("SIP/2.0 200 OK"));
+    bench.feed(&Peer::new().invite());
+    let refused = bench.proxy.reject(bench.now, bench.request(), 200, "", Content::NONE, &mut bench.out);
+    assert_eq!(refused, Err(Refused::BadStatus), "no call is for the proxy");
 }

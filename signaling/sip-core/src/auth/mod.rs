@@ -2,7 +2,8 @@
 //!
 //! As a server: [`Authenticator`] writes challenges and judges credentials; it keeps no nonces, only which counts of
 //! proven ones were used. As a client: an [`Account`] given to the endpoint answers challenges by itself. Passwords are
-//! in [`Secret`]s, which never show what they hold.
+//! in [`Secret`]s, which never show what they hold. [`Realms`] are a whole server's side: realms with their [`Users`],
+//! and which methods need credentials.
 
 mod account;
 mod algorithm;
@@ -10,12 +11,16 @@ mod claim;
 mod digest;
 mod known;
 mod nonce;
+mod realms;
 mod replay;
 mod server;
+mod users;
 
 pub use account::Account;
 pub use algorithm::Algorithm;
 pub use claim::Claim;
 pub use digest::Secret;
 pub(crate) use known::Sending;
+pub use realms::{Judgement, Realms, RealmsSettings};
 pub use server::{AuthSettings, Authenticator, Place, Presented, Verdict};
+pub use users::Users;

@@ -39,7 +39,9 @@ pub struct AuthSettings {
     pub secret: [u8; 32],
     /// What we challenge with, the most wanted first (RFC 8760 §2.3).
     pub algorithms: Vec<Algorithm>,
-    /// Offer `auth-int` as well.
+    /// Offer `auth`.
+    pub auth: bool,
+    /// Offer `auth-int`, which protects the body as well.
     pub auth_int: bool,
     /// Accept credentials without `qop`, as RFC 2069 had them; each nonce is good for one then.
     pub without_qop: bool,
@@ -56,6 +58,7 @@ impl Default for AuthSettings {
             realm: "ringplane".to_owned(),
             secret: [0; 32],
             algorithms: vec![Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5],
+            auth: true,
             auth_int: false,
             without_qop: true,
             nonce_life: Duration::from_secs(300),
@@ -116,8 +119,12 @@ impl Authenticator {
     /// one nonce.
     pub fn challenge(&mut self, now: Instant, stale: bool) -> Vec<String> {
         let nonce = self.nonces.make(now);
-        let AuthSettings { realm, algorithms, auth_int, .. } = &self.settings;
-        let qop = if *auth_int { "auth,auth-int" } else { "auth" };
+        let AuthSettings { realm, algorithms, auth, auth_int, .. } = &self.settings;
+        let qop = match (auth, auth_int) {
+            (true, true) => "auth,auth-int",
+            (false, true) => "auth-int",
+            (_, false) => "auth",
+        };
         let stale = if stale { ", stale=true" } else { "" };
         let write = |algorithm: &Algorithm| {
             let algorithm = algorithm.name();
@@ -141,8 +148,11 @@ impl Authenticator {
         let is_proven = claim.is_proven_by(secret.unwrap_or(&nobody)) && secret.is_some();
         let settings = &self.settings;
         let is_offered = settings.algorithms.contains(&claim.algorithm())
-            && (settings.auth_int || !claim.is_auth_int())
-            && (settings.without_qop || claim.has_qop());
+            && match (claim.has_qop(), claim.is_auth_int()) {
+                (false, _) => settings.without_qop,
+                (true, true) => settings.auth_int,
+                (true, false) => settings.auth || !settings.auth_int,
+            };
         if !is_proven || !is_offered {
             return Verdict::Challenge { stale: false };
         }

@@ -13,6 +13,10 @@ pub(super) struct Refusal {
     pub(super) lines: Vec<u8>,
 }
 
+/// The connection that our own Route value named, if one did.
+#[derive(Clone, Copy, Default)]
+pub(super) struct NextFlow(pub(super) Option<Flow>);
+
 /// Our own Record-Routes come as two where the transports differ (RFC 5658); no message has more of them in a row.
 const MAX_OWN_ROUTES_COUNT: usize = 2;
 
@@ -58,7 +62,7 @@ impl Proxy {
     }
 
     /// Whether a URI names this proxy.
-    fn is_ours(&self, flow: &Flow, uri: &Uri<'_>) -> bool {
+    pub(super) fn is_ours(&self, flow: &Flow, uri: &Uri<'_>) -> bool {
         let Some(host) = uri.host else { return false };
         let at = |address: std::net::SocketAddr| {
             host.ip() == Some(address.ip().to_canonical()) && uri.port_or_default() == address.port()
@@ -78,8 +82,8 @@ impl Proxy {
     }
 
     /// Writes the request as it is worked on: `received` and `rport` filled, the Route values that name us gone, and a
-    /// Request-URI that a strict router replaced by ours put back (RFC 3261 §16.4). `false` when it gets too long.
-    pub(super) fn put_normal(&self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Vec<u8>) -> bool {
+    /// Request-URI that a strict router replaced by ours put back (RFC 3261 §16.4). `None` when it gets too long.
+    pub(super) fn put_normal(&self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Vec<u8>) -> Option<NextFlow> {
         let mut routes: Vec<&[u8]> = inc.message.raw_values(Name::Route).collect();
         let came_count = routes.len();
         let mut rewrite = Rewrite::new(inc.message);
@@ -89,11 +93,12 @@ impl Proxy {
         if by_strict_router && let Some(last) = routes.pop() {
             rewrite.request_uri(crate::route::uri_in(last));
         }
+        let mut named = NextFlow::default();
         for _ in 0..MAX_OWN_ROUTES_COUNT {
-            let names_us = routes
-                .first()
-                .is_some_and(|route| Uri::parse(crate::route::uri_in(route)).is_ok_and(|uri| self.is_ours(flow, &uri)));
-            if names_us {
+            let own = routes.first().and_then(|route| Uri::parse(crate::route::uri_in(route)).ok());
+            if let Some(own) = own.filter(|uri| self.is_ours(flow, uri)) {
+                // The value that was written for the side it goes to comes last.
+                named.0 = own.user.and_then(|user| self.named_flow(user));
                 routes.remove(0);
             }
         }
@@ -103,6 +108,6 @@ impl Proxy {
         } else if routes.len() != came_count {
             rewrite.replace(Name::Route, &joined);
         }
-        rewrite.write(out).is_ok()
+        rewrite.write(out).is_ok().then_some(named)
     }
 }

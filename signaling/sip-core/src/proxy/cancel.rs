@@ -30,6 +30,7 @@ impl Proxy {
             return;
         }
         context.waiting.clear();
+        context.redirects.clear();
         out.event(ProxyEvent::Cancelled { request: ProxyId(handle) });
         self.cancel_all(now, handle, out);
         self.finish(now, handle, out);
@@ -61,7 +62,7 @@ impl Proxy {
         let key = self.branch_key(&branch, Method::Cancel);
         // With a full table the branch ends by its own clock.
         if !self.branches.is_full() {
-            self.open_branch(now, context, key, flow, bytes, Method::Cancel, out);
+            self.open_branch(now, context, key, flow, bytes, Method::Cancel, None, out);
         }
         self.settle_branch(handle);
     }

@@ -5,7 +5,7 @@ use crate::flow::Flow;
 use crate::output::Span;
 use crate::slab::Handle;
 use clock::Duration;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// Everything that a proxy is told at its start.
 #[derive(Clone, Debug)]
@@ -26,8 +26,12 @@ pub struct ProxyConfig {
     pub record_route: bool,
     /// Option tags of `Proxy-Require` that we support.
     pub supported: Vec<String>,
-    /// Address for Via and Record-Route when it is not the one we are bound to (NAT).
-    pub advertise: Option<SocketAddr>,
+    /// 3xx answers to one request that are handed up to be followed; the caller gets further ones.
+    pub max_redirects: usize,
+    /// Realms whose credentials are for us: their Proxy-Authorization ends here (RFC 3261 §22.3).
+    pub realms: Vec<String>,
+    /// Address for Via and Record-Route when it is not the one we are bound to (NAT). Ports are those of the transports.
+    pub advertise: Option<IpAddr>,
     /// `Retry-After` of a 503.
     pub retry_after: Duration,
 }
@@ -43,6 +47,8 @@ impl Default for ProxyConfig {
             names: Vec::new(),
             record_route: true,
             supported: Vec::new(),
+            max_redirects: 0,
+            realms: Vec::new(),
             advertise: None,
             retry_after: Duration::from_secs(5),
         }
@@ -58,6 +64,9 @@ pub struct ProxyId(pub(crate) Handle);
 pub struct Target<'a> {
     /// The path to take.
     pub flow: Flow,
+    /// Further paths to the same target: each is tried when the one before could not be reached, gave no answer in time
+    /// or answered 503 (RFC 3263 §4.3).
+    pub alternates: &'a [Flow],
     /// The new Request-URI; `None` keeps it, as requests with a Route or inside a dialog need it.
     pub uri: Option<&'a str>,
     /// A Route value to put on top, as `<sip:edge.example.com;lr>`: the Path of a registration.
@@ -69,7 +78,7 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// The Request-URI as it is, by this path.
     pub const fn unchanged(flow: Flow) -> Self {
-        Self { flow, uri: None, route: None, group: 0 }
+        Self { flow, alternates: &[], uri: None, route: None, group: 0 }
     }
 }
 
@@ -87,6 +96,10 @@ pub enum ProxyEvent {
         next_hop: Span,
         /// It has a Route or belongs to a dialog: send it to `next_hop` with its Request-URI unchanged.
         is_fixed: bool,
+        /// The path that it has to take instead: our own Route value named a connection that only its peer can open.
+        flow: Option<Flow>,
+        /// The next hop is this proxy itself.
+        is_for_us: bool,
     },
     /// An ACK for a 2xx, or a CANCEL for a request that we do not know: give the message to
     /// [`forward_stateless`](super::Proxy::forward_stateless), or drop it.
@@ -95,6 +108,17 @@ pub enum ProxyEvent {
         message: Span,
         /// The URI that it goes to next.
         next_hop: Span,
+        /// The path that it has to take instead, as in [`ProxyEvent::Request`].
+        flow: Option<Flow>,
+    },
+    /// A target sent the request elsewhere: name its contacts as targets with [`follow`](super::Proxy::follow), or none.
+    Redirected {
+        /// The request.
+        request: ProxyId,
+        /// Which of its redirections.
+        redirect: u32,
+        /// The 3xx.
+        message: Span,
     },
     /// The caller gave up. Its branches are being cancelled; targets can no longer be added.
     Cancelled {

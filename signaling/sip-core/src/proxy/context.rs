@@ -23,8 +23,16 @@ pub(super) struct Context {
     pub(super) response: Box<[u8]>,
     /// How many branches may be open at once, here and behind us (RFC 5393).
     pub(super) breadth: u8,
+    /// The connection that our own Route value named.
+    pub(super) named_flow: Option<Flow>,
     /// Targets that were not tried yet.
     pub(super) waiting: Vec<Waiting>,
+    /// 3xx answers that may still be followed.
+    pub(super) redirects_left: usize,
+    /// URIs of targets, where redirections may lead to them again.
+    pub(super) tried: Vec<Box<str>>,
+    /// Those that our user has not decided about.
+    pub(super) redirects: Vec<Redirect>,
     pub(super) branches: Vec<Handle>,
     /// Branches without a final response.
     pub(super) open_count: usize,
@@ -36,6 +44,13 @@ pub(super) struct Context {
     /// A final response went upstream.
     pub(super) is_answered: bool,
     pub(super) alarm: Alarm,
+}
+
+/// A 3xx that waits for a decision.
+pub(super) struct Redirect {
+    pub(super) number: u32,
+    /// To go upstream when it is not followed.
+    pub(super) bytes: Box<[u8]>,
 }
 
 /// The best final response so far, ready to go upstream.

@@ -13,7 +13,7 @@ use crate::timer::Alarm;
 use crate::transaction::{Actions, InviteClient, NonInviteClient};
 use crate::transactions::{Cancel, ClientMachine};
 use clock::Instant;
-use sip_wire::{Message, Method, Name, Rewrite};
+use sip_wire::{Auth, Message, Method, Name, Rewrite};
 
 /// What `Max-Breadth` starts with when the caller wrote none (RFC 5393 §5.3.3).
 pub(super) const MAX_BREADTH: u8 = 60;
@@ -29,8 +29,6 @@ impl Proxy {
         targets: &[Target<'_>],
         out: &mut ProxyOutput,
     ) -> Result<(), Refused> {
-        let is_route = |text: &&str| is_line(text) && sip_wire::Address::check(text).is_ok();
-        let is_fine = |target: &Target<'_>| target.uri.is_none_or(is_uri) && target.route.as_ref().is_none_or(is_route);
         if !targets.iter().all(is_fine) {
             return Err(Refused::BadText);
         }
@@ -42,12 +40,10 @@ impl Proxy {
             return Err(Refused::Full);
         }
         context.targets_count += targets.len();
-        context.waiting.extend(targets.iter().map(|target| Waiting {
-            flow: target.flow,
-            uri: target.uri.map(Into::into),
-            route: target.route.map(Into::into),
-            group: target.group,
-        }));
+        if context.redirects_left > 0 {
+            context.tried.extend(targets.iter().filter_map(|target| target.uri).map(Into::into));
+        }
+        context.waiting.extend(targets.iter().map(|target| Waiting::new(target, false)));
         context.waiting.sort_by_key(|target| target.group);
         self.finish(now, request.0, out); // starts the first group when none is open
         Ok(())
@@ -74,7 +70,7 @@ impl Proxy {
         }
     }
 
-    fn start_branch(
+    pub(super) fn start_branch(
         &mut self,
         now: Instant,
         handle: Handle,
@@ -94,9 +90,9 @@ impl Proxy {
             return false;
         };
         let key = self.branch_key(branch.as_bytes(), method);
-        let Some(handle_of_branch) = self.open_branch(now, handle, key, target.flow, bytes, method, out) else {
-            return false;
-        };
+        let again = (!target.alternates.is_empty()).then(|| Box::new((target.clone(), breadth)));
+        let opened = self.open_branch(now, handle, key, target.flow, bytes, method, again, out);
+        let Some(handle_of_branch) = opened else { return false };
         let Some(context) = self.contexts.get_mut(handle) else { return false };
         context.branches.push(handle_of_branch);
         context.open_count += 1;
@@ -116,6 +112,7 @@ impl Proxy {
         flow: Flow,
         bytes: Span,
         method: Method,
+        again: Option<Box<(Waiting, u8)>>,
         out: &mut ProxyOutput,
     ) -> Option<Handle> {
         let timers = &self.config.timers;
@@ -137,6 +134,7 @@ impl Proxy {
             is_final: false,
             cancel: Cancel::No,
             ring_until: now + timers.ring_limit,
+            again,
             alarm: Alarm::default(),
         };
         let handle = self.branches.insert(branch).ok()?;
@@ -188,9 +186,23 @@ impl Proxy {
         if let Some(route) = &target.route {
             rewrite.prepend(Name::Route, route.as_bytes());
         }
+        let all: Vec<&[u8]> = message.header_lines(Name::ProxyAuthorization).collect();
+        let foreign: Vec<&[u8]> = all.iter().filter(|value| !self.is_for_our_realm(value)).copied().collect();
+        if foreign.len() != all.len() {
+            rewrite.remove(Name::ProxyAuthorization);
+            for value in &foreign {
+                rewrite.append(Name::ProxyAuthorization, value);
+            }
+        }
         let mark = out.mark();
         rewrite.write(out.arena()).ok()?;
         Some((out.span_from(mark), method))
+    }
+
+    /// Credentials that were meant for us tell nobody behind us anything.
+    fn is_for_our_realm(&self, value: &[u8]) -> bool {
+        let realm = Auth::parse(value).and_then(|auth| auth.realm());
+        realm.is_some_and(|realm| self.config.realms.iter().any(|own| own.as_bytes() == realm))
     }
 
     fn via_value(&self, flow: &Flow, branch: &str) -> Vec<u8> {
@@ -205,7 +217,8 @@ impl Proxy {
     fn record_routes(&self, in_flow: &Flow, out_flow: &Flow) -> (Vec<u8>, Vec<u8>) {
         let value = |flow: &Flow| {
             let mut value = b"<".to_vec();
-            crate::compose::put_own_uri(&mut value, "", self.config.advertise, flow);
+            let token = self.flow_token(flow);
+            crate::compose::put_own_uri(&mut value, token.as_deref().unwrap_or(""), self.config.advertise, flow);
             value.extend_from_slice(b";lr>");
             value
         };
@@ -220,12 +233,17 @@ impl Proxy {
         let inc = Incoming::new(&parsed).map_err(|_| Refused::BadText)?;
         let branch =
             [self.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)].map(|token| token.as_str().to_owned());
-        let target = Waiting { flow, uri: None, route: None, group: 0 };
+        let target = Waiting::new(&Target::unchanged(flow), false);
         let (bytes, _) =
             self.write_forward(message, &flow, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
         out.send(flow, bytes);
         Ok(())
     }
+}
+
+pub(super) fn is_fine(target: &Target<'_>) -> bool {
+    let is_route = |text: &&str| is_line(text) && sip_wire::Address::check(text).is_ok();
+    target.uri.is_none_or(is_uri) && target.route.as_ref().is_none_or(is_route)
 }
 
 /// For a first Route without `lr`: it becomes the Request-URI, which goes to the end of the list (RFC 3261 §16.6, step 6).

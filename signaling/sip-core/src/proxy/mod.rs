@@ -11,6 +11,8 @@ mod cancel;
 mod choose;
 mod config;
 mod context;
+mod flow_token;
+mod follow;
 mod forward;
 mod receive;
 mod relay;

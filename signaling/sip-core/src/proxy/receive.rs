@@ -1,5 +1,6 @@
 //! Messages in.
 
+use super::admit::NextFlow;
 use super::context::Context;
 use super::forward::MAX_BREADTH;
 use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
@@ -79,13 +80,13 @@ impl Proxy {
             return; // an ACK is never answered; a CANCEL that nobody knows is not worth an answer
         }
         let mut bytes = Vec::new();
-        if !self.put_normal(flow, inc, &mut bytes) {
+        let Some(NextFlow(named)) = self.put_normal(flow, inc, &mut bytes) else {
             self.counters.malformed += 1;
             return;
-        }
+        };
         let message = out.keep(&bytes);
         if let Some(next_hop) = keep_next_hop(&bytes, out) {
-            out.event(ProxyEvent::Stateless { message, next_hop });
+            out.event(ProxyEvent::Stateless { message, next_hop, flow: named });
         }
     }
 
@@ -95,10 +96,10 @@ impl Proxy {
             return self.put_refusal(flow, inc, refusal.status, &refusal.lines, out);
         }
         let mut request = Vec::new();
-        if !self.put_normal(flow, inc, &mut request) {
+        let Some(NextFlow(named_flow)) = self.put_normal(flow, inc, &mut request) else {
             self.counters.refused += 1;
             return self.put_refusal(flow, inc, 513, b"", out);
-        }
+        };
         let is_invite = inc.method == Method::Invite;
         let timers = &self.config.timers;
         let reliable = flow.transport.is_reliable();
@@ -116,7 +117,11 @@ impl Proxy {
             loop_mark: self.loop_mark(inc),
             response: Box::default(),
             breadth: breadth(inc.message),
+            named_flow,
             waiting: Vec::new(),
+            redirects_left: self.config.max_redirects,
+            tried: Vec::new(),
+            redirects: Vec::new(),
             branches: Vec::new(),
             open_count: 0,
             targets_count: 0,
@@ -143,7 +148,10 @@ impl Proxy {
         let has_route = Message::parse(&context.request).is_ok_and(|request| request.has(sip_wire::Name::Route));
         let Some(next_hop) = keep_next_hop(&context.request, out) else { return };
         let is_fixed = has_route || inc.to_tag.is_some();
-        out.event(ProxyEvent::Request { request: ProxyId(handle), message, next_hop, is_fixed });
+        let (request, flow) = (ProxyId(handle), context.named_flow);
+        let is_for_us = flow.is_none()
+            && sip_wire::Uri::parse(out.bytes(next_hop)).is_ok_and(|uri| self.is_ours(&context.in_flow, &uri));
+        out.event(ProxyEvent::Request { request, message, next_hop, is_fixed, flow, is_for_us });
     }
 }
 

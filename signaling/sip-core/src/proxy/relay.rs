@@ -116,6 +116,7 @@ impl Proxy {
                     self.cancel_all(now, context, out);
                 }
             }
+            300..400 if self.hand_redirection_up(now, handle, message, out) => {}
             _ => self.branch_failed(now, handle, status, Some(message), out),
         }
     }
@@ -133,7 +134,7 @@ impl Proxy {
         }
     }
 
-    fn close_branch(&mut self, handle: Handle) -> Option<Handle> {
+    pub(super) fn close_branch(&mut self, handle: Handle) -> Option<Handle> {
         let branch = self.branches.get_mut(handle)?;
         if std::mem::replace(&mut branch.is_final, true) {
             return None;
@@ -154,11 +155,16 @@ impl Proxy {
         out: &mut ProxyOutput,
     ) {
         let Some(context) = self.close_branch(handle) else { return };
+        // RFC 3263 §4.3: what counts as a failure of the path, and not of the target.
+        if (status == 503 || message.is_none()) && self.try_next_path(now, context, handle, out) {
+            return;
+        }
         self.note_final(context, status, message);
         if status >= 600 {
             // §16.7, step 5: nobody else shall be asked.
             if let Some(context) = self.contexts.get_mut(context) {
                 context.waiting.clear();
+                context.redirects.clear();
             }
             self.cancel_all(now, context, out);
         }
@@ -171,7 +177,7 @@ impl Proxy {
         if context.is_answered || context.open_count > 0 {
             return;
         }
-        if !context.is_cancelled && self.start_group(now, handle, out) {
+        if !context.redirects.is_empty() || (!context.is_cancelled && self.start_group(now, handle, out)) {
             return;
         }
         let Some(context) = self.contexts.get(handle) else { return };

@@ -29,7 +29,8 @@ impl Proxy {
         out.send(inc.response_flow(flow), span);
     }
 
-    /// Answers a request instead of forwarding it: 300 to 699; a challenge has its header fields in `content`.
+    /// Answers a request instead of forwarding it: 300 to 699, and 2xx to anything but INVITE, for a request to the proxy
+    /// itself; a challenge has its header fields in `content`.
     pub fn reject(
         &mut self,
         now: Instant,
@@ -40,10 +41,11 @@ impl Proxy {
         out: &mut ProxyOutput,
     ) -> Result<(), Refused> {
         content.check()?;
-        if !(300..700).contains(&status) {
+        let context = self.contexts.get(request.0).ok_or(Refused::Gone)?;
+        let lowest = if context.is_invite { 300 } else { 200 };
+        if !(lowest..700).contains(&status) {
             return Err(Refused::BadStatus);
         }
-        let context = self.contexts.get(request.0).ok_or(Refused::Gone)?;
         if context.is_answered || context.targets_count > 0 {
             return Err(Refused::WrongState);
         }
@@ -109,6 +111,7 @@ impl Proxy {
         context.is_answered = status >= 200;
         if context.is_answered {
             context.waiting.clear();
+            context.redirects.clear();
         }
         let is_invite = context.is_invite;
         if is_invite {

@@ -113,9 +113,16 @@ impl Proxy {
         if is_late {
             self.send_trying(handle, out);
         }
-        let is_routed = self.contexts.get(handle).is_some_and(|context| context.targets_count > 0);
-        if is_unanswered && !is_routed {
-            self.answer_own(now, handle, 480, "", &Content::NONE, out);
+        let context = self.contexts.get_mut(handle);
+        if let Some(context) = context.filter(|_| is_unanswered) {
+            // Whoever should have decided never did.
+            let redirects = std::mem::take(&mut context.redirects);
+            let (is_routed, is_undecided) = (context.targets_count > 0, !redirects.is_empty());
+            if !is_routed {
+                self.answer_own(now, handle, 480, "", &Content::NONE, out);
+            } else if is_undecided {
+                self.finish(now, handle, out);
+            }
         }
         self.settle_context(handle);
     }

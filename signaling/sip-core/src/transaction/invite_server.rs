@@ -111,6 +111,9 @@ impl InviteServer {
         self.wake_at = now + timers.t1; // timer G; the 2xx is repeated over every transport, as hops may be unreliable
         if status < 300 && self.relays {
             self.state = State::Acknowledged;
+            // The caller may have sent its last copy as late as we answered, and that may be on its way for T4: it must
+            // not become another call behind us.
+            self.give_up_at += timers.t4;
         } else if status < 300 {
             self.state = State::Accepted;
         } else {

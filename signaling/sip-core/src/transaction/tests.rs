@@ -203,7 +203,7 @@ fn trying_ring_refresh_and_the_end_of_patience() {
     tell(&mut relaying, 100, InviteServerInput::Respond(180));
     assert_eq!(relaying.deadline(), Some(at(300_000)), "a proxy repeats nothing by itself");
     tell(&mut relaying, 200, InviteServerInput::Respond(200));
-    assert_eq!(relaying.run(), (vec![], 32_200));
+    assert_eq!(relaying.run(), (vec![], 37_200));
 }
 
 #[test]
