@@ -36,7 +36,7 @@ async fn three_lines_answer_calls_with_sound() -> Result<(), Box<dyn std::error:
     let folder = tempfile::tempdir()?;
     sipp(folder.path(), address, plan(100)).await.assert_all_good(100);
     let coordinator = manager.coordinator();
-    assert!(until(Duration::from_secs(10), || coordinator.stats().active_sessions == 0).await);
+    assert!(until(Duration::from_secs(60), || coordinator.stats().active_sessions == 0).await);
     assert_eq!(coordinator.stats().completed_sessions, 100);
     manager.shutdown(Duration::from_secs(10)).await?;
     assert_eq!(manager.local_addr(), None);
@@ -108,7 +108,7 @@ async fn a_deferred_call_is_decided_from_anywhere() {
     let deciding = coordinator.clone();
     let decider = tokio::spawn(async move {
         for accept in [true, false] {
-            assert!(until(Duration::from_secs(20), || !waiting.lock().unwrap().is_empty()).await);
+            assert!(until(Duration::from_secs(60), || !waiting.lock().unwrap().is_empty()).await);
             let call = waiting.lock().unwrap().remove(0);
             assert!(call.sdp.as_deref().is_some_and(|sdp| sdp.starts_with("v=0")), "{call:?}");
             assert!(call.headers["Via"].contains("branch=") && call.from.starts_with("sip:"), "{call:?}");
@@ -146,7 +146,7 @@ async fn the_first_that_decides_wins() {
     let folder = tempfile::tempdir().unwrap();
     sipp(folder.path(), coordinator.local_addr().unwrap(), plan(10)).await.assert_all_good(10);
     let all = CallMetrics { incoming: 10, established: 10, ended: 10 };
-    assert!(until(Duration::from_secs(10), || metrics.metrics() == all).await, "{:?}", metrics.metrics());
+    assert!(until(Duration::from_secs(60), || metrics.metrics() == all).await, "{:?}", metrics.metrics());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +170,7 @@ async fn the_course_of_a_call_is_told_and_its_media_measured() {
     let caller = tokio::spawn(callers(CallPlan { calls: 1, hold, ..CallPlan::tone(address) }));
     let mut seen = Vec::new();
     let mut statistics = None;
-    while let Some(event) = tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap() {
+    while let Some(event) = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap() {
         let id = event.session_id;
         if let EventKind::StateChanged { new: SessionState::Connected, .. } = event.kind {
             let info = MediaControl::get_media_info(&coordinator, &id).await.unwrap().expect("media");
@@ -219,7 +219,7 @@ async fn shutdown_and_drop_say_bye() {
         let mut events = coordinator.subscribe(EventFilter::all());
         let mut up = 0;
         while up < 5 {
-            let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap().unwrap();
+            let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap().unwrap();
             up += u32::from(matches!(event.kind, EventKind::StateChanged { new: SessionState::Connected, .. }));
         }
         if by_drop {
@@ -239,6 +239,6 @@ async fn a_caller_gives_up_while_it_rings() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/loadtest/scenarios/cancel_ringing.xml");
     let plan = SippPlan { scenario: Scenario::File(file.into()), ..plan(20) };
     sipp(folder.path(), coordinator.local_addr().unwrap(), plan).await.assert_all_good(20);
-    assert!(until(Duration::from_secs(40), || coordinator.stats().active_sessions == 0).await);
+    assert!(until(Duration::from_secs(60), || coordinator.stats().active_sessions == 0).await);
     assert_eq!(coordinator.stats().failed_sessions, 20);
 }

@@ -12,7 +12,7 @@ fn answering(folder: &Path) -> Sipp {
     let plan = SippPlan { scenario: Scenario::BuiltIn("uas"), ..SippPlan::default() };
     let sipp = Sipp::start(folder, "uas", None, &plan).unwrap();
     let is_up = || UdpSocket::bind(sipp.address).is_err().then_some(());
-    assert!(wait_for(Duration::from_secs(20), is_up).is_some(), "SIPp does not listen");
+    assert!(wait_for(Duration::from_secs(60), is_up).is_some(), "SIPp does not listen");
     sipp
 }
 
@@ -47,10 +47,10 @@ fn sound_crosses_the_switch_both_ways() {
     let _turn = alone();
     let (far, _far_folder) = start(&plan(CALLS as u16));
     let (switch, _folder) = between(&format!("\"*\" = \"sip:{}\"", far.sip));
-    let plan = CallPlan { calls: CALLS, rate: 50.0, hold: Duration::from_secs(5), ..CallPlan::tone(switch.sip) };
+    let plan = CallPlan { calls: CALLS, rate: 50.0, hold: Duration::from_secs(8), ..CallPlan::tone(switch.sip) };
     let callers = std::thread::spawn(move || call(&plan, &mut |_, _| {}).unwrap());
     // The far side takes packets on every call.
-    let all_speak = wait_for(Duration::from_secs(20), || {
+    let all_speak = wait_for(Duration::from_secs(60), || {
         let calls = far.ask("calls").ok()?;
         let heard = calls.as_array()?.iter().filter(|call| call["received_packets"].as_u64() > Some(50)).count();
         (heard == CALLS).then_some(())
@@ -58,7 +58,8 @@ fn sound_crosses_the_switch_both_ways() {
     let report = callers.join().unwrap();
     assert!(all_speak.is_some(), "not all callers were heard: {}", report.to_text());
     assert_eq!((report.completed, report.failed_count(), report.silent), (CALLS as u64, 0, 0), "{}", report.to_text());
-    assert_eq!((report.media.holes, report.media.odd_steps), (0, 0), "{}", report.to_text());
+    let skipped = far.counter("frames_skipped").unwrap(); // on a machine that stalls
+    assert!(report.media.holes == 0 && report.media.odd_steps <= skipped, "{skipped} skipped; {}", report.to_text());
     assert_nothing_left(&switch);
     assert_nothing_left(&far);
 }
@@ -76,7 +77,7 @@ fn a_dead_target_is_passed_over_and_an_unknown_number_is_not_found() {
     caller.finish(Duration::from_secs(90)).unwrap().assert_all_good(5);
     let plan = SippPlan { user: "nobody".into(), calls: 1, ..SippPlan::default() };
     let caller = Sipp::start(folder.path(), "unknown", Some(switch.sip), &plan).unwrap();
-    let result = caller.finish(Duration::from_secs(30)).unwrap();
+    let result = caller.finish(Duration::from_secs(60)).unwrap();
     assert!(result.errors.contains("SIP/2.0 404"), "{}", result.errors);
     assert_nothing_left(&switch);
 }

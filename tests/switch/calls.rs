@@ -13,9 +13,9 @@ fn sipp_makes_3000_calls_at_100_a_second() {
     let plan = SippPlan { rate: 100, calls: 3_000, ..SippPlan::default() };
     let sipp = Sipp::start(folder.path(), "uac", Some(switch.sip), &plan).unwrap();
     sipp.finish(Duration::from_secs(90)).unwrap().assert_all_good(3_000);
-    let left = wait_for(Duration::from_secs(40), || (switch.call_count().ok()? == 0).then_some(()));
+    let left = wait_for(Duration::from_secs(60), || (switch.call_count().ok()? == 0).then_some(()));
     assert!(left.is_some(), "calls are left: {}", switch.ask("calls").unwrap());
-    assert!(switch.stop(Duration::from_secs(20)).unwrap().success());
+    assert!(switch.stop(Duration::from_secs(60)).unwrap().success());
 }
 
 /// 200 calls of 8 s; `make load` does it with 500 calls of 30 s.
@@ -28,18 +28,23 @@ fn everyone_hears_the_tone() {
     let plan = CallPlan { calls: CALLS, rate: 100.0, hold: Duration::from_secs(8), ..CallPlan::tone(switch.sip) };
     let report = call(&plan, &mut |_, _| {}).unwrap();
     assert_eq!((report.completed, report.failed_count(), report.silent), (CALLS as u64, 0, 0), "{}", report.to_text());
-    assert_eq!((report.media.holes, report.media.odd_steps, report.media.damaged), (0, 0, 0), "{}", report.to_text());
+    assert_eq!((report.media.holes, report.media.damaged), (0, 0), "{}", report.to_text());
+    // A machine that stalls makes a worker skip frames, which it counts; no other step of the timestamp is allowed.
+    let skipped = switch.counter("frames_skipped").unwrap();
+    assert!(report.media.odd_steps <= skipped, "{skipped} frames skipped; {}", report.to_text());
 
     let file = capture.finish().unwrap();
     // The budget is 40 ms; a test on a busy machine judges what is wrong, not what is slow.
     let (calls, streams, late) = seen(&file, &switch, 200);
     assert_eq!((calls.calls.len(), streams.streams.len(), late), (CALLS, CALLS, 0));
     assert!(calls.shared_ports().is_empty(), "{:?}", calls.shared_ports());
+    let odd_steps: u64 = streams.streams.values().map(|stream| stream.odd_steps).sum();
+    assert!(odd_steps <= skipped, "{odd_steps} odd steps in the capture, {skipped} frames skipped");
     for (key, stream) in &streams.streams {
         let port = key.from.port();
         assert!((switch.media_ports.0..=switch.media_ports.1).contains(&port) && port % 2 == 0, "{key:?}");
         assert!((380..=405).contains(&stream.packets), "{key:?}: {} packets in 8 s", stream.packets);
-        assert_eq!((stream.sequence_breaks, stream.odd_steps), (0, 0), "{key:?}");
+        assert_eq!(stream.sequence_breaks, 0, "{key:?}");
         assert!((stream.mean_gap_ms() - 20.0).abs() < 0.1, "{key:?}: {} ms", stream.mean_gap_ms());
         assert!(stream.share_of(440.0) > 0.95, "{key:?}: {} of it is 440 Hz", stream.share_of(440.0));
     }
@@ -83,8 +88,8 @@ fn a_softphone_records_the_prompt() {
     plan.media = format!("prompts = {{ play = {prompt:?} }}");
     let (switch, _folder) = start(&plan);
     let mut phone = Baresip::dial(folder.path(), &voice, "play", switch.sip).unwrap();
-    phone.established(Duration::from_secs(20)).unwrap();
-    let over = wait_for(Duration::from_secs(30), || phone.output().contains("terminated").then_some(()));
+    phone.established(Duration::from_secs(60)).unwrap();
+    let over = wait_for(Duration::from_secs(60), || phone.output().contains("terminated").then_some(()));
     assert!(over.is_some(), "the call did not end:\n{}", phone.output());
     let (recording, rate) = phone.finish().unwrap();
     assert_eq!(rate, 8_000);
@@ -103,6 +108,6 @@ fn sipp_plays_less_common_calls() {
         let sipp = Sipp::start(folder.path(), name, Some(switch.sip), &plan).unwrap();
         sipp.finish(Duration::from_secs(60)).unwrap().assert_all_good(20);
     }
-    let left = wait_for(Duration::from_secs(40), || (switch.call_count().ok()? == 0).then_some(()));
+    let left = wait_for(Duration::from_secs(60), || (switch.call_count().ok()? == 0).then_some(()));
     assert!(left.is_some(), "calls are left: {}", switch.ask("calls").unwrap());
 }

@@ -96,10 +96,10 @@ fn says_bye_to_every_call(signal: Signal) {
         let hold = Duration::from_secs(60);
         call(&CallPlan { calls: CALLS, rate: 200.0, hold, ..CallPlan::tone(address) }, &mut |_, _| {}).unwrap()
     });
-    let up = wait_for(Duration::from_secs(20), || (confirmed(&switch) == CALLS).then_some(()));
+    let up = wait_for(Duration::from_secs(60), || (confirmed(&switch) == CALLS).then_some(()));
     assert!(up.is_some(), "not all calls came up: {}", switch.ask("calls").unwrap());
     switch.process().signal(signal).unwrap();
-    assert!(switch.process().wait(Duration::from_secs(20)).unwrap().success());
+    assert!(switch.process().wait(Duration::from_secs(60)).unwrap().success());
     let report = callers.join().unwrap();
     assert_eq!(report.failed.get("ended by the switch"), Some(&(CALLS as u64)), "{}", report.to_text());
 }
@@ -125,11 +125,12 @@ fn live_calls_and_counters_can_be_read() {
     let (switch, _folder) = start(&plan(10));
     let address = switch.sip;
     let callers = std::thread::spawn(move || {
-        let hold = Duration::from_secs(4);
+        let hold = Duration::from_secs(8);
         call(&CallPlan { calls: 3, rate: 100.0, hold, ..CallPlan::tone(address) }, &mut |_, _| {}).unwrap()
     });
-    let heard = |call: &serde_json::Value| call["received_packets"].as_u64() > Some(50);
-    let calls = wait_for(Duration::from_secs(20), || {
+    let both_ways = ["received_packets", "sent_packets"];
+    let heard = |call: &serde_json::Value| both_ways.iter().all(|count| call[count].as_u64() > Some(50));
+    let calls = wait_for(Duration::from_secs(60), || {
         let calls = switch.ask("calls").ok()?;
         let all = calls.as_array()?.len() == 3 && calls.as_array()?.iter().all(heard);
         all.then_some(calls)
@@ -138,7 +139,7 @@ fn live_calls_and_counters_can_be_read() {
     for call in calls.as_array().unwrap() {
         assert_eq!((call["state"].as_str(), call["codec"].as_str()), (Some("connected"), Some("PCMU")), "{call}");
         assert_eq!(call["lost_packets"], 0, "{call}");
-        assert!(call["sent_packets"].as_u64() > Some(50) && call["jitter_us"].is_u64(), "{call}");
+        assert!(call["jitter_us"].is_u64(), "{call}");
         let port: u16 = call["local"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
         assert!((switch.media_ports.0..=switch.media_ports.1).contains(&port), "{call}");
     }
@@ -156,7 +157,7 @@ fn a_busy_user_is_busy() {
     let (switch, folder) = start(&plan(10));
     let plan = SippPlan { user: "busy".into(), calls: 1, ..SippPlan::default() };
     let sipp = Sipp::start(folder.path(), "busy", Some(switch.sip), &plan).unwrap();
-    let result = sipp.finish(Duration::from_secs(20)).unwrap();
+    let result = sipp.finish(Duration::from_secs(60)).unwrap();
     assert!(result.errors.contains("SIP/2.0 486"), "{}", result.errors);
 }
 
@@ -168,7 +169,7 @@ fn calls_come_by_ipv6() {
     let (switch, folder) = start(&v6);
     let sipp = SippPlan { rate: 50, calls: 50, ..SippPlan::default() };
     let sipp = Sipp::start(folder.path(), "v6", Some(switch.sip), &sipp).unwrap();
-    sipp.finish(Duration::from_secs(30)).unwrap().assert_all_good(50);
+    sipp.finish(Duration::from_secs(60)).unwrap().assert_all_good(50);
     let echo = CallPlan { calls: 20, rate: 50.0, hold: Duration::from_secs(2), ..CallPlan::echo(switch.sip) };
     let report = call(&echo, &mut |_, _| {}).unwrap();
     assert_eq!((report.completed, report.failed_count(), report.media.lost()), (20, 0, 0), "{}", report.to_text());
