@@ -50,8 +50,8 @@ impl Alarms {
         self.0.contains(&at)
     }
 
-    pub(crate) fn is_any_set(&self) -> bool {
-        self.0.iter().any(|at| *at != Instant::FAR_FUTURE)
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().filter(|at| **at != Instant::FAR_FUTURE).count()
     }
 
     /// The next one whose time has come; it is off then.
@@ -77,6 +77,7 @@ mod tests {
         alarms.set(Alarm::Media, None);
         let due: Vec<_> = std::iter::from_fn(|| alarms.take_due(at(3))).collect();
         assert_eq!(due, [Alarm::SipEnd, Alarm::LegEnd, Alarm::Answer]);
+        assert_eq!(alarms.count(), 3);
         assert!(alarms.has(at(4)) && !alarms.has(at(2)) && alarms.is_set(Alarm::Age) && !alarms.is_set(Alarm::Media));
     }
 }

@@ -157,6 +157,7 @@ impl Sessions {
             },
             1,
         );
+        self.sweep_deadlines();
         turn.events.push(SessionEvent::Ended { id, reason, leg: session.last_leg });
     }
 }

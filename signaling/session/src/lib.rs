@@ -70,7 +70,7 @@ pub use error::SessionError;
 pub use event::SessionEvent;
 pub use forward::Forward;
 pub use gate::{Gate, Users};
-pub use health::Health;
+pub use health::{Health, Leak};
 pub use id::SessionId;
 pub use limits::UserLimit;
 pub use ports::{Accepted, Port, Ports, Refusal, Sip};

@@ -33,6 +33,10 @@ impl Outgoing {
         let waiting = std::mem::take(&mut dial.targets).into();
         Self { call: None, dial, waiting, target: None, redirect_count: 0, early: Vec::new() }
     }
+
+    pub(crate) fn early_count(&self) -> usize {
+        self.early.len()
+    }
 }
 
 impl Sessions {
@@ -61,7 +65,7 @@ impl Sessions {
     }
 
     fn call_target(&mut self, turn: &mut Turn<'_>, id: SessionId, target: &Target) -> bool {
-        let number = self.draw();
+        let drawn = self.draw();
         let Some(session) = self.table.get(id) else { return false };
         let (Some(out), Some(local)) = (&session.out, session.local()) else { return false };
         let mut origin = session.origin;
@@ -70,7 +74,11 @@ impl Sessions {
             Some(sdp) => sdp.to_string(),
             None => write_offer(&media.settings(), &session.others, local, &mut origin),
         };
-        let call_id = turn.sip.call_id(number);
+        // The first target is called by the name that users know already.
+        let call_id = match session.state {
+            SessionState::Initializing => session.parties.call_id.to_string(),
+            _ => turn.sip.call_id(drawn),
+        };
         let routes: Vec<&str> = target.routes.iter().map(|route| &**route).collect();
         let headers: Vec<(&str, &str)> = out.dial.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         let request = NewRequest {

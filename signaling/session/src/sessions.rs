@@ -126,7 +126,7 @@ impl Sessions {
     }
 
     /// Drops deadlines that no longer count, once they are the most.
-    fn sweep_deadlines(&mut self) {
+    pub(crate) fn sweep_deadlines(&mut self) {
         if self.deadlines.len() > 1_024 && self.deadlines.len() / 4 > self.table.count() {
             let table = &self.table;
             let counts = |at, id| table.get(id).is_some_and(|session| session.alarms.has(at));

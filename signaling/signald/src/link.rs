@@ -3,7 +3,7 @@
 
 use contract::{Command, Event};
 use session::{Port, Ports};
-use shm::{ClientEnd, PushError, Region, Rejected, WorkerIndex};
+use shm::{ClientEnd, ClientIndex, PushError, Region, Rejected, WorkerIndex};
 use stats::{Counts, SignalCounter};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -48,6 +48,11 @@ impl Link {
 
     pub(crate) fn region(&self) -> Option<&Region> {
         self.attached.as_ref().map(|attached| attached.end.region())
+    }
+
+    /// The region, and which of its clients we are.
+    pub(crate) fn place(&self) -> Option<(Region, ClientIndex)> {
+        self.attached.as_ref().map(|attached| (attached.end.region().clone(), attached.end.index()))
     }
 
     /// What to wait for: an event, or the end of the media process.

@@ -128,11 +128,13 @@ impl Shard {
         &mut self,
         now: Instant,
         order: Order,
-        region: Option<Region>,
+        media: Option<(Region, shm::ClientIndex)>,
         ports: &mut dyn Ports,
         out: &mut ShardOutput,
     ) {
-        self.turn(now, ports, out, |sessions, turn| order(OrderTurn { sessions, turn, region }));
+        let (region, client) = media.unzip();
+        let sizes = self.endpoint.sizes();
+        self.turn(now, ports, out, |sessions, turn| order(OrderTurn { sessions, turn, region, client, sizes }));
         self.take_events(now, ports, out);
     }
 

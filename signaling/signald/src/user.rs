@@ -4,7 +4,7 @@
 use crate::inbox::Inbox;
 use crate::paths::Paths;
 use session::{Decide, SessionEvent, Sessions, Turn};
-use shm::Region;
+use shm::{ClientIndex, Region};
 use std::sync::Arc;
 
 /// Decides about the calls of one shard and is told what happens to them, on the shard's thread: it must not wait.
@@ -23,6 +23,10 @@ pub struct OrderTurn<'o, 't> {
     pub turn: &'o mut Turn<'t>,
     /// The media plane's shared memory, while there is one.
     pub region: Option<Region>,
+    /// Which of its clients we are.
+    pub client: Option<ClientIndex>,
+    /// Levels of the shard's SIP tables.
+    pub sizes: sip_core::Sizes,
 }
 
 /// Something to do on a shard's thread. It must not wait.

@@ -98,7 +98,7 @@ impl Worker {
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(order) = self.inbox.orders.pop() else { break };
-            self.shard.obey(now, order, self.link.region().cloned(), &mut self.link, &mut self.out);
+            self.shard.obey(now, order, self.link.place(), &mut self.link, &mut self.out);
         }
         self.take_new_work();
         self.flush();

@@ -91,4 +91,13 @@ fn health_counts_what_is_there_and_a_session_is_small() {
     assert!(world.session(id).bytes() < 1_600, "{} bytes", world.session(id).bytes());
     world.sessions.by_dialog.insert(DialogId::from_u64(99), SessionId::from_u64(12_345));
     assert_eq!(world.sessions.health(world.now).leak_count, 1, "a leak is seen");
+    let leaks: Vec<Leak> = world.sessions.leaks().collect();
+    assert_eq!(leaks, [Leak::Dialog(DialogId::from_u64(99), SessionId::from_u64(12_345))]);
+    assert!(leaks[0].to_string().ends_with("which is gone") && leaks[0].session().as_u64() == 12_345);
+    world.sessions.by_dialog.remove(&DialogId::from_u64(99));
+    let (dialogs, timers) = (world.session(id).dialog_count(), world.session(id).timer_count());
+    assert_eq!((dialogs, timers), (1, 0));
+    // An ending session without a clock would stay for ever.
+    world.sessions.table.get_mut(id).expect("it lives").state = SessionState::Terminating;
+    assert_eq!(world.sessions.leaks().collect::<Vec<_>>(), [Leak::Stuck(id)]);
 }
