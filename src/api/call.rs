@@ -88,6 +88,8 @@ pub(crate) struct Facts {
     pub(crate) remote_sdp: Option<Box<str>>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) end: Option<session::EndReason>,
+    /// Its place among the sessions; none before it is known how important it is.
+    pub(crate) place: Option<super::care::Place>,
     /// Who waits for an operation, and for its outcome: done, or the status that says why not.
     pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), u16>>)>,
 }
@@ -132,6 +134,14 @@ impl Entry {
         if let Some(index) = facts.waiting.iter().position(|(waited_for, _)| *waited_for == operation) {
             // Whoever asked may have stopped waiting.
             let _ = facts.waiting.remove(index).1.send(outcome);
+        }
+    }
+
+    /// Gives it a place among the sessions, unless it has ended meanwhile.
+    pub(crate) fn seat(&self, place: super::care::Place) {
+        let mut facts = self.facts();
+        if facts.ended_at.is_none() {
+            facts.place = Some(place);
         }
     }
 

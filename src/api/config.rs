@@ -1,4 +1,4 @@
-use super::{CallHandler, SessionCoordinator, SessionError};
+use super::{CallHandler, Priority, PriorityShares, SessionCoordinator, SessionError};
 use config::{AudioCodec, Config, PortRange, Prompt, PromptFile};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,6 +42,8 @@ pub struct SessionConfig {
     pub media_ports: (u16, u16),
     /// Sessions at once; above that: 503 with Retry-After.
     pub max_sessions: usize,
+    /// How much of that the calls of each priority may fill.
+    pub priority_shares: PriorityShares,
     /// How long a session may last; `None`: for ever.
     pub session_timeout: Option<Duration>,
     /// Sessions at once for one user, the caller of an incoming call; `None`: no limit of its own.
@@ -142,6 +144,7 @@ impl Default for SessionConfig {
             public_address: None,
             media_ports: (10_000, 20_000),
             max_sessions: 5_000,
+            priority_shares: PriorityShares::default(),
             session_timeout: None,
             per_user_limit: None,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
@@ -236,6 +239,13 @@ impl SessionManagerBuilder {
     /// Sessions at once.
     pub fn with_max_sessions(mut self, count: usize) -> Self {
         self.config.max_sessions = count;
+        self
+    }
+
+    /// Calls of this priority and below may fill at most so many percent of all sessions: the rest is reserved for higher
+    /// ones ([`PriorityShares`]).
+    pub fn with_priority_share(mut self, level: Priority, percent: u8) -> Self {
+        self.config.priority_shares = self.config.priority_shares.with(level, percent);
         self
     }
 

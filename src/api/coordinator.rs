@@ -1,6 +1,7 @@
 //! What all operations of a program go through: its sessions, its handler, its events, and the way to the shards.
 
 use super::call::{CallSession, Entry, Registry};
+use super::care::{Care, Place, Priority};
 use super::event::{EventFilter, Publisher, Receiver, SessionEvent};
 use super::handler::{CallDecision, CallHandler};
 use super::handlers::RejectHandler;
@@ -35,6 +36,7 @@ pub struct SessionCoordinator {
     pub(crate) totals: Totals,
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
+    pub(crate) care: Care,
     placed: AtomicU64,
     running: Mutex<Option<Running>>,
     pub(crate) this: Weak<Self>,
@@ -45,6 +47,7 @@ struct Running {
     orders: Orders,
     local: SocketAddr,
     stop: Stop,
+    since: std::time::Instant,
     ended: Option<oneshot::Receiver<()>>,
 }
 
@@ -67,6 +70,7 @@ impl SessionCoordinator {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| SessionError::config("this needs a tokio runtime: call it from `#[tokio::main]`"))?;
         Ok(Arc::new_cyclic(|this| Self {
+            care: Care::new(&config),
             config,
             registry: Registry::default(),
             events: Publisher::new(EVENT_BACKLOG),
@@ -83,6 +87,11 @@ impl SessionCoordinator {
     /// Where SIP is listened for; `None` before the start.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.running().as_ref().map(|running| running.local)
+    }
+
+    /// How long signaling has run.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.running().as_ref().map_or(Duration::ZERO, |running| running.since.elapsed())
     }
 
     /// Who decides about calls from now on.
@@ -149,7 +158,7 @@ impl SessionCoordinator {
             .map_err(|error| SessionError::config(format!("cannot start a thread: {error}")))?;
         let (orders, local) =
             started.await.map_err(|_| SessionError::transport("signaling ended while it started"))??;
-        *self.running() = Some(Running { orders, local, stop, ended: Some(ended) });
+        *self.running() = Some(Running { orders, local, stop, since: std::time::Instant::now(), ended: Some(ended) });
         Ok(())
     }
 
@@ -256,8 +265,24 @@ impl SessionCoordinator {
                 return self.reject(id, 404, String::new()).await;
             }
         };
-        let forward = move |order: OrderTurn<'_, '_>, id| order.sessions.forward(order.turn, id, Forward::to(targets));
-        self.operate(id, forward).await.map(drop)
+        // The other side is as important as this one, and needs a place as well.
+        let level = self.entry(id)?.facts().place.as_ref().map_or_else(Priority::default, Place::level);
+        let Ok(place) = self.care.admission.take(level) else {
+            return self.reject(id, 503, String::new()).await;
+        };
+        let (shard, this) = (id.shard(), self.this.clone());
+        let forward = move |order: OrderTurn<'_, '_>, id| {
+            let other = order.sessions.forward(order.turn, id, Forward::to(targets))?;
+            let parties = order.sessions.get(other).map(session::Session::parties).cloned().unwrap_or_default();
+            let other = SessionId::new(shard, other);
+            let entry = Entry::new(other, &parties.from, &parties.to, &parties.call_id, false);
+            entry.facts().place = Some(place);
+            if let Some(this) = this.upgrade() {
+                this.registry.insert(Arc::new(entry));
+            }
+            Ok(())
+        };
+        self.operate(id, forward).await
     }
 
     /// How URIs become paths, while signaling runs.

@@ -1,7 +1,8 @@
 //! Calls that programs place: from a URI to addresses, and from there to a shard.
 
 use super::call::Entry;
-use super::{CallSession, SessionCoordinator, SessionError, SessionId, SessionState};
+use super::care::Place;
+use super::{CallSession, Priority, SessionCoordinator, SessionError, SessionId, SessionState};
 use session::{Dial, EndReason, Target};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,19 @@ impl SessionCoordinator {
         Ok(found.into_iter().map(|path| Target::new(&request_uri, path)).collect())
     }
 
-    /// Places a call; its session is known when this returns.
+    /// Places a normal call; its session is known when this returns.
     pub(crate) async fn dial(&self, from: &str, to: &str, sdp: Option<String>) -> Result<CallSession, SessionError> {
+        self.create_call_with_priority(from, to, sdp, Priority::Normal).await
+    }
+
+    /// Places a call that has a place among the sessions.
+    pub(crate) async fn dial_at(
+        &self,
+        from: &str,
+        to: &str,
+        sdp: Option<String>,
+        place: Place,
+    ) -> Result<CallSession, SessionError> {
         self.start(None).await?;
         let targets = self.targets(to).await?;
         let from = if from.is_empty() { &self.config.local_address } else { from };
@@ -37,6 +49,7 @@ impl SessionCoordinator {
             let parties = order.sessions.get(id).map(session::Session::parties).cloned().unwrap_or_default();
             let id = SessionId::new(shard, id);
             let entry = Arc::new(Entry::new(id, &parties.from, &parties.to, &parties.call_id, false));
+            entry.facts().place = Some(place);
             if let Some(this) = this.upgrade() {
                 this.registry.insert(entry.clone());
             }

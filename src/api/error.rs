@@ -197,6 +197,10 @@ impl SessionError {
         Self::Config { reason: reason.into(), context: ErrorContext::none() }
     }
 
+    pub(crate) fn exhausted(what: impl Into<String>, limit: usize) -> Self {
+        Self::ResourceExhausted { what: what.into(), limit, context: ErrorContext::none() }
+    }
+
     pub(crate) fn transport(reason: impl Into<String>) -> Self {
         Self::Transport { reason: reason.into(), context: ErrorContext::none() }
     }

@@ -214,6 +214,10 @@ impl<T: Clone> Publisher<T> {
         self.sender.receiver_count() > 0
     }
 
+    pub(crate) fn subscriber_count(&self) -> usize {
+        self.sender.receiver_count()
+    }
+
     pub(crate) fn lost_count(&self) -> u64 {
         self.lost.load(Relaxed)
     }

@@ -1,6 +1,6 @@
 //! Who decides about calls, and is told what becomes of them.
 
-use super::{CallSession, MediaInfo, SessionId, SessionState};
+use super::{CallSession, MediaInfo, Priority, SessionId, SessionState};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -72,6 +72,12 @@ impl CallDecision {
 /// ```
 #[async_trait]
 pub trait CallHandler: Send + Sync {
+    /// How important a call is that has come in; asked first. `None`: like most. A call whose level has no room left gets
+    /// 503 with Retry-After, and the handler hears no more of it ([`super::PriorityShares`]).
+    fn call_priority(&self, call: &IncomingCall) -> Option<Priority> {
+        let _ = call;
+        None
+    }
     /// A call has come in.
     async fn on_incoming_call(&self, call: IncomingCall) -> CallDecision;
     /// It was answered, and media flows.

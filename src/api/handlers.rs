@@ -168,6 +168,9 @@ macro_rules! tell_all {
     ($($method:ident ( $($argument:ident : $kind:ty => $pass:expr),* );)*) => {
         #[async_trait]
         impl CallHandler for CompositeHandler {
+            fn call_priority(&self, call: &IncomingCall) -> Option<super::Priority> {
+                self.handlers.iter().find_map(|(_, handler)| handler.call_priority(call))
+            }
             async fn on_incoming_call(&self, call: IncomingCall) -> CallDecision {
                 for (_, handler) in &self.handlers {
                     match handler.on_incoming_call(call.clone()).await {

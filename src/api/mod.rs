@@ -7,6 +7,7 @@
 
 mod bridge;
 mod call;
+mod care;
 mod config;
 mod control;
 mod coordinator;
@@ -26,6 +27,11 @@ pub use self::config::{Codec, SessionConfig, SessionManagerBuilder};
 pub use async_trait::async_trait;
 pub use bridge::{BridgeEvent, BridgeId, BridgeInfo};
 pub use call::CallSession;
+pub use care::{
+    DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, GroupInfo, HealthReport, HealthStatus, Leak, LeakKind, LeakReport,
+    LegRole, LevelUse, Priority, PriorityShares, ResourceCounters, SEQUENCE_LEGS_MAX, SequenceId, SequenceInfo,
+    SequenceLeg, SequenceRule, SessionResources,
+};
 pub use control::{SessionControl, SessionStats};
 pub use coordinator::SessionCoordinator;
 pub use error::{ErrorCategory, ErrorContext, SessionError};

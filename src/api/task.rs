@@ -1,12 +1,12 @@
 //! The handler's side of one call: its methods one after the other, on tokio, so that a slow one delays nobody else.
 
 use super::call::Entry;
+use super::care::Work;
 use super::handler::{CallDecision, IncomingCall};
 use super::{CallSession, MediaControl, SessionCoordinator, SessionState};
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What a handler is told.
@@ -21,53 +21,92 @@ pub(crate) enum Word {
 
 /// Until the call is over, or the coordinator is gone.
 pub(crate) async fn run(coordinator: Weak<SessionCoordinator>, entry: Arc<Entry>, mut words: mpsc::Receiver<Word>) {
+    let Some(_mark) = coordinator.upgrade().map(|it| it.care.tasks.begin(entry.id, Work::Telling)) else { return };
     while let Some(word) = words.recv().await {
         let Some(coordinator) = coordinator.upgrade() else { return };
-        let is_last = matches!(word, Word::Ended(_));
-        tell(&coordinator, &entry, word).await;
-        if is_last {
-            return;
+        match word {
+            Word::Incoming(incoming) => {
+                if !ask(&coordinator, &entry, incoming).await {
+                    return;
+                }
+            }
+            Word::Ended(_) => return tell(&coordinator, &entry, word).await,
+            word => tell(&coordinator, &entry, word).await,
         }
     }
 }
 
+/// What became of the question about a call.
+enum Asked {
+    Decided(CallDecision),
+    Full,
+}
+
+/// Asks the handler about a call that has come in; `false`: there is no room for one of its level, and the handler shall
+/// hear no more of it.
+async fn ask(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, incoming: Box<IncomingCall>) -> bool {
+    let (handler, admission) = (coordinator.handler(), coordinator.care.admission.clone());
+    let placed = entry.clone();
+    let question = async move {
+        let level = handler.call_priority(&incoming).unwrap_or_default();
+        match admission.take(level) {
+            Ok(place) => placed.seat(place),
+            Err(limit) => {
+                tracing::debug!(session = %placed.id, "{}", super::care::full(level, limit));
+                return Asked::Full;
+            }
+        }
+        Asked::Decided(handler.on_incoming_call(*incoming).await)
+    };
+    let decision = match guarded(coordinator, entry, question).await {
+        Some(Asked::Decided(decision)) => decision,
+        Some(Asked::Full) => {
+            coordinator.carry_out(entry, CallDecision::reject(503, "")).await;
+            return false;
+        }
+        // A handler that panics or hangs costs its own call.
+        None => CallDecision::reject(500, ""),
+    };
+    coordinator.carry_out(entry, decision).await;
+    true
+}
+
 async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: Word) {
     let handler = coordinator.handler();
-    let limit = coordinator.config.handler_timeout;
     let call = CallSession::new(entry, Arc::downgrade(coordinator));
     match word {
-        Word::Incoming(incoming) => {
-            let decided = guarded(limit, async move { handler.on_incoming_call(*incoming).await }).await;
-            // A handler that panics or hangs costs its own call.
-            coordinator.carry_out(entry, decided.unwrap_or_else(|| CallDecision::reject(500, ""))).await;
-        }
         Word::State { old, new } => {
             let id = entry.id;
             let told = handler.clone();
-            guarded(limit, async move { told.on_session_state_changed(&id, old, new).await }).await;
+            guarded(coordinator, entry, async move { told.on_session_state_changed(&id, old, new).await }).await;
             match (old, new) {
                 (SessionState::OnHold, SessionState::Connected) => {
-                    guarded(limit, async move { handler.on_media_resumed(call).await }).await;
+                    guarded(coordinator, entry, async move { handler.on_media_resumed(call).await }).await;
                 }
                 (_, SessionState::OnHold) => {
-                    guarded(limit, async move { handler.on_media_paused(call).await }).await;
+                    guarded(coordinator, entry, async move { handler.on_media_paused(call).await }).await;
                 }
                 (_, SessionState::Connected) if old != SessionState::Transferring => {
                     let media = MediaControl::get_media_info(coordinator, &id).await.ok().flatten();
                     let (told, answered) = (handler.clone(), call.clone());
-                    guarded(limit, async move { told.on_media_established(answered, media).await }).await;
+                    guarded(coordinator, entry, async move { told.on_media_established(answered, media).await }).await;
                     let (local, remote) = descriptions(entry);
-                    guarded(limit, async move { handler.on_call_established(call, local, remote).await }).await;
+                    guarded(coordinator, entry, async move { handler.on_call_established(call, local, remote).await })
+                        .await;
                 }
                 _ => {}
             }
         }
-        Word::Digit(digit) => drop(guarded(limit, async move { handler.on_dtmf(call, digit).await }).await),
+        // Asked before anything is told.
+        Word::Incoming(_) => {}
+        Word::Digit(digit) => {
+            guarded(coordinator, entry, async move { handler.on_dtmf(call, digit).await }).await;
+        }
         Word::TransferRequested => {
-            guarded(limit, async move { handler.on_transfer_requested(call).await }).await;
+            guarded(coordinator, entry, async move { handler.on_transfer_requested(call).await }).await;
         }
         Word::TransferProgress(status) => {
-            guarded(limit, async move {
+            guarded(coordinator, entry, async move {
                 match status {
                     200..300 => handler.on_transfer_accepted(call).await,
                     300.. => handler.on_transfer_failed(call, status).await,
@@ -78,12 +117,13 @@ async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: W
         }
         Word::Ended(reason) => {
             let (told, ended) = (handler.clone(), call.clone());
-            guarded(limit, async move { told.on_media_terminated(ended).await }).await;
+            guarded(coordinator, entry, async move { told.on_media_terminated(ended).await }).await;
             if reason == EndReason::RemoteBye {
                 let (told, ended) = (handler.clone(), call.clone());
-                guarded(limit, async move { told.on_terminated_by_remote(ended, reason.name()).await }).await;
+                guarded(coordinator, entry, async move { told.on_terminated_by_remote(ended, reason.name()).await })
+                    .await;
             }
-            guarded(limit, async move { handler.on_call_ended(call, reason.name()).await }).await;
+            guarded(coordinator, entry, async move { handler.on_call_ended(call, reason.name()).await }).await;
         }
     }
 }
@@ -94,8 +134,17 @@ fn descriptions(entry: &Entry) -> (Option<String>, Option<String>) {
 }
 
 /// Runs user code: a panic or a hang ends it, and nothing else.
-async fn guarded<T: Send + 'static>(limit: Duration, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    let mut running = tokio::spawn(work);
+async fn guarded<T: Send + 'static>(
+    coordinator: &SessionCoordinator,
+    entry: &Entry,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (limit, mark) = (coordinator.config.handler_timeout, coordinator.care.tasks.begin(entry.id, Work::Handler));
+    let mut running = tokio::spawn(async move {
+        // As long as it runs, which may be longer than it is waited for.
+        let _mark = mark;
+        work.await
+    });
     match tokio::time::timeout(limit, &mut running).await {
         Ok(Ok(value)) => Some(value),
         Ok(Err(error)) => {

@@ -4,7 +4,7 @@ use super::call::Entry;
 use super::event::{EventKind, SessionEvent};
 use super::handler::IncomingCall;
 use super::task::{self, Word};
-use super::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
+use super::{BridgeEvent, BridgeId, Operation, Priority, SessionCoordinator, SessionId, SessionState};
 use session::{Decide, Decision, EndReason, Sessions, Side};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -46,7 +46,10 @@ impl ShardUser {
         let public = SessionId::new(self.shard, id);
         let placed = coordinator.registry.get(public).or_else(|| {
             let parties = sessions.get(id)?.parties();
-            Some(Arc::new(Entry::new(public, &parties.from, &parties.to, &parties.call_id, false)))
+            let entry = Entry::new(public, &parties.from, &parties.to, &parties.call_id, false);
+            // Placed for a peer that was asked to call somebody else: it takes the place of a call that is there.
+            entry.facts().place = Some(coordinator.care.admission.seat(Priority::Normal));
+            Some(Arc::new(entry))
         });
         if let Some(entry) = placed {
             self.meet(coordinator, id, entry);
@@ -116,6 +119,8 @@ impl signald::User for ShardUser {
                 }
                 session::SessionEvent::Forwarded { id, to } => {
                     let to = SessionId::new(self.shard, to);
+                    let from = SessionId::new(self.shard, id);
+                    coordinator.care.ties().sequences.went_on(from, to, SystemTime::now());
                     self.publish(&coordinator, id, EventKind::Forwarded { to });
                 }
                 session::SessionEvent::ParticipantAdded { bridge, id } => {
@@ -203,26 +208,48 @@ impl ShardUser {
 
     fn ended(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, reason: EndReason) {
         let Some(known) = self.sessions.remove(&id) else { return };
-        {
-            let mut facts = known.entry.facts();
-            facts.ended_at = Some(std::time::Instant::now());
-            facts.end = Some(reason);
-            facts.waiting.clear();
-        }
-        known.entry.set_state(SessionState::Terminated);
-        coordinator.registry.remove(known.entry.id);
-        coordinator.totals.ended(reason);
-        coordinator.publish(&known.entry, EventKind::Ended { reason: reason.name().into() });
-        known.tell(Word::Ended(reason));
+        known.ended(coordinator, reason);
         if self.sessions.len() < self.sessions.capacity() / 8 {
             self.sessions.shrink_to(64);
         }
     }
 }
 
+/// The shard is gone; what it could not end in time has ended with it.
+impl Drop for ShardUser {
+    fn drop(&mut self) {
+        let Some(coordinator) = self.coordinator.upgrade() else { return };
+        for (_, known) in self.sessions.drain() {
+            known.ended(&coordinator, EndReason::Shutdown);
+        }
+    }
+}
+
+impl Known {
+    fn ended(&self, coordinator: &SessionCoordinator, reason: EndReason) {
+        let now = std::time::Instant::now();
+        {
+            let mut facts = self.entry.facts();
+            facts.ended_at = Some(now);
+            facts.end = Some(reason);
+            facts.place = None;
+            facts.waiting.clear();
+        }
+        self.entry.set_state(SessionState::Terminated);
+        coordinator.registry.remove(self.entry.id);
+        coordinator.totals.ended(reason);
+        coordinator.publish(&self.entry, EventKind::Ended { reason: reason.name().into() });
+        self.tell(Word::Ended(reason));
+        for id in coordinator.care.ended(self.entry.id, reason.name(), now) {
+            coordinator.end_along(id);
+        }
+    }
+}
+
 impl Known {
     fn tell(&self, word: Word) {
-        if self.words.try_send(word).is_err() {
+        // Closed: the handler was not asked about this call, or is gone.
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.words.try_send(word) {
             tracing::warn!(session = %self.entry.id, "the handler of this call hangs; it will not hear everything");
         }
     }

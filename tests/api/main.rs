@@ -1,5 +1,6 @@
 //! Programs written with `ringplane::api`, called by real peers.
 
+mod care;
 mod decisions;
 mod operations;
 mod outgoing;
