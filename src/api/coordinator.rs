@@ -5,6 +5,7 @@ use super::care::{Care, Place, Priority};
 use super::event::{EventFilter, Publisher, Receiver, SessionEvent};
 use super::handler::{CallDecision, CallHandler};
 use super::handlers::RejectHandler;
+use super::media::Recordings;
 use super::plane::{Folder, Plane};
 use super::user::ShardUser;
 use super::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats};
@@ -21,8 +22,8 @@ const EVENT_BACKLOG: usize = 8_192;
 /// An order that a shard has not carried out by then never will be.
 const ORDER_LIMIT: Duration = Duration::from_secs(5);
 /// How long another change of the same call is waited for, and how often it is looked for.
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
-const BUSY_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const BUSY_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// A request that gets no answer ends after 64*T1, 32 s; a re-INVITE beside another may come twice.
 const OPERATION_LIMIT: Duration = Duration::from_secs(70);
 
@@ -34,6 +35,7 @@ pub struct SessionCoordinator {
     pub(crate) events: Publisher<SessionEvent>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) totals: Totals,
+    pub(crate) recordings: Recordings,
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
     pub(crate) care: Care,
@@ -76,6 +78,7 @@ impl SessionCoordinator {
             events: Publisher::new(EVENT_BACKLOG),
             runtime,
             totals: Totals::default(),
+            recordings: Recordings::default(),
             handler: RwLock::new(handler.unwrap_or_else(|| Arc::new(RejectHandler(480)))),
             bridge_events: Publisher::new(EVENT_BACKLOG),
             placed: AtomicU64::new(0),

@@ -209,6 +209,10 @@ impl SessionError {
         Self::Media { reason: reason.into(), context: ErrorContext::none() }
     }
 
+    pub(crate) fn media_of(id: SessionId, reason: impl Into<String>) -> Self {
+        Self::Media { reason: reason.into(), context: ErrorContext::of(id) }
+    }
+
     pub(crate) fn invalid_uri(uri: &str, reason: impl Into<String>) -> Self {
         Self::InvalidUri { uri: uri.into(), reason: reason.into(), context: ErrorContext::none() }
     }
@@ -251,6 +255,10 @@ impl SessionError {
             // RFC 3261 §14.1: 491 is what a change beside another one gets.
             busy @ session::SessionError::Busy(_) => Self::Rejected { status: 491, reason: busy.to_string(), context },
             media @ session::SessionError::Media(_) => Self::Media { reason: media.to_string(), context },
+            // The status that such an offer earns, for whoever wants to refuse the call with it.
+            session::SessionError::Description(unfit) => {
+                Self::Rejected { status: unfit.status(), reason: unfit.to_string(), context }
+            }
             argument @ session::SessionError::Argument(_) => Self::Config { reason: argument.to_string(), context },
             other => Self::Protocol { reason: other.to_string(), context },
         }

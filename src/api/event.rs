@@ -1,6 +1,6 @@
 //! What happened to sessions, for whoever wants to know.
 
-use super::{SessionId, SessionState};
+use super::{RecordingSummary, SessionId, SessionState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -76,6 +76,17 @@ pub enum EventKind {
     MediaChanged,
     /// What was played came to its end.
     AudioEnded,
+    /// What is said and heard is being written into a file.
+    RecordingStarted {
+        /// Which.
+        path: std::path::PathBuf,
+    },
+    /// A recording is over and its file whole: it was stopped, the call ended, or it is as long as it may be. That of a
+    /// call that ends comes after the end of the call.
+    RecordingEnded {
+        /// What is in it.
+        summary: Arc<RecordingSummary>,
+    },
     /// It is over.
     Ended {
         /// Why.
@@ -92,6 +103,7 @@ impl EventKind {
             Self::TransferRequested | Self::TransferProgress { .. } => EventClass::Transfer,
             Self::DtmfReceived { .. } => EventClass::Dtmf,
             Self::HoldChanged { .. } | Self::MediaChanged | Self::AudioEnded => EventClass::Media,
+            Self::RecordingStarted { .. } | Self::RecordingEnded { .. } => EventClass::Media,
             Self::Ended { .. } => EventClass::Ended,
         }
     }
@@ -109,7 +121,7 @@ pub enum EventClass {
     Transfer,
     /// Keys.
     Dtmf,
-    /// Hold, changes of media, ends of what is played.
+    /// Hold, changes of media, ends of what is played, recordings.
     Media,
     /// Ends.
     Ended,

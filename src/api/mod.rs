@@ -43,5 +43,8 @@ pub use handlers::{
 };
 pub use id::{NotASessionId, SessionId};
 pub use manager::SessionManager;
-pub use media::{AudioSource, MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics};
+pub use media::{
+    AudioSource, MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics, RecordingEnd,
+    RecordingOptions, RecordingSummary,
+};
 pub use session::{Operation, SessionState};

@@ -140,6 +140,18 @@ impl signald::User for ShardUser {
                     let bridge_id = BridgeId::new(self.shard, bridge);
                     coordinator.bridge_events.publish(BridgeEvent::BridgeDestroyed { bridge_id });
                 }
+                session::SessionEvent::RecordingStarted { id, recording } => {
+                    let public = SessionId::new(self.shard, id);
+                    if let Some(path) = coordinator.recordings.started(public, recording) {
+                        self.publish(&coordinator, id, EventKind::RecordingStarted { path });
+                    }
+                }
+                session::SessionEvent::RecordingEnded { id, recording, ref outcome } => {
+                    let public = SessionId::new(self.shard, id);
+                    if let Some((recorded, summary)) = coordinator.recordings.ended(public, recording, outcome) {
+                        coordinator.publish_for(public, &recorded.call_id, EventKind::RecordingEnded { summary });
+                    }
+                }
                 // Below: whoever waits for the outcome of an operation sees the state that it led to.
                 session::SessionEvent::Done { .. }
                 | session::SessionEvent::Failed { .. }
@@ -257,9 +269,13 @@ impl Known {
 
 impl SessionCoordinator {
     fn publish(&self, entry: &Entry, kind: EventKind) {
+        self.publish_for(entry.id, &entry.call_id, kind);
+    }
+
+    fn publish_for(&self, session_id: SessionId, call_id: &Arc<str>, kind: EventKind) {
         if self.events.has_subscribers() {
-            let correlation_id = entry.call_id.clone();
-            self.events.publish(SessionEvent { session_id: entry.id, correlation_id, at: SystemTime::now(), kind });
+            let correlation_id = call_id.clone();
+            self.events.publish(SessionEvent { session_id, correlation_id, at: SystemTime::now(), kind });
         }
     }
 }

@@ -81,13 +81,15 @@ pub enum RecordingEnd {
     Full = 7,
     /// It never began: the leg is being recorded.
     AlreadyRunning = 8,
+    /// The media plane is gone; the file is a sound one and has what was written until then.
+    MediaLost = 9,
 }
 
 impl RecordingEnd {
     /// All of them.
-    pub const ALL: [Self; 8] = {
+    pub const ALL: [Self; 9] = {
         use RecordingEnd::*;
-        [Stopped, LegClosed, LimitReached, WriteFailed, NoFile, NoSuchLeg, Full, AlreadyRunning]
+        [Stopped, LegClosed, LimitReached, WriteFailed, NoFile, NoSuchLeg, Full, AlreadyRunning, MediaLost]
     };
 
     /// Whether there was a recording at all.

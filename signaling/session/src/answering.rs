@@ -44,7 +44,7 @@ impl Sessions {
     pub fn early_media(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.check(id, Operation::Accept)?;
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
-        if session.leg != Leg::None {
+        if session.leg != Leg::None && !session.is_reserved {
             return Err(SessionError::Busy(Operation::Accept));
         }
         if session.offer.is_none() {

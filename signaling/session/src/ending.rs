@@ -41,6 +41,7 @@ impl Sessions {
     /// not given back, for the pool that they came from is no more.
     pub fn media_lost(&mut self, turn: &mut Turn<'_>) {
         for id in self.table.ids() {
+            self.recording_lost(turn, id);
             if let Some(session) = self.table.get_mut(id) {
                 (session.leg, session.is_moving) = (Leg::None, false);
                 session.updates_open = 0;

@@ -45,6 +45,9 @@ pub enum SessionError {
     /// SIP cannot do it.
     #[error("SIP refuses: {0}")]
     Protocol(sip_core::Refused),
+    /// A session description does not fit.
+    #[error("{0}")]
+    Description(sdp_core::SdpError),
     /// An argument is outside its range.
     #[error("{0}")]
     Argument(&'static str),

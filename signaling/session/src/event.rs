@@ -1,5 +1,5 @@
 use crate::{BridgeId, EndReason, LeaveReason, Operation, SessionId, SessionState};
-use contract::LegRef;
+use contract::{LegRef, RecordingOutcome};
 
 /// What users of sessions may want to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +103,22 @@ pub enum SessionEvent {
     SourceEnded {
         /// On which.
         id: SessionId,
+    },
+    /// What is said is being written.
+    RecordingStarted {
+        /// On which.
+        id: SessionId,
+        /// The recording's number.
+        recording: u64,
+    },
+    /// A recording could not begin, or is over and its file whole. May come after the session's own end.
+    RecordingEnded {
+        /// On which.
+        id: SessionId,
+        /// The recording's number.
+        recording: u64,
+        /// What became of it.
+        outcome: RecordingOutcome,
     },
     /// It is over, and nothing of it is left. Told once for every session.
     Ended {

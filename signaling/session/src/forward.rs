@@ -2,8 +2,10 @@
 
 use crate::alarm::Alarm;
 use crate::dial::{Dial, Target};
+use crate::leg::Leg;
 use crate::{
-    EndReason, Operation, Plan, PlannedSource, SessionError, SessionEvent, SessionId, SessionState, Sessions, Turn,
+    EndReason, Operation, Plan, PlannedSource, Session, SessionError, SessionEvent, SessionId, SessionState, Sessions,
+    Turn,
 };
 use clock::Duration;
 use sdp_core::{Offer, write_offer};
@@ -52,7 +54,8 @@ impl Sessions {
         let hops_left = self.table.get(id).map_or(0, |session| session.hops_left);
         let Some(max_forwards) = hops_left.checked_sub(1) else { return Err(SessionError::TooManyHops) };
         let no_port = SessionError::Media("no media port is free, or no media plane is there");
-        let Some(port) = turn.ports.take() else {
+        let reserved = self.table.get(id).filter(|session| session.is_reserved).and_then(Session::port);
+        let Some(port) = reserved.or_else(|| turn.ports.take()) else {
             self.counts.add(SignalCounter::RefusedNoPort, 1);
             return Err(no_port);
         };
@@ -64,7 +67,10 @@ impl Sessions {
         let offered = session.offer.as_ref().map(|offer| *offer.agreed());
         let before = (session.leg, session.agreed);
         // The other leg goes where this one is, and offers what this one has.
-        (session.leg, session.agreed) = (crate::leg::Leg::Opening(port), offered);
+        session.agreed = offered;
+        if reserved.is_none() {
+            session.leg = Leg::Opening(port);
+        }
         let dial = Dial {
             from,
             to: "".into(),
@@ -82,14 +88,20 @@ impl Sessions {
                 if let Some(session) = self.table.get_mut(id) {
                     (session.leg, session.agreed) = before;
                 }
-                turn.ports.give_back(port);
+                if reserved.is_none() {
+                    turn.ports.give_back(port);
+                }
                 return Err(error);
             }
         };
         if let Some(session) = self.table.get_mut(id) {
             session.alarms.set(Alarm::Answer, None);
+            session.is_reserved = false;
         }
-        self.open_leg(turn, id, port);
+        match reserved {
+            Some(_) => self.sync(turn, id),
+            None => self.open_leg(turn, id, port),
+        }
         turn.events.push(SessionEvent::Forwarded { id, to: other });
         Ok(other)
     }

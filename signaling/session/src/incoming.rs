@@ -115,7 +115,8 @@ impl Sessions {
 
     /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
     pub(crate) fn start(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) {
-        let Some(port) = turn.ports.take() else {
+        let reserved = self.table.get(id).filter(|session| session.is_reserved).and_then(Session::port);
+        let Some(port) = reserved.or_else(|| turn.ports.take()) else {
             self.counts.add(SignalCounter::RefusedNoPort, 1);
             return self.refuse(turn, id, 503, "");
         };
@@ -137,10 +138,24 @@ impl Sessions {
         session.description = Some(description.into());
         (session.plan, session.wants_answer) = (plan, !session.is_early);
         session.alarms.set(Alarm::Answer, None);
+        if reserved.is_some() {
+            return self.use_reserved(turn, id);
+        }
         self.open_leg(turn, id, port);
         if self.table.get(id).is_some_and(|session| !session.is_early) {
             self.ring(turn, id);
         }
+    }
+
+    /// The leg is there, or about to be: it begins to flow, and the call can be answered.
+    fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.is_reserved = false;
+        if session.is_early && matches!(session.leg, Leg::Open(_)) {
+            self.announce(turn, id);
+        }
+        self.sync(turn, id);
+        self.answer(turn, id);
     }
 
     pub(crate) fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {

@@ -12,6 +12,9 @@ impl Sessions {
     /// Takes an event of a media worker.
     pub fn handle_media(&mut self, turn: &mut Turn<'_>, event: Event) {
         let id = SessionId::from_u64(event.tag());
+        if let Event::RecordingEnded { recording, outcome, .. } = event {
+            return self.recording_ended(turn, id, recording, outcome);
+        }
         let ours = self.table.get(id).and_then(|session| session.leg()) == Some(event.leg());
         if !ours {
             // A late word about a session that has ended.
@@ -30,7 +33,8 @@ impl Sessions {
             Event::Digit { digit, .. } => self.digit_heard(turn, id, digit, true),
             Event::Moved { worker, .. } => self.moved(turn, id, worker),
             // The leg's row tells where it sends; sessions keep what the peer said.
-            Event::Latched { .. } | Event::RecordingStarted { .. } | Event::RecordingEnded { .. } => {}
+            Event::Latched { .. } | Event::RecordingEnded { .. } => {}
+            Event::RecordingStarted { recording, .. } => self.recording_started(turn, id, recording),
         }
     }
 

@@ -50,6 +50,10 @@ pub struct Session {
     pub(crate) wants_answer: bool,
     /// It is heard before it is answered.
     pub(crate) is_early: bool,
+    /// It waits for a decision and has a port already.
+    pub(crate) is_reserved: bool,
+    /// The number of its recording.
+    pub(crate) recording: Option<u64>,
     /// What the caller offered, until the call has been decided on.
     pub(crate) offer: Option<Box<Offer>>,
     /// The same as it came, for a call that goes on to somewhere else.
@@ -140,6 +144,8 @@ impl Session {
             hops_left: 70,
             wants_answer: false,
             is_early: false,
+            is_reserved: false,
+            recording: None,
             offer: None,
             raw_offer: Box::default(),
             description: None,

@@ -20,6 +20,7 @@ pub struct Sessions {
     pub(crate) bridges: Bridges,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
+    pub(crate) recordings_begun: u64,
     pub(crate) is_stopping: bool,
     /// What happened, counted.
     pub counts: Counts<SignalCounter>,
@@ -64,6 +65,7 @@ impl Sessions {
             bridges: Bridges::default(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,
+            recordings_begun: 0,
             is_stopping: false,
             counts: Counts::default(),
         }

@@ -40,6 +40,10 @@ pub enum Operation {
     Mute,
     /// Change what we send, or with whom.
     ChangeMedia,
+    /// Write what is said into a file.
+    StartRecording,
+    /// The end of that.
+    StopRecording,
     /// Join a bridge.
     Bridge,
     /// End it.
@@ -89,7 +93,9 @@ impl SessionState {
             Hold => matches!(self, Connected | OnHold),
             Resume => self == OnHold,
             Transfer | Bridge => matches!(self, Connected | OnHold),
-            SendDtmf | Mute | ChangeMedia => matches!(self, Connected | OnHold | Transferring),
+            SendDtmf | Mute | ChangeMedia | StartRecording | StopRecording => {
+                matches!(self, Connected | OnHold | Transferring)
+            }
             Terminate => !self.is_ending(),
         }
     }
@@ -97,8 +103,9 @@ impl SessionState {
     /// What may be asked here, for messages to users.
     pub fn allowed(self) -> Vec<Operation> {
         use Operation::*;
-        let all = [Accept, Reject, Hold, Resume, Transfer, SendDtmf, Mute, ChangeMedia, Bridge, Terminate];
-        all.into_iter().filter(|operation| self.allows(*operation)).collect()
+        let calls = [Accept, Reject, Hold, Resume, Transfer, SendDtmf, Mute, ChangeMedia];
+        let others = [StartRecording, StopRecording, Bridge, Terminate];
+        calls.into_iter().chain(others).filter(|operation| self.allows(*operation)).collect()
     }
 
     /// As operators see it.
@@ -145,7 +152,7 @@ mod tests {
     #[test]
     fn operations_state_by_state() {
         use Operation::*;
-        let media = [SendDtmf, Mute, ChangeMedia];
+        let media = [SendDtmf, Mute, ChangeMedia, StartRecording, StopRecording];
         let expected: [Vec<Operation>; 8] = [
             vec![Terminate],
             vec![Terminate],

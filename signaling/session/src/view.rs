@@ -98,10 +98,12 @@ impl Session {
             && match operation {
                 // Decided on already: the leg is on its way.
                 Operation::Accept | Operation::Reject => {
-                    self.invite.is_some() && (self.leg == Leg::None || self.is_early)
+                    self.invite.is_some() && (self.leg == Leg::None || self.is_early || self.is_reserved)
                 }
                 Operation::Hold => !self.is_held_here(),
                 Operation::Resume => self.is_held_here(),
+                Operation::StartRecording => self.recording.is_none(),
+                Operation::StopRecording => self.recording.is_some(),
                 Operation::Bridge => self.link.is_none() && self.bridge.is_none(),
                 _ => true,
             }
@@ -112,7 +114,8 @@ impl Session {
         self.state.allowed().into_iter().filter(|operation| self.allows(*operation)).collect()
     }
 
-    pub(crate) fn check(&self, operation: Operation) -> Result<(), SessionError> {
+    /// Refuses the operation unless it makes sense now.
+    pub fn check(&self, operation: Operation) -> Result<(), SessionError> {
         if self.allows(operation) {
             return Ok(());
         }

@@ -1,11 +1,13 @@
 //! A shard's end of the media plane: commands and events over shared memory, ports, and the socket whose hang-up says
 //! that the media process is gone.
 
-use contract::{Command, Event};
+use contract::{Command, Event, FileOffer, LegRef};
 use session::{Port, Ports};
 use shm::{ClientEnd, ClientIndex, PushError, Region, Rejected, WorkerIndex};
 use stats::{Counts, SignalCounter};
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -157,6 +159,11 @@ impl Ports for Link {
     fn moved(&mut self, from: u8, to: u8) {
         self.count(from, -1);
         self.count(to, 1);
+    }
+
+    fn hand_over(&mut self, leg: LegRef, recording: u64, file: File) -> io::Result<()> {
+        let attached = self.attached.as_ref().filter(|_| !self.is_broken).ok_or(io::ErrorKind::NotConnected)?;
+        shm::give_file(&attached.stream, &FileOffer::new(leg, recording), &file)
     }
 
     fn give_back(&mut self, port: Port) {

@@ -429,7 +429,7 @@ impl Game {
                 Command::Update { .. } => Event::Updated { leg, tag },
                 Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
                 Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
-                Command::SendDigit { .. } => continue,
+                Command::SendDigit { .. } | Command::StartRecording { .. } | Command::StopRecording { .. } => continue,
             };
             let later = match self.dice.roll(20) {
                 0 => Some(Event::MediaTimeout { leg, tag }),

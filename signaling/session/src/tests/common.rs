@@ -2,7 +2,7 @@
 
 use super::fake::*;
 use crate::*;
-use contract::{CloseReason, Command, Event, LegRef};
+use contract::{CloseReason, Command, Event, LegRef, RecordingEnd, RecordingOutcome};
 use sip_core::{CallId, Cause, ClientRequestId, DialogId, InviteId, Span};
 
 pub(super) const DIALOG: DialogId = DialogId::from_u64(7);
@@ -144,6 +144,14 @@ impl World {
                 }
                 Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
                 Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                Command::StartRecording { recording, .. } => {
+                    assert!(self.ports.files.contains(&(leg, recording)), "no file for it was handed over");
+                    Event::RecordingStarted { leg, tag, recording }
+                }
+                Command::StopRecording { recording, .. } => {
+                    let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
+                    Event::RecordingEnded { leg, tag, recording, outcome }
+                }
                 Command::SendDigit { .. } => continue,
             };
             self.media(event);

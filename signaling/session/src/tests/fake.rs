@@ -163,12 +163,14 @@ pub(super) struct FakePorts {
     pub(super) free: VecDeque<u16>,
     pub(super) out: HashSet<Port>,
     pub(super) generation: u32,
+    /// Recordings that a file was handed over for.
+    pub(super) files: HashSet<(LegRef, u64)>,
 }
 
 impl FakePorts {
     pub(super) fn new(count: u16) -> Self {
         let free = (0..count).map(|index| 10_000 + 2 * index).collect();
-        Self { free, out: HashSet::new(), generation: 0 }
+        Self { free, out: HashSet::new(), generation: 0, files: HashSet::new() }
     }
 }
 
@@ -185,6 +187,10 @@ impl Ports for FakePorts {
         let port = self.free.remove(place)?;
         self.free.push_front(port);
         self.take()
+    }
+    fn hand_over(&mut self, leg: LegRef, recording: u64, _: std::fs::File) -> std::io::Result<()> {
+        self.files.insert((leg, recording));
+        Ok(())
     }
     fn give_back(&mut self, port: Port) {
         let home = Port { worker: (port.leg.port / 2 % 2) as u8, ..port };

@@ -1,0 +1,155 @@
+//! Session descriptions for programs that look after signaling or media themselves: our offer, our answer to one, and
+//! media towards an address of theirs (RFC 3264).
+
+use crate::leg::Leg;
+use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
+use contract::{Codec, PayloadMap};
+use sdp_core::{Negotiated, Offer, Settings, read_answer, write_offer, write_offer_again};
+use stats::SignalCounter;
+use std::net::SocketAddr;
+
+/// Where a session's media is to go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Remote<'r> {
+    /// RTP to this address, by what was agreed on before.
+    Address(SocketAddr),
+    /// As the peer describes it.
+    Description(&'r str),
+}
+
+impl Sessions {
+    /// What a session would offer now: its own address, port, codecs and direction. A call that waits for a decision gets
+    /// a port for that; where its caller has made an offer, this is the answer to it. Accept it with the text.
+    pub fn offer_text(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<String, SessionError> {
+        self.take_port(turn, id)?;
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
+        let able = self.media_of(session);
+        let mut origin = session.origin;
+        let text = match (&session.agreed, &session.offer) {
+            (Some(agreed), _) => write_offer_again(agreed, &able.settings(), &session.others, local, &mut origin),
+            (None, Some(offer)) => offer.answer(local, &mut origin),
+            (None, None) => write_offer(&able.settings(), &session.others, local, &mut origin),
+        };
+        self.keep_origin(id, origin);
+        Ok(text)
+    }
+
+    /// The session's answer to an offer; the media of a call that is up stays as it is. For a call that waits for a
+    /// decision, and whose caller has made an offer, this one counts from now on.
+    pub fn answer_text(&mut self, turn: &mut Turn<'_>, id: SessionId, offer: &str) -> Result<String, SessionError> {
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let (able, is_first) = (self.media_of(session), session.agreed.is_none());
+        let (bytes, settings) = (offer.as_bytes(), able.settings());
+        let read = if is_first { Offer::read(bytes, &settings) } else { Offer::read_again(bytes, &settings) };
+        let offer = read.map_err(SessionError::Description)?;
+        self.take_port(turn, id)?;
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
+        let mut origin = session.origin;
+        let text = offer.answer(local, &mut origin);
+        self.keep_origin(id, origin);
+        if let Some(session) = self.table.get_mut(id).filter(|session| session.is_reserved && session.offer.is_some()) {
+            session.offer = Some(Box::new(offer));
+        }
+        Ok(text)
+    }
+
+    /// Sends the session's media elsewhere, without a word to its peer. The next description of the peer's counts again.
+    pub fn send_media_to(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        remote: Remote<'_>,
+    ) -> Result<(), SessionError> {
+        if let Remote::Address(address) = remote
+            && (address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast())
+        {
+            return Err(SessionError::Argument("media goes to an IP address and port of one host"));
+        }
+        self.take_port(turn, id)?;
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let is_still = session.change.is_none() && session.offering.is_none() && !session.awaits_answer;
+        if !is_still || session.is_moving {
+            return Err(SessionError::Busy(Operation::ChangeMedia));
+        }
+        let able = self.media_of(session);
+        let agreed = match remote {
+            Remote::Address(address) => aimed(session, &able.settings(), address),
+            Remote::Description(text) => {
+                read_answer(text.as_bytes(), &able.settings(), &session.others).map_err(SessionError::Description)?
+            }
+        };
+        let has_changed = session.agreed != Some(agreed);
+        if let Some(session) = self.table.get_mut(id).filter(|_| has_changed) {
+            session.agreed = Some(agreed);
+            turn.events.push(SessionEvent::MediaChanged { id });
+        }
+        self.sync(turn, id);
+        Ok(())
+    }
+
+    /// A call that waits for a decision takes its port now, and keeps it when it is accepted.
+    fn take_port(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        if session.state.is_ending() || (session.port().is_none() && !session.allows(Operation::Accept)) {
+            session.check(Operation::ChangeMedia)?;
+        }
+        if session.leg == Leg::None {
+            let Some(port) = turn.ports.take() else {
+                self.counts.add(SignalCounter::RefusedNoPort, 1);
+                return Err(SessionError::Media("no media port is free, or no media plane is there"));
+            };
+            if let Some(session) = self.table.get_mut(id) {
+                session.is_reserved = true;
+            }
+            self.open_leg(turn, id, port);
+        }
+        Ok(())
+    }
+
+    /// Later descriptions of the session count on from this one.
+    fn keep_origin(&mut self, id: SessionId, origin: sdp_core::Origin) {
+        if let Some(session) = self.table.get_mut(id) {
+            session.origin = origin;
+        }
+    }
+}
+
+/// What was agreed on, or all that we have, towards another address.
+fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Negotiated {
+    match session.agreed {
+        Some(agreed) if agreed.remote_rtp == Some(address) => agreed,
+        Some(agreed) => Negotiated {
+            remote_rtp: Some(address),
+            remote_rtcp: None,
+            direction: if agreed.remote_rtp.is_none() { session.wanted } else { agreed.direction },
+            ..agreed
+        },
+        None => Negotiated {
+            remote_rtp: Some(address),
+            remote_rtcp: None,
+            payloads: session.offer.as_ref().map_or_else(|| ours(settings), |offer| offer.agreed().payloads),
+            direction: settings.direction,
+            ptime_ms: 20,
+            rtcp_mux: false,
+        },
+    }
+}
+
+/// The payload types of our own offers.
+fn ours(settings: &Settings<'_>) -> PayloadMap {
+    let mut payloads = PayloadMap::default();
+    for codec in settings.codecs {
+        // RFC 3551 §6 gives both their numbers for good.
+        match codec {
+            Codec::Pcmu => payloads.push(0, Codec::Pcmu),
+            Codec::Pcma => payloads.push(8, Codec::Pcma),
+            Codec::TelephoneEvent | Codec::Other => continue,
+        };
+    }
+    if settings.telephone_event {
+        payloads.push(101, Codec::TelephoneEvent);
+    }
+    payloads
+}

@@ -1,0 +1,214 @@
+//! Operations on the media of sessions.
+
+mod info;
+mod recording;
+
+pub use info::{AudioSource, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics};
+pub(crate) use recording::Recordings;
+pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
+
+use super::coordinator::{BUSY_LIMIT, BUSY_PAUSE};
+use super::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
+use async_trait::async_trait;
+use contract::LegState;
+use info::{info, statistics};
+use session::{Plan, PlannedSource, Remote};
+use signald::OrderTurn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Operations on the media of sessions.
+#[async_trait]
+pub trait MediaControl {
+    /// A session description (RFC 4566) with the session's own address, port and codecs, as it would be offered now. A
+    /// call that waits for a decision gets its media port for that and keeps it: accept it with this text. Where its
+    /// caller has made an offer, the text is the answer to that.
+    async fn generate_sdp_offer(&self, id: &SessionId) -> Result<String, SessionError>;
+    /// The session's answer to an offer (RFC 3264): the codecs in common, in the offer's order, and our address and port.
+    /// [`SessionError::Rejected`] has the status that such an offer earns, 488 where there is no common codec. A call that
+    /// waits for a decision can be accepted with the text; a call that is up goes on as it is.
+    async fn generate_sdp_answer(&self, id: &SessionId, offer: &str) -> Result<String, SessionError>;
+    /// Sends the session's media to `remote` from now on, without a word to the peer: an address such as
+    /// `192.0.2.7:4000`, or a session description of the one who is to hear it. Packets are taken from there as well. A
+    /// later description of the peer's own counts again.
+    async fn establish_media_flow(&self, id: &SessionId, remote: &str) -> Result<(), SessionError>;
+    /// Writes what the peer says and what it hears into a WAV file of 16 bits at 8 kHz, and returns once that has begun.
+    /// A path makes it stereo, with the peer left and us (or the other side of a forwarded or bridged call) right; see
+    /// [`RecordingOptions`] for more. Hold, mute and transfers are part of it; what did not come is silence of the same
+    /// length. The file is finished by [`Self::stop_recording`], by the end of the call or by its limit, and is a sound
+    /// one at any time in between.
+    ///
+    /// ```no_run
+    /// # async fn example(coordinator: std::sync::Arc<ringplane::api::SessionCoordinator>, call: ringplane::api::CallSession) -> Result<(), ringplane::api::SessionError> {
+    /// use ringplane::prelude::*;
+    /// MediaControl::start_recording(&coordinator, &call.id(), "/var/spool/calls/1.wav").await?;
+    /// // ... the call goes on ...
+    /// let summary = MediaControl::stop_recording(&coordinator, &call.id()).await?;
+    /// println!("{} has {:?}, {} packets were lost", summary.path.display(), summary.duration, summary.lost_received);
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn start_recording(
+        &self,
+        id: &SessionId,
+        options: impl Into<RecordingOptions> + Send,
+    ) -> Result<(), SessionError>;
+    /// Ends a recording and says what is in the file, which is closed then. Also answers, once, for a recording that has
+    /// ended by itself. A recording that the disk did not take is an error.
+    async fn stop_recording(&self, id: &SessionId) -> Result<RecordingSummary, SessionError>;
+    /// Where media flows; `None` while there is none.
+    async fn get_media_info(&self, id: &SessionId) -> Result<Option<MediaInfo>, SessionError>;
+    /// Sends this from now on.
+    async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError>;
+    /// Sends silence from now on.
+    async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Asks the peer to go over to another codec by re-INVITE, and waits for its answer.
+    async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError>;
+    /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
+    async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError>;
+    /// What was counted, at most a second old; `None` while there is no media.
+    async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError>;
+    /// The statistics again and again, until the session ends or the receiver is dropped. A receiver that is slow
+    /// misses some.
+    async fn start_statistics_monitoring(
+        &self,
+        id: &SessionId,
+        every: Duration,
+    ) -> Result<mpsc::Receiver<MediaStatistics>, SessionError>;
+}
+
+#[async_trait]
+impl MediaControl for Arc<SessionCoordinator> {
+    async fn generate_sdp_offer(&self, id: &SessionId) -> Result<String, SessionError> {
+        self.operate(*id, |order, id| order.sessions.offer_text(order.turn, id)).await
+    }
+
+    async fn generate_sdp_answer(&self, id: &SessionId, offer: &str) -> Result<String, SessionError> {
+        let offer = offer.to_owned();
+        self.operate(*id, move |order, id| order.sessions.answer_text(order.turn, id, &offer)).await
+    }
+
+    async fn establish_media_flow(&self, id: &SessionId, remote: &str) -> Result<(), SessionError> {
+        let text = remote.trim_start().to_owned();
+        let address = text.trim_end().parse::<SocketAddr>();
+        if address.is_err() && !text.starts_with("v=0") {
+            let words = format!("`{text}` is neither an address such as 192.0.2.7:4000 nor a session description");
+            return Err(SessionError::config(words));
+        }
+        let send = move |order: OrderTurn<'_, '_>, id| {
+            let remote = address.as_ref().map_or(Remote::Description(&text), |address| Remote::Address(*address));
+            order.sessions.send_media_to(order.turn, id, remote)
+        };
+        self.operate_patiently(*id, send).await
+    }
+
+    async fn start_recording(
+        &self,
+        id: &SessionId,
+        options: impl Into<RecordingOptions> + Send,
+    ) -> Result<(), SessionError> {
+        self.record(*id, options.into()).await
+    }
+
+    async fn stop_recording(&self, id: &SessionId) -> Result<RecordingSummary, SessionError> {
+        self.end_recording(*id).await
+    }
+
+    async fn get_media_info(&self, id: &SessionId) -> Result<Option<MediaInfo>, SessionError> {
+        let inner = id.inner();
+        let read = move |order: OrderTurn<'_, '_>| order.sessions.get(inner).map(info);
+        self.order(id.shard(), read).await?.ok_or_else(|| SessionError::not_found(*id))
+    }
+
+    async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError> {
+        let source = match source {
+            AudioSource::Silence => PlannedSource::Silence,
+            AudioSource::Tone => PlannedSource::Tone440,
+            AudioSource::Ringing => PlannedSource::Ringing,
+            AudioSource::Echo => PlannedSource::Echo,
+            AudioSource::Prompt(name) => PlannedSource::Prompt(self.config.prompt_number(&name)?),
+        };
+        self.operate(*id, move |order, id| order.sessions.play(order.turn, id, Plan::of(source))).await
+    }
+
+    async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.start_audio_transmission(id, AudioSource::Silence).await
+    }
+
+    async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError> {
+        let codec = match codec {
+            Codec::Pcmu => contract::Codec::Pcmu,
+            Codec::Pcma => contract::Codec::Pcma,
+            Codec::Opus | Codec::G722 => {
+                return Err(SessionError::media(format!("the media plane does not have {codec:?} yet")));
+            }
+        };
+        let change = move |order: OrderTurn<'_, '_>, id| order.sessions.change_codec(order.turn, id, codec);
+        self.complete(*id, Operation::ChangeMedia, change).await
+    }
+
+    async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError> {
+        self.operate(*id, move |order, id| order.sessions.mute(order.turn, id, muted)).await
+    }
+
+    async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError> {
+        let inner = id.inner();
+        let read = move |order: OrderTurn<'_, '_>| {
+            let session = order.sessions.get(inner)?;
+            let row = session.leg().and_then(|leg| {
+                let row = order.region.as_ref()?.legs().read(leg.port)?;
+                (row.leg == leg && row.state() != LegState::Free).then_some(row)
+            });
+            Some(row.map(|row| statistics(&row)))
+        };
+        self.order(id.shard(), read).await?.ok_or_else(|| SessionError::not_found(*id))
+    }
+
+    async fn start_statistics_monitoring(
+        &self,
+        id: &SessionId,
+        every: Duration,
+    ) -> Result<mpsc::Receiver<MediaStatistics>, SessionError> {
+        self.entry(*id)?;
+        let (sender, receiver) = mpsc::channel(16);
+        let (this, id) = (Arc::downgrade(self), *id);
+        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(20)));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        tokio::spawn(async move {
+            while !sender.is_closed() {
+                ticks.tick().await;
+                let Some(coordinator) = this.upgrade() else { return };
+                match coordinator.get_media_statistics(&id).await {
+                    // A full channel: its reader is slow, and misses this one.
+                    Ok(Some(statistics)) => drop(sender.try_send(statistics)),
+                    Ok(None) => {}
+                    Err(_) => return,
+                }
+            }
+        });
+        Ok(receiver)
+    }
+}
+
+impl SessionCoordinator {
+    /// An operation on one session; where another change of the same call is on its way, its end is waited for.
+    async fn operate_patiently<T: Send + 'static>(
+        &self,
+        id: SessionId,
+        work: impl Fn(OrderTurn<'_, '_>, session::SessionId) -> Result<T, session::SessionError> + Clone + Send + 'static,
+    ) -> Result<T, SessionError> {
+        let entry = self.entry(id)?;
+        let give_up_at = tokio::time::Instant::now() + BUSY_LIMIT;
+        loop {
+            let work = work.clone();
+            match self.order(id.shard(), move |turn| work(turn, id.inner())).await? {
+                Err(session::SessionError::Busy(_)) if tokio::time::Instant::now() < give_up_at => {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                done => return done.map_err(|error| SessionError::of_session(id, Some(&entry.call_id), error)),
+            }
+        }
+    }
+}
