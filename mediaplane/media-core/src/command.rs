@@ -162,7 +162,7 @@ impl Worker {
         }
         if leg.gate.accepted.is_none() {
             leg.sending.remote = spec.remote_rtp;
-            leg.sending.to = spec.remote_rtp;
+            leg.sending.named = true;
             // Nobody else will ever count: the kernel may drop strangers from the first packet on.
             if spec.latching() == Latching::Off && !spec.remote_rtp.is_none() {
                 leg.settle(spec.remote_rtp, out);

@@ -13,9 +13,12 @@ const DIGIT_GAP: Duration = Duration::from_millis(60);
 const VOLUME: u8 = 10;
 const TICKS_PER_MS: u16 = 8;
 
-/// The digits of a leg that are still to be sent.
+/// The digits of a leg that are still to be sent. Few legs ever send one: the others keep no memory for it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Dialling {
+pub(crate) struct Dialling(Option<Box<Digits>>);
+
+#[derive(Clone, Debug, Default)]
+struct Digits {
     waiting: [(u8, u16); MOST_WAITING],
     count: u8,
     now: Option<Press>,
@@ -44,25 +47,35 @@ pub(crate) struct PressPacket {
 impl Dialling {
     /// Adds a digit behind the others; false when too many wait.
     pub(crate) fn push(&mut self, digit: u8, duration_ms: u16) -> bool {
+        self.0.get_or_insert_default().push(digit, duration_ms)
+    }
+
+    /// A press is on its way: audio is held back.
+    #[inline]
+    pub(crate) fn is_pressing(&self) -> bool {
+        self.0.as_ref().is_some_and(|digits| digits.now.is_some())
+    }
+
+    /// Nothing to send any more.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.as_ref().is_none_or(|digits| digits.now.is_none() && digits.count == 0)
+    }
+
+    /// The packet to send at `due`, whose stream time is `time`, in a leg with packets of `ptime_ms`.
+    pub(crate) fn next(&mut self, due: Instant, time: RtpTime, ptime_ms: u8) -> Option<PressPacket> {
+        self.0.as_mut()?.next(due, time, ptime_ms)
+    }
+}
+
+impl Digits {
+    fn push(&mut self, digit: u8, duration_ms: u16) -> bool {
         let Some(place) = self.waiting.get_mut(usize::from(self.count)) else { return false };
         *place = (digit, duration_ms);
         self.count += 1;
         true
     }
 
-    /// A press is on its way: audio is held back.
-    #[inline]
-    pub(crate) fn is_pressing(&self) -> bool {
-        self.now.is_some()
-    }
-
-    /// Nothing to send any more.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.now.is_none() && self.count == 0
-    }
-
-    /// The packet to send at `due`, whose stream time is `time`, in a leg with packets of `ptime_ms`.
-    pub(crate) fn next(&mut self, due: Instant, time: RtpTime, ptime_ms: u8) -> Option<PressPacket> {
+    fn next(&mut self, due: Instant, time: RtpTime, ptime_ms: u8) -> Option<PressPacket> {
         let first = self.now.is_none();
         if first {
             if self.count == 0 || due < self.not_before {

@@ -98,7 +98,7 @@ impl Worker {
             self.counts.add(MediaCounter::RecordingOverflow, u64::from(!leg.show(&passing, out)));
         }
         leg.sending.count(usize::from(span.bytes), payload_bytes);
-        let (socket, to) = (leg.rtp_socket(), leg.sending.to);
+        let (socket, to) = (leg.rtp_socket(), leg.sending.to());
         out.sends.push(Send { socket, span, to, received_at: Instant::ZERO });
         Some(usize::from(span.bytes))
     }

@@ -28,7 +28,7 @@ impl Leg {
         self.gate.connected = true;
         self.gate.forget_candidates();
         self.sending.remote = peer;
-        self.sending.to = Address::NONE;
+        self.sending.named = false;
         self.sending.ready = self.may_send();
         out.sockets.push(SocketAction::Connect { socket: self.rtp_socket(), to: peer });
         // RTCP of another host belongs to somebody else.

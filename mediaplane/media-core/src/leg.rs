@@ -56,7 +56,7 @@ pub(crate) struct Leg {
 
 /// Memory of one leg.
 pub const LEG_BYTES: usize = size_of::<Leg>();
-const _: () = assert!(LEG_BYTES <= 1_024, "a leg, relayed or not, takes at most 1 KB of the 3 KB that it may have");
+const _: () = assert!(LEG_BYTES <= 768, "a leg, relayed or not, takes at most 1 KB of the 3 KB that it may have");
 
 /// A leg's places in the worker's lists.
 #[derive(Clone, Copy, Debug)]

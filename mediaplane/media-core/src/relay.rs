@@ -56,7 +56,7 @@ pub(crate) fn relay<B: Buffers>(
         sending.count(usize::from(span.bytes), header.payload_bytes);
         turn.tally.sent += 1;
         turn.tally.sent_bytes += u64::from(span.bytes);
-        let (to, received_at) = (sending.to, received.at);
+        let (to, received_at) = (sending.to(), received.at);
         turn.out.sends.push(Send { socket: taker.rtp_socket(), span, to, received_at });
     }
 }

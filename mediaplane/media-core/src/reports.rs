@@ -22,10 +22,11 @@ pub(crate) struct Reports {
     received_before: u32,
     reported_ssrc: Ssrc,
     sent_before: u64,
-    /// The peer's last SR: middle 32 bits of its NTP timestamp, and when it came.
-    pub(crate) peer_sr: Option<(u32, Instant)>,
+    /// The peer's last SR: middle 32 bits of its NTP timestamp, and when it came; 0: none did
+    /// (§6.4.1).
+    pub(crate) peer_sr: (u32, Instant),
     /// The last SR that the peer got from us, or through us: the same.
-    pub(crate) our_sr: Option<(u32, Instant)>,
+    pub(crate) our_sr: (u32, Instant),
     pub(crate) round_trip_us: u32,
     pub(crate) remote_loss_fraction: u32,
     pub(crate) remote_jitter_us: u32,
@@ -40,8 +41,8 @@ impl Default for Reports {
             received_before: 0,
             reported_ssrc: Ssrc(0),
             sent_before: 0,
-            peer_sr: None,
-            our_sr: None,
+            peer_sr: (0, Instant::ZERO),
+            our_sr: (0, Instant::ZERO),
             round_trip_us: 0,
             remote_loss_fraction: 0,
             remote_jitter_us: 0,
@@ -144,7 +145,7 @@ impl Worker {
         leg.reports.begun = true;
         leg.reports.sent_before = leg.sending.packets;
         if sent {
-            leg.reports.our_sr = Some(((wall_now.as_ntp() >> 16) as u32, now));
+            leg.reports.our_sr = ((wall_now.as_ntp() >> 16) as u32, now);
         }
         self.counts.add(MediaCounter::RtcpSent, 1);
     }
@@ -256,10 +257,8 @@ impl Leg {
         let lost_now = expected_now - i64::from(received.wrapping_sub(reports.received_before));
         let fraction = if expected_now > 0 && lost_now > 0 { (lost_now << 8) / expected_now } else { 0 };
         (reports.expected_before, reports.received_before) = (expected, received);
-        let (last_sr, delay) = match reports.peer_sr {
-            Some((ntp, at)) => (ntp, in_65536ths(now.since(at))),
-            None => (0, 0),
-        };
+        let (last_sr, came_at) = reports.peer_sr;
+        let delay = if last_sr == 0 { 0 } else { in_65536ths(now.since(came_at)) };
         Some(ReportBlock {
             ssrc: self.receiving.ssrc,
             fraction_lost: fraction.min(255) as u8,

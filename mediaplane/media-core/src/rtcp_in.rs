@@ -68,7 +68,7 @@ impl Leg {
                 RtcpPacket::SenderReport { info, reports, .. } => {
                     let middle = (info.ntp >> 16) as u32;
                     sender_ntp = Some(middle);
-                    self.reports.peer_sr = Some((middle, at));
+                    self.reports.peer_sr = (middle, at);
                     reports.iter().for_each(|block| self.hear_of_us(&block, at));
                 }
                 RtcpPacket::ReceiverReport { reports, .. } => {
@@ -87,10 +87,10 @@ impl Leg {
         }
         self.reports.remote_loss_fraction = block.fraction_lost.into();
         self.reports.remote_jitter_us = block.jitter.saturating_mul(125);
-        let Some((_, sent_at)) = self.reports.our_sr.filter(|(middle, _)| *middle == block.last_sr && *middle != 0)
-        else {
+        let (middle, sent_at) = self.reports.our_sr;
+        if middle == 0 || middle != block.last_sr {
             return;
-        };
+        }
         let kept = Duration::from_nanos((u64::from(block.delay_since_last_sr) * 1_000_000_000) >> 16);
         // DLSR counts in 15 us: a round trip that is shorter may come out as less than nothing.
         let round_trip = at.since(sent_at).saturating_sub(kept);
@@ -125,7 +125,7 @@ fn relay<B: Buffers>(
             }
         };
         if let Some(middle) = sender_ntp {
-            legs[place].reports.our_sr = Some((middle, turn.now));
+            legs[place].reports.our_sr = (middle, turn.now);
         }
         legs[place].reports.begun = true;
         turn.tally.rtcp_sent += 1;

@@ -14,8 +14,8 @@ const GUARDED_PACKETS: u8 = 64;
 /// The sending side of a leg.
 #[derive(Clone, Debug)]
 pub(crate) struct Sending {
-    /// Where packets go: none on a connected socket.
-    pub(crate) to: Address,
+    /// Packets say where they go: the socket is not connected.
+    pub(crate) named: bool,
     /// Direction, state and a known destination let us send.
     pub(crate) ready: bool,
     /// Relayed packets get our SSRC and continuous numbers.
@@ -57,7 +57,7 @@ pub(crate) struct Input {
 impl Sending {
     pub(crate) fn new(ssrc: u32, random: u64) -> Self {
         Self {
-            to: Address::NONE,
+            named: false,
             ready: false,
             continuous: false,
             muted: false,
@@ -73,6 +73,12 @@ impl Sending {
             input: Input::default(),
             remote: Address::NONE,
         }
+    }
+
+    /// Where a packet says that it goes: nowhere on a connected socket.
+    #[inline]
+    pub(crate) fn to(&self) -> Address {
+        if self.named { self.remote } else { Address::NONE }
     }
 
     /// The timestamp of `at`: the stream's clock never stops.

@@ -40,7 +40,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker without legs. All its memory is set aside now: 1 KB for each leg of the limit.
+    /// A worker without legs. All its memory is set aside now, under 1 KB for each leg of the limit; a leg that
+    /// sends digits takes a little more.
     ///
     /// Panics where the configuration breaks its own rules: odd or double ports, a CNAME of over 255 bytes.
     pub fn new(config: WorkerConfig) -> Self {
@@ -196,7 +197,9 @@ impl Worker {
         self.timers.cancel(&mut self.legs, place);
         takers::unlink(&mut self.legs, place);
         takers::unlink_all(&mut self.legs, place);
-        let leg = self.legs[place].clone();
+        let it = &mut self.legs[place];
+        let dialling = std::mem::take(&mut it.dialling);
+        let leg = Leg { dialling, ..it.clone() };
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
         self.legs[place].state = LegState::Free;
         self.free.push(LegIndex::new(place));
