@@ -51,8 +51,23 @@ pub struct Legs {
     pub close_alone: Percentiles,
     /// From the start of the process, ports bound ahead, to the first command.
     pub start_ms: f64,
+    /// Memory with some of the legs open, and with all.
+    pub memory: Vec<LegMemory>,
 }
 
+/// Memory of the media process with legs open.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LegMemory {
+    /// How many.
+    pub legs: usize,
+    /// Resident memory, less that before the first leg, by leg, bytes.
+    pub resident_bytes_per_leg: f64,
+}
+
+/// Legs with which memory is read, beside all.
+const SOME: usize = 1_000;
+/// Every leg's row is published once a second.
+const ROWS_PUBLISHED: Duration = Duration::from_millis(1_500);
 /// Legs that are opened and closed one by one.
 const ALONE: usize = 2_000;
 
@@ -64,7 +79,10 @@ impl LegsBench {
         let from = clock::now();
         let mut plane = MediaPlane::start(folder.path(), &self.program, self.workers, self.legs, &self.media)?;
         let start_ms = clock::now().since(from).as_secs_f64() * 1e3;
-        let bar = progress(self.rounds + 1);
+        let bar = progress(self.rounds + 2);
+        bar.set_message("memory");
+        let memory = self.memory(&mut plane)?;
+        bar.inc(1);
         let (mut opened, mut closed, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..self.rounds {
             bar.set_message(format!("{} legs, round {}", self.legs, round + 1));
@@ -89,17 +107,39 @@ impl LegsBench {
             open_alone: Percentiles::from(&open_alone),
             close_alone: Percentiles::from(&close_alone),
             start_ms,
+            memory,
         };
         write_json(&self.folder, "legs", &result)?;
         Ok(result)
     }
 
-    fn round(&self, plane: &mut MediaPlane) -> io::Result<(f64, f64, f64)> {
-        let mut legs: Vec<(OwnLeg, LegSpec)> = Vec::with_capacity(self.legs);
-        for _ in 0..self.legs {
-            let worker = plane.next_worker();
-            legs.push((plane.take_port(worker)?, spec()));
+    /// Before anything else, while the process has the memory of its start.
+    fn memory(&self, plane: &mut MediaPlane) -> io::Result<Vec<LegMemory>> {
+        let before = usage::of_process(plane.pid())?.resident_bytes;
+        let (mut own, mut memory) = (Vec::with_capacity(self.legs), Vec::new());
+        for legs in [SOME.min(self.legs), self.legs] {
+            let more = self.take_legs(plane, legs - own.len())?;
+            plane.open_all(&more)?;
+            own.extend(more.iter().map(|(leg, _)| *leg));
+            std::thread::sleep(ROWS_PUBLISHED);
+            let grown = usage::of_process(plane.pid())?.resident_bytes.saturating_sub(before);
+            memory.push(LegMemory { legs, resident_bytes_per_leg: grown as f64 / legs.max(1) as f64 });
         }
+        plane.close_all(&own)?;
+        Ok(memory)
+    }
+
+    fn take_legs(&self, plane: &mut MediaPlane, count: usize) -> io::Result<Vec<(OwnLeg, LegSpec)>> {
+        (0..count)
+            .map(|_| {
+                let worker = plane.next_worker();
+                Ok((plane.take_port(worker)?, spec()))
+            })
+            .collect()
+    }
+
+    fn round(&self, plane: &mut MediaPlane) -> io::Result<(f64, f64, f64)> {
+        let legs = self.take_legs(plane, self.legs)?;
         let own: Vec<OwnLeg> = legs.iter().map(|(leg, _)| *leg).collect();
         let (cpu_from, from) = (usage::of_process(plane.pid())?.cpu_ns, clock::now());
         plane.open_all(&legs)?;
@@ -142,7 +182,7 @@ impl Legs {
             format!("{name:<28} p50 {:>7.1}  p99 {:>7.1}  p99.9 {:>7.1} us\n", p.p50_us, p.p99_us, p.p999_us)
         };
         format!(
-            "{} legs on {} workers, {} commands on their way: {:.0} opened/s, {:.0} closed/s, {:.1} us of CPU a leg\n{}{}\
+            "{} legs on {} workers, {} commands on their way: {:.0} opened/s, {:.0} closed/s, {:.1} us of CPU a leg\n{}{}{}\
              ready {:.0} ms after its start; load average before: {:.1}\n",
             self.legs,
             self.workers,
@@ -152,6 +192,13 @@ impl Legs {
             self.cpu_us_per_leg,
             line("open to answer, alone", &self.open_alone),
             line("close to answer, alone", &self.close_alone),
+            self.memory
+                .iter()
+                .map(|memory| {
+                    let kb = memory.resident_bytes_per_leg / 1_024.0;
+                    format!("resident memory with {:>6} legs {kb:>7.2} KB/leg\n", memory.legs)
+                })
+                .collect::<String>(),
             self.start_ms,
             self.load_average
         )
