@@ -6,23 +6,24 @@ use crate::session::Session;
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Most sessions of one bridge: a worker relays between two, and does not mix yet.
 pub const BRIDGE_MEMBERS_MAX: usize = 2;
 
 /// Names a bridge of one shard; it is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct BridgeId(u64);
+pub struct BridgeId(NonZeroU64);
 
 impl BridgeId {
     /// As one number.
     pub fn as_u64(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
-    /// Back from [`Self::as_u64`].
+    /// Back from [`Self::as_u64`]; a made-up number names nothing, or a bridge that is not yours.
     pub fn from_u64(number: u64) -> Self {
-        Self(number)
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
     }
 }
 
@@ -59,7 +60,7 @@ impl Sessions {
             return Err(SessionError::ResourceExhausted { what: "bridges", limit: self.settings.max_calls });
         }
         self.bridges.made_count += 1;
-        let id = BridgeId(self.bridges.made_count);
+        let id = BridgeId::from_u64(self.bridges.made_count);
         self.bridges.rows.insert(id, Vec::new());
         Ok(id)
     }

@@ -43,7 +43,7 @@ impl Sessions {
         let duration_ms = u16::try_from(duration.as_millis()).ok().filter(|ms| (40..=5_000).contains(ms));
         let duration_ms = duration_ms.ok_or(SessionError::Argument("a digit takes 40 ms to 5 s"))?;
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
-        let dialling = &mut session.dialling;
+        let dialling = session.dialling.get_or_insert_default();
         if turn.now < dialling.until || dialling.request.is_some() {
             return Err(SessionError::Busy(Operation::SendDtmf));
         }
@@ -66,19 +66,20 @@ impl Sessions {
     /// The next digit by INFO.
     fn next_info(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
-        let Some(digit) = session.dialling.waiting.pop_front() else {
+        let Some(dialling) = session.dialling.as_mut() else { return Ok(()) };
+        let Some(digit) = dialling.waiting.pop_front() else {
             turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
             return Ok(());
         };
         let dialog = session.dialog.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
-        let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), session.dialling.duration_ms);
+        let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), dialling.duration_ms);
         match turn.sip.info(turn.now, dialog, "application/dtmf-relay", body.as_bytes()) {
             Ok(request) => {
-                session.dialling.request = Some(request);
+                dialling.request = Some(request);
                 Ok(())
             }
             Err(refused) => {
-                session.dialling.waiting.clear();
+                dialling.waiting.clear();
                 Err(SessionError::Protocol(refused))
             }
         }
@@ -92,18 +93,16 @@ impl Sessions {
         request: ClientRequestId,
         status: u16,
     ) -> bool {
-        let Some(session) = self.table.get_mut(id) else { return false };
-        if session.dialling.request != Some(request) {
-            return false;
-        }
+        let dialling = self.table.get_mut(id).and_then(|session| session.dialling.as_mut());
+        let Some(dialling) = dialling.filter(|dialling| dialling.request == Some(request)) else { return false };
         if status < 200 {
             return true;
         }
-        session.dialling.request = None;
+        dialling.request = None;
         let operation = Operation::SendDtmf;
         let went_on = status < 300 && self.next_info(turn, id).is_ok();
         if !went_on && let Some(session) = self.table.get_mut(id) {
-            session.dialling.waiting.clear();
+            session.dialling = None;
             let status = if status < 300 { 500 } else { status };
             turn.events.push(SessionEvent::Failed { id, operation, status });
         }

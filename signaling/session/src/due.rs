@@ -19,6 +19,7 @@ impl Sessions {
                 Alarm::Age => self.end(turn, id, EndReason::AgeLimit),
             }
         }
+        self.give_back();
     }
 
     fn sip_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {

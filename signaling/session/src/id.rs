@@ -1,26 +1,27 @@
 use std::fmt;
+use std::num::NonZeroU64;
 
 /// Names a session of one shard for as long as that shard runs; it is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct SessionId(u64);
+pub struct SessionId(NonZeroU64);
 
 impl SessionId {
     pub(crate) fn new(index: u32, generation: u32) -> Self {
-        Self(u64::from(generation) << 32 | u64::from(index))
+        Self::from_u64(u64::from(generation) << 32 | u64::from(index))
     }
 
     pub(crate) fn index(self) -> usize {
-        self.0 as u32 as usize
+        self.as_u64() as u32 as usize
     }
 
     /// As one number: the tag of its legs.
     pub fn as_u64(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     /// Back from [`Self::as_u64`]; a made-up number names nothing, or a session that is not yours.
     pub fn from_u64(number: u64) -> Self {
-        Self(number)
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
     }
 }
 

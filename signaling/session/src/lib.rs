@@ -39,6 +39,7 @@ mod handle;
 mod health;
 mod id;
 mod incoming;
+mod index;
 mod invitation;
 mod leg;
 mod limits;

@@ -51,7 +51,7 @@ impl Sessions {
         turn.decide.described(id, Side::Local, text.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
             session.origin = origin;
-            session.offering = Some(Offering { request, wish });
+            session.offering = Some(Box::new(Offering { request, wish }));
         }
         Ok(())
     }
@@ -74,7 +74,8 @@ impl Sessions {
         message: Option<Span>,
     ) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
-        let Some(offering) = session.offering.filter(|offering| offering.request == request) else { return false };
+        let asked = session.offering.as_deref().copied();
+        let Some(offering) = asked.filter(|offering| offering.request == request) else { return false };
         if status < 200 || session.state.is_ending() {
             return true;
         }

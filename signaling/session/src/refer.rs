@@ -120,7 +120,7 @@ impl Sessions {
         };
         turn.sip.notify_refer(turn.now, subscription, 100, false);
         if let Some(session) = self.table.get_mut(other) {
-            (session.referral, session.will_hear) = (Some(Referral { by: id, subscription }), peer);
+            (session.referral, session.will_hear) = (Some(Box::new(Referral { by: id, subscription })), peer);
         }
         if let Some(session) = self.table.get_mut(id) {
             session.referred = Some(other);

@@ -7,7 +7,7 @@ use contract::Direction;
 impl Sessions {
     /// Something is known about a call that was referred to: whoever asked for it hears that.
     pub(crate) fn referral_progress(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) {
-        let Some(referral) = self.table.get(id).and_then(|session| session.referral) else { return };
+        let Some(referral) = self.table.get(id).and_then(|session| session.referral.as_deref()) else { return };
         turn.sip.notify_refer(turn.now, referral.subscription, status, false);
     }
 

@@ -71,7 +71,7 @@ pub struct Session {
     /// The peer's open change of media.
     pub(crate) change: Option<Box<Change>>,
     /// Ours.
-    pub(crate) offering: Option<Offering>,
+    pub(crate) offering: Option<Box<Offering>>,
     /// What our answered offer was for, until the media plane has carried it out.
     pub(crate) finishing: Option<Operation>,
     /// `Update` commands on their way; the answers come in order.
@@ -89,14 +89,14 @@ pub struct Session {
     /// INFO of the other side that waits for this peer's answer.
     pub(crate) relayed: Vec<(ClientRequestId, RequestId)>,
     /// We asked the peer to call somebody else.
-    pub(crate) transfer: Option<Transfer>,
+    pub(crate) transfer: Option<Box<Transfer>>,
     /// The peer asked us to, and this is the call.
     pub(crate) referred: Option<SessionId>,
     /// This is such a call; once it is answered it hears the one that `will_hear` names.
-    pub(crate) referral: Option<Referral>,
+    pub(crate) referral: Option<Box<Referral>>,
     pub(crate) will_hear: Option<SessionId>,
-    /// Digits that are being sent.
-    pub(crate) dialling: Dialling,
+    /// Digits that are being sent; none before the first ones.
+    pub(crate) dialling: Option<Box<Dialling>>,
     /// The dialog to end once this call is up (`Replaces`).
     pub(crate) replaces: Option<DialogId>,
     pub(crate) reason: Option<EndReason>,
@@ -170,7 +170,7 @@ impl Session {
             referred: None,
             referral: None,
             will_hear: None,
-            dialling: Dialling::default(),
+            dialling: None,
             replaces: None,
             reason: None,
             is_sip_over: false,

@@ -1,5 +1,6 @@
 use crate::alarm::Alarm;
 use crate::bridge::Bridges;
+use crate::index::{self, Index};
 use crate::table::Table;
 use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, UserLimit};
 use clock::Instant;
@@ -7,16 +8,16 @@ use contract::Command;
 use sip_core::{CallId, DialogId, SubscriptionId};
 use stats::{Counts, SignalCounter};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::net::{IpAddr, SocketAddr};
 
 /// All sessions of one shard.
 pub struct Sessions {
     pub(crate) settings: Settings,
     pub(crate) table: Table,
-    pub(crate) by_dialog: HashMap<DialogId, SessionId>,
-    pub(crate) by_call: HashMap<CallId, SessionId>,
-    pub(crate) by_subscription: HashMap<SubscriptionId, SessionId>,
+    pub(crate) by_dialog: Index<DialogId>,
+    pub(crate) by_call: Index<CallId>,
+    pub(crate) by_subscription: Index<SubscriptionId>,
     pub(crate) bridges: Bridges,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
@@ -59,9 +60,9 @@ impl Sessions {
         Self {
             table: Table::new(settings.max_calls),
             settings,
-            by_dialog: HashMap::new(),
-            by_call: HashMap::new(),
-            by_subscription: HashMap::new(),
+            by_dialog: Index::default(),
+            by_call: Index::default(),
+            by_subscription: Index::default(),
             bridges: Bridges::default(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,
@@ -79,6 +80,11 @@ impl Sessions {
     /// Sessions that are there now, ending ones included.
     pub fn count(&self) -> usize {
         self.table.count()
+    }
+
+    /// Whether there is no room for another one.
+    pub fn is_full(&self) -> bool {
+        self.table.is_full()
     }
 
     /// One of them.
@@ -133,6 +139,15 @@ impl Sessions {
             let table = &self.table;
             let counts = |at, id| table.get(id).is_some_and(|session| session.alarms.has(at));
             self.deadlines.retain(|Reverse((at, id))| counts(*at, *id));
+        }
+    }
+
+    /// Gives room back that a rush needed and nothing uses any more.
+    pub(crate) fn give_back(&mut self) {
+        index::give_back(&mut self.by_dialog);
+        index::give_back(&mut self.by_call);
+        if self.deadlines.capacity() > index::KEPT_ROOM && self.deadlines.len() < self.deadlines.capacity() / 8 {
+            self.deadlines.shrink_to(2 * self.deadlines.len());
         }
     }
 

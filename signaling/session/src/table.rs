@@ -1,21 +1,24 @@
 //! The sessions of a shard, by number. It holds no more than its limit and never moves one.
+//!
+//! Numbers count on for the whole table, so that it need not remember the rows that it gives back when it is empty.
 
 use crate::{Session, SessionId};
 
 pub(crate) struct Table {
     rows: Vec<Row>,
     free: Vec<u32>,
+    last_generation: u32,
     limit: usize,
 }
 
-struct Row {
-    generation: u32,
-    session: Option<Box<Session>>,
-}
+/// Fewer rows than this are not worth giving back.
+const KEPT_ROW_COUNT: usize = 1_024;
+
+type Row = Option<Box<Session>>;
 
 impl Table {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { rows: Vec::new(), free: Vec::new(), limit: limit.min(u32::MAX as usize) }
+        Self { rows: Vec::new(), free: Vec::new(), last_generation: 0, limit: limit.min(u32::MAX as usize) }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -32,32 +35,35 @@ impl Table {
             return None;
         }
         let index = self.free.pop().unwrap_or_else(|| {
-            self.rows.push(Row { generation: 0, session: None });
+            self.rows.push(None);
             self.rows.len() as u32 - 1
         });
-        let row = &mut self.rows[index as usize];
-        row.generation = row.generation.wrapping_add(1);
-        let id = SessionId::new(index, row.generation);
-        row.session = Some(Box::new(make(id)));
+        self.last_generation = self.last_generation.wrapping_add(1).max(1);
+        let id = SessionId::new(index, self.last_generation);
+        self.rows[index as usize] = Some(Box::new(make(id)));
         Some(id)
     }
 
     pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
-        self.rows.get(id.index())?.session.as_deref().filter(|session| session.id() == id)
+        self.rows.get(id.index())?.as_deref().filter(|session| session.id() == id)
     }
 
     pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.rows.get_mut(id.index())?.session.as_deref_mut().filter(|session| session.id() == id)
+        self.rows.get_mut(id.index())?.as_deref_mut().filter(|session| session.id() == id)
     }
 
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Box<Session>> {
         self.get(id)?;
+        let session = self.rows[id.index()].take();
         self.free.push(id.index() as u32);
-        self.rows[id.index()].session.take()
+        if self.free.len() == self.rows.len() && self.rows.len() > KEPT_ROW_COUNT {
+            (self.rows, self.free) = (Vec::new(), Vec::new());
+        }
+        session
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.rows.iter().filter_map(|row| row.session.as_deref())
+        self.rows.iter().filter_map(Option::as_deref)
     }
 
     pub(crate) fn ids(&self) -> Vec<SessionId> {

@@ -55,7 +55,7 @@ impl Sessions {
         let dialog = dialog.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
         let (request, subscription) = turn.sip.refer(turn.now, dialog, target).map_err(SessionError::Protocol)?;
         if let Some(session) = self.table.get_mut(id) {
-            session.transfer = Some(Transfer { request, subscription, consultation });
+            session.transfer = Some(Box::new(Transfer { request, subscription, consultation }));
         }
         self.by_subscription.insert(subscription, id);
         self.go(turn, id, SessionState::Transferring);
@@ -71,7 +71,7 @@ impl Sessions {
         request: ClientRequestId,
         status: u16,
     ) -> bool {
-        let transfer = self.table.get(id).and_then(|session| session.transfer);
+        let transfer = self.table.get(id).and_then(|session| session.transfer.as_deref());
         if transfer.is_none_or(|transfer| transfer.request != request) {
             return false;
         }
@@ -126,7 +126,7 @@ impl Sessions {
     }
 
     /// Forgets a transfer of ours.
-    pub(crate) fn drop_transfer(&mut self, id: SessionId) -> Option<Transfer> {
+    pub(crate) fn drop_transfer(&mut self, id: SessionId) -> Option<Box<Transfer>> {
         let session = self.table.get_mut(id)?;
         session.alarms.set(Alarm::Transfer, None);
         let transfer = session.transfer.take()?;

@@ -33,6 +33,16 @@ impl Hasher for AsIs {
 /// A table by [`Key`].
 pub(crate) type Index<V> = HashMap<Key, V, BuildHasherDefault<AsIs>>;
 
+/// Room for fewer entries than this is not worth giving back.
+const KEPT_ROOM: usize = 1_024;
+
+/// Gives room back that a rush needed and nothing uses any more.
+pub(crate) fn give_back<V>(index: &mut Index<V>) {
+    if index.capacity() > KEPT_ROOM && index.len() < index.capacity() / 8 {
+        index.shrink_to(2 * index.len());
+    }
+}
+
 /// SipHash-1-3 with its secret key.
 #[derive(Clone, Copy)]
 pub(crate) struct Keyed {
@@ -126,6 +136,18 @@ impl Sip {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_is_given_back_once_little_of_it_is_used() {
+        let key = |number: u64| Key(number.wrapping_mul(0x9e37_79b9_7f4a_7c15).into());
+        let mut index: Index<u64> = (0..10_000).map(|number| (key(number), number)).collect();
+        let most = index.capacity();
+        give_back(&mut index);
+        assert_eq!(index.capacity(), most);
+        index.retain(|_, number| *number < 100);
+        give_back(&mut index);
+        assert!(index.capacity() < KEPT_ROOM && index.len() == 100 && index.get(&key(7)) == Some(&7));
+    }
 
     #[test]
     fn keys_depend_on_seed_parts_and_their_borders() {

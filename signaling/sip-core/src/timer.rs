@@ -70,10 +70,13 @@ impl Timers {
         false
     }
 
-    /// Drops the entries of things that ended, once they are the most.
+    /// Drops the entries of things that ended, once they are the most, and gives back room that a rush needed.
     pub(crate) fn sweep(&mut self, live_count: usize, is_live: impl Fn(Owner) -> bool) {
         if self.heap.len() > SWEEP_FROM_COUNT && self.heap.len() / 4 > live_count {
             self.heap.retain(|Reverse((_, owner))| is_live(*owner));
+        }
+        if self.heap.capacity() > SWEEP_FROM_COUNT && self.heap.len() < self.heap.capacity() / 8 {
+            self.heap.shrink_to(2 * self.heap.len());
         }
     }
 

@@ -346,7 +346,7 @@ impl Game {
                 assert_eq!((back.peer, back.tie), (id, link.tie));
                 assert!(!session.state().is_ending() && !peer.state().is_ending(), "an ending session is alone");
             }
-            if let Some(referral) = session.referral {
+            if let Some(referral) = session.referral.as_deref() {
                 assert_eq!(sessions.get(referral.by).and_then(|by| by.referred), Some(id));
             }
             if let Some(referred) = session.referred {

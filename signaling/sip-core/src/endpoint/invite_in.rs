@@ -176,8 +176,6 @@ impl Endpoint {
         self.drive_server(now, transaction, ServerInput::Ack, None, out);
         if let Some(transaction) = self.servers.get_mut(transaction) {
             transaction.response = Box::default();
-            transaction.head = Box::default();
-            transaction.head_bytes = 0;
         }
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.server_invite = None;

@@ -14,7 +14,7 @@ use crate::transaction::{
     Actions, InviteServer, InviteServerAction, InviteServerInput, NonInviteServer, NonInviteServerAction,
     NonInviteServerInput,
 };
-use crate::transactions::{Kind, ServerMachine, ServerTransaction};
+use crate::transactions::{Asked, Kind, ServerMachine, ServerTransaction};
 use clock::Instant;
 
 /// An input that both machines know.
@@ -61,6 +61,7 @@ impl Endpoint {
             Kind::Subscribe | Kind::Refer => self.wish(flow, inc, to_tag).map(Box::new),
             _ => None,
         };
+        let target = inc.contact_uri().filter(|_| kind.refreshes());
         let merge_key = inc.to_tag.is_none().then(|| inc.merge_key(&self.keyed));
         let transaction = ServerTransaction {
             machine: if kind.is_invite() {
@@ -76,9 +77,9 @@ impl Endpoint {
             head_bytes,
             response: Box::default(),
             dialog: None,
-            target: inc.contact_uri().map_or_else(Box::default, |uri| unfolded(uri).into()),
+            target: target.map_or_else(Box::default, |uri| unfolded(uri).into()),
             cseq: inc.cseq,
-            asked: inc.asked(),
+            asked: if kind.refreshes() { inc.asked() } else { Asked::default() },
             wish,
             unpracked: None,
             rseq: 0,
@@ -198,6 +199,10 @@ impl Endpoint {
         put_content(arena, content);
         let span = out.span_from(mark);
         transaction.response = out.bytes(span).into();
+        if status >= 200 {
+            // Nothing but copies of this response follows.
+            (transaction.head, transaction.head_bytes) = (Box::default(), 0);
+        }
         self.drive_server(now, handle, ServerInput::Respond(status), Some(span), out);
     }
 

@@ -29,7 +29,7 @@ impl Endpoint {
                 }
             }
         }
-        self.sweep_timers();
+        self.sweep();
     }
 
     fn wake_server(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut Output) {
