@@ -92,6 +92,7 @@ impl Shard {
         match input {
             Input::Message { flow, bytes } => {
                 self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
+                self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
                 self.endpoint.receive(now, &flow, bytes, &mut out.sip);
             }
             // Every connection that closes is told of, and most carried no request of ours.

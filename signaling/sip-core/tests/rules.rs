@@ -168,3 +168,24 @@ fn a_broken_request_gets_a_400_made_of_what_it_has() {
     }
     assert!(Bench::with(EndpointConfig::default(), udp()).feed(&without("Via:")).is_empty(), "nowhere to send to");
 }
+
+#[test]
+fn options_are_answered_without_memory_where_the_user_says_how() {
+    let peer = Peer::new();
+    let request = peer.request("OPTIONS", "OPTIONS", "", "");
+    let mut bench = Bench::with(EndpointConfig::default(), udp());
+    bench.endpoint.answer_options(Some(200));
+    let sent = bench.feed(&request);
+    assert_eq!(word(&sent[0]), "200");
+    for name in ["Allow", "Supported", "Accept"] {
+        assert!(!header(&sent[0], name).is_empty(), "{name} in {sent:?}");
+    }
+    assert!(header(&sent[0], "To").contains(";tag="), "{sent:?}");
+    assert_eq!(bench.feed(&request), sent, "the same answer again, with the same tag");
+    bench.endpoint.answer_options(Some(486));
+    assert_eq!(word(&bench.feed(&request)[0]), "486");
+    assert!(bench.events.is_empty() && bench.endpoint.sizes() == Sizes::default());
+    bench.endpoint.answer_options(None);
+    bench.feed(&request);
+    assert!(matches!(bench.events[..], [Event::Request { .. }]), "it is the user's to answer again");
+}

@@ -33,7 +33,7 @@ use crate::config::EndpointConfig;
 use crate::dialog::Dialog;
 use crate::event::DialogId;
 use crate::flow::Flow;
-use crate::hash::{Index, Keyed};
+use crate::hash::{Index, Keyed, give_back};
 use crate::output::Output;
 use crate::slab::{Handle, Slab};
 use crate::subscription::Subscription;
@@ -63,6 +63,8 @@ pub struct Endpoint {
     pub(crate) pending_index: Index<Handle>,
     pub(crate) accounts: Slab<Account>,
     pub(crate) request_count: u64,
+    /// What OPTIONS outside dialogs is answered with; handed up where there is none.
+    pub(crate) options_status: Option<u16>,
     /// What was counted; the caller reads it when it likes.
     pub counters: Counters,
 }
@@ -132,6 +134,7 @@ impl Endpoint {
             pending_index: Index::default(),
             accounts: Slab::new(limits.max_accounts),
             request_count: 0,
+            options_status: None,
             counters: Counters::default(),
             config,
         }
@@ -193,6 +196,12 @@ impl Endpoint {
         })
     }
 
+    /// Answers OPTIONS outside dialogs from now on with this status, the one that an INVITE would get (RFC 3261 §11.2),
+    /// and without memory (§8.2.7): those who ask whether we live ask often. `None` hands them up.
+    pub fn answer_options(&mut self, status: Option<u16>) {
+        self.options_status = status;
+    }
+
     /// Points a dialog at another path: its next hop was resolved anew, or its connection was replaced.
     pub fn set_flow(&mut self, dialog: DialogId, flow: Flow) {
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
@@ -214,8 +223,11 @@ impl Endpoint {
         }
     }
 
-    /// Drops deadlines of things that ended when there are too many of them.
-    pub(crate) fn sweep_timers(&mut self) {
+    /// Drops deadlines of things that ended when there are too many of them, and gives back room that a rush needed.
+    pub(crate) fn sweep(&mut self) {
+        for index in [&mut self.server_index, &mut self.merge_index, &mut self.client_index, &mut self.dialog_index] {
+            give_back(index);
+        }
         let live = self.servers.count() + self.clients.count() + self.dialogs.count() + self.subscriptions.count();
         let Self { timers, servers, clients, dialogs, subscriptions, .. } = self;
         timers.sweep(live, |owner| match owner {

@@ -45,6 +45,9 @@ impl Endpoint {
         if inc.method == Method::Invite {
             return self.receive_invite(now, flow, key, inc, out);
         }
+        if let Some(status) = self.options_status.filter(|_| inc.method == Method::Options) {
+            return self.reply_to_options(flow, inc, status, out);
+        }
         let tag = self.tokens.next();
         if let Some(handle) = self.open_server(now, flow, key, inc, tag.as_str(), out) {
             let message = Self::keep(inc.message, out);

@@ -34,6 +34,11 @@ impl Endpoint {
         out.send(inc.response_flow(flow), span);
     }
 
+    pub(crate) fn reply_to_options(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, status: u16, out: &mut Output) {
+        let lines = [&*self.lines.allow, &*self.lines.supported, &*self.lines.accept].concat();
+        self.reply_stateless(flow, inc, status, "", if status < 300 { &lines } else { b"" }, out);
+    }
+
     /// 503 with Retry-After: a table is full.
     pub(crate) fn refuse_overload(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
         self.counters.overloaded += 1;
