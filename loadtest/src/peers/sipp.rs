@@ -139,7 +139,7 @@ impl Sipp {
         let status = self.process.wait(within)?;
         let read = |ending: &str| fs::read_to_string(self.folder.join(format!("{}.{ending}", self.name)));
         let statistics = read("csv").unwrap_or_default();
-        let errors = read("errors").unwrap_or_default() + &self.process.output();
+        let errors = self.process.output() + &read("errors").unwrap_or_default();
         Ok(SippResult { status, statistics: last_line(&statistics), errors })
     }
 
