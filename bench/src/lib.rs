@@ -5,10 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod held;
 pub mod host;
 pub mod legs;
 pub mod media;
+pub mod options;
 pub mod pacing;
+pub mod parse;
 pub mod plot;
 pub mod results;
 pub mod sip;

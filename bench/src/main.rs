@@ -2,9 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+/// The switch's own, since tables are measured with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+use bench::held::{HeldBench, Kind, fill};
 use bench::legs::LegsBench;
 use bench::media::{MediaBench, Through, table};
+use bench::options::OptionsBench;
 use bench::pacing::PacingBench;
+use bench::parse::ParseBench;
 use bench::sip::SipBench;
 use clap::{Parser, Subcommand};
 use clock::Duration;
@@ -76,6 +83,53 @@ enum What {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Memory of calls, dialogs and subscriptions that signaling holds, and what comes back
+    SipMemory {
+        /// Calls held at once
+        #[arg(long, default_value_t = 10_000)]
+        calls: usize,
+        /// Dialogs, and subscriptions, held at once
+        #[arg(long, default_value_t = 100_000)]
+        dialogs: usize,
+        /// Rounds of 500 calls after which memory is looked at
+        #[arg(long, default_value_t = 0)]
+        cycles: usize,
+    },
+    /// OPTIONS beside Kamailio's stateless replier
+    Options {
+        /// Questions a second of the paced runs
+        #[arg(long, default_value_t = 5_000)]
+        rate: u32,
+        /// Questions on their way in the runs as fast as possible
+        #[arg(long, default_value_t = 128)]
+        window: usize,
+        /// Threads, and Kamailio's processes, that answer
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// Rounds; who comes first alternates
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Measured seconds of one run
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
+    /// What reading an INVITE of 1 KB costs, beside other parsers
+    Parse {
+        /// The example `instructions` of `sip-wire`, optimised
+        #[arg(long, default_value = "target/release/examples/instructions")]
+        example: PathBuf,
+        /// Timed runs; the fastest counts
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
+    /// One table of `sip-memory`, as JSON
+    #[command(hide = true)]
+    SipTable {
+        #[arg(long, value_enum)]
+        kind: Kind,
+        #[arg(long)]
+        count: usize,
+    },
     /// Legs opened and closed through the queues
     Legs {
         /// Legs open at once
@@ -123,6 +177,19 @@ fn main() -> ExitCode {
             let bench = SipBench { rate, latency_rates, held, seconds, rounds, program, folder: results };
             bench.run().map(|result| print!("{}", result.to_text()))
         }
+        What::SipMemory { calls, dialogs, cycles } => {
+            let bench = HeldBench { calls, dialogs, cycles, program, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::Options { rate, window, workers, rounds, seconds } => {
+            let bench = OptionsBench { rate, window, workers, rounds, seconds, program, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::Parse { example, rounds } => {
+            let bench = ParseBench { example, rounds, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::SipTable { kind, count } => fill(kind, count).map(|memory| println!("{}", serde_json::json!(memory))),
         What::Legs { legs, rounds, workers, wait } => {
             let media = format!("wait = {wait:?}");
             let bench = LegsBench { legs, rounds, workers, media, program, folder: results };

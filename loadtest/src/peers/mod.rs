@@ -2,6 +2,7 @@
 
 mod baresip;
 mod dumpcap;
+mod kamailio;
 mod media_plane;
 mod ports;
 mod process;
@@ -11,6 +12,7 @@ mod switch;
 
 pub use baresip::{Baresip, read_wav, write_wav};
 pub use dumpcap::Dumpcap;
+pub use kamailio::Kamailio;
 pub use media_plane::{IN_FLIGHT, MediaPlane, OwnLeg, leg_towards};
 pub use ports::{free_port, free_range};
 pub use process::{Process, send_signal, wait_for};
