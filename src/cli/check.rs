@@ -4,7 +4,10 @@ use super::Failure;
 use std::path::Path;
 
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
-    super::options::load(Some(file))?;
+    let config = super::options::load(Some(file))?;
+    if let Some(warning) = config.warning(file) {
+        eprintln!("warning: {warning}");
+    }
     println!("{}: no mistakes", file.display());
     Ok(())
 }

@@ -38,6 +38,11 @@ impl Options {
         Ok(config)
     }
 
+    /// What is unwise about the file that they name.
+    pub(crate) fn warning(&self, config: &Config) -> Option<String> {
+        config.warning(self.config.as_deref()?)
+    }
+
     /// The same options for a child.
     pub(crate) fn to_arguments(&self) -> Vec<OsString> {
         let config = self.config.iter().flat_map(|path| ["--config".into(), path.into()]);

@@ -17,6 +17,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(15);
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let config = options.config()?;
     options::start_log(&config)?;
+    if let Some(warning) = options.warning(&config) {
+        tracing::warn!("{warning}");
+    }
     let (notices, inbox) = mpsc::channel();
     watch_signals(notices.clone())?;
     let mut parts = [Part::new("media", options, &notices)?, Part::new("signal", options, &notices)?];

@@ -1,6 +1,7 @@
 //! What other threads leave for a shard, in bounded queues, and how they wake it.
 
 use crate::link::Attached;
+use crate::lookups::{self, Found};
 use crate::report::Question;
 use crate::user::Order;
 use clock::Instant;
@@ -38,6 +39,8 @@ pub(crate) struct Inbox {
     pub(crate) orders: ArrayQueue<Order>,
     /// Connections that are gone, and peers that cannot be reached.
     pub(crate) broken: ArrayQueue<Flow>,
+    /// Paths that the shard had asked for.
+    pub(crate) found: ArrayQueue<Found>,
     /// A media plane to work with from now on.
     pub(crate) attached: ArrayQueue<Attached>,
     /// Messages that were dropped because the queue was full.
@@ -54,6 +57,7 @@ impl Inbox {
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
             broken: ArrayQueue::new(BROKEN_COUNT_MAX),
+            found: ArrayQueue::new(lookups::QUESTION_COUNT_MAX),
             attached: ArrayQueue::new(1),
             dropped_count: AtomicU64::new(0),
             is_asleep: AtomicBool::new(false),
@@ -97,6 +101,7 @@ impl Inbox {
         let idle = self.messages.is_empty()
             && self.orders.is_empty()
             && self.broken.is_empty()
+            && self.found.is_empty()
             && self.questions.is_empty()
             && self.attached.is_empty();
         if !idle {

@@ -6,7 +6,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, 
 use sip_core::Flow;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// What we ask the kernel to keep for us: a second of a busy switch, so that no burst is lost.
@@ -164,6 +164,17 @@ fn bind_one(address: SocketAddr, shard_count: usize) -> Result<Vec<Listener>, Er
     let first = Listener::bind(address, is_shared)?;
     let chosen = first.address();
     std::iter::once(Ok(first)).chain((1..shard_count).map(|_| Listener::bind(chosen, true))).collect()
+}
+
+/// The addresses of this host.
+pub(crate) fn host_addresses() -> Vec<IpAddr> {
+    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    let addresses = interfaces.filter_map(|interface| interface.address);
+    let ip = |address: nix::sys::socket::SockaddrStorage| {
+        let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
+        four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
+    };
+    addresses.filter_map(ip).collect()
 }
 
 #[cfg(test)]

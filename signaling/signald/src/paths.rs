@@ -64,6 +64,19 @@ impl Paths {
         if paths.is_empty() { Err(PathError::Unreachable(refusal)) } else { Ok(paths) }
     }
 
+    /// The same for a URI with an address, which nobody has to be asked about; `None`: it has a name. No path: it cannot be
+    /// reached.
+    pub(crate) fn find_now(&self, uri: &str) -> Option<Vec<Flow>> {
+        let uri = Uri::parse(uri.as_bytes());
+        let Ok(query) = uri.map_err(|_| ()).and_then(|uri| Query::from_uri(&uri).map_err(|_| ())) else {
+            return Some(Vec::new());
+        };
+        match &query.host {
+            Host::Address(ip) => Some(self.path(&numeric(&query, *ip)).into_iter().collect()),
+            Host::Name(_) => None,
+        }
+    }
+
     fn path(&self, target: &Target) -> Result<Flow, String> {
         if target.transport != Transport::Udp {
             let streams = self.streams.upgrade().ok_or_else(|| SendError::ShuttingDown.to_string())?;
@@ -85,6 +98,6 @@ impl Paths {
 /// What a URI with an address says by itself.
 fn numeric(query: &Query, ip: IpAddr) -> Target {
     let transport = query.transport.unwrap_or(if query.is_secure { Transport::Tls } else { Transport::Udp });
-    let port = query.port.unwrap_or(if transport.is_secure() { 5061 } else { 5060 });
+    let port = query.port.unwrap_or(transport.default_port());
     Target { transport, address: SocketAddr::new(ip, port), tls_name: None }
 }

@@ -1,4 +1,5 @@
-//! Calls that go on to somewhere else: the back-to-back user agent as a service, by the routes of the configuration.
+//! Where calls go that go on to somewhere else, by the routes of the configuration: for the back-to-back user agent, the
+//! proxy and the redirect server.
 
 use crate::paths::Paths;
 use crate::{Error, Stop, User};
@@ -18,7 +19,7 @@ pub struct Routes(Arc<[Row]>);
 
 struct Row {
     pattern: Pattern,
-    targets: Vec<Way>,
+    targets: Vec<Entry>,
 }
 
 /// Most exact first.
@@ -31,24 +32,40 @@ enum Pattern {
 }
 
 /// A target and the paths to it.
-struct Way {
+struct Entry {
     uri: String,
     has_user: bool,
+    group: u16,
     paths: RwLock<Vec<Flow>>,
+}
+
+/// A target of one request.
+pub(crate) struct Way {
+    /// With the user that was called.
+    pub(crate) uri: String,
+    /// Groups are tried one after the other.
+    pub(crate) group: u16,
+    /// The paths to it as they are now, best first.
+    pub(crate) paths: Vec<Flow>,
 }
 
 impl Routes {
     /// Of a configuration; nothing is looked up yet.
     pub fn new(routes: &[Route]) -> Result<Self, Error> {
-        let way = |uri: &String| match Uri::parse(uri.as_bytes()) {
-            Ok(parsed) if parsed.host.is_some() => {
-                Ok(Way { uri: uri.clone(), has_user: parsed.user.is_some(), paths: RwLock::default() })
-            }
+        let entry = |(group, uri): (usize, &String)| match Uri::parse(uri.as_bytes()) {
+            Ok(parsed) if parsed.host.is_some() => Ok(Entry {
+                uri: uri.clone(),
+                has_user: parsed.user.is_some(),
+                group: group as u16,
+                paths: RwLock::default(),
+            }),
             Ok(_) => Err(Error::Route { uri: uri.clone(), reason: "it has no host".into() }),
             Err(error) => Err(Error::Route { uri: uri.clone(), reason: error.to_string() }),
         };
         let row = |route: &Route| {
-            let targets = route.targets.iter().flatten().map(way).collect::<Result<Vec<_>, Error>>()?;
+            let groups = route.targets.iter().enumerate();
+            let all = groups.flat_map(|(group, uris)| uris.iter().map(move |uri| (group, uri)));
+            let targets = all.map(entry).collect::<Result<Vec<_>, Error>>()?;
             Ok::<_, Error>(Row { pattern: Pattern::new(&route.pattern), targets })
         };
         let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
@@ -81,16 +98,24 @@ impl Routes {
         }
     }
 
+    /// The targets for a called user, in order; `None`: no pattern fits.
+    pub(crate) fn ways(&self, user: &str, domain: &str) -> Option<Vec<Way>> {
+        let way = |entry: &Entry| Way { uri: entry.uri_for(user), group: entry.group, paths: entry.paths() };
+        Some(self.find(user, domain)?.targets.iter().map(way).collect())
+    }
+
     fn find(&self, user: &str, domain: &str) -> Option<&Row> {
         self.0.iter().find(|row| row.pattern.fits(user, domain))
     }
 }
 
-impl Way {
-    fn targets(&self, user: &str) -> Vec<Target> {
-        let uri = if self.has_user || user.is_empty() { self.uri.clone() } else { with_user(&self.uri, user) };
-        let paths = self.paths.read().unwrap_or_else(PoisonError::into_inner);
-        paths.iter().map(|path| Target::new(&uri, *path)).collect()
+impl Entry {
+    fn uri_for(&self, user: &str) -> String {
+        if self.has_user || user.is_empty() { self.uri.clone() } else { with_user(&self.uri, user) }
+    }
+
+    fn paths(&self) -> Vec<Flow> {
+        self.paths.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -144,10 +169,11 @@ impl User for Routes {}
 
 impl Decide for Routes {
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
-        let Some(row) = self.find(call.called_user, &domain_of(call.message)) else {
+        let Some(ways) = self.ways(call.called_user, &domain_of(call.message)) else {
             return Decision::Reject { status: 404, reason: "".into() };
         };
-        let targets: Vec<Target> = row.targets.iter().flat_map(|way| way.targets(call.called_user)).collect();
+        let targets = |way: &Way| way.paths.iter().map(|path| Target::new(&way.uri, *path)).collect::<Vec<_>>();
+        let targets: Vec<Target> = ways.iter().flat_map(targets).collect();
         if targets.is_empty() {
             return Decision::Reject { status: 503, reason: "".into() };
         }
@@ -157,8 +183,13 @@ impl Decide for Routes {
 
 fn domain_of(message: &[u8]) -> String {
     let message = Message::parse(message).ok();
-    let host = message.as_ref().and_then(|message| message.request_uri().ok()).and_then(|uri| uri.host);
-    match host {
+    let uri = message.as_ref().and_then(|message| message.request_uri().ok());
+    uri.map(|uri| host_of(&uri)).unwrap_or_default()
+}
+
+/// The host of a URI as text; empty where it has none.
+pub(crate) fn host_of(uri: &Uri<'_>) -> String {
+    match uri.host {
         Some(Host::Name(name)) => name.to_owned(),
         Some(Host::V4(ip)) => ip.to_string(),
         Some(Host::V6(ip)) => ip.to_string(),

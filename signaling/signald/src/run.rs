@@ -1,20 +1,24 @@
 //! Starts everything, waits, and takes everything down in order.
 
 use crate::certificates::Files;
+use crate::guard::Guard;
 use crate::inbox::{Inbox, MESSAGE_BYTES_MAX};
 use crate::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
 use crate::link::{Attached, Link};
 use crate::listener::{Listener, bind_all};
+use crate::lookups::Lookups;
 use crate::moved::Moved;
 use crate::operator::Operator;
 use crate::paths::Paths;
+use crate::proxying::{Relay, RelayPlan};
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::{Place, Sharding};
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, streams};
+use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, listener, shard, streams};
 use config::{Config, Mode};
+use sip_core::auth::Place as Asker;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -66,9 +70,15 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
     }
     let routes = Routes::new(&config.sip.routes)?;
     let (looked_up, asked) = (routes.clone(), stop.clone());
-    run_with(
+    let role = match config.sip.mode {
+        Mode::Proxy => Role::Proxy(routes.clone()),
+        Mode::Redirect => Role::Redirect(routes.clone()),
+        Mode::Numbers | Mode::B2bua => Role::Calls,
+    };
+    run_as(
         config,
         stop,
+        role,
         |_| Box::new(routes.clone()),
         |is_ready, orders| {
             let Some(paths) = orders.paths().cloned() else { return };
@@ -85,6 +95,26 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
 pub fn run_with(
     config: &Config,
     stop: &Stop,
+    user: impl FnMut(usize) -> Box<dyn User>,
+    ready: impl FnOnce(&Ready, Orders),
+) -> Result<(), Error> {
+    run_as(config, stop, Role::Calls, user, ready)
+}
+
+/// What becomes of requests.
+enum Role {
+    /// The user of the shard decides about calls.
+    Calls,
+    /// They are sent on.
+    Proxy(Routes),
+    /// They are sent elsewhere.
+    Redirect(Routes),
+}
+
+fn run_as(
+    config: &Config,
+    stop: &Stop,
+    role: Role,
     mut user: impl FnMut(usize) -> Box<dyn User>,
     ready: impl FnOnce(&Ready, Orders),
 ) -> Result<(), Error> {
@@ -106,6 +136,9 @@ pub fn run_with(
     let moved = Arc::new(Moved::default());
     let streams = streams::start(&config, chose_port, &sharding, &moved)?;
     let mut files = Files::new(&config.tls);
+    let paths = Paths::new(&config.sip.listen, &streams);
+    let guard = Guard::new(&config.auth, role.place())?;
+    let plan = role.plan(&config, &paths, &streams, &inboxes)?;
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
     let (lost, asked) = mpsc::channel();
@@ -126,10 +159,19 @@ pub fn run_with(
         let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
         let user_limit = user_limit.clone();
         let place = Place { key: key.clone(), shard: number, shard_count };
+        let relay = plan.as_ref().map(|plan| {
+            let proxy = shard::proxy_config(&config, shard_count, plan.names.clone());
+            Relay::new(proxy, seed, number, plan, guard.clone())
+        });
+        let guard = guard.clone();
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
-                shard: Shard::new(&config, shard_count, seed, user).placed(place).limited(user_limit),
+                shard: Shard::new(&config, shard_count, seed, user)
+                    .placed(place)
+                    .limited(user_limit)
+                    .guarded(guard)
+                    .relaying(relay),
                 sharding,
                 inbox,
                 intake: Intake::default(),
@@ -154,7 +196,7 @@ pub fn run_with(
 
     let rest = Stop::new().map_err(system("make a wake-up"))?;
     let mut others = Vec::new();
-    let orders = Orders::new(&inboxes).with_paths(Paths::new(&config.sip.listen, &streams));
+    let orders = Orders::new(&inboxes).with_paths(paths);
     operator.inboxes = inboxes;
     let is_ready =
         Ready { listening: config.sip.listen.clone(), connections: streams.local_addrs().to_vec(), shard_count };
@@ -184,6 +226,44 @@ pub fn run_with(
         Some(name) => Err(Error::ThreadDied(name)),
         None => Ok(()),
     }
+}
+
+impl Role {
+    /// As whom credentials are asked for (RFC 3261 §22.2, §22.3).
+    fn place(&self) -> Asker {
+        if matches!(self, Self::Proxy(_)) { Asker::Proxy } else { Asker::UserAgent }
+    }
+
+    fn plan(
+        &self,
+        config: &Config,
+        paths: &Paths,
+        streams: &Streams,
+        inboxes: &[Arc<Inbox>],
+    ) -> Result<Option<RelayPlan>, Error> {
+        let (Self::Proxy(routes) | Self::Redirect(routes)) = self else { return Ok(None) };
+        Ok(Some(RelayPlan {
+            routes: routes.clone(),
+            is_redirecting: matches!(self, Self::Redirect(_)),
+            paths: paths.clone(),
+            lookups: Lookups::start(paths.clone(), inboxes.to_vec())?,
+            names: own_names(config, streams),
+        }))
+    }
+}
+
+/// `host:port` of everywhere that we listen and are said to listen, and our names.
+fn own_names(config: &Config, streams: &Streams) -> Vec<String> {
+    let listening = config.sip.listen.iter().copied().chain(streams.local_addrs().iter().map(|(_, at)| *at));
+    let mut names: Vec<String> = config.sip.domains.clone();
+    for at in listening {
+        let ips = if at.ip().is_unspecified() { listener::host_addresses() } else { vec![at.ip()] };
+        let ips = ips.into_iter().filter(|ip| ip.is_ipv4() == at.is_ipv4()).chain(config.sip.advertised_address);
+        names.extend(ips.map(|ip| SocketAddr::new(ip, at.port()).to_string()));
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Until the end is asked for, or a thread is gone that should not be. `look` is called every few seconds.
@@ -249,7 +329,7 @@ fn print_limits(config: &Config, shard_count: usize) {
     tracing::debug!(shard_count, "starting");
 }
 
-fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     Builder::new().name(name).spawn(work).map_err(system("start a thread"))
 }
 

@@ -57,7 +57,7 @@ impl Sender {
 
     /// Sends everything. What the kernel or a connection does not take is counted; SIP's retransmissions repeat it over
     /// UDP, and [`Self::broken`] tells of it otherwise.
-    pub(crate) fn send(&mut self, out: &Output) -> Sent {
+    pub(crate) fn send<E: Copy>(&mut self, out: &Output<E>) -> Sent {
         let mut total = Sent::default();
         let mut rest = &out.transmits[..];
         while let Some(first) = rest.first() {

@@ -2,13 +2,18 @@
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
 use crate::endpoint::Wired;
+use crate::guard::{Guard, Guarded};
+use crate::lookups::Found;
+use crate::proxying::Relay;
 use crate::sharding::Place;
+use crate::stateless;
 use crate::user::{Order, OrderTurn, User};
 use clock::{Duration, Instant};
 use config::Config;
 use contract::{Codec, Command, Event};
 use session::{EndReason, Path, Ports, SessionEvent, Sessions, Settings, Turn, UserLimit};
 use shm::Region;
+use sip_core::proxy::{ProxyConfig, ProxyOutput};
 use sip_core::{Endpoint, EndpointConfig, Flow, Limits, Output, Timers};
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,6 +37,8 @@ pub enum Input<'i> {
     Media(Event),
     /// The media plane is gone.
     MediaLost,
+    /// Paths that were looked up.
+    Found(&'i Found),
     /// [`Shard::deadline`] has come.
     Deadline,
     /// No call is taken any more, and all calls end.
@@ -43,6 +50,8 @@ pub enum Input<'i> {
 pub struct ShardOutput {
     /// Messages to send.
     pub sip: Output,
+    /// The same of the proxy.
+    pub proxied: ProxyOutput,
     /// Commands for the media workers, by worker.
     pub commands: Vec<(u8, Command)>,
     /// What happened to sessions.
@@ -53,6 +62,7 @@ impl ShardOutput {
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.sip.clear();
+        self.proxied.clear();
         self.commands.clear();
         self.events.clear();
     }
@@ -66,6 +76,8 @@ pub struct Shard {
     place: Place,
     advertised: Option<IpAddr>,
     path: Path,
+    guard: Option<Guard>,
+    relay: Option<Relay>,
 }
 
 impl Shard {
@@ -79,7 +91,23 @@ impl Shard {
             place: Place::alone(),
             advertised: config.sip.advertised_address,
             path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0) },
+            guard: None,
+            relay: None,
         }
+    }
+
+    /// Whose callers have to prove who they are.
+    pub(crate) fn guarded(self, guard: Option<Guard>) -> Self {
+        let user: Box<dyn User> = match &guard {
+            Some(guard) => Box::new(Guarded { user: self.user, guard: guard.clone() }),
+            None => self.user,
+        };
+        Self { guard, user, ..self }
+    }
+
+    /// Which takes no calls, but sends requests on.
+    pub(crate) fn relaying(self, relay: Option<Relay>) -> Self {
+        Self { relay, ..self }
     }
 
     /// As one of several.
@@ -89,7 +117,11 @@ impl Shard {
 
     /// Takes one thing, and adds what follows from it to `out`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, ports: &mut dyn Ports, out: &mut ShardOutput) {
+        if self.relay.is_some() {
+            return self.relay(now, input, out);
+        }
         match input {
+            Input::Message { flow, bytes } if self.challenge(now, &flow, bytes, &mut out.sip) => {}
             Input::Message { flow, bytes } => {
                 self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
                 self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
@@ -108,8 +140,40 @@ impl Shard {
                 self.turn(now, ports, out, |sessions, turn| sessions.handle_deadline(turn));
             }
             Input::Stop => self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown)),
+            Input::Found(_) => {}
         }
         self.take_events(now, ports, out);
+    }
+
+    /// The same between peers.
+    fn relay(&mut self, now: Instant, input: Input<'_>, out: &mut ShardOutput) {
+        if let Input::Message { flow, bytes } = input
+            && self.challenge(now, &flow, bytes, &mut out.proxied)
+        {
+            return;
+        }
+        let Some(relay) = &mut self.relay else { return };
+        let out = &mut out.proxied;
+        match input {
+            Input::Message { flow, bytes } => relay.proxy.receive(now, &flow, bytes, out),
+            Input::Broken(flow) if relay.proxy.sizes().branches > 0 => relay.proxy.transport_failed(now, &flow, out),
+            Input::Found(found) => relay.found(now, found, out),
+            Input::Deadline => relay.proxy.wake(now, out),
+            Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
+        }
+        relay.take_events(now, out);
+    }
+
+    /// Asks for credentials where there are none, without any state.
+    fn challenge<E: Copy>(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Output<E>) -> bool {
+        let Some(guard) = &self.guard else { return false };
+        let mut answer = Vec::new();
+        let is_asked = stateless::challenge(guard, now, flow, bytes, &mut answer);
+        if is_asked {
+            self.sessions.counts.add(SignalCounter::Challenges, 1);
+            out.send_message(*flow, &answer);
+        }
+        is_asked
     }
 
     fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
@@ -148,7 +212,8 @@ impl Shard {
 
     /// When to hand in [`Input::Deadline`]; it may turn out that nothing was due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.endpoint.deadline().into_iter().chain(self.sessions.deadline()).min()
+        let relay = self.relay.as_ref().and_then(|relay| relay.proxy.deadline());
+        self.endpoint.deadline().into_iter().chain(self.sessions.deadline()).chain(relay).min()
     }
 
     /// Its calls.
@@ -158,7 +223,12 @@ impl Shard {
 
     /// Levels of its SIP tables.
     pub fn sizes(&self) -> sip_core::Sizes {
-        self.endpoint.sizes()
+        let mut sizes = self.endpoint.sizes();
+        if let Some(relay) = &self.relay {
+            let proxy = relay.proxy.sizes();
+            (sizes.server_transactions, sizes.client_transactions) = (proxy.requests, proxy.branches);
+        }
+        sizes
     }
 
     /// What it has counted by now.
@@ -175,6 +245,9 @@ impl Shard {
         counts.set(RefusedTableFull, sip.overloaded);
         counts.set(Stray, sip.stray_responses + sip.stray_acks);
         counts.set(TransactionsOpen, transactions);
+        if let Some(relay) = &self.relay {
+            relay.count(counts);
+        }
         counts
     }
 
@@ -219,6 +292,24 @@ fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
         advertise: config.sip.advertised_address,
         retry_after: config.sip.retry_after,
         ..EndpointConfig::default()
+    }
+}
+
+/// What the proxy of one shard is told.
+pub(crate) fn proxy_config(config: &Config, shard_count: usize, names: Vec<String>) -> ProxyConfig {
+    let calls = calls_of_one(config, shard_count);
+    let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
+    ProxyConfig {
+        timers: Timers { t1: config.sip.t1, ..Timers::default() },
+        max_requests: requests,
+        max_branches: 2 * requests,
+        names,
+        record_route: config.sip.record_route,
+        max_redirects: config.sip.follow_redirects,
+        realms: config.auth.realms.iter().map(|realm| realm.name.clone()).collect(),
+        advertise: config.sip.advertised_address,
+        retry_after: config.sip.retry_after,
+        ..ProxyConfig::default()
     }
 }
 

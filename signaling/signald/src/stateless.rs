@@ -1,5 +1,9 @@
 //! Answers without any state: 503 to new work that a shard has no time for, 4xx to what has no usable length.
 
+use crate::guard::Guard;
+use clock::Instant;
+use sip_core::Flow;
+use sip_core::auth::Judgement;
 use sip_wire::{Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode};
 use std::net::SocketAddr;
 
@@ -12,6 +16,27 @@ pub(crate) fn overloaded(message: &[u8], source: SocketAddr, retry_after_s: u64,
     let reply = Reply { to_tag: Some(b"overload"), source: Some(source), reason: None };
     let mut response = ResponseWriter::new(out, &message, status, &reply);
     response.number(Name::RetryAfter, retry_after_s);
+    response.finish().is_ok()
+}
+
+/// Writes the challenge to a request that needs credentials and has none (RFC 3261 §8.2.7); `false`: it has some, or
+/// needs none, or is to be refused for another reason.
+pub(crate) fn challenge(guard: &Guard, now: Instant, flow: &Flow, message: &[u8], out: &mut Vec<u8>) -> bool {
+    // A look at the first letter spares responses and ACKs the reading.
+    if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
+        return false;
+    }
+    let Ok(message) = Message::parse(message) else { return false };
+    if !has_answer(&message) || message.validate_request().is_err() {
+        return false;
+    }
+    let Some(Judgement::Challenge { status, header, values }) = guard.challenge(now, &message) else { return false };
+    let Some(status) = StatusCode::new(status) else { return false };
+    let reply = Reply { to_tag: Some(b"challenge"), source: Some(flow.remote), reason: None };
+    let mut response = ResponseWriter::new(out, &message, status, &reply);
+    for value in values {
+        response.named(header, value);
+    }
     response.finish().is_ok()
 }
 

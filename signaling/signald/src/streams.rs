@@ -92,6 +92,11 @@ fn take(inbound: Inbound<'_>, sharding: &Sharding, moved: &Moved, own: &Own) -> 
     let streams = || own.get().and_then(Weak::upgrade);
     match inbound {
         Inbound::Message { flow, bytes } => {
+            if let Some(address) = alias(&flow, bytes)
+                && let Some(streams) = streams()
+            {
+                streams.alias(&flow, address);
+            }
             let Some(inbox) = sharding.inboxes.get(sharding.of(bytes)) else { return false };
             let has_room = inbox.push(Arrived { flow, at: clock::now(), bytes: bytes.into() });
             inbox.wake();
@@ -137,6 +142,18 @@ fn take(inbound: Inbound<'_>, sharding: &Sharding, moved: &Moved, own: &Own) -> 
     }
 }
 
+/// Where a peer says that it can be reached on this connection (RFC 5923 §5.3): its request came by TLS, and the topmost
+/// Via has `alias`.
+fn alias(flow: &Flow, bytes: &[u8]) -> Option<SocketAddr> {
+    let may_be = flow.transport == Transport::Tls && memchr::memmem::find(bytes, b";alias").is_some();
+    if !may_be || bytes.starts_with(b"SIP/") {
+        return None;
+    }
+    let message = sip_wire::Message::parse(bytes).ok()?;
+    let via = message.top_via().ok()?;
+    via.params.has("alias").then(|| SocketAddr::new(flow.remote.ip(), via.port_or_default()))
+}
+
 /// Sends a response whose connection is gone over a new one, to where its topmost Via says that its sender listens
 /// (RFC 3261 §18.2.2). `false`: it is none, or there is no such place.
 pub(crate) fn respond_anew(streams: &Streams, flow: &Flow, bytes: &[u8]) -> bool {
@@ -167,6 +184,20 @@ fn listening_place(flow: &Flow, bytes: &[u8]) -> Option<Target> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alias_is_where_the_via_leads() {
+        let (local, remote) = ("192.0.2.9:5061".parse().unwrap(), "192.0.2.1:33000".parse().unwrap());
+        let flow = |transport| Flow { transport, local, remote, connection: 3 };
+        let request = |via: &str| format!("OPTIONS sip:a@b SIP/2.0\r\nVia: {via}\r\nSubject: x;alias\r\n\r\n");
+        let of = |transport, via: &str| alias(&flow(transport), request(via).as_bytes());
+        let at = |text: &str| text.parse::<SocketAddr>().ok();
+        assert_eq!(of(Transport::Tls, "SIP/2.0/TLS p.example;branch=z9hG4bK1;alias"), at("192.0.2.1:5061"));
+        assert_eq!(of(Transport::Tls, "SIP/2.0/TLS 10.0.0.1:5071;alias;branch=z9hG4bK1"), at("192.0.2.1:5071"));
+        assert_eq!(of(Transport::Tls, "SIP/2.0/TLS p.example;branch=z9hG4bK1"), None);
+        assert_eq!(of(Transport::Tcp, "SIP/2.0/TCP p.example;branch=z9hG4bK1;alias"), None, "nothing proves it");
+        assert_eq!(alias(&flow(Transport::Tls), b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS h;alias\r\n\r\n"), None);
+    }
 
     #[test]
     fn a_response_goes_to_where_its_sender_listens() {

@@ -6,7 +6,7 @@ use crate::link::Link;
 use crate::listener::Listener;
 use crate::reader::Reader;
 use crate::report::{self, Snapshot};
-use crate::sender::Sender;
+use crate::sender::{Sender, Sent};
 use crate::shard::{Input, Shard, ShardOutput};
 use crate::sharding::{Sharding, is_keep_alive};
 use crate::waiter::{Ready, Waiter};
@@ -87,6 +87,11 @@ impl Worker {
             for flow in self.sender.broken_with(&flow) {
                 self.shard.handle(now, Input::Broken(flow), &mut self.link, &mut self.out);
             }
+        }
+        for _ in 0..TURN_EVENT_COUNT {
+            let Some(found) = self.inbox.found.pop() else { break };
+            self.shard.handle(now, Input::Found(&found), &mut self.link, &mut self.out);
+            self.flush_many();
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(event) = self.link.pop() else { break };
@@ -190,7 +195,7 @@ impl Worker {
     }
 
     fn flush_many(&mut self) {
-        if self.out.sip.transmits.len() >= FLUSH_COUNT {
+        if self.out.sip.transmits.len() + self.out.proxied.transmits.len() >= FLUSH_COUNT {
             self.flush();
         }
     }
@@ -198,8 +203,8 @@ impl Worker {
     /// Carries out what the shard wants done.
     fn flush(&mut self) {
         self.link.push(&mut self.out.commands);
-        if !self.out.sip.transmits.is_empty() {
-            let sent = self.sender.send(&self.out.sip);
+        let sent = [self.sender.send(&self.out.sip), self.sender.send(&self.out.proxied)];
+        for sent in sent.into_iter().filter(|sent| *sent != Sent::default()) {
             let counts = self.shard.counts();
             counts.add(SignalCounter::MessagesSent, sent.sent_count);
             counts.add(SignalCounter::DroppedNotSent, sent.failed_count);

@@ -90,6 +90,11 @@ impl<E: Copy> Output<E> {
         self.transmits.push(Transmit { flow, bytes });
     }
 
+    /// Sends a message that somebody else wrote.
+    pub fn send_message(&mut self, flow: Flow, bytes: &[u8]) {
+        self.send_copy(flow, bytes);
+    }
+
     pub(crate) fn send_copy(&mut self, flow: Flow, bytes: &[u8]) {
         let span = self.keep(bytes);
         self.send(flow, span);

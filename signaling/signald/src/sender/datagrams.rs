@@ -27,7 +27,7 @@ impl Datagrams {
     }
 
     /// Sends messages that share their source address. What the kernel refuses is left out.
-    pub(super) fn send(&mut self, listeners: &[Listener], batch: &[Transmit], out: &Output) -> Sent {
+    pub(super) fn send<E: Copy>(&mut self, listeners: &[Listener], batch: &[Transmit], out: &Output<E>) -> Sent {
         let Some(first) = batch.first() else { return Sent::default() };
         let local = first.flow.local;
         let Some(listener) = listeners.iter().find(|listener| listener.carries(&first.flow)) else {

@@ -10,6 +10,7 @@ mod media;
 mod outgoing;
 mod peers;
 mod phone;
+mod roles;
 mod streams;
 mod switch;
 mod torture;

@@ -37,6 +37,18 @@ impl Switch {
         Self::with_user(folder, config, move |_| Box::new(numbers.clone())).0
     }
 
+    /// As the configuration says, mode included.
+    pub(crate) fn run(folder: tempfile::TempDir, config: Config) -> Self {
+        let stop = Stop::new().unwrap();
+        let (tell, told) = mpsc::channel();
+        let flag = stop.clone();
+        let ready = move |ready: &Ready| tell.send(ready.clone()).unwrap();
+        let thread = std::thread::spawn(move || signald::run(&config, &flag, ready));
+        let ready = told.recv_timeout(PATIENCE).expect("it starts");
+        let (address, connections) = (ready.listening[0], ready.connections);
+        Self { folder, address, connections, stop, thread: Some(thread) }
+    }
+
     /// With somebody else to decide.
     pub(crate) fn with_user(
         folder: tempfile::TempDir,

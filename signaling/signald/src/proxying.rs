@@ -1,0 +1,262 @@
+//! The roles between peers: the stateful proxy (RFC 3261 §16) and the redirect server (§8.3), by the routes of the
+//! configuration. The protocol is `sip_core`'s; this decides where requests go.
+
+mod contacts;
+mod pending;
+
+use crate::guard::Guard;
+use crate::lookups::Lookups;
+use crate::paths::Paths;
+use crate::routes::Routes;
+use clock::Instant;
+use pending::{Pending, Table};
+use sip_core::auth::Judgement;
+use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Target};
+use sip_core::{Content, Flow};
+use sip_wire::{Message, Method, Uri};
+use stats::{Counts, SignalCounter};
+
+/// What OPTIONS to the proxy itself is told.
+const OPTIONS_HEADERS: [(&str, &str); 2] = [("Accept", "application/sdp"), ("Supported", "path")];
+
+/// One shard's part in it.
+pub(crate) struct Relay {
+    pub(crate) proxy: Proxy,
+    pub(crate) routes: Routes,
+    pub(crate) is_redirecting: bool,
+    pub(crate) guard: Option<Guard>,
+    pub(crate) paths: Paths,
+    pub(crate) pending: Table,
+    pub(crate) challenged_count: u64,
+    pub(crate) forwarded_count: u64,
+}
+
+impl Relay {
+    pub(crate) fn new(config: ProxyConfig, seed: u64, shard: usize, plan: &RelayPlan, guard: Option<Guard>) -> Self {
+        Self {
+            proxy: Proxy::new(config, seed),
+            routes: plan.routes.clone(),
+            is_redirecting: plan.is_redirecting,
+            guard,
+            paths: plan.paths.clone(),
+            pending: Table::new(shard, plan.lookups.clone()),
+            challenged_count: 0,
+            forwarded_count: 0,
+        }
+    }
+
+    /// Takes what the proxy hands up, until there is nothing left.
+    pub(crate) fn take_events(&mut self, now: Instant, out: &mut ProxyOutput) {
+        while let Some(event) = out.next_event() {
+            match event {
+                ProxyEvent::Request { request, message, next_hop, is_fixed, flow, is_for_us } => {
+                    let message = out.bytes(message).to_vec();
+                    let next_hop = out.bytes(next_hop).to_vec();
+                    let asked = Asked { request, message: &message, next_hop: &next_hop, is_fixed, flow, is_for_us };
+                    self.decide(now, &asked, out);
+                }
+                ProxyEvent::Stateless { message, next_hop, flow } => {
+                    let (message, next_hop) = (out.bytes(message).to_vec(), out.bytes(next_hop).to_vec());
+                    self.pass_on(message, &next_hop, flow, out);
+                }
+                ProxyEvent::Redirected { request, redirect, message } => {
+                    let message = out.bytes(message).to_vec();
+                    self.follow(now, request, redirect, &message, out);
+                }
+                ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } => {}
+            }
+        }
+    }
+
+    fn decide(&mut self, now: Instant, asked: &Asked<'_>, out: &mut ProxyOutput) {
+        let request = asked.request;
+        if let Some(guard) = &self.guard {
+            match guard.judge(now, asked.message) {
+                Judgement::Open | Judgement::Proven { .. } => {}
+                Judgement::Malformed => return self.reject(now, request, 400, out),
+                Judgement::Challenge { status, header, values } => {
+                    self.challenged_count += 1;
+                    let headers: Vec<(&str, &str)> = values.iter().map(|value| (header, &**value)).collect();
+                    // It was given up meanwhile, then nobody waits.
+                    let _ = self.proxy.reject(now, request, status, "", Content::headers(&headers), out);
+                    return;
+                }
+            }
+        }
+        let Ok(message) = Message::parse(asked.message) else { return self.reject(now, request, 400, out) };
+        let Ok(uri) = message.request_uri() else { return self.reject(now, request, 400, out) };
+        if asked.is_for_us && uri.user.is_none() && message.method() == Some(Method::Options) {
+            let _ = self.proxy.reject(now, request, 200, "", Content::headers(&OPTIONS_HEADERS), out);
+            return;
+        }
+        let in_dialog = message.to().is_ok_and(|to| to.tag().is_some());
+        match asked.is_fixed {
+            // A Route to elsewhere in front of something new: whoever sends that wants to reach others by our address.
+            true if !in_dialog => self.reject(now, request, 403, out),
+            true if self.is_redirecting || (asked.is_for_us && asked.flow.is_none()) => {
+                self.reject(now, request, 481, out);
+            }
+            true => self.go_on(now, request, asked, out),
+            false => self.by_routes(now, request, &uri, out),
+        }
+    }
+
+    fn reject(&mut self, now: Instant, request: ProxyId, status: u16, out: &mut ProxyOutput) {
+        let _ = self.proxy.reject(now, request, status, "", Content::NONE, out);
+    }
+
+    /// New requests go by the routes.
+    fn by_routes(&mut self, now: Instant, request: ProxyId, uri: &Uri<'_>, out: &mut ProxyOutput) {
+        let user = uri.user_decoded().map(|user| String::from_utf8_lossy(&user).into_owned()).unwrap_or_default();
+        let Some(ways) = self.routes.ways(&user, &crate::routes::host_of(uri)) else {
+            return self.reject(now, request, 404, out);
+        };
+        self.forwarded_count += 1;
+        if self.is_redirecting {
+            let contacts = contacts::of_groups(&ways);
+            let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
+            let _ = self.proxy.redirect(now, request, 302, &contacts, out);
+            return;
+        }
+        let mut targets = Vec::new();
+        for way in &ways {
+            let Some((flow, alternates)) = way.paths.split_first() else { continue };
+            targets.push(Target { flow: *flow, alternates, uri: Some(&way.uri), route: None, group: way.group });
+        }
+        if targets.is_empty() {
+            return self.reject(now, request, 503, out);
+        }
+        self.forward(now, request, &targets, out);
+    }
+
+    fn forward(&mut self, now: Instant, request: ProxyId, targets: &[Target<'_>], out: &mut ProxyOutput) {
+        if let Err(refused) = self.proxy.forward(now, request, targets, out) {
+            tracing::debug!("not forwarded: {refused}");
+            self.reject(now, request, 500, out);
+        }
+    }
+
+    /// What belongs to a dialog goes where its route set and its target say.
+    fn go_on(&mut self, now: Instant, request: ProxyId, asked: &Asked<'_>, out: &mut ProxyOutput) {
+        if let Some(flow) = asked.flow {
+            return self.forward(now, request, &[Target::unchanged(flow)], out);
+        }
+        let next_hop = String::from_utf8_lossy(asked.next_hop).into_owned();
+        match self.paths.find_now(&next_hop) {
+            Some(paths) => self.go_by(now, request, &paths, out),
+            None if self.pending.ask(Pending::Request(request), vec![next_hop]) => {}
+            None => self.reject(now, request, 503, out),
+        }
+    }
+
+    fn go_by(&mut self, now: Instant, request: ProxyId, paths: &[Flow], out: &mut ProxyOutput) {
+        match paths.split_first() {
+            Some((flow, alternates)) => {
+                self.forward(now, request, &[Target { alternates, ..Target::unchanged(*flow) }], out);
+            }
+            // RFC 3263 §4: as if the next hop had not answered.
+            None => self.reject(now, request, 404, out),
+        }
+    }
+
+    /// An ACK for a 2xx, or a CANCEL of nothing that we know.
+    fn pass_on(&mut self, message: Vec<u8>, next_hop: &[u8], flow: Option<Flow>, out: &mut ProxyOutput) {
+        if self.is_redirecting {
+            return;
+        }
+        let next_hop = String::from_utf8_lossy(next_hop).into_owned();
+        match flow.map(|flow| vec![flow]).or_else(|| self.paths.find_now(&next_hop)) {
+            Some(paths) => self.pass_by(&message, &paths, out),
+            // With too many waiting it is dropped; its sender repeats it.
+            None => drop(self.pending.ask(Pending::Stateless(message), vec![next_hop])),
+        }
+    }
+
+    fn pass_by(&mut self, message: &[u8], paths: &[Flow], out: &mut ProxyOutput) {
+        if let Some(flow) = paths.first() {
+            let _ = self.proxy.forward_stateless(message, *flow, out);
+        }
+    }
+
+    /// Where a 3xx leads to.
+    fn follow(&mut self, now: Instant, request: ProxyId, redirect: u32, message: &[u8], out: &mut ProxyOutput) {
+        let uris = contacts::of_response(message);
+        let known: Vec<Option<Vec<Flow>>> = uris.iter().map(|uri| self.paths.find_now(uri)).collect();
+        let wait = Pending::Redirect { request, redirect, uris: uris.clone() };
+        if known.iter().any(Option::is_none) && self.pending.ask(wait, uris.clone()) {
+            return;
+        }
+        let known: Vec<Vec<Flow>> = known.into_iter().map(Option::unwrap_or_default).collect();
+        self.follow_by(now, request, redirect, &uris, &known, out);
+    }
+
+    fn follow_by(
+        &mut self,
+        now: Instant,
+        request: ProxyId,
+        redirect: u32,
+        uris: &[String],
+        paths: &[Vec<Flow>],
+        out: &mut ProxyOutput,
+    ) {
+        let mut targets = Vec::new();
+        for (index, (uri, paths)) in uris.iter().zip(paths).enumerate() {
+            if let Some((flow, alternates)) = paths.split_first() {
+                targets.push(Target { flow: *flow, alternates, uri: Some(uri), route: None, group: index as u16 });
+            }
+        }
+        if self.proxy.follow(now, request, redirect, &targets, out).is_err() {
+            // A contact that cannot stand in a request: the answer is the 3xx.
+            let _ = self.proxy.follow(now, request, redirect, &[], out);
+        }
+    }
+
+    /// Paths that were asked for.
+    pub(crate) fn found(&mut self, now: Instant, found: &crate::lookups::Found, out: &mut ProxyOutput) {
+        let first = || found.paths.first().map_or(&[][..], Vec::as_slice);
+        match self.pending.take(found.ticket) {
+            Some(Pending::Request(request)) => self.go_by(now, request, first(), out),
+            Some(Pending::Stateless(message)) => self.pass_by(&message, first(), out),
+            Some(Pending::Redirect { request, redirect, uris }) => {
+                self.follow_by(now, request, redirect, &uris, &found.paths, out);
+            }
+            None => {}
+        }
+        self.take_events(now, out);
+    }
+
+    pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {
+        use SignalCounter::*;
+        let (sip, sizes) = (self.proxy.counters, self.proxy.sizes());
+        counts.set(MessagesReceived, sip.received);
+        counts.set(DroppedMalformed, sip.malformed);
+        counts.set(Retransmissions, sip.retransmissions);
+        counts.set(RefusedByProtocol, sip.refused);
+        counts.set(RefusedTableFull, sip.overloaded);
+        counts.set(Stray, sip.stray_responses);
+        counts.set(TransactionsOpen, sizes.requests as u64);
+        counts.set(BranchesOpen, sizes.branches as u64);
+        counts.set(Forwarded, self.forwarded_count);
+    }
+}
+
+/// A request that wants to be sent on.
+struct Asked<'a> {
+    request: ProxyId,
+    message: &'a [u8],
+    next_hop: &'a [u8],
+    is_fixed: bool,
+    flow: Option<Flow>,
+    is_for_us: bool,
+}
+
+/// What the relays of all shards have in common.
+#[derive(Clone)]
+pub(crate) struct RelayPlan {
+    pub(crate) routes: Routes,
+    pub(crate) is_redirecting: bool,
+    pub(crate) paths: Paths,
+    pub(crate) lookups: Lookups,
+    /// Our addresses as `host:port`, and our names.
+    pub(crate) names: Vec<String>,
+}
