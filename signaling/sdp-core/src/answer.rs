@@ -2,7 +2,6 @@ use crate::description::Description;
 use crate::negotiated::meet;
 use crate::offer::payloads;
 use crate::{CodecOrder, Negotiated, OtherMedia, SdpError, Settings};
-use contract::Direction;
 
 /// Reads the answer to an offer of ours that was written with the same settings and `others` (RFC 3264 §7).
 pub fn read_answer(bytes: &[u8], settings: &Settings<'_>, others: &OtherMedia) -> Result<Negotiated, SdpError> {
@@ -20,17 +19,11 @@ pub fn read_answer(bytes: &[u8], settings: &Settings<'_>, others: &OtherMedia) -
     // The answerer's order counts: its first is what it prefers to hear (RFC 3264 §7).
     let payloads = payloads(media, settings.codecs, CodecOrder::Offerer, settings.telephone_event);
     payloads.audio().ok_or(SdpError::NoCodec)?;
-    let answered = media.common.direction.unwrap_or(Direction::Both);
-    let answered = match (remote_rtp, answered.sends()) {
-        (Some(_), _) => answered,
-        (None, true) => Direction::Send,
-        (None, false) => Direction::Inactive,
-    };
     Ok(Negotiated {
         remote_rtp,
         remote_rtcp: media.rtcp(),
         payloads,
-        direction: meet(settings.direction, answered),
+        direction: meet(settings.direction, media.direction()),
         ptime_ms: media.common.packet_ms(),
         rtcp_mux: media.rtcp_mux,
     })

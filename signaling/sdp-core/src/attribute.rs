@@ -20,6 +20,9 @@ pub(crate) enum Connection {
     Ip(IpAddr),
     /// `0.0.0.0` or `::`: the peer wants nothing now (RFC 3264 §8.4).
     Hold,
+    /// An IPv4 group without the TTL that makes it a multicast session (RFC 8866 §5.7), or everybody: nothing that we send
+    /// to, but no reason to refuse a call. Media goes to where the peer's comes from.
+    Nowhere,
     /// A name or a group of receivers: nothing that we send to.
     Unusable,
 }
@@ -67,6 +70,7 @@ pub(crate) fn connection(value: &str) -> Option<Connection> {
     Some(match host.parse::<IpAddr>() {
         Ok(ip) if is_ip && ip.is_unspecified() => Connection::Hold,
         Ok(ip) if is_ip && host.len() == address.len() && can_receive(ip) => Connection::Ip(ip.to_canonical()),
+        Ok(ip) if is_ip && host.len() == address.len() && ip.is_ipv4() => Connection::Nowhere,
         _ => Connection::Unusable,
     })
 }

@@ -3,7 +3,7 @@
 use crate::FORMAT_COUNT_MAX;
 use crate::attribute::{Common, Connection, connection};
 use crate::description::text;
-use contract::Codec;
+use contract::{Codec, Direction};
 use std::net::{IpAddr, SocketAddr};
 
 /// Longest media type, transport or format that is repeated in an answer.
@@ -80,8 +80,18 @@ impl<'a> Media<'a> {
     pub(crate) fn rtp(&self) -> Result<Option<SocketAddr>, ()> {
         match self.common.connection {
             Some(Connection::Ip(ip)) => Ok((self.port != 0).then(|| SocketAddr::new(ip, self.port))),
-            Some(Connection::Hold) => Ok(None),
+            Some(Connection::Hold | Connection::Nowhere) => Ok(None),
             Some(Connection::Unusable) | None => Err(()),
+        }
+    }
+
+    /// Which ways it wants media to flow. Without a port or an address it takes nothing (RFC 3264 §8.4).
+    pub(crate) fn direction(&self) -> Direction {
+        let said = self.common.direction.unwrap_or(Direction::Both);
+        match self.port == 0 || self.common.connection == Some(Connection::Hold) {
+            false => said,
+            true if said.sends() => Direction::Send,
+            true => Direction::Inactive,
         }
     }
 

@@ -100,21 +100,14 @@ fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Option<Negotiated> {
     let payloads = payloads(media, settings.codecs, settings.order, settings.telephone_event);
     payloads.audio()?;
     let remote_rtp = media.rtp().ok()?;
-    let offered = media.common.direction.unwrap_or(Direction::Both);
-    // RFC 3264 §8.4: an offer without an address takes nothing, whatever its direction says.
-    let offered = if remote_rtp.is_none() { without_receiving(offered) } else { offered };
     Some(Negotiated {
         remote_rtp,
         remote_rtcp: media.rtcp(),
         payloads,
-        direction: meet(settings.direction, offered),
+        direction: meet(settings.direction, media.direction()),
         ptime_ms: media.common.packet_ms(),
         rtcp_mux: media.rtcp_mux,
     })
-}
-
-fn without_receiving(direction: Direction) -> Direction {
-    if direction.sends() { Direction::Send } else { Direction::Inactive }
 }
 
 /// The codecs in common, each once, by the offerer's payload types; telephone events last.

@@ -35,7 +35,7 @@ fn a_usual_offer_gets_a_usual_answer() {
     let answer = offer.answer(local(), &mut origin);
     assert_eq!(
         answer.replace("\r\n", "\n"),
-        "v=0\no=- 10 1 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\nm=audio 10000 RTP/AVP 8 0 101\n\
+        "v=0\no=ringplane 10 1 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\nm=audio 10000 RTP/AVP 8 0 101\n\
          a=rtpmap:8 PCMA/8000\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\n\
          a=ptime:20\na=sendrecv\n"
     );
@@ -150,7 +150,12 @@ fn addresses_of_both_families_and_levels() {
     let answer = read("m=audio 4000 RTP/AVP 0\n").unwrap();
     let text = answer.answer(Local { ip: "2001:db8::9".parse().unwrap(), port: 2 }, &mut Origin::new(4));
     assert!(text.contains("c=IN IP6 2001:db8::9\r\n") && text.contains("IN IP6 2001:db8::9\r\ns=-"));
-    for unusable in ["host.example", "224.2.1.1/127", "224.2.1.1", "255.255.255.255"] {
+    // No multicast session without its TTL: a mistake, which costs the call nothing and sends nothing to strangers.
+    for nowhere in ["224.2.1.1", "255.255.255.255"] {
+        let agreed = agreed(&format!("m=audio 4000 RTP/AVP 0\nc=IN IP4 {nowhere}\n"));
+        assert_eq!((agreed.remote_rtp, agreed.remote_rtcp, agreed.direction), (None, None, Direction::Both));
+    }
+    for unusable in ["host.example", "224.2.1.1/127"] {
         let error = read(&format!("m=audio 4000 RTP/AVP 0\nc=IN IP4 {unusable}\n")).unwrap_err();
         assert_eq!(error, SdpError::NoAudio, "{unusable}");
     }

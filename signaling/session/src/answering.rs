@@ -32,6 +32,7 @@ impl Sessions {
         if let (Some(sdp), Some(session)) = (sdp, self.table.get_mut(id)) {
             session.description = Some(sdp.into());
         }
+        self.use_reserved(turn, id);
         if was_early {
             self.answer(turn, id);
             self.sync(turn, id);
@@ -52,6 +53,7 @@ impl Sessions {
         }
         session.is_early = true;
         self.start(turn, id, plan);
+        self.use_reserved(turn, id);
         if self.table.get(id).is_some_and(|session| session.is_early && !session.state.is_ending()) {
             self.wake(id, Alarm::Answer, Some(turn.now + self.settings.decision_timeout));
         }

@@ -21,7 +21,7 @@ pub(crate) struct Crossed {
 }
 
 impl Sessions {
-    /// A peer's offer that turns the flow of media has to be heard on the other side first. `false`: it stays here.
+    /// A peer's offer has to be heard on the other side first, which may refuse it. `false`: it stays here.
     pub(crate) fn change_crosses(
         &mut self,
         turn: &mut Turn<'_>,
@@ -37,10 +37,8 @@ impl Sessions {
         able.direction = Direction::Both;
         let Ok(wish) = Offer::read_again(raw, &able.settings()) else { return false };
         let direction = wish.agreed().direction;
-        let is_news = |other: &Session| {
-            other.connected_at.is_some() && !other.is_held_here() && other.wanted != mirrored(direction)
-        };
-        if !self.table.get(other).is_some_and(is_news) {
+        let can_hear = |other: &Session| other.connected_at.is_some() && !other.is_held_here();
+        if !self.table.get(other).is_some_and(can_hear) {
             return false;
         }
         if self.turn_other(turn, other, direction, Some(id)).is_err() {
@@ -80,7 +78,9 @@ impl Sessions {
         let Some(change) = waiting else {
             // Taken back meanwhile: the other side returns to how it was.
             let other = self.other_side(id).and_then(|other| self.table.get_mut(other));
-            if let (Ok(crossed), Some(other)) = (result, other) {
+            if let (Ok(crossed), Some(other)) = (result, other)
+                && other.wanted != crossed.wanted_before
+            {
                 other.turns_back = Some(crossed.wanted_before);
             }
             return;

@@ -175,6 +175,18 @@ impl Sessions {
     pub(crate) fn limit_answer(&mut self, turn: &Turn<'_>, id: SessionId) {
         let Some(out) = self.table.get(id).and_then(|session| session.out.as_ref()) else { return };
         let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout).min(RING_LIMIT);
-        self.wake(id, Alarm::Answer, Some(turn.now + limit));
+        let progress_limit = self.settings.progress_timeout.min(limit);
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+            out.answer_by = Some(turn.now + limit);
+        }
+        self.wake(id, Alarm::Answer, Some(turn.now + progress_limit));
+    }
+
+    /// A target that rings has all the time that an answer may take.
+    pub(crate) fn limit_ringing(&mut self, id: SessionId) {
+        let out = self.table.get_mut(id).and_then(|session| session.out.as_mut());
+        if let Some(answer_by) = out.and_then(|out| out.answer_by.take()) {
+            self.wake(id, Alarm::Answer, Some(answer_by));
+        }
     }
 }

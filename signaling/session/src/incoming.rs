@@ -139,7 +139,7 @@ impl Sessions {
         (session.plan, session.wants_answer) = (plan, !session.is_early);
         session.alarms.set(Alarm::Answer, None);
         if reserved.is_some() {
-            return self.use_reserved(turn, id);
+            return; // `use_reserved` goes on
         }
         self.open_leg(turn, id, port);
         if self.table.get(id).is_some_and(|session| !session.is_early) {
@@ -147,9 +147,9 @@ impl Sessions {
         }
     }
 
-    /// The leg is there, or about to be: it begins to flow, and the call can be answered.
-    fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id) else { return };
+    /// The leg of a call that waited with one is there, or about to be: it begins to flow, and the call is answered.
+    pub(crate) fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.is_reserved) else { return };
         session.is_reserved = false;
         if session.is_early && matches!(session.leg, Leg::Open(_)) {
             self.announce(turn, id);

@@ -4,6 +4,7 @@ use crate::alarm::Alarm;
 use crate::dial::{Dial, Target};
 use crate::invitation::description;
 use crate::{EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use clock::Instant;
 use sdp_core::{Negotiated, write_offer};
 use sip_core::{CallId, Content, DialogId, NewRequest, Span};
 use sip_wire::Message;
@@ -24,6 +25,8 @@ pub(crate) struct Outgoing {
     /// Where to now.
     pub(crate) target: Option<Target>,
     pub(crate) redirect_count: usize,
+    /// When this target has to have answered, once it has said that it is trying to reach somebody.
+    pub(crate) answer_by: Option<Instant>,
     /// What early dialogs of this INVITE have agreed on.
     early: Vec<(DialogId, Negotiated)>,
 }
@@ -31,7 +34,7 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn new(mut dial: Dial) -> Self {
         let waiting = std::mem::take(&mut dial.targets).into();
-        Self { call: None, dial, waiting, target: None, redirect_count: 0, early: Vec::new() }
+        Self { call: None, dial, waiting, target: None, redirect_count: 0, answer_by: None, early: Vec::new() }
     }
 
     pub(crate) fn early_count(&self) -> usize {
@@ -128,6 +131,7 @@ impl Sessions {
         if session.state == SessionState::Dialing {
             self.go(turn, id, SessionState::Ringing);
         }
+        self.limit_ringing(id);
         // What cannot be read is no early media; the answer will have to be right.
         let early = dialog.and_then(|dialog| Some((dialog, self.answer_in(turn, id, message).ok()?)));
         let has_media = early.is_some();

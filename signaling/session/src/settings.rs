@@ -34,6 +34,8 @@ pub struct Settings {
     pub decision_timeout: Duration,
     /// How long a call that we place may ring.
     pub answer_timeout: Duration,
+    /// How long a target of ours may say nothing but 100 Trying before it counts as one that does not answer.
+    pub progress_timeout: Duration,
     /// How many calls one user may have, as the From field names it; none: as many as there is room for.
     pub user_limit: Option<UserLimit>,
     /// How long a call may last, ringing included; zero: for ever.
@@ -62,6 +64,7 @@ impl Default for Settings {
             retry_after: Duration::from_secs(5),
             decision_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(60),
+            progress_timeout: Duration::from_secs(40),
             user_limit: None,
             age_limit: Duration::ZERO,
             idle_limit: Duration::ZERO,

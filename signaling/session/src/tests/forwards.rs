@@ -211,13 +211,43 @@ fn hold_crosses_and_comes_back() {
         assert!(matches!(&said[..], [Said::Accept(REINVITE, _)]), "{said:?}");
         assert_eq!(pair.state(), (state, state), "{asked}");
     }
-    // The address alone changes: that stays here.
-    let dialog = DialogId::from_u64(A);
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-    pair.world.sip(event, message("INVITE", "x", &SDP.replace("4000", "4400")));
-    pair.world.serve();
-    assert!(matches!(&pair.world.said()[..], [Said::Accept(REINVITE, _)]));
-    assert_eq!(pair.world.spec(pair.caller).remote_rtp.get().unwrap().port(), 4_400);
+}
+
+/// Even where only the address changes the other side has a say.
+#[test]
+fn a_reinvite_crosses_and_may_be_refused() {
+    let mut pair = up();
+    for (status, port) in [(488, 4_000), (200, 4_400)] {
+        let world = &mut pair.world;
+        let event =
+            sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(A), message: Span::default() };
+        world.sip(event, message("INVITE", "x", &SDP.replace("4000", "4400")));
+        let said = world.said();
+        let [Said::Reinvite(request, to, _)] = said[..] else { panic!("{said:?}") };
+        let message_span = Some(Span::default());
+        let event =
+            sip_core::Event::Response { request, dialog: Some(to), status, message: message_span, wants_ack: false };
+        world.sip(event, message("INVITE", "x", SDP));
+        world.serve();
+        match &world.said()[..] {
+            [Said::Reject(REINVITE, 488, None)] => assert_eq!(status, 488),
+            [Said::Accept(REINVITE, _)] => assert_eq!(status, 200),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(world.spec(pair.caller).remote_rtp.get().unwrap().port(), port);
+        assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
+    }
+}
+
+/// A target that only tries is given up before one that rings.
+#[test]
+fn a_target_that_does_not_ring_is_given_up_sooner() {
+    let mut pair = going(SDP);
+    pair.world.wait(Duration::from_secs(39));
+    assert_eq!(pair.world.said(), []);
+    pair.world.wait(Duration::from_secs(2));
+    let said = pair.world.said();
+    assert!(matches!(&said[..], [Said::Cancel(_), Said::Invite(_, next, _)] if next == "sip:b2@192.0.2.7"), "{said:?}");
 }
 
 #[test]
@@ -455,8 +485,8 @@ fn both_hold_and_both_come_back() {
     let mut pair = up();
     let told = |offer: &str, answer: &str| (Some(offer.to_owned()), answer.to_owned());
     assert_eq!(pair.offers(B, "sendonly", "recvonly"), told("sendonly", "recvonly"));
-    // A only refreshes: that is nothing new to B.
-    assert_eq!(pair.offers(A, "sendrecv", ""), (None, "sendonly".to_owned()));
+    // A only refreshes: B is asked, and holds on.
+    assert_eq!(pair.offers(A, "sendrecv", "sendonly"), told("sendrecv", "sendonly"));
     assert_eq!(pair.offers(A, "sendonly", "inactive"), told("sendonly", "inactive"));
     assert_eq!(pair.offers(B, "sendrecv", "sendonly"), told("sendrecv", "sendonly"));
     assert_eq!(pair.offers(A, "sendrecv", "sendrecv"), told("sendrecv", "sendrecv"));
