@@ -66,7 +66,7 @@ pub(crate) fn write_description(
     rest.push_str(&others.after);
     let (id, version) = origin.next(&rest);
     let mut text = String::with_capacity(rest.len() + 96);
-    let _ = write!(text, "v=0\r\no=- {id} {version} IN {family} {}\r\n{rest}", local.ip);
+    let _ = write!(text, "v=0\r\no=ringplane {id} {version} IN {family} {}\r\n{rest}", local.ip);
     text
 }
 
