@@ -37,6 +37,7 @@ fn a_waiting_call_gets_its_port_and_keeps_it() {
         if opens_first {
             world.serve();
         }
+        let text = text.replace("s=-", "s=words of our own");
         let accepted =
             world.turn(|sessions, turn| sessions.accept_with(turn, id, Plan::of(PlannedSource::Tone440), Some(&text)));
         assert_eq!(accepted, Ok(()));
@@ -49,6 +50,28 @@ fn a_waiting_call_gets_its_port_and_keeps_it() {
         let again = world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Silence)));
         assert!(matches!(again, Err(SessionError::InvalidState { .. })), "{again:?}");
         world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    }
+}
+
+#[test]
+fn a_caller_who_waits_for_our_offer_answers_it_in_the_ack() {
+    for opens_first in [true, false] {
+        let (mut world, id) = waiting("");
+        let text = offer(&mut world, id).unwrap();
+        if opens_first {
+            world.serve();
+        }
+        let plan = Plan::of(PlannedSource::Tone440);
+        world.turn(|sessions, turn| sessions.accept_with(turn, id, plan, Some(&text))).unwrap();
+        world.serve();
+        assert!(world.said().iter().any(|said| matches!(said, Said::Accept(_, sdp) if *sdp == text)));
+        let dialog = sip_core::DialogId::from_u64(1);
+        let ack = sip_core::Event::Acknowledged { dialog, message: sip_core::Span::default() };
+        world.sip(ack, message("ACK", "later", SDP));
+        world.serve();
+        let spec = told_spec(&world, id);
+        assert_eq!((spec.direction(), spec.source()), (Direction::Both, contract::Source::Tone440));
+        assert_eq!(spec.remote_rtp.get(), Some("192.0.2.1:4000".parse().unwrap()));
     }
 }
 
