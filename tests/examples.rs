@@ -16,11 +16,17 @@ fn example(name: &str) -> PathBuf {
 /// Runs the example beside a shell script that talks to it; gives what the example printed and what the script did.
 /// The example is asked to end (Ctrl-C) when the script is over, and must do so.
 fn beside(name: &str, script: &str) -> (String, String) {
+    prepared_beside(name, "", "true", script)
+}
+
+/// The same with arguments, and something to do first.
+fn prepared_beside(name: &str, arguments: &str, before: &str, script: &str) -> (String, String) {
     let folder = tempfile::tempdir().expect("a folder");
     // What a phone says all the time; a call ends when it has nothing more to say.
     write_wav(&folder.path().join("voice.wav"), &vec![50; 30 * 8_000]).expect("a voice");
     let frame = r#"
         ip link set lo up
+        ( eval "$BEFORE" ) > before.txt 2>&1 || { cat before.txt >&2; exit 1; }
         "$EXAMPLE" $ARGUMENTS > example.txt 2>&1 &
         example=$!
         for i in $(seq 300); do grep -q listening example.txt && break; sleep 0.05; done
@@ -32,7 +38,8 @@ fn beside(name: &str, script: &str) -> (String, String) {
     let output = Command::new("timeout")
         .args(["120", "unshare", "--net", "--map-root-user", "sh", "-c", frame])
         .env("EXAMPLE", example(name))
-        .env("ARGUMENTS", "")
+        .env("ARGUMENTS", arguments)
+        .env("BEFORE", before)
         .env("SCRIPT", script)
         .env("XDG_RUNTIME_DIR", folder.path())
         .current_dir(folder.path())
@@ -218,6 +225,77 @@ fn blind_transfer() {
     let script = format!("( {waits} ) & sleep 1; {}; wait", baresip("reception", 6, ""));
     let (printed, _) = beside("blind_transfer", &script);
     assert_holds(&printed, &["talks to sip:bob@127.0.0.1:5080 now"]);
+}
+
+/// The commands of the example's header.
+fn certificates() -> String {
+    let text = include_str!("../examples/tls_server.rs");
+    let block = text.split("```text\n").nth(1).and_then(|rest| rest.split("//! cargo run").next()).expect("a block");
+    let lines: Vec<&str> = block.lines().map(|line| line.trim_start_matches("//!").trim()).collect();
+    let commands = lines.join("\n").replace("\\\n", " ").replace('\n', " && ");
+    commands.trim_end_matches(" && ").to_owned() + " && cat switch.pem switch.key > phone.pem"
+}
+
+#[test]
+fn tls_server() {
+    // One phone calls, another one is called back; both trust the authority alone.
+    let secured = |script: String| {
+        let trust = "'sip_certificate phone.pem' 'sip_cafile ca.pem' 'net_interface";
+        script.replacen("'net_interface", trust, 1)
+    };
+    let waits = baresip("x", 11, "")
+        .replace("-e '/dial sip:x@127.0.0.1:5060'", "")
+        .replace("phone/", "phone2/")
+        .replace("mkdir -p phone", "mkdir -p phone2")
+        .replace("-f phone", "-f phone2")
+        .replace("5070", "5080")
+        .replace("audio_codecs=PCMU", "audio_codecs=PCMU;answermode=auto")
+        .replace("sip:me@", "sip:bob@");
+    let calls = baresip("anybody", 5, "").replace("5060'", "5061;transport=tls'");
+    let script = format!("( {} ) & sleep 1; {}; wait", secured(waits), secured(calls));
+    let (printed, did) = prepared_beside("tls_server", "sips:bob@127.0.0.1:5081", &certificates(), &script);
+    assert_holds(&printed, &["listening on tls:127.0.0.1:5061", "SIP/2.0/TLS", "talking over TLS"]);
+    assert_holds(&printed, &["sips:bob@127.0.0.1:5081 has answered over TLS"]);
+    assert_holds(&did, &["Call established"]);
+}
+
+/// A scenario of SIPp that the tests of the API have.
+fn scenario(name: &str) -> String {
+    format!("{}/tests/api/scenarios/{name}.xml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn authenticated_call() {
+    let (challenges, authenticates) = (scenario("challenges"), scenario("authenticates"));
+    // SIPp asks the example, and knows at once that the second call has been asked before.
+    let before = format!("sipp -nostdin -sf {challenges} -i 127.0.0.1 -p 5070 -m 2 -bg; sleep 0.5");
+    let script = format!(
+        "for i in $(seq 100); do grep -q 'call 2' example.txt && break; sleep 0.1; done\n\
+         sed s/PASSWORD/secret/ {authenticates} > alice.xml\n\
+         {SIPP} 127.0.0.1:5060 -sf alice.xml -auth_uri service@127.0.0.1:5060 -m 1 > /dev/null; {RESULT}\n\
+         sed s/PASSWORD/guess/ {authenticates} > mallory.xml\n\
+         {SIPP} 127.0.0.1:5060 -sf mallory.xml -auth_uri service@127.0.0.1:5060 -m 1 > /dev/null; {RESULT}"
+    );
+    let (printed, did) = prepared_beside("authenticated_call", "sip:bob@127.0.0.1:5070", &before, &script);
+    assert_holds(&printed, &["call 1 was answered", "call 2 was answered", "603", "it is alice", "3 calls were"]);
+    assert_holds(&did, &["result 0", "result 1"]);
+}
+
+#[test]
+fn advanced_headers() {
+    let script = [
+        format!(
+            "{SIPP} 127.0.0.1:5060 -sn uac -m 1 -d 1000 -trace_msg -message_file messages.txt > /dev/null; {RESULT}"
+        ),
+        "grep -h 'X-Agent\\|X-Note\\|INFO sip' messages.txt".to_owned(),
+        sipp("-m 1 -s moved"),
+    ];
+    let (printed, did) = beside("advanced_headers", &script.join("\n"));
+    assert_holds(&did, &["X-Agent: 7", "X-Note: a", "INFO sip:", "SIP/2.0 302"]);
+    assert_holds(
+        &printed,
+        &["answered a call to service", "CSeq: 1 INVITE", "the dialog is 1-", "to-tag=", "our INFO got"],
+    );
 }
 
 /// A new example without a test here would not be noticed otherwise.

@@ -1,11 +1,13 @@
 //! One session, as programs see it.
 
-use super::{Operation, SessionCoordinator, SessionId, SessionState};
+use super::advanced::SipMessage;
+use super::task::Word;
+use super::{DialogId, Operation, QualityLevel, SessionCoordinator, SessionId, SessionState};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// A call: who with, where in its life. A clone is the same call; it stays readable after the end.
 #[derive(Clone)]
@@ -45,6 +47,11 @@ impl CallSession {
         &self.entry.call_id
     }
 
+    /// What identifies its dialog; `None` until it is answered.
+    pub fn dialog(&self) -> Option<DialogId> {
+        self.entry.facts().dialog.clone()
+    }
+
     /// Whether the other side called.
     pub fn is_incoming(&self) -> bool {
         self.entry.is_incoming
@@ -67,6 +74,9 @@ impl std::fmt::Debug for CallSession {
     }
 }
 
+/// Places kept for what is not a key.
+const PLACES_KEPT: usize = 32;
+
 /// What is known about a session outside its shard.
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
@@ -77,6 +87,8 @@ pub(crate) struct Entry {
     pub(crate) created_at: Instant,
     state: AtomicU8,
     facts: Mutex<Facts>,
+    /// The way to the handler of this call.
+    words: OnceLock<mpsc::WeakSender<Word>>,
     /// Told with every change of state.
     pub(crate) changed: tokio::sync::Notify,
 }
@@ -86,6 +98,15 @@ pub(crate) struct Entry {
 pub(crate) struct Facts {
     pub(crate) local_sdp: Option<Box<str>>,
     pub(crate) remote_sdp: Option<Box<str>>,
+    /// What identifies its dialog, once it is answered.
+    pub(crate) dialog: Option<DialogId>,
+    /// Its end was told.
+    pub(crate) is_dialog_over: bool,
+    pub(crate) quality: QualityLevel,
+    /// What the peer said last about the call as a whole, where that is kept.
+    pub(crate) message: Option<SipMessage>,
+    /// Who was named by the last REFER.
+    pub(crate) refer_target: Option<Box<str>>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) end: Option<session::EndReason>,
     /// Its place among the sessions; none before it is known how important it is.
@@ -105,7 +126,31 @@ impl Entry {
             created_at: Instant::now(),
             state: AtomicU8::new(SessionState::Initializing as u8),
             facts: Mutex::default(),
+            words: OnceLock::new(),
             changed: tokio::sync::Notify::new(),
+        }
+    }
+
+    /// Where its handler hears of it from now on.
+    pub(crate) fn set_words(&self, words: &mpsc::Sender<Word>) {
+        // Met once.
+        let _ = self.words.set(words.downgrade());
+    }
+
+    /// Tells its handler.
+    pub(crate) fn tell(&self, word: Word) {
+        let Some(words) = self.words.get().and_then(mpsc::WeakSender::upgrade) else { return };
+        // Closed: the handler was not asked about this call, or is gone.
+        if let Err(mpsc::error::TrySendError::Full(_)) = words.try_send(word) {
+            tracing::warn!(session = %self.id, "the handler of this call hangs; it will not hear everything");
+        }
+    }
+
+    /// The same for what may be lost in a flood: some places are kept for the rest.
+    pub(crate) fn tell_if_room(&self, word: Word) {
+        let words = self.words.get().and_then(mpsc::WeakSender::upgrade);
+        if words.is_some_and(|words| words.capacity() > PLACES_KEPT) {
+            self.tell(word);
         }
     }
 

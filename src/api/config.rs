@@ -1,9 +1,8 @@
-use super::{CallHandler, Priority, PriorityShares, SessionCoordinator, SessionError};
+use super::{Authenticator, Credentials, PriorityShares, SessionError, TlsConfig};
 use config::{AudioCodec, Config, PortRange, Prompt, PromptFile};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The prompt that comes with the library.
@@ -32,8 +31,27 @@ pub enum Codec {
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Address and UDP port for SIP; port 0: the system chooses. Used in Via, Contact and SDP.
+    /// Address and port for SIP, UDP and TCP; port 0: the system chooses. Used in Via, Contact and SDP.
     pub local_bind_addr: SocketAddr,
+    /// Whether TCP is listened for as well.
+    pub tcp: bool,
+    /// Where WebSockets are listened for (RFC 7118), such as a browser behind a proxy with TLS.
+    pub websocket: Option<SocketAddr>,
+    /// Where secure WebSockets are listened for; they need a certificate in `tls`.
+    pub secure_websocket: Option<SocketAddr>,
+    /// Certificates and trust; `None`: no TLS listener, and calls by TLS trust the authorities of the host.
+    pub tls: Option<TlsConfig>,
+    /// Who we are to those who ask.
+    pub credentials: Vec<Credentials>,
+    /// Who may call; `None`: everybody, unasked.
+    pub authenticator: Option<Authenticator>,
+    /// Whether the last message of the peer about each call is kept, for [`crate::api::advanced`]. It takes a kilobyte
+    /// or two for each.
+    pub keep_messages: bool,
+    /// Whether a peer may hand its call to somebody else (REFER): we call whom it names.
+    pub accept_transfers: bool,
+    /// How often quality is looked at, for `on_quality_changed`; `None`: never.
+    pub quality_interval: Option<Duration>,
     /// Our own SIP address, the caller of calls that name none.
     pub local_address: String,
     /// IP address for Via, Contact and SDP where peers see us by another one (NAT).
@@ -78,6 +96,7 @@ impl SessionConfig {
     pub(crate) fn to_config(&self, runtime_dir: PathBuf) -> Result<Config, SessionError> {
         let mut config = Config::default();
         config.sip.listen = vec![self.local_bind_addr];
+        self.put_transports(&mut config)?;
         config.sip.advertised_address = self.public_address;
         // Bridges join sessions of one shard; one carries thousands of calls a second.
         config.sip.shards = 1;
@@ -95,6 +114,19 @@ impl SessionConfig {
         config.process.runtime_dir = runtime_dir;
         config.media.prompts = self.all_prompts();
         Ok(config)
+    }
+
+    /// Everything that can be wrong before anything is started.
+    pub(crate) fn check(&self) -> Result<(), SessionError> {
+        self.check_credentials()?;
+        self.check_authenticator()?;
+        let address = &self.local_address;
+        let is_address = !address.contains(char::is_control)
+            && sip_wire::Address::check(&session::bracketed(address)).is_ok_and(|address| address.uri.scheme.is_sip());
+        if !address.is_empty() && !is_address {
+            return Err(SessionError::invalid_uri(address, "our own address is one such as sip:pbx@example.com"));
+        }
+        self.to_config(PathBuf::new()).map(drop)
     }
 
     pub(crate) fn port_range(&self) -> Result<PortRange, SessionError> {
@@ -140,6 +172,15 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             local_bind_addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 5060),
+            tcp: true,
+            websocket: None,
+            secure_websocket: None,
+            tls: None,
+            credentials: Vec::new(),
+            authenticator: None,
+            keep_messages: false,
+            accept_transfers: true,
+            quality_interval: Some(Duration::from_secs(2)),
             local_address: String::new(),
             public_address: None,
             media_ports: (10_000, 20_000),
@@ -162,146 +203,4 @@ fn parse(address: &str) -> Result<SocketAddr, SessionError> {
     address.parse().or_else(|_| alone()).map_err(|_| {
         SessionError::config(format!("`{address}` is no address to listen on; give IP:port, such as 127.0.0.1:5060"))
     })
-}
-
-/// Puts a [`SessionCoordinator`] together, key by key. Mistakes come out of [`Self::build`].
-///
-/// ```no_run
-/// # use ringplane::api::*;
-/// # use std::sync::Arc;
-/// # async fn example() -> Result<(), SessionError> {
-/// let coordinator = SessionManagerBuilder::new()
-///     .with_sip_port(5060)
-///     .with_max_sessions(1_000)
-///     .with_handler(Arc::new(AutoAnswerHandler))
-///     .build()
-///     .await?;
-/// SessionControl::start(&coordinator).await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Default)]
-pub struct SessionManagerBuilder {
-    config: SessionConfig,
-    handler: Option<Arc<dyn CallHandler>>,
-    mistakes: Vec<String>,
-}
-
-impl SessionManagerBuilder {
-    /// With the defaults of [`SessionConfig`].
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// From a configuration.
-    pub fn from_config(config: SessionConfig) -> Self {
-        Self { config, ..Self::default() }
-    }
-
-    /// UDP port for SIP; 0: the system chooses, and [`SessionCoordinator::local_addr`] says which.
-    pub fn with_sip_port(mut self, port: u16) -> Self {
-        self.config.local_bind_addr.set_port(port);
-        self
-    }
-
-    /// Address and port for SIP, used in Via, Contact and SDP.
-    pub fn with_local_bind_addr(mut self, address: SocketAddr) -> Self {
-        self.config.local_bind_addr = address;
-        self
-    }
-
-    /// Our own SIP address, such as `sip:pbx@example.com`.
-    pub fn with_local_address(mut self, uri: impl Into<String>) -> Self {
-        self.config.local_address = uri.into();
-        self
-    }
-
-    /// The IP address that peers see us by, where that is another one (NAT).
-    pub fn with_public_address(mut self, address: impl AsRef<str>) -> Self {
-        match address.as_ref().parse() {
-            Ok(ip) => self.config.public_address = Some(ip),
-            Err(_) => self.mistakes.push(format!("the public address `{}` is no IP address", address.as_ref())),
-        }
-        self
-    }
-
-    /// First and last UDP port for media.
-    pub fn with_rtp_port_range(mut self, first: u16, last: u16) -> Self {
-        self.config.media_ports = (first, last);
-        self
-    }
-
-    /// The same as [`Self::with_rtp_port_range`].
-    pub fn with_media_ports(self, first: u16, last: u16) -> Self {
-        self.with_rtp_port_range(first, last)
-    }
-
-    /// Sessions at once.
-    pub fn with_max_sessions(mut self, count: usize) -> Self {
-        self.config.max_sessions = count;
-        self
-    }
-
-    /// Calls of this priority and below may fill at most so many percent of all sessions: the rest is reserved for higher
-    /// ones ([`PriorityShares`]).
-    pub fn with_priority_share(mut self, level: Priority, percent: u8) -> Self {
-        self.config.priority_shares = self.config.priority_shares.with(level, percent);
-        self
-    }
-
-    /// How long a session may last.
-    pub fn with_session_timeout(mut self, limit: Duration) -> Self {
-        self.config.session_timeout = Some(limit);
-        self
-    }
-
-    /// Sessions at once for one user.
-    pub fn with_per_user_limit(mut self, count: usize) -> Self {
-        self.config.per_user_limit = Some(count);
-        self
-    }
-
-    /// Codecs, most preferred first.
-    pub fn with_codecs(mut self, codecs: impl IntoIterator<Item = Codec>) -> Self {
-        self.config.codecs = codecs.into_iter().collect();
-        self
-    }
-
-    /// Attaches to a running `ringplane media` by its control socket instead of running media in this process.
-    pub fn with_media_plane(mut self, control_socket: impl Into<PathBuf>) -> Self {
-        self.config.media_plane = Some(control_socket.into());
-        self
-    }
-
-    /// A WAV file that calls can play: 8 to 192 kHz, up to 10 minutes.
-    pub fn with_prompt(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
-        self.config.prompts.insert(name.into(), file.into());
-        self
-    }
-
-    /// How long a deferred call may ring.
-    pub fn with_decision_timeout(mut self, limit: Duration) -> Self {
-        self.config.decision_timeout = limit;
-        self
-    }
-
-    /// How long a handler may think.
-    pub fn with_handler_timeout(mut self, limit: Duration) -> Self {
-        self.config.handler_timeout = limit;
-        self
-    }
-
-    /// Who decides about calls.
-    pub fn with_handler(mut self, handler: Arc<dyn CallHandler>) -> Self {
-        self.handler = Some(handler);
-        self
-    }
-
-    /// The coordinator, not started yet.
-    pub async fn build(self) -> Result<Arc<SessionCoordinator>, SessionError> {
-        if !self.mistakes.is_empty() {
-            return Err(SessionError::config(self.mistakes.join("; ")));
-        }
-        SessionCoordinator::new(self.config, self.handler)
-    }
 }

@@ -1,3 +1,4 @@
+use super::advanced::OutgoingCall;
 use super::{CallSession, IncomingCall, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use signald::OrderTurn;
@@ -93,7 +94,7 @@ impl SessionControl for Arc<SessionCoordinator> {
         to: &str,
         sdp: Option<String>,
     ) -> Result<CallSession, SessionError> {
-        self.dial(from, to, sdp).await
+        self.dial(OutgoingCall { sdp, ..OutgoingCall::new(from, to) }).await
     }
 
     async fn wait_for_answer(&self, id: &SessionId, timeout: Duration) -> Result<CallSession, SessionError> {

@@ -1,14 +1,14 @@
 //! What all operations of a program go through: its sessions, its handler, its events, and the way to the shards.
 
+use super::advanced::{Pending, Serving};
 use super::call::{CallSession, Entry, Registry};
 use super::care::{Care, Place, Priority};
 use super::event::{EventFilter, Publisher, Receiver, SessionEvent};
 use super::handler::{CallDecision, CallHandler};
 use super::handlers::RejectHandler;
 use super::media::Recordings;
-use super::plane::{Folder, Plane};
-use super::user::ShardUser;
-use super::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats};
+use super::running::run;
+use super::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats, Transport};
 use session::{EndKind, EndReason, Forward, Plan, PlannedSource};
 use signald::{OrderTurn, Orders, Paths, Stop};
 use std::net::SocketAddr;
@@ -39,6 +39,10 @@ pub struct SessionCoordinator {
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
     pub(crate) care: Care,
+    /// Requests of the program's own that wait for answers.
+    pub(crate) pending: Pending,
+    /// Who answers requests that are no calls.
+    pub(crate) serving: Option<Serving>,
     placed: AtomicU64,
     running: Mutex<Option<Running>>,
     pub(crate) this: Weak<Self>,
@@ -48,9 +52,20 @@ pub struct SessionCoordinator {
 struct Running {
     orders: Orders,
     local: SocketAddr,
+    connections: Vec<(Transport, SocketAddr)>,
     stop: Stop,
     since: std::time::Instant,
     ended: Option<oneshot::Receiver<()>>,
+    /// Looks at the quality of calls.
+    watch: Option<tokio::task::AbortHandle>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -67,8 +82,13 @@ impl Totals {
 }
 
 impl SessionCoordinator {
-    pub(crate) fn new(config: SessionConfig, handler: Option<Arc<dyn CallHandler>>) -> Result<Arc<Self>, SessionError> {
-        config.port_range()?;
+    pub(crate) fn new(
+        config: SessionConfig,
+        handler: Option<Arc<dyn CallHandler>>,
+        serving: Option<Serving>,
+    ) -> Result<Arc<Self>, SessionError> {
+        config.check()?;
+        serving.as_ref().map_or(Ok(()), Serving::check)?;
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| SessionError::config("this needs a tokio runtime: call it from `#[tokio::main]`"))?;
         Ok(Arc::new_cyclic(|this| Self {
@@ -81,13 +101,22 @@ impl SessionCoordinator {
             recordings: Recordings::default(),
             handler: RwLock::new(handler.unwrap_or_else(|| Arc::new(RejectHandler(480)))),
             bridge_events: Publisher::new(EVENT_BACKLOG),
+            pending: Pending::default(),
+            serving,
             placed: AtomicU64::new(0),
             running: Mutex::new(None),
             this: this.clone(),
         }))
     }
 
-    /// Where SIP is listened for; `None` before the start.
+    /// Everywhere that SIP is listened for, with the ports that the system chose; nothing before the start.
+    pub fn listening(&self) -> Vec<(Transport, SocketAddr)> {
+        let running = self.running();
+        let Some(running) = running.as_ref() else { return Vec::new() };
+        std::iter::once((Transport::Udp, running.local)).chain(running.connections.iter().copied()).collect()
+    }
+
+    /// Where SIP is listened for by UDP; `None` before the start.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.running().as_ref().map(|running| running.local)
     }
@@ -159,9 +188,18 @@ impl SessionCoordinator {
                 let _ = over.send(());
             })
             .map_err(|error| SessionError::config(format!("cannot start a thread: {error}")))?;
-        let (orders, local) =
+        let (orders, local, connections) =
             started.await.map_err(|_| SessionError::transport("signaling ended while it started"))??;
-        *self.running() = Some(Running { orders, local, stop, since: std::time::Instant::now(), ended: Some(ended) });
+        let watch = super::quality::watch(self.this.clone(), self.config.quality_interval, &self.runtime);
+        *self.running() = Some(Running {
+            orders,
+            local,
+            connections,
+            stop,
+            since: std::time::Instant::now(),
+            ended: Some(ended),
+            watch,
+        });
         Ok(())
     }
 
@@ -169,6 +207,7 @@ impl SessionCoordinator {
     pub(crate) async fn stop(&self, grace: Duration) -> Result<(), SessionError> {
         let Some(mut running) = self.running().take() else { return Ok(()) };
         running.stop.request();
+        self.pending.clear();
         let Some(ended) = running.ended.take() else { return Ok(()) };
         match tokio::time::timeout(grace, ended).await {
             Ok(_) => Ok(()),
@@ -247,8 +286,14 @@ impl SessionCoordinator {
             CallDecision::Forward(uri) => self.forward(id, &uri).await,
             CallDecision::Defer => Ok(()),
         };
-        if let Err(error) = done {
-            tracing::debug!(session = %id, "the decision came too late: {error}");
+        match done {
+            Ok(()) => {}
+            Err(error @ (SessionError::Config { .. } | SessionError::Protocol { .. })) => {
+                tracing::error!(session = %id, "a call handler decided something that cannot be done: {error}");
+                // Its call is over at once, rather than when it has rung long enough.
+                let _ = self.reject(id, 500, String::new()).await;
+            }
+            Err(error) => tracing::debug!(session = %id, "the decision came too late: {error}"),
         }
     }
 
@@ -323,38 +368,4 @@ impl std::fmt::Debug for SessionCoordinator {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
-}
-
-type Started = Result<(Orders, SocketAddr), SessionError>;
-
-/// Signaling, on a thread of its own, until the end is asked for.
-fn run(settings: &SessionConfig, this: &Weak<SessionCoordinator>, stop: &Stop, told: oneshot::Sender<Started>) {
-    let mut told = Some(told);
-    let result = prepare(settings).and_then(|(config, _plane, _folder)| {
-        let user = |shard| -> Box<dyn signald::User> { Box::new(ShardUser::new(shard, this.clone())) };
-        let ready = |ready: &signald::Ready, orders| {
-            if let (Some(told), Some(local)) = (told.take(), ready.listening.first()) {
-                let _ = told.send(Ok((orders, *local)));
-            }
-        };
-        signald::run_with(&config, stop, user, ready).map_err(|error| SessionError::transport(error.to_string()))
-    });
-    if let Err(error) = result {
-        match told {
-            Some(told) => drop(told.send(Err(error))),
-            None => tracing::error!("signaling has ended: {error}"),
-        }
-    }
-}
-
-/// The media plane, and a directory with the way to it.
-fn prepare(settings: &SessionConfig) -> Result<(config::Config, Plane, Folder), SessionError> {
-    let folder = Folder::new()?;
-    let config = settings.to_config(folder.path().to_owned())?;
-    let plane = Plane::find(settings.media_plane.as_deref(), &config)?;
-    let (target, link) = (plane.control_socket(), config.process.media_control_socket());
-    std::os::unix::fs::symlink(&target, &link).map_err(|error| {
-        SessionError::config(format!("cannot link {} to {}: {error}", link.display(), target.display()))
-    })?;
-    Ok((config, plane, folder))
 }

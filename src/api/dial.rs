@@ -1,8 +1,8 @@
 //! Calls that programs place: from a URI to addresses, and from there to a shard.
 
+use super::advanced::OutgoingCall;
 use super::call::Entry;
-use super::care::Place;
-use super::{CallSession, Priority, SessionCoordinator, SessionError, SessionId, SessionState};
+use super::{CallSession, SessionCoordinator, SessionError, SessionId, SessionState};
 use session::{Dial, EndReason, Target};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,9 @@ impl SessionCoordinator {
     pub(crate) async fn targets(&self, uri: &str) -> Result<Vec<Target>, SessionError> {
         let wrong = |reason: String| SessionError::invalid_uri(uri, reason);
         let text = session::bracketed(uri);
+        if text.contains(char::is_control) {
+            return Err(wrong("it has line ends or other control signs".into()));
+        }
         let address = sip_wire::Address::check(&text).map_err(|error| wrong(error.to_string()))?;
         if !address.uri.scheme.is_sip() || address.uri.host.is_none() {
             return Err(wrong("only sip: and sips: with a host can be called".into()));
@@ -23,25 +26,27 @@ impl SessionCoordinator {
         Ok(found.into_iter().map(|path| Target::new(&request_uri, path)).collect())
     }
 
-    /// Places a normal call; its session is known when this returns.
-    pub(crate) async fn dial(&self, from: &str, to: &str, sdp: Option<String>) -> Result<CallSession, SessionError> {
-        self.create_call_with_priority(from, to, sdp, Priority::Normal).await
+    /// Our side of a call: as given, as configured, or by where we are.
+    pub(crate) fn checked_address(&self, from: &str, target: &Target) -> Result<Box<str>, SessionError> {
+        let from = if from.is_empty() { &self.config.local_address } else { from };
+        let from = if from.is_empty() { &format!("sip:ringplane@{}", target.flow.local) } else { from };
+        let text = session::bracketed(from);
+        let is_sound = !text.contains(char::is_control)
+            && sip_wire::Address::check(&text).is_ok_and(|address| address.tag().is_none());
+        if is_sound { Ok(text) } else { Err(SessionError::invalid_uri(from, "it cannot be a caller")) }
     }
 
-    /// Places a call that has a place among the sessions.
-    pub(crate) async fn dial_at(
-        &self,
-        from: &str,
-        to: &str,
-        sdp: Option<String>,
-        place: Place,
-    ) -> Result<CallSession, SessionError> {
+    /// Places a call; its session is known when this returns. [`SessionError::ResourceExhausted`]: the share of its level
+    /// is full.
+    pub(crate) async fn dial(&self, call: OutgoingCall) -> Result<CallSession, SessionError> {
+        let level = call.priority;
+        let place = self.care.admission.take(level).map_err(|limit| super::care::full(level, limit))?;
         self.start(None).await?;
-        let targets = self.targets(to).await?;
-        let from = if from.is_empty() { &self.config.local_address } else { from };
-        let from = if from.is_empty() { format!("sip:ringplane@{}", targets[0].flow.local) } else { from.to_owned() };
+        let targets = self.targets(&call.to).await?;
+        let from = self.checked_address(&call.from, &targets[0])?;
         let mut dial = Dial::new(&from, targets[0].clone());
-        (dial.targets, dial.sdp, dial.to) = (targets, sdp.map(Into::into), to.into());
+        (dial.targets, dial.sdp, dial.to) = (targets, call.sdp.map(Into::into), call.to.into());
+        (dial.headers, dial.answer_timeout) = (call.headers.boxed(), call.answer_timeout);
         let shard = self.next_shard();
         let this = self.this.clone();
         let placed = self.order(shard, move |order| {

@@ -114,10 +114,10 @@ pub enum SessionError {
         /// When, and for which session.
         context: ErrorContext,
     },
-    /// The other side does not keep to the protocol.
+    /// The other side does not keep to the protocol, or something that was asked for would break a message.
     #[error("{reason}")]
     Protocol {
-        /// What it did.
+        /// What is wrong.
         reason: String,
         /// When, and for which session.
         context: ErrorContext,
@@ -184,7 +184,10 @@ impl SessionError {
             Self::Rejected { .. } => "the same call will be refused again; change it".into(),
             Self::Transport { .. } => "look at the address and the network".into(),
             Self::Media { .. } => "look at the media plane: `ringplane stats`".into(),
-            Self::Protocol { .. } => "the peer is at fault; a capture shows what it sent".into(),
+            Self::Protocol { .. } => {
+                "change the text that the error names; where it names none the peer is at fault, and a capture shows it"
+                    .into()
+            }
             Self::Config { .. } => "change the configuration as the error says".into(),
         }
     }
@@ -211,6 +214,10 @@ impl SessionError {
 
     pub(crate) fn media_of(id: SessionId, reason: impl Into<String>) -> Self {
         Self::Media { reason: reason.into(), context: ErrorContext::of(id) }
+    }
+
+    pub(crate) fn protocol(reason: impl Into<String>) -> Self {
+        Self::Protocol { reason: reason.into(), context: ErrorContext::none() }
     }
 
     pub(crate) fn invalid_uri(uri: &str, reason: impl Into<String>) -> Self {

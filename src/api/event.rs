@@ -1,6 +1,6 @@
 //! What happened to sessions, for whoever wants to know.
 
-use super::{RecordingSummary, SessionId, SessionState};
+use super::{DialogId, QualityChange, RecordingSummary, SessionId, SessionState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,7 +59,22 @@ pub enum EventKind {
         to: SessionId,
     },
     /// The peer asked us to call somebody else in its place.
-    TransferRequested,
+    TransferRequested {
+        /// Whom.
+        target: String,
+    },
+    /// That call is being placed, as another session; once answered it takes the place of this one.
+    TransferStarted {
+        /// The session of the new call.
+        to: SessionId,
+    },
+    /// The call that we asked the peer for was answered; this one ends.
+    TransferAccepted,
+    /// The call that we asked the peer for was not taken; this one goes on.
+    TransferFailed {
+        /// Its status; 408 when nothing was heard of it.
+        status: u16,
+    },
     /// The peer reports about the call that we asked it for.
     TransferProgress {
         /// Status of that call.
@@ -87,6 +102,36 @@ pub enum EventKind {
         /// What is in it.
         summary: Arc<RecordingSummary>,
     },
+    /// It was answered, and its media was set up.
+    MediaEstablished,
+    /// Its media is paused: somebody holds somebody.
+    MediaPaused,
+    /// Its media flows again.
+    MediaResumed,
+    /// Its media is gone, and its port is free. Follows [`Self::MediaEstablished`] in every call.
+    MediaTerminated,
+    /// It sounds better or worse than before.
+    QualityChanged {
+        /// From where to where.
+        change: QualityChange,
+    },
+    /// The peer wants to change what was agreed on, by re-INVITE or UPDATE.
+    ReinviteReceived {
+        /// Its session description; `None` where it asks for ours.
+        sdp: Option<String>,
+    },
+    /// Its dialog is there: it was answered.
+    DialogCreated {
+        /// What identifies it.
+        dialog: DialogId,
+    },
+    /// Its dialog is over. Follows [`Self::DialogCreated`] in every call.
+    DialogTerminated {
+        /// What identified it.
+        dialog: DialogId,
+    },
+    /// The peer ended it: BYE, or CANCEL before it was answered.
+    TerminatedByRemote,
     /// It is over.
     Ended {
         /// Why.
@@ -100,11 +145,26 @@ impl EventKind {
         match self {
             Self::IncomingCall { .. } => EventClass::Incoming,
             Self::StateChanged { .. } | Self::Progress { .. } | Self::Forwarded { .. } => EventClass::State,
-            Self::TransferRequested | Self::TransferProgress { .. } => EventClass::Transfer,
+            Self::TransferRequested { .. }
+            | Self::TransferStarted { .. }
+            | Self::TransferProgress { .. }
+            | Self::TransferAccepted
+            | Self::TransferFailed { .. } => EventClass::Transfer,
             Self::DtmfReceived { .. } => EventClass::Dtmf,
-            Self::HoldChanged { .. } | Self::MediaChanged | Self::AudioEnded => EventClass::Media,
-            Self::RecordingStarted { .. } | Self::RecordingEnded { .. } => EventClass::Media,
-            Self::Ended { .. } => EventClass::Ended,
+            Self::HoldChanged { .. }
+            | Self::MediaChanged
+            | Self::AudioEnded
+            | Self::MediaEstablished
+            | Self::MediaPaused
+            | Self::MediaResumed
+            | Self::RecordingStarted { .. }
+            | Self::RecordingEnded { .. }
+            | Self::MediaTerminated => EventClass::Media,
+            Self::QualityChanged { .. } => EventClass::Quality,
+            Self::DialogCreated { .. } | Self::DialogTerminated { .. } | Self::ReinviteReceived { .. } => {
+                EventClass::Dialog
+            }
+            Self::TerminatedByRemote | Self::Ended { .. } => EventClass::Ended,
         }
     }
 }
@@ -121,8 +181,12 @@ pub enum EventClass {
     Transfer,
     /// Keys.
     Dtmf,
-    /// Hold, changes of media, ends of what is played, recordings.
+    /// Media set up, changed, held and gone; ends of what is played; recordings.
     Media,
+    /// Changes of quality.
+    Quality,
+    /// Dialogs that come and go, and what peers change in them.
+    Dialog,
     /// Ends.
     Ended,
 }
@@ -258,6 +322,7 @@ fn state_in<'de, D: Deserializer<'de>>(from: D) -> Result<SessionState, D::Error
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::QualityLevel;
 
     fn event(session: u64, kind: EventKind) -> SessionEvent {
         let session_id = SessionId::new(0, session::SessionId::from_u64(session));
@@ -267,7 +332,25 @@ mod tests {
     #[test]
     fn events_come_back_from_json() {
         let states = EventKind::StateChanged { old: SessionState::Ringing, new: SessionState::Connected };
-        for kind in [states, EventKind::DtmfReceived { digit: '#' }, EventKind::Ended { reason: "r".into() }] {
+        let dialog = DialogId { call_id: "c".into(), local_tag: "l".into(), remote_tag: "r".into() };
+        assert_eq!(dialog.to_string(), "c;to-tag=r;from-tag=l");
+        let metrics = crate::api::QualityMetrics {
+            mos_score: Some(3.5),
+            packet_loss_percent: 10.0,
+            jitter_ms: 1.5,
+            round_trip_time_ms: None,
+            remote_loss_percent: 0.0,
+        };
+        let change = QualityChange { old: QualityLevel::Excellent, new: QualityLevel::of(3.5), metrics };
+        let all = [
+            states,
+            EventKind::DtmfReceived { digit: '#' },
+            EventKind::QualityChanged { change },
+            EventKind::DialogCreated { dialog },
+            EventKind::ReinviteReceived { sdp: None },
+            EventKind::Ended { reason: "r".into() },
+        ];
+        for kind in all {
             let event = event(5, kind);
             let text = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<SessionEvent>(&text).unwrap(), event, "{text}");

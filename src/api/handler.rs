@@ -1,6 +1,6 @@
 //! Who decides about calls, and is told what becomes of them.
 
-use super::{CallSession, MediaInfo, Priority, SessionId, SessionState};
+use super::{CallSession, DialogId, MediaInfo, Priority, QualityChange, SessionId, SessionState};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -14,6 +14,8 @@ pub struct IncomingCall {
     pub from: String,
     /// Called, as a URI.
     pub to: String,
+    /// Who the caller has proved to be, where it was asked ([`crate::api::Authenticator`]).
+    pub user: Option<String>,
     /// The user part of who is really called (Request-URI).
     pub called_user: String,
     /// The caller's session description; `None` where it waits for ours.
@@ -104,7 +106,7 @@ pub trait CallHandler: Send + Sync {
     async fn on_media_resumed(&self, call: CallSession) {
         let _ = call;
     }
-    /// Its media is gone, and its port is free.
+    /// Its media is gone, and its port is free. Told of every call whose media was established.
     async fn on_media_terminated(&self, call: CallSession) {
         let _ = call;
     }
@@ -112,19 +114,41 @@ pub trait CallHandler: Send + Sync {
     async fn on_dtmf(&self, call: CallSession, digit: char) {
         let _ = (call, digit);
     }
-    /// The peer asked us to call somebody else in its place. The session layer does so by itself.
-    async fn on_transfer_requested(&self, call: CallSession) {
-        let _ = call;
+    /// It sounds better or worse than before ([`crate::api::SessionManagerBuilder::with_quality_interval`]).
+    async fn on_quality_changed(&self, call: CallSession, change: QualityChange) {
+        let _ = (call, change);
     }
-    /// The call that we asked the peer for was answered.
+    /// The peer asked us to call `target` in its place. The session layer does so by itself, unless
+    /// [`crate::api::SessionManagerBuilder::with_transfers`] says that it does not.
+    async fn on_transfer_requested(&self, call: CallSession, target: &str) {
+        let _ = (call, target);
+    }
+    /// The call that the peer asked for is being placed. Once answered it takes the place of this one.
+    async fn on_transfer_started(&self, call: CallSession, new_call: SessionId) {
+        let _ = (call, new_call);
+    }
+    /// The call that we asked the peer for was answered; ours ends.
     async fn on_transfer_accepted(&self, call: CallSession) {
         let _ = call;
     }
-    /// The call that we asked the peer for was not taken, with this status.
+    /// The call that we asked the peer for was not taken, with this status; ours goes on.
     async fn on_transfer_failed(&self, call: CallSession, status: u16) {
         let _ = (call, status);
     }
-    /// The peer ended it.
+    /// The peer wants to change what was agreed on, by re-INVITE or UPDATE; with its session description, or asking for
+    /// ours. Media follows by itself.
+    async fn on_reinvite_received(&self, call: CallSession, sdp: Option<String>) {
+        let _ = (call, sdp);
+    }
+    /// Its dialog is there: it was answered.
+    async fn on_dialog_created(&self, call: CallSession, dialog: DialogId) {
+        let _ = (call, dialog);
+    }
+    /// Its dialog is over.
+    async fn on_dialog_terminated(&self, call: CallSession, dialog: DialogId) {
+        let _ = (call, dialog);
+    }
+    /// The peer ended it: BYE, or CANCEL before it was answered.
     async fn on_terminated_by_remote(&self, call: CallSession, reason: &str) {
         let _ = (call, reason);
     }

@@ -198,7 +198,12 @@ tell_all! {
     on_media_resumed(call: CallSession => call.clone());
     on_media_terminated(call: CallSession => call.clone());
     on_dtmf(call: CallSession => call.clone(), digit: char => digit);
-    on_transfer_requested(call: CallSession => call.clone());
+    on_quality_changed(call: CallSession => call.clone(), change: super::QualityChange => change);
+    on_transfer_requested(call: CallSession => call.clone(), target: &str => target);
+    on_transfer_started(call: CallSession => call.clone(), new_call: SessionId => new_call);
+    on_reinvite_received(call: CallSession => call.clone(), sdp: Option<String> => sdp.clone());
+    on_dialog_created(call: CallSession => call.clone(), dialog: super::DialogId => dialog.clone());
+    on_dialog_terminated(call: CallSession => call.clone(), dialog: super::DialogId => dialog.clone());
     on_transfer_accepted(call: CallSession => call.clone());
     on_transfer_failed(call: CallSession => call.clone(), status: u16 => status);
     on_terminated_by_remote(call: CallSession => call.clone(), reason: &str => reason);

@@ -5,13 +5,18 @@
 //! what happens. Signaling runs on threads of this process; so does the media plane, unless
 //! [`SessionManagerBuilder::with_media_plane`] names a running one. Nothing here panics on what a user or a peer says.
 
+pub mod advanced;
+mod authenticator;
 mod bridge;
+mod builder;
 mod call;
 mod care;
 mod config;
 mod control;
 mod coordinator;
+mod credentials;
 mod dial;
+mod dialog;
 mod error;
 mod event;
 mod handler;
@@ -20,12 +25,20 @@ mod id;
 mod manager;
 mod media;
 mod plane;
+mod quality;
+mod running;
+mod server;
 mod task;
+mod tls;
+mod told;
+mod transport;
 mod user;
 
-pub use self::config::{Codec, SessionConfig, SessionManagerBuilder};
+pub use self::config::{Codec, SessionConfig};
 pub use async_trait::async_trait;
+pub use authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use bridge::{BridgeEvent, BridgeId, BridgeInfo};
+pub use builder::SessionManagerBuilder;
 pub use call::CallSession;
 pub use care::{
     DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, GroupInfo, HealthReport, HealthStatus, Leak, LeakKind, LeakReport,
@@ -34,6 +47,8 @@ pub use care::{
 };
 pub use control::{SessionControl, SessionStats};
 pub use coordinator::SessionCoordinator;
+pub use credentials::Credentials;
+pub use dialog::DialogId;
 pub use error::{ErrorCategory, ErrorContext, SessionError};
 pub use event::{EventClass, EventFilter, EventKind, Receiver, SessionEvent};
 pub use handler::{CallDecision, CallHandler, IncomingCall};
@@ -47,4 +62,8 @@ pub use media::{
     AudioSource, MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics, RecordingEnd,
     RecordingOptions, RecordingSummary,
 };
+pub use quality::{QualityChange, QualityLevel};
+pub use server::{SipClient, SipServer, create_sip_client, create_sip_server};
 pub use session::{Operation, SessionState};
+pub use tls::{Certificate, ClientCertificates, TlsConfig};
+pub use transport::Transport;

@@ -3,19 +3,31 @@
 use super::call::Entry;
 use super::care::Work;
 use super::handler::{CallDecision, IncomingCall};
-use super::{CallSession, MediaControl, SessionCoordinator, SessionState};
+use super::{CallSession, DialogId, MediaControl, QualityChange, SessionCoordinator, SessionId, SessionState};
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What a handler is told.
 pub(crate) enum Word {
     Incoming(Box<IncomingCall>),
     State { old: SessionState, new: SessionState },
+    Established,
+    Paused,
+    Resumed,
+    MediaTerminated,
+    Quality(QualityChange),
     Digit(char),
-    TransferRequested,
-    TransferProgress(u16),
+    Reinvite(Option<String>),
+    DialogCreated(DialogId),
+    DialogTerminated(DialogId),
+    TransferRequested(String),
+    TransferStarted(SessionId),
+    TransferAccepted,
+    TransferFailed(u16),
+    ByRemote,
     Ended(EndReason),
 }
 
@@ -74,58 +86,59 @@ async fn ask(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, incoming
 async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: Word) {
     let handler = coordinator.handler();
     let call = CallSession::new(entry, Arc::downgrade(coordinator));
-    match word {
+    // What a handler makes of it is its own affair.
+    let _ = match word {
+        // Asked before anything is told.
+        Word::Incoming(_) => None,
         Word::State { old, new } => {
             let id = entry.id;
-            let told = handler.clone();
-            guarded(coordinator, entry, async move { told.on_session_state_changed(&id, old, new).await }).await;
-            match (old, new) {
-                (SessionState::OnHold, SessionState::Connected) => {
-                    guarded(coordinator, entry, async move { handler.on_media_resumed(call).await }).await;
-                }
-                (_, SessionState::OnHold) => {
-                    guarded(coordinator, entry, async move { handler.on_media_paused(call).await }).await;
-                }
-                (_, SessionState::Connected) if old != SessionState::Transferring => {
-                    let media = MediaControl::get_media_info(coordinator, &id).await.ok().flatten();
-                    let (told, answered) = (handler.clone(), call.clone());
-                    guarded(coordinator, entry, async move { told.on_media_established(answered, media).await }).await;
-                    let (local, remote) = descriptions(entry);
-                    guarded(coordinator, entry, async move { handler.on_call_established(call, local, remote).await })
-                        .await;
-                }
-                _ => {}
-            }
+            guarded(coordinator, entry, async move { handler.on_session_state_changed(&id, old, new).await }).await
         }
-        // Asked before anything is told.
-        Word::Incoming(_) => {}
-        Word::Digit(digit) => {
-            guarded(coordinator, entry, async move { handler.on_dtmf(call, digit).await }).await;
+        Word::Established => {
+            let media = MediaControl::get_media_info(coordinator, &entry.id).await.ok().flatten();
+            let (told, answered) = (handler.clone(), call.clone());
+            guarded(coordinator, entry, async move { told.on_media_established(answered, media).await }).await;
+            let (local, remote) = descriptions(entry);
+            guarded(coordinator, entry, async move { handler.on_call_established(call, local, remote).await }).await
         }
-        Word::TransferRequested => {
-            guarded(coordinator, entry, async move { handler.on_transfer_requested(call).await }).await;
+        Word::Paused => guarded(coordinator, entry, async move { handler.on_media_paused(call).await }).await,
+        Word::Resumed => guarded(coordinator, entry, async move { handler.on_media_resumed(call).await }).await,
+        Word::MediaTerminated => {
+            guarded(coordinator, entry, async move { handler.on_media_terminated(call).await }).await
         }
-        Word::TransferProgress(status) => {
-            guarded(coordinator, entry, async move {
-                match status {
-                    200..300 => handler.on_transfer_accepted(call).await,
-                    300.. => handler.on_transfer_failed(call, status).await,
-                    _ => {}
-                }
-            })
-            .await;
+        Word::Quality(change) => {
+            guarded(coordinator, entry, async move { handler.on_quality_changed(call, change).await }).await
+        }
+        Word::Digit(digit) => guarded(coordinator, entry, async move { handler.on_dtmf(call, digit).await }).await,
+        Word::Reinvite(sdp) => {
+            guarded(coordinator, entry, async move { handler.on_reinvite_received(call, sdp).await }).await
+        }
+        Word::DialogCreated(dialog) => {
+            guarded(coordinator, entry, async move { handler.on_dialog_created(call, dialog).await }).await
+        }
+        Word::DialogTerminated(dialog) => {
+            guarded(coordinator, entry, async move { handler.on_dialog_terminated(call, dialog).await }).await
+        }
+        Word::TransferRequested(target) => {
+            guarded(coordinator, entry, async move { handler.on_transfer_requested(call, &target).await }).await
+        }
+        Word::TransferStarted(new) => {
+            guarded(coordinator, entry, async move { handler.on_transfer_started(call, new).await }).await
+        }
+        Word::TransferAccepted => {
+            guarded(coordinator, entry, async move { handler.on_transfer_accepted(call).await }).await
+        }
+        Word::TransferFailed(status) => {
+            guarded(coordinator, entry, async move { handler.on_transfer_failed(call, status).await }).await
+        }
+        Word::ByRemote => {
+            guarded(coordinator, entry, async move { handler.on_terminated_by_remote(call, "ended by the peer").await })
+                .await
         }
         Word::Ended(reason) => {
-            let (told, ended) = (handler.clone(), call.clone());
-            guarded(coordinator, entry, async move { told.on_media_terminated(ended).await }).await;
-            if reason == EndReason::RemoteBye {
-                let (told, ended) = (handler.clone(), call.clone());
-                guarded(coordinator, entry, async move { told.on_terminated_by_remote(ended, reason.name()).await })
-                    .await;
-            }
-            guarded(coordinator, entry, async move { handler.on_call_ended(call, reason.name()).await }).await;
+            guarded(coordinator, entry, async move { handler.on_call_ended(call, reason.name()).await }).await
         }
-    }
+    };
 }
 
 fn descriptions(entry: &Entry) -> (Option<String>, Option<String>) {
@@ -139,12 +152,21 @@ async fn guarded<T: Send + 'static>(
     entry: &Entry,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    let (limit, mark) = (coordinator.config.handler_timeout, coordinator.care.tasks.begin(entry.id, Work::Handler));
-    let mut running = tokio::spawn(async move {
-        // As long as it runs, which may be longer than it is waited for.
+    // As long as it runs, which may be longer than it is waited for.
+    let mark = coordinator.care.tasks.begin(entry.id, Work::Handler);
+    let marked = async move {
         let _mark = mark;
         work.await
-    });
+    };
+    limited(coordinator.config.handler_timeout, marked).await
+}
+
+/// The same for what belongs to no call.
+pub(crate) async fn limited<T: Send + 'static>(
+    limit: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let mut running = tokio::spawn(work);
     match tokio::time::timeout(limit, &mut running).await {
         Ok(Ok(value)) => Some(value),
         Ok(Err(error)) => {

@@ -1,11 +1,15 @@
-//! The program's ear in a shard: it turns what the shard says into events and words for the handler, and never waits.
+//! The program's part in a shard: it answers what the shard asks, at once, and never waits. What the shard says is in
+//! `told.rs`.
 
+use super::advanced::{IncomingRequest, Served, SipMessage};
 use super::call::Entry;
-use super::event::{EventKind, SessionEvent};
+use super::event::EventKind;
 use super::handler::IncomingCall;
 use super::task::{self, Word};
-use super::{BridgeEvent, BridgeId, Operation, Priority, SessionCoordinator, SessionId, SessionState};
-use session::{Decide, Decision, EndReason, Sessions, Side};
+use super::{DialogId, Priority, SessionCoordinator, SessionId};
+use session::{Admission, Asking, Decide, Decision, Gate, Sessions, Side};
+use sip_core::auth::Account;
+use sip_core::{ClientRequestId, DialogInfo, RequestId};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
@@ -13,36 +17,57 @@ use tokio::sync::mpsc;
 
 /// Words that may wait for the handler of one call. Only a flood of keys fills it; keys beyond it are lost.
 const WORD_COUNT_MAX: usize = 256;
-/// Places kept for what is not a key.
-const PLACES_KEPT: usize = 32;
 
 pub(crate) struct ShardUser {
-    shard: usize,
-    coordinator: Weak<SessionCoordinator>,
-    sessions: HashMap<session::SessionId, Known>,
+    pub(super) shard: usize,
+    pub(super) coordinator: Weak<SessionCoordinator>,
+    pub(super) sessions: HashMap<session::SessionId, Known>,
+    pub(super) account: Option<Account>,
+    gate: Option<Gate>,
 }
 
-struct Known {
-    entry: Arc<Entry>,
-    words: mpsc::Sender<Word>,
+pub(super) struct Known {
+    pub(super) entry: Arc<Entry>,
+    /// Its handler hears of it for as long as this is there.
+    _words: mpsc::Sender<Word>,
+    pub(super) media: Media,
+}
+
+/// What users were told of a session's media.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Media {
+    None,
+    Flows,
+    Paused,
 }
 
 impl ShardUser {
-    pub(crate) fn new(shard: usize, coordinator: Weak<SessionCoordinator>) -> Self {
-        Self { shard, coordinator, sessions: HashMap::new() }
+    pub(crate) fn new(
+        shard: usize,
+        coordinator: Weak<SessionCoordinator>,
+        account: Option<Account>,
+        gate: Option<Gate>,
+    ) -> Self {
+        Self { shard, coordinator, sessions: HashMap::new(), account, gate }
     }
 
     /// Makes a session known to the program, with a task of its own for its handler.
     fn meet(&mut self, coordinator: &Arc<SessionCoordinator>, id: session::SessionId, entry: Arc<Entry>) -> &Known {
         coordinator.registry.insert(entry.clone());
         let (words, inbox) = mpsc::channel(WORD_COUNT_MAX);
+        entry.set_words(&words);
         coordinator.runtime.spawn(task::run(self.coordinator.clone(), entry.clone(), inbox));
-        self.sessions.entry(id).insert_entry(Known { entry, words }).into_mut()
+        self.sessions.entry(id).insert_entry(Known { entry, _words: words, media: Media::None }).into_mut()
     }
 }
 
 impl ShardUser {
-    fn meet_placed(&mut self, coordinator: &Arc<SessionCoordinator>, sessions: &Sessions, id: session::SessionId) {
+    pub(super) fn meet_placed(
+        &mut self,
+        coordinator: &Arc<SessionCoordinator>,
+        sessions: &Sessions,
+        id: session::SessionId,
+    ) {
         let public = SessionId::new(self.shard, id);
         let placed = coordinator.registry.get(public).or_else(|| {
             let parties = sessions.get(id)?.parties();
@@ -58,6 +83,66 @@ impl ShardUser {
 }
 
 impl Decide for ShardUser {
+    fn admit(&mut self, request: &Asking<'_>) -> Admission {
+        match &mut self.gate {
+            Some(gate) => gate.admit(request),
+            None => Admission::Granted { user: None },
+        }
+    }
+
+    fn transfer_requested(&mut self, id: session::SessionId, target: &str) -> bool {
+        let Some(coordinator) = self.coordinator.upgrade() else { return false };
+        if let Some(known) = self.sessions.get(&id) {
+            known.entry.facts().refer_target = Some(target.into());
+        }
+        coordinator.config.accept_transfers
+    }
+
+    fn route(&mut self, uri: &str) -> Vec<session::Target> {
+        let paths = self.coordinator.upgrade().and_then(|coordinator| coordinator.paths());
+        let found = paths.and_then(|paths| paths.find_now(uri)).unwrap_or_default();
+        found.into_iter().map(|path| session::Target::new(uri, path)).collect()
+    }
+
+    fn heard(&mut self, id: session::SessionId, message: &[u8]) {
+        let keeps = self.coordinator.upgrade().is_some_and(|coordinator| coordinator.config.keep_messages);
+        if let Some(known) = self.sessions.get(&id).filter(|_| keeps) {
+            known.entry.facts().message = Some(SipMessage::new(message));
+        }
+    }
+
+    fn requested(&mut self, request: RequestId, id: Option<session::SessionId>, message: &[u8]) -> bool {
+        let Some(coordinator) = self.coordinator.upgrade() else { return false };
+        let Some(serving) = coordinator.serving.clone() else { return false };
+        let method = sip_wire::Message::parse(message).ok().and_then(|message| message.method());
+        let method = method.map(|method| String::from_utf8_lossy(method.as_bytes()).into_owned());
+        let Some(method) = method.filter(|method| serving.methods.contains(method)) else { return false };
+        let incoming = IncomingRequest {
+            session: id.map(|id| SessionId::new(self.shard, id)),
+            method,
+            message: SipMessage::new(message),
+        };
+        let served = Served { shard: self.shard, request, incoming };
+        let runtime = coordinator.runtime.clone();
+        runtime.spawn(served.serve(coordinator, serving.handler));
+        true
+    }
+
+    fn responded(&mut self, request: ClientRequestId, status: u16, message: Option<&[u8]>) {
+        if let Some(coordinator) = self.coordinator.upgrade() {
+            coordinator.pending.settle(self.shard, request, status, message);
+        }
+    }
+
+    fn dialog_confirmed(&mut self, id: session::SessionId, dialog: &DialogInfo<'_>) {
+        let Some(coordinator) = self.coordinator.upgrade() else { return };
+        let Some(known) = self.sessions.get(&id) else { return };
+        let dialog = DialogId::of(dialog);
+        known.entry.facts().dialog = Some(dialog.clone());
+        coordinator.publish(&known.entry, EventKind::DialogCreated { dialog: dialog.clone() });
+        known.entry.tell(Word::DialogCreated(dialog));
+    }
+
     fn incoming(&mut self, call: &session::IncomingCall<'_>) -> Decision {
         let Some(coordinator) = self.coordinator.upgrade() else {
             return Decision::Reject { status: 503, reason: "".into() };
@@ -68,10 +153,14 @@ impl Decide for ShardUser {
         let call_id = headers.get("Call-ID").cloned().unwrap_or_default();
         let entry = Entry::new(id, call.from, call.to, &call_id, true);
         entry.facts().remote_sdp = sdp.as_deref().map(Into::into);
+        if coordinator.config.keep_messages {
+            entry.facts().message = Some(SipMessage::new(call.message));
+        }
         let incoming = IncomingCall {
             id,
             from: call.from.to_owned(),
             to: call.to.to_owned(),
+            user: call.user.map(str::to_owned),
             called_user: call.called_user.to_owned(),
             sdp,
             headers,
@@ -81,7 +170,7 @@ impl Decide for ShardUser {
         let kind = EventKind::IncomingCall { from: incoming.from.clone(), to: incoming.to.clone() };
         let known = self.meet(&coordinator, call.id, Arc::new(entry));
         coordinator.publish(&known.entry, kind);
-        known.tell(Word::Incoming(Box::new(incoming)));
+        known.entry.tell(Word::Incoming(Box::new(incoming)));
         Decision::Defer
     }
 
@@ -92,190 +181,6 @@ impl Decide for ShardUser {
         match side {
             Side::Local => facts.local_sdp = Some(text),
             Side::Remote => facts.remote_sdp = Some(text),
-        }
-    }
-}
-
-impl signald::User for ShardUser {
-    fn events(&mut self, sessions: &Sessions, events: &[session::SessionEvent]) {
-        let Some(coordinator) = self.coordinator.upgrade() else { return };
-        for event in events {
-            match *event {
-                session::SessionEvent::StateChanged { id, old, new } => {
-                    // A call that we placed is first heard of here.
-                    if !self.sessions.contains_key(&id) {
-                        self.meet_placed(&coordinator, sessions, id);
-                    }
-                    self.moved_on(&coordinator, id, old, new);
-                }
-                session::SessionEvent::Digit { id, digit } => self.pressed(&coordinator, id, digit),
-                session::SessionEvent::HoldChanged { id, here, there } => {
-                    self.publish(&coordinator, id, EventKind::HoldChanged { here, there });
-                }
-                session::SessionEvent::MediaChanged { id } => self.publish(&coordinator, id, EventKind::MediaChanged),
-                session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
-                session::SessionEvent::Progress { id, status, has_media } => {
-                    self.publish(&coordinator, id, EventKind::Progress { status, has_media });
-                }
-                session::SessionEvent::Forwarded { id, to } => {
-                    let to = SessionId::new(self.shard, to);
-                    let from = SessionId::new(self.shard, id);
-                    coordinator.care.ties().sequences.went_on(from, to, SystemTime::now());
-                    self.publish(&coordinator, id, EventKind::Forwarded { to });
-                }
-                session::SessionEvent::ParticipantAdded { bridge, id } => {
-                    let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
-                    coordinator.bridge_events.publish(BridgeEvent::ParticipantAdded { bridge_id, session_id });
-                }
-                session::SessionEvent::ParticipantRemoved { bridge, id, reason } => {
-                    let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
-                    let reason = super::bridge::words(reason).into();
-                    coordinator.bridge_events.publish(BridgeEvent::ParticipantRemoved {
-                        bridge_id,
-                        session_id,
-                        reason,
-                    });
-                }
-                session::SessionEvent::BridgeDestroyed { bridge } => {
-                    let bridge_id = BridgeId::new(self.shard, bridge);
-                    coordinator.bridge_events.publish(BridgeEvent::BridgeDestroyed { bridge_id });
-                }
-                session::SessionEvent::RecordingStarted { id, recording } => {
-                    let public = SessionId::new(self.shard, id);
-                    if let Some(path) = coordinator.recordings.started(public, recording) {
-                        self.publish(&coordinator, id, EventKind::RecordingStarted { path });
-                    }
-                }
-                session::SessionEvent::RecordingEnded { id, recording, ref outcome } => {
-                    let public = SessionId::new(self.shard, id);
-                    if let Some((recorded, summary)) = coordinator.recordings.ended(public, recording, outcome) {
-                        coordinator.publish_for(public, &recorded.call_id, EventKind::RecordingEnded { summary });
-                    }
-                }
-                // Below: whoever waits for the outcome of an operation sees the state that it led to.
-                session::SessionEvent::Done { .. }
-                | session::SessionEvent::Failed { .. }
-                | session::SessionEvent::Ended { .. } => {}
-                session::SessionEvent::TransferRequested { id } => {
-                    self.publish(&coordinator, id, EventKind::TransferRequested);
-                    self.tell(id, Word::TransferRequested);
-                }
-                session::SessionEvent::TransferProgress { id, status } => {
-                    self.publish(&coordinator, id, EventKind::TransferProgress { status });
-                    self.tell(id, Word::TransferProgress(status));
-                }
-            }
-        }
-        for event in events {
-            match *event {
-                session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
-                session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
-                session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
-                _ => {}
-            }
-        }
-    }
-}
-
-impl ShardUser {
-    fn moved_on(
-        &mut self,
-        coordinator: &SessionCoordinator,
-        id: session::SessionId,
-        old: SessionState,
-        new: SessionState,
-    ) {
-        let Some(known) = self.sessions.get(&id) else { return };
-        known.entry.set_state(new);
-        coordinator.publish(&known.entry, EventKind::StateChanged { old, new });
-        known.tell(Word::State { old, new });
-    }
-
-    fn publish(&self, coordinator: &SessionCoordinator, id: session::SessionId, kind: EventKind) {
-        if let Some(known) = self.sessions.get(&id) {
-            coordinator.publish(&known.entry, kind);
-        }
-    }
-
-    fn tell(&self, id: session::SessionId, word: Word) {
-        if let Some(known) = self.sessions.get(&id) {
-            known.tell(word);
-        }
-    }
-
-    fn settle(&self, id: session::SessionId, operation: Operation, outcome: Result<(), u16>) {
-        if let Some(known) = self.sessions.get(&id) {
-            known.entry.settle(operation, outcome);
-        }
-    }
-
-    fn pressed(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, digit: u8) {
-        let Some(known) = self.sessions.get(&id) else { return };
-        let Some(digit) = "0123456789*#ABCD".chars().nth(usize::from(digit)) else { return };
-        coordinator.publish(&known.entry, EventKind::DtmfReceived { digit });
-        if known.words.capacity() > PLACES_KEPT {
-            known.tell(Word::Digit(digit));
-        }
-    }
-
-    fn ended(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, reason: EndReason) {
-        let Some(known) = self.sessions.remove(&id) else { return };
-        known.ended(coordinator, reason);
-        if self.sessions.len() < self.sessions.capacity() / 8 {
-            self.sessions.shrink_to(64);
-        }
-    }
-}
-
-/// The shard is gone; what it could not end in time has ended with it.
-impl Drop for ShardUser {
-    fn drop(&mut self) {
-        let Some(coordinator) = self.coordinator.upgrade() else { return };
-        for (_, known) in self.sessions.drain() {
-            known.ended(&coordinator, EndReason::Shutdown);
-        }
-    }
-}
-
-impl Known {
-    fn ended(&self, coordinator: &SessionCoordinator, reason: EndReason) {
-        let now = std::time::Instant::now();
-        {
-            let mut facts = self.entry.facts();
-            facts.ended_at = Some(now);
-            facts.end = Some(reason);
-            facts.place = None;
-            facts.waiting.clear();
-        }
-        self.entry.set_state(SessionState::Terminated);
-        coordinator.registry.remove(self.entry.id);
-        coordinator.totals.ended(reason);
-        coordinator.publish(&self.entry, EventKind::Ended { reason: reason.name().into() });
-        self.tell(Word::Ended(reason));
-        for id in coordinator.care.ended(self.entry.id, reason.name(), now) {
-            coordinator.end_along(id);
-        }
-    }
-}
-
-impl Known {
-    fn tell(&self, word: Word) {
-        // Closed: the handler was not asked about this call, or is gone.
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.words.try_send(word) {
-            tracing::warn!(session = %self.entry.id, "the handler of this call hangs; it will not hear everything");
-        }
-    }
-}
-
-impl SessionCoordinator {
-    fn publish(&self, entry: &Entry, kind: EventKind) {
-        self.publish_for(entry.id, &entry.call_id, kind);
-    }
-
-    fn publish_for(&self, session_id: SessionId, call_id: &Arc<str>, kind: EventKind) {
-        if self.events.has_subscribers() {
-            let correlation_id = call_id.clone();
-            self.events.publish(SessionEvent { session_id, correlation_id, at: SystemTime::now(), kind });
         }
     }
 }

@@ -1,7 +1,15 @@
 //! Programs written with `ringplane::api`, called by real peers.
 
+mod advanced;
 mod care;
+mod certificates;
+mod credentials;
 mod decisions;
+mod doors;
+mod events;
+mod handset;
+mod injection;
 mod operations;
 mod outgoing;
 mod room;
+mod tls;

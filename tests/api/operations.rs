@@ -109,7 +109,7 @@ async fn words_about_a_call_come_in_order() {
     let diary = Arc::new(Mutex::new(Vec::new()));
     let coordinator = started(builder().with_handler(Arc::new(Diary(diary.clone())))).await;
     callers(CallPlan { calls: 1, ..CallPlan::tone(coordinator.local_addr().unwrap()) }).await;
-    let all = ["established", "terminated", "by remote", "ended"];
+    let all = ["established", "by remote", "terminated", "ended"];
     assert!(until(Duration::from_secs(60), || *diary.lock().unwrap() == all).await, "{:?}", diary.lock().unwrap());
 }
 

@@ -3,6 +3,10 @@
 use crate::alarm::Alarm;
 use crate::leg::Leg;
 use crate::{Operation, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn};
+use sip_core::Content;
+
+/// Header fields of a user, by name.
+pub(crate) type Headers = Box<[(Box<str>, Box<str>)]>;
 
 /// Longest description that a user may give.
 const DESCRIPTION_BYTES_MAX: usize = 16_384;
@@ -17,11 +21,25 @@ impl Sessions {
         plan: Plan,
         sdp: Option<&str>,
     ) -> Result<(), SessionError> {
+        self.accept_saying(turn, id, plan, sdp, &[])
+    }
+
+    /// The same with further header fields in the answer.
+    pub fn accept_saying(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        plan: Plan,
+        sdp: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<(), SessionError> {
         self.check(id, Operation::Accept)?;
+        Content::headers(headers).check().map_err(SessionError::Protocol)?;
         if sdp.is_some_and(|sdp| sdp.len() > DESCRIPTION_BYTES_MAX || !sdp.starts_with("v=0")) {
             return Err(SessionError::Argument("a session description begins with v=0 and has at most 16 KB"));
         }
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        session.answer_headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let was_early = std::mem::take(&mut session.is_early);
         if was_early {
             (session.plan, session.wants_answer) = (plan, true);

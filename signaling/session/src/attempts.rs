@@ -18,6 +18,9 @@ impl Sessions {
             session.is_sip_over = true;
             return self.settle(turn, id);
         }
+        if let Some(message) = message {
+            turn.decide.heard(id, turn.sip.bytes(message));
+        }
         let is_redirected = match (status, message) {
             (300..400, Some(message)) => self.redirect(turn, id, message),
             _ => false,
@@ -56,7 +59,8 @@ impl Sessions {
         for contact in message.contacts().flatten().take(TARGETS_MAX) {
             let Some(address) = contact.address() else { continue };
             let uri = address.uri.as_str();
-            if let Some(flow) = path_to(&address.uri, &present)
+            let routed = turn.decide.route(uri).into_iter().next().map(|target| target.flow);
+            if let Some(flow) = routed.or_else(|| path_to(&address.uri, &present))
                 && uri != &*present.uri
             {
                 found.push((address.q_thousandths().unwrap_or(1_000), Target::new(uri, flow)));

@@ -4,9 +4,9 @@ use crate::invitation::{Unfit, description};
 use crate::leg::{AnswerTo, Leg};
 use crate::ports::Accepted;
 use crate::session::Session;
-use crate::{EndReason, Refusal, SessionId, Sessions, Side, Turn};
+use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
 use sdp_core::{Local, Negotiated, Offer, read_answer, write_offer};
-use sip_core::{DialogId, InviteId, RequestId, Span};
+use sip_core::{Content, DialogId, InviteId, RequestId, Span};
 use sip_wire::Message;
 use stats::SignalCounter;
 
@@ -60,6 +60,7 @@ impl Sessions {
         match read(turn.sip.bytes(message)) {
             Ok(Some((offer, raw))) => {
                 turn.decide.described(id, Side::Remote, &raw);
+                turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
                 if self.change_crosses(turn, id, answer_to, &offer, &raw) {
                     return;
                 }
@@ -80,11 +81,12 @@ impl Sessions {
     /// A re-INVITE without an offer wants ours (RFC 3261 §14.2); an UPDATE without one only refreshes.
     fn offer_late(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {
         let AnswerTo::Reinvite(invite) = answer_to else { return self.confirm(turn, id, answer_to, "") };
+        turn.events.push(SessionEvent::Reinvited { id, has_offer: false });
         let Some(session) = self.table.get(id) else { return };
         let Some(local) = session.local() else { return };
         let mut origin = session.origin;
         let text = write_offer(&self.media_of(session).settings(), &session.others, local, &mut origin);
-        let sent = turn.sip.accept(turn.now, invite, &text) == Accepted::Sent;
+        let sent = turn.sip.accept(turn.now, invite, Content::sdp(text.as_bytes())) == Accepted::Sent;
         if let Some(session) = self.table.get_mut(id).filter(|_| sent) {
             (session.awaits_answer, session.origin) = (true, origin);
             turn.decide.described(id, Side::Local, text.as_bytes());

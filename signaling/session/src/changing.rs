@@ -5,7 +5,7 @@ use crate::leg::{AnswerTo, Change, Leg};
 use crate::session::Session;
 use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use sdp_core::{Negotiated, OtherMedia};
-use sip_core::{DialogId, InviteId};
+use sip_core::{Content, DialogId, InviteId};
 use stats::SignalCounter;
 
 impl Sessions {
@@ -121,7 +121,9 @@ impl Sessions {
 
     pub(crate) fn confirm(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, sdp: &str) {
         match answer_to {
-            AnswerTo::Reinvite(invite) => drop(turn.sip.accept(turn.now, invite, sdp)),
+            AnswerTo::Reinvite(invite) => {
+                turn.sip.accept(turn.now, invite, Content::sdp(sdp.as_bytes()));
+            }
             AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, 200, sdp)),
             AnswerTo::Nobody => {}
         }

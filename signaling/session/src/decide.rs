@@ -5,6 +5,7 @@ use clock::Instant;
 use contract::{LegRef, Source};
 use sdp_core::Negotiated;
 use sip_core::auth::Place;
+use sip_core::{ClientRequestId, DialogInfo, RequestId};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -28,6 +29,25 @@ pub trait Decide {
     fn route(&mut self, uri: &str) -> Vec<Target> {
         let _ = uri;
         Vec::new()
+    }
+    /// The dialog of a call is there: it was answered, by us or by the peer. [`crate::SessionEvent::DialogEnded`] follows.
+    fn dialog_confirmed(&mut self, id: SessionId, dialog: &DialogInfo<'_>) {
+        let _ = (id, dialog);
+    }
+    /// The peer's final answer to our INVITE, as it came. Of several targets each may say something.
+    fn heard(&mut self, id: SessionId, message: &[u8]) {
+        let _ = (id, message);
+    }
+    /// A request that sessions have no use for, in a dialog of a session or outside of dialogs. `true`: it will be
+    /// answered by [`crate::Sessions::respond`], soon.
+    fn requested(&mut self, request: RequestId, id: Option<SessionId>, message: &[u8]) -> bool {
+        let _ = (request, id, message);
+        false
+    }
+    /// An answer, provisional or final, to a request that was made with [`crate::Sessions::request`] or
+    /// [`crate::Sessions::request_in`]; 408 without a message when none came.
+    fn responded(&mut self, request: ClientRequestId, status: u16, message: Option<&[u8]>) {
+        let _ = (request, status, message);
     }
     /// A session description was agreed on or changed: ours, or the peer's in an answer (one in an INVITE is in
     /// [`IncomingCall::message`]).

@@ -112,6 +112,7 @@ impl Sessions {
             return Err(SessionError::Stopping);
         }
         dial.check()?;
+        dial.account = dial.account.or(self.account);
         if self.table.is_full() {
             return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
         }

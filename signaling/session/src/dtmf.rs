@@ -138,6 +138,7 @@ impl Sessions {
                 }
                 503
             }
+            Err(415) if turn.is_for_user(request, Some(id), message) => return,
             Err(status) => status,
         };
         turn.sip.respond(turn.now, request, status, "");

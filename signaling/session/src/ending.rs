@@ -81,6 +81,12 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         session.is_sip_over = true;
         session.invite = None;
+        if session.reason.is_none() && matches!(cause, Cause::RemoteBye | Cause::RemoteCancel) {
+            turn.events.push(SessionEvent::EndedByPeer { id });
+        }
+        if session.connected_at.is_some() {
+            turn.events.push(SessionEvent::DialogEnded { id });
+        }
         (session.change, session.offering) = (None, None);
         let reason = *session.reason.get_or_insert(cause.into());
         if !session.state.is_ending() {

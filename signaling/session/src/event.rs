@@ -27,6 +27,24 @@ pub enum SessionEvent {
         /// Which.
         id: SessionId,
     },
+    /// The peer wants to change what was agreed on, by re-INVITE or UPDATE; [`crate::Decide::described`] had its offer,
+    /// if it made one.
+    Reinvited {
+        /// Which.
+        id: SessionId,
+        /// It makes an offer; otherwise it asks for ours.
+        has_offer: bool,
+    },
+    /// The peer ends it: BYE, or CANCEL before it was answered.
+    EndedByPeer {
+        /// Which.
+        id: SessionId,
+    },
+    /// The dialog of an answered call is over, whichever side ended it.
+    DialogEnded {
+        /// Whose.
+        id: SessionId,
+    },
     /// An operation that takes its time was carried out.
     Done {
         /// On which.
@@ -63,6 +81,13 @@ pub enum SessionEvent {
     TransferRequested {
         /// Who asked.
         id: SessionId,
+    },
+    /// The call that a peer asked us for is being placed.
+    Referred {
+        /// Who asked.
+        id: SessionId,
+        /// The new call; once answered it takes the place of the other.
+        to: SessionId,
     },
     /// The peer reports about the call that we asked it for.
     TransferProgress {

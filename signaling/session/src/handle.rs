@@ -29,7 +29,11 @@ impl Sessions {
                     Some(id) => self.info_requested(turn, id, request, message),
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
                 },
-                _ => drop(turn.sip.respond(turn.now, request, 405, "")),
+                _ => {
+                    if !turn.is_for_user(request, dialog.and_then(|dialog| self.find(dialog)), message) {
+                        turn.sip.respond(turn.now, request, 405, "");
+                    }
+                }
             },
             Event::Pracked { dialog, request, .. } => {
                 // Our provisional responses carry no answer, so an offer in the PRACK comes too early (RFC 3262 §5).
@@ -42,7 +46,7 @@ impl Sessions {
             }
             // Refused with 504 by the endpoint; `Ended` follows.
             Event::NotPracked { .. } => {}
-            Event::Response { request, dialog: Some(dialog), status, message, .. } => {
+            Event::Response { request, dialog, status, message, .. } => {
                 self.responded(turn, request, dialog, status, message);
             }
             Event::Progress { call, dialog, status, message, .. } => {
@@ -55,7 +59,6 @@ impl Sessions {
             }
             Event::SubscriptionEnded { subscription, .. } => self.subscription_ended(turn, subscription),
             Event::RefreshDue { dialog } => self.refresh_due(turn, dialog),
-            _ => {}
         }
     }
 
@@ -64,16 +67,20 @@ impl Sessions {
         &mut self,
         turn: &mut Turn<'_>,
         request: ClientRequestId,
-        dialog: DialogId,
+        dialog: Option<DialogId>,
         status: u16,
         message: Option<Span>,
     ) {
-        let Some(id) = self.find(dialog) else { return };
         // Each looks whether it is the one that has asked.
-        let _ = self.offer_answered(turn, id, request, status, message)
-            || self.info_answered(turn, id, request, status)
-            || self.refer_answered(turn, id, request, status)
-            || self.relayed_answered(turn, id, request, status);
+        let is_ours = dialog.and_then(|dialog| self.find(dialog)).is_some_and(|id| {
+            self.offer_answered(turn, id, request, status, message)
+                || self.info_answered(turn, id, request, status)
+                || self.refer_answered(turn, id, request, status)
+                || self.relayed_answered(turn, id, request, status)
+        });
+        if !is_ours {
+            turn.decide.responded(request, status, message.map(|message| turn.sip.bytes(message)));
+        }
     }
 
     /// OPTIONS (RFC 3261 §11): the status is the one that an INVITE would get.

@@ -6,11 +6,10 @@ use crate::leg::Leg;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{
-    Admission, Decision, EndReason, IncomingCall, Operation, Plan, Refusal, SessionError, SessionId, SessionState,
-    Sessions, Side, Turn,
+    Admission, Decision, EndReason, IncomingCall, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn,
 };
 use sdp_core::{Local, Origin, write_offer};
-use sip_core::{DialogId, InviteId, Span};
+use sip_core::{Content, DialogId, InviteId, Span};
 use stats::SignalCounter;
 
 impl Sessions {
@@ -56,18 +55,12 @@ impl Sessions {
         });
         if let Some(id) = added {
             self.by_dialog.insert(dialog, id);
+            if let Some(account) = self.account {
+                turn.sip.set_account(dialog, account);
+            }
             self.limit_age(turn, id);
             self.decide(turn, id, message, user.as_deref());
         }
-    }
-
-    /// A caller who has to prove who it is, or is not let in.
-    fn turn_away(&mut self, turn: &mut Turn<'_>, invite: InviteId, admission: &Admission) {
-        let (status, headers) = admission.answer();
-        if !matches!(admission, Admission::Challenge { .. }) {
-            self.counts.add(SignalCounter::CallsRefused, 1);
-        }
-        turn.sip.reject(turn.now, invite, &Refusal { headers: &headers, ..self.refusal(status) });
     }
 
     fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span, user: Option<&str>) {
@@ -104,13 +97,6 @@ impl Sessions {
     /// Answers a call that rings: the late decision.
     pub fn accept(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.accept_with(turn, id, plan, None)
-    }
-
-    /// Refuses a call that rings: the late decision.
-    pub fn reject(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) -> Result<(), SessionError> {
-        self.check(id, Operation::Reject)?;
-        self.refuse(turn, id, status, words);
-        Ok(())
     }
 
     /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
@@ -177,9 +163,15 @@ impl Sessions {
             return;
         }
         let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
-        match turn.sip.accept(turn.now, invite, &description) {
+        let headers: Vec<(&str, &str)> =
+            session.answer_headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        match turn.sip.accept(turn.now, invite, Content::sdp(description.as_bytes()).with_headers(&headers)) {
             Accepted::Sent => {
                 turn.decide.described(id, Side::Local, description.as_bytes());
+                if let Some(dialog) = session.dialog {
+                    turn.tell_dialog(id, dialog);
+                }
+                session.answer_headers = Box::default();
                 session.invite = None;
                 session.connected_at = Some(turn.now);
                 (session.offer, session.raw_offer, session.will_hear) = (None, Box::default(), None);
@@ -200,23 +192,5 @@ impl Sessions {
             Accepted::AfterPrack => session.description = Some(description),
             Accepted::Gone => self.end(turn, id, EndReason::Cancelled),
         }
-    }
-
-    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) {
-        let status = if (300..700).contains(&status) { status } else { 500 };
-        let refusal = Refusal { reason: words, ..self.refusal(status) };
-        self.end_with(turn, id, EndReason::Rejected(status), &refusal);
-    }
-
-    fn refuse_unseen(&mut self, turn: &mut Turn<'_>, invite: InviteId, status: u16, warning: &str) {
-        self.counts.add(SignalCounter::CallsRefused, 1);
-        let refusal = Refusal { warning, ..self.refusal(status) };
-        turn.sip.reject(turn.now, invite, &refusal);
-    }
-
-    /// A status with what belongs to it: 503 asks the caller to come again later.
-    pub(crate) fn refusal(&self, status: u16) -> Refusal<'static> {
-        let retry_after_s = (status == 503).then(|| self.settings.retry_after.as_secs().max(1));
-        Refusal { retry_after_s, ..Refusal::status(status) }
     }
 }

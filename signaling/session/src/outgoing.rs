@@ -177,6 +177,8 @@ impl Sessions {
             Some((_, agreed)) if !has_description => Ok(agreed),
             _ => self.answer_in(turn, id, message),
         };
+        turn.decide.heard(id, turn.sip.bytes(message));
+        turn.tell_dialog(id, dialog);
         match agreed {
             Ok(agreed) => {
                 self.go(turn, id, SessionState::Connected);

@@ -5,9 +5,10 @@ use clock::Instant;
 use contract::LegRef;
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, Content, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span,
-    SubscriptionId,
+    AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
+    Span, SubscriptionId,
 };
+use sip_wire::Method;
 use std::fs::File;
 use std::io;
 
@@ -47,8 +48,8 @@ pub trait Sip {
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool;
     /// A provisional response, 101 to 199, with a session description unless that is empty.
     fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool;
-    /// 200 with a session description.
-    fn accept(&mut self, now: Instant, invite: InviteId, sdp: &str) -> Accepted;
+    /// 200 with a session description, and whatever header fields a user wants in it.
+    fn accept(&mut self, now: Instant, invite: InviteId, content: Content<'_>) -> Accepted;
     /// A final refusal.
     fn reject(&mut self, now: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool;
     /// A final response to another request, with a session description unless that is empty.
@@ -91,6 +92,20 @@ pub trait Sip {
     fn notify_refer(&mut self, now: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool;
     /// A dialog of ours, by its Call-ID and our and the peer's tag.
     fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId>;
+    /// What identifies a dialog.
+    fn dialog_info(&self, dialog: DialogId) -> Option<DialogInfo<'_>>;
+    /// Who we are when the peer of a dialog asks for credentials.
+    fn set_account(&mut self, dialog: DialogId, account: AccountId);
+    /// A request of a user in a dialog. `Response` follows.
+    fn request_in(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        method: Method,
+        content: Content<'_>,
+    ) -> Result<ClientRequestId, Refused>;
+    /// A request of a user outside of dialogs. `Response` follows.
+    fn request(&mut self, now: Instant, method: Method, request: &NewRequest<'_>) -> Result<ClientRequestId, Refused>;
     /// The path that a dialog's requests take.
     fn flow_of(&self, dialog: DialogId) -> Option<Flow>;
     /// INFO (RFC 6086). `Response` follows.

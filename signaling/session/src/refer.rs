@@ -119,6 +119,7 @@ impl Sessions {
             return Err(503);
         };
         turn.sip.notify_refer(turn.now, subscription, 100, false);
+        turn.events.push(SessionEvent::Referred { id, to: other });
         if let Some(session) = self.table.get_mut(other) {
             (session.referral, session.will_hear) = (Some(Box::new(Referral { by: id, subscription })), peer);
         }

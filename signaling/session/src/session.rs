@@ -60,6 +60,8 @@ pub struct Session {
     pub(crate) raw_offer: Box<[u8]>,
     /// Our description for the 2xx, until it is sent.
     pub(crate) description: Option<Box<str>>,
+    /// Header fields of a user for it.
+    pub(crate) answer_headers: crate::answering::Headers,
     pub(crate) others: OtherMedia,
     pub(crate) origin: Origin,
     pub(crate) agreed: Option<Negotiated>,
@@ -149,6 +151,7 @@ impl Session {
             offer: None,
             raw_offer: Box::default(),
             description: None,
+            answer_headers: Box::default(),
             others: OtherMedia::default(),
             origin,
             agreed: None,

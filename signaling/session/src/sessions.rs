@@ -5,7 +5,7 @@ use crate::table::Table;
 use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, UserLimit};
 use clock::Instant;
 use contract::Command;
-use sip_core::{CallId, DialogId, SubscriptionId};
+use sip_core::{AccountId, CallId, DialogId, SubscriptionId};
 use stats::{Counts, SignalCounter};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -23,6 +23,8 @@ pub struct Sessions {
     pub(crate) drawn_count: u64,
     pub(crate) recordings_begun: u64,
     pub(crate) is_stopping: bool,
+    /// Who we are to peers that ask, unless a call says otherwise.
+    pub(crate) account: Option<AccountId>,
     /// What happened, counted.
     pub counts: Counts<SignalCounter>,
 }
@@ -68,6 +70,7 @@ impl Sessions {
             drawn_count: 0,
             recordings_begun: 0,
             is_stopping: false,
+            account: None,
             counts: Counts::default(),
         }
     }
@@ -75,6 +78,11 @@ impl Sessions {
     /// Limits each user's calls from now on, together with the other shards that were given a clone.
     pub fn limit_users(&mut self, limit: Option<UserLimit>) {
         self.settings.user_limit = limit;
+    }
+
+    /// Who answers from now on when a peer asks for credentials, in calls that name nobody else.
+    pub fn use_account(&mut self, account: Option<AccountId>) {
+        self.account = account;
     }
 
     /// Sessions that are there now, ending ones included.

@@ -2,11 +2,15 @@
 
 use crate::dial::{Dial, TARGETS_MAX};
 use crate::{REMEMBERED_BYTES_MAX, SessionError};
+use sip_core::Content;
 use sip_wire::{Address, Uri};
 
 impl Dial {
     pub(crate) fn check(&self) -> Result<(), SessionError> {
-        let is_address = |text: &str| Address::check(&bracketed(text)).is_ok_and(|address| address.tag().is_none());
+        let is_address = |text: &str| {
+            !text.contains(char::is_control)
+                && Address::check(&bracketed(text)).is_ok_and(|address| address.tag().is_none())
+        };
         if let Some(bad) = [&self.from, &self.to].into_iter().find(|text| !text.is_empty() && !is_address(text)) {
             return Err(SessionError::InvalidUri(bad.clone()));
         }
@@ -17,6 +21,8 @@ impl Dial {
         if let Some(bad) = self.targets.iter().find(|target| !is_uri(&target.uri)) {
             return Err(SessionError::InvalidUri(bad.uri.clone()));
         }
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        Content::headers(&headers).check().map_err(SessionError::Protocol)?;
         if self.targets.iter().any(|target| target.flow.local.ip().is_unspecified()) {
             return Err(SessionError::Argument("the local address of a target's path has to be a real one"));
         }

@@ -19,7 +19,9 @@ impl Sessions {
     /// the end of the session, that it went well; `Failed` that the call is back where it was.
     pub fn transfer(&mut self, turn: &mut Turn<'_>, id: SessionId, target: &str) -> Result<(), SessionError> {
         self.check(id, Operation::Transfer)?;
-        if !Uri::parse(target.as_bytes()).is_ok_and(|uri| uri.scheme.is_sip()) {
+        let is_sound =
+            !target.contains(|sign: char| sign.is_control() || sign.is_whitespace() || "<>\"".contains(sign));
+        if !is_sound || !Uri::parse(target.as_bytes()).is_ok_and(|uri| uri.scheme.is_sip()) {
             return Err(SessionError::InvalidUri(target.into()));
         }
         self.refer(turn, id, target, None)

@@ -5,9 +5,10 @@ use clock::Instant;
 use session::{Accepted, Refusal, Sip};
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, Content, DialogId, Endpoint, Flow, InviteId, NewRequest, Output, Refused,
-    RequestId, Span, SubscriptionId,
+    AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Endpoint, Flow, InviteId, NewRequest, Output,
+    Refused, RequestId, Span, SubscriptionId,
 };
+use sip_wire::Method;
 
 /// How long we report about a call that a peer referred us to.
 const REFER_LIMIT_S: u32 = 300;
@@ -28,8 +29,8 @@ impl Sip for Wired<'_> {
         self.endpoint.provisional(now, invite, 180, "", Content::NONE, self.out).is_ok()
     }
 
-    fn accept(&mut self, now: Instant, invite: InviteId, sdp: &str) -> Accepted {
-        match self.endpoint.accept(now, invite, Content::sdp(sdp.as_bytes()), self.out) {
+    fn accept(&mut self, now: Instant, invite: InviteId, content: Content<'_>) -> Accepted {
+        match self.endpoint.accept(now, invite, content, self.out) {
             Ok(_) => Accepted::Sent,
             Err(Refused::AwaitingPrack) => Accepted::AfterPrack,
             Err(_) => Accepted::Gone,
@@ -116,6 +117,29 @@ impl Sip for Wired<'_> {
 
     fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
         self.endpoint.find_dialog(call_id, local_tag, remote_tag)
+    }
+
+    fn dialog_info(&self, dialog: DialogId) -> Option<DialogInfo<'_>> {
+        self.endpoint.dialog_info(dialog)
+    }
+
+    fn set_account(&mut self, dialog: DialogId, account: AccountId) {
+        // Its dialog has ended, then nobody asks any more.
+        let _ = self.endpoint.set_account(dialog, Some(account));
+    }
+
+    fn request_in(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        method: Method,
+        content: Content<'_>,
+    ) -> Result<ClientRequestId, Refused> {
+        self.endpoint.request_in(now, dialog, method, content, self.out)
+    }
+
+    fn request(&mut self, now: Instant, method: Method, request: &NewRequest<'_>) -> Result<ClientRequestId, Refused> {
+        self.endpoint.request(now, method, request, self.out)
     }
 
     fn flow_of(&self, dialog: DialogId) -> Option<Flow> {

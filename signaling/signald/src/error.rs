@@ -105,3 +105,19 @@ pub enum Error {
     #[error("the thread `{0}` died; its last words are in the log above")]
     ThreadDied(String),
 }
+
+impl Error {
+    /// Whether a connection listener found its port taken.
+    pub(crate) fn is_port_taken(&self) -> bool {
+        matches!(self, Self::Streams(transport::StartError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse)
+    }
+
+    /// Whether the configuration is at fault, and not the host.
+    pub fn is_configuration(&self) -> bool {
+        use transport::StartError::{Limit, NoCertificate, NotAStream, Tls};
+        matches!(
+            self,
+            Self::Route { .. } | Self::Streams(Tls(_) | NoCertificate { .. } | Limit { .. } | NotAStream { .. })
+        )
+    }
+}

@@ -46,6 +46,7 @@ pub use routes::Routes;
 pub use run::{Ready, run, run_with};
 pub use shard::{Input, Shard, ShardOutput};
 pub use stop::Stop;
+pub use streams::check_tls;
 pub use user::{Order, OrderTurn, Orders, OrdersFull, User};
 
 #[cfg(test)]

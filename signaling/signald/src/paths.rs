@@ -66,7 +66,7 @@ impl Paths {
 
     /// The same for a URI with an address, which nobody has to be asked about; `None`: it has a name. No path: it cannot be
     /// reached.
-    pub(crate) fn find_now(&self, uri: &str) -> Option<Vec<Flow>> {
+    pub fn find_now(&self, uri: &str) -> Option<Vec<Flow>> {
         let uri = Uri::parse(uri.as_bytes());
         let Ok(query) = uri.map_err(|_| ()).and_then(|uri| Query::from_uri(&uri).map_err(|_| ())) else {
             return Some(Vec::new());

@@ -35,6 +35,9 @@ const CALL_BYTES: usize = 6_144;
 /// How long connections may take to close when we stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
+/// Ports that are tried for UDP and TCP together before TCP takes another one.
+const PORT_TRIES: u32 = 8;
+
 /// What is running once [`run`] calls back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ready {
@@ -123,18 +126,13 @@ fn run_as(
     let mut operator = Operator::bind(&config.process.signal_operator_socket())?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let shard_count = config.sip.shard_count(cores);
-    let chose_port = config.sip.listen.iter().any(|address| address.port() == 0);
-    let listeners = bind_all(&config.sip.listen, shard_count)?;
-    config.sip.listen =
-        listeners.first().map(|shard| shard.iter().map(Listener::address).collect()).unwrap_or_default();
     let inboxes = (0..shard_count).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
     let inboxes = inboxes.map_err(system("make a wake-up"))?;
-    print_limits(&config, shard_count);
-
     let key = RandomState::new();
     let sharding = Sharding { inboxes: inboxes.clone().into(), key: key.clone() };
     let moved = Arc::new(Moved::default());
-    let streams = streams::start(&config, chose_port, &sharding, &moved)?;
+    let (listeners, streams) = listen(&mut config, shard_count, &sharding, &moved)?;
+    print_limits(&config, shard_count);
     let mut files = Files::new(&config.tls);
     let paths = Paths::new(&config.sip.listen, &streams);
     let guard = Guard::new(&config.auth, role.place())?;
@@ -225,6 +223,28 @@ fn run_as(
     match died {
         Some(name) => Err(Error::ThreadDied(name)),
         None => Ok(()),
+    }
+}
+
+/// Binds everything. Where the system chooses a port for UDP, TCP gets the same one, so that one address says it all.
+fn listen(
+    config: &mut Config,
+    shard_count: usize,
+    sharding: &Sharding,
+    moved: &Arc<Moved>,
+) -> Result<(Vec<Vec<Listener>>, Arc<Streams>), Error> {
+    let wanted = config.sip.listen.clone();
+    let chose_port = wanted.iter().any(|address| address.port() == 0);
+    let mut tries_left = PORT_TRIES;
+    loop {
+        let listeners = bind_all(&wanted, shard_count)?;
+        config.sip.listen =
+            listeners.first().map(|shard| shard.iter().map(Listener::address).collect()).unwrap_or_default();
+        tries_left -= 1;
+        match streams::start(config, chose_port && tries_left == 0, sharding, moved) {
+            Err(error) if chose_port && tries_left > 0 && error.is_port_taken() => {}
+            started => return Ok((listeners, started?)),
+        }
     }
 }
 

@@ -82,11 +82,17 @@ pub struct Shard {
 
 impl Shard {
     /// One of `shard_count` shards of a switch. No two shards may have the same seed.
-    pub fn new(config: &Config, shard_count: usize, seed: u64, user: Box<dyn User>) -> Self {
+    pub fn new(config: &Config, shard_count: usize, seed: u64, mut user: Box<dyn User>) -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let mut settled = endpoint_config(config, shard_count);
+        settled.allow.extend(user.methods());
+        let mut endpoint = Endpoint::new(settled, seed);
+        let mut sessions = Sessions::new(settings(config, shard_count, seed.rotate_left(32)));
+        // One whose texts cannot stand in a message answers nobody.
+        sessions.use_account(user.account().and_then(|account| endpoint.add_account(account).ok()));
         Self {
-            endpoint: Endpoint::new(endpoint_config(config, shard_count), seed),
-            sessions: Sessions::new(settings(config, shard_count, seed.rotate_left(32))),
+            endpoint,
+            sessions,
             user,
             place: Place::alone(),
             advertised: config.sip.advertised_address,

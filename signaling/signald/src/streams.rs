@@ -51,6 +51,14 @@ pub(crate) fn start(
     Ok(streams)
 }
 
+/// Reads certificates, keys and authorities, to find their mistakes before anything is started.
+pub fn check_tls(config: &Config) -> Result<(), Error> {
+    match streams_config(config).tls {
+        Some(tls) => tls.check().map_err(|error| Error::Streams(StartError::Tls(error))),
+        None => Ok(()),
+    }
+}
+
 fn streams_config(config: &Config) -> StreamsConfig {
     let (sip, tls) = (&config.sip, &config.tls);
     let lists = [

@@ -5,10 +5,19 @@ use crate::inbox::Inbox;
 use crate::paths::Paths;
 use session::{Decide, SessionEvent, Sessions, Turn};
 use shm::{ClientIndex, Region};
+use sip_core::auth::Account;
 use std::sync::Arc;
 
 /// Decides about the calls of one shard and is told what happens to them, on the shard's thread: it must not wait.
 pub trait User: Decide + Send {
+    /// Who we are to peers that ask for credentials; asked once, at the start.
+    fn account(&mut self) -> Option<Account> {
+        None
+    }
+    /// Methods that it answers beyond those of calls ([`Decide::requested`]); asked once, at the start.
+    fn methods(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// What happened in this turn, in order. A session that has ended is no longer in the table.
     fn events(&mut self, sessions: &Sessions, events: &[SessionEvent]) {
         let _ = (sessions, events);

@@ -34,8 +34,8 @@ impl<'a> Content<'a> {
         self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
     }
 
-    /// Refuses what would break the message it goes into.
-    pub(crate) fn check(&self) -> Result<(), Refused> {
+    /// Refuses what would break the message it goes into: line ends, and header fields that the endpoint writes itself.
+    pub fn check(&self) -> Result<(), Refused> {
         const OURS: [&str; 12] =
             ["via", "from", "to", "call-id", "cseq", "content-length", "max-forwards", "v", "f", "t", "i", "l"];
         for (name, value) in self.headers {

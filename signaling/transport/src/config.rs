@@ -57,6 +57,13 @@ pub struct TlsConfig {
     pub trust: Trust,
 }
 
+impl TlsConfig {
+    /// Reads all files and judges them, as a start would.
+    pub fn check(self) -> Result<(), crate::TlsError> {
+        crate::tls::Tls::load(self).map(drop)
+    }
+}
+
 /// One certificate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CertificateFiles {

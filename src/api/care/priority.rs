@@ -1,5 +1,6 @@
 //! Six levels of importance, and who is refused first when it becomes full.
 
+use crate::api::advanced::OutgoingCall;
 use crate::api::{CallSession, IncomingCall, SessionCoordinator, SessionError, SessionId};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -227,8 +228,7 @@ impl SessionCoordinator {
         sdp: Option<String>,
         priority: Priority,
     ) -> Result<CallSession, SessionError> {
-        let place = self.care.admission.take(priority).map_err(|limit| full(priority, limit))?;
-        self.dial_at(from, to, sdp, place).await
+        self.dial(OutgoingCall { sdp, priority, ..OutgoingCall::new(from, to) }).await
     }
 
     /// Makes a session more or less important. It is never refused: the session is there already, and counts among those
@@ -253,6 +253,7 @@ mod tests {
             id: SessionId::new(0, session::SessionId::from_u64(1)),
             from: "sip:a@example.com".into(),
             to: to.into(),
+            user: None,
             called_user: String::new(),
             sdp: None,
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),

@@ -2,6 +2,7 @@
 
 use crate::api::Codec;
 use contract::{Direction, LegRow};
+use serde::{Deserialize, Serialize};
 use session::Session;
 use std::net::SocketAddr;
 
@@ -51,7 +52,7 @@ pub enum AudioSource {
 }
 
 /// How good it sounds.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct QualityMetrics {
     /// Listening quality by the E-model (ITU-T G.107), 1.0 to 4.5; `None` before the first packets.
     pub mos_score: Option<f64>,

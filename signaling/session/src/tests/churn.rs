@@ -464,12 +464,16 @@ impl Game {
 }
 
 /// What games have to see, or they test less than they say.
-const HAPPENS: [&str; 20] = [
+const HAPPENS: [&str; 24] = [
     "BridgeDestroyed",
+    "DialogEnded",
+    "EndedByPeer",
     "Forwarded",
     "HoldChanged",
     "MediaChanged",
     "Progress",
+    "Referred",
+    "Reinvited",
     "TransferProgress",
     "TransferRequested",
     "done Hold",

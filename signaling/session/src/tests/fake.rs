@@ -5,9 +5,10 @@ use clock::Instant;
 use contract::{Command, LegRef};
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, Content, DialogId, Flow, InviteId, NewRequest, Refused, RequestId, Span,
-    SubscriptionId,
+    AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
+    Span, SubscriptionId,
 };
+use sip_wire::Method;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// What sessions said to SIP.
@@ -27,6 +28,8 @@ pub(super) enum Said {
     Notify(SubscriptionId, u16, bool),
     Reinvite(ClientRequestId, DialogId, String),
     Info(ClientRequestId, DialogId, String),
+    /// A user's: in which dialog, method and body, or method and Request-URI.
+    Request(ClientRequestId, Option<DialogId>, String),
 }
 
 #[derive(Default)]
@@ -42,6 +45,8 @@ pub(super) struct FakeSip {
     pub(super) request_count: u64,
     /// What the next request is refused with.
     pub(super) refusal: Option<Refused>,
+    /// Who answers for us in which dialog.
+    pub(super) accounts: Vec<(DialogId, AccountId)>,
 }
 
 impl FakeSip {
@@ -59,11 +64,11 @@ impl Sip for FakeSip {
         self.said.push(Said::Ringing(invite));
         true
     }
-    fn accept(&mut self, _: Instant, invite: InviteId, sdp: &str) -> Accepted {
+    fn accept(&mut self, _: Instant, invite: InviteId, content: Content<'_>) -> Accepted {
         if self.needs_prack {
             return Accepted::AfterPrack;
         }
-        self.said.push(Said::Accept(invite, sdp.to_owned()));
+        self.said.push(Said::Accept(invite, String::from_utf8_lossy(content.body).into_owned()));
         Accepted::Sent
     }
     fn reject(&mut self, _: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
@@ -148,6 +153,31 @@ impl Sip for FakeSip {
     fn find_dialog(&self, call_id: &[u8], _: &[u8], _: &[u8]) -> Option<DialogId> {
         let number = std::str::from_utf8(call_id).ok()?.strip_prefix('d')?.parse().ok()?;
         Some(DialogId::from_u64(number))
+    }
+    fn dialog_info(&self, _: DialogId) -> Option<DialogInfo<'_>> {
+        None
+    }
+    fn set_account(&mut self, dialog: DialogId, account: AccountId) {
+        self.accounts.push((dialog, account));
+    }
+    fn request_in(
+        &mut self,
+        _: Instant,
+        dialog: DialogId,
+        method: Method,
+        content: Content<'_>,
+    ) -> Result<ClientRequestId, Refused> {
+        let request = self.number()?;
+        let body = String::from_utf8_lossy(content.body);
+        let method = String::from_utf8_lossy(method.as_bytes()).into_owned();
+        self.said.push(Said::Request(request, Some(dialog), format!("{method} {body}")));
+        Ok(request)
+    }
+    fn request(&mut self, _: Instant, method: Method, new: &NewRequest<'_>) -> Result<ClientRequestId, Refused> {
+        let request = self.number()?;
+        let method = String::from_utf8_lossy(method.as_bytes()).into_owned();
+        self.said.push(Said::Request(request, None, format!("{method} {}", new.uri)));
+        Ok(request)
     }
     fn flow_of(&self, _: DialogId) -> Option<Flow> {
         Some(target("x").flow)

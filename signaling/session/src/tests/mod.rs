@@ -11,4 +11,5 @@ mod local;
 mod matrix;
 mod outgoing;
 mod recording;
+mod requests;
 mod transfers;
