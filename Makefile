@@ -7,7 +7,7 @@ TEST := --workspace --profile ci --locked
 PEERS := sip-tester tshark baresip-core rtpengine-daemon iproute2 procps
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check peers loom sim bench bench-media bench-sip bench-pacing bench-legs load fmt
+.PHONY: help build run test check peers loom sim bench bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs bench-peers load fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -35,16 +35,24 @@ sim: ## random calls on a bad network, in virtual time (SEEDS=10000)
 	$(CARGO) run --profile ci --locked -p sim -- --seeds $(SEEDS)
 
 peers: ## installs the programs that tests and benchmarks call (Debian)
+bench-peers: PEERS = kamailio valgrind
+peers bench-peers:
 	@for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
 
-bench: bench-media bench-sip bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp
+bench: bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
 	$(CARGO) run --release --locked -p bench -- media
-bench-sip: build peers ## answered calls beside SIPp's own UAS
+bench-sip: build peers bench-peers ## answered calls beside SIPp's own UAS, OPTIONS beside Kamailio's stateless replier
 	$(CARGO) run --release --locked -p bench -- sip
+	$(CARGO) run --release --locked -p bench -- options
+bench-sip-memory: build ## bytes of 10,000 calls, 100,000 dialogs, 100,000 subscriptions held; what comes back afterwards
+	$(CARGO) run --release --locked -p bench -- sip-memory
+bench-parse: bench-peers ## a parsed INVITE of 1 KB beside two other parsers: instructions, allocations, nanoseconds
+	$(CARGO) build --release --locked -p sip-wire --example instructions
+	$(CARGO) run --release --locked -p bench -- parse
 bench-legs: build ## legs opened and closed a second
 	$(CARGO) run --release --locked -p bench -- legs
 

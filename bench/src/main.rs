@@ -2,10 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-/// The switch's own, since tables are measured with it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use bench::held::{HeldBench, Kind, fill};
 use bench::legs::LegsBench;
 use bench::media::{MediaBench, Through, table};
@@ -18,6 +14,10 @@ use clock::Duration;
 use loadtest::media::TrafficConfig;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// The switch's own, since tables are measured with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures ringplane side by side with its peers, on this host, now.
 #[derive(Parser)]
@@ -71,7 +71,7 @@ enum What {
         #[arg(long, default_value_t = 1_000)]
         rate: u32,
         /// Calls a second at which the time to the answer is measured
-        #[arg(long, value_delimiter = ',', default_value = "500,1000,2000")]
+        #[arg(long, value_delimiter = ',', default_value = "500,1000,2000,3000,4000")]
         latency_rates: Vec<u32>,
         /// Calls held at once to measure their memory
         #[arg(long, default_value_t = 2_000)]

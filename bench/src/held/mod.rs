@@ -19,7 +19,7 @@ use std::process::Command;
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct HeldBench {
-    /// Calls held at once in a table, and as many of them through the running switch as it has descriptors for.
+    /// Calls held at once in a table, and as many of them through the running switch as it has descriptors and ports for.
     pub calls: usize,
     /// Dialogs and subscriptions held at once in tables.
     pub dialogs: usize,
@@ -58,7 +58,7 @@ impl HeldBench {
             tables.push(table_of(kind, count)?);
             bar.inc(1);
         }
-        let calls = self.calls.min(process::most_calls());
+        let calls = process::possible_calls(self.calls);
         let held = RoundPlan {
             calls,
             rate: 1_000.0,

@@ -2,10 +2,11 @@
 
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
-use loadtest::peers::{Switch, SwitchPlan};
+use loadtest::peers::{Switch, SwitchPlan, free_range};
 use loadtest::usage;
 use serde::Serialize;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// One round: calls come, are held, end.
@@ -48,10 +49,19 @@ pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(36);
 /// Ports rest before they are used again.
 const SPARE_PAIRS: usize = 300;
 
-/// The most calls that the media process has descriptors for: two sockets each, bound ahead.
-pub(super) fn most_calls() -> usize {
+/// `wanted` calls, or as many as the media process has descriptors and ports for: two sockets each, bound ahead.
+pub(super) fn possible_calls(wanted: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(u64::MAX);
-    (usize::try_from(limit).unwrap_or(usize::MAX) / 2).saturating_sub(SPARE_PAIRS + 200)
+    let described = (usize::try_from(limit).unwrap_or(usize::MAX) / 2).saturating_sub(SPARE_PAIRS + 200);
+    let has_ports = |calls: usize| {
+        let ports = u16::try_from(2 * (calls + SPARE_PAIRS)).unwrap_or(u16::MAX);
+        free_range(Ipv4Addr::LOCALHOST.into(), ports).is_ok()
+    };
+    let mut calls = wanted.min(described);
+    while calls > 1_000 && !has_ports(calls) {
+        calls -= calls / 10;
+    }
+    calls
 }
 
 /// Makes the calls; none has any audio, so that many can be held.
