@@ -137,6 +137,13 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// Something of the program's own ([`super::SessionCoordinator::publish_event`]).
+    Custom {
+        /// What, as the program calls it.
+        name: Arc<str>,
+        /// What is to be known of it.
+        detail: Arc<str>,
+    },
 }
 
 impl EventKind {
@@ -165,6 +172,7 @@ impl EventKind {
                 EventClass::Dialog
             }
             Self::TerminatedByRemote | Self::Ended { .. } => EventClass::Ended,
+            Self::Custom { .. } => EventClass::Custom,
         }
     }
 }
@@ -189,6 +197,8 @@ pub enum EventClass {
     Dialog,
     /// Ends.
     Ended,
+    /// The program's own.
+    Custom,
 }
 
 /// Which events a subscriber wants. The default is all.

@@ -21,10 +21,12 @@ mod error;
 mod event;
 mod handler;
 mod handlers;
+mod hold;
 mod id;
 mod manager;
 mod media;
 mod plane;
+mod publish;
 mod quality;
 mod running;
 mod server;
@@ -62,6 +64,7 @@ pub use media::{
     AudioSource, MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics, RecordingEnd,
     RecordingOptions, RecordingSummary,
 };
+pub use publish::CUSTOM_EVENT_BYTES_MAX;
 pub use quality::{QualityChange, QualityLevel};
 pub use server::{SipClient, SipServer, create_sip_client, create_sip_server};
 pub use session::{Operation, SessionState};

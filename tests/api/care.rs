@@ -18,6 +18,13 @@ async fn call(from: &Arc<SessionCoordinator>, to: &str) -> Result<CallSession, S
     SessionControl::wait_for_answer(from, &call.id(), PATIENCE).await
 }
 
+/// Ends all sessions; some may have ended meanwhile.
+async fn end_all(coordinator: &Arc<SessionCoordinator>) {
+    for id in SessionControl::list_active_sessions(coordinator).await.unwrap() {
+        let _ = SessionControl::terminate_session(coordinator, &id).await;
+    }
+}
+
 /// Waits until nothing is left, and looks for leaks.
 async fn assert_at_rest(coordinator: &Arc<SessionCoordinator>) {
     assert!(until(PATIENCE, || coordinator.stats().active_sessions == 0).await, "{:?}", coordinator.stats());
@@ -77,9 +84,7 @@ async fn the_least_important_are_refused_first() {
     assert!(until(PATIENCE, || called.stats().active_sessions == 7).await);
     assert_eq!(status(dial("anybody").await), 200);
     assert_eq!(status(dial("anybody").await), 503);
-    for id in SessionControl::list_active_sessions(&caller).await.unwrap() {
-        SessionControl::terminate_session(&caller, &id).await.unwrap();
-    }
+    end_all(&caller).await;
     assert_at_rest(&called).await;
     assert_at_rest(&caller).await;
 }
@@ -101,9 +106,7 @@ async fn calls_of_ours_have_their_shares_as_well() {
         dial(priority).await.unwrap();
     }
     assert!(dial(Priority::Emergency).await.is_err());
-    for id in SessionControl::list_active_sessions(&caller).await.unwrap() {
-        SessionControl::terminate_session(&caller, &id).await.unwrap();
-    }
+    end_all(&caller).await;
     assert_at_rest(&caller).await;
     // A call that cannot be placed keeps no place.
     assert!(caller.create_call_with_priority("", "no uri", None, Priority::High).await.is_err());

@@ -11,5 +11,6 @@ mod handset;
 mod injection;
 mod operations;
 mod outgoing;
+mod page;
 mod room;
 mod tls;

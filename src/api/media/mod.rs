@@ -12,7 +12,7 @@ use super::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use contract::LegState;
 use info::{info, statistics};
-use session::{Plan, PlannedSource, Remote};
+use session::{Plan, Remote};
 use signald::OrderTurn;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -123,13 +123,7 @@ impl MediaControl for Arc<SessionCoordinator> {
     }
 
     async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError> {
-        let source = match source {
-            AudioSource::Silence => PlannedSource::Silence,
-            AudioSource::Tone => PlannedSource::Tone440,
-            AudioSource::Ringing => PlannedSource::Ringing,
-            AudioSource::Echo => PlannedSource::Echo,
-            AudioSource::Prompt(name) => PlannedSource::Prompt(self.config.prompt_number(&name)?),
-        };
+        let source = self.planned(source)?;
         self.operate(*id, move |order, id| order.sessions.play(order.turn, id, Plan::of(source))).await
     }
 
