@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod b2bua;
+pub mod events;
 pub mod held;
 pub mod host;
 pub mod legs;
@@ -14,4 +16,5 @@ pub mod pacing;
 pub mod parse;
 pub mod plot;
 pub mod results;
+pub mod setup;
 pub mod sip;

@@ -2,12 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+use bench::b2bua::{B2buaBench, Through as Between};
+use bench::events::EventsBench;
 use bench::held::{HeldBench, Kind, fill};
 use bench::legs::LegsBench;
 use bench::media::{MediaBench, Through, table};
 use bench::options::OptionsBench;
 use bench::pacing::PacingBench;
 use bench::parse::ParseBench;
+use bench::setup::SetupBench;
 use bench::sip::SipBench;
 use clap::{Parser, Subcommand};
 use clock::Duration;
@@ -130,6 +133,57 @@ enum What {
         #[arg(long)]
         count: usize,
     },
+    /// Calls through the back-to-back user agent beside straight ones and Kamailio: CPU, time to the answer, memory
+    B2bua {
+        /// Calls a second of the CPU comparison
+        #[arg(long, default_value_t = 1_000)]
+        rate: u32,
+        /// Calls a second that SIPp makes with SIPp behind
+        #[arg(long, value_delimiter = ',', default_value = "1500,2000,2500")]
+        load_rates: Vec<u32>,
+        /// Calls a second at which the time to the answer is measured
+        #[arg(long, value_delimiter = ',', default_value = "500,1000,2000")]
+        latency_rates: Vec<u32>,
+        /// What the calls go through
+        #[arg(long, value_delimiter = ',', value_enum, default_value = "straight,ringplane,kamailio")]
+        through: Vec<Between>,
+        /// Calls held at once to measure their memory
+        #[arg(long, default_value_t = 1_000)]
+        held: usize,
+        /// Calls that have to leave nothing
+        #[arg(long, default_value_t = 24_000)]
+        churn: u32,
+        /// Seconds of one run
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// Rounds of the CPU comparison
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Events to many subscribers of a program that has the switch in itself
+    Events {
+        /// Who listens
+        #[arg(long, default_value_t = 10)]
+        subscribers: usize,
+        /// Events of one round
+        #[arg(long, default_value_t = 200_000)]
+        events: usize,
+        /// Rounds
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// What setting a call up costs such a program, by thread
+    Setup {
+        /// Calls a second
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+        /// Seconds of one round
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// Rounds
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Legs opened and closed through the queues
     Legs {
         /// Legs open at once
@@ -190,6 +244,20 @@ fn main() -> ExitCode {
             bench.run().map(|result| print!("{}", result.to_text()))
         }
         What::SipTable { kind, count } => fill(kind, count).map(|memory| println!("{}", serde_json::json!(memory))),
+        What::B2bua { rate, load_rates, latency_rates, through, held, churn, seconds, rounds } => {
+            let folder = results;
+            let bench =
+                B2buaBench { rate, load_rates, latency_rates, through, held, churn, seconds, rounds, program, folder };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::Events { subscribers, events, rounds } => {
+            let bench = EventsBench { subscribers, events, rounds, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
+        What::Setup { rate, seconds, rounds } => {
+            let bench = SetupBench { rate, seconds, rounds, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
+        }
         What::Legs { legs, rounds, workers, wait } => {
             let media = format!("wait = {wait:?}");
             let bench = LegsBench { legs, rounds, workers, media, program, folder: results };

@@ -143,6 +143,13 @@ impl Sipp {
         Ok(SippResult { status, statistics: last_line(&statistics), errors })
     }
 
+    /// Asks one that waits for calls to end, and reads what it counted.
+    pub fn end(self, within: Duration) -> io::Result<SippResult> {
+        // It ends by itself, and writes its last statistics.
+        self.process.signal(rustix::process::Signal::USR1)?;
+        self.finish(within)
+    }
+
     /// Calls that are up now, from the statistics of the last second.
     pub fn current_calls(&self) -> u64 {
         let text = fs::read_to_string(self.folder.join(format!("{}.csv", self.name))).unwrap_or_default();
@@ -172,6 +179,7 @@ mod tests {
         let plan = SippPlan { rate: 50, calls: 20, ..SippPlan::default() };
         let uac = Sipp::start(folder.path(), "uac", Some(to), &plan).unwrap();
         uac.finish(Duration::from_secs(30)).unwrap().assert_all_good(20);
+        assert_eq!(uas.end(Duration::from_secs(30)).unwrap().count("SuccessfulCall"), 20);
     }
 
     #[test]
