@@ -298,6 +298,95 @@ fn advanced_headers() {
     );
 }
 
+/// The switch itself as a peer, on another address of the frame's network; `$NAME` is its process.
+fn switch(name: &str, ip: &str, port: u16, sip: &str) -> String {
+    format!(
+        "printf '%s\\n' '[sip]' 'listen = [\"{ip}:{port}\"]' '{sip}' '[media]' 'ports = \"30000-30100\"' \
+         'bind = \"{ip}\"' '[process]' \"runtime_dir = \\\"$PWD/{name}\\\"\" > {name}.toml\n\
+         '{program}' serve --config {name}.toml > {name}.txt 2>&1 & {name}=$!\n\
+         for i in $(seq 200); do grep -q 'is ready' {name}.txt && break; sleep 0.05; done\n",
+        program = env!("CARGO_BIN_EXE_ringplane"),
+    )
+}
+
+#[test]
+fn attended_transfer() {
+    // Debian's phones refuse to be sent on with `Replaces`, so the phone is behind a switch, and the boss is one.
+    let script = switch("boss", "127.0.0.2", 5080, "")
+        + &switch("office", "127.0.0.3", 5060, "mode = \"b2bua\"\nroutes = { \"*\" = [\"sip:127.0.0.1:5060\"] }")
+        + "sleep 1\n"
+        + &baresip("assistant", 9, "").replace("@127.0.0.1:5060", "@127.0.0.3:5060")
+        + "\nkill -TERM $boss $office; wait; cat boss.txt office.txt";
+    let (printed, did) = prepared_beside("attended_transfer", "sip:boss@127.0.0.2:5080", "true", &script);
+    assert_holds(&printed, &["is on hold", "the boss is asked", "talks to sip:boss@127.0.0.2:5080 now"]);
+    assert_holds(&did, &["Call established"]);
+}
+
+#[test]
+fn hold_music() {
+    let (printed, did) = beside("hold_music", &baresip("anybody", 9, ""));
+    assert_holds(&printed, &["is on hold (Some(SendOnly)) and hears music", "is back: Connected"]);
+    assert_holds(&did, &["Call established"]);
+}
+
+#[test]
+fn priority_calls() {
+    let script = format!(
+        "{SIPP} 127.0.0.1:5060 -sn uac -s sales -m 2 -d 8000 > /dev/null & sleep 2\n{}\n{}\nwait",
+        sipp("-m 1 -s sales"),
+        sipp("-m 2 -s 112")
+    );
+    let (printed, did) = beside("priority_calls", &script);
+    assert_holds(&did, &["result 1", "SIP/2.0 503", "result 0"]);
+    assert_holds(&printed, &["is up, emergency", "normal: 2 sessions, refused from 2 on, 1 refused so far"]);
+}
+
+#[test]
+fn health_report() {
+    let (printed, _) = beside("health_report", &sipp("-m 19 -d 4000"));
+    assert_holds(&printed, &[r#""status":"Healthy""#, r#""status":"Degraded""#, "allow more by with_max_sessions"]);
+    assert_holds(&printed, &["1 dialog, port Some(", "0 leaks among", "Down now"]);
+}
+
+#[test]
+fn call_groups() {
+    let held =
+        |user: &str, count: u32| format!("{SIPP} 127.0.0.1:5060 -sn uac -s {user} -m {count} -d 60000 > /dev/null &");
+    // SIPp fails when its call is ended by us, and that is what is wanted.
+    let script = format!("{}\nsleep 1\n{}\nwait", held("sales", 2), sipp("-m 1 -s sales"));
+    let (printed, did) = beside("call_groups", &script);
+    assert_holds(&did, &["SIP/2.0 486"]);
+    assert_holds(&printed, &["no more sessions of the group sales: the limit is 2", "sales is closed: 2 calls end"]);
+}
+
+#[test]
+fn call_center() {
+    let agent = |port: u16| format!("sipp -nostdin -sn uas -i 127.0.0.1 -p {port} > /dev/null 2>&1 &");
+    let script = format!(
+        "{} anna=$!; {} ben=$!; sleep 0.5\n{}\nsleep 1; kill -USR1 $anna $ben",
+        agent(5070),
+        agent(5072),
+        sipp("-m 4 -r 4 -d 5000")
+    );
+    let (printed, did) = beside("call_center", &script);
+    assert_holds(&did, &["result 0"]);
+    assert_holds(&printed, &["talks to sip:anna@127.0.0.1:5070", "talks to sip:ben@127.0.0.1:5072", "is served"]);
+    assert_eq!(printed.matches(" waits").count(), 4, "{printed}");
+}
+
+#[test]
+fn database_decision() {
+    let script = format!(
+        "{SIPP} 127.0.0.1:5060 -sn uac -s sales -m 2 -d 4000 > /dev/null & sleep 1.5\n{}\n{}\nwait; sleep 0.5\n{}",
+        sipp("-m 1 -s sales"),
+        sipp("-m 1 -s nobody"),
+        sipp("-m 1 -s sales")
+    );
+    let (printed, did) = beside("database_decision", &script);
+    assert_holds(&did, &["SIP/2.0 486", "SIP/2.0 404", "result 0"]);
+    assert_holds(&printed, &["3 calls are on record, 0 of them open"]);
+}
+
 /// A new example without a test here would not be noticed otherwise.
 #[test]
 fn every_example_is_run() {
