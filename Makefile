@@ -42,7 +42,7 @@ peers bench-peers:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
 
-bench: bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
+bench: bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
 	$(CARGO) run --release --locked -p bench -- media
 bench-sip: build peers bench-peers ## answered calls beside SIPp's own UAS, OPTIONS beside Kamailio's stateless replier
@@ -53,6 +53,11 @@ bench-sip-memory: build ## bytes of 10,000 calls, 100,000 dialogs, 100,000 subsc
 bench-parse: bench-peers ## a parsed INVITE of 1 KB beside two other parsers: instructions, allocations, nanoseconds
 	$(CARGO) build --release --locked -p sip-wire --example instructions
 	$(CARGO) run --release --locked -p bench -- parse
+.PHONY: bench-b2bua
+bench-b2bua: build peers bench-peers ## calls through the back-to-back user agent beside straight ones and Kamailio; set-up work; events
+	$(CARGO) run --release --locked -p bench -- b2bua
+	$(CARGO) run --release --locked -p bench -- setup
+	$(CARGO) run --release --locked -p bench -- events
 bench-legs: build ## legs opened and closed a second
 	$(CARGO) run --release --locked -p bench -- legs
 
