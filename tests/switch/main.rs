@@ -3,6 +3,7 @@
 
 mod b2bua;
 mod calls;
+mod denied;
 mod faults;
 mod machine;
 mod start;

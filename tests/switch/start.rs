@@ -13,21 +13,27 @@ fn ringplane(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().expect("the program runs")
 }
 
-/// Runs `serve` where it cannot start, and gives what it said.
-fn refusal(listen: &str, folder: &Path, ports: &str) -> String {
+/// `serve` with little else than these.
+pub(crate) fn serve(listen: &str, folder: &Path, ports: &str) -> Command {
     let config = folder.join("refused.toml");
     let text = format!("[media]\nports = \"{ports}\"\nbind = \"127.0.0.1\"\n");
     std::fs::write(&config, text).unwrap();
-    let run = folder.join("run").display().to_string();
-    let config = config.display().to_string();
-    let output = ringplane(&["serve", "--listen", listen, "--runtime-dir", &run, "--config", &config]);
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--listen", listen, "--runtime-dir"]).arg(folder.join("run"));
+    command.arg("--config").arg(config);
+    command
+}
+
+/// Runs `serve` where it cannot start, and gives what it said.
+fn refusal(listen: &str, folder: &Path, ports: &str) -> String {
+    let output = serve(listen, folder, ports).output().expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "it started:\n{said}");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("is ready"), "ready, it said");
     said
 }
 
-fn free_ports() -> String {
+pub(crate) fn free_ports() -> String {
     let first = loadtest::peers::free_range([127, 0, 0, 1].into(), 64).unwrap();
     format!("{first}-{}", first + 63)
 }
