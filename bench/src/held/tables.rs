@@ -59,10 +59,6 @@ pub fn fill(kind: Kind, count: usize) -> io::Result<TableMemory> {
     let idle = held.bytes()?;
     held.end(0..count);
     held.wait(IDLE_AFTER);
-    // The allocator gives back what has been free for a second of real time, when there is something to do.
-    std::thread::sleep(Duration::from_millis(1_500));
-    held.add(0..WARM_UP_COUNT.min(count))?;
-    held.end(0..WARM_UP_COUNT.min(count));
     held.wait(IDLE_AFTER);
     if held.live() != 0 {
         return Err(io::Error::other(format!("{} of {count} are left", held.live())));
