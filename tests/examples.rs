@@ -123,6 +123,27 @@ fn deferred_decision() {
 }
 
 #[test]
+fn record_calls() {
+    let script =
+        baresip("anybody", 4, "") + "; sleep 1; soxi -D call-*.wav; sox call-*.wav -n remix 2 stat 2>&1 | grep Rough";
+    let (printed, did) = beside("record_calls", &script);
+    assert_holds(&printed, &["is being recorded", "call-", " 0 lost", "(CallEnded)"]);
+    // Three seconds at least, and 440 Hz in the right ear, by somebody else's reader.
+    let seconds = did.lines().find_map(|line| line.trim().parse::<f64>().ok());
+    assert!(seconds.is_some_and(|seconds| (3.0..60.0).contains(&seconds)), "{did}");
+    let hertz = did.lines().find_map(|line| line.strip_prefix("Rough   frequency:")?.trim().parse::<u32>().ok());
+    assert!(hertz.is_some_and(|hertz| (420..460).contains(&hertz)), "{did}");
+}
+
+#[test]
+fn custom_sdp() {
+    let script = [sipp("-m 1 -d 500"), baresip("anybody", 3, "")].join("\n");
+    let (printed, did) = beside("custom_sdp", &script);
+    assert_holds(&printed, &["--- offered", "s=words of our own", "m=audio", "hears a tone at 127.0.0.1:"]);
+    assert_holds(&did, &["result 0", "Call established"]);
+}
+
+#[test]
 fn call_control() {
     let (printed, did) = beside("call_control", &baresip("anybody", 8, ""));
     assert_holds(&printed, &["media is paused", "media flows again", "ended after", "hung up here"]);

@@ -12,5 +12,8 @@ mod injection;
 mod operations;
 mod outgoing;
 mod page;
+mod phone;
+mod recording;
 mod room;
+mod sdp;
 mod tls;

@@ -26,7 +26,7 @@ pub trait MediaControl {
     /// call that waits for a decision gets its media port for that and keeps it: accept it with this text. Where its
     /// caller has made an offer, the text is the answer to that.
     async fn generate_sdp_offer(&self, id: &SessionId) -> Result<String, SessionError>;
-    /// The session's answer to an offer (RFC 3264): the codecs in common, in the offer's order, and our address and port.
+    /// The session's answer to an offer (RFC 3264): the codecs in common, and our address and port.
     /// [`SessionError::Rejected`] has the status that such an offer earns, 488 where there is no common codec. A call that
     /// waits for a decision can be accepted with the text; a call that is up goes on as it is.
     async fn generate_sdp_answer(&self, id: &SessionId, offer: &str) -> Result<String, SessionError>;

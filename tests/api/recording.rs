@@ -1,0 +1,324 @@
+//! Calls are written into WAV files, and the files are what was said.
+
+use crate::phone::Phone;
+use crate::room::{builder, callers, sipp, started, until};
+use loadtest::callers::CallPlan;
+use loadtest::capture::{climbing_tone, share_found, share_of};
+use loadtest::peers::{MediaPlane, Scenario, SippPlan};
+use ringplane::api::*;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Answers with a tone, and hands every call that is up to the test.
+struct Hands(tokio::sync::mpsc::UnboundedSender<CallSession>, AudioSource);
+
+#[async_trait]
+impl CallHandler for Hands {
+    async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+        CallDecision::Accept(None)
+    }
+
+    async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
+        let Some(coordinator) = call.coordinator() else { return };
+        // The call may have ended already.
+        let _ = MediaControl::start_audio_transmission(&coordinator, &call.id(), self.1.clone()).await;
+        let _ = self.0.send(call);
+    }
+}
+
+type Calls = UnboundedReceiver<CallSession>;
+
+async fn house(builder: SessionManagerBuilder, source: AudioSource) -> (Arc<SessionCoordinator>, Calls) {
+    let (sender, calls) = unbounded_channel();
+    (started(builder.with_handler(Arc::new(Hands(sender, source)))).await, calls)
+}
+
+/// The channels of a file, and nothing else about it that is not as it should be.
+fn channels(path: &Path) -> Vec<Vec<i16>> {
+    let mut reader = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let spec = reader.spec();
+    assert_eq!((spec.sample_rate, spec.bits_per_sample), (8_000, 16));
+    let count = usize::from(spec.channels);
+    let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("as many as the header says")).collect();
+    (0..count).map(|channel| samples.iter().skip(channel).step_by(count).copied().collect()).collect()
+}
+
+/// G.711 and back.
+fn coded(samples: &[i16]) -> Vec<i16> {
+    samples.iter().map(|sample| audio::Law::Mu.decode(audio::Law::Mu.encode(*sample))).collect()
+}
+
+/// Where in the recording what was said begins, by the first of it that is loud.
+fn beginning(recorded: &[i16], said: &[i16]) -> usize {
+    let piece = &said[800..1_600];
+    let found = recorded.windows(piece.len()).position(|window| window == piece);
+    found.expect("its second tenth is there") - 800
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_peer_is_left_we_are_right_and_losses_are_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (coordinator, mut calls) = house(builder(), AudioSource::Tone).await;
+    let mut phone = Phone::new(coordinator.local_addr().unwrap());
+    assert_eq!(phone.call(&phone.offer("0")), 200);
+    let id = calls.recv().await.unwrap().id();
+    let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::Media));
+    let path = folder.path().join("call.wav");
+    let before = Instant::now();
+    MediaControl::start_recording(&coordinator, &id, path.as_path()).await.unwrap();
+    let begun = Instant::now();
+    // Ten seconds would not be better than two. Packets 30 to 39 never arrive.
+    let said = climbing_tone(100 * 160);
+    phone.say(&said, |number| (30..40).contains(&number));
+    let ending = Instant::now();
+    let summary = MediaControl::stop_recording(&coordinator, &id).await.unwrap();
+    let (shortest, longest) = (ending - begun, before.elapsed());
+    let frames = Duration::from_millis(60);
+    assert!(summary.duration + frames >= shortest && summary.duration <= longest + frames, "{summary:?} {shortest:?}");
+    assert_eq!((summary.packets_received, summary.lost_received), (90, 10), "{summary:?}");
+    assert_eq!((summary.lost_sent, summary.overflow_packets, summary.undecoded_packets), (0, 0, 0), "{summary:?}");
+    assert_eq!((&summary.path, &summary.end), (&path, &RecordingEnd::Stopped));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), summary.file_bytes);
+
+    let channels = channels(&path);
+    let [left, right] = &channels[..] else { panic!("stereo") };
+    assert_eq!((left.len(), right.len()), (left.len(), left.len()));
+    assert_eq!(Duration::from_micros(125 * left.len() as u64), summary.duration);
+    let said = coded(&said);
+    let start = beginning(left, &said);
+    for (index, sample) in left[start..start + said.len()].iter().enumerate() {
+        let expected = if (30..40).contains(&(index / 160)) { 0 } else { said[index] };
+        assert_eq!(*sample, expected, "{index}");
+    }
+    // Frames that a busy machine skipped are silent; there are few.
+    assert!(share_of(right, 440.0) > 0.9, "{}", share_of(right, 440.0));
+    let silent = right.iter().filter(|sample| **sample == 0).count();
+    assert!(silent < right.len() / 4, "{silent} of {}", right.len());
+
+    // It is told as well, and what is over can be asked for once.
+    let first = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap().unwrap();
+    assert_eq!(first.kind, EventKind::RecordingStarted { path: path.clone() });
+    assert_eq!(*summaries(&mut events, 1).await[0], summary);
+    let again = MediaControl::stop_recording(&coordinator, &id).await.unwrap_err();
+    assert!(matches!(again, SessionError::InvalidState { operation: Operation::StopRecording, .. }), "{again}");
+    phone.hang_up();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forwarded_call_has_each_side_in_its_ear_and_mono_has_both() {
+    struct On(String);
+    #[async_trait]
+    impl CallHandler for On {
+        async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+            CallDecision::Forward(self.0.clone())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (called, mut calls) = house(builder(), AudioSource::Tone).await;
+    let target = format!("sip:bob@{}", called.local_addr().unwrap());
+    let coordinator = started(builder().with_handler(Arc::new(On(target)))).await;
+    let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::State));
+    let mut phone = Phone::new(coordinator.local_addr().unwrap());
+    assert_eq!(phone.call(&phone.offer("0")), 200);
+    calls.recv().await.unwrap();
+    let (mut caller, mut other) = (None, None);
+    while let Some(event) = events.try_recv() {
+        if let EventKind::Forwarded { to } = event.kind {
+            (caller, other) = (Some(event.session_id), Some(to));
+        }
+    }
+    let (caller, other) = (caller.expect("it went on"), other.expect("to somebody"));
+    let paths = ["stereo.wav", "mono.wav"].map(|name| folder.path().join(name));
+    MediaControl::start_recording(&coordinator, &caller, &paths[0]).await.unwrap();
+    MediaControl::start_recording(&coordinator, &other, RecordingOptions::mono(&paths[1])).await.unwrap();
+    let said = climbing_tone(75 * 160);
+    phone.say(&said, |_| false);
+    for id in [caller, other] {
+        let summary = MediaControl::stop_recording(&coordinator, &id).await.unwrap();
+        assert!(summary.packets_received > 60 && summary.packets_sent > 60, "{summary:?}");
+        assert_eq!((summary.lost_received, summary.lost_sent, summary.overflow_packets), (0, 0, 0), "{summary:?}");
+    }
+    phone.hang_up();
+    let stereo = channels(&paths[0]);
+    let said = coded(&said);
+    let start = beginning(&stereo[0], &said);
+    assert_eq!(stereo[0][start..start + said.len()], said, "what the caller said, left");
+    assert!(share_of(&stereo[1][1_600..], 440.0) > 0.9, "what the other side said, right");
+    let mono = channels(&paths[1]);
+    assert_eq!(mono.len(), 1);
+    let share = share_of(&mono[0][1_600..], 440.0);
+    assert!((0.1..0.9).contains(&share), "{share}: both are in it");
+    assert!(share_found(&mono[0], &stereo[1][1_600..8_000], 800) > 0.1 || share > 0.2, "{share}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_bridged_phones_hear_each_other_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (coordinator, mut calls) = house(builder(), AudioSource::Silence).await;
+    let address = coordinator.local_addr().unwrap();
+    let mut phones = [Phone::new(address), Phone::new(address)];
+    let mut ids = Vec::new();
+    for phone in &mut phones {
+        assert_eq!(phone.call(&phone.offer("0")), 200);
+        ids.push(calls.recv().await.unwrap().id());
+    }
+    let path = folder.path().join("bridge.wav");
+    // It begins before they are together, and goes on when their legs meet on one worker.
+    MediaControl::start_recording(&coordinator, &ids[0], &path).await.unwrap();
+    coordinator.bridge_sessions(&ids[0], &ids[1]).await.unwrap();
+    let said = [climbing_tone(100 * 160), coded(&climbing_tone(110 * 160)).into_iter().rev().collect::<Vec<i16>>()];
+    let [mut one, mut other] = phones;
+    std::thread::scope(|scope| {
+        scope.spawn(|| one.say(&said[0], |_| false));
+        scope.spawn(|| other.say(&said[1], |_| false));
+    });
+    // The call ends first; its file is asked for afterwards.
+    one.hang_up();
+    let summary = MediaControl::stop_recording(&coordinator, &ids[0]).await.unwrap();
+    // What came for it while the two legs were on their way to one worker was not heard: that is said as well.
+    assert_eq!((&summary.end, summary.lost_received), (&RecordingEnd::CallEnded, 0), "{summary:?}");
+    other.hang_up();
+    let channels = channels(&path);
+    assert!(share_found(&channels[0], &coded(&said[0]), 1_600) > 0.9);
+    assert!(share_found(&channels[1], &coded(&said[1]), 1_600) > 0.8, "a few packets may fall into the joining");
+    let gone = MediaControl::stop_recording(&coordinator, &ids[0]).await.unwrap_err();
+    assert!(matches!(gone, SessionError::SessionNotFound { .. }), "{gone}");
+}
+
+/// Records every call from its answer, into a file named by its session.
+struct Records(std::path::PathBuf);
+
+#[async_trait]
+impl CallHandler for Records {
+    async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+        CallDecision::Accept(None)
+    }
+
+    async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
+        let Some(coordinator) = call.coordinator() else { return };
+        let path = self.0.join(format!("{}.wav", call.id()));
+        MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Tone).await.unwrap();
+        MediaControl::start_recording(&coordinator, &call.id(), path).await.unwrap();
+    }
+}
+
+/// The summaries of so many recordings, as they are told.
+async fn summaries(events: &mut Receiver<SessionEvent>, count: usize) -> Vec<Arc<RecordingSummary>> {
+    let mut summaries = Vec::new();
+    while summaries.len() < count {
+        let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.expect("in time").expect("open");
+        if let EventKind::RecordingEnded { summary } = event.kind {
+            summaries.push(summary);
+        }
+    }
+    summaries
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hold_and_resume_by_the_caller_stay_in_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = started(builder().with_handler(Arc::new(Records(folder.path().into())))).await;
+    let mut events = coordinator.subscribe(EventFilter::all());
+    let plan = SippPlan { scenario: Scenario::ours("hold_resume"), calls: 3, rate: 3, ..SippPlan::default() };
+    sipp(folder.path(), coordinator.local_addr().unwrap(), plan).await.assert_all_good(3);
+    for summary in summaries(&mut events, 3).await {
+        assert_eq!((&summary.end, summary.overflow_packets), (&RecordingEnd::CallEnded, 0), "{summary:?}");
+        let channels = channels(&summary.path);
+        assert_eq!(Duration::from_micros(125 * channels[0].len() as u64), summary.duration);
+        assert_eq!(std::fs::metadata(&summary.path).unwrap().len(), summary.file_bytes);
+        assert!(share_of(&channels[1], 440.0) > 0.8, "{summary:?}");
+    }
+    assert!(until(Duration::from_secs(10), || coordinator.stats().active_sessions == 0).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_calls_at_once_and_no_sound_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let coordinator = started(builder().with_handler(Arc::new(Records(folder.path().into())))).await;
+    let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::Media));
+    let hold = clock::Duration::from_secs(4);
+    let plan = CallPlan { calls: 50, rate: 50.0, hold, ..CallPlan::tone(coordinator.local_addr().unwrap()) };
+    let report = callers(plan).await;
+    assert_eq!(report.completed, 50, "{}", report.to_text());
+    for summary in summaries(&mut events, 50).await {
+        assert!(summary.packets_received > 150 && summary.packets_sent > 150, "{summary:?}");
+        assert_eq!((summary.lost_received, summary.overflow_packets, summary.late_packets), (0, 0, 0), "{summary:?}");
+        let channels = channels(&summary.path);
+        assert!(channels[0].len() > 3 * 8_000 && share_of(&channels[1], 440.0) > 0.9, "{summary:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_recorded_says_why_and_a_limit_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (coordinator, mut calls) = house(builder(), AudioSource::Tone).await;
+    let mut phone = Phone::new(coordinator.local_addr().unwrap());
+    assert_eq!(phone.call(&phone.offer("0")), 200);
+    let id = calls.recv().await.unwrap().id();
+    let record = |options: RecordingOptions| {
+        let coordinator = coordinator.clone();
+        async move { MediaControl::start_recording(&coordinator, &id, options).await }
+    };
+    let missing = record(folder.path().join("none/call.wav").into()).await.unwrap_err();
+    assert_eq!(missing.category(), ErrorCategory::Usage);
+    let words = missing.to_string();
+    assert!(words.contains("none/call.wav") && words.contains("create the directory"), "{words}");
+    let directory = record(RecordingOptions::stereo(folder.path()).overwrite()).await.unwrap_err().to_string();
+    assert!(directory.contains("not a file"), "{directory}");
+    let taken = folder.path().join("taken.wav");
+    std::fs::write(&taken, b"precious").unwrap();
+    let words = record(taken.as_path().into()).await.unwrap_err().to_string();
+    assert!(words.contains("overwrite") && std::fs::read(&taken).unwrap() == b"precious", "{words}");
+    let endless = record(RecordingOptions::mono(folder.path().join("x.wav")).max_length(Duration::MAX)).await;
+    assert!(endless.unwrap_err().to_string().contains("24 hours"));
+    assert!(!folder.path().join("x.wav").exists(), "nothing was recorded, so there is no file");
+    let unknown = MediaControl::stop_recording(&coordinator, &"0-77".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(unknown, SessionError::SessionNotFound { .. }), "{unknown}");
+
+    record(RecordingOptions::mono(&taken).overwrite().max_length(Duration::from_secs(1))).await.unwrap();
+    let second = record(folder.path().join("second.wav").into()).await.unwrap_err();
+    let SessionError::InvalidState { operation, allowed, .. } = &second else { panic!("{second}") };
+    assert!(*operation == Operation::StartRecording && allowed.contains(&Operation::StopRecording), "{second}");
+    assert!(!folder.path().join("second.wav").exists());
+    let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::Media));
+    let told = summaries(&mut events, 1).await.remove(0);
+    let summary = MediaControl::stop_recording(&coordinator, &id).await.unwrap();
+    assert_eq!((&*told, &summary.end), (&summary, &RecordingEnd::LimitReached));
+    assert_eq!((summary.duration, channels(&taken)[0].len()), (Duration::from_secs(1), 8_000));
+    // The call goes on, and may be recorded again.
+    phone.listen(5);
+    record(folder.path().join("again.wav").into()).await.unwrap();
+    phone.hang_up();
+    assert_eq!(MediaControl::stop_recording(&coordinator, &id).await.unwrap().end, RecordingEnd::CallEnded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_media_process_that_is_killed_leaves_a_sound_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_ringplane"));
+    let media = MediaPlane::start(folder.path(), program, 1, 100, "").unwrap();
+    let with_plane = builder().with_media_plane(folder.path().join("run/media-control.sock"));
+    let (coordinator, mut calls) = house(with_plane, AudioSource::Tone).await;
+    let mut phone = Phone::new(coordinator.local_addr().unwrap());
+    assert_eq!(phone.call(&phone.offer("0")), 200);
+    let id = calls.recv().await.unwrap().id();
+    let paths = ["one.wav", "two.wav"].map(|name| folder.path().join(name));
+    // Another process writes the file that this one has opened.
+    MediaControl::start_recording(&coordinator, &id, &paths[0]).await.unwrap();
+    phone.say(&climbing_tone(50 * 160), |_| false);
+    let summary = MediaControl::stop_recording(&coordinator, &id).await.unwrap();
+    assert_eq!((summary.packets_received, &summary.end), (50, &RecordingEnd::Stopped), "{summary:?}");
+    assert!(share_of(&channels(&paths[0])[1], 440.0) > 0.9);
+
+    MediaControl::start_recording(&coordinator, &id, &paths[1]).await.unwrap();
+    phone.say(&climbing_tone(200 * 160), |_| false);
+    loadtest::peers::send_signal(media.pid(), rustix::process::Signal::KILL).unwrap();
+    let lost = MediaControl::stop_recording(&coordinator, &id).await;
+    let words = lost.unwrap_err().to_string();
+    assert!(words.contains("two.wav") || words.contains("no session"), "{words}");
+    let left = &channels(&paths[1])[0];
+    assert!(left.len() > 2 * 8_000, "all but the last second: {}", left.len());
+    assert!(share_found(left, &coded(&climbing_tone(200 * 160))[..16_000], 1_600) > 0.9);
+}
