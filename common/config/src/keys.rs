@@ -118,6 +118,18 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "sip",
+        "ring_timeout_s",
+        "60",
+        &["Seconds that a target of a forwarded call may take to answer before the next one is tried, 1 to 600."],
+    ),
+    key(
+        "sip",
+        "progress_timeout_s",
+        "40",
+        &["Seconds that it may say nothing but 100 Trying, neither ringing nor answering, 1 to 600."],
+    ),
+    key(
+        "sip",
         "codecs",
         r#"["PCMU", "PCMA"]"#,
         &["Audio codecs that calls may use, in our order of preference: PCMU, PCMA."],

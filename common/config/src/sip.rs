@@ -42,6 +42,10 @@ pub struct Sip {
     pub max_calls_per_user: Option<usize>,
     /// How long a call may last; `None`: for ever.
     pub max_call: Option<Duration>,
+    /// How long a target of a forwarded call may take to answer.
+    pub ring_timeout: Duration,
+    /// How long it may say nothing but 100 Trying.
+    pub progress_timeout: Duration,
     /// What a refused caller is asked to wait.
     pub retry_after: Duration,
     /// How long a call may wait for a deferred decision.
@@ -118,6 +122,8 @@ impl Sip {
         let max_calls = number("max_calls", 1, 1_000_000) as usize;
         let per_user = number("max_calls_per_user", 0, 1_000_000) as usize;
         let max_call = number("max_call_s", 0, 604_800);
+        let ring_timeout = Duration::from_secs(number("ring_timeout_s", 1, 600));
+        let progress_timeout = Duration::from_secs(number("progress_timeout_s", 1, 600));
         let retry_after = Duration::from_secs(number("retry_after_s", 1, 3_600));
         let decision_timeout = Duration::from_secs(number("decision_timeout_s", 1, 600));
         let max_connections = number("max_connections", 1, 1_000_000) as usize;
@@ -156,6 +162,8 @@ impl Sip {
             max_calls,
             max_calls_per_user: (per_user > 0).then_some(per_user),
             max_call: (max_call > 0).then(|| Duration::from_secs(max_call)),
+            ring_timeout,
+            progress_timeout,
             retry_after,
             decision_timeout,
             codecs: reader.get(section, "codecs", codecs, |value| {

@@ -7,6 +7,7 @@ use config::Route;
 use session::{Decide, Decision, Forward, IncomingCall, Target};
 use sip_core::Flow;
 use sip_wire::{Host, Message, Uri};
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -138,7 +139,7 @@ impl Pattern {
     fn new(text: &str) -> Self {
         match (text, text.strip_prefix('@'), text.strip_suffix('*')) {
             ("*", ..) => Self::Any,
-            (_, Some(domain), _) => Self::Domain(domain.to_ascii_lowercase()),
+            (_, Some(domain), _) => Self::Domain(canonical(domain)),
             (_, _, Some(beginning)) => Self::Beginning(beginning.to_owned()),
             _ => Self::User(text.to_owned()),
         }
@@ -187,6 +188,12 @@ fn domain_of(message: &[u8]) -> String {
     uri.map(|uri| host_of(&uri)).unwrap_or_default()
 }
 
+/// A domain as `host_of` spells it: an IPv6 address may have been written in brackets, or at length.
+fn canonical(domain: &str) -> String {
+    let bare = domain.strip_prefix('[').and_then(|domain| domain.strip_suffix(']')).unwrap_or(domain);
+    bare.parse::<IpAddr>().map_or_else(|_| domain.to_ascii_lowercase(), |ip| ip.to_string())
+}
+
 /// The host of a URI as text; empty where it has none.
 pub(crate) fn host_of(uri: &Uri<'_>) -> String {
     match uri.host {
@@ -219,6 +226,9 @@ mod tests {
         assert_eq!(found("alice", "example.COM"), "sip:192.0.2.3");
         assert_eq!(found("alice", "other"), "sip:192.0.2.0");
         assert!(self::routes(&["+49*"]).find("alice", "").is_none());
+        for spelled in ["@[2001:db8:0:0::1]", "@2001:DB8::1"] {
+            assert!(self::routes(&[spelled]).find("alice", "2001:db8::1").is_some(), "{spelled}");
+        }
     }
 
     #[test]
