@@ -103,6 +103,12 @@ impl Worker {
             if self.core.tap_of(leg) == Some(tap) {
                 let _ = self.core.tap(leg, None);
             }
+            if let Some(pair) = self.core.pair_of(leg.port)
+                && let Some(owned) = self.owners.get(pair, leg).copied()
+                && owned.recording.is_some_and(|(_, ours)| ours == tap)
+            {
+                self.owners.set(pair, Owned { recording: None, ..owned });
+            }
             self.publisher.recordings = self.publisher.recordings.saturating_sub(1);
             self.core.count(MediaCounter::RecordingBytes, outcome.file_bytes);
             let lost = outcome.received_lost_packets + outcome.sent_lost_packets;

@@ -158,9 +158,9 @@ impl Recorder {
         Some(tap)
     }
 
-    /// Nothing more is to be recorded.
+    /// Nothing more is to be recorded. Says nothing about one that is over already.
     pub(crate) fn end(&self, tap: TapId, at: Instant, end: RecordingEnd) {
-        if let Some(queues) = self.queues.get() {
+        if let Some(queues) = self.queues.get().filter(|_| self.is_running(tap)) {
             let _ = queues.letters.push(Letter::End(tap, at, end));
         }
     }
