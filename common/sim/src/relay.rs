@@ -60,7 +60,7 @@ impl Relay {
                     // Now and then it is sent to itself, as a bad address book would have it.
                     let Some(to) = address_in(self.out.bytes(next_hop)) else { continue };
                     let flow = turn.book.flow(self.address, to);
-                    let _ = self.proxy.forward_stateless(&message, flow, &mut self.out);
+                    let _ = self.proxy.forward_stateless(&message, &Target::unchanged(flow), &mut self.out);
                 }
                 ProxyEvent::Redirected { request, redirect, .. } => {
                     let flow = turn.book.flow(self.address, *turn.rng.pick(&turn.book.agents));

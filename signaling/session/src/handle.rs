@@ -29,6 +29,8 @@ impl Sessions {
                     Some(id) => self.info_requested(turn, id, request, message),
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
                 },
+                // RFC 3515 §2.4.4: what REFER makes cannot be made by SUBSCRIBE; other packages are refused with 489 before.
+                (Some(Method::Subscribe), _) => drop(turn.sip.respond(turn.now, request, 403, "")),
                 _ => {
                     if !turn.is_for_user(request, dialog.and_then(|dialog| self.find(dialog)), message) {
                         turn.sip.respond(turn.now, request, 405, "");

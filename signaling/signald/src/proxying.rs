@@ -27,7 +27,6 @@ pub(crate) struct Relay {
     pub(crate) guard: Option<Guard>,
     pub(crate) paths: Paths,
     pub(crate) pending: Table,
-    pub(crate) challenged_count: u64,
     pub(crate) forwarded_count: u64,
 }
 
@@ -40,7 +39,6 @@ impl Relay {
             guard,
             paths: plan.paths.clone(),
             pending: Table::new(shard, plan.lookups.clone()),
-            challenged_count: 0,
             forwarded_count: 0,
         }
     }
@@ -55,9 +53,12 @@ impl Relay {
                     let asked = Asked { request, message: &message, next_hop: &next_hop, is_fixed, flow, is_for_us };
                     self.decide(now, &asked, out);
                 }
-                ProxyEvent::Stateless { message, next_hop, flow } => {
+                ProxyEvent::Stateless { message, next_hop, flow, is_for_us } => {
                     let (message, next_hop) = (out.bytes(message).to_vec(), out.bytes(next_hop).to_vec());
-                    self.pass_on(message, &next_hop, flow, out);
+                    match is_for_us {
+                        true => self.pass_by_routes(&message, out),
+                        false => self.pass_on(message, &next_hop, flow, out),
+                    }
                 }
                 ProxyEvent::Redirected { request, redirect, message } => {
                     let message = out.bytes(message).to_vec();
@@ -75,7 +76,6 @@ impl Relay {
                 Judgement::Open | Judgement::Proven { .. } => {}
                 Judgement::Malformed => return self.reject(now, request, 400, out),
                 Judgement::Challenge { status, header, values } => {
-                    self.challenged_count += 1;
                     let headers: Vec<(&str, &str)> = values.iter().map(|value| (header, &**value)).collect();
                     // It was given up meanwhile, then nobody waits.
                     let _ = self.proxy.reject(now, request, status, "", Content::headers(&headers), out);
@@ -93,9 +93,9 @@ impl Relay {
         match asked.is_fixed {
             // A Route to elsewhere in front of something new: whoever sends that wants to reach others by our address.
             true if !in_dialog => self.reject(now, request, 403, out),
-            true if self.is_redirecting || (asked.is_for_us && asked.flow.is_none()) => {
-                self.reject(now, request, 481, out);
-            }
+            true if self.is_redirecting => self.reject(now, request, 481, out),
+            // Its sender knows no route set: the called user is still one of ours (RFC 3261 §16.5).
+            true if asked.is_for_us => self.by_routes(now, request, &uri, out),
             true => self.go_on(now, request, asked, out),
             false => self.by_routes(now, request, &uri, out),
         }
@@ -107,8 +107,7 @@ impl Relay {
 
     /// New requests go by the routes.
     fn by_routes(&mut self, now: Instant, request: ProxyId, uri: &Uri<'_>, out: &mut ProxyOutput) {
-        let user = uri.user_decoded().map(|user| String::from_utf8_lossy(&user).into_owned()).unwrap_or_default();
-        let Some(ways) = self.routes.ways(&user, &crate::routes::host_of(uri)) else {
+        let Some(ways) = self.routes.ways(&user_of(uri), &crate::routes::host_of(uri)) else {
             return self.reject(now, request, 404, out);
         };
         self.forwarded_count += 1;
@@ -174,7 +173,19 @@ impl Relay {
 
     fn pass_by(&mut self, message: &[u8], paths: &[Flow], out: &mut ProxyOutput) {
         if let Some(flow) = paths.first() {
-            let _ = self.proxy.forward_stateless(message, *flow, out);
+            let _ = self.proxy.forward_stateless(message, &Target::unchanged(*flow), out);
+        }
+    }
+
+    /// The same from a sender that knows no route set.
+    fn pass_by_routes(&mut self, message: &[u8], out: &mut ProxyOutput) {
+        let Ok(parsed) = Message::parse(message) else { return };
+        let Ok(uri) = parsed.request_uri() else { return };
+        let ways = self.routes.ways(&user_of(&uri), &crate::routes::host_of(&uri)).unwrap_or_default();
+        let way = ways.iter().find_map(|way| Some((way, way.paths.first()?)));
+        if let Some((way, flow)) = way.filter(|_| !self.is_redirecting) {
+            let target = Target { uri: Some(&way.uri), ..Target::unchanged(*flow) };
+            let _ = self.proxy.forward_stateless(message, &target, out);
         }
     }
 
@@ -238,6 +249,10 @@ impl Relay {
         counts.set(BranchesOpen, sizes.branches as u64);
         counts.set(Forwarded, self.forwarded_count);
     }
+}
+
+fn user_of(uri: &Uri<'_>) -> String {
+    uri.user_decoded().map(|user| String::from_utf8_lossy(&user).into_owned()).unwrap_or_default()
 }
 
 /// A request that wants to be sent on.

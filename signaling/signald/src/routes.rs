@@ -74,6 +74,15 @@ impl Routes {
         Ok(Self(rows.into()))
     }
 
+    /// Finds the paths to targets with an address, which nobody has to be asked about.
+    pub(crate) fn begin(&self, paths: &Paths) {
+        for entry in self.0.iter().flat_map(|row| &row.targets) {
+            if let Some(found) = paths.find_now(&entry.uri) {
+                *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found;
+            }
+        }
+    }
+
     /// Looks all targets up, again and again, until the end is asked for.
     pub(crate) fn keep_fresh(&self, paths: &Paths, stop: &Stop) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -85,6 +85,7 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
         |_| Box::new(routes.clone()),
         |is_ready, orders| {
             let Some(paths) = orders.paths().cloned() else { return };
+            looked_up.begin(&paths);
             // It ends by itself once the end is asked for.
             match spawn("routes".into(), move || looked_up.keep_fresh(&paths, &asked)) {
                 Ok(_) => ready(is_ready),

@@ -14,6 +14,7 @@ pub(crate) struct Lines {
     pub(crate) server: Box<[u8]>,
     pub(crate) user_agent: Box<[u8]>,
     pub(crate) allow_events: Box<[u8]>,
+    pub(crate) security_server: Box<[u8]>,
 }
 
 impl Lines {
@@ -38,6 +39,7 @@ impl Lines {
             server: line("Server", config.user_agent.clone()),
             user_agent: line("User-Agent", config.user_agent.clone()),
             allow_events: line("Allow-Events", config.event_packages.join(", ")),
+            security_server: line("Security-Server", config.security.join(", ")),
         }
     }
 }

@@ -121,6 +121,9 @@ pub struct EndpointConfig {
     /// Address for Via and Contact when it is not the one we are bound to (NAT). Ports are those of the transports; flows
     /// of the other address family show their own address.
     pub advertise: Option<IpAddr>,
+    /// Security mechanisms of RFC 3329, the most wanted first, as `tls` or `tls;q=0.2`: requests that want an agreement
+    /// and come unprotected are answered 494 with this list. Empty: agreements are not known (420).
+    pub security: Vec<String>,
     /// Event packages that we take subscriptions for; others are answered 489.
     pub event_packages: Vec<String>,
     /// `Retry-After` of a 503.
@@ -143,6 +146,7 @@ impl Default for EndpointConfig {
             accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative"]),
             contact_user: String::new(),
             advertise: None,
+            security: Vec::new(),
             event_packages: words(&["refer"]),
             retry_after: Duration::from_secs(5),
         }

@@ -4,7 +4,7 @@ use crate::flow::{Flow, Transport};
 use crate::hash::{Key, Keyed};
 use crate::session_timer::Refresher;
 use crate::transactions::Asked;
-use sip_wire::{Host, Message, Method, Name, ParseError, Via};
+use sip_wire::{Address, ErrorKind, Host, Message, Method, Name, ParseError, Via};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -27,8 +27,8 @@ impl<'a, 'm> Incoming<'a, 'm> {
     pub(crate) fn new(message: &'m Message<'a>) -> Result<Self, ParseError> {
         Ok(Self {
             // RFC 2543 peers may send no tag: an absent one is an empty one.
-            from_tag: message.from()?.tag().unwrap_or_default(),
-            to_tag: message.to()?.tag(),
+            from_tag: only_tag(&message.from()?, Name::From)?.unwrap_or_default(),
+            to_tag: only_tag(&message.to()?, Name::To)?,
             call_id: message.call_id()?,
             cseq: message.cseq()?.number,
             ..Self::unread(message)?
@@ -192,6 +192,15 @@ impl<'a, 'm> Incoming<'a, 'm> {
             put_unfolded(out, value);
             out.extend_from_slice(b"\r\n");
         }
+    }
+}
+
+/// The tag. With two of them (RFC 3261 §7.3.1 forbids it) others might take the other one.
+fn only_tag<'a>(address: &Address<'a>, name: Name) -> Result<Option<&'a [u8]>, ParseError> {
+    let is_tag = |param: &sip_wire::Param<'_>| param.name.eq_ignore_ascii_case(b"tag");
+    match address.params.iter().filter(is_tag).count() {
+        0 | 1 => Ok(address.tag()),
+        _ => Err(ParseError::of(ErrorKind::Duplicate, name)),
     }
 }
 

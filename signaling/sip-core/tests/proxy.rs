@@ -169,7 +169,7 @@ fn a_call_through_the_proxy() {
     let (message, next_hop) = bench.messages.last().unwrap().clone();
     assert!(matches!(bench.events.last(), Some(ProxyEvent::Stateless { .. })));
     assert!(header(&message, "Route").is_empty() && next_hop == "sip:us@192.0.2.1");
-    bench.proxy.forward_stateless(message.as_bytes(), target(1), &mut bench.out).unwrap();
+    bench.proxy.forward_stateless(message.as_bytes(), &Target::unchanged(target(1)), &mut bench.out).unwrap();
     let ack = bench.drain();
     assert_eq!((hosts(&ack), vias(&ack[0].1).len()), (vec![(1, "ACK")], 2));
     bench.assert_empty();
@@ -519,7 +519,7 @@ fn an_ack_does_not_go_round_in_circles() {
     let ack = Peer { to_tag: "b".into(), ..Peer::new() }.request("ACK", "ACK", "", "");
     assert!(bench.feed(&ack).is_empty());
     let (message, _) = bench.messages.last().unwrap().clone();
-    bench.proxy.forward_stateless(message.as_bytes(), target(1), &mut bench.out).unwrap();
+    bench.proxy.forward_stateless(message.as_bytes(), &Target::unchanged(target(1)), &mut bench.out).unwrap();
     let sent = bench.drain().remove(0).1;
     assert!(bench.feed(&sent).is_empty());
     assert_eq!((bench.events.len(), bench.proxy.counters.refused), (1, 1));

@@ -189,3 +189,38 @@ fn options_are_answered_without_memory_where_the_user_says_how() {
     bench.feed(&request);
     assert!(matches!(bench.events[..], [Event::Request { .. }]), "it is the user's to answer again");
 }
+
+/// RFC 3329: the list comes back on an unprotected path, and has to be repeated word for word on a protected one.
+#[test]
+fn security_agreements() {
+    let tls = Flow { transport: Transport::Tls, ..tcp() };
+    let status = |mechanisms: &[&str], flow: Flow, more: &str| {
+        let security = mechanisms.iter().map(|word| (*word).to_owned()).collect();
+        let mut bench = Bench::with(EndpointConfig { security, ..EndpointConfig::default() }, flow);
+        let more = format!("Require: sec-agree\n{more}");
+        let text = Peer::new().request("OPTIONS", "OPTIONS", &more, "").replace("\r\n", "\n").replace('\n', "\r\n");
+        bench.endpoint.receive(bench.now, &flow, text.as_bytes(), &mut bench.out);
+        let sent = bench.drain();
+        let handed_up = bench.events.iter().any(|event| matches!(event, Event::Request { .. }));
+        match sent.first() {
+            Some(answer) => (word(answer).to_owned(), header(answer, "Security-Server").to_owned()),
+            None => (if handed_up { "handed up" } else { "nothing" }.to_owned(), String::new()),
+        }
+    };
+    let asked = |text: &str| (text.to_owned(), String::new());
+    let (client, own) = ("Security-Client: ipsec-ike, TLS;q=0.1\n", ["tls;q=0.2"]);
+    assert_eq!(status(&[], udp(), client), asked("420"), "not known at all");
+    for (flow, more) in [
+        (udp(), ""),
+        (udp(), client),
+        (tls, ""),
+        (tls, "Security-Client: ipsec-ike\n"),
+        (tls, "Security-Verify: tls;q=0.1\n"),
+        (tls, "Security-Verify: tls;q=0.2, digest\n"),
+    ] {
+        assert_eq!(status(&own, flow, more), ("494".to_owned(), own[0].to_owned()), "{more}");
+    }
+    for more in [client, "Security-Verify: tls;q=0.2\n"] {
+        assert_eq!(status(&own, tls, more), asked("handed up"), "{more}");
+    }
+}

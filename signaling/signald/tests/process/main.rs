@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+mod bad_input;
 mod calls;
 mod certificates;
 mod floods;

@@ -448,3 +448,34 @@ fn a_browser_behind_the_proxy_is_called_back_by_its_connection() {
     far.hear("SIP/2.0 200");
     switch.end();
 }
+
+#[test]
+fn subscriptions_and_security_agreements_are_refused_by_the_book() {
+    let folder = tempfile::tempdir().unwrap();
+    let _media = Media::start(folder.path().join("media-control.sock"));
+    let (config, authority) = everywhere(folder.path(), "127.0.0.1:0");
+    let client = authority.client(None);
+    let switch = Switch::with(folder, config);
+    let mut line = Line::open(Transport::Tls, address(&switch, Transport::Tls), Some((&client, "one.example.com")));
+    let subscribe = |line: &Line, cseq: u32, event: &str| {
+        line.request("SUBSCRIBE", "s1", "", cseq, "").replacen("Contact:", &format!("{event}Contact:"), 1)
+    };
+    line.send(&subscribe(&line, 1, "Event: presence\r\n"));
+    assert_eq!(header(&line.hear("SIP/2.0 489"), "Allow-Events"), "refer");
+    line.send(&subscribe(&line, 2, "Event: refer\r\n"));
+    line.hear("SIP/2.0 403");
+    let agree = |line: &Line, cseq: u32, more: &str| {
+        let more = format!("Require: sec-agree\r\n{more}Contact:");
+        line.request("OPTIONS", "a1", "", cseq, "").replacen("Contact:", &more, 1)
+    };
+    line.send(&agree(&line, 1, ""));
+    assert_eq!(header(&line.hear("SIP/2.0 494"), "Security-Server"), "tls");
+    line.send(&agree(&line, 2, "Security-Client: tls\r\n"));
+    line.hear("SIP/2.0 200");
+    line.send(&agree(&line, 3, "Security-Verify: tls\r\n"));
+    line.hear("SIP/2.0 200");
+    let mut plain = Line::open(Transport::Tcp, address(&switch, Transport::Tcp), None);
+    plain.send(&agree(&plain, 1, "Security-Client: tls\r\n"));
+    assert_eq!(header(&plain.hear("SIP/2.0 494"), "Security-Server"), "tls");
+    switch.end();
+}

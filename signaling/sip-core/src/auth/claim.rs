@@ -128,7 +128,8 @@ fn is_for(message: &Message<'_>, uri: &[u8]) -> bool {
         return true;
     }
     let (Ok(a), Ok(b)) = (Uri::parse(requested), Uri::parse(uri)) else { return false };
-    let same_user = a.user == b.user;
+    // Some clients, SIPp among them, name the server only.
+    let same_user = a.user == b.user || b.user.is_none();
     let same_host = matches!((a.host, b.host), (Some(a), Some(b)) if a.same(&b));
     a.same(&b) || (same_user && same_host)
 }

@@ -39,7 +39,8 @@ impl Endpoint {
         if self.merge_index.contains_key(&inc.merge_key(&self.keyed)) {
             return self.refuse_statefully(now, flow, key, inc, 482, b"", out);
         }
-        if let Some(refusal) = self.inspect(inc).or_else(|| self.inspect_lonely(inc)) {
+        let refusal = self.inspect_security(flow, inc).or_else(|| self.inspect(inc));
+        if let Some(refusal) = refusal.or_else(|| self.inspect_lonely(inc)) {
             return self.refuse(flow, inc, refusal.status, &refusal.lines, out);
         }
         if inc.method == Method::Invite {
@@ -89,6 +90,7 @@ impl Endpoint {
         (is("100rel") && self.config.reliability != Reliability::Off)
             || is("timer")
             || is("replaces")
+            || (is("sec-agree") && !self.config.security.is_empty())
             || self.config.supported.iter().any(|supported| is(supported))
     }
 
@@ -106,6 +108,31 @@ impl Endpoint {
         }
         lines.extend_from_slice(b"\r\n");
         Some(Refusal { status: 420, lines })
+    }
+
+    /// RFC 3329 §2.3.1: whoever wants an agreement gets our mechanisms, and comes again protected by one of them. What a
+    /// protected request repeats of our list has to be our list: otherwise somebody on the way made it a weaker one.
+    fn inspect_security(&self, flow: &Flow, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        if self.config.security.is_empty()
+            || !(inc.says(Name::Require, "sec-agree") || inc.says(Name::ProxyRequire, "sec-agree"))
+        {
+            return None;
+        }
+        let same = |value: &[u8], own: &String| value.eq_ignore_ascii_case(own.as_bytes());
+        let repeats_us = || {
+            let repeated: Vec<&[u8]> = inc.message.raw_values(Name::SecurityVerify).collect();
+            let own = &self.config.security;
+            repeated.len() == own.len() && repeated.iter().zip(own).all(|(value, own)| same(value, own))
+        };
+        let mechanism = |value: &[u8]| value.split(|byte| *byte == b';').next().map(<[u8]>::to_ascii_lowercase);
+        let ours: Vec<_> = self.config.security.iter().map(|own| mechanism(own.as_bytes())).collect();
+        let is_usable = || inc.message.raw_values(Name::SecurityClient).any(|value| ours.contains(&mechanism(value)));
+        let is_agreed = match inc.message.has(Name::SecurityVerify) {
+            true => repeats_us(),
+            false => is_usable(),
+        };
+        let is_fine = flow.transport.is_secure() && is_agreed;
+        (!is_fine).then(|| Refusal::with(494, &self.lines.security_server))
     }
 
     /// RFC 3261 §21.4.15: an extension that we insist on and the caller does not offer.

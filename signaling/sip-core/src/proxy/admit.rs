@@ -61,6 +61,10 @@ impl Proxy {
         self.tokens.derived(&[&names[..], &routes].concat())
     }
 
+    pub(super) fn is_ours_text(&self, flow: &Flow, uri: &[u8]) -> bool {
+        Uri::parse(uri).is_ok_and(|uri| self.is_ours(flow, &uri))
+    }
+
     /// Whether a URI names this proxy.
     pub(super) fn is_ours(&self, flow: &Flow, uri: &Uri<'_>) -> bool {
         let Some(host) = uri.host else { return false };

@@ -110,6 +110,8 @@ pub enum ProxyEvent {
         next_hop: Span,
         /// The path that it has to take instead, as in [`ProxyEvent::Request`].
         flow: Option<Flow>,
+        /// The next hop is this proxy itself.
+        is_for_us: bool,
     },
     /// A target sent the request elsewhere: name its contacts as targets with [`follow`](super::Proxy::follow), or none.
     Redirected {

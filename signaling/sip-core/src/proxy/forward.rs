@@ -227,13 +227,21 @@ impl Proxy {
 
     /// Passes on a request that has no transaction here, as [`ProxyEvent::Stateless`](super::ProxyEvent::Stateless) gave
     /// it (RFC 3261 §16.11).
-    pub fn forward_stateless(&mut self, message: &[u8], flow: Flow, out: &mut ProxyOutput) -> Result<(), Refused> {
+    pub fn forward_stateless(
+        &mut self,
+        message: &[u8],
+        target: &Target<'_>,
+        out: &mut ProxyOutput,
+    ) -> Result<(), Refused> {
+        if !is_fine(target) {
+            return Err(Refused::BadText);
+        }
         let parsed = Message::parse(message).map_err(|_| Refused::BadText)?;
         let top = parsed.raw_values(Name::Via).next().unwrap_or_default();
         let inc = Incoming::new(&parsed).map_err(|_| Refused::BadText)?;
         let branch =
             [self.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)].map(|token| token.as_str().to_owned());
-        let target = Waiting::new(&Target::unchanged(flow), false);
+        let (flow, target) = (target.flow, Waiting::new(target, false));
         let (bytes, _) =
             self.write_forward(message, &flow, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
         out.send(flow, bytes);

@@ -86,7 +86,8 @@ impl Proxy {
         };
         let message = out.keep(&bytes);
         if let Some(next_hop) = keep_next_hop(&bytes, out) {
-            out.event(ProxyEvent::Stateless { message, next_hop, flow: named });
+            let is_for_us = named.is_none() && self.is_ours_text(flow, out.bytes(next_hop));
+            out.event(ProxyEvent::Stateless { message, next_hop, flow: named, is_for_us });
         }
     }
 
@@ -149,8 +150,7 @@ impl Proxy {
         let Some(next_hop) = keep_next_hop(&context.request, out) else { return };
         let is_fixed = has_route || inc.to_tag.is_some();
         let (request, flow) = (ProxyId(handle), context.named_flow);
-        let is_for_us = flow.is_none()
-            && sip_wire::Uri::parse(out.bytes(next_hop)).is_ok_and(|uri| self.is_ours(&context.in_flow, &uri));
+        let is_for_us = flow.is_none() && self.is_ours_text(&context.in_flow, out.bytes(next_hop));
         out.event(ProxyEvent::Request { request, message, next_hop, is_fixed, flow, is_for_us });
     }
 }
