@@ -3,11 +3,12 @@
 CARGO ?= cargo
 # One profile for all tests: optimised, with debug assertions and overflow checks.
 TEST := --workspace --profile ci --locked
-# Real peers that the tests call: SIPp, tshark, baresip, rtpengine. Debian's packages.
-PEERS := sip-tester tshark baresip-core rtpengine-daemon iproute2 procps
+# Real peers that the tests call. Debian's packages; pjsua and SIP.js come from PyPI and npm, in the versions that
+# tests/peers pins.
+PEERS := sip-tester tshark baresip-core linphone-cli rtpengine-daemon iproute2 procps openssl python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check peers loom sim bench bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs bench-peers load fmt
+.PHONY: help build run test check peers bench-peers loom sim bench bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -34,13 +35,31 @@ SEEDS ?= 10000
 sim: ## random calls on a bad network, in virtual time (SEEDS=10000)
 	$(CARGO) run --profile ci --locked -p sim -- --seeds $(SEEDS)
 
-peers: ## installs the programs that tests and benchmarks call (Debian)
-bench-peers: PEERS = kamailio valgrind
-peers bench-peers:
-	@for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+# Installs those of these packages of Debian that are missing.
+define install
+	@for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
+endef
+
+peers: ## installs the programs that tests and benchmarks call (Debian, PyPI, npm)
+	$(call install,$(PEERS))
+	@if ! cmp -s tests/peers/requirements.txt target/peers/pjsua/requirements.txt; then echo "installing pjsua"; \
+	  rm -rf target/peers/pjsua && python3 -m venv target/peers/pjsua && \
+	  target/peers/pjsua/bin/pip install -q --disable-pip-version-check -r tests/peers/requirements.txt && \
+	  target/peers/pjsua/bin/python -c "import pjsua2" && cp tests/peers/requirements.txt target/peers/pjsua/ || \
+	  { echo "pjsua could not be installed: see above; \`make peers\` needs python3-venv and PyPI"; exit 1; }; fi
+	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || \
+	  { echo "SIP.js needs Node.js 18 or later with npm: install them, then \`make peers\` again"; exit 1; }
+	@if ! cmp -s tests/peers/package.json target/peers/sipjs/package.json; then echo "installing SIP.js"; \
+	  rm -rf target/peers/sipjs && mkdir -p target/peers/sipjs.new && cp tests/peers/package.json target/peers/sipjs.new/ && \
+	  (cd target/peers/sipjs.new && npm install --silent --no-audit --no-fund --no-package-lock) && \
+	  mv target/peers/sipjs.new target/peers/sipjs || \
+	  { echo "SIP.js could not be installed: see above; \`make peers\` needs npm's registry"; exit 1; }; fi
+
+bench-peers:
+	$(call install,kamailio valgrind)
 
 bench: bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
@@ -66,6 +85,9 @@ bench-pacing: build ## how late the media plane's own packets leave
 
 load: build peers ## the load test: 500 calls held for 30 s with a tone, judged from a capture
 	$(CARGO) run --release --locked -p loadtest -- heard --switch target/release/ringplane
+
+loss: build peers ## 10,000 calls by SIPp while a tenth of all datagrams is lost, each way
+	$(CARGO) run --release --locked -p loadtest -- loss --switch target/release/ringplane
 
 fmt: ## formats all code
 	$(CARGO) fmt

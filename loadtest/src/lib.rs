@@ -10,6 +10,7 @@ pub mod callers;
 pub mod capture;
 pub mod flood;
 pub mod heard;
+pub mod loss;
 pub mod media;
 pub mod ng;
 pub mod peers;

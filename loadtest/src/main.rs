@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod heard_command;
+mod loss_command;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clock::Duration;
@@ -32,6 +33,8 @@ enum What {
     Calls(Calls),
     /// Calls held at once with a tone: every gap, hole, port and leftover, judged from a capture
     Heard(heard_command::Heard),
+    /// SIPp's calls over a link that loses datagrams: all end, nothing is left
+    Loss(loss_command::Loss),
     /// Malformed datagrams
     Flood {
         /// Addresses to send to
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().what {
         What::Calls(calls) => make_calls(&calls),
         What::Heard(arguments) => heard_command::heard(&arguments),
+        What::Loss(arguments) => loss_command::loss(&arguments),
         What::Flood { to, rtp, count, rate, seed } => {
             flood(&to, if rtp { damaged_rtp } else { damaged_sip }, seed, count, rate).map(|flood| {
                 println!("{} datagrams sent, {} refused by the kernel", flood.sent, flood.refused);

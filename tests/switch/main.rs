@@ -5,5 +5,8 @@ mod b2bua;
 mod calls;
 mod denied;
 mod faults;
+mod loss;
 mod machine;
+mod phones;
+mod sipp;
 mod start;

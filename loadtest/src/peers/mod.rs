@@ -9,6 +9,7 @@ mod process;
 mod rtpengine;
 mod sipp;
 mod switch;
+mod told;
 
 pub use baresip::{Baresip, read_wav, write_wav};
 pub use dumpcap::Dumpcap;
@@ -19,3 +20,4 @@ pub use process::{Process, send_signal, wait_for};
 pub use rtpengine::RtpEngine;
 pub use sipp::{Scenario, Sipp, SippPlan, SippResult};
 pub use switch::{Switch, SwitchPlan};
+pub use told::Told;
