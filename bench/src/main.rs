@@ -178,7 +178,7 @@ enum What {
         #[arg(long, default_value_t = 500)]
         rate: u32,
         /// Seconds of one round
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 6)]
         seconds: u32,
         /// Rounds
         #[arg(long, default_value_t = 3)]

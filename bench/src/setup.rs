@@ -1,4 +1,5 @@
-//! What setting a call up costs a program that has the switch in itself, from INVITE to connected, by thread.
+//! What setting a call up costs a program that has the switch in itself, from INVITE to connected, by thread. The calls
+//! are held until all are up, so that no BYE is in it.
 
 use crate::host::Host;
 use crate::media::progress;
@@ -36,7 +37,7 @@ pub struct Round {
     pub completed: u64,
     /// Calls that failed.
     pub failed: u64,
-    /// User time of a whole call, INVITE to the answered BYE, in signaling and the handler's tasks, microseconds.
+    /// User time of a call in signaling and the handler's tasks, microseconds.
     pub work_us: f64,
     /// The same with the kernel's time: sockets, wake-ups, memory.
     pub cpu_us: f64,
@@ -87,8 +88,10 @@ impl SetupBench {
 
     async fn round(&self) -> io::Result<Round> {
         let mut config = SessionConfig::server("127.0.0.1:0").map_err(io::Error::other)?;
-        let first = free_range([127, 0, 0, 1].into(), 4_000)?;
-        config.media_ports = (first, first + 3_999);
+        let calls = (self.rate * self.seconds) as usize;
+        let ports = u16::try_from(2 * calls + 400).map_err(io::Error::other)?;
+        let first = free_range([127, 0, 0, 1].into(), ports)?;
+        config.media_ports = (first, first + ports - 1);
         let manager = SessionManager::new(config).await.map_err(io::Error::other)?;
         manager.set_call_handler(Arc::new(AutoAnswerHandler)).await.map_err(io::Error::other)?;
         let anywhere = ([127, 0, 0, 1], 0).into();
@@ -96,8 +99,10 @@ impl SetupBench {
         let to = manager.local_addr().ok_or_else(|| io::Error::other("it does not listen"))?;
         let mut events = manager.coordinator().subscribe(EventFilter::all());
         let watch = tokio::spawn(async move {
-            let (mut since, mut took) =
-                (HashMap::new(), hdrhistogram::Histogram::<u64>::new(3).map_err(io::Error::other)?);
+            let (mut since, mut took) = (
+                HashMap::new(),
+                hdrhistogram::Histogram::<u64>::new_with_bounds(1, 10_000_000_000, 3).map_err(io::Error::other)?,
+            );
             while let Some(event) = events.recv().await {
                 match event.kind {
                     EventKind::IncomingCall { .. } => drop(since.insert(event.session_id, event.at)),
@@ -112,20 +117,27 @@ impl SetupBench {
             }
             Ok::<_, io::Error>(Percentiles::from(&took))
         });
-        // Everything that is needed once.
-        let plan = |calls, rate| CallPlan { calls, rate, hold: Duration::from_millis(100), ..CallPlan::signaling(to) };
+        let plan = |calls, hold| CallPlan { calls, rate: f64::from(self.rate), hold, ..CallPlan::signaling(to) };
         let callers = |plan: CallPlan| async move {
             // On a thread with a name of its own, so that its work is not taken for ours.
             let (told, done) = tokio::sync::oneshot::channel();
             std::thread::Builder::new().name("callers".into()).spawn(move || {
-                let _ = told.send(call(&plan, &mut |_, _| {}));
+                let mut all_up = None;
+                let report = call(&plan, &mut |_, up| {
+                    if up as usize == plan.calls && all_up.is_none() {
+                        all_up = threads().ok();
+                    }
+                });
+                let _ = told.send(report.map(|report| (report, all_up)));
             })?;
             done.await.map_err(io::Error::other)?
         };
-        callers(plan(100, 100.0)).await?;
+        // Everything that is needed once.
+        callers(plan(100, Duration::from_millis(100))).await?;
         let before = threads()?;
-        let report = callers(plan((self.rate * self.seconds) as usize, f64::from(self.rate))).await?;
-        let after = threads()?;
+        let hold = Duration::from_secs(u64::from(self.seconds) + 3);
+        let (report, after) = callers(plan(calls, hold)).await?;
+        let after = after.ok_or_else(|| io::Error::other("the calls were never all up at once"))?;
         let mut by_thread = BTreeMap::new();
         let mut all = (0.0, 0.0);
         for (tid, (name, user, system)) in after {

@@ -1,7 +1,7 @@
 //! Memory of calls that are up, and what is left after many.
 
-use super::B2buaBench;
 use super::run::{Through, Way, of_part};
+use super::{AT_ONCE, B2buaBench};
 use clock::Duration;
 use loadtest::peers::{Sipp, SippPlan};
 use serde::Serialize;
@@ -90,7 +90,7 @@ impl B2buaBench {
 
     pub(super) fn leave_nothing(&self) -> io::Result<Churn> {
         let folder = tempfile::tempdir()?;
-        let way = Way::prepare(folder.path(), &self.program, Through::Ringplane, 5_000)?;
+        let way = Way::prepare(folder.path(), &self.program, Through::Ringplane, AT_ONCE)?;
         let switch = way.switch()?;
         let read = || -> io::Result<(i64, i64)> {
             let bytes = |name| of_part(switch, name).map(|usage| usage.private_bytes as i64);

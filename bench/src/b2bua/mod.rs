@@ -44,6 +44,9 @@ pub struct B2buaBench {
     pub folder: PathBuf,
 }
 
+/// Calls without a length that may be there at once, also where they pile up for a second.
+const AT_ONCE: usize = 2_000;
+
 /// Time to the answer at one rate.
 #[derive(Clone, Debug, Serialize)]
 pub struct AnswerTime {
@@ -139,12 +142,12 @@ impl B2buaBench {
 
     fn load(&self, through: Through, rate: u32) -> io::Result<Load> {
         let folder = tempfile::tempdir()?;
-        Way::prepare(folder.path(), &self.program, through, 5_000)?.load(folder.path(), rate, rate * self.seconds)
+        Way::prepare(folder.path(), &self.program, through, AT_ONCE)?.load(folder.path(), rate, rate * self.seconds)
     }
 
     fn answer_time(&self, through: Through, rate: u32) -> io::Result<AnswerTime> {
         let folder = tempfile::tempdir()?;
-        let way = Way::prepare(folder.path(), &self.program, through, 5_000)?;
+        let way = Way::prepare(folder.path(), &self.program, through, AT_ONCE)?;
         let calls = (rate * self.seconds) as usize;
         let hold = Duration::from_millis(200);
         let plan =

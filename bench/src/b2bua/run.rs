@@ -150,8 +150,7 @@ pub(super) fn of_part(switch: &Switch, name: &str) -> io::Result<usage::Usage> {
 fn switch(folder: &Path, program: &Path, to: SocketAddr, calls: usize) -> io::Result<Switch> {
     let mut plan = SwitchPlan::new(program);
     plan.port_pairs = u16::try_from(calls * 2 + 100).unwrap_or(15_000).min(15_000);
-    plan.sip =
-        format!("mode = \"b2bua\"\nshards = 1\nmax_calls = {}\nroutes = {{ \"*\" = [\"sip:{to}\"] }}", 2 * calls + 100);
+    plan.sip = format!("mode = \"b2bua\"\nshards = 1\nmax_calls = 20000\nroutes = {{ \"*\" = [\"sip:{to}\"] }}");
     plan.media = "media_timeout_s = 600".into();
     let switch = Switch::start(folder, &plan)?;
     // Routes are looked up once it runs.
