@@ -53,8 +53,8 @@ peers: ## installs the programs that tests and benchmarks call (Debian, PyPI, np
 	@command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || \
 	  { echo "SIP.js needs Node.js 18 or later with npm: install them, then \`make peers\` again"; exit 1; }
 	@if ! cmp -s tests/peers/package.json target/peers/sipjs/package.json; then echo "installing SIP.js"; \
-	  rm -rf target/peers/sipjs && mkdir -p target/peers/sipjs.new && cp tests/peers/package.json target/peers/sipjs.new/ && \
-	  (cd target/peers/sipjs.new && npm install --silent --no-audit --no-fund --no-package-lock) && \
+	  rm -rf target/peers/sipjs target/peers/sipjs.new && mkdir -p target/peers/sipjs.new && cp tests/peers/package.json target/peers/sipjs.new/ && \
+	  (cd target/peers/sipjs.new && npm install --loglevel error --no-audit --no-fund --no-package-lock) && \
 	  mv target/peers/sipjs.new target/peers/sipjs || \
 	  { echo "SIP.js could not be installed: see above; \`make peers\` needs npm's registry"; exit 1; }; fi
 
