@@ -35,6 +35,9 @@ pub struct SipBench {
 /// The budget: memory is back at the idle level this long after the last call.
 const IDLE_AFTER: Duration = Duration::from_secs(60);
 
+/// Room for calls of 200 ms at several thousand a second, and no more ports than a busy host has in a row.
+const MOST_UP: usize = 2_500;
+
 /// CPU of one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct CpuRun {
@@ -137,7 +140,7 @@ impl SipBench {
 
     fn cpu_of_switch(&self) -> io::Result<CpuRun> {
         let folder = tempfile::tempdir()?;
-        let switch = self.switch(folder.path(), 5_000)?;
+        let switch = self.switch(folder.path(), MOST_UP)?;
         let missing = || io::Error::other("a part of the switch is not there");
         let (signal, media) = (switch.part("signal").ok_or_else(missing)?, switch.part("media").ok_or_else(missing)?);
         self.cpu_of("ringplane", folder.path(), switch.sip, signal, Some(media))
@@ -187,7 +190,7 @@ impl SipBench {
 
     fn answer_time(&self, rate: u32) -> io::Result<AnswerTime> {
         let folder = tempfile::tempdir()?;
-        let switch = self.switch(folder.path(), 5_000)?;
+        let switch = self.switch(folder.path(), MOST_UP)?;
         let calls = (rate * self.seconds) as usize;
         let plan = CallPlan {
             rate: f64::from(rate),
