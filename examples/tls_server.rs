@@ -18,8 +18,10 @@
 use ringplane::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
-struct Answers;
+/// Answers, and says when somebody who called is gone.
+struct Answers(mpsc::UnboundedSender<()>);
 
 #[async_trait]
 impl CallHandler for Answers {
@@ -33,17 +35,25 @@ impl CallHandler for Answers {
             println!("talking over TLS");
         }
     }
+
+    async fn on_call_ended(&self, call: CallSession, reason: &str) {
+        println!("a call is over: {reason}");
+        if call.is_incoming() {
+            // The program may be ending.
+            let _ = self.0.send(());
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (gone, mut left) = mpsc::unbounded_channel();
     let coordinator = SessionManagerBuilder::new()
         .with_local_bind_addr("127.0.0.1:5060".parse()?)
         .with_tls(TlsConfig { authorities: Some("ca.pem".into()), ..TlsConfig::server("switch.pem", "switch.key") })
-        .with_handler(Arc::new(Answers))
+        .with_handler(Arc::new(Answers(gone)))
         .build()
         .await?;
-    let mut ended = coordinator.subscribe(EventFilter::all().class(EventClass::Ended));
     SessionControl::start(&coordinator).await?;
     for (transport, address) in coordinator.listening() {
         println!("listening on {transport}:{address}");
@@ -52,10 +62,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let back = std::env::args().nth(1);
     loop {
         tokio::select! {
-            event = ended.recv() => match (event, &back) {
-                (Some(SessionEvent { kind: EventKind::Ended { .. }, .. }), Some(to)) => call_back(&coordinator, to).await,
-                (Some(_), _) => {}
-                (None, _) => return Ok(()),
+            Some(()) = left.recv() => if let Some(to) = &back {
+                call_back(&coordinator, to).await;
             },
             _ = tokio::signal::ctrl_c() => break,
         }

@@ -264,7 +264,7 @@ fn tls_server() {
         let trust = "'sip_certificate phone.pem' 'sip_cafile ca.pem' 'net_interface";
         script.replacen("'net_interface", trust, 1)
     };
-    let waits = baresip("x", 11, "")
+    let waits = baresip("x", 20, "")
         .replace("-e '/dial sip:x@127.0.0.1:5060'", "")
         .replace("phone/", "phone2/")
         .replace("mkdir -p phone", "mkdir -p phone2")

@@ -65,6 +65,8 @@ pub trait UserStore: Send + Sync {
 
 /// Asks callers who they are. A call without a proof is answered with 401 and a challenge before any handler hears of
 /// it; so is every other request outside of a call, except OPTIONS. [`crate::api::IncomingCall::user`] says who it was.
+/// Requests within a call that was let in are not asked again, and the From of a caller is not compared with its user:
+/// a handler that cares does so.
 ///
 /// ```
 /// # use ringplane::api::*;

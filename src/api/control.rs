@@ -28,6 +28,21 @@ pub struct SessionStats {
 /// Operations on sessions, as `SessionControl::hold_session(&coordinator, &id)` or `coordinator.hold_session(&id)`.
 /// Each fails with [`SessionError::SessionNotFound`] for a session that is not there and with
 /// [`SessionError::InvalidState`] where its state does not allow it; then nothing has changed.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # use std::time::Duration;
+/// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) -> Result<(), SessionError> {
+/// let call = coordinator.create_outgoing_call("sip:alice@example.com", "sip:bob@192.0.2.7", None).await?;
+/// match coordinator.wait_for_answer(&call.id(), Duration::from_secs(30)).await {
+///     Ok(_) => coordinator.send_dtmf(&call.id(), "123#").await?,
+///     Err(error) if error.is_retryable() => println!("later: {}", error.hint()),
+///     Err(error) => return Err(error),
+/// }
+/// coordinator.terminate_session(&call.id()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait SessionControl {
     /// Starts listening where the configuration says.

@@ -202,6 +202,17 @@ pub enum EventClass {
 }
 
 /// Which events a subscriber wants. The default is all.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) {
+/// let filter = EventFilter::all().class(EventClass::Dtmf).class(EventClass::Quality);
+/// let mut events = coordinator.subscribe(filter);
+/// while let Some(event) = events.recv().await {
+///     println!("{}: {:?}", event.session_id, event.kind);
+/// }
+/// # }
+/// ```
 #[derive(Clone, Default, Debug)]
 pub struct EventFilter {
     session: Option<SessionId>,

@@ -144,6 +144,15 @@ impl CallHandler for CapacityLimitHandler {
 }
 
 /// Asks handlers in order of priority, highest first, until one decides; tells all of them what happens.
+///
+/// ```
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// let handler = CompositeHandler::new()
+///     .add(Arc::new(LoggingHandler), 10)
+///     .add(Arc::new(CapacityLimitHandler::new(100)), 5)
+///     .add(Arc::new(AutoAnswerHandler), 0);
+/// ```
 #[derive(Default)]
 pub struct CompositeHandler {
     handlers: Vec<(i32, Arc<dyn CallHandler>)>,

@@ -2,7 +2,7 @@
 //!
 //! Start with [`SessionManager`] (a server in three lines) or [`SessionManagerBuilder`]. A [`CallHandler`] decides about
 //! calls; [`SessionControl`] and [`MediaControl`] act on them from anywhere; [`SessionCoordinator::subscribe`] tells
-//! what happens. Signaling runs on threads of this process; so does the media plane, unless
+//! what happens; [`advanced`] opens SIP itself. Signaling runs on threads of this process; so does the media plane, unless
 //! [`SessionManagerBuilder::with_media_plane`] names a running one. Nothing here panics on what a user or a peer says.
 
 pub mod advanced;

@@ -182,13 +182,13 @@ async fn credentials_that_make_no_sense_are_mistakes_and_none_is_ever_shown() {
     ];
     for mistake in mistakes {
         let built = mistake.into_iter().fold(builder(), SessionManagerBuilder::with_credentials).build().await;
-        let error = built.err().expect("a mistake");
+        let error = built.expect_err("a mistake");
         assert!(matches!(error, SessionError::Config { .. }) && !error.to_string().contains("hush"), "{error}");
     }
     let nobody = Authenticator::new("example.com");
     let unnamed = Authenticator::new("a\r\nb").user("alice", "hush-hush");
     for mistake in [nobody.clone(), unnamed, nobody.user("alice", "hush-hush").algorithms([])] {
-        let error = builder().with_authenticator(mistake).build().await.err().expect("a mistake");
+        let error = builder().with_authenticator(mistake).build().await.expect_err("a mistake");
         assert!(matches!(error, SessionError::Config { .. }) && !error.to_string().contains("hush"), "{error}");
     }
     let asks = Authenticator::new("example.com").user("alice", "hush-hush");

@@ -32,7 +32,7 @@ async fn callers_and_called_of_calls() {
         assert!(is_refused(&AdvancedControl::place_call(&caller, call).await.unwrap_err()), "{from:?}");
         let request = Request::new("OPTIONS").unwrap();
         assert!(is_refused(&AdvancedControl::send(&caller, from, to, request).await.unwrap_err()), "{from:?}");
-        let built = builder().with_local_address(from).build().await.err().expect("it is no address");
+        let built = builder().with_local_address(from).build().await.expect_err("it is no address");
         assert!(is_refused(&built), "{from:?}: {built}");
     }
     let tos = [

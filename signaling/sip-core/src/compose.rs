@@ -81,11 +81,23 @@ pub(crate) fn shown(advertise: Option<IpAddr>, flow: &Flow) -> SocketAddr {
     of_its_family.map_or(flow.local, |ip| SocketAddr::new(ip, flow.local.port()))
 }
 
-/// Our Contact on this flow.
-pub(crate) fn put_contact(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow) {
+/// Our Contact. Its scheme is that of the peer's: `sips:` where that is asked for (RFC 3261 §8.1.1.8, §12.1.1), and
+/// otherwise one that every TLS phone can call.
+pub(crate) fn put_contact(out: &mut Vec<u8>, config: &EndpointConfig, flow: &Flow, is_sips: bool) {
     out.extend_from_slice(b"Contact: <");
-    put_own_uri(out, &config.contact_user, config.advertise, flow);
+    if flow.transport == Transport::Tls && !is_sips {
+        let udp = Flow { transport: Transport::Udp, ..*flow };
+        put_own_uri(out, &config.contact_user, config.advertise, &udp);
+        out.extend_from_slice(b";transport=tls");
+    } else {
+        put_own_uri(out, &config.contact_user, config.advertise, flow);
+    }
     out.extend_from_slice(b">\r\n");
+}
+
+/// Whether a URI wants to be reached securely, whichever way.
+pub(crate) fn is_sips(uri: &[u8]) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
 }
 
 /// A URI that leads back to us on this flow.

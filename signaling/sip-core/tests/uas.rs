@@ -205,3 +205,24 @@ fn a_bye_before_the_ack_waits_for_it() {
     bench.assert_empty();
     assert_eq!(bench.endings(), [Cause::LocalBye]);
 }
+
+/// What phones call by TLS is what they can call back: not all of them know `sips:`.
+#[test]
+fn over_tls_our_contact_has_the_scheme_of_the_peer() {
+    let flow = Flow { transport: Transport::Tls, ..udp() };
+    for (scheme, expected) in [("sip", "<sip:192.0.2.1:5060;transport=tls>"), ("sips", "<sips:192.0.2.1:5060>")] {
+        let mut bench = Bench::new(flow);
+        let contact = format!("Contact: <{scheme}:peer@192.0.2.9:5062>");
+        let invite = Peer::new().invite().replace("Contact: <sip:peer@192.0.2.9:5062>", &contact);
+        bench.feed(&invite.replace("SIP/2.0/UDP", "SIP/2.0/TLS"));
+        let Event::Invite { invite, .. } = bench.events[0] else { panic!("{:?}", bench.events) };
+        bench.endpoint.accept(bench.now, invite, Content::sdp(b"v=0"), &mut bench.out).unwrap();
+        let answer = bench.drain().remove(0);
+        assert_eq!(header(&answer, "Contact"), expected, "{answer}");
+        // So has that of our own calls.
+        let uri = format!("{scheme}:bob@192.0.2.9:5062");
+        let request = NewRequest { uri: &uri, content: Content::sdp(b"v=0"), ..new_request(flow) };
+        bench.endpoint.invite(bench.now, &request, &mut bench.out).unwrap();
+        assert_eq!(header(&bench.drain()[0], "Contact"), expected);
+    }
+}

@@ -169,7 +169,7 @@ impl Endpoint {
         if let Some(transaction) = self.servers.get(handle)
             && !content.has("Contact")
         {
-            put_contact(lines, &self.config, &transaction.flow);
+            put_contact(lines, &self.config, &transaction.flow, crate::compose::is_sips(&transaction.target));
         }
     }
 

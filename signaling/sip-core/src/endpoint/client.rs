@@ -120,7 +120,7 @@ impl Endpoint {
         let shows_contact =
             matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer | Method::Notify);
         if shows_contact && !content.has("Contact") {
-            put_contact(arena, &self.config, &dialog.flow);
+            put_contact(arena, &self.config, &dialog.flow, crate::compose::is_sips(&dialog.target));
         }
         if matches!(method, Method::Invite | Method::Update) {
             put(arena, &[&self.lines.allow, &self.lines.supported]);

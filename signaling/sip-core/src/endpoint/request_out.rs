@@ -102,7 +102,8 @@ impl Endpoint {
         }
         let shows_contact = matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Options);
         if shows_contact && !content.has("Contact") {
-            put_contact(arena, &self.config, &request.flow);
+            let is_sips = crate::compose::is_sips(request.uri.as_bytes());
+            put_contact(arena, &self.config, &request.flow, is_sips);
         }
         if matches!(method, Method::Invite | Method::Options) {
             put(arena, &[&self.lines.allow, &self.lines.supported]);
