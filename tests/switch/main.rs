@@ -2,6 +2,7 @@
 //! the machine can take turns.
 
 mod b2bua;
+mod call_suite;
 mod calls;
 mod denied;
 mod faults;

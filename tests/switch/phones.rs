@@ -111,7 +111,7 @@ impl Pjsua {
         let folder = tempfile::tempdir().unwrap();
         write_wav(&folder.path().join("voice.wav"), &tone(700.0, 30)).unwrap();
         let port = free_port([127, 0, 0, 1].into()).unwrap();
-        let mut command = Command::new(installed("pjsua/bin/python"));
+        let mut command = Command::new(installed("python/bin/python"));
         command.arg(ours("pjsua_phone.py")).args([transport, &port.to_string()]).arg(folder.path());
         command.arg(authority).args(credentials);
         let told = Told::start("pjsua", &mut command, folder.path()).unwrap();
