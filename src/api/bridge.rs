@@ -4,6 +4,7 @@ use super::event::{EventFilter, Receiver};
 use super::{SessionCoordinator, SessionError, SessionId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// Names a bridge of one [`SessionCoordinator`]; it is never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -63,6 +64,19 @@ pub struct BridgeInfo {
     pub sessions: Vec<SessionId>,
 }
 
+/// How long joining waits for a change of a session that is on its way, such as its answer reaching the media plane.
+const SETTLING_LIMIT: Duration = Duration::from_secs(3);
+
+/// Waits a moment where another change of the session was on its way; `false`: it is time to give up.
+async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let waits = matches!(done, Err(SessionError::Rejected { status: 491, .. })) && Instant::now() < until;
+    if waits {
+        tokio::time::sleep(PAUSE).await;
+    }
+    waits
+}
+
 /// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused until the
 /// media plane can mix. When a session ends it leaves its bridge; a bridge that was made by
 /// [`Self::bridge_sessions`] then goes too.
@@ -71,8 +85,14 @@ impl SessionCoordinator {
     pub async fn bridge_sessions(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
         let (shard, partner) = (one.shard(), *other);
         self.same_shard(shard, partner)?;
-        let bridge = self.operate(*one, move |order, one| order.sessions.bridge(order.turn, one, partner.inner()));
-        Ok(BridgeId::new(shard, bridge.await?))
+        let until = Instant::now() + SETTLING_LIMIT;
+        loop {
+            let made =
+                self.operate(*one, move |order, one| order.sessions.bridge(order.turn, one, partner.inner())).await;
+            if !settles(&made, until).await {
+                return Ok(BridgeId::new(shard, made?));
+            }
+        }
     }
 
     /// An empty bridge.
@@ -86,7 +106,14 @@ impl SessionCoordinator {
     pub async fn add_session_to_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
         let bridge = *bridge;
         self.same_shard(bridge.shard.into(), *id)?;
-        self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await
+        let until = Instant::now() + SETTLING_LIMIT;
+        loop {
+            let added =
+                self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await;
+            if !settles(&added, until).await {
+                return added;
+            }
+        }
     }
 
     /// Takes a session out of a bridge; it goes on alone.
