@@ -8,7 +8,7 @@ use session::{Decide, Decision, Forward, IncomingCall, Target};
 use sip_core::Flow;
 use sip_wire::{Host, Message, Uri};
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How often names are looked up again. The resolver keeps answers as long as DNS says.
@@ -16,7 +16,11 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(10);
 
 /// The routes, with the paths that their targets have now. Clones are the same.
 #[derive(Clone)]
-pub struct Routes(Arc<[Row]>);
+pub struct Routes {
+    rows: Arc<[Row]>,
+    /// How to reach what a peer names in REFER; there once everything runs.
+    paths: Arc<OnceLock<Paths>>,
+}
 
 struct Row {
     pattern: Pattern,
@@ -71,12 +75,13 @@ impl Routes {
         };
         let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
         rows.sort_by_key(|row| row.pattern.rank());
-        Ok(Self(rows.into()))
+        Ok(Self { rows: rows.into(), paths: Arc::default() })
     }
 
     /// Finds the paths to targets with an address, which nobody has to be asked about.
     pub(crate) fn begin(&self, paths: &Paths) {
-        for entry in self.0.iter().flat_map(|row| &row.targets) {
+        let _ = self.paths.set(paths.clone()); // a second beginning has the same paths
+        for entry in self.rows.iter().flat_map(|row| &row.targets) {
             if let Some(found) = paths.find_now(&entry.uri) {
                 *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found;
             }
@@ -98,7 +103,7 @@ impl Routes {
     }
 
     async fn refresh(&self, paths: &Paths) {
-        for way in self.0.iter().flat_map(|row| &row.targets) {
+        for way in self.rows.iter().flat_map(|row| &row.targets) {
             let Ok(uri) = Uri::parse(way.uri.as_bytes()) else { continue };
             match paths.find(&uri).await {
                 Ok(found) => *way.paths.write().unwrap_or_else(PoisonError::into_inner) = found,
@@ -115,7 +120,7 @@ impl Routes {
     }
 
     fn find(&self, user: &str, domain: &str) -> Option<&Row> {
-        self.0.iter().find(|row| row.pattern.fits(user, domain))
+        self.rows.iter().find(|row| row.pattern.fits(user, domain))
     }
 }
 
@@ -188,6 +193,11 @@ impl Decide for Routes {
             return Decision::Reject { status: 503, reason: "".into() };
         }
         Decision::Forward(Forward::to(targets.into_iter().take(session::TARGETS_MAX).collect()))
+    }
+
+    fn route(&mut self, uri: &str) -> Vec<Target> {
+        let found = self.paths.get().and_then(|paths| paths.find_now(uri)).unwrap_or_default();
+        found.into_iter().map(|path| Target::new(uri, path)).collect()
     }
 }
 

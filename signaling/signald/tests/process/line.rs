@@ -142,8 +142,8 @@ impl Line {
         self.send(&self.request("INVITE", call, "", 1, SDP));
         self.hear("SIP/2.0 180");
         let answer = self.hear("SIP/2.0 200");
-        let scheme = if self.transport == Transport::Tls { "sips" } else { "sip" };
-        assert!(answer.contains(&format!("Contact: <{scheme}:")), "{answer}");
+        // A phone that says `sip:` over TLS is answered so, and can call back.
+        assert!(answer.contains("Contact: <sip:"), "{answer}");
         let line = answer.lines().find(|line| line.starts_with("To:")).unwrap();
         let tag = format!(";tag={}", line.split("tag=").nth(1).unwrap());
         self.send(&self.request("ACK", call, &tag, 1, ""));
