@@ -165,14 +165,17 @@ fn pjsua_calls_holds_presses_keys_and_transfers() {
         phone.hears("call 0 DISCONNECTED");
         // Blind: the switch calls the echo in our place, and we are out of it.
         phone.call(1, &place.uri("tone", transport));
+        hears(&phone.heard(1), 440.0);
         phone.tell(&format!("transfer sip:echo@{}", far.sip));
         phone.hears("transfer 1 200");
         phone.hears("call 1 DISCONNECTED");
         // Attended: the switch brings the two calls that we have together.
         phone.call(2, &place.uri("tone", transport));
+        hears(&phone.heard(2), 440.0);
         phone.tell("hold");
         phone.hears("media 2 held");
         phone.call(3, &place.uri("echo", transport));
+        hears(&phone.heard(3), 700.0);
         phone.tell("attended");
         phone.hears("transfer 2 200");
         wait_for(PATIENCE, || phone.told.output().matches("DISCONNECTED").nth(3).map(drop)).expect("both calls end");
