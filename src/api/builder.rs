@@ -88,7 +88,7 @@ impl SessionManagerBuilder {
     }
 
     /// Calls of this priority and below may fill at most so many percent of all sessions: the rest is reserved for higher
-    /// ones ([`PriorityShares`]).
+    /// ones ([`super::PriorityShares`]).
     pub fn with_priority_share(mut self, level: Priority, percent: u8) -> Self {
         self.config.priority_shares = self.config.priority_shares.with(level, percent);
         self
