@@ -8,24 +8,32 @@ use std::fmt::Write;
 /// The payload type that we offer for telephone events; an answer may not change it.
 const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
+impl Settings<'_> {
+    /// The payload types of our own offers, most preferred first.
+    pub fn payloads(&self) -> PayloadMap {
+        let mut payloads = PayloadMap::default();
+        for codec in self.codecs {
+            // RFC 3551 §6 gives both their numbers for good.
+            match codec {
+                Codec::Pcmu => payloads.push(0, Codec::Pcmu),
+                Codec::Pcma => payloads.push(8, Codec::Pcma),
+                Codec::TelephoneEvent | Codec::Other => continue,
+            };
+        }
+        if self.telephone_event {
+            payloads.push(TELEPHONE_EVENT_PAYLOAD_TYPE, Codec::TelephoneEvent);
+        }
+        payloads
+    }
+}
+
 /// Our offer: all that `settings` has, beside the media lines that the session already has. `rtcp-mux` is offered
 /// (RFC 5761 §5.1.1: the peer may refuse it), so RTCP comes on both ports until the answer is there.
 pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, origin: &mut Origin) -> String {
-    let mut payloads = PayloadMap::default();
-    for codec in settings.codecs {
-        match codec {
-            Codec::Pcmu => payloads.push(0, Codec::Pcmu),
-            Codec::Pcma => payloads.push(8, Codec::Pcma),
-            Codec::TelephoneEvent | Codec::Other => continue,
-        };
-    }
-    if settings.telephone_event {
-        payloads.push(TELEPHONE_EVENT_PAYLOAD_TYPE, Codec::TelephoneEvent);
-    }
     let offered = Negotiated {
         remote_rtp: None,
         remote_rtcp: None,
-        payloads,
+        payloads: settings.payloads(),
         direction: settings.direction,
         ptime_ms: 20,
         rtcp_mux: true,

@@ -3,7 +3,6 @@
 
 use crate::leg::Leg;
 use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
-use contract::{Codec, PayloadMap};
 use sdp_core::{Negotiated, Offer, Settings, read_answer, write_offer, write_offer_again};
 use stats::SignalCounter;
 use std::net::SocketAddr;
@@ -129,27 +128,10 @@ fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Neg
         None => Negotiated {
             remote_rtp: Some(address),
             remote_rtcp: None,
-            payloads: session.offer.as_ref().map_or_else(|| ours(settings), |offer| offer.agreed().payloads),
+            payloads: session.offer.as_ref().map_or_else(|| settings.payloads(), |offer| offer.agreed().payloads),
             direction: settings.direction,
             ptime_ms: 20,
             rtcp_mux: false,
         },
     }
-}
-
-/// The payload types of our own offers.
-fn ours(settings: &Settings<'_>) -> PayloadMap {
-    let mut payloads = PayloadMap::default();
-    for codec in settings.codecs {
-        // RFC 3551 §6 gives both their numbers for good.
-        match codec {
-            Codec::Pcmu => payloads.push(0, Codec::Pcmu),
-            Codec::Pcma => payloads.push(8, Codec::Pcma),
-            Codec::TelephoneEvent | Codec::Other => continue,
-        };
-    }
-    if settings.telephone_event {
-        payloads.push(101, Codec::TelephoneEvent);
-    }
-    payloads
 }
