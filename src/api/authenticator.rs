@@ -5,7 +5,6 @@ use session::{Gate, Users};
 use sip_core::auth::{Algorithm, AuthSettings, Place, Secret};
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,12 +198,11 @@ impl SessionConfig {
 
     /// A key for nonces that nobody can guess; zeros where nobody is asked.
     pub(crate) fn draw_nonce_key(&self) -> Result<[u8; 32], SessionError> {
-        let mut key = [0; 32];
-        if self.authenticator.is_some() {
-            let drawn = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut key));
-            drawn.map_err(|error| SessionError::config(format!("cannot draw a key from /dev/urandom: {error}")))?;
+        if self.authenticator.is_none() {
+            return Ok([0; 32]);
         }
-        Ok(key)
+        let failed = |error| SessionError::config(format!("cannot draw a key from /dev/urandom: {error}"));
+        signald::nonce_key().map_err(failed)
     }
 
     pub(crate) fn gate(&self, nonce_key: [u8; 32]) -> Option<Gate> {

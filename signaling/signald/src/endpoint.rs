@@ -48,8 +48,7 @@ impl Sip for Wired<'_> {
     }
 
     fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool {
-        let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) };
-        self.endpoint.respond(now, request, status, "", content, self.out).is_ok()
+        self.respond_with(now, request, status, "", described(sdp)).is_ok()
     }
 
     fn respond_with(
@@ -68,7 +67,7 @@ impl Sip for Wired<'_> {
     }
 
     fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool {
-        let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) };
+        let content = described(sdp);
         let reliably =
             !sdp.is_empty() && self.endpoint.provisional_reliably(now, invite, status, "", content, self.out).is_ok();
         reliably || self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
@@ -153,6 +152,11 @@ impl Sip for Wired<'_> {
     fn info(&mut self, now: Instant, dialog: DialogId, kind: &str, body: &[u8]) -> Result<ClientRequestId, Refused> {
         self.endpoint.info(now, dialog, Content { headers: &[], content_type: kind, body }, self.out)
     }
+}
+
+/// A session description, unless it is empty.
+fn described(sdp: &str) -> Content<'_> {
+    if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) }
 }
 
 /// Code 399 is for any words (RFC 3261 §20.43). The words are ours, so only quotes need care.

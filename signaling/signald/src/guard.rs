@@ -6,7 +6,7 @@ use config::{Auth, AuthAlgorithm, UserSecret};
 use session::{Admission, Asking, Decide, Decision, IncomingCall, SessionEvent, SessionId, Sessions, Side, Target};
 use sip_core::auth::{Algorithm, AuthSettings, Judgement, Place, Realms, RealmsSettings, Secret, Users};
 use sip_wire::Message;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Clones are the same.
@@ -27,7 +27,7 @@ impl Guard {
             default_realm: auth.default_realm.clone(),
             methods: auth.methods.clone(),
             auth: AuthSettings {
-                secret: secret()?,
+                secret: nonce_key().map_err(|source| Error::System { what: "read /dev/urandom", source })?,
                 algorithms: auth.algorithms.iter().copied().map(algorithm).collect(),
                 auth: auth.auth,
                 auth_int: auth.auth_int,
@@ -88,12 +88,11 @@ fn algorithm(algorithm: AuthAlgorithm) -> Algorithm {
     }
 }
 
-/// The key of the nonces.
-fn secret() -> Result<[u8; 32], Error> {
-    let mut secret = [0; 32];
-    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut secret));
-    read.map_err(|source| Error::System { what: "read /dev/urandom", source })?;
-    Ok(secret)
+/// A key for nonces that nobody can guess, from `/dev/urandom`.
+pub fn nonce_key() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(key)
 }
 
 /// A user whose callers have to prove who they are first.

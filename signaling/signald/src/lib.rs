@@ -39,7 +39,7 @@ mod waiter;
 mod worker;
 
 pub use error::Error;
-pub use guard::{Guard, users};
+pub use guard::{Guard, nonce_key, users};
 pub use numbers::Numbers;
 pub use paths::{PathError, Paths};
 pub use routes::Routes;

@@ -6,7 +6,7 @@ use crate::{Error, Stop, User};
 use config::Route;
 use session::{Decide, Decision, Forward, IncomingCall, Target};
 use sip_core::Flow;
-use sip_wire::{Host, Message, Uri};
+use sip_wire::{Message, Uri};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -215,12 +215,7 @@ fn canonical(domain: &str) -> String {
 
 /// The host of a URI as text; empty where it has none.
 pub(crate) fn host_of(uri: &Uri<'_>) -> String {
-    match uri.host {
-        Some(Host::Name(name)) => name.to_owned(),
-        Some(Host::V4(ip)) => ip.to_string(),
-        Some(Host::V6(ip)) => ip.to_string(),
-        None => String::new(),
-    }
+    uri.host.map(|host| host.bare()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// As text, an IPv6 address without its brackets.
+    pub fn bare(&self) -> String {
+        self.ip().map_or_else(|| self.to_string(), |ip| ip.to_string())
+    }
+
     /// The same host: addresses by value, names without case (RFC 3261 §19.1.4).
     pub fn same(&self, other: &Host<'_>) -> bool {
         match (self, other) {

@@ -2,7 +2,7 @@
 
 use super::{AuthSettings, Authenticator, Place, Presented, Users, Verdict};
 use clock::Instant;
-use sip_wire::{Host, Message, Uri};
+use sip_wire::{Message, Uri};
 use std::fmt;
 
 /// What a [`Realms`] is told once.
@@ -120,7 +120,7 @@ impl Realms {
     /// The domain of From, else that of the Request-URI, else the default.
     fn realm_of(&self, request: &Message<'_>) -> usize {
         let find = |wanted: &str| self.realms.iter().position(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        let of = |uri: Option<Uri<'_>>| find(&host_of(&uri?)?);
+        let of = |uri: Option<Uri<'_>>| find(&uri?.host?.bare());
         let from = request.from().ok().map(|from| from.uri);
         let default = || self.default_realm.as_deref().and_then(find);
         of(from).or_else(|| of(request.request_uri().ok())).or_else(default).unwrap_or(0)
@@ -141,14 +141,6 @@ impl fmt::Debug for Realms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Realms").field("users", &self.users).field("methods", &self.methods).finish_non_exhaustive()
     }
-}
-
-fn host_of(uri: &Uri<'_>) -> Option<String> {
-    Some(match uri.host? {
-        Host::Name(name) => name.to_owned(),
-        Host::V4(ip) => ip.to_string(),
-        Host::V6(ip) => ip.to_string(),
-    })
 }
 
 fn challenge(now: Instant, authenticator: &mut Authenticator, place: Place, stale: bool) -> Judgement {
