@@ -184,6 +184,15 @@ pub const KEYS: &[Key] = &[
         "0",
         &["How many 3xx answers to one request the proxy follows itself, 0 to 8. 0: the caller gets them."],
     ),
+    key(
+        "sip",
+        "name_servers",
+        "[]",
+        &[
+            "Whom to ask for the names in SIP URIs (RFC 3263), as \"192.0.2.53\" or \"192.0.2.53:5353\", at most 8. None: those",
+            "in /etc/resolv.conf, with /etc/hosts.",
+        ],
+    ),
     key("sip", "dtmf", "true", &["Whether telephone events (RFC 4733) are agreed on when the peer offers them."]),
     key(
         "media",

@@ -66,6 +66,8 @@ pub struct Sip {
     pub record_route: bool,
     /// 3xx answers to one request that the proxy follows.
     pub follow_redirects: usize,
+    /// Whom to ask for names; none: those of the host.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// What becomes of calls.
@@ -140,6 +142,7 @@ impl Sip {
         });
         let mut list = |name| reader.get(section, name, several, addresses_of);
         let (listen_tls, listen_ws, listen_wss) = (list("listen_tls"), list("listen_ws"), list("listen_wss"));
+        let name_servers = reader.get(section, "name_servers", NAME_SERVERS, name_servers);
         Self {
             listen: reader
                 .get(section, "listen", addresses, |value| addresses_of(value).filter(|list| !list.is_empty())),
@@ -188,6 +191,7 @@ impl Sip {
             domains: reader.get(section, "domains", DOMAINS, domains),
             record_route: reader.get(section, "record_route", "must be true or false", |value| value.as_bool()),
             follow_redirects,
+            name_servers,
             dtmf: reader.get(section, "dtmf", "must be true or false", |value| value.as_bool()),
         }
     }
@@ -217,6 +221,15 @@ const MODES: &str = r#"must be "numbers", "b2bua", "proxy" or "redirect""#;
 const ROUTES: &str =
     r#"must be a table of at most 4096 patterns with one to eight "sip:" or "sips:" URIs each, or lists of them"#;
 const DOMAINS: &str = r#"must be a list of at most 64 different host names, or "name:port""#;
+
+const NAME_SERVERS: &str = r#"must be a list of at most 8 different IP addresses, or "address:port""#;
+
+/// The port of DNS is 53 where none is given.
+fn name_servers(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {
+    let alone = |text: &str| Some(SocketAddr::new(text.parse().ok()?, 53));
+    let one = |text: &str| text.parse().ok().or_else(|| alone(text)).filter(|at: &SocketAddr| at.port() > 0);
+    unique(strings(value)?.into_iter().map(one).collect::<Option<Vec<_>>>()?, 8)
+}
 
 /// Most URIs of one pattern.
 const TARGET_COUNT_MAX: usize = 8;

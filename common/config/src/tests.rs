@@ -127,12 +127,17 @@ fn transports_and_certificates_fit_together() {
 fn roles_and_their_routes_are_understood() {
     let config = Config::parse(
         "[sip]\nmode = \"proxy\"\nroutes = { a = \"sip:x\", b = [\"sip:x\", \"sips:y\"], c = [[\"sip:x\", \"sip:y\"], \"sip:z\"] }\n\
-         domains = [\"Example.COM\"]\nrecord_route = false\nfollow_redirects = 3\n",
+         domains = [\"Example.COM\"]\nrecord_route = false\nfollow_redirects = 3\n\
+         name_servers = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]\n",
     );
     let sip = config.unwrap().sip;
     let groups: Vec<Vec<usize>> = sip.routes.iter().map(|route| route.targets.iter().map(Vec::len).collect()).collect();
     assert_eq!((sip.mode, groups), (Mode::Proxy, vec![vec![1], vec![1, 1], vec![2, 1]]));
     assert_eq!((&sip.domains[..], sip.record_route, sip.follow_redirects), (&["example.com".to_owned()][..], false, 3));
+    assert_eq!(sip.name_servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()]);
+    for bad in ["\"dns.example.com\"", "[\"dns.example.com\"]", "[\"192.0.2.53:0\"]", "[\"::1\", \"[::1]:53\"]"] {
+        assert_eq!(mistakes(&format!("[sip]\nname_servers = {bad}\n"))[0].key, "sip.name_servers", "{bad}");
+    }
     let at_once = "[sip]\nmode = \"b2bua\"\nroutes = { c = [[\"sip:x\", \"sip:y\"]] }\n";
     assert!(mistakes(at_once)[0].allowed.contains("tried in order"));
     assert!(Config::parse(&at_once.replace("b2bua", "redirect")).is_ok());
