@@ -109,7 +109,7 @@ impl Held {
         let core = if kind == Kind::Calls {
             let mut config = config::Config::default();
             config.sip.max_calls = 2 * count;
-            let shard = Shard::new(&config, 1, 7, Box::new(Numbers::default()));
+            let shard = Shard::new(&config, 0, 1, 7, Box::new(Numbers::default()));
             Core::Calls(Box::new(shard), FreePorts { taken_count: 0 }, ShardOutput::default())
         } else {
             let most = 2 * count;

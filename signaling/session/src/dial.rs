@@ -127,7 +127,8 @@ impl Sessions {
         dial.to = bracketed(to);
         let (number, origin) = (self.draw(), Origin::new(self.draw()));
         let flow = dial.targets[0].flow;
-        let path = Path { local: self.settings.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
+        let path =
+            Path { local: self.settings.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours: true };
         let parties = Parties {
             from: uri_of(&dial.from),
             to: uri_of(&dial.to),

@@ -8,7 +8,7 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
     Span, SubscriptionId,
 };
-use sip_wire::Method;
+use sip_wire::{Method, Uri};
 use std::fs::File;
 use std::io;
 
@@ -65,8 +65,10 @@ pub trait Sip {
     ) -> Result<(), Refused>;
     /// BYE.
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
-    /// A Call-ID for a call that we place, made of this number, whose messages will come to us.
+    /// A Call-ID for a call that we place, made of this number.
     fn call_id(&self, number: u64) -> String;
+    /// The way to ourselves, if that is where this URI leads.
+    fn home(&self, uri: &Uri<'_>) -> Option<Flow>;
     /// INVITE with our offer. `Progress`, then `Answered` or `Failed` follow; ACK and PRACK are looked after.
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused>;
     /// Keeps credentials for calls that we place.

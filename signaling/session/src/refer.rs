@@ -92,9 +92,14 @@ impl Sessions {
         let (peer, plan) = (session.link.map(|link| link.peer), session.plan);
         let flow = session.dialog.and_then(|dialog| turn.sip.flow_of(dialog)).ok_or(481_u16)?;
         let present = Target::new(&session.parties.from, flow);
-        let routed = turn.decide.route(&wanted.uri);
+        let uri = Uri::parse(wanted.uri.as_bytes()).map_err(|_| 400_u16)?;
+        // A dialog of ours that is not among these belongs to another shard.
+        let home = wanted.replaces.as_ref().and_then(|_| turn.sip.home(&uri));
+        let routed = match home {
+            Some(flow) => vec![Target::new(&wanted.uri, flow)],
+            None => turn.decide.route(&wanted.uri),
+        };
         let targets = if routed.is_empty() {
-            let uri = Uri::parse(wanted.uri.as_bytes()).map_err(|_| 400_u16)?;
             vec![Target::new(&wanted.uri, path_to(&uri, &present).ok_or(404_u16)?)]
         } else {
             routed

@@ -54,6 +54,8 @@ pub struct Path {
     pub local: IpAddr,
     /// Where it came from.
     pub remote: SocketAddr,
+    /// We sent it ourselves ([`crate::Sip::home`]).
+    pub is_ours: bool,
 }
 
 impl Sessions {

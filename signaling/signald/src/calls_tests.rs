@@ -104,7 +104,7 @@ struct Net {
 impl Net {
     fn new(seed: u64, loss_percent: u64) -> Self {
         let node = |number: usize| Node {
-            shard: Shard::new(&Config::default(), 1, seed * 100 + number as u64, Box::new(Policy { node: number })),
+            shard: Shard::new(&Config::default(), 0, 1, seed * 100 + number as u64, Box::new(Policy { node: number })),
             ports: TwoWorkers {
                 free: (0..PORT_COUNT).map(|index| 10_000 + 2 * index).collect(),
                 out: HashSet::new(),

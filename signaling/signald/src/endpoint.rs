@@ -1,6 +1,6 @@
 //! Sessions speak to the SIP endpoint through this.
 
-use crate::sharding::Place;
+use crate::paths::Paths;
 use clock::Instant;
 use session::{Accepted, Refusal, Sip};
 use sip_core::auth::Account;
@@ -8,7 +8,7 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Endpoint, Flow, InviteId, NewRequest, Output,
     Refused, RequestId, Span, SubscriptionId,
 };
-use sip_wire::Method;
+use sip_wire::{Method, Uri};
 
 /// How long we report about a call that a peer referred us to.
 const REFER_LIMIT_S: u32 = 300;
@@ -16,7 +16,8 @@ const REFER_LIMIT_S: u32 = 300;
 /// An endpoint with the output that it writes into.
 pub(crate) struct Wired<'w> {
     pub(crate) endpoint: &'w mut Endpoint,
-    pub(crate) place: &'w Place,
+    /// None in tests without sockets.
+    pub(crate) paths: Option<&'w Paths>,
     pub(crate) out: &'w mut Output,
 }
 
@@ -74,7 +75,11 @@ impl Sip for Wired<'_> {
     }
 
     fn call_id(&self, number: u64) -> String {
-        self.place.call_id(number)
+        format!("{number:016x}")
+    }
+
+    fn home(&self, uri: &Uri<'_>) -> Option<Flow> {
+        self.paths?.home(uri)
     }
 
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {

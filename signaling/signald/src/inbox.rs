@@ -29,6 +29,8 @@ pub(crate) struct Arrived {
     /// When it came to the host.
     pub(crate) at: Instant,
     pub(crate) bytes: Box<[u8]>,
+    /// It never left the process.
+    pub(crate) is_ours: bool,
 }
 
 /// One shard's inbox.
@@ -132,7 +134,7 @@ mod tests {
 
     fn message(bytes: usize) -> Arrived {
         let address = "127.0.0.1:5060".parse().unwrap();
-        Arrived { flow: Flow::udp(address, address), at: Instant::ZERO, bytes: vec![0; bytes].into() }
+        Arrived { flow: Flow::udp(address, address), at: Instant::ZERO, bytes: vec![0; bytes].into(), is_ours: false }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Intake {
             return Err(());
         }
         self.bytes += bytes.len();
-        self.waiting.push_back(Arrived { flow, at, bytes: bytes.into() });
+        self.waiting.push_back(Arrived { flow, at, bytes: bytes.into(), is_ours: false });
         Ok(())
     }
 
@@ -75,31 +75,7 @@ pub(crate) fn is_new_work(message: &[u8]) -> bool {
     if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
         return false;
     }
-    message.starts_with(b"CANCEL ") || !has_to_tag(message)
-}
-
-fn has_to_tag(message: &[u8]) -> bool {
-    let mut rest = message;
-    while let Some(end) = memchr::memchr(b'\n', rest) {
-        rest = &rest[end + 1..];
-        let name_bytes = match rest {
-            [b'T' | b't', b'o' | b'O', ..] => 2,
-            [b'T' | b't', ..] => 1,
-            [b'\r' | b'\n', ..] | [] => return false,
-            _ => continue,
-        };
-        if rest[name_bytes..].trim_ascii_start().first() != Some(&b':') {
-            continue;
-        }
-        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        // Parameters follow the address: nothing before the last `>` is one.
-        let parameters = &line[memchr::memrchr(b'>', line).unwrap_or(0)..];
-        return parameters.split(|byte| *byte == b';').skip(1).any(|parameter| {
-            let parameter = parameter.trim_ascii_start();
-            parameter.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"tag"))
-        });
-    }
-    false
+    message.starts_with(b"CANCEL ") || sip_wire::to_tag(message).is_none()
 }
 
 #[cfg(test)]

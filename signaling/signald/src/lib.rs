@@ -13,6 +13,7 @@ mod certificates;
 mod endpoint;
 mod error;
 mod guard;
+mod home;
 mod inbox;
 mod intake;
 mod link;

@@ -12,8 +12,9 @@ use transport::{SendError, Streams, Target, Transport};
 #[derive(Clone)]
 pub struct Paths {
     /// Where we listen over UDP, and so send from.
-    listening: Arc<[SocketAddr]>,
-    streams: Weak<Streams>,
+    pub(crate) listening: Arc<[SocketAddr]>,
+    pub(crate) streams: Weak<Streams>,
+    pub(crate) advertised: Option<IpAddr>,
     /// Or why names cannot be looked up on this host; addresses still can.
     resolver: Result<Resolver, String>,
 }
@@ -33,7 +34,7 @@ pub enum PathError {
 }
 
 impl Paths {
-    pub(crate) fn new(listening: &[SocketAddr], streams: &Arc<Streams>) -> Self {
+    pub(crate) fn new(listening: &[SocketAddr], streams: &Arc<Streams>, advertised: Option<IpAddr>) -> Self {
         let has = |is_four: bool| listening.iter().any(|address| address.is_ipv4() == is_four);
         let families = match (has(true), has(false)) {
             (true, true) => Families::Ipv4First,
@@ -45,6 +46,7 @@ impl Paths {
         Self {
             listening: listening.into(),
             streams: Arc::downgrade(streams),
+            advertised,
             resolver: resolver.map_err(|error| error.to_string()),
         }
     }

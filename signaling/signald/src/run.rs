@@ -13,7 +13,7 @@ use crate::paths::Paths;
 use crate::proxying::{Relay, RelayPlan};
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
-use crate::sharding::{Place, Sharding};
+use crate::sharding::Sharding;
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
 use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, listener, shard, streams};
@@ -129,13 +129,13 @@ fn run_as(
     let shard_count = config.sip.shard_count(cores);
     let inboxes = (0..shard_count).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
     let inboxes = inboxes.map_err(system("make a wake-up"))?;
+    let sharding = Sharding::new(&inboxes, role.has_calls());
     let key = RandomState::new();
-    let sharding = Sharding { inboxes: inboxes.clone().into(), key: key.clone() };
     let moved = Arc::new(Moved::default());
     let (listeners, streams) = listen(&mut config, shard_count, &sharding, &moved)?;
     print_limits(&config, shard_count);
     let mut files = Files::new(&config.tls);
-    let paths = Paths::new(&config.sip.listen, &streams);
+    let paths = Paths::new(&config.sip.listen, &streams, config.sip.advertised_address);
     let guard = Guard::new(&config.auth, role.place())?;
     let plan = role.plan(&config, &paths, &streams, &inboxes)?;
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
@@ -157,7 +157,7 @@ fn run_as(
         let seed = key.hash_one(("seed", number));
         let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
         let user_limit = user_limit.clone();
-        let place = Place { key: key.clone(), shard: number, shard_count };
+        let (paths, home) = (paths.clone(), sharding.clone());
         let relay = plan.as_ref().map(|plan| {
             let proxy = shard::proxy_config(&config, shard_count, plan.names.clone());
             Relay::new(proxy, seed, number, plan, guard.clone())
@@ -166,8 +166,8 @@ fn run_as(
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
-                shard: Shard::new(&config, shard_count, seed, user)
-                    .placed(place)
+                shard: Shard::new(&config, number, shard_count, seed, user)
+                    .with_paths(paths)
                     .limited(user_limit)
                     .guarded(guard)
                     .relaying(relay),
@@ -176,7 +176,7 @@ fn run_as(
                 intake: Intake::default(),
                 listeners: listeners.clone(),
                 link: Link::default(),
-                sender: Sender::new(listeners, Some(streams), moved),
+                sender: Sender::new(listeners, Some(streams), moved, home),
                 out: ShardOutput::default(),
                 waiter,
                 ready: Woken::default(),
@@ -250,6 +250,11 @@ fn listen(
 }
 
 impl Role {
+    /// Dialogs are ours, and so are their tags.
+    fn has_calls(&self) -> bool {
+        matches!(self, Self::Calls)
+    }
+
     /// As whom credentials are asked for (RFC 3261 §22.2, §22.3).
     fn place(&self) -> Asker {
         if matches!(self, Self::Proxy(_)) { Asker::Proxy } else { Asker::UserAgent }

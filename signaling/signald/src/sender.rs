@@ -5,8 +5,11 @@ mod datagrams;
 #[cfg(test)]
 pub(crate) use datagrams::send_one;
 
+use crate::home::leads_home;
+use crate::inbox::Arrived;
 use crate::listener::Listener;
 use crate::moved::Moved;
+use crate::sharding::Sharding;
 use crate::streams::respond_anew;
 use datagrams::Datagrams;
 use sip_core::{Flow, Output, Transport};
@@ -30,6 +33,8 @@ pub(crate) struct Sender {
     broken: Vec<Flow>,
     /// Paths whose requests another connection carries, by that connection: theirs was not open yet, or no longer.
     carried: HashMap<u64, Vec<Flow>>,
+    /// Whom messages reach that are for us.
+    sharding: Sharding,
 }
 
 /// What became of a turn's messages.
@@ -51,8 +56,14 @@ impl Sent {
 }
 
 impl Sender {
-    pub(crate) fn new(listeners: Arc<[Listener]>, streams: Option<Arc<Streams>>, moved: Arc<Moved>) -> Self {
-        Self { listeners, datagrams: Datagrams::new(), streams, moved, broken: Vec::new(), carried: HashMap::new() }
+    pub(crate) fn new(
+        listeners: Arc<[Listener]>,
+        streams: Option<Arc<Streams>>,
+        moved: Arc<Moved>,
+        sharding: Sharding,
+    ) -> Self {
+        let (datagrams, broken, carried) = (Datagrams::new(), Vec::new(), HashMap::new());
+        Self { listeners, datagrams, streams, moved, broken, carried, sharding }
     }
 
     /// Sends everything. What the kernel or a connection does not take is counted; SIP's retransmissions repeat it over
@@ -61,19 +72,18 @@ impl Sender {
         let mut total = Sent::default();
         let mut rest = &out.transmits[..];
         while let Some(first) = rest.first() {
-            let bytes = out.bytes(first.bytes);
-            if first.flow.transport != Transport::Udp || Moved::concerns(bytes) {
-                total.add(Sent::one(self.send_one(&first.flow, bytes)));
+            let goes_alone = |next: &sip_core::Transmit| {
+                let flow = &next.flow;
+                flow.transport != Transport::Udp || Moved::concerns(out.bytes(next.bytes)) || leads_home(flow)
+            };
+            if goes_alone(first) {
+                total.add(Sent::one(self.send_one(&first.flow, out.bytes(first.bytes))));
                 rest = &rest[1..];
                 continue;
             }
             // One call has one source address, so a batch is a run of messages that share theirs.
             let local = first.flow.local;
-            let is_alike = |next: &&sip_core::Transmit| {
-                next.flow.local == local
-                    && next.flow.transport == Transport::Udp
-                    && !Moved::concerns(out.bytes(next.bytes))
-            };
+            let is_alike = |next: &&sip_core::Transmit| next.flow.local == local && !goes_alone(next);
             let run = rest.iter().take(datagrams::BATCH_COUNT).take_while(is_alike).count();
             let (batch, later) = rest.split_at(run);
             total.add(self.datagrams.send(&self.listeners, batch, out));
@@ -87,6 +97,9 @@ impl Sender {
         if flow.transport != Transport::Udp {
             return self.send_on_connection(flow, bytes);
         }
+        if leads_home(flow) {
+            return self.send_home(flow, bytes);
+        }
         if Moved::concerns(bytes)
             && let Some(streams) = &self.streams
             && self.moved.send(streams, flow, bytes)
@@ -94,6 +107,13 @@ impl Sender {
             return true;
         }
         datagrams::send_one(&self.listeners, flow, bytes)
+    }
+
+    fn send_home(&self, flow: &Flow, bytes: &[u8]) -> bool {
+        let Some(inbox) = self.sharding.inboxes.get(self.sharding.of(bytes)) else { return false };
+        let has_room = inbox.push(Arrived { flow: *flow, at: clock::now(), bytes: bytes.into(), is_ours: true });
+        inbox.wake();
+        has_room
     }
 
     fn send_on_connection(&mut self, flow: &Flow, bytes: &[u8]) -> bool {

@@ -4,8 +4,8 @@
 use crate::endpoint::Wired;
 use crate::guard::{Guard, Guarded};
 use crate::lookups::Found;
+use crate::paths::Paths;
 use crate::proxying::Relay;
-use crate::sharding::Place;
 use crate::stateless;
 use crate::user::{Order, OrderTurn, User};
 use clock::{Duration, Instant};
@@ -27,6 +27,13 @@ pub enum Input<'i> {
     /// A message came: a datagram, or what framing cut out of a stream.
     Message {
         /// To and from where.
+        flow: Flow,
+        /// What.
+        bytes: &'i [u8],
+    },
+    /// A message of ours that is for us.
+    Ours {
+        /// [Home](crate::home).
         flow: Flow,
         /// What.
         bytes: &'i [u8],
@@ -73,7 +80,7 @@ pub struct Shard {
     endpoint: Endpoint,
     sessions: Sessions,
     user: Box<dyn User>,
-    place: Place,
+    paths: Option<Paths>,
     advertised: Option<IpAddr>,
     path: Path,
     guard: Option<Guard>,
@@ -81,10 +88,10 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// One of `shard_count` shards of a switch. No two shards may have the same seed.
-    pub fn new(config: &Config, shard_count: usize, seed: u64, mut user: Box<dyn User>) -> Self {
+    /// One of `shard_count` shards of a switch, with a number below that. No two shards may have the same seed.
+    pub fn new(config: &Config, number: usize, shard_count: usize, seed: u64, mut user: Box<dyn User>) -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let mut settled = endpoint_config(config, shard_count);
+        let mut settled = EndpointConfig { mark: number as u8, ..endpoint_config(config, shard_count) };
         settled.allow.extend(user.methods());
         let mut endpoint = Endpoint::new(settled, seed);
         let mut sessions = Sessions::new(settings(config, shard_count, seed.rotate_left(32)));
@@ -94,9 +101,9 @@ impl Shard {
             endpoint,
             sessions,
             user,
-            place: Place::alone(),
+            paths: None,
             advertised: config.sip.advertised_address,
-            path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0) },
+            path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0), is_ours: false },
             guard: None,
             relay: None,
         }
@@ -116,11 +123,6 @@ impl Shard {
         Self { relay, ..self }
     }
 
-    /// As one of several.
-    pub(crate) fn placed(self, place: Place) -> Self {
-        Self { place, ..self }
-    }
-
     /// Takes one thing, and adds what follows from it to `out`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, ports: &mut dyn Ports, out: &mut ShardOutput) {
         if self.relay.is_some() {
@@ -128,11 +130,8 @@ impl Shard {
         }
         match input {
             Input::Message { flow, bytes } if self.challenge(now, &flow, bytes, &mut out.sip) => {}
-            Input::Message { flow, bytes } => {
-                self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote };
-                self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
-                self.endpoint.receive(now, &flow, bytes, &mut out.sip);
-            }
+            Input::Message { flow, bytes } => self.receive(now, flow, bytes, false, out),
+            Input::Ours { flow, bytes } => self.receive(now, flow, bytes, true, out),
             // Every connection that closes is told of, and most carried no request of ours.
             Input::Broken(_) if self.endpoint.sizes().client_transactions == 0 => {}
             Input::Broken(flow) => self.endpoint.transport_failed(now, &flow, &mut out.sip),
@@ -151,6 +150,12 @@ impl Shard {
         self.take_events(now, ports, out);
     }
 
+    fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8], is_ours: bool, out: &mut ShardOutput) {
+        self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours };
+        self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
+        self.endpoint.receive(now, &flow, bytes, &mut out.sip);
+    }
+
     /// The same between peers.
     fn relay(&mut self, now: Instant, input: Input<'_>, out: &mut ShardOutput) {
         if let Input::Message { flow, bytes } = input
@@ -165,7 +170,7 @@ impl Shard {
             Input::Broken(flow) if relay.proxy.sizes().branches > 0 => relay.proxy.transport_failed(now, &flow, out),
             Input::Found(found) => relay.found(now, found, out),
             Input::Deadline => relay.proxy.wake(now, out),
-            Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
+            Input::Ours { .. } | Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
         }
         relay.take_events(now, out);
     }
@@ -186,6 +191,11 @@ impl Shard {
         while let Some(event) = out.sip.next_event() {
             self.turn(now, ports, out, |sessions, turn| sessions.handle(turn, event));
         }
+    }
+
+    /// Which knows where it can be reached.
+    pub(crate) fn with_paths(self, paths: Paths) -> Self {
+        Self { paths: Some(paths), ..self }
     }
 
     /// With a limit of each user's calls that all shards share.
@@ -267,7 +277,7 @@ impl Shard {
         let mut turn = Turn {
             now,
             path: self.path,
-            sip: &mut Wired { endpoint: &mut self.endpoint, place: &self.place, out: &mut out.sip },
+            sip: &mut Wired { endpoint: &mut self.endpoint, paths: self.paths.as_ref(), out: &mut out.sip },
             ports,
             decide: &mut *self.user,
             commands: &mut out.commands,

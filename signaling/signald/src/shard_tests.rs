@@ -61,7 +61,7 @@ impl Bench {
         let ports = FakePorts { free: (0..PORT_COUNT).map(|index| 10_000 + 2 * index).collect(), lives: 0 };
         Self {
             now: Instant::ZERO,
-            shard: Shard::new(&Config::default(), 1, 7, Box::new(crate::Numbers::default())),
+            shard: Shard::new(&Config::default(), 0, 1, 7, Box::new(crate::Numbers::default())),
             ports,
             out: ShardOutput::default(),
         }

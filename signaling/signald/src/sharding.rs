@@ -1,50 +1,84 @@
 //! Which shard a message belongs to.
 
 use crate::inbox::Inbox;
+use clock::{Duration, Instant};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// All shards. A call's messages go to one of them by its Call-ID, wherever they come in.
+/// Call-IDs of calls that are not where their Call-ID says. Without room a CANCEL is answered 481.
+const ELSEWHERE_COUNT_MAX: usize = 4_096;
+/// How long one is remembered: as long as an INVITE may ring (Timer C, RFC 3261 §16.6).
+const ELSEWHERE_TIME: Duration = Duration::from_secs(180);
+
+/// All shards. A dialog's messages go to one of them by the tag that it gave the dialog, whatever comes in before there is
+/// one by its Call-ID. Only so a call can begin where another one is whose place it takes (RFC 3891).
 #[derive(Clone)]
 pub(crate) struct Sharding {
     pub(crate) inboxes: Arc<[Arc<Inbox>]>,
     /// Drawn at the start, so that nobody outside can aim at one shard.
-    pub(crate) key: RandomState,
+    key: RandomState,
+    /// Tags of dialogs are ours. A proxy has none: its messages go by their Call-ID alone.
+    has_tags: bool,
+    elsewhere: Arc<Elsewhere>,
 }
 
 impl Sharding {
+    pub(crate) fn new(inboxes: &[Arc<Inbox>], has_tags: bool) -> Self {
+        Self { inboxes: inboxes.into(), key: RandomState::new(), has_tags, elsewhere: Arc::default() }
+    }
+
     /// The shard of a message; one without a Call-ID is everybody's, so the first one's.
     pub(crate) fn of(&self, message: &[u8]) -> usize {
-        if self.inboxes.len() < 2 {
+        let count = self.inboxes.len();
+        if count < 2 {
             return 0;
         }
-        sip_wire::call_id(message).map_or(0, |id| (self.key.hash_one(id) % self.inboxes.len() as u64) as usize)
+        let hash = sip_wire::call_id(message).map(|id| self.key.hash_one(id)).unwrap_or_default();
+        let usual = (hash % count as u64) as usize;
+        if !self.has_tags {
+            return usual;
+        }
+        if message.starts_with(b"CANCEL ") {
+            return self.elsewhere.get(hash).unwrap_or(usual);
+        }
+        let mark = sip_wire::own_tag(message).and_then(sip_core::mark_of).map(usize::from);
+        let shard = mark.filter(|mark| *mark < count).unwrap_or(usual);
+        if shard != usual && message.starts_with(b"INVITE ") && sip_wire::to_tag(message).is_none() {
+            self.elsewhere.note(hash, shard, clock::now());
+        }
+        shard
     }
 }
 
-/// A shard's place among the others: the Call-IDs of calls that it places have to fall on it.
-#[derive(Clone)]
-pub(crate) struct Place {
-    pub(crate) key: RandomState,
-    pub(crate) shard: usize,
-    pub(crate) shard_count: usize,
+/// Calls that began where the one is whose place they take. Their CANCEL, which has no tag of ours, has to find them.
+#[derive(Default)]
+struct Elsewhere {
+    /// So that nobody locks while there is none.
+    count: AtomicUsize,
+    shards: Mutex<HashMap<u64, (usize, Instant)>>,
 }
 
-impl Place {
-    /// The only one.
-    pub(crate) fn alone() -> Self {
-        Self { key: RandomState::new(), shard: 0, shard_count: 1 }
+impl Elsewhere {
+    fn shards(&self) -> MutexGuard<'_, HashMap<u64, (usize, Instant)>> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A Call-ID made of this number whose messages come to this shard.
-    pub(crate) fn call_id(&self, number: u64) -> String {
-        let text = |salt: u64| format!("{number:016x}{salt:x}");
-        let falls_here = |text: &String| {
-            self.shard_count < 2
-                || (self.key.hash_one(text.as_bytes()) % self.shard_count as u64) as usize == self.shard
-        };
-        // Each fits with one chance in `shard_count`; some thousand misses in a row do not happen.
-        (0..4_096).map(text).find(falls_here).unwrap_or_else(|| text(0))
+    fn get(&self, hash: u64) -> Option<usize> {
+        if self.count.load(Relaxed) == 0 {
+            return None;
+        }
+        self.shards().get(&hash).map(|(shard, _)| *shard)
+    }
+
+    fn note(&self, hash: u64, shard: usize, now: Instant) {
+        let mut shards = self.shards();
+        shards.retain(|_, (_, since)| now.since(*since) < ELSEWHERE_TIME);
+        if shards.len() < ELSEWHERE_COUNT_MAX {
+            shards.insert(hash, (shard, now));
+        }
+        self.count.store(shards.len(), Relaxed);
     }
 }
 
@@ -57,23 +91,66 @@ pub(crate) fn is_keep_alive(message: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn sharding(count: usize, has_tags: bool) -> Sharding {
+        let inboxes: Vec<_> = (0..count).map(|_| Arc::new(Inbox::new().unwrap())).collect();
+        Sharding::new(&inboxes, has_tags)
+    }
+
+    /// A tag as the endpoint of this shard makes them.
+    fn tag(shard: usize) -> String {
+        char::from(b"abcdefgh"[shard]).to_string() + "zzzzzzzzzzzzzz"
+    }
+
     #[test]
-    fn call_ids_of_ours_come_back_to_us() {
-        let (key, shard_count) = (RandomState::new(), 5);
-        let inboxes: Vec<_> = (0..shard_count).map(|_| Arc::new(Inbox::new().unwrap())).collect();
-        let sharding = Sharding { inboxes: inboxes.into(), key: key.clone() };
-        for number in 0..500_u64 {
-            let shard = number as usize % shard_count;
-            let id = Place { key: key.clone(), shard, shard_count }.call_id(number);
-            let message = format!("OPTIONS sip:a SIP/2.0\r\nCall-ID: {id}\r\n\r\n");
-            assert_eq!(sharding.of(message.as_bytes()), shard);
+    fn dialogs_are_found_by_our_tag_and_the_rest_by_call_id() {
+        let (sharding, proxy) = (sharding(5, true), sharding(5, false));
+        for number in 0..500 {
+            let shard = number % 5;
+            let of = |start: &str, from: &str, to: &str| {
+                let message = format!("{start}\r\nFrom: a{from}\r\nTo: b{to}\r\nCall-ID: {number}\r\n\r\n");
+                assert_eq!(proxy.of(message.as_bytes()), proxy.of(format!("X\r\ni: {number}\r\n").as_bytes()));
+                sharding.of(message.as_bytes())
+            };
+            let (ours, theirs) = (format!(";tag={}", tag(shard)), format!(";tag={}", tag((shard + 1) % 5)));
+            assert_eq!(of("BYE sip:a SIP/2.0", &theirs, &ours), shard);
+            assert_eq!(of("SIP/2.0 200 OK", &ours, &theirs), shard);
+            let usual = of("INVITE sip:a SIP/2.0", &theirs, "");
+            assert_eq!(of("INVITE sip:a SIP/2.0", &ours, ""), usual);
+            assert_eq!(of("CANCEL sip:a SIP/2.0", &ours, ""), usual);
+            for nobodys in [";tag=1", &format!(";tag={}", tag(6)), ";tag=overload"] {
+                assert_eq!(of("ACK sip:a SIP/2.0", &ours, nobodys), usual);
+            }
         }
     }
 
     #[test]
+    fn a_call_begins_where_the_one_is_that_it_replaces() {
+        let sharding = sharding(4, true);
+        for shard in (0..4).cycle().take(200) {
+            let of = |method: &str, more: &str| {
+                let head = format!("{method} sip:a SIP/2.0\r\nFrom: a;tag=1\r\nTo: b\r\nCall-ID: c{shard}\r\n");
+                sharding.of(format!("{head}{more}\r\n").as_bytes())
+            };
+            let replaces = format!("Replaces: x@y;to-tag={};from-tag=7\r\n", tag(shard));
+            assert_eq!(of("INVITE", &replaces), shard);
+            assert_eq!(of("CANCEL", ""), shard);
+        }
+        assert!(sharding.elsewhere.shards().len() < 5);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let elsewhere = Elsewhere::default();
+        let (early, late) = (Instant::ZERO, Instant::ZERO + ELSEWHERE_TIME);
+        (0..ELSEWHERE_COUNT_MAX as u64 + 9).for_each(|hash| elsewhere.note(hash, 1, early));
+        assert_eq!((elsewhere.shards().len(), elsewhere.get(3)), (ELSEWHERE_COUNT_MAX, Some(1)));
+        elsewhere.note(7, 2, late);
+        assert_eq!((elsewhere.shards().len(), elsewhere.get(3), elsewhere.get(7)), (1, None, Some(2)));
+    }
+
+    #[test]
     fn a_call_stays_where_it_is_and_calls_are_spread() {
-        let inboxes = (0..4).map(|_| Arc::new(Inbox::new().unwrap())).collect();
-        let sharding = Sharding { inboxes, key: RandomState::new() };
+        let sharding = sharding(4, true);
         let mut counts = [0; 4];
         for call in 0..1_000 {
             let of = |start: &str| sharding.of(format!("{start}\r\nVia: x\r\ni: c{call}\r\n\r\n").as_bytes());
@@ -81,7 +158,8 @@ mod tests {
             counts[of("INVITE sip:a@b SIP/2.0")] += 1;
         }
         assert!(counts.iter().all(|count| *count > 150), "{counts:?}");
-        assert_eq!(sharding.of(b"nonsense"), 0);
+        let without = sharding.of(b"nonsense");
+        assert_eq!(sharding.of(b"other nonsense"), without);
         assert!(is_keep_alive(b"\r\n\r\n") && is_keep_alive(b"\0") && is_keep_alive(b"") && !is_keep_alive(b"\r\nx"));
     }
 }

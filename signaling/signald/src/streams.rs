@@ -106,7 +106,7 @@ fn take(inbound: Inbound<'_>, sharding: &Sharding, moved: &Moved, own: &Own) -> 
                 streams.alias(&flow, address);
             }
             let Some(inbox) = sharding.inboxes.get(sharding.of(bytes)) else { return false };
-            let has_room = inbox.push(Arrived { flow, at: clock::now(), bytes: bytes.into() });
+            let has_room = inbox.push(Arrived { flow, at: clock::now(), bytes: bytes.into(), is_ours: false });
             inbox.wake();
             has_room
         }

@@ -79,7 +79,12 @@ impl Worker {
         self.take_media_plane();
         for _ in 0..TURN_MESSAGE_COUNT {
             let Some(message) = self.inbox.pop() else { break };
-            self.sort(clock::now(), message.flow, message.at, &message.bytes);
+            let (now, flow, bytes) = (clock::now(), message.flow, &*message.bytes);
+            if message.is_ours {
+                self.shard.handle(now, Input::Ours { flow, bytes }, &mut self.link, &mut self.out);
+            } else {
+                self.sort(now, flow, message.at, bytes);
+            }
             self.flush_many();
         }
         for _ in 0..TURN_EVENT_COUNT {
@@ -144,7 +149,7 @@ impl Worker {
         } else if shard == self.number {
             self.sort(now, flow, at, bytes);
         } else if let Some(inbox) = self.sharding.inboxes.get(shard) {
-            inbox.push(Arrived { flow, at, bytes: bytes.into() });
+            inbox.push(Arrived { flow, at, bytes: bytes.into(), is_ours: false });
             inbox.wake();
         }
     }

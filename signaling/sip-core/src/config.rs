@@ -128,6 +128,8 @@ pub struct EndpointConfig {
     pub event_packages: Vec<String>,
     /// `Retry-After` of a 503.
     pub retry_after: Duration,
+    /// 0 to 31, how all its tags begin: [`crate::mark_of`] reads it, for whoever has several endpoints behind one address.
+    pub mark: u8,
 }
 
 impl Default for EndpointConfig {
@@ -149,6 +151,7 @@ impl Default for EndpointConfig {
             security: Vec::new(),
             event_packages: words(&["refer"]),
             retry_after: Duration::from_secs(5),
+            mark: 0,
         }
     }
 }

@@ -44,3 +44,4 @@ pub use endpoint::{Counters, DialogInfo, Endpoint, NewRequest, Sizes};
 pub use event::{AccountId, CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};
+pub use token::mark_of;

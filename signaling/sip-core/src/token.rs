@@ -2,7 +2,7 @@
 
 use crate::hash::Keyed;
 
-/// Characters of one token: 75 bits of a keyed hash, five to a character.
+/// Characters of one token: a mark and 70 bits of a keyed hash, five to a character.
 pub(crate) const TOKEN_BYTES: usize = 15;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -25,15 +25,22 @@ impl Token {
     }
 }
 
-/// The generator: a keyed hash of a counter.
+/// Whose tag this is, if it is one of [`crate::Endpoint`]: what [`crate::EndpointConfig::mark`] said.
+pub fn mark_of(tag: &[u8]) -> Option<u8> {
+    let first = tag.first().filter(|_| tag.len() == TOKEN_BYTES)?;
+    ALPHABET.iter().position(|character| character == first).map(|mark| mark as u8)
+}
+
+/// The generator: a keyed hash of a counter, behind the mark of whoever draws.
 pub(crate) struct Tokens {
     key: Keyed,
     drawn_count: u64,
+    mark: u8,
 }
 
 impl Tokens {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { key: Keyed::new(seed ^ 0x746f_6b65_6e73), drawn_count: 0 }
+    pub(crate) fn new(seed: u64, mark: u8) -> Self {
+        Self { key: Keyed::new(seed ^ 0x746f_6b65_6e73), drawn_count: 0, mark }
     }
 
     fn draw(&mut self) -> u128 {
@@ -42,12 +49,17 @@ impl Tokens {
     }
 
     pub(crate) fn next(&mut self) -> Token {
-        Token::from_bits(self.draw())
+        let bits = self.draw();
+        self.marked(bits)
+    }
+
+    fn marked(&self, bits: u128) -> Token {
+        Token::from_bits(bits & !31 | u128::from(self.mark & 31))
     }
 
     /// The same text for the same input: To tags of responses sent without state (RFC 3261 §8.2.7).
     pub(crate) fn derived(&self, parts: &[&[u8]]) -> Token {
-        Token::from_bits(self.key.key(parts).0)
+        self.marked(self.key.key(parts).0)
     }
 
     /// Evenly spread over `0..bound`.
@@ -64,13 +76,15 @@ mod tests {
     fn tokens_repeat_by_seed_only() {
         let draw = |seed| {
             (0..1000).map({
-                let mut tokens = Tokens::new(seed);
+                let mut tokens = Tokens::new(seed, 9);
                 move |_| tokens.next().as_str().to_owned()
             })
         };
         assert!(draw(1).eq(draw(1)));
         let all: std::collections::HashSet<_> = draw(1).chain(draw(2)).collect();
         assert_eq!(all.len(), 2000);
-        assert!(all.iter().all(|token| token.len() == TOKEN_BYTES));
+        assert!(all.iter().all(|token| token.len() == TOKEN_BYTES && mark_of(token.as_bytes()) == Some(9)));
+        let others: [&[u8]; 4] = [b"", b"a", b"1aaaaaaaaaaaaaa", b"aaaaaaaaaaaaaaaa"];
+        assert!(others.iter().all(|other| mark_of(other).is_none()));
     }
 }

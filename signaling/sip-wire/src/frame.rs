@@ -154,35 +154,70 @@ fn lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// The Call-ID of a datagram, found with one scan and without parsing: what [`crate::Message::call_id`] would say.
 #[inline]
 pub fn call_id(datagram: &[u8]) -> Option<&[u8]> {
+    crate::typed::call_id(field(datagram, b"Call-ID", b"i")?)
+}
+
+/// The tag of To, found in the same way.
+#[inline]
+pub fn to_tag(datagram: &[u8]) -> Option<&[u8]> {
+    tag(field(datagram, b"To", b"t")?)
+}
+
+/// The tag that whoever receives this message gave its dialog, found in the same way: that of To in a request, that of
+/// From in a response, and that of the dialog to be replaced in an INVITE that begins one (RFC 3891 §3).
+pub fn own_tag(datagram: &[u8]) -> Option<&[u8]> {
+    let start = &datagram[line_ends(datagram)..];
+    if start.starts_with(b"SIP/") {
+        return tag(field(datagram, b"From", b"f")?);
+    }
+    let replaced = || crate::DialogId::parse(field(datagram, b"Replaces", b"")?).map(|dialog| dialog.to_tag);
+    to_tag(datagram).or_else(|| start.starts_with(b"INVITE ").then(replaced).flatten())
+}
+
+/// Line ends before the start line (RFC 3261 §7.5).
+fn line_ends(datagram: &[u8]) -> usize {
+    datagram.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+/// The value of the first header field of this name, or of its compact form.
+#[inline]
+fn field<'d>(datagram: &'d [u8], name: &[u8], compact: &[u8]) -> Option<&'d [u8]> {
     let window = &datagram[..datagram.len().min(MESSAGE_MAX_BYTES)];
-    let skipped = window.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    let head = &window[skipped..];
+    let head = &window[line_ends(window)..];
     let mut at = memchr::memchr(b'\n', head)? + 1;
     while let Some(&first) = head.get(at) {
-        if matches!(first, b'\n') || head[at..].starts_with(b"\r\n") {
+        let rest = &head[at..];
+        if matches!(first, b'\n') || rest.starts_with(b"\r\n") {
             return None;
         }
-        if matches!(first | 0x20, b'i' | b'c') && starts_as_call_id(&head[at..]) {
-            let line = &head[at..logical_line_end(head, at)];
-            if let Some(value) = call_id_line(line) {
-                return crate::typed::call_id(value);
-            }
+        let begins = |name: &[u8]| name.first().is_some_and(|letter| letter.eq_ignore_ascii_case(&first));
+        if (begins(name) || begins(compact))
+            && let Some(after) = after_name(rest, name).or_else(|| after_name(rest, compact))
+        {
+            let line = &rest[..logical_line_end(head, at) - at];
+            return line.get(after..).map(scan::trim);
         }
-        at += memchr::memchr(b'\n', &head[at..])? + 1;
+        at += memchr::memchr(b'\n', rest)? + 1;
     }
     None
 }
 
-fn starts_as_call_id(line: &[u8]) -> bool {
-    match line {
-        [b'i' | b'I', next, ..] if *next == b':' || scan::is_space(*next) => true,
-        _ => line.get(..7).is_some_and(|name| name.eq_ignore_ascii_case(b"Call-ID")),
+/// Where the value of a line with this name begins.
+fn after_name(line: &[u8], name: &[u8]) -> Option<usize> {
+    if name.is_empty() || !line.get(..name.len())?.eq_ignore_ascii_case(name) {
+        return None;
     }
+    let colon = name.len() + line[name.len()..].iter().take_while(|byte| scan::is_space(**byte)).count();
+    (line.get(colon) == Some(&b':')).then_some(colon + 1)
 }
 
-/// The value, when this header field is a Call-ID.
-fn call_id_line(line: &[u8]) -> Option<&[u8]> {
-    let colon = scan::find_near(line, b':')?;
-    let named = Name::parse(scan::trim_end(&line[..colon])) == Name::CallId;
-    named.then(|| scan::trim(&line[colon + 1..]))
+/// The tag of an address: nothing before its last `>` is a parameter.
+fn tag(value: &[u8]) -> Option<&[u8]> {
+    let parameters = &value[memchr::memrchr(b'>', value).unwrap_or(0)..];
+    let mut parameters = parameters.split(|byte| *byte == b';').skip(1);
+    parameters.find_map(|parameter| {
+        let equals = memchr::memchr(b'=', parameter)?;
+        let is_tag = scan::trim(&parameter[..equals]).eq_ignore_ascii_case(b"tag");
+        is_tag.then(|| scan::trim(&parameter[equals + 1..]))
+    })
 }

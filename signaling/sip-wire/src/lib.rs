@@ -2,7 +2,7 @@
 //!
 //! It never keeps state, never allocates on the common path, never touches a socket, a clock or a random source, and
 //! never decides what to do with a message; that is `sip-core`'s. Read [`Message`] first: it indexes a message in one
-//! pass and types a value when it is asked for it. [`frame`] cuts streams, [`call_id`] finds the shard of a datagram,
+//! pass and types a value when it is asked for it. [`frame`] cuts streams, [`own_tag`] and [`call_id`] find the shard of a datagram,
 //! [`RequestWriter`], [`ResponseWriter`] and [`Rewrite`] write into a buffer that the caller reuses.
 //!
 //! Tests: `cargo test -p sip-wire`. Fuzzers: `fuzz/`, one target per entry point.
@@ -39,7 +39,7 @@ pub use address::{Address, Contact};
 pub use auth::Auth;
 pub use date::SipDate;
 pub use error::{ErrorKind, ParseError, Verdict};
-pub use frame::{Framer, Framing, KeepAlive, call_id, frame};
+pub use frame::{Framer, Framing, KeepAlive, call_id, frame, own_tag, to_tag};
 pub use host::Host;
 pub use message::{Header, HeaderLines, Message};
 pub use method::{Method, OtherMethod};

@@ -184,11 +184,41 @@ fn a_stream_of_valid_messages_is_cut_where_they_end_however_it_arrives() {
 }
 
 #[test]
-fn the_scan_for_the_call_id_agrees_with_the_parser() {
+fn the_scans_agree_with_the_parser() {
+    let mut tags = 0;
     for (name, _, _, bytes) in all() {
         let Ok(message) = Message::parse(&bytes) else { continue };
         assert_eq!(sip_wire::call_id(&bytes), message.call_id().ok(), "{name}");
+        if message.to().is_ok() && message.from().is_ok() {
+            assert_eq!(sip_wire::to_tag(&bytes), message.to_tag(), "{name}");
+            let own = if message.is_request() { message.to_tag() } else { message.from_tag() };
+            assert_eq!(sip_wire::own_tag(&bytes), own, "{name}");
+            tags += usize::from(own.is_some());
+        }
     }
+    assert!(tags > 5, "{tags}");
+}
+
+#[test]
+fn whose_dialog_a_message_is_about() {
+    let of = |start: &str, lines: &str| {
+        let message =
+            format!("\r\n{start}\r\nVia: x\r\nTopic: y;tag=0\r\nf: <sip:b>;tag=2\r\n{lines}\r\n\r\nTo: a;tag=9");
+        sip_wire::own_tag(message.as_bytes()).map(|tag| String::from_utf8_lossy(tag).into_owned())
+    };
+    let (bye, invite, answer) = ("BYE sip:a@b SIP/2.0", "INVITE sip:a@b SIP/2.0", "SIP/2.0 200 OK");
+    for to in ["To: <sip:a>;tag=1", "t :sip:a;x;TAG = 1", "TO\t: \"a>;tag=5\" <sip:a;tag=6>\r\n ;tag=1;y"] {
+        assert_eq!(of(bye, to).as_deref(), Some("1"), "{to}");
+        assert_eq!(of(answer, to).as_deref(), Some("2"), "{to}");
+    }
+    for to in ["To: <sip:a;tag=1>", "To: \"a;tag=1\" <sip:a>", "Total: <sip:a>;tag=1", "To: <sip:a>;tagged=1"] {
+        assert_eq!(of(invite, to), None, "{to}");
+    }
+    let replaces = "Replaces: 98732@x;from-tag=r33th4x0r;to-tag=ff87ff";
+    assert_eq!(of(invite, &format!("To: <sip:a>\r\n{replaces}")).as_deref(), Some("ff87ff"));
+    assert_eq!(of(invite, &format!("To: <sip:a>;tag=1\r\n{replaces}")).as_deref(), Some("1"));
+    assert_eq!(of(bye, &format!("To: <sip:a>\r\n{replaces}")), None);
+    assert_eq!(of(invite, "Replaces: nonsense"), None);
 }
 
 fn with<T>(rfc: &str, name: &str, look: impl FnOnce(&Message<'_>) -> T) -> T {

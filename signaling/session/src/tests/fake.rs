@@ -8,8 +8,9 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
     Span, SubscriptionId,
 };
-use sip_wire::Method;
+use sip_wire::{Method, Uri};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 
 /// What sessions said to SIP.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -104,6 +105,12 @@ impl Sip for FakeSip {
     }
     fn call_id(&self, number: u64) -> String {
         format!("call-{number}")
+    }
+
+    fn home(&self, uri: &Uri<'_>) -> Option<Flow> {
+        let ours = SocketAddr::new(path().local, 5060);
+        let is_ours = uri.host.and_then(|host| host.ip()) == Some(ours.ip()) && uri.port_or_default() == ours.port();
+        is_ours.then(|| Flow::udp(ours, ours))
     }
     fn invite(&mut self, _: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
         let call = CallId::from_u64(self.number()?.as_u64());
@@ -268,7 +275,7 @@ pub(super) struct World {
 }
 
 pub(super) fn path() -> Path {
-    Path { local: "192.0.2.9".parse().unwrap(), remote: "192.0.2.1:5060".parse().unwrap() }
+    Path { local: "192.0.2.9".parse().unwrap(), remote: "192.0.2.1:5060".parse().unwrap(), is_ours: false }
 }
 
 impl World {

@@ -120,7 +120,7 @@ impl Endpoint {
         Self {
             lines: Lines::new(&config),
             keyed: Keyed::new(seed),
-            tokens: Tokens::new(seed),
+            tokens: Tokens::new(seed, config.mark),
             timers: Timers::default(),
             servers: Slab::new(limits.max_transactions),
             server_index: Index::default(),

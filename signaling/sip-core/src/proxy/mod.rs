@@ -51,7 +51,7 @@ impl Proxy {
     pub fn new(config: ProxyConfig, seed: u64) -> Self {
         Self {
             keyed: Keyed::new(seed),
-            tokens: Tokens::new(seed),
+            tokens: Tokens::new(seed, 0),
             timers: Timers::default(),
             contexts: Slab::new(config.max_requests),
             context_index: Index::default(),
