@@ -11,6 +11,8 @@ pub(crate) enum Alarm {
     LegEnd,
     /// The media plane's answer to `Open` or to a change.
     Media,
+    /// The end of whatever a peer's change waits for.
+    Change,
     /// A decision about an incoming call, or the answer to an outgoing one.
     Answer,
     /// The outcome of a transfer.
@@ -22,9 +24,9 @@ pub(crate) enum Alarm {
 }
 
 /// Alarms by kind.
-const KINDS: [Alarm; 7] = {
+const KINDS: [Alarm; 8] = {
     use Alarm::*;
-    [SipEnd, LegEnd, Media, Answer, Transfer, Idle, Age]
+    [SipEnd, LegEnd, Media, Change, Answer, Transfer, Idle, Age]
 };
 
 /// The alarms of one session.
@@ -76,8 +78,8 @@ mod tests {
         }
         alarms.set(Alarm::Media, None);
         let due: Vec<_> = std::iter::from_fn(|| alarms.take_due(at(3))).collect();
-        assert_eq!(due, [Alarm::SipEnd, Alarm::LegEnd, Alarm::Answer]);
-        assert_eq!(alarms.count(), 3);
+        assert_eq!(due, [Alarm::SipEnd, Alarm::LegEnd, Alarm::Change]);
+        assert_eq!(alarms.count(), 4);
         assert!(alarms.has(at(4)) && !alarms.has(at(2)) && alarms.is_set(Alarm::Age) && !alarms.is_set(Alarm::Media));
     }
 }

@@ -165,8 +165,10 @@ impl Sessions {
         let link = self.untie(turn, id);
         turn.events.push(SessionEvent::ParticipantRemoved { bridge, id, reason });
         self.sync(turn, id);
+        self.go_on_with_kept(turn, id);
         if let Some(link) = link {
             self.sync(turn, link.peer);
+            self.go_on_with_kept(turn, link.peer);
         }
     }
 

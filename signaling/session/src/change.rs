@@ -1,7 +1,9 @@
 //! The peer changes media in the middle of a call: re-INVITE, UPDATE, and the answer to an offer in our 2xx.
 
+use crate::cross::Crossing;
 use crate::invitation::{Unfit, description};
-use crate::leg::{AnswerTo, Leg};
+use crate::kept::Asked;
+use crate::leg::AnswerTo;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
@@ -10,8 +12,8 @@ use sip_core::{Content, DialogId, InviteId, RequestId, Span};
 use sip_wire::Message;
 use stats::SignalCounter;
 
-/// An offer, read and as it came.
-type Offered = (Offer, Box<[u8]>);
+/// Longest `Retry-After` of a 500, in seconds (RFC 3311 §5.2).
+const RETRY_AFTER_MAX_S: u64 = 10;
 
 impl Sessions {
     pub(crate) fn reinvited(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId, message: Span) {
@@ -30,57 +32,70 @@ impl Sessions {
 
     fn change_requested(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, dialog: DialogId, message: Span) {
         self.counts.add(SignalCounter::Changes, 1);
-        match self.changeable(dialog) {
-            Ok(id) => self.offered_again(turn, id, answer_to, message),
-            Err(status) => self.refuse_change(turn, answer_to, &Refusal::status(status)),
-        }
-    }
-
-    /// The session whose media can be changed now, or the status that says why not. An offer of ours does not stand in
-    /// the way: one that the peer has heard of is looked after by the endpoint, one that waits after a 491 has to wait.
-    fn changeable(&self, dialog: DialogId) -> Result<SessionId, u16> {
-        let session = self.find(dialog).and_then(|id| self.table.get(id)).ok_or(481_u16)?;
-        match session.leg {
-            _ if session.state.is_ending() => Err(481),
-            // RFC 3311 §5.2 and RFC 3261 §14.2: one offer at a time.
-            _ if session.change.is_some() || session.awaits_answer || session.is_moving => Err(491),
-            Leg::Open(_) if session.connected_at.is_some() => Ok(session.id),
-            _ => Err(500),
-        }
-    }
-
-    fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, message: Span) {
-        let Some(session) = self.table.get(id) else { return };
-        let able = self.media_of(session);
-        let read = |bytes: &[u8]| -> Result<Option<Offered>, Unfit> {
-            let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
-            let Some(sdp) = description(&message)? else { return Ok(None) };
-            Ok(Some((Offer::read_again(sdp, &able.settings())?, sdp.into())))
+        let found = self.find(dialog).and_then(|id| self.table.get_mut(id));
+        let Some(session) = found.filter(|session| !session.state.is_ending()) else {
+            return self.refuse_change(turn, answer_to, &Refusal::status(481));
         };
-        match read(turn.sip.bytes(message)) {
-            Ok(Some((offer, raw))) => {
-                turn.decide.described(id, Side::Remote, &raw);
-                turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
-                if self.change_crosses(turn, id, answer_to, &offer, &raw) {
-                    return;
-                }
-                let Some(session) = self.table.get_mut(id) else { return };
-                let Some(local) = session.local() else { return };
-                let text = offer.answer(local, &mut session.origin);
-                self.change(turn, id, answer_to, text, *offer.agreed(), offer.others().clone());
-            }
-            Ok(None) => self.offer_late(turn, id, answer_to),
+        let id = session.id;
+        if session.connected_at.is_none() {
+            // RFC 3311 §5.2: the offer of the INVITE has no answer yet.
+            let retry_after_s = Some(self.draw() % (RETRY_AFTER_MAX_S + 1));
+            return self.refuse_change(turn, answer_to, &Refusal { retry_after_s, ..Refusal::status(500) });
+        }
+        if session.is_asked() {
+            return self.refuse_change(turn, answer_to, &Refusal::status(491));
+        }
+        if let AnswerTo::Reinvite(_) = answer_to {
+            // RFC 3261 §14.1: the peer has acknowledged our 2xx before, even if that was lost. What it offers or wants
+            // now takes the place of the answer that was in it.
+            session.awaits_answer = false;
+        }
+        let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed);
+        match parsed.and_then(|message| Ok(description(&message)?.map(Box::from))) {
+            // An UPDATE without an offer only refreshes.
+            Ok(None) if matches!(answer_to, AnswerTo::Update(_)) => self.confirm(turn, id, answer_to, ""),
+            Ok(offer) => self.take_up(turn, id, Asked { answer_to, offer, is_told: false }),
             Err(unfit) => {
-                let words = unfit.to_string();
-                let refusal = Refusal { warning: &words, ..self.refusal(unfit.status()) };
-                self.refuse_change(turn, answer_to, &refusal);
+                self.refuse_unfit(turn, answer_to, &unfit);
+                self.go_on_with_kept(turn, id);
             }
         }
     }
 
-    /// A re-INVITE without an offer wants ours (RFC 3261 §14.2); an UPDATE without one only refreshes.
-    fn offer_late(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {
-        let AnswerTo::Reinvite(invite) = answer_to else { return self.confirm(turn, id, answer_to, "") };
+    /// An offer that can be carried out now, unless the other side of the call stands in the way.
+    pub(crate) fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, mut asked: Asked) {
+        let (Some(session), Some(raw)) = (self.table.get(id), asked.offer.as_deref()) else { return };
+        let offer = match Offer::read_again(raw, &self.media_of(session).settings()) {
+            Ok(offer) => offer,
+            Err(error) => {
+                self.refuse_unfit(turn, asked.answer_to, &error.into());
+                return self.go_on_with_kept(turn, id);
+            }
+        };
+        if !std::mem::replace(&mut asked.is_told, true) {
+            turn.decide.described(id, Side::Remote, raw);
+            turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
+        }
+        match self.change_crosses(turn, id, asked.answer_to, &offer, raw) {
+            Crossing::Stays => {}
+            Crossing::Waits => return self.keep(turn, id, asked),
+            Crossing::Crossed => return,
+            Crossing::Refused => return self.go_on_with_kept(turn, id),
+        }
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(local) = session.local() else { return };
+        let text = offer.answer(local, &mut session.origin);
+        self.change(turn, id, asked.answer_to, text, *offer.agreed(), offer.others().clone());
+    }
+
+    fn refuse_unfit(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, unfit: &Unfit) {
+        let words = unfit.to_string();
+        self.refuse_change(turn, answer_to, &Refusal { warning: &words, ..self.refusal(unfit.status()) });
+    }
+
+    /// A re-INVITE without an offer wants ours (RFC 3261 §14.2).
+    pub(crate) fn offer_late(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: Asked) {
+        let AnswerTo::Reinvite(invite) = asked.answer_to else { return };
         turn.events.push(SessionEvent::Reinvited { id, has_offer: false });
         let Some(session) = self.table.get(id) else { return };
         let Some(local) = session.local() else { return };
@@ -96,12 +111,14 @@ impl Sessions {
     /// Our 2xx was acknowledged; where it had our offer, this has the answer.
     pub(crate) fn acknowledged(&mut self, turn: &mut Turn<'_>, dialog: DialogId, message: Span) {
         let Some(id) = self.find(dialog) else { return };
-        let Some(session) = self.table.get_mut(id).filter(|session| session.awaits_answer) else { return };
-        session.awaits_answer = false;
-        match self.answer_in(turn, id, message) {
-            Ok(agreed) => self.answered(turn, id, agreed),
-            Err(_) => self.end(turn, id, EndReason::BadAnswer),
+        let Some(session) = self.table.get_mut(id) else { return };
+        if std::mem::take(&mut session.awaits_answer) {
+            match self.answer_in(turn, id, message) {
+                Ok(agreed) => self.answered(turn, id, agreed),
+                Err(_) => return self.end(turn, id, EndReason::BadAnswer),
+            }
         }
+        self.go_on_with_kept(turn, id);
     }
 
     /// What the peer answered to our offer with this message.

@@ -52,7 +52,7 @@ impl Sessions {
         self.try_move(turn, id);
         self.confirm(turn, id, change.answer_to, &change.description);
         self.tell_finished(turn, id);
-        self.turn_back(turn, id);
+        self.go_on_with_kept(turn, id);
     }
 
     /// Where the peer has to be silent no media timeout looks after the call: its own limit does.
@@ -73,6 +73,7 @@ impl Sessions {
         let refusal = self.refusal(500);
         self.refuse_change(turn, answer_to, &refusal);
         self.sync(turn, id);
+        self.go_on_with_kept(turn, id);
     }
 
     /// Moves an answered call between Connected and OnHold, and says who holds whom.
@@ -103,20 +104,36 @@ impl Sessions {
     /// The peer took its re-INVITE back: media returns to what was agreed on before.
     pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
-        let is_it = session.change.as_ref().is_some_and(|change| change.answer_to == AnswerTo::Reinvite(invite));
+        let (id, answer_to) = (session.id, AnswerTo::Reinvite(invite));
+        if session.kept.take_if(|asked| asked.answer_to == answer_to).is_some() {
+            session.alarms.set(Alarm::Change, None);
+        }
+        let is_it = session.change.as_ref().is_some_and(|change| change.answer_to == answer_to);
         if is_it && matches!(session.leg, Leg::Open(_)) {
-            let id = session.id;
             session.change = None;
             session.alarms.set(Alarm::Media, None);
             self.sync(turn, id);
         }
+        self.go_on_with_kept(turn, id);
     }
 
-    /// The session ends; whoever waits for a change hears that first.
-    pub(crate) fn drop_change(&mut self, turn: &mut Turn<'_>, id: SessionId, refusal: &Refusal<'_>) {
-        if let Some(change) = self.table.get_mut(id).and_then(|session| session.change.take()) {
-            self.refuse_change(turn, change.answer_to, refusal);
+    /// The session ends; whoever waits for a change hears that first (RFC 3261 §15.1.2).
+    pub(crate) fn drop_change(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let (change, kept) = (session.change.take(), session.kept.take());
+        session.alarms.set(Alarm::Change, None);
+        for answer_to in change.map(|change| change.answer_to).into_iter().chain(kept.map(|asked| asked.answer_to)) {
+            self.refuse_change(turn, answer_to, &Refusal::status(487));
         }
+    }
+
+    /// The peer has ended the call, and the endpoint its re-INVITE with it; an UPDATE still wants its answer.
+    pub(crate) fn drop_ended_change(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let is_over = |answer_to| matches!(answer_to, AnswerTo::Reinvite(_));
+        session.change.take_if(|change| is_over(change.answer_to));
+        session.kept.take_if(|asked| is_over(asked.answer_to));
+        self.drop_change(turn, id);
     }
 
     pub(crate) fn confirm(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, sdp: &str) {
@@ -135,7 +152,13 @@ impl Sessions {
     pub(crate) fn refuse_change(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, refusal: &Refusal<'_>) {
         match answer_to {
             AnswerTo::Reinvite(invite) => drop(turn.sip.reject(turn.now, invite, refusal)),
-            AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, refusal.status, "")),
+            AnswerTo::Update(request) => {
+                let seconds = refusal.retry_after_s.map(|seconds| seconds.to_string());
+                let retry_after = seconds.as_deref().map(|seconds| ("Retry-After", seconds));
+                let content = Content::headers(retry_after.as_slice());
+                // It ended meanwhile, then nobody waits.
+                let _ = turn.sip.respond_with(turn.now, request, refusal.status, "", content);
+            }
             AnswerTo::Nobody => {}
         }
     }

@@ -3,13 +3,26 @@
 use crate::leg::{AnswerTo, Change};
 use crate::link::mirrored;
 use crate::offering::Wish;
-use crate::{Refusal, Session, SessionId, Sessions, Turn};
+use crate::{Refusal, Session, SessionError, SessionId, Sessions, Turn};
 use contract::Direction;
 use sdp_core::Offer;
 use sip_core::{ClientRequestId, RequestId};
 
 /// INFO requests of one session that wait for the other side's answer.
 const RELAYED_MAX: usize = 8;
+
+/// What becomes of a peer's offer where there is another side of the call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Crossing {
+    /// It concerns nobody but us.
+    Stays,
+    /// The other side has it.
+    Crossed,
+    /// The other side is busy with something that ends by itself.
+    Waits,
+    /// The peer has been told why not.
+    Refused,
+}
 
 /// What came of an offer that crossed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +34,7 @@ pub(crate) struct Crossed {
 }
 
 impl Sessions {
-    /// A peer's offer has to be heard on the other side first, which may refuse it. `false`: it stays here.
+    /// A peer's offer has to be heard on the other side first, which may refuse it.
     pub(crate) fn change_crosses(
         &mut self,
         turn: &mut Turn<'_>,
@@ -29,22 +42,30 @@ impl Sessions {
         answer_to: AnswerTo,
         offer: &Offer,
         raw: &[u8],
-    ) -> bool {
-        let Some(other) = self.other_side(id) else { return false };
-        let Some(session) = self.table.get(id) else { return false };
+    ) -> Crossing {
+        let Some(other) = self.other_side(id) else { return Crossing::Stays };
+        let Some(session) = self.table.get(id) else { return Crossing::Stays };
         // What this peer wants, whatever the other one has said before.
         let mut able = self.media_of(session);
         able.direction = Direction::Both;
-        let Ok(wish) = Offer::read_again(raw, &able.settings()) else { return false };
+        let Ok(wish) = Offer::read_again(raw, &able.settings()) else { return Crossing::Stays };
         let direction = wish.agreed().direction;
         let can_hear = |other: &Session| other.connected_at.is_some() && !other.is_held_here();
         if !self.table.get(other).is_some_and(can_hear) {
-            return false;
+            return Crossing::Stays;
         }
-        if self.turn_other(turn, other, direction, Some(id)).is_err() {
-            // The other side is busy with a change of its own.
-            self.refuse_change(turn, answer_to, &Refusal::status(491));
-            return true;
+        match self.turn_other(turn, other, direction, Some(id)) {
+            Ok(()) => {}
+            Err(error) if !matches!(error, SessionError::Busy(_)) => {
+                self.refuse_change(turn, answer_to, &self.refusal(error.status()));
+                return Crossing::Refused;
+            }
+            // RFC 3261 §14.1: both sides ask for something, and neither can wait for the other.
+            Err(_) if self.table.get(other).is_some_and(Session::waits_for_other) => {
+                self.refuse_change(turn, answer_to, &Refusal::status(491));
+                return Crossing::Refused;
+            }
+            Err(_) => return Crossing::Waits,
         }
         if let Some(session) = self.table.get_mut(id) {
             session.change = Some(Box::new(Change {
@@ -56,7 +77,7 @@ impl Sessions {
                 waits_with: Some(raw.into()),
             }));
         }
-        true
+        Crossing::Crossed
     }
 
     /// Offers the other side what this side's direction means for it.
@@ -66,9 +87,14 @@ impl Sessions {
         other: SessionId,
         direction: Direction,
         crosses_for: Option<SessionId>,
-    ) -> Result<(), crate::SessionError> {
+    ) -> Result<(), SessionError> {
         let wanted = mirrored(direction);
-        self.offer(turn, other, Wish { operation: None, wanted, hold: None, codec: None, crosses_for })
+        let asked = self.offer(turn, other, Wish { operation: None, wanted, hold: None, codec: None, crosses_for });
+        if let (Err(error), None, Some(session)) = (&asked, crosses_for, self.table.get_mut(other)) {
+            // Nobody would ask again.
+            session.turns_back = matches!(error, SessionError::Busy(_)).then_some(wanted);
+        }
+        asked
     }
 
     /// The other side has answered the offer that crossed, or refused it.
@@ -87,7 +113,10 @@ impl Sessions {
         };
         let direction = match result {
             Ok(crossed) => mirrored(crossed.agreed),
-            Err(status) => return self.refuse_change(turn, change.answer_to, &Refusal::status(status)),
+            Err(status) => {
+                self.refuse_change(turn, change.answer_to, &Refusal::status(status));
+                return self.go_on_with_kept(turn, id);
+            }
         };
         let Some(session) = self.table.get(id) else { return };
         let mut able = self.media_of(session);
@@ -100,10 +129,11 @@ impl Sessions {
         self.change(turn, id, change.answer_to, text, *offer.agreed(), offer.others().clone());
     }
 
-    /// A change that crossed was taken back while it was agreed on: this side returns to what the other one has.
+    /// A change that crossed was taken back while it was agreed on, or whoever asked for it is gone: this side returns to
+    /// what the other one has, as soon as nothing else is on its way.
     pub(crate) fn turn_back(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(wanted) = self.table.get_mut(id).and_then(|session| session.turns_back.take()) else { return };
-        // Refused only while another change is on its way, which then decides.
+        // Where something is in the way it is asked again afterwards.
         let _ = self.turn_other(turn, id, mirrored(wanted), None);
     }
 
@@ -150,5 +180,12 @@ impl Sessions {
         for (_, request) in std::mem::take(&mut session.relayed) {
             turn.sip.respond(turn.now, request, 480, "");
         }
+    }
+}
+
+impl Session {
+    /// What its peer asks for waits for the other side.
+    fn waits_for_other(&self) -> bool {
+        self.kept.is_some() || self.change.as_ref().is_some_and(|change| change.waits_with.is_some())
     }
 }

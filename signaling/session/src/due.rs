@@ -13,6 +13,7 @@ impl Sessions {
                 Alarm::SipEnd => self.sip_overdue(turn, id),
                 Alarm::LegEnd => self.leg_overdue(turn, id),
                 Alarm::Media => self.media_overdue(turn, id),
+                Alarm::Change => self.kept_overdue(turn, id),
                 Alarm::Answer => self.answer_overdue(turn, id),
                 Alarm::Transfer => self.transfer_failed(turn, id, 408),
                 Alarm::Idle => self.end(turn, id, EndReason::IdleLimit),

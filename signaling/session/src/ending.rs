@@ -57,7 +57,7 @@ impl Sessions {
     }
 
     pub(crate) fn end_with(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, refusal: &Refusal<'_>) {
-        self.drop_change(turn, id, refusal);
+        self.drop_change(turn, id);
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
         session.offering = None;
@@ -87,9 +87,10 @@ impl Sessions {
         if session.connected_at.is_some() {
             turn.events.push(SessionEvent::DialogEnded { id });
         }
-        (session.change, session.offering) = (None, None);
+        session.offering = None;
         let reason = *session.reason.get_or_insert(cause.into());
-        if !session.state.is_ending() {
+        self.drop_ended_change(turn, id);
+        if self.table.get(id).is_some_and(|session| !session.state.is_ending()) {
             self.go(turn, id, SessionState::Terminating);
         }
         self.part(turn, id, reason);

@@ -22,7 +22,7 @@ pub(crate) struct Change {
     pub(crate) others: OtherMedia,
     /// `Update` answers to wait for until it is this one's turn.
     pub(crate) updates_before: u32,
-    /// The offer as it came, while it waits for the other side of the call.
+    /// The offer as it came, while it waits for the answer of the other side of the call.
     pub(crate) waits_with: Option<Box<[u8]>>,
 }
 

@@ -41,6 +41,7 @@ mod id;
 mod incoming;
 mod index;
 mod invitation;
+mod kept;
 mod leg;
 mod limits;
 mod link;
@@ -83,7 +84,9 @@ pub use ports::{Accepted, Port, Ports, Refusal, Sip};
 pub use reason::{EndKind, EndReason};
 pub use session::{Parties, Session};
 pub use sessions::{Path, Sessions, Turn};
-pub use settings::{MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings};
+pub use settings::{
+    CHANGE_WAIT_LIMIT, MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings,
+};
 pub use state::{Operation, SessionState};
 pub use target::bracketed;
 

@@ -62,9 +62,8 @@ impl Sessions {
         if let Some(peer) = self.table.get_mut(link.peer) {
             peer.link = None;
         }
-        // Whoever waits for the other side's word waits in vain.
-        self.cross_done(turn, id, Err(500));
-        self.cross_done(turn, link.peer, Err(500));
+        self.keep_crossing(turn, id);
+        self.keep_crossing(turn, link.peer);
         Some(link)
     }
 

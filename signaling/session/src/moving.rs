@@ -23,6 +23,7 @@ impl Sessions {
             }
             _ => self.sync(turn, id),
         }
+        self.go_on_with_kept(turn, id);
     }
 
     /// Sends the move as soon as nothing else is on its way to the leg: an answer says not which command it is to.

@@ -33,7 +33,8 @@ impl Sessions {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let operation = wish.operation.unwrap_or(Operation::ChangeMedia);
         let is_still = !session.is_moving && session.move_to.is_none();
-        let is_free = is_still && session.change.is_none() && session.offering.is_none() && !session.awaits_answer;
+        let is_free = is_still && !session.is_asked() && session.change.is_none();
+        let is_free = is_free && session.offering.is_none() && !session.awaits_answer;
         let (Some(dialog), Some(local), true) = (session.dialog, session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };
@@ -50,7 +51,7 @@ impl Sessions {
         })?;
         turn.decide.described(id, Side::Local, text.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
-            session.origin = origin;
+            (session.origin, session.turns_back) = (origin, None);
             session.offering = Some(Box::new(Offering { request, wish }));
         }
         Ok(())
@@ -84,6 +85,7 @@ impl Sessions {
             (200..300, Some(message)) => self.offer_accepted(turn, id, offering.wish, message),
             _ => self.offer_refused(turn, id, offering.wish, status),
         }
+        self.go_on_with_kept(turn, id);
         true
     }
 

@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarms;
 use crate::dtmf::Dialling;
+use crate::kept::Asked;
 use crate::leg::{Change, Leg};
 use crate::link::Link;
 use crate::offering::Offering;
@@ -72,6 +73,8 @@ pub struct Session {
     pub(crate) last_leg: Option<LegRef>,
     /// The peer's open change of media.
     pub(crate) change: Option<Box<Change>>,
+    /// What the peer asks for meanwhile.
+    pub(crate) kept: Option<Box<Asked>>,
     /// Ours.
     pub(crate) offering: Option<Box<Offering>>,
     /// What our answered offer was for, until the media plane has carried it out.
@@ -86,7 +89,7 @@ pub struct Session {
     /// The leg is on its way to another worker, or has to go there.
     pub(crate) is_moving: bool,
     pub(crate) move_to: Option<u8>,
-    /// Its last change was for the other side of the call, which no longer wants it: this is what was wanted before.
+    /// Its last change was for the other side of the call, which no longer wants it: this is what is to be wanted.
     pub(crate) turns_back: Option<contract::Direction>,
     /// INFO of the other side that waits for this peer's answer.
     pub(crate) relayed: Vec<(ClientRequestId, RequestId)>,
@@ -159,6 +162,7 @@ impl Session {
             leg: Leg::None,
             last_leg: None,
             change: None,
+            kept: None,
             offering: None,
             finishing: None,
             updates_open: 0,

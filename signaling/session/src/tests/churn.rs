@@ -352,10 +352,12 @@ impl Game {
             if let Some(referred) = session.referred {
                 assert!(sessions.get(referred).is_some_and(|other| other.referral.is_some()));
             }
+            use crate::alarm::Alarm;
+            assert_eq!(session.kept.is_some(), session.alarms.is_set(Alarm::Change), "{session:?}");
             if session.state().is_ending() {
-                use crate::alarm::Alarm;
                 assert!(session.alarms.is_set(Alarm::SipEnd) || session.alarms.is_set(Alarm::LegEnd));
                 assert!(session.bridge.is_none() && session.change.is_none() && session.relayed.is_empty());
+                assert!(session.kept.is_none());
             }
         }
         if self.order.is_multiple_of(16) {

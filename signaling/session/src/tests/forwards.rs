@@ -273,7 +273,7 @@ fn a_hold_that_b_refuses_is_refused() {
     pair.world.said();
     pair.world.over(B, Cause::RemoteBye);
     let said = pair.world.said();
-    assert_eq!(said, [Said::Reject(REINVITE, 500, None), Said::Bye(DialogId::from_u64(A))]);
+    assert_eq!(said, [Said::Reject(REINVITE, 487, None), Said::Bye(DialogId::from_u64(A))]);
 }
 
 #[test]

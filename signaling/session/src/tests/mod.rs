@@ -6,6 +6,7 @@ mod describing;
 mod fake;
 mod forwards;
 mod gates;
+mod kept;
 mod limits;
 mod local;
 mod matrix;

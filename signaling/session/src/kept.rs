@@ -1,0 +1,81 @@
+//! What a peer asks for while something else is on its way to its leg or to the other side of its call: it is kept until
+//! that is over, then carried out. A phone that changes its mind within a millisecond of our 200 does nothing wrong.
+
+use crate::alarm::Alarm;
+use crate::leg::{AnswerTo, Leg};
+use crate::{CHANGE_WAIT_LIMIT, Refusal, Session, SessionId, Sessions, Turn};
+
+/// A peer's request for other media.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) answer_to: AnswerTo,
+    /// The offer as it came; none: the peer wants ours.
+    pub(crate) offer: Option<Box<[u8]>>,
+    /// Users have been told.
+    pub(crate) is_told: bool,
+}
+
+impl Sessions {
+    /// Carries out what a peer asks for, or keeps it while something is in the way.
+    pub(crate) fn take_up(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: Asked) {
+        let Some(session) = self.table.get(id) else { return };
+        match (session.is_settled(), &asked.offer) {
+            (false, _) => self.keep(turn, id, asked),
+            (true, Some(_)) => self.offered_again(turn, id, asked),
+            (true, None) => self.offer_late(turn, id, asked),
+        }
+    }
+
+    /// There is one at most: the endpoint refuses a second one while the first is unanswered (RFC 3261 §14.2).
+    pub(crate) fn keep(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: Asked) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.kept = Some(Box::new(asked));
+        if !session.alarms.is_set(Alarm::Change) {
+            self.wake(id, Alarm::Change, Some(turn.now + CHANGE_WAIT_LIMIT));
+        }
+    }
+
+    /// Something is over that a change may have waited for, here or on the other side.
+    pub(crate) fn go_on_with_kept(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let peer = self.table.get(id).and_then(Session::linked_to);
+        for id in [Some(id), peer].into_iter().flatten() {
+            self.turn_back(turn, id);
+            let Some(asked) = self.table.get_mut(id).and_then(|session| session.kept.take()) else { continue };
+            self.take_up(turn, id, *asked);
+            if let Some(session) = self.table.get_mut(id).filter(|session| session.kept.is_none()) {
+                session.alarms.set(Alarm::Change, None);
+            }
+        }
+    }
+
+    /// The other side goes, and does not answer the offer that crossed: that waits for whoever comes in its place.
+    pub(crate) fn keep_crossing(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let crossing = session.change.take_if(|change| change.waits_with.is_some());
+        if let Some(change) = crossing {
+            self.keep(turn, id, Asked { answer_to: change.answer_to, offer: change.waits_with, is_told: true });
+        }
+    }
+
+    /// What it waits for does not come: the peer may ask again (RFC 3261 §14.1).
+    pub(crate) fn kept_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        if let Some(asked) = self.table.get_mut(id).and_then(|session| session.kept.take()) {
+            self.refuse_change(turn, asked.answer_to, &Refusal::status(491));
+            self.go_on_with_kept(turn, id);
+        }
+    }
+}
+
+impl Session {
+    /// Nothing is on its way that a change has to wait for. An offer of ours does not stand in the way: one that the peer
+    /// has heard of is looked after by the endpoint, one that waits after a 491 has to wait.
+    fn is_settled(&self) -> bool {
+        matches!(self.leg, Leg::Open(_)) && !self.is_moving && self.change.is_none() && !self.awaits_answer
+    }
+
+    /// A request of the peer's for other media has not been answered.
+    pub(crate) fn is_asked(&self) -> bool {
+        let answers = |change: &crate::leg::Change| change.answer_to != AnswerTo::Nobody;
+        self.kept.is_some() || self.change.as_deref().is_some_and(answers)
+    }
+}
