@@ -4,10 +4,11 @@ use crate::cross::Crossing;
 use crate::invitation::{Unfit, description};
 use crate::kept::Asked;
 use crate::leg::AnswerTo;
+use crate::offering::all_that_can_be;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
-use sdp_core::{Local, Negotiated, Offer, read_answer, write_offer};
+use sdp_core::{Local, Negotiated, Offer, read_answer, write_offer_again};
 use sip_core::{Content, DialogId, InviteId, RequestId, Span};
 use sip_wire::Message;
 use stats::SignalCounter;
@@ -99,8 +100,9 @@ impl Sessions {
         turn.events.push(SessionEvent::Reinvited { id, has_offer: false });
         let Some(session) = self.table.get(id) else { return };
         let Some(local) = session.local() else { return };
-        let mut origin = session.origin;
-        let text = write_offer(&self.media_of(session).settings(), &session.others, local, &mut origin);
+        let (mut origin, able) = (session.origin, self.media_of(session));
+        let offered = all_that_can_be(&able.settings(), session.agreed.as_ref());
+        let text = write_offer_again(&offered, &able.settings(), &session.others, local, &mut origin);
         let sent = turn.sip.accept(turn.now, invite, Content::sdp(text.as_bytes())) == Accepted::Sent;
         if let Some(session) = self.table.get_mut(id).filter(|_| sent) {
             (session.awaits_answer, session.origin) = (true, origin);
@@ -112,9 +114,15 @@ impl Sessions {
     pub(crate) fn acknowledged(&mut self, turn: &mut Turn<'_>, dialog: DialogId, message: Span) {
         let Some(id) = self.find(dialog) else { return };
         let Some(session) = self.table.get_mut(id) else { return };
+        let is_first = session.agreed.is_none();
         if std::mem::take(&mut session.awaits_answer) {
             match self.answer_in(turn, id, message) {
-                Ok(agreed) => self.answered(turn, id, agreed),
+                Ok(agreed) => {
+                    self.answered(turn, id, agreed);
+                    self.late_answer_crosses(turn, id, &agreed);
+                }
+                // RFC 3261 §14.1: a re-INVITE that fails does not fail the call.
+                Err(_) if !is_first => {}
                 Err(_) => return self.end(turn, id, EndReason::BadAnswer),
             }
         }

@@ -1,15 +1,11 @@
-//! Requests that cross from one side of a call to the other while it is up: hold and resume, INFO, digits.
+//! Changes of media that cross from one side of a call to the other while it is up.
 
 use crate::leg::{AnswerTo, Change};
-use crate::link::mirrored;
+use crate::link::{fits, mirrored};
 use crate::offering::Wish;
 use crate::{Refusal, Session, SessionError, SessionId, Sessions, Turn};
 use contract::Direction;
-use sdp_core::Offer;
-use sip_core::{ClientRequestId, RequestId};
-
-/// INFO requests of one session that wait for the other side's answer.
-const RELAYED_MAX: usize = 8;
+use sdp_core::{Negotiated, Offer};
 
 /// What becomes of a peer's offer where there is another side of the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,8 +46,7 @@ impl Sessions {
         able.direction = Direction::Both;
         let Ok(wish) = Offer::read_again(raw, &able.settings()) else { return Crossing::Stays };
         let direction = wish.agreed().direction;
-        let can_hear = |other: &Session| other.connected_at.is_some() && !other.is_held_here();
-        if !self.table.get(other).is_some_and(can_hear) {
+        if !self.table.get(other).is_some_and(Session::can_hear) {
             return Crossing::Stays;
         }
         match self.turn_other(turn, other, direction, Some(id)) {
@@ -78,6 +73,17 @@ impl Sessions {
             }));
         }
         Crossing::Crossed
+    }
+
+    /// This side has answered an offer of ours late: the other side hears where that differs from what it has.
+    pub(crate) fn late_answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: &Negotiated) {
+        let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
+        let Some(there) = other.agreed.as_ref().filter(|_| other.can_hear()) else { return };
+        if there.direction != mirrored(agreed.direction) || !fits(agreed, there) {
+            let other = other.id;
+            // Where something is in the way it is asked again afterwards.
+            let _ = self.turn_other(turn, other, agreed.direction, None);
+        }
     }
 
     /// Offers the other side what this side's direction means for it.
@@ -136,54 +142,14 @@ impl Sessions {
         // Where something is in the way it is asked again afterwards.
         let _ = self.turn_other(turn, id, mirrored(wanted), None);
     }
-
-    /// INFO that is none of ours goes to the other side. `false`: there is none.
-    pub(crate) fn info_crosses(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: SessionId,
-        request: RequestId,
-        kind: &str,
-        body: &[u8],
-    ) -> bool {
-        let Some(other) = self.other_side(id).and_then(|other| self.table.get_mut(other)) else { return false };
-        let Some(dialog) = other.dialog.filter(|_| other.relayed.len() < RELAYED_MAX) else { return false };
-        match turn.sip.info(turn.now, dialog, kind, body) {
-            Ok(sent) => {
-                other.relayed.push((sent, request));
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// The other side's answer to an INFO that crossed. `false`: it is to something else.
-    pub(crate) fn relayed_answered(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: SessionId,
-        sent: ClientRequestId,
-        status: u16,
-    ) -> bool {
-        let Some(session) = self.table.get_mut(id) else { return false };
-        let Some(place) = session.relayed.iter().position(|(other, _)| *other == sent) else { return false };
-        if status >= 200 {
-            let (_, request) = session.relayed.swap_remove(place);
-            turn.sip.respond(turn.now, request, status, "");
-        }
-        true
-    }
-
-    /// The session ends: whoever waits for its answers hears that there will be none.
-    pub(crate) fn drop_relayed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        for (_, request) in std::mem::take(&mut session.relayed) {
-            turn.sip.respond(turn.now, request, 480, "");
-        }
-    }
 }
 
 impl Session {
+    /// Its peer is to hear what the other side wants.
+    fn can_hear(&self) -> bool {
+        self.connected_at.is_some() && !self.is_held_here()
+    }
+
     /// What its peer asks for waits for the other side.
     fn waits_for_other(&self) -> bool {
         self.kept.is_some() || self.change.as_ref().is_some_and(|change| change.waits_with.is_some())

@@ -56,6 +56,7 @@ mod recording;
 mod refer;
 mod referred;
 mod refusing;
+mod relayed;
 mod replacing;
 mod requests;
 mod session;

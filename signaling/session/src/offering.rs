@@ -3,7 +3,7 @@
 use crate::cross::Crossed;
 use crate::{EndReason, Operation, PlannedSource, SessionError, SessionEvent, SessionId, Sessions, Side, Turn};
 use contract::{Codec, Direction, PayloadMap};
-use sdp_core::{Negotiated, write_offer, write_offer_again};
+use sdp_core::{Negotiated, Settings, write_offer, write_offer_again};
 use sip_core::{ClientRequestId, DialogId, Span};
 
 /// A re-INVITE of ours that has not been answered yet, and what it is to bring about.
@@ -39,7 +39,7 @@ impl Sessions {
             return Err(SessionError::Busy(operation));
         };
         let able = self.media_of(session);
-        let settings = sdp_core::Settings { direction: wish.wanted, ..able.settings() };
+        let settings = Settings { direction: wish.wanted, ..able.settings() };
         let mut origin = session.origin;
         let text = match &session.agreed.map(|agreed| narrowed(agreed, wish.codec)) {
             Some(agreed) => write_offer_again(agreed, &settings, &session.others, local, &mut origin),
@@ -148,4 +148,24 @@ fn narrowed(agreed: Negotiated, codec: Option<Codec>) -> Negotiated {
         payloads.push(number, Codec::TelephoneEvent);
     }
     Negotiated { payloads, ..agreed }
+}
+
+/// All that can be agreed on, where a peer wants our offer. A codec that has a payload type keeps it (RFC 3264 §8.3.2).
+pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiated>) -> Negotiated {
+    let mut payloads = PayloadMap::default();
+    for (number, codec, _) in settings.payloads().iter() {
+        let known = agreed.and_then(|agreed| agreed.payloads.iter().find(|(_, other, _)| *other == codec));
+        let number = known.map_or(number, |(known, ..)| known);
+        if payloads.iter().all(|(other, ..)| other != number) {
+            payloads.push(number, codec);
+        }
+    }
+    Negotiated {
+        remote_rtp: None,
+        remote_rtcp: None,
+        payloads,
+        direction: settings.direction,
+        ptime_ms: 20,
+        rtcp_mux: true,
+    }
 }

@@ -7,6 +7,7 @@ mod fake;
 mod forwards;
 mod gates;
 mod kept;
+mod late;
 mod limits;
 mod local;
 mod matrix;
