@@ -70,6 +70,12 @@ impl SessionManagerBuilder {
         self
     }
 
+    /// Whom to ask for the names in SIP addresses, in place of the name servers of the host.
+    pub fn with_name_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.config.name_servers = servers.into_iter().collect();
+        self
+    }
+
     /// First and last UDP port for media.
     pub fn with_rtp_port_range(mut self, first: u16, last: u16) -> Self {
         self.config.media_ports = (first, last);

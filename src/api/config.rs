@@ -56,6 +56,8 @@ pub struct SessionConfig {
     pub local_address: String,
     /// IP address for Via, Contact and SDP where peers see us by another one (NAT).
     pub public_address: Option<IpAddr>,
+    /// Whom to ask for the names in SIP addresses (RFC 3263); none: the name servers of the host.
+    pub name_servers: Vec<SocketAddr>,
     /// First and last UDP port for media.
     pub media_ports: (u16, u16),
     /// Sessions at once; above that: 503 with Retry-After.
@@ -98,6 +100,7 @@ impl SessionConfig {
         config.sip.listen = vec![self.local_bind_addr];
         self.put_transports(&mut config)?;
         config.sip.advertised_address = self.public_address;
+        config.sip.name_servers = self.name_servers.clone();
         // Bridges join sessions of one shard; one carries thousands of calls a second.
         config.sip.shards = 1;
         config.sip.max_calls = self.max_sessions.clamp(1, 1_000_000);
@@ -183,6 +186,7 @@ impl Default for SessionConfig {
             quality_interval: Some(Duration::from_secs(2)),
             local_address: String::new(),
             public_address: None,
+            name_servers: Vec::new(),
             media_ports: (10_000, 20_000),
             max_sessions: 5_000,
             priority_shares: PriorityShares::default(),

@@ -93,6 +93,10 @@ impl signald::User for ShardUser {
                     known.entry.tell(Word::TransferRequested(target));
                 }
                 session::SessionEvent::Referred { id, to } => {
+                    // It may have to be looked up where it goes, and is there meanwhile.
+                    if !self.sessions.contains_key(&to) {
+                        self.meet_placed(&coordinator, sessions, to);
+                    }
                     let to = SessionId::new(self.shard, to);
                     self.publish(&coordinator, id, EventKind::TransferStarted { to });
                     self.tell(id, Word::TransferStarted(to));

@@ -98,12 +98,6 @@ impl Decide for ShardUser {
         coordinator.config.accept_transfers
     }
 
-    fn route(&mut self, uri: &str) -> Vec<session::Target> {
-        let paths = self.coordinator.upgrade().and_then(|coordinator| coordinator.paths());
-        let found = paths.and_then(|paths| paths.find_now(uri)).unwrap_or_default();
-        found.into_iter().map(|path| session::Target::new(uri, path)).collect()
-    }
-
     fn heard(&mut self, id: session::SessionId, message: &[u8]) {
         let keeps = self.coordinator.upgrade().is_some_and(|coordinator| coordinator.config.keep_messages);
         if let Some(known) = self.sessions.get(&id).filter(|_| keeps) {

@@ -9,6 +9,10 @@ mod doors;
 mod events;
 mod handset;
 mod injection;
+#[path = "../../signaling/transport/tests/all/name_server.rs"]
+#[allow(dead_code, reason = "its own tests say more")]
+mod name_server;
+mod names;
 mod operations;
 mod outgoing;
 mod page;

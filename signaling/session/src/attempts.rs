@@ -1,7 +1,8 @@
 //! A target refused our call: redirections, the next target, or the end (RFC 3261 §8.1.3.4, §16.7).
 
 use crate::dial::{TARGETS_MAX, Target};
-use crate::{EndReason, REDIRECTS_MAX, SessionId, Sessions, Turn};
+use crate::lookup::{Located, Named};
+use crate::{EndReason, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, SessionId, Sessions, Turn};
 use sip_core::{CallId, Flow, Span, Transport};
 use sip_wire::{Message, Uri};
 use std::net::SocketAddr;
@@ -22,9 +23,12 @@ impl Sessions {
             turn.decide.heard(id, turn.sip.bytes(message));
         }
         let is_redirected = match (status, message) {
-            (300..400, Some(message)) => self.redirect(turn, id, message),
+            (300..400, Some(message)) => self.redirect(turn, id, status, message),
             _ => false,
         };
+        if self.waits_for_names(id) {
+            return;
+        }
         let goes_on = is_redirected || status == 408 || (500..600).contains(&status);
         if goes_on && self.call_next(turn, id) {
             return;
@@ -37,6 +41,9 @@ impl Sessions {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else {
             return self.end(turn, id, EndReason::NotDecided);
         };
+        if out.lookup.is_some() {
+            return self.names_found(turn, id, &[]);
+        }
         if out.waiting.is_empty() {
             return self.end(turn, id, EndReason::NoAnswer);
         }
@@ -50,36 +57,43 @@ impl Sessions {
         }
     }
 
-    /// The Contacts of a 3xx come next, the most wanted first; `false`: none of them can be called.
-    fn redirect(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> bool {
+    /// The Contacts of a 3xx come next, the most wanted first; `false`: there are none that we follow.
+    fn redirect(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, message: Span) -> bool {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return false };
-        let Some(present) = out.target.clone() else { return false };
-        let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return false };
-        let mut found: Vec<(u16, Target)> = Vec::new();
-        for contact in message.contacts().flatten().take(TARGETS_MAX) {
-            let Some(address) = contact.address() else { continue };
-            let uri = address.uri.as_str();
-            let routed = turn.decide.route(uri).into_iter().next().map(|target| target.flow);
-            if let Some(flow) = routed.or_else(|| path_to(&address.uri, &present))
-                && uri != &*present.uri
-            {
-                found.push((address.q_thousandths().unwrap_or(1_000), Target::new(uri, flow)));
-            }
+        let Some(by) = out.target.clone() else { return false };
+        let mut uris = contacts(turn.sip.bytes(message), &by.uri);
+        uris.truncate(REDIRECTS_MAX.saturating_sub(out.redirect_count));
+        if uris.is_empty() {
+            return false;
         }
-        found.sort_by_key(|(q, _)| *q);
-        let followed_before = out.redirect_count;
-        for (_, target) in found {
-            if out.redirect_count < REDIRECTS_MAX && out.waiting.len() < TARGETS_MAX {
-                out.redirect_count += 1;
-                out.waiting.push_front(target);
-            }
+        out.redirect_count += uris.len();
+        match turn.locate(Named { uris, by, otherwise: EndReason::Rejected(status) }) {
+            Located::Now(targets) | Located::Full(targets) => out.prefer(targets),
+            Located::Later(lookup) => self.wait_for_names(turn, id, lookup),
         }
-        out.redirect_count > followed_before
+        true
     }
 }
 
-/// The path to a URI whose host is an address, or the one that we have been talking to. Names are resolved by whoever
-/// places calls, never here.
+/// The URIs of a 3xx that can be called, the most wanted first. Not where it came from: that leads nowhere else.
+fn contacts(message: &[u8], present: &str) -> Vec<Box<str>> {
+    let Ok(message) = Message::parse(message) else { return Vec::new() };
+    let mut found: Vec<(u16, Box<str>)> = Vec::new();
+    for contact in message.contacts().flatten().take(TARGETS_MAX) {
+        let Some(address) = contact.address().filter(|address| address.uri.scheme.is_sip()) else { continue };
+        // Header fields for the new request (RFC 3261 §19.1.5) are not ours to copy.
+        let uri = address.uri.as_str().split('?').next().unwrap_or_default();
+        let is_new = uri != present && found.iter().all(|(_, other)| **other != *uri);
+        if is_new && uri.len() <= REMEMBERED_BYTES_MAX {
+            found.push((address.q_thousandths().unwrap_or(1_000), uri.into()));
+        }
+    }
+    found.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
+    found.into_iter().map(|(_, uri)| uri).collect()
+}
+
+/// The path to a URI whose host is an address, or the one that we have been talking to: what is left when nothing else
+/// leads there.
 pub(crate) fn path_to(uri: &Uri<'_>, present: &Target) -> Option<Flow> {
     let known = Uri::parse(present.uri.as_bytes()).ok()?;
     let host = uri.host?;

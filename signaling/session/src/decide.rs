@@ -1,6 +1,6 @@
 //! What a user of sessions decides, and what it is told for that.
 
-use crate::{Forward, SessionId, Target};
+use crate::{Forward, SessionId};
 use clock::Instant;
 use contract::{LegRef, Source};
 use sdp_core::Negotiated;
@@ -24,11 +24,6 @@ pub trait Decide {
     fn transfer_requested(&mut self, id: SessionId, target: &str) -> bool {
         let _ = (id, target);
         true
-    }
-    /// How to reach a URI that a peer named. None: by its host, where that is an address.
-    fn route(&mut self, uri: &str) -> Vec<Target> {
-        let _ = uri;
-        Vec::new()
     }
     /// The dialog of a call is there: it was answered, by us or by the peer. [`crate::SessionEvent::DialogEnded`] follows.
     fn dialog_confirmed(&mut self, id: SessionId, dialog: &DialogInfo<'_>) {

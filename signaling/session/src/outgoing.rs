@@ -3,6 +3,7 @@
 use crate::alarm::Alarm;
 use crate::dial::{Dial, Target};
 use crate::invitation::description;
+use crate::lookup::Lookup;
 use crate::{EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
 use sdp_core::{Negotiated, write_offer};
@@ -25,6 +26,8 @@ pub(crate) struct Outgoing {
     /// Where to now.
     pub(crate) target: Option<Target>,
     pub(crate) redirect_count: usize,
+    /// Names that have to be looked up before it goes on.
+    pub(crate) lookup: Option<Lookup>,
     /// When this target has to have answered, once it has said that it is trying to reach somebody.
     pub(crate) answer_by: Option<Instant>,
     /// What early dialogs of this INVITE have agreed on.
@@ -34,7 +37,8 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn new(mut dial: Dial) -> Self {
         let waiting = std::mem::take(&mut dial.targets).into();
-        Self { call: None, dial, waiting, target: None, redirect_count: 0, answer_by: None, early: Vec::new() }
+        let (redirect_count, early) = (0, Vec::new());
+        Self { call: None, dial, waiting, target: None, redirect_count, lookup: None, answer_by: None, early }
     }
 
     pub(crate) fn early_count(&self) -> usize {
@@ -55,7 +59,7 @@ impl Sessions {
 
     /// The leg runs: the call begins.
     pub(crate) fn call_first(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        if !self.call_next(turn, id) {
+        if !self.waits_for_names(id) && !self.call_next(turn, id) {
             self.end(turn, id, EndReason::NotPlaced);
         }
     }
@@ -68,7 +72,11 @@ impl Sessions {
     }
 
     fn call_target(&mut self, turn: &mut Turn<'_>, id: SessionId, target: &Target) -> bool {
-        let drawn = self.draw();
+        let (drawn, advertised) = (self.draw(), self.settings.advertised);
+        if let Some(session) = self.table.get_mut(id) {
+            // Targets may be of different families, or seen from different networks.
+            session.local_ip = advertised.unwrap_or(target.flow.local.ip());
+        }
         let Some(session) = self.table.get(id) else { return false };
         let (Some(out), Some(local)) = (&session.out, session.local()) else { return false };
         let mut origin = session.origin;

@@ -108,6 +108,17 @@ pub trait Sip {
     ) -> Result<ClientRequestId, Refused>;
     /// A request of a user outside of dialogs. `Response` follows.
     fn request(&mut self, now: Instant, method: Method, request: &NewRequest<'_>) -> Result<ClientRequestId, Refused>;
+    /// The paths to a URI, best first (RFC 3263), none when it cannot be reached; `None`: its name has to be looked up.
+    fn paths_to(&mut self, uri: &str) -> Option<Vec<Flow>> {
+        let _ = uri;
+        None
+    }
+    /// Asks for the paths to all of these. The answer comes by [`crate::Sessions::found`] with the number that this gives;
+    /// `None`: too much waits already, or there is nobody to ask.
+    fn look_up(&mut self, uris: &[Box<str>]) -> Option<u64> {
+        let _ = uris;
+        None
+    }
     /// The path that a dialog's requests take.
     fn flow_of(&self, dialog: DialogId) -> Option<Flow>;
     /// INFO (RFC 6086). `Response` follows.

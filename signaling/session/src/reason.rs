@@ -13,6 +13,8 @@ pub enum EndReason {
     Rejected(u16),
     /// The one that we called did not answer in time.
     NoAnswer,
+    /// Nothing leads to whom it was for: a name without an address, or one that nobody could look up in time.
+    NoPath,
     /// Our INVITE could not be sent: no target takes it as it is, or a table is full.
     NotPlaced,
     /// Nobody decided in time; refused with 480.
@@ -74,6 +76,7 @@ impl EndReason {
         match self {
             Self::Rejected(status) => status,
             Self::NotDecided => 480,
+            Self::NoPath => 404,
             Self::MediaFailed | Self::MediaLost | Self::Shutdown => 503,
             Self::NoAnswer | Self::LocalBye | Self::AgeLimit | Self::IdleLimit => 480,
             Self::NotPlaced | Self::PeerLost => 500,
@@ -101,6 +104,7 @@ impl EndReason {
             Self::Cancelled => "cancelled",
             Self::Rejected(_) => "rejected",
             Self::NoAnswer => "not answered in time",
+            Self::NoPath => "no way to there",
             Self::NotPlaced => "could not be placed",
             Self::NotDecided => "not decided in time",
             Self::NoAck => "answer never acknowledged",

@@ -1,9 +1,9 @@
 //! A peer hands its call to somebody else: REFER that comes to us (RFC 3515, RFC 5589). We place the new call, report
 //! how it goes, and put it in the place of the one that asked.
 
-use crate::attempts::path_to;
 use crate::dial::{Dial, Target};
 use crate::link::fits;
+use crate::lookup::{Located, Named};
 use crate::{EndReason, Operation, Plan, PlannedSource, SessionEvent, SessionId, Sessions, Turn};
 use sip_core::{DialogId, RequestId, Span, SubscriptionId};
 use sip_wire::{Message, Uri};
@@ -91,18 +91,20 @@ impl Sessions {
         let session = self.table.get(id).ok_or(481_u16)?;
         let (peer, plan) = (session.link.map(|link| link.peer), session.plan);
         let flow = session.dialog.and_then(|dialog| turn.sip.flow_of(dialog)).ok_or(481_u16)?;
-        let present = Target::new(&session.parties.from, flow);
+        let by = Target::new(session.peer_uri(), flow);
         let uri = Uri::parse(wanted.uri.as_bytes()).map_err(|_| 400_u16)?;
         // A dialog of ours that is not among these belongs to another shard.
         let home = wanted.replaces.as_ref().and_then(|_| turn.sip.home(&uri));
-        let routed = match home {
-            Some(flow) => vec![Target::new(&wanted.uri, flow)],
-            None => turn.decide.route(&wanted.uri),
+        let (uris, otherwise) = (vec![wanted.uri.clone()], EndReason::NoPath);
+        let located = match home {
+            Some(flow) => Located::Now(vec![Target::new(&wanted.uri, flow)]),
+            None => turn.locate(Named { uris, by: by.clone(), otherwise }),
         };
-        let targets = if routed.is_empty() {
-            vec![Target::new(&wanted.uri, path_to(&uri, &present).ok_or(404_u16)?)]
-        } else {
-            routed
+        let (targets, lookup) = match located {
+            Located::Now(targets) if targets.is_empty() => return Err(404),
+            Located::Full(targets) if targets.is_empty() => return Err(503),
+            Located::Now(targets) | Located::Full(targets) => (targets, None),
+            Located::Later(lookup) => (vec![Target::new(&wanted.uri, by.flow)], Some(lookup)),
         };
         let caller = peer.and_then(|peer| self.table.get(peer)).unwrap_or(session);
         let headers = wanted.replaces.iter().map(|replaces| ("Replaces".into(), replaces.clone())).collect();
@@ -119,6 +121,9 @@ impl Sessions {
         };
         let beside = peer.unwrap_or(id);
         let other = self.dial_near(turn, dial, beside).map_err(|error| error.status())?;
+        if let Some(lookup) = lookup {
+            self.wait_for_targets(turn, other, lookup);
+        }
         let Some(subscription) = turn.sip.accept_refer(turn.now, request) else {
             self.end(turn, other, EndReason::Cancelled);
             return Err(503);

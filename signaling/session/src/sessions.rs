@@ -18,6 +18,8 @@ pub struct Sessions {
     pub(crate) by_dialog: Index<DialogId>,
     pub(crate) by_call: Index<CallId>,
     pub(crate) by_subscription: Index<SubscriptionId>,
+    /// Calls that wait for names; the SIP side bounds them.
+    pub(crate) by_lookup: Index<u64>,
     pub(crate) bridges: Bridges,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
@@ -67,6 +69,7 @@ impl Sessions {
             by_dialog: Index::default(),
             by_call: Index::default(),
             by_subscription: Index::default(),
+            by_lookup: Index::default(),
             bridges: Bridges::default(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,

@@ -1,5 +1,6 @@
 //! Sessions speak to the SIP endpoint through this.
 
+use crate::lookups::Questions;
 use crate::paths::Paths;
 use clock::Instant;
 use session::{Accepted, Refusal, Sip};
@@ -18,6 +19,8 @@ pub(crate) struct Wired<'w> {
     pub(crate) endpoint: &'w mut Endpoint,
     /// None in tests without sockets.
     pub(crate) paths: Option<&'w Paths>,
+    /// Likewise.
+    pub(crate) questions: Option<&'w mut Questions>,
     pub(crate) out: &'w mut Output,
 }
 
@@ -144,6 +147,14 @@ impl Sip for Wired<'_> {
 
     fn request(&mut self, now: Instant, method: Method, request: &NewRequest<'_>) -> Result<ClientRequestId, Refused> {
         self.endpoint.request(now, method, request, self.out)
+    }
+
+    fn paths_to(&mut self, uri: &str) -> Option<Vec<Flow>> {
+        self.paths?.find_now(uri)
+    }
+
+    fn look_up(&mut self, uris: &[Box<str>]) -> Option<u64> {
+        self.questions.as_mut()?.ask(uris.iter().map(|uri| uri.to_string()).collect())
     }
 
     fn flow_of(&self, dialog: DialogId) -> Option<Flow> {

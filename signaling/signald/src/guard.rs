@@ -3,7 +3,7 @@
 use crate::{Error, User};
 use clock::Instant;
 use config::{Auth, AuthAlgorithm, UserSecret};
-use session::{Admission, Asking, Decide, Decision, IncomingCall, SessionEvent, SessionId, Sessions, Side, Target};
+use session::{Admission, Asking, Decide, Decision, IncomingCall, SessionEvent, SessionId, Sessions, Side};
 use sip_core::auth::{Algorithm, AuthSettings, Judgement, Place, Realms, RealmsSettings, Secret, Users};
 use sip_wire::Message;
 use std::io::{self, Read};
@@ -126,10 +126,6 @@ impl Decide for Guarded {
 
     fn transfer_requested(&mut self, id: SessionId, target: &str) -> bool {
         self.user.transfer_requested(id, target)
-    }
-
-    fn route(&mut self, uri: &str) -> Vec<Target> {
-        self.user.route(uri)
     }
 
     fn described(&mut self, id: SessionId, side: Side, sdp: &[u8]) {

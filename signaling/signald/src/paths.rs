@@ -5,7 +5,7 @@ use sip_wire::Uri;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
-use transport::resolve::{Families, Host, Query, ResolveError, Resolver, ResolverConfig};
+use transport::resolve::{Families, Host, NameServers, Query, ResolveError, Resolver, ResolverConfig};
 use transport::{SendError, Streams, Target, Transport};
 
 /// Finds paths for requests of ours. Clones are the same.
@@ -26,7 +26,7 @@ pub enum PathError {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// Names cannot be looked up.
-    #[error("names cannot be looked up: {0}; check /etc/resolv.conf, or use an address")]
+    #[error("names cannot be looked up: {0}; check /etc/resolv.conf, or name others in [sip] name_servers")]
     NoResolver(String),
     /// Only addresses of a family that we do not listen on, or transports that we do not have.
     #[error("no address of it can be reached from where we listen: {0}")]
@@ -34,7 +34,8 @@ pub enum PathError {
 }
 
 impl Paths {
-    pub(crate) fn new(listening: &[SocketAddr], streams: &Arc<Streams>, advertised: Option<IpAddr>) -> Self {
+    pub(crate) fn new(sip: &config::Sip, streams: &Arc<Streams>) -> Self {
+        let listening = &sip.listen;
         let has = |is_four: bool| listening.iter().any(|address| address.is_ipv4() == is_four);
         let families = match (has(true), has(false)) {
             (true, true) => Families::Ipv4First,
@@ -42,11 +43,15 @@ impl Paths {
             _ => Families::Ipv4,
         };
         let transports = vec![Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
-        let resolver = Resolver::new(ResolverConfig { transports, families, ..ResolverConfig::default() });
+        let servers = match &sip.name_servers[..] {
+            [] => NameServers::System,
+            servers => NameServers::Addresses(servers.to_vec()),
+        };
+        let resolver = Resolver::new(ResolverConfig { servers, transports, families, ..ResolverConfig::default() });
         Self {
-            listening: listening.into(),
+            listening: listening.as_slice().into(),
             streams: Arc::downgrade(streams),
-            advertised,
+            advertised: sip.advertised_address,
             resolver: resolver.map_err(|error| error.to_string()),
         }
     }

@@ -8,7 +8,7 @@ use session::{Decide, Decision, Forward, IncomingCall, Target};
 use sip_core::Flow;
 use sip_wire::{Message, Uri};
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How often names are looked up again. The resolver keeps answers as long as DNS says.
@@ -18,8 +18,6 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Routes {
     rows: Arc<[Row]>,
-    /// How to reach what a peer names in REFER; there once everything runs.
-    paths: Arc<OnceLock<Paths>>,
 }
 
 struct Row {
@@ -75,12 +73,11 @@ impl Routes {
         };
         let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
         rows.sort_by_key(|row| row.pattern.rank());
-        Ok(Self { rows: rows.into(), paths: Arc::default() })
+        Ok(Self { rows: rows.into() })
     }
 
     /// Finds the paths to targets with an address, which nobody has to be asked about.
     pub(crate) fn begin(&self, paths: &Paths) {
-        let _ = self.paths.set(paths.clone()); // a second beginning has the same paths
         for entry in self.rows.iter().flat_map(|row| &row.targets) {
             if let Some(found) = paths.find_now(&entry.uri) {
                 *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found;
@@ -193,11 +190,6 @@ impl Decide for Routes {
             return Decision::Reject { status: 503, reason: "".into() };
         }
         Decision::Forward(Forward::to(targets.into_iter().take(session::TARGETS_MAX).collect()))
-    }
-
-    fn route(&mut self, uri: &str) -> Vec<Target> {
-        let found = self.paths.get().and_then(|paths| paths.find_now(uri)).unwrap_or_default();
-        found.into_iter().map(|path| Target::new(uri, path)).collect()
     }
 }
 

@@ -135,9 +135,10 @@ fn run_as(
     let (listeners, streams) = listen(&mut config, shard_count, &sharding, &moved)?;
     print_limits(&config, shard_count);
     let mut files = Files::new(&config.tls);
-    let paths = Paths::new(&config.sip.listen, &streams, config.sip.advertised_address);
+    let paths = Paths::new(&config.sip, &streams);
     let guard = Guard::new(&config.auth, role.place())?;
-    let plan = role.plan(&config, &paths, &streams, &inboxes)?;
+    let lookups = Lookups::start(paths.clone(), inboxes.clone())?;
+    let plan = role.plan(&config, &paths, &streams, &lookups);
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
     let (lost, asked) = mpsc::channel();
@@ -156,7 +157,7 @@ fn run_as(
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
         let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
-        let user_limit = user_limit.clone();
+        let (user_limit, lookups) = (user_limit.clone(), lookups.clone());
         let (paths, home) = (paths.clone(), sharding.clone());
         let relay = plan.as_ref().map(|plan| {
             let proxy = shard::proxy_config(&config, shard_count, plan.names.clone());
@@ -168,6 +169,7 @@ fn run_as(
                 number,
                 shard: Shard::new(&config, number, shard_count, seed, user)
                     .with_paths(paths)
+                    .asking(number, lookups)
                     .limited(user_limit)
                     .guarded(guard)
                     .relaying(relay),
@@ -260,21 +262,15 @@ impl Role {
         if matches!(self, Self::Proxy(_)) { Asker::Proxy } else { Asker::UserAgent }
     }
 
-    fn plan(
-        &self,
-        config: &Config,
-        paths: &Paths,
-        streams: &Streams,
-        inboxes: &[Arc<Inbox>],
-    ) -> Result<Option<RelayPlan>, Error> {
-        let (Self::Proxy(routes) | Self::Redirect(routes)) = self else { return Ok(None) };
-        Ok(Some(RelayPlan {
+    fn plan(&self, config: &Config, paths: &Paths, streams: &Streams, lookups: &Lookups) -> Option<RelayPlan> {
+        let (Self::Proxy(routes) | Self::Redirect(routes)) = self else { return None };
+        Some(RelayPlan {
             routes: routes.clone(),
             is_redirecting: matches!(self, Self::Redirect(_)),
             paths: paths.clone(),
-            lookups: Lookups::start(paths.clone(), inboxes.to_vec())?,
+            lookups: lookups.clone(),
             names: own_names(config, streams),
-        }))
+        })
     }
 }
 

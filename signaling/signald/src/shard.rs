@@ -3,7 +3,7 @@
 
 use crate::endpoint::Wired;
 use crate::guard::{Guard, Guarded};
-use crate::lookups::Found;
+use crate::lookups::{Found, Lookups, Questions};
 use crate::paths::Paths;
 use crate::proxying::Relay;
 use crate::stateless;
@@ -81,6 +81,7 @@ pub struct Shard {
     sessions: Sessions,
     user: Box<dyn User>,
     paths: Option<Paths>,
+    questions: Option<Questions>,
     advertised: Option<IpAddr>,
     path: Path,
     guard: Option<Guard>,
@@ -102,6 +103,7 @@ impl Shard {
             sessions,
             user,
             paths: None,
+            questions: None,
             advertised: config.sip.advertised_address,
             path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0), is_ours: false },
             guard: None,
@@ -116,6 +118,11 @@ impl Shard {
             None => self.user,
         };
         Self { guard, user, ..self }
+    }
+
+    /// Whose calls may go to names.
+    pub(crate) fn asking(self, number: usize, lookups: Lookups) -> Self {
+        Self { questions: Some(Questions::new(number, lookups)), ..self }
     }
 
     /// Which takes no calls, but sends requests on.
@@ -145,9 +152,16 @@ impl Shard {
                 self.turn(now, ports, out, |sessions, turn| sessions.handle_deadline(turn));
             }
             Input::Stop => self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown)),
-            Input::Found(_) => {}
+            Input::Found(found) => self.found(now, found, ports, out),
         }
         self.take_events(now, ports, out);
+    }
+
+    fn found(&mut self, now: Instant, found: &Found, ports: &mut dyn Ports, out: &mut ShardOutput) {
+        if let Some(questions) = &mut self.questions {
+            questions.answered();
+        }
+        self.turn(now, ports, out, |sessions, turn| sessions.found(turn, found.ticket, &found.paths));
     }
 
     fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8], is_ours: bool, out: &mut ShardOutput) {
@@ -277,7 +291,12 @@ impl Shard {
         let mut turn = Turn {
             now,
             path: self.path,
-            sip: &mut Wired { endpoint: &mut self.endpoint, paths: self.paths.as_ref(), out: &mut out.sip },
+            sip: &mut Wired {
+                endpoint: &mut self.endpoint,
+                paths: self.paths.as_ref(),
+                questions: self.questions.as_mut(),
+                out: &mut out.sip,
+            },
             ports,
             decide: &mut *self.user,
             commands: &mut out.commands,

@@ -46,6 +46,12 @@ pub(super) struct FakeSip {
     pub(super) request_count: u64,
     /// What the next request is refused with.
     pub(super) refusal: Option<Refused>,
+    /// Where the last INVITE went.
+    pub(super) flow: Option<Flow>,
+    /// Names that somebody wants to be looked up: the number of the question and its URIs.
+    pub(super) asked: Vec<(u64, Vec<String>)>,
+    /// No more can be asked.
+    pub(super) asks_nobody: bool,
     /// Who answers for us in which dialog.
     pub(super) accounts: Vec<(DialogId, AccountId)>,
 }
@@ -118,6 +124,7 @@ impl Sip for FakeSip {
         self.max_forwards = request.max_forwards;
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         self.headers = request.content.headers.iter().map(text).collect();
+        self.flow = Some(request.flow);
         self.said.push(Said::Invite(call, request.uri.to_owned(), sdp));
         Ok(call)
     }
@@ -185,6 +192,17 @@ impl Sip for FakeSip {
         let method = String::from_utf8_lossy(method.as_bytes()).into_owned();
         self.said.push(Said::Request(request, None, format!("{method} {}", new.uri)));
         Ok(request)
+    }
+    fn paths_to(&mut self, uri: &str) -> Option<Vec<Flow>> {
+        let uri = Uri::parse(uri.as_bytes()).ok()?;
+        let remote = SocketAddr::new(uri.host?.ip()?, uri.port_or_default());
+        Some(vec![Flow::udp(target("").flow.local, remote)])
+    }
+    fn look_up(&mut self, uris: &[Box<str>]) -> Option<u64> {
+        let ticket = self.asked.len() as u64 + 1;
+        let uris = uris.iter().map(|uri| uri.to_string()).collect();
+        (!self.asks_nobody).then(|| self.asked.push((ticket, uris)))?;
+        Some(ticket)
     }
     fn flow_of(&self, _: DialogId) -> Option<Flow> {
         Some(target("x").flow)
@@ -333,6 +351,7 @@ impl World {
         assert!(self.sessions.by_dialog.is_empty(), "dialogs are left");
         assert!(self.sessions.by_call.is_empty(), "calls are left");
         assert!(self.sessions.by_subscription.is_empty(), "subscriptions are left");
+        assert!(self.sessions.by_lookup.is_empty(), "questions are left");
         assert_eq!(self.sessions.bridges().count(), 0, "bridges are left");
         assert!(self.ports.out.is_empty(), "ports are out: {:?}", self.ports.out);
     }

@@ -15,11 +15,11 @@ pub(super) struct Pair {
     pub(super) world: World,
     pub(super) caller: SessionId,
     pub(super) called: SessionId,
-    call: CallId,
+    pub(super) call: CallId,
 }
 
 /// A call from A whose INVITE to the first target is out.
-fn going(sdp: &str) -> Pair {
+pub(super) fn going(sdp: &str) -> Pair {
     let mut world = World::new(Settings::default(), 6);
     let caller = world.comes(A, "on", sdp);
     assert_eq!(world.session(caller).state(), SessionState::Initializing, "A hears what B says");

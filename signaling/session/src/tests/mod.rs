@@ -11,6 +11,7 @@ mod late;
 mod limits;
 mod local;
 mod matrix;
+mod names;
 mod outgoing;
 mod recording;
 mod requests;

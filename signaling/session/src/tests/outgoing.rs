@@ -172,7 +172,7 @@ fn redirections_are_followed_but_not_for_ever() {
         world.sip(event, text.into_bytes());
     };
     let (mut world, _, mut call) = calling(&["b1"]);
-    redirect(&mut world, call, "<sip:no@name.example>, <sip:low@192.0.2.7>;q=0.1, <sip:high@192.0.2.8:5080>");
+    redirect(&mut world, call, "<mailto:a@b>, <sip:low@192.0.2.7>;q=0.1, <sip:high@192.0.2.8:5080?Subject=x>");
     let (next, uri, _) = world.invited();
     assert_eq!(uri, "sip:high@192.0.2.8:5080");
     world.failed(next, 503);

@@ -1,6 +1,6 @@
 //! What waits for a name to be looked up.
 
-use crate::lookups::{Lookup, Lookups, QUESTION_COUNT_MAX};
+use crate::lookups::{Lookups, Questions};
 use sip_core::proxy::ProxyId;
 use std::collections::HashMap;
 
@@ -16,32 +16,24 @@ pub(crate) enum Pending {
 
 /// All of a shard.
 pub(crate) struct Table {
-    shard: usize,
-    lookups: Lookups,
+    questions: Questions,
     waiting: HashMap<u64, Pending>,
-    last_ticket: u64,
 }
 
 impl Table {
     pub(crate) fn new(shard: usize, lookups: Lookups) -> Self {
-        Self { shard, lookups, waiting: HashMap::new(), last_ticket: 0 }
+        Self { questions: Questions::new(shard, lookups), waiting: HashMap::new() }
     }
 
     /// Asks for the paths to `uris`; `false`: too much waits already.
     pub(crate) fn ask(&mut self, pending: Pending, uris: Vec<String>) -> bool {
-        if self.waiting.len() >= QUESTION_COUNT_MAX {
-            return false;
-        }
-        self.last_ticket += 1;
-        let ticket = self.last_ticket;
-        let is_asked = self.lookups.ask(Lookup { shard: self.shard, ticket, uris });
-        if is_asked {
-            self.waiting.insert(ticket, pending);
-        }
-        is_asked
+        let Some(ticket) = self.questions.ask(uris) else { return false };
+        self.waiting.insert(ticket, pending);
+        true
     }
 
     pub(crate) fn take(&mut self, ticket: u64) -> Option<Pending> {
+        self.questions.answered();
         self.waiting.remove(&ticket)
     }
 }

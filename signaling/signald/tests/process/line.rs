@@ -9,8 +9,8 @@ use tokio_rustls::rustls;
 use tokio_tungstenite::tungstenite::{self, ClientRequestBuilder, WebSocket, http::Uri};
 use transport::Transport;
 
-trait Bytes: Read + Write {}
-impl<T: Read + Write> Bytes for T {}
+trait Bytes: Read + Write + Send {}
+impl<T: Read + Write + Send> Bytes for T {}
 
 enum Kind {
     Bytes(Box<dyn Bytes>),

@@ -8,6 +8,10 @@ mod certificates;
 mod floods;
 mod line;
 mod media;
+#[path = "../../../transport/tests/all/name_server.rs"]
+#[allow(dead_code, reason = "its own tests say more")]
+mod name_server;
+mod names;
 mod outgoing;
 mod peers;
 mod phone;

@@ -77,12 +77,18 @@ impl Phone {
 
     /// Takes a BYE and answers it.
     pub(crate) fn hear_bye(&self) {
-        let bye = self.hear("BYE ");
-        let lines: Vec<&str> = bye
+        self.hear_and_answer("BYE ");
+    }
+
+    /// Takes a request that starts so, and says 200 to it.
+    pub(crate) fn hear_and_answer(&self, start: &str) -> String {
+        let request = self.hear(start);
+        let lines: Vec<&str> = request
             .lines()
             .filter(|line| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name)))
             .collect();
         let text = format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
         self.socket.send_to(text.as_bytes(), self.switch).unwrap();
+        request
     }
 }

@@ -1,0 +1,138 @@
+//! Names that a peer wants called, in the Refer-To of a REFER or the Contacts of a 3xx: they are looked up (RFC 3263)
+//! while everything else goes on. The call that waits for them has its session already, so that whatever happens
+//! meanwhile happens to that one.
+
+use crate::alarm::Alarm;
+use crate::attempts::path_to;
+use crate::dial::{TARGETS_MAX, Target};
+use crate::leg::Leg;
+use crate::outgoing::Outgoing;
+use crate::{EndReason, SessionId, Sessions, Turn};
+use clock::Duration;
+use sip_core::Flow;
+use sip_wire::Uri;
+
+/// How long a call waits for the names that it goes to. Whoever looks them up gives up earlier.
+pub const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a call waits for.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    /// The SIP side's number of the question.
+    ticket: u64,
+    named: Named,
+}
+
+/// Where a peer wants a call to go.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// The most wanted first.
+    pub(crate) uris: Vec<Box<str>>,
+    /// Who says so, and by which path: its own host may be one that only it knows.
+    pub(crate) by: Target,
+    /// Why the call ends when none of them leads anywhere.
+    pub(crate) otherwise: EndReason,
+}
+
+/// What is known of that at once.
+pub(crate) enum Located {
+    /// The paths, none if there are none.
+    Now(Vec<Target>),
+    /// Names are looked up.
+    Later(Lookup),
+    /// Names would have to be looked up, but too many others wait: only these paths are known.
+    Full(Vec<Target>),
+}
+
+impl Turn<'_> {
+    /// Finds the paths, or asks for them.
+    pub(crate) fn locate(&mut self, named: Named) -> Located {
+        let known: Vec<Option<Vec<Flow>>> = named.uris.iter().map(|uri| self.sip.paths_to(uri)).collect();
+        if !known.iter().any(Option::is_none) {
+            return Located::Now(named.targets(&known.into_iter().flatten().collect::<Vec<_>>()));
+        }
+        match self.sip.look_up(&named.uris) {
+            Some(ticket) => Located::Later(Lookup { ticket, named }),
+            None => {
+                let known: Vec<Vec<Flow>> = known.into_iter().map(Option::unwrap_or_default).collect();
+                Located::Full(named.targets(&known))
+            }
+        }
+    }
+}
+
+impl Named {
+    /// With the paths to each URI, as many as each may have.
+    fn targets(&self, paths: &[Vec<Flow>]) -> Vec<Target> {
+        let share = (TARGETS_MAX / self.uris.len().max(1)).max(1);
+        let mut targets = Vec::new();
+        for (index, uri) in self.uris.iter().enumerate() {
+            let found = paths.get(index).map_or(&[][..], Vec::as_slice);
+            let own = || path_to(&Uri::parse(uri.as_bytes()).ok()?, &self.by);
+            let own = if found.is_empty() { own() } else { None };
+            let all = found.iter().copied().chain(own);
+            targets.extend(all.take(share).map(|flow| Target::new(uri, flow)));
+        }
+        targets.truncate(TARGETS_MAX);
+        targets
+    }
+}
+
+impl Outgoing {
+    /// These come before all other targets, as far as there is room.
+    pub(crate) fn prefer(&mut self, targets: Vec<Target>) {
+        let room = TARGETS_MAX.saturating_sub(self.waiting.len());
+        targets.into_iter().take(room).rev().for_each(|target| self.waiting.push_front(target));
+    }
+}
+
+impl Sessions {
+    /// Has a call of ours wait for its names.
+    pub(crate) fn wait_for_names(&mut self, turn: &Turn<'_>, id: SessionId, lookup: Lookup) {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        self.by_lookup.insert(lookup.ticket, id);
+        out.lookup = Some(lookup);
+        self.wake(id, Alarm::Answer, Some(turn.now + LOOKUP_LIMIT));
+    }
+
+    /// The same for a call that has no other targets; the one that it was placed with only says where we are.
+    pub(crate) fn wait_for_targets(&mut self, turn: &Turn<'_>, id: SessionId, lookup: Lookup) {
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+            out.waiting.clear();
+        }
+        self.wait_for_names(turn, id, lookup);
+    }
+
+    pub(crate) fn waits_for_names(&self, id: SessionId) -> bool {
+        self.table.get(id).and_then(|session| session.out.as_ref()).is_some_and(|out| out.lookup.is_some())
+    }
+
+    /// Takes the answer to a question ([`crate::Sip::look_up`]): the paths to each URI, in their order. One about a call
+    /// that has ended or waited long enough is dropped.
+    pub fn found(&mut self, turn: &mut Turn<'_>, ticket: u64, paths: &[Vec<Flow>]) {
+        if let Some(id) = self.by_lookup.get(&ticket).copied() {
+            self.names_found(turn, id, paths);
+        }
+    }
+
+    /// The call goes on with what was found, or with its other targets.
+    pub(crate) fn names_found(&mut self, turn: &mut Turn<'_>, id: SessionId, paths: &[Vec<Flow>]) {
+        let Some(lookup) = self.drop_lookup(id) else { return };
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
+        session.alarms.set(Alarm::Answer, None);
+        let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.out) else { return };
+        out.prefer(lookup.named.targets(paths));
+        let has_target = !out.waiting.is_empty();
+        // Where the leg is still on its way, the call begins when it runs.
+        if !has_target || is_open && !self.call_next(turn, id) {
+            self.end(turn, id, lookup.named.otherwise);
+        }
+    }
+
+    /// Forgets what a call waits for.
+    pub(crate) fn drop_lookup(&mut self, id: SessionId) -> Option<Lookup> {
+        let lookup = self.table.get_mut(id)?.out.as_mut()?.lookup.take()?;
+        self.by_lookup.remove(&lookup.ticket);
+        Some(lookup)
+    }
+}
