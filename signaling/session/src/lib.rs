@@ -12,6 +12,9 @@
 //! cross and neither outlives the other, or in a bridge, where each goes on alone. `spec.rs` is the one place that says
 //! what a leg is told; everything else changes a session and calls `sync`.
 //!
+//! Where a peer names a host that has to be looked up, the SIP side is asked ([`Sip::look_up`]) and the call waits for
+//! [`Sessions::found`], no longer than [`LOOKUP_LIMIT`].
+//!
 //! A session leaves the table only when its dialog is over and its port is given back, and both have named limits, so
 //! none can stay behind. Nothing here opens a socket, reads a clock or knows shared memory. Tests: `cargo test -p
 //! session`.

@@ -59,6 +59,14 @@ impl Turn<'_> {
             }
         }
     }
+
+    /// A dialog of ours that is to be replaced may be another shard's: what leads to us stays in the process.
+    fn take_home(&self, target: &mut Target) {
+        let address = format!("sip:{}", target.flow.remote);
+        if let Some(home) = Uri::parse(address.as_bytes()).ok().and_then(|uri| self.sip.home(&uri)) {
+            target.flow = home;
+        }
+    }
 }
 
 impl Named {
@@ -121,7 +129,11 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.alarms.set(Alarm::Answer, None);
         let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.out) else { return };
-        out.prefer(lookup.named.targets(paths));
+        let mut targets = lookup.named.targets(paths);
+        if out.dial.headers.iter().any(|(name, _)| **name == *"Replaces") {
+            targets.iter_mut().for_each(|target| turn.take_home(target));
+        }
+        out.prefer(targets);
         let has_target = !out.waiting.is_empty();
         // Where the leg is still on its way, the call begins when it runs.
         if !has_target || is_open && !self.call_next(turn, id) {

@@ -49,7 +49,8 @@ fn referred_to(target: &str) -> (Pair, u64) {
     world.refers(A, &format!("<{target}>"));
     assert_eq!(world.said(), [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 100, false)]);
     let (ticket, uris) = world.question();
-    assert_eq!((uris, world.sessions.count()), (&[target.to_owned()][..], 3));
+    let asked = target.split('?').next().unwrap_or(target).to_owned();
+    assert_eq!((uris, world.sessions.count()), (&[asked][..], 3));
     (pair, ticket)
 }
 
@@ -136,6 +137,18 @@ fn the_host_of_who_asks_is_reached_as_it_is_where_dns_does_not_know_it() {
     world.found(ticket, &[&[]]);
     let (_, uri, to) = world.invited_at();
     assert_eq!((uri.as_str(), to), ("sip:c@example.com", target("").flow));
+}
+
+#[test]
+fn a_name_of_our_own_leads_to_the_shard_that_has_the_dialog() {
+    let (mut pair, ticket) = referred_to("sip:c@us.example?Replaces=elsewhere%3Bto-tag%3Da%3Bfrom-tag%3Db");
+    let world = &mut pair.world;
+    world.serve();
+    world.found(ticket, &[&[9, 11]]);
+    let (call, _, to) = world.invited_at();
+    assert_eq!(to.local, to.remote, "home");
+    world.failed(call, 503);
+    assert_eq!(world.invited_at().2, flow(11));
 }
 
 #[test]
