@@ -4,6 +4,7 @@ use crate::alarm::Alarm;
 use crate::leg::{AnswerTo, Change, Leg};
 use crate::session::Session;
 use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use contract::Direction;
 use sdp_core::{Negotiated, OtherMedia};
 use sip_core::{Content, DialogId, InviteId};
 use stats::SignalCounter;
@@ -55,13 +56,13 @@ impl Sessions {
         self.go_on_with_kept(turn, id);
     }
 
-    /// Where the peer has to be silent no media timeout looks after the call: its own limit does.
+    /// Where media does not flow both ways no media timeout looks after the call: its own limit does.
     pub(crate) fn limit_idle(&mut self, turn: &Turn<'_>, id: SessionId) {
         let limit = self.settings.idle_limit;
         let Some(session) = self.table.get(id).filter(|_| !limit.is_zero()) else { return };
-        let listens = session.direction().receives();
-        if listens || !session.alarms.is_set(Alarm::Idle) {
-            self.wake(id, Alarm::Idle, (!listens).then(|| turn.now + limit));
+        let flows = session.direction() == Direction::Both;
+        if flows || !session.alarms.is_set(Alarm::Idle) {
+            self.wake(id, Alarm::Idle, (!flows).then(|| turn.now + limit));
         }
     }
 

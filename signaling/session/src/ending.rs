@@ -58,6 +58,7 @@ impl Sessions {
 
     pub(crate) fn end_with(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, refusal: &Refusal<'_>) {
         self.drop_change(turn, id);
+        self.end_reports(turn, id);
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
         session.offering = None;

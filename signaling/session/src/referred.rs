@@ -31,6 +31,15 @@ impl Sessions {
         }
     }
 
+    /// Whoever asked is told goodbye before its call was answered: its reports end first, for none can follow a BYE.
+    pub(crate) fn end_reports(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let referred = self.table.get(id).and_then(|session| session.referred);
+        let referral = referred.and_then(|other| self.table.get(other)?.referral.as_deref());
+        if let Some(referral) = referral {
+            turn.sip.notify_refer(turn.now, referral.subscription, EndReason::Cancelled.status(), true);
+        }
+    }
+
     /// The one that asked ends before its call was answered, as is usual in blind transfers: whom it talked to waits
     /// for the new call. `false`: nobody waits, and the new call ends.
     pub(crate) fn leave_to_referred(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {

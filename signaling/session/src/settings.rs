@@ -91,6 +91,7 @@ impl Settings {
     /// How long the peer may be silent: for ever where it was agreed that it sends nothing.
     pub(crate) fn limit_silence(&self, spec: &mut LegSpec) {
         let limit_ms = u32::try_from(self.media_timeout.as_millis()).unwrap_or(u32::MAX);
-        spec.media_timeout_ms = if spec.direction().receives() { limit_ms } else { 0 };
+        // Whoever holds the other may send music, and may be silent as well.
+        spec.media_timeout_ms = if spec.direction() == Direction::Both { limit_ms } else { 0 };
     }
 }

@@ -141,7 +141,7 @@ fn a_lost_media_plane_ends_all_and_forgets_its_ports() {
 fn hold_and_resume_by_the_peer() {
     let (mut world, leg, tag) = connected("tone");
     for (direction, expected, state, timeout) in [
-        ("sendonly", Direction::Receive, SessionState::OnHold, 60_000),
+        ("sendonly", Direction::Receive, SessionState::OnHold, 0),
         ("inactive", Direction::Inactive, SessionState::OnHold, 0),
         ("recvonly", Direction::Send, SessionState::Connected, 0),
         ("sendrecv", Direction::Both, SessionState::Connected, 60_000),
