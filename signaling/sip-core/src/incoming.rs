@@ -2,9 +2,10 @@
 
 use crate::flow::{Flow, Transport};
 use crate::hash::{Key, Keyed};
+use crate::output::Output;
 use crate::session_timer::Refresher;
 use crate::transactions::Asked;
-use sip_wire::{Address, ErrorKind, Host, Message, Method, Name, ParseError, Via};
+use sip_wire::{Address, ErrorKind, Host, Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode, Via};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -223,6 +224,27 @@ pub(crate) fn parse<'a>(datagram: &'a [u8], max_bytes: usize, malformed: &mut u6
         *malformed += 1;
     }
     message
+}
+
+/// Refuses a request whose topmost Via cannot be read: over a connection the answer knows its way all the same (RFC 4475
+/// §3.1.2.1, RFC 3261 §18.2.2). Over UDP nobody says where it would go; it is dropped.
+pub(crate) fn refuse_unreadable<E: Copy>(
+    flow: &Flow,
+    message: &Message<'_>,
+    status: StatusCode,
+    fault: &ParseError,
+    tag: &str,
+    out: &mut Output<E>,
+) {
+    if flow.transport == Transport::Udp {
+        return;
+    }
+    let (mark, reason) = (out.mark(), fault.reason().to_string());
+    let reply = Reply { to_tag: Some(tag.as_bytes()), source: Some(flow.remote), reason: Some(&reason) };
+    if ResponseWriter::new(out.arena(), message, status, &reply).finish().is_ok() {
+        let span = out.span_from(mark);
+        out.send(*flow, span);
+    }
 }
 
 /// A value on one line: what we keep and send again has no folds.

@@ -66,6 +66,23 @@ fn refusals_by_rule() {
     }
 }
 
+/// RFC 4475 §3.1.2.1: nobody can say where the answer goes, but a connection leads back to its sender.
+#[test]
+fn a_request_whose_via_cannot_be_read_is_refused_over_connections() {
+    let request =
+        Peer::new().request("OPTIONS", "OPTIONS", "", "").replace("Via: SIP/2.0/UDP ", "Via: SIP/2.0/UDP ;;,");
+    for (flow, answers) in [(udp(), 0), (tcp(), 1)] {
+        let mut bench = Bench::new(flow);
+        let sent = bench.feed(&request);
+        assert_eq!(sent.len(), answers, "{request}");
+        for answer in &sent {
+            assert_eq!((word(answer), header(answer, "CSeq")), ("400", header(&request, "CSeq")));
+            assert!(header(answer, "To").contains(";tag="), "{answer}");
+        }
+        assert_eq!((bench.endpoint.counters.malformed, bench.endpoint.sizes()), (1, Sizes::default()));
+    }
+}
+
 #[test]
 fn a_request_by_two_ways_is_merged() {
     let mut bench = Bench::new(udp());

@@ -26,7 +26,7 @@ const PONG: &[u8] = b"\r\n";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Open,
-    /// Nothing more is read; the answer to an invalid message is still to be written.
+    /// Nothing more is read; an answer is still to be written: to an invalid message, or to one that came before noise.
     Answering,
     /// What is queued is written, then it ends.
     Flushing,
@@ -46,6 +46,8 @@ pub(crate) struct Pump<'l, C> {
     armed_for: Instant,
     unfinished_bytes: usize,
     has_answered: bool,
+    /// Whether a message came: its answer may be on its way.
+    has_heard: bool,
 }
 
 impl<'l, C: Carrier> Pump<'l, C> {
@@ -55,8 +57,8 @@ impl<'l, C: Carrier> Pump<'l, C> {
         let deadlines = Deadlines::new(now, life.connection.side == Side::Accepted);
         let armed_for = deadlines.next(&life.shared.limits);
         let sleep = Box::pin(tokio::time::sleep_until(armed_for));
-        let (phase, unfinished_bytes, has_answered) = (Phase::Open, 0, false);
-        Self { carrier, life, phase, deadlines, sleep, armed_for, unfinished_bytes, has_answered }
+        let (phase, unfinished_bytes, has_answered, has_heard) = (Phase::Open, 0, false, false);
+        Self { carrier, life, phase, deadlines, sleep, armed_for, unfinished_bytes, has_answered, has_heard }
     }
 
     /// Writes until nothing is left (`Ready`) or the peer takes no more.
@@ -139,6 +141,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
             };
         };
         let now = Instant::now();
+        self.has_heard |= messages > 0;
         shared.counters.add(StreamCounter::MessagesReceived, messages);
         shared.counters.add(StreamCounter::MessagesRefused, refused);
         shared.counters.add(StreamCounter::PingsReceived, pings + alive);
@@ -176,6 +179,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
         (self.phase, self.life.reason) = match end {
             End::Closed => (Phase::Flushing, CloseReason::PeerClosed),
             End::Fault(Fault::Invalid) => (Phase::Answering, CloseReason::Invalid),
+            End::Fault(Fault::Garbage) if self.has_heard => (Phase::Answering, CloseReason::Garbage),
             End::Fault(Fault::Garbage) => return Some(CloseReason::Garbage),
             End::Broken(std::io::ErrorKind::OutOfMemory) => return Some(CloseReason::MemoryExceeded),
             End::Broken(kind) => return Some(CloseReason::Broken(kind)),

@@ -2,10 +2,10 @@
 
 use super::Endpoint;
 use crate::flow::Flow;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, refuse_unreadable};
 use crate::output::Output;
 use clock::Instant;
-use sip_wire::{Message, Method, ParseError};
+use sip_wire::{Message, Method, Name, ParseError};
 
 impl Endpoint {
     /// Takes one message: a datagram, or what framing cut out of a stream.
@@ -27,8 +27,12 @@ impl Endpoint {
     fn refuse_malformed(&mut self, flow: &Flow, message: &Message<'_>, fault: &ParseError, out: &mut Output) {
         self.counters.malformed += 1;
         let Some(status) = message.answer_to(fault) else { return };
-        if let Ok(inc) = Incoming::broken(message) {
-            self.reply_stateless(flow, &inc, status.code(), &fault.reason().to_string(), b"", out);
+        match Incoming::broken(message) {
+            Ok(inc) => self.reply_stateless(flow, &inc, status.code(), &fault.reason().to_string(), b"", out),
+            Err(_) => {
+                let tag = self.tokens.derived(&[b"unreadable", message.header(Name::CallId).unwrap_or_default()]);
+                refuse_unreadable(flow, message, status, fault, tag.as_str(), out);
+            }
         }
     }
 

@@ -6,13 +6,13 @@ use super::forward::MAX_BREADTH;
 use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
 use crate::flow::Flow;
 use crate::hash::Key;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, refuse_unreadable};
 use crate::slab::Handle;
 use crate::timer::Alarm;
 use crate::transaction::{InviteServer, InviteServerInput, NonInviteServer, NonInviteServerInput};
 use crate::transactions::ServerMachine;
 use clock::Instant;
-use sip_wire::{Message, Method, ParseError};
+use sip_wire::{Message, Method, Name, ParseError};
 
 impl Proxy {
     /// Takes one message: a datagram, or what framing cut out of a stream.
@@ -40,8 +40,12 @@ impl Proxy {
     fn refuse_malformed(&mut self, flow: &Flow, message: &Message<'_>, fault: &ParseError, out: &mut ProxyOutput) {
         self.counters.malformed += 1;
         let Some(status) = message.answer_to(fault) else { return };
-        if let Ok(inc) = Incoming::broken(message) {
-            self.put_refusal(flow, &inc, status.code(), b"", out);
+        match Incoming::broken(message) {
+            Ok(inc) => self.put_refusal(flow, &inc, status.code(), b"", out),
+            Err(_) => {
+                let tag = self.tokens.derived(&[b"unreadable", message.header(Name::CallId).unwrap_or_default()]);
+                refuse_unreadable(flow, message, status, fault, tag.as_str(), out);
+            }
         }
     }
 

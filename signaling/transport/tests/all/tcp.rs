@@ -110,6 +110,22 @@ async fn garbage_closes_its_connection_and_no_other() {
 }
 
 #[tokio::test]
+async fn what_came_before_noise_is_still_answered() {
+    let mut site = Site::listening(Transport::Tcp);
+    let mut client = site.client().await;
+    write(&mut client, &[message(1).as_slice(), b"noise\r\n\r\n"].concat()).await;
+    let (flow, received) = site.message().await;
+    assert_eq!(received, message(1));
+    let answer = b"SIP/2.0 200 OK\r\nl: 0\r\n\r\n";
+    site.streams.send(&flow, answer).unwrap();
+    assert_eq!(read_to_end(&mut client).await, answer);
+    drop(client);
+    assert_eq!(site.closed().await, (flow, CloseReason::Garbage));
+    assert_eq!(site.count(StreamCounter::Garbage), 1);
+    assert_eq!(site.streams.send(&flow, answer), Err(SendError::Gone));
+}
+
+#[tokio::test]
 async fn without_content_length_a_request_can_be_answered_then_the_connection_closes() {
     let mut site = Site::listening(Transport::Tcp);
     let mut client = site.client().await;
