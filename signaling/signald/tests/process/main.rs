@@ -16,6 +16,7 @@ mod outgoing;
 mod peers;
 mod phone;
 mod roles;
+mod shards;
 mod streams;
 mod switch;
 mod torture;
