@@ -57,6 +57,20 @@ impl fmt::Debug for UserSecret {
 
 /// Where secrets of users come from. It is asked on the thread that runs calls and must not wait: a database needs a
 /// cache before it.
+///
+/// ```
+/// # use ringplane::api::*;
+/// # use std::collections::HashMap;
+/// struct Hashes(HashMap<String, String>);
+///
+/// impl UserStore for Hashes {
+///     fn secret(&self, user: &str, algorithm: DigestAlgorithm) -> Option<UserSecret> {
+///         let hash = self.0.get(user).filter(|_| algorithm == DigestAlgorithm::Sha256)?;
+///         Some(UserSecret::Hash(hash.clone()))
+///     }
+/// }
+/// let asks = Authenticator::new("example.com").store(std::sync::Arc::new(Hashes(HashMap::new())));
+/// ```
 pub trait UserStore: Send + Sync {
     /// The secret of a user, good for this algorithm; `None` where there is no such user.
     fn secret(&self, user: &str, algorithm: DigestAlgorithm) -> Option<UserSecret>;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Names a bridge of one [`SessionCoordinator`]; it is never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BridgeId {
     shard: u16,
     number: u64,
@@ -29,7 +29,26 @@ impl fmt::Display for BridgeId {
     }
 }
 
+/// In logs, the same as for people.
+impl fmt::Debug for BridgeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BridgeId({self})")
+    }
+}
+
 /// What happened to a bridge.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) {
+/// let mut events = coordinator.subscribe_to_bridge_events();
+/// while let Some(event) = events.recv().await {
+///     if let BridgeEvent::ParticipantRemoved { bridge_id, session_id, reason } = event {
+///         println!("{session_id} has left {bridge_id}: {reason}");
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum BridgeEvent {
     /// A session came.
@@ -56,7 +75,7 @@ pub enum BridgeEvent {
 }
 
 /// A bridge and who is in it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BridgeInfo {
     /// Which.
     pub id: BridgeId,
@@ -80,6 +99,22 @@ async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
 /// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused until the
 /// media plane can mix. When a session ends it leaves its bridge; a bridge that was made by
 /// [`Self::bridge_sessions`] then goes too.
+///
+/// Both need the same codec as long as nothing transcodes: [`super::SessionManagerBuilder::with_codecs`] offers one only,
+/// [`super::MediaControl::change_codec`] changes that of a call that is up.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
+/// let agent = coordinator.create_outgoing_call("", "sip:agent@192.0.2.7", None).await?;
+/// coordinator.wait_for_answer(&agent.id(), std::time::Duration::from_secs(30)).await?;
+/// let bridge = coordinator.bridge_sessions(&call.id(), &agent.id()).await?;
+/// // They talk.
+/// coordinator.destroy_bridge(&bridge).await?;
+/// # Ok(())
+/// # }
+/// ```
 impl SessionCoordinator {
     /// Lets two answered sessions hear each other.
     pub async fn bridge_sessions(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {

@@ -87,7 +87,7 @@ impl SessionManagerBuilder {
         self.with_rtp_port_range(first, last)
     }
 
-    /// Sessions at once.
+    /// Sessions at once: 5000, unless this says otherwise. A call that is forwarded has two.
     pub fn with_max_sessions(mut self, count: usize) -> Self {
         self.config.max_sessions = count;
         self
@@ -106,7 +106,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Sessions at once for one user.
+    /// Sessions at once for one user, the caller of an incoming call; more get 486.
     pub fn with_per_user_limit(mut self, count: usize) -> Self {
         self.config.per_user_limit = Some(count);
         self
@@ -179,13 +179,13 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// How long a deferred call may ring.
+    /// How long a deferred call may ring: 30 s, unless this says otherwise.
     pub fn with_decision_timeout(mut self, limit: Duration) -> Self {
         self.config.decision_timeout = limit;
         self
     }
 
-    /// How long a handler may think.
+    /// How long a method of a handler may take: 10 s, unless this says otherwise.
     pub fn with_handler_timeout(mut self, limit: Duration) -> Self {
         self.config.handler_timeout = limit;
         self

@@ -2,14 +2,26 @@
 
 use super::advanced::SipMessage;
 use super::task::Word;
-use super::{DialogId, Operation, QualityLevel, SessionCoordinator, SessionId, SessionState};
+use super::{DialogId, MediaStatistics, Operation, QualityLevel, SessionCoordinator, SessionId, SessionState};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// A call: who with, where in its life. A clone is the same call; it stays readable after the end.
+/// A call: who with, where in its life. A clone is the same call; it stays readable after the end. What is to be done
+/// with it goes through its coordinator.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # async fn example(call: CallSession) -> Result<(), SessionError> {
+/// println!("{} from {} to {}: {:?} for {:?}", call.id(), call.from, call.to, call.state(), call.duration());
+/// if let Some(coordinator) = call.coordinator() {
+///     coordinator.terminate_session(&call.id()).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct CallSession {
     pub(crate) entry: Arc<Entry>,
@@ -55,6 +67,32 @@ impl CallSession {
     /// Whether the other side called.
     pub fn is_incoming(&self) -> bool {
         self.entry.is_incoming
+    }
+
+    /// What its media has counted by now, at most a second old; after the end, in all, if that is asked soon, as in
+    /// [`super::CallHandler::on_call_ended`]. `None` where there was no media.
+    ///
+    /// ```
+    /// # use ringplane::api::*;
+    /// struct Counts;
+    ///
+    /// #[async_trait]
+    /// impl CallHandler for Counts {
+    ///     async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+    ///         CallDecision::Accept(None)
+    ///     }
+    ///
+    ///     async fn on_call_ended(&self, call: CallSession, reason: &str) {
+    ///         let Some(counted) = call.media_statistics().await else { return };
+    ///         println!("{} {reason}: {} packets, {} lost", call.call_id(), counted.packets_received, counted.packets_lost);
+    ///     }
+    /// }
+    /// ```
+    pub async fn media_statistics(&self) -> Option<MediaStatistics> {
+        if let Some(coordinator) = self.coordinator() {
+            coordinator.count_media(&self.entry).await;
+        }
+        self.entry.facts().counted.as_deref().copied()
     }
 
     /// Who it belongs to; `None` once that is gone.
@@ -107,6 +145,10 @@ pub(crate) struct Facts {
     pub(crate) message: Option<SipMessage>,
     /// Who was named by the last REFER.
     pub(crate) refer_target: Option<Box<str>>,
+    /// Its media leg, whose row keeps the last numbers for a while after the end.
+    pub(crate) leg: Option<contract::LegRef>,
+    /// What its media had counted when somebody looked last.
+    pub(crate) counted: Option<Box<MediaStatistics>>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) end: Option<session::EndReason>,
     /// Its place among the sessions; none before it is known how important it is.
@@ -161,6 +203,20 @@ impl Entry {
     pub(crate) fn set_state(&self, state: SessionState) {
         self.state.store(state as u8, Relaxed);
         self.changed.notify_waiters();
+    }
+
+    /// Waits until it is answered, or over.
+    pub(crate) async fn left_ringing(&self) -> SessionState {
+        loop {
+            // Registered before we look, so that no change goes by.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.state() {
+                SessionState::Initializing | SessionState::Dialing | SessionState::Ringing => changed.await,
+                state => return state,
+            }
+        }
     }
 
     /// Waits for the outcome of an operation that is about to be asked for.

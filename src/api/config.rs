@@ -1,5 +1,6 @@
 use super::{Authenticator, Credentials, PriorityShares, SessionError, TlsConfig};
 use config::{AudioCodec, Config, PortRange, Prompt, PromptFile};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::time::Duration;
 const WELCOME: &str = "play";
 
 /// An audio codec.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Codec {
     /// Opus (RFC 7587). The media plane does not have it yet: it is not offered.
     Opus,
@@ -26,14 +27,16 @@ pub enum Codec {
 /// ```
 /// # use ringplane::api::*;
 /// let config = SessionConfig::server("127.0.0.1:5060")?;
-/// assert_eq!(config.local_bind_addr.port(), 5060);
+/// assert_eq!((config.local_bind_addr.port(), config.media_ports), (5060, (10_000, 20_000)));
+/// let config = SessionConfig { max_sessions: 100, media_ports: (30_000, 30_399), ..config };
 /// # Ok::<(), SessionError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Address and port for SIP, UDP and TCP; port 0: the system chooses. Used in Via, Contact and SDP.
+    /// Address and port for SIP, UDP and TCP; port 0: the system chooses. Used in Via, Contact and SDP; media comes from
+    /// this address as well. `0.0.0.0`: every address of the host, and peers are told the one that they called.
     pub local_bind_addr: SocketAddr,
-    /// Whether TCP is listened for as well.
+    /// Whether TCP is listened for as well; it is.
     pub tcp: bool,
     /// Where WebSockets are listened for (RFC 7118), such as a browser behind a proxy with TLS.
     pub websocket: Option<SocketAddr>,
@@ -45,38 +48,41 @@ pub struct SessionConfig {
     pub credentials: Vec<Credentials>,
     /// Who may call; `None`: everybody, unasked.
     pub authenticator: Option<Authenticator>,
-    /// Whether the last message of the peer about each call is kept, for [`crate::api::advanced`]. It takes a kilobyte
-    /// or two for each.
+    /// Whether the last message of the peer about each call is kept, for [`crate::api::advanced`]; it is not. It takes a
+    /// kilobyte or two for each.
     pub keep_messages: bool,
-    /// Whether a peer may hand its call to somebody else (REFER): we call whom it names.
+    /// Whether a peer may hand its call to somebody else (REFER): we call whom it names. It may.
     pub accept_transfers: bool,
-    /// How often quality is looked at, for `on_quality_changed`; `None`: never.
+    /// How often quality is looked at, for `on_quality_changed`: every 2 s; `None`: never.
     pub quality_interval: Option<Duration>,
-    /// Our own SIP address, the caller of calls that name none.
+    /// Our own SIP address, the caller of calls that name none; empty: `sip:ringplane@` and our IP address.
     pub local_address: String,
     /// IP address for Via, Contact and SDP where peers see us by another one (NAT).
     pub public_address: Option<IpAddr>,
     /// Whom to ask for the names in SIP addresses (RFC 3263); none: the name servers of the host.
     pub name_servers: Vec<SocketAddr>,
-    /// First and last UDP port for media.
+    /// First and last UDP port for media: 10000 to 20000. A call takes two. All are bound at the start; those that other
+    /// programs have are left out, and counted by [`crate::api::ResourceCounters`].
     pub media_ports: (u16, u16),
-    /// Sessions at once; above that: 503 with Retry-After.
+    /// Sessions at once: 5000; above that: 503 with Retry-After. A call that is forwarded has two.
     pub max_sessions: usize,
     /// How much of that the calls of each priority may fill.
     pub priority_shares: PriorityShares,
-    /// How long a session may last; `None`: for ever.
+    /// How long a session may last; `None`, as it is: for ever.
     pub session_timeout: Option<Duration>,
-    /// Sessions at once for one user, the caller of an incoming call; `None`: no limit of its own.
+    /// Sessions at once for one user, the caller of an incoming call, above which it gets 486; `None`, as it is: no limit
+    /// of its own.
     pub per_user_limit: Option<usize>,
-    /// Codecs that are offered and taken, most preferred first.
+    /// Codecs that are offered and taken, most preferred first: PCMU, then PCMA.
     pub codecs: Vec<Codec>,
-    /// How long a deferred call may ring before it is refused with 480.
+    /// How long a deferred call may ring before it is refused with 480: 30 s.
     pub decision_timeout: Duration,
-    /// How long a handler may think. One that takes longer costs its call a 500.
+    /// How long a method of a handler may take: 10 s. [`crate::api::CallHandler`] says what becomes of a longer one.
     pub handler_timeout: Duration,
-    /// Silence from the peer that ends a call; `None`: it never does.
+    /// How long nothing may come from the peer before the call ends: 60 s; `None`: it never does. A call on hold is
+    /// not ended so.
     pub media_timeout: Option<Duration>,
-    /// WAV files that calls can play, by name. A running media plane that is attached to has prompts of its own, and
+    /// WAV files that calls can play, by name; `play` is the welcome prompt unless it is here. A running media plane that is attached to has prompts of its own, and
     /// needs the same names.
     pub prompts: BTreeMap<String, PathBuf>,
     /// The control socket of a running `ringplane media`; `None`: the media plane runs in this process.
@@ -114,6 +120,9 @@ impl SessionConfig {
         }
         config.media.media_timeout = self.media_timeout;
         config.media.ports = self.port_range()?;
+        if let Some(address) = self.media_address() {
+            config.media.bind = address;
+        }
         config.process.runtime_dir = runtime_dir;
         config.media.prompts = self.all_prompts();
         Ok(config)
@@ -130,6 +139,15 @@ impl SessionConfig {
             return Err(SessionError::invalid_uri(address, "our own address is one such as sip:pbx@example.com"));
         }
         self.to_config(PathBuf::new()).map(drop)
+    }
+
+    /// Where media sockets are bound: on the address that descriptions name, since a socket that may choose would send
+    /// from another address of a host that has several, and be deaf on the one that the peer knows. `None`: on all.
+    fn media_address(&self) -> Option<IpAddr> {
+        let local = self.local_bind_addr.ip();
+        // SIP behind a proxy of this host, media by its own way.
+        let is_elsewhere = local.is_loopback() && self.public_address.is_some_and(|address| !address.is_loopback());
+        (!local.is_unspecified() && !is_elsewhere).then_some(local)
     }
 
     pub(crate) fn port_range(&self) -> Result<PortRange, SessionError> {

@@ -1,6 +1,7 @@
 use super::advanced::OutgoingCall;
 use super::{CallSession, IncomingCall, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use signald::OrderTurn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ const DIGIT: Duration = Duration::from_millis(100);
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 /// Numbers of a coordinator.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionStats {
     /// Sessions that are there now.
     pub active_sessions: usize,
@@ -50,17 +51,23 @@ pub trait SessionControl {
     /// Ends every call with BYE, then stops listening.
     async fn stop(&self) -> Result<(), SessionError>;
     /// Places a call and returns at once; [`Self::wait_for_answer`] waits. An empty `from` is our own address. With a
-    /// session description of the program's, its media is the program's business too.
+    /// session description of the program's, its media is the program's business too. A coordinator that does not run is
+    /// started.
+    ///
+    /// Whoever asks who we are gets a proof ([`super::Credentials`]), up to five redirections (3xx) are followed, early
+    /// media is taken ([`super::EventKind::Progress`]), and what rings for 60 s is cancelled: 408. For another limit, or
+    /// header fields, see [`super::advanced::OutgoingCall`].
     async fn create_outgoing_call(
         &self,
         from: &str,
         to: &str,
         sdp: Option<String>,
     ) -> Result<CallSession, SessionError>;
-    /// Waits until a call that we placed is answered. [`SessionError::Rejected`] has the status of a refusal; a
-    /// [`SessionError::Timeout`] leaves the call as it is.
+    /// Waits until a call that we placed is answered and its media is set up. [`SessionError::Rejected`] has the status of
+    /// a refusal; a [`SessionError::Timeout`] leaves the call as it is.
     async fn wait_for_answer(&self, id: &SessionId, timeout: Duration) -> Result<CallSession, SessionError>;
-    /// Answers a deferred call; with this session description, or with one that is made for it.
+    /// Answers a deferred call; with this session description, or with one that is made for it. Returns when it is up, so
+    /// that everything else can be asked of it; [`SessionError::Rejected`] with 487 where the caller has given up meanwhile.
     async fn accept_incoming_call(&self, call: &IncomingCall, sdp: Option<String>)
     -> Result<CallSession, SessionError>;
     /// Refuses a deferred call with a SIP status, 300 to 699, and a reason.
@@ -72,11 +79,11 @@ pub trait SessionControl {
     /// Takes the hold back. Waits for the peer's answer.
     async fn resume_session(&self, id: &SessionId) -> Result<(), SessionError>;
     /// Asks the peer to call `target` instead (blind transfer, RFC 3515), and waits until it has done so: then our call
-    /// has ended. When the target does not take the call, [`SessionError::Rejected`] has its status, and our call is
+    /// ends. When the target does not take the call, [`SessionError::Rejected`] has its status, and our call is
     /// back where it was.
     async fn transfer_session(&self, id: &SessionId, target: &str) -> Result<(), SessionError>;
     /// Asks the peer to take over our call with somebody else (attended transfer, `Replaces` of RFC 3891), and waits
-    /// until it has done so: then both of our calls have ended.
+    /// until it has done so: then both of our calls end. [`super::EventKind::TransferProgress`] says how far it is.
     async fn attended_transfer(&self, id: &SessionId, consultation: &SessionId) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence. RTP goes on, and the peer is not told.
     async fn mute(&self, id: &SessionId) -> Result<(), SessionError>;
@@ -123,7 +130,7 @@ impl SessionControl for Arc<SessionCoordinator> {
     ) -> Result<CallSession, SessionError> {
         let entry = self.entry(call.id)?;
         self.accept(call.id, sdp).await?;
-        Ok(self.call(&entry))
+        self.comes_up(&entry).await
     }
 
     async fn reject_incoming_call(&self, call: &IncomingCall, status: u16, reason: &str) -> Result<(), SessionError> {

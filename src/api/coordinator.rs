@@ -27,8 +27,24 @@ pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(10);
 /// A request that gets no answer ends after 64*T1, 32 s; a re-INVITE beside another may come twice.
 const OPERATION_LIMIT: Duration = Duration::from_secs(70);
 
-/// The sessions of a program. [`crate::api::SessionManagerBuilder`] makes one; `SessionControl` and `MediaControl` work
-/// on it.
+/// The sessions of a program. [`crate::api::SessionManagerBuilder`] makes one; [`crate::api::SessionControl`] and
+/// [`crate::api::MediaControl`] work on it, and so does everything below. Dropping its last clone ends all calls with BYE.
+///
+/// ```no_run
+/// use ringplane::api::*;
+/// use std::sync::Arc;
+///
+/// # async fn example() -> Result<(), SessionError> {
+/// let coordinator = SessionManagerBuilder::new().with_sip_port(0).with_handler(Arc::new(AutoAnswerHandler)).build().await?;
+/// coordinator.start().await?;
+/// println!("{:?}, {:?}", coordinator.local_addr(), coordinator.health().await.status);
+/// for id in coordinator.list_active_sessions().await? {
+///     coordinator.terminate_session(&id).await?;
+/// }
+/// coordinator.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct SessionCoordinator {
     pub(crate) config: SessionConfig,
     pub(crate) registry: Registry,
@@ -270,10 +286,12 @@ impl SessionCoordinator {
         };
         match tokio::time::timeout(OPERATION_LIMIT, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(status))) => Err(SessionError::rejected(id, status, "the peer or the media plane refused")),
+            Ok(Ok(Err(status))) => {
+                Err(SessionError::rejected(id, status, "the peer or the media plane refused").of_call(&entry))
+            }
             // The session has ended meanwhile.
             Ok(Err(_)) => Err(SessionError::not_found(id)),
-            Err(_) => Err(SessionError::timeout(id, OPERATION_LIMIT)),
+            Err(_) => Err(SessionError::timeout(id, OPERATION_LIMIT).of_call(&entry)),
         }
     }
 

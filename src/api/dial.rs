@@ -4,8 +4,12 @@ use super::advanced::OutgoingCall;
 use super::call::Entry;
 use super::{CallSession, SessionCoordinator, SessionError, SessionId, SessionState};
 use session::{Dial, EndReason, Target};
+use signald::OrderTurn;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long an answer may take to reach the media plane before whoever waits for it is told all the same.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 impl SessionCoordinator {
     /// The paths to a URI, best first (RFC 3263).
@@ -67,22 +71,37 @@ impl SessionCoordinator {
     /// Waits until a call that we placed is answered.
     pub(crate) async fn answered(&self, id: SessionId, limit: Duration) -> Result<CallSession, SessionError> {
         let entry = self.registry.known(id).ok_or_else(|| SessionError::not_found(id))?;
-        let waiting = async {
-            loop {
-                // Registered before we look, so that no change goes by.
-                let changed = entry.changed.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
-                match entry.state() {
-                    SessionState::Initializing | SessionState::Dialing | SessionState::Ringing => changed.await,
-                    state => return state,
-                }
-            }
-        };
-        match tokio::time::timeout(limit, waiting).await {
-            Err(_) => Err(SessionError::timeout(id, limit)),
+        match tokio::time::timeout(limit, entry.left_ringing()).await {
+            Err(_) => Err(SessionError::timeout(id, limit).of_call(&entry)),
             Ok(SessionState::Terminating | SessionState::Terminated) => Err(self.failed_because(&entry).await),
-            Ok(_) => Ok(self.call(&entry)),
+            Ok(_) => {
+                self.media_settles(id).await;
+                Ok(self.call(&entry))
+            }
+        }
+    }
+
+    /// What an answer says about media reaches the media plane a moment after the answer itself. Whoever is told of the
+    /// answer finds both.
+    async fn media_settles(&self, id: SessionId) {
+        const PAUSE: Duration = Duration::from_millis(2);
+        let give_up_at = tokio::time::Instant::now() + ANSWER_LIMIT;
+        let is_moving = move |order: OrderTurn<'_, '_>| {
+            let session = order.sessions.get(id.inner());
+            session.is_some_and(|session| session.leg().is_some() && session.remote_rtp().is_none())
+        };
+        while tokio::time::Instant::now() < give_up_at && self.order(id.shard(), is_moving).await.unwrap_or(false) {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits until a call that was accepted is up. The media plane is asked first, which takes a moment.
+    pub(crate) async fn comes_up(&self, entry: &Arc<Entry>) -> Result<CallSession, SessionError> {
+        let is_over = |state| matches!(state, SessionState::Terminating | SessionState::Terminated);
+        match tokio::time::timeout(ANSWER_LIMIT, entry.left_ringing()).await {
+            Ok(state) if is_over(state) => Err(self.failed_because(entry).await),
+            // Where the peer or the media plane takes its time the answer goes out as soon as it can.
+            _ => Ok(self.call(entry)),
         }
     }
 
@@ -100,7 +119,7 @@ impl SessionCoordinator {
                 changed.await;
             }
         };
-        match tokio::time::timeout(SETTLE_LIMIT, ended).await {
+        let error = match tokio::time::timeout(SETTLE_LIMIT, ended).await {
             Ok(EndReason::Rejected(status)) => {
                 let phrase = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
                 SessionError::rejected(entry.id, status, phrase)
@@ -109,6 +128,7 @@ impl SessionCoordinator {
             Ok(EndReason::Cancelled | EndReason::LocalBye) => SessionError::rejected(entry.id, 487, "cancelled"),
             Ok(reason) => SessionError::transport(reason.name()),
             Err(_) => SessionError::timeout(entry.id, SETTLE_LIMIT),
-        }
+        };
+        error.of_call(entry)
     }
 }

@@ -38,6 +38,21 @@ pub enum ErrorCategory {
 }
 
 /// Why an operation did not work. An operation that is refused changes nothing.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
+/// match SessionControl::hold_session(&coordinator, &call.id()).await {
+///     Err(SessionError::InvalidState { state, allowed, .. }) => println!("it is {state:?}, and may {allowed:?}"),
+///     Err(SessionError::Rejected { status, .. }) => println!("the peer said {status}"),
+///     Err(error) if error.is_retryable() => println!("{error}; later perhaps"),
+///     Err(error) => println!("{error}: {} ({:?})", error.hint(), error.context().dialog_id),
+///     Ok(()) => {}
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SessionError {
     /// Not a `sip:`, `sips:` or `tel:` address.
@@ -149,6 +164,29 @@ impl SessionError {
         }
     }
 
+    /// With what is known about a call.
+    pub(crate) fn of_call(mut self, entry: &super::call::Entry) -> Self {
+        let context = self.context_mut();
+        context.dialog_id.get_or_insert_with(|| entry.call_id.to_string());
+        context.state.get_or_insert_with(|| entry.state());
+        self
+    }
+
+    fn context_mut(&mut self) -> &mut ErrorContext {
+        match self {
+            Self::InvalidUri { context, .. }
+            | Self::SessionNotFound { context, .. }
+            | Self::InvalidState { context, .. }
+            | Self::ResourceExhausted { context, .. }
+            | Self::Timeout { context, .. }
+            | Self::Rejected { context, .. }
+            | Self::Transport { context, .. }
+            | Self::Media { context, .. }
+            | Self::Protocol { context, .. }
+            | Self::Config { context, .. } => context,
+        }
+    }
+
     /// Its class.
     pub fn category(&self) -> ErrorCategory {
         match self {
@@ -183,7 +221,7 @@ impl SessionError {
             Self::Rejected { .. } if self.is_retryable() => "try again later".into(),
             Self::Rejected { .. } => "the same call will be refused again; change it".into(),
             Self::Transport { .. } => "look at the address and the network".into(),
-            Self::Media { .. } => "look at the media plane: `ringplane stats`".into(),
+            Self::Media { .. } => "do what the error names; where it names nothing, `SessionCoordinator::health` says how the media plane is".into(),
             Self::Protocol { .. } => {
                 "change the text that the error names; where it names none the peer is at fault, and a capture shows it"
                     .into()

@@ -8,7 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 use tokio::sync::broadcast;
 
-/// Something that happened to a session.
+/// Something that happened to a session. It serialises, for a log that other programs read.
+///
+/// ```
+/// # use ringplane::api::*;
+/// let line = r#"{"session_id":"0-1f","correlation_id":"a84b4c76e66710","kind":{"DtmfReceived":{"digit":"5"}},
+///     "at":{"secs_since_epoch":1700000000,"nanos_since_epoch":0}}"#;
+/// let event: SessionEvent = serde_json::from_str(line)?;
+/// assert_eq!((event.kind.class(), event.session_id.to_string().as_str()), (EventClass::Dtmf, "0-1f"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct SessionEvent {
     /// Which session.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-/// A call that waits for a decision.
+/// A call that waits for a decision. It can be kept and decided later: see [`CallDecision::Defer`].
 #[derive(Clone, Debug)]
 pub struct IncomingCall {
     /// Its session.
@@ -20,7 +20,8 @@ pub struct IncomingCall {
     pub called_user: String,
     /// The caller's session description; `None` where it waits for ours.
     pub sdp: Option<String>,
-    /// All header fields by name; those that came more than once are joined by commas.
+    /// All header fields by name, as the RFCs write it (`User-Agent`, `Call-ID`) or, where none knows it, as it came
+    /// (`X-Account`); those that came more than once are joined by commas.
     pub headers: HashMap<String, String>,
     /// Where it came from.
     pub remote: std::net::SocketAddr,
@@ -29,9 +30,22 @@ pub struct IncomingCall {
 }
 
 /// What becomes of a call.
+///
+/// ```
+/// # use ringplane::api::*;
+/// fn decide(call: &IncomingCall) -> CallDecision {
+///     match call.called_user.as_str() {
+///         "office" => CallDecision::Forward("sip:office@192.0.2.7".into()),
+///         "queue" => CallDecision::Defer,
+///         "echo" => CallDecision::Accept(None),
+///         _ => CallDecision::Reject { status: 404, reason: String::new() },
+///     }
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CallDecision {
-    /// Answer it; with this session description, or with one that is made for it.
+    /// Answer it; with this session description, or with one that is made for it. The caller is sent silence until
+    /// [`super::MediaControl::start_audio_transmission`] or a bridge says otherwise.
     Accept(Option<String>),
     /// Refuse it.
     Reject {
@@ -40,10 +54,14 @@ pub enum CallDecision {
         /// Reason phrase; empty: the usual one.
         reason: String,
     },
-    /// Send the caller there.
+    /// Call this SIP address for it, as another session, with the media of both through us: the caller hears it ring,
+    /// and gets its answer or its refusal. 404 where the address leads nowhere. To answer the caller with an address
+    /// instead, see [`super::advanced::AdvancedControl::redirect`].
     Forward(String),
-    /// Let it ring; the decision comes later, from anywhere, by `SessionControl::accept_incoming_call` or
-    /// `reject_incoming_call`.
+    /// Let it ring; the decision comes later, from anywhere, by
+    /// [`SessionControl::accept_incoming_call`](super::SessionControl::accept_incoming_call) or
+    /// [`reject_incoming_call`](super::SessionControl::reject_incoming_call). 480 where none comes within
+    /// [`SessionManagerBuilder::with_decision_timeout`](super::SessionManagerBuilder::with_decision_timeout).
     Defer,
 }
 
@@ -53,8 +71,13 @@ impl CallDecision {
     }
 }
 
-/// Decides about calls, and is told what becomes of them. Methods of one call never run at the same time; those of
-/// different calls do. One that panics or hangs costs its own call, nothing more.
+/// Decides about calls, and is told what becomes of them: of those that come in as of those that the program places.
+/// Methods of one call never run at the same time; those of different calls do. What is to be told waits for the method
+/// that runs, so what takes long (asking somebody else, waiting for an answer) belongs into a task of its own, as below.
+///
+/// A method that panics, or takes longer than
+/// [`SessionManagerBuilder::with_handler_timeout`](super::SessionManagerBuilder::with_handler_timeout), is given up and
+/// logged. Where it was to decide, its call gets a 500; every other call, and one that is up already, goes on.
 ///
 /// ```
 /// use ringplane::api::*;
@@ -70,6 +93,26 @@ impl CallDecision {
 ///             CallDecision::Reject { status: 603, reason: "Decline".into() }
 ///         }
 ///     }
+///
+///     async fn on_dtmf(&self, call: CallSession, digit: char) {
+///         let Some(coordinator) = call.coordinator() else { return };
+///         match digit {
+///             '0' => drop(tokio::spawn(connect(coordinator, call))),
+///             '#' => drop(coordinator.terminate_session(&call.id()).await),
+///             _ => {}
+///         }
+///     }
+/// }
+///
+/// /// Calls somebody for a caller, and lets them talk until either hangs up.
+/// async fn connect(coordinator: std::sync::Arc<SessionCoordinator>, caller: CallSession) -> Result<(), SessionError> {
+///     coordinator.start_audio_transmission(&caller.id(), AudioSource::Ringing).await?;
+///     let other = coordinator.create_outgoing_call("", "sip:desk@192.0.2.7", None).await?;
+///     let sequence = coordinator.create_sequence(&caller.id(), SequenceRule::Together)?;
+///     coordinator.add_b_leg(&sequence, &other.id())?;
+///     coordinator.wait_for_answer(&other.id(), std::time::Duration::from_secs(20)).await?;
+///     coordinator.bridge_sessions(&caller.id(), &other.id()).await?;
+///     Ok(())
 /// }
 /// ```
 #[async_trait]
@@ -86,7 +129,8 @@ pub trait CallHandler: Send + Sync {
     async fn on_call_established(&self, call: CallSession, local_sdp: Option<String>, remote_sdp: Option<String>) {
         let _ = (call, local_sdp, remote_sdp);
     }
-    /// It is over.
+    /// It is over, for this reason, such as `hung up by the peer`, `hung up here`, `cancelled`, `rejected`,
+    /// `not answered in time` or `media timeout`. [`CallSession::media_statistics`] has its last numbers.
     async fn on_call_ended(&self, call: CallSession, reason: &str) {
         let _ = (call, reason);
     }

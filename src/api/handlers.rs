@@ -2,10 +2,17 @@
 
 use super::{CallDecision, CallHandler, CallSession, IncomingCall, SessionId, SessionState};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Answers every call.
+/// Answers every call, and sends it silence.
+///
+/// ```
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// let builder = SessionManagerBuilder::new().with_handler(Arc::new(AutoAnswerHandler));
+/// ```
 #[derive(Clone, Copy, Default, Debug)]
 pub struct AutoAnswerHandler;
 
@@ -17,6 +24,12 @@ impl CallHandler for AutoAnswerHandler {
 }
 
 /// Refuses every call with a status.
+///
+/// ```
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// let builder = SessionManagerBuilder::new().with_handler(Arc::new(RejectHandler(480)));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RejectHandler(
     /// 300 to 699.
@@ -30,7 +43,7 @@ impl CallHandler for RejectHandler {
     }
 }
 
-/// Leaves every decision to others, and logs what happens.
+/// Leaves every decision to others, and logs what happens, by `tracing`. See [`CompositeHandler`].
 #[derive(Clone, Copy, Default, Debug)]
 pub struct LoggingHandler;
 
@@ -55,6 +68,14 @@ impl CallHandler for LoggingHandler {
 }
 
 /// Leaves every decision to others, and counts.
+///
+/// ```
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// let metrics = Arc::new(MetricsHandler::default());
+/// let handler = CompositeHandler::new().add(metrics.clone(), 10).add(Arc::new(AutoAnswerHandler), 0);
+/// assert_eq!(metrics.metrics().incoming, 0);
+/// ```
 #[derive(Default, Debug)]
 pub struct MetricsHandler {
     incoming: AtomicU64,
@@ -63,7 +84,7 @@ pub struct MetricsHandler {
 }
 
 /// What a [`MetricsHandler`] counted.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct CallMetrics {
     /// Calls that came in.
     pub incoming: u64,
@@ -101,6 +122,14 @@ impl CallHandler for MetricsHandler {
 }
 
 /// Refuses calls with 486 while as many as its capacity are there; leaves other decisions to others.
+///
+/// ```
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// let limit = Arc::new(CapacityLimitHandler::new(8));
+/// let handler = CompositeHandler::new().add(limit.clone(), 10).add(Arc::new(AutoAnswerHandler), 0);
+/// assert_eq!(limit.active(), 0);
+/// ```
 #[derive(Debug)]
 pub struct CapacityLimitHandler {
     capacity: usize,

@@ -29,7 +29,9 @@ impl SessionCoordinator {
             AudioSource::Tone => PlannedSource::Tone440,
             AudioSource::Ringing => PlannedSource::Ringing,
             AudioSource::Echo => PlannedSource::Echo,
-            AudioSource::Prompt(name) => PlannedSource::Prompt(self.config.prompt_number(&name)?),
+            AudioSource::Prompt(name) | AudioSource::Music(name) => {
+                PlannedSource::Prompt(self.config.prompt_number(&name)?)
+            }
         })
     }
 }

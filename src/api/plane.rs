@@ -1,8 +1,9 @@
-//! The media plane of a program: threads in this process, shared by all coordinators with the same ports, or a running
-//! `ringplane media`.
+//! The media plane of a program: threads in this process, shared by all coordinators with the same ports and address, or
+//! a running `ringplane media`.
 
 use super::SessionError;
 use config::{Config, PortRange, Prompt};
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,6 +52,7 @@ pub(crate) enum Plane {
 /// A media plane in this process.
 pub(crate) struct Local {
     ports: PortRange,
+    bind: IpAddr,
     prompts: Vec<Prompt>,
     // Ends its threads first, then its directory goes.
     _media: mediad::Media,
@@ -60,19 +62,18 @@ pub(crate) struct Local {
 static LOCAL: Mutex<Vec<Weak<Local>>> = Mutex::new(Vec::new());
 
 impl Plane {
-    /// Attaches, or starts a media plane unless one with these ports runs.
+    /// Attaches, or starts a media plane unless one with these ports and this address runs.
     pub(crate) fn find(control_socket: Option<&Path>, config: &Config) -> Result<Self, SessionError> {
         if let Some(path) = control_socket {
             return Ok(Self::Attached(path.to_owned()));
         }
         let mut running = LOCAL.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|plane| plane.strong_count() > 0);
-        let ports = config.media.ports;
-        if let Some(plane) = running
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(|plane| plane.ports == ports && plane.prompts == config.media.prompts)
-        {
+        let media = &config.media;
+        let serves = |plane: &Arc<Local>| {
+            (plane.ports, plane.bind) == (media.ports, media.bind) && plane.prompts == media.prompts
+        };
+        if let Some(plane) = running.iter().filter_map(Weak::upgrade).find(serves) {
             return Ok(Self::Local(plane));
         }
         let plane = Arc::new(Local::start(config)?);
@@ -94,7 +95,8 @@ impl Local {
         let folder = Folder::new()?;
         let config = Config { process: process_of(&folder), ..config.clone() };
         let media = mediad::Media::start(&config).map_err(|error| SessionError::media(format!("media: {error}")))?;
-        Ok(Self { ports: config.media.ports, prompts: config.media.prompts, _media: media, folder })
+        let config::Media { ports, bind, prompts, .. } = config.media;
+        Ok(Self { ports, bind, prompts, _media: media, folder })
     }
 }
 

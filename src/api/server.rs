@@ -73,11 +73,11 @@ pub struct SipClient(Arc<SessionCoordinator>);
 macro_rules! operations {
     ($name:ident) => {
         impl $name {
-            /// Answers a call that rings.
+            /// Answers a call that rings, and returns when it is up.
             pub async fn accept_call(&self, id: &SessionId) -> Result<CallSession, SessionError> {
                 let entry = self.0.entry(*id)?;
                 self.0.accept(*id, None).await?;
-                Ok(self.0.call(&entry))
+                self.0.comes_up(&entry).await
             }
 
             /// Refuses a call that rings with a SIP status, 300 to 699.

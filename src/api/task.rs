@@ -3,7 +3,7 @@
 use super::call::Entry;
 use super::care::Work;
 use super::handler::{CallDecision, IncomingCall};
-use super::{CallSession, DialogId, MediaControl, QualityChange, SessionCoordinator, SessionId, SessionState};
+use super::{CallSession, DialogId, QualityChange, SessionCoordinator, SessionId, SessionState};
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -95,7 +95,7 @@ async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: W
             guarded(coordinator, entry, async move { handler.on_session_state_changed(&id, old, new).await }).await
         }
         Word::Established => {
-            let media = MediaControl::get_media_info(coordinator, &entry.id).await.ok().flatten();
+            let media = coordinator.media_of(entry).await;
             let (told, answered) = (handler.clone(), call.clone());
             guarded(coordinator, entry, async move { told.on_media_established(answered, media).await }).await;
             let (local, remote) = descriptions(entry);

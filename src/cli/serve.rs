@@ -124,8 +124,9 @@ fn print_welcome(config: &config::Config, parts: &[Part]) {
     }
     let port = config.sip.listen.first().map_or(5060, std::net::SocketAddr::port);
     println!("Place a call (each in another terminal):");
+    println!("  baresip -e '/uanew <sip:me@127.0.0.1>;regint=0' -e '/dial sip:play@127.0.0.1:{port}'");
     println!(
-        "  baresip -e '/dial sip:play@127.0.0.1:{port}'     hear the welcome prompt; also tone@, echo@, ringing@, busy@"
+        "                                                hear the welcome prompt; also tone@, echo@, ringing@, busy@"
     );
     println!("  sipp -sn uac 127.0.0.1:{port} -r 10 -m 100      a hundred calls");
     println!("Look at it: `ringplane calls`, `ringplane stats`. Stop it: Ctrl-C.");

@@ -242,3 +242,33 @@ async fn a_caller_gives_up_while_it_rings() {
     assert!(until(Duration::from_secs(60), || coordinator.stats().active_sessions == 0).await);
     assert_eq!(coordinator.stats().failed_sessions, 20);
 }
+
+/// Keeps the calls that come, for whoever decides about them.
+struct Keeps(tokio::sync::mpsc::UnboundedSender<IncomingCall>);
+
+#[async_trait]
+impl CallHandler for Keeps {
+    async fn on_incoming_call(&self, call: IncomingCall) -> CallDecision {
+        self.0.send(call).unwrap();
+        CallDecision::Defer
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deferred_call_that_was_accepted_is_up_and_can_be_played_to() {
+    let (sender, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let called = room(Keeps(sender)).await;
+    let caller = started(builder()).await;
+    let to = format!("sip:queue@{}", called.local_addr().unwrap());
+    let placed = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
+    let call = calls.recv().await.unwrap();
+    let accepted = SessionControl::accept_incoming_call(&called, &call, None).await.unwrap();
+    assert_eq!(accepted.state(), SessionState::Connected);
+    MediaControl::start_audio_transmission(&called, &call.id, AudioSource::Tone).await.unwrap();
+
+    let patience = Duration::from_secs(60);
+    SessionControl::wait_for_answer(&caller, &placed.id(), patience).await.unwrap();
+    let media = MediaControl::get_media_info(&caller, &placed.id()).await.unwrap().unwrap();
+    let there = MediaControl::get_media_info(&called, &call.id).await.unwrap().unwrap();
+    assert_eq!((media.remote_rtp_address, media.direction), (there.local_rtp_address, MediaDirection::SendReceive));
+}

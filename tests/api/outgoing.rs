@@ -274,3 +274,47 @@ async fn a_transfer_to_somebody_busy_brings_the_call_back() {
     SessionControl::terminate_session(&alice, &call.id()).await.unwrap();
     assert!(until(PATIENCE, || bob.stats().active_sessions == 0).await);
 }
+
+/// Answers with a tone, and keeps what every call has counted in all.
+struct Counts(std::sync::Mutex<Vec<Option<MediaStatistics>>>);
+
+#[async_trait]
+impl CallHandler for Counts {
+    async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+        CallDecision::Accept(None)
+    }
+
+    async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
+        let coordinator = call.coordinator().unwrap();
+        MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Tone).await.unwrap();
+    }
+
+    async fn on_call_ended(&self, call: CallSession, _: &str) {
+        let counted = call.media_statistics().await;
+        self.0.lock().unwrap().push(counted);
+    }
+}
+
+/// A host has several addresses more often than not. Media comes from the one that the description names, whichever the
+/// host would have chosen; and its numbers are there when the call is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn media_comes_from_the_address_of_sip_and_is_counted_to_the_end() {
+    let counts = Arc::new(Counts(std::sync::Mutex::default()));
+    let elsewhere = "127.0.0.3:0".parse().unwrap();
+    let called = started(builder().with_local_bind_addr(elsewhere).with_handler(counts.clone())).await;
+    let caller = started(builder()).await;
+    let call = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &called), None).await.unwrap();
+    SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
+    let media = MediaControl::get_media_info(&caller, &call.id()).await.unwrap().unwrap();
+    assert_eq!(media.remote_rtp_address.unwrap().ip(), called.local_addr().unwrap().ip());
+    assert_hears(&called, &caller, &call.id()).await;
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while packets_received(&caller, &call.id()).await == 0 {
+        assert!(tokio::time::Instant::now() < end, "nothing is heard");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+    assert!(until(PATIENCE, || !counts.0.lock().unwrap().is_empty()).await);
+    let counted = counts.0.lock().unwrap()[0].expect("there was media");
+    assert!(counted.packets_received > 0 && counted.packets_sent > 0, "{counted:?}");
+}

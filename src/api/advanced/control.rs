@@ -66,7 +66,7 @@ impl OutgoingCall {
         self
     }
 
-    /// How long it may ring.
+    /// How long it may ring: 60 s, unless this says otherwise. Then it is cancelled, and `wait_for_answer` says 408.
     #[must_use]
     pub fn answer_timeout(mut self, limit: Duration) -> Self {
         self.answer_timeout = Some(limit);
@@ -79,7 +79,7 @@ impl OutgoingCall {
 pub trait AdvancedControl {
     /// Places a call; its session is known when this returns.
     async fn place_call(&self, call: OutgoingCall) -> Result<CallSession, SessionError>;
-    /// Answers a call that rings, with header fields in the 200.
+    /// Answers a call that rings, with header fields in the 200, and returns when it is up.
     async fn accept_with(
         &self,
         call: &IncomingCall,
@@ -129,7 +129,7 @@ impl AdvancedControl for Arc<SessionCoordinator> {
             order.sessions.accept_saying(order.turn, id, plan, sdp.as_deref(), &headers)
         };
         self.operate(call.id, accept).await?;
-        Ok(self.call(&entry))
+        self.comes_up(&entry).await
     }
 
     async fn reject_with(

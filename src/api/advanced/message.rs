@@ -4,6 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A SIP message as a peer sent it. Clones share it.
+///
+/// ```no_run
+/// # use ringplane::api::advanced::*;
+/// # use ringplane::api::*;
+/// # fn example(coordinator: std::sync::Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
+/// // Of a coordinator that keeps messages.
+/// if let Some(invite) = AdvancedControl::message(&coordinator, &call.id())? {
+///     println!("{:?} {:?}", invite.header("User-Agent"), invite.parse()?.method());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SipMessage(Arc<[u8]>);
 

@@ -22,6 +22,17 @@ pub enum HealthStatus {
 }
 
 /// How a coordinator is, with the reasons and the numbers. It serialises, for a health page.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) {
+/// let health = coordinator.health().await;
+/// if health.status != HealthStatus::Healthy {
+///     println!("{}", health.problems.join("; "));
+/// }
+/// println!("{}", serde_json::to_string(&health).unwrap_or_default());
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct HealthReport {
     /// In one word.

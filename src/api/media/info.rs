@@ -7,7 +7,7 @@ use session::Session;
 use std::net::SocketAddr;
 
 /// Where the media of a session flows.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MediaInfo {
     /// Our address for RTP, as the peer was told.
     pub local_rtp_address: Option<SocketAddr>,
@@ -24,7 +24,7 @@ pub struct MediaInfo {
 }
 
 /// Which way media flows, seen from us (RFC 3264 §5.1).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum MediaDirection {
     /// Neither way.
     Inactive,
@@ -37,6 +37,17 @@ pub enum MediaDirection {
 }
 
 /// What is sent.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
+/// coordinator.start_audio_transmission(&call.id(), AudioSource::Music("waiting".into())).await?;
+/// // Somebody has time.
+/// coordinator.start_audio_transmission(&call.id(), AudioSource::Ringing).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum AudioSource {
     /// Silence, as packets.
@@ -47,8 +58,11 @@ pub enum AudioSource {
     Ringing,
     /// What the peer sends comes back.
     Echo,
-    /// A prompt, by its name ([`crate::api::SessionManagerBuilder::with_prompt`]).
+    /// A prompt, by its name ([`crate::api::SessionManagerBuilder::with_prompt`]): once, then silence.
+    /// [`crate::api::EventKind::AudioEnded`] says when. On hold it begins again.
     Prompt(String),
+    /// A prompt again and again, until something else is sent.
+    Music(String),
 }
 
 /// How good it sounds.
@@ -67,7 +81,7 @@ pub struct QualityMetrics {
 }
 
 /// What a session's media has counted.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct MediaStatistics {
     /// Quality; `None` before the first packet.
     pub quality_metrics: Option<QualityMetrics>,

@@ -7,19 +7,38 @@ pub use info::{AudioSource, MediaDirection, MediaInfo, MediaStatistics, QualityM
 pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
 
+use super::call::Entry;
 use super::coordinator::{BUSY_LIMIT, BUSY_PAUSE};
 use super::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use contract::LegState;
 use info::{info, statistics};
-use session::{Plan, Remote};
+use session::{AtEnd, Plan, Remote};
 use signald::OrderTurn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Operations on the media of sessions.
+/// Operations on the media of sessions, as `MediaControl::set_muted(&coordinator, &id, true)` or
+/// `coordinator.set_muted(&id, true)`. They are refused like those of [`super::SessionControl`].
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
+/// let id = call.id();
+/// coordinator.start_audio_transmission(&id, AudioSource::Prompt("menu".into())).await?;
+/// if let Some(media) = coordinator.get_media_info(&id).await? {
+///     println!("{:?} with {:?}, {:?}", media.codec, media.remote_rtp_address, media.direction);
+/// }
+/// let mut numbers = coordinator.start_statistics_monitoring(&id, std::time::Duration::from_secs(5)).await?;
+/// while let Some(now) = numbers.recv().await {
+///     println!("{} packets, {:?}", now.packets_received, now.quality_metrics.and_then(|quality| quality.mos_score));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait MediaControl {
     /// A session description (RFC 4566) with the session's own address, port and codecs, as it would be offered now. A
@@ -68,7 +87,8 @@ pub trait MediaControl {
     async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
     async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError>;
-    /// What was counted, at most a second old; `None` while there is no media.
+    /// What was counted, at most a second old; `None` while there is no media. For a call that is over ask
+    /// [`super::CallSession::media_statistics`].
     async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError>;
     /// The statistics again and again, until the session ends or the receiver is dropped. A receiver that is slow
     /// misses some.
@@ -123,8 +143,9 @@ impl MediaControl for Arc<SessionCoordinator> {
     }
 
     async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError> {
-        let source = self.planned(source)?;
-        self.operate(*id, move |order, id| order.sessions.play(order.turn, id, Plan::of(source))).await
+        let at_end = if matches!(source, AudioSource::Music(_)) { AtEnd::Repeat } else { AtEnd::Silence };
+        let plan = Plan { at_end, ..Plan::of(self.planned(source)?) };
+        self.operate(*id, move |order, id| order.sessions.play(order.turn, id, plan)).await
     }
 
     async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError> {
@@ -187,6 +208,34 @@ impl MediaControl for Arc<SessionCoordinator> {
 }
 
 impl SessionCoordinator {
+    /// Where the media of a call flows now, and which leg that is, for later.
+    pub(crate) async fn media_of(&self, entry: &Entry) -> Option<MediaInfo> {
+        let inner = entry.id.inner();
+        let read = move |order: OrderTurn<'_, '_>| {
+            let session = order.sessions.get(inner)?;
+            Some((session.leg(), info(session)))
+        };
+        let (leg, info) = self.order(entry.id.shard(), read).await.ok()??;
+        entry.facts().leg = leg;
+        info
+    }
+
+    /// Reads a call's numbers. A row belongs to a leg until its port lives again.
+    pub(crate) async fn count_media(&self, entry: &Entry) {
+        let (inner, known) = (entry.id.inner(), entry.facts().leg);
+        let read = move |order: OrderTurn<'_, '_>| {
+            let leg = order.sessions.get(inner).and_then(session::Session::leg).or(known)?;
+            let row = order.region.as_ref()?.legs().read(leg.port).filter(|row| row.leg == leg);
+            Some((leg, row.map(|row| statistics(&row))))
+        };
+        let Ok(Some((leg, counted))) = self.order(entry.id.shard(), read).await else { return };
+        let mut facts = entry.facts();
+        facts.leg = Some(leg);
+        if let Some(counted) = counted {
+            facts.counted = Some(Box::new(counted));
+        }
+    }
+
     /// An operation on one session; where another change of the same call is on its way, its end is waited for.
     async fn operate_patiently<T: Send + 'static>(
         &self,
