@@ -39,9 +39,13 @@ fn ask(world: &mut World, guarded: &mut Guarded, number: u64, message: Vec<u8>, 
         }
         false => Event::Request { request: RequestId::from_u64(number), dialog: None, message },
     };
+    hand_in(world, guarded, path(), event);
+}
+
+fn hand_in(world: &mut World, guarded: &mut Guarded, path: Path, event: Event) {
     let mut turn = Turn {
         now: world.now,
-        path: path(),
+        path,
         sip: &mut world.sip,
         ports: &mut world.ports,
         decide: guarded,
@@ -51,12 +55,15 @@ fn ask(world: &mut World, guarded: &mut Guarded, number: u64, message: Vec<u8>, 
     world.sessions.handle(&mut turn, event);
 }
 
+fn guarded() -> Guarded {
+    let settings = AuthSettings { secret: [7; 32], ..AuthSettings::default() };
+    Guarded { gate: Gate::new(settings, Place::UserAgent, Box::new(Alice)), user: None }
+}
+
 #[test]
 fn a_stranger_is_asked_who_it_is_and_leaves_nothing_behind() {
     let mut world = World::new(Settings::default(), 4);
-    let settings = AuthSettings { secret: [7; 32], ..AuthSettings::default() };
-    let gate = Gate::new(settings, Place::UserAgent, Box::new(Alice));
-    let mut guarded = Guarded { gate, user: None };
+    let mut guarded = guarded();
 
     ask(&mut world, &mut guarded, 1, message("INVITE", "tone", SDP), true);
     assert!(matches!(world.said()[..], [Said::Reject(_, 401, None)]));
@@ -83,4 +90,20 @@ fn a_stranger_is_asked_who_it_is_and_leaves_nothing_behind() {
     assert!(matches!(world.said()[..], [Said::Reject(_, 400, None)]));
     assert!(world.events.is_empty() && guarded.user.is_none());
     world.assert_empty();
+}
+
+/// A REFER made us call ourselves, to take over a call that another shard has. A stranger could have heard its tags.
+#[test]
+fn a_call_of_ours_that_replaces_another_is_not_asked() {
+    let mut world = World::new(Settings::default(), 4);
+    let mut guarded = guarded();
+    world.sip.message = message("INVITE", "tone", SDP);
+    for (number, is_ours, replaces) in [(1, false, Some(8)), (2, true, None), (3, true, Some(8))] {
+        let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
+        let replaces = replaces.map(DialogId::from_u64);
+        let event = Event::Invite { invite, dialog, message: Span::default(), replaces };
+        hand_in(&mut world, &mut guarded, Path { is_ours, ..path() }, event);
+        let is_asked = matches!(world.said()[..], [Said::Reject(_, 401, None)]);
+        assert_eq!(is_asked, number < 3, "{number}");
+    }
 }
