@@ -92,12 +92,27 @@ impl Plane {
 
 impl Local {
     fn start(config: &Config) -> Result<Self, SessionError> {
+        check_address(config)?;
         let folder = Folder::new()?;
         let config = Config { process: process_of(&folder), ..config.clone() };
         let media = mediad::Media::start(&config).map_err(|error| SessionError::media(format!("media: {error}")))?;
         let config::Media { ports, bind, prompts, .. } = config.media;
         Ok(Self { ports, bind, prompts, _media: media, folder })
     }
+}
+
+/// An address of somebody else's host is the program's mistake, and named in its words before the media plane meets it.
+fn check_address(config: &Config) -> Result<(), SessionError> {
+    // A host without IPv6 has no `::`, and the media plane knows what to do then.
+    if config.media.bind.is_unspecified() {
+        return Ok(());
+    }
+    let Err(error) = std::net::UdpSocket::bind((config.media.bind, 0)) else { return Ok(()) };
+    let of_sip = config.sip.listen.iter().find(|address| address.ip() == config.media.bind);
+    let wanted = of_sip.map_or_else(|| config.media.bind.to_string(), |address| address.to_string());
+    Err(SessionError::config(format!(
+        "cannot use {wanted}: {error}; give with_local_bind_addr an address of this host"
+    )))
 }
 
 fn process_of(folder: &Folder) -> config::Process {
