@@ -74,9 +74,14 @@ impl Sessions {
 
     /// Ends a hold that came from whoever is gone.
     pub(crate) fn let_flow(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let is_turned = |session: &Session| session.wanted != Direction::Both && !session.is_held_here();
+        let is_turning = |session: &Session| {
+            let wish = session.offering.as_ref().map(|offering| offering.wish);
+            wish.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != Direction::Both)
+        };
+        let is_turned =
+            |session: &Session| !session.is_held_here() && (session.wanted != Direction::Both || is_turning(session));
         if self.table.get(id).is_some_and(is_turned) {
-            // Refused while another change is on its way, which has the same outcome or says why not.
+            // While another change is on its way this waits for its end.
             let _ = self.turn_other(turn, id, Direction::Both, None);
         }
     }

@@ -254,6 +254,41 @@ fn a_held_peer_is_heard_again_after_a_transfer() {
     assert_eq!(world.spec(pair.called).source(), Source::Leg(world.session(third).leg().unwrap()));
 }
 
+/// A holds B, which does not answer yet; what A asked for is of no account once C is in its place.
+#[test]
+fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
+    let mut pair = up();
+    let world = &mut pair.world;
+    let (dialog, to) = (DialogId::from_u64(A), DialogId::from_u64(B));
+    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
+    world.sip(event, message("INVITE", "x", &held("sendonly")));
+    let said = world.said();
+    let [Said::Reinvite(request, _, _)] = said[..] else { panic!("{said:?}") };
+    let (third, call) = referred(&mut pair);
+    let world = &mut pair.world;
+    world.answered(call, 60, SDP);
+    world.serve();
+    assert!(world.said().contains(&Said::Reject(REINVITE, 487, None)));
+    world.over(A, Cause::LocalBye);
+    let answer = |request| sip_core::Event::Response {
+        request,
+        dialog: Some(to),
+        status: 200,
+        message: Some(Span::default()),
+        wants_ack: false,
+    };
+    world.sip(answer(request), message("INVITE", "x", &held("recvonly")));
+    world.serve();
+    let said = world.said();
+    let [Said::Reinvite(request, again, sdp)] = &said[..] else { panic!("{said:?}") };
+    assert!(*again == to && sdp.contains("a=sendrecv\r\n"), "{sdp}");
+    world.sip(answer(*request), message("INVITE", "x", &held("sendrecv")));
+    world.serve();
+    for id in [third, pair.called] {
+        assert_eq!(world.spec(id).direction(), contract::Direction::Both);
+    }
+}
+
 #[test]
 fn attended_by_a_peer_whose_calls_both_run_through_us() {
     let mut pair = up();
