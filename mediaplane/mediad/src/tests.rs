@@ -3,6 +3,7 @@
 mod clients;
 mod faults;
 mod flood;
+mod moves;
 mod recorded;
 mod sound;
 mod waiting;

@@ -1,13 +1,12 @@
 //! The worker's loop: wait, take packets, take commands, make what is due, send, tell.
 
-use crate::moves::Parcel;
 use crate::owners::Owned;
 use crate::recording::Wish;
 use crate::worker::{Leaving, Worker};
 use clock::{Duration, Instant};
 use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
 use media_core::io::{PacketIo, SocketIndex};
-use shm::{ClientIndex, FromClient, WorkerIndex};
+use shm::{ClientIndex, FromClient};
 use stats::MediaCounter;
 use std::io;
 
@@ -15,8 +14,6 @@ use std::io;
 const TURN_MESSAGES: usize = 256;
 /// Legs of a dead client that are closed in one turn.
 const TURN_CLOSINGS: usize = 64;
-/// Legs that come from other workers in one turn.
-const TURN_MOVES: usize = 32;
 /// An idle worker turns at least so often, so that its heartbeat tells that it lives.
 const IDLE: Duration = Duration::from_millis(250);
 /// A client that is behind is tried again after so long.
@@ -54,10 +51,10 @@ impl Worker {
     fn wait(&mut self) -> io::Result<()> {
         self.received.clear();
         let now = clock::now();
-        let until = if !self.leaving.is_empty() || !self.dying.is_empty() {
+        let until = if !self.dying.is_empty() {
             Instant::ZERO
         } else {
-            let until = self.core.deadline().unwrap_or(Instant::FAR_FUTURE).min(now + IDLE);
+            let until = self.core.deadline().unwrap_or(Instant::FAR_FUTURE).min(now + IDLE).min(self.leaving_until());
             if self.outbox.is_waiting() { until.min(now + RETRY) } else { until }
         };
         // Said before the last look at the queues: whoever pushes from now on wakes us.
@@ -165,7 +162,7 @@ impl Worker {
         if let Command::Move { worker, .. } = command
             && worker != self.index.0
         {
-            return self.start_move(Leaving { leg, tag, pair, worker }, client);
+            return self.start_move(Leaving { leg, tag, pair, worker, since: now }, client);
         }
         let before = self.output.events.len();
         self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
@@ -224,88 +221,6 @@ impl Worker {
             self.end.confirm_gone(client);
             self.dying.retain(|dying| *dying != client);
             self.shared.control_wake.wake();
-        }
-    }
-
-    fn start_move(&mut self, leaving: Leaving, client: ClientIndex) {
-        let Leaving { leg, tag, pair, .. } = leaving;
-        if self.leaving.iter().any(|other| other.leg == leg) || self.core.row(leg).is_none() {
-            self.core.count(MediaCounter::CommandsRefused, 1);
-            let reason = RefuseReason::Invalid;
-            return self.outbox.push(&mut self.end, client, Event::Refused { leg, tag, reason });
-        }
-        sockets_of(pair).into_iter().for_each(|socket| self.io.detach(socket));
-        self.leaving.push(leaving);
-    }
-
-    /// Hands legs over whose last packets for this worker have been taken.
-    fn send_parcels(&mut self, now: Instant) {
-        let io = &self.io;
-        let ready: Vec<Leaving> = self
-            .leaving
-            .extract_if(.., |leaving| sockets_of(leaving.pair).into_iter().all(|socket| io.is_detached(socket)))
-            .collect();
-        for Leaving { leg, tag, pair, worker } in ready {
-            // Closed meanwhile: then there is nothing to hand over.
-            let Some(owned) = self.owners.get(pair, leg).copied() else { continue };
-            let Some(moving) = self.core.extract(leg) else { continue };
-            let parcel = Box::new(Parcel { moving, owned: Owned { tag, ..owned }, from: self.index.0, refused: None });
-            match self.shared.moves.send(worker, parcel) {
-                Ok(()) => {
-                    self.owners.remove(pair, leg);
-                    self.shared.host.wake_worker(WorkerIndex(worker));
-                }
-                Err(parcel) => {
-                    self.owners.remove(pair, leg);
-                    self.settle_in(now, Parcel { refused: Some(RefuseReason::Full), ..*parcel });
-                }
-            }
-        }
-    }
-
-    fn take_parcels(&mut self, now: Instant) {
-        for _ in 0..TURN_MOVES {
-            let Some(parcel) = self.shared.moves.receive(self.index.0) else { return };
-            self.settle_in(now, *parcel);
-        }
-    }
-
-    /// Goes on with a leg of another worker, or with one of ours that came back.
-    fn settle_in(&mut self, now: Instant, parcel: Parcel) {
-        let Parcel { moving, owned, from, refused } = parcel;
-        let (leg, tag) = (owned.leg, owned.tag);
-        let (pair, connected, rtcp) = (self.core.pair_of(leg.port), moving.connected(), moving.spec().rtcp());
-        let before = self.output.events.len();
-        match self.core.insert(now, moving, tag, &mut self.output) {
-            Ok(()) => {
-                let Some(pair) = pair else { return };
-                let [rtp_socket, rtcp_socket] = sockets_of(pair);
-                self.io.attach(rtp_socket, connected.0);
-                if matches!(rtcp, RtcpMode::Pair | RtcpMode::RelayPair) {
-                    self.io.attach(rtcp_socket, connected.1);
-                }
-                self.owners.set(pair, owned);
-                if let Some(reason) = refused {
-                    self.output.events.truncate(before);
-                    self.output.events.push(Event::Refused { leg, tag, reason });
-                }
-                if !self.shared.host.region().live_clients().any(|client| client == owned.client) {
-                    // Its client died while it was on its way, and our part of that may be done already.
-                    self.core.handle_command(now, Command::Close { leg, tag }, self.io.buffers(), &mut self.output);
-                }
-            }
-            Err((moving, reason)) if from != self.index.0 => {
-                let back = Box::new(Parcel { moving, owned, from, refused: Some(reason) });
-                if self.shared.moves.send(from, back).is_ok() {
-                    self.shared.host.wake_worker(WorkerIndex(from));
-                }
-            }
-            Err((_, reason)) => {
-                self.end_recording(now, &owned, RecordingEnd::LegClosed);
-                tracing::error!("the leg on port {} is lost between two workers: {reason:?}", leg.port);
-                let closed = Event::Closed { leg, tag, reason: CloseReason::Failed };
-                self.outbox.push(&mut self.end, owned.client, closed);
-            }
         }
     }
 

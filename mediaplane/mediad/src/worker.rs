@@ -30,6 +30,8 @@ pub(crate) struct Leaving {
     pub(crate) tag: u64,
     pub(crate) pair: u16,
     pub(crate) worker: u8,
+    /// When it was asked for.
+    pub(crate) since: Instant,
 }
 
 /// Everything that one worker owns.
