@@ -8,6 +8,7 @@ mod denied;
 mod faults;
 mod loss;
 mod machine;
+mod matrix;
 mod phones;
 mod sipp;
 mod start;

@@ -175,7 +175,7 @@ pub(crate) fn health_json(snapshots: &[Snapshot], shard_count: usize, uptime_s: 
     let attached = snapshots.iter().filter(|snapshot| snapshot.region.is_some()).count();
     let is_well = attached == shard_count;
     let calls: u64 = snapshots.iter().filter_map(|snapshot| snapshot.counts.first()).sum();
-    let transactions: usize = snapshots.iter().map(|snapshot| snapshot.sizes.server_transactions).sum();
+    let sum = |size: fn(&sip_core::Sizes) -> usize| -> usize { snapshots.iter().map(|one| size(&one.sizes)).sum() };
     json!({
         "status": if is_well { "ok" } else { "no media plane" },
         "shards": shard_count,
@@ -183,7 +183,11 @@ pub(crate) fn health_json(snapshots: &[Snapshot], shard_count: usize, uptime_s: 
         "shards_with_media_plane": attached,
         "media_process": snapshots.iter().find_map(|snapshot| Some(snapshot.region.as_ref()?.creator_pid())),
         "calls": calls,
-        "transactions": transactions,
+        "transactions": sum(|sizes| sizes.server_transactions),
+        "client_transactions": sum(|sizes| sizes.client_transactions),
+        "dialogs": sum(|sizes| sizes.dialogs),
+        "invitations": sum(|sizes| sizes.calls),
+        "subscriptions": sum(|sizes| sizes.subscriptions),
         "uptime_s": uptime_s,
         "listening": listening,
     })
