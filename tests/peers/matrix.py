@@ -385,6 +385,8 @@ def silently_over(scene):
 
 
 def attended(scene):
+    # With two calls, of which the switch ends both, baresip resumes one while the BYE for it is on its way.
+    scene.crossing |= scene.asks.phone.kind == 'baresip'
     scene.asks.attended(scene.consult, scene.rig.wire)
     scene.asks.until('over')
     scene.over.append(scene.asks)
@@ -849,7 +851,7 @@ def wire_faults(scene):
         if message.first.startswith('BYE '):
             byes.setdefault((message.target, message.call_id), message.at)
         # A request that crossed a BYE of the switch on its way is of a call that is over.
-        crossed = message.at - byes.get((message.target, message.call_id), -1) < 0.1
+        crossed = message.at - byes.get((message.target, message.call_id), -1) < 1
         if message.status == 481 and crossed and scene.crossing:
             continue
         # baresip takes the subscription of its REFER back after its own BYE.
@@ -916,6 +918,23 @@ def clean_up(rig):
         time.sleep(0.1)
 
 
+def finale(switch, rigs):
+    """The operator stops the switch while calls are in all kinds of states: every phone is told."""
+    problem = None
+    try:
+        states = (talking, ringing, held_by('x'), consulting('a', 'answer'), early, referred('a', 'ring'))
+        for rig, state in zip(rigs, states):
+            rig.begin()
+            state(Scene(rig, [rig.phones[role] for role in ORIENTATIONS[rig.number % 2][1]]))
+        switch.process.send_signal(signal.SIGTERM)
+        for phone in (phone for rig in rigs for phone in rig.phones):
+            phone.until(lambda: not phone.live(), 20, lambda: f'left at {phone.name}: {phone.live()}')
+    except Failed as failed:
+        problem = str(failed)
+        switch.process.send_signal(signal.SIGTERM)
+    return switch.process.wait(60), problem
+
+
 def main():
     switch, wire = Switch(RIGS), Wire(SIP)
     Phone.wire, Phone.air = wire, Air()
@@ -952,11 +971,13 @@ def main():
     slow = sorted(done, key=lambda cell: -cell[4])[:8]
     print('slowest: ' + '; '.join(f'{cell[0]} {cell[4]:.1f} s' for cell in slow))
     print(f'left: {rest}; {sum(cell[3] for cell in done)} messages again')
-    switch.process.send_signal(signal.SIGTERM)
+    ended, problem = finale(switch, rigs)
+    if problem:
+        bad.append(problem)
+        print(f'FAULT the switch is stopped\n  {problem}')
     for rig in rigs:
         for phone in rig.phones:
             phone.stop()
-    ended = switch.process.wait(30)
     print(f'{len(done)} cells, {len(bad)} with faults, the switch ended with {ended}, {time.monotonic() - BEGAN:.0f} s', flush=True)
     os._exit(1 if bad or ended or any(rest.values()) else 0)
 
