@@ -116,7 +116,7 @@ async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
 /// # }
 /// ```
 impl SessionCoordinator {
-    /// Lets two answered sessions hear each other.
+    /// Lets two answered sessions hear each other. What is said from then on is heard.
     pub async fn bridge_sessions(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
         let (shard, partner) = (one.shard(), *other);
         self.same_shard(shard, partner)?;
@@ -125,8 +125,22 @@ impl SessionCoordinator {
             let made =
                 self.operate(*one, move |order, one| order.sessions.bridge(order.turn, one, partner.inner())).await;
             if !settles(&made, until).await {
-                return Ok(BridgeId::new(shard, made?));
+                let bridge = BridgeId::new(shard, made?);
+                self.joined(bridge, until).await;
+                return Ok(bridge);
             }
+        }
+    }
+
+    /// Waits until the media plane does what a bridge asks for, which takes it a millisecond or two.
+    async fn joined(&self, bridge: BridgeId, until: Instant) {
+        const PAUSE: Duration = Duration::from_millis(1);
+        while Instant::now() < until {
+            let asked = self.order(bridge.shard.into(), move |order| order.sessions.is_joined(bridge.inner()));
+            if asked.await.unwrap_or(true) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -146,6 +160,7 @@ impl SessionCoordinator {
             let added =
                 self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await;
             if !settles(&added, until).await {
+                self.joined(bridge, until).await;
                 return added;
             }
         }

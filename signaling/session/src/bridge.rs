@@ -49,7 +49,7 @@ pub enum LeaveReason {
 /// The bridges of a shard, with their sessions.
 #[derive(Default)]
 pub(crate) struct Bridges {
-    rows: BTreeMap<BridgeId, Vec<SessionId>>,
+    pub(crate) rows: BTreeMap<BridgeId, Vec<SessionId>>,
     made_count: u64,
 }
 
@@ -168,10 +168,8 @@ impl Sessions {
         let link = self.untie(turn, id);
         turn.events.push(SessionEvent::ParticipantRemoved { bridge, id, reason });
         self.sync(turn, id);
-        self.go_on_with_kept(turn, id);
         if let Some(link) = link {
             self.sync(turn, link.peer);
-            self.go_on_with_kept(turn, link.peer);
         }
     }
 
@@ -190,11 +188,7 @@ impl Sessions {
         self.seat(turn, bridge, new);
     }
 
-    pub(crate) fn bridge_failed(&mut self, turn: &mut Turn<'_>, bridge: BridgeId) {
-        self.take_down(turn, bridge, LeaveReason::Failed);
-    }
-
-    fn take_down(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, reason: LeaveReason) {
+    pub(crate) fn take_down(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, reason: LeaveReason) {
         for id in self.bridges.rows.get(&bridge).cloned().unwrap_or_default() {
             self.unseat(turn, bridge, id, reason);
         }

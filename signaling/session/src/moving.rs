@@ -2,8 +2,8 @@
 
 use crate::alarm::Alarm;
 use crate::leg::Leg;
-use crate::{EndReason, MEDIA_ANSWER_LIMIT, SessionId, Sessions, Turn};
-use contract::Command;
+use crate::{BridgeId, EndReason, LeaveReason, MEDIA_ANSWER_LIMIT, Session, SessionId, Sessions, Turn};
+use contract::{Command, Source};
 
 impl Sessions {
     /// Brings the legs of two linked sessions together, once both run.
@@ -24,6 +24,18 @@ impl Sessions {
             _ => self.sync(turn, id),
         }
         self.go_on_with_kept(turn, id);
+    }
+
+    /// Whether the media plane does what a bridge is for: its two sessions hear each other, unless one is held. A bridge
+    /// that waits for its second session has nothing to do, nor has one that is gone.
+    pub fn is_joined(&self, bridge: BridgeId) -> bool {
+        let members = self.bridges.rows.get(&bridge).map(Vec::as_slice).unwrap_or_default();
+        let hears = |session: &Session| {
+            let is_told = matches!(session.spec.source(), Source::Leg(leg) if Some(leg) != session.leg());
+            let is_still = !session.is_moving && session.move_to.is_none() && session.updates_open == 0;
+            is_still && (is_told || session.is_held_here())
+        };
+        members.len() < 2 || members.iter().filter_map(|id| self.table.get(*id)).all(hears)
     }
 
     /// Sends the move as soon as nothing else is on its way to the leg: an answer says not which command it is to.
@@ -67,12 +79,13 @@ impl Sessions {
         session.is_moving = false;
         session.alarms.set(Alarm::Media, None);
         self.link_failed(turn, id);
+        self.go_on_with_kept(turn, id);
     }
 
     /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.
     pub(crate) fn link_failed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         match self.table.get(id).and_then(|session| session.link).map(|link| link.tie) {
-            Some(crate::link::Tie::Bridge(bridge)) => self.bridge_failed(turn, bridge),
+            Some(crate::link::Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
             Some(crate::link::Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
             None => self.sync(turn, id),
         }

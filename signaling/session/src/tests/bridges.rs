@@ -168,3 +168,21 @@ fn hold_in_a_bridge_plays_music_and_comes_back() {
     world.serve();
     assert_eq!(world.spec(one).source(), Source::Leg(world.session(other).leg().unwrap()));
 }
+
+#[test]
+fn a_bridge_says_when_its_sessions_hear_each_other() {
+    let (mut world, one, other) = two();
+    let bridge = world.turn(|sessions, _| sessions.create_bridge()).unwrap();
+    world.turn(|sessions, turn| sessions.add_to_bridge(turn, bridge, one)).unwrap();
+    assert!(world.sessions.is_joined(bridge), "it waits for nobody");
+    world.turn(|sessions, turn| sessions.add_to_bridge(turn, bridge, other)).unwrap();
+    let mut rounds = 0;
+    while !world.commands.is_empty() {
+        assert!(!world.sessions.is_joined(bridge), "a leg moves, then both are told");
+        world.serve_once();
+        rounds += 1;
+    }
+    assert!(world.sessions.is_joined(bridge) && rounds == 2, "{rounds}");
+    world.turn(|sessions, turn| sessions.destroy_bridge(turn, bridge)).unwrap();
+    assert!(world.sessions.is_joined(bridge), "it is gone");
+}
