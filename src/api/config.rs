@@ -120,9 +120,6 @@ impl SessionConfig {
         }
         config.media.media_timeout = self.media_timeout;
         config.media.ports = self.port_range()?;
-        if let Some(address) = self.media_address() {
-            config.media.bind = address;
-        }
         config.process.runtime_dir = runtime_dir;
         config.media.prompts = self.all_prompts();
         Ok(config)
@@ -139,15 +136,6 @@ impl SessionConfig {
             return Err(SessionError::invalid_uri(address, "our own address is one such as sip:pbx@example.com"));
         }
         self.to_config(PathBuf::new()).map(drop)
-    }
-
-    /// Where media sockets are bound: on the address that descriptions name, since a socket that may choose would send
-    /// from another address of a host that has several, and be deaf on the one that the peer knows. `None`: on all.
-    fn media_address(&self) -> Option<IpAddr> {
-        let local = self.local_bind_addr.ip();
-        // SIP behind a proxy of this host, media by its own way.
-        let is_elsewhere = local.is_loopback() && self.public_address.is_some_and(|address| !address.is_loopback());
-        (!local.is_unspecified() && !is_elsewhere).then_some(local)
     }
 
     pub(crate) fn port_range(&self) -> Result<PortRange, SessionError> {

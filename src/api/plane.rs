@@ -69,10 +69,9 @@ impl Plane {
         }
         let mut running = LOCAL.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|plane| plane.strong_count() > 0);
-        let media = &config.media;
-        let serves = |plane: &Arc<Local>| {
-            (plane.ports, plane.bind) == (media.ports, media.bind) && plane.prompts == media.prompts
-        };
+        let (media, bind) = (&config.media, config.media_address());
+        let serves =
+            |plane: &Arc<Local>| (plane.ports, plane.bind) == (media.ports, bind) && plane.prompts == media.prompts;
         if let Some(plane) = running.iter().filter_map(Weak::upgrade).find(serves) {
             return Ok(Self::Local(plane));
         }
@@ -96,20 +95,22 @@ impl Local {
         let folder = Folder::new()?;
         let config = Config { process: process_of(&folder), ..config.clone() };
         let media = mediad::Media::start(&config).map_err(|error| SessionError::media(format!("media: {error}")))?;
-        let config::Media { ports, bind, prompts, .. } = config.media;
+        let bind = config.media_address();
+        let config::Media { ports, prompts, .. } = config.media;
         Ok(Self { ports, bind, prompts, _media: media, folder })
     }
 }
 
 /// An address of somebody else's host is the program's mistake, and named in its words before the media plane meets it.
 fn check_address(config: &Config) -> Result<(), SessionError> {
+    let bind = config.media_address();
     // A host without IPv6 has no `::`, and the media plane knows what to do then.
-    if config.media.bind.is_unspecified() {
+    if bind.is_unspecified() {
         return Ok(());
     }
-    let Err(error) = std::net::UdpSocket::bind((config.media.bind, 0)) else { return Ok(()) };
-    let of_sip = config.sip.listen.iter().find(|address| address.ip() == config.media.bind);
-    let wanted = of_sip.map_or_else(|| config.media.bind.to_string(), |address| address.to_string());
+    let Err(error) = std::net::UdpSocket::bind((bind, 0)) else { return Ok(()) };
+    let of_sip = config.sip.listen.iter().find(|address| address.ip() == bind);
+    let wanted = of_sip.map_or_else(|| bind.to_string(), |address| address.to_string());
     Err(SessionError::config(format!(
         "cannot use {wanted}: {error}; give with_local_bind_addr an address of this host"
     )))

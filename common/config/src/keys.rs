@@ -203,8 +203,12 @@ pub const KEYS: &[Key] = &[
     key(
         "media",
         "bind",
-        r#""::""#,
-        &[r#"Address that the media ports are bound to. "::" is every address of both families."#],
+        r#""auto""#,
+        &[
+            r#"Address that the media ports are bound to; "::" is every address of both families. "auto": the one address"#,
+            r#"of [sip] listen, so that media comes from where peers are told that it does; "::" where it has several or"#,
+            r#""0.0.0.0"."#,
+        ],
     ),
     key("media", "workers", "0", &["Media threads, each pinned to a core, 1 to 64. 0: one per core."]),
     key(

@@ -26,6 +26,7 @@ pub use sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
 pub use tls::{Certificate, ClientCertificates, Tls};
 
 use reader::Reader;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// Everything that can be set.
@@ -69,6 +70,22 @@ impl Config {
         let text =
             std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
         Self::parse(&text).map_err(|mistakes| LoadError::Mistakes { path: path.to_owned(), mistakes })
+    }
+
+    /// Where media sockets are bound: on the address that descriptions name, since a socket that may choose would send
+    /// from another address of a host that has several, and be deaf on the one that the peer knows.
+    pub fn media_address(&self) -> IpAddr {
+        let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let sip = &self.sip;
+        let connections = [&sip.listen_tls, &sip.listen_ws, &sip.listen_wss].into_iter().flatten();
+        let connections = connections.chain(sip.listen_tcp.iter().flatten());
+        let mut all = sip.listen.iter().chain(connections).map(SocketAddr::ip);
+        let only = all.next().filter(|first| all.all(|other| other == *first));
+        // SIP behind a proxy of this host, media by its own way.
+        let is_elsewhere =
+            |ip: &IpAddr| ip.is_loopback() && sip.advertised_address.is_some_and(|address| !address.is_loopback());
+        let only = only.filter(|ip| !ip.is_unspecified() && !is_elsewhere(ip));
+        self.media.bind.or(only).unwrap_or(everywhere)
     }
 
     /// What is unwise about the file that it was loaded from, with what to do about it.

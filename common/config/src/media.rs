@@ -12,8 +12,9 @@ const PROMPT_COUNT_MAX: usize = 256;
 pub struct Media {
     /// UDP ports for RTP and RTCP.
     pub ports: PortRange,
-    /// Address of the media sockets; unspecified IPv6 is every address of both families.
-    pub bind: IpAddr,
+    /// Address of the media sockets; unspecified IPv6 is every address of both families. `None`: see
+    /// [`Config::media_address`](crate::Config::media_address).
+    pub bind: Option<IpAddr>,
     /// Media threads; 0: see [`Media::worker_count`].
     pub workers: usize,
     /// How a media thread waits.
@@ -93,7 +94,10 @@ impl Media {
         let prompts = r#"must be a table of at most 256 user names with a WAV file or "builtin" each"#;
         Self {
             ports: reader.get(section, "ports", ports, |value| PortRange::parse(value.as_str()?)),
-            bind: reader.get(section, "bind", "must be an IP address", |value| value.as_str()?.parse().ok()),
+            bind: reader.get(section, "bind", r#"must be an IP address or "auto""#, |value| match value.as_str()? {
+                "auto" => Some(None),
+                address => address.parse().ok().map(Some),
+            }),
             workers,
             wait: reader.get(section, "wait", waits, |value| match value.as_str()? {
                 "adaptive" => Some(Wait::Adaptive),

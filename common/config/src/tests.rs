@@ -182,3 +182,19 @@ fn a_file_of_secrets_that_all_can_read_is_warned_of() {
     assert!(config.warning(file.path()).unwrap().contains("chmod 600"));
     assert_eq!(Config::default().warning(file.path()), None);
 }
+
+#[test]
+fn media_comes_from_the_one_address_of_sip() {
+    let of = |sip: &str, bind: &str| {
+        let text = format!("[sip]\n{sip}\n[media]\nbind = \"{bind}\"\n");
+        Config::parse(&text).unwrap().media_address().to_string()
+    };
+    assert_eq!(of(r#"listen = ["192.0.2.9:5060"]"#, "auto"), "192.0.2.9");
+    assert_eq!(of("listen = [\"192.0.2.9:5060\"]\nlisten_ws = [\"192.0.2.9:80\"]", "auto"), "192.0.2.9");
+    assert_eq!(of("listen = [\"192.0.2.9:5060\"]\nlisten_ws = [\"192.0.2.7:80\"]", "auto"), "::");
+    assert_eq!(of(r#"listen = ["192.0.2.9:5060", "[2001:db8::1]:5060"]"#, "auto"), "::");
+    assert_eq!(of(r#"listen = ["0.0.0.0:5060"]"#, "auto"), "::");
+    assert_eq!(of(r#"listen = ["192.0.2.9:5060"]"#, "::"), "::");
+    assert_eq!(of(r#"listen = ["192.0.2.9:5060"]"#, "192.0.2.8"), "192.0.2.8");
+    assert_eq!(of("listen = [\"127.0.0.1:5060\"]\nadvertised_address = \"192.0.2.1\"", "auto"), "::");
+}

@@ -35,7 +35,7 @@ impl Media {
         let limit = uring::raise_descriptor_limit(port_count as u64 + OTHER_DESCRIPTORS);
         let prompts = prompts::load(&media.prompts)?;
         let door = Door::open(&config.process.media_control_socket())?;
-        let sockets = Sockets::bind(media.ports.first, port_count / 2 * 2, BindTo::from(media.bind))?;
+        let sockets = Sockets::bind(media.ports.first, port_count / 2 * 2, BindTo::from(config.media_address()))?;
 
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let rtp_ports = media.ports.first..=media.ports.last;
