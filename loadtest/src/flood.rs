@@ -96,6 +96,30 @@ pub struct Flood {
     pub sent: u64,
     /// Datagrams that the kernel refused.
     pub refused: u64,
+    /// Answers heard, where anybody listened.
+    pub answered: u64,
+}
+
+/// Keeps to a rate.
+pub(crate) struct Pace {
+    started: clock::Instant,
+    per_second: u64,
+}
+
+impl Pace {
+    const BURST: u64 = 50;
+
+    pub(crate) fn new(per_second: u64) -> Self {
+        Self { started: clock::now(), per_second: per_second.max(1) }
+    }
+
+    /// Call it before each message with how many went before.
+    pub(crate) fn wait(&self, sent: u64) {
+        if sent.is_multiple_of(Self::BURST) {
+            let due = self.started + clock::Duration::from_secs_f64(sent as f64 / self.per_second as f64);
+            std::thread::sleep(due - clock::now());
+        }
+    }
 }
 
 /// Sends `count` damaged datagrams in turn to `targets`, at most `per_second`.
@@ -106,16 +130,12 @@ pub fn flood(
     count: u64,
     per_second: u64,
 ) -> io::Result<Flood> {
-    const BURST: u64 = 50;
     let Some(first) = targets.first() else { return Ok(Flood::default()) };
     let socket = UdpSocket::bind((if first.is_ipv4() { "0.0.0.0" } else { "::" }, 0))?;
     let (mut random, mut datagram, mut flood) = (Random::new(seed), Vec::new(), Flood::default());
-    let started = clock::now();
+    let pace = Pace::new(per_second);
     for (n, target) in (0..count).zip(targets.iter().cycle()) {
-        if n % BURST == 0 {
-            let due = started + clock::Duration::from_secs_f64(n as f64 / per_second.max(1) as f64);
-            std::thread::sleep(due - clock::now());
-        }
+        pace.wait(n);
         damage(&mut random, &mut datagram);
         match socket.send_to(&datagram, target) {
             Ok(_) => flood.sent += 1,

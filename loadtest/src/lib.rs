@@ -8,6 +8,8 @@
 
 pub mod callers;
 pub mod capture;
+pub mod connection;
+pub mod corpus;
 pub mod flood;
 pub mod heard;
 pub mod loss;

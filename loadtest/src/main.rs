@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clock::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use loadtest::callers::{CallPlan, CallsReport, call, page};
+use loadtest::connection::Over;
+use loadtest::corpus;
 use loadtest::flood::{damaged_rtp, damaged_sip, flood};
 use loadtest::media::{Expect, TrafficConfig};
 use loadtest::peers::{Switch, SwitchPlan};
@@ -35,7 +37,7 @@ enum What {
     Heard(heard_command::Heard),
     /// SIPp's calls over a link that loses datagrams: all end, nothing is left
     Loss(loss_command::Loss),
-    /// Malformed datagrams
+    /// Malformed datagrams, or the files of a corpus over any transport
     Flood {
         /// Addresses to send to
         #[arg(required = true)]
@@ -43,10 +45,16 @@ enum What {
         /// Damaged RTP in place of damaged SIP
         #[arg(long)]
         rtp: bool,
-        /// Datagrams
+        /// Folder of a corpus to send in place of damaged SIP, in turns; `uri` and `values` below it hold pieces of requests
+        #[arg(long, conflicts_with = "rtp")]
+        corpus: Vec<PathBuf>,
+        /// What carries the corpus
+        #[arg(long, value_enum, default_value = "udp", requires = "corpus")]
+        over: Over,
+        /// Messages
         #[arg(long, default_value_t = 100_000)]
         count: u64,
-        /// Datagrams a second
+        /// Messages a second
         #[arg(long, default_value_t = 20_000)]
         rate: u64,
         /// The same seed damages the same way
@@ -106,7 +114,10 @@ fn main() -> ExitCode {
         What::Calls(calls) => make_calls(&calls),
         What::Heard(arguments) => heard_command::heard(&arguments),
         What::Loss(arguments) => loss_command::loss(&arguments),
-        What::Flood { to, rtp, count, rate, seed } => {
+        What::Flood { to, corpus, over, count, rate, seed, .. } if !corpus.is_empty() => {
+            flood_corpora(&to, &corpus, over, count, rate, seed)
+        }
+        What::Flood { to, rtp, count, rate, seed, .. } => {
             flood(&to, if rtp { damaged_rtp } else { damaged_sip }, seed, count, rate).map(|flood| {
                 println!("{} datagrams sent, {} refused by the kernel", flood.sent, flood.refused);
                 true
@@ -121,6 +132,25 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn flood_corpora(
+    to: &[SocketAddr],
+    folders: &[PathBuf],
+    over: Over,
+    count: u64,
+    rate: u64,
+    seed: u64,
+) -> io::Result<bool> {
+    let samples = corpus::read(folders)?;
+    for (index, to) in to.iter().enumerate() {
+        let flood = corpus::flood_corpus(*to, over, &samples, &format!("{seed}.{index}."), count, rate)?;
+        println!(
+            "{to}: {} messages sent, {} refused by the kernel, {} answered",
+            flood.sent, flood.refused, flood.answered
+        );
+    }
+    Ok(true)
 }
 
 fn make_calls(arguments: &Calls) -> io::Result<bool> {

@@ -4,6 +4,7 @@
 mod b2bua;
 mod call_suite;
 mod calls;
+mod corpora;
 mod denied;
 mod faults;
 mod loss;

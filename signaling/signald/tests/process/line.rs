@@ -79,12 +79,23 @@ impl Line {
 
     /// The next whole message; `None`: the end.
     pub(crate) fn next(&mut self) -> Option<String> {
+        self.heard().unwrap_or_else(|error| panic!("nothing came: {error}"))
+    }
+
+    /// Likewise; an error: nothing came in [`PATIENCE`].
+    pub(crate) fn heard(&mut self) -> io::Result<Option<String>> {
+        let is_silence =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
         let stream = match &mut self.kind {
             Kind::Bytes(stream) => stream,
             Kind::Ws(socket) => loop {
                 match socket.read() {
-                    Ok(tungstenite::Message::Text(text)) => return Some(text.as_str().to_owned()),
-                    Ok(tungstenite::Message::Close(_)) | Err(_) => return None,
+                    Ok(tungstenite::Message::Text(text)) => return Ok(Some(text.as_str().to_owned())),
+                    Ok(tungstenite::Message::Binary(bytes)) => {
+                        return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+                    }
+                    Err(tungstenite::Error::Io(error)) if is_silence(&error) => return Err(error),
+                    Ok(tungstenite::Message::Close(_)) | Err(_) => return Ok(None),
                     Ok(_) => {}
                 }
             },
@@ -95,16 +106,15 @@ impl Line {
             self.buffer.drain(..pongs);
             if let Some(end) = whole(&self.buffer) {
                 let rest = self.buffer.split_off(end);
-                return Some(String::from_utf8(std::mem::replace(&mut self.buffer, rest)).unwrap());
+                let message = std::mem::replace(&mut self.buffer, rest);
+                return Ok(Some(String::from_utf8_lossy(&message).into_owned()));
             }
             let mut chunk = [0; 4_096];
             match stream.read(&mut chunk) {
-                Ok(0) => return None,
+                Ok(0) => return Ok(None),
                 Ok(bytes) => self.buffer.extend_from_slice(&chunk[..bytes]),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    panic!("nothing came: {error}")
-                }
-                Err(_) => return None,
+                Err(error) if is_silence(&error) => return Err(error),
+                Err(_) => return Ok(None),
             }
         }
     }
@@ -169,9 +179,9 @@ impl Line {
 
 /// Where the first message of a stream ends.
 fn whole(buffer: &[u8]) -> Option<usize> {
-    let text = String::from_utf8_lossy(buffer);
-    let head = text.find("\r\n\r\n")? + 4;
-    let length = text[..head].lines().find_map(|line| line.strip_prefix("Content-Length:"));
+    let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = String::from_utf8_lossy(&buffer[..head]);
+    let length = text.lines().find_map(|line| line.strip_prefix("Content-Length:"));
     let end = head + length.map_or(0, |length| length.trim().parse::<usize>().unwrap());
     (buffer.len() >= end).then_some(end)
 }

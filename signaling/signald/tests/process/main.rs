@@ -5,6 +5,7 @@ use std::time::Duration;
 mod bad_input;
 mod calls;
 mod certificates;
+mod corpora;
 mod floods;
 mod line;
 mod media;

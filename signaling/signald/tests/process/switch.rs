@@ -14,6 +14,8 @@ use transport::Transport;
 pub(crate) struct Switch {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) address: SocketAddr,
+    /// Everything that is listened on for UDP, `address` first.
+    pub(crate) listening: Vec<SocketAddr>,
     pub(crate) connections: Vec<(Transport, SocketAddr)>,
     pub(crate) stop: Stop,
     thread: Option<JoinHandle<Result<(), signald::Error>>>,
@@ -45,8 +47,7 @@ impl Switch {
         let ready = move |ready: &Ready| tell.send(ready.clone()).unwrap();
         let thread = std::thread::spawn(move || signald::run(&config, &flag, ready));
         let ready = told.recv_timeout(PATIENCE).expect("it starts");
-        let (address, connections) = (ready.listening[0], ready.connections);
-        Self { folder, address, connections, stop, thread: Some(thread) }
+        Self::of(folder, ready, stop, thread)
     }
 
     /// With somebody else to decide.
@@ -61,8 +62,17 @@ impl Switch {
         let ready = move |ready: &Ready, orders| tell.send((ready.clone(), orders)).unwrap();
         let thread = std::thread::spawn(move || signald::run_with(&config, &flag, user, ready));
         let (ready, orders) = told.recv_timeout(PATIENCE).expect("it starts");
-        let (address, connections) = (ready.listening[0], ready.connections);
-        (Self { folder, address, connections, stop, thread: Some(thread) }, orders)
+        (Self::of(folder, ready, stop, thread), orders)
+    }
+
+    fn of(folder: tempfile::TempDir, ready: Ready, stop: Stop, thread: JoinHandle<Result<(), signald::Error>>) -> Self {
+        let (address, listening, connections) = (ready.listening[0], ready.listening, ready.connections);
+        Self { folder, address, listening, connections, stop, thread: Some(thread) }
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     pub(crate) fn ask(&self, command: &str) -> serde_json::Value {
