@@ -1,6 +1,6 @@
 //! The media side of a session, and changes of it that are on their way.
 
-use crate::Port;
+use crate::{Port, Session};
 use sdp_core::{Negotiated, OtherMedia};
 use sip_core::{InviteId, RequestId};
 
@@ -32,4 +32,14 @@ pub(crate) enum AnswerTo {
     Update(RequestId),
     /// The peer answered an offer of ours; there is nothing more to say.
     Nobody,
+}
+
+impl Session {
+    /// Its port, whatever becomes of it.
+    pub(crate) fn port(&self) -> Option<Port> {
+        match self.leg {
+            Leg::None => None,
+            Leg::Opening(port) | Leg::Open(port) | Leg::Closing(port) => Some(port),
+        }
+    }
 }

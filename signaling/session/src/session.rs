@@ -9,7 +9,7 @@ use crate::offering::Offering;
 use crate::outgoing::Outgoing;
 use crate::refer::Referral;
 use crate::transfer::Transfer;
-use crate::{BridgeId, EndReason, Operation, Plan, PlannedSource, Port, SessionId, SessionState};
+use crate::{BridgeId, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
 use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
@@ -183,14 +183,6 @@ impl Session {
             is_sip_over: false,
             alarms: Alarms::default(),
             counts_for: None,
-        }
-    }
-
-    /// Its port, whatever becomes of it.
-    pub(crate) fn port(&self) -> Option<Port> {
-        match self.leg {
-            Leg::None => None,
-            Leg::Opening(port) | Leg::Open(port) | Leg::Closing(port) => Some(port),
         }
     }
 
