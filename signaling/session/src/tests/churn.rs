@@ -49,6 +49,8 @@ enum Thing {
     Answers(u64, u64),
     /// A report about a REFER of ours.
     Reports(u64),
+    /// The answer to a question about names.
+    Found(u64),
     Media(usize),
     MediaDies,
     MediaComesBack,
@@ -65,6 +67,8 @@ struct Game {
     media_is_up: bool,
     port_count: u16,
     lossy: bool,
+    /// Questions about names so far.
+    asked_count: usize,
     /// Our INVITEs that have not ended.
     calls: BTreeSet<u64>,
     /// How often each session was told to have ended.
@@ -98,6 +102,7 @@ impl Game {
             media_is_up: true,
             port_count,
             lossy,
+            asked_count: 0,
             calls: BTreeSet::new(),
             ends: HashMap::new(),
             bridges: Vec::new(),
@@ -195,7 +200,8 @@ impl Game {
             Thing::Refers(number) if self.dialogs.get(&number) == Some(&true) => {
                 let text = String::from_utf8(message("REFER", "x", "")).unwrap();
                 let other = self.dialogs.keys().nth(self.dice.roll(self.dialogs.len() as u64) as usize);
-                let target = match self.dice.roll(3) {
+                let target = match self.dice.roll(4) {
+                    3 => "<sip:c@pbx.example>".to_owned(),
                     0 => format!("<sip:c@192.0.2.9?Replaces=d{}%3Bto-tag%3Da%3Bfrom-tag%3Db>", other.unwrap_or(&1)),
                     _ => "<sip:c@192.0.2.3>".to_owned(),
                 };
@@ -212,7 +218,8 @@ impl Game {
             }
             Thing::CallEnds(call) if self.calls.remove(&call) => {
                 let id = CallId::from_u64(call);
-                match self.dice.roll(8) {
+                match self.dice.roll(9) {
+                    8 => self.world.moved(id, "<sip:x@pbx.example>, <sip:y@192.0.2.21>;q=0.1"),
                     0 => self.world.failed(id, 486),
                     1 => self.world.failed(id, 503),
                     2 => self.world.failed(id, 408),
@@ -257,6 +264,11 @@ impl Game {
                     let event = sip_core::Event::Notified { subscription, dialog, message: Span::default(), is_last };
                     self.world.sip(event, text.into_bytes());
                 }
+            }
+            Thing::Found(ticket) => {
+                let hosts: [&[u8]; 3] = [&[], &[11], &[11, 12, 13]];
+                let hosts = hosts[self.dice.roll(3) as usize];
+                self.world.found(ticket, &[hosts, &[21]]);
             }
             Thing::Media(index) if self.media_is_up => self.world.media(self.media[index]),
             Thing::MediaDies if self.media_is_up => {
@@ -328,6 +340,9 @@ impl Game {
             let out = sessions.get(*id).and_then(|session| session.out.as_ref());
             assert_eq!(out.and_then(|out| out.call), Some(*call));
         }
+        for id in sessions.by_lookup.values() {
+            assert!(sessions.waits_for_names(*id), "{:?}", sessions.get(*id));
+        }
         for id in sessions.by_subscription.values() {
             assert!(sessions.get(*id).is_some_and(|session| session.transfer.is_some()));
         }
@@ -371,6 +386,15 @@ impl Game {
 
     /// What SIP and media do about what sessions said.
     fn answer(&mut self) {
+        for index in self.asked_count..self.world.sip.asked.len() {
+            let (ticket, _) = self.world.sip.asked[index];
+            // Some answers come too late, or never.
+            let after = self.dice.roll(12_000);
+            if !self.lossy || self.dice.percent(95) {
+                self.plan(after, Thing::Found(ticket));
+            }
+        }
+        self.asked_count = self.world.sip.asked.len();
         for said in self.world.said() {
             let (number, status) = match said {
                 Said::Accept(invite, _) if invite.as_u64() < 1 << 50 => {
@@ -466,7 +490,7 @@ impl Game {
 }
 
 /// What games have to see, or they test less than they say.
-const HAPPENS: [&str; 24] = [
+const HAPPENS: [&str; 25] = [
     "BridgeDestroyed",
     "DialogEnded",
     "EndedByPeer",
@@ -488,6 +512,7 @@ const HAPPENS: [&str; 24] = [
     "left Ended",
     "left Failed",
     "ended cancelled",
+    "ended no way to there",
     "ended not answered in time",
     "ended transferred",
     "ended unusable answer to our offer",

@@ -20,7 +20,7 @@ impl World {
         (*ticket, uris)
     }
 
-    fn found(&mut self, ticket: u64, hosts: &[&[u8]]) {
+    pub(super) fn found(&mut self, ticket: u64, hosts: &[&[u8]]) {
         let paths: Vec<Vec<Flow>> = hosts.iter().map(|hosts| hosts.iter().copied().map(flow).collect()).collect();
         self.turn(|sessions, turn| sessions.found(turn, ticket, &paths));
     }
@@ -31,7 +31,7 @@ impl World {
         (call, uri, self.sip.flow.expect("it went somewhere"))
     }
 
-    fn moved(&mut self, call: CallId, contacts: &str) {
+    pub(super) fn moved(&mut self, call: CallId, contacts: &str) {
         let text = format!("SIP/2.0 302 Moved\r\nContact: {contacts}\r\nContent-Length: 0\r\n\r\n");
         let event = sip_core::Event::Failed { call, status: 302, message: Some(Span::default()) };
         self.sip(event, text.into_bytes());
