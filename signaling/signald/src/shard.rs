@@ -180,11 +180,13 @@ impl Shard {
         let Some(relay) = &mut self.relay else { return };
         let out = &mut out.proxied;
         match input {
-            Input::Message { flow, bytes } => relay.proxy.receive(now, &flow, bytes, out),
+            Input::Message { flow, bytes } | Input::Ours { flow, bytes } => {
+                relay.proxy.receive(now, &flow, bytes, out);
+            }
             Input::Broken(flow) if relay.proxy.sizes().branches > 0 => relay.proxy.transport_failed(now, &flow, out),
             Input::Found(found) => relay.found(now, found, out),
             Input::Deadline => relay.proxy.wake(now, out),
-            Input::Ours { .. } | Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
+            Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
         }
         relay.take_events(now, out);
     }
