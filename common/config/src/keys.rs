@@ -224,7 +224,7 @@ pub const KEYS: &[Key] = &[
         "media",
         "media_timeout_s",
         "60",
-        &["Seconds without a packet from the peer after which a call ends, up to 86400. 0: never."],
+        &["Seconds without a packet from the peer after which a call ends that nobody holds, up to 86400. 0: never."],
     ),
     key(
         "media",
