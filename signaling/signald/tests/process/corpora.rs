@@ -243,15 +243,15 @@ impl Sweep {
                 _ => None,
             };
             let expected = message.map_or(Expected::Nothing, judge);
-            while expected != Expected::Nothing {
-                let status = way.next().map(|answer| answer[8..11].parse::<u16>().unwrap_or(0));
-                if status.is_ok_and(|status| (100..200).contains(&status)) {
-                    continue;
+            if expected != Expected::Nothing {
+                let mut statuses = std::iter::from_fn(|| {
+                    Some(way.next().map(|answer| answer.get(8..11).and_then(|word| word.parse().ok()).unwrap_or(0)))
+                });
+                let last = statuses.find(|status| !status.is_ok_and(|status: u16| (100..200).contains(&status)));
+                let is_right = last.is_some_and(|status| status.is_ok_and(|status| expected.fits(status)));
+                if !is_right {
+                    self.wrong.push(format!("{} {name}: {last:?} for {expected:?}", road.name));
                 }
-                if !status.is_ok_and(|status| expected.fits(status)) {
-                    self.wrong.push(format!("{} {name}: {status:?} for {expected:?}", road.name));
-                }
-                break;
             }
             ways.push(way);
         }
