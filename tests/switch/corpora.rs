@@ -88,7 +88,7 @@ impl Place {
                 continue;
             }
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.set_read_timeout(Some(Duration::from_millis(500).into())).unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
             let answered = wait_for(PATIENCE, || {
                 socket.send_to(request(socket.local_addr().unwrap()).as_bytes(), to).unwrap();
                 let mut buffer = [0; 2_048];
