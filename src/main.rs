@@ -6,7 +6,7 @@ mod cli;
 
 /// Small, gives memory back after a rush, and cheap across threads.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: heap::Allocator = heap::Allocator;
 
 fn main() -> std::process::ExitCode {
     cli::main()

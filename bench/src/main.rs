@@ -10,17 +10,18 @@ use bench::media::{MediaBench, Through, table};
 use bench::options::OptionsBench;
 use bench::pacing::PacingBench;
 use bench::parse::ParseBench;
-use bench::setup::SetupBench;
+use bench::setup::{self, SetupBench};
 use bench::sip::SipBench;
 use clap::{Parser, Subcommand};
 use clock::Duration;
 use loadtest::media::TrafficConfig;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The switch's own, since tables are measured with it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: heap::Allocator = heap::Allocator;
 
 /// Measures ringplane side by side with its peers, on this host, now.
 #[derive(Parser)]
@@ -172,17 +173,33 @@ enum What {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
-    /// What setting a call up costs such a program, by thread
+    /// What setting a call up costs a shard, and such a program: exact CPU
     Setup {
-        /// Calls a second
+        /// Calls of a round of the shard
+        #[arg(long, default_value_t = 10_000)]
+        calls: usize,
+        /// Calls a second to the program
         #[arg(long, default_value_t = 500)]
         rate: u32,
-        /// Seconds of one round
-        #[arg(long, default_value_t = 6)]
-        seconds: u32,
         /// Rounds
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+    },
+    /// The shard of `setup`, as JSON
+    #[command(hide = true)]
+    SetupShard {
+        #[arg(long)]
+        calls: usize,
+    },
+    /// The program of `setup`
+    #[command(hide = true)]
+    SetupProgram {
+        #[arg(long, value_enum)]
+        kind: setup::Kind,
+        #[arg(long)]
+        address: SocketAddr,
+        #[arg(long)]
+        media_plane: PathBuf,
     },
     /// Legs opened and closed through the queues
     Legs {
@@ -254,10 +271,12 @@ fn main() -> ExitCode {
             let bench = EventsBench { subscribers, events, rounds, folder: results };
             bench.run().map(|result| print!("{}", result.to_text()))
         }
-        What::Setup { rate, seconds, rounds } => {
-            let bench = SetupBench { rate, seconds, rounds, folder: results };
+        What::Setup { calls, rate, rounds } => {
+            let bench = SetupBench { calls, rate, rounds, program, folder: results };
             bench.run().map(|result| print!("{}", result.to_text()))
         }
+        What::SetupShard { calls } => setup::shard(calls).map(|work| println!("{}", serde_json::json!(work))),
+        What::SetupProgram { kind, address, media_plane } => setup::serve(kind, address, &media_plane),
         What::Legs { legs, rounds, workers, wait } => {
             let media = format!("wait = {wait:?}");
             let bench = LegsBench { legs, rounds, workers, media, program, folder: results };

@@ -21,6 +21,8 @@ pub(crate) fn media(options: &Options) -> Result<(), Failure> {
 pub(crate) fn signal(options: &Options) -> Result<(), Failure> {
     let config = prepare(options)?;
     let stop = signald::Stop::new().map_err(|error| Failure::new(format!("cannot make a wake-up: {error}")))?;
+    // What a rush has left goes back once a shard has little to do.
+    signald::when_quiet(heap::give_back);
     let asked = stop.clone();
     on_end(move || asked.request())?;
     signald::run(&config, &stop, |ready| println!("ready {ready}"))

@@ -8,12 +8,12 @@ pub(super) const REMOTE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5070);
 
 /// What a softphone offers.
-pub(super) const SDP: &str = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n\
+pub(crate) const SDP: &str = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n\
     t=0 0\r\nm=audio 49170 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
     a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
 
 /// A request of peer `number`. `more` are complete header lines.
-pub(super) fn request(method: &str, number: usize, cseq: u32, tag: &[u8], more: &str, body: &str) -> String {
+pub(crate) fn request(method: &str, number: usize, cseq: u32, tag: &[u8], more: &str, body: &str) -> String {
     let tag = if tag.is_empty() { String::new() } else { format!(";tag={}", String::from_utf8_lossy(tag)) };
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     format!(
@@ -38,7 +38,7 @@ pub(super) fn ok_to(request: &str) -> String {
 }
 
 /// The tag of the To field.
-pub(super) fn to_tag(message: &str) -> &str {
+pub(crate) fn to_tag(message: &str) -> &str {
     let line = message.lines().find(|line| line.starts_with("To:")).unwrap_or_default();
     line.split_once("tag=").map_or("", |(_, tag)| tag)
 }

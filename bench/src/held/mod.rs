@@ -4,8 +4,9 @@ mod message;
 mod process;
 mod tables;
 
+pub(crate) use message::{SDP, request, to_tag};
 pub use process::{Round, RoundPlan, rounds};
-pub use tables::{Kind, TableMemory, fill};
+pub use tables::{Kind, ShardWork, TableMemory, fill, set_up};
 
 use crate::host::Host;
 use crate::media::progress;

@@ -52,18 +52,18 @@ pub fn fill(kind: Kind, count: usize) -> io::Result<TableMemory> {
     held.add(0..WARM_UP_COUNT.min(count))?;
     held.end(0..WARM_UP_COUNT.min(count));
     held.wait(IDLE_AFTER);
-    let before = held.bytes()?;
+    let before = held.quiet_bytes()?;
     held.add(0..count)?;
     let first = held.bytes()?;
     held.wait(IDLE_AFTER);
-    let idle = held.bytes()?;
+    let idle = held.quiet_bytes()?;
     held.end(0..count);
     held.wait(IDLE_AFTER);
     held.wait(IDLE_AFTER);
     if held.live() != 0 {
         return Err(io::Error::other(format!("{} of {count} are left", held.live())));
     }
-    let left = held.bytes()?;
+    let left = held.quiet_bytes()?;
     let each = |bytes: u64| (bytes as f64 - before as f64) / count as f64;
     Ok(TableMemory {
         kind,
@@ -72,6 +72,44 @@ pub fn fill(kind: Kind, count: usize) -> io::Result<TableMemory> {
         bytes_each: each(idle),
         bytes_left: left as i64 - before as i64,
     })
+}
+
+/// What setting a call up costs a shard, from INVITE to connected.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ShardWork {
+    /// Calls.
+    pub calls: usize,
+    /// CPU time of the shard for each, microseconds.
+    pub shard_us: f64,
+    /// With what plays its peers and its media plane.
+    pub all_us: f64,
+}
+
+/// Sets `calls` calls up that stay.
+pub fn set_up(calls: usize) -> io::Result<ShardWork> {
+    let mut held = Held::new(Kind::Calls, calls);
+    let start = cpu_time();
+    held.add(0..calls)?;
+    let all = cpu_time().saturating_sub(start);
+    // Reading that clock is a system call: what two of them in a row show is not the shard's.
+    let reading = (0..1_000).fold(Duration::ZERO, |sum, _| {
+        let start = cpu_time();
+        sum + cpu_time().saturating_sub(start)
+    }) / 1_000;
+    let us = |time: Duration| time.as_nanos() as f64 / 1e3 / calls.max(1) as f64;
+    let readings = reading * held.handled_count;
+    let read_twice = 2 * readings;
+    Ok(ShardWork {
+        calls,
+        shard_us: us(held.work.saturating_sub(readings)),
+        all_us: us(all.saturating_sub(read_twice)),
+    })
+}
+
+/// CPU time of this thread.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Ports without end.
@@ -102,6 +140,9 @@ struct Held {
     now: Instant,
     /// Our tag in each dialog; all of its memory is touched before anything is measured.
     tags: Vec<[u8; TAG_BYTES]>,
+    /// CPU time in the shard, and how often it was handed something.
+    work: Duration,
+    handled_count: u32,
 }
 
 impl Held {
@@ -121,7 +162,20 @@ impl Held {
             let config = EndpointConfig { limits, allow, event_packages, ..EndpointConfig::default() };
             Core::Sip(Box::new(Endpoint::new(config, 7)), Output::new())
         };
-        Self { kind, core, now: Instant::ZERO, tags: vec![[1; TAG_BYTES]; count] }
+        Self {
+            kind,
+            core,
+            now: Instant::ZERO,
+            tags: vec![[1; TAG_BYTES]; count],
+            work: Duration::ZERO,
+            handled_count: 0,
+        }
+    }
+
+    /// Private memory of this process, once it was quiet for a while as the switch is.
+    fn quiet_bytes(&self) -> io::Result<u64> {
+        heap::give_back();
+        self.bytes()
     }
 
     /// Private memory of this process.
@@ -178,7 +232,10 @@ impl Held {
         let flow = Flow::udp(LOCAL, REMOTE);
         match &mut self.core {
             Core::Calls(shard, ports, out) => {
+                let start = cpu_time();
                 shard.handle(self.now, Input::Message { flow, bytes: message.as_bytes() }, ports, out);
+                self.work += cpu_time().saturating_sub(start);
+                self.handled_count += 1;
             }
             Core::Sip(endpoint, out) => endpoint.receive(self.now, &flow, message.as_bytes(), out),
         }
@@ -208,7 +265,9 @@ impl Held {
         let (now, mut sent) = (self.now, Vec::new());
         loop {
             let fresh = match &mut self.core {
-                Core::Calls(shard, ports, out) => settle_media(now, shard, ports, out),
+                Core::Calls(shard, ports, out) => {
+                    settle_media(now, shard, ports, out, &mut self.work, &mut self.handled_count)
+                }
                 Core::Sip(endpoint, out) => settle_user(now, endpoint, out),
             };
             if fresh.is_empty() {
@@ -236,7 +295,14 @@ fn drain(out: &mut Output) -> Vec<String> {
     sent
 }
 
-fn settle_media(now: Instant, shard: &mut Shard, ports: &mut FreePorts, out: &mut ShardOutput) -> Vec<String> {
+fn settle_media(
+    now: Instant,
+    shard: &mut Shard,
+    ports: &mut FreePorts,
+    out: &mut ShardOutput,
+    work: &mut Duration,
+    handled_count: &mut u32,
+) -> Vec<String> {
     while !out.commands.is_empty() {
         for (_, command) in std::mem::take(&mut out.commands) {
             let (leg, tag) = (command.leg(), command.tag());
@@ -246,7 +312,10 @@ fn settle_media(now: Instant, shard: &mut Shard, ports: &mut FreePorts, out: &mu
                 Command::Close { .. } => MediaEvent::Closed { leg, tag, reason: CloseReason::Asked },
                 _ => continue,
             };
+            let start = cpu_time();
             shard.handle(now, Input::Media(event), ports, out);
+            *work += cpu_time().saturating_sub(start);
+            *handled_count += 1;
         }
     }
     let sent = drain(&mut out.sip);

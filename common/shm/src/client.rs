@@ -13,6 +13,8 @@ pub struct ClientEnd {
     workers: Vec<Ends>,
     own_wake: WakeFd,
     next_worker: usize,
+    /// A bit per worker that has commands which it may not know of.
+    untold: u64,
 }
 
 struct Ends {
@@ -33,7 +35,7 @@ impl ClientEnd {
             broken: false,
         };
         let workers = region.plan().workers().zip(wakes).map(ends).collect();
-        Self { ports: region.ports(), region, client, workers, own_wake, next_worker: 0 }
+        Self { ports: region.ports(), region, client, workers, own_wake, next_worker: 0, untold: 0 }
     }
 
     /// Which client.
@@ -71,7 +73,34 @@ impl ClientEnd {
         if ends.commands.push(&command.write())?.0 {
             ends.wake.wake();
         }
+        self.untold &= !(1 << worker.0);
         Ok(())
+    }
+
+    /// The same for a command that can wait: a worker that sleeps hears of it with the next [`Self::push`], or by
+    /// [`Self::wake_workers`], which has to come soon.
+    pub fn push_quietly(&mut self, worker: WorkerIndex, command: &Command) -> Result<(), PushError> {
+        let ends = self.workers.get_mut(worker.index()).ok_or(PushError::Gone)?;
+        ends.commands.push_quietly(&command.write())?;
+        self.untold |= 1 << worker.0;
+        Ok(())
+    }
+
+    /// Wakes the workers that sleep although there is something for them.
+    pub fn wake_workers(&mut self) {
+        while self.untold != 0 {
+            let worker = self.untold.trailing_zeros() as usize;
+            self.untold &= self.untold - 1;
+            if let Some(ends) = self.workers.get(worker).filter(|ends| ends.commands.needs_wake().0) {
+                ends.wake.wake();
+            }
+        }
+    }
+
+    /// Whether there is no event to pop. Asks for no wake-up, in contrast to [`Self::prepare_sleep`]: for who comes back
+    /// soon in any case.
+    pub fn is_idle(&mut self) -> bool {
+        self.workers.iter_mut().all(|ends| ends.broken || ends.events.is_empty() == Ok(true))
     }
 
     /// The next event of any worker, in turn. One worker's events stay in order.
@@ -90,7 +119,7 @@ impl ClientEnd {
     /// happens, then call [`Self::cancel_sleep`]. `false`: there is something to pop.
     pub fn prepare_sleep(&mut self) -> bool {
         ring_bell(self.region.words(), self.region.layout().client_bell(self.client));
-        let idle = self.workers.iter_mut().all(|ends| ends.broken || ends.events.is_empty() == Ok(true));
+        let idle = self.is_idle();
         if !idle {
             self.cancel_sleep();
         }

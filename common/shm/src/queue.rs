@@ -85,6 +85,12 @@ impl<T: IntoBytes + Immutable, M: Words> Producer<T, M> {
 
     /// Puts a message into the queue, or refuses it at once when there is no room.
     pub fn push(&mut self, message: &T) -> Result<NeedsWake, PushError> {
+        self.push_quietly(message)?;
+        Ok(self.needs_wake())
+    }
+
+    /// The same without a look whether the consumer sleeps: a later [`Self::push`] or [`Self::needs_wake`] tells for all.
+    pub fn push_quietly(&mut self, message: &T) -> Result<(), PushError> {
         let words = self.memory.words();
         if self.tail.wrapping_sub(self.head_seen) >= self.place.slot_count as u64 {
             // Pairs with the Release in `Consumer::pop`: the slots before it have been read, they may be overwritten.
@@ -101,10 +107,15 @@ impl<T: IntoBytes + Immutable, M: Words> Producer<T, M> {
         self.tail = self.tail.wrapping_add(1);
         // Pairs with the Acquire in `Consumer::taken`: who sees the position sees the slot.
         words[self.place.tail].store(self.tail, Release);
+        Ok(())
+    }
+
+    /// Whether the consumer sleeps, and has to be woken for what was pushed.
+    pub fn needs_wake(&self) -> NeedsWake {
         // Pairs with the fence in `ring_bell`: either we see that the consumer sleeps, or it sees our message.
         fence(SeqCst);
-        let bell = &words[self.place.bell];
-        Ok(NeedsWake(bell.load(Relaxed) != 0 && bell.swap(0, Relaxed) != 0))
+        let bell = &self.memory.words()[self.place.bell];
+        NeedsWake(bell.load(Relaxed) != 0 && bell.swap(0, Relaxed) != 0)
     }
 }
 

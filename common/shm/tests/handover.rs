@@ -134,6 +134,36 @@ fn only_a_sleeper_is_woken_and_only_once() {
 }
 
 #[test]
+fn what_can_wait_wakes_nobody_until_it_is_told() {
+    let host = Host::create(&plan(1, 1)).unwrap();
+    let (client, mut end) = connect(&host).unwrap();
+    let mut worker = host.worker(W0).unwrap();
+    worker.pop();
+    assert!(worker.prepare_sleep());
+    end.push_quietly(W0, &close(1)).unwrap();
+    assert!(!worker.wake_fd().drain());
+    end.wake_workers();
+    assert!(worker.wake_fd().drain());
+    end.wake_workers();
+    assert!(!worker.wake_fd().drain(), "woken before");
+    worker.cancel_sleep();
+    let told = FromClient::Command(close(1));
+    assert_eq!((worker.pop(), worker.pop()), (Some((client, told)), None));
+
+    assert!(worker.prepare_sleep());
+    end.push_quietly(W0, &close(2)).unwrap();
+    end.push(W0, &close(3)).unwrap();
+    assert!(worker.wake_fd().drain(), "one that cannot wait tells of both");
+    worker.cancel_sleep();
+    assert_eq!(std::iter::from_fn(|| worker.pop()).count(), 2);
+
+    assert!(end.is_idle());
+    worker.push(client, &closed(1)).unwrap();
+    worker.wake_clients();
+    assert!(!end.is_idle() && !end.wake_fd().drain(), "nobody asked for a wake-up");
+}
+
+#[test]
 fn strangers_and_silence_are_told_apart() {
     let refusal = |bytes: &[u8]| {
         let (mut ours, theirs) = UnixStream::pair().unwrap();

@@ -145,6 +145,15 @@ impl Worker {
         self.legs.len() - self.free.len()
     }
 
+    /// Gives back what legs needed, if none is open: their table is as good as new, and its pages go back to the system.
+    /// Takes memory for the new one, so that it is for a worker that has nothing to do.
+    pub fn give_back_memory(&mut self) {
+        if self.leg_count() == 0 && !self.legs.is_empty() {
+            self.legs = Vec::with_capacity(self.leg_limit);
+            self.free = Vec::with_capacity(self.leg_limit);
+        }
+    }
+
     /// What was counted.
     pub fn counts(&self) -> &Counts<MediaCounter> {
         &self.counts

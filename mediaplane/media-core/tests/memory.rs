@@ -73,4 +73,24 @@ fn five_thousand_legs_take_less_than_a_kilobyte_each() {
         LEG_BYTES
     );
     assert!(bytes < LEGS * 1_024, "{} bytes a leg", bytes / LEGS);
+
+    worker.give_back_memory();
+    assert_eq!(worker.leg_count(), LEGS, "not while one is open");
+    for n in 0..LEGS {
+        let mut closed = Output::with_limits(4, 4);
+        worker.handle_command(now, Command::Close { leg: leg(n), tag: 0 }, &mut buffers, &mut closed);
+    }
+    assert_eq!(worker.leg_count(), 0);
+    worker.give_back_memory();
+    assert_eq!(worker.place_count(), 0, "a new table");
+    let left = LIVE_BYTES.load(Relaxed) - before;
+    assert!(left <= set_aside + 64 * 1_024, "{left} bytes where {set_aside} were set aside");
+    let mut again = Output::with_limits(4, 4);
+    worker.handle_command(
+        now,
+        Command::Open { leg: leg(7), tag: 1, spec: spec(7, Source::None) },
+        &mut buffers,
+        &mut again,
+    );
+    assert!(worker.row(leg(7)).is_some() && worker.leg_count() == 1);
 }

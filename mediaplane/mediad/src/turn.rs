@@ -16,6 +16,8 @@ const TURN_MESSAGES: usize = 256;
 const TURN_CLOSINGS: usize = 64;
 /// An idle worker turns at least so often, so that its heartbeat tells that it lives.
 const IDLE: Duration = Duration::from_millis(250);
+/// A worker without legs gives back what they needed after so long.
+const EMPTY_FOR: Duration = Duration::from_secs(5);
 /// A client that is behind is tried again after so long.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -45,7 +47,16 @@ impl Worker {
         self.finish();
         self.send_parcels(now);
         self.publisher.turn(now, &mut self.core, self.io.counters());
+        self.give_back_memory(now);
         Ok(())
+    }
+
+    fn give_back_memory(&mut self, now: Instant) {
+        if self.core.leg_count() > 0 || self.core.place_count() == 0 {
+            self.empty_since = None;
+        } else if now.since(*self.empty_since.get_or_insert(now)) >= EMPTY_FOR {
+            self.core.give_back_memory();
+        }
     }
 
     fn wait(&mut self) -> io::Result<()> {

@@ -53,6 +53,8 @@ pub(crate) struct Worker {
     pub(crate) inside_io: bool,
     /// When the worker was rebuilt, the last few times.
     pub(crate) rebuilt_at: Vec<Instant>,
+    /// Since when there is no leg, and memory of former ones.
+    pub(crate) empty_since: Option<Instant>,
 }
 
 /// The thread. `told` hears whether it could start.
@@ -111,6 +113,7 @@ impl Worker {
             dying: Vec::new(),
             inside_io: false,
             rebuilt_at: Vec::new(),
+            empty_since: None,
             shared,
             index,
         })

@@ -11,6 +11,8 @@ use crate::moved::Moved;
 use crate::operator::Operator;
 use crate::paths::Paths;
 use crate::proxying::{Relay, RelayPlan};
+use crate::quiet::Quiet;
+use crate::rate::TurnRate;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::Sharding;
@@ -186,6 +188,9 @@ fn run_as(
                 lost,
                 stop_until: None,
                 retry_after_s: config.sip.retry_after.as_secs().max(1),
+                rate: TurnRate::default(),
+                untold_since: None,
+                quiet: Quiet::default(),
             };
             worker.run();
         })?);

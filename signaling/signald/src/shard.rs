@@ -66,6 +66,14 @@ pub struct ShardOutput {
 }
 
 impl ShardOutput {
+    /// Whether there is nothing to carry out or to tell.
+    pub fn is_empty(&self) -> bool {
+        self.sip.transmits.is_empty()
+            && self.proxied.transmits.is_empty()
+            && self.commands.is_empty()
+            && self.events.is_empty()
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.sip.clear();

@@ -4,6 +4,8 @@ use crate::inbox::{Arrived, Inbox};
 use crate::intake::{self, Intake, is_new_work};
 use crate::link::Link;
 use crate::listener::Listener;
+use crate::quiet::Quiet;
+use crate::rate::{PATIENCE, TurnRate};
 use crate::reader::Reader;
 use crate::report::{self, Snapshot};
 use crate::sender::{Sender, Sent};
@@ -56,6 +58,10 @@ pub(crate) struct Worker {
     pub(crate) lost: mpsc::Sender<usize>,
     pub(crate) stop_until: Option<Instant>,
     pub(crate) retry_after_s: u64,
+    pub(crate) rate: TurnRate,
+    /// Since when media workers do not know of a command that can wait.
+    pub(crate) untold_since: Option<Instant>,
+    pub(crate) quiet: Quiet,
 }
 
 impl Worker {
@@ -104,6 +110,7 @@ impl Worker {
             self.flush_many();
         }
         if self.shard.deadline().is_some_and(|at| at <= now) {
+            self.quiet.work_was_done(now);
             self.shard.handle(now, Input::Deadline, &mut self.link, &mut self.out);
         }
         for _ in 0..TURN_EVENT_COUNT {
@@ -207,7 +214,10 @@ impl Worker {
 
     /// Carries out what the shard wants done.
     fn flush(&mut self) {
-        self.link.push(&mut self.out.commands);
+        if !self.out.is_empty() {
+            self.quiet.work_was_done(clock::now());
+        }
+        self.push_commands();
         let sent = [self.sender.send(&self.out.sip), self.sender.send(&self.out.proxied)];
         for sent in sent.into_iter().filter(|sent| *sent != Sent::default()) {
             let counts = self.shard.counts();
@@ -231,6 +241,15 @@ impl Worker {
             // Without room the requests on it run out by themselves.
             let _ = self.inbox.broken.push(flow);
         }
+    }
+
+    /// A busy shard does not wake a media worker for what can wait: the next command that cannot does, in a moment.
+    fn push_commands(&mut self) {
+        let is_patient = self.rate.is_high();
+        if is_patient && !self.out.commands.is_empty() && self.untold_since.is_none() {
+            self.untold_since = Some(clock::now());
+        }
+        self.link.push(&mut self.out.commands, is_patient);
     }
 
     fn take_media_plane(&mut self) {
@@ -262,13 +281,28 @@ impl Worker {
 
     fn sleep(&mut self) {
         self.publish();
-        let is_idle = self.intake.is_empty() && self.inbox.prepare_sleep() && self.link.prepare_sleep();
+        let now = clock::now();
+        self.rate.turn(now);
+        if self.untold_since.is_some_and(|since| !self.rate.is_high() || since + PATIENCE <= now) {
+            self.untold_since = None;
+            self.link.wake_workers();
+        }
+        self.quiet.look(now, self.rate.is_high());
+        // Answers that can wait are found by the next turn, which is near: nobody has to wake us for them.
+        let dozes = self.rate.is_high() && self.link.can_wait();
+        let is_idle = self.intake.is_empty()
+            && self.inbox.prepare_sleep()
+            && if dozes { self.link.is_idle() } else { self.link.prepare_sleep() };
         let limit = match (is_idle, self.link.has_backlog()) {
             (false, _) => Some(Duration::ZERO),
             (true, true) => Some(BACKLOG_PAUSE),
             (true, false) => {
-                let deadline = self.shard.deadline().into_iter().chain(self.stop_until).min();
-                deadline.map(|at| at.since(clock::now()))
+                let deadline =
+                    self.shard.deadline().into_iter().chain(self.stop_until).chain(self.quiet.deadline()).min();
+                let patience = (dozes || self.untold_since.is_some()).then_some(now + PATIENCE);
+                // Timers of thousands of calls end at thousands of moments: a busy shard takes them together.
+                let deadline = deadline.map(|at| if self.rate.is_high() { at.max(now + PATIENCE) } else { at });
+                deadline.into_iter().chain(patience).min().map(|at| at.since(now))
             }
         };
         self.ready = self.waiter.wait(limit);

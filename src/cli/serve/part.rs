@@ -16,8 +16,8 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// A process that ran for so long gets the shortest back-off again.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// Tells the allocator of signaling to give memory back at once. By default it does that a second later and with the
-/// next of its work, which after a rush may not come for hours. An operator's own setting goes first.
+/// Tells the allocator to give memory back at once. By default it does that a second later and with the next of its
+/// work, which after a rush may not come for hours. An operator's own setting goes first.
 const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 
 /// What reaches the parent's inbox.
@@ -94,7 +94,7 @@ impl Part {
         let failed = |error| Failure::new(format!("cannot start the {} process: {error}", self.name));
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
-        if self.name == "signal" && std::env::var_os(PURGE_DELAY.0).is_none() {
+        if std::env::var_os(PURGE_DELAY.0).is_none() {
             command.env(PURGE_DELAY.0, PURGE_DELAY.1);
         }
         let mut child = command.spawn().map_err(failed)?;
