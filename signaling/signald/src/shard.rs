@@ -33,7 +33,7 @@ pub enum Input<'i> {
     },
     /// A message of ours that is for us.
     Ours {
-        /// [Home](crate::home).
+        /// Home: from an address of ours to the same.
         flow: Flow,
         /// What.
         bytes: &'i [u8],
