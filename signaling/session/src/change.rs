@@ -33,20 +33,20 @@ impl Sessions {
 
     fn change_requested(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, dialog: DialogId, message: Span) {
         self.counts.add(SignalCounter::Changes, 1);
-        let found = self.find(dialog).and_then(|id| self.table.get_mut(id));
+        let found = self.find(dialog).or_else(|| self.find_early(dialog)).and_then(|id| self.table.get_mut(id));
         let Some(session) = found.filter(|session| !session.state.is_ending()) else {
             return self.refuse_change(turn, answer_to, &Refusal::status(481));
         };
-        let id = session.id;
-        if session.connected_at.is_none() {
+        let (id, is_up, is_asked) = (session.id, session.connected_at.is_some(), session.is_asked());
+        if !is_up && !self.has_agreed_early(id, dialog) {
             // RFC 3311 §5.2: the offer of the INVITE has no answer yet.
             let retry_after_s = Some(self.draw() % (RETRY_AFTER_MAX_S + 1));
             return self.refuse_change(turn, answer_to, &Refusal { retry_after_s, ..Refusal::status(500) });
         }
-        if session.is_asked() {
+        if is_asked {
             return self.refuse_change(turn, answer_to, &Refusal::status(491));
         }
-        if let AnswerTo::Reinvite(_) = answer_to {
+        if let (AnswerTo::Reinvite(_), Some(session)) = (answer_to, self.table.get_mut(id)) {
             // RFC 3261 §14.1: the peer has acknowledged our 2xx before, even if that was lost. What it offers or wants
             // now takes the place of the answer that was in it.
             session.awaits_answer = false;
@@ -55,7 +55,10 @@ impl Sessions {
         match parsed.and_then(|message| Ok(description(&message)?.map(Box::from))) {
             // An UPDATE without an offer only refreshes.
             Ok(None) if matches!(answer_to, AnswerTo::Update(_)) => self.confirm(turn, id, answer_to, ""),
-            Ok(offer) => self.take_up(turn, id, Asked { answer_to, offer, is_told: false }),
+            Ok(offer) => {
+                self.prefer_early(id, dialog);
+                self.take_up(turn, id, Asked { answer_to, offer, is_told: false });
+            }
             Err(unfit) => {
                 self.refuse_unfit(turn, answer_to, &unfit);
                 self.go_on_with_kept(turn, id);

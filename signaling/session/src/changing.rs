@@ -47,6 +47,9 @@ impl Sessions {
         if changed && session.connected_at.is_some() {
             turn.events.push(SessionEvent::MediaChanged { id });
         }
+        if change.answer_to != AnswerTo::Nobody {
+            self.changed_early(id, change.agreed);
+        }
         self.limit_idle(turn, id);
         self.show_hold(turn, id);
         self.sync(turn, id);

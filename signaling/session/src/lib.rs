@@ -33,6 +33,7 @@ mod describing;
 mod dial;
 mod dtmf;
 mod due;
+mod early;
 mod ending;
 mod error;
 mod event;

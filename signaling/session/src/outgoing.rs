@@ -2,18 +2,14 @@
 
 use crate::alarm::Alarm;
 use crate::dial::{Dial, Target};
-use crate::invitation::description;
+use crate::early::Early;
 use crate::lookup::Lookup;
 use crate::{EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
-use sdp_core::{Negotiated, write_offer};
+use sdp_core::write_offer;
 use sip_core::{CallId, Content, DialogId, NewRequest, Span};
-use sip_wire::Message;
 use stats::SignalCounter;
 use std::collections::VecDeque;
-
-/// Early dialogs whose media is remembered until the answer.
-const EARLY_MAX: usize = 8;
 
 /// What a call needs until it is answered.
 #[derive(Debug)]
@@ -30,8 +26,8 @@ pub(crate) struct Outgoing {
     pub(crate) lookup: Option<Lookup>,
     /// When this target has to have answered, once it has said that it is trying to reach somebody.
     pub(crate) answer_by: Option<Instant>,
-    /// What early dialogs of this INVITE have agreed on.
-    early: Vec<(DialogId, Negotiated)>,
+    /// The branches of this INVITE, the one that is heard last.
+    pub(crate) early: Vec<Early>,
 }
 
 impl Outgoing {
@@ -39,10 +35,6 @@ impl Outgoing {
         let waiting = std::mem::take(&mut dial.targets).into();
         let (redirect_count, early) = (0, Vec::new());
         Self { call: None, dial, waiting, target: None, redirect_count, lookup: None, answer_by: None, early }
-    }
-
-    pub(crate) fn early_count(&self) -> usize {
-        self.early.len()
     }
 }
 
@@ -65,8 +57,8 @@ impl Sessions {
     }
 
     fn next_target(&mut self, id: SessionId) -> Option<Target> {
+        self.forget_early(id);
         let out = self.table.get_mut(id)?.out.as_mut()?;
-        out.early.clear();
         out.target = out.waiting.pop_front();
         out.target.clone()
     }
@@ -141,14 +133,12 @@ impl Sessions {
         }
         self.limit_ringing(id);
         // What cannot be read is no early media; the answer will have to be right.
-        let early = dialog.and_then(|dialog| Some((dialog, self.answer_in(turn, id, message).ok()?)));
-        let has_media = early.is_some();
-        if let Some((dialog, agreed)) = early {
-            let out = self.table.get_mut(id).and_then(|session| session.out.as_mut());
-            if let Some(out) = out.filter(|out| out.early.len() < EARLY_MAX) {
-                out.early.retain(|(other, _)| *other != dialog);
-                out.early.push((dialog, agreed));
-            }
+        let agreed = dialog.and_then(|_| self.answer_in(turn, id, message).ok());
+        let has_media = agreed.is_some();
+        if let Some(dialog) = dialog {
+            self.note_early(id, dialog, agreed);
+        }
+        if let Some(agreed) = agreed {
             // Of several branches the last one that has something to say is heard.
             self.answered(turn, id, agreed);
         }
@@ -164,8 +154,10 @@ impl Sessions {
             turn.sip.bye(turn.now, dialog);
             return;
         };
+        let before = self.agreed_before(turn, id, dialog, message);
+        self.forget_early(id);
         let Some(session) = self.table.get_mut(id) else { return };
-        let out = session.out.take();
+        session.out = None;
         session.dialog = Some(dialog);
         session.alarms.set(Alarm::Answer, None);
         self.by_dialog.insert(dialog, id);
@@ -175,16 +167,7 @@ impl Sessions {
         }
         session.connected_at = Some(turn.now);
         self.counts.add(SignalCounter::CallsAnswered, 1);
-        let early = out.and_then(|out| out.early.into_iter().find(|(other, _)| *other == dialog));
-        let has_description = matches!(
-            Message::parse(turn.sip.bytes(message)).map(|message| description(&message).map(|sdp| sdp.is_some())),
-            Ok(Ok(true))
-        );
-        let agreed = match early {
-            // RFC 3261 §13.2.1: the answer may have come reliably before.
-            Some((_, agreed)) if !has_description => Ok(agreed),
-            _ => self.answer_in(turn, id, message),
-        };
+        let agreed = before.map_or_else(|| self.answer_in(turn, id, message), Ok);
         turn.decide.heard(id, turn.sip.bytes(message));
         turn.tell_dialog(id, dialog);
         match agreed {

@@ -16,6 +16,8 @@ pub struct Sessions {
     pub(crate) settings: Settings,
     pub(crate) table: Table,
     pub(crate) by_dialog: Index<DialogId>,
+    /// Early dialogs of calls that we place.
+    pub(crate) by_early: Index<DialogId>,
     pub(crate) by_call: Index<CallId>,
     pub(crate) by_subscription: Index<SubscriptionId>,
     /// Calls that wait for names; the SIP side bounds them.
@@ -67,6 +69,7 @@ impl Sessions {
             table: Table::new(settings.max_calls),
             settings,
             by_dialog: Index::default(),
+            by_early: Index::default(),
             by_call: Index::default(),
             by_subscription: Index::default(),
             by_lookup: Index::default(),

@@ -352,6 +352,7 @@ impl World {
         assert!(self.sessions.by_call.is_empty(), "calls are left");
         assert!(self.sessions.by_subscription.is_empty(), "subscriptions are left");
         assert!(self.sessions.by_lookup.is_empty(), "questions are left");
+        assert!(self.sessions.by_early.is_empty(), "early dialogs are left");
         assert_eq!(self.sessions.bridges().count(), 0, "bridges are left");
         assert!(self.ports.out.is_empty(), "ports are out: {:?}", self.ports.out);
     }

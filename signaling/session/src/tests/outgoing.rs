@@ -85,6 +85,49 @@ fn early_media_of_forks_and_the_answer_of_another() {
     finish(world, EndReason::LocalBye);
 }
 
+/// An UPDATE in an early dialog (RFC 3311 §5): the branch that sends it is heard where it says, and stays so.
+#[test]
+fn a_branch_changes_its_media_before_it_answers() {
+    let update = |world: &mut World, dialog: u64, number: u64, sdp: &str| {
+        let (request, dialog) = (sip_core::RequestId::from_u64(number), Some(sip_core::DialogId::from_u64(dialog)));
+        world.said();
+        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+        world.sip(event, message("UPDATE", "x", sdp));
+        world.serve();
+        let said = world.said();
+        let [Said::Respond(_, status, answer)] = &said[..] else { panic!("{said:?}") };
+        (*status, answer.clone())
+    };
+    for last in ["", SDP] {
+        let (mut world, id, call) = calling(&["b1"]);
+        world.progress(call, 71, 180, "");
+        assert_eq!(update(&mut world, 71, 1, SDP).0, 500, "our offer has no answer yet");
+        assert_eq!(update(&mut world, 75, 2, SDP).0, 481, "nobody's dialog");
+        world.progress(call, 71, 183, SDP);
+        world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
+        world.serve();
+        let (status, answer) = update(&mut world, 71, 3, &SDP.replace("4000", "4600"));
+        assert!(status == 200 && answer.contains("m=audio "), "{status} {answer}");
+        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(update(&mut world, 71, 4, ""), (200, String::new()), "a refresh");
+        assert_eq!(update(&mut world, 71, 5, "garbage").0, 400);
+        // A copy of what it said before.
+        world.answered(call, 71, last);
+        world.over(72, Cause::LocalCancel);
+        world.serve();
+        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(world.session(id).state(), SessionState::Connected);
+        world.over(71, Cause::RemoteBye);
+        finish(world, EndReason::RemoteBye);
+    }
+    // What is early is forgotten with its INVITE.
+    let (mut world, _, call) = calling(&["b1", "b2"]);
+    world.progress(call, 71, 183, SDP);
+    world.failed(call, 503);
+    world.serve();
+    assert_eq!(update(&mut world, 71, 1, SDP).0, 481);
+}
+
 #[test]
 fn an_answer_that_is_none_gets_bye() {
     for sdp in ["", "garbage", &SDP.replace("RTP/AVP 0", "RTP/AVP 18")] {

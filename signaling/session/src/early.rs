@@ -1,0 +1,96 @@
+//! Early dialogs of a call that we place: what each branch of its INVITE has agreed on before the answer (RFC 3261 §12.1),
+//! and what it changes (RFC 3311).
+
+use crate::invitation::description;
+use crate::outgoing::Outgoing;
+use crate::{SessionId, Sessions, Turn};
+use sdp_core::Negotiated;
+use sip_core::{DialogId, Span};
+use sip_wire::Message;
+
+/// Early dialogs of one INVITE that are remembered until the answer.
+const EARLY_MAX: usize = 8;
+
+/// One branch.
+#[derive(Debug)]
+pub(crate) struct Early {
+    dialog: DialogId,
+    /// What its provisional responses answered to our offer.
+    agreed: Option<Negotiated>,
+    /// It has changed that by an UPDATE.
+    is_changed: bool,
+}
+
+impl Sessions {
+    /// A branch has answered provisionally.
+    pub(crate) fn note_early(&mut self, id: SessionId, dialog: DialogId, agreed: Option<Negotiated>) {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        let known = out.early.iter().position(|early| early.dialog == dialog);
+        let mut early = match known {
+            Some(known) => out.early.remove(known),
+            None if out.early.len() >= EARLY_MAX => return,
+            None => Early { dialog, agreed: None, is_changed: false },
+        };
+        // Once there is an answer, a copy of it says nothing new (RFC 3261 §13.2.1).
+        if !early.is_changed {
+            early.agreed = agreed.or(early.agreed);
+        }
+        out.early.push(early);
+        self.by_early.insert(dialog, id);
+    }
+
+    /// Whose early dialog this is.
+    pub(crate) fn find_early(&self, dialog: DialogId) -> Option<SessionId> {
+        self.by_early.get(&dialog).copied()
+    }
+
+    /// Whether an offer of ours stands that this branch has not answered yet: it cannot make one itself (RFC 3311 §5.2).
+    pub(crate) fn has_agreed_early(&self, id: SessionId, dialog: DialogId) -> bool {
+        let out = self.table.get(id).and_then(|session| session.out.as_ref());
+        out.is_some_and(|out| out.early.iter().any(|early| early.dialog == dialog && early.agreed.is_some()))
+    }
+
+    /// The last branch that had something to say has changed its media.
+    pub(crate) fn changed_early(&mut self, id: SessionId, agreed: Negotiated) {
+        let out = self.table.get_mut(id).and_then(|session| session.out.as_mut());
+        if let Some(early) = out.and_then(|out| out.early.last_mut()) {
+            (early.agreed, early.is_changed) = (Some(agreed), true);
+        }
+    }
+
+    /// This branch is heard from now on.
+    pub(crate) fn prefer_early(&mut self, id: SessionId, dialog: DialogId) {
+        self.note_early(id, dialog, None);
+    }
+
+    /// The INVITE is over.
+    pub(crate) fn forget_early(&mut self, id: SessionId) {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        for early in out.early.drain(..) {
+            self.by_early.remove(&early.dialog);
+        }
+    }
+
+    /// What the 2xx to an INVITE agrees on; `None`: what it says itself. An answer may have come reliably before, and
+    /// what was changed since counts more than a copy of it.
+    pub(crate) fn agreed_before(
+        &self,
+        turn: &Turn<'_>,
+        id: SessionId,
+        dialog: DialogId,
+        answer: Span,
+    ) -> Option<Negotiated> {
+        let early = self.table.get(id)?.out.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
+        let has_description = || {
+            let answer = Message::parse(turn.sip.bytes(answer)).ok()?;
+            description(&answer).ok().flatten().map(drop)
+        };
+        early.agreed.filter(|_| early.is_changed || has_description().is_none())
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn early_count(&self) -> usize {
+        self.early.len()
+    }
+}
