@@ -48,7 +48,7 @@ impl Sessions {
             turn.events.push(SessionEvent::MediaChanged { id });
         }
         if change.answer_to != AnswerTo::Nobody {
-            self.changed_early(id, change.agreed);
+            self.changed_early(id, change.agreed, &change.description);
         }
         self.limit_idle(turn, id);
         self.show_hold(turn, id);

@@ -2,6 +2,7 @@
 //! and what it changes (RFC 3311).
 
 use crate::invitation::description;
+use crate::leg::Leg;
 use crate::outgoing::Outgoing;
 use crate::{SessionId, Sessions, Turn};
 use sdp_core::Negotiated;
@@ -44,16 +45,27 @@ impl Sessions {
         self.by_early.get(&dialog).copied()
     }
 
-    /// Whether an offer of ours stands that this branch has not answered yet: it cannot make one itself (RFC 3311 §5.2).
-    pub(crate) fn has_agreed_early(&self, id: SessionId, dialog: DialogId) -> bool {
-        let out = self.table.get(id).and_then(|session| session.out.as_ref());
-        out.is_some_and(|out| out.early.iter().any(|early| early.dialog == dialog && early.agreed.is_some()))
+    /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
+    pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
+        if let Some(session) = self.table.get_mut(id) {
+            session.has_agreed = session.agreed.is_some() && session.leg != Leg::None;
+        }
     }
 
-    /// The last branch that had something to say has changed its media.
-    pub(crate) fn changed_early(&mut self, id: SessionId, agreed: Negotiated) {
-        let out = self.table.get_mut(id).and_then(|session| session.out.as_mut());
-        if let Some(early) = out.and_then(|out| out.early.last_mut()) {
+    /// Whether the offer of the INVITE has its answer, and further ones may be made before the call is up (RFC 3311 §5.2).
+    pub(crate) fn has_agreed_early(&self, id: SessionId, dialog: DialogId) -> bool {
+        let Some(session) = self.table.get(id) else { return false };
+        let branches = session.out.iter().flat_map(|out| &out.early);
+        session.has_agreed || branches.filter(|early| early.dialog == dialog).any(|early| early.agreed.is_some())
+    }
+
+    /// A caller, or the last branch that had something to say, has changed its media before the call is up.
+    pub(crate) fn changed_early(&mut self, id: SessionId, agreed: Negotiated, answer: &str) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if session.invite.is_some() && session.description.is_some() {
+            session.description = Some(answer.into()); // the 2xx repeats the last word
+        }
+        if let Some(early) = session.out.as_mut().and_then(|out| out.early.last_mut()) {
             (early.agreed, early.is_changed) = (Some(agreed), true);
         }
     }

@@ -43,6 +43,7 @@ impl Sessions {
                     turn.sip.respond(turn.now, request, 488, "");
                 }
                 if let Some(id) = self.find(dialog) {
+                    self.acknowledged_early(id);
                     self.answer(turn, id);
                 }
             }

@@ -51,6 +51,8 @@ pub struct Session {
     pub(crate) wants_answer: bool,
     /// It is heard before it is answered.
     pub(crate) is_early: bool,
+    /// Its caller has acknowledged what we answered early, and may change it (RFC 3311 §5.1).
+    pub(crate) has_agreed: bool,
     /// It waits for a decision and has a port already.
     pub(crate) is_reserved: bool,
     /// The number of its recording.
@@ -149,6 +151,7 @@ impl Session {
             hops_left: 70,
             wants_answer: false,
             is_early: false,
+            has_agreed: false,
             is_reserved: false,
             recording: None,
             offer: None,

@@ -33,6 +33,7 @@ mod run;
 mod sender;
 mod shard;
 mod sharding;
+mod shares;
 mod stateless;
 mod stop;
 mod streams;

@@ -18,7 +18,7 @@ use crate::shard::{Shard, ShardOutput};
 use crate::sharding::Sharding;
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, listener, shard, streams};
+use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, listener, shares, streams};
 use config::{Config, Mode};
 use sip_core::auth::Place as Asker;
 use std::hash::{BuildHasher, RandomState};
@@ -162,7 +162,7 @@ fn run_as(
         let (user_limit, lookups) = (user_limit.clone(), lookups.clone());
         let (paths, home) = (paths.clone(), sharding.clone());
         let relay = plan.as_ref().map(|plan| {
-            let proxy = shard::proxy_config(&config, shard_count, plan.names.clone());
+            let proxy = shares::proxy_config(&config, shard_count, plan.names.clone());
             Relay::new(proxy, seed, number, plan, guard.clone())
         });
         let guard = guard.clone();

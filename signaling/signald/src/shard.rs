@@ -1,4 +1,4 @@
-//! One shard: the calls whose Call-ID falls on it, from datagrams to datagrams. It has no socket, clock or thread;
+//! One shard: the calls that fall on it, from datagrams to datagrams. It has no socket, clock or thread;
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
 use crate::endpoint::Wired;
@@ -6,20 +6,18 @@ use crate::guard::{Guard, Guarded};
 use crate::lookups::{Found, Lookups, Questions};
 use crate::paths::Paths;
 use crate::proxying::Relay;
+use crate::shares;
 use crate::stateless;
 use crate::user::{Order, OrderTurn, User};
-use clock::{Duration, Instant};
+use clock::Instant;
 use config::Config;
-use contract::{Codec, Command, Event};
-use session::{EndReason, Path, Ports, SessionEvent, Sessions, Settings, Turn, UserLimit};
+use contract::{Command, Event};
+use session::{EndReason, Path, Ports, SessionEvent, Sessions, Turn, UserLimit};
 use shm::Region;
-use sip_core::proxy::{ProxyConfig, ProxyOutput};
-use sip_core::{Endpoint, EndpointConfig, Flow, Limits, Output, Timers};
+use sip_core::proxy::ProxyOutput;
+use sip_core::{Endpoint, EndpointConfig, Flow, Output};
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
-const TRANSACTIONS_PER_CALL: usize = 16;
 
 /// What a shard is told.
 #[derive(Clone, Copy, Debug)]
@@ -100,10 +98,10 @@ impl Shard {
     /// One of `shard_count` shards of a switch, with a number below that. No two shards may have the same seed.
     pub fn new(config: &Config, number: usize, shard_count: usize, seed: u64, mut user: Box<dyn User>) -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let mut settled = EndpointConfig { mark: number as u8, ..endpoint_config(config, shard_count) };
+        let mut settled = EndpointConfig { mark: number as u8, ..shares::endpoint_config(config, shard_count) };
         settled.allow.extend(user.methods());
         let mut endpoint = Endpoint::new(settled, seed);
-        let mut sessions = Sessions::new(settings(config, shard_count, seed.rotate_left(32)));
+        let mut sessions = Sessions::new(shares::settings(config, shard_count, seed.rotate_left(32)));
         // One whose texts cannot stand in a message answers nobody.
         sessions.use_account(user.account().and_then(|account| endpoint.add_account(account).ok()));
         Self {
@@ -313,89 +311,5 @@ impl Shard {
             events: &mut out.events,
         };
         work(&mut self.sessions, &mut turn);
-    }
-}
-
-fn calls_of_one(config: &Config, shard_count: usize) -> usize {
-    config.sip.max_calls.div_ceil(shard_count.max(1))
-}
-
-fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
-    let calls = calls_of_one(config, shard_count);
-    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
-    EndpointConfig {
-        timers: Timers { t1: config.sip.t1, ..Timers::default() },
-        limits: Limits {
-            max_transactions: (calls * TRANSACTIONS_PER_CALL).max(Limits::default().max_transactions),
-            // An ended call's dialog may outlive it for a while.
-            max_dialogs: 2 * calls + 1_000,
-            ..Limits::default()
-        },
-        allow: words(&[
-            "INVITE",
-            "ACK",
-            "BYE",
-            "CANCEL",
-            "OPTIONS",
-            "PRACK",
-            "UPDATE",
-            "INFO",
-            "REFER",
-            "NOTIFY",
-            "SUBSCRIBE",
-        ]),
-        accept: words(&["application/sdp"]),
-        // REFER makes these subscriptions; any other is answered 489 with this list.
-        event_packages: words(&["refer"]),
-        security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),
-        advertise: config.sip.advertised_address,
-        retry_after: config.sip.retry_after,
-        ..EndpointConfig::default()
-    }
-}
-
-/// What the proxy of one shard is told.
-pub(crate) fn proxy_config(config: &Config, shard_count: usize, names: Vec<String>) -> ProxyConfig {
-    let calls = calls_of_one(config, shard_count);
-    let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
-    ProxyConfig {
-        timers: Timers { t1: config.sip.t1, ..Timers::default() },
-        max_requests: requests,
-        max_branches: 2 * requests,
-        names,
-        record_route: config.sip.record_route,
-        max_redirects: config.sip.follow_redirects,
-        realms: config.auth.realms.iter().map(|realm| realm.name.clone()).collect(),
-        advertise: config.sip.advertised_address,
-        retry_after: config.sip.retry_after,
-        ..ProxyConfig::default()
-    }
-}
-
-fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
-    let sip = &config.sip;
-    let codec = |codec: &config::AudioCodec| match codec {
-        config::AudioCodec::Pcmu => Codec::Pcmu,
-        config::AudioCodec::Pcma => Codec::Pcma,
-    };
-    Settings {
-        codecs: sip.codecs.iter().map(codec).collect(),
-        codec_order: match sip.codec_order {
-            config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
-            config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
-        },
-        telephone_event: sip.dtmf,
-        media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
-        dscp: config.media.dscp,
-        max_calls: calls_of_one(config, shard_count),
-        answer_timeout: sip.ring_timeout,
-        progress_timeout: sip.progress_timeout,
-        retry_after: sip.retry_after,
-        decision_timeout: sip.decision_timeout,
-        advertised: sip.advertised_address,
-        ending_limit: sip.t1.saturating_mul(128),
-        age_limit: sip.max_call.unwrap_or(Duration::ZERO),
-        seed,
-        ..Settings::default()
     }
 }

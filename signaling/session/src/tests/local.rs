@@ -339,6 +339,33 @@ fn a_call_is_heard_before_it_is_answered() {
     let leg = world.session(id).leg().unwrap();
     assert_eq!((world.spec(id).source(), world.spec(id).media_timeout_ms), (Source::Leg(leg), 60_000));
 
+    // The caller changes its mind while it rings, once it has our answer for certain.
+    let mut world = self::world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
+    world.serve();
+    for (is_acknowledged, wanted) in [(false, 500), (true, 200)] {
+        world.said();
+        let (request, dialog) = (sip_core::RequestId::from_u64(9), Some(DIALOG));
+        let moved = SDP.replace("4000", "4800");
+        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+        world.sip(event, message("UPDATE", "later", &moved));
+        world.serve();
+        let said = world.said();
+        assert!(matches!(&said[..], [Said::Respond(_, status, _)] if *status == wanted), "{said:?}");
+        if !is_acknowledged {
+            let event =
+                sip_core::Event::Pracked { invite: INVITE, dialog: DIALOG, request: None, message: Span::default() };
+            world.sip(event, vec![]);
+        }
+    }
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_800);
+    world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
+    world.serve();
+    assert!(matches!(world.said()[..], [Said::Accept(INVITE, _)]));
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_800);
+
     // Nobody decides; or the caller has offered nothing; or it is rejected after all.
     let early = |user: &str, sdp| {
         let mut world = World::new(Settings::default(), 4);

@@ -1,0 +1,95 @@
+//! A shard's share of what the configuration allows, and its settings.
+
+use clock::Duration;
+use config::Config;
+use contract::Codec;
+use session::Settings;
+use sip_core::proxy::ProxyConfig;
+use sip_core::{EndpointConfig, Limits, Timers};
+
+/// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
+const TRANSACTIONS_PER_CALL: usize = 16;
+
+fn calls_of_one(config: &Config, shard_count: usize) -> usize {
+    config.sip.max_calls.div_ceil(shard_count.max(1))
+}
+
+pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
+    let calls = calls_of_one(config, shard_count);
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    EndpointConfig {
+        timers: Timers { t1: config.sip.t1, ..Timers::default() },
+        limits: Limits {
+            max_transactions: (calls * TRANSACTIONS_PER_CALL).max(Limits::default().max_transactions),
+            // An ended call's dialog may outlive it for a while.
+            max_dialogs: 2 * calls + 1_000,
+            ..Limits::default()
+        },
+        allow: words(&[
+            "INVITE",
+            "ACK",
+            "BYE",
+            "CANCEL",
+            "OPTIONS",
+            "PRACK",
+            "UPDATE",
+            "INFO",
+            "REFER",
+            "NOTIFY",
+            "SUBSCRIBE",
+        ]),
+        accept: words(&["application/sdp"]),
+        // REFER makes these subscriptions; any other is answered 489 with this list.
+        event_packages: words(&["refer"]),
+        security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),
+        advertise: config.sip.advertised_address,
+        retry_after: config.sip.retry_after,
+        ..EndpointConfig::default()
+    }
+}
+
+/// What the proxy of one shard is told.
+pub(crate) fn proxy_config(config: &Config, shard_count: usize, names: Vec<String>) -> ProxyConfig {
+    let calls = calls_of_one(config, shard_count);
+    let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
+    ProxyConfig {
+        timers: Timers { t1: config.sip.t1, ..Timers::default() },
+        max_requests: requests,
+        max_branches: 2 * requests,
+        names,
+        record_route: config.sip.record_route,
+        max_redirects: config.sip.follow_redirects,
+        realms: config.auth.realms.iter().map(|realm| realm.name.clone()).collect(),
+        advertise: config.sip.advertised_address,
+        retry_after: config.sip.retry_after,
+        ..ProxyConfig::default()
+    }
+}
+
+pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
+    let sip = &config.sip;
+    let codec = |codec: &config::AudioCodec| match codec {
+        config::AudioCodec::Pcmu => Codec::Pcmu,
+        config::AudioCodec::Pcma => Codec::Pcma,
+    };
+    Settings {
+        codecs: sip.codecs.iter().map(codec).collect(),
+        codec_order: match sip.codec_order {
+            config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
+            config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
+        },
+        telephone_event: sip.dtmf,
+        media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
+        dscp: config.media.dscp,
+        max_calls: calls_of_one(config, shard_count),
+        answer_timeout: sip.ring_timeout,
+        progress_timeout: sip.progress_timeout,
+        retry_after: sip.retry_after,
+        decision_timeout: sip.decision_timeout,
+        advertised: sip.advertised_address,
+        ending_limit: sip.t1.saturating_mul(128),
+        age_limit: sip.max_call.unwrap_or(Duration::ZERO),
+        seed,
+        ..Settings::default()
+    }
+}
