@@ -25,7 +25,8 @@ from phones import MEDIA_EACH, MEDIA_FIRST, Air, Baresip, Failed, Phone, Pjsua, 
 PROGRAM, FOLDER, SHARDS, RIGS = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 ONLY = sys.argv[5] if len(sys.argv) > 5 else ''
 SIP = 5060
-T1_MS, RING_S, MEDIA_S = 250, 5, 3
+# Longer than the 4 s that whoever began a call waits after a 491 (RFC 3261 section 14.1): nobody sends meanwhile.
+T1_MS, RING_S, MEDIA_S = 250, 5, 6
 # Copies of a message that a busy machine may bring about; more is a fault.
 COPIES_MAX = 3
 HEARD_WITHIN_S = 4
@@ -621,7 +622,8 @@ def thawed(action, *more):
 OPEN = {
     'it is answered': thawed(lambda s: s.pairs[0].held.add(s.x)),
     'x hangs up': thawed(lambda s: hangup(s, s.x)),
-    'x is killed': thawed(lambda s: kill(s, s.x, s.y)),
+    # Its hold came through: silence on hold says nothing, and the one that is left hangs up.
+    'x is killed': lambda s: (thawed(lambda s: kill(s, s.x, s.y))(s), s.y.hangup()),
     'y is killed': lambda s: kill(s, s.y, s.x),
     'x presses a key': thawed(lambda s: (s.x.dtmf('5'), s.pairs[0].held.add(s.x))),
     'x transfers': thawed(lambda s: open_transfer(s)),
@@ -648,6 +650,7 @@ def third(scene):
 
 
 def z_answers(scene):
+    scene.crossing |= scene.asks.phone.kind == 'baresip'
     third(scene)
     if scene.z.state != 'up':
         scene.z.answer()
@@ -846,13 +849,15 @@ def looked_at(scene):
 def wire_faults(scene):
     """What was on the wire that should not be."""
     copies, faults = collections.Counter(), []
-    byes = {}
-    for message in scene.rig.seen():
+    seen, byes = list(scene.rig.seen()), {}
+    for message in seen:
         if message.first.startswith('BYE '):
             byes.setdefault((message.target, message.call_id), message.at)
-        # A request that crossed a BYE of the switch on its way is of a call that is over.
-        crossed = message.at - byes.get((message.target, message.call_id), -1) < 1
-        if message.status == 481 and crossed and scene.crossing:
+    for message in seen:
+        # A request that crossed a BYE of the switch on its way is of a call that is over; one that was open when the
+        # call ended gets 487 with the BYE.
+        crossed = -0.1 < message.at - byes.get((message.target, message.call_id), -1) < 1
+        if message.status in (481, 487) and crossed and scene.crossing:
             continue
         # baresip takes the subscription of its REFER back after its own BYE.
         if message.status == 481 and message.method == 'SUBSCRIBE' and scene.left:
