@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Sets of phones that play cells beside each other.
-const RIGS: &str = "4";
+const RIGS: &str = "8";
 
 /// In a network of its own, where ports may be fixed.
 fn play(shards: &str, cells: &str) {
