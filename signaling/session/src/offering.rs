@@ -49,6 +49,9 @@ impl Sessions {
             sip_core::Refused::Busy => SessionError::Busy(operation),
             other => SessionError::Protocol(other),
         })?;
+        if wish.crosses_for.is_some() {
+            turn.sip.pass_glare_on(dialog);
+        }
         turn.decide.described(id, Side::Local, text.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
             (session.origin, session.turns_back) = (origin, None);

@@ -79,6 +79,8 @@ pub trait Sip {
     fn cancel(&mut self, now: Instant, call: CallId) -> bool;
     /// A re-INVITE with our offer. `Response` follows; the ACK is looked after.
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused>;
+    /// That re-INVITE is the other side's, which waits after a 491 itself.
+    fn pass_glare_on(&mut self, dialog: DialogId);
     /// REFER to a URI (RFC 3515). `Response`, `Notified` and `SubscriptionEnded` follow.
     fn refer(
         &mut self,

@@ -165,6 +165,10 @@ impl Sip for Wired<'_> {
         self.endpoint.reinvite(now, dialog, Content::sdp(sdp.as_bytes()), self.out)
     }
 
+    fn pass_glare_on(&mut self, dialog: DialogId) {
+        self.endpoint.pass_glare_on(dialog);
+    }
+
     fn info(&mut self, now: Instant, dialog: DialogId, kind: &str, body: &[u8]) -> Result<ClientRequestId, Refused> {
         self.endpoint.info(now, dialog, Content { headers: &[], content_type: kind, body }, self.out)
     }

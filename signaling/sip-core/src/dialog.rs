@@ -76,6 +76,8 @@ pub(crate) struct Dialog {
     /// An UPDATE of the peer, or ours, is open.
     pub(crate) server_update: bool,
     pub(crate) client_update: bool,
+    /// Our re-INVITE is somebody else's, who waits himself after a 491.
+    pub(crate) passes_glare: bool,
     /// What the peer's `Allow` and `Supported` said.
     pub(crate) peer_takes_update: bool,
     pub(crate) peer_takes_100rel: bool,
@@ -147,6 +149,7 @@ impl Dialog {
             answered_by_prack: false,
             server_update: false,
             client_update: false,
+            passes_glare: false,
             peer_takes_update: false,
             peer_takes_100rel: false,
             is_caller: false,

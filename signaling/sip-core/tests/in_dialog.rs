@@ -112,6 +112,25 @@ fn glare_in_which_the_peer_was_faster_is_told() {
     bench.assert_empty();
 }
 
+/// Whoever it was for waits, and the peer's own goes through meanwhile.
+#[test]
+fn glare_is_handed_up_at_once_where_the_reinvite_is_somebody_elses() {
+    let mut bench = Bench::new(udp());
+    let (dialog, _) = bench.answered_call();
+    let sent = reinvite(&mut bench, dialog);
+    bench.endpoint.pass_glare_on(dialog);
+    assert_eq!(words(&bench.feed(&reply(&sent, 491, "b", "", ""))), ["ACK"]);
+    assert_eq!(bench.failures(), [491]);
+    // The next one is our own again.
+    let sent = reinvite(&mut bench, dialog);
+    bench.feed(&reply(&sent, 491, "b", "", ""));
+    assert_eq!(bench.failures(), [491]);
+    assert!(bench.pass(ms(5000)).iter().any(|(_, message)| word(message) == "INVITE"));
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.pass(ms(40_000));
+    bench.assert_empty();
+}
+
 #[test]
 fn endless_glare_is_told_after_some_tries() {
     let mut bench = Bench::new(udp());

@@ -143,6 +143,7 @@ impl Sip for FakeSip {
         self.said.push(Said::Reinvite(request, dialog, sdp.to_owned()));
         Ok(request)
     }
+    fn pass_glare_on(&mut self, _: DialogId) {}
     fn refer(
         &mut self,
         _: Instant,

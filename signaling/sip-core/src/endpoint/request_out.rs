@@ -186,11 +186,19 @@ impl Endpoint {
         let lines = self.session_lines(dialog.0);
         let (id, handle) = self.send_for_user(now, dialog.0, Method::Invite, &lines, &content, out)?;
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
-            dialog.client_invite = Some(handle);
+            (dialog.client_invite, dialog.passes_glare) = (Some(handle), false);
             dialog.remote_rseq = 0;
             dialog.answered_by_prack = false;
         }
         Ok(id)
+    }
+
+    /// The re-INVITE that was sent last is somebody else's, such as the other side's of a back-to-back user agent: a 491
+    /// is handed up at once, and whoever hears of it waits (RFC 3261 §14.1).
+    pub fn pass_glare_on(&mut self, dialog: DialogId) {
+        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
+            dialog.passes_glare = true;
+        }
     }
 
     /// Sends an UPDATE (RFC 3311), also in an early dialog.

@@ -238,7 +238,9 @@ impl Endpoint {
     fn later(&mut self, now: Instant, handle: Handle) -> bool {
         let Some(transaction) = self.clients.get(handle) else { return false };
         let Some(dialog_handle) = transaction.dialog else { return false };
-        let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return false };
+        let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|dialog| !dialog.passes_glare) else {
+            return false;
+        };
         dialog.client_invite = None;
         dialog.client_update = false;
         let steps = if dialog.is_caller { 210 + self.tokens.below(191) } else { self.tokens.below(201) };
