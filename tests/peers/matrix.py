@@ -167,7 +167,7 @@ class Scene:
 
     def __init__(self, rig, roles):
         self.rig, (self.a, self.b, self.c) = rig, roles
-        self.pairs, self.over, self.allowed, self.lossy, self.late_is_fine, self.crossing, self.left = [], [], set(), False, False, False, False
+        self.pairs, self.over, self.allowed, self.lossy, self.late_is_fine, self.left = [], [], set(), False, False, False
 
     def dial(self, phone, user):
         return phone.dial(self.rig.uri(user))
@@ -388,8 +388,6 @@ def silently_over(scene):
 
 
 def attended(scene):
-    # With two calls, of which the switch ends both, baresip resumes one while the BYE for it is on its way.
-    scene.crossing |= scene.asks.phone.kind == 'baresip'
     scene.asks.attended(scene.consult, scene.rig.wire)
     scene.asks.until('over')
     scene.over.append(scene.asks)
@@ -471,7 +469,7 @@ def both_hold(scene):
 def hangup_while_holding(scene):
     scene.y.hold()
     scene.allowed |= {487, 488}
-    scene.late_is_fine = scene.crossing = True
+    scene.late_is_fine = True
     hangup(scene, scene.x)
 
 
@@ -652,7 +650,6 @@ def third(scene):
 
 
 def z_answers(scene):
-    scene.crossing |= scene.asks.phone.kind == 'baresip'
     third(scene)
     if scene.z.state != 'up':
         scene.z.answer()
@@ -774,7 +771,6 @@ def asker_dies(scene):
 def back_and_forth(scene):
     """The consultation is held, the first call goes on. Where both end at once baresip resumes the one that is left
     while our BYE is on its way to it."""
-    scene.crossing = True
     scene.consult.hold()
     scene.rig.settle()
     scene.pairs[1].held.add(scene.consult)
@@ -856,10 +852,11 @@ def wire_faults(scene):
         if message.first.startswith('BYE '):
             byes.setdefault((message.target, message.call_id), message.at)
     for message in seen:
-        # A request that crossed a BYE of the switch on its way is of a call that is over; one that was open when the
-        # call ended gets 487 with the BYE.
+        # A request that crossed a BYE on its way is of a call that is over; one that was open when the call ended gets
+        # 487 with the BYE, and pjsua answers 488 to one that it gets while it hangs up. baresip makes such requests: it
+        # resumes a call as soon as its other one ends.
         crossed = -0.1 < message.at - byes.get((message.target, message.call_id), -1) < 1
-        if message.status in (481, 487) and crossed and scene.crossing:
+        if crossed and (message.status == 481 or message.status in (487, 488) and message.method == 'INVITE'):
             continue
         # baresip takes the subscription of its REFER back after its own BYE.
         if message.status == 481 and message.method == 'SUBSCRIBE' and scene.left:
