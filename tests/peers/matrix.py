@@ -463,6 +463,10 @@ def both_hold(scene):
     scene.allowed.add(491)
     scene.late_is_fine = True
     scene.rig.settle(idle=1.0, within=8)
+    if scene.x.phone.kind == 'pjsua':
+        # It does not try again by itself; whoever uses it does.
+        scene.x.hold()
+        scene.rig.settle(idle=1.0, within=8)
     scene.pairs[0].held = set(scene.pairs[0].ends)
 
 
