@@ -67,7 +67,7 @@ impl Sessions {
             return false;
         }
         out.redirect_count += uris.len();
-        match turn.locate(Named { uris, by, otherwise: EndReason::Rejected(status) }) {
+        match turn.locate(Named { uris, by, otherwise: EndReason::Rejected(status), takes_over: false }) {
             Located::Now(targets) | Located::Full(targets) => out.prefer(targets),
             Located::Later(lookup) => self.wait_for_names(turn, id, lookup),
         }

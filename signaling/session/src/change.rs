@@ -56,7 +56,7 @@ impl Sessions {
             // An UPDATE without an offer only refreshes.
             Ok(None) if matches!(answer_to, AnswerTo::Update(_)) => self.confirm(turn, id, answer_to, ""),
             Ok(offer) => {
-                self.prefer_early(id, dialog);
+                self.note_early(id, dialog, None);
                 self.take_up(turn, id, Asked { answer_to, offer, is_told: false });
             }
             Err(unfit) => {

@@ -133,7 +133,7 @@ impl Sessions {
             from: uri_of(&dial.from),
             to: uri_of(&dial.to),
             called_user: user_of(&dial.targets[0].uri),
-            call_id: turn.sip.call_id(number).into(),
+            call_id: call_id(number).into(),
         };
         let (now, plan) = (turn.now, dial.plan);
         // The other side of a call counts with the one that has called.

@@ -23,7 +23,7 @@ pub(crate) struct Early {
 }
 
 impl Sessions {
-    /// A branch has answered provisionally.
+    /// A branch has something to say: it is heard from now on.
     pub(crate) fn note_early(&mut self, id: SessionId, dialog: DialogId, agreed: Option<Negotiated>) {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
         let known = out.early.iter().position(|early| early.dialog == dialog);
@@ -68,11 +68,6 @@ impl Sessions {
         if let Some(early) = session.out.as_mut().and_then(|out| out.early.last_mut()) {
             (early.agreed, early.is_changed) = (Some(agreed), true);
         }
-    }
-
-    /// This branch is heard from now on.
-    pub(crate) fn prefer_early(&mut self, id: SessionId, dialog: DialogId) {
-        self.note_early(id, dialog, None);
     }
 
     /// The INVITE is over.

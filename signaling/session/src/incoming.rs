@@ -26,13 +26,12 @@ impl Sessions {
             self.counts.add(why, 1);
             return self.refuse_unseen(turn, invite, 503, "");
         }
-        let user = match replaces.filter(|_| turn.path.is_ours) {
-            // We found the dialog by what somebody said who is in it.
-            Some(_) => None,
-            None => match turn.admit(message) {
-                Admission::Granted { user } => user,
-                refused => return self.turn_away(turn, invite, &refused),
-            },
+        // A call of ours takes over what somebody has named who is in it.
+        let is_known = replaces.is_some() && turn.path.is_ours;
+        let admission = if is_known { Admission::Granted { user: None } } else { turn.admit(message) };
+        let user = match admission {
+            Admission::Granted { user } => user,
+            refused => return self.turn_away(turn, invite, &refused),
         };
         let invitation = match Invitation::read(turn.sip.bytes(message), &self.settings.media()) {
             Ok(invitation) => invitation,

@@ -11,6 +11,7 @@ use crate::{EndReason, SessionId, Sessions, Turn};
 use clock::Duration;
 use sip_core::Flow;
 use sip_wire::Uri;
+use std::net::SocketAddr;
 
 /// How long a call waits for the names that it goes to. Whoever looks them up gives up earlier.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
@@ -32,6 +33,9 @@ pub(crate) struct Named {
     pub(crate) by: Target,
     /// Why the call ends when none of them leads anywhere.
     pub(crate) otherwise: EndReason,
+    /// It takes the place of another one (RFC 3891), which may be a call of ours in another shard: what leads to us stays
+    /// in the process.
+    pub(crate) takes_over: bool,
 }
 
 /// What is known of that at once.
@@ -47,25 +51,35 @@ pub(crate) enum Located {
 impl Turn<'_> {
     /// Finds the paths, or asks for them.
     pub(crate) fn locate(&mut self, named: Named) -> Located {
-        let known: Vec<Option<Vec<Flow>>> = named.uris.iter().map(|uri| self.sip.paths_to(uri)).collect();
+        let mut paths_to = |uri: &str| match self.home_of(uri).filter(|_| named.takes_over) {
+            Some(home) => Some(vec![home]),
+            None => self.sip.paths_to(uri),
+        };
+        let known: Vec<Option<Vec<Flow>>> = named.uris.iter().map(|uri| paths_to(uri)).collect();
         if !known.iter().any(Option::is_none) {
-            return Located::Now(named.targets(&known.into_iter().flatten().collect::<Vec<_>>()));
+            return Located::Now(self.targets(&named, &known.into_iter().flatten().collect::<Vec<_>>()));
         }
         match self.sip.look_up(&named.uris) {
             Some(ticket) => Located::Later(Lookup { ticket, named }),
             None => {
                 let known: Vec<Vec<Flow>> = known.into_iter().map(Option::unwrap_or_default).collect();
-                Located::Full(named.targets(&known))
+                Located::Full(self.targets(&named, &known))
             }
         }
     }
 
-    /// A dialog of ours that is to be replaced may be another shard's: what leads to us stays in the process.
-    fn take_home(&self, target: &mut Target) {
-        let address = format!("sip:{}", target.flow.remote);
-        if let Some(home) = Uri::parse(address.as_bytes()).ok().and_then(|uri| self.sip.home(&uri)) {
-            target.flow = home;
+    /// The way to ourselves, if this URI has an address of ours.
+    fn home_of(&self, uri: &str) -> Option<Flow> {
+        let uri = Uri::parse(uri.as_bytes()).ok()?;
+        self.sip.home(SocketAddr::new(uri.host?.ip()?, uri.port_or_default()))
+    }
+
+    fn targets(&self, named: &Named, paths: &[Vec<Flow>]) -> Vec<Target> {
+        let mut targets = named.targets(paths);
+        for target in targets.iter_mut().filter(|_| named.takes_over) {
+            target.flow = self.sip.home(target.flow.remote).unwrap_or(target.flow);
         }
+        targets
     }
 }
 
@@ -129,11 +143,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.alarms.set(Alarm::Answer, None);
         let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.out) else { return };
-        let mut targets = lookup.named.targets(paths);
-        if out.dial.headers.iter().any(|(name, _)| **name == *"Replaces") {
-            targets.iter_mut().for_each(|target| turn.take_home(target));
-        }
-        out.prefer(targets);
+        out.prefer(turn.targets(&lookup.named, paths));
         let has_target = !out.waiting.is_empty();
         // Where the leg is still on its way, the call begins when it runs.
         if !has_target || is_open && !self.call_next(turn, id) {

@@ -1,7 +1,7 @@
 //! A call that we place, from its INVITE to its answer.
 
 use crate::alarm::Alarm;
-use crate::dial::{Dial, Target};
+use crate::dial::{Dial, Target, call_id};
 use crate::early::Early;
 use crate::lookup::Lookup;
 use crate::{EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
@@ -80,7 +80,7 @@ impl Sessions {
         // The first target is called by the name that users know already.
         let call_id = match session.state {
             SessionState::Initializing => session.parties.call_id.to_string(),
-            _ => turn.sip.call_id(drawn),
+            _ => call_id(drawn),
         };
         let routes: Vec<&str> = target.routes.iter().map(|route| &**route).collect();
         let headers: Vec<(&str, &str)> = out.dial.headers.iter().map(|(name, value)| (&**name, &**value)).collect();

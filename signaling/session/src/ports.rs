@@ -8,9 +8,10 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
     Span, SubscriptionId,
 };
-use sip_wire::{Method, Uri};
+use sip_wire::Method;
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 
 /// A port that a leg may use, and the worker that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -65,10 +66,8 @@ pub trait Sip {
     ) -> Result<(), Refused>;
     /// BYE.
     fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
-    /// A Call-ID for a call that we place, made of this number.
-    fn call_id(&self, number: u64) -> String;
-    /// The way to ourselves, if that is where this URI leads.
-    fn home(&self, uri: &Uri<'_>) -> Option<Flow>;
+    /// The way to ourselves, if that is where this address leads.
+    fn home(&self, address: SocketAddr) -> Option<Flow>;
     /// INVITE with our offer. `Progress`, then `Answered` or `Failed` follow; ACK and PRACK are looked after.
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused>;
     /// Keeps credentials for calls that we place.

@@ -6,7 +6,7 @@ use crate::link::fits;
 use crate::lookup::{Located, Named};
 use crate::{EndReason, Operation, Plan, PlannedSource, SessionEvent, SessionId, Sessions, Turn};
 use sip_core::{DialogId, RequestId, Span, SubscriptionId};
-use sip_wire::{Message, Uri};
+use sip_wire::Message;
 
 /// The part of a new session in a transfer that somebody asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,15 +92,13 @@ impl Sessions {
         let (peer, plan) = (session.link.map(|link| link.peer), session.plan);
         let flow = session.dialog.and_then(|dialog| turn.sip.flow_of(dialog)).ok_or(481_u16)?;
         let by = Target::new(session.peer_uri(), flow);
-        let uri = Uri::parse(wanted.uri.as_bytes()).map_err(|_| 400_u16)?;
-        // A dialog of ours that is not among these belongs to another shard.
-        let home = wanted.replaces.as_ref().and_then(|_| turn.sip.home(&uri));
-        let (uris, otherwise) = (vec![wanted.uri.clone()], EndReason::NoPath);
-        let located = match home {
-            Some(flow) => Located::Now(vec![Target::new(&wanted.uri, flow)]),
-            None => turn.locate(Named { uris, by: by.clone(), otherwise }),
+        let named = Named {
+            uris: vec![wanted.uri.clone()],
+            by: by.clone(),
+            otherwise: EndReason::NoPath,
+            takes_over: wanted.replaces.is_some(),
         };
-        let (targets, lookup) = match located {
+        let (targets, lookup) = match turn.locate(named) {
             Located::Now(targets) if targets.is_empty() => return Err(404),
             Located::Full(targets) if targets.is_empty() => return Err(503),
             Located::Now(targets) | Located::Full(targets) => (targets, None),

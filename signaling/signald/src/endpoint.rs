@@ -9,7 +9,8 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Endpoint, Flow, InviteId, NewRequest, Output,
     Refused, RequestId, Span, SubscriptionId,
 };
-use sip_wire::{Method, Uri};
+use sip_wire::Method;
+use std::net::SocketAddr;
 
 /// How long we report about a call that a peer referred us to.
 const REFER_LIMIT_S: u32 = 300;
@@ -77,12 +78,8 @@ impl Sip for Wired<'_> {
         reliably || self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
     }
 
-    fn call_id(&self, number: u64) -> String {
-        format!("{number:016x}")
-    }
-
-    fn home(&self, uri: &Uri<'_>) -> Option<Flow> {
-        self.paths?.home(uri)
+    fn home(&self, address: SocketAddr) -> Option<Flow> {
+        self.paths?.home(address)
     }
 
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {

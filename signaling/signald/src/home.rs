@@ -2,20 +2,18 @@
 
 use crate::paths::Paths;
 use sip_core::Flow;
-use sip_wire::Uri;
 use std::net::{IpAddr, SocketAddr};
 
 impl Paths {
-    /// The way to ourselves, if this URI has an address of ours.
-    pub(crate) fn home(&self, uri: &Uri<'_>) -> Option<Flow> {
-        let address = SocketAddr::new(uri.host?.ip()?, uri.port_or_default());
+    /// The way to ourselves, if this is an address of ours.
+    pub(crate) fn home(&self, address: SocketAddr) -> Option<Flow> {
         let connections = self.streams.upgrade();
         let connections = connections.iter().flat_map(|streams| streams.local_addrs()).map(|(_, address)| address);
         let is_ours = |ours: &SocketAddr| {
             let is_host = ours.ip() == address.ip() || self.advertised == Some(address.ip());
             ours.port() == address.port() && (is_host || ours.ip().is_unspecified() && is_of_this_host(address.ip()))
         };
-        let is_home = uri.scheme.is_sip() && self.listening.iter().chain(connections).any(is_ours);
+        let is_home = self.listening.iter().chain(connections).any(is_ours);
         is_home.then(|| Flow::udp(address, address))
     }
 }
