@@ -192,3 +192,8 @@ impl Sessions {
         }
     }
 }
+
+/// A Call-ID for a call that we place, made of a number that was drawn for it.
+pub(crate) fn call_id(number: u64) -> String {
+    format!("{number:016x}")
+}
