@@ -16,6 +16,7 @@ mod process;
 mod reader;
 mod sip;
 mod tls;
+mod written;
 
 pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserSecret};
 pub use keys::{KEYS, Key, default_file};
@@ -24,6 +25,7 @@ pub use mistake::{LoadError, Mistake, Mistakes};
 pub use process::{LogLevel, Process};
 pub use sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
 pub use tls::{Certificate, ClientCertificates, Tls};
+pub use written::Written;
 
 use reader::Reader;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -42,6 +44,8 @@ pub struct Config {
     pub auth: Auth,
     /// The processes themselves.
     pub process: Process,
+    /// What the file says, to compare a later one with it.
+    pub written: Written,
 }
 
 impl Default for Config {
@@ -60,6 +64,7 @@ impl Config {
             tls: Tls::read(&mut reader),
             auth: Auth::read(&mut reader),
             process: Process::read(&mut reader),
+            written: reader.written(),
         };
         check::together(&config, &mut reader);
         reader.finish().map(|()| config)

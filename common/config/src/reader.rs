@@ -1,7 +1,7 @@
 //! Takes values out of a TOML document and remembers every mistake on the way.
 
-use crate::keys::{KEYS, default_file};
-use crate::{Mistake, Mistakes};
+use crate::keys::{KEYS, Key, default_file};
+use crate::{Mistake, Mistakes, Written};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -65,6 +65,17 @@ impl<'a> Reader<'a> {
         let value = self.document.get(section).and_then(|table| table.get_ref().as_table()?.get(name));
         let span = value.map_or(0..0, Spanned::span);
         self.add(span, format!("{section}.{name}"), allowed);
+    }
+
+    /// The values of all keys, those that the file does not name with their defaults.
+    pub(crate) fn written(&self) -> Written {
+        let in_table = |table: &'_ DeTable<'_>, key: &Key| -> bool {
+            table.get(key.section).and_then(|table| table.get_ref().as_table()?.get(key.name)).is_some()
+        };
+        Written::new(KEYS.iter().map(|key| {
+            let table = if in_table(&self.document, key) { &self.document } else { &self.defaults };
+            Some(table.get(key.section)?.get_ref().as_table()?.get(key.name)?.get_ref())
+        }))
     }
 
     /// All mistakes, in the order of lines.

@@ -198,3 +198,19 @@ fn media_comes_from_the_one_address_of_sip() {
     assert_eq!(of(r#"listen = ["192.0.2.9:5060"]"#, "192.0.2.8"), "192.0.2.8");
     assert_eq!(of("listen = [\"127.0.0.1:5060\"]\nadvertised_address = \"192.0.2.1\"", "auto"), "::");
 }
+
+#[test]
+fn changed_keys_are_told_by_their_values_alone() {
+    let read = |text: &str| Config::parse(text).unwrap();
+    let old = read("[sip]\nshards = 1\nroutes = { a = \"sip:x\" }\n[auth]\nrealms = { r = { u = \"secret\" } }\n");
+    let same = read(
+        "[auth.realms.r]\nu = 'secret' # as before\n[sip]\nroutes = { a = [ \"sip:x\" ] }\nshards   = 1\nmax_calls = 5000\n",
+    );
+    assert_eq!(old.written.changes(&same.written), ["sip.routes"], "a list is not the same as its only entry");
+    let new = read("[sip]\nshards = 2\nroutes = { a = \"sip:x\" }\n[auth]\nrealms = { r = { u = \"other\" } }\n");
+    assert_eq!(old.written.changes(&new.written), ["sip.shards", "auth.realms"]);
+    let mut running = old.written.clone();
+    running.adopt(&new.written, &["auth.realms".to_owned()]);
+    assert_eq!(running.changes(&new.written), ["sip.shards"]);
+    assert!(!format!("{:?}", old.written).contains("secret"));
+}
