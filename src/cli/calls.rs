@@ -1,6 +1,6 @@
 //! `ringplane calls`: what is up now.
 
-use super::{Failure, operator::Question, table};
+use super::{Failure, operator::Question, output, table};
 use serde_json::Value;
 
 const HEADING: [&str; 12] =
@@ -9,17 +9,14 @@ const HEADING: [&str; 12] =
 pub(crate) fn run(question: &Question) -> Result<(), Failure> {
     let answer = question.ask("calls")?;
     if question.json {
-        println!("{answer}");
-        return Ok(());
+        return output::print(&format!("{answer}\n"));
     }
     let calls = answer.as_array().map_or(&[][..], Vec::as_slice);
     if calls.is_empty() {
-        println!("no calls");
-        return Ok(());
+        return output::print("no calls\n");
     }
-    table::print(&HEADING, &[4, 8, 9, 10, 11], &calls.iter().map(row).collect::<Vec<_>>());
-    println!("{} calls", calls.len());
-    Ok(())
+    let table = table::text(&HEADING, &[4, 8, 9, 10, 11], &calls.iter().map(row).collect::<Vec<_>>());
+    output::print(&format!("{table}{} calls\n", calls.len()))
 }
 
 fn row(call: &Value) -> Vec<String> {

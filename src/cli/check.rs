@@ -6,8 +6,7 @@ use std::path::Path;
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let config = super::options::load(Some(file))?;
     if let Some(warning) = config.warning(file) {
-        eprintln!("warning: {warning}");
+        super::output::complain(&format!("warning: {warning}"));
     }
-    println!("{}: no mistakes", file.display());
-    Ok(())
+    super::output::print(&format!("{}: no mistakes\n", file.display()))
 }

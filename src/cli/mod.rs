@@ -5,6 +5,8 @@ mod check;
 mod child;
 mod operator;
 mod options;
+mod output;
+mod reload;
 mod serve;
 mod stats;
 mod table;
@@ -47,34 +49,54 @@ enum Command {
 
 /// Runs the command line. Errors go to stderr, one line for what happened and one for what helps.
 pub(crate) fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return usage(&error),
+    };
+    let done = match command {
         Command::Serve(options) => serve::run(&options),
         Command::Media(options) => child::media(&options),
         Command::Signal(options) => child::signal(&options),
         Command::Check { file } => check::run(&file),
-        Command::Init => {
-            print!("{}", config::default_file());
-            Ok(())
-        }
+        Command::Init => output::print(&config::default_file()),
         Command::Calls(question) => calls::run(&question),
         Command::Stats(question) => stats::run(&question),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("ringplane: {failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => report(&failure),
     }
 }
 
-/// Why a command failed, in the words that the user reads.
+fn report(failure: &Failure) -> ExitCode {
+    if failure.0.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    output::complain(&format!("ringplane: {failure}"));
+    ExitCode::FAILURE
+}
+
+/// What clap has to say: help and version on standard output, everything else is a mistake of what was typed.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        output::complain(error.render().to_string().trim_end());
+        return ExitCode::from(2);
+    }
+    output::print(&error.render().to_string()).map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+}
+
+/// Why a command failed, in the words that the user reads; none: its reader went away, which is no failure.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
 impl Failure {
     pub(crate) fn new(words: impl Into<String>) -> Self {
         Self(words.into())
+    }
+
+    /// Nobody reads any further.
+    pub(crate) fn quiet() -> Self {
+        Self(String::new())
     }
 }
 

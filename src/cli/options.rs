@@ -3,10 +3,15 @@
 use super::Failure;
 use clap::Args;
 use config::Config;
+use rustix::fs::MemfdFlags;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Seek, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use tracing_subscriber::EnvFilter;
 
 /// Options of the processes; each wins over the same key of the configuration file.
 #[derive(Args, Clone)]
@@ -38,14 +43,19 @@ impl Options {
         Ok(config)
     }
 
+    /// Whether a file was named.
+    pub(crate) fn has_file(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// What is unwise about the file that they name.
     pub(crate) fn warning(&self, config: &Config) -> Option<String> {
         config.warning(self.config.as_deref()?)
     }
 
-    /// The same options for a child.
-    pub(crate) fn to_arguments(&self) -> Vec<OsString> {
-        let config = self.config.iter().flat_map(|path| ["--config".into(), path.into()]);
+    /// The same options for a child, which reads what was last found sound in the file.
+    pub(crate) fn to_arguments(&self, sound: &SoundFile) -> Vec<OsString> {
+        let config = sound.path().into_iter().flat_map(|path| ["--config".into(), path.into()]);
         let listen = self.listen.iter().flat_map(|address| ["--listen".into(), address.to_string().into()]);
         let folder = self.runtime_dir.iter().flat_map(|path| ["--runtime-dir".into(), path.into()]);
         config.chain(listen).chain(folder).collect()
@@ -53,6 +63,40 @@ impl Options {
 
     pub(crate) fn is_supervised(&self) -> bool {
         self.supervised
+    }
+}
+
+/// The text of the configuration file as it was when it last had no mistake, in memory that children inherit. A process
+/// that is started again after somebody has broken the file still starts.
+pub(crate) struct SoundFile(Option<File>);
+
+impl SoundFile {
+    /// Of the file that the options name.
+    pub(crate) fn of(options: &Options) -> Result<Self, Failure> {
+        if options.config.is_none() {
+            return Ok(Self(None));
+        }
+        let failed = |error: std::io::Error| Failure::new(format!("cannot keep the configuration in memory: {error}"));
+        // Without CLOEXEC: it is there for the children.
+        let file =
+            rustix::fs::memfd_create("ringplane.toml", MemfdFlags::empty()).map_err(|error| failed(error.into()))?;
+        let sound = Self(Some(file.into()));
+        sound.keep(options).map_err(failed)?;
+        Ok(sound)
+    }
+
+    /// Takes the text of the file, which has just been found sound.
+    pub(crate) fn keep(&self, options: &Options) -> std::io::Result<()> {
+        let (Some(mut kept), Some(path)) = (self.0.as_ref(), &options.config) else { return Ok(()) };
+        let text = std::fs::read(path)?;
+        kept.set_len(0)?;
+        kept.rewind()?;
+        kept.write_all(&text)
+    }
+
+    /// Where a child finds it: under the number that it inherits.
+    fn path(&self) -> Option<PathBuf> {
+        self.0.as_ref().map(|file| format!("/proc/self/fd/{}", file.as_raw_fd()).into())
     }
 }
 
@@ -66,12 +110,32 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Config, Failure> {
 
 /// Log lines go to stderr; `RUST_LOG` wins over the configuration.
 pub(crate) fn start_log(config: &Config) -> Result<(), Failure> {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.process.log.name()));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(config))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .try_init()
-        .map_err(|error| Failure::new(format!("cannot start the log: {error}")))
+        // A log that nobody can read any more, after the end of its terminal, is no reason to stop.
+        .log_internal_errors(false)
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.try_init().map_err(|error| Failure::new(format!("cannot start the log: {error}")))?;
+    // A second log cannot be started.
+    let _ = SET_FILTER.set(Box::new(move |filter| {
+        let _ = handle.reload(filter);
+    }));
+    Ok(())
+}
+
+type SetFilter = Box<dyn Fn(EnvFilter) + Send + Sync>;
+static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
+
+fn filter(config: &Config) -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.process.log.name()))
+}
+
+/// Other lines are logged from now on.
+pub(crate) fn set_log_level(config: &Config) {
+    if let Some(set) = SET_FILTER.get() {
+        set(filter(config));
+    }
 }

@@ -3,9 +3,10 @@
 
 mod part;
 
-use super::{Failure, options, options::Options};
+use super::options::{self, Options, SoundFile};
+use super::{Failure, output, reload};
 use part::{Notice, Part};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -22,12 +23,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let (notices, inbox) = mpsc::channel();
     watch_signals(notices.clone())?;
-    let mut parts = [Part::new("media", options, &notices)?, Part::new("signal", options, &notices)?];
+    let sound = SoundFile::of(options)?;
+    let arguments = options.to_arguments(&sound);
+    let mut parts = [Part::new("media", &arguments, &notices)?, Part::new("signal", &arguments, &notices)?];
     let started = start(&mut parts, &inbox);
     if let Ok(Started::Ready) = started {
         print_welcome(&config, &parts);
         parts.iter_mut().for_each(|part| part.set_restarts(true));
-        supervise(&mut parts, &inbox);
+        supervise(&mut parts, &inbox, &Reloading { options, sound: &sound });
     }
     // Calls are ended first, media goes last.
     let [media, signal] = &mut parts;
@@ -41,14 +44,15 @@ enum Started {
     StoppedByUser,
 }
 
-/// Ctrl-C and SIGTERM become notices. The children are in process groups of their own, so a terminal's Ctrl-C reaches
+/// Ctrl-C, SIGTERM and SIGHUP become notices. The children are in process groups of their own, so a terminal's Ctrl-C reaches
 /// only us and the order of the end stays ours.
 fn watch_signals(notices: Sender<Notice>) -> Result<(), Failure> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
         .map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
     std::thread::spawn(move || {
-        for _ in signals.forever() {
-            if notices.send(Notice::Stop).is_err() {
+        for signal in signals.forever() {
+            let notice = if signal == SIGHUP { Notice::Reload } else { Notice::Stop };
+            if notices.send(notice).is_err() {
                 return;
             }
         }
@@ -79,7 +83,7 @@ fn start(parts: &mut [Part], inbox: &Receiver<Notice>) -> Result<Started, Failur
 }
 
 /// Until somebody asks for the end.
-fn supervise(parts: &mut [Part], inbox: &Receiver<Notice>) {
+fn supervise(parts: &mut [Part], inbox: &Receiver<Notice>, reloading: &Reloading<'_>) {
     loop {
         let next = parts.iter().filter_map(Part::restart_at).min();
         let notice = match next {
@@ -88,8 +92,28 @@ fn supervise(parts: &mut [Part], inbox: &Receiver<Notice>) {
         };
         match notice {
             Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Notice::Reload) => reloading.reload(parts),
             Ok(notice) => take(parts, notice),
             Err(RecvTimeoutError::Timeout) => parts.iter_mut().for_each(Part::restart_if_due),
+        }
+    }
+}
+
+/// What reading the configuration again takes.
+struct Reloading<'a> {
+    options: &'a Options,
+    sound: &'a SoundFile,
+}
+
+impl Reloading<'_> {
+    /// The children read it only once it is known to be sound.
+    fn reload(&self, parts: &mut [Part]) {
+        if reload::read(self.options).is_none() {
+            return;
+        }
+        match self.sound.keep(self.options) {
+            Ok(()) => parts.iter_mut().for_each(Part::reload),
+            Err(error) => tracing::error!("the new configuration is not used, the old one goes on: {error}"),
         }
     }
 }
@@ -118,16 +142,19 @@ fn stop(part: &mut Part, inbox: &Receiver<Notice>) {
 }
 
 fn print_welcome(config: &config::Config, parts: &[Part]) {
-    println!("Ringplane {} is ready.", env!("CARGO_PKG_VERSION"));
+    use std::fmt::Write;
+    let mut text = format!("Ringplane {} is ready.\n", env!("CARGO_PKG_VERSION"));
     for part in parts {
-        println!("  {:<7} {}", part.name(), part.ready_words());
+        let _ = writeln!(text, "  {:<7} {}", part.name(), part.ready_words());
     }
     let port = config.sip.listen.first().map_or(5060, std::net::SocketAddr::port);
-    println!("Place a call (each in another terminal):");
-    println!("  baresip -e '/uanew <sip:me@127.0.0.1>;regint=0' -e '/dial sip:play@127.0.0.1:{port}'");
-    println!(
-        "                                                hear the welcome prompt; also tone@, echo@, ringing@, busy@"
+    let _ = write!(
+        text,
+        "Place a call (each in another terminal):\n\
+         \x20 baresip -e '/uanew <sip:me@127.0.0.1>;regint=0' -e '/dial sip:play@127.0.0.1:{port}'\n\
+         \x20                                               hear the welcome prompt; also tone@, echo@, ringing@, busy@\n\
+         \x20 sipp -sn uac 127.0.0.1:{port} -r 10 -m 100      a hundred calls\n\
+         Look at it: `ringplane calls`, `ringplane stats`. Stop it: Ctrl-C.\n"
     );
-    println!("  sipp -sn uac 127.0.0.1:{port} -r 10 -m 100      a hundred calls");
-    println!("Look at it: `ringplane calls`, `ringplane stats`. Stop it: Ctrl-C.");
+    output::tell(&text);
 }

@@ -1,13 +1,12 @@
 //! `ringplane stats`: every counter, with unit and meaning.
 
-use super::{Failure, operator::Question, table};
+use super::{Failure, operator::Question, output, table};
 use serde_json::Value;
 
 pub(crate) fn run(question: &Question) -> Result<(), Failure> {
     let answer = question.ask("stats")?;
     if question.json {
-        println!("{answer}");
-        return Ok(());
+        return output::print(&format!("{answer}\n"));
     }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
     let rows: Vec<_> = answer
@@ -16,6 +15,5 @@ pub(crate) fn run(question: &Question) -> Result<(), Failure> {
         .iter()
         .map(|counter| ["where", "name", "value", "unit", "meaning"].map(|key| text(&counter[key])).to_vec())
         .collect();
-    table::print(&["where", "name", "value", "unit", "meaning"], &[2], &rows);
-    Ok(())
+    output::print(&table::text(&["where", "name", "value", "unit", "meaning"], &[2], &rows))
 }

@@ -180,3 +180,65 @@ fn calls_come_by_ipv6() {
     let report = call(&echo, &mut |_, _| {}).unwrap();
     assert_eq!((report.completed, report.failed_count(), report.media.lost()), (20, 0, 0), "{}", report.to_text());
 }
+
+/// What a process of ours said into the log, from a place on.
+fn said_since(switch: &Switch, mark: usize, words: &str) -> String {
+    let said = wait_for(Duration::from_secs(20), || {
+        let said = switch.output().get(mark..).unwrap_or("").to_owned();
+        said.contains(words).then_some(said)
+    });
+    said.unwrap_or_else(|| panic!("no `{words}` in:\n{}", switch.output()))
+}
+
+#[test]
+fn sighup_reads_the_file_again_and_no_call_notices() {
+    let _turn = alone();
+    let (mut switch, folder) = start(&plan(10));
+    let file = folder.path().join("ringplane.toml");
+    let sound = std::fs::read_to_string(&file).unwrap();
+    let address = switch.sip;
+    let callers = std::thread::spawn(move || {
+        let hold = Duration::from_secs(6);
+        call(&CallPlan { calls: 5, rate: 100.0, hold, ..CallPlan::tone(address) }, &mut |_, _| {}).unwrap()
+    });
+    wait_for(Duration::from_secs(20), || (confirmed(&switch) == 5).then_some(())).expect("five calls");
+    // Mistakes: all of them are named, and nothing changes.
+    let mark = switch.output().len();
+    std::fs::write(&file, sound.replace("[sip]", "[sip]\nlistn = 1\nshards = 99")).unwrap();
+    switch.process().signal(Signal::HUP).unwrap();
+    let said = said_since(&switch, mark, "shards = 99");
+    assert!(said.contains("the old one goes on") && said.contains("sip.listn"), "{said}");
+    // A process that has to be started again while the file is broken gets what was sound.
+    let old = switch.part("signal").expect("a signaling process");
+    let mark = switch.output().len();
+    std::fs::write(&file, sound.replace("[sip]", "[sip]\nring_timeout_s = 9\nt1_ms = 400")).unwrap();
+    switch.process().signal(Signal::HUP).unwrap();
+    let said = said_since(&switch, mark, "configuration read again");
+    assert!(said.contains("in use now: sip.ring_timeout_s; only after a restart: sip.t1_ms"), "{said}");
+    assert_eq!(switch.part("signal"), Some(old), "nothing was started again");
+    let report = callers.join().unwrap();
+    assert_eq!((report.completed, report.media.lost()), (5, 0), "{}", report.to_text());
+    std::fs::write(&file, "[sip]\nlisten = 7\n").unwrap();
+    loadtest::peers::send_signal(old, Signal::KILL).unwrap();
+    switch.part_again("signal", old, Duration::from_secs(30)).expect("it is back");
+    assert!(switch.stop(Duration::from_secs(30)).unwrap().success());
+}
+
+#[test]
+fn a_reader_that_goes_away_and_a_full_disk_are_no_panic() {
+    let shell = |line: &str| Command::new("sh").args(["-c", line]).env("RINGPLANE", PROGRAM).output().unwrap();
+    for line in ["init", "--help", "serve --help"] {
+        // The reader is gone before the first word.
+        let output = shell(&format!("{{ sleep 0.2; $RINGPLANE {line}; echo \"status $?\" >&2; }} | true"));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said, "status 0\n", "{line}");
+        let output = shell(&format!("$RINGPLANE {line} > /dev/full"));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("cannot write to standard output"), "{line}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+        let output = shell(&format!("$RINGPLANE {line} >&- 2>&-"));
+        assert_ne!(output.status.code(), Some(101), "{line}");
+    }
+    let output = shell("$RINGPLANE check /no/such/file 2>/dev/full >&-");
+    assert_eq!(output.status.code(), Some(1), "a complaint that finds no place is none the less one");
+}

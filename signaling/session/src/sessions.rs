@@ -88,6 +88,20 @@ impl Sessions {
         self.settings.user_limit = limit;
     }
 
+    /// Other limits of time and room, and other codecs, for what begins from now on.
+    pub fn reconfigure(&mut self, newer: &Settings) {
+        let settings = &mut self.settings;
+        settings.codecs.clone_from(&newer.codecs);
+        settings.codec_order = newer.codec_order;
+        settings.telephone_event = newer.telephone_event;
+        settings.max_calls = newer.max_calls;
+        settings.decision_timeout = newer.decision_timeout;
+        settings.answer_timeout = newer.answer_timeout;
+        settings.progress_timeout = newer.progress_timeout;
+        settings.age_limit = newer.age_limit;
+        self.table.set_limit(newer.max_calls);
+    }
+
     /// Who answers from now on when a peer asks for credentials, in calls that name nobody else.
     pub fn use_account(&mut self, account: Option<AccountId>) {
         self.account = account;

@@ -21,6 +21,11 @@ impl Table {
         Self { rows: Vec::new(), free: Vec::new(), last_generation: 0, limit: limit.min(u32::MAX as usize) }
     }
 
+    /// Another limit for what is added from now on.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.min(u32::MAX as usize);
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.rows.len() - self.free.len()
     }

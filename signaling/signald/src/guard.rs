@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 pub struct Guard {
     realms: Arc<Mutex<Realms>>,
+    /// What new realms are made with.
+    settings: Arc<AuthSettings>,
     place: Place,
 }
 
@@ -22,21 +24,27 @@ impl Guard {
         if !auth.is_on() {
             return Ok(None);
         }
-        let settings = RealmsSettings {
+        let settings = AuthSettings {
+            secret: nonce_key().map_err(|source| Error::System { what: "read /dev/urandom", source })?,
+            algorithms: auth.algorithms.iter().copied().map(algorithm).collect(),
+            auth: auth.auth,
+            auth_int: auth.auth_int,
+            without_qop: auth.auth,
+            nonce_life: auth.nonce_life,
+            ..AuthSettings::default()
+        };
+        let realms = Realms::new(RealmsSettings {
             users: users(auth),
             default_realm: auth.default_realm.clone(),
             methods: auth.methods.clone(),
-            auth: AuthSettings {
-                secret: nonce_key().map_err(|source| Error::System { what: "read /dev/urandom", source })?,
-                algorithms: auth.algorithms.iter().copied().map(algorithm).collect(),
-                auth: auth.auth,
-                auth_int: auth.auth_int,
-                without_qop: auth.auth,
-                nonce_life: auth.nonce_life,
-                ..AuthSettings::default()
-            },
-        };
-        Ok(Some(Self { realms: Arc::new(Mutex::new(Realms::new(settings))), place }))
+            auth: settings.clone(),
+        });
+        Ok(Some(Self { realms: Arc::new(Mutex::new(realms)), settings: Arc::new(settings), place }))
+    }
+
+    /// Other users from now on, in all shards; who has proven himself already is not asked again in his dialogs.
+    pub(crate) fn replace_users(&self, auth: &Auth) {
+        self.realms().set_users(users(auth), &self.settings);
     }
 
     fn realms(&self) -> MutexGuard<'_, Realms> {

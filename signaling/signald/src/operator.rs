@@ -79,7 +79,7 @@ impl Operator {
         match command {
             "calls" => report::calls_json(&self.ask(true)),
             "stats" => report::stats_json(&self.ask(false), self.streams.as_deref().map(Streams::counters)),
-            "reload" => match self.streams.as_deref().map(run::reload) {
+            "reload" => match self.streams.as_deref().map(run::reload_certificates) {
                 Some(Err(error)) => json!({ "error": error.to_string() }),
                 _ => json!({ "status": "ok" }),
             },

@@ -17,11 +17,13 @@ const REFRESH_PAUSE: Duration = Duration::from_secs(10);
 /// The routes, with the paths that their targets have now. Clones are the same.
 #[derive(Clone)]
 pub struct Routes {
-    rows: Arc<[Row]>,
+    rows: Arc<RwLock<Arc<[Row]>>>,
 }
 
 struct Row {
     pattern: Pattern,
+    /// The pattern as it was written.
+    written: Arc<str>,
     targets: Vec<Entry>,
 }
 
@@ -55,34 +57,32 @@ pub(crate) struct Way {
 impl Routes {
     /// Of a configuration; nothing is looked up yet.
     pub fn new(routes: &[Route]) -> Result<Self, Error> {
-        let entry = |(group, uri): (usize, &String)| match Uri::parse(uri.as_bytes()) {
-            Ok(parsed) if parsed.host.is_some() => Ok(Entry {
-                uri: uri.clone(),
-                has_user: parsed.user.is_some(),
-                group: group as u16,
-                paths: RwLock::default(),
-            }),
-            Ok(_) => Err(Error::Route { uri: uri.clone(), reason: "it has no host".into() }),
-            Err(error) => Err(Error::Route { uri: uri.clone(), reason: error.to_string() }),
-        };
-        let row = |route: &Route| {
-            let groups = route.targets.iter().enumerate();
-            let all = groups.flat_map(|(group, uris)| uris.iter().map(move |uri| (group, uri)));
-            let targets = all.map(entry).collect::<Result<Vec<_>, Error>>()?;
-            Ok::<_, Error>(Row { pattern: Pattern::new(&route.pattern), targets })
-        };
-        let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        rows.sort_by_key(|row| row.pattern.rank());
-        Ok(Self { rows: rows.into() })
+        Ok(Self { rows: Arc::new(RwLock::new(rows_of(routes)?)) })
+    }
+
+    /// Other routes from now on, in all clones. Targets with a name keep the paths that they have until they are looked up.
+    pub(crate) fn replace(&self, routes: &[Route], paths: Option<&Paths>) -> Result<(), Error> {
+        let (rows, old) = (rows_of(routes)?, self.rows());
+        for entry in rows.iter().flat_map(|row| &row.targets) {
+            let same = old.iter().flat_map(|row| &row.targets).find(|known| known.uri == entry.uri);
+            if let Some(known) = same {
+                *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = known.paths();
+            }
+        }
+        if let Some(paths) = paths {
+            begin(&rows, paths);
+        }
+        *self.rows.write().unwrap_or_else(PoisonError::into_inner) = rows;
+        Ok(())
+    }
+
+    fn rows(&self) -> Arc<[Row]> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Finds the paths to targets with an address, which nobody has to be asked about.
     pub(crate) fn begin(&self, paths: &Paths) {
-        for entry in self.rows.iter().flat_map(|row| &row.targets) {
-            if let Some(found) = paths.find_now(&entry.uri) {
-                *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found;
-            }
-        }
+        begin(&self.rows(), paths);
     }
 
     /// Looks all targets up, again and again, until the end is asked for.
@@ -100,7 +100,7 @@ impl Routes {
     }
 
     async fn refresh(&self, paths: &Paths) {
-        for way in self.rows.iter().flat_map(|row| &row.targets) {
+        for way in self.rows().iter().flat_map(|row| &row.targets) {
             let Ok(uri) = Uri::parse(way.uri.as_bytes()) else { continue };
             match paths.find(&uri).await {
                 Ok(found) => *way.paths.write().unwrap_or_else(PoisonError::into_inner) = found,
@@ -112,12 +112,46 @@ impl Routes {
 
     /// The targets for a called user, in order; `None`: no pattern fits.
     pub(crate) fn ways(&self, user: &str, domain: &str) -> Option<Vec<Way>> {
-        let way = |entry: &Entry| Way { uri: entry.uri_for(user), group: entry.group, paths: entry.paths() };
-        Some(self.find(user, domain)?.targets.iter().map(way).collect())
+        Some(self.ways_of(user, domain)?.1)
     }
 
-    fn find(&self, user: &str, domain: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.pattern.fits(user, domain))
+    /// The same, with the pattern that fits as it was written.
+    pub(crate) fn ways_of(&self, user: &str, domain: &str) -> Option<(Arc<str>, Vec<Way>)> {
+        let way = |entry: &Entry| Way { uri: entry.uri_for(user), group: entry.group, paths: entry.paths() };
+        let rows = self.rows();
+        let row = rows.iter().find(|row| row.pattern.fits(user, domain))?;
+        Some((row.written.clone(), row.targets.iter().map(way).collect()))
+    }
+}
+
+/// The most exact pattern first.
+fn rows_of(routes: &[Route]) -> Result<Arc<[Row]>, Error> {
+    let entry = |(group, uri): (usize, &String)| match Uri::parse(uri.as_bytes()) {
+        Ok(parsed) if parsed.host.is_some() => Ok(Entry {
+            uri: uri.clone(),
+            has_user: parsed.user.is_some(),
+            group: group as u16,
+            paths: RwLock::default(),
+        }),
+        Ok(_) => Err(Error::Route { uri: uri.clone(), reason: "it has no host".into() }),
+        Err(error) => Err(Error::Route { uri: uri.clone(), reason: error.to_string() }),
+    };
+    let row = |route: &Route| {
+        let groups = route.targets.iter().enumerate();
+        let all = groups.flat_map(|(group, uris)| uris.iter().map(move |uri| (group, uri)));
+        let targets = all.map(entry).collect::<Result<Vec<_>, Error>>()?;
+        Ok::<_, Error>(Row { pattern: Pattern::new(&route.pattern), written: route.pattern.as_str().into(), targets })
+    };
+    let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    rows.sort_by_key(|row| row.pattern.rank());
+    Ok(rows.into())
+}
+
+fn begin(rows: &[Row], paths: &Paths) {
+    for entry in rows.iter().flat_map(|row| &row.targets) {
+        if let Some(found) = paths.find_now(&entry.uri) {
+            *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found;
+        }
     }
 }
 
@@ -225,15 +259,17 @@ mod tests {
     #[test]
     fn the_most_exact_pattern_counts() {
         let routes = routes(&["*", "+49*", "+4930*", "@Example.com", "+4930123"]);
-        let found = |user, domain| routes.find(user, domain).unwrap().targets[0].uri.clone();
+        let found = |user, domain| {
+            routes.rows().iter().find(|row| row.pattern.fits(user, domain)).unwrap().targets[0].uri.clone()
+        };
         assert_eq!(found("+4930123", "example.com"), "sip:192.0.2.4");
         assert_eq!(found("+49301", "example.com"), "sip:192.0.2.2");
         assert_eq!(found("+4989", ""), "sip:192.0.2.1");
         assert_eq!(found("alice", "example.COM"), "sip:192.0.2.3");
         assert_eq!(found("alice", "other"), "sip:192.0.2.0");
-        assert!(self::routes(&["+49*"]).find("alice", "").is_none());
+        assert!(self::routes(&["+49*"]).ways("alice", "").is_none());
         for spelled in ["@[2001:db8:0:0::1]", "@2001:DB8::1"] {
-            assert!(self::routes(&[spelled]).find("alice", "2001:db8::1").is_some(), "{spelled}");
+            assert!(self::routes(&[spelled]).ways("alice", "2001:db8::1").is_some(), "{spelled}");
         }
     }
 

@@ -13,17 +13,19 @@ use crate::paths::Paths;
 use crate::proxying::{Relay, RelayPlan};
 use crate::quiet::Quiet;
 use crate::rate::TurnRate;
+use crate::reload::Running;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::Sharding;
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Routes, Stop, User, attach, listener, shares, streams};
+use crate::{Error, Numbers, Orders, Reload, Routes, Stop, User, attach, listener, shares, streams, wait};
 use config::{Config, Mode};
 use sip_core::auth::Place as Asker;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -69,20 +71,28 @@ impl std::fmt::Display for Ready {
 
 /// Runs signaling until the end is asked for. `ready` is called once, when calls are taken.
 pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
+    let reload = Reload::new().map_err(system("make a wake-up"))?;
+    run_reloading(config, stop, &reload, ready)
+}
+
+/// The same, with a way to hand in newer configurations while it runs.
+pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
     if config.sip.mode == Mode::Numbers {
         let numbers = Numbers::new(&config.media);
-        return run_with(config, stop, |_| Box::new(numbers.clone()), |is_ready, _| ready(is_ready));
+        let user = |_| Box::new(numbers.clone()) as Box<dyn User>;
+        return run_as(config, stop, reload, Role::Calls(None), user, |is_ready, _| ready(is_ready));
     }
     let routes = Routes::new(&config.sip.routes)?;
     let (looked_up, asked) = (routes.clone(), stop.clone());
     let role = match config.sip.mode {
         Mode::Proxy => Role::Proxy(routes.clone()),
         Mode::Redirect => Role::Redirect(routes.clone()),
-        Mode::Numbers | Mode::B2bua => Role::Calls,
+        Mode::Numbers | Mode::B2bua => Role::Calls(Some(routes.clone())),
     };
     run_as(
         config,
         stop,
+        reload,
         role,
         |_| Box::new(routes.clone()),
         |is_ready, orders| {
@@ -104,13 +114,14 @@ pub fn run_with(
     user: impl FnMut(usize) -> Box<dyn User>,
     ready: impl FnOnce(&Ready, Orders),
 ) -> Result<(), Error> {
-    run_as(config, stop, Role::Calls, user, ready)
+    let reload = Reload::new().map_err(system("make a wake-up"))?;
+    run_as(config, stop, &reload, Role::Calls(None), user, ready)
 }
 
 /// What becomes of requests.
 enum Role {
-    /// The user of the shard decides about calls.
-    Calls,
+    /// The user of the shard decides about calls, by these routes where it has some.
+    Calls(Option<Routes>),
     /// They are sent on.
     Proxy(Routes),
     /// They are sent elsewhere.
@@ -120,10 +131,12 @@ enum Role {
 fn run_as(
     config: &Config,
     stop: &Stop,
+    reload: &Reload,
     role: Role,
     mut user: impl FnMut(usize) -> Box<dyn User>,
     ready: impl FnOnce(&Ready, Orders),
 ) -> Result<(), Error> {
+    let as_written = config;
     let mut config = config.clone();
     make_folder(&config.process.runtime_dir)?;
     let mut operator = Operator::bind(&config.process.signal_operator_socket())?;
@@ -211,12 +224,22 @@ fn run_as(
     let until = rest.clone();
     others.push(spawn("operator".into(), move || operator.run(&until))?);
 
+    let mut running = Running {
+        config: as_written.clone(),
+        routes: role.routes(),
+        guard,
+        orders: orders.clone(),
+        calls_max: as_written.sip.max_calls,
+    };
     tracing::info!("{is_ready}");
     ready(&is_ready, orders);
-    watch(stop, &shards, &others, || {
+    watch(stop, reload, &shards, &others, |asked| {
+        if let Asked::Reload(newer) = asked {
+            running.take_over(&newer);
+        }
         if files.have_changed() {
             // It has said what is wrong.
-            let _ = reload(&streams);
+            let _ = reload_certificates(&streams);
         }
     });
     // Calls end first.
@@ -259,7 +282,14 @@ fn listen(
 impl Role {
     /// Dialogs are ours, and so are their tags.
     fn has_calls(&self) -> bool {
-        matches!(self, Self::Calls)
+        matches!(self, Self::Calls(_))
+    }
+
+    fn routes(&self) -> Option<Routes> {
+        match self {
+            Self::Calls(routes) => routes.clone(),
+            Self::Proxy(routes) | Self::Redirect(routes) => Some(routes.clone()),
+        }
     }
 
     /// As whom credentials are asked for (RFC 3261 §22.2, §22.3).
@@ -293,24 +323,42 @@ fn own_names(config: &Config, streams: &Streams) -> Vec<String> {
     names
 }
 
+/// Why the main thread looks at things.
+enum Asked {
+    /// Some seconds have gone by.
+    Time,
+    /// A newer configuration is there.
+    Reload(Box<Config>),
+}
+
 /// Until the end is asked for, or a thread is gone that should not be. `look` is called every few seconds.
-fn watch(stop: &Stop, shards: &[JoinHandle<()>], others: &[JoinHandle<()>], mut look: impl FnMut()) {
+fn watch(
+    stop: &Stop,
+    reload: &Reload,
+    shards: &[JoinHandle<()>],
+    others: &[JoinHandle<()>],
+    mut look: impl FnMut(Asked),
+) {
     const PAUSE: Duration = Duration::from_millis(500);
     const PAUSES_PER_LOOK: u32 = 10;
     let mut pauses = 0;
-    while !stop.wait(PAUSE) {
-        if shards.iter().chain(others).any(JoinHandle::is_finished) {
+    loop {
+        let ready = wait::readable(&[stop.as_fd(), reload.as_fd()], Some(PAUSE));
+        if ready[0] || shards.iter().chain(others).any(JoinHandle::is_finished) {
             return;
+        }
+        if let Some(newer) = reload.take() {
+            look(Asked::Reload(newer));
         }
         pauses += 1;
         if pauses % PAUSES_PER_LOOK == 0 {
-            look();
+            look(Asked::Time);
         }
     }
 }
 
 /// Takes new certificates for connections from now on.
-pub(crate) fn reload(streams: &Streams) -> Result<(), transport::TlsError> {
+pub(crate) fn reload_certificates(streams: &Streams) -> Result<(), transport::TlsError> {
     let result = streams.reload_tls();
     match &result {
         Ok(()) => tracing::info!("new certificates are in use"),

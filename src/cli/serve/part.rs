@@ -1,7 +1,6 @@
 //! One of the two processes, as its parent sees it.
 
 use crate::cli::Failure;
-use crate::cli::options::Options;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -24,6 +23,8 @@ const PURGE_DELAY: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "0");
 pub(super) enum Notice {
     /// The user wants the end.
     Stop,
+    /// The configuration is to be read again.
+    Reload,
     /// This life of a process takes calls.
     Ready { life: u64, words: String },
     /// This life of a process is over.
@@ -42,6 +43,8 @@ pub(super) struct Part {
     restart_at: Option<Instant>,
     back_off: Duration,
     ready: Option<String>,
+    /// A newer configuration came while it was starting, perhaps after it had read the old one.
+    reloads_when_ready: bool,
 }
 
 struct Running {
@@ -51,11 +54,12 @@ struct Running {
 }
 
 impl Part {
-    pub(super) fn new(name: &'static str, options: &Options, notices: &Sender<Notice>) -> Result<Self, Failure> {
+    /// `arguments` come after its name.
+    pub(super) fn new(name: &'static str, arguments: &[OsString], notices: &Sender<Notice>) -> Result<Self, Failure> {
         let program = std::env::current_exe()
             .map_err(|error| Failure::new(format!("cannot find my own program file: {error}")))?;
-        let mut arguments = vec![name.into(), "--supervised".into()];
-        arguments.extend(options.to_arguments());
+        let own = [OsString::from(name), OsString::from("--supervised")];
+        let arguments = own.into_iter().chain(arguments.iter().cloned()).collect();
         Ok(Self {
             name,
             program: program.into(),
@@ -66,6 +70,7 @@ impl Part {
             restart_at: None,
             back_off: BACK_OFF_FIRST,
             ready: None,
+            reloads_when_ready: false,
         })
     }
 
@@ -123,6 +128,9 @@ impl Part {
                     tracing::info!("the {} process is back: {words}", self.name);
                 }
                 self.ready = Some(words.clone());
+                if std::mem::take(&mut self.reloads_when_ready) {
+                    self.reload();
+                }
             }
             Notice::Ended { life, status } if *life == running.life => self.ended(*status),
             _ => {}
@@ -165,6 +173,15 @@ impl Part {
     pub(super) fn set_restarts(&mut self, restarts: bool) {
         self.restarts = restarts;
         self.restart_at = None;
+    }
+
+    /// Has it read its configuration again, now or once it is ready: before that it may not listen to the signal.
+    pub(super) fn reload(&mut self) {
+        match self.running.as_ref().filter(|_| self.is_ready()) {
+            // It may have ended in this moment; the next one reads the new file.
+            Some(running) => drop(pidfd_send_signal(&running.process, Signal::HUP)),
+            None => self.reloads_when_ready = true,
+        }
     }
 
     /// SIGTERM, or SIGKILL.

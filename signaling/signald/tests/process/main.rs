@@ -16,6 +16,7 @@ mod names;
 mod outgoing;
 mod peers;
 mod phone;
+mod reload;
 mod roles;
 mod shards;
 mod streams;

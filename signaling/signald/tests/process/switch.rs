@@ -65,7 +65,12 @@ impl Switch {
         (Self::of(folder, ready, stop, thread), orders)
     }
 
-    fn of(folder: tempfile::TempDir, ready: Ready, stop: Stop, thread: JoinHandle<Result<(), signald::Error>>) -> Self {
+    pub(crate) fn of(
+        folder: tempfile::TempDir,
+        ready: Ready,
+        stop: Stop,
+        thread: JoinHandle<Result<(), signald::Error>>,
+    ) -> Self {
         let (address, listening, connections) = (ready.listening[0], ready.listening, ready.connections);
         Self { folder, address, listening, connections, stop, thread: Some(thread) }
     }
