@@ -30,6 +30,7 @@ mod typed;
 mod uri;
 mod uri_buf;
 mod uri_compare;
+mod uri_number;
 mod validate;
 mod values;
 mod via;
@@ -51,6 +52,7 @@ pub use status::StatusCode;
 pub use typed::{RawValues, Values};
 pub use uri::{Scheme, Uri, UriError};
 pub use uri_buf::UriBuf;
+pub use uri_number::{Number, escaped_user};
 pub use values::{
     CSeq, DialogId, MediaType, RAck, Reason, Refresher, RetryAfter, SessionExpires, SubscriptionState, Timestamp,
     TokenValue, Warning,

@@ -2,6 +2,7 @@
 
 use crate::host::split_host_port;
 use crate::limits::{PARAMS_MAX_COUNT, URI_MAX_BYTES};
+use crate::uri_number::{are_tel_params, is_number};
 use crate::{Host, Params, scan};
 use core::fmt;
 
@@ -73,7 +74,7 @@ pub enum UriError {
     #[error("URI holds a control character, white space or a non-ASCII byte")]
     Character,
     /// Broken telephone number.
-    #[error("tel: number may hold digits, * # a to f and the separators - . ( ) after an optional +")]
+    #[error("tel: number holds digits and the separators - . ( ) after a +, or without it * # and a to f as well")]
     Number,
 }
 
@@ -132,14 +133,13 @@ impl<'a> Uri<'a> {
     fn parse_tel(raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, UriError> {
         let number_bytes = memchr::memchr(b';', rest).unwrap_or(rest.len());
         let (number, tail) = rest.split_at(number_bytes);
-        let digits = number.strip_prefix(b"+").unwrap_or(number);
-        let legal = |b: &u8| b.is_ascii_hexdigit() || b"*#-.()".contains(b);
-        if !digits.iter().all(legal) || !digits.iter().any(|b| b.is_ascii_hexdigit() || b"*#".contains(b)) {
+        if !is_number(number) {
             return Err(UriError::Number);
         }
         let mut uri = Self::bare(raw, Scheme::Tel, number);
         (uri.params, uri.headers) = split_tail(tail)?;
-        if uri.headers.is_empty() && !tail.contains(&b'?') { Ok(uri) } else { Err(UriError::Params) }
+        let is_whole = uri.headers.is_empty() && !tail.contains(&b'?') && are_tel_params(&uri.params);
+        if is_whole { Ok(uri) } else { Err(UriError::Params) }
     }
 
     /// The URI as it came.

@@ -1,5 +1,6 @@
 //! URI equality (RFC 3261 §19.1.4).
 
+use crate::uri_number::{is_number, is_separator};
 use crate::{Param, Params, Scheme, Uri, scan};
 
 impl Uri<'_> {
@@ -74,13 +75,23 @@ fn same_sip_params(a: &Params<'_>, b: &Params<'_>) -> bool {
     one_way(a, b) && one_way(b, a)
 }
 
+/// Extension and context may hold separators too, and a context that is a domain has no case (RFC 3966 §4, §5.1.5).
 fn same_tel_params(a: &Params<'_>, b: &Params<'_>) -> bool {
-    a.iter().count() == b.iter().count() && a.iter().all(|p| find(b, p.name).is_some_and(|q| same_value(&p, &q)))
+    let same = |p: &Param<'_>, q: &Param<'_>| {
+        let is_number = same_nocase(p.name, b"ext") || same_nocase(p.name, b"phone-context");
+        match (p.value, q.value) {
+            (Some(a), Some(b)) if is_number && a.starts_with(b"+") == b.starts_with(b"+") => {
+                same_number(a, b) || same_nocase(a, b)
+            }
+            _ => same_value(p, q),
+        }
+    };
+    a.iter().count() == b.iter().count() && a.iter().all(|p| find(b, p.name).is_some_and(|q| same(&p, &q)))
 }
 
 fn same_number(a: &[u8], b: &[u8]) -> bool {
-    let digits = |n: &[u8]| -> usize { n.iter().filter(|b| !b"-.()".contains(b)).count() };
-    let bare = |b: &&u8| !b"-.()".contains(*b);
-    digits(a) == digits(b)
+    let bare = |byte: &&u8| !is_separator(**byte);
+    is_number(a)
+        && is_number(b)
         && a.iter().filter(bare).map(u8::to_ascii_lowercase).eq(b.iter().filter(bare).map(u8::to_ascii_lowercase))
 }
