@@ -318,6 +318,29 @@ pub const KEYS: &[Key] = &[
         &["Seconds that a nonce is good, 10 to 86400. After that the phone gets a new one without asking its user."],
     ),
     key(
+        "headers",
+        "pass",
+        "[]",
+        &[
+            "Header fields that cross from one side of a call to the other (mode \"b2bua\") beside those that do by default: in",
+            "INVITE and its answers Alert-Info, Call-Info, Diversion, History-Info, Priority, Privacy, Referred-By, Subject; there",
+            "and in refusals, BYE and CANCEL Session-ID and User-to-User; in these Reason, Retry-After, Warning. Names, or",
+            "beginnings with a star (\"X-*\"). What makes the dialog or is for one hop cannot cross. At most 32 lines and 4096",
+            "bytes of one message do; the rest is dropped and counted.",
+        ],
+    ),
+    key("headers", "drop", "[]", &["Header fields of this list that do not cross, written likewise."]),
+    key(
+        "headers",
+        "trusted",
+        "[]",
+        &[
+            "Peers whose word about identities counts and who may hear of them, by address or network: P-Asserted-Identity and",
+            "P-Preferred-Identity cross only from one of these to one of these (RFC 3325). Whatever is here, the From of a caller",
+            "who asks for Privacy becomes anonymous, and what would tell who it is does not reach others.",
+        ],
+    ),
+    key(
         "process",
         "runtime_dir",
         r#""""#,

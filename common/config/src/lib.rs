@@ -9,6 +9,7 @@
 
 mod auth;
 mod check;
+mod headers;
 mod keys;
 mod media;
 mod mistake;
@@ -19,6 +20,7 @@ mod tls;
 mod written;
 
 pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserSecret};
+pub use headers::{Headers, Network, why_never};
 pub use keys::{KEYS, Key, default_file};
 pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use mistake::{LoadError, Mistake, Mistakes};
@@ -42,6 +44,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who may use the switch.
     pub auth: Auth,
+    /// What crosses from one side of a call to the other.
+    pub headers: Headers,
     /// The processes themselves.
     pub process: Process,
     /// What the file says, to compare a later one with it.
@@ -63,6 +67,7 @@ impl Config {
             media: Media::read(&mut reader),
             tls: Tls::read(&mut reader),
             auth: Auth::read(&mut reader),
+            headers: Headers::read(&mut reader),
             process: Process::read(&mut reader),
             written: reader.written(),
         };

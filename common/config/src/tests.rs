@@ -39,7 +39,7 @@ fn all_mistakes_come_at_once_in_order() {
     assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tcp"]);
     assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 8");
     assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, listen_tcp"));
-    assert!(found[5].allowed.contains("[sip], [media], [tls], [auth], [process]"));
+    assert!(found[5].allowed.contains("[sip], [media], [tls], [auth], [headers], [process]"));
 }
 
 #[test]
@@ -213,4 +213,28 @@ fn changed_keys_are_told_by_their_values_alone() {
     running.adopt(&new.written, &["auth.realms".to_owned()]);
     assert_eq!(running.changes(&new.written), ["sip.shards"]);
     assert!(!format!("{:?}", old.written).contains("secret"));
+}
+
+#[test]
+fn header_fields_that_make_a_dialog_cannot_cross() {
+    let config = Config::parse(
+        "[headers]\npass = [\"X-*\", \"Organization\"]\ndrop = [\"Subject\"]\ntrusted = [\"192.0.2.0/24\", \"2001:db8::7\"]\n",
+    )
+    .unwrap();
+    let headers = &config.headers;
+    assert_eq!((headers.pass.len(), headers.drop.len(), headers.trusted.len()), (2, 1, 2));
+    let found = mistakes("[headers]\npass = [\"Via\", \"X-A\", \"m\", \"content-*\", \"Proxy-Authorization\"]\n");
+    let names: Vec<&str> = found.iter().map(|mistake| mistake.allowed.split('`').nth(1).unwrap()).collect();
+    assert_eq!(names, ["Via", "m", "content-*", "Proxy-Authorization"]);
+    assert!(found[1].allowed.contains("makes the dialog") && found[3].allowed.contains("credentials"));
+    for wrong in [
+        "pass = [\"\"]",
+        "pass = [\"*\"]",
+        "drop = [\"a b\"]",
+        "drop = [\"X-*-Y\"]",
+        "trusted = [\"trunk\"]",
+        "trusted = [\"192.0.2.0/40\"]",
+    ] {
+        assert_eq!(mistakes(&format!("[headers]\n{wrong}\n")).len(), 1, "{wrong}");
+    }
 }

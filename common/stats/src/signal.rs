@@ -34,6 +34,7 @@ crate::counters! {
         DroppedQueueFull: "sip_dropped_queue_full_packets", Packets, "Datagrams dropped because their shard was too far behind.";
         DroppedNotSent: "sip_not_sent_packets", Packets, "SIP messages that the kernel did not take.";
         KeepAlives: "sip_keep_alive_packets", Packets, "Keep-alive datagrams without a message.";
+        HeadersNotPassed: "headers_not_passed", Events, "Header lines that were too much, or no text, to go on to the other side of their call.";
         Challenges: "challenges", Events, "Requests that were asked for credentials because they brought none.";
         Forwarded: "forwarded", Events, "Requests that the proxy sent on, or the redirect server sent elsewhere.";
         BranchesOpen: "branches_open", Level, "Targets that the proxy is busy with now, or remembers to absorb retransmissions.";

@@ -1,9 +1,10 @@
 //! Answers that are more than an answer: with a description of the user's own, or after something was heard.
 
 use crate::alarm::Alarm;
+use crate::crossing::Moment;
 use crate::leg::Leg;
 use crate::{Operation, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn};
-use sip_core::Content;
+use sip_core::{Content, Span};
 
 /// Header fields of a user, by name.
 pub(crate) type Headers = Box<[(Box<str>, Box<str>)]>;
@@ -73,16 +74,25 @@ impl Sessions {
         self.start(turn, id, plan);
         self.use_reserved(turn, id);
         if self.table.get(id).is_some_and(|session| session.is_early && !session.state.is_ending()) {
-            self.wake(id, Alarm::Answer, Some(turn.now + self.settings.decision_timeout));
+            self.wake(id, Alarm::Answer, Some(self.decide_by(turn, id)));
         }
         Ok(())
+    }
+
+    /// What the called side says in its answer, for the caller's.
+    pub(crate) fn keep_answer_lines(&mut self, turn: &Turn<'_>, called: SessionId, message: Span) {
+        let Some(caller) = self.other_side(called) else { return };
+        let lines = self.crossing_lines(turn, called, message, Moment::Answer);
+        if let Some(session) = self.table.get_mut(caller).filter(|session| session.invite.is_some()) {
+            session.answer_headers = lines.into();
+        }
     }
 
     /// The leg of such a call runs.
     pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id) else { return };
         let (Some(invite), Some(description)) = (session.invite, &session.description) else { return };
-        turn.sip.progress(turn.now, invite, 183, description);
+        turn.sip.progress(turn.now, invite, 183, description, &[]);
         turn.decide.described(id, Side::Local, description.as_bytes());
         if session.state == SessionState::Initializing {
             self.go(turn, id, SessionState::Ringing);

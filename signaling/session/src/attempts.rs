@@ -4,7 +4,7 @@ use crate::dial::{TARGETS_MAX, Target};
 use crate::lookup::{Located, Named};
 use crate::{EndReason, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, SessionId, Sessions, Turn};
 use sip_core::{CallId, Flow, Span, Transport};
-use sip_wire::{Message, Uri};
+use sip_wire::{Message, Scheme, Uri};
 use std::net::SocketAddr;
 
 impl Sessions {
@@ -33,13 +33,17 @@ impl Sessions {
         if goes_on && self.call_next(turn, id) {
             return;
         }
-        self.end(turn, id, if status == 408 { EndReason::NoAnswer } else { EndReason::Rejected(status) });
+        let farewell = self.farewell(turn, id, message);
+        let reason = if status == 408 { EndReason::NoAnswer } else { EndReason::Rejected(status) };
+        self.end_saying(turn, id, reason, &farewell);
     }
 
     /// Nobody answered in time: CANCEL, and the next target.
     pub(crate) fn answer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else {
-            return self.end(turn, id, EndReason::NotDecided);
+            // RFC 3261 §13.3.1: 487 for an INVITE that is no longer good. One that went on has no other limit here.
+            let is_expired = self.other_side(id).is_some() || self.expires_at(id).is_some_and(|at| at <= turn.now);
+            return self.end(turn, id, if is_expired { EndReason::Cancelled } else { EndReason::NotDecided });
         };
         if out.lookup.is_some() {
             return self.names_found(turn, id, &[]);
@@ -80,9 +84,17 @@ fn contacts(message: &[u8], present: &str) -> Vec<Box<str>> {
     let Ok(message) = Message::parse(message) else { return Vec::new() };
     let mut found: Vec<(u16, Box<str>)> = Vec::new();
     for contact in message.contacts().flatten().take(TARGETS_MAX) {
-        let Some(address) = contact.address().filter(|address| address.uri.scheme.is_sip()) else { continue };
-        // Header fields for the new request (RFC 3261 §19.1.5) are not ours to copy.
-        let uri = address.uri.as_str().split('?').next().unwrap_or_default();
+        let Some(address) = contact.address() else { continue };
+        let uri = match address.uri.scheme {
+            // Header fields for the new request (RFC 3261 §19.1.5) are not ours to copy.
+            Scheme::Sip | Scheme::Sips => address.uri.as_str().split('?').next().unwrap_or_default().to_owned(),
+            // A number has no host; the one that names it has the way to it.
+            Scheme::Tel => match (address.uri.number(), Uri::parse(present.as_bytes())) {
+                (Some(number), Ok(by)) => number.at(&by),
+                _ => continue,
+            },
+            Scheme::Other => continue,
+        };
         let is_new = uri != present && found.iter().all(|(_, other)| **other != *uri);
         if is_new && uri.len() <= REMEMBERED_BYTES_MAX {
             found.push((address.q_thousandths().unwrap_or(1_000), uri.into()));

@@ -123,15 +123,17 @@ impl Sessions {
         };
         let port = port.ok_or(SessionError::Media("no media port is free, or no media plane is there"))?;
         dial.from = bracketed(&dial.from);
-        let to = if dial.to.is_empty() { &dial.targets[0].uri } else { &dial.to };
-        dial.to = bracketed(to);
+        if !dial.to.is_empty() {
+            dial.to = bracketed(&dial.to);
+        }
+        let to = if dial.to.is_empty() { bracketed(&dial.targets[0].uri) } else { dial.to.clone() };
         let (number, origin) = (self.draw(), Origin::new(self.draw()));
         let flow = dial.targets[0].flow;
         let path =
             Path { local: self.settings.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours: true };
         let parties = Parties {
             from: uri_of(&dial.from),
-            to: uri_of(&dial.to),
+            to: uri_of(&to),
             called_user: user_of(&dial.targets[0].uri),
             call_id: call_id(number).into(),
         };
@@ -176,7 +178,11 @@ impl Sessions {
     /// The limit for the answer starts anew with each target.
     pub(crate) fn limit_answer(&mut self, turn: &Turn<'_>, id: SessionId) {
         let Some(out) = self.table.get(id).and_then(|session| session.out.as_ref()) else { return };
-        let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout).min(RING_LIMIT);
+        // RFC 3261 §13.2.1: an INVITE that says how long it is good is cancelled then.
+        let expires = out.dial.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
+        let expires =
+            expires.and_then(|(_, seconds)| seconds.trim().parse().ok()).map_or(RING_LIMIT, Duration::from_secs);
+        let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout).min(expires).min(RING_LIMIT);
         let progress_limit = self.settings.progress_timeout.min(limit);
         if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
             out.answer_by = Some(turn.now + limit);

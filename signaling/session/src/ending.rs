@@ -1,13 +1,14 @@
 //! The end of a session, from whichever side it comes: both sides are told, then nothing is left.
 
 use crate::alarm::Alarm;
+use crate::crossing::Farewell;
 use crate::leg::Leg;
 use crate::{
     EndKind, EndReason, MEDIA_CLOSE_LIMIT, Operation, Refusal, SessionError, SessionEvent, SessionId, SessionState,
     Sessions, Turn,
 };
 use contract::Command;
-use sip_core::{Cause, DialogId};
+use sip_core::{Cause, DialogId, Span};
 use stats::SignalCounter;
 
 impl Sessions {
@@ -52,33 +53,53 @@ impl Sessions {
     }
 
     pub(crate) fn end(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
+        self.end_saying(turn, id, reason, &Farewell::default());
+    }
+
+    /// The same with what the other side's peer has said.
+    pub(crate) fn end_saying(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, farewell: &Farewell) {
         let refusal = self.refusal(reason.status());
-        self.end_with(turn, id, reason, &refusal);
+        self.end_by(turn, id, reason, &refusal, farewell);
     }
 
     pub(crate) fn end_with(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, refusal: &Refusal<'_>) {
+        self.end_by(turn, id, reason, refusal, &Farewell::default());
+    }
+
+    fn end_by(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        reason: EndReason,
+        refusal: &Refusal<'_>,
+        farewell: &Farewell,
+    ) {
         self.drop_change(turn, id);
         self.end_reports(turn, id);
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
         session.offering = None;
         let call = session.out.as_ref().and_then(|out| out.call);
+        let headers = farewell.headers(reason);
         let told = match (session.invite.take(), session.dialog, call) {
-            (Some(invite), ..) => turn.sip.reject(turn.now, invite, refusal),
-            (None, Some(dialog), _) => turn.sip.bye(turn.now, dialog),
-            (None, None, Some(call)) => turn.sip.cancel(turn.now, call),
+            (Some(invite), ..) => turn.sip.reject(turn.now, invite, &farewell.refusal(*refusal, &headers)),
+            (None, Some(dialog), _) => turn.sip.bye_saying(turn.now, dialog, &headers),
+            (None, None, Some(call)) => turn.sip.cancel_saying(turn.now, call, &headers),
             (None, None, None) => false,
         };
         session.is_sip_over |= !told;
+        session.crossing = None;
         self.go(turn, id, SessionState::Terminating);
-        self.part(turn, id, reason);
+        self.part(turn, id, reason, farewell);
         self.close_leg(turn, id);
         self.settle(turn, id);
     }
 
     /// The dialog is over, by the peer, by us or by a timer.
-    pub(crate) fn dialog_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId, cause: Cause) {
+    pub(crate) fn dialog_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId, cause: Cause, message: Option<Span>) {
         let Some(id) = self.by_dialog.remove(&dialog) else { return };
+        let farewell =
+            self.farewell(turn, id, message.filter(|_| matches!(cause, Cause::RemoteBye | Cause::RemoteCancel)));
         let Some(session) = self.table.get_mut(id) else { return };
         session.is_sip_over = true;
         session.invite = None;
@@ -94,13 +115,13 @@ impl Sessions {
         if self.table.get(id).is_some_and(|session| !session.state.is_ending()) {
             self.go(turn, id, SessionState::Terminating);
         }
-        self.part(turn, id, reason);
+        self.part(turn, id, reason, &farewell);
         self.close_leg(turn, id);
         self.settle(turn, id);
     }
 
     /// Whoever goes with an ending session: the other side of its call ends, a bridge is left.
-    fn part(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
+    fn part(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, farewell: &Farewell) {
         self.drop_relayed(turn, id);
         self.drop_transfer(id);
         self.referral_failed(turn, id, reason);
@@ -109,7 +130,7 @@ impl Sessions {
         }
         self.leave_bridge(turn, id);
         if let Some(link) = self.untie(turn, id) {
-            self.end(turn, link.peer, reason.for_other_side());
+            self.end_saying(turn, link.peer, reason.for_other_side(), farewell);
         }
     }
 

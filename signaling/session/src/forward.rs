@@ -63,7 +63,9 @@ impl Sessions {
             turn.ports.give_back(port);
             return Err(SessionError::SessionNotFound(id));
         };
-        let from = forward.from.unwrap_or_else(|| session.parties.from.clone());
+        let crossing = session.crossing.take();
+        let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
+        let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties.from).into());
         let offered = session.offer.as_ref().map(|offer| *offer.agreed());
         let before = (session.leg, session.agreed);
         // The other leg goes where this one is, and offers what this one has.
@@ -87,6 +89,7 @@ impl Sessions {
             Err(error) => {
                 if let Some(session) = self.table.get_mut(id) {
                     (session.leg, session.agreed) = before;
+                    session.crossing = crossing;
                 }
                 if reserved.is_none() {
                     turn.ports.give_back(port);
@@ -94,10 +97,14 @@ impl Sessions {
                 return Err(error);
             }
         };
+        let expires_at = crossing.as_ref().and_then(|crossing| crossing.expires_at());
+        if let Some(out) = self.table.get_mut(other).and_then(|session| session.out.as_mut()) {
+            out.crossing = crossing;
+        }
         if let Some(session) = self.table.get_mut(id) {
-            session.alarms.set(Alarm::Answer, None);
             session.is_reserved = false;
         }
+        self.wake(id, Alarm::Answer, expires_at);
         match reserved {
             Some(_) => self.sync(turn, id),
             None => self.open_leg(turn, id, port),
@@ -107,7 +114,14 @@ impl Sessions {
     }
 
     /// The other side has something to say before it answers.
-    pub(crate) fn progress_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, has_media: bool) {
+    pub(crate) fn progress_crosses(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        status: u16,
+        has_media: bool,
+        lines: &[(Box<str>, Box<str>)],
+    ) {
         let Some(caller) = self.other_side(id) else { return };
         let Some(invite) = self.table.get(caller).and_then(|session| session.invite) else { return };
         // An early answer needs an offer to answer.
@@ -117,7 +131,8 @@ impl Sessions {
         }
         let session = self.table.get(caller);
         let sdp = session.and_then(|session| session.description.as_deref()).filter(|_| described);
-        turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""));
+        let headers: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
+        turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""), &headers);
         if session.is_some_and(|session| session.state == SessionState::Initializing) {
             self.go(turn, caller, SessionState::Ringing);
         }

@@ -15,7 +15,7 @@ impl Sessions {
             Event::Reinvite { invite, dialog, message } => self.reinvited(turn, invite, dialog, message),
             Event::ReinviteCancelled { invite, dialog } => self.reinvite_cancelled(turn, invite, dialog),
             Event::Acknowledged { dialog, message } => self.acknowledged(turn, dialog, message),
-            Event::Ended { dialog, cause, .. } => self.dialog_ended(turn, dialog, cause),
+            Event::Ended { dialog, cause, message } => self.dialog_ended(turn, dialog, cause, message),
             Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
                 (Some(Method::Options), None) => self.asked_for_options(turn, request),
                 (_, None) if !turn.lets_in(request, message) => {}

@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::{
     Admission, Decision, EndReason, IncomingCall, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn,
 };
+use clock::Instant;
 use sdp_core::{Local, Origin, write_offer};
 use sip_core::{Content, DialogId, InviteId, Span};
 use stats::SignalCounter;
@@ -82,6 +83,9 @@ impl Sessions {
             remote: session.remote_signaling,
             received_at: turn.now,
         });
+        if matches!(decision, Decision::Forward(_) | Decision::Defer) {
+            self.keep_for_crossing(turn, id, message);
+        }
         match decision {
             Decision::Accept(plan) => self.start(turn, id, plan),
             Decision::Reject { status, reason } => self.refuse(turn, id, status, &reason),
@@ -92,9 +96,20 @@ impl Sessions {
             }
             Decision::Defer => {
                 self.ring(turn, id);
-                self.wake(id, Alarm::Answer, Some(turn.now + self.settings.decision_timeout));
+                self.wake(id, Alarm::Answer, Some(self.decide_by(turn, id)));
             }
         }
+    }
+
+    /// When a call that waits for a decision is given up: an INVITE may be good for less time than we would wait (RFC 3261
+    /// §13.3.1).
+    pub(crate) fn decide_by(&self, turn: &Turn<'_>, id: SessionId) -> Instant {
+        let limit = turn.now + self.settings.decision_timeout;
+        self.expires_at(id).map_or(limit, |expires_at| limit.min(expires_at))
+    }
+
+    pub(crate) fn expires_at(&self, id: SessionId) -> Option<Instant> {
+        self.table.get(id)?.crossing.as_ref()?.expires_at()
     }
 
     /// Answers a call that rings: the late decision.
@@ -175,7 +190,8 @@ impl Sessions {
                     turn.tell_dialog(id, dialog);
                 }
                 session.answer_headers = Box::default();
-                session.invite = None;
+                (session.invite, session.crossing) = (None, None);
+                session.alarms.set(Alarm::Answer, None);
                 session.connected_at = Some(turn.now);
                 (session.offer, session.raw_offer, session.will_hear) = (None, Box::default(), None);
                 let replaced = session.replaces.take();

@@ -60,12 +60,12 @@ pub(crate) fn description<'a>(message: &Message<'a>) -> Result<Option<&'a [u8]>,
 }
 
 fn parties(message: &Message<'_>) -> Parties {
-    let uri = |address: Option<Address<'_>>| remember(address.map_or(&[][..], |address| address.uri.as_bytes()));
-    let called = message.request_uri().ok().and_then(|uri| uri.user_decoded());
+    let uri = |address: Option<Address<'_>>| address.map(|address| remember(address.uri.canonical().as_bytes()));
+    let called = message.request_uri().map(|uri| uri.user_text()).unwrap_or_default();
     Parties {
-        from: uri(message.from().ok()),
-        to: uri(message.to().ok()),
-        called_user: remember(called.as_deref().unwrap_or_default()),
+        from: uri(message.from().ok()).unwrap_or_default(),
+        to: uri(message.to().ok()).unwrap_or_default(),
+        called_user: remember(called.as_bytes()),
         call_id: remember(message.header(Name::CallId).unwrap_or_default()),
     }
 }

@@ -28,6 +28,7 @@ mod bridge;
 mod change;
 mod changing;
 mod cross;
+mod crossing;
 mod decide;
 mod describing;
 mod dial;
@@ -75,6 +76,7 @@ mod transfer;
 mod view;
 
 pub use bridge::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
+pub use crossing::CrossingPolicy;
 pub use decide::{Admission, Asking, AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
 pub use describing::Remote;
 pub use dial::{Dial, TARGETS_MAX, Target};

@@ -1,15 +1,18 @@
 //! A call that we place, from its INVITE to its answer.
 
 use crate::alarm::Alarm;
+use crate::crossing::{Crossing, Moment, from_at};
 use crate::dial::{Dial, Target, call_id};
 use crate::early::Early;
 use crate::lookup::Lookup;
-use crate::{EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use crate::target::{bracketed, uri_of};
+use crate::{CrossingPolicy, EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
 use sdp_core::write_offer;
 use sip_core::{CallId, Content, DialogId, NewRequest, Span};
 use stats::SignalCounter;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// What a call needs until it is answered.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Outgoing {
     /// The INVITE that is on its way.
     pub(crate) call: Option<CallId>,
     pub(crate) dial: Dial,
+    /// What the caller's INVITE takes along, where this is the other side of a call.
+    pub(crate) crossing: Option<Box<Crossing>>,
     /// Where else to, in order.
     pub(crate) waiting: VecDeque<Target>,
     /// Where to now.
@@ -33,8 +38,44 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     pub(crate) fn new(mut dial: Dial) -> Self {
         let waiting = std::mem::take(&mut dial.targets).into();
-        let (redirect_count, early) = (0, Vec::new());
-        Self { call: None, dial, waiting, target: None, redirect_count, lookup: None, answer_by: None, early }
+        let (redirect_count, early, crossing) = (0, Vec::new(), None);
+        Self { call: None, dial, crossing, waiting, target: None, redirect_count, lookup: None, answer_by: None, early }
+    }
+}
+
+impl Outgoing {
+    /// To of the INVITE to this target: as asked for, who was called, or the target itself. A target does not learn from
+    /// it which others were tried before.
+    fn to_at(&self, target: &str) -> Box<str> {
+        let crossing = self.crossing.as_deref().filter(|_| self.dial.to.is_empty());
+        match crossing.and_then(|crossing| crossing.to_at(target)) {
+            Some(to) => to.into(),
+            None if self.dial.to.is_empty() => bracketed(target),
+            None => self.dial.to.clone(),
+        }
+    }
+
+    /// The seconds for which the caller's INVITE is good.
+    fn expires(&self, now: Instant) -> Option<String> {
+        self.crossing.as_ref()?.expires_s(now).map(|seconds| seconds.to_string())
+    }
+
+    /// Header fields of the INVITE: those of a program, then those of the caller that a program gave none of.
+    fn headers<'o>(
+        &'o self,
+        policy: &'o CrossingPolicy,
+        to: IpAddr,
+        expires: Option<&'o str>,
+    ) -> Vec<(&'o str, &'o str)> {
+        let mut all: Vec<(&str, &str)> = self.dial.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let given = all.len();
+        let crossing = self.crossing.iter().flat_map(|crossing| crossing.lines_for(policy, policy.trust(to)));
+        for (name, value) in crossing.chain(expires.map(|seconds| ("Expires", seconds))) {
+            if !all[..given].iter().any(|(own, _)| own.eq_ignore_ascii_case(name)) {
+                all.push((name, value));
+            }
+        }
+        all
     }
 }
 
@@ -82,13 +123,15 @@ impl Sessions {
             SessionState::Initializing => session.parties.call_id.to_string(),
             _ => call_id(drawn),
         };
+        let from = from_at(&out.dial.from, session.local_ip);
         let routes: Vec<&str> = target.routes.iter().map(|route| &**route).collect();
-        let headers: Vec<(&str, &str)> = out.dial.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let (to, expires) = (out.to_at(&target.uri), out.expires(turn.now));
+        let headers = out.headers(&self.settings.crossing, target.flow.remote.ip(), expires.as_deref());
         let request = NewRequest {
             flow: target.flow,
             uri: &target.uri,
-            from: &out.dial.from,
-            to: &out.dial.to,
+            from: &from,
+            to: &to,
             call_id: Some(&call_id),
             cseq: 1,
             max_forwards: out.dial.max_forwards,
@@ -96,11 +139,15 @@ impl Sessions {
             account: out.dial.account,
             content: Content::sdp(sdp.as_bytes()).with_headers(&headers),
         };
+        let is_for_target = out.dial.to.is_empty();
         let Ok(call) = turn.sip.invite(turn.now, &request) else { return false };
         turn.decide.described(id, Side::Local, sdp.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
             (session.origin, session.remote_signaling) = (origin, target.flow.remote);
             session.parties.call_id = call_id.into();
+            if is_for_target {
+                session.parties.to = uri_of(&target.uri);
+            }
             if let Some(out) = &mut session.out {
                 out.call = Some(call);
             }
@@ -143,7 +190,8 @@ impl Sessions {
             self.answered(turn, id, agreed);
         }
         turn.events.push(SessionEvent::Progress { id, status, has_media });
-        self.progress_crosses(turn, id, status, has_media);
+        let lines = self.crossing_lines(turn, id, message, Moment::Answer);
+        self.progress_crosses(turn, id, status, has_media, &lines);
         self.referral_progress(turn, id, status);
     }
 
@@ -173,6 +221,7 @@ impl Sessions {
         match agreed {
             Ok(agreed) => {
                 self.go(turn, id, SessionState::Connected);
+                self.keep_answer_lines(turn, id, message);
                 self.answered(turn, id, agreed);
                 self.answer_crosses(turn, id);
                 self.referral_answered(turn, id);

@@ -47,8 +47,8 @@ pub trait Sip {
     fn bytes(&self, message: Span) -> &[u8];
     /// 180 Ringing.
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool;
-    /// A provisional response, 101 to 199, with a session description unless that is empty.
-    fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool;
+    /// A provisional response, 101 to 199, with a session description unless that is empty, and header fields.
+    fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str, headers: &[(&str, &str)]) -> bool;
     /// 200 with a session description, and whatever header fields a user wants in it.
     fn accept(&mut self, now: Instant, invite: InviteId, content: Content<'_>) -> Accepted;
     /// A final refusal.
@@ -65,7 +65,11 @@ pub trait Sip {
         content: Content<'_>,
     ) -> Result<(), Refused>;
     /// BYE.
-    fn bye(&mut self, now: Instant, dialog: DialogId) -> bool;
+    fn bye(&mut self, now: Instant, dialog: DialogId) -> bool {
+        self.bye_saying(now, dialog, &[])
+    }
+    /// BYE with further header fields, as its reason.
+    fn bye_saying(&mut self, now: Instant, dialog: DialogId, headers: &[(&str, &str)]) -> bool;
     /// The way to ourselves, if that is where this address leads.
     fn home(&self, address: SocketAddr) -> Option<Flow>;
     /// INVITE with our offer. `Progress`, then `Answered` or `Failed` follow; ACK and PRACK are looked after.
@@ -75,7 +79,11 @@ pub trait Sip {
     /// Forgets them.
     fn remove_account(&mut self, account: AccountId) -> Result<(), Refused>;
     /// CANCEL. `Failed` follows; an answer that crosses is looked after.
-    fn cancel(&mut self, now: Instant, call: CallId) -> bool;
+    fn cancel(&mut self, now: Instant, call: CallId) -> bool {
+        self.cancel_saying(now, call, &[])
+    }
+    /// CANCEL with further header fields, as its reason.
+    fn cancel_saying(&mut self, now: Instant, call: CallId, headers: &[(&str, &str)]) -> bool;
     /// A re-INVITE with our offer. `Response` follows; the ACK is looked after.
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused>;
     /// That re-INVITE is the other side's, which waits after a 491 itself.

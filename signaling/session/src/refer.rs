@@ -107,7 +107,7 @@ impl Sessions {
         let caller = peer.and_then(|peer| self.table.get(peer)).unwrap_or(session);
         let headers = wanted.replaces.iter().map(|replaces| ("Replaces".into(), replaces.clone())).collect();
         let dial = Dial {
-            from: caller.peer_uri().into(),
+            from: caller.shown_uri().into(),
             to: "".into(),
             targets,
             sdp: None,

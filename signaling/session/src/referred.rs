@@ -92,4 +92,9 @@ impl Session {
     pub(crate) fn peer_uri(&self) -> &str {
         if self.is_outgoing { &self.parties.to } else { &self.parties.from }
     }
+
+    /// The same as others may know it: a caller who asked for privacy stays unknown (RFC 3323).
+    pub(crate) fn shown_uri(&self) -> &str {
+        if self.hides_caller { crate::crossing::ANONYMOUS } else { self.peer_uri() }
+    }
 }

@@ -1,6 +1,7 @@
 //! One session: a call leg on the SIP side and its leg on the media side.
 
 use crate::alarm::Alarms;
+use crate::crossing::Crossing;
 use crate::dtmf::Dialling;
 use crate::kept::Asked;
 use crate::leg::{Change, Leg};
@@ -61,6 +62,10 @@ pub struct Session {
     pub(crate) offer: Option<Box<Offer>>,
     /// The same as it came, for a call that goes on to somewhere else.
     pub(crate) raw_offer: Box<[u8]>,
+    /// What the INVITE takes along if the call goes on, until that is decided.
+    pub(crate) crossing: Option<Box<Crossing>>,
+    /// The caller asked for privacy: nobody is told its address.
+    pub(crate) hides_caller: bool,
     /// Our description for the 2xx, until it is sent.
     pub(crate) description: Option<Box<str>>,
     /// Header fields of a user for it.
@@ -156,6 +161,8 @@ impl Session {
             recording: None,
             offer: None,
             raw_offer: Box::default(),
+            crossing: None,
+            hides_caller: false,
             description: None,
             answer_headers: Box::default(),
             others: OtherMedia::default(),

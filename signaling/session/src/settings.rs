@@ -1,4 +1,4 @@
-use crate::UserLimit;
+use crate::{CrossingPolicy, UserLimit};
 use clock::Duration;
 use contract::{Codec, Direction, LegSpec};
 use sdp_core::CodecOrder;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub advertised: Option<IpAddr>,
     /// How long a dialog that we ended may take to say that it is over: more than 64*T1.
     pub ending_limit: Duration,
+    /// Which header fields cross from one side of a call to the other.
+    pub crossing: CrossingPolicy,
     /// Where our session numbers start.
     pub seed: u64,
 }
@@ -73,6 +75,7 @@ impl Default for Settings {
             transfer_timeout: Duration::from_secs(180),
             advertised: None,
             ending_limit: Duration::from_secs(64),
+            crossing: CrossingPolicy::default(),
             seed: 0,
         }
     }

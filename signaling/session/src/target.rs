@@ -36,10 +36,9 @@ pub fn bracketed(text: &str) -> Box<str> {
 }
 
 pub(crate) fn uri_of(address: &str) -> Box<str> {
-    Address::check(address).map_or("".into(), |address| String::from_utf8_lossy(address.uri.as_bytes()).into())
+    Address::check(address).map_or("".into(), |address| address.uri.canonical().into())
 }
 
 pub(crate) fn user_of(uri: &str) -> Box<str> {
-    let user = Uri::parse(uri.as_bytes()).ok().and_then(|uri| uri.user_decoded());
-    String::from_utf8_lossy(&user.unwrap_or_default()).into()
+    Uri::parse(uri.as_bytes()).map(|uri| uri.user_text()).unwrap_or_default().into()
 }

@@ -47,6 +47,8 @@ impl Sip for Wired<'_> {
         let warning = warning(refusal.warning);
         let ours = [("Retry-After", retry_after.as_deref()), ("Warning", warning.as_deref())];
         let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let ours =
+            ours.filter(|(name, _)| *name != "Warning" || !refusal.headers.iter().any(|(given, _)| given == name));
         let headers: Vec<_> = ours.chain(refusal.headers.iter().copied()).collect();
         let content = Content::headers(&headers);
         self.endpoint.reject(now, invite, refusal.status, refusal.reason, content, self.out).is_ok()
@@ -67,12 +69,12 @@ impl Sip for Wired<'_> {
         self.endpoint.respond(now, request, status, reason, content, self.out)
     }
 
-    fn bye(&mut self, now: Instant, dialog: DialogId) -> bool {
-        self.endpoint.bye(now, dialog, Content::NONE, self.out).is_ok()
+    fn bye_saying(&mut self, now: Instant, dialog: DialogId, headers: &[(&str, &str)]) -> bool {
+        self.endpoint.bye(now, dialog, Content::headers(headers), self.out).is_ok()
     }
 
-    fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str) -> bool {
-        let content = described(sdp);
+    fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str, headers: &[(&str, &str)]) -> bool {
+        let content = described(sdp).with_headers(headers);
         let reliably =
             !sdp.is_empty() && self.endpoint.provisional_reliably(now, invite, status, "", content, self.out).is_ok();
         reliably || self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
@@ -94,8 +96,8 @@ impl Sip for Wired<'_> {
         self.endpoint.remove_account(account)
     }
 
-    fn cancel(&mut self, now: Instant, call: CallId) -> bool {
-        self.endpoint.cancel(now, call, self.out).is_ok()
+    fn cancel_saying(&mut self, now: Instant, call: CallId, headers: &[(&str, &str)]) -> bool {
+        self.endpoint.cancel_saying(now, call, &Content::headers(headers), self.out).is_ok()
     }
 
     fn refer(

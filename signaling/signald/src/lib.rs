@@ -59,4 +59,6 @@ pub use user::{Order, OrderTurn, Orders, OrdersFull, User};
 #[cfg(test)]
 mod calls_tests;
 #[cfg(test)]
+mod crossing_tests;
+#[cfg(test)]
 mod shard_tests;

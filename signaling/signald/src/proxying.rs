@@ -7,13 +7,13 @@ mod pending;
 use crate::guard::Guard;
 use crate::lookups::Lookups;
 use crate::paths::Paths;
-use crate::routes::Routes;
+use crate::routes::{Called, Routes};
 use clock::Instant;
 use pending::{Pending, Table};
 use sip_core::auth::Judgement;
 use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Target};
 use sip_core::{Content, Flow};
-use sip_wire::{Message, Method, Uri};
+use sip_wire::{Message, Method, Scheme, Uri};
 use stats::{Counts, SignalCounter};
 
 /// What OPTIONS to the proxy itself is told.
@@ -107,7 +107,7 @@ impl Relay {
 
     /// New requests go by the routes.
     fn by_routes(&mut self, now: Instant, request: ProxyId, uri: &Uri<'_>, out: &mut ProxyOutput) {
-        let Some(ways) = self.routes.ways(&user_of(uri), &crate::routes::host_of(uri)) else {
+        let Some(ways) = self.routes.ways(&Called::of(uri)) else {
             return self.reject(now, request, 404, out);
         };
         self.forwarded_count += 1;
@@ -181,7 +181,7 @@ impl Relay {
     fn pass_by_routes(&mut self, message: &[u8], out: &mut ProxyOutput) {
         let Ok(parsed) = Message::parse(message) else { return };
         let Ok(uri) = parsed.request_uri() else { return };
-        let ways = self.routes.ways(&user_of(&uri), &crate::routes::host_of(&uri)).unwrap_or_default();
+        let ways = self.routes.ways(&Called::of(&uri)).unwrap_or_default();
         let way = ways.iter().find_map(|way| Some((way, way.paths.first()?)));
         if let Some((way, flow)) = way.filter(|_| !self.is_redirecting) {
             let target = Target { uri: Some(&way.uri), ..Target::unchanged(*flow) };
@@ -191,7 +191,7 @@ impl Relay {
 
     /// Where a 3xx leads to.
     fn follow(&mut self, now: Instant, request: ProxyId, redirect: u32, message: &[u8], out: &mut ProxyOutput) {
-        let uris = contacts::of_response(message);
+        let uris: Vec<String> = contacts::of_response(message).into_iter().flat_map(|uri| self.callable(uri)).collect();
         let known: Vec<Option<Vec<Flow>>> = uris.iter().map(|uri| self.paths.find_now(uri)).collect();
         let wait = Pending::Redirect { request, redirect, uris: uris.clone() };
         if known.iter().any(Option::is_none) && self.pending.ask(wait, uris.clone()) {
@@ -199,6 +199,17 @@ impl Relay {
         }
         let known: Vec<Vec<Flow>> = known.into_iter().map(Option::unwrap_or_default).collect();
         self.follow_by(now, request, redirect, &uris, &known, out);
+    }
+
+    /// A telephone number goes where the routes send it (RFC 3261 §19.1.6); it has no host of its own.
+    fn callable(&self, uri: String) -> Vec<String> {
+        match Uri::parse(uri.as_bytes()) {
+            Ok(number) if number.scheme == Scheme::Tel => {
+                let ways = self.routes.ways(&Called::of(&number)).unwrap_or_default();
+                ways.into_iter().map(|way| way.uri).collect()
+            }
+            _ => vec![uri],
+        }
     }
 
     fn follow_by(
@@ -249,10 +260,6 @@ impl Relay {
         counts.set(BranchesOpen, sizes.branches as u64);
         counts.set(Forwarded, self.forwarded_count);
     }
-}
-
-fn user_of(uri: &Uri<'_>) -> String {
-    uri.user_decoded().map(|user| String::from_utf8_lossy(&user).into_owned()).unwrap_or_default()
 }
 
 /// A request that wants to be sent on.

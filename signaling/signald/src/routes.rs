@@ -6,7 +6,7 @@ use crate::{Error, Stop, User};
 use config::Route;
 use session::{Decide, Decision, Forward, IncomingCall, Target};
 use sip_core::Flow;
-use sip_wire::{Message, Uri};
+use sip_wire::{Message, Number, Uri, escaped_user};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -54,6 +54,35 @@ pub(crate) struct Way {
     pub(crate) paths: Vec<Flow>,
 }
 
+/// Who is called, as routes look at it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Called {
+    /// The user; a telephone number without its separators (RFC 3966 §5.1.1).
+    user: String,
+    /// The host; of a local telephone number the domain that it belongs to.
+    domain: String,
+    /// It is a telephone number by what its URI says: `tel:`, or `user=phone`.
+    number: Option<Number>,
+}
+
+impl Called {
+    pub(crate) fn of(uri: &Uri<'_>) -> Self {
+        let number = uri.number();
+        let context = number.as_ref().and_then(Number::context).unwrap_or_default();
+        let domain = uri.host.map_or_else(|| context.to_owned(), |host| host.bare());
+        Self { user: uri.user_text(), domain, number }
+    }
+
+    /// The URI of a target for it.
+    fn at(&self, target: &str) -> String {
+        let Ok(uri) = Uri::parse(target.as_bytes()) else { return target.to_owned() };
+        match &self.number {
+            Some(number) => number.at(&uri),
+            None => uri.with_user_part(&escaped_user(&self.user)),
+        }
+    }
+}
+
 impl Routes {
     /// Of a configuration; nothing is looked up yet.
     pub fn new(routes: &[Route]) -> Result<Self, Error> {
@@ -85,6 +114,15 @@ impl Routes {
         begin(&self.rows(), paths);
     }
 
+    /// Gives every target this path, in tests without sockets.
+    #[cfg(test)]
+    pub(crate) fn lead_by(self, path: Flow) -> Self {
+        for entry in self.rows().iter().flat_map(|row| &row.targets) {
+            *entry.paths.write().unwrap() = vec![path];
+        }
+        self
+    }
+
     /// Looks all targets up, again and again, until the end is asked for.
     pub(crate) fn keep_fresh(&self, paths: &Paths, stop: &Stop) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -111,15 +149,15 @@ impl Routes {
     }
 
     /// The targets for a called user, in order; `None`: no pattern fits.
-    pub(crate) fn ways(&self, user: &str, domain: &str) -> Option<Vec<Way>> {
-        Some(self.ways_of(user, domain)?.1)
+    pub(crate) fn ways(&self, called: &Called) -> Option<Vec<Way>> {
+        Some(self.ways_of(called)?.1)
     }
 
     /// The same, with the pattern that fits as it was written.
-    pub(crate) fn ways_of(&self, user: &str, domain: &str) -> Option<(Arc<str>, Vec<Way>)> {
-        let way = |entry: &Entry| Way { uri: entry.uri_for(user), group: entry.group, paths: entry.paths() };
+    pub(crate) fn ways_of(&self, called: &Called) -> Option<(Arc<str>, Vec<Way>)> {
+        let way = |entry: &Entry| Way { uri: entry.uri_for(called), group: entry.group, paths: entry.paths() };
         let rows = self.rows();
-        let row = rows.iter().find(|row| row.pattern.fits(user, domain))?;
+        let row = rows.iter().find(|row| row.pattern.fits(&called.user, &called.domain))?;
         Some((row.written.clone(), row.targets.iter().map(way).collect()))
     }
 }
@@ -156,8 +194,8 @@ fn begin(rows: &[Row], paths: &Paths) {
 }
 
 impl Entry {
-    fn uri_for(&self, user: &str) -> String {
-        if self.has_user || user.is_empty() { self.uri.clone() } else { with_user(&self.uri, user) }
+    fn uri_for(&self, called: &Called) -> String {
+        if self.has_user || called.user.is_empty() { self.uri.clone() } else { called.at(&self.uri) }
     }
 
     fn paths(&self) -> Vec<Flow> {
@@ -165,28 +203,13 @@ impl Entry {
     }
 }
 
-/// `sip:host` as `sip:user@host`. What a user part may not hold is escaped (RFC 3261 §25.1).
-fn with_user(uri: &str, user: &str) -> String {
-    use std::fmt::Write;
-    let (scheme, rest) = uri.split_once(':').unwrap_or(("sip", uri));
-    let mut text = format!("{scheme}:");
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text + "@" + rest
-}
-
 impl Pattern {
     fn new(text: &str) -> Self {
         match (text, text.strip_prefix('@'), text.strip_suffix('*')) {
             ("*", ..) => Self::Any,
             (_, Some(domain), _) => Self::Domain(canonical(domain)),
-            (_, _, Some(beginning)) => Self::Beginning(beginning.to_owned()),
-            _ => Self::User(text.to_owned()),
+            (_, _, Some(beginning)) => Self::Beginning(dialled(beginning)),
+            _ => Self::User(dialled(text)),
         }
     }
 
@@ -215,7 +238,7 @@ impl User for Routes {}
 
 impl Decide for Routes {
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
-        let Some(ways) = self.ways(call.called_user, &domain_of(call.message)) else {
+        let Some(ways) = self.ways(&called_by(call.message)) else {
             return Decision::Reject { status: 404, reason: "".into() };
         };
         let targets = |way: &Way| way.paths.iter().map(|path| Target::new(&way.uri, *path)).collect::<Vec<_>>();
@@ -227,21 +250,23 @@ impl Decide for Routes {
     }
 }
 
-fn domain_of(message: &[u8]) -> String {
+fn called_by(message: &[u8]) -> Called {
     let message = Message::parse(message).ok();
     let uri = message.as_ref().and_then(|message| message.request_uri().ok());
-    uri.map(|uri| host_of(&uri)).unwrap_or_default()
+    uri.map(|uri| Called::of(&uri)).unwrap_or_default()
 }
 
-/// A domain as `host_of` spells it: an IPv6 address may have been written in brackets, or at length.
+/// A global number of a pattern without the separators that it may have been written with.
+fn dialled(text: &str) -> String {
+    let is_number =
+        text.strip_prefix('+').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || "-.()".contains(c)));
+    if is_number { text.chars().filter(|c| !"-.()".contains(*c)).collect() } else { text.to_owned() }
+}
+
+/// A domain as [`sip_wire::Host::bare`] spells it: an IPv6 address may have been written in brackets, or at length.
 fn canonical(domain: &str) -> String {
     let bare = domain.strip_prefix('[').and_then(|domain| domain.strip_suffix(']')).unwrap_or(domain);
     bare.parse::<IpAddr>().map_or_else(|_| domain.to_ascii_lowercase(), |ip| ip.to_string())
-}
-
-/// The host of a URI as text; empty where it has none.
-pub(crate) fn host_of(uri: &Uri<'_>) -> String {
-    uri.host.map(|host| host.bare()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -267,16 +292,49 @@ mod tests {
         assert_eq!(found("+4989", ""), "sip:192.0.2.1");
         assert_eq!(found("alice", "example.COM"), "sip:192.0.2.3");
         assert_eq!(found("alice", "other"), "sip:192.0.2.0");
-        assert!(self::routes(&["+49*"]).ways("alice", "").is_none());
+        let called = |domain: &str| Called { user: "alice".into(), domain: domain.into(), number: None };
+        assert!(self::routes(&["+49*"]).ways(&called("")).is_none());
         for spelled in ["@[2001:db8:0:0::1]", "@2001:DB8::1"] {
-            assert!(self::routes(&[spelled]).ways("alice", "2001:db8::1").is_some(), "{spelled}");
+            assert!(self::routes(&[spelled]).ways(&called("2001:db8::1")).is_some(), "{spelled}");
         }
     }
 
     #[test]
+    fn numbers_are_found_and_go_on_whatever_their_uri() {
+        let route =
+            |pattern: &str, target: &str| Route { pattern: pattern.to_owned(), targets: vec![vec![target.to_owned()]] };
+        let routes = [
+            route("+49-30*", "sip:192.0.2.7:5070;transport=tcp"),
+            route("7042", "sip:desk@h"),
+            route("@example.com", "sips:192.0.2.8"),
+        ];
+        let routes = Routes::new(&routes).unwrap();
+        let found = |text: &str| {
+            routes.ways(&Called::of(&Uri::parse(text.as_bytes()).unwrap())).map(|ways| ways[0].uri.clone())
+        };
+        let phone = "sip:+493012@192.0.2.7:5070;transport=tcp;user=phone";
+        for (called, goes) in [
+            ("tel:+49-30-12", phone),
+            ("tel:+493012", phone),
+            ("sip:+49(30)12@us;user=phone", phone),
+            ("sip:+49-30-12@us", "sip:+493012@192.0.2.7:5070;transport=tcp"),
+            ("sip:+493012@us:5080", "sip:+493012@192.0.2.7:5070;transport=tcp"),
+            ("tel:+49-30-12;ext=5", "sip:+493012;ext=5@192.0.2.7:5070;transport=tcp;user=phone"),
+            ("tel:70-42;phone-context=example.org", "sip:desk@h"),
+            ("tel:11;phone-context=Example.com", "sips:11;phone-context=example.com@192.0.2.8;user=phone"),
+            ("sip:a%40b@example.com", "sips:a%40b@192.0.2.8"),
+        ] {
+            assert_eq!(found(called).as_deref(), Some(goes), "{called}");
+        }
+        // A local number of another place is no global one that begins alike.
+        assert_eq!(found("tel:4930;phone-context=+1"), None);
+        assert_eq!(found("tel:+1-2"), None);
+    }
+
+    #[test]
     fn the_called_user_goes_along_and_cannot_break_out() {
-        assert_eq!(with_user("sip:192.0.2.7:5070", "+4930"), "sip:+4930@192.0.2.7:5070");
-        assert_eq!(with_user("sips:h", "a@b>\r\n"), "sips:a%40b%3E%0D%0A@h");
+        let called = Called { user: "a@b>\r\n".into(), ..Called::default() };
+        assert_eq!(called.at("sips:h"), "sips:a%40b%3E%0D%0A@h");
         let wrong = [Route { pattern: "*".into(), targets: vec![vec!["sip:".into()]] }];
         assert!(Routes::new(&wrong).is_err());
     }

@@ -3,7 +3,7 @@
 use clock::Duration;
 use config::Config;
 use contract::Codec;
-use session::Settings;
+use session::{CrossingPolicy, Settings};
 use sip_core::proxy::ProxyConfig;
 use sip_core::{EndpointConfig, Limits, Timers};
 
@@ -66,6 +66,12 @@ pub(crate) fn proxy_config(config: &Config, shard_count: usize, names: Vec<Strin
     }
 }
 
+/// What crosses from one side of a call to the other.
+fn crossing(headers: &config::Headers) -> CrossingPolicy {
+    let trusted = headers.trusted.clone();
+    CrossingPolicy::new(&headers.pass, &headers.drop, move |ip| trusted.iter().any(|network| network.contains(ip)))
+}
+
 pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     let sip = &config.sip;
     let codec = |codec: &config::AudioCodec| match codec {
@@ -88,6 +94,7 @@ pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settin
         decision_timeout: sip.decision_timeout,
         advertised: sip.advertised_address,
         ending_limit: sip.t1.saturating_mul(128),
+        crossing: crossing(&config.headers),
         age_limit: sip.max_call.unwrap_or(Duration::ZERO),
         seed,
         ..Settings::default()

@@ -130,11 +130,16 @@ pub(crate) fn put_status_line(out: &mut Vec<u8>, status: u16, reason: &str) {
     put(out, &[b" ", reason.as_bytes(), b"\r\n"]);
 }
 
-/// The user's header fields, the body and its length; ends the message.
-pub(crate) fn put_content(out: &mut Vec<u8>, content: &Content<'_>) {
+/// The user's header fields.
+pub(crate) fn put_headers(out: &mut Vec<u8>, content: &Content<'_>) {
     for (name, value) in content.headers {
         put(out, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
+}
+
+/// The user's header fields, the body and its length; ends the message.
+pub(crate) fn put_content(out: &mut Vec<u8>, content: &Content<'_>) {
+    put_headers(out, content);
     if !content.body.is_empty() {
         put(out, &[b"Content-Type: ", content.content_type.as_bytes(), b"\r\n"]);
     }

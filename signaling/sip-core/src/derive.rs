@@ -65,15 +65,15 @@ fn put_cseq_of(line: &[u8], method: &[u8], out: &mut Vec<u8>) {
 
 /// ACK for a 3xx-6xx to this INVITE (RFC 3261 §17.1.1.3): same Via, the response's To.
 pub(crate) fn put_ack(invite: &[u8], to: Option<&[u8]>, out: &mut Vec<u8>) {
-    put_same_branch(invite, b"ACK", to, out);
+    put_same_branch(invite, b"ACK", to, b"", out);
 }
 
-/// CANCEL for this INVITE (RFC 3261 §9.1).
-pub(crate) fn put_cancel(invite: &[u8], out: &mut Vec<u8>) {
-    put_same_branch(invite, b"CANCEL", None, out);
+/// CANCEL for this INVITE (RFC 3261 §9.1), with further complete header lines.
+pub(crate) fn put_cancel(invite: &[u8], further: &[u8], out: &mut Vec<u8>) {
+    put_same_branch(invite, b"CANCEL", None, further, out);
 }
 
-fn put_same_branch(invite: &[u8], method: &[u8], to: Option<&[u8]>, out: &mut Vec<u8>) {
+fn put_same_branch(invite: &[u8], method: &[u8], to: Option<&[u8]>, further: &[u8], out: &mut Vec<u8>) {
     put_start(invite, method, out);
     for line in lines(invite).skip(1) {
         if is_named(line, "CSeq") {
@@ -88,7 +88,7 @@ fn put_same_branch(invite: &[u8], method: &[u8], to: Option<&[u8]>, out: &mut Ve
             out.extend_from_slice(line);
         }
     }
-    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    put(out, &[further, b"Content-Length: 0\r\n\r\n"]);
 }
 
 /// The same request once more with its own branch and CSeq. `replace` are complete header lines; those of the request
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn cancel_and_ack_keep_branch_number_and_route() {
         assert_eq!(
-            text(|out| put_cancel(INVITE, out)),
+            text(|out| put_cancel(INVITE, b"Reason: SIP;cause=200\r\n", out)),
             "CANCEL sip:bob@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;rport\r\nCSeq: 7 CANCEL\r\n\
              Max-Forwards: 70\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: x\r\nRoute: <sip:p;lr>\r\n\
-             Content-Length: 0\r\n\r\n"
+             Reason: SIP;cause=200\r\nContent-Length: 0\r\n\r\n"
         );
         let ack = text(|out| put_ack(INVITE, Some(b"<sip:b>;tag=9"), out));
         assert!(ack.starts_with("ACK sip:bob@b SIP/2.0\r\n") && ack.contains("To: <sip:b>;tag=9\r\n"));

@@ -156,6 +156,10 @@ impl<'a, 'm> Incoming<'a, 'm> {
             }
             out.extend_from_slice(b"\r\n");
         }
+        // RFC 3261 §8.2.6.1: its sender measures the way by this.
+        if let Ok(Some(timestamp)) = self.message.timestamp() {
+            put(out, &[b"Timestamp: ", timestamp.time, b"\r\n"]);
+        }
     }
 
     fn put_top_via(&self, flow: &Flow, out: &mut Vec<u8>) {

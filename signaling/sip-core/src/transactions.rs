@@ -215,6 +215,8 @@ pub(crate) struct ClientTransaction {
     pub(crate) retry_at: Option<Instant>,
     /// CANCEL as soon as a provisional response allows it; given up this long after it went out.
     pub(crate) cancel: Cancel,
+    /// Header lines for the CANCEL, as its `Reason` (RFC 3326).
+    pub(crate) cancel_lines: Box<[u8]>,
     /// An INVITE that rings longer is cancelled.
     pub(crate) ring_until: Instant,
     pub(crate) alarm: Alarm,

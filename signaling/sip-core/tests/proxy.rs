@@ -189,7 +189,10 @@ fn parallel_branches_are_cancelled_when_one_answers() {
     let cancel = &sent[1].1;
     assert_eq!(vias(cancel), [vias(invites[0])[0]]);
     assert_eq!((first(cancel).as_str(), header(cancel, "CSeq")), ("CANCEL sip:bob@198.51.100.1 SIP/2.0", "1 CANCEL"));
-    assert_eq!(hosts(&bench.answer(invites[3], 180, "d")), [(4, "CANCEL")]);
+    let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    assert_eq!(header(cancel, "Reason"), elsewhere, "a phone that has heard this shows no missed call");
+    let late = bench.answer(invites[3], 180, "d");
+    assert_eq!((hosts(&late), header(&late[0].1, "Reason")), (vec![(4, "CANCEL")], elsewhere));
     assert!(bench.answer(cancel, 200, "a").is_empty());
     assert_eq!(hosts(&bench.answer(invites[0], 487, "a")), [(1, "ACK")]);
     assert_eq!(hosts(&bench.answer(invites[3], 200, "d")), [(9, "200")], "it crossed the CANCEL: the caller ends it");
@@ -244,7 +247,9 @@ fn a_6xx_ends_everything() {
     bench.feed(&Peer::new().invite());
     let sent = bench.forward(&[(1, 0), (2, 0), (3, 1)]);
     bench.answer(&sent[0].1, 180, "a");
-    assert_eq!(hosts(&bench.answer(&sent[1].1, 603, "b")), [(2, "ACK"), (1, "CANCEL")]);
+    let refused = bench.answer(&sent[1].1, 603, "b");
+    assert_eq!(hosts(&refused), [(2, "ACK"), (1, "CANCEL")]);
+    assert!(header(&refused[1].1, "Reason").starts_with("SIP;cause=603;"));
     let up = bench.answer(&sent[0].1, 487, "a");
     assert_eq!(hosts(&up), [(1, "ACK"), (9, "603")], "and the second group is not tried");
     bench.assert_empty();
@@ -267,7 +272,10 @@ fn the_caller_cancels() {
     bench.feed(&peer.invite());
     let sent = bench.forward(&[(1, 0), (2, 0), (3, 1)]);
     bench.answer(&sent[0].1, 180, "a");
-    assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "200"), (1, "CANCEL")]);
+    let why = peer.cancel().replace("Content-Length", "Reason: SIP;cause=200;text=\"x\"\r\nContent-Length");
+    let cancelled = bench.feed(&why);
+    assert_eq!(hosts(&cancelled), [(9, "200"), (1, "CANCEL")]);
+    assert_eq!(header(&cancelled[1].1, "Reason"), "SIP;cause=200;text=\"x\"");
     assert!(matches!(bench.events.last(), Some(ProxyEvent::Cancelled { .. })));
     assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "200")]);
     let more = bench.proxy.forward(bench.now, bench.request(), &[Target::unchanged(target(5))], &mut bench.out);

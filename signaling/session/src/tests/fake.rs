@@ -42,6 +42,10 @@ pub(super) struct FakeSip {
     pub(super) max_forwards: u8,
     /// Header fields of the last INVITE or answer that was sent.
     pub(super) headers: Vec<(String, String)>,
+    /// Words of the last refusal.
+    pub(super) phrase: String,
+    /// From and To of the last INVITE.
+    pub(super) parties: (String, String),
     /// Requests sent so far; each gets the next number.
     pub(super) request_count: u64,
     /// What the next request is refused with.
@@ -54,6 +58,10 @@ pub(super) struct FakeSip {
     pub(super) asks_nobody: bool,
     /// Who answers for us in which dialog.
     pub(super) accounts: Vec<(DialogId, AccountId)>,
+}
+
+fn texts(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 impl FakeSip {
@@ -75,12 +83,13 @@ impl Sip for FakeSip {
         if self.needs_prack {
             return Accepted::AfterPrack;
         }
+        self.headers = texts(content.headers);
         self.said.push(Said::Accept(invite, String::from_utf8_lossy(content.body).into_owned()));
         Accepted::Sent
     }
     fn reject(&mut self, _: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
-        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        self.headers = refusal.headers.iter().map(text).collect();
+        self.headers = texts(refusal.headers);
+        self.phrase = refusal.reason.to_owned();
         self.said.push(Said::Reject(invite, refusal.status, refusal.retry_after_s));
         true
     }
@@ -101,11 +110,13 @@ impl Sip for FakeSip {
         self.said.push(Said::Respond(request, status, String::from_utf8_lossy(content.body).into_owned()));
         Ok(())
     }
-    fn bye(&mut self, _: Instant, dialog: DialogId) -> bool {
+    fn bye_saying(&mut self, _: Instant, dialog: DialogId, headers: &[(&str, &str)]) -> bool {
+        self.headers = texts(headers);
         self.said.push(Said::Bye(dialog));
         true
     }
-    fn progress(&mut self, _: Instant, invite: InviteId, status: u16, sdp: &str) -> bool {
+    fn progress(&mut self, _: Instant, invite: InviteId, status: u16, sdp: &str, headers: &[(&str, &str)]) -> bool {
+        self.headers = texts(headers);
         self.said.push(Said::Progress(invite, status, sdp.to_owned()));
         true
     }
@@ -116,8 +127,8 @@ impl Sip for FakeSip {
         let call = CallId::from_u64(self.number()?.as_u64());
         let sdp = String::from_utf8_lossy(request.content.body).into_owned();
         self.max_forwards = request.max_forwards;
-        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        self.headers = request.content.headers.iter().map(text).collect();
+        self.headers = texts(request.content.headers);
+        self.parties = (request.from.to_owned(), request.to.to_owned());
         self.flow = Some(request.flow);
         self.said.push(Said::Invite(call, request.uri.to_owned(), sdp));
         Ok(call)
@@ -128,7 +139,8 @@ impl Sip for FakeSip {
     fn remove_account(&mut self, _: AccountId) -> Result<(), Refused> {
         Ok(())
     }
-    fn cancel(&mut self, _: Instant, call: CallId) -> bool {
+    fn cancel_saying(&mut self, _: Instant, call: CallId, headers: &[(&str, &str)]) -> bool {
+        self.headers = texts(headers);
         self.said.push(Said::Cancel(call));
         true
     }
@@ -264,7 +276,7 @@ impl Decide for Numbers {
     }
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         match call.called_user {
-            "on" => Decision::Forward(Forward::to(vec![target("b1"), target("b2")])),
+            "on" | "+493012" => Decision::Forward(Forward::to(vec![target("b1"), target("b2")])),
             "busy" => Decision::Reject { status: 486, reason: "".into() },
             "later" => Decision::Defer,
             "echo" => Decision::Accept(Plan::of(PlannedSource::Echo)),

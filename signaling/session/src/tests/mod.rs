@@ -2,6 +2,7 @@ mod bridges;
 mod calls;
 mod churn;
 mod common;
+mod crossing;
 mod describing;
 mod fake;
 mod forwards;

@@ -228,7 +228,7 @@ fn redirections_are_followed_but_not_for_ever() {
     assert!(world.said().is_empty());
     finish(world, EndReason::Rejected(302));
     // To itself, or to nowhere.
-    for contacts in ["<sip:b1@192.0.2.7>", "<tel:123>", "*"] {
+    for contacts in ["<sip:b1@192.0.2.7>", "<mailto:a@b>", "*"] {
         let (mut world, _, call) = calling(&["b1"]);
         redirect(&mut world, call, contacts);
         finish(world, EndReason::Rejected(302));

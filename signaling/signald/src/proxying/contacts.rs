@@ -15,12 +15,12 @@ pub(super) fn of_groups(ways: &[Way]) -> Vec<String> {
     ways.iter().map(value).collect()
 }
 
-/// The SIP URIs of a 3xx, the most wanted first.
+/// The SIP URIs and telephone numbers of a 3xx, the most wanted first.
 pub(super) fn of_response(message: &[u8]) -> Vec<String> {
     const LIKE_1: u16 = 1_000;
     let Ok(message) = Message::parse(message) else { return Vec::new() };
-    let sip = |address: &Address<'_>| matches!(address.uri.scheme, Scheme::Sip | Scheme::Sips);
-    let addresses = message.raw_values(Name::Contact).filter_map(Address::parse).filter(sip);
+    let is_callable = |address: &Address<'_>| address.uri.scheme != Scheme::Other;
+    let addresses = message.raw_values(Name::Contact).filter_map(Address::parse).filter(is_callable);
     let mut all: Vec<(u16, String)> = addresses
         .take(CONTACTS_MAX)
         .map(|address| {
@@ -45,10 +45,13 @@ mod tests {
         let written = of_groups(&ways);
         assert_eq!(written, ["<sip:a@h>;q=1.0", "<sip:b@h>;q=1.0", "<sip:c@h>;q=0.9", "<sip:d@h>;q=0.1"]);
         let response = format!(
-            "SIP/2.0 302 x\r\nVia: SIP/2.0/UDP h\r\nContact: {}\r\nm: <mailto:x@y>, <sip:e@h?Subject=x>;q=0.95, *\r\n\r\n",
+            "SIP/2.0 302 x\r\nVia: SIP/2.0/UDP h\r\nContact: {}\r\nm: <mailto:x@y>, <sip:e@h?Subject=x>;q=0.95, <tel:+1-2>;q=0.05, *\r\n\r\n",
             written.join(", ")
         );
-        assert_eq!(of_response(response.as_bytes()), ["sip:a@h", "sip:b@h", "sip:e@h", "sip:c@h", "sip:d@h"]);
+        assert_eq!(
+            of_response(response.as_bytes()),
+            ["sip:a@h", "sip:b@h", "sip:e@h", "sip:c@h", "sip:d@h", "tel:+1-2"]
+        );
         assert!(of_response(b"SIP/2.0 302 x\r\n\r\n").is_empty() && of_response(b"x").is_empty());
     }
 }

@@ -53,6 +53,18 @@ impl Endpoint {
 
     /// Gives a call up. `Failed` with 487 follows; an answer that crosses is acknowledged and ended with BYE.
     pub fn cancel(&mut self, now: Instant, call: CallId, out: &mut Output) -> Result<(), Refused> {
+        self.cancel_saying(now, call, &Content::NONE, out)
+    }
+
+    /// The same with the header fields of `content` in the CANCEL, as why (RFC 3326).
+    pub fn cancel_saying(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refused> {
+        content.check()?;
         let open = self.calls.get_mut(call.0).ok_or(Refused::Gone)?;
         if open.is_told || open.ended_by_us.is_some() {
             return Err(Refused::WrongState);
@@ -60,6 +72,11 @@ impl Endpoint {
         open.ended_by_us = Some(487);
         let transaction = open.transaction;
         if let Some(transaction) = transaction {
+            if let Some(transaction) = self.clients.get_mut(transaction).filter(|_| !content.headers.is_empty()) {
+                let mut lines = Vec::new();
+                crate::compose::put_headers(&mut lines, content);
+                transaction.cancel_lines = lines.into_boxed_slice();
+            }
             self.cancel_client(now, transaction, out);
         }
         Ok(())
@@ -117,7 +134,7 @@ impl Endpoint {
         let (flow, dialog, account, cseq) =
             (transaction.flow, transaction.dialog, transaction.account, transaction.cseq);
         let mark = out.mark();
-        crate::derive::put_cancel(&transaction.bytes, out.arena());
+        crate::derive::put_cancel(&transaction.bytes, &std::mem::take(&mut transaction.cancel_lines), out.arena());
         let branch = crate::derive::branch_of(&transaction.bytes).to_vec();
         let span = out.span_from(mark);
         let opening = Opening {

@@ -170,6 +170,7 @@ impl Endpoint {
             retry_count: opening.retry_count,
             retry_at: None,
             cancel: Cancel::No,
+            cancel_lines: Box::default(),
             ring_until: now + timers.ring_limit,
             alarm: Alarm::default(),
         };

@@ -19,6 +19,8 @@ pub(super) struct Branch {
     /// Its final response, or the lack of one, was noted.
     pub(super) is_final: bool,
     pub(super) cancel: Cancel,
+    /// `Reason` lines for its CANCEL (RFC 3326).
+    pub(super) cancel_lines: Box<[u8]>,
     /// Timer C.
     pub(super) ring_until: Instant,
     /// Further paths to its target, and the breadth that it was given.

@@ -32,14 +32,22 @@ impl Proxy {
         context.waiting.clear();
         context.redirects.clear();
         out.event(ProxyEvent::Cancelled { request: ProxyId(handle) });
-        self.cancel_all(now, handle, out);
+        let mut why = Vec::new();
+        let reasons = inc.message.header_lines(Name::Reason).filter(|reason| reason.len() <= REASON_BYTES_MAX);
+        for reason in reasons.take(REASONS_MAX) {
+            put_line(&mut why, b"Reason: ", reason);
+        }
+        self.cancel_all(now, handle, &why, out);
         self.finish(now, handle, out);
     }
 
-    /// Cancels every branch that still waits.
-    pub(super) fn cancel_all(&mut self, now: Instant, context: Handle, out: &mut ProxyOutput) {
+    /// Cancels every branch that still waits. `why`: complete header lines.
+    pub(super) fn cancel_all(&mut self, now: Instant, context: Handle, why: &[u8], out: &mut ProxyOutput) {
         let Some(context) = self.contexts.get(context).filter(|context| context.is_invite) else { return };
         for handle in context.branches.clone() {
+            if let Some(branch) = self.branches.get_mut(handle).filter(|branch| branch.cancel == Cancel::No) {
+                branch.cancel_lines = why.into();
+            }
             self.cancel_branch(now, handle, out);
         }
     }
@@ -75,9 +83,22 @@ pub(super) fn send_hop(branch: &Branch, method: Method, to: Option<&[u8]>, out: 
     }
 }
 
+/// The other targets of a call that one has answered: it was not missed (RFC 3326 §2).
+pub(super) const ANSWERED_ELSEWHERE: &[u8] = b"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
+
+/// Most reasons of a caller's CANCEL that go on.
+const REASONS_MAX: usize = 4;
+/// Longest of them.
+const REASON_BYTES_MAX: usize = 512;
+
+/// The other targets of a call that one has refused for all of them.
+pub(super) fn refused_elsewhere(status: u16) -> Vec<u8> {
+    format!("Reason: SIP;cause={status};text=\"Call refused elsewhere\"\r\n").into_bytes()
+}
+
 /// ACK for a refusal, or CANCEL: the same Request-URI, Via, From, Call-ID, CSeq number and Route, and one Via only.
 fn write_hop(branch: &Branch, method: Method, to: Option<&[u8]>, out: &mut ProxyOutput) -> Option<(Span, Vec<u8>)> {
-    let request = Message::parse(&branch.bytes).ok()?;
+    let (request, lines) = (Message::parse(&branch.bytes).ok()?, &*branch.cancel_lines);
     let via = request.raw_values(Name::Via).next()?;
     let branch = request.top_via().ok()?.rfc3261_branch()?.get(sip_wire::BRANCH_COOKIE.len()..)?.to_vec();
     let mark = out.mark();
@@ -91,6 +112,9 @@ fn write_hop(branch: &Branch, method: Method, to: Option<&[u8]>, out: &mut Proxy
     put_line(arena, b"From: ", request.header(Name::From)?);
     put_line(arena, b"To: ", to.or(request.header(Name::To))?);
     put_line(arena, b"Call-ID: ", request.header(Name::CallId)?);
+    if method == Method::Cancel {
+        put(arena, &[lines]);
+    }
     put_content(arena, &Content::NONE);
     Some((out.span_from(mark), branch))
 }

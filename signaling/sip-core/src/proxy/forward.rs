@@ -133,6 +133,7 @@ impl Proxy {
             is_cancel: method == Method::Cancel,
             is_final: false,
             cancel: Cancel::No,
+            cancel_lines: Box::default(),
             ring_until: now + timers.ring_limit,
             again,
             alarm: Alarm::default(),

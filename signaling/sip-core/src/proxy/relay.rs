@@ -1,5 +1,6 @@
 //! Responses in (RFC 3261 §16.7).
 
+use super::cancel::{ANSWERED_ELSEWHERE, refused_elsewhere};
 use super::{Proxy, ProxyOutput};
 use crate::content::Content;
 use crate::slab::Handle;
@@ -113,7 +114,7 @@ impl Proxy {
                 self.pass_up(now, context, status, message, out);
                 if !is_final {
                     self.close_branch(handle);
-                    self.cancel_all(now, context, out);
+                    self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
                 }
             }
             300..400 if self.hand_redirection_up(now, handle, message, out) => {}
@@ -166,7 +167,7 @@ impl Proxy {
                 context.waiting.clear();
                 context.redirects.clear();
             }
-            self.cancel_all(now, context, out);
+            self.cancel_all(now, context, &refused_elsewhere(status), out);
         }
         self.finish(now, context, out);
     }
