@@ -33,8 +33,15 @@ crate::counters! {
         DroppedMalformed: "sip_dropped_malformed_packets", Packets, "Datagrams that are not SIP and could not be answered.";
         DroppedQueueFull: "sip_dropped_queue_full_packets", Packets, "Datagrams dropped because their shard was too far behind.";
         DroppedNotSent: "sip_not_sent_packets", Packets, "SIP messages that the kernel did not take.";
-        KeepAlives: "sip_keep_alive_packets", Packets, "Keep-alive datagrams without a message.";
         HeadersNotPassed: "headers_not_passed", Events, "Header lines that were too much, or no text, to go on to the other side of their call.";
+        DroppedOverflow: "sip_dropped_overflow_packets", Packets, "Datagrams that the kernel dropped because a socket's buffer was full; told with the next one that it keeps.";
+        DroppedUnreadable: "sip_dropped_unreadable_packets", Packets, "Datagrams that came cut short, or without their sender or the address that they were sent to.";
+        DroppedSource: "sip_dropped_source_packets", Packets, "Datagrams from where no answer may go: port 0, a multicast or broadcast address, or our own socket.";
+        KeepAlives: "sip_keep_alive_packets", Packets, "Keep-alive datagrams without a message, empty ones included.";
+        MaddrNotFollowed: "maddr_not_followed", Events, "Requests that wanted their answers sent to another address than they came from (Via maddr); the answers went to the source.";
+        Unreachable: "icmp_unreachable", Events, "ICMP messages that nobody is at the address of a peer.";
+        UnreachableUnread: "icmp_unread", Events, "ICMP messages that name no request of ours and came faster than we look into such.";
+        UnreachableIgnored: "icmp_ignored", Events, "ICMP messages that changed nothing: about peers that had answered or calls that were up, or about nothing that we had sent.";
         Challenges: "challenges", Events, "Requests that were asked for credentials because they brought none.";
         Forwarded: "forwarded", Events, "Requests that the proxy sent on, or the redirect server sent elsewhere.";
         BranchesOpen: "branches_open", Level, "Targets that the proxy is busy with now, or remembers to absorb retransmissions.";

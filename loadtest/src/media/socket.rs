@@ -20,16 +20,11 @@ const KERNEL_BUFFER_BYTES: usize = 32 << 20;
 /// Where received packets are kept for one call.
 pub(super) struct ReceiveBuffers {
     bytes: Vec<u8>,
-    headers: MultiHeaders<SockaddrStorage>,
 }
 
 impl Default for ReceiveBuffers {
     fn default() -> Self {
-        let control = nix::cmsg_space!(nix::sys::time::TimeSpec);
-        Self {
-            bytes: vec![0; RECEIVE_BATCH * RECEIVE_BYTES],
-            headers: MultiHeaders::preallocate(RECEIVE_BATCH, Some(control)),
-        }
+        Self { bytes: vec![0; RECEIVE_BATCH * RECEIVE_BYTES] }
     }
 }
 
@@ -124,13 +119,16 @@ pub(super) fn receive(
     loop {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             buffers.bytes.chunks_exact_mut(RECEIVE_BYTES).map(|chunk| [IoSliceMut::new(chunk)]).collect();
-        let messages =
-            match recvmmsg(socket.as_raw_fd(), &mut buffers.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
-                Ok(messages) => messages,
-                Err(nix::errno::Errno::EAGAIN) => return Ok(()),
-                Err(nix::errno::Errno::ECONNREFUSED | nix::errno::Errno::EINTR) => continue,
-                Err(error) => return Err(error.into()),
-            };
+        // Fresh ones each time: the kernel shortens the lengths in a header to what it filled (recvmsg(2)).
+        let mut headers: MultiHeaders<SockaddrStorage> =
+            MultiHeaders::preallocate(RECEIVE_BATCH, Some(nix::cmsg_space!(nix::sys::time::TimeSpec)));
+        let messages = match recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)
+        {
+            Ok(messages) => messages,
+            Err(nix::errno::Errno::EAGAIN) => return Ok(()),
+            Err(nix::errno::Errno::ECONNREFUSED | nix::errno::Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
         let mut count = 0;
         for message in messages {
             count += 1;

@@ -20,6 +20,8 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
 pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
 /// Broken paths that a shard may have to hear of. Without room the requests on a path run out by themselves.
 const BROKEN_COUNT_MAX: usize = 4_096;
+/// ICMP messages that may wait for one shard.
+const UNREACHABLE_COUNT_MAX: usize = 256;
 /// Questions of operators that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
 
@@ -33,14 +35,23 @@ pub(crate) struct Arrived {
     pub(crate) is_ours: bool,
 }
 
+/// What ICMP says of a request that another shard sent.
+pub(crate) struct Unreachable {
+    pub(crate) flow: Flow,
+    /// The beginning of the request.
+    pub(crate) quoted: Box<[u8]>,
+}
+
 /// One shard's inbox.
 pub(crate) struct Inbox {
     messages: ArrayQueue<Arrived>,
     waiting_bytes: AtomicUsize,
     pub(crate) questions: ArrayQueue<Question>,
     pub(crate) orders: ArrayQueue<Order>,
-    /// Connections that are gone, and peers that cannot be reached.
+    /// Connections that are gone.
     pub(crate) broken: ArrayQueue<Flow>,
+    /// What ICMP says of peers; only a hint, so that without room one is lost.
+    pub(crate) unreachable: ArrayQueue<Unreachable>,
     /// Paths that the shard had asked for.
     pub(crate) found: ArrayQueue<Found>,
     /// A media plane to work with from now on.
@@ -59,6 +70,7 @@ impl Inbox {
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
             broken: ArrayQueue::new(BROKEN_COUNT_MAX),
+            unreachable: ArrayQueue::new(UNREACHABLE_COUNT_MAX),
             found: ArrayQueue::new(lookups::QUESTION_COUNT_MAX),
             attached: ArrayQueue::new(1),
             dropped_count: AtomicU64::new(0),
@@ -103,6 +115,7 @@ impl Inbox {
         let idle = self.messages.is_empty()
             && self.orders.is_empty()
             && self.broken.is_empty()
+            && self.unreachable.is_empty()
             && self.found.is_empty()
             && self.questions.is_empty()
             && self.attached.is_empty();

@@ -35,6 +35,7 @@ mod sender;
 mod shard;
 mod sharding;
 mod shares;
+mod source;
 mod stateless;
 mod stop;
 mod streams;

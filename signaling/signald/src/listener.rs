@@ -8,15 +8,22 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What we ask the kernel to keep for us: a second of a busy switch, so that no burst is lost.
 const SOCKET_BUFFER_BYTES: usize = 8 << 20;
+
+/// What is looked at of a datagram that an ICMP message quotes: routers and hosts quote up to 576 bytes in all over IPv4 (RFC
+/// 1812 §4.3.2.3), and up to 1,280 over IPv6 (RFC 4443 §2.4).
+const QUOTED_BYTES_MAX: usize = 1_280;
 
 /// One listening socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: UdpSocket,
     address: SocketAddr,
+    /// Datagrams that the kernel had no room for, as it told us last.
+    overflow_count: AtomicU32,
 }
 
 impl Listener {
@@ -39,6 +46,8 @@ impl Listener {
         // How long a datagram has waited when we come to read it.
         let stamped = nix::sys::socket::setsockopt(&socket, sockopt::ReceiveTimestampns, &true);
         stamped.map_err(|error| failed("ask for the time at which datagrams come")(error.into()))?;
+        // How many the kernel dropped; a kernel that does not tell is no reason to stop.
+        let _ = nix::sys::socket::setsockopt(&socket, sockopt::RxqOvfl, &1);
         enlarge(&socket);
         if is_shared {
             let shared = nix::sys::socket::setsockopt(&socket, sockopt::ReusePort, &true);
@@ -48,7 +57,7 @@ impl Listener {
         socket.set_nonblocking(true).map_err(failed("set it up"))?;
         let socket = UdpSocket::from(socket);
         let address = socket.local_addr().map_err(failed("read its address"))?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, overflow_count: AtomicU32::new(0) })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -56,22 +65,31 @@ impl Listener {
         self.address
     }
 
-    /// Takes the bad news of what was sent here, at most so many: `take` gets the paths that lead nowhere (RFC 3261 §18.4).
-    pub(crate) fn take_errors(&self, count_max: usize, mut take: impl FnMut(Flow)) {
+    /// How many datagrams the kernel dropped since the last call, from the sum that it tells with a datagram.
+    pub(crate) fn overflow_since(&self, sum: u32) -> u64 {
+        sum.wrapping_sub(self.overflow_count.swap(sum, Relaxed)).into()
+    }
+
+    /// Takes what ICMP says of datagrams that were sent here, at most `count_max` messages; gives their number. `take` gets the
+    /// path that is said to lead nowhere, and the beginning of the datagram that the message quotes, which may be empty
+    /// (RFC 792: 8 bytes behind the IP header have to be there, and those are UDP's own header).
+    pub(crate) fn take_errors(&self, count_max: usize, mut take: impl FnMut(Flow, &[u8])) -> usize {
         let mut control =
-            nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo, libc::timespec);
-        let mut bytes = [0; 1];
-        for _ in 0..count_max {
+            nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo, libc::timespec, u32);
+        let mut bytes = [0; QUOTED_BYTES_MAX];
+        for count in 0..count_max {
             let mut slices = [IoSliceMut::new(&mut bytes)];
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
             let Ok(news) = recvmsg::<SockaddrStorage>(self.raw(), &mut slices, Some(&mut control), flags) else {
-                return;
+                return count;
             };
             let is_dead_end = news.cmsgs().is_ok_and(|mut parts| parts.any(|part| is_dead_end(&part)));
-            if is_dead_end && let Some(remote) = news.address.as_ref().and_then(crate::reader::address) {
-                take(Flow::udp(self.address, remote));
+            let remote = news.address.as_ref().and_then(crate::reader::address).filter(|_| is_dead_end);
+            if let Some(remote) = remote {
+                take(Flow::udp(self.address, remote), news.iovs().next().unwrap_or_default());
             }
         }
+        count_max
     }
 
     pub(crate) fn raw(&self) -> RawFd {
@@ -225,8 +243,8 @@ mod tests {
         // The next send goes to somebody else and must not suffer.
         assert!(to(phone.local_addr().unwrap()) && phone.recv(&mut [0]).unwrap() == 1);
         let mut dead_ends = Vec::new();
-        listeners[0].take_errors(8, |flow| dead_ends.push(flow.remote));
-        assert_eq!(dead_ends, [gone]);
-        listeners[0].take_errors(8, |_| panic!("told twice"));
+        let told = listeners[0].take_errors(8, |flow, quoted| dead_ends.push((flow.remote, quoted.to_vec())));
+        assert_eq!((told, dead_ends), (1, vec![(gone, b"x".to_vec())]));
+        assert_eq!(listeners[0].take_errors(8, |_, _| panic!("told twice")), 0);
     }
 }

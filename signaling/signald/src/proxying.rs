@@ -256,6 +256,9 @@ impl Relay {
         counts.set(RefusedByProtocol, sip.refused);
         counts.set(RefusedTableFull, sip.overloaded);
         counts.set(Stray, sip.stray_responses);
+        counts.set(MaddrNotFollowed, sip.foreign_maddr);
+        counts.set(Unreachable, sip.unreachable);
+        counts.set(UnreachableIgnored, sip.unreachable_ignored);
         counts.set(TransactionsOpen, sizes.requests as u64);
         counts.set(BranchesOpen, sizes.branches as u64);
         counts.set(Forwarded, self.forwarded_count);

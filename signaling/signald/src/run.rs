@@ -204,6 +204,7 @@ fn run_as(
                 rate: TurnRate::default(),
                 untold_since: None,
                 quiet: Quiet::default(),
+                doubtful_count: 0,
             };
             worker.run();
         })?);

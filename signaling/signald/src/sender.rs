@@ -2,6 +2,7 @@
 
 mod datagrams;
 
+pub(crate) use datagrams::is_old_news;
 #[cfg(test)]
 pub(crate) use datagrams::send_one;
 

@@ -36,8 +36,15 @@ pub enum Input<'i> {
         /// What.
         bytes: &'i [u8],
     },
-    /// A path is broken: a connection is gone, or the network says that nobody is there.
+    /// A path is broken: a connection is gone.
     Broken(Flow),
+    /// The network says that nobody is at a peer's address (ICMP).
+    Unreachable {
+        /// To where.
+        flow: Flow,
+        /// The beginning of the datagram of ours that this is about, perhaps nothing.
+        quoted: &'i [u8],
+    },
     /// A media worker says something.
     Media(Event),
     /// The media plane is gone.
@@ -148,6 +155,7 @@ impl Shard {
             // Every connection that closes is told of, and most carried no request of ours.
             Input::Broken(_) if self.endpoint.sizes().client_transactions == 0 => {}
             Input::Broken(flow) => self.endpoint.transport_failed(now, &flow, &mut out.sip),
+            Input::Unreachable { flow, quoted } => self.endpoint.unreachable(now, &flow, quoted, &mut out.sip),
             Input::Media(event) => self.turn(now, ports, out, |sessions, turn| sessions.handle_media(turn, event)),
             Input::MediaLost => self.turn(now, ports, out, |sessions, turn| {
                 sessions.counts.add(SignalCounter::MediaPlaneLost, 1);
@@ -190,6 +198,7 @@ impl Shard {
                 relay.proxy.receive(now, &flow, bytes, out);
             }
             Input::Broken(flow) if relay.proxy.sizes().branches > 0 => relay.proxy.transport_failed(now, &flow, out),
+            Input::Unreachable { flow, quoted } => relay.proxy.unreachable(now, &flow, quoted, out),
             Input::Found(found) => relay.found(now, found, out),
             Input::Deadline => relay.proxy.wake(now, out),
             Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
@@ -201,12 +210,10 @@ impl Shard {
     fn challenge<E: Copy>(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Output<E>) -> bool {
         let Some(guard) = &self.guard else { return false };
         let mut answer = Vec::new();
-        let is_asked = stateless::challenge(guard, now, flow, bytes, &mut answer);
-        if is_asked {
-            self.sessions.counts.add(SignalCounter::Challenges, 1);
-            out.send_message(*flow, &answer);
-        }
-        is_asked
+        let Some(way) = stateless::challenge(guard, now, flow, bytes, &mut answer) else { return false };
+        self.sessions.counts.add(SignalCounter::Challenges, 1);
+        out.send_message(way, &answer);
+        true
     }
 
     fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
@@ -282,6 +289,9 @@ impl Shard {
         counts.set(RefusedByProtocol, sip.refused);
         counts.set(RefusedTableFull, sip.overloaded);
         counts.set(Stray, sip.stray_responses + sip.stray_acks);
+        counts.set(MaddrNotFollowed, sip.foreign_maddr);
+        counts.set(Unreachable, sip.unreachable);
+        counts.set(UnreachableIgnored, sip.unreachable_ignored);
         counts.set(TransactionsOpen, transactions);
         if let Some(relay) = &self.relay {
             relay.count(counts);

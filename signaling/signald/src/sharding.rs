@@ -52,6 +52,31 @@ impl Sharding {
     }
 }
 
+/// Which shards an ICMP message about a datagram of ours concerns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Concerned {
+    One(usize),
+    /// Too little was quoted to tell.
+    All,
+}
+
+impl Sharding {
+    /// Whose request a datagram was that an ICMP message quotes the beginning of.
+    pub(crate) fn of_quoted(&self, quoted: &[u8]) -> Concerned {
+        let count = self.inboxes.len();
+        if count < 2 {
+            return Concerned::One(0);
+        }
+        let mark = |branch| sip_core::mark_of(branch).map(usize::from).filter(|mark| *mark < count);
+        let found = if self.has_tags {
+            sip_core::quoted_branch(quoted).and_then(mark)
+        } else {
+            sip_wire::call_id(quoted).map(|_| self.of(quoted))
+        };
+        found.map_or(Concerned::All, Concerned::One)
+    }
+}
+
 /// Calls that began where the one is whose place they take. Their CANCEL, which has no tag of ours, has to find them.
 #[derive(Default)]
 struct Elsewhere {
@@ -121,6 +146,26 @@ mod tests {
                 assert_eq!(of("ACK sip:a SIP/2.0", &ours, nobodys), usual);
             }
         }
+    }
+
+    #[test]
+    fn a_quoted_request_is_its_shards_and_a_piece_of_it_everybodys() {
+        let request = |shard| {
+            format!(
+                "BYE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK{};rport\r\nCall-ID: {shard}\r\nX: y\r\n",
+                tag(shard)
+            )
+        };
+        let (sharding, proxy) = (sharding(3, true), self::sharding(3, false));
+        for shard in 0..3 {
+            let request = request(shard);
+            assert_eq!(sharding.of_quoted(request.as_bytes()), Concerned::One(shard));
+            assert_eq!(proxy.of_quoted(request.as_bytes()), Concerned::One(proxy.of(request.as_bytes())));
+            assert_eq!(sharding.of_quoted(&request.as_bytes()[..40]), Concerned::All);
+            assert_eq!(proxy.of_quoted(&request.as_bytes()[..40]), Concerned::All);
+        }
+        assert_eq!(sharding.of_quoted(request(7).as_bytes()), Concerned::All);
+        assert_eq!(self::sharding(1, true).of_quoted(b""), Concerned::One(0));
     }
 
     #[test]

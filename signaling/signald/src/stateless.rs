@@ -7,37 +7,40 @@ use sip_core::auth::Judgement;
 use sip_wire::{Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode};
 use std::net::SocketAddr;
 
-/// Writes a 503 to a request outside of any dialog; `false`: this is none, or one that has no such answer.
-pub(crate) fn overloaded(message: &[u8], source: SocketAddr, retry_after_s: u64, out: &mut Vec<u8>) -> bool {
-    let Ok(message) = Message::parse(message) else { return false };
+/// Writes a 503 to a request outside of any dialog; gives the way that it has to go. `None`: this is no such request, or one
+/// that has no such answer.
+pub(crate) fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &mut Vec<u8>) -> Option<Flow> {
+    let message = Message::parse(message).ok()?;
     let is_new = has_answer(&message) && message.to_tag().is_none() && message.validate_request().is_ok();
-    let Some(status) = StatusCode::new(503).filter(|_| is_new) else { return false };
+    let status = StatusCode::new(503).filter(|_| is_new)?;
     // The same tag for every copy of the request, as RFC 3261 §8.2.7 wants: we remember nothing, so it is always this.
-    let reply = Reply { to_tag: Some(b"overload"), source: Some(source), reason: None };
+    let reply = Reply { to_tag: Some(b"overload"), source: Some(flow.remote), reason: None };
     let mut response = ResponseWriter::new(out, &message, status, &reply);
     response.number(Name::RetryAfter, retry_after_s);
-    response.finish().is_ok()
+    response.finish().ok()?;
+    Some(flow.of_responses(&message.top_via().ok()?))
 }
 
-/// Writes the challenge to a request that needs credentials and has none (RFC 3261 §8.2.7); `false`: it has some, or
-/// needs none, or is to be refused for another reason.
-pub(crate) fn challenge(guard: &Guard, now: Instant, flow: &Flow, message: &[u8], out: &mut Vec<u8>) -> bool {
+/// Writes the challenge to a request that needs credentials and has none (RFC 3261 §8.2.7); gives the way that it has to go.
+/// `None`: it has some, or needs none, or is to be refused for another reason.
+pub(crate) fn challenge(guard: &Guard, now: Instant, flow: &Flow, message: &[u8], out: &mut Vec<u8>) -> Option<Flow> {
     // A look at the first letter spares responses and ACKs the reading.
     if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
-        return false;
+        return None;
     }
-    let Ok(message) = Message::parse(message) else { return false };
+    let message = Message::parse(message).ok()?;
     if !has_answer(&message) || message.validate_request().is_err() {
-        return false;
+        return None;
     }
-    let Some(Judgement::Challenge { status, header, values }) = guard.challenge(now, &message) else { return false };
-    let Some(status) = StatusCode::new(status) else { return false };
+    let Some(Judgement::Challenge { status, header, values }) = guard.challenge(now, &message) else { return None };
+    let status = StatusCode::new(status)?;
     let reply = Reply { to_tag: Some(b"challenge"), source: Some(flow.remote), reason: None };
     let mut response = ResponseWriter::new(out, &message, status, &reply);
     for value in values {
         response.named(header, value);
     }
-    response.finish().is_ok()
+    response.finish().ok()?;
+    Some(flow.of_responses(&message.top_via().ok()?))
 }
 
 /// Writes the answer to a request on a stream whose end cannot be found (RFC 3261 §18.3), as far as its head can be
@@ -69,19 +72,24 @@ mod tests {
                  Contact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
             )
         };
-        let source = "192.0.2.1:5071".parse().unwrap();
+        let flow = Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.1:5071".parse().unwrap());
         let mut out = Vec::new();
-        assert!(overloaded(request("INVITE", "").as_bytes(), source, 7, &mut out));
+        assert_eq!(overloaded(&flow, request("INVITE", "").as_bytes(), 7, &mut out), Some(flow));
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 7\r\n"), "{text}");
         assert!(text.contains("rport=5071") && text.contains("tag=overload"), "{text}");
-        assert!(overloaded(request("OPTIONS", "").as_bytes(), source, 7, &mut Vec::new()));
+        // Without rport it goes to the port of sent-by, and never to an address that the sender names (RFC 3261 §18.2.2).
+        for (via, port) in [("", 5070), (";maddr=192.0.2.77", 5070), (";maddr=224.0.1.75;rport", 5071)] {
+            let request = request("OPTIONS", "").replace(";rport", via);
+            let way = overloaded(&flow, request.as_bytes(), 7, &mut Vec::new()).unwrap();
+            assert_eq!(way.remote, SocketAddr::new(flow.remote.ip(), port), "{via}");
+        }
         let others = ["INVITE", "BYE"].map(|method| request(method, ";tag=2"));
         for other in
             others.into_iter().chain(["ACK", "CANCEL"].map(|method| request(method, ""))).chain(["\r\n".into()])
         {
             let mut out = Vec::new();
-            assert!(!overloaded(other.as_bytes(), source, 7, &mut out) && out.is_empty(), "{other}");
+            assert!(overloaded(&flow, other.as_bytes(), 7, &mut out).is_none() && out.is_empty(), "{other}");
         }
     }
 }

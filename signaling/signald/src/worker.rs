@@ -1,6 +1,6 @@
 //! The thread around a shard: it reads the clock, moves datagrams, commands and events, and sleeps.
 
-use crate::inbox::{Arrived, Inbox};
+use crate::inbox::{Arrived, Inbox, Unreachable};
 use crate::intake::{self, Intake, is_new_work};
 use crate::link::Link;
 use crate::listener::Listener;
@@ -10,7 +10,8 @@ use crate::reader::Reader;
 use crate::report::{self, Snapshot};
 use crate::sender::{Sender, Sent};
 use crate::shard::{Input, Shard, ShardOutput};
-use crate::sharding::{Sharding, is_keep_alive};
+use crate::sharding::{Concerned, Sharding, is_keep_alive};
+use crate::source::may_be_answered;
 use crate::waiter::{Ready, Waiter};
 use crate::{Stop, stateless};
 use clock::{Duration, Instant};
@@ -32,8 +33,10 @@ const TURN_NEW_COUNT: usize = 64;
 const TURN_REFUSED_COUNT: usize = 512;
 /// Media events, and orders of the program, that one turn takes.
 const TURN_EVENT_COUNT: usize = 256;
-/// Messages about peers that cannot be reached that one turn takes off a socket.
-const TURN_ERROR_COUNT: usize = 16;
+/// ICMP messages that one turn takes off a socket. What is left takes room away from the datagrams that wait beside them.
+const TURN_ERROR_COUNT: usize = 256;
+/// Of these, how many one turn looks into that do not name a request.
+const TURN_DOUBTFUL_COUNT: usize = 4;
 /// Messages that may collect before they are sent.
 const FLUSH_COUNT: usize = 32;
 /// How soon a full command queue is tried again.
@@ -62,6 +65,8 @@ pub(crate) struct Worker {
     /// Since when media workers do not know of a command that can wait.
     pub(crate) untold_since: Option<Instant>,
     pub(crate) quiet: Quiet,
+    /// ICMP messages of this turn that did not name a request.
+    pub(crate) doubtful_count: usize,
 }
 
 impl Worker {
@@ -100,6 +105,10 @@ impl Worker {
             }
         }
         for _ in 0..TURN_EVENT_COUNT {
+            let Some(told) = self.inbox.unreachable.pop() else { break };
+            self.unreachable(now, &told.flow, &told.quoted);
+        }
+        for _ in 0..TURN_EVENT_COUNT {
             let Some(found) = self.inbox.found.pop() else { break };
             self.shard.handle(now, Input::Found(&found), &mut self.link, &mut self.out);
             self.flush_many();
@@ -130,8 +139,11 @@ impl Worker {
         let (sockets, errors) = (std::mem::take(&mut self.ready.sockets), std::mem::take(&mut self.ready.errors));
         for (_, listener) in listeners.iter().enumerate().filter(|(index, _)| errors & 1 << index != 0) {
             let now = clock::now();
-            listener.take_errors(TURN_ERROR_COUNT, |flow| {
-                self.shard.handle(now, Input::Broken(flow), &mut self.link, &mut self.out);
+            listener.take_errors(TURN_ERROR_COUNT, |flow, quoted| match self.sharding.of_quoted(quoted) {
+                Concerned::One(shard) => self.unreachable_at(shard, now, &flow, quoted),
+                Concerned::All => {
+                    (0..self.sharding.inboxes.len()).for_each(|shard| self.unreachable_at(shard, now, &flow, quoted));
+                }
             });
         }
         let readable = listeners.iter().enumerate().filter(|(index, _)| sockets & 1 << index != 0);
@@ -139,19 +151,48 @@ impl Worker {
             // What is left after so many is told of by the next wait.
             for _ in 0..TURN_BATCH_COUNT {
                 let now = clock::now();
-                let may_be_more = reader.read(listener, now, |flow, at, bytes| self.take(now, flow, at, bytes));
+                let batch = reader.read(listener, now, |flow, at, bytes| self.take(now, flow, at, bytes));
+                if batch.unreadable_count + batch.overflow_count > 0 {
+                    self.shard.counts().add(SignalCounter::DroppedUnreadable, batch.unreadable_count);
+                    self.shard.counts().add(SignalCounter::DroppedOverflow, batch.overflow_count);
+                }
                 self.flush_many();
-                if !may_be_more {
+                if !batch.may_be_more {
                     break;
                 }
             }
         }
+        self.doubtful_count = 0;
+    }
+
+    fn unreachable_at(&mut self, shard: usize, now: Instant, flow: &Flow, quoted: &[u8]) {
+        if shard == self.number {
+            self.unreachable(now, flow, quoted);
+        } else if let Some(inbox) = self.sharding.inboxes.get(shard) {
+            let _ = inbox.unreachable.push(Unreachable { flow: *flow, quoted: quoted.into() });
+            inbox.wake();
+        }
+    }
+
+    /// A hint that names no request has all of them searched for those to that address, so a turn takes few of these.
+    fn unreachable(&mut self, now: Instant, flow: &Flow, quoted: &[u8]) {
+        if sip_core::quoted_branch(quoted).is_none() {
+            self.doubtful_count += 1;
+            if self.doubtful_count > TURN_DOUBTFUL_COUNT {
+                let counts = self.shard.counts();
+                counts.add(SignalCounter::UnreachableUnread, 1);
+                return;
+            }
+        }
+        self.shard.handle(now, Input::Unreachable { flow: *flow, quoted }, &mut self.link, &mut self.out);
     }
 
     /// Takes a datagram, or passes it on to the shard that it belongs to.
     fn take(&mut self, now: Instant, flow: Flow, at: Instant, bytes: &[u8]) {
         let shard = self.sharding.of(bytes);
-        if is_keep_alive(bytes) {
+        if !may_be_answered(&flow) {
+            self.shard.counts().add(SignalCounter::DroppedSource, 1);
+        } else if is_keep_alive(bytes) {
             self.shard.counts().add(SignalCounter::KeepAlives, 1);
         } else if shard == self.number {
             self.sort(now, flow, at, bytes);
@@ -197,12 +238,12 @@ impl Worker {
 
     fn refuse(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
         let mut answer = Vec::with_capacity(bytes.len());
-        if !stateless::overloaded(bytes, flow.remote, self.retry_after_s, &mut answer) {
-            return false;
-        }
+        let Some(way) = stateless::overloaded(flow, bytes, self.retry_after_s, &mut answer) else { return false };
         self.shard.counts().add(SignalCounter::RefusedQueueFull, 1);
         // Whoever does not get it asks again.
-        self.sender.send_one(flow, &answer);
+        let is_sent = self.sender.send_one(&way, &answer);
+        let counter = if is_sent { SignalCounter::MessagesSent } else { SignalCounter::DroppedNotSent };
+        self.shard.counts().add(counter, 1);
         true
     }
 

@@ -1,5 +1,6 @@
 //! Where a message came from and where the answer goes.
 
+use sip_wire::Via;
 use std::net::SocketAddr;
 
 /// A transport of RFC 3261 §18 or RFC 7118.
@@ -77,5 +78,20 @@ impl Flow {
     /// A UDP path.
     pub const fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
         Self { transport: Transport::Udp, local, remote, connection: 0 }
+    }
+
+    /// Where the responses to a request go that came this way with this topmost Via (RFC 3261 §18.2.2, RFC 3581 §4): back over
+    /// the connection; over UDP to the source, at its port with `rport`, at the port of sent-by otherwise.
+    ///
+    /// `maddr` is not followed, nor is `received`, which the sender can only have written itself: a datagram earns an answer to
+    /// where it came from and nowhere else. `maddr` was made for responses to multicast groups, which we are no member of.
+    pub fn of_responses(&self, via: &Via<'_>) -> Self {
+        let port = via.port_or_default();
+        if self.transport != Transport::Udp || via.rport().is_some() || port == 0 {
+            return *self;
+        }
+        let mut remote = self.remote;
+        remote.set_port(port); // and keeps the scope of a link-local address
+        Self { remote, ..*self }
     }
 }

@@ -7,7 +7,6 @@ use crate::session_timer::Refresher;
 use crate::transactions::Asked;
 use sip_wire::{Address, ErrorKind, Host, Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode, Via};
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 /// The request.
 pub(crate) struct Incoming<'a, 'm> {
@@ -116,18 +115,15 @@ impl<'a, 'm> Incoming<'a, 'm> {
         }
     }
 
-    /// Where its responses go (RFC 3261 §18.2.2, RFC 3581 §4).
+    /// Where its responses go.
     pub(crate) fn response_flow(&self, flow: &Flow) -> Flow {
-        if flow.transport != Transport::Udp {
-            return *flow;
-        }
-        let maddr = self.via.maddr().and_then(|host| host.ip());
-        let remote = match maddr {
-            Some(ip) => SocketAddr::new(ip, self.via.port_or_default()),
-            None if self.via.rport().is_some() => flow.remote,
-            None => SocketAddr::new(flow.remote.ip(), self.via.port_or_default()),
-        };
-        Flow { remote, ..*flow }
+        flow.of_responses(&self.via)
+    }
+
+    /// Whether its sender wants the responses elsewhere; they do not go there ([`Flow::of_responses`]).
+    pub(crate) fn has_foreign_maddr(&self, flow: &Flow) -> bool {
+        let maddr = self.via.params.find("maddr").filter(|_| flow.transport == Transport::Udp);
+        maddr.is_some() && self.via.maddr().and_then(|host| host.ip()) != Some(flow.remote.ip())
     }
 
     /// Writes what every response to it starts with (a 100 has no tag of ours: leave it empty), below the status line: each Via as it came (the top one with

@@ -166,6 +166,22 @@ impl ClientMachine {
         }
     }
 
+    /// Whether no response has come at all.
+    pub(crate) fn is_unheard(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.is_waiting() && !machine.is_proceeding(),
+            Self::Other(machine) => machine.is_waiting() && !machine.is_proceeding(),
+        }
+    }
+
+    /// Waits no longer than that for the first response.
+    pub(crate) fn hurry(&mut self, give_up_at: Instant) {
+        match self {
+            Self::Invite(machine) => machine.hurry(give_up_at),
+            Self::Other(machine) => machine.hurry(give_up_at),
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Invite(machine) => machine.deadline(),

@@ -443,6 +443,37 @@ fn redirecting_and_refusing() {
 }
 
 #[test]
+fn icmp_moves_an_unanswered_branch_on_and_no_other() {
+    let unreachable = |bench: &mut Bench, host, quoted: &str| {
+        bench.proxy.unreachable(bench.now, &target(host), quoted.as_bytes(), &mut bench.out);
+        bench.drain()
+    };
+    let mut bench = Bench::new();
+    bench.feed(&Peer::new().invite());
+    let sent = bench.forward(&[(1, 0), (2, 1), (3, 2)]);
+    assert!(unreachable(&mut bench, 2, &sent[0].1).is_empty(), "another address");
+    assert!(unreachable(&mut bench, 1, &sent[0].1.replacen("z9hG4bK", "z9hG4bKx", 1)).is_empty(), "another branch");
+    let sent = unreachable(&mut bench, 1, &sent[0].1);
+    assert_eq!(hosts(&sent), [(2, "INVITE")], "on to the next group");
+    // Nothing quoted: two seconds for an answer, with copies.
+    assert!(unreachable(&mut bench, 2, "").is_empty());
+    let passed: Vec<_> =
+        bench.pass(ms(2_100)).into_iter().map(|(at, host, message)| (at, host, word(&message).to_owned())).collect();
+    let expected = [(200, 9, "100"), (500, 2, "INVITE"), (1_500, 2, "INVITE"), (2_000, 3, "INVITE")];
+    assert_eq!(passed, expected.map(|(at, host, what)| (at, host, what.to_owned())));
+    // One that rings goes on ringing.
+    assert_eq!((bench.proxy.counters.unreachable, bench.proxy.counters.unreachable_ignored), (4, 2));
+    let mut bench = Bench::new();
+    bench.feed(&Peer::new().invite());
+    let sent = bench.forward(&[(1, 0), (2, 1)]);
+    bench.answer(&sent[0].1, 180, "a");
+    assert!(unreachable(&mut bench, 1, &sent[0].1).is_empty() && unreachable(&mut bench, 1, "").is_empty());
+    bench.proxy.transport_failed(bench.now, &target(1), &mut bench.out);
+    assert!(bench.drain().is_empty());
+    assert_eq!(hosts(&bench.answer(&sent[0].1, 200, "a")), [(9, "200")]);
+}
+
+#[test]
 fn broken_paths_and_full_tables() {
     let mut bench = Bench::new();
     bench.feed(&Peer::new().invite());

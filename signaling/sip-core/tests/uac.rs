@@ -272,13 +272,127 @@ fn a_broken_path_fails_everything_that_waits_on_it() {
     assert_eq!(bench.endpoint.sizes().client_transactions, 1, "the one on another connection waits on");
     bench.assert_empty();
     // A BYE that cannot be sent ends its dialog.
-    let mut bench = Bench::new(udp());
+    let mut bench = Bench::new(tcp());
     let (dialog, _) = bench.answered_call();
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
-    bench.endpoint.transport_failed(bench.now, &udp(), &mut bench.out);
+    bench.endpoint.transport_failed(bench.now, &tcp(), &mut bench.out);
     bench.drain();
     assert_eq!(bench.endings(), [Cause::LocalBye]);
     bench.assert_empty();
+}
+
+/// A call that the peer placed and we have answered.
+fn taken_call(bench: &mut Bench) -> DialogId {
+    let mut peer = Peer::new();
+    bench.feed(&peer.invite());
+    peer.learn(&bench.accept(Content::sdp(b"v=0"))[0]);
+    bench.feed(&peer.ack());
+    bench.dialog()
+}
+
+/// What an ICMP message does that quotes so much of a request.
+fn icmp(bench: &mut Bench, flow: Flow, quoted: &[u8]) -> Vec<String> {
+    bench.endpoint.unreachable(bench.now, &flow, quoted, &mut bench.out);
+    bench.drain()
+}
+
+#[test]
+fn icmp_ends_an_invite_without_any_answer_at_once_if_it_quotes_its_branch() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    let elsewhere = Flow { remote: address("192.0.2.9:5064"), ..udp() };
+    let forged = invite.replacen("branch=z9hG4bK", "branch=z9hG4bKx", 1);
+    icmp(&mut bench, elsewhere, invite.as_bytes());
+    icmp(&mut bench, udp(), forged.as_bytes());
+    icmp(&mut bench, udp(), invite.replacen("INVITE", "BYE", 1).as_bytes());
+    icmp(&mut bench, udp(), b"SIP/2.0 200 OK\r\n\r\n");
+    assert!(bench.failures().is_empty());
+    assert_eq!((bench.endpoint.counters.unreachable, bench.endpoint.counters.unreachable_ignored), (4, 4));
+    let end = invite.find(";rport").unwrap() + 1;
+    icmp(&mut bench, udp(), &invite.as_bytes()[..end]);
+    assert_eq!((bench.failures(), bench.endpoint.counters.unreachable_ignored), (vec![503], 4));
+    bench.assert_empty();
+}
+
+#[test]
+fn icmp_that_quotes_too_little_only_shortens_the_wait_for_a_first_answer() {
+    for quoted_bytes in [0, 8, 40] {
+        let mut bench = Bench::new(udp());
+        let (_, invite) = bench.call();
+        bench.endpoint.request(bench.now, sip_wire::Method::Options, &new_request(udp()), &mut bench.out).unwrap();
+        bench.drain();
+        icmp(&mut bench, udp(), &invite.as_bytes()[..quoted_bytes]);
+        let copies =
+            |bench: &mut Bench| bench.pass(Duration::from_secs(3)).iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        assert_eq!(copies(&mut bench), [500, 500, 1500, 1500], "an INVITE and an OPTIONS");
+        assert_eq!(bench.failures(), [408, 408]);
+        bench.assert_empty();
+        // A stranger says the same of a peer who is there: it changes nothing.
+        let mut bench = Bench::new(udp());
+        let (_, invite) = bench.call();
+        let request = new_request(udp());
+        bench.endpoint.request(bench.now, sip_wire::Method::Options, &request, &mut bench.out).unwrap();
+        let options = bench.drain().remove(0);
+        icmp(&mut bench, udp(), b"");
+        bench.pass(ms(1_900));
+        bench.feed(&reply(&invite, 100, "", "", ""));
+        bench.feed(&reply(&options, 100, "", "", ""));
+        bench.pass(Duration::from_secs(25));
+        assert_eq!(bench.failures(), [100], "what the OPTIONS was told");
+        bench.feed(&reply(&options, 200, "o", "", ""));
+        let answer = reply(&invite, 200, "b", &answer_lines(5070), "v=0");
+        assert_eq!(words(&bench.feed(&answer)), ["ACK"]);
+    }
+}
+
+#[test]
+fn icmp_is_nothing_to_what_has_been_answered() {
+    // A ringing call, one that waits for its peer to say more than 100, and the CANCEL of one.
+    for status in [100, 180, 183] {
+        let mut bench = Bench::new(udp());
+        let (call, invite) = bench.call();
+        bench.feed(&reply(&invite, status, "b", "", ""));
+        for quoted in [&invite[..], ""] {
+            assert!(icmp(&mut bench, udp(), quoted.as_bytes()).is_empty());
+        }
+        assert!(bench.failures().is_empty(), "{status}");
+        bench.endpoint.cancel(bench.now, call, &mut bench.out).unwrap();
+        let cancel = bench.drain().remove(0);
+        for quoted in [&cancel[..], ""] {
+            icmp(&mut bench, udp(), quoted.as_bytes());
+        }
+        assert_eq!(bench.pass_lines(ms(600))[0].1, first(&cancel), "it is repeated until it is answered");
+        bench.feed(&reply(&cancel, 200, "b", "", ""));
+        bench.feed(&reply(&invite, 487, "b", "", ""));
+        assert_eq!(bench.failures(), [487]);
+        assert_eq!(bench.endpoint.counters.unreachable_ignored, 4);
+        bench.assert_empty();
+    }
+    // A call that is up, from either side, whatever we send in it.
+    for is_caller in [true, false] {
+        for method in [sip_wire::Method::Invite, sip_wire::Method::Info, sip_wire::Method::Update] {
+            let mut bench = Bench::new(udp());
+            let dialog = if is_caller { bench.answered_call().0 } else { taken_call(&mut bench) };
+            let content = if method == sip_wire::Method::Invite { Content::sdp(b"v=0") } else { Content::NONE };
+            bench.endpoint.request_in(bench.now, dialog, method, content, &mut bench.out).unwrap();
+            let request = bench.drain().remove(0);
+            for quoted in [&request[..], ""] {
+                assert!(icmp(&mut bench, udp(), quoted.as_bytes()).is_empty());
+            }
+            assert_eq!(bench.pass_lines(ms(600))[0].1, first(&request));
+            assert!(bench.endings().is_empty() && bench.failures().is_empty());
+        }
+        let mut bench = Bench::new(udp());
+        let dialog = if is_caller { bench.answered_call().0 } else { taken_call(&mut bench) };
+        bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+        let bye = bench.drain().remove(0);
+        icmp(&mut bench, udp(), bye.as_bytes());
+        icmp(&mut bench, udp(), b"");
+        bench.endpoint.transport_failed(bench.now, &udp(), &mut bench.out);
+        assert_eq!(bench.pass_lines(ms(600))[0].1, first(&bye), "the peer is still told");
+        bench.feed(&reply(&bye, 200, "", "", ""));
+        assert_eq!(bench.endings(), [Cause::LocalBye]);
+    }
 }
 
 #[test]

@@ -226,3 +226,39 @@ fn over_tls_our_contact_has_the_scheme_of_the_peer() {
         assert_eq!(header(&bench.drain()[0], "Contact"), expected);
     }
 }
+
+#[test]
+fn answers_go_to_where_the_request_came_from() {
+    let goal = |via: &str, source: &str| {
+        let mut bench = Bench::new(udp());
+        let flow = Flow { remote: address(source), ..udp() };
+        let options = Peer::new().request("OPTIONS", "OPTIONS", "", "");
+        let text = options.replacen("192.0.2.9:5062;branch=z9hG4bK1;rport", via, 1).replace('\n', "\r\n");
+        bench.endpoint.answer_options(Some(200));
+        bench.endpoint.receive(bench.now, &flow, text.as_bytes(), &mut bench.out);
+        let goals: Vec<_> = bench.out.transmits.iter().map(|sent| sent.flow.remote.to_string()).collect();
+        let answer = bench.drain().remove(0);
+        assert_eq!((goals.len(), word(&answer)), (1, "200"));
+        (goals[0].clone(), header(&answer, "Via").to_owned(), bench.endpoint.counters.foreign_maddr)
+    };
+    let source = "198.51.100.7:40000";
+    for (via, port, foreign) in [
+        ("192.0.2.9:5062;branch=z9hG4bK1;rport", 40_000, 0),
+        ("192.0.2.9:5062;branch=z9hG4bK1", 5_062, 0),
+        ("a.example.com;branch=z9hG4bK1", 5_060, 0),
+        ("192.0.2.9:5062;branch=z9hG4bK1;maddr=224.0.1.75;ttl=16", 5_062, 1),
+        ("192.0.2.9:5062;branch=z9hG4bK1;maddr=127.0.0.1;rport", 40_000, 1),
+        ("192.0.2.9:5062;branch=z9hG4bK1;maddr=victim.example.com", 5_062, 1),
+        ("192.0.2.9:5062;branch=z9hG4bK1;maddr=198.51.100.7", 5_062, 0),
+        ("192.0.2.9:5062;branch=z9hG4bK1;received=203.0.113.9;rport=53", 40_000, 0),
+        ("192.0.2.9:5062;branch=z9hG4bK1;received=203.0.113.9", 5_062, 0),
+        ("192.0.2.9:0;branch=z9hG4bK1", 40_000, 0),
+    ] {
+        let (goal, answer_via, foreign_maddr) = goal(via, source);
+        assert_eq!((goal, foreign_maddr), (format!("198.51.100.7:{port}"), foreign), "{via}");
+        assert!(answer_via.contains("received=198.51.100.7") && !answer_via.contains("received=203"), "{answer_via}");
+    }
+    // The scope of a link-local address is the host's own business and stays.
+    let (goal, ..) = goal("[fe80::1]:5070;branch=z9hG4bK1", "[fe80::1%3]:5060");
+    assert_eq!(goal, "[fe80::1%3]:5070");
+}

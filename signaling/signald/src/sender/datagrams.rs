@@ -9,6 +9,9 @@ use sip_core::{Flow, Output, Transmit};
 use std::io::IoSlice;
 use std::net::SocketAddr;
 
+/// How often a message is sent that an ICMP message about another one stood in the way of. One such message is in the way of
+/// one send, so a flood of forged ones has to hit the moment between two system calls that often.
+const TRY_COUNT: usize = 4;
 /// Messages sent by one system call.
 pub(super) const BATCH_COUNT: usize = 32;
 
@@ -35,7 +38,7 @@ impl Datagrams {
         };
         let mut done = Sent::default();
         let mut rest = batch;
-        let mut is_second_try = false;
+        let mut tries_left = TRY_COUNT;
         while !rest.is_empty() {
             let slices: [[IoSlice<'_>; 1]; BATCH_COUNT] = std::array::from_fn(|index| {
                 [IoSlice::new(rest.get(index).map_or(&[], |transmit| out.bytes(transmit.bytes)))]
@@ -53,15 +56,15 @@ impl Datagrams {
                 Ok(results) => {
                     let count = results.count();
                     done.sent_count += count as u64;
-                    is_second_try = false;
+                    tries_left = TRY_COUNT;
                     rest = &rest[count.clamp(1, rest.len())..];
                 }
                 Err(Errno::EINTR) => {}
                 // News of something sent earlier, to whomever (RFC 3261 §18.4): the error queue tells of it as well.
-                Err(error) if is_old_news(error) && !is_second_try => is_second_try = true,
+                Err(error) if is_old_news(error) && tries_left > 1 => tries_left -= 1,
                 // The first of the rest was refused: go on behind it.
                 Err(_) => {
-                    is_second_try = false;
+                    tries_left = TRY_COUNT;
                     done.failed_count += 1;
                     rest = &rest[1..];
                 }
@@ -72,7 +75,7 @@ impl Datagrams {
 }
 
 /// Errors that ICMP causes, on whatever the socket does next.
-fn is_old_news(error: Errno) -> bool {
+pub(crate) fn is_old_news(error: Errno) -> bool {
     matches!(
         error,
         Errno::ECONNREFUSED
@@ -94,10 +97,9 @@ pub(crate) fn send_one(listeners: &[Listener], flow: &Flow, bytes: &[u8]) -> boo
     }];
     let (to, slices) = (SockaddrStorage::from(flow.remote), [IoSlice::new(bytes)]);
     let send = || sendmsg(listener.raw(), &slices, &from, MsgFlags::MSG_DONTWAIT, Some(&to));
-    match send() {
-        Err(error) if is_old_news(error) => send().is_ok(),
-        result => result.is_ok(),
-    }
+    let mut tries = (0..TRY_COUNT).map(|_| send());
+    // The first that went out, or that failed for a reason of its own.
+    tries.find(|result| !matches!(result, Err(error) if is_old_news(*error))).is_some_and(|result| result.is_ok())
 }
 
 /// The source address in the two forms that the kernel wants.

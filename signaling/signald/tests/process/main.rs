@@ -19,6 +19,7 @@ mod phone;
 mod reload;
 mod roles;
 mod shards;
+mod sources;
 mod streams;
 mod switch;
 mod torture;

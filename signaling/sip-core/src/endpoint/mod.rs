@@ -86,6 +86,12 @@ pub struct Counters {
     pub stray_responses: u64,
     /// ACKs that acknowledge nothing that waits.
     pub stray_acks: u64,
+    /// Messages of the network that nobody is at a peer's address (ICMP).
+    pub unreachable: u64,
+    /// Those of them that changed nothing: about peers that have answered, or about nothing that we sent.
+    pub unreachable_ignored: u64,
+    /// Requests whose topmost Via has an `maddr` that is not their source, which their answers do not follow.
+    pub foreign_maddr: u64,
 }
 
 /// Levels of the tables: all zero when nothing is going on.

@@ -20,6 +20,7 @@ impl Endpoint {
             Err(fault) => return self.refuse_malformed(flow, &message, &fault, out),
         };
         self.counters.received += 1;
+        self.counters.foreign_maddr += u64::from(inc.has_foreign_maddr(flow));
         self.receive_request(now, flow, &inc, out);
     }
 

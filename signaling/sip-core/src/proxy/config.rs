@@ -151,6 +151,12 @@ pub struct ProxyCounters {
     pub retransmissions: u64,
     /// Responses without a branch; they are not forwarded (RFC 6026 §8.7).
     pub stray_responses: u64,
+    /// Messages of the network that nobody is at a target's address (ICMP).
+    pub unreachable: u64,
+    /// Those of them that changed nothing: about targets that have answered, or about nothing that we sent.
+    pub unreachable_ignored: u64,
+    /// Requests whose topmost Via has an `maddr` that is not their source, which their answers do not follow.
+    pub foreign_maddr: u64,
 }
 
 /// Levels of the tables: all zero when nothing is going on.

@@ -7,6 +7,7 @@
 
 mod admit;
 mod branch;
+mod broken;
 mod cancel;
 mod choose;
 mod config;

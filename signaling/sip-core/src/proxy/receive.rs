@@ -27,6 +27,7 @@ impl Proxy {
             Err(fault) => return self.refuse_malformed(flow, &message, &fault, out),
         };
         self.counters.received += 1;
+        self.counters.foreign_maddr += u64::from(inc.has_foreign_maddr(flow));
         let key = inc.key(&self.keyed, inc.method);
         let known = self.context_index.get(&key).copied();
         match inc.method {

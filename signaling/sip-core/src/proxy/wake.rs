@@ -3,7 +3,6 @@
 use super::relay::BranchInput;
 use super::{Proxy, ProxyOutput};
 use crate::content::Content;
-use crate::flow::Flow;
 use crate::slab::Handle;
 use crate::timer::{Owner, Timers};
 use crate::transaction::{Actions, InviteServerAction, InviteServerInput, NonInviteServerAction, NonInviteServerInput};
@@ -21,26 +20,6 @@ impl Proxy {
             }
         }
         self.sweep_timers();
-    }
-
-    /// The transport could not deliver on this path: the branches on it count as answered 503 (RFC 3261 §16.9).
-    pub fn transport_failed(&mut self, now: Instant, flow: &Flow, out: &mut ProxyOutput) {
-        let is_on_it = |other: &Flow| {
-            other.transport == flow.transport && other.remote == flow.remote && other.connection == flow.connection
-        };
-        let is_hit = |handle: &Handle| {
-            self.branches.get(*handle).is_some_and(|branch| is_on_it(&branch.flow) && branch.machine.is_waiting())
-        };
-        let failed: Vec<Handle> = self.branches.handles().filter(is_hit).collect();
-        for handle in failed {
-            if let Some(branch) = self.branches.get_mut(handle) {
-                branch.machine.abandon();
-                if !branch.is_cancel {
-                    self.branch_failed(now, handle, 503, None, out);
-                }
-                self.settle_branch(handle);
-            }
-        }
     }
 
     fn wake_context(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut ProxyOutput) {

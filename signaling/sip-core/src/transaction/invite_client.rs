@@ -97,6 +97,11 @@ impl InviteClient {
         }
     }
 
+    /// There is reason to think that nobody is there: timer B ends no later than that, unless a response comes before it.
+    pub fn hurry(&mut self, give_up_at: Instant) {
+        self.give_up_at = self.give_up_at.min(give_up_at);
+    }
+
     /// No final response came to its CANCEL, or the transport failed: nobody waits any longer.
     pub fn abandon(&mut self) {
         self.state = State::Terminated;

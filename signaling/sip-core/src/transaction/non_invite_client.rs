@@ -40,6 +40,8 @@ pub struct NonInviteClient {
     resend_after: Duration,
     wake_at: Instant,    // timer E, then K
     give_up_at: Instant, // timer F
+    /// The same for the first response alone, where there is reason to think that nobody is there.
+    hurried_until: Option<Instant>,
 }
 
 impl NonInviteClient {
@@ -48,7 +50,7 @@ impl NonInviteClient {
         out.push(Action::Send);
         let give_up_at = now + timers.give_up();
         let wake_at = if reliable { give_up_at } else { now + timers.t1 };
-        Self { state: State::Trying, reliable, resend_after: timers.t1, wake_at, give_up_at }
+        Self { state: State::Trying, reliable, resend_after: timers.t1, wake_at, give_up_at, hurried_until: None }
     }
 
     /// Takes an input.
@@ -66,7 +68,7 @@ impl NonInviteClient {
                     self.wake_at = now + timers.t4; // timer K
                 }
             }
-            (Trying | Proceeding, Input::Deadline) if now >= self.give_up_at => {
+            (Trying | Proceeding, Input::Deadline) if now >= self.patience_ends_at() => {
                 out.push(Action::GiveUp);
                 self.state = Terminated;
             }
@@ -84,10 +86,27 @@ impl NonInviteClient {
     /// When to come back with [`Input::Deadline`].
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Trying | State::Proceeding => Some(self.wake_at.min(self.give_up_at)),
+            State::Trying | State::Proceeding => Some(self.wake_at.min(self.patience_ends_at())),
             State::Completed => Some(self.wake_at),
             State::Terminated => None,
         }
+    }
+
+    fn patience_ends_at(&self) -> Instant {
+        match (self.state, self.hurried_until) {
+            (State::Trying, Some(until)) => self.give_up_at.min(until),
+            _ => self.give_up_at,
+        }
+    }
+
+    /// There is reason to think that nobody is there: timer F ends no later than that if no response has come by then.
+    pub fn hurry(&mut self, give_up_at: Instant) {
+        self.hurried_until = Some(self.hurried_until.map_or(give_up_at, |at| at.min(give_up_at)));
+    }
+
+    /// Whether a provisional response came.
+    pub fn is_proceeding(&self) -> bool {
+        self.state == State::Proceeding
     }
 
     /// The transport failed: no answer can come.
