@@ -13,9 +13,15 @@ pub enum SdpError {
     /// More `m=` lines than [`crate::MEDIA_COUNT_MAX`].
     #[error("session description has too many media lines")]
     TooManyMedia,
-    /// No audio over plain RTP with an IP address that we can send to.
+    /// No audio stream that is on.
     #[error("no audio stream that we can take")]
     NoAudio,
+    /// Audio, but only over what is no plain RTP, such as SRTP.
+    #[error("audio is only taken over RTP/AVP and RTP/AVPF")]
+    NoTransport,
+    /// Audio, but only for a group of receivers.
+    #[error("no multicast")]
+    NoUnicast,
     /// Audio, but no codec in common.
     #[error("no codec in common")]
     NoCodec,
@@ -30,7 +36,23 @@ impl SdpError {
         match self {
             Self::TooLong => 413,
             Self::Line(_) | Self::NotSdp => 400,
-            Self::TooManyMedia | Self::NoAudio | Self::NoCodec | Self::NoAnswer => 488,
+            Self::TooManyMedia
+            | Self::NoAudio
+            | Self::NoTransport
+            | Self::NoUnicast
+            | Self::NoCodec
+            | Self::NoAnswer => 488,
+        }
+    }
+
+    /// The code of the `Warning` that says why (RFC 3261 §20.43).
+    pub fn warning_code(self) -> u16 {
+        match self {
+            Self::NoTransport => 302,
+            Self::NoAudio | Self::TooManyMedia => 304,
+            Self::NoCodec => 305,
+            Self::NoUnicast => 330,
+            Self::TooLong | Self::Line(_) | Self::NotSdp | Self::NoAnswer => 399,
         }
     }
 }

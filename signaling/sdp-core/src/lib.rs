@@ -2,9 +2,10 @@
 //!
 //! [`Offer::read`] understands a peer's description and settles what both sides can do; [`Offer::answer`] writes the
 //! answer once a port is known. [`write_offer`] and [`read_answer`] are the other way round (a late offer, RFC 3261
-//! §13.2.1). What was agreed on is a [`Negotiated`], which maps onto `contract::LegSpec`. Nothing here opens a socket,
-//! resolves a name or knows SIP, except for the status that an [`SdpError`] suggests. Every list is bounded, and a
-//! description is read where it lies. Read [`Offer`] first. Tests: `cargo test -p sdp-core`.
+//! §13.2.1). What was agreed on is a [`Negotiated`], which maps onto `contract::LegSpec`. Descriptions are taken as peers
+//! write them: lines that lack their port or formats, a host name in `c=`, blank lines around. Nothing here opens a socket,
+//! resolves a name or knows SIP, except for the status and the warning that an [`SdpError`] suggests. Every list is bounded,
+//! and a description is read where it lies. Read [`Offer`] first. Tests: `cargo test -p sdp-core`.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod settings;
 mod write;
 
 pub use answer::read_answer;
+pub use attribute::Packets;
 pub use error::SdpError;
 pub use negotiated::Negotiated;
 pub use offer::Offer;

@@ -1,13 +1,17 @@
 //! One `m=` section.
 
-use crate::FORMAT_COUNT_MAX;
+use crate::{FORMAT_COUNT_MAX, SdpError};
 use crate::attribute::{Common, Connection, connection};
-use crate::description::text;
+use crate::description::{lines, text};
 use contract::{Codec, Direction};
 use std::net::{IpAddr, SocketAddr};
 
 /// Longest media type, transport or format that is repeated in an answer.
 const TOKEN_BYTES_MAX: usize = 64;
+/// The transport of a line that names none.
+const USUAL_TRANSPORT: &str = "RTP/AVP";
+/// The clock rate of all codecs that we know, for an `a=rtpmap` that names none.
+const USUAL_RATE: &str = "8000";
 
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Media<'a> {
@@ -17,6 +21,8 @@ pub(crate) struct Media<'a> {
     pub(crate) first_format: &'a str,
     pub(crate) common: Common,
     pub(crate) rtcp_mux: bool,
+    /// It has a `c=` line of its own, which counts more than the session's.
+    has_connection: bool,
     rtcp: Option<(u16, Option<IpAddr>)>,
     formats: [Format; FORMAT_COUNT_MAX],
     format_count: usize,
@@ -30,16 +36,22 @@ pub(crate) struct Format {
 }
 
 impl<'a> Media<'a> {
-    /// `audio 49170/2 RTP/AVP 0 8 101`.
+    /// `audio 49170/2 RTP/AVP 0 8 101`. A line that lacks a port is switched off, one that lacks formats has nothing that we
+    /// could take: both are refused in their place like any other.
     pub(crate) fn parse(value: &'a str, session: Common) -> Option<Self> {
-        let mut words = value.split_ascii_whitespace();
-        let (kind, port, transport) = (token(words.next()?)?, words.next()?, token(words.next()?)?);
-        let port = port.split_once('/').map_or(port, |(first, _count)| first).parse().ok()?;
-        let first_format = token(words.next()?)?;
+        let mut words = value.split_ascii_whitespace().peekable();
+        let kind = token(words.next()?)?;
+        let port = words.next_if(|word| !word.starts_with(|first: char| first.is_ascii_alphabetic()));
+        let port = port.and_then(|port| port.split('/').next()?.parse().ok()).unwrap_or(0);
+        let transport = words.next().map_or(Some(USUAL_TRANSPORT), token)?;
+        let is_rtp = transport.to_ascii_uppercase().contains("RTP/");
+        let first_format = words.peek().and_then(|word| token(word)).unwrap_or(if is_rtp { "0" } else { "*" });
         let mut media = Self { kind, port, transport, first_format, common: session, ..Self::default() };
         if media.is_rtp_audio() {
-            for word in std::iter::once(first_format).chain(words).take(FORMAT_COUNT_MAX) {
-                let payload_type = word.parse().ok().filter(|number| *number < 128)?;
+            for payload_type in words.filter_map(|word| word.parse().ok()).filter(|number| *number < 128) {
+                if media.format_count == FORMAT_COUNT_MAX {
+                    break;
+                }
                 // RFC 3551 §6: these two numbers mean their codecs without an `a=rtpmap`.
                 let codec = match payload_type {
                     0 => Some(Codec::Pcmu),
@@ -53,22 +65,42 @@ impl<'a> Media<'a> {
         Some(media)
     }
 
+    /// Some peers put `a=rtpmap` before the first media line: it holds for all of them.
+    pub(crate) fn take_session_maps(&mut self, description: &[u8]) {
+        for line in lines(description).take_while(|line| !line.starts_with(b"m=")) {
+            if let Some(map) = line.strip_prefix(b"a=rtpmap:") {
+                self.map(map);
+            }
+        }
+    }
+
+    /// Takes a `c=` line. Of several the first counts: further ones are for layers of a multicast session (RFC 8866 §5.7).
+    pub(crate) fn connection(&mut self, value: &str) {
+        if !std::mem::replace(&mut self.has_connection, true) {
+            self.common.connection = Some(connection(value));
+        }
+    }
+
     /// Takes an attribute's text; what is not known, or makes no sense, is ignored.
     pub(crate) fn attribute(&mut self, value: &[u8]) {
         if let Some(map) = value.strip_prefix(b"rtpmap:") {
             self.map(map);
         } else if let Some(rtcp) = value.strip_prefix(b"rtcp:") {
             self.rtcp = text(rtcp).and_then(rtcp_address).or(self.rtcp);
-        } else if value == b"rtcp-mux" {
+        } else if value.trim_ascii().eq_ignore_ascii_case(b"rtcp-mux") {
             self.rtcp_mux = true;
         } else {
             self.common.attribute(value);
         }
     }
 
+    pub(crate) fn is_audio(&self) -> bool {
+        self.kind.eq_ignore_ascii_case("audio")
+    }
+
     /// Audio over RTP without encryption, the one thing that we take.
     pub(crate) fn is_rtp_audio(&self) -> bool {
-        self.kind.eq_ignore_ascii_case("audio")
+        self.is_audio()
             && (self.transport.eq_ignore_ascii_case("RTP/AVP") || self.transport.eq_ignore_ascii_case("RTP/AVPF"))
     }
 
@@ -76,13 +108,16 @@ impl<'a> Media<'a> {
         &self.formats[..self.format_count]
     }
 
-    /// Where RTP goes. The error: nowhere that we could send to.
-    pub(crate) fn rtp(&self) -> Result<Option<SocketAddr>, ()> {
-        match self.common.connection {
-            Some(Connection::Ip(ip)) => Ok((self.port != 0).then(|| SocketAddr::new(ip, self.port))),
-            Some(Connection::Hold | Connection::Nowhere) => Ok(None),
-            Some(Connection::Unusable) | None => Err(()),
-        }
+    /// Where RTP goes, by the address that signaling came from where the description names none that we know. The error:
+    /// to a group of receivers, whom nobody has asked.
+    pub(crate) fn rtp(&self, source: Option<IpAddr>) -> Result<Option<SocketAddr>, SdpError> {
+        let ip = match self.common.connection {
+            Some(Connection::Ip(ip)) => Some(ip),
+            Some(Connection::Hold | Connection::Nowhere) => None,
+            Some(Connection::Unknown) | None => source,
+            Some(Connection::Multicast) => return Err(SdpError::NoUnicast),
+        };
+        Ok(ip.filter(|_| self.port != 0).map(|ip| SocketAddr::new(ip, self.port)))
     }
 
     /// Which ways it wants media to flow. Without a port or an address it takes nothing (RFC 3264 §8.4).
@@ -96,8 +131,8 @@ impl<'a> Media<'a> {
     }
 
     /// Where RTCP goes: RFC 3605, or else one port above RTP.
-    pub(crate) fn rtcp(&self) -> Option<SocketAddr> {
-        let rtp = self.rtp().ok()??;
+    pub(crate) fn rtcp(&self, source: Option<IpAddr>) -> Option<SocketAddr> {
+        let rtp = self.rtp(source).ok()??;
         match self.rtcp {
             Some((port, ip)) => Some(SocketAddr::new(ip.unwrap_or(rtp.ip()), port)),
             None => Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)),
@@ -106,14 +141,15 @@ impl<'a> Media<'a> {
 
     /// `101 telephone-event/8000` or `0 PCMU/8000/1`.
     fn map(&mut self, value: &[u8]) {
-        let Some((number, encoding)) = text(value).and_then(|value| value.trim().split_once(' ')) else { return };
+        let mut words = text(value).unwrap_or("").split_ascii_whitespace();
+        let (Some(number), Some(encoding)) = (words.next(), words.next()) else { return };
         let Ok(number) = number.parse::<u8>() else { return };
-        let mut parts = encoding.trim().split('/');
-        let (name, rate) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        let mut parts = encoding.split('/');
+        let (name, rate) = (parts.next().unwrap_or(""), parts.next().unwrap_or(USUAL_RATE));
         let mono = parts.next().is_none_or(|channels| channels == "1");
         let known = [Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent]
             .into_iter()
-            .find(|codec| mono && rate == "8000" && codec.name().eq_ignore_ascii_case(name));
+            .find(|codec| mono && rate == USUAL_RATE && codec.name().eq_ignore_ascii_case(name));
         for format in &mut self.formats[..self.format_count] {
             if format.payload_type == number {
                 format.codec = known;
@@ -128,7 +164,7 @@ fn rtcp_address(value: &str) -> Option<(u16, Option<IpAddr>)> {
     let port = port.parse().ok().filter(|port| *port != 0)?;
     match rest.map(connection) {
         None => Some((port, None)),
-        Some(Some(Connection::Ip(ip))) => Some((port, Some(ip))),
+        Some(Connection::Ip(ip)) => Some((port, Some(ip))),
         Some(_) => None,
     }
 }

@@ -1,3 +1,4 @@
+use crate::Packets;
 use contract::{Address, Direction, LegSpec, PayloadMap, RtcpMode};
 use std::net::SocketAddr;
 
@@ -14,6 +15,8 @@ pub struct Negotiated {
     pub direction: Direction,
     /// Milliseconds of audio that the peer wants in a packet: 10, 20, 30, 40 or 60.
     pub ptime_ms: u8,
+    /// What the peer says about its packets, for the other side of a relay.
+    pub packets: Packets,
     /// RTP and RTCP share a port (RFC 5761).
     pub rtcp_mux: bool,
 }

@@ -2,16 +2,18 @@ use crate::description::Description;
 use crate::media::Media;
 use crate::negotiated::meet;
 use crate::write::{write_description, write_refused};
-use crate::{CodecOrder, Local, Negotiated, Origin, OtherMedia, SdpError, Settings};
-use contract::{Codec, Direction, PayloadMap};
+use crate::{CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, SdpError, Settings};
+use contract::{Codec, PayloadMap};
 
 /// A peer's offer, and what we can agree on.
 #[derive(Clone, Debug)]
 pub struct Offer {
     agreed: Negotiated,
     others: OtherMedia,
-    /// The transport of our answer, as the offer names it; none where the stream is switched off.
-    transport: Option<Transport>,
+    /// The transport of our answer, as the offer names it.
+    transport: Transport,
+    /// What our answer says about packets.
+    packets: Packets,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,52 +32,25 @@ impl Transport {
 }
 
 impl Offer {
-    /// Reads the offer of a new session.
+    /// Reads an offer, the first one of a session or a later one. One of which nothing can be used is an error: also where it
+    /// would switch off the only stream that a session has (RFC 3264 §8.2), for a call without media is of no use.
     pub fn read(bytes: &[u8], settings: &Settings<'_>) -> Result<Self, SdpError> {
         let description = Description::parse(bytes)?;
         let mut reason = SdpError::NoAudio;
-        for (index, media) in description.media().iter().enumerate() {
-            if !media.is_rtp_audio() || media.port == 0 || media.rtp().is_err() {
-                continue;
-            }
+        for (index, media) in description.media().iter().enumerate().filter(|(_, media)| is_on(media)) {
             match agree(media, settings) {
-                Some(agreed) => {
-                    let avpf = media.transport.len() > "RTP/AVP".len();
-                    let transport = Some(if avpf { Transport::Avpf } else { Transport::Avp });
-                    return Ok(Self { agreed, others: others(&description, index), transport });
+                Ok(agreed) => {
+                    let avpf = media.transport.len() > Transport::Avp.name().len();
+                    let transport = if avpf { Transport::Avpf } else { Transport::Avp };
+                    let packets = settings.packets.unwrap_or(Packets::of(agreed.ptime_ms));
+                    return Ok(Self { agreed, others: others(&description, index), transport, packets });
                 }
-                None => reason = SdpError::NoCodec,
+                // The stream that we could have taken most of says why.
+                Err(error) if reason != SdpError::NoCodec => reason = error,
+                Err(_) => {}
             }
         }
         Err(reason)
-    }
-
-    /// Reads a later offer of a session: its audio stream may be switched off with port 0 (RFC 3264 §8.2), then
-    /// nothing flows until it comes back.
-    pub fn read_again(bytes: &[u8], settings: &Settings<'_>) -> Result<Self, SdpError> {
-        match Self::read(bytes, settings) {
-            Err(SdpError::NoAudio) => Self::read_switched_off(bytes),
-            other => other,
-        }
-    }
-
-    fn read_switched_off(bytes: &[u8]) -> Result<Self, SdpError> {
-        let description = Description::parse(bytes)?;
-        let off = |media: &Media<'_>| media.is_rtp_audio() && media.port == 0;
-        let index = description.media().iter().position(off).ok_or(SdpError::NoAudio)?;
-        let agreed = Negotiated {
-            remote_rtp: None,
-            remote_rtcp: None,
-            payloads: payloads(&description.media()[index], &ALL, CodecOrder::Offerer, true),
-            direction: Direction::Inactive,
-            ptime_ms: 20,
-            rtcp_mux: false,
-        };
-        let mut others = others(&description, index);
-        let mut refused = String::new();
-        write_refused(&mut refused, &description.media()[index]);
-        others.after = (refused + &others.after).into();
-        Ok(Self { agreed, others, transport: None })
     }
 
     /// What both sides can do.
@@ -90,22 +65,28 @@ impl Offer {
 
     /// The answer (RFC 3264 §6).
     pub fn answer(&self, local: Local, origin: &mut Origin) -> String {
-        write_description(&self.agreed, self.transport, &self.others, local, origin)
+        write_description(&self.agreed, self.packets, self.transport, &self.others, local, origin)
     }
 }
 
-const ALL: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+fn is_on(media: &Media<'_>) -> bool {
+    media.is_audio() && media.port != 0
+}
 
-fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Option<Negotiated> {
+pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negotiated, SdpError> {
+    if !media.is_rtp_audio() {
+        return Err(SdpError::NoTransport);
+    }
+    let remote_rtp = media.rtp(settings.source)?;
     let payloads = payloads(media, settings.codecs, settings.order, settings.telephone_event);
-    payloads.audio()?;
-    let remote_rtp = media.rtp().ok()?;
-    Some(Negotiated {
+    payloads.audio().ok_or(SdpError::NoCodec)?;
+    Ok(Negotiated {
         remote_rtp,
-        remote_rtcp: media.rtcp(),
+        remote_rtcp: media.rtcp(settings.source),
         payloads,
         direction: meet(settings.direction, media.direction()),
-        ptime_ms: media.common.packet_ms(),
+        ptime_ms: media.common.packets.made_ms(),
+        packets: media.common.packets,
         rtcp_mux: media.rtcp_mux,
     })
 }

@@ -1,3 +1,4 @@
+use crate::Packets;
 use contract::{Codec, Direction};
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,6 +13,11 @@ pub struct Settings<'s> {
     pub telephone_event: bool,
     /// Which ways we want media to flow.
     pub direction: Direction,
+    /// What our descriptions say about packets: what the other side of a relay says. None: what we make ourselves.
+    pub packets: Option<Packets>,
+    /// Where the peer's signaling comes from: media goes there where a description has a host name in `c=`, or no `c=` at
+    /// all. None: then it goes to where the peer's comes from.
+    pub source: Option<IpAddr>,
 }
 
 /// Whose order of codecs decides.

@@ -1,12 +1,15 @@
 use crate::media::Media;
 use crate::negotiated::direction_name;
 use crate::offer::Transport;
-use crate::{Local, Negotiated, Origin, OtherMedia, Settings};
+use crate::{Local, Negotiated, Origin, OtherMedia, Packets, Settings};
 use contract::{Codec, PayloadMap};
 use std::fmt::Write;
+use std::num::NonZeroU16;
 
 /// The payload type that we offer for telephone events; an answer may not change it.
 const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// Milliseconds of audio in a packet where nobody says otherwise (RFC 3551 §4.2).
+const USUAL_PTIME_MS: u8 = 20;
 
 impl Settings<'_> {
     /// The payload types of our own offers, most preferred first.
@@ -35,14 +38,16 @@ pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, o
         remote_rtcp: None,
         payloads: settings.payloads(),
         direction: settings.direction,
-        ptime_ms: 20,
+        ptime_ms: USUAL_PTIME_MS,
+        packets: Packets::default(),
         rtcp_mux: true,
     };
-    write_description(&offered, Some(Transport::Avp), others, local, origin)
+    let packets = settings.packets.unwrap_or_default();
+    write_description(&offered, packets, Transport::Avp, others, local, origin)
 }
 
 /// A later offer of a session: its audio stream as it was agreed on, in another direction (RFC 3264 §8). Payload types
-/// keep their numbers. A stream that was switched off is offered with all that `settings` has.
+/// keep their numbers.
 pub fn write_offer_again(
     agreed: &Negotiated,
     settings: &Settings<'_>,
@@ -50,16 +55,15 @@ pub fn write_offer_again(
     local: Local,
     origin: &mut Origin,
 ) -> String {
-    if agreed.payloads.audio().is_none() {
-        return write_offer(settings, others, local, origin);
-    }
     let offered = Negotiated { direction: settings.direction, ..*agreed };
-    write_description(&offered, Some(Transport::Avp), others, local, origin)
+    let packets = settings.packets.unwrap_or(Packets::of(agreed.ptime_ms));
+    write_description(&offered, packets, Transport::Avp, others, local, origin)
 }
 
 pub(crate) fn write_description(
     agreed: &Negotiated,
-    transport: Option<Transport>,
+    packets: Packets,
+    transport: Transport,
     others: &OtherMedia,
     local: Local,
     origin: &mut Origin,
@@ -68,9 +72,7 @@ pub(crate) fn write_description(
     let mut rest = String::with_capacity(384);
     // Writing to a string cannot fail.
     let _ = write!(rest, "s=-\r\nc=IN {family} {}\r\nt=0 0\r\n{}", local.ip, others.before);
-    if let Some(transport) = transport {
-        write_audio(&mut rest, agreed, transport, local.port);
-    }
+    write_audio(&mut rest, agreed, packets, transport, local.port);
     rest.push_str(&others.after);
     let (id, version) = origin.next(&rest);
     let mut text = String::with_capacity(rest.len() + 96);
@@ -78,7 +80,7 @@ pub(crate) fn write_description(
     text
 }
 
-fn write_audio(text: &mut String, agreed: &Negotiated, transport: Transport, port: u16) {
+fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transport: Transport, port: u16) {
     let _ = write!(text, "m=audio {port} {}", transport.name());
     for (payload_type, ..) in agreed.payloads.iter() {
         let _ = write!(text, " {payload_type}");
@@ -90,7 +92,12 @@ fn write_audio(text: &mut String, agreed: &Negotiated, transport: Transport, por
             let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
         }
     }
-    let _ = write!(text, "a=ptime:{}\r\na={}\r\n", agreed.ptime_ms, direction_name(agreed.direction));
+    let ptime_ms = packets.ptime_ms.map_or(USUAL_PTIME_MS.into(), NonZeroU16::get);
+    let _ = write!(text, "a=ptime:{ptime_ms}\r\n");
+    if let Some(maxptime_ms) = packets.maxptime_ms {
+        let _ = write!(text, "a=maxptime:{maxptime_ms}\r\n");
+    }
+    let _ = write!(text, "a={}\r\n", direction_name(agreed.direction));
     if agreed.rtcp_mux {
         text.push_str("a=rtcp-mux\r\n");
     }

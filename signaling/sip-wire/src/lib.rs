@@ -12,6 +12,7 @@
 
 mod address;
 mod auth;
+mod body;
 mod date;
 mod error;
 mod frame;
@@ -38,6 +39,7 @@ mod write;
 
 pub use address::{Address, Contact};
 pub use auth::Auth;
+pub use body::{BODY_DEPTH_MAX, BODY_PARTS_MAX, BodyError};
 pub use date::SipDate;
 pub use error::{ErrorKind, ParseError, Verdict};
 pub use frame::{Framer, Framing, KeepAlive, call_id, frame, own_tag, to_tag};

@@ -34,6 +34,9 @@ pub fn unquote(value: &[u8]) -> &[u8] {
 }
 
 impl<'a> Params<'a> {
+    /// No parameters.
+    pub(crate) const NONE: Params<'static> = Params { raw: b"" };
+
     /// Takes parameters as they stand in a value, from their first `;` on; `None` when they break the grammar or are
     /// more than [`PARAMS_MAX_COUNT`].
     pub fn parse(raw: &'a [u8]) -> Option<Params<'a>> {
