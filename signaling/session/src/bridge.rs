@@ -136,7 +136,7 @@ impl Sessions {
     fn check_fit(&self, one: SessionId, other: SessionId) -> Result<(), SessionError> {
         let agreed = |id| self.table.get(id).and_then(|session| session.agreed.as_ref());
         match (agreed(one), agreed(other)) {
-            (Some(one), Some(other)) if fits(one, other) => Ok(()),
+            (Some(first), Some(second)) if fits(first, second) || self.could_match(one, other) => Ok(()),
             _ => Err(SessionError::Media(
                 "the two sessions have no codec in common, and nothing transcodes yet: offer one codec everywhere, \
                  or change the codec of one of them first",

@@ -4,11 +4,12 @@ use crate::cross::Crossing;
 use crate::invitation::{Unfit, description};
 use crate::kept::Asked;
 use crate::leg::AnswerTo;
+use crate::link::Able;
 use crate::offering::all_that_can_be;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
-use sdp_core::{Local, Negotiated, Offer, read_answer, write_offer_again};
+use sdp_core::{Local, Negotiated, Offer, SdpError, read_answer, write_offer_again};
 use sip_core::{Content, DialogId, InviteId, RequestId, Span};
 use sip_wire::Message;
 use stats::SignalCounter;
@@ -69,23 +70,33 @@ impl Sessions {
     /// An offer that can be carried out now, unless the other side of the call stands in the way.
     pub(crate) fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, mut asked: Asked) {
         let (Some(session), Some(raw)) = (self.table.get(id), asked.offer.as_deref()) else { return };
-        let offer = match Offer::read_again(raw, &self.media_of(session).settings()) {
+        // What the other side has agreed to does not count yet: it is asked.
+        let read = Offer::read(raw, &self.able_alone(session).settings());
+        let here = Offer::read(raw, &self.media_of(session).settings());
+        if let (Ok(offer), Some(session)) = (&read, self.table.get_mut(id)) {
+            session.shown.add(&offer.agreed().payloads);
+        }
+        if !std::mem::replace(&mut asked.is_told, true) {
+            turn.decide.described(id, Side::Remote, raw);
+            turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
+        }
+        let crossing = match &read {
+            Ok(wish) => self.change_crosses(turn, id, asked.answer_to, wish, here.as_ref().ok(), raw),
+            Err(_) => Crossing::Stays,
+        };
+        match crossing {
+            Crossing::Stays => {}
+            Crossing::Waits => return self.keep(turn, id, asked),
+            Crossing::Crossed => return,
+            Crossing::Refused => return self.go_on_with_kept(turn, id),
+        }
+        let offer = match here {
             Ok(offer) => offer,
             Err(error) => {
                 self.refuse_unfit(turn, asked.answer_to, &error.into());
                 return self.go_on_with_kept(turn, id);
             }
         };
-        if !std::mem::replace(&mut asked.is_told, true) {
-            turn.decide.described(id, Side::Remote, raw);
-            turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
-        }
-        match self.change_crosses(turn, id, asked.answer_to, &offer, raw) {
-            Crossing::Stays => {}
-            Crossing::Waits => return self.keep(turn, id, asked),
-            Crossing::Crossed => return,
-            Crossing::Refused => return self.go_on_with_kept(turn, id),
-        }
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(local) = session.local() else { return };
         let text = offer.answer(local, &mut session.origin);
@@ -94,7 +105,8 @@ impl Sessions {
 
     fn refuse_unfit(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, unfit: &Unfit) {
         let words = unfit.to_string();
-        self.refuse_change(turn, answer_to, &Refusal { warning: &words, ..self.refusal(unfit.status()) });
+        let refusal = Refusal { warning_code: unfit.warning_code(), ..self.refusal(unfit.status()) };
+        self.refuse_change(turn, answer_to, &Refusal { warning: &words, ..refusal });
     }
 
     /// A re-INVITE without an offer wants ours (RFC 3261 §14.2).
@@ -135,9 +147,40 @@ impl Sessions {
     /// What the peer answered to our offer with this message.
     pub(crate) fn answer_in(&self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> Result<Negotiated, Unfit> {
         let session = self.table.get(id).ok_or(Unfit::Malformed)?;
+        self.answer_by(turn, id, message, &self.media_of(session))
+    }
+
+    /// The same for an INVITE. Meanwhile the other side may have come to take less than the INVITE offered, or it may be
+    /// another one: then the two are matched once both are up.
+    pub(crate) fn answer_to_invite(
+        &self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        message: Span,
+    ) -> Result<Negotiated, Unfit> {
+        let session = self.table.get(id).ok_or(Unfit::Malformed)?;
+        match self.answer_by(turn, id, message, &self.media_of(session)) {
+            Err(Unfit::Sdp(SdpError::NoCodec)) => {
+                let mut able = self.able_alone(session);
+                able.direction = session.wanted;
+                self.answer_by(turn, id, message, &able)
+            }
+            answer => answer,
+        }
+    }
+
+    /// The same, where the offer was by other terms.
+    pub(crate) fn answer_by(
+        &self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        message: Span,
+        able: &Able,
+    ) -> Result<Negotiated, Unfit> {
+        let session = self.table.get(id).ok_or(Unfit::Malformed)?;
         let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed)?;
         let sdp = description(&parsed)?.ok_or(Unfit::NotSdp)?;
-        let agreed = read_answer(sdp, &self.media_of(session).settings(), &session.others)?;
+        let agreed = read_answer(sdp, &able.settings(), &session.others)?;
         turn.decide.described(id, Side::Remote, sdp);
         Ok(agreed)
     }

@@ -43,6 +43,7 @@ impl Sessions {
         }
         let changed = session.agreed != Some(change.agreed);
         session.agreed = Some(change.agreed);
+        session.shown.add(&change.agreed.payloads);
         session.others = change.others;
         if changed && session.connected_at.is_some() {
             turn.events.push(SessionEvent::MediaChanged { id });
@@ -157,9 +158,9 @@ impl Sessions {
         match answer_to {
             AnswerTo::Reinvite(invite) => drop(turn.sip.reject(turn.now, invite, refusal)),
             AnswerTo::Update(request) => {
-                let seconds = refusal.retry_after_s.map(|seconds| seconds.to_string());
-                let retry_after = seconds.as_deref().map(|seconds| ("Retry-After", seconds));
-                let content = Content::headers(retry_after.as_slice());
+                let headers = refusal.header_fields();
+                let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+                let content = Content::headers(&headers);
                 // It ended meanwhile, then nobody waits.
                 let _ = turn.sip.respond_with(turn.now, request, refusal.status, "", content);
             }

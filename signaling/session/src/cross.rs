@@ -1,7 +1,7 @@
 //! Changes of media that cross from one side of a call to the other while it is up.
 
 use crate::leg::{AnswerTo, Change};
-use crate::link::{fits, mirrored};
+use crate::link::{Terms, Tie, fits, mirrored};
 use crate::offering::Wish;
 use crate::{Refusal, Session, SessionError, SessionId, Sessions, Turn};
 use contract::Direction;
@@ -30,26 +30,27 @@ pub(crate) struct Crossed {
 }
 
 impl Sessions {
-    /// A peer's offer has to be heard on the other side first, which may refuse it.
+    /// A peer's offer has to be heard on the other side first, which may refuse it. `wish` is what this peer wants, whatever
+    /// the other one has said before; `here` is what of that the other one has agreed to already.
     pub(crate) fn change_crosses(
         &mut self,
         turn: &mut Turn<'_>,
         id: SessionId,
         answer_to: AnswerTo,
-        offer: &Offer,
+        wish: &Offer,
+        here: Option<&Offer>,
         raw: &[u8],
     ) -> Crossing {
-        let Some(other) = self.other_side(id) else { return Crossing::Stays };
-        let Some(session) = self.table.get(id) else { return Crossing::Stays };
-        // What this peer wants, whatever the other one has said before.
-        let mut able = self.media_of(session);
-        able.direction = Direction::Both;
-        let Ok(wish) = Offer::read_again(raw, &able.settings()) else { return Crossing::Stays };
-        let direction = wish.agreed().direction;
-        if !self.table.get(other).is_some_and(Session::can_hear) {
-            return Crossing::Stays;
-        }
-        match self.turn_other(turn, other, direction, Some(id)) {
+        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return Crossing::Stays };
+        let Some(other) = self.table.get(link.peer).filter(|other| other.can_hear()) else { return Crossing::Stays };
+        // In a bridge each side holds and resumes alone; only a codec that the other one has not got concerns both.
+        let (other, wanted) = match link.tie {
+            Tie::Call => (other.id, mirrored(wish.agreed().direction)),
+            Tie::Bridge(_) if here.is_none() => (other.id, other.wanted),
+            Tie::Bridge(_) => return Crossing::Stays,
+        };
+        let terms = Some(Terms::of(wish.agreed()));
+        match self.turn_other(turn, other, Wish { terms, crosses_for: Some(id), ..Wish::of(wanted) }) {
             Ok(()) => {}
             Err(error) if !matches!(error, SessionError::Busy(_)) => {
                 self.refuse_change(turn, answer_to, &self.refusal(error.status()));
@@ -66,8 +67,8 @@ impl Sessions {
             session.change = Some(Box::new(Change {
                 answer_to,
                 description: String::new(),
-                agreed: *offer.agreed(),
-                others: offer.others().clone(),
+                agreed: *wish.agreed(),
+                others: wish.others().clone(),
                 updates_before: 0,
                 waits_with: Some(raw.into()),
             }));
@@ -81,24 +82,18 @@ impl Sessions {
         let Some(there) = other.agreed.as_ref().filter(|_| other.can_hear()) else { return };
         if there.direction != mirrored(agreed.direction) || !fits(agreed, there) {
             let other = other.id;
+            let wish = Wish { terms: Some(Terms::of(agreed)), ..Wish::of(mirrored(agreed.direction)) };
             // Where something is in the way it is asked again afterwards.
-            let _ = self.turn_other(turn, other, agreed.direction, None);
+            let _ = self.turn_other(turn, other, wish);
         }
     }
 
-    /// Offers the other side what this side's direction means for it.
-    pub(crate) fn turn_other(
-        &mut self,
-        turn: &mut Turn<'_>,
-        other: SessionId,
-        direction: Direction,
-        crosses_for: Option<SessionId>,
-    ) -> Result<(), SessionError> {
-        let wanted = mirrored(direction);
-        let asked = self.offer(turn, other, Wish { operation: None, wanted, hold: None, codec: None, crosses_for });
-        if let (Err(error), None, Some(session)) = (&asked, crosses_for, self.table.get_mut(other)) {
+    /// Offers the other side what this side wants of it.
+    pub(crate) fn turn_other(&mut self, turn: &mut Turn<'_>, other: SessionId, wish: Wish) -> Result<(), SessionError> {
+        let asked = self.offer(turn, other, wish);
+        if let (Err(error), None, Some(session)) = (&asked, wish.crosses_for, self.table.get_mut(other)) {
             // Nobody would ask again.
-            session.turns_back = matches!(error, SessionError::Busy(_)).then_some(wanted);
+            session.turns_back = matches!(error, SessionError::Busy(_)).then_some(wish.wanted);
         }
         asked
     }
@@ -117,8 +112,8 @@ impl Sessions {
             }
             return;
         };
-        let direction = match result {
-            Ok(crossed) => mirrored(crossed.agreed),
+        let crossed = match result {
+            Ok(crossed) => crossed,
             Err(status) => {
                 self.refuse_change(turn, change.answer_to, &Refusal::status(status));
                 return self.go_on_with_kept(turn, id);
@@ -126,8 +121,10 @@ impl Sessions {
         };
         let Some(session) = self.table.get(id) else { return };
         let mut able = self.media_of(session);
-        able.direction = direction;
-        let offer = Offer::read_again(change.waits_with.as_deref().unwrap_or_default(), &able.settings());
+        if session.link.is_some_and(|link| link.tie == Tie::Call) {
+            able.direction = mirrored(crossed.agreed);
+        }
+        let offer = Offer::read(change.waits_with.as_deref().unwrap_or_default(), &able.settings());
         let (Ok(offer), Some(local), Some(session)) = (offer, session.local(), self.table.get_mut(id)) else {
             return self.refuse_change(turn, change.answer_to, &Refusal::status(500));
         };
@@ -140,7 +137,7 @@ impl Sessions {
     pub(crate) fn turn_back(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(wanted) = self.table.get_mut(id).and_then(|session| session.turns_back.take()) else { return };
         // Where something is in the way it is asked again afterwards.
-        let _ = self.turn_other(turn, id, mirrored(wanted), None);
+        let _ = self.turn_other(turn, id, Wish::of(wanted));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::leg::Leg;
 use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
-use sdp_core::{Negotiated, Offer, Settings, read_answer, write_offer, write_offer_again};
+use sdp_core::{Negotiated, Offer, Packets, Settings, read_answer, write_offer, write_offer_again};
 use stats::SignalCounter;
 use std::net::SocketAddr;
 
@@ -38,10 +38,8 @@ impl Sessions {
     /// decision, and whose caller has made an offer, this one counts from now on.
     pub fn answer_text(&mut self, turn: &mut Turn<'_>, id: SessionId, offer: &str) -> Result<String, SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        let (able, is_first) = (self.media_of(session), session.agreed.is_none());
-        let (bytes, settings) = (offer.as_bytes(), able.settings());
-        let read = if is_first { Offer::read(bytes, &settings) } else { Offer::read_again(bytes, &settings) };
-        let offer = read.map_err(SessionError::Description)?;
+        let able = self.media_of(session);
+        let offer = Offer::read(offer.as_bytes(), &able.settings()).map_err(SessionError::Description)?;
         self.take_port(turn, id)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
@@ -131,6 +129,7 @@ fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Neg
             payloads: session.offer.as_ref().map_or_else(|| settings.payloads(), |offer| offer.agreed().payloads),
             direction: settings.direction,
             ptime_ms: 20,
+            packets: Packets::default(),
             rtcp_mux: false,
         },
     }

@@ -12,6 +12,18 @@ use sip_wire::Message;
 /// Early dialogs of one INVITE that are remembered until the answer.
 const EARLY_MAX: usize = 8;
 
+/// What a caller knows of our answer to its offer before the call is up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EarlyAnswer {
+    /// Nothing, or what a provisional response said that may have been lost: only the 2xx counts.
+    Open,
+    /// A reliable provisional response has it, which the caller has to acknowledge: the 2xx cannot say anything else
+    /// (RFC 3262 §5).
+    Told,
+    /// It has acknowledged that, and may change it (RFC 3311 §5.1).
+    Acknowledged,
+}
+
 /// One branch.
 #[derive(Debug)]
 pub(crate) struct Early {
@@ -48,7 +60,9 @@ impl Sessions {
     /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
     pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
         if let Some(session) = self.table.get_mut(id) {
-            session.has_agreed = session.agreed.is_some() && session.leg != Leg::None;
+            if session.agreed.is_some() && session.leg != Leg::None {
+                session.early_answer = EarlyAnswer::Acknowledged;
+            }
         }
     }
 
@@ -56,7 +70,8 @@ impl Sessions {
     pub(crate) fn has_agreed_early(&self, id: SessionId, dialog: DialogId) -> bool {
         let Some(session) = self.table.get(id) else { return false };
         let branches = session.out.iter().flat_map(|out| &out.early);
-        session.has_agreed || branches.filter(|early| early.dialog == dialog).any(|early| early.agreed.is_some())
+        session.early_answer == EarlyAnswer::Acknowledged
+            || branches.filter(|early| early.dialog == dialog).any(|early| early.agreed.is_some())
     }
 
     /// A caller, or the last branch that had something to say, has changed its media before the call is up.

@@ -2,12 +2,15 @@
 
 use crate::alarm::Alarm;
 use crate::dial::{Dial, Target};
+use crate::early::EarlyAnswer;
 use crate::leg::Leg;
+use crate::link::mirrored;
 use crate::{
     EndReason, Operation, Plan, PlannedSource, Session, SessionError, SessionEvent, SessionId, SessionState, Sessions,
     Turn,
 };
 use clock::Duration;
+use contract::Direction;
 use sdp_core::{Offer, write_offer};
 use sip_core::AccountId;
 use stats::SignalCounter;
@@ -105,6 +108,9 @@ impl Sessions {
             session.is_reserved = false;
         }
         self.wake(id, Alarm::Answer, expires_at);
+        if let (Some(session), Some(offered)) = (self.table.get_mut(other), offered) {
+            session.wanted = mirrored(offered.direction);
+        }
         match reserved {
             Some(_) => self.sync(turn, id),
             None => self.open_leg(turn, id, port),
@@ -132,9 +138,13 @@ impl Sessions {
         let session = self.table.get(caller);
         let sdp = session.and_then(|session| session.description.as_deref()).filter(|_| described);
         let headers: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
-        turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""), &headers);
+        let is_reliable = turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""), &headers);
+        let is_told = is_reliable && sdp.is_some();
         if session.is_some_and(|session| session.state == SessionState::Initializing) {
             self.go(turn, caller, SessionState::Ringing);
+        }
+        if let Some(session) = self.table.get_mut(caller).filter(|session| session.early_answer == EarlyAnswer::Open) {
+            session.early_answer = if is_told { EarlyAnswer::Told } else { EarlyAnswer::Open };
         }
         self.sync(turn, caller);
     }
@@ -157,10 +167,20 @@ impl Sessions {
     }
 
     /// Writes the description for a caller by what the other side agreed on; `false`: they have nothing in common, and
-    /// the call has ended.
+    /// the call has ended. Once a reliable response has told the caller, it stays as it is (RFC 3262 §5), and the caller is
+    /// asked to change once the call is up; what other responses said counts no more than the last one.
     fn describe(&mut self, turn: &mut Turn<'_>, caller: SessionId) -> bool {
         let Some(session) = self.table.get(caller) else { return false };
-        let Some(local) = session.local().filter(|_| session.description.is_none()) else { return true };
+        let is_settled = session.early_answer != EarlyAnswer::Open || session.offer.is_none();
+        if is_settled && session.description.is_some() {
+            return true;
+        }
+        let Some(local) = session.local() else { return true };
+        let wanted = self.wanted_of_caller(caller);
+        if let Some(session) = self.table.get_mut(caller) {
+            session.wanted = wanted;
+        }
+        let Some(session) = self.table.get(caller) else { return false };
         let able = self.media_of(session);
         let mut origin = session.origin;
         if session.offer.is_none() {
@@ -178,5 +198,14 @@ impl Sessions {
         (session.description, session.origin) = (Some(text.into()), origin);
         (session.agreed, session.others) = (Some(*offer.agreed()), offer.others().clone());
         true
+    }
+
+    /// Which ways media may flow to and from a caller: those that the other side leaves, where that has answered our offer
+    /// with less than we wanted.
+    fn wanted_of_caller(&self, caller: SessionId) -> Direction {
+        let other = self.table.get(caller).and_then(|session| self.linked(session));
+        let agreed = other.and_then(Session::agreement).map(|agreed| agreed.direction);
+        let is_less = other.is_some_and(|other| agreed != Some(other.wanted));
+        agreed.filter(|_| is_less).map_or(Direction::Both, mirrored)
     }
 }

@@ -3,10 +3,12 @@
 use crate::alarm::Alarm;
 use crate::invitation::Invitation;
 use crate::leg::Leg;
+use crate::matching::Codecs;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{
-    Admission, Decision, EndReason, IncomingCall, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn,
+    Admission, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState, Sessions, Side,
+    Turn,
 };
 use clock::Instant;
 use sdp_core::{Local, Origin, write_offer};
@@ -34,11 +36,14 @@ impl Sessions {
             Admission::Granted { user } => user,
             refused => return self.turn_away(turn, invite, &refused),
         };
-        let invitation = match Invitation::read(turn.sip.bytes(message), &self.settings.media()) {
+        let media = self.settings.media(Some(turn.path.remote.ip()));
+        let invitation = match Invitation::read(turn.sip.bytes(message), &media) {
             Ok(invitation) => invitation,
             Err(unfit) => {
                 self.counts.add(SignalCounter::RefusedDescription, 1);
-                return self.refuse_unseen(turn, invite, unfit.status(), &unfit.to_string());
+                let words = unfit.to_string();
+                let refusal = Refusal { warning_code: unfit.warning_code(), ..self.refusal(unfit.status()) };
+                return self.refuse_unseen_with(turn, invite, &Refusal { warning: &words, ..refusal });
             }
         };
         let Some(counts_for) = self.count_user(&invitation.parties.from) else {
@@ -50,6 +55,7 @@ impl Sessions {
         let added = self.table.add(|id| Session {
             dialog: Some(dialog),
             invite: Some(invite),
+            shown: invitation.offer.as_ref().map(|offer| Codecs::of(&offer.agreed().payloads)).unwrap_or_default(),
             offer: invitation.offer.map(Box::new),
             raw_offer: invitation.raw_offer,
             hops_left: invitation.hops_left,
@@ -136,7 +142,7 @@ impl Sessions {
             None => {
                 // RFC 3261 §13.2.1: no offer in the INVITE, so ours goes into the 2xx and the ACK has the answer.
                 session.awaits_answer = true;
-                write_offer(&settings.media(), &session.others, local, &mut session.origin)
+                write_offer(&settings.media(None), &session.others, local, &mut session.origin)
             }
         };
         session.description = Some(description.into());

@@ -2,7 +2,7 @@
 
 use crate::{Parties, REMEMBERED_BYTES_MAX};
 use sdp_core::{Offer, SdpError, Settings};
-use sip_wire::{Address, Message, Name};
+use sip_wire::{Address, BodyError, Message, Name};
 
 /// An INVITE, as far as a session is concerned.
 pub(crate) struct Invitation {
@@ -20,8 +20,10 @@ pub(crate) struct Invitation {
 pub(crate) enum Unfit {
     #[error("the message is malformed")]
     Malformed,
-    #[error("only application/sdp is taken")]
+    #[error("only application/sdp is taken, alone or beside parts that are optional")]
     NotSdp,
+    #[error("bodies are taken as they are, not encoded")]
+    Encoded,
     #[error("{0}")]
     Sdp(#[from] SdpError),
 }
@@ -30,8 +32,16 @@ impl Unfit {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
-            Self::NotSdp => 415,
+            Self::NotSdp | Self::Encoded => 415,
             Self::Sdp(error) => error.status(),
+        }
+    }
+
+    /// The code of the `Warning` (RFC 3261 §20.43).
+    pub(crate) fn warning_code(self) -> u16 {
+        match self {
+            Self::Malformed | Self::NotSdp | Self::Encoded => 399,
+            Self::Sdp(error) => error.warning_code(),
         }
     }
 }
@@ -46,17 +56,20 @@ impl Invitation {
     }
 }
 
-/// The session description of a message; none where it has no body.
+impl From<BodyError> for Unfit {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Malformed => Self::Malformed,
+            BodyError::Type => Self::NotSdp,
+            BodyError::Encoding => Self::Encoded,
+        }
+    }
+}
+
+/// The session description of a message, alone or as one of several parts; none where it has none and needs none. Other
+/// parts are for us alone, and do not cross to the other side of a call.
 pub(crate) fn description<'a>(message: &Message<'a>) -> Result<Option<&'a [u8]>, Unfit> {
-    let body = message.body();
-    if body.is_empty() {
-        return Ok(None);
-    }
-    match message.content_type() {
-        Ok(Some(kind)) if kind.is("application", "sdp") => Ok(Some(body)),
-        Ok(_) => Err(Unfit::NotSdp),
-        Err(_) => Err(Unfit::Malformed),
-    }
+    Ok(message.session_description()?)
 }
 
 fn parties(message: &Message<'_>) -> Parties {

@@ -46,6 +46,7 @@ impl Sessions {
                 session.alarms.set(Alarm::Change, None);
             }
         }
+        self.match_sides(turn, id);
     }
 
     /// The other side goes, and does not answer the offer that crossed: that waits for whoever comes in its place.

@@ -52,6 +52,7 @@ mod limits;
 mod link;
 mod local;
 mod lookup;
+mod matching;
 mod media;
 mod moving;
 mod offering;
@@ -98,6 +99,8 @@ pub use settings::{
 };
 pub use state::{Operation, SessionState};
 pub use target::bracketed;
+
+use link::Tie;
 
 #[cfg(test)]
 mod tests;

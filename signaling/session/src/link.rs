@@ -4,7 +4,8 @@ use crate::leg::{AnswerTo, Leg};
 use crate::session::Session;
 use crate::{BridgeId, SessionId, Sessions, Turn};
 use contract::{Codec, Direction, PayloadMap};
-use sdp_core::{Negotiated, Settings};
+use sdp_core::{Negotiated, Packets, Settings};
+use std::net::IpAddr;
 
 /// The other session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +30,26 @@ pub(crate) struct Able {
     order: sdp_core::CodecOrder,
     telephone_event: bool,
     pub(crate) direction: Direction,
+    packets: Option<Packets>,
+    source: IpAddr,
+}
+
+/// What one side takes, for the other side to be offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Terms {
+    payloads: PayloadMap,
+    packets: Packets,
+}
+
+impl Terms {
+    pub(crate) fn of(agreed: &Negotiated) -> Self {
+        Self { payloads: agreed.payloads, packets: agreed.packets }
+    }
+
+    /// Its audio codecs.
+    fn codecs(&self) -> impl Iterator<Item = Codec> + '_ {
+        self.payloads.iter().map(|(_, codec, _)| codec)
+    }
 }
 
 impl Able {
@@ -38,6 +59,8 @@ impl Able {
             order: self.order,
             telephone_event: self.telephone_event,
             direction: self.direction,
+            packets: self.packets,
+            source: Some(self.source),
         }
     }
 }
@@ -86,24 +109,49 @@ impl Sessions {
         is_ready.then_some(peer)
     }
 
-    /// What the session can do: with a linked session nothing that the other one has not got, in its order.
+    /// What the session can do: with a linked session nothing that the other one has not got, in its order. A session that
+    /// is to hear another one later can do all that we have: whoever has less then is asked to do without.
     pub(crate) fn media_of(&self, session: &Session) -> Able {
-        let ours = &self.settings.codecs;
-        let other = self.linked(session).or_else(|| self.table.get(session.will_hear?));
-        let theirs = other.and_then(Session::agreement);
+        if let Some(theirs) = self.linked(session).and_then(Session::takes) {
+            return self.able_by(session, &Terms::of(theirs));
+        }
+        let later = session.will_hear.and_then(|peer| self.table.get(peer)?.takes());
+        match later.map(Terms::of) {
+            Some(terms) => {
+                let all = terms.codecs().chain(self.settings.codecs.iter().copied());
+                self.able(session, all, Some(&terms))
+            }
+            None => self.able(session, self.settings.codecs.iter().copied(), None),
+        }
+    }
+
+    /// What the session can do by the terms of another one.
+    pub(crate) fn able_by(&self, session: &Session, terms: &Terms) -> Able {
+        self.able(session, terms.codecs(), Some(terms))
+    }
+
+    /// All that we have, whatever the other side has agreed to and wants.
+    pub(crate) fn able_alone(&self, session: &Session) -> Able {
+        let able = self.able(session, self.settings.codecs.iter().copied(), None);
+        Able { direction: Direction::Both, ..able }
+    }
+
+    fn able(&self, session: &Session, codecs: impl Iterator<Item = Codec>, terms: Option<&Terms>) -> Able {
+        let events = terms.is_none_or(|terms| terms.payloads.telephone_event().is_some());
         let mut able = Able {
             codecs: [Codec::Other; PayloadMap::CAPACITY],
             count: 0,
             order: self.settings.codec_order,
-            telephone_event: self.settings.telephone_event
-                && theirs.is_none_or(|agreed| agreed.payloads.telephone_event().is_some()),
+            telephone_event: self.settings.telephone_event && events,
             direction: session.wanted,
+            packets: terms.map(|terms| terms.packets),
+            source: session.remote_signaling.ip(),
         };
-        let common = theirs.into_iter().flat_map(|agreed| agreed.payloads.iter().map(|(_, codec, _)| codec));
-        let common = common.filter(|codec| ours.contains(codec));
-        for codec in common.chain(ours.iter().copied().filter(|_| theirs.is_none())).take(able.codecs.len()) {
-            able.codecs[able.count] = codec;
-            able.count += 1;
+        for codec in codecs.filter(|codec| self.settings.codecs.contains(codec)) {
+            if able.count < able.codecs.len() && !able.codecs[..able.count].contains(&codec) {
+                able.codecs[able.count] = codec;
+                able.count += 1;
+            }
         }
         able
     }
@@ -114,6 +162,12 @@ impl Session {
     pub(crate) fn agreement(&self) -> Option<&Negotiated> {
         let coming = self.change.as_ref().filter(|change| change.answer_to == AnswerTo::Nobody);
         coming.map(|change| &change.agreed).or(self.agreed.as_ref())
+    }
+
+    /// What the other side may be offered: before the answer all that the caller has offered, whatever it has been told early.
+    pub(crate) fn takes(&self) -> Option<&Negotiated> {
+        let offered = self.offer.as_ref().filter(|_| self.invite.is_some()).map(|offer| offer.agreed());
+        offered.or_else(|| self.agreement())
     }
 }
 

@@ -16,14 +16,14 @@ impl Sessions {
         self.check(id, Operation::Hold)?;
         let wanted = if music.is_some() { Direction::Send } else { Direction::Inactive };
         let hold = Some((true, music.unwrap_or(PlannedSource::Silence)));
-        self.offer(turn, id, Wish { operation: Some(Operation::Hold), wanted, hold, codec: None, crosses_for: None })
+        self.offer(turn, id, Wish { operation: Some(Operation::Hold), hold, ..Wish::of(wanted) })
     }
 
     /// Takes the hold back by another re-INVITE. `Done` or `Failed` tells the outcome. Only who holds can resume.
     pub fn resume(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         self.check(id, Operation::Resume)?;
         let (wanted, hold) = (Direction::Both, Some((false, PlannedSource::Silence)));
-        self.offer(turn, id, Wish { operation: Some(Operation::Resume), wanted, hold, codec: None, crosses_for: None })
+        self.offer(turn, id, Wish { operation: Some(Operation::Resume), hold, ..Wish::of(wanted) })
     }
 
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on; the peer is not told.
@@ -64,7 +64,7 @@ impl Sessions {
         }
         let wanted = session.wanted;
         let operation = Some(Operation::ChangeMedia);
-        self.offer(turn, id, Wish { operation, wanted, hold: None, codec: Some(codec), crosses_for: None })
+        self.offer(turn, id, Wish { operation, codec: Some(codec), ..Wish::of(wanted) })
     }
 
     pub(crate) fn check(&self, id: SessionId, operation: Operation) -> Result<(), SessionError> {

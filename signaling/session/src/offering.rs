@@ -1,9 +1,13 @@
 //! Our own re-INVITEs: hold, resume, refresh (RFC 3261 §14.1).
 
 use crate::cross::Crossed;
-use crate::{EndReason, Operation, PlannedSource, SessionError, SessionEvent, SessionId, Sessions, Side, Turn};
+use crate::link::{Able, Terms};
+use crate::matching::Matching;
+use crate::{
+    EndReason, Operation, PlannedSource, Session, SessionError, SessionEvent, SessionId, Sessions, Side, Turn,
+};
 use contract::{Codec, Direction, PayloadMap};
-use sdp_core::{Negotiated, Settings, write_offer, write_offer_again};
+use sdp_core::{Negotiated, Packets, Settings, write_offer, write_offer_again};
 use sip_core::{ClientRequestId, DialogId, Span};
 
 /// A re-INVITE of ours that has not been answered yet, and what it is to bring about.
@@ -23,8 +27,19 @@ pub(crate) struct Wish {
     pub(crate) hold: Option<(bool, PlannedSource)>,
     /// Only this codec; none: those of before.
     pub(crate) codec: Option<Codec>,
+    /// What the other side takes; none: what was agreed on before.
+    pub(crate) terms: Option<Terms>,
+    /// It is to bring two sides onto one codec.
+    pub(crate) matching: Option<Matching>,
     /// The other side of the call, whose peer wants this.
     pub(crate) crosses_for: Option<SessionId>,
+}
+
+impl Wish {
+    /// Media this way, and nothing else.
+    pub(crate) fn of(wanted: Direction) -> Self {
+        Self { operation: None, wanted, hold: None, codec: None, terms: None, matching: None, crosses_for: None }
+    }
 }
 
 impl Sessions {
@@ -38,11 +53,15 @@ impl Sessions {
         let (Some(dialog), Some(local), true) = (session.dialog, session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };
-        let able = self.media_of(session);
+        let able = self.able_for(session, &wish);
         let settings = Settings { direction: wish.wanted, ..able.settings() };
         let mut origin = session.origin;
-        let text = match &session.agreed.map(|agreed| narrowed(agreed, wish.codec)) {
-            Some(agreed) => write_offer_again(agreed, &settings, &session.others, local, &mut origin),
+        let text = match session.agreed.map(|agreed| narrowed(agreed, wish.codec)) {
+            Some(agreed) => {
+                let all = wish.terms.map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
+                let offered = Negotiated { payloads: all.unwrap_or(agreed.payloads), ..agreed };
+                write_offer_again(&offered, &settings, &session.others, local, &mut origin)
+            }
             None => write_offer(&settings, &session.others, local, &mut origin),
         };
         let request = turn.sip.reinvite(turn.now, dialog, &text).map_err(|refused| match refused {
@@ -60,10 +79,15 @@ impl Sessions {
         Ok(())
     }
 
+    /// What a session may agree to by this wish.
+    fn able_for(&self, session: &Session, wish: &Wish) -> Able {
+        wish.terms.as_ref().map_or_else(|| self.media_of(session), |terms| self.able_by(session, terms))
+    }
+
     /// The session timer wants a refresh. Where another change is on its way, that one refreshes.
     pub(crate) fn refresh_due(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get(id)) else { return };
-        let wish = Wish { operation: None, wanted: session.wanted, hold: None, codec: None, crosses_for: None };
+        let wish = Wish::of(session.wanted);
         let id = session.id;
         let _ = self.offer(turn, id, wish);
     }
@@ -95,7 +119,9 @@ impl Sessions {
     fn offer_accepted(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, message: Span) {
         let Some(session) = self.table.get_mut(id) else { return };
         let before = std::mem::replace(&mut session.wanted, wish.wanted);
-        let agreed = self.answer_in(turn, id, message);
+        let Some(session) = self.table.get(id) else { return };
+        let able = self.able_for(session, &wish);
+        let agreed = self.answer_by(turn, id, message, &able);
         let Some(session) = self.table.get_mut(id) else { return };
         let Ok(agreed) = agreed else {
             // The peer thinks that it agreed to something: nothing can be taken back.
@@ -110,6 +136,9 @@ impl Sessions {
             session.finishing = wish.operation;
         }
         self.tell_finished(turn, id);
+        if let Some(matching) = wish.matching {
+            self.match_accepted(turn, matching);
+        }
         if let Some(other) = wish.crosses_for {
             self.cross_done(turn, other, Ok(Crossed { agreed: agreed.direction, wanted_before: before }));
         }
@@ -131,6 +160,9 @@ impl Sessions {
         if let Some(other) = wish.crosses_for {
             let status = if matches!(status, 400..=407 | 409..=480 | 482..=699) { status } else { 500 };
             self.cross_done(turn, other, Err(status));
+        }
+        if let Some(matching) = wish.matching {
+            self.match_refused(turn, id, matching);
         }
         // RFC 5057 §5.1: the peer does not know this call any more, or is not there.
         if matches!(status, 408 | 481) {
@@ -169,6 +201,7 @@ pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiate
         payloads,
         direction: settings.direction,
         ptime_ms: 20,
+        packets: Packets::default(),
         rtcp_mux: true,
     }
 }

@@ -5,6 +5,7 @@ use crate::crossing::{Crossing, Moment, from_at};
 use crate::dial::{Dial, Target, call_id};
 use crate::early::Early;
 use crate::lookup::Lookup;
+use crate::matching::Codecs;
 use crate::target::{bracketed, uri_of};
 use crate::{CrossingPolicy, EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
@@ -180,7 +181,7 @@ impl Sessions {
         }
         self.limit_ringing(id);
         // What cannot be read is no early media; the answer will have to be right.
-        let agreed = dialog.and_then(|_| self.answer_in(turn, id, message).ok());
+        let agreed = dialog.and_then(|_| self.answer_to_invite(turn, id, message).ok());
         let has_media = agreed.is_some();
         if let Some(dialog) = dialog {
             self.note_early(id, dialog, agreed);
@@ -215,13 +216,16 @@ impl Sessions {
         }
         session.connected_at = Some(turn.now);
         self.counts.add(SignalCounter::CallsAnswered, 1);
-        let agreed = before.map_or_else(|| self.answer_in(turn, id, message), Ok);
+        let agreed = before.map_or_else(|| self.answer_to_invite(turn, id, message), Ok);
         turn.decide.heard(id, turn.sip.bytes(message));
         turn.tell_dialog(id, dialog);
         match agreed {
             Ok(agreed) => {
                 self.go(turn, id, SessionState::Connected);
                 self.keep_answer_lines(turn, id, message);
+                if let Some(session) = self.table.get_mut(id) {
+                    session.shown = Codecs::default(); // other branches were other phones
+                }
                 self.answered(turn, id, agreed);
                 self.answer_crosses(turn, id);
                 self.referral_answered(turn, id);

@@ -47,7 +47,8 @@ pub trait Sip {
     fn bytes(&self, message: Span) -> &[u8];
     /// 180 Ringing.
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool;
-    /// A provisional response, 101 to 199, with a session description unless that is empty, and header fields.
+    /// A provisional response, 101 to 199, with a session description unless that is empty, and header fields. Whether it is
+    /// a reliable one, which the caller has to acknowledge.
     fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str, headers: &[(&str, &str)]) -> bool;
     /// 200 with a session description, and whatever header fields a user wants in it.
     fn accept(&mut self, now: Instant, invite: InviteId, content: Content<'_>) -> Accepted;
@@ -154,15 +155,25 @@ pub struct Refusal<'r> {
     pub reason: &'r str,
     /// `Retry-After`, in seconds.
     pub retry_after_s: Option<u64>,
-    /// Text of a `Warning` (RFC 3261 §20.43), code 399.
+    /// Text of a `Warning` (RFC 3261 §20.43).
     pub warning: &'r str,
+    /// Its code.
+    pub warning_code: u16,
     /// Further header fields, as challenges or the Contacts of a redirection.
     pub headers: &'r [(&'r str, &'r str)],
 }
 
 impl<'r> Refusal<'r> {
+    /// `Retry-After` and `Warning`, where it has them. The words are ours, so only quotes need care.
+    pub fn header_fields(&self) -> Vec<(&'static str, String)> {
+        let retry_after = self.retry_after_s.map(|seconds| ("Retry-After", seconds.to_string()));
+        let words = self.warning.replace(['"', '\\'], "'");
+        let warning = (!words.is_empty()).then(|| ("Warning", format!("{} ringplane \"{words}\"", self.warning_code)));
+        retry_after.into_iter().chain(warning).collect()
+    }
+
     /// A status with its usual words.
     pub fn status(status: u16) -> Self {
-        Self { status, reason: "", retry_after_s: None, warning: "", headers: &[] }
+        Self { status, reason: "", retry_after_s: None, warning: "", warning_code: 399, headers: &[] }
     }
 }

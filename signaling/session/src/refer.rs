@@ -4,6 +4,7 @@
 use crate::dial::{Dial, Target};
 use crate::link::fits;
 use crate::lookup::{Located, Named};
+use crate::matching::Join;
 use crate::{EndReason, Operation, Plan, PlannedSource, SessionEvent, SessionId, Sessions, Turn};
 use sip_core::{DialogId, RequestId, Span, SubscriptionId};
 use sip_wire::Message;
@@ -64,21 +65,42 @@ impl Sessions {
         let (Some(one), Some(other)) = sides else { return Err(603) };
         let agreed = |id| self.table.get(id).filter(|session| session.connected_at.is_some())?.agreement();
         let (Some(first), Some(second)) = (agreed(one), agreed(other)) else { return Err(480) };
+        let fits = fits(first, second);
         // The two have to be different calls.
-        if one == consultation || id == consultation || !fits(first, second) {
+        if one == consultation || id == consultation || !(fits || self.could_match(one, other)) {
             return Err(488);
         }
         let subscription = turn.sip.accept_refer(turn.now, request).ok_or(503_u16)?;
+        let join = Join { by: id, consultation, subscription, one, other };
+        if fits {
+            self.join_matched(turn, &join);
+        } else {
+            turn.sip.notify_refer(turn.now, subscription, 100, false);
+            self.match_before_join(turn, join);
+        }
+        Ok(())
+    }
+
+    /// The two sides speak one codec: they become one call.
+    pub(crate) fn join_matched(&mut self, turn: &mut Turn<'_>, join: &Join) {
+        let &Join { by, consultation, subscription, one, other } = join;
+        if self.other_side(by) != Some(one) || self.other_side(consultation) != Some(other) {
+            return self.join_refused(turn, join);
+        }
         turn.sip.notify_refer(turn.now, subscription, 200, true);
-        self.untie(turn, id);
+        self.untie(turn, by);
         self.untie(turn, consultation);
         self.tie(one, other);
         self.bring_together(turn, one);
         self.let_flow(turn, one);
         self.let_flow(turn, other);
-        self.end(turn, id, EndReason::Transferred);
+        self.end(turn, by, EndReason::Transferred);
         self.end(turn, consultation, EndReason::Transferred);
-        Ok(())
+    }
+
+    /// They do not, and both calls go on as they are.
+    pub(crate) fn join_refused(&mut self, turn: &mut Turn<'_>, join: &Join) {
+        turn.sip.notify_refer(turn.now, join.subscription, 488, true);
     }
 
     fn call_instead(

@@ -1,6 +1,7 @@
 //! The call that a REFER made: it takes the place of the one that asked, or says why it could not.
 
 use crate::link::Tie;
+use crate::offering::Wish;
 use crate::{EndReason, Session, SessionId, Sessions, Turn};
 use contract::Direction;
 
@@ -82,7 +83,7 @@ impl Sessions {
             |session: &Session| !session.is_held_here() && (session.wanted != Direction::Both || is_turning(session));
         if self.table.get(id).is_some_and(is_turned) {
             // While another change is on its way this waits for its end.
-            let _ = self.turn_other(turn, id, Direction::Both, None);
+            let _ = self.turn_other(turn, id, Wish::of(Direction::Both));
         }
     }
 }

@@ -48,9 +48,13 @@ impl Sessions {
     }
 
     pub(crate) fn refuse_unseen(&mut self, turn: &mut Turn<'_>, invite: InviteId, status: u16, warning: &str) {
-        self.counts.add(SignalCounter::CallsRefused, 1);
         let refusal = Refusal { warning, ..self.refusal(status) };
-        turn.sip.reject(turn.now, invite, &refusal);
+        self.refuse_unseen_with(turn, invite, &refusal);
+    }
+
+    pub(crate) fn refuse_unseen_with(&mut self, turn: &mut Turn<'_>, invite: InviteId, refusal: &Refusal<'_>) {
+        self.counts.add(SignalCounter::CallsRefused, 1);
+        turn.sip.reject(turn.now, invite, refusal);
     }
 
     /// A status with what belongs to it: 503 asks the caller to come again later.

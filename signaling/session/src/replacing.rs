@@ -1,5 +1,6 @@
 //! A call comes in that takes the place of another (RFC 3891).
 
+use crate::link::Terms;
 use crate::{Plan, PlannedSource, SessionId, Sessions, Turn};
 use sdp_core::Offer;
 
@@ -15,10 +16,12 @@ impl Sessions {
         if let Some(session) = self.table.get_mut(id) {
             session.will_hear = Some(peer);
         }
-        // Only what the one that it will talk to has, too.
+        // What the one that it will talk to has, too; or else that one is asked for what this one has.
         let Some(session) = self.table.get(id) else { return true };
-        let able = self.media_of(session);
-        match Offer::read(&raw, &able.settings()) {
+        let terms = self.table.get(peer).and_then(|peer| peer.agreement()).map(Terms::of);
+        let able = terms.map_or_else(|| self.media_of(session), |terms| self.able_by(session, &terms));
+        let read = Offer::read(&raw, &able.settings());
+        match read.or_else(|_| Offer::read(&raw, &self.media_of(session).settings())) {
             _ if raw.is_empty() => self.start(turn, id, Plan::of(PlannedSource::Silence)),
             Ok(offer) => {
                 if let Some(session) = self.table.get_mut(id) {

@@ -3,9 +3,11 @@
 use crate::alarm::Alarms;
 use crate::crossing::Crossing;
 use crate::dtmf::Dialling;
+use crate::early::EarlyAnswer;
 use crate::kept::Asked;
 use crate::leg::{Change, Leg};
 use crate::link::Link;
+use crate::matching::Codecs;
 use crate::offering::Offering;
 use crate::outgoing::Outgoing;
 use crate::refer::Referral;
@@ -52,8 +54,8 @@ pub struct Session {
     pub(crate) wants_answer: bool,
     /// It is heard before it is answered.
     pub(crate) is_early: bool,
-    /// Its caller has acknowledged what we answered early, and may change it (RFC 3311 §5.1).
-    pub(crate) has_agreed: bool,
+    /// What its caller knows of our answer before the call is up.
+    pub(crate) early_answer: EarlyAnswer,
     /// It waits for a decision and has a port already.
     pub(crate) is_reserved: bool,
     /// The number of its recording.
@@ -73,6 +75,8 @@ pub struct Session {
     pub(crate) others: OtherMedia,
     pub(crate) origin: Origin,
     pub(crate) agreed: Option<Negotiated>,
+    /// Codecs that its peer has offered or agreed to.
+    pub(crate) shown: Codecs,
     /// What the leg was told last.
     pub(crate) spec: LegSpec,
     pub(crate) leg: Leg,
@@ -156,7 +160,7 @@ impl Session {
             hops_left: 70,
             wants_answer: false,
             is_early: false,
-            has_agreed: false,
+            early_answer: EarlyAnswer::Open,
             is_reserved: false,
             recording: None,
             offer: None,
@@ -168,6 +172,7 @@ impl Session {
             others: OtherMedia::default(),
             origin,
             agreed: None,
+            shown: Codecs::default(),
             spec: LegSpec::default(),
             leg: Leg::None,
             last_leg: None,

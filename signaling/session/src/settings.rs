@@ -82,12 +82,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn media(&self) -> sdp_core::Settings<'_> {
+    /// All that we have, for a peer whose signaling comes from there.
+    pub(crate) fn media(&self, source: Option<IpAddr>) -> sdp_core::Settings<'_> {
         sdp_core::Settings {
             codecs: &self.codecs,
             order: self.codec_order,
             telephone_event: self.telephone_event,
             direction: Direction::Both,
+            packets: None,
+            source,
         }
     }
 

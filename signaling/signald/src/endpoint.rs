@@ -43,13 +43,11 @@ impl Sip for Wired<'_> {
     }
 
     fn reject(&mut self, now: Instant, invite: InviteId, refusal: &Refusal<'_>) -> bool {
-        let retry_after = refusal.retry_after_s.map(|seconds| seconds.to_string());
-        let warning = warning(refusal.warning);
-        let ours = [("Retry-After", retry_after.as_deref()), ("Warning", warning.as_deref())];
-        let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let ours = refusal.header_fields();
+        let ours = ours.iter().map(|(name, value)| (*name, &**value));
         let ours =
             ours.filter(|(name, _)| *name != "Warning" || !refusal.headers.iter().any(|(given, _)| given == name));
-        let headers: Vec<_> = ours.chain(refusal.headers.iter().copied()).collect();
+        let headers: Vec<(&str, &str)> = ours.chain(refusal.headers.iter().copied()).collect();
         let content = Content::headers(&headers);
         self.endpoint.reject(now, invite, refusal.status, refusal.reason, content, self.out).is_ok()
     }
@@ -77,7 +75,11 @@ impl Sip for Wired<'_> {
         let content = described(sdp).with_headers(headers);
         let reliably =
             !sdp.is_empty() && self.endpoint.provisional_reliably(now, invite, status, "", content, self.out).is_ok();
-        reliably || self.endpoint.provisional(now, invite, status, "", content, self.out).is_ok()
+        if !reliably {
+            // It has ended meanwhile, then nobody waits.
+            let _ = self.endpoint.provisional(now, invite, status, "", content, self.out);
+        }
+        reliably
     }
 
     fn home(&self, address: SocketAddr) -> Option<Flow> {
@@ -176,9 +178,4 @@ impl Sip for Wired<'_> {
 /// A session description, unless it is empty.
 fn described(sdp: &str) -> Content<'_> {
     if sdp.is_empty() { Content::NONE } else { Content::sdp(sdp.as_bytes()) }
-}
-
-/// Code 399 is for any words (RFC 3261 §20.43). The words are ours, so only quotes need care.
-fn warning(words: &str) -> Option<String> {
-    (!words.is_empty()).then(|| format!("399 ringplane \"{}\"", words.replace(['"', '\\'], "'")))
 }

@@ -38,7 +38,7 @@ pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointCo
             "NOTIFY",
             "SUBSCRIBE",
         ]),
-        accept: words(&["application/sdp"]),
+        accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative", "multipart/related"]),
         // REFER makes these subscriptions; any other is answered 489 with this list.
         event_packages: words(&["refer"]),
         security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),

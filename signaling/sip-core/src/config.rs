@@ -145,7 +145,7 @@ impl Default for EndpointConfig {
                 "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE",
             ]),
             supported: Vec::new(),
-            accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative"]),
+            accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative", "multipart/related"]),
             contact_user: String::new(),
             advertise: None,
             security: Vec::new(),

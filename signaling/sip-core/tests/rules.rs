@@ -22,6 +22,10 @@ fn refused(request: &str, name: &str) -> (String, String) {
     (word(&sent[0]).to_owned(), header(&sent[0], name).to_owned())
 }
 
+/// A session description beside something that has to be understood, and is not.
+const REQUIRED: &str = "--b\nContent-Type: application/sdp\n\nv=0\n--b\nContent-Type: application/isup\n\
+                        Content-Disposition: signal;handling=required\n\nx\n--b--";
+
 #[test]
 fn refusals_by_rule() {
     let peer = Peer::new();
@@ -33,6 +37,25 @@ fn refusals_by_rule() {
         (request("INVITE", "Content-Type: text/plain\n", "x"), "415", "Accept", ""),
         (
             request("INVITE", "Content-Encoding: gzip\nContent-Type: application/sdp\n", "x"),
+            "415",
+            "Accept-Encoding",
+            "identity",
+        ),
+        (
+            request("INVITE", "Content-Type: multipart/mixed;boundary=b\n", "--b\nContent-Type: text/x\n\nx\n--b--"),
+            "415",
+            "Accept",
+            "",
+        ),
+        (request("INVITE", "Content-Type: multipart/mixed\n", "--b\n\nx\n--b--"), "400", "Server", "ringplane"),
+        (request("INVITE", "Content-Type: multipart/mixed;boundary=b\n", REQUIRED), "415", "Accept", ""),
+        (request("INVITE", "", "x"), "400", "Server", "ringplane"),
+        (request("INVITE", "Accept: text/plain\n", ""), "406", "Server", "ringplane"),
+        (request("INVITE", "Accept:\n", ""), "406", "Server", "ringplane"),
+        (request("INVITE", "Accept: text/plain, application/sdp;q=0.0\n", ""), "406", "Server", "ringplane"),
+        (request("MESSAGE", "Content-Encoding: gzip\nContent-Type: text/plain\n", "x"), "405", "Allow", ""),
+        (
+            request("OPTIONS", "Content-Encoding: gzip\nContent-Type: text/plain\n", "x"),
             "415",
             "Accept-Encoding",
             "identity",
@@ -104,6 +127,28 @@ fn optional_bodies_and_unknown_headers_are_let_through() {
     assert!(matches!(bench.events[..], [Event::Invite { .. }]));
     bench.reject(486);
     bench.assert_empty();
+}
+
+/// RFC 5621: one part that is understood is enough, unless another one has to be. Accept says what the answer may be.
+#[test]
+fn bodies_of_several_parts_are_let_through() {
+    for (lines, body) in [
+        ("Content-Type: multipart/mixed;boundary=b\n", REQUIRED.replace("required", "optional")),
+        ("Content-Type: multipart/mixed;boundary=b\n", REQUIRED.replace(";handling=required", "")),
+        ("Content-Type: multipart/alternative; boundary=\"b\"\n", REQUIRED.to_owned()),
+        ("c: Application/SDP;charset=utf-8\n", "v=0\n".to_owned()),
+        ("", "v=0\n".to_owned()),
+        ("Accept: application/sdp, text/plain\n", String::new()),
+        ("Accept: application/*;q=0.5\nAccept: text/plain\n", String::new()),
+        ("Accept: */*\n", String::new()),
+    ] {
+        let mut bench = Bench::new(udp());
+        let sent = bench.feed(&Peer::new().request("INVITE", "INVITE", lines, &body));
+        assert!(sent.is_empty(), "{lines}{body}: {sent:?}");
+        assert!(matches!(bench.events[..], [Event::Invite { .. }]), "{lines}{body}");
+        bench.reject(486);
+        bench.assert_empty();
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Sip for FakeSip {
     fn progress(&mut self, _: Instant, invite: InviteId, status: u16, sdp: &str, headers: &[(&str, &str)]) -> bool {
         self.headers = texts(headers);
         self.said.push(Said::Progress(invite, status, sdp.to_owned()));
-        true
+        self.needs_prack && !sdp.is_empty()
     }
     fn home(&self, address: SocketAddr) -> Option<Flow> {
         (address == SocketAddr::new(path().local, 5060)).then(|| Flow::udp(address, address))

@@ -1,6 +1,7 @@
 mod bridges;
 mod calls;
 mod churn;
+mod codecs;
 mod common;
 mod crossing;
 mod describing;

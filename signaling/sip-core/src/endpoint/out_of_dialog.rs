@@ -8,7 +8,10 @@ use crate::incoming::Incoming;
 use crate::output::Output;
 use crate::transactions::Kind;
 use clock::Instant;
-use sip_wire::{Method, Name, Scheme, Uri};
+use sip_wire::{BodyError, MediaType, Method, Name, Scheme, Uri};
+
+/// Bodies are taken as they are.
+const ACCEPT_ENCODING: &[u8] = b"Accept-Encoding: identity\r\n";
 
 /// A refusal by rule: status and complete header lines.
 pub(crate) struct Refusal {
@@ -62,7 +65,9 @@ impl Endpoint {
             .or_else(|| self.inspect_uri(inc))
             .or_else(|| self.inspect_require(inc))
             .or_else(|| self.inspect_supported(inc))
-            .or_else(|| self.inspect_body(inc).or_else(|| self.inspect_timer(inc)))
+            .or_else(|| self.inspect_body(inc))
+            .or_else(|| self.inspect_accept(inc))
+            .or_else(|| self.inspect_timer(inc))
     }
 
     fn inspect_method(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
@@ -146,23 +151,46 @@ impl Endpoint {
         if inc.message.body().is_empty() {
             return None;
         }
-        if inc.message.tokens(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
-            return Some(Refusal::with(415, b"Accept-Encoding: identity\r\n"));
-        }
         if !matches!(inc.method, Method::Invite | Method::Update | Method::Prack) {
-            return None; // the user knows what other bodies are for
+            // The user knows what other bodies are for.
+            let is_identity = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
+            let is_encoded = !inc.message.tokens(Name::ContentEncoding).all(is_identity);
+            return is_encoded.then(|| Refusal::with(415, ACCEPT_ENCODING));
         }
-        let Ok(Some(media)) = inc.message.content_type() else {
-            return Some(Refusal::plain(400));
+        let is_accepted = |media: &MediaType<'_>| {
+            let same =
+                |accepted: &String| accepted.split_once('/').is_some_and(|(kind, subtype)| media.is(kind, subtype));
+            self.config.accept.iter().any(same)
         };
-        let is_accepted = self.config.accept.iter().any(|accepted| match accepted.split_once('/') {
-            Some((kind, subtype)) => media.is(kind, subtype),
-            None => false,
-        });
-        let optional = inc.message.content_disposition().ok().flatten().is_some_and(|disposition| {
-            disposition.params.get("handling").is_some_and(|h| h.eq_ignore_ascii_case(b"optional"))
-        });
-        if is_accepted || optional { None } else { Some(Refusal::with(415, &self.lines.accept)) }
+        // One part that is accepted is enough; RFC 5621 says what may stand beside it.
+        match inc.message.understood_body(is_accepted) {
+            Ok(_) => None,
+            Err(BodyError::Malformed) => Some(Refusal::plain(400)),
+            Err(BodyError::Type) => Some(Refusal::with(415, &self.lines.accept)),
+            Err(BodyError::Encoding) => Some(Refusal::with(415, ACCEPT_ENCODING)),
+        }
+    }
+
+    /// RFC 3261 §21.4.7: our answer would be a session description, which the peer says that it does not take. Without an
+    /// Accept it does (§20.1).
+    fn inspect_accept(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+        let describes = match inc.method {
+            Method::Invite => true,
+            Method::Update | Method::Prack => inc.message.session_description().ok().flatten().is_some(),
+            _ => false,
+        };
+        if !describes || !inc.message.has(Name::Accept) {
+            return None;
+        }
+        let takes = |range: &MediaType<'_>| {
+            let is_any = range.is("*", "*") || range.is("application", "*") || range.is("application", "sdp");
+            let is_never = |q: &[u8]| !q.is_empty() && q.iter().all(|byte| matches!(byte, b'0' | b'.'));
+            is_any && !range.params.get("q").is_some_and(is_never)
+        };
+        // An empty list is one of nothing; a range that cannot be read may be any.
+        let mut ranges = inc.message.raw_values(Name::Accept).filter(|range| !range.is_empty());
+        let is_taken = ranges.any(|range| MediaType::parse(range).is_none_or(|range| takes(&range)));
+        (!is_taken).then(|| Refusal::plain(406))
     }
 
     /// RFC 4028 §9: an interval that is too short is answered 422 with Min-SE.

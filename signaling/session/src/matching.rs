@@ -1,0 +1,157 @@
+//! Two sides that hear each other come to speak one codec. A side that has agreed to less than before, or to something
+//! else, stays as it is; the other one is offered what the first one takes, by a re-INVITE of ours. Each answer leaves
+//! fewer codecs, so that this ends.
+
+use crate::link::{Terms, fits};
+use crate::offering::Wish;
+use crate::session::Session;
+use crate::{EndReason, LeaveReason, SessionId, Sessions, Tie, Turn};
+use contract::{Codec, PayloadMap};
+use sdp_core::Negotiated;
+use sip_core::SubscriptionId;
+
+/// Audio codecs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Codecs(u8);
+
+impl Codecs {
+    pub(crate) fn of(payloads: &PayloadMap) -> Self {
+        payloads.iter().fold(Self(0), |codecs, (_, codec, _)| match codec {
+            Codec::Pcmu => Self(codecs.0 | 1),
+            Codec::Pcma => Self(codecs.0 | 2),
+            Codec::TelephoneEvent | Codec::Other => codecs,
+        })
+    }
+
+    pub(crate) fn add(&mut self, payloads: &PayloadMap) {
+        self.0 |= Self::of(payloads).0;
+    }
+
+    fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What an offer is to bring about that takes one side to the codecs of the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Matching {
+    attempt: Attempt,
+    /// Two calls become one once it is there; none: they hear each other already.
+    join: Option<Join>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Attempt {
+    First,
+    /// The other side has refused.
+    Second,
+}
+
+/// Two calls of one peer, which hands each of the other two over to the other (RFC 5589 §7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Join {
+    /// The call in which the peer has asked for it.
+    pub(crate) by: SessionId,
+    pub(crate) consultation: SessionId,
+    pub(crate) subscription: SubscriptionId,
+    /// The other sides of the two.
+    pub(crate) one: SessionId,
+    pub(crate) other: SessionId,
+}
+
+impl Sessions {
+    /// Takes up what two sides that hear each other have to settle between them, once nothing else is on its way.
+    pub(crate) fn match_sides(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let pair = self.table.get(id).and_then(|session| Some((session, self.linked(session)?)));
+        let Some((here, there)) = pair.filter(|(here, there)| here.is_quiet() && there.is_quiet()) else { return };
+        let (Some(ours), Some(theirs)) = (here.agreement(), there.agreement()) else { return };
+        if fits(ours, theirs) {
+            return;
+        }
+        // The one that has more; or the one that did not change, unless only the other one is known to have what is needed.
+        let (here_has, there_has) = (Codecs::of(&ours.payloads), Codecs::of(&theirs.payloads));
+        let is_better = match () {
+            () if here_has.contains(there_has) => true,
+            () if there_has.contains(here_has) => false,
+            () => here.has_shown(theirs) && !there.has_shown(ours),
+        };
+        let first = if is_better { id } else { there.id };
+        self.offer_matching(turn, first, None, Attempt::First);
+    }
+
+    /// Whether it makes sense to ask one of two sessions for a codec of the other. Somebody who has made an offer has shown
+    /// all that it has; an answer may have left something out.
+    pub(crate) fn could_match(&self, one: SessionId, other: SessionId) -> bool {
+        let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
+        let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else { return false };
+        let may_take = |session: &Session, agreed| session.is_outgoing || session.has_shown(agreed);
+        fits(first, second) || may_take(one, second) || may_take(other, first)
+    }
+
+    /// Two calls are to become one whose sides have no codec in common yet: one of them is asked first.
+    pub(crate) fn match_before_join(&mut self, turn: &mut Turn<'_>, join: Join) {
+        let asked = self.offer_matching(turn, join.other, Some(join), Attempt::First);
+        if !asked {
+            self.match_refused(turn, join.other, Matching { attempt: Attempt::First, join: Some(join) });
+        }
+    }
+
+    /// Offers a session the codecs of the one that it hears, or is to hear. `false`: something is in the way; what is tried
+    /// for two sides that hear each other is tried again after that.
+    fn offer_matching(&mut self, turn: &mut Turn<'_>, id: SessionId, join: Option<Join>, attempt: Attempt) -> bool {
+        let Some(session) = self.table.get(id) else { return false };
+        let partner = match join {
+            Some(join) => self.table.get(if join.one == id { join.other } else { join.one }),
+            None => self.linked(session),
+        };
+        let Some(theirs) = partner.and_then(Session::agreement) else { return false };
+        let matching = Some(Matching { attempt, join });
+        let wish = Wish { terms: Some(Terms::of(theirs)), matching, ..Wish::of(session.wanted) };
+        self.offer(turn, id, wish).is_ok()
+    }
+
+    /// It has agreed.
+    pub(crate) fn match_accepted(&mut self, turn: &mut Turn<'_>, matching: Matching) {
+        if let Some(join) = matching.join {
+            self.join_matched(turn, &join);
+        }
+    }
+
+    /// It has not: the other one is asked, then all that can be done has been.
+    pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
+        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return };
+        let partner = match matching.join {
+            Some(join) if join.one == id => join.other,
+            Some(join) => join.one,
+            None => link.peer,
+        };
+        let is_first = matching.attempt == Attempt::First;
+        if is_first && self.offer_matching(turn, partner, matching.join, Attempt::Second) {
+            return;
+        }
+        match (matching.join, link.tie) {
+            (Some(join), _) => self.join_refused(turn, &join),
+            (None, _) if is_first => {} // something is in the way, after which this is tried again
+            (None, Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
+            (None, Tie::Call) => self.end(turn, id, EndReason::BadAnswer),
+        }
+    }
+}
+
+impl Session {
+    /// It is up, and neither it nor we have anything on the way that changes what was agreed on.
+    fn is_quiet(&self) -> bool {
+        let is_up = self.connected_at.is_some() && !self.state.is_ending();
+        let is_free = self.change.is_none() && self.offering.is_none() && self.kept.is_none() && !self.awaits_answer;
+        is_up && is_free && !self.is_moving && self.move_to.is_none()
+    }
+
+    /// Its peer has offered, or agreed to, a codec of these.
+    fn has_shown(&self, agreed: &Negotiated) -> bool {
+        self.shown.meets(Codecs::of(&agreed.payloads))
+    }
+}
