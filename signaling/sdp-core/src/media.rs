@@ -1,8 +1,8 @@
 //! One `m=` section.
 
-use crate::{FORMAT_COUNT_MAX, SdpError};
 use crate::attribute::{Common, Connection, connection};
 use crate::description::{lines, text};
+use crate::{FORMAT_COUNT_MAX, SdpError};
 use contract::{Codec, Direction};
 use std::net::{IpAddr, SocketAddr};
 

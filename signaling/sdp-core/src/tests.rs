@@ -312,7 +312,8 @@ fn a_host_name_in_c_is_no_reason_to_refuse() {
     let source: std::net::IpAddr = "198.51.100.7".parse().unwrap();
     let known = Settings { source: Some(source), ..SETTINGS };
     let head = "v=0\r\no=a 1 1 IN IP4 phone.example.com\r\ns=-\r\nt=0 0\r\n";
-    for connection in ["c=IN IP4 phone.example.com\r\n", "c=IN IP6 phone.example.com\r\n", "c=IN IP4\r\n", "c=\r\n", ""] {
+    for connection in ["c=IN IP4 phone.example.com\r\n", "c=IN IP6 phone.example.com\r\n", "c=IN IP4\r\n", "c=\r\n", ""]
+    {
         for text in [
             format!("{head}{connection}m=audio 4000 RTP/AVP 0\r\n"),
             format!("{head}m=audio 4000 RTP/AVP 0\r\n{connection}"),

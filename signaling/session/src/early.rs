@@ -4,7 +4,7 @@
 use crate::invitation::description;
 use crate::leg::Leg;
 use crate::outgoing::Outgoing;
-use crate::{SessionId, Sessions, Turn};
+use crate::{Session, SessionId, Sessions, Turn};
 use sdp_core::Negotiated;
 use sip_core::{DialogId, Span};
 use sip_wire::Message;
@@ -59,10 +59,9 @@ impl Sessions {
 
     /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
     pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
-        if let Some(session) = self.table.get_mut(id) {
-            if session.agreed.is_some() && session.leg != Leg::None {
-                session.early_answer = EarlyAnswer::Acknowledged;
-            }
+        let has_answer = |session: &&mut Session| session.agreed.is_some() && session.leg != Leg::None;
+        if let Some(session) = self.table.get_mut(id).filter(has_answer) {
+            session.early_answer = EarlyAnswer::Acknowledged;
         }
     }
 
