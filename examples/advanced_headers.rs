@@ -32,7 +32,7 @@ impl CallHandler for Answers {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         if let Err(error) = look(&coordinator, &call).await {
             println!("{error}; {}", error.hint());
         }
@@ -40,7 +40,7 @@ impl CallHandler for Answers {
 }
 
 async fn look(coordinator: &Arc<SessionCoordinator>, call: &CallSession) -> Result<(), SessionError> {
-    if let Some(message) = AdvancedControl::message(coordinator, &call.id())? {
+    if let Some(message) = AdvancedControl::message(coordinator, call.id())? {
         let invite = message.parse()?;
         for header in invite.headers() {
             println!("  {}: {}", String::from_utf8_lossy(header.raw_name), String::from_utf8_lossy(header.value));
@@ -50,7 +50,7 @@ async fn look(coordinator: &Arc<SessionCoordinator>, call: &CallSession) -> Resu
         println!("the dialog is {dialog}");
     }
     let note = Request::new("INFO")?.headers(Headers::new().with("X-Note", "a")?).body("text/plain", "hello")?;
-    match AdvancedControl::send_in_dialog(coordinator, &call.id(), note).await {
+    match AdvancedControl::send_in_dialog(coordinator, call.id(), note).await {
         Ok(answer) => println!("our INFO got {}", answer.status),
         // SIPp's built-in caller knows no INFO: it hangs up instead.
         Err(error) => println!("our INFO got no answer: {error}"),

@@ -23,7 +23,7 @@ impl CallHandler for Assistant {
         if !call.is_incoming() {
             return;
         }
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         let boss = self.boss.clone();
         tokio::spawn(async move {
             match hand_over(&coordinator, &call, &boss).await {

@@ -44,16 +44,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for number in 1..=2 {
         let call = SessionControl::create_outgoing_call(&coordinator, "", &to, None).await?;
-        match SessionControl::wait_for_answer(&coordinator, &call.id(), Duration::from_secs(30)).await {
+        match SessionControl::wait_for_answer(&coordinator, call.id(), Duration::from_secs(30)).await {
             Ok(_) => println!("call {number} was answered"),
             Err(error) => println!("no call: {error}; {}", error.hint()),
         }
         // Later requests bring their credentials as well.
-        let _ = SessionControl::hold_session(&coordinator, &call.id()).await;
-        if let Err(error) = SessionControl::transfer_session(&coordinator, &call.id(), "sip:carol@127.0.0.1").await {
+        let _ = SessionControl::hold_session(&coordinator, call.id()).await;
+        if let Err(error) = SessionControl::transfer_session(&coordinator, call.id(), "sip:carol@127.0.0.1").await {
             println!("a transfer: {error}");
         }
-        let _ = SessionControl::terminate_session(&coordinator, &call.id()).await;
+        let _ = SessionControl::terminate_session(&coordinator, call.id()).await;
     }
     tokio::signal::ctrl_c().await?;
     SessionControl::stop(&coordinator).await?;

@@ -18,11 +18,11 @@ impl CallHandler for Receptionist {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         let to = self.to.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(2)).await;
-            match SessionControl::transfer_session(&coordinator, &call.id(), &to).await {
+            match SessionControl::transfer_session(&coordinator, call.id(), &to).await {
                 Ok(()) => println!("{} talks to {to} now", call.from),
                 Err(error) => println!("{} stays here: {error}", call.from),
             }

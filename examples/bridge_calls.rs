@@ -17,8 +17,8 @@ impl CallHandler for MeetingPoint {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
-        let id = call.id();
+        let coordinator = call.coordinator();
+        let id = call.id;
         let other = {
             let mut waiting = self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             match waiting.take() {
@@ -40,7 +40,7 @@ impl CallHandler for MeetingPoint {
 
     async fn on_call_ended(&self, call: CallSession, _: &str) {
         let mut waiting = self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if *waiting == Some(call.id()) {
+        if *waiting == Some(call.id) {
             *waiting = None;
         }
     }
@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     manager.set_call_handler(Arc::new(MeetingPoint::default())).await?;
     manager.start_server("127.0.0.1:5060".parse()?).await?;
     println!("listening on 127.0.0.1:5060");
-    let mut bridges = manager.coordinator().subscribe_to_bridge_events();
+    let mut bridges = manager.coordinator().subscribe_to_bridge_events().await;
     loop {
         tokio::select! {
             Some(event) = bridges.recv() => println!("{event:?}"),

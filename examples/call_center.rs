@@ -39,9 +39,11 @@ impl CallHandler for Entrance {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator().filter(|_| call.is_incoming()) else { return };
+        if !call.is_incoming() {
+            return;
+        }
         // It may have hung up at once.
-        let _ = MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Ringing).await;
+        let _ = MediaControl::start_audio_transmission(&call.coordinator(), call.id(), AudioSource::Ringing).await;
         println!("{} waits", call.id());
         if self.dispatcher.try_send(Word::Waits(call)).is_err() {
             eprintln!("the queue is full");
@@ -101,7 +103,7 @@ async fn serve(coordinator: &Arc<SessionCoordinator>, caller: &CallSession, agen
         None => coordinator.create_sequence(&a_leg, SequenceRule::WithA)?,
     };
     coordinator.add_b_leg(&sequence, &b_leg)?;
-    let mut ends = coordinator.subscribe(EventFilter::all().session(b_leg).class(EventClass::Ended));
+    let mut ends = coordinator.subscribe(EventFilter::all().session(*b_leg).class(EventClass::Ended));
     let talking = match SessionControl::wait_for_answer(coordinator, &b_leg, ANSWER_WITHIN).await {
         Ok(_) => coordinator.bridge_sessions(&a_leg, &b_leg).await.map(drop),
         Err(error) => Err(error),

@@ -38,7 +38,7 @@ impl CallHandler for Controlled {
 }
 
 async fn play_with(call: &CallSession) -> Result<(), SessionError> {
-    let Some(coordinator) = call.coordinator() else { return Ok(()) };
+    let coordinator = call.coordinator();
     let id = call.id();
     MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Tone).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;

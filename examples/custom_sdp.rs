@@ -39,8 +39,8 @@ impl CallHandler for OwnSdp {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, remote: Option<String>) {
-        let (Some(coordinator), Some(remote)) = (call.coordinator(), remote) else { return };
-        if let Err(error) = send_tone(&coordinator, &call, &remote).await {
+        let Some(remote) = remote else { return };
+        if let Err(error) = send_tone(&call.coordinator(), &call, &remote).await {
             eprintln!("{error}; {}", error.hint());
         }
     }
@@ -53,8 +53,8 @@ async fn send_tone(
     remote: &str,
 ) -> Result<(), SessionError> {
     let Some(address) = address_in(remote) else { return Ok(()) };
-    MediaControl::establish_media_flow(coordinator, &call.id(), &address).await?;
-    MediaControl::start_audio_transmission(coordinator, &call.id(), AudioSource::Tone).await?;
+    MediaControl::establish_media_flow(coordinator, call.id(), &address).await?;
+    MediaControl::start_audio_transmission(coordinator, call.id(), AudioSource::Tone).await?;
     println!("{} hears a tone at {address}", call.from);
     Ok(())
 }

@@ -89,7 +89,7 @@ async fn decide(
         println!("a call from {} to {}: {status}", call.from, call.called_user);
         let done = match status {
             200 => SessionControl::accept_incoming_call(&coordinator, &call, None).await.map(drop),
-            status => SessionControl::reject_incoming_call(&coordinator, &call, status, "").await,
+            status => SessionControl::reject_incoming_call_with(&coordinator, &call, status, "").await,
         };
         if let Err(error) = done {
             eprintln!("the caller has gone: {error}");

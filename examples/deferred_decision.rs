@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let done = if count % 2 == 1 {
                 SessionControl::accept_incoming_call(&decider, &call, None).await.map(drop)
             } else {
-                SessionControl::reject_incoming_call(&decider, &call, 486, "Busy Here").await
+                SessionControl::reject_incoming_call_with(&decider, &call, 486, "Busy Here").await
             };
             println!(
                 "call {count} from {}: {}",

@@ -15,7 +15,7 @@ impl CallHandler for Menu {
 
     async fn on_dtmf(&self, call: CallSession, digit: char) {
         println!("{} pressed {digit}", call.from);
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         let id = call.id();
         let done = match digit {
             '1' => MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Prompt("play".into())).await,

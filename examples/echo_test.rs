@@ -14,9 +14,9 @@ impl CallHandler for Echo {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         // The call may end at any time; then there is nobody left to hear it.
-        match MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Echo).await {
+        match MediaControl::start_audio_transmission(&coordinator, call.id(), AudioSource::Echo).await {
             Ok(()) => println!("{} hears an echo", call.from),
             Err(error) => eprintln!("{error}; {}", error.hint()),
         }

@@ -16,7 +16,7 @@ impl CallHandler for Busy {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         tokio::spawn(async move {
             if let Err(error) = hold_for_a_while(&coordinator, &call).await {
                 println!("{}: {error}; {}", call.id(), error.hint());

@@ -20,10 +20,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         calls.push(tokio::spawn(async move {
             let begin = Instant::now();
             let call = SessionControl::create_outgoing_call(&coordinator, "", TO, None).await?;
-            SessionControl::wait_for_answer(&coordinator, &call.id(), Duration::from_secs(10)).await?;
+            SessionControl::wait_for_answer(&coordinator, call.id(), Duration::from_secs(10)).await?;
             let answered_after = begin.elapsed();
             tokio::time::sleep(Duration::from_secs(2)).await;
-            SessionControl::terminate_session(&coordinator, &call.id()).await?;
+            SessionControl::terminate_session(&coordinator, call.id()).await?;
             Ok::<_, SessionError>(answered_after)
         }));
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -15,16 +15,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("listening on 127.0.0.1:5060, calling {to}");
 
     let call = SessionControl::create_outgoing_call(coordinator, "sip:alice@127.0.0.1", &to, None).await?;
-    match SessionControl::wait_for_answer(coordinator, &call.id(), Duration::from_secs(30)).await {
+    match SessionControl::wait_for_answer(coordinator, call.id(), Duration::from_secs(30)).await {
         Ok(_) => println!("answered after {:.1?}", call.duration()),
         Err(error) => {
             println!("no call: {error}; {}", error.hint());
             return Ok(());
         }
     }
-    MediaControl::start_audio_transmission(coordinator, &call.id(), AudioSource::Prompt("play".into())).await?;
+    MediaControl::start_audio_transmission(coordinator, call.id(), AudioSource::Prompt("play".into())).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    SessionControl::terminate_session(coordinator, &call.id()).await?;
+    SessionControl::terminate_session(coordinator, call.id()).await?;
     manager.shutdown(Duration::from_secs(10)).await?;
     println!("{} call completed", coordinator.stats().completed_sessions);
     Ok(())

@@ -15,10 +15,10 @@ impl CallHandler for Player {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
-        let mut ends = coordinator.subscribe(EventFilter::all().session(call.id()).class(EventClass::Media));
+        let coordinator = call.coordinator();
+        let mut ends = coordinator.subscribe(EventFilter::all().session(call.id).class(EventClass::Media));
         let prompt = AudioSource::Prompt("play".into());
-        if let Err(error) = MediaControl::start_audio_transmission(&coordinator, &call.id(), prompt).await {
+        if let Err(error) = MediaControl::start_audio_transmission(&coordinator, call.id(), prompt).await {
             return eprintln!("{error}; {}", error.hint());
         }
         // In a task of its own: a handler that waits too long is given up.
@@ -26,7 +26,7 @@ impl CallHandler for Player {
             while let Some(event) = ends.recv().await {
                 if event.kind == EventKind::AudioEnded {
                     println!("{} has heard it", call.from);
-                    let _ = SessionControl::terminate_session(&coordinator, &call.id()).await;
+                    let _ = SessionControl::terminate_session(&coordinator, call.id()).await;
                     return;
                 }
             }

@@ -15,10 +15,9 @@ impl CallHandler for Monitor {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         let every = Duration::from_secs(1);
-        let Ok(mut statistics) = MediaControl::start_statistics_monitoring(&coordinator, &call.id(), every).await
-        else {
+        let Ok(mut statistics) = MediaControl::start_statistics_monitoring(&coordinator, call.id(), every).await else {
             return;
         };
         tokio::spawn(async move {

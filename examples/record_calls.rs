@@ -19,14 +19,14 @@ impl CallHandler for Recorder {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let Some(coordinator) = call.coordinator() else { return };
+        let coordinator = call.coordinator();
         // Sessions are numbered anew when the program starts: an older file may have the name.
         let options = RecordingOptions::stereo(self.folder.join(format!("call-{}.wav", call.id()))).overwrite();
-        if let Err(error) = MediaControl::start_recording(&coordinator, &call.id(), options).await {
+        if let Err(error) = MediaControl::start_recording(&coordinator, call.id(), options).await {
             return eprintln!("{error}; {}", error.hint());
         }
         println!("{} is being recorded", call.from);
-        if let Err(error) = MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Tone).await {
+        if let Err(error) = MediaControl::start_audio_transmission(&coordinator, call.id(), AudioSource::Tone).await {
             eprintln!("{error}; {}", error.hint());
         }
     }

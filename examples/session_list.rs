@@ -22,17 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             // It may have ended since the list was made.
             let Some(call) = SessionControl::get_session(coordinator, &id).await? else { continue };
             let Ok(Some(media)) = MediaControl::get_media_info(coordinator, &id).await else { continue };
-            let address = |address: Option<std::net::SocketAddr>| address.map_or("-".into(), |a| a.to_string());
-            println!(
-                "{id}  {:?}  {} to {}  {:.0?}  {:?}  {} to {}",
-                call.state(),
-                call.from,
-                call.to,
-                call.duration(),
-                media.codec,
-                address(media.local_rtp_address),
-                address(media.remote_rtp_address)
-            );
+            println!("{id}  {:?}  {} to {}  {:.0?}  {media}", call.state(), call.from, call.to, call.duration());
         }
     }
 }

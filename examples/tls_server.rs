@@ -75,10 +75,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn call_back(coordinator: &Arc<SessionCoordinator>, to: &str) {
     let called = async {
         let call = SessionControl::create_outgoing_call(coordinator, "sip:switch@127.0.0.1", to, None).await?;
-        SessionControl::wait_for_answer(coordinator, &call.id(), Duration::from_secs(30)).await?;
+        SessionControl::wait_for_answer(coordinator, call.id(), Duration::from_secs(30)).await?;
         println!("{to} has answered over TLS");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        SessionControl::terminate_session(coordinator, &call.id()).await
+        SessionControl::terminate_session(coordinator, call.id()).await
     };
     if let Err(error) = called.await {
         println!("no call to {to}: {error}; {}", error.hint());

@@ -1,31 +1,57 @@
 //! Two sessions that hear each other.
 
 use super::event::{EventFilter, Receiver};
+use super::id::{NotASessionId, Numbered};
 use super::{SessionCoordinator, SessionError, SessionId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// Names a bridge of one [`SessionCoordinator`]; it is never used twice.
+/// Names a bridge of one [`SessionCoordinator`]; it is never used twice, not even after a restart. In JSON it is a string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BridgeId {
-    shard: u16,
-    number: u64,
-}
+#[serde(try_from = "String", into = "String")]
+pub struct BridgeId(Numbered);
 
 impl BridgeId {
     pub(crate) fn new(shard: usize, id: session::BridgeId) -> Self {
-        Self { shard: shard as u16, number: id.as_u64() }
+        Self(Numbered::new(shard, id.as_u64()))
+    }
+
+    fn shard(self) -> usize {
+        self.0.shard()
     }
 
     fn inner(self) -> session::BridgeId {
-        session::BridgeId::from_u64(self.number)
+        session::BridgeId::from_u64(self.0.number())
+    }
+}
+
+impl FromStr for BridgeId {
+    type Err = NotASessionId;
+
+    fn from_str(text: &str) -> Result<Self, NotASessionId> {
+        text.parse().map(Self)
+    }
+}
+
+impl TryFrom<String> for BridgeId {
+    type Error = NotASessionId;
+
+    fn try_from(text: String) -> Result<Self, NotASessionId> {
+        text.parse()
+    }
+}
+
+impl From<BridgeId> for String {
+    fn from(id: BridgeId) -> Self {
+        id.to_string()
     }
 }
 
 impl fmt::Display for BridgeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:x}", self.shard, self.number)
+        self.0.fmt(f)
     }
 }
 
@@ -41,7 +67,7 @@ impl fmt::Debug for BridgeId {
 /// ```no_run
 /// # use ringplane::api::*;
 /// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) {
-/// let mut events = coordinator.subscribe_to_bridge_events();
+/// let mut events = coordinator.subscribe_to_bridge_events().await;
 /// while let Some(event) = events.recv().await {
 ///     if let BridgeEvent::ParticipantRemoved { bridge_id, session_id, reason } = event {
 ///         println!("{session_id} has left {bridge_id}: {reason}");
@@ -96,9 +122,10 @@ async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
     waits
 }
 
-/// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused until the
-/// media plane can mix. When a session ends it leaves its bridge; a bridge that was made by
-/// [`Self::bridge_sessions`] then goes too.
+/// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused with
+/// [`SessionError::ResourceExhausted`], whose context names the bridge, until the media plane can mix. When a session ends
+/// it leaves its bridge; a bridge that was made by [`Self::bridge_sessions`] then goes too, and the other session goes on
+/// alone. [`Self::bridge_sessions_together`] ends both calls as soon as one of them ends.
 ///
 /// Both need the same codec as long as nothing transcodes: [`super::SessionManagerBuilder::with_codecs`] offers one only,
 /// [`super::MediaControl::change_codec`] changes that of a call that is up.
@@ -108,8 +135,8 @@ async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
 /// # use std::sync::Arc;
 /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
 /// let agent = coordinator.create_outgoing_call("", "sip:agent@192.0.2.7", None).await?;
-/// coordinator.wait_for_answer(&agent.id(), std::time::Duration::from_secs(30)).await?;
-/// let bridge = coordinator.bridge_sessions(&call.id(), &agent.id()).await?;
+/// coordinator.wait_for_answer(agent.id(), std::time::Duration::from_secs(30)).await?;
+/// let bridge = coordinator.bridge_sessions(call.id(), agent.id()).await?;
 /// // They talk.
 /// coordinator.destroy_bridge(&bridge).await?;
 /// # Ok(())
@@ -132,11 +159,24 @@ impl SessionCoordinator {
         }
     }
 
+    /// The same for two calls that are one conversation: when either of them ends, whichever way, the other one is ended
+    /// too, until the bridge is taken down or one of them has left it.
+    pub async fn bridge_sessions_together(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
+        let bridge = self.bridge_sessions(one, other).await?;
+        self.care.ties().pairs.tie(bridge, vec![*one, *other]);
+        // Where one of them has ended before that, nothing would tell the other one any more.
+        if [one, other].into_iter().any(|id| self.registry.get(*id).is_none()) {
+            self.care.ties().pairs.destroyed(bridge);
+            [*one, *other].into_iter().for_each(|id| self.end_along(id));
+        }
+        Ok(bridge)
+    }
+
     /// Waits until the media plane does what a bridge asks for, which takes it a millisecond or two.
     async fn joined(&self, bridge: BridgeId, until: Instant) {
         const PAUSE: Duration = Duration::from_millis(1);
         while Instant::now() < until {
-            let asked = self.order(bridge.shard.into(), move |order| order.sessions.is_joined(bridge.inner()));
+            let asked = self.order(bridge.shard(), move |order| order.sessions.is_joined(bridge.inner()));
             if asked.await.unwrap_or(true) {
                 return;
             }
@@ -154,14 +194,20 @@ impl SessionCoordinator {
     /// Puts a session into a bridge.
     pub async fn add_session_to_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
         let bridge = *bridge;
-        self.same_shard(bridge.shard.into(), *id)?;
+        self.same_shard(bridge.shard(), *id)?;
         let until = Instant::now() + SETTLING_LIMIT;
         loop {
             let added =
                 self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await;
             if !settles(&added, until).await {
                 self.joined(bridge, until).await;
-                return added;
+                return added.map_err(|error| match error {
+                    SessionError::ResourceExhausted => SessionError::exhausted(
+                        format!("sessions in bridge {bridge} (a third one has to wait for a media plane that mixes)"),
+                        session::BRIDGE_MEMBERS_MAX,
+                    ),
+                    other => other,
+                });
             }
         }
     }
@@ -169,15 +215,14 @@ impl SessionCoordinator {
     /// Takes a session out of a bridge; it goes on alone.
     pub async fn remove_session_from_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
         let bridge = *bridge;
-        self.same_shard(bridge.shard.into(), *id)?;
+        self.same_shard(bridge.shard(), *id)?;
         self.operate(*id, move |order, id| order.sessions.remove_from_bridge(order.turn, bridge.inner(), id)).await
     }
 
     /// Takes all sessions out of a bridge, and the bridge away.
     pub async fn destroy_bridge(&self, bridge: &BridgeId) -> Result<(), SessionError> {
         let bridge = *bridge;
-        let gone =
-            self.order(bridge.shard.into(), move |order| order.sessions.destroy_bridge(order.turn, bridge.inner()));
+        let gone = self.order(bridge.shard(), move |order| order.sessions.destroy_bridge(order.turn, bridge.inner()));
         gone.await?.map_err(SessionError::of_nothing)
     }
 
@@ -198,7 +243,7 @@ impl SessionCoordinator {
     }
 
     /// What happens to bridges, from now on.
-    pub fn subscribe_to_bridge_events(&self) -> Receiver<BridgeEvent> {
+    pub async fn subscribe_to_bridge_events(&self) -> Receiver<BridgeEvent> {
         self.bridge_events.subscribe(EventFilter::all(), |_, _| true)
     }
 

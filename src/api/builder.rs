@@ -38,9 +38,9 @@ impl SessionManagerBuilder {
         Self::default()
     }
 
-    /// From a configuration.
-    pub fn from_config(config: SessionConfig) -> Self {
-        Self { config, ..Self::default() }
+    /// From a [`SessionConfig`] or a [`super::SessionManagerConfig`].
+    pub fn from_config(config: impl Into<SessionConfig>) -> Self {
+        Self { config: config.into(), ..Self::default() }
     }
 
     /// UDP and TCP port for SIP; 0: the system chooses, and [`SessionCoordinator::local_addr`] says which.
@@ -218,6 +218,6 @@ impl SessionManagerBuilder {
         if !self.mistakes.is_empty() {
             return Err(SessionError::config(self.mistakes.join("; ")));
         }
-        SessionCoordinator::new(self.config, self.handler, self.serving)
+        SessionCoordinator::make(self.config, self.handler, self.serving)
     }
 }

@@ -16,16 +16,17 @@ use tokio::sync::{mpsc, oneshot};
 /// # use ringplane::api::*;
 /// # async fn example(call: CallSession) -> Result<(), SessionError> {
 /// println!("{} from {} to {}: {:?} for {:?}", call.id(), call.from, call.to, call.state(), call.duration());
-/// if let Some(coordinator) = call.coordinator() {
-///     coordinator.terminate_session(&call.id()).await?;
-/// }
+/// call.coordinator().terminate_session(call.id()).await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct CallSession {
     pub(crate) entry: Arc<Entry>,
-    pub(crate) coordinator: Weak<SessionCoordinator>,
+    coordinator: Weak<SessionCoordinator>,
+    runtime: tokio::runtime::Handle,
+    /// Its name; [`Self::id`] gives the same.
+    pub id: SessionId,
     /// Caller, as a URI.
     pub from: String,
     /// Called, as a URI.
@@ -33,14 +34,18 @@ pub struct CallSession {
 }
 
 impl CallSession {
-    pub(crate) fn new(entry: &Arc<Entry>, coordinator: Weak<SessionCoordinator>) -> Self {
+    pub(crate) fn new(
+        entry: &Arc<Entry>,
+        coordinator: Weak<SessionCoordinator>,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
         let (from, to) = (entry.from.to_string(), entry.to.to_string());
-        Self { entry: entry.clone(), coordinator, from, to }
+        Self { entry: entry.clone(), coordinator, runtime, id: entry.id, from, to }
     }
 
     /// Its name.
-    pub fn id(&self) -> SessionId {
-        self.entry.id
+    pub fn id(&self) -> &SessionId {
+        &self.entry.id
     }
 
     /// Where it is in its life, now.
@@ -89,22 +94,23 @@ impl CallSession {
     /// }
     /// ```
     pub async fn media_statistics(&self) -> Option<MediaStatistics> {
-        if let Some(coordinator) = self.coordinator() {
+        if let Some(coordinator) = self.coordinator.upgrade() {
             coordinator.count_media(&self.entry).await;
         }
         self.entry.facts().counted.as_deref().copied()
     }
 
-    /// Who it belongs to; `None` once that is gone.
-    pub fn coordinator(&self) -> Option<Arc<SessionCoordinator>> {
-        self.coordinator.upgrade()
+    /// The coordinator that it belongs to. A call does not keep its coordinator alive: once that has been dropped, all its
+    /// calls have ended, and what this gives then finds no session and does not start.
+    pub fn coordinator(&self) -> Arc<SessionCoordinator> {
+        self.coordinator.upgrade().unwrap_or_else(|| SessionCoordinator::gone(self.runtime.clone()))
     }
 }
 
 impl std::fmt::Debug for CallSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CallSession")
-            .field("id", &self.id())
+            .field("id", &self.id)
             .field("state", &self.state())
             .field("from", &self.from)
             .field("to", &self.to)
@@ -118,8 +124,8 @@ const PLACES_KEPT: usize = 32;
 /// What is known about a session outside its shard.
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
-    pub(crate) from: Box<str>,
-    pub(crate) to: Box<str>,
+    pub(crate) from: Arc<str>,
+    pub(crate) to: Arc<str>,
     pub(crate) call_id: Arc<str>,
     pub(crate) is_incoming: bool,
     pub(crate) created_at: Instant,
@@ -149,6 +155,8 @@ pub(crate) struct Facts {
     pub(crate) leg: Option<contract::LegRef>,
     /// What its media had counted when somebody looked last.
     pub(crate) counted: Option<Box<MediaStatistics>>,
+    /// Whoever tells its numbers again and again.
+    pub(crate) monitoring: Option<tokio::task::AbortHandle>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) end: Option<session::EndReason>,
     /// Its place among the sessions; none before it is known how important it is.

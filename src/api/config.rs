@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The prompt that comes with the library.
 const WELCOME: &str = "play";
 
-/// An audio codec.
+/// An audio codec. It prints as in SDP (`PCMU`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Codec {
     /// Opus (RFC 7587). The media plane does not have it yet: it is not offered.
@@ -20,6 +20,17 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+}
+
+impl std::fmt::Display for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Opus => "opus",
+            Self::G722 => "G722",
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+        })
+    }
 }
 
 /// Where a switch listens and what its limits are.
@@ -204,6 +215,62 @@ impl Default for SessionConfig {
             media_timeout: Some(Duration::from_secs(60)),
             prompts: BTreeMap::new(),
             media_plane: None,
+        }
+    }
+}
+
+/// The few keys that most programs set, with the port range as two fields. It becomes a [`SessionConfig`] by `into()`;
+/// [`SessionCoordinator::new`](super::SessionCoordinator::new) and
+/// [`SessionManagerBuilder::from_config`](super::SessionManagerBuilder::from_config) take either.
+///
+/// ```
+/// # use ringplane::api::*;
+/// let config = SessionManagerConfig {
+///     local_bind_addr: "127.0.0.1:5070".parse().unwrap(),
+///     media_port_start: 30_000,
+///     media_port_end: 30_399,
+///     ..Default::default()
+/// };
+/// assert_eq!(SessionConfig::from(config).media_ports, (30_000, 30_399));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionManagerConfig {
+    /// UDP and TCP port for SIP; 0, as it is: the one of `local_bind_addr`.
+    pub sip_port: u16,
+    /// Our own SIP address, the caller of calls that name none; empty: `sip:ringplane@` and our IP address.
+    pub local_address: String,
+    /// Address and port for SIP: 0.0.0.0:5060.
+    pub local_bind_addr: SocketAddr,
+    /// First UDP port for media, an even number: 10000.
+    pub media_port_start: u16,
+    /// Last UDP port for media: 20000.
+    pub media_port_end: u16,
+}
+
+impl Default for SessionManagerConfig {
+    fn default() -> Self {
+        let config = SessionConfig::default();
+        Self {
+            sip_port: 0,
+            local_address: config.local_address,
+            local_bind_addr: config.local_bind_addr,
+            media_port_start: config.media_ports.0,
+            media_port_end: config.media_ports.1,
+        }
+    }
+}
+
+impl From<SessionManagerConfig> for SessionConfig {
+    fn from(config: SessionManagerConfig) -> Self {
+        let mut local_bind_addr = config.local_bind_addr;
+        if config.sip_port != 0 {
+            local_bind_addr.set_port(config.sip_port);
+        }
+        Self {
+            local_bind_addr,
+            local_address: config.local_address,
+            media_ports: (config.media_port_start, config.media_port_end),
+            ..Self::default()
         }
     }
 }

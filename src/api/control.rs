@@ -35,12 +35,12 @@ pub struct SessionStats {
 /// # use std::time::Duration;
 /// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) -> Result<(), SessionError> {
 /// let call = coordinator.create_outgoing_call("sip:alice@example.com", "sip:bob@192.0.2.7", None).await?;
-/// match coordinator.wait_for_answer(&call.id(), Duration::from_secs(30)).await {
-///     Ok(_) => coordinator.send_dtmf(&call.id(), "123#").await?,
+/// match coordinator.wait_for_answer(call.id(), Duration::from_secs(30)).await {
+///     Ok(_) => coordinator.send_dtmf(call.id(), "123#").await?,
 ///     Err(error) if error.is_retryable() => println!("later: {}", error.hint()),
 ///     Err(error) => return Err(error),
 /// }
-/// coordinator.terminate_session(&call.id()).await?;
+/// coordinator.terminate_session(call.id()).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -70,8 +70,17 @@ pub trait SessionControl {
     /// that everything else can be asked of it; [`SessionError::Rejected`] with 487 where the caller has given up meanwhile.
     async fn accept_incoming_call(&self, call: &IncomingCall, sdp: Option<String>)
     -> Result<CallSession, SessionError>;
-    /// Refuses a deferred call with a SIP status, 300 to 699, and a reason.
-    async fn reject_incoming_call(&self, call: &IncomingCall, status: u16, reason: &str) -> Result<(), SessionError>;
+    /// Refuses a deferred call with 603 and this reason; an empty one is `Decline`.
+    async fn reject_incoming_call(&self, call: &IncomingCall, reason: &str) -> Result<(), SessionError> {
+        self.reject_incoming_call_with(call, 603, reason).await
+    }
+    /// The same with a SIP status, 300 to 699; an empty reason is the usual one of the status.
+    async fn reject_incoming_call_with(
+        &self,
+        call: &IncomingCall,
+        status: u16,
+        reason: &str,
+    ) -> Result<(), SessionError>;
     /// Ends a session: BYE, CANCEL or a refusal, whatever its state asks for.
     async fn terminate_session(&self, id: &SessionId) -> Result<(), SessionError>;
     /// Holds the peer: it is asked to send nothing, and hears nothing. Waits for its answer.
@@ -133,7 +142,12 @@ impl SessionControl for Arc<SessionCoordinator> {
         self.comes_up(&entry).await
     }
 
-    async fn reject_incoming_call(&self, call: &IncomingCall, status: u16, reason: &str) -> Result<(), SessionError> {
+    async fn reject_incoming_call_with(
+        &self,
+        call: &IncomingCall,
+        status: u16,
+        reason: &str,
+    ) -> Result<(), SessionError> {
         self.reject(call.id, status, reason.to_owned()).await
     }
 
@@ -177,7 +191,7 @@ impl SessionControl for Arc<SessionCoordinator> {
     }
 
     async fn get_session(&self, id: &SessionId) -> Result<Option<CallSession>, SessionError> {
-        Ok(self.registry.get(*id).map(|entry| self.call(&entry)))
+        Ok(self.registry.get(*id).map(|entry| self.session_of(&entry)))
     }
 
     async fn list_active_sessions(&self) -> Result<Vec<SessionId>, SessionError> {

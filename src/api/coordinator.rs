@@ -98,7 +98,16 @@ impl Totals {
 }
 
 impl SessionCoordinator {
-    pub(crate) fn new(
+    /// From a [`SessionConfig`] or a [`super::SessionManagerConfig`]; not started yet. Without a handler every call is
+    /// refused with 480. [`super::SessionManagerBuilder`] has all the keys.
+    pub async fn new(
+        config: impl Into<SessionConfig>,
+        handler: Option<Arc<dyn CallHandler>>,
+    ) -> Result<Arc<Self>, SessionError> {
+        Self::make(config.into(), handler, None)
+    }
+
+    pub(crate) fn make(
         config: SessionConfig,
         handler: Option<Arc<dyn CallHandler>>,
         serving: Option<Serving>,
@@ -107,22 +116,36 @@ impl SessionCoordinator {
         serving.as_ref().map_or(Ok(()), Serving::check)?;
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| SessionError::config("this needs a tokio runtime: call it from `#[tokio::main]`"))?;
-        Ok(Arc::new_cyclic(|this| Self {
+        let handler = handler.unwrap_or_else(|| Arc::new(RejectHandler(480)));
+        Ok(Arc::new_cyclic(|this| {
+            let mut made = Self::idle(config, runtime, EVENT_BACKLOG);
+            (made.this, made.serving, made.handler) = (this.clone(), serving, RwLock::new(handler));
+            made
+        }))
+    }
+
+    /// One that stands for the coordinator of a call that has outlived it: it has no session and does not start.
+    pub(crate) fn gone(runtime: tokio::runtime::Handle) -> Arc<Self> {
+        Arc::new(Self::idle(SessionConfig::default(), runtime, 1))
+    }
+
+    fn idle(config: SessionConfig, runtime: tokio::runtime::Handle, event_backlog: usize) -> Self {
+        Self {
             care: Care::new(&config),
             config,
             registry: Registry::default(),
-            events: Publisher::new(EVENT_BACKLOG),
+            events: Publisher::new(event_backlog),
             runtime,
             totals: Totals::default(),
             recordings: Recordings::default(),
-            handler: RwLock::new(handler.unwrap_or_else(|| Arc::new(RejectHandler(480)))),
-            bridge_events: Publisher::new(EVENT_BACKLOG),
+            handler: RwLock::new(Arc::new(RejectHandler(480))),
+            bridge_events: Publisher::new(event_backlog),
             pending: Pending::default(),
-            serving,
+            serving: None,
             placed: AtomicU64::new(0),
             running: Mutex::new(None),
-            this: this.clone(),
-        }))
+            this: Weak::new(),
+        }
     }
 
     /// Everywhere that SIP is listened for, with the ports that the system chose; nothing before the start.
@@ -167,8 +190,8 @@ impl SessionCoordinator {
         self.handler.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn call(&self, entry: &Arc<Entry>) -> CallSession {
-        CallSession::new(entry, self.this.clone())
+    pub(crate) fn session_of(&self, entry: &Arc<Entry>) -> CallSession {
+        CallSession::new(entry, self.this.clone(), self.runtime.clone())
     }
 
     pub(crate) fn entry(&self, id: SessionId) -> Result<Arc<Entry>, SessionError> {
@@ -182,6 +205,9 @@ impl SessionCoordinator {
     /// Starts signaling, on `address` or where the configuration says. Started already: nothing happens, unless it is
     /// to be elsewhere.
     pub(crate) async fn start(&self, address: Option<SocketAddr>) -> Result<(), SessionError> {
+        if self.this.strong_count() == 0 {
+            return Err(SessionError::transport("the coordinator of this call is gone; keep one to go on with it"));
+        }
         if let Some(local) = self.local_addr() {
             return match address {
                 Some(address) if address != local && address.port() != 0 => {

@@ -65,7 +65,7 @@ impl SessionCoordinator {
             Ok(entry)
         });
         let entry = placed.await?.map_err(SessionError::of_nothing)?;
-        Ok(self.call(&entry))
+        Ok(self.session_of(&entry))
     }
 
     /// Waits until a call that we placed is answered.
@@ -76,7 +76,7 @@ impl SessionCoordinator {
             Ok(SessionState::Terminating | SessionState::Terminated) => Err(self.failed_because(&entry).await),
             Ok(_) => {
                 self.media_settles(id).await;
-                Ok(self.call(&entry))
+                Ok(self.session_of(&entry))
             }
         }
     }
@@ -101,7 +101,7 @@ impl SessionCoordinator {
         match tokio::time::timeout(ANSWER_LIMIT, entry.left_ringing()).await {
             Ok(state) if is_over(state) => Err(self.failed_because(entry).await),
             // Where the peer or the media plane takes its time the answer goes out as soon as it can.
-            _ => Ok(self.call(entry)),
+            _ => Ok(self.session_of(entry)),
         }
     }
 

@@ -1,5 +1,11 @@
 use super::{Operation, SessionId, SessionState};
+use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+/// What operations of this API give. The error type may be another one, so that importing this beside
+/// `std::result::Result` changes nothing: `Result<(), Box<dyn std::error::Error>>` is what it always was.
+pub type Result<T, E = SessionError> = std::result::Result<T, E>;
 
 /// What an error is about. What is not known, or makes no sense for it, is `None`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,13 +16,24 @@ pub struct ErrorContext {
     pub dialog_id: Option<String>,
     /// Where it was in its life.
     pub state: Option<SessionState>,
+    /// What there is no more of, for [`SessionError::ResourceExhausted`].
+    pub resource: Option<Resource>,
     /// When it happened.
     pub at: SystemTime,
 }
 
+/// Something that there is only so much of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resource {
+    /// What, in words: `sessions`, `sessions of bridge 0-1f`.
+    pub what: String,
+    /// How many there may be.
+    pub limit: usize,
+}
+
 impl ErrorContext {
     pub(crate) fn none() -> Self {
-        Self { session_id: None, dialog_id: None, state: None, at: SystemTime::now() }
+        Self { session_id: None, dialog_id: None, state: None, resource: None, at: SystemTime::now() }
     }
 
     pub(crate) fn of(id: SessionId) -> Self {
@@ -37,13 +54,97 @@ pub enum ErrorCategory {
     System,
 }
 
+/// An address that cannot be called, as [`SessionError::InvalidUri`] carries it. It prints as the address, and is used
+/// like a `str`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidUri {
+    uri: String,
+    reason: String,
+    context: Box<ErrorContext>,
+}
+
+impl InvalidUri {
+    /// What is wrong with it, in words.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl std::ops::Deref for InvalidUri {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.uri
+    }
+}
+
+impl std::fmt::Display for InvalidUri {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.uri)
+    }
+}
+
+impl From<String> for InvalidUri {
+    fn from(uri: String) -> Self {
+        Self { uri, reason: "it cannot be called".into(), context: Box::new(ErrorContext::none()) }
+    }
+}
+
+/// A session that is not there, as [`SessionError::SessionNotFound`] carries it. It prints as the session's name, and is
+/// used like a [`SessionId`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MissingSession {
+    id: SessionId,
+    context: Box<ErrorContext>,
+}
+
+impl std::ops::Deref for MissingSession {
+    type Target = SessionId;
+    fn deref(&self) -> &SessionId {
+        &self.id
+    }
+}
+
+impl std::fmt::Display for MissingSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.id.to_string())
+    }
+}
+
+impl PartialEq<SessionId> for MissingSession {
+    fn eq(&self, other: &SessionId) -> bool {
+        self.id == *other
+    }
+}
+
+/// What was refused last because a limit was reached, by any thread. [`SessionError::ResourceExhausted`] is a plain word, so
+/// that programs can match it as one; what it was about is kept here.
+static LAST_REFUSED: Mutex<Option<ErrorContext>> = Mutex::new(None);
+
+thread_local! {
+    /// The same of this thread, which is the better answer where it has one.
+    static LAST_REFUSED_HERE: RefCell<Option<ErrorContext>> = const { RefCell::new(None) };
+}
+
+fn last_refused() -> ErrorContext {
+    let here = LAST_REFUSED_HERE.with_borrow(Clone::clone);
+    let anywhere = || LAST_REFUSED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    here.or_else(anywhere).unwrap_or_else(ErrorContext::none)
+}
+
+fn words_of_exhausted() -> String {
+    match last_refused().resource {
+        Some(Resource { what, limit }) => format!("no more {what}: the limit is {limit}"),
+        None => "a limit is reached".into(),
+    }
+}
+
 /// Why an operation did not work. An operation that is refused changes nothing.
 ///
 /// ```no_run
 /// # use ringplane::api::*;
 /// # use std::sync::Arc;
 /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
-/// match SessionControl::hold_session(&coordinator, &call.id()).await {
+/// match SessionControl::hold_session(&coordinator, call.id()).await {
 ///     Err(SessionError::InvalidState { state, allowed, .. }) => println!("it is {state:?}, and may {allowed:?}"),
 ///     Err(SessionError::Rejected { status, .. }) => println!("the peer said {status}"),
 ///     Err(error) if error.is_retryable() => println!("{error}; later perhaps"),
@@ -56,23 +157,11 @@ pub enum ErrorCategory {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SessionError {
     /// Not a `sip:`, `sips:` or `tel:` address.
-    #[error("`{uri}` is not a SIP address: {reason}")]
-    InvalidUri {
-        /// What was given.
-        uri: String,
-        /// What is wrong with it.
-        reason: String,
-        /// When, and for which session.
-        context: ErrorContext,
-    },
+    #[error("`{0}` is not a SIP address: {reason}", reason = .0.reason)]
+    InvalidUri(InvalidUri),
     /// The session has ended, or never was.
-    #[error("there is no session {id}")]
-    SessionNotFound {
-        /// Which.
-        id: SessionId,
-        /// When.
-        context: ErrorContext,
-    },
+    #[error("there is no session {0}")]
+    SessionNotFound(MissingSession),
     /// Not in this state.
     #[error("a session that is {state:?} does not allow {operation:?}; it allows {allowed:?}")]
     InvalidState {
@@ -85,16 +174,10 @@ pub enum SessionError {
         /// When, and for which session.
         context: ErrorContext,
     },
-    /// A limit is reached; what runs goes on.
-    #[error("no more {what}: the limit is {limit}")]
-    ResourceExhausted {
-        /// Of what.
-        what: String,
-        /// How many there may be.
-        limit: usize,
-        /// When, and for which session.
-        context: ErrorContext,
-    },
+    /// A limit is reached; what runs goes on. [`Self::context`] and the error's text name the resource and its limit: those
+    /// of the last such refusal (of this thread, if it had one), since this word carries nothing itself.
+    #[error("{}", words_of_exhausted())]
+    ResourceExhausted,
     /// Nothing happened in time.
     #[error("no answer within {after:?}")]
     Timeout {
@@ -149,52 +232,54 @@ pub enum SessionError {
 
 impl SessionError {
     /// What it is about.
-    pub fn context(&self) -> &ErrorContext {
+    pub fn context(&self) -> ErrorContext {
         match self {
-            Self::InvalidUri { context, .. }
-            | Self::SessionNotFound { context, .. }
-            | Self::InvalidState { context, .. }
-            | Self::ResourceExhausted { context, .. }
+            Self::InvalidUri(InvalidUri { context, .. }) | Self::SessionNotFound(MissingSession { context, .. }) => {
+                (**context).clone()
+            }
+            Self::ResourceExhausted => last_refused(),
+            Self::InvalidState { context, .. }
             | Self::Timeout { context, .. }
             | Self::Rejected { context, .. }
             | Self::Transport { context, .. }
             | Self::Media { context, .. }
             | Self::Protocol { context, .. }
-            | Self::Config { context, .. } => context,
+            | Self::Config { context, .. } => context.clone(),
         }
     }
 
     /// With what is known about a call.
     pub(crate) fn of_call(mut self, entry: &super::call::Entry) -> Self {
-        let context = self.context_mut();
-        context.dialog_id.get_or_insert_with(|| entry.call_id.to_string());
-        context.state.get_or_insert_with(|| entry.state());
+        if let Some(context) = self.context_mut() {
+            context.dialog_id.get_or_insert_with(|| entry.call_id.to_string());
+            context.state.get_or_insert_with(|| entry.state());
+        }
         self
     }
 
-    fn context_mut(&mut self) -> &mut ErrorContext {
+    fn context_mut(&mut self) -> Option<&mut ErrorContext> {
         match self {
-            Self::InvalidUri { context, .. }
-            | Self::SessionNotFound { context, .. }
-            | Self::InvalidState { context, .. }
-            | Self::ResourceExhausted { context, .. }
+            Self::InvalidUri(InvalidUri { context, .. }) | Self::SessionNotFound(MissingSession { context, .. }) => {
+                Some(context)
+            }
+            Self::ResourceExhausted => None,
+            Self::InvalidState { context, .. }
             | Self::Timeout { context, .. }
             | Self::Rejected { context, .. }
             | Self::Transport { context, .. }
             | Self::Media { context, .. }
             | Self::Protocol { context, .. }
-            | Self::Config { context, .. } => context,
+            | Self::Config { context, .. } => Some(context),
         }
     }
 
     /// Its class.
     pub fn category(&self) -> ErrorCategory {
         match self {
-            Self::InvalidUri { .. }
-            | Self::SessionNotFound { .. }
-            | Self::InvalidState { .. }
-            | Self::Config { .. } => ErrorCategory::Usage,
-            Self::ResourceExhausted { .. } => ErrorCategory::Resource,
+            Self::InvalidUri(_) | Self::SessionNotFound(_) | Self::InvalidState { .. } | Self::Config { .. } => {
+                ErrorCategory::Usage
+            }
+            Self::ResourceExhausted => ErrorCategory::Resource,
             Self::Timeout { .. } | Self::Rejected { .. } | Self::Protocol { .. } => ErrorCategory::Peer,
             Self::Transport { .. } | Self::Media { .. } => ErrorCategory::System,
         }
@@ -203,7 +288,7 @@ impl SessionError {
     /// Whether the same operation may work later, unchanged.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::ResourceExhausted { .. } | Self::Timeout { .. } | Self::Transport { .. } | Self::Media { .. } => true,
+            Self::ResourceExhausted | Self::Timeout { .. } | Self::Transport { .. } | Self::Media { .. } => true,
             // RFC 3261 §21: these say that it is not for ever.
             Self::Rejected { status, .. } => matches!(status, 408 | 480 | 486 | 491 | 500 | 503 | 504 | 600),
             _ => false,
@@ -213,10 +298,13 @@ impl SessionError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::InvalidUri { .. } => "give an address such as sip:alice@example.com".into(),
-            Self::SessionNotFound { .. } => "it has ended; `list_active_sessions` names those that are there".into(),
+            Self::InvalidUri(_) => "give an address such as sip:alice@example.com".into(),
+            Self::SessionNotFound(_) => "it has ended; `list_active_sessions` names those that are there".into(),
             Self::InvalidState { allowed, .. } => format!("the session allows {allowed:?} now"),
-            Self::ResourceExhausted { what, .. } => format!("end some, or allow more {what} in the configuration"),
+            Self::ResourceExhausted => match last_refused().resource {
+                Some(Resource { what, .. }) => format!("end some, or allow more {what} in the configuration"),
+                None => "end some, or allow more in the configuration".into(),
+            },
             Self::Timeout { .. } => "look whether the peer is reachable, or wait longer".into(),
             Self::Rejected { .. } if self.is_retryable() => "try again later".into(),
             Self::Rejected { .. } => "the same call will be refused again; change it".into(),
@@ -231,7 +319,7 @@ impl SessionError {
     }
 
     pub(crate) fn not_found(id: SessionId) -> Self {
-        Self::SessionNotFound { id, context: ErrorContext::of(id) }
+        Self::SessionNotFound(MissingSession { id, context: Box::new(ErrorContext::of(id)) })
     }
 
     pub(crate) fn config(reason: impl Into<String>) -> Self {
@@ -239,7 +327,14 @@ impl SessionError {
     }
 
     pub(crate) fn exhausted(what: impl Into<String>, limit: usize) -> Self {
-        Self::ResourceExhausted { what: what.into(), limit, context: ErrorContext::none() }
+        Self::exhausted_in(ErrorContext::none(), what.into(), limit)
+    }
+
+    fn exhausted_in(context: ErrorContext, what: String, limit: usize) -> Self {
+        let refused = ErrorContext { resource: Some(Resource { what, limit }), ..context };
+        LAST_REFUSED_HERE.set(Some(refused.clone()));
+        *LAST_REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+        Self::ResourceExhausted
     }
 
     pub(crate) fn transport(reason: impl Into<String>) -> Self {
@@ -259,12 +354,19 @@ impl SessionError {
     }
 
     pub(crate) fn invalid_uri(uri: &str, reason: impl Into<String>) -> Self {
-        Self::InvalidUri { uri: uri.into(), reason: reason.into(), context: ErrorContext::none() }
+        let context = Box::new(ErrorContext::none());
+        Self::InvalidUri(InvalidUri { uri: uri.into(), reason: reason.into(), context })
     }
 
     /// What was said when there is no session yet.
     pub(crate) fn of_nothing(error: session::SessionError) -> Self {
         Self::from_inner(ErrorContext::none(), error)
+    }
+
+    /// The limit of the resource that it is about.
+    #[cfg(test)]
+    pub(crate) fn limit(&self) -> Option<usize> {
+        matches!(self, Self::ResourceExhausted).then(|| self.context().resource.map(|it| it.limit)).flatten()
     }
 
     pub(crate) fn rejected(id: SessionId, status: u16, reason: &str) -> Self {
@@ -285,17 +387,16 @@ impl SessionError {
         match error {
             session::SessionError::SessionNotFound(id) => {
                 let id = context.session_id.unwrap_or_else(|| SessionId::new(0, id));
-                Self::SessionNotFound { id, context }
+                Self::SessionNotFound(MissingSession { id, context: Box::new(context) })
             }
             session::SessionError::InvalidState { operation, state, allowed } => {
                 context.state = Some(state);
                 Self::InvalidState { operation, state, allowed, context }
             }
-            session::SessionError::ResourceExhausted { what, limit } => {
-                Self::ResourceExhausted { what: what.into(), limit, context }
-            }
+            session::SessionError::ResourceExhausted { what, limit } => Self::exhausted_in(context, what.into(), limit),
             session::SessionError::InvalidUri(uri) => {
-                Self::InvalidUri { uri: uri.into(), reason: "it cannot be called".into(), context }
+                let reason = "it cannot be called".into();
+                Self::InvalidUri(InvalidUri { uri: uri.into(), reason, context: Box::new(context) })
             }
             // RFC 3261 §14.1: 491 is what a change beside another one gets.
             busy @ session::SessionError::Busy(_) => Self::Rejected { status: 491, reason: busy.to_string(), context },

@@ -12,10 +12,11 @@ use tokio::sync::broadcast;
 ///
 /// ```
 /// # use ringplane::api::*;
-/// let line = r#"{"session_id":"0-1f","correlation_id":"a84b4c76e66710","kind":{"DtmfReceived":{"digit":"5"}},
-///     "at":{"secs_since_epoch":1700000000,"nanos_since_epoch":0}}"#;
+/// let line = r#"{"session_id":"19abc01f2d4-0-1f","correlation_id":"a84b4c76e66710","at":"2026-11-30T10:49:47.25Z",
+///     "from":"sip:alice@example.com","to":"sip:bob@example.com","kind":{"DtmfReceived":{"digit":"5"}}}"#;
 /// let event: SessionEvent = serde_json::from_str(line)?;
-/// assert_eq!((event.kind.class(), event.session_id.to_string().as_str()), (EventClass::Dtmf, "0-1f"));
+/// assert_eq!((event.kind.class(), &*event.to), (EventClass::Dtmf, "sip:bob@example.com"));
+/// assert_eq!(event.session_id.to_string(), "19abc01f2d4-0-1f");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,8 +25,13 @@ pub struct SessionEvent {
     pub session_id: SessionId,
     /// Its Call-ID: the same on every event, log line and SIP message of the call.
     pub correlation_id: Arc<str>,
-    /// When.
+    /// When; in JSON by RFC 3339, in UTC.
+    #[serde(with = "rfc3339")]
     pub at: SystemTime,
+    /// Who calls, as a URI.
+    pub from: Arc<str>,
+    /// Who is called, as a URI.
+    pub to: Arc<str>,
     /// What.
     pub kind: EventKind,
 }
@@ -38,8 +44,10 @@ pub enum EventKind {
     IncomingCall {
         /// Caller.
         from: String,
-        /// Called.
+        /// Called, as the To field has it.
         to: String,
+        /// The user part of who is really called (Request-URI).
+        called_user: String,
     },
     /// It moved on.
     StateChanged {
@@ -119,6 +127,11 @@ pub enum EventKind {
     MediaResumed,
     /// Its media is gone, and its port is free. Follows [`Self::MediaEstablished`] in every call.
     MediaTerminated,
+    /// Its numbers, again and again while [`super::MediaControl::start_statistics_monitoring`] asks for them.
+    MediaQuality {
+        /// What was counted by now.
+        statistics: super::MediaStatistics,
+    },
     /// It sounds better or worse than before.
     QualityChanged {
         /// From where to where.
@@ -176,7 +189,7 @@ impl EventKind {
             | Self::RecordingStarted { .. }
             | Self::RecordingEnded { .. }
             | Self::MediaTerminated => EventClass::Media,
-            Self::QualityChanged { .. } => EventClass::Quality,
+            Self::QualityChanged { .. } | Self::MediaQuality { .. } => EventClass::Quality,
             Self::DialogCreated { .. } | Self::DialogTerminated { .. } | Self::ReinviteReceived { .. } => {
                 EventClass::Dialog
             }
@@ -200,7 +213,7 @@ pub enum EventClass {
     Dtmf,
     /// Media set up, changed, held and gone; ends of what is played; recordings.
     Media,
-    /// Changes of quality.
+    /// Changes of quality, and the numbers of monitored calls.
     Quality,
     /// Dialogs that come and go, and what peers change in them.
     Dialog,
@@ -339,6 +352,20 @@ impl Publisher<SessionEvent> {
     }
 }
 
+/// Times as people and other programs read them.
+pub(crate) mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::SystemTime;
+
+    pub(crate) fn serialize<S: Serializer>(at: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_rfc3339(*at))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+        humantime::parse_rfc3339(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
 fn state_out<S: Serializer>(state: &SessionState, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(state.name())
 }
@@ -356,7 +383,8 @@ mod tests {
 
     fn event(session: u64, kind: EventKind) -> SessionEvent {
         let session_id = SessionId::new(0, session::SessionId::from_u64(session));
-        SessionEvent { session_id, correlation_id: "c".into(), at: SystemTime::UNIX_EPOCH, kind }
+        let (from, to) = ("sip:a@h".into(), "sip:b@h".into());
+        SessionEvent { session_id, correlation_id: "c".into(), at: SystemTime::UNIX_EPOCH, from, to, kind }
     }
 
     #[test]
@@ -368,7 +396,7 @@ mod tests {
             mos_score: Some(3.5),
             packet_loss_percent: 10.0,
             jitter_ms: 1.5,
-            round_trip_time_ms: None,
+            round_trip_time_ms: 12.0,
             remote_loss_percent: 0.0,
         };
         let change = QualityChange { old: QualityLevel::Excellent, new: QualityLevel::of(3.5), metrics };
@@ -384,7 +412,13 @@ mod tests {
             let event = event(5, kind);
             let text = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<SessionEvent>(&text).unwrap(), event, "{text}");
+            assert!(text.contains(r#""at":"1970-01-01T00:00:00Z""#) && text.contains(r#""to":"sip:b@h""#), "{text}");
         }
+        let unknown = crate::api::QualityMetrics { round_trip_time_ms: f64::NAN, ..metrics };
+        let text = serde_json::to_string(&unknown).unwrap();
+        assert!(text.contains(r#""round_trip_time_ms":null"#), "{text}");
+        let back: crate::api::QualityMetrics = serde_json::from_str(&text).unwrap();
+        assert!(back.round_trip_time_ms.is_nan() && back.mos_score == Some(3.5));
     }
 
     #[tokio::test]

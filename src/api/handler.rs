@@ -1,6 +1,8 @@
 //! Who decides about calls, and is told what becomes of them.
 
-use super::{CallSession, DialogId, MediaInfo, Priority, QualityChange, SessionId, SessionState};
+use super::{
+    CallSession, DialogId, MediaInfo, MediaQualityAlertLevel, Priority, QualityChange, SessionId, SessionState,
+};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -95,10 +97,10 @@ impl CallDecision {
 ///     }
 ///
 ///     async fn on_dtmf(&self, call: CallSession, digit: char) {
-///         let Some(coordinator) = call.coordinator() else { return };
+///         let coordinator = call.coordinator();
 ///         match digit {
 ///             '0' => drop(tokio::spawn(connect(coordinator, call))),
-///             '#' => drop(coordinator.terminate_session(&call.id()).await),
+///             '#' => drop(coordinator.terminate_session(call.id()).await),
 ///             _ => {}
 ///         }
 ///     }
@@ -106,12 +108,12 @@ impl CallDecision {
 ///
 /// /// Calls somebody for a caller, and lets them talk until either hangs up.
 /// async fn connect(coordinator: std::sync::Arc<SessionCoordinator>, caller: CallSession) -> Result<(), SessionError> {
-///     coordinator.start_audio_transmission(&caller.id(), AudioSource::Ringing).await?;
+///     coordinator.start_audio_transmission(caller.id(), AudioSource::Ringing).await?;
 ///     let other = coordinator.create_outgoing_call("", "sip:desk@192.0.2.7", None).await?;
-///     let sequence = coordinator.create_sequence(&caller.id(), SequenceRule::Together)?;
-///     coordinator.add_b_leg(&sequence, &other.id())?;
-///     coordinator.wait_for_answer(&other.id(), std::time::Duration::from_secs(20)).await?;
-///     coordinator.bridge_sessions(&caller.id(), &other.id()).await?;
+///     let sequence = coordinator.create_sequence(caller.id(), SequenceRule::Together)?;
+///     coordinator.add_b_leg(&sequence, other.id())?;
+///     coordinator.wait_for_answer(other.id(), std::time::Duration::from_secs(20)).await?;
+///     coordinator.bridge_sessions(caller.id(), other.id()).await?;
 ///     Ok(())
 /// }
 /// ```
@@ -157,6 +159,17 @@ pub trait CallHandler: Send + Sync {
     /// The peer pressed a key: `0` to `9`, `*`, `#`, `A` to `D`.
     async fn on_dtmf(&self, call: CallSession, digit: char) {
         let _ = (call, digit);
+    }
+    /// How it sounds now: the E-model's score, and packets lost in percent. Told again and again of calls for which
+    /// [`super::MediaControl::start_statistics_monitoring`] was asked.
+    async fn on_media_quality(
+        &self,
+        session_id: &SessionId,
+        mos_score: f32,
+        packet_loss: f32,
+        alert_level: MediaQualityAlertLevel,
+    ) {
+        let _ = (session_id, mos_score, packet_loss, alert_level);
     }
     /// It sounds better or worse than before ([`crate::api::SessionManagerBuilder::with_quality_interval`]).
     async fn on_quality_changed(&self, call: CallSession, change: QualityChange) {

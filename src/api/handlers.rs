@@ -167,7 +167,7 @@ impl CallHandler for CapacityLimitHandler {
 
     async fn on_call_ended(&self, call: CallSession, _: &str) {
         let mut calls = self.calls();
-        calls.remove(&call.id());
+        calls.remove(call.id());
         self.taken.store(calls.len(), Relaxed);
     }
 }

@@ -11,9 +11,9 @@ impl SessionCoordinator {
     /// # use ringplane::api::*;
     /// # use std::sync::Arc;
     /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
-    /// coordinator.hold_with_audio(&call.id(), AudioSource::Prompt("music".into())).await?;
+    /// coordinator.hold_with_audio(call.id(), AudioSource::Prompt("music".into())).await?;
     /// // Ask somebody else.
-    /// SessionControl::resume_session(&coordinator, &call.id()).await?;
+    /// SessionControl::resume_session(&coordinator, call.id()).await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -25,7 +25,7 @@ pub struct SessionManager {
 
 impl SessionManager {
     /// Not started yet.
-    pub async fn new(config: SessionConfig) -> Result<Self, SessionError> {
+    pub async fn new(config: impl Into<SessionConfig>) -> Result<Self, SessionError> {
         Ok(Self { coordinator: SessionManagerBuilder::from_config(config).build().await? })
     }
 

@@ -25,6 +25,7 @@ mod hold;
 mod id;
 mod manager;
 mod media;
+mod native;
 mod plane;
 mod publish;
 mod quality;
@@ -36,7 +37,7 @@ mod told;
 mod transport;
 mod user;
 
-pub use self::config::{Codec, SessionConfig};
+pub use self::config::{Codec, SessionConfig, SessionManagerConfig};
 pub use async_trait::async_trait;
 pub use authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use bridge::{BridgeEvent, BridgeId, BridgeInfo};
@@ -51,7 +52,7 @@ pub use control::{SessionControl, SessionStats};
 pub use coordinator::SessionCoordinator;
 pub use credentials::Credentials;
 pub use dialog::DialogId;
-pub use error::{ErrorCategory, ErrorContext, SessionError};
+pub use error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
 pub use event::{EventClass, EventFilter, EventKind, Receiver, SessionEvent};
 pub use handler::{CallDecision, CallHandler, IncomingCall};
 pub use handlers::{
@@ -61,12 +62,18 @@ pub use handlers::{
 pub use id::{NotASessionId, SessionId};
 pub use manager::SessionManager;
 pub use media::{
-    AudioSource, MediaControl, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics, RecordingEnd,
-    RecordingOptions, RecordingSummary,
+    AudioSource, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics,
+    RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort,
 };
+pub use native::{Bridging, Call, Placing};
 pub use publish::CUSTOM_EVENT_BYTES_MAX;
 pub use quality::{QualityChange, QualityLevel};
 pub use server::{SipClient, SipServer, create_sip_client, create_sip_server};
 pub use session::{Operation, SessionState};
+
+/// Errors by themselves, for `use ringplane::api::errors::SessionError`.
+pub mod errors {
+    pub use super::error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
+}
 pub use tls::{Certificate, ClientCertificates, TlsConfig};
 pub use transport::Transport;

@@ -13,7 +13,7 @@ impl SessionCoordinator {
     /// ```no_run
     /// # use ringplane::api::*;
     /// # fn example(coordinator: &SessionCoordinator, call: &CallSession) -> Result<(), SessionError> {
-    /// coordinator.publish_event(&call.id(), "agent assigned", "anna")?;
+    /// coordinator.publish_event(call.id(), "agent assigned", "anna")?;
     /// # Ok(())
     /// # }
     /// ```

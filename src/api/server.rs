@@ -43,9 +43,9 @@ pub async fn create_sip_server(config: SessionConfig) -> Result<SipServer, Sessi
 /// # async fn example() -> Result<(), SessionError> {
 /// let client = create_sip_client(SessionConfig::client("127.0.0.1:0")?).await?;
 /// let call = client.make_call("sip:alice@example.com", "sip:bob@127.0.0.1:5060").await?;
-/// client.wait_for_answer(&call.id(), std::time::Duration::from_secs(30)).await?;
-/// client.hold_call(&call.id()).await?;
-/// client.end_call(&call.id()).await?;
+/// client.wait_for_answer(call.id(), std::time::Duration::from_secs(30)).await?;
+/// client.hold_call(call.id()).await?;
+/// client.end_call(call.id()).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -112,7 +112,7 @@ macro_rules! operations {
 
             /// The calls that are there now.
             pub async fn get_active_sessions(&self) -> Result<Vec<CallSession>, SessionError> {
-                Ok(self.0.registry.all().iter().map(|entry| self.0.call(entry)).collect())
+                Ok(self.0.registry.all().iter().map(|entry| self.0.session_of(entry)).collect())
             }
 
             /// Who decides about calls from now on.

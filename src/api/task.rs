@@ -3,7 +3,7 @@
 use super::call::Entry;
 use super::care::Work;
 use super::handler::{CallDecision, IncomingCall};
-use super::{CallSession, DialogId, QualityChange, SessionCoordinator, SessionId, SessionState};
+use super::{DialogId, MediaQualityAlertLevel, QualityChange, SessionCoordinator, SessionId, SessionState};
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -19,6 +19,7 @@ pub(crate) enum Word {
     Resumed,
     MediaTerminated,
     Quality(QualityChange),
+    MediaQuality { mos: f32, loss: f32, level: MediaQualityAlertLevel },
     Digit(char),
     Reinvite(Option<String>),
     DialogCreated(DialogId),
@@ -85,7 +86,7 @@ async fn ask(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, incoming
 
 async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: Word) {
     let handler = coordinator.handler();
-    let call = CallSession::new(entry, Arc::downgrade(coordinator));
+    let call = coordinator.session_of(entry);
     // What a handler makes of it is its own affair.
     let _ = match word {
         // Asked before anything is told.
@@ -108,6 +109,10 @@ async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: W
         }
         Word::Quality(change) => {
             guarded(coordinator, entry, async move { handler.on_quality_changed(call, change).await }).await
+        }
+        Word::MediaQuality { mos, loss, level } => {
+            let id = entry.id;
+            guarded(coordinator, entry, async move { handler.on_media_quality(&id, mos, loss, level).await }).await
         }
         Word::Digit(digit) => guarded(coordinator, entry, async move { handler.on_dtmf(call, digit).await }).await,
         Word::Reinvite(sdp) => {

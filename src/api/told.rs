@@ -7,7 +7,6 @@ use super::user::{Known, Media, ShardUser};
 use super::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
 use session::{EndReason, Sessions};
 use sip_core::auth::Account;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 impl signald::User for ShardUser {
@@ -48,10 +47,19 @@ impl signald::User for ShardUser {
                 }
                 session::SessionEvent::ParticipantAdded { bridge, id } => {
                     let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
+                    coordinator.care.ties().pairs.came(bridge_id, session_id);
                     coordinator.bridge_events.publish(BridgeEvent::ParticipantAdded { bridge_id, session_id });
                 }
                 session::SessionEvent::ParticipantRemoved { bridge, id, reason } => {
                     let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
+                    let along = match reason {
+                        session::LeaveReason::Ended => coordinator.care.ties().pairs.ended(bridge_id, session_id),
+                        _ => {
+                            coordinator.care.ties().pairs.left(bridge_id, session_id);
+                            Vec::new()
+                        }
+                    };
+                    along.into_iter().for_each(|other| coordinator.end_along(other));
                     let reason = super::bridge::words(reason).into();
                     coordinator.bridge_events.publish(BridgeEvent::ParticipantRemoved {
                         bridge_id,
@@ -61,6 +69,7 @@ impl signald::User for ShardUser {
                 }
                 session::SessionEvent::BridgeDestroyed { bridge } => {
                     let bridge_id = BridgeId::new(self.shard, bridge);
+                    coordinator.care.ties().pairs.destroyed(bridge_id);
                     coordinator.bridge_events.publish(BridgeEvent::BridgeDestroyed { bridge_id });
                 }
                 session::SessionEvent::RecordingStarted { id, recording } => {
@@ -72,7 +81,7 @@ impl signald::User for ShardUser {
                 session::SessionEvent::RecordingEnded { id, recording, ref outcome } => {
                     let public = SessionId::new(self.shard, id);
                     if let Some((recorded, summary)) = coordinator.recordings.ended(public, recording, outcome) {
-                        coordinator.publish_for(public, &recorded.call_id, EventKind::RecordingEnded { summary });
+                        coordinator.publish(&recorded.entry, EventKind::RecordingEnded { summary });
                     }
                 }
                 session::SessionEvent::Reinvited { id, has_offer } => {
@@ -226,6 +235,9 @@ impl Known {
             facts.ended_at = Some(now);
             facts.end = Some(reason);
             facts.place = None;
+            if let Some(monitoring) = facts.monitoring.take() {
+                monitoring.abort();
+            }
             facts.waiting.clear();
         }
         self.entry.set_state(SessionState::Terminated);
@@ -241,13 +253,15 @@ impl Known {
 
 impl SessionCoordinator {
     pub(crate) fn publish(&self, entry: &Entry, kind: EventKind) {
-        self.publish_for(entry.id, &entry.call_id, kind);
-    }
-
-    fn publish_for(&self, session_id: SessionId, call_id: &Arc<str>, kind: EventKind) {
         if self.events.has_subscribers() {
-            let correlation_id = call_id.clone();
-            self.events.publish(SessionEvent { session_id, correlation_id, at: SystemTime::now(), kind });
+            self.events.publish(SessionEvent {
+                session_id: entry.id,
+                correlation_id: entry.call_id.clone(),
+                at: SystemTime::now(),
+                from: entry.from.clone(),
+                to: entry.to.clone(),
+                kind,
+            });
         }
     }
 }

@@ -161,7 +161,11 @@ impl Decide for ShardUser {
             remote: call.remote,
             received_at: SystemTime::now(),
         };
-        let kind = EventKind::IncomingCall { from: incoming.from.clone(), to: incoming.to.clone() };
+        let kind = EventKind::IncomingCall {
+            from: incoming.from.clone(),
+            to: incoming.to.clone(),
+            called_user: incoming.called_user.clone(),
+        };
         let known = self.meet(&coordinator, call.id, Arc::new(entry));
         coordinator.publish(&known.entry, kind);
         known.entry.tell(Word::Incoming(Box::new(incoming)));

@@ -15,7 +15,7 @@ fn uri(user: &str, coordinator: &SessionCoordinator) -> String {
 
 async fn call(from: &Arc<SessionCoordinator>, to: &str) -> Result<CallSession, SessionError> {
     let call = SessionControl::create_outgoing_call(from, "", to, None).await?;
-    SessionControl::wait_for_answer(from, &call.id(), PATIENCE).await
+    SessionControl::wait_for_answer(from, call.id(), PATIENCE).await
 }
 
 /// Ends all sessions; some may have ended meanwhile.
@@ -79,7 +79,7 @@ async fn the_least_important_are_refused_first() {
 
     // A share is free again once a call of it ends.
     for call in calls.drain(..3) {
-        SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+        SessionControl::terminate_session(&caller, call.id()).await.unwrap();
     }
     assert!(until(PATIENCE, || called.stats().active_sessions == 7).await);
     assert_eq!(status(dial("anybody").await), 200);
@@ -98,8 +98,8 @@ async fn calls_of_ours_have_their_shares_as_well() {
     let first = dial(Priority::Low).await.unwrap();
     assert_eq!(first.priority(), Priority::Low);
     let refused = dial(Priority::Background).await.unwrap_err();
-    assert!(matches!(refused, SessionError::ResourceExhausted { limit: 1, .. }) && refused.is_retryable(), "{refused}");
-    caller.set_priority(&first.id(), Priority::Critical).unwrap();
+    assert!(matches!(refused, SessionError::ResourceExhausted) && refused.is_retryable(), "{refused}");
+    caller.set_priority(first.id(), Priority::Critical).unwrap();
     assert_eq!(first.priority(), Priority::Critical);
     assert!(dial(Priority::Low).await.is_err(), "it still takes a place");
     for priority in [Priority::Normal, Priority::High, Priority::Emergency] {
@@ -160,7 +160,7 @@ async fn sessions_that_belong_together_end_together() {
     for _ in 0..6 {
         calls.push(call(&caller, &to).await.unwrap());
     }
-    let id = |index: usize| calls[index].id();
+    let id = |index: usize| calls[index].id;
     let is_over = |index: usize| calls[index].state() == SessionState::Terminated;
 
     // 0 < 1 < 2 as dependencies.
@@ -182,7 +182,7 @@ async fn sessions_that_belong_together_end_together() {
     for index in [4, 5] {
         caller.add_session_to_group(&group, &id(index)).unwrap();
     }
-    assert!(matches!(caller.add_session_to_group(&group, &id(0)), Err(SessionError::ResourceExhausted { .. })));
+    assert!(matches!(caller.add_session_to_group(&group, &id(0)), Err(SessionError::ResourceExhausted)));
     assert_eq!(caller.groups_of(&id(5)), [group]);
     let report = caller.find_leaks().await.unwrap();
     assert!(report.is_clean() && report.compared_count > 20, "{report}");
@@ -242,7 +242,7 @@ async fn a_call_that_goes_on_has_its_legs_in_order_and_both_have_places() {
     // The second call finds one place, and needs two.
     let refused = call(&caller, &uri("x", &between)).await.unwrap_err();
     assert!(matches!(refused, SessionError::Rejected { status: 503, .. }), "{refused}");
-    SessionControl::terminate_session(&caller, &up.id()).await.unwrap();
+    SessionControl::terminate_session(&caller, up.id()).await.unwrap();
     assert_at_rest(&between).await;
     assert!(between.sequence(&sequence.id).expect("remembered").is_over());
 }

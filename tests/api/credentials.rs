@@ -92,7 +92,7 @@ async fn who_does_not_know_the_secret_is_refused() {
         let caller = credentials.clone().into_iter().fold(builder(), SessionManagerBuilder::with_credentials);
         let caller = started(caller).await;
         let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-        let error = SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap_err();
+        let error = SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap_err();
         assert!(matches!(error, SessionError::Rejected { status: 401, .. }), "{credentials:?}: {error}");
     }
     assert_eq!(all.try_recv(), None, "no handler and no subscriber hears of them");
@@ -145,8 +145,8 @@ async fn every_algorithm_is_offered_and_answered_also_with_bodies_and_as_a_proxy
             let to = format!("sip:bob@{}", called.local_addr().unwrap());
             for _ in 0..3 {
                 let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-                SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
-                SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+                SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
+                SessionControl::terminate_session(&caller, call.id()).await.unwrap();
             }
             assert_eq!(*seen.lock().unwrap(), vec![Some("alice".to_owned()); 3], "{algorithm:?}");
         }
@@ -162,8 +162,8 @@ async fn an_old_challenge_is_made_anew_without_asking_anybody() {
     let to = format!("sip:bob@{}", called.local_addr().unwrap());
     for _ in 0..3 {
         let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-        SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
-        SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+        SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
+        SessionControl::terminate_session(&caller, call.id()).await.unwrap();
         // Longer than a nonce lives; the next call's credentials are stale.
         tokio::time::sleep(2 * life).await;
     }

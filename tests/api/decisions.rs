@@ -114,11 +114,11 @@ async fn a_deferred_call_is_decided_from_anywhere() {
             assert!(call.headers["Via"].contains("branch=") && call.from.starts_with("sip:"), "{call:?}");
             if accept {
                 let session = SessionControl::accept_incoming_call(&deciding, &call, None).await.unwrap();
-                assert_eq!((session.id(), session.is_incoming()), (call.id, true));
+                assert_eq!((session.id, session.is_incoming()), (call.id, true));
             } else {
-                SessionControl::reject_incoming_call(&deciding, &call, 488, "").await.unwrap();
-                let again = SessionControl::reject_incoming_call(&deciding, &call, 488, "").await.unwrap_err();
-                let is_over = matches!(again, SessionError::SessionNotFound { .. } | SessionError::InvalidState { .. });
+                SessionControl::reject_incoming_call_with(&deciding, &call, 488, "").await.unwrap();
+                let again = SessionControl::reject_incoming_call_with(&deciding, &call, 488, "").await.unwrap_err();
+                let is_over = matches!(again, SessionError::SessionNotFound(_) | SessionError::InvalidState { .. });
                 assert!(is_over && !again.is_retryable() && again.context().session_id == Some(call.id), "{again}");
             }
         }
@@ -267,8 +267,8 @@ async fn a_deferred_call_that_was_accepted_is_up_and_can_be_played_to() {
     MediaControl::start_audio_transmission(&called, &call.id, AudioSource::Tone).await.unwrap();
 
     let patience = Duration::from_secs(60);
-    SessionControl::wait_for_answer(&caller, &placed.id(), patience).await.unwrap();
-    let media = MediaControl::get_media_info(&caller, &placed.id()).await.unwrap().unwrap();
+    SessionControl::wait_for_answer(&caller, placed.id(), patience).await.unwrap();
+    let media = MediaControl::get_media_info(&caller, placed.id()).await.unwrap().unwrap();
     let there = MediaControl::get_media_info(&called, &call.id).await.unwrap().unwrap();
-    assert_eq!((media.remote_rtp_address, media.direction), (there.local_rtp_address, MediaDirection::SendReceive));
+    assert_eq!((media.remote_rtp(), media.direction), (there.local_rtp(), MediaDirection::SendReceive));
 }

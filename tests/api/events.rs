@@ -62,7 +62,7 @@ impl CallHandler for Writes {
         self.note(format!("transfer to {}", target.split('@').next().unwrap_or_default()));
     }
     async fn on_transfer_started(&self, call: CallSession, new_call: SessionId) {
-        assert_ne!(call.id(), new_call);
+        assert_ne!(call.id, new_call);
         self.note("transfer started");
     }
     async fn on_transfer_accepted(&self, _: CallSession) {
@@ -126,8 +126,8 @@ fn uri(user: &str, coordinator: &SessionCoordinator) -> String {
 
 async fn call(caller: &Arc<SessionCoordinator>, to: &str) -> SessionId {
     let call = SessionControl::create_outgoing_call(caller, "", to, None).await.unwrap();
-    SessionControl::wait_for_answer(caller, &call.id(), PATIENCE).await.unwrap();
-    call.id()
+    SessionControl::wait_for_answer(caller, call.id(), PATIENCE).await.unwrap();
+    call.id
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +165,7 @@ async fn a_call_that_was_never_answered_has_no_media_and_no_dialog() {
     let called = room(RejectHandler(486)).await;
     let caller = room(here.clone()).await;
     let placed = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &called), None).await.unwrap();
-    SessionControl::wait_for_answer(&caller, &placed.id(), PATIENCE).await.unwrap_err();
+    SessionControl::wait_for_answer(&caller, placed.id(), PATIENCE).await.unwrap_err();
     assert!(until(PATIENCE, || here.count("ended") == 1).await);
     assert_eq!(here.told(), ["ended"]);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn is_refused(error: &SessionError) -> bool {
-    matches!(error, SessionError::InvalidUri { .. } | SessionError::Protocol { .. })
+    matches!(error, SessionError::InvalidUri(_) | SessionError::Protocol { .. })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,15 +58,15 @@ async fn targets_of_transfers() {
     let (bob, alice) = (room(AutoAnswerHandler).await, started(builder()).await);
     let to = format!("sip:bob@{}", bob.local_addr().unwrap());
     let call = SessionControl::create_outgoing_call(&alice, "", &to, None).await.unwrap();
-    SessionControl::wait_for_answer(&alice, &call.id(), PATIENCE).await.unwrap();
+    SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();
     for target in
         ["sip:carol@127.0.0.1\r\nEvil: 1", "sip:carol@127.0.0.1>\r\nEvil: 1", "sip:c d@127.0.0.1", "<sip:c@d>"]
     {
-        let error = SessionControl::transfer_session(&alice, &call.id(), target).await.unwrap_err();
+        let error = SessionControl::transfer_session(&alice, call.id(), target).await.unwrap_err();
         assert!(is_refused(&error), "{target:?}: {error}");
         assert_eq!(call.state(), SessionState::Connected, "nothing has changed");
     }
-    SessionControl::terminate_session(&alice, &call.id()).await.unwrap();
+    SessionControl::terminate_session(&alice, call.id()).await.unwrap();
 }
 
 /// Decides something that would break the answer.
@@ -95,7 +95,7 @@ async fn reasons_headers_and_addresses_of_answers() {
     let call = calls.lock().unwrap().remove(0);
     let coordinator = server.coordinator();
     for reason in ["Busy\r\nEvil: 1", "Busy\nEvil: 1", "\0"] {
-        let error = SessionControl::reject_incoming_call(coordinator, &call, 486, reason).await.unwrap_err();
+        let error = SessionControl::reject_incoming_call_with(coordinator, &call, 486, reason).await.unwrap_err();
         assert!(is_refused(&error), "{reason:?}: {error}");
         let error = AdvancedControl::reject_with(coordinator, &call, 486, reason, Headers::new()).await.unwrap_err();
         assert!(is_refused(&error), "{reason:?}: {error}");
@@ -105,13 +105,13 @@ async fn reasons_headers_and_addresses_of_answers() {
         assert!(is_refused(&error), "{contact:?}: {error}");
     }
     assert_eq!(placed.state(), SessionState::Ringing, "nothing was answered");
-    SessionControl::reject_incoming_call(coordinator, &call, 486, "Gone fishing").await.unwrap();
-    let error = SessionControl::wait_for_answer(&caller, &placed.id(), PATIENCE).await.unwrap_err();
+    SessionControl::reject_incoming_call_with(coordinator, &call, 486, "Gone fishing").await.unwrap();
+    let error = SessionControl::wait_for_answer(&caller, placed.id(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, SessionError::Rejected { status: 486, .. }), "{error}");
     // A handler's own mistake costs its call a 500, at once.
     server.set_call_handler(Arc::new(Evil));
     let placed = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-    let error = SessionControl::wait_for_answer(&caller, &placed.id(), PATIENCE).await.unwrap_err();
+    let error = SessionControl::wait_for_answer(&caller, placed.id(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, SessionError::Rejected { status: 500, .. }), "{error}");
 }
 

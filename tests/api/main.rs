@@ -19,5 +19,6 @@ mod page;
 mod phone;
 mod recording;
 mod room;
+mod samples;
 mod sdp;
 mod tls;

@@ -34,13 +34,13 @@ async fn a_peer_transfers_to_a_name() {
     let alice = started(builder()).await;
     for to in ["sip:carol@pbx.example;transport=udp", "sip:carol@pbx.example;transport=tcp"] {
         let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
-        SessionControl::wait_for_answer(&alice, &call.id(), PATIENCE).await.unwrap();
+        SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();
         // Nobody has that name: the call is back.
-        let nowhere = SessionControl::transfer_session(&alice, &call.id(), "sip:x@nowhere.example").await.unwrap_err();
+        let nowhere = SessionControl::transfer_session(&alice, call.id(), "sip:x@nowhere.example").await.unwrap_err();
         assert!(matches!(nowhere, SessionError::Rejected { status: 404, .. }), "{nowhere}");
         assert_eq!(call.state(), SessionState::Connected);
         let mut transfers = bob.subscribe(EventFilter::all().class(EventClass::Transfer));
-        SessionControl::transfer_session(&alice, &call.id(), to).await.unwrap();
+        SessionControl::transfer_session(&alice, call.id(), to).await.unwrap();
         let is_there = || [&alice, &bob, &carol].map(|side| side.stats().active_sessions) == [0, 1, 1];
         assert!(until(PATIENCE, is_there).await, "{to}: {alice:?} {bob:?} {carol:?}");
         let started = loop {
@@ -83,11 +83,11 @@ async fn a_redirected_call_goes_to_a_name() {
         assert!(until(PATIENCE, || !calls.lock().unwrap().is_empty()).await);
         let incoming = calls.lock().unwrap().remove(0);
         AdvancedControl::redirect(&bob, &incoming, 302, contacts).await.unwrap();
-        let outcome = SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await;
+        let outcome = SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await;
         match outcome {
             Ok(answered) if is_answered => {
                 assert_eq!(carol.stats().active_sessions, 1);
-                SessionControl::terminate_session(&caller, &answered.id()).await.unwrap();
+                SessionControl::terminate_session(&caller, answered.id()).await.unwrap();
             }
             Err(SessionError::Rejected { status: 302, .. }) if !is_answered => {}
             other => panic!("{contacts:?}: {other:?}"),

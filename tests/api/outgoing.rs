@@ -92,7 +92,7 @@ async fn refusals_come_back_with_their_status() {
     let call = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &called), None).await.unwrap();
     // Also when it is over before anybody asks.
     for _ in 0..2 {
-        let error = SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap_err();
+        let error = SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap_err();
         assert!(
             matches!(&error, SessionError::Rejected { status: 486, reason, .. } if reason == "Busy Here"),
             "{error}"
@@ -108,10 +108,10 @@ async fn an_unanswered_call_can_be_given_up() {
     let caller = started(builder()).await;
     let to = format!("sip:nobody@{}", silent.local_addr().unwrap());
     let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-    let error = SessionControl::wait_for_answer(&caller, &call.id(), Duration::from_millis(200)).await.unwrap_err();
+    let error = SessionControl::wait_for_answer(&caller, call.id(), Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(error, SessionError::Timeout { .. }), "{error}");
     assert_eq!(call.state(), SessionState::Dialing);
-    SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+    SessionControl::terminate_session(&caller, call.id()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +119,7 @@ async fn what_is_no_address_is_refused_at_once() {
     let caller = started(builder()).await;
     for bad in ["", "bob", "http://example.com", "sip:", "sip:bob@127.0.0.1\r\nEvil: 1", "mailto:bob@example.com"] {
         let error = SessionControl::create_outgoing_call(&caller, "", bad, None).await.unwrap_err();
-        assert!(matches!(error, SessionError::InvalidUri { .. }), "{bad:?}: {error}");
+        assert!(matches!(error, SessionError::InvalidUri(_)), "{bad:?}: {error}");
     }
     assert_eq!(caller.stats().active_sessions, 0);
 }
@@ -130,7 +130,7 @@ async fn a_call_by_tcp_to_nobody_fails_at_once() {
     let caller = started(builder()).await;
     let to = format!("sip:bob@127.0.0.1:{port};transport=tcp");
     let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-    let error = SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap_err();
+    let error = SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, SessionError::Rejected { status: 503, .. } | SessionError::Transport { .. }), "{error}");
     assert!(until(PATIENCE, || caller.stats().active_sessions == 0).await);
 }
@@ -140,8 +140,8 @@ async fn a_call_by_tcp_is_answered() {
     let (called, caller) = (room(AutoAnswerHandler).await, started(builder()).await);
     let to = uri("bob", &called) + ";transport=tcp";
     let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-    SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
-    SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+    SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
+    SessionControl::terminate_session(&caller, call.id()).await.unwrap();
     assert!(until(PATIENCE, || caller.stats().active_sessions + called.stats().active_sessions == 0).await);
 }
 
@@ -155,8 +155,8 @@ async fn sipp_answers_our_calls() {
     let caller = started(builder()).await;
     for _ in 0..10 {
         let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
-        SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
-        SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+        SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
+        SessionControl::terminate_session(&caller, call.id()).await.unwrap();
     }
     assert!(until(PATIENCE, || caller.stats().active_sessions == 0).await);
     assert_eq!(caller.stats().completed_sessions, 10);
@@ -166,11 +166,11 @@ async fn sipp_answers_our_calls() {
 async fn two_calls_hear_each_other_over_a_bridge() {
     let office = room(AutoAnswerHandler).await;
     let (alice, bob) = (started(builder()).await, started(builder()).await);
-    let mut bridges = office.subscribe_to_bridge_events();
+    let mut bridges = office.subscribe_to_bridge_events().await;
     let mut calls = Vec::new();
     for phone in [&alice, &bob] {
         let call = SessionControl::create_outgoing_call(phone, "", &uri("office", &office), None).await.unwrap();
-        calls.push(SessionControl::wait_for_answer(phone, &call.id(), PATIENCE).await.unwrap());
+        calls.push(SessionControl::wait_for_answer(phone, call.id(), PATIENCE).await.unwrap());
     }
     let sessions = SessionControl::list_active_sessions(&office).await.unwrap();
     let bridge = office.bridge_sessions(&sessions[0], &sessions[1]).await.unwrap();
@@ -205,12 +205,12 @@ async fn a_call_that_is_sent_on_has_sound_on_both_sides_and_ends_on_both() {
     let caller = started(builder()).await;
     for caller_hangs_up in [true, false] {
         let call = SessionControl::create_outgoing_call(&caller, "", &uri("anybody", &between), None).await.unwrap();
-        SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
+        SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
         let there = SessionControl::list_active_sessions(&called).await.unwrap()[0];
         assert_eq!(between.stats().active_sessions, 2);
-        assert_hears(&called, &caller, &call.id()).await;
+        assert_hears(&called, &caller, call.id()).await;
         if caller_hangs_up {
-            SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+            SessionControl::terminate_session(&caller, call.id()).await.unwrap();
         } else {
             SessionControl::terminate_session(&called, &there).await.unwrap();
         }
@@ -226,7 +226,7 @@ async fn a_refusal_crosses_and_a_forward_to_nowhere_is_not_found() {
         let between = started(builder().with_handler(Arc::new(Forwards(to)))).await;
         let caller = started(builder()).await;
         let call = SessionControl::create_outgoing_call(&caller, "", &uri("x", &between), None).await.unwrap();
-        let error = SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap_err();
+        let error = SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap_err();
         assert!(matches!(error, SessionError::Rejected { status: got, .. } if got == status), "{error}");
         assert!(until(PATIENCE, || between.stats().active_sessions == 0).await);
     }
@@ -239,14 +239,14 @@ async fn a_call_is_transferred_blind_and_attended() {
         let (bob, carol) = (room(AutoAnswerHandler).await, room(AutoAnswerHandler).await);
         let alice = started(builder()).await;
         let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
-        SessionControl::wait_for_answer(&alice, &call.id(), PATIENCE).await.unwrap();
+        SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();
         if attended {
-            SessionControl::hold_session(&alice, &call.id()).await.unwrap();
+            SessionControl::hold_session(&alice, call.id()).await.unwrap();
             let other = SessionControl::create_outgoing_call(&alice, "", &uri("carol", &carol), None).await.unwrap();
-            SessionControl::wait_for_answer(&alice, &other.id(), PATIENCE).await.unwrap();
-            SessionControl::attended_transfer(&alice, &call.id(), &other.id()).await.unwrap();
+            SessionControl::wait_for_answer(&alice, other.id(), PATIENCE).await.unwrap();
+            SessionControl::attended_transfer(&alice, call.id(), other.id()).await.unwrap();
         } else {
-            SessionControl::transfer_session(&alice, &call.id(), &uri("carol", &carol)).await.unwrap();
+            SessionControl::transfer_session(&alice, call.id(), &uri("carol", &carol)).await.unwrap();
         }
         let moved = || {
             let counts = [&alice, &bob, &carol].map(|side| side.stats().active_sessions);
@@ -266,12 +266,12 @@ async fn a_transfer_to_somebody_busy_brings_the_call_back() {
     let (bob, carol) = (room(AutoAnswerHandler).await, room(RejectHandler(486)).await);
     let alice = started(builder()).await;
     let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
-    SessionControl::wait_for_answer(&alice, &call.id(), PATIENCE).await.unwrap();
-    let error = SessionControl::transfer_session(&alice, &call.id(), &uri("carol", &carol)).await.unwrap_err();
+    SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();
+    let error = SessionControl::transfer_session(&alice, call.id(), &uri("carol", &carol)).await.unwrap_err();
     assert!(matches!(error, SessionError::Rejected { status: 486, .. }), "{error}");
     assert_eq!(call.state(), SessionState::Connected);
-    SessionControl::send_dtmf(&alice, &call.id(), "1").await.unwrap();
-    SessionControl::terminate_session(&alice, &call.id()).await.unwrap();
+    SessionControl::send_dtmf(&alice, call.id(), "1").await.unwrap();
+    SessionControl::terminate_session(&alice, call.id()).await.unwrap();
     assert!(until(PATIENCE, || bob.stats().active_sessions == 0).await);
 }
 
@@ -285,8 +285,8 @@ impl CallHandler for Counts {
     }
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let coordinator = call.coordinator().unwrap();
-        MediaControl::start_audio_transmission(&coordinator, &call.id(), AudioSource::Tone).await.unwrap();
+        let coordinator = call.coordinator();
+        MediaControl::start_audio_transmission(&coordinator, call.id(), AudioSource::Tone).await.unwrap();
     }
 
     async fn on_call_ended(&self, call: CallSession, _: &str) {
@@ -304,16 +304,16 @@ async fn media_comes_from_the_address_of_sip_and_is_counted_to_the_end() {
     let called = started(builder().with_local_bind_addr(elsewhere).with_handler(counts.clone())).await;
     let caller = started(builder()).await;
     let call = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &called), None).await.unwrap();
-    SessionControl::wait_for_answer(&caller, &call.id(), PATIENCE).await.unwrap();
-    let media = MediaControl::get_media_info(&caller, &call.id()).await.unwrap().unwrap();
-    assert_eq!(media.remote_rtp_address.unwrap().ip(), called.local_addr().unwrap().ip());
-    assert_hears(&called, &caller, &call.id()).await;
+    SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
+    let media = MediaControl::get_media_info(&caller, call.id()).await.unwrap().unwrap();
+    assert_eq!(media.remote_rtp_address.ip().unwrap(), called.local_addr().unwrap().ip());
+    assert_hears(&called, &caller, call.id()).await;
     let end = tokio::time::Instant::now() + PATIENCE;
-    while packets_received(&caller, &call.id()).await == 0 {
+    while packets_received(&caller, call.id()).await == 0 {
         assert!(tokio::time::Instant::now() < end, "nothing is heard");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    SessionControl::terminate_session(&caller, &call.id()).await.unwrap();
+    SessionControl::terminate_session(&caller, call.id()).await.unwrap();
     assert!(until(PATIENCE, || !counts.0.lock().unwrap().is_empty()).await);
     let counted = counts.0.lock().unwrap()[0].expect("there was media");
     assert!(counted.packets_received > 0 && counted.packets_sent > 0, "{counted:?}");

@@ -20,17 +20,17 @@ fn address(coordinator: &SessionCoordinator, transport: Transport) -> SocketAddr
 /// Calls, is answered, holds, and ends.
 async fn talk(caller: &Arc<SessionCoordinator>, to: &str, called: &SessionCoordinator) {
     let call = SessionControl::create_outgoing_call(caller, "sip:alice@example.com", to, None).await.unwrap();
-    let answered = SessionControl::wait_for_answer(caller, &call.id(), PATIENCE).await;
+    let answered = SessionControl::wait_for_answer(caller, call.id(), PATIENCE).await;
     assert!(answered.is_ok(), "{to}: {answered:?}");
-    SessionControl::hold_session(caller, &call.id()).await.unwrap();
-    SessionControl::terminate_session(caller, &call.id()).await.unwrap();
+    SessionControl::hold_session(caller, call.id()).await.unwrap();
+    SessionControl::terminate_session(caller, call.id()).await.unwrap();
     let nobody = || caller.stats().active_sessions + called.stats().active_sessions == 0;
     assert!(until(PATIENCE, nobody).await, "{to}");
 }
 
 async fn refused(caller: &Arc<SessionCoordinator>, to: &str) {
     let call = SessionControl::create_outgoing_call(caller, "", to, None).await.unwrap();
-    let error = SessionControl::wait_for_answer(caller, &call.id(), PATIENCE).await.unwrap_err();
+    let error = SessionControl::wait_for_answer(caller, call.id(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, SessionError::Rejected { status: 503, .. } | SessionError::Transport { .. }), "{error}");
 }
 

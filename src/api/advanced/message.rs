@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// # use ringplane::api::*;
 /// # fn example(coordinator: std::sync::Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
 /// // Of a coordinator that keeps messages.
-/// if let Some(invite) = AdvancedControl::message(&coordinator, &call.id())? {
+/// if let Some(invite) = AdvancedControl::message(&coordinator, call.id())? {
 ///     println!("{:?} {:?}", invite.header("User-Agent"), invite.parse()?.method());
 /// }
 /// # Ok(())

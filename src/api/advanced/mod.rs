@@ -15,7 +15,7 @@
 //!     .headers(Headers::new().with("X-Account", "4711")?);
 //! let call = AdvancedControl::place_call(&coordinator, call).await?;
 //! let ping = Request::new("OPTIONS")?;
-//! let answer = AdvancedControl::send_in_dialog(&coordinator, &call.id(), ping).await?;
+//! let answer = AdvancedControl::send_in_dialog(&coordinator, call.id(), ping).await?;
 //! println!("{} {}", answer.status, answer.message.map_or_else(String::new, |message| message.to_string()));
 //! # Ok(())
 //! # }

@@ -5,6 +5,7 @@ mod census;
 mod groups;
 mod health;
 mod leaks;
+mod pairs;
 mod priority;
 mod resources;
 mod sequence;
@@ -39,6 +40,7 @@ pub(crate) struct Ties {
     pub(crate) groups: groups::Groups,
     pub(crate) tree: tree::Tree,
     pub(crate) sequences: sequence::Sequences,
+    pub(crate) pairs: pairs::Pairs,
 }
 
 impl Care {
@@ -79,7 +81,7 @@ impl SessionCoordinator {
             let Some(this) = this.upgrade() else { return };
             let ended = this.operate(id, |order, id| order.sessions.terminate(order.turn, id)).await;
             // It may have ended by itself.
-            if let Err(error @ (SessionError::Transport { .. } | SessionError::ResourceExhausted { .. })) = ended {
+            if let Err(error @ (SessionError::Transport { .. } | SessionError::ResourceExhausted)) = ended {
                 tracing::warn!(session = %id, "it should have ended with another one: {error}");
             }
         });

@@ -123,7 +123,7 @@ impl SessionCoordinator {
         };
         let found = self.order(shard, look).await?.ok_or_else(|| SessionError::not_found(id))?;
         let tasks = self.care.tasks.all().iter().filter(|row| row.session == id).count();
-        Ok(SessionResources { priority: self.call(&entry).priority(), tasks, ..found })
+        Ok(SessionResources { priority: self.session_of(&entry).priority(), tasks, ..found })
     }
 
     pub(crate) fn counters(&self, census: &Census) -> ResourceCounters {

@@ -46,7 +46,8 @@ pub struct SequenceLeg {
     pub role: LegRole,
     /// 0 for the A-leg; B-legs are counted from 1.
     pub number: u32,
-    /// When it came.
+    /// When it came; in JSON by RFC 3339, in UTC.
+    #[serde(with = "crate::api::event::rfc3339")]
     pub since: SystemTime,
     /// Why it ended; `None` while it has not.
     pub end: Option<String>,
@@ -178,9 +179,9 @@ impl Sequences {
 /// # use ringplane::api::*;
 /// # use std::sync::Arc;
 /// # async fn example(coordinator: Arc<SessionCoordinator>, caller: CallSession) -> Result<(), SessionError> {
-/// let sequence = coordinator.create_sequence(&caller.id(), SequenceRule::Together)?;
+/// let sequence = coordinator.create_sequence(caller.id(), SequenceRule::Together)?;
 /// let agent = SessionControl::create_outgoing_call(&coordinator, "", "sip:agent@192.0.2.7", None).await?;
-/// coordinator.add_b_leg(&sequence, &agent.id())?;
+/// coordinator.add_b_leg(&sequence, agent.id())?;
 /// // From now on the agent hangs up when the caller does, and the other way round.
 /// # Ok(())
 /// # }

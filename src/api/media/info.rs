@@ -4,26 +4,114 @@ use crate::api::Codec;
 use contract::{Direction, LegRow};
 use serde::{Deserialize, Serialize};
 use session::Session;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
-/// Where the media of a session flows.
+/// Where the media of a session flows. It prints as one line.
+///
+/// ```
+/// # use ringplane::api::*;
+/// fn tell(media: &MediaInfo) {
+///     println!("from {}:{}", media.local_rtp_address, media.local_rtp_port);
+///     println!("to {}:{}", media.remote_rtp_address, media.remote_rtp_port);
+///     println!("all of it: {media}");
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MediaInfo {
-    /// Our address for RTP, as the peer was told.
-    pub local_rtp_address: Option<SocketAddr>,
-    /// Its port.
-    pub local_rtp_port: Option<u16>,
-    /// The peer's address for RTP, as it told us.
-    pub remote_rtp_address: Option<SocketAddr>,
-    /// Its port.
-    pub remote_rtp_port: Option<u16>,
+    /// Our IP address for RTP, as the peer was told.
+    pub local_rtp_address: RtpAddress,
+    /// Our port for RTP.
+    pub local_rtp_port: RtpPort,
+    /// The peer's IP address for RTP, as it told us.
+    pub remote_rtp_address: RtpAddress,
+    /// The peer's port for RTP.
+    pub remote_rtp_port: RtpPort,
     /// The codec that we send.
     pub codec: Option<Codec>,
     /// Which way media flows, seen from us.
     pub direction: MediaDirection,
 }
 
-/// Which way media flows, seen from us (RFC 3264 §5.1).
+impl MediaInfo {
+    /// Our address and port for RTP.
+    pub fn local_rtp(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.local_rtp_address.ip()?, self.local_rtp_port.number()?))
+    }
+
+    /// The peer's address and port for RTP, as it told us; `None` while it has not.
+    pub fn remote_rtp(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.remote_rtp_address.ip()?, self.remote_rtp_port.number()?))
+    }
+}
+
+impl fmt::Display for MediaInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.codec {
+            Some(codec) => write!(f, "{codec}")?,
+            None => f.write_str("no codec")?,
+        }
+        let Self { local_rtp_address, local_rtp_port, remote_rtp_address, remote_rtp_port, direction, .. } = self;
+        write!(f, ", {direction}, {local_rtp_address}:{local_rtp_port} and {remote_rtp_address}:{remote_rtp_port}")
+    }
+}
+
+/// An IP address for RTP. It prints as it is written before a port, IPv6 in brackets, and as `-` while it is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RtpAddress(Option<IpAddr>);
+
+impl RtpAddress {
+    /// The address; `None` while it is not known.
+    pub fn ip(self) -> Option<IpAddr> {
+        self.0
+    }
+}
+
+impl From<Option<SocketAddr>> for RtpAddress {
+    fn from(address: Option<SocketAddr>) -> Self {
+        Self(address.map(|address| address.ip()))
+    }
+}
+
+impl fmt::Display for RtpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(IpAddr::V4(ip)) => f.pad(&ip.to_string()),
+            Some(IpAddr::V6(ip)) => f.pad(&format!("[{ip}]")),
+            None => f.pad("-"),
+        }
+    }
+}
+
+/// A port for RTP. It prints as a number, and as `-` while it is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RtpPort(Option<u16>);
+
+impl RtpPort {
+    /// The port; `None` while it is not known.
+    pub fn number(self) -> Option<u16> {
+        self.0
+    }
+}
+
+impl From<Option<SocketAddr>> for RtpPort {
+    fn from(address: Option<SocketAddr>) -> Self {
+        Self(address.map(|address| address.port()))
+    }
+}
+
+impl fmt::Display for RtpPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(port) => f.pad(&port.to_string()),
+            None => f.pad("-"),
+        }
+    }
+}
+
+/// Which way media flows, seen from us (RFC 3264 §5.1). It prints as in SDP.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum MediaDirection {
     /// Neither way.
@@ -36,15 +124,26 @@ pub enum MediaDirection {
     SendReceive,
 }
 
+impl fmt::Display for MediaDirection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Inactive => "inactive",
+            Self::SendOnly => "sendonly",
+            Self::ReceiveOnly => "recvonly",
+            Self::SendReceive => "sendrecv",
+        })
+    }
+}
+
 /// What is sent.
 ///
 /// ```no_run
 /// # use ringplane::api::*;
 /// # use std::sync::Arc;
 /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
-/// coordinator.start_audio_transmission(&call.id(), AudioSource::Music("waiting".into())).await?;
+/// coordinator.start_audio_transmission(call.id(), AudioSource::Music("waiting".into())).await?;
 /// // Somebody has time.
-/// coordinator.start_audio_transmission(&call.id(), AudioSource::Ringing).await?;
+/// coordinator.start_audio_transmission(call.id(), AudioSource::Ringing).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -74,10 +173,40 @@ pub struct QualityMetrics {
     pub packet_loss_percent: f64,
     /// Interarrival jitter (RFC 3550 §6.4.1), milliseconds.
     pub jitter_ms: f64,
-    /// From RTCP, milliseconds; `None` while the peer has sent no report.
-    pub round_trip_time_ms: Option<f64>,
+    /// From RTCP, milliseconds; NaN, `null` in JSON, while the peer has sent no report.
+    #[serde(deserialize_with = "nan_if_null")]
+    pub round_trip_time_ms: f64,
     /// Loss of what we sent, as the peer reports it, percent.
     pub remote_loss_percent: f64,
+}
+
+fn nan_if_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+/// How alarming a score is, for [`crate::api::CallHandler::on_media_quality`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum MediaQualityAlertLevel {
+    /// A score of 4.0 and above.
+    Good,
+    /// 3.0 and above.
+    Fair,
+    /// 2.0 and above.
+    Poor,
+    /// Below 2.0.
+    Critical,
+}
+
+impl MediaQualityAlertLevel {
+    /// The level of a score of 1.0 to 4.5.
+    pub fn of(mos: f64) -> Self {
+        match mos {
+            mos if mos >= 4.0 => Self::Good,
+            mos if mos >= 3.0 => Self::Fair,
+            mos if mos >= 2.0 => Self::Poor,
+            _ => Self::Critical,
+        }
+    }
 }
 
 /// What a session's media has counted.
@@ -100,13 +229,13 @@ pub struct MediaStatistics {
 }
 
 pub(super) fn info(session: &Session) -> Option<MediaInfo> {
-    let local = session.local_rtp()?;
+    let local = Some(session.local_rtp()?);
     let remote = session.remote_rtp();
     Some(MediaInfo {
-        local_rtp_address: Some(local),
-        local_rtp_port: Some(local.port()),
-        remote_rtp_address: remote,
-        remote_rtp_port: remote.map(|address| address.port()),
+        local_rtp_address: local.into(),
+        local_rtp_port: local.into(),
+        remote_rtp_address: remote.into(),
+        remote_rtp_port: remote.into(),
         codec: session.codec().map(|codec| match codec {
             contract::Codec::Pcma => Codec::Pcma,
             _ => Codec::Pcmu,
@@ -129,7 +258,10 @@ pub(super) fn statistics(row: &LegRow) -> MediaStatistics {
             mos_score: (row.mos_x100 > 0).then(|| f64::from(row.mos_x100) / 100.0),
             packet_loss_percent: percent(lost, expected),
             jitter_ms: f64::from(row.jitter_us) / 1_000.0,
-            round_trip_time_ms: (row.round_trip_us > 0).then(|| f64::from(row.round_trip_us) / 1_000.0),
+            round_trip_time_ms: match row.round_trip_us {
+                0 => f64::NAN,
+                round_trip_us => f64::from(round_trip_us) / 1_000.0,
+            },
             remote_loss_percent: f64::from(row.remote_loss_fraction) * 100.0 / 256.0,
         }),
         packets_received: row.received_packets,
@@ -138,5 +270,36 @@ pub(super) fn statistics(row: &LegRow) -> MediaStatistics {
         bytes_sent: row.sent_bytes,
         packets_lost: lost,
         packets_dropped: row.dropped_packets,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_print_as_they_are_written_before_a_port() {
+        let of = |address: &str| Some(address.parse::<SocketAddr>().unwrap());
+        let media = MediaInfo {
+            local_rtp_address: of("192.0.2.1:10000").into(),
+            local_rtp_port: of("192.0.2.1:10000").into(),
+            remote_rtp_address: of("[2001:db8::7]:4000").into(),
+            remote_rtp_port: of("[2001:db8::7]:4000").into(),
+            codec: Some(Codec::Pcma),
+            direction: MediaDirection::SendOnly,
+        };
+        assert_eq!(media.to_string(), "PCMA, sendonly, 192.0.2.1:10000 and [2001:db8::7]:4000");
+        assert_eq!(media.remote_rtp(), of("[2001:db8::7]:4000"));
+        let text = serde_json::to_string(&media).unwrap();
+        assert!(text.contains(r#""remote_rtp_address":"2001:db8::7","remote_rtp_port":4000"#), "{text}");
+        assert_eq!(serde_json::from_str::<MediaInfo>(&text).unwrap(), media);
+        assert_eq!(format!("{}:{}", RtpAddress::default(), RtpPort::default()), "-:-");
+    }
+
+    #[test]
+    fn alarms_by_score() {
+        use MediaQualityAlertLevel::*;
+        let levels = [4.0, 3.99, 3.0, 2.0, 1.9, f64::NAN].map(MediaQualityAlertLevel::of);
+        assert_eq!(levels, [Good, Fair, Fair, Poor, Critical, Critical]);
     }
 }

@@ -1,9 +1,13 @@
 //! Operations on the media of sessions.
 
 mod info;
+mod monitoring;
 mod recording;
 
-pub use info::{AudioSource, MediaDirection, MediaInfo, MediaStatistics, QualityMetrics};
+pub use info::{
+    AudioSource, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics, RtpAddress,
+    RtpPort,
+};
 pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
 
@@ -28,11 +32,11 @@ use tokio::sync::mpsc;
 /// # use std::sync::Arc;
 /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
 /// let id = call.id();
-/// coordinator.start_audio_transmission(&id, AudioSource::Prompt("menu".into())).await?;
-/// if let Some(media) = coordinator.get_media_info(&id).await? {
-///     println!("{:?} with {:?}, {:?}", media.codec, media.remote_rtp_address, media.direction);
+/// coordinator.start_audio_transmission(id, AudioSource::Prompt("menu".into())).await?;
+/// if let Some(media) = coordinator.get_media_info(id).await? {
+///     println!("media goes to {}:{}", media.remote_rtp_address, media.remote_rtp_port);
 /// }
-/// let mut numbers = coordinator.start_statistics_monitoring(&id, std::time::Duration::from_secs(5)).await?;
+/// let mut numbers = coordinator.start_statistics_monitoring(id, std::time::Duration::from_secs(5)).await?;
 /// while let Some(now) = numbers.recv().await {
 ///     println!("{} packets, {:?}", now.packets_received, now.quality_metrics.and_then(|quality| quality.mos_score));
 /// }
@@ -62,9 +66,9 @@ pub trait MediaControl {
     /// ```no_run
     /// # async fn example(coordinator: std::sync::Arc<ringplane::api::SessionCoordinator>, call: ringplane::api::CallSession) -> Result<(), ringplane::api::SessionError> {
     /// use ringplane::prelude::*;
-    /// MediaControl::start_recording(&coordinator, &call.id(), "/var/spool/calls/1.wav").await?;
+    /// MediaControl::start_recording(&coordinator, call.id(), "/var/spool/calls/1.wav").await?;
     /// // ... the call goes on ...
-    /// let summary = MediaControl::stop_recording(&coordinator, &call.id()).await?;
+    /// let summary = MediaControl::stop_recording(&coordinator, call.id()).await?;
     /// println!("{} has {:?}, {} packets were lost", summary.path.display(), summary.duration, summary.lost_received);
     /// # Ok(())
     /// # }
@@ -90,8 +94,10 @@ pub trait MediaControl {
     /// What was counted, at most a second old; `None` while there is no media. For a call that is over ask
     /// [`super::CallSession::media_statistics`].
     async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError>;
-    /// The statistics again and again, until the session ends or the receiver is dropped. A receiver that is slow
-    /// misses some.
+    /// The statistics again and again until the session ends, to three places: this receiver,
+    /// [`super::CallHandler::on_media_quality`], and the event stream ([`super::EventKind::MediaQuality`]). It goes on for the
+    /// other two when the receiver is dropped; a receiver that is slow misses some. Asked again, the new interval takes the
+    /// place of the old one, whose receiver then ends. The shortest interval is 20 ms.
     async fn start_statistics_monitoring(
         &self,
         id: &SessionId,
@@ -186,24 +192,7 @@ impl MediaControl for Arc<SessionCoordinator> {
         id: &SessionId,
         every: Duration,
     ) -> Result<mpsc::Receiver<MediaStatistics>, SessionError> {
-        self.entry(*id)?;
-        let (sender, receiver) = mpsc::channel(16);
-        let (this, id) = (Arc::downgrade(self), *id);
-        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(20)));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        tokio::spawn(async move {
-            while !sender.is_closed() {
-                ticks.tick().await;
-                let Some(coordinator) = this.upgrade() else { return };
-                match coordinator.get_media_statistics(&id).await {
-                    // A full channel: its reader is slow, and misses this one.
-                    Ok(Some(statistics)) => drop(sender.try_send(statistics)),
-                    Ok(None) => {}
-                    Err(_) => return,
-                }
-            }
-        });
-        Ok(receiver)
+        self.monitor(*id, every)
     }
 }
 

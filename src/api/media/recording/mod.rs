@@ -8,6 +8,7 @@ pub use options::RecordingOptions;
 pub(crate) use registry::Recordings;
 pub use summary::{RecordingEnd, RecordingSummary};
 
+use crate::api::call::Entry;
 use crate::api::{Operation, SessionCoordinator, SessionError, SessionId};
 use contract::RECORDINGS_MAX;
 use registry::{Progress, Recorded};
@@ -32,7 +33,7 @@ impl SessionCoordinator {
         let opening = options.clone();
         let opened = tokio::task::spawn_blocking(move || opening.open()).await;
         let file = Arc::new(opened.map_err(|error| SessionError::config(format!("cannot open a file: {error}")))??);
-        let begun = self.begin_recording(id, entry.call_id.clone(), &options, file).await;
+        let begun = self.begin_recording(&entry, &options, file).await;
         if begun.is_err() {
             options.discard();
         }
@@ -41,13 +42,13 @@ impl SessionCoordinator {
 
     async fn begin_recording(
         &self,
-        id: SessionId,
-        call_id: Arc<str>,
+        entry: &Arc<Entry>,
         options: &RecordingOptions,
         file: Arc<File>,
     ) -> Result<(), SessionError> {
         let (progress, mut news) = watch::channel(Progress::Starting);
-        let (this, options) = (self.this.clone(), options.clone());
+        let (id, this, options) = (entry.id, self.this.clone(), options.clone());
+        let recorded = entry.clone();
         let start = move |order: OrderTurn<'_, '_>, inner| {
             let (layout, limit) = (options.layout, options.max_length);
             let copy = file.try_clone().map_err(|_| {
@@ -56,8 +57,8 @@ impl SessionCoordinator {
             let number = order.sessions.start_recording(order.turn, inner, copy, layout, limit)?;
             // Before anybody can hear of it.
             if let Some(coordinator) = this.upgrade() {
-                let (path, call_id, progress) = (options.path.clone(), call_id.clone(), progress.clone());
-                coordinator.recordings.insert(id, Arc::new(Recorded { number, path, call_id, progress }));
+                let (path, entry, progress) = (options.path.clone(), recorded.clone(), progress.clone());
+                coordinator.recordings.insert(id, Arc::new(Recorded { number, path, entry, progress }));
             }
             Ok(number)
         };
@@ -87,7 +88,7 @@ impl SessionCoordinator {
             match (self.operate_patiently(id, stop).await, &recorded) {
                 (Ok(_), _) => {}
                 // The call, or the recording, is just coming to its end by itself.
-                (Err(SessionError::SessionNotFound { .. } | SessionError::InvalidState { .. }), Some(_)) => {}
+                (Err(SessionError::SessionNotFound(_) | SessionError::InvalidState { .. }), Some(_)) => {}
                 (Err(error), _) => return Err(error),
             }
         }

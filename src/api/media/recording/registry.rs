@@ -2,6 +2,7 @@
 
 use super::RecordingSummary;
 use crate::api::SessionId;
+use crate::api::call::Entry;
 use contract::RecordingOutcome;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -26,8 +27,8 @@ struct Rows {
 pub(crate) struct Recorded {
     pub(super) number: u64,
     pub(super) path: PathBuf,
-    /// Of the call, which may be gone by the time that the file is finished.
-    pub(crate) call_id: Arc<str>,
+    /// The call, which may be over by the time that the file is finished.
+    pub(crate) entry: Arc<Entry>,
     pub(super) progress: watch::Sender<Progress>,
 }
 
