@@ -1,8 +1,8 @@
 //! SIP's own words: header fields in calls and answers, messages in a dialog and outside, redirections.
 //!
-//! Type `cargo run --example advanced_headers`, then `sipp -sn uac 127.0.0.1:5060 -m 1`: the call is answered with a
-//! header field of ours, its INVITE is shown, and it gets an INFO, which SIPp does not know: it gives the call up, where
-//! a phone answers. Calls to `moved` (`sipp -sn uac 127.0.0.1:5060 -m 1 -s moved`) get a 302 to
+//! Type `cargo run --release --example advanced_headers`, then `sipp -sn uac 127.0.0.1:5060 -m 1`: the call is answered
+//! with a header field of ours, its INVITE is shown, and it gets an INFO, which SIPp does not know: it gives the call
+//! up, where a phone answers. Calls to `moved` (`sipp -sn uac 127.0.0.1:5060 -m 1 -s moved`) get a 302 to
 //! `sip:there@127.0.0.1:5070`.
 
 use ringplane::api::advanced::*;

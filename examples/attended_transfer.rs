@@ -1,8 +1,8 @@
 //! An assistant that asks before it connects: it holds the caller, calls the boss, talks for a second, then hands the
 //! caller over (`Replaces`, RFC 3891). Both talk to each other, and we are out of it.
 //!
-//! Type `cargo run --example attended_transfer -- sip:boss@127.0.0.1:5080`, have a phone wait there that knows
-//! `Replaces`, and call `sip:assistant@127.0.0.1` with a softphone.
+//! Type `cargo run --release --example attended_transfer -- sip:boss@127.0.0.1:5080`, have a phone wait there that
+//! knows `Replaces`, and call `sip:assistant@127.0.0.1` with a softphone.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Calls somebody who wants to know who calls, and takes calls only of those who can say so.
 //!
-//! The first half needs a peer that asks, such as a registrar of your provider; SIPp plays one with
-//! `sipp -sf tests/api/scenarios/challenges.xml -i 127.0.0.1 -p 5070`: a proxy (407) and a server (401) in one. Type
-//! `cargo run --example authenticated_call -- sip:bob@127.0.0.1:5070` and see that the call is answered, and that a second
-//! one is, too, without having been asked again. The second half listens on 127.0.0.1:5060 for calls of Alice, whose
-//! password is `secret`: `sipp -sf tests/api/scenarios/authenticates.xml` is one, with PASSWORD replaced by it. Ctrl-C
-//! ends it.
+//! The first half needs a peer that asks, such as a registrar of your provider; SIPp plays one with `sipp -sf
+//! tests/api/scenarios/challenges.xml -i 127.0.0.1 -p 5070`: a proxy (407) and a server (401) in one. Type `cargo run
+//! --release --example authenticated_call -- sip:bob@127.0.0.1:5070` and see that the call is answered, and that a
+//! second one is, too, without having been asked again. The second half listens on 127.0.0.1:5060 for calls of Alice,
+//! whose password is `secret`: `sipp -sf tests/api/scenarios/authenticates.xml` is one, with PASSWORD replaced by it.
+//! Ctrl-C ends it.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A meeting point for two: whoever calls waits with a ringing tone until a second caller comes; then they talk.
 //!
-//! Type `cargo run --example bridge_calls`, then call `sip:meet@127.0.0.1` with two softphones.
+//! Type `cargo run --release --example bridge_calls`, then call `sip:meet@127.0.0.1` with two softphones.
 
 use ringplane::prelude::*;
 use std::sync::{Arc, Mutex};

@@ -1,8 +1,8 @@
-//! A call center: callers hear ringing and wait in a queue, agents are called longest idle first, and a bridge joins the
-//! two. An agent that does not answer is left alone for a while; one that has talked gets a second to wrap up.
+//! A call center: callers hear ringing and wait in a queue, agents are called longest idle first, and a bridge joins
+//! the two. An agent that does not answer is left alone for a while; one that has talked gets a second to wrap up.
 //!
-//! Type `cargo run --example call_center -- sip:anna@127.0.0.1:5070 sip:ben@127.0.0.1:5072`, have two phones wait there
-//! (`sipp -sn uas -p 5070`), and call `sip:support@127.0.0.1` as often as you like.
+//! Type `cargo run --release --example call_center -- sip:anna@127.0.0.1:5070 sip:ben@127.0.0.1:5072`, have two phones
+//! wait there (`sipp -sn uas -p 5070`), and call `sip:support@127.0.0.1` as often as you like.
 
 use ringplane::prelude::*;
 use std::collections::VecDeque;

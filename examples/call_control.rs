@@ -1,6 +1,6 @@
 //! Answers a call, holds it after a second, resumes it, mutes it, and hangs up.
 //!
-//! Type `cargo run --example call_control`, then call `sip:anybody@127.0.0.1` with a softphone, such as
+//! Type `cargo run --release --example call_control`, then call `sip:anybody@127.0.0.1` with a softphone, such as
 //! `baresip -e '/uanew <sip:me@127.0.0.1>;regint=0' -e '/dial sip:anybody@127.0.0.1'`: it shows the hold, and the call
 //! ends after five seconds.
 

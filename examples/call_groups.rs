@@ -1,8 +1,8 @@
 //! Treats the calls of a department as one: each called user has a group of two calls at most, and every five seconds
 //! the calls of `sales` are ended together.
 //!
-//! Type `cargo run --example call_groups`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 3 -d 60000`: two calls are
-//! answered, the third gets 486, and both end after five seconds.
+//! Type `cargo run --release --example call_groups`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 3 -d 60000`: two
+//! calls are answered, the third gets 486, and both end after five seconds.
 
 use ringplane::prelude::*;
 use std::collections::HashMap;

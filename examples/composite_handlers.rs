@@ -1,7 +1,7 @@
 //! Several handlers, one after the other: one counts, one logs, one limits, the last answers.
 //!
-//! Type `RUST_LOG=info cargo run --example composite_handlers`, then `sipp -sn uac 127.0.0.1:5060 -m 10 -d 2000`: no more
-//! than five calls are up at once, others get 486. The counts are printed once a second.
+//! Type `RUST_LOG=info cargo run --release --example composite_handlers`, then `sipp -sn uac 127.0.0.1:5060 -m 10 -d
+//! 2000`: no more than five calls are up at once, others get 486. The counts are printed once a second.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
 //! Looks after session descriptions itself: makes the answer to each offer, adds words of its own, takes the call with
 //! it, and sends media to where the caller's description says.
 //!
-//! Type `cargo run --example custom_sdp`, then call `sip:anybody@127.0.0.1` with a softphone: it hears a tone, and the
-//! program prints what was offered and what was answered. A call without a common codec is refused with 488.
+//! Type `cargo run --release --example custom_sdp`, then call `sip:anybody@127.0.0.1` with a softphone: it hears a
+//! tone, and the program prints what was offered and what was answered. A call without a common codec is refused with
+//! 488.
 
 use ringplane::prelude::*;
 use std::sync::{Arc, Weak};

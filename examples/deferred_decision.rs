@@ -1,7 +1,7 @@
 //! Lets calls ring while somebody else decides: here a task that thinks for a second and takes every other call.
 //!
-//! Type `cargo run --example deferred_decision`, then `sipp -sn uac 127.0.0.1:5060 -m 2 -r 1`: each call rings for a
-//! second, the first is answered, the second gets 486.
+//! Type `cargo run --release --example deferred_decision`, then `sipp -sn uac 127.0.0.1:5060 -m 2 -r 1`: each call
+//! rings for a second, the first is answered, the second gets 486.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

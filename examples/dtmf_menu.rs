@@ -1,6 +1,6 @@
 //! A menu by keys: 1 plays the welcome prompt, 2 a tone, 3 lets the caller hear itself, # hangs up.
 //!
-//! Type `cargo run --example dtmf_menu`, then call `sip:menu@127.0.0.1` with a softphone and press keys.
+//! Type `cargo run --release --example dtmf_menu`, then call `sip:menu@127.0.0.1` with a softphone and press keys.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

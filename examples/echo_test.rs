@@ -1,6 +1,6 @@
 //! The test number of every office: callers hear themselves.
 //!
-//! Type `cargo run --example echo_test`, then call `sip:echo@127.0.0.1` with a softphone and speak.
+//! Type `cargo run --release --example echo_test`, then call `sip:echo@127.0.0.1` with a softphone and speak.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

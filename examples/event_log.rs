@@ -1,6 +1,6 @@
 //! Writes everything that happens to calls as JSON, a line each; `correlation_id` is the Call-ID of the SIP messages.
 //!
-//! Type `cargo run --example event_log`, then `sipp -sn uac 127.0.0.1:5060 -m 1`.
+//! Type `cargo run --release --example event_log`, then `sipp -sn uac 127.0.0.1:5060 -m 1`.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
-//! Sends every call on to somewhere else, with signaling and media through us on both sides (a back-to-back user agent).
+//! Sends every call on to somewhere else, with signaling and media through us on both sides (a back-to-back user
+//! agent).
 //!
-//! Type `sipp -sn uas -i 127.0.0.1 -p 5070` in one terminal, `cargo run --example forward_calls -- sip:bob@127.0.0.1:5070`
-//! in another, and `sipp -sn uac 127.0.0.1:5060 -m 10` in a third: both SIPps count ten calls.
+//! Type `sipp -sn uas -i 127.0.0.1 -p 5070` in one terminal, `cargo run --release --example forward_calls --
+//! sip:bob@127.0.0.1:5070` in another, and `sipp -sn uac 127.0.0.1:5060 -m 10` in a third: both SIPps count ten calls.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

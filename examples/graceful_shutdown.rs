@@ -1,6 +1,7 @@
 //! Ends itself: after five seconds every call that is up gets its BYE, and the program waits until all have answered.
 //!
-//! Type `cargo run --example graceful_shutdown` and, within five seconds, `sipp -sn uac 127.0.0.1:5060 -m 10 -d 60000`.
+//! Type `cargo run --release --example graceful_shutdown` and, within five seconds, `sipp -sn uac 127.0.0.1:5060 -m 10
+//! -d 60000`.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

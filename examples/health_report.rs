@@ -1,7 +1,7 @@
 //! Prints once a second how the switch is, as JSON for a health page, and at the end whether anything was left behind.
 //!
-//! Type `cargo run --example health_report`, then `sipp -sn uac 127.0.0.1:5060 -m 20 -d 3000`. Ctrl-C ends it with
-//! `0 leaks`.
+//! Type `cargo run --release --example health_report`, then `sipp -sn uac 127.0.0.1:5060 -m 20 -d 3000`. Ctrl-C ends it
+//! with `0 leaks`.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

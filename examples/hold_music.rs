@@ -1,7 +1,8 @@
 //! Puts every caller on hold with music for four seconds, then takes the call back.
 //!
-//! Type `cargo run --example hold_music`, then call `sip:anybody@127.0.0.1` with a softphone: after two seconds it shows
-//! that it is held, and plays what we send. A WAV file as first argument is played instead of the built-in prompt.
+//! Type `cargo run --release --example hold_music`, then call `sip:anybody@127.0.0.1` with a softphone: after two
+//! seconds it shows that it is held, and plays what we send. A WAV file as first argument is played instead of the
+//! built-in prompt.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Places a hundred calls, twenty a second, holds each for two seconds, and says how they went.
 //!
-//! Type `sipp -sn uas -i 127.0.0.1 -p 5070` in one terminal and `cargo run --example load_client` in another.
+//! Type `sipp -sn uas -i 127.0.0.1 -p 5070` in one terminal and `cargo run --release --example load_client` in another.
 
 use ringplane::prelude::*;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Plays a WAV file to everybody who calls, and hangs up when it is over.
 //!
-//! Type `cargo run --example play_prompt -- FILE.wav` (without a file: the welcome prompt), then call
+//! Type `cargo run --release --example play_prompt -- FILE.wav` (without a file: the welcome prompt), then call
 //! `sip:prompt@127.0.0.1` with a softphone.
 
 use ringplane::prelude::*;

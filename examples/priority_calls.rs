@@ -1,8 +1,8 @@
 //! Keeps room for those who need it most: with four sessions in all, ordinary calls may have half of them, and calls to
 //! 112 all.
 //!
-//! Type `cargo run --example priority_calls`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 3 -d 5000`: two calls are
-//! answered, the third gets 503. Meanwhile `sipp -sn uac -s 112 127.0.0.1:5060 -m 1` comes through.
+//! Type `cargo run --release --example priority_calls`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 3 -d 5000`: two
+//! calls are answered, the third gets 503. Meanwhile `sipp -sn uac -s 112 127.0.0.1:5060 -m 1` comes through.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Prints the quality of every call once a second: MOS, loss, jitter.
 //!
-//! Type `cargo run --example quality_monitor`, then call `sip:anybody@127.0.0.1` with a softphone and speak.
+//! Type `cargo run --release --example quality_monitor`, then call `sip:anybody@127.0.0.1` with a softphone and speak.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

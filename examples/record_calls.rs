@@ -1,8 +1,8 @@
 //! Answers calls with a tone and writes each into a WAV file: left what the caller says, right what it hears.
 //!
-//! Type `cargo run --example record_calls -- FOLDER` (without a folder: the current one), then call
-//! `sip:anybody@127.0.0.1` with a softphone and hang up. The program says what is in the file; `play FOLDER/*.wav` (sox)
-//! lets you hear it.
+//! Type `cargo run --release --example record_calls -- FOLDER` (without a folder: the current one), then call
+//! `sip:anybody@127.0.0.1` with a softphone and hang up. The program says what is in the file; `play FOLDER/*.wav`
+//! (sox) lets you hear it.
 
 use ringplane::prelude::*;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! A server that takes no calls: everybody gets 603 Decline.
 //!
-//! Type `cargo run --example reject_all`, then `sipp -sn uac 127.0.0.1:5060 -m 1`: SIPp reports a failed call and shows
-//! the 603.
+//! Type `cargo run --release --example reject_all`, then `sipp -sn uac 127.0.0.1:5060 -m 1`: SIPp reports a failed call
+//! and shows the 603.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Prints once a second who is on the phone: state, parties, addresses, codec.
 //!
-//! Type `cargo run --example session_list`, then `sipp -sn uac 127.0.0.1:5060 -m 5 -d 5000`.
+//! Type `cargo run --release --example session_list`, then `sipp -sn uac 127.0.0.1:5060 -m 5 -d 5000`.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

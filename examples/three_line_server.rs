@@ -1,7 +1,7 @@
 //! A SIP server in three lines: it answers every call, and the caller hears silence.
 //!
-//! Type `cargo run --example three_line_server`, then in another terminal `sipp -sn uac 127.0.0.1:5060 -m 10`: SIPp
-//! reports 10 successful calls. Ctrl-C says BYE to the calls that are left.
+//! Type `cargo run --release --example three_line_server`, then in another terminal `sipp -sn uac 127.0.0.1:5060 -m
+//! 10`: SIPp reports 10 successful calls. Ctrl-C says BYE to the calls that are left.
 
 use ringplane::prelude::*;
 use std::sync::Arc;

@@ -23,7 +23,7 @@ fn level(folder: &str) -> Option<(u8, &'static str)> {
         "common/sim" => (6, "both"),
         "" => (6, "both"),
         "loadtest" => (6, "both"),
-        "bench" => (7, "both"),
+        "bench" | "examples/database_decision" => (7, "both"),
         _ => return None,
     })
 }

@@ -127,7 +127,11 @@ async fn a_call_that_is_declined_with_a_reason_gets_603_and_a_third_one_in_a_bri
     let refused = SessionControl::wait_for_answer(&here, &session.id, PATIENCE).await.unwrap_err();
     let SessionError::Rejected { status: 603, .. } = refused else { panic!("{refused}") };
 
-    let [a, b, c] = [call(&here, &there, "accept").await?, call(&here, &there, "accept").await?, call(&here, &there, "accept").await?];
+    let [a, b, c] = [
+        call(&here, &there, "accept").await?,
+        call(&here, &there, "accept").await?,
+        call(&here, &there, "accept").await?,
+    ];
     let bridge = here.bridge_sessions_together(&a.id, &b.id).await?;
     let full = here.add_session_to_bridge(&bridge, &c.id).await.unwrap_err();
     assert_eq!(explain(&full), "busy");

@@ -1,8 +1,8 @@
-//! Asks a database whether a call may come in, while it rings: an SQLite file with who may call, how many calls at once,
-//! and a record of every call. What cannot be asked is refused.
+//! Asks a database whether a call may come in, while it rings: an SQLite file with who may call, how many calls at
+//! once, and a record of every call. What cannot be asked is refused.
 //!
-//! Type `cargo run --example database_decision`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 3 -d 2000`: two calls are
-//! answered, as `sales` may have two at once, the third gets 486. `-s nobody` gets 404. Look at the records with
+//! Type `cargo run --release -p database_decision`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 3 -d 2000`: two calls
+//! are answered, as `sales` may have two at once, the third gets 486. `-s nobody` gets 404. Look at the records with
 //! `sqlite3 calls.db 'select * from calls'`.
 
 use ringplane::prelude::*;
