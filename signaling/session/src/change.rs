@@ -32,6 +32,29 @@ impl Sessions {
         self.change_requested(turn, AnswerTo::Update(request), dialog, message);
     }
 
+    /// A caller has acknowledged a provisional response, and may have something in its PRACK: an offer, once ours has been
+    /// answered (RFC 3262 §5), or what is for nobody here.
+    pub(crate) fn pracked(&mut self, turn: &mut Turn<'_>, dialog: DialogId, request: Option<RequestId>, message: Span) {
+        let id = self.find(dialog);
+        if let Some(id) = id {
+            self.acknowledged_early(id);
+        }
+        if let Some(request) = request {
+            let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed);
+            match parsed.and_then(|message| Ok(description(&message)?.is_some())) {
+                Ok(true) if id.is_some_and(|id| self.has_agreed_early(id, dialog)) => {
+                    self.change_requested(turn, AnswerTo::Update(request), dialog, message);
+                }
+                Ok(false) => drop(turn.sip.respond(turn.now, request, 200, "")),
+                Ok(true) => drop(turn.sip.respond(turn.now, request, 488, "")),
+                Err(unfit) => self.refuse_unfit(turn, AnswerTo::Update(request), &unfit),
+            }
+        }
+        if let Some(id) = id.filter(|id| self.table.get(*id).is_some_and(|session| !session.is_asked())) {
+            self.answer(turn, id);
+        }
+    }
+
     fn change_requested(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, dialog: DialogId, message: Span) {
         self.counts.add(SignalCounter::Changes, 1);
         let found = self.find(dialog).or_else(|| self.find_early(dialog)).and_then(|id| self.table.get_mut(id));

@@ -152,6 +152,9 @@ impl Sessions {
         if !sdp.is_empty() {
             turn.decide.described(id, Side::Local, sdp.as_bytes());
         }
+        if matches!(answer_to, AnswerTo::Update(_)) {
+            self.answer(turn, id); // a 200 may have waited for this one
+        }
     }
 
     pub(crate) fn refuse_change(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, refusal: &Refusal<'_>) {

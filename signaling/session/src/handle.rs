@@ -37,16 +37,7 @@ impl Sessions {
                     }
                 }
             },
-            Event::Pracked { dialog, request, .. } => {
-                // Our provisional responses carry no answer, so an offer in the PRACK comes too early (RFC 3262 §5).
-                if let Some(request) = request {
-                    turn.sip.respond(turn.now, request, 488, "");
-                }
-                if let Some(id) = self.find(dialog) {
-                    self.acknowledged_early(id);
-                    self.answer(turn, id);
-                }
-            }
+            Event::Pracked { dialog, request, message, .. } => self.pracked(turn, dialog, request, message),
             // Refused with 504 by the endpoint; `Ended` follows.
             Event::NotPracked { .. } => {}
             Event::Response { request, dialog, status, message, .. } => {

@@ -25,7 +25,7 @@ impl Ports for SomePorts {
     }
 }
 
-struct Wire {
+pub(crate) struct Wire {
     now: Instant,
     shard: Shard,
     ports: SomePorts,
@@ -42,7 +42,7 @@ fn path_of_b() -> Flow {
 }
 
 impl Wire {
-    fn new(headers: &str) -> Self {
+    pub(crate) fn new(headers: &str) -> Self {
         let config = Config::parse(&format!("[headers]\n{headers}\n")).unwrap();
         let route = |pattern: &str, targets: &[&str]| Route {
             pattern: pattern.to_owned(),
@@ -83,15 +83,15 @@ impl Wire {
         sent
     }
 
-    fn a_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn a_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
         self.input(Input::Message { flow: path_of_a(), bytes: text.as_bytes() })
     }
 
-    fn b_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn b_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
         self.input(Input::Message { flow: path_of_b(), bytes: text.as_bytes() })
     }
 
-    fn wait(&mut self, pause: Duration) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn wait(&mut self, pause: Duration) -> (Vec<String>, Vec<String>) {
         let until = self.now + pause;
         let mut sent = (Vec::new(), Vec::new());
         while let Some(at) = self.shard.deadline().filter(|at| *at <= until) {
@@ -136,7 +136,7 @@ fn response(request: &str, status: &str, lines: &[&str]) -> String {
     )
 }
 
-fn line<'m>(message: &'m str, name: &str) -> &'m str {
+pub(crate) fn line<'m>(message: &'m str, name: &str) -> &'m str {
     let found = message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     found.unwrap_or_else(|| panic!("no {name} in {message}"))
 }

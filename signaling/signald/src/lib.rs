@@ -62,4 +62,6 @@ mod calls_tests;
 #[cfg(test)]
 mod crossing_tests;
 #[cfg(test)]
+mod descriptions_tests;
+#[cfg(test)]
 mod shard_tests;

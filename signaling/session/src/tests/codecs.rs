@@ -599,3 +599,13 @@ fn a_bridge_brings_both_onto_one_codec() {
     let (mut world, one, other) = two("0", "8");
     assert!(matches!(bridge(&mut world, one, other), Err(SessionError::Media(_))));
 }
+
+/// No name is looked up for media: it goes to where the peer's signaling comes from, until the peer's own media comes.
+#[test]
+fn a_host_name_in_a_description_is_where_signaling_comes_from() {
+    let named = SDP.replace("c=IN IP4 192.0.2.1", "c=IN IP4 phone.example.com");
+    let (pair, ..) = call(&named, &named);
+    let rtp = |id| pair.world.spec(id).remote_rtp.get().map(|rtp| rtp.to_string());
+    assert_eq!(rtp(pair.caller).as_deref(), Some("192.0.2.1:4000"));
+    assert_eq!(rtp(pair.called).as_deref(), Some("192.0.2.7:4000"), "the target that was called");
+}
