@@ -27,6 +27,18 @@ impl Address {
         })
     }
 
+    /// Whether both are on one host.
+    pub fn is_beside(self, other: Address) -> bool {
+        let scopes = self.scope_id == other.scope_id || self.scope_id == 0 || other.scope_id == 0;
+        self.ip == other.ip && scopes && !self.is_none() && !other.is_none()
+    }
+
+    /// Whether both name one place. A session description cannot say the scope of a link-local address (RFC 4007 §6), so
+    /// that the one that the kernel adds to a source does not count where the other has none.
+    pub fn is_at(self, other: Address) -> bool {
+        self.port == other.port && self.is_beside(other)
+    }
+
     /// Whether there is none.
     pub fn is_none(self) -> bool {
         self.port == 0
@@ -60,5 +72,17 @@ mod tests {
             assert_eq!(Address::from(address).get(), Some(address));
         }
         assert_eq!(Address::from(None).get(), None);
+    }
+
+    #[test]
+    fn one_place_by_any_of_its_names() {
+        let address = |text: &str| Address::from(text.parse::<SocketAddr>().unwrap());
+        let scoped = |port| Address::from(SocketAddr::V6(SocketAddrV6::new("fe80::1".parse().unwrap(), port, 0, 3)));
+        for (one, other) in [("192.0.2.1:4000", "[::ffff:192.0.2.1]:4000"), ("[2001:db8::1]:40", "[2001:db8::1]:40")] {
+            assert!(address(one).is_at(address(other)) && address(other).is_at(address(one)));
+        }
+        assert!(scoped(40).is_at(address("[fe80::1]:40")) && !scoped(40).is_at(address("[fe80::1]:42")));
+        assert!(scoped(40).is_beside(address("[fe80::1]:42")) && !scoped(40).is_beside(address("[fe80::2]:40")));
+        assert!(!Address::NONE.is_at(Address::NONE) && !address("192.0.2.1:1").is_at(address("192.0.2.1:2")));
     }
 }

@@ -29,7 +29,7 @@ pub use row::{LegRow, LegState};
 pub use spec::{Direction, Latching, LegSpec, Rewriting, RtcpMode, Source};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// Bytes of one slot of a command or event queue.
 pub const SLOT_BYTES: usize = 256;

@@ -9,6 +9,9 @@ pub struct LegSpec {
     pub remote_rtp: Address,
     /// Where the peer wants RTCP (`a=rtcp`, or RTP port + 1); not used with multiplexing.
     pub remote_rtcp: Address,
+    /// Where the peer's signaling comes from; none where that says nothing. Of several sources that may be the peer, one
+    /// on this host or on that of `remote_rtp` is believed before all others. The port is not looked at.
+    pub signaling: Address,
     /// What the leg sends.
     pub source: SourceSlot,
     /// The payload types that the peer and we agreed on.
@@ -17,6 +20,10 @@ pub struct LegSpec {
     pub ssrc: u32,
     /// Without a packet from the peer for so long the leg stops and says so; 0: never.
     pub media_timeout_ms: u32,
+    /// Bytes of RTP that may go to `remote_rtp` before the peer has shown that it is there, by RTP, RTCP or STUN from
+    /// exactly that address; no RTCP is sent until then. 0: nothing yet, and nothing of our own begins. [`u32::MAX`]: it
+    /// has been shown otherwise, and there is no limit.
+    pub unproven_bytes: u32,
     /// A [`Direction`] as number.
     pub direction: u8,
     /// An [`RtcpMode`] as number.
@@ -31,8 +38,9 @@ pub struct LegSpec {
     pub dscp: u8,
     /// 1: what we make is replaced by silence, and keeps flowing.
     pub muted: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Counts the offers and answers with the peer and wraps. With each one the leg learns anew where the peer is, also
+    /// where the description names the same address as before.
+    pub negotiation: u8,
 }
 
 impl Default for LegSpec {
@@ -40,10 +48,12 @@ impl Default for LegSpec {
         Self {
             remote_rtp: Address::NONE,
             remote_rtcp: Address::NONE,
+            signaling: Address::NONE,
             source: Source::None.into(),
             payloads: PayloadMap::default(),
             ssrc: 0,
             media_timeout_ms: 60_000,
+            unproven_bytes: u32::MAX,
             direction: Direction::Both as u8,
             rtcp: RtcpMode::Pair as u8,
             latching: Latching::Probation as u8,
@@ -51,7 +61,7 @@ impl Default for LegSpec {
             ptime_ms: 20,
             dscp: 46,
             muted: 0,
-            reserved: 0,
+            negotiation: 0,
         }
     }
 }
@@ -102,10 +112,13 @@ pub enum RtcpMode {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Latching {
-    /// Only the address of SDP counts.
+    /// Only the address of SDP counts, for ever.
     Off = 0,
-    /// Several consecutive packets of one consistent source move the leg there, once; then it stays.
+    /// The address of SDP always counts. While it is silent another source is taken that is steady and has no rival, and
+    /// from then on only one that goes on with the same stream.
     Probation = 1,
+    /// The call is not answered: only the address of SDP counts yet.
+    NotYet = 2,
 }
 
 /// What a relay does to SSRC, sequence number and timestamp.
@@ -188,7 +201,13 @@ impl LegSpec {
 
     /// The latching policy.
     pub fn latching(&self) -> Latching {
-        if self.latching == 0 { Latching::Off } else { Latching::Probation }
+        use Latching::*;
+        [Off, Probation].get(usize::from(self.latching)).copied().unwrap_or(NotYet)
+    }
+
+    /// Whether the peer has shown that it is at `remote_rtp`, as far as signaling knows.
+    pub fn is_proven(&self) -> bool {
+        self.unproven_bytes == u32::MAX
     }
 
     /// The rewriting policy.
@@ -206,7 +225,7 @@ impl LegSpec {
         let rules = [
             ("direction", self.direction <= 3),
             ("rtcp", self.rtcp <= RtcpMode::Off as u8),
-            ("latching", self.latching <= 1),
+            ("latching", self.latching <= Latching::NotYet as u8),
             ("rewriting", self.rewriting <= 1),
             ("ptime_ms", matches!(self.ptime_ms, 10 | 20 | 30 | 40 | 60)),
             ("dscp", self.dscp < 64),

@@ -16,6 +16,10 @@ crate::counters! {
         RtcpSent: "rtcp_sent_packets", Packets, "RTCP packets sent.";
         DroppedMalformed: "dropped_malformed_packets", Packets, "Packets that are neither sound RTP nor sound RTCP.";
         DroppedStranger: "dropped_stranger_packets", Packets, "Packets from an address that is not the peer's.";
+        RtpHeld: "rtp_held_packets", Packets, "RTP packets kept for a moment, until their source had shown that it is the peer, then passed on.";
+        HeldBackUnproven: "held_back_unproven_packets", Packets, "RTP packets not sent because the peer had not shown yet that it is at its address.";
+        Keepalives: "keepalive_packets", Packets, "Packets of peers that are no RTP: empty, or STUN (RFC 6263).";
+        PeersMoved: "peers_moved", Events, "Times that a leg went over to another address of its peer: a NAT, or back to that of the session description.";
         DroppedPayloadType: "dropped_payload_type_packets", Packets, "RTP packets of a payload type that was not agreed on.";
         DroppedDirection: "dropped_direction_packets", Packets, "RTP packets against the agreed direction (hold).";
         DroppedNoLeg: "dropped_no_leg_packets", Packets, "Packets for a port without a leg.";

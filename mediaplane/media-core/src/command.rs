@@ -1,9 +1,9 @@
 //! Opening, changing and dialling legs.
 
-use crate::gate::{Gate, next_port};
 use crate::io::{Output, SocketAction};
 use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
 use crate::sending::Sending;
+use crate::source_filter::{SourceFilter, next_port};
 use crate::{Worker, takers};
 use clock::Instant;
 use contract::{Event, Latching, LegRef, LegSpec, LegState, RefuseReason, Rewriting, RtcpMode, Source};
@@ -29,7 +29,7 @@ impl Worker {
         let ssrc = if spec.ssrc == 0 { (self.random.next() as u32).max(1) } else { spec.ssrc };
         let beginning = self.random.next();
         let place = self.seat(Leg {
-            gate: Gate::default(),
+            filter: SourceFilter::default(),
             payloads: Payloads::default(),
             links: Links::none(pair),
             receiving: Default::default(),
@@ -88,7 +88,9 @@ impl Worker {
     ) -> Result<(), RefuseReason> {
         let place = self.find(leg)?;
         let it = &mut self.legs[place];
-        if digit > 15 || duration_ms == 0 || it.payloads.event_type.is_none() || !it.sending.ready {
+        // A digit for a peer that has yet to show that it is there waits for that.
+        let may_send = it.sending.ready || (it.sending.bounded && it.can_send());
+        if digit > 15 || duration_ms == 0 || it.payloads.event_type.is_none() || !may_send {
             return Err(RefuseReason::Invalid);
         }
         if !it.dialling.push(digit, duration_ms) {
@@ -122,52 +124,66 @@ impl Worker {
         let leg = &mut self.legs[place];
         leg.spec = *spec;
         leg.payloads = Payloads::new(&spec.payloads);
-        leg.gate.receives = spec.direction().receives();
-        leg.gate.mux = matches!(spec.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
-        leg.gate.rtcp = spec.rtcp() != RtcpMode::Off;
-        leg.gate.probation = spec.latching() == Latching::Probation;
+        leg.filter.receives = spec.direction().receives();
+        leg.filter.mux = matches!(spec.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
+        leg.filter.rtcp = spec.rtcp() != RtcpMode::Off;
         leg.sending.muted = spec.muted == 1;
         if spec.rewriting() == Rewriting::Continuous && !leg.sending.continuous {
             leg.sending.continuous = true;
             leg.sending.change_source();
         }
-        if spec.direction().receives() && !old.direction().receives() {
+        // The timeout counts from when it begins to count, never from silence before: that was agreed on (hold, a call
+        // that is not answered), or is that of another place.
+        let counts = |spec: &LegSpec| spec.media_timeout_ms > 0 && spec.direction().receives();
+        if (counts(spec) && !counts(&old)) || spec.remote_rtp != old.remote_rtp {
             leg.listening_since = now;
         }
         match (pair_before, leg.uses_rtcp_socket()) {
             (false, true) => out.sockets.push(SocketAction::Open { socket: leg.rtcp_socket(), dscp: spec.dscp }),
             (true, false) => {
-                crate::close::name_destination(out, leg.rtcp_socket(), leg.gate.rtcp_accepted);
-                (leg.gate.rtcp_connected, leg.gate.rtcp_accepted) = (false, Default::default());
+                crate::close::name_destination(out, leg.rtcp_socket(), leg.filter.rtcp_accepted);
+                (leg.filter.rtcp_connected, leg.filter.rtcp_accepted) = (false, Default::default());
                 out.sockets.push(SocketAction::Close { socket: leg.rtcp_socket() });
             }
             _ => {}
         }
-        self.aim(place, &old, out);
+        self.aim(place, &old, now, out);
         self.set_source(place, &old);
         self.pace.leave(&mut self.legs, place);
         self.place_in_frame(place, now);
     }
 
     /// Where the leg sends and whom it believes, after a change of what SDP said.
-    fn aim(&mut self, place: usize, old: &LegSpec, out: &mut Output) {
+    fn aim(&mut self, place: usize, old: &LegSpec, now: Instant, out: &mut Output) {
         let leg = &mut self.legs[place];
-        let spec = leg.spec;
-        let moved = spec.remote_rtp != old.remote_rtp && spec.remote_rtp != leg.gate.accepted;
+        let (spec, accepted) = (leg.spec, leg.filter.accepted);
+        let is_new = spec.remote_rtp != old.remote_rtp;
+        let moved = is_new && !old.remote_rtp.is_none() && !spec.remote_rtp.is_at(accepted);
+        if is_new && old.remote_rtp.is_none() {
+            leg.filter.known_since = now;
+        }
+        if spec.latching() != leg.filter.latching || spec.negotiation != old.negotiation || is_new {
+            (leg.filter.latching, leg.filter.judges_since) = (spec.latching(), now);
+        }
         if moved {
-            leg.disconnect(out);
-            leg.gate.rearm();
-        } else if spec.remote_rtcp != old.remote_rtcp && spec.remote_rtcp != leg.gate.rtcp_accepted {
+            leg.start_over(&mut self.probation, out);
+            self.counts.add(MediaCounter::DroppedStranger, self.probation.take_lost());
+        } else if spec.remote_rtcp != old.remote_rtcp && !spec.remote_rtcp.is_at(leg.filter.rtcp_accepted) {
             leg.disconnect_rtcp(out);
         }
-        if leg.gate.accepted.is_none() {
-            leg.sending.remote = spec.remote_rtp;
-            leg.sending.named = true;
-            // Nobody else will ever count: the kernel may drop strangers from the first packet on.
-            if spec.latching() == Latching::Off && !spec.remote_rtp.is_none() {
-                leg.settle(spec.remote_rtp, out);
-            }
+        if leg.filter.accepted.is_none() {
+            (leg.sending.remote, leg.sending.named) = (spec.remote_rtp, true);
         }
+        let is_there = accepted.is_at(spec.remote_rtp);
+        if is_new && is_there && !leg.filter.connected {
+            // What was found is what the peer says now.
+            leg.settle(accepted, out);
+        } else if spec.latching() == Latching::Off && !spec.remote_rtp.is_none() && !is_there {
+            // Nobody else will ever count: the kernel may drop strangers from the first packet on.
+            leg.settle(spec.remote_rtp, out);
+        }
+        leg.sending.bounded = !spec.is_proven() && !leg.filter.is_proven;
+        leg.sending.allowed_bytes = spec.unproven_bytes;
         leg.sending.ready = leg.may_send();
     }
 
@@ -216,13 +232,13 @@ impl Worker {
     fn reopen(&mut self, place: usize, dscp: u8, out: &mut Output) {
         let leg = &self.legs[place];
         out.sockets.push(SocketAction::Open { socket: leg.rtp_socket(), dscp });
-        if leg.gate.connected {
-            out.sockets.push(SocketAction::Connect { socket: leg.rtp_socket(), to: leg.gate.accepted });
+        if leg.filter.connected {
+            out.sockets.push(SocketAction::Connect { socket: leg.rtp_socket(), to: leg.filter.accepted });
         }
         if leg.uses_rtcp_socket() {
             out.sockets.push(SocketAction::Open { socket: leg.rtcp_socket(), dscp });
-            if leg.gate.rtcp_connected {
-                out.sockets.push(SocketAction::Connect { socket: leg.rtcp_socket(), to: leg.gate.rtcp_accepted });
+            if leg.filter.rtcp_connected {
+                out.sockets.push(SocketAction::Connect { socket: leg.rtcp_socket(), to: leg.filter.rtcp_accepted });
             }
         }
     }
@@ -234,13 +250,19 @@ impl Leg {
         matches!(self.spec.rtcp(), RtcpMode::Pair | RtcpMode::RelayPair)
     }
 
-    pub(crate) fn may_send(&self) -> bool {
+    /// Direction, state and a known destination let us send.
+    pub(crate) fn can_send(&self) -> bool {
         self.state == LegState::Open && self.spec.direction().sends() && !self.sending.remote.is_none()
+    }
+
+    /// And the peer has shown that it is there, or something may go there all the same.
+    pub(crate) fn may_send(&self) -> bool {
+        self.can_send() && (!self.sending.bounded || self.sending.allowed_bytes > 0)
     }
 
     /// Where RTCP goes where nothing of it came yet.
     pub(crate) fn rtcp_guess(&self) -> contract::Address {
-        let settled_elsewhere = !self.gate.accepted.is_none() && self.gate.accepted != self.spec.remote_rtp;
+        let settled_elsewhere = !self.filter.accepted.is_none() && self.filter.accepted != self.spec.remote_rtp;
         if settled_elsewhere || self.spec.remote_rtcp.is_none() {
             next_port(self.sending.remote)
         } else {

@@ -55,6 +55,8 @@ impl Worker {
             made.skipped += missed(leg.making.next_due_ms, due.due_ms, due.ptime_ms);
             leg.making.next_due_ms = due.due_ms + u64::from(due.ptime_ms);
             match self.make_frame(place, due, buffers, out) {
+                // The peer has not shown that it is there: the sound goes on unheard, and comes to its end.
+                Some(0) => {}
                 Some(bytes) => {
                     made.frames += 1;
                     made.bytes += bytes as u64;
@@ -93,6 +95,10 @@ impl Worker {
             None => Some(self.make_sound(place, at, head, payload, out)),
         };
         let leg = &mut self.legs[place];
+        if leg.sending.bounded && !leg.sending.spend(usize::from(span.bytes)) {
+            self.counts.add(MediaCounter::HeldBackUnproven, 1);
+            return Some(0);
+        }
         if let Some(header) = &sound {
             let passing = Passing { side: Side::Sent, codec: leg.payloads.audio_codec, header, packet: span, at };
             self.counts.add(MediaCounter::RecordingOverflow, u64::from(!leg.show(&passing, out)));

@@ -2,11 +2,11 @@
 
 use crate::dial::Dialling;
 use crate::digits::Heard;
-use crate::gate::Gate;
 use crate::io::SocketIndex;
 use crate::receiving::Receiving;
 use crate::reports::Reports;
 use crate::sending::Sending;
+use crate::source_filter::SourceFilter;
 use crate::tap::TapId;
 use audio::Law;
 use clock::Instant;
@@ -34,7 +34,7 @@ impl LegIndex {
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub(crate) struct Leg {
-    pub(crate) gate: Gate,
+    pub(crate) filter: SourceFilter,
     pub(crate) payloads: Payloads,
     pub(crate) links: Links,
     pub(crate) receiving: Receiving,

@@ -28,7 +28,7 @@ impl MovingLeg {
 
     /// Whether the RTP and the RTCP socket are connected, to set up others like them.
     pub fn connected(&self) -> (contract::Address, contract::Address) {
-        let gate = &self.0.gate;
+        let gate = &self.0.filter;
         let address = |connected, address| if connected { address } else { contract::Address::NONE };
         (address(gate.connected, gate.accepted), address(gate.rtcp_connected, gate.rtcp_accepted))
     }

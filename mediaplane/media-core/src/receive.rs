@@ -1,14 +1,16 @@
 //! What a worker does with the packets of a turn.
 
-use crate::Worker;
-use crate::io::{Buffers, Output, Received};
-use crate::leg::{Leg, LegIndex};
+use crate::held_packets::HeldList;
+use crate::io::{Buffers, Output, Received, Span};
+use crate::leg::{Leg, LegIndex, Payload};
+use crate::probation::Probation;
 use crate::relay::relay;
 use crate::rtcp_in;
+use crate::source_filter::Verdict;
 use crate::tap::{Passing, Side};
 use clock::{Duration, Instant};
 use contract::Event;
-use rtp_wire::{Header, TelephoneEvent, is_rtcp};
+use rtp_wire::{Header, TelephoneEvent, is_rtcp, is_stun};
 use stats::{Counts, MediaCounter};
 
 /// A packet that waited for us so long is not passed on: no jitter buffer waits for it, and the time that it takes is
@@ -30,6 +32,10 @@ pub(crate) struct Tally {
     pub(crate) no_leg: u64,
     pub(crate) malformed: u64,
     pub(crate) stranger: u64,
+    pub(crate) held: u64,
+    pub(crate) unproven: u64,
+    pub(crate) keepalives: u64,
+    pub(crate) peers_moved: u64,
     pub(crate) payload_type: u64,
     pub(crate) rtcp_received: u64,
     pub(crate) rtcp_sent: u64,
@@ -42,24 +48,23 @@ pub(crate) struct Turn<'a, B: Buffers> {
     pub(crate) buffers: &'a mut B,
     pub(crate) out: &'a mut Output,
     pub(crate) tally: Tally,
+    pub(crate) probation: &'a mut Probation,
+    pub(crate) proved: &'a mut Vec<LegIndex>,
 }
 
-pub(crate) fn handle<B: Buffers>(worker: &mut Worker, received: &[Received], mut turn: Turn<'_, B>) {
-    if received.is_empty() {
-        return;
-    }
-    take_batch(&mut worker.legs, &worker.by_pair, received, &mut turn);
-    turn.tally.add_to(&mut worker.counts);
-}
-
-fn take_batch<B: Buffers>(legs: &mut [Leg], by_pair: &[LegIndex], received: &[Received], turn: &mut Turn<'_, B>) {
+pub(crate) fn take_batch<B: Buffers>(
+    legs: &mut [Leg],
+    by_pair: &[LegIndex],
+    received: &[Received],
+    turn: &mut Turn<'_, B>,
+) {
     for packet in received {
         let (pair, is_upper) = (packet.socket.0 as usize / 2, !packet.socket.0.is_multiple_of(2));
         let Some(place) = by_pair.get(pair).and_then(|index| index.get()) else {
             turn.tally.no_leg += 1;
             continue;
         };
-        if is_upper || (legs[place].gate.mux && is_rtcp(turn.buffers.bytes(packet.span))) {
+        if is_upper || (legs[place].filter.mux && is_rtcp(turn.buffers.bytes(packet.span))) {
             rtcp_in::take(legs, place, packet, turn);
         } else {
             take_rtp(legs, place, packet, turn);
@@ -72,49 +77,148 @@ fn take_batch<B: Buffers>(legs: &mut [Leg], by_pair: &[LegIndex], received: &[Re
 fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
     let leg = &mut legs[place];
     let bytes = turn.buffers.bytes(packet.span);
-    let Ok(header) = Header::parse(bytes) else {
-        turn.tally.malformed += 1;
-        leg.receiving.dropped += 1;
-        return;
-    };
-    if !leg.gate.knows(packet.from) && !leg.try_source(packet.from, &header, packet.at, turn.out) {
-        turn.tally.stranger += 1;
-        leg.receiving.dropped += 1;
+    let Ok(header) = Header::parse(bytes) else { return take_other(leg, place, packet, turn) };
+    if !leg.filter.knows(packet.from) && !take_unknown(legs, place, packet, &header, turn) {
         return;
     }
+    if let Some(payload) = take_known(&mut legs[place], packet, &header, turn) {
+        if turn.now.since(packet.at) > LATE_AFTER {
+            turn.tally.late += 1;
+            return;
+        }
+        relay(legs, place, packet, &header, payload, turn);
+    }
+}
+
+/// A packet of the peer is measured, heard and recorded; `None`: it goes no further.
+#[inline]
+fn take_known<B: Buffers>(
+    leg: &mut Leg,
+    packet: &Received,
+    header: &Header,
+    turn: &mut Turn<'_, B>,
+) -> Option<Payload> {
     let Some(payload) = leg.payloads.find(header.payload_type) else {
+        // RFC 6263 §4.6: it keeps the way open, and says that the peer is there.
+        leg.filter.alive_at = packet.at;
         turn.tally.payload_type += 1;
         leg.receiving.dropped += 1;
-        return;
+        return None;
     };
-    if !leg.gate.receives {
+    if !leg.filter.receives {
         turn.tally.direction += 1;
         leg.receiving.dropped += 1;
-        return;
+        return None;
     }
     turn.tally.received += 1;
-    turn.tally.received_bytes += bytes.len() as u64;
-    leg.receiving.take(&header, packet.at, bytes.len(), payload.is_event());
+    turn.tally.received_bytes += u64::from(packet.span.bytes);
+    leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload.is_event());
     if !payload.is_event() {
         leg.receiving.codec = payload.codec;
-    } else if let Ok(event) = TelephoneEvent::parse(header.payload(bytes))
+    } else if let Ok(event) = TelephoneEvent::parse(header.payload(turn.buffers.bytes(packet.span)))
         && let Some(digit) = leg.heard.take(header.ssrc, header.time, &event)
     {
         turn.out.events.push(Event::Digit { leg: leg.leg, tag: leg.tag, digit });
     }
-    let passing =
-        Passing { side: Side::Received, codec: payload.codec, header: &header, packet: packet.span, at: packet.at };
+    let passing = Passing { side: Side::Received, codec: payload.codec, header, packet: packet.span, at: packet.at };
     if !leg.show(&passing, turn.out) {
         turn.tally.taps_lost += 1;
     }
-    if turn.now.since(packet.at) > LATE_AFTER {
-        turn.tally.late += 1;
-        return;
+    Some(payload)
+}
+
+/// A packet of a source that is not the one that was taken last. `true`: it is the peer's, and the leg has settled there.
+#[cold]
+fn take_unknown<B: Buffers>(
+    legs: &mut [Leg],
+    place: usize,
+    packet: &Received,
+    header: &Header,
+    turn: &mut Turn<'_, B>,
+) -> bool {
+    let leg = &mut legs[place];
+    let waiting = match leg.judge(packet.from, header, packet.at, turn.probation) {
+        Verdict::Peer => HeldList::default(),
+        Verdict::Settled(candidate) => {
+            let candidates = turn.probation.of(leg.leg, leg.filter.room);
+            candidates.map(|all| all.take_held(candidate)).unwrap_or_default()
+        }
+        Verdict::Waits(candidate) => {
+            leg.hold(candidate, turn.buffers.bytes(packet.span), packet.at, turn.probation);
+            turn.tally.lose_held(leg, turn.probation.take_lost());
+            return false;
+        }
+        Verdict::Stranger => {
+            turn.tally.stranger += 1;
+            leg.receiving.dropped += 1;
+            return false;
+        }
+    };
+    leg.forget_candidates(turn.probation);
+    turn.tally.lose_held(leg, turn.probation.take_lost());
+    turn.tally.peers_moved += u64::from(!leg.filter.accepted.is_none());
+    leg.settle_on_heard(packet.from, turn.out);
+    if packet.from.is_at(leg.spec.remote_rtp) && leg.prove() {
+        turn.proved.push(LegIndex::new(place));
     }
-    relay(legs, place, packet, &header, payload, turn);
+    pass_held(legs, place, packet, waiting, turn);
+    true
+}
+
+/// Passes on what the peer sent while it was not known yet, before what it sends now.
+fn pass_held<B: Buffers>(
+    legs: &mut [Leg],
+    place: usize,
+    packet: &Received,
+    mut waiting: HeldList,
+    turn: &mut Turn<'_, B>,
+) {
+    while let Some((bytes, at)) = turn.probation.first(&waiting) {
+        let taken = turn.buffers.take().map(|buffer| Span { buffer, start: 0, bytes: bytes.len() as u16 });
+        let header = Header::parse(bytes).ok();
+        if let (Some(span), Some(header)) = (taken, header) {
+            turn.buffers.bytes_mut(span).copy_from_slice(bytes);
+            let first = turn.out.sends.len();
+            turn.tally.held += 1;
+            let held = Received { span, at, ..*packet };
+            if let Some(payload) = take_known(&mut legs[place], &held, &header, turn) {
+                relay(legs, place, &held, &header, payload, turn);
+            }
+            // It waited for its source, not for us.
+            turn.out.sends[first..].iter_mut().for_each(|send| send.received_at = Instant::ZERO);
+        } else {
+            turn.tally.no_room += 1;
+        }
+        turn.probation.drop_first(&mut waiting);
+    }
+}
+
+/// What is no RTP: a keep-alive of the peer (RFC 6263), or nothing that we know.
+#[cold]
+fn take_other<B: Buffers>(leg: &mut Leg, place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
+    let bytes = turn.buffers.bytes(packet.span);
+    if !(bytes.is_empty() || is_stun(bytes)) {
+        turn.tally.malformed += 1;
+        leg.receiving.dropped += 1;
+    } else if !leg.filter.is_of_peer(packet.from, leg.spec.remote_rtp) {
+        turn.tally.stranger += 1;
+        leg.receiving.dropped += 1;
+    } else {
+        turn.tally.keepalives += 1;
+        leg.filter.alive_at = packet.at;
+        if packet.from.is_at(leg.spec.remote_rtp) && leg.prove() {
+            turn.proved.push(LegIndex::new(place));
+        }
+    }
 }
 
 impl Tally {
+    /// Packets that waited for nothing: their source was not the peer, or there was no room for them.
+    fn lose_held(&mut self, leg: &mut Leg, count: u64) {
+        self.stranger += count;
+        leg.receiving.dropped += count;
+    }
+
     pub(crate) fn add_to(&self, counts: &mut Counts<MediaCounter>) {
         use MediaCounter::*;
         for (counter, more) in [
@@ -129,6 +233,10 @@ impl Tally {
             (DroppedNoLeg, self.no_leg),
             (DroppedMalformed, self.malformed),
             (DroppedStranger, self.stranger),
+            (RtpHeld, self.held),
+            (HeldBackUnproven, self.unproven),
+            (Keepalives, self.keepalives),
+            (PeersMoved, self.peers_moved),
             (DroppedPayloadType, self.payload_type),
             (RtcpReceived, self.rtcp_received),
             (RtcpSent, self.rtcp_sent),

@@ -1,7 +1,7 @@
 //! What a leg receives, measured (RFC 3550 §6.4.1, §A.1, §A.3, §A.8).
 
 use crate::sending::TICK_NANOS;
-use clock::Instant;
+use clock::{Duration, Instant};
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
 
 /// A step forward of so many packets is a restart (RFC 3550 §A.1).
@@ -9,12 +9,41 @@ const MOST_DROPOUT: i16 = 3_000;
 /// So far back is still reordering (RFC 3550 §A.1).
 const MOST_MISORDER: i16 = 100;
 
+/// Ticks of the fastest RTP clock in a millisecond.
+const MOST_TICKS_PER_MS: u64 = 96;
+/// A timestamp may be ahead of the time that passed by so much.
+const MOST_AHEAD: Duration = Duration::from_secs(1);
+
+/// Where a stream was when its last packet came: what only its sender, and who hears it, can go on from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct StreamPoint {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) seq: Seq,
+    pub(crate) time: RtpTime,
+    /// When that was; zero: there is no stream.
+    pub(crate) at: Instant,
+}
+
+impl StreamPoint {
+    /// Whether a packet that comes at `at` goes on with the stream: a chance of less than 2^-48 for a blind sender.
+    pub(crate) fn leads_to(&self, header: &Header, at: Instant) -> bool {
+        let elapsed_ms = (at.since(self.at) + MOST_AHEAD).as_millis() as u64;
+        let ticks = u64::try_from(header.time.since(self.time));
+        self.at != Instant::ZERO
+            && header.ssrc == self.ssrc
+            && (1..MOST_DROPOUT).contains(&header.seq.since(self.seq))
+            && ticks.is_ok_and(|ticks| ticks <= elapsed_ms * MOST_TICKS_PER_MS)
+    }
+}
+
 /// Numbers of the stream that comes in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receiving {
     pub(crate) ssrc: Ssrc,
     begun: bool,
     max_seq: Seq,
+    /// Timestamp of the last packet.
+    last_time: RtpTime,
     /// Wraps of the sequence number, in its upper half.
     cycles: u32,
     base_seq: u32,
@@ -45,7 +74,7 @@ impl Receiving {
     /// A packet was taken. Events keep the timestamp of their start (RFC 4733 §2.2), so they say nothing of jitter.
     #[inline]
     pub(crate) fn take(&mut self, header: &Header, at: Instant, packet_bytes: usize, is_event: bool) {
-        self.last_at = at;
+        (self.last_at, self.last_time) = (at, header.time);
         self.packets += 1;
         self.bytes += packet_bytes as u64;
         let step = header.seq.since(self.max_seq);
@@ -105,6 +134,11 @@ impl Receiving {
             self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
         }
         (self.transit, self.timed) = (transit, true);
+    }
+
+    /// Where the stream is.
+    pub(crate) fn point(&self) -> StreamPoint {
+        StreamPoint { ssrc: self.ssrc, seq: self.max_seq, time: self.last_time, at: self.last_at }
     }
 
     /// Packets expected and received of the source that sends now.

@@ -24,7 +24,7 @@ pub(crate) fn relay<B: Buffers>(
         // Bytes that several sends share, or a recording, stay as they are.
         let alone = next.get().is_none() && first.get() == Some(place) && !is_tapped;
         if !taker.sending.ready {
-            turn.tally.direction += 1;
+            *(if taker.sending.bounded { &mut turn.tally.unproven } else { &mut turn.tally.direction }) += 1;
             continue;
         }
         if taker.dialling.is_pressing() {
@@ -48,6 +48,10 @@ pub(crate) fn relay<B: Buffers>(
             sending.pass(header, received.at);
             (received.span, *header)
         };
+        if taker.sending.bounded && !taker.sending.spend(usize::from(span.bytes)) {
+            turn.tally.unproven += 1;
+            continue;
+        }
         let passing = Passing { side: Side::Sent, codec: payload.codec, header: &sent, packet: span, at: received.at };
         if !taker.show(&passing, turn.out) {
             turn.tally.taps_lost += 1;

@@ -66,7 +66,8 @@ impl Worker {
 
     pub(crate) fn plan_timer(&mut self, place: usize, now: Instant) {
         let leg = &self.legs[place];
-        let at = leg.silent_until().unwrap_or(Instant::FAR_FUTURE).min(leg.reports.next_at);
+        let watch_at = leg.filter.watch_at(leg.heard_at(), leg.listening_since, leg.spec.remote_rtp, now);
+        let at = leg.silent_until().unwrap_or(Instant::FAR_FUTURE).min(leg.reports.next_at).min(watch_at);
         self.timers.plan(&mut self.legs, place, now, at);
     }
 
@@ -83,6 +84,7 @@ impl Worker {
             self.time_out(place, out);
             return;
         }
+        self.legs[place].watch(now, out);
         if now >= self.legs[place].reports.next_at {
             if self.legs[place].reports_itself() {
                 self.send_report(place, now, wall_now, buffers, out);
@@ -99,7 +101,7 @@ impl Worker {
         let leg = &mut self.legs[place];
         leg.state = LegState::TimedOut;
         leg.sending.ready = false;
-        leg.gate.receives = false;
+        leg.filter.receives = false;
         leg.reports.next_at = Instant::FAR_FUTURE;
         let socket = leg.rtp_socket();
         out.sends.retain(|send| send.socket != socket);
@@ -212,29 +214,30 @@ impl Leg {
 
     /// Until when something has to come from the peer.
     fn silent_until(&self) -> Option<Instant> {
-        let waits = self.state == LegState::Open && self.gate.receives && self.spec.media_timeout_ms > 0;
-        let since = self.receiving.last_at.max(self.listening_since);
+        let waits = self.state == LegState::Open && self.filter.receives && self.spec.media_timeout_ms > 0;
+        // RTCP and keep-alives show as well that the peer is there (RFC 6263).
+        let since = self.heard_at().max(self.listening_since);
         waits.then(|| since + Duration::from_millis(self.spec.media_timeout_ms.into()))
     }
 
     /// Where RTCP goes, in words.
     pub(crate) fn rtcp_destination(&self) -> Address {
-        if self.gate.mux {
+        if self.filter.mux {
             self.sending.remote
-        } else if self.gate.rtcp_accepted.is_none() {
+        } else if self.filter.rtcp_accepted.is_none() {
             self.rtcp_guess()
         } else {
-            self.gate.rtcp_accepted
+            self.filter.rtcp_accepted
         }
     }
 
     /// The socket and destination of RTCP; none where nobody is known.
     pub(crate) fn rtcp_route(&self) -> Option<(SocketIndex, Address)> {
         let destination = self.rtcp_destination();
-        if destination.is_none() || !self.gate.rtcp {
+        if destination.is_none() || !self.filter.rtcp || self.sending.bounded {
             return None;
         }
-        Some(match (self.gate.mux, self.gate.connected, self.gate.rtcp_connected) {
+        Some(match (self.filter.mux, self.filter.connected, self.filter.rtcp_connected) {
             (true, true, _) => (self.rtp_socket(), Address::NONE),
             (true, false, _) => (self.rtp_socket(), destination),
             (false, _, true) => (self.rtcp_socket(), Address::NONE),

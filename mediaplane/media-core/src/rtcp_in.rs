@@ -1,20 +1,20 @@
 //! RTCP that comes in: whose it is, what it says of us, and whether it goes on to the peer leg.
 
-use crate::gate::same_host;
 use crate::io::{Buffers, Output, Received, Send};
-use crate::leg::Leg;
+use crate::leg::{Leg, LegIndex};
 use crate::receive::Turn;
 use crate::relay::copy;
+use crate::source_filter::{SourceFilter, next_port};
 use clock::{Duration, Instant};
-use contract::{Latching, RtcpMode};
-use rtp_wire::{Compound, ReportBlock, ReportMap, RtcpPacket, rewrite};
+use contract::{Address, Latching, LegSpec, RtcpMode};
+use rtp_wire::{Compound, ReportBlock, ReportBlocks, ReportMap, RtcpPacket, rewrite};
 
 /// A round trip that takes longer is none.
 const MOST_ROUND_TRIP: Duration = Duration::from_secs(60);
 
 pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
     let leg = &mut legs[place];
-    if !leg.gate.rtcp || leg.gate.mux != packet.socket.0.is_multiple_of(2) {
+    if !leg.filter.rtcp || leg.filter.mux != packet.socket.0.is_multiple_of(2) {
         turn.tally.stranger += 1;
         return;
     }
@@ -24,40 +24,68 @@ pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received
         leg.receiving.dropped += 1;
         return;
     };
-    if !leg.believes_rtcp(packet, turn.out) {
+    if !leg.believes_rtcp(packet, &compound, turn.out) {
         turn.tally.stranger += 1;
         leg.receiving.dropped += 1;
         return;
     }
     turn.tally.rtcp_received += 1;
+    leg.filter.alive_at = packet.at;
+    if leg.filter.is_proven_by_rtcp(packet.from, &leg.spec) && leg.prove() {
+        turn.proved.push(LegIndex::new(place));
+    }
     let sender_ntp = leg.hear(&compound, packet.at);
     if matches!(leg.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
         relay(legs, place, packet, sender_ntp, turn);
     }
 }
 
+/// Where the session description says that RTCP comes from.
+fn rtcp_said(spec: &LegSpec) -> Address {
+    if spec.remote_rtcp.is_none() { next_port(spec.remote_rtp) } else { spec.remote_rtcp }
+}
+
+impl SourceFilter {
+    /// Whether RTCP from there shows that the peer is at the addresses of its session description.
+    fn is_proven_by_rtcp(&self, from: Address, spec: &LegSpec) -> bool {
+        let from = if from.is_none() { self.rtcp_accepted } else { from };
+        from.is_at(if self.mux { spec.remote_rtp } else { rtcp_said(spec) })
+    }
+}
+
 impl Leg {
-    /// RTCP is the peer's when it comes from the host of its RTP, or from where SDP said; the first such source stays.
-    fn believes_rtcp(&mut self, packet: &Received, out: &mut Output) -> bool {
-        let (from, gate, spec) = (packet.from, &self.gate, &self.spec);
-        if gate.mux {
-            return gate.knows(from) || (gate.accepted.is_none() && !from.is_none() && from == spec.remote_rtp);
+    /// RTCP is the peer's when it comes from where its session description says. From another port of the host that RTP
+    /// comes from it has to name what a blind sender cannot know: the SSRC of that RTP, or ours.
+    fn believes_rtcp(&mut self, packet: &Received, compound: &Compound<'_>, out: &mut Output) -> bool {
+        let (from, filter) = (packet.from, &self.filter);
+        if filter.mux {
+            return filter.is_of_peer(from, self.spec.remote_rtp);
         }
         if from.is_none() {
-            return gate.rtcp_connected;
+            return filter.rtcp_connected;
         }
-        if !gate.rtcp_accepted.is_none() {
-            return from == gate.rtcp_accepted;
+        let is_said = from.is_at(rtcp_said(&self.spec));
+        if !is_said && from != filter.rtcp_accepted {
+            let is_near = self.spec.latching() != Latching::Off && from.is_beside(filter.accepted);
+            if !is_near || !self.is_named_in(compound) {
+                return false;
+            }
         }
-        let believed = if spec.latching() == Latching::Off {
-            from == self.rtcp_guess()
-        } else {
-            same_host(from, self.sending.remote) || (gate.accepted.is_none() && from == spec.remote_rtcp)
+        self.settle_rtcp(from, out);
+        true
+    }
+
+    /// Whether a compound comes from the sender of the stream that we receive, or from a receiver of ours.
+    fn is_named_in(&self, compound: &Compound<'_>) -> bool {
+        let names = |ssrc, reports: ReportBlocks<'_>| {
+            (self.receiving.has_begun() && ssrc == self.receiving.ssrc)
+                || (self.sending.begun && reports.iter().any(|block| block.ssrc == self.sending.ssrc))
         };
-        if believed {
-            self.settle_rtcp(from, out);
-        }
-        believed
+        compound.iter().any(|packet| match packet {
+            RtcpPacket::SenderReport { ssrc, reports, .. } => names(ssrc, reports),
+            RtcpPacket::ReceiverReport { ssrc, reports } => names(ssrc, reports),
+            _ => false,
+        })
     }
 
     /// Notes what the peer says; gives the middle of the NTP timestamp where it sent an SR.

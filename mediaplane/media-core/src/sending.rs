@@ -21,6 +21,11 @@ pub(crate) struct Sending {
     /// Relayed packets get our SSRC and continuous numbers.
     pub(crate) continuous: bool,
     pub(crate) muted: bool,
+    /// The peer has not shown that it is at its address: what goes there has a limit.
+    pub(crate) bounded: bool,
+    /// Bytes that have gone there, and that may, until then.
+    spent_bytes: u32,
+    pub(crate) allowed_bytes: u32,
     /// Something was sent.
     pub(crate) begun: bool,
     /// The SSRC that the peer sees now.
@@ -61,6 +66,9 @@ impl Sending {
             ready: false,
             continuous: false,
             muted: false,
+            bounded: false,
+            spent_bytes: 0,
+            allowed_bytes: 0,
             begun: false,
             ssrc: Ssrc(ssrc),
             own_ssrc: Ssrc(ssrc),
@@ -79,6 +87,17 @@ impl Sending {
     #[inline]
     pub(crate) fn to(&self) -> Address {
         if self.named { self.remote } else { Address::NONE }
+    }
+
+    /// Takes a packet from what may go to a peer that has shown nothing yet; `false`: it must not go.
+    #[cold]
+    pub(crate) fn spend(&mut self, packet_bytes: usize) -> bool {
+        let spent_bytes = self.spent_bytes.saturating_add(packet_bytes as u32);
+        let fits = spent_bytes <= self.allowed_bytes;
+        if fits {
+            self.spent_bytes = spent_bytes;
+        }
+        fits
     }
 
     /// The timestamp of `at`: the stream's clock never stops.

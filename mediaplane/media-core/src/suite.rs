@@ -5,6 +5,8 @@
 
 mod bad_input;
 mod latching;
+mod patience;
+mod proving;
 mod relaying;
 mod reports;
 mod sound;
@@ -241,8 +243,17 @@ pub type Test<L> = (&'static str, fn(L));
 
 /// Every test.
 pub fn tests<L: Lab>() -> Vec<Test<L>> {
-    [sound::tests(), relaying::tests(), latching::tests(), reports::tests(), bad_input::tests(), tapping::tests()]
-        .concat()
+    [
+        sound::tests(),
+        relaying::tests(),
+        latching::tests(),
+        proving::tests(),
+        patience::tests(),
+        reports::tests(),
+        bad_input::tests(),
+        tapping::tests(),
+    ]
+    .concat()
 }
 
 /// Everything, each with a lab of its own.

@@ -3,6 +3,7 @@
 use crate::io::{Buffers, Output, Received};
 use crate::leg::{Leg, LegIndex};
 use crate::pace::Pace;
+use crate::probation::Probation;
 use crate::random::Random;
 use crate::receive::{Tally, Turn};
 use crate::timers::Timers;
@@ -28,6 +29,10 @@ pub struct Worker {
     pub(crate) by_pair: Box<[LegIndex]>,
     pair_by_port: Box<[u16]>,
     pub(crate) leg_limit: usize,
+    /// Sources that may be the peer of a leg.
+    pub(crate) probation: Probation,
+    /// Legs whose peer has just shown that it is at its address.
+    pub(crate) proved: Vec<LegIndex>,
     pub(crate) pace: Pace,
     pub(crate) timers: Timers,
     pub(crate) counts: Counts<MediaCounter>,
@@ -59,6 +64,8 @@ impl Worker {
             by_pair: vec![LegIndex::NONE; config.ports.len()].into(),
             pair_by_port,
             leg_limit: config.leg_limit,
+            probation: Probation::new(config.leg_limit),
+            proved: Vec::with_capacity(config.leg_limit),
             pace: Pace::default(),
             timers: Timers::default(),
             counts: Counts::default(),
@@ -79,7 +86,17 @@ impl Worker {
         received: &[Received],
         out: &mut Output,
     ) {
-        receive::handle(self, received, Turn { now, buffers, out, tally: Tally::default() });
+        if received.is_empty() {
+            return;
+        }
+        let tally = Tally::default();
+        let mut turn = Turn { now, buffers, out, tally, probation: &mut self.probation, proved: &mut self.proved };
+        receive::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
+        turn.tally.add_to(&mut self.counts);
+        // Nothing of our own was made for these until now.
+        while let Some(place) = self.proved.pop().and_then(LegIndex::get) {
+            self.place_in_frame(place, now);
+        }
     }
 
     /// Carries out a command, or refuses it: then nothing has changed.
@@ -206,6 +223,8 @@ impl Worker {
         self.timers.cancel(&mut self.legs, place);
         takers::unlink(&mut self.legs, place);
         takers::unlink_all(&mut self.legs, place);
+        self.legs[place].forget_candidates(&mut self.probation);
+        self.counts.add(MediaCounter::DroppedStranger, self.probation.take_lost());
         let it = &mut self.legs[place];
         let dialling = std::mem::take(&mut it.dialling);
         let leg = Leg { dialling, ..it.clone() };

@@ -14,6 +14,7 @@ mod rtcp;
 mod rtcp_rewrite;
 mod rtcp_write;
 mod rtp;
+mod stun;
 
 pub use event::{EventError, TelephoneEvent};
 pub use numbers::{RtpTime, Seq, Ssrc};
@@ -21,6 +22,7 @@ pub use rtcp::{Compound, ReportBlock, ReportBlocks, RtcpError, RtcpPacket, Sende
 pub use rtcp_rewrite::{ReportMap, rewrite};
 pub use rtcp_write::{NoRoom, Writer};
 pub use rtp::{FIXED_HEADER_BYTES, Header, RtpError, overwrite};
+pub use stun::is_stun;
 
 /// Whether a datagram on a port shared by RTP and RTCP is RTCP (RFC 5761 §4): packet types 192 to 223, which as RTP
 /// would be the payload types 64 to 95 with the marker bit, and those are never given out.
