@@ -228,6 +228,17 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "media",
+        "early_unproven_ms",
+        "160",
+        &[
+            "Milliseconds of early media (ringing tone and announcements before the answer) for a caller over UDP that has not",
+            "shown yet that it is where its session description says, up to 600000. It has once it sends RTP, RTCP or STUN from",
+            "there, or a PRACK, or an answer to a challenge; most phones send RTP at once. A forged INVITE makes the switch send",
+            "8.6 KB to a third party for each second of this; the default is less than three times such an INVITE.",
+        ],
+    ),
+    key(
+        "media",
         "prompts",
         r#"{ play = "builtin" }"#,
         &[

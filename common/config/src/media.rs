@@ -21,6 +21,8 @@ pub struct Media {
     pub wait: Wait,
     /// Silence from the peer that ends a call; `None`: it never does.
     pub media_timeout: Option<Duration>,
+    /// How much early media goes to a caller that has not shown yet that it is where it says.
+    pub early_unproven: Duration,
     /// Prompts, in the order of their names; a place in this list is the number of `contract::Source::Prompt`.
     pub prompts: Vec<Prompt>,
     /// Differentiated services code point of RTP.
@@ -88,6 +90,7 @@ impl Media {
         };
         let workers = number("workers", 64) as usize;
         let seconds = number("media_timeout_s", 86_400);
+        let early_ms = number("early_unproven_ms", 600_000);
         let dscp = number("dscp", 63) as u8;
         let ports = r#"must be "first-last" with an even first port of 1024 or above and a last one above it"#;
         let waits = r#"must be "adaptive", "busy" or "block""#;
@@ -106,6 +109,7 @@ impl Media {
                 _ => None,
             }),
             media_timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
+            early_unproven: Duration::from_millis(early_ms),
             prompts: reader.get(section, "prompts", prompts, read_prompts),
             dscp,
         }

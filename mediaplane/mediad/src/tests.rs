@@ -236,8 +236,3 @@ fn eventually(what: &str, mut is: impl FnMut() -> bool) {
         std::thread::yield_now();
     }
 }
-
-fn no_address(mut spec: LegSpec) -> LegSpec {
-    (spec.remote_rtp, spec.remote_rtcp) = (Address::NONE, Address::NONE);
-    spec
-}

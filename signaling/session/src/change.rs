@@ -7,6 +7,7 @@ use crate::leg::AnswerTo;
 use crate::link::Able;
 use crate::offering::all_that_can_be;
 use crate::ports::Accepted;
+use crate::proof::Proof;
 use crate::session::Session;
 use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
 use sdp_core::{Local, Negotiated, Offer, SdpError, read_answer, write_offer_again};
@@ -153,6 +154,7 @@ impl Sessions {
         let Some(id) = self.find(dialog) else { return };
         let Some(session) = self.table.get_mut(id) else { return };
         let is_first = session.agreed.is_none();
+        session.proof = session.proof.max(Proof::Call);
         if std::mem::take(&mut session.awaits_answer) {
             match self.answer_in(turn, id, message) {
                 Ok(agreed) => {
@@ -164,6 +166,7 @@ impl Sessions {
                 Err(_) => return self.end(turn, id, EndReason::BadAnswer),
             }
         }
+        self.sync_one(turn, id);
         self.go_on_with_kept(turn, id);
     }
 

@@ -21,6 +21,9 @@ impl Sessions {
         others: OtherMedia,
     ) {
         let Some(session) = self.table.get_mut(id) else { return };
+        if answer_to != AnswerTo::Nobody || session.agreed != Some(agreed) {
+            session.negotiation = session.negotiation.wrapping_add(1); // not where we have only refreshed
+        }
         let updates_before = session.updates_open;
         let waits_with = None;
         session.change = Some(Box::new(Change { answer_to, description, agreed, others, updates_before, waits_with }));

@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::outgoing::Outgoing;
+use crate::proof::Proof;
 use crate::session::Session;
 use crate::target::{bracketed, uri_of, user_of};
 use crate::{Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
@@ -148,6 +149,8 @@ impl Sessions {
         let mut outgoing = Some(Box::new(Outgoing::new(dial)));
         let added = self.table.add(|id| Session {
             is_outgoing: true,
+            // What it says of itself answers what was sent there.
+            proof: Proof::Address,
             out: outgoing.take(),
             plan,
             counts_for,

@@ -95,6 +95,20 @@ impl Sessions {
         self.settle(turn, id);
     }
 
+    /// The endpoint ends the dialog by itself, and its BYE is out: media stops with that, not with the answer to it.
+    pub(crate) fn dialog_ending(&mut self, turn: &mut Turn<'_>, dialog: DialogId, cause: Cause) {
+        let Some(id) = self.find(dialog) else { return };
+        self.drop_change(turn, id);
+        self.end_reports(turn, id);
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
+        let reason = *session.reason.get_or_insert(cause.into());
+        (session.offering, session.crossing) = (None, None);
+        self.go(turn, id, SessionState::Terminating);
+        self.part(turn, id, reason, &Farewell::default());
+        self.close_leg(turn, id);
+        self.settle(turn, id);
+    }
+
     /// The dialog is over, by the peer, by us or by a timer.
     pub(crate) fn dialog_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId, cause: Cause, message: Option<Span>) {
         let Some(id) = self.by_dialog.remove(&dialog) else { return };

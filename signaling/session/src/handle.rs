@@ -8,6 +8,12 @@ impl Sessions {
     /// Takes an event of the SIP endpoint. The caller goes on until the endpoint has no more: handling one may make
     /// further ones.
     pub fn handle(&mut self, turn: &mut Turn<'_>, event: Event) {
+        if let Event::Reinvite { dialog, .. }
+        | Event::Pracked { dialog, .. }
+        | Event::Request { dialog: Some(dialog), .. } = event
+        {
+            self.has_asked(turn, dialog);
+        }
         match event {
             Event::Invite { invite, dialog, message, replaces } => {
                 self.invited(turn, invite, dialog, message, replaces)
@@ -15,6 +21,7 @@ impl Sessions {
             Event::Reinvite { invite, dialog, message } => self.reinvited(turn, invite, dialog, message),
             Event::ReinviteCancelled { invite, dialog } => self.reinvite_cancelled(turn, invite, dialog),
             Event::Acknowledged { dialog, message } => self.acknowledged(turn, dialog, message),
+            Event::Ending { dialog, cause } => self.dialog_ending(turn, dialog, cause),
             Event::Ended { dialog, cause, message } => self.dialog_ended(turn, dialog, cause, message),
             Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
                 (Some(Method::Options), None) => self.asked_for_options(turn, request),

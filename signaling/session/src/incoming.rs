@@ -5,6 +5,7 @@ use crate::invitation::Invitation;
 use crate::leg::Leg;
 use crate::matching::Codecs;
 use crate::ports::Accepted;
+use crate::proof::Proof;
 use crate::session::Session;
 use crate::{
     Admission, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState, Sessions, Side,
@@ -52,6 +53,13 @@ impl Sessions {
         };
         let origin = Origin::new(self.draw());
         let (now, path) = (turn.now, turn.path);
+        let is_connected = || turn.sip.flow_of(dialog).is_some_and(|flow| flow.transport.is_reliable());
+        let proof = match () {
+            // Ours, or of a user who has answered a challenge: that went to where the INVITE came from.
+            () if path.is_ours || user.is_some() => Proof::Address,
+            () if is_connected() => Proof::Host,
+            () => Proof::Nothing,
+        };
         let added = self.table.add(|id| Session {
             dialog: Some(dialog),
             invite: Some(invite),
@@ -61,6 +69,7 @@ impl Sessions {
             hops_left: invitation.hops_left,
             replaces,
             counts_for,
+            proof,
             ..Session::new(id, now, invitation.parties, origin, path)
         });
         if let Some(id) = added {

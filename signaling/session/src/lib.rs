@@ -58,6 +58,7 @@ mod moving;
 mod offering;
 mod outgoing;
 mod ports;
+mod proof;
 mod reason;
 mod recording;
 mod refer;

@@ -4,8 +4,10 @@ use crate::alarm::Alarm;
 use crate::crossing::{Crossing, Moment, from_at};
 use crate::dial::{Dial, Target, call_id};
 use crate::early::Early;
+use crate::leg::AnswerTo;
 use crate::lookup::Lookup;
 use crate::matching::Codecs;
+use crate::proof::Proof;
 use crate::target::{bracketed, uri_of};
 use crate::{CrossingPolicy, EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
@@ -83,6 +85,7 @@ impl Outgoing {
 impl Sessions {
     /// Sends the INVITE to the next target; `false` when there is none left.
     pub(crate) fn call_next(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
+        self.leave_target(turn, id);
         while let Some(target) = self.next_target(id) {
             if self.call_target(turn, id, &target) {
                 return true;
@@ -95,6 +98,15 @@ impl Sessions {
     pub(crate) fn call_first(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         if !self.waits_for_names(id) && !self.call_next(turn, id) {
             self.end(turn, id, EndReason::NotPlaced);
+        }
+    }
+
+    /// What the last target has agreed on early counts no more: nothing goes there.
+    fn leave_target(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.change.take_if(|change| change.answer_to == AnswerTo::Nobody);
+        if session.agreed.take().is_some() {
+            self.sync(turn, id);
         }
     }
 
@@ -206,7 +218,7 @@ impl Sessions {
         let before = self.agreed_before(turn, id, dialog, message);
         self.forget_early(id);
         let Some(session) = self.table.get_mut(id) else { return };
-        session.out = None;
+        (session.out, session.proof) = (None, Proof::Call);
         session.dialog = Some(dialog);
         session.alarms.set(Alarm::Answer, None);
         self.by_dialog.insert(dialog, id);

@@ -10,6 +10,7 @@ use crate::link::Link;
 use crate::matching::Codecs;
 use crate::offering::Offering;
 use crate::outgoing::Outgoing;
+use crate::proof::Proof;
 use crate::refer::Referral;
 use crate::transfer::Transfer;
 use crate::{BridgeId, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
@@ -77,6 +78,10 @@ pub struct Session {
     pub(crate) agreed: Option<Negotiated>,
     /// Codecs that its peer has offered or agreed to.
     pub(crate) shown: Codecs,
+    /// What the peer has shown of being where it says.
+    pub(crate) proof: Proof,
+    /// Offers and answers with the peer, wrapping.
+    pub(crate) negotiation: u8,
     /// What the leg was told last.
     pub(crate) spec: LegSpec,
     pub(crate) leg: Leg,
@@ -173,6 +178,8 @@ impl Session {
             origin,
             agreed: None,
             shown: Codecs::default(),
+            proof: Proof::Nothing,
+            negotiation: 0,
             spec: LegSpec::default(),
             leg: Leg::None,
             last_leg: None,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub telephone_event: bool,
     /// Silence from the peer that ends a call; zero: it never does.
     pub media_timeout: Duration,
+    /// How much early media goes to a caller that has not shown yet that it is where it says, as time of G.711.
+    pub early_unproven: Duration,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
     /// Sessions at once.
@@ -63,6 +65,7 @@ impl Default for Settings {
             codec_order: CodecOrder::Offerer,
             telephone_event: true,
             media_timeout: Duration::from_secs(60),
+            early_unproven: Duration::from_millis(160),
             dscp: 46,
             max_calls: 5_000,
             retry_after: Duration::from_secs(5),
@@ -92,6 +95,12 @@ impl Settings {
             packets: None,
             source,
         }
+    }
+
+    /// Bytes of RTP that are such early media: packets of 20 ms of G.711.
+    pub(crate) fn early_unproven_bytes(&self) -> u32 {
+        let packets = self.early_unproven.as_millis() / 20;
+        u32::try_from(packets * 172).unwrap_or(u32::MAX - 1)
     }
 
     /// How long the peer may be silent: for ever where it was agreed that it sends nothing.

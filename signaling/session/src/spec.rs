@@ -4,7 +4,7 @@ use crate::leg::Leg;
 use crate::link::{Tie, mapped};
 use crate::session::Session;
 use crate::{SessionId, Sessions, Turn};
-use contract::{Command, Direction, LegSpec, Rewriting, Source};
+use contract::{Address, Command, Direction, LegSpec, Rewriting, Source};
 use sdp_core::Negotiated;
 
 impl Sessions {
@@ -16,6 +16,8 @@ impl Sessions {
             muted: session.is_muted.into(),
             dscp: self.settings.dscp,
             rewriting: session.spec.rewriting,
+            signaling: session.remote_signaling.into(),
+            negotiation: session.negotiation,
             ..LegSpec::default()
         };
         if let Some(agreed) = agreed {
@@ -31,6 +33,11 @@ impl Sessions {
         if spec.payloads.audio().is_none() && !matches!(spec.source(), Source::Leg(_)) {
             spec.source = Source::None.into(); // nothing can be made without a codec
         }
+        if session.is_untold() {
+            // It does not know our port: whoever sends there is not the peer, and nothing goes to it unasked.
+            (spec.remote_rtp, spec.remote_rtcp) = (Address::NONE, Address::NONE);
+        }
+        self.limit_unproven(session, agreed, &mut spec);
         self.settings.limit_silence(&mut spec);
         if session.is_waiting() {
             spec.media_timeout_ms = 0; // who has not been answered need not speak
@@ -58,7 +65,7 @@ impl Sessions {
         }
     }
 
-    fn sync_one(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+    pub(crate) fn sync_one(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| !session.is_moving) else { return };
         let Leg::Open(port) = session.leg else { return };
         let changing = session.change.as_ref().filter(|change| change.waits_with.is_none());
@@ -83,6 +90,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// It calls us and has had no session description of ours yet; unless a program says itself where its media goes.
+    fn is_untold(&self) -> bool {
+        self.invite.is_some() && self.description.is_none() && !self.is_reserved
+    }
+
     /// It rings somewhere: here while we call, or on the other side of the call.
     fn is_waiting(&self) -> bool {
         self.out.is_some() || self.is_early || (self.invite.is_some() && self.link.is_some())

@@ -86,6 +86,7 @@ pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settin
         },
         telephone_event: sip.dtmf,
         media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
+        early_unproven: config.media.early_unproven,
         dscp: config.media.dscp,
         max_calls: calls_of_one(config, shard_count),
         answer_timeout: sip.ring_timeout,

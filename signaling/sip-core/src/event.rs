@@ -147,6 +147,14 @@ pub enum Event {
         /// The request.
         message: Span,
     },
+    /// We end a dialog by ourselves, for want of an ACK, a refresh or an answer: the BYE is out, and [`Event::Ended`] follows
+    /// once the peer has answered it, or never did. Media stops now.
+    Ending {
+        /// Which.
+        dialog: DialogId,
+        /// Why.
+        cause: Cause,
+    },
     /// A dialog is over. Every dialog that was announced ends with exactly one of these.
     Ended {
         /// Which.

@@ -12,7 +12,9 @@ fn a_flood_of_strangers_harms_no_neighbour() {
     let (mut client, neighbour, mut peer) = (plane.client(), Phone::new(), Phone::new());
     client.open(W0, neighbour.spec(Source::Tone440));
     let flooded = client.end.take_port(W0).unwrap();
-    client.open_on(W0, flooded, no_address(peer.spec(Source::Leg(flooded))));
+    // The peer is behind NAT: its description names another place than the one that it sends from.
+    let said = Phone::new();
+    client.open_on(W0, flooded, said.spec(Source::Leg(flooded)));
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     let first = neighbour.hear();
     // Garbage, lies about lengths, sound RTP of ever new sources, RTCP that is none.

@@ -64,8 +64,8 @@ impl Talker {
         self.mouth = Some(std::thread::spawn(move || {
             let (_never, pause) = mpsc::channel::<()>();
             while !hushed.load(Relaxed) {
-                socket.send_to(&packet(said.load(Relaxed)), to(leg)).unwrap();
-                said.fetch_add(1, Relaxed);
+                // Counted first: what is sent after somebody has asked how many there are has a higher number.
+                socket.send_to(&packet(said.fetch_add(1, Relaxed)), to(leg)).unwrap();
                 let _ = pause.recv_timeout(PACE);
             }
         }));

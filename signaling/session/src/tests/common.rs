@@ -46,7 +46,13 @@ pub(super) fn connected(user: &str) -> (World, LegRef, u64) {
     let [Said::Accept(INVITE, sdp)] = &said[..] else { panic!("{said:?}") };
     assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0", leg.port)) && sdp.contains("c=IN IP4 192.0.2.9"));
     assert_eq!(world.state(tag), SessionState::Connected);
+    world.acknowledge(DIALOG);
     (world, leg, tag)
+}
+
+/// The ACK of our 2xx.
+pub(super) fn acknowledged(dialog: DialogId) -> sip_core::Event {
+    sip_core::Event::Acknowledged { dialog, message: Span::default() }
 }
 
 impl World {
@@ -70,6 +76,16 @@ impl World {
 }
 
 impl World {
+    /// Our 2xx is acknowledged, and the leg hears of it.
+    pub(super) fn acknowledge(&mut self, dialog: DialogId) {
+        self.sip(acknowledged(dialog), message("ACK", "x", ""));
+        let asked = self.asked();
+        let [Command::Update { leg, tag, spec }] = asked[..] else { panic!("{asked:?}") };
+        assert!(spec.is_proven() && spec.latching() == contract::Latching::Probation);
+        self.specs.insert(leg, spec);
+        self.media(Event::Updated { leg, tag });
+    }
+
     pub(super) fn id(&self) -> SessionId {
         self.sessions.iter().next().expect("a session").id()
     }

@@ -39,6 +39,8 @@ pub(super) struct FakeSip {
     pub(super) message: Vec<u8>,
     pub(super) said: Vec<Said>,
     pub(super) needs_prack: bool,
+    /// Over which messages come.
+    pub(super) transport: sip_core::Transport,
     pub(super) max_forwards: u8,
     /// Header fields of the last INVITE or answer that was sent.
     pub(super) headers: Vec<(String, String)>,
@@ -212,7 +214,7 @@ impl Sip for FakeSip {
         Some(ticket)
     }
     fn flow_of(&self, _: DialogId) -> Option<Flow> {
-        Some(target("x").flow)
+        Some(Flow { transport: self.transport, ..target("x").flow })
     }
     fn info(&mut self, _: Instant, dialog: DialogId, _: &str, body: &[u8]) -> Result<ClientRequestId, Refused> {
         let request = self.number()?;

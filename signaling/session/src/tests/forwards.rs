@@ -40,6 +40,8 @@ pub(super) fn up() -> Pair {
     pair.world.serve();
     let said = pair.world.said();
     assert!(matches!(&said[..], [Said::Accept(..)]), "{said:?}");
+    pair.world.sip(acknowledged(DialogId::from_u64(A)), message("ACK", "x", ""));
+    pair.world.serve();
     pair
 }
 

@@ -52,6 +52,7 @@ fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     let (mut world, leg, tag) = ringing("tone", &(SDP.replace("RTP/AVP 0", "RTP/AVP 8 96") + EVENTS));
     world.media(Event::Opened { leg, tag });
     world.said();
+    world.acknowledge(DIALOG);
     let sdp = late(&mut world, DIALOG.as_u64());
     is_offered(&sdp, "0 8 96", "sendrecv");
     // It has moved, and prefers another codec.

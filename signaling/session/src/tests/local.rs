@@ -125,6 +125,7 @@ fn one_change_at_a_time() {
     world.answer(request, 200, &held("inactive"));
     world.only_update(leg, tag);
     world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
+    world.only_update(leg, tag);
     let said = world.said();
     assert!(matches!(&said[..], [Said::Accept(REINVITE, sdp)] if sdp.contains("a=inactive")), "{said:?}");
     assert_eq!(world.state(tag), SessionState::OnHold);

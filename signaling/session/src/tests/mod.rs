@@ -15,6 +15,7 @@ mod local;
 mod matrix;
 mod names;
 mod outgoing;
+mod proof;
 mod recording;
 mod requests;
 mod transfers;

@@ -48,6 +48,9 @@ impl Endpoint {
     /// BYE for a reason of our own.
     pub(crate) fn end_with_bye(&mut self, now: Instant, handle: Handle, cause: Cause, out: &mut Output) {
         self.send_bye(now, handle, cause, &Content::NONE, out);
+        if self.dialogs.get(handle).is_some_and(|dialog| dialog.is_announced && dialog.state == State::Terminating) {
+            out.event(Event::Ending { dialog: DialogId(handle), cause });
+        }
     }
 
     fn send_bye(&mut self, now: Instant, handle: Handle, cause: Cause, content: &Content<'_>, out: &mut Output) {
