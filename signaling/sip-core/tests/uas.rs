@@ -62,6 +62,8 @@ fn trying_goes_out_after_200_ms_only() {
 fn lost_ack_repeats_the_200_then_bye() {
     let (mut bench, _) = answered();
     let sent = bench.pass(Duration::from_secs(32));
+    let is_ending = |event: &Event| matches!(event, Event::Ending { cause: Cause::NoAck, .. });
+    assert!(bench.events.last().is_some_and(is_ending), "said with the BYE, not with its end: {:?}", bench.events);
     let (times, all): (Vec<_>, Vec<_>) = sent.into_iter().unzip();
     assert_eq!(times, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500, 32000]);
     assert_eq!(words(&all)[..10], ["200"; 10]);
