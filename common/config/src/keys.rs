@@ -49,6 +49,15 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "sip",
+        "ws_origins",
+        "[]",
+        &[
+            "Origins of the web pages that may open WebSockets here, as browsers write them: \"https://phone.example.com\". Others get 403.",
+            "\"none\" lets in what sends no Origin, which is no browser. []: every page, for passwords are asked for in [auth].",
+        ],
+    ),
+    key(
+        "sip",
         "max_connections",
         "10000",
         &["TCP, TLS and WebSocket connections at once, 1 to 1000000. Further ones are closed at once."],

@@ -6,6 +6,20 @@ use toml::de::DeValue;
 /// Most shards. Each is a control client of the media plane, which has places for the shards of two lives of signaling.
 const SHARD_COUNT_MAX: u64 = 8;
 
+const WS_ORIGINS: &str = r#"must be a list of at most 64 origins as browsers write them, such as "https://phone.example.com" or "http://localhost:8080", or "none" for clients that send none"#;
+
+/// Scheme and host, and a port that is not the scheme's own: no path, and no slash at the end (RFC 6454 §6.1).
+fn ws_origins(value: &DeValue<'_>) -> Option<Vec<String>> {
+    const COUNT_MAX: usize = 64;
+    let is_origin = |text: &str| {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', '*', ',']);
+        text == "none" || host.is_some_and(|host| is_host(host) && host.bytes().all(|byte| byte.is_ascii_graphic()))
+    };
+    let list: Vec<String> = strings(value)?.into_iter().map(str::to_ascii_lowercase).collect();
+    (list.len() <= COUNT_MAX && list.iter().all(|text| is_origin(text))).then_some(list)
+}
+
 /// Most addresses of one transport.
 const ADDRESS_COUNT_MAX: usize = 16;
 
@@ -22,6 +36,8 @@ pub struct Sip {
     pub listen_ws: Vec<SocketAddr>,
     /// Secure WebSocket addresses to listen on.
     pub listen_wss: Vec<SocketAddr>,
+    /// Origins of web pages that may open WebSockets, in small letters; none: all of them.
+    pub ws_origins: Vec<String>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once that one address opened.
@@ -150,6 +166,7 @@ impl Sip {
             listen_tls,
             listen_ws,
             listen_wss,
+            ws_origins: reader.get(section, "ws_origins", WS_ORIGINS, ws_origins),
             max_connections,
             max_connections_per_address,
             connection_idle,

@@ -238,3 +238,17 @@ fn header_fields_that_make_a_dialog_cannot_cross() {
         assert_eq!(mistakes(&format!("[headers]\n{wrong}\n")).len(), 1, "{wrong}");
     }
 }
+
+#[test]
+fn origins_are_written_as_browsers_write_them() {
+    let of = |list: &str| Config::parse(&format!("[sip]\nws_origins = {list}\n")).map(|config| config.sip.ws_origins);
+    assert_eq!(of("[]").unwrap(), [""; 0]);
+    let good = of(r#"["https://Phone.example.com", "http://localhost:8080", "https://[::1]:8443", "none"]"#).unwrap();
+    assert_eq!(good, ["https://phone.example.com", "http://localhost:8080", "https://[::1]:8443", "none"]);
+    for bad in
+        ["phone.example.com", "https://phone.example.com/", "https://", "wss://a", "https://*.example.com", "*", ""]
+    {
+        let words = of(&format!("[\"{bad}\"]")).unwrap_err().to_string();
+        assert!(words.contains("ws_origins") && words.contains("browsers"), "{bad}: {words}");
+    }
+}

@@ -10,8 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use transport::{
-    CertificateFiles, ClientCertificates, CloseReason, Inbound, Limits, Listen, Runtime, SendError, StartError,
-    Streams, StreamsConfig, Target, TlsConfig, Trust,
+    CertificateFiles, ClientCertificates, CloseReason, Inbound, Limits, Listen, Origins, Runtime, SendError,
+    StartError, Streams, StreamsConfig, Target, TlsConfig, Trust,
 };
 
 /// Threads that run connections.
@@ -91,6 +91,10 @@ fn streams_config(config: &Config) -> StreamsConfig {
             },
             trust: tls.authorities.clone().map_or(Trust::System, Trust::Authorities),
         }),
+        origins: match &sip.ws_origins[..] {
+            [] => Origins::Any,
+            list => Origins::Only(list.to_vec()),
+        },
         runtime: Runtime::Own { thread_count: THREAD_COUNT },
     }
 }

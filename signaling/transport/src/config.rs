@@ -14,8 +14,34 @@ pub struct StreamsConfig {
     pub limits: Limits,
     /// Certificates and trust. Without it no TLS or WSS connection is possible either way.
     pub tls: Option<TlsConfig>,
+    /// Which web pages may open WebSockets.
+    pub origins: Origins,
     /// Whose threads to run on.
     pub runtime: Runtime,
+}
+
+/// Which web pages may open WebSockets to us (RFC 6455 §10.2). A browser says in `Origin` where its page comes from; anything
+/// else may say what it likes, so this keeps foreign pages out of the browsers of our users, and no more.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Origins {
+    /// All of them.
+    #[default]
+    Any,
+    /// Those of these origins, as browsers write them, such as `https://phone.example.com`. `none` lets those in who send no
+    /// `Origin`, which are no browsers.
+    Only(Vec<String>),
+}
+
+impl Origins {
+    /// What a client that sends no `Origin` is called in the list.
+    const NONE: &str = "none";
+
+    /// Whether a handshake may go on that has these values of `Origin`.
+    pub(crate) fn allow<'h>(&self, mut values: impl Iterator<Item = &'h [u8]>) -> bool {
+        let Self::Only(list) = self else { return true };
+        let origin = values.next().unwrap_or(Self::NONE.as_bytes());
+        values.next().is_none() && list.iter().any(|ours| ours.as_bytes().eq_ignore_ascii_case(origin))
+    }
 }
 
 /// One listener.

@@ -40,7 +40,7 @@ async fn handshakes(life: &mut Life) -> Result<(), Failure> {
         Transport::Ws => {
             let ws = async { connect_ws(stream, &authority, false).await.map_err(|error| ws_failure(*error)) };
             let stream = within(limit, ws).await?;
-            open(life, WsCarrier(stream), false).await;
+            open(life, WsCarrier::new(stream), false).await;
         }
         Transport::Wss => {
             let both = async {
@@ -48,7 +48,7 @@ async fn handshakes(life: &mut Life) -> Result<(), Failure> {
                 connect_ws(stream, &authority, true).await.map_err(|error| ws_failure(*error))
             };
             let stream = within(limit, both).await?;
-            open(life, WsCarrier(stream), true).await;
+            open(life, WsCarrier::new(stream), true).await;
         }
         Transport::Udp => {}
     }

@@ -25,6 +25,8 @@ stats::counters! {
         QueueFull: "stream_queue_full_packets", Packets, "Messages not sent because the connection's queue was full.";
         SendsFailed: "stream_sends_failed_packets", Packets, "Messages queued for a connection that went before they were written.";
         Garbage: "stream_closed_garbage", Events, "Connections closed because they carried something else than SIP.";
+        WebSocket: "stream_closed_websocket", Events, "Connections closed because a rule of WebSocket was broken: masks, reserved bits, text that is no UTF-8, a message that is too large.";
+        OriginRefused: "stream_origins_refused", Events, "WebSocket handshakes refused with 403 because their Origin is not among ws_origins.";
         Invalid: "stream_closed_invalid", Events, "Connections closed because a message had no usable Content-Length or was too large.";
         FirstMessageLate: "stream_closed_first_message", Events, "Connections closed because no first message came in time.";
         MessageLate: "stream_closed_slow_message", Events, "Connections closed because a message took too long to arrive.";

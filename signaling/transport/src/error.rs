@@ -120,6 +120,12 @@ pub enum CloseReason {
     /// It carried something else than SIP.
     #[error("not SIP")]
     Garbage,
+    /// The peer broke a rule of WebSocket, which it was told with this code (RFC 6455 §7.4.1).
+    #[error("a rule of WebSocket was broken (close code {0})")]
+    WebSocket(u16),
+    /// A page of an origin that may not use us wanted a WebSocket.
+    #[error("the origin is not among ws_origins")]
+    OriginRefused,
     /// A message whose end cannot be found.
     #[error("message without a usable length")]
     Invalid,

@@ -29,7 +29,9 @@ mod size;
 mod streams;
 mod tls;
 
-pub use config::{CertificateFiles, ClientCertificates, Limits, Listen, Runtime, StreamsConfig, TlsConfig, Trust};
+pub use config::{
+    CertificateFiles, ClientCertificates, Limits, Listen, Origins, Runtime, StreamsConfig, TlsConfig, Trust,
+};
 pub use connector::route;
 pub use counters::StreamCounter;
 pub use error::{CloseReason, SendError, StartError};

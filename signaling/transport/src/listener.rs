@@ -1,7 +1,7 @@
 //! Takes connections that peers open.
 
 use crate::Transport;
-use crate::carrier::{ByteCarrier, WsCarrier, accept_ws};
+use crate::carrier::{ByteCarrier, Metered, WsCarrier, accept_ws};
 use crate::config::{Limits, Listen};
 use crate::connection::Connection;
 use crate::connector::{Failure, open, tls_failure, within, ws_failure};
@@ -14,9 +14,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{self, http::StatusCode};
 
 /// How long to leave the kernel alone when it cannot hand over a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -92,20 +95,30 @@ async fn handshakes(life: &mut Life, stream: TcpStream) -> Result<(), Failure> {
             open(life, ByteCarrier::new(stream, true), is_verified).await;
         }
         Transport::Ws => {
-            let stream = within(limit, async { accept_ws(stream).await.map_err(|error| ws_failure(*error)) }).await?;
-            open(life, WsCarrier(stream), false).await;
+            let stream = within(limit, websocket(life, stream)).await?;
+            open(life, WsCarrier::new(stream), false).await;
         }
         Transport::Wss => {
             let both = async {
                 let (stream, _) = tls(life, stream).await?;
-                accept_ws(stream).await.map_err(|error| ws_failure(*error))
+                websocket(life, stream).await
             };
             let stream = within(limit, both).await?;
-            open(life, WsCarrier(stream), false).await;
+            open(life, WsCarrier::new(stream), false).await;
         }
         Transport::Udp => {}
     }
     Ok(())
+}
+
+async fn websocket<S: AsyncRead + AsyncWrite + Unpin>(
+    life: &Life,
+    stream: S,
+) -> Result<WebSocketStream<Metered<S>>, Failure> {
+    accept_ws(stream, &life.shared.origins).await.map_err(|error| match *error {
+        tungstenite::Error::Http(answer) if answer.status() == StatusCode::FORBIDDEN => Failure::OriginRefused,
+        error => ws_failure(error),
+    })
 }
 
 type ServerTls = tokio_rustls::server::TlsStream<TcpStream>;

@@ -179,6 +179,8 @@ impl<'l, C: Carrier> Pump<'l, C> {
         (self.phase, self.life.reason) = match end {
             End::Closed => (Phase::Flushing, CloseReason::PeerClosed),
             End::Fault(Fault::Invalid) => (Phase::Answering, CloseReason::Invalid),
+            End::Fault(Fault::WebSocket(code)) => (Phase::Flushing, CloseReason::WebSocket(code)),
+            End::Fault(Fault::Garbage) if self.carrier.says_why() => (Phase::Flushing, CloseReason::Garbage),
             End::Fault(Fault::Garbage) if self.has_heard => (Phase::Answering, CloseReason::Garbage),
             End::Fault(Fault::Garbage) => return Some(CloseReason::Garbage),
             End::Broken(std::io::ErrorKind::OutOfMemory) => return Some(CloseReason::MemoryExceeded),

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Garbage,
     /// [`Piece::Invalid`] was delivered.
     Invalid,
+    /// A rule of WebSocket was broken; with the code that says so (RFC 6455 §7.4.1).
+    WebSocket(u16),
 }
 
 /// The unfinished message of one stream.

@@ -1,7 +1,7 @@
 //! What every connection of one [`Streams`](crate::Streams) shares, and the end of each.
 
 use crate::carrier::Writing;
-use crate::config::Limits;
+use crate::config::{Limits, Origins};
 use crate::connection::{Connection, Room};
 use crate::counters::{Counters, StreamCounter};
 use crate::error::{CloseReason, SendError};
@@ -20,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) registry: Registry,
     pub(crate) tls: Option<Tls>,
+    pub(crate) origins: Origins,
     pub(crate) listening: Vec<(Transport, SocketAddr)>,
     pub(crate) sink: Box<Sink>,
     pub(crate) queued_bytes: AtomicUsize,
@@ -98,6 +99,8 @@ fn count(counters: &Counters, reason: &CloseReason) {
         CloseReason::HandshakeTimedOut(_) => HandshakeTimedOut,
         CloseReason::CertificateRefused(_) => CertificateRefused,
         CloseReason::Garbage => Garbage,
+        CloseReason::WebSocket(_) => WebSocket,
+        CloseReason::OriginRefused => OriginRefused,
         CloseReason::Invalid => Invalid,
         CloseReason::FirstMessageLate(_) => FirstMessageLate,
         CloseReason::MessageLate(_) => MessageLate,

@@ -58,6 +58,7 @@ impl Streams {
             counters: Counters::new(),
             registry: Registry::new(limits.connections_max_count, limits.connections_per_source_max_count),
             tls,
+            origins: config.origins,
             listening: bound.iter().map(|(transport, (_, local))| (*transport, *local)).collect(),
             sink: Box::new(inbound),
             queued_bytes: AtomicUsize::new(0),

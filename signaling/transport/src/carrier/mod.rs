@@ -4,7 +4,7 @@ mod bytes;
 mod ws;
 
 pub(crate) use bytes::ByteCarrier;
-pub(crate) use ws::{WsCarrier, accept as accept_ws, connect as connect_ws};
+pub(crate) use ws::{Metered, WsCarrier, accept as accept_ws, connect as connect_ws};
 
 use crate::connector::certificate_refusal;
 use crate::error::CloseReason;
@@ -13,6 +13,7 @@ use crate::reassembly::{Fault, Piece};
 use std::io;
 use std::task::{Context, Poll};
 use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Why nothing more can be read.
 #[derive(Debug)]
@@ -57,6 +58,10 @@ pub(crate) trait Carrier: Unpin + Send + 'static {
     fn poll_receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>>;
     /// Writes a batch; ready when all of it is on its way.
     fn poll_transmit(&mut self, cx: &mut Context<'_>, writing: &mut Writing) -> Poll<Result<(), io::ErrorKind>>;
+    /// Whether the goodbye says why, so that it is worth saying to a peer that was never understood.
+    fn says_why(&self) -> bool {
+        false
+    }
     /// Says goodbye.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;
     /// Reads and forgets until the peer has closed too.
@@ -77,6 +82,8 @@ fn ws_end(error: tungstenite::Error) -> End {
         Error::ConnectionClosed | Error::AlreadyClosed => End::Closed,
         Error::Protocol(ResetWithoutClosingHandshake) => End::Closed,
         Error::Io(error) => error.into(),
-        _ => End::Fault(Fault::Garbage),
+        Error::Capacity(_) => End::Fault(Fault::WebSocket(CloseCode::Size.into())),
+        Error::Utf8(_) => End::Fault(Fault::WebSocket(CloseCode::Invalid.into())),
+        _ => End::Fault(Fault::WebSocket(CloseCode::Protocol.into())),
     }
 }

@@ -1,6 +1,7 @@
 //! WebSocket (RFC 7118): one SIP message is one WebSocket message.
 
 use super::{Carrier, End, Writing, ws_end};
+use crate::config::Origins;
 use crate::outbox::Kind;
 use crate::reassembly::{Fault, Piece, is_start_line};
 use futures_util::{Sink, Stream};
@@ -14,8 +15,9 @@ use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::handshake::client;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode, header};
-use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{ClientRequestBuilder, http};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Utf8Bytes, http};
 
 /// The subprotocol of RFC 7118 §4.
 const SUBPROTOCOL: &str = "sip";
@@ -41,13 +43,15 @@ fn offers_sip(headers: &HeaderMap) -> bool {
 #[expect(clippy::result_large_err, reason = "the type of the library's callback")]
 pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
+    origins: &Origins,
 ) -> Result<WebSocketStream<Metered<S>>, Box<Error>> {
     let check = |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+        if !origins.allow(request.headers().get_all(header::ORIGIN).iter().map(HeaderValue::as_bytes)) {
+            return Err(refusal(StatusCode::FORBIDDEN, "this Origin may not open WebSockets here\n"));
+        }
         if !offers_sip(request.headers()) {
-            let words = Some("Sec-WebSocket-Protocol must offer \"sip\" (RFC 7118)\n".to_owned());
-            let mut refusal = ErrorResponse::new(words);
-            *refusal.status_mut() = StatusCode::BAD_REQUEST;
-            return Err(refusal);
+            let words = "Sec-WebSocket-Protocol must offer \"sip\" (RFC 7118)\n";
+            return Err(refusal(StatusCode::BAD_REQUEST, words));
         }
         let name = HeaderValue::from_static(SUBPROTOCOL);
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, name);
@@ -57,6 +61,14 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     let mut accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config())).await?;
     accepted.get_mut().forget();
     Ok(accepted)
+}
+
+fn refusal(status: StatusCode, words: &str) -> ErrorResponse {
+    let mut refusal = ErrorResponse::new(Some(words.to_owned()));
+    *refusal.status_mut() = status;
+    refusal.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(words.len()));
+    refusal.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    refusal
 }
 
 /// The client's handshake.
@@ -131,16 +143,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 }
 
 /// Messages as WebSocket messages.
-pub(crate) struct WsCarrier<S>(pub(crate) WebSocketStream<Metered<S>>);
+pub(crate) struct WsCarrier<S> {
+    socket: WebSocketStream<Metered<S>>,
+    /// Why we close: what the peer did wrong.
+    fault: Option<CloseCode>,
+    /// The close frame is on its way.
+    has_closed: bool,
+}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Carrier for WsCarrier<S> {
-    fn poll_receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>> {
-        let message = match ready!(Pin::new(&mut self.0).poll_next(cx)) {
+impl<S> WsCarrier<S> {
+    pub(crate) fn new(socket: WebSocketStream<Metered<S>>) -> Self {
+        Self { socket, fault: None, has_closed: false }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WsCarrier<S> {
+    /// Notes what the peer is told at the end.
+    fn blame(&mut self, end: &End) {
+        self.fault = match end {
+            End::Fault(Fault::WebSocket(code)) => Some((*code).into()),
+            // A message that is no SIP is data of a kind that we do not take.
+            End::Fault(Fault::Garbage) => Some(CloseCode::Unsupported),
+            _ => None,
+        };
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>> {
+        let message = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
             Some(Ok(message)) => message,
             Some(Err(error)) => return Poll::Ready(Err(ws_end(error))),
             None => return Poll::Ready(Err(End::Closed)),
         };
-        let metered = self.0.get_mut();
+        let metered = self.socket.get_mut();
         let read_bytes = metered.read_bytes - metered.reported_bytes;
         metered.taken(&message);
         match &message {
@@ -154,34 +188,66 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Carrier for WsCarrier<S
         }
         Poll::Ready(Ok(read_bytes))
     }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Carrier for WsCarrier<S> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>, deliver: &mut dyn FnMut(Piece<'_>)) -> Poll<Result<usize, End>> {
+        let received = ready!(self.receive(cx, deliver));
+        if let Err(end) = &received {
+            self.blame(end);
+        }
+        Poll::Ready(received)
+    }
 
     fn poll_transmit(&mut self, cx: &mut Context<'_>, writing: &mut Writing) -> Poll<Result<(), io::ErrorKind>> {
         let Writing { batch, taken_count, .. } = writing;
         while let Some((kind, bytes)) = batch.entry(*taken_count) {
-            ready!(Pin::new(&mut self.0).poll_ready(cx)).map_err(kind_of)?;
+            ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(kind_of)?;
             // RFC 7118 §4.2.2: text as long as it is UTF-8.
             let message = match (kind, std::str::from_utf8(bytes)) {
                 (Kind::Ping, _) => Message::Ping(Default::default()),
                 (_, Ok(text)) => Message::text(text),
                 (_, Err(_)) => Message::binary(bytes.to_vec()),
             };
-            Pin::new(&mut self.0).start_send(message).map_err(kind_of)?;
+            Pin::new(&mut self.socket).start_send(message).map_err(kind_of)?;
             *taken_count += 1;
         }
-        Pin::new(&mut self.0).poll_flush(cx).map_err(kind_of)
+        Pin::new(&mut self.socket).poll_flush(cx).map_err(kind_of)
+    }
+
+    fn says_why(&self) -> bool {
+        true
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll_close(cx).map(drop)
+        let Some(code) = self.fault else { return Pin::new(&mut self.socket).poll_close(cx).map(drop) };
+        if !self.has_closed {
+            self.has_closed = true;
+            let frame = CloseFrame { code, reason: Utf8Bytes::default() };
+            // It stays in the library's buffer when the stream takes nothing now.
+            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(frame)));
+        }
+        let _ = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+        Pin::new(self.socket.get_mut()).poll_shutdown(cx).map(drop)
     }
 
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(Ok(_)) = ready!(Pin::new(&mut self.0).poll_next(cx)) {}
+        // Frames after a fault cannot be told apart, and closing with bytes unread would reset the connection, so that the
+        // peer might never see why.
+        let mut scratch = [0; 4_096];
+        while self.fault.is_some() {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(self.socket.get_mut()).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        while let Some(Ok(_)) = ready!(Pin::new(&mut self.socket).poll_next(cx)) {}
         Poll::Ready(())
     }
 
     fn unfinished_bytes(&self) -> usize {
-        self.0.get_ref().read_bytes
+        self.socket.get_ref().read_bytes
     }
 
     fn takes_for_written(&self) -> bool {

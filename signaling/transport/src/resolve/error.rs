@@ -21,6 +21,9 @@ pub enum ResolveError {
     /// Neither addresses nor services.
     #[error("`{0}` has no address")]
     NoAddress(String),
+    /// All SRV records of the domain name `.` as their target, or port 0 (RFC 2782).
+    #[error("`{0}` says that this service is decidedly not available there (SRV target `.`)")]
+    Unavailable(String),
     /// No answer in time.
     #[error("no answer from the name servers within {0:?}: are they reachable?")]
     TimedOut(Duration),

@@ -25,7 +25,7 @@ pub(super) struct Srv {
 /// before preference, preference before our own liking (RFC 3403 §4.1).
 pub(super) fn services(mut records: Vec<Naptr>, transports: &[Transport], is_secure: bool) -> Vec<(Transport, String)> {
     let liking = |transport| transports.iter().position(|ours| *ours == transport);
-    records.retain(|record| record.flags.eq_ignore_ascii_case("s"));
+    records.retain(|record| record.flags.eq_ignore_ascii_case("s") && !is_none(&record.replacement));
     let mut usable: Vec<_> = records
         .into_iter()
         .filter_map(|record| {
@@ -58,9 +58,10 @@ pub(super) const fn srv_prefix(transport: Transport) -> Option<&'static str> {
     }
 }
 
-/// Hosts and ports to try: lowest priority first, inside one priority drawn by weight (RFC 2782). A target of `.` is none.
+/// Hosts and ports to try: lowest priority first, inside one priority drawn by weight (RFC 2782). A target of `.` is none, and
+/// nothing can be sent to port 0.
 pub(super) fn by_weight(mut records: Vec<Srv>, mut random: u64) -> Vec<(String, u16)> {
-    records.retain(|record| !matches!(record.target.as_str(), "." | ""));
+    records.retain(|record| !is_none(&record.target) && record.port != 0);
     // Weight 0 first, so that it has its small chance; the sort keeps what else was equal in the server's order.
     records.sort_by_key(|record| (record.priority, record.weight != 0));
     let mut order = Vec::with_capacity(records.len());
@@ -77,6 +78,11 @@ pub(super) fn by_weight(mut records: Vec<Srv>, mut random: u64) -> Vec<(String, 
         order.push((record.target, record.port));
     }
     order
+}
+
+/// Whether a name is the root, which stands for "there is none".
+fn is_none(name: &str) -> bool {
+    matches!(name, "." | "")
 }
 
 /// The next of the random numbers that one seed gives (SplitMix64).
@@ -130,7 +136,14 @@ mod tests {
     fn priorities_go_before_weights() {
         for random in 0..50 {
             let order = by_weight(
-                vec![srv(20, 65_535, "c"), srv(10, 0, "a"), srv(20, 0, "d"), srv(10, 0, "b"), srv(0, 0, ".")],
+                vec![
+                    srv(20, 65_535, "c"),
+                    srv(10, 0, "a"),
+                    srv(20, 0, "d"),
+                    srv(10, 0, "b"),
+                    srv(0, 0, "."),
+                    Srv { port: 0, ..srv(0, 0, "e") },
+                ],
                 random,
             );
             let names: Vec<_> = order.iter().map(|(name, _)| name.as_str()).collect();

@@ -37,7 +37,10 @@ impl Query {
             None => uri.host,
         };
         let host = match host.filter(|_| uri.scheme.is_sip()).ok_or(ResolveError::NoHost)? {
-            sip_wire::Host::Name(name) => Host::Name(Arc::from(name.trim_end_matches('.'))),
+            sip_wire::Host::Name(name) => match name.trim_end_matches('.') {
+                "" => return Err(ResolveError::BadName(name.to_owned())),
+                name => Host::Name(Arc::from(name)),
+            },
             sip_wire::Host::V4(ip) => Host::Address(ip.into()),
             sip_wire::Host::V6(ip) => Host::Address(ip.into()),
         };

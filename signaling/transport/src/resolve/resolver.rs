@@ -125,7 +125,8 @@ impl Inner {
             Host::Address(ip) => return self.numeric(query, *ip).map(|target| vec![target]),
             Host::Name(name) => name,
         };
-        let mut found = Targets { domain: name.clone(), list: Vec::new(), failure: None };
+        let mut found =
+            Targets { domain: name.clone(), list: Vec::new(), failure: None, has_services: false, has_hosts: false };
         if query.port.is_some() {
             let transport = self.usable(query.transport_without_dns(), query)?;
             self.add_host(&mut found, name, query.port_or_default(transport), transport).await;
@@ -136,8 +137,9 @@ impl Inner {
         for (index, (transport, service)) in offers.into_iter().enumerate() {
             self.add_service(&mut found, &service, transport, random.wrapping_add(index as u64)).await;
         }
-        if found.list.is_empty() && found.failure.is_none() {
-            // RFC 3263 §4.2: no SRV records, so the name itself.
+        if !found.has_services && found.failure.is_none() {
+            // RFC 3263 §4.2: no SRV records, so the name itself. Where there are some, they are all there is: a target of `.`
+            // says that nobody is to be tried (RFC 2782).
             let transport = self.usable(query.transport_without_dns(), query)?;
             self.add_host(&mut found, name, query.port_or_default(transport), transport).await;
         }
@@ -181,7 +183,9 @@ impl Inner {
     async fn add_service(&self, found: &mut Targets, service: &str, transport: Transport, random: u64) {
         match self.dns.srv(service).await {
             Ok(records) => {
+                found.has_services |= !records.is_empty();
                 for (host, port) in by_weight(records, random).into_iter().take(TARGETS_MAX_COUNT) {
+                    found.has_hosts = true;
                     if found.list.len() < TARGETS_MAX_COUNT {
                         self.add_host(found, &host, port, transport).await;
                     }
@@ -214,6 +218,10 @@ struct Targets {
     list: Vec<Target>,
     /// Why something was not found; it matters when nothing was.
     failure: Option<ResolveError>,
+    /// There are SRV records.
+    has_services: bool,
+    /// And one of them at least names a host.
+    has_hosts: bool,
 }
 
 impl Targets {
@@ -229,6 +237,9 @@ impl Targets {
         match (self.list.is_empty(), self.failure) {
             (false, _) => Ok(self.list),
             (true, Some(error)) => Err(error),
+            (true, None) if self.has_services && !self.has_hosts => {
+                Err(ResolveError::Unavailable(self.domain.to_string()))
+            }
             (true, None) => Err(ResolveError::NoAddress(self.domain.to_string())),
         }
     }

@@ -103,6 +103,47 @@ async fn without_naptr_the_srv_records_of_our_transports_are_asked_for() {
 }
 
 #[tokio::test]
+async fn a_domain_that_says_that_there_is_no_service_is_taken_at_its_word() {
+    let zone = Zone::new()
+        // The name has an address, where a web server is.
+        .srv("_sip._udp.none.example", 0, 0, 0, ".")
+        .srv("_sips._tcp.none.example", 0, 0, 0, ".")
+        .address("none.example", "192.0.2.1")
+        .srv("_sip._tcp.zero.example", 0, 0, 0, "zero.example")
+        .address("zero.example", "192.0.2.2")
+        .srv("_sip._udp.part.example", 0, 0, 0, ".")
+        .srv("_sip._udp.part.example", 1, 0, 5070, "part.example")
+        .address("part.example", "192.0.2.3")
+        .srv("_sip._udp.dangling.example", 0, 0, 5060, "nowhere.example")
+        .address("dangling.example", "192.0.2.4")
+        .naptr("root.example", 1, 1, "SIP+D2U", ".")
+        .naptr("root.example", 2, 1, "X+D2X", "_x._udp.root.example")
+        .address("root.example", "192.0.2.5")
+        .cname("one.example", "two.example")
+        .cname("two.example", "three.example")
+        .srv("_sip._udp.chain.example", 0, 0, 5060, "one.example")
+        .address("three.example", "192.0.2.6");
+    let (resolver, server) = resolver(zone).await;
+    let unavailable = |name: &str| Err(ResolveError::Unavailable(name.to_owned()));
+    for uri in ["sip:none.example", "sip:none.example;transport=udp", "sips:none.example"] {
+        assert_eq!(ways(&resolver, uri, 0).await, unavailable("none.example"), "{uri}");
+    }
+    let before = server.asked();
+    assert_eq!(ways(&resolver, "sip:none.example", 1).await, unavailable("none.example"));
+    assert_eq!(server.asked(), before, "neither `.` nor the name itself is asked for");
+    assert_eq!(ways(&resolver, "sip:zero.example;transport=tcp", 0).await, unavailable("zero.example"));
+    assert_eq!(ways(&resolver, "sip:part.example", 0).await.unwrap(), ["udp 192.0.2.3:5070"]);
+    // A port in the URI asks for no service (RFC 3263 §4.2).
+    assert_eq!(ways(&resolver, "sip:none.example:5070", 0).await.unwrap(), ["udp 192.0.2.1:5070"]);
+    let dangling = Err(ResolveError::NoAddress("dangling.example".to_owned()));
+    assert_eq!(ways(&resolver, "sip:dangling.example", 0).await, dangling);
+    assert_eq!(ways(&resolver, "sip:root.example", 0).await.unwrap(), ["udp 192.0.2.5:5060"]);
+    assert_eq!(ways(&resolver, "sip:chain.example", 0).await.unwrap(), ["udp 192.0.2.6:5060"]);
+    let words = ways(&resolver, "sip:none.example", 0).await.unwrap_err().to_string();
+    assert!(words.contains("none.example") && words.contains("not available"), "{words}");
+}
+
+#[tokio::test]
 async fn without_any_service_the_name_itself_is_tried() {
     let (resolver, _server) = resolver(Zone::new().address("plain.example", "192.0.2.9")).await;
     for (uri, way) in [

@@ -35,7 +35,7 @@ pub(crate) fn config(transports: &[Transport], host: &str) -> StreamsConfig {
     let address = SocketAddr::new(host.parse().unwrap(), 0);
     let listen = transports.iter().map(|transport| Listen { transport: *transport, address }).collect();
     let runtime = Runtime::Given(tokio::runtime::Handle::current());
-    StreamsConfig { listen, limits: Limits::default(), tls: None, runtime }
+    StreamsConfig { listen, runtime, ..StreamsConfig::default() }
 }
 
 impl Site {
