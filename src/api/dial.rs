@@ -120,7 +120,7 @@ impl SessionCoordinator {
             }
         };
         let error = match tokio::time::timeout(SETTLE_LIMIT, ended).await {
-            Ok(EndReason::Rejected(status)) => {
+            Ok(EndReason::Rejected(status) | EndReason::Refused(status)) => {
                 let phrase = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
                 SessionError::rejected(entry.id, status, phrase)
             }

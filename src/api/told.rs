@@ -124,7 +124,8 @@ impl signald::User for ShardUser {
                 // Below: whoever waits for the outcome of an operation sees the state that it led to.
                 session::SessionEvent::Done { .. }
                 | session::SessionEvent::Failed { .. }
-                | session::SessionEvent::Ended { .. } => {}
+                | session::SessionEvent::Ended { .. }
+                | session::SessionEvent::Refused { .. } => {}
             }
         }
         for event in events {

@@ -368,6 +368,15 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "process",
+        "trace",
+        "false",
+        &[
+            "Whether every SIP message is printed beside the log, without passwords and keys; `ringplane trace` shows those of",
+            "one call or peer while the switch runs.",
+        ],
+    ),
+    key(
+        "process",
         "log",
         r#""info""#,
         &[r#"Least important log line to print: "error", "warn", "info", "debug" or "trace"."#],

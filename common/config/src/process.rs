@@ -8,6 +8,8 @@ pub struct Process {
     pub runtime_dir: PathBuf,
     /// Least important log line to print.
     pub log: LogLevel,
+    /// Whether every SIP message is printed.
+    pub trace: bool,
 }
 
 /// Importance of a log line.
@@ -52,7 +54,8 @@ impl Process {
             value.as_str().filter(|path| path.is_empty() || path.starts_with('/')).map(str::to_owned)
         });
         let runtime_dir = if path.is_empty() { default_runtime_dir() } else { path.into() };
-        Self { runtime_dir, log }
+        let trace = reader.get(section, "trace", "must be true or false", |value| value.as_bool());
+        Self { runtime_dir, log, trace }
     }
 
     /// Where the media process hands its shared memory over.

@@ -2,7 +2,8 @@
 
 use crate::dial::{TARGETS_MAX, Target};
 use crate::lookup::{Located, Named};
-use crate::{EndReason, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, SessionId, Sessions, Turn};
+use crate::story::words_of;
+use crate::{EndReason, Outcome, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, SessionId, Sessions, Turn};
 use sip_core::{CallId, Flow, Span, Transport};
 use sip_wire::{Message, Scheme, Uri};
 use std::net::SocketAddr;
@@ -19,7 +20,10 @@ impl Sessions {
             session.is_sip_over = true;
             return self.settle(turn, id);
         }
+        let (reason, outcome) = failure(status, message.is_some());
+        session.attempt_is(outcome);
         if let Some(message) = message {
+            session.heard_words(&words_of(turn.sip.bytes(message)));
             turn.decide.heard(id, turn.sip.bytes(message));
         }
         let is_redirected = match (status, message) {
@@ -34,7 +38,6 @@ impl Sessions {
             return;
         }
         let farewell = self.farewell(turn, id, message);
-        let reason = if status == 408 { EndReason::NoAnswer } else { EndReason::Rejected(status) };
         self.end_saying(turn, id, reason, &farewell);
     }
 
@@ -49,8 +52,15 @@ impl Sessions {
             return self.names_found(turn, id, &[]);
         }
         if out.waiting.is_empty() {
+            if let Some(session) = self.table.get_mut(id) {
+                session.attempt_is(Outcome::TimedOut);
+            }
             return self.end(turn, id, EndReason::NoAnswer);
         }
+        if let Some(session) = self.table.get_mut(id) {
+            session.attempt_is(Outcome::TimedOut);
+        }
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
         // Whatever still comes of this INVITE is no longer ours; an answer that crosses gets its BYE.
         if let Some(call) = out.call.take() {
             self.by_call.remove(&call);
@@ -76,6 +86,17 @@ impl Sessions {
             Located::Later(lookup) => self.wait_for_names(turn, id, lookup),
         }
         true
+    }
+}
+
+/// What a failed INVITE means. A status without a message is the endpoint's word for what is no answer of a peer.
+fn failure(status: u16, has_answer: bool) -> (EndReason, Outcome) {
+    match (status, has_answer) {
+        (_, true) => (EndReason::Rejected(status), Outcome::Refused(status)),
+        (408, false) => (EndReason::NoAnswer, Outcome::TimedOut),
+        (503, false) => (EndReason::Unreachable, Outcome::Unreachable),
+        (487, false) => (EndReason::Cancelled, Outcome::Open),
+        (_, false) => (EndReason::Refused(status), Outcome::NotSent),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::outgoing::Outgoing;
 use crate::proof::Proof;
 use crate::session::Session;
 use crate::target::{bracketed, uri_of, user_of};
-use crate::{Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
+use crate::{CallNumber, Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
 use clock::Duration;
 use sdp_core::Origin;
 use sip_core::auth::Account;
@@ -129,6 +129,8 @@ impl Sessions {
         }
         let to = if dial.to.is_empty() { bracketed(&dial.targets[0].uri) } else { dial.to.clone() };
         let (number, origin) = (self.draw(), Origin::new(self.draw()));
+        let beside_number = beside.and_then(|other| self.table.get(other)).map(|other| other.number);
+        let call_number = beside_number.unwrap_or(CallNumber(number));
         let flow = dial.targets[0].flow;
         let path =
             Path { local: self.settings.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours: true };
@@ -136,7 +138,7 @@ impl Sessions {
             from: uri_of(&dial.from),
             to: uri_of(&to),
             called_user: user_of(&dial.targets[0].uri),
-            call_id: call_id(number).into(),
+            call_id: call_id(call_number, number).into(),
         };
         let (now, plan) = (turn.now, dial.plan);
         // The other side of a call counts with the one that has called.
@@ -148,6 +150,7 @@ impl Sessions {
         };
         let mut outgoing = Some(Box::new(Outgoing::new(dial)));
         let added = self.table.add(|id| Session {
+            number: call_number,
             is_outgoing: true,
             // What it says of itself answers what was sent there.
             proof: Proof::Address,
@@ -202,7 +205,8 @@ impl Sessions {
     }
 }
 
-/// A Call-ID for a call that we place, made of a number that was drawn for it.
-pub(crate) fn call_id(number: u64) -> String {
-    format!("{number:016x}")
+/// A Call-ID for a call that we place: the number of the call, by which its other leg is known as well, and one that was
+/// drawn for this INVITE.
+pub(crate) fn call_id(call: CallNumber, drawn: u64) -> String {
+    format!("{call}-{:08x}", drawn as u32)
 }

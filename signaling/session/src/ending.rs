@@ -19,7 +19,7 @@ impl Sessions {
         let reason = match (session.connected_at, session.is_outgoing) {
             (Some(_), _) => EndReason::LocalBye,
             (None, true) => EndReason::Cancelled,
-            (None, false) => EndReason::Rejected(480),
+            (None, false) => EndReason::Refused(480),
         };
         self.end(turn, id, reason);
         Ok(())
@@ -78,6 +78,7 @@ impl Sessions {
         self.end_reports(turn, id);
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
+        session.heard_words(if refusal.reason.is_empty() { refusal.warning } else { refusal.reason });
         session.offering = None;
         let call = session.out.as_ref().and_then(|out| out.call);
         let headers = farewell.headers(reason);
@@ -143,6 +144,9 @@ impl Sessions {
             return;
         }
         self.leave_bridge(turn, id);
+        if let Some(other) = self.other_side(id) {
+            self.tell_each_other(id, other, reason);
+        }
         if let Some(link) = self.untie(turn, id) {
             self.end_saying(turn, link.peer, reason.for_other_side(), farewell);
         }
@@ -204,6 +208,8 @@ impl Sessions {
             1,
         );
         self.sweep_deadlines();
-        turn.events.push(SessionEvent::Ended { id, reason, leg: session.last_leg });
+        let leg = session.last_leg;
+        let call = Box::new(session.into_story(reason, turn.now));
+        turn.events.push(SessionEvent::Ended { id, reason, leg, call });
     }
 }

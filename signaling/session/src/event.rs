@@ -1,8 +1,8 @@
-use crate::{BridgeId, EndReason, LeaveReason, Operation, SessionId, SessionState};
+use crate::{BridgeId, CallStory, EndReason, LeaveReason, Operation, SessionId, SessionState};
 use contract::{LegRef, RecordingOutcome};
 
 /// What users of sessions may want to know.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SessionEvent {
     /// It moved on.
     StateChanged {
@@ -153,5 +153,12 @@ pub enum SessionEvent {
         reason: EndReason,
         /// Its leg, if it had one; the leg's row has the final numbers for a while.
         leg: Option<LegRef>,
+        /// Who, whom, where to, with which status, and where the end came from.
+        call: Box<CallStory>,
+    },
+    /// An INVITE was refused before it became a session: no room, no right, nothing that could be read.
+    Refused {
+        /// Who, whom, with which status and why.
+        call: Box<CallStory>,
     },
 }

@@ -14,6 +14,7 @@ use contract::Direction;
 use sdp_core::{Offer, write_offer};
 use sip_core::AccountId;
 use stats::SignalCounter;
+use std::sync::Arc;
 
 /// Where an incoming call goes on to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,12 +29,14 @@ pub struct Forward {
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// How long each target may take to answer; none: the setting.
     pub answer_timeout: Option<Duration>,
+    /// The rule that leads there, as those who look at calls know it.
+    pub route: Option<Arc<str>>,
 }
 
 impl Forward {
     /// To these, as the caller.
     pub fn to(targets: Vec<Target>) -> Self {
-        Self { targets, from: None, account: None, headers: Vec::new(), answer_timeout: None }
+        Self { targets, from: None, account: None, headers: Vec::new(), answer_timeout: None, route: None }
     }
 }
 
@@ -66,6 +69,7 @@ impl Sessions {
             turn.ports.give_back(port);
             return Err(SessionError::SessionNotFound(id));
         };
+        session.took_route(forward.route);
         let crossing = session.crossing.take();
         let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
         let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties.from).into());

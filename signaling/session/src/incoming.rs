@@ -8,8 +8,8 @@ use crate::ports::Accepted;
 use crate::proof::Proof;
 use crate::session::Session;
 use crate::{
-    Admission, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState, Sessions, Side,
-    Turn,
+    Admission, CallNumber, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState,
+    Sessions, Side, Turn,
 };
 use clock::Instant;
 use sdp_core::{Local, Origin, write_offer};
@@ -26,16 +26,19 @@ impl Sessions {
         replaces: Option<DialogId>,
     ) {
         if self.table.is_full() || self.is_stopping {
-            let why = if self.is_stopping { SignalCounter::RefusedStopping } else { SignalCounter::RefusedCallLimit };
+            let (why, words) = match self.is_stopping {
+                true => (SignalCounter::RefusedStopping, "the switch is being stopped"),
+                false => (SignalCounter::RefusedCallLimit, "as many calls are up as there may be"),
+            };
             self.counts.add(why, 1);
-            return self.refuse_unseen(turn, invite, 503, "");
+            return self.refuse_unseen(turn, invite, message, 503, words);
         }
         // A call of ours takes over what somebody has named who is in it.
         let is_known = replaces.is_some() && turn.path.is_ours;
         let admission = if is_known { Admission::Granted { user: None } } else { turn.admit(message) };
         let user = match admission {
             Admission::Granted { user } => user,
-            refused => return self.turn_away(turn, invite, &refused),
+            refused => return self.turn_away(turn, invite, message, &refused),
         };
         let media = self.settings.media(Some(turn.path.remote.ip()));
         let invitation = match Invitation::read(turn.sip.bytes(message), &media) {
@@ -44,14 +47,14 @@ impl Sessions {
                 self.counts.add(SignalCounter::RefusedDescription, 1);
                 let words = unfit.to_string();
                 let refusal = Refusal { warning_code: unfit.warning_code(), ..self.refusal(unfit.status()) };
-                return self.refuse_unseen_with(turn, invite, &Refusal { warning: &words, ..refusal });
+                return self.refuse_unseen_with(turn, invite, message, &Refusal { warning: &words, ..refusal });
             }
         };
         let Some(counts_for) = self.count_user(&invitation.parties.from) else {
             self.counts.add(SignalCounter::RefusedUserLimit, 1);
-            return self.refuse_unseen(turn, invite, 486, "this user has as many calls as one may have");
+            return self.refuse_unseen(turn, invite, message, 486, "this user has as many calls as one may have");
         };
-        let origin = Origin::new(self.draw());
+        let (number, origin) = (CallNumber(self.draw()), Origin::new(self.draw()));
         let (now, path) = (turn.now, turn.path);
         let is_connected = || turn.sip.flow_of(dialog).is_some_and(|flow| flow.transport.is_reliable());
         let proof = match () {
@@ -61,6 +64,7 @@ impl Sessions {
             () => Proof::Nothing,
         };
         let added = self.table.add(|id| Session {
+            number,
             dialog: Some(dialog),
             invite: Some(invite),
             shown: invitation.offer.as_ref().map(|offer| Codecs::of(&offer.agreed().payloads)).unwrap_or_default(),

@@ -83,6 +83,11 @@ fn parties(message: &Message<'_>) -> Parties {
     }
 }
 
+/// Who calls whom, as far as the message can be read.
+pub(crate) fn parties_of(bytes: &[u8]) -> Parties {
+    Message::parse(bytes).map(|message| parties(&message)).unwrap_or_default()
+}
+
 /// At most [`REMEMBERED_BYTES_MAX`] bytes of a text; what is no UTF-8 shows as such.
 fn remember(text: &[u8]) -> Box<str> {
     let text = text.get(..REMEMBERED_BYTES_MAX).unwrap_or(text);

@@ -72,6 +72,7 @@ mod sessions;
 mod settings;
 mod spec;
 mod state;
+mod story;
 mod table;
 mod target;
 mod transfer;
@@ -99,6 +100,7 @@ pub use settings::{
     CHANGE_WAIT_LIMIT, MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings,
 };
 pub use state::{Operation, SessionState};
+pub use story::{Attempt, CallNumber, CallStory, EndOrigin, Outcome, Share};
 pub use target::bracketed;
 
 use link::Tie;

@@ -9,7 +9,7 @@ use crate::lookup::Lookup;
 use crate::matching::Codecs;
 use crate::proof::Proof;
 use crate::target::{bracketed, uri_of};
-use crate::{CrossingPolicy, EndReason, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use crate::{CrossingPolicy, EndReason, Outcome, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
 use sdp_core::write_offer;
 use sip_core::{CallId, Content, DialogId, NewRequest, Span};
@@ -134,7 +134,7 @@ impl Sessions {
         // The first target is called by the name that users know already.
         let call_id = match session.state {
             SessionState::Initializing => session.parties.call_id.to_string(),
-            _ => call_id(drawn),
+            _ => call_id(session.number, drawn),
         };
         let from = from_at(&out.dial.from, session.local_ip);
         let routes: Vec<&str> = target.routes.iter().map(|route| &**route).collect();
@@ -153,7 +153,12 @@ impl Sessions {
             content: Content::sdp(sdp.as_bytes()).with_headers(&headers),
         };
         let is_for_target = out.dial.to.is_empty();
-        let Ok(call) = turn.sip.invite(turn.now, &request) else { return false };
+        let Ok(call) = turn.sip.invite(turn.now, &request) else {
+            if let Some(session) = self.table.get_mut(id) {
+                session.attempted(&target.uri, &target.flow, Outcome::NotSent);
+            }
+            return false;
+        };
         turn.decide.described(id, Side::Local, sdp.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
             (session.origin, session.remote_signaling) = (origin, target.flow.remote);
@@ -161,6 +166,7 @@ impl Sessions {
             if is_for_target {
                 session.parties.to = uri_of(&target.uri);
             }
+            session.attempted(&target.uri, &target.flow, Outcome::Open);
             if let Some(out) = &mut session.out {
                 out.call = Some(call);
             }
@@ -218,6 +224,7 @@ impl Sessions {
         let before = self.agreed_before(turn, id, dialog, message);
         self.forget_early(id);
         let Some(session) = self.table.get_mut(id) else { return };
+        session.attempt_is(Outcome::Answered);
         (session.out, session.proof) = (None, Proof::Call);
         session.dialog = Some(dialog);
         session.alarms.set(Alarm::Answer, None);

@@ -1,5 +1,7 @@
 //! Why a session ended.
 
+use crate::EndOrigin;
+
 /// Why a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EndReason {
@@ -9,8 +11,12 @@ pub enum EndReason {
     LocalBye,
     /// The caller gave up before the answer.
     Cancelled,
-    /// It was refused with this status: by us, or by the one that we called.
+    /// The one that was called, or a server on the way there, refused it with this status.
     Rejected(u16),
+    /// We refused it with this status.
+    Refused(u16),
+    /// The network says that nobody is there: a closed port, a connection that cannot be made or that broke.
+    Unreachable,
     /// The one that we called did not answer in time.
     NoAnswer,
     /// Nothing leads to whom it was for: a name without an address, or one that nobody could look up in time.
@@ -66,7 +72,7 @@ impl EndReason {
                 EndKind::Completed
             }
             Self::Cancelled => EndKind::Cancelled,
-            Self::Rejected(_) | Self::NotDecided => EndKind::Rejected,
+            Self::Rejected(_) | Self::Refused(_) | Self::NotDecided => EndKind::Rejected,
             _ => EndKind::Failed,
         }
     }
@@ -74,7 +80,8 @@ impl EndReason {
     /// The status for an INVITE that has not been answered yet.
     pub(crate) fn status(self) -> u16 {
         match self {
-            Self::Rejected(status) => status,
+            Self::Rejected(status) | Self::Refused(status) => status,
+            Self::Unreachable => 503,
             Self::NotDecided => 480,
             Self::NoPath => 404,
             Self::MediaFailed | Self::MediaLost | Self::Shutdown => 503,
@@ -82,6 +89,33 @@ impl EndReason {
             Self::NotPlaced | Self::PeerLost => 500,
             Self::BadAnswer => 488,
             _ => 487,
+        }
+    }
+
+    /// The status that a caller gets for it, or got from the one that was called, while the call is not answered.
+    pub fn sip_status(self) -> Option<u16> {
+        Some(self.status())
+    }
+
+    /// Where the end came from, for the session that ended so.
+    pub fn origin(self) -> EndOrigin {
+        match self {
+            Self::RemoteBye | Self::Cancelled | Self::BadAnswer => EndOrigin::Peer,
+            Self::Rejected(_) => EndOrigin::Called,
+            Self::NoAnswer | Self::NotDecided | Self::NoAck | Self::MediaTimeout | Self::SessionExpired => {
+                EndOrigin::TimeOut
+            }
+            Self::Unreachable | Self::PeerLost => EndOrigin::Network,
+            Self::NoPath => EndOrigin::NoPath,
+            Self::MediaFailed | Self::MediaLost => EndOrigin::Media,
+            Self::LocalBye
+            | Self::Refused(_)
+            | Self::NotPlaced
+            | Self::Shutdown
+            | Self::AgeLimit
+            | Self::IdleLimit
+            | Self::Transferred
+            | Self::Replaced => EndOrigin::Here,
         }
     }
 
@@ -102,7 +136,9 @@ impl EndReason {
             Self::RemoteBye => "hung up by the peer",
             Self::LocalBye => "hung up here",
             Self::Cancelled => "cancelled",
-            Self::Rejected(_) => "rejected",
+            Self::Rejected(_) => "refused by the called side",
+            Self::Refused(_) => "refused here",
+            Self::Unreachable => "unreachable",
             Self::NoAnswer => "not answered in time",
             Self::NoPath => "no way to there",
             Self::NotPlaced => "could not be placed",
@@ -130,7 +166,8 @@ impl From<sip_core::Cause> for EndReason {
             Cause::RemoteBye => Self::RemoteBye,
             Cause::LocalBye | Cause::Unsubscribed => Self::LocalBye,
             Cause::RemoteCancel | Cause::LocalCancel => Self::Cancelled,
-            Cause::Rejected(status) | Cause::Refused(status) => Self::Rejected(status),
+            Cause::Rejected(status) => Self::Refused(status),
+            Cause::Refused(status) => Self::Rejected(status),
             Cause::NoAck => Self::NoAck,
             Cause::SessionExpired => Self::SessionExpired,
             Cause::Lost(_) | Cause::Transport => Self::PeerLost,

@@ -12,8 +12,9 @@ use crate::offering::Offering;
 use crate::outgoing::Outgoing;
 use crate::proof::Proof;
 use crate::refer::Referral;
+use crate::story::Trail;
 use crate::transfer::Transfer;
-use crate::{BridgeId, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
+use crate::{BridgeId, CallNumber, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
 use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
@@ -24,6 +25,7 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug)]
 pub struct Session {
     pub(crate) id: SessionId,
+    pub(crate) number: CallNumber,
     pub(crate) state: SessionState,
     /// None until an outgoing call is answered.
     pub(crate) dialog: Option<DialogId>,
@@ -121,6 +123,8 @@ pub struct Session {
     /// The dialog to end once this call is up (`Replaces`).
     pub(crate) replaces: Option<DialogId>,
     pub(crate) reason: Option<EndReason>,
+    /// What will be told of its end beside that.
+    pub(crate) trail: Option<Box<Trail>>,
     /// The dialog has ended.
     pub(crate) is_sip_over: bool,
     pub(crate) alarms: Alarms,
@@ -146,6 +150,7 @@ impl Session {
     pub(crate) fn new(id: SessionId, now: Instant, parties: Parties, origin: Origin, path: crate::Path) -> Self {
         Self {
             id,
+            number: CallNumber::default(),
             state: SessionState::Initializing,
             dialog: None,
             invite: None,
@@ -202,6 +207,7 @@ impl Session {
             dialling: None,
             replaces: None,
             reason: None,
+            trail: None,
             is_sip_over: false,
             alarms: Alarms::default(),
             counts_for: None,

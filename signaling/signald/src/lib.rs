@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod calllog;
 mod certificates;
 mod endpoint;
 mod error;
 mod guard;
+mod hangup;
 mod home;
 mod inbox;
 mod intake;
@@ -39,9 +41,11 @@ mod source;
 mod stateless;
 mod stop;
 mod streams;
+mod trace;
 mod user;
 mod wait;
 mod waiter;
+mod watching;
 mod worker;
 
 pub use error::Error;

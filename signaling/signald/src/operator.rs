@@ -1,8 +1,10 @@
 //! The operator's socket: one command line in, one JSON value out, then the end of the connection.
 
+use crate::hangup::{Hung, Which, hang_up};
 use crate::inbox::Inbox;
 use crate::report::{self, Question, Snapshot};
-use crate::{Error, Stop, run, wait};
+use crate::trace::{self, Filter, Tracer, Watch};
+use crate::{Error, Orders, Stop, run, wait};
 use clock::Instant;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,10 +16,16 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use transport::Streams;
 
+const COMMANDS: [&str; 6] = ["calls", "stats", "health", "reload", "hangup", "trace"];
 /// Longest command line.
 const COMMAND_BYTES_MAX: u64 = 1_024;
 /// How long an operator may take to ask or to read.
 const OPERATOR_LIMIT: Duration = Duration::from_secs(5);
+/// How long calls that were told to end are waited for.
+const END_LIMIT: Duration = Duration::from_millis(1_500);
+const END_PAUSE: Duration = Duration::from_millis(20);
+/// How often one who watches is looked after.
+const WATCH_PAUSE: Duration = Duration::from_millis(500);
 /// How long a shard may take to answer.
 const SHARD_LIMIT: Duration = Duration::from_secs(2);
 
@@ -29,6 +37,7 @@ pub(crate) struct Operator {
     pub(crate) listening: Vec<String>,
     pub(crate) streams: Option<Arc<Streams>>,
     pub(crate) started_at: Instant,
+    pub(crate) tracer: Tracer,
 }
 
 impl Operator {
@@ -50,6 +59,7 @@ impl Operator {
             listening: Vec::new(),
             streams: None,
             started_at: clock::now(),
+            tracer: Tracer::default(),
         })
     }
 
@@ -57,25 +67,96 @@ impl Operator {
     pub(crate) fn run(&self, stop: &Stop) {
         while !wait::readable(&[stop.as_fd(), self.listener.as_fd()], None)[0] {
             if let Ok((stream, _)) = self.listener.accept()
-                && let Err(error) = self.answer(&stream)
+                && let Err(error) = self.answer(stream, stop)
             {
                 tracing::debug!("an operator went away: {error}");
             }
         }
     }
 
-    fn answer(&self, stream: &UnixStream) -> io::Result<()> {
+    fn answer(&self, stream: UnixStream, stop: &Stop) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(OPERATOR_LIMIT))?;
         stream.set_write_timeout(Some(OPERATOR_LIMIT))?;
         let mut line = String::new();
-        BufReader::new(stream.take(COMMAND_BYTES_MAX)).read_line(&mut line)?;
-        let mut text = self.carry_out(line.trim()).to_string();
+        BufReader::new((&stream).take(COMMAND_BYTES_MAX)).read_line(&mut line)?;
+        let line = line.trim();
+        let mut text = match line.strip_prefix("trace") {
+            Some(words) if words.is_empty() || words.starts_with(' ') => match self.watch(words) {
+                Ok(watch) => {
+                    let stop = stop.clone();
+                    run::spawn("trace".into(), move || show(&watch, &stream, &stop)).map_err(io::Error::other)?;
+                    return Ok(());
+                }
+                Err(refusal) => refusal,
+            },
+            _ => self.carry_out(line),
+        }
+        .to_string();
         text.push('\n');
-        (&*stream).write_all(text.as_bytes())
+        (&stream).write_all(text.as_bytes())
+    }
+
+    /// Begins a trace: `call=NAME`, `peer=ADDRESS`, or everything.
+    fn watch(&self, words: &str) -> Result<Watch, Value> {
+        let mut filter = Filter::default();
+        for word in words.split_whitespace() {
+            match word.split_once('=') {
+                Some(("call", name)) => filter.calls = self.call_ids(name),
+                Some(("peer", address)) => {
+                    let peer = trace::parse_peer(address);
+                    filter.peer = Some(peer.ok_or_else(|| json!({ "error": format!("`{address}` is no address") }))?);
+                }
+                _ => return Err(json!({ "error": format!("`{word}` is neither call=NAME nor peer=ADDRESS") })),
+            }
+        }
+        self.tracer.watch(filter).ok_or_else(|| json!({ "error": "as many watch as may" }))
+    }
+
+    /// The Call-IDs of a call's legs, and the name itself for legs that are still to come.
+    fn call_ids(&self, name: &str) -> Vec<String> {
+        let snapshots = self.ask(true);
+        let rows = snapshots.iter().flat_map(|snapshot| &snapshot.calls);
+        let known = rows.filter_map(|row| row.call_id_of(name)).map(str::to_owned);
+        known.take(trace::CALLS_MAX).chain([name.to_owned()]).collect()
+    }
+
+    /// Ends calls, and waits a moment for the peers' answers.
+    fn hang_up(&self, words: &str) -> Value {
+        let Some(which) = Which::parse(words) else {
+            return json!({ "error": "say `hangup all`, `hangup call NAME` or `hangup peer ADDRESS`" });
+        };
+        let orders = Orders::new(&self.inboxes);
+        let (answer_to, answers) = mpsc::channel::<Vec<Hung>>();
+        for shard in 0..orders.shard_count() {
+            let (which, answer_to) = (which.clone(), answer_to.clone());
+            // A shard that has no room for it does not answer either.
+            let _ = orders.send(shard, Box::new(move |turn| drop(answer_to.send(hang_up(&which, shard, turn)))));
+        }
+        drop(answer_to);
+        let until = clock::now() + SHARD_LIMIT;
+        let next = || answers.recv_timeout(until.since(clock::now())).ok();
+        let hung: Vec<Hung> = std::iter::from_fn(next).flatten().collect();
+        let until = clock::now() + END_LIMIT;
+        let mut left: Vec<String> = hung.iter().map(|one| one.id.clone()).collect();
+        while !left.is_empty() {
+            let snapshots = self.ask(true);
+            let is_there = |id: &String| snapshots.iter().any(|one| one.calls.iter().any(|row| row.id == *id));
+            left.retain(is_there);
+            if clock::now() >= until {
+                break;
+            }
+            if !left.is_empty() {
+                std::thread::sleep(END_PAUSE);
+            }
+        }
+        Value::Array(hung.iter().map(|one| one.json(!left.contains(&one.id))).collect())
     }
 
     fn carry_out(&self, command: &str) -> Value {
+        if let Some(words) = command.strip_prefix("hangup ") {
+            return self.hang_up(words);
+        }
         match command {
             "calls" => report::calls_json(&self.ask(true)),
             "stats" => report::stats_json(&self.ask(false), self.streams.as_deref().map(Streams::counters)),
@@ -88,7 +169,7 @@ impl Operator {
                 report::health_json(&self.ask(false), self.inboxes.len(), uptime_s, &self.listening)
             }
             _ => {
-                json!({ "error": format!("no such command: `{command}`"), "commands": ["calls", "stats", "health", "reload"] })
+                json!({ "error": format!("no such command: `{command}`"), "commands": COMMANDS })
             }
         }
     }
@@ -108,6 +189,18 @@ impl Operator {
         let mut snapshots: Vec<Snapshot> = std::iter::from_fn(next).take(self.inboxes.len()).collect();
         snapshots.sort_by_key(|snapshot| snapshot.shard);
         snapshots
+    }
+}
+
+/// Writes what passes by until its reader, or the switch, has had enough.
+fn show(watch: &Watch, mut stream: &UnixStream, stop: &Stop) {
+    loop {
+        let Some(text) = watch.next(WATCH_PAUSE) else { return };
+        // One who watches says nothing: what can be read is the end.
+        let gone = wait::readable(&[stream.as_fd(), stop.as_fd()], Some(Duration::ZERO));
+        if gone[0] || gone[1] || stream.write_all(text.as_bytes()).is_err() {
+            return;
+        }
     }
 }
 

@@ -4,17 +4,23 @@
 mod contacts;
 mod pending;
 
+use crate::calllog::{self, Proxied, Refusals};
 use crate::guard::Guard;
 use crate::lookups::Lookups;
 use crate::paths::Paths;
 use crate::routes::{Called, Routes};
 use clock::Instant;
 use pending::{Pending, Table};
+use session::EndOrigin;
 use sip_core::auth::Judgement;
-use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Target};
+use sip_core::proxy::{AnsweredBy, Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Target};
 use sip_core::{Content, Flow};
 use sip_wire::{Message, Method, Scheme, Uri};
 use stats::{Counts, SignalCounter};
+use std::fmt::Write;
+
+/// Targets of a request that a line of the log names.
+const TRIED_SHOWN: usize = 8;
 
 /// What OPTIONS to the proxy itself is told.
 const OPTIONS_HEADERS: [(&str, &str); 2] = [("Accept", "application/sdp"), ("Supported", "path")];
@@ -44,7 +50,7 @@ impl Relay {
     }
 
     /// Takes what the proxy hands up, until there is nothing left.
-    pub(crate) fn take_events(&mut self, now: Instant, out: &mut ProxyOutput) {
+    pub(crate) fn take_events(&mut self, now: Instant, out: &mut ProxyOutput, refused: &mut Refusals) {
         while let Some(event) = out.next_event() {
             match event {
                 ProxyEvent::Request { request, message, next_hop, is_fixed, flow, is_for_us } => {
@@ -64,9 +70,45 @@ impl Relay {
                     let message = out.bytes(message).to_vec();
                     self.follow(now, request, redirect, &message, out);
                 }
+                ProxyEvent::Finished { request, status } if status >= 300 => self.note(now, request, status, refused),
                 ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } => {}
             }
         }
+    }
+
+    /// Writes down what became of an INVITE that was refused. A redirect server's redirection is what it is there for.
+    fn note(&self, now: Instant, request: ProxyId, status: u16, refused: &mut Refusals) {
+        let Some(story) = self.proxy.story(request).filter(|story| story.is_invite) else { return };
+        if self.is_redirecting && status < 400 {
+            return;
+        }
+        let origin = match story.answered_by {
+            AnsweredBy::Target => EndOrigin::Called,
+            AnsweredBy::Proxy => EndOrigin::Here,
+            AnsweredBy::Caller => EndOrigin::Peer,
+            AnsweredBy::TimeOut => EndOrigin::TimeOut,
+            AnsweredBy::Network => EndOrigin::Network,
+        };
+        let mut more = String::new();
+        if let Ok(uri) = Message::parse(story.request).and_then(|message| message.request_uri()) {
+            let found = self.routes.ways_of(&Called::of(&uri));
+            calllog::put(&mut more, "route", found.as_ref().map_or("", |(route, _)| route));
+        }
+        let one = |(uri, flow): &(&[u8], Flow)| {
+            let transport = flow.transport.via_name().to_ascii_lowercase();
+            format!("{} by {transport}:{}", String::from_utf8_lossy(uri), flow.remote)
+        };
+        let tried: Vec<String> = story.tried.iter().take(TRIED_SHOWN).map(one).collect();
+        calllog::put_list(&mut more, "tried", &tried);
+        let _ = write!(more, " after={:.3}s", now.since(story.began_at).as_secs_f64());
+        refused.note_proxied(&Proxied {
+            status,
+            origin,
+            remote: story.remote,
+            request: story.request,
+            answer: story.response,
+            more,
+        });
     }
 
     fn decide(&mut self, now: Instant, asked: &Asked<'_>, out: &mut ProxyOutput) {
@@ -234,7 +276,13 @@ impl Relay {
     }
 
     /// Paths that were asked for.
-    pub(crate) fn found(&mut self, now: Instant, found: &crate::lookups::Found, out: &mut ProxyOutput) {
+    pub(crate) fn found(
+        &mut self,
+        now: Instant,
+        found: &crate::lookups::Found,
+        out: &mut ProxyOutput,
+        refused: &mut Refusals,
+    ) {
         let first = || found.paths.first().map_or(&[][..], Vec::as_slice);
         match self.pending.take(found.ticket) {
             Some(Pending::Request(request)) => self.go_by(now, request, first(), out),
@@ -244,7 +292,7 @@ impl Relay {
             }
             None => {}
         }
-        self.take_events(now, out);
+        self.take_events(now, out, refused);
     }
 
     pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {

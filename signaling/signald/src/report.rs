@@ -1,5 +1,7 @@
 //! What operators are told, as JSON.
 
+use crate::calllog::StatusCounts;
+use crate::hangup::leg_id;
 use clock::Instant;
 use contract::{Codec, LegRef, LegRow};
 use serde_json::{Value, json};
@@ -22,13 +24,20 @@ pub(crate) struct Snapshot {
     pub(crate) shard: usize,
     pub(crate) calls: Vec<CallRow>,
     pub(crate) counts: Vec<u64>,
+    /// INVITEs that were refused, by status.
+    pub(crate) refused: StatusCounts,
     pub(crate) sizes: sip_core::Sizes,
     pub(crate) region: Option<Region>,
 }
 
 /// What a shard knows of a call.
 pub(crate) struct CallRow {
-    id: String,
+    pub(crate) id: String,
+    number: String,
+    is_outgoing: bool,
+    /// The other leg of the call, or of the bridge.
+    linked: Option<String>,
+    route: Option<Box<str>>,
     state: &'static str,
     from: Box<str>,
     to: Box<str>,
@@ -46,10 +55,19 @@ pub(crate) fn calls(now: Instant, shard: usize, sessions: &Sessions) -> Vec<Call
 }
 
 impl CallRow {
+    /// Its Call-ID, if this is one of its names.
+    pub(crate) fn call_id_of(&self, name: &str) -> Option<&str> {
+        (self.id == name || self.number == name || *self.call_id == *name).then_some(&self.call_id)
+    }
+
     fn of(now: Instant, shard: usize, session: &Session) -> Self {
         let parties = session.parties();
         Self {
-            id: format!("{shard}-{}", session.id()),
+            id: leg_id(shard, session.id()),
+            number: session.number().to_string(),
+            is_outgoing: session.is_outgoing(),
+            linked: session.linked_to().map(|other| leg_id(shard, other)),
+            route: session.route().map(Into::into),
             state: session.state().name(),
             from: parties.from.clone(),
             to: parties.to.clone(),
@@ -71,6 +89,10 @@ impl CallRow {
         let number = |read: fn(&LegRow) -> Value| row.as_ref().map_or(Value::Null, read);
         json!({
             "id": self.id,
+            "call": self.number,
+            "direction": if self.is_outgoing { "out" } else { "in" },
+            "linked_to": self.linked,
+            "route": self.route,
             "state": self.state,
             "from": self.from,
             "to": self.to,
@@ -108,7 +130,20 @@ pub(crate) fn calls_json(snapshots: &[Snapshot]) -> Value {
 pub(crate) fn stats_json(snapshots: &[Snapshot], streams: Option<Counts<StreamCounter>>) -> Value {
     let mut list = Vec::new();
     for snapshot in snapshots {
-        add_counters::<SignalCounter>(&mut list, &format!("signal {}", snapshot.shard), &snapshot.counts);
+        let place = format!("signal {}", snapshot.shard);
+        add_counters::<SignalCounter>(&mut list, &place, &snapshot.counts);
+        for (status, count) in snapshot.refused.iter() {
+            let words = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
+            let meaning = format!("INVITEs that were refused with {status} {words}");
+            add(
+                &mut list,
+                &place,
+                &format!("invites_refused_{status}"),
+                count,
+                "events",
+                &format!("{}.", meaning.trim_end()),
+            );
+        }
     }
     if let Some(counts) = streams {
         add_counters::<StreamCounter>(&mut list, "connections", counts.values());

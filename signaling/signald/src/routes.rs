@@ -238,7 +238,7 @@ impl User for Routes {}
 
 impl Decide for Routes {
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
-        let Some(ways) = self.ways(&called_by(call.message)) else {
+        let Some((route, ways)) = self.ways_of(&called_by(call.message)) else {
             return Decision::Reject { status: 404, reason: "".into() };
         };
         let targets = |way: &Way| way.paths.iter().map(|path| Target::new(&way.uri, *path)).collect::<Vec<_>>();
@@ -246,7 +246,8 @@ impl Decide for Routes {
         if targets.is_empty() {
             return Decision::Reject { status: 503, reason: "".into() };
         }
-        Decision::Forward(Forward::to(targets.into_iter().take(session::TARGETS_MAX).collect()))
+        let forward = Forward::to(targets.into_iter().take(session::TARGETS_MAX).collect());
+        Decision::Forward(Forward { route: Some(route), ..forward })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Starts everything, waits, and takes everything down in order.
 
+use crate::calllog::CallLog;
 use crate::certificates::Files;
 use crate::guard::Guard;
 use crate::inbox::{Inbox, MESSAGE_BYTES_MAX};
@@ -17,15 +18,16 @@ use crate::reload::Running;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::Sharding;
+use crate::trace::{Filter, Tracer};
 use crate::waiter::{Ready as Woken, Waiter};
+use crate::watching::{Asked, watch};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Reload, Routes, Stop, User, attach, listener, shares, streams, wait};
+use crate::{Error, Numbers, Orders, Reload, Routes, Stop, User, attach, listener, shares, streams};
 use config::{Config, Mode};
 use sip_core::auth::Place as Asker;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -156,6 +158,13 @@ fn run_as(
     let plan = role.plan(&config, &paths, &streams, &lookups);
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
+    let tracer = Tracer::default();
+    operator.tracer = tracer.clone();
+    if config.process.trace
+        && let Some(watch) = tracer.watch(Filter::default())
+    {
+        spawn("trace".into(), move || watch.print())?;
+    }
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
@@ -178,7 +187,7 @@ fn run_as(
             let proxy = shares::proxy_config(&config, shard_count, plan.names.clone());
             Relay::new(proxy, seed, number, plan, guard.clone())
         });
-        let guard = guard.clone();
+        let (guard, tracer) = (guard.clone(), tracer.clone());
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
@@ -193,7 +202,7 @@ fn run_as(
                 intake: Intake::default(),
                 listeners: listeners.clone(),
                 link: Link::default(),
-                sender: Sender::new(listeners, Some(streams), moved, home),
+                sender: Sender::new(listeners, Some(streams), moved, home, tracer.clone()),
                 out: ShardOutput::default(),
                 waiter,
                 ready: Woken::default(),
@@ -205,6 +214,8 @@ fn run_as(
                 untold_since: None,
                 quiet: Quiet::default(),
                 doubtful_count: 0,
+                log: CallLog::default(),
+                tracer,
             };
             worker.run();
         })?);
@@ -322,40 +333,6 @@ fn own_names(config: &Config, streams: &Streams) -> Vec<String> {
     names.sort();
     names.dedup();
     names
-}
-
-/// Why the main thread looks at things.
-enum Asked {
-    /// Some seconds have gone by.
-    Time,
-    /// A newer configuration is there.
-    Reload(Box<Config>),
-}
-
-/// Until the end is asked for, or a thread is gone that should not be. `look` is called every few seconds.
-fn watch(
-    stop: &Stop,
-    reload: &Reload,
-    shards: &[JoinHandle<()>],
-    others: &[JoinHandle<()>],
-    mut look: impl FnMut(Asked),
-) {
-    const PAUSE: Duration = Duration::from_millis(500);
-    const PAUSES_PER_LOOK: u32 = 10;
-    let mut pauses = 0;
-    loop {
-        let ready = wait::readable(&[stop.as_fd(), reload.as_fd()], Some(PAUSE));
-        if ready[0] || shards.iter().chain(others).any(JoinHandle::is_finished) {
-            return;
-        }
-        if let Some(newer) = reload.take() {
-            look(Asked::Reload(newer));
-        }
-        pauses += 1;
-        if pauses % PAUSES_PER_LOOK == 0 {
-            look(Asked::Time);
-        }
-    }
 }
 
 /// Takes new certificates for connections from now on.

@@ -12,6 +12,7 @@ use crate::listener::Listener;
 use crate::moved::Moved;
 use crate::sharding::Sharding;
 use crate::streams::respond_anew;
+use crate::trace::{Tracer, Way};
 use datagrams::Datagrams;
 use sip_core::{Flow, Output, Transport};
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub(crate) struct Sender {
     carried: HashMap<u64, Vec<Flow>>,
     /// Whom messages reach that are for us.
     sharding: Sharding,
+    tracer: Tracer,
 }
 
 /// What became of a turn's messages.
@@ -62,14 +64,18 @@ impl Sender {
         streams: Option<Arc<Streams>>,
         moved: Arc<Moved>,
         sharding: Sharding,
+        tracer: Tracer,
     ) -> Self {
         let (datagrams, broken, carried) = (Datagrams::new(), Vec::new(), HashMap::new());
-        Self { listeners, datagrams, streams, moved, broken, carried, sharding }
+        Self { listeners, datagrams, streams, moved, broken, carried, sharding, tracer }
     }
 
     /// Sends everything. What the kernel or a connection does not take is counted; SIP's retransmissions repeat it over
     /// UDP, and [`Self::broken`] tells of it otherwise.
     pub(crate) fn send<E: Copy>(&mut self, out: &Output<E>) -> Sent {
+        for sent in &out.transmits {
+            self.tracer.pass(Way::Out, &sent.flow, out.bytes(sent.bytes));
+        }
         let mut total = Sent::default();
         let mut rest = &out.transmits[..];
         while let Some(first) = rest.first() {
@@ -78,7 +84,7 @@ impl Sender {
                 flow.transport != Transport::Udp || Moved::concerns(out.bytes(next.bytes)) || leads_home(flow)
             };
             if goes_alone(first) {
-                total.add(Sent::one(self.send_one(&first.flow, out.bytes(first.bytes))));
+                total.add(Sent::one(self.send_alone(&first.flow, out.bytes(first.bytes))));
                 rest = &rest[1..];
                 continue;
             }
@@ -95,6 +101,11 @@ impl Sender {
 
     /// Sends one message on its own.
     pub(crate) fn send_one(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
+        self.tracer.pass(Way::Out, flow, bytes);
+        self.send_alone(flow, bytes)
+    }
+
+    fn send_alone(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
         if flow.transport != Transport::Udp {
             return self.send_on_connection(flow, bytes);
         }

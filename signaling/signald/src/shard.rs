@@ -1,6 +1,7 @@
 //! One shard: the calls that fall on it, from datagrams to datagrams. It has no socket, clock or thread;
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
+use crate::calllog::{Refusals, status_of};
 use crate::endpoint::Wired;
 use crate::guard::{Guard, Guarded};
 use crate::lookups::{Found, Lookups, Questions};
@@ -68,6 +69,8 @@ pub struct ShardOutput {
     pub commands: Vec<(u8, Command)>,
     /// What happened to sessions.
     pub events: Vec<SessionEvent>,
+    /// INVITEs that were refused without one.
+    pub(crate) refused: Refusals,
 }
 
 impl ShardOutput {
@@ -77,6 +80,7 @@ impl ShardOutput {
             && self.proxied.transmits.is_empty()
             && self.commands.is_empty()
             && self.events.is_empty()
+            && self.refused.is_empty()
     }
 
     /// Forgets everything, keeps the memory.
@@ -85,6 +89,7 @@ impl ShardOutput {
         self.proxied.clear();
         self.commands.clear();
         self.events.clear();
+        self.refused.clear();
     }
 }
 
@@ -149,7 +154,7 @@ impl Shard {
             return self.relay(now, input, out);
         }
         match input {
-            Input::Message { flow, bytes } if self.challenge(now, &flow, bytes, &mut out.sip) => {}
+            Input::Message { flow, bytes } if self.challenge(now, &flow, bytes, &mut out.sip, &mut out.refused) => {}
             Input::Message { flow, bytes } => self.receive(now, flow, bytes, false, out),
             Input::Ours { flow, bytes } => self.receive(now, flow, bytes, true, out),
             // Every connection that closes is told of, and most carried no request of ours.
@@ -181,38 +186,56 @@ impl Shard {
     fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8], is_ours: bool, out: &mut ShardOutput) {
         self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours };
         self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
+        let (mark, copies) = (out.sip.transmits.len(), self.endpoint.counters.retransmissions);
         self.endpoint.receive(now, &flow, bytes, &mut out.sip);
+        if self.endpoint.counters.retransmissions == copies {
+            note_refusal(&mut out.refused, &out.sip, mark, &flow, bytes);
+        }
     }
 
     /// The same between peers.
     fn relay(&mut self, now: Instant, input: Input<'_>, out: &mut ShardOutput) {
         if let Input::Message { flow, bytes } = input
-            && self.challenge(now, &flow, bytes, &mut out.proxied)
+            && self.challenge(now, &flow, bytes, &mut out.proxied, &mut out.refused)
         {
             return;
         }
         let Some(relay) = &mut self.relay else { return };
-        let out = &mut out.proxied;
+        let (out, refused) = (&mut out.proxied, &mut out.refused);
         match input {
             Input::Message { flow, bytes } | Input::Ours { flow, bytes } => {
+                let (mark, copies) = (out.transmits.len(), relay.proxy.counters.retransmissions);
                 relay.proxy.receive(now, &flow, bytes, out);
+                if relay.proxy.counters.retransmissions == copies {
+                    note_refusal(refused, out, mark, &flow, bytes);
+                }
             }
             Input::Broken(flow) if relay.proxy.sizes().branches > 0 => relay.proxy.transport_failed(now, &flow, out),
             Input::Unreachable { flow, quoted } => relay.proxy.unreachable(now, &flow, quoted, out),
-            Input::Found(found) => relay.found(now, found, out),
+            Input::Found(found) => relay.found(now, found, out, refused),
             Input::Deadline => relay.proxy.wake(now, out),
             Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
         }
-        relay.take_events(now, out);
+        relay.take_events(now, out, refused);
     }
 
     /// Asks for credentials where there are none, without any state.
-    fn challenge<E: Copy>(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Output<E>) -> bool {
+    fn challenge<E: Copy>(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        bytes: &[u8],
+        out: &mut Output<E>,
+        refused: &mut Refusals,
+    ) -> bool {
         let Some(guard) = &self.guard else { return false };
         let mut answer = Vec::new();
         let Some(way) = stateless::challenge(guard, now, flow, bytes, &mut answer) else { return false };
         self.sessions.counts.add(SignalCounter::Challenges, 1);
         out.send_message(way, &answer);
+        if bytes.starts_with(b"INVITE ") {
+            refused.note(flow, bytes, &answer);
+        }
         true
     }
 
@@ -321,5 +344,18 @@ impl Shard {
             events: &mut out.events,
         };
         work(&mut self.sessions, &mut turn);
+    }
+}
+
+/// Notes that an INVITE was refused by the rules of the protocol, if one of the messages from `mark` on says so. 491 is a
+/// step of changes that cross, and no refusal.
+fn note_refusal<E: Copy>(refused: &mut Refusals, out: &Output<E>, mark: usize, flow: &Flow, request: &[u8]) {
+    if !request.starts_with(b"INVITE ") {
+        return;
+    }
+    let new = out.transmits.get(mark..).unwrap_or_default();
+    let answer = new.iter().map(|sent| out.bytes(sent.bytes)).find(|bytes| status_of(bytes) >= 300);
+    if let Some(answer) = answer.filter(|answer| status_of(answer) != 491) {
+        refused.note(flow, request, answer);
     }
 }

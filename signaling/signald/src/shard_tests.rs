@@ -231,3 +231,104 @@ fn garbage_is_counted_and_harmless() {
     bench.wait(Duration::from_secs(200));
     bench.assert_at_rest();
 }
+
+/// What the log says about the calls of the bench since its output was emptied.
+fn lines(bench: &mut Bench, log: &mut crate::calllog::CallLog, detail: crate::calllog::Detail) -> Vec<String> {
+    use crate::calllog::Line;
+    let now = bench.now;
+    let mut lines = Vec::new();
+    for event in &bench.out.events {
+        match event {
+            session::SessionEvent::Ended { reason, call, .. } => lines.extend(log.ended(now, *reason, call, detail)),
+            session::SessionEvent::Refused { call } => {
+                let reason = session::EndReason::Refused(call.status.unwrap());
+                lines.extend(log.ended(now, reason, call, detail));
+            }
+            _ => {}
+        }
+    }
+    lines.extend(log.refused(now, &bench.out.refused, detail));
+    bench.out.events.clear();
+    bench.out.refused.clear();
+    lines
+        .into_iter()
+        .map(|line| match line {
+            Line::Failed(text) | Line::Usual(text) => text,
+        })
+        .collect()
+}
+
+#[test]
+fn every_refused_invite_has_a_line_that_says_who_refused_it_and_why() {
+    use crate::calllog::{CallLog, Detail::*};
+    let (mut bench, mut log) = (Bench::new(), CallLog::default());
+    // By the rules of SIP, before there is a session; a copy of it is not told again where it is known to be one.
+    for (lines_of, status) in [("Require: no-such\r\n", 420), ("Content-Encoding: zip\r\n", 415)] {
+        let bad = request("INVITE", &format!("tone-{status}"), "", 1, SDP)
+            .replace("Contact:", &format!("{lines_of}Contact:"));
+        let sent = bench.datagram(&bad);
+        assert!(sent[0].starts_with(&format!("SIP/2.0 {status} ")), "{sent:?}");
+        let told = lines(&mut bench, &mut log, Failures);
+        assert_eq!(told.len(), 1, "{status}: {told:?}");
+        for words in [
+            &format!("call refused: {status} "),
+            "(this switch)",
+            "from=\"sip:alice@example.com\"",
+            "target=\"sip:tone@192.0.2.9\"",
+            "peer=192.0.2.1:5070",
+            &format!("call_id=\"tone-{status}\""),
+        ] {
+            assert!(told[0].contains(words), "no `{words}` in {told:?}");
+        }
+    }
+    // Inside a dialog that we do not know.
+    let sent = bench.datagram(&request("INVITE", "tone-x", "unknown", 2, SDP));
+    assert!(sent[0].starts_with("SIP/2.0 481 "), "{sent:?}");
+    assert!(lines(&mut bench, &mut log, Failures)[0].starts_with("INVITE inside a call refused: 481 "));
+    // By whoever decides about calls.
+    bench.datagram(&request("INVITE", "busy-1", "", 1, SDP));
+    bench.datagram(&request("ACK", "busy-1", "x", 1, ""));
+    bench.wait(Duration::from_secs(64));
+    let told = lines(&mut bench, &mut log, Failures);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("call refused: 486 Busy Here (this switch) call="), "{told:?}");
+    assert!(told[0].contains("called=\"busy\"") && told[0].contains("call_id=\"busy-1\""), "{told:?}");
+    // A call that ends well is told where all are wanted, with its time.
+    for (detail, count) in [(Failures, 0), (All, 1)] {
+        let name = format!("tone-{count}");
+        let tag = bench.call(&name);
+        bench.wait(Duration::from_secs(5));
+        bench.datagram(&request("BYE", &name, &tag, 2, ""));
+        bench.media();
+        let told = lines(&mut bench, &mut log, detail);
+        assert_eq!(told.len(), count, "{told:?}");
+        assert!(
+            told.iter().all(|line| line.starts_with("call ended: hung up by the peer (the peer) call=")),
+            "{told:?}"
+        );
+        assert!(told.iter().all(|line| line.contains(" talked=5.0")), "{told:?}");
+    }
+    let counts: Vec<(u16, u64)> = log.refused_counts().iter().collect();
+    assert_eq!(counts, [(415, 1), (420, 1), (481, 1), (486, 1)]);
+}
+
+#[test]
+fn a_flood_of_refused_invites_fills_neither_the_log_nor_the_memory() {
+    use crate::calllog::{CallLog, Detail::Failures};
+    let (mut bench, mut log) = (Bench::new(), CallLog::default());
+    let mut told = 0;
+    for number in 0..100 {
+        for copy in 0..50 {
+            let call = format!("tone-{number}-{copy}");
+            let bad = request("INVITE", &call, "", 1, SDP).replace("Contact:", "Require: x\u{7}\u{1b}[2J\r\nContact:");
+            bench.datagram(&bad);
+        }
+        let new = lines(&mut bench, &mut log, Failures);
+        assert!(new.iter().all(|line| !line.contains(char::is_control)), "{new:?}");
+        told += new.len();
+    }
+    assert_eq!(told, 50, "a burst, all at one moment");
+    let now = bench.now + Duration::from_secs(1);
+    assert_eq!(log.take_left_out(now), Some(4_950));
+    assert_eq!(log.refused_counts().iter().map(|(_, count)| count).sum::<u64>(), 5_000, "none is lost in the counters");
+}

@@ -1,5 +1,6 @@
 //! The thread around a shard: it reads the clock, moves datagrams, commands and events, and sleeps.
 
+use crate::calllog::CallLog;
 use crate::inbox::{Arrived, Inbox, Unreachable};
 use crate::intake::{self, Intake, is_new_work};
 use crate::link::Link;
@@ -12,10 +13,10 @@ use crate::sender::{Sender, Sent};
 use crate::shard::{Input, Shard, ShardOutput};
 use crate::sharding::{Concerned, Sharding, is_keep_alive};
 use crate::source::may_be_answered;
+use crate::trace::{Tracer, Way};
 use crate::waiter::{Ready, Waiter};
 use crate::{Stop, stateless};
 use clock::{Duration, Instant};
-use session::{SessionEvent, SessionState};
 use sip_core::Flow;
 use stats::SignalCounter;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub(crate) struct Worker {
     pub(crate) quiet: Quiet,
     /// ICMP messages of this turn that did not name a request.
     pub(crate) doubtful_count: usize,
+    pub(crate) log: CallLog,
+    pub(crate) tracer: Tracer,
 }
 
 impl Worker {
@@ -92,6 +95,7 @@ impl Worker {
             let Some(message) = self.inbox.pop() else { break };
             let (now, flow, bytes) = (clock::now(), message.flow, &*message.bytes);
             if message.is_ours {
+                self.tracer.pass(Way::In, &flow, bytes);
                 self.shard.handle(now, Input::Ours { flow, bytes }, &mut self.link, &mut self.out);
             } else {
                 self.sort(now, flow, message.at, bytes);
@@ -128,6 +132,7 @@ impl Worker {
         }
         self.take_new_work();
         self.flush();
+        self.log.print_left_out(now, self.number);
         while let Some(question) = self.inbox.questions.pop() {
             // Whoever asked may be gone.
             let _ = question.answer_to.send(self.snapshot(now, question.with_calls));
@@ -204,6 +209,7 @@ impl Worker {
 
     /// Handles a message, or lets it wait for its turn.
     fn sort(&mut self, now: Instant, flow: Flow, at: Instant, bytes: &[u8]) {
+        self.tracer.pass(Way::In, &flow, bytes);
         if !is_new_work(bytes) {
             return self.handle(now, flow, bytes);
         }
@@ -240,6 +246,9 @@ impl Worker {
         let mut answer = Vec::with_capacity(bytes.len());
         let Some(way) = stateless::overloaded(flow, bytes, self.retry_after_s, &mut answer) else { return false };
         self.shard.counts().add(SignalCounter::RefusedQueueFull, 1);
+        if bytes.starts_with(b"INVITE ") {
+            self.out.refused.note(flow, bytes, &answer);
+        }
         // Whoever does not get it asks again.
         let is_sent = self.sender.send_one(&way, &answer);
         let counter = if is_sent { SignalCounter::MessagesSent } else { SignalCounter::DroppedNotSent };
@@ -266,17 +275,7 @@ impl Worker {
             counts.add(SignalCounter::DroppedNotSent, sent.failed_count);
         }
         self.shard.tell_user(&self.out);
-        for event in &self.out.events {
-            match event {
-                SessionEvent::Ended { id, reason, .. } => {
-                    tracing::debug!(call = %id, shard = self.number, reason = reason.name(), "call ended");
-                }
-                SessionEvent::StateChanged { id, new: SessionState::Connected, .. } => {
-                    tracing::debug!(call = %id, shard = self.number, "call connected");
-                }
-                _ => {}
-            }
-        }
+        self.log.print(&self.out, self.shard.sessions());
         self.out.clear();
         while let Some(flow) = self.sender.broken() {
             // Without room the requests on it run out by themselves.
@@ -338,8 +337,8 @@ impl Worker {
             (false, _) => Some(Duration::ZERO),
             (true, true) => Some(BACKLOG_PAUSE),
             (true, false) => {
-                let deadline =
-                    self.shard.deadline().into_iter().chain(self.stop_until).chain(self.quiet.deadline()).min();
+                let others = self.stop_until.into_iter().chain(self.quiet.deadline()).chain(self.log.deadline());
+                let deadline = self.shard.deadline().into_iter().chain(others).min();
                 let patience = (dozes || self.untold_since.is_some()).then_some(now + PATIENCE);
                 // Timers of thousands of calls end at thousands of moments: a busy shard takes them together.
                 let deadline = deadline.map(|at| if self.rate.is_high() { at.max(now + PATIENCE) } else { at });
@@ -389,6 +388,7 @@ impl Worker {
             shard: self.number,
             calls,
             counts: self.shard.counts().values().to_vec(),
+            refused: self.log.refused_counts(),
             sizes: self.shard.sizes(),
             region: self.link.region().cloned(),
         }

@@ -222,7 +222,7 @@ impl Game {
                     8 => self.world.moved(id, "<sip:x@pbx.example>, <sip:y@192.0.2.21>;q=0.1"),
                     0 => self.world.failed(id, 486),
                     1 => self.world.failed(id, 503),
-                    2 => self.world.failed(id, 408),
+                    2 => self.world.unanswered(id, 408),
                     roll => {
                         let number = OURS | call;
                         self.dialogs.insert(number, true);
@@ -479,7 +479,7 @@ impl Game {
                 SessionEvent::Failed { operation, .. } => format!("failed {operation:?}"),
                 SessionEvent::Ended { reason, .. } => format!("ended {}", reason.name()),
                 SessionEvent::ParticipantRemoved { reason, .. } => format!("left {reason:?}"),
-                other => format!("{other:?}").split(' ').next().unwrap_or_default().to_owned(),
+                ref other => format!("{other:?}").split(' ').next().unwrap_or_default().to_owned(),
             };
             *self.told.entry(kind).or_default() += 1;
             if let SessionEvent::Ended { id, .. } = event {

@@ -203,7 +203,18 @@ impl World {
         self.sip(event, message("INVITE", "b1", sdp));
     }
 
+    /// The peer refuses.
     pub(super) fn failed(&mut self, call: CallId, status: u16) {
+        self.failed_with(call, status, "No", "");
+    }
+
+    pub(super) fn failed_with(&mut self, call: CallId, status: u16, phrase: &str, lines: &str) {
+        let text = format!("SIP/2.0 {status} {phrase}\r\n{lines}Content-Length: 0\r\n\r\n");
+        self.sip(sip_core::Event::Failed { call, status, message: Some(Span::default()) }, text.into_bytes());
+    }
+
+    /// The endpoint gives up without an answer of anybody.
+    pub(super) fn unanswered(&mut self, call: CallId, status: u16) {
         self.sip(sip_core::Event::Failed { call, status, message: None }, vec![]);
     }
 

@@ -88,7 +88,15 @@ fn a_stranger_is_asked_who_it_is_and_leaves_nothing_behind() {
     let broken = wrong.replace("username=\"alice\", ", "");
     ask(&mut world, &mut guarded, 5, invite.replacen("Contact", &broken, 1).into_bytes(), true);
     assert!(matches!(world.said()[..], [Said::Reject(_, 400, None)]));
-    assert!(world.events.is_empty() && guarded.user.is_none());
+    let told: Vec<Option<u16>> = world
+        .events
+        .iter()
+        .map(|event| match event {
+            SessionEvent::Refused { call } => call.status,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!((told, guarded.user.is_none()), (vec![Some(401), Some(401), Some(400)], true));
     world.assert_empty();
 }
 

@@ -18,4 +18,5 @@ mod outgoing;
 mod proof;
 mod recording;
 mod requests;
+mod stories;
 mod transfers;

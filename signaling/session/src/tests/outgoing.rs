@@ -161,7 +161,18 @@ fn a_refusal_is_the_end_and_a_failure_goes_on() {
         finish(world, EndReason::RemoteBye);
         let (mut world, _, call) = calling(&["b1"]);
         world.failed(call, status);
-        finish(world, if status == 408 { EndReason::NoAnswer } else { EndReason::Rejected(status) });
+        finish(world, EndReason::Rejected(status));
+        // The same numbers stand for what no peer has said.
+        let (mut world, _, call) = calling(&["b1"]);
+        world.unanswered(call, status);
+        finish(
+            world,
+            match status {
+                408 => EndReason::NoAnswer,
+                503 => EndReason::Unreachable,
+                other => EndReason::Refused(other),
+            },
+        );
     }
 }
 

@@ -13,6 +13,7 @@ mod media;
 #[allow(dead_code, reason = "its own tests say more")]
 mod name_server;
 mod names;
+mod operators;
 mod outgoing;
 mod peers;
 mod phone;

@@ -23,7 +23,7 @@ impl session::Decide for Watching {
 impl User for Watching {
     fn events(&mut self, _: &Sessions, events: &[SessionEvent]) {
         for event in events {
-            let _ = self.0.send(*event); // the test may be over
+            let _ = self.0.send(event.clone()); // the test may be over
         }
     }
 }

@@ -11,6 +11,7 @@ pub(super) struct Context {
     pub(super) machine: ServerMachine,
     pub(super) key: Key,
     pub(super) is_invite: bool,
+    pub(super) began_at: clock::Instant,
     /// How the request came.
     pub(super) in_flow: Flow,
     /// Where its responses go.

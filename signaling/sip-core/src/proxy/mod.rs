@@ -18,9 +18,11 @@ mod forward;
 mod receive;
 mod relay;
 mod reply;
+mod story;
 mod wake;
 
 pub use config::{ProxyConfig, ProxyCounters, ProxyEvent, ProxyId, ProxySizes, Target};
+pub use story::{AnsweredBy, ProxyStory};
 
 use crate::hash::{Index, Keyed};
 use crate::slab::{Handle, Slab};

@@ -117,6 +117,7 @@ impl Proxy {
             },
             key,
             is_invite,
+            began_at: now,
             in_flow: *flow,
             reply_flow: inc.response_flow(flow),
             request: request.into_boxed_slice(),

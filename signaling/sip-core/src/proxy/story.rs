@@ -1,0 +1,66 @@
+//! What became of a request, for those who write it down.
+
+use super::{Proxy, ProxyId};
+use crate::flow::Flow;
+use clock::Instant;
+use std::net::SocketAddr;
+
+/// Where the final answer to a request came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AnsweredBy {
+    /// A target.
+    Target,
+    /// The proxy or its user, before anything was sent on.
+    Proxy,
+    /// The proxy, because the caller gave up.
+    Caller,
+    /// The proxy, because no target answered in time.
+    TimeOut,
+    /// The proxy, because no target could be reached.
+    Network,
+}
+
+/// A request whose final answer has gone upstream.
+#[derive(Clone, Debug)]
+pub struct ProxyStory<'p> {
+    /// The request, as it came but for Route values of ours.
+    pub request: &'p [u8],
+    /// The answer that went upstream.
+    pub response: &'p [u8],
+    /// Where the request came from.
+    pub remote: SocketAddr,
+    /// When it came.
+    pub began_at: Instant,
+    /// It is an INVITE.
+    pub is_invite: bool,
+    /// Whose answer it is.
+    pub answered_by: AnsweredBy,
+    /// Where it was sent to, as far as that is remembered: Request-URI and next hop.
+    pub tried: Vec<(&'p [u8], Flow)>,
+}
+
+impl Proxy {
+    /// The story of a request, for as long as copies of it may come.
+    pub fn story(&self, request: ProxyId) -> Option<ProxyStory<'_>> {
+        let context = self.contexts.get(request.0)?;
+        let answered_by = match &context.best {
+            _ if context.targets_count == 0 => AnsweredBy::Proxy,
+            Some(best) if !best.bytes.is_empty() => AnsweredBy::Target,
+            Some(best) if best.status == 503 => AnsweredBy::Network,
+            None if context.is_cancelled => AnsweredBy::Caller,
+            _ => AnsweredBy::TimeOut,
+        };
+        let branches = context.branches.iter().filter_map(|handle| self.branches.get(*handle));
+        let uri = |bytes| <[u8]>::split(bytes, |byte: &u8| *byte == b' ').nth(1).unwrap_or_default();
+        let tried = branches.filter(|branch| !branch.is_cancel).map(|branch| (uri(&branch.bytes), branch.flow));
+        Some(ProxyStory {
+            request: &context.request,
+            response: &context.response,
+            remote: context.in_flow.remote,
+            began_at: context.began_at,
+            is_invite: context.is_invite,
+            answered_by,
+            tried: tried.collect(),
+        })
+    }
+}
