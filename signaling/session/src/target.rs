@@ -36,7 +36,7 @@ pub fn bracketed(text: &str) -> Box<str> {
 }
 
 pub(crate) fn uri_of(address: &str) -> Box<str> {
-    Address::check(address).map_or("".into(), |address| address.uri.canonical().into())
+    Address::check(address).map_or("".into(), |address| (&*address.uri.canonical()).into())
 }
 
 pub(crate) fn user_of(uri: &str) -> Box<str> {

@@ -1,8 +1,10 @@
 //! Telephone numbers in URIs: `tel:` (RFC 3966), and SIP URIs whose user part is one (RFC 3261 §19.1.6).
 
-use crate::{Scheme, Uri, scan};
+use crate::limits::PARAMS_MAX_COUNT;
+use crate::{Params, Scheme, Uri, scan};
 use core::fmt;
 use core::fmt::Write;
+use std::borrow::Cow;
 
 /// Marks that make a number readable and mean nothing (RFC 3966 §5.1.1).
 pub(crate) fn is_separator(byte: u8) -> bool {
@@ -15,7 +17,7 @@ pub(crate) fn is_separator(byte: u8) -> bool {
 pub struct Number {
     digits: String,
     /// Names in lower case, values with their escapes resolved.
-    params: Vec<(String, Option<String>)>,
+    params: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl Number {
@@ -24,16 +26,22 @@ impl Number {
         if !is_number(raw) {
             return None;
         }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(&scan::unescaped(bytes).collect::<Vec<u8>>()).into_owned();
+        let plain = |bytes: &[u8]| scan::unescaped(bytes).collect::<Vec<u8>>();
         let mut params: Vec<_> = params
             .map(|(name, value)| {
-                let name = text(name).to_ascii_lowercase();
-                let value = value.map(|value| canonical_value(&name, text(value)));
+                let name = plain(name).to_ascii_lowercase();
+                let value = value.map(|value| canonical_value(&name, plain(value)));
                 (name, value)
             })
             .collect();
         params.sort_by(|a, b| (rank(&a.0), &a.0).cmp(&(rank(&b.0), &b.0)));
-        Some(Number { digits: without_separators(&text(raw)), params })
+        let is_sound = params.iter().all(|(name, value)| !name.is_empty() && has_its_form(name, value.as_deref()));
+        let is_once = params.windows(2).all(|pair| pair[0].0 != pair[1].0 || rank(&pair[0].0) > 1);
+        if !is_sound || !is_once || params.len() > PARAMS_MAX_COUNT {
+            return None;
+        }
+        let digits = raw.iter().filter(|byte| !is_separator(**byte)).map(|byte| char::from(*byte)).collect();
+        Some(Number { digits, params })
     }
 
     /// The digits, with `+` in front of a global number.
@@ -49,7 +57,8 @@ impl Number {
     /// `phone-context` of a local number: a domain, or the beginning of global numbers. It is no prefix to be dialled
     /// (RFC 3966 §5.1.5).
     pub fn context(&self) -> Option<&str> {
-        self.params.iter().find(|(name, _)| name == "phone-context").and_then(|(_, value)| value.as_deref())
+        let context = self.params.iter().find(|(name, _)| name == b"phone-context")?.1.as_deref()?;
+        core::str::from_utf8(context).ok()
     }
 
     /// As the user part of a SIP URI, parameters included, escaped as they have to be there.
@@ -76,7 +85,7 @@ impl Number {
 
     fn written(&self, is_plain: fn(u8) -> bool) -> String {
         let mut text = String::with_capacity(self.digits.len());
-        put_escaped(&mut text, &self.digits, is_plain);
+        put_escaped(&mut text, self.digits.as_bytes(), is_plain);
         for (name, value) in &self.params {
             text.push(';');
             put_escaped(&mut text, name, is_plain);
@@ -119,16 +128,19 @@ impl<'a> Uri<'a> {
         if let Some(number) = self.number() {
             return number.digits;
         }
-        let user = String::from_utf8_lossy(&self.user_decoded().unwrap_or_default()).into_owned();
-        if user.starts_with('+') && is_number(user.as_bytes()) { without_separators(&user) } else { user }
+        let mut user = self.user_decoded().unwrap_or_default();
+        if user.starts_with(b"+") && is_number(&user) {
+            user.retain(|byte| !is_separator(*byte));
+        }
+        String::from_utf8_lossy(&user).into_owned()
     }
 
     /// As it came, with a number in it written as numbers are compared.
-    pub fn canonical(&self) -> String {
+    pub fn canonical(&self) -> Cow<'a, str> {
         match (self.scheme, self.number()) {
-            (Scheme::Tel, Some(number)) => number.to_string(),
-            (_, Some(number)) => self.with_user_part(&number.user_part()),
-            (_, None) => self.as_str().to_owned(),
+            (Scheme::Tel, Some(number)) => number.to_string().into(),
+            (_, Some(number)) => self.with_user_part(&number.user_part()).into(),
+            (_, None) => self.as_str().into(),
         }
     }
 
@@ -144,7 +156,7 @@ impl<'a> Uri<'a> {
 /// A name as the user part of a SIP URI: what may not stand there is escaped (RFC 3261 §25.1).
 pub fn escaped_user(user: &str) -> String {
     let mut text = String::with_capacity(user.len());
-    put_escaped(&mut text, user, |byte| b"-_.!~*'()&=+$,;?/".contains(&byte));
+    put_escaped(&mut text, user.as_bytes(), |byte| b"-_.!~*'()&=+$,;?/".contains(&byte));
     text
 }
 
@@ -157,44 +169,47 @@ pub(crate) fn is_number(raw: &[u8]) -> bool {
     digits.iter().all(|byte| is_digit(*byte) || is_separator(*byte)) && digits.iter().any(|byte| is_digit(*byte))
 }
 
-/// Whether the parameters of a `tel:` URI that have a form of their own have it (RFC 3966 §3), and stand once.
-pub(crate) fn are_tel_params(params: &crate::Params<'_>) -> bool {
+/// Whether the parameters of a `tel:` URI that have a form of their own have it, and stand once.
+pub(crate) fn are_tel_params(params: &Params<'_>) -> bool {
     let once = |name: &str| params.iter().filter(|param| param.name.eq_ignore_ascii_case(name.as_bytes())).count() < 2;
-    let is_right = |name: &str, is_right: fn(&[u8]) -> bool| {
-        params.find(name).is_none_or(|param| param.value.is_some_and(is_right))
-    };
-    let is_context = |value: &[u8]| match value.first() {
-        Some(b'+') => is_number(value),
-        Some(_) => value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)),
-        None => false,
-    };
     ["ext", "isub", "phone-context"].into_iter().all(once)
-        && is_right("ext", |value| !value.starts_with(b"+") && is_number(value))
-        && is_right("isub", |value| !value.is_empty())
-        && is_right("phone-context", is_context)
+        && params.iter().all(|param| has_its_form(param.name, param.value))
+}
+
+/// The forms of RFC 3966 §3: an extension is a number, a context a global number or a domain.
+fn has_its_form(name: &[u8], value: Option<&[u8]>) -> bool {
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    match value {
+        None => !is("ext") && !is("isub") && !is("phone-context"),
+        Some(value) if is("ext") => !value.starts_with(b"+") && is_number(value),
+        Some(value) if is("isub") => !value.is_empty(),
+        Some(value) if is("phone-context") => match value.first() {
+            Some(b'+') => is_number(value),
+            Some(_) => value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)),
+            None => false,
+        },
+        Some(_) => true,
+    }
 }
 
 /// The place of a parameter (RFC 3966 §4): extension and subaddress, context, then the others by name.
-fn rank(name: &str) -> u8 {
+fn rank(name: &[u8]) -> u8 {
     match name {
-        "ext" | "isub" => 0,
-        "phone-context" => 1,
+        b"ext" | b"isub" => 0,
+        b"phone-context" => 1,
         _ => 2,
     }
 }
 
 /// Values that hold numbers have separators too; domains have no case.
-pub(crate) fn canonical_value(name: &str, value: String) -> String {
+fn canonical_value(name: &[u8], mut value: Vec<u8>) -> Vec<u8> {
     match name {
-        "ext" => without_separators(&value),
-        "phone-context" if value.starts_with('+') => without_separators(&value),
-        "phone-context" => value.to_ascii_lowercase(),
-        _ => value,
+        b"ext" => value.retain(|byte| !is_separator(*byte)),
+        b"phone-context" if value.starts_with(b"+") => value.retain(|byte| !is_separator(*byte)),
+        b"phone-context" => value.make_ascii_lowercase(),
+        _ => {}
     }
-}
-
-fn without_separators(text: &str) -> String {
-    text.chars().filter(|char| !char.is_ascii() || !is_separator(*char as u8)).collect()
+    value
 }
 
 fn split_param(part: &[u8]) -> (&[u8], Option<&[u8]>) {
@@ -204,8 +219,8 @@ fn split_param(part: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-fn put_escaped(out: &mut String, text: &str, is_plain: fn(u8) -> bool) {
-    for byte in text.bytes() {
+fn put_escaped(out: &mut String, bytes: &[u8], is_plain: fn(u8) -> bool) {
+    for &byte in bytes {
         if byte.is_ascii_alphanumeric() || is_plain(byte) {
             out.push(char::from(byte));
         } else {
@@ -243,10 +258,12 @@ mod tests {
             ("sip:70-42@h", "70-42", "sip:70-42@h"),
             ("sip:al%69ce.b@h;user=phone", "alice.b", "sip:al%69ce.b@h;user=phone"),
             ("sip:+a@h", "+a", "sip:+a@h"),
+            ("sip:1;ext=x@h;user=phone", "1;ext=x", "sip:1;ext=x@h;user=phone"),
+            ("sip:1;=x@h;user=phone", "1;=x", "sip:1;=x@h;user=phone"),
             ("sip:h", "", "sip:h"),
             ("mailto:a-b@c", "", "mailto:a-b@c"),
         ] {
-            assert_eq!((uri(text).user_text().as_str(), uri(text).canonical().as_str()), (user, canonical), "{text}");
+            assert_eq!((&*uri(text).user_text(), &*uri(text).canonical()), (user, canonical), "{text}");
         }
         assert!(
             uri("tel:+1").number().unwrap().is_global() && !uri("tel:1;phone-context=h").number().unwrap().is_global()
@@ -290,8 +307,8 @@ mod tests {
         assert_eq!(at("tel:+1", "sip:[2001:db8::1];user=phone"), "sip:+1@[2001:db8::1];user=phone");
         assert_eq!(number("tel:+1-2").of_host("h"), "sip:+12@h;user=phone");
         // A value cannot become a parameter, a host or a line of its own, and comes back as it was.
-        let odd = number("tel:1;a=b%3Bext%3D9%40evil%0D%0A");
-        assert_eq!(odd.of_host("h"), "sip:1;a=b%3Bext%3D9%40evil%0D%0A@h;user=phone");
+        let odd = number("tel:1;a=b%3Bext%3D9%40evil%0D%0A%FF");
+        assert_eq!(odd.of_host("h"), "sip:1;a=b%3Bext%3D9%40evil%0D%0A%FF@h;user=phone");
         assert_eq!(uri(&odd.of_host("h")).number().unwrap(), odd);
         assert_eq!(uri(&odd.to_string()).number().unwrap(), odd);
         assert_eq!(escaped_user("a@b>\r\n"), "a%40b%3E%0D%0A");

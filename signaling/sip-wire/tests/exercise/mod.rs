@@ -1,11 +1,11 @@
 //! Everything that can be asked of bytes from a stranger, with what must hold whatever they are. Shared by the mutation
 //! test and by the fuzz targets, so it panics when a promise is broken and says nothing else.
 
-use sip_wire::limits::{MESSAGE_MAX_BYTES, PARAMS_MAX_COUNT, VALUES_MAX_COUNT};
+use sip_wire::limits::{MESSAGE_MAX_BYTES, PARAMS_MAX_COUNT, URI_MAX_BYTES, VALUES_MAX_COUNT};
 use sip_wire::{
     Address, Auth, CSeq, Contact, DialogId, Framer, Framing, Host, MediaType, Message, Method, Name, Params, RAck,
     Reason, Reply, RequestWriter, ResponseWriter, RetryAfter, Rewrite, SessionExpires, SipDate, StatusCode,
-    SubscriptionState, Timestamp, TokenValue, Uri, UriBuf, Via, Warning,
+    SubscriptionState, Timestamp, TokenValue, Uri, UriBuf, Via, Warning, escaped_user,
 };
 
 /// Bytes as a datagram and as the start of a stream.
@@ -141,6 +141,20 @@ pub(crate) fn uri(bytes: &[u8]) {
     assert!(uri.same(&uri));
     let owned = UriBuf::from(uri);
     assert!(owned.uri().same(&uri) && owned == owned.clone());
+    let number = uri.number();
+    let canonical = uri.canonical();
+    assert!(canonical.len() > URI_MAX_BYTES || Uri::parse(canonical.as_bytes()).is_ok(), "{uri} as {canonical}");
+    if uri.scheme.is_sip() {
+        let other = uri.with_user_part(&escaped_user(&uri.user_text()));
+        let is_whole = uri.user_text().is_empty() || Uri::parse(other.as_bytes()).is_ok();
+        assert!(is_whole || other.len() > URI_MAX_BYTES, "{uri} as {other}");
+    }
+    if let Some(number) = &number {
+        for text in [number.to_string(), number.of_host("h")].iter().filter(|text| text.len() <= URI_MAX_BYTES) {
+            let again = Uri::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{uri} as {text}: {error}"));
+            assert_eq!(again.number().as_ref(), Some(number), "{uri} as {text}");
+        }
+    }
     let _ = (uri.user_decoded(), uri.port_or_default(), uri.transport(), uri.is_loose(), uri.opaque());
     assert!(uri.header_pairs().count() <= PARAMS_MAX_COUNT);
     assert!(uri.params.iter().count() <= PARAMS_MAX_COUNT);
