@@ -93,6 +93,7 @@ impl Sessions {
         let settings = &mut self.settings;
         settings.codecs.clone_from(&newer.codecs);
         settings.codec_order = newer.codec_order;
+        settings.crossing = newer.crossing.clone();
         settings.telephone_event = newer.telephone_event;
         settings.max_calls = newer.max_calls;
         settings.decision_timeout = newer.decision_timeout;

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a running switch takes over without harm to a call, beside the certificates, whose files are watched anyway.
-const TAKEN_KEYS: [&str; 10] = [
+const TAKEN_KEYS: [&str; 13] = [
     "sip.routes",
     "sip.ring_timeout_s",
     "sip.progress_timeout_s",
@@ -20,6 +20,9 @@ const TAKEN_KEYS: [&str; 10] = [
     "sip.codec_order",
     "sip.dtmf",
     "auth.realms",
+    "headers.pass",
+    "headers.drop",
+    "headers.trusted",
 ];
 
 /// Hands a running switch a newer configuration: any thread may. Clones are the same.

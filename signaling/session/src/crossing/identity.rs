@@ -73,3 +73,39 @@ fn host_text(ip: IpAddr) -> String {
         IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri<'_> {
+        Uri::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn to_is_who_was_called_at_the_host_of_the_target() {
+        for (called, target, to) in [
+            ("sip:sales@us:5080;transport=tcp", "sip:ann@[2001:db8::1]:5070;lr", "sip:sales@[2001:db8::1]"),
+            ("sips:a:secret@us", "sips:h;transport=tls?Subject=x", "sips:a@h"),
+            ("sip:us", "sip:ann@h", "sip:ann@h"),
+            ("sip:us", "sip:h", "sip:h"),
+            ("tel:+1-2;ext=3", "sip:h:5080", "sip:+12;ext=3@h;user=phone"),
+        ] {
+            assert_eq!(to_at(&uri(called), &uri(target)).as_deref(), Some(to), "{called} {target}");
+        }
+        assert_eq!(to_at(&uri("sip:a@us"), &uri("tel:+1")), None);
+    }
+
+    #[test]
+    fn a_number_calls_from_our_host() {
+        let from = |from: &str, ip: &str| from_at(from, ip.parse().unwrap()).into_owned();
+        assert_eq!(from("<tel:+1-2>", "2001:db8::1"), "<sip:+12@[2001:db8::1];user=phone>");
+        assert_eq!(
+            from("\"A\" <tel:1;phone-context=x>", "192.0.2.1"),
+            "\"A\" <sip:1;phone-context=x@192.0.2.1;user=phone>"
+        );
+        assert_eq!(from("\"A\" <sip:a@h>", "192.0.2.1"), "\"A\" <sip:a@h>");
+        let long = format!("\"{}\" <sip:a@h>", "\u{e4}".repeat(200));
+        assert_eq!(display(&Address::check(&long).unwrap()).len(), DISPLAY_BYTES_MAX);
+    }
+}

@@ -187,6 +187,62 @@ fn redirections_are_followed_or_handed_on() {
     }
 }
 
+/// A telephone number has no host: the routes say where it goes, whatever its URI (RFC 3261 §19.1.6).
+#[test]
+fn telephone_numbers_go_by_the_routes() {
+    let invite = |phone: &Phone, call: &str, uri: &str| {
+        let us = phone.socket.local_addr().unwrap();
+        let text = format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{call}\r\nFrom: <tel:+49-89-1>;tag=a1\r\n\
+             To: <{uri}>\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContact: <sip:alice@{us}>\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        phone.socket.send_to(text.as_bytes(), phone.switch).unwrap();
+    };
+    for mode in [Mode::Proxy, Mode::Redirect] {
+        let folder = tempfile::tempdir().unwrap();
+        let _media = Media::start(folder.path().join("media-control.sock"));
+        let (far, other) = (Far::new(), Far::new());
+        let routes = [("+49-30*", vec![vec![far.uri()]]), ("+4940*", vec![vec![other.uri()]])];
+        let mut config = role(folder.path(), mode, &routes);
+        config.sip.follow_redirects = 1;
+        let switch = Switch::run(folder, config);
+        let phone = Phone::new(&switch);
+        let there = format!("sip:+493012@{};user=phone", far.at());
+        for (number, uri) in
+            ["tel:+49-30-12", "tel:+49(30)12", "sip:+49.30.12@example.com;user=phone"].iter().enumerate()
+        {
+            invite(&phone, &format!("c{number}"), uri);
+            if mode == Mode::Redirect {
+                assert!(phone.hear("SIP/2.0 302").contains(&format!("Contact: <{there}>")), "{uri}");
+                continue;
+            }
+            let heard = far.hear("INVITE");
+            assert!(heard.0.starts_with(&format!("INVITE {there} SIP/2.0\r\n")), "{uri}: {}", heard.0);
+            assert_eq!(
+                (header(&heard.0, "From"), header(&heard.0, "To")),
+                ("<tel:+49-89-1>;tag=a1", &*format!("<{uri}>"))
+            );
+            // It says that the number has moved: that one is found by the routes as well.
+            far.answer(&heard, 302, "Contact: <tel:+49-40-7>\r\n");
+            far.answer(&far.hear("INVITE sip:far@"), 486, ""); // its own Contact comes first
+            let moved = other.hear("INVITE");
+            assert!(
+                moved.0.starts_with(&format!("INVITE sip:+49407@{};user=phone SIP/2.0\r\n", other.at())),
+                "{}",
+                moved.0
+            );
+            other.answer(&moved, 486, "");
+            phone.hear("SIP/2.0 486");
+        }
+        invite(&phone, "d1", "tel:+1-2");
+        phone.hear("SIP/2.0 404");
+        invite(&phone, "d2", "tel:+1-2x");
+        phone.hear("SIP/2.0 400");
+        switch.end();
+    }
+}
+
 #[test]
 fn a_dead_path_is_passed_over_and_strangers_are_not_served() {
     let folder = tempfile::tempdir().unwrap();
