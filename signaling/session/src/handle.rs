@@ -60,6 +60,8 @@ impl Sessions {
             }
             Event::SubscriptionEnded { subscription, .. } => self.subscription_ended(turn, subscription),
             Event::RefreshDue { dialog } => self.refresh_due(turn, dialog),
+            // Between the endpoint and the one who finds paths.
+            Event::PathWanted { .. } => {}
         }
     }
 

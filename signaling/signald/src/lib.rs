@@ -22,6 +22,7 @@ mod link;
 mod listener;
 mod lookups;
 mod moved;
+mod next_hops;
 mod numbers;
 mod operator;
 mod paths;

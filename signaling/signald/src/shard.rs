@@ -5,6 +5,7 @@ use crate::calllog::{Refusals, status_of};
 use crate::endpoint::Wired;
 use crate::guard::{Guard, Guarded};
 use crate::lookups::{Found, Lookups, Questions};
+use crate::next_hops::NextHops;
 use crate::paths::Paths;
 use crate::proxying::Relay;
 use crate::shares;
@@ -100,6 +101,7 @@ pub struct Shard {
     user: Box<dyn User>,
     paths: Option<Paths>,
     questions: Option<Questions>,
+    next_hops: NextHops,
     advertised: Option<IpAddr>,
     path: Path,
     guard: Option<Guard>,
@@ -122,6 +124,7 @@ impl Shard {
             user,
             paths: None,
             questions: None,
+            next_hops: NextHops::default(),
             advertised: config.sip.advertised_address,
             path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0), is_ours: false },
             guard: None,
@@ -179,6 +182,10 @@ impl Shard {
     fn found(&mut self, now: Instant, found: &Found, ports: &mut dyn Ports, out: &mut ShardOutput) {
         if let Some(questions) = &mut self.questions {
             questions.answered();
+        }
+        if let Some(dialog) = self.next_hops.found(found.ticket) {
+            let path = found.paths.first().and_then(|paths| paths.first()).copied();
+            return self.endpoint.set_path(now, dialog, path, &mut out.sip);
         }
         self.turn(now, ports, out, |sessions, turn| sessions.found(turn, found.ticket, &found.paths));
     }
@@ -241,6 +248,10 @@ impl Shard {
 
     fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
         while let Some(event) = out.sip.next_event() {
+            if let sip_core::Event::PathWanted { dialog } = event {
+                self.next_hops.find(now, dialog, &mut self.endpoint, self.paths.as_ref(), &mut self.questions, out);
+                continue;
+            }
             self.turn(now, ports, out, |sessions, turn| sessions.handle(turn, event));
         }
     }

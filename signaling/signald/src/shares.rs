@@ -43,6 +43,7 @@ pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointCo
         event_packages: words(&["refer"]),
         security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),
         advertise: config.sip.advertised_address,
+        media_ports: Some(config.media.ports.first..=config.media.ports.last),
         retry_after: config.sip.retry_after,
         ..EndpointConfig::default()
     }

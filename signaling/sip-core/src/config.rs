@@ -2,6 +2,7 @@
 
 use clock::Duration;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 /// The timer values of RFC 3261 §17 (table 4).
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +122,8 @@ pub struct EndpointConfig {
     /// Address for Via and Contact when it is not the one we are bound to (NAT). Ports are those of the transports; flows
     /// of the other address family show their own address.
     pub advertise: Option<IpAddr>,
+    /// Ports of ours where RTP comes in: no request goes there, whatever a peer's Contact says.
+    pub media_ports: Option<RangeInclusive<u16>>,
     /// Security mechanisms of RFC 3329, the most wanted first, as `tls` or `tls;q=0.2`: requests that want an agreement
     /// and come unprotected are answered 494 with this list. Empty: agreements are not known (420).
     pub security: Vec<String>,
@@ -148,6 +151,7 @@ impl Default for EndpointConfig {
             accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative", "multipart/related"]),
             contact_user: String::new(),
             advertise: None,
+            media_ports: None,
             security: Vec::new(),
             event_packages: words(&["refer"]),
             retry_after: Duration::from_secs(5),

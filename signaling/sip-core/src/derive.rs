@@ -114,6 +114,20 @@ pub(crate) fn put_again(request: &[u8], via: &[u8], cseq: u32, replace: &[u8], o
     out.extend_from_slice(request.get(header_bytes..).unwrap_or_default());
 }
 
+/// The same request over another path: with this Via, and `contact` in place of the line that showed the path before.
+pub(crate) fn put_over(request: &[u8], via: &[u8], contact_before: &[u8], contact: &[u8], out: &mut Vec<u8>) {
+    let mut header_bytes = 0;
+    for (index, line) in lines(request).enumerate() {
+        header_bytes += line.len();
+        match index {
+            1 => out.extend_from_slice(via),
+            _ if line == contact_before => out.extend_from_slice(contact),
+            _ => out.extend_from_slice(line),
+        }
+    }
+    out.extend_from_slice(request.get(header_bytes..).unwrap_or_default());
+}
+
 fn name_of(line: &[u8]) -> &[u8] {
     line.split(|byte| *byte == b':').next().unwrap_or_default()
 }
@@ -142,6 +156,15 @@ mod tests {
         );
         let ack = text(|out| put_ack(INVITE, Some(b"<sip:b>;tag=9"), out));
         assert!(ack.starts_with("ACK sip:bob@b SIP/2.0\r\n") && ack.contains("To: <sip:b>;tag=9\r\n"));
+    }
+
+    #[test]
+    fn another_path_shows_in_via_and_contact_alone() {
+        let request = b"BYE sip:b SIP/2.0\r\nVia: old\r\nCSeq: 2 BYE\r\nContact: <sip:1>\r\nContact: <sip:x>\r\n\r\nContact: <sip:1>\r\n";
+        assert_eq!(
+            text(|out| put_over(request, b"Via: new\r\n", b"Contact: <sip:1>\r\n", b"Contact: <sip:2>\r\n", out)),
+            "BYE sip:b SIP/2.0\r\nVia: new\r\nCSeq: 2 BYE\r\nContact: <sip:2>\r\nContact: <sip:x>\r\n\r\nContact: <sip:1>\r\n"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::content::KeptContent;
 use crate::event::{AccountId, CallId, Cause};
 use crate::flow::Flow;
 use crate::hash::{Key, Keyed};
+use crate::next_hop::Hop;
 use crate::route::Routes;
 use crate::session_timer::SessionClock;
 use crate::slab::Handle;
@@ -19,6 +20,39 @@ pub(crate) enum State {
     Confirmed,
     /// Our BYE is out; only crossing requests are still answered.
     Terminating,
+}
+
+/// What is known of the way to the peer.
+pub(crate) enum Path {
+    /// `flow` is where the peer's messages come from, and nothing else leads to it.
+    Source,
+    /// `flow` leads to the first Route or the remote target.
+    Settled,
+    /// As settled, after another one was lost. It is not replaced once more before the peer is heard again.
+    Replaced,
+    /// Requests go to the source for now, as nothing shows that the peer gets what we send there; then this.
+    Unproven(Box<Hop>),
+    /// It has to be found before the next request.
+    Unknown,
+    /// It is being found.
+    Awaited(Box<Awaited>),
+}
+
+/// Requests that wait until the path is found.
+#[derive(Default)]
+pub(crate) struct Awaited {
+    pub(crate) transactions: Vec<Handle>,
+    pub(crate) otherwise: Otherwise,
+}
+
+/// What happens when no path is found.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Otherwise {
+    /// The source is tried.
+    #[default]
+    Source,
+    /// It is gone: the requests fail.
+    Fail,
 }
 
 /// What a new dialog is made of.
@@ -46,6 +80,7 @@ pub(crate) struct Dialog {
     pub(crate) target: Box<[u8]>,
     pub(crate) routes: Routes,
     pub(crate) flow: Flow,
+    pub(crate) path: Path,
     pub(crate) local_cseq: u32,
     pub(crate) remote_cseq: Option<u32>,
     pub(crate) user_data: u64,
@@ -130,6 +165,7 @@ impl Dialog {
             target: seed.target.into(),
             routes: seed.routes,
             flow: seed.flow,
+            path: Path::Source,
             local_cseq: seed.local_cseq,
             remote_cseq: seed.remote_cseq,
             user_data: 0,
@@ -189,6 +225,29 @@ impl Dialog {
 
     pub(crate) fn key(&self, keyed: &Keyed) -> Key {
         key(keyed, self.call_id(), self.local_tag(), self.remote_tag())
+    }
+
+    /// The URI whose host requests go to.
+    pub(crate) fn next_hop(&self) -> &[u8] {
+        self.routes.next_hop(&self.target)
+    }
+
+    /// Requests go there from now on; `source` is where the message came from that says so.
+    pub(crate) fn take_hop(&mut self, hop: Hop, source: Flow) {
+        (self.flow, self.path) = match hop {
+            Hop::Source => (source, Path::Source),
+            Hop::Udp(remote) => (Flow::udp(source.local, remote), Path::Settled),
+            Hop::Elsewhere => (source, Path::Unknown),
+        };
+    }
+
+    /// The peer has got what we sent to where its request came from: now it may say where else to send.
+    pub(crate) fn is_proved(&mut self) {
+        match std::mem::replace(&mut self.path, Path::Settled) {
+            Path::Unproven(hop) => self.take_hop(*hop, self.flow),
+            Path::Replaced => {}
+            other => self.path = other,
+        }
     }
 
     /// When something has to happen in this dialog without a message.

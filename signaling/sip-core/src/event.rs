@@ -234,4 +234,11 @@ pub enum Event {
         /// Its dialog, if one was made.
         dialog: Option<DialogId>,
     },
+    /// Requests of a dialog wait for the path to its next hop
+    /// ([`DialogInfo::next_hop`](crate::DialogInfo::next_hop)): find it and call
+    /// [`Endpoint::set_path`](crate::Endpoint::set_path), also where there is none.
+    PathWanted {
+        /// The dialog.
+        dialog: DialogId,
+    },
 }

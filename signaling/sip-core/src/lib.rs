@@ -26,6 +26,7 @@ mod event;
 mod flow;
 mod hash;
 mod incoming;
+mod next_hop;
 mod output;
 pub mod proxy;
 mod quoted;

@@ -1,11 +1,13 @@
 //! What an endpoint keeps of one server or client transaction, around the machine that decides.
 
+use crate::config::Timers;
 use crate::event::{AccountId, CallId, SubscriptionId};
 use crate::flow::Flow;
 use crate::hash::Key;
+use crate::next_hop::Origin;
 use crate::slab::Handle;
 use crate::timer::Alarm;
-use crate::transaction::{InviteClient, InviteServer, NonInviteClient, NonInviteServer};
+use crate::transaction::{Actions, InviteClient, InviteServer, NonInviteClient, NonInviteServer};
 use clock::{Duration, Instant};
 use sip_wire::Method;
 
@@ -75,7 +77,12 @@ impl Kind {
         matches!(self, Kind::Invite | Kind::Reinvite)
     }
 
-    /// Whether a 2xx moves the remote target and restarts the session timer (RFC 3261 §12.2, RFC 3311, RFC 4028).
+    /// Whether a 2xx moves the remote target (RFC 3261 §12.2, RFC 3311, RFC 6665 §4.1.2).
+    pub(crate) fn moves_target(self) -> bool {
+        self.refreshes() || matches!(self, Kind::Subscribe)
+    }
+
+    /// Whether a 2xx restarts the session timer as well (RFC 4028).
     pub(crate) fn refreshes(self) -> bool {
         matches!(self, Kind::Invite | Kind::Reinvite | Kind::Update)
     }
@@ -119,6 +126,8 @@ pub(crate) struct ServerTransaction {
     pub(crate) dialog: Option<Handle>,
     /// The peer's Contact: the remote target once we accept.
     pub(crate) target: Box<[u8]>,
+    /// How it came, where accepting it moves the remote target of a dialog that is there.
+    pub(crate) origin: Option<Box<Origin>>,
     pub(crate) cseq: u32,
     pub(crate) asked: Asked,
     /// A SUBSCRIBE's or REFER's, until it is accepted.
@@ -149,6 +158,15 @@ impl ClientMachine {
         match self {
             Self::Invite(machine) => machine.abandon(),
             Self::Other(machine) => machine.abandon(),
+        }
+    }
+
+    /// The same request from its start, over a flow that may be of another kind.
+    pub(crate) fn start_again(&mut self, now: Instant, timers: &Timers, reliable: bool) {
+        // The first action of both machines is to send.
+        match self {
+            Self::Invite(machine) => *machine = InviteClient::start(now, timers, reliable, &mut Actions::default()),
+            Self::Other(machine) => *machine = NonInviteClient::start(now, timers, reliable, &mut Actions::default()),
         }
     }
 
@@ -233,9 +251,21 @@ pub(crate) struct ClientTransaction {
     pub(crate) cancel: Cancel,
     /// Header lines for the CANCEL, as its `Reason` (RFC 3326).
     pub(crate) cancel_lines: Box<[u8]>,
+    pub(crate) dispatch: Dispatch,
     /// An INVITE that rings longer is cancelled.
     pub(crate) ring_until: Instant,
     pub(crate) alarm: Alarm,
+}
+
+/// Whether a request is on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dispatch {
+    /// It goes out on its flow.
+    Sent,
+    /// It waits for the path of its dialog.
+    Waiting,
+    /// It goes out on another flow than at first, and on no third one.
+    Redirected,
 }
 
 /// What became of the wish to cancel.

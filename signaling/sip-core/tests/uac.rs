@@ -275,6 +275,7 @@ fn a_broken_path_fails_everything_that_waits_on_it() {
     let mut bench = Bench::new(tcp());
     let (dialog, _) = bench.answered_call();
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.drain();
     bench.endpoint.transport_failed(bench.now, &tcp(), &mut bench.out);
     bench.drain();
     assert_eq!(bench.endings(), [Cause::LocalBye]);

@@ -5,7 +5,7 @@ use super::client::Opening;
 use crate::compose::put_via;
 use crate::output::Output;
 use crate::slab::Handle;
-use crate::transactions::{Kind, Purpose};
+use crate::transactions::{Dispatch, Kind, Purpose};
 use clock::Instant;
 
 impl Endpoint {
@@ -41,6 +41,7 @@ impl Endpoint {
             cseq,
             has_body: old.has_body,
             retry_count: old.retry_count + 1,
+            dispatch: Dispatch::Sent,
         };
         let (kind, dialog, has_body) = (opening.kind, opening.dialog, opening.has_body);
         let Some(new) = self.open_client(now, opening, span, out) else { return false };

@@ -59,7 +59,7 @@ impl Endpoint {
         self.put_our_contact(invite.0, &content, &mut lines);
         lines.extend_from_slice(&self.lines.allow);
         lines.extend_from_slice(&self.lines.supported);
-        self.confirm(now, invite.0, dialog, &mut lines);
+        self.confirm(now, invite.0, dialog, &mut lines, out);
         self.send_response(now, invite.0, 200, "", &lines, &content, out);
         Ok(DialogId(dialog))
     }
@@ -144,7 +144,7 @@ impl Endpoint {
             if status < 300 {
                 self.put_our_contact(transaction, content, &mut lines);
                 lines.extend_from_slice(&self.lines.allow);
-                self.refresh(now, transaction, dialog, &mut lines);
+                self.refresh(now, transaction, dialog, &mut lines, out);
             }
         }
         self.send_response(now, transaction, status, reason, &lines, content, out);
@@ -174,22 +174,27 @@ impl Endpoint {
     }
 
     /// A 2xx to an INVITE: the dialog is confirmed.
-    fn confirm(&mut self, now: Instant, transaction: Handle, dialog: Handle, lines: &mut Vec<u8>) {
+    fn confirm(&mut self, now: Instant, transaction: Handle, dialog: Handle, lines: &mut Vec<u8>, out: &mut Output) {
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.state = State::Confirmed;
         }
-        self.refresh(now, transaction, dialog, lines);
+        self.refresh(now, transaction, dialog, lines, out);
     }
 
     /// A 2xx to INVITE or UPDATE moves the remote target (RFC 3261 §12.2.2) and restarts the session timer.
-    fn refresh(&mut self, now: Instant, transaction: Handle, dialog_handle: Handle, lines: &mut Vec<u8>) {
-        let Some(transaction) = self.servers.get_mut(transaction) else { return };
-        let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
+    fn refresh(
+        &mut self,
+        now: Instant,
+        transaction_handle: Handle,
+        dialog_handle: Handle,
+        lines: &mut Vec<u8>,
+        out: &mut Output,
+    ) {
+        let Some(transaction) = self.servers.get_mut(transaction_handle) else { return };
         debug_assert!(transaction.kind.refreshes());
-        if !transaction.target.is_empty() {
-            dialog.target = std::mem::take(&mut transaction.target);
-        }
         let asked = transaction.asked;
+        self.move_target(now, transaction_handle, dialog_handle, out);
+        let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
         dialog.peer_takes_update |= asked.takes_update;
         let own_interval_s = self.config.session_timer.interval.as_secs().min(u32::MAX.into()) as u32;
         let min_se_s = self.config.session_timer.min_se.as_secs().max(90) as u32;
@@ -204,6 +209,15 @@ impl Endpoint {
             }
         }
         self.arm_dialog(dialog_handle);
+    }
+
+    /// The Contact of a request that is accepted becomes the remote target of its dialog.
+    pub(crate) fn move_target(&mut self, now: Instant, transaction: Handle, dialog: Handle, out: &mut Output) {
+        let Some(transaction) = self.servers.get_mut(transaction) else { return };
+        // The one that made the dialog has said it already.
+        let Some(origin) = transaction.origin.take() else { return };
+        let target = std::mem::take(&mut transaction.target);
+        self.retarget(now, dialog, Some(&*target).filter(|target| !target.is_empty()), &origin, out);
     }
 }
 

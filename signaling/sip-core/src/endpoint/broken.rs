@@ -15,16 +15,18 @@ impl Endpoint {
     /// [`unreachable`](Self::unreachable) could end. Copies of responses need no such call: their requests are repeated, or
     /// their timers run out.
     pub fn transport_failed(&mut self, now: Instant, flow: &Flow, out: &mut Output) {
-        let is_on_it = |sent: &ClientTransaction| {
-            sent.flow.transport == flow.transport
-                && sent.flow.remote == flow.remote
-                && sent.flow.connection == flow.connection
+        let is_on_it = |other: &Flow| {
+            other.transport == flow.transport && other.remote == flow.remote && other.connection == flow.connection
         };
         let may_end = |sent: &ClientTransaction| {
             if flow.transport == Transport::Udp { is_unheard(sent) } else { sent.machine.is_waiting() }
         };
-        for handle in self.clients_that(|sent| is_on_it(sent) && may_end(sent)) {
-            self.fail_client(now, handle, out);
+        let failed = self.clients_that(|sent| is_on_it(&sent.flow) && may_end(sent));
+        self.reroute_acks(is_on_it, out);
+        for handle in failed {
+            if !self.reroute(handle, out) {
+                self.fail_client(now, handle, out);
+            }
         }
     }
 

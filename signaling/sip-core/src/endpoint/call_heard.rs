@@ -7,6 +7,7 @@ use crate::content::Content;
 use crate::dialog::{Dialog, Seed, State};
 use crate::event::{CallId, Cause, DialogId, Event};
 use crate::incoming::unfolded;
+use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::reliable::Taken;
 use crate::route::Routes;
@@ -54,7 +55,7 @@ impl Endpoint {
         if call.ended_by_us.is_some() {
             return;
         }
-        let dialog = if status > 100 { self.fork(handle, id, message, false) } else { None };
+        let dialog = if status > 100 { self.fork(now, handle, id, message, false, out) } else { None };
         let mut wants_prack = false;
         if let Some(dialog) = dialog {
             match self.take_reliable(now, handle, dialog, message, out) {
@@ -72,7 +73,15 @@ impl Endpoint {
     }
 
     /// The dialog that a response belongs to, made if it is the first of its fork (RFC 3261 §12.1.2).
-    fn fork(&mut self, transaction: Handle, id: CallId, message: &Message<'_>, is_answer: bool) -> Option<Handle> {
+    fn fork(
+        &mut self,
+        now: Instant,
+        transaction: Handle,
+        id: CallId,
+        message: &Message<'_>,
+        is_answer: bool,
+        out: &mut Output,
+    ) -> Option<Handle> {
         let to = message.header(Name::To)?;
         let to_tag = message.to_tag()?;
         let call = self.calls.get(id.0)?;
@@ -82,11 +91,11 @@ impl Endpoint {
             return None; // a late message of a dialog that was there and has ended
         }
         if let Some(handle) = self.dialog_index.get(&key).copied() {
-            if let Some(dialog) = self.dialogs.get_mut(handle)
-                && dialog.state == State::Early
-                && let Some(contact) = contact
+            if let Some(contact) = contact
+                && let Some(sent) = self.clients.get(transaction)
+                && self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Early)
             {
-                dialog.target = contact.as_ref().into();
+                self.retarget(now, handle, Some(&contact), &Origin::answered(sent.flow), out);
             }
             return Some(handle);
         }
@@ -124,37 +133,39 @@ impl Endpoint {
         dialog.is_caller = true;
         dialog.account = sent.account;
         dialog.peer_takes_update = message.has_token(Name::Allow, "UPDATE");
+        let origin = Origin::answered(sent.flow);
         let handle = self.add_dialog(dialog)?;
+        self.aim(now, handle, &origin, out);
         self.calls.get_mut(id.0)?.forks.push(Fork { key, dialog: handle });
         Some(handle)
     }
 
     fn hear_answer(&mut self, now: Instant, handle: Handle, id: CallId, message: &Message<'_>, out: &mut Output) {
         let Some((cseq, flow)) = self.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else { return };
+        let origin = Origin::answered(flow);
         let credentials = self.credentials_of(handle);
-        let Some(dialog_handle) = self.fork(handle, id, message, true) else {
+        let Some(dialog_handle) = self.fork(now, handle, id, message, true, out) else {
             // A late copy, when the user has been told; an answer that cannot be kept otherwise.
             return self.call_failed(now, id, 503, Some(message), out);
         };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
         if dialog.state != State::Early {
             // A copy of the 2xx: our ACK was lost (RFC 3261 §13.2.2.4).
-            if let Some(ack) = &dialog.ack {
-                out.send_copy(flow, ack);
-            }
-            return;
+            return self.repeat_ack(dialog_handle, out);
         }
         dialog.state = State::Confirmed;
         dialog.invite_cseq = cseq;
         dialog.call = None;
         dialog.owes_ack = true;
         dialog.credentials = credentials;
-        if let Some(contact) = message.contact().ok().flatten() {
-            dialog.target = unfolded(contact.uri.as_bytes()).as_ref().into();
-        }
         let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
         record_routes.reverse();
+        let before = dialog.next_hop().to_vec();
         dialog.routes = Routes::new(record_routes.iter().map(|value| value.trim_ascii()));
+        if dialog.next_hop() != before {
+            self.aim(now, dialog_handle, &origin, out);
+        }
+        let Some(dialog) = self.dialogs.get(dialog_handle) else { return };
         let Some(call) = self.calls.get_mut(id.0) else { return };
         let has_offer = call.has_offer || dialog.answered_by_prack;
         let is_wanted = !call.is_told && call.ended_by_us.is_none();

@@ -8,7 +8,7 @@ use crate::content::{Content, Refused};
 use crate::event::{CallId, DialogId};
 use crate::output::Output;
 use crate::slab::Handle;
-use crate::transactions::{Cancel, ClientMachine, Kind, Purpose};
+use crate::transactions::{Cancel, ClientMachine, Dispatch, Kind, Purpose};
 use clock::Instant;
 use sip_wire::Method;
 
@@ -115,7 +115,10 @@ impl Endpoint {
         dialog.owes_ack = false;
         dialog.invite_cseq = cseq;
         dialog.ack_until = until;
-        out.send(dialog.flow, span);
+        let flow = dialog.flow;
+        if self.dispatch(handle, out) == Dispatch::Sent {
+            out.send(flow, span);
+        }
         self.arm_dialog(handle);
     }
 
@@ -147,6 +150,7 @@ impl Endpoint {
             cseq,
             has_body: false,
             retry_count: 0,
+            dispatch: Dispatch::Sent,
         };
         self.open_client(now, opening, span, out);
         self.settle_client(handle);

@@ -15,7 +15,7 @@ use crate::transaction::{
     Actions, InviteClient, InviteClientAction, InviteClientInput, NonInviteClient, NonInviteClientAction,
     NonInviteClientInput,
 };
-use crate::transactions::{Cancel, ClientMachine, ClientTransaction, Kind, Purpose};
+use crate::transactions::{Cancel, ClientMachine, ClientTransaction, Dispatch, Kind, Purpose};
 use clock::Instant;
 use sip_wire::{Message, Method};
 
@@ -30,6 +30,7 @@ pub(crate) struct Opening {
     pub(crate) cseq: u32,
     pub(crate) has_body: bool,
     pub(crate) retry_count: u8,
+    pub(crate) dispatch: Dispatch,
 }
 
 /// An input that both machines know.
@@ -62,6 +63,7 @@ impl Endpoint {
         dialog.local_cseq = dialog.local_cseq.saturating_add(1);
         let cseq = dialog.local_cseq;
         let (flow, account) = (dialog.flow, dialog.account);
+        let dispatch = self.dispatch(handle, out);
         let branch = self.tokens.next();
         let known = self.in_dialog_with_credentials(handle, method, lines, content.body);
         let mark = out.mark();
@@ -78,8 +80,13 @@ impl Endpoint {
             cseq,
             has_body: !content.body.is_empty(),
             retry_count: 0,
+            dispatch,
         };
-        self.open_client(now, opening, span, out).ok_or(Refused::Full)
+        let transaction = self.open_client(now, opening, span, out).ok_or(Refused::Full)?;
+        if dispatch == Dispatch::Waiting {
+            self.wait_for_path(handle, transaction);
+        }
+        Ok(transaction)
     }
 
     /// `None`: nothing is added.
@@ -171,12 +178,15 @@ impl Endpoint {
             retry_at: None,
             cancel: Cancel::No,
             cancel_lines: Box::default(),
+            dispatch: opening.dispatch,
             ring_until: now + timers.ring_limit,
             alarm: Alarm::default(),
         };
         let handle = self.clients.insert(transaction).ok()?;
         self.client_index.insert(opening.key, handle);
-        out.send(opening.flow, bytes);
+        if opening.dispatch != Dispatch::Waiting {
+            out.send(opening.flow, bytes);
+        }
         self.settle_client(handle);
         Some(handle)
     }
@@ -193,6 +203,12 @@ impl Endpoint {
         let Some(transaction) = self.clients.get_mut(handle) else { return Heard::Nothing };
         let timers = &self.config.timers;
         let mut heard = Heard::Nothing;
+        let (flow, dispatch) = (transaction.flow, transaction.dispatch);
+        let repeat = |bytes: &[u8], out: &mut Output| {
+            if dispatch != Dispatch::Waiting {
+                out.send_copy(flow, bytes);
+            }
+        };
         match &mut transaction.machine {
             ClientMachine::Invite(machine) => {
                 let mut actions = Actions::default();
@@ -203,7 +219,7 @@ impl Endpoint {
                 machine.handle(now, timers, input, &mut actions);
                 for action in actions {
                     match action {
-                        InviteClientAction::Send => out.send_copy(transaction.flow, &transaction.bytes),
+                        InviteClientAction::Send => repeat(&transaction.bytes, out),
                         InviteClientAction::Deliver => heard = Heard::Response,
                         InviteClientAction::GiveUp => heard = Heard::Timeout,
                         InviteClientAction::Ack => {
@@ -225,7 +241,7 @@ impl Endpoint {
                 machine.handle(now, timers, input, &mut actions);
                 for action in actions {
                     match action {
-                        NonInviteClientAction::Send => out.send_copy(transaction.flow, &transaction.bytes),
+                        NonInviteClientAction::Send => repeat(&transaction.bytes, out),
                         NonInviteClientAction::Deliver => heard = Heard::Response,
                         NonInviteClientAction::GiveUp => heard = Heard::Timeout,
                     }

@@ -7,6 +7,7 @@ use crate::event::Cause;
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::Incoming;
+use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::slab::Handle;
 use crate::transactions::Kind;
@@ -46,8 +47,9 @@ impl Endpoint {
             return self.refuse_statefully(now, flow, key, inc, 481, b"", out);
         }
         dialog.remote_cseq = Some(inc.cseq);
-        if flow.transport == dialog.flow.transport && flow.transport.is_reliable() {
-            dialog.flow = *flow; // the peer came back over a new connection
+        dialog.is_proved();
+        if flow.transport.is_reliable() {
+            self.follow_connection(now, handle, &Origin::of(flow, inc), out);
         }
         match kind {
             Kind::Reinvite => self.receive_reinvite(now, flow, key, handle, inc, out),

@@ -3,11 +3,12 @@
 use super::Endpoint;
 use super::server::ServerInput;
 use crate::content::Content;
-use crate::dialog::{Dialog, Seed, State};
+use crate::dialog::{Dialog, Path, Seed, State};
 use crate::event::{Cause, DialogId, Event, InviteId};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
+use crate::next_hop::{self, Hop, Origin};
 use crate::output::Output;
 use crate::route::Routes;
 use crate::slab::Handle;
@@ -72,6 +73,10 @@ impl Endpoint {
             local_cseq: 0,
             remote_cseq: Some(inc.cseq),
         })?;
+        let hop = next_hop::decide(dialog.next_hop(), &Origin::of(flow, inc), self.config.media_ports.as_ref());
+        if hop != Hop::Source {
+            dialog.path = Path::Unproven(Box::new(hop));
+        }
         dialog.peer_takes_update = inc.says(Name::Allow, "UPDATE");
         dialog.peer_takes_100rel = inc.says(Name::Supported, "100rel");
         Some(dialog)
@@ -178,6 +183,7 @@ impl Endpoint {
             transaction.response = Box::default();
         }
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
+            dialog.is_proved();
             dialog.server_invite = None;
         }
     }

@@ -13,6 +13,7 @@ mod invite_in;
 mod new_request;
 pub(crate) mod notify;
 mod out_of_dialog;
+mod path;
 mod prack;
 mod receive;
 mod refresh;
@@ -195,7 +196,7 @@ impl Endpoint {
             remote: dialog.remote(),
             remote_tag: dialog.remote_tag(),
             target: &dialog.target,
-            next_hop: dialog.routes.next_hop(&dialog.target),
+            next_hop: dialog.next_hop(),
             flow: dialog.flow,
             is_confirmed: dialog.state == crate::dialog::State::Confirmed,
             session_interval_s: dialog.session.interval_s(),
@@ -206,13 +207,6 @@ impl Endpoint {
     /// and without memory (§8.2.7): those who ask whether we live ask often. `None` hands them up.
     pub fn answer_options(&mut self, status: Option<u16>) {
         self.options_status = status;
-    }
-
-    /// Points a dialog at another path: its next hop was resolved anew, or its connection was replaced.
-    pub fn set_flow(&mut self, dialog: DialogId, flow: Flow) {
-        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
-            dialog.flow = flow;
-        }
     }
 
     /// Bytes that one dialog accounts for: its place in the tables and what it alone keeps on the heap.
@@ -267,7 +261,7 @@ pub struct DialogInfo<'a> {
     pub target: &'a [u8],
     /// The URI whose host requests go to: the first route, or the target.
     pub next_hop: &'a [u8],
-    /// The path that requests take.
+    /// The path that requests take, as far as it is known.
     pub flow: Flow,
     /// Whether a 2xx made it.
     pub is_confirmed: bool,

@@ -7,6 +7,7 @@ use crate::dialog::{Dialog, State};
 use crate::event::{ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
 use crate::flow::Flow;
 use crate::incoming::Incoming;
+use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::slab::Handle;
 use crate::subscription::Role;
@@ -80,6 +81,7 @@ impl Endpoint {
         };
         let mut lines = Vec::with_capacity(96);
         self.put_our_contact(request.0, &content, &mut lines);
+        self.move_target(now, request.0, dialog, out);
         if !is_refer {
             put_number_line(&mut lines, b"Expires", expires_s.into());
         }
@@ -100,6 +102,8 @@ impl Endpoint {
             open.dialog = Some(handle);
         }
         if let Some(dialog) = self.dialogs.get_mut(handle) {
+            // Who accepts a subscription wants its reports to arrive, and they are few.
+            dialog.is_proved();
             dialog.state = State::Confirmed;
             dialog.is_announced = true;
         }
@@ -211,11 +215,7 @@ impl Endpoint {
         };
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
-        if let Some(contact) = inc.contact_uri()
-            && let Some(dialog) = self.dialogs.get_mut(handle)
-        {
-            dialog.target = contact.into();
-        }
+        self.retarget(now, handle, inc.contact_uri(), &Origin::of(flow, inc), out);
         let is_last = state.is("terminated");
         let message = Self::keep(inc.message, out);
         let (id, dialog) = (SubscriptionId(subscription), DialogId(handle));

@@ -10,7 +10,7 @@ use crate::event::{ClientRequestId, DialogId};
 use crate::output::{Output, Span};
 use crate::slab::Handle;
 use crate::token::Token;
-use crate::transactions::{Kind, Purpose};
+use crate::transactions::{Dispatch, Kind, Purpose};
 use clock::Instant;
 use sip_wire::Method;
 
@@ -70,6 +70,7 @@ impl Endpoint {
             cseq: request.first_cseq(),
             has_body: !request.content.body.is_empty(),
             retry_count: 0,
+            dispatch: Dispatch::Sent,
         };
         let handle = self.open_client(now, opening, written.bytes, out).ok_or(Refused::Full)?;
         Ok((handle, written))

@@ -5,6 +5,7 @@ use super::client::{ClientInput, Heard};
 use crate::content::Content;
 use crate::dialog::State;
 use crate::event::{Cause, ClientRequestId, DialogId, Event};
+use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::slab::Handle;
 use crate::transactions::{Kind, Purpose};
@@ -37,6 +38,10 @@ impl Endpoint {
             self.counters.stray_responses += 1;
             return;
         };
+        let dialog = self.clients.get(handle).and_then(|sent| sent.dialog);
+        if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+            dialog.is_proved();
+        }
         let heard = self.drive_client(now, handle, ClientInput::Response(status.code()), Some(message), out);
         self.hear(now, handle, heard, status.code(), Some(message), out);
         self.settle_client(handle);
@@ -110,9 +115,10 @@ impl Endpoint {
         }
         if is_again {
             // A copy of the 2xx to a re-INVITE: our ACK was lost.
-            let open = dialog.and_then(|dialog| self.dialogs.get(dialog)).filter(|open| open.invite_cseq == cseq);
-            if let Some(ack) = open.and_then(|open| open.ack.as_ref()) {
-                out.send_copy(flow, ack);
+            if let Some(dialog) = dialog
+                && self.dialogs.get(dialog).is_some_and(|open| open.invite_cseq == cseq)
+            {
+                self.repeat_ack(dialog, out);
             }
             return;
         }
@@ -130,7 +136,8 @@ impl Endpoint {
                 if let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|_| kind == Kind::Reinvite) {
                     dialog.credentials = credentials;
                 }
-                wants_ack = self.refreshed(now, dialog_handle, kind, cseq, has_body, message, out);
+                wants_ack =
+                    self.refreshed(now, dialog_handle, kind, cseq, has_body, &Origin::answered(flow), message, out);
             }
         }
         let told = message.map(|message| Self::keep(message, out));
@@ -151,14 +158,15 @@ impl Endpoint {
         kind: Kind,
         cseq: u32,
         has_body: bool,
+        origin: &Origin,
         message: Option<&Message<'_>>,
         out: &mut Output,
     ) -> bool {
         let Some(message) = message else { return false };
-        let Some(dialog) = self.dialogs.get_mut(handle) else { return false };
         if let Ok(Some(contact)) = message.contact() {
-            dialog.target = crate::incoming::unfolded(contact.uri.as_bytes()).as_ref().into();
+            self.retarget(now, handle, Some(contact.uri.as_bytes()), origin, out);
         }
+        let Some(dialog) = self.dialogs.get_mut(handle) else { return false };
         let by_prack = dialog.answered_by_prack;
         if kind == Kind::Reinvite {
             dialog.invite_cseq = cseq;

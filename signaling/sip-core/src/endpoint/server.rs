@@ -7,6 +7,7 @@ use crate::event::{Cause, Event};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
+use crate::next_hop::Origin;
 use crate::output::{Output, Span};
 use crate::slab::Handle;
 use crate::timer::{Alarm, Owner};
@@ -61,7 +62,8 @@ impl Endpoint {
             Kind::Subscribe | Kind::Refer => self.wish(flow, inc, to_tag).map(Box::new),
             _ => None,
         };
-        let target = inc.contact_uri().filter(|_| kind.refreshes());
+        let target = inc.contact_uri().filter(|_| kind.moves_target());
+        let moves_target = inc.to_tag.is_some() && kind.moves_target();
         let merge_key = inc.to_tag.is_none().then(|| inc.merge_key(&self.keyed));
         let transaction = ServerTransaction {
             machine: if kind.is_invite() {
@@ -78,6 +80,7 @@ impl Endpoint {
             response: Box::default(),
             dialog: None,
             target: target.map_or_else(Box::default, |uri| unfolded(uri).into()),
+            origin: moves_target.then(|| Box::new(Origin::of(flow, inc))),
             cseq: inc.cseq,
             asked: if kind.refreshes() { inc.asked() } else { Asked::default() },
             wish,

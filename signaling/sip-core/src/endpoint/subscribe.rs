@@ -9,6 +9,7 @@ use crate::event::{ClientRequestId, DialogId, Event, SubscriptionId};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
+use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::route::Routes;
 use crate::slab::Handle;
@@ -174,7 +175,8 @@ impl Endpoint {
             && (200..300).contains(&status)
             && let Some(message) = message
         {
-            self.subscribed(now, id.0, kind, message);
+            let origin = Origin::answered(sent.flow);
+            self.subscribed(now, id.0, kind, message, &origin, out);
         }
         if kind == Kind::Refer
             && (200..300).contains(&status)
@@ -199,14 +201,27 @@ impl Endpoint {
     }
 
     /// A 2xx to SUBSCRIBE: its dialog, unless a NOTIFY made it already, and its time.
-    fn subscribed(&mut self, now: Instant, handle: Handle, kind: Kind, message: &Message<'_>) {
+    fn subscribed(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        kind: Kind,
+        message: &Message<'_>,
+        origin: &Origin,
+        out: &mut Output,
+    ) {
         let remote = message.header(Name::To).unwrap_or_default();
         let tag = message.to_tag().unwrap_or_default();
         let contact = message.contact().ok().flatten().map(|contact| contact.uri.as_bytes()).unwrap_or_default();
         let mut routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
         routes.reverse();
         let routes = Routes::new(routes.into_iter());
-        self.establish(handle, remote, tag, contact, routes);
+        match self.subscriptions.get(handle).and_then(|subscription| subscription.dialog) {
+            // RFC 6665 §4.1.2.2: the answer to a refresh moves the target.
+            Some(dialog) if !contact.is_empty() => self.retarget(now, dialog, Some(contact), origin, out),
+            Some(_) => {}
+            None => drop(self.establish(now, handle, remote, tag, contact, routes, origin, out)),
+        }
         let Some(subscription) = self.subscriptions.get_mut(handle) else { return };
         let granted_s =
             message.expires().ok().flatten().unwrap_or(subscription.interval_s).min(subscription.interval_s);
@@ -221,11 +236,14 @@ impl Endpoint {
     /// Makes the dialog of a subscription once the peer's tag is known.
     fn establish(
         &mut self,
+        now: Instant,
         handle: Handle,
         remote: &[u8],
         tag: &[u8],
         target: &[u8],
         routes: Routes,
+        origin: &Origin,
+        out: &mut Output,
     ) -> Option<Handle> {
         let subscription = self.subscriptions.get_mut(handle)?;
         if subscription.dialog.is_some() {
@@ -252,6 +270,7 @@ impl Endpoint {
         dialog.subscriptions.push(handle);
         let dialog = self.add_dialog(dialog)?;
         self.subscriptions.get_mut(handle)?.dialog = Some(dialog);
+        self.aim(now, dialog, origin, out);
         Some(dialog)
     }
 
@@ -269,7 +288,9 @@ impl Endpoint {
         let Some(handle) = self.pending_index.get(&pending).copied() else { return false };
         let target = inc.contact_uri().unwrap_or_default();
         let routes = Routes::new(inc.message.raw_values(Name::RecordRoute));
-        let Some(dialog) = self.establish(handle, inc.from, inc.from_tag, target, routes) else { return false };
+        let origin = Origin::of(flow, inc);
+        let dialog = self.establish(now, handle, inc.from, inc.from_tag, target, routes, &origin, out);
+        let Some(dialog) = dialog else { return false };
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.remote_cseq = Some(inc.cseq);
         }

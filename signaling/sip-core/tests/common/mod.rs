@@ -29,6 +29,14 @@ pub struct Bench {
     pub events: Vec<Event>,
     /// Messages of the events, by their index.
     pub messages: Vec<String>,
+    /// Next hops that paths were wanted to, in order.
+    pub wanted: Vec<String>,
+    /// What is found for them; nothing for any other.
+    pub paths: Vec<(&'static str, Flow)>,
+    /// Set to leave the questions open.
+    pub is_looking_up: bool,
+    /// Where the messages went that were drained last.
+    pub flows: Vec<Flow>,
 }
 
 impl Bench {
@@ -38,19 +46,51 @@ impl Bench {
 
     pub fn with(config: EndpointConfig, flow: Flow) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
-        Self { endpoint: Endpoint::new(config, 42), now, flow, out: Output::new(), events: vec![], messages: vec![] }
+        Self {
+            endpoint: Endpoint::new(config, 42),
+            now,
+            flow,
+            out: Output::new(),
+            events: vec![],
+            messages: vec![],
+            wanted: vec![],
+            paths: vec![],
+            is_looking_up: false,
+            flows: vec![],
+        }
     }
 
     /// Drains the output; gives what was sent.
     pub fn drain(&mut self) -> Vec<String> {
         let text = |out: &Output, span| String::from_utf8_lossy(out.bytes(span)).into_owned();
-        let sent = self.out.transmits.iter().map(|transmit| text(&self.out, transmit.bytes)).collect();
         while let Some(event) = self.out.next_event() {
+            if let Event::PathWanted { dialog } = event {
+                self.find_path(dialog);
+                continue;
+            }
             self.messages.push(message_of(&event).map_or(String::new(), |span| text(&self.out, span)));
             self.events.push(event);
         }
+        let sent = self.out.transmits.iter().map(|transmit| text(&self.out, transmit.bytes)).collect();
+        self.flows = self.out.transmits.iter().map(|transmit| transmit.flow).collect();
         self.out.clear();
         sent
+    }
+
+    fn find_path(&mut self, dialog: DialogId) {
+        let next_hop = self.endpoint.dialog_info(dialog).expect("the dialog is there").next_hop;
+        let next_hop = String::from_utf8_lossy(next_hop).into_owned();
+        let found = self.paths.iter().find(|(uri, _)| *uri == next_hop).map(|(_, flow)| *flow);
+        self.wanted.push(next_hop);
+        if !self.is_looking_up {
+            self.endpoint.set_path(self.now, dialog, found, &mut self.out);
+        }
+    }
+
+    /// Where the message that was drained last went.
+    pub fn went_to(&self) -> String {
+        let flow = self.flows.last().expect("something was sent");
+        format!("{} {}", flow.transport.via_name(), flow.remote)
     }
 
     /// A message from the peer; lines end with `\n` in scripts.
