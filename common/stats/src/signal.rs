@@ -28,6 +28,7 @@ crate::counters! {
         MessagesReceived: "sip_received_packets", Packets, "SIP messages that were understood.";
         Retransmissions: "sip_retransmitted_packets", Packets, "Copies of requests that were absorbed or answered from memory.";
         Stray: "sip_stray_packets", Packets, "Responses and ACKs that belong to nothing.";
+        AnswersUnusable: "answers_unusable", Events, "Answers to calls of ours that could not be used and were ended with BYE at once.";
         TransactionsOpen: "transactions_open", Level, "Transactions that are remembered now, most of them to absorb retransmissions.";
         MessagesSent: "sip_sent_packets", Packets, "SIP messages sent.";
         DroppedMalformed: "sip_dropped_malformed_packets", Packets, "Datagrams that are not SIP and could not be answered.";

@@ -1,11 +1,16 @@
 //! Changes of media that cross from one side of a call to the other while it is up.
 
+use crate::alarm::Alarm;
 use crate::leg::{AnswerTo, Change};
 use crate::link::{Terms, Tie, fits, mirrored};
 use crate::offering::Wish;
 use crate::{Refusal, Session, SessionError, SessionId, Sessions, Turn};
 use contract::Direction;
 use sdp_core::{Negotiated, Offer};
+
+/// An UPDATE waits this share of the time that a call may take to end, 128*T1, for the other side: with what it may have
+/// waited before that is well below the 64*T1 after which its sender gives up.
+const UPDATE_SHARE: u32 = 8;
 
 /// What becomes of a peer's offer where there is another side of the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +68,11 @@ impl Sessions {
             }
             Err(_) => return Crossing::Waits,
         }
+        if let AnswerTo::Update(_) = answer_to {
+            // RFC 3311 §5.2: an UPDATE cannot wait for whoever answers the re-INVITE on the other side.
+            let limit = self.settings.ending_limit / UPDATE_SHARE;
+            self.wake(id, Alarm::Change, Some(turn.now + limit));
+        }
         if let Some(session) = self.table.get_mut(id) {
             session.change = Some(Box::new(Change {
                 answer_to,
@@ -102,6 +112,9 @@ impl Sessions {
     pub(crate) fn cross_done(&mut self, turn: &mut Turn<'_>, id: SessionId, result: Result<Crossed, u16>) {
         let Some(session) = self.table.get_mut(id) else { return };
         let waiting = session.change.take_if(|change| change.waits_with.is_some());
+        if waiting.is_some() {
+            session.alarms.set(Alarm::Change, None);
+        }
         let Some(change) = waiting else {
             // Taken back meanwhile: the other side returns to how it was.
             let other = self.other_side(id).and_then(|other| self.table.get_mut(other));

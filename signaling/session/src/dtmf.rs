@@ -112,38 +112,66 @@ impl Sessions {
     /// A digit of the peer: users hear of it, and the other side of a call that does not hear it in the audio.
     pub(crate) fn digit_heard(&mut self, turn: &mut Turn<'_>, id: SessionId, digit: u8, in_audio: bool) {
         turn.events.push(SessionEvent::Digit { id, digit });
-        let Some(other) = self.other_side(id) else { return };
+        // Best effort: one that dials itself at this moment does not hear it.
+        let _ = self.digit_crosses(turn, id, digit, in_audio);
+    }
+
+    /// The other side of a call hears a digit that is not in the audio for it.
+    fn digit_crosses(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        digit: u8,
+        in_audio: bool,
+    ) -> Result<(), SessionError> {
+        let Some(other) = self.other_side(id) else { return Ok(()) };
         let has_events = |session: &crate::Session| {
             session.agreed.as_ref().is_some_and(|agreed| agreed.payloads.telephone_event().is_some())
         };
         if self.table.get(other).is_some_and(|other| !in_audio || !has_events(other)) {
-            // Best effort: one that dials itself at this moment does not hear it.
-            let _ = self.send_dtmf(turn, other, &char_of(digit).to_string(), CROSSING_DIGIT);
+            return self.send_dtmf(turn, other, &char_of(digit).to_string(), CROSSING_DIGIT);
         }
+        Ok(())
     }
 
-    /// INFO with a digit, as older phones send it. Others go to the other side of the call, or are refused by their type.
+    /// INFO with a digit, as older phones send it. Before both sides are up, and where it has something else, it goes to
+    /// the other side of the call as it is; without one it is for users, or refused by its type.
     pub(crate) fn info_requested(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) {
+        let other = self.other_side(id);
+        let is_up = |id| self.table.get(id).is_some_and(|session| session.connected_at.is_some());
+        let is_early = other.is_some_and(|other| !is_up(id) || !is_up(other));
         let status = match read_digit(turn.sip.bytes(message)) {
-            Ok(digit) => {
-                if let Some(digit) = digit {
-                    self.digit_heard(turn, id, digit, false);
+            Ok(None) => 200,
+            Ok(Some(digit)) if is_early => {
+                turn.events.push(SessionEvent::Digit { id, digit });
+                match self.pass_info(turn, id, request, message) {
+                    true => return,
+                    false => CANNOT_PASS,
                 }
-                200
             }
-            Err(415) if self.other_side(id).is_some() => {
-                let Some((kind, body)) = content_of(turn.sip.bytes(message)) else { return };
-                if self.info_crosses(turn, id, request, &kind, &body) {
-                    return;
-                }
-                503
+            Ok(Some(digit)) => {
+                turn.events.push(SessionEvent::Digit { id, digit });
+                let passed = self.digit_crosses(turn, id, digit, false);
+                if passed.is_ok() { 200 } else { CANNOT_PASS }
             }
+            Err(415) if other.is_some() => match self.pass_info(turn, id, request, message) {
+                true => return,
+                false => CANNOT_PASS,
+            },
             Err(415) if turn.is_for_user(request, Some(id), message) => return,
             Err(status) => status,
         };
         turn.sip.respond(turn.now, request, status, "");
     }
+
+    fn pass_info(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) -> bool {
+        let Some((kind, body)) = content_of(turn.sip.bytes(message)) else { return false };
+        self.info_crosses(turn, id, request, &kind, &body)
+    }
 }
+
+/// The other side cannot take an INFO now. The call goes on: this status says nothing about the dialog (RFC 5057 §5.1).
+const CANNOT_PASS: u16 = 480;
 
 /// Content type and body of a message that has been read before.
 fn content_of(bytes: &[u8]) -> Option<(String, Box<[u8]>)> {
@@ -160,18 +188,28 @@ fn read_digit(bytes: &[u8]) -> Result<Option<u8>, u16> {
         return Ok(None);
     }
     let kind = message.content_type().ok().flatten().ok_or(415_u16)?;
-    let text = std::str::from_utf8(body).map_err(|_| 400_u16)?;
-    let signal = if kind.is("application", "dtmf-relay") {
-        text.lines()
-            .find_map(|line| line.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("signal")))
-    } else if kind.is("application", "dtmf") {
-        Some(("", text))
-    } else {
+    if !kind.is("application", "dtmf-relay") && !kind.is("application", "dtmf") {
         return Err(415);
-    };
-    let mut signs = signal.ok_or(400_u16)?.1.trim().chars();
-    match (signs.next().and_then(digit_of), signs.next()) {
-        (Some(digit), None) => Ok(Some(digit)),
+    }
+    let text = std::str::from_utf8(body).map_err(|_| 400_u16)?;
+    let named = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(['=', ':'])?;
+        name.trim().eq_ignore_ascii_case("signal").then_some(value)
+    });
+    // Some send the digit alone, by either type.
+    let sign = named.unwrap_or(text).trim();
+    signal(sign).map(Some)
+}
+
+/// The digit that a signal stands for: its sign, or the number of its event (RFC 4733 §3.2). A hook flash is no digit, but
+/// may mean something to the other side.
+fn signal(sign: &str) -> Result<u8, u16> {
+    let mut signs = sign.chars();
+    match (signs.next().and_then(digit_of), signs.next(), sign.parse::<u8>()) {
+        (Some(digit), None, _) => Ok(digit),
+        (_, _, Ok(number @ 10..=15)) => Ok(number),
+        (_, _, Ok(16)) => Err(415),
+        _ if sign.eq_ignore_ascii_case("flash") || sign == "!" => Err(415),
         _ => Err(400),
     }
 }
@@ -182,4 +220,48 @@ fn digit_of(sign: char) -> Option<u8> {
 
 fn char_of(digit: u8) -> char {
     char::from(*b"0123456789*#ABCD".get(usize::from(digit)).unwrap_or(&b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_in_info_as_phones_write_them() {
+        let read = |kind: &str, body: &str| {
+            let text = format!(
+                "INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n\
+                 Call-ID: c\r\nCSeq: 2 INFO\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            read_digit(text.as_bytes()).map(|digit| digit.map(char_of))
+        };
+        let relay = "application/dtmf-relay";
+        for (kind, body, digit) in [
+            (relay, "Signal=5\r\nDuration=160\r\n", '5'),
+            (relay, "Signal= 5\r\nDuration= 160", '5'),
+            (relay, "signal=5", '5'),
+            (relay, "SIGNAL = *\n", '*'),
+            (relay, "Signal=10\r\nDuration=250\r\n", '*'),
+            (relay, "Signal=11\r\n", '#'),
+            (relay, "Signal=12", 'A'),
+            (relay, "Signal=d", 'D'),
+            (relay, "Duration=100\r\nSignal: #\r\n", '#'),
+            (relay, "7", '7'),
+            ("Application/DTMF-Relay;charset=utf-8", "Signal=0", '0'),
+            ("application/dtmf", "9", '9'),
+            ("application/dtmf", "11\r\n", '#'),
+            ("application/dtmf", " b ", 'B'),
+            ("application/dtmf", "Signal=3\r\nDuration=100", '3'),
+        ] {
+            assert_eq!(read(kind, body), Ok(Some(digit)), "{kind} {body:?}");
+        }
+        for body in ["Signal=", "Signal=17", "Signal=55", "Signal=x", "Duration=100", "-1"] {
+            assert_eq!(read(relay, body), Err(400), "{body:?}");
+        }
+        assert_eq!(
+            (read(relay, ""), read(relay, "Signal=16"), read("text/plain", "5")),
+            (Ok(None), Err(415), Err(415))
+        );
+    }
 }

@@ -57,6 +57,26 @@ impl Sessions {
         self.by_early.get(&dialog).copied()
     }
 
+    /// Whose dialog this is, early or not.
+    pub(crate) fn find_any(&self, dialog: DialogId) -> Option<SessionId> {
+        self.find(dialog).or_else(|| self.find_early(dialog))
+    }
+
+    /// The dialog of a session that requests can be sent in: of several early ones the one that is heard.
+    pub(crate) fn dialog_of(&self, id: SessionId) -> Option<DialogId> {
+        let session = self.table.get(id).filter(|session| !session.state.is_ending())?;
+        session.dialog.or_else(|| session.out.as_ref()?.early.last().map(|early| early.dialog))
+    }
+
+    /// One branch has ended its early dialog; the call goes on with the others, or `Failed` follows.
+    pub(crate) fn early_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
+        let Some(id) = self.by_early.remove(&dialog) else { return };
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+            out.early.retain(|early| early.dialog != dialog);
+        }
+        self.drop_relayed_in(turn, id, |other| other == dialog);
+    }
+
     /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
     pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
         let has_answer = |session: &&mut Session| session.agreed.is_some() && session.leg != Leg::None;

@@ -112,7 +112,7 @@ impl Sessions {
 
     /// The dialog is over, by the peer, by us or by a timer.
     pub(crate) fn dialog_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId, cause: Cause, message: Option<Span>) {
-        let Some(id) = self.by_dialog.remove(&dialog) else { return };
+        let Some(id) = self.by_dialog.remove(&dialog) else { return self.early_ended(turn, dialog) };
         let farewell =
             self.farewell(turn, id, message.filter(|_| matches!(cause, Cause::RemoteBye | Cause::RemoteCancel)));
         let Some(session) = self.table.get_mut(id) else { return };

@@ -28,19 +28,20 @@ impl Sessions {
                 (_, None) if !turn.lets_in(request, message) => {}
                 (Some(Method::Update), Some(dialog)) => self.update_requested(turn, request, dialog, message),
                 (Some(Method::Options), _) => self.asked_for_options(turn, request),
-                (Some(Method::Refer), Some(dialog)) => match self.find(dialog) {
+                (Some(Method::Refer), Some(dialog)) => match self.find_any(dialog) {
                     Some(id) => self.refer_requested(turn, id, request, message),
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
                 },
-                (Some(Method::Info), Some(dialog)) => match self.find(dialog) {
+                (Some(Method::Info), Some(dialog)) => match self.find_any(dialog) {
                     Some(id) => self.info_requested(turn, id, request, message),
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
                 },
                 // RFC 3515 §2.4.4: what REFER makes cannot be made by SUBSCRIBE; other packages are refused with 489 before.
                 (Some(Method::Subscribe), _) => drop(turn.sip.respond(turn.now, request, 403, "")),
                 _ => {
-                    if !turn.is_for_user(request, dialog.and_then(|dialog| self.find(dialog)), message) {
-                        turn.sip.respond(turn.now, request, 405, "");
+                    // What is not allowed at all has been answered 405 before: this is in Allow (RFC 3261 §21.4.6).
+                    if !turn.is_for_user(request, dialog.and_then(|dialog| self.find_any(dialog)), message) {
+                        turn.sip.respond(turn.now, request, 403, "");
                     }
                 }
             },
@@ -75,7 +76,7 @@ impl Sessions {
         message: Option<Span>,
     ) {
         // Each looks whether it is the one that has asked.
-        let is_ours = dialog.and_then(|dialog| self.find(dialog)).is_some_and(|id| {
+        let is_ours = dialog.and_then(|dialog| self.find_any(dialog)).is_some_and(|id| {
             self.offer_answered(turn, id, request, status, message)
                 || self.info_answered(turn, id, request, status)
                 || self.refer_answered(turn, id, request, status)

@@ -2,8 +2,11 @@
 //! that is over, then carried out. A phone that changes its mind within a millisecond of our 200 does nothing wrong.
 
 use crate::alarm::Alarm;
-use crate::leg::{AnswerTo, Leg};
+use crate::leg::{AnswerTo, Change, Leg};
 use crate::{CHANGE_WAIT_LIMIT, Refusal, Session, SessionId, Sessions, Turn};
+
+/// When an UPDATE may come again that the other side of the call was too slow for.
+const UPDATE_RETRY_AFTER_S: u64 = 10;
 
 /// A peer's request for other media.
 #[derive(Debug)]
@@ -62,6 +65,19 @@ impl Sessions {
     pub(crate) fn kept_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         if let Some(asked) = self.table.get_mut(id).and_then(|session| session.kept.take()) {
             self.refuse_change(turn, asked.answer_to, &Refusal::status(491));
+            return self.go_on_with_kept(turn, id);
+        }
+        // An UPDATE that crossed has to be answered now: the call goes on as it was, and what the other side agrees to
+        // later is taken back.
+        let crossing = self.table.get_mut(id).and_then(|session| {
+            let is_update = |change: &mut Box<Change>| {
+                change.waits_with.is_some() && matches!(change.answer_to, AnswerTo::Update(_))
+            };
+            session.change.take_if(is_update)
+        });
+        if let Some(change) = crossing {
+            let refusal = Refusal { retry_after_s: Some(UPDATE_RETRY_AFTER_S), ..Refusal::status(504) };
+            self.refuse_change(turn, change.answer_to, &refusal);
             self.go_on_with_kept(turn, id);
         }
     }

@@ -86,6 +86,8 @@ impl Sessions {
     /// Sends the INVITE to the next target; `false` when there is none left.
     pub(crate) fn call_next(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
         self.leave_target(turn, id);
+        // The early dialogs of the last target are over.
+        self.drop_relayed(turn, id);
         while let Some(target) = self.next_target(id) {
             if self.call_target(turn, id, &target) {
                 return true;
@@ -223,6 +225,7 @@ impl Sessions {
         };
         let before = self.agreed_before(turn, id, dialog, message);
         self.forget_early(id);
+        self.drop_relayed_in(turn, id, |other| other != dialog);
         let Some(session) = self.table.get_mut(id) else { return };
         session.attempt_is(Outcome::Answered);
         (session.out, session.proof) = (None, Proof::Call);

@@ -18,7 +18,7 @@ use crate::{BridgeId, CallNumber, EndReason, Operation, Plan, PlannedSource, Ses
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
 use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
-use sip_core::{ClientRequestId, DialogId, InviteId, RequestId};
+use sip_core::{DialogId, InviteId};
 use std::net::{IpAddr, SocketAddr};
 
 /// A call as this switch sees it: who with, where in its life, with which media.
@@ -110,7 +110,7 @@ pub struct Session {
     /// Its last change was for the other side of the call, which no longer wants it: this is what is to be wanted.
     pub(crate) turns_back: Option<contract::Direction>,
     /// INFO of the other side that waits for this peer's answer.
-    pub(crate) relayed: Vec<(ClientRequestId, RequestId)>,
+    pub(crate) relayed: Vec<crate::relayed::Relayed>,
     /// We asked the peer to call somebody else.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// The peer asked us to, and this is the call.

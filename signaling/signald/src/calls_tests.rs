@@ -552,3 +552,218 @@ fn random_calls_over_a_bad_network_leave_nothing() {
         net.assert_at_rest();
     }
 }
+
+/// Peers that are written out, on both sides of the switch.
+struct Written {
+    net: Net,
+    /// The switch's INVITE to the called side.
+    invite: String,
+    /// The To of its 180 to the caller.
+    to: String,
+    cseq: u32,
+}
+
+/// A message of one side, and where it went.
+type Said = (usize, String);
+
+fn field<'a>(message: &'a str, name: &str) -> &'a str {
+    let head = message.split("\r\n\r\n").next().unwrap_or_default();
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or_default()
+}
+
+/// What each message is, and to which side it went: `A 180`, `B INVITE`.
+fn told(said: &[Said]) -> Vec<String> {
+    let word = |text: &str| text.strip_prefix("SIP/2.0 ").unwrap_or(text).split(' ').next().unwrap_or("").to_owned();
+    said.iter().map(|(side, text)| format!("{} {}", ["A", "B"][*side], word(text))).collect()
+}
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+impl Written {
+    /// A calls B, which rings.
+    fn ringing() -> Self {
+        let mut written = Self { net: Net::new(50, 0), invite: String::new(), to: String::new(), cseq: 1 };
+        let said = written.says(A, &Self::invite_of_a());
+        let Some((B, invite)) = said.last() else { panic!("{said:?}") };
+        written.invite = invite.clone();
+        let said = written.says(B, &written.reply(180, ""));
+        let Some((A, ringing)) = said.last().filter(|_| told(&said) == ["A 180"]) else { panic!("{said:?}") };
+        written.to = field(ringing, "To").to_owned();
+        written
+    }
+
+    fn invite_of_a() -> String {
+        format!(
+            "INVITE sip:b@192.0.2.4 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKi\r\nMax-Forwards: 70\r\n\
+             From: <sip:a@192.0.2.1>;tag=a\r\nTo: <sip:b@192.0.2.4>\r\nCall-ID: w\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:a@192.0.2.1:5060>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
+            SDP.len()
+        )
+    }
+
+    /// One side says something; what the switch says then.
+    fn says(&mut self, side: usize, text: &str) -> Vec<Said> {
+        let flow = path(SWITCH, side);
+        self.net.input(SWITCH, Input::Message { flow, bytes: text.as_bytes() });
+        self.said()
+    }
+
+    fn said(&mut self) -> Vec<Said> {
+        let wire = std::mem::take(&mut self.net.wire);
+        wire.into_values().map(|(to, _, bytes)| (to, String::from_utf8(bytes).unwrap())).collect()
+    }
+
+    /// B's answer to the INVITE.
+    fn reply(&self, status: u16, sdp: &str) -> String {
+        Self::answer(&self.invite, status, sdp)
+    }
+
+    /// An answer to a request of the switch.
+    fn answer(request: &str, status: u16, sdp: &str) -> String {
+        let mut text = format!("SIP/2.0 {status} Words\r\n");
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            let value = field(request, name);
+            let tag = if name == "To" && !value.contains(";tag=") { ";tag=b" } else { "" };
+            text += &format!("{name}: {value}{tag}\r\n");
+        }
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!("{text}Contact: <sip:b@192.0.2.2:5060>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}", sdp.len())
+    }
+
+    /// A request of one side in its dialog.
+    fn request(&mut self, side: usize, method: &str, lines: &str, body: &str) -> String {
+        self.cseq += 1;
+        let cseq = self.cseq;
+        let (from, to, call_id, host) = match side {
+            A => ("<sip:a@192.0.2.1>;tag=a".to_owned(), self.to.clone(), "w".to_owned(), "192.0.2.1"),
+            _ => (
+                format!("{};tag=b", field(&self.invite, "To")),
+                field(&self.invite, "From").to_owned(),
+                field(&self.invite, "Call-ID").to_owned(),
+                "192.0.2.2",
+            ),
+        };
+        format!(
+            "{method} sip:192.0.2.4 SIP/2.0\r\nVia: SIP/2.0/UDP {host}:5060;branch=z9hG4bK{method}{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:x@{host}:5060>\r\n{lines}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    fn digit(&mut self, side: usize) -> String {
+        self.request(side, "INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=10\r\nDuration=100\r\n")
+    }
+}
+
+#[test]
+fn requests_in_early_dialogs_are_carried_refused_or_end_the_call() {
+    // INFO is carried, digits and all, and answered as the other side answers it.
+    for (side, other) in [(A, B), (B, A)] {
+        for status in [200, 415] {
+            let mut written = Written::ringing();
+            let info = written.digit(side);
+            let said = written.says(side, &info);
+            let [(to, carried)] = &said[..] else { panic!("{said:?}") };
+            assert_eq!(*to, other);
+            assert!(carried.starts_with("INFO ") && carried.ends_with("Signal=10\r\nDuration=100\r\n"), "{carried}");
+            let said = written.says(other, &Written::answer(carried, status, ""));
+            assert_eq!(told(&said), [format!("{} {status}", ["A", "B"][side])]);
+        }
+        // The call ends before it is answered.
+        let mut written = Written::ringing();
+        let info = written.digit(side);
+        written.says(side, &info);
+        let said = written.says(B, &written.reply(486, ""));
+        let said = told(&said);
+        let info_is_answered = if side == A { said.contains(&"A 480".into()) } else { said.contains(&"B 480".into()) };
+        assert!(said.contains(&"A 486".into()) && info_is_answered, "{said:?}");
+    }
+    for (side, name) in [(A, "A"), (B, "B")] {
+        for (method, lines, body, status) in [
+            ("OPTIONS", "", "", 200),
+            // A target refresh.
+            ("UPDATE", "", "", 200),
+            // RFC 3311 §5.2: no offer before the first one has its answer.
+            ("UPDATE", "Content-Type: application/sdp\r\n", SDP, 500),
+            ("MESSAGE", "Content-Type: text/plain\r\n", "x", 405),
+            ("REFER", "Refer-To: <sip:c@192.0.2.3>\r\n", "", 491),
+            ("PRACK", "RAck: 1 1 INVITE\r\n", "", 481),
+            ("INVITE", "Content-Type: application/sdp\r\n", SDP, 491),
+            ("NOTIFY", "Event: refer\r\nSubscription-State: active\r\n", "", 481),
+            ("SUBSCRIBE", "Event: dialog\r\n", "", 489),
+            ("SUBSCRIBE", "Event: refer\r\n", "", 403),
+        ] {
+            let mut written = Written::ringing();
+            let request = written.request(side, method, lines, body);
+            let said = written.says(side, &request);
+            let status = if (side, method) == (A, "INVITE") { 500 } else { status };
+            assert_eq!(told(&said), [format!("{name} {status}")], "{method}");
+            if status == 405 {
+                let allow = field(&said[0].1, "Allow");
+                assert!(allow.contains("INVITE") && !allow.contains(method), "{allow}");
+            }
+            assert_eq!(written.net.ids(SWITCH).len(), 2, "{method}: the call goes on");
+        }
+    }
+    // BYE and CANCEL end it on both sides.
+    let mut written = Written::ringing();
+    let bye = written.request(A, "BYE", "", "");
+    let said = written.says(A, &bye);
+    assert_eq!(told(&said), ["A 200", "A 487", "B CANCEL"]);
+    let mut written = Written::ringing();
+    let cancel = Written::invite_of_a().replace("INVITE", "CANCEL").split("Content-Type").next().unwrap().to_owned();
+    // Its Via was rewritten on the way.
+    let cancel = cancel.replace("192.0.2.1:5060;branch=z9hG4bKi", "192.0.2.1;branch=z9hG4bKx");
+    let said = written.says(A, &(cancel + "Content-Length: 0\r\n\r\n"));
+    assert_eq!(told(&said), ["A 200", "A 487", "B CANCEL"]);
+    let mut written = Written::ringing();
+    let bye = written.request(B, "BYE", "", "");
+    let said = told(&written.says(B, &bye));
+    assert!(["A 480", "B 200", "B CANCEL"].iter().all(|wanted| said.contains(&(*wanted).into())), "{said:?}");
+}
+
+#[test]
+fn requests_between_answer_and_acknowledgement_and_after_the_end() {
+    let mut written = Written::ringing();
+    let said = told(&written.says(B, &written.reply(200, SDP)));
+    assert!(said.contains(&"B ACK".into()) && said.contains(&"A 200".into()), "{said:?}");
+    // No ACK of A yet.
+    for side in [A, B] {
+        let info = written.request(side, "INFO", "Content-Type: text/plain\r\n", "x");
+        let said = written.says(side, &info);
+        let [(other, carried)] = &said[..] else { panic!("{said:?}") };
+        assert_ne!(*other, side);
+        let (other, answer) = (*other, Written::answer(carried, 200, ""));
+        assert_eq!(told(&written.says(other, &answer)), [format!("{} 200", ["A", "B"][side])]);
+    }
+    let bye = written.request(A, "BYE", "", "");
+    assert_eq!(told(&written.says(A, &bye)), ["A 200", "B BYE"]);
+    for side in [A, B] {
+        for method in ["INFO", "OPTIONS", "UPDATE", "MESSAGE"] {
+            let request = written.request(side, method, "", "");
+            let said = told(&written.says(side, &request));
+            let status = if (side, method) == (B, "MESSAGE") { 405 } else { 481 };
+            assert_eq!(said, [format!("{} {status}", ["A", "B"][side])], "{method}");
+        }
+    }
+}
+
+#[test]
+fn a_method_that_is_allowed_is_not_answered_405() {
+    for method in
+        ["REFER", "INFO", "NOTIFY", "SUBSCRIBE", "UPDATE", "PRACK", "BYE", "MESSAGE", "PUBLISH", "REGISTER", "X"]
+    {
+        let mut net = Net::new(51, 0);
+        let text = Written::invite_of_a().replace("INVITE", method).split("Content-Type").next().unwrap().to_owned();
+        let lines = "Refer-To: <sip:c@192.0.2.3>\r\nEvent: refer\r\nContent-Length: 0\r\n\r\n";
+        net.input(SWITCH, Input::Message { flow: path(SWITCH, A), bytes: (text + lines).as_bytes() });
+        let (_, (_, _, answer)) = net.wire.pop_first().expect("an answer");
+        let answer = String::from_utf8(answer).unwrap();
+        let is_allowed = field(&answer, "Allow").split(", ").any(|allowed| allowed == method);
+        let is_405 = answer.starts_with("SIP/2.0 405 ");
+        assert!(!(is_405 && is_allowed), "{answer}");
+        assert_eq!(is_405, ["MESSAGE", "PUBLISH", "REGISTER"].contains(&method), "{answer}");
+        assert_eq!(is_405 || answer.starts_with("SIP/2.0 501 "), !field(&answer, "Allow").is_empty(), "{answer}");
+    }
+}

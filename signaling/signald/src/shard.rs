@@ -326,6 +326,7 @@ impl Shard {
         counts.set(MaddrNotFollowed, sip.foreign_maddr);
         counts.set(Unreachable, sip.unreachable);
         counts.set(UnreachableIgnored, sip.unreachable_ignored);
+        counts.set(AnswersUnusable, sip.unusable_answers);
         counts.set(TransactionsOpen, transactions);
         if let Some(relay) = &self.relay {
             relay.count(counts);

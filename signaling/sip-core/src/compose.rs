@@ -33,7 +33,7 @@ impl Lines {
         supported.extend(["timer", "replaces"]);
         supported.extend(config.supported.iter().map(String::as_str));
         Self {
-            allow: line("Allow", config.allow.join(", ")),
+            allow: line("Allow", methods(config).join(", ")),
             supported: line("Supported", supported.join(", ")),
             accept: line("Accept", config.accept.join(", ")),
             server: line("Server", config.user_agent.clone()),
@@ -42,6 +42,18 @@ impl Lines {
             security_server: line("Security-Server", config.security.join(", ")),
         }
     }
+}
+
+/// The methods that are not answered 405: those that are always understood, PRACK where it is in use, and the configured
+/// ones (RFC 3261 §20.5).
+fn methods(config: &EndpointConfig) -> Vec<&str> {
+    let has_prack = config.reliability != Reliability::Off;
+    let mut methods: Vec<&str> =
+        config.allow.iter().map(String::as_str).filter(|method| has_prack || *method != "PRACK").collect();
+    let always = ["INVITE", "ACK", "BYE", "CANCEL"].into_iter().chain(has_prack.then_some("PRACK"));
+    let missing: Vec<&str> = always.filter(|method| !methods.contains(method)).collect();
+    methods.extend(missing);
+    methods
 }
 
 pub(crate) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {

@@ -80,7 +80,17 @@ impl<'a, 'm> Incoming<'a, 'm> {
 
     /// Two requests with this key and different branches took two ways to us: the later is merged (RFC 3261 §8.2.2.2).
     pub(crate) fn merge_key(&self, keyed: &Keyed) -> Key {
-        keyed.key(&[b"merge", self.from_tag, self.call_id, &self.cseq.to_be_bytes(), self.method.as_bytes()])
+        self.merge_key_as(keyed, self.method)
+    }
+
+    /// The same, were its method `method`.
+    pub(crate) fn merge_key_as(&self, keyed: &Keyed, method: Method) -> Key {
+        keyed.key(&[b"merge", self.from_tag, self.call_id, &self.cseq.to_be_bytes(), method.as_bytes()])
+    }
+
+    /// Stands for the Request-URI.
+    pub(crate) fn uri_key(&self, keyed: &Keyed) -> Key {
+        keyed.key(&[b"uri", self.uri])
     }
 
     /// The key of the dialog that this request says it belongs to.

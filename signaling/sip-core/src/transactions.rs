@@ -116,6 +116,8 @@ pub(crate) struct ServerTransaction {
     pub(crate) kind: Kind,
     pub(crate) key: Key,
     pub(crate) merge_key: Option<Key>,
+    /// Stands for the Request-URI of an INVITE that makes a dialog: CANCEL and ACK have the same.
+    pub(crate) uri: Option<Key>,
     /// Where responses go (RFC 3261 §18.2.2).
     pub(crate) flow: Flow,
     /// Via, From, To with our tag, Call-ID and CSeq of every response; Record-Route behind them.

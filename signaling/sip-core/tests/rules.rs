@@ -31,8 +31,18 @@ fn refusals_by_rule() {
     let peer = Peer::new();
     let request = |method: &str, more: &str, body: &str| peer.request(method, method, more, body);
     for (text, status, name, value) in [
-        (request("MESSAGE", "", ""), "405", "Allow", "INVITE, OPTIONS, SUBSCRIBE, REFER, NOTIFY, UPDATE"),
-        (request("BREW", "", ""), "501", "Allow", "INVITE, OPTIONS, SUBSCRIBE, REFER, NOTIFY, UPDATE"),
+        (
+            request("MESSAGE", "", ""),
+            "405",
+            "Allow",
+            "INVITE, OPTIONS, SUBSCRIBE, REFER, NOTIFY, UPDATE, ACK, BYE, CANCEL, PRACK",
+        ),
+        (
+            request("BREW", "", ""),
+            "501",
+            "Allow",
+            "INVITE, OPTIONS, SUBSCRIBE, REFER, NOTIFY, UPDATE, ACK, BYE, CANCEL, PRACK",
+        ),
         (request("OPTIONS", "Require: a, timer, b\n", ""), "420", "Unsupported", "a, b"),
         (request("INVITE", "Content-Type: text/plain\n", "x"), "415", "Accept", ""),
         (

@@ -100,7 +100,7 @@ fn forks_each_have_their_dialog_and_only_one_is_kept() {
         assert!(sent.iter().all(|request| tag(header(request, "To")) == fork));
         assert_eq!(words(&bench.feed(&answer)), ["ACK"], "its copy");
         bench.feed(&reply(&sent[1], 200, fork, "", ""));
-        assert!(bench.feed(&answer).is_empty(), "its copy after the BYE was answered");
+        assert_eq!(words(&bench.feed(&answer)), ["ACK"], "its copy after the BYE was answered (RFC 3261 §13.2.2.4)");
     }
     assert_eq!(bench.events.iter().filter(|event| matches!(event, Event::Answered { .. })).count(), 1);
     assert_eq!(bench.endings().len(), 2, "nobody heard of the late ones");
@@ -131,7 +131,8 @@ fn forks_are_bounded() {
         let sent = bench.feed(&reply(&invite, 200, &format!("f{fork}"), &answer_lines(5070), "v=0"));
         acks_count += sent.iter().filter(|message| word(message) == "ACK").count();
     }
-    assert_eq!((acks_count, bench.endpoint.sizes().dialogs), (8, 8));
+    // Eight dialogs, and sixteen times ACK and BYE for those that find no room.
+    assert_eq!((acks_count, bench.endpoint.sizes().dialogs), (24, 8));
     bench.feed(&from_callee(&invite, "f0", "BYE", 1, "", ""));
     bench.assert_empty();
 }
@@ -465,10 +466,99 @@ fn an_answer_finds_room_in_a_full_table() {
             sent.extend(bench.feed(&reply(invite, 200, fork, &answer_lines(5070), "v=0")));
         }
     }
-    assert_eq!(words(&sent), ["ACK", "ACK", "BYE", "ACK", "BYE", "ACK"], "beyond the reserve nothing can be kept");
+    assert_eq!(words(&sent), ["ACK", "ACK", "BYE", "ACK", "BYE", "ACK", "ACK", "BYE", "ACK", "BYE"]);
     assert!(bench.failures().is_empty());
     for (cseq, invite) in [(1, &first_invite), (2, &second_invite)] {
         bench.feed(&from_callee(invite, "b", "BYE", cseq, "", ""));
     }
     bench.assert_empty();
+}
+
+#[test]
+fn an_answer_without_tag_is_that_of_an_older_peer() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "", "Contact: <sip:bob@192.0.2.9:5062>\n", ""));
+    assert!(matches!(bench.events.last(), Some(Event::Progress { status: 180, dialog: None, .. })));
+    let sent = bench.feed(&reply(&invite, 200, "", &answer_lines(5062), "v=0"));
+    assert_eq!(words(&sent), ["ACK"]);
+    assert_eq!(header(&sent[0], "To"), "<sip:bob@example.org>");
+    let dialog = bench.dialog();
+    let from_callee = from_callee(&invite, "", "INFO", 1, "", "").replace(">;tag=\n", ">\n");
+    bench.feed(&from_callee);
+    assert!(matches!(bench.events.last(), Some(Event::Request { dialog: Some(other), .. }) if *other == dialog));
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let bye = bench.drain().remove(0);
+    assert_eq!(header(&bye, "To"), "<sip:bob@example.org>");
+    bench.feed(&reply(&bye, 200, "", "", ""));
+    assert_eq!(bench.endings(), [Cause::LocalBye]);
+    bench.assert_empty();
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_acknowledged_and_ended() {
+    let twice = format!("From: <sip:x@y>;tag=2\n{}", answer_lines(5070));
+    let no_to = |text: String| text.replace("To: <sip:bob@example.org>;tag=b\n", "");
+    let as_it_is = |text: String| text;
+    type Change = fn(String) -> String;
+    let cases: [(&str, Change); 3] =
+        [(&twice, as_it_is), (&answer_lines(5070), no_to), ("Contact: <<\nCall-ID: other\n", as_it_is)];
+    for (lines, change) in cases {
+        let mut bench = Bench::new(udp());
+        let (_, invite) = bench.call();
+        let ok = change(reply(&invite, 200, "b", lines, "v=0"));
+        let sent = bench.feed(&ok);
+        assert_eq!(words(&sent), ["ACK", "BYE"], "{ok}");
+        assert_eq!((header(&sent[0], "CSeq"), header(&sent[1], "CSeq")), ("1 ACK", "2 BYE"));
+        assert_eq!(header(&sent[1], "Call-ID"), header(&invite, "Call-ID"));
+        assert_eq!(bench.failures(), [502]);
+        assert_eq!(words(&bench.feed(&ok)), ["ACK", "BYE"], "as often as it comes");
+        assert!(bench.pass(ms(1000)).is_empty(), "the INVITE is not repeated");
+        bench.assert_empty();
+        assert_eq!(bench.endpoint.counters.unusable_answers, 2);
+    }
+    // To a re-INVITE.
+    let mut bench = Bench::new(udp());
+    let (dialog, _) = bench.answered_call();
+    bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=1"), &mut bench.out).unwrap();
+    let reinvite = bench.drain().remove(0);
+    assert_eq!(words(&bench.feed(&reply(&reinvite, 200, "", &twice, "v=0"))), ["ACK", "BYE"]);
+    bench.assert_empty();
+    assert_eq!(bench.endings(), [Cause::Lost(502)]);
+    // A copy after the BYE has been answered: the ACK alone was lost.
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    let ok = reply(&invite, 200, "b", &answer_lines(5070), "v=0");
+    bench.feed(&ok);
+    let dialog = bench.dialog();
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let bye = bench.drain().remove(0);
+    bench.feed(&reply(&bye, 200, "", "", ""));
+    assert_eq!(words(&bench.feed(&ok)), ["ACK"]);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_called_side_may_end_its_early_dialog() {
+    // The only one: the call has failed, and the INVITE is cancelled.
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", &answer_lines(5070), ""));
+    let sent = bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""));
+    assert_eq!(words(&sent), ["200", "CANCEL"]);
+    assert_eq!((bench.endings(), bench.failures()), (vec![Cause::RemoteBye], vec![480]));
+    bench.feed(&reply(&sent[1], 200, "", "", ""));
+    // It answers all the same.
+    let sent = bench.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"));
+    assert_eq!(words(&sent), ["ACK", "BYE"]);
+    bench.assert_empty();
+    assert_eq!(bench.failures(), [480], "told once");
+    // One of two: the other goes on.
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", &answer_lines(5070), ""));
+    bench.feed(&reply(&invite, 180, "c", &answer_lines(5071), ""));
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""))), ["200"]);
+    assert_eq!(words(&bench.feed(&reply(&invite, 200, "c", &answer_lines(5071), "v=0"))), ["ACK"]);
+    assert!(bench.failures().is_empty());
 }

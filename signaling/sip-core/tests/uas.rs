@@ -264,3 +264,109 @@ fn answers_go_to_where_the_request_came_from() {
     let (goal, ..) = goal("[fe80::1]:5070;branch=z9hG4bK1", "[fe80::1%3]:5060");
     assert_eq!(goal, "[fe80::1%3]:5070");
 }
+
+#[test]
+fn a_cancel_whose_via_was_rewritten_finds_its_invite() {
+    let rewritten = |text: String| {
+        text.replace(
+            "Via: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP 192.0.2.9:9999;branch=z9hG4bKalg",
+        )
+    };
+    let mut bench = Bench::new(udp());
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    let sent = bench.feed(&rewritten(peer.cancel()));
+    assert_eq!(words(&sent), ["200", "487"]);
+    assert_eq!(bench.endings(), [Cause::RemoteCancel]);
+    // So does the ACK for the refusal: it is not repeated.
+    let mut answered = peer.clone();
+    answered.learn(&sent[1]);
+    assert!(bench.feed(&rewritten(answered.ack_refusal())).is_empty());
+    assert!(bench.pass(Duration::from_secs(2)).is_empty());
+    // Nobody cancels what he has not seen.
+    for (what, other) in [
+        ("From: <sip:peer@example.org>;tag=p1", "From: <sip:peer@example.org>;tag=p2"),
+        ("Call-ID: abc@peer", "Call-ID: abd@peer"),
+        ("CSeq: 1", "CSeq: 2"),
+        ("CANCEL sip:us@", "CANCEL sip:them@"),
+    ] {
+        let mut bench = Bench::new(udp());
+        bench.feed(&peer.invite());
+        let cancel = rewritten(peer.cancel());
+        assert!(cancel.contains(what));
+        assert_eq!(words(&bench.feed(&cancel.replace(what, other))), ["481"], "{other}");
+    }
+    // In a dialog, with the tag of a provisional response, and of a re-INVITE.
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    bench.feed(&peer.invite());
+    peer.learn(&bench.ring(180).remove(0));
+    assert_eq!(words(&bench.feed(&rewritten(peer.request("CANCEL", "CANCEL", "", "")))), ["200", "487"]);
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    bench.feed(&peer.invite());
+    peer.learn(&bench.accept(Content::sdp(b"v=0")).remove(0));
+    bench.feed(&peer.ack());
+    bench.feed(&peer.next("INVITE"));
+    let cancel = peer.request("CANCEL", "CANCEL", "", "").replace("bKINVITE2", "bKalg");
+    assert_eq!(words(&bench.feed(&cancel)), ["200", "487"]);
+    assert!(matches!(bench.events.last(), Some(Event::ReinviteCancelled { .. })));
+    assert!(bench.endings().is_empty(), "the call goes on");
+}
+
+#[test]
+fn a_caller_may_end_its_early_dialog_with_bye() {
+    let mut bench = Bench::new(udp());
+    let mut peer = Peer::new();
+    bench.feed(&peer.invite());
+    peer.learn(&bench.ring(180).remove(0));
+    assert_eq!(words(&bench.feed(&peer.next("BYE"))), ["200", "487"]);
+    assert_eq!(bench.endings(), [Cause::RemoteBye]);
+}
+
+#[test]
+fn allow_says_what_is_not_answered_405() {
+    for reliability in [Reliability::Supported, Reliability::Off] {
+        let config = EndpointConfig {
+            reliability,
+            allow: ["INVITE", "OPTIONS", "PRACK", "UPDATE"].map(str::to_owned).to_vec(),
+            ..EndpointConfig::default()
+        };
+        for method in [
+            "INVITE",
+            "BYE",
+            "CANCEL",
+            "OPTIONS",
+            "PRACK",
+            "UPDATE",
+            "INFO",
+            "REFER",
+            "MESSAGE",
+            "SUBSCRIBE",
+            "NOTIFY",
+            "PUBLISH",
+            "REGISTER",
+        ] {
+            let mut bench = Bench::with(config.clone(), udp());
+            let peer = Peer::new();
+            let sent = bench.feed(&peer.request(method, method, "", ""));
+            let is_405 = sent.first().is_some_and(|answer| word(answer) == "405");
+            let options =
+                bench.feed(&Peer { call_id: "o", branch: "o".into(), ..peer }.request("OPTIONS", "OPTIONS", "", ""));
+            let request = bench.request();
+            let allow = match options.first() {
+                Some(answer) => header(answer, "Allow").to_owned(),
+                None => {
+                    bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out).unwrap();
+                    header(&bench.drain()[0], "Allow").to_owned()
+                }
+            };
+            let is_listed = allow.split(", ").any(|listed| listed == method);
+            assert_eq!(is_405, !is_listed, "{method} {reliability:?} {allow}");
+            if is_405 {
+                assert_eq!(header(&sent[0], "Allow"), allow);
+            }
+        }
+    }
+}

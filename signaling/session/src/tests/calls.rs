@@ -212,7 +212,7 @@ fn an_update_is_answered_like_a_reinvite() {
     world.sip(event, message("UPDATE", "tone", ""));
     assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
     world.sip(event, message("MESSAGE", "tone", ""));
-    assert_eq!(world.said(), [Said::Respond(request, 405, String::new())]);
+    assert_eq!(world.said(), [Said::Respond(request, 403, String::new())]);
     let options = sip_core::Event::Request { request, dialog: None, message: Span::default() };
     world.sip(options, message("OPTIONS", "tone", ""));
     assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);

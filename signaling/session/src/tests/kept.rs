@@ -421,3 +421,40 @@ fn an_offer_of_ours_that_finds_the_peer_busy_is_made_afterwards() {
     pair.world.serve();
     assert_eq!(pair.world.session(pair.caller).direction(), Direction::Both);
 }
+
+/// RFC 3311 §5.2: an UPDATE cannot wait for a called side that takes its time over the re-INVITE that it became.
+#[test]
+fn an_update_does_not_wait_for_a_slow_other_side() {
+    let mut pair = up();
+    let limit = Settings::default().ending_limit / 8;
+    By::Update.asks(&mut pair.world, A, &held("sendonly"));
+    let request = offered(&mut pair.world, B);
+    pair.world.wait(limit - Duration::from_nanos(1));
+    assert!(pair.world.said().is_empty());
+    pair.world.wait(Duration::from_nanos(1));
+    assert_eq!(pair.world.said(), [By::Update.refused(504)]);
+    assert!(limit < Duration::from_secs(32), "the peer's own time for an answer");
+    // The call goes on, and what B agrees to later is taken back.
+    responds(&mut pair.world, request, B, 200, &held("recvonly"));
+    pair.world.serve();
+    let request = offered(&mut pair.world, B);
+    responds(&mut pair.world, request, B, 200, SDP);
+    pair.world.serve();
+    for id in [pair.caller, pair.called] {
+        assert_eq!(pair.world.session(id).state(), SessionState::Connected);
+        assert_eq!(pair.world.session(id).direction(), Direction::Both);
+    }
+    // One that is answered in time sets no alarm off.
+    By::Update.asks(&mut pair.world, A, &held("sendonly"));
+    let request = offered(&mut pair.world, B);
+    responds(&mut pair.world, request, B, 200, &held("recvonly"));
+    pair.world.serve();
+    By::Update.is_answered(&mut pair.world, "recvonly");
+    pair.world.wait(2 * limit);
+    assert!(pair.world.said().is_empty());
+    // A re-INVITE may take as long as it likes.
+    By::Reinvite.asks(&mut pair.world, A, SDP);
+    offered(&mut pair.world, B);
+    pair.world.wait(2 * limit);
+    assert!(pair.world.said().is_empty());
+}

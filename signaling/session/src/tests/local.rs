@@ -266,7 +266,8 @@ fn digits_come_by_info_as_well() {
     for (kind, body, status, digit) in [
         ("application/dtmf-relay", "Signal= 7\r\nDuration= 160\r\n", 200, Some(7)),
         ("application/dtmf", "#", 200, Some(11)),
-        ("application/dtmf", "12", 400, None),
+        ("application/dtmf", "12", 200, Some(12)),
+        ("application/dtmf", "57", 400, None),
         ("application/dtmf-relay", "Duration=1", 400, None),
         ("text/plain", "1", 415, None),
         ("application/sdp", "", 200, None),

@@ -83,7 +83,11 @@ impl Endpoint {
         out: &mut Output,
     ) -> Option<Handle> {
         let to = message.header(Name::To)?;
-        let to_tag = message.to_tag()?;
+        // RFC 3261 §12.1.2: a peer of RFC 2543 may have none, which counts as an empty one. Early dialogs need one.
+        let to_tag = match message.to_tag() {
+            None if is_answer => b"",
+            tag => tag?,
+        };
         let call = self.calls.get(id.0)?;
         let key = crate::dialog::key(&self.keyed, &call.call_id, call.tag.as_str().as_bytes(), to_tag);
         let contact = message.contact().ok().flatten().map(|contact| unfolded(contact.uri.as_bytes()));
@@ -145,7 +149,16 @@ impl Endpoint {
         let origin = Origin::answered(flow);
         let credentials = self.credentials_of(handle);
         let Some(dialog_handle) = self.fork(now, handle, id, message, true, out) else {
-            // A late copy, when the user has been told; an answer that cannot be kept otherwise.
+            let is_copy = self.calls.get(id.0).is_some_and(|call| {
+                call.forks
+                    .iter()
+                    .any(|fork| self.dialogs.get(fork.dialog).is_none() && fork.is_of(&self.keyed, call, message))
+            });
+            if is_copy {
+                return self.acknowledge_copy(handle, message, out);
+            }
+            // An answer that cannot be kept.
+            self.end_unusable(handle, message, out);
             return self.call_failed(now, id, 503, Some(message), out);
         };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };

@@ -31,6 +31,7 @@ impl Endpoint {
             tag: self.tokens.next(),
             has_offer: !request.content.body.is_empty(),
             ended_by_us: None,
+            passing_count: 0,
             is_told: false,
         };
         let handle = self.calls.insert(call).map_err(|_| Refused::Full)?;

@@ -4,7 +4,7 @@ use super::Endpoint;
 use crate::auth::Sending;
 use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::content::{Content, Refused};
-use crate::dialog::State;
+use crate::dialog::{Dialog, State};
 use crate::event::AccountId;
 use crate::flow::Flow;
 use crate::hash::Key;
@@ -68,7 +68,8 @@ impl Endpoint {
         let known = self.in_dialog_with_credentials(handle, method, lines, content.body);
         let mark = out.mark();
         let lines = known.as_deref().unwrap_or(lines);
-        self.put_in_dialog(handle, method, cseq, branch.as_str(), lines, content, out.arena());
+        let dialog = self.dialogs.get(handle).ok_or(Refused::Gone)?;
+        self.put_in_dialog(dialog, method, cseq, branch.as_str(), lines, content, out.arena());
         let span = out.span_from(mark);
         let opening = Opening {
             kind: Kind::of(method, true),
@@ -107,9 +108,9 @@ impl Endpoint {
     }
 
     /// The bytes of a request inside a dialog.
-    fn put_in_dialog(
+    pub(crate) fn put_in_dialog(
         &self,
-        handle: Handle,
+        dialog: &Dialog,
         method: Method,
         cseq: u32,
         branch: &str,
@@ -117,7 +118,6 @@ impl Endpoint {
         content: &Content<'_>,
         arena: &mut Vec<u8>,
     ) {
-        let Some(dialog) = self.dialogs.get(handle) else { return };
         put(arena, &[method.as_bytes(), b" ", dialog.routes.request_uri(&dialog.target), b" SIP/2.0\r\n"]);
         put_via(arena, &self.config, &dialog.flow, branch);
         put_cseq(arena, cseq, method.as_bytes());
@@ -142,7 +142,9 @@ impl Endpoint {
         let credentials = self.dialogs.get(handle).and_then(|dialog| dialog.credentials.as_deref());
         let lines = credentials.unwrap_or_default().to_vec();
         let mark = out.mark();
-        self.put_in_dialog(handle, Method::Ack, cseq, branch.as_str(), &lines, content, out.arena());
+        if let Some(dialog) = self.dialogs.get(handle) {
+            self.put_in_dialog(dialog, Method::Ack, cseq, branch.as_str(), &lines, content, out.arena());
+        }
         out.span_from(mark)
     }
 

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use crate::content::Content;
 use crate::dialog::State;
-use crate::event::Cause;
+use crate::event::{CallId, Cause};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::Incoming;
@@ -61,6 +61,22 @@ impl Endpoint {
         }
     }
 
+    /// A called side has ended its early dialog, which it should not do (RFC 3261 §15). Where it was the only branch the
+    /// call has failed, and the INVITE is cancelled.
+    fn branch_gone(&mut self, now: Instant, id: CallId, dialog: Handle, out: &mut Output) {
+        let Some(call) = self.calls.get_mut(id.0) else { return };
+        // Should it answer after all, its dialog is made again, to be ended.
+        call.forks.retain(|fork| fork.dialog != dialog);
+        let transaction = call.transaction;
+        if call.forks.iter().any(|fork| self.dialogs.get(fork.dialog).is_some()) {
+            return;
+        }
+        self.call_failed(now, id, 480, None, out);
+        if let Some(transaction) = transaction {
+            self.cancel_client(now, transaction, out);
+        }
+    }
+
     /// RFC 3261 §15.1.2: 200, and what is still open ends with 487.
     fn receive_bye(
         &mut self,
@@ -75,8 +91,14 @@ impl Endpoint {
         let message = Self::keep(inc.message, out);
         self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
         let crossing = self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Terminating);
-        if !crossing {
-            self.end_dialog(now, handle, Cause::RemoteBye, Some(message), out);
+        if crossing {
+            return;
+        }
+        let call =
+            self.dialogs.get(handle).filter(|dialog| dialog.state == State::Early).and_then(|dialog| dialog.call);
+        self.end_dialog(now, handle, Cause::RemoteBye, Some(message), out);
+        if let Some(call) = call {
+            self.branch_gone(now, call, handle, out);
         }
     }
 

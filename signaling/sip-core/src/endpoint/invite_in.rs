@@ -152,7 +152,8 @@ impl Endpoint {
     }
 
     pub(crate) fn receive_ack(&mut self, now: Instant, key: Key, inc: &Incoming<'_, '_>, out: &mut Output) {
-        if let Some(handle) = self.server_index.get(&key).copied()
+        let waiting_for_refusal = || self.find_by_names(inc).filter(|handle| self.is_refused(*handle));
+        if let Some(handle) = self.server_index.get(&key).copied().or_else(waiting_for_refusal)
             && let Some(transaction) = self.servers.get(handle)
             && let ServerMachine::Invite(machine) = &transaction.machine
             && !machine.is_accepted()
@@ -176,6 +177,11 @@ impl Endpoint {
         self.send_late_bye(now, dialog, out);
     }
 
+    fn is_refused(&self, handle: Handle) -> bool {
+        let machine = self.servers.get(handle).map(|open| &open.machine);
+        matches!(machine, Some(ServerMachine::Invite(machine)) if !machine.is_waiting() && !machine.is_accepted())
+    }
+
     /// Our 2xx has arrived: it is not repeated any more, and its bytes can go.
     pub(crate) fn acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
         self.drive_server(now, transaction, ServerInput::Ack, None, out);
@@ -190,7 +196,8 @@ impl Endpoint {
 
     pub(crate) fn receive_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
         let key = inc.key(&self.keyed, Method::Invite);
-        let Some(handle) = self.server_index.get(&key).copied() else {
+        let found = self.server_index.get(&key).copied().or_else(|| self.find_by_names(inc));
+        let Some(handle) = found else {
             return self.refuse(flow, inc, 481, b"", out);
         };
         // RFC 3261 §9.2: 200 whatever became of the INVITE, with the same To tag.
@@ -209,6 +216,24 @@ impl Endpoint {
             out.event(Event::ReinviteCancelled { invite: InviteId(handle), dialog: DialogId(dialog) });
         }
         self.invite_is_over(now, handle, Cause::RemoteCancel, Some(message), out);
+    }
+
+    /// The INVITE of a CANCEL or ACK whose Via was rewritten on its way: that of its dialog, or the one with the same
+    /// Call-ID, From tag, CSeq number and Request-URI (as RFC 3261 §17.2.3 has it for peers without a branch). Who knows
+    /// these has seen the INVITE.
+    fn find_by_names(&self, inc: &Incoming<'_, '_>) -> Option<Handle> {
+        let of_dialog = || {
+            let dialog = self.dialogs.get(self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied()?)?;
+            dialog.server_invite.filter(|invite| self.servers.get(*invite).is_some_and(|open| open.cseq == inc.cseq))
+        };
+        if inc.to_tag.is_some()
+            && let Some(handle) = of_dialog()
+        {
+            return Some(handle);
+        }
+        let handle = self.merge_index.get(&inc.merge_key_as(&self.keyed, Method::Invite)).copied()?;
+        let is_same = |open: &crate::transactions::ServerTransaction| open.uri == Some(inc.uri_key(&self.keyed));
+        self.servers.get(handle).is_some_and(is_same).then_some(handle)
     }
 
     fn reply_to_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, invite: Handle, out: &mut Output) {

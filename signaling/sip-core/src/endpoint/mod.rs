@@ -23,6 +23,7 @@ mod server;
 mod stateless;
 mod subscribe;
 mod subscriptions;
+mod unusable;
 mod wake;
 
 pub use new_request::NewRequest;
@@ -93,6 +94,8 @@ pub struct Counters {
     pub unreachable_ignored: u64,
     /// Requests whose topmost Via has an `maddr` that is not their source, which their answers do not follow.
     pub foreign_maddr: u64,
+    /// Answers to INVITEs of ours that could not be used and were ended with BYE.
+    pub unusable_answers: u64,
 }
 
 /// Levels of the tables: all zero when nothing is going on.

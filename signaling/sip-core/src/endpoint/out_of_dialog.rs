@@ -215,6 +215,8 @@ impl Endpoint {
             // Without a dialog there is no subscription that it could belong to (RFC 6665 §4.1.3).
             Kind::Notify => Some(Refusal::plain(481)),
             Kind::Subscribe => self.inspect_package(inc),
+            // RFC 6086 §4.2.2: INFO belongs to the dialog of an INVITE.
+            Kind::Other if inc.method == Method::Info => Some(Refusal::plain(481)),
             _ => None,
         }
     }

@@ -18,11 +18,6 @@ const RETRIES_MAX_COUNT: u8 = 5;
 impl Endpoint {
     pub(crate) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut Output) {
         let Some(status) = message.status() else { return };
-        if message.validate_response().is_err() {
-            self.counters.malformed += 1;
-            return;
-        }
-        self.counters.received += 1;
         let found = message.top_via().ok().and_then(|via| {
             let branch = via.rfc3261_branch()?.get(sip_wire::BRANCH_COOKIE.len()..)?;
             let method = message.cseq().ok()?.method;
@@ -34,7 +29,16 @@ impl Endpoint {
             sent.is_some_and(|sent| message.call_id().is_ok_and(|call_id| call_id == sent))
         });
         // RFC 3261 §8.1.3.3: more than one Via means that the response is not for us.
-        let Some(handle) = found.filter(|_| message.raw_values(sip_wire::Name::Via).nth(1).is_none()) else {
+        let found = found.filter(|_| message.raw_values(sip_wire::Name::Via).nth(1).is_none());
+        if message.validate_response().is_err() {
+            self.counters.malformed += 1;
+            if let Some(handle) = found.filter(|_| (200..300).contains(&status.code())) {
+                self.unusable_answer(now, handle, status.code(), message, out);
+            }
+            return;
+        }
+        self.counters.received += 1;
+        let Some(handle) = found else {
             self.counters.stray_responses += 1;
             return;
         };

@@ -74,6 +74,7 @@ impl Endpoint {
             kind,
             key,
             merge_key,
+            uri: (kind == Kind::Invite).then(|| inc.uri_key(&self.keyed)),
             flow: inc.response_flow(flow),
             head: head.into_boxed_slice(),
             head_bytes,

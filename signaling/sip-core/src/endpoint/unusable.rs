@@ -1,0 +1,127 @@
+//! Answers to INVITEs of ours that cannot be used: one that breaks a rule, one of a dialog that has ended, one for which
+//! there is no room. Each copy of them gets ACK and BYE without any state of ours, so that no peer is left with a call
+//! that nobody else has (RFC 3261 §13.2.2.4).
+
+use super::Endpoint;
+use super::client::{ClientInput, Heard};
+use crate::content::Content;
+use crate::dialog::{Dialog, Seed, State};
+use crate::event::Cause;
+use crate::incoming::unfolded;
+use crate::next_hop::{self, Hop, Origin};
+use crate::output::Output;
+use crate::route::Routes;
+use crate::slab::Handle;
+use crate::transactions::Purpose;
+use clock::Instant;
+use sip_wire::{Message, Method, Name};
+
+/// Answers of one call that are acknowledged without a dialog, for each early dialog that it may have: a peer that makes
+/// up tags is not answered for ever.
+const PASSING_PER_FORK: usize = 4;
+
+impl Endpoint {
+    /// A 2xx that breaks the rules of RFC 3261 where a peer could hang on to it.
+    pub(crate) fn unusable_answer(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        status: u16,
+        message: &Message<'_>,
+        out: &mut Output,
+    ) {
+        let Some(sent) = self.clients.get(handle).filter(|sent| sent.kind.is_invite()) else { return };
+        let (purpose, dialog, cseq) = (sent.purpose, sent.dialog, sent.cseq);
+        // It is an answer: the INVITE is not repeated any more.
+        let heard = self.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
+        self.settle_client(handle);
+        match (purpose, dialog) {
+            _ if heard == Heard::Nothing => {}
+            (Purpose::Call(call), _) => {
+                self.end_unusable(handle, message, out);
+                // 502: what is behind us says nothing that makes sense (RFC 3261 §21.5.3).
+                self.call_failed(now, call, 502, None, out);
+            }
+            (_, Some(dialog)) => {
+                self.send_ack(now, dialog, cseq, &Content::NONE, out);
+                if let Some(open) = self.dialogs.get_mut(dialog) {
+                    open.client_invite = None;
+                    if open.state == State::Confirmed {
+                        // What the peer thinks is agreed on is not known.
+                        self.end_with_bye(now, dialog, Cause::Lost(502), out);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// ACK and BYE for an answer to the INVITE of this transaction.
+    pub(crate) fn end_unusable(&mut self, handle: Handle, message: &Message<'_>, out: &mut Output) {
+        let Some(mut dialog) = self.passing_dialog(handle, message) else { return };
+        self.counters.unusable_answers += 1;
+        for method in [Method::Ack, Method::Bye] {
+            let cseq = dialog.local_cseq;
+            let branch = self.tokens.next();
+            let mark = out.mark();
+            self.put_in_dialog(&dialog, method, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
+            let span = out.span_from(mark);
+            out.send(dialog.flow, span);
+            dialog.local_cseq = cseq.saturating_add(1);
+        }
+    }
+
+    /// The ACK alone, for a copy of an answer whose dialog has had its BYE.
+    pub(crate) fn acknowledge_copy(&mut self, handle: Handle, message: &Message<'_>, out: &mut Output) {
+        let Some(dialog) = self.passing_dialog(handle, message) else { return };
+        let branch = self.tokens.next();
+        let mark = out.mark();
+        let cseq = dialog.local_cseq;
+        self.put_in_dialog(&dialog, Method::Ack, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
+        let span = out.span_from(mark);
+        out.send(dialog.flow, span);
+    }
+
+    /// The dialog that an answer would make, for as long as it takes to write requests in it.
+    fn passing_dialog(&mut self, handle: Handle, message: &Message<'_>) -> Option<Dialog> {
+        let sent = self.clients.get(handle)?;
+        if let Purpose::Call(call) = sent.purpose {
+            let call = self.calls.get_mut(call.0)?;
+            let max_count = self.config.limits.max_forks.saturating_mul(PASSING_PER_FORK);
+            if usize::from(call.passing_count) >= max_count {
+                return None;
+            }
+            call.passing_count = call.passing_count.saturating_add(1);
+        }
+        let line = |name: &'static str| {
+            let line = crate::derive::named_lines(&sent.bytes, name).next()?;
+            line.get(name.len() + 1..).map(<[u8]>::trim_ascii)
+        };
+        let from = line("From")?;
+        let tag_at = from.windows(5).rposition(|piece| piece == b";tag=")?;
+        let contact = message.contact().ok().flatten().map(|contact| unfolded(contact.uri.as_bytes()));
+        let target = match contact {
+            Some(contact) => contact.into_owned(),
+            None => crate::derive::uri_of(&sent.bytes).to_vec(),
+        };
+        let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
+        record_routes.reverse();
+        let mut dialog = Dialog::new(Seed {
+            call_id: crate::derive::call_id_of(&sent.bytes),
+            local: &from[..tag_at],
+            local_tag: &from[tag_at + 5..],
+            remote: &unfolded(message.header(Name::To).or_else(|| line("To"))?),
+            remote_tag: message.to_tag().unwrap_or_default(),
+            target: &target,
+            routes: Routes::new(record_routes.iter().map(|value| value.trim_ascii())),
+            flow: sent.flow,
+            local_cseq: sent.cseq,
+            remote_cseq: None,
+        })?;
+        let origin = Origin::answered(sent.flow);
+        if let hop @ Hop::Udp(_) = next_hop::decide(dialog.next_hop(), &origin, self.config.media_ports.as_ref()) {
+            dialog.take_hop(hop, sent.flow);
+        }
+        Some(dialog)
+    }
+}
