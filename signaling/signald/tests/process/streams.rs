@@ -195,7 +195,7 @@ fn large_requests_go_by_tcp_and_come_back_where_nobody_listens() {
 }
 
 #[test]
-fn a_phone_that_is_gone_is_noticed() {
+fn a_phone_that_is_gone_is_told_of_the_end_until_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let _media = Media::start(folder.path().join("media-control.sock"));
     let switch = Switch::start(folder);
@@ -204,8 +204,10 @@ fn a_phone_that_is_gone_is_noticed() {
     drop(phone);
     let start = std::time::Instant::now();
     switch.end();
-    // Without ICMP the BYE would be repeated until the limit of 5 s.
-    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    // The network says that nobody is there, but anybody can say so (RFC 5927): the BYE is repeated until the limit of 5 s, as for
+    // a phone that starts anew.
+    let elapsed = start.elapsed();
+    assert!(elapsed >= std::time::Duration::from_secs(4) && elapsed < crate::PATIENCE, "{elapsed:?}");
 }
 
 #[test]
