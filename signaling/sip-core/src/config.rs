@@ -48,11 +48,23 @@ pub struct SessionTimer {
     pub interval: Duration,
     /// The shortest interval that we agree to (`Min-SE`); below 90 s is not allowed.
     pub min_se: Duration,
+    /// What becomes of calls with peers that do not know session timers.
+    pub without_peer: WithoutPeer,
+}
+
+/// What becomes of calls with peers that do not know session timers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WithoutPeer {
+    /// We refresh alone (RFC 4028 §7.2, §9): such a peer answers a re-INVITE or UPDATE as long as it lives.
+    #[default]
+    Refresh,
+    /// They have no session timer.
+    Off,
 }
 
 impl Default for SessionTimer {
     fn default() -> Self {
-        Self { interval: Duration::ZERO, min_se: Duration::from_secs(90) }
+        Self { interval: Duration::ZERO, min_se: Duration::from_secs(90), without_peer: WithoutPeer::default() }
     }
 }
 

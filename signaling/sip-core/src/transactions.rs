@@ -5,6 +5,7 @@ use crate::event::{AccountId, CallId, SubscriptionId};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::next_hop::Origin;
+use crate::proven::Budget;
 use crate::slab::Handle;
 use crate::timer::Alarm;
 use crate::transaction::{Actions, InviteClient, InviteServer, NonInviteClient, NonInviteServer};
@@ -136,6 +137,7 @@ pub(crate) struct ServerTransaction {
     pub(crate) wish: Option<Box<crate::endpoint::notify::Wish>>,
     pub(crate) unpracked: Option<Box<Unpracked>>,
     pub(crate) rseq: u32,
+    pub(crate) budget: Budget,
     pub(crate) alarm: Alarm,
 }
 
@@ -254,6 +256,8 @@ pub(crate) struct ClientTransaction {
     /// Header lines for the CANCEL, as its `Reason` (RFC 3326).
     pub(crate) cancel_lines: Box<[u8]>,
     pub(crate) dispatch: Dispatch,
+    /// Copies of it that may still go out by themselves.
+    pub(crate) copies_left: u8,
     /// An INVITE that rings longer is cancelled.
     pub(crate) ring_until: Instant,
     pub(crate) alarm: Alarm,

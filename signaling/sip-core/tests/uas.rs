@@ -61,6 +61,7 @@ fn trying_goes_out_after_200_ms_only() {
 #[test]
 fn lost_ack_repeats_the_200_then_bye() {
     let (mut bench, _) = answered();
+    bench.endpoint.prove(bench.now, &udp());
     let sent = bench.pass(Duration::from_secs(32));
     let is_ending = |event: &Event| matches!(event, Event::Ending { cause: Cause::NoAck, .. });
     assert!(bench.events.last().is_some_and(is_ending), "said with the BYE, not with its end: {:?}", bench.events);
@@ -89,11 +90,50 @@ fn refusal_is_repeated_until_its_ack() {
     // Without any ACK timer H ends it; over TCP it is not repeated.
     for (flow, copies) in [(udp(), 10), (tcp(), 0)] {
         let mut bench = Bench::new(flow);
+        bench.endpoint.prove(bench.now, &flow);
         bench.feed(&peer.invite());
         bench.reject(486);
         assert_eq!(bench.pass(Duration::from_secs(60)).len(), copies);
         bench.assert_empty();
     }
+}
+
+/// A source that has shown nothing may be forged: all copies together are three times what came, and BYE goes out once.
+/// One that has acknowledged a call before gets all the copies of the RFC.
+#[test]
+fn a_source_that_has_shown_nothing_gets_few_copies() {
+    let total = |sent: &[(u64, String)]| sent.iter().map(|(_, text)| text.len()).sum::<usize>();
+    let (mut bench, peer) = answered();
+    let sent = bench.pass(Duration::from_secs(100));
+    let byes = sent.iter().filter(|(_, text)| word(text) == "BYE").count();
+    assert!(byes == 1 && total(&sent) <= 3 * peer.invite().len() + 400, "{sent:?}");
+    bench.assert_empty();
+    let mut bench = Bench::new(udp());
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    bench.reject(486);
+    let few = bench.pass(Duration::from_secs(60));
+    assert!((1..4).contains(&few.len()) && total(&few) <= 3 * peer.invite().len(), "{few:?}");
+    // An ACK for a refusal shows nothing: its sender made the branch itself.
+    let mut bench = Bench::new(udp());
+    bench.feed(&peer.invite());
+    bench.reject(486);
+    bench.feed(&peer.ack_refusal());
+    assert!(!bench.endpoint.is_proven(bench.now, &udp()));
+    // One for a 2xx names our tag.
+    let (mut bench, peer) = answered();
+    bench.feed(&peer.ack());
+    assert!(bench.endpoint.is_proven(bench.now, &udp()));
+}
+
+#[test]
+fn new_calls_can_be_refused_without_state() {
+    let mut bench = Bench::new(udp());
+    bench.endpoint.take_calls(NewCalls::Refused);
+    let sent = bench.feed(&Peer::new().invite());
+    assert_eq!((words(&sent), header(&sent[0], "Retry-After")), (vec!["503"], "5"));
+    assert_eq!((bench.endpoint.sizes().server_transactions, bench.endpoint.counters.source_limited), (0, 1));
+    bench.assert_empty();
 }
 
 #[test]

@@ -82,16 +82,24 @@ impl Realms {
             && request.to().is_ok_and(|to| to.tag().is_none())
     }
 
+    /// The same, and REFER in a dialog of ours: a user agent makes a new call for it, for which the tags of a dialog are not
+    /// enough.
+    fn concerns_at(&self, request: &Message<'_>, place: Place) -> bool {
+        let makes_a_call = place == Place::UserAgent && request.method_raw() == b"REFER";
+        let is_asked = || self.methods.iter().any(|asked| asked == "REFER");
+        self.concerns(request) || makes_a_call && !self.realms.is_empty() && is_asked()
+    }
+
     /// Whether it needs credentials and has none: the challenge can go out without any state (RFC 3261 §8.2.7). Credentials
     /// are judged once only, behind the transaction that absorbs copies: [`Self::admit`].
     pub fn must_ask(&self, request: &Message<'_>, place: Place) -> bool {
         let has_none = |own: &Authenticator| matches!(own.read(request, place), Presented::Nothing);
-        self.concerns(request) && self.realms.iter().all(|(_, own)| has_none(own))
+        self.concerns_at(request, place) && self.realms.iter().all(|(_, own)| has_none(own))
     }
 
     /// Judges a request.
     pub fn admit(&mut self, now: Instant, request: &Message<'_>, place: Place) -> Judgement {
-        if !self.concerns(request) {
+        if !self.concerns_at(request, place) {
             return Judgement::Open;
         }
         for (name, authenticator) in &mut self.realms {

@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use crate::compose::{put_contact, put_number};
+use crate::config::WithoutPeer;
 use crate::content::{Content, Refused};
 use crate::dialog::State;
 use crate::event::{Cause, DialogId, InviteId, RequestId};
@@ -107,7 +108,11 @@ impl Endpoint {
                 self.send_response(now, request.0, status, reason, &lines, &content, out);
             }
             _ => {
-                let lines = self.lines_for(status);
+                let mut lines = self.lines_for(status);
+                if kind == Kind::Refer && is_success {
+                    // RFC 3515 §2.2, table 1: with or without a subscription.
+                    self.put_our_contact(request.0, &content, &mut lines);
+                }
                 self.send_response(now, request.0, status, reason, &lines, &content, out);
             }
         }
@@ -198,6 +203,8 @@ impl Endpoint {
         dialog.peer_takes_update |= asked.takes_update;
         let own_interval_s = self.config.session_timer.interval.as_secs().min(u32::MAX.into()) as u32;
         let min_se_s = self.config.session_timer.min_se.as_secs().max(90) as u32;
+        let is_alone = !asked.supports_timer && self.config.session_timer.without_peer == WithoutPeer::Off;
+        let own_interval_s = if is_alone { 0 } else { own_interval_s };
         match negotiate(&asked, own_interval_s, min_se_s) {
             None => dialog.session.stop(),
             Some((interval_s, refresher)) => {

@@ -181,6 +181,7 @@ impl Endpoint {
             cancel: Cancel::No,
             cancel_lines: Box::default(),
             dispatch: opening.dispatch,
+            copies_left: self.copies_allowed(now, &opening),
             ring_until: now + timers.ring_limit,
             alarm: Alarm::default(),
         };
@@ -191,6 +192,13 @@ impl Endpoint {
         }
         self.settle_client(handle);
         Some(handle)
+    }
+
+    /// A request to a caller that has shown nothing yet goes out once: its source may be forged.
+    fn copies_allowed(&self, now: Instant, opening: &Opening) -> u8 {
+        let is_open = |dialog: Handle| self.is_unacknowledged(dialog);
+        let is_of_stranger = opening.dialog.is_some_and(is_open) && !self.is_proven(now, &opening.flow);
+        if is_of_stranger { 0 } else { u8::MAX }
     }
 
     /// Gives the machine an input; says whether its user has to hear of it.
@@ -243,7 +251,11 @@ impl Endpoint {
                 machine.handle(now, timers, input, &mut actions);
                 for action in actions {
                     match action {
-                        NonInviteClientAction::Send => repeat(&transaction.bytes, out),
+                        NonInviteClientAction::Send if transaction.copies_left == 0 => {}
+                        NonInviteClientAction::Send => {
+                            transaction.copies_left -= 1;
+                            repeat(&transaction.bytes, out);
+                        }
                         NonInviteClientAction::Deliver => heard = Heard::Response,
                         NonInviteClientAction::GiveUp => heard = Heard::Timeout,
                     }

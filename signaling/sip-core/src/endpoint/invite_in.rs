@@ -1,7 +1,7 @@
 //! INVITE, re-INVITE, ACK and CANCEL from a peer (RFC 3261 §9.2, §13.3, §14.2).
 
-use super::Endpoint;
 use super::server::ServerInput;
+use super::{Endpoint, NewCalls};
 use crate::content::Content;
 use crate::dialog::{Dialog, Path, Seed, State};
 use crate::event::{Cause, DialogId, Event, InviteId};
@@ -35,6 +35,10 @@ impl Endpoint {
         };
         if self.dialogs.is_full() || self.servers.is_full() {
             return self.refuse_overload(flow, inc, out);
+        }
+        if self.new_calls == NewCalls::Refused {
+            self.counters.source_limited += 1;
+            return self.reply_overload(flow, inc, out);
         }
         let tag = self.tokens.next();
         let Some(mut dialog) = self.callee_dialog(flow, inc, target, tag.as_str()) else {
@@ -171,6 +175,8 @@ impl Endpoint {
             self.counters.stray_acks += 1;
             return;
         };
+        // It names the tag that our 2xx gave, so that arrived.
+        self.got_ours(now, transaction);
         self.acknowledged(now, dialog, transaction, out);
         let message = Self::keep(inc.message, out);
         out.event(Event::Acknowledged { dialog: DialogId(dialog), message });

@@ -37,11 +37,12 @@ use crate::event::DialogId;
 use crate::flow::Flow;
 use crate::hash::{Index, Keyed, give_back};
 use crate::output::Output;
+use crate::proven::Proven;
 use crate::slab::{Handle, Slab};
 use crate::subscription::Subscription;
 use crate::timer::{Owner, Timers};
 use crate::token::Tokens;
-use crate::transactions::{ClientTransaction, ServerTransaction};
+use crate::transactions::{ClientTransaction, Kind, ServerTransaction};
 use clock::Instant;
 
 /// Transactions, dialogs and their timers. It reads no clock, opens no socket and draws no randomness: time, messages
@@ -67,8 +68,20 @@ pub struct Endpoint {
     pub(crate) request_count: u64,
     /// What OPTIONS outside dialogs is answered with; handed up where there is none.
     pub(crate) options_status: Option<u16>,
+    pub(crate) new_calls: NewCalls,
+    pub(crate) proven: Proven,
     /// What was counted; the caller reads it when it likes.
     pub counters: Counters,
+}
+
+/// What becomes of INVITEs that would make a new call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NewCalls {
+    /// They are handed up.
+    #[default]
+    Taken,
+    /// They are answered 503 with Retry-After, without memory.
+    Refused,
 }
 
 /// What an endpoint counts. All of it only grows.
@@ -82,6 +95,8 @@ pub struct Counters {
     pub refused: u64,
     /// Requests that were refused with 503 because a table was full.
     pub overloaded: u64,
+    /// New calls that were refused with 503 because their source has enough of them ([`NewCalls::Refused`]).
+    pub source_limited: u64,
     /// Copies of requests that were absorbed or answered from memory.
     pub retransmissions: u64,
     /// Responses without a transaction.
@@ -145,6 +160,8 @@ impl Endpoint {
             accounts: Slab::new(limits.max_accounts),
             request_count: 0,
             options_status: None,
+            new_calls: NewCalls::default(),
+            proven: Proven::default(),
             counters: Counters::default(),
             config,
         }
@@ -210,6 +227,46 @@ impl Endpoint {
     /// and without memory (§8.2.7): those who ask whether we live ask often. `None` hands them up.
     pub fn answer_options(&mut self, status: Option<u16>) {
         self.options_status = status;
+    }
+
+    /// What becomes of new calls from now on.
+    pub fn take_calls(&mut self, new_calls: NewCalls) {
+        self.new_calls = new_calls;
+    }
+
+    /// Whether the peer at the other end of a path has lately shown that it gets what we send there: it acknowledged an
+    /// answer of ours, or answered a request.
+    pub fn is_proven(&self, now: Instant, flow: &Flow) -> bool {
+        self.proven.has(now, &self.keyed, flow)
+    }
+
+    /// The peer has shown it in another way, as by credentials for a nonce of ours.
+    pub fn prove(&mut self, now: Instant, flow: &Flow) {
+        self.proven.note(now, &self.keyed, flow);
+    }
+
+    /// Whether a dialog was made by an INVITE of the peer whose 2xx has not been acknowledged, or is yet to come.
+    pub(crate) fn is_unacknowledged(&self, dialog: Handle) -> bool {
+        let invite = self.dialogs.get(dialog).and_then(|dialog| dialog.server_invite);
+        invite.and_then(|invite| self.servers.get(invite)).is_some_and(|invite| invite.kind == Kind::Invite)
+    }
+
+    /// Whether copies of an answer may go out as the RFC says: to where the dialog's other messages go and are confirmed,
+    /// or to a source that has shown that it gets them.
+    pub(crate) fn may_repeat(&self, now: Instant, transaction: Handle) -> bool {
+        let Some(transaction) = self.servers.get(transaction) else { return false };
+        let is_on_its_path = |handle: Handle| {
+            let remote = self.dialogs.get(handle).map(|dialog| dialog.flow.remote);
+            remote == Some(transaction.flow.remote) && !self.is_unacknowledged(handle)
+        };
+        self.is_proven(now, &transaction.flow) || transaction.dialog.is_some_and(is_on_its_path)
+    }
+
+    /// What we answered in a transaction arrived.
+    pub(crate) fn got_ours(&mut self, now: Instant, transaction: Handle) {
+        if let Some(transaction) = self.servers.get(transaction) {
+            self.proven.note(now, &self.keyed, &transaction.flow);
+        }
     }
 
     /// Bytes that one dialog accounts for: its place in the tables and what it alone keeps on the heap.

@@ -65,6 +65,8 @@ impl Endpoint {
 
     /// The deadline of an unconfirmed provisional response.
     pub(crate) fn wake_unpracked(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+        let may_repeat = self.servers.get(handle).is_some_and(|open| open.unpracked.is_some());
+        let may_repeat = may_repeat && self.may_repeat(now, handle);
         let Some(transaction) = self.servers.get_mut(handle) else { return };
         let Some(unpracked) = &mut transaction.unpracked else { return };
         if now >= unpracked.give_up_at {
@@ -79,7 +81,11 @@ impl Endpoint {
         } else if now >= unpracked.wake_at {
             unpracked.resend_after *= 2;
             unpracked.wake_at = now + unpracked.resend_after;
-            out.send_copy(transaction.flow, &unpracked.bytes);
+            let byte_count = unpracked.bytes.len();
+            if may_repeat || transaction.budget.has_room(byte_count) {
+                transaction.budget.sent(byte_count);
+                out.send_copy(transaction.flow, &unpracked.bytes);
+            }
         }
     }
 
@@ -103,6 +109,8 @@ impl Endpoint {
         let Some(invite) = invite.filter(|_| known) else {
             return self.refuse_statefully(now, flow, key, inc, 481, b"", out);
         };
+        // Our tag and the number were in what we sent there.
+        self.got_ours(now, invite);
         let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
         let was_waiting = self.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();
         let has_body = !inc.message.body().is_empty();

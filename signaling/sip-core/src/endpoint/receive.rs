@@ -44,7 +44,7 @@ impl Endpoint {
         }
         if let Some(handle) = self.server_index.get(&key).copied() {
             self.counters.retransmissions += 1;
-            return self.repeat_server(now, handle, out);
+            return self.repeat_server(now, handle, inc.message.as_bytes().len(), out);
         }
         if inc.method == Method::Cancel {
             return self.receive_cancel(now, flow, inc, out);

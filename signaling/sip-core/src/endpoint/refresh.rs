@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use crate::compose::put_number_line;
+use crate::config::WithoutPeer;
 use crate::dialog::Dialog;
 use crate::session_timer::Refresher;
 use crate::slab::Handle;
@@ -47,7 +48,9 @@ impl Endpoint {
                 dialog.session.start(now, expires.seconds.max(90), refresher);
             }
             // The peer does not know session timers: we refresh alone (RFC 4028 §7.2).
-            _ if own_s > 0 => dialog.session.start(now, own_s.max(90), Refresher::We),
+            _ if own_s > 0 && self.config.session_timer.without_peer == WithoutPeer::Refresh => {
+                dialog.session.start(now, own_s.max(90), Refresher::We)
+            }
             _ => dialog.session.stop(),
         }
         self.arm_dialog(handle);

@@ -42,6 +42,9 @@ impl Endpoint {
             self.counters.stray_responses += 1;
             return;
         };
+        if let Some(sent) = self.clients.get(handle) {
+            self.proven.note(now, &self.keyed, &sent.flow);
+        }
         let dialog = self.clients.get(handle).and_then(|sent| sent.dialog);
         if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.is_proved();

@@ -9,6 +9,7 @@ use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
 use crate::next_hop::Origin;
 use crate::output::{Output, Span};
+use crate::proven::Budget;
 use crate::slab::Handle;
 use crate::timer::{Alarm, Owner};
 use crate::transaction::{
@@ -87,9 +88,13 @@ impl Endpoint {
             wish,
             unpracked: None,
             rseq: 0,
+            budget: Budget::default(),
             alarm: Alarm::default(),
         };
         let handle = self.servers.insert(transaction).ok()?;
+        if let Some(transaction) = self.servers.get_mut(handle) {
+            transaction.budget.received(inc.message.as_bytes().len());
+        }
         self.server_index.insert(key, handle);
         if let Some(merge_key) = merge_key {
             // One that is refused as merged does not take the place of the first.
@@ -99,8 +104,11 @@ impl Endpoint {
         Some(handle)
     }
 
-    /// A copy of the request came.
-    pub(crate) fn repeat_server(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+    /// A copy of the request came, of so many bytes: it earns a copy of the answer.
+    pub(crate) fn repeat_server(&mut self, now: Instant, handle: Handle, byte_count: usize, out: &mut Output) {
+        if let Some(transaction) = self.servers.get_mut(handle) {
+            transaction.budget.received(byte_count);
+        }
         self.drive_server(now, handle, ServerInput::Request, None, out);
     }
 
@@ -113,22 +121,34 @@ impl Endpoint {
         fresh: Option<Span>,
         out: &mut Output,
     ) {
+        // Looked at only where a copy is asked for.
+        let may_repeat = fresh.is_none() && self.may_repeat(now, handle);
         let Some(transaction) = self.servers.get_mut(handle) else { return };
         let timers = &self.config.timers;
         let mut consequence = Consequence::None;
-        let send = |transaction: &ServerTransaction, out: &mut Output| match fresh {
-            Some(span) => out.send(transaction.flow, span),
-            None if !transaction.response.is_empty() => out.send_copy(transaction.flow, &transaction.response),
+        let budget = &mut transaction.budget;
+        let (flow, response) = (transaction.flow, &transaction.response);
+        let mut send = |out: &mut Output| match fresh {
+            Some(span) => {
+                budget.sent(out.bytes(span).len());
+                out.send(flow, span);
+            }
+            // A copy goes where the source may be forged only as far as the request has paid for it.
+            None if !response.is_empty() && (may_repeat || budget.has_room(response.len())) => {
+                budget.sent(response.len());
+                out.send_copy(flow, response);
+            }
             None => {}
         };
+        let mut wants_trying = false;
         match &mut transaction.machine {
             ServerMachine::Invite(machine) => {
                 let mut actions = Actions::default();
                 machine.handle(now, timers, invite_input(input), &mut actions);
                 for action in actions {
                     match action {
-                        InviteServerAction::Send => send(transaction, out),
-                        InviteServerAction::SendTrying => send_trying(transaction, out),
+                        InviteServerAction::Send => send(out),
+                        InviteServerAction::SendTrying => wants_trying = true,
                         InviteServerAction::Unanswered => consequence = Consequence::Unanswered,
                         InviteServerAction::NoAck => {
                             consequence = transaction.dialog.map_or(Consequence::None, Consequence::NoAck);
@@ -142,11 +162,14 @@ impl Endpoint {
                 machine.handle(now, timers, input, &mut actions);
                 for action in actions {
                     match action {
-                        NonInviteServerAction::Send => send(transaction, out),
+                        NonInviteServerAction::Send => send(out),
                         NonInviteServerAction::Unanswered => {}
                     }
                 }
             }
+        }
+        if wants_trying {
+            send_trying(transaction, out);
         }
         self.settle_server(handle);
         match consequence {
@@ -241,6 +264,7 @@ fn send_trying(transaction: &mut ServerTransaction, out: &mut Output) {
     put_content(out.arena(), &Content::NONE);
     let span = out.span_from(mark);
     transaction.response = out.bytes(span).into();
+    transaction.budget.sent(transaction.response.len());
     out.send(transaction.flow, span);
 }
 

@@ -42,6 +42,10 @@ impl Endpoint {
     /// 503 with Retry-After: a table is full.
     pub(crate) fn refuse_overload(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
         self.counters.overloaded += 1;
+        self.reply_overload(flow, inc, out);
+    }
+
+    pub(crate) fn reply_overload(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
         let mut line = Vec::with_capacity(24);
         put_number_line(&mut line, b"Retry-After", self.config.retry_after.as_secs().max(1));
         self.reply_stateless(flow, inc, 503, "", &line, out);
