@@ -155,9 +155,16 @@ impl SessionManagerBuilder {
     }
 
     /// Whether a peer may hand its call to somebody else (REFER); it may, unless this says otherwise. Whoever may can
-    /// have us call anywhere.
+    /// have us call anywhere but this host itself ([`Self::with_local_destinations`]).
     pub fn with_transfers(mut self, accepted: bool) -> Self {
         self.config.accept_transfers = accepted;
+        self
+    }
+
+    /// Whether peers may also have us call this host itself, by REFER or 3xx: loopback, its own and link-local addresses.
+    /// They may not, unless this says otherwise; media ports of ours are never called.
+    pub fn with_local_destinations(mut self, allowed: bool) -> Self {
+        self.config.local_destinations = allowed;
         self
     }
 

@@ -64,6 +64,10 @@ pub struct SessionConfig {
     pub keep_messages: bool,
     /// Whether a peer may hand its call to somebody else (REFER): we call whom it names. It may.
     pub accept_transfers: bool,
+    /// Whether the target of a transfer (REFER) or redirection (3xx) that a peer names may be this host itself (loopback, its
+    /// own addresses) or link-local. It may not: what listens there may trust its own host. Media ports of ours are never
+    /// called.
+    pub local_destinations: bool,
     /// How often quality is looked at, for `on_quality_changed`: every 2 s; `None`: never.
     pub quality_interval: Option<Duration>,
     /// Our own SIP address, the caller of calls that name none; empty: `sip:ringplane@` and our IP address.
@@ -79,7 +83,7 @@ pub struct SessionConfig {
     pub max_sessions: usize,
     /// How much of that the calls of each priority may fill.
     pub priority_shares: PriorityShares,
-    /// How long a session may last; `None`, as it is: for ever.
+    /// How long a session may last: 12 hours; `None`: for ever.
     pub session_timeout: Option<Duration>,
     /// Sessions at once for one user, the caller of an incoming call, above which it gets 486; `None`, as it is: no limit
     /// of its own.
@@ -123,6 +127,7 @@ impl SessionConfig {
         config.sip.max_calls = self.max_sessions.clamp(1, 1_000_000);
         config.sip.max_calls_per_user = self.per_user_limit;
         config.sip.max_call = self.session_timeout;
+        config.transfer.allow_local = self.local_destinations;
         config.sip.decision_timeout = self.decision_timeout;
         config.sip.codecs = self.known_codecs();
         config.sip.codec_order = config::CodecOrder::Ours;
@@ -200,6 +205,7 @@ impl Default for SessionConfig {
             authenticator: None,
             keep_messages: false,
             accept_transfers: true,
+            local_destinations: false,
             quality_interval: Some(Duration::from_secs(2)),
             local_address: String::new(),
             public_address: None,
@@ -207,7 +213,7 @@ impl Default for SessionConfig {
             media_ports: (10_000, 20_000),
             max_sessions: 5_000,
             priority_shares: PriorityShares::default(),
-            session_timeout: None,
+            session_timeout: Some(Duration::from_secs(12 * 60 * 60)),
             per_user_limit: None,
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             decision_timeout: Duration::from_secs(30),

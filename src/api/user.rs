@@ -7,7 +7,7 @@ use super::event::EventKind;
 use super::handler::IncomingCall;
 use super::task::{self, Word};
 use super::{DialogId, Priority, SessionCoordinator, SessionId};
-use session::{Admission, Asking, Decide, Decision, Gate, Sessions, Side};
+use session::{Admission, Asking, Decide, Decision, Destination, Gate, Sessions, Side, TransferRequest};
 use sip_core::auth::Account;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};
 use std::collections::HashMap;
@@ -90,12 +90,12 @@ impl Decide for ShardUser {
         }
     }
 
-    fn transfer_requested(&mut self, id: session::SessionId, target: &str) -> bool {
-        let Some(coordinator) = self.coordinator.upgrade() else { return false };
-        if let Some(known) = self.sessions.get(&id) {
-            known.entry.facts().refer_target = Some(target.into());
+    fn transfer_requested(&mut self, transfer: &TransferRequest<'_>) -> Destination {
+        let Some(coordinator) = self.coordinator.upgrade() else { return Destination::Refused(603) };
+        if let Some(known) = self.sessions.get(&transfer.id) {
+            known.entry.facts().refer_target = Some(transfer.target.into());
         }
-        coordinator.config.accept_transfers
+        if coordinator.config.accept_transfers { Destination::Named } else { Destination::Refused(603) }
     }
 
     fn heard(&mut self, id: session::SessionId, message: &[u8]) {

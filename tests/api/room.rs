@@ -16,6 +16,8 @@ pub(crate) fn builder() -> SessionManagerBuilder {
     SessionManagerBuilder::new()
         .with_local_bind_addr("127.0.0.1:0".parse().expect("an address"))
         .with_media_ports(first, first + PORT_COUNT - 1)
+        // All peers of the tests are on this host.
+        .with_local_destinations(true)
 }
 
 /// Started, with this handler.

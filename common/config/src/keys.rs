@@ -117,7 +117,31 @@ pub const KEYS: &[Key] = &[
             "Calls that one user may have at once, by the address of the caller (or, of calls from here, of the called). 0: no limit.",
         ],
     ),
-    key("sip", "max_call_s", "0", &["Seconds that a call may last, ringing included; then it ends. 0: for ever."]),
+    key(
+        "sip",
+        "max_call_s",
+        "43200",
+        &["Seconds that a call may last, ringing included; then it ends, up to 604800. 0: for ever."],
+    ),
+    key(
+        "sip",
+        "session_expires_s",
+        "1800",
+        &[
+            "Seconds after which a call ends that nobody refreshes, 90 to 86400, with peers that know session timers",
+            "(RFC 4028). 0: only where the peer asks for it.",
+        ],
+    ),
+    key(
+        "sip",
+        "probe_s",
+        "60",
+        &[
+            "Seconds after which a peer that need not send media (hold, one-way, no media_timeout_s) is asked by OPTIONS",
+            "whether it is still there, again and again, 10 to 86400. Any answer will do; two questions without one end the",
+            "call. 0: never.",
+        ],
+    ),
     key("sip", "retry_after_s", "5", &["Seconds that a refused caller is asked to wait (Retry-After), 1 to 3600."]),
     key(
         "sip",
@@ -358,6 +382,49 @@ pub const KEYS: &[Key] = &[
             "Peers whose word about identities counts and who may hear of them, by address or network: P-Asserted-Identity and",
             "P-Preferred-Identity cross only from one of these to one of these (RFC 3325). Whatever is here, the From of a caller",
             "who asks for Privacy becomes anonymous, and what would tell who it is does not reach others.",
+        ],
+    ),
+    key(
+        "transfer",
+        "targets",
+        r#""routes""#,
+        &[
+            r#"Whom a peer may hand its call to (REFER): "routes": to targets that [sip] routes fit, where these lead, and to"#,
+            r#"the built-in numbers; "nobody"; "anybody": wherever it says. Calls of this switch may take over one another"#,
+            r#"(attended transfer) unless this is "nobody"."#,
+        ],
+    ),
+    key(
+        "transfer",
+        "redirects",
+        r#""routes""#,
+        &[r#"Where the target of a call may send it on to (3xx), with mode "b2bua": "routes", "nobody" or "anybody"."#],
+    ),
+    key(
+        "transfer",
+        "allow_local",
+        "false",
+        &[
+            "Whether such calls may also go to this host itself (loopback, its own addresses) and to link-local addresses.",
+            "Our media ports, multicast and broadcast are never called. Targets of routes may be anywhere.",
+        ],
+    ),
+    key(
+        "limits",
+        "unacknowledged_per_source",
+        "100",
+        &[
+            "Incoming calls that one address (an IPv6 /64) may have waiting for an answer or for its ACK before it has shown",
+            "that it gets what we send there, 1 to 1000000; afterwards a quarter of max_calls. All that have not shown it",
+            "yet get half of max_calls. Above that: 503 with Retry-After.",
+        ],
+    ),
+    key(
+        "limits",
+        "trusted_sources",
+        "[]",
+        &[
+            r#"Addresses and networks without that limit, as "192.0.2.1" or "2001:db8::/32". Targets of routes have none."#,
         ],
     ),
     key(

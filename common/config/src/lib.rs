@@ -11,22 +11,26 @@ mod auth;
 mod check;
 mod headers;
 mod keys;
+mod limits;
 mod media;
 mod mistake;
 mod process;
 mod reader;
 mod sip;
 mod tls;
+mod transfer;
 mod written;
 
 pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserSecret};
 pub use headers::{Headers, Network, why_never};
 pub use keys::{KEYS, Key, default_file};
+pub use limits::Limits;
 pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use mistake::{LoadError, Mistake, Mistakes};
 pub use process::{LogLevel, Process};
 pub use sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
 pub use tls::{Certificate, ClientCertificates, Tls};
+pub use transfer::{Transfer, TransferTargets};
 pub use written::Written;
 
 use reader::Reader;
@@ -46,6 +50,10 @@ pub struct Config {
     pub auth: Auth,
     /// What crosses from one side of a call to the other.
     pub headers: Headers,
+    /// Where calls go because a peer says so.
+    pub transfer: Transfer,
+    /// How much a single source may take.
+    pub limits: Limits,
     /// The processes themselves.
     pub process: Process,
     /// What the file says, to compare a later one with it.
@@ -68,6 +76,8 @@ impl Config {
             tls: Tls::read(&mut reader),
             auth: Auth::read(&mut reader),
             headers: Headers::read(&mut reader),
+            transfer: Transfer::read(&mut reader),
+            limits: Limits::read(&mut reader),
             process: Process::read(&mut reader),
             written: reader.written(),
         };

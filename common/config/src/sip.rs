@@ -58,6 +58,10 @@ pub struct Sip {
     pub max_calls_per_user: Option<usize>,
     /// How long a call may last; `None`: for ever.
     pub max_call: Option<Duration>,
+    /// How long a call goes on without a refresh, with peers that know session timers; `None`: we ask for none.
+    pub session_expires: Option<Duration>,
+    /// How often a peer that need not send media is asked whether it is there; `None`: never.
+    pub probe: Option<Duration>,
     /// How long a target of a forwarded call may take to answer.
     pub ring_timeout: Duration,
     /// How long it may say nothing but 100 Trying.
@@ -140,6 +144,17 @@ impl Sip {
         let max_calls = number("max_calls", 1, 1_000_000) as usize;
         let per_user = number("max_calls_per_user", 0, 1_000_000) as usize;
         let max_call = number("max_call_s", 0, 604_800);
+        let session_expires =
+            reader.get(section, "session_expires_s", "must be 0 or a whole number from 90 to 86400", |value| {
+                integer(value, 0..=86_400).filter(|seconds| *seconds == 0 || *seconds >= 90)
+            });
+        let probe = reader.get(section, "probe_s", "must be 0 or a whole number from 10 to 86400", |value| {
+            integer(value, 0..=86_400).filter(|seconds| *seconds == 0 || *seconds >= 10)
+        });
+        let mut number = |name, low, high| {
+            let allowed = format!("must be a whole number from {low} to {high}");
+            reader.get(section, name, &allowed, |value| integer(value, low..=high))
+        };
         let ring_timeout = Duration::from_secs(number("ring_timeout_s", 1, 600));
         let progress_timeout = Duration::from_secs(number("progress_timeout_s", 1, 600));
         let retry_after = Duration::from_secs(number("retry_after_s", 1, 3_600));
@@ -182,6 +197,8 @@ impl Sip {
             max_calls,
             max_calls_per_user: (per_user > 0).then_some(per_user),
             max_call: (max_call > 0).then(|| Duration::from_secs(max_call)),
+            session_expires: (session_expires > 0).then(|| Duration::from_secs(session_expires)),
+            probe: (probe > 0).then(|| Duration::from_secs(probe)),
             ring_timeout,
             progress_timeout,
             retry_after,

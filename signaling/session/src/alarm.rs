@@ -21,12 +21,14 @@ pub(crate) enum Alarm {
     Idle,
     /// The end of a call that has lasted long enough.
     Age,
+    /// The next look at a peer that has nothing to say.
+    Probe,
 }
 
 /// Alarms by kind.
-const KINDS: [Alarm; 8] = {
+const KINDS: [Alarm; 9] = {
     use Alarm::*;
-    [SipEnd, LegEnd, Media, Change, Answer, Transfer, Idle, Age]
+    [SipEnd, LegEnd, Media, Change, Answer, Transfer, Idle, Age, Probe]
 };
 
 /// The alarms of one session.
@@ -79,7 +81,7 @@ mod tests {
         alarms.set(Alarm::Media, None);
         let due: Vec<_> = std::iter::from_fn(|| alarms.take_due(at(3))).collect();
         assert_eq!(due, [Alarm::SipEnd, Alarm::LegEnd, Alarm::Change]);
-        assert_eq!(alarms.count(), 4);
+        assert_eq!(alarms.count(), 5);
         assert!(alarms.has(at(4)) && !alarms.has(at(2)) && alarms.is_set(Alarm::Age) && !alarms.is_set(Alarm::Media));
     }
 }

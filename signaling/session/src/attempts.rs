@@ -3,7 +3,8 @@
 use crate::dial::{TARGETS_MAX, Target};
 use crate::lookup::{Located, Named};
 use crate::story::words_of;
-use crate::{EndReason, Outcome, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, SessionId, Sessions, Turn};
+use crate::wanted::without_method;
+use crate::{Destination, EndReason, Outcome, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, SessionId, Sessions, Turn};
 use sip_core::{CallId, Flow, Span, Transport};
 use sip_wire::{Message, Scheme, Uri};
 use std::net::SocketAddr;
@@ -77,15 +78,38 @@ impl Sessions {
         let Some(by) = out.target.clone() else { return false };
         let mut uris = contacts(turn.sip.bytes(message), &by.uri);
         uris.truncate(REDIRECTS_MAX.saturating_sub(out.redirect_count));
-        if uris.is_empty() {
-            return false;
+        // Not where it came from: that leads nowhere else.
+        let is_new = |target: &Target| target.uri != by.uri || target.flow != by.flow;
+        let (mut ready, mut named): (Vec<Target>, Vec<Box<str>>) = (Vec::new(), Vec::new());
+        for uri in uris {
+            match turn.decide.redirected(id, &uri) {
+                Destination::Named => named.push(uri),
+                Destination::Home => ready.extend(turn.home_of(&uri).map(|home| Target::new(&uri, home))),
+                Destination::Targets(targets) => ready.extend(targets.into_iter().filter(is_new)),
+                Destination::Refused(_) => {}
+            }
         }
-        out.redirect_count += uris.len();
-        match turn.locate(Named { uris, by, otherwise: EndReason::Rejected(status), takes_over: false }) {
-            Located::Now(targets) | Located::Full(targets) => out.prefer(targets),
-            Located::Later(lookup) => self.wait_for_names(turn, id, lookup),
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return false };
+        out.redirect_count += named.len() + ready.len();
+        let (is_ready, is_named) = (!ready.is_empty(), !named.is_empty());
+        let located = match is_named {
+            false => Located::Now(Vec::new()),
+            true => {
+                let (otherwise, allowed) = (EndReason::Rejected(status), self.settings.destinations);
+                turn.locate(Named { uris: named, by, otherwise, takes_over: false, allowed })
+            }
+        };
+        let (found, lookup, is_allowed) = match located {
+            Located::Now(targets) | Located::Full(targets) => (targets, None, is_named),
+            Located::Later(lookup) => (Vec::new(), Some(lookup), true),
+            Located::Forbidden => (Vec::new(), None, false),
+        };
+        out.prefer(found);
+        out.prefer(ready);
+        if let Some(lookup) = lookup {
+            self.wait_for_names(turn, id, lookup);
         }
-        true
+        is_ready || is_allowed
     }
 }
 
@@ -108,7 +132,7 @@ fn contacts(message: &[u8], present: &str) -> Vec<Box<str>> {
         let Some(address) = contact.address() else { continue };
         let uri = match address.uri.scheme {
             // Header fields for the new request (RFC 3261 §19.1.5) are not ours to copy.
-            Scheme::Sip | Scheme::Sips => address.uri.as_str().split('?').next().unwrap_or_default().to_owned(),
+            Scheme::Sip | Scheme::Sips => without_method(address.uri.as_str().split('?').next().unwrap_or_default()),
             // A number has no host; the one that names it has the way to it.
             Scheme::Tel => match (address.uri.number(), Uri::parse(present.as_bytes())) {
                 (Some(number), Ok(by)) => number.at(&by),

@@ -1,6 +1,6 @@
 //! What a user of sessions decides, and what it is told for that.
 
-use crate::{Forward, SessionId};
+use crate::{Destination, Forward, SessionId, TransferRequest};
 use clock::Instant;
 use contract::{LegRef, Source};
 use sdp_core::Negotiated;
@@ -20,10 +20,20 @@ pub trait Decide {
     }
     /// A call has come in.
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision;
-    /// The peer asks us to call somebody else in its place (REFER). `false` declines.
-    fn transfer_requested(&mut self, id: SessionId, target: &str) -> bool {
+    /// The peer asks us to call somebody else in its place (REFER).
+    fn transfer_requested(&mut self, transfer: &TransferRequest<'_>) -> Destination {
+        let _ = transfer;
+        Destination::Named
+    }
+    /// A target of a call that we place says where else to go (a Contact of a 3xx). One that is refused is not called.
+    fn redirected(&mut self, id: SessionId, target: &str) -> Destination {
         let _ = (id, target);
-        true
+        Destination::Named
+    }
+    /// Whether a source is one whose calls need not show first that it gets our answers ([`crate::Sources`]).
+    fn trusts(&self, source: SocketAddr) -> bool {
+        let _ = source;
+        false
     }
     /// The dialog of a call is there: it was answered, by us or by the peer. [`crate::SessionEvent::DialogEnded`] follows.
     fn dialog_confirmed(&mut self, id: SessionId, dialog: &DialogInfo<'_>) {

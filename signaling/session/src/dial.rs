@@ -5,7 +5,7 @@ use crate::outgoing::Outgoing;
 use crate::proof::Proof;
 use crate::session::Session;
 use crate::target::{bracketed, uri_of, user_of};
-use crate::{CallNumber, Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
+use crate::{CallNumber, Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Standing, Turn};
 use clock::Duration;
 use sdp_core::Origin;
 use sip_core::auth::Account;
@@ -132,8 +132,12 @@ impl Sessions {
         let beside_number = beside.and_then(|other| self.table.get(other)).map(|other| other.number);
         let call_number = beside_number.unwrap_or(CallNumber(number));
         let flow = dial.targets[0].flow;
-        let path =
-            Path { local: self.settings.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours: true };
+        let path = Path {
+            local: self.settings.advertised.unwrap_or(flow.local.ip()),
+            remote: flow.remote,
+            is_ours: true,
+            standing: Standing::Trusted,
+        };
         let parties = Parties {
             from: uri_of(&dial.from),
             to: uri_of(&to),

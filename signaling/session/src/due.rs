@@ -15,9 +15,10 @@ impl Sessions {
                 Alarm::Media => self.media_overdue(turn, id),
                 Alarm::Change => self.kept_overdue(turn, id),
                 Alarm::Answer => self.answer_overdue(turn, id),
-                Alarm::Transfer => self.transfer_failed(turn, id, 408),
+                Alarm::Transfer => self.transfer_overdue(turn, id),
                 Alarm::Idle => self.end(turn, id, EndReason::IdleLimit),
                 Alarm::Age => self.end(turn, id, EndReason::AgeLimit),
+                Alarm::Probe => self.probe_due(turn, id),
             }
         }
         self.give_back();

@@ -187,6 +187,7 @@ impl Sessions {
         self.go(turn, id, SessionState::Terminated);
         self.drop_lookup(id);
         self.forget_early(id);
+        self.leave_seat(id);
         let Some(session) = self.table.remove(id) else { return };
         if let Some(dialog) = session.dialog.filter(|dialog| self.by_dialog.get(dialog) == Some(&id)) {
             self.by_dialog.remove(&dialog);

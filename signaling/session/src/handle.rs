@@ -1,7 +1,7 @@
 //! What SIP says, told to the part of a session that it is about.
 
 use crate::{Sessions, Turn};
-use sip_core::{ClientRequestId, DialogId, Event, RequestId, Span};
+use sip_core::{ClientRequestId, Content, DialogId, Event, RequestId, Span};
 use sip_wire::{Message, Method};
 
 impl Sessions {
@@ -20,8 +20,13 @@ impl Sessions {
             }
             Event::Reinvite { invite, dialog, message } => self.reinvited(turn, invite, dialog, message),
             Event::ReinviteCancelled { invite, dialog } => self.reinvite_cancelled(turn, invite, dialog),
-            Event::Acknowledged { dialog, message } => self.acknowledged(turn, dialog, message),
             Event::Ending { dialog, cause } => self.dialog_ending(turn, dialog, cause),
+            Event::Acknowledged { dialog, message } => {
+                if let Some(id) = self.find(dialog) {
+                    self.leave_seat(id);
+                }
+                self.acknowledged(turn, dialog, message);
+            }
             Event::Ended { dialog, cause, message } => self.dialog_ended(turn, dialog, cause, message),
             Event::Request { request, dialog, message } => match (method(turn, message), dialog) {
                 (Some(Method::Options), None) => self.asked_for_options(turn, request),
@@ -29,6 +34,8 @@ impl Sessions {
                 (Some(Method::Update), Some(dialog)) => self.update_requested(turn, request, dialog, message),
                 (Some(Method::Options), _) => self.asked_for_options(turn, request),
                 (Some(Method::Refer), Some(dialog)) => match self.find_any(dialog) {
+                    // It makes a call as an INVITE does: the sender has to be as good as for one.
+                    Some(_) if !turn.lets_in(request, message) => {}
                     Some(id) => self.refer_requested(turn, id, request, message),
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
                 },
@@ -37,6 +44,11 @@ impl Sessions {
                     None => drop(turn.sip.respond(turn.now, request, 481, "")),
                 },
                 // RFC 3515 §2.4.4: what REFER makes cannot be made by SUBSCRIBE; other packages are refused with 489 before.
+                // Only the call that it is about says on whose behalf it is (RFC 3515 §5.1).
+                (Some(Method::Refer), None) => {
+                    // It ended meanwhile, then nobody waits.
+                    let _ = turn.sip.respond_with(turn.now, request, 403, "REFER Within Calls Only", Content::NONE);
+                }
                 (Some(Method::Subscribe), _) => drop(turn.sip.respond(turn.now, request, 403, "")),
                 _ => {
                     // What is not allowed at all has been answered 405 before: this is in Allow (RFC 3261 §21.4.6).
@@ -81,6 +93,8 @@ impl Sessions {
                 || self.info_answered(turn, id, request, status)
                 || self.refer_answered(turn, id, request, status)
                 || self.relayed_answered(turn, id, request, status)
+                || self.report_answered(turn, id, request, status)
+                || self.probe_answered(turn, id, request, status)
         });
         if !is_ours {
             turn.decide.responded(request, status, message.map(|message| turn.sip.bytes(message)));

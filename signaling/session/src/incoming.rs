@@ -7,9 +7,10 @@ use crate::matching::Codecs;
 use crate::ports::Accepted;
 use crate::proof::Proof;
 use crate::session::Session;
+use crate::sources::Seat;
 use crate::{
     Admission, CallNumber, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState,
-    Sessions, Side, Turn,
+    Sessions, Side, Standing, Turn,
 };
 use clock::Instant;
 use sdp_core::{Local, Origin, write_offer};
@@ -33,8 +34,8 @@ impl Sessions {
             self.counts.add(why, 1);
             return self.refuse_unseen(turn, invite, message, 503, words);
         }
-        // A call of ours takes over what somebody has named who is in it.
-        let is_known = replaces.is_some() && turn.path.is_ours;
+        // It is one of ours, made for a peer that has been asked who it is.
+        let is_known = turn.path.is_ours;
         let admission = if is_known { Admission::Granted { user: None } } else { turn.admit(message) };
         let user = match admission {
             Admission::Granted { user } => user,
@@ -53,6 +54,19 @@ impl Sessions {
         let Some(counts_for) = self.count_user(&invitation.parties.from) else {
             self.counts.add(SignalCounter::RefusedUserLimit, 1);
             return self.refuse_unseen(turn, invite, message, 486, "this user has as many calls as one may have");
+        };
+        let Some(seat) = self.take_seat(turn, user.is_some()) else {
+            if let (Some(limit), Some(user)) = (&self.settings.user_limit, &counts_for) {
+                limit.give_back(user);
+            }
+            self.counts.add(SignalCounter::RefusedCallLimit, 1);
+            return self.refuse_unseen(
+                turn,
+                invite,
+                message,
+                503,
+                "its source has as many calls waiting as one may have",
+            );
         };
         let (number, origin) = (CallNumber(self.draw()), Origin::new(self.draw()));
         let (now, path) = (turn.now, turn.path);
@@ -74,6 +88,7 @@ impl Sessions {
             replaces,
             counts_for,
             proof,
+            seat,
             ..Session::new(id, now, invitation.parties, origin, path)
         });
         if let Some(id) = added {
@@ -86,8 +101,26 @@ impl Sessions {
         }
     }
 
+    /// Among the calls of its source that wait; `None`: there are enough of them.
+    fn take_seat(&mut self, turn: &mut Turn<'_>, is_authentic: bool) -> Option<Seat> {
+        let path = turn.path;
+        if is_authentic {
+            // It has seen the nonce that we sent there.
+            turn.sip.prove(turn.now, path.remote);
+        }
+        let standing = match path.standing {
+            Standing::Unproven if is_authentic => Standing::Proven,
+            _ if path.is_ours => Standing::Trusted,
+            standing => standing,
+        };
+        match &self.settings.sources {
+            Some(sources) => sources.enter(path.remote.ip(), standing),
+            None => Some(Seat::None),
+        }
+    }
+
     fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span, user: Option<&str>) {
-        if self.takes_over(turn, id) {
+        if self.takes_over(turn, id, message) {
             return;
         }
         let Some(session) = self.table.get(id) else { return };
@@ -220,6 +253,7 @@ impl Sessions {
                     self.go(turn, id, SessionState::Ringing);
                 }
                 self.go(turn, id, SessionState::Connected);
+                self.probe_later(turn, id);
                 self.show_hold(turn, id);
                 if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {
                     self.take_place(turn, id, old);

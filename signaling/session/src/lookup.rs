@@ -7,11 +7,10 @@ use crate::attempts::path_to;
 use crate::dial::{TARGETS_MAX, Target};
 use crate::leg::Leg;
 use crate::outgoing::Outgoing;
-use crate::{EndReason, SessionId, Sessions, Turn};
+use crate::{Destinations, EndReason, SessionId, Sessions, Turn};
 use clock::Duration;
 use sip_core::Flow;
 use sip_wire::Uri;
-use std::net::SocketAddr;
 
 /// How long a call waits for the names that it goes to. Whoever looks them up gives up earlier.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
@@ -36,6 +35,8 @@ pub(crate) struct Named {
     /// It takes the place of another one (RFC 3891), which may be a call of ours in another shard: what leads to us stays
     /// in the process.
     pub(crate) takes_over: bool,
+    /// Which addresses may come of it.
+    pub(crate) allowed: Destinations,
 }
 
 /// What is known of that at once.
@@ -46,6 +47,14 @@ pub(crate) enum Located {
     Later(Lookup),
     /// Names would have to be looked up, but too many others wait: only these paths are known.
     Full(Vec<Target>),
+    /// All paths lead to where a peer may not send calls.
+    Forbidden,
+}
+
+/// The targets of a question that has its answer.
+enum Ways {
+    Open(Vec<Target>),
+    Forbidden,
 }
 
 impl Turn<'_> {
@@ -57,29 +66,33 @@ impl Turn<'_> {
         };
         let known: Vec<Option<Vec<Flow>>> = named.uris.iter().map(|uri| paths_to(uri)).collect();
         if !known.iter().any(Option::is_none) {
-            return Located::Now(self.targets(&named, &known.into_iter().flatten().collect::<Vec<_>>()));
+            return match self.targets(&named, &known.into_iter().flatten().collect::<Vec<_>>()) {
+                Ways::Open(targets) => Located::Now(targets),
+                Ways::Forbidden => Located::Forbidden,
+            };
         }
         match self.sip.look_up(&named.uris) {
             Some(ticket) => Located::Later(Lookup { ticket, named }),
             None => {
                 let known: Vec<Vec<Flow>> = known.into_iter().map(Option::unwrap_or_default).collect();
-                Located::Full(self.targets(&named, &known))
+                match self.targets(&named, &known) {
+                    Ways::Open(targets) => Located::Full(targets),
+                    Ways::Forbidden => Located::Forbidden,
+                }
             }
         }
     }
 
-    /// The way to ourselves, if this URI has an address of ours.
-    fn home_of(&self, uri: &str) -> Option<Flow> {
-        let uri = Uri::parse(uri.as_bytes()).ok()?;
-        self.sip.home(SocketAddr::new(uri.host?.ip()?, uri.port_or_default()))
-    }
-
-    fn targets(&self, named: &Named, paths: &[Vec<Flow>]) -> Vec<Target> {
+    /// What is left of them once names are addresses: a name may well be one of this host's.
+    fn targets(&self, named: &Named, paths: &[Vec<Flow>]) -> Ways {
         let mut targets = named.targets(paths);
         for target in targets.iter_mut().filter(|_| named.takes_over) {
             target.flow = self.sip.home(target.flow.remote).unwrap_or(target.flow);
         }
-        targets
+        let found_count = targets.len();
+        // The path by which the peer itself talks to us leads to nobody new.
+        targets.retain(|target| target.flow == named.by.flow || named.allowed.allow(&target.flow, &*self.sip));
+        if targets.is_empty() && found_count > 0 { Ways::Forbidden } else { Ways::Open(targets) }
     }
 }
 
@@ -143,11 +156,15 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.alarms.set(Alarm::Answer, None);
         let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.out) else { return };
-        out.prefer(turn.targets(&lookup.named, paths));
+        let (targets, otherwise) = match turn.targets(&lookup.named, paths) {
+            Ways::Open(targets) => (targets, lookup.named.otherwise),
+            Ways::Forbidden => (Vec::new(), EndReason::Rejected(403)),
+        };
+        out.prefer(targets);
         let has_target = !out.waiting.is_empty();
         // Where the leg is still on its way, the call begins when it runs.
         if !has_target || is_open && !self.call_next(turn, id) {
-            self.end(turn, id, lookup.named.otherwise);
+            self.end(turn, id, otherwise);
         }
     }
 

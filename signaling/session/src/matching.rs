@@ -57,7 +57,7 @@ pub(crate) struct Join {
     /// The call in which the peer has asked for it.
     pub(crate) by: SessionId,
     pub(crate) consultation: SessionId,
-    pub(crate) subscription: SubscriptionId,
+    pub(crate) subscription: Option<SubscriptionId>,
     /// The other sides of the two.
     pub(crate) one: SessionId,
     pub(crate) other: SessionId,

@@ -241,6 +241,7 @@ impl Sessions {
         let agreed = before.map_or_else(|| self.answer_to_invite(turn, id, message), Ok);
         turn.decide.heard(id, turn.sip.bytes(message));
         turn.tell_dialog(id, dialog);
+        self.probe_later(turn, id);
         match agreed {
             Ok(agreed) => {
                 self.go(turn, id, SessionState::Connected);

@@ -11,7 +11,7 @@ use sip_core::{
 use sip_wire::Method;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A port that a leg may use, and the worker that it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,6 +73,15 @@ pub trait Sip {
     fn bye_saying(&mut self, now: Instant, dialog: DialogId, headers: &[(&str, &str)]) -> bool;
     /// The way to ourselves, if that is where this address leads.
     fn home(&self, address: SocketAddr) -> Option<Flow>;
+    /// Whether this is an address of the host that we run on.
+    fn is_of_this_host(&self, ip: IpAddr) -> bool {
+        let _ = ip;
+        false
+    }
+    /// A peer has shown that it gets what we send to its address.
+    fn prove(&mut self, now: Instant, remote: SocketAddr) {
+        let _ = (now, remote);
+    }
     /// INVITE with our offer. `Progress`, then `Answered` or `Failed` follow; ACK and PRACK are looked after.
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused>;
     /// Keeps credentials for calls that we place.
@@ -100,8 +109,14 @@ pub trait Sip {
     fn replaces_uri(&self, dialog: DialogId) -> Option<String>;
     /// 202 to a REFER; reports may be sent from now on.
     fn accept_refer(&mut self, now: Instant, request: RequestId) -> Option<SubscriptionId>;
-    /// Reports the status of the call that was referred to.
-    fn notify_refer(&mut self, now: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool;
+    /// Reports the status of the call that was referred to. `Response` follows.
+    fn notify_refer(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        status: u16,
+        is_last: bool,
+    ) -> Option<ClientRequestId>;
     /// A dialog of ours, by its Call-ID and our and the peer's tag.
     fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId>;
     /// What identifies a dialog.

@@ -1,50 +1,114 @@
 //! The call that a REFER made: it takes the place of the one that asked, or says why it could not.
 
+use crate::alarm::Alarm;
 use crate::link::Tie;
 use crate::offering::Wish;
-use crate::{EndReason, Session, SessionId, Sessions, Turn};
+use crate::refer::Referred;
+use crate::{EndReason, Session, SessionId, Sessions, Turn, UserLimit};
+use clock::Duration;
 use contract::Direction;
+use sip_core::{ClientRequestId, SubscriptionId};
+
+/// How long a peer may take to confirm the last report before its call ends without that.
+const REPORT_LIMIT: Duration = Duration::from_secs(5);
+
+impl Turn<'_> {
+    /// Tells the referrer how the new call goes, where it wants to hear that.
+    pub(crate) fn report(
+        &mut self,
+        subscription: Option<SubscriptionId>,
+        status: u16,
+        is_last: bool,
+    ) -> Option<ClientRequestId> {
+        self.sip.notify_refer(self.now, subscription?, status, is_last)
+    }
+}
 
 impl Sessions {
-    /// Something is known about a call that was referred to: whoever asked for it hears that.
+    /// Something is known about a call that was referred to: the referrer hears that.
     pub(crate) fn referral_progress(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) {
         let Some(referral) = self.table.get(id).and_then(|session| session.referral.as_deref()) else { return };
-        turn.sip.notify_refer(turn.now, referral.subscription, status, false);
+        turn.report(referral.subscription, status, false);
     }
 
     /// It was answered: it takes the place of the call that asked for it.
     pub(crate) fn referral_answered(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         let (Some(referral), _) = (session.referral.take(), session.will_hear.take()) else { return };
-        turn.sip.notify_refer(turn.now, referral.subscription, 200, true);
+        let last = turn.report(referral.subscription, 200, true);
         self.take_place(turn, id, referral.by);
-        self.end(turn, referral.by, EndReason::Transferred);
+        self.leave_after_report(turn, referral.by, last);
+        self.end_among_ourselves(turn, id);
     }
 
-    /// It ends: whoever asked for it goes on without.
+    /// A call of ours to ourselves whose referrer leaves it: nobody outside is in it, so nobody would ever end it.
+    fn end_among_ourselves(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        if session.link.is_none() && turn.sip.home(session.remote_signaling).is_some() {
+            self.end(turn, id, EndReason::LocalBye);
+        }
+    }
+
+    /// The referrer's call ends once it has confirmed the last report: none can follow a BYE.
+    pub(crate) fn leave_after_report(&mut self, turn: &mut Turn<'_>, id: SessionId, last: Option<ClientRequestId>) {
+        let session = self.table.get_mut(id).filter(|session| !session.state.is_ending());
+        match (last, session) {
+            (Some(last), Some(session)) => {
+                session.referred = Referred::Reported(last);
+                self.wake(id, Alarm::Transfer, Some(turn.now + REPORT_LIMIT));
+            }
+            _ => self.end(turn, id, EndReason::Transferred),
+        }
+    }
+
+    /// The answer to that report. `false`: it is to something else.
+    pub(crate) fn report_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        request: ClientRequestId,
+        status: u16,
+    ) -> bool {
+        let is_last = self.table.get(id).is_some_and(|session| session.referred == Referred::Reported(request));
+        if is_last && status >= 200 {
+            self.end(turn, id, EndReason::Transferred);
+        }
+        is_last
+    }
+
+    /// The limit of a transfer, of whichever side.
+    pub(crate) fn transfer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        match self.table.get(id).map(|session| session.referred) {
+            Some(Referred::Reported(_)) => self.end(turn, id, EndReason::Transferred),
+            _ => self.transfer_failed(turn, id, 408),
+        }
+    }
+
+    /// It ends: the referrer goes on without.
     pub(crate) fn referral_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
         let Some(session) = self.table.get_mut(id) else { return };
         session.will_hear = None;
         let Some(referral) = session.referral.take() else { return };
-        turn.sip.notify_refer(turn.now, referral.subscription, reason.status(), true);
+        turn.report(referral.subscription, reason.status(), true);
         if let Some(by) = self.table.get_mut(referral.by) {
-            by.referred = None;
+            by.referred = Referred::Nothing;
         }
     }
 
-    /// Whoever asked is told goodbye before its call was answered: its reports end first, for none can follow a BYE.
+    /// The referrer is told goodbye before its call was answered: its reports end first, for none can follow a BYE.
     pub(crate) fn end_reports(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let referred = self.table.get(id).and_then(|session| session.referred);
-        let referral = referred.and_then(|other| self.table.get(other)?.referral.as_deref());
+        let referred = self.table.get(id).and_then(|session| session.referred.call());
+        let referral = referred.and_then(|other| self.table.get(other)?.referral.as_deref().copied());
         if let Some(referral) = referral {
-            turn.sip.notify_refer(turn.now, referral.subscription, EndReason::Cancelled.status(), true);
+            turn.report(referral.subscription, EndReason::Cancelled.status(), true);
         }
     }
 
     /// The one that asked ends before its call was answered, as is usual in blind transfers: whom it talked to waits
     /// for the new call. `false`: nobody waits, and the new call ends.
     pub(crate) fn leave_to_referred(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
-        let Some(other) = self.table.get_mut(id).and_then(|session| session.referred.take()) else { return false };
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let Some(other) = std::mem::take(&mut session.referred).call() else { return false };
         if let Some(session) = self.table.get_mut(other) {
             (session.referral, session.will_hear) = (None, None);
         }
@@ -59,7 +123,7 @@ impl Sessions {
     /// One session takes the place of another with whom that one talks to.
     pub(crate) fn take_place(&mut self, turn: &mut Turn<'_>, id: SessionId, old: SessionId) {
         if let Some(session) = self.table.get_mut(old) {
-            session.referred = None;
+            session.referred = Referred::Nothing;
         }
         let Some(link) = self.table.get(old).and_then(|session| session.link) else { return };
         match link.tie {
@@ -97,5 +161,17 @@ impl Session {
     /// The same as others may know it: a caller who asked for privacy stays unknown (RFC 3323).
     pub(crate) fn shown_uri(&self) -> &str {
         if self.hides_caller { crate::crossing::ANONYMOUS } else { self.peer_uri() }
+    }
+
+    /// Who is on the other end, for [`Self::is_with`]: its host and its name.
+    pub(crate) fn party(&self) -> Box<str> {
+        format!("{} {}", self.remote_signaling.ip(), UserLimit::user_of(self.peer_uri())).into()
+    }
+
+    /// Whether a party that another call is with is in this one as well: the same host, or the same name.
+    pub(crate) fn is_with(&self, party: &str) -> bool {
+        let (host, name) = party.split_once(' ').unwrap_or((party, ""));
+        let has_host = self.remote_signaling.ip().to_string() == host;
+        has_host || !name.is_empty() && *UserLimit::user_of(self.peer_uri()) == *name
     }
 }

@@ -10,8 +10,10 @@ use crate::link::Link;
 use crate::matching::Codecs;
 use crate::offering::Offering;
 use crate::outgoing::Outgoing;
+use crate::probing::Probing;
 use crate::proof::Proof;
-use crate::refer::Referral;
+use crate::refer::{Referral, Referred};
+use crate::sources::Seat;
 use crate::story::Trail;
 use crate::transfer::Transfer;
 use crate::{BridgeId, CallNumber, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
@@ -113,8 +115,8 @@ pub struct Session {
     pub(crate) relayed: Vec<crate::relayed::Relayed>,
     /// We asked the peer to call somebody else.
     pub(crate) transfer: Option<Box<Transfer>>,
-    /// The peer asked us to, and this is the call.
-    pub(crate) referred: Option<SessionId>,
+    /// What became of a REFER of the peer.
+    pub(crate) referred: Referred,
     /// This is such a call; once it is answered it hears the one that `will_hear` names.
     pub(crate) referral: Option<Box<Referral>>,
     pub(crate) will_hear: Option<SessionId>,
@@ -128,6 +130,9 @@ pub struct Session {
     /// The dialog has ended.
     pub(crate) is_sip_over: bool,
     pub(crate) alarms: Alarms,
+    pub(crate) probing: Probing,
+    /// Among the calls of its source that wait for its ACK.
+    pub(crate) seat: Seat,
     /// The user whose calls it counts among.
     pub(crate) counts_for: Option<Box<str>>,
 }
@@ -201,7 +206,7 @@ impl Session {
             turns_back: None,
             relayed: Vec::new(),
             transfer: None,
-            referred: None,
+            referred: Referred::Nothing,
             referral: None,
             will_hear: None,
             dialling: None,
@@ -210,6 +215,8 @@ impl Session {
             trail: None,
             is_sip_over: false,
             alarms: Alarms::default(),
+            probing: Probing::default(),
+            seat: Seat::None,
             counts_for: None,
         }
     }

@@ -2,7 +2,9 @@ use crate::alarm::Alarm;
 use crate::bridge::Bridges;
 use crate::index::{self, Index};
 use crate::table::Table;
-use crate::{Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, UserLimit};
+use crate::{
+    Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, Sources, Standing, UserLimit,
+};
 use clock::Instant;
 use contract::Command;
 use sip_core::{AccountId, CallId, DialogId, SubscriptionId};
@@ -60,6 +62,8 @@ pub struct Path {
     pub remote: SocketAddr,
     /// We sent it ourselves ([`crate::Sip::home`]).
     pub is_ours: bool,
+    /// What its source has shown.
+    pub standing: Standing,
 }
 
 impl Sessions {
@@ -100,7 +104,27 @@ impl Sessions {
         settings.answer_timeout = newer.answer_timeout;
         settings.progress_timeout = newer.progress_timeout;
         settings.age_limit = newer.age_limit;
+        settings.probe_interval = newer.probe_interval;
         self.table.set_limit(newer.max_calls);
+    }
+
+    /// Limits the calls of each source from now on, together with the other shards that were given a clone.
+    pub fn limit_sources(&mut self, sources: Option<Sources>) {
+        self.settings.sources = sources;
+    }
+
+    /// Whether a source may have another call waiting.
+    pub fn has_room_for(&self, source: IpAddr, standing: Standing) -> bool {
+        self.settings.sources.as_ref().is_none_or(|sources| sources.has_room(source, standing))
+    }
+
+    /// The caller has acknowledged its answer, or the call is gone: it no longer waits.
+    pub(crate) fn leave_seat(&mut self, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let (seat, source) = (std::mem::take(&mut session.seat), session.remote_signaling.ip());
+        if let Some(sources) = &self.settings.sources {
+            sources.leave(source, seat);
+        }
     }
 
     /// Who answers from now on when a peer asks for credentials, in calls that name nobody else.
@@ -166,6 +190,9 @@ impl Sessions {
 
     /// Drops deadlines that no longer count, once they are the most.
     pub(crate) fn sweep_deadlines(&mut self) {
+        if self.table.count() == 0 {
+            return self.deadlines.clear();
+        }
         if self.deadlines.len() > 1_024 && self.deadlines.len() / 4 > self.table.count() {
             let table = &self.table;
             let counts = |at, id| table.get(id).is_some_and(|session| session.alarms.has(at));

@@ -1,4 +1,4 @@
-use crate::{CrossingPolicy, UserLimit};
+use crate::{CrossingPolicy, Destinations, Sources, UserLimit};
 use clock::Duration;
 use contract::{Codec, Direction, LegSpec};
 use sdp_core::CodecOrder;
@@ -42,10 +42,14 @@ pub struct Settings {
     pub progress_timeout: Duration,
     /// How many calls one user may have, as the From field names it; none: as many as there is room for.
     pub user_limit: Option<UserLimit>,
+    /// How many calls one source may have that it has not acknowledged; none: as many as there is room for.
+    pub sources: Option<Sources>,
     /// How long a call may last, ringing included; zero: for ever.
     pub age_limit: Duration,
     /// How long a call may go on in which the peer sends nothing by agreement, as on hold; zero: for ever.
     pub idle_limit: Duration,
+    /// How often a peer that has nothing to send is asked whether it is still there; zero: never.
+    pub probe_interval: Duration,
     /// How long a transfer that we asked for may take.
     pub transfer_timeout: Duration,
     /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
@@ -54,6 +58,8 @@ pub struct Settings {
     pub ending_limit: Duration,
     /// Which header fields cross from one side of a call to the other.
     pub crossing: CrossingPolicy,
+    /// Where calls may go because a peer says so.
+    pub destinations: Destinations,
     /// Where our session numbers start.
     pub seed: u64,
 }
@@ -73,12 +79,15 @@ impl Default for Settings {
             answer_timeout: Duration::from_secs(60),
             progress_timeout: Duration::from_secs(40),
             user_limit: None,
+            sources: None,
             age_limit: Duration::ZERO,
             idle_limit: Duration::ZERO,
+            probe_interval: Duration::ZERO,
             transfer_timeout: Duration::from_secs(180),
             advertised: None,
             ending_limit: Duration::from_secs(64),
             crossing: CrossingPolicy::default(),
+            destinations: Destinations::default(),
             seed: 0,
         }
     }

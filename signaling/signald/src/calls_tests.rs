@@ -99,12 +99,18 @@ struct Net {
     sent_count: u64,
     dice: u64,
     loss_percent: u64,
+    /// Nodes whose power is off: nothing leaves them, nothing reaches them.
+    dead: HashSet<usize>,
 }
 
 impl Net {
     fn new(seed: u64, loss_percent: u64) -> Self {
+        Self::with(&Config::default(), seed, loss_percent)
+    }
+
+    fn with(config: &Config, seed: u64, loss_percent: u64) -> Self {
         let node = |number: usize| Node {
-            shard: Shard::new(&Config::default(), 0, 1, seed * 100 + number as u64, Box::new(Policy { node: number })),
+            shard: Shard::new(config, 0, 1, seed * 100 + number as u64, Box::new(Policy { node: number })),
             ports: TwoWorkers {
                 free: (0..PORT_COUNT).map(|index| 10_000 + 2 * index).collect(),
                 out: HashSet::new(),
@@ -115,7 +121,15 @@ impl Net {
             specs: HashMap::new(),
         };
         let nodes = (0..4).map(node).collect();
-        Self { now: Instant::ZERO, nodes, wire: BTreeMap::new(), sent_count: 0, dice: seed, loss_percent }
+        Self {
+            now: Instant::ZERO,
+            nodes,
+            wire: BTreeMap::new(),
+            sent_count: 0,
+            dice: seed,
+            loss_percent,
+            dead: HashSet::new(),
+        }
     }
 
     fn roll(&mut self, sides: u64) -> u64 {
@@ -177,7 +191,7 @@ impl Net {
     fn send(&mut self, node: usize, flow: Flow, bytes: Vec<u8>) {
         assert_eq!(flow.local, address(node));
         let Some(to) = (0..self.nodes.len()).find(|to| address(*to) == flow.remote) else { return };
-        if self.roll(100) < self.loss_percent {
+        if self.roll(100) < self.loss_percent || self.dead.contains(&node) || self.dead.contains(&to) {
             return;
         }
         self.sent_count += 1;
@@ -505,6 +519,136 @@ fn attended_transfers_through_the_switch_and_without_it() {
         assert!(net.ids(C).is_empty(), "C goes with B");
         net.assert_at_rest();
     }
+}
+
+/// A peer loses its power in each state of a call. Whatever is left at the others, nothing of it is after the stated time:
+/// a minute of silence and two questions, or the timers that ringing, transfers and answers have anyway.
+#[test]
+fn a_peer_that_dies_in_silence_is_missed_in_every_state() {
+    type Prepare = fn(&mut Net);
+    fn hold(net: &mut Net, node: usize, music: Option<PlannedSource>) {
+        let id = net.only(node);
+        net.order(node, move |sessions, turn| sessions.hold(turn, id, music)).unwrap();
+        net.run(SOON);
+    }
+    fn direct(net: &mut Net) {
+        net.dial(A, B, "b");
+        net.run(SOON);
+    }
+    fn by_switch(net: &mut Net) {
+        through(net, "b");
+    }
+    fn transfer(net: &mut Net) {
+        let id = net.only(A);
+        net.order(A, move |sessions, turn| sessions.transfer(turn, id, "sip:c-rings@192.0.2.3")).unwrap();
+        net.run(SOON);
+    }
+    let states: [(&str, Prepare); 11] = [
+        ("ringing", |net| {
+            net.dial(A, B, "b-rings");
+            net.run(SOON);
+        }),
+        ("ringing through the switch", |net| {
+            net.dial(A, SWITCH, "b-rings");
+            net.run(SOON);
+        }),
+        ("A holds, one way", |net| {
+            direct(net);
+            hold(net, A, Some(PlannedSource::Silence));
+        }),
+        ("A holds, no way", |net| {
+            direct(net);
+            hold(net, A, None);
+        }),
+        ("B holds, one way", |net| {
+            direct(net);
+            hold(net, B, Some(PlannedSource::Silence));
+        }),
+        ("both hold", |net| {
+            direct(net);
+            hold(net, A, None);
+            hold(net, B, None);
+        }),
+        ("A holds through the switch", |net| {
+            by_switch(net);
+            hold(net, A, Some(PlannedSource::Silence));
+        }),
+        ("B holds through the switch", |net| {
+            by_switch(net);
+            hold(net, B, None);
+        }),
+        ("transferred to one who rings", |net| {
+            by_switch(net);
+            transfer(net);
+        }),
+        ("held and transferred to one who rings", |net| {
+            by_switch(net);
+            hold(net, A, None);
+            transfer(net);
+        }),
+        ("bridged and held", |net| {
+            let (one, other) = (net.dial(A, B, "b"), net.dial(A, C, "c"));
+            net.run(SOON);
+            net.order(A, move |sessions, turn| sessions.bridge(turn, one, other)).unwrap();
+            net.run(SOON);
+            hold(net, B, None);
+            hold(net, C, None);
+        }),
+    ];
+    for (state, prepare) in states {
+        for dies in [A, B] {
+            // Session timers would find it as well, later; here they may not.
+            let mut config = Config::default();
+            config.sip.session_expires = None;
+            let mut net = Net::with(&config, 21, 0);
+            prepare(&mut net);
+            net.dead.insert(dies);
+            net.run(Duration::from_secs(60 + 2 * 32 + 5));
+            if !state.contains("ring") {
+                let others = [A, B, SWITCH].into_iter().filter(|node| *node != dies);
+                let left: usize = others.map(|node| net.ids(node).len()).sum();
+                // The third one of a bridge goes on, alone with A.
+                assert_eq!(left, usize::from(state.contains("bridged") && dies == B), "{state}, node {dies} dies");
+            }
+            // What rings ends by its own limits; whom two-way media tells of, the media plane would.
+            net.run(Duration::from_secs(400));
+            for node in [A, B, C, SWITCH] {
+                net.order(node, |sessions, turn| sessions.stop(turn, EndReason::Shutdown));
+            }
+            net.assert_at_rest();
+        }
+    }
+}
+
+/// The same by session timers (RFC 4028), where nobody is asked and media is not watched.
+#[test]
+fn session_timers_end_what_a_dead_peer_leaves() {
+    for dies in [A, B, SWITCH] {
+        let mut config = Config::default();
+        (config.sip.probe, config.media.media_timeout) = (None, None);
+        let mut net = Net::with(&config, 22, 0);
+        through(&mut net, "b");
+        net.run(Duration::from_secs(7_200));
+        assert_eq!((net.ids(A).len(), net.ids(B).len()), (1, 1), "refreshed for two hours");
+        net.dead.insert(dies);
+        net.run(Duration::from_secs(1_800));
+        let mut others = [A, B, SWITCH].into_iter().filter(|node| *node != dies);
+        assert!(others.all(|node| net.ids(node).is_empty()), "node {dies} died half an hour ago");
+    }
+}
+
+/// No call is longer than it may be, whatever its peers think.
+#[test]
+fn a_call_ends_by_its_age_by_default() {
+    let mut net = Net::new(23, 0);
+    through(&mut net, "b");
+    net.run(Duration::from_secs(12 * 60 * 60 - 1));
+    assert_eq!(net.ids(SWITCH).len(), 2);
+    net.run(Duration::from_secs(2));
+    // The first of the three switches whose call has its age ends it for all.
+    assert!([A, B, SWITCH].into_iter().any(|node| net.ends(node).contains(&EndReason::AgeLimit)));
+    assert!([A, B, SWITCH].into_iter().all(|node| net.ids(node).is_empty()));
+    net.assert_at_rest();
 }
 
 /// Lost, late and overtaking datagrams: whatever happens, in the end all calls have ended on all nodes.

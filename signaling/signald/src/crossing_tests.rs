@@ -1,6 +1,7 @@
 //! A call through a shard from the wire to the wire: what its two sides see of each other.
 
-use crate::{Input, Routes, Shard, ShardOutput};
+use crate::b2bua::B2bua;
+use crate::{Input, Routes, Shard, ShardOutput, Transfers};
 use clock::{Duration, Instant};
 use config::{Config, Route};
 use contract::{CloseReason, Command, Event, LegRef};
@@ -49,7 +50,8 @@ impl Wire {
             targets: targets.iter().map(|uri| vec![(*uri).to_owned()]).collect(),
         };
         let routes = [route("+49-30*", &["sip:trunk.example.net"]), route("two", &["sip:first.net", "sip:second.net"])];
-        let user = Routes::new(&routes).unwrap().lead_by(path_of_b());
+        let routes = Routes::new(&routes).unwrap().lead_by(path_of_b());
+        let user = B2bua::new(routes.clone(), Transfers::new(&config, routes));
         Self {
             now: Instant::ZERO,
             shard: Shard::new(&config, 0, 1, 7, Box::new(user)),

@@ -10,7 +10,7 @@ use sip_core::{
     Refused, RequestId, Span, SubscriptionId,
 };
 use sip_wire::Method;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How long we report about a call that a peer referred us to.
 const REFER_LIMIT_S: u32 = 300;
@@ -86,6 +86,14 @@ impl Sip for Wired<'_> {
         self.paths?.home(address)
     }
 
+    fn prove(&mut self, now: Instant, remote: SocketAddr) {
+        self.endpoint.prove(now, &Flow::udp(remote, remote));
+    }
+
+    fn is_of_this_host(&self, ip: IpAddr) -> bool {
+        self.paths.is_some_and(|paths| paths.is_of_this_host(ip))
+    }
+
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
         self.endpoint.invite(now, request, self.out)
     }
@@ -119,8 +127,14 @@ impl Sip for Wired<'_> {
         self.endpoint.accept_subscription(now, request, REFER_LIMIT_S, Content::NONE, self.out).ok()
     }
 
-    fn notify_refer(&mut self, now: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool {
-        self.endpoint.notify_refer(now, subscription, status, is_last, self.out).is_ok()
+    fn notify_refer(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        status: u16,
+        is_last: bool,
+    ) -> Option<ClientRequestId> {
+        self.endpoint.notify_refer(now, subscription, status, is_last, self.out).ok()
     }
 
     fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {

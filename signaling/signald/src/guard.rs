@@ -3,10 +3,14 @@
 use crate::{Error, User};
 use clock::Instant;
 use config::{Auth, AuthAlgorithm, UserSecret};
-use session::{Admission, Asking, Decide, Decision, IncomingCall, SessionEvent, SessionId, Sessions, Side};
+use session::{
+    Admission, Asking, Decide, Decision, Destination, IncomingCall, SessionEvent, SessionId, Sessions, Side,
+    TransferRequest,
+};
 use sip_core::auth::{Algorithm, AuthSettings, Judgement, Place, Realms, RealmsSettings, Secret, Users};
 use sip_wire::Message;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Clones are the same.
@@ -132,8 +136,16 @@ impl Decide for Guarded {
         self.user.incoming(call)
     }
 
-    fn transfer_requested(&mut self, id: SessionId, target: &str) -> bool {
-        self.user.transfer_requested(id, target)
+    fn transfer_requested(&mut self, transfer: &TransferRequest<'_>) -> Destination {
+        self.user.transfer_requested(transfer)
+    }
+
+    fn redirected(&mut self, id: SessionId, target: &str) -> Destination {
+        self.user.redirected(id, target)
+    }
+
+    fn trusts(&self, source: SocketAddr) -> bool {
+        self.user.trusts(source)
     }
 
     fn described(&mut self, id: SessionId, side: Side, sdp: &[u8]) {

@@ -16,6 +16,11 @@ impl Paths {
         let is_home = self.listening.iter().chain(connections).any(is_ours);
         is_home.then(|| Flow::udp(address, address))
     }
+
+    /// Whether an address is one of this host, or the one that it is advertised by.
+    pub(crate) fn is_of_this_host(&self, ip: IpAddr) -> bool {
+        self.advertised == Some(ip) || is_of_this_host(ip)
+    }
 }
 
 /// Whether a path leads home ([`Paths::home`]).

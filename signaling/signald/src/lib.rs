@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod b2bua;
 mod calllog;
 mod certificates;
 mod endpoint;
@@ -43,6 +44,7 @@ mod stateless;
 mod stop;
 mod streams;
 mod trace;
+mod transfers;
 mod user;
 mod wait;
 mod waiter;
@@ -60,6 +62,7 @@ pub use run::{Ready, run, run_reloading, run_with};
 pub use shard::{Input, Shard, ShardOutput};
 pub use stop::Stop;
 pub use streams::check_tls;
+pub use transfers::Transfers;
 pub use user::{Order, OrderTurn, Orders, OrdersFull, User};
 
 #[cfg(test)]

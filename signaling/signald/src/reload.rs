@@ -9,12 +9,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a running switch takes over without harm to a call, beside the certificates, whose files are watched anyway.
-const TAKEN_KEYS: [&str; 13] = [
+const TAKEN_KEYS: [&str; 14] = [
     "sip.routes",
     "sip.ring_timeout_s",
     "sip.progress_timeout_s",
     "sip.decision_timeout_s",
     "sip.max_call_s",
+    "sip.probe_s",
     "sip.max_calls",
     "sip.codecs",
     "sip.codec_order",

@@ -2,11 +2,11 @@
 //! proxy and the redirect server.
 
 use crate::paths::Paths;
-use crate::{Error, Stop, User};
+use crate::{Error, Stop};
 use config::Route;
-use session::{Decide, Decision, Forward, IncomingCall, Target};
+use session::Target;
 use sip_core::Flow;
-use sip_wire::{Message, Number, Uri, escaped_user};
+use sip_wire::{Number, Uri, escaped_user};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -109,6 +109,11 @@ impl Routes {
         self.rows.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows().is_empty()
+    }
+
     /// Finds the paths to targets with an address, which nobody has to be asked about.
     pub(crate) fn begin(&self, paths: &Paths) {
         begin(&self.rows(), paths);
@@ -159,6 +164,20 @@ impl Routes {
         let rows = self.rows();
         let row = rows.iter().find(|row| row.pattern.fits(&called.user, &called.domain))?;
         Some((row.written.clone(), row.targets.iter().map(way).collect()))
+    }
+
+    /// The same as targets of a call, as many as one may have, with the pattern that fits; none where no path
+    /// is known.
+    pub(crate) fn targets(&self, called: &Called) -> Option<(Arc<str>, Vec<Target>)> {
+        let targets = |way: &Way| way.paths.iter().map(|path| Target::new(&way.uri, *path)).collect::<Vec<_>>();
+        let (route, all) = self.ways_of(called)?;
+        Some((route, all.iter().flat_map(targets).take(session::TARGETS_MAX).collect()))
+    }
+
+    /// Whether a target has this address now.
+    pub(crate) fn lead_to(&self, ip: IpAddr) -> bool {
+        let leads = |entry: &Entry| entry.paths().iter().any(|path| path.remote.ip() == ip);
+        self.rows().iter().flat_map(|row| &row.targets).any(leads)
     }
 }
 
@@ -232,29 +251,6 @@ impl Pattern {
             Self::Any => true,
         }
     }
-}
-
-impl User for Routes {}
-
-impl Decide for Routes {
-    fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
-        let Some((route, ways)) = self.ways_of(&called_by(call.message)) else {
-            return Decision::Reject { status: 404, reason: "".into() };
-        };
-        let targets = |way: &Way| way.paths.iter().map(|path| Target::new(&way.uri, *path)).collect::<Vec<_>>();
-        let targets: Vec<Target> = ways.iter().flat_map(targets).collect();
-        if targets.is_empty() {
-            return Decision::Reject { status: 503, reason: "".into() };
-        }
-        let forward = Forward::to(targets.into_iter().take(session::TARGETS_MAX).collect());
-        Decision::Forward(Forward { route: Some(route), ..forward })
-    }
-}
-
-fn called_by(message: &[u8]) -> Called {
-    let message = Message::parse(message).ok();
-    let uri = message.as_ref().and_then(|message| message.request_uri().ok());
-    uri.map(|uri| Called::of(&uri)).unwrap_or_default()
 }
 
 /// A global number of a pattern without the separators that it may have been written with.

@@ -1,5 +1,6 @@
 //! Starts everything, waits, and takes everything down in order.
 
+use crate::b2bua::B2bua;
 use crate::calllog::CallLog;
 use crate::certificates::Files;
 use crate::guard::Guard;
@@ -22,7 +23,7 @@ use crate::trace::{Filter, Tracer};
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::watching::{Asked, watch};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Reload, Routes, Stop, User, attach, listener, shares, streams};
+use crate::{Error, Numbers, Orders, Reload, Routes, Stop, Transfers, User, attach, listener, shares, streams};
 use config::{Config, Mode};
 use sip_core::auth::Place as Asker;
 use std::hash::{BuildHasher, RandomState};
@@ -79,34 +80,33 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
 
 /// The same, with a way to hand in newer configurations while it runs.
 pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
-    if config.sip.mode == Mode::Numbers {
-        let numbers = Numbers::new(&config.media);
-        let user = |_| Box::new(numbers.clone()) as Box<dyn User>;
-        return run_as(config, stop, reload, Role::Calls(None), user, |is_ready, _| ready(is_ready));
-    }
     let routes = Routes::new(&config.sip.routes)?;
+    let transfers = Transfers::new(config, routes.clone());
     let (looked_up, asked) = (routes.clone(), stop.clone());
     let role = match config.sip.mode {
         Mode::Proxy => Role::Proxy(routes.clone()),
         Mode::Redirect => Role::Redirect(routes.clone()),
         Mode::Numbers | Mode::B2bua => Role::Calls(Some(routes.clone())),
     };
-    run_as(
-        config,
-        stop,
-        reload,
-        role,
-        |_| Box::new(routes.clone()),
-        |is_ready, orders| {
-            let Some(paths) = orders.paths().cloned() else { return };
-            looked_up.begin(&paths);
-            // It ends by itself once the end is asked for.
-            match spawn("routes".into(), move || looked_up.keep_fresh(&paths, &asked)) {
-                Ok(_) => ready(is_ready),
-                Err(error) => tracing::error!("{error}"),
-            }
-        },
-    )
+    let numbers = Numbers::new(&config.media).with_transfers(transfers.clone());
+    let user = |_| -> Box<dyn User> {
+        match config.sip.mode {
+            Mode::Numbers => Box::new(numbers.clone()),
+            Mode::B2bua | Mode::Proxy | Mode::Redirect => Box::new(B2bua::new(routes.clone(), transfers.clone())),
+        }
+    };
+    run_as(config, stop, reload, role, user, |is_ready, orders| {
+        let Some(paths) = orders.paths().cloned() else { return };
+        if looked_up.is_empty() {
+            return ready(is_ready);
+        }
+        looked_up.begin(&paths);
+        // It ends by itself once the end is asked for.
+        match spawn("routes".into(), move || looked_up.keep_fresh(&paths, &asked)) {
+            Ok(_) => ready(is_ready),
+            Err(error) => tracing::error!("{error}"),
+        }
+    })
 }
 
 /// The same with a user of the program's own for each shard, and a way to hand in orders.
@@ -165,6 +165,7 @@ fn run_as(
     {
         spawn("trace".into(), move || watch.print())?;
     }
+    let sources = shares::sources(&config);
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
@@ -181,7 +182,7 @@ fn run_as(
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
         let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
-        let (user_limit, lookups) = (user_limit.clone(), lookups.clone());
+        let (user_limit, sources, lookups) = (user_limit.clone(), sources.clone(), lookups.clone());
         let (paths, home) = (paths.clone(), sharding.clone());
         let relay = plan.as_ref().map(|plan| {
             let proxy = shares::proxy_config(&config, shard_count, plan.names.clone());
@@ -195,6 +196,7 @@ fn run_as(
                     .with_paths(paths)
                     .asking(number, lookups)
                     .limited(user_limit)
+                    .shared(sources)
                     .guarded(guard)
                     .relaying(relay),
                 sharding,

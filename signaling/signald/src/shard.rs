@@ -14,10 +14,10 @@ use crate::user::{Order, OrderTurn, User};
 use clock::Instant;
 use config::Config;
 use contract::{Command, Event};
-use session::{EndReason, Path, Ports, SessionEvent, Sessions, Turn, UserLimit};
+use session::{EndReason, Path, Ports, SessionEvent, Sessions, Sources, Standing, Turn, UserLimit};
 use shm::Region;
 use sip_core::proxy::ProxyOutput;
-use sip_core::{Endpoint, EndpointConfig, Flow, Output};
+use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls, Output};
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -106,6 +106,8 @@ pub struct Shard {
     path: Path,
     guard: Option<Guard>,
     relay: Option<Relay>,
+    /// Sources whose calls may wait without a limit.
+    trusted: Vec<config::Network>,
 }
 
 impl Shard {
@@ -126,9 +128,15 @@ impl Shard {
             questions: None,
             next_hops: NextHops::default(),
             advertised: config.sip.advertised_address,
-            path: Path { local: nowhere, remote: SocketAddr::new(nowhere, 0), is_ours: false },
+            path: Path {
+                local: nowhere,
+                remote: SocketAddr::new(nowhere, 0),
+                is_ours: false,
+                standing: Standing::Unproven,
+            },
             guard: None,
             relay: None,
+            trusted: config.limits.trusted_sources.clone(),
         }
     }
 
@@ -191,13 +199,31 @@ impl Shard {
     }
 
     fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8], is_ours: bool, out: &mut ShardOutput) {
-        self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours };
+        let standing = self.standing(now, &flow, bytes, is_ours);
+        self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours, standing };
         self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
         let (mark, copies) = (out.sip.transmits.len(), self.endpoint.counters.retransmissions);
         self.endpoint.receive(now, &flow, bytes, &mut out.sip);
         if self.endpoint.counters.retransmissions == copies {
             note_refusal(&mut out.refused, &out.sip, mark, &flow, bytes);
         }
+    }
+
+    /// What the source of a new call has shown; one that has enough of them waiting is refused without any state.
+    fn standing(&mut self, now: Instant, flow: &Flow, bytes: &[u8], is_ours: bool) -> Standing {
+        if is_ours || !bytes.starts_with(b"INVITE ") {
+            return Standing::Proven;
+        }
+        let source = flow.remote.ip();
+        let mut standing = if self.endpoint.is_proven(now, flow) { Standing::Proven } else { Standing::Unproven };
+        let mut has_room = self.sessions.has_room_for(source, standing);
+        let is_trusted =
+            || self.trusted.iter().any(|network| network.contains(source)) || self.user.trusts(flow.remote);
+        if !has_room && is_trusted() {
+            (standing, has_room) = (Standing::Trusted, true);
+        }
+        self.endpoint.take_calls(if has_room { NewCalls::Taken } else { NewCalls::Refused });
+        standing
     }
 
     /// The same between peers.
@@ -267,6 +293,12 @@ impl Shard {
         self
     }
 
+    /// With limits of each source's calls that all shards share.
+    pub(crate) fn shared(mut self, sources: Sources) -> Self {
+        self.sessions.limit_sources(Some(sources));
+        self
+    }
+
     /// Carries out an order of the program.
     pub(crate) fn obey(
         &mut self,
@@ -322,6 +354,7 @@ impl Shard {
         counts.set(Retransmissions, sip.retransmissions);
         counts.set(RefusedByProtocol, sip.refused);
         counts.set(RefusedTableFull, sip.overloaded);
+        counts.set(RefusedSourceLimit, sip.source_limited);
         counts.set(Stray, sip.stray_responses + sip.stray_acks);
         counts.set(MaddrNotFollowed, sip.foreign_maddr);
         counts.set(Unreachable, sip.unreachable);

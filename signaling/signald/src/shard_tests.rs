@@ -148,6 +148,10 @@ fn a_call_leaves_nothing() {
 #[test]
 fn lost_messages_are_sent_again_and_a_missing_ack_ends_the_call() {
     let mut bench = Bench::new();
+    // The caller has shown before that it gets our answers.
+    let tag = bench.call("tone-0");
+    bench.datagram(&request("BYE", "tone-0", &tag, 2, ""));
+    bench.media();
     let invite = request("INVITE", "tone-1", "", 1, SDP);
     bench.datagram(&invite);
     let answer = bench.media();
@@ -331,4 +335,90 @@ fn a_flood_of_refused_invites_fills_neither_the_log_nor_the_memory() {
     let now = bench.now + Duration::from_secs(1);
     assert_eq!(log.take_left_out(now), Some(4_950));
     assert_eq!(log.refused_counts().iter().map(|(_, count)| count).sum::<u64>(), 5_000, "none is lost in the counters");
+}
+
+/// Many INVITEs of one source, of which none is acknowledged: it gets some of the switch and everybody else the rest.
+#[test]
+fn a_flood_without_ack_from_one_source_is_refused_without_state() {
+    let mut bench = Bench::new();
+    bench.ports.free = (0..3_000).map(|index| 10_000 + 2 * index).collect();
+    let from = |host: &str| Flow::udp("192.0.2.9:5060".parse().unwrap(), host.parse().unwrap());
+    let send = |bench: &mut Bench, host: &str, call: &str| {
+        let text = request("INVITE", call, "", 1, SDP);
+        let sent = bench.input(Input::Message { flow: from(host), bytes: text.as_bytes() });
+        sent.into_iter().next().unwrap_or_default()
+    };
+    let mut answers = [0, 0];
+    for number in 0..5_200 {
+        let first = send(&mut bench, &format!("192.0.2.66:{}", 1_024 + number), &format!("tone-{number}"));
+        let is_refused = first.starts_with("SIP/2.0 503 ") && first.contains("Retry-After: 5\r\n");
+        assert!(is_refused || first.starts_with("SIP/2.0 180 "), "{first}");
+        answers[usize::from(is_refused)] += 1;
+    }
+    assert_eq!(answers, [100, 5_100]);
+    let transactions = bench.shard.sizes().server_transactions;
+    assert_eq!((bench.shard.sessions().count(), transactions), (100, 100), "what is refused leaves nothing");
+    assert_eq!(bench.shard.counts().get(SignalCounter::RefusedSourceLimit), 5_100);
+    // Another one is served, from start to end.
+    bench.media();
+    let tag = bench.call("tone-good");
+    bench.datagram(&request("BYE", "tone-good", &tag, 2, ""));
+    bench.media();
+    // Forged sources, one INVITE each: they share half of the switch.
+    let mut taken = 0;
+    for number in 0..4_000_u32 {
+        let host = std::net::Ipv4Addr::from(0xc633_0000 + number);
+        let first = send(&mut bench, &format!("{host}:5060"), &format!("tone-f{number}"));
+        taken += usize::from(first.starts_with("SIP/2.0 180 "));
+    }
+    assert_eq!(taken, 2_400, "and the hundred of before");
+    // Who has acknowledged a call before goes on being served meanwhile.
+    bench.media();
+    bench.call("tone-again");
+    // All of it is forgotten with the last copies.
+    let sent = bench.wait(Duration::from_secs(40));
+    bench.media();
+    bench.wait(Duration::from_secs(70));
+    assert!(sent.iter().any(|sent| sent.starts_with("BYE ")));
+    assert_eq!(bench.shard.sessions().count(), 1, "the acknowledged one");
+    let first = send(&mut bench, "192.0.2.66:1024", "tone-later");
+    assert!(first.starts_with("SIP/2.0 180 "), "{first}");
+}
+
+/// All that a request of a forged source sets off, over all its life, is at most three times its size; a source that has
+/// shown that it gets our answers has the copies of the RFC.
+#[test]
+fn what_a_forged_source_is_sent_is_bounded() {
+    for (call, method) in [("tone-1", "INVITE"), ("busy-1", "INVITE"), ("tone-1", "MESSAGE"), ("tone-1", "OPTIONS")] {
+        let mut bench = Bench::new();
+        let text = request(method, call, "", 1, if method == "INVITE" { SDP } else { "" });
+        // As long as the shortest that common tools write.
+        let text = text.replace("Max-F", "User-Agent: a caller of some kind, version 1.2.3, on some system\r\nMax-F");
+        let mut sent = bench.datagram(&text);
+        sent.extend(bench.media());
+        sent.extend(bench.wait(Duration::from_secs(120)));
+        let bytes: usize = sent.iter().map(String::len).sum();
+        let starts: Vec<&str> = sent.iter().filter_map(|sent| sent.lines().next()).collect();
+        assert!(bytes <= 3 * text.len(), "{bytes} bytes for {}: {starts:?}", text.len());
+        // Each copy of the request earns one of the answer.
+        if method == "INVITE" {
+            let mut bench = Bench::new();
+            bench.datagram(&text);
+            bench.media();
+            bench.wait(Duration::from_secs(10));
+            let mut earned = 0;
+            for _ in 0..5 {
+                earned += bench.datagram(&text).len();
+            }
+            earned += bench.wait(Duration::from_secs(20)).len();
+            assert!(earned >= 3, "{call}: {earned}");
+        }
+    }
+    let mut bench = Bench::new();
+    bench.call("tone-1");
+    bench.datagram(&request("INVITE", "tone-2", "", 1, SDP));
+    bench.media();
+    let copies = bench.wait(Duration::from_secs(31));
+    let answers = copies.iter().filter(|sent| sent.starts_with("SIP/2.0 200 ")).count();
+    assert_eq!(answers, 9, "T1, doubled up to T2, for 64*T1");
 }

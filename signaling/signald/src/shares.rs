@@ -3,9 +3,9 @@
 use clock::Duration;
 use config::Config;
 use contract::Codec;
-use session::{CrossingPolicy, Settings};
+use session::{CrossingPolicy, Destinations, LocalAddresses, Settings, SourceLimits, Sources};
 use sip_core::proxy::ProxyConfig;
-use sip_core::{EndpointConfig, Limits, Timers};
+use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
 
 /// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
 const TRANSACTIONS_PER_CALL: usize = 16;
@@ -39,6 +39,13 @@ pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointCo
             "SUBSCRIBE",
         ]),
         accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative", "multipart/related"]),
+        // RFC 4488: a REFER may say that it wants no reports.
+        supported: words(&["norefersub"]),
+        session_timer: SessionTimer {
+            interval: config.sip.session_expires.unwrap_or(Duration::ZERO),
+            without_peer: WithoutPeer::Off,
+            ..SessionTimer::default()
+        },
         // REFER makes these subscriptions; any other is answered 489 with this list.
         event_packages: words(&["refer"]),
         security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),
@@ -73,6 +80,11 @@ fn crossing(headers: &config::Headers) -> CrossingPolicy {
     CrossingPolicy::new(&headers.pass, &headers.drop, move |ip| trusted.iter().any(|network| network.contains(ip)))
 }
 
+/// How much one source may take of a whole switch.
+pub(crate) fn sources(config: &Config) -> Sources {
+    Sources::new(SourceLimits::of(config.limits.unacknowledged_per_source, config.sip.max_calls))
+}
+
 pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     let sip = &config.sip;
     let codec = |codec: &config::AudioCodec| match codec {
@@ -98,6 +110,13 @@ pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settin
         ending_limit: sip.t1.saturating_mul(128),
         crossing: crossing(&config.headers),
         age_limit: sip.max_call.unwrap_or(Duration::ZERO),
+        // A shard of a switch is given one for all.
+        sources: Some(sources(config)),
+        probe_interval: sip.probe.unwrap_or(Duration::ZERO),
+        destinations: Destinations {
+            local: if config.transfer.allow_local { LocalAddresses::Allowed } else { LocalAddresses::Refused },
+            media_ports: Some((config.media.ports.first, config.media.ports.last)),
+        },
         seed,
         ..Settings::default()
     }

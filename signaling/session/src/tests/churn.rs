@@ -362,9 +362,9 @@ impl Game {
                 assert!(!session.state().is_ending() && !peer.state().is_ending(), "an ending session is alone");
             }
             if let Some(referral) = session.referral.as_deref() {
-                assert_eq!(sessions.get(referral.by).and_then(|by| by.referred), Some(id));
+                assert_eq!(sessions.get(referral.by).and_then(|by| by.referred.call()), Some(id));
             }
-            if let Some(referred) = session.referred {
+            if let Some(referred) = session.referred.call() {
                 assert!(sessions.get(referred).is_some_and(|other| other.referral.is_some()));
             }
             use crate::alarm::Alarm;

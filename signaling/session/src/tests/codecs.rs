@@ -462,7 +462,9 @@ fn an_attended_transfer_brings_both_onto_one_codec() {
     let bye = |number| Said::Bye(DialogId::from_u64(number));
     let is_done = |pair: &mut Pair, third, codec| {
         let said = pair.world.said();
-        assert_eq!(said, [Said::Notify(REPORTS, 200, true), bye(A), bye(2)]);
+        assert_eq!(said, [Said::Notify(REPORTS, 200, true), bye(2)]);
+        pair.world.confirms(A, 200);
+        assert_eq!(pair.world.said(), [bye(A)]);
         pair.world.over(A, Cause::LocalBye);
         pair.world.over(2, Cause::LocalBye);
         pair.world.serve();

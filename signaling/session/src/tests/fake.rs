@@ -169,9 +169,18 @@ impl Sip for FakeSip {
         self.said.push(Said::AcceptRefer(request));
         Some(SubscriptionId::from_u64(request.as_u64()))
     }
-    fn notify_refer(&mut self, _: Instant, subscription: SubscriptionId, status: u16, is_last: bool) -> bool {
+    fn notify_refer(
+        &mut self,
+        _: Instant,
+        subscription: SubscriptionId,
+        status: u16,
+        is_last: bool,
+    ) -> Option<ClientRequestId> {
         self.said.push(Said::Notify(subscription, status, is_last));
-        true
+        Some(ClientRequestId::from_u64(NOTIFIES + u64::from(status)))
+    }
+    fn is_of_this_host(&self, ip: std::net::IpAddr) -> bool {
+        ip == path().local
     }
     fn find_dialog(&self, call_id: &[u8], _: &[u8], _: &[u8]) -> Option<DialogId> {
         let number = std::str::from_utf8(call_id).ok()?.strip_prefix('d')?.parse().ok()?;
@@ -269,12 +278,31 @@ pub(super) fn target(user: &str) -> Target {
     Target::new(&format!("sip:{user}@192.0.2.7"), flow)
 }
 
+fn target_of(user: &str) -> Target {
+    target(user)
+}
+
+/// Requests of ours that report have numbers from here on, by their status.
+pub(super) const NOTIFIES: u64 = 1_000_000;
+
 /// Decides by the called user, as the built-in numbers do.
 pub(super) struct Numbers;
 
 impl Decide for Numbers {
-    fn transfer_requested(&mut self, _: SessionId, target: &str) -> bool {
-        !target.starts_with("sip:no@")
+    fn transfer_requested(&mut self, transfer: &TransferRequest<'_>) -> Destination {
+        match transfer.target {
+            target if target.starts_with("sip:no@") => Destination::Refused(603),
+            target if target.starts_with("sip:routed@") => Destination::Targets(vec![target_of("b1")]),
+            target if target.starts_with("sip:tone@") => Destination::Home,
+            _ => Destination::Named,
+        }
+    }
+    fn redirected(&mut self, _: SessionId, target: &str) -> Destination {
+        match target {
+            target if target.starts_with("sip:no@") => Destination::Refused(403),
+            target if target.starts_with("sip:routed@") => Destination::Targets(vec![target_of("r1")]),
+            _ => Destination::Named,
+        }
     }
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         match call.called_user {
@@ -299,10 +327,17 @@ pub(super) struct World {
     /// Where every leg is, and what it was told last.
     pub(super) legs: HashMap<LegRef, u8>,
     pub(super) specs: HashMap<LegRef, contract::LegSpec>,
+    /// Where messages come from.
+    pub(super) path: Path,
 }
 
 pub(super) fn path() -> Path {
-    Path { local: "192.0.2.9".parse().unwrap(), remote: "192.0.2.1:5060".parse().unwrap(), is_ours: false }
+    Path {
+        local: "192.0.2.9".parse().unwrap(),
+        remote: "192.0.2.1:5060".parse().unwrap(),
+        is_ours: false,
+        standing: Standing::Unproven,
+    }
 }
 
 impl World {
@@ -316,13 +351,14 @@ impl World {
             events: Vec::new(),
             legs: HashMap::new(),
             specs: HashMap::new(),
+            path: path(),
         }
     }
 
     pub(super) fn turn<R>(&mut self, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
         let mut turn = Turn {
             now: self.now,
-            path: path(),
+            path: self.path,
             sip: &mut self.sip,
             ports: &mut self.ports,
             decide: &mut Numbers,

@@ -100,13 +100,13 @@ fn a_stranger_is_asked_who_it_is_and_leaves_nothing_behind() {
     world.assert_empty();
 }
 
-/// A REFER made us call ourselves, to take over a call that another shard has. A stranger could have heard its tags.
+/// A REFER made us call ourselves, for a peer that was asked then. A stranger could have heard the tags of a call.
 #[test]
-fn a_call_of_ours_that_replaces_another_is_not_asked() {
+fn a_call_of_ours_to_ourselves_is_not_asked() {
     let mut world = World::new(Settings::default(), 4);
     let mut guarded = guarded();
     world.sip.message = message("INVITE", "tone", SDP);
-    for (number, is_ours, replaces) in [(1, false, Some(8)), (2, true, None), (3, true, Some(8))] {
+    for (number, is_ours, replaces) in [(1, false, Some(8)), (2, false, None), (3, true, None), (4, true, Some(8))] {
         let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
         let replaces = replaces.map(DialogId::from_u64);
         let event = Event::Invite { invite, dialog, message: Span::default(), replaces };

@@ -23,11 +23,22 @@ impl World {
         self.sip(event, text.into_bytes());
     }
 
+    /// The peer confirms our report of this status.
+    pub(super) fn confirms(&mut self, dialog: u64, status: u16) {
+        let request = ClientRequestId::from_u64(NOTIFIES + u64::from(status));
+        let dialog = Some(DialogId::from_u64(dialog));
+        self.sip(sip_core::Event::Response { request, dialog, status: 200, message: None, wants_ack: false }, vec![]);
+    }
+
     pub(super) fn refers(&mut self, dialog: u64, target: &str) {
+        self.refers_with(dialog, &format!("Refer-To: {target}\r\n"));
+    }
+
+    pub(super) fn refers_with(&mut self, dialog: u64, headers: &str) {
         let dialog = Some(DialogId::from_u64(dialog));
         let event = sip_core::Event::Request { request: REFER, dialog, message: Span::default() };
         let text = String::from_utf8(message("REFER", "x", "")).unwrap();
-        self.sip(event, text.replace("Max-F", &format!("Refer-To: {target}\r\nMax-F")).into_bytes());
+        self.sip(event, text.replace("Max-F", &format!("{headers}Max-F")).into_bytes());
     }
 }
 
@@ -154,7 +165,11 @@ fn a_peer_transfers_and_its_other_side_talks_to_the_new_one() {
     assert_eq!(world.session(pair.caller).linked_to(), Some(pair.called), "nothing has changed yet");
     world.answered(call, 60, SDP);
     world.serve();
-    assert_eq!(world.said(), [Said::Notify(REPORTS, 200, true), Said::Bye(DialogId::from_u64(A))]);
+    assert_eq!(world.said(), [Said::Notify(REPORTS, 200, true)], "a report cannot follow a BYE");
+    world.refers(A, "<sip:d@192.0.2.3>");
+    assert_eq!(world.said(), [Said::Respond(REFER, 491, String::new())]);
+    world.confirms(A, 200);
+    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(A))]);
     let leg = |id| world.session(id).leg().unwrap();
     assert_eq!(world.spec(pair.called).source(), Source::Leg(leg(third)));
     assert_eq!(world.spec(third).source(), Source::Leg(leg(pair.called)));
@@ -268,6 +283,7 @@ fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
     let world = &mut pair.world;
     world.answered(call, 60, SDP);
     world.serve();
+    world.confirms(A, 200);
     assert!(world.said().contains(&Said::Reject(REINVITE, 487, None)));
     world.over(A, Cause::LocalBye);
     let answer = |request| sip_core::Event::Response {
@@ -303,7 +319,9 @@ fn attended_by_a_peer_whose_calls_both_run_through_us() {
     world.refers(A, "<sip:c@192.0.2.9?Replaces=d2%3Bto-tag%3Da%3Bfrom-tag%3Db>");
     let said = world.said();
     let bye = |number| Said::Bye(DialogId::from_u64(number));
-    assert_eq!(said, [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 200, true), bye(A), bye(2)]);
+    assert_eq!(said, [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 200, true), bye(2)]);
+    world.confirms(A, 200);
+    assert_eq!(world.said(), [bye(A)]);
     world.over(A, Cause::LocalBye);
     world.over(2, Cause::LocalBye);
     world.serve();
@@ -327,7 +345,7 @@ fn refers_that_make_no_sense() {
         ("garbage", 400),
         ("<sip:c@192.0.2.3?Replaces=broken>", 400),
         ("<sip:no@192.0.2.3>", 603),
-        // The call itself, and its other side.
+        // The call itself, and its other side: not two calls.
         ("<sip:c@192.0.2.9?Replaces=d1%3Bto-tag%3Da%3Bfrom-tag%3Db>", 488),
         ("<sip:c@192.0.2.9?Replaces=d50%3Bto-tag%3Da%3Bfrom-tag%3Db>", 488),
     ] {

@@ -44,8 +44,8 @@ impl Decide for Homely {
         }
     }
 
-    fn transfer_requested(&mut self, _: session::SessionId, _: &str) -> bool {
-        false
+    fn transfer_requested(&mut self, _: &session::TransferRequest<'_>) -> session::Destination {
+        session::Destination::Refused(603)
     }
 }
 

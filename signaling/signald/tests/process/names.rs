@@ -5,7 +5,7 @@ use crate::media::Media;
 use crate::name_server::{NameServer, Zone};
 use crate::phone::{Phone, SDP};
 use crate::switch::{Switch, config};
-use config::{Mode, Route};
+use config::{Mode, Route, TransferTargets};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 /// A port of loopback where nobody is.
@@ -77,6 +77,14 @@ fn answer(invite: &str, contact: SocketAddr) -> String {
 
 /// Asks for a call to somebody else, and hears that it is tried; the outcome follows.
 fn refer(phone: &Phone, call: &str, tag: &str, cseq: u32, target: &str) -> String {
+    ask_for(phone, call, tag, cseq, target);
+    phone.hear("SIP/2.0 202");
+    let trying = phone.hear_and_answer("NOTIFY ");
+    assert!(trying.ends_with("SIP/2.0 100 Trying\r\n"), "{trying}");
+    phone.hear_and_answer("NOTIFY ")
+}
+
+fn ask_for(phone: &Phone, call: &str, tag: &str, cseq: u32, target: &str) {
     let us = phone.socket.local_addr().unwrap();
     let text = format!(
         "REFER sip:tone@{} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{call}{cseq}\r\n\
@@ -86,10 +94,40 @@ fn refer(phone: &Phone, call: &str, tag: &str, cseq: u32, target: &str) -> Strin
         phone.switch
     );
     phone.socket.send_to(text.as_bytes(), phone.switch).unwrap();
-    phone.hear("SIP/2.0 202");
-    let trying = phone.hear_and_answer("NOTIFY ");
-    assert!(trying.ends_with("SIP/2.0 100 Trying\r\n"), "{trying}");
-    phone.hear_and_answer("NOTIFY ")
+}
+
+/// By default a REFER leads to the numbers of the switch and to routes, to nothing else; what it makes is over with it.
+#[test]
+fn a_refer_leads_nowhere_but_to_our_own_numbers_by_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let _media = Media::start(folder.path().join("media-control.sock"));
+    let victim = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    victim.set_nonblocking(true).unwrap();
+    let config = config(folder.path());
+    let switch = Switch::with(folder, config);
+    let phone = Phone::new(&switch);
+    let tag = phone.call("c1");
+    let targets = [
+        format!("sip:x@{}", victim.local_addr().unwrap()),
+        "sip:x@127.0.0.1:25".to_owned(),
+        "sip:x@224.0.1.75".to_owned(),
+        "sip:x@192.0.2.1".to_owned(),
+        "sip:x@localhost".to_owned(),
+    ];
+    for (cseq, target) in (2..).zip(&targets) {
+        ask_for(&phone, "c1", &tag, cseq, target);
+        phone.hear("SIP/2.0 404");
+    }
+    assert!(victim.recv(&mut [0; 9]).is_err(), "nothing was sent there");
+    let mut outcome = refer(&phone, "c1", &tag, 20, &format!("sip:echo@{}", switch.address));
+    while outcome.ends_with("SIP/2.0 180 Ringing\r\n") {
+        outcome = phone.hear_and_answer("NOTIFY ");
+    }
+    assert!(outcome.ends_with("SIP/2.0 200 OK\r\n"), "{outcome}");
+    phone.hear_bye();
+    switch.ask_until("calls", |calls| calls.as_array().unwrap().is_empty());
+    assert_eq!(switch.level("ports_in_use"), 0);
+    switch.end();
 }
 
 #[test]
@@ -100,6 +138,7 @@ fn a_refer_to_a_name_finds_its_hosts_by_dns_and_one_to_nowhere_leaves_the_call()
     let (_runtime, server) = name_server(carol.zone());
     let mut config = config(folder.path());
     config.sip.name_servers = vec![server];
+    (config.transfer.targets, config.transfer.allow_local) = (TransferTargets::Anybody, true);
     let switch = Switch::with(folder, config);
     carol.phone.switch = switch.address;
     let phone = Phone::new(&switch);
@@ -149,6 +188,7 @@ fn a_redirection_to_names_is_followed_in_the_order_of_their_worth() {
     let mut config = config(folder.path());
     config.sip.name_servers = vec![server];
     config.sip.mode = Mode::B2bua;
+    (config.transfer.redirects, config.transfer.allow_local) = (TransferTargets::Anybody, true);
     let target = format!("sip:bob@{}", bob.phone.socket.local_addr().unwrap());
     config.sip.routes = vec![Route { pattern: "*".into(), targets: vec![vec![target]] }];
     let switch = Switch::run(folder, config);

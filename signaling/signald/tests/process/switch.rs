@@ -35,7 +35,8 @@ impl Switch {
     }
 
     pub(crate) fn with(folder: tempfile::TempDir, config: Config) -> Self {
-        let numbers = Numbers::new(&config.media);
+        let routes = signald::Routes::new(&config.sip.routes).unwrap();
+        let numbers = Numbers::new(&config.media).with_transfers(signald::Transfers::new(&config, routes));
         Self::with_user(folder, config, move |_| Box::new(numbers.clone())).0
     }
 

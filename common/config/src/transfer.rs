@@ -1,0 +1,47 @@
+use crate::reader::Reader;
+use toml::de::DeValue;
+
+/// `[transfer]`: where calls go because a peer says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// Targets of REFER.
+    pub targets: TransferTargets,
+    /// Contacts of 3xx answers to calls that go on.
+    pub redirects: TransferTargets,
+    /// Whether such a call may go to this host itself and to link-local addresses.
+    pub allow_local: bool,
+}
+
+/// Which targets of a peer's are called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TransferTargets {
+    /// Those that a route fits, where that route leads.
+    Routes,
+    /// None.
+    Nobody,
+    /// All.
+    Anybody,
+}
+
+const TARGETS: &str = r#"must be "routes", "nobody" or "anybody""#;
+
+impl Transfer {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+        let section = "transfer";
+        let mut targets = |name| reader.get(section, name, TARGETS, targets);
+        Self {
+            targets: targets("targets"),
+            redirects: targets("redirects"),
+            allow_local: reader.get(section, "allow_local", "must be true or false", |value| value.as_bool()),
+        }
+    }
+}
+
+fn targets(value: &DeValue<'_>) -> Option<TransferTargets> {
+    match value.as_str()? {
+        "routes" => Some(TransferTargets::Routes),
+        "nobody" => Some(TransferTargets::Nobody),
+        "anybody" => Some(TransferTargets::Anybody),
+        _ => None,
+    }
+}
