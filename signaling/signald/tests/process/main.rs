@@ -13,6 +13,7 @@ mod media;
 #[allow(dead_code, reason = "its own tests say more")]
 mod name_server;
 mod names;
+mod next_hop;
 mod operators;
 mod outgoing;
 mod peers;

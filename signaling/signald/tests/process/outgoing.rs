@@ -35,7 +35,7 @@ fn paths(orders: &Orders, uri: &str) -> Result<Vec<sip_core::Flow>, String> {
     runtime.block_on(orders.paths().unwrap().find(&uri)).map_err(|error| error.to_string())
 }
 
-fn dial(orders: &Orders, uri: &str) {
+pub(crate) fn dial(orders: &Orders, uri: &str) {
     let flows = paths(orders, uri).unwrap();
     let mut dial = Dial::new("sip:us@example.com", Target::new(uri, flows[0]));
     dial.targets = flows.iter().map(|flow| Target::new(uri, *flow)).collect();
