@@ -10,6 +10,7 @@ mod faults;
 mod loss;
 mod machine;
 mod matrix;
+mod media_theft;
 mod phones;
 mod sipp;
 mod start;
