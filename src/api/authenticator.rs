@@ -101,13 +101,13 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// For a realm, with nobody in it yet; users see its name. All algorithms, the strongest first.
+    /// For a realm, with nobody in it yet; users see its name. MD5 and SHA-256, in the order that phones of all ages take.
     pub fn new(realm: impl Into<String>) -> Self {
         Self {
             realm: realm.into(),
             users: HashMap::new(),
             store: None,
-            algorithms: vec![DigestAlgorithm::Sha512_256, DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            algorithms: vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256],
             auth_int: false,
             as_proxy: false,
             nonce_life: Duration::from_secs(300),
@@ -192,6 +192,10 @@ impl Users for Authenticator {
             UserSecret::Password(password) => Secret::Password(password),
             UserSecret::Hash(hash) => Secret::Hashed(algorithm, hash),
         })
+    }
+
+    fn failed(&self, line: &str) {
+        tracing::warn!("{line}");
     }
 }
 

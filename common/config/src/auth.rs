@@ -7,6 +7,8 @@ use toml::de::DeValue;
 const REALM_COUNT_MAX: usize = 64;
 /// Most users of all realms together.
 const USER_COUNT_MAX: usize = 100_000;
+/// Most other names of one user.
+const IDENTITY_COUNT_MAX: usize = 64;
 /// Longest name or password.
 const TEXT_BYTES_MAX: usize = 256;
 
@@ -19,14 +21,31 @@ pub struct Auth {
     pub default_realm: Option<String>,
     /// Methods that need credentials outside of dialogs.
     pub methods: Vec<String>,
-    /// What we challenge with, the most wanted first.
+    /// What we challenge with, in this order.
     pub algorithms: Vec<AuthAlgorithm>,
+    /// Beginnings of User-Agent that get the MD5 challenge alone.
+    pub md5_only_agents: Vec<String>,
     /// Offer `qop=auth`.
     pub auth: bool,
     /// Offer `qop=auth-int`.
     pub auth_int: bool,
     /// How long a nonce is good.
     pub nonce_life: Duration,
+    /// Other names of users.
+    pub identities: Vec<UserIdentities>,
+    /// Wrong passwords of one user from one address before further ones have to wait; 0: they never do.
+    pub slow_down_after: u32,
+}
+
+/// What a user may be called beside its own name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserIdentities {
+    /// The realm.
+    pub realm: String,
+    /// The username.
+    pub user: String,
+    /// User parts, whole URIs, or `*` for any.
+    pub names: Vec<String>,
 }
 
 /// A realm and its users.
@@ -114,6 +133,9 @@ const REALMS: &str = "must be a table of at most 64 realms, each a table of user
 const METHODS: &str =
     "must be a list of at most 16 different methods in capital letters, ACK and CANCEL not among them";
 const ALGORITHMS: &str = r#"must be a list of different algorithms out of "SHA-512-256", "SHA-256", "MD5""#;
+const IDENTITIES: &str =
+    "must be a table of realms, each a table of users with a list of at most 64 user parts, URIs or \"*\"";
+const AGENTS: &str = "must be a list of at most 64 beginnings of User-Agent";
 const QOP: &str = r#"must be a list out of "auth", "auth-int""#;
 
 impl Auth {
@@ -132,11 +154,19 @@ impl Auth {
             }),
             methods: reader.get(section, "methods", METHODS, methods),
             algorithms: reader.get(section, "algorithms", ALGORITHMS, algorithms),
+            md5_only_agents: reader.get(section, "md5_only_agents", AGENTS, |value| {
+                let list = strings(value).filter(|list| list.len() <= 64)?;
+                list.iter().all(|name| is_name(name)).then(|| list.into_iter().map(str::to_owned).collect())
+            }),
             auth: qop.0,
             auth_int: qop.1,
             nonce_life: Duration::from_secs(
                 reader.get(section, "nonce_life_s", life, |value| integer(value, 10..=86_400)),
             ),
+            identities: reader.get(section, "identities", IDENTITIES, identities),
+            slow_down_after: reader.get(section, "slow_down_after", "must be a whole number from 0 to 1000", |value| {
+                integer(value, 0..=1_000).map(|count| count as u32)
+            }),
         }
     }
 
@@ -177,6 +207,22 @@ fn secret(value: &DeValue<'_>) -> Option<UserSecret> {
     };
     let hashes = table.iter().map(|(key, value)| one(key.get_ref(), value.get_ref()));
     hashes.collect::<Option<_>>().map(UserSecret::Hashes)
+}
+
+fn identities(value: &DeValue<'_>) -> Option<Vec<UserIdentities>> {
+    let table = value.as_table().filter(|table| table.len() <= REALM_COUNT_MAX)?;
+    let mut all = Vec::new();
+    for (realm, users) in table {
+        for (user, names) in users.get_ref().as_table()? {
+            let names = strings(names.get_ref()).filter(|names| names.len() <= IDENTITY_COUNT_MAX)?;
+            let (realm, user) = (realm.get_ref().to_string(), user.get_ref().to_string());
+            if !names.iter().all(|name| is_name(name)) || all.len() >= USER_COUNT_MAX {
+                return None;
+            }
+            all.push(UserIdentities { realm, user, names: names.into_iter().map(str::to_owned).collect() });
+        }
+    }
+    Some(all)
 }
 
 fn methods(value: &DeValue<'_>) -> Option<Vec<String>> {

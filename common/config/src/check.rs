@@ -51,6 +51,13 @@ fn credentials(config: &Config, reader: &mut Reader<'_>) {
     {
         reader.blame("auth", "default_realm", "is no realm of auth.realms".to_owned());
     }
+    for known in &auth.identities {
+        let users = auth.realms.iter().filter(|realm| realm.name == known.realm).flat_map(|realm| &realm.users);
+        if !users.map(|user| &user.name).any(|name| *name == known.user) {
+            let allowed = format!("`{}` of `{}` is no user of auth.realms", known.user, known.realm);
+            reader.blame("auth", "identities", allowed);
+        }
+    }
     for realm in &auth.realms {
         for user in &realm.users {
             for algorithm in auth.algorithms.iter().filter(|algorithm| !user.secret.is_for(**algorithm)) {

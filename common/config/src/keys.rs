@@ -341,19 +341,55 @@ pub const KEYS: &[Key] = &[
         "auth",
         "methods",
         r#"["INVITE", "REGISTER", "SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"]"#,
-        &["Methods whose requests outside of dialogs need credentials; ACK and CANCEL cannot have any."],
+        &[
+            "Methods whose requests outside of dialogs need credentials; ACK and CANCEL cannot have any. A proxy asks whatever",
+            "the method for all that it would send on and that is not in a dialog which it can verify.",
+        ],
     ),
     key(
         "auth",
         "algorithms",
-        r#"["SHA-256", "MD5"]"#,
-        &[r#"Algorithms of our challenges, the most wanted first: "SHA-512-256", "SHA-256", "MD5"."#],
+        r#"["MD5", "SHA-256"]"#,
+        &[
+            r#"Algorithms of our challenges, in this order: "MD5", "SHA-256", "SHA-512-256". Many phones look at the first one"#,
+            "only and give up where they do not know it (SIPp, pjsip up to 2.10), so MD5 comes first; those that know better",
+            r#"may take better. ["SHA-256"] alone keeps MD5 out."#,
+        ],
+    ),
+    key(
+        "auth",
+        "md5_only_agents",
+        r#"["baresip v0.", "baresip v1.", "baresip v2.", "baresip v3."]"#,
+        &[
+            "Beginnings of the User-Agent of phones that get the MD5 challenge alone, if MD5 is one of the algorithms: they give",
+            "up when they see any other algorithm beside it.",
+        ],
     ),
     key(
         "auth",
         "qop",
         r#"["auth"]"#,
         &[r#"What credentials protect: "auth" (method and URI), "auth-int" (the body as well), or both."#],
+    ),
+    key(
+        "auth",
+        "identities",
+        "{}",
+        &[
+            "What users may be called beside their own name: a table of realms with a table of users each, the value a list of",
+            r#"user parts ("+493012"), whole URIs ("sip:sales@example.org"), or "*" for any name (a PBX). A user whose From"#,
+            "names somebody else gets 403. Without an entry From has to be USER@ the realm, one of [sip] domains, or an address",
+            r#"of the switch or of the phone itself. Example: { "example.com" = { alice = ["+493012"], pbx = ["*"] } }"#,
+        ],
+    ),
+    key(
+        "auth",
+        "slow_down_after",
+        "5",
+        &[
+            "Wrong passwords of one user from one address, 0 to 1000, before the next ones have to wait: 1 s, 2 s, 4 s, up to",
+            "64 s. Ten times as many for one address with any users. Other addresses are not held up. 0: nobody waits.",
+        ],
     ),
     key(
         "auth",

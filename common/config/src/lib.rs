@@ -21,7 +21,7 @@ mod tls;
 mod transfer;
 mod written;
 
-pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserSecret};
+pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserIdentities, UserSecret};
 pub use headers::{Headers, Network, why_never};
 pub use keys::{KEYS, Key, default_file};
 pub use limits::Limits;

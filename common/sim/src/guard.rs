@@ -3,7 +3,10 @@
 use clock::{Duration, Instant};
 use sip_core::auth::{Account, Algorithm, AuthSettings, Authenticator, Place, Presented, Secret, Verdict};
 use sip_wire::Message;
+use std::net::{IpAddr, Ipv4Addr};
 
+/// All of them are taken for one.
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const REALM: &str = "sim.example";
 
 pub(crate) fn account() -> Account {
@@ -33,12 +36,13 @@ impl Guard {
         let message = Message::parse(message).ok()?;
         let secret = Secret::Password("of the simulation".to_owned());
         let verdict = match self.0.read(&message, Place::UserAgent) {
-            Presented::Claim(claim) => self.0.judge(now, &claim, Some(&secret)),
+            Presented::Claim(claim) => self.0.judge(now, SOURCE, &claim, Some(&secret)),
             Presented::Nothing | Presented::Malformed => Verdict::Challenge { stale: false },
         };
         match verdict {
             Verdict::Proven => None,
-            Verdict::Challenge { stale } => Some(self.0.challenge(now, stale)),
+            Verdict::Challenge { stale } => Some(self.0.challenge(now, SOURCE, stale)),
+            Verdict::Failed(_) => Some(self.0.challenge(now, SOURCE, false)),
         }
     }
 }

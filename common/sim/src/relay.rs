@@ -4,7 +4,7 @@ use crate::network::Arrival;
 use crate::node::Turn;
 use crate::todo::Todo;
 use clock::Instant;
-use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Target};
+use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Standing, Target};
 use sip_core::{Content, Flow};
 use sip_wire::Uri;
 use std::collections::BTreeMap;
@@ -47,7 +47,8 @@ impl Relay {
         while let Some(event) = self.out.next_event() {
             turn.note(|| format!("proxy: {event:?}"));
             match event {
-                ProxyEvent::Request { request, next_hop, is_fixed, .. } => {
+                ProxyEvent::Request { request, next_hop, standing, .. } => {
+                    let is_fixed = standing != Standing::New;
                     self.waiting.insert(request, (self.out.bytes(next_hop).to_vec(), is_fixed));
                     if turn.rng.chance(50) {
                         self.route(request, turn);

@@ -45,6 +45,8 @@ crate::counters! {
         UnreachableUnread: "icmp_unread", Events, "ICMP messages that name no request of ours and came faster than we look into such.";
         UnreachableIgnored: "icmp_ignored", Events, "ICMP messages that changed nothing: about peers that had answered or calls that were up, or about nothing that we had sent.";
         Challenges: "challenges", Events, "Requests that were asked for credentials because they brought none.";
+        AuthFailures: "auth_failures", Events, "Credentials that were wrong, or came too soon after wrong ones.";
+        RefusedIdentity: "refused_identity", Events, "Requests refused with 403 because a proven user said in From to be somebody else.";
         Forwarded: "forwarded", Events, "Requests that the proxy sent on, or the redirect server sent elsewhere.";
         BranchesOpen: "branches_open", Level, "Targets that the proxy is busy with now, or remembers to absorb retransmissions.";
         Turns: "turns", Events, "Rounds of the shard's loop.";

@@ -18,12 +18,24 @@ pub struct Baresip {
 impl Baresip {
     /// Starts it in `folder`, with `voice` (a WAV file of 8 kHz) in place of a microphone, and dials.
     pub fn dial(folder: &Path, voice: &Path, target: &str, switch: SocketAddr) -> io::Result<Self> {
+        Self::dial_as(folder, voice, ("phone", ""), target, switch)
+    }
+
+    /// The same as a user with a password.
+    pub fn dial_as(
+        folder: &Path,
+        voice: &Path,
+        (user, password): (&str, &str),
+        target: &str,
+        switch: SocketAddr,
+    ) -> io::Result<Self> {
         let folder = folder.join("baresip");
         fs::create_dir_all(&folder)?;
         let ip = IpAddr::from([127, 0, 0, 1]);
         let (sip, media) = (free_port(ip)?, free_range(ip, 20)?);
         fs::write(folder.join("config"), config(&folder, voice, ip, sip, media))?;
-        fs::write(folder.join("accounts"), format!("<sip:phone@{ip}:{sip}>;regint=0;audio_codecs=PCMU\n"))?;
+        let secret = if password.is_empty() { String::new() } else { format!(";auth_pass={password}") };
+        fs::write(folder.join("accounts"), format!("<sip:{user}@{ip}:{sip}>;regint=0;audio_codecs=PCMU{secret}\n"))?;
         fs::write(folder.join("contacts"), "")?;
         let mut command = Command::new("baresip");
         command.current_dir(&folder).arg("-4").arg("-f").arg(&folder);

@@ -10,6 +10,10 @@ use std::fmt;
 pub trait Users: Send {
     /// The secret of a user, good for this algorithm; `None` where there is no such user.
     fn secret(&self, username: &str, algorithm: Algorithm) -> Option<Secret>;
+    /// Credentials were wrong. `line` is for a log that programs read which ban addresses; it comes seldom enough.
+    fn failed(&self, line: &str) {
+        let _ = line;
+    }
 }
 
 /// Asks callers who they are, and lets in those who can prove it. For [`crate::Decide::admit`].
@@ -35,14 +39,24 @@ impl Gate {
         };
         let username = String::from_utf8_lossy(claim.username());
         let secret = self.users.secret(&username, claim.algorithm());
-        match self.authenticator.judge(request.received_at, &claim, secret.as_ref()) {
+        match self.authenticator.judge(request.received_at, request.remote.ip(), &claim, secret.as_ref()) {
             Verdict::Proven => Admission::Granted { user: Some(username.into()) },
             Verdict::Challenge { stale } => self.challenge(request, stale),
+            Verdict::Failed(failure) => {
+                if failure.is_worth_logging {
+                    self.users.failed(&failure.line(self.authenticator.realm(), request.remote, &message));
+                }
+                self.challenge(request, false)
+            }
         }
     }
 
     fn challenge(&mut self, request: &Asking<'_>, stale: bool) -> Admission {
-        let values = self.authenticator.challenge(request.received_at, stale);
+        let (now, source) = (request.received_at, request.remote.ip());
+        let values = match Message::parse(request.message) {
+            Ok(message) => self.authenticator.challenge_to(now, source, &message, stale),
+            Err(_) => self.authenticator.challenge(now, source, stale),
+        };
         Admission::Challenge { place: self.place, values }
     }
 }

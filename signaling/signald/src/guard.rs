@@ -7,10 +7,15 @@ use session::{
     Admission, Asking, Decide, Decision, Destination, IncomingCall, SessionEvent, SessionId, Sessions, Side,
     TransferRequest,
 };
-use sip_core::auth::{Algorithm, AuthSettings, Judgement, Place, Realms, RealmsSettings, Secret, Users};
+use sip_core::auth::{
+    Algorithm, AuthSettings, Failed, Identities, Judgement, Place, Realms, RealmsSettings, Request, Scope, Secret,
+    Users,
+};
 use sip_wire::Message;
+use stats::{Counts, SignalCounter};
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Clones are the same.
@@ -20,11 +25,19 @@ pub struct Guard {
     /// What new realms are made with.
     settings: Arc<AuthSettings>,
     place: Place,
+    refused: Arc<RefusedCounts>,
+}
+
+/// What one shard has counted.
+#[derive(Default)]
+struct RefusedCounts {
+    failures: AtomicU64,
+    impostors: AtomicU64,
 }
 
 impl Guard {
-    /// By a configuration; `None`: nobody is asked. `place`: as whom we ask.
-    pub fn new(auth: &Auth, place: Place) -> Result<Option<Self>, Error> {
+    /// By a configuration; `None`: nobody is asked. `place`: as whom we ask. `domains`: our names and addresses.
+    pub fn new(auth: &Auth, place: Place, domains: Vec<String>) -> Result<Option<Self>, Error> {
         if !auth.is_on() {
             return Ok(None);
         }
@@ -35,20 +48,35 @@ impl Guard {
             auth_int: auth.auth_int,
             without_qop: auth.auth,
             nonce_life: auth.nonce_life,
+            domains,
+            failure_limit: auth.slow_down_after,
+            md5_only_agents: auth.md5_only_agents.clone(),
             ..AuthSettings::default()
         };
         let realms = Realms::new(RealmsSettings {
             users: users(auth),
             default_realm: auth.default_realm.clone(),
             methods: auth.methods.clone(),
+            identities: identities(auth, &settings.domains),
             auth: settings.clone(),
         });
-        Ok(Some(Self { realms: Arc::new(Mutex::new(realms)), settings: Arc::new(settings), place }))
+        let realms = Arc::new(Mutex::new(realms));
+        Ok(Some(Self { realms, settings: Arc::new(settings), place, refused: Arc::default() }))
     }
 
     /// Other users from now on, in all shards; who has proven himself already is not asked again in his dialogs.
     pub(crate) fn replace_users(&self, auth: &Auth) {
-        self.realms().set_users(users(auth), &self.settings);
+        self.realms().set_users(users(auth), identities(auth, &self.settings.domains), &self.settings);
+    }
+
+    /// The same for one shard, which counts by itself.
+    pub(crate) fn of_shard(&self) -> Self {
+        Self { refused: Arc::default(), ..self.clone() }
+    }
+
+    pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {
+        counts.set(SignalCounter::AuthFailures, self.refused.failures.load(Relaxed));
+        counts.set(SignalCounter::RefusedIdentity, self.refused.impostors.load(Relaxed));
     }
 
     fn realms(&self) -> MutexGuard<'_, Realms> {
@@ -57,18 +85,47 @@ impl Guard {
     }
 
     /// The challenge to a request that needs credentials and has none at all: it needs no state (RFC 3261 §8.2.7).
-    pub(crate) fn challenge(&self, now: Instant, request: &Message<'_>) -> Option<Judgement> {
+    pub(crate) fn challenge(
+        &self,
+        now: Instant,
+        message: &Message<'_>,
+        source: SocketAddr,
+        scope: Scope,
+    ) -> Option<Judgement> {
         let mut realms = self.realms();
-        realms.must_ask(request, self.place).then(|| realms.admit(now, request, self.place))
+        let request = Request { message, source: source.ip(), place: self.place, scope };
+        realms.must_ask(&request).then(|| realms.admit(now, &request))
     }
 
     /// Judges the credentials of a request. Once only: a copy of it would be taken for a replay.
-    pub(crate) fn judge(&self, now: Instant, request: &[u8]) -> Judgement {
-        match Message::parse(request) {
-            Ok(request) => self.realms().admit(now, &request, self.place),
-            Err(_) => Judgement::Malformed,
+    pub(crate) fn judge(&self, now: Instant, request: &[u8], source: SocketAddr, scope: Scope) -> Judgement {
+        let Ok(message) = Message::parse(request) else { return Judgement::Malformed };
+        let asked = Request { message: &message, source: source.ip(), place: self.place, scope };
+        let judgement = self.realms().admit(now, &asked);
+        match &judgement {
+            Judgement::Challenge { failure: Some(Failed { realm, failure }), .. } => {
+                self.refused.failures.fetch_add(1, Relaxed);
+                if failure.is_worth_logging {
+                    tracing::warn!("{}", failure.line(realm, source, &message));
+                }
+            }
+            Judgement::Impostor { realm, username } => {
+                self.refused.impostors.fetch_add(1, Relaxed);
+                tracing::debug!(%source, ?realm, ?username, "From names somebody else: 403");
+            }
+            _ => {}
         }
+        judgement
     }
+}
+
+/// What the users of a configuration may be called.
+fn identities(auth: &Auth, domains: &[String]) -> Identities {
+    let mut identities = Identities::new(domains.to_vec());
+    for known in &auth.identities {
+        known.names.iter().for_each(|name| identities.add(&known.realm, &known.user, name));
+    }
+    identities
 }
 
 /// The users of a configuration, as `sip_core::auth` knows them.
@@ -121,13 +178,14 @@ impl User for Guarded {
 
 impl Decide for Guarded {
     fn admit(&mut self, request: &Asking<'_>) -> Admission {
-        match self.guard.judge(request.received_at, request.message) {
+        match self.guard.judge(request.received_at, request.message, request.remote, Scope::Methods) {
             Judgement::Open => self.user.admit(request),
             Judgement::Proven { username, .. } => match self.user.admit(request) {
                 Admission::Granted { user: None } => Admission::Granted { user: Some(username.into()) },
                 other => other,
             },
             Judgement::Challenge { values, .. } => Admission::Challenge { place: self.guard.place, values },
+            Judgement::Impostor { .. } => Admission::Refused(403),
             Judgement::Malformed => Admission::Refused(400),
         }
     }

@@ -1,6 +1,7 @@
 //! The roles between peers: the stateful proxy (RFC 3261 §16) and the redirect server (§8.3), by the routes of the
 //! configuration. The protocol is `sip_core`'s; this decides where requests go.
 
+mod auth;
 mod contacts;
 mod pending;
 
@@ -10,14 +11,16 @@ use crate::lookups::Lookups;
 use crate::paths::Paths;
 use crate::routes::{Called, Routes};
 use clock::Instant;
+use config::Network;
 use pending::{Pending, Table};
 use session::EndOrigin;
-use sip_core::auth::Judgement;
-use sip_core::proxy::{AnsweredBy, Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Target};
+use sip_core::proxy::{AnsweredBy, Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Standing, Target};
 use sip_core::{Content, Flow};
 use sip_wire::{Message, Method, Scheme, Uri};
 use stats::{Counts, SignalCounter};
 use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Targets of a request that a line of the log names.
 const TRIED_SHOWN: usize = 8;
@@ -34,6 +37,11 @@ pub(crate) struct Relay {
     pub(crate) paths: Paths,
     pub(crate) pending: Table,
     pub(crate) forwarded_count: u64,
+    /// ACKs that belong to no dialog of ours.
+    stray_acks_count: u64,
+    trusted: Arc<[Network]>,
+    /// Where the message came from that is handled now.
+    source: SocketAddr,
 }
 
 impl Relay {
@@ -46,6 +54,9 @@ impl Relay {
             paths: plan.paths.clone(),
             pending: Table::new(shard, plan.lookups.clone()),
             forwarded_count: 0,
+            stray_acks_count: 0,
+            trusted: plan.trusted.clone(),
+            source: SocketAddr::from(([0; 4], 0)),
         }
     }
 
@@ -53,17 +64,19 @@ impl Relay {
     pub(crate) fn take_events(&mut self, now: Instant, out: &mut ProxyOutput, refused: &mut Refusals) {
         while let Some(event) = out.next_event() {
             match event {
-                ProxyEvent::Request { request, message, next_hop, is_fixed, flow, is_for_us } => {
+                ProxyEvent::Request { request, message, next_hop, standing, flow, is_for_us } => {
                     let message = out.bytes(message).to_vec();
                     let next_hop = out.bytes(next_hop).to_vec();
-                    let asked = Asked { request, message: &message, next_hop: &next_hop, is_fixed, flow, is_for_us };
+                    let asked = Asked { request, message: &message, next_hop: &next_hop, standing, flow, is_for_us };
                     self.decide(now, &asked, out);
                 }
-                ProxyEvent::Stateless { message, next_hop, flow, is_for_us } => {
+                ProxyEvent::Stateless { message, next_hop, standing, flow, is_for_us } => {
                     let (message, next_hop) = (out.bytes(message).to_vec(), out.bytes(next_hop).to_vec());
-                    match is_for_us {
-                        true => self.pass_by_routes(&message, out),
-                        false => self.pass_on(message, &next_hop, flow, out),
+                    match standing {
+                        Standing::InDialog { .. } => self.pass_on(message, &next_hop, flow, out),
+                        // An ACK cannot be asked who it is, so none goes by the routes of users.
+                        _ if is_for_us && self.guard.is_none() => self.pass_by_routes(&message, out),
+                        _ => self.stray_acks_count += 1,
                     }
                 }
                 ProxyEvent::Redirected { request, redirect, message } => {
@@ -111,35 +124,34 @@ impl Relay {
         });
     }
 
+    /// Takes a message.
+    pub(crate) fn receive(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut ProxyOutput) {
+        self.source = flow.remote;
+        self.proxy.receive(now, flow, bytes, out);
+    }
+
     fn decide(&mut self, now: Instant, asked: &Asked<'_>, out: &mut ProxyOutput) {
         let request = asked.request;
-        if let Some(guard) = &self.guard {
-            match guard.judge(now, asked.message) {
-                Judgement::Open | Judgement::Proven { .. } => {}
-                Judgement::Malformed => return self.reject(now, request, 400, out),
-                Judgement::Challenge { status, header, values } => {
-                    let headers: Vec<(&str, &str)> = values.iter().map(|value| (header, &**value)).collect();
-                    // It was given up meanwhile, then nobody waits.
-                    let _ = self.proxy.reject(now, request, status, "", Content::headers(&headers), out);
-                    return;
-                }
-            }
-        }
         let Ok(message) = Message::parse(asked.message) else { return self.reject(now, request, 400, out) };
         let Ok(uri) = message.request_uri() else { return self.reject(now, request, 400, out) };
-        if asked.is_for_us && uri.user.is_none() && message.method() == Some(Method::Options) {
+        if asked.is_for_us && auth::is_ping(&message) {
             let _ = self.proxy.reject(now, request, 200, "", Content::headers(&OPTIONS_HEADERS), out);
             return;
         }
-        let in_dialog = message.to().is_ok_and(|to| to.tag().is_some());
-        match asked.is_fixed {
+        if !self.admits(now, asked, &message, out) {
+            return;
+        }
+        match asked.standing {
+            Standing::InDialog { .. } if self.is_redirecting => self.reject(now, request, 481, out),
+            Standing::InDialog { .. } => self.go_on(now, request, asked, out),
+            // What can only be part of a dialog begins nothing that could be sent elsewhere.
+            Standing::New if self.is_redirecting && is_of_dialog(&message) => self.reject(now, request, 481, out),
+            Standing::New => self.by_routes(now, request, &uri, out),
             // A Route to elsewhere in front of something new: whoever sends that wants to reach others by our address.
-            true if !in_dialog => self.reject(now, request, 403, out),
-            true if self.is_redirecting => self.reject(now, request, 481, out),
-            // Its sender knows no route set: the called user is still one of ours (RFC 3261 §16.5).
-            true if asked.is_for_us => self.by_routes(now, request, &uri, out),
-            true => self.go_on(now, request, asked, out),
-            false => self.by_routes(now, request, &uri, out),
+            Standing::Prerouted => self.reject(now, request, 403, out),
+            // Its sender knows no route set: the called user is still one of ours (RFC 3261 §16.5). Elsewhere nothing goes.
+            Standing::Unproven if asked.is_for_us && !self.is_redirecting => self.by_routes(now, request, &uri, out),
+            Standing::Unproven => self.reject(now, request, 481, out),
         }
     }
 
@@ -200,7 +212,7 @@ impl Relay {
         }
     }
 
-    /// An ACK for a 2xx, or a CANCEL of nothing that we know.
+    /// An ACK for a 2xx.
     fn pass_on(&mut self, message: Vec<u8>, next_hop: &[u8], flow: Option<Flow>, out: &mut ProxyOutput) {
         if self.is_redirecting {
             return;
@@ -303,7 +315,7 @@ impl Relay {
         counts.set(Retransmissions, sip.retransmissions);
         counts.set(RefusedByProtocol, sip.refused);
         counts.set(RefusedTableFull, sip.overloaded);
-        counts.set(Stray, sip.stray_responses);
+        counts.set(Stray, sip.stray_responses + self.stray_acks_count);
         counts.set(MaddrNotFollowed, sip.foreign_maddr);
         counts.set(Unreachable, sip.unreachable);
         counts.set(UnreachableIgnored, sip.unreachable_ignored);
@@ -313,12 +325,19 @@ impl Relay {
     }
 }
 
+/// Methods that stand in a dialog only.
+fn is_of_dialog(request: &Message<'_>) -> bool {
+    let is_one =
+        |method| matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify);
+    request.method().is_some_and(is_one)
+}
+
 /// A request that wants to be sent on.
 struct Asked<'a> {
     request: ProxyId,
     message: &'a [u8],
     next_hop: &'a [u8],
-    is_fixed: bool,
+    standing: Standing,
     flow: Option<Flow>,
     is_for_us: bool,
 }
@@ -332,4 +351,8 @@ pub(crate) struct RelayPlan {
     pub(crate) lookups: Lookups,
     /// Our addresses as `host:port`, and our names.
     pub(crate) names: Vec<String>,
+    /// The key of the proofs in our Record-Route.
+    pub(crate) route_secret: [u8; 32],
+    /// Peers whose word about identities counts.
+    pub(crate) trusted: Arc<[Network]>,
 }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a running switch takes over without harm to a call, beside the certificates, whose files are watched anyway.
-const TAKEN_KEYS: [&str; 14] = [
+const TAKEN_KEYS: [&str; 15] = [
     "sip.routes",
     "sip.ring_timeout_s",
     "sip.progress_timeout_s",
@@ -24,6 +24,7 @@ const TAKEN_KEYS: [&str; 14] = [
     "headers.pass",
     "headers.drop",
     "headers.trusted",
+    "auth.identities",
 ];
 
 /// Hands a running switch a newer configuration: any thread may. Clones are the same.
@@ -88,7 +89,7 @@ impl Running {
             let can_be = TAKEN_KEYS.contains(&key.as_str()) || key == "process.log";
             let is_taken = match key.as_str() {
                 "sip.routes" => self.take_routes(newer),
-                "auth.realms" => self.take_users(newer),
+                "auth.realms" | "auth.identities" => self.take_users(newer),
                 "sip.max_calls" => newer.sip.max_calls <= self.calls_max,
                 _ => can_be,
             };

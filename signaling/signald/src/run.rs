@@ -11,11 +11,13 @@ use crate::listener::{Listener, bind_all};
 use crate::lookups::Lookups;
 use crate::moved::Moved;
 use crate::operator::Operator;
+use crate::own_names::{hosts, own_names};
 use crate::paths::Paths;
-use crate::proxying::{Relay, RelayPlan};
+use crate::proxying::Relay;
 use crate::quiet::Quiet;
 use crate::rate::TurnRate;
 use crate::reload::Running;
+use crate::role::Role;
 use crate::sender::Sender;
 use crate::shard::{Shard, ShardOutput};
 use crate::sharding::Sharding;
@@ -23,9 +25,8 @@ use crate::trace::{Filter, Tracer};
 use crate::waiter::{Ready as Woken, Waiter};
 use crate::watching::{Asked, watch};
 use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Reload, Routes, Stop, Transfers, User, attach, listener, shares, streams};
+use crate::{Error, Numbers, Orders, Reload, Routes, Stop, Transfers, User, attach, shares, streams};
 use config::{Config, Mode};
-use sip_core::auth::Place as Asker;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -120,16 +121,6 @@ pub fn run_with(
     run_as(config, stop, &reload, Role::Calls(None), user, ready)
 }
 
-/// What becomes of requests.
-enum Role {
-    /// The user of the shard decides about calls, by these routes where it has some.
-    Calls(Option<Routes>),
-    /// They are sent on.
-    Proxy(Routes),
-    /// They are sent elsewhere.
-    Redirect(Routes),
-}
-
 fn run_as(
     config: &Config,
     stop: &Stop,
@@ -153,9 +144,10 @@ fn run_as(
     print_limits(&config, shard_count);
     let mut files = Files::new(&config.tls);
     let paths = Paths::new(&config.sip, &streams);
-    let guard = Guard::new(&config.auth, role.place())?;
+    let names = own_names(&config, &streams);
+    let guard = Guard::new(&config.auth, role.place(), hosts(&names))?;
     let lookups = Lookups::start(paths.clone(), inboxes.clone())?;
-    let plan = role.plan(&config, &paths, &streams, &lookups);
+    let plan = role.plan(&config, &paths, names, &lookups)?;
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
     let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
     let tracer = Tracer::default();
@@ -184,11 +176,12 @@ fn run_as(
         let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
         let (user_limit, sources, lookups) = (user_limit.clone(), sources.clone(), lookups.clone());
         let (paths, home) = (paths.clone(), sharding.clone());
+        let guard = guard.as_ref().map(Guard::of_shard);
         let relay = plan.as_ref().map(|plan| {
-            let proxy = shares::proxy_config(&config, shard_count, plan.names.clone());
+            let proxy = shares::proxy_config(&config, shard_count, plan);
             Relay::new(proxy, seed, number, plan, guard.clone())
         });
-        let (guard, tracer) = (guard.clone(), tracer.clone());
+        let tracer = tracer.clone();
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = Worker {
                 number,
@@ -291,50 +284,6 @@ fn listen(
             started => return Ok((listeners, started?)),
         }
     }
-}
-
-impl Role {
-    /// Dialogs are ours, and so are their tags.
-    fn has_calls(&self) -> bool {
-        matches!(self, Self::Calls(_))
-    }
-
-    fn routes(&self) -> Option<Routes> {
-        match self {
-            Self::Calls(routes) => routes.clone(),
-            Self::Proxy(routes) | Self::Redirect(routes) => Some(routes.clone()),
-        }
-    }
-
-    /// As whom credentials are asked for (RFC 3261 §22.2, §22.3).
-    fn place(&self) -> Asker {
-        if matches!(self, Self::Proxy(_)) { Asker::Proxy } else { Asker::UserAgent }
-    }
-
-    fn plan(&self, config: &Config, paths: &Paths, streams: &Streams, lookups: &Lookups) -> Option<RelayPlan> {
-        let (Self::Proxy(routes) | Self::Redirect(routes)) = self else { return None };
-        Some(RelayPlan {
-            routes: routes.clone(),
-            is_redirecting: matches!(self, Self::Redirect(_)),
-            paths: paths.clone(),
-            lookups: lookups.clone(),
-            names: own_names(config, streams),
-        })
-    }
-}
-
-/// `host:port` of everywhere that we listen and are said to listen, and our names.
-fn own_names(config: &Config, streams: &Streams) -> Vec<String> {
-    let listening = config.sip.listen.iter().copied().chain(streams.local_addrs().iter().map(|(_, at)| *at));
-    let mut names: Vec<String> = config.sip.domains.clone();
-    for at in listening {
-        let ips = if at.ip().is_unspecified() { listener::host_addresses() } else { vec![at.ip()] };
-        let ips = ips.into_iter().filter(|ip| ip.is_ipv4() == at.is_ipv4()).chain(config.sip.advertised_address);
-        names.extend(ips.map(|ip| SocketAddr::new(ip, at.port()).to_string()));
-    }
-    names.sort();
-    names.dedup();
-    names
 }
 
 /// Takes new certificates for connections from now on.

@@ -16,8 +16,10 @@ use config::Config;
 use contract::{Command, Event};
 use session::{EndReason, Path, Ports, SessionEvent, Sessions, Sources, Standing, Turn, UserLimit};
 use shm::Region;
+use sip_core::auth::Scope;
 use sip_core::proxy::ProxyOutput;
 use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls, Output};
+use sip_wire::Message;
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -228,17 +230,17 @@ impl Shard {
 
     /// The same between peers.
     fn relay(&mut self, now: Instant, input: Input<'_>, out: &mut ShardOutput) {
-        if let Input::Message { flow, bytes } = input
-            && self.challenge(now, &flow, bytes, &mut out.proxied, &mut out.refused)
+        let (out, refused) = (&mut out.proxied, &mut out.refused);
+        if let (Input::Message { flow, bytes }, Some(guard), Some(relay)) = (input, &self.guard, &self.relay)
+            && challenge(guard, now, &flow, bytes, |message| relay.scope(&flow, message), out, refused)
         {
-            return;
+            return self.sessions.counts.add(SignalCounter::Challenges, 1);
         }
         let Some(relay) = &mut self.relay else { return };
-        let (out, refused) = (&mut out.proxied, &mut out.refused);
         match input {
             Input::Message { flow, bytes } | Input::Ours { flow, bytes } => {
                 let (mark, copies) = (out.transmits.len(), relay.proxy.counters.retransmissions);
-                relay.proxy.receive(now, &flow, bytes, out);
+                relay.receive(now, &flow, bytes, out);
                 if relay.proxy.counters.retransmissions == copies {
                     note_refusal(refused, out, mark, &flow, bytes);
                 }
@@ -252,24 +254,12 @@ impl Shard {
         relay.take_events(now, out, refused);
     }
 
-    /// Asks for credentials where there are none, without any state.
-    fn challenge<E: Copy>(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        bytes: &[u8],
-        out: &mut Output<E>,
-        refused: &mut Refusals,
-    ) -> bool {
+    /// Asks a caller for credentials where there are none, without any state.
+    fn challenge(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Output, refused: &mut Refusals) -> bool {
         let Some(guard) = &self.guard else { return false };
-        let mut answer = Vec::new();
-        let Some(way) = stateless::challenge(guard, now, flow, bytes, &mut answer) else { return false };
-        self.sessions.counts.add(SignalCounter::Challenges, 1);
-        out.send_message(way, &answer);
-        if bytes.starts_with(b"INVITE ") {
-            refused.note(flow, bytes, &answer);
-        }
-        true
+        let is_asked = challenge(guard, now, flow, bytes, |_| Some(Scope::Methods), out, refused);
+        self.sessions.counts.add(SignalCounter::Challenges, is_asked.into());
+        is_asked
     }
 
     fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
@@ -364,6 +354,9 @@ impl Shard {
         if let Some(relay) = &self.relay {
             relay.count(counts);
         }
+        if let Some(guard) = &self.guard {
+            guard.count(counts);
+        }
         counts
     }
 
@@ -403,4 +396,23 @@ fn note_refusal<E: Copy>(refused: &mut Refusals, out: &Output<E>, mark: usize, f
     if let Some(answer) = answer.filter(|answer| status_of(answer) != 491) {
         refused.note(flow, request, answer);
     }
+}
+
+/// Writes the challenge that a request gets which has no credentials and needs some.
+fn challenge<E: Copy>(
+    guard: &Guard,
+    now: Instant,
+    flow: &Flow,
+    bytes: &[u8],
+    scope: impl FnOnce(&Message<'_>) -> Option<Scope>,
+    out: &mut Output<E>,
+    refused: &mut Refusals,
+) -> bool {
+    let mut answer = Vec::new();
+    let Some(way) = stateless::challenge(guard, now, flow, bytes, scope, &mut answer) else { return false };
+    out.send_message(way, &answer);
+    if bytes.starts_with(b"INVITE ") {
+        refused.note(flow, bytes, &answer);
+    }
+    true
 }

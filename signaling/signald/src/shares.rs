@@ -1,5 +1,6 @@
 //! A shard's share of what the configuration allows, and its settings.
 
+use crate::proxying::RelayPlan;
 use clock::Duration;
 use config::Config;
 use contract::Codec;
@@ -57,14 +58,15 @@ pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointCo
 }
 
 /// What the proxy of one shard is told.
-pub(crate) fn proxy_config(config: &Config, shard_count: usize, names: Vec<String>) -> ProxyConfig {
+pub(crate) fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> ProxyConfig {
     let calls = calls_of_one(config, shard_count);
     let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
     ProxyConfig {
         timers: Timers { t1: config.sip.t1, ..Timers::default() },
         max_requests: requests,
         max_branches: 2 * requests,
-        names,
+        names: plan.names.clone(),
+        route_secret: plan.route_secret,
         record_route: config.sip.record_route,
         max_redirects: config.sip.follow_redirects,
         realms: config.auth.realms.iter().map(|realm| realm.name.clone()).collect(),

@@ -3,7 +3,7 @@
 use crate::guard::Guard;
 use clock::Instant;
 use sip_core::Flow;
-use sip_core::auth::Judgement;
+use sip_core::auth::{Judgement, Scope};
 use sip_wire::{Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode};
 use std::net::SocketAddr;
 
@@ -22,8 +22,16 @@ pub(crate) fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &
 }
 
 /// Writes the challenge to a request that needs credentials and has none (RFC 3261 §8.2.7); gives the way that it has to go.
-/// `None`: it has some, or needs none, or is to be refused for another reason.
-pub(crate) fn challenge(guard: &Guard, now: Instant, flow: &Flow, message: &[u8], out: &mut Vec<u8>) -> Option<Flow> {
+/// `None`: it has some, or needs none, or is to be refused for another reason. `scope` says which requests need some; where
+/// it says nothing, this one does not.
+pub(crate) fn challenge(
+    guard: &Guard,
+    now: Instant,
+    flow: &Flow,
+    message: &[u8],
+    scope: impl FnOnce(&Message<'_>) -> Option<Scope>,
+    out: &mut Vec<u8>,
+) -> Option<Flow> {
     // A look at the first letter spares responses and ACKs the reading.
     if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
         return None;
@@ -32,7 +40,8 @@ pub(crate) fn challenge(guard: &Guard, now: Instant, flow: &Flow, message: &[u8]
     if !has_answer(&message) || message.validate_request().is_err() {
         return None;
     }
-    let Some(Judgement::Challenge { status, header, values }) = guard.challenge(now, &message) else { return None };
+    let asked = guard.challenge(now, &message, flow.remote, scope(&message)?)?;
+    let Judgement::Challenge { status, header, values, .. } = asked else { return None };
     let status = StatusCode::new(status)?;
     let reply = Reply { to_tag: Some(b"challenge"), source: Some(flow.remote), reason: None };
     let mut response = ResponseWriter::new(out, &message, status, &reply);

@@ -6,11 +6,14 @@ use common::*;
 use sip_core::auth::*;
 use sip_core::*;
 use sip_wire::Message;
+use std::net::{IpAddr, Ipv4Addr};
 
 const REALM: &str = "example.org";
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 fn settings() -> AuthSettings {
-    AuthSettings { realm: REALM.to_owned(), secret: [7; 32], ..AuthSettings::default() }
+    let algorithms = vec![Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5];
+    AuthSettings { realm: REALM.to_owned(), secret: [7; 32], algorithms, ..AuthSettings::default() }
 }
 
 fn password() -> Secret {
@@ -24,14 +27,18 @@ fn judge(auth: &mut Authenticator, now: Instant, request: &str, place: Place, se
         Presented::Nothing => Verdict::Challenge { stale: false },
         Presented::Claim(claim) => {
             assert_eq!(claim.username(), b"us");
-            auth.judge(now, &claim, secret)
+            auth.judge(now, SOURCE, &claim, secret)
         }
         Presented::Malformed => panic!("malformed: {request}"),
     }
 }
 
+fn is_wrong(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Failed(Failure { kind: FailureKind::Wrong, .. }))
+}
+
 fn challenge(auth: &mut Authenticator, now: Instant, place: Place, stale: bool) -> String {
-    let lines = auth.challenge(now, stale).into_iter().map(|value| format!("{}: {value}\n", place.header()));
+    let lines = auth.challenge(now, SOURCE, stale).into_iter().map(|value| format!("{}: {value}\n", place.header()));
     lines.collect()
 }
 
@@ -59,7 +66,7 @@ fn every_algorithm_and_qop_is_answered_and_proven() {
             let first_try = register(&mut bench, account);
             let mut auth = Authenticator::new(AuthSettings { auth_int: true, ..settings() });
             let now = bench.now;
-            let nonce = auth.challenge(now, false).remove(0).split('"').nth(3).unwrap().to_owned();
+            let nonce = auth.challenge(now, SOURCE, false).remove(0).split('"').nth(3).unwrap().to_owned();
             let name = algorithm.name();
             let line = format!(
                 "WWW-Authenticate: Digest realm=\"{REALM}\", nonce=\"{nonce}\", algorithm={name}{variant}{qop}, opaque=\"x\"\n"
@@ -78,8 +85,7 @@ fn every_algorithm_and_qop_is_answered_and_proven() {
             assert_eq!(verdict == Verdict::Proven, !qop.contains("int"), "{name} {qop}");
             let mut verdict =
                 |secret: Option<Secret>| judge(&mut auth, now, &second, Place::Registrar, secret.as_ref());
-            assert_eq!(verdict(None), Verdict::Challenge { stale: false });
-            assert_eq!(verdict(Some(Secret::Password("other".into()))), Verdict::Challenge { stale: false });
+            assert!(is_wrong(&verdict(None)) && is_wrong(&verdict(Some(Secret::Password("other".into())))));
             assert_eq!(verdict(Some(password())), Verdict::Proven, "{name}{variant} {qop}");
             assert_eq!(verdict(Some(password())), Verdict::Challenge { stale: true }, "a replay");
             bench.feed(&reply(&second, 200, "b", "", ""));
@@ -136,7 +142,7 @@ fn a_wrong_password_is_told_and_a_stale_nonce_is_not() {
 }
 
 #[test]
-fn a_nonce_of_another_switch_is_stale_only_for_who_knows_the_password() {
+fn a_nonce_of_another_switch_or_source_is_stale_and_tells_nothing_about_the_password() {
     let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
     let mut foreign = Authenticator::new(AuthSettings { secret: [8; 32], ..settings() });
     let mut ours = Authenticator::new(settings());
@@ -145,8 +151,22 @@ fn a_nonce_of_another_switch_is_stale_only_for_who_knows_the_password() {
     let second = bench.feed(&reply(&first_try, 401, "b", &lines, "")).remove(0);
     let mut verdict = |secret: &Secret| judge(&mut ours, bench.now, &second, Place::Registrar, Some(secret));
     assert_eq!(verdict(&password()), Verdict::Challenge { stale: true });
-    assert_eq!(verdict(&Secret::Password("no".into())), Verdict::Challenge { stale: false });
+    assert_eq!(verdict(&Secret::Password("no".into())), Verdict::Challenge { stale: true });
     assert_eq!(ours.nonces_count(), 0, "who does not know the password takes no memory");
+    // One that we sent to somebody else: a stranger cannot make others fail, nor have its guesses counted for them.
+    let lines: String = ours
+        .challenge(bench.now, "192.0.2.77".parse().unwrap(), true)
+        .into_iter()
+        .map(|value| format!("WWW-Authenticate: {value}\n"))
+        .collect();
+    let third = bench.feed(&reply(&second, 401, "b", &lines, "")).remove(0);
+    for _ in 0..20 {
+        let verdict = judge(&mut ours, bench.now, &third, Place::Registrar, Some(&Secret::Password("no".into())));
+        assert_eq!(verdict, Verdict::Challenge { stale: true });
+    }
+    let lines = challenge(&mut ours, bench.now, Place::Registrar, true);
+    let fourth = bench.feed(&reply(&third, 401, "b", &lines, "")).remove(0);
+    assert_eq!(judge(&mut ours, bench.now, &fourth, Place::Registrar, Some(&password())), Verdict::Proven);
 }
 
 #[test]
@@ -336,7 +356,7 @@ fn malformed_credentials_and_captured_ones_for_another_target() {
     // Another method with the same credentials proves nothing.
     let other = good.replacen("REGISTER", "OPTIONS", 1);
     let verdict = judge(&mut auth, bench.now, &other, Place::Registrar, Some(&password()));
-    assert_eq!(verdict, Verdict::Challenge { stale: false });
+    assert!(is_wrong(&verdict));
     let message = Message::parse(first_try.as_bytes()).unwrap();
     assert!(matches!(auth.read(&message, Place::Registrar), Presented::Nothing));
     assert!(matches!(auth.read(&Message::parse(good.as_bytes()).unwrap(), Place::Proxy), Presented::Nothing));
@@ -352,7 +372,7 @@ fn what_is_not_offered_is_not_accepted() {
         let mut auth = Authenticator::new(narrow);
         let (mut bench, account) = with_account(Account::new("us", "se\"cret:9"));
         let first_try = register(&mut bench, account);
-        let nonce = auth.challenge(bench.now, false).remove(0).split('"').nth(3).unwrap().to_owned();
+        let nonce = auth.challenge(bench.now, SOURCE, false).remove(0).split('"').nth(3).unwrap().to_owned();
         let line = format!("WWW-Authenticate: Digest realm=\"{REALM}\", nonce=\"{nonce}\"\n"); // MD5 without qop
         let sent = bench.feed(&reply(&first_try, 401, "b", &line, "")).remove(0);
         let verdict = judge(&mut auth, bench.now, &sent, Place::Registrar, Some(&password()));
@@ -391,4 +411,104 @@ fn hostile_challenges_break_nothing_and_passwords_are_never_shown() {
     let sent = register(&mut bench, account);
     assert!(bench.feed(&reply(&sent, 401, "b", "WWW-Authenticate: Digest realm=\"a\", nonce=\"n\"\n", "")).is_empty());
     bench.assert_empty();
+}
+
+/// RFC 3261 §22.4: the `uri` of the credentials need not be the Request-URI to the letter.
+#[test]
+fn credentials_may_name_our_domain_and_no_other_user() {
+    let domains = vec!["switch.example".to_owned(), "192.0.2.9".to_owned()];
+    let mut auth = Authenticator::new(AuthSettings { domains, ..settings() });
+    let algorithm = Algorithm::Md5;
+    let mut presented = |uri: &str, requested: &str| {
+        let now = Instant::ZERO + Duration::from_secs(1);
+        let nonce = auth.challenge(now, SOURCE, false).remove(0).split('"').nth(3).unwrap().to_owned();
+        let hash = |parts: &[&str]| md5_hex(&parts.join(":"));
+        let (who, what) = (hash(&["us", REALM, "se\"cret:9"]), hash(&["INVITE", uri]));
+        let response = hash(&[&who, &nonce, "00000001", "c", "auth", &what]);
+        let text = format!(
+            "INVITE {requested} SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nProxy-Authorization: Digest \
+             username=\"us\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
+             algorithm={}, cnonce=\"c\", qop=auth, nc=00000001\r\n\r\n",
+            algorithm.name()
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        match auth.read(&message, Place::Proxy) {
+            Presented::Claim(claim) => Some(auth.judge(now, SOURCE, &claim, Some(&password())) == Verdict::Proven),
+            _ => None,
+        }
+    };
+    for good in [
+        "sip:bob@192.0.2.1:5070",
+        "sip:bob@192.0.2.1:5070;transport=udp",
+        "sip:192.0.2.1",
+        "sip:example.org",
+        "sip:Example.ORG:5061",
+        "sip:bob@example.org",
+        "sip:switch.example",
+        "sip:bob@switch.example;transport=tcp",
+        "sip:192.0.2.9:5070",
+    ] {
+        assert_eq!(presented(good, "sip:bob@192.0.2.1:5070"), Some(true), "{good}");
+    }
+    for bad in ["sip:carol@192.0.2.1:5070", "sip:carol@example.org", "sip:bob@evil.example", "sip:evil.example", "x"] {
+        assert_eq!(presented(bad, "sip:bob@192.0.2.1:5070"), None, "{bad}");
+    }
+}
+
+fn md5_hex(text: &str) -> String {
+    use md5::Digest;
+    md5::Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn wrong_passwords_wait_and_the_right_one_from_elsewhere_does_not() {
+    let mut auth = Authenticator::new(settings());
+    let mut now = Instant::ZERO + Duration::from_secs(10);
+    let stranger: IpAddr = "203.0.113.7".parse().unwrap();
+    let mut attempt = |now: Instant, source: IpAddr, is_right: bool| {
+        let nonce = auth.challenge(now, source, false).remove(0).split('"').nth(3).unwrap().to_owned();
+        let who = md5_hex(&format!("us:{REALM}:{}", if is_right { "se\"cret:9" } else { "guess" }));
+        let response = md5_hex(&format!("{who}:{nonce}:00000001:c:auth:{}", md5_hex("INVITE:sip:x@y")));
+        let text = format!(
+            "INVITE sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nProxy-Authorization: Digest username=\"us\", \
+             realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"sip:x@y\", response=\"{response}\", cnonce=\"c\", qop=auth, \
+             nc=00000001\r\n\r\n"
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let Presented::Claim(claim) = auth.read(&message, Place::Proxy) else { panic!("{text}") };
+        auth.judge(now, source, &claim, Some(&password()))
+    };
+    for _ in 0..5 {
+        assert!(is_wrong(&attempt(now, stranger, false)));
+    }
+    match attempt(now, stranger, true) {
+        Verdict::Failed(Failure { kind: FailureKind::TooSoon, source_count: 5, username, .. }) => {
+            assert_eq!(username, "us");
+        }
+        other => panic!("not even the right one: {other:?}"),
+    }
+    assert_eq!(attempt(now, SOURCE, true), Verdict::Proven, "the user at home notices nothing");
+    now += Duration::from_millis(1_001);
+    assert_eq!(attempt(now, stranger, true), Verdict::Proven);
+    for _ in 0..5 {
+        assert!(is_wrong(&attempt(now, stranger, false)), "it counts from the start after a right one");
+    }
+}
+
+/// baresip 1.0 gives up when there is more than MD5, wherever it stands; others take the first one, or choose.
+#[test]
+fn who_cannot_choose_is_not_given_a_choice() {
+    let now = Instant::ZERO + Duration::from_secs(1);
+    let challenges = |algorithms: &[Algorithm], agent: &str| -> Vec<String> {
+        let mut auth = Authenticator::new(AuthSettings { algorithms: algorithms.to_vec(), ..settings() });
+        let text = format!("INVITE sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nUser-Agent: {agent}\r\n\r\n");
+        let values = auth.challenge_to(now, SOURCE, &Message::parse(text.as_bytes()).unwrap(), false);
+        values.iter().map(|value| value.split("algorithm=").nth(1).unwrap().split(',').next().unwrap().into()).collect()
+    };
+    use Algorithm::*;
+    assert_eq!(AuthSettings::default().algorithms, [Md5, Sha256]);
+    assert_eq!(challenges(&[Md5, Sha256], "Linphone/5.1"), ["MD5", "SHA-256"]);
+    assert_eq!(challenges(&[Sha256, Md5], "baresip v1.0.0 (x86_64/linux)"), ["MD5"]);
+    assert_eq!(challenges(&[Md5, Sha256], "baresip v4.0.0"), ["MD5", "SHA-256"]);
+    assert_eq!(challenges(&[Sha256], "baresip v1.0.0 (x86_64/linux)"), ["SHA-256"], "MD5 is not offered to anybody");
 }

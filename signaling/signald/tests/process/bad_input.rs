@@ -91,7 +91,7 @@ fn every_fault_has_its_answer_on_every_transport() {
         ("a long URI", &[("OPTIONS", &long_uri)], 414),
         ("nested comments", &[("CSeq", &comments)], 200),
         ("comments that never close", &[("CSeq", &unclosed)], 200),
-        ("a NUL in a header field", &[("CSeq", "CSeq: 1 OPTIONS\r\nSubject: a\0b\r\n")], 200),
+        ("a NUL in a header field", &[("CSeq", "CSeq: 1 OPTIONS\r\nSubject: a\0b\r\n")], 400),
         ("a NUL in From", &[("From", "From: <sip:a\0b@example.com>;tag=1\r\n")], 400),
         ("two tags", &[("From", "From: <sip:a@example.com>;tag=1;tag=2\r\n")], 400),
         ("two Call-IDs", &[("Call-ID", "Call-ID: bad1\r\nCall-ID: bad2\r\n")], 400),

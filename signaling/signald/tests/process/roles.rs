@@ -11,25 +11,25 @@ use std::net::{SocketAddr, UdpSocket};
 use transport::Transport;
 
 /// Somebody behind the switch.
-struct Far(UdpSocket);
+pub(crate) struct Far(pub(crate) UdpSocket);
 
 impl Far {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
     }
 
-    fn at(&self) -> SocketAddr {
+    pub(crate) fn at(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }
 
-    fn uri(&self) -> String {
+    pub(crate) fn uri(&self) -> String {
         format!("sip:{}", self.at())
     }
 
     /// The next request of this method, and where it came from; copies of others are passed over.
-    fn hear(&self, method: &str) -> (String, SocketAddr) {
+    pub(crate) fn hear(&self, method: &str) -> (String, SocketAddr) {
         let mut buffer = [0; 8_192];
         loop {
             let (bytes, from) = self.0.recv_from(&mut buffer).unwrap_or_else(|_| panic!("no {method}"));
@@ -40,7 +40,7 @@ impl Far {
         }
     }
 
-    fn answer(&self, (request, from): &(String, SocketAddr), status: u16, more: &str) {
+    pub(crate) fn answer(&self, (request, from): &(String, SocketAddr), status: u16, more: &str) {
         let keep = ["Via:", "Record-Route:", "From:", "Call-ID:", "CSeq:"];
         let mut lines: Vec<String> =
             request.lines().filter(|line| keep.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect();
@@ -55,7 +55,7 @@ impl Far {
     }
 }
 
-fn role(folder: &std::path::Path, mode: Mode, routes: &[(&str, Vec<Vec<String>>)]) -> Config {
+pub(crate) fn role(folder: &std::path::Path, mode: Mode, routes: &[(&str, Vec<Vec<String>>)]) -> Config {
     let mut config = config(folder);
     config.sip.mode = mode;
     config.sip.routes =
@@ -63,7 +63,7 @@ fn role(folder: &std::path::Path, mode: Mode, routes: &[(&str, Vec<Vec<String>>)
     config
 }
 
-fn header<'m>(message: &'m str, name: &str) -> &'m str {
+pub(crate) fn header<'m>(message: &'m str, name: &str) -> &'m str {
     message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).unwrap_or("")
 }
 
@@ -101,8 +101,9 @@ fn a_call_is_forked_answered_held_in_the_path_and_ended() {
     fars[2].answer(&cancel, 200, "");
     fars[2].answer(&third, 487, "");
     fars[2].hear("ACK");
-    // Inside the dialog both sides come by the switch.
+    // Inside the dialog both sides come by the switch, each by the route that it was given.
     let route = header(&answer, "Record-Route").to_owned();
+    let back = header(&second.0, "Record-Route").to_owned();
     assert!(route.contains(&switch.address.to_string()), "{answer}");
     let (to, us) = (header(&answer, "To").to_owned(), phone.socket.local_addr().unwrap());
     let within = |method: &str, cseq: u32| {
@@ -116,7 +117,7 @@ fn a_call_is_forked_answered_held_in_the_path_and_ended() {
     phone.socket.send_to(within("ACK", 1).as_bytes(), phone.switch).unwrap();
     assert!(!fars[1].hear("ACK").0.contains("\r\nRoute:"));
     let bye = format!(
-        "BYE sip:alice@{us} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKfar\r\nRoute: {route}\r\nFrom: {to}\r\n\
+        "BYE sip:alice@{us} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKfar\r\nRoute: {back}\r\nFrom: {to}\r\n\
          To: <sip:alice@example.com>;tag=a1\r\nCall-ID: c1\r\nCSeq: 1 BYE\r\nMax-Forwards: 70\r\n\
          Content-Length: 0\r\n\r\n",
         fars[1].at()
@@ -341,16 +342,16 @@ fn hash(algorithm: &str, text: &str) -> String {
 }
 
 /// A phone's answer to a challenge.
-struct Answer<'a> {
-    algorithm: &'a str,
-    password: &'a str,
-    qop: &'a str,
-    nc: &'a str,
-    body: &'a str,
+pub(crate) struct Answer<'a> {
+    pub(crate) algorithm: &'a str,
+    pub(crate) password: &'a str,
+    pub(crate) qop: &'a str,
+    pub(crate) nc: &'a str,
+    pub(crate) body: &'a str,
 }
 
 impl Answer<'_> {
-    fn to(&self, challenge: &str, method: &str, uri: &str) -> String {
+    pub(crate) fn to(&self, challenge: &str, method: &str, uri: &str) -> String {
         let (header, field) = match challenge.contains("\r\nProxy-Authenticate: ") {
             true => ("Proxy-Authenticate: ", "Proxy-Authorization"),
             false => ("WWW-Authenticate: ", "Authorization"),
@@ -375,7 +376,7 @@ impl Answer<'_> {
 }
 
 /// `alice` with the password `secret`, and the same for the proxy's far side.
-fn with_users(mut config: Config) -> Config {
+pub(crate) fn with_users(mut config: Config) -> Config {
     let text = "[auth]\nrealms = { \"example.com\" = { alice = \"secret\" } }\nqop = [\"auth\", \"auth-int\"]\n\
                 algorithms = [\"SHA-512-256\", \"SHA-256\", \"MD5\"]\nnonce_life_s = 10\n";
     config.auth = Config::parse(text).unwrap().auth;
@@ -466,10 +467,13 @@ fn the_proxy_asks_with_407_and_keeps_the_answer_for_itself() {
     assert!(!forwarded.0.contains("Authorization"), "{}", forwarded.0);
     far.answer(&forwarded, 486, "");
     phone.hear("SIP/2.0 486");
-    // OPTIONS is for everybody.
+    // Whether we are there is for everybody to ask, whether our users are is not.
     phone.send("OPTIONS", "o1", "", 1, "");
-    let options = far.hear("OPTIONS");
-    far.answer(&options, 200, "");
+    phone.hear("SIP/2.0 407");
+    let ping = invite.lines().filter(|line| !line.starts_with("Proxy-Authorization")).collect::<Vec<_>>().join("\r\n");
+    let ping =
+        ping.replace("INVITE", "OPTIONS").replace("sip:tone@127", "sip:127").replace("again", "ping") + "\r\n\r\n";
+    phone.socket.send_to(ping.as_bytes(), phone.switch).unwrap();
     phone.hear("SIP/2.0 200");
     switch.end();
 }

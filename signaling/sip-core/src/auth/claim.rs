@@ -55,17 +55,26 @@ impl<'a> Claim<'a> {
     }
 
     /// The credentials for `realm`: `None` without any, an error when they miss what RFC 7616 §3.4 demands.
-    pub(crate) fn read(message: &Message<'a>, place: Place, realm: &[u8]) -> Result<Option<Self>, ()> {
+    pub(crate) fn read(
+        message: &Message<'a>,
+        place: Place,
+        realm: &str,
+        domains: &[String],
+    ) -> Result<Option<Self>, ()> {
         let mut all: Box<dyn Iterator<Item = _> + '_> = match place {
             Place::Proxy => Box::new(message.proxy_authorizations()),
             Place::Registrar | Place::UserAgent => Box::new(message.authorizations()),
         };
-        let ours = |auth: &Auth<'_>| auth.is_digest() && auth.realm() == Some(realm);
+        let ours = |auth: &Auth<'_>| auth.is_digest() && auth.realm() == Some(realm.as_bytes());
         let Some(auth) = all.find_map(|auth| auth.ok().filter(ours)) else { return Ok(None) };
-        Self::of(message, &auth).ok_or(()).map(Some)
+        let uri = auth.uri().ok_or(())?;
+        if !is_for(message, uri, realm, domains) {
+            return Err(());
+        }
+        Self::of(message, &auth, uri).ok_or(()).map(Some)
     }
 
-    fn of(message: &Message<'a>, auth: &Auth<'a>) -> Option<Self> {
+    fn of(message: &Message<'a>, auth: &Auth<'a>, uri: &'a [u8]) -> Option<Self> {
         let (algorithm, session) = Algorithm::parse(auth.algorithm())?;
         let qop = match auth.qop() {
             None => Qop::None,
@@ -73,10 +82,6 @@ impl<'a> Claim<'a> {
             Some(qop) if qop.eq_ignore_ascii_case(b"auth-int") => Qop::AuthInt,
             Some(_) => return None,
         };
-        let uri = auth.uri()?;
-        if !is_for(message, uri) {
-            return None;
-        }
         let counted = match qop {
             Qop::None => (&b""[..], &b""[..], 1),
             _ => (auth.cnonce()?, auth.get("nc")?, auth.nc()?),
@@ -121,8 +126,9 @@ impl<'a> Claim<'a> {
 }
 
 /// Whether credentials for this URI may come with this request (RFC 3261 §22.4): a captured sum must not be good for
-/// another target. Proxies on the way may rewrite the Request-URI, so its parameters need not agree.
-fn is_for(message: &Message<'_>, uri: &[u8]) -> bool {
+/// another user that is called; each sum is good once only. Proxies on the way may rewrite the Request-URI, so its
+/// parameters need not agree; and phones name their domain where the Request-URI has its address.
+fn is_for(message: &Message<'_>, uri: &[u8], realm: &str, domains: &[String]) -> bool {
     let requested = message.request_uri_raw();
     if requested == uri {
         return true;
@@ -131,5 +137,9 @@ fn is_for(message: &Message<'_>, uri: &[u8]) -> bool {
     // Some clients, SIPp among them, name the server only.
     let same_user = a.user == b.user || b.user.is_none();
     let same_host = matches!((a.host, b.host), (Some(a), Some(b)) if a.same(&b));
-    a.same(&b) || (same_user && same_host)
+    let names_us = |host: sip_wire::Host<'_>| {
+        let host = host.bare();
+        domains.iter().map(String::as_str).chain([realm]).any(|domain| domain.eq_ignore_ascii_case(&host))
+    };
+    a.same(&b) || (same_user && (same_host || b.host.is_some_and(names_us)))
 }

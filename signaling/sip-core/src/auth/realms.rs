@@ -1,9 +1,10 @@
 //! Which requests need credentials, and what those are worth: the server's side of authentication in one piece.
 
-use super::{AuthSettings, Authenticator, Place, Presented, Users, Verdict};
+use super::{AuthSettings, Authenticator, Failure, Identities, Place, Presented, Users, Verdict};
 use clock::Instant;
 use sip_wire::{Message, Uri};
 use std::fmt;
+use std::net::IpAddr;
 
 /// What a [`Realms`] is told once.
 #[derive(Clone, Debug)]
@@ -12,10 +13,36 @@ pub struct RealmsSettings {
     pub users: Users,
     /// The realm where neither the domain of From nor that of the Request-URI is one; `None`: the first by name.
     pub default_realm: Option<String>,
-    /// Methods that need credentials outside of dialogs. ACK and CANCEL never do: they cannot be repeated.
+    /// Methods that need credentials outside of dialogs, by [`Scope::Methods`]. ACK and CANCEL never do: they cannot be
+    /// repeated.
     pub methods: Vec<String>,
+    /// What users may be called.
+    pub identities: Identities,
     /// All else of every realm; its `realm` is not looked at.
     pub auth: AuthSettings,
+}
+
+/// A request that is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a, 'm> {
+    /// The request.
+    pub message: &'m Message<'a>,
+    /// Where it came from.
+    pub source: IpAddr,
+    /// As whom we ask.
+    pub place: Place,
+    /// Which requests are asked.
+    pub scope: Scope,
+}
+
+/// Which requests need credentials.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Those of the configured methods that have no To tag: whoever asks knows its dialogs, and refuses what belongs to
+    /// none.
+    Methods,
+    /// All of them, To tag or not, but ACK and CANCEL: those that a proxy would send on without knowing their dialog.
+    All,
 }
 
 /// Whether a request may pass.
@@ -29,6 +56,15 @@ pub enum Judgement {
         realm: String,
         /// The username.
         username: String,
+        /// The URI by which others may know the user.
+        identity: String,
+    },
+    /// Its user has proved who that is, and says in From to be somebody else: answer 403.
+    Impostor {
+        /// The realm.
+        realm: String,
+        /// The username.
+        username: String,
     },
     /// Answer it with this status and these header fields.
     Challenge {
@@ -36,16 +72,28 @@ pub enum Judgement {
         status: u16,
         /// Their name.
         header: &'static str,
-        /// Their values, one line each, the most wanted first.
+        /// Their values, one line each, in their order.
         values: Vec<String>,
+        /// There were credentials, and they were not right.
+        failure: Option<Failed>,
     },
     /// Its credentials cannot be judged: answer 400.
     Malformed,
 }
 
+/// Credentials of a realm that were not right.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failed {
+    /// The realm.
+    pub realm: String,
+    /// What is known of it.
+    pub failure: Failure,
+}
+
 /// Asks for credentials, and judges them.
 pub struct Realms {
     users: Users,
+    identities: Identities,
     default_realm: Option<String>,
     methods: Vec<String>,
     realms: Vec<(String, Authenticator)>,
@@ -54,14 +102,15 @@ pub struct Realms {
 impl Realms {
     /// For all realms of `settings`. Without any nobody is asked.
     pub fn new(settings: RealmsSettings) -> Self {
-        let RealmsSettings { users, default_realm, methods, auth } = settings;
+        let RealmsSettings { users, default_realm, methods, identities, auth } = settings;
         let realm =
             |name: &str| (name.to_owned(), Authenticator::new(AuthSettings { realm: name.to_owned(), ..auth.clone() }));
-        Self { realms: users.realms().map(realm).collect(), users, default_realm, methods }
+        Self { realms: users.realms().map(realm).collect(), users, identities, default_realm, methods }
     }
 
     /// Other users from now on; nonces of realms that stay are still good.
-    pub fn set_users(&mut self, users: Users, auth: &AuthSettings) {
+    pub fn set_users(&mut self, users: Users, identities: Identities, auth: &AuthSettings) {
+        self.identities = identities;
         self.realms.retain(|(name, _)| users.realms().any(|realm| realm == name));
         for name in users.realms() {
             if !self.realms.iter().any(|(known, _)| known == name) {
@@ -74,53 +123,56 @@ impl Realms {
     }
 
     /// Whether a request needs credentials at all.
-    pub fn concerns(&self, request: &Message<'_>) -> bool {
-        let method = request.method_raw();
-        !self.realms.is_empty()
-            && !matches!(method, b"ACK" | b"CANCEL")
-            && self.methods.iter().any(|asked| asked.as_bytes() == method)
-            && request.to().is_ok_and(|to| to.tag().is_none())
-    }
-
-    /// The same, and REFER in a dialog of ours: a user agent makes a new call for it, for which the tags of a dialog are not
-    /// enough.
-    fn concerns_at(&self, request: &Message<'_>, place: Place) -> bool {
-        let makes_a_call = place == Place::UserAgent && request.method_raw() == b"REFER";
-        let is_asked = || self.methods.iter().any(|asked| asked == "REFER");
-        self.concerns(request) || makes_a_call && !self.realms.is_empty() && is_asked()
+    pub fn concerns(&self, request: &Request<'_, '_>) -> bool {
+        let method = request.message.method_raw();
+        let is_in_scope = match request.scope {
+            Scope::All => true,
+            Scope::Methods => {
+                // For a REFER in a dialog of ours a user agent makes a new call: the tags of a dialog are not enough for it.
+                let makes_a_call = request.place == Place::UserAgent && method == b"REFER";
+                self.methods.iter().any(|asked| asked.as_bytes() == method)
+                    && (makes_a_call || request.message.to().is_ok_and(|to| to.tag().is_none()))
+            }
+        };
+        !self.realms.is_empty() && !matches!(method, b"ACK" | b"CANCEL") && is_in_scope
     }
 
     /// Whether it needs credentials and has none: the challenge can go out without any state (RFC 3261 §8.2.7). Credentials
     /// are judged once only, behind the transaction that absorbs copies: [`Self::admit`].
-    pub fn must_ask(&self, request: &Message<'_>, place: Place) -> bool {
-        let has_none = |own: &Authenticator| matches!(own.read(request, place), Presented::Nothing);
-        self.concerns_at(request, place) && self.realms.iter().all(|(_, own)| has_none(own))
+    pub fn must_ask(&self, request: &Request<'_, '_>) -> bool {
+        let has_none = |own: &Authenticator| matches!(own.read(request.message, request.place), Presented::Nothing);
+        self.concerns(request) && self.realms.iter().all(|(_, own)| has_none(own))
     }
 
     /// Judges a request.
-    pub fn admit(&mut self, now: Instant, request: &Message<'_>, place: Place) -> Judgement {
-        if !self.concerns_at(request, place) {
+    pub fn admit(&mut self, now: Instant, request: &Request<'_, '_>) -> Judgement {
+        if !self.concerns(request) {
             return Judgement::Open;
         }
+        let Request { message, source, place, .. } = *request;
         for (name, authenticator) in &mut self.realms {
-            match authenticator.read(request, place) {
+            match authenticator.read(message, place) {
                 Presented::Nothing => {}
                 Presented::Malformed => return Judgement::Malformed,
                 Presented::Claim(claim) => {
                     let secret = self.users.secret(name, claim.username(), claim.algorithm());
-                    return match authenticator.judge(now, &claim, secret) {
-                        Verdict::Proven => Judgement::Proven {
-                            realm: name.clone(),
-                            username: String::from_utf8_lossy(claim.username()).into_owned(),
-                        },
-                        Verdict::Challenge { stale } => challenge(now, authenticator, place, stale),
+                    return match authenticator.judge(now, source, &claim, secret) {
+                        Verdict::Proven => {
+                            let username = String::from_utf8_lossy(claim.username()).into_owned();
+                            identify(&self.identities, name, username, message, source)
+                        }
+                        Verdict::Challenge { stale } => challenge(now, authenticator, request, stale, None),
+                        Verdict::Failed(failure) => {
+                            let failed = Failed { realm: name.clone(), failure };
+                            challenge(now, authenticator, request, false, Some(failed))
+                        }
                     };
                 }
             }
         }
-        let index = self.realm_of(request);
+        let index = self.realm_of(message);
         match self.realms.get_mut(index) {
-            Some((_, authenticator)) => challenge(now, authenticator, place, false),
+            Some((_, authenticator)) => challenge(now, authenticator, request, false, None),
             None => Judgement::Open,
         }
     }
@@ -151,9 +203,34 @@ impl fmt::Debug for Realms {
     }
 }
 
-fn challenge(now: Instant, authenticator: &mut Authenticator, place: Place, stale: bool) -> Judgement {
-    let values = authenticator.challenge(now, stale);
-    Judgement::Challenge { status: place.status(), header: place.header(), values }
+/// Who a proven user may be to others.
+fn identify(
+    identities: &Identities,
+    realm: &str,
+    username: String,
+    message: &Message<'_>,
+    source: IpAddr,
+) -> Judgement {
+    let fits = message.from().is_ok_and(|from| identities.fits(realm, &username, &from.uri, source));
+    let realm = realm.to_owned();
+    if fits {
+        let identity = identities.asserted(&realm, &username, message, source);
+        Judgement::Proven { realm, username, identity }
+    } else {
+        Judgement::Impostor { realm, username }
+    }
+}
+
+fn challenge(
+    now: Instant,
+    authenticator: &mut Authenticator,
+    request: &Request<'_, '_>,
+    stale: bool,
+    failure: Option<Failed>,
+) -> Judgement {
+    let values = authenticator.challenge_to(now, request.source, request.message, stale);
+    let place = request.place;
+    Judgement::Challenge { status: place.status(), header: place.header(), values, failure }
 }
 
 #[cfg(test)]
@@ -168,7 +245,12 @@ mod tests {
         users.add("b.example", "bob", Secret::Password("other".into()));
         let auth = AuthSettings { algorithms: vec![Algorithm::Sha256, Algorithm::Md5], ..AuthSettings::default() };
         let methods = vec!["INVITE".into(), "ACK".into()];
-        Realms::new(RealmsSettings { users, default_realm: Some("b.example".into()), methods, auth })
+        let identities = Identities::new(Vec::new());
+        Realms::new(RealmsSettings { users, default_realm: Some("b.example".into()), methods, identities, auth })
+    }
+
+    fn from_here<'a, 'm>(message: &'m Message<'a>, place: Place) -> Request<'a, 'm> {
+        Request { message, source: "192.0.2.9".parse().unwrap(), place, scope: Scope::Methods }
     }
 
     fn request(method: &str, domain: &str, to_tag: &str, more: &str) -> String {
@@ -183,7 +265,7 @@ mod tests {
     }
 
     fn asked(realms: &mut Realms, text: &str, place: Place) -> Option<(u16, String)> {
-        match realms.admit(at(1), &Message::parse(text.as_bytes()).unwrap(), place) {
+        match realms.admit(at(1), &from_here(&Message::parse(text.as_bytes()).unwrap(), place)) {
             Judgement::Challenge { status, values, .. } => Some((status, values.concat())),
             _ => None,
         }
@@ -195,8 +277,11 @@ mod tests {
         for (method, to_tag) in [("OPTIONS", ""), ("ACK", ""), ("INVITE", ";tag=2")] {
             let text = request(method, "a.example", to_tag, "");
             let message = Message::parse(text.as_bytes()).unwrap();
-            assert_eq!(realms.admit(at(1), &message, Place::UserAgent), Judgement::Open, "{method}");
-            assert!(!realms.must_ask(&message, Place::UserAgent));
+            let request = from_here(&message, Place::UserAgent);
+            assert_eq!(realms.admit(at(1), &request), Judgement::Open, "{method}");
+            assert!(!realms.must_ask(&request));
+            let request = Request { scope: Scope::All, ..request };
+            assert_eq!(realms.must_ask(&request), method != "ACK", "{method}");
         }
         let (status, values) = asked(&mut realms, &request("INVITE", "A.example", "", ""), Place::UserAgent).unwrap();
         assert!(status == 401 && values.contains("realm=\"a.example\"") && values.contains("SHA-256"), "{values}");
@@ -224,9 +309,11 @@ mod tests {
         let admit = |realms: &mut Realms, more: &str, place, seconds| {
             let text = request("INVITE", "a.example", "", more);
             let message = Message::parse(text.as_bytes()).unwrap();
-            (realms.must_ask(&message, place), realms.admit(at(seconds), &message, place))
+            let request = from_here(&message, place);
+            (realms.must_ask(&request), realms.admit(at(seconds), &request))
         };
-        let proven = Judgement::Proven { realm: "a.example".into(), username: "alice".into() };
+        let identity = "sip:alice@a.example".into();
+        let proven = Judgement::Proven { realm: "a.example".into(), username: "alice".into(), identity };
         let right = credentials("secret");
         assert_eq!(admit(&mut realms, &right, Place::Proxy, 2), (false, proven));
         let stale = |admission: &Judgement| match admission {
@@ -250,7 +337,7 @@ mod tests {
         let mut realms = realms();
         let mut users = Users::new();
         users.add("c.example", "carol", Secret::Password("x".into()));
-        realms.set_users(users, &AuthSettings::default());
+        realms.set_users(users, Identities::default(), &AuthSettings::default());
         assert_eq!(realms.realms().collect::<Vec<_>>(), ["c.example"]);
         assert!(
             asked(&mut realms, &request("INVITE", "a.example", "", ""), Place::UserAgent)
@@ -258,7 +345,7 @@ mod tests {
                 .1
                 .contains("c.example")
         );
-        realms.set_users(Users::new(), &AuthSettings::default());
+        realms.set_users(Users::new(), Identities::default(), &AuthSettings::default());
         assert_eq!(asked(&mut realms, &request("INVITE", "a.example", "", ""), Place::UserAgent), None);
     }
 }

@@ -16,7 +16,9 @@ impl Proxy {
     pub(super) fn receive_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
         let key = inc.key(&self.keyed, Method::Invite);
         let Some(handle) = self.context_index.get(&key).copied() else {
-            return self.pass_stateless(flow, inc, out);
+            // Every INVITE that we send on has a transaction: there is nothing to cancel, here or behind us (RFC 3261 §9.2).
+            self.counters.refused += 1;
+            return self.put_refusal(flow, inc, 481, b"", out);
         };
         let tag = self.tokens.derived(&[b"proxy", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes()]);
         let mark = out.mark();

@@ -1,14 +1,16 @@
 //! What a proxy is told, what it says, and what it counts.
 
+use super::signed_route::Side;
 use crate::config::Timers;
 use crate::flow::Flow;
 use crate::output::Span;
 use crate::slab::Handle;
 use clock::Duration;
+use std::fmt;
 use std::net::IpAddr;
 
 /// Everything that a proxy is told at its start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProxyConfig {
     /// T1 and the others; `ring_limit` is timer C.
     pub timers: Timers,
@@ -24,6 +26,9 @@ pub struct ProxyConfig {
     pub names: Vec<String>,
     /// Stay in the path of dialogs.
     pub record_route: bool,
+    /// Key of the proofs in our Record-Route. All shards of a switch share it, and a restart should keep it: requests in
+    /// dialogs whose Route was written with another one are [`Standing::Unproven`].
+    pub route_secret: [u8; 32],
     /// Option tags of `Proxy-Require` that we support.
     pub supported: Vec<String>,
     /// 3xx answers to one request that are handed up to be followed; the caller gets further ones.
@@ -46,6 +51,7 @@ impl Default for ProxyConfig {
             max_message_bytes: 65_535,
             names: Vec::new(),
             record_route: true,
+            route_secret: [0; 32],
             supported: Vec::new(),
             max_redirects: 0,
             realms: Vec::new(),
@@ -53,6 +59,45 @@ impl Default for ProxyConfig {
             retry_after: Duration::from_secs(5),
         }
     }
+}
+
+impl fmt::Debug for ProxyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyConfig")
+            .field("names", &self.names)
+            .field("record_route", &self.record_route)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request is by its route and its tags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It begins something: its target follows from its Request-URI.
+    New,
+    /// The same, with a Route to elsewhere in front.
+    Prerouted,
+    /// It has a Route that we wrote for its dialog, and goes where that dialog goes: send it to the next hop with its
+    /// Request-URI unchanged.
+    InDialog {
+        /// Which side sent it.
+        from: Side,
+    },
+    /// It says that it belongs to a dialog (it has a To tag, or is an ACK), and nothing proves that.
+    Unproven,
+}
+
+/// What a request says on its way out about who sent it (RFC 3325): P-Asserted-Identity, P-Preferred-Identity and
+/// Remote-Party-ID.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum SenderIdentity {
+    /// What it said when it came.
+    #[default]
+    AsItCame,
+    /// Nothing: nobody has proved anything, or wants to be named.
+    Nothing,
+    /// This URI, which was proven, in P-Asserted-Identity.
+    Asserted(Box<str>),
 }
 
 /// A request that the proxy is busy with.
@@ -94,20 +139,22 @@ pub enum ProxyEvent {
         message: Span,
         /// The URI that it goes to next: its first Route, or its Request-URI.
         next_hop: Span,
-        /// It has a Route or belongs to a dialog: send it to `next_hop` with its Request-URI unchanged.
-        is_fixed: bool,
+        /// What it is by its route and its tags.
+        standing: Standing,
         /// The path that it has to take instead: our own Route value named a connection that only its peer can open.
         flow: Option<Flow>,
         /// The next hop is this proxy itself.
         is_for_us: bool,
     },
-    /// An ACK for a 2xx, or a CANCEL for a request that we do not know: give the message to
+    /// An ACK that ends nothing here, as those for a 2xx do: give the message to
     /// [`forward_stateless`](super::Proxy::forward_stateless), or drop it.
     Stateless {
         /// The request, without the Route values that name us.
         message: Span,
         /// The URI that it goes to next.
         next_hop: Span,
+        /// What it is by its route and its tags.
+        standing: Standing,
         /// The path that it has to take instead, as in [`ProxyEvent::Request`].
         flow: Option<Flow>,
         /// The next hop is this proxy itself.

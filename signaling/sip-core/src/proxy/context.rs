@@ -1,6 +1,7 @@
 //! One request in progress: its server transaction and its response context (RFC 3261 §16.2).
 
 use super::branch::Waiting;
+use super::{SenderIdentity, Standing};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::slab::Handle;
@@ -24,6 +25,10 @@ pub(super) struct Context {
     pub(super) response: Box<[u8]>,
     /// How many branches may be open at once, here and behind us (RFC 5393).
     pub(super) breadth: u8,
+    pub(super) standing: Standing,
+    pub(super) identity: SenderIdentity,
+    /// Where the first response of the dialog says that requests go, as a proof binds it.
+    pub(super) place: Option<[u8; 16]>,
     /// The connection that our own Route value named.
     pub(super) named_flow: Option<Flow>,
     /// Targets that were not tried yet.

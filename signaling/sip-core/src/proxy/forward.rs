@@ -1,7 +1,7 @@
 //! Requests out (RFC 3261 §16.6).
 
 use super::branch::{Branch, Waiting};
-use super::{Proxy, ProxyId, ProxyOutput, Target};
+use super::{Proxy, ProxyId, ProxyOutput, SenderIdentity, Standing, Target};
 use crate::compose::{put, put_address, shown};
 use crate::content::{Refused, is_line, is_uri};
 use crate::flow::Flow;
@@ -20,7 +20,21 @@ pub(super) const MAX_BREADTH: u8 = 60;
 /// What `Max-Forwards` starts with when the caller wrote none.
 const MAX_FORWARDS: u8 = 70;
 
+/// What is known of who sent a request.
+struct Sender<'s> {
+    flow: &'s Flow,
+    standing: Standing,
+    identity: &'s SenderIdentity,
+}
+
 impl Proxy {
+    /// Says who sent a request, before its targets are named.
+    pub fn identify(&mut self, request: ProxyId, identity: SenderIdentity) {
+        if let Some(context) = self.contexts.get_mut(request.0) {
+            context.identity = identity;
+        }
+    }
+
     /// Names targets for a request; more may be named until it is answered. Groups are tried one after the other.
     pub fn forward(
         &mut self,
@@ -84,8 +98,8 @@ impl Proxy {
         let token = self.tokens.next();
         let Some(context) = self.contexts.get(handle) else { return false };
         let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
-        let Some((bytes, method)) =
-            self.write_forward(&context.request, &context.in_flow, target, &branch, Some(breadth), out)
+        let sender = Sender { flow: &context.in_flow, standing: context.standing, identity: &context.identity };
+        let Some((bytes, method)) = self.write_forward(&context.request, &sender, target, &branch, Some(breadth), out)
         else {
             return false;
         };
@@ -149,7 +163,7 @@ impl Proxy {
     fn write_forward(
         &self,
         request: &[u8],
-        in_flow: &Flow,
+        sender: &Sender<'_>,
         target: &Waiting,
         branch: &str,
         breadth: Option<u8>,
@@ -166,12 +180,9 @@ impl Proxy {
         if let Some(breadth) = &breadth {
             rewrite.replace(Name::MaxBreadth, breadth.as_bytes());
         }
-        let (outer, inner) = self.record_routes(in_flow, &target.flow);
-        if self.config.record_route && method.creates_dialog() {
-            rewrite.prepend(Name::RecordRoute, &inner);
-            if outer != inner {
-                rewrite.prepend(Name::RecordRoute, &outer); // RFC 5658: one for each side
-            }
+        let record_routes = self.record_routes(&message, sender.standing, sender.flow, &target.flow);
+        for value in &record_routes {
+            rewrite.prepend(Name::RecordRoute, value);
         }
         let routes: Vec<&[u8]> = message.raw_values(Name::Route).collect();
         let strict = strict_route(&routes, message.request_uri_raw());
@@ -186,6 +197,17 @@ impl Proxy {
         }
         if let Some(route) = &target.route {
             rewrite.prepend(Name::Route, route.as_bytes());
+        }
+        let asserted = match sender.identity {
+            SenderIdentity::Asserted(uri) => Some(format!("<{uri}>")),
+            SenderIdentity::AsItCame | SenderIdentity::Nothing => None,
+        };
+        if *sender.identity != SenderIdentity::AsItCame {
+            rewrite.remove(Name::PPreferredIdentity).remove(Name::RemotePartyId);
+            match &asserted {
+                Some(value) => rewrite.replace(Name::PAssertedIdentity, value.as_bytes()),
+                None => rewrite.remove(Name::PAssertedIdentity),
+            };
         }
         let all: Vec<&[u8]> = message.header_lines(Name::ProxyAuthorization).collect();
         let foreign: Vec<&[u8]> = all.iter().filter(|value| !self.is_for_our_realm(value)).copied().collect();
@@ -214,18 +236,6 @@ impl Proxy {
         via
     }
 
-    /// Our Record-Route values as seen from the target's side and from the caller's.
-    fn record_routes(&self, in_flow: &Flow, out_flow: &Flow) -> (Vec<u8>, Vec<u8>) {
-        let value = |flow: &Flow| {
-            let mut value = b"<".to_vec();
-            let token = self.flow_token(flow);
-            crate::compose::put_own_uri(&mut value, token.as_deref().unwrap_or(""), self.config.advertise, flow);
-            value.extend_from_slice(b";lr>");
-            value
-        };
-        (value(out_flow), value(in_flow))
-    }
-
     /// Passes on a request that has no transaction here, as [`ProxyEvent::Stateless`](super::ProxyEvent::Stateless) gave
     /// it (RFC 3261 §16.11).
     pub fn forward_stateless(
@@ -243,8 +253,9 @@ impl Proxy {
         let branch =
             [self.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)].map(|token| token.as_str().to_owned());
         let (flow, target) = (target.flow, Waiting::new(target, false));
+        let sender = Sender { flow: &flow, standing: Standing::Unproven, identity: &SenderIdentity::AsItCame };
         let (bytes, _) =
-            self.write_forward(message, &flow, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
+            self.write_forward(message, &sender, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
         out.send(flow, bytes);
         Ok(())
     }

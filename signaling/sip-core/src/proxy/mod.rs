@@ -3,6 +3,8 @@
 //! A [`Proxy`] hands each new request up as a [`ProxyEvent::Request`]; its user names targets with
 //! [`forward`](Proxy::forward) (groups one after the other, inside a group all at once), or answers with
 //! [`reject`](Proxy::reject) or [`redirect`](Proxy::redirect). Everything after that is the proxy's.
+//! Its Record-Route is signed: a request belongs to a dialog ([`Standing::InDialog`]) only by a Route that this proxy wrote
+//! for that dialog, and then it goes where the dialog goes and nowhere else.
 //! It has no dialogs, so it is no [`Endpoint`](crate::Endpoint) and shares nothing with one but the machines.
 
 mod admit;
@@ -15,13 +17,17 @@ mod context;
 mod flow_token;
 mod follow;
 mod forward;
+mod own_routes;
 mod receive;
+mod record_route;
 mod relay;
 mod reply;
+mod signed_route;
 mod story;
 mod wake;
 
-pub use config::{ProxyConfig, ProxyCounters, ProxyEvent, ProxyId, ProxySizes, Target};
+pub use config::{ProxyConfig, ProxyCounters, ProxyEvent, ProxyId, ProxySizes, SenderIdentity, Standing, Target};
+pub use signed_route::Side;
 pub use story::{AnsweredBy, ProxyStory};
 
 use crate::hash::{Index, Keyed};
@@ -31,6 +37,7 @@ use crate::token::Tokens;
 use branch::Branch;
 use clock::Instant;
 use context::Context;
+use signed_route::{RefreshedTargets, RouteKey};
 
 /// What leaves a proxy.
 pub type ProxyOutput = crate::output::Output<ProxyEvent>;
@@ -45,6 +52,8 @@ pub struct Proxy {
     context_index: Index<Handle>,
     branches: Slab<Branch>,
     branch_index: Index<Handle>,
+    route_key: RouteKey,
+    refreshed_targets: RefreshedTargets,
     /// What was counted; the caller reads it when it likes.
     pub counters: ProxyCounters,
 }
@@ -60,6 +69,8 @@ impl Proxy {
             context_index: Index::default(),
             branches: Slab::new(config.max_branches),
             branch_index: Index::default(),
+            route_key: RouteKey::new(&config.route_secret),
+            refreshed_targets: RefreshedTargets::default(),
             counters: ProxyCounters::default(),
             config,
         }

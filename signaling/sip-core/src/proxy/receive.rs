@@ -1,9 +1,9 @@
 //! Messages in.
 
-use super::admit::NextFlow;
 use super::context::Context;
 use super::forward::MAX_BREADTH;
-use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
+use super::own_routes::Normal;
+use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::{Incoming, refuse_unreadable};
@@ -12,7 +12,7 @@ use crate::timer::Alarm;
 use crate::transaction::{InviteServer, InviteServerInput, NonInviteServer, NonInviteServerInput};
 use crate::transactions::ServerMachine;
 use clock::Instant;
-use sip_wire::{Message, Method, Name, ParseError};
+use sip_wire::{ErrorKind, Message, Method, Name, ParseError};
 
 impl Proxy {
     /// Takes one message: a datagram, or what framing cut out of a stream.
@@ -22,7 +22,7 @@ impl Proxy {
         if !message.is_request() {
             return self.receive_response(now, &message, out);
         }
-        let inc = match message.validate_request().and_then(|()| Incoming::new(&message)) {
+        let inc = match check_request(&message).and_then(|()| Incoming::new(&message)) {
             Ok(inc) => inc,
             Err(fault) => return self.refuse_malformed(flow, &message, &fault, out),
         };
@@ -78,21 +78,26 @@ impl Proxy {
         }
     }
 
-    /// A request that has no transaction here: its user says where it goes.
-    pub(super) fn pass_stateless(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+    /// An ACK that has no transaction here: its user says where it goes.
+    fn pass_stateless(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
         if inc.message.max_forwards().ok().flatten() == Some(0) || self.is_loop(inc) {
             self.counters.refused += 1;
-            return; // an ACK is never answered; a CANCEL that nobody knows is not worth an answer
+            return; // an ACK is never answered
         }
         let mut bytes = Vec::new();
-        let Some(NextFlow(named)) = self.put_normal(flow, inc, &mut bytes) else {
+        let Some(Normal { standing, flow: named }) = self.put_normal(flow, inc, &mut bytes) else {
             self.counters.malformed += 1;
             return;
+        };
+        // No ACK begins anything.
+        let standing = match standing {
+            Standing::New | Standing::Prerouted => Standing::Unproven,
+            other => other,
         };
         let message = out.keep(&bytes);
         if let Some(next_hop) = keep_next_hop(&bytes, out) {
             let is_for_us = named.is_none() && self.is_ours_text(flow, out.bytes(next_hop));
-            out.event(ProxyEvent::Stateless { message, next_hop, flow: named, is_for_us });
+            out.event(ProxyEvent::Stateless { message, next_hop, standing, flow: named, is_for_us });
         }
     }
 
@@ -102,7 +107,7 @@ impl Proxy {
             return self.put_refusal(flow, inc, refusal.status, &refusal.lines, out);
         }
         let mut request = Vec::new();
-        let Some(NextFlow(named_flow)) = self.put_normal(flow, inc, &mut request) else {
+        let Some(Normal { standing, flow: named_flow }) = self.put_normal(flow, inc, &mut request) else {
             self.counters.refused += 1;
             return self.put_refusal(flow, inc, 513, b"", out);
         };
@@ -124,6 +129,9 @@ impl Proxy {
             loop_mark: self.loop_mark(inc),
             response: Box::default(),
             breadth: breadth(inc.message),
+            standing,
+            identity: SenderIdentity::AsItCame,
+            place: None,
             named_flow,
             waiting: Vec::new(),
             redirects_left: self.config.max_redirects,
@@ -146,18 +154,28 @@ impl Proxy {
         };
         self.context_index.insert(key, handle);
         self.settle_context(handle);
-        self.hand_up(handle, inc, out);
+        if let Standing::InDialog { from } = standing {
+            self.note_refresh(inc, from);
+        }
+        self.hand_up(handle, out);
     }
 
-    fn hand_up(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+    fn hand_up(&mut self, handle: Handle, out: &mut ProxyOutput) {
         let Some(context) = self.contexts.get(handle) else { return };
         let message = out.keep(&context.request);
-        let has_route = Message::parse(&context.request).is_ok_and(|request| request.has(sip_wire::Name::Route));
         let Some(next_hop) = keep_next_hop(&context.request, out) else { return };
-        let is_fixed = has_route || inc.to_tag.is_some();
-        let (request, flow) = (ProxyId(handle), context.named_flow);
+        let (request, standing, flow) = (ProxyId(handle), context.standing, context.named_flow);
         let is_for_us = flow.is_none() && self.is_ours_text(&context.in_flow, out.bytes(next_hop));
-        out.event(ProxyEvent::Request { request, message, next_hop, is_fixed, flow, is_for_us });
+        out.event(ProxyEvent::Request { request, message, next_hop, standing, flow, is_for_us });
+    }
+}
+
+/// What is passed on has to be read in one way only.
+fn check_request(message: &Message<'_>) -> Result<(), ParseError> {
+    message.validate_request()?;
+    match message.has_bare_line_end() {
+        true => Err(ParseError::message(ErrorKind::HeaderLine)),
+        false => Ok(()),
     }
 }
 

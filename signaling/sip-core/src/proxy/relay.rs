@@ -3,6 +3,7 @@
 use super::cancel::{ANSWERED_ELSEWHERE, refused_elsewhere};
 use super::{Proxy, ProxyOutput};
 use crate::content::Content;
+use crate::flow::Flow;
 use crate::slab::Handle;
 use crate::transaction::{Actions, InviteClientAction, InviteClientInput, NonInviteClientAction, NonInviteClientInput};
 use crate::transactions::{Cancel, ClientMachine};
@@ -19,7 +20,7 @@ pub(super) enum BranchInput {
 impl Proxy {
     pub(super) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut ProxyOutput) {
         let Some(status) = message.status().map(|status| status.code()) else { return };
-        if message.validate_response().is_err() {
+        if message.validate_response().is_err() || message.has_bare_line_end() {
             self.counters.malformed += 1;
             return;
         }
@@ -98,6 +99,7 @@ impl Proxy {
     fn relay(&mut self, now: Instant, handle: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
         let Some(branch) = self.branches.get(handle) else { return };
         let (context, is_final, wants_cancel) = (branch.context, branch.is_final, branch.cancel == Cancel::Wanted);
+        let flow = branch.flow;
         if branch.is_cancel {
             return;
         }
@@ -107,11 +109,11 @@ impl Proxy {
                     self.cancel_branch(now, handle, out);
                 }
                 if status > 100 {
-                    self.pass_up(now, context, status, message, out);
+                    self.pass_up(now, (context, &flow), status, message, out);
                 }
             }
             200..300 => {
-                self.pass_up(now, context, status, message, out);
+                self.pass_up(now, (context, &flow), status, message, out);
                 if !is_final {
                     self.close_branch(handle);
                     self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
@@ -123,7 +125,14 @@ impl Proxy {
     }
 
     /// A response goes upstream as it is, without our Via.
-    fn pass_up(&mut self, now: Instant, context: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
+    fn pass_up(
+        &mut self,
+        now: Instant,
+        (context, branch_flow): (Handle, &Flow),
+        status: u16,
+        message: &Message<'_>,
+        out: &mut ProxyOutput,
+    ) {
         if message.raw_values(Name::Via).nth(1).is_none() {
             return; // there is nobody above us
         }
@@ -131,6 +140,7 @@ impl Proxy {
         let mut rewrite = Rewrite::new(message);
         rewrite.pop_via().for_stream();
         if rewrite.write(&mut bytes).is_ok() {
+            self.turn_record_route(context, branch_flow, status, &mut bytes);
             self.send_upstream(now, context, status, bytes.into_boxed_slice(), out);
         }
     }
