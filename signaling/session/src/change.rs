@@ -95,20 +95,22 @@ impl Sessions {
     pub(crate) fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, mut asked: Asked) {
         let (Some(session), Some(raw)) = (self.table.get(id), asked.offer.as_deref()) else { return };
         // What the other side has agreed to does not count yet: it is asked.
-        let read = Offer::read(raw, &self.able_alone(session).settings());
+        let wish = match Offer::read(raw, &self.able_alone(session).settings()) {
+            Ok(wish) => wish,
+            Err(error) => {
+                self.refuse_unfit(turn, asked.answer_to, &error.into());
+                return self.go_on_with_kept(turn, id);
+            }
+        };
         let here = Offer::read(raw, &self.media_of(session).settings());
-        if let (Ok(offer), Some(session)) = (&read, self.table.get_mut(id)) {
-            session.shown.add(&offer.agreed().payloads);
+        if let Some(session) = self.table.get_mut(id) {
+            session.shown.add(&wish.agreed().payloads);
         }
         if !std::mem::replace(&mut asked.is_told, true) {
             turn.decide.described(id, Side::Remote, raw);
             turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
         }
-        let crossing = match &read {
-            Ok(wish) => self.change_crosses(turn, id, asked.answer_to, wish, here.as_ref().ok(), raw),
-            Err(_) => Crossing::Stays,
-        };
-        match crossing {
+        match self.change_crosses(turn, id, asked.answer_to, &wish, here.as_ref().ok(), raw) {
             Crossing::Stays => {}
             Crossing::Waits => return self.keep(turn, id, asked),
             Crossing::Crossed => return,
