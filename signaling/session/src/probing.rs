@@ -29,10 +29,10 @@ impl Sessions {
 
     pub(crate) fn probe_due(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
-        let dialog = session.dialog.filter(|_| session.is_silent() && session.probing.request.is_none());
+        let dialog = session.dialog.filter(|_| session.is_silent() && session.asked().is_none());
         let sent = dialog.map(|dialog| turn.sip.request_in(turn.now, dialog, Method::Options, Content::NONE));
         match (sent, self.table.get_mut(id)) {
-            (Some(Ok(request)), Some(session)) => session.probing.request = Some(request),
+            (Some(Ok(request)), Some(session)) => session.probing.get_or_insert_default().request = Some(request),
             // Media tells, or a table is full: the next time comes.
             _ => self.probe_later(turn, id),
         }
@@ -46,15 +46,18 @@ impl Sessions {
         request: ClientRequestId,
         status: u16,
     ) -> bool {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.probing.request == Some(request)) else {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.asked() == Some(request)) else {
             return false;
         };
         if status < 200 {
             return true;
         }
-        session.probing.request = None;
-        session.probing.missed = if status == 408 { session.probing.missed + 1 } else { 0 };
-        match (status, session.probing.missed) {
+        let missed = session.probing.take().map_or(0, |probing| probing.missed);
+        let missed = if status == 408 { missed + 1 } else { 0 };
+        if missed > 0 {
+            session.probing = Some(Box::new(Probing { request: None, missed }));
+        }
+        match (status, missed) {
             (481, _) | (408, MISSES_MAX..) => self.end(turn, id, EndReason::PeerLost),
             (408, _) => self.wake(id, Alarm::Probe, Some(turn.now + PAUSE_AFTER_MISS)),
             _ => self.probe_later(turn, id),
@@ -64,6 +67,11 @@ impl Sessions {
 }
 
 impl Session {
+    /// The question that is out.
+    fn asked(&self) -> Option<ClientRequestId> {
+        self.probing.as_ref()?.request
+    }
+
     /// Nothing that the media plane watches for has to come from its peer.
     fn is_silent(&self) -> bool {
         self.connected_at.is_some() && self.spec.media_timeout_ms == 0

@@ -130,7 +130,8 @@ pub struct Session {
     /// The dialog has ended.
     pub(crate) is_sip_over: bool,
     pub(crate) alarms: Alarms,
-    pub(crate) probing: Probing,
+    /// There only while it is asked, or has missed a question.
+    pub(crate) probing: Option<Box<Probing>>,
     /// Among the calls of its source that wait for its ACK.
     pub(crate) seat: Seat,
     /// The user whose calls it counts among.
@@ -215,7 +216,7 @@ impl Session {
             trail: None,
             is_sip_over: false,
             alarms: Alarms::default(),
-            probing: Probing::default(),
+            probing: None,
             seat: Seat::None,
             counts_for: None,
         }
