@@ -3,6 +3,7 @@
 mod calls;
 mod check;
 mod child;
+mod hangup;
 mod operator;
 mod options;
 mod output;
@@ -10,6 +11,7 @@ mod reload;
 mod serve;
 mod stats;
 mod table;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use options::Options;
@@ -41,10 +43,14 @@ enum Command {
     },
     /// Print a configuration file with every key, its default and its meaning
     Init,
-    /// List the live calls with state, codec, ports, packets, loss and jitter
-    Calls(operator::Question),
+    /// List the live calls with state, codec, ports, packets, loss and jitter, both legs of a call one after the other
+    Calls(calls::Calls),
     /// List the counters with unit and meaning
     Stats(operator::Question),
+    /// End a call, the calls with a peer, or all calls
+    Hangup(hangup::HangUp),
+    /// Show SIP messages as they come and go, of all calls, one call or one peer, without passwords and keys
+    Trace(trace::Trace),
 }
 
 /// Runs the command line. Errors go to stderr, one line for what happened and one for what helps.
@@ -59,7 +65,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Signal(options) => child::signal(&options),
         Command::Check { file } => check::run(&file),
         Command::Init => output::print(&config::default_file()),
-        Command::Calls(question) => calls::run(&question),
+        Command::Calls(wanted) => calls::run(&wanted),
+        Command::Hangup(wanted) => hangup::run(&wanted),
+        Command::Trace(wanted) => trace::run(&wanted),
         Command::Stats(question) => stats::run(&question),
     };
     match done {

@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// The directory for the switch's own sockets
     #[arg(long)]
     runtime_dir: Option<PathBuf>,
+    /// Print every SIP message beside the log, without passwords and keys
+    #[arg(long)]
+    trace: bool,
     /// Started by `serve`: end with it
     #[arg(long, hide = true)]
     supervised: bool,
@@ -40,6 +43,7 @@ impl Options {
         if let Some(folder) = &self.runtime_dir {
             config.process.runtime_dir.clone_from(folder);
         }
+        config.process.trace |= self.trace;
         Ok(config)
     }
 
@@ -58,7 +62,8 @@ impl Options {
         let config = sound.path().into_iter().flat_map(|path| ["--config".into(), path.into()]);
         let listen = self.listen.iter().flat_map(|address| ["--listen".into(), address.to_string().into()]);
         let folder = self.runtime_dir.iter().flat_map(|path| ["--runtime-dir".into(), path.into()]);
-        config.chain(listen).chain(folder).collect()
+        let trace = self.trace.then(|| "--trace".into());
+        config.chain(listen).chain(folder).chain(trace).collect()
     }
 
     pub(crate) fn is_supervised(&self) -> bool {

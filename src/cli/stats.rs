@@ -15,5 +15,6 @@ pub(crate) fn run(question: &Question) -> Result<(), Failure> {
         .iter()
         .map(|counter| ["where", "name", "value", "unit", "meaning"].map(|key| text(&counter[key])).to_vec())
         .collect();
-    output::print(&table::text(&["where", "name", "value", "unit", "meaning"], &[2], &rows))
+    let heading = ["where", "name", "value", "unit", "meaning"];
+    output::print(&table::text(&heading, &[2], &rows, table::Fit::WHOLE))
 }
