@@ -162,7 +162,15 @@ pub(crate) struct Facts {
     /// Its place among the sessions; none before it is known how important it is.
     pub(crate) place: Option<super::care::Place>,
     /// Who waits for an operation, and for its outcome: done, or the status that says why not.
-    pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), u16>>)>,
+    pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), Refusal>>)>,
+}
+
+/// Why an operation was not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal {
+    /// The peer's, where it is the peer that refused.
+    pub(crate) status: u16,
+    pub(crate) origin: session::EndOrigin,
 }
 
 impl Entry {
@@ -228,7 +236,7 @@ impl Entry {
     }
 
     /// Waits for the outcome of an operation that is about to be asked for.
-    pub(crate) fn expect(&self, operation: Operation) -> oneshot::Receiver<Result<(), u16>> {
+    pub(crate) fn expect(&self, operation: Operation) -> oneshot::Receiver<Result<(), Refusal>> {
         let (told, outcome) = oneshot::channel();
         let mut facts = self.facts();
         facts.waiting.retain(|(_, waiting)| !waiting.is_closed());
@@ -237,7 +245,7 @@ impl Entry {
     }
 
     /// Tells whoever has waited longest for this operation.
-    pub(crate) fn settle(&self, operation: Operation, outcome: Result<(), u16>) {
+    pub(crate) fn settle(&self, operation: Operation, outcome: Result<(), Refusal>) {
         let mut facts = self.facts();
         facts.waiting.retain(|(_, waiting)| !waiting.is_closed());
         if let Some(index) = facts.waiting.iter().position(|(waited_for, _)| *waited_for == operation) {

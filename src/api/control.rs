@@ -55,8 +55,8 @@ pub trait SessionControl {
     /// started.
     ///
     /// Whoever asks who we are gets a proof ([`super::Credentials`]), up to five redirections (3xx) are followed, early
-    /// media is taken ([`super::EventKind::Progress`]), and what rings for 60 s is cancelled: 408. For another limit, or
-    /// header fields, see [`super::advanced::OutgoingCall`].
+    /// media is taken ([`super::EventKind::Progress`]), and what rings for 60 s is cancelled. For another limit, or header
+    /// fields, see [`super::advanced::OutgoingCall`].
     async fn create_outgoing_call(
         &self,
         from: &str,
@@ -64,7 +64,8 @@ pub trait SessionControl {
         sdp: Option<String>,
     ) -> Result<CallSession, SessionError>;
     /// Waits until a call that we placed is answered and its media is set up. [`SessionError::Rejected`] has the status of
-    /// a refusal; a [`SessionError::Timeout`] leaves the call as it is.
+    /// a refusal of the called side, and of no other; what fails before anybody answers is [`SessionError::Transport`], or
+    /// [`SessionError::Timeout`] where nobody did in time. One whose `timeout` has run out leaves the call as it is.
     async fn wait_for_answer(&self, id: &SessionId, timeout: Duration) -> Result<CallSession, SessionError>;
     /// Answers a deferred call; with this session description, or with one that is made for it. Returns when it is up, so
     /// that everything else can be asked of it; [`SessionError::Rejected`] with 487 where the caller has given up meanwhile.

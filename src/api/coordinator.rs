@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 /// How far behind a subscriber may be.
 const EVENT_BACKLOG: usize = 8_192;
-/// An order that a shard has not carried out by then never will be.
+/// An order that a shard has not begun by then is not carried out any more.
 const ORDER_LIMIT: Duration = Duration::from_secs(5);
 /// How long another change of the same call is waited for, and how often it is looked for.
 pub(crate) const BUSY_LIMIT: Duration = Duration::from_secs(5);
@@ -267,13 +267,16 @@ impl SessionCoordinator {
         let orders = self.running().as_ref().map(|running| running.orders.clone()).ok_or_else(not_running)?;
         let (told, answer) = oneshot::channel();
         let order = move |turn: OrderTurn<'_, '_>| {
-            // Whoever asked may have stopped waiting.
-            let _ = told.send(work(turn));
+            // The caller was told that it took too long: then it must not happen any more.
+            if !told.is_closed() {
+                let _ = told.send(work(turn));
+            }
         };
         orders.send(shard, Box::new(order)).map_err(|full| SessionError::transport(full.to_string()))?;
         match tokio::time::timeout(ORDER_LIMIT, answer).await {
             Ok(Ok(value)) => Ok(value),
-            _ => Err(not_running()),
+            Ok(Err(_)) => Err(not_running()),
+            Err(_) => Err(SessionError::Timeout { after: ORDER_LIMIT, context: super::ErrorContext::none() }),
         }
     }
 
@@ -312,9 +315,7 @@ impl SessionCoordinator {
         };
         match tokio::time::timeout(OPERATION_LIMIT, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(status))) => {
-                Err(SessionError::rejected(id, status, "the peer or the media plane refused").of_call(&entry))
-            }
+            Ok(Ok(Err(refusal))) => Err(SessionError::refused(id, refusal).of_call(&entry)),
             // The session has ended meanwhile.
             Ok(Err(_)) => Err(SessionError::not_found(id)),
             Err(_) => Err(SessionError::timeout(id, OPERATION_LIMIT).of_call(&entry)),

@@ -124,7 +124,7 @@ impl SessionCoordinator {
                 let phrase = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
                 SessionError::rejected(entry.id, status, phrase)
             }
-            Ok(EndReason::NoAnswer) => SessionError::rejected(entry.id, 408, EndReason::NoAnswer.name()),
+            Ok(EndReason::NoAnswer) => SessionError::timeout(entry.id, entry.created_at.elapsed()),
             Ok(EndReason::Cancelled | EndReason::LocalBye) => SessionError::rejected(entry.id, 487, "cancelled"),
             Ok(reason) => SessionError::transport(reason.name()),
             Err(_) => SessionError::timeout(entry.id, SETTLE_LIMIT),

@@ -1,4 +1,6 @@
+use super::call::Refusal;
 use super::{Operation, SessionId, SessionState};
+use session::EndOrigin;
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -115,6 +117,9 @@ impl PartialEq<SessionId> for MissingSession {
         self.id == *other
     }
 }
+
+/// How long a request without an answer is waited for: 64 times T1 (RFC 3261 §17).
+const NO_ANSWER: Duration = Duration::from_secs(32);
 
 /// What was refused last because a limit was reached, by any thread. [`SessionError::ResourceExhausted`] is a plain word, so
 /// that programs can match it as one; what it was about is kept here.
@@ -371,6 +376,23 @@ impl SessionError {
 
     pub(crate) fn rejected(id: SessionId, status: u16, reason: &str) -> Self {
         Self::Rejected { status, reason: reason.into(), context: ErrorContext::of(id) }
+    }
+
+    /// An operation that was not carried out. Only a peer's own answer is a [`Self::Rejected`].
+    pub(crate) fn refused(id: SessionId, Refusal { status, origin }: Refusal) -> Self {
+        let context = ErrorContext::of(id);
+        let reason = |words: &str| words.to_owned();
+        match origin {
+            EndOrigin::Peer | EndOrigin::Called => {
+                let phrase = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
+                Self::rejected(id, status, phrase)
+            }
+            EndOrigin::TimeOut => Self::Timeout { after: NO_ANSWER, context },
+            EndOrigin::Network => Self::Transport { reason: reason("the peer cannot be reached"), context },
+            EndOrigin::NoPath => Self::Transport { reason: reason("no address is known for it"), context },
+            EndOrigin::Media => Self::Media { reason: reason("the media plane could not do it"), context },
+            EndOrigin::Here => Self::Protocol { reason: reason("it could not be asked of the peer"), context },
+        }
     }
 
     pub(crate) fn timeout(id: SessionId, after: Duration) -> Self {

@@ -158,6 +158,11 @@ pub enum EventKind {
     Ended {
         /// Why.
         reason: String,
+        /// The SIP status that it ended with before it was answered: the called side's, or ours; `None` for a call that was
+        /// answered.
+        status: Option<u16>,
+        /// Where the end came from: `the peer`, `this switch`, ..., as `ringplane calls` and the log have it.
+        origin: String,
     },
     /// Something of the program's own ([`super::SessionCoordinator::publish_event`]).
     Custom {
@@ -406,7 +411,7 @@ mod tests {
             EventKind::QualityChanged { change },
             EventKind::DialogCreated { dialog },
             EventKind::ReinviteReceived { sdp: None },
-            EventKind::Ended { reason: "r".into() },
+            EventKind::Ended { reason: "r".into(), status: Some(486), origin: "o".into() },
         ];
         for kind in all {
             let event = event(5, kind);
@@ -445,6 +450,6 @@ mod tests {
     }
 
     fn end() -> EventKind {
-        EventKind::Ended { reason: "end".into() }
+        EventKind::Ended { reason: "end".into(), status: None, origin: "the peer".into() }
     }
 }

@@ -1,6 +1,6 @@
 //! What a shard says, turned into events for subscribers and words for handlers.
 
-use super::call::Entry;
+use super::call::{Entry, Refusal};
 use super::event::{EventKind, SessionEvent};
 use super::task::Word;
 use super::user::{Known, Media, ShardUser};
@@ -117,7 +117,7 @@ impl signald::User for ShardUser {
                     self.publish(&coordinator, id, EventKind::TransferAccepted);
                     self.tell(id, Word::TransferAccepted);
                 }
-                session::SessionEvent::Failed { id, operation: Operation::Transfer, status } => {
+                session::SessionEvent::Failed { id, operation: Operation::Transfer, status, .. } => {
                     self.publish(&coordinator, id, EventKind::TransferFailed { status });
                     self.tell(id, Word::TransferFailed(status));
                 }
@@ -131,7 +131,9 @@ impl signald::User for ShardUser {
         for event in events {
             match *event {
                 session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
-                session::SessionEvent::Failed { id, operation, status } => self.settle(id, operation, Err(status)),
+                session::SessionEvent::Failed { id, operation, status, origin } => {
+                    self.settle(id, operation, Err(Refusal { status, origin }));
+                }
                 session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
                 _ => {}
             }
@@ -181,7 +183,7 @@ impl ShardUser {
         }
     }
 
-    fn settle(&self, id: session::SessionId, operation: Operation, outcome: Result<(), u16>) {
+    fn settle(&self, id: session::SessionId, operation: Operation, outcome: Result<(), Refusal>) {
         if let Some(known) = self.sessions.get(&id) {
             known.entry.settle(operation, outcome);
         }
@@ -231,6 +233,7 @@ impl Known {
             self.entry.tell(Word::MediaTerminated);
         }
         let now = std::time::Instant::now();
+        let was_answered = self.media != Media::None || self.entry.facts().dialog.is_some();
         {
             let mut facts = self.entry.facts();
             facts.ended_at = Some(now);
@@ -244,7 +247,12 @@ impl Known {
         self.entry.set_state(SessionState::Terminated);
         coordinator.registry.remove(self.entry.id);
         coordinator.totals.ended(reason);
-        coordinator.publish(&self.entry, EventKind::Ended { reason: reason.name().into() });
+        let ended = EventKind::Ended {
+            reason: reason.name().into(),
+            status: reason.sip_status().filter(|_| !was_answered),
+            origin: reason.origin().name().into(),
+        };
+        coordinator.publish(&self.entry, ended);
         self.entry.tell(Word::Ended(reason));
         for id in coordinator.care.ended(self.entry.id, reason.name(), now) {
             coordinator.end_along(id);

@@ -1,7 +1,7 @@
 //! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO otherwise; taken from INFO.
 
 use crate::leg::Leg;
-use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
+use crate::{EndOrigin, Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use clock::{Duration, Instant};
 use contract::Command;
 use sip_core::{ClientRequestId, RequestId, Span};
@@ -91,7 +91,7 @@ impl Sessions {
         turn: &mut Turn<'_>,
         id: SessionId,
         request: ClientRequestId,
-        status: u16,
+        (status, origin): (u16, EndOrigin),
     ) -> bool {
         let dialling = self.table.get_mut(id).and_then(|session| session.dialling.as_mut());
         let Some(dialling) = dialling.filter(|dialling| dialling.request == Some(request)) else { return false };
@@ -103,8 +103,8 @@ impl Sessions {
         let went_on = status < 300 && self.next_info(turn, id).is_ok();
         if !went_on && let Some(session) = self.table.get_mut(id) {
             session.dialling = None;
-            let status = if status < 300 { 500 } else { status };
-            turn.events.push(SessionEvent::Failed { id, operation, status });
+            let (status, origin) = if status < 300 { (500, EndOrigin::Here) } else { (status, origin) };
+            turn.events.push(SessionEvent::Failed { id, operation, status, origin });
         }
         true
     }

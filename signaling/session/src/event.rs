@@ -1,4 +1,4 @@
-use crate::{BridgeId, CallStory, EndReason, LeaveReason, Operation, SessionId, SessionState};
+use crate::{BridgeId, CallStory, EndOrigin, EndReason, LeaveReason, Operation, SessionId, SessionState};
 use contract::{LegRef, RecordingOutcome};
 
 /// What users of sessions may want to know.
@@ -60,6 +60,8 @@ pub enum SessionEvent {
         operation: Operation,
         /// The peer's status; 408 without an answer, 500 when the media plane could not do it.
         status: u16,
+        /// Where it was refused: by the peer with this status, or by nobody: then the status is ours, for want of one.
+        origin: EndOrigin,
     },
     /// The one that we call has said something before its answer.
     Progress {

@@ -1,6 +1,6 @@
 //! What SIP says, told to the part of a session that it is about.
 
-use crate::{Sessions, Turn};
+use crate::{EndOrigin, Sessions, Turn};
 use sip_core::{ClientRequestId, Content, DialogId, Event, RequestId, Span};
 use sip_wire::{Message, Method};
 
@@ -89,9 +89,10 @@ impl Sessions {
     ) {
         // Each looks whether it is the one that has asked.
         let is_ours = dialog.and_then(|dialog| self.find_any(dialog)).is_some_and(|id| {
+            let origin = EndOrigin::of_response(status, message.is_some());
             self.offer_answered(turn, id, request, status, message)
-                || self.info_answered(turn, id, request, status)
-                || self.refer_answered(turn, id, request, status)
+                || self.info_answered(turn, id, request, (status, origin))
+                || self.refer_answered(turn, id, request, (status, origin))
                 || self.relayed_answered(turn, id, request, status)
                 || self.report_answered(turn, id, request, status)
                 || self.probe_answered(turn, id, request, status)

@@ -3,7 +3,8 @@
 use crate::alarm::Alarm;
 use crate::leg::Leg;
 use crate::{
-    AtEnd, EndReason, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Port, SessionEvent, SessionId, Sessions, Turn,
+    AtEnd, EndOrigin, EndReason, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Port, SessionEvent, SessionId,
+    Sessions, Turn,
 };
 use contract::{Command, Event, RefuseReason, Source};
 use stats::SignalCounter;
@@ -93,7 +94,12 @@ impl Sessions {
             return;
         }
         (session.plan, session.hold_source) = (Plan::of(PlannedSource::Silence), PlannedSource::Silence);
-        turn.events.push(SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500 });
+        turn.events.push(SessionEvent::Failed {
+            id,
+            operation: Operation::ChangeMedia,
+            status: 500,
+            origin: EndOrigin::Media,
+        });
         self.sync(turn, id);
     }
 

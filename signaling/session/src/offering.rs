@@ -4,7 +4,8 @@ use crate::cross::Crossed;
 use crate::link::{Able, Terms};
 use crate::matching::Matching;
 use crate::{
-    EndReason, Operation, PlannedSource, Session, SessionError, SessionEvent, SessionId, Sessions, Side, Turn,
+    EndOrigin, EndReason, Operation, PlannedSource, Session, SessionError, SessionEvent, SessionId, Sessions, Side,
+    Turn,
 };
 use contract::{Codec, Direction, PayloadMap};
 use sdp_core::{Negotiated, Packets, Settings, write_offer, write_offer_again};
@@ -110,7 +111,10 @@ impl Sessions {
         session.offering = None;
         match (status, message) {
             (200..300, Some(message)) => self.offer_accepted(turn, id, offering.wish, message),
-            _ => self.offer_refused(turn, id, offering.wish, status),
+            (status, message) => {
+                let origin = EndOrigin::of_response(status, message.is_some());
+                self.offer_refused(turn, id, offering.wish, (status, origin));
+            }
         }
         self.go_on_with_kept(turn, id);
         true
@@ -153,9 +157,9 @@ impl Sessions {
     }
 
     /// Nothing changes.
-    fn offer_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, status: u16) {
+    fn offer_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, (status, origin): (u16, EndOrigin)) {
         if let Some(operation) = wish.operation {
-            turn.events.push(SessionEvent::Failed { id, operation, status });
+            turn.events.push(SessionEvent::Failed { id, operation, status, origin });
         }
         if let Some(other) = wish.crosses_for {
             let status = if matches!(status, 400..=407 | 409..=480 | 482..=699) { status } else { 500 };

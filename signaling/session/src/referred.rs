@@ -4,7 +4,7 @@ use crate::alarm::Alarm;
 use crate::link::Tie;
 use crate::offering::Wish;
 use crate::refer::Referred;
-use crate::{EndReason, Session, SessionId, Sessions, Turn, UserLimit};
+use crate::{EndOrigin, EndReason, Session, SessionId, Sessions, Turn, UserLimit};
 use clock::Duration;
 use contract::Direction;
 use sip_core::{ClientRequestId, SubscriptionId};
@@ -80,7 +80,7 @@ impl Sessions {
     pub(crate) fn transfer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         match self.table.get(id).map(|session| session.referred) {
             Some(Referred::Reported(_)) => self.end(turn, id, EndReason::Transferred),
-            _ => self.transfer_failed(turn, id, 408),
+            _ => self.transfer_failed(turn, id, (408, EndOrigin::TimeOut)),
         }
     }
 

@@ -43,6 +43,16 @@ pub enum EndOrigin {
 }
 
 impl EndOrigin {
+    /// Where the outcome of a request of ours comes from: without a message the status is the endpoint's own.
+    pub(crate) fn of_response(status: u16, has_message: bool) -> Self {
+        match status {
+            _ if has_message => Self::Peer,
+            408 => Self::TimeOut,
+            503 => Self::Network,
+            _ => Self::Here,
+        }
+    }
+
     /// As operators see it.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! We hand a call to somebody else: REFER, and what the peer reports about it (RFC 3515, RFC 5589).
 
 use crate::alarm::Alarm;
-use crate::{EndReason, Operation, SessionError, SessionEvent, SessionId, SessionState, Sessions, Turn};
+use crate::{EndOrigin, EndReason, Operation, SessionError, SessionEvent, SessionId, SessionState, Sessions, Turn};
 use sip_core::{ClientRequestId, Span, SubscriptionId};
 use sip_wire::{Message, Uri};
 
@@ -71,14 +71,14 @@ impl Sessions {
         turn: &mut Turn<'_>,
         id: SessionId,
         request: ClientRequestId,
-        status: u16,
+        (status, origin): (u16, EndOrigin),
     ) -> bool {
         let transfer = self.table.get(id).and_then(|session| session.transfer.as_deref());
         if transfer.is_none_or(|transfer| transfer.request != request) {
             return false;
         }
         if status >= 300 {
-            self.transfer_failed(turn, id, status);
+            self.transfer_failed(turn, id, (status, origin));
             if matches!(status, 408 | 481) {
                 self.end(turn, id, EndReason::PeerLost);
             }
@@ -92,9 +92,9 @@ impl Sessions {
         let status = reported(turn.sip.bytes(message));
         match status {
             Some(200..300) => self.transferred(turn, id),
-            Some(status @ 300..700) => self.transfer_failed(turn, id, status),
+            Some(status @ 300..700) => self.transfer_failed(turn, id, (status, EndOrigin::Called)),
             // Over without a word about how it went.
-            _ if is_last => self.transfer_failed(turn, id, 500),
+            _ if is_last => self.transfer_failed(turn, id, (500, EndOrigin::Peer)),
             Some(status) => turn.events.push(SessionEvent::TransferProgress { id, status }),
             None => {}
         }
@@ -103,7 +103,7 @@ impl Sessions {
     /// It will not report any more.
     pub(crate) fn subscription_ended(&mut self, turn: &mut Turn<'_>, subscription: SubscriptionId) {
         if let Some(id) = self.by_subscription.get(&subscription).copied() {
-            self.transfer_failed(turn, id, 408);
+            self.transfer_failed(turn, id, (408, EndOrigin::TimeOut));
         }
     }
 
@@ -117,14 +117,14 @@ impl Sessions {
     }
 
     /// The call is back where it was.
-    pub(crate) fn transfer_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) {
+    pub(crate) fn transfer_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, (status, origin): (u16, EndOrigin)) {
         if self.drop_transfer(id).is_none() {
             return;
         }
         let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
         let back = session.settled_state();
         self.go(turn, id, back);
-        turn.events.push(SessionEvent::Failed { id, operation: Operation::Transfer, status });
+        turn.events.push(SessionEvent::Failed { id, operation: Operation::Transfer, status, origin });
     }
 
     /// Forgets a transfer of ours.

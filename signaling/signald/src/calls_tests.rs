@@ -488,7 +488,12 @@ fn a_blind_transfer_that_fails_leaves_both_talking() {
     let (id, peer) = through(&mut net, "b");
     net.order(A, move |sessions, turn| sessions.transfer(turn, id, "sip:c-busy@192.0.2.3")).unwrap();
     net.run(SOON);
-    assert!(net.nodes[A].events.contains(&SessionEvent::Failed { id, operation: Operation::Transfer, status: 486 }));
+    assert!(net.nodes[A].events.contains(&SessionEvent::Failed {
+        id,
+        operation: Operation::Transfer,
+        status: 486,
+        origin: session::EndOrigin::Called
+    }));
     assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
     net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
     net.assert_at_rest();

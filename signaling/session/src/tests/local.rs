@@ -71,7 +71,8 @@ fn a_hold_that_fails_leaves_the_call_as_it_was() {
         world.hold(None).unwrap();
         let (request, _) = world.reinvite();
         world.answer(request, status, "");
-        assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::Hold, status }]);
+        let origin = EndOrigin::Peer;
+        assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::Hold, status, origin }]);
         assert!(world.asked().is_empty() && world.said().is_empty());
         assert_eq!(world.state(tag), SessionState::Connected);
         world.hold(None).unwrap();
@@ -187,7 +188,10 @@ fn the_source_changes_and_a_refused_one_is_silence() {
     play(&mut world, PlannedSource::Prompt(99));
     world.asked();
     world.media(Event::Refused { leg, tag, reason: RefuseReason::Invalid });
-    assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500 }]);
+    assert_eq!(
+        world.told(),
+        [SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500, origin: EndOrigin::Media }]
+    );
     assert_eq!(world.only_update(leg, tag).source(), Source::Silence);
     // A worker that refuses even that is not asked for ever.
     play(&mut world, PlannedSource::Tone440);
@@ -253,7 +257,10 @@ fn digits_by_info_one_after_the_other() {
     let said = world.said();
     let [Said::Info(request, ..)] = &said[..] else { panic!("{said:?}") };
     world.answer(*request, 415, "");
-    assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 415 }]);
+    assert_eq!(
+        world.told(),
+        [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 415, origin: EndOrigin::Peer }]
+    );
     assert!(world.said().is_empty(), "the rest is not sent");
 }
 

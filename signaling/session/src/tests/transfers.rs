@@ -12,6 +12,12 @@ pub(super) const REFER: RequestId = RequestId::from_u64(77);
 pub(super) const REPORTS: SubscriptionId = SubscriptionId::from_u64(77);
 
 fn response(request: ClientRequestId, status: u16) -> sip_core::Event {
+    let message = Some(sip_core::Span::default());
+    sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false }
+}
+
+/// What the endpoint says where the peer says nothing.
+fn unanswered(request: ClientRequestId, status: u16) -> sip_core::Event {
     sip_core::Event::Response { request, dialog: Some(DIALOG), status, message: None, wants_ack: false }
 }
 
@@ -76,26 +82,39 @@ fn a_transfer_that_goes_well() {
 
 #[test]
 fn a_transfer_that_fails_brings_the_call_back() {
+    use EndOrigin::{Called, Network, Peer, TimeOut};
     type Way = fn(&mut World, ClientRequestId);
-    let ways: [(Way, u16); 6] = [
-        (|world, request| world.sip(response(request, 603), vec![]), 603),
-        (|world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 486 Busy", true), 486),
-        (|world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 100 Trying", true), 500),
-        (|world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "nonsense", true), 500),
+    let ways: [(Way, u16, EndOrigin); 8] = [
+        // The endpoint says 408 or 503 by itself where no answer came.
+        (|world, request| world.sip(unanswered(request, 503), vec![]), 503, Network),
+        (|world, request| world.sip(unanswered(request, 500), vec![]), 500, EndOrigin::Here),
+        (|world, request| world.sip(response(request, 603), vec![]), 603, Peer),
+        (
+            |world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 486 Busy", true),
+            486,
+            Called,
+        ),
+        (
+            |world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 100 Trying", true),
+            500,
+            Peer,
+        ),
+        (|world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "nonsense", true), 500, Peer),
         (
             |world, request| {
                 let subscription = SubscriptionId::from_u64(request.as_u64());
                 world.sip(sip_core::Event::SubscriptionEnded { subscription, dialog: Some(DIALOG) }, vec![]);
             },
             408,
+            TimeOut,
         ),
-        (|world, _| world.wait(Duration::from_secs(180)), 408),
+        (|world, _| world.wait(Duration::from_secs(180)), 408, TimeOut),
     ];
-    for (way, status) in ways {
+    for (way, status, origin) in ways {
         let (mut world, id, tag, request) = transferring();
         way(&mut world, request);
         assert!(
-            world.events.contains(&SessionEvent::Failed { id, operation: Operation::Transfer, status }),
+            world.events.contains(&SessionEvent::Failed { id, operation: Operation::Transfer, status, origin }),
             "{status}"
         );
         assert_eq!(world.state(tag), SessionState::Connected);
