@@ -86,7 +86,7 @@ impl EventsBench {
         let id = call.id();
         // What is published is what a state change is to a subscriber: names, a time, a correlation id.
         let (name, detail): (Arc<str>, Arc<str>) = ("state".into(), "connected".into());
-        let filter = || EventFilter::all().session(id);
+        let filter = || EventFilter::all().session(*id);
         let (mut listening, mut places) = (Vec::new(), Vec::new());
         for _ in 0..self.subscribers {
             let (mut receiver, wanted) = (coordinator.subscribe(filter()), self.events as u64);

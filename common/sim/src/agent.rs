@@ -85,13 +85,12 @@ impl Agent {
         done.is_ok()
     }
 
-    /// A confirmed dialog finds its next hop by itself.
+    /// The endpoint asks where the next hop of a dialog is.
     fn resolve(&mut self, event: &Event, turn: &Turn<'_>) {
-        let (Event::Answered { dialog, .. } | Event::Acknowledged { dialog, .. }) = event else { return };
+        let Event::PathWanted { dialog } = event else { return };
         let to = self.endpoint.dialog_info(*dialog).and_then(|info| address_in(info.next_hop));
-        if let Some(to) = to.filter(|to| *to != self.address) {
-            self.endpoint.set_flow(*dialog, turn.book.flow(self.address, to));
-        }
+        let path = to.map(|to| turn.book.flow(self.address, to));
+        self.endpoint.set_path(turn.now, *dialog, path, &mut self.out);
     }
 
     pub(crate) fn act(&mut self, todo: Todo, turn: &mut Turn<'_>) {

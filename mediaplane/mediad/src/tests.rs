@@ -11,7 +11,7 @@ mod waiting;
 use crate::Media;
 use clock::Duration;
 use config::Config;
-use contract::{Address, Codec, Command, Event, LegRef, LegRow, LegSpec, LegState, PayloadMap, RtcpMode, Source};
+use contract::{Codec, Command, Event, LegRef, LegRow, LegSpec, LegState, PayloadMap, RtcpMode, Source};
 use rtp_wire::Header;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use shm::{ClientEnd, WorkerIndex};
