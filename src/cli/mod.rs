@@ -12,6 +12,7 @@ mod serve;
 mod stats;
 mod table;
 mod trace;
+mod welcome;
 
 use clap::{Parser, Subcommand};
 use options::Options;

@@ -4,7 +4,7 @@
 mod part;
 
 use super::options::{self, Options, SoundFile};
-use super::{Failure, output, reload};
+use super::{Failure, output, reload, welcome};
 use part::{Notice, Part};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -142,19 +142,10 @@ fn stop(part: &mut Part, inbox: &Receiver<Notice>) {
 }
 
 fn print_welcome(config: &config::Config, parts: &[Part]) {
-    use std::fmt::Write;
     let mut text = format!("Ringplane {} is ready.\n", env!("CARGO_PKG_VERSION"));
     for part in parts {
-        let _ = writeln!(text, "  {:<7} {}", part.name(), part.ready_words());
+        text += &format!("  {:<7} {}\n", part.name(), part.ready_words());
     }
-    let port = config.sip.listen.first().map_or(5060, std::net::SocketAddr::port);
-    let _ = write!(
-        text,
-        "Place a call (each in another terminal):\n\
-         \x20 baresip -e '/uanew <sip:me@127.0.0.1>;regint=0' -e '/dial sip:play@127.0.0.1:{port}'\n\
-         \x20                                               hear the welcome prompt; also tone@, echo@, ringing@, busy@\n\
-         \x20 sipp -sn uac 127.0.0.1:{port} -r 10 -m 100      a hundred calls\n\
-         Look at it: `ringplane calls`, `ringplane stats`. Stop it: Ctrl-C.\n"
-    );
-    output::tell(&text);
+    let listening = parts.last().map(|signal| welcome::listening(signal.ready_words())).unwrap_or_default();
+    output::tell(&(text + &welcome::text(config, &listening, &welcome::Commands::here(config))));
 }
