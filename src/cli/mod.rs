@@ -21,7 +21,8 @@ use std::process::ExitCode;
 
 /// A telephone switch for bare metal: SIP in, media out.
 ///
-/// Start with `ringplane serve`; it needs no configuration. Then call sip:tone@HOST, sip:echo@HOST or sip:play@HOST.
+/// Start with `ringplane serve`; it needs no configuration, and answers calls itself ([sip] mode "numbers"): call sip:tone@HOST,
+/// sip:echo@HOST or sip:play@HOST. To send calls on to elsewhere see `mode` and `routes` in what `ringplane init` prints.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {

@@ -66,6 +66,7 @@ impl Place {
 /// Why a switch cannot be asked, and what helps. That another user may not ask it does not mean that it does not run.
 fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
     let at = path.display();
+    let program = super::welcome::program();
     Failure::new(match error.kind() {
         ErrorKind::PermissionDenied => format!(
             "the switch at {at} belongs to another user, who alone may ask it\n  Run this as that user, or with sudo."
@@ -78,12 +79,12 @@ fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
                 other.display()
             ),
             None => format!(
-                "no switch runs that has its socket at {at}\n  Start it with `ringplane serve`. If it was started with \
+                "no switch runs that has its socket at {at}\n  Start it with `{program} serve`. If it was started with \
                  --runtime-dir or --config, give the same here; if by another user, use sudo."
             ),
         },
         ErrorKind::ConnectionRefused => {
-            format!("the switch at {at} has ended and left its socket behind\n  Start it again with `ringplane serve`.")
+            format!("the switch at {at} has ended and left its socket behind\n  Start it again with `{program} serve`.")
         }
         _ => format!("cannot ask the switch at {at}: {error}"),
     })
@@ -117,6 +118,6 @@ mod tests {
         assert!(says(ErrorKind::PermissionDenied).contains("sudo"));
         assert!(says(ErrorKind::ConnectionRefused).contains("has ended"));
         assert!(says(ErrorKind::NotFound).contains("--runtime-dir"));
-        assert!(!says(ErrorKind::PermissionDenied).contains("ringplane serve"));
+        assert!(!says(ErrorKind::PermissionDenied).contains(" serve"));
     }
 }

@@ -14,8 +14,6 @@ pub(crate) struct Commands {
 impl Commands {
     /// For a switch with these sockets, started as this process was.
     pub(crate) fn here(config: &Config) -> Self {
-        let program = std::env::args().next().unwrap_or_else(|| "ringplane".into());
-        let by_sudo = rustix::process::geteuid().is_root() && std::env::var_os("SUDO_UID").is_some();
         let folder = &config.process.runtime_dir;
         let options = match *folder == Config::default().process.runtime_dir {
             true => String::new(),
@@ -24,13 +22,20 @@ impl Commands {
                 format!(" --runtime-dir {}", quoted(&folder.display().to_string()))
             }
         };
-        Self { program: format!("{}{}", if by_sudo { "sudo " } else { "" }, quoted(&program)), options }
+        Self { program: program(), options }
     }
+}
+
+/// How this program was called, for a shell.
+pub(crate) fn program() -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "ringplane".into());
+    let by_sudo = rustix::process::geteuid().is_root() && std::env::var_os("SUDO_UID").is_some();
+    format!("{}{}", if by_sudo { "sudo " } else { "" }, quoted(&program))
 }
 
 /// Where SIP is listened for over UDP, out of what signaling said when it was ready.
 pub(crate) fn listening(ready: &str) -> Vec<SocketAddr> {
-    ready.split_whitespace().filter_map(|word| word.strip_prefix("udp:")?.parse().ok()).collect()
+    ready.split_whitespace().filter_map(|word| word.strip_prefix("udp:")?.trim_end_matches(',').parse().ok()).collect()
 }
 
 /// How to place a call and how to look at it.
@@ -55,12 +60,15 @@ fn reachable(at: SocketAddr) -> SocketAddr {
 }
 
 fn calls(config: &Config, at: SocketAddr) -> String {
+    let prompts = &config.media.prompts;
     let user = match config.sip.mode {
-        Mode::Numbers => Some("play".to_owned()),
+        Mode::Numbers if prompts.iter().any(|prompt| prompt.name == "play") => Some("play".to_owned()),
+        Mode::Numbers => Some(prompts.first().map_or("tone", |prompt| &prompt.name).to_owned()),
+        _ if config.sip.routes.is_empty() => return "No call goes anywhere: [sip] routes is empty.\n".to_owned(),
         _ => config.sip.routes.iter().find_map(|route| sample(&route.pattern)),
     };
     let Some(user) = user else {
-        return format!("Calls go by [sip] routes. Have a phone use {at} as its outbound proxy.\n");
+        return format!("Calls go by [sip] routes, by domain. Have a phone use {at} as its outbound proxy.\n");
     };
     let family = if at.is_ipv6() { "-6 " } else { "" };
     let host = at.to_string();
@@ -73,15 +81,16 @@ fn calls(config: &Config, at: SocketAddr) -> String {
     let mut text = String::from("Place a call (each in another terminal):\n");
     text += &format!("  baresip {family}-e {} -e {dial}\n", quoted(&account));
     text += match config.sip.mode {
-        Mode::Numbers => "      hear the welcome prompt; also tone@, echo@, ringing@, busy@\n",
+        Mode::Numbers if user == "tone" => "      hear a tone; also echo@, ringing@, busy@\n",
+        Mode::Numbers => "      hear a prompt; also tone@, echo@, ringing@, busy@\n",
         Mode::Redirect => "      a call by the first of the routes: the phone is told where to go\n",
         _ => "      a call by the first of the routes\n",
     };
-    // SIPp's built-in caller neither proves who it is nor follows a redirection.
-    if config.auth.realms.is_empty() && config.sip.mode != Mode::Redirect {
+    // SIPp's built-in caller neither proves who it is, nor follows a redirection or the Record-Route of a proxy.
+    if config.auth.realms.is_empty() && matches!(config.sip.mode, Mode::Numbers | Mode::B2bua) {
         let called = if config.sip.mode == Mode::Numbers { String::new() } else { format!(" -s {}", quoted(&user)) };
         let (ip, at) = (at.ip(), quoted(&at.to_string()));
-        text += &format!("  sipp -sn uac{called} -i {ip} {at} -r 10 -m 100\n      a hundred calls\n");
+        text += &format!("  sipp -sn uac{called} -i {ip} {at} -r 20 -m 100\n      a hundred calls\n");
     }
     text
 }
@@ -117,7 +126,7 @@ mod tests {
     #[test]
     fn the_commands_are_for_this_address_family_port_and_mode() {
         let default = said("", "SIP on udp:0.0.0.0:5060 udp:[::]:5060 tcp:0.0.0.0:5060, 1 shard(s)");
-        assert!(default.contains("sipp -sn uac -i 127.0.0.1 127.0.0.1:5060 -r 10 -m 100"), "{default}");
+        assert!(default.contains("sipp -sn uac -i 127.0.0.1 127.0.0.1:5060 -r 20 -m 100"), "{default}");
         assert!(
             default.contains("'/uanew <sip:me@127.0.0.1>;regint=0' -e '/dial sip:play@127.0.0.1:5060'"),
             "{default}"
@@ -131,6 +140,12 @@ mod tests {
         assert!(b2bua.contains("-s +491 -i 127.0.0.2 127.0.0.2:5070") && !b2bua.contains("tone@"), "{b2bua}");
         let redirect = said(&routes.replace("b2bua", "redirect"), "SIP on udp:127.0.0.2:5070, 1 shard(s)");
         assert!(redirect.contains("sip:+491@127.0.0.2:5070") && !redirect.contains("sipp"), "{redirect}");
+        let proxy = said(&routes.replace("b2bua", "proxy"), "SIP on udp:127.0.0.2:5070, 1 shard(s)");
+        assert!(proxy.contains("sip:+491@127.0.0.2:5070") && !proxy.contains("sipp"), "{proxy}");
+        let nowhere = said("[sip]\nmode = \"b2bua\"\n", "SIP on udp:127.0.0.2:5070, 1 shard(s)");
+        assert!(nowhere.contains("[sip] routes is empty") && !nowhere.contains("sip:"), "{nowhere}");
+        let silent = said("[media]\nprompts = {}\n", "SIP on udp:127.0.0.1:5060, 1 shard(s)");
+        assert!(silent.contains("sip:tone@127.0.0.1:5060"), "{silent}");
         let auth = said("[auth]\nrealms = { r = { u = \"secret\" } }\n", "SIP on udp:127.0.0.1:5060, 1 shard(s)");
         assert!(auth.contains("auth_pass=PASSWORD") && !auth.contains("secret") && !auth.contains("sipp"), "{auth}");
         let domains =

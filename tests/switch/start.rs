@@ -3,7 +3,7 @@
 use crate::machine::{PROGRAM, alone, plan, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
-use loadtest::peers::{Sipp, SippPlan, Switch, wait_for};
+use loadtest::peers::{Scenario, Sipp, SippPlan, Switch, SwitchPlan, wait_for};
 use rustix::process::Signal;
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::path::Path;
@@ -90,6 +90,42 @@ fn help_names_every_command() {
     }
     let version = String::from_utf8(ringplane(&["--version"]).stdout).unwrap();
     assert_eq!(version, format!("ringplane {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Runs what the switch says will place calls, as it stands there, and gives the switch's words and the end of it.
+fn as_printed(switch: &Switch, folder: &Path) -> (String, Output) {
+    let said = switch.output();
+    let line = said.lines().find(|line| line.trim_start().starts_with("sipp ")).expect("a command").trim().to_owned();
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "sh", "-c", &format!("{line} -nostdin")]).current_dir(folder);
+    (said, shell.output().expect("a shell runs"))
+}
+
+#[test]
+fn what_is_printed_places_calls_wherever_the_switch_listens() {
+    let _turn = alone();
+    let ips = ["127.0.0.1", "::1", "127.0.0.2"].map(|ip| (plan(50), ip.parse::<IpAddr>().unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    let called_plan = SippPlan { scenario: Scenario::BuiltIn("uas"), calls: 0, ..SippPlan::default() };
+    let called = Sipp::start(folder.path(), "called", None, &called_plan).unwrap();
+    let mut routed = plan(50);
+    routed.sip = format!("mode = \"b2bua\"\nroutes = {{ \"+49*\" = \"sip:{}\" }}", called.address);
+    let plans = ips.into_iter().map(|(plan, ip)| SwitchPlan { ip, ..plan }).chain([routed]);
+    let switches: Vec<_> = plans.map(|plan| start(&plan)).collect();
+    std::thread::scope(|scope| {
+        for (switch, folder) in &switches {
+            scope.spawn(|| {
+                let (said, output) = as_printed(switch, folder.path());
+                let heard = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success(), "{said}{heard}{}", String::from_utf8_lossy(&output.stderr));
+                // The way back to this switch is printed as well, and works.
+                let line = said.lines().find(|line| line.trim_start().contains(" stats ")).expect("a command").trim();
+                let stats = Command::new("sh").args(["-c", line]).output().expect("a shell runs");
+                assert!(stats.status.success(), "{line}: {}", String::from_utf8_lossy(&stats.stderr));
+            });
+        }
+    });
+    called.end(Duration::from_secs(30)).unwrap();
 }
 
 /// Calls are up; the switch is asked to end: every caller gets a BYE.

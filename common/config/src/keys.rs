@@ -178,9 +178,10 @@ pub const KEYS: &[Key] = &[
         "mode",
         r#""numbers""#,
         &[
-            r#"What becomes of calls: "numbers" answers them here (tone, echo, the prompts); "b2bua" sends them on by routes,"#,
-            r#"signaling and media through us on both sides; "proxy" sends requests on by routes and leaves the media to the"#,
-            r#"peers (RFC 3261 section 16); "redirect" answers 302 with the targets of the route as contacts."#,
+            r#"What becomes of calls. "numbers" answers them here, by the user that is called: the names of [media] prompts (such"#,
+            r#"as play), echo, ringing, busy, and a tone for every other. "b2bua" (back-to-back user agent) sends them on by"#,
+            r#"routes, signaling and media through us on both sides. "proxy" sends requests on by routes and leaves the media to"#,
+            r#"the peers (RFC 3261 section 16). "redirect" answers 302 with the targets of the route as contacts."#,
         ],
     ),
     key(
@@ -426,7 +427,7 @@ pub const KEYS: &[Key] = &[
         r#""routes""#,
         &[
             r#"Whom a peer may hand its call to (REFER): "routes": to targets that [sip] routes fit, where these lead, and to"#,
-            r#"the built-in numbers; "nobody"; "anybody": wherever it says. Calls of this switch may take over one another"#,
+            r#"the numbers of mode "numbers"; "nobody"; "anybody": wherever it says. Calls of this switch may take over one another"#,
             r#"(attended transfer) unless this is "nobody"."#,
         ],
     ),

@@ -28,7 +28,7 @@ crate::counters! {
         HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit of ours, to muting, or to later packets of a new source.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of our own that were not made because the worker was late.";
-        Turns: "turns", Events, "Rounds of the worker's loop.";
+        Turns: "turns", Events, "How often this worker's thread went round: received, worked, sent. It also counts while there is nothing to do.";
         RingEnters: "ring_enters", Events, "Calls of io_uring_enter: each sends a batch and waits for the next.";
         RingCompletions: "ring_completions", Events, "Completions that the kernel gave us.";
         RingRearms: "ring_rearms", Events, "Receives that the kernel ended and that were started again.";

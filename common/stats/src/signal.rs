@@ -49,6 +49,6 @@ crate::counters! {
         RefusedIdentity: "refused_identity", Events, "Requests refused with 403 because a proven user said in From to be somebody else.";
         Forwarded: "forwarded", Events, "Requests that the proxy sent on, or the redirect server sent elsewhere.";
         BranchesOpen: "branches_open", Level, "Targets that the proxy is busy with now, or remembers to absorb retransmissions.";
-        Turns: "turns", Events, "Rounds of the shard's loop.";
+        Turns: "turns", Events, "How often this shard's thread went round: received, worked, sent. It also counts while there is nothing to do.";
     }
 }
