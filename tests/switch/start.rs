@@ -235,7 +235,7 @@ fn sighup_reads_the_file_again_and_no_call_notices() {
     let address = switch.sip;
     let callers = std::thread::spawn(move || {
         let hold = Duration::from_secs(6);
-        call(&CallPlan { calls: 5, rate: 100.0, hold, ..CallPlan::tone(address) }, &mut |_, _| {}).unwrap()
+        call(&CallPlan { calls: 5, rate: 100.0, hold, ..CallPlan::echo(address) }, &mut |_, _| {}).unwrap()
     });
     wait_for(Duration::from_secs(20), || (confirmed(&switch) == 5).then_some(())).expect("five calls");
     // Mistakes: all of them are named, and nothing changes.
