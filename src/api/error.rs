@@ -1,47 +1,16 @@
+mod about;
+
+pub use about::{ErrorContext, InvalidUri, MissingSession, Resource};
+
 use super::call::Refusal;
 use super::{Operation, SessionId, SessionState};
+use about::{last_refused, remember_refused};
 use session::EndOrigin;
-use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// What operations of this API give. The error type may be another one, so that importing this beside
 /// `std::result::Result` changes nothing: `Result<(), Box<dyn std::error::Error>>` is what it always was.
 pub type Result<T, E = SessionError> = std::result::Result<T, E>;
-
-/// What an error is about. What is not known, or makes no sense for it, is `None`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ErrorContext {
-    /// The session.
-    pub session_id: Option<SessionId>,
-    /// Its Call-ID.
-    pub dialog_id: Option<String>,
-    /// Where it was in its life.
-    pub state: Option<SessionState>,
-    /// What there is no more of, for [`SessionError::ResourceExhausted`].
-    pub resource: Option<Resource>,
-    /// When it happened.
-    pub at: SystemTime,
-}
-
-/// Something that there is only so much of.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Resource {
-    /// What, in words: `sessions`, `sessions of bridge 0-1f`.
-    pub what: String,
-    /// How many there may be.
-    pub limit: usize,
-}
-
-impl ErrorContext {
-    pub(crate) fn none() -> Self {
-        Self { session_id: None, dialog_id: None, state: None, resource: None, at: SystemTime::now() }
-    }
-
-    pub(crate) fn of(id: SessionId) -> Self {
-        Self { session_id: Some(id), ..Self::none() }
-    }
-}
 
 /// The class of an error.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,92 +25,8 @@ pub enum ErrorCategory {
     System,
 }
 
-/// An address that cannot be called, as [`SessionError::InvalidUri`] carries it. It prints as the address, and is used
-/// like a `str`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InvalidUri {
-    uri: String,
-    reason: String,
-    context: Box<ErrorContext>,
-}
-
-impl InvalidUri {
-    /// What is wrong with it, in words.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-}
-
-impl std::ops::Deref for InvalidUri {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.uri
-    }
-}
-
-impl std::fmt::Display for InvalidUri {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&self.uri)
-    }
-}
-
-impl From<String> for InvalidUri {
-    fn from(uri: String) -> Self {
-        Self { uri, reason: "it cannot be called".into(), context: Box::new(ErrorContext::none()) }
-    }
-}
-
-/// A session that is not there, as [`SessionError::SessionNotFound`] carries it. It prints as the session's name, and is
-/// used like a [`SessionId`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MissingSession {
-    id: SessionId,
-    context: Box<ErrorContext>,
-}
-
-impl std::ops::Deref for MissingSession {
-    type Target = SessionId;
-    fn deref(&self) -> &SessionId {
-        &self.id
-    }
-}
-
-impl std::fmt::Display for MissingSession {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&self.id.to_string())
-    }
-}
-
-impl PartialEq<SessionId> for MissingSession {
-    fn eq(&self, other: &SessionId) -> bool {
-        self.id == *other
-    }
-}
-
 /// How long a request without an answer is waited for: 64 times T1 (RFC 3261 §17).
 const NO_ANSWER: Duration = Duration::from_secs(32);
-
-/// What was refused last because a limit was reached, by any thread. [`SessionError::ResourceExhausted`] is a plain word, so
-/// that programs can match it as one; what it was about is kept here.
-static LAST_REFUSED: Mutex<Option<ErrorContext>> = Mutex::new(None);
-
-thread_local! {
-    /// The same of this thread, which is the better answer where it has one.
-    static LAST_REFUSED_HERE: RefCell<Option<ErrorContext>> = const { RefCell::new(None) };
-}
-
-fn last_refused() -> ErrorContext {
-    let here = LAST_REFUSED_HERE.with_borrow(Clone::clone);
-    let anywhere = || LAST_REFUSED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    here.or_else(anywhere).unwrap_or_else(ErrorContext::none)
-}
-
-fn words_of_exhausted() -> String {
-    match last_refused().resource {
-        Some(Resource { what, limit }) => format!("no more {what}: the limit is {limit}"),
-        None => "a limit is reached".into(),
-    }
-}
 
 /// Why an operation did not work. An operation that is refused changes nothing.
 ///
@@ -181,7 +66,7 @@ pub enum SessionError {
     },
     /// A limit is reached; what runs goes on. [`Self::context`] and the error's text name the resource and its limit: those
     /// of the last such refusal (of this thread, if it had one), since this word carries nothing itself.
-    #[error("{}", words_of_exhausted())]
+    #[error("{}", about::words_of_exhausted())]
     ResourceExhausted,
     /// Nothing happened in time.
     #[error("no answer within {after:?}")]
@@ -337,8 +222,7 @@ impl SessionError {
 
     fn exhausted_in(context: ErrorContext, what: String, limit: usize) -> Self {
         let refused = ErrorContext { resource: Some(Resource { what, limit }), ..context };
-        LAST_REFUSED_HERE.set(Some(refused.clone()));
-        *LAST_REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+        remember_refused(refused);
         Self::ResourceExhausted
     }
 

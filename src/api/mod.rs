@@ -15,6 +15,7 @@ mod config;
 mod control;
 mod coordinator;
 mod credentials;
+mod decided;
 mod dial;
 mod dialog;
 mod error;
