@@ -3,7 +3,7 @@
 
 use crate::lookups::Questions;
 use crate::paths::Paths;
-use crate::shard::ShardOutput;
+use crate::shard_io::ShardOutput;
 use clock::Instant;
 use sip_core::{DialogId, Endpoint};
 use std::collections::HashMap;

@@ -8,93 +8,19 @@ use crate::lookups::{Found, Lookups, Questions};
 use crate::next_hops::NextHops;
 use crate::paths::Paths;
 use crate::proxying::Relay;
+use crate::shard_io::{Input, ShardOutput};
 use crate::shares;
 use crate::stateless;
 use crate::user::{Order, OrderTurn, User};
 use clock::Instant;
 use config::Config;
-use contract::{Command, Event};
-use session::{EndReason, Path, Ports, SessionEvent, Sessions, Sources, Standing, Turn, UserLimit};
+use session::{EndReason, Path, Ports, Sessions, Sources, Standing, Turn, UserLimit};
 use shm::Region;
 use sip_core::auth::Scope;
-use sip_core::proxy::ProxyOutput;
 use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls, Output};
 use sip_wire::Message;
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-/// What a shard is told.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'i> {
-    /// A message came: a datagram, or what framing cut out of a stream.
-    Message {
-        /// To and from where.
-        flow: Flow,
-        /// What.
-        bytes: &'i [u8],
-    },
-    /// A message of ours that is for us.
-    Ours {
-        /// Home: from an address of ours to the same.
-        flow: Flow,
-        /// What.
-        bytes: &'i [u8],
-    },
-    /// A path is broken: a connection is gone.
-    Broken(Flow),
-    /// The network says that nobody is at a peer's address (ICMP).
-    Unreachable {
-        /// To where.
-        flow: Flow,
-        /// The beginning of the datagram of ours that this is about, perhaps nothing.
-        quoted: &'i [u8],
-    },
-    /// A media worker says something.
-    Media(Event),
-    /// The media plane is gone.
-    MediaLost,
-    /// Paths that were looked up.
-    Found(&'i Found),
-    /// [`Shard::deadline`] has come.
-    Deadline,
-    /// No call is taken any more, and all calls end.
-    Stop,
-}
-
-/// What a shard wants done. Whoever runs the shard carries it out and empties it.
-#[derive(Default)]
-pub struct ShardOutput {
-    /// Messages to send.
-    pub sip: Output,
-    /// The same of the proxy.
-    pub proxied: ProxyOutput,
-    /// Commands for the media workers, by worker.
-    pub commands: Vec<(u8, Command)>,
-    /// What happened to sessions.
-    pub events: Vec<SessionEvent>,
-    /// INVITEs that were refused without one.
-    pub(crate) refused: Refusals,
-}
-
-impl ShardOutput {
-    /// Whether there is nothing to carry out or to tell.
-    pub fn is_empty(&self) -> bool {
-        self.sip.transmits.is_empty()
-            && self.proxied.transmits.is_empty()
-            && self.commands.is_empty()
-            && self.events.is_empty()
-            && self.refused.is_empty()
-    }
-
-    /// Forgets everything, keeps the memory.
-    pub fn clear(&mut self) {
-        self.sip.clear();
-        self.proxied.clear();
-        self.commands.clear();
-        self.events.clear();
-        self.refused.clear();
-    }
-}
 
 /// One shard.
 pub struct Shard {

@@ -1,7 +1,7 @@
 //! The lines of calls, into the log.
 
 use super::{CallLog, Detail, Line};
-use crate::shard::ShardOutput;
+use crate::shard_io::ShardOutput;
 use clock::Instant;
 use session::{EndReason, SessionEvent, SessionState, Sessions};
 
