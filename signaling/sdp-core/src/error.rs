@@ -22,6 +22,9 @@ pub enum SdpError {
     /// Audio, but only for a group of receivers.
     #[error("no multicast")]
     NoUnicast,
+    /// Audio, but no `c=` line that says where it is to go.
+    #[error("no c= line for the audio stream")]
+    NoConnection,
     /// Audio, but no codec in common.
     #[error("no codec in common")]
     NoCodec,
@@ -40,6 +43,7 @@ impl SdpError {
             | Self::NoAudio
             | Self::NoTransport
             | Self::NoUnicast
+            | Self::NoConnection
             | Self::NoCodec
             | Self::NoAnswer => 488,
         }
@@ -52,7 +56,7 @@ impl SdpError {
             Self::NoAudio | Self::TooManyMedia => 304,
             Self::NoCodec => 305,
             Self::NoUnicast => 330,
-            Self::TooLong | Self::Line(_) | Self::NotSdp | Self::NoAnswer => 399,
+            Self::TooLong | Self::Line(_) | Self::NotSdp | Self::NoConnection | Self::NoAnswer => 399,
         }
     }
 }

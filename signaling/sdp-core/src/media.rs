@@ -108,13 +108,15 @@ impl<'a> Media<'a> {
         &self.formats[..self.format_count]
     }
 
-    /// Where RTP goes, by the address that signaling came from where the description names none that we know. The error:
-    /// to a group of receivers, whom nobody has asked.
+    /// Where RTP goes, by the address that signaling came from where the description has a name that we do not look up. The
+    /// errors: to a group of receivers, whom nobody has asked; or nowhere said at all (RFC 8866 §5.7).
     pub(crate) fn rtp(&self, source: Option<IpAddr>) -> Result<Option<SocketAddr>, SdpError> {
         let ip = match self.common.connection {
             Some(Connection::Ip(ip)) => Some(ip),
             Some(Connection::Hold | Connection::Nowhere) => None,
-            Some(Connection::Unknown) | None => source,
+            Some(Connection::Unknown) => source,
+            None if self.port == 0 => None,
+            None => return Err(SdpError::NoConnection),
             Some(Connection::Multicast) => return Err(SdpError::NoUnicast),
         };
         Ok(ip.filter(|_| self.port != 0).map(|ip| SocketAddr::new(ip, self.port)))

@@ -15,8 +15,8 @@ pub struct Settings<'s> {
     pub direction: Direction,
     /// What our descriptions say about packets: what the other side of a relay says. None: what we make ourselves.
     pub packets: Option<Packets>,
-    /// Where the peer's signaling comes from: media goes there where a description has a host name in `c=`, or no `c=` at
-    /// all. None: then it goes to where the peer's comes from.
+    /// Where the peer's signaling comes from: media goes there where a description has a host name in `c=`.
+    /// None: then it goes to where the peer's comes from.
     pub source: Option<IpAddr>,
 }
 

@@ -312,8 +312,7 @@ fn a_host_name_in_c_is_no_reason_to_refuse() {
     let source: std::net::IpAddr = "198.51.100.7".parse().unwrap();
     let known = Settings { source: Some(source), ..SETTINGS };
     let head = "v=0\r\no=a 1 1 IN IP4 phone.example.com\r\ns=-\r\nt=0 0\r\n";
-    for connection in ["c=IN IP4 phone.example.com\r\n", "c=IN IP6 phone.example.com\r\n", "c=IN IP4\r\n", "c=\r\n", ""]
-    {
+    for connection in ["c=IN IP4 phone.example.com\r\n", "c=IN IP6 phone.example.com\r\n", "c=IN IP4\r\n", "c=\r\n"] {
         for text in [
             format!("{head}{connection}m=audio 4000 RTP/AVP 0\r\n"),
             format!("{head}m=audio 4000 RTP/AVP 0\r\n{connection}"),
@@ -327,6 +326,25 @@ fn a_host_name_in_c_is_no_reason_to_refuse() {
             assert_eq!((unknown.remote_rtp, unknown.direction), (None, Direction::Both), "{text}");
         }
     }
+}
+
+/// RFC 8866 §5.7: a stream that is on has to say where it goes; nobody's silence sends media anywhere.
+#[test]
+fn a_description_without_any_c_is_refused() {
+    let known = Settings { source: Some("198.51.100.7".parse().unwrap()), ..SETTINGS };
+    let head = "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n";
+    for lines in ["m=audio 4000 RTP/AVP 0\r\n", "m=audio 4000 RTP/AVP 0\r\na=sendonly\r\n"] {
+        let text = format!("{head}{lines}");
+        let error = Offer::read(text.as_bytes(), &known).unwrap_err();
+        assert_eq!((error, error.status(), error.warning_code()), (SdpError::NoConnection, 488, 399));
+        let answer = read_answer(text.as_bytes(), &known, &OtherMedia::default());
+        assert_eq!(answer.unwrap_err(), SdpError::NoConnection);
+    }
+    // Another stream than ours need not be complete, nor one that is off.
+    let other = format!(
+        "{head}m=audio 0 RTP/AVP 18\r\nm=audio 4002 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\nm=video 4004 RTP/AVP 96\r\n"
+    );
+    assert!(Offer::read(other.as_bytes(), &known).is_ok());
 }
 
 /// What one side of a relay says about its packets is what the other one is told.

@@ -43,11 +43,13 @@ impl Sessions {
         let duration_ms = u16::try_from(duration.as_millis()).ok().filter(|ms| (40..=5_000).contains(ms));
         let duration_ms = duration_ms.ok_or(SessionError::Argument("a digit takes 40 ms to 5 s"))?;
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
+        // Also where the media plane has yet to carry out what was agreed on: it does so before it sends the digits.
+        let agreed = session.agreement().copied();
         let dialling = session.dialling.get_or_insert_default();
         if turn.now < dialling.until || dialling.request.is_some() {
             return Err(SessionError::Busy(Operation::SendDtmf));
         }
-        let by_media = session.agreed.as_ref().is_some_and(|agreed| {
+        let by_media = agreed.is_some_and(|agreed| {
             agreed.payloads.telephone_event().is_some() && agreed.direction.sends() && agreed.remote_rtp.is_some()
         });
         if let (true, Leg::Open(port)) = (by_media, session.leg) {
@@ -126,7 +128,7 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         let Some(other) = self.other_side(id) else { return Ok(()) };
         let has_events = |session: &crate::Session| {
-            session.agreed.as_ref().is_some_and(|agreed| agreed.payloads.telephone_event().is_some())
+            session.agreement().is_some_and(|agreed| agreed.payloads.telephone_event().is_some())
         };
         if self.table.get(other).is_some_and(|other| !in_audio || !has_events(other)) {
             return self.send_dtmf(turn, other, &char_of(digit).to_string(), CROSSING_DIGIT);

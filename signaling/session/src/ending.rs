@@ -140,7 +140,7 @@ impl Sessions {
         self.drop_relayed(turn, id);
         self.drop_transfer(id);
         self.referral_failed(turn, id, reason);
-        if self.leave_to_referred(turn, id) {
+        if self.leave_to_join(turn, id) || self.leave_to_referred(turn, id) {
             return;
         }
         self.leave_bridge(turn, id);

@@ -4,6 +4,7 @@
 
 use crate::link::{Terms, fits};
 use crate::offering::Wish;
+use crate::refer::Referred;
 use crate::session::Session;
 use crate::{EndReason, LeaveReason, SessionId, Sessions, Tie, Turn};
 use contract::{Codec, PayloadMap};
@@ -123,22 +124,63 @@ impl Sessions {
 
     /// It has not: the other one is asked, then all that can be done has been.
     pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
-        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return };
-        let partner = match matching.join {
-            Some(join) if join.one == id => join.other,
-            Some(join) => join.one,
-            None => link.peer,
+        let link = self.table.get(id).and_then(|session| session.link);
+        let partner = match (matching.join, link) {
+            (Some(join), _) if join.one == id => join.other,
+            (Some(join), _) => join.one,
+            (None, Some(link)) => link.peer,
+            (None, None) => return,
         };
         let is_first = matching.attempt == Attempt::First;
         if is_first && self.offer_matching(turn, partner, matching.join, Attempt::Second) {
             return;
         }
-        match (matching.join, link.tie) {
+        match (matching.join, link.map(|link| link.tie)) {
             (Some(join), _) => self.join_refused(turn, &join),
             (None, _) if is_first => {} // something is in the way, after which this is tried again
-            (None, Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
-            (None, Tie::Call) => self.end(turn, id, EndReason::BadAnswer),
+            (None, Some(Tie::Bridge(bridge))) => self.take_down(turn, bridge, LeaveReason::Failed),
+            (None, Some(Tie::Call)) => self.end(turn, id, EndReason::BadAnswer),
+            (None, None) => {}
         }
+    }
+
+    /// Two calls of one peer begin to become one, or have ceased to.
+    pub(crate) fn mark_joining(&mut self, join: &Join, begins: bool) {
+        for (id, partner) in [(join.by, join.consultation), (join.consultation, join.by)] {
+            let Some(session) = self.table.get_mut(id) else { continue };
+            match session.referred {
+                Referred::Nothing if begins => session.referred = Referred::Joining(partner),
+                Referred::Joining(_) if !begins => session.referred = Referred::Nothing,
+                _ => {}
+            }
+        }
+    }
+
+    /// What a call of a peer that hands it over is to become, while the other sides settle on a codec.
+    pub(crate) fn joining(&self, id: SessionId) -> Option<Join> {
+        let Referred::Joining(partner) = self.table.get(id)?.referred else { return None };
+        let sides = [self.other_side(id)?, self.other_side(partner)?];
+        sides.into_iter().find_map(|side| self.table.get(side)?.offering.as_ref()?.wish.matching?.join)
+    }
+
+    /// A peer that hands two calls over leaves one of them before the other sides have settled on a codec, as phones do that
+    /// hang up with the 202: these two become one call now, and settle that between them. `false`: nothing is handed over.
+    pub(crate) fn leave_to_join(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
+        let Some(join) = self.joining(id) else {
+            if let Some(Referred::Joining(partner)) = self.table.get(id).map(|session| session.referred) {
+                let gone = Join { by: id, consultation: partner, subscription: None, one: id, other: partner };
+                self.mark_joining(&gone, false);
+            }
+            return false;
+        };
+        for side in [join.one, join.other] {
+            let offering = self.table.get_mut(side).and_then(|session| session.offering.as_mut());
+            if let Some(matching) = offering.and_then(|offering| offering.wish.matching.as_mut()) {
+                matching.join = None; // they hear each other already
+            }
+        }
+        self.join_matched(turn, &join);
+        true
     }
 }
 

@@ -88,6 +88,9 @@ impl Sessions {
         if !self.table.get(consultation).is_some_and(|session| session.is_with(&by)) {
             return Err(Unwanted { status: 403, reason: "Not A Call Of The Referrer" });
         }
+        if self.table.get(consultation).is_none_or(|session| !session.referred.is_nothing()) {
+            return Err(491.into());
+        }
         turn.events.push(SessionEvent::TransferRequested { id });
         let subscription = self.take_refer(turn, request, reports)?;
         let join = Join { by: id, consultation, subscription, one, other };
@@ -95,6 +98,7 @@ impl Sessions {
             self.join_matched(turn, &join);
         } else {
             turn.report(subscription, 100, false);
+            self.mark_joining(&join, true);
             self.match_before_join(turn, join);
         }
         Ok(())
@@ -106,7 +110,9 @@ impl Sessions {
         if self.other_side(by) != Some(one) || self.other_side(consultation) != Some(other) {
             return self.join_refused(turn, join);
         }
-        let last = turn.report(subscription, 200, true);
+        self.mark_joining(join, false);
+        let can_hear = self.table.get(by).is_some_and(|session| !session.state.is_ending());
+        let last = if can_hear { turn.report(subscription, 200, true) } else { None };
         self.untie(turn, by);
         self.untie(turn, consultation);
         self.tie(one, other);
@@ -119,6 +125,7 @@ impl Sessions {
 
     /// They do not, and both calls go on as they are.
     pub(crate) fn join_refused(&mut self, turn: &mut Turn<'_>, join: &Join) {
+        self.mark_joining(join, false);
         turn.report(join.subscription, 488, true);
     }
 
@@ -240,6 +247,8 @@ pub(crate) enum Referred {
     Nothing,
     /// This call was placed for it.
     Call(SessionId),
+    /// This call of the same peer and this one are to become one, once their other sides speak one codec.
+    Joining(SessionId),
     /// It went well; the peer has yet to confirm the report that says so.
     Reported(sip_core::ClientRequestId),
 }

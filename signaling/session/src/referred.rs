@@ -102,6 +102,9 @@ impl Sessions {
         if let Some(referral) = referral {
             turn.report(referral.subscription, EndReason::Cancelled.status(), true);
         }
+        if let Some(join) = self.joining(id).filter(|join| join.by == id) {
+            turn.report(join.subscription, 200, true); // what it asked for is done when it leaves
+        }
     }
 
     /// The one that asked ends before its call was answered, as is usual in blind transfers: whom it talked to waits

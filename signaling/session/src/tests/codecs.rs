@@ -495,13 +495,59 @@ fn an_attended_transfer_brings_both_onto_one_codec() {
     assert_eq!(pair.world.said(), [Said::Notify(REPORTS, 488, true)]);
     pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
     pair.world.assert_heard(asks, third, Codec::Pcma);
-    // One of the calls ends meanwhile.
+    // Whom the peer hands over hangs up meanwhile: the other call goes on.
     let (mut pair, ..) = consultation("0", "8");
     begun(&mut pair);
-    pair.world.over(2, Cause::RemoteBye);
+    pair.world.over(C, Cause::RemoteBye);
     pair.world.serve();
     let said = pair.world.said();
-    assert!(matches!(&said[..], [Said::Reinvite(..), Said::Bye(..)]), "{said:?}");
+    assert!(matches!(said[..], [Said::Reinvite(..), Said::Bye(dialog)] if dialog == DialogId::from_u64(2)), "{said:?}");
+    pair.world.over(2, Cause::LocalBye);
+    pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
+    pair.world.is_referred(A, "<sip:c@192.0.2.3>");
+    assert!(pair.world.said().contains(&Said::AcceptRefer(REFER)), "it may ask for something else");
+}
+
+/// Phones hang up as soon as their REFER is accepted: one of the two calls, or both. The two others are one call from then
+/// on, whichever of them is asked for the other codec.
+#[test]
+fn a_peer_that_leaves_during_an_attended_transfer_has_handed_over() {
+    for (leaves, refused) in
+        [(&[A][..], 0), (&[2][..], 0), (&[A, 2][..], 0), (&[2, A][..], 1), (&[A][..], 1), (&[A, 2][..], 2)]
+    {
+        let (mut pair, _, third) = consultation("0", "8");
+        pair.world.is_referred(A, JOIN);
+        let mut said = pair.world.said();
+        let asked = said.pop();
+        assert!(matches!(asked, Some(Said::Reinvite(_, to, _)) if to == DialogId::from_u64(C)), "{asked:?}");
+        for dialog in leaves {
+            pair.world.over(*dialog, Cause::RemoteBye);
+            pair.world.serve();
+        }
+        let told = pair.world.said();
+        let reported = told.contains(&Said::Notify(REPORTS, 200, true));
+        assert_eq!(reported, leaves[0] != A, "{told:?}");
+        let is_gone = |number| Said::Bye(DialogId::from_u64(number));
+        assert!(![B, C].into_iter().any(|side| told.contains(&is_gone(side))), "{told:?}");
+        pair.world.sip.said = asked.into_iter().collect();
+        if refused == 0 {
+            pair.world.is_reinvited(C, "0", Some("0"));
+            pair.world.assert_heard(pair.called, third, Codec::Pcmu);
+            continue;
+        }
+        pair.world.is_reinvited(C, "0", None);
+        if refused == 1 {
+            pair.world.is_reinvited(B, "8", Some("8"));
+            pair.world.assert_heard(pair.called, third, Codec::Pcma);
+            continue;
+        }
+        pair.world.is_reinvited(B, "8", None);
+        assert_eq!(
+            pair.world.said(),
+            [is_gone(B), is_gone(C)],
+            "they cannot hear each other, and nobody else is there"
+        );
+    }
 }
 
 /// The caller could do both, and was told to use one: it is asked for the other when somebody else takes the called side's
