@@ -253,7 +253,7 @@ impl SessionCoordinator {
         let Some(ended) = running.ended.take() else { return Ok(()) };
         match tokio::time::timeout(grace, ended).await {
             Ok(_) => Ok(()),
-            Err(_) => Err(SessionError::Timeout { after: grace, context: super::ErrorContext::none() }),
+            Err(_) => Err(SessionError::Timeout { after: grace, context: Box::new(super::ErrorContext::none()) }),
         }
     }
 
@@ -276,7 +276,7 @@ impl SessionCoordinator {
         match tokio::time::timeout(ORDER_LIMIT, answer).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) => Err(not_running()),
-            Err(_) => Err(SessionError::Timeout { after: ORDER_LIMIT, context: super::ErrorContext::none() }),
+            Err(_) => Err(SessionError::Timeout { after: ORDER_LIMIT, context: Box::new(super::ErrorContext::none()) }),
         }
     }
 

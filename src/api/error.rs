@@ -62,7 +62,7 @@ pub enum SessionError {
         /// What may be asked there.
         allowed: Vec<Operation>,
         /// When, and for which session.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
     /// A limit is reached; what runs goes on. [`Self::context`] and the error's text name the resource and its limit: those
     /// of the last such refusal (of this thread, if it had one), since this word carries nothing itself.
@@ -74,7 +74,7 @@ pub enum SessionError {
         /// How long was waited.
         after: Duration,
         /// When, and for which session.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
     /// The other side said no.
     #[error("refused with {status} {reason}")]
@@ -84,7 +84,7 @@ pub enum SessionError {
         /// Reason phrase.
         reason: String,
         /// When, and for which session.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
     /// The network, or signaling as a whole.
     #[error("{reason}")]
@@ -92,7 +92,7 @@ pub enum SessionError {
         /// What happened, and what helps.
         reason: String,
         /// When, and for which session.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
     /// The media plane.
     #[error("{reason}")]
@@ -100,7 +100,7 @@ pub enum SessionError {
         /// What happened, and what helps.
         reason: String,
         /// When, and for which session.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
     /// The other side does not keep to the protocol, or something that was asked for would break a message.
     #[error("{reason}")]
@@ -108,7 +108,7 @@ pub enum SessionError {
         /// What is wrong.
         reason: String,
         /// When, and for which session.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
     /// The configuration.
     #[error("{reason}")]
@@ -116,7 +116,7 @@ pub enum SessionError {
         /// What is wrong, and what helps.
         reason: String,
         /// When.
-        context: ErrorContext,
+        context: Box<ErrorContext>,
     },
 }
 
@@ -134,7 +134,7 @@ impl SessionError {
             | Self::Transport { context, .. }
             | Self::Media { context, .. }
             | Self::Protocol { context, .. }
-            | Self::Config { context, .. } => context.clone(),
+            | Self::Config { context, .. } => (**context).clone(),
         }
     }
 
@@ -213,7 +213,7 @@ impl SessionError {
     }
 
     pub(crate) fn config(reason: impl Into<String>) -> Self {
-        Self::Config { reason: reason.into(), context: ErrorContext::none() }
+        Self::Config { reason: reason.into(), context: Box::new(ErrorContext::none()) }
     }
 
     pub(crate) fn exhausted(what: impl Into<String>, limit: usize) -> Self {
@@ -227,19 +227,19 @@ impl SessionError {
     }
 
     pub(crate) fn transport(reason: impl Into<String>) -> Self {
-        Self::Transport { reason: reason.into(), context: ErrorContext::none() }
+        Self::Transport { reason: reason.into(), context: Box::new(ErrorContext::none()) }
     }
 
     pub(crate) fn media(reason: impl Into<String>) -> Self {
-        Self::Media { reason: reason.into(), context: ErrorContext::none() }
+        Self::Media { reason: reason.into(), context: Box::new(ErrorContext::none()) }
     }
 
     pub(crate) fn media_of(id: SessionId, reason: impl Into<String>) -> Self {
-        Self::Media { reason: reason.into(), context: ErrorContext::of(id) }
+        Self::Media { reason: reason.into(), context: Box::new(ErrorContext::of(id)) }
     }
 
     pub(crate) fn protocol(reason: impl Into<String>) -> Self {
-        Self::Protocol { reason: reason.into(), context: ErrorContext::none() }
+        Self::Protocol { reason: reason.into(), context: Box::new(ErrorContext::none()) }
     }
 
     pub(crate) fn invalid_uri(uri: &str, reason: impl Into<String>) -> Self {
@@ -259,12 +259,12 @@ impl SessionError {
     }
 
     pub(crate) fn rejected(id: SessionId, status: u16, reason: &str) -> Self {
-        Self::Rejected { status, reason: reason.into(), context: ErrorContext::of(id) }
+        Self::Rejected { status, reason: reason.into(), context: Box::new(ErrorContext::of(id)) }
     }
 
     /// An operation that was not carried out. Only a peer's own answer is a [`Self::Rejected`].
     pub(crate) fn refused(id: SessionId, Refusal { status, origin }: Refusal) -> Self {
-        let context = ErrorContext::of(id);
+        let context = Box::new(ErrorContext::of(id));
         let reason = |words: &str| words.to_owned();
         match origin {
             EndOrigin::Peer | EndOrigin::Called => {
@@ -280,7 +280,7 @@ impl SessionError {
     }
 
     pub(crate) fn timeout(id: SessionId, after: Duration) -> Self {
-        Self::Timeout { after, context: ErrorContext::of(id) }
+        Self::Timeout { after, context: Box::new(ErrorContext::of(id)) }
     }
 
     /// What a session said, with what is known about it.
@@ -289,20 +289,23 @@ impl SessionError {
         Self::from_inner(context, error)
     }
 
-    fn from_inner(mut context: ErrorContext, error: session::SessionError) -> Self {
+    fn from_inner(context: ErrorContext, error: session::SessionError) -> Self {
+        let mut context = Box::new(context);
         match error {
             session::SessionError::SessionNotFound(id) => {
                 let id = context.session_id.unwrap_or_else(|| SessionId::new(0, id));
-                Self::SessionNotFound(MissingSession { id, context: Box::new(context) })
+                Self::SessionNotFound(MissingSession { id, context })
             }
             session::SessionError::InvalidState { operation, state, allowed } => {
                 context.state = Some(state);
                 Self::InvalidState { operation, state, allowed, context }
             }
-            session::SessionError::ResourceExhausted { what, limit } => Self::exhausted_in(context, what.into(), limit),
+            session::SessionError::ResourceExhausted { what, limit } => {
+                Self::exhausted_in(*context, what.into(), limit)
+            }
             session::SessionError::InvalidUri(uri) => {
                 let reason = "it cannot be called".into();
-                Self::InvalidUri(InvalidUri { uri: uri.into(), reason, context: Box::new(context) })
+                Self::InvalidUri(InvalidUri { uri: uri.into(), reason, context })
             }
             // RFC 3261 §14.1: 491 is what a change beside another one gets.
             busy @ session::SessionError::Busy(_) => Self::Rejected { status: 491, reason: busy.to_string(), context },
