@@ -36,27 +36,27 @@ impl CallHandler for Assistant {
 
 async fn hand_over(coordinator: &Arc<SessionCoordinator>, call: &CallSession, boss: &str) -> Result<(), SessionError> {
     let caller = call.id();
-    SessionControl::hold_session(coordinator, &caller).await?;
+    SessionControl::hold_session(coordinator, caller).await?;
     println!("{} is on hold", call.from);
 
     let consultation = SessionControl::create_outgoing_call(coordinator, "sip:assistant@127.0.0.1", boss, None).await?;
     let id = consultation.id();
     // Should the caller hang up, the boss need not wait.
-    coordinator.add_dependency(&id, &caller)?;
-    let asked = SessionControl::wait_for_answer(coordinator, &id, Duration::from_secs(30)).await;
+    coordinator.add_dependency(id, caller)?;
+    let asked = SessionControl::wait_for_answer(coordinator, id, Duration::from_secs(30)).await;
     let done = match asked {
         Ok(_) => {
             println!("the boss is asked");
             tokio::time::sleep(Duration::from_secs(1)).await;
-            coordinator.remove_dependency(&id);
-            SessionControl::attended_transfer(coordinator, &caller, &id).await
+            coordinator.remove_dependency(id);
+            SessionControl::attended_transfer(coordinator, caller, id).await
         }
         Err(error) => Err(error),
     };
     if done.is_err() {
         // Nobody there, or no: the caller is ours again. It may have hung up meanwhile.
-        let _ = SessionControl::terminate_session(coordinator, &id).await;
-        let _ = SessionControl::resume_session(coordinator, &caller).await;
+        let _ = SessionControl::terminate_session(coordinator, id).await;
+        let _ = SessionControl::resume_session(coordinator, caller).await;
     }
     done
 }

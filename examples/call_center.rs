@@ -98,24 +98,24 @@ async fn serve(coordinator: &Arc<SessionCoordinator>, caller: &CallSession, agen
     let call = coordinator.create_call_with_priority("sip:support@127.0.0.1", agent, None, Priority::High).await?;
     let (a_leg, b_leg) = (caller.id(), call.id());
     // Whoever hangs up, the other one need not stay: also while it rings.
-    let sequence = match coordinator.sequence_of(&a_leg) {
+    let sequence = match coordinator.sequence_of(a_leg) {
         Some(earlier) => earlier.id,
-        None => coordinator.create_sequence(&a_leg, SequenceRule::WithA)?,
+        None => coordinator.create_sequence(a_leg, SequenceRule::WithA)?,
     };
-    coordinator.add_b_leg(&sequence, &b_leg)?;
+    coordinator.add_b_leg(&sequence, b_leg)?;
     let mut ends = coordinator.subscribe(EventFilter::all().session(*b_leg).class(EventClass::Ended));
-    let talking = match SessionControl::wait_for_answer(coordinator, &b_leg, ANSWER_WITHIN).await {
-        Ok(_) => coordinator.bridge_sessions(&a_leg, &b_leg).await.map(drop),
+    let talking = match SessionControl::wait_for_answer(coordinator, b_leg, ANSWER_WITHIN).await {
+        Ok(_) => coordinator.bridge_sessions(a_leg, b_leg).await.map(drop),
         Err(error) => Err(error),
     };
     if let Err(error) = talking {
         // It may have ended by itself.
-        let _ = SessionControl::terminate_session(coordinator, &b_leg).await;
+        let _ = SessionControl::terminate_session(coordinator, b_leg).await;
         return Err(error);
     }
     println!("{a_leg} talks to {agent}, after {:.1?}", from.elapsed());
     ends.recv().await;
-    let _ = SessionControl::terminate_session(coordinator, &a_leg).await;
+    let _ = SessionControl::terminate_session(coordinator, a_leg).await;
     println!("{a_leg} is served");
     Ok(())
 }

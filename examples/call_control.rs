@@ -40,17 +40,17 @@ impl CallHandler for Controlled {
 async fn play_with(call: &CallSession) -> Result<(), SessionError> {
     let coordinator = call.coordinator();
     let id = call.id();
-    MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Tone).await?;
+    MediaControl::start_audio_transmission(&coordinator, id, AudioSource::Tone).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    SessionControl::hold_session(&coordinator, &id).await?;
+    SessionControl::hold_session(&coordinator, id).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    SessionControl::resume_session(&coordinator, &id).await?;
+    SessionControl::resume_session(&coordinator, id).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    SessionControl::mute(&coordinator, &id).await?;
+    SessionControl::mute(&coordinator, id).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    SessionControl::unmute(&coordinator, &id).await?;
+    SessionControl::unmute(&coordinator, id).await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    SessionControl::terminate_session(&coordinator, &id).await
+    SessionControl::terminate_session(&coordinator, id).await
 }
 
 #[tokio::main]

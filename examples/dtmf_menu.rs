@@ -18,10 +18,10 @@ impl CallHandler for Menu {
         let coordinator = call.coordinator();
         let id = call.id();
         let done = match digit {
-            '1' => MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Prompt("play".into())).await,
-            '2' => MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Tone).await,
-            '3' => MediaControl::start_audio_transmission(&coordinator, &id, AudioSource::Echo).await,
-            '#' => SessionControl::terminate_session(&coordinator, &id).await,
+            '1' => MediaControl::start_audio_transmission(&coordinator, id, AudioSource::Prompt("play".into())).await,
+            '2' => MediaControl::start_audio_transmission(&coordinator, id, AudioSource::Tone).await,
+            '3' => MediaControl::start_audio_transmission(&coordinator, id, AudioSource::Echo).await,
+            '#' => SessionControl::terminate_session(&coordinator, id).await,
             _ => Ok(()),
         };
         if let Err(error) = done {

@@ -29,12 +29,12 @@ impl CallHandler for Busy {
 async fn hold_for_a_while(coordinator: &Arc<SessionCoordinator>, call: &CallSession) -> Result<(), SessionError> {
     let id = call.id();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    coordinator.hold_with_audio(&id, AudioSource::Prompt("music".into())).await?;
-    let media = MediaControl::get_media_info(coordinator, &id).await?;
+    coordinator.hold_with_audio(id, AudioSource::Prompt("music".into())).await?;
+    let media = MediaControl::get_media_info(coordinator, id).await?;
     println!("{} is on hold ({:?}) and hears music", call.from, media.map(|media| media.direction));
 
     tokio::time::sleep(Duration::from_secs(4)).await;
-    SessionControl::resume_session(coordinator, &id).await?;
+    SessionControl::resume_session(coordinator, id).await?;
     println!("{} is back: {:?}", call.from, call.state());
     Ok(())
 }

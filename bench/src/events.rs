@@ -82,7 +82,7 @@ impl EventsBench {
         let to = coordinator.local_addr().map(|address| format!("sip:self@{address}")).unwrap_or_default();
         let call = SessionControl::create_outgoing_call(&coordinator, "", &to, None).await.map_err(io::Error::other)?;
         let limit = Duration::from_secs(30);
-        SessionControl::wait_for_answer(&coordinator, &call.id(), limit).await.map_err(io::Error::other)?;
+        SessionControl::wait_for_answer(&coordinator, call.id(), limit).await.map_err(io::Error::other)?;
         let id = call.id();
         // What is published is what a state change is to a subscriber: names, a time, a correlation id.
         let (name, detail): (Arc<str>, Arc<str>) = ("state".into(), "connected".into());
@@ -106,7 +106,7 @@ impl EventsBench {
         let cpu = || usage::of_process(std::process::id()).map(|usage| usage.cpu_ns);
         let (cpu_from, from) = (cpu()?, clock::now());
         for sent in 0..self.events {
-            coordinator.publish_event(&id, name.clone(), detail.clone()).map_err(io::Error::other)?;
+            coordinator.publish_event(id, name.clone(), detail.clone()).map_err(io::Error::other)?;
             while sent % BURST == BURST - 1
                 && places.iter().any(|place| sent as u64 > place.load(Relaxed).saturating_add(BEHIND_MAX))
             {

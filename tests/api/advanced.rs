@@ -134,28 +134,28 @@ async fn messages_of_a_program_in_a_dialog_and_outside() {
     // In a dialog.
     let placed = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
     let id = placed.id();
-    let early = AdvancedControl::send_in_dialog(&caller, &id, text("INFO", "too early")).await;
-    SessionControl::wait_for_answer(&caller, &id, PATIENCE).await.unwrap();
+    let early = AdvancedControl::send_in_dialog(&caller, id, text("INFO", "too early")).await;
+    SessionControl::wait_for_answer(&caller, id, PATIENCE).await.unwrap();
     assert!(early.is_err() || early.is_ok_and(|answer| answer.is_success()), "refused unless it was answered by then");
     let there = SessionControl::list_active_sessions(&called).await.unwrap()[0];
     for method in ["MESSAGE", "INFO", "BOO"] {
         seen.lock().unwrap().clear();
         let request = text(method, "inside").headers(Headers::new().with("X-Note", "a").unwrap());
-        let answer = AdvancedControl::send_in_dialog(&caller, &id, request).await.unwrap();
+        let answer = AdvancedControl::send_in_dialog(&caller, id, request).await.unwrap();
         assert!(answer.is_success(), "{method}: {answer:?}");
         let request = seen.lock().unwrap().remove(0);
         assert_eq!((request.session, request.method.as_str()), (Some(there), method));
         assert_eq!(request.message.header("X-Note").as_deref(), Some("a"));
     }
     for method in ["OPTIONS", "UPDATE"] {
-        let answer = AdvancedControl::send_in_dialog(&caller, &id, Request::new(method).unwrap()).await.unwrap();
+        let answer = AdvancedControl::send_in_dialog(&caller, id, Request::new(method).unwrap()).await.unwrap();
         assert!(answer.is_success(), "{method}: {answer:?}");
     }
-    let change = AdvancedControl::send_in_dialog(&caller, &id, text("UPDATE", "v=0")).await.unwrap_err();
+    let change = AdvancedControl::send_in_dialog(&caller, id, text("UPDATE", "v=0")).await.unwrap_err();
     assert!(matches!(change, SessionError::Config { .. }), "media has operations of its own: {change}");
-    SessionControl::terminate_session(&caller, &id).await.unwrap();
+    SessionControl::terminate_session(&caller, id).await.unwrap();
     assert!(until(PATIENCE, || caller.stats().active_sessions + called.stats().active_sessions == 0).await);
-    let gone = AdvancedControl::send_in_dialog(&caller, &id, text("INFO", "too late")).await.unwrap_err();
+    let gone = AdvancedControl::send_in_dialog(&caller, id, text("INFO", "too late")).await.unwrap_err();
     assert!(matches!(gone, SessionError::SessionNotFound(_)), "{gone}");
 }
 

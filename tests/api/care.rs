@@ -196,7 +196,7 @@ async fn sessions_that_belong_together_end_together() {
         let session = SessionControl::get_session(&called, &id).await.unwrap();
         b_leg = b_leg.or(session.filter(|session| session.call_id() == calls[4].call_id()));
     }
-    SessionControl::terminate_session(&called, &b_leg.expect("it has the same Call-ID").id()).await.unwrap();
+    SessionControl::terminate_session(&called, b_leg.expect("it has the same Call-ID").id()).await.unwrap();
     assert!(until(PATIENCE, || is_over(3) && is_over(4)).await);
     let told = caller.sequence_of(&id(3)).expect("it is remembered");
     let legs: Vec<_> = told.legs.iter().map(|leg| (leg.role, leg.session_id, leg.end.is_some())).collect();

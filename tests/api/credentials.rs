@@ -62,14 +62,14 @@ async fn a_proxy_and_a_server_that_ask_are_answered_once_and_then_told_unasked()
     for (number, asked) in ["2", "0", "0"].into_iter().enumerate() {
         let call = SessionControl::create_outgoing_call(&caller, "sip:alice@example.com", &to, None).await.unwrap();
         let id = call.id();
-        SessionControl::wait_for_answer(&caller, &id, PATIENCE).await.unwrap();
-        let answer = AdvancedControl::message(&caller, &id).unwrap().expect("messages are kept");
+        SessionControl::wait_for_answer(&caller, id, PATIENCE).await.unwrap();
+        let answer = AdvancedControl::message(&caller, id).unwrap().expect("messages are kept");
         assert_eq!(answer.header("X-Asked").as_deref(), Some(asked), "call {number}: {answer}");
         // re-INVITE, REFER and BYE bring credentials too.
-        SessionControl::hold_session(&caller, &id).await.unwrap();
-        let declined = SessionControl::transfer_session(&caller, &id, "sip:carol@127.0.0.1").await.unwrap_err();
+        SessionControl::hold_session(&caller, id).await.unwrap();
+        let declined = SessionControl::transfer_session(&caller, id, "sip:carol@127.0.0.1").await.unwrap_err();
         assert!(matches!(declined, SessionError::Rejected { status: 603, .. }), "{declined}");
-        SessionControl::terminate_session(&caller, &id).await.unwrap();
+        SessionControl::terminate_session(&caller, id).await.unwrap();
         assert!(until(PATIENCE, || caller.stats().active_sessions == 0).await);
     }
     let counted = sipp.finish(clock::Duration::from_secs(60)).unwrap();

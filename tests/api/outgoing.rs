@@ -53,9 +53,9 @@ async fn a_call_is_placed_answered_held_resumed_and_ended() {
         .unwrap();
     let id = call.id();
     assert!(!call.is_incoming() && call.from == "sip:alice@example.com", "{call:?}");
-    let answered = SessionControl::wait_for_answer(&caller, &id, PATIENCE).await.unwrap();
+    let answered = SessionControl::wait_for_answer(&caller, id, PATIENCE).await.unwrap();
     assert_eq!((answered.id(), answered.state()), (id, SessionState::Connected));
-    MediaControl::start_audio_transmission(&caller, &id, AudioSource::Tone).await.unwrap();
+    MediaControl::start_audio_transmission(&caller, id, AudioSource::Tone).await.unwrap();
 
     let there = SessionControl::list_active_sessions(&called).await.unwrap()[0];
     for _ in 0..200 {
@@ -66,22 +66,22 @@ async fn a_call_is_placed_answered_held_resumed_and_ended() {
     }
     assert!(packets_received(&called, &there).await > 20, "the called side hears the tone");
 
-    SessionControl::hold_session(&caller, &id).await.unwrap();
+    SessionControl::hold_session(&caller, id).await.unwrap();
     assert_eq!(call.state(), SessionState::OnHold);
     let session_there = SessionControl::get_session(&called, &there).await.unwrap().unwrap();
     assert!(until(PATIENCE, || session_there.state() == SessionState::OnHold).await);
-    SessionControl::resume_session(&caller, &id).await.unwrap();
+    SessionControl::resume_session(&caller, id).await.unwrap();
     assert_eq!(call.state(), SessionState::Connected);
     assert!(until(PATIENCE, || session_there.state() == SessionState::Connected).await);
 
     let mut keys = called.subscribe(EventFilter::all().class(EventClass::Dtmf));
-    SessionControl::send_dtmf(&caller, &id, "17#").await.unwrap();
+    SessionControl::send_dtmf(&caller, id, "17#").await.unwrap();
     for key in ['1', '7', '#'] {
         let event = tokio::time::timeout(PATIENCE, keys.recv()).await.unwrap().unwrap();
         assert_eq!(event.kind, EventKind::DtmfReceived { digit: key });
     }
 
-    SessionControl::terminate_session(&caller, &id).await.unwrap();
+    SessionControl::terminate_session(&caller, id).await.unwrap();
     assert!(until(PATIENCE, || caller.stats().active_sessions + called.stats().active_sessions == 0).await);
 }
 
@@ -179,9 +179,9 @@ async fn two_calls_hear_each_other_over_a_bridge() {
     assert!(third.is_err(), "a bridge has two sides");
 
     // What Alice hears comes from Bob: digits of his cross as packets.
-    assert_hears(&alice, &bob, &calls[1].id()).await;
+    assert_hears(&alice, &bob, calls[1].id()).await;
 
-    SessionControl::terminate_session(&bob, &calls[1].id()).await.unwrap();
+    SessionControl::terminate_session(&bob, calls[1].id()).await.unwrap();
     let mut seen = Vec::new();
     while let Ok(Some(event)) = tokio::time::timeout(PATIENCE, bridges.recv()).await {
         let is_last = matches!(event, BridgeEvent::BridgeDestroyed { .. });
@@ -194,7 +194,7 @@ async fn two_calls_hear_each_other_over_a_bridge() {
     let removed = seen.iter().filter(|event| matches!(event, BridgeEvent::ParticipantRemoved { .. })).count();
     assert_eq!(removed, 2, "{seen:?}");
     assert!(office.list_bridges().await.unwrap().is_empty());
-    SessionControl::terminate_session(&alice, &calls[0].id()).await.unwrap();
+    SessionControl::terminate_session(&alice, calls[0].id()).await.unwrap();
     assert!(until(PATIENCE, || office.stats().active_sessions == 0).await);
 }
 

@@ -154,8 +154,8 @@ async fn a_call_that_is_declined_with_a_reason_gets_603_and_a_third_one_in_a_bri
 async fn one_call_natively() -> Result<()> {
     let there = started(builder().with_handler(Arc::new(AutoAnswerHandler))).await;
     let here = started(builder()).await;
-    let bob = here.call(&uri("bob", &there)).from("sip:alice@127.0.0.1").await?;
-    let ann = here.call(&uri("ann", &there)).await?;
+    let bob = here.call(uri("bob", &there)).from("sip:alice@127.0.0.1").await?;
+    let ann = here.call(uri("ann", &there)).await?;
     let mut events = bob.events();
     bob.answered(PATIENCE).await?;
     ann.answered(PATIENCE).await?;
