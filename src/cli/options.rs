@@ -2,7 +2,7 @@
 
 use super::Failure;
 use clap::Args;
-use config::Config;
+use config::{Config, FilesOnly};
 use rustix::fs::MemfdFlags;
 use std::ffi::OsString;
 use std::fs::File;
@@ -53,8 +53,12 @@ impl Options {
     }
 
     /// What is unwise about the file that they name.
-    pub(crate) fn warning(&self, config: &Config) -> Option<String> {
-        config.warning(self.config.as_deref()?)
+    pub(crate) fn warnings(&self, config: &Config) -> Vec<String> {
+        let Some(path) = self.config.as_deref() else { return Vec::new() };
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let found = Config::examine(&text, &FilesOnly).warnings.0;
+        let found = found.iter().map(|warning| format!("{}, {warning}", path.display()));
+        config.warning(path).into_iter().chain(found).collect()
     }
 
     /// The same options for a child, which reads what was last found sound in the file.

@@ -25,8 +25,8 @@ pub(crate) fn read(options: &Options) -> Option<Config> {
     }
     match options.config() {
         Ok(config) => {
-            if let Some(warning) = options.warning(&config).filter(|_| !options.is_supervised()) {
-                tracing::warn!("{warning}");
+            if !options.is_supervised() {
+                options.warnings(&config).iter().for_each(|warning| tracing::warn!("{warning}"));
             }
             options::set_log_level(&config);
             Some(config)

@@ -18,7 +18,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(15);
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let config = options.config()?;
     options::start_log(&config)?;
-    if let Some(warning) = options.warning(&config) {
+    for warning in options.warnings(&config) {
         tracing::warn!("{warning}");
     }
     let (notices, inbox) = mpsc::channel();

@@ -73,13 +73,17 @@ fn every_mistake_of_a_file_is_named_at_once() {
     std::fs::write(&file, "[sip]\nlisten = [\"x\"]\nfoo = 1\n[media]\nports = \"9-1\"\n").unwrap();
     let output = ringplane(&["check", &file.display().to_string()]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(1));
     for words in ["3 mistake(s)", "line 2", "line 3", "line 5", "no such key"] {
         assert!(said.contains(words), "no `{words}` in:\n{said}");
     }
     let defaults = ringplane(&["init"]).stdout;
     std::fs::write(&file, defaults).unwrap();
     assert!(ringplane(&["check", &file.display().to_string()]).status.success(), "`init` passes `check`");
+    std::fs::write(&file, "[sip]\nroutes = { sales = \"sip:h\" }\n").unwrap();
+    let output = ringplane(&["check", &file.display().to_string()]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.starts_with("warning: ") && said.contains("line 2, column 10"), "{said}");
 }
 
 #[test]

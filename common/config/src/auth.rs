@@ -1,6 +1,8 @@
-use crate::reader::{Reader, integer, strings};
+use crate::reader::{Faults, List, Reader, integer};
+use crate::suggest::{did_you_mean, either};
 use std::fmt;
 use std::time::Duration;
+use toml::Spanned;
 use toml::de::DeValue;
 
 /// Most realms.
@@ -118,7 +120,7 @@ impl AuthAlgorithm {
     }
 
     /// Its key in a user's table, and the digits of its hash.
-    const fn key(self) -> (&'static str, usize) {
+    pub(crate) const fn key(self) -> (&'static str, usize) {
         match self {
             Self::Md5 => ("md5", 32),
             Self::Sha256 => ("sha256", 64),
@@ -127,9 +129,11 @@ impl AuthAlgorithm {
     }
 }
 
-const REALMS: &str = "must be a table of at most 64 realms, each a table of users (100000 in all) with a password, or with \
-                      { md5 = \"32 hexadecimal digits\", sha256 = \"64\", sha512_256 = \"64\" }; names and passwords \
-                      have 1 to 256 bytes, names no quotes";
+const REALMS: &str = "must be a table of at most 64 realms, each a table of users, 100000 in all";
+const SECRET: &str = "must be a password of 1 to 256 bytes, or a table of hashes { md5 = \"32 hexadecimal digits\", \
+                      sha256 = \"64\", sha512_256 = \"64\" }";
+const NAME: &str =
+    "has a name that is empty, longer than 256 bytes, or has quotes, backslashes or control characters in it";
 const METHODS: &str =
     "must be a list of at most 16 different methods in capital letters, ACK and CANCEL not among them";
 const ALGORITHMS: &str = r#"must be a list of different algorithms out of "SHA-512-256", "SHA-256", "MD5""#;
@@ -137,33 +141,46 @@ const IDENTITIES: &str =
     "must be a table of realms, each a table of users with a list of at most 64 user parts, URIs or \"*\"";
 const AGENTS: &str = "must be a list of at most 64 beginnings of User-Agent";
 const QOP: &str = r#"must be a list out of "auth", "auth-int""#;
+/// Methods that credentials may be asked for (RFC 3261 §22, and the RFCs of the others).
+const KNOWN_METHODS: [&str; 12] = [
+    "INVITE",
+    "REGISTER",
+    "SUBSCRIBE",
+    "REFER",
+    "MESSAGE",
+    "PUBLISH",
+    "OPTIONS",
+    "NOTIFY",
+    "INFO",
+    "UPDATE",
+    "BYE",
+    "PRACK",
+];
 
 impl Auth {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let section = "auth";
-        let qop = reader.get(section, "qop", QOP, |value| {
-            let list = strings(value).filter(|list| !list.is_empty())?;
-            let known = list.iter().all(|word| matches!(*word, "auth" | "auth-int"));
-            known.then(|| (list.contains(&"auth"), list.contains(&"auth-int")))
-        });
         let life = "must be a whole number from 10 to 86400";
+        let list = |count, whole| List { count, whole };
+        let qop = reader.list(section, "qop", &list(1..=2, QOP), |word| match word {
+            "auth" | "auth-int" => Ok(word.to_owned()),
+            _ => Err(format!("must be \"auth\" or \"auth-int\"{}", did_you_mean(word, ["auth", "auth-int"]))),
+        });
+        let agent = |name: &str| is_name(name).then(|| name.to_owned()).ok_or_else(|| NAME.to_owned());
         Self {
-            realms: reader.get(section, "realms", REALMS, realms),
+            realms: reader.entries(section, "realms", REALMS, realms),
             default_realm: reader.get(section, "default_realm", "must be the name of a realm, or empty", |value| {
                 value.as_str().map(|name| (!name.is_empty()).then(|| name.to_owned()))
             }),
-            methods: reader.get(section, "methods", METHODS, methods),
-            algorithms: reader.get(section, "algorithms", ALGORITHMS, algorithms),
-            md5_only_agents: reader.get(section, "md5_only_agents", AGENTS, |value| {
-                let list = strings(value).filter(|list| list.len() <= 64)?;
-                list.iter().all(|name| is_name(name)).then(|| list.into_iter().map(str::to_owned).collect())
-            }),
-            auth: qop.0,
-            auth_int: qop.1,
+            methods: reader.list(section, "methods", &list(0..=16, METHODS), method),
+            algorithms: reader.list(section, "algorithms", &list(1..=3, ALGORITHMS), algorithm),
+            md5_only_agents: reader.list(section, "md5_only_agents", &list(0..=64, AGENTS), agent),
+            auth: qop.iter().any(|word| word == "auth"),
+            auth_int: qop.iter().any(|word| word == "auth-int"),
             nonce_life: Duration::from_secs(
                 reader.get(section, "nonce_life_s", life, |value| integer(value, 10..=86_400)),
             ),
-            identities: reader.get(section, "identities", IDENTITIES, identities),
+            identities: reader.entries(section, "identities", IDENTITIES, identities),
             slow_down_after: reader.get(section, "slow_down_after", "must be a whole number from 0 to 1000", |value| {
                 integer(value, 0..=1_000).map(|count| count as u32)
             }),
@@ -176,17 +193,31 @@ impl Auth {
     }
 }
 
-fn realms(value: &DeValue<'_>) -> Option<Vec<Realm>> {
+fn realms(value: &DeValue<'_>, faults: &mut Faults) -> Option<Vec<Realm>> {
     let table = value.as_table().filter(|table| table.len() <= REALM_COUNT_MAX)?;
-    let user = |name: &str, value: &DeValue<'_>| {
-        Some(AuthUser { name: is_name(name).then(|| name.to_owned())?, secret: secret(value)? })
-    };
-    let realm = |name: &str, value: &DeValue<'_>| {
-        let users = value.as_table()?.iter().map(|(name, value)| user(name.get_ref(), value.get_ref()));
-        Some(Realm { name: is_name(name).then(|| name.to_owned())?, users: users.collect::<Option<_>>()? })
-    };
-    let all: Option<Vec<Realm>> = table.iter().map(|(name, value)| realm(name.get_ref(), value.get_ref())).collect();
-    all.filter(|all| all.iter().map(|realm| realm.users.len()).sum::<usize>() <= USER_COUNT_MAX)
+    let mut all = Vec::with_capacity(table.len());
+    let mut user_count = 0;
+    for (realm, users) in table {
+        let name: &str = realm.get_ref();
+        if !is_name(name) {
+            faults.add(realm.span(), &[name], NAME);
+        }
+        let Some(table) = users.get_ref().as_table() else {
+            faults.add(users.span(), &[name], "must be a table of users, such as { alice = \"password\" }");
+            continue;
+        };
+        user_count += table.len();
+        let user = |(user, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
+            let user: &std::borrow::Cow<'_, str> = user.get_ref();
+            if !is_name(user) {
+                faults.add(value.span(), &[name, user], NAME);
+            }
+            let secret = secret(value, &[name, user], faults)?;
+            Some(AuthUser { name: user.to_string(), secret })
+        };
+        all.push(Realm { name: name.to_owned(), users: table.iter().filter_map(user).collect() });
+    }
+    (user_count <= USER_COUNT_MAX).then_some(all)
 }
 
 fn is_name(name: &str) -> bool {
@@ -194,53 +225,80 @@ fn is_name(name: &str) -> bool {
     (1..=TEXT_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
-fn secret(value: &DeValue<'_>) -> Option<UserSecret> {
-    if let Some(password) = value.as_str() {
-        let sound = (1..=TEXT_BYTES_MAX).contains(&password.len());
-        return sound.then(|| UserSecret::Password(password.to_owned()));
+/// A password or hashes; what is wrong with them is said without showing them.
+fn secret(value: &Spanned<DeValue<'_>>, path: &[&str], faults: &mut Faults) -> Option<UserSecret> {
+    if let Some(password) = value.get_ref().as_str().filter(|text| (1..=TEXT_BYTES_MAX).contains(&text.len())) {
+        return Some(UserSecret::Password(password.to_owned()));
     }
-    let table = value.as_table().filter(|table| !table.is_empty())?;
-    let one = |key: &str, value: &DeValue<'_>| {
-        let algorithm = AuthAlgorithm::ALL.into_iter().find(|algorithm| algorithm.key().0 == key)?;
-        let hash = value.as_str().filter(|hash| hash.len() == algorithm.key().1)?;
-        hash.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| (algorithm, hash.to_ascii_lowercase()))
+    let Some(table) = value.get_ref().as_table().filter(|table| !table.is_empty()) else {
+        faults.add(value.span(), path, SECRET);
+        return None;
     };
-    let hashes = table.iter().map(|(key, value)| one(key.get_ref(), value.get_ref()));
-    hashes.collect::<Option<_>>().map(UserSecret::Hashes)
+    let names = AuthAlgorithm::ALL.map(|algorithm| algorithm.key().0);
+    let mut hashes = Vec::new();
+    for (key, hash) in table {
+        let key: &str = key.get_ref();
+        let path = [path, &[key]].concat();
+        let Some(algorithm) = AuthAlgorithm::ALL.into_iter().find(|algorithm| algorithm.key().0 == key) else {
+            let hint = did_you_mean(key, names);
+            faults.add(hash.span(), &path, format!("is no kind of hash; there are md5, sha256 and sha512_256{hint}"));
+            continue;
+        };
+        let digits = algorithm.key().1;
+        let found = hash.get_ref().as_str().unwrap_or_default();
+        if found.len() == digits && found.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            hashes.push((algorithm, found.to_ascii_lowercase()));
+        } else {
+            let count = found.chars().count();
+            let what = if count == digits { "others among them".to_owned() } else { format!("has {count}") };
+            let allowed = format!("must be {digits} hexadecimal digits, {what}: the hash of user:realm:password");
+            faults.add(hash.span(), &path, allowed);
+        }
+    }
+    Some(UserSecret::Hashes(hashes))
 }
 
-fn identities(value: &DeValue<'_>) -> Option<Vec<UserIdentities>> {
+fn identities(value: &DeValue<'_>, faults: &mut Faults) -> Option<Vec<UserIdentities>> {
     let table = value.as_table().filter(|table| table.len() <= REALM_COUNT_MAX)?;
     let mut all = Vec::new();
     for (realm, users) in table {
-        for (user, names) in users.get_ref().as_table()? {
-            let names = strings(names.get_ref()).filter(|names| names.len() <= IDENTITY_COUNT_MAX)?;
-            let (realm, user) = (realm.get_ref().to_string(), user.get_ref().to_string());
-            if !names.iter().all(|name| is_name(name)) || all.len() >= USER_COUNT_MAX {
-                return None;
+        let realm: &str = realm.get_ref();
+        let Some(table) = users.get_ref().as_table() else {
+            faults.add(users.span(), &[realm], "must be a table of users, such as { alice = [\"+493012\"] }");
+            continue;
+        };
+        for (user, names) in table {
+            let (user, at): (&str, _) = (user.get_ref(), names.span());
+            let list = names.get_ref().as_array().filter(|list| list.len() <= IDENTITY_COUNT_MAX);
+            let Some(list) = list else {
+                faults.add(at, &[realm, user], "must be a list of at most 64 user parts, URIs or \"*\"");
+                continue;
+            };
+            let mut names = Vec::with_capacity(list.len());
+            for item in list.iter() {
+                match item.get_ref().as_str().filter(|name| is_name(name)) {
+                    Some(name) => names.push(name.to_owned()),
+                    None => faults.add(item.span(), &[realm, user], "must be a user part, a whole URI, or \"*\""),
+                }
             }
-            all.push(UserIdentities { realm, user, names: names.into_iter().map(str::to_owned).collect() });
+            all.push(UserIdentities { realm: realm.to_owned(), user: user.to_owned(), names });
         }
     }
-    Some(all)
+    (all.len() <= USER_COUNT_MAX).then_some(all)
 }
 
-fn methods(value: &DeValue<'_>) -> Option<Vec<String>> {
-    let list = strings(value).filter(|list| list.len() <= 16)?;
-    let sound = |method: &&str| {
-        let known = !matches!(*method, "ACK" | "CANCEL" | "");
-        known && method.len() <= 32 && method.bytes().all(|byte| byte.is_ascii_uppercase())
-    };
-    different(&list).then_some(())?;
-    list.iter().all(sound).then(|| list.iter().map(|method| (*method).to_owned()).collect())
+fn method(name: &str) -> Result<String, String> {
+    if matches!(name, "ACK" | "CANCEL") {
+        return Err("cannot be asked for credentials (RFC 3261 section 22.1); take it out".to_owned());
+    }
+    if (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("must be a method in capital letters{}", did_you_mean(name, KNOWN_METHODS)))
 }
 
-fn algorithms(value: &DeValue<'_>) -> Option<Vec<AuthAlgorithm>> {
-    let known = |name: &str| AuthAlgorithm::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name));
-    let list = strings(value)?.into_iter().map(known).collect::<Option<Vec<_>>>()?;
-    (!list.is_empty() && different(&list)).then_some(list)
-}
-
-fn different<T: PartialEq>(list: &[T]) -> bool {
-    list.iter().enumerate().all(|(index, item)| !list[..index].contains(item))
+fn algorithm(name: &str) -> Result<AuthAlgorithm, String> {
+    let names = AuthAlgorithm::ALL.map(AuthAlgorithm::name);
+    let found = AuthAlgorithm::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name));
+    found.ok_or_else(|| format!("must be {}{}", either(&names), did_you_mean(name, names)))
 }

@@ -1,74 +1,96 @@
 //! Rules that several keys make together.
 
-use crate::reader::Reader;
-use crate::{ClientCertificates, Config, Mode, PromptFile};
+use crate::reader::{Place, Reader};
+use crate::suggest::did_you_mean;
+use crate::{ClientCertificates, Config, Host, Mode, routes};
+use std::net::SocketAddr;
 
-pub(crate) fn together(config: &Config, reader: &mut Reader<'_>) {
-    let pairs = config.media.ports.pair_count();
-    if pairs < config.media.workers {
-        reader.blame("media", "ports", format!("has {pairs} port pair(s) for {} workers", config.media.workers));
-    }
-    let media = config.media.ports;
-    for address in config.sip.listen.iter().filter(|address| address.port() != 0) {
-        if (media.first..=media.last).contains(&address.port()) {
-            let range = format!("{}-{}", media.first, media.last);
-            reader.blame("sip", "listen", format!("{address} lies in media.ports ({range}), where RTP goes"));
-        }
-    }
+pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host) {
+    ports(config, reader);
     secure(config, reader);
-    roles(config, reader);
+    shared_ports(config, reader);
+    routes::together(config, reader, host);
     credentials(config, reader);
-    for prompt in &config.media.prompts {
-        if let PromptFile::Wav(path) = &prompt.file
-            && !path.is_file()
-        {
-            let allowed = format!("the prompt `{}` is not a file: {}", prompt.name, path.display());
-            reader.blame("media", "prompts", allowed);
+    roles(config, reader);
+}
+
+/// Ports of media beside those of SIP, and enough of them.
+fn ports(config: &Config, reader: &mut Reader<'_>) {
+    let (ports, workers) = (Place::key("media", "ports"), Place::key("media", "workers"));
+    let (media, pairs) = (config.media.ports, config.media.ports.pair_count());
+    let range = format!("{}-{}", media.first, media.last);
+    if pairs < config.media.workers && reader.knows(&[("media", "ports"), ("media", "workers")]) {
+        let allowed = format!(
+            "media.ports ({range}) has {pairs} pair(s) of ports for {} media.workers; each needs one at least",
+            config.media.workers
+        );
+        reader.blame(&[ports, workers], allowed);
+    }
+    let known = reader.knows(&[("media", "ports"), ("sip", "listen")]);
+    for address in config.sip.listen.iter().filter(|address| known && address.port() != 0) {
+        if (media.first..=media.last).contains(&address.port()) {
+            let is_it = |text: &str| text.parse() == Ok(*address);
+            let allowed =
+                format!("{address} of sip.listen lies in media.ports ({range}), where RTP goes; move one of them");
+            reader.blame(&[Place::key("sip", "listen").text(&is_it), ports], allowed);
         }
     }
 }
 
-/// What the roles can do with routes.
+/// What only one role looks at.
 fn roles(config: &Config, reader: &mut Reader<'_>) {
     let sip = &config.sip;
-    if sip.mode == Mode::B2bua
-        && let Some(route) = sip.routes.iter().find(|route| route.targets.iter().any(|group| group.len() > 1))
-    {
-        let allowed = format!(
-            "the targets of `{}` cannot ring at once: with mode \"b2bua\" they are tried in order",
-            route.pattern
-        );
-        reader.blame("sip", "routes", allowed);
+    for (name, is_changed) in [("record_route", !sip.record_route), ("follow_redirects", sip.follow_redirects > 0)] {
+        if sip.mode != Mode::Proxy && is_changed && reader.knows(&[("sip", "mode")]) && reader.is_written("sip", name) {
+            reader.warn(&[Place::key("sip", name)], "counts only with mode = \"proxy\"");
+        }
     }
 }
 
 /// What credentials need.
 fn credentials(config: &Config, reader: &mut Reader<'_>) {
+    if !reader.is_whole() {
+        return; // a realm or a user may be among what was lost
+    }
     let auth = &config.auth;
+    let names = || auth.realms.iter().map(|realm| realm.name.as_str());
     if let Some(name) = &auth.default_realm
         && auth.is_on()
-        && !auth.realms.iter().any(|realm| realm.name == *name)
+        && !names().any(|realm| realm == name)
     {
-        reader.blame("auth", "default_realm", "is no realm of auth.realms".to_owned());
+        let allowed = format!("is no realm of auth.realms{}", did_you_mean(name, names()));
+        reader.blame(&[Place::key("auth", "default_realm")], allowed);
     }
     for known in &auth.identities {
+        let path = [known.realm.as_str(), known.user.as_str()];
         let users = auth.realms.iter().filter(|realm| realm.name == known.realm).flat_map(|realm| &realm.users);
-        if !users.map(|user| &user.name).any(|name| *name == known.user) {
-            let allowed = format!("`{}` of `{}` is no user of auth.realms", known.user, known.realm);
-            reader.blame("auth", "identities", allowed);
+        let users: Vec<&str> = users.map(|user| user.name.as_str()).collect();
+        // A user whose secret is wrong is there all the same.
+        if !users.contains(&known.user.as_str()) && !reader.has_entry("auth", "realms", &path) {
+            let hint = match names().any(|realm| realm == known.realm) {
+                true => did_you_mean(&known.user, users),
+                false => did_you_mean(&known.realm, names()),
+            };
+            let allowed = format!("`{}` of `{}` is no user of auth.realms{hint}", known.user, known.realm);
+            reader.blame(&[Place::key("auth", "identities").entry(&path)], allowed);
         }
     }
     for realm in &auth.realms {
         for user in &realm.users {
+            let path = [realm.name.as_str(), user.name.as_str()];
             for algorithm in auth.algorithms.iter().filter(|algorithm| !user.secret.is_for(**algorithm)) {
+                if reader.has_entry("auth", "realms", &[path[0], path[1], algorithm.key().0]) {
+                    continue;
+                }
                 let allowed = format!(
-                    "`{}` of `{}` has no hash for {}: add it, or take {} out of auth.algorithms",
+                    "`{}` of `{}` has no hash for {}: add {} = \"...\", or write auth.algorithms without {}",
                     user.name,
                     realm.name,
                     algorithm.name(),
+                    algorithm.key().0,
                     algorithm.name()
                 );
-                reader.blame("auth", "realms", allowed);
+                reader.blame(&[Place::key("auth", "realms").entry(&path)], allowed);
             }
         }
     }
@@ -78,31 +100,45 @@ fn credentials(config: &Config, reader: &mut Reader<'_>) {
 fn secure(config: &Config, reader: &mut Reader<'_>) {
     let (sip, tls) = (&config.sip, &config.tls);
     for (name, list) in [("listen_tls", &sip.listen_tls), ("listen_wss", &sip.listen_wss)] {
-        if !list.is_empty() && tls.certificates.is_empty() {
-            reader.blame("sip", name, "needs a certificate in tls.certificates".to_owned());
+        let known = reader.knows(&[("tls", "certificates")]);
+        if known && !list.is_empty() && tls.certificates.is_empty() && !reader.has_entries("tls", "certificates") {
+            reader.blame(&[Place::key("sip", name)], "needs a certificate in tls.certificates");
         }
     }
+    let asked = Place::key("tls", "client_certificates");
     let is_asked = tls.client_certificates != ClientCertificates::NotAsked;
-    if is_asked && tls.client_authorities.is_none() {
-        let allowed = "needs the authorities that they must come from, in tls.client_authorities".to_owned();
-        reader.blame("tls", "client_certificates", allowed);
+    if is_asked && tls.client_authorities.is_none() && reader.knows(&[("tls", "client_authorities")]) {
+        reader.blame(&[asked], "needs the authorities that they must come from, in tls.client_authorities");
     }
-    let files = tls.certificates.iter().flat_map(|own| [("certificates", &own.chain), ("certificates", &own.key)]);
-    let files = files.chain(tls.client_authorities.iter().map(|path| ("client_authorities", path)));
-    for (name, path) in files.chain(tls.authorities.iter().map(|path| ("authorities", path))) {
-        if !path.is_file() {
-            reader.blame("tls", name, format!("not a file: {}", path.display()));
-        }
+    if !is_asked && tls.client_authorities.is_some() && reader.knows(&[("tls", "client_certificates")]) {
+        let allowed = "counts only with client_certificates = \"optional\" or \"required\"; as it is, nobody is asked";
+        reader.warn(&[Place::key("tls", "client_authorities")], allowed);
     }
-    // TCP, TLS and WebSocket share the ports of TCP.
+}
+
+/// TCP, TLS and WebSocket share the ports of TCP.
+fn shared_ports(config: &Config, reader: &mut Reader<'_>) {
+    if !reader.knows(&[("sip", "listen"), ("sip", "listen_tcp")]) {
+        return;
+    }
+    let sip = &config.sip;
     let tcp = sip.tcp_addresses().iter().map(|address| ("listen_tcp", address));
     let others = [("listen_tls", &sip.listen_tls), ("listen_ws", &sip.listen_ws), ("listen_wss", &sip.listen_wss)];
     let others = others.iter().flat_map(|(name, list)| list.iter().map(|address| (*name, address)));
     let all: Vec<_> = tcp.chain(others).filter(|(_, address)| address.port() != 0).collect();
+    let meets = |one: &SocketAddr, other: &SocketAddr| {
+        let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+        one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (any || one.ip() == other.ip())
+    };
     for (index, (name, address)) in all.iter().enumerate() {
-        if let Some((other, _)) = all.get(..index).and_then(|before| before.iter().find(|(_, taken)| taken == address))
+        let before = all.get(..index).unwrap_or_default();
+        if let Some((other, taken)) =
+            before.iter().find(|(other, taken)| *taken == *address || (other != name && meets(taken, address)))
         {
-            reader.blame("sip", name, format!("{address} is in {other} already"));
+            let is_it = |text: &str| text.parse() == Ok(**address);
+            let same = if taken == address { String::new() } else { format!(" as {taken}") };
+            let allowed = format!("{address} is in {other} already{same}; take another port");
+            reader.blame(&[Place::key("sip", name).text(&is_it)], allowed);
         }
     }
 }

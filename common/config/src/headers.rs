@@ -1,6 +1,5 @@
-use crate::reader::{Reader, strings};
+use crate::reader::{List, Place, Reader};
 use std::net::IpAddr;
-use toml::de::DeValue;
 
 /// Most entries of one list.
 const ENTRY_COUNT_MAX: usize = 64;
@@ -52,37 +51,46 @@ impl Network {
 
 impl Headers {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
-        let names =
-            r#"a list of at most 64 header field names, each whole or with a star at its end, as ["X-Account", "P-*"]"#;
-        let networks = r#"a list of at most 64 addresses or networks, as ["192.0.2.0/24", "2001:db8::7"]"#;
-        let headers = Self {
-            pass: reader.get("headers", "pass", names, names_of),
-            drop: reader.get("headers", "drop", names, names_of),
-            trusted: reader.get("headers", "trusted", networks, networks_of),
-        };
-        for name in &headers.pass {
-            if let Some(why) = why_never(name) {
-                reader.blame("headers", "pass", format!("`{name}` cannot cross: {why}"));
-            }
+        let names = r#"must be a list of at most 64 header field names, each whole or with a star at its end, as ["X-Account", "P-*"]"#;
+        let networks = r#"must be a list of at most 64 addresses or networks, as ["192.0.2.0/24", "2001:db8::7"]"#;
+        let list = |whole| List { count: 0..=ENTRY_COUNT_MAX, whole };
+        let pass = reader.list("headers", "pass", &list(names), |name| {
+            let name = field_name(name)?;
+            why_never(&name).map_or(Ok(name.clone()), |why| Err(format!("`{name}` cannot cross: {why}")))
+        });
+        let drop = reader.list("headers", "drop", &list(names), field_name);
+        for name in pass.iter().filter(|name| drop.iter().any(|other| other.eq_ignore_ascii_case(name))) {
+            let is_it = |text: &str| text == name;
+            reader
+                .blame(&[Place::key("headers", "pass").text(&is_it)], "is in headers.drop as well; take it out of one");
         }
-        headers
+        Self { pass, drop, trusted: reader.list("headers", "trusted", &list(networks), network) }
     }
 }
 
-fn names_of(value: &DeValue<'_>) -> Option<Vec<String>> {
+fn field_name(name: &str) -> Result<String, String> {
     let is_token = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%_+`'~".contains(&byte));
-    let is_name = |name: &&str| {
-        let beginning = name.strip_suffix('*').unwrap_or(name);
-        beginning.len() > usize::from(name.ends_with('*')) && beginning.len() <= 64 && is_token(beginning)
+    let beginning = name.strip_suffix('*').unwrap_or(name);
+    let sound = beginning.len() > usize::from(name.ends_with('*')) && beginning.len() <= 64 && is_token(beginning);
+    if sound {
+        return Ok(name.to_owned());
+    }
+    let shorter = name.trim().trim_end_matches(':').trim_end();
+    let hint = match shorter != name && !shorter.is_empty() && is_token(shorter) {
+        true => format!("; write \"{shorter}\""),
+        false => String::new(),
     };
-    let names = strings(value)?;
-    let sound = names.len() <= ENTRY_COUNT_MAX && names.iter().all(is_name);
-    sound.then(|| names.into_iter().map(str::to_owned).collect())
+    Err(format!("must be the name of a header field, whole or with a star at its end{hint}"))
 }
 
-fn networks_of(value: &DeValue<'_>) -> Option<Vec<Network>> {
-    let texts = strings(value).filter(|texts| texts.len() <= ENTRY_COUNT_MAX)?;
-    texts.into_iter().map(Network::parse).collect()
+/// An entry of a list of networks.
+pub(crate) fn network(text: &str) -> Result<Network, String> {
+    let with_port = || text.parse::<std::net::SocketAddr>().ok();
+    Network::parse(text).ok_or_else(|| {
+        let hint =
+            with_port().map_or_else(String::new, |at| format!("; ports do not count here, write \"{}\"", at.ip()));
+        format!("must be an address or a network, such as \"192.0.2.1\" or \"2001:db8::/32\"{hint}")
+    })
 }
 
 /// Why a header field, or a beginning of names with a star, can never cross; `None`: it can.

@@ -1,7 +1,8 @@
 //! The configuration: one TOML file, every key with a default, parsed and then checked.
 //!
 //! [`Config::default`] is what runs without a file. [`Config::parse`] lists every mistake of a file at once, each with
-//! its key, value, line and what is allowed there. [`default_file`] prints all keys with their meaning and default; it
+//! its key or entry, value, line, column, what is allowed there and what was probably meant; [`Config::examine`] knows
+//! warnings as well, and asks a [`Host`] about files and addresses. [`default_file`] prints all keys with their meaning and default; it
 //! comes from the same table ([`KEYS`]) that the defaults are read from, so the two cannot disagree. This crate opens
 //! no socket and starts nothing. Read [`Config`] first. Tests: `cargo test -p config`.
 
@@ -10,19 +11,25 @@
 mod auth;
 mod check;
 mod headers;
+mod host;
 mod keys;
 mod limits;
 mod media;
 mod mistake;
 mod process;
 mod reader;
+mod routes;
 mod sip;
+mod suggest;
+mod syntax;
+mod target_uri;
 mod tls;
 mod transfer;
 mod written;
 
 pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserIdentities, UserSecret};
 pub use headers::{Headers, Network, why_never};
+pub use host::{FilesOnly, Host};
 pub use keys::{KEYS, Key, default_file};
 pub use limits::Limits;
 pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
@@ -33,7 +40,7 @@ pub use tls::{Certificate, ClientCertificates, Tls};
 pub use transfer::{Transfer, TransferTargets};
 pub use written::Written;
 
-use reader::Reader;
+use reader::{Readable, Reader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -60,6 +67,15 @@ pub struct Config {
     pub written: Written,
 }
 
+/// What came of an examination.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The configuration, or every mistake of it.
+    pub result: Result<Config, Mistakes>,
+    /// What is allowed, but hardly meant.
+    pub warnings: Mistakes,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::parse("").expect("the table of keys holds sound defaults")
@@ -69,11 +85,17 @@ impl Default for Config {
 impl Config {
     /// Reads a file's text; what it does not name has its default.
     pub fn parse(text: &str) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(text)?;
+        Self::examine(text, &FilesOnly).result
+    }
+
+    /// The same with all that can be known about it, warnings included.
+    pub fn examine(text: &str, host: &dyn Host) -> Examined {
+        let readable = Readable::new(text);
+        let mut reader = Reader::new(&readable);
         let config = Self {
-            sip: Sip::read(&mut reader),
-            media: Media::read(&mut reader),
-            tls: Tls::read(&mut reader),
+            sip: Sip::read(&mut reader, host),
+            media: Media::read(&mut reader, host),
+            tls: Tls::read(&mut reader, host),
             auth: Auth::read(&mut reader),
             headers: Headers::read(&mut reader),
             transfer: Transfer::read(&mut reader),
@@ -81,8 +103,10 @@ impl Config {
             process: Process::read(&mut reader),
             written: reader.written(),
         };
-        check::together(&config, &mut reader);
-        reader.finish().map(|()| config)
+        check::together(&config, &mut reader, host);
+        let (mistakes, warnings) = reader.finish();
+        let result = if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) };
+        Examined { result, warnings: Mistakes(warnings) }
     }
 
     /// Reads a file.
@@ -120,5 +144,7 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod check_tests;
 #[cfg(test)]
 mod tests;

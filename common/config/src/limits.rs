@@ -1,6 +1,6 @@
 use crate::Network;
-use crate::reader::{Reader, integer, strings};
-use toml::de::DeValue;
+use crate::headers::network;
+use crate::reader::{List, Reader, integer};
 
 /// Most networks of trusted sources.
 const SOURCE_COUNT_MAX: usize = 256;
@@ -21,15 +21,12 @@ impl Limits {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let section = "limits";
         let number = "must be a whole number from 1 to 1000000";
-        let networks = |value: &DeValue<'_>| {
-            let list = strings(value)?.into_iter().map(Network::parse).collect::<Option<Vec<_>>>()?;
-            (list.len() <= SOURCE_COUNT_MAX).then_some(list)
-        };
+        let sources = List { count: 0..=SOURCE_COUNT_MAX, whole: SOURCES };
         Self {
             unacknowledged_per_source: reader
                 .get(section, "unacknowledged_per_source", number, |value| integer(value, 1..=1_000_000))
                 as usize,
-            trusted_sources: reader.get(section, "trusted_sources", SOURCES, networks),
+            trusted_sources: reader.list(section, "trusted_sources", &sources, network),
         }
     }
 }

@@ -1,6 +1,8 @@
-use crate::reader::{Reader, integer};
+use crate::Host;
+use crate::reader::{Faults, Reader, integer};
+use crate::suggest::did_you_mean;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -82,7 +84,7 @@ impl PortRange {
 }
 
 impl Media {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(crate) fn read(reader: &mut Reader<'_>, host: &dyn Host) -> Self {
         let section = "media";
         let mut number = |name, high| {
             let allowed = format!("must be a whole number from 0 to {high}");
@@ -93,7 +95,6 @@ impl Media {
         let early_ms = number("early_unproven_ms", 600_000);
         let dscp = number("dscp", 63) as u8;
         let ports = r#"must be "first-last" with an even first port of 1024 or above and a last one above it"#;
-        let waits = r#"must be "adaptive", "busy" or "block""#;
         let prompts = r#"must be a table of at most 256 user names with a WAV file or "builtin" each"#;
         Self {
             ports: reader.get(section, "ports", ports, |value| PortRange::parse(value.as_str()?)),
@@ -102,15 +103,14 @@ impl Media {
                 address => address.parse().ok().map(Some),
             }),
             workers,
-            wait: reader.get(section, "wait", waits, |value| match value.as_str()? {
-                "adaptive" => Some(Wait::Adaptive),
-                "busy" => Some(Wait::Busy),
-                "block" => Some(Wait::Block),
-                _ => None,
-            }),
+            wait: reader.word(
+                section,
+                "wait",
+                &[("adaptive", Wait::Adaptive), ("block", Wait::Block), ("busy", Wait::Busy)],
+            ),
             media_timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
             early_unproven: Duration::from_millis(early_ms),
-            prompts: reader.get(section, "prompts", prompts, read_prompts),
+            prompts: reader.entries(section, "prompts", prompts, |value, faults| read_prompts(value, faults, host)),
             dscp,
         }
     }
@@ -126,16 +126,30 @@ impl Media {
     }
 }
 
-fn read_prompts(value: &DeValue<'_>) -> Option<Vec<Prompt>> {
+fn read_prompts(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Option<Vec<Prompt>> {
     let table = value.as_table().filter(|table| table.len() <= PROMPT_COUNT_MAX)?;
     let mut prompts = Vec::with_capacity(table.len());
     for (name, file) in table {
-        let file = match file.get_ref().as_str()? {
-            "" => return None,
-            "builtin" => PromptFile::Builtin,
-            path => PromptFile::Wav(path.into()),
+        let name: &str = name.get_ref();
+        let mut wrong = |allowed: String| faults.add(file.span(), &[name], allowed);
+        let file = match file.get_ref().as_str() {
+            None | Some("") => {
+                wrong(r#"must be the path of a WAV file, or "builtin""#.to_owned());
+                continue;
+            }
+            Some("builtin") => PromptFile::Builtin,
+            Some(path) => match host.prompt(Path::new(path)) {
+                Ok(()) => PromptFile::Wav(path.into()),
+                Err(why) => {
+                    wrong(format!("{why}{}", did_you_mean(path, ["builtin"])));
+                    continue;
+                }
+            },
         };
-        prompts.push(Prompt { name: name.get_ref().clone().into_owned(), file });
+        if name.is_empty() {
+            wrong("has no name that could be called".to_owned());
+        }
+        prompts.push(Prompt { name: name.to_owned(), file });
     }
     prompts.sort_by(|a, b| a.name.cmp(&b.name));
     Some(prompts)

@@ -1,25 +1,29 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// One thing that is wrong in a file.
+/// One thing that is wrong or unwise in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mistake {
     /// Line in the file, from 1.
     pub line: usize,
-    /// Full name of the key, as in `media.ports`; empty where the text is no TOML at all.
+    /// Character in the line, from 1.
+    pub column: usize,
+    /// Full name of the key, as in `media.ports`, or of an entry of a table, as in `sip.routes."+49*"`; empty where the
+    /// text is no TOML at all.
     pub key: String,
-    /// What the file says.
+    /// What the file says; empty where the key stands for itself, or is not written.
     pub value: String,
-    /// What may stand there.
+    /// What may stand there, and what helps.
     pub allowed: String,
 }
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: ", self.line, self.column)?;
         match (self.key.is_empty(), self.value.is_empty()) {
-            (true, _) => write!(f, "line {}: {}", self.line, self.allowed),
-            (false, true) => write!(f, "line {}: `{}`: {}", self.line, self.key, self.allowed),
-            (false, false) => write!(f, "line {}: `{} = {}`: {}", self.line, self.key, self.value, self.allowed),
+            (true, _) => f.write_str(&self.allowed),
+            (false, true) => write!(f, "`{}`: {}", self.key, self.allowed),
+            (false, false) => write!(f, "`{} = {}`: {}", self.key, self.value, self.allowed),
         }
     }
 }

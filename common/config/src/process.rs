@@ -45,11 +45,7 @@ impl LogLevel {
 impl Process {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let section = "process";
-        let levels = r#"must be "error", "warn", "info", "debug" or "trace""#;
-        let log = reader.get(section, "log", levels, |value| {
-            let text = value.as_str()?;
-            LogLevel::ALL.into_iter().find(|level| level.name() == text)
-        });
+        let log = reader.word(section, "log", &LogLevel::ALL.map(|level| (level.name(), level)));
         let path: String = reader.get(section, "runtime_dir", "must be an absolute path, or empty", |value| {
             value.as_str().filter(|path| path.is_empty() || path.starts_with('/')).map(str::to_owned)
         });

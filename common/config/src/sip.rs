@@ -1,7 +1,8 @@
-use crate::reader::{Reader, integer, strings};
+use crate::reader::{List, Reader, integer};
+use crate::suggest::did_you_mean;
+use crate::{Host, routes};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use toml::de::DeValue;
 
 /// Most shards. Each is a control client of the media plane, which has places for the shards of two lives of signaling.
 const SHARD_COUNT_MAX: u64 = 8;
@@ -9,15 +10,24 @@ const SHARD_COUNT_MAX: u64 = 8;
 const WS_ORIGINS: &str = r#"must be a list of at most 64 origins as browsers write them, such as "https://phone.example.com" or "http://localhost:8080", or "none" for clients that send none"#;
 
 /// Scheme and host, and a port that is not the scheme's own: no path, and no slash at the end (RFC 6454 §6.1).
-fn ws_origins(value: &DeValue<'_>) -> Option<Vec<String>> {
-    const COUNT_MAX: usize = 64;
-    let is_origin = |text: &str| {
-        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', '*', ',']);
-        text == "none" || host.is_some_and(|host| is_host(host) && host.bytes().all(|byte| byte.is_ascii_graphic()))
+fn ws_origin(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '@', '?', '#', '*', ',']);
+    let sound =
+        text == "none" || host.is_some_and(|host| is_host(host) && host.bytes().all(|byte| byte.is_ascii_graphic()));
+    if sound {
+        return Ok(text);
+    }
+    let hint = match (host.map(|host| host.trim_end_matches('/')), text.strip_suffix('/')) {
+        (Some(host), Some(shorter)) if is_host(host) => {
+            format!("; write \"{}\", without the slash", shorter.trim_end_matches('/'))
+        }
+        (None, _) if is_host(&text) && !text.contains(':') => format!("; write \"https://{text}\""),
+        _ => String::new(),
     };
-    let list: Vec<String> = strings(value)?.into_iter().map(str::to_ascii_lowercase).collect();
-    (list.len() <= COUNT_MAX && list.iter().all(|text| is_origin(text))).then_some(list)
+    let allowed = "must be an origin as browsers write it, such as \"https://phone.example.com\", or \"none\"";
+    Err(format!("{allowed}{hint}"))
 }
 
 /// Most addresses of one transport.
@@ -131,10 +141,9 @@ pub enum CodecOrder {
 }
 
 impl Sip {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(crate) fn read(reader: &mut Reader<'_>, host: &dyn Host) -> Self {
         let section = "sip";
         let addresses = r#"must be a list of 1 to 16 different "address:port" strings, such as "192.0.2.1:5060" or "[2001:db8::1]:5060""#;
-        let codecs = r#"must be a list of different codecs out of "PCMU", "PCMA""#;
         let mut number = |name, low, high| {
             let allowed = format!("must be a whole number from {low} to {high}");
             reader.get(section, name, &allowed, |value| integer(value, low..=high))
@@ -166,22 +175,29 @@ impl Sip {
         let follow_redirects = number("follow_redirects", 0, 8) as usize;
         let several = r#"must be a list of at most 16 different "address:port" strings, such as "192.0.2.1:5061""#;
         let tcp = r#"must be "same", or a list of at most 16 different "address:port" strings"#;
-        let listen_tcp = reader.get(section, "listen_tcp", tcp, |value| match value.as_str() {
-            Some("same") => Some(None),
-            Some(_) => None,
-            None => addresses_of(value).map(Some),
-        });
-        let mut list = |name| reader.get(section, name, several, addresses_of);
-        let (listen_tls, listen_ws, listen_wss) = (list("listen_tls"), list("listen_ws"), list("listen_wss"));
-        let name_servers = reader.get(section, "name_servers", NAME_SERVERS, name_servers);
+        let mut list = |name, least, whole, usual| {
+            let list = List { count: least..=ADDRESS_COUNT_MAX, whole };
+            reader.list(section, name, &list, |text| address(text, usual))
+        };
+        let listen = list("listen", 1, addresses, 5060);
+        let (listen_tls, listen_ws) = (list("listen_tls", 0, several, 5061), list("listen_ws", 0, several, 80));
+        let listen_wss = list("listen_wss", 0, several, 443);
+        let listen_tcp = match reader.is_word(section, "listen_tcp", "same") {
+            true => None,
+            false => Some(list_of_tcp(reader, tcp)),
+        };
+        let name_servers = List { count: 0..=8, whole: NAME_SERVERS };
+        let name_servers = reader.list(section, "name_servers", &name_servers, name_server);
+        let origins = List { count: 0..=64, whole: WS_ORIGINS };
+        let codecs = List { count: 1..=2, whole: r#"must be a list of different codecs out of "PCMU", "PCMA""# };
+        let domains = List { count: 0..=64, whole: DOMAINS };
         Self {
-            listen: reader
-                .get(section, "listen", addresses, |value| addresses_of(value).filter(|list| !list.is_empty())),
+            listen,
             listen_tcp,
             listen_tls,
             listen_ws,
             listen_wss,
-            ws_origins: reader.get(section, "ws_origins", WS_ORIGINS, ws_origins),
+            ws_origins: reader.list(section, "ws_origins", &origins, ws_origin),
             max_connections,
             max_connections_per_address,
             connection_idle,
@@ -203,26 +219,15 @@ impl Sip {
             progress_timeout,
             retry_after,
             decision_timeout,
-            codecs: reader.get(section, "codecs", codecs, |value| {
-                let list = strings(value)?.into_iter().map(AudioCodec::from_name).collect::<Option<Vec<_>>>()?;
-                unique(list, 2).filter(|list| !list.is_empty())
-            }),
-            codec_order: reader.get(section, "codec_order", r#"must be "caller" or "ours""#, |value| {
-                match value.as_str()? {
-                    "caller" => Some(CodecOrder::Caller),
-                    "ours" => Some(CodecOrder::Ours),
-                    _ => None,
-                }
-            }),
-            mode: reader.get(section, "mode", MODES, |value| match value.as_str()? {
-                "numbers" => Some(Mode::Numbers),
-                "b2bua" => Some(Mode::B2bua),
-                "proxy" => Some(Mode::Proxy),
-                "redirect" => Some(Mode::Redirect),
-                _ => None,
-            }),
-            routes: reader.get(section, "routes", ROUTES, routes),
-            domains: reader.get(section, "domains", DOMAINS, domains),
+            codecs: reader.list(section, "codecs", &codecs, AudioCodec::named),
+            codec_order: reader.word(
+                section,
+                "codec_order",
+                &[("caller", CodecOrder::Caller), ("ours", CodecOrder::Ours)],
+            ),
+            mode: reader.word(section, "mode", &MODES),
+            routes: routes::read(reader, host),
+            domains: reader.list(section, "domains", &domains, domain),
             record_route: reader.get(section, "record_route", "must be true or false", |value| value.as_bool()),
             follow_redirects,
             name_servers,
@@ -242,75 +247,71 @@ impl Sip {
 }
 
 impl AudioCodec {
-    fn from_name(name: &str) -> Option<Self> {
+    fn named(name: &str) -> Result<Self, String> {
         match name.to_ascii_uppercase().as_str() {
-            "PCMU" => Some(Self::Pcmu),
-            "PCMA" => Some(Self::Pcma),
-            _ => None,
+            "PCMU" => Ok(Self::Pcmu),
+            "PCMA" => Ok(Self::Pcma),
+            other => {
+                let hint = match other {
+                    "ULAW" | "MULAW" | "G711U" => "; did you mean \"PCMU\"?".to_owned(),
+                    "ALAW" | "G711A" => "; did you mean \"PCMA\"?".to_owned(),
+                    _ => did_you_mean(name, ["PCMU", "PCMA"]),
+                };
+                Err(format!("must be \"PCMU\" or \"PCMA\"{hint}"))
+            }
         }
     }
 }
 
-const MODES: &str = r#"must be "numbers", "b2bua", "proxy" or "redirect""#;
-const ROUTES: &str =
-    r#"must be a table of at most 4096 patterns with one to eight "sip:" or "sips:" URIs each, or lists of them"#;
+const MODES: [(&str, Mode); 4] =
+    [("numbers", Mode::Numbers), ("b2bua", Mode::B2bua), ("proxy", Mode::Proxy), ("redirect", Mode::Redirect)];
 const DOMAINS: &str = r#"must be a list of at most 64 different host names, or "name:port""#;
-
 const NAME_SERVERS: &str = r#"must be a list of at most 8 different IP addresses, or "address:port""#;
 
 /// The port of DNS is 53 where none is given.
-fn name_servers(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {
+fn name_server(text: &str) -> Result<SocketAddr, String> {
     let alone = |text: &str| Some(SocketAddr::new(text.parse().ok()?, 53));
-    let one = |text: &str| text.parse().ok().or_else(|| alone(text)).filter(|at: &SocketAddr| at.port() > 0);
-    unique(strings(value)?.into_iter().map(one).collect::<Option<Vec<_>>>()?, 8)
+    let found = text.parse().ok().or_else(|| alone(text)).filter(|at: &SocketAddr| at.port() > 0);
+    found.ok_or_else(|| r#"must be an IP address such as "192.0.2.53", or "address:port""#.to_owned())
 }
 
-/// Most URIs of one pattern.
-const TARGET_COUNT_MAX: usize = 8;
-
-fn routes(value: &DeValue<'_>) -> Option<Vec<Route>> {
-    let table = value.as_table().filter(|table| table.len() <= 4_096)?;
-    let route = |pattern: &str, value: &DeValue<'_>| {
-        let targets = targets(value)?;
-        let is_uri = |uri: &String| uri.starts_with("sip:") || uri.starts_with("sips:");
-        let count = targets.iter().flatten().count();
-        let sound = !pattern.is_empty()
-            && (1..=TARGET_COUNT_MAX).contains(&count)
-            && targets.iter().all(|group| !group.is_empty())
-            && targets.iter().flatten().all(is_uri);
-        sound.then(|| Route { pattern: pattern.to_owned(), targets })
-    };
-    table.iter().map(|(pattern, targets)| route(pattern.get_ref(), targets.get_ref())).collect()
-}
-
-/// A URI, a list of URIs, or a list in which some stand in lists of their own.
-fn targets(value: &DeValue<'_>) -> Option<Vec<Vec<String>>> {
-    if let Some(one) = value.as_str() {
-        return Some(vec![vec![one.to_owned()]]);
+fn domain(name: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let host = name.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(name, |(host, _)| host);
+    let is_v6 = |text: &str| text.trim_matches(['[', ']']).parse::<std::net::Ipv6Addr>().is_ok();
+    let sound = is_v6(name) || is_v6(host) || !host.contains([':', '[', ']']);
+    if sound && !host.is_empty() && name.bytes().all(allowed) {
+        return Ok(name.to_ascii_lowercase());
     }
-    let group = |value: &DeValue<'_>| match value.as_str() {
-        Some(one) => Some(vec![one.to_owned()]),
-        None => Some(strings(value)?.into_iter().map(str::to_owned).collect()),
+    let bare =
+        name.split_once(':').filter(|(scheme, _)| matches!(*scheme, "sip" | "sips")).map_or(name, |(_, rest)| rest);
+    let hint = match bare.trim_start_matches('@') {
+        rest if rest != name && !rest.is_empty() && rest.bytes().all(allowed) => format!("; write \"{rest}\""),
+        _ => String::new(),
     };
-    value.as_array()?.iter().map(|item| group(item.get_ref())).collect()
+    Err(format!("must be a host name such as \"example.com\", or \"name:port\"{hint}"))
 }
 
-fn domains(value: &DeValue<'_>) -> Option<Vec<String>> {
-    let is_name = |name: &&str| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        !name.is_empty() && name.bytes().all(allowed)
+fn list_of_tcp(reader: &mut Reader<'_>, whole: &str) -> Vec<SocketAddr> {
+    let list = List { count: 0..=ADDRESS_COUNT_MAX, whole };
+    reader.list("sip", "listen_tcp", &list, |text| address(text, 5060))
+}
+
+/// An address to listen on; of one without a port, how it would be with the usual one.
+fn address(text: &str, usual: u16) -> Result<SocketAddr, String> {
+    let hint = match (text.parse::<SocketAddr>(), text.parse::<IpAddr>(), text.parse::<u16>()) {
+        (Ok(at), ..) => return Ok(at),
+        (_, Ok(ip), _) => format!("; write \"{}\"", SocketAddr::new(ip, usual)),
+        (.., Ok(port)) => {
+            format!("; write \"0.0.0.0:{port}\" for all addresses of IPv4, \"[::]:{port}\" for those of IPv6")
+        }
+        _ => match text.rsplit_once(':') {
+            Some(("" | "*", port)) if port.parse::<u16>().is_ok() => format!("; write \"0.0.0.0:{port}\""),
+            Some((host, port)) if port.parse::<u16>().is_err() || host.parse::<IpAddr>().is_ok() => {
+                "; a port is a number up to 65535, and an IPv6 address stands in brackets".to_owned()
+            }
+            _ => "; names are not looked up here".to_owned(),
+        },
     };
-    let names = strings(value)?;
-    let sound = names.iter().all(is_name);
-    unique(names.into_iter().map(str::to_ascii_lowercase).collect(), 64).filter(|_| sound)
-}
-
-fn addresses_of(value: &DeValue<'_>) -> Option<Vec<SocketAddr>> {
-    unique(strings(value)?.into_iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>()?, ADDRESS_COUNT_MAX)
-}
-
-/// The list, if it has at most `most` entries and none twice.
-fn unique<T: PartialEq>(list: Vec<T>, most: usize) -> Option<Vec<T>> {
-    let twice = list.iter().enumerate().any(|(index, item)| list[..index].contains(item));
-    (list.len() <= most && !twice).then_some(list)
+    Err(format!("must be \"address:port\", such as \"192.0.2.1:5060\" or \"[2001:db8::1]:5060\"{hint}"))
 }

@@ -37,7 +37,7 @@ fn all_mistakes_come_at_once_in_order() {
     assert_eq!(lines, [2, 3, 4, 7, 8, 9]);
     let keys: Vec<&str> = found.iter().map(|mistake| mistake.key.as_str()).collect();
     assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tcp"]);
-    assert_eq!(found[1].to_string(), "line 3: `sip.shards = 65`: must be a whole number from 0 to 8");
+    assert_eq!(found[1].to_string(), "line 3, column 10: `sip.shards = 65`: must be a whole number from 0 to 8");
     assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, listen_tcp"));
     let sections = "[sip], [media], [tls], [auth], [headers], [transfer], [limits], [process]";
     assert!(found[5].allowed.contains(sections));
@@ -77,7 +77,7 @@ fn rules_between_keys_hold() {
     assert!(found[0].allowed.contains("lies in media.ports"));
     assert!(found[1].allowed.contains("/no/such.wav"));
     let found = mistakes("[media]\nworkers = 9\nports = \"10000-10009\"");
-    assert_eq!(found[0].allowed, "has 5 port pair(s) for 9 workers");
+    assert!(found[0].allowed.contains("has 5 pair(s) of ports for 9 media.workers"), "{found:?}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn transports_and_certificates_fit_together() {
     assert!(words[0].contains("is in listen_tcp already") && words[1].contains("needs a certificate"), "{words:?}");
     assert!(words[2].contains("tls.client_authorities") && words[3].contains("not a file"), "{words:?}");
     let bad = mistakes("[tls]\ncertificates = [{ chain = \"x\" }]\nclient_certificates = \"yes\"");
-    assert!(bad[0].allowed.contains("chain") && bad[1].allowed.contains("required"), "{bad:?}");
+    assert!(bad[0].allowed.contains("lacks key") && bad[1].allowed.contains("required"), "{bad:?}");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn roles_and_their_routes_are_understood() {
     assert!(mistakes(at_once)[0].allowed.contains("tried in order"));
     assert!(Config::parse(&at_once.replace("b2bua", "redirect")).is_ok());
     for bad in ["{ a = [] }", "{ a = [[]] }", "{ a = \"http:x\" }", "{ a = [[[\"sip:x\"]]] }"] {
-        assert_eq!(mistakes(&format!("[sip]\nroutes = {bad}\n"))[0].key, "sip.routes", "{bad}");
+        assert_eq!(mistakes(&format!("[sip]\nroutes = {bad}\n"))[0].key, "sip.routes.a", "{bad}");
     }
 }
 
@@ -167,7 +167,7 @@ fn users_are_understood_and_their_secrets_never_shown() {
     let found = mistakes(&text.replace("[\"MD5\"]", "[\"SHA-256\", \"MD5\"]"));
     assert!(found[0].allowed.contains("`bob` of `b.example` has no hash for SHA-256"), "{found:?}");
     let found = mistakes(&text.replace(hash, "123"));
-    assert_eq!((found[0].key.as_str(), found.len()), ("auth.realms", 1), "{found:?}");
+    assert_eq!((found[0].key.as_str(), found.len()), ("auth.realms.\"b.example\".bob.md5", 1), "{found:?}");
     assert!(!format!("{found:?}").contains("secret word"));
     assert_eq!(mistakes("[auth]\nmethods = [\"ACK\"]\nqop = []\nnonce_life_s = 1\n").len(), 3);
 }

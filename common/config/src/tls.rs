@@ -1,5 +1,7 @@
-use crate::reader::Reader;
-use std::path::PathBuf;
+use crate::Host;
+use crate::reader::{Faults, Reader};
+use crate::suggest::did_you_mean;
+use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 /// Most certificates.
@@ -39,36 +41,61 @@ pub enum ClientCertificates {
 }
 
 impl Tls {
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(crate) fn read(reader: &mut Reader<'_>, host: &dyn Host) -> Self {
         let section = "tls";
-        let path = "must be the path of a PEM file, or empty";
         let mut file = |name| {
-            let path: String = reader.get(section, name, path, |value| value.as_str().map(str::to_owned));
-            (!path.is_empty()).then(|| PathBuf::from(path))
+            reader.entries(section, name, "must be the path of a PEM file, or empty", |value, faults| {
+                // The place of the text is that of the key.
+                let path = Some(value.as_str()?).filter(|path| !path.is_empty()).map(PathBuf::from);
+                if let Some(Err(why)) = path.as_deref().map(|path| host.authorities(path)) {
+                    faults.add_whole(why);
+                }
+                Some(path)
+            })
         };
         let (client_authorities, authorities) = (file("client_authorities"), file("authorities"));
-        let list = r#"must be a list of at most 64 tables { chain = "FILE", key = "FILE" }"#;
-        let asked = r#"must be "not asked", "optional" or "required""#;
+        let asked = [
+            ("not asked", ClientCertificates::NotAsked),
+            ("optional", ClientCertificates::Optional),
+            ("required", ClientCertificates::Required),
+        ];
         Self {
-            certificates: reader.get(section, "certificates", list, read_certificates),
-            client_certificates: reader.get(section, "client_certificates", asked, |value| match value.as_str()? {
-                "not asked" => Some(ClientCertificates::NotAsked),
-                "optional" => Some(ClientCertificates::Optional),
-                "required" => Some(ClientCertificates::Required),
-                _ => None,
-            }),
+            certificates: reader
+                .entries(section, "certificates", CERTIFICATES, |value, faults| read_certificates(value, faults, host)),
+            client_certificates: reader.word(section, "client_certificates", &asked),
             client_authorities,
             authorities,
         }
     }
 }
 
-fn read_certificates(value: &DeValue<'_>) -> Option<Vec<Certificate>> {
+const CERTIFICATES: &str = r#"must be a list of at most 64 tables { chain = "FILE", key = "FILE" }"#;
+
+fn read_certificates(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Option<Vec<Certificate>> {
+    const NAMES: [&str; 2] = ["chain", "key"];
     let list = value.as_array().filter(|list| list.len() <= CERTIFICATE_COUNT_MAX)?;
-    let one = |value: &DeValue<'_>| {
-        let table = value.as_table().filter(|table| table.len() == 2)?;
-        let file = |name| table.get(name)?.get_ref().as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
-        Some(Certificate { chain: file("chain")?, key: file("key")? })
-    };
-    list.iter().map(|item| one(item.get_ref())).collect()
+    let mut all = Vec::new();
+    for item in list.iter() {
+        let Some(table) = item.get_ref().as_table() else {
+            faults.add(item.span(), &[], r#"must be a table { chain = "FILE", key = "FILE" }"#);
+            continue;
+        };
+        for (name, _) in table.iter().filter(|(name, _)| !NAMES.contains(&name.get_ref().as_ref())) {
+            let hint = did_you_mean(name.get_ref(), NAMES);
+            faults.add(name.span(), &[], format!("has no such key; a certificate has chain and key{hint}"));
+        }
+        let file = |name| table.get(name)?.get_ref().as_str().filter(|path| !path.is_empty()).map(Path::new);
+        match (file("chain"), file("key")) {
+            (Some(chain), Some(key)) => {
+                let certificate = Certificate { chain: chain.into(), key: key.into() };
+                if let Err(why) = host.certificate(&certificate) {
+                    faults.add(item.span(), &[], why);
+                }
+                all.push(certificate);
+            }
+            (None, _) => faults.add(item.span(), &[], r#"lacks chain = "FILE", the PEM file of the certificate"#),
+            (_, None) => faults.add(item.span(), &[], r#"lacks key = "FILE", the PEM file of the private key"#),
+        }
+    }
+    Some(all)
 }

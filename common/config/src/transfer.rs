@@ -1,5 +1,4 @@
 use crate::reader::Reader;
-use toml::de::DeValue;
 
 /// `[transfer]`: where calls go because a peer says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,25 +22,17 @@ pub enum TransferTargets {
     Anybody,
 }
 
-const TARGETS: &str = r#"must be "routes", "nobody" or "anybody""#;
+const TARGETS: [(&str, TransferTargets); 3] =
+    [("routes", TransferTargets::Routes), ("nobody", TransferTargets::Nobody), ("anybody", TransferTargets::Anybody)];
 
 impl Transfer {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let section = "transfer";
-        let mut targets = |name| reader.get(section, name, TARGETS, targets);
+        let mut targets = |name| reader.word(section, name, &TARGETS);
         Self {
             targets: targets("targets"),
             redirects: targets("redirects"),
             allow_local: reader.get(section, "allow_local", "must be true or false", |value| value.as_bool()),
         }
-    }
-}
-
-fn targets(value: &DeValue<'_>) -> Option<TransferTargets> {
-    match value.as_str()? {
-        "routes" => Some(TransferTargets::Routes),
-        "nobody" => Some(TransferTargets::Nobody),
-        "anybody" => Some(TransferTargets::Anybody),
-        _ => None,
     }
 }

@@ -30,5 +30,6 @@ mod turn;
 mod worker;
 
 pub use error::StartError;
+pub use prompts::check_prompt;
 pub use start::{Media, run};
 pub use stopper::Stopper;

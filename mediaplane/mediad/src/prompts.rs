@@ -24,6 +24,17 @@ pub(crate) fn load(prompts: &[config::Prompt]) -> Result<Arc<[Prompt]>, StartErr
     }
 }
 
+/// Whether a file can be a prompt, without a media plane: for those who check a configuration.
+pub fn check_prompt(path: &Path) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot be played: {}: {error}", path.display());
+    let facts = std::fs::metadata(path).map_err(|error| failed(&error))?;
+    if !facts.is_file() || facts.len() > FILE_BYTES_MAX {
+        return Err(failed(&format!("must be a file of at most {FILE_BYTES_MAX} bytes")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+    Prompt::from_wav(bytes.as_slice()).map(drop).map_err(|error| failed(&error))
+}
+
 fn load_one(prompt: &config::Prompt) -> Result<Prompt, StartError> {
     let PromptFile::Wav(path) = &prompt.file else { return Ok(Prompt::welcome()) };
     let bytes = read(&prompt.name, path)?;
@@ -95,5 +106,13 @@ mod tests {
         assert!(words.contains("broken.wav") && words.contains("not a WAV file"), "{words}");
         let words = load(&[wav(folder.path())]).unwrap_err().to_string();
         assert!(words.contains("not a file"), "{words}");
+        for (path, why) in
+            [(&missing, "No such file"), (&broken, "not a WAV file"), (&folder.path().into(), "a file of")]
+        {
+            let words = check_prompt(path).unwrap_err();
+            assert!(words.contains(why) && words.contains(&path.display().to_string()), "{words}");
+        }
+        std::fs::write(&broken, audio::WELCOME_WAV).unwrap();
+        assert_eq!(check_prompt(&broken), Ok(()));
     }
 }
