@@ -1,4 +1,5 @@
-use crate::reader::{Faults, List, Reader, integer};
+use crate::place::Faults;
+use crate::reader::{List, Reader, integer};
 use crate::suggest::{did_you_mean, either};
 use std::fmt;
 use std::time::Duration;

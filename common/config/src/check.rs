@@ -1,6 +1,7 @@
 //! Rules that several keys make together.
 
-use crate::reader::{Place, Reader};
+use crate::place::Place;
+use crate::reader::Reader;
 use crate::suggest::did_you_mean;
 use crate::{ClientCertificates, Config, Host, Mode, routes};
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-use crate::reader::{List, Place, Reader};
+use crate::place::Place;
+use crate::reader::{List, Reader};
 use std::net::IpAddr;
 
 /// Most entries of one list.

@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod media;
 mod mistake;
+mod place;
 mod process;
 mod reader;
 mod routes;

@@ -1,5 +1,6 @@
 use crate::Host;
-use crate::reader::{Faults, Reader, integer};
+use crate::place::Faults;
+use crate::reader::{Reader, integer};
 use crate::suggest::did_you_mean;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

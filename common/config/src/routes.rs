@@ -1,6 +1,7 @@
 //! `[sip] routes`: patterns and where the calls go that fit them, read entry by entry, and what they do together.
 
-use crate::reader::{Faults, Place, Reader};
+use crate::place::{Faults, Place};
+use crate::reader::Reader;
 use crate::suggest::either;
 use crate::target_uri::Target;
 use crate::{Config, Host, Mode, Route};

@@ -1,5 +1,6 @@
 use crate::Host;
-use crate::reader::{Faults, Reader};
+use crate::place::Faults;
+use crate::reader::Reader;
 use crate::suggest::did_you_mean;
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
