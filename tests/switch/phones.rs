@@ -211,7 +211,7 @@ fn pjsua_proves_who_it_is_by_sha_256() {
 }
 
 /// With the challenges of the defaults, MD5 and then SHA-256: baresip 1.0 takes MD5 alone, linphone and pjsua choose. (SIPp,
-/// which takes the first, and SIP.js, which takes MD5, are asked in tests of their own.)
+/// which takes the first, and SIP.js, which takes the last, are asked in tests of their own.)
 #[test]
 fn phones_of_all_ages_prove_who_they_are_by_default() {
     let _turn = alone();

@@ -360,10 +360,10 @@ pub const KEYS: &[Key] = &[
     key(
         "auth",
         "md5_only_agents",
-        r#"["baresip v0.", "baresip v1.", "baresip v2.", "baresip v3."]"#,
+        r#"["baresip v0.", "baresip v1.", "baresip v2.", "baresip v3.", "SIP.js/", "JsSIP "]"#,
         &[
             "Beginnings of the User-Agent of phones that get the MD5 challenge alone, if MD5 is one of the algorithms: they give",
-            "up when they see any other algorithm beside it.",
+            "up when they see any other algorithm beside it, or look at the last one only (libraries for browsers).",
         ],
     ),
     key(

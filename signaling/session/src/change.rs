@@ -62,7 +62,8 @@ impl Sessions {
         let Some(session) = found.filter(|session| !session.state.is_ending()) else {
             return self.refuse_change(turn, answer_to, &Refusal::status(481));
         };
-        let (id, is_up, is_asked) = (session.id, session.connected_at.is_some(), session.is_asked());
+        let (id, is_up, is_asked) =
+            (session.id, session.connected_at.is_some(), session.is_asked() && !session.can_keep(answer_to));
         if !is_up && !self.has_agreed_early(id, dialog) {
             // RFC 3311 §5.2: the offer of the INVITE has no answer yet.
             let retry_after_s = Some(self.draw() % (RETRY_AFTER_MAX_S + 1));

@@ -29,7 +29,7 @@ impl Sessions {
         }
     }
 
-    /// There is one at most: the endpoint refuses a second one while the first is unanswered (RFC 3261 §14.2).
+    /// There is one at most: the endpoint refuses a second one of a kind while the first is unanswered (RFC 3261 §14.2).
     pub(crate) fn keep(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: Asked) {
         let Some(session) = self.table.get_mut(id) else { return };
         session.kept = Some(Box::new(asked));
@@ -56,17 +56,17 @@ impl Sessions {
     pub(crate) fn keep_crossing(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         let crossing = session.change.take_if(|change| change.waits_with.is_some());
-        if let Some(change) = crossing {
-            self.keep(turn, id, Asked { answer_to: change.answer_to, offer: change.waits_with, is_told: true });
+        let Some(change) = crossing else { return };
+        if session.kept.is_some() {
+            // A re-INVITE waits already, and says what the peer wants now.
+            return self.refuse_change(turn, change.answer_to, &Refusal::status(491));
         }
+        self.keep(turn, id, Asked { answer_to: change.answer_to, offer: change.waits_with, is_told: true });
     }
 
-    /// What it waits for does not come: the peer may ask again (RFC 3261 §14.1).
+    /// What it waits for does not come: the peer may ask again (RFC 3261 §14.1). An UPDATE is answered before a re-INVITE that
+    /// waits for it.
     pub(crate) fn kept_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        if let Some(asked) = self.table.get_mut(id).and_then(|session| session.kept.take()) {
-            self.refuse_change(turn, asked.answer_to, &Refusal::status(491));
-            return self.go_on_with_kept(turn, id);
-        }
         // An UPDATE that crossed has to be answered now: the call goes on as it was, and what the other side agrees to
         // later is taken back.
         let crossing = self.table.get_mut(id).and_then(|session| {
@@ -78,6 +78,10 @@ impl Sessions {
         if let Some(change) = crossing {
             let refusal = Refusal { retry_after_s: Some(UPDATE_RETRY_AFTER_S), ..Refusal::status(504) };
             self.refuse_change(turn, change.answer_to, &refusal);
+            return self.go_on_with_kept(turn, id);
+        }
+        if let Some(asked) = self.table.get_mut(id).and_then(|session| session.kept.take()) {
+            self.refuse_change(turn, asked.answer_to, &Refusal::status(491));
             self.go_on_with_kept(turn, id);
         }
     }
@@ -94,5 +98,16 @@ impl Session {
     pub(crate) fn is_asked(&self) -> bool {
         let answers = |change: &crate::leg::Change| change.answer_to != AnswerTo::Nobody;
         self.kept.is_some() || self.change.as_deref().is_some_and(answers)
+    }
+
+    /// A re-INVITE may wait for the answer to an UPDATE of the same peer: a phone that settles on one codec of our answer by
+    /// UPDATE does so by itself, and its user presses Resume meanwhile.
+    pub(crate) fn can_keep(&self, answer_to: AnswerTo) -> bool {
+        let is_update = |change: &Change| matches!(change.answer_to, AnswerTo::Update(_));
+        let is_reinvite = matches!(answer_to, AnswerTo::Reinvite(_));
+        is_reinvite
+            && self.kept.is_none()
+            && self.connected_at.is_some()
+            && self.change.as_deref().is_some_and(is_update)
     }
 }

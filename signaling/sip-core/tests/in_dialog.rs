@@ -169,8 +169,14 @@ fn update_has_one_offer_at_a_time() {
     assert_eq!(words(&second), ["500"]);
     assert!(!header(&second[0], "Retry-After").is_empty());
     let request = bench.request();
+    // A re-INVITE that overtakes the answer is for the user to keep until then; no further UPDATE comes between.
+    let reinvite = from_callee(&invite, "b", "INVITE", 5, offer, "v=6");
+    assert!(bench.feed(&reinvite).iter().all(|message| word(message) == "100"));
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "UPDATE", 6, offer, "v=7"))), ["500"]);
     bench.endpoint.respond(bench.now, request, 200, "", Content::sdp(b"v=3"), &mut bench.out).unwrap();
     bench.drain();
+    assert_eq!(words(&bench.accept(Content::sdp(b"v=6"))), ["200"]);
+    bench.feed(&from_callee(&invite, "b", "ACK", 5, "", ""));
     bench.endpoint.update(bench.now, dialog, Content::sdp(b"v=5"), &mut bench.out).unwrap();
     let update = bench.drain().remove(0);
     bench.feed(&reply(&update, 491, "b", "", ""));

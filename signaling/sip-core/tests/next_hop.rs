@@ -117,8 +117,8 @@ fn nobody_is_sent_anything_before_the_peer_has_shown_itself() {
     let ok = bench.accept(Content::sdp(b"v=0")).remove(0);
     peer.learn(&ok);
     // No ACK comes: neither copies of our 2xx nor the BYE go to a third address.
-    let sent = bench.pass(Duration::from_secs(33));
-    assert!(sent.iter().any(|(_, message)| word(message) == "BYE"));
+    let has_bye = |bench: &mut Bench| bench.pass(ms(100)).iter().any(|(_, message)| word(message) == "BYE");
+    assert!((0..330).any(|_| has_bye(&mut bench)));
     assert_eq!(bench.went_to(), "UDP 192.0.2.9:5062");
 }
 

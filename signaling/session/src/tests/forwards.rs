@@ -538,6 +538,55 @@ fn an_update_crosses_as_a_reinvite() {
     assert_eq!(world.session(caller).state(), SessionState::Connected);
 }
 
+/// A phone settles on one codec by UPDATE, by itself, and its user presses a key meanwhile: the re-INVITE waits until the
+/// other side has answered the UPDATE, or refused it, or is overdue.
+#[test]
+fn a_reinvite_waits_for_the_answer_to_an_update() {
+    for status in [200, 488, 0] {
+        let mut pair = up();
+        let world = &mut pair.world;
+        let (request, a, b) = (RequestId::from_u64(91), DialogId::from_u64(A), DialogId::from_u64(B));
+        let event = sip_core::Event::Request { request, dialog: Some(a), message: Span::default() };
+        world.sip(event, message("UPDATE", "x", &held("sendonly")));
+        let said = world.said();
+        let [Said::Reinvite(sent, to, _)] = said[..] else { panic!("{said:?}") };
+        assert_eq!(to, b);
+        let event = sip_core::Event::Reinvite { invite: REINVITE, dialog: a, message: Span::default() };
+        world.sip(event, message("INVITE", "x", &held("inactive")));
+        assert!(world.said().is_empty(), "it waits");
+        if status == 0 {
+            world.wait(clock::Duration::from_secs(9));
+            let said = world.said();
+            assert!(matches!(said[..], [Said::Respond(_, 504, _)]), "{said:?}");
+        }
+        let answer = |request, status| sip_core::Event::Response {
+            request,
+            dialog: Some(b),
+            status,
+            message: Some(Span::default()),
+            wants_ack: false,
+        };
+        let late = if status == 0 { 200 } else { status };
+        world.sip(answer(sent, late), message("INVITE", "x", &held("recvonly")));
+        world.serve();
+        let mut said = world.said();
+        if let [Said::Reinvite(sent, to, sdp)] = &said[..] {
+            // What was agreed on too late is taken back first.
+            assert!(status == 0 && *to == b && sdp.contains("a=sendrecv"), "{sdp}");
+            world.sip(answer(*sent, 200), message("INVITE", "x", SDP));
+            world.serve();
+            said = world.said();
+        }
+        let Some(Said::Reinvite(sent, to, sdp)) = said.pop() else { panic!("{said:?}") };
+        assert!(to == b && sdp.contains("a=inactive"), "{sdp}");
+        assert!(status == 0 || matches!(said[..], [Said::Respond(_, told, _)] if told == status), "{said:?}");
+        world.sip(answer(sent, 200), message("INVITE", "x", &held("inactive")));
+        world.serve();
+        let said = world.said();
+        assert!(matches!(&said[..], [Said::Accept(REINVITE, sdp)] if sdp.contains("a=inactive")), "{said:?}");
+    }
+}
+
 #[test]
 fn legs_that_got_ports_of_two_workers_come_together() {
     for serves_between in [false, true] {

@@ -32,7 +32,8 @@ impl Identities {
         let (user, host) = (user_of(uri), uri.host.map(|host| host.bare()));
         let is_our_domain = host.as_deref().is_none_or(|host| {
             let same = |domain: &str| domain.eq_ignore_ascii_case(host);
-            same(realm) || self.domains.iter().any(|domain| same(domain)) || host.parse() == Ok(source.to_canonical())
+            let is_address = host.parse().is_ok_and(|ip| source.to_canonical() == ip || is_of_a_site(ip));
+            same(realm) || self.domains.iter().any(|domain| same(domain)) || is_address
         });
         if is_our_domain && user == username {
             return true;
@@ -75,6 +76,18 @@ impl Identities {
             true => format!("sip:{username}"),
             false => format!("sip:{}@{realm}", escaped(username)),
         })
+    }
+}
+
+/// An address that means nothing outside its own network (RFC 1918, RFC 6598, RFC 4193), nor on another link or host: a
+/// phone behind a NAT, or with several interfaces, that has no domain names one of these as its own.
+fn is_of_a_site(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let is_shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private() || is_shared || ip.is_link_local() || ip.is_loopback()
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback(),
     }
 }
 
@@ -136,6 +149,11 @@ mod tests {
             "sip:alice@192.0.2.1:5070",
             "sip:alice@[2001:db8::1]",
             "sip:alice@198.51.100.7:40000",
+            "sip:alice@192.168.178.20:5060",
+            "sip:alice@100.64.0.9",
+            "sip:alice@[fd00::2]",
+            "sip:alice@[fe80::1]",
+            "sip:alice@127.0.0.1",
             "sip:+493012@example.com",
             "tel:+49-30-12",
             "sip:sales@example.org",
@@ -148,6 +166,8 @@ mod tests {
             "sip:Alice@example.com",
             "sip:alice@evil.example",
             "sip:alice@198.51.100.8",
+            "sip:alice@[2001:db8::8]",
+            "sip:bob@192.168.178.20",
             "sip:alice@example.com.evil",
             "sip:+493012@evil.example",
             "tel:+49-30-13",

@@ -43,7 +43,7 @@ pub struct AuthSettings {
     /// that knows them all; older ones look at the first one only, and give up where they do not know it.
     pub algorithms: Vec<Algorithm>,
     /// Beginnings of User-Agent. These get the MD5 challenge alone, if there is one: they give up when they see any other
-    /// beside it, wherever it stands.
+    /// beside it, wherever it stands, or look at the last one only, as libraries for browsers do.
     pub md5_only_agents: Vec<String>,
     /// Our domains. Credentials may name one of them, or the realm, instead of the Request-URI: many phones do.
     pub domains: Vec<String>,
@@ -68,7 +68,9 @@ impl Default for AuthSettings {
             realm: "ringplane".to_owned(),
             secret: [0; 32],
             algorithms: vec![Algorithm::Md5, Algorithm::Sha256],
-            md5_only_agents: ["baresip v0.", "baresip v1.", "baresip v2.", "baresip v3."].map(str::to_owned).to_vec(),
+            md5_only_agents: ["baresip v0.", "baresip v1.", "baresip v2.", "baresip v3.", "SIP.js/", "JsSIP "]
+                .map(str::to_owned)
+                .to_vec(),
             domains: Vec::new(),
             auth: true,
             auth_int: false,

@@ -123,8 +123,8 @@ impl Endpoint {
     ) {
         let Some(dialog) = self.dialogs.get(handle) else { return };
         let open = dialog.server_invite.and_then(|open| self.servers.get(open));
-        // RFC 3261 §14.2: one after the other.
-        if open.is_some_and(|open| open.machine.is_waiting()) || dialog.server_update {
+        // RFC 3261 §14.2: one after the other. One that overtakes the answer to an UPDATE is handed up, and waits there.
+        if open.is_some_and(|open| open.machine.is_waiting()) {
             return self.refuse_for_now(now, flow, key, inc, out);
         }
         if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
