@@ -5,7 +5,7 @@ CARGO ?= cargo
 TEST := --workspace --profile ci --locked
 # Real peers that the tests call. Debian's packages; pjsua, sippy and SIP.js come from PyPI and npm, in the versions
 # that tests/peers pins.
-PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon iproute2 procps openssl python3-venv
+PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox iproute2 procps openssl python3-venv
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test check peers bench-peers loom sim bench bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt

@@ -20,8 +20,8 @@ impl CallHandler for Recorder {
 
     async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
         let coordinator = call.coordinator();
-        // Sessions are numbered anew when the program starts: an older file may have the name.
-        let options = RecordingOptions::stereo(self.folder.join(format!("call-{}.wav", call.id()))).overwrite();
+        // A session's name is never given twice, so that no older file has it.
+        let options = RecordingOptions::stereo(self.folder.join(format!("call-{}.wav", call.id())));
         if let Err(error) = MediaControl::start_recording(&coordinator, call.id(), options).await {
             return eprintln!("{error}; {}", error.hint());
         }

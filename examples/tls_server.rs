@@ -6,8 +6,9 @@
 //! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -keyout ca.key -out ca.pem \
 //!     -subj '/CN=my authority'
 //! openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout switch.key -out switch.csr -subj /CN=switch
-//! echo subjectAltName=IP:127.0.0.1 > switch.ext openssl x509 -req -in switch.csr -CA ca.pem -CAkey ca.key
-//! -CAcreateserial -days 30 -extfile switch.ext -out switch.pem cargo run --release --example tls_server
+//! echo subjectAltName=IP:127.0.0.1 > switch.ext
+//! openssl x509 -req -in switch.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile switch.ext -out switch.pem
+//! cargo run --release --example tls_server
 //! ```
 //!
 //! Then `openssl s_client -connect 127.0.0.1:5061 -CAfile ca.pem` shakes hands, and a phone that trusts `ca.pem` calls

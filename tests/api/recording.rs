@@ -274,7 +274,7 @@ async fn what_cannot_be_recorded_says_why_and_a_limit_ends_it() {
     let endless = record(RecordingOptions::mono(folder.path().join("x.wav")).max_length(Duration::MAX)).await;
     assert!(endless.unwrap_err().to_string().contains("24 hours"));
     assert!(!folder.path().join("x.wav").exists(), "nothing was recorded, so there is no file");
-    let unknown = MediaControl::stop_recording(&coordinator, &"0-77".parse().unwrap()).await.unwrap_err();
+    let unknown = MediaControl::stop_recording(&coordinator, &"1-0-77".parse().unwrap()).await.unwrap_err();
     assert!(matches!(unknown, SessionError::SessionNotFound(_)), "{unknown}");
 
     record(RecordingOptions::mono(&taken).overwrite().max_length(Duration::from_secs(1))).await.unwrap();

@@ -5,6 +5,8 @@
 //! are answered, as `sales` may have two at once, the third gets 486. `-s nobody` gets 404. Look at the records with
 //! `sqlite3 calls.db 'select * from calls'`.
 
+#![forbid(unsafe_code)]
+
 use ringplane::prelude::*;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use std::sync::Arc;
