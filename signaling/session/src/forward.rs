@@ -4,7 +4,8 @@ use crate::alarm::Alarm;
 use crate::dial::{Dial, Target};
 use crate::early::EarlyAnswer;
 use crate::leg::Leg;
-use crate::link::mirrored;
+use crate::link::{Terms, mirrored};
+use crate::offering::Wish;
 use crate::{
     EndReason, Operation, Plan, PlannedSource, Session, SessionError, SessionEvent, SessionId, SessionState, Sessions,
     Turn,
@@ -166,8 +167,27 @@ impl Sessions {
                 session.wants_answer = true;
             }
             self.answer(turn, caller);
+            self.early_directions_cross(turn, caller, id);
         }
         self.sync(turn, id);
+    }
+
+    /// Before the answer each side may have held, or agreed to less, with us alone (RFC 3311, RFC 3262 §5): now that both are
+    /// up, the other one hears of it. A caller's wish comes first.
+    fn early_directions_cross(&mut self, turn: &mut Turn<'_>, caller: SessionId, called: SessionId) {
+        let agreed = |id| self.table.get(id).filter(|session| !session.is_held_here())?.agreement();
+        let (Some(here), Some(there)) = (agreed(caller), agreed(called)) else { return };
+        if here.direction == mirrored(there.direction) {
+            return;
+        }
+        // Where something is in the way it is asked again afterwards.
+        let _ = if here.direction == Direction::Both {
+            let wanted = mirrored(there.direction);
+            self.turn_other(turn, caller, Wish::of(wanted))
+        } else {
+            let wish = Wish { terms: Some(Terms::of(here)), ..Wish::of(mirrored(here.direction)) };
+            self.turn_other(turn, called, wish)
+        };
     }
 
     /// Writes the description for a caller by what the other side agreed on; `false`: they have nothing in common, and

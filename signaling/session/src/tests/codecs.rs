@@ -266,6 +266,45 @@ fn what_a_fork_answers_counts() {
 }
 
 /// A target fails after its early media: the next one is offered all that the caller has.
+/// Either side holds by UPDATE before the answer, which concerns nobody but us then: the other one hears of it with the
+/// answer.
+#[test]
+fn a_hold_before_the_answer_crosses_after_it() {
+    for (holds, told) in [(A, B), (B, A)] {
+        let mut world = World::new(Settings::default(), 6);
+        let caller = world.comes(A, "on", &sdp("0"));
+        world.serve();
+        let (call, ..) = world.invited();
+        world.sip.needs_prack = true;
+        world.progress(call, B, 183, &sdp("0"));
+        world.serve();
+        let (invite, dialog) = (InviteId::from_u64(A), DialogId::from_u64(A));
+        let pracked = sip_core::Event::Pracked { invite, dialog, request: None, message: Span::default() };
+        world.sip(pracked, message("PRACK", "x", ""));
+        world.sip.needs_prack = false;
+        world.said();
+        let dialog = Some(DialogId::from_u64(holds));
+        let update = sip_core::Event::Request { request: REFER, dialog, message: Span::default() };
+        world.sip(update, message("UPDATE", "x", &held("sendonly")));
+        world.serve();
+        let said = world.said();
+        assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{holds}: {said:?}");
+        world.answered(call, B, &sdp("0"));
+        world.serve();
+        let mut said = world.said();
+        world.acknowledges(A, "");
+        said.extend(world.said());
+        let reinvites: Vec<_> = said.iter().filter(|said| matches!(said, Said::Reinvite(..))).collect();
+        let [Said::Reinvite(request, to, text)] = reinvites[..] else { panic!("{holds}: {said:?}") };
+        assert!(*to == DialogId::from_u64(told) && text.contains("a=sendonly"), "{holds}: {text}");
+        world.responds(*request, *to, 200, &held("recvonly"));
+        let called = world.session(caller).linked_to().unwrap();
+        let directions = [caller, called].map(|id| world.spec(id).direction());
+        assert!(directions.contains(&Direction::Send) && directions.contains(&Direction::Receive), "{directions:?}");
+        assert!(world.said().is_empty(), "nothing else is asked");
+    }
+}
+
 #[test]
 fn the_next_target_is_offered_all() {
     let mut pair = going(&sdp("0 8"));
