@@ -57,7 +57,9 @@ impl Sessions {
         let able = self.able_for(session, &wish);
         let settings = Settings { direction: wish.wanted, ..able.settings() };
         let mut origin = session.origin;
-        let text = match session.agreed.map(|agreed| narrowed(agreed, wish.codec)) {
+        let is_linked = self.linked(session).is_some_and(|other| other.takes().is_some());
+        let common = |agreed| if is_linked { in_common(agreed, &settings) } else { agreed };
+        let text = match session.agreed.map(|agreed| narrowed(common(agreed), wish.codec)) {
             Some(agreed) => {
                 let all = wish.terms.map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
                 let offered = Negotiated { payloads: all.unwrap_or(agreed.payloads), ..agreed };
@@ -173,6 +175,17 @@ impl Sessions {
             self.end(turn, id, EndReason::PeerLost);
         }
     }
+}
+
+/// What was agreed on, without the codecs that the other side does not take any more.
+fn in_common(agreed: Negotiated, settings: &Settings<'_>) -> Negotiated {
+    let mut payloads = PayloadMap::default();
+    for (number, codec, _) in agreed.payloads.iter() {
+        if codec == Codec::TelephoneEvent || settings.codecs.contains(&codec) {
+            payloads.push(number, codec);
+        }
+    }
+    if payloads.audio().is_some() { Negotiated { payloads, ..agreed } } else { agreed }
 }
 
 /// The same with one audio codec only, and telephone events where they were agreed on.

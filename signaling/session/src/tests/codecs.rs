@@ -272,11 +272,11 @@ fn what_a_fork_answers_counts() {
 fn a_hold_before_the_answer_crosses_after_it() {
     for (holds, told) in [(A, B), (B, A)] {
         let mut world = World::new(Settings::default(), 6);
-        let caller = world.comes(A, "on", &sdp("0"));
+        let caller = world.comes(A, "on", &sdp("0 8"));
         world.serve();
         let (call, ..) = world.invited();
         world.sip.needs_prack = true;
-        world.progress(call, B, 183, &sdp("0"));
+        world.progress(call, B, 183, &sdp("0 8"));
         world.serve();
         let (invite, dialog) = (InviteId::from_u64(A), DialogId::from_u64(A));
         let pracked = sip_core::Event::Pracked { invite, dialog, request: None, message: Span::default() };
@@ -285,11 +285,11 @@ fn a_hold_before_the_answer_crosses_after_it() {
         world.said();
         let dialog = Some(DialogId::from_u64(holds));
         let update = sip_core::Event::Request { request: REFER, dialog, message: Span::default() };
-        world.sip(update, message("UPDATE", "x", &held("sendonly")));
+        world.sip(update, message("UPDATE", "x", &(sdp("8") + "a=sendonly\r\n")));
         world.serve();
         let said = world.said();
         assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{holds}: {said:?}");
-        world.answered(call, B, &sdp("0"));
+        world.answered(call, B, &sdp("0 8"));
         world.serve();
         let mut said = world.said();
         world.acknowledges(A, "");
@@ -297,7 +297,8 @@ fn a_hold_before_the_answer_crosses_after_it() {
         let reinvites: Vec<_> = said.iter().filter(|said| matches!(said, Said::Reinvite(..))).collect();
         let [Said::Reinvite(request, to, text)] = reinvites[..] else { panic!("{holds}: {said:?}") };
         assert!(*to == DialogId::from_u64(told) && text.contains("a=sendonly"), "{holds}: {text}");
-        world.responds(*request, *to, 200, &held("recvonly"));
+        assert_eq!(formats(text), "8", "the codec that is left as well");
+        world.responds(*request, *to, 200, &(sdp("8") + "a=recvonly\r\n"));
         let called = world.session(caller).linked_to().unwrap();
         let directions = [caller, called].map(|id| world.spec(id).direction());
         assert!(directions.contains(&Direction::Send) && directions.contains(&Direction::Receive), "{directions:?}");
