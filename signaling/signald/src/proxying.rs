@@ -314,6 +314,7 @@ impl Relay {
         counts.set(DroppedMalformed, sip.malformed);
         counts.set(Retransmissions, sip.retransmissions);
         counts.set(RefusedByProtocol, sip.refused);
+        counts.set(RefusedSourceLimit, sip.source_limited);
         counts.set(RefusedTableFull, sip.overloaded);
         counts.set(Stray, sip.stray_responses + self.stray_acks_count);
         counts.set(MaddrNotFollowed, sip.foreign_maddr);

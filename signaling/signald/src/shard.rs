@@ -166,6 +166,9 @@ impl Shard {
         match input {
             Input::Message { flow, bytes } | Input::Ours { flow, bytes } => {
                 let (mark, copies) = (out.transmits.len(), relay.proxy.counters.retransmissions);
+                if bytes.starts_with(b"INVITE ") && self.trusted.iter().any(|one| one.contains(flow.remote.ip())) {
+                    relay.proxy.trust(now, &flow);
+                }
                 relay.receive(now, &flow, bytes, out);
                 if relay.proxy.counters.retransmissions == copies {
                     note_refusal(refused, out, mark, &flow, bytes);

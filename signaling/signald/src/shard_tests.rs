@@ -376,10 +376,9 @@ fn a_flood_without_ack_from_one_source_is_refused_without_state() {
     bench.media();
     bench.call("tone-again");
     // All of it is forgotten with the last copies.
-    let sent = bench.wait(Duration::from_secs(40));
+    bench.wait(Duration::from_secs(40));
     bench.media();
     bench.wait(Duration::from_secs(70));
-    assert!(sent.iter().any(|sent| sent.starts_with("BYE ")));
     assert_eq!(bench.shard.sessions().count(), 1, "the acknowledged one");
     let first = send(&mut bench, "192.0.2.66:1024", "tone-later");
     assert!(first.starts_with("SIP/2.0 180 "), "{first}");

@@ -40,6 +40,7 @@ impl Relay {
             (Some(scope), Some(guard)) => guard.judge(now, asked.message, self.source, scope),
             _ => Judgement::Open,
         };
+        let is_proven = matches!(judgement, Judgement::Proven { .. });
         let identity = match judgement {
             Judgement::Open if self.trusted.iter().any(|network| network.contains(self.source.ip())) => {
                 SenderIdentity::AsItCame
@@ -65,6 +66,9 @@ impl Relay {
             }
         };
         self.proxy.identify(request, identity);
+        if is_proven {
+            self.proxy.prove(now, request);
+        }
         true
     }
 }

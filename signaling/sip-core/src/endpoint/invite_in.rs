@@ -155,7 +155,14 @@ impl Endpoint {
         out.event(Event::Reinvite { invite: InviteId(transaction), dialog: DialogId(handle), message });
     }
 
-    pub(crate) fn receive_ack(&mut self, now: Instant, key: Key, inc: &Incoming<'_, '_>, out: &mut Output) {
+    pub(crate) fn receive_ack(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        key: Key,
+        inc: &Incoming<'_, '_>,
+        out: &mut Output,
+    ) {
         let waiting_for_refusal = || self.find_by_names(inc).filter(|handle| self.is_refused(*handle));
         if let Some(handle) = self.server_index.get(&key).copied().or_else(waiting_for_refusal)
             && let Some(transaction) = self.servers.get(handle)
@@ -163,6 +170,9 @@ impl Endpoint {
             && !machine.is_accepted()
         {
             // For a 3xx-6xx; a second one, or one before any final response, changes nothing.
+            if crate::proven::is_acknowledged(&transaction.response, inc.to_tag) {
+                self.got_ours(now, handle);
+            }
             return self.drive_server(now, handle, ServerInput::Ack, None, out);
         }
         let waiting = self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied().and_then(|dialog| {
@@ -172,7 +182,12 @@ impl Endpoint {
             (accepted && open.cseq == inc.cseq).then_some((dialog, transaction))
         });
         let Some((dialog, transaction)) = waiting else {
-            self.counters.stray_acks += 1;
+            let way = inc.response_flow(flow);
+            if inc.to_tag.is_some_and(|tag| tag == self.stateless_tag(&way, inc).as_str().as_bytes()) {
+                self.prove(now, &way); // it acknowledges a refusal that we do not remember
+            } else {
+                self.counters.stray_acks += 1;
+            }
             return;
         };
         // It names the tag that our 2xx gave, so that arrived.

@@ -81,9 +81,7 @@ impl Endpoint {
         } else if now >= unpracked.wake_at {
             unpracked.resend_after *= 2;
             unpracked.wake_at = now + unpracked.resend_after;
-            let byte_count = unpracked.bytes.len();
-            if may_repeat || transaction.budget.has_room(byte_count) {
-                transaction.budget.sent(byte_count);
+            if transaction.budget.admits(may_repeat, &unpracked.bytes) {
                 out.send_copy(transaction.flow, &unpracked.bytes);
             }
         }

@@ -40,7 +40,7 @@ impl Endpoint {
     fn receive_request(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
         let key = inc.key(&self.keyed, inc.method);
         if inc.method == Method::Ack {
-            return self.receive_ack(now, key, inc, out);
+            return self.receive_ack(now, flow, key, inc, out);
         }
         if let Some(handle) = self.server_index.get(&key).copied() {
             self.counters.retransmissions += 1;

@@ -88,13 +88,10 @@ impl Endpoint {
             wish,
             unpracked: None,
             rseq: 0,
-            budget: Budget::default(),
+            budget: Budget::of(inc.message.as_bytes().len()),
             alarm: Alarm::default(),
         };
         let handle = self.servers.insert(transaction).ok()?;
-        if let Some(transaction) = self.servers.get_mut(handle) {
-            transaction.budget.received(inc.message.as_bytes().len());
-        }
         self.server_index.insert(key, handle);
         if let Some(merge_key) = merge_key {
             // One that is refused as merged does not take the place of the first.
@@ -121,24 +118,22 @@ impl Endpoint {
         fresh: Option<Span>,
         out: &mut Output,
     ) {
-        // Looked at only where a copy is asked for.
-        let may_repeat = fresh.is_none() && self.may_repeat(now, handle);
+        let is_proven = self.may_repeat(now, handle);
         let Some(transaction) = self.servers.get_mut(handle) else { return };
         let timers = &self.config.timers;
         let mut consequence = Consequence::None;
         let budget = &mut transaction.budget;
         let (flow, response) = (transaction.flow, &transaction.response);
-        let mut send = |out: &mut Output| match fresh {
-            Some(span) => {
-                budget.sent(out.bytes(span).len());
-                out.send(flow, span);
+        let is_due = matches!(input, ServerInput::Request) && budget.is_owing();
+        let mut is_tried = false;
+        // Where the source may be forged answers go only as far as the request and its copies have paid for them.
+        let mut send = |out: &mut Output| {
+            is_tried = true;
+            match fresh {
+                Some(span) if budget.admits(is_proven, out.bytes(span)) => out.send(flow, span),
+                None if !response.is_empty() && budget.admits(is_proven, response) => out.send_copy(flow, response),
+                _ => {}
             }
-            // A copy goes where the source may be forged only as far as the request has paid for it.
-            None if !response.is_empty() && (may_repeat || budget.has_room(response.len())) => {
-                budget.sent(response.len());
-                out.send_copy(flow, response);
-            }
-            None => {}
         };
         let mut wants_trying = false;
         match &mut transaction.machine {
@@ -168,8 +163,12 @@ impl Endpoint {
                 }
             }
         }
+        // The machine takes a 2xx for sent and leaves copies of the INVITE alone (RFC 6026 §7.1).
+        if is_due && !is_tried && !response.is_empty() && budget.admits(is_proven, response) {
+            out.send_copy(flow, response);
+        }
         if wants_trying {
-            send_trying(transaction, out);
+            send_trying(transaction, is_proven, out);
         }
         self.settle_server(handle);
         match consequence {
@@ -239,10 +238,21 @@ impl Endpoint {
         self.invite_is_over(now, handle, Cause::Rejected(480), None, out);
     }
 
-    /// RFC 3261 §13.3.1.4: after 64*T1 without ACK the session ends with BYE. An unacknowledged refusal ends nothing.
+    /// RFC 3261 §13.3.1.4: after 64*T1 without ACK the session ends with BYE, unless that were too much for a peer that has
+    /// shown nothing. An unacknowledged refusal ends nothing.
     fn never_acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
         let is_open = self.dialogs.get(dialog).is_some_and(|dialog| dialog.server_invite == Some(transaction));
-        if is_open && !self.send_late_bye(now, dialog, out) {
+        if !is_open {
+            return;
+        }
+        let is_paid = self.may_repeat(now, transaction)
+            // Our BYE is no larger than the 2xx.
+            || self.servers.get(transaction).is_some_and(|open| open.budget.has_room(open.response.len()));
+        if !is_paid {
+            let is_wanted = self.dialogs.get_mut(dialog).is_some_and(|dialog| dialog.late_bye.take().is_some());
+            let cause = if is_wanted { Cause::LocalBye } else { Cause::NoAck };
+            self.end_dialog(now, dialog, cause, None, out);
+        } else if !self.send_late_bye(now, dialog, out) {
             self.end_with_bye(now, dialog, Cause::NoAck, out);
         }
     }
@@ -257,15 +267,16 @@ impl Endpoint {
     }
 }
 
-fn send_trying(transaction: &mut ServerTransaction, out: &mut Output) {
+fn send_trying(transaction: &mut ServerTransaction, is_proven: bool, out: &mut Output) {
     let mark = out.mark();
     put_status_line(out.arena(), 100, "");
     put(out.arena(), &[transaction.head.get(..transaction.head_bytes.into()).unwrap_or_default()]);
     put_content(out.arena(), &Content::NONE);
     let span = out.span_from(mark);
     transaction.response = out.bytes(span).into();
-    transaction.budget.sent(transaction.response.len());
-    out.send(transaction.flow, span);
+    if transaction.budget.admits(is_proven, &transaction.response) {
+        out.send(transaction.flow, span);
+    }
 }
 
 fn invite_input(input: ServerInput) -> InviteServerInput {

@@ -6,6 +6,7 @@ use crate::content::Content;
 use crate::flow::Flow;
 use crate::incoming::Incoming;
 use crate::output::Output;
+use crate::token::Token;
 
 impl Endpoint {
     /// Refuses a request by rule. `lines` are complete header lines.
@@ -23,7 +24,8 @@ impl Endpoint {
         lines: &[u8],
         out: &mut Output,
     ) {
-        let tag = self.tokens.derived(&[b"stateless", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes(), inc.uri]);
+        let way = inc.response_flow(flow);
+        let tag = self.stateless_tag(&way, inc);
         let mark = out.mark();
         put_status_line(out.arena(), status, reason);
         inc.put_head(flow, tag.as_str(), out.arena());
@@ -31,7 +33,13 @@ impl Endpoint {
         out.arena().extend_from_slice(&self.lines.server);
         put_content(out.arena(), &Content::NONE);
         let span = out.span_from(mark);
-        out.send(inc.response_flow(flow), span);
+        out.send(way, span);
+    }
+
+    /// The To tag of such an answer: it stands for where that goes as well, so that an ACK with it shows that it arrived.
+    pub(crate) fn stateless_tag(&self, way: &Flow, inc: &Incoming<'_, '_>) -> Token {
+        let (address, cseq) = (crate::proven::address_bytes(way), inc.cseq.to_be_bytes());
+        self.tokens.derived(&[b"stateless", &address, inc.call_id, inc.from_tag, &cseq, inc.uri])
     }
 
     pub(crate) fn reply_to_options(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, status: u16, out: &mut Output) {

@@ -16,6 +16,10 @@ pub struct ProxyConfig {
     pub timers: Timers,
     /// Requests in progress; beyond it new ones are refused with 503.
     pub max_requests: usize,
+    /// INVITEs in progress of one address (an IPv6 /64) that has not shown yet that it gets our answers, where
+    /// `record_route` lets us see the ACKs that show it; all such addresses together get half of `max_requests`. Beyond
+    /// that: 503 without any state.
+    pub max_unproven_invites: usize,
     /// Branches of all requests together, CANCELs included.
     pub max_branches: usize,
     /// Targets of one request.
@@ -46,6 +50,7 @@ impl Default for ProxyConfig {
         Self {
             timers: Timers::default(),
             max_requests: 100_000,
+            max_unproven_invites: 100,
             max_branches: 200_000,
             max_targets: 32,
             max_message_bytes: 65_535,
@@ -194,6 +199,8 @@ pub struct ProxyCounters {
     pub refused: u64,
     /// Requests that were refused with 503 because a table was full.
     pub overloaded: u64,
+    /// INVITEs that were refused with 503 because their source has shown nothing and has enough of them.
+    pub source_limited: u64,
     /// Copies of requests that were absorbed or answered from memory.
     pub retransmissions: u64,
     /// Responses without a branch; they are not forwarded (RFC 6026 §8.7).

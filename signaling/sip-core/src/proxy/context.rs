@@ -1,9 +1,11 @@
 //! One request in progress: its server transaction and its response context (RFC 3261 §16.2).
 
 use super::branch::Waiting;
+use super::paying::Stranger;
 use super::{SenderIdentity, Standing};
 use crate::flow::Flow;
 use crate::hash::Key;
+use crate::proven::Budget;
 use crate::slab::Handle;
 use crate::timer::Alarm;
 use crate::transactions::ServerMachine;
@@ -21,8 +23,12 @@ pub(super) struct Context {
     pub(super) request: Box<[u8]>,
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(super) loop_mark: crate::token::Token,
-    /// The last response that went upstream.
+    /// The last response for upstream.
     pub(super) response: Box<[u8]>,
+    /// What came and went.
+    pub(super) budget: Budget,
+    /// Of an INVITE whose sender has shown nothing.
+    pub(super) stranger: Option<Stranger>,
     /// How many branches may be open at once, here and behind us (RFC 5393).
     pub(super) breadth: u8,
     pub(super) standing: Standing,

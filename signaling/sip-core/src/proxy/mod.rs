@@ -18,6 +18,7 @@ mod flow_token;
 mod follow;
 mod forward;
 mod own_routes;
+mod paying;
 mod receive;
 mod record_route;
 mod relay;
@@ -31,12 +32,14 @@ pub use signed_route::Side;
 pub use story::{AnsweredBy, ProxyStory};
 
 use crate::hash::{Index, Keyed};
+use crate::proven::Proven;
 use crate::slab::{Handle, Slab};
 use crate::timer::{Owner, Timers};
 use crate::token::Tokens;
 use branch::Branch;
 use clock::Instant;
 use context::Context;
+use paying::Strangers;
 use signed_route::{RefreshedTargets, RouteKey};
 
 /// What leaves a proxy.
@@ -50,10 +53,14 @@ pub struct Proxy {
     timers: Timers,
     contexts: Slab<Context>,
     context_index: Index<Handle>,
+    /// INVITEs by what the ACK of their 2xx has in common with them, where the sender has shown nothing yet.
+    ack_index: Index<Handle>,
     branches: Slab<Branch>,
     branch_index: Index<Handle>,
     route_key: RouteKey,
     refreshed_targets: RefreshedTargets,
+    proven: Proven,
+    strangers: Strangers,
     /// What was counted; the caller reads it when it likes.
     pub counters: ProxyCounters,
 }
@@ -67,10 +74,13 @@ impl Proxy {
             timers: Timers::default(),
             contexts: Slab::new(config.max_requests),
             context_index: Index::default(),
+            ack_index: Index::default(),
             branches: Slab::new(config.max_branches),
             branch_index: Index::default(),
             route_key: RouteKey::new(&config.route_secret),
             refreshed_targets: RefreshedTargets::default(),
+            proven: Proven::default(),
+            strangers: Strangers::default(),
             counters: ProxyCounters::default(),
             config,
         }

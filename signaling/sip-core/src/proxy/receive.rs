@@ -7,6 +7,7 @@ use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
 use crate::flow::Flow;
 use crate::hash::Key;
 use crate::incoming::{Incoming, refuse_unreadable};
+use crate::proven::Budget;
 use crate::slab::Handle;
 use crate::timer::Alarm;
 use crate::transaction::{InviteServer, InviteServerInput, NonInviteServer, NonInviteServerInput};
@@ -32,7 +33,7 @@ impl Proxy {
         let known = self.context_index.get(&key).copied();
         match inc.method {
             Method::Ack => self.receive_ack(now, flow, known, &inc, out),
-            _ if known.is_some() => self.receive_copy(now, known, out),
+            _ if known.is_some() => self.receive_copy(now, known, &inc, out),
             Method::Cancel => self.receive_cancel(now, flow, &inc, out),
             _ => self.receive_new(now, flow, key, &inc, out),
         }
@@ -50,14 +51,16 @@ impl Proxy {
         }
     }
 
-    fn receive_copy(&mut self, now: Instant, known: Option<Handle>, out: &mut ProxyOutput) {
+    fn receive_copy(&mut self, now: Instant, known: Option<Handle>, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
         self.counters.retransmissions += 1;
         let Some(handle) = known else { return };
+        self.earn(handle, inc.message.as_bytes().len());
         match self.contexts.get(handle).map(|context| context.is_invite) {
             Some(true) => self.drive_invite(now, handle, InviteServerInput::Request, out),
             Some(false) => self.drive_other(now, handle, NonInviteServerInput::Request, out),
             None => {}
         }
+        self.send_owed(now, handle, out);
     }
 
     /// The ACK for a refusal ends here; the one for a 2xx goes the way of the dialog (RFC 3261 §16, §17.1.1.3).
@@ -73,13 +76,19 @@ impl Proxy {
             .and_then(|handle| self.contexts.get(handle))
             .is_some_and(|context| matches!(&context.machine, ServerMachine::Invite(machine) if machine.is_refused()));
         match known {
-            Some(handle) if is_refused => self.drive_invite(now, handle, InviteServerInput::Ack, out),
-            _ => self.pass_stateless(flow, inc, out),
+            Some(handle) if is_refused => {
+                self.note_ack_of_refusal(now, handle, inc);
+                self.drive_invite(now, handle, InviteServerInput::Ack, out);
+            }
+            None if self.is_ack_of_forgotten(flow, inc) => {
+                self.proven.note(now, &self.keyed, &inc.response_flow(flow));
+            }
+            _ => self.pass_stateless(now, flow, inc, out),
         }
     }
 
     /// An ACK that has no transaction here: its user says where it goes.
-    fn pass_stateless(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+    fn pass_stateless(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
         if inc.message.max_forwards().ok().flatten() == Some(0) || self.is_loop(inc) {
             self.counters.refused += 1;
             return; // an ACK is never answered
@@ -89,6 +98,9 @@ impl Proxy {
             self.counters.malformed += 1;
             return;
         };
+        if let Standing::InDialog { .. } = standing {
+            self.note_ack(now, inc);
+        }
         // No ACK begins anything.
         let standing = match standing {
             Standing::New | Standing::Prerouted => Standing::Unproven,
@@ -105,6 +117,10 @@ impl Proxy {
         if let Some(refusal) = self.inspect(inc) {
             self.counters.refused += 1;
             return self.put_refusal(flow, inc, refusal.status, &refusal.lines, out);
+        }
+        if inc.method == Method::Invite && !self.has_room_for(now, flow, inc) {
+            self.counters.source_limited += 1;
+            return self.refuse_overload(flow, inc, out);
         }
         let mut request = Vec::new();
         let Some(Normal { standing, flow: named_flow }) = self.put_normal(flow, inc, &mut request) else {
@@ -126,6 +142,8 @@ impl Proxy {
             in_flow: *flow,
             reply_flow: inc.response_flow(flow),
             request: request.into_boxed_slice(),
+            budget: Budget::of(inc.message.as_bytes().len()),
+            stranger: None,
             loop_mark: self.loop_mark(inc),
             response: Box::default(),
             breadth: breadth(inc.message),
@@ -148,11 +166,12 @@ impl Proxy {
         };
         let Ok(handle) = self.contexts.insert(context) else {
             self.counters.overloaded += 1;
-            let mut line = Vec::with_capacity(24);
-            crate::compose::put_number_line(&mut line, b"Retry-After", self.config.retry_after.as_secs().max(1));
-            return self.put_refusal(flow, inc, 503, &line, out);
+            return self.refuse_overload(flow, inc, out);
         };
         self.context_index.insert(key, handle);
+        if is_invite {
+            self.note_stranger(now, handle, inc);
+        }
         self.settle_context(handle);
         if let Standing::InDialog { from } = standing {
             self.note_refresh(inc, from);

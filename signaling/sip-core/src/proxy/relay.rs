@@ -34,6 +34,9 @@ impl Proxy {
             self.counters.stray_responses += 1;
             return;
         };
+        if let Some(branch) = self.branches.get(handle) {
+            self.proven.note(now, &self.keyed, &branch.flow);
+        }
         if (101..200).contains(&status)
             && let Some(branch) = self.branches.get_mut(handle)
         {

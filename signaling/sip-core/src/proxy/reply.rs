@@ -19,14 +19,22 @@ impl Proxy {
         lines: &[u8],
         out: &mut ProxyOutput,
     ) {
-        let tag = self.tokens.derived(&[b"stateless", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes(), inc.uri]);
+        let way = inc.response_flow(flow);
+        let tag = self.stateless_tag(&way, inc);
         let mark = out.mark();
         put_status_line(out.arena(), status, "");
         inc.put_head(flow, tag.as_str(), out.arena());
         out.arena().extend_from_slice(lines);
         put_content(out.arena(), &Content::NONE);
         let span = out.span_from(mark);
-        out.send(inc.response_flow(flow), span);
+        out.send(way, span);
+    }
+
+    /// 503 with Retry-After, without memory.
+    pub(super) fn refuse_overload(&mut self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+        let mut line = Vec::with_capacity(24);
+        crate::compose::put_number_line(&mut line, b"Retry-After", self.config.retry_after.as_secs().max(1));
+        self.put_refusal(flow, inc, 503, &line, out);
     }
 
     /// Answers a request instead of forwarding it: 300 to 699, and 2xx to anything but INVITE, for a request to the proxy
@@ -103,7 +111,8 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(handle) else { return };
         if context.is_answered {
             if context.is_invite && (200..300).contains(&status) {
-                out.send_copy(context.reply_flow, &bytes); // RFC 6026 §7.1: each 2xx goes through
+                context.response = bytes; // RFC 6026 §7.1: each 2xx goes through
+                self.send_answer(now, handle, out);
             }
             return;
         }

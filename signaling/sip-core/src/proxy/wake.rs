@@ -80,17 +80,21 @@ impl Proxy {
         let ServerMachine::Invite(machine) = &mut context.machine else { return };
         let mut actions = Actions::default();
         machine.handle(now, &self.config.timers, input, &mut actions);
-        let (mut is_unanswered, mut is_late) = (false, false);
+        let (mut is_unanswered, mut is_late, mut is_sent) = (false, false, false);
         for action in actions {
             match action {
-                InviteServerAction::Send => out.send_copy(context.reply_flow, &context.response),
+                InviteServerAction::Send => is_sent = true,
                 InviteServerAction::SendTrying => is_late = true,
                 InviteServerAction::Unanswered => is_unanswered = true,
                 InviteServerAction::NoAck => {}
             }
         }
+        if is_sent {
+            self.send_answer(now, handle, out);
+        }
         if is_late {
-            self.send_trying(handle, out);
+            self.put_trying(handle);
+            self.send_answer(now, handle, out);
         }
         let context = self.contexts.get_mut(handle);
         if let Some(context) = context.filter(|_| is_unanswered) {
@@ -106,7 +110,7 @@ impl Proxy {
         self.settle_context(handle);
     }
 
-    fn send_trying(&mut self, handle: Handle, out: &mut ProxyOutput) {
+    fn put_trying(&mut self, handle: Handle) {
         let Some(context) = self.contexts.get_mut(handle) else { return };
         let Ok(message) = sip_wire::Message::parse(&context.request) else { return };
         let Ok(inc) = crate::incoming::Incoming::new(&message) else { return };
@@ -114,7 +118,6 @@ impl Proxy {
         crate::compose::put_status_line(&mut bytes, 100, "");
         inc.put_head(&context.in_flow, "", &mut bytes);
         crate::compose::put_content(&mut bytes, &Content::NONE);
-        out.send_copy(context.reply_flow, &bytes);
         context.response = bytes.into_boxed_slice();
     }
 
@@ -131,7 +134,7 @@ impl Proxy {
         machine.handle(now, &self.config.timers, input, &mut actions);
         for action in actions {
             if action == NonInviteServerAction::Send {
-                out.send_copy(context.reply_flow, &context.response);
+                self.send_answer(now, handle, out);
             }
         }
         self.settle_context(handle);
@@ -147,9 +150,10 @@ impl Proxy {
             return timers.arm(&mut context.alarm, Owner::Server(handle), deadline);
         }
         if context.branches.is_empty() {
-            let key = context.key;
+            let (key, stranger) = (context.key, context.stranger.take());
             contexts.remove(handle);
             context_index.remove(&key);
+            self.forget_stranger(handle, stranger);
         }
     }
 

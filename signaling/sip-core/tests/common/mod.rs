@@ -221,6 +221,13 @@ pub fn tag(value: &str) -> &str {
     value.split(";tag=").nth(1).unwrap_or_default()
 }
 
+/// What phones write into an INVITE beside the needful.
+pub const USUAL: &str = "User-Agent: Telephone of a usual kind 1.0 (build 12345)\nAccept-Language: en, de;q=0.8\n\
+     Organization: The makers of usual telephones, a limited company\nX-Serial: 0123456789-0123456789-0123456789-0123456789\n\
+     X-Place: the third desk from the window in the second room on the left hand side of the corridor, ground floor\n\
+     X-Lines: 1=idle;2=idle;3=idle;4=idle;5=idle;6=idle;7=idle;8=idle;9=idle;10=idle;11=idle;12=idle;13=idle;14=idle\n\
+     X-Keys: 1=redial;2=hold;3=transfer;4=conference;5=mute;6=speaker;7=directory;8=message;9=park;10=pickup;11=record\n";
+
 /// A request of the peer that a script varies.
 #[derive(Clone)]
 pub struct Peer {
@@ -245,6 +252,8 @@ impl Peer {
         let Self { call_id, from_tag, to_tag, cseq, branch } = self;
         let to = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
         let length = body.len();
+        // INVITEs of phones are longer than this; where nothing is shown yet, what comes back depends on it.
+        let more = if method == "INVITE" { format!("{USUAL}{more}") } else { more.to_owned() };
         format!(
             "{method} sip:us@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK{branch};rport\n\
              Max-Forwards: 70\nFrom: <sip:peer@example.org>;tag={from_tag}\nTo: <sip:us@example.com>{to}\n\

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod signed_routes;
+mod strangers;
 
 use clock::{Duration, Instant};
 use common::{Peer, address, first, header, ms, reply, tag, word};
