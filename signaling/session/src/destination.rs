@@ -64,16 +64,26 @@ pub enum LocalAddresses {
 impl Destinations {
     /// Whether a call may take this path because a peer says so.
     pub(crate) fn allow(&self, flow: &Flow, sip: &dyn Sip) -> bool {
-        let ip = flow.remote.ip().to_canonical();
-        let remote = SocketAddr::new(ip, flow.remote.port());
+        self.allow_address(flow.remote, |ip| sip.is_of_this_host(ip), |remote| sip.home(remote).is_some())
+    }
+
+    /// The same of an address, where these say what is of this host and what we listen on.
+    pub fn allow_address(
+        &self,
+        remote: SocketAddr,
+        is_of_this_host: impl Fn(IpAddr) -> bool,
+        is_home: impl Fn(SocketAddr) -> bool,
+    ) -> bool {
+        let ip = remote.ip().to_canonical();
+        let remote = SocketAddr::new(ip, remote.port());
         if remote.port() == 0 || is_no_host(ip) {
             return false;
         }
-        let is_own = ip.is_loopback() || sip.is_of_this_host(ip);
+        let is_own = ip.is_loopback() || is_of_this_host(ip);
         if is_own && self.media_ports.is_some_and(|(first, last)| (first..=last).contains(&remote.port())) {
             return false;
         }
-        self.local == LocalAddresses::Allowed || sip.home(remote).is_some() || !(is_own || is_link_local(ip))
+        self.local == LocalAddresses::Allowed || is_home(remote) || !(is_own || is_link_local(ip))
     }
 }
 

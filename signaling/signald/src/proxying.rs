@@ -12,8 +12,8 @@ use crate::paths::Paths;
 use crate::routes::{Called, Routes};
 use clock::Instant;
 use config::Network;
-use pending::{Pending, Table};
-use session::EndOrigin;
+use pending::{Contact, Pending, Table};
+use session::{Destinations, EndOrigin};
 use sip_core::proxy::{AnsweredBy, Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Standing, Target};
 use sip_core::{Content, Flow};
 use sip_wire::{Message, Method, Scheme, Uri};
@@ -40,6 +40,7 @@ pub(crate) struct Relay {
     /// ACKs that belong to no dialog of ours.
     stray_acks_count: u64,
     trusted: Arc<[Network]>,
+    destinations: Destinations,
     /// Where the message came from that is handled now.
     source: SocketAddr,
 }
@@ -56,6 +57,7 @@ impl Relay {
             forwarded_count: 0,
             stray_acks_count: 0,
             trusted: plan.trusted.clone(),
+            destinations: plan.destinations,
             source: SocketAddr::from(([0; 4], 0)),
         }
     }
@@ -245,25 +247,39 @@ impl Relay {
 
     /// Where a 3xx leads to.
     fn follow(&mut self, now: Instant, request: ProxyId, redirect: u32, message: &[u8], out: &mut ProxyOutput) {
-        let uris: Vec<String> = contacts::of_response(message).into_iter().flat_map(|uri| self.callable(uri)).collect();
-        let known: Vec<Option<Vec<Flow>>> = uris.iter().map(|uri| self.paths.find_now(uri)).collect();
-        let wait = Pending::Redirect { request, redirect, uris: uris.clone() };
-        if known.iter().any(Option::is_none) && self.pending.ask(wait, uris.clone()) {
-            return;
+        let uris = contacts::of_response(message);
+        let contacts: Vec<Contact> = uris.into_iter().flat_map(|uri| self.callable(uri)).collect();
+        let asked: Vec<String> = contacts.iter().map(|contact| contact.uri.clone()).collect();
+        if contacts.iter().any(|contact| contact.paths.is_none()) {
+            let wait = Pending::Redirect { request, redirect, contacts: contacts.clone() };
+            if self.pending.ask(wait, asked) {
+                return;
+            }
         }
-        let known: Vec<Vec<Flow>> = known.into_iter().map(Option::unwrap_or_default).collect();
-        self.follow_by(now, request, redirect, &uris, &known, out);
+        self.follow_by(now, request, redirect, &contacts, out);
     }
 
     /// A telephone number goes where the routes send it (RFC 3261 §19.1.6); it has no host of its own.
-    fn callable(&self, uri: String) -> Vec<String> {
+    fn callable(&self, uri: String) -> Vec<Contact> {
         match Uri::parse(uri.as_bytes()) {
             Ok(number) if number.scheme == Scheme::Tel => {
                 let ways = self.routes.ways(&Called::of(&number)).unwrap_or_default();
-                ways.into_iter().map(|way| way.uri).collect()
+                ways.into_iter().map(|way| Contact { uri: way.uri, paths: Some(way.paths) }).collect()
             }
-            _ => vec![uri],
+            _ => {
+                let paths = self.paths.find_now(&uri).map(|paths| self.allowed(paths));
+                vec![Contact { uri, paths }]
+            }
         }
+    }
+
+    /// Of the paths that a peer names, those that lead neither to this host itself nor to no host at all.
+    fn allowed(&self, mut paths: Vec<Flow>) -> Vec<Flow> {
+        paths.retain(|flow| {
+            let is_home = |remote| self.paths.home(remote).is_some();
+            self.destinations.allow_address(flow.remote, |ip| self.paths.is_of_this_host(ip), is_home)
+        });
+        paths
     }
 
     fn follow_by(
@@ -271,14 +287,14 @@ impl Relay {
         now: Instant,
         request: ProxyId,
         redirect: u32,
-        uris: &[String],
-        paths: &[Vec<Flow>],
+        contacts: &[Contact],
         out: &mut ProxyOutput,
     ) {
         let mut targets = Vec::new();
-        for (index, (uri, paths)) in uris.iter().zip(paths).enumerate() {
-            if let Some((flow, alternates)) = paths.split_first() {
-                targets.push(Target { flow: *flow, alternates, uri: Some(uri), route: None, group: index as u16 });
+        for (index, contact) in contacts.iter().enumerate() {
+            if let Some((flow, alternates)) = contact.paths.as_deref().and_then(<[Flow]>::split_first) {
+                let uri = Some(contact.uri.as_str());
+                targets.push(Target { flow: *flow, alternates, uri, route: None, group: index as u16 });
             }
         }
         if self.proxy.follow(now, request, redirect, &targets, out).is_err() {
@@ -299,8 +315,11 @@ impl Relay {
         match self.pending.take(found.ticket) {
             Some(Pending::Request(request)) => self.go_by(now, request, first(), out),
             Some(Pending::Stateless(message)) => self.pass_by(&message, first(), out),
-            Some(Pending::Redirect { request, redirect, uris }) => {
-                self.follow_by(now, request, redirect, &uris, &found.paths, out);
+            Some(Pending::Redirect { request, redirect, mut contacts }) => {
+                for (contact, paths) in contacts.iter_mut().zip(&found.paths) {
+                    contact.paths.get_or_insert_with(|| self.allowed(paths.clone()));
+                }
+                self.follow_by(now, request, redirect, &contacts, out);
             }
             None => {}
         }
@@ -356,4 +375,6 @@ pub(crate) struct RelayPlan {
     pub(crate) route_secret: [u8; 32],
     /// Peers whose word about identities counts.
     pub(crate) trusted: Arc<[Network]>,
+    /// Where a target may send requests on to.
+    pub(crate) destinations: Destinations,
 }

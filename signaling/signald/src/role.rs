@@ -50,6 +50,7 @@ impl Role {
             lookups: lookups.clone(),
             names,
             trusted: config.headers.trusted.as_slice().into(),
+            destinations: crate::shares::destinations(config),
             route_secret: route_secret::load(&config.process.runtime_dir)?,
         }))
     }

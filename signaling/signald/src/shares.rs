@@ -116,11 +116,16 @@ pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settin
         // A shard of a switch is given one for all.
         sources: Some(sources(config)),
         probe_interval: sip.probe.unwrap_or(Duration::ZERO),
-        destinations: Destinations {
-            local: if config.transfer.allow_local { LocalAddresses::Allowed } else { LocalAddresses::Refused },
-            media_ports: Some((config.media.ports.first, config.media.ports.last)),
-        },
+        destinations: destinations(config),
         seed,
         ..Settings::default()
+    }
+}
+
+/// Where calls may go because a peer says so.
+pub(crate) fn destinations(config: &Config) -> Destinations {
+    Destinations {
+        local: if config.transfer.allow_local { LocalAddresses::Allowed } else { LocalAddresses::Refused },
+        media_ports: Some((config.media.ports.first, config.media.ports.last)),
     }
 }

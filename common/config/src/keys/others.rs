@@ -217,7 +217,8 @@ pub(super) const OTHERS: &[Key] = &[
         "allow_local",
         "false",
         &[
-            "Whether such calls may also go to this host itself (loopback, its own addresses) and to link-local addresses.",
+            "Whether such calls may also go to this host itself (loopback, its own addresses) and to link-local addresses;",
+            "so with a 3xx that a proxy follows ([sip] follow_redirects).",
             "Our media ports, multicast and broadcast are never called. Targets of routes may be anywhere.",
         ],
     ),

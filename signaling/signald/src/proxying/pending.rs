@@ -1,6 +1,7 @@
 //! What waits for a name to be looked up.
 
 use crate::lookups::{Lookups, Questions};
+use sip_core::Flow;
 use sip_core::proxy::ProxyId;
 use std::collections::HashMap;
 
@@ -11,7 +12,15 @@ pub(crate) enum Pending {
     /// A message without a transaction.
     Stateless(Vec<u8>),
     /// A redirection.
-    Redirect { request: ProxyId, redirect: u32, uris: Vec<String> },
+    Redirect { request: ProxyId, redirect: u32, contacts: Vec<Contact> },
+}
+
+/// Where a 3xx leads to.
+#[derive(Clone)]
+pub(crate) struct Contact {
+    pub(crate) uri: String,
+    /// Those that may be taken; `None`: they are not known yet.
+    pub(crate) paths: Option<Vec<Flow>>,
 }
 
 /// All of a shard.

@@ -23,10 +23,12 @@ impl Phone {
     pub(crate) fn send(&self, method: &str, call: &str, to_tag: &str, cseq: u32, body: &str) {
         let us = self.socket.local_addr().unwrap();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        // Phones write more than the needful, and who has shown nothing is sent in proportion to it.
+        let usual = if method == "INVITE" { format!("X-Lines: {}\r\n", "idle;".repeat(80)) } else { String::new() };
         let text = format!(
             "{method} sip:tone@{} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bK{call}{cseq}{method}\r\n\
              From: <sip:alice@example.com>;tag=a1\r\nTo: <sip:tone@example.com>{to_tag}\r\nCall-ID: {call}\r\n\
-             CSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:alice@{us}>\r\n{kind}\
+             CSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:alice@{us}>\r\n{kind}{usual}\
              Content-Length: {}\r\n\r\n{body}",
             self.switch,
             body.len()

@@ -162,12 +162,14 @@ fn a_caller_that_gives_up_cancels_every_branch() {
 
 #[test]
 fn redirections_are_followed_or_handed_on() {
-    for follow in [0, 2] {
+    // Places on this host are reached only where that is allowed, also by a name.
+    for (follow, allow_local) in [(0, true), (2, true), (2, false)] {
         let folder = tempfile::tempdir().unwrap();
         let _media = Media::start(folder.path().join("media-control.sock"));
         let (moved, there) = (Far::new(), Far::new());
         let mut config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![moved.uri()]])]);
         config.sip.follow_redirects = follow;
+        config.transfer.allow_local = allow_local;
         let switch = Switch::run(folder, config);
         let phone = Phone::new(&switch);
         phone.send("INVITE", "c1", "", 1, SDP);
@@ -175,7 +177,7 @@ fn redirections_are_followed_or_handed_on() {
         // A name that takes a look at /etc/hosts, so that the answer comes from the thread that looks up.
         let contact = format!("Contact: <sip:elsewhere@localhost:{}>;q=0.9\r\n", there.at().port());
         moved.answer(&invite, 302, &contact);
-        if follow == 0 {
+        if follow == 0 || !allow_local {
             assert!(phone.hear("SIP/2.0 302").contains("elsewhere@localhost"));
         } else {
             let invite = there.hear("INVITE");
@@ -207,6 +209,7 @@ fn telephone_numbers_go_by_the_routes() {
         let routes = [("+49-30*", vec![vec![far.uri()]]), ("+4940*", vec![vec![other.uri()]])];
         let mut config = role(folder.path(), mode, &routes);
         config.sip.follow_redirects = 1;
+        config.transfer.allow_local = true;
         let switch = Switch::run(folder, config);
         let phone = Phone::new(&switch);
         let there = format!("sip:+493012@{};user=phone", far.at());
