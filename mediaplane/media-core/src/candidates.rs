@@ -13,7 +13,7 @@ use clock::{Duration, Instant};
 use contract::Address;
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
 
-/// How long a source has to be steady. As many packets of 20 ms wait meanwhile as [`crate::held_packets`] has places for.
+/// How long a source has to be steady. As many packets of 20 ms wait meanwhile as `held_packets.rs` has places for.
 pub const SETTLE_TIME: Duration = Duration::from_millis(160);
 /// Packets in a row that a source has to send in that time at least.
 pub const SETTLE_PACKETS: u8 = 5;
