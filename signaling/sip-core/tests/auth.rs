@@ -499,13 +499,18 @@ fn wrong_passwords_wait_and_the_right_one_from_elsewhere_does_not() {
 #[test]
 fn who_cannot_choose_is_not_given_a_choice() {
     let now = Instant::ZERO + Duration::from_secs(1);
-    let challenges = |algorithms: &[Algorithm], agent: &str| -> Vec<String> {
+    let over = |transport: &str, algorithms: &[Algorithm], agent: &str| -> Vec<String> {
         let mut auth = Authenticator::new(AuthSettings { algorithms: algorithms.to_vec(), ..settings() });
-        let text = format!("INVITE sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nUser-Agent: {agent}\r\n\r\n");
+        let text = format!("INVITE sip:x@y SIP/2.0\r\nVia: SIP/2.0/{transport} h\r\nUser-Agent: {agent}\r\n\r\n");
         let values = auth.challenge_to(now, SOURCE, &Message::parse(text.as_bytes()).unwrap(), false);
         values.iter().map(|value| value.split("algorithm=").nth(1).unwrap().split(',').next().unwrap().into()).collect()
     };
+    let challenges = |algorithms: &[Algorithm], agent: &str| over("UDP", algorithms, agent);
     use Algorithm::*;
+    // Libraries for browsers look at the last one, and the phones made with them have names of their own.
+    assert_eq!(over("WSS", &[Md5, Sha256], "Example Phone 1"), ["SHA-256", "MD5"]);
+    assert_eq!(over("ws", &[Md5, Sha256, Sha512_256], "Example Phone 1"), ["SHA-256", "SHA-512-256", "MD5"]);
+    assert_eq!(over("WSS", &[Sha256], "Example Phone 1"), ["SHA-256"]);
     assert_eq!(AuthSettings::default().algorithms, [Md5, Sha256]);
     assert_eq!(challenges(&[Md5, Sha256], "Linphone/5.1"), ["MD5", "SHA-256"]);
     assert_eq!(challenges(&[Sha256, Md5], "baresip v1.0.0 (x86_64/linux)"), ["MD5"]);

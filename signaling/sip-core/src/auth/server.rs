@@ -152,14 +152,21 @@ impl Authenticator {
         algorithms.iter().map(write).collect()
     }
 
-    /// The same for who sent this request.
+    /// The same for who sent this request: MD5 alone for those that give up when they see more, and MD5 last over
+    /// WebSocket, where phones are written with libraries that look at the last challenge only, whatever name they give
+    /// themselves.
     pub fn challenge_to(&mut self, now: Instant, source: IpAddr, request: &Message<'_>, stale: bool) -> Vec<String> {
         let mut values = self.challenge(now, source, stale);
         let agent = request.header(Name::UserAgent).unwrap_or_default();
         let md5 = self.settings.algorithms.iter().position(|algorithm| *algorithm == Algorithm::Md5);
         match md5.filter(|_| self.settings.md5_only_agents.iter().any(|known| agent.starts_with(known.as_bytes()))) {
             Some(index) => vec![values.swap_remove(index)],
-            None => values,
+            None => {
+                if let Some(index) = md5.filter(|_| is_over_websocket(request)) {
+                    values[index..].rotate_left(1);
+                }
+                values
+            }
         }
     }
 
@@ -210,6 +217,13 @@ impl Authenticator {
     pub fn nonces_count(&self) -> usize {
         self.replays.count()
     }
+}
+
+/// By its topmost Via (RFC 7118 §5).
+fn is_over_websocket(request: &Message<'_>) -> bool {
+    request
+        .top_via()
+        .is_ok_and(|via| [&b"WS"[..], b"WSS"].iter().any(|ws| via.transport_raw().eq_ignore_ascii_case(ws)))
 }
 
 impl fmt::Debug for Authenticator {
