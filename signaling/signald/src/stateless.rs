@@ -4,6 +4,7 @@ use crate::guard::Guard;
 use clock::Instant;
 use sip_core::Flow;
 use sip_core::auth::{Judgement, Scope};
+use sip_core::config::USER_AGENT;
 use sip_wire::{Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode};
 use std::net::SocketAddr;
 
@@ -17,6 +18,8 @@ pub(crate) fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &
     let reply = Reply { to_tag: Some(b"overload"), source: Some(flow.remote), reason: None };
     let mut response = ResponseWriter::new(out, &message, status, &reply);
     response.number(Name::RetryAfter, retry_after_s);
+    // A scan that meets an overload still learns what it has met.
+    response.header(Name::Server, USER_AGENT);
     response.finish().ok()?;
     Some(flow.of_responses(&message.top_via().ok()?))
 }

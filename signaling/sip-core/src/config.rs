@@ -4,6 +4,9 @@ use clock::Duration;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+/// What we call ourselves in User-Agent and Server, unless a configuration says otherwise.
+pub const USER_AGENT: &str = "ringplane";
+
 /// The timer values of RFC 3261 §17 (table 4).
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {
@@ -155,7 +158,7 @@ impl Default for EndpointConfig {
             limits: Limits::default(),
             session_timer: SessionTimer::default(),
             reliability: Reliability::default(),
-            user_agent: "ringplane".to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             allow: words(&[
                 "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE",
             ]),
