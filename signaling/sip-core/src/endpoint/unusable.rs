@@ -6,7 +6,7 @@ use super::Endpoint;
 use super::client::{ClientInput, Heard};
 use crate::content::Content;
 use crate::dialog::{Dialog, Seed, State};
-use crate::event::Cause;
+use crate::event::{Cause, ClientRequestId, DialogId, Event};
 use crate::incoming::unfolded;
 use crate::next_hop::{self, Hop, Origin};
 use crate::output::Output;
@@ -43,10 +43,20 @@ impl Endpoint {
                 self.call_failed(now, call, 502, None, out);
             }
             (_, Some(dialog)) => {
+                let answered = self.clients.get_mut(handle).map(|sent| std::mem::replace(&mut sent.is_answered, true));
+                if answered == Some(true) {
+                    return; // a damaged copy of what has been answered and acknowledged; the next one will be whole
+                }
                 self.send_ack(now, dialog, cseq, &Content::NONE, out);
                 if let Some(open) = self.dialogs.get_mut(dialog) {
                     open.client_invite = None;
-                    if open.state == State::Confirmed {
+                    let is_confirmed = open.state == State::Confirmed;
+                    // Every request of the user has an outcome, told before the end of its dialog.
+                    if let Purpose::User(number) = purpose {
+                        let (request, dialog) = (ClientRequestId(number), Some(DialogId(dialog)));
+                        out.event(Event::Response { request, dialog, status: 502, message: None, wants_ack: false });
+                    }
+                    if is_confirmed {
                         // What the peer thinks is agreed on is not known.
                         self.end_with_bye(now, dialog, Cause::Lost(502), out);
                     }
