@@ -382,7 +382,7 @@ fn icmp_is_nothing_to_what_has_been_answered() {
                 assert!(icmp(&mut bench, udp(), quoted.as_bytes()).is_empty());
             }
             assert_eq!(bench.pass_lines(ms(600))[0].1, first(&request));
-            assert!(bench.endings().is_empty() && bench.failures().is_empty());
+            assert_eq!((bench.endings(), bench.failures()), (vec![], vec![200]), "told once, and nothing ended");
         }
         let mut bench = Bench::new(udp());
         let dialog = if is_caller { bench.answered_call().0 } else { taken_call(&mut bench) };
@@ -525,6 +525,17 @@ fn an_answer_that_cannot_be_used_is_acknowledged_and_ended() {
     assert_eq!(words(&bench.feed(&reply(&reinvite, 200, "", &twice, "v=0"))), ["ACK", "BYE"]);
     bench.assert_empty();
     assert_eq!(bench.endings(), [Cause::Lost(502)]);
+    // Damaged copies of answers that were taken end nothing: to the INVITE, and to a re-INVITE.
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    assert_eq!(words(&bench.feed(&reply(&invite, 200, "b", &answer_lines(5070), "v=0"))), ["ACK"]);
+    assert!(bench.feed(&reply(&invite, 200, "b", &twice, "v=0")).is_empty());
+    let dialog = bench.dialog();
+    bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=1"), &mut bench.out).unwrap();
+    let reinvite = bench.drain().remove(0);
+    assert_eq!(words(&bench.feed(&reply(&reinvite, 200, "", &answer_lines(5070), "v=0"))), ["ACK"]);
+    assert!(bench.feed(&reply(&reinvite, 200, "", &twice, "v=0")).is_empty());
+    assert_eq!((bench.endings(), bench.failures()), (vec![], vec![200]), "told once, and nothing ended");
     // A copy after the BYE has been answered: the ACK alone was lost.
     let mut bench = Bench::new(udp());
     let (_, invite) = bench.call();

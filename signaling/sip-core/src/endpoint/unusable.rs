@@ -6,7 +6,7 @@ use super::Endpoint;
 use super::client::{ClientInput, Heard};
 use crate::content::Content;
 use crate::dialog::{Dialog, Seed, State};
-use crate::event::{Cause, ClientRequestId, DialogId, Event};
+use crate::event::{CallId, Cause, ClientRequestId, DialogId, Event};
 use crate::incoming::unfolded;
 use crate::next_hop::{self, Hop, Origin};
 use crate::output::Output;
@@ -37,6 +37,8 @@ impl Endpoint {
         self.settle_client(handle);
         match (purpose, dialog) {
             _ if heard == Heard::Nothing => {}
+            // A damaged copy of an answer that was taken: the next one will be whole, and a call that is up goes on.
+            (Purpose::Call(call), _) if self.has_taken(call, message) => {}
             (Purpose::Call(call), _) => {
                 self.end_unusable(handle, message, out);
                 // 502: what is behind us says nothing that makes sense (RFC 3261 §21.5.3).
@@ -64,6 +66,14 @@ impl Endpoint {
             }
             _ => {}
         }
+    }
+
+    /// Whether this call has a dialog that an answer with this To tag has confirmed.
+    fn has_taken(&self, call: CallId, message: &Message<'_>) -> bool {
+        let is_up = |dialog| self.dialogs.get(dialog).is_some_and(|dialog| dialog.state == State::Confirmed);
+        self.calls.get(call.0).is_some_and(|call| {
+            call.forks.iter().any(|fork| is_up(fork.dialog) && fork.is_of(&self.keyed, call, message))
+        })
     }
 
     /// ACK and BYE for an answer to the INVITE of this transaction.
