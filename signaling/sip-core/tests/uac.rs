@@ -382,7 +382,7 @@ fn icmp_is_nothing_to_what_has_been_answered() {
                 assert!(icmp(&mut bench, udp(), quoted.as_bytes()).is_empty());
             }
             assert_eq!(bench.pass_lines(ms(600))[0].1, first(&request));
-            assert_eq!((bench.endings(), bench.failures()), (vec![], vec![200]), "told once, and nothing ended");
+            assert!(bench.endings().is_empty() && bench.failures().is_empty());
         }
         let mut bench = Bench::new(udp());
         let dialog = if is_caller { bench.answered_call().0 } else { taken_call(&mut bench) };
