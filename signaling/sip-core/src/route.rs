@@ -1,5 +1,7 @@
 //! Route sets (RFC 3261 §12.1, §16.12.1.1): loose and strict.
 
+use sip_wire::{Message, Name};
+
 /// The route set of a dialog as it goes into each request: values with their angle brackets, joined by commas.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
@@ -9,6 +11,13 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
+    /// The route set that an answer to a request of ours gives: its Record-Route in reverse order (RFC 3261 §12.1.2).
+    pub(crate) fn of_answer(message: &Message<'_>) -> Self {
+        let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
+        record_routes.reverse();
+        Self::new(record_routes.iter().map(|value| value.trim_ascii()))
+    }
+
     /// From the values of Record-Route in the order in which they become Route: as they came for the callee, turned
     /// around for the caller.
     pub(crate) fn new<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {

@@ -118,8 +118,6 @@ impl Endpoint {
             Some(contact) => contact.into_owned(),
             None => crate::derive::uri_of(&sent.bytes).to_vec(),
         };
-        let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
-        record_routes.reverse();
         let mut dialog = Dialog::new(Seed {
             call_id: &call.call_id,
             local: &call.from,
@@ -127,7 +125,7 @@ impl Endpoint {
             remote: &unfolded(to),
             remote_tag: to_tag,
             target: &target,
-            routes: Routes::new(record_routes.iter().map(|value| value.trim_ascii())),
+            routes: Routes::of_answer(message),
             flow: sent.flow,
             local_cseq: sent.cseq,
             remote_cseq: None,
@@ -171,10 +169,8 @@ impl Endpoint {
         dialog.call = None;
         dialog.owes_ack = true;
         dialog.credentials = credentials;
-        let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
-        record_routes.reverse();
         let before = dialog.next_hop().to_vec();
-        dialog.routes = Routes::new(record_routes.iter().map(|value| value.trim_ascii()));
+        dialog.routes = Routes::of_answer(message);
         if dialog.next_hop() != before {
             self.aim(now, dialog_handle, &origin, out);
         }

@@ -124,8 +124,6 @@ impl Endpoint {
             Some(contact) => contact.into_owned(),
             None => crate::derive::uri_of(&sent.bytes).to_vec(),
         };
-        let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
-        record_routes.reverse();
         let mut dialog = Dialog::new(Seed {
             call_id: crate::derive::call_id_of(&sent.bytes),
             local: &from[..tag_at],
@@ -133,7 +131,7 @@ impl Endpoint {
             remote: &unfolded(message.header(Name::To).or_else(|| line("To"))?),
             remote_tag: message.to_tag().unwrap_or_default(),
             target: &target,
-            routes: Routes::new(record_routes.iter().map(|value| value.trim_ascii())),
+            routes: Routes::of_answer(message),
             flow: sent.flow,
             local_cseq: sent.cseq,
             remote_cseq: None,
