@@ -20,7 +20,7 @@ run: build ## builds and starts the switch, and prints how to place a call (ARGS
 	exec target/release/ringplane serve $(ARGS)
 
 test: check loom peers ## checks, then every test, with real SIP and RTP peers
-	$(CARGO) test $(TEST)
+	$(CARGO) test $(TEST) --no-fail-fast
 
 check: ## format, lints, docs, arrows between crates, licences
 	$(CARGO) fmt --check

@@ -116,13 +116,14 @@ fn files_are_whole_after_the_death_of_a_client_and_of_the_media_plane() {
     let file_of_the_dead = dead.record(W0, left);
     let leg = other.open(W0, phones[1].spec(Source::Tone440));
     let file = other.record(W0, leg);
-    (0..10).for_each(|_| drop((phones[0].hear(), phones[1].hear())));
+    (0..20).for_each(|_| drop((phones[0].hear(), phones[1].hear())));
     drop(dead);
     eventually("its recording is over", || plane.count(MediaCounter::RecordingsRunning) == 1);
     assert!(loudness(&channels(&file_of_the_dead)[1][400..]) > 1_000.0);
     plane.stop();
     let heard = &channels(&file)[1];
-    assert!(heard.len() > 10 * 160 && loudness(&heard[400..]) > 1_000.0, "{}", heard.len());
+    // Some of the packets that were heard may have left before the recording began.
+    assert!(heard.len() >= 10 * 160 && loudness(&heard[400..]) > 1_000.0, "{}", heard.len());
 }
 
 #[test]
