@@ -29,11 +29,11 @@ check: ## format, lints, docs, arrows between crates, licences
 	$(CARGO) test --profile ci --locked --test house
 
 loom: ## every interleaving of the shared-memory queue
-	RUSTFLAGS="--cfg loom" $(CARGO) test -p shm --profile ci --locked --target-dir target/loom --lib --test loom_queue
+	RUSTFLAGS="--cfg loom" $(CARGO) test -p ringplane-shm --profile ci --locked --target-dir target/loom --lib --test loom_queue
 
 SEEDS ?= 10000
 sim: ## random calls on a bad network, in virtual time (SEEDS=10000)
-	$(CARGO) run --profile ci --locked -p sim -- --seeds $(SEEDS)
+	$(CARGO) run --profile ci --locked -p ringplane-sim -- --seeds $(SEEDS)
 
 # Installs those of these packages of Debian that are missing.
 define install
@@ -64,31 +64,31 @@ bench-peers:
 
 bench: bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
-	$(CARGO) run --release --locked -p bench -- media
+	$(CARGO) run --release --locked -p ringplane-bench -- media
 bench-sip: build peers bench-peers ## answered calls beside SIPp's own UAS, OPTIONS beside Kamailio's stateless replier
-	$(CARGO) run --release --locked -p bench -- sip
-	$(CARGO) run --release --locked -p bench -- options
+	$(CARGO) run --release --locked -p ringplane-bench -- sip
+	$(CARGO) run --release --locked -p ringplane-bench -- options
 bench-sip-memory: build ## bytes of 10,000 calls, 100,000 dialogs, 100,000 subscriptions held; what comes back afterwards
-	$(CARGO) run --release --locked -p bench -- sip-memory
+	$(CARGO) run --release --locked -p ringplane-bench -- sip-memory
 bench-parse: bench-peers ## a parsed INVITE of 1 KB beside two other parsers: instructions, allocations, nanoseconds
-	$(CARGO) build --release --locked -p sip-wire --example instructions
-	$(CARGO) run --release --locked -p bench -- parse
+	$(CARGO) build --release --locked -p ringplane-sip-wire --example instructions
+	$(CARGO) run --release --locked -p ringplane-bench -- parse
 .PHONY: bench-b2bua
 bench-b2bua: build peers bench-peers ## calls through the back-to-back user agent beside straight ones and Kamailio; set-up work; events
-	$(CARGO) run --release --locked -p bench -- b2bua
-	$(CARGO) run --release --locked -p bench -- setup
-	$(CARGO) run --release --locked -p bench -- events
+	$(CARGO) run --release --locked -p ringplane-bench -- b2bua
+	$(CARGO) run --release --locked -p ringplane-bench -- setup
+	$(CARGO) run --release --locked -p ringplane-bench -- events
 bench-legs: build ## legs opened and closed a second
-	$(CARGO) run --release --locked -p bench -- legs
+	$(CARGO) run --release --locked -p ringplane-bench -- legs
 
 bench-pacing: build ## how late the media plane's own packets leave
-	$(CARGO) run --release --locked -p bench -- pacing
+	$(CARGO) run --release --locked -p ringplane-bench -- pacing
 
 load: build peers ## the load test: 500 calls held for 30 s with a tone, judged from a capture
-	$(CARGO) run --release --locked -p loadtest -- heard --switch target/release/ringplane
+	$(CARGO) run --release --locked -p ringplane-loadtest -- heard --switch target/release/ringplane
 
 loss: build peers ## 10,000 calls by SIPp while a tenth of all datagrams is lost, each way
-	$(CARGO) run --release --locked -p loadtest -- loss --switch target/release/ringplane
+	$(CARGO) run --release --locked -p ringplane-loadtest -- loss --switch target/release/ringplane
 
 fmt: ## formats all code
 	$(CARGO) fmt

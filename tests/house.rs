@@ -20,7 +20,7 @@ fn level(folder: &str) -> Option<(u8, &'static str)> {
         "mediaplane/media-core" => (2, "mediaplane"),
         "mediaplane/uring" => (3, "mediaplane"),
         "mediaplane/mediad" => (5, "mediaplane"),
-        "common/sim" => (6, "both"),
+        "sim" => (6, "both"),
         "" => (6, "both"),
         "loadtest" => (6, "both"),
         "bench" | "examples/database_decision" => (7, "both"),

@@ -1,7 +1,7 @@
 //! Measurements side by side with peers, on the same host in the same run, with few numbers out.
 //!
 //! It starts the programs it compares and ends them; it never judges by absolute numbers of another day. Read
-//! [`media::MediaBench`] first; what the numbers mean is in `bench/README.md`. Tests: `cargo test -p bench`.
+//! [`media::MediaBench`] first; what the numbers mean is in `bench/README.md`. Tests: `cargo test -p ringplane-bench`.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //! that we are measured against and tested with.
 //!
 //! It measures and checks; it is never part of the switch, never leaves the addresses that it is told, and ends only
-//! processes that it started. Read [`media::Traffic`] first. Tests: `cargo test -p loadtest`.
+//! processes that it started. Read [`media::Traffic`] first. Tests: `cargo test -p ringplane-loadtest`.
 
 #![forbid(unsafe_code)]
 

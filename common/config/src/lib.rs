@@ -4,7 +4,7 @@
 //! its key or entry, value, line, column, what is allowed there and what was probably meant; [`Config::examine`] knows
 //! warnings as well, and asks a [`Host`] about files and addresses. [`default_file`] prints all keys with their meaning and default; it
 //! comes from the same table ([`KEYS`]) that the defaults are read from, so the two cannot disagree. This crate opens
-//! no socket and starts nothing. Read [`Config`] first. Tests: `cargo test -p config`.
+//! no socket and starts nothing. Read [`Config`] first. Tests: `cargo test -p ringplane-config`.
 
 #![forbid(unsafe_code)]
 

@@ -4,7 +4,7 @@
 //! comes out is a stranger's word until [`Command::read`] or [`Event::read`] has checked it. This crate holds no
 //! memory, no queue and no socket; `shm` does. Read [`LegSpec`] first: it is all that media knows about a call.
 //!
-//! Tests: `cargo test -p contract`.
+//! Tests: `cargo test -p ringplane-contract`.
 
 #![forbid(unsafe_code)]
 

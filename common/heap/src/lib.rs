@@ -1,7 +1,7 @@
 //! The allocator of the executables, and giving back what it keeps for later.
 //!
 //! It has one unsafe call, for which it is a crate of its own. It never decides when memory goes back: threads say that
-//! they have little to do. Read [`give_back`]. Tests: `cargo test -p heap`.
+//! they have little to do. Read [`give_back`]. Tests: `cargo test -p ringplane-heap`.
 
 pub use mimalloc::MiMalloc as Allocator;
 

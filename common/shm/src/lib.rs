@@ -42,9 +42,9 @@
 //! When a client's socket hangs up, the media process calls [`Host::release`]; each worker gets [`FromClient::Gone`],
 //! ends the client's legs and confirms; [`Host::settle`] then takes the ports back and frees the place.
 //!
-//! Unsafe code is in `mapping.rs` only: the rest works on `&[AtomicU64]`. Tests: `cargo test -p shm`, and every
+//! Unsafe code is in `mapping.rs` only: the rest works on `&[AtomicU64]`. Tests: `cargo test -p ringplane-shm`, and every
 //! interleaving of queue, pool and rows with
-//! `RUSTFLAGS="--cfg loom" cargo test -p shm --release --lib --test loom_queue`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p ringplane-shm --release --lib --test loom_queue`.
 
 pub mod queue;
 mod sync;

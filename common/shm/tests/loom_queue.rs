@@ -1,6 +1,6 @@
 //! The queue over every interleaving that loom finds, with the code that the processes run.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p shm --release --lib --test loom_queue`
+//! `RUSTFLAGS="--cfg loom" cargo test -p ringplane-shm --release --lib --test loom_queue`
 #![cfg(loom)]
 
 use loom::sync::atomic::{AtomicU64, Ordering};

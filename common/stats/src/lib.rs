@@ -1,7 +1,7 @@
 //! Every counter of the switch, declared once: name, unit and meaning.
 //!
 //! Cores count into a plain [`Counts`]; the process that runs them publishes those numbers in shared memory, where
-//! `ringplane stats` and the metrics page read them with the words from here. Tests: `cargo test -p stats`.
+//! `ringplane stats` and the metrics page read them with the words from here. Tests: `cargo test -p ringplane-stats`.
 
 #![forbid(unsafe_code)]
 

@@ -4,7 +4,7 @@
 //! opens no file, reads no clock and, after loading, allocates nothing. Read [`Law`] first, then [`Loop`] and
 //! [`Prompt`].
 //!
-//! Tests: `cargo test -p audio`.
+//! Tests: `cargo test -p ringplane-audio`.
 
 #![forbid(unsafe_code)]
 

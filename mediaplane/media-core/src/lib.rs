@@ -5,7 +5,7 @@
 //! or writes recordings; what a recorded leg says and hears is pointed at in [`io::Output::taps`]. Read
 //! [`Worker`] first, then [`io`]; [`sim`] is a network for tests, [`suite`] the behaviour that every back end must show.
 //!
-//! Tests: `cargo test -p media-core`; benches: `cargo bench -p media-core`.
+//! Tests: `cargo test -p ringplane-media-core`; benches: `cargo bench -p ringplane-media-core`.
 
 #![forbid(unsafe_code)]
 

@@ -7,7 +7,7 @@
 //! `uring`'s. Prompts are read by a thread of its own before the workers start,
 //! recordings are written by another one.
 //!
-//! Read [`Media`] first, then `worker.rs`. Tests: `cargo test -p mediad` (real sockets on loopback, ephemeral ranges).
+//! Read [`Media`] first, then `worker.rs`. Tests: `cargo test -p ringplane-mediad` (real sockets on loopback, ephemeral ranges).
 
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,7 @@
 //! This crate allocates nothing, keeps no state and knows no socket, clock or codec. Every length that a packet claims
 //! is checked against the bytes that are there. Read [`Header`] first, then [`Compound`] for RTCP.
 //!
-//! Tests: `cargo test -p rtp-wire`.
+//! Tests: `cargo test -p ringplane-rtp-wire`.
 
 #![forbid(unsafe_code)]
 

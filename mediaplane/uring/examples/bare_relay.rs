@@ -1,7 +1,7 @@
 //! What the I/O alone costs: calls relayed by a loop that knows only which socket belongs to which, measured with the
 //! generator that also measures ringplane and rtpengine.
 //!
-//! `cargo run --release -p uring --example bare_relay -- CALLS SECONDS [adaptive|block|busy] [WORKERS] [GATHER_US]`
+//! `cargo run --release -p ringplane-uring --example bare_relay -- CALLS SECONDS [adaptive|block|busy] [WORKERS] [GATHER_US]`
 
 use clock::Duration;
 use contract::Address;

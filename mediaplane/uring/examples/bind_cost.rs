@@ -1,6 +1,6 @@
 //! Ports bound ahead or on demand: what start, memory and the set-up of a leg cost either way.
 //!
-//! `cargo run --release -p uring --example bind_cost -- PORTS`
+//! `cargo run --release -p ringplane-uring --example bind_cost -- PORTS`
 
 use clock::Instant;
 use contract::Address;

@@ -1,7 +1,7 @@
 //! What a turn costs by itself: one thread lets packets arrive, then relays them with nobody beside it, and only the
 //! relaying is timed, by the thread's own CPU time. Others on the host disturb the median little.
 //!
-//! `cargo run --release -p uring --example turn_cost -- LEGS BATCH ROUNDS EVICT_KIB`: with EVICT_KIB, so much memory is
+//! `cargo run --release -p ringplane-uring --example turn_cost -- LEGS BATCH ROUNDS EVICT_KIB`: with EVICT_KIB, so much memory is
 //! written before each turn, which pushes what the turn needs out of the caches, as the rest of a busy host does.
 
 use clock::Duration;

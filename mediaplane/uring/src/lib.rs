@@ -5,7 +5,7 @@
 //! what comes next. This crate knows no RTP, decides nothing about calls, and never starts a thread. It is one of the
 //! two places (with `shm`) where unsafe code lives: each block says why it is sound.
 //!
-//! Read [`UringIo`] first, then [`Sockets`]. Tests: `cargo test -p uring` (real sockets on loopback, ephemeral ports).
+//! Read [`UringIo`] first, then [`Sockets`]. Tests: `cargo test -p ringplane-uring` (real sockets on loopback, ephemeral ports).
 
 mod adaptive;
 mod buffers;

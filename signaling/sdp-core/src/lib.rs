@@ -5,7 +5,7 @@
 //! §13.2.1). What was agreed on is a [`Negotiated`], which maps onto `contract::LegSpec`. Descriptions are taken as peers
 //! write them: lines that lack their port or formats, a host name in `c=`, blank lines around. Nothing here opens a socket,
 //! resolves a name or knows SIP, except for the status and the warning that an [`SdpError`] suggests. Every list is bounded,
-//! and a description is read where it lies. Read [`Offer`] first. Tests: `cargo test -p sdp-core`.
+//! and a description is read where it lies. Read [`Offer`] first. Tests: `cargo test -p ringplane-sdp-core`.
 
 #![forbid(unsafe_code)]
 

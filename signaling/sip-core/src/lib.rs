@@ -6,7 +6,7 @@
 //!
 //! Read [`Endpoint`] first (all transactions and dialogs of one shard, as caller and callee), then [`Event`] (what it
 //! says) and [`Content`] (what a user adds to a message). [`auth`] challenges and answers challenges; [`proxy`] is the
-//! other role, a stateful forking proxy. Tests: `cargo test -p sip-core`, and the `sim` crate for all of it on a bad
+//! other role, a stateful forking proxy. Tests: `cargo test -p ringplane-sip-core`, and the `sim` crate for all of it on a bad
 //! network.
 
 #![forbid(unsafe_code)]

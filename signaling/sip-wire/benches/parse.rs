@@ -1,4 +1,4 @@
-//! Nanoseconds per 1 KB INVITE, ours beside `rsip` and `sipx-sip`: `cargo bench -p sip-wire`.
+//! Nanoseconds per 1 KB INVITE, ours beside `rsip` and `sipx-sip`: `cargo bench -p ringplane-sip-wire`.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

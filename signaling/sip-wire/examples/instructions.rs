@@ -1,7 +1,7 @@
 //! Parses the 1 KB sample a number of times with one parser, for counting instructions:
 //!
 //! ```text
-//! cargo build --release -p sip-wire --example instructions
+//! cargo build --release -p ringplane-sip-wire --example instructions
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/instructions ours 1000
 //! ```
 //!

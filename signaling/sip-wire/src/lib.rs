@@ -5,7 +5,7 @@
 //! pass and types a value when it is asked for it. [`frame`] cuts streams, [`own_tag`] and [`call_id`] find the shard of a datagram,
 //! [`RequestWriter`], [`ResponseWriter`] and [`Rewrite`] write into a buffer that the caller reuses.
 //!
-//! Tests: `cargo test -p sip-wire`. Fuzzers: `fuzz/`, one target per entry point.
+//! Tests: `cargo test -p ringplane-sip-wire`. Fuzzers: `fuzz/`, one target per entry point.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

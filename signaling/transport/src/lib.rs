@@ -6,7 +6,7 @@
 //! are not here; only the rule when a request is too large for them is ([`carriage`]).
 //!
 //! Read [`Streams`] first, then [`Inbound`], which is all that comes back from it; [`resolve::Resolver`] is independent
-//! of both. Tests: `cargo test -p transport` (real sockets on loopback).
+//! of both. Tests: `cargo test -p ringplane-transport` (real sockets on loopback).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

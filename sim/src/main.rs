@@ -92,7 +92,7 @@ fn many(wish: &Wish) -> ExitCode {
     for (seed, why) in sum.failures.iter().take(10) {
         println!("seed {seed} FAILED: {why}");
         let noisy = if wish.is_noisy { " -- --noisy 1" } else { "" };
-        println!("  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p sim{noisy}");
+        println!("  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p ringplane-sim{noisy}");
     }
     println!("{} of {} seeds failed", sum.failures.len(), wish.seeds_count);
     ExitCode::FAILURE

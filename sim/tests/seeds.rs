@@ -10,7 +10,7 @@ fn seeds_keep_every_rule() {
                 lost_count += report.lost_count;
                 seconds += report.lasted.as_secs();
             }
-            Err(broken) => panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p sim)", broken.0),
+            Err(broken) => panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p ringplane-sim)", broken.0),
         }
     }
     assert!(answered_count > 1000 && lost_count > 1000 && seconds > 100_000, "{answered_count} {lost_count} {seconds}");
@@ -30,7 +30,7 @@ fn the_same_seed_gives_the_same_trace() {
 fn damaged_messages_hurt_nobody() {
     for seed in 0..200 {
         if let Err(broken) = sim::run_noisy(seed, None) {
-            panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p sim -- --noisy 1)", broken.0);
+            panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p ringplane-sim -- --noisy 1)", broken.0);
         }
     }
 }

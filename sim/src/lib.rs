@@ -4,9 +4,9 @@
 //! doubled or held back by a partition. [`run`] plays one seed to its end, checks the rules of [`Ledger`] all the way
 //! and gives a [`Report`], or the rule that was broken. It opens no socket and reads no clock.
 //!
-//! Run `cargo run --profile ci -p sim -- --seeds 10000`; a failing seed prints itself and is played alone, with its
-//! trace, by `SIM_SEED=<seed> cargo run --profile ci -p sim`. `--noisy 1` damages messages as well ([`run_noisy`]).
-//! Tests: `cargo test -p sim`.
+//! Run `cargo run --profile ci -p ringplane-sim -- --seeds 10000`; a failing seed prints itself and is played alone, with its
+//! trace, by `SIM_SEED=<seed> cargo run --profile ci -p ringplane-sim`. `--noisy 1` damages messages as well ([`run_noisy`]).
+//! Tests: `cargo test -p ringplane-sim`.
 
 #![forbid(unsafe_code)]
 
