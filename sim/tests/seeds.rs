@@ -10,7 +10,9 @@ fn seeds_keep_every_rule() {
                 lost_count += report.lost_count;
                 seconds += report.lasted.as_secs();
             }
-            Err(broken) => panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p ringplane-sim)", broken.0),
+            Err(broken) => {
+                panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p ringplane-sim)", broken.0)
+            }
         }
     }
     assert!(answered_count > 1000 && lost_count > 1000 && seconds > 100_000, "{answered_count} {lost_count} {seconds}");
