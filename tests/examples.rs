@@ -22,6 +22,12 @@ fn beside(name: &str, script: &str) -> (String, String) {
     prepared_beside(name, "", "true", script)
 }
 
+/// The same for an example that prints `last` when it has seen the end of what the script did: the script waits for it.
+fn beside_until(last: &str, name: &str, script: &str) -> (String, String) {
+    let wait = format!("for i in $(seq 300); do grep -qF '{last}' example.txt && break; sleep 0.05; done");
+    beside(name, &format!("{script}\n{wait}"))
+}
+
 /// The same with arguments, and something to do first.
 fn prepared_beside(name: &str, arguments: &str, before: &str, script: &str) -> (String, String) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -100,7 +106,7 @@ fn reject_all() {
 #[test]
 fn selective_handler() {
     let script = [sipp("-m 1 -s sales"), sipp("-m 1 -s ceo"), sipp("-m 1 -s nobody")].join("\n");
-    let (printed, did) = beside("selective_handler", &script);
+    let (printed, did) = beside_until("calls nobody", "selective_handler", &script);
     assert_holds(&did, &["result 0", "SIP/2.0 486", "SIP/2.0 404"]);
     assert_holds(&printed, &["calls sales", "calls nobody"]);
 }
@@ -120,7 +126,7 @@ fn play_prompt() {
 
 #[test]
 fn deferred_decision() {
-    let (printed, did) = beside("deferred_decision", &sipp("-m 2 -r 1"));
+    let (printed, did) = beside_until("decided", "deferred_decision", &sipp("-m 2 -r 1"));
     assert_holds(&printed, &["call 1 from", "call 2 from", "decided"]);
     assert_holds(&did, &["result 1", "SIP/2.0 486"]);
 }
@@ -129,7 +135,7 @@ fn deferred_decision() {
 fn record_calls() {
     let script =
         baresip("anybody", 4, "") + "; sleep 1; soxi -D call-*.wav; sox call-*.wav -n remix 2 stat 2>&1 | grep Rough";
-    let (printed, did) = beside("record_calls", &script);
+    let (printed, did) = beside_until("(CallEnded)", "record_calls", &script);
     assert_holds(&printed, &["is being recorded", "call-", " 0 lost", "(CallEnded)"]);
     // Three seconds at least, and 440 Hz in the right ear, by somebody else's reader.
     let seconds = did.lines().find_map(|line| line.trim().parse::<f64>().ok());
@@ -148,7 +154,7 @@ fn custom_sdp() {
 
 #[test]
 fn call_control() {
-    let (printed, did) = beside("call_control", &baresip("anybody", 8, ""));
+    let (printed, did) = beside_until("hung up here", "call_control", &baresip("anybody", 8, ""));
     assert_holds(&printed, &["media is paused", "media flows again", "ended after", "hung up here"]);
     assert_holds(&did, &["Call established"]);
 }
@@ -161,7 +167,7 @@ fn quality_monitor() {
 
 #[test]
 fn event_log() {
-    let (printed, _) = beside("event_log", &sipp("-m 1"));
+    let (printed, _) = beside_until(r#""Ended""#, "event_log", &sipp("-m 1"));
     assert_holds(&printed, &[r#""IncomingCall""#, r#""new":"connected""#, r#""Ended""#, r#""correlation_id":"1-"#]);
 }
 
@@ -173,7 +179,7 @@ fn dtmf_menu() {
 
 #[test]
 fn composite_handlers() {
-    let (printed, did) = beside("composite_handlers", &(sipp("-m 10 -d 2000") + "; sleep 1.5"));
+    let (printed, did) = beside_until("10 are over", "composite_handlers", &sipp("-m 10 -d 2000"));
     assert_holds(&did, &["SIP/2.0 486"]);
     assert_holds(&printed, &["10 came in, 5 were answered, 10 are over"]);
 }
@@ -223,7 +229,8 @@ fn load_client() {
 #[test]
 fn bridge_calls() {
     let second = baresip("meet", 4, "").replace("phone", "phone2").replace("5070", "5072");
-    let (printed, _) = beside("bridge_calls", &format!("( {} ) & {second}; wait", baresip("meet", 6, "")));
+    let (printed, _) =
+        beside_until("BridgeDestroyed", "bridge_calls", &format!("( {} ) & {second}; wait", baresip("meet", 6, "")));
     assert_holds(&printed, &["bridge ", "ParticipantAdded", "BridgeDestroyed"]);
 }
 

@@ -49,17 +49,17 @@ impl Session {
 
     /// The peer's RTP address, as it told us.
     pub fn remote_rtp(&self) -> Option<SocketAddr> {
-        self.agreed.as_ref()?.remote_rtp
+        self.agreement()?.remote_rtp
     }
 
     /// The codec that we send.
     pub fn codec(&self) -> Option<Codec> {
-        self.agreed.as_ref()?.payloads.audio().map(|(_, codec)| codec)
+        self.agreement()?.payloads.audio().map(|(_, codec)| codec)
     }
 
     /// Which ways media flows, seen from us.
     pub fn direction(&self) -> Direction {
-        self.agreed.as_ref().map_or(Direction::Inactive, |agreed| agreed.direction)
+        self.agreement().map_or(Direction::Inactive, |agreed| agreed.direction)
     }
 
     /// We hold the peer.
