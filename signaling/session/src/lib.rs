@@ -12,104 +12,70 @@
 //! cross and neither outlives the other, or in a bridge, where each goes on alone. `spec.rs` is the one place that says
 //! what a leg is told; everything else changes a session and calls `sync`.
 //!
+//! Where to look: `invite` has a call up to its answer, `negotiation` its offers and answers afterwards, `transfer` REFER
+//! and Replaces, `bridge` sessions that hear each other, `crossing` what else goes from one side of a call to the other,
+//! `lifecycle` states and the end, `admission` who may call at all, `timers` what happens when time runs out, `shard` the
+//! table of sessions, `api` what a user of this crate sees.
+//!
 //! Where a peer names a host that has to be looked up, the SIP side is asked ([`Sip::look_up`]) and the call waits for
 //! [`Sessions::found`], no longer than [`LOOKUP_LIMIT`].
 //!
 //! A session leaves the table only when its dialog is over and its port is given back, and both have named limits, so
 //! none can stay behind. Nothing here opens a socket, reads a clock or knows shared memory. Tests: `cargo test -p
-//! session`.
+//! ringplane-session`.
 
 #![forbid(unsafe_code)]
 
-mod alarm;
-mod answering;
-mod attempts;
+mod admission;
+mod api;
 mod bridge;
-mod change;
-mod changing;
-mod cross;
 mod crossing;
-mod decide;
-mod describing;
-mod destination;
-mod dial;
 mod dtmf;
-mod due;
-mod early;
-mod ending;
-mod error;
-mod event;
-mod forward;
-mod gate;
-mod handle;
-mod health;
-mod id;
-mod incoming;
-mod index;
-mod invitation;
-mod kept;
+mod hold;
+mod invite;
 mod leg;
-mod limits;
-mod link;
-mod local;
-mod lookup;
-mod matching;
+mod lifecycle;
 mod media;
 mod moving;
-mod offering;
-mod outgoing;
+mod negotiation;
 mod ports;
-mod probing;
-mod proof;
-mod reason;
 mod recording;
-mod refer;
-mod referred;
-mod refusing;
-mod relayed;
-mod replacing;
-mod requests;
 mod session;
-mod sessions;
-mod settings;
-mod sources;
+mod shard;
 mod spec;
-mod state;
-mod story;
-mod table;
-mod target;
+mod timers;
 mod transfer;
+mod user_requests;
 mod view;
-mod wanted;
 
-pub use bridge::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
-pub use crossing::CrossingPolicy;
-pub use decide::{Admission, Asking, AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
-pub use describing::Remote;
-pub use destination::{Destination, Destinations, LocalAddresses, TransferKind, TransferRequest};
-pub use dial::{Dial, TARGETS_MAX, Target};
-pub use dtmf::DIGITS_MAX;
-pub use error::SessionError;
-pub use event::SessionEvent;
-pub use forward::Forward;
-pub use gate::{Gate, Users};
-pub use health::{Health, Leak};
-pub use id::SessionId;
-pub use limits::UserLimit;
-pub use lookup::LOOKUP_LIMIT;
-pub use ports::{Accepted, Port, Ports, Refusal, Sip};
-pub use reason::{EndKind, EndReason};
-pub use session::{Parties, Session};
-pub use sessions::{Path, Sessions, Turn};
-pub use settings::{
+pub use admission::auth::{Gate, Users};
+pub use admission::source_limit::{SourceLimits, Sources, Standing};
+pub use admission::user_limit::UserLimit;
+pub use api::decide::{Admission, Asking, AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
+pub use api::error::SessionError;
+pub use api::event::SessionEvent;
+pub use api::id::SessionId;
+pub use api::settings::{
     CHANGE_WAIT_LIMIT, MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings,
 };
-pub use sources::{SourceLimits, Sources, Standing};
-pub use state::{Operation, SessionState};
-pub use story::{Attempt, CallNumber, CallStory, EndOrigin, Outcome, Share};
-pub use target::bracketed;
+pub use bridge::bridges::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
+pub use crossing::CrossingPolicy;
+pub use dtmf::DIGITS_MAX;
+pub use invite::destination::{Destination, Destinations, LocalAddresses, TransferKind, TransferRequest};
+pub use invite::dial::{Dial, TARGETS_MAX, Target};
+pub use invite::dial_check::bracketed;
+pub use invite::forward::Forward;
+pub use invite::name_lookup::LOOKUP_LIMIT;
+pub use lifecycle::call_story::{Attempt, CallNumber, CallStory, EndOrigin, Outcome, Share};
+pub use lifecycle::end_reason::{EndKind, EndReason};
+pub use lifecycle::state::{Operation, SessionState};
+pub use negotiation::descriptions::Remote;
+pub use ports::{Accepted, Port, Ports, Refusal, Sip};
+pub use session::{Parties, Session};
+pub use shard::health::{Health, Leak};
+pub use shard::sessions::{Path, Sessions, Turn};
 
-use link::Tie;
+use bridge::link::Tie;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! What the media plane says about legs.
 
-use crate::alarm::Alarm;
 use crate::leg::Leg;
+use crate::timers::timer::Timer;
 use crate::{
     AtEnd, EndOrigin, EndReason, MEDIA_ANSWER_LIMIT, Operation, Plan, PlannedSource, Port, SessionEvent, SessionId,
     Sessions, Turn,
@@ -49,14 +49,14 @@ impl Sessions {
         if let Some(session) = self.table.get_mut(id) {
             session.spec = spec;
         }
-        self.wake(id, Alarm::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
+        self.wake(id, Timer::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
     }
 
     fn opened(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Leg::Opening(port) = session.leg {
             session.leg = Leg::Open(port);
-            session.alarms.set(Alarm::Media, None);
+            session.timers.set(Timer::Media, None);
             if session.out.is_some() {
                 self.call_first(turn, id);
             } else if session.is_early {

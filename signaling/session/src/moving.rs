@@ -1,7 +1,7 @@
 //! A leg goes to another worker, to be with the one that it hears.
 
-use crate::alarm::Alarm;
 use crate::leg::Leg;
+use crate::timers::timer::Timer;
 use crate::{BridgeId, EndReason, LeaveReason, MEDIA_ANSWER_LIMIT, Session, SessionId, Sessions, Turn};
 use contract::{Command, Source};
 
@@ -51,13 +51,13 @@ impl Sessions {
         }
         session.is_moving = true;
         turn.commands.push((port.worker, Command::Move { leg: port.leg, tag: id.as_u64(), worker }));
-        self.wake(id, Alarm::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
+        self.wake(id, Timer::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
     }
 
     pub(crate) fn moved(&mut self, turn: &mut Turn<'_>, id: SessionId, worker: u8) {
         let Some(session) = self.table.get_mut(id) else { return };
         session.is_moving = false;
-        session.alarms.set(Alarm::Media, None);
+        session.timers.set(Timer::Media, None);
         let (from, leg) = match &mut session.leg {
             Leg::None => return,
             Leg::Opening(port) | Leg::Open(port) | Leg::Closing(port) => {
@@ -77,7 +77,7 @@ impl Sessions {
     pub(crate) fn move_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         session.is_moving = false;
-        session.alarms.set(Alarm::Media, None);
+        session.timers.set(Timer::Media, None);
         self.link_failed(turn, id);
         self.go_on_with_kept(turn, id);
     }
@@ -85,8 +85,8 @@ impl Sessions {
     /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.
     pub(crate) fn link_failed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         match self.table.get(id).and_then(|session| session.link).map(|link| link.tie) {
-            Some(crate::link::Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
-            Some(crate::link::Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
+            Some(crate::bridge::link::Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
+            Some(crate::bridge::link::Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
             None => self.sync(turn, id),
         }
     }

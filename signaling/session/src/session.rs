@@ -1,21 +1,22 @@
 //! One session: a call leg on the SIP side and its leg on the media side.
 
-use crate::alarm::Alarms;
+use crate::admission::address_validation::Proof;
+use crate::admission::source_limit::Seat;
+use crate::bridge::link::Link;
 use crate::crossing::Crossing;
 use crate::dtmf::Dialling;
-use crate::early::EarlyAnswer;
-use crate::kept::Asked;
-use crate::leg::{Change, Leg};
-use crate::link::Link;
-use crate::matching::Codecs;
-use crate::offering::Offering;
-use crate::outgoing::Outgoing;
-use crate::probing::Probing;
-use crate::proof::Proof;
-use crate::refer::{Referral, Referred};
-use crate::sources::Seat;
-use crate::story::Trail;
-use crate::transfer::Transfer;
+use crate::invite::early_dialogs::EarlyAnswer;
+use crate::invite::outgoing::Outgoing;
+use crate::leg::Leg;
+use crate::lifecycle::call_story::Trail;
+use crate::negotiation::change::Change;
+use crate::negotiation::codec_matching::Codecs;
+use crate::negotiation::local_offer::Offering;
+use crate::negotiation::pending_change::Asked;
+use crate::timers::probing::Probing;
+use crate::timers::timer::Timers;
+use crate::transfer::received_refer::{Referral, Referred};
+use crate::transfer::sent_refer::Transfer;
 use crate::{BridgeId, CallNumber, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
@@ -76,7 +77,7 @@ pub struct Session {
     /// Our description for the 2xx, until it is sent.
     pub(crate) description: Option<Box<str>>,
     /// Header fields of a user for it.
-    pub(crate) answer_headers: crate::answering::Headers,
+    pub(crate) answer_headers: crate::invite::answering::Headers,
     pub(crate) others: OtherMedia,
     pub(crate) origin: Origin,
     pub(crate) agreed: Option<Negotiated>,
@@ -112,7 +113,7 @@ pub struct Session {
     /// Its last change was for the other side of the call, which no longer wants it: this is what is to be wanted.
     pub(crate) turns_back: Option<contract::Direction>,
     /// INFO of the other side that waits for this peer's answer.
-    pub(crate) relayed: Vec<crate::relayed::Relayed>,
+    pub(crate) relayed: Vec<crate::crossing::info::Relayed>,
     /// We asked the peer to call somebody else.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// What became of a REFER of the peer.
@@ -129,7 +130,7 @@ pub struct Session {
     pub(crate) trail: Option<Box<Trail>>,
     /// The dialog has ended.
     pub(crate) is_sip_over: bool,
-    pub(crate) alarms: Alarms,
+    pub(crate) timers: Timers,
     /// There only while it is asked, or has missed a question.
     pub(crate) probing: Option<Box<Probing>>,
     /// Among the calls of its source that wait for its ACK.
@@ -215,7 +216,7 @@ impl Session {
             reason: None,
             trail: None,
             is_sip_over: false,
-            alarms: Alarms::default(),
+            timers: Timers::default(),
             probing: None,
             seat: Seat::None,
             counts_for: None,

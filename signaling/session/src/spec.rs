@@ -1,7 +1,8 @@
 //! What a leg is told: what the peers agreed on, and what we want to send.
 
+use crate::bridge::link::Tie;
 use crate::leg::Leg;
-use crate::link::{Tie, mapped};
+use crate::negotiation::capabilities::mapped;
 use crate::session::Session;
 use crate::{SessionId, Sessions, Turn};
 use contract::{Address, Command, Direction, LegSpec, Rewriting, Source};

@@ -6,6 +6,7 @@
 
 mod farewell;
 mod identity;
+pub(crate) mod info;
 mod lines;
 mod policy;
 mod privacy;

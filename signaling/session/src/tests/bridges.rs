@@ -1,7 +1,7 @@
 //! Sessions that are put together.
 
-use super::common::*;
-use super::fake::*;
+use crate::tests::common::*;
+use crate::tests::fake::*;
 use crate::*;
 use contract::{Command, Direction, Event, RefuseReason, Rewriting, Source};
 use sip_core::Cause;

@@ -1,36 +1,36 @@
 //! A call in the states that tests begin with.
 
-use super::fake::*;
+use crate::tests::fake::*;
 use crate::*;
 use contract::{CloseReason, Command, Event, LegRef, RecordingEnd, RecordingOutcome};
 use sip_core::{CallId, Cause, ClientRequestId, DialogId, InviteId, Span};
 
-pub(super) const DIALOG: DialogId = DialogId::from_u64(7);
-pub(super) const INVITE: InviteId = InviteId::from_u64(8);
-pub(super) const REINVITE: InviteId = InviteId::from_u64(9);
+pub(in crate::tests) const DIALOG: DialogId = DialogId::from_u64(7);
+pub(in crate::tests) const INVITE: InviteId = InviteId::from_u64(8);
+pub(in crate::tests) const REINVITE: InviteId = InviteId::from_u64(9);
 
-pub(super) fn invite() -> sip_core::Event {
+pub(in crate::tests) fn invite() -> sip_core::Event {
     sip_core::Event::Invite { invite: INVITE, dialog: DIALOG, message: Span::default(), replaces: None }
 }
 
-pub(super) fn reinvite() -> sip_core::Event {
+pub(in crate::tests) fn reinvite() -> sip_core::Event {
     sip_core::Event::Reinvite { invite: REINVITE, dialog: DIALOG, message: Span::default() }
 }
 
-pub(super) fn ended(cause: Cause) -> sip_core::Event {
+pub(in crate::tests) fn ended(cause: Cause) -> sip_core::Event {
     sip_core::Event::Ended { dialog: DIALOG, cause, message: None }
 }
 
-pub(super) fn held(direction: &str) -> String {
+pub(in crate::tests) fn held(direction: &str) -> String {
     format!("{SDP}a={direction}\r\n")
 }
 
-pub(super) fn world() -> World {
+pub(in crate::tests) fn world() -> World {
     World::new(Settings::default(), 4)
 }
 
 /// A world with a call to `user` whose leg is being opened.
-pub(super) fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
+pub(in crate::tests) fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
     let mut world = world();
     world.sip(invite(), message("INVITE", user, sdp));
     let asked = world.asked();
@@ -39,7 +39,7 @@ pub(super) fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
     (world, leg, tag)
 }
 
-pub(super) fn connected(user: &str) -> (World, LegRef, u64) {
+pub(in crate::tests) fn connected(user: &str) -> (World, LegRef, u64) {
     let (mut world, leg, tag) = ringing(user, SDP);
     world.media(Event::Opened { leg, tag });
     let said = world.said();
@@ -51,22 +51,22 @@ pub(super) fn connected(user: &str) -> (World, LegRef, u64) {
 }
 
 /// The ACK of our 2xx.
-pub(super) fn acknowledged(dialog: DialogId) -> sip_core::Event {
+pub(in crate::tests) fn acknowledged(dialog: DialogId) -> sip_core::Event {
     sip_core::Event::Acknowledged { dialog, message: Span::default() }
 }
 
 impl World {
-    pub(super) fn state(&self, tag: u64) -> SessionState {
+    pub(in crate::tests) fn state(&self, tag: u64) -> SessionState {
         self.sessions.get(SessionId::from_u64(tag)).expect("the session lives").state()
     }
 
-    pub(super) fn last_end(&self) -> EndReason {
+    pub(in crate::tests) fn last_end(&self) -> EndReason {
         let Some(SessionEvent::Ended { reason, .. }) = self.events.last() else { panic!("{:?}", self.events) };
         *reason
     }
 
     /// The media plane does as asked by the only command that waits.
-    pub(super) fn close(&mut self, leg: LegRef, tag: u64) {
+    pub(in crate::tests) fn close(&mut self, leg: LegRef, tag: u64) {
         assert_eq!(self.asked(), [Command::Close { leg, tag }]);
         assert_eq!(self.ports.free.len(), 3, "the port is out until the leg is closed");
         self.media(Event::Closed { leg, tag, reason: CloseReason::Asked });
@@ -77,7 +77,7 @@ impl World {
 
 impl World {
     /// Our 2xx is acknowledged, and the leg hears of it.
-    pub(super) fn acknowledge(&mut self, dialog: DialogId) {
+    pub(in crate::tests) fn acknowledge(&mut self, dialog: DialogId) {
         self.sip(acknowledged(dialog), message("ACK", "x", ""));
         let asked = self.asked();
         let [Command::Update { leg, tag, spec }] = asked[..] else { panic!("{asked:?}") };
@@ -86,60 +86,60 @@ impl World {
         self.media(Event::Updated { leg, tag });
     }
 
-    pub(super) fn id(&self) -> SessionId {
+    pub(in crate::tests) fn id(&self) -> SessionId {
         self.sessions.iter().next().expect("a session").id()
     }
 
-    pub(super) fn answer(&mut self, request: ClientRequestId, status: u16, sdp: &str) {
+    pub(in crate::tests) fn answer(&mut self, request: ClientRequestId, status: u16, sdp: &str) {
         let message = (status != 408).then(Span::default);
         let event = sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false };
-        self.sip(event, super::fake::message("INVITE", "tone", sdp));
+        self.sip(event, crate::tests::fake::message("INVITE", "tone", sdp));
     }
 
-    pub(super) fn hold(&mut self, music: Option<PlannedSource>) -> Result<(), SessionError> {
+    pub(in crate::tests) fn hold(&mut self, music: Option<PlannedSource>) -> Result<(), SessionError> {
         let id = self.id();
         self.turn(|sessions, turn| sessions.hold(turn, id, music))
     }
 
-    pub(super) fn resume(&mut self) -> Result<(), SessionError> {
+    pub(in crate::tests) fn resume(&mut self) -> Result<(), SessionError> {
         let id = self.id();
         self.turn(|sessions, turn| sessions.resume(turn, id))
     }
 
     /// The re-INVITE that was sent, with its description.
-    pub(super) fn reinvite(&mut self) -> (ClientRequestId, String) {
+    pub(in crate::tests) fn reinvite(&mut self) -> (ClientRequestId, String) {
         let said = self.said();
         let [Said::Reinvite(request, DIALOG, sdp)] = &said[..] else { panic!("{said:?}") };
         (*request, sdp.clone())
     }
 
-    pub(super) fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
+    pub(in crate::tests) fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
         let asked = self.asked();
         let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
         self.media(Event::Updated { leg, tag });
         spec
     }
 
-    pub(super) fn told(&mut self) -> Vec<SessionEvent> {
+    pub(in crate::tests) fn told(&mut self) -> Vec<SessionEvent> {
         std::mem::take(&mut self.events)
     }
 }
 
 /// Calls that we place, and calls that go on.
 impl World {
-    pub(super) fn session(&self, id: SessionId) -> &Session {
+    pub(in crate::tests) fn session(&self, id: SessionId) -> &Session {
         self.sessions.get(id).expect("the session lives")
     }
 
     /// The media plane does all that it is asked to, for as long as it is asked.
-    pub(super) fn serve(&mut self) {
+    pub(in crate::tests) fn serve(&mut self) {
         while !self.commands.is_empty() {
             self.serve_once();
         }
     }
 
     /// The media plane does what it has been asked to by now.
-    pub(super) fn serve_once(&mut self) {
+    pub(in crate::tests) fn serve_once(&mut self) {
         for (worker, command) in std::mem::take(&mut self.commands) {
             let (leg, tag) = (command.leg(), command.tag());
             assert_eq!(self.legs.get(&leg).copied().unwrap_or(worker), worker, "{command:?} goes astray");
@@ -175,56 +175,56 @@ impl World {
     }
 
     /// What it was told when it was opened, or since.
-    pub(super) fn spec_opened(&self, id: SessionId) -> contract::LegSpec {
+    pub(in crate::tests) fn spec_opened(&self, id: SessionId) -> contract::LegSpec {
         self.session(id).spec
     }
 
     /// What the leg of a session was told last.
-    pub(super) fn spec(&self, id: SessionId) -> contract::LegSpec {
+    pub(in crate::tests) fn spec(&self, id: SessionId) -> contract::LegSpec {
         self.specs[&self.session(id).leg().expect("a leg")]
     }
 
     /// The only INVITE that was sent.
-    pub(super) fn invited(&mut self) -> (CallId, String, String) {
+    pub(in crate::tests) fn invited(&mut self) -> (CallId, String, String) {
         let said = self.said();
         let [Said::Invite(call, uri, sdp)] = &said[..] else { panic!("{said:?}") };
         (*call, uri.clone(), sdp.clone())
     }
 
-    pub(super) fn progress(&mut self, call: CallId, dialog: u64, status: u16, sdp: &str) {
+    pub(in crate::tests) fn progress(&mut self, call: CallId, dialog: u64, status: u16, sdp: &str) {
         let dialog = (dialog > 0).then(|| DialogId::from_u64(dialog));
         let event = sip_core::Event::Progress { call, dialog, status, message: Span::default(), wants_prack: false };
         self.sip(event, message("INVITE", "b1", sdp));
     }
 
-    pub(super) fn answered(&mut self, call: CallId, dialog: u64, sdp: &str) {
+    pub(in crate::tests) fn answered(&mut self, call: CallId, dialog: u64, sdp: &str) {
         let dialog = DialogId::from_u64(dialog);
         let event = sip_core::Event::Answered { call, dialog, message: Span::default(), wants_ack: false };
         self.sip(event, message("INVITE", "b1", sdp));
     }
 
     /// The peer refuses.
-    pub(super) fn failed(&mut self, call: CallId, status: u16) {
+    pub(in crate::tests) fn failed(&mut self, call: CallId, status: u16) {
         self.failed_with(call, status, "No", "");
     }
 
-    pub(super) fn failed_with(&mut self, call: CallId, status: u16, phrase: &str, lines: &str) {
+    pub(in crate::tests) fn failed_with(&mut self, call: CallId, status: u16, phrase: &str, lines: &str) {
         let text = format!("SIP/2.0 {status} {phrase}\r\n{lines}Content-Length: 0\r\n\r\n");
         self.sip(sip_core::Event::Failed { call, status, message: Some(Span::default()) }, text.into_bytes());
     }
 
     /// The endpoint gives up without an answer of anybody.
-    pub(super) fn unanswered(&mut self, call: CallId, status: u16) {
+    pub(in crate::tests) fn unanswered(&mut self, call: CallId, status: u16) {
         self.sip(sip_core::Event::Failed { call, status, message: None }, vec![]);
     }
 
-    pub(super) fn over(&mut self, dialog: u64, cause: Cause) {
+    pub(in crate::tests) fn over(&mut self, dialog: u64, cause: Cause) {
         let dialog = DialogId::from_u64(dialog);
         self.sip(sip_core::Event::Ended { dialog, cause, message: None }, vec![]);
     }
 
     /// A call comes in as this dialog and INVITE.
-    pub(super) fn comes(&mut self, number: u64, user: &str, sdp: &str) -> SessionId {
+    pub(in crate::tests) fn comes(&mut self, number: u64, user: &str, sdp: &str) -> SessionId {
         let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
         let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
         self.sip(event, message("INVITE", user, sdp));

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 /// What sessions said to SIP.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Said {
+pub(in crate::tests) enum Said {
     Ringing(InviteId),
     Accept(InviteId, String),
     Reject(InviteId, u16, Option<u64>),
@@ -34,32 +34,32 @@ pub(super) enum Said {
 }
 
 #[derive(Default)]
-pub(super) struct FakeSip {
+pub(in crate::tests) struct FakeSip {
     /// What every span names.
-    pub(super) message: Vec<u8>,
-    pub(super) said: Vec<Said>,
-    pub(super) needs_prack: bool,
+    pub(in crate::tests) message: Vec<u8>,
+    pub(in crate::tests) said: Vec<Said>,
+    pub(in crate::tests) needs_prack: bool,
     /// Over which messages come.
-    pub(super) transport: sip_core::Transport,
-    pub(super) max_forwards: u8,
+    pub(in crate::tests) transport: sip_core::Transport,
+    pub(in crate::tests) max_forwards: u8,
     /// Header fields of the last INVITE or answer that was sent.
-    pub(super) headers: Vec<(String, String)>,
+    pub(in crate::tests) headers: Vec<(String, String)>,
     /// Words of the last refusal.
-    pub(super) phrase: String,
+    pub(in crate::tests) phrase: String,
     /// From and To of the last INVITE.
-    pub(super) parties: (String, String),
+    pub(in crate::tests) parties: (String, String),
     /// Requests sent so far; each gets the next number.
-    pub(super) request_count: u64,
+    pub(in crate::tests) request_count: u64,
     /// What the next request is refused with.
-    pub(super) refusal: Option<Refused>,
+    pub(in crate::tests) refusal: Option<Refused>,
     /// Where the last INVITE went.
-    pub(super) flow: Option<Flow>,
+    pub(in crate::tests) flow: Option<Flow>,
     /// Names that somebody wants to be looked up: the number of the question and its URIs.
-    pub(super) asked: Vec<(u64, Vec<String>)>,
+    pub(in crate::tests) asked: Vec<(u64, Vec<String>)>,
     /// No more can be asked.
-    pub(super) asks_nobody: bool,
+    pub(in crate::tests) asks_nobody: bool,
     /// Who answers for us in which dialog.
-    pub(super) accounts: Vec<(DialogId, AccountId)>,
+    pub(in crate::tests) accounts: Vec<(DialogId, AccountId)>,
 }
 
 fn texts(headers: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -232,16 +232,16 @@ impl Sip for FakeSip {
     }
 }
 
-pub(super) struct FakePorts {
-    pub(super) free: VecDeque<u16>,
-    pub(super) out: HashSet<Port>,
-    pub(super) generation: u32,
+pub(in crate::tests) struct FakePorts {
+    pub(in crate::tests) free: VecDeque<u16>,
+    pub(in crate::tests) out: HashSet<Port>,
+    pub(in crate::tests) generation: u32,
     /// Recordings that a file was handed over for.
-    pub(super) files: HashSet<(LegRef, u64)>,
+    pub(in crate::tests) files: HashSet<(LegRef, u64)>,
 }
 
 impl FakePorts {
-    pub(super) fn new(count: u16) -> Self {
+    pub(in crate::tests) fn new(count: u16) -> Self {
         let free = (0..count).map(|index| 10_000 + 2 * index).collect();
         Self { free, out: HashSet::new(), generation: 0, files: HashSet::new() }
     }
@@ -273,7 +273,7 @@ impl Ports for FakePorts {
 }
 
 /// A target by its user.
-pub(super) fn target(user: &str) -> Target {
+pub(in crate::tests) fn target(user: &str) -> Target {
     let flow = Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.7:5060".parse().unwrap());
     Target::new(&format!("sip:{user}@192.0.2.7"), flow)
 }
@@ -283,10 +283,10 @@ fn target_of(user: &str) -> Target {
 }
 
 /// Requests of ours that report have numbers from here on, by their status.
-pub(super) const NOTIFIES: u64 = 1_000_000;
+pub(in crate::tests) const NOTIFIES: u64 = 1_000_000;
 
 /// Decides by the called user, as the built-in numbers do.
-pub(super) struct Numbers;
+pub(in crate::tests) struct Numbers;
 
 impl Decide for Numbers {
     fn transfer_requested(&mut self, transfer: &TransferRequest<'_>) -> Destination {
@@ -317,21 +317,21 @@ impl Decide for Numbers {
     }
 }
 
-pub(super) struct World {
-    pub(super) now: Instant,
-    pub(super) sessions: Sessions,
-    pub(super) sip: FakeSip,
-    pub(super) ports: FakePorts,
-    pub(super) commands: Vec<(u8, Command)>,
-    pub(super) events: Vec<SessionEvent>,
+pub(in crate::tests) struct World {
+    pub(in crate::tests) now: Instant,
+    pub(in crate::tests) sessions: Sessions,
+    pub(in crate::tests) sip: FakeSip,
+    pub(in crate::tests) ports: FakePorts,
+    pub(in crate::tests) commands: Vec<(u8, Command)>,
+    pub(in crate::tests) events: Vec<SessionEvent>,
     /// Where every leg is, and what it was told last.
-    pub(super) legs: HashMap<LegRef, u8>,
-    pub(super) specs: HashMap<LegRef, contract::LegSpec>,
+    pub(in crate::tests) legs: HashMap<LegRef, u8>,
+    pub(in crate::tests) specs: HashMap<LegRef, contract::LegSpec>,
     /// Where messages come from.
-    pub(super) path: Path,
+    pub(in crate::tests) path: Path,
 }
 
-pub(super) fn path() -> Path {
+pub(in crate::tests) fn path() -> Path {
     Path {
         local: "192.0.2.9".parse().unwrap(),
         remote: "192.0.2.1:5060".parse().unwrap(),
@@ -341,7 +341,7 @@ pub(super) fn path() -> Path {
 }
 
 impl World {
-    pub(super) fn new(settings: Settings, port_count: u16) -> Self {
+    pub(in crate::tests) fn new(settings: Settings, port_count: u16) -> Self {
         Self {
             now: Instant::ZERO,
             sessions: Sessions::new(settings),
@@ -355,7 +355,7 @@ impl World {
         }
     }
 
-    pub(super) fn turn<R>(&mut self, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
+    pub(in crate::tests) fn turn<R>(&mut self, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
         let mut turn = Turn {
             now: self.now,
             path: self.path,
@@ -369,29 +369,29 @@ impl World {
     }
 
     /// Hands a SIP event in, with the message that it names.
-    pub(super) fn sip(&mut self, event: sip_core::Event, message: Vec<u8>) {
+    pub(in crate::tests) fn sip(&mut self, event: sip_core::Event, message: Vec<u8>) {
         self.sip.message = message;
         self.turn(|sessions, turn| sessions.handle(turn, event));
     }
 
-    pub(super) fn media(&mut self, event: contract::Event) {
+    pub(in crate::tests) fn media(&mut self, event: contract::Event) {
         self.turn(|sessions, turn| sessions.handle_media(turn, event));
     }
 
-    pub(super) fn wait(&mut self, pause: clock::Duration) {
+    pub(in crate::tests) fn wait(&mut self, pause: clock::Duration) {
         self.now += pause;
         self.turn(|sessions, turn| sessions.handle_deadline(turn));
     }
 
-    pub(super) fn said(&mut self) -> Vec<Said> {
+    pub(in crate::tests) fn said(&mut self) -> Vec<Said> {
         std::mem::take(&mut self.sip.said)
     }
 
-    pub(super) fn asked(&mut self) -> Vec<Command> {
+    pub(in crate::tests) fn asked(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.commands).into_iter().map(|(_, command)| command).collect()
     }
 
-    pub(super) fn assert_empty(&self) {
+    pub(in crate::tests) fn assert_empty(&self) {
         assert_eq!(self.sessions.count(), 0, "sessions are left");
         assert!(self.sessions.by_dialog.is_empty(), "dialogs are left");
         assert!(self.sessions.by_call.is_empty(), "calls are left");
@@ -403,10 +403,10 @@ impl World {
     }
 }
 
-pub(super) const SDP: &str =
+pub(in crate::tests) const SDP: &str =
     "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
-pub(super) fn message(method: &str, user: &str, sdp: &str) -> Vec<u8> {
+pub(in crate::tests) fn message(method: &str, user: &str, sdp: &str) -> Vec<u8> {
     let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     format!(
         "{method} sip:{user}@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\

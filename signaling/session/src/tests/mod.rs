@@ -1,24 +1,12 @@
+//! Tests of whole sessions. Each runs in virtual time.
+
+mod admission;
 mod bridges;
-mod calls;
-mod churn;
-mod codecs;
 mod common;
-mod crossing;
-mod describing;
-mod destinations;
 mod fake;
-mod forwards;
-mod gates;
-mod kept;
-mod late;
-mod limits;
-mod local;
-mod matrix;
-mod names;
-mod outgoing;
-mod probing;
-mod proof;
+mod invite;
+mod negotiation;
 mod recording;
 mod requests;
-mod stories;
 mod transfers;
+mod whole;

@@ -1,7 +1,7 @@
 //! Recordings, as the media plane and the user see them.
 
-use super::common::*;
-use super::fake::*;
+use crate::tests::common::*;
+use crate::tests::fake::*;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};

@@ -1,7 +1,7 @@
 //! What a user says in SIP's own words: headers, requests and answers of its own.
 
-use super::common::*;
-use super::fake::*;
+use crate::tests::common::*;
+use crate::tests::fake::*;
 use crate::*;
 use sip_core::{AccountId, Content, NewRequest, Refused};
 use sip_wire::Method;
@@ -88,7 +88,7 @@ fn a_change_by_the_peer_and_the_end_of_the_dialog_are_told_once() {
     let (mut world, leg, tag) = connected("tone");
     let id = world.id();
     world.told();
-    world.sip(super::common::reinvite(), message("INVITE", "tone", &held("sendonly")));
+    world.sip(crate::tests::common::reinvite(), message("INVITE", "tone", &held("sendonly")));
     world.only_update(leg, tag);
     let count = |told: &[SessionEvent], what: SessionEvent| told.iter().filter(|event| **event == what).count();
     let told = world.told();

@@ -1,15 +1,15 @@
 //! Calls that are handed to somebody else, by us and by peers.
 
-use super::common::*;
-use super::fake::*;
-use super::forwards::{A, B, Pair, up};
+use crate::tests::common::*;
+use crate::tests::fake::*;
+use crate::tests::invite::forwards::{A, B, Pair, up};
 use crate::*;
 use clock::Duration;
 use contract::Source;
 use sip_core::{Cause, ClientRequestId, DialogId, RequestId, Span, SubscriptionId};
 
-pub(super) const REFER: RequestId = RequestId::from_u64(77);
-pub(super) const REPORTS: SubscriptionId = SubscriptionId::from_u64(77);
+pub(in crate::tests) const REFER: RequestId = RequestId::from_u64(77);
+pub(in crate::tests) const REPORTS: SubscriptionId = SubscriptionId::from_u64(77);
 
 fn response(request: ClientRequestId, status: u16) -> sip_core::Event {
     let message = Some(sip_core::Span::default());
@@ -30,17 +30,17 @@ impl World {
     }
 
     /// The peer confirms our report of this status.
-    pub(super) fn confirms(&mut self, dialog: u64, status: u16) {
+    pub(in crate::tests) fn confirms(&mut self, dialog: u64, status: u16) {
         let request = ClientRequestId::from_u64(NOTIFIES + u64::from(status));
         let dialog = Some(DialogId::from_u64(dialog));
         self.sip(sip_core::Event::Response { request, dialog, status: 200, message: None, wants_ack: false }, vec![]);
     }
 
-    pub(super) fn refers(&mut self, dialog: u64, target: &str) {
+    pub(in crate::tests) fn refers(&mut self, dialog: u64, target: &str) {
         self.refers_with(dialog, &format!("Refer-To: {target}\r\n"));
     }
 
-    pub(super) fn refers_with(&mut self, dialog: u64, headers: &str) {
+    pub(in crate::tests) fn refers_with(&mut self, dialog: u64, headers: &str) {
         let dialog = Some(DialogId::from_u64(dialog));
         let event = sip_core::Event::Request { request: REFER, dialog, message: Span::default() };
         let text = String::from_utf8(message("REFER", "x", "")).unwrap();

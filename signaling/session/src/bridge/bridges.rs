@@ -1,0 +1,200 @@
+//! Bridges: sessions of a shard that are put together and taken apart again.
+
+use crate::bridge::link::Tie;
+use crate::leg::Leg;
+use crate::negotiation::capabilities::fits;
+use crate::session::Session;
+use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU64;
+
+/// Most sessions of one bridge: a worker relays between two, and does not mix yet.
+pub const BRIDGE_MEMBERS_MAX: usize = 2;
+
+/// Names a bridge of one shard; it is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct BridgeId(NonZeroU64);
+
+impl BridgeId {
+    /// As one number.
+    pub fn as_u64(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Back from [`Self::as_u64`]; a made-up number names nothing, or a bridge that is not yours.
+    pub fn from_u64(number: u64) -> Self {
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
+    }
+}
+
+impl fmt::Display for BridgeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// Why a session left a bridge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeaveReason {
+    /// It was taken out.
+    Removed,
+    /// It ended.
+    Ended,
+    /// The bridge was destroyed.
+    Destroyed,
+    /// The media plane could not do it.
+    Failed,
+}
+
+/// The bridges of a shard, with their sessions.
+#[derive(Default)]
+pub(crate) struct Bridges {
+    pub(crate) rows: BTreeMap<BridgeId, Vec<SessionId>>,
+    made_count: u64,
+}
+
+impl Sessions {
+    /// An empty bridge.
+    pub fn create_bridge(&mut self) -> Result<BridgeId, SessionError> {
+        if self.bridges.rows.len() >= self.settings.max_calls {
+            return Err(SessionError::ResourceExhausted { what: "bridges", limit: self.settings.max_calls });
+        }
+        self.bridges.made_count += 1;
+        let id = BridgeId::from_u64(self.bridges.made_count);
+        self.bridges.rows.insert(id, Vec::new());
+        Ok(id)
+    }
+
+    /// Puts two answered sessions together.
+    pub fn bridge(&mut self, turn: &mut Turn<'_>, one: SessionId, other: SessionId) -> Result<BridgeId, SessionError> {
+        self.check_member(one)?;
+        self.check_member(other)?;
+        if one == other {
+            return Err(SessionError::Argument("a bridge needs two different sessions"));
+        }
+        self.check_fit(one, other)?;
+        let bridge = self.create_bridge()?;
+        self.seat(turn, bridge, one);
+        self.seat(turn, bridge, other);
+        Ok(bridge)
+    }
+
+    /// Adds an answered session. The second one is put together with the first.
+    pub fn add_to_bridge(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId) -> Result<(), SessionError> {
+        let members = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?;
+        let (count, first) = (members.len(), members.first().copied());
+        self.check_member(id)?;
+        if count >= BRIDGE_MEMBERS_MAX {
+            let what = "sessions of one bridge (it relays, and does not mix yet)";
+            return Err(SessionError::ResourceExhausted { what, limit: BRIDGE_MEMBERS_MAX });
+        }
+        if let Some(first) = first {
+            self.check_fit(first, id)?;
+        }
+        self.seat(turn, bridge, id);
+        Ok(())
+    }
+
+    /// Takes a session out; it goes on with its own source. The bridge stays as long as somebody is in it.
+    pub fn remove_from_bridge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        bridge: BridgeId,
+        id: SessionId,
+    ) -> Result<(), SessionError> {
+        let members = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?;
+        if !members.contains(&id) {
+            return Err(SessionError::SessionNotFound(id));
+        }
+        self.unseat(turn, bridge, id, LeaveReason::Removed);
+        if self.bridges.rows.get(&bridge).is_some_and(Vec::is_empty) {
+            self.take_down(turn, bridge, LeaveReason::Destroyed);
+        }
+        Ok(())
+    }
+
+    /// Takes a bridge down; its sessions go on alone.
+    pub fn destroy_bridge(&mut self, turn: &mut Turn<'_>, bridge: BridgeId) -> Result<(), SessionError> {
+        if !self.bridges.rows.contains_key(&bridge) {
+            return Err(SessionError::BridgeNotFound(bridge));
+        }
+        self.take_down(turn, bridge, LeaveReason::Destroyed);
+        Ok(())
+    }
+
+    /// The bridges with their sessions.
+    pub fn bridges(&self) -> impl Iterator<Item = (BridgeId, &[SessionId])> {
+        self.bridges.rows.iter().map(|(id, members)| (*id, &members[..]))
+    }
+
+    fn check_member(&self, id: SessionId) -> Result<(), SessionError> {
+        self.check(id, Operation::Bridge)?;
+        let is_open = |session: &Session| matches!(session.leg, Leg::Open(_)) && session.agreed.is_some();
+        if self.table.get(id).is_some_and(is_open) { Ok(()) } else { Err(SessionError::Busy(Operation::Bridge)) }
+    }
+
+    fn check_fit(&self, one: SessionId, other: SessionId) -> Result<(), SessionError> {
+        let agreed = |id| self.table.get(id).and_then(|session| session.agreed.as_ref());
+        match (agreed(one), agreed(other)) {
+            (Some(first), Some(second)) if fits(first, second) || self.could_match(one, other) => Ok(()),
+            _ => Err(SessionError::Media(
+                "the two sessions have no codec in common, and nothing transcodes yet: offer one codec everywhere, \
+                 or change the codec of one of them first",
+            )),
+        }
+    }
+
+    fn seat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId) {
+        let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
+        members.push(id);
+        let pair = (members.len() == 2).then(|| (members[0], members[1]));
+        if let Some(session) = self.table.get_mut(id) {
+            session.bridge = Some(bridge);
+        }
+        turn.events.push(SessionEvent::ParticipantAdded { bridge, id });
+        if let Some((one, other)) = pair {
+            self.join(one, other, Tie::Bridge(bridge));
+            self.bring_together(turn, one);
+        }
+    }
+
+    /// A session leaves its bridge, and with it whom it heard.
+    fn unseat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId, reason: LeaveReason) {
+        let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
+        members.retain(|member| *member != id);
+        if let Some(session) = self.table.get_mut(id) {
+            session.bridge = None;
+        }
+        let link = self.untie(turn, id);
+        turn.events.push(SessionEvent::ParticipantRemoved { bridge, id, reason });
+        self.sync(turn, id);
+        if let Some(link) = link {
+            self.sync(turn, link.peer);
+        }
+    }
+
+    /// A session ends: a bridge with fewer than two others goes as well.
+    pub(crate) fn leave_bridge(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(bridge) = self.table.get(id).and_then(|session| session.bridge) else { return };
+        self.unseat(turn, bridge, id, LeaveReason::Ended);
+        if self.bridges.rows.get(&bridge).is_some_and(|members| members.len() < 2) {
+            self.take_down(turn, bridge, LeaveReason::Destroyed);
+        }
+    }
+
+    /// One session leaves, and another one takes its seat.
+    pub(crate) fn change_seats(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, old: SessionId, new: SessionId) {
+        self.unseat(turn, bridge, old, LeaveReason::Removed);
+        self.seat(turn, bridge, new);
+    }
+
+    pub(crate) fn take_down(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, reason: LeaveReason) {
+        for id in self.bridges.rows.get(&bridge).cloned().unwrap_or_default() {
+            self.unseat(turn, bridge, id, reason);
+        }
+        if self.bridges.rows.remove(&bridge).is_some() {
+            turn.events.push(SessionEvent::BridgeDestroyed { bridge });
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Two sessions that hear each other: both legs on one worker, each sending what the other one receives.
+
+use crate::leg::Leg;
+use crate::session::Session;
+use crate::{BridgeId, SessionId, Sessions, Turn};
+
+/// The other session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: SessionId,
+    pub(crate) tie: Tie,
+}
+
+/// What holds two sessions together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tie {
+    /// They are the two sides of one call: requests cross, and neither outlives the other.
+    Call,
+    /// They were put together, and go on alone.
+    Bridge(BridgeId),
+}
+
+impl Sessions {
+    /// Makes two sessions the sides of one call.
+    pub(crate) fn tie(&mut self, one: SessionId, other: SessionId) {
+        self.join(one, other, Tie::Call);
+    }
+
+    pub(crate) fn join(&mut self, one: SessionId, other: SessionId, tie: Tie) {
+        for (id, peer) in [(one, other), (other, one)] {
+            if let Some(session) = self.table.get_mut(id) {
+                session.link = Some(Link { peer, tie });
+            }
+        }
+    }
+
+    /// Takes two sessions apart; gives what held them together.
+    pub(crate) fn untie(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Option<Link> {
+        let link = self.table.get_mut(id)?.link.take()?;
+        if let Some(peer) = self.table.get_mut(link.peer) {
+            peer.link = None;
+        }
+        self.keep_crossing(turn, id);
+        self.keep_crossing(turn, link.peer);
+        Some(link)
+    }
+
+    /// The other side of the same call.
+    pub(crate) fn other_side(&self, id: SessionId) -> Option<SessionId> {
+        let link = self.table.get(id)?.link.filter(|link| link.tie == Tie::Call)?;
+        Some(link.peer)
+    }
+
+    pub(crate) fn linked(&self, session: &Session) -> Option<&Session> {
+        self.table.get(session.link?.peer)
+    }
+
+    /// The session whose audio this one sends: linked, and ready on the same worker.
+    pub(crate) fn giver(&self, session: &Session) -> Option<&Session> {
+        let peer = self.linked(session)?;
+        let (Leg::Open(here), Leg::Open(there)) = (session.leg, peer.leg) else { return None };
+        let is_still = !session.is_moving && !peer.is_moving;
+        let is_ready = here.worker == there.worker && is_still && peer.agreement().is_some();
+        is_ready.then_some(peer)
+    }
+}

@@ -1,0 +1,101 @@
+//! Answers that are more than an answer: with a description of the user's own, or after something was heard.
+
+use crate::crossing::Moment;
+use crate::leg::Leg;
+use crate::timers::timer::Timer;
+use crate::{Operation, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn};
+use sip_core::{Content, Span};
+
+/// Header fields of a user, by name.
+pub(crate) type Headers = Box<[(Box<str>, Box<str>)]>;
+
+/// Longest description that a user may give.
+const DESCRIPTION_BYTES_MAX: usize = 16_384;
+
+impl Sessions {
+    /// Answers a call that rings with a session description of the user's own. Its media is not looked after unless it
+    /// names our port, which is known only once the call can be heard: see [`Self::early_media`].
+    pub fn accept_with(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        plan: Plan,
+        sdp: Option<&str>,
+    ) -> Result<(), SessionError> {
+        self.accept_saying(turn, id, plan, sdp, &[])
+    }
+
+    /// The same with further header fields in the answer.
+    pub fn accept_saying(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        plan: Plan,
+        sdp: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Result<(), SessionError> {
+        self.check(id, Operation::Accept)?;
+        Content::headers(headers).check().map_err(SessionError::Protocol)?;
+        if sdp.is_some_and(|sdp| sdp.len() > DESCRIPTION_BYTES_MAX || !sdp.starts_with("v=0")) {
+            return Err(SessionError::Argument("a session description begins with v=0 and has at most 16 KB"));
+        }
+        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        session.answer_headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let was_early = std::mem::take(&mut session.is_early);
+        if was_early {
+            (session.plan, session.wants_answer) = (plan, true);
+            session.timers.set(Timer::Answer, None);
+        } else {
+            self.start(turn, id, plan);
+        }
+        if let (Some(sdp), Some(session)) = (sdp, self.table.get_mut(id)) {
+            session.description = Some(sdp.into());
+        }
+        self.use_reserved(turn, id);
+        if was_early {
+            self.answer(turn, id);
+            self.sync(turn, id);
+        }
+        Ok(())
+    }
+
+    /// Lets a call that rings hear something before it is answered: 183 with a session description. It has to be
+    /// accepted or rejected as late as any other.
+    pub fn early_media(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
+        self.check(id, Operation::Accept)?;
+        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
+        if session.leg != Leg::None && !session.is_reserved {
+            return Err(SessionError::Busy(Operation::Accept));
+        }
+        if session.offer.is_none() {
+            return Err(SessionError::Media("the caller has offered nothing yet, so it cannot hear anything"));
+        }
+        session.is_early = true;
+        self.start(turn, id, plan);
+        self.use_reserved(turn, id);
+        if self.table.get(id).is_some_and(|session| session.is_early && !session.state.is_ending()) {
+            self.wake(id, Timer::Answer, Some(self.decide_by(turn, id)));
+        }
+        Ok(())
+    }
+
+    /// What the called side says in its answer, for the caller's.
+    pub(crate) fn keep_answer_lines(&mut self, turn: &Turn<'_>, called: SessionId, message: Span) {
+        let Some(caller) = self.other_side(called) else { return };
+        let lines = self.crossing_lines(turn, called, message, Moment::Answer);
+        if let Some(session) = self.table.get_mut(caller).filter(|session| session.invite.is_some()) {
+            session.answer_headers = lines.into();
+        }
+    }
+
+    /// The leg of such a call runs.
+    pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        let (Some(invite), Some(description)) = (session.invite, &session.description) else { return };
+        turn.sip.progress(turn.now, invite, 183, description, &[]);
+        turn.decide.described(id, Side::Local, description.as_bytes());
+        if session.state == SessionState::Initializing {
+            self.go(turn, id, SessionState::Ringing);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Early dialogs of a call that we place: what each branch of its INVITE has agreed on before the answer (RFC 3261 §12.1),
+//! and what it changes (RFC 3311).
+
+use crate::invite::invitation::description;
+use crate::invite::outgoing::Outgoing;
+use crate::leg::Leg;
+use crate::{Session, SessionId, Sessions, Turn};
+use sdp_core::Negotiated;
+use sip_core::{DialogId, Span};
+use sip_wire::Message;
+
+/// Early dialogs of one INVITE that are remembered until the answer.
+const EARLY_MAX: usize = 8;
+
+/// What a caller knows of our answer to its offer before the call is up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EarlyAnswer {
+    /// Nothing, or what a provisional response said that may have been lost: only the 2xx counts.
+    Open,
+    /// A reliable provisional response has it, which the caller has to acknowledge: the 2xx cannot say anything else
+    /// (RFC 3262 §5).
+    Told,
+    /// It has acknowledged that, and may change it (RFC 3311 §5.1).
+    Acknowledged,
+}
+
+/// One branch.
+#[derive(Debug)]
+pub(crate) struct Early {
+    dialog: DialogId,
+    /// What its provisional responses answered to our offer.
+    agreed: Option<Negotiated>,
+    /// It has changed that by an UPDATE.
+    is_changed: bool,
+}
+
+impl Sessions {
+    /// A branch has something to say: it is heard from now on.
+    pub(crate) fn note_early(&mut self, id: SessionId, dialog: DialogId, agreed: Option<Negotiated>) {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        let known = out.early.iter().position(|early| early.dialog == dialog);
+        let mut early = match known {
+            Some(known) => out.early.remove(known),
+            None if out.early.len() >= EARLY_MAX => return,
+            None => Early { dialog, agreed: None, is_changed: false },
+        };
+        // Once there is an answer, a copy of it says nothing new (RFC 3261 §13.2.1).
+        if !early.is_changed {
+            early.agreed = agreed.or(early.agreed);
+        }
+        out.early.push(early);
+        self.by_early.insert(dialog, id);
+    }
+
+    /// Whose early dialog this is.
+    pub(crate) fn find_early(&self, dialog: DialogId) -> Option<SessionId> {
+        self.by_early.get(&dialog).copied()
+    }
+
+    /// Whose dialog this is, early or not.
+    pub(crate) fn find_any(&self, dialog: DialogId) -> Option<SessionId> {
+        self.find(dialog).or_else(|| self.find_early(dialog))
+    }
+
+    /// The dialog of a session that requests can be sent in: of several early ones the one that is heard.
+    pub(crate) fn dialog_of(&self, id: SessionId) -> Option<DialogId> {
+        let session = self.table.get(id).filter(|session| !session.state.is_ending())?;
+        session.dialog.or_else(|| session.out.as_ref()?.early.last().map(|early| early.dialog))
+    }
+
+    /// One branch has ended its early dialog; the call goes on with the others, or `Failed` follows.
+    pub(crate) fn early_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
+        let Some(id) = self.by_early.remove(&dialog) else { return };
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+            out.early.retain(|early| early.dialog != dialog);
+        }
+        self.drop_relayed_in(turn, id, |other| other == dialog);
+    }
+
+    /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
+    pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
+        let has_answer = |session: &&mut Session| session.agreed.is_some() && session.leg != Leg::None;
+        if let Some(session) = self.table.get_mut(id).filter(has_answer) {
+            session.early_answer = EarlyAnswer::Acknowledged;
+        }
+    }
+
+    /// Whether the offer of the INVITE has its answer, and further ones may be made before the call is up (RFC 3311 §5.2).
+    pub(crate) fn has_agreed_early(&self, id: SessionId, dialog: DialogId) -> bool {
+        let Some(session) = self.table.get(id) else { return false };
+        let branches = session.out.iter().flat_map(|out| &out.early);
+        session.early_answer == EarlyAnswer::Acknowledged
+            || branches.filter(|early| early.dialog == dialog).any(|early| early.agreed.is_some())
+    }
+
+    /// A caller, or the last branch that had something to say, has changed its media before the call is up.
+    pub(crate) fn changed_early(&mut self, id: SessionId, agreed: Negotiated, answer: &str) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        if session.invite.is_some() && session.description.is_some() {
+            session.description = Some(answer.into()); // the 2xx repeats the last word
+        }
+        if let Some(early) = session.out.as_mut().and_then(|out| out.early.last_mut()) {
+            (early.agreed, early.is_changed) = (Some(agreed), true);
+        }
+    }
+
+    /// The INVITE is over.
+    pub(crate) fn forget_early(&mut self, id: SessionId) {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        for early in out.early.drain(..) {
+            self.by_early.remove(&early.dialog);
+        }
+    }
+
+    /// What the 2xx to an INVITE agrees on; `None`: what it says itself. An answer may have come reliably before, and
+    /// what was changed since counts more than a copy of it.
+    pub(crate) fn agreed_before(
+        &self,
+        turn: &Turn<'_>,
+        id: SessionId,
+        dialog: DialogId,
+        answer: Span,
+    ) -> Option<Negotiated> {
+        let early = self.table.get(id)?.out.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
+        let has_description = || {
+            let answer = Message::parse(turn.sip.bytes(answer)).ok()?;
+            description(&answer).ok().flatten().map(drop)
+        };
+        early.agreed.filter(|_| early.is_changed || has_description().is_none())
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn early_count(&self) -> usize {
+        self.early.len()
+    }
+}

@@ -1,0 +1,235 @@
+//! An incoming call goes on to somewhere else: a back-to-back user agent (RFC 7092) with media of its own on both sides.
+
+use crate::invite::dial::{Dial, Target};
+use crate::invite::early_dialogs::EarlyAnswer;
+use crate::leg::Leg;
+use crate::negotiation::capabilities::{Terms, mirrored};
+use crate::negotiation::local_offer::Wish;
+use crate::timers::timer::Timer;
+use crate::{
+    EndReason, Operation, Plan, PlannedSource, Session, SessionError, SessionEvent, SessionId, SessionState, Sessions,
+    Turn,
+};
+use clock::Duration;
+use contract::Direction;
+use sdp_core::{Offer, write_offer};
+use sip_core::AccountId;
+use stats::SignalCounter;
+use std::sync::Arc;
+
+/// Where an incoming call goes on to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forward {
+    /// In order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
+    pub targets: Vec<Target>,
+    /// Who calls there; none: the caller.
+    pub from: Option<Box<str>>,
+    /// Who answers when the called side asks for credentials.
+    pub account: Option<AccountId>,
+    /// Further header fields of the INVITE.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// How long each target may take to answer; none: the setting.
+    pub answer_timeout: Option<Duration>,
+    /// The rule that leads there, as those who look at calls know it.
+    pub route: Option<Arc<str>>,
+}
+
+impl Forward {
+    /// To these, as the caller.
+    pub fn to(targets: Vec<Target>) -> Self {
+        Self { targets, from: None, account: None, headers: Vec::new(), answer_timeout: None, route: None }
+    }
+}
+
+impl Sessions {
+    /// Sends a call that rings here on to somewhere else: the late decision. Gives the session of the other side.
+    pub fn forward(&mut self, turn: &mut Turn<'_>, id: SessionId, forward: Forward) -> Result<SessionId, SessionError> {
+        self.check(id, Operation::Accept)?;
+        if self.table.get(id).is_some_and(|session| session.is_early) {
+            return Err(SessionError::Busy(Operation::Accept));
+        }
+        self.go_on(turn, id, forward)
+    }
+
+    /// Takes both ports on one worker, opens both legs, and calls the first target. A refusal changes nothing but says why.
+    pub(crate) fn go_on(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        forward: Forward,
+    ) -> Result<SessionId, SessionError> {
+        let hops_left = self.table.get(id).map_or(0, |session| session.hops_left);
+        let Some(max_forwards) = hops_left.checked_sub(1) else { return Err(SessionError::TooManyHops) };
+        let no_port = SessionError::Media("no media port is free, or no media plane is there");
+        let reserved = self.table.get(id).filter(|session| session.is_reserved).and_then(Session::port);
+        let Some(port) = reserved.or_else(|| turn.ports.take()) else {
+            self.counts.add(SignalCounter::RefusedNoPort, 1);
+            return Err(no_port);
+        };
+        let Some(session) = self.table.get_mut(id) else {
+            turn.ports.give_back(port);
+            return Err(SessionError::SessionNotFound(id));
+        };
+        session.took_route(forward.route);
+        let crossing = session.crossing.take();
+        let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
+        let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties.from).into());
+        let offered = session.offer.as_ref().map(|offer| *offer.agreed());
+        let before = (session.leg, session.agreed);
+        // The other leg goes where this one is, and offers what this one has.
+        session.agreed = offered;
+        if reserved.is_none() {
+            session.leg = Leg::Opening(port);
+        }
+        let dial = Dial {
+            from,
+            to: "".into(),
+            targets: forward.targets,
+            sdp: None,
+            account: forward.account,
+            max_forwards,
+            headers: forward.headers,
+            answer_timeout: forward.answer_timeout,
+            plan: Plan::of(PlannedSource::Silence),
+        };
+        let other = match self.dial_beside(turn, dial, id) {
+            Ok(other) => other,
+            Err(error) => {
+                if let Some(session) = self.table.get_mut(id) {
+                    (session.leg, session.agreed) = before;
+                    session.crossing = crossing;
+                }
+                if reserved.is_none() {
+                    turn.ports.give_back(port);
+                }
+                return Err(error);
+            }
+        };
+        let expires_at = crossing.as_ref().and_then(|crossing| crossing.expires_at());
+        if let Some(out) = self.table.get_mut(other).and_then(|session| session.out.as_mut()) {
+            out.crossing = crossing;
+        }
+        if let Some(session) = self.table.get_mut(id) {
+            session.is_reserved = false;
+        }
+        self.wake(id, Timer::Answer, expires_at);
+        if let (Some(session), Some(offered)) = (self.table.get_mut(other), offered) {
+            session.wanted = mirrored(offered.direction);
+        }
+        match reserved {
+            Some(_) => self.sync(turn, id),
+            None => self.open_leg(turn, id, port),
+        }
+        turn.events.push(SessionEvent::Forwarded { id, to: other });
+        Ok(other)
+    }
+
+    /// The other side has something to say before it answers.
+    pub(crate) fn progress_crosses(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        status: u16,
+        has_media: bool,
+        lines: &[(Box<str>, Box<str>)],
+    ) {
+        let Some(caller) = self.other_side(id) else { return };
+        let Some(invite) = self.table.get(caller).and_then(|session| session.invite) else { return };
+        // An early answer needs an offer to answer.
+        let described = has_media && self.table.get(caller).is_some_and(|session| session.offer.is_some());
+        if described && !self.describe(turn, caller) {
+            return;
+        }
+        let session = self.table.get(caller);
+        let sdp = session.and_then(|session| session.description.as_deref()).filter(|_| described);
+        let headers: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let is_reliable = turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""), &headers);
+        let is_told = is_reliable && sdp.is_some();
+        if session.is_some_and(|session| session.state == SessionState::Initializing) {
+            self.go(turn, caller, SessionState::Ringing);
+        }
+        if let Some(session) = self.table.get_mut(caller).filter(|session| session.early_answer == EarlyAnswer::Open) {
+            session.early_answer = if is_told { EarlyAnswer::Told } else { EarlyAnswer::Open };
+        }
+        self.sync(turn, caller);
+    }
+
+    /// The other side has answered: so do we.
+    pub(crate) fn answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(caller) = self.other_side(id) else { return };
+        if self.table.get(caller).is_none_or(|session| session.invite.is_none()) {
+            // It was answered long ago, and has waited for a transfer.
+            self.bring_together(turn, id);
+            return self.let_flow(turn, caller);
+        }
+        if self.describe(turn, caller) {
+            if let Some(session) = self.table.get_mut(caller) {
+                session.wants_answer = true;
+            }
+            self.answer(turn, caller);
+            self.early_directions_cross(turn, caller, id);
+        }
+        self.sync(turn, id);
+    }
+
+    /// Before the answer each side may have held, or agreed to less, with us alone (RFC 3311, RFC 3262 §5): now that both are
+    /// up, the other one hears of it. A caller's wish comes first.
+    fn early_directions_cross(&mut self, turn: &mut Turn<'_>, caller: SessionId, called: SessionId) {
+        let agreed = |id| self.table.get(id).filter(|session| !session.is_held_here())?.agreement();
+        let (Some(here), Some(there)) = (agreed(caller), agreed(called)) else { return };
+        if here.direction == mirrored(there.direction) {
+            return;
+        }
+        // Where something is in the way it is asked again afterwards.
+        let _ = if here.direction == Direction::Both {
+            let wanted = mirrored(there.direction);
+            self.turn_other(turn, caller, Wish::of(wanted))
+        } else {
+            let wish = Wish { terms: Some(Terms::of(here)), ..Wish::of(mirrored(here.direction)) };
+            self.turn_other(turn, called, wish)
+        };
+    }
+
+    /// Writes the description for a caller by what the other side agreed on; `false`: they have nothing in common, and
+    /// the call has ended. Once a reliable response has told the caller, it stays as it is (RFC 3262 §5), and the caller is
+    /// asked to change once the call is up; what other responses said counts no more than the last one.
+    fn describe(&mut self, turn: &mut Turn<'_>, caller: SessionId) -> bool {
+        let Some(session) = self.table.get(caller) else { return false };
+        let is_settled = session.early_answer != EarlyAnswer::Open || session.offer.is_none();
+        if is_settled && session.description.is_some() {
+            return true;
+        }
+        let Some(local) = session.local() else { return true };
+        let wanted = self.wanted_of_caller(caller);
+        if let Some(session) = self.table.get_mut(caller) {
+            session.wanted = wanted;
+        }
+        let Some(session) = self.table.get(caller) else { return false };
+        let able = self.media_of(session);
+        let mut origin = session.origin;
+        if session.offer.is_none() {
+            let text = write_offer(&able.settings(), &session.others, local, &mut origin);
+            let Some(session) = self.table.get_mut(caller) else { return false };
+            (session.description, session.awaits_answer, session.origin) = (Some(text.into()), true, origin);
+            return true;
+        }
+        let Ok(offer) = Offer::read(&session.raw_offer, &able.settings()) else {
+            self.end(turn, caller, EndReason::BadAnswer);
+            return false;
+        };
+        let text = offer.answer(local, &mut origin);
+        let Some(session) = self.table.get_mut(caller) else { return false };
+        (session.description, session.origin) = (Some(text.into()), origin);
+        (session.agreed, session.others) = (Some(*offer.agreed()), offer.others().clone());
+        true
+    }
+
+    /// Which ways media may flow to and from a caller: those that the other side leaves, where that has answered our offer
+    /// with less than we wanted.
+    fn wanted_of_caller(&self, caller: SessionId) -> Direction {
+        let other = self.table.get(caller).and_then(|session| self.linked(session));
+        let agreed = other.and_then(Session::agreement).map(|agreed| agreed.direction);
+        let is_less = other.is_some_and(|other| agreed != Some(other.wanted));
+        agreed.filter(|_| is_less).map_or(Direction::Both, mirrored)
+    }
+}

@@ -1,0 +1,268 @@
+//! A call comes in: from its INVITE to the decision, the port and the answer.
+
+use crate::admission::address_validation::Proof;
+use crate::admission::source_limit::Seat;
+use crate::invite::invitation::Invitation;
+use crate::leg::Leg;
+use crate::negotiation::codec_matching::Codecs;
+use crate::ports::Accepted;
+use crate::session::Session;
+use crate::timers::timer::Timer;
+use crate::{
+    Admission, CallNumber, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState,
+    Sessions, Side, Standing, Turn,
+};
+use clock::Instant;
+use sdp_core::{Local, Origin, write_offer};
+use sip_core::{Content, DialogId, InviteId, Span};
+use stats::SignalCounter;
+
+impl Sessions {
+    pub(crate) fn invited(
+        &mut self,
+        turn: &mut Turn<'_>,
+        invite: InviteId,
+        dialog: DialogId,
+        message: Span,
+        replaces: Option<DialogId>,
+    ) {
+        if self.table.is_full() || self.is_stopping {
+            let (why, words) = match self.is_stopping {
+                true => (SignalCounter::RefusedStopping, "the switch is being stopped"),
+                false => (SignalCounter::RefusedCallLimit, "as many calls are up as there may be"),
+            };
+            self.counts.add(why, 1);
+            return self.refuse_unseen(turn, invite, message, 503, words);
+        }
+        // It is one of ours, made for a peer that has been asked who it is.
+        let is_known = turn.path.is_ours;
+        let admission = if is_known { Admission::Granted { user: None } } else { turn.admit(message) };
+        let user = match admission {
+            Admission::Granted { user } => user,
+            refused => return self.turn_away(turn, invite, message, &refused),
+        };
+        let media = self.settings.media(Some(turn.path.remote.ip()));
+        let invitation = match Invitation::read(turn.sip.bytes(message), &media) {
+            Ok(invitation) => invitation,
+            Err(unfit) => {
+                self.counts.add(SignalCounter::RefusedDescription, 1);
+                let words = unfit.to_string();
+                let refusal = Refusal { warning_code: unfit.warning_code(), ..self.refusal(unfit.status()) };
+                return self.refuse_unseen_with(turn, invite, message, &Refusal { warning: &words, ..refusal });
+            }
+        };
+        let Some(counts_for) = self.count_user(&invitation.parties.from) else {
+            self.counts.add(SignalCounter::RefusedUserLimit, 1);
+            return self.refuse_unseen(turn, invite, message, 486, "this user has as many calls as one may have");
+        };
+        let Some(seat) = self.take_seat(turn, user.is_some()) else {
+            if let (Some(limit), Some(user)) = (&self.settings.user_limit, &counts_for) {
+                limit.give_back(user);
+            }
+            self.counts.add(SignalCounter::RefusedCallLimit, 1);
+            return self.refuse_unseen(
+                turn,
+                invite,
+                message,
+                503,
+                "its source has as many calls waiting as one may have",
+            );
+        };
+        let (number, origin) = (CallNumber(self.draw()), Origin::new(self.draw()));
+        let (now, path) = (turn.now, turn.path);
+        let is_connected = || turn.sip.flow_of(dialog).is_some_and(|flow| flow.transport.is_reliable());
+        let proof = match () {
+            // Ours, or of a user who has answered a challenge: that went to where the INVITE came from.
+            () if path.is_ours || user.is_some() => Proof::Address,
+            () if is_connected() => Proof::Host,
+            () => Proof::Nothing,
+        };
+        let added = self.table.add(|id| Session {
+            number,
+            dialog: Some(dialog),
+            invite: Some(invite),
+            shown: invitation.offer.as_ref().map(|offer| Codecs::of(&offer.agreed().payloads)).unwrap_or_default(),
+            offer: invitation.offer.map(Box::new),
+            raw_offer: invitation.raw_offer,
+            hops_left: invitation.hops_left,
+            replaces,
+            counts_for,
+            proof,
+            seat,
+            ..Session::new(id, now, invitation.parties, origin, path)
+        });
+        if let Some(id) = added {
+            self.by_dialog.insert(dialog, id);
+            if let Some(account) = self.account {
+                turn.sip.set_account(dialog, account);
+            }
+            self.limit_age(turn, id);
+            self.decide(turn, id, message, user.as_deref());
+        }
+    }
+
+    /// Among the calls of its source that wait; `None`: there are enough of them.
+    fn take_seat(&mut self, turn: &mut Turn<'_>, is_authentic: bool) -> Option<Seat> {
+        let path = turn.path;
+        if is_authentic {
+            // It has seen the nonce that we sent there.
+            turn.sip.prove(turn.now, path.remote);
+        }
+        let standing = match path.standing {
+            Standing::Unproven if is_authentic => Standing::Proven,
+            _ if path.is_ours => Standing::Trusted,
+            standing => standing,
+        };
+        match &self.settings.sources {
+            Some(sources) => sources.enter(path.remote.ip(), standing),
+            None => Some(Seat::None),
+        }
+    }
+
+    fn decide(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span, user: Option<&str>) {
+        if self.takes_over(turn, id, message) {
+            return;
+        }
+        let Some(session) = self.table.get(id) else { return };
+        let decision = turn.decide.incoming(&IncomingCall {
+            id,
+            from: &session.parties.from,
+            to: &session.parties.to,
+            called_user: &session.parties.called_user,
+            offered: session.offer.as_deref().map(sdp_core::Offer::agreed),
+            user,
+            message: turn.sip.bytes(message),
+            remote: session.remote_signaling,
+            received_at: turn.now,
+        });
+        if matches!(decision, Decision::Forward(_) | Decision::Defer) {
+            self.keep_for_crossing(turn, id, message);
+        }
+        match decision {
+            Decision::Accept(plan) => self.start(turn, id, plan),
+            Decision::Reject { status, reason } => self.refuse(turn, id, status, &reason),
+            Decision::Forward(forward) => {
+                if let Err(error) = self.go_on(turn, id, forward) {
+                    self.refuse(turn, id, error.status(), "");
+                }
+            }
+            Decision::Defer => {
+                self.ring(turn, id);
+                self.wake(id, Timer::Answer, Some(self.decide_by(turn, id)));
+            }
+        }
+    }
+
+    /// When a call that waits for a decision is given up: an INVITE may be good for less time than we would wait (RFC 3261
+    /// §13.3.1).
+    pub(crate) fn decide_by(&self, turn: &Turn<'_>, id: SessionId) -> Instant {
+        let limit = turn.now + self.settings.decision_timeout;
+        self.expires_at(id).map_or(limit, |expires_at| limit.min(expires_at))
+    }
+
+    pub(crate) fn expires_at(&self, id: SessionId) -> Option<Instant> {
+        self.table.get(id)?.crossing.as_ref()?.expires_at()
+    }
+
+    /// Answers a call that rings: the late decision.
+    pub fn accept(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
+        self.accept_with(turn, id, plan, None)
+    }
+
+    /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
+    pub(crate) fn start(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) {
+        let reserved = self.table.get(id).filter(|session| session.is_reserved).and_then(Session::port);
+        let Some(port) = reserved.or_else(|| turn.ports.take()) else {
+            self.counts.add(SignalCounter::RefusedNoPort, 1);
+            return self.refuse(turn, id, 503, "");
+        };
+        let settings = &self.settings;
+        let Some(session) = self.table.get_mut(id) else { return turn.ports.give_back(port) };
+        let local = Local { ip: session.local_ip, port: port.leg.port };
+        let description = match session.offer.take() {
+            Some(offer) => {
+                session.agreed = Some(*offer.agreed());
+                session.others = offer.others().clone();
+                offer.answer(local, &mut session.origin)
+            }
+            None => {
+                // RFC 3261 §13.2.1: no offer in the INVITE, so ours goes into the 2xx and the ACK has the answer.
+                session.awaits_answer = true;
+                write_offer(&settings.media(None), &session.others, local, &mut session.origin)
+            }
+        };
+        session.description = Some(description.into());
+        (session.plan, session.wants_answer) = (plan, !session.is_early);
+        session.timers.set(Timer::Answer, None);
+        if reserved.is_some() {
+            return; // `use_reserved` goes on
+        }
+        self.open_leg(turn, id, port);
+        if self.table.get(id).is_some_and(|session| !session.is_early) {
+            self.ring(turn, id);
+        }
+    }
+
+    /// The leg of a call that waited with one is there, or about to be: it begins to flow, and the call is answered.
+    pub(crate) fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.is_reserved) else { return };
+        session.is_reserved = false;
+        if session.is_early && matches!(session.leg, Leg::Open(_)) {
+            self.announce(turn, id);
+        }
+        self.sync(turn, id);
+        self.answer(turn, id);
+    }
+
+    pub(crate) fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id).filter(|session| session.state == SessionState::Initializing) else {
+            return;
+        };
+        if let Some(invite) = session.invite {
+            turn.sip.ringing(turn.now, invite);
+        }
+        self.go(turn, id, SessionState::Ringing);
+    }
+
+    /// The leg runs, or the way became free: 200 OK.
+    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
+            return;
+        };
+        if !session.wants_answer {
+            return;
+        }
+        let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
+        let headers: Vec<(&str, &str)> =
+            session.answer_headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        match turn.sip.accept(turn.now, invite, Content::sdp(description.as_bytes()).with_headers(&headers)) {
+            Accepted::Sent => {
+                turn.decide.described(id, Side::Local, description.as_bytes());
+                if let Some(dialog) = session.dialog {
+                    turn.tell_dialog(id, dialog);
+                }
+                session.answer_headers = Box::default();
+                (session.invite, session.crossing) = (None, None);
+                session.timers.set(Timer::Answer, None);
+                session.connected_at = Some(turn.now);
+                (session.offer, session.raw_offer, session.will_hear) = (None, Box::default(), None);
+                let replaced = session.replaces.take();
+                self.counts.add(SignalCounter::CallsAnswered, 1);
+                // The other side of a call may answer without a word before.
+                if self.table.get(id).is_some_and(|session| session.state == SessionState::Initializing) {
+                    self.go(turn, id, SessionState::Ringing);
+                }
+                self.go(turn, id, SessionState::Connected);
+                self.probe_later(turn, id);
+                self.show_hold(turn, id);
+                if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {
+                    self.take_place(turn, id, old);
+                    self.end(turn, old, EndReason::Replaced);
+                }
+            }
+            // The description waits until the PRACK is there; timers of SIP see to it that this ends.
+            Accepted::AfterPrack => session.description = Some(description),
+            Accepted::Gone => self.end(turn, id, EndReason::Cancelled),
+        }
+    }
+}

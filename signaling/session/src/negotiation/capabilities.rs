@@ -1,0 +1,143 @@
+//! What a session can offer and accept, and what two sessions that hear each other have in common (RFC 3264 §6).
+
+use crate::Sessions;
+use crate::negotiation::change::AnswerTo;
+use crate::session::Session;
+use contract::{Codec, Direction, PayloadMap};
+use sdp_core::{Negotiated, Packets, Settings};
+use std::net::IpAddr;
+
+/// What a session can offer, and accept.
+pub(crate) struct Able {
+    codecs: [Codec; PayloadMap::CAPACITY],
+    count: usize,
+    order: sdp_core::CodecOrder,
+    telephone_event: bool,
+    pub(crate) direction: Direction,
+    packets: Option<Packets>,
+    source: IpAddr,
+}
+
+/// What one side takes, for the other side to be offered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Terms {
+    payloads: PayloadMap,
+    packets: Packets,
+}
+
+impl Terms {
+    pub(crate) fn of(agreed: &Negotiated) -> Self {
+        Self { payloads: agreed.payloads, packets: agreed.packets }
+    }
+
+    /// Its audio codecs.
+    fn codecs(&self) -> impl Iterator<Item = Codec> + '_ {
+        self.payloads.iter().map(|(_, codec, _)| codec)
+    }
+}
+
+impl Able {
+    pub(crate) fn settings(&self) -> Settings<'_> {
+        Settings {
+            codecs: &self.codecs[..self.count],
+            order: self.order,
+            telephone_event: self.telephone_event,
+            direction: self.direction,
+            packets: self.packets,
+            source: Some(self.source),
+        }
+    }
+}
+
+impl Sessions {
+    /// What the session can do: with a linked session nothing that the other one has not got, in its order. A session that
+    /// is to hear another one later can do all that we have: whoever has less then is asked to do without.
+    pub(crate) fn media_of(&self, session: &Session) -> Able {
+        if let Some(theirs) = self.linked(session).and_then(Session::takes) {
+            return self.able_by(session, &Terms::of(theirs));
+        }
+        let later = session.will_hear.and_then(|peer| self.table.get(peer)?.takes());
+        match later.map(Terms::of) {
+            Some(terms) => {
+                let all = terms.codecs().chain(self.settings.codecs.iter().copied());
+                self.able(session, all, Some(&terms))
+            }
+            None => self.able(session, self.settings.codecs.iter().copied(), None),
+        }
+    }
+
+    /// What the session can do by the terms of another one.
+    pub(crate) fn able_by(&self, session: &Session, terms: &Terms) -> Able {
+        self.able(session, terms.codecs(), Some(terms))
+    }
+
+    /// All that we have, whatever the other side has agreed to and wants.
+    pub(crate) fn able_alone(&self, session: &Session) -> Able {
+        let able = self.able(session, self.settings.codecs.iter().copied(), None);
+        Able { direction: Direction::Both, ..able }
+    }
+
+    fn able(&self, session: &Session, codecs: impl Iterator<Item = Codec>, terms: Option<&Terms>) -> Able {
+        let events = terms.is_none_or(|terms| terms.payloads.telephone_event().is_some());
+        let mut able = Able {
+            codecs: [Codec::Other; PayloadMap::CAPACITY],
+            count: 0,
+            order: self.settings.codec_order,
+            telephone_event: self.settings.telephone_event && events,
+            direction: session.wanted,
+            packets: terms.map(|terms| terms.packets),
+            source: session.remote_signaling.ip(),
+        };
+        for codec in codecs.filter(|codec| self.settings.codecs.contains(codec)) {
+            if able.count < able.codecs.len() && !able.codecs[..able.count].contains(&codec) {
+                able.codecs[able.count] = codec;
+                able.count += 1;
+            }
+        }
+        able
+    }
+}
+
+impl Session {
+    /// What counts towards the other side: what was agreed on, also where the media plane has yet to carry it out.
+    pub(crate) fn agreement(&self) -> Option<&Negotiated> {
+        let coming = self.change.as_ref().filter(|change| change.answer_to == AnswerTo::Nobody);
+        coming.map(|change| &change.agreed).or(self.agreed.as_ref())
+    }
+
+    /// What the other side may be offered: before the answer all that the caller has offered, whatever it has been told early.
+    pub(crate) fn takes(&self) -> Option<&Negotiated> {
+        let offered = self.offer.as_ref().filter(|_| self.invite.is_some()).map(|offer| offer.agreed());
+        offered.or_else(|| self.agreement())
+    }
+}
+
+/// The payload types of `here` with the numbers that they have `there`. What only one side knows keeps its number: the
+/// other one ignores it.
+pub(crate) fn mapped(here: &Negotiated, there: &Negotiated) -> PayloadMap {
+    let mut map = PayloadMap::default();
+    for (number, codec, _) in here.payloads.iter() {
+        let same = there.payloads.iter().find(|(_, other, _)| *other == codec);
+        map.push_mapped(number, codec, same.map_or(number, |(number, ..)| number));
+    }
+    map
+}
+
+/// Whether two sides can hear each other without transcoding: what each sends first, the other one takes.
+pub(crate) fn fits(one: &Negotiated, other: &Negotiated) -> bool {
+    let takes = |here: &Negotiated, codec| here.payloads.iter().any(|(_, other, _)| other == codec);
+    let speaks = |here: &Negotiated| here.payloads.audio().map(|(_, codec)| codec);
+    match (speaks(one), speaks(other)) {
+        (Some(first), Some(second)) => takes(other, first) && takes(one, second),
+        _ => false,
+    }
+}
+
+/// The same flow seen from the other side of a call: what comes in here goes out there.
+pub(crate) fn mirrored(direction: Direction) -> Direction {
+    match direction {
+        Direction::Send => Direction::Receive,
+        Direction::Receive => Direction::Send,
+        same => same,
+    }
+}

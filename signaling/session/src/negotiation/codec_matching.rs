@@ -1,0 +1,199 @@
+//! Two sides that hear each other come to speak one codec. A side that has agreed to less than before, or to something
+//! else, stays as it is; the other one is offered what the first one takes, by a re-INVITE of ours. Each answer leaves
+//! fewer codecs, so that this ends.
+
+use crate::negotiation::capabilities::{Terms, fits};
+use crate::negotiation::local_offer::Wish;
+use crate::session::Session;
+use crate::transfer::received_refer::Referred;
+use crate::{EndReason, LeaveReason, SessionId, Sessions, Tie, Turn};
+use contract::{Codec, PayloadMap};
+use sdp_core::Negotiated;
+use sip_core::SubscriptionId;
+
+/// Audio codecs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Codecs(u8);
+
+impl Codecs {
+    pub(crate) fn of(payloads: &PayloadMap) -> Self {
+        payloads.iter().fold(Self(0), |codecs, (_, codec, _)| match codec {
+            Codec::Pcmu => Self(codecs.0 | 1),
+            Codec::Pcma => Self(codecs.0 | 2),
+            Codec::TelephoneEvent | Codec::Other => codecs,
+        })
+    }
+
+    pub(crate) fn add(&mut self, payloads: &PayloadMap) {
+        self.0 |= Self::of(payloads).0;
+    }
+
+    fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What an offer is to bring about that takes one side to the codecs of the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Matching {
+    attempt: Attempt,
+    /// Two calls become one once it is there; none: they hear each other already.
+    join: Option<Join>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Attempt {
+    First,
+    /// The other side has refused.
+    Second,
+}
+
+/// Two calls of one peer, which hands each of the other two over to the other (RFC 5589 §7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Join {
+    /// The call in which the peer has asked for it.
+    pub(crate) by: SessionId,
+    pub(crate) consultation: SessionId,
+    pub(crate) subscription: Option<SubscriptionId>,
+    /// The other sides of the two.
+    pub(crate) one: SessionId,
+    pub(crate) other: SessionId,
+}
+
+impl Sessions {
+    /// Takes up what two sides that hear each other have to settle between them, once nothing else is on its way.
+    pub(crate) fn match_sides(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let pair = self.table.get(id).and_then(|session| Some((session, self.linked(session)?)));
+        let Some((here, there)) = pair.filter(|(here, there)| here.is_quiet() && there.is_quiet()) else { return };
+        let (Some(ours), Some(theirs)) = (here.agreement(), there.agreement()) else { return };
+        if fits(ours, theirs) {
+            return;
+        }
+        // The one that has more; or the one that did not change, unless only the other one is known to have what is needed.
+        let (here_has, there_has) = (Codecs::of(&ours.payloads), Codecs::of(&theirs.payloads));
+        let is_better = match () {
+            () if here_has.contains(there_has) => true,
+            () if there_has.contains(here_has) => false,
+            () => here.has_shown(theirs) && !there.has_shown(ours),
+        };
+        let first = if is_better { id } else { there.id };
+        self.offer_matching(turn, first, None, Attempt::First);
+    }
+
+    /// Whether it makes sense to ask one of two sessions for a codec of the other. Somebody who has made an offer has shown
+    /// all that it has; an answer may have left something out.
+    pub(crate) fn could_match(&self, one: SessionId, other: SessionId) -> bool {
+        let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
+        let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else { return false };
+        let may_take = |session: &Session, agreed| session.is_outgoing || session.has_shown(agreed);
+        fits(first, second) || may_take(one, second) || may_take(other, first)
+    }
+
+    /// Two calls are to become one whose sides have no codec in common yet: one of them is asked first.
+    pub(crate) fn match_before_join(&mut self, turn: &mut Turn<'_>, join: Join) {
+        let asked = self.offer_matching(turn, join.other, Some(join), Attempt::First);
+        if !asked {
+            self.match_refused(turn, join.other, Matching { attempt: Attempt::First, join: Some(join) });
+        }
+    }
+
+    /// Offers a session the codecs of the one that it hears, or is to hear. `false`: something is in the way; what is tried
+    /// for two sides that hear each other is tried again after that.
+    fn offer_matching(&mut self, turn: &mut Turn<'_>, id: SessionId, join: Option<Join>, attempt: Attempt) -> bool {
+        let Some(session) = self.table.get(id) else { return false };
+        let partner = match join {
+            Some(join) => self.table.get(if join.one == id { join.other } else { join.one }),
+            None => self.linked(session),
+        };
+        let Some(theirs) = partner.and_then(Session::agreement) else { return false };
+        let matching = Some(Matching { attempt, join });
+        let wish = Wish { terms: Some(Terms::of(theirs)), matching, ..Wish::of(session.wanted) };
+        self.offer(turn, id, wish).is_ok()
+    }
+
+    /// It has agreed.
+    pub(crate) fn match_accepted(&mut self, turn: &mut Turn<'_>, matching: Matching) {
+        if let Some(join) = matching.join {
+            self.join_matched(turn, &join);
+        }
+    }
+
+    /// It has not: the other one is asked, then all that can be done has been.
+    pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
+        let link = self.table.get(id).and_then(|session| session.link);
+        let partner = match (matching.join, link) {
+            (Some(join), _) if join.one == id => join.other,
+            (Some(join), _) => join.one,
+            (None, Some(link)) => link.peer,
+            (None, None) => return,
+        };
+        let is_first = matching.attempt == Attempt::First;
+        if is_first && self.offer_matching(turn, partner, matching.join, Attempt::Second) {
+            return;
+        }
+        match (matching.join, link.map(|link| link.tie)) {
+            (Some(join), _) => self.join_refused(turn, &join),
+            (None, _) if is_first => {} // something is in the way, after which this is tried again
+            (None, Some(Tie::Bridge(bridge))) => self.take_down(turn, bridge, LeaveReason::Failed),
+            (None, Some(Tie::Call)) => self.end(turn, id, EndReason::BadAnswer),
+            (None, None) => {}
+        }
+    }
+
+    /// Two calls of one peer begin to become one, or have ceased to.
+    pub(crate) fn mark_joining(&mut self, join: &Join, begins: bool) {
+        for (id, partner) in [(join.by, join.consultation), (join.consultation, join.by)] {
+            let Some(session) = self.table.get_mut(id) else { continue };
+            match session.referred {
+                Referred::Nothing if begins => session.referred = Referred::Joining(partner),
+                Referred::Joining(_) if !begins => session.referred = Referred::Nothing,
+                _ => {}
+            }
+        }
+    }
+
+    /// What a call of a peer that hands it over is to become, while the other sides settle on a codec.
+    pub(crate) fn joining(&self, id: SessionId) -> Option<Join> {
+        let Referred::Joining(partner) = self.table.get(id)?.referred else { return None };
+        let sides = [self.other_side(id)?, self.other_side(partner)?];
+        sides.into_iter().find_map(|side| self.table.get(side)?.offering.as_ref()?.wish.matching?.join)
+    }
+
+    /// A peer that hands two calls over leaves one of them before the other sides have settled on a codec, as phones do that
+    /// hang up with the 202: these two become one call now, and settle that between them. `false`: nothing is handed over.
+    pub(crate) fn leave_to_join(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
+        let Some(join) = self.joining(id) else {
+            if let Some(Referred::Joining(partner)) = self.table.get(id).map(|session| session.referred) {
+                let gone = Join { by: id, consultation: partner, subscription: None, one: id, other: partner };
+                self.mark_joining(&gone, false);
+            }
+            return false;
+        };
+        for side in [join.one, join.other] {
+            let offering = self.table.get_mut(side).and_then(|session| session.offering.as_mut());
+            if let Some(matching) = offering.and_then(|offering| offering.wish.matching.as_mut()) {
+                matching.join = None; // they hear each other already
+            }
+        }
+        self.join_matched(turn, &join);
+        true
+    }
+}
+
+impl Session {
+    /// It is up, and neither it nor we have anything on the way that changes what was agreed on.
+    fn is_quiet(&self) -> bool {
+        let is_up = self.connected_at.is_some() && !self.state.is_ending();
+        let is_free = self.change.is_none() && self.offering.is_none() && self.kept.is_none() && !self.awaits_answer;
+        is_up && is_free && !self.is_moving && self.move_to.is_none()
+    }
+
+    /// Its peer has offered, or agreed to, a codec of these.
+    fn has_shown(&self, agreed: &Negotiated) -> bool {
+        self.shown.meets(Codecs::of(&agreed.payloads))
+    }
+}

@@ -1,0 +1,168 @@
+//! Changes of media that cross from one side of a call to the other while it is up.
+
+use crate::bridge::link::Tie;
+use crate::negotiation::capabilities::{Terms, fits, mirrored};
+use crate::negotiation::change::{AnswerTo, Change};
+use crate::negotiation::local_offer::Wish;
+use crate::timers::timer::Timer;
+use crate::{Refusal, Session, SessionError, SessionId, Sessions, Turn};
+use contract::Direction;
+use sdp_core::{Negotiated, Offer};
+
+/// An UPDATE waits this share of the time that a call may take to end, 128*T1, for the other side: with what it may have
+/// waited before that is well below the 64*T1 after which its sender gives up.
+const UPDATE_SHARE: u32 = 8;
+
+/// What becomes of a peer's offer where there is another side of the call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Crossing {
+    /// It concerns nobody but us.
+    Stays,
+    /// The other side has it.
+    Crossed,
+    /// The other side is busy with something that ends by itself.
+    Waits,
+    /// The peer has been told why not.
+    Refused,
+}
+
+/// What came of an offer that crossed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Crossed {
+    /// Which ways media flows on the other side now.
+    pub(crate) agreed: Direction,
+    /// What we wanted there before.
+    pub(crate) wanted_before: Direction,
+}
+
+impl Sessions {
+    /// A peer's offer has to be heard on the other side first, which may refuse it. `wish` is what this peer wants, whatever
+    /// the other one has said before; `here` is what of that the other one has agreed to already.
+    pub(crate) fn change_crosses(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        answer_to: AnswerTo,
+        wish: &Offer,
+        here: Option<&Offer>,
+        raw: &[u8],
+    ) -> Crossing {
+        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return Crossing::Stays };
+        let Some(other) = self.table.get(link.peer).filter(|other| other.can_hear()) else { return Crossing::Stays };
+        // In a bridge each side holds and resumes alone; only a codec that the other one has not got concerns both.
+        let (other, wanted) = match link.tie {
+            Tie::Call => (other.id, mirrored(wish.agreed().direction)),
+            Tie::Bridge(_) if here.is_none() => (other.id, other.wanted),
+            Tie::Bridge(_) => return Crossing::Stays,
+        };
+        let terms = Some(Terms::of(wish.agreed()));
+        match self.turn_other(turn, other, Wish { terms, crosses_for: Some(id), ..Wish::of(wanted) }) {
+            Ok(()) => {}
+            Err(error) if !matches!(error, SessionError::Busy(_)) => {
+                self.refuse_change(turn, answer_to, &self.refusal(error.status()));
+                return Crossing::Refused;
+            }
+            // RFC 3261 §14.1: both sides ask for something, and neither can wait for the other.
+            Err(_) if self.table.get(other).is_some_and(Session::waits_for_other) => {
+                self.refuse_change(turn, answer_to, &Refusal::status(491));
+                return Crossing::Refused;
+            }
+            Err(_) => return Crossing::Waits,
+        }
+        if let AnswerTo::Update(_) = answer_to {
+            // RFC 3311 §5.2: an UPDATE cannot wait for whoever answers the re-INVITE on the other side.
+            let limit = self.settings.ending_limit / UPDATE_SHARE;
+            self.wake(id, Timer::Change, Some(turn.now + limit));
+        }
+        if let Some(session) = self.table.get_mut(id) {
+            session.change = Some(Box::new(Change {
+                answer_to,
+                description: String::new(),
+                agreed: *wish.agreed(),
+                others: wish.others().clone(),
+                updates_before: 0,
+                waits_with: Some(raw.into()),
+            }));
+        }
+        Crossing::Crossed
+    }
+
+    /// This side has answered an offer of ours late: the other side hears where that differs from what it has.
+    pub(crate) fn late_answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: &Negotiated) {
+        let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
+        let Some(there) = other.agreed.as_ref().filter(|_| other.can_hear()) else { return };
+        if there.direction != mirrored(agreed.direction) || !fits(agreed, there) {
+            let other = other.id;
+            let wish = Wish { terms: Some(Terms::of(agreed)), ..Wish::of(mirrored(agreed.direction)) };
+            // Where something is in the way it is asked again afterwards.
+            let _ = self.turn_other(turn, other, wish);
+        }
+    }
+
+    /// Offers the other side what this side wants of it.
+    pub(crate) fn turn_other(&mut self, turn: &mut Turn<'_>, other: SessionId, wish: Wish) -> Result<(), SessionError> {
+        let asked = self.offer(turn, other, wish);
+        if let (Err(error), None, Some(session)) = (&asked, wish.crosses_for, self.table.get_mut(other)) {
+            // Nobody would ask again.
+            session.turns_back = matches!(error, SessionError::Busy(_)).then_some(wish.wanted);
+        }
+        asked
+    }
+
+    /// The other side has answered the offer that crossed, or refused it.
+    pub(crate) fn cross_done(&mut self, turn: &mut Turn<'_>, id: SessionId, result: Result<Crossed, u16>) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let waiting = session.change.take_if(|change| change.waits_with.is_some());
+        if waiting.is_some() {
+            session.timers.set(Timer::Change, None);
+        }
+        let Some(change) = waiting else {
+            // Taken back meanwhile: the other side returns to how it was.
+            let other = self.other_side(id).and_then(|other| self.table.get_mut(other));
+            if let (Ok(crossed), Some(other)) = (result, other)
+                && other.wanted != crossed.wanted_before
+            {
+                other.turns_back = Some(crossed.wanted_before);
+            }
+            return;
+        };
+        let crossed = match result {
+            Ok(crossed) => crossed,
+            Err(status) => {
+                self.refuse_change(turn, change.answer_to, &Refusal::status(status));
+                return self.go_on_with_kept(turn, id);
+            }
+        };
+        let Some(session) = self.table.get(id) else { return };
+        let mut able = self.media_of(session);
+        if session.link.is_some_and(|link| link.tie == Tie::Call) {
+            able.direction = mirrored(crossed.agreed);
+        }
+        let offer = Offer::read(change.waits_with.as_deref().unwrap_or_default(), &able.settings());
+        let (Ok(offer), Some(local), Some(session)) = (offer, session.local(), self.table.get_mut(id)) else {
+            return self.refuse_change(turn, change.answer_to, &Refusal::status(500));
+        };
+        let text = offer.answer(local, &mut session.origin);
+        self.change(turn, id, change.answer_to, text, *offer.agreed(), offer.others().clone());
+    }
+
+    /// A change that crossed was taken back while it was agreed on, or whoever asked for it is gone: this side returns to
+    /// what the other one has, as soon as nothing else is on its way.
+    pub(crate) fn turn_back(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(wanted) = self.table.get_mut(id).and_then(|session| session.turns_back.take()) else { return };
+        // Where something is in the way it is asked again afterwards.
+        let _ = self.turn_other(turn, id, Wish::of(wanted));
+    }
+}
+
+impl Session {
+    /// Its peer is to hear what the other side wants.
+    fn can_hear(&self) -> bool {
+        self.connected_at.is_some() && !self.is_held_here()
+    }
+
+    /// What its peer asks for waits for the other side.
+    fn waits_for_other(&self) -> bool {
+        self.kept.is_some() || self.change.as_ref().is_some_and(|change| change.waits_with.is_some())
+    }
+}

@@ -1,0 +1,224 @@
+//! Our own re-INVITEs: hold, resume, refresh (RFC 3261 §14.1).
+
+use crate::negotiation::capabilities::{Able, Terms};
+use crate::negotiation::codec_matching::Matching;
+use crate::negotiation::crossing_offer::Crossed;
+use crate::{
+    EndOrigin, EndReason, Operation, PlannedSource, Session, SessionError, SessionEvent, SessionId, Sessions, Side,
+    Turn,
+};
+use contract::{Codec, Direction, PayloadMap};
+use sdp_core::{Negotiated, Packets, Settings, write_offer, write_offer_again};
+use sip_core::{ClientRequestId, DialogId, Span};
+
+/// A re-INVITE of ours that has not been answered yet, and what it is to bring about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offering {
+    pub(crate) request: ClientRequestId,
+    pub(crate) wish: Wish,
+}
+
+/// What a re-INVITE of ours is to bring about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wish {
+    /// Whom to tell; nobody where it only refreshes.
+    pub(crate) operation: Option<Operation>,
+    pub(crate) wanted: Direction,
+    /// Whether we hold from then on, and what is sent while we do; none: as before.
+    pub(crate) hold: Option<(bool, PlannedSource)>,
+    /// Only this codec; none: those of before.
+    pub(crate) codec: Option<Codec>,
+    /// What the other side takes; none: what was agreed on before.
+    pub(crate) terms: Option<Terms>,
+    /// It is to bring two sides onto one codec.
+    pub(crate) matching: Option<Matching>,
+    /// The other side of the call, whose peer wants this.
+    pub(crate) crosses_for: Option<SessionId>,
+}
+
+impl Wish {
+    /// Media this way, and nothing else.
+    pub(crate) fn of(wanted: Direction) -> Self {
+        Self { operation: None, wanted, hold: None, codec: None, terms: None, matching: None, crosses_for: None }
+    }
+}
+
+impl Sessions {
+    /// Sends a re-INVITE. Nothing changes until it is answered.
+    pub(crate) fn offer(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish) -> Result<(), SessionError> {
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let operation = wish.operation.unwrap_or(Operation::ChangeMedia);
+        let is_still = !session.is_moving && session.move_to.is_none();
+        let is_free = is_still && !session.is_asked() && session.change.is_none();
+        let is_free = is_free && session.offering.is_none() && !session.awaits_answer;
+        let (Some(dialog), Some(local), true) = (session.dialog, session.local(), is_free) else {
+            return Err(SessionError::Busy(operation));
+        };
+        let able = self.able_for(session, &wish);
+        let settings = Settings { direction: wish.wanted, ..able.settings() };
+        let mut origin = session.origin;
+        let is_linked = self.linked(session).is_some_and(|other| other.takes().is_some());
+        let common = |agreed| if is_linked { in_common(agreed, &settings) } else { agreed };
+        let text = match session.agreed.map(|agreed| narrowed(common(agreed), wish.codec)) {
+            Some(agreed) => {
+                let all = wish.terms.map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
+                let offered = Negotiated { payloads: all.unwrap_or(agreed.payloads), ..agreed };
+                write_offer_again(&offered, &settings, &session.others, local, &mut origin)
+            }
+            None => write_offer(&settings, &session.others, local, &mut origin),
+        };
+        let request = turn.sip.reinvite(turn.now, dialog, &text).map_err(|refused| match refused {
+            sip_core::Refused::Busy => SessionError::Busy(operation),
+            other => SessionError::Protocol(other),
+        })?;
+        if wish.crosses_for.is_some() {
+            turn.sip.pass_glare_on(dialog);
+        }
+        turn.decide.described(id, Side::Local, text.as_bytes());
+        if let Some(session) = self.table.get_mut(id) {
+            (session.origin, session.turns_back) = (origin, None);
+            session.offering = Some(Box::new(Offering { request, wish }));
+        }
+        Ok(())
+    }
+
+    /// What a session may agree to by this wish.
+    fn able_for(&self, session: &Session, wish: &Wish) -> Able {
+        wish.terms.as_ref().map_or_else(|| self.media_of(session), |terms| self.able_by(session, terms))
+    }
+
+    /// The session timer wants a refresh. Where another change is on its way, that one refreshes.
+    pub(crate) fn refresh_due(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
+        let Some(session) = self.find(dialog).and_then(|id| self.table.get(id)) else { return };
+        let wish = Wish::of(session.wanted);
+        let id = session.id;
+        let _ = self.offer(turn, id, wish);
+    }
+
+    /// A response to our re-INVITE. `false`: it is to something else.
+    pub(crate) fn offer_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        request: ClientRequestId,
+        status: u16,
+        message: Option<Span>,
+    ) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let asked = session.offering.as_deref().copied();
+        let Some(offering) = asked.filter(|offering| offering.request == request) else { return false };
+        if status < 200 || session.state.is_ending() {
+            return true;
+        }
+        session.offering = None;
+        match (status, message) {
+            (200..300, Some(message)) => self.offer_accepted(turn, id, offering.wish, message),
+            (status, message) => {
+                let origin = EndOrigin::of_response(status, message.is_some());
+                self.offer_refused(turn, id, offering.wish, (status, origin));
+            }
+        }
+        self.go_on_with_kept(turn, id);
+        true
+    }
+
+    fn offer_accepted(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, message: Span) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let before = std::mem::replace(&mut session.wanted, wish.wanted);
+        let Some(session) = self.table.get(id) else { return };
+        let able = self.able_for(session, &wish);
+        let agreed = self.answer_by(turn, id, message, &able);
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Ok(agreed) = agreed else {
+            // The peer thinks that it agreed to something: nothing can be taken back.
+            session.wanted = before;
+            return self.end(turn, id, EndReason::BadAnswer);
+        };
+        if let Some((holds, source)) = wish.hold {
+            (session.holds, session.hold_source) = (holds, source);
+        }
+        self.answered(turn, id, agreed);
+        if let Some(session) = self.table.get_mut(id) {
+            session.finishing = wish.operation;
+        }
+        self.tell_finished(turn, id);
+        if let Some(matching) = wish.matching {
+            self.match_accepted(turn, matching);
+        }
+        if let Some(other) = wish.crosses_for {
+            self.cross_done(turn, other, Ok(Crossed { agreed: agreed.direction, wanted_before: before }));
+        }
+    }
+
+    /// `Done`, once the media plane does what was agreed on.
+    pub(crate) fn tell_finished(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.change.is_none()) else { return };
+        if let Some(operation) = session.finishing.take().filter(|_| !session.state.is_ending()) {
+            turn.events.push(SessionEvent::Done { id, operation });
+        }
+    }
+
+    /// Nothing changes.
+    fn offer_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, (status, origin): (u16, EndOrigin)) {
+        if let Some(operation) = wish.operation {
+            turn.events.push(SessionEvent::Failed { id, operation, status, origin });
+        }
+        if let Some(other) = wish.crosses_for {
+            let status = if matches!(status, 400..=407 | 409..=480 | 482..=699) { status } else { 500 };
+            self.cross_done(turn, other, Err(status));
+        }
+        if let Some(matching) = wish.matching {
+            self.match_refused(turn, id, matching);
+        }
+        // RFC 5057 §5.1: the peer does not know this call any more, or is not there.
+        if matches!(status, 408 | 481) {
+            self.end(turn, id, EndReason::PeerLost);
+        }
+    }
+}
+
+/// What was agreed on, without the codecs that the other side does not take any more.
+fn in_common(agreed: Negotiated, settings: &Settings<'_>) -> Negotiated {
+    let mut payloads = PayloadMap::default();
+    for (number, codec, _) in agreed.payloads.iter() {
+        if codec == Codec::TelephoneEvent || settings.codecs.contains(&codec) {
+            payloads.push(number, codec);
+        }
+    }
+    if payloads.audio().is_some() { Negotiated { payloads, ..agreed } } else { agreed }
+}
+
+/// The same with one audio codec only, and telephone events where they were agreed on.
+fn narrowed(agreed: Negotiated, codec: Option<Codec>) -> Negotiated {
+    let Some(codec) = codec else { return agreed };
+    let known = agreed.payloads.iter().find(|(_, other, _)| *other == codec).map(|(number, ..)| number);
+    // RFC 3551 §6 gives both their numbers for good.
+    let number = known.unwrap_or(if codec == Codec::Pcma { 8 } else { 0 });
+    let mut payloads = PayloadMap::default();
+    payloads.push(number, codec);
+    if let Some(number) = agreed.payloads.telephone_event() {
+        payloads.push(number, Codec::TelephoneEvent);
+    }
+    Negotiated { payloads, ..agreed }
+}
+
+/// All that can be agreed on, where a peer wants our offer. A codec that has a payload type keeps it (RFC 3264 §8.3.2).
+pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiated>) -> Negotiated {
+    let mut payloads = PayloadMap::default();
+    for (number, codec, _) in settings.payloads().iter() {
+        let known = agreed.and_then(|agreed| agreed.payloads.iter().find(|(_, other, _)| *other == codec));
+        let number = known.map_or(number, |(known, ..)| known);
+        if payloads.iter().all(|(other, ..)| other != number) {
+            payloads.push(number, codec);
+        }
+    }
+    Negotiated {
+        remote_rtp: None,
+        remote_rtcp: None,
+        payloads,
+        direction: settings.direction,
+        ptime_ms: 20,
+        packets: Packets::default(),
+        rtcp_mux: true,
+    }
+}

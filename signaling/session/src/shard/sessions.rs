@@ -1,0 +1,239 @@
+use crate::bridge::bridges::Bridges;
+use crate::shard::index::{self, Index};
+use crate::shard::table::Table;
+use crate::timers::timer::Timer;
+use crate::{
+    Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, Sources, Standing, UserLimit,
+};
+use clock::Instant;
+use contract::Command;
+use sip_core::{AccountId, CallId, DialogId, SubscriptionId};
+use stats::{Counts, SignalCounter};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{IpAddr, SocketAddr};
+
+/// All sessions of one shard.
+pub struct Sessions {
+    pub(crate) settings: Settings,
+    pub(crate) table: Table,
+    pub(crate) by_dialog: Index<DialogId>,
+    /// Early dialogs of calls that we place.
+    pub(crate) by_early: Index<DialogId>,
+    pub(crate) by_call: Index<CallId>,
+    pub(crate) by_subscription: Index<SubscriptionId>,
+    /// Calls that wait for names; the SIP side bounds them.
+    pub(crate) by_lookup: Index<u64>,
+    pub(crate) bridges: Bridges,
+    pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
+    pub(crate) drawn_count: u64,
+    pub(crate) recordings_begun: u64,
+    pub(crate) is_stopping: bool,
+    /// Who we are to peers that ask, unless a call says otherwise.
+    pub(crate) account: Option<AccountId>,
+    /// What happened, counted.
+    pub counts: Counts<SignalCounter>,
+}
+
+/// What sessions work with in one turn. `commands` and `events` are emptied by the caller afterwards.
+pub struct Turn<'t> {
+    /// The time.
+    pub now: Instant,
+    /// Where the message came to and from; only looked at for a new INVITE.
+    pub path: Path,
+    /// Above.
+    pub sip: &'t mut dyn Sip,
+    /// Below.
+    pub ports: &'t mut dyn Ports,
+    /// The user.
+    pub decide: &'t mut dyn Decide,
+    /// What the media workers are to do.
+    pub commands: &'t mut Vec<(u8, Command)>,
+    /// What users want to know.
+    pub events: &'t mut Vec<SessionEvent>,
+}
+
+/// The addresses of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Path {
+    /// The address of ours that it came to, or the advertised one.
+    pub local: IpAddr,
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// We sent it ourselves ([`crate::Sip::home`]).
+    pub is_ours: bool,
+    /// What its source has shown.
+    pub standing: Standing,
+}
+
+impl Sessions {
+    /// Of a shard that has none yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            table: Table::new(settings.max_calls),
+            settings,
+            by_dialog: Index::default(),
+            by_early: Index::default(),
+            by_call: Index::default(),
+            by_subscription: Index::default(),
+            by_lookup: Index::default(),
+            bridges: Bridges::default(),
+            deadlines: BinaryHeap::new(),
+            drawn_count: 0,
+            recordings_begun: 0,
+            is_stopping: false,
+            account: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Limits each user's calls from now on, together with the other shards that were given a clone.
+    pub fn limit_users(&mut self, limit: Option<UserLimit>) {
+        self.settings.user_limit = limit;
+    }
+
+    /// Other limits of time and room, and other codecs, for what begins from now on.
+    pub fn reconfigure(&mut self, newer: &Settings) {
+        let settings = &mut self.settings;
+        settings.codecs.clone_from(&newer.codecs);
+        settings.codec_order = newer.codec_order;
+        settings.crossing = newer.crossing.clone();
+        settings.telephone_event = newer.telephone_event;
+        settings.max_calls = newer.max_calls;
+        settings.decision_timeout = newer.decision_timeout;
+        settings.answer_timeout = newer.answer_timeout;
+        settings.progress_timeout = newer.progress_timeout;
+        settings.age_limit = newer.age_limit;
+        settings.probe_interval = newer.probe_interval;
+        self.table.set_limit(newer.max_calls);
+    }
+
+    /// Limits the calls of each source from now on, together with the other shards that were given a clone.
+    pub fn limit_sources(&mut self, sources: Option<Sources>) {
+        self.settings.sources = sources;
+    }
+
+    /// Whether a source may have another call waiting.
+    pub fn has_room_for(&self, source: IpAddr, standing: Standing) -> bool {
+        self.settings.sources.as_ref().is_none_or(|sources| sources.has_room(source, standing))
+    }
+
+    /// The caller has acknowledged its answer, or the call is gone: it no longer waits.
+    pub(crate) fn leave_seat(&mut self, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let (seat, source) = (std::mem::take(&mut session.seat), session.remote_signaling.ip());
+        if let Some(sources) = &self.settings.sources {
+            sources.leave(source, seat);
+        }
+    }
+
+    /// Who answers from now on when a peer asks for credentials, in calls that name nobody else.
+    pub fn use_account(&mut self, account: Option<AccountId>) {
+        self.account = account;
+    }
+
+    /// Sessions that are there now, ending ones included.
+    pub fn count(&self) -> usize {
+        self.table.count()
+    }
+
+    /// Whether there is no room for another one.
+    pub fn is_full(&self) -> bool {
+        self.table.is_full()
+    }
+
+    /// One of them.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
+        self.table.get(id)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.table.iter()
+    }
+
+    /// When to call [`Self::handle_deadline`]; it may turn out that nothing was due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Moves a session on and tells users.
+    pub(crate) fn go(&mut self, turn: &mut Turn<'_>, id: SessionId, next: SessionState) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.state != next) else { return };
+        let old = session.state;
+        session.go(next);
+        turn.events.push(SessionEvent::StateChanged { id, old, new: next });
+    }
+
+    /// Sets or forgets a timer of a session.
+    pub(crate) fn wake(&mut self, id: SessionId, timer: Timer, at: Option<Instant>) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.timers.set(timer, at);
+        if let Some(at) = at {
+            self.deadlines.push(Reverse((at, id)));
+            self.sweep_deadlines();
+        }
+    }
+
+    /// The next session whose time has come, and for what. Timers that were set anew since are skipped.
+    pub(crate) fn next_due(&mut self, now: Instant) -> Option<(SessionId, Timer)> {
+        while let Some(Reverse((_, id))) = self.deadlines.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            let due = self.table.get_mut(id).and_then(|session| session.timers.take_due(now));
+            match due {
+                // There may be another one.
+                Some(timer) => return Some((id, timer)),
+                None => drop(self.deadlines.pop()),
+            }
+        }
+        None
+    }
+
+    /// Drops deadlines that no longer count, once they are the most.
+    pub(crate) fn sweep_deadlines(&mut self) {
+        if self.table.count() == 0 {
+            return self.deadlines.clear();
+        }
+        if self.deadlines.len() > 1_024 && self.deadlines.len() / 4 > self.table.count() {
+            let table = &self.table;
+            let counts = |at, id| table.get(id).is_some_and(|session| session.timers.has(at));
+            self.deadlines.retain(|Reverse((at, id))| counts(*at, *id));
+        }
+    }
+
+    /// Gives room back that a rush needed and nothing uses any more.
+    pub(crate) fn give_back(&mut self) {
+        index::give_back(&mut self.by_dialog);
+        index::give_back(&mut self.by_call);
+        if self.deadlines.capacity() > index::KEPT_ROOM && self.deadlines.len() < self.deadlines.capacity() / 8 {
+            self.deadlines.shrink_to(2 * self.deadlines.len());
+        }
+    }
+
+    /// Counts a call for its user, where that is limited; `None`: the user has enough of them.
+    pub(crate) fn count_user(&self, uri: &str) -> Option<Option<Box<str>>> {
+        let Some(limit) = &self.settings.user_limit else { return Some(None) };
+        let user = UserLimit::user_of(uri);
+        limit.take(&user).then_some(Some(user))
+    }
+
+    pub(crate) fn limit_age(&mut self, turn: &Turn<'_>, id: SessionId) {
+        let limit = self.settings.age_limit;
+        if !limit.is_zero() {
+            self.wake(id, Timer::Age, Some(turn.now + limit));
+        }
+    }
+
+    pub(crate) fn find(&self, dialog: DialogId) -> Option<SessionId> {
+        self.by_dialog.get(&dialog).copied()
+    }
+
+    /// A number that no other session of this host is likely to have.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.drawn_count += 1;
+        // SplitMix64, a bijection: numbers of one seed never repeat.
+        let mut number = self.settings.seed.wrapping_add(self.drawn_count.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        number ^ (number >> 31)
+    }
+}

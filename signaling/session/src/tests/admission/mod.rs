@@ -1,0 +1,5 @@
+//! Who may call, and how often.
+
+mod address_validation;
+mod auth;
+mod limits;

@@ -1,0 +1,333 @@
+//! Single calls, step by step.
+
+use crate::tests::common::*;
+use crate::tests::fake::*;
+use crate::*;
+use clock::Duration;
+use contract::{CloseReason, Command, Direction, Event, LegRef, RefuseReason, Source};
+use sip_core::{Cause, DialogId, InviteId, RequestId, Span};
+
+#[test]
+fn a_call_from_invite_to_bye() {
+    let (mut world, leg, tag) = connected("tone");
+    let session = world.sessions.get(SessionId::from_u64(tag)).unwrap();
+    assert_eq!(&*session.parties().from, "sip:alice@example.com");
+    assert_eq!((session.local_rtp().unwrap().port(), session.remote_rtp().unwrap().port()), (leg.port, 4_000));
+    world.sip(ended(Cause::RemoteBye), vec![]);
+    assert_eq!(world.state(tag), SessionState::Terminating);
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::RemoteBye);
+    let changes: Vec<_> = world
+        .events
+        .iter()
+        .filter_map(|event| if let SessionEvent::StateChanged { new, .. } = event { Some(*new) } else { None })
+        .collect();
+    use SessionState::*;
+    assert_eq!(changes, [Ringing, Connected, Terminating, Terminated]);
+}
+
+#[test]
+fn the_plan_becomes_the_source() {
+    for (user, source) in [("tone", Source::Tone440), ("play", Source::Prompt(0)), ("echo", Source::None)] {
+        let mut world = world();
+        world.sip(invite(), message("INVITE", user, SDP));
+        let [Command::Open { leg, spec, .. }] = world.asked()[..] else { panic!() };
+        assert_eq!(spec.source(), if user == "echo" { Source::Leg(leg) } else { source });
+        assert_eq!((spec.check(), spec.direction(), spec.media_timeout_ms), (Ok(()), Direction::Both, 60_000));
+    }
+}
+
+#[test]
+fn refusals_take_no_port() {
+    for (user, sdp, status) in [
+        ("busy", SDP, 486),
+        ("tone", "v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\nm=audio 1 RTP/AVP 18\r\n", 488),
+        ("tone", "x", 400),
+    ] {
+        let mut world = world();
+        world.sip(invite(), message("INVITE", user, sdp));
+        assert_eq!(world.said(), [Said::Reject(INVITE, status, None)]);
+        assert!(world.asked().is_empty());
+        world.sip(ended(Cause::Rejected(status)), vec![]);
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn without_ports_or_room_it_is_503_at_once() {
+    let mut world = World::new(Settings::default(), 0);
+    world.sip(invite(), message("INVITE", "tone", SDP));
+    assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
+    world.sip(ended(Cause::Rejected(503)), vec![]);
+    world.assert_empty();
+    let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 4);
+    world.sip(invite(), message("INVITE", "tone", SDP));
+    world.said();
+    let second = InviteId::from_u64(80);
+    let dialog = DialogId::from_u64(70);
+    world.sip(
+        sip_core::Event::Invite { invite: second, dialog, message: Span::default(), replaces: None },
+        message("INVITE", "tone", SDP),
+    );
+    assert_eq!(world.said(), [Said::Reject(second, 503, Some(5))]);
+    world.sip(sip_core::Event::Ended { dialog, cause: Cause::Rejected(503), message: None }, vec![]);
+    assert_eq!(world.sessions.count(), 1);
+}
+
+#[test]
+fn cancel_while_the_leg_opens() {
+    let (mut world, leg, tag) = ringing("tone", SDP);
+    world.sip(ended(Cause::RemoteCancel), vec![]);
+    world.media(Event::Opened { leg, tag });
+    assert!(world.said().is_empty(), "a cancelled call is not answered");
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::Cancelled);
+}
+
+#[test]
+fn a_refused_or_silent_media_plane_costs_the_call_only() {
+    let (mut world, leg, tag) = ringing("tone", SDP);
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::Full });
+    assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
+    world.sip(ended(Cause::Rejected(503)), vec![]);
+    world.assert_empty();
+    let (mut world, leg, tag) = ringing("tone", SDP);
+    world.wait(MEDIA_ANSWER_LIMIT);
+    assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
+    world.sip(ended(Cause::Rejected(503)), vec![]);
+    assert_eq!(world.asked(), [Command::Close { leg, tag }]);
+    world.wait(MEDIA_CLOSE_LIMIT - Duration::from_nanos(1));
+    assert_eq!(world.ports.out.len(), 1, "the port waits for its limit");
+    world.wait(Duration::from_nanos(1));
+    world.assert_empty();
+    assert_eq!(world.last_end(), EndReason::MediaFailed);
+}
+
+#[test]
+fn silence_no_ack_and_a_lost_leg_end_the_call() {
+    let (mut world, leg, tag) = connected("tone");
+    world.media(Event::MediaTimeout { leg, tag });
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    world.sip(ended(Cause::LocalBye), vec![]);
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::MediaTimeout);
+
+    let (mut world, leg, tag) = connected("tone");
+    world.sip(ended(Cause::NoAck), vec![]);
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::NoAck);
+
+    let (mut world, leg, tag) = connected("tone");
+    world.media(Event::Closed { leg, tag, reason: CloseReason::Failed });
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    world.sip(ended(Cause::LocalBye), vec![]);
+    world.assert_empty();
+}
+
+#[test]
+fn a_lost_media_plane_ends_all_and_forgets_its_ports() {
+    let (mut world, ..) = connected("tone");
+    world.turn(|sessions, turn| sessions.media_lost(turn));
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    assert!(world.asked().is_empty(), "there is nobody to ask");
+    world.sip(ended(Cause::LocalBye), vec![]);
+    assert_eq!((world.sessions.count(), world.ports.out.len()), (0, 1));
+    let (mut world, ..) = ringing("tone", SDP);
+    world.turn(|sessions, turn| sessions.media_lost(turn));
+    assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
+}
+
+#[test]
+fn hold_and_resume_by_the_peer() {
+    let (mut world, leg, tag) = connected("tone");
+    for (direction, expected, state, timeout) in [
+        ("sendonly", Direction::Receive, SessionState::OnHold, 0),
+        ("inactive", Direction::Inactive, SessionState::OnHold, 0),
+        ("recvonly", Direction::Send, SessionState::Connected, 0),
+        ("sendrecv", Direction::Both, SessionState::Connected, 60_000),
+    ] {
+        world.sip(reinvite(), message("INVITE", "tone", &held(direction)));
+        assert!(world.said().is_empty(), "the media plane comes first");
+        let [Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
+        assert_eq!((spec.direction(), spec.media_timeout_ms), (expected, timeout));
+        world.media(Event::Updated { leg, tag });
+        assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
+        assert_eq!(world.state(tag), state, "{direction}");
+    }
+    // The same again lets the leg learn anew where the peer is, which may have moved, and changes nothing else.
+    let before = world.sessions.get(SessionId::from_u64(tag)).unwrap().spec;
+    world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
+    let again = world.only_update(leg, tag);
+    assert_ne!(again.negotiation, before.negotiation);
+    assert_eq!(contract::LegSpec { negotiation: before.negotiation, ..again }, before);
+    assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
+}
+
+#[test]
+fn a_bad_change_leaves_the_call_as_it_was() {
+    let (mut world, leg, tag) = connected("tone");
+    world.sip(reinvite(), message("INVITE", "tone", &SDP.replace("RTP/AVP 0", "RTP/AVP 18")));
+    assert_eq!(world.said(), [Said::Reject(REINVITE, 488, None)]);
+    assert!(world.asked().is_empty());
+    // Two at a time are one too many.
+    world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
+    let second = InviteId::from_u64(99);
+    let event = sip_core::Event::Reinvite { invite: second, dialog: DIALOG, message: Span::default() };
+    world.sip(event, message("INVITE", "tone", &held("sendonly")));
+    assert_eq!(world.said(), [Said::Reject(second, 491, None)]);
+    // The media plane does not take it.
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::Invalid });
+    assert_eq!(world.said(), [Said::Reject(REINVITE, 500, None)]);
+    assert_eq!(world.state(tag), SessionState::Connected);
+    // Or says nothing.
+    world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
+    world.wait(MEDIA_ANSWER_LIMIT);
+    assert_eq!(world.said(), [Said::Reject(REINVITE, 500, None)]);
+    assert_eq!(world.state(tag), SessionState::Connected);
+}
+
+#[test]
+fn a_cancelled_change_is_taken_back() {
+    let (mut world, leg, tag) = connected("tone");
+    world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
+    world.sip(sip_core::Event::ReinviteCancelled { invite: REINVITE, dialog: DIALOG }, vec![]);
+    let [_, Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
+    assert_eq!(spec.direction(), Direction::Both);
+    world.media(Event::Updated { leg, tag });
+    world.media(Event::Updated { leg, tag });
+    assert!(world.said().is_empty());
+    assert_eq!(world.state(tag), SessionState::Connected);
+}
+
+#[test]
+fn an_update_is_answered_like_a_reinvite() {
+    let (mut world, leg, tag) = connected("tone");
+    let request = RequestId::from_u64(50);
+    let event = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
+    world.sip(event, message("UPDATE", "tone", &held("sendonly")));
+    world.asked();
+    world.media(Event::Updated { leg, tag });
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{said:?}");
+    world.sip(event, message("UPDATE", "tone", ""));
+    assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
+    world.sip(event, message("MESSAGE", "tone", ""));
+    assert_eq!(world.said(), [Said::Respond(request, 403, String::new())]);
+    let options = sip_core::Event::Request { request, dialog: None, message: Span::default() };
+    world.sip(options, message("OPTIONS", "tone", ""));
+    assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
+}
+
+#[test]
+fn a_late_offer_is_answered_in_the_ack() {
+    let (mut world, leg, tag) = ringing("tone", "");
+    world.media(Event::Opened { leg, tag });
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Accept(INVITE, sdp)] if sdp.contains("RTP/AVP 0 8 101")), "{said:?}");
+    let ack = sip_core::Event::Acknowledged { dialog: DIALOG, message: Span::default() };
+    world.sip(ack, message("ACK", "tone", SDP));
+    let [Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
+    assert_eq!((spec.direction(), spec.remote_rtp.get().unwrap().port()), (Direction::Both, 4_000));
+    world.media(Event::Updated { leg, tag });
+    // A second ACK is a retransmission.
+    world.sip(ack, message("ACK", "tone", ""));
+    assert!(world.said().is_empty() && world.asked().is_empty());
+
+    let (mut world, leg, tag) = ringing("tone", "");
+    world.media(Event::Opened { leg, tag });
+    world.said();
+    world.sip(ack, message("ACK", "tone", ""));
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    world.sip(ended(Cause::LocalBye), vec![]);
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::BadAnswer);
+}
+
+#[test]
+fn decisions_may_come_later_or_never() {
+    let mut world = world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    assert_eq!(world.said(), [Said::Ringing(INVITE)]);
+    let id = world.sessions.iter().next().unwrap().id();
+    world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
+    assert!(world.said().is_empty(), "it rings already");
+    let again = world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo)));
+    assert!(matches!(again, Err(SessionError::InvalidState { operation: Operation::Accept, .. })));
+    let [Command::Open { leg, tag, .. }] = world.asked()[..] else { panic!() };
+    world.media(Event::Opened { leg, tag });
+    assert!(matches!(&world.said()[..], [Said::Accept(INVITE, _)]));
+    world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    assert!(world.turn(|sessions, turn| sessions.terminate(turn, id)).is_err());
+    world.sip(ended(Cause::LocalBye), vec![]);
+    world.close(leg, tag);
+    let gone = world.turn(|sessions, turn| sessions.reject(turn, id, 603, ""));
+    assert_eq!(gone, Err(SessionError::SessionNotFound(id)));
+
+    world.sip(invite(), message("INVITE", "later", SDP));
+    world.said();
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.said(), [Said::Reject(INVITE, 480, None)]);
+    world.sip(ended(Cause::Rejected(480)), vec![]);
+    world.assert_empty();
+    assert_eq!(world.last_end(), EndReason::NotDecided);
+}
+
+#[test]
+fn an_answer_waits_for_the_prack() {
+    let (mut world, leg, tag) = ringing("tone", SDP);
+    world.sip.needs_prack = true;
+    world.media(Event::Opened { leg, tag });
+    assert!(world.said().is_empty());
+    world.sip.needs_prack = false;
+    let event = sip_core::Event::Pracked { invite: INVITE, dialog: DIALOG, request: None, message: Span::default() };
+    world.sip(event, vec![]);
+    assert!(matches!(&world.said()[..], [Said::Accept(INVITE, _)]));
+}
+
+#[test]
+fn a_prompt_ends_in_silence_or_with_the_call() {
+    let (mut world, leg, tag) = connected("play");
+    world.media(Event::SourceEnded { leg, tag });
+    let [Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
+    assert_eq!((spec.source(), world.state(tag)), (Source::Silence, SessionState::Connected));
+    let (mut world, leg, tag) = connected("once");
+    world.media(Event::SourceEnded { leg, tag });
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+}
+
+#[test]
+fn a_call_takes_another_one_over() {
+    let (mut world, ..) = connected("tone");
+    let (dialog, invite) = (DialogId::from_u64(70), InviteId::from_u64(80));
+    let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: Some(DIALOG) };
+    world.sip(event, message("INVITE", "tone", SDP));
+    let [Command::Open { leg, tag, .. }] = world.asked()[..] else { panic!() };
+    world.media(Event::Opened { leg, tag });
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Ringing(_), Said::Accept(..), Said::Bye(DIALOG)]), "{said:?}");
+}
+
+#[test]
+fn a_stop_ends_every_call_properly() {
+    let (mut world, leg, tag) = connected("tone");
+    world.turn(|sessions, turn| sessions.end_all(turn, EndReason::Shutdown));
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    world.media(Event::Closed { leg, tag, reason: CloseReason::Asked });
+    assert_eq!(world.sessions.count(), 1, "the BYE is not answered yet");
+    // Nor will it be: the limit sees to it.
+    world.wait(Settings::default().ending_limit);
+    world.assert_empty();
+}
+
+#[test]
+fn words_about_others_are_ignored() {
+    let (mut world, leg, tag) = connected("tone");
+    world.media(Event::MediaTimeout { leg: LegRef::new(leg.port, leg.generation + 1), tag });
+    world.media(Event::MediaTimeout { leg, tag: tag + 1 });
+    world
+        .sip(sip_core::Event::Ended { dialog: DialogId::from_u64(71), cause: Cause::RemoteBye, message: None }, vec![]);
+    assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
+    world.media(Event::Digit { leg, tag, digit: 5 });
+    assert_eq!(world.events.last(), Some(&SessionEvent::Digit { id: SessionId::from_u64(tag), digit: 5 }));
+}

@@ -1,0 +1,285 @@
+//! Calls that we place.
+
+use crate::tests::fake::*;
+use crate::*;
+use clock::Duration;
+use contract::{Command, Direction, Event, RefuseReason, Source};
+use sip_core::{CallId, Cause, Refused, Span};
+
+const DIALOG: u64 = 70;
+
+fn dialled(targets: &[&str]) -> (World, SessionId) {
+    let mut world = World::new(Settings::default(), 4);
+    let dial = Dial {
+        targets: targets.iter().map(|user| target(user)).collect(),
+        ..Dial::new("sip:us@example.com", target(""))
+    };
+    let dial = Dial { plan: Plan::of(PlannedSource::Tone440), ..dial };
+    let id = world.turn(|sessions, turn| sessions.dial(turn, dial)).unwrap();
+    (world, id)
+}
+
+/// With its INVITE out.
+fn calling(targets: &[&str]) -> (World, SessionId, CallId) {
+    let (mut world, id) = dialled(targets);
+    assert_eq!((world.session(id).state(), world.ports.out.len()), (SessionState::Initializing, 1));
+    assert!(world.said().is_empty(), "the leg comes first");
+    world.serve();
+    let (call, uri, sdp) = world.invited();
+    assert_eq!(uri, format!("sip:{}@192.0.2.7", targets[0]));
+    let port = world.session(id).leg().unwrap().port;
+    assert!(sdp.contains(&format!("m=audio {port} RTP/AVP 0 8 101")) && sdp.contains("c=IN IP4 192.0.2.9"), "{sdp}");
+    assert_eq!(world.session(id).state(), SessionState::Dialing);
+    (world, id, call)
+}
+
+fn finish(mut world: World, reason: EndReason) {
+    world.serve();
+    world.assert_empty();
+    assert_eq!(world.last_end(), reason);
+    let ends = world.events.iter().filter(|event| matches!(event, SessionEvent::Ended { .. })).count();
+    assert_eq!((ends, world.ports.free.len()), (1, 4));
+}
+
+#[test]
+fn a_call_that_is_answered() {
+    let (mut world, id, call) = calling(&["b1"]);
+    world.progress(call, 0, 100, "");
+    assert_eq!(world.session(id).state(), SessionState::Dialing);
+    world.progress(call, DIALOG, 180, "");
+    assert_eq!(world.session(id).state(), SessionState::Ringing);
+    assert!(world.events.contains(&SessionEvent::Progress { id, status: 180, has_media: false }));
+    world.answered(call, DIALOG, SDP);
+    assert_eq!(world.session(id).state(), SessionState::Connected);
+    world.serve();
+    let spec = world.spec(id);
+    assert_eq!((spec.direction(), spec.source(), spec.media_timeout_ms), (Direction::Both, Source::Tone440, 60_000));
+    assert_eq!(world.session(id).remote_rtp(), Some("192.0.2.1:4000".parse().unwrap()));
+    // What is done with an incoming call is done with this one.
+    world.hold(None).unwrap();
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Reinvite(..)]), "{said:?}");
+    world.over(DIALOG, Cause::RemoteBye);
+    finish(world, EndReason::RemoteBye);
+}
+
+#[test]
+fn early_media_of_forks_and_the_answer_of_another() {
+    let (mut world, id, call) = calling(&["b1"]);
+    world.progress(call, 71, 183, SDP);
+    world.serve();
+    assert!(world.events.contains(&SessionEvent::Progress { id, status: 183, has_media: true }));
+    let spec = world.spec(id);
+    assert_eq!((spec.remote_rtp.get().unwrap().port(), spec.media_timeout_ms), (4_000, 0));
+    world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
+    world.serve();
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_200);
+    // The answer came reliably before, so the 200 has none.
+    world.answered(call, 71, "");
+    world.over(72, Cause::LocalCancel);
+    world.serve();
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_000);
+    assert_eq!(world.session(id).state(), SessionState::Connected);
+    world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    world.over(71, Cause::LocalBye);
+    finish(world, EndReason::LocalBye);
+}
+
+/// An UPDATE in an early dialog (RFC 3311 §5): the branch that sends it is heard where it says, and stays so.
+#[test]
+fn a_branch_changes_its_media_before_it_answers() {
+    let update = |world: &mut World, dialog: u64, number: u64, sdp: &str| {
+        let (request, dialog) = (sip_core::RequestId::from_u64(number), Some(sip_core::DialogId::from_u64(dialog)));
+        world.said();
+        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+        world.sip(event, message("UPDATE", "x", sdp));
+        world.serve();
+        let said = world.said();
+        let [Said::Respond(_, status, answer)] = &said[..] else { panic!("{said:?}") };
+        (*status, answer.clone())
+    };
+    for last in ["", SDP] {
+        let (mut world, id, call) = calling(&["b1"]);
+        world.progress(call, 71, 180, "");
+        assert_eq!(update(&mut world, 71, 1, SDP).0, 500, "our offer has no answer yet");
+        assert_eq!(update(&mut world, 75, 2, SDP).0, 481, "nobody's dialog");
+        world.progress(call, 71, 183, SDP);
+        world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
+        world.serve();
+        let (status, answer) = update(&mut world, 71, 3, &SDP.replace("4000", "4600"));
+        assert!(status == 200 && answer.contains("m=audio "), "{status} {answer}");
+        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(update(&mut world, 71, 4, ""), (200, String::new()), "a refresh");
+        assert_eq!(update(&mut world, 71, 5, "garbage").0, 400);
+        // A copy of what it said before.
+        world.answered(call, 71, last);
+        world.over(72, Cause::LocalCancel);
+        world.serve();
+        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(world.session(id).state(), SessionState::Connected);
+        world.over(71, Cause::RemoteBye);
+        finish(world, EndReason::RemoteBye);
+    }
+    // What is early is forgotten with its INVITE.
+    let (mut world, _, call) = calling(&["b1", "b2"]);
+    world.progress(call, 71, 183, SDP);
+    world.failed(call, 503);
+    world.serve();
+    assert_eq!(update(&mut world, 71, 1, SDP).0, 481);
+}
+
+#[test]
+fn an_answer_that_is_none_gets_bye() {
+    for sdp in ["", "garbage", &SDP.replace("RTP/AVP 0", "RTP/AVP 18")] {
+        let (mut world, _, call) = calling(&["b1"]);
+        world.said();
+        world.answered(call, DIALOG, sdp);
+        assert_eq!(world.said(), [Said::Bye(sip_core::DialogId::from_u64(DIALOG))]);
+        world.over(DIALOG, Cause::LocalBye);
+        finish(world, EndReason::BadAnswer);
+    }
+}
+
+#[test]
+fn a_refusal_is_the_end_and_a_failure_goes_on() {
+    for status in [404, 486, 401, 603] {
+        let (mut world, _, call) = calling(&["b1", "b2"]);
+        world.failed(call, status);
+        assert!(world.said().is_empty());
+        finish(world, EndReason::Rejected(status));
+    }
+    for status in [500, 503, 408] {
+        let (mut world, id, call) = calling(&["b1", "b2"]);
+        world.progress(call, DIALOG, 180, "");
+        world.failed(call, status);
+        let (second, uri, _) = world.invited();
+        assert_eq!(uri, "sip:b2@192.0.2.7");
+        world.answered(second, 80, SDP);
+        world.serve();
+        assert_eq!(world.session(id).state(), SessionState::Connected);
+        world.over(80, Cause::RemoteBye);
+        finish(world, EndReason::RemoteBye);
+        let (mut world, _, call) = calling(&["b1"]);
+        world.failed(call, status);
+        finish(world, EndReason::Rejected(status));
+        // The same numbers stand for what no peer has said.
+        let (mut world, _, call) = calling(&["b1"]);
+        world.unanswered(call, status);
+        finish(
+            world,
+            match status {
+                408 => EndReason::NoAnswer,
+                503 => EndReason::Unreachable,
+                other => EndReason::Refused(other),
+            },
+        );
+    }
+}
+
+#[test]
+fn nobody_answers_in_time() {
+    let (mut world, id, call) = calling(&["b1", "b2"]);
+    world.wait(Duration::from_secs(60));
+    let said = world.said();
+    let [Said::Cancel(cancelled), Said::Invite(second, ..)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(*cancelled, call);
+    // The first one answers all the same: that is none of ours any more.
+    world.answered(call, DIALOG, SDP);
+    assert_eq!(world.said(), [Said::Bye(sip_core::DialogId::from_u64(DIALOG))]);
+    world.wait(Duration::from_secs(60));
+    assert_eq!(world.said(), [Said::Cancel(*second)]);
+    assert_eq!(world.session(id).state(), SessionState::Terminating);
+    world.failed(*second, 487);
+    finish(world, EndReason::NoAnswer);
+}
+
+#[test]
+fn we_give_up_in_every_state() {
+    // Before the INVITE is out.
+    let (mut world, id) = dialled(&["b1"]);
+    world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    assert!(world.said().is_empty());
+    finish(world, EndReason::Cancelled);
+    // While it rings; the answer crosses our CANCEL.
+    let (mut world, id, call) = calling(&["b1", "b2"]);
+    world.progress(call, DIALOG, 180, "");
+    world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    assert_eq!(world.said(), [Said::Cancel(call)]);
+    assert!(world.turn(|sessions, turn| sessions.terminate(turn, id)).is_err());
+    world.answered(call, DIALOG, SDP);
+    assert_eq!(world.said(), [Said::Bye(sip_core::DialogId::from_u64(DIALOG))]);
+    world.over(DIALOG, Cause::LocalBye);
+    finish(world, EndReason::Cancelled);
+    // The endpoint never says what became of it.
+    let (mut world, id, _) = calling(&["b1"]);
+    world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    world.serve();
+    world.wait(Settings::default().ending_limit);
+    finish(world, EndReason::Cancelled);
+}
+
+#[test]
+fn redirections_are_followed_but_not_for_ever() {
+    let redirect = |world: &mut World, call, contacts: &str| {
+        let text = format!("SIP/2.0 302 Moved\r\nContact: {contacts}\r\nContent-Length: 0\r\n\r\n");
+        let event = sip_core::Event::Failed { call, status: 302, message: Some(Span::default()) };
+        world.sip(event, text.into_bytes());
+    };
+    let (mut world, _, mut call) = calling(&["b1"]);
+    redirect(&mut world, call, "<mailto:a@b>, <sip:low@192.0.2.7>;q=0.1, <sip:high@192.0.2.8:5080?Subject=x>");
+    let (next, uri, _) = world.invited();
+    assert_eq!(uri, "sip:high@192.0.2.8:5080");
+    world.failed(next, 503);
+    (call, _, _) = world.invited();
+    for count in 0..REDIRECTS_MAX - 2 {
+        redirect(&mut world, call, &format!("<sip:again{count}@192.0.2.7>"));
+        (call, ..) = world.invited();
+    }
+    redirect(&mut world, call, "<sip:more@192.0.2.7>");
+    assert!(world.said().is_empty());
+    finish(world, EndReason::Rejected(302));
+    // To itself, or to nowhere.
+    for contacts in ["<sip:b1@192.0.2.7>", "<mailto:a@b>", "*"] {
+        let (mut world, _, call) = calling(&["b1"]);
+        redirect(&mut world, call, contacts);
+        finish(world, EndReason::Rejected(302));
+    }
+}
+
+#[test]
+fn what_cannot_be_placed_takes_no_port() {
+    let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 1);
+    let good = Dial::new("sip:us@example.com", target("b1"));
+    let mut dial = |dial: Dial| world.turn(|sessions, turn| sessions.dial(turn, dial));
+    for bad in [
+        Dial { from: "".into(), ..good.clone() },
+        Dial { from: "not a uri".into(), ..good.clone() },
+        Dial { to: "\r\nX: y".into(), ..good.clone() },
+        Dial { targets: vec![], ..good.clone() },
+        Dial { targets: vec![Target::new("sip:a b@c", target("").flow)], ..good.clone() },
+    ] {
+        assert!(matches!(dial(bad), Err(SessionError::InvalidUri(_) | SessionError::Argument(_))));
+    }
+    dial(good.clone()).unwrap();
+    assert!(matches!(dial(good.clone()), Err(SessionError::ResourceExhausted { limit: 1, .. })));
+    let mut world = World::new(Settings::default(), 0);
+    let refused = world.turn(|sessions, turn| sessions.dial(turn, good.clone()));
+    assert!(matches!(refused, Err(SessionError::Media(_))));
+    world.assert_empty();
+    world.turn(|sessions, turn| sessions.stop(turn, EndReason::Shutdown));
+    assert_eq!(world.turn(|sessions, turn| sessions.dial(turn, good)), Err(SessionError::Stopping));
+}
+
+#[test]
+fn the_media_plane_or_sip_says_no() {
+    let (mut world, _) = dialled(&["b1"]);
+    let asked = world.asked();
+    let [Command::Open { leg, tag, .. }] = asked[..] else { panic!() };
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::Full });
+    assert!(world.said().is_empty());
+    finish(world, EndReason::MediaFailed);
+    let (mut world, _) = dialled(&["b1"]);
+    world.sip.refusal = Some(Refused::BadText);
+    world.serve();
+    finish(world, EndReason::NotPlaced);
+}

@@ -1,0 +1,414 @@
+//! What a user does with an answered call.
+
+use crate::tests::common::*;
+use crate::tests::fake::*;
+use crate::*;
+use clock::Duration;
+use contract::{Command, Direction, Event, LegRef, RefuseReason, Source};
+use sip_core::{Cause, Refused, RequestId, Span};
+
+const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
+
+fn held_by_us(music: Option<PlannedSource>) -> (World, LegRef, u64) {
+    let (mut world, leg, tag) = connected("tone");
+    world.hold(music).unwrap();
+    let (request, _) = world.reinvite();
+    world.answer(request, 200, &held(if music.is_some() { "recvonly" } else { "inactive" }));
+    world.only_update(leg, tag);
+    assert_eq!(world.state(tag), SessionState::OnHold);
+    world.told();
+    (world, leg, tag)
+}
+
+#[test]
+fn hold_with_and_without_music_and_back() {
+    let music = PlannedSource::Prompt(3);
+    for (with, said, answered, direction, source) in [
+        (Some(music), "sendonly", "recvonly", Direction::Send, Source::Prompt(3)),
+        (Some(PlannedSource::Silence), "sendonly", "recvonly", Direction::Send, Source::Silence),
+        (None, "inactive", "inactive", Direction::Inactive, Source::Silence),
+    ] {
+        let (mut world, leg, tag) = connected("tone");
+        let id = world.id();
+        world.told();
+        world.hold(with).unwrap();
+        assert_eq!(world.state(tag), SessionState::Connected, "nothing has changed yet");
+        let (request, sdp) = world.reinvite();
+        assert!(sdp.contains(&format!("a={said}\r\n")) && sdp.contains(" 2 IN IP4"), "{sdp}");
+        world.answer(request, 180, "");
+        world.answer(request, 200, &held(answered));
+        let spec = world.only_update(leg, tag);
+        assert_eq!((spec.direction(), spec.source(), spec.media_timeout_ms), (direction, source, 0));
+        let told = world.told();
+        assert!(told.contains(&SessionEvent::HoldChanged { id, here: true, there: false }), "{told:?}");
+        assert!(told.contains(&SessionEvent::Done { id, operation: Operation::Hold }), "{told:?}");
+        assert_eq!(world.state(tag), SessionState::OnHold);
+        let again = world.hold(None);
+        let Err(SessionError::InvalidState { operation: Operation::Hold, state, allowed }) = again else {
+            panic!("{again:?}")
+        };
+        assert_eq!(state, SessionState::OnHold);
+        assert!(allowed.contains(&Operation::Resume) && !allowed.contains(&Operation::Hold));
+
+        world.resume().unwrap();
+        let (request, sdp) = world.reinvite();
+        assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+        world.answer(request, 200, SDP);
+        let spec = world.only_update(leg, tag);
+        assert_eq!((spec.direction(), spec.source()), (Direction::Both, Source::Tone440));
+        assert_eq!((world.state(tag), spec.media_timeout_ms), (SessionState::Connected, 60_000));
+        assert!(world.told().contains(&SessionEvent::HoldChanged { id, here: false, there: false }));
+        assert!(matches!(world.resume(), Err(SessionError::InvalidState { .. })));
+    }
+}
+
+#[test]
+fn a_hold_that_fails_leaves_the_call_as_it_was() {
+    for status in [488, 491, 500, 603] {
+        let (mut world, _, tag) = connected("tone");
+        let id = world.id();
+        world.told();
+        world.hold(None).unwrap();
+        let (request, _) = world.reinvite();
+        world.answer(request, status, "");
+        let origin = EndOrigin::Peer;
+        assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::Hold, status, origin }]);
+        assert!(world.asked().is_empty() && world.said().is_empty());
+        assert_eq!(world.state(tag), SessionState::Connected);
+        world.hold(None).unwrap();
+    }
+    // The same while resuming: it stays on hold.
+    let (mut world, _, tag) = held_by_us(None);
+    world.resume().unwrap();
+    let (request, _) = world.reinvite();
+    world.answer(request, 488, "");
+    assert_eq!(world.state(tag), SessionState::OnHold);
+    world.resume().unwrap();
+}
+
+#[test]
+fn a_peer_that_is_gone_or_answers_nonsense_ends_the_call() {
+    for (status, sdp, reason) in
+        [(408, "", EndReason::PeerLost), (481, "", EndReason::PeerLost), (200, "", EndReason::BadAnswer)]
+    {
+        let (mut world, leg, tag) = connected("tone");
+        world.hold(None).unwrap();
+        let (request, _) = world.reinvite();
+        world.answer(request, status, sdp);
+        assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+        world.sip(ended(Cause::Lost(481)), vec![]);
+        world.close(leg, tag);
+        assert_eq!(world.last_end(), reason);
+    }
+}
+
+#[test]
+fn one_change_at_a_time() {
+    let (mut world, leg, tag) = connected("tone");
+    world.hold(None).unwrap();
+    let busy = world.hold(None);
+    assert!(matches!(busy, Err(SessionError::Busy(Operation::Hold))) && busy.unwrap_err().is_retryable());
+    let (request, _) = world.reinvite();
+    world.answer(request, 491, "");
+    // The peer is changing something.
+    world.sip(reinvite(), message("INVITE", "tone", &held("sendonly")));
+    assert_eq!(world.hold(None), Err(SessionError::Busy(Operation::Hold)));
+    world.only_update(leg, tag);
+    world.said();
+    assert_eq!(world.state(tag), SessionState::OnHold);
+    // What SIP refuses changes nothing.
+    world.sip.refusal = Some(Refused::Full);
+    assert_eq!(world.hold(None), Err(SessionError::Protocol(Refused::Full)));
+    // Both hold: the call is only back when both let go.
+    world.hold(None).unwrap();
+    let (request, sdp) = world.reinvite();
+    assert!(sdp.contains("a=inactive"));
+    world.answer(request, 200, &held("inactive"));
+    world.only_update(leg, tag);
+    world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
+    world.only_update(leg, tag);
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Accept(REINVITE, sdp)] if sdp.contains("a=inactive")), "{said:?}");
+    assert_eq!(world.state(tag), SessionState::OnHold);
+}
+
+#[test]
+fn the_media_plane_fails_in_the_middle_of_a_hold() {
+    let (mut world, leg, tag) = connected("tone");
+    world.hold(None).unwrap();
+    let (request, _) = world.reinvite();
+    world.answer(request, 200, &held("inactive"));
+    world.asked();
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+    assert_eq!(world.said(), [Said::Bye(DIALOG)], "the peers have agreed already");
+    world.sip(ended(Cause::LocalBye), vec![]);
+    world.close(leg, tag);
+    assert_eq!(world.last_end(), EndReason::MediaFailed);
+}
+
+#[test]
+fn mute_keeps_rtp_flowing_through_every_other_change() {
+    let (mut world, leg, tag) = connected("tone");
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
+    let spec = world.only_update(leg, tag);
+    assert_eq!((spec.muted, spec.direction(), spec.source()), (1, Direction::Both, Source::Tone440));
+    world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
+    assert!(world.asked().is_empty(), "it is muted already");
+    // The peer's change is at the media plane when mute ends: both count.
+    world.sip(reinvite(), message("INVITE", "tone", &held("recvonly")));
+    world.turn(|sessions, turn| sessions.mute(turn, id, false)).unwrap();
+    let asked = world.asked();
+    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
+    assert_eq!((first.muted, first.direction()), (1, Direction::Send));
+    assert_eq!((second.muted, second.direction()), (0, Direction::Send));
+    world.media(Event::Updated { leg, tag });
+    assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
+}
+
+#[test]
+fn the_source_changes_and_a_refused_one_is_silence() {
+    let (mut world, leg, tag) = connected("tone");
+    let id = world.id();
+    let play = |world: &mut World, source| {
+        world.turn(|sessions, turn| sessions.play(turn, id, Plan::of(source))).unwrap();
+    };
+    play(&mut world, PlannedSource::Echo);
+    assert_eq!(world.only_update(leg, tag).source(), Source::Leg(leg));
+    play(&mut world, PlannedSource::Prompt(1));
+    world.only_update(leg, tag);
+    // The same prompt again begins again.
+    play(&mut world, PlannedSource::Prompt(1));
+    let asked = world.asked();
+    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
+    assert_eq!((first.source(), second.source()), (Source::Silence, Source::Prompt(1)));
+    world.media(Event::Updated { leg, tag });
+    world.media(Event::Updated { leg, tag });
+    world.told();
+    play(&mut world, PlannedSource::Prompt(99));
+    world.asked();
+    world.media(Event::Refused { leg, tag, reason: RefuseReason::Invalid });
+    assert_eq!(
+        world.told(),
+        [SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500, origin: EndOrigin::Media }]
+    );
+    assert_eq!(world.only_update(leg, tag).source(), Source::Silence);
+    // A worker that refuses even that is not asked for ever.
+    play(&mut world, PlannedSource::Tone440);
+    for _ in 0..5 {
+        world.asked();
+        world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+    }
+    assert!(world.asked().is_empty());
+}
+
+#[test]
+fn music_on_hold_has_no_end() {
+    let (mut world, leg, tag) = held_by_us(Some(PlannedSource::Prompt(2)));
+    world.media(Event::SourceEnded { leg, tag });
+    let asked = world.asked();
+    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
+    assert_eq!((first.source(), second.source()), (Source::Silence, Source::Prompt(2)));
+    assert_eq!(world.state(tag), SessionState::OnHold);
+}
+
+#[test]
+fn digits_as_telephone_events() {
+    let (mut world, leg, tag) = {
+        let sdp = SDP.replace("RTP/AVP 0", "RTP/AVP 0 101") + EVENTS;
+        let (mut world, leg, tag) = ringing("tone", &sdp);
+        world.media(Event::Opened { leg, tag });
+        world.said();
+        (world, leg, tag)
+    };
+    let id = world.id();
+    let send = |world: &mut World, digits: &str, ms| {
+        world.turn(|sessions, turn| sessions.send_dtmf(turn, id, digits, Duration::from_millis(ms)))
+    };
+    for (digits, ms) in [("", 100), ("12x", 100), ("1234567890123456789012345", 100), ("1", 39), ("1", 5_001)] {
+        assert!(matches!(send(&mut world, digits, ms), Err(SessionError::Argument(_))), "{digits} {ms}");
+    }
+    send(&mut world, "1#d", 100).unwrap();
+    let press = |digit| Command::SendDigit { leg, tag, digit, duration_ms: 100 };
+    assert_eq!(world.asked(), [press(1), press(11), press(15)]);
+    assert_eq!(world.events.last(), Some(&SessionEvent::Done { id, operation: Operation::SendDtmf }));
+    assert_eq!(send(&mut world, "5", 100), Err(SessionError::Busy(Operation::SendDtmf)));
+    world.now += Duration::from_millis(600);
+    send(&mut world, "5", 100).unwrap();
+}
+
+#[test]
+fn digits_by_info_one_after_the_other() {
+    let (mut world, ..) = connected("tone");
+    let id = world.id();
+    world.told();
+    world.turn(|sessions, turn| sessions.send_dtmf(turn, id, "1*", Duration::from_millis(160))).unwrap();
+    let said = world.said();
+    let [Said::Info(first, DIALOG, body)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(body, "Signal=1\r\nDuration=160\r\n");
+    world.answer(*first, 200, "");
+    let said = world.said();
+    let [Said::Info(second, DIALOG, body)] = &said[..] else { panic!("{said:?}") };
+    assert!(body.starts_with("Signal=*"));
+    assert!(world.told().is_empty());
+    world.answer(*second, 200, "");
+    assert_eq!(world.told(), [SessionEvent::Done { id, operation: Operation::SendDtmf }]);
+    world.turn(|sessions, turn| sessions.send_dtmf(turn, id, "12", Duration::from_millis(160))).unwrap();
+    let said = world.said();
+    let [Said::Info(request, ..)] = &said[..] else { panic!("{said:?}") };
+    world.answer(*request, 415, "");
+    assert_eq!(
+        world.told(),
+        [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 415, origin: EndOrigin::Peer }]
+    );
+    assert!(world.said().is_empty(), "the rest is not sent");
+}
+
+#[test]
+fn digits_come_by_info_as_well() {
+    let (mut world, ..) = connected("tone");
+    let id = world.id();
+    let request = RequestId::from_u64(50);
+    let event = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
+    for (kind, body, status, digit) in [
+        ("application/dtmf-relay", "Signal= 7\r\nDuration= 160\r\n", 200, Some(7)),
+        ("application/dtmf", "#", 200, Some(11)),
+        ("application/dtmf", "12", 200, Some(12)),
+        ("application/dtmf", "57", 400, None),
+        ("application/dtmf-relay", "Duration=1", 400, None),
+        ("text/plain", "1", 415, None),
+        ("application/sdp", "", 200, None),
+    ] {
+        world.told();
+        let text = String::from_utf8(message("INFO", "tone", "x")).unwrap();
+        let text = text.replace("application/sdp", kind).replace("Length: 1", &format!("Length: {}", body.len()));
+        world.sip(event, (text.trim_end_matches('x').to_owned() + body).into_bytes());
+        assert_eq!(world.said(), [Said::Respond(request, status, String::new())], "{kind} {body}");
+        let wanted: Vec<_> = digit.into_iter().map(|digit| SessionEvent::Digit { id, digit }).collect();
+        assert_eq!(world.told(), wanted, "{kind} {body}");
+    }
+}
+
+#[test]
+fn a_refresh_changes_nothing() {
+    let (mut world, _, tag) = connected("tone");
+    world.sip(sip_core::Event::RefreshDue { dialog: DIALOG }, vec![]);
+    let (request, sdp) = world.reinvite();
+    assert!(sdp.contains("a=sendrecv"), "{sdp}");
+    world.told();
+    world.answer(request, 200, SDP);
+    assert!(world.asked().is_empty() && world.told().is_empty());
+    assert_eq!(world.state(tag), SessionState::Connected);
+}
+
+#[test]
+fn the_codec_changes_by_reinvite() {
+    let (mut world, leg, tag) = {
+        let (mut world, leg, tag) =
+            ringing("tone", &(SDP.replace("RTP/AVP 0", "RTP/AVP 0 8 96") + &EVENTS.replace("101", "96")));
+        world.media(Event::Opened { leg, tag });
+        world.said();
+        (world, leg, tag)
+    };
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Pcma)).unwrap();
+    let (request, sdp) = world.reinvite();
+    assert!(sdp.contains(" RTP/AVP 8 96\r\n"), "{sdp}");
+    world.answer(request, 488, "");
+    assert_eq!(world.session(id).codec(), Some(contract::Codec::Pcmu));
+    world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Pcma)).unwrap();
+    let (request, _) = world.reinvite();
+    world.told();
+    world.answer(request, 200, &SDP.replace("RTP/AVP 0", "RTP/AVP 8"));
+    let spec = world.only_update(leg, tag);
+    assert_eq!(spec.payloads.audio(), Some((8, contract::Codec::Pcma)));
+    let told = world.told();
+    assert!(told.contains(&SessionEvent::Done { id, operation: Operation::ChangeMedia }), "{told:?}");
+    assert!(told.contains(&SessionEvent::MediaChanged { id }), "{told:?}");
+    let none = world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Other));
+    assert!(matches!(none, Err(SessionError::Media(_))));
+}
+
+#[test]
+fn a_call_is_heard_before_it_is_answered() {
+    let mut world = world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    world.said();
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
+    world.serve();
+    let said = world.said();
+    let [Said::Progress(INVITE, 183, early)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((world.spec_opened(id).source(), world.session(id).state()), (Source::Ringing, SessionState::Ringing));
+    let again = world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing)));
+    assert_eq!(again, Err(SessionError::Busy(Operation::Accept)));
+    world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
+    world.serve();
+    assert_eq!(world.said(), [Said::Accept(INVITE, early.clone())]);
+    let leg = world.session(id).leg().unwrap();
+    assert_eq!((world.spec(id).source(), world.spec(id).media_timeout_ms), (Source::Leg(leg), 60_000));
+
+    // The caller changes its mind while it rings, once it has our answer for certain.
+    let mut world = self::world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    let id = world.id();
+    world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
+    world.serve();
+    for (is_acknowledged, wanted) in [(false, 500), (true, 200)] {
+        world.said();
+        let (request, dialog) = (sip_core::RequestId::from_u64(9), Some(DIALOG));
+        let moved = SDP.replace("4000", "4800");
+        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+        world.sip(event, message("UPDATE", "later", &moved));
+        world.serve();
+        let said = world.said();
+        assert!(matches!(&said[..], [Said::Respond(_, status, _)] if *status == wanted), "{said:?}");
+        if !is_acknowledged {
+            let event =
+                sip_core::Event::Pracked { invite: INVITE, dialog: DIALOG, request: None, message: Span::default() };
+            world.sip(event, vec![]);
+        }
+    }
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_800);
+    world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
+    world.serve();
+    assert!(matches!(world.said()[..], [Said::Accept(INVITE, _)]));
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_800);
+
+    // Nobody decides; or the caller has offered nothing; or it is rejected after all.
+    let early = |user: &str, sdp| {
+        let mut world = World::new(Settings::default(), 4);
+        world.sip(invite(), message("INVITE", user, sdp));
+        world.said();
+        let id = world.id();
+        let result = world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing)));
+        world.serve();
+        world.said();
+        (world, id, result)
+    };
+    let (mut world, ..) = early("later", SDP);
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.said(), [Said::Reject(INVITE, 480, None)]);
+    assert!(matches!(early("later", "").2, Err(SessionError::Media(_))));
+    let (mut world, id, _) = early("later", SDP);
+    world.turn(|sessions, turn| sessions.reject(turn, id, 603, "")).unwrap();
+    assert_eq!(world.said(), [Said::Reject(INVITE, 603, None)]);
+    world.sip(ended(Cause::Rejected(603)), vec![]);
+    world.serve();
+    world.assert_empty();
+}
+
+#[test]
+fn a_description_of_the_users_own_is_sent_as_it_is() {
+    let mut world = world();
+    world.sip(invite(), message("INVITE", "later", SDP));
+    world.said();
+    let id = world.id();
+    let mut accept = |sdp: &'static str| {
+        world.turn(|sessions, turn| sessions.accept_with(turn, id, Plan::of(PlannedSource::Silence), Some(sdp)))
+    };
+    assert!(matches!(accept("garbage"), Err(SessionError::Argument(_))));
+    accept("v=0\r\nmine").unwrap();
+    world.serve();
+    assert_eq!(world.said(), [Said::Accept(INVITE, "v=0\r\nmine".into())]);
+}

@@ -1,0 +1,7 @@
+//! Offers and answers while a call is up.
+
+mod codecs;
+mod descriptions;
+mod hold;
+mod late_offer;
+mod pending_change;

@@ -1,0 +1,6 @@
+//! All of a session at once.
+
+mod call_stories;
+mod churn;
+mod operations;
+mod probing;

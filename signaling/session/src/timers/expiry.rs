@@ -1,0 +1,52 @@
+//! What happens when a session's time has come.
+
+use crate::leg::Leg;
+use crate::timers::timer::Timer;
+use crate::{EndReason, SessionId, Sessions, Turn};
+use stats::SignalCounter;
+
+impl Sessions {
+    /// Looks at every session whose time has come.
+    pub fn handle_deadline(&mut self, turn: &mut Turn<'_>) {
+        while let Some((id, timer)) = self.next_due(turn.now) {
+            match timer {
+                Timer::SipEnd => self.sip_overdue(turn, id),
+                Timer::LegEnd => self.leg_overdue(turn, id),
+                Timer::Media => self.media_overdue(turn, id),
+                Timer::Change => self.kept_overdue(turn, id),
+                Timer::Answer => self.answer_overdue(turn, id),
+                Timer::Transfer => self.transfer_overdue(turn, id),
+                Timer::Idle => self.end(turn, id, EndReason::IdleLimit),
+                Timer::Age => self.end(turn, id, EndReason::AgeLimit),
+                Timer::Probe => self.probe_due(turn, id),
+            }
+        }
+        self.give_back();
+    }
+
+    fn sip_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.state.is_ending()) else { return };
+        if !session.is_sip_over {
+            session.is_sip_over = true;
+            self.counts.add(SignalCounter::DialogsNeverEnded, 1);
+            self.settle(turn, id);
+        }
+    }
+
+    fn leg_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        if matches!(self.table.get(id).map(|session| session.leg), Some(Leg::Closing(_))) {
+            self.counts.add(SignalCounter::LegsNeverClosed, 1);
+            self.leg_gone(turn, id);
+        }
+    }
+
+    fn media_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        match self.table.get(id).map(|session| session.leg) {
+            Some(Leg::Opening(_)) => self.end(turn, id, EndReason::MediaFailed),
+            _ if self.table.get(id).is_some_and(|session| session.is_moving) => {
+                self.end(turn, id, EndReason::MediaFailed)
+            }
+            _ => self.change_overdue(turn, id),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether a silent peer is still there: OPTIONS in its dialog, where no media has to come (RFC 3261 §11, RFC 5057 §5.2).
+
+use crate::timers::timer::Timer;
+use crate::{EndReason, Session, SessionId, Sessions, Turn};
+use clock::Duration;
+use sip_core::{ClientRequestId, Content};
+use sip_wire::Method;
+
+/// Questions in a row that may go without an answer before the peer counts as lost.
+const MISSES_MAX: u8 = 2;
+/// How long after one that was not answered the next one follows: its own transaction took 64*T1.
+const PAUSE_AFTER_MISS: Duration = Duration::from_secs(1);
+
+/// What is known of a peer that has nothing to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Probing {
+    request: Option<ClientRequestId>,
+    missed: u8,
+}
+
+impl Sessions {
+    /// Each call is looked at from time to time from its answer on.
+    pub(crate) fn probe_later(&mut self, turn: &Turn<'_>, id: SessionId) {
+        let pause = self.settings.probe_interval;
+        if !pause.is_zero() {
+            self.wake(id, Timer::Probe, Some(turn.now + pause));
+        }
+    }
+
+    pub(crate) fn probe_due(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
+        let dialog = session.dialog.filter(|_| session.is_silent() && session.asked().is_none());
+        let sent = dialog.map(|dialog| turn.sip.request_in(turn.now, dialog, Method::Options, Content::NONE));
+        match (sent, self.table.get_mut(id)) {
+            (Some(Ok(request)), Some(session)) => session.probing.get_or_insert_default().request = Some(request),
+            // Media tells, or a table is full: the next time comes.
+            _ => self.probe_later(turn, id),
+        }
+    }
+
+    /// Any answer is a sign of life, a refusal too. `false`: it is to something else.
+    pub(crate) fn probe_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        request: ClientRequestId,
+        status: u16,
+    ) -> bool {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.asked() == Some(request)) else {
+            return false;
+        };
+        if status < 200 {
+            return true;
+        }
+        let missed = session.probing.take().map_or(0, |probing| probing.missed);
+        let missed = if status == 408 { missed + 1 } else { 0 };
+        if missed > 0 {
+            session.probing = Some(Box::new(Probing { request: None, missed }));
+        }
+        match (status, missed) {
+            (481, _) | (408, MISSES_MAX..) => self.end(turn, id, EndReason::PeerLost),
+            (408, _) => self.wake(id, Timer::Probe, Some(turn.now + PAUSE_AFTER_MISS)),
+            _ => self.probe_later(turn, id),
+        }
+        true
+    }
+}
+
+impl Session {
+    /// The question that is out.
+    fn asked(&self) -> Option<ClientRequestId> {
+        self.probing.as_ref()?.request
+    }
+
+    /// Nothing that the media plane watches for has to come from its peer.
+    fn is_silent(&self) -> bool {
+        self.connected_at.is_some() && self.spec.media_timeout_ms == 0
+    }
+}

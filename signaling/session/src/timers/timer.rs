@@ -1,0 +1,87 @@
+//! The times by which something must have happened to a session, one for each kind of thing.
+
+use clock::Instant;
+
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Timer {
+    /// The end of the dialog after our BYE, CANCEL or refusal.
+    SipEnd,
+    /// The leg's end after `Close`.
+    LegEnd,
+    /// The media plane's answer to `Open` or to a change.
+    Media,
+    /// The end of whatever a peer's change waits for.
+    Change,
+    /// A decision about an incoming call, or the answer to an outgoing one.
+    Answer,
+    /// The outcome of a transfer.
+    Transfer,
+    /// The end of a call in which nothing flows.
+    Idle,
+    /// The end of a call that has lasted long enough.
+    Age,
+    /// The next look at a peer that has nothing to say.
+    Probe,
+}
+
+/// Timers by kind.
+const KINDS: [Timer; 9] = {
+    use Timer::*;
+    [SipEnd, LegEnd, Media, Change, Answer, Transfer, Idle, Age, Probe]
+};
+
+/// The timers of one session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timers([Instant; KINDS.len()]);
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self([Instant::FAR_FUTURE; KINDS.len()])
+    }
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
+        self.0[timer as usize] = at.unwrap_or(Instant::FAR_FUTURE);
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize] != Instant::FAR_FUTURE
+    }
+
+    pub(crate) fn has(&self, at: Instant) -> bool {
+        self.0.contains(&at)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().filter(|at| **at != Instant::FAR_FUTURE).count()
+    }
+
+    /// The next one whose time has come; it is off then.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
+        let timer = KINDS.into_iter().find(|timer| self.0[*timer as usize] <= now)?;
+        self.set(timer, None);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_rings_once_and_alone() {
+        let at = |seconds| Instant::ZERO + clock::Duration::from_secs(seconds);
+        let mut timers = Timers::default();
+        for (index, timer) in KINDS.into_iter().enumerate() {
+            assert_eq!(timer as usize, index);
+            timers.set(timer, Some(at(index as u64)));
+        }
+        timers.set(Timer::Media, None);
+        let due: Vec<_> = std::iter::from_fn(|| timers.take_due(at(3))).collect();
+        assert_eq!(due, [Timer::SipEnd, Timer::LegEnd, Timer::Change]);
+        assert_eq!(timers.count(), 5);
+        assert!(timers.has(at(4)) && !timers.has(at(2)) && timers.is_set(Timer::Age) && !timers.is_set(Timer::Media));
+    }
+}

@@ -1,0 +1,180 @@
+//! The call that a REFER made: it takes the place of the one that asked, or says why it could not.
+
+use crate::bridge::link::Tie;
+use crate::negotiation::local_offer::Wish;
+use crate::timers::timer::Timer;
+use crate::transfer::received_refer::Referred;
+use crate::{EndOrigin, EndReason, Session, SessionId, Sessions, Turn, UserLimit};
+use clock::Duration;
+use contract::Direction;
+use sip_core::{ClientRequestId, SubscriptionId};
+
+/// How long a peer may take to confirm the last report before its call ends without that.
+const REPORT_LIMIT: Duration = Duration::from_secs(5);
+
+impl Turn<'_> {
+    /// Tells the referrer how the new call goes, where it wants to hear that.
+    pub(crate) fn report(
+        &mut self,
+        subscription: Option<SubscriptionId>,
+        status: u16,
+        is_last: bool,
+    ) -> Option<ClientRequestId> {
+        self.sip.notify_refer(self.now, subscription?, status, is_last)
+    }
+}
+
+impl Sessions {
+    /// Something is known about a call that was referred to: the referrer hears that.
+    pub(crate) fn referral_progress(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) {
+        let Some(referral) = self.table.get(id).and_then(|session| session.referral.as_deref()) else { return };
+        turn.report(referral.subscription, status, false);
+    }
+
+    /// It was answered: it takes the place of the call that asked for it.
+    pub(crate) fn referral_answered(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let (Some(referral), _) = (session.referral.take(), session.will_hear.take()) else { return };
+        let last = turn.report(referral.subscription, 200, true);
+        self.take_place(turn, id, referral.by);
+        self.leave_after_report(turn, referral.by, last);
+        self.end_among_ourselves(turn, id);
+    }
+
+    /// A call of ours to ourselves whose referrer leaves it: nobody outside is in it, so nobody would ever end it.
+    fn end_among_ourselves(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        if session.link.is_none() && turn.sip.home(session.remote_signaling).is_some() {
+            self.end(turn, id, EndReason::LocalBye);
+        }
+    }
+
+    /// The referrer's call ends once it has confirmed the last report: none can follow a BYE.
+    pub(crate) fn leave_after_report(&mut self, turn: &mut Turn<'_>, id: SessionId, last: Option<ClientRequestId>) {
+        let session = self.table.get_mut(id).filter(|session| !session.state.is_ending());
+        match (last, session) {
+            (Some(last), Some(session)) => {
+                session.referred = Referred::Reported(last);
+                self.wake(id, Timer::Transfer, Some(turn.now + REPORT_LIMIT));
+            }
+            _ => self.end(turn, id, EndReason::Transferred),
+        }
+    }
+
+    /// The answer to that report. `false`: it is to something else.
+    pub(crate) fn report_answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        request: ClientRequestId,
+        status: u16,
+    ) -> bool {
+        let is_last = self.table.get(id).is_some_and(|session| session.referred == Referred::Reported(request));
+        if is_last && status >= 200 {
+            self.end(turn, id, EndReason::Transferred);
+        }
+        is_last
+    }
+
+    /// The limit of a transfer, of whichever side.
+    pub(crate) fn transfer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        match self.table.get(id).map(|session| session.referred) {
+            Some(Referred::Reported(_)) => self.end(turn, id, EndReason::Transferred),
+            _ => self.transfer_failed(turn, id, (408, EndOrigin::TimeOut)),
+        }
+    }
+
+    /// It ends: the referrer goes on without.
+    pub(crate) fn referral_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.will_hear = None;
+        let Some(referral) = session.referral.take() else { return };
+        turn.report(referral.subscription, reason.status(), true);
+        if let Some(by) = self.table.get_mut(referral.by) {
+            by.referred = Referred::Nothing;
+        }
+    }
+
+    /// The referrer is told goodbye before its call was answered: its reports end first, for none can follow a BYE.
+    pub(crate) fn end_reports(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let referred = self.table.get(id).and_then(|session| session.referred.call());
+        let referral = referred.and_then(|other| self.table.get(other)?.referral.as_deref().copied());
+        if let Some(referral) = referral {
+            turn.report(referral.subscription, EndReason::Cancelled.status(), true);
+        }
+        if let Some(join) = self.joining(id).filter(|join| join.by == id) {
+            turn.report(join.subscription, 200, true); // what it asked for is done when it leaves
+        }
+    }
+
+    /// The one that asked ends before its call was answered, as is usual in blind transfers: whom it talked to waits
+    /// for the new call. `false`: nobody waits, and the new call ends.
+    pub(crate) fn leave_to_referred(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let Some(other) = std::mem::take(&mut session.referred).call() else { return false };
+        if let Some(session) = self.table.get_mut(other) {
+            (session.referral, session.will_hear) = (None, None);
+        }
+        if self.other_side(id).is_none() {
+            self.end(turn, other, EndReason::Cancelled);
+            return false;
+        }
+        self.take_place(turn, other, id);
+        true
+    }
+
+    /// One session takes the place of another with whom that one talks to.
+    pub(crate) fn take_place(&mut self, turn: &mut Turn<'_>, id: SessionId, old: SessionId) {
+        if let Some(session) = self.table.get_mut(old) {
+            session.referred = Referred::Nothing;
+        }
+        let Some(link) = self.table.get(old).and_then(|session| session.link) else { return };
+        match link.tie {
+            Tie::Call => {
+                self.untie(turn, old);
+                self.tie(id, link.peer);
+                self.bring_together(turn, link.peer);
+                self.let_flow(turn, link.peer);
+            }
+            Tie::Bridge(bridge) => self.change_seats(turn, bridge, old, id),
+        }
+    }
+
+    /// Ends a hold that came from whoever is gone.
+    pub(crate) fn let_flow(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let is_turning = |session: &Session| {
+            let wish = session.offering.as_ref().map(|offering| offering.wish);
+            wish.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != Direction::Both)
+        };
+        let is_turned =
+            |session: &Session| !session.is_held_here() && (session.wanted != Direction::Both || is_turning(session));
+        if self.table.get(id).is_some_and(is_turned) {
+            // While another change is on its way this waits for its end.
+            let _ = self.turn_other(turn, id, Wish::of(Direction::Both));
+        }
+    }
+}
+
+impl Session {
+    /// The URI of whoever is on the other end.
+    pub(crate) fn peer_uri(&self) -> &str {
+        if self.is_outgoing { &self.parties.to } else { &self.parties.from }
+    }
+
+    /// The same as others may know it: a caller who asked for privacy stays unknown (RFC 3323).
+    pub(crate) fn shown_uri(&self) -> &str {
+        if self.hides_caller { crate::crossing::ANONYMOUS } else { self.peer_uri() }
+    }
+
+    /// Who is on the other end, for [`Self::is_with`]: its host and its name.
+    pub(crate) fn party(&self) -> Box<str> {
+        format!("{} {}", self.remote_signaling.ip(), UserLimit::user_of(self.peer_uri())).into()
+    }
+
+    /// Whether a party that another call is with is in this one as well: the same host, or the same name.
+    pub(crate) fn is_with(&self, party: &str) -> bool {
+        let (host, name) = party.split_once(' ').unwrap_or((party, ""));
+        let has_host = self.remote_signaling.ip().to_string() == host;
+        has_host || !name.is_empty() && *UserLimit::user_of(self.peer_uri()) == *name
+    }
+}

@@ -1,0 +1,53 @@
+//! A call comes in that takes the place of another (RFC 3891).
+
+use crate::negotiation::capabilities::Terms;
+use crate::transfer::received_refer::PARTY;
+use crate::{Plan, PlannedSource, Session, SessionId, Sessions, Turn};
+use sdp_core::Offer;
+use sip_core::Span;
+use sip_wire::Message;
+
+impl Sessions {
+    /// A call that takes the place of one that talks to somebody (RFC 3891) is answered without a question: whoever
+    /// knows that dialog's tags is one of its two ends, or was told by one.
+    pub(crate) fn takes_over(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> bool {
+        let old = self.table.get(id).and_then(|session| session.replaces).and_then(|dialog| self.find(dialog));
+        let Some(peer) = old.and_then(|old| self.table.get(old)).and_then(|old| old.link).map(|link| link.peer) else {
+            return false;
+        };
+        if self.is_of_another_party(turn, old, message) {
+            self.refuse(turn, id, 403, "Not A Call Of The Referrer");
+            return true;
+        }
+        let raw = self.table.get(id).map(|session| session.raw_offer.clone()).unwrap_or_default();
+        if let Some(session) = self.table.get_mut(id) {
+            session.will_hear = Some(peer);
+        }
+        // What the one that it will talk to has, too; or else that one is asked for what this one has.
+        let Some(session) = self.table.get(id) else { return true };
+        let terms = self.table.get(peer).and_then(|peer| peer.agreement()).map(Terms::of);
+        let able = terms.map_or_else(|| self.media_of(session), |terms| self.able_by(session, &terms));
+        let read = Offer::read(&raw, &able.settings());
+        match read.or_else(|_| Offer::read(&raw, &self.media_of(session).settings())) {
+            _ if raw.is_empty() => self.start(turn, id, Plan::of(PlannedSource::Silence)),
+            Ok(offer) => {
+                if let Some(session) = self.table.get_mut(id) {
+                    session.offer = Some(Box::new(offer));
+                }
+                self.start(turn, id, Plan::of(PlannedSource::Silence));
+            }
+            Err(error) => self.refuse(turn, id, error.status(), ""),
+        }
+        true
+    }
+
+    /// A peer has referred this call to another one of ours, in which it is not.
+    fn is_of_another_party(&self, turn: &Turn<'_>, old: Option<SessionId>, message: Span) -> bool {
+        let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return true };
+        // From elsewhere the field is worth nothing.
+        let named = message.headers().find(|header| header.raw_name == PARTY.as_bytes());
+        let Some(party) = named.filter(|_| turn.path.is_ours).map(|header| header.value) else { return false };
+        let is_with = |old: &Session| std::str::from_utf8(party).is_ok_and(|party| old.is_with(party));
+        !old.and_then(|old| self.table.get(old)).is_some_and(is_with)
+    }
+}
