@@ -8,10 +8,10 @@ TEST := --workspace --profile ci --locked
 PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox iproute2 procps openssl python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check peers bench-peers loom sim bench bench-media bench-sip bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
+.PHONY: help build run check test test-all peers bench-peers loom sim bench bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 24
 
 build: ## the switch, optimised: target/release/ringplane
 	$(CARGO) build --release --locked
@@ -19,14 +19,28 @@ build: ## the switch, optimised: target/release/ringplane
 run: build ## builds and starts the switch, and prints how to place a call (ARGS="--listen 127.0.0.1:5070")
 	exec target/release/ringplane serve $(ARGS)
 
-test: check loom peers ## checks, then every test, with real SIP and RTP peers
-	$(CARGO) test $(TEST) --no-fail-fast
-
-check: ## format, lints, docs, arrows between crates, licences
+check: ## stage 1, minutes: format, lints, docs and their examples, rules of the house, unit tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets $(TEST) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet $(TEST)
 	$(CARGO) test --profile ci --locked --test house
+	$(CARGO) test $(TEST) --no-fail-fast --lib --bins
+	$(CARGO) test $(TEST) --no-fail-fast --doc
+
+# Matrices write here which of their cells were good only at the second try, and how many.
+SECOND_TRIES := target/tmp/second-tries.txt
+
+# `check` has run the unit tests. Tests of examples and of the executable need those built.
+test: check loom peers ## stage 2, what CI runs, at most 35 minutes on two cores: `check`, then every other test once, with real peers
+	@rm -f $(SECOND_TRIES)
+	$(CARGO) build $(TEST) --bins --examples
+	$(CARGO) test $(TEST) --no-fail-fast --test '*'; status=$$?; cat $(SECOND_TRIES) 2>/dev/null; exit $$status
+
+test-all: export RINGPLANE_TEST_ALL = 1
+test-all: test ## stage 3, two hours: `test` with matrices in full and soaks at full length, long seeds, `load` and `loss`
+	$(MAKE) sim SEEDS=100000
+	$(CARGO) run --profile ci --locked -p ringplane-sim -- --seeds 20000 --noisy 1
+	$(MAKE) load loss
 
 loom: ## every interleaving of the shared-memory queue
 	RUSTFLAGS="--cfg loom" $(CARGO) test -p ringplane-shm --profile ci --locked --target-dir target/loom --lib --test loom_queue
@@ -73,7 +87,6 @@ bench-sip-memory: build ## bytes of 10,000 calls, 100,000 dialogs, 100,000 subsc
 bench-parse: bench-peers ## a parsed INVITE of 1 KB beside two other parsers: instructions, allocations, nanoseconds
 	$(CARGO) build --release --locked -p ringplane-sip-wire --example instructions
 	$(CARGO) run --release --locked -p ringplane-bench -- parse
-.PHONY: bench-b2bua
 bench-b2bua: build peers bench-peers ## calls through the back-to-back user agent beside straight ones and Kamailio; set-up work; events
 	$(CARGO) run --release --locked -p ringplane-bench -- b2bua
 	$(CARGO) run --release --locked -p ringplane-bench -- setup

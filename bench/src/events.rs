@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct EventsBench {
     /// Who listens.
@@ -28,7 +28,7 @@ pub struct EventsBench {
     pub folder: PathBuf,
 }
 
-/// What it showed.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Events {
     host: Host,
@@ -50,7 +50,7 @@ const BEHIND_MAX: u64 = 4_096;
 const BURST: usize = 256;
 
 impl EventsBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<Events> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let load_average = usage::load_average();
@@ -135,7 +135,7 @@ async fn start() -> io::Result<Arc<SessionCoordinator>> {
 }
 
 impl Events {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         format!(
             "{} subscribers: {:.0} deliveries/s, {:.0} ns of CPU each, {} lost; load average before: {:.1}\n",

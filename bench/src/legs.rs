@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct LegsBench {
     /// Legs open at once.
@@ -31,7 +31,7 @@ pub struct LegsBench {
     pub folder: PathBuf,
 }
 
-/// What it showed.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Legs {
     host: Host,
@@ -45,9 +45,9 @@ pub struct Legs {
     pub closed_per_second: f64,
     /// CPU of the media process for one leg, opened and closed, microseconds: median of the rounds.
     pub cpu_us_per_leg: f64,
-    /// From one command to its answer, nothing else on its way: open.
+    /// From one open command to its answer, nothing else on its way.
     pub open_alone: Percentiles,
-    /// Close.
+    /// From one close command to its answer, nothing else on its way.
     pub close_alone: Percentiles,
     /// From the start of the process, ports bound ahead, to the first command.
     pub start_ms: f64,
@@ -72,7 +72,7 @@ const ROWS_PUBLISHED: Duration = Duration::from_millis(1_500);
 const ALONE: usize = 2_000;
 
 impl LegsBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<Legs> {
         let folder = tempfile::tempdir()?;
         let load_average = usage::load_average();
@@ -176,7 +176,7 @@ fn one_by_one(plane: &mut MediaPlane) -> io::Result<(Histogram<u64>, Histogram<u
 }
 
 impl Legs {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let line = |name: &str, p: &Percentiles| {
             format!("{name:<28} p50 {:>7.1}  p99 {:>7.1}  p99.9 {:>7.1} us\n", p.p50_us, p.p99_us, p.p999_us)

@@ -14,7 +14,7 @@ use stats::MediaCounter;
 use std::io;
 use std::path::PathBuf;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct PacingBench {
     /// Streams of a 440 Hz tone.
@@ -31,7 +31,7 @@ pub struct PacingBench {
     pub folder: PathBuf,
 }
 
-/// What it showed.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pacing {
     host: Host,
@@ -52,7 +52,7 @@ pub struct Pacing {
 }
 
 impl PacingBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<Pacing> {
         let folder = tempfile::tempdir()?;
         let mut plane = MediaPlane::start(folder.path(), &self.program, self.workers, self.streams, &self.media)?;
@@ -108,7 +108,7 @@ fn skipped(plane: &mut MediaPlane) -> u64 {
 }
 
 impl Pacing {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let line = |name: &str, p: &Percentiles| {
             format!(

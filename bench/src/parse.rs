@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct ParseBench {
     /// The example `instructions` of `sip-wire`, optimised.
@@ -33,7 +33,7 @@ pub struct ParseCost {
     pub ns: f64,
 }
 
-/// All of it.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct ParseResult {
     host: Host,
@@ -47,7 +47,7 @@ const COUNTS: (u32, u32) = (100, 300);
 const TIMED_COUNT: u32 = 50_000;
 
 impl ParseBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<ParseResult> {
         let bar = progress(PARSERS.len());
         let mut costs = Vec::new();
@@ -112,7 +112,7 @@ fn number_after(text: &str, words: &str) -> Option<f64> {
 }
 
 impl ParseResult {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = format!("{:<10} {:>13} {:>12} {:>9}\n", "parser", "instructions", "allocations", "ns");
         for cost in &self.costs {

@@ -13,7 +13,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct SipBench {
     /// Calls a second of the CPU comparison.
@@ -87,7 +87,7 @@ pub struct Memory {
     pub media_bytes_left: i64,
 }
 
-/// All of it.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct SipResult {
     host: Host,
@@ -103,7 +103,7 @@ pub struct SipResult {
 }
 
 impl SipBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<SipResult> {
         let bar = progress(2 * self.rounds + self.latency_rates.len() + 1);
         let mut cpu = Vec::new();
@@ -248,7 +248,7 @@ impl SipBench {
 }
 
 impl SipResult {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = format!(
             "{:<10} {:>10} {:>8} {:>8} {:>14} {:>14} {:>6}\n",

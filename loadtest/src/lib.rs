@@ -18,3 +18,8 @@ pub mod ng;
 pub mod peers;
 pub mod relay;
 pub mod usage;
+
+/// Whether matrices are to be played in full and soaks at full length: `make test-all` sets `RINGPLANE_TEST_ALL=1`.
+pub fn is_full_run() -> bool {
+    std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1")
+}

@@ -15,7 +15,7 @@ const COPIES: u32 = 7;
 /// Of so many calls one may lose all copies of a request, or of its answers, at 10 % each way (0.19^7, twice).
 const CALLS_PER_LOSER: u32 = 2_000;
 
-/// How many calls, over how bad a link.
+/// The load of a `loss` run, and the loss of its link.
 #[derive(Clone, Debug)]
 pub struct LossPlan {
     /// The `ringplane` executable.
@@ -30,7 +30,7 @@ pub struct LossPlan {
     pub loss_percent: u32,
     /// Timer T1 of both sides.
     pub t1: Duration,
-    /// The same seed loses by the same dice.
+    /// Seed of the random losses.
     pub seed: u64,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Loss {
     /// Timer T1 of both sides, in milliseconds
     #[arg(long, default_value_t = 500)]
     t1: u64,
-    /// The same seed loses by the same dice
+    /// Seed of the random losses
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

@@ -57,7 +57,7 @@ enum What {
         /// Messages a second
         #[arg(long, default_value_t = 20_000)]
         rate: u64,
-        /// The same seed damages the same way
+        /// Seed of the random damage
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },

@@ -155,7 +155,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Somebody, reached directly, through the proxy or through the bridge.
+    /// A random agent, reached directly, through the proxy or through the bridge.
     fn somebody(&self, turn: &mut Turn<'_>) -> (Flow, String) {
         let via = match turn.rng.below(4) {
             0 | 1 => turn.book.proxy,

@@ -36,7 +36,7 @@ pub(crate) fn decide(event: &Event, message: &[u8], turn: &mut Turn<'_>) {
                     turn.later_ms(0, 2000, Todo::AcceptSubscription(request));
                 }
                 (_, 0) => turn.later_ms(0, 1000, Todo::Respond(request, 480)),
-                (_, 1) => {} // somebody forgot it
+                (_, 1) => {} // this user never answers
                 _ => turn.later_ms(0, 6000, Todo::Respond(request, 200)),
             }
         }

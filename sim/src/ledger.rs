@@ -123,7 +123,7 @@ impl Ledger {
         }
     }
 
-    /// Nobody is connected to somebody who did not answer.
+    /// Checks that the peer of an answered call has answered it.
     fn check_answer(&mut self, node: u64, message: &[u8]) {
         let Ok(message) = sip_wire::Message::parse(message) else {
             return self.fail(format!("node {node}: Answered without a message"));

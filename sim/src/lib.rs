@@ -1,6 +1,6 @@
 //! Deterministic simulation: phones, a forking proxy and a bridge on a bad network, in virtual time, by one seed.
 //!
-//! Everything that happens follows from the seed: who calls whom, what users decide, which packets are lost, late,
+//! Everything that happens follows from the seed: which agent calls which, what users decide, which packets are lost, late,
 //! doubled or held back by a partition. [`run`] plays one seed to its end, checks the rules of [`Ledger`] all the way
 //! and gives a [`Report`], or the rule that was broken. It opens no socket and reads no clock.
 //!

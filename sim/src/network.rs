@@ -109,7 +109,7 @@ impl Network {
         self.queue.peek().map(|Reverse(queued)| queued.0)
     }
 
-    /// What arrives now: to whom, by which path as the receiver sees it, and what.
+    /// What arrives now: its receiver, the path as the receiver sees it, and the message or error.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<(SocketAddr, Flow, Arrival)> {
         if self.next()? > now {
             return None;

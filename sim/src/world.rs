@@ -57,7 +57,8 @@ pub fn run(seed: u64, trace: Option<&mut Vec<String>>) -> Result<Report, Broken>
     run_on(seed, false, trace)
 }
 
-/// The same on a network that sends damaged copies beside the messages: nobody may stumble over them, or keep anything.
+/// Plays a seed like [`run`] on a network that sends damaged copies beside the messages: no node may fail over them, or keep
+/// state of them.
 pub fn run_noisy(seed: u64, trace: Option<&mut Vec<String>>) -> Result<Report, Broken> {
     run_on(seed, true, trace)
 }

@@ -19,11 +19,11 @@ pub struct Idle {
     pub calls: usize,
     /// Private memory of signaling for one session, once its transactions are forgotten, bytes.
     pub signal_bytes_per_session: f64,
-    /// Of media, for one leg.
+    /// Private memory of media for one leg, bytes.
     pub media_bytes_per_leg: f64,
-    /// What signaling has more than before, a minute after the last call.
+    /// Private memory that signaling has more than before, a minute after the last call, bytes.
     pub signal_bytes_left: i64,
-    /// What media has more than before.
+    /// Private memory that media has more than before, bytes.
     pub media_bytes_left: i64,
 }
 

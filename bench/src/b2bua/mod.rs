@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::io;
 use std::path::PathBuf;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct B2buaBench {
     /// Calls a second of the CPU comparison.
@@ -64,7 +64,7 @@ pub struct AnswerTime {
     pub invite_to_200: Percentiles,
 }
 
-/// All of it.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct B2buaResult {
     host: Host,
@@ -88,7 +88,7 @@ pub struct B2buaResult {
 }
 
 impl B2buaBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<B2buaResult> {
         let ways = self.through.len();
         let more = usize::from(self.held > 0) + usize::from(self.churn > 0);
@@ -183,7 +183,7 @@ impl B2buaResult {
         lines(path, "INVITE to 200 with SIPp answering", "calls a second", "ms", &all)
     }
 
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = format!(
             "{:<10} {:>8} {:>10} {:>8} {:>8} {:>14} {:>14} {:>6}\n",

@@ -53,7 +53,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// By anybody.
+    /// Messages that either SIPp sent again.
     pub fn resent(&self) -> u64 {
         self.retransmissions + self.retransmissions_behind
     }

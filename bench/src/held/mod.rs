@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct HeldBench {
     /// Calls held at once in a table, and as many of them through the running switch as it has descriptors and ports for.
@@ -35,7 +35,7 @@ pub struct HeldBench {
 /// Calls of one of the rounds.
 const CYCLE_CALLS: usize = 500;
 
-/// All of it.
+/// The results.
 #[derive(Clone, Debug, Serialize)]
 pub struct HeldResult {
     host: Host,
@@ -48,7 +48,7 @@ pub struct HeldResult {
 }
 
 impl HeldBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<HeldResult> {
         let bar = progress(5);
         let mut tables = Vec::new();
@@ -105,7 +105,7 @@ fn table_of(kind: Kind, count: usize) -> io::Result<TableMemory> {
 }
 
 impl HeldResult {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for table in &self.tables {

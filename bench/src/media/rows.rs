@@ -27,11 +27,12 @@ pub struct Row {
     pub generator_cores: f64,
     /// The highest load average before a round.
     pub load_average_max: f64,
-    /// Latency added to the straight way's, microseconds, where that was measured too; else the whole latency.
+    /// Median latency that the relay adds to the straight way, microseconds; the whole latency where the straight way was not
+    /// measured.
     pub added_p50_us: f64,
-    /// Likewise.
+    /// 99th percentile of the same latency, microseconds.
     pub added_p99_us: f64,
-    /// Likewise.
+    /// 99.9th percentile of the same latency, microseconds.
     pub added_p999_us: f64,
     /// Packets lost in all rounds, of how many.
     pub lost: u64,
@@ -45,7 +46,7 @@ pub struct Row {
     pub set_up_per_second: f64,
     /// CPU of this relay over that of rtpengine with as many calls, where both were measured.
     pub ratio_to_rtpengine: Option<f64>,
-    /// The same of `all_us_per_packet`.
+    /// `all_us_per_packet` of this relay over that of rtpengine with as many calls.
     pub all_ratio: Option<f64>,
 }
 

@@ -16,14 +16,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct OptionsBench {
     /// Questions a second of the paced runs.
     pub rate: u32,
     /// Questions on their way in the runs as fast as possible.
     pub window: usize,
-    /// Threads of ours, and processes of Kamailio, that answer.
+    /// Threads of ringplane, and processes of Kamailio, that answer.
     pub workers: usize,
     /// Rounds; who comes first alternates.
     pub rounds: usize,
@@ -61,21 +61,21 @@ pub struct OptionsRun {
 pub struct Comparison {
     /// `paced` or `full`.
     pub pace: &'static str,
-    /// Ours.
+    /// CPU of an answer of ringplane, microseconds.
     pub ringplane_us: f64,
-    /// Kamailio's.
+    /// CPU of an answer of Kamailio, microseconds.
     pub kamailio_us: f64,
-    /// Ours over Kamailio's.
+    /// `ringplane_us` over `kamailio_us`.
     pub ratio_us: f64,
-    /// Ours.
+    /// Answers of ringplane a second.
     pub ringplane_per_second: f64,
-    /// Kamailio's.
+    /// Answers of Kamailio a second.
     pub kamailio_per_second: f64,
-    /// Ours over Kamailio's.
+    /// `ringplane_per_second` over `kamailio_per_second`.
     pub ratio_per_second: f64,
 }
 
-/// All of it.
+/// The result of `bench options`: every run, and the comparison at each pace.
 #[derive(Clone, Debug, Serialize)]
 pub struct OptionsResult {
     host: Host,
@@ -116,7 +116,7 @@ impl Server {
 }
 
 impl OptionsBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<OptionsResult> {
         let bar = progress(2 * self.rounds);
         let mut runs = Vec::new();
@@ -198,7 +198,7 @@ fn compare(pace: &'static str, runs: &[OptionsRun]) -> Comparison {
 }
 
 impl OptionsResult {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = format!(
             "{:<10} {:<6} {:>9} {:>9} {:>8} {:>9} {:>8} {:>6}\n",

@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is measured.
+/// The settings of a measurement.
 #[derive(Clone, Debug)]
 pub struct SetupBench {
     /// Calls of a round of the shard.
@@ -33,7 +33,7 @@ pub struct SetupBench {
     pub folder: PathBuf,
 }
 
-/// What it showed: CPU time of one call, microseconds, medians of the rounds.
+/// The results: CPU time of one call, microseconds, medians of the rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Setup {
     host: Host,
@@ -69,7 +69,7 @@ pub struct Round {
 const PROGRAM_CALLS: usize = 3_000;
 
 impl SetupBench {
-    /// Measures.
+    /// Runs the measurement and writes its results.
     pub fn run(&self) -> io::Result<Setup> {
         let load_average = usage::load_average();
         let bar = progress(self.rounds);
@@ -136,7 +136,7 @@ fn control_socket(folder: &Path) -> PathBuf {
 }
 
 impl Setup {
-    /// For a terminal.
+    /// The results as text for a terminal.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for Round { shard_us, cpu_us, plain_us } in &self.rounds {

@@ -17,7 +17,7 @@ pub struct Instant(u64);
 impl Instant {
     /// The earliest instant; virtual time in tests starts here.
     pub const ZERO: Instant = Instant(0);
-    /// Later than anything that happens.
+    /// Later than every deadline.
     pub const FAR_FUTURE: Instant = Instant(u64::MAX);
 
     /// From nanoseconds, as kept in shared memory.

@@ -153,7 +153,7 @@ fn routes_that_come_back_are_loops() {
         ("\"192.0.2.1:5060\"", "\"4*\" = \"sip:42@192.0.2.1;transport=tcp\"", Some("4:19 sip.routes.\"4*\"")),
         // One by way of another.
         ("\"192.0.2.1:5060\"", "x = \"sip:y@192.0.2.1\", y = \"sip:x@192.0.2.1\"", Some("4:16 sip.routes.x")),
-        // Another name for somebody, another port, another host, and another switch.
+        // Another user, another port, another host, and another switch.
         ("\"192.0.2.1:5060\"", "x = \"sip:y@192.0.2.1\", y = \"sip:192.0.2.2\"", None),
         ("\"127.0.0.1:5060\"", "\"*\" = \"sip:127.0.0.1:5080\"", None),
         ("\"127.0.0.1:5060\"", "\"*\" = \"sip:127.0.0.2\"", None),

@@ -45,7 +45,7 @@ use reader::{Readable, Reader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-/// Everything that can be set.
+/// A whole configuration: one field for each section of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Signaling.
@@ -68,12 +68,12 @@ pub struct Config {
     pub written: Written,
 }
 
-/// What came of an examination.
+/// The result of [`Config::examine`].
 #[derive(Clone, Debug)]
 pub struct Examined {
     /// The configuration, or every mistake of it.
     pub result: Result<Config, Mistakes>,
-    /// What is allowed, but hardly meant.
+    /// Settings that are allowed but hardly meant.
     pub warnings: Mistakes,
 }
 
@@ -89,7 +89,8 @@ impl Config {
         Self::examine(text, &FilesOnly).result
     }
 
-    /// The same with all that can be known about it, warnings included.
+    /// Reads a file's text like [`Self::parse`], asks `host` about the files and addresses that it names, and gives warnings
+    /// as well.
     pub fn examine(text: &str, host: &dyn Host) -> Examined {
         let readable = Readable::new(text);
         let mut reader = Reader::new(&readable);
@@ -110,7 +111,7 @@ impl Config {
         Examined { result, warnings: Mistakes(warnings) }
     }
 
-    /// Reads a file.
+    /// Reads and parses the file at `path`, without a look at the files that it names.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;

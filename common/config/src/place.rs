@@ -16,7 +16,7 @@ pub(crate) struct Fault {
 }
 
 impl Faults {
-    /// At an entry, by the names that lead to it.
+    /// Adds a mistake at an entry; `path` has the names that lead to it.
     pub(crate) fn add(&mut self, span: Range<usize>, path: &[&str], allowed: impl Into<String>) {
         self.0.push(Fault {
             span: Some(span),
@@ -25,7 +25,7 @@ impl Faults {
         });
     }
 
-    /// At the value itself.
+    /// Adds a mistake of the whole value.
     pub(crate) fn add_whole(&mut self, allowed: impl Into<String>) {
         self.0.push(Fault { span: None, path: String::new(), allowed: allowed.into() });
     }

@@ -54,7 +54,7 @@ pub struct Sip {
     pub max_connections_per_address: usize,
     /// Silence that closes a connection.
     pub connection_idle: Duration,
-    /// Silence after which we send a keep-alive; `None`: never.
+    /// Silence after which the switch sends a keep-alive; `None`: never.
     pub keep_alive: Option<Duration>,
     /// Address for Via, Contact and SDP; `None`: the one that the request came to.
     pub advertised_address: Option<IpAddr>,
@@ -68,7 +68,7 @@ pub struct Sip {
     pub max_calls_per_user: Option<usize>,
     /// How long a call may last; `None`: for ever.
     pub max_call: Option<Duration>,
-    /// How long a call goes on without a refresh, with peers that know session timers; `None`: we ask for none.
+    /// How long a call goes on without a refresh, with peers that know session timers; `None`: the switch asks for none.
     pub session_expires: Option<Duration>,
     /// How often a peer that need not send media is asked whether it is there; `None`: never.
     pub probe: Option<Duration>,
@@ -80,9 +80,9 @@ pub struct Sip {
     pub retry_after: Duration,
     /// How long a call may wait for a deferred decision.
     pub decision_timeout: Duration,
-    /// Audio codecs, in our order.
+    /// Audio codecs, the preferred one first.
     pub codecs: Vec<AudioCodec>,
-    /// Whose order decides.
+    /// Which side's order of codecs decides.
     pub codec_order: CodecOrder,
     /// Whether telephone events are agreed on.
     pub dtmf: bool,
@@ -90,13 +90,13 @@ pub struct Sip {
     pub mode: Mode,
     /// Where all modes but [`Mode::Numbers`] send them, in the order of the patterns.
     pub routes: Vec<Route>,
-    /// Our names beside our addresses.
+    /// Domain names of the switch beside its addresses.
     pub domains: Vec<String>,
     /// Whether the proxy stays in the path of dialogs.
     pub record_route: bool,
     /// 3xx answers to one request that the proxy follows.
     pub follow_redirects: usize,
-    /// Whom to ask for names; none: those of the host.
+    /// Name servers to ask; none: those of the host.
     pub name_servers: Vec<SocketAddr>,
 }
 
@@ -105,9 +105,9 @@ pub struct Sip {
 pub enum Mode {
     /// They are answered here.
     Numbers,
-    /// They go on by routes, as calls of ours.
+    /// They go on by routes, as calls that the switch places.
     B2bua,
-    /// Requests go on by routes, the media past us.
+    /// Requests go on by routes, media flows past the switch.
     Proxy,
     /// Callers are told where to go.
     Redirect,
@@ -131,12 +131,12 @@ pub enum AudioCodec {
     Pcma,
 }
 
-/// Whose order of codecs decides.
+/// Which side's order of codecs decides in an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CodecOrder {
     /// The offerer's (RFC 3264 §6.1 recommends it).
     Caller,
-    /// Ours.
+    /// The order of `[sip] codecs`.
     Ours,
 }
 

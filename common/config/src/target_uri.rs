@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Transports that a URI may ask for (RFC 3261 §19.1.1, RFC 7118).
 const TRANSPORTS: [&str; 5] = ["udp", "tcp", "tls", "ws", "wss"];
-/// Parameters of SIP URIs that we know (IANA); others are ignored by whoever gets them.
+/// Parameters of SIP URIs that IANA registers and this switch sends on; a target ignores others.
 const PARAMS: [&str; 8] = ["transport", "user", "method", "ttl", "maddr", "lr", "ob", "gr"];
 
 /// A target as far as its way is concerned.

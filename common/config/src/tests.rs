@@ -20,7 +20,7 @@ fn the_default_file_is_the_default() {
 fn every_key_is_read_and_none_is_there_twice() {
     for (index, key) in KEYS.iter().enumerate() {
         assert!(!KEYS[..index].iter().any(|other| (other.section, other.name) == (key.section, key.name)));
-        // A date is allowed nowhere: whoever reads the key must complain.
+        // No key takes a date: the code that reads the key must complain.
         let found = mistakes(&format!("[{}]\n{} = 2001-01-01", key.section, key.name));
         assert_eq!(found.len(), 1, "{} is not read", key.name);
         assert_eq!((found[0].line, found[0].key.clone()), (2, format!("{}.{}", key.section, key.name)));

@@ -11,13 +11,13 @@ const CERTIFICATE_COUNT_MAX: usize = 64;
 /// `[tls]`: certificates and trust.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tls {
-    /// Ours; the first is for clients that name no host.
+    /// Certificates of the switch; the first is for clients that name no host.
     pub certificates: Vec<Certificate>,
     /// Whether TLS clients must show one.
     pub client_certificates: ClientCertificates,
-    /// Where theirs must come from.
+    /// Authorities that a client's certificate must come from.
     pub client_authorities: Option<PathBuf>,
-    /// Whom to trust when we connect; `None`: whom the host trusts.
+    /// Authorities that a server's certificate must come from when the switch connects; `None`: those that the host trusts.
     pub authorities: Option<PathBuf>,
 }
 

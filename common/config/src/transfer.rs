@@ -11,14 +11,14 @@ pub struct Transfer {
     pub allow_local: bool,
 }
 
-/// Which targets of a peer's are called.
+/// Targets named by a peer that the switch calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransferTargets {
     /// Those that a route fits, where that route leads.
     Routes,
-    /// None.
+    /// No target of a peer is called.
     Nobody,
-    /// All.
+    /// Every target is called.
     Anybody,
 }
 

@@ -9,7 +9,7 @@ use toml::de::DeValue;
 pub struct Written(Vec<u64>);
 
 impl Written {
-    /// By the values of all keys, in the order of [`KEYS`].
+    /// From the values of all keys, in the order of [`KEYS`].
     pub(crate) fn new<'v, 'd: 'v>(values: impl Iterator<Item = Option<&'v DeValue<'d>>>) -> Self {
         Self(values.map(number_of).collect())
     }
@@ -42,7 +42,7 @@ fn number_of(value: Option<&DeValue<'_>>) -> u64 {
     hasher.finish()
 }
 
-/// Without spaces, comments and the way in which it is written.
+/// Hashes what a value means: spaces, comments and notation make no difference.
 fn add(value: &DeValue<'_>, hasher: &mut DefaultHasher) {
     match value {
         DeValue::String(text) => text.hash(hasher),

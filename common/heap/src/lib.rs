@@ -6,7 +6,7 @@
 pub use mimalloc::MiMalloc as Allocator;
 
 unsafe extern "C" {
-    /// Of mimalloc, which the line above brings in: gives back what is free of the calling thread's heap.
+    /// A function of mimalloc (linked by the line above) that gives back the free memory of the calling thread's heap.
     fn mi_collect(force: bool);
 }
 

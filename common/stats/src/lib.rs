@@ -26,17 +26,17 @@ pub enum Unit {
     Microseconds,
 }
 
-/// A set of counters with words. Implemented by the enums that [`counters!`] declares.
+/// A set of counters with name, unit and meaning. Implemented by the enums that [`counters!`] declares.
 pub trait CounterSet: Copy + 'static {
-    /// All of them, in order.
+    /// All counters of the set, in the order of their index.
     const ALL: &'static [Self];
-    /// Place in the set.
+    /// Index in [`Self::ALL`].
     fn index(self) -> usize;
-    /// Name as operators and Prometheus see it; ends in its unit.
+    /// The name as operators and Prometheus see it; ends in its unit.
     fn name(self) -> &'static str;
-    /// Unit.
+    /// What the counter counts or measures.
     fn unit(self) -> Unit;
-    /// One sentence.
+    /// The meaning, one sentence for operators.
     fn meaning(self) -> &'static str;
 }
 
@@ -57,7 +57,7 @@ macro_rules! counters {
     };
 }
 
-/// The numbers of one set, owned by one thread.
+/// The values of one set of counters, owned by one thread.
 #[derive(Clone, Debug)]
 pub struct Counts<C: CounterSet> {
     values: Box<[u64]>,
@@ -71,22 +71,22 @@ impl<C: CounterSet> Default for Counts<C> {
 }
 
 impl<C: CounterSet> Counts<C> {
-    /// One more.
+    /// Adds `more` to a counter, wrapping.
     pub fn add(&mut self, counter: C, more: u64) {
         self.values[counter.index()] = self.values[counter.index()].wrapping_add(more);
     }
 
-    /// A level.
+    /// Sets a level.
     pub fn set(&mut self, counter: C, value: u64) {
         self.values[counter.index()] = value;
     }
 
-    /// The number now.
+    /// The value of a counter.
     pub fn get(&self, counter: C) -> u64 {
         self.values[counter.index()]
     }
 
-    /// All numbers, in the order of [`CounterSet::ALL`].
+    /// The values of all counters, in the order of [`CounterSet::ALL`].
     pub fn values(&self) -> &[u64] {
         &self.values
     }

@@ -25,9 +25,9 @@ crate::counters! {
         DroppedNoLeg: "dropped_no_leg_packets", Packets, "Packets for a port without a leg.";
         DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";
         DroppedLate: "dropped_late_packets", Packets, "RTP packets not relayed because they had waited for too long: this worker was behind.";
-        HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit of ours, to muting, or to later packets of a new source.";
+        HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit that the switch sends, to muting, or to later packets of a new source.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
-        FramesSkipped: "frames_skipped", Events, "Frames of our own that were not made because the worker was late.";
+        FramesSkipped: "frames_skipped", Events, "Frames of generated sound that were not made because the worker was late.";
         Turns: "turns", Events, "How often this worker's thread went round: received, worked, sent. It also counts while there is nothing to do.";
         RingEnters: "ring_enters", Events, "Calls of io_uring_enter: each sends a batch and waits for the next.";
         RingCompletions: "ring_completions", Events, "Completions that the kernel gave us.";

@@ -46,7 +46,7 @@ crate::counters! {
         UnreachableIgnored: "icmp_ignored", Events, "ICMP messages that changed nothing: about peers that had answered or calls that were up, or about nothing that we had sent.";
         Challenges: "challenges", Events, "Requests that were asked for credentials because they brought none.";
         AuthFailures: "auth_failures", Events, "Credentials that were wrong, or came too soon after wrong ones.";
-        RefusedIdentity: "refused_identity", Events, "Requests refused with 403 because a proven user said in From to be somebody else.";
+        RefusedIdentity: "refused_identity", Events, "Requests refused with 403 because a proven user named another user in From.";
         Forwarded: "forwarded", Events, "Requests that the proxy sent on, or the redirect server sent elsewhere.";
         BranchesOpen: "branches_open", Level, "Targets that the proxy is busy with now, or remembers to absorb retransmissions.";
         Turns: "turns", Events, "How often this shard's thread went round: received, worked, sent. It also counts while there is nothing to do.";

@@ -50,12 +50,12 @@ impl CallPlan {
         }
     }
 
-    /// The same, with a tone to be heard.
+    /// The plan of [`Self::echo`] with calls to a tone, which every caller has to hear.
     pub fn tone(switch: SocketAddr) -> Self {
         Self { user: "tone".into(), media: Some(Expect::Generated), ..Self::echo(switch) }
     }
 
-    /// The same, without any media.
+    /// The plan of [`Self::tone`] without any media.
     pub fn signaling(switch: SocketAddr) -> Self {
         Self { user: "tone".into(), media: None, ..Self::echo(switch) }
     }

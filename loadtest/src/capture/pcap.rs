@@ -12,9 +12,9 @@ const RECORD_BYTES_MAX: u32 = 1 << 18;
 pub struct Datagram {
     /// When it was captured, nanoseconds since 1970.
     pub at_ns: u64,
-    /// Who sent it.
+    /// Source address.
     pub from: SocketAddr,
-    /// To whom.
+    /// Destination address.
     pub to: SocketAddr,
     /// Its bytes.
     pub bytes: Vec<u8>,

@@ -29,9 +29,9 @@ pub struct RtpStream {
     pub odd_steps: u64,
     /// Time between two packets, nanoseconds.
     pub gap_ns: Histogram<u64>,
-    /// First and last packet, nanoseconds since 1970.
+    /// When the first packet was captured, nanoseconds since 1970.
     pub first_at_ns: u64,
-    /// Likewise.
+    /// When the last packet was captured, nanoseconds since 1970.
     pub last_at_ns: u64,
     /// Payload type of the first packet.
     pub payload_type: u8,

@@ -127,8 +127,8 @@ impl Run<'_> {
     }
 }
 
-/// An INVITE for `busy`, whoever it was for: what a switch that answers everybody would send to the Contact of a corpus
-/// would leave this host.
+/// The message with `busy` as the user of an INVITE's target: a switch that answered it would send its next requests to the
+/// Contact of the corpus, which leads out of this host.
 fn to_busy(message: &[u8]) -> Vec<u8> {
     for start in [&b"INVITE sip:"[..], b"INVITE sips:"] {
         let Some(rest) = message.strip_prefix(start) else { continue };

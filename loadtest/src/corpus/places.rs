@@ -28,7 +28,7 @@ pub struct Dialog {
 /// A request that has to be answered.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Which piece, and where it stands.
+    /// The piece of the corpus that it carries, and where in the request that stands.
     pub what: String,
     /// Its branch, by which its answer is known.
     pub branch: String,

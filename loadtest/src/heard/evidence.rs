@@ -14,7 +14,7 @@ pub struct Evidence {
     pub streams: RtpStreams,
     /// All times between two packets of a stream, nanoseconds.
     pub gap_ns: Histogram<u64>,
-    /// The same for each second of the capture.
+    /// Times between two packets for each second of the capture, nanoseconds.
     pub gap_ns_by_second: Vec<Histogram<u64>>,
     /// RTP packets that came after the BYE of their call.
     pub after_bye: u64,

@@ -8,7 +8,8 @@ use std::path::Path;
 
 type Problem = Box<dyn std::error::Error>;
 
-/// Above: how many gaps were how long, on a logarithmic scale. Below: the middle and the tail, second by second.
+/// Draws a histogram of the gaps between packets on a logarithmic scale, and beneath it their median and tail second by
+/// second, into an SVG file at `path`.
 pub fn picture(evidence: &Evidence, title: &str, path: &Path) -> io::Result<()> {
     let drawing = draw(evidence, title).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
     std::fs::write(path, drawing)

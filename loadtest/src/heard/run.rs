@@ -9,7 +9,7 @@ use clock::Duration;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How many calls, how long, to whom.
+/// The load of a `heard` run: number of calls, their length and the user they are placed to.
 #[derive(Clone, Debug)]
 pub struct HeardPlan {
     /// The `ringplane` executable.
@@ -20,11 +20,11 @@ pub struct HeardPlan {
     pub rate: f64,
     /// Time from answer to BYE.
     pub hold: Duration,
-    /// Who is called: somebody that plays a steady tone.
+    /// The user that is called; the switch plays it a steady tone.
     pub user: String,
 }
 
-/// What the switch holds.
+/// Resources of the switch at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Held {
     /// The signaling process.
@@ -35,7 +35,7 @@ pub struct Held {
     pub sockets: UdpSockets,
     /// Legs that run, by the switch's own count.
     pub legs: u64,
-    /// Calls, likewise.
+    /// Calls that are up, by the switch's own count.
     pub calls: u64,
     /// SIP transactions that are remembered.
     pub transactions: u64,

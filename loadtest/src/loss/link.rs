@@ -32,7 +32,7 @@ pub struct LossyLink {
 }
 
 impl LossyLink {
-    /// Loses `percent` of the datagrams, each way. The client is whoever sends first.
+    /// Relays between `server` and the first address that sends to the link, and loses `percent` of the datagrams, each way.
     pub fn start(server: SocketAddr, percent: u32, seed: u64) -> io::Result<Self> {
         let socket = || -> io::Result<UdpSocket> {
             let socket = UdpSocket::bind((server.ip(), 0))?;

@@ -18,7 +18,7 @@ const PATTERN_AT: usize = 44;
 pub struct Content {
     /// The stream's place in its thread's table.
     pub stream: u32,
-    /// Which life of that place.
+    /// How often that place had been used before.
     pub life: u32,
     /// Counts from 0; its low bits are the RTP sequence number.
     pub number: u64,

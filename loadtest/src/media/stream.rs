@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// What a new stream is to do.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamSpec {
-    /// Which of the thread's sockets it leaves by.
+    /// Index of the thread's socket that it is sent from.
     pub socket: usize,
     /// Where its packets go.
     pub to: SocketAddr,

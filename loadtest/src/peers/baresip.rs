@@ -21,7 +21,7 @@ impl Baresip {
         Self::dial_as(folder, voice, ("phone", ""), target, switch)
     }
 
-    /// The same as a user with a password.
+    /// Starts it like [`Self::dial`], with a user name and a password to answer challenges with.
     pub fn dial_as(
         folder: &Path,
         voice: &Path,

@@ -26,7 +26,7 @@ impl Kamailio {
         Self::start_script(folder, workers, 64, script)
     }
 
-    /// The same as a stateful proxy: every call goes on to `to`, with Record-Route. It has no media and keeps no call:
+    /// Starts it as a stateful proxy: every call goes on to `to`, with Record-Route. It has no media and keeps no call:
     /// the least that anything between two phones does.
     pub fn start_proxy(folder: &Path, workers: usize, to: SocketAddr) -> io::Result<Self> {
         Self::start_script(folder, workers, 512, &PROXY.replace("TARGET", &to.to_string()))

@@ -22,9 +22,9 @@ pub struct SwitchPlan {
     pub ip: IpAddr,
     /// Port pairs for media.
     pub port_pairs: u16,
-    /// Further lines of the configuration, by section.
+    /// Further lines of `[sip]`.
     pub sip: String,
-    /// Likewise.
+    /// Further lines of `[media]`, and sections after it.
     pub media: String,
 }
 
