@@ -21,7 +21,7 @@ pub(crate) fn run(
     let mut told = Some(told);
     let result = prepare(settings).and_then(|(config, _plane, _folder)| {
         let nonce_key = settings.draw_nonce_key()?;
-        let user = |shard| -> Box<dyn signald::User> {
+        let user = |shard| -> Box<dyn signald::CallHandler> {
             Box::new(ShardUser::new(shard, this.clone(), settings.account(), settings.gate(nonce_key)))
         };
         let ready = |ready: &signald::Ready, orders| {

@@ -9,7 +9,7 @@ use session::{EndReason, Sessions};
 use sip_core::auth::Account;
 use std::time::SystemTime;
 
-impl signald::User for ShardUser {
+impl signald::CallHandler for ShardUser {
     fn account(&mut self) -> Option<Account> {
         self.account.take()
     }

@@ -28,7 +28,7 @@ pub(crate) fn signal(options: &Options) -> Result<(), Failure> {
     let config = prepare(options)?;
     let stop = signald::Stop::new().map_err(|error| Failure::new(format!("cannot make a wake-up: {error}")))?;
     // What a rush has left goes back once a shard has little to do.
-    signald::when_quiet(heap::give_back);
+    signald::when_idle(heap::give_back);
     let asked = stop.clone();
     on_end(move || asked.request())?;
     let newest = signald::Reload::new().map_err(|error| Failure::new(format!("cannot make a wake-up: {error}")))?;

@@ -5,7 +5,7 @@ use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event as MediaEvent, LegRef};
 use serde::{Deserialize, Serialize};
 use session::{Port, Ports};
-use signald::{Input, Numbers, Shard, ShardOutput};
+use signald::{BuiltinDialplan, Input, Shard, ShardOutput};
 use sip_core::{Content, Endpoint, EndpointConfig, Event, Flow, Limits, Output};
 use std::io;
 
@@ -150,7 +150,7 @@ impl Held {
         let core = if kind == Kind::Calls {
             let mut config = config::Config::default();
             config.sip.max_calls = 2 * count;
-            let shard = Shard::new(&config, 0, 1, 7, Box::new(Numbers::default()));
+            let shard = Shard::new(&config, 0, 1, 7, Box::new(BuiltinDialplan::default()));
             Core::Calls(Box::new(shard), FreePorts { taken_count: 0 }, ShardOutput::default())
         } else {
             let most = 2 * count;

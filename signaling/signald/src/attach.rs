@@ -1,8 +1,8 @@
 //! Finds the media process, at the start and whenever it comes back.
 
 use crate::Error;
-use crate::inbox::Inbox;
 use crate::link::Attached;
+use crate::shard::inbox::Inbox;
 use clock::{Duration, Instant};
 use shm::HandoverError;
 use std::os::unix::net::UnixStream;

@@ -9,72 +9,37 @@
 #![forbid(unsafe_code)]
 
 mod attach;
-mod b2bua;
-mod calllog;
-mod certificates;
-mod endpoint;
+mod auth;
+mod dialplan;
 mod error;
-mod guard;
-mod hangup;
-mod home;
-mod inbox;
-mod intake;
 mod link;
-mod listener;
-mod lookups;
-mod moved;
-mod next_hops;
-mod numbers;
+mod log;
 mod operator;
-mod own_names;
+mod orders;
 mod paths;
-mod proxying;
-mod quiet;
-mod rate;
-mod reader;
-mod reload;
-mod report;
+mod proxy;
 mod role;
-mod route_secret;
-mod routes;
 mod run;
-mod sender;
 mod shard;
-mod shard_io;
-mod sharding;
-mod shares;
-mod source;
-mod stateless;
+mod sockets;
 mod stop;
-mod streams;
-mod trace;
-mod transfers;
-mod user;
-mod wait;
-mod waiter;
-mod watching;
-mod worker;
+mod supervise;
 
+pub use auth::{Auth, nonce_key, users};
+pub use dialplan::CallHandler;
+pub use dialplan::builtin::BuiltinDialplan;
+pub use dialplan::routes::Routes;
+pub use dialplan::transfers::Transfers;
 pub use error::Error;
-pub use guard::{Guard, nonce_key, users};
-pub use numbers::Numbers;
+pub use operator::reload::Reload;
+pub use orders::{Order, OrderTurn, Orders, OrdersFull};
 pub use paths::{PathError, Paths};
-pub use quiet::when_quiet;
-pub use reload::Reload;
-pub use routes::Routes;
 pub use run::{Ready, run, run_reloading, run_with};
 pub use shard::Shard;
-pub use shard_io::{Input, ShardOutput};
+pub use shard::idle_work::when_idle;
+pub use shard::io::{Input, ShardOutput};
+pub use sockets::streams::check_tls;
 pub use stop::Stop;
-pub use streams::check_tls;
-pub use transfers::Transfers;
-pub use user::{Order, OrderTurn, Orders, OrdersFull, User};
 
 #[cfg(test)]
-mod calls_tests;
-#[cfg(test)]
-mod crossing_tests;
-#[cfg(test)]
-mod descriptions_tests;
-#[cfg(test)]
-mod shard_tests;
+mod tests;

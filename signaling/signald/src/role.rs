@@ -1,9 +1,10 @@
 //! What becomes of requests: whether they are calls of ours, or go on to others.
 
-use crate::lookups::Lookups;
 use crate::paths::Paths;
-use crate::proxying::RelayPlan;
-use crate::{Error, Routes, route_secret};
+use crate::paths::lookups::Lookups;
+use crate::proxy::RelayPlan;
+use crate::proxy::route_secret;
+use crate::{Error, Routes};
 use config::Config;
 use sip_core::auth::Place as Asker;
 
@@ -50,7 +51,7 @@ impl Role {
             lookups: lookups.clone(),
             names,
             trusted: config.headers.trusted.as_slice().into(),
-            destinations: crate::shares::destinations(config),
+            destinations: crate::shard::shard_config::destinations(config),
             route_secret: route_secret::load(&config.process.runtime_dir)?,
         }))
     }

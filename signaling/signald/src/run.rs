@@ -1,32 +1,34 @@
 //! Starts everything, waits, and takes everything down in order.
 
-use crate::b2bua::B2bua;
-use crate::calllog::CallLog;
-use crate::certificates::Files;
-use crate::guard::Guard;
-use crate::inbox::{Inbox, MESSAGE_BYTES_MAX};
-use crate::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
+use crate::auth::Auth;
+use crate::dialplan::b2bua::B2bua;
 use crate::link::{Attached, Link};
-use crate::listener::{Listener, bind_all};
-use crate::lookups::Lookups;
-use crate::moved::Moved;
+use crate::log::CallLog;
 use crate::operator::Operator;
-use crate::own_names::{hosts, own_names};
+use crate::operator::reload::Running;
+use crate::operator::trace::{Filter, Tracer};
 use crate::paths::Paths;
-use crate::proxying::Relay;
-use crate::quiet::Quiet;
-use crate::rate::TurnRate;
-use crate::reload::Running;
+use crate::paths::lookups::Lookups;
+use crate::paths::own_names::{hosts, own_names};
+use crate::proxy::Relay;
 use crate::role::Role;
-use crate::sender::Sender;
 use crate::shard::Shard;
-use crate::shard_io::ShardOutput;
-use crate::sharding::Sharding;
-use crate::trace::{Filter, Tracer};
-use crate::waiter::{Ready as Woken, Waiter};
-use crate::watching::{Asked, watch};
-use crate::worker::Worker;
-use crate::{Error, Numbers, Orders, Reload, Routes, Stop, Transfers, User, attach, shares, streams};
+use crate::shard::idle_work::IdleWork;
+use crate::shard::inbox::{Inbox, MESSAGE_BYTES_MAX};
+use crate::shard::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
+use crate::shard::io::ShardOutput;
+use crate::shard::shard_config;
+use crate::shard::sharding::Sharding;
+use crate::shard::thread::ShardThread;
+use crate::shard::turn_rate::TurnRate;
+use crate::sockets::certificates::Files;
+use crate::sockets::listener::{Listener, bind_all};
+use crate::sockets::sender::Sender;
+use crate::sockets::streams;
+use crate::sockets::tcp_fallback::TcpFallback;
+use crate::sockets::waiter::{Ready as Woken, Waiter};
+use crate::supervise::{Asked, watch};
+use crate::{BuiltinDialplan, CallHandler, Error, Orders, Reload, Routes, Stop, Transfers, attach};
 use config::{Config, Mode};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -90,8 +92,8 @@ pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl 
         Mode::Redirect => Role::Redirect(routes.clone()),
         Mode::Numbers | Mode::B2bua => Role::Calls(Some(routes.clone())),
     };
-    let numbers = Numbers::new(&config.media).with_transfers(transfers.clone());
-    let user = |_| -> Box<dyn User> {
+    let numbers = BuiltinDialplan::new(&config.media).with_transfers(transfers.clone());
+    let user = |_| -> Box<dyn CallHandler> {
         match config.sip.mode {
             Mode::Numbers => Box::new(numbers.clone()),
             Mode::B2bua | Mode::Proxy | Mode::Redirect => Box::new(B2bua::new(routes.clone(), transfers.clone())),
@@ -115,7 +117,7 @@ pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl 
 pub fn run_with(
     config: &Config,
     stop: &Stop,
-    user: impl FnMut(usize) -> Box<dyn User>,
+    user: impl FnMut(usize) -> Box<dyn CallHandler>,
     ready: impl FnOnce(&Ready, Orders),
 ) -> Result<(), Error> {
     let reload = Reload::new().map_err(system("make a wake-up"))?;
@@ -127,7 +129,7 @@ fn run_as(
     stop: &Stop,
     reload: &Reload,
     role: Role,
-    mut user: impl FnMut(usize) -> Box<dyn User>,
+    mut user: impl FnMut(usize) -> Box<dyn CallHandler>,
     ready: impl FnOnce(&Ready, Orders),
 ) -> Result<(), Error> {
     let as_written = config;
@@ -140,13 +142,13 @@ fn run_as(
     let inboxes = inboxes.map_err(system("make a wake-up"))?;
     let sharding = Sharding::new(&inboxes, role.has_calls());
     let key = RandomState::new();
-    let moved = Arc::new(Moved::default());
-    let (listeners, streams) = listen(&mut config, shard_count, &sharding, &moved)?;
+    let tcp_fallback = Arc::new(TcpFallback::default());
+    let (listeners, streams) = listen(&mut config, shard_count, &sharding, &tcp_fallback)?;
     print_limits(&config, shard_count);
     let mut files = Files::new(&config.tls);
     let paths = Paths::new(&config.sip, &streams);
     let names = own_names(&config, &streams);
-    let guard = Guard::new(&config.auth, role.place(), hosts(&names))?;
+    let auth = Auth::new(&config.auth, role.place(), hosts(&names))?;
     let lookups = Lookups::start(paths.clone(), inboxes.clone())?;
     let plan = role.plan(&config, &paths, names, &lookups)?;
     let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
@@ -158,7 +160,7 @@ fn run_as(
     {
         spawn("trace".into(), move || watch.print())?;
     }
-    let sources = shares::sources(&config);
+    let sources = shard_config::sources(&config);
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
@@ -174,31 +176,31 @@ fn run_as(
             (config.clone(), inbox.clone(), sharding.clone(), stop.clone(), lost.clone());
         // A seed that nobody outside can know: tags and branches follow from it.
         let seed = key.hash_one(("seed", number));
-        let (user, streams, moved) = (user(number), streams.clone(), moved.clone());
+        let (user, streams, tcp_fallback) = (user(number), streams.clone(), tcp_fallback.clone());
         let (user_limit, sources, lookups) = (user_limit.clone(), sources.clone(), lookups.clone());
         let (paths, home) = (paths.clone(), sharding.clone());
-        let guard = guard.as_ref().map(Guard::of_shard);
+        let auth = auth.as_ref().map(Auth::of_shard);
         let relay = plan.as_ref().map(|plan| {
-            let proxy = shares::proxy_config(&config, shard_count, plan);
-            Relay::new(proxy, seed, number, plan, guard.clone())
+            let proxy = shard_config::proxy_config(&config, shard_count, plan);
+            Relay::new(proxy, seed, number, plan, auth.clone())
         });
         let tracer = tracer.clone();
         shards.push(spawn(format!("shard-{number}"), move || {
-            let worker = Worker {
+            let worker = ShardThread {
                 number,
                 shard: Shard::new(&config, number, shard_count, seed, user)
                     .with_paths(paths)
                     .asking(number, lookups)
                     .limited(user_limit)
                     .shared(sources)
-                    .guarded(guard)
+                    .authenticated(auth)
                     .relaying(relay),
                 sharding,
                 inbox,
                 intake: Intake::default(),
                 listeners: listeners.clone(),
                 link: Link::default(),
-                sender: Sender::new(listeners, Some(streams), moved, home, tracer.clone()),
+                sender: Sender::new(listeners, Some(streams), tcp_fallback, home, tracer.clone()),
                 out: ShardOutput::default(),
                 waiter,
                 ready: Woken::default(),
@@ -208,7 +210,7 @@ fn run_as(
                 retry_after_s: config.sip.retry_after.as_secs().max(1),
                 rate: TurnRate::default(),
                 untold_since: None,
-                quiet: Quiet::default(),
+                idle_work: IdleWork::default(),
                 doubtful_count: 0,
                 log: CallLog::default(),
                 tracer,
@@ -235,7 +237,7 @@ fn run_as(
     let mut running = Running {
         config: as_written.clone(),
         routes: role.routes(),
-        guard,
+        auth,
         orders: orders.clone(),
         calls_max: as_written.sip.max_calls,
     };
@@ -270,7 +272,7 @@ fn listen(
     config: &mut Config,
     shard_count: usize,
     sharding: &Sharding,
-    moved: &Arc<Moved>,
+    tcp_fallback: &Arc<TcpFallback>,
 ) -> Result<(Vec<Vec<Listener>>, Arc<Streams>), Error> {
     let wanted = config.sip.listen.clone();
     let chose_port = wanted.iter().any(|address| address.port() == 0);
@@ -280,7 +282,7 @@ fn listen(
         config.sip.listen =
             listeners.first().map(|shard| shard.iter().map(Listener::address).collect()).unwrap_or_default();
         tries_left -= 1;
-        match streams::start(config, chose_port && tries_left == 0, sharding, moved) {
+        match streams::start(config, chose_port && tries_left == 0, sharding, tcp_fallback) {
             Err(error) if chose_port && tries_left > 0 && error.is_port_taken() => {}
             started => return Ok((listeners, started?)),
         }

@@ -21,7 +21,7 @@ impl Stop {
 
     /// Waits until it is asked for, or the time is over; says whether it was asked for.
     pub(crate) fn wait(&self, limit: std::time::Duration) -> bool {
-        crate::wait::readable(&[self.as_fd()], Some(limit))[0]
+        crate::sockets::poll::readable(&[self.as_fd()], Some(limit))[0]
     }
 }
 

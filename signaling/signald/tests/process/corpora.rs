@@ -49,7 +49,7 @@ impl Decide for Homely {
     }
 }
 
-impl signald::User for Homely {}
+impl signald::CallHandler for Homely {}
 
 /// What becomes of a request, by the judgement of RFC 4475 alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use crate::media::Media;
 use crate::outgoing::dial;
 use crate::phone::{Phone, SDP};
 use crate::switch::{Switch, config};
-use signald::Numbers;
+use signald::BuiltinDialplan;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -83,7 +83,7 @@ fn a_kamailio_that_does_not_record_itself_cuts_nothing_off() {
     let folder = tempfile::tempdir().unwrap();
     let _media = Media::start(folder.path().join("media-control.sock"));
     let config = config(folder.path());
-    let numbers = Numbers::new(&config.media);
+    let numbers = BuiltinDialplan::new(&config.media);
     let (switch, orders) = Switch::with_user(folder, config, move |_| Box::new(numbers.clone()));
     let (caller, callee) = (Phone::new(&switch), Phone::new(&switch));
     let scratch = tempfile::tempdir().unwrap();

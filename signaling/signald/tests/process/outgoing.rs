@@ -6,13 +6,13 @@ use crate::phone::SDP;
 use crate::streams::everywhere;
 use crate::switch::Switch;
 use session::{Dial, SessionEvent, Sessions, Target};
-use signald::{Numbers, Orders, User};
+use signald::{BuiltinDialplan, CallHandler, Orders};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 /// Tells a test what happens.
-struct Watching(Sender<SessionEvent>, Numbers);
+struct Watching(Sender<SessionEvent>, BuiltinDialplan);
 
 impl session::Decide for Watching {
     fn incoming(&mut self, call: &session::IncomingCall<'_>) -> session::Decision {
@@ -20,7 +20,7 @@ impl session::Decide for Watching {
     }
 }
 
-impl User for Watching {
+impl CallHandler for Watching {
     fn events(&mut self, _: &Sessions, events: &[SessionEvent]) {
         for event in events {
             let _ = self.0.send(event.clone()); // the test may be over
@@ -79,8 +79,8 @@ fn a_call_over_tcp_is_answered_and_one_whose_connection_breaks_fails_at_once() {
     let _media = Media::start(folder.path().join("media-control.sock"));
     let (config, _authority) = everywhere(folder.path(), "127.0.0.1:0");
     let (events, heard) = mpsc::channel();
-    let numbers = Numbers::new(&config.media);
-    let user = move |_| -> Box<dyn User> { Box::new(Watching(events.clone(), numbers.clone())) };
+    let numbers = BuiltinDialplan::new(&config.media);
+    let user = move |_| -> Box<dyn CallHandler> { Box::new(Watching(events.clone(), numbers.clone())) };
     let (switch, orders) = Switch::with_user(folder, config, user);
     let phone = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = phone.local_addr().unwrap();
@@ -112,7 +112,7 @@ fn uris_become_paths_over_every_transport() {
     let folder = tempfile::tempdir().unwrap();
     let _media = Media::start(folder.path().join("media-control.sock"));
     let (config, _authority) = everywhere(folder.path(), "127.0.0.1:0");
-    let numbers = Numbers::new(&config.media);
+    let numbers = BuiltinDialplan::new(&config.media);
     let (switch, orders) = Switch::with_user(folder, config, move |_| Box::new(numbers.clone()));
     let one = |uri: &str| {
         let flow = paths(&orders, uri).unwrap()[0];

@@ -2,7 +2,7 @@
 
 use crate::PATIENCE;
 use config::Config;
-use signald::{Numbers, Orders, Ready, Stop, User};
+use signald::{BuiltinDialplan, CallHandler, Orders, Ready, Stop};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -36,7 +36,7 @@ impl Switch {
 
     pub(crate) fn with(folder: tempfile::TempDir, config: Config) -> Self {
         let routes = signald::Routes::new(&config.sip.routes).unwrap();
-        let numbers = Numbers::new(&config.media).with_transfers(signald::Transfers::new(&config, routes));
+        let numbers = BuiltinDialplan::new(&config.media).with_transfers(signald::Transfers::new(&config, routes));
         Self::with_user(folder, config, move |_| Box::new(numbers.clone())).0
     }
 
@@ -55,7 +55,7 @@ impl Switch {
     pub(crate) fn with_user(
         folder: tempfile::TempDir,
         config: Config,
-        user: impl FnMut(usize) -> Box<dyn User> + Send + 'static,
+        user: impl FnMut(usize) -> Box<dyn CallHandler> + Send + 'static,
     ) -> (Self, Orders) {
         let stop = Stop::new().unwrap();
         let (tell, told) = mpsc::channel();

@@ -1,0 +1,229 @@
+//! What operators are told, as JSON.
+
+use crate::log::StatusCounts;
+use crate::operator::hangup::leg_id;
+use clock::Instant;
+use contract::{Codec, LegRef, LegRow};
+use serde_json::{Value, json};
+use session::{Session, Sessions};
+use shm::{Region, WorkerIndex};
+use stats::{CounterSet, Counts, MediaCounter, SignalCounter, Unit};
+use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
+use transport::StreamCounter;
+
+/// A question to a shard; the answer goes where it says.
+pub(crate) struct Question {
+    pub(crate) answer_to: Sender<Snapshot>,
+    /// Whether the calls themselves are wanted.
+    pub(crate) with_calls: bool,
+}
+
+/// What a shard knows, at one moment.
+pub(crate) struct Snapshot {
+    pub(crate) shard: usize,
+    pub(crate) calls: Vec<CallRow>,
+    pub(crate) counts: Vec<u64>,
+    /// INVITEs that were refused, by status.
+    pub(crate) refused: StatusCounts,
+    pub(crate) sizes: sip_core::Sizes,
+    pub(crate) region: Option<Region>,
+}
+
+/// What a shard knows of a call.
+pub(crate) struct CallRow {
+    pub(crate) id: String,
+    number: String,
+    is_outgoing: bool,
+    /// The other leg of the call, or of the bridge.
+    linked: Option<String>,
+    route: Option<Box<str>>,
+    state: &'static str,
+    from: Box<str>,
+    to: Box<str>,
+    call_id: Box<str>,
+    age_s: u64,
+    codec: Option<Codec>,
+    leg: Option<LegRef>,
+    local: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    signaling: SocketAddr,
+}
+
+pub(crate) fn calls(now: Instant, shard: usize, sessions: &Sessions) -> Vec<CallRow> {
+    sessions.iter().map(|session| CallRow::of(now, shard, session)).collect()
+}
+
+impl CallRow {
+    /// Its Call-ID, if this is one of its names.
+    pub(crate) fn call_id_of(&self, name: &str) -> Option<&str> {
+        (self.id == name || self.number == name || *self.call_id == *name).then_some(&self.call_id)
+    }
+
+    fn of(now: Instant, shard: usize, session: &Session) -> Self {
+        let parties = session.parties();
+        Self {
+            id: leg_id(shard, session.id()),
+            number: session.number().to_string(),
+            is_outgoing: session.is_outgoing(),
+            linked: session.linked_to().map(|other| leg_id(shard, other)),
+            route: session.route().map(Into::into),
+            state: session.state().name(),
+            from: parties.from.clone(),
+            to: parties.to.clone(),
+            call_id: parties.call_id.clone(),
+            age_s: now.since(session.created_at()).as_secs(),
+            codec: session.codec(),
+            leg: session.leg(),
+            local: session.local_rtp(),
+            remote: session.remote_rtp(),
+            signaling: session.remote_signaling(),
+        }
+    }
+
+    /// With what the media plane says of its leg.
+    fn json(&self, row: Option<LegRow>) -> Value {
+        let row = row.filter(|row| Some(row.leg) == self.leg);
+        let codec = row.and_then(|row| Codec::from_number(row.codec)).or(self.codec);
+        let remote = row.and_then(|row| row.remote.get()).or(self.remote);
+        let number = |read: fn(&LegRow) -> Value| row.as_ref().map_or(Value::Null, read);
+        json!({
+            "id": self.id,
+            "call": self.number,
+            "direction": if self.is_outgoing { "out" } else { "in" },
+            "linked_to": self.linked,
+            "route": self.route,
+            "state": self.state,
+            "from": self.from,
+            "to": self.to,
+            "call_id": self.call_id,
+            "age_s": self.age_s,
+            "codec": codec.map(Codec::name),
+            "local": self.local.map(|address| address.to_string()),
+            "remote": remote.map(|address| address.to_string()),
+            "signaling": self.signaling.to_string(),
+            "worker": number(|row| row.worker.into()),
+            "received_packets": number(|row| row.received_packets.into()),
+            "sent_packets": number(|row| row.sent_packets.into()),
+            "dropped_packets": number(|row| row.dropped_packets.into()),
+            "lost_packets": number(|row| row.lost_packets.into()),
+            "jitter_us": number(|row| row.jitter_us.into()),
+            "round_trip_us": number(|row| if row.round_trip_us == 0 { Value::Null } else { row.round_trip_us.into() }),
+            "mos": number(|row| if row.mos_x100 == 0 { Value::Null } else { (f64::from(row.mos_x100) / 100.0).into() }),
+        })
+    }
+}
+
+/// `calls`: every live call.
+pub(crate) fn calls_json(snapshots: &[Snapshot]) -> Value {
+    let calls = snapshots.iter().flat_map(|snapshot| {
+        let legs = snapshot.region.as_ref().map(Region::legs);
+        snapshot.calls.iter().map(move |call| {
+            let row = call.leg.and_then(|leg| legs.as_ref()?.read(leg.port));
+            call.json(row)
+        })
+    });
+    Value::Array(calls.collect())
+}
+
+/// `stats`: every number with its unit and meaning.
+pub(crate) fn stats_json(snapshots: &[Snapshot], streams: Option<Counts<StreamCounter>>) -> Value {
+    let mut list = Vec::new();
+    for snapshot in snapshots {
+        let place = format!("signal {}", snapshot.shard);
+        add_counters::<SignalCounter>(&mut list, &place, &snapshot.counts);
+        for (status, count) in snapshot.refused.iter() {
+            let words = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);
+            let meaning = format!("INVITEs that were refused with {status} {words}");
+            add(
+                &mut list,
+                &place,
+                &format!("invites_refused_{status}"),
+                count,
+                "events",
+                &format!("{}.", meaning.trim_end()),
+            );
+        }
+    }
+    if let Some(counts) = streams {
+        add_counters::<StreamCounter>(&mut list, "connections", counts.values());
+    }
+    if let Some(region) = snapshots.iter().find_map(|snapshot| snapshot.region.as_ref()) {
+        for worker in region.plan().workers() {
+            let place = format!("media {}", worker.0);
+            add_counters::<MediaCounter>(&mut list, &place, region.media_counters(worker).read().values());
+            add_levels(&mut list, &place, region, worker);
+            add_latencies(&mut list, &place, region, worker);
+        }
+    }
+    Value::Array(list)
+}
+
+fn add_counters<C: CounterSet>(list: &mut Vec<Value>, place: &str, values: &[u64]) {
+    for (counter, value) in C::ALL.iter().zip(values) {
+        add(list, place, counter.name(), *value, unit(counter.unit()), counter.meaning());
+    }
+}
+
+fn add_levels(list: &mut Vec<Value>, place: &str, region: &Region, worker: WorkerIndex) {
+    let levels = region.ports().levels(worker);
+    let mut level = |name, value: usize, meaning| add(list, place, name, value as u64, "level", meaning);
+    level("ports_free", levels.free, "Port pairs of this worker that a call can have.");
+    level("ports_in_use", levels.owned, "Port pairs of this worker that calls have.");
+    level("ports_unavailable", levels.unavailable, "Port pairs of this worker that other programs have.");
+}
+
+fn add_latencies(list: &mut Vec<Value>, place: &str, region: &Region, worker: WorkerIndex) {
+    let kinds = [
+        (
+            "relay_latency",
+            region.relay_latency(worker).read(),
+            "From a packet's arrival to the send of what came of it",
+        ),
+        ("pacing_lateness", region.pacing_lateness(worker).read(), "How late a frame of our own went out"),
+    ];
+    for (name, latency, meaning) in kinds {
+        for (suffix, percent, words) in [("p50", 50.0, "half of all are below"), ("p99", 99.0, "99 of 100 are below")] {
+            let value = latency.percentile(percent).map_or(0, |value| value.as_micros() as u64);
+            let name = format!("{name}_{suffix}_us");
+            add(list, place, &name, value, unit(Unit::Microseconds), &format!("{meaning}; {words}."));
+        }
+    }
+}
+
+fn add(list: &mut Vec<Value>, place: &str, name: &str, value: u64, unit: &str, meaning: &str) {
+    list.push(json!({ "where": place, "name": name, "value": value, "unit": unit, "meaning": meaning }));
+}
+
+fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Packets => "packets",
+        Unit::Bytes => "bytes",
+        Unit::Events => "events",
+        Unit::Level => "level",
+        Unit::Microseconds => "us",
+    }
+}
+
+/// `health`: whether calls can be taken now.
+pub(crate) fn health_json(snapshots: &[Snapshot], shard_count: usize, uptime_s: u64, listening: &[String]) -> Value {
+    let attached = snapshots.iter().filter(|snapshot| snapshot.region.is_some()).count();
+    let is_well = attached == shard_count;
+    let calls: u64 = snapshots.iter().filter_map(|snapshot| snapshot.counts.first()).sum();
+    let sum = |size: fn(&sip_core::Sizes) -> usize| -> usize { snapshots.iter().map(|one| size(&one.sizes)).sum() };
+    json!({
+        "status": if is_well { "ok" } else { "no media plane" },
+        "shards": shard_count,
+        "shards_answering": snapshots.len(),
+        "shards_with_media_plane": attached,
+        "media_process": snapshots.iter().find_map(|snapshot| Some(snapshot.region.as_ref()?.creator_pid())),
+        "calls": calls,
+        "transactions": sum(|sizes| sizes.server_transactions),
+        "client_transactions": sum(|sizes| sizes.client_transactions),
+        "dialogs": sum(|sizes| sizes.dialogs),
+        "invitations": sum(|sizes| sizes.calls),
+        "subscriptions": sum(|sizes| sizes.subscriptions),
+        "uptime_s": uptime_s,
+        "listening": listening,
+    })
+}

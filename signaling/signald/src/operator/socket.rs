@@ -1,0 +1,240 @@
+//! The operator's socket: one command line in, one JSON value out, then the end of the connection.
+
+use super::report::{self, Question, Snapshot};
+use crate::operator::hangup::{Hung, Which, hang_up};
+use crate::operator::trace::{self, Filter, Tracer, Watch};
+use crate::shard::inbox::Inbox;
+use crate::sockets::poll;
+use crate::{Error, Orders, Stop, run};
+use clock::Instant;
+use serde_json::{Value, json};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+use transport::Streams;
+
+const COMMANDS: [&str; 6] = ["calls", "stats", "health", "reload", "hangup", "trace"];
+/// Longest command line.
+const COMMAND_BYTES_MAX: u64 = 1_024;
+/// How long an operator may take to ask or to read.
+const OPERATOR_LIMIT: Duration = Duration::from_secs(5);
+/// How long calls that were told to end are waited for.
+const END_LIMIT: Duration = Duration::from_millis(1_500);
+const END_PAUSE: Duration = Duration::from_millis(20);
+/// How often one who watches is looked after.
+const WATCH_PAUSE: Duration = Duration::from_millis(500);
+/// How long a shard may take to answer.
+const SHARD_LIMIT: Duration = Duration::from_secs(2);
+
+/// The bound socket; its file goes with it.
+pub(crate) struct Operator {
+    listener: UnixListener,
+    path: PathBuf,
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
+    pub(crate) listening: Vec<String>,
+    pub(crate) streams: Option<Arc<Streams>>,
+    pub(crate) started_at: Instant,
+    pub(crate) tracer: Tracer,
+}
+
+impl Operator {
+    pub(crate) fn bind(path: &Path) -> Result<Self, Error> {
+        let failed = |what| move |source| Error::Folder { what, path: path.to_owned(), source };
+        match UnixStream::connect(path) {
+            Ok(_) => return Err(Error::AlreadyRunning { path: path.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Left behind by a process that was killed.
+            Err(_) => std::fs::remove_file(path).map_err(failed("remove the stale socket"))?,
+        }
+        let listener = UnixListener::bind(path).map_err(failed("make the socket"))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed("protect the socket"))?;
+        listener.set_nonblocking(true).map_err(failed("set up the socket"))?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            inboxes: Vec::new(),
+            listening: Vec::new(),
+            streams: None,
+            started_at: clock::now(),
+            tracer: Tracer::default(),
+        })
+    }
+
+    /// Until the end is asked for.
+    pub(crate) fn run(&self, stop: &Stop) {
+        while !poll::readable(&[stop.as_fd(), self.listener.as_fd()], None)[0] {
+            if let Ok((stream, _)) = self.listener.accept()
+                && let Err(error) = self.answer(stream, stop)
+            {
+                tracing::debug!("an operator went away: {error}");
+            }
+        }
+    }
+
+    fn answer(&self, stream: UnixStream, stop: &Stop) -> io::Result<()> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(OPERATOR_LIMIT))?;
+        stream.set_write_timeout(Some(OPERATOR_LIMIT))?;
+        let mut line = String::new();
+        BufReader::new((&stream).take(COMMAND_BYTES_MAX)).read_line(&mut line)?;
+        let line = line.trim();
+        let mut text = match line.strip_prefix("trace") {
+            Some(words) if words.is_empty() || words.starts_with(' ') => match self.watch(words) {
+                Ok(watch) => {
+                    let stop = stop.clone();
+                    run::spawn("trace".into(), move || show(&watch, &stream, &stop)).map_err(io::Error::other)?;
+                    return Ok(());
+                }
+                Err(refusal) => refusal,
+            },
+            _ => self.carry_out(line),
+        }
+        .to_string();
+        text.push('\n');
+        (&stream).write_all(text.as_bytes())
+    }
+
+    /// Begins a trace: `call=NAME`, `peer=ADDRESS`, or everything.
+    fn watch(&self, words: &str) -> Result<Watch, Value> {
+        let mut filter = Filter::default();
+        for word in words.split_whitespace() {
+            match word.split_once('=') {
+                Some(("call", name)) => filter.calls = self.call_ids(name),
+                Some(("peer", address)) => {
+                    let peer = trace::parse_peer(address);
+                    filter.peer = Some(peer.ok_or_else(|| json!({ "error": format!("`{address}` is no address") }))?);
+                }
+                _ => return Err(json!({ "error": format!("`{word}` is neither call=NAME nor peer=ADDRESS") })),
+            }
+        }
+        self.tracer.watch(filter).ok_or_else(|| json!({ "error": "as many watch as may" }))
+    }
+
+    /// The Call-IDs of a call's legs, and the name itself for legs that are still to come.
+    fn call_ids(&self, name: &str) -> Vec<String> {
+        let snapshots = self.ask(true);
+        let rows = snapshots.iter().flat_map(|snapshot| &snapshot.calls);
+        let known = rows.filter_map(|row| row.call_id_of(name)).map(str::to_owned);
+        known.take(trace::CALLS_MAX).chain([name.to_owned()]).collect()
+    }
+
+    /// Ends calls, and waits a moment for the peers' answers.
+    fn hang_up(&self, words: &str) -> Value {
+        let Some(which) = Which::parse(words) else {
+            return json!({ "error": "say `hangup all`, `hangup call NAME` or `hangup peer ADDRESS`" });
+        };
+        let orders = Orders::new(&self.inboxes);
+        let (answer_to, answers) = mpsc::channel::<Vec<Hung>>();
+        for shard in 0..orders.shard_count() {
+            let (which, answer_to) = (which.clone(), answer_to.clone());
+            // A shard that has no room for it does not answer either.
+            let _ = orders.send(shard, Box::new(move |turn| drop(answer_to.send(hang_up(&which, shard, turn)))));
+        }
+        drop(answer_to);
+        let until = clock::now() + SHARD_LIMIT;
+        let next = || answers.recv_timeout(until.since(clock::now())).ok();
+        let hung: Vec<Hung> = std::iter::from_fn(next).flatten().collect();
+        let until = clock::now() + END_LIMIT;
+        let mut left: Vec<String> = hung.iter().map(|one| one.id.clone()).collect();
+        while !left.is_empty() {
+            let snapshots = self.ask(true);
+            let is_there = |id: &String| snapshots.iter().any(|one| one.calls.iter().any(|row| row.id == *id));
+            left.retain(is_there);
+            if clock::now() >= until {
+                break;
+            }
+            if !left.is_empty() {
+                std::thread::sleep(END_PAUSE);
+            }
+        }
+        Value::Array(hung.iter().map(|one| one.json(!left.contains(&one.id))).collect())
+    }
+
+    fn carry_out(&self, command: &str) -> Value {
+        if let Some(words) = command.strip_prefix("hangup ") {
+            return self.hang_up(words);
+        }
+        match command {
+            "calls" => report::calls_json(&self.ask(true)),
+            "stats" => report::stats_json(&self.ask(false), self.streams.as_deref().map(Streams::counters)),
+            "reload" => match self.streams.as_deref().map(run::reload_certificates) {
+                Some(Err(error)) => json!({ "error": error.to_string() }),
+                _ => json!({ "status": "ok" }),
+            },
+            "health" => {
+                let uptime_s = clock::now().since(self.started_at).as_secs();
+                report::health_json(&self.ask(false), self.inboxes.len(), uptime_s, &self.listening)
+            }
+            _ => {
+                json!({ "error": format!("no such command: `{command}`"), "commands": COMMANDS })
+            }
+        }
+    }
+
+    /// Asks every shard. One that does not answer in time is left out.
+    fn ask(&self, with_calls: bool) -> Vec<Snapshot> {
+        let (answer_to, answers) = mpsc::channel();
+        for inbox in &self.inboxes {
+            // A full queue means that many operators ask and the shard does not come round to answer.
+            if inbox.questions.push(Question { answer_to: answer_to.clone(), with_calls }).is_ok() {
+                inbox.wake();
+            }
+        }
+        drop(answer_to);
+        let until = clock::now() + SHARD_LIMIT;
+        let next = || answers.recv_timeout(until.since(clock::now())).ok();
+        let mut snapshots: Vec<Snapshot> = std::iter::from_fn(next).take(self.inboxes.len()).collect();
+        snapshots.sort_by_key(|snapshot| snapshot.shard);
+        snapshots
+    }
+}
+
+/// Writes what passes by until its reader, or the switch, has had enough.
+fn show(watch: &Watch, mut stream: &UnixStream, stop: &Stop) {
+    loop {
+        let Some(text) = watch.next(WATCH_PAUSE) else { return };
+        // One who watches says nothing: what can be read is the end.
+        let gone = poll::readable(&[stream.as_fd(), stop.as_fd()], Some(Duration::ZERO));
+        if gone[0] || gone[1] || stream.write_all(text.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_one_is_refused_and_a_stale_socket_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signal.sock");
+        let operator = Operator::bind(&path).unwrap();
+        assert!(matches!(Operator::bind(&path), Err(Error::AlreadyRunning { .. })));
+        drop(operator);
+        assert!(!path.exists());
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists() && Operator::bind(&path).is_ok());
+        let error = Operator::bind(&folder.path().join("none/signal.sock")).err().unwrap();
+        assert!(error.to_string().contains("runtime_dir"), "{error}");
+    }
+
+    #[test]
+    fn unknown_commands_list_the_known_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let operator = Operator::bind(&folder.path().join("signal.sock")).unwrap();
+        assert_eq!(operator.carry_out("reboot")["commands"][0], "calls");
+        assert_eq!(operator.carry_out("calls"), json!([]));
+        assert_eq!(operator.carry_out("health")["status"], "ok");
+    }
+}

@@ -1,0 +1,54 @@
+//! Paths to the next hops of dialogs, where a message of the peer does not show them: another transport, another address
+//! of ours, or a name.
+
+use crate::paths::Paths;
+use crate::paths::lookups::Questions;
+use crate::shard::io::ShardOutput;
+use clock::Instant;
+use sip_core::{DialogId, Endpoint};
+use std::collections::HashMap;
+
+/// The names of next hops that are being looked up, by the number of the question. [`Questions`] bounds them.
+#[derive(Default)]
+pub(crate) struct NextHops {
+    asked: HashMap<u64, DialogId>,
+}
+
+impl NextHops {
+    /// Finds the path of a dialog at once, or asks for it. What cannot be found or asked is answered with nothing: the
+    /// endpoint has another way then.
+    pub(crate) fn find(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        endpoint: &mut Endpoint,
+        paths: Option<&Paths>,
+        questions: &mut Option<Questions>,
+        out: &mut ShardOutput,
+    ) {
+        // Of two questions about a dialog the later one counts.
+        self.asked.retain(|_, asked| *asked != dialog);
+        let Some(info) = endpoint.dialog_info(dialog) else { return };
+        let uri = String::from_utf8_lossy(info.next_hop).into_owned();
+        let known = match paths {
+            Some(paths) => paths.find_now(&uri),
+            None => Some(Vec::new()),
+        };
+        let path = match known {
+            Some(paths) => paths.first().copied(),
+            None => match questions.as_mut().and_then(|questions| questions.ask(vec![uri])) {
+                Some(ticket) => {
+                    self.asked.insert(ticket, dialog);
+                    return;
+                }
+                None => None,
+            },
+        };
+        endpoint.set_path(now, dialog, path, &mut out.sip);
+    }
+
+    /// The dialog that this question was about, if it was one of these.
+    pub(crate) fn found(&mut self, ticket: u64) -> Option<DialogId> {
+        self.asked.remove(&ticket)
+    }
+}

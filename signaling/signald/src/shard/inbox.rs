@@ -1,0 +1,187 @@
+//! What other threads leave for a shard, in bounded queues, and how they wake it.
+
+use crate::link::Attached;
+use crate::operator::report::Question;
+use crate::orders::Order;
+use crate::paths::lookups::{self, Found};
+use clock::Instant;
+use crossbeam::queue::ArrayQueue;
+use rustix::event::{EventfdFlags, eventfd};
+use sip_core::Flow;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
+
+/// Messages that other threads may leave for one shard.
+pub(crate) const MESSAGE_COUNT_MAX: usize = 8_192;
+/// Bytes of them.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Orders of the program that may wait for one shard.
+pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
+/// Broken paths that a shard may have to hear of. Without room the requests on a path run out by themselves.
+const BROKEN_COUNT_MAX: usize = 4_096;
+/// ICMP messages that may wait for one shard.
+const UNREACHABLE_COUNT_MAX: usize = 256;
+/// Questions of operators that may wait for one shard.
+const QUESTION_COUNT_MAX: usize = 16;
+
+/// A message on its way to its shard.
+pub(crate) struct Arrived {
+    pub(crate) flow: Flow,
+    /// When it came to the host.
+    pub(crate) at: Instant,
+    pub(crate) bytes: Box<[u8]>,
+    /// It never left the process.
+    pub(crate) is_ours: bool,
+}
+
+/// What ICMP says of a request that another shard sent.
+pub(crate) struct Unreachable {
+    pub(crate) flow: Flow,
+    /// The beginning of the request.
+    pub(crate) quoted: Box<[u8]>,
+}
+
+/// One shard's inbox.
+pub(crate) struct Inbox {
+    messages: ArrayQueue<Arrived>,
+    waiting_bytes: AtomicUsize,
+    pub(crate) questions: ArrayQueue<Question>,
+    pub(crate) orders: ArrayQueue<Order>,
+    /// Connections that are gone.
+    pub(crate) broken: ArrayQueue<Flow>,
+    /// What ICMP says of peers; only a hint, so that without room one is lost.
+    pub(crate) unreachable: ArrayQueue<Unreachable>,
+    /// Paths that the shard had asked for.
+    pub(crate) found: ArrayQueue<Found>,
+    /// A media plane to work with from now on.
+    pub(crate) attached: ArrayQueue<Attached>,
+    /// Messages that were dropped because the queue was full.
+    pub(crate) dropped_count: AtomicU64,
+    is_asleep: AtomicBool,
+    wake: OwnedFd,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            messages: ArrayQueue::new(MESSAGE_COUNT_MAX),
+            waiting_bytes: AtomicUsize::new(0),
+            questions: ArrayQueue::new(QUESTION_COUNT_MAX),
+            orders: ArrayQueue::new(ORDER_COUNT_MAX),
+            broken: ArrayQueue::new(BROKEN_COUNT_MAX),
+            unreachable: ArrayQueue::new(UNREACHABLE_COUNT_MAX),
+            found: ArrayQueue::new(lookups::QUESTION_COUNT_MAX),
+            attached: ArrayQueue::new(1),
+            dropped_count: AtomicU64::new(0),
+            is_asleep: AtomicBool::new(false),
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        })
+    }
+
+    /// Leaves a message; `false`: there was no room, it is dropped and counted. [`Self::wake`] comes after a batch.
+    pub(crate) fn push(&self, message: Arrived) -> bool {
+        let bytes = message.bytes.len();
+        if self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes <= MESSAGE_BYTES_MAX
+            && self.messages.push(message).is_ok()
+        {
+            return true;
+        }
+        self.waiting_bytes.fetch_sub(bytes, Relaxed);
+        self.dropped_count.fetch_add(1, Relaxed);
+        false
+    }
+
+    pub(crate) fn pop(&self) -> Option<Arrived> {
+        let message = self.messages.pop()?;
+        self.waiting_bytes.fetch_sub(message.bytes.len(), Relaxed);
+        Some(message)
+    }
+
+    /// Wakes the shard if it sleeps.
+    pub(crate) fn wake(&self) {
+        // Pairs with the fence in `prepare_sleep`: either we see that it sleeps, or it sees what we left.
+        fence(SeqCst);
+        if self.is_asleep.load(Relaxed) && self.is_asleep.swap(false, Relaxed) {
+            // An eventfd takes 2^64 wake-ups before it refuses one.
+            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// Says that the shard is about to sleep; `false`: there is something to do.
+    pub(crate) fn prepare_sleep(&self) -> bool {
+        self.is_asleep.store(true, Relaxed);
+        fence(SeqCst); // pairs with the one in `wake`
+        let idle = self.messages.is_empty()
+            && self.orders.is_empty()
+            && self.broken.is_empty()
+            && self.unreachable.is_empty()
+            && self.found.is_empty()
+            && self.questions.is_empty()
+            && self.attached.is_empty();
+        if !idle {
+            self.awake();
+        }
+        idle
+    }
+
+    /// Says that the shard is awake. Nobody reads the wake-ups: the shard's [`Waiter`](crate::sockets::waiter::Waiter) tells each once.
+    pub(crate) fn awake(&self) {
+        self.is_asleep.store(false, Relaxed);
+    }
+}
+
+/// Readable when somebody woke the shard.
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stop;
+    use crate::sockets::waiter::Waiter;
+    use std::time::Duration;
+
+    fn message(bytes: usize) -> Arrived {
+        let address = "127.0.0.1:5060".parse().unwrap();
+        Arrived { flow: Flow::udp(address, address), at: Instant::ZERO, bytes: vec![0; bytes].into(), is_ours: false }
+    }
+
+    #[test]
+    fn it_is_bounded_in_count_and_bytes() {
+        let inbox = Inbox::new().unwrap();
+        assert!((0..MESSAGE_COUNT_MAX).all(|_| inbox.push(message(1))));
+        assert!(!inbox.push(message(1)));
+        while inbox.pop().is_some() {}
+        assert!((0..MESSAGE_BYTES_MAX / 65_536).all(|_| inbox.push(message(65_536))));
+        assert!(!inbox.push(message(1)) && inbox.pop().is_some() && inbox.push(message(65_536)));
+        assert_eq!(inbox.dropped_count.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_and_who_does_not_is_left_alone() {
+        let inbox = Inbox::new().unwrap();
+        let waiter = Waiter::new(Stop::new().unwrap(), &inbox).unwrap();
+        let is_woken = || {
+            let start = std::time::Instant::now();
+            waiter.wait(Some(Duration::from_millis(30)));
+            start.elapsed() < Duration::from_millis(30)
+        };
+        inbox.wake();
+        assert!(!is_woken(), "nobody sleeps");
+        for _ in 0..2 {
+            assert!(inbox.prepare_sleep());
+            inbox.push(message(1));
+            inbox.wake();
+            inbox.wake();
+            assert!(is_woken());
+            inbox.awake();
+            assert!(!is_woken());
+            assert!(!inbox.prepare_sleep(), "there is something to pop");
+            inbox.pop();
+        }
+    }
+}

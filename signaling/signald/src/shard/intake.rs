@@ -1,0 +1,166 @@
+//! What is handled first when more comes than can be handled: what belongs to calls that are up goes before new work,
+//! and new work that has waited too long is refused instead. Time arrives as an argument.
+
+use crate::shard::inbox::Arrived;
+use clock::{Duration, Instant};
+use sip_core::Flow;
+use std::collections::VecDeque;
+
+/// New work should wait no longer, from its arrival at the host. Its sender repeats it after T1 (500 ms): a queue that is
+/// older than that fills with copies.
+pub(crate) const WAIT_MAX: Duration = Duration::from_millis(200);
+/// How long the queue may be older than that before anything is refused: what piled up while the host did not let us run
+/// is handled in a moment, and no overload.
+const GRACE: Duration = Duration::from_millis(200);
+/// Messages that may wait.
+pub(crate) const WAITING_COUNT_MAX: usize = 8_192;
+/// Bytes of them.
+pub(crate) const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// New work in the order of its arrival.
+#[derive(Default)]
+pub(crate) struct Intake {
+    waiting: VecDeque<Arrived>,
+    bytes: usize,
+    /// Since when the oldest has been too old, each time that we looked.
+    old_since: Option<Instant>,
+}
+
+/// What to do with new work whose turn has come.
+pub(crate) enum Turn {
+    Handle(Arrived),
+    /// Answer 503 without any state. Handle it after all if that is no answer for it.
+    Refuse(Arrived),
+}
+
+impl Intake {
+    /// Keeps new work; `Err`: there is no room.
+    pub(crate) fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> Result<(), ()> {
+        if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
+            return Err(());
+        }
+        self.bytes += bytes.len();
+        self.waiting.push_back(Arrived { flow, at, bytes: bytes.into(), is_ours: false });
+        Ok(())
+    }
+
+    /// The next one.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Turn> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.bytes.len();
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(64); // a flood leaves no large table
+        }
+        if now.since(next.at) <= WAIT_MAX {
+            self.old_since = None;
+            return Some(Turn::Handle(next));
+        }
+        let is_overload = now.since(*self.old_since.get_or_insert(now)) > GRACE;
+        if self.waiting.is_empty() {
+            self.old_since = None;
+        }
+        Some(if is_overload { Turn::Refuse(next) } else { Turn::Handle(next) })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+/// Whether a message is new work: a request outside of any dialog, or a CANCEL, which must not overtake its INVITE.
+/// A look at the first line and at To, no more; a message that fools it is only handled earlier or later than others.
+pub(crate) fn is_new_work(message: &[u8]) -> bool {
+    let start = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
+    let message = &message[start..];
+    if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
+        return false;
+    }
+    message.starts_with(b"CANCEL ") || sip_wire::to_tag(message).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(ms)
+    }
+
+    fn flow() -> Flow {
+        Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.1:5070".parse().unwrap())
+    }
+
+    #[test]
+    fn new_work_is_told_from_the_rest() {
+        let message = |start: &str, to: &str| {
+            format!("{start}\r\nVia: x\r\nTopic: y;tag=1\r\n{to}\r\nCSeq: 1\r\n\r\nTo: a;tag=1")
+        };
+        let new = |start: &str, to: &str| is_new_work(message(start, to).as_bytes());
+        let invite = "INVITE sip:a@b SIP/2.0";
+        for to in ["To: <sip:a@b>", "to:sip:a@b", "t : <sip:a@b;tag=1>", "T: \"tag\" <sip:a>;x=tag", "X: y"] {
+            assert!(new(invite, to), "{to}");
+        }
+        for to in ["To: <sip:a@b>;tag=1", "TO\t:sip:a@b;x;TAG=2", "t: \"<>\" <sip:a> ; tag=1"] {
+            assert!(!new(invite, to) && !new("BYE sip:a@b SIP/2.0", to), "{to}");
+            assert!(new("CANCEL sip:a@b SIP/2.0", to));
+        }
+        assert!(!new("ACK sip:a@b SIP/2.0", "To: <sip:a@b>") && !new("SIP/2.0 200 OK", "To: <sip:a@b>"));
+        assert!(
+            is_new_work(b"\r\n\r\nOPTIONS sip:a SIP/2.0\r\nTo: a\r\n\r\n") && is_new_work(b"") && is_new_work(b"\r\n")
+        );
+    }
+
+    /// One request each ms from `from_ms` to `until_ms`; one is handled each `cost_ms`. How many were handled and refused,
+    /// and the longest wait of those that were handled.
+    fn flood(from_ms: u64, until_ms: u64, cost_ms: u64, start_ms: u64) -> (u32, u32, Duration) {
+        let (mut intake, mut arrived, mut now) = (Intake::default(), from_ms, start_ms);
+        let (mut handled, mut refused, mut longest) = (0, 0, Duration::ZERO);
+        loop {
+            while arrived < until_ms && arrived <= now {
+                intake.push(flow(), at(arrived), b"INVITE").unwrap();
+                arrived += 1;
+            }
+            match intake.pop(at(now)) {
+                Some(Turn::Handle(work)) => {
+                    (handled, longest) = (handled + 1, longest.max(at(now).since(work.at)));
+                    now += cost_ms;
+                }
+                Some(Turn::Refuse(_)) => refused += 1,
+                None if arrived >= until_ms => return (handled, refused, longest),
+                None => now += 1,
+            }
+        }
+    }
+
+    #[test]
+    fn overload_is_refused_before_it_becomes_copies() {
+        let (handled, refused, longest) = flood(0, 60_000, 4, 0);
+        assert_eq!(handled + refused, 60_000);
+        assert!((14_900..15_200).contains(&handled), "all that can be handled is: {handled}");
+        assert!(longest < Duration::from_millis(500), "{longest:?}");
+    }
+
+    #[test]
+    fn a_pause_of_the_host_is_no_overload() {
+        // 3 s of work wait when we come to run again, and need 150 ms.
+        let (mut intake, mut now) = (Intake::default(), 3_000_000_000_u64);
+        (0..3_000).for_each(|ms| intake.push(flow(), at(ms), b"INVITE").unwrap());
+        while let Some(next) = intake.pop(Instant::from_nanos(now)) {
+            assert!(matches!(next, Turn::Handle(_)));
+            now += 50_000;
+        }
+        assert_eq!(flood(0, 500, 1, 0).1, 0);
+    }
+
+    #[test]
+    fn the_room_is_bounded() {
+        let mut intake = Intake::default();
+        assert!((0..WAITING_COUNT_MAX).all(|_| intake.push(flow(), at(0), b"x").is_ok()));
+        assert_eq!(intake.push(flow(), at(0), b"x"), Err(()));
+        while intake.pop(at(0)).is_some() {}
+        assert!(intake.is_empty());
+        let large = vec![0; 65_535];
+        assert!((0..WAITING_BYTES_MAX / 65_535).all(|_| intake.push(flow(), at(0), &large).is_ok()));
+        assert_eq!(intake.push(flow(), at(0), &large), Err(()));
+    }
+}

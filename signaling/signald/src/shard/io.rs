@@ -1,0 +1,81 @@
+//! What a shard is told, and what it wants done.
+
+use crate::log::Refusals;
+use crate::paths::lookups::Found;
+use contract::{Command, Event};
+use session::SessionEvent;
+use sip_core::proxy::ProxyOutput;
+use sip_core::{Flow, Output};
+
+/// What a shard is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'i> {
+    /// A message came: a datagram, or what framing cut out of a stream.
+    Message {
+        /// To and from where.
+        flow: Flow,
+        /// What.
+        bytes: &'i [u8],
+    },
+    /// A message of ours that is for us.
+    Ours {
+        /// Home: from an address of ours to the same.
+        flow: Flow,
+        /// What.
+        bytes: &'i [u8],
+    },
+    /// A path is broken: a connection is gone.
+    Broken(Flow),
+    /// The network says that nobody is at a peer's address (ICMP).
+    Unreachable {
+        /// To where.
+        flow: Flow,
+        /// The beginning of the datagram of ours that this is about, perhaps nothing.
+        quoted: &'i [u8],
+    },
+    /// A media worker says something.
+    Media(Event),
+    /// The media plane is gone.
+    MediaLost,
+    /// Paths that were looked up.
+    Found(&'i Found),
+    /// [`crate::Shard::deadline`] has come.
+    Deadline,
+    /// No call is taken any more, and all calls end.
+    Stop,
+}
+
+/// What a shard wants done. Whoever runs the shard carries it out and empties it.
+#[derive(Default)]
+pub struct ShardOutput {
+    /// Messages to send.
+    pub sip: Output,
+    /// The same of the proxy.
+    pub proxied: ProxyOutput,
+    /// Commands for the media workers, by worker.
+    pub commands: Vec<(u8, Command)>,
+    /// What happened to sessions.
+    pub events: Vec<SessionEvent>,
+    /// INVITEs that were refused without one.
+    pub(crate) refused: Refusals,
+}
+
+impl ShardOutput {
+    /// Whether there is nothing to carry out or to tell.
+    pub fn is_empty(&self) -> bool {
+        self.sip.transmits.is_empty()
+            && self.proxied.transmits.is_empty()
+            && self.commands.is_empty()
+            && self.events.is_empty()
+            && self.refused.is_empty()
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.sip.clear();
+        self.proxied.clear();
+        self.commands.clear();
+        self.events.clear();
+        self.refused.clear();
+    }
+}

@@ -1,0 +1,131 @@
+//! A shard's share of what the configuration allows, and its settings.
+
+use crate::proxy::RelayPlan;
+use clock::Duration;
+use config::Config;
+use contract::Codec;
+use session::{CrossingPolicy, Destinations, LocalAddresses, Settings, SourceLimits, Sources};
+use sip_core::proxy::ProxyConfig;
+use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
+
+/// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
+const TRANSACTIONS_PER_CALL: usize = 16;
+
+fn calls_of_one(config: &Config, shard_count: usize) -> usize {
+    config.sip.max_calls.div_ceil(shard_count.max(1))
+}
+
+pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
+    let calls = calls_of_one(config, shard_count);
+    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
+    EndpointConfig {
+        timers: Timers { t1: config.sip.t1, ..Timers::default() },
+        limits: Limits {
+            max_transactions: (calls * TRANSACTIONS_PER_CALL).max(Limits::default().max_transactions),
+            // An ended call's dialog may outlive it for a while.
+            max_dialogs: 2 * calls + 1_000,
+            ..Limits::default()
+        },
+        allow: words(&[
+            "INVITE",
+            "ACK",
+            "BYE",
+            "CANCEL",
+            "OPTIONS",
+            "PRACK",
+            "UPDATE",
+            "INFO",
+            "REFER",
+            "NOTIFY",
+            "SUBSCRIBE",
+        ]),
+        accept: words(&["application/sdp", "multipart/mixed", "multipart/alternative", "multipart/related"]),
+        // RFC 4488: a REFER may say that it wants no reports.
+        supported: words(&["norefersub"]),
+        session_timer: SessionTimer {
+            interval: config.sip.session_expires.unwrap_or(Duration::ZERO),
+            without_peer: WithoutPeer::Off,
+            ..SessionTimer::default()
+        },
+        // REFER makes these subscriptions; any other is answered 489 with this list.
+        event_packages: words(&["refer"]),
+        security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),
+        advertise: config.sip.advertised_address,
+        media_ports: Some(config.media.ports.first..=config.media.ports.last),
+        retry_after: config.sip.retry_after,
+        ..EndpointConfig::default()
+    }
+}
+
+/// What the proxy of one shard is told.
+pub(crate) fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> ProxyConfig {
+    let calls = calls_of_one(config, shard_count);
+    let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
+    ProxyConfig {
+        timers: Timers { t1: config.sip.t1, ..Timers::default() },
+        max_requests: requests,
+        max_unproven_invites: config.limits.unacknowledged_per_source,
+        max_branches: 2 * requests,
+        names: plan.names.clone(),
+        route_secret: plan.route_secret,
+        record_route: config.sip.record_route,
+        max_redirects: config.sip.follow_redirects,
+        realms: config.auth.realms.iter().map(|realm| realm.name.clone()).collect(),
+        advertise: config.sip.advertised_address,
+        retry_after: config.sip.retry_after,
+        ..ProxyConfig::default()
+    }
+}
+
+/// What crosses from one side of a call to the other.
+fn crossing(headers: &config::Headers) -> CrossingPolicy {
+    let trusted = headers.trusted.clone();
+    CrossingPolicy::new(&headers.pass, &headers.drop, move |ip| trusted.iter().any(|network| network.contains(ip)))
+}
+
+/// How much one source may take of a whole switch.
+pub(crate) fn sources(config: &Config) -> Sources {
+    Sources::new(SourceLimits::of(config.limits.unacknowledged_per_source, config.sip.max_calls))
+}
+
+pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
+    let sip = &config.sip;
+    let codec = |codec: &config::AudioCodec| match codec {
+        config::AudioCodec::Pcmu => Codec::Pcmu,
+        config::AudioCodec::Pcma => Codec::Pcma,
+    };
+    Settings {
+        codecs: sip.codecs.iter().map(codec).collect(),
+        codec_order: match sip.codec_order {
+            config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
+            config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
+        },
+        telephone_event: sip.dtmf,
+        media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
+        early_unproven: config.media.early_unproven,
+        dscp: config.media.dscp,
+        max_calls: calls_of_one(config, shard_count),
+        answer_timeout: sip.ring_timeout,
+        progress_timeout: sip.progress_timeout,
+        retry_after: sip.retry_after,
+        decision_timeout: sip.decision_timeout,
+        advertised: sip.advertised_address,
+        ending_limit: sip.t1.saturating_mul(128),
+        crossing: crossing(&config.headers),
+        age_limit: sip.max_call.unwrap_or(Duration::ZERO),
+        // A shard of a switch is given one for all.
+        sources: Some(sources(config)),
+        probe_interval: sip.probe.unwrap_or(Duration::ZERO),
+        destinations: destinations(config),
+        seed,
+        ..Settings::default()
+    }
+}
+
+/// Where calls may go because a peer says so.
+pub(crate) fn destinations(config: &Config) -> Destinations {
+    Destinations {
+        local: if config.transfer.allow_local { LocalAddresses::Allowed } else { LocalAddresses::Refused },
+        media_ports: Some((config.media.ports.first, config.media.ports.last)),
+    }
+}
