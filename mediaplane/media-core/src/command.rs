@@ -4,7 +4,7 @@ use crate::io::{Output, SocketAction};
 use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
 use crate::sending::Sending;
 use crate::source_filter::{SourceFilter, next_port};
-use crate::{Worker, takers};
+use crate::{Worker, sinks};
 use clock::Instant;
 use contract::{Event, Latching, LegRef, LegSpec, LegState, RefuseReason, Rewriting, RtcpMode, Source};
 use stats::MediaCounter;
@@ -113,7 +113,7 @@ impl Worker {
             Source::None => true,
             Source::Silence | Source::Tone440 | Source::Ringing => encodes,
             Source::Prompt(number) => encodes && (number as usize) < self.prompts.len(),
-            Source::Leg(giver) => giver == leg || self.find(giver).is_ok(),
+            Source::Leg(source_leg) => source_leg == leg || self.find(source_leg).is_ok(),
         };
         if sound { Ok(()) } else { Err(RefuseReason::Invalid) }
     }
@@ -192,15 +192,15 @@ impl Worker {
         if source == old.source() && self.legs[place].making.begun {
             return;
         }
-        let giver = match source {
-            Source::Leg(giver) => self.leg_on(giver.port),
+        let source_leg = match source {
+            Source::Leg(source_leg) => self.leg_on(source_leg.port),
             _ => None,
         };
-        match giver {
+        match source_leg {
             // A re-INVITE that leaves the source as it is must not look like a change of source.
-            Some(giver) if self.legs[place].links.giver == LegIndex::new(giver) => {}
-            Some(giver) => takers::link(&mut self.legs, giver, place),
-            None => takers::unlink(&mut self.legs, place),
+            Some(source_leg) if self.legs[place].links.source_leg == LegIndex::new(source_leg) => {}
+            Some(source_leg) => sinks::link(&mut self.legs, source_leg, place),
+            None => sinks::unlink(&mut self.legs, place),
         }
         let making = &mut self.legs[place].making;
         let sound = match source {

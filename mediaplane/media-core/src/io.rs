@@ -5,9 +5,11 @@
 //! or taken from [`Buffers`] goes back by itself when `submit` returns, so nothing can leak.
 
 use crate::tap::Tapped;
-use clock::{Duration, Instant};
+use clock::{Duration, Instant, WallTime};
 use contract::{Address, Event, LegRow};
+use std::error::Error;
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// Bytes of one buffer: a full Ethernet frame, with room in front for what the kernel puts there.
 pub const BUFFER_BYTES: usize = 2_048;
@@ -130,10 +132,20 @@ pub trait Buffers {
     fn bytes_mut(&mut self, span: Span) -> &mut [u8];
 }
 
-/// A network, real or simulated, with the sockets of one worker bound ahead of time.
+/// The packets of one worker, over a network that is real or simulated. Made, used and dropped by the worker's thread.
+///
+/// The sockets of all workers of a back end are the same ones, bound ahead of time; the worker that runs a leg receives on
+/// the leg's sockets. A leg goes to another worker by [`PacketIo::detach`] here, [`PacketIo::wait`] until
+/// [`PacketIo::is_detached`], then [`PacketIo::attach`] there: no packet is lost, and none is received by both.
 pub trait PacketIo {
     /// Where this back end keeps packets.
     type Buffers: Buffers;
+
+    /// The time that [`Received::at`] and `until` of [`PacketIo::wait`] are told in.
+    fn now(&self) -> Instant;
+
+    /// The same moment as a calendar says it, for RTCP.
+    fn wall_now(&self) -> WallTime;
 
     /// Waits for packets, for a wake-up by another thread, or until `until`, and adds what came to `received`, oldest
     /// first, at most as many as it has room for without growing.
@@ -145,4 +157,60 @@ pub trait PacketIo {
     /// Carries out `output.sockets`, then `output.sends` in one submission; empties both, and takes all buffers of the
     /// turn back. A send that the kernel refuses is counted, not retried: it would be late.
     fn submit(&mut self, output: &mut Output);
+
+    /// Receives on a socket that is open already: another worker has opened and detached it, or this worker's own I/O was
+    /// made anew. `peer` is the address that the socket is connected to, [`Address::NONE`] where it is not.
+    fn attach(&mut self, socket: SocketIndex, peer: Address);
+
+    /// Begins to give up receiving on an open socket, which stays open and connected as it is. Packets that came before are
+    /// still handed over by the next waits.
+    fn detach(&mut self, socket: SocketIndex);
+
+    /// Whether this worker receives nothing on the socket any more.
+    fn is_detached(&self, socket: SocketIndex) -> bool;
+
+    /// What was done since this I/O was made.
+    fn counters(&self) -> IoCounters;
+}
+
+/// What makes the packet I/O of the workers: the sockets of a whole process, and how it works with them.
+pub trait Backend: std::marker::Send + Sync + 'static {
+    /// The packets of one worker.
+    type Io: PacketIo;
+
+    /// The I/O of one more worker, on the thread that will use it. A wait of it ends when `waker`, an eventfd, becomes
+    /// readable.
+    fn open(&self, waker: OwnedFd) -> Result<Self::Io, Box<dyn Error + std::marker::Send + Sync>>;
+
+    /// Buffers that [`Buffers::take`] gives in one turn, at least.
+    fn turn_buffers(&self) -> usize;
+}
+
+/// What the packet I/O of a worker did. A back end leaves at 0 what it does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct IoCounters {
+    /// System calls that submitted or waited (`io_uring_enter`).
+    pub enters: u64,
+    /// Completions reaped.
+    pub completions: u64,
+    /// Datagrams handed to the core.
+    pub received: u64,
+    /// Datagrams given to the kernel.
+    pub sends: u64,
+    /// Sends that the kernel refused.
+    pub send_errors: u64,
+    /// Receives that ended and were armed again.
+    pub rearms: u64,
+    /// Of those, because no buffer was free (packets wait in the sockets meanwhile).
+    pub no_buffer: u64,
+    /// Errors that a receive ended with, mostly ICMP "port unreachable".
+    pub receive_errors: u64,
+    /// Datagrams too long for a buffer, dropped.
+    pub truncated: u64,
+    /// Datagrams that arrived for a socket that had been closed meanwhile, dropped.
+    pub stale: u64,
+    /// Wake-ups by another thread or process.
+    pub wakes: u64,
+    /// Socket actions that the kernel refused.
+    pub socket_errors: u64,
 }

@@ -62,11 +62,11 @@ const _: () = assert!(LEG_BYTES <= 768, "a leg, relayed or not, takes at most 1 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Links {
     /// First leg that sends what this one receives.
-    pub(crate) first_taker: LegIndex,
+    pub(crate) first_sink: LegIndex,
     /// Next leg that sends the same as this one.
-    pub(crate) next_taker: LegIndex,
+    pub(crate) next_sink: LegIndex,
     /// The leg whose packets this one sends.
-    pub(crate) giver: LegIndex,
+    pub(crate) source_leg: LegIndex,
     /// Neighbours in the slot of the 20 ms frame.
     pub(crate) slot_before: LegIndex,
     pub(crate) slot_after: LegIndex,
@@ -88,9 +88,9 @@ impl Links {
     pub(crate) fn none(pair: u16) -> Self {
         let none = LegIndex::NONE;
         Self {
-            first_taker: none,
-            next_taker: none,
-            giver: none,
+            first_sink: none,
+            next_sink: none,
+            source_leg: none,
             slot_before: none,
             slot_after: none,
             timer_before: none,

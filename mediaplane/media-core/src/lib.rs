@@ -35,7 +35,7 @@ mod reports;
 mod rtcp_in;
 mod sending;
 mod source_filter;
-mod takers;
+mod sinks;
 mod tap;
 mod timers;
 mod worker;

@@ -3,7 +3,7 @@
 use crate::Worker;
 use crate::io::Output;
 use crate::leg::{Leg, LegIndex, Links, NOWHERE};
-use crate::takers;
+use crate::sinks;
 use clock::Instant;
 use contract::{Event, LegRef, RefuseReason, Source};
 
@@ -83,18 +83,18 @@ impl Worker {
     /// Finds the legs again that this one takes from or gives to, without a change of source in either stream.
     fn relink(&mut self, place: usize) {
         let me = self.legs[place].leg;
-        if let Source::Leg(giver) = self.legs[place].spec.source()
-            && let Ok(giver) = self.find(giver)
+        if let Source::Leg(source_leg) = self.legs[place].spec.source()
+            && let Ok(source_leg) = self.find(source_leg)
         {
-            takers::relink(&mut self.legs, giver, place);
+            sinks::relink(&mut self.legs, source_leg, place);
         }
         for other in 0..self.legs.len() {
             let waits = other != place
                 && self.legs[other].state != contract::LegState::Free
-                && self.legs[other].links.giver == LegIndex::NONE
+                && self.legs[other].links.source_leg == LegIndex::NONE
                 && self.legs[other].spec.source() == Source::Leg(me);
             if waits {
-                takers::relink(&mut self.legs, place, other);
+                sinks::relink(&mut self.legs, place, other);
             }
         }
     }

@@ -6,29 +6,29 @@ use crate::receive::Turn;
 use crate::tap::{Passing, Side};
 use rtp_wire::{Header, overwrite};
 
-/// Sends a packet on every taker of the leg at `giver`. Byte for byte where nothing has to change.
+/// Sends a packet on every sink of the leg at `source_leg`. Byte for byte where nothing has to change.
 #[inline]
 pub(crate) fn relay<B: Buffers>(
     legs: &mut [Leg],
-    giver: usize,
+    source_leg: usize,
     received: &Received,
     header: &Header,
     payload: Payload,
     turn: &mut Turn<'_, B>,
 ) {
-    let (first, is_tapped) = (legs[giver].links.first_taker, legs[giver].tap.is_some());
+    let (first, is_tapped) = (legs[source_leg].links.first_sink, legs[source_leg].tap.is_some());
     let mut next = first;
     while let Some(place) = next.get() {
-        let taker = &mut legs[place];
-        next = taker.links.next_taker;
+        let sink = &mut legs[place];
+        next = sink.links.next_sink;
         // Bytes that several sends share, or a recording, stay as they are.
         let alone = next.get().is_none() && first.get() == Some(place) && !is_tapped;
-        if !taker.sending.ready {
-            *(if taker.sending.bounded { &mut turn.tally.unproven } else { &mut turn.tally.direction }) += 1;
+        if !sink.sending.ready {
+            *(if sink.sending.bounded { &mut turn.tally.unproven } else { &mut turn.tally.direction }) += 1;
             continue;
         }
-        if taker.dialling.is_pressing() {
-            taker.sending.hold_back();
+        if sink.dialling.is_pressing() {
+            sink.sending.hold_back();
             turn.tally.held_back += 1;
             continue;
         }
@@ -37,9 +37,9 @@ pub(crate) fn relay<B: Buffers>(
             continue;
         }
         let payload_type = payload.peer_payload_type;
-        let sending = &mut taker.sending;
+        let sending = &mut sink.sending;
         let (span, sent) = if sending.continuous || sending.muted || payload_type != header.payload_type {
-            let Some(changed) = change(taker, received, header, payload, alone, turn.buffers) else {
+            let Some(changed) = change(sink, received, header, payload, alone, turn.buffers) else {
                 turn.tally.held_back += 1;
                 continue;
             };
@@ -48,26 +48,26 @@ pub(crate) fn relay<B: Buffers>(
             sending.pass(header, received.at);
             (received.span, *header)
         };
-        if taker.sending.bounded && !taker.sending.spend(usize::from(span.bytes)) {
+        if sink.sending.bounded && !sink.sending.spend(usize::from(span.bytes)) {
             turn.tally.unproven += 1;
             continue;
         }
         let passing = Passing { side: Side::Sent, codec: payload.codec, header: &sent, packet: span, at: received.at };
-        if !taker.show(&passing, turn.out) {
+        if !sink.show(&passing, turn.out) {
             turn.tally.taps_lost += 1;
         }
-        let sending = &mut taker.sending;
+        let sending = &mut sink.sending;
         sending.count(usize::from(span.bytes), header.payload_bytes);
         turn.tally.sent += 1;
         turn.tally.sent_bytes += u64::from(span.bytes);
         let (to, received_at) = (sending.to(), received.at);
-        turn.out.sends.push(Send { socket: taker.rtp_socket(), span, to, received_at });
+        turn.out.sends.push(Send { socket: sink.rtp_socket(), span, to, received_at });
     }
 }
 
-/// The packet with our numbers, the taker's payload type, or silence in it. `None`: it must not go out.
+/// The packet with our numbers, the sink's payload type, or silence in it. `None`: it must not go out.
 fn change(
-    taker: &mut Leg,
+    sink: &mut Leg,
     received: &Received,
     header: &Header,
     payload: Payload,
@@ -75,15 +75,15 @@ fn change(
     buffers: &mut impl Buffers,
 ) -> Option<(Span, Header)> {
     // A muted leg goes on with silence where we know what silence is, and says no digits.
-    let silence = match (taker.sending.muted, payload.law()) {
+    let silence = match (sink.sending.muted, payload.law()) {
         (true, Some(law)) => Some(law.silence()),
         (true, None) => return None,
         (false, _) => None,
     };
-    let mut changed = if taker.sending.continuous {
-        taker.sending.map(header, received.at)?
+    let mut changed = if sink.sending.continuous {
+        sink.sending.map(header, received.at)?
     } else {
-        taker.sending.pass(header, received.at);
+        sink.sending.pass(header, received.at);
         *header
     };
     changed.payload_type = payload.peer_payload_type;

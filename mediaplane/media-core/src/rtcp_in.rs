@@ -131,19 +131,19 @@ impl Leg {
 /// Passes a compound on, with the names that the streams have on the other side.
 fn relay<B: Buffers>(
     legs: &mut [Leg],
-    giver: usize,
+    source_leg: usize,
     packet: &Received,
     sender_ntp: Option<u32>,
     turn: &mut Turn<'_, B>,
 ) {
-    let mut next = legs[giver].links.first_taker;
+    let mut next = legs[source_leg].links.first_sink;
     while let Some(place) = next.get() {
-        next = legs[place].links.next_taker;
-        let taker = &legs[place];
-        let relays = matches!(taker.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux);
-        let route = taker.rtcp_route().filter(|_| relays && taker.state == contract::LegState::Open);
+        next = legs[place].links.next_sink;
+        let sink = &legs[place];
+        let relays = matches!(sink.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux);
+        let route = sink.rtcp_route().filter(|_| relays && sink.state == contract::LegState::Open);
         let (Some((socket, to)), true) = (route, turn.out.sends.len() < turn.out.sends.capacity()) else { continue };
-        let map = map_between(&legs[giver], taker);
+        let map = map_between(&legs[source_leg], sink);
         let span = match map {
             None => packet.span,
             Some(map) => {
@@ -161,19 +161,19 @@ fn relay<B: Buffers>(
     }
 }
 
-/// What a relay that renumbers RTP has to change in the reports of `giver` for the peer of `taker`.
-fn map_between(giver: &Leg, taker: &Leg) -> Option<ReportMap> {
-    if !giver.sending.continuous && !taker.sending.continuous {
+/// What a relay that renumbers RTP has to change in the reports of `source_leg` for the peer of `sink`.
+fn map_between(source_leg: &Leg, sink: &Leg) -> Option<ReportMap> {
+    if !source_leg.sending.continuous && !sink.sending.continuous {
         return None;
     }
     let mut map = ReportMap::default();
-    if taker.sending.continuous {
-        map.sender = (giver.receiving.ssrc, taker.sending.own_ssrc);
-        map.sender_time_offset = taker.sending.input.time_offset;
+    if sink.sending.continuous {
+        map.sender = (source_leg.receiving.ssrc, sink.sending.own_ssrc);
+        map.sender_time_offset = sink.sending.input.time_offset;
     }
-    if giver.sending.continuous {
-        map.reported = (giver.sending.own_ssrc, taker.receiving.ssrc);
-        map.reported_seq_offset = giver.sending.input.seq_offset;
+    if source_leg.sending.continuous {
+        map.reported = (source_leg.sending.own_ssrc, sink.receiving.ssrc);
+        map.reported_seq_offset = source_leg.sending.input.seq_offset;
     }
     Some(map)
 }

@@ -1,16 +1,30 @@
-//! A network for tests: [`PacketIo`] in virtual time, with peers that are lists of packets.
+//! A network for tests, in virtual time: [`SimNetwork`] is a [`Backend`], its sockets are those of all workers, its peers
+//! are lists of packets.
 //!
-//! It does what a kernel does with connected sockets, and counts a send that a kernel would refuse.
+//! It does what a kernel does with connected sockets, and counts a send that a kernel would refuse. Time passes when every
+//! worker waits and nothing flies, and then up to the earliest moment that one of them waits for: turning the workers one
+//! after the other in one thread plays a whole media plane.
 
-use crate::io::{BUFFER_BYTES, BufferIndex, Buffers, Output, PacketIo, Received, SocketAction, SocketIndex, Span};
-use clock::{Duration, Instant};
+use crate::io::{
+    BUFFER_BYTES, Backend, BufferIndex, Buffers, IoCounters, Output, PacketIo, Received, SocketAction, SocketIndex,
+    Span,
+};
+use clock::{Duration, Instant, WallTime};
 use contract::Address;
 use std::collections::VecDeque;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Buffers of a turn.
 const BUFFER_COUNT: usize = 8_192;
+/// When virtual time begins, in seconds, and the calendar's time of the clock's zero.
+const START_SECONDS: u64 = 1_000;
+const CALENDAR_NANOS: u64 = 1_700_000_000_000_000_000;
+/// The far future is for workers that are gone.
+const LATEST: Instant = Instant::from_nanos(u64::MAX - 1);
 
 /// Memory of a turn.
 #[derive(Debug)]
@@ -67,112 +81,233 @@ pub struct Arrived {
     pub bytes: Vec<u8>,
 }
 
+/// Sockets on 127.0.0.1 and `::1`, peers wherever they say, and the time. Cloning makes another handle of the same network.
+#[derive(Clone, Debug)]
+pub struct SimNetwork(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    now: Instant,
+    sockets: Vec<SimSocket>,
+    /// On their way to a socket, or waiting in it, oldest first.
+    flying: VecDeque<Flying>,
+    peers: Vec<(SocketAddr, VecDeque<Arrived>)>,
+    /// By worker: until when it waits; none while it works, the far future once its I/O is dropped.
+    waiting: Vec<Option<Instant>>,
+    dropped_count: u64,
+    failed_count: u64,
+}
+
 #[derive(Debug)]
 struct SimSocket {
     address: SocketAddr,
-    open: bool,
+    is_open: bool,
     connected: Address,
+    /// The worker that receives on it.
+    receiver: Option<usize>,
+    /// That worker gives it up once it has taken what is there.
+    is_detaching: bool,
 }
 
-/// The simulated back end: sockets on 127.0.0.1 and `::1`, peers wherever they say.
 #[derive(Debug)]
-pub struct SimIo {
-    now: Instant,
-    sockets: Vec<SimSocket>,
-    flying: VecDeque<(usize, SocketAddr, Vec<u8>, Instant)>,
-    peers: Vec<(SocketAddr, VecDeque<Arrived>)>,
-    buffers: SimBuffers,
-    /// Packets that found the socket closed, or connected to somebody else.
-    pub dropped_count: u64,
-    /// Sends that a kernel would have refused: no destination.
-    pub failed_count: u64,
+struct Flying {
+    socket: usize,
+    from: SocketAddr,
+    bytes: Vec<u8>,
+    at: Instant,
 }
 
-impl SimIo {
+impl SimNetwork {
     /// Sockets for these RTP ports and the RTCP ports above them.
     pub fn new(ports: &[u16]) -> Self {
-        let socket = |port| SimSocket { address: ([127, 0, 0, 1], port).into(), open: false, connected: Address::NONE };
-        Self {
-            now: Instant::ZERO + Duration::from_secs(1_000),
+        let socket = |port| SimSocket {
+            address: ([127, 0, 0, 1], port).into(),
+            is_open: false,
+            connected: Address::NONE,
+            receiver: None,
+            is_detaching: false,
+        };
+        Self(Arc::new(Mutex::new(State {
+            now: Instant::ZERO + Duration::from_secs(START_SECONDS),
             sockets: ports.iter().flat_map(|port| [socket(*port), socket(*port + 1)]).collect(),
             flying: VecDeque::new(),
             peers: Vec::new(),
-            buffers: SimBuffers::new(BUFFER_COUNT),
+            waiting: Vec::new(),
             dropped_count: 0,
             failed_count: 0,
-        }
+        })))
+    }
+
+    /// The packets of one more worker.
+    pub fn io(&self) -> SimIo {
+        let mut state = self.state();
+        state.waiting.push(None);
+        let worker = state.waiting.len() - 1;
+        let (buffers, counters) = (SimBuffers::new(BUFFER_COUNT), IoCounters::default());
+        SimIo { network: self.clone(), worker, buffers, counters }
     }
 
     /// The time now.
     pub fn now(&self) -> Instant {
-        self.now
+        self.state().now
     }
 
-    /// Time passes without anybody noticing: the worker will be late.
-    pub fn stall(&mut self, time: Duration) {
-        self.now += time;
+    /// Time passes without any worker noticing: they will be late.
+    pub fn stall(&self, time: Duration) {
+        self.state().now += time;
     }
 
     /// Where a socket is.
     pub fn address(&self, socket: SocketIndex) -> SocketAddr {
-        self.sockets[socket.0 as usize].address
+        self.state().sockets[socket.0 as usize].address
     }
 
     /// A peer at this address.
-    pub fn add_peer(&mut self, address: SocketAddr) -> usize {
-        self.peers.push((address, VecDeque::new()));
-        self.peers.len() - 1
+    pub fn add_peer(&self, address: SocketAddr) -> usize {
+        let mut state = self.state();
+        state.peers.push((address, VecDeque::new()));
+        state.peers.len() - 1
     }
 
     /// Where a peer is.
     pub fn peer_address(&self, peer: usize) -> SocketAddr {
-        self.peers[peer].0
+        self.state().peers[peer].0
     }
 
     /// A peer sends a packet.
-    pub fn peer_send(&mut self, peer: usize, to: SocketAddr, bytes: &[u8]) {
-        let Some(socket) = self.sockets.iter().position(|socket| socket.address.port() == to.port()) else { return };
-        let from = self.peers[peer].0;
-        let taker = &self.sockets[socket];
-        if taker.open && (taker.connected.is_none() || taker.connected == Address::from(from)) {
-            self.flying.push_back((socket, from, bytes.to_vec(), self.now));
+    pub fn peer_send(&self, peer: usize, to: SocketAddr, bytes: &[u8]) {
+        let mut state = self.state();
+        let Some(socket) = state.sockets.iter().position(|socket| socket.address.port() == to.port()) else { return };
+        let (from, at) = (state.peers[peer].0, state.now);
+        let target = &state.sockets[socket];
+        if target.is_open && (target.connected.is_none() || target.connected == Address::from(from)) {
+            state.flying.push_back(Flying { socket, from, bytes: bytes.to_vec(), at });
         } else {
-            self.dropped_count += 1;
+            state.dropped_count += 1;
         }
     }
 
     /// The next packet that arrived at a peer.
-    pub fn peer_take(&mut self, peer: usize) -> Option<Arrived> {
-        self.peers[peer].1.pop_front()
+    pub fn peer_take(&self, peer: usize) -> Option<Arrived> {
+        self.state().peers[peer].1.pop_front()
     }
 
-    fn act(&mut self, action: SocketAction) {
-        let (socket, open, connected) = match action {
+    /// Packets that found the socket closed, or connected to another peer.
+    pub fn dropped_count(&self) -> u64 {
+        self.state().dropped_count
+    }
+
+    /// Sends that a kernel would have refused: no destination.
+    pub fn failed_count(&self) -> u64 {
+        self.state().failed_count
+    }
+
+    /// Nothing panics while it is held, except for a test that names a socket or a peer that is not there.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for SimNetwork {
+    type Io = SimIo;
+
+    /// Virtual time needs no waker: the thread that turns a worker knows what it has pushed.
+    fn open(&self, _waker: OwnedFd) -> Result<SimIo, Box<dyn Error + Send + Sync>> {
+        Ok(self.io())
+    }
+
+    fn turn_buffers(&self) -> usize {
+        BUFFER_COUNT
+    }
+}
+
+impl State {
+    fn act(&mut self, worker: usize, action: SocketAction) {
+        let (socket, is_open, connected) = match action {
             SocketAction::Open { socket, .. } => (socket, true, Address::NONE),
             SocketAction::Connect { socket, to } => (socket, true, to),
             SocketAction::Disconnect { socket } => (socket, true, Address::NONE),
             SocketAction::Close { socket } => (socket, false, Address::NONE),
         };
         let it = &mut self.sockets[socket.0 as usize];
-        (it.open, it.connected) = (open, connected);
+        (it.is_open, it.connected) = (is_open, connected);
+        match action {
+            SocketAction::Open { .. } => (it.receiver, it.is_detaching) = (Some(worker), false),
+            SocketAction::Close { .. } => (it.receiver, it.is_detaching) = (None, false),
+            SocketAction::Connect { .. } | SocketAction::Disconnect { .. } => return,
+        }
+        self.flying.retain(|packet| packet.socket != socket.0 as usize);
+    }
+
+    /// One worker waits. Time passes once all do.
+    fn wait(&mut self, worker: usize, until: Instant) {
+        self.waiting[worker] = Some(until.min(LATEST));
+        let earliest = self.waiting.iter().copied().min().flatten();
+        if let Some(until) = earliest {
+            self.now = self.now.max(until);
+            self.waiting.iter_mut().filter(|waiting| **waiting != Some(Instant::FAR_FUTURE)).for_each(|it| *it = None);
+        }
+    }
+}
+
+/// The packets of one worker of a [`SimNetwork`].
+#[derive(Debug)]
+pub struct SimIo {
+    network: SimNetwork,
+    worker: usize,
+    buffers: SimBuffers,
+    counters: IoCounters,
+}
+
+impl Drop for SimIo {
+    fn drop(&mut self) {
+        let mut state = self.network.state();
+        state.waiting[self.worker] = Some(Instant::FAR_FUTURE);
+        let worker = self.worker;
+        let its = state.sockets.iter_mut().filter(|socket| socket.receiver == Some(worker));
+        its.for_each(|socket| (socket.receiver, socket.is_detaching) = (None, false));
     }
 }
 
 impl PacketIo for SimIo {
     type Buffers = SimBuffers;
 
+    fn now(&self) -> Instant {
+        self.network.now()
+    }
+
+    fn wall_now(&self) -> WallTime {
+        WallTime::from_unix_nanos(CALENDAR_NANOS + self.network.now().as_nanos())
+    }
+
     fn wait(&mut self, until: Instant, received: &mut Vec<Received>) -> io::Result<()> {
-        if self.flying.is_empty() {
-            self.now = self.now.max(until);
+        let mut guard = self.network.state();
+        let state = &mut *guard;
+        self.counters.enters += 1;
+        let is_mine = |sockets: &[SimSocket], packet: &Flying| sockets[packet.socket].receiver == Some(self.worker);
+        if !state.flying.iter().any(|packet| is_mine(&state.sockets, packet)) {
+            state.wait(self.worker, until);
         }
+        let mut at = 0;
         while received.len() < received.capacity()
-            && let Some((socket, from, bytes, at)) = self.flying.pop_front()
+            && let Some(packet) = state.flying.get(at)
         {
-            let Some(span) = self.buffers.fill(&bytes) else { break };
+            if !is_mine(&state.sockets, packet) {
+                at += 1;
+                continue;
+            }
+            let Some(span) = self.buffers.fill(&packet.bytes) else { break };
             // What a stranger sent before the socket was connected still names its sender.
-            let from = Address::from(from);
-            let from = if self.sockets[socket].connected == from { Address::NONE } else { from };
-            received.push(Received { socket: SocketIndex(socket as u32), span, at, from });
+            let from = Address::from(packet.from);
+            let from = if state.sockets[packet.socket].connected == from { Address::NONE } else { from };
+            received.push(Received { socket: SocketIndex(packet.socket as u32), span, at: packet.at, from });
+            self.counters.received += 1;
+            state.flying.remove(at);
+        }
+        if !state.flying.iter().any(|packet| is_mine(&state.sockets, packet)) {
+            let done = |socket: &&mut SimSocket| socket.is_detaching && socket.receiver == Some(self.worker);
+            let detached = state.sockets.iter_mut().filter(done);
+            detached.for_each(|socket| (socket.receiver, socket.is_detaching) = (None, false));
         }
         Ok(())
     }
@@ -182,22 +317,48 @@ impl PacketIo for SimIo {
     }
 
     fn submit(&mut self, output: &mut Output) {
+        let mut guard = self.network.state();
+        let state = &mut *guard;
         for action in output.sockets.drain(..) {
-            self.act(action);
+            state.act(self.worker, action);
         }
         for send in output.sends.drain(..) {
-            let socket = &self.sockets[send.socket.0 as usize];
+            self.counters.sends += 1;
+            let socket = &state.sockets[send.socket.0 as usize];
             let to = if send.to.is_none() { socket.connected } else { send.to };
             let Some(to) = to.get() else {
-                self.failed_count += 1;
+                state.failed_count += 1;
+                self.counters.send_errors += 1;
                 continue;
             };
-            let arrived = Arrived { at: self.now, from: socket.address, bytes: self.buffers.bytes(send.span).to_vec() };
-            if let Some((_, inbox)) = self.peers.iter_mut().find(|(address, _)| *address == to) {
+            let bytes = self.buffers.bytes(send.span).to_vec();
+            let arrived = Arrived { at: state.now, from: socket.address, bytes };
+            if let Some((_, inbox)) = state.peers.iter_mut().find(|(address, _)| *address == to) {
                 inbox.push_back(arrived);
             }
         }
         self.buffers.end_turn();
+    }
+
+    fn attach(&mut self, socket: SocketIndex, peer: Address) {
+        let mut state = self.network.state();
+        let socket = &mut state.sockets[socket.0 as usize];
+        (socket.receiver, socket.is_detaching) = (Some(self.worker), false);
+        (socket.is_open, socket.connected) = (true, peer);
+    }
+
+    fn detach(&mut self, socket: SocketIndex) {
+        let mut state = self.network.state();
+        let socket = &mut state.sockets[socket.0 as usize];
+        socket.is_detaching = socket.receiver == Some(self.worker);
+    }
+
+    fn is_detached(&self, socket: SocketIndex) -> bool {
+        self.network.state().sockets[socket.0 as usize].receiver != Some(self.worker)
+    }
+
+    fn counters(&self) -> IoCounters {
+        self.counters
     }
 }
 

@@ -7,7 +7,7 @@ use crate::probation::Probation;
 use crate::random::Random;
 use crate::receive::{Tally, Turn};
 use crate::timers::Timers;
-use crate::{WorkerConfig, receive, takers};
+use crate::{WorkerConfig, receive, sinks};
 use audio::{Prompt, Tones};
 use clock::{Duration, Instant, WallTime};
 use contract::{Command, Event, LegRef, LegRow, LegState, RefuseReason};
@@ -221,8 +221,8 @@ impl Worker {
     pub(crate) fn unseat(&mut self, place: usize) -> Leg {
         self.pace.leave(&mut self.legs, place);
         self.timers.cancel(&mut self.legs, place);
-        takers::unlink(&mut self.legs, place);
-        takers::unlink_all(&mut self.legs, place);
+        sinks::unlink(&mut self.legs, place);
+        sinks::unlink_all(&mut self.legs, place);
         self.legs[place].forget_candidates(&mut self.probation);
         self.counts.add(MediaCounter::DroppedStranger, self.probation.take_lost());
         let it = &mut self.legs[place];

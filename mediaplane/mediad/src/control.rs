@@ -1,7 +1,7 @@
 //! The thread that control clients meet: hands the region over, notices their death, takes their ports back, and
 //! watches whether the workers still turn.
 
-use crate::door::Door;
+use crate::control_socket::ControlSocket;
 use crate::shared::Shared;
 use clock::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,7 +23,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 pub(crate) struct Control {
     shared: Arc<Shared>,
-    door: Door,
+    control_socket: ControlSocket,
     clients: Vec<(ClientIndex, UnixStream)>,
     settling: Vec<(ClientIndex, Instant)>,
     stalled: Vec<bool>,
@@ -31,9 +31,9 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(shared: Arc<Shared>, door: Door) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, control_socket: ControlSocket) -> Self {
         let stalled = vec![false; shared.host.region().plan().workers];
-        Self { shared, door, clients: Vec::new(), settling: Vec::new(), stalled, watch_at: Instant::ZERO }
+        Self { shared, control_socket, clients: Vec::new(), settling: Vec::new(), stalled, watch_at: Instant::ZERO }
     }
 
     /// Until the media plane is told to stop.
@@ -77,7 +77,7 @@ impl Control {
         let mut polled = vec![
             PollFd::new(&self.shared.stopper, PollFlags::IN),
             PollFd::new(&self.shared.control_wake, PollFlags::IN),
-            PollFd::new(&self.door.listener, PollFlags::IN),
+            PollFd::new(&self.control_socket.listener, PollFlags::IN),
         ];
         polled.extend(self.clients.iter().map(|(_, stream)| PollFd::new(stream, PollFlags::IN)));
         // A signal or a shortage of memory: the loop looks again.
@@ -87,7 +87,7 @@ impl Control {
 
     fn take_clients(&mut self) {
         loop {
-            match self.door.accept() {
+            match self.control_socket.accept() {
                 Ok(Some(stream)) => self.take_client(stream),
                 Ok(None) => tracing::warn!("a stranger's connection to the control socket is refused"),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,

@@ -7,6 +7,9 @@ pub enum StartError {
     /// The kernel does not let us have io_uring.
     #[error(transparent)]
     Denied(#[from] uring::Denied),
+    /// A worker got no packet I/O.
+    #[error(transparent)]
+    Packets(Box<dyn std::error::Error + Send + Sync>),
     /// The media ports could not be bound.
     #[error(transparent)]
     Ports(#[from] uring::BindError),

@@ -12,10 +12,10 @@
 #![forbid(unsafe_code)]
 
 mod control;
-mod door;
+mod control_socket;
 mod error;
-mod moves;
-mod outbox;
+mod event_backlog;
+mod leg_transfer;
 mod owners;
 mod prompts;
 mod publish;
@@ -26,8 +26,8 @@ mod start;
 mod stopper;
 #[cfg(test)]
 mod tests;
-mod turn;
 mod worker;
+mod worker_loop;
 
 pub use error::StartError;
 pub use prompts::check_prompt;

@@ -4,9 +4,9 @@
 use clock::{Duration, Instant};
 use contract::LegRow;
 use media_core::Worker;
+use media_core::io::IoCounters;
 use shm::{CounterBlock, Latency, LegTable, Region, WorkerIndex};
 use stats::{CounterSet, MediaCounter};
-use uring::IoCounters;
 
 const EVERY: Duration = Duration::from_millis(10);
 /// Parts of a second in which the rows are published.
@@ -84,7 +84,7 @@ impl Publisher {
         let _ = self.legs.publish(row);
     }
 
-    /// A new ring counts from zero again.
+    /// New packet I/O counts from zero again.
     pub(crate) fn forget_io(&mut self) {
         self.io_seen = IoCounters::default();
     }

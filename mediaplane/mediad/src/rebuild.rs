@@ -2,12 +2,12 @@
 
 use crate::error::StartError;
 use crate::owners::Owned;
-use crate::turn::sockets_of;
+use crate::worker_loop::sockets_of;
 use crate::worker::{Worker, new_core, new_io};
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event};
 use media_core::MovingLeg;
-use media_core::io::{Output, PacketIo, SocketAction};
+use media_core::io::{Backend, Output, PacketIo, SocketAction};
 use stats::{CounterSet, MediaCounter, Unit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,23 +16,23 @@ const FAILURES_WITHIN: Duration = Duration::from_secs(10);
 /// So often its legs are kept; then they are closed, and it starts empty.
 const FAILURES_MAX: usize = 3;
 
-impl Worker {
+impl<B: Backend> Worker<B> {
     /// A new core with the legs of the old one: taken over whole where the old core can still give them, so that SSRC,
     /// sequence, timestamps and counters go on; else opened again by what they were last told to be.
     pub(crate) fn rebuild(&mut self) -> Result<(), StartError> {
-        let now = clock::now();
+        let now = self.io.now();
         self.rebuilt_at.retain(|at| now - *at < FAILURES_WITHIN);
         self.rebuilt_at.push(now);
         let keep = self.rebuilt_at.len() <= FAILURES_MAX;
         let mut old = std::mem::replace(&mut self.core, new_core(&self.shared, self.index));
         self.take_counters(&old);
-        let new_ring = self.renew_io()?;
+        let is_io_new = self.renew_io()?;
         let legs: Vec<Owned> = self.owners.all().copied().collect();
         for owned in &legs {
             let moving =
                 if keep { catch_unwind(AssertUnwindSafe(|| old.extract(owned.leg))).ok().flatten() } else { None };
             match moving {
-                Some(moving) => self.take_over(now, owned, moving, new_ring),
+                Some(moving) => self.take_over(now, owned, moving, is_io_new),
                 None if keep => self.open_again(now, owned),
                 None => self.give_up(owned),
             }
@@ -51,7 +51,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Socket actions of the failed turn are carried out, its packets are not sent; a ring that failed is made anew.
+    /// Socket actions of the failed turn are carried out, its packets are not sent; packet I/O that failed is made anew.
     fn renew_io(&mut self) -> Result<bool, StartError> {
         self.output.sends.clear();
         self.output.lateness.clear();
@@ -62,7 +62,7 @@ impl Worker {
         }
         self.inside_io = false;
         self.output.sockets.clear();
-        self.io = new_io(&self.shared, &self.end)?;
+        self.io = new_io(&*self.backend, &self.end)?;
         self.publisher.forget_io();
         Ok(true)
     }
@@ -73,7 +73,7 @@ impl Worker {
         }
     }
 
-    fn take_over(&mut self, now: Instant, owned: &Owned, moving: MovingLeg, new_ring: bool) {
+    fn take_over(&mut self, now: Instant, owned: &Owned, moving: MovingLeg, is_io_new: bool) {
         let (connected, rtcp) = (moving.connected(), moving.spec().rtcp());
         // Nobody moved it, as far as the client knows.
         let mut unheard = Output::default();
@@ -81,7 +81,7 @@ impl Worker {
             return self.open_again(now, owned);
         }
         self.core.count(MediaCounter::LegsRebuilt, 1);
-        if new_ring && let Some(pair) = self.core.pair_of(owned.leg.port) {
+        if is_io_new && let Some(pair) = self.core.pair_of(owned.leg.port) {
             self.attach_again(pair, connected, rtcp);
         }
     }

@@ -1,51 +1,53 @@
-use crate::moves::MoveBoxes;
+use crate::leg_transfer::TransferQueues;
 use crate::recording::Recorder;
 use crate::stopper::Stopper;
 use audio::{Prompt, Tones};
 use shm::{Host, WakeFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::*};
-use uring::{IoSettings, Sockets};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// What all threads of the media plane see.
 pub(crate) struct Shared {
     pub(crate) host: Host,
-    pub(crate) sockets: Arc<Sockets>,
     /// The even port of every pair, in the order of the sockets.
     pub(crate) ports: Vec<u16>,
-    pub(crate) io: IoSettings,
     pub(crate) prompts: Arc<[Prompt]>,
     pub(crate) tones: Arc<Tones>,
     pub(crate) cname: String,
-    pub(crate) moves: MoveBoxes,
+    pub(crate) transfers: TransferQueues,
     pub(crate) recorder: Recorder,
     pub(crate) stopper: Stopper,
     /// Makes the control thread look around.
     pub(crate) control_wake: WakeFd,
     /// A bit per client that takes no events any more.
     stuck: AtomicU32,
+    next_seed: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { host, sockets, ports, io, prompts, cname, stopper, control_wake } = parts;
+        let Parts { host, ports, prompts, cname, stopper, control_wake, seed } = parts;
         let workers = host.region().plan().workers;
-        let (moves, recorder) = (MoveBoxes::new(workers), Recorder::new(workers));
+        let (transfers, recorder) = (TransferQueues::new(workers), Recorder::new(workers));
         let tones = Arc::new(Tones::default());
         Self {
             host,
-            sockets,
             ports,
-            io,
             prompts,
             tones,
             cname,
-            moves,
+            transfers,
             recorder,
             stopper,
             control_wake,
             stuck: AtomicU32::new(0),
+            next_seed: AtomicU64::new(seed),
         }
+    }
+
+    /// The seed of one more core.
+    pub(crate) fn next_seed(&self) -> u64 {
+        self.next_seed.fetch_add(1, Relaxed)
     }
 
     /// A worker has found clients that take no events.
@@ -64,11 +66,11 @@ impl Shared {
 /// What [`Shared`] is made of.
 pub(crate) struct Parts {
     pub(crate) host: Host,
-    pub(crate) sockets: Arc<Sockets>,
     pub(crate) ports: Vec<u16>,
-    pub(crate) io: IoSettings,
     pub(crate) prompts: Arc<[Prompt]>,
     pub(crate) cname: String,
     pub(crate) stopper: Stopper,
     pub(crate) control_wake: WakeFd,
+    /// Where all randomness of the workers begins.
+    pub(crate) seed: u64,
 }

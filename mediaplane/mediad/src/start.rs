@@ -1,18 +1,20 @@
 //! From a configuration to a running media plane.
 
 use crate::control::Control;
-use crate::door::Door;
+use crate::control_socket::ControlSocket;
 use crate::error::StartError;
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
 use crate::{prompts, recording, worker};
 use config::{Config, Wait};
 use shm::{Host, RegionPlan, WakeFd, WorkerIndex};
+use media_core::io::Backend;
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use uring::{BindTo, DescriptorLimit, Features, IoSettings, Sockets, WaitMode};
+use uring::{BindTo, DescriptorLimit, Features, IoSettings, Sockets, UringBackend, WaitMode};
 
 /// Descriptors beside the media sockets: rings, wake-ups, clients, the log.
 const OTHER_DESCRIPTORS: u64 = 256;
@@ -34,7 +36,7 @@ impl Media {
         let port_count = usize::from(media.ports.last - media.ports.first) + 1;
         let limit = uring::raise_descriptor_limit(port_count as u64 + OTHER_DESCRIPTORS);
         let prompts = prompts::load(&media.prompts)?;
-        let door = Door::open(&config.process.media_control_socket())?;
+        let control_socket = ControlSocket::open(&config.process.media_control_socket())?;
         let sockets = Sockets::bind(media.ports.first, port_count / 2 * 2, BindTo::from(config.media_address()))?;
 
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -56,10 +58,8 @@ impl Media {
         tracing::info!("{features}");
         log_limits(&plan, &sockets, limit, &prompts);
         let shared = Arc::new(Shared::new(Parts {
-            io: io_settings(media.wait),
             ports: (0..port_count / 2).map(|pair| media.ports.first + 2 * pair as u16).collect(),
             host,
-            sockets: Arc::new(sockets),
             prompts,
             cname: format!(
                 "ringplane@{}",
@@ -67,22 +67,24 @@ impl Media {
             ),
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
+            seed: RandomState::new().hash_one(plan.workers),
         }));
         let mut running = Self { shared, threads: Vec::new(), writer: None, summary };
         let shared = running.shared.clone();
         running.writer = Some(spawn("media-recorder".into(), move || recording::run(&shared))?);
-        running.start_workers()?;
-        let control = Control::new(running.shared.clone(), door);
+        let backend = UringBackend { sockets: Arc::new(sockets), settings: io_settings(media.wait) };
+        running.start_workers(&Arc::new(backend))?;
+        let control = Control::new(running.shared.clone(), control_socket);
         running.spawn("media-control".into(), move || control.run())?;
         Ok(running)
     }
 
-    fn start_workers(&mut self) -> Result<(), StartError> {
+    fn start_workers<B: Backend>(&mut self, backend: &Arc<B>) -> Result<(), StartError> {
         let (told, ready) = mpsc::channel();
         let workers: Vec<WorkerIndex> = self.shared.host.region().plan().workers().collect();
         for &index in &workers {
-            let (shared, told) = (self.shared.clone(), told.clone());
-            self.spawn(format!("media-{}", index.0), move || worker::run(&shared, index, &told))?;
+            let (shared, backend, told) = (self.shared.clone(), backend.clone(), told.clone());
+            self.spawn(format!("media-{}", index.0), move || worker::run(&shared, &backend, index, &told))?;
         }
         for _ in &workers {
             match ready.recv() {

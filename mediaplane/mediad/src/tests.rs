@@ -3,8 +3,9 @@
 mod clients;
 mod faults;
 mod flood;
-mod moves;
+mod transfers;
 mod recorded;
+mod simulated;
 mod sound;
 mod waiting;
 

@@ -1,22 +1,21 @@
-//! One media worker: a pinned thread with a ring, a core and its ends of the queues.
+//! One media worker: a pinned thread with packet I/O, a core and its ends of the queues. It does not know which back end
+//! carries its packets.
 
 use crate::error::StartError;
-use crate::outbox::Outbox;
+use crate::event_backlog::EventBacklog;
 use crate::owners::Owners;
 use crate::publish::Publisher;
 use crate::shared::Shared;
 use clock::Instant;
 use contract::LegRef;
 use media_core::WorkerConfig;
-use media_core::io::{Output, Received};
+use media_core::io::{Backend, Output, PacketIo, Received};
 use shm::{ClientIndex, WorkerEnd, WorkerIndex};
-use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use uring::UringIo;
 
 /// Packets of one turn: more wait for the next, so that commands and frames get their turn under any flood.
 pub(crate) const TURN_PACKETS: usize = 512;
@@ -25,7 +24,7 @@ const TURN_EVENTS: usize = 2_048;
 
 /// A leg that another worker asked for, and that still receives here.
 #[derive(Clone, Copy)]
-pub(crate) struct Leaving {
+pub(crate) struct PendingTransfer {
     pub(crate) leg: LegRef,
     pub(crate) tag: u64,
     pub(crate) pair: u16,
@@ -35,18 +34,19 @@ pub(crate) struct Leaving {
 }
 
 /// Everything that one worker owns.
-pub(crate) struct Worker {
+pub(crate) struct Worker<B: Backend> {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) backend: Arc<B>,
     pub(crate) index: WorkerIndex,
     pub(crate) end: WorkerEnd,
     pub(crate) core: media_core::Worker,
-    pub(crate) io: UringIo,
+    pub(crate) io: B::Io,
     pub(crate) received: Vec<Received>,
     pub(crate) output: Output,
-    pub(crate) outbox: Outbox,
+    pub(crate) event_backlog: EventBacklog,
     pub(crate) owners: Owners,
     pub(crate) publisher: Publisher,
-    pub(crate) leaving: Vec<Leaving>,
+    pub(crate) pending_transfers: Vec<PendingTransfer>,
     /// Clients that died, whose legs are being closed.
     pub(crate) dying: Vec<ClientIndex>,
     /// Whether a panic came from the I/O, which is then made anew.
@@ -58,9 +58,14 @@ pub(crate) struct Worker {
 }
 
 /// The thread. `told` hears whether it could start.
-pub(crate) fn run(shared: &Arc<Shared>, index: WorkerIndex, told: &Sender<Result<(), StartError>>) {
+pub(crate) fn run<B: Backend>(
+    shared: &Arc<Shared>,
+    backend: &Arc<B>,
+    index: WorkerIndex,
+    told: &Sender<Result<(), StartError>>,
+) {
     pin(index);
-    let worker = Worker::new(shared.clone(), index);
+    let worker = Worker::new(shared.clone(), backend.clone(), index);
     let mut worker = match worker {
         Ok(worker) => {
             let _ = told.send(Ok(()));
@@ -76,7 +81,7 @@ pub(crate) fn run(shared: &Arc<Shared>, index: WorkerIndex, told: &Sender<Result
         match catch_unwind(AssertUnwindSafe(|| worker.turn_until_stopped())) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
-                tracing::error!("media worker {}: its ring failed: {error}", index.0);
+                tracing::error!("media worker {}: its packet I/O failed: {error}", index.0);
                 worker.inside_io = true;
             }
             Err(_) => tracing::error!("media worker {} has panicked; its words are above", index.0),
@@ -88,43 +93,44 @@ pub(crate) fn run(shared: &Arc<Shared>, index: WorkerIndex, told: &Sender<Result
     }
 }
 
-impl Worker {
-    fn new(shared: Arc<Shared>, index: WorkerIndex) -> Result<Self, StartError> {
+impl<B: Backend> Worker<B> {
+    pub(crate) fn new(shared: Arc<Shared>, backend: Arc<B>, index: WorkerIndex) -> Result<Self, StartError> {
         let end = shared
             .host
             .worker(index)
             .ok_or_else(|| StartError::system("take a worker's queues")(std::io::ErrorKind::AlreadyExists.into()))?;
-        let io = new_io(&shared, &end)?;
+        let io = new_io(&*backend, &end)?;
         let core = new_core(&shared, index);
         let pairs = shared.ports.len();
-        let sends = TURN_PACKETS + usize::from(shared.io.send_buffer_count);
+        let sends = TURN_PACKETS + backend.turn_buffers();
         let publisher = Publisher::new(shared.host.region(), index);
-        publisher.beat(clock::now());
+        publisher.beat(io.now());
         Ok(Self {
             end,
             core,
             io,
             received: Vec::with_capacity(TURN_PACKETS),
             output: Output::with_limits(sends, TURN_EVENTS),
-            outbox: Outbox::new(),
+            event_backlog: EventBacklog::new(),
             owners: Owners::new(pairs),
             publisher,
-            leaving: Vec::new(),
+            pending_transfers: Vec::new(),
             dying: Vec::new(),
             inside_io: false,
             rebuilt_at: Vec::new(),
             empty_since: None,
             shared,
+            backend,
             index,
         })
     }
 }
 
-/// A ring over all sockets, woken by the worker's descriptor.
-pub(crate) fn new_io(shared: &Shared, end: &WorkerEnd) -> Result<UringIo, StartError> {
+/// Packet I/O that is woken by the worker's descriptor.
+pub(crate) fn new_io<B: Backend>(backend: &B, end: &WorkerEnd) -> Result<B::Io, StartError> {
     let system = StartError::system("copy a descriptor");
     let waker = end.wake_fd().as_fd().try_clone_to_owned().map_err(system)?;
-    Ok(UringIo::new(shared.sockets.clone(), waker, shared.io)?)
+    backend.open(waker).map_err(StartError::Packets)
 }
 
 /// A core without legs, that may run a leg on any port: those of other workers come by moving.
@@ -133,7 +139,7 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
         prompts: shared.prompts.clone(),
         tones: shared.tones.clone(),
         cname: shared.cname.clone(),
-        seed: RandomState::new().hash_one(clock::now().as_nanos()),
+        seed: shared.next_seed(),
         ..WorkerConfig::new(index.0, shared.ports.clone())
     })
 }

@@ -5,15 +5,15 @@ mod tag;
 
 use crate::adaptive::{GATHER_COUNT, GATHER_US_MAX, Gather, WaitMode};
 use crate::buffers::{BufferRing, TurnBuffers};
-use crate::counters::IoCounters;
 use crate::error::Denied;
 use crate::lending::Lending;
 use crate::message::{CONTROL_BYTES, NAME_BYTES};
 use crate::realtime::Realtime;
 use crate::ring::{COMPLETION_COUNT, Ring, SUBMISSION_COUNT, TaskRun};
 use crate::sockets::Sockets;
-use clock::{Duration, Instant};
-use media_core::io::{Output, PacketIo, Received, SocketIndex};
+use clock::{Duration, Instant, WallTime};
+use contract::Address;
+use media_core::io::{IoCounters, Output, PacketIo, Received, SocketIndex};
 use receiving::SocketState;
 use rustix::fd::OwnedFd;
 use sending::Addressed;
@@ -128,11 +128,6 @@ impl UringIo {
         Ok(io)
     }
 
-    /// What the ring did.
-    pub fn counters(&self) -> IoCounters {
-        IoCounters { enters: self.ring.enters, ..self.counters }
-    }
-
     /// The sockets that it works with.
     pub fn sockets(&self) -> &Sockets {
         &self.sockets
@@ -196,6 +191,14 @@ impl UringIo {
 impl PacketIo for UringIo {
     type Buffers = TurnBuffers;
 
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn wall_now(&self) -> WallTime {
+        clock::wall_now()
+    }
+
     fn wait(&mut self, until: Instant, received: &mut Vec<Received>) -> io::Result<()> {
         let mut now = clock::now();
         loop {
@@ -230,6 +233,22 @@ impl PacketIo for UringIo {
         }
         self.spent.append(&mut self.held);
         self.lending.turn(0, self.buffers.taken_count());
+    }
+
+    fn attach(&mut self, socket: SocketIndex, peer: Address) {
+        self.start_receiving(socket, peer);
+    }
+
+    fn detach(&mut self, socket: SocketIndex) {
+        self.stop_receiving(socket);
+    }
+
+    fn is_detached(&self, socket: SocketIndex) -> bool {
+        self.states.get(socket.0 as usize).is_none_or(|state| !state.open)
+    }
+
+    fn counters(&self) -> IoCounters {
+        IoCounters { enters: self.ring.enters, ..self.counters }
     }
 }
 

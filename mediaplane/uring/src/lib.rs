@@ -1,4 +1,4 @@
-//! Packets by io_uring: [`UringIo`] is `media-core`'s `PacketIo` over real UDP sockets.
+//! Packets by io_uring: [`UringIo`] is `media-core`'s `PacketIo` over real UDP sockets, [`UringBackend`] its `Backend`.
 //!
 //! One ring per worker thread, sockets bound ahead of time and registered in it, a ring of provided buffers, multishot
 //! receives with kernel timestamps, and one `io_uring_enter` per turn that sends what the last turn made and waits for
@@ -8,8 +8,8 @@
 //! Read [`UringIo`] first, then [`Sockets`]. Tests: `cargo test -p ringplane-uring` (real sockets on loopback, ephemeral ports).
 
 mod adaptive;
+mod backend;
 mod buffers;
-mod counters;
 mod error;
 mod io;
 mod lending;
@@ -21,8 +21,8 @@ mod ring;
 mod sockets;
 
 pub use adaptive::WaitMode;
+pub use backend::UringBackend;
 pub use buffers::TurnBuffers;
-pub use counters::IoCounters;
 pub use error::{BindError, Denied};
 pub use io::{IoSettings, UringIo};
 pub use limits::{DescriptorLimit, raise_descriptor_limit};

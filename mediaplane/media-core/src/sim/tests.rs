@@ -5,6 +5,7 @@ use rtp_wire::{Header, TelephoneEvent};
 use stats::MediaCounter;
 
 struct SimLab {
+    network: SimNetwork,
     io: SimIo,
     next_port: u16,
 }
@@ -12,7 +13,8 @@ struct SimLab {
 const PORTS: [u16; 4] = [10_000, 10_002, 10_004, 10_006];
 
 fn lab() -> SimLab {
-    SimLab { io: SimIo::new(&PORTS), next_port: 40_000 }
+    let network = SimNetwork::new(&PORTS);
+    SimLab { io: network.io(), network, next_port: 40_000 }
 }
 
 impl Lab for SimLab {
@@ -21,33 +23,33 @@ impl Lab for SimLab {
         &mut self.io
     }
     fn now(&mut self) -> Instant {
-        self.io.now()
+        self.network.now()
     }
     fn ports(&self) -> Vec<u16> {
         PORTS.into()
     }
     fn address(&self, socket: SocketIndex) -> SocketAddr {
-        self.io.address(socket)
+        self.network.address(socket)
     }
     fn add_peer(&mut self) -> usize {
         self.next_port += 2;
-        self.io.add_peer(([127, 0, 0, 1], self.next_port).into())
+        self.network.add_peer(([127, 0, 0, 1], self.next_port).into())
     }
     fn add_peer_v6(&mut self) -> Option<usize> {
         self.next_port += 2;
-        Some(self.io.add_peer((std::net::Ipv6Addr::LOCALHOST, self.next_port).into()))
+        Some(self.network.add_peer((std::net::Ipv6Addr::LOCALHOST, self.next_port).into()))
     }
     fn stall(&mut self, time: Duration) {
-        self.io.stall(time);
+        self.network.stall(time);
     }
     fn peer_address(&self, peer: usize) -> SocketAddr {
-        self.io.peer_address(peer)
+        self.network.peer_address(peer)
     }
     fn peer_send(&mut self, peer: usize, to: SocketAddr, bytes: &[u8]) {
-        self.io.peer_send(peer, to, bytes);
+        self.network.peer_send(peer, to, bytes);
     }
     fn peer_take(&mut self, peer: usize) -> Option<Vec<u8>> {
-        self.io.peer_take(peer).map(|arrived| arrived.bytes)
+        self.network.peer_take(peer).map(|arrived| arrived.bytes)
     }
 }
 
@@ -67,10 +69,10 @@ fn frames_are_exactly_20_ms_apart_for_a_minute() {
     let spec = LegSpec { rtcp: 4, media_timeout_ms: 0, ..scene.spec(peer, Source::Ringing) };
     scene.open(0, spec);
     scene.run(Duration::from_secs(60));
-    let arrivals: Vec<_> = std::iter::from_fn(|| scene.lab.io.peer_take(peer)).map(|arrived| arrived.at).collect();
+    let arrivals: Vec<_> = std::iter::from_fn(|| scene.lab.network.peer_take(peer)).map(|arrived| arrived.at).collect();
     assert!((2_999..=3_001).contains(&arrivals.len()));
     assert!(arrivals.windows(2).all(|pair| pair[1].since(pair[0]) == ms(20)));
-    assert_eq!(scene.lab.io.failed_count, 0);
+    assert_eq!(scene.lab.network.failed_count(), 0);
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn a_late_worker_does_not_burst() {
     scene.open(0, spec);
     scene.run(ms(100));
     scene.heard(peer);
-    scene.lab.io.stall(ms(110));
+    scene.lab.network.stall(ms(110));
     scene.run(ms(1));
     let late = scene.heard(peer);
     assert_eq!(late.len(), 1, "one frame, not five");
@@ -104,7 +106,7 @@ fn legs_spread_over_the_frame_and_every_packet_length_works() {
         scene.run(ms(1_200));
         let mut phases = std::collections::HashSet::new();
         for peer in peers {
-            let arrived: Vec<_> = std::iter::from_fn(|| scene.lab.io.peer_take(peer)).collect();
+            let arrived: Vec<_> = std::iter::from_fn(|| scene.lab.network.peer_take(peer)).collect();
             let wanted = 1_200 / usize::from(ptime_ms);
             assert!((wanted - 1..=wanted + 1).contains(&arrived.len()), "{ptime_ms}: {}", arrived.len());
             assert_eq!(arrived[0].bytes.len(), 12 + 8 * usize::from(ptime_ms));
@@ -170,7 +172,7 @@ fn a_rewriting_relay_stays_continuous_when_the_peer_changes_its_stream() {
     let (mut scene, alice, bob) = bridged(Rewriting::Continuous);
     for (ssrc, first) in [(1, 100), (2, 30_000), (3, 65_520_u16)] {
         for n in 0..10_u16 {
-            scene.lab.io.peer_send(alice, scene.rtp(0), &rtp_packet(ssrc, first.wrapping_add(n)));
+            scene.lab.network.peer_send(alice, scene.rtp(0), &rtp_packet(ssrc, first.wrapping_add(n)));
             scene.run(ms(20));
         }
     }
@@ -187,7 +189,7 @@ fn a_digit_in_a_relay_leaves_no_hole_and_no_audio_beside_it() {
     let (mut scene, alice, bob) = bridged(Rewriting::None);
     let send = |scene: &mut Scene<SimLab>, range: std::ops::Range<u16>| {
         for seq in range {
-            scene.lab.io.peer_send(alice, scene.rtp(0), &rtp_packet(1, seq));
+            scene.lab.network.peer_send(alice, scene.rtp(0), &rtp_packet(1, seq));
             scene.run(ms(20));
         }
     };
@@ -222,7 +224,7 @@ fn a_moved_call_goes_on_where_it_was() {
     let before = scene.row(1);
     let mut other = Scene::new(lab()).worker;
     let mut out = Output::with_limits(64, 64);
-    let now = scene.lab.io.now();
+    let now = scene.lab.network.now();
     for n in 0..2 {
         let moving = scene.worker.extract(scene.leg(n)).unwrap();
         other.insert(now, moving, 5, &mut out).map_err(|(_, reason)| reason).unwrap();
@@ -237,7 +239,7 @@ fn a_moved_call_goes_on_where_it_was() {
     let headers = headers(&scene.heard(bob));
     assert_eq!(headers.len(), 10);
     assert!(headers.windows(2).all(|pair| pair[1].seq.since(pair[0].seq) == 1));
-    assert_eq!(scene.lab.io.failed_count, 0);
+    assert_eq!(scene.lab.network.failed_count(), 0);
 }
 
 #[test]
@@ -250,10 +252,10 @@ fn closing_in_the_turn_of_a_relay_sends_nothing_after_bye() {
         let leg = scene.leg(n);
         scene.command(Command::Close { leg, tag: 1 });
     }
-    scene.lab.io.peer_send(alice, scene.rtp(0), &rtp_packet(1, 2));
+    scene.lab.network.peer_send(alice, scene.rtp(0), &rtp_packet(1, 2));
     scene.run(ms(50));
     assert!(scene.heard(bob).is_empty());
-    assert_eq!((scene.lab.io.failed_count, scene.lab.io.dropped_count), (0, 1));
+    assert_eq!((scene.lab.network.failed_count(), scene.lab.network.dropped_count()), (0, 1));
 }
 
 #[test]

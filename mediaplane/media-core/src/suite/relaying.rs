@@ -78,7 +78,7 @@ fn payload_types_are_mapped<L: Lab>(lab: L) {
     assert_eq!(scene.count(MediaCounter::DroppedPayloadType), 1);
 }
 
-/// Whatever SSRC, sequence and timestamps the giver jumps to, the taker's peer hears one stream without a break.
+/// Whatever SSRC, sequence and timestamps the source_leg jumps to, the sink's peer hears one stream without a break.
 fn a_rewriting_relay_makes_one_stream_of_many<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (alice, bob) = scene.bridge(|_, spec| (spec.rewriting, spec.rtcp) = (Rewriting::Continuous as u8, 4));

@@ -12,7 +12,7 @@
 //! Read [`Recorder`] first (what workers and the writer share), then `writer.rs`, `track.rs` (where a packet belongs) and
 //! `tape.rs` (how it gets into the file).
 
-mod orders;
+mod commands;
 mod queues;
 mod tape;
 #[cfg(test)]
@@ -20,6 +20,6 @@ mod tests;
 mod track;
 mod writer;
 
-pub(crate) use orders::Wish;
+pub(crate) use commands::RecordingRequest;
 pub(crate) use queues::Recorder;
 pub(crate) use writer::run;

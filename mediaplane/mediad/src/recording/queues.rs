@@ -41,7 +41,7 @@ impl Piece {
 
 /// What a recording is, from its begin to its outcome.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct RecordingInfo {
     pub(crate) leg: LegRef,
     pub(crate) tag: u64,
     /// The client's number.
@@ -55,14 +55,14 @@ pub(crate) struct Facts {
 }
 
 /// What the writer is told. Each recording has one of both, so there is always room.
-pub(super) enum Letter {
-    Begin(TapId, Facts),
+pub(super) enum WriterMessage {
+    Begin(TapId, RecordingInfo),
     End(TapId, Instant, RecordingEnd),
 }
 
 /// A recording that is over.
 pub(crate) struct Done {
-    pub(crate) facts: Facts,
+    pub(crate) info: RecordingInfo,
     pub(crate) tap: TapId,
     pub(crate) outcome: RecordingOutcome,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Done {
 pub(super) struct Queues {
     /// By worker.
     pub(super) pieces: Box<[ArrayQueue<Piece>]>,
-    pub(super) letters: ArrayQueue<Letter>,
+    pub(super) messages: ArrayQueue<WriterMessage>,
     /// By worker.
     pub(super) outcomes: Box<[ArrayQueue<Done>]>,
     /// By place: the recording that has it, 0 where there is none. The writer alone sets it back to 0.
@@ -90,7 +90,7 @@ impl Queues {
         }
         Self {
             pieces: (0..workers).map(|_| ArrayQueue::new(PIECES_MAX)).collect(),
-            letters: ArrayQueue::new(2 * RECORDINGS_MAX),
+            messages: ArrayQueue::new(2 * RECORDINGS_MAX),
             outcomes: (0..workers).map(|_| ArrayQueue::new(OUTCOMES_MAX)).collect(),
             running: zeros(),
             overflow: zeros(),
@@ -133,7 +133,7 @@ impl Recorder {
 
     /// A client has handed over a file. Regular ones only: writing to anything else may never end.
     pub(crate) fn take_file(&self, offer: FileOffer, file: File) {
-        let is_regular = file.metadata().is_ok_and(|facts| facts.is_file());
+        let is_regular = file.metadata().is_ok_and(|info| info.is_file());
         self.queues();
         let mut files = self.files();
         if is_regular && files.len() < RECORDINGS_MAX {
@@ -146,14 +146,14 @@ impl Recorder {
     }
 
     /// Begins a recording; `None` when there are as many as there may be.
-    pub(crate) fn begin(&self, facts: Facts) -> Option<TapId> {
+    pub(crate) fn begin(&self, info: RecordingInfo) -> Option<TapId> {
         let queues = self.queues();
         let place = queues.free.pop()?;
         let number = queues.begun_count.fetch_add(1, Relaxed) + 1;
         let tap = TapId(NonZeroU64::new(number << 16 | u64::from(place))?);
         // Read by `is_running` on whichever worker has the leg later.
         queues.running.get(usize::from(place))?.store(tap.0.get(), Release);
-        let _ = queues.letters.push(Letter::Begin(tap, facts));
+        let _ = queues.messages.push(WriterMessage::Begin(tap, info));
         self.wake();
         Some(tap)
     }
@@ -161,7 +161,7 @@ impl Recorder {
     /// Nothing more is to be recorded. Says nothing about one that is over already.
     pub(crate) fn end(&self, tap: TapId, at: Instant, end: RecordingEnd) {
         if let Some(queues) = self.queues.get().filter(|_| self.is_running(tap)) {
-            let _ = queues.letters.push(Letter::End(tap, at, end));
+            let _ = queues.messages.push(WriterMessage::End(tap, at, end));
         }
     }
 

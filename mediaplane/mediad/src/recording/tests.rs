@@ -1,6 +1,6 @@
 //! The writer, without threads or files that anybody could see.
 
-use super::queues::{Facts, Recorder};
+use super::queues::{RecordingInfo, Recorder};
 use super::writer::Writer;
 use clock::{Duration, Instant};
 use contract::{Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
@@ -17,9 +17,9 @@ fn at(ms: u64) -> Instant {
     Instant::ZERO + Duration::from_secs(1_000) + Duration::from_millis(ms)
 }
 
-fn facts(recording: u64, limit_s: u32) -> Facts {
+fn info(recording: u64, limit_s: u32) -> RecordingInfo {
     let (client, layout) = (ClientIndex(0), RecordingLayout::Stereo);
-    Facts { leg: LEG, tag: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
+    RecordingInfo { leg: LEG, tag: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
 }
 
 /// A packet of 20 ms.
@@ -45,7 +45,7 @@ fn samples(file: &File) -> Vec<i16> {
 
 fn outcome(recorder: &Recorder) -> RecordingOutcome {
     let done = recorder.next_outcome(0).expect("it is over");
-    assert_eq!((done.facts.leg, done.facts.tag), (LEG, 7));
+    assert_eq!((done.info.leg, done.info.tag), (LEG, 7));
     done.outcome
 }
 
@@ -55,7 +55,7 @@ fn both_directions_are_in_step_and_everything_is_accounted_for() {
     let mut writer = Writer::new(&recorder, &|_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
-    let tap = recorder.begin(facts(3, 60)).unwrap();
+    let tap = recorder.begin(info(3, 60)).unwrap();
     let codes = [Codec::Pcmu, Codec::Pcma].map(|codec| match codec {
         Codec::Pcma => audio::Law::A.encode(-1_000),
         _ => audio::Law::Mu.encode(1_000),
@@ -94,7 +94,7 @@ fn a_full_queue_costs_sound_and_is_counted() {
     let mut writer = Writer::new(&recorder, &|_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(FileOffer::new(LEG, 1), file.try_clone().unwrap());
-    let tap = recorder.begin(facts(1, 600)).unwrap();
+    let tap = recorder.begin(info(1, 600)).unwrap();
     let taken =
         (0..20_000).filter(|n| recorder.push(0, &packet(tap, Side::Received, *n, Codec::Pcmu), &[0; 160])).count();
     recorder.end(tap, at(400_000), RecordingEnd::LegClosed);
@@ -111,8 +111,8 @@ fn a_full_queue_costs_sound_and_is_counted() {
 fn limits_end_it_and_places_come_back() {
     let recorder = Recorder::new(1);
     let mut writer = Writer::new(&recorder, &|_| {});
-    let taps: Vec<TapId> = (0..RECORDINGS_MAX as u64).map(|n| recorder.begin(facts(n, 1)).unwrap()).collect();
-    assert!(recorder.begin(facts(9, 1)).is_none(), "there are as many as there may be");
+    let taps: Vec<TapId> = (0..RECORDINGS_MAX as u64).map(|n| recorder.begin(info(n, 1)).unwrap()).collect();
+    assert!(recorder.begin(info(9, 1)).is_none(), "there are as many as there may be");
     // One has a file, and ends after its second; the others have waited for theirs in vain by then.
     recorder.take_file(FileOffer::new(LEG, 0), tempfile::tempfile().unwrap());
     writer.pass(at(10));
@@ -131,7 +131,7 @@ fn limits_end_it_and_places_come_back() {
     }
     assert_eq!(ended, RECORDINGS_MAX - 1);
     assert!(writer.is_idle() && taps.iter().all(|tap| !recorder.is_running(*tap)));
-    let again = recorder.begin(facts(9, 1)).unwrap();
+    let again = recorder.begin(info(9, 1)).unwrap();
     assert!(!taps.contains(&again), "a number is never used twice");
     // Sound of a recording that had the place before goes nowhere.
     let old = taps.iter().find(|tap| tap.0.get() & 0xffff == again.0.get() & 0xffff).copied().unwrap();

@@ -1,6 +1,6 @@
 //! The writer: one thread that empties the workers' queues into files. It alone waits for disks.
 
-use super::queues::{Done, Facts, Letter, Piece, Queues, Recorder, place_of};
+use super::queues::{Done, RecordingInfo, WriterMessage, Piece, Queues, Recorder, place_of};
 use super::tape::Tape;
 use super::track::{SAMPLES_PER_MS, Stamp, Track};
 use crate::shared::Shared;
@@ -50,7 +50,7 @@ pub(super) struct Writer<'w> {
 
 struct Recording {
     tap: TapId,
-    facts: Facts,
+    info: RecordingInfo,
     tape: Tape,
     /// What the leg receives, then what it sends.
     tracks: [Track; 2],
@@ -84,13 +84,13 @@ impl<'w> Writer<'w> {
         let Some(queues) = self.recorder.started_queues() else { return };
         self.pass_count += 1;
         self.take_files(now);
-        self.take_letters(queues, now);
+        self.take_messages(queues, now);
         for pieces in &queues.pieces {
             // What comes meanwhile is for the next pass.
             for _ in 0..pieces.len() {
                 let Some(piece) = pieces.pop() else { break };
                 if self.find(piece.tap).is_none() {
-                    self.take_letters(queues, now);
+                    self.take_messages(queues, now);
                 }
                 self.take_piece(&piece);
             }
@@ -113,8 +113,8 @@ impl<'w> Writer<'w> {
         self.files.retain(|(.., since)| now - *since < FILE_LIMIT);
         for (offer, file) in self.recorder.take_files() {
             let is_its = |recording: &&mut Box<Recording>| {
-                let facts = &recording.facts;
-                FileOffer::new(facts.leg, facts.recording) == offer && !recording.tape.has_file()
+                let info = &recording.info;
+                FileOffer::new(info.leg, info.recording) == offer && !recording.tape.has_file()
             };
             match self.recordings.iter_mut().flatten().find(is_its) {
                 Some(recording) => recording.begin_file(file),
@@ -124,13 +124,13 @@ impl<'w> Writer<'w> {
         }
     }
 
-    fn take_letters(&mut self, queues: &Queues, now: Instant) {
+    fn take_messages(&mut self, queues: &Queues, now: Instant) {
         // A file comes before its recording begins.
         self.take_files(now);
-        while let Some(letter) = queues.letters.pop() {
-            match letter {
-                Letter::Begin(tap, facts) => self.begin(tap, facts),
-                Letter::End(tap, at, end) => {
+        while let Some(message) = queues.messages.pop() {
+            match message {
+                WriterMessage::Begin(tap, info) => self.begin(tap, info),
+                WriterMessage::End(tap, at, end) => {
                     let pass = self.pass_count;
                     if let Some(recording) = self.find(tap) {
                         recording.ending.get_or_insert((at, end, pass));
@@ -140,13 +140,13 @@ impl<'w> Writer<'w> {
         }
     }
 
-    fn begin(&mut self, tap: TapId, facts: Facts) {
+    fn begin(&mut self, tap: TapId, info: RecordingInfo) {
         let place = place_of(tap);
         if self.recordings.len() <= place {
             self.recordings.resize_with(place + 1, || None);
         }
-        let mut recording = Box::new(Recording::new(tap, facts));
-        let offer = FileOffer::new(facts.leg, facts.recording);
+        let mut recording = Box::new(Recording::new(tap, info));
+        let offer = FileOffer::new(info.leg, info.recording);
         if let Some(index) = self.files.iter().position(|(other, ..)| *other == offer) {
             recording.begin_file(self.files.swap_remove(index).1);
         }
@@ -179,11 +179,11 @@ impl<'w> Writer<'w> {
         let Some(recording) = self.recordings[place].take() else { return };
         self.running_count -= 1;
         // The file is closed before anybody hears of it.
-        let Recording { tap, facts, .. } = *recording;
+        let Recording { tap, info, .. } = *recording;
         let mut outcome = recording.outcome(end);
         drop(recording);
         outcome.overflow_packets = queues.release(tap);
-        self.outcomes.push_back(Done { facts, tap, outcome });
+        self.outcomes.push_back(Done { info, tap, outcome });
         if self.running_count == 0 {
             (self.recordings, self.scratch) = (Vec::new(), Vec::new());
         }
@@ -192,7 +192,7 @@ impl<'w> Writer<'w> {
     fn tell(&mut self, queues: &Queues) {
         for _ in 0..self.outcomes.len() {
             let Some(done) = self.outcomes.pop_front() else { return };
-            let worker = done.facts.worker;
+            let worker = done.info.worker;
             let Some(outcomes) = queues.outcomes.get(usize::from(worker)) else { continue };
             match outcomes.push(done) {
                 Ok(()) => (self.wake)(worker),
@@ -203,12 +203,12 @@ impl<'w> Writer<'w> {
 }
 
 impl Recording {
-    fn new(tap: TapId, facts: Facts) -> Self {
-        let limit = u64::from(facts.limit_s) * 1_000 * SAMPLES_PER_MS;
+    fn new(tap: TapId, info: RecordingInfo) -> Self {
+        let limit = u64::from(info.limit_s) * 1_000 * SAMPLES_PER_MS;
         Self {
             tap,
-            facts,
-            tape: Tape::new(facts.layout, limit),
+            info,
+            tape: Tape::new(info.layout, limit),
             tracks: Default::default(),
             late_packets: 0,
             undecoded_packets: 0,
@@ -223,7 +223,7 @@ impl Recording {
     }
 
     fn samples_until(&self, at: Instant) -> u64 {
-        at.since(self.facts.began_at).as_nanos() as u64 / (1_000_000 / SAMPLES_PER_MS)
+        at.since(self.info.began_at).as_nanos() as u64 / (1_000_000 / SAMPLES_PER_MS)
     }
 
     fn take(&mut self, piece: &Piece, scratch: &mut Vec<u8>) -> io::Result<()> {
@@ -258,7 +258,7 @@ impl Recording {
         if let Err(error) = done
             && self.error.is_none()
         {
-            let (port, layout) = (self.facts.leg.port, self.facts.layout);
+            let (port, layout) = (self.info.leg.port, self.info.layout);
             tracing::warn!("the recording ({layout:?}) of port {port} ends: {error}");
             self.error = Some(error.raw_os_error().unwrap_or(EIO));
         }
@@ -266,7 +266,7 @@ impl Recording {
 
     /// Whether it is over, since when and why.
     fn end(&self, now: Instant, pass: u64) -> Option<(Instant, RecordingEnd)> {
-        let is_missing = !self.tape.has_file() && now - self.facts.began_at > FILE_LIMIT;
+        let is_missing = !self.tape.has_file() && now - self.info.began_at > FILE_LIMIT;
         match self.ending {
             _ if self.error.is_some() => Some((now, RecordingEnd::WriteFailed)),
             _ if self.tape.is_full() => Some((now, RecordingEnd::LimitReached)),

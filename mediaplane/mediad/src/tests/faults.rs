@@ -7,9 +7,9 @@ fn a_worker_that_panics_goes_on_with_its_legs() {
     let plane = Plane::new(2);
     let (mut client, phone, mut talker, mut listener) = (plane.client(), Phone::new(), Phone::new(), Phone::new());
     let leg = client.open(W0, phone.spec(Source::Tone440));
-    let giver = client.open(W0, talker.spec(Source::None));
-    let taker = client.open(W0, listener.spec(Source::Leg(giver)));
-    let said = talker.talk(giver);
+    let source_leg = client.open(W0, talker.spec(Source::None));
+    let sink = client.open(W0, listener.spec(Source::Leg(source_leg)));
+    let said = talker.talk(source_leg);
     assert_eq!(listener.hear().bytes, said);
     let before = phone.hear();
     client.command(W0, Command::Close { leg, tag: PANIC_TAG });
@@ -20,9 +20,9 @@ fn a_worker_that_panics_goes_on_with_its_legs() {
         assert_eq!(packet.ssrc, before.ssrc);
         assert_eq!(packet.seq, before.seq.wrapping_add(1 + at as u16));
     }
-    let said = talker.talk(giver);
+    let said = talker.talk(source_leg);
     assert_eq!(listener.hear().bytes, said);
-    assert_eq!(listener.talk(taker).len(), 172);
+    assert_eq!(listener.talk(sink).len(), 172);
     // Counters never go back, and commands work as before.
     assert!(plane.count(MediaCounter::RtpSent) > 0);
     client.close(W0, leg);

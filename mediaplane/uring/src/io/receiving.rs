@@ -51,9 +51,8 @@ impl UringIo {
         unsafe { self.ring.push(&entry) }
     }
 
-    /// Gives up receiving on an open socket, which stays as it is, for another worker to [`UringIo::attach`]. Packets
-    /// that came before are still handed over; wait until [`UringIo::is_detached`].
-    pub fn detach(&mut self, socket: SocketIndex) {
+    /// Cancels the receive of an open socket that goes to another worker; what came before is still reaped.
+    pub(super) fn stop_receiving(&mut self, socket: SocketIndex) {
         let Some(state) = self.states.get_mut(socket.0 as usize).filter(|state| state.open && !state.detaching) else {
             return;
         };
@@ -65,13 +64,8 @@ impl UringIo {
         self.counters.socket_errors += u64::from(unsafe { self.ring.push(&entry) }.is_err());
     }
 
-    /// Whether this worker receives nothing on the socket any more.
-    pub fn is_detached(&self, socket: SocketIndex) -> bool {
-        self.states.get(socket.0 as usize).is_none_or(|state| !state.open)
-    }
-
-    /// Receives on a socket that another worker has opened and detached; `peer` is whom it is connected to, if anybody.
-    pub fn attach(&mut self, socket: SocketIndex, peer: Address) {
+    /// Receives on a socket that is open and, where there is a peer, connected to it.
+    pub(super) fn start_receiving(&mut self, socket: SocketIndex, peer: Address) {
         let Some(state) = self.states.get_mut(socket.0 as usize) else { return };
         let generation = (state.generation + 1) & GENERATION_MASK;
         *state = SocketState { peer, connected: !peer.is_none(), generation, open: true, detaching: false };

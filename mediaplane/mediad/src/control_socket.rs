@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 /// The bound socket. Its file goes when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ControlSocket {
     pub(crate) listener: UnixListener,
     path: PathBuf,
     /// Held as long as we run, so that of two that start at once only one finds the socket stale.
     _lock: File,
 }
 
-impl Door {
+impl ControlSocket {
     /// Binds the socket, after removing one that nobody answers on.
     pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
         let folder = path.parent().unwrap_or(Path::new("/"));
@@ -50,7 +50,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for ControlSocket {
     fn drop(&mut self) {
         // The lock file stays: removing it would let two processes lock two files of the same name.
         let _ = std::fs::remove_file(&self.path);
@@ -65,18 +65,18 @@ mod tests {
     fn a_second_one_is_refused_and_a_stale_socket_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep").join("media.sock");
-        let door = Door::open(&path).unwrap();
-        let words = Door::open(&path).unwrap_err().to_string();
+        let control_socket = ControlSocket::open(&path).unwrap();
+        let words = ControlSocket::open(&path).unwrap_err().to_string();
         assert!(words.contains("another media process"), "{words}");
-        drop(door);
+        drop(control_socket);
         assert!(!path.exists());
         // Killed: the file stays, nobody answers.
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        Door::open(&path).unwrap();
+        ControlSocket::open(&path).unwrap();
         // Somebody who answers without our lock is not pushed aside.
         let _other = UnixListener::bind(&path).unwrap();
-        assert!(matches!(Door::open(&path), Err(StartError::AlreadyRunning { .. })));
+        assert!(matches!(ControlSocket::open(&path), Err(StartError::AlreadyRunning { .. })));
     }
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, b"").unwrap();
-        let words = Door::open(&file.join("media.sock")).unwrap_err().to_string();
+        let words = ControlSocket::open(&file.join("media.sock")).unwrap_err().to_string();
         assert!(words.contains("file") && words.contains("runtime_dir"), "{words}");
     }
 }

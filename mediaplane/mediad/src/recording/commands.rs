@@ -1,11 +1,11 @@
 //! What a worker does about recordings, besides copying packets.
 
-use super::queues::{Done, Facts};
+use super::queues::{Done, RecordingInfo};
 use crate::owners::Owned;
 use crate::worker::Worker;
 use clock::Instant;
 use contract::{Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};
-use media_core::io::{Buffers, PacketIo};
+use media_core::io::{Backend, Buffers, PacketIo};
 use shm::ClientIndex;
 use stats::MediaCounter;
 
@@ -14,7 +14,7 @@ const TURN_OUTCOMES: usize = 64;
 
 /// A recording that a client wants.
 #[derive(Clone, Copy)]
-pub(crate) struct Wish {
+pub(crate) struct RecordingRequest {
     pub(crate) leg: LegRef,
     pub(crate) tag: u64,
     pub(crate) recording: u64,
@@ -22,21 +22,21 @@ pub(crate) struct Wish {
     pub(crate) limit_s: u32,
 }
 
-impl Worker {
-    pub(crate) fn start_recording(&mut self, now: Instant, client: ClientIndex, wish: Wish) {
-        let Wish { leg, tag, recording, .. } = wish;
-        match self.try_recording(now, client, wish) {
-            Ok(()) => self.outbox.push(&mut self.end, client, Event::RecordingStarted { leg, tag, recording }),
+impl<B: Backend> Worker<B> {
+    pub(crate) fn start_recording(&mut self, now: Instant, client: ClientIndex, request: RecordingRequest) {
+        let RecordingRequest { leg, tag, recording, .. } = request;
+        match self.try_recording(now, client, request) {
+            Ok(()) => self.event_backlog.push(&mut self.end, client, Event::RecordingStarted { leg, tag, recording }),
             Err(end) => {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
                 let outcome = RecordingOutcome::new(end);
-                self.outbox.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+                self.event_backlog.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
             }
         }
     }
 
-    fn try_recording(&mut self, now: Instant, client: ClientIndex, wish: Wish) -> Result<(), RecordingEnd> {
-        let Wish { leg, tag, recording, layout, limit_s } = wish;
+    fn try_recording(&mut self, now: Instant, client: ClientIndex, request: RecordingRequest) -> Result<(), RecordingEnd> {
+        let RecordingRequest { leg, tag, recording, layout, limit_s } = request;
         let pair = self.core.pair_of(leg.port).ok_or(RecordingEnd::NoSuchLeg)?;
         let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
         let owned = owned.ok_or(RecordingEnd::NoSuchLeg)?;
@@ -45,8 +45,8 @@ impl Worker {
             return Err(RecordingEnd::AlreadyRunning);
         }
         let worker = self.index.0;
-        let facts = Facts { leg, tag, recording, client, worker, layout, limit_s, began_at: now };
-        let tap = recorder.begin(facts).ok_or(RecordingEnd::Full)?;
+        let info = RecordingInfo { leg, tag, recording, client, worker, layout, limit_s, began_at: now };
+        let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
         self.core.count(MediaCounter::RecordingsStarted, 1);
         if self.core.tap(leg, Some(tap)).is_err() {
@@ -98,8 +98,8 @@ impl Worker {
     /// Tells clients about recordings that are over.
     pub(crate) fn take_outcomes(&mut self) {
         for _ in 0..TURN_OUTCOMES {
-            let Some(Done { facts, tap, outcome }) = self.shared.recorder.next_outcome(self.index.0) else { return };
-            let Facts { leg, tag, recording, client, .. } = facts;
+            let Some(Done { info, tap, outcome }) = self.shared.recorder.next_outcome(self.index.0) else { return };
+            let RecordingInfo { leg, tag, recording, client, .. } = info;
             if self.core.tap_of(leg) == Some(tap) {
                 let _ = self.core.tap(leg, None);
             }
@@ -116,7 +116,7 @@ impl Worker {
             if matches!(outcome.end(), RecordingEnd::WriteFailed | RecordingEnd::NoFile) {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
             }
-            self.outbox.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+            self.event_backlog.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
         }
     }
 }

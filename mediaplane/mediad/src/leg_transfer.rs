@@ -1,24 +1,24 @@
 //! Legs on their way from one worker to another. Their sockets stay as they are: what comes meanwhile waits in the kernel.
 
 use crate::owners::Owned;
-use crate::turn::sockets_of;
-use crate::worker::{Leaving, Worker};
+use crate::worker_loop::sockets_of;
+use crate::worker::{PendingTransfer, Worker};
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
 use crossbeam::queue::ArrayQueue;
 use media_core::MovingLeg;
-use media_core::io::PacketIo;
+use media_core::io::{Backend, PacketIo};
 use shm::{ClientIndex, WorkerIndex};
 use stats::MediaCounter;
 
-/// Letters that wait for one worker.
-const BOX_COUNT: usize = 1_024;
+/// Transfers that wait for one worker.
+const QUEUE_COUNT: usize = 1_024;
 /// How long a leg waits for the one that it relays from to be asked away as well.
 const PARTNER_PATIENCE: Duration = Duration::from_millis(20);
-/// Letters that are opened in one turn.
-const TURN_MOVES: usize = 32;
+/// Transfers that are taken in one turn.
+const TURN_TRANSFERS: usize = 32;
 
-pub(crate) struct Parcel {
+pub(crate) struct LegTransfer {
     pub(crate) moving: MovingLeg,
     pub(crate) owned: Owned,
     /// Where it comes from, and goes back to.
@@ -29,25 +29,25 @@ pub(crate) struct Parcel {
 
 /// A leg, and the one that it relays from or to where both go the same way: they arrive together, so that no packet
 /// finds one of them without the other.
-pub(crate) type Letter = Vec<Parcel>;
+pub(crate) type TransferBatch = Vec<LegTransfer>;
 
-/// One letter box per worker.
-pub(crate) struct MoveBoxes(Box<[ArrayQueue<Letter>]>);
+/// One queue per worker.
+pub(crate) struct TransferQueues(Box<[ArrayQueue<TransferBatch>]>);
 
-impl MoveBoxes {
+impl TransferQueues {
     pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| ArrayQueue::new(BOX_COUNT)).collect())
+        Self((0..workers).map(|_| ArrayQueue::new(QUEUE_COUNT)).collect())
     }
 
-    /// Gives the letter back where the box is full.
-    pub(crate) fn send(&self, worker: u8, letter: Letter) -> Result<(), Letter> {
+    /// Gives the batch back where the queue is full.
+    pub(crate) fn send(&self, worker: u8, batch: TransferBatch) -> Result<(), TransferBatch> {
         match self.0.get(usize::from(worker)) {
-            Some(letters) => letters.push(letter),
-            None => Err(letter),
+            Some(batches) => batches.push(batch),
+            None => Err(batch),
         }
     }
 
-    pub(crate) fn receive(&self, worker: u8) -> Option<Letter> {
+    pub(crate) fn receive(&self, worker: u8) -> Option<TransferBatch> {
         self.0.get(usize::from(worker))?.pop()
     }
 
@@ -60,32 +60,32 @@ impl MoveBoxes {
     }
 }
 
-impl Worker {
+impl<B: Backend> Worker<B> {
     /// Begins to hand a leg over: what has come for it is taken, then it receives nothing here any more.
-    pub(crate) fn start_move(&mut self, leaving: Leaving, client: ClientIndex) {
-        let Leaving { leg, tag, pair, .. } = leaving;
-        if self.leaving.iter().any(|other| other.leg == leg) || self.core.row(leg).is_none() {
+    pub(crate) fn start_transfer(&mut self, pending: PendingTransfer, client: ClientIndex) {
+        let PendingTransfer { leg, tag, pair, .. } = pending;
+        if self.pending_transfers.iter().any(|other| other.leg == leg) || self.core.row(leg).is_none() {
             self.core.count(MediaCounter::CommandsRefused, 1);
             let reason = RefuseReason::Invalid;
-            return self.outbox.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+            return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, tag, reason });
         }
         sockets_of(pair).into_iter().for_each(|socket| self.io.detach(socket));
-        self.leaving.push(leaving);
+        self.pending_transfers.push(pending);
     }
 
     /// Hands legs over whose last packets for this worker have been taken.
-    pub(crate) fn send_parcels(&mut self, now: Instant) {
-        while let Some(letter) = self.next_letter(now) {
-            let worker = letter.first().map_or(self.index.0, |leaving| leaving.worker);
-            let parcels: Letter = letter.into_iter().filter_map(|leaving| self.pack(leaving)).collect();
-            if parcels.is_empty() {
+    pub(crate) fn send_transfers(&mut self, now: Instant) {
+        while let Some(batch) = self.next_batch(now) {
+            let worker = batch.first().map_or(self.index.0, |pending| pending.worker);
+            let transfers: TransferBatch = batch.into_iter().filter_map(|pending| self.extract_leg(pending)).collect();
+            if transfers.is_empty() {
                 continue; // closed meanwhile
             }
-            match self.shared.moves.send(worker, parcels) {
+            match self.shared.transfers.send(worker, transfers) {
                 Ok(()) => self.shared.host.wake_worker(WorkerIndex(worker)),
-                Err(parcels) => {
-                    for parcel in parcels {
-                        self.settle_in(now, Parcel { refused: Some(RefuseReason::Full), ..parcel });
+                Err(transfers) => {
+                    for transfer in transfers {
+                        self.install(now, LegTransfer { refused: Some(RefuseReason::Full), ..transfer });
                     }
                 }
             }
@@ -94,65 +94,65 @@ impl Worker {
 
     /// The next leg that receives nothing here any more, and the one that it relays from or to where that leaves the same
     /// way: they wait for each other. One whose partner stays goes alone after a moment, and its stream is interrupted.
-    fn next_letter(&mut self, now: Instant) -> Option<Vec<Leaving>> {
-        let is_quiet = |leaving: &Leaving| self.is_quiet(leaving);
-        let source_of = |leaving: &Leaving| self.core.row(leaving.leg).map(|row| row.peer);
-        let partner_of = |leaving: &Leaving| {
-            self.leaving.iter().position(|other| {
-                let is_linked = source_of(leaving) == Some(other.leg) || source_of(other) == Some(leaving.leg);
-                is_linked && other.worker == leaving.worker && other.leg != leaving.leg
+    fn next_batch(&mut self, now: Instant) -> Option<Vec<PendingTransfer>> {
+        let is_quiet = |pending: &PendingTransfer| self.is_quiet(pending);
+        let source_of = |pending: &PendingTransfer| self.core.row(pending.leg).map(|row| row.peer);
+        let partner_of = |pending: &PendingTransfer| {
+            self.pending_transfers.iter().position(|other| {
+                let is_linked = source_of(pending) == Some(other.leg) || source_of(other) == Some(pending.leg);
+                is_linked && other.worker == pending.worker && other.leg != pending.leg
             })
         };
         let relays_from_here =
-            |leaving: &Leaving| source_of(leaving).is_some_and(|source| self.core.row(source).is_some());
-        let (place, partner) = self.leaving.iter().enumerate().find_map(|(place, leaving)| {
-            let partner = partner_of(leaving);
+            |pending: &PendingTransfer| source_of(pending).is_some_and(|source| self.core.row(source).is_some());
+        let (place, partner) = self.pending_transfers.iter().enumerate().find_map(|(place, pending)| {
+            let partner = partner_of(pending);
             let is_free = match partner {
-                Some(partner) => is_quiet(&self.leaving[partner]),
-                None => now.since(leaving.since) >= PARTNER_PATIENCE || !relays_from_here(leaving),
+                Some(partner) => is_quiet(&self.pending_transfers[partner]),
+                None => now.since(pending.since) >= PARTNER_PATIENCE || !relays_from_here(pending),
             };
-            (is_free && is_quiet(leaving)).then_some((place, partner))
+            (is_free && is_quiet(pending)).then_some((place, partner))
         })?;
         let mut places = [Some(place), partner];
         // The later one first, so that the other keeps its place.
         places.sort_unstable_by(|one, other| other.cmp(one));
-        Some(places.into_iter().flatten().map(|place| self.leaving.swap_remove(place)).collect())
+        Some(places.into_iter().flatten().map(|place| self.pending_transfers.swap_remove(place)).collect())
     }
 
     /// When to look again at the legs that leave.
-    pub(crate) fn leaving_until(&self) -> Instant {
-        let each = |leaving: &Leaving| {
+    pub(crate) fn transfers_until(&self) -> Instant {
+        let each = |pending: &PendingTransfer| {
             // The end of its receives wakes nobody.
-            if self.is_quiet(leaving) { leaving.since + PARTNER_PATIENCE } else { Instant::ZERO }
+            if self.is_quiet(pending) { pending.since + PARTNER_PATIENCE } else { Instant::ZERO }
         };
-        self.leaving.iter().map(each).min().unwrap_or(Instant::FAR_FUTURE)
+        self.pending_transfers.iter().map(each).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
-    fn is_quiet(&self, leaving: &Leaving) -> bool {
-        sockets_of(leaving.pair).into_iter().all(|socket| self.io.is_detached(socket))
+    fn is_quiet(&self, pending: &PendingTransfer) -> bool {
+        sockets_of(pending.pair).into_iter().all(|socket| self.io.is_detached(socket))
     }
 
     /// Takes a leg out of this worker.
-    fn pack(&mut self, leaving: Leaving) -> Option<Parcel> {
-        let Leaving { leg, tag, pair, .. } = leaving;
+    fn extract_leg(&mut self, pending: PendingTransfer) -> Option<LegTransfer> {
+        let PendingTransfer { leg, tag, pair, .. } = pending;
         let owned = self.owners.get(pair, leg).copied()?;
         let moving = self.core.extract(leg)?;
         self.owners.remove(pair, leg);
-        Some(Parcel { moving, owned: Owned { tag, ..owned }, from: self.index.0, refused: None })
+        Some(LegTransfer { moving, owned: Owned { tag, ..owned }, from: self.index.0, refused: None })
     }
 
-    pub(crate) fn take_parcels(&mut self, now: Instant) {
-        for _ in 0..TURN_MOVES {
-            let Some(letter) = self.shared.moves.receive(self.index.0) else { return };
-            for parcel in letter {
-                self.settle_in(now, parcel);
+    pub(crate) fn receive_transfers(&mut self, now: Instant) {
+        for _ in 0..TURN_TRANSFERS {
+            let Some(batch) = self.shared.transfers.receive(self.index.0) else { return };
+            for transfer in batch {
+                self.install(now, transfer);
             }
         }
     }
 
     /// Goes on with a leg of another worker, or with one of ours that came back.
-    fn settle_in(&mut self, now: Instant, parcel: Parcel) {
-        let Parcel { moving, owned, from, refused } = parcel;
+    fn install(&mut self, now: Instant, transfer: LegTransfer) {
+        let LegTransfer { moving, owned, from, refused } = transfer;
         let (leg, tag) = (owned.leg, owned.tag);
         let (pair, connected, rtcp) = (self.core.pair_of(leg.port), moving.connected(), moving.spec().rtcp());
         let before = self.output.events.len();
@@ -175,8 +175,8 @@ impl Worker {
                 }
             }
             Err((moving, reason)) if from != self.index.0 => {
-                let back = Parcel { moving, owned, from, refused: Some(reason) };
-                if self.shared.moves.send(from, vec![back]).is_ok() {
+                let back = LegTransfer { moving, owned, from, refused: Some(reason) };
+                if self.shared.transfers.send(from, vec![back]).is_ok() {
                     self.shared.host.wake_worker(WorkerIndex(from));
                 }
             }
@@ -184,7 +184,7 @@ impl Worker {
                 self.end_recording(now, &owned, RecordingEnd::LegClosed);
                 tracing::error!("the leg on port {} is lost between two workers: {reason:?}", leg.port);
                 let closed = Event::Closed { leg, tag, reason: CloseReason::Failed };
-                self.outbox.push(&mut self.end, owned.client, closed);
+                self.event_backlog.push(&mut self.end, owned.client, closed);
             }
         }
     }

@@ -9,13 +9,13 @@ use std::collections::VecDeque;
 pub(crate) const BACKLOG_COUNT_MAX: usize = 8_192;
 
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct EventBacklog {
     backlogs: Box<[VecDeque<Event>]>,
     waiting: u32,
     stuck: u32,
 }
 
-impl Outbox {
+impl EventBacklog {
     pub(crate) fn new() -> Self {
         Self { backlogs: (0..RegionPlan::MAX_CLIENTS).map(|_| VecDeque::new()).collect(), waiting: 0, stuck: 0 }
     }
@@ -98,22 +98,22 @@ mod tests {
         let mut end = host.worker(WorkerIndex(0)).unwrap();
         let mut client = host.attach_local().unwrap();
         assert!(end.pop().is_none()); // takes the client's queues up
-        let (mut outbox, leg) = (Outbox::new(), LegRef::new(10_000, 1));
+        let (mut event_backlog, leg) = (EventBacklog::new(), LegRef::new(10_000, 1));
         let event = |tag| Event::Opened { leg, tag };
-        (0..100).for_each(|tag| outbox.push(&mut end, client.index(), event(tag)));
-        assert!(outbox.is_waiting() && outbox.stuck() == 0);
+        (0..100).for_each(|tag| event_backlog.push(&mut end, client.index(), event(tag)));
+        assert!(event_backlog.is_waiting() && event_backlog.stuck() == 0);
         let mut heard = Vec::new();
         while heard.len() < 100 {
             while let Some((_, Ok(event))) = client.pop() {
                 heard.push(event.tag());
             }
-            outbox.flush(&mut end);
+            event_backlog.flush(&mut end);
         }
         assert_eq!(heard, (0..100).collect::<Vec<_>>());
-        assert!(!outbox.is_waiting());
-        (0..BACKLOG_COUNT_MAX as u64 + 5).for_each(|tag| outbox.push(&mut end, client.index(), event(tag)));
-        assert_eq!(outbox.stuck(), 1);
-        outbox.client_gone(client.index());
-        assert!(outbox.stuck() == 0 && !outbox.is_waiting());
+        assert!(!event_backlog.is_waiting());
+        (0..BACKLOG_COUNT_MAX as u64 + 5).for_each(|tag| event_backlog.push(&mut end, client.index(), event(tag)));
+        assert_eq!(event_backlog.stuck(), 1);
+        event_backlog.client_gone(client.index());
+        assert!(event_backlog.stuck() == 0 && !event_backlog.is_waiting());
     }
 }

@@ -1,11 +1,11 @@
 //! The worker's loop: wait, take packets, take commands, make what is due, send, tell.
 
 use crate::owners::Owned;
-use crate::recording::Wish;
-use crate::worker::{Leaving, Worker};
+use crate::recording::RecordingRequest;
+use crate::worker::{PendingTransfer, Worker};
 use clock::{Duration, Instant};
 use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
-use media_core::io::{PacketIo, SocketIndex};
+use media_core::io::{Backend, PacketIo, SocketIndex};
 use shm::{ClientIndex, FromClient};
 use stats::MediaCounter;
 use std::io;
@@ -21,8 +21,8 @@ const EMPTY_FOR: Duration = Duration::from_secs(5);
 /// A client that is behind is tried again after so long.
 const RETRY: Duration = Duration::from_millis(1);
 
-impl Worker {
-    /// Ends with all legs closed, or with the error of a ring that cannot go on.
+impl<B: Backend> Worker<B> {
+    /// Ends with all legs closed, or with the error of packet I/O that cannot go on.
     pub(crate) fn turn_until_stopped(&mut self) -> io::Result<()> {
         while !self.shared.stopper.is_asked() {
             self.turn()?;
@@ -30,9 +30,9 @@ impl Worker {
         self.close_all()
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
-        let now = clock::now();
+        let now = self.io.now();
         self.core.handle_packets(now, self.io.buffers(), &self.received, &mut self.output);
         for _ in 0..TURN_MESSAGES {
             match self.end.pop() {
@@ -41,11 +41,11 @@ impl Worker {
             }
         }
         self.close_legs_of_the_dead(now);
-        self.take_parcels(now);
+        self.receive_transfers(now);
         self.take_outcomes();
-        self.core.run_due(now, clock::wall_now(), self.io.buffers(), &mut self.output);
+        self.core.run_due(now, self.io.wall_now(), self.io.buffers(), &mut self.output);
         self.finish();
-        self.send_parcels(now);
+        self.send_transfers(now);
         self.publisher.turn(now, &mut self.core, self.io.counters());
         self.give_back_memory(now);
         Ok(())
@@ -61,15 +61,15 @@ impl Worker {
 
     fn wait(&mut self) -> io::Result<()> {
         self.received.clear();
-        let now = clock::now();
+        let now = self.io.now();
         let until = if !self.dying.is_empty() {
             Instant::ZERO
         } else {
-            let until = self.core.deadline().unwrap_or(Instant::FAR_FUTURE).min(now + IDLE).min(self.leaving_until());
-            if self.outbox.is_waiting() { until.min(now + RETRY) } else { until }
+            let until = self.core.deadline().unwrap_or(Instant::FAR_FUTURE).min(now + IDLE).min(self.transfers_until());
+            if self.event_backlog.is_waiting() { until.min(now + RETRY) } else { until }
         };
         // Said before the last look at the queues: whoever pushes from now on wakes us.
-        let has_post = !self.shared.moves.is_empty(self.index.0) || self.shared.recorder.has_outcomes(self.index.0);
+        let has_post = !self.shared.transfers.is_empty(self.index.0) || self.shared.recorder.has_outcomes(self.index.0);
         let may_sleep = self.end.prepare_sleep() && !has_post;
         self.inside_io = true;
         let waited = self.io.wait(if may_sleep { until } else { Instant::ZERO }, &mut self.received);
@@ -81,7 +81,7 @@ impl Worker {
     /// Sends what the turn made, then shows and tells what happened.
     pub(crate) fn finish(&mut self) {
         self.record();
-        let now = clock::now();
+        let now = self.io.now();
         for send in &self.output.sends {
             if send.received_at != Instant::ZERO {
                 self.publisher.relay_latency.record((now - send.received_at).as_nanos() as u64);
@@ -108,10 +108,10 @@ impl Worker {
             self.tell_event(event);
         }
         self.output.events.clear();
-        self.outbox.flush(&mut self.end);
-        self.publisher.deferred = self.outbox.waiting_count() as u64;
-        if self.outbox.stuck() != 0 {
-            self.shared.report_stuck(self.outbox.stuck());
+        self.event_backlog.flush(&mut self.end);
+        self.publisher.deferred = self.event_backlog.waiting_count() as u64;
+        if self.event_backlog.stuck() != 0 {
+            self.shared.report_stuck(self.event_backlog.stuck());
         }
         self.end.wake_clients();
     }
@@ -128,14 +128,14 @@ impl Worker {
             Event::Closed { .. } => {
                 let owned = self.owners.remove(pair, leg);
                 if let Some(owned) = &owned {
-                    self.end_recording(clock::now(), owned, RecordingEnd::LegClosed);
+                    self.end_recording(self.io.now(), owned, RecordingEnd::LegClosed);
                 }
                 owned
             }
             _ => self.owners.get(pair, leg).copied(),
         };
         if let Some(owned) = owned {
-            self.outbox.push(&mut self.end, owned.client, event);
+            self.event_backlog.push(&mut self.end, owned.client, event);
         }
     }
 
@@ -147,7 +147,7 @@ impl Worker {
                 tracing::debug!("a message of control client {} is refused: {why}", client.0);
             }
             FromClient::Gone => {
-                self.outbox.client_gone(client);
+                self.event_backlog.client_gone(client);
                 self.dying.push(client);
             }
         }
@@ -159,7 +159,7 @@ impl Worker {
         let (leg, tag) = (command.leg(), command.tag());
         match command {
             Command::StartRecording { recording, layout, limit_s, .. } => {
-                return self.start_recording(now, client, Wish { leg, tag, recording, layout, limit_s });
+                return self.start_recording(now, client, RecordingRequest { leg, tag, recording, layout, limit_s });
             }
             Command::StopRecording { recording, .. } => return self.stop_recording(now, client, leg, recording),
             _ => {}
@@ -167,13 +167,13 @@ impl Worker {
         let pair = self.core.pair_of(leg.port);
         if let Err(reason) = self.may(client, &command) {
             self.core.count(MediaCounter::CommandsRefused, 1);
-            return self.outbox.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+            return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, tag, reason });
         }
         let Some(pair) = pair else { return };
         if let Command::Move { worker, .. } = command
             && worker != self.index.0
         {
-            return self.start_move(Leaving { leg, tag, pair, worker, since: now }, client);
+            return self.start_transfer(PendingTransfer { leg, tag, pair, worker, since: now }, client);
         }
         let before = self.output.events.len();
         self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
@@ -185,7 +185,7 @@ impl Worker {
             // An `Open` that was refused has no owner yet who could be told.
             (Command::Open { .. }, None) => {
                 for event in self.output.events.split_off(before) {
-                    self.outbox.push(&mut self.end, client, event);
+                    self.event_backlog.push(&mut self.end, client, event);
                 }
             }
             (Command::Update { spec, .. }, Some(owned)) if !refused => {
@@ -206,7 +206,7 @@ impl Worker {
                 let held = self.shared.host.region().ports().holder(leg.port) == Some((client, leg));
                 if held { Ok(()) } else { Err(RefuseReason::Invalid) }
             }
-            Command::Move { worker, .. } if usize::from(*worker) >= self.shared.moves.workers() => {
+            Command::Move { worker, .. } if usize::from(*worker) >= self.shared.transfers.workers() => {
                 Err(RefuseReason::Invalid)
             }
             _ if own.is_some_and(|owned| owned.client == client) => Ok(()),
@@ -239,17 +239,17 @@ impl Worker {
     fn close_all(&mut self) -> io::Result<()> {
         let mut done = false;
         while !done {
-            let now = clock::now();
+            let now = self.io.now();
             done = self.core.close_all(now, CloseReason::Shutdown, self.io.buffers(), &mut self.output);
             self.finish();
             self.received.clear();
             self.io.wait(Instant::ZERO, &mut self.received)?;
         }
-        self.publisher.now(clock::now(), &mut self.core, self.io.counters());
+        self.publisher.now(self.io.now(), &mut self.core, self.io.counters());
         Ok(())
     }
 
-    /// Receives again on all sockets of the legs that run, after the ring was made anew.
+    /// Receives again on all sockets of the legs that run, after the packet I/O was made anew.
     pub(crate) fn attach_again(&mut self, pair: u16, connected: (Address, Address), rtcp: RtcpMode) {
         let [rtp_socket, rtcp_socket] = sockets_of(pair);
         self.io.attach(rtp_socket, connected.0);

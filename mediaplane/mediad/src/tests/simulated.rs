@@ -1,0 +1,231 @@
+//! The loop of the workers over a simulated network, in virtual time: the region, the queues and the worker's code are the
+//! real ones, and one thread turns all workers.
+
+use crate::shared::{Parts, Shared};
+use crate::stopper::Stopper;
+use crate::worker::Worker;
+use clock::{Duration, Instant};
+use contract::{Codec, Command, Event, LegRef, LegRow, LegSpec, LegState, PayloadMap, RtcpMode, Source};
+use media_core::sim::{Arrived, SimNetwork};
+use rtp_wire::Header;
+use shm::{ClientEnd, Host, RegionPlan, WakeFd, WorkerIndex};
+use stats::MediaCounter;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+const W0: WorkerIndex = WorkerIndex(0);
+const W1: WorkerIndex = WorkerIndex(1);
+const FIRST_PORT: u16 = 10_000;
+const LAST_PORT: u16 = 10_127;
+
+/// A media plane without threads, sockets and a clock.
+struct SimPlane {
+    network: SimNetwork,
+    shared: Arc<Shared>,
+    workers: Vec<Worker<SimNetwork>>,
+    client: ClientEnd,
+    events: Vec<Event>,
+    phones: u16,
+}
+
+impl SimPlane {
+    fn new(workers: usize) -> Self {
+        let rtp_ports = FIRST_PORT..=LAST_PORT;
+        let plan = RegionPlan { workers, rtp_ports, queue_slots: 64, ..RegionPlan::default() };
+        let ports: Vec<u16> = (FIRST_PORT..LAST_PORT).step_by(2).collect();
+        let network = SimNetwork::new(&ports);
+        let shared = Arc::new(Shared::new(Parts {
+            host: Host::create(&plan).unwrap(),
+            ports,
+            prompts: [].into(),
+            cname: "sim".into(),
+            stopper: Stopper::new().unwrap(),
+            control_wake: WakeFd::new().unwrap(),
+            seed: 11,
+        }));
+        let backend = Arc::new(network.clone());
+        let worker = |index| Worker::new(shared.clone(), backend.clone(), index).unwrap_or_else(|why| panic!("{why}"));
+        let workers = plan.workers().map(worker).collect();
+        let client = shared.host.attach_local().unwrap();
+        Self { network, shared, workers, client, events: Vec::new(), phones: 0 }
+    }
+
+    /// Turns every worker until so much virtual time has passed.
+    fn run(&mut self, time: Duration) {
+        let end = self.network.now() + time;
+        while self.network.now() < end {
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        self.workers.iter_mut().for_each(|worker| worker.turn().unwrap());
+        while let Some((_, event)) = self.client.pop() {
+            self.events.push(event.unwrap());
+        }
+    }
+
+    /// Gives a command and turns the workers until `is_answer` likes an event, a second of turns at most.
+    fn command(&mut self, worker: WorkerIndex, command: Command, is_answer: impl Fn(&Event) -> bool) -> Event {
+        self.client.push(worker, &command).unwrap();
+        for _ in 0..200 {
+            self.turn();
+            if let Some(at) = self.events.iter().position(&is_answer) {
+                return self.events.remove(at);
+            }
+        }
+        panic!("{command:?} is not answered: {:?}", self.events)
+    }
+
+    fn open(&mut self, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
+        self.command(worker, Command::Open { leg, tag: 1, spec }, |event| *event == Event::Opened { leg, tag: 1 });
+    }
+
+    fn phone(&mut self) -> usize {
+        self.phones += 2;
+        self.network.add_peer(([192, 0, 2, 1], 40_000 + self.phones).into())
+    }
+
+    fn spec(&self, phone: usize, source: Source) -> LegSpec {
+        let mut payloads = PayloadMap::default();
+        assert!(payloads.push(0, Codec::Pcmu));
+        let remote_rtp = self.network.peer_address(phone).into();
+        let rtcp = RtcpMode::Mux as u8;
+        LegSpec { remote_rtp, source: source.into(), payloads, rtcp, media_timeout_ms: 0, ..LegSpec::default() }
+    }
+
+    fn talk(&self, phone: usize, leg: LegRef, seq: u16) {
+        self.network.peer_send(phone, rtp_address(leg), &media_core::suite::rtp_packet(7, seq));
+    }
+
+    /// RTP that came to a phone, oldest first.
+    fn heard(&self, phone: usize) -> Vec<(Instant, Header)> {
+        let rtp = |arrived: Arrived| Some((arrived.at, Header::parse(&arrived.bytes).ok()?));
+        std::iter::from_fn(|| self.network.peer_take(phone)).filter(|it| !is_rtcp(&it.bytes)).filter_map(rtp).collect()
+    }
+
+    fn row(&self, leg: LegRef) -> LegRow {
+        self.shared.host.region().legs().read(leg.port).unwrap()
+    }
+
+    fn count(&self, counter: MediaCounter) -> u64 {
+        let region = self.shared.host.region();
+        region.plan().workers().map(|worker| region.media_counters(worker).read().get(counter)).sum()
+    }
+}
+
+fn rtp_address(leg: LegRef) -> SocketAddr {
+    ([127, 0, 0, 1], leg.port).into()
+}
+
+/// RFC 5761 §4: on a port for both, RTCP is what has a payload type of 64 to 95 where RTP has its own.
+fn is_rtcp(bytes: &[u8]) -> bool {
+    (64..96).contains(&(bytes[1] & 0x7f))
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+#[test]
+fn a_tone_is_exactly_paced_for_ten_minutes() {
+    let mut plane = SimPlane::new(1);
+    let phone = plane.phone();
+    let leg = plane.client.take_port(W0).unwrap();
+    let spec = plane.spec(phone, Source::Tone440);
+    plane.open(W0, leg, spec);
+    plane.run(Duration::from_secs(600));
+    let heard = plane.heard(phone);
+    assert!((29_999..=30_001).contains(&heard.len()), "{}", heard.len());
+    for pair in heard.windows(2) {
+        assert_eq!(pair[1].0.since(pair[0].0), ms(20));
+        assert_eq!((pair[1].1.seq.since(pair[0].1.seq), pair[1].1.time.since(pair[0].1.time)), (1, 160));
+    }
+    assert_eq!(plane.count(MediaCounter::FramesSkipped), 0);
+    // What readers of the region see is of the last second.
+    assert!(plane.row(leg).sent_packets > 29_900, "{:?}", plane.row(leg));
+}
+
+/// Two legs that hear each other go to the other worker and back while one of them is talked to in every millisecond.
+#[test]
+fn no_packet_is_lost_or_doubled_while_two_legs_change_their_worker() {
+    let mut plane = SimPlane::new(2);
+    let (a, b) = (plane.phone(), plane.phone());
+    let (leg_a, leg_b) = (plane.client.take_port(W0).unwrap(), plane.client.take_port(W0).unwrap());
+    let (spec_a, spec_b) = (plane.spec(a, Source::None), plane.spec(b, Source::Leg(leg_a)));
+    plane.open(W0, leg_a, spec_a);
+    plane.open(W0, leg_b, spec_b);
+    let mut seq = 0;
+    let mut talk = |plane: &mut SimPlane, packets: u16| {
+        for _ in 0..packets {
+            plane.talk(a, leg_a, seq);
+            seq += 1;
+            plane.turn();
+            plane.run(ms(1));
+        }
+    };
+    talk(&mut plane, 50);
+    for round in 0..20_u64 {
+        let (from, to) = if round % 2 == 0 { (W0, W1) } else { (W1, W0) };
+        for leg in [leg_b, leg_a] {
+            plane.client.push(from, &Command::Move { leg, tag: round, worker: to.0 }).unwrap();
+        }
+        talk(&mut plane, 50);
+        for leg in [leg_a, leg_b] {
+            let moved = Event::Moved { leg, tag: round, worker: to.0 };
+            assert!(plane.events.contains(&moved), "{moved:?} of {:?}", plane.events);
+        }
+        plane.events.clear();
+    }
+    let heard: Vec<u16> = plane.heard(b).iter().map(|(_, header)| header.seq.0).collect();
+    assert_eq!(heard, (0..1_050).collect::<Vec<_>>());
+    assert_eq!((plane.network.dropped_count(), plane.network.failed_count()), (0, 0));
+    assert_eq!(plane.count(MediaCounter::DroppedNoLeg), 0);
+}
+
+#[test]
+fn legs_of_a_client_that_dies_end_with_a_bye_and_its_ports_come_back() {
+    let mut plane = SimPlane::new(2);
+    let free = |plane: &SimPlane| {
+        let region = plane.shared.host.region();
+        region.plan().workers().map(|worker| region.ports().levels(worker).free).sum::<usize>()
+    };
+    let all = free(&plane);
+    let phones = [plane.phone(), plane.phone()];
+    for (phone, worker) in phones.into_iter().zip([W0, W1]) {
+        let leg = plane.client.take_port(worker).unwrap();
+        let spec = plane.spec(phone, Source::Tone440);
+        plane.open(worker, leg, spec);
+    }
+    plane.run(ms(500));
+    let dead = plane.client.index();
+    plane.shared.host.release(dead);
+    assert_eq!(plane.shared.host.settle(dead), None, "the workers have not ended its legs yet");
+    plane.run(ms(300));
+    for phone in phones {
+        let last = std::iter::from_fn(|| plane.network.peer_take(phone)).last().expect("packets");
+        assert!(is_rtcp(&last.bytes), "the last packet is the BYE");
+    }
+    assert_eq!(plane.shared.host.settle(dead), Some(2));
+    assert_eq!(free(&plane), all);
+    assert_eq!(plane.count(MediaCounter::LegsOpen), 0);
+}
+
+/// A worker that panics is rebuilt over the same network, with the same streams.
+#[test]
+fn a_worker_that_fails_goes_on_with_its_streams() {
+    let mut plane = SimPlane::new(1);
+    let phone = plane.phone();
+    let leg = plane.client.take_port(W0).unwrap();
+    let spec = plane.spec(phone, Source::Tone440);
+    plane.open(W0, leg, spec);
+    plane.run(ms(100));
+    plane.workers[0].inside_io = true;
+    plane.workers[0].rebuild().unwrap();
+    plane.run(ms(100));
+    plane.talk(phone, leg, 1);
+    plane.run(ms(1_000));
+    let heard = plane.heard(phone);
+    assert!(heard.windows(2).all(|pair| pair[1].1.seq.since(pair[0].1.seq) == 1 && pair[1].1.ssrc == pair[0].1.ssrc));
+    assert_eq!((plane.row(leg).received_packets, plane.row(leg).state()), (1, LegState::Open));
+}
