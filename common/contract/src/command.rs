@@ -1,4 +1,4 @@
-use crate::{Invalid, LegRef, LegSpec, RECORDING_SECONDS_MAX, RecordingLayout, SLOT_BYTES};
+use crate::{GRACE_MS_MAX, Invalid, LegRef, LegSpec, RECORDING_SECONDS_MAX, RecordingLayout, SLOT_BYTES};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// What signaling asks of one media worker.
@@ -18,8 +18,14 @@ pub enum Command {
     /// Write both directions of the leg into the file that was handed over on the control socket under this number, for
     /// so long at most. Answered by `RecordingStarted`, and by `RecordingEnded` when it is over or cannot begin.
     StartRecording { leg: LegRef, tag: u64, recording: u64, layout: RecordingLayout, limit_s: u32 },
-    /// The end of it. Answered by `RecordingEnded`, once the file is whole; by nothing where it is over already.
+    /// Stop a recording. Answered by `RecordingEnded`, once the file is whole; by nothing where it is over already.
     StopRecording { leg: LegRef, tag: u64, recording: u64 },
+    /// Once this client has hung up, the worker goes on with all legs of it for so long, at most [`GRACE_MS_MAX`], and ends
+    /// those that no other client has adopted by then. 0: end them at once, as without this command. Each worker has to be
+    /// told. Answered by `Kept`.
+    KeepLegs { tag: u64, grace_ms: u32 },
+    /// Take over a leg, with its port, that a client which has hung up left behind. Answered by `Adopted` or `Refused`.
+    Adopt { leg: LegRef, tag: u64 },
 }
 
 /// A [`Command`] in the fixed layout of a queue's slot.
@@ -33,7 +39,8 @@ pub struct CommandSlot {
     leg: LegRef,
     tag: u64,
     recording: u64,
-    limit_s: u32,
+    /// Seconds of a recording, or milliseconds of grace.
+    limit: u32,
     spec: LegSpec,
     reserved: [u8; SLOT_BYTES - 36 - size_of::<LegSpec>()],
 }
@@ -41,7 +48,7 @@ pub struct CommandSlot {
 const _: () = assert!(size_of::<CommandSlot>() == SLOT_BYTES);
 
 impl Command {
-    /// The leg it is about.
+    /// The leg it is about; none where it is about the client.
     pub fn leg(&self) -> LegRef {
         match *self {
             Self::Open { leg, .. }
@@ -50,7 +57,9 @@ impl Command {
             | Self::SendDigit { leg, .. }
             | Self::Move { leg, .. }
             | Self::StartRecording { leg, .. }
-            | Self::StopRecording { leg, .. } => leg,
+            | Self::StopRecording { leg, .. }
+            | Self::Adopt { leg, .. } => leg,
+            Self::KeepLegs { .. } => LegRef::NONE,
         }
     }
 
@@ -63,7 +72,9 @@ impl Command {
             | Self::SendDigit { tag, .. }
             | Self::Move { tag, .. }
             | Self::StartRecording { tag, .. }
-            | Self::StopRecording { tag, .. } => tag,
+            | Self::StopRecording { tag, .. }
+            | Self::KeepLegs { tag, .. }
+            | Self::Adopt { tag, .. } => tag,
         }
     }
 
@@ -79,16 +90,18 @@ impl Command {
             }
             Self::Move { worker, .. } => CommandSlot { kind: 5, number: worker.into(), ..slot },
             Self::StartRecording { recording, layout, limit_s, .. } => {
-                CommandSlot { kind: 6, number: layout as u16, recording, limit_s, ..slot }
+                CommandSlot { kind: 6, number: layout as u16, recording, limit: limit_s, ..slot }
             }
             Self::StopRecording { recording, .. } => CommandSlot { kind: 7, recording, ..slot },
+            Self::KeepLegs { grace_ms, .. } => CommandSlot { kind: 8, limit: grace_ms, ..slot },
+            Self::Adopt { .. } => CommandSlot { kind: 9, ..slot },
         }
     }
 
     /// The command in a popped slot, every field checked.
     pub fn read(slot: &CommandSlot) -> Result<Self, Invalid> {
         let (leg, tag, spec) = (slot.leg, slot.tag, slot.spec);
-        if leg.is_none() || leg.port % 2 != 0 {
+        if leg.is_none() != (slot.kind == 8) || leg.port % 2 != 0 {
             return Err(Invalid::Field("leg"));
         }
         Ok(match slot.kind {
@@ -103,12 +116,15 @@ impl Command {
             4 => return Err(Invalid::Field("digit")),
             5 if slot.number < 256 => Self::Move { leg, tag, worker: slot.number as u8 },
             5 => return Err(Invalid::Field("worker")),
-            6 if !(1..=RECORDING_SECONDS_MAX).contains(&slot.limit_s) => return Err(Invalid::Field("limit_s")),
+            6 if !(1..=RECORDING_SECONDS_MAX).contains(&slot.limit) => return Err(Invalid::Field("limit_s")),
             6 => {
                 let layout = RecordingLayout::from_number(slot.number).ok_or(Invalid::Field("layout"))?;
-                Self::StartRecording { leg, tag, recording: slot.recording, layout, limit_s: slot.limit_s }
+                Self::StartRecording { leg, tag, recording: slot.recording, layout, limit_s: slot.limit }
             }
             7 => Self::StopRecording { leg, tag, recording: slot.recording },
+            8 if slot.limit <= GRACE_MS_MAX => Self::KeepLegs { tag, grace_ms: slot.limit },
+            8 => return Err(Invalid::Field("grace_ms")),
+            9 => Self::Adopt { leg, tag },
             kind => return Err(Invalid::Kind(kind)),
         })
     }
@@ -129,6 +145,8 @@ mod tests {
             Command::Move { leg, tag, worker: 1 },
             Command::StartRecording { leg, tag, recording: 9, layout: RecordingLayout::Mono, limit_s: 60 },
             Command::StopRecording { leg, tag, recording: 9 },
+            Command::KeepLegs { tag, grace_ms: 30_000 },
+            Command::Adopt { leg, tag },
         ] {
             assert_eq!(Command::read(&command.write()), Ok(command));
         }
@@ -144,5 +162,9 @@ mod tests {
         let (leg, layout) = (LegRef::new(10_000, 1), RecordingLayout::Stereo);
         let endless = Command::StartRecording { leg, tag: 0, recording: 1, layout, limit_s: RECORDING_SECONDS_MAX + 1 };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("limit_s")));
+        let endless = Command::KeepLegs { tag: 0, grace_ms: GRACE_MS_MAX + 1 };
+        assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("grace_ms")));
+        let nobody = Command::Adopt { leg: LegRef::NONE, tag: 0 };
+        assert_eq!(Command::read(&nobody.write()), Err(Invalid::Field("leg")));
     }
 }

@@ -26,6 +26,10 @@ pub enum Event {
     RecordingStarted { leg: LegRef, tag: u64, recording: u64 },
     /// The file is whole and closed, or the recording could not begin. May come after the leg has closed.
     RecordingEnded { leg: LegRef, tag: u64, recording: u64, outcome: RecordingOutcome },
+    /// Once this client hangs up, its legs on this worker go on for the time of the command.
+    Kept { tag: u64 },
+    /// The leg belongs to this client now, as it is; its row tells what it does.
+    Adopted { leg: LegRef, tag: u64 },
 }
 
 /// Why a command was refused.
@@ -89,10 +93,12 @@ impl Event {
             Self::Moved { leg, tag, worker } => (9, leg, tag, worker.into(), none),
             Self::RecordingStarted { leg, tag, .. } => (10, leg, tag, 0, none),
             Self::RecordingEnded { leg, tag, .. } => (11, leg, tag, 0, none),
+            Self::Kept { tag } => (12, LegRef::NONE, tag, 0, none),
+            Self::Adopted { leg, tag } => (13, leg, tag, 0, none),
         }
     }
 
-    /// The leg it is about.
+    /// The leg it is about; none where it is about the client.
     pub fn leg(&self) -> LegRef {
         self.parts().1
     }
@@ -144,6 +150,8 @@ impl Event {
                 slot.outcome.check()?;
                 Self::RecordingEnded { leg, tag, recording: slot.recording, outcome: slot.outcome }
             }
+            12 => Self::Kept { tag },
+            13 => Self::Adopted { leg, tag },
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }
@@ -171,6 +179,8 @@ mod tests {
             Event::Moved { leg, tag, worker: 1 },
             Event::RecordingStarted { leg, tag, recording: 5 },
             Event::RecordingEnded { leg, tag, recording: 5, outcome },
+            Event::Kept { tag },
+            Event::Adopted { leg, tag },
         ] {
             assert_eq!(Event::read(&event.write()), Ok(event));
         }

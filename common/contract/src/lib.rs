@@ -29,7 +29,10 @@ pub use row::{LegRow, LegState};
 pub use spec::{Direction, Latching, LegSpec, Rewriting, RtcpMode, Source};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
+
+/// Longest time that legs of a client which has hung up wait for another one, milliseconds.
+pub const GRACE_MS_MAX: u32 = 60_000;
 
 /// Bytes of one slot of a command or event queue.
 pub const SLOT_BYTES: usize = 256;

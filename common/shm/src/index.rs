@@ -14,6 +14,9 @@ impl WorkerIndex {
 }
 
 impl ClientIndex {
+    /// Stands for the media process, in the port pool, where it goes on with legs whose client has hung up.
+    pub const KEPT: ClientIndex = ClientIndex(u8::MAX - 1);
+
     /// As an index into a table.
     pub fn index(self) -> usize {
         self.0.into()

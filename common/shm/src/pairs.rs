@@ -89,6 +89,12 @@ impl Pairs<'_> {
         ours
     }
 
+    /// Gives an owned pair another owner, in the same generation; `false` when it is not the owner's.
+    #[cfg_attr(loom, expect(dead_code, reason = "not in the models"))]
+    pub(crate) fn change_owner(&self, pair: usize, generation: u32, from: u8, to: u8) -> bool {
+        self.swap(pair, Word::new(State::Owned, from, generation), Word::new(State::Owned, to, generation))
+    }
+
     /// Takes a pair away from a client that is dead, whatever it was doing; `false` when it had nothing to do with it.
     pub(crate) fn reclaim(&self, pair: usize, client: u8) -> bool {
         while let Some(seen) = self.load(pair)

@@ -95,6 +95,27 @@ impl PortPool {
         (0..blocks.pair_count()).filter(|&pair| self.pairs(blocks.worker(pair)).reclaim(pair, client.0)).count()
     }
 
+    /// A client is dead, and its leg on this port goes on for a while: [`PortPool::holder`] names [`ClientIndex::KEPT`] from
+    /// now on, and the client's end does not take the port back. `false`: the port is not the client's. This and the next
+    /// two are for the worker that runs the leg.
+    pub fn keep(&self, leg: LegRef, client: ClientIndex) -> bool {
+        self.change_owner(leg, client, ClientIndex::KEPT)
+    }
+
+    /// A client has adopted a leg that was kept. `false`: it is not kept.
+    pub fn adopt(&self, leg: LegRef, client: ClientIndex) -> bool {
+        self.change_owner(leg, ClientIndex::KEPT, client)
+    }
+
+    /// A leg that was kept has ended: its port may be used again. `false`: it is not kept.
+    pub fn end_keeping(&self, leg: LegRef) -> bool {
+        self.give_back(leg, ClientIndex::KEPT).is_ok()
+    }
+
+    fn change_owner(&self, leg: LegRef, from: ClientIndex, to: ClientIndex) -> bool {
+        self.find(leg.port).is_some_and(|(pair, pairs)| pairs.change_owner(pair, leg.generation, from.0, to.0))
+    }
+
     /// Takes a free port pair out of the pool because another program of this host holds one of its ports.
     pub fn mark_unavailable(&self, port: u16) -> Result<(), NotFree> {
         let (pair, pairs) = self.find(port).ok_or(NotFree(port))?;

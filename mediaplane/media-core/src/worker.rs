@@ -113,6 +113,12 @@ impl Worker {
             }),
             // Only who runs several workers can do this: with `extract` here and `insert` there.
             Command::Move { .. } => self.find(leg).and(Err(RefuseReason::Invalid)),
+            Command::Adopt { .. } => self.find(leg).map(|place| {
+                self.legs[place].tag = tag;
+                out.events.push(Event::Adopted { leg, tag });
+            }),
+            // Only who knows the clients can do this.
+            Command::KeepLegs { .. } => Err(RefuseReason::Invalid),
             // Only who has files can do this: with `tap`.
             Command::StartRecording { .. } | Command::StopRecording { .. } => {
                 self.find(leg).and(Err(RefuseReason::Invalid))

@@ -1,8 +1,8 @@
 //! Legs on their way from one worker to another. Their sockets stay as they are: what comes meanwhile waits in the kernel.
 
 use crate::owners::Owned;
-use crate::worker_loop::sockets_of;
 use crate::worker::{PendingTransfer, Worker};
+use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
 use crossbeam::queue::ArrayQueue;
@@ -169,8 +169,7 @@ impl<B: Backend> Worker<B> {
                     self.output.events.truncate(before);
                     self.output.events.push(Event::Refused { leg, tag, reason });
                 }
-                if !self.shared.host.region().live_clients().any(|client| client == owned.client) {
-                    // Its client died while it was on its way, and our part of that may be done already.
+                if !self.may_go_on(now, owned) {
                     self.core.handle_command(now, Command::Close { leg, tag }, self.io.buffers(), &mut self.output);
                 }
             }

@@ -15,6 +15,7 @@ mod control;
 mod control_socket;
 mod error;
 mod event_backlog;
+mod kept_legs;
 mod leg_transfer;
 mod owners;
 mod prompts;

@@ -1,6 +1,7 @@
 //! Which control client each leg belongs to, and what it was last told to be: enough to answer, to clean up after a
 //! client, and to go on after a worker has failed.
 
+use clock::Instant;
 use contract::{LegRef, LegSpec};
 use media_core::TapId;
 use shm::ClientIndex;
@@ -10,7 +11,10 @@ use shm::ClientIndex;
 pub(crate) struct Owned {
     pub(crate) leg: LegRef,
     pub(crate) tag: u64,
+    /// Whose it is, or was, where it is kept.
     pub(crate) client: ClientIndex,
+    /// The client has hung up; the leg waits until then for another one.
+    pub(crate) kept_until: Option<Instant>,
     pub(crate) spec: LegSpec,
     /// The recording that it was put into last, by the client's number and by ours.
     pub(crate) recording: Option<(u64, TapId)>,
@@ -41,9 +45,9 @@ impl Owners {
         if place.as_ref()?.leg == leg { place.take() } else { None }
     }
 
-    /// Some legs of a client, at most `count`.
+    /// Some legs of a client, at most `count`; not those that are kept for another one.
     pub(crate) fn of_client(&self, client: ClientIndex, count: usize) -> Vec<Owned> {
-        self.all().filter(|owned| owned.client == client).take(count).copied().collect()
+        self.all().filter(|owned| owned.client == client && owned.kept_until.is_none()).take(count).copied().collect()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Owned> {

@@ -2,8 +2,8 @@
 
 use crate::error::StartError;
 use crate::owners::Owned;
-use crate::worker_loop::sockets_of;
 use crate::worker::{Worker, new_core, new_io};
+use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event};
 use media_core::MovingLeg;

@@ -3,10 +3,11 @@
 mod clients;
 mod faults;
 mod flood;
-mod transfers;
+mod kept;
 mod recorded;
 mod simulated;
 mod sound;
+mod transfers;
 mod waiting;
 
 use crate::Media;
@@ -139,7 +140,11 @@ impl Client {
     }
 
     fn row(&self, leg: LegRef) -> LegRow {
-        self.end.region().legs().read(leg.port).unwrap()
+        self.row_on(leg.port)
+    }
+
+    fn row_on(&self, port: u16) -> LegRow {
+        self.end.region().legs().read(port).unwrap()
     }
 }
 

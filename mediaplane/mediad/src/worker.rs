@@ -3,6 +3,7 @@
 
 use crate::error::StartError;
 use crate::event_backlog::EventBacklog;
+use crate::kept_legs::GracePeriods;
 use crate::owners::Owners;
 use crate::publish::Publisher;
 use crate::shared::Shared;
@@ -47,6 +48,7 @@ pub(crate) struct Worker<B: Backend> {
     pub(crate) owners: Owners,
     pub(crate) publisher: Publisher,
     pub(crate) pending_transfers: Vec<PendingTransfer>,
+    pub(crate) grace: GracePeriods,
     /// Clients that died, whose legs are being closed.
     pub(crate) dying: Vec<ClientIndex>,
     /// Whether a panic came from the I/O, which is then made anew.
@@ -115,6 +117,7 @@ impl<B: Backend> Worker<B> {
             owners: Owners::new(pairs),
             publisher,
             pending_transfers: Vec::new(),
+            grace: GracePeriods::new(),
             dying: Vec::new(),
             inside_io: false,
             rebuilt_at: Vec::new(),

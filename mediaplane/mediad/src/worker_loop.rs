@@ -41,6 +41,7 @@ impl<B: Backend> Worker<B> {
             }
         }
         self.close_legs_of_the_dead(now);
+        self.end_kept_legs(now);
         self.receive_transfers(now);
         self.take_outcomes();
         self.core.run_due(now, self.io.wall_now(), self.io.buffers(), &mut self.output);
@@ -65,7 +66,13 @@ impl<B: Backend> Worker<B> {
         let until = if !self.dying.is_empty() {
             Instant::ZERO
         } else {
-            let until = self.core.deadline().unwrap_or(Instant::FAR_FUTURE).min(now + IDLE).min(self.transfers_until());
+            let until = self
+                .core
+                .deadline()
+                .unwrap_or(Instant::FAR_FUTURE)
+                .min(now + IDLE)
+                .min(self.transfers_until())
+                .min(self.grace.deadline());
             if self.event_backlog.is_waiting() { until.min(now + RETRY) } else { until }
         };
         // Said before the last look at the queues: whoever pushes from now on wakes us.
@@ -119,7 +126,7 @@ impl<B: Backend> Worker<B> {
     fn tell_event(&mut self, event: Event) {
         let leg = event.leg();
         let Some(pair) = self.core.pair_of(leg.port) else { return };
-        if let Event::Opened { .. } | Event::Moved { .. } = event
+        if let Event::Opened { .. } | Event::Moved { .. } | Event::Adopted { .. } = event
             && let Some(row) = self.core.row(leg)
         {
             self.publisher.row(&row);
@@ -130,11 +137,15 @@ impl<B: Backend> Worker<B> {
                 if let Some(owned) = &owned {
                     self.end_recording(self.io.now(), owned, RecordingEnd::LegClosed);
                 }
+                if owned.is_some_and(|owned| owned.kept_until.is_some()) {
+                    self.shared.host.region().ports().end_keeping(leg);
+                }
                 owned
             }
             _ => self.owners.get(pair, leg).copied(),
         };
-        if let Some(owned) = owned {
+        // No client hears of a leg that is kept.
+        if let Some(owned) = owned.filter(|owned| owned.kept_until.is_none()) {
             self.event_backlog.push(&mut self.end, owned.client, event);
         }
     }
@@ -148,6 +159,7 @@ impl<B: Backend> Worker<B> {
             }
             FromClient::Gone => {
                 self.event_backlog.client_gone(client);
+                self.keep_legs_of(now, client);
                 self.dying.push(client);
             }
         }
@@ -162,6 +174,8 @@ impl<B: Backend> Worker<B> {
                 return self.start_recording(now, client, RecordingRequest { leg, tag, recording, layout, limit_s });
             }
             Command::StopRecording { recording, .. } => return self.stop_recording(now, client, leg, recording),
+            Command::KeepLegs { grace_ms, .. } => return self.declare_grace(client, tag, grace_ms),
+            Command::Adopt { .. } => return self.adopt(now, client, leg, tag),
             _ => {}
         }
         let pair = self.core.pair_of(leg.port);
@@ -180,7 +194,7 @@ impl<B: Backend> Worker<B> {
         let refused = self.output.events[before..].iter().any(|event| matches!(event, Event::Refused { .. }));
         match (command, self.owners.get(pair, leg).copied()) {
             (Command::Open { spec, .. }, None) if !refused => {
-                self.owners.set(pair, Owned { leg, tag, client, spec, recording: None });
+                self.owners.set(pair, Owned { leg, tag, client, kept_until: None, spec, recording: None });
             }
             // An `Open` that was refused has no owner yet who could be told.
             (Command::Open { .. }, None) => {
@@ -201,7 +215,9 @@ impl<B: Backend> Worker<B> {
         let pair = self.core.pair_of(leg.port).ok_or(RefuseReason::Invalid)?;
         let own = self.owners.get(pair, leg);
         match command {
-            Command::Open { .. } if own.is_some_and(|owned| owned.client == client) => Err(RefuseReason::AlreadyOpen),
+            Command::Open { .. } if own.is_some_and(|owned| owned.client == client && owned.kept_until.is_none()) => {
+                Err(RefuseReason::AlreadyOpen)
+            }
             Command::Open { .. } => {
                 let held = self.shared.host.region().ports().holder(leg.port) == Some((client, leg));
                 if held { Ok(()) } else { Err(RefuseReason::Invalid) }
@@ -209,7 +225,7 @@ impl<B: Backend> Worker<B> {
             Command::Move { worker, .. } if usize::from(*worker) >= self.shared.transfers.workers() => {
                 Err(RefuseReason::Invalid)
             }
-            _ if own.is_some_and(|owned| owned.client == client) => Ok(()),
+            _ if own.is_some_and(|owned| owned.client == client && owned.kept_until.is_none()) => Ok(()),
             _ => Err(RefuseReason::NoSuchLeg),
         }
     }

@@ -34,7 +34,7 @@ impl Sessions {
             Event::Digit { digit, .. } => self.digit_heard(turn, id, digit, true),
             Event::Moved { worker, .. } => self.moved(turn, id, worker),
             // The leg's row tells where it sends; sessions keep what the peer said.
-            Event::Latched { .. } | Event::RecordingEnded { .. } => {}
+            Event::Latched { .. } | Event::RecordingEnded { .. } | Event::Kept { .. } | Event::Adopted { .. } => {}
             Event::RecordingStarted { recording, .. } => self.recording_started(turn, id, recording),
         }
     }

@@ -35,7 +35,12 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    fn try_recording(&mut self, now: Instant, client: ClientIndex, request: RecordingRequest) -> Result<(), RecordingEnd> {
+    fn try_recording(
+        &mut self,
+        now: Instant,
+        client: ClientIndex,
+        request: RecordingRequest,
+    ) -> Result<(), RecordingEnd> {
         let RecordingRequest { leg, tag, recording, layout, limit_s } = request;
         let pair = self.core.pair_of(leg.port).ok_or(RecordingEnd::NoSuchLeg)?;
         let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
@@ -103,11 +108,14 @@ impl<B: Backend> Worker<B> {
             if self.core.tap_of(leg) == Some(tap) {
                 let _ = self.core.tap(leg, None);
             }
+            // A leg that another client has adopted is that client's; one that is kept is nobody's.
+            let mut client = Some(client);
             if let Some(pair) = self.core.pair_of(leg.port)
                 && let Some(owned) = self.owners.get(pair, leg).copied()
                 && owned.recording.is_some_and(|(_, ours)| ours == tap)
             {
                 self.owners.set(pair, Owned { recording: None, ..owned });
+                client = owned.kept_until.is_none().then_some(owned.client);
             }
             self.publisher.recordings = self.publisher.recordings.saturating_sub(1);
             self.core.count(MediaCounter::RecordingBytes, outcome.file_bytes);
@@ -116,7 +124,9 @@ impl<B: Backend> Worker<B> {
             if matches!(outcome.end(), RecordingEnd::WriteFailed | RecordingEnd::NoFile) {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
             }
-            self.event_backlog.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+            if let Some(client) = client {
+                self.event_backlog.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The writer, without threads or files that anybody could see.
 
-use super::queues::{RecordingInfo, Recorder};
+use super::queues::{Recorder, RecordingInfo};
 use super::writer::Writer;
 use clock::{Duration, Instant};
 use contract::{Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};

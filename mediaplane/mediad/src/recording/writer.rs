@@ -1,6 +1,6 @@
 //! The writer: one thread that empties the workers' queues into files. It alone waits for disks.
 
-use super::queues::{Done, RecordingInfo, WriterMessage, Piece, Queues, Recorder, place_of};
+use super::queues::{Done, Piece, Queues, Recorder, RecordingInfo, WriterMessage, place_of};
 use super::tape::Tape;
 use super::track::{SAMPLES_PER_MS, Stamp, Track};
 use crate::shared::Shared;

@@ -5,7 +5,7 @@ use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
 use crate::worker::Worker;
 use clock::{Duration, Instant};
-use contract::{Codec, Command, Event, LegRef, LegRow, LegSpec, LegState, PayloadMap, RtcpMode, Source};
+use contract::{Codec, Command, Event, LegRef, LegRow, LegSpec, LegState, PayloadMap, RefuseReason, RtcpMode, Source};
 use media_core::sim::{Arrived, SimNetwork};
 use rtp_wire::Header;
 use shm::{ClientEnd, Host, RegionPlan, WakeFd, WorkerIndex};
@@ -228,4 +228,111 @@ fn a_worker_that_fails_goes_on_with_its_streams() {
     let heard = plane.heard(phone);
     assert!(heard.windows(2).all(|pair| pair[1].1.seq.since(pair[0].1.seq) == 1 && pair[1].1.ssrc == pair[0].1.ssrc));
     assert_eq!((plane.row(leg).received_packets, plane.row(leg).state()), (1, LegState::Open));
+}
+
+/// Ends a client as the control thread does, and gives the next one its place.
+fn replace_client(plane: &mut SimPlane) {
+    let dead = plane.client.index();
+    plane.shared.host.release(dead);
+    plane.turn();
+    plane.turn();
+    plane.shared.host.settle(dead).expect("no leg of it holds it up");
+    plane.events.clear();
+    plane.client = plane.shared.host.attach_local().unwrap();
+}
+
+fn keep_legs(plane: &mut SimPlane, grace_ms: u32) {
+    let kept = Event::Kept { tag: 9 };
+    plane.command(W0, Command::KeepLegs { tag: 9, grace_ms }, |event| *event == kept);
+}
+
+fn adopt(plane: &mut SimPlane, leg: LegRef) -> Event {
+    plane.command(W0, Command::Adopt { leg, tag: 5 }, |event| event.tag() == 5)
+}
+
+#[test]
+fn a_kept_leg_ends_exactly_after_its_grace_and_an_adopted_one_goes_on() {
+    let mut plane = SimPlane::new(1);
+    let phones = [plane.phone(), plane.phone()];
+    let legs = phones.map(|phone| {
+        let leg = plane.client.take_port(W0).unwrap();
+        let spec = plane.spec(phone, Source::Tone440);
+        plane.open(W0, leg, spec);
+        leg
+    });
+    keep_legs(&mut plane, 2_000);
+    let died_at = plane.network.now();
+    replace_client(&mut plane);
+    plane.run(ms(1_000));
+    assert_eq!(adopt(&mut plane, legs[0]), Event::Adopted { leg: legs[0], tag: 5 });
+    plane.run(ms(9_000));
+    let last = std::iter::from_fn(|| plane.network.peer_take(phones[1])).last().expect("packets");
+    assert!(is_rtcp(&last.bytes), "it ends with its BYE");
+    assert!((ms(2_000)..ms(2_021)).contains(&last.at.since(died_at)), "{:?}", last.at.since(died_at));
+    assert_eq!(plane.shared.host.region().ports().holder(legs[1].port), None);
+    let heard = plane.heard(phones[0]);
+    assert!(heard.windows(2).all(|pair| pair[1].0.since(pair[0].0) == ms(20)), "without a pause");
+    assert_eq!(plane.network.now().since(heard.last().expect("it goes on").0).as_millis() / 20, 0);
+    // It is the adopter's with its port, as if that had opened it.
+    plane.command(W0, Command::Close { leg: legs[0], tag: 6 }, |event| matches!(event, Event::Closed { tag: 6, .. }));
+    plane.client.give_back(legs[0]).unwrap();
+}
+
+#[test]
+fn only_a_leg_that_waits_can_be_adopted_and_only_once() {
+    let mut plane = SimPlane::new(1);
+    let phone = plane.phone();
+    let leg = plane.client.take_port(W0).unwrap();
+    let spec = plane.spec(phone, Source::Tone440);
+    plane.open(W0, leg, spec);
+    let refused = |leg, reason| Event::Refused { leg, tag: 5, reason };
+    let mut other = plane.shared.host.attach_local().unwrap();
+    // The leg of a client that lives, and what is not there at all.
+    std::mem::swap(&mut other, &mut plane.client);
+    for none in [leg, LegRef::new(leg.port, leg.generation + 1), LegRef::new(leg.port + 2, 1), LegRef::new(2, 1)] {
+        assert_eq!(adopt(&mut plane, none), refused(none, RefuseReason::NoSuchLeg));
+    }
+    std::mem::swap(&mut other, &mut plane.client);
+    // A grace that was taken back is none.
+    keep_legs(&mut plane, 5_000);
+    keep_legs(&mut plane, 0);
+    let dead = plane.client.index();
+    plane.client = other;
+    plane.shared.host.release(dead);
+    plane.run(ms(300));
+    assert_eq!(adopt(&mut plane, leg), refused(leg, RefuseReason::NoSuchLeg));
+    assert_eq!(plane.shared.host.settle(dead), Some(1));
+    // Kept, adopted by one: neither by this one again nor by another.
+    let leg = plane.client.take_port(W0).unwrap();
+    plane.open(W0, leg, spec);
+    keep_legs(&mut plane, 5_000);
+    replace_client(&mut plane);
+    assert_eq!(adopt(&mut plane, leg), Event::Adopted { leg, tag: 5 });
+    assert_eq!(adopt(&mut plane, leg), refused(leg, RefuseReason::AlreadyOpen));
+    let second = plane.shared.host.attach_local().unwrap();
+    let first = std::mem::replace(&mut plane.client, second);
+    assert_eq!(adopt(&mut plane, leg), refused(leg, RefuseReason::NoSuchLeg));
+    drop(first);
+}
+
+/// A client that declares its legs kept and dies, again and again, gets no more than the ports that there are, and all of
+/// them come back.
+#[test]
+fn a_client_that_dies_again_and_again_is_bounded() {
+    let mut plane = SimPlane::new(1);
+    let free = |plane: &SimPlane| plane.shared.host.region().ports().levels(W0).free;
+    let (phone, all) = (plane.phone(), free(&plane));
+    let spec = plane.spec(phone, Source::None);
+    for life in 0..10 {
+        let legs: Vec<LegRef> = (0..20).map_while(|_| plane.client.take_port(W0).ok()).collect();
+        assert_eq!(legs.len(), 20.min(all - (20 * life).min(all)), "life {life}");
+        for leg in legs {
+            plane.open(W0, leg, spec);
+        }
+        keep_legs(&mut plane, 60_000);
+        replace_client(&mut plane);
+    }
+    assert_eq!((free(&plane), plane.count(MediaCounter::LegsOpen)), (0, all as u64));
+    plane.run(Duration::from_secs(62));
+    assert_eq!((free(&plane), plane.count(MediaCounter::LegsOpen)), (all, 0));
 }

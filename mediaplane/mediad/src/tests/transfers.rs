@@ -15,8 +15,8 @@ const PACE: Duration = Duration::from_millis(4);
 const VOICE: u8 = 0x55;
 
 /// Somebody who talks without a pause, and writes down what comes.
-struct Talker {
-    phone: Phone,
+pub(super) struct Talker {
+    pub(super) phone: Phone,
     said: Arc<AtomicU32>,
     hushed: Arc<AtomicBool>,
     mouth: Option<JoinHandle<()>>,
@@ -25,7 +25,7 @@ struct Talker {
 
 /// A packet that was heard: where it is in its stream, and which one it was for its speaker; none for silence of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Word {
+pub(super) struct Word {
     seq: u16,
     ssrc: u32,
     number: Option<u32>,
@@ -49,16 +49,16 @@ fn read(bytes: &[u8]) -> Word {
 }
 
 impl Talker {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (said, hushed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         Self { phone: Phone::new(), said, hushed, mouth: None, ear: None }
     }
 
-    fn spec(&self, source: Source) -> LegSpec {
+    pub(super) fn spec(&self, source: Source) -> LegSpec {
         LegSpec { rewriting: Rewriting::Continuous as u8, ..self.phone.spec(source) }
     }
 
-    fn talk(&mut self, leg: LegRef) {
+    pub(super) fn talk(&mut self, leg: LegRef) {
         let (said, hushed) = (self.said.clone(), self.hushed.clone());
         let socket = self.phone.rtp.try_clone().unwrap();
         self.mouth = Some(std::thread::spawn(move || {
@@ -85,29 +85,29 @@ impl Talker {
     }
 
     /// How many words have left.
-    fn said(&self) -> u32 {
+    pub(super) fn said(&self) -> u32 {
         self.said.load(Relaxed)
     }
 
-    fn says(&self, more: u32) {
+    pub(super) fn says(&self, more: u32) {
         let until = self.said() + more;
         eventually("it talks", || self.said() >= until);
     }
 
-    fn hush(&mut self) {
+    pub(super) fn hush(&mut self) {
         self.hushed.store(true, Relaxed);
         self.mouth.take().unwrap().join().unwrap();
     }
 
     /// What was heard, once nobody talks any more.
-    fn heard(&mut self) -> Vec<Word> {
+    pub(super) fn heard(&mut self) -> Vec<Word> {
         self.ear.take().unwrap().join().unwrap()
     }
 }
 
 /// One stream of ours without a hole, in which everything that was said from `first` on is there once and in order,
 /// unless the host let it wait for so long that the worker gave it up as late.
-fn assert_whole(plane: &Plane, words: &[Word], first: u32, said: u32) {
+pub(super) fn assert_whole(plane: &Plane, words: &[Word], first: u32, said: u32) {
     let numbers: Vec<u32> = words.iter().filter_map(|word| word.number).collect();
     let begins = *numbers.first().expect("something was heard");
     assert!(begins <= first, "the first word heard is {begins}, not {first}");

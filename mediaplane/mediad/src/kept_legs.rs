@@ -1,0 +1,142 @@
+//! Legs that outlive their client: it declared, before it hung up, that they are to go on for a grace period in which
+//! another client may adopt them.
+
+use crate::owners::Owned;
+use crate::worker::Worker;
+use clock::{Duration, Instant};
+use contract::{Command, Event, LegRef, RefuseReason};
+use media_core::io::{Backend, PacketIo};
+use shm::{ClientIndex, RegionPlan};
+use stats::MediaCounter;
+
+/// Kept legs that are closed in one turn once their time is over.
+const TURN_ENDINGS: usize = 64;
+
+/// What a worker knows of grace periods. The kept legs themselves are among the [`crate::owners::Owners`].
+pub(crate) struct GracePeriods {
+    /// By client: for how long its legs go on once it has hung up; zero: not at all.
+    declared: [Duration; RegionPlan::MAX_CLIENTS],
+    /// By client: until when the legs of the one that hung up last go on.
+    until: [Instant; RegionPlan::MAX_CLIENTS],
+    /// When the time of the next kept leg is over, or earlier.
+    next_end: Instant,
+}
+
+impl GracePeriods {
+    pub(crate) fn new() -> Self {
+        Self {
+            declared: [Duration::ZERO; RegionPlan::MAX_CLIENTS],
+            until: [Instant::ZERO; RegionPlan::MAX_CLIENTS],
+            next_end: Instant::FAR_FUTURE,
+        }
+    }
+
+    /// When to look at the kept legs again.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.next_end
+    }
+}
+
+impl<B: Backend> Worker<B> {
+    /// A client says what becomes of its legs when it hangs up.
+    pub(crate) fn declare_grace(&mut self, client: ClientIndex, tag: u64, grace_ms: u32) {
+        self.grace.declared[client.index()] = Duration::from_millis(grace_ms.into());
+        self.event_backlog.push(&mut self.end, client, Event::Kept { tag });
+    }
+
+    /// A client has hung up: legs that it wanted kept change their owner, so that its end does not close them.
+    pub(crate) fn keep_legs_of(&mut self, now: Instant, client: ClientIndex) {
+        let grace = std::mem::take(&mut self.grace.declared[client.index()]);
+        self.grace.until[client.index()] = now + grace;
+        if grace.is_zero() {
+            return;
+        }
+        let legs = self.owners.of_client(client, usize::MAX);
+        for owned in &legs {
+            self.keep(client, *owned);
+        }
+        tracing::info!("{} legs of control client {} wait {grace:?} for another one", legs.len(), client.0);
+    }
+
+    fn keep(&mut self, client: ClientIndex, owned: Owned) {
+        let until = self.grace.until[client.index()];
+        let Some(pair) = self.core.pair_of(owned.leg.port) else { return };
+        if self.shared.host.region().ports().keep(owned.leg, client) {
+            self.owners.set(pair, Owned { kept_until: Some(until), ..owned });
+            self.grace.next_end = self.grace.next_end.min(until);
+        }
+    }
+
+    /// A leg has come from another worker: whether it may go on. One that is kept may, and so may one whose client still
+    /// lives or is about to have its legs kept here.
+    pub(crate) fn may_go_on(&mut self, now: Instant, owned: Owned) -> bool {
+        if let Some(until) = owned.kept_until {
+            self.grace.next_end = self.grace.next_end.min(until);
+            return true;
+        }
+        let (region, client) = (self.shared.host.region().clone(), owned.client);
+        let holds = region.ports().holder(owned.leg.port) == Some((client, owned.leg));
+        if !holds {
+            return false;
+        }
+        if !region.live_clients().any(|live| live == client) && self.grace.declared[client.index()].is_zero() {
+            // It died while the leg was on its way, and our part of that may be done already.
+            if self.grace.until[client.index()] <= now {
+                return false;
+            }
+            self.keep(client, owned);
+        }
+        true
+    }
+
+    /// Gives a kept leg to the client that asks for it.
+    pub(crate) fn adopt(&mut self, now: Instant, client: ClientIndex, leg: LegRef, tag: u64) {
+        let adopted = self.try_adopt(client, leg, tag);
+        match adopted {
+            Ok(()) => {
+                let command = Command::Adopt { leg, tag };
+                self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
+            }
+            Err(reason) => {
+                self.core.count(MediaCounter::CommandsRefused, 1);
+                self.event_backlog.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+            }
+        }
+    }
+
+    fn try_adopt(&mut self, client: ClientIndex, leg: LegRef, tag: u64) -> Result<(), RefuseReason> {
+        let pair = self.core.pair_of(leg.port).ok_or(RefuseReason::NoSuchLeg)?;
+        let owned = *self.owners.get(pair, leg).ok_or(RefuseReason::NoSuchLeg)?;
+        match owned.kept_until {
+            Some(_) if self.shared.host.region().ports().adopt(leg, client) => {
+                self.owners.set(pair, Owned { client, tag, kept_until: None, ..owned });
+                Ok(())
+            }
+            None if owned.client == client => Err(RefuseReason::AlreadyOpen),
+            // Of a client that lives: not known to this one.
+            _ => Err(RefuseReason::NoSuchLeg),
+        }
+    }
+
+    /// Closes kept legs that no client has adopted in time. Their ports are free once their sockets are closed.
+    pub(crate) fn end_kept_legs(&mut self, now: Instant) {
+        if now < self.grace.next_end {
+            return;
+        }
+        let is_over = |owned: &&Owned| owned.kept_until.is_some_and(|until| until <= now);
+        let over: Vec<Owned> = self.owners.all().filter(is_over).take(TURN_ENDINGS).copied().collect();
+        for owned in over {
+            let (leg, tag) = (owned.leg, owned.tag);
+            if self.core.row(leg).is_some() {
+                self.core.handle_command(now, Command::Close { leg, tag }, self.io.buffers(), &mut self.output);
+            } else if let Some(pair) = self.core.pair_of(leg.port) {
+                // The core does not have it, where a worker failed between the two.
+                self.owners.remove(pair, leg);
+                self.shared.host.region().ports().end_keeping(leg);
+            }
+        }
+        let closing = |owned: &&Owned| self.core.row(owned.leg).is_none();
+        let waiting = self.owners.all().filter(|owned| !closing(owned)).filter_map(|owned| owned.kept_until);
+        self.grace.next_end = waiting.min().unwrap_or(Instant::FAR_FUTURE);
+    }
+}

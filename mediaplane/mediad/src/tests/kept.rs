@@ -1,0 +1,104 @@
+//! A control client of its own process is killed; its legs go on until another client has adopted them, or in vain.
+
+use super::transfers::{Talker, assert_whole};
+use super::*;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command as Process, Stdio};
+
+const W1: WorkerIndex = WorkerIndex(1);
+const SOCKET: &str = "RINGPLANE_TEST_SOCKET";
+const PEERS: &str = "RINGPLANE_TEST_PEERS";
+/// Grace on the worker whose legs are adopted, and on the one whose legs are not.
+const LONG_MS: u32 = contract::GRACE_MS_MAX;
+const SHORT_MS: u32 = 500;
+
+#[test]
+fn legs_of_a_killed_process_go_on_are_adopted_or_end_after_their_grace() {
+    let plane = Plane::new(2);
+    let free = plane.free_ports();
+    let (mut a, mut b, c) = (Talker::new(), Talker::new(), Phone::new());
+    let sockets = [&a.phone.rtp, &a.phone.rtcp, &b.phone.rtp, &b.phone.rtcp, &c.rtp, &c.rtcp];
+    let peers = sockets.map(|socket| socket.local_addr().unwrap().to_string()).join(",");
+    let (mut told, stdin) = UnixStream::pair().unwrap();
+    let mut child = Process::new(std::env::current_exe().unwrap())
+        .args(["--exact", "tests::kept::killed_process", "--ignored", "--nocapture"])
+        .env(SOCKET, plane.config.process.media_control_socket())
+        .env(PEERS, peers)
+        .stdin(OwnedFd::from(stdin))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut ports = [0; 6];
+    told.set_read_timeout(Some(PATIENCE)).unwrap();
+    told.read_exact(&mut ports).expect("the child has opened its legs");
+    let mut client = plane.client();
+    let [leg_a, leg_b, leg_c] = [0, 2, 4].map(|at| client.row_on(u16::from_le_bytes([ports[at], ports[at + 1]])).leg);
+
+    a.talk(leg_a);
+    b.talk(leg_b);
+    a.says(20);
+    b.says(20);
+    // As long as it lives, its legs are its own.
+    client.command(W0, Command::Adopt { leg: leg_a, tag: 3 });
+    assert_eq!(client.answer(), Event::Refused { leg: leg_a, tag: 3, reason: contract::RefuseReason::NoSuchLeg });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let holder = |leg: LegRef| plane.media().host().region().ports().holder(leg.port).map(|(client, _)| client);
+    eventually("its death is noticed", || [leg_a, leg_b].map(holder) == [Some(shm::ClientIndex::KEPT); 2]);
+    a.says(20);
+    b.says(20);
+    for leg in [leg_a, leg_b] {
+        client.command(W0, Command::Adopt { leg, tag: 4 });
+        assert_eq!(client.answer(), Event::Adopted { leg, tag: 4 });
+        assert_eq!((client.row(leg).state(), client.row(leg).tag), (LegState::Open, 4));
+        client.command(W0, Command::Adopt { leg, tag: 5 });
+        assert_eq!(client.answer(), Event::Refused { leg, tag: 5, reason: contract::RefuseReason::AlreadyOpen });
+    }
+    a.says(20);
+    b.says(20);
+    a.hush();
+    b.hush();
+    assert_whole(&plane, &a.heard(), 0, b.said());
+    assert_whole(&plane, &b.heard(), 0, a.said());
+
+    // Nobody wanted this one.
+    assert!(c.hears_bye());
+    eventually("its port is back", || holder(leg_c).is_none());
+    client.close(W0, leg_a);
+    assert!(a.phone.hears_bye());
+    assert_eq!(client.row(leg_b).state(), LegState::Open);
+    client.close(W0, leg_b);
+    eventually("all ports are back", || plane.free_ports() == free);
+}
+
+#[test]
+#[ignore = "the process that the test above kills"]
+fn killed_process() {
+    let mut parent: UnixStream = std::io::stdin().as_fd().try_clone_to_owned().unwrap().into();
+    let peers = std::env::var(PEERS).unwrap();
+    let peers: Vec<SocketAddr> = peers.split(',').map(|peer| peer.parse().unwrap()).collect();
+    let stream = UnixStream::connect(std::env::var(SOCKET).unwrap()).unwrap();
+    let end = shm::accept_offer(&stream, PATIENCE).unwrap();
+    let mut client = Client { end, stream };
+    let spec = |peer: usize, source: Source| {
+        let mut payloads = PayloadMap::default();
+        assert!(payloads.push(0, Codec::Pcmu));
+        let (remote_rtp, remote_rtcp) = (peers[2 * peer].into(), peers[2 * peer + 1].into());
+        let rewriting = contract::Rewriting::Continuous as u8;
+        LegSpec { remote_rtp, remote_rtcp, source: source.into(), payloads, rewriting, ..LegSpec::default() }
+    };
+    let leg_a = client.open(W0, spec(0, Source::None));
+    let leg_b = client.open(W0, spec(1, Source::Leg(leg_a)));
+    client.command(W0, Command::Update { leg: leg_a, tag: 1, spec: spec(0, Source::Leg(leg_b)) });
+    assert_eq!(client.answer(), Event::Updated { leg: leg_a, tag: 1 });
+    let leg_c = client.open(W1, spec(2, Source::Tone440));
+    for (worker, grace_ms) in [(W0, LONG_MS), (W1, SHORT_MS)] {
+        client.command(worker, Command::KeepLegs { tag: 2, grace_ms });
+        assert_eq!(client.answer(), Event::Kept { tag: 2 });
+    }
+    let ports: Vec<u8> = [leg_a, leg_b, leg_c].iter().flat_map(|leg| leg.port.to_le_bytes()).collect();
+    parent.write_all(&ports).unwrap();
+    // Until it is killed.
+    let _ = parent.read(&mut [0]);
+}
