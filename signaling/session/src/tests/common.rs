@@ -168,7 +168,7 @@ impl World {
                     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
                     Event::RecordingEnded { leg, tag, recording, outcome }
                 }
-                Command::SendDigit { .. } => continue,
+                Command::SendDigit { .. } | Command::KeepLegs { .. } | Command::Adopt { .. } => continue,
             };
             self.media(event);
         }

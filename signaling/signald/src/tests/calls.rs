@@ -179,9 +179,7 @@ impl Net {
                         Event::Closed { leg, tag, reason: CloseReason::Asked }
                     }
                     Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
-                    Command::SendDigit { .. } | Command::StartRecording { .. } | Command::StopRecording { .. } => {
-                        continue;
-                    }
+                    _ => continue,
                 };
                 it.shard.handle(self.now, Input::Media(event), &mut it.ports, &mut it.out);
             }

@@ -455,7 +455,7 @@ impl Game {
                 Command::Update { .. } => Event::Updated { leg, tag },
                 Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
                 Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
-                Command::SendDigit { .. } | Command::StartRecording { .. } | Command::StopRecording { .. } => continue,
+                _ => continue,
             };
             let later = match self.dice.roll(20) {
                 0 => Some(Event::MediaTimeout { leg, tag }),
