@@ -19,7 +19,7 @@ fn level(folder: &str) -> Option<(u8, &'static str)> {
         "common/contract" | "common/config" => (1, "common"),
         "common/shm" => (2, "common"),
         "signaling/sip-wire" => (1, "signaling"),
-        "signaling/sip-core" | "signaling/sdp-core" => (2, "signaling"),
+        "signaling/sip-core" | "signaling/sdp-core" | "signaling/media-control" => (2, "signaling"),
         "signaling/session" => (3, "signaling"),
         "signaling/engine" | "signaling/transport" => (4, "signaling"),
         "signaling/signald" => (5, "signaling"),

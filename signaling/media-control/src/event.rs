@@ -1,0 +1,61 @@
+//! What the owner of a leg is told.
+
+use crate::CommandNumber;
+use contract::{Address, CloseReason, RecordingOutcome, RefuseReason};
+
+/// What has become of a leg, or of something that it was to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LegEvent {
+    /// The leg runs.
+    Opened,
+    /// The media plane does not open the leg. The leg is gone and its port given back.
+    OpenRefused(RefuseReason),
+    /// The media plane has not answered `Open` in time. The leg may run: close it.
+    OpenTimedOut,
+    /// The media plane does what was wanted when the command with this number was written, and what was wanted before.
+    Confirmed(CommandNumber),
+    /// The media plane does not do what was wanted.
+    Refused {
+        /// The command that was refused.
+        number: CommandNumber,
+        /// Why.
+        reason: RefuseReason,
+        /// It is still what is wanted: nothing else has been wanted since.
+        is_current: bool,
+    },
+    /// The media plane has not answered an update in time.
+    UpdateTimedOut(CommandNumber),
+    /// The leg is on the worker where it was to go.
+    Moved,
+    /// The leg stays where it is, and cannot hear or be heard by the legs that it was to meet.
+    MoveRefused(RefuseReason),
+    /// The media plane has not answered `Move` in time. Nobody knows where the leg is: close it.
+    MoveTimedOut,
+    /// The media plane says that it does not have the leg. The leg is gone and its port given back.
+    Lost,
+    /// The leg is closed, gone, and its port given back.
+    Closed(CloseReason),
+    /// The media plane has not answered `Close` in time. The leg is gone and its port given back.
+    CloseTimedOut,
+    /// The peer has been silent for too long; the leg has stopped and waits to be closed.
+    MediaTimeout,
+    /// The player has come to its end.
+    SourceEnded,
+    /// The peer has pressed a key: 0 to 9, 10 `*`, 11 `#`, 12 to 15 A to D.
+    Digit(u8),
+    /// A digit was not sent.
+    DigitRefused(RefuseReason),
+    /// The peer's packets come from here.
+    Latched(Address),
+    /// The recording with this number has begun.
+    RecordingStarted(u64),
+    /// A recording is over, or could not begin. Its leg may be gone.
+    RecordingEnded {
+        /// Its number.
+        recording: u64,
+        /// What became of it.
+        outcome: RecordingOutcome,
+    },
+    /// An answer that nothing waits for any more.
+    Late,
+}

@@ -1,0 +1,221 @@
+//! What the media plane says.
+
+use super::leg::{Closing, Move, Stage};
+use crate::{CommandNumber, LegEvent, Legs, MediaTurn};
+use contract::{CloseReason, Event, RefuseReason, Source};
+
+impl Legs {
+    /// Takes an event of a media worker. Gives the owner of the leg with what it means; `None`: it is about a leg that is
+    /// gone.
+    pub fn handle(&mut self, turn: &mut MediaTurn<'_>, event: &Event) -> Option<(u64, LegEvent)> {
+        if let Event::RecordingEnded { recording, outcome, .. } = *event {
+            return self.recording_ended(recording, outcome);
+        }
+        let number = CommandNumber::from_answer(event.tag())?;
+        let slot = number.slot();
+        let leg = self.rows.get(slot)?.as_deref()?;
+        if leg.port.map(|port| port.leg) != Some(event.leg()) {
+            return None;
+        }
+        let (owner, runs) = (leg.owner, matches!(leg.stage, Stage::Open | Stage::Moving(_)));
+        let told = match *event {
+            Event::Opened { .. } => self.opened(turn, slot, number),
+            Event::Updated { .. } => self.updated(turn, slot, number),
+            Event::Refused { reason, .. } => self.refused(turn, slot, number, reason),
+            Event::Closed { reason, .. } => self.gone(turn, slot, LegEvent::Closed(reason)),
+            Event::Moved { worker, .. } => self.moved(turn, slot, Move { number, to: worker }),
+            Event::MediaTimeout { .. } if runs => LegEvent::MediaTimeout,
+            Event::SourceEnded { .. } if runs && self.has_played(slot, number) => LegEvent::SourceEnded,
+            Event::Digit { digit, .. } => LegEvent::Digit(digit),
+            Event::Latched { address, .. } => LegEvent::Latched(address),
+            Event::RecordingStarted { recording, .. } => self.recording_started(recording, number),
+            Event::MediaTimeout { .. } | Event::SourceEnded { .. } | Event::RecordingEnded { .. } => LegEvent::Late,
+        };
+        self.forget_answered();
+        Some((owner, told))
+    }
+
+    fn opened(&mut self, turn: &mut MediaTurn<'_>, slot: usize, number: CommandNumber) -> LegEvent {
+        let Some(leg) = self.rows[slot].as_deref_mut().filter(|leg| leg.stage == Stage::Opening(number)) else {
+            return LegEvent::Late;
+        };
+        if let Some(in_flight) = leg.in_flight.as_deref_mut() {
+            in_flight.confirm(0);
+        }
+        leg.stage = Stage::Open;
+        self.awaited.calls -= 1;
+        self.go_on(turn, slot);
+        LegEvent::Opened
+    }
+
+    fn updated(&mut self, turn: &mut MediaTurn<'_>, slot: usize, number: CommandNumber) -> LegEvent {
+        let in_flight = self.rows[slot].as_deref_mut().and_then(|leg| leg.in_flight.as_deref_mut());
+        let found = in_flight.and_then(|in_flight| Some((in_flight.position(number)?, in_flight)));
+        let Some((position, in_flight)) = found else { return LegEvent::Late };
+        self.awaited.others -= in_flight.confirm(position);
+        self.settle(slot);
+        self.send_rewind(turn, slot);
+        self.send_update(turn, slot);
+        LegEvent::Confirmed(number)
+    }
+
+    fn refused(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        slot: usize,
+        number: CommandNumber,
+        reason: RefuseReason,
+    ) -> LegEvent {
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return LegEvent::Late };
+        let is_unknown = reason == RefuseReason::NoSuchLeg;
+        match leg.stage {
+            Stage::Opening(open) if open == number => self.gone(turn, slot, LegEvent::OpenRefused(reason)),
+            Stage::Moving(leaving) if leaving.number == number && is_unknown => self.gone(turn, slot, LegEvent::Lost),
+            Stage::Moving(leaving) if leaving.number == number => {
+                leg.stage = Stage::Open;
+                self.awaited.calls -= 1;
+                self.fail_edges(slot);
+                self.go_on(turn, slot);
+                LegEvent::MoveRefused(reason)
+            }
+            Stage::Closing(closing) => self.refused_closing(turn, slot, closing, (number, is_unknown)),
+            _ => self.update_refused(turn, slot, number, reason),
+        }
+    }
+
+    fn update_refused(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        slot: usize,
+        number: CommandNumber,
+        reason: RefuseReason,
+    ) -> LegEvent {
+        let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
+        let is_update = leg.in_flight.as_ref().is_some_and(|in_flight| in_flight.position(number).is_some());
+        let is_digit = !is_update && leg.has_sent_digit(number);
+        if !is_update && !is_digit {
+            return LegEvent::Late;
+        }
+        // A leg that moves may be anywhere: the answer to `Move` will tell.
+        if reason == RefuseReason::NoSuchLeg && leg.stage == Stage::Open {
+            return self.gone(turn, slot, LegEvent::Lost);
+        }
+        if is_digit {
+            return LegEvent::DigitRefused(reason);
+        }
+        let is_current = self.drop_update(turn, slot, number, true);
+        LegEvent::Refused { number, reason, is_current }
+    }
+
+    /// An update was not carried out; unless `is_certain` it may have been. Whether it is still what is wanted.
+    pub(crate) fn drop_update(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        slot: usize,
+        number: CommandNumber,
+        is_certain: bool,
+    ) -> bool {
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return false };
+        let Some(in_flight) = leg.in_flight.as_deref_mut() else { return false };
+        let Some(position) = in_flight.position(number) else { return false };
+        let refused = in_flight.refuse(position);
+        if !is_certain {
+            in_flight.confirmed = None;
+        }
+        let is_current = refused == leg.wanted && in_flight.told() != Some(&leg.wanted);
+        in_flight.is_refused = is_current;
+        if is_current {
+            leg.promised = None;
+        }
+        self.awaited.others -= 1;
+        self.settle(slot);
+        self.send_update(turn, slot);
+        is_current
+    }
+
+    /// A command for a leg that is being closed was refused.
+    fn refused_closing(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        slot: usize,
+        closing: Closing,
+        (number, is_unknown): (CommandNumber, bool),
+    ) -> LegEvent {
+        let left = closing.moving.filter(|leaving| leaving.number != number);
+        let is_move = closing.moving.is_some() && left.is_none();
+        match () {
+            // It has come back to its worker, which did not have it when it was to close it.
+            () if is_move && closing.is_refused => self.send_close(turn, slot, None),
+            () if is_move => self.set_closing(slot, Closing { moving: None, ..closing }),
+            () if closing.number != number || !is_unknown => {}
+            // It is on its way: where it arrives it is closed again.
+            () if left.is_some() => self.set_closing(slot, Closing { is_refused: true, ..closing }),
+            () => return self.gone(turn, slot, LegEvent::Closed(CloseReason::Asked)),
+        }
+        LegEvent::Late
+    }
+
+    fn set_closing(&mut self, slot: usize, closing: Closing) {
+        if let Some(leg) = self.rows[slot].as_deref_mut() {
+            leg.stage = Stage::Closing(closing);
+        }
+    }
+
+    fn moved(&mut self, turn: &mut MediaTurn<'_>, slot: usize, arrived: Move) -> LegEvent {
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return LegEvent::Late };
+        let moving = match leg.stage {
+            Stage::Moving(leaving) => Some(leaving),
+            Stage::Closing(closing) => closing.moving,
+            _ => None,
+        };
+        let Some(port) = leg.port.as_mut().filter(|_| moving == Some(arrived)) else { return LegEvent::Late };
+        let from = std::mem::replace(&mut port.worker, arrived.to);
+        turn.ports.moved(from, arrived.to);
+        if let Stage::Closing(_) = leg.stage {
+            // The first `Close` went to where it no longer was.
+            self.send_close(turn, slot, None);
+            return LegEvent::Late;
+        }
+        leg.stage = Stage::Open;
+        self.awaited.calls -= 1;
+        self.go_on(turn, slot);
+        LegEvent::Moved
+    }
+
+    /// A leg can be told again: all that has waited for that.
+    fn go_on(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+        self.settle(slot);
+        self.refresh(turn, slot);
+        self.send_waiting_digits(turn, slot);
+        self.refresh_neighbours(turn, slot);
+        self.bring_together(turn, slot);
+    }
+
+    /// Whether a source has ended that is still wanted: the event carries the number of the last command before it.
+    fn has_played(&self, slot: usize, number: CommandNumber) -> bool {
+        self.rows[slot].as_deref().is_some_and(|leg| {
+            matches!(leg.wanted.flow.source, Source::Prompt(_)) && leg.source_since.is_none_or(|since| since <= number)
+        })
+    }
+
+    /// A leg is gone: its port goes back, and the legs that heard it play what they have of their own.
+    pub(crate) fn gone(&mut self, turn: &mut MediaTurn<'_>, slot: usize, told: LegEvent) -> LegEvent {
+        let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
+        let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
+        let source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
+        self.forget_recording_start(slot);
+        if let Some(port) = self.remove(slot) {
+            turn.ports.give_back(port);
+        }
+        for sink in &sinks {
+            self.refresh(turn, *sink);
+        }
+        for sink in sinks {
+            self.bring_together(turn, sink);
+        }
+        if let Some(source) = source {
+            self.lost_sink(turn, source);
+        }
+        told
+    }
+}

@@ -1,0 +1,147 @@
+//! What a leg is to be from now on.
+
+use super::leg::{Leg, Stage};
+use crate::wish::{Desired, Flow, Formats};
+use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn};
+use contract::Rewriting;
+
+/// Whether the media plane does what is wanted of a leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// The leg does not run yet or any more; what is wanted of it goes with its `Open`.
+    NotOpen,
+    /// The media plane does what is wanted.
+    Confirmed,
+    /// The answer to this command, or to a later update, will confirm it. The command may have to wait until it is sent.
+    Awaits(CommandNumber),
+    /// The media plane has refused it, or has not answered in time. It is not sent again before something else is wanted.
+    Refused,
+}
+
+impl Legs {
+    /// Opens a leg that has a port.
+    pub fn open(&mut self, turn: &mut MediaTurn<'_>, id: LegId, wish: &LegWish) -> Result<(), LegError> {
+        if self.leg(id)?.stage != Stage::Reserved {
+            return Err(LegError::WrongState);
+        }
+        self.apply(id, wish)?;
+        self.send_open(turn, id.slot());
+        Ok(())
+    }
+
+    /// Says what a leg is to be. What is different from before is sent at once, or when the leg can be told. Says whether
+    /// and by which command the media plane confirms it.
+    pub fn want(&mut self, turn: &mut MediaTurn<'_>, id: LegId, wish: &LegWish) -> Result<Standing, LegError> {
+        let leg = self.leg(id)?;
+        if let Stage::Closing(_) = leg.stage {
+            return Ok(Standing::NotOpen);
+        }
+        let had_formats = leg.wanted.formats;
+        let had_source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
+        let has_new_source = self.apply(id, wish)?;
+        let slot = id.slot();
+        self.send_rewind(turn, slot);
+        self.send_update(turn, slot);
+        let leg = self.leg(id)?;
+        if has_new_source || leg.wanted.formats != had_formats {
+            self.refresh_neighbours(turn, slot);
+        }
+        if has_new_source {
+            self.bring_together(turn, slot);
+        }
+        if let Some(before) = had_source.filter(|_| has_new_source) {
+            self.lost_sink(turn, before);
+        }
+        self.standing(id)
+    }
+
+    /// Has the player of a leg begin again, also where it has come to its end.
+    pub fn rewind(&mut self, turn: &mut MediaTurn<'_>, id: LegId) -> Result<(), LegError> {
+        let leg = self.leg_mut(id)?;
+        if !matches!(leg.stage, Stage::Open | Stage::Moving(_)) {
+            return Err(LegError::WrongState);
+        }
+        leg.rewinds = true;
+        self.send_rewind(turn, id.slot());
+        Ok(())
+    }
+
+    /// Takes a wish over. Whether the leg hears another leg than before.
+    fn apply(&mut self, id: LegId, wish: &LegWish) -> Result<bool, LegError> {
+        let flow = &wish.flow;
+        if let Some(hears) = flow.hears {
+            if hears.leg == id {
+                return Err(LegError::OwnSource);
+            }
+            self.leg(hears.leg)?;
+        }
+        let has_new_source = self.set_source(id.slot(), flow.hears);
+        let leg = self.leg_mut(id)?;
+        (leg.player, leg.is_held) = (flow.player, flow.is_held);
+        let leg = self.leg(id)?;
+        let (source, payloads) = self.resolve(leg, &wish.formats);
+        let is_continuous =
+            flow.is_continuous || flow.hears.is_some() || leg.wanted.flow.rewriting == Rewriting::Continuous;
+        let rewriting = if is_continuous { Rewriting::Continuous } else { Rewriting::None };
+        let desired = Desired {
+            transport: wish.transport,
+            formats: Formats { payloads, ..wish.formats },
+            flow: Flow { source, direction: flow.direction, is_muted: flow.is_muted, rewriting },
+        };
+        self.set_wanted(id.slot(), desired);
+        Ok(has_new_source)
+    }
+
+    /// Another desired state: what the media plane does until it has been told stays known.
+    pub(crate) fn set_wanted(&mut self, slot: usize, desired: Desired) {
+        let Some(leg) = self.rows[slot].as_deref().filter(|leg| leg.wanted != desired) else { return };
+        let runs = matches!(leg.stage, Stage::Opening(_) | Stage::Open | Stage::Moving(_));
+        let begun = (runs && leg.in_flight.is_none()).then(|| self.spare());
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return };
+        if let Some(mut in_flight) = begun {
+            in_flight.begin(Some(leg.wanted));
+            leg.in_flight = Some(in_flight);
+        }
+        leg.wanted = desired;
+        if let Some(in_flight) = leg.in_flight.as_deref_mut() {
+            in_flight.is_refused = false;
+        }
+        self.settle(slot);
+    }
+
+    /// Forgets what is no longer needed once the media plane does, or has been told, what is wanted; and promises a number
+    /// for what cannot be sent yet.
+    pub(crate) fn settle(&mut self, slot: usize) {
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return };
+        let Some(in_flight) = leg.in_flight.as_deref() else { return };
+        let is_told = in_flight.told() == Some(&leg.wanted);
+        if is_told {
+            leg.promised = None;
+        }
+        if is_told && in_flight.count() == 0 {
+            let done = leg.in_flight.take();
+            return self.keep_spare(done);
+        }
+        let waits = leg.stage != Stage::Open || in_flight.is_full();
+        if !is_told && waits && !in_flight.is_refused && leg.promised.is_none() {
+            let number = self.next_number(slot);
+            if let Some(leg) = self.rows[slot].as_deref_mut() {
+                leg.promised = Some(number);
+            }
+        }
+    }
+}
+
+impl Leg {
+    pub(crate) fn standing(&self) -> Standing {
+        if matches!(self.stage, Stage::Reserved | Stage::Closing(_) | Stage::Lost) {
+            return Standing::NotOpen;
+        }
+        let Some(in_flight) = self.in_flight.as_deref() else { return Standing::Confirmed };
+        let sent = in_flight.last().filter(|_| in_flight.told() == Some(&self.wanted));
+        match sent.or(self.promised) {
+            Some(number) => Standing::Awaits(number),
+            None => Standing::Refused,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A leg as a few bytes, from which it can be opened again.
+
+mod restore;
+
+pub use restore::Restoration;
+
+use crate::wish::{Formats, Transport};
+use crate::{EdgeKind, Player, Port, SnapshotError};
+use contract::{Address, Codec, Direction, Latching, LegRef, PayloadMap, RtcpMode};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// Bytes of a snapshot.
+pub const SNAPSHOT_BYTES: usize = 160;
+/// The layout that this version writes, and the only one that it reads.
+const VERSION: u8 = 1;
+/// Where the checksum stands: the last four bytes.
+const CHECKSUM_AT: usize = SNAPSHOT_BYTES - 4;
+
+/// All that is wanted of a leg, with its port. A recording is not part of it: its file cannot be handed over again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Snapshot {
+    pub(crate) owner: u64,
+    pub(crate) port: Port,
+    pub(crate) transport: Transport,
+    pub(crate) formats: Formats,
+    pub(crate) direction: Direction,
+    pub(crate) is_muted: bool,
+    pub(crate) is_held: bool,
+    pub(crate) is_continuous: bool,
+    pub(crate) player: Option<Player>,
+    pub(crate) hears: Option<(LegRef, EdgeKind)>,
+}
+
+impl Snapshot {
+    /// What the owner of the leg called it.
+    pub fn owner(&self) -> u64 {
+        self.owner
+    }
+
+    /// The port that the leg had, and its worker.
+    pub fn port(&self) -> Port {
+        self.port
+    }
+
+    /// As bytes.
+    pub fn write(&self) -> [u8; SNAPSHOT_BYTES] {
+        let mut writer = Writer { bytes: [0; SNAPSHOT_BYTES], at: 0 };
+        let flags = u8::from(self.is_muted) | u8::from(self.is_held) << 1 | u8::from(self.is_continuous) << 2;
+        writer.put(&[VERSION, flags, self.port.worker]);
+        writer.put(&self.owner.to_le_bytes());
+        writer.leg(self.port.leg);
+        let transport = &self.transport;
+        for address in [transport.remote_rtp, transport.remote_rtcp, transport.signaling] {
+            writer.address(address);
+        }
+        writer.put(&[transport.rtcp as u8, transport.latching as u8, transport.dscp, transport.negotiation]);
+        writer.put(&transport.unproven_bytes.to_le_bytes());
+        writer.put(&transport.media_timeout_ms.to_le_bytes());
+        let mut payloads = [0; 2 * PayloadMap::CAPACITY];
+        for (entry, (number, codec, _)) in payloads.chunks_exact_mut(2).zip(self.formats.payloads.iter()) {
+            entry.copy_from_slice(&[number, codec as u8]);
+        }
+        writer.put(&payloads);
+        writer.put(&[self.formats.ptime_ms, self.direction as u8]);
+        let (kind, prompt) = match self.player {
+            None => (0, 0),
+            Some(Player::Silence) => (1, 0),
+            Some(Player::Tone440) => (2, 0),
+            Some(Player::Ringing) => (3, 0),
+            Some(Player::Prompt(number)) => (4, number),
+            Some(Player::Echo) => (5, 0),
+        };
+        writer.put(&[kind]);
+        writer.put(&prompt.to_le_bytes());
+        let (kind, source) = match self.hears {
+            None => (0, LegRef::NONE),
+            Some((leg, EdgeKind::Relay)) => (1, leg),
+        };
+        writer.put(&[kind]);
+        writer.leg(source);
+        let mut bytes = writer.bytes;
+        let sum = checksum(&bytes[..CHECKSUM_AT]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    /// From bytes that may be anybody's: every field is checked.
+    pub fn read(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        if bytes.len() != SNAPSHOT_BYTES {
+            return Err(SnapshotError::Length { expected: SNAPSHOT_BYTES, got: bytes.len() });
+        }
+        if bytes[0] != VERSION {
+            return Err(SnapshotError::Version(bytes[0]));
+        }
+        if bytes[CHECKSUM_AT..] != checksum(&bytes[..CHECKSUM_AT]).to_le_bytes() {
+            return Err(SnapshotError::Checksum);
+        }
+        let mut reader = Reader { bytes: &bytes[1..CHECKSUM_AT] };
+        let [flags, worker] = reader.take()?;
+        let flag = |bit: u8| flags & 1 << bit != 0;
+        let owner = u64::from_le_bytes(reader.take()?);
+        let port = Port { leg: reader.leg()?, worker };
+        let [remote_rtp, remote_rtcp, signaling] = [reader.address()?, reader.address()?, reader.address()?];
+        let [rtcp, latching, dscp, negotiation] = reader.take()?;
+        let transport = Transport {
+            remote_rtp,
+            remote_rtcp,
+            signaling,
+            rtcp: of(rtcp, &RTCP_MODES, "rtcp")?,
+            latching: of(latching, &LATCHINGS, "latching")?,
+            unproven_bytes: u32::from_le_bytes(reader.take()?),
+            media_timeout_ms: u32::from_le_bytes(reader.take()?),
+            dscp,
+            negotiation,
+        };
+        let payloads = reader.payloads()?;
+        let [ptime_ms, direction, player] = reader.take()?;
+        let prompt = u32::from_le_bytes(reader.take()?);
+        let player = match (player, prompt) {
+            (4, number) => Some(Player::Prompt(number)),
+            (kind, 0) => of(kind, &PLAYERS, "player")?,
+            _ => return Err(SnapshotError::Field("prompt")),
+        };
+        let [kind] = reader.take()?;
+        let source = reader.leg()?;
+        let hears = match kind {
+            0 if source.is_none() => None,
+            1 if is_place(source) && source != port.leg => Some((source, EdgeKind::Relay)),
+            _ => return Err(SnapshotError::Field("hears")),
+        };
+        let snapshot = Self {
+            owner,
+            port,
+            transport,
+            formats: Formats { payloads, ptime_ms },
+            direction: of(direction, &DIRECTIONS, "direction")?,
+            is_muted: flag(0),
+            is_held: flag(1),
+            is_continuous: flag(2),
+            player,
+            hears,
+        };
+        let rules = [
+            ("flags", flags < 8),
+            ("port", is_place(port.leg)),
+            ("ptime_ms", matches!(ptime_ms, 10 | 20 | 30 | 40 | 60)),
+            ("dscp", dscp < 64),
+            ("reserved", reader.bytes.iter().all(|byte| *byte == 0)),
+        ];
+        match rules.iter().find(|(_, holds)| !holds) {
+            Some((field, _)) => Err(SnapshotError::Field(field)),
+            None => Ok(snapshot),
+        }
+    }
+}
+
+const RTCP_MODES: [RtcpMode; 5] =
+    [RtcpMode::Pair, RtcpMode::Mux, RtcpMode::RelayPair, RtcpMode::RelayMux, RtcpMode::Off];
+const LATCHINGS: [Latching; 3] = [Latching::Off, Latching::Probation, Latching::NotYet];
+const DIRECTIONS: [Direction; 4] = [Direction::Inactive, Direction::Send, Direction::Receive, Direction::Both];
+/// By their numbers; 4 is a prompt, whose number follows.
+const PLAYERS: [Option<Player>; 6] = [
+    None,
+    Some(Player::Silence),
+    Some(Player::Tone440),
+    Some(Player::Ringing),
+    Some(Player::Prompt(0)),
+    Some(Player::Echo),
+];
+
+fn of<T: Copy>(number: u8, all: &[T], field: &'static str) -> Result<T, SnapshotError> {
+    all.get(usize::from(number)).copied().ok_or(SnapshotError::Field(field))
+}
+
+/// Whether a leg may have this place: an even port.
+fn is_place(leg: LegRef) -> bool {
+    !leg.is_none() && leg.port % 2 == 0
+}
+
+/// FNV-1a: finds a snapshot that was cut off or damaged; nobody has to be kept from making one.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+struct Writer {
+    bytes: [u8; SNAPSHOT_BYTES],
+    at: usize,
+}
+
+impl Writer {
+    fn put(&mut self, bytes: &[u8]) {
+        self.bytes[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
+    fn leg(&mut self, leg: LegRef) {
+        self.put(&leg.generation.to_le_bytes());
+        self.put(&leg.port.to_le_bytes());
+    }
+
+    /// Family, address, scope and port.
+    fn address(&mut self, address: Address) {
+        let (family, ip, scope, port) = match address.get() {
+            None => (0, [0; 16], 0, 0),
+            Some(SocketAddr::V4(v4)) => (4, v4.ip().to_ipv6_mapped().octets(), 0, v4.port()),
+            Some(SocketAddr::V6(v6)) => (6, v6.ip().octets(), v6.scope_id(), v6.port()),
+        };
+        self.put(&[family]);
+        self.put(&ip);
+        self.put(&scope.to_le_bytes());
+        self.put(&port.to_le_bytes());
+    }
+}
+
+struct Reader<'b> {
+    bytes: &'b [u8],
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or(SnapshotError::Field("length"))?;
+        self.bytes = rest;
+        Ok(*taken)
+    }
+
+    fn leg(&mut self) -> Result<LegRef, SnapshotError> {
+        let generation = u32::from_le_bytes(self.take()?);
+        Ok(LegRef::new(u16::from_le_bytes(self.take()?), generation))
+    }
+
+    fn address(&mut self) -> Result<Address, SnapshotError> {
+        let [family] = self.take()?;
+        let ip = Ipv6Addr::from(self.take::<16>()?);
+        let scope = u32::from_le_bytes(self.take()?);
+        let port = u16::from_le_bytes(self.take()?);
+        let mapped: Option<Ipv4Addr> = ip.to_ipv4_mapped();
+        match (family, mapped, port) {
+            (0, None, 0) if ip.is_unspecified() && scope == 0 => Ok(Address::NONE),
+            (4, Some(v4), 1..) if scope == 0 => Ok(SocketAddr::new(IpAddr::V4(v4), port).into()),
+            (6, None, 1..) => Ok(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope)).into()),
+            _ => Err(SnapshotError::Field("address")),
+        }
+    }
+
+    fn payloads(&mut self) -> Result<PayloadMap, SnapshotError> {
+        let entries: [u8; 2 * PayloadMap::CAPACITY] = self.take()?;
+        let mut payloads = PayloadMap::default();
+        let mut is_over = false;
+        for entry in entries.chunks_exact(2) {
+            match (Codec::from_number(entry[1]), entry) {
+                (None, [0, 0]) => is_over = true,
+                (Some(codec), _) if !is_over && payloads.push(entry[0], codec) => {}
+                _ => return Err(SnapshotError::Field("payloads")),
+            }
+        }
+        Ok(payloads)
+    }
+}

@@ -1,0 +1,95 @@
+//! Legs that are opened again from their snapshots.
+
+use crate::legs::leg::Stage;
+use crate::wish::{Desired, Flow};
+use crate::{EdgeKind, Hears, LegError, LegId, Legs, MediaTurn, Port, Snapshot};
+use contract::{LegRef, Rewriting};
+
+/// Opens legs from snapshots, then connects them as they were connected. Legs may come in any order.
+#[derive(Debug, Default)]
+pub struct Restoration {
+    legs: Vec<Restored>,
+}
+
+#[derive(Debug)]
+struct Restored {
+    /// Where the snapshot was taken.
+    before: LegRef,
+    id: LegId,
+    hears: Option<(LegRef, EdgeKind)>,
+}
+
+impl Restoration {
+    /// Opens the leg of a snapshot on this port, which may be the one that it had. The port is given back where the table
+    /// of legs is full.
+    pub fn open(
+        &mut self,
+        legs: &mut Legs,
+        turn: &mut MediaTurn<'_>,
+        snapshot: &Snapshot,
+        port: Port,
+    ) -> Result<LegId, LegError> {
+        let id = legs.add(snapshot.owner, port).inspect_err(|_| turn.ports.give_back(port))?;
+        legs.fill(id, snapshot)?;
+        legs.send_open(turn, id.slot());
+        self.legs.push(Restored { before: snapshot.port.leg, id, hears: snapshot.hears });
+        Ok(id)
+    }
+
+    /// Connects the legs that were opened. Gives how many edges there are; those whose source was not opened are left out.
+    pub fn connect(self, legs: &mut Legs, turn: &mut MediaTurn<'_>) -> usize {
+        let mut connected_count = 0;
+        for restored in &self.legs {
+            let Some((source, kind)) = restored.hears else { continue };
+            let source = self.legs.iter().find(|other| other.before == source && other.id != restored.id);
+            let Some(leg) = source.map(|source| source.id).filter(|id| legs.leg(*id).is_ok()) else { continue };
+            if legs.leg(restored.id).is_ok() && legs.set_source(restored.id.slot(), Some(Hears { leg, kind })) {
+                connected_count += 1;
+                legs.refresh(turn, restored.id.slot());
+                legs.refresh(turn, leg.slot());
+                legs.bring_together(turn, restored.id.slot());
+            }
+        }
+        connected_count
+    }
+}
+
+impl Legs {
+    /// All that is wanted of a leg now.
+    pub fn snapshot(&self, id: LegId) -> Result<Snapshot, LegError> {
+        let leg = self.leg(id)?;
+        let port = leg.port.filter(|_| !matches!(leg.stage, Stage::Closing(_))).ok_or(LegError::WrongState)?;
+        let edge = self.edges.get(leg.first_in);
+        let source = edge.and_then(|edge| {
+            let from = self.rows.get(usize::from(edge.from))?.as_deref()?;
+            Some((from.port?.leg, edge.kind))
+        });
+        Ok(Snapshot {
+            owner: leg.owner,
+            port,
+            transport: leg.wanted.transport,
+            formats: leg.own_formats(),
+            direction: leg.wanted.flow.direction,
+            is_muted: leg.wanted.flow.is_muted,
+            is_held: leg.is_held,
+            is_continuous: leg.wanted.flow.rewriting == Rewriting::Continuous,
+            player: leg.player,
+            hears: source,
+        })
+    }
+
+    /// Takes over what a snapshot says, apart from the edge.
+    fn fill(&mut self, id: LegId, snapshot: &Snapshot) -> Result<(), LegError> {
+        let leg = self.leg_mut(id)?;
+        (leg.player, leg.is_held) = (snapshot.player, snapshot.is_held);
+        let (source, payloads) = self.resolve(self.leg(id)?, &snapshot.formats);
+        let rewriting = if snapshot.is_continuous { Rewriting::Continuous } else { Rewriting::None };
+        let (direction, is_muted) = (snapshot.direction, snapshot.is_muted);
+        self.leg_mut(id)?.wanted = Desired {
+            transport: snapshot.transport,
+            formats: crate::Formats { payloads, ..snapshot.formats },
+            flow: Flow { source, direction, is_muted, rewriting },
+        };
+        Ok(())
+    }
+}

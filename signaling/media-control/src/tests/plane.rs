@@ -1,0 +1,285 @@
+//! A model of the media plane and of its port pool: what they do, without a packet.
+
+use crate::{Port, Ports};
+use contract::{CloseReason, Command, Event, LegRef, LegSpec, RecordingEnd, RecordingOutcome, RefuseReason, Source};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::File;
+use std::io;
+
+/// A port pool that checks who has which port.
+pub(super) struct Pool {
+    free: VecDeque<u16>,
+    out: HashSet<LegRef>,
+    generation: u32,
+    pub(super) worker_count: u8,
+    pub(super) next_worker: u8,
+    pub(super) takes_files: bool,
+    /// Legs that moved, by worker: one more, one less.
+    pub(super) moved: HashMap<u8, i64>,
+}
+
+impl Pool {
+    pub(super) fn new(port_count: u16, worker_count: u8) -> Self {
+        let free = (0..port_count).map(|index| 10_000 + 2 * index).collect();
+        let moved = HashMap::new();
+        Self { free, out: HashSet::new(), generation: 0, worker_count, next_worker: 0, takes_files: true, moved }
+    }
+
+    pub(super) fn out_count(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(super) fn is_out(&self, leg: LegRef) -> bool {
+        self.out.contains(&leg)
+    }
+
+    /// A port that a snapshot names is held again.
+    pub(super) fn hold(&mut self, port: Port) -> Port {
+        self.free.retain(|free| *free != port.leg.port);
+        assert!(self.out.insert(port.leg), "{port:?} is held twice");
+        port
+    }
+
+    /// A pool that no leg has a port of.
+    pub(super) fn forget(&mut self) {
+        self.free.extend(self.out.drain().map(|leg| leg.port));
+    }
+}
+
+impl Ports for Pool {
+    fn take(&mut self) -> Option<Port> {
+        let worker = self.next_worker;
+        self.take_on(worker)
+    }
+
+    fn take_on(&mut self, worker: u8) -> Option<Port> {
+        self.generation += 1;
+        let leg = LegRef::new(self.free.pop_front()?, self.generation);
+        assert!(self.out.insert(leg));
+        Some(Port { leg, worker: worker % self.worker_count })
+    }
+
+    fn moved(&mut self, from: u8, to: u8) {
+        *self.moved.entry(from).or_default() -= 1;
+        *self.moved.entry(to).or_default() += 1;
+    }
+
+    fn hand_over(&mut self, leg: LegRef, _: u64, _: File) -> io::Result<()> {
+        assert!(self.out.contains(&leg));
+        if self.takes_files { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn give_back(&mut self, port: Port) {
+        assert!(self.out.remove(&port.leg), "{port:?} is given back, and was not out");
+        self.free.push_back(port.leg.port);
+    }
+}
+
+/// What a worker has to do next.
+#[derive(Debug)]
+enum Work {
+    Command(Command),
+    /// A leg comes from another worker, or back from one that did not take it.
+    Arrival {
+        leg: LegRef,
+        number: u64,
+        from: u8,
+        is_back: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    worker: u8,
+    spec: LegSpec,
+    last_number: u64,
+    recording: Option<u64>,
+}
+
+/// How a worker answers, instead of doing what it was asked to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Refuse(pub(super) RefuseReason);
+
+/// The workers of a media plane.
+pub(super) struct Plane {
+    work: Vec<VecDeque<Work>>,
+    events: Vec<VecDeque<Event>>,
+    legs: HashMap<LegRef, Running>,
+    /// Legs between two workers.
+    travelling: HashMap<LegRef, Running>,
+    pub(super) digits: Vec<(LegRef, u8)>,
+    /// Commands taken.
+    pub(super) taken: Vec<Command>,
+    numbers: HashSet<u64>,
+}
+
+impl Plane {
+    pub(super) fn new(worker_count: u8) -> Self {
+        let count = usize::from(worker_count);
+        Self {
+            work: (0..count).map(|_| VecDeque::new()).collect(),
+            events: (0..count).map(|_| VecDeque::new()).collect(),
+            legs: HashMap::new(),
+            travelling: HashMap::new(),
+            digits: Vec::new(),
+            taken: Vec::new(),
+            numbers: HashSet::new(),
+        }
+    }
+
+    pub(super) fn take(&mut self, commands: &mut Vec<(u8, Command)>) {
+        for (worker, command) in commands.drain(..) {
+            assert!(self.numbers.insert(command.tag()), "{command:?} has the number of another command");
+            assert_eq!(Command::read(&command.write()), Ok(command), "it is sound");
+            self.work[usize::from(worker)].push_back(Work::Command(command));
+            self.taken.push(command);
+        }
+    }
+
+    pub(super) fn taken(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.taken)
+    }
+
+    pub(super) fn has_work(&self, worker: u8) -> bool {
+        !self.work[usize::from(worker)].is_empty()
+    }
+
+    pub(super) fn has_events(&self, worker: u8) -> bool {
+        !self.events[usize::from(worker)].is_empty()
+    }
+
+    pub(super) fn event(&mut self, worker: u8) -> Option<Event> {
+        self.events[usize::from(worker)].pop_front()
+    }
+
+    pub(super) fn leg_count(&self) -> usize {
+        self.legs.len() + self.travelling.len()
+    }
+
+    pub(super) fn spec(&self, leg: LegRef) -> Option<LegSpec> {
+        self.legs.get(&leg).map(|running| running.spec)
+    }
+
+    pub(super) fn worker_of(&self, leg: LegRef) -> Option<u8> {
+        self.legs.get(&leg).map(|running| running.worker)
+    }
+
+    pub(super) fn last_number(&self, leg: LegRef) -> u64 {
+        self.legs[&leg].last_number
+    }
+
+    fn tell(&mut self, worker: u8, event: Event) {
+        self.events[usize::from(worker)].push_back(event);
+    }
+
+    /// A leg fails by itself.
+    pub(super) fn fail(&mut self, leg: LegRef) {
+        if let Some(running) = self.legs.remove(&leg) {
+            let closed = Event::Closed { leg, tag: running.last_number, reason: CloseReason::Failed };
+            self.tell(running.worker, closed);
+        }
+    }
+
+    /// Does what a worker has to do next, or refuses it.
+    pub(super) fn work(&mut self, worker: u8, refuse: Option<Refuse>) {
+        match self.work[usize::from(worker)].pop_front() {
+            Some(Work::Command(command)) => self.command(worker, command, refuse),
+            Some(Work::Arrival { leg, number, from, is_back }) => {
+                let refused = refuse.filter(|_| !is_back);
+                let Some(mut running) = self.travelling.remove(&leg) else { return };
+                if refused.is_some() {
+                    self.travelling.insert(leg, running);
+                    let back = Work::Arrival { leg, number, from, is_back: true };
+                    return self.work[usize::from(from)].push_back(back);
+                }
+                (running.worker, running.last_number) = (worker, number);
+                self.legs.insert(leg, running);
+                self.tell(
+                    worker,
+                    if is_back {
+                        Event::Refused { leg, tag: number, reason: RefuseReason::Full }
+                    } else {
+                        Event::Moved { leg, tag: number, worker }
+                    },
+                );
+            }
+            None => {}
+        }
+    }
+
+    fn command(&mut self, worker: u8, command: Command, refuse: Option<Refuse>) {
+        let (leg, tag) = (command.leg(), command.tag());
+        let is_here = self.legs.get(&leg).is_some_and(|running| running.worker == worker);
+        let refused = |reason| Event::Refused { leg, tag, reason };
+        let answer = match command {
+            Command::Update { .. } | Command::Close { .. } | Command::Move { .. } | Command::SendDigit { .. }
+                if refuse.is_some_and(|Refuse(reason)| reason == RefuseReason::NoSuchLeg) && is_here =>
+            {
+                // It has lost the leg.
+                self.legs.remove(&leg);
+                refused(RefuseReason::NoSuchLeg)
+            }
+            Command::Open { .. } if is_here => refused(RefuseReason::AlreadyOpen),
+            Command::Open { spec, .. } => match refuse {
+                Some(Refuse(reason)) => refused(reason),
+                None => {
+                    self.legs.insert(leg, Running { worker, spec, last_number: tag, recording: None });
+                    Event::Opened { leg, tag }
+                }
+            },
+            Command::StartRecording { recording, .. } => match self.legs.get_mut(&leg).filter(|_| is_here) {
+                Some(running) if running.recording.is_none() && refuse.is_none() => {
+                    running.recording = Some(recording);
+                    Event::RecordingStarted { leg, tag, recording }
+                }
+                _ => {
+                    let outcome = RecordingOutcome::new(RecordingEnd::NoFile);
+                    Event::RecordingEnded { leg, tag, recording, outcome }
+                }
+            },
+            Command::StopRecording { recording, .. } => {
+                let running = self.legs.get_mut(&leg).filter(|running| running.recording == Some(recording));
+                let Some(running) = running else { return };
+                running.recording = None;
+                let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
+                Event::RecordingEnded { leg, tag, recording, outcome }
+            }
+            _ if !is_here => refused(RefuseReason::NoSuchLeg),
+            Command::Close { .. } => {
+                let closed = self.legs.remove(&leg);
+                if let Some(recording) = closed.and_then(|running| running.recording) {
+                    let outcome = RecordingOutcome::new(RecordingEnd::LegClosed);
+                    self.tell(worker, Event::RecordingEnded { leg, tag, recording, outcome });
+                }
+                Event::Closed { leg, tag, reason: CloseReason::Asked }
+            }
+            _ if refuse.is_some() => refused(refuse.map_or(RefuseReason::Full, |Refuse(reason)| reason)),
+            Command::Update { spec, .. } => {
+                if let Source::Leg(giver) = spec.source()
+                    && giver != leg
+                    && self.worker_of(giver) != Some(worker)
+                {
+                    return self.tell(worker, refused(RefuseReason::Invalid));
+                }
+                if let Some(running) = self.legs.get_mut(&leg) {
+                    (running.spec, running.last_number) = (spec, tag);
+                }
+                Event::Updated { leg, tag }
+            }
+            Command::Move { worker: to, .. } => {
+                let Some(running) = self.legs.remove(&leg) else { return };
+                self.travelling.insert(leg, running);
+                let arrival = Work::Arrival { leg, number: tag, from: worker, is_back: false };
+                return self.work[usize::from(to)].push_back(arrival);
+            }
+            Command::SendDigit { digit, .. } => {
+                self.digits.push((leg, digit));
+                if let Some(running) = self.legs.get_mut(&leg) {
+                    running.last_number = tag;
+                }
+                return;
+            }
+        };
+        self.tell(worker, answer);
+    }
+}

@@ -1,0 +1,208 @@
+//! Opening and changing legs.
+
+use super::*;
+use contract::RefuseReason;
+use plane::Refuse;
+
+#[test]
+fn a_leg_opens_with_what_is_wanted_and_changes_only_where_it_differs() {
+    let mut world = World::new();
+    let id = world.opening_on(0, &tone());
+    let asked = world.plane.taken();
+    let [Command::Open { leg, spec, .. }] = asked[..] else { panic!("{asked:?}") };
+    assert_eq!((spec.source(), spec.direction(), spec.rewriting), (Source::Tone440, Direction::Both, 0));
+    assert_eq!(world.legs.awaited(), AwaitedCount { calls: 1, others: 0 });
+    assert_eq!(world.legs.deadline(), Some(world.now + ANSWER_LIMIT));
+    assert_eq!(world.legs.confirmed_spec(id), None);
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Opened]);
+    assert_eq!(world.want(id, &tone()), Standing::Confirmed, "nothing is different");
+    let Standing::Awaits(number) = world.want(id, &muted(tone())) else { panic!() };
+    let asked = world.plane.taken();
+    assert!(matches!(asked[..], [Command::Update { tag, spec, .. }] if tag == number.get() && spec.muted == 1));
+    assert_eq!(world.want(id, &muted(tone())), Standing::Awaits(number), "it is on its way");
+    assert_eq!(world.legs.confirmed_spec(id).map(|spec| spec.muted), Some(0));
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Confirmed(number)]);
+    assert_eq!((world.spec(id).muted, world.legs.port(id).unwrap().leg), (1, leg));
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn what_is_wanted_while_a_leg_opens_follows_by_the_promised_number() {
+    let mut world = World::new();
+    let id = world.opening_on(0, &tone());
+    let Standing::Awaits(number) = world.want(id, &muted(tone())) else { panic!() };
+    assert_eq!(world.want(id, &muted(tone())), Standing::Awaits(number));
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Opened, LegEvent::Confirmed(number)]);
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn several_updates_are_open_and_the_last_wish_counts() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    world.plane.taken();
+    let wishes =
+        [Player::Silence, Player::Ringing, Player::Prompt(1), Player::Prompt(2), Player::Prompt(3), Player::Echo];
+    let numbers = wishes.map(|player| {
+        let flow = FlowWish { player: Some(player), ..tone().flow };
+        let Standing::Awaits(number) = world.want(id, &LegWish { flow, ..tone() }) else { panic!() };
+        number
+    });
+    assert_eq!(world.plane.taken().len(), UPDATES_OPEN_MAX);
+    assert_eq!(numbers[4], numbers[5], "both wait for the same command");
+    assert_eq!(world.legs.awaited(), AwaitedCount { calls: 0, others: UPDATES_OPEN_MAX });
+    world.serve();
+    let confirmed: Vec<_> = numbers[..5].iter().map(|number| LegEvent::Confirmed(*number)).collect();
+    assert_eq!(world.told()[1..], confirmed);
+    assert_eq!(world.source(id), Source::Leg(world.legs.port(id).unwrap().leg));
+    assert_eq!(world.plane.taken().len(), 1, "the one before was overtaken");
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn an_open_that_is_refused_gives_its_port_back() {
+    let mut world = World::new();
+    for reason in [RefuseReason::Full, RefuseReason::System, RefuseReason::AlreadyOpen] {
+        let id = world.opening_on(1, &tone());
+        world.plane.work(1, Some(Refuse(reason)));
+        world.serve();
+        assert_eq!(world.told(), [LegEvent::OpenRefused(reason)]);
+        assert_eq!(world.legs.state(id), None);
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn an_update_that_is_refused_leaves_the_leg_as_it_was() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    let prompt = LegWish { flow: FlowWish { player: Some(Player::Prompt(9)), ..tone().flow }, ..tone() };
+    let Standing::Awaits(number) = world.want(id, &prompt) else { panic!() };
+    world.plane.work(0, Some(Refuse(RefuseReason::Invalid)));
+    world.told();
+    world.serve();
+    let reason = RefuseReason::Invalid;
+    assert_eq!(world.told(), [LegEvent::Refused { number, reason, is_current: true }]);
+    assert_eq!(world.legs.standing(id), Ok(Standing::Refused));
+    assert_eq!(world.legs.confirmed_spec(id), Some(world.spec(id)));
+    world.plane.taken();
+    assert_eq!(world.want(id, &prompt), Standing::Refused, "it is not asked for again");
+    assert_eq!(world.want(id, &tone()), Standing::Confirmed, "that is what it does");
+    assert_eq!(world.plane.taken(), []);
+    world.assert_settled(&[id]);
+    // Something else has been wanted since.
+    let Standing::Awaits(first) = world.want(id, &prompt) else { panic!() };
+    let Standing::Awaits(second) = world.want(id, &muted(tone())) else { panic!() };
+    world.plane.work(0, Some(Refuse(reason)));
+    world.serve();
+    let refused = LegEvent::Refused { number: first, reason, is_current: false };
+    assert_eq!(world.told(), [refused, LegEvent::Confirmed(second)]);
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn a_worker_that_lost_the_leg_ends_it() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    world.want(id, &muted(tone()));
+    world.plane.work(0, Some(Refuse(RefuseReason::NoSuchLeg)));
+    world.told();
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Lost]);
+    world.assert_empty();
+}
+
+#[test]
+fn answers_that_do_not_come_are_missed() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    let Standing::Awaits(number) = world.want(id, &muted(tone())) else { panic!() };
+    assert_eq!(world.wait(ANSWER_LIMIT - Duration::from_nanos(1)), []);
+    assert_eq!(world.wait(Duration::from_nanos(1)), [(1_000, LegEvent::UpdateTimedOut(number))]);
+    assert_eq!(world.legs.standing(id), Ok(Standing::Refused));
+    assert_eq!((world.legs.confirmed_spec(id), world.legs.deadline()), (None, None));
+    // It has carried it out after all, and is told what is wanted now.
+    world.told();
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Late]);
+    assert!(matches!(world.want(id, &tone()), Standing::Awaits(_)), "nobody knows what it does");
+    world.serve();
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn a_player_begins_again_and_says_when_it_has_ended() {
+    let mut world = World::new();
+    let prompt = LegWish { flow: FlowWish { player: Some(Player::Prompt(9)), ..tone().flow }, ..tone() };
+    let id = world.open_on(0, &prompt);
+    let leg = world.legs.port(id).unwrap().leg;
+    assert_eq!(world.legs.plays_prompt(id), Some(9));
+    let ended = |world: &World| Event::SourceEnded { leg, tag: world.plane.last_number(leg) };
+    let first = ended(&world);
+    assert_eq!(world.hear(first), Some((1_000, LegEvent::SourceEnded)));
+    world.plane.taken();
+    world.turn(|legs, turn| legs.rewind(turn, id)).unwrap();
+    let asked = world.plane.taken();
+    let [Command::Update { spec: silent, .. }, Command::Update { spec: again, .. }] = asked[..] else {
+        panic!("{asked:?}")
+    };
+    assert_eq!((silent.source(), again.source()), (Source::Silence, Source::Prompt(9)));
+    // The end of the first time comes late.
+    assert_eq!(world.hear(first), Some((1_000, LegEvent::Late)));
+    world.serve();
+    let second = ended(&world);
+    assert_eq!(world.hear(second), Some((1_000, LegEvent::SourceEnded)));
+    // A digit is no new source.
+    world.turn(|legs, turn| legs.send_digits(turn, id, &[5], Duration::from_millis(100))).unwrap();
+    assert_eq!(world.hear(second), Some((1_000, LegEvent::SourceEnded)));
+    world.want(id, &tone());
+    assert_eq!(world.hear(second), Some((1_000, LegEvent::Late)));
+    world.serve();
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn what_a_leg_hears_of_its_peer_is_told_to_its_owner() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    let (leg, tag) = (world.legs.port(id).unwrap().leg, world.plane.last_number(world.legs.port(id).unwrap().leg));
+    let address = tone().transport.remote_rtp;
+    assert_eq!(world.hear(Event::Digit { leg, tag, digit: 11 }), Some((1_000, LegEvent::Digit(11))));
+    assert_eq!(world.hear(Event::Latched { leg, tag, address }), Some((1_000, LegEvent::Latched(address))));
+    assert_eq!(world.hear(Event::MediaTimeout { leg, tag }), Some((1_000, LegEvent::MediaTimeout)));
+    let earlier = contract::LegRef::new(leg.port, leg.generation + 1);
+    assert_eq!(world.hear(Event::Digit { leg: earlier, tag, digit: 1 }), None, "another life of the port");
+    for tag in [0, 1, u64::MAX] {
+        assert_eq!(world.hear(Event::Digit { leg, tag, digit: 1 }), None, "{tag} is a number that was never given");
+    }
+}
+
+#[test]
+fn digits_are_sent_in_order_and_their_refusals_known() {
+    let mut world = World::new();
+    let id = world.opening_on(0, &tone());
+    let leg = world.legs.port(id).unwrap().leg;
+    let each = Duration::from_millis(100);
+    world.turn(|legs, turn| legs.send_digits(turn, id, &[1, 2], each)).unwrap();
+    assert_eq!(world.plane.digits, []);
+    world.serve();
+    world.turn(|legs, turn| legs.send_digits(turn, id, &[3], each)).unwrap();
+    world.serve();
+    assert_eq!(world.plane.digits, [(leg, 1), (leg, 2), (leg, 3)]);
+    world.told();
+    // A refusal between two updates is not that of an update.
+    let Standing::Awaits(number) = world.want(id, &muted(tone())) else { panic!() };
+    world.turn(|legs, turn| legs.send_digits(turn, id, &[4], each)).unwrap();
+    world.plane.work(0, None);
+    world.plane.work(0, Some(Refuse(RefuseReason::Invalid)));
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Confirmed(number), LegEvent::DigitRefused(RefuseReason::Invalid)]);
+    for (digits, duration) in [(&[16][..], each), (&[1], Duration::from_millis(39)), (&[1; 33], each)] {
+        let refused = world.turn(|legs, turn| legs.send_digits(turn, id, digits, duration));
+        assert_eq!(refused, Err(LegError::Digits));
+    }
+    world.assert_settled(&[id]);
+}

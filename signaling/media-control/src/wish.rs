@@ -1,0 +1,229 @@
+//! What a leg is to be, in the three parts that the media plane is told: transport, formats and flow.
+
+use crate::LegId;
+use crate::topology::EdgeKind;
+use contract::{Address, Direction, Latching, LegRef, LegSpec, PayloadMap, Rewriting, RtcpMode, Source};
+
+/// What the owner of a leg wants it to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LegWish {
+    /// Where the peer is, and what it has shown.
+    pub transport: Transport,
+    /// What was agreed on.
+    pub formats: Formats,
+    /// What is sent, and which ways media flows.
+    pub flow: FlowWish,
+}
+
+/// The transport of a leg's packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transport {
+    /// Where the peer wants RTP; none while unknown.
+    pub remote_rtp: Address,
+    /// Where the peer wants RTCP; none with multiplexing, or where it is the port above RTP.
+    pub remote_rtcp: Address,
+    /// Where the peer's signaling comes from; its port does not matter.
+    pub signaling: Address,
+    /// How RTCP travels.
+    pub rtcp: RtcpMode,
+    /// Whether packets may come from elsewhere than `remote_rtp`.
+    pub latching: Latching,
+    /// Bytes of RTP that may be sent before the peer has shown that it is there; [`u32::MAX`]: there is no limit.
+    pub unproven_bytes: u32,
+    /// Silence of the peer after which the leg stops; 0: it never does.
+    pub media_timeout_ms: u32,
+    /// Differentiated services code point, 0 to 63.
+    pub dscp: u8,
+    /// Counts offers and answers, and wraps: with each one the leg learns anew where the peer is.
+    pub negotiation: u8,
+}
+
+/// The payload types of a leg.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Formats {
+    /// The payload types that the peer and we agreed on, most preferred first; empty: nothing is agreed on yet. The
+    /// numbers on the other leg of an edge are filled in by this crate.
+    pub payloads: PayloadMap,
+    /// Milliseconds of audio in a packet that the media plane makes: 10, 20, 30, 40 or 60.
+    pub ptime_ms: u8,
+}
+
+/// What a leg sends, and which ways media flows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowWish {
+    /// Seen from us.
+    pub direction: Direction,
+    /// What the media plane makes is replaced by silence.
+    pub is_muted: bool,
+    /// What is played while no other leg is heard; none: nothing is sent.
+    pub player: Option<Player>,
+    /// The leg that is heard once both run on one worker and that one has agreed on formats.
+    pub hears: Option<Hears>,
+    /// The player is heard also where another leg could be: the peer is on hold.
+    pub is_held: bool,
+    /// The peer gets one stream with numbers of ours, also where another leg's packets are passed on. Once true for a leg,
+    /// it stays so: a leg that has heard another one, or changed what it plays, does not go back (RFC 3550 §8).
+    pub is_continuous: bool,
+}
+
+/// The source of an edge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hears {
+    /// The leg whose media is heard.
+    pub leg: LegId,
+    /// How its media gets from one leg to the other.
+    pub kind: EdgeKind,
+}
+
+/// Audio that the media plane makes itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Player {
+    /// Silence, as packets.
+    Silence,
+    /// A sine of 440 Hz.
+    Tone440,
+    /// The European ringing tone.
+    Ringing,
+    /// A prompt, by its number.
+    Prompt(u32),
+    /// What the peer sends comes back.
+    Echo,
+}
+
+impl Default for Transport {
+    fn default() -> Self {
+        Self {
+            remote_rtp: Address::NONE,
+            remote_rtcp: Address::NONE,
+            signaling: Address::NONE,
+            rtcp: RtcpMode::Pair,
+            latching: Latching::Probation,
+            unproven_bytes: u32::MAX,
+            media_timeout_ms: 60_000,
+            dscp: 46,
+            negotiation: 0,
+        }
+    }
+}
+
+impl Default for Formats {
+    fn default() -> Self {
+        Self { payloads: PayloadMap::default(), ptime_ms: 20 }
+    }
+}
+
+impl Default for FlowWish {
+    fn default() -> Self {
+        Self {
+            direction: Direction::Inactive,
+            is_muted: false,
+            player: None,
+            hears: None,
+            is_held: false,
+            is_continuous: false,
+        }
+    }
+}
+
+impl Formats {
+    /// Whether there is an agreement.
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.payloads.iter().next().is_some()
+    }
+
+    /// These payload types with the numbers that they have on the leg that gets them. A type that the other leg does
+    /// not know keeps its number: the other peer ignores it.
+    pub(crate) fn mapped_to(&self, sink: Option<&Formats>) -> PayloadMap {
+        let mut map = PayloadMap::default();
+        for (number, codec, _) in self.payloads.iter() {
+            let there = sink.and_then(|sink| sink.payloads.iter().find(|(_, other, _)| *other == codec));
+            map.push_mapped(number, codec, there.map_or(number, |(number, ..)| number));
+        }
+        map
+    }
+}
+
+impl Player {
+    /// As the source of this leg.
+    pub(crate) fn source(self, leg: LegRef) -> Source {
+        match self {
+            Self::Silence => Source::Silence,
+            Self::Tone440 => Source::Tone440,
+            Self::Ringing => Source::Ringing,
+            Self::Prompt(number) => Source::Prompt(number),
+            Self::Echo => Source::Leg(leg),
+        }
+    }
+}
+
+/// What a leg is to be in terms of the media plane: the other legs' places and numbers are filled in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Desired {
+    pub(crate) transport: Transport,
+    pub(crate) formats: Formats,
+    pub(crate) flow: Flow,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Flow {
+    pub(crate) source: Source,
+    pub(crate) direction: Direction,
+    pub(crate) is_muted: bool,
+    pub(crate) rewriting: Rewriting,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self { source: Source::None, direction: Direction::Inactive, is_muted: false, rewriting: Rewriting::None }
+    }
+}
+
+impl Desired {
+    /// The one place where a desired state becomes what the contract carries.
+    pub(crate) fn spec(&self) -> LegSpec {
+        let Self { transport, formats, flow } = self;
+        LegSpec {
+            remote_rtp: transport.remote_rtp,
+            remote_rtcp: transport.remote_rtcp,
+            signaling: transport.signaling,
+            source: flow.source.into(),
+            payloads: formats.payloads,
+            ssrc: 0,
+            media_timeout_ms: transport.media_timeout_ms,
+            unproven_bytes: transport.unproven_bytes,
+            direction: flow.direction as u8,
+            rtcp: transport.rtcp as u8,
+            latching: transport.latching as u8,
+            rewriting: flow.rewriting as u8,
+            ptime_ms: formats.ptime_ms,
+            dscp: transport.dscp,
+            muted: flow.is_muted.into(),
+            negotiation: transport.negotiation,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::Codec;
+
+    #[test]
+    fn a_wish_of_nothing_is_the_default_of_the_contract() {
+        let spec = Desired::default().spec();
+        assert_eq!(spec, LegSpec { direction: Direction::Inactive as u8, ..LegSpec::default() });
+    }
+
+    #[test]
+    fn payload_types_get_the_numbers_of_the_leg_that_sends_them() {
+        let formats = |events| {
+            let mut formats = Formats::default();
+            assert!(formats.payloads.push(8, Codec::Pcma) && formats.payloads.push(events, Codec::TelephoneEvent));
+            formats
+        };
+        let (here, there) = (formats(101), formats(96));
+        let map: Vec<_> = here.mapped_to(Some(&there)).iter().map(|(own, _, other)| (own, other)).collect();
+        assert_eq!(map, [(8, 8), (101, 96)]);
+        assert_eq!(here.mapped_to(None), here.payloads);
+    }
+}
