@@ -30,6 +30,7 @@ impl Legs {
             Event::Latched { address, .. } => LegEvent::Latched(address),
             Event::RecordingStarted { recording, .. } => self.recording_started(recording, number),
             Event::MediaTimeout { .. } | Event::SourceEnded { .. } | Event::RecordingEnded { .. } => LegEvent::Late,
+            Event::Kept { .. } | Event::Adopted { .. } => LegEvent::Late,
         };
         self.forget_answered();
         Some((owner, told))

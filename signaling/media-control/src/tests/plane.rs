@@ -244,6 +244,7 @@ impl Plane {
                 let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
                 Event::RecordingEnded { leg, tag, recording, outcome }
             }
+            Command::KeepLegs { .. } | Command::Adopt { .. } => panic!("nobody sends {command:?}"),
             _ if !is_here => refused(RefuseReason::NoSuchLeg),
             Command::Close { .. } => {
                 let closed = self.legs.remove(&leg);
