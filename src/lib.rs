@@ -37,3 +37,8 @@ pub mod api;
 pub mod prelude {
     pub use crate::api::*;
 }
+
+/// The programs of `docs/PROGRAMMING.md` compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/PROGRAMMING.md")]
+mod programming_guide {}

@@ -5,6 +5,7 @@ use crate::machine::{alone, plan, start};
 use clock::Duration;
 use loadtest::connection::{Connector, Over};
 use loadtest::corpus::{flood_corpus, read};
+use loadtest::is_full_run;
 use loadtest::peers::{Process, Switch, free_port, wait_for};
 use loadtest::usage::{self, Usage};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -108,7 +109,7 @@ fn memory_is_flat_whatever_is_sent() {
     const MESSAGES: u64 = 650; // over each kind of connection
     /// Rounds before memory counts, and between readings of it.
     const WARM_UP: usize = 2;
-    const ROUNDS: usize = 8;
+    let rounds = if is_full_run() { 8 } else { 4 };
     /// Pages that the allocator keeps from the busiest moment; a leak of 16 bytes a message would be more.
     const GROWTH_MAX_BYTES: u64 = 2 << 20;
     let _turn = alone();
@@ -116,7 +117,7 @@ fn memory_is_flat_whatever_is_sent() {
     let wire = Path::new(env!("CARGO_MANIFEST_DIR")).join("signaling/sip-wire");
     let samples = read(&["fuzz/corpus", "tests/torture", "tests/samples"].map(|name| wire.join(name))).unwrap();
     let (mut first, mut datagrams, mut messages, mut answered) = (None, 0, 0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         for (over, to) in &place.ways {
             let (count, rate) = if *over == Over::Udp { (DATAGRAMS, 25_000) } else { (MESSAGES, 1_000_000) };
             let name = format!("{round}.{}", over.via_name());

@@ -424,7 +424,6 @@ fn fuzzed(samples: &[Sample], folder: &Path, seed: u32) -> Vec<Vec<u8>> {
 
 #[test]
 fn what_another_fuzzer_makes_of_the_corpora() {
-    const SEEDS: u32 = 12;
     /// Of each seed and transport: each has a connection of its own.
     const CONNECTIONS: usize = 60;
     let folder = tempfile::tempdir().unwrap();
@@ -437,7 +436,9 @@ fn what_another_fuzzer_makes_of_the_corpora() {
     let roads = roads(&switch, &client);
     let samples = samples();
     let mut sweep = Sweep::default();
-    for seed in 0..SEEDS {
+    // Each ratio of damage once, or many times.
+    let seeds_count = if loadtest::is_full_run() { 24 } else { 4 };
+    for seed in 0..seeds_count {
         let damaged = fuzzed(&samples, scratch.path(), seed);
         for road in &roads {
             let mut way = sweep.open(road);
