@@ -1,0 +1,264 @@
+//! Two sessions that hear each other.
+
+use crate::events::{EventFilter, Receiver};
+use crate::calls::id::{NotASessionId, Numbered};
+use crate::api::{SessionCoordinator, SessionError, SessionId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+/// Names a bridge of one [`SessionCoordinator`]; it is never used twice, not even after a restart. In JSON it is a string.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BridgeId(Numbered);
+
+impl BridgeId {
+    pub(crate) fn new(shard: usize, id: session::BridgeId) -> Self {
+        Self(Numbered::new(shard, id.as_u64()))
+    }
+
+    fn shard(self) -> usize {
+        self.0.shard()
+    }
+
+    fn inner(self) -> session::BridgeId {
+        session::BridgeId::from_u64(self.0.number())
+    }
+}
+
+impl FromStr for BridgeId {
+    type Err = NotASessionId;
+
+    fn from_str(text: &str) -> Result<Self, NotASessionId> {
+        text.parse().map(Self)
+    }
+}
+
+impl TryFrom<String> for BridgeId {
+    type Error = NotASessionId;
+
+    fn try_from(text: String) -> Result<Self, NotASessionId> {
+        text.parse()
+    }
+}
+
+impl From<BridgeId> for String {
+    fn from(id: BridgeId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for BridgeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// In logs, the same as for people.
+impl fmt::Debug for BridgeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BridgeId({self})")
+    }
+}
+
+/// What happened to a bridge.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) {
+/// let mut events = coordinator.subscribe_to_bridge_events().await;
+/// while let Some(event) = events.recv().await {
+///     if let BridgeEvent::ParticipantRemoved { bridge_id, session_id, reason } = event {
+///         println!("{session_id} has left {bridge_id}: {reason}");
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum BridgeEvent {
+    /// A session came.
+    ParticipantAdded {
+        /// To which.
+        bridge_id: BridgeId,
+        /// Which.
+        session_id: SessionId,
+    },
+    /// A session left.
+    ParticipantRemoved {
+        /// From which.
+        bridge_id: BridgeId,
+        /// Which.
+        session_id: SessionId,
+        /// Why.
+        reason: String,
+    },
+    /// It is no more.
+    BridgeDestroyed {
+        /// Which.
+        bridge_id: BridgeId,
+    },
+}
+
+/// A bridge and who is in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BridgeInfo {
+    /// Which.
+    pub id: BridgeId,
+    /// Its sessions.
+    pub sessions: Vec<SessionId>,
+}
+
+/// How long joining waits for a change of a session that is on its way, such as its answer reaching the media plane.
+const SETTLING_LIMIT: Duration = Duration::from_secs(3);
+
+/// Waits a moment where another change of the session was on its way; `false`: it is time to give up.
+async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let waits = matches!(done, Err(SessionError::Rejected { status: 491, .. })) && Instant::now() < until;
+    if waits {
+        tokio::time::sleep(PAUSE).await;
+    }
+    waits
+}
+
+/// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused with
+/// [`SessionError::ResourceExhausted`], whose context names the bridge, until the media plane can mix. When a session ends
+/// it leaves its bridge; a bridge that was made by [`Self::bridge_sessions`] then goes too, and the other session goes on
+/// alone. [`Self::bridge_sessions_together`] ends both calls as soon as one of them ends.
+///
+/// Both need the same codec as long as nothing transcodes: [`crate::api::SessionManagerBuilder::with_codecs`] offers one only,
+/// [`crate::api::MediaControl::change_codec`] changes that of a call that is up.
+///
+/// ```no_run
+/// # use ringplane::api::*;
+/// # use std::sync::Arc;
+/// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
+/// let agent = coordinator.create_outgoing_call("", "sip:agent@192.0.2.7", None).await?;
+/// coordinator.wait_for_answer(agent.id(), std::time::Duration::from_secs(30)).await?;
+/// let bridge = coordinator.bridge_sessions(call.id(), agent.id()).await?;
+/// // They talk.
+/// coordinator.destroy_bridge(&bridge).await?;
+/// # Ok(())
+/// # }
+/// ```
+impl SessionCoordinator {
+    /// Lets two answered sessions hear each other. What is said from then on is heard.
+    pub async fn bridge_sessions(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
+        let (shard, partner) = (one.shard(), *other);
+        self.same_shard(shard, partner)?;
+        let until = Instant::now() + SETTLING_LIMIT;
+        loop {
+            let made =
+                self.operate(*one, move |order, one| order.sessions.bridge(order.turn, one, partner.inner())).await;
+            if !settles(&made, until).await {
+                let bridge = BridgeId::new(shard, made?);
+                self.joined(bridge, until).await;
+                return Ok(bridge);
+            }
+        }
+    }
+
+    /// The same for two calls that are one conversation: when either of them ends, whichever way, the other one is ended
+    /// too, until the bridge is taken down or one of them has left it.
+    pub async fn bridge_sessions_together(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
+        let bridge = self.bridge_sessions(one, other).await?;
+        self.care.ties().pairs.tie(bridge, vec![*one, *other]);
+        // Where one of them has ended before that, nothing would tell the other one any more.
+        if [one, other].into_iter().any(|id| self.registry.get(*id).is_none()) {
+            self.care.ties().pairs.destroyed(bridge);
+            [*one, *other].into_iter().for_each(|id| self.end_along(id));
+        }
+        Ok(bridge)
+    }
+
+    /// Waits until the media plane does what a bridge asks for, which takes it a millisecond or two.
+    async fn joined(&self, bridge: BridgeId, until: Instant) {
+        const PAUSE: Duration = Duration::from_millis(1);
+        while Instant::now() < until {
+            let asked = self.order(bridge.shard(), move |order| order.sessions.is_joined(bridge.inner()));
+            if asked.await.unwrap_or(true) {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// An empty bridge.
+    pub async fn create_bridge(&self) -> Result<BridgeId, SessionError> {
+        let shard = self.next_shard();
+        let made = self.order(shard, |order| order.sessions.create_bridge()).await?;
+        made.map(|id| BridgeId::new(shard, id)).map_err(SessionError::of_nothing)
+    }
+
+    /// Puts a session into a bridge.
+    pub async fn add_session_to_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
+        let bridge = *bridge;
+        self.same_shard(bridge.shard(), *id)?;
+        let until = Instant::now() + SETTLING_LIMIT;
+        loop {
+            let added =
+                self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await;
+            if !settles(&added, until).await {
+                self.joined(bridge, until).await;
+                return added.map_err(|error| match error {
+                    SessionError::ResourceExhausted => SessionError::exhausted(
+                        format!("sessions in bridge {bridge} (a third one has to wait for a media plane that mixes)"),
+                        session::BRIDGE_MEMBERS_MAX,
+                    ),
+                    other => other,
+                });
+            }
+        }
+    }
+
+    /// Takes a session out of a bridge; it goes on alone.
+    pub async fn remove_session_from_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
+        let bridge = *bridge;
+        self.same_shard(bridge.shard(), *id)?;
+        self.operate(*id, move |order, id| order.sessions.remove_from_bridge(order.turn, bridge.inner(), id)).await
+    }
+
+    /// Takes all sessions out of a bridge, and the bridge away.
+    pub async fn destroy_bridge(&self, bridge: &BridgeId) -> Result<(), SessionError> {
+        let bridge = *bridge;
+        let gone = self.order(bridge.shard(), move |order| order.sessions.destroy_bridge(order.turn, bridge.inner()));
+        gone.await?.map_err(SessionError::of_nothing)
+    }
+
+    /// All bridges that are there now.
+    pub async fn list_bridges(&self) -> Result<Vec<BridgeInfo>, SessionError> {
+        let mut all = Vec::new();
+        for shard in 0..self.shard_count() {
+            let bridges = self.order(shard, move |order| {
+                let info = |(id, sessions): (session::BridgeId, &[session::SessionId])| BridgeInfo {
+                    id: BridgeId::new(shard, id),
+                    sessions: sessions.iter().map(|id| SessionId::new(shard, *id)).collect(),
+                };
+                order.sessions.bridges().map(info).collect::<Vec<_>>()
+            });
+            all.extend(bridges.await?);
+        }
+        Ok(all)
+    }
+
+    /// What happens to bridges, from now on.
+    pub async fn subscribe_to_bridge_events(&self) -> Receiver<BridgeEvent> {
+        self.bridge_events.subscribe(EventFilter::all(), |_, _| true)
+    }
+
+    /// A coordinator has one shard, so that any two of its sessions can meet; identifiers may still come from elsewhere.
+    pub(crate) fn same_shard(&self, shard: usize, id: SessionId) -> Result<(), SessionError> {
+        if id.shard() == shard { Ok(()) } else { Err(SessionError::not_found(id)) }
+    }
+}
+
+/// As users read it.
+pub(crate) fn words(reason: session::LeaveReason) -> &'static str {
+    match reason {
+        session::LeaveReason::Removed => "removed",
+        session::LeaveReason::Ended => "ended",
+        session::LeaveReason::Destroyed => "the bridge was destroyed",
+        session::LeaveReason::Failed => "the media plane refused",
+    }
+}

@@ -1,0 +1,94 @@
+//! The recordings that run, and those that nobody has asked about yet.
+
+use super::RecordingSummary;
+use crate::api::SessionId;
+use crate::calls::session::Entry;
+use contract::RecordingOutcome;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Recordings that have ended and that nobody has asked about yet.
+const REMEMBERED_MAX: usize = 1_024;
+
+/// The last recording of each session: those that run, and those that nobody has asked about.
+#[derive(Default)]
+pub(crate) struct Recordings(Mutex<Rows>);
+
+#[derive(Default)]
+struct Rows {
+    by_session: HashMap<SessionId, Arc<Recorded>>,
+    /// Those that have ended, oldest first.
+    ended: VecDeque<(SessionId, u64)>,
+}
+
+/// One of them.
+pub(crate) struct Recorded {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    /// The call, which may be over by the time that the file is finished.
+    pub(crate) entry: Arc<Entry>,
+    pub(super) progress: watch::Sender<Progress>,
+}
+
+#[derive(Clone)]
+pub(super) enum Progress {
+    Starting,
+    Running,
+    /// The media plane's word, and what it means.
+    Over(contract::RecordingEnd, Arc<RecordingSummary>),
+}
+
+impl Recordings {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<Arc<Recorded>> {
+        self.rows().by_session.get(&id).cloned()
+    }
+
+    pub(super) fn insert(&self, id: SessionId, recorded: Arc<Recorded>) {
+        self.rows().by_session.insert(id, recorded);
+    }
+
+    pub(super) fn remove(&self, id: SessionId, number: u64) {
+        let mut rows = self.rows();
+        if rows.by_session.get(&id).is_some_and(|recorded| recorded.number == number) {
+            rows.by_session.remove(&id);
+        }
+        rows.ended.retain(|ended| *ended != (id, number));
+    }
+
+    fn numbered(&self, id: SessionId, number: u64) -> Option<Arc<Recorded>> {
+        self.get(id).filter(|recorded| recorded.number == number)
+    }
+
+    /// The media plane has begun; gives the file.
+    pub(crate) fn started(&self, id: SessionId, number: u64) -> Option<PathBuf> {
+        let recorded = self.numbered(id, number)?;
+        recorded.progress.send_replace(Progress::Running);
+        Some(recorded.path.clone())
+    }
+
+    /// It is over; gives what there is to tell, unless it never began.
+    pub(crate) fn ended(
+        &self,
+        id: SessionId,
+        number: u64,
+        outcome: &RecordingOutcome,
+    ) -> Option<(Arc<Recorded>, Arc<RecordingSummary>)> {
+        let recorded = self.numbered(id, number)?;
+        let summary = Arc::new(RecordingSummary::new(&recorded.path, outcome));
+        recorded.progress.send_replace(Progress::Over(outcome.end(), summary.clone()));
+        let mut rows = self.rows();
+        rows.ended.push_back((id, number));
+        let forgotten = if rows.ended.len() > REMEMBERED_MAX { rows.ended.pop_front() } else { None };
+        drop(rows);
+        if let Some((id, number)) = forgotten {
+            self.remove(id, number);
+        }
+        outcome.end().has_begun().then_some((recorded, summary))
+    }
+}
