@@ -4,7 +4,7 @@ CARGO ?= cargo
 # One profile for all tests: optimised, with debug assertions and overflow checks.
 TEST := --workspace --profile ci --locked
 # Real peers that the tests call. Debian's packages; pjsua, sippy and SIP.js come from PyPI and npm, in the versions
-# that tests/peers pins.
+# that cli/tests/peers pins.
 PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox iproute2 procps openssl python3-venv
 
 .DEFAULT_GOAL := help
@@ -59,16 +59,16 @@ endef
 
 peers: ## installs the programs that tests and benchmarks call (Debian, PyPI, npm)
 	$(call install,$(PEERS) $(shell command -v npm >/dev/null || echo nodejs npm))
-	@if ! cmp -s tests/peers/requirements.txt target/peers/python/requirements.txt; then echo "installing pjsua, sippy and its call suite"; \
+	@if ! cmp -s cli/tests/peers/requirements.txt target/peers/python/requirements.txt; then echo "installing pjsua, sippy and its call suite"; \
 	  rm -rf target/peers/python && python3 -m venv target/peers/python && \
-	  target/peers/python/bin/pip install -q --disable-pip-version-check -r tests/peers/requirements.txt && \
+	  target/peers/python/bin/pip install -q --disable-pip-version-check -r cli/tests/peers/requirements.txt && \
 	  target/peers/python/bin/python -c "import pjsua2, sippy, test_cases" && \
-	  cp tests/peers/requirements.txt target/peers/python/ || \
-	  { echo "tests/peers/requirements.txt could not be installed: see above; \`make peers\` needs python3-venv and PyPI"; exit 1; }; fi
+	  cp cli/tests/peers/requirements.txt target/peers/python/ || \
+	  { echo "cli/tests/peers/requirements.txt could not be installed: see above; \`make peers\` needs python3-venv and PyPI"; exit 1; }; fi
 	@node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || \
 	  { echo "SIP.js needs Node.js 18 or later: install it, then \`make peers\` again"; exit 1; }
-	@if ! cmp -s tests/peers/package.json target/peers/sipjs/package.json; then echo "installing SIP.js"; \
-	  rm -rf target/peers/sipjs target/peers/sipjs.new && mkdir -p target/peers/sipjs.new && cp tests/peers/package.json target/peers/sipjs.new/ && \
+	@if ! cmp -s cli/tests/peers/package.json target/peers/sipjs/package.json; then echo "installing SIP.js"; \
+	  rm -rf target/peers/sipjs target/peers/sipjs.new && mkdir -p target/peers/sipjs.new && cp cli/tests/peers/package.json target/peers/sipjs.new/ && \
 	  (cd target/peers/sipjs.new && npm install --loglevel error --no-audit --no-fund --no-package-lock) && \
 	  mv target/peers/sipjs.new target/peers/sipjs || \
 	  { echo "SIP.js could not be installed: see above; \`make peers\` needs npm's registry"; exit 1; }; fi

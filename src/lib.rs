@@ -32,6 +32,15 @@
 #![warn(missing_docs)]
 
 pub mod api;
+mod bridge;
+mod calls;
+mod care;
+mod coordinator;
+mod error;
+mod events;
+mod handlers;
+mod media;
+mod settings;
 
 /// Everything of [`api`], for `use ringplane::prelude::*`.
 pub mod prelude {

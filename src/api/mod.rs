@@ -6,75 +6,44 @@
 //! [`SessionManagerBuilder::with_media_plane`] names a running one. Nothing here panics on what a user or a peer says.
 
 pub mod advanced;
-mod authenticator;
-mod bridge;
-mod builder;
-mod call;
-mod care;
-mod config;
-mod control;
-mod coordinator;
-mod credentials;
-mod decided;
-mod dial;
-mod dialog;
-mod error;
-mod event;
-mod handler;
-mod handlers;
-mod hold;
-mod id;
-mod manager;
-mod media;
-mod native;
-mod plane;
-mod publish;
-mod quality;
-mod running;
-mod server;
-mod task;
-mod tls;
-mod told;
-mod transport;
-mod user;
 
-pub use self::config::{Codec, SessionConfig, SessionManagerConfig};
-pub use async_trait::async_trait;
-pub use authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
-pub use bridge::{BridgeEvent, BridgeId, BridgeInfo};
-pub use builder::SessionManagerBuilder;
-pub use call::CallSession;
-pub use care::{
+pub use crate::bridge::{BridgeEvent, BridgeId, BridgeInfo};
+pub use crate::calls::control::{SessionControl, SessionStats};
+pub use crate::calls::dialog::DialogId;
+pub use crate::calls::handle::{Bridging, Call, Placing};
+pub use crate::calls::id::{NotASessionId, SessionId};
+pub use crate::calls::session::CallSession;
+pub use crate::care::{
     DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, GroupInfo, HealthReport, HealthStatus, Leak, LeakKind, LeakReport,
     LegRole, LevelUse, Priority, PriorityShares, ResourceCounters, SEQUENCE_LEGS_MAX, SequenceId, SequenceInfo,
     SequenceLeg, SequenceRule, SessionResources,
 };
-pub use control::{SessionControl, SessionStats};
-pub use coordinator::SessionCoordinator;
-pub use credentials::Credentials;
-pub use dialog::DialogId;
-pub use error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
-pub use event::{EventClass, EventFilter, EventKind, Receiver, SessionEvent};
-pub use handler::{CallDecision, CallHandler, IncomingCall};
-pub use handlers::{
+pub use crate::coordinator::SessionCoordinator;
+pub use crate::coordinator::manager::SessionManager;
+pub use crate::coordinator::server::{SipClient, SipServer, create_sip_client, create_sip_server};
+pub use crate::error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
+pub use crate::events::custom::CUSTOM_EVENT_BYTES_MAX;
+pub use crate::events::{EventClass, EventFilter, EventKind, Receiver, SessionEvent};
+pub use crate::handlers::ready_made::{
     AutoAnswerHandler, CallMetrics, CapacityLimitHandler, CompositeHandler, LoggingHandler, MetricsHandler,
     RejectHandler,
 };
-pub use id::{NotASessionId, SessionId};
-pub use manager::SessionManager;
-pub use media::{
+pub use crate::handlers::{CallDecision, CallHandler, IncomingCall};
+pub use crate::media::quality::{QualityChange, QualityLevel};
+pub use crate::media::{
     AudioSource, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics,
     RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort,
 };
-pub use native::{Bridging, Call, Placing};
-pub use publish::CUSTOM_EVENT_BYTES_MAX;
-pub use quality::{QualityChange, QualityLevel};
-pub use server::{SipClient, SipServer, create_sip_client, create_sip_server};
+pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
+pub use crate::settings::builder::SessionManagerBuilder;
+pub use crate::settings::credentials::Credentials;
+pub use crate::settings::tls::{Certificate, ClientCertificates, TlsConfig};
+pub use crate::settings::transport::Transport;
+pub use crate::settings::{Codec, SessionConfig, SessionManagerConfig};
+pub use async_trait::async_trait;
 pub use session::{Operation, SessionState};
 
 /// Errors by themselves, for `use ringplane::api::errors::SessionError`.
 pub mod errors {
-    pub use super::error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
+    pub use crate::error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
 }
-pub use tls::{Certificate, ClientCertificates, TlsConfig};
-pub use transport::Transport;

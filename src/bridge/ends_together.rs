@@ -41,8 +41,8 @@ impl Pairs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::id;
     use super::*;
+    use crate::care::id;
 
     #[test]
     fn the_end_of_one_is_told_once_and_one_that_went_elsewhere_is_let_go() {

@@ -1,8 +1,10 @@
 //! Two sessions that hear each other.
 
-use crate::events::{EventFilter, Receiver};
-use crate::calls::id::{NotASessionId, Numbered};
+pub(crate) mod ends_together;
+
 use crate::api::{SessionCoordinator, SessionError, SessionId};
+use crate::calls::id::{NotASessionId, Numbered};
+use crate::events::{EventFilter, Receiver};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

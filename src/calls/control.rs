@@ -1,4 +1,4 @@
-use crate::advanced::OutgoingCall;
+use crate::api::advanced::OutgoingCall;
 use crate::api::{CallSession, IncomingCall, Operation, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub trait SessionControl {
     ///
     /// Whoever asks who we are gets a proof ([`crate::api::Credentials`]), up to five redirections (3xx) are followed, early
     /// media is taken ([`crate::api::EventKind::Progress`]), and what rings for 60 s is cancelled. For another limit, or header
-    /// fields, see [`crate::advanced::OutgoingCall`].
+    /// fields, see [`crate::api::advanced::OutgoingCall`].
     async fn create_outgoing_call(
         &self,
         from: &str,

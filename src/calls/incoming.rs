@@ -1,8 +1,8 @@
 //! What handlers and programs decide about calls that have come in, carried out.
 
-use crate::calls::session::Entry;
-use crate::care::{Place, Priority};
 use crate::api::{CallDecision, SessionCoordinator, SessionError, SessionId};
+use crate::calls::entry::Entry;
+use crate::care::{Place, Priority};
 use session::{Forward, Plan, PlannedSource};
 use signald::OrderTurn;
 use std::sync::Arc;

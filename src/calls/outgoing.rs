@@ -1,8 +1,8 @@
 //! Calls that programs place: from a URI to addresses, and from there to a shard.
 
-use crate::advanced::OutgoingCall;
-use crate::calls::session::Entry;
+use crate::api::advanced::OutgoingCall;
 use crate::api::{CallSession, SessionCoordinator, SessionError, SessionId, SessionState};
+use crate::calls::entry::Entry;
 use session::{Dial, EndReason, Target};
 use signald::OrderTurn;
 use std::sync::Arc;

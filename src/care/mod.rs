@@ -5,7 +5,6 @@ mod census;
 mod groups;
 mod health;
 mod leaks;
-mod pairs;
 mod priority;
 mod resources;
 mod sequence;
@@ -40,7 +39,7 @@ pub(crate) struct Ties {
     pub(crate) groups: groups::Groups,
     pub(crate) tree: tree::Tree,
     pub(crate) sequences: sequence::Sequences,
-    pub(crate) pairs: pairs::Pairs,
+    pub(crate) pairs: crate::bridge::ends_together::Pairs,
 }
 
 impl Care {
@@ -105,6 +104,6 @@ macro_rules! numbered {
 use numbered;
 
 #[cfg(test)]
-fn id(number: u64) -> SessionId {
+pub(crate) fn id(number: u64) -> SessionId {
     SessionId::new(0, session::SessionId::from_u64(number))
 }

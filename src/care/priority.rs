@@ -1,6 +1,6 @@
 //! Six levels of importance, and who is refused first when it becomes full.
 
-use crate::advanced::OutgoingCall;
+use crate::api::advanced::OutgoingCall;
 use crate::api::{CallSession, IncomingCall, SessionCoordinator, SessionError, SessionId};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,14 +1,21 @@
 //! What all operations of a program go through: its sessions, its handler, its events, and the way to the shards.
 
-use crate::advanced::{Pending, Serving};
-use crate::calls::session::{CallSession, Entry, Registry};
+pub(crate) mod manager;
+mod media_plane;
+pub(crate) mod server;
+mod shard_events;
+pub(crate) mod shard_user;
+mod signaling_thread;
+
+use crate::api::advanced::{Pending, Serving};
+use crate::api::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats, Transport};
+use crate::calls::{entry::Entry, registry::Registry, session::CallSession};
 use crate::care::Care;
+use crate::coordinator::signaling_thread::run;
 use crate::events::{EventFilter, Publisher, Receiver, SessionEvent};
 use crate::handlers::CallHandler;
 use crate::handlers::ready_made::RejectHandler;
 use crate::media::Recordings;
-use crate::coordinator::signaling_thread::run;
-use crate::api::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats, Transport};
 use session::{EndKind, EndReason};
 use signald::{OrderTurn, Orders, Paths, Stop};
 use std::net::SocketAddr;
@@ -276,7 +283,9 @@ impl SessionCoordinator {
         match tokio::time::timeout(ORDER_LIMIT, answer).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) => Err(not_running()),
-            Err(_) => Err(SessionError::Timeout { after: ORDER_LIMIT, context: Box::new(crate::api::ErrorContext::none()) }),
+            Err(_) => {
+                Err(SessionError::Timeout { after: ORDER_LIMIT, context: Box::new(crate::api::ErrorContext::none()) })
+            }
         }
     }
 

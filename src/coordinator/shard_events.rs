@@ -1,10 +1,10 @@
 //! What a shard says, turned into events for subscribers and words for handlers.
 
-use crate::calls::session::{Entry, Refusal};
+use crate::api::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
+use crate::calls::entry::{Entry, Refusal};
+use crate::coordinator::shard_user::{Known, Media, ShardUser};
 use crate::events::{EventKind, SessionEvent};
 use crate::handlers::call_task::Word;
-use crate::coordinator::shard_user::{Known, Media, ShardUser};
-use crate::api::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
 use session::{EndReason, Sessions};
 use sip_core::auth::Account;
 use std::time::SystemTime;

@@ -1,12 +1,12 @@
 //! The program's part in a shard: it answers what the shard asks, at once, and never waits. What the shard says is in
 //! `told.rs`.
 
-use crate::advanced::{IncomingRequest, Served, SipMessage};
-use crate::calls::session::Entry;
+use crate::api::advanced::{IncomingRequest, Served, SipMessage};
+use crate::api::{DialogId, Priority, SessionCoordinator, SessionId};
+use crate::calls::entry::Entry;
 use crate::events::EventKind;
 use crate::handlers::IncomingCall;
 use crate::handlers::call_task::{self, Word};
-use crate::api::{DialogId, Priority, SessionCoordinator, SessionId};
 use session::{Admission, Asking, Decide, Decision, Destination, Gate, Sessions, Side, TransferRequest};
 use sip_core::auth::Account;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};

@@ -1,8 +1,8 @@
 //! Signaling on a thread of this process.
 
+use crate::api::{SessionConfig, SessionCoordinator, SessionError, Transport};
 use crate::coordinator::media_plane::{Folder, Plane};
 use crate::coordinator::shard_user::ShardUser;
-use crate::api::{SessionConfig, SessionCoordinator, SessionError, Transport};
 use signald::{Orders, Stop};
 use std::net::SocketAddr;
 use std::sync::Weak;

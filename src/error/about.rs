@@ -14,7 +14,7 @@ pub struct ErrorContext {
     pub dialog_id: Option<String>,
     /// Where it was in its life.
     pub state: Option<SessionState>,
-    /// What there is no more of, for [`super::SessionError::ResourceExhausted`].
+    /// What there is no more of, for [`crate::api::SessionError::ResourceExhausted`].
     pub resource: Option<Resource>,
     /// When it happened.
     pub at: SystemTime,
@@ -39,7 +39,7 @@ impl ErrorContext {
     }
 }
 
-/// An address that cannot be called, as [`super::SessionError::InvalidUri`] carries it. It prints as the address, and is used
+/// An address that cannot be called, as [`crate::api::SessionError::InvalidUri`] carries it. It prints as the address, and is used
 /// like a `str`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidUri {
@@ -74,7 +74,7 @@ impl From<String> for InvalidUri {
     }
 }
 
-/// A session that is not there, as [`super::SessionError::SessionNotFound`] carries it. It prints as the session's name, and is
+/// A session that is not there, as [`crate::api::SessionError::SessionNotFound`] carries it. It prints as the session's name, and is
 /// used like a [`SessionId`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MissingSession {
@@ -101,7 +101,7 @@ impl PartialEq<SessionId> for MissingSession {
     }
 }
 
-/// What was refused last because a limit was reached, by any thread. [`super::SessionError::ResourceExhausted`] is a plain word, so
+/// What was refused last because a limit was reached, by any thread. [`crate::api::SessionError::ResourceExhausted`] is a plain word, so
 /// that programs can match it as one; what it was about is kept here.
 static LAST_REFUSED: Mutex<Option<ErrorContext>> = Mutex::new(None);
 

@@ -2,8 +2,8 @@ mod about;
 
 pub use about::{ErrorContext, InvalidUri, MissingSession, Resource};
 
-use crate::calls::session::Refusal;
 use crate::api::{Operation, SessionId, SessionState};
+use crate::calls::entry::Refusal;
 use about::{last_refused, remember_refused};
 use session::EndOrigin;
 use std::time::Duration;
@@ -139,7 +139,7 @@ impl SessionError {
     }
 
     /// With what is known about a call.
-    pub(crate) fn of_call(mut self, entry: &crate::calls::session::Entry) -> Self {
+    pub(crate) fn of_call(mut self, entry: &crate::calls::entry::Entry) -> Self {
         if let Some(context) = self.context_mut() {
             context.dialog_id.get_or_insert_with(|| entry.call_id.to_string());
             context.state.get_or_insert_with(|| entry.state());

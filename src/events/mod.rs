@@ -1,4 +1,6 @@
-//! What happened to sessions, for whoever wants to know.
+//! Events: what happened to sessions, as subscribers receive it.
+
+pub(crate) mod custom;
 
 use crate::api::{DialogId, QualityChange, RecordingSummary, SessionId, SessionState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,9 +1,9 @@
 //! The handler's side of one call: its methods one after the other, on tokio, so that a slow one delays nobody else.
 
-use crate::calls::session::Entry;
+use crate::api::{DialogId, MediaQualityAlertLevel, QualityChange, SessionCoordinator, SessionId, SessionState};
+use crate::calls::entry::Entry;
 use crate::care::Work;
 use crate::handlers::{CallDecision, IncomingCall};
-use crate::api::{DialogId, MediaQualityAlertLevel, QualityChange, SessionCoordinator, SessionId, SessionState};
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};

@@ -1,5 +1,8 @@
 //! Who decides about calls, and is told what becomes of them.
 
+pub(crate) mod call_task;
+pub(crate) mod ready_made;
+
 use crate::api::{
     CallSession, DialogId, MediaInfo, MediaQualityAlertLevel, Priority, QualityChange, SessionId, SessionState,
 };
@@ -58,7 +61,7 @@ pub enum CallDecision {
     },
     /// Call this SIP address for it, as another session, with the media of both through us: the caller hears it ring,
     /// and gets its answer or its refusal. 404 where the address leads nowhere. To answer the caller with an address
-    /// instead, see [`crate::advanced::AdvancedControl::redirect`].
+    /// instead, see [`crate::api::advanced::AdvancedControl::redirect`].
     Forward(String),
     /// Let it ring; the decision comes later, from anywhere, by
     /// [`SessionControl::accept_incoming_call`](crate::api::SessionControl::accept_incoming_call) or

@@ -2,6 +2,7 @@
 
 mod info;
 mod monitoring;
+pub(crate) mod quality;
 mod recording;
 
 pub use info::{
@@ -11,9 +12,9 @@ pub use info::{
 pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
 
-use super::call::Entry;
-use super::coordinator::{BUSY_LIMIT, BUSY_PAUSE};
-use super::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
+use crate::api::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
+use crate::calls::entry::Entry;
+use crate::coordinator::{BUSY_LIMIT, BUSY_PAUSE};
 use async_trait::async_trait;
 use contract::LegState;
 use info::{info, statistics};
@@ -25,7 +26,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Operations on the media of sessions, as `MediaControl::set_muted(&coordinator, &id, true)` or
-/// `coordinator.set_muted(&id, true)`. They are refused like those of [`super::SessionControl`].
+/// `coordinator.set_muted(&id, true)`. They are refused like those of [`crate::api::SessionControl`].
 ///
 /// ```no_run
 /// # use ringplane::api::*;
@@ -92,10 +93,10 @@ pub trait MediaControl {
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
     async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError>;
     /// What was counted, at most a second old; `None` while there is no media. For a call that is over ask
-    /// [`super::CallSession::media_statistics`].
+    /// [`crate::api::CallSession::media_statistics`].
     async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError>;
     /// The statistics again and again until the session ends, to three places: this receiver,
-    /// [`super::CallHandler::on_media_quality`], and the event stream ([`super::EventKind::MediaQuality`]). It goes on for the
+    /// [`crate::api::CallHandler::on_media_quality`], and the event stream ([`crate::api::EventKind::MediaQuality`]). It goes on for the
     /// other two when the receiver is dropped; a receiver that is slow misses some. Asked again, the new interval takes the
     /// place of the old one, whose receiver then ends. The shortest interval is 20 ms.
     async fn start_statistics_monitoring(

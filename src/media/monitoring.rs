@@ -1,10 +1,10 @@
 //! A call's numbers, told again and again while it lasts.
 
 use super::{MediaControl, MediaQualityAlertLevel, MediaStatistics};
-use crate::calls::session::Entry;
+use crate::api::{SessionCoordinator, SessionError, SessionId};
+use crate::calls::entry::Entry;
 use crate::events::EventKind;
 use crate::handlers::call_task::Word;
-use crate::api::{SessionCoordinator, SessionError, SessionId};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;

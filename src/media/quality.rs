@@ -1,8 +1,8 @@
 //! How good calls sound, watched.
 
+use crate::api::{MediaControl, QualityMetrics, SessionCoordinator, SessionId};
 use crate::events::EventKind;
 use crate::handlers::call_task::Word;
-use crate::api::{MediaControl, QualityMetrics, SessionCoordinator, SessionId};
 use serde::{Deserialize, Serialize};
 use session::SessionState;
 use std::sync::{Arc, Weak};

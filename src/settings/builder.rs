@@ -1,4 +1,4 @@
-use crate::advanced::{RequestHandler, Serving};
+use crate::api::advanced::{RequestHandler, Serving};
 use crate::api::{
     Authenticator, CallHandler, Codec, Credentials, Priority, SessionConfig, SessionCoordinator, SessionError,
     TlsConfig,

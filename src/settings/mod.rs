@@ -1,3 +1,11 @@
+//! Where a switch listens, what its limits are, and whom it trusts: [`SessionConfig`], and the builder that fills it in.
+
+pub(crate) mod authenticator;
+pub(crate) mod builder;
+pub(crate) mod credentials;
+pub(crate) mod tls;
+pub(crate) mod transport;
+
 use crate::api::{Authenticator, Credentials, PriorityShares, SessionError, TlsConfig};
 use config::{AudioCodec, Config, PortRange, Prompt, PromptFile};
 use serde::{Deserialize, Serialize};

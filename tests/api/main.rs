@@ -17,6 +17,7 @@ mod operations;
 mod outgoing;
 mod page;
 mod phone;
+mod recorded;
 mod recording;
 mod room;
 mod samples;

@@ -1,54 +1,14 @@
 //! Calls are written into WAV files, and the files are what was said.
 
 use crate::phone::Phone;
+use crate::recorded::{channels, coded, house};
 use crate::room::{builder, callers, sipp, started, until};
 use loadtest::callers::CallPlan;
 use loadtest::capture::{climbing_tone, share_found, share_of};
-use loadtest::peers::{MediaPlane, Scenario, SippPlan};
+use loadtest::peers::{Scenario, SippPlan};
 use ringplane::api::*;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-/// Answers with a tone, and hands every call that is up to the test.
-struct Hands(tokio::sync::mpsc::UnboundedSender<CallSession>, AudioSource);
-
-#[async_trait]
-impl CallHandler for Hands {
-    async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
-        CallDecision::Accept(None)
-    }
-
-    async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-        let coordinator = call.coordinator();
-        // The call may have ended already.
-        let _ = MediaControl::start_audio_transmission(&coordinator, call.id(), self.1.clone()).await;
-        let _ = self.0.send(call);
-    }
-}
-
-type Calls = UnboundedReceiver<CallSession>;
-
-async fn house(builder: SessionManagerBuilder, source: AudioSource) -> (Arc<SessionCoordinator>, Calls) {
-    let (sender, calls) = unbounded_channel();
-    (started(builder.with_handler(Arc::new(Hands(sender, source)))).await, calls)
-}
-
-/// The channels of a file, and nothing else about it that is not as it should be.
-fn channels(path: &Path) -> Vec<Vec<i16>> {
-    let mut reader = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let spec = reader.spec();
-    assert_eq!((spec.sample_rate, spec.bits_per_sample), (8_000, 16));
-    let count = usize::from(spec.channels);
-    let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("as many as the header says")).collect();
-    (0..count).map(|channel| samples.iter().skip(channel).step_by(count).copied().collect()).collect()
-}
-
-/// G.711 and back.
-fn coded(samples: &[i16]) -> Vec<i16> {
-    samples.iter().map(|sample| audio::Law::Mu.decode(audio::Law::Mu.encode(*sample))).collect()
-}
 
 /// Where in the recording what was said begins, by the first of it that is loud.
 fn beginning(recorded: &[i16], said: &[i16]) -> usize {
@@ -292,33 +252,4 @@ async fn what_cannot_be_recorded_says_why_and_a_limit_ends_it() {
     record(folder.path().join("again.wav").into()).await.unwrap();
     phone.hang_up();
     assert_eq!(MediaControl::stop_recording(&coordinator, &id).await.unwrap().end, RecordingEnd::CallEnded);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_media_process_that_is_killed_leaves_a_sound_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_ringplane"));
-    let media = MediaPlane::start(folder.path(), program, 1, 100, "").unwrap();
-    let with_plane = builder().with_media_plane(folder.path().join("run/media-control.sock"));
-    let (coordinator, mut calls) = house(with_plane, AudioSource::Tone).await;
-    let mut phone = Phone::new(coordinator.local_addr().unwrap());
-    assert_eq!(phone.call(&phone.offer("0")), 200);
-    let id = calls.recv().await.unwrap().id;
-    let paths = ["one.wav", "two.wav"].map(|name| folder.path().join(name));
-    // Another process writes the file that this one has opened.
-    MediaControl::start_recording(&coordinator, &id, &paths[0]).await.unwrap();
-    phone.say(&climbing_tone(50 * 160), |_| false);
-    let summary = MediaControl::stop_recording(&coordinator, &id).await.unwrap();
-    assert_eq!((summary.packets_received, &summary.end), (50, &RecordingEnd::Stopped), "{summary:?}");
-    assert!(share_of(&channels(&paths[0])[1], 440.0) > 0.9);
-
-    MediaControl::start_recording(&coordinator, &id, &paths[1]).await.unwrap();
-    phone.say(&climbing_tone(200 * 160), |_| false);
-    loadtest::peers::send_signal(media.pid(), rustix::process::Signal::KILL).unwrap();
-    let lost = MediaControl::stop_recording(&coordinator, &id).await;
-    let words = lost.unwrap_err().to_string();
-    assert!(words.contains("two.wav") || words.contains("no session"), "{words}");
-    let left = &channels(&paths[1])[0];
-    assert!(left.len() > 2 * 8_000, "all but the last second: {}", left.len());
-    assert!(share_found(left, &coded(&climbing_tone(200 * 160))[..16_000], 1_600) > 0.9);
 }

@@ -1,95 +1,9 @@
-//! Every example does what its header says, with a real peer. Each runs in a network of its own (`unshare --net`), so
-//! that it may have the addresses and ports that a reader sees.
+//! Every example does what its header says, with a real peer. Those whose peer is the executable are run by the tests of
+//! that (`cli/tests/examples`).
 
-use loadtest::peers::write_wav;
-use std::path::PathBuf;
-use std::process::Command;
+mod frame;
 
-/// The example's executable; `cargo test` builds all of them.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a file");
-    let built = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps");
-    // One that is a package of its own lies beside the switch.
-    let path = [built.join("examples"), built.to_owned()].map(|folder| folder.join(name));
-    let path = path.iter().find(|path| path.is_file()).unwrap_or(&path[0]).clone();
-    assert!(path.is_file(), "{} is not built: run `cargo test` without a choice of targets", path.display());
-    path
-}
-
-/// Runs the example beside a shell script that talks to it; gives what the example printed and what the script did.
-/// The example is asked to end (Ctrl-C) when the script is over, and must do so.
-fn beside(name: &str, script: &str) -> (String, String) {
-    prepared_beside(name, "", "true", script)
-}
-
-/// The same for an example that prints `last` when it has seen the end of what the script did: the script waits for it.
-fn beside_until(last: &str, name: &str, script: &str) -> (String, String) {
-    let wait = format!("for i in $(seq 300); do grep -qF '{last}' example.txt && break; sleep 0.05; done");
-    beside(name, &format!("{script}\n{wait}"))
-}
-
-/// The same with arguments, and something to do first.
-fn prepared_beside(name: &str, arguments: &str, before: &str, script: &str) -> (String, String) {
-    let folder = tempfile::tempdir().expect("a folder");
-    // What a phone says all the time; a call ends when it has nothing more to say.
-    write_wav(&folder.path().join("voice.wav"), &vec![50; 30 * 8_000]).expect("a voice");
-    let frame = r#"
-        ip link set lo up
-        ( eval "$BEFORE" ) > before.txt 2>&1 || { cat before.txt >&2; exit 1; }
-        "$EXAMPLE" $ARGUMENTS > example.txt 2>&1 &
-        example=$!
-        for i in $(seq 300); do grep -q listening example.txt && break; sleep 0.05; done
-        ( eval "$SCRIPT" ) > script.txt 2>&1
-        kill -INT $example 2>/dev/null
-        for i in $(seq 300); do kill -0 $example 2>/dev/null || exit 0; sleep 0.05; done
-        kill -KILL $example; echo "it did not end" >> example.txt; exit 1
-    "#;
-    let output = Command::new("timeout")
-        .args(["120", "unshare", "--net", "--map-root-user", "sh", "-c", frame])
-        .env("EXAMPLE", example(name))
-        .env("ARGUMENTS", arguments)
-        .env("BEFORE", before)
-        .env("SCRIPT", script)
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .current_dir(folder.path())
-        .output()
-        .expect("unshare runs (util-linux)");
-    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-    let (printed, did) = (read("example.txt"), read("script.txt"));
-    assert!(output.status.success(), "{name}: {output:?}\n{printed}\n{did}");
-    (printed, did)
-}
-
-/// SIPp in the frame's network; its last words are printed.
-const SIPP: &str = "sipp -nostdin -i 127.0.0.1 -timeout 30 -trace_err -error_file errors.txt";
-/// Prints SIPp's result and the refusals that it got.
-const RESULT: &str = "echo result $?; grep -ho 'SIP/2.0 [0-9]*' errors.txt";
-
-fn sipp(arguments: &str) -> String {
-    format!("{SIPP} 127.0.0.1:5060 -sn uac {arguments} > /dev/null; {RESULT}")
-}
-
-/// A call by baresip for `seconds`, then `keys` (a sleep of a second between any two), then it hangs up.
-fn baresip(user: &str, seconds: u32, keys: &str) -> String {
-    let presses: String = keys.chars().map(|key| format!("printf '{key}'; sleep 1; ")).collect();
-    format!(
-        "mkdir -p phone; touch phone/contacts; \
-         modules=$(dirname $(find /usr/lib -path '*baresip/modules/g711.so' | head -1)); \
-         echo '<sip:me@127.0.0.1:5070>;regint=0;audio_codecs=PCMU' > phone/accounts; \
-         printf '%s\\n' 'sip_listen 127.0.0.1:5070' 'net_interface 127.0.0.1' \"audio_source aufile,$PWD/voice.wav\" \
-         'audio_player aufile,out.wav' 'audio_alert aufile,alert.wav' 'audio_srate 8000' 'audio_channels 1' \
-         \"module_path $modules\" 'module stdio.so' 'module g711.so' 'module aufile.so' 'module_app account.so' \
-         'module_app menu.so' > phone/config; \
-         ( sleep {seconds}; {presses} sleep 1; printf 'bq' ) | timeout 60 baresip -4 -f phone -e '/dial \
-         sip:{user}@127.0.0.1:5060'"
-    )
-}
-
-fn assert_holds(text: &str, words: &[&str]) {
-    for word in words {
-        assert!(text.contains(word), "no `{word}` in:\n{text}");
-    }
-}
+use frame::{RESULT, SIPP, alone, assert_holds, baresip, beside, beside_until, prepared_beside, sipp};
 
 #[test]
 fn three_line_server() {
@@ -197,23 +111,6 @@ fn session_list() {
     assert_holds(&printed, &["Connected", "PCMU, sendrecv", "127.0.0.1:"]);
 }
 
-/// Like [`beside`], for programs that end by themselves: the network is SIPp's before the program starts.
-fn alone(name: &str) -> String {
-    let folder = tempfile::tempdir().expect("a folder");
-    let script = r#"ip link set lo up; cd "$XDG_RUNTIME_DIR"
-        sipp -nostdin -sn uas -i 127.0.0.1 -p 5070 > /dev/null 2>&1 & sipp=$!
-        sleep 0.5; "$EXAMPLE"; status=$?; kill -USR1 $sipp; exit $status"#;
-    let output = Command::new("timeout")
-        .args(["120", "unshare", "--net", "--map-root-user", "sh", "-c", script])
-        .env("EXAMPLE", example(name))
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .output()
-        .expect("unshare runs (util-linux)");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{name}: {output:?}");
-    printed
-}
-
 #[test]
 fn outgoing_call() {
     let printed = alone("outgoing_call");
@@ -260,7 +157,7 @@ fn blind_transfer() {
 
 /// The commands of the example's header.
 fn certificates() -> String {
-    let text = include_str!("../examples/tls_server.rs");
+    let text = include_str!("../../examples/tls_server.rs");
     let block = text.split("```text\n").nth(1).and_then(|rest| rest.split("//! cargo run").next()).expect("a block");
     let lines: Vec<&str> = block.lines().map(|line| line.trim_start_matches("//!").trim()).collect();
     let commands = lines.join("\n").replace("\\\n", " ").replace('\n', " && ");
@@ -327,35 +224,6 @@ fn advanced_headers() {
         &printed,
         &["answered a call to service", "CSeq: 1 INVITE", "the dialog is 1-", "to-tag=", "our INFO got"],
     );
-}
-
-/// The switch itself as a peer, on another address of the frame's network; `$NAME` is its process.
-fn switch(name: &str, ip: &str, port: u16, sip: &str) -> String {
-    format!(
-        "printf '%s\\n' '[sip]' 'listen = [\"{ip}:{port}\"]' '{sip}' '[media]' 'ports = \"30000-30100\"' \
-         'bind = \"{ip}\"' '[process]' \"runtime_dir = \\\"$PWD/{name}\\\"\" > {name}.toml\n\
-         '{program}' serve --config {name}.toml > {name}.txt 2>&1 & {name}=$!\n\
-         for i in $(seq 200); do grep -q 'is ready' {name}.txt && break; sleep 0.05; done\n",
-        program = env!("CARGO_BIN_EXE_ringplane"),
-    )
-}
-
-#[test]
-fn attended_transfer() {
-    // Debian's phones refuse to be sent on with `Replaces`, so the phone is behind a switch, and the boss is one.
-    let script = switch("boss", "127.0.0.2", 5080, "")
-        + &switch(
-            "office",
-            "127.0.0.3",
-            5060,
-            "mode = \"b2bua\"\nroutes = { \"*\" = [\"sip:127.0.0.1:5060\"] }\n[transfer]\ntargets = \"anybody\"\nallow_local = true",
-        )
-        + "sleep 1\n"
-        + &baresip("assistant", 9, "").replace("@127.0.0.1:5060", "@127.0.0.3:5060")
-        + "\nkill -TERM $boss $office; wait; cat boss.txt office.txt";
-    let (printed, did) = prepared_beside("attended_transfer", "sip:boss@127.0.0.2:5080", "true", &script);
-    assert_holds(&printed, &["is on hold", "the boss is asked", "talks to sip:boss@127.0.0.2:5080 now"]);
-    assert_holds(&did, &["Call established"]);
 }
 
 #[test]
@@ -426,7 +294,7 @@ fn database_decision() {
 /// A new example without a test here would not be noticed otherwise.
 #[test]
 fn every_example_is_run() {
-    let ours = include_str!("examples.rs");
+    let ours = concat!(include_str!("main.rs"), include_str!("../../cli/tests/examples/main.rs"));
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
     for entry in std::fs::read_dir(folder).expect("the examples are there").flatten() {
         let name = entry.file_name().to_string_lossy().replace(".rs", "");

@@ -9,6 +9,7 @@ mod sizes;
 mod words;
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,7 @@ fn level(folder: &str) -> Option<(u8, &'static str)> {
         "sim" => (6, "both"),
         "" => (6, "both"),
         "loadtest" => (6, "both"),
-        "bench" | "examples/database_decision" => (7, "both"),
+        "bench" | "cli" | "examples/database_decision" => (7, "both"),
         _ => return None,
     })
 }
@@ -90,6 +91,34 @@ fn dependencies_point_one_way() {
         }
     }
     assert!(wrong.is_empty(), "dependencies that point the wrong way: {wrong:#?}");
+}
+
+#[test]
+fn the_library_has_nothing_of_a_command_line() {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--package",
+            "ringplane",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(root())
+        .output()
+        .expect("cargo tree runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("names of crates are text");
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(crates.contains("ringplane-signald") && crates.contains("tokio"), "not the library's tree:\n{tree}");
+    // They read command lines, take signals, print log lines and choose the allocator: a program does that for itself.
+    let of_programs = ["clap", "signal-hook", "tracing-subscriber", "mimalloc"];
+    let found: Vec<_> = of_programs.into_iter().filter(|name| crates.contains(name)).collect();
+    assert!(found.is_empty(), "the library depends on what belongs to the executable: {found:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One of the two processes, as its parent sees it.
 
-use crate::cli::Failure;
+use crate::Failure;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};

@@ -2,8 +2,7 @@
 //! media, refusals, CANCEL early and after a lost 100, re-INVITEs from either side that are good, refused and broken, an
 //! ACK with a wrong CSeq, hold, and media that never comes.
 
-use crate::machine::PROGRAM;
-use std::path::Path;
+use crate::machine::{PROGRAM, root};
 use std::process::Command;
 
 /// In a network of its own, where descriptions may name addresses of nobody: nothing that is sent there leaves.
@@ -27,12 +26,11 @@ const FRAME: &str = r#"
 #[test]
 fn the_cases_of_another_back_to_back_user_agent() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new("timeout")
         .args(["180", "unshare", "--net", "--map-root-user", "sh", "-c", FRAME])
         .env("PROGRAM", PROGRAM)
-        .env("PYTHON", root.join("target/peers/python/bin/python"))
-        .env("SUITE", root.join("tests/peers/call_suite.py"))
+        .env("PYTHON", root().join("target/peers/python/bin/python"))
+        .env("SUITE", root().join("cli/tests/peers/call_suite.py"))
         .env("SIPLOG_BEND", "none")
         .current_dir(folder.path())
         .output()

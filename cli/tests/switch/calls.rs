@@ -1,6 +1,6 @@
 //! Real calls by real peers: SIPp, baresip, and our own callers, with a capture as the witness.
 
-use crate::machine::{alone, capture_filter, plan, seen, start};
+use crate::machine::{alone, capture_filter, plan, root, seen, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
 use loadtest::capture::{climbing_tone, share_found};
@@ -104,8 +104,8 @@ fn sipp_plays_less_common_calls() {
     let _turn = alone();
     let (switch, folder) = start(&plan(100));
     for name in ["hold_resume", "late_offer", "cancel_late", "malformed"] {
-        let file = format!("{}/loadtest/scenarios/{name}.xml", env!("CARGO_MANIFEST_DIR"));
-        let plan = SippPlan { scenario: Scenario::File(file.into()), rate: 20, calls: 20, ..SippPlan::default() };
+        let file = root().join("loadtest/scenarios").join(name).with_extension("xml");
+        let plan = SippPlan { scenario: Scenario::File(file), rate: 20, calls: 20, ..SippPlan::default() };
         let sipp = Sipp::start(folder.path(), name, Some(switch.sip), &plan).unwrap();
         sipp.finish(Duration::from_secs(60)).unwrap().assert_all_good(20);
     }

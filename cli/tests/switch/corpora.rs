@@ -1,7 +1,7 @@
 //! Corpora and other people's fuzzers against the running switch: it goes on, and its memory does not grow with what it was
 //! sent.
 
-use crate::machine::{alone, plan, start};
+use crate::machine::{alone, plan, root, start};
 use clock::Duration;
 use loadtest::connection::{Connector, Over};
 use loadtest::corpus::{flood_corpus, read};
@@ -9,7 +9,6 @@ use loadtest::is_full_run;
 use loadtest::peers::{Process, Switch, free_port, wait_for};
 use loadtest::usage::{self, Usage};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -114,7 +113,7 @@ fn memory_is_flat_whatever_is_sent() {
     const GROWTH_MAX_BYTES: u64 = 2 << 20;
     let _turn = alone();
     let place = everywhere();
-    let wire = Path::new(env!("CARGO_MANIFEST_DIR")).join("signaling/sip-wire");
+    let wire = root().join("signaling/sip-wire");
     let samples = read(&["fuzz/corpus", "tests/torture", "tests/samples"].map(|name| wire.join(name))).unwrap();
     let (mut first, mut datagrams, mut messages, mut answered) = (None, 0, 0, 0);
     for round in 0..rounds {

@@ -2,11 +2,17 @@
 
 use loadtest::capture::{Datagram, RtpStreams, SeenCalls};
 use loadtest::peers::{Switch, SwitchPlan};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 /// The executable under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringplane");
+
+/// The root of the source tree.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the executable's crate lies in the tree")
+}
 
 /// Tests that load the machine take turns, so that none of them judges another's load.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -34,7 +40,7 @@ pub(crate) fn capture_filter(switch: &Switch) -> String {
 }
 
 /// Calls and streams of a capture; and packets that came more than `grace_ms` after their call's end.
-pub(crate) fn seen(file: &std::path::Path, switch: &Switch, grace_ms: u64) -> (SeenCalls, RtpStreams, u64) {
+pub(crate) fn seen(file: &Path, switch: &Switch, grace_ms: u64) -> (SeenCalls, RtpStreams, u64) {
     let (mut calls, mut streams, mut media) = (SeenCalls::to(switch.sip), RtpStreams::default(), Vec::new());
     let is_media = |port: u16| (switch.media_ports.0..=switch.media_ports.1).contains(&port) && port.is_multiple_of(2);
     let take = |datagram: Datagram| {

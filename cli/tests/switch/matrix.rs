@@ -1,7 +1,7 @@
 //! Every operation in every state of a call through the back-to-back user agent, pjsua on one side and baresip on the
-//! other: who hears whom, that every call ends where it has to, and that nothing is left (`tests/peers/matrix.py`).
+//! other: who hears whom, that every call ends where it has to, and that nothing is left (`cli/tests/peers/matrix.py`).
 
-use crate::machine::{PROGRAM, alone};
+use crate::machine::{PROGRAM, alone, root};
 use loadtest::is_full_run;
 use std::io::Write;
 use std::path::Path;
@@ -15,13 +15,12 @@ const RIGS: &str = "8";
 fn play(shards: &str, cells: &str, half: &str) {
     let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/peers/python/bin/python");
+    let python = root().join("target/peers/python/bin/python");
     assert!(python.exists(), "{} is not there: `make peers` installs it", python.display());
     let output = Command::new("timeout")
         .args(["900", "unshare", "--net", "--map-root-user", "sh", "-c", "ip link set lo up; exec \"$0\" \"$@\""])
         .arg(python)
-        .arg(root.join("tests/peers/matrix.py"))
+        .arg(root().join("cli/tests/peers/matrix.py"))
         .arg(PROGRAM)
         .arg(folder.path())
         .args([shards, RIGS, cells, if is_full_run() { "0/1" } else { half }])

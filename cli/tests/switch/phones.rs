@@ -1,6 +1,6 @@
 //! Other people's phones: pjsua, linphone, baresip and SIP.js, over every transport that they have, with sound.
 
-use crate::machine::{alone, plan, start};
+use crate::machine::{alone, plan, root, start};
 use clock::Duration;
 use loadtest::capture::{climbing_tone, share_found};
 use loadtest::peers::{Baresip, Switch, SwitchPlan, Told, free_port, free_range, read_wav, wait_for, write_wav};
@@ -14,13 +14,13 @@ const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
 
 /// What `make peers` put there.
 fn installed(path: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers").join(path);
+    let path = root().join("target/peers").join(path);
     assert!(path.exists(), "{} is not there: `make peers` installs it", path.display());
     path
 }
 
 fn ours(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+    root().join("cli/tests/peers").join(name)
 }
 
 /// A switch on every transport, with a certificate for `localhost` that is its own authority.

@@ -117,7 +117,8 @@ impl Served {
     /// Asks the program, and answers.
     pub(crate) async fn serve(self, coordinator: Arc<SessionCoordinator>, handler: Arc<dyn RequestHandler>) {
         let (limit, incoming) = (coordinator.config.handler_timeout, self.incoming);
-        let answered = crate::handlers::call_task::limited(limit, async move { handler.on_request(incoming).await }).await;
+        let answered =
+            crate::handlers::call_task::limited(limit, async move { handler.on_request(incoming).await }).await;
         let answer = answered.unwrap_or_else(|| Answer::status(500));
         let request = self.request;
         let sent = coordinator.order(self.shard, move |order| {

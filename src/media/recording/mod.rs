@@ -8,8 +8,8 @@ pub use options::RecordingOptions;
 pub(crate) use registry::Recordings;
 pub use summary::{RecordingEnd, RecordingSummary};
 
-use crate::calls::session::Entry;
 use crate::api::{Operation, SessionCoordinator, SessionError, SessionId};
+use crate::calls::entry::Entry;
 use contract::RECORDINGS_MAX;
 use registry::{Progress, Recorded};
 use signald::OrderTurn;

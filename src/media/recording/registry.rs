@@ -2,7 +2,7 @@
 
 use super::RecordingSummary;
 use crate::api::SessionId;
-use crate::calls::session::Entry;
+use crate::calls::entry::Entry;
 use contract::RecordingOutcome;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
