@@ -31,14 +31,16 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod admission;
 pub mod api;
 mod bridge;
 mod calls;
-mod care;
 mod coordinator;
 mod error;
 mod events;
+mod groups;
 mod handlers;
+mod health;
 mod media;
 mod settings;
 

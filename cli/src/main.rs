@@ -9,11 +9,11 @@
 
 mod calls;
 mod check;
-mod child;
 mod hangup;
 mod operator;
 mod options;
 mod output;
+mod processes;
 mod reload;
 mod serve;
 mod stats;
@@ -74,8 +74,8 @@ fn main() -> ExitCode {
     };
     let done = match command {
         Command::Serve(options) => serve::run(&options),
-        Command::Media(options) => child::media(&options),
-        Command::Signal(options) => child::signal(&options),
+        Command::Media(options) => processes::media(&options),
+        Command::Signal(options) => processes::signal(&options),
         Command::Check { file } => check::run(&file),
         Command::Init => output::print(&config::default_file()),
         Command::Calls(wanted) => calls::run(&wanted),
@@ -115,7 +115,7 @@ impl Failure {
         Self(words.into())
     }
 
-    /// Nobody reads any further.
+    /// The reader of the output is gone.
     pub(crate) fn quiet() -> Self {
         Self(String::new())
     }

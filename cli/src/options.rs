@@ -76,7 +76,7 @@ impl Options {
 }
 
 /// The text of the configuration file as it was when it last had no mistake, in memory that children inherit. A process
-/// that is started again after somebody has broken the file still starts.
+/// that is started again after the file was broken still starts.
 pub(crate) struct SoundFile(Option<File>);
 
 impl SoundFile {
@@ -123,7 +123,7 @@ pub(crate) fn start_log(config: &Config) -> Result<(), Failure> {
         .with_env_filter(filter(config))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        // A log that nobody can read any more, after the end of its terminal, is no reason to stop.
+        // A log that cannot be read any more, after the end of its terminal, is no reason to stop.
         .log_internal_errors(false)
         .with_filter_reloading();
     let handle = builder.reload_handle();

@@ -9,7 +9,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| failure(&error))
 }
 
-/// A text of a process that goes on whether anybody reads it or not.
+/// Prints a text of a process that goes on whether it is read or not.
 pub(crate) fn tell(text: &str) {
     let _ = print(text);
 }

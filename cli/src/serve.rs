@@ -1,11 +1,11 @@
 //! `ringplane serve`: starts the media and the signaling process, restarts the one that dies, and takes both down in
 //! order: calls are ended first, media goes last.
 
-mod part;
+mod child;
 
 use super::options::{self, Options, SoundFile};
 use super::{Failure, output, reload, welcome};
-use part::{Notice, Part};
+use child::{Notice, SupervisedProcess};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -25,15 +25,18 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     watch_signals(notices.clone())?;
     let sound = SoundFile::of(options)?;
     let arguments = options.to_arguments(&sound);
-    let mut parts = [Part::new("media", &arguments, &notices)?, Part::new("signal", &arguments, &notices)?];
-    let started = start(&mut parts, &inbox);
+    let mut processes = [
+        SupervisedProcess::new("media", &arguments, &notices)?,
+        SupervisedProcess::new("signal", &arguments, &notices)?,
+    ];
+    let started = start(&mut processes, &inbox);
     if let Ok(Started::Ready) = started {
-        print_welcome(&config, &parts);
-        parts.iter_mut().for_each(|part| part.set_restarts(true));
-        supervise(&mut parts, &inbox, &Reloading { options, sound: &sound });
+        print_welcome(&config, &processes);
+        processes.iter_mut().for_each(|process| process.set_restarts(true));
+        supervise(&mut processes, &inbox, &Reloading { options, sound: &sound });
     }
     // Calls are ended first, media goes last.
-    let [media, signal] = &mut parts;
+    let [media, signal] = &mut processes;
     stop(signal, &inbox);
     stop(media, &inbox);
     started.map(drop)
@@ -61,20 +64,20 @@ fn watch_signals(notices: Sender<Notice>) -> Result<(), Failure> {
 }
 
 /// Starts one after the other: signaling needs the media plane's memory.
-fn start(parts: &mut [Part], inbox: &Receiver<Notice>) -> Result<Started, Failure> {
-    for index in 0..parts.len() {
-        parts[index].start()?;
+fn start(processes: &mut [SupervisedProcess], inbox: &Receiver<Notice>) -> Result<Started, Failure> {
+    for index in 0..processes.len() {
+        processes[index].start()?;
         let until = Instant::now() + START_WITHIN;
-        while !parts[index].is_ready() {
+        while !processes[index].is_ready() {
             match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Notice::Stop) => return Ok(Started::StoppedByUser),
-                Ok(notice) => take(parts, notice),
+                Ok(notice) => take(processes, notice),
                 Err(_) => {
-                    let name = parts[index].name();
+                    let name = processes[index].name();
                     return Err(Failure::new(format!("the {name} process did not start within {START_WITHIN:?}")));
                 }
             }
-            if let Some(dead) = parts[..=index].iter().find(|part| !part.runs()) {
+            if let Some(dead) = processes[..=index].iter().find(|process| !process.runs()) {
                 return Err(Failure::new(format!("the {} process did not start; it said why above", dead.name())));
             }
         }
@@ -82,19 +85,19 @@ fn start(parts: &mut [Part], inbox: &Receiver<Notice>) -> Result<Started, Failur
     Ok(Started::Ready)
 }
 
-/// Until somebody asks for the end.
-fn supervise(parts: &mut [Part], inbox: &Receiver<Notice>, reloading: &Reloading<'_>) {
+/// Waits until the end is asked for.
+fn supervise(processes: &mut [SupervisedProcess], inbox: &Receiver<Notice>, reloading: &Reloading<'_>) {
     loop {
-        let next = parts.iter().filter_map(Part::restart_at).min();
+        let next = processes.iter().filter_map(SupervisedProcess::restart_at).min();
         let notice = match next {
             Some(at) => inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match notice {
             Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Notice::Reload) => reloading.reload(parts),
-            Ok(notice) => take(parts, notice),
-            Err(RecvTimeoutError::Timeout) => parts.iter_mut().for_each(Part::restart_if_due),
+            Ok(Notice::Reload) => reloading.reload(processes),
+            Ok(notice) => take(processes, notice),
+            Err(RecvTimeoutError::Timeout) => processes.iter_mut().for_each(SupervisedProcess::restart_if_due),
         }
     }
 }
@@ -107,45 +110,45 @@ struct Reloading<'a> {
 
 impl Reloading<'_> {
     /// The children read it only once it is known to be sound.
-    fn reload(&self, parts: &mut [Part]) {
+    fn reload(&self, processes: &mut [SupervisedProcess]) {
         if reload::read(self.options).is_none() {
             return;
         }
         match self.sound.keep(self.options) {
-            Ok(()) => parts.iter_mut().for_each(Part::reload),
+            Ok(()) => processes.iter_mut().for_each(SupervisedProcess::reload),
             Err(error) => tracing::error!("the new configuration is not used, the old one goes on: {error}"),
         }
     }
 }
 
-fn take(parts: &mut [Part], notice: Notice) {
-    for part in parts {
-        part.take(&notice);
+fn take(processes: &mut [SupervisedProcess], notice: Notice) {
+    for process in processes {
+        process.take(&notice);
     }
 }
 
 /// Asks politely, waits, then insists.
-fn stop(part: &mut Part, inbox: &Receiver<Notice>) {
-    part.set_restarts(false);
+fn stop(process: &mut SupervisedProcess, inbox: &Receiver<Notice>) {
+    process.set_restarts(false);
     for kill in [false, true] {
-        part.signal(kill);
+        process.signal(kill);
         let until = Instant::now() + STOP_WITHIN;
-        while part.runs() {
+        while process.runs() {
             match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 // A second Ctrl-C means: at once.
-                Ok(Notice::Stop) => part.signal(true),
-                Ok(notice) => part.take(&notice),
+                Ok(Notice::Stop) => process.signal(true),
+                Ok(notice) => process.take(&notice),
                 Err(_) => break,
             }
         }
     }
 }
 
-fn print_welcome(config: &config::Config, parts: &[Part]) {
+fn print_welcome(config: &config::Config, processes: &[SupervisedProcess]) {
     let mut text = format!("Ringplane {} is ready.\n", env!("CARGO_PKG_VERSION"));
-    for part in parts {
-        text += &format!("  {:<7} {}\n", part.name(), part.ready_words());
+    for process in processes {
+        text += &format!("  {:<7} {}\n", process.name(), process.ready_words());
     }
-    let listening = parts.last().map(|signal| welcome::listening(signal.ready_words())).unwrap_or_default();
+    let listening = processes.last().map(|signal| welcome::listening(signal.ready_words())).unwrap_or_default();
     output::tell(&(text + &welcome::text(config, &listening, &welcome::Commands::here(config))));
 }

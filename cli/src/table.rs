@@ -77,7 +77,7 @@ pub(crate) fn escaped(text: &str) -> String {
     text.chars().map(one).collect()
 }
 
-/// How wide the terminal is; `None`: output goes elsewhere, or nobody knows.
+/// How wide the terminal is; `None`: output goes elsewhere, or the width is unknown.
 pub(crate) fn terminal_width() -> Option<usize> {
     if !std::io::stdout().is_terminal() {
         return None;

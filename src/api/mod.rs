@@ -13,22 +13,21 @@ pub use crate::calls::dialog::DialogId;
 pub use crate::calls::handle::{Bridging, Call, Placing};
 pub use crate::calls::id::{NotASessionId, SessionId};
 pub use crate::calls::session::CallSession;
-pub use crate::care::{
-    DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, GroupInfo, HealthReport, HealthStatus, Leak, LeakKind, LeakReport,
-    LegRole, LevelUse, Priority, PriorityShares, ResourceCounters, SEQUENCE_LEGS_MAX, SequenceId, SequenceInfo,
-    SequenceLeg, SequenceRule, SessionResources,
-};
 pub use crate::coordinator::SessionCoordinator;
 pub use crate::coordinator::manager::SessionManager;
 pub use crate::coordinator::server::{SipClient, SipServer, create_sip_client, create_sip_server};
 pub use crate::error::{ErrorCategory, ErrorContext, InvalidUri, MissingSession, Resource, Result, SessionError};
 pub use crate::events::custom::CUSTOM_EVENT_BYTES_MAX;
 pub use crate::events::{EventClass, EventFilter, EventKind, Receiver, SessionEvent};
+pub use crate::groups::{GroupInfo, SequenceInfo, SequenceLeg};
 pub use crate::handlers::ready_made::{
     AutoAnswerHandler, CallMetrics, CapacityLimitHandler, CompositeHandler, LoggingHandler, MetricsHandler,
     RejectHandler,
 };
 pub use crate::handlers::{CallDecision, CallHandler, IncomingCall};
+pub use crate::health::{
+    HealthReport, HealthStatus, Leak, LeakKind, LeakReport, LevelUse, ResourceCounters, SessionResources,
+};
 pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
     AudioSource, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics,
@@ -41,6 +40,12 @@ pub use crate::settings::tls::{Certificate, ClientCertificates, TlsConfig};
 pub use crate::settings::transport::Transport;
 pub use crate::settings::{Codec, SessionConfig, SessionManagerConfig};
 pub use async_trait::async_trait;
+#[doc(inline)]
+pub use engine::{
+    DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, LegRole, Priority, PriorityShares, SEQUENCE_LEGS_MAX, SequenceId,
+    SequenceRule,
+};
+#[doc(inline)]
 pub use session::{Operation, SessionState};
 
 /// Errors by themselves, for `use ringplane::api::errors::SessionError`.

@@ -1,7 +1,5 @@
 //! Two sessions that hear each other.
 
-pub(crate) mod ends_together;
-
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use crate::calls::id::{NotASessionId, Numbered};
 use crate::events::{EventFilter, Receiver};
@@ -79,33 +77,33 @@ impl fmt::Debug for BridgeId {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum BridgeEvent {
-    /// A session came.
+    /// A session joined a bridge.
     ParticipantAdded {
-        /// To which.
+        /// The bridge.
         bridge_id: BridgeId,
-        /// Which.
+        /// The session.
         session_id: SessionId,
     },
-    /// A session left.
+    /// A session left a bridge.
     ParticipantRemoved {
-        /// From which.
+        /// The bridge.
         bridge_id: BridgeId,
-        /// Which.
+        /// The session.
         session_id: SessionId,
-        /// Why.
+        /// Why it left, in words.
         reason: String,
     },
-    /// It is no more.
+    /// A bridge is gone; the sessions that were in it go on.
     BridgeDestroyed {
-        /// Which.
+        /// The bridge.
         bridge_id: BridgeId,
     },
 }
 
-/// A bridge and who is in it.
+/// A bridge and the sessions that are in it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BridgeInfo {
-    /// Which.
+    /// Its name.
     pub id: BridgeId,
     /// Its sessions.
     pub sessions: Vec<SessionId>,
@@ -165,10 +163,10 @@ impl SessionCoordinator {
     /// too, until the bridge is taken down or one of them has left it.
     pub async fn bridge_sessions_together(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
         let bridge = self.bridge_sessions(one, other).await?;
-        self.care.ties().pairs.tie(bridge, vec![*one, *other]);
+        self.relations().conversations().tie(bridge, vec![*one, *other]);
         // Where one of them has ended before that, nothing would tell the other one any more.
         if [one, other].into_iter().any(|id| self.registry.get(*id).is_none()) {
-            self.care.ties().pairs.destroyed(bridge);
+            self.relations().conversations().destroyed(bridge);
             [*one, *other].into_iter().for_each(|id| self.end_along(id));
         }
         Ok(bridge)

@@ -54,7 +54,7 @@ pub trait SessionControl {
     /// session description of the program's, its media is the program's business too. A coordinator that does not run is
     /// started.
     ///
-    /// Whoever asks who we are gets a proof ([`crate::api::Credentials`]), up to five redirections (3xx) are followed, early
+    /// A challenge (401, 407) is answered with our credentials ([`crate::api::Credentials`]), up to five redirections (3xx) are followed, early
     /// media is taken ([`crate::api::EventKind::Progress`]), and what rings for 60 s is cancelled. For another limit, or header
     /// fields, see [`crate::api::advanced::OutgoingCall`].
     async fn create_outgoing_call(
@@ -64,8 +64,8 @@ pub trait SessionControl {
         sdp: Option<String>,
     ) -> Result<CallSession, SessionError>;
     /// Waits until a call that we placed is answered and its media is set up. [`SessionError::Rejected`] has the status of
-    /// a refusal of the called side, and of no other; what fails before anybody answers is [`SessionError::Transport`], or
-    /// [`SessionError::Timeout`] where nobody did in time. One whose `timeout` has run out leaves the call as it is.
+    /// a refusal of the called side, and of no other; what fails before the called side answers is [`SessionError::Transport`], or
+    /// [`SessionError::Timeout`] where it did not in time. One whose `timeout` has run out leaves the call as it is.
     async fn wait_for_answer(&self, id: &SessionId, timeout: Duration) -> Result<CallSession, SessionError>;
     /// Answers a deferred call; with this session description, or with one that is made for it. Returns when it is up, so
     /// that everything else can be asked of it; [`SessionError::Rejected`] with 487 where the caller has given up meanwhile.
@@ -92,7 +92,7 @@ pub trait SessionControl {
     /// ends. When the target does not take the call, [`SessionError::Rejected`] has its status, and our call is
     /// back where it was.
     async fn transfer_session(&self, id: &SessionId, target: &str) -> Result<(), SessionError>;
-    /// Asks the peer to take over our call with somebody else (attended transfer, `Replaces` of RFC 3891), and waits
+    /// Asks the peer to take over our call with a third party (attended transfer, `Replaces` of RFC 3891), and waits
     /// until it has done so: then both of our calls end. [`crate::api::EventKind::TransferProgress`] says how far it is.
     async fn attended_transfer(&self, id: &SessionId, consultation: &SessionId) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence. RTP goes on, and the peer is not told.

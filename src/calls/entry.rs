@@ -43,14 +43,14 @@ pub(crate) struct Facts {
     pub(crate) refer_target: Option<Box<str>>,
     /// Its media leg, whose row keeps the last numbers for a while after the end.
     pub(crate) leg: Option<contract::LegRef>,
-    /// What its media had counted when somebody looked last.
+    /// What its media had counted when it was read last.
     pub(crate) counted: Option<Box<MediaStatistics>>,
-    /// Whoever tells its numbers again and again.
+    /// The task that publishes its statistics at an interval.
     pub(crate) monitoring: Option<tokio::task::AbortHandle>,
     pub(crate) ended_at: Option<Instant>,
     pub(crate) end: Option<session::EndReason>,
     /// Its place among the sessions; none before it is known how important it is.
-    pub(crate) place: Option<crate::care::Place>,
+    pub(crate) place: Option<crate::admission::Place>,
     /// Who waits for an operation, and for its outcome: done, or the status that says why not.
     pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), Refusal>>)>,
 }
@@ -134,18 +134,18 @@ impl Entry {
         outcome
     }
 
-    /// Tells whoever has waited longest for this operation.
+    /// Gives the outcome of an operation to the task that has waited longest for it.
     pub(crate) fn settle(&self, operation: Operation, outcome: Result<(), Refusal>) {
         let mut facts = self.facts();
         facts.waiting.retain(|(_, waiting)| !waiting.is_closed());
         if let Some(index) = facts.waiting.iter().position(|(waited_for, _)| *waited_for == operation) {
-            // Whoever asked may have stopped waiting.
+            // The task may have stopped waiting.
             let _ = facts.waiting.remove(index).1.send(outcome);
         }
     }
 
     /// Gives it a place among the sessions, unless it has ended meanwhile.
-    pub(crate) fn seat(&self, place: crate::care::Place) {
+    pub(crate) fn seat(&self, place: crate::admission::Place) {
         let mut facts = self.facts();
         if facts.ended_at.is_none() {
             facts.place = Some(place);

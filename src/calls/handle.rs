@@ -129,7 +129,7 @@ impl Call {
         self.coordinator.send_dtmf(self.id(), digits).await
     }
 
-    /// Hands it to somebody else ([`SessionControl::transfer_session`]).
+    /// Hands it to a third party ([`SessionControl::transfer_session`]).
     pub async fn transfer(&self, target: &str) -> Result<(), SessionError> {
         self.coordinator.transfer_session(self.id(), target).await
     }

@@ -12,7 +12,7 @@ impl SessionCoordinator {
     /// # use std::sync::Arc;
     /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
     /// coordinator.hold_with_audio(call.id(), AudioSource::Prompt("music".into())).await?;
-    /// // Ask somebody else.
+    /// // Ask a colleague.
     /// SessionControl::resume_session(&coordinator, call.id()).await?;
     /// # Ok(())
     /// # }

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_an_earlier_run_is_nobody_of_this_one() {
+    fn a_name_of_an_earlier_run_names_nothing_of_this_one() {
         let now = SessionId::new(0, session::SessionId::from_u64(5));
         let before: SessionId = "1-0-5".parse().unwrap();
         assert!(before != now && before.inner() != now.inner());

@@ -1,8 +1,9 @@
 //! What handlers and programs decide about calls that have come in, carried out.
 
+use crate::admission::Place;
+use crate::api::Priority;
 use crate::api::{CallDecision, SessionCoordinator, SessionError, SessionId};
 use crate::calls::entry::Entry;
-use crate::care::{Place, Priority};
 use session::{Forward, Plan, PlannedSource};
 use signald::OrderTurn;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl SessionCoordinator {
         };
         // The other side is as important as this one, and needs a place as well.
         let level = self.entry(id)?.facts().place.as_ref().map_or_else(Priority::default, Place::level);
-        let Ok(place) = self.care.admission.take(level) else {
+        let Ok(place) = self.admission.take(level) else {
             return self.reject(id, 503, String::new()).await;
         };
         let (shard, this) = (id.shard(), self.this.clone());

@@ -8,7 +8,7 @@ use signald::OrderTurn;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an answer may take to reach the media plane before whoever waits for it is told all the same.
+/// How long an answer may take to reach the media plane before `wait_for_answer` returns all the same.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 impl SessionCoordinator {
@@ -44,7 +44,7 @@ impl SessionCoordinator {
     /// is full.
     pub(crate) async fn dial(&self, call: OutgoingCall) -> Result<CallSession, SessionError> {
         let level = call.priority;
-        let place = self.care.admission.take(level).map_err(|limit| crate::care::full(level, limit))?;
+        let place = self.admission.take(level).map_err(|limit| crate::admission::full(level, limit))?;
         self.start(None).await?;
         let targets = self.targets(&call.to).await?;
         let from = self.checked_address(&call.from, &targets[0])?;
@@ -81,8 +81,8 @@ impl SessionCoordinator {
         }
     }
 
-    /// What an answer says about media reaches the media plane a moment after the answer itself. Whoever is told of the
-    /// answer finds both.
+    /// What an answer says about media reaches the media plane a moment after the answer itself. A program that is told of
+    /// the answer finds both.
     async fn media_settles(&self, id: SessionId) {
         const PAUSE: Duration = Duration::from_millis(2);
         let give_up_at = tokio::time::Instant::now() + ANSWER_LIMIT;

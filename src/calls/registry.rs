@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 #[derive(Default)]
 pub(crate) struct Registry(RwLock<HashMap<SessionId, Arc<Entry>>>, Mutex<VecDeque<Arc<Entry>>>);
 
-/// Ended calls of ours that are remembered, for whoever has not asked yet how they went.
+/// Ended outgoing calls that are remembered, for a program that has not asked yet how they went.
 const REMEMBERED_MAX: usize = 1_024;
 
 impl Registry {

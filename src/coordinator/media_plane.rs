@@ -38,7 +38,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nobody is served by an error here.
+        // A directory that cannot be removed is left to the host; the program goes on.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -101,7 +101,8 @@ impl Local {
     }
 }
 
-/// An address of somebody else's host is the program's mistake, and named in its words before the media plane meets it.
+/// An address of another host is the program's mistake; the error names the setting of the program, which the media plane does
+/// not know.
 fn check_address(config: &Config) -> Result<(), SessionError> {
     let bind = config.media_address();
     // A host without IPv6 has no `::`, and the media plane knows what to do then.

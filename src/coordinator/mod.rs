@@ -7,14 +7,16 @@ mod shard_events;
 pub(crate) mod shard_user;
 mod signaling_thread;
 
+use crate::admission::Admission;
 use crate::api::advanced::{Pending, Serving};
 use crate::api::{BridgeEvent, Operation, SessionConfig, SessionError, SessionId, SessionStats, Transport};
 use crate::calls::{entry::Entry, registry::Registry, session::CallSession};
-use crate::care::Care;
 use crate::coordinator::signaling_thread::run;
 use crate::events::{EventFilter, Publisher, Receiver, SessionEvent};
+use crate::groups::Relations;
 use crate::handlers::CallHandler;
 use crate::handlers::ready_made::RejectHandler;
+use crate::health::Tasks;
 use crate::media::Recordings;
 use session::{EndKind, EndReason};
 use signald::{OrderTurn, Orders, Paths, Stop};
@@ -61,7 +63,10 @@ pub struct SessionCoordinator {
     pub(crate) recordings: Recordings,
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
-    pub(crate) care: Care,
+    pub(crate) admission: Arc<Admission>,
+    relations: Mutex<Relations>,
+    /// Tasks that work for handlers.
+    pub(crate) tasks: Arc<Tasks>,
     /// Requests of the program's own that wait for answers.
     pub(crate) pending: Pending,
     /// Who answers requests that are no calls.
@@ -95,12 +100,19 @@ impl Drop for Running {
 pub(crate) struct Totals {
     completed: AtomicU64,
     failed: AtomicU64,
+    last_end: Mutex<Option<std::time::Instant>>,
 }
 
 impl Totals {
-    pub(crate) fn ended(&self, reason: EndReason) {
+    pub(crate) fn ended(&self, reason: EndReason, now: std::time::Instant) {
+        *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         let count = if reason.kind() == EndKind::Completed { &self.completed } else { &self.failed };
         count.fetch_add(1, Relaxed);
+    }
+
+    /// When the last session ended.
+    pub(crate) fn last_end(&self) -> Option<std::time::Instant> {
+        *self.last_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,7 +150,9 @@ impl SessionCoordinator {
 
     fn idle(config: SessionConfig, runtime: tokio::runtime::Handle, event_backlog: usize) -> Self {
         Self {
-            care: Care::new(&config),
+            admission: Admission::new(config.max_sessions, config.priority_shares),
+            relations: Mutex::default(),
+            tasks: Arc::default(),
             config,
             registry: Registry::default(),
             events: Publisher::new(event_backlog),
@@ -205,6 +219,11 @@ impl SessionCoordinator {
         self.registry.get(id).ok_or_else(|| SessionError::not_found(id))
     }
 
+    /// Which sessions belong together.
+    pub(crate) fn relations(&self) -> MutexGuard<'_, Relations> {
+        self.relations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,7 +252,7 @@ impl SessionCoordinator {
             .name("ringplane".into())
             .spawn(move || {
                 run(&settings, &this, &asked, told);
-                // Nobody may be waiting for the end.
+                // `stop` may have given up waiting.
                 let _ = over.send(());
             })
             .map_err(|error| SessionError::config(format!("cannot start a thread: {error}")))?;

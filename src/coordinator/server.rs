@@ -100,7 +100,7 @@ macro_rules! operations {
                 SessionControl::terminate_session(&self.0, id).await
             }
 
-            /// Calls somebody. [`Self::wait_for_answer`] tells whether that is answered.
+            /// Places a call and returns at once; [`Self::wait_for_answer`] tells whether it is answered.
             pub async fn make_call(&self, from: &str, to: &str) -> Result<CallSession, SessionError> {
                 SessionControl::create_outgoing_call(&self.0, from, to, None).await
             }

@@ -42,20 +42,22 @@ impl signald::CallHandler for ShardUser {
                 session::SessionEvent::Forwarded { id, to } => {
                     let to = SessionId::new(self.shard, to);
                     let from = SessionId::new(self.shard, id);
-                    coordinator.care.ties().sequences.went_on(from, to, SystemTime::now());
+                    coordinator.relations().sequences().forwarded(clock::wall_now(), from, to);
                     self.publish(&coordinator, id, EventKind::Forwarded { to });
                 }
                 session::SessionEvent::ParticipantAdded { bridge, id } => {
                     let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
-                    coordinator.care.ties().pairs.came(bridge_id, session_id);
+                    coordinator.relations().conversations().joined(bridge_id, session_id);
                     coordinator.bridge_events.publish(BridgeEvent::ParticipantAdded { bridge_id, session_id });
                 }
                 session::SessionEvent::ParticipantRemoved { bridge, id, reason } => {
                     let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
                     let along = match reason {
-                        session::LeaveReason::Ended => coordinator.care.ties().pairs.ended(bridge_id, session_id),
+                        session::LeaveReason::Ended => {
+                            coordinator.relations().conversations().ended(bridge_id, session_id)
+                        }
                         _ => {
-                            coordinator.care.ties().pairs.left(bridge_id, session_id);
+                            coordinator.relations().conversations().left(bridge_id, session_id);
                             Vec::new()
                         }
                     };
@@ -69,7 +71,7 @@ impl signald::CallHandler for ShardUser {
                 }
                 session::SessionEvent::BridgeDestroyed { bridge } => {
                     let bridge_id = BridgeId::new(self.shard, bridge);
-                    coordinator.care.ties().pairs.destroyed(bridge_id);
+                    coordinator.relations().conversations().destroyed(bridge_id);
                     coordinator.bridge_events.publish(BridgeEvent::BridgeDestroyed { bridge_id });
                 }
                 session::SessionEvent::RecordingStarted { id, recording } => {
@@ -121,7 +123,7 @@ impl signald::CallHandler for ShardUser {
                     self.publish(&coordinator, id, EventKind::TransferFailed { status });
                     self.tell(id, Word::TransferFailed(status));
                 }
-                // Below: whoever waits for the outcome of an operation sees the state that it led to.
+                // Handled in the second loop: a task that waits for the outcome of an operation sees the state that it led to.
                 session::SessionEvent::Done { .. }
                 | session::SessionEvent::Failed { .. }
                 | session::SessionEvent::Ended { .. }
@@ -246,7 +248,7 @@ impl Known {
         }
         self.entry.set_state(SessionState::Terminated);
         coordinator.registry.remove(self.entry.id);
-        coordinator.totals.ended(reason);
+        coordinator.totals.ended(reason, now);
         let ended = EventKind::Ended {
             reason: reason.name().into(),
             status: reason.sip_status().filter(|_| !was_answered),
@@ -254,7 +256,8 @@ impl Known {
         };
         coordinator.publish(&self.entry, ended);
         self.entry.tell(Word::Ended(reason));
-        for id in coordinator.care.ended(self.entry.id, reason.name(), now) {
+        let along = coordinator.relations().ended(self.entry.id, reason.name());
+        for id in along {
             coordinator.end_along(id);
         }
     }

@@ -56,7 +56,7 @@ impl ShardUser {
         coordinator.registry.insert(entry.clone());
         let (words, inbox) = mpsc::channel(WORD_COUNT_MAX);
         entry.set_words(&words);
-        coordinator.runtime.spawn(task::run(self.coordinator.clone(), entry.clone(), inbox));
+        coordinator.runtime.spawn(call_task::run(self.coordinator.clone(), entry.clone(), inbox));
         self.sessions.entry(id).insert_entry(Known { entry, _words: words, media: Media::None }).into_mut()
     }
 }
@@ -72,8 +72,8 @@ impl ShardUser {
         let placed = coordinator.registry.get(public).or_else(|| {
             let parties = sessions.get(id)?.parties();
             let entry = Entry::new(public, &parties.from, &parties.to, &parties.call_id, false);
-            // Placed for a peer that was asked to call somebody else: it takes the place of a call that is there.
-            entry.facts().place = Some(coordinator.care.admission.seat(Priority::Normal));
+            // Placed for the target that a peer named in a REFER: it takes the place of a call that is there.
+            entry.facts().place = Some(coordinator.admission.seat(Priority::Normal));
             Some(Arc::new(entry))
         });
         if let Some(entry) = placed {

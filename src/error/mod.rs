@@ -115,7 +115,7 @@ pub enum SessionError {
     Config {
         /// What is wrong, and what helps.
         reason: String,
-        /// When.
+        /// When it happened.
         context: Box<ErrorContext>,
     },
 }
@@ -135,6 +135,27 @@ impl SessionError {
             | Self::Media { context, .. }
             | Self::Protocol { context, .. }
             | Self::Config { context, .. } => (**context).clone(),
+        }
+    }
+
+    /// What the call engine refused, in the words of this API.
+    pub(crate) fn of_engine(refusal: engine::Refusal<SessionId>) -> Self {
+        use engine::Refusal::{Circle, Full, LegAlready, NoGroup, NoSequence, NotInGroup};
+        match refusal {
+            Full { what, limit } => Self::exhausted(what, limit),
+            NoGroup(group) => {
+                Self::config(format!("there is no group {group}; `list_groups` names those that are there"))
+            }
+            NotInGroup(id) => Self::not_found(id),
+            NoSequence(id) => {
+                Self::config(format!("there is no sequence {id} with a leg that is up; create one for its A-leg"))
+            }
+            LegAlready { call, sequence } => Self::config(format!("{call} is a leg of sequence {sequence} already")),
+            Circle(way) => {
+                let names: Vec<String> = way.iter().map(SessionId::to_string).collect();
+                let child = names.first().map_or("", String::as_str);
+                Self::config(format!("{child} would depend on itself: {}", names.join(" > ")))
+            }
         }
     }
 
@@ -252,12 +273,6 @@ impl SessionError {
         Self::from_inner(ErrorContext::none(), error)
     }
 
-    /// The limit of the resource that it is about.
-    #[cfg(test)]
-    pub(crate) fn limit(&self) -> Option<usize> {
-        matches!(self, Self::ResourceExhausted).then(|| self.context().resource.map(|it| it.limit)).flatten()
-    }
-
     pub(crate) fn rejected(id: SessionId, status: u16, reason: &str) -> Self {
         Self::Rejected { status, reason: reason.into(), context: Box::new(ErrorContext::of(id)) }
     }
@@ -310,7 +325,7 @@ impl SessionError {
             // RFC 3261 §14.1: 491 is what a change beside another one gets.
             busy @ session::SessionError::Busy(_) => Self::Rejected { status: 491, reason: busy.to_string(), context },
             media @ session::SessionError::Media(_) => Self::Media { reason: media.to_string(), context },
-            // The status that such an offer earns, for whoever wants to refuse the call with it.
+            // The status that such an offer earns, for a program that refuses the call with it.
             session::SessionError::Description(unfit) => {
                 Self::Rejected { status: unfit.status(), reason: unfit.to_string(), context }
             }

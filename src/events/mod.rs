@@ -34,11 +34,11 @@ pub struct SessionEvent {
     pub from: Arc<str>,
     /// Who is called, as a URI.
     pub to: Arc<str>,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
-/// What happened.
+/// The kind of an event, with what belongs to it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -51,12 +51,12 @@ pub enum EventKind {
         /// The user part of who is really called (Request-URI).
         called_user: String,
     },
-    /// It moved on.
+    /// Its state has changed.
     StateChanged {
-        /// From here.
+        /// The state before.
         #[serde(serialize_with = "state_out", deserialize_with = "state_in")]
         old: SessionState,
-        /// To here.
+        /// The state now.
         #[serde(serialize_with = "state_out", deserialize_with = "state_in")]
         new: SessionState,
     },
@@ -77,9 +77,9 @@ pub enum EventKind {
         /// The session there.
         to: SessionId,
     },
-    /// The peer asked us to call somebody else in its place.
+    /// The peer asked us to call a third party in its place (REFER).
     TransferRequested {
-        /// Whom.
+        /// The address of the third party, as Refer-To has it.
         target: String,
     },
     /// That call is being placed, as another session; once answered it takes the place of this one.
@@ -99,7 +99,7 @@ pub enum EventKind {
         /// Status of that call.
         status: u16,
     },
-    /// Somebody holds somebody, or does so no more.
+    /// One side has put the other on hold, or has taken that back.
     HoldChanged {
         /// We hold the peer.
         here: bool,
@@ -112,7 +112,7 @@ pub enum EventKind {
     AudioEnded,
     /// What is said and heard is being written into a file.
     RecordingStarted {
-        /// Which.
+        /// The other session.
         path: std::path::PathBuf,
     },
     /// A recording is over and its file whole: it was stopped, the call ended, or it is as long as it may be. That of a
@@ -123,7 +123,7 @@ pub enum EventKind {
     },
     /// It was answered, and its media was set up.
     MediaEstablished,
-    /// Its media is paused: somebody holds somebody.
+    /// Its media is paused: one side has put the other on hold.
     MediaPaused,
     /// Its media flows again.
     MediaResumed,
@@ -158,7 +158,7 @@ pub enum EventKind {
     TerminatedByRemote,
     /// It is over.
     Ended {
-        /// Why.
+        /// Why, in words.
         reason: String,
         /// The SIP status that it ended with before it was answered: the called side's, or ours; `None` for a call that was
         /// answered.
@@ -272,7 +272,7 @@ impl EventFilter {
     }
 }
 
-/// A subscription. Who is slow loses its own oldest events, counted, and slows nobody.
+/// A subscription. A slow one loses its own oldest events, counted, and slows no other.
 #[derive(Debug)]
 pub struct Receiver<T: Clone> {
     inner: broadcast::Receiver<T>,
@@ -332,7 +332,7 @@ impl<T: Clone> Publisher<T> {
     }
 
     pub(crate) fn publish(&self, event: T) {
-        // Nobody listening is no error.
+        // Without a subscriber the event is dropped.
         let _ = self.sender.send(event);
     }
 

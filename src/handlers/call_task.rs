@@ -1,9 +1,9 @@
-//! The handler's side of one call: its methods one after the other, on tokio, so that a slow one delays nobody else.
+//! The handler's side of one call: its methods one after the other, on tokio, so that a slow one delays no other call.
 
 use crate::api::{DialogId, MediaQualityAlertLevel, QualityChange, SessionCoordinator, SessionId, SessionState};
 use crate::calls::entry::Entry;
-use crate::care::Work;
 use crate::handlers::{CallDecision, IncomingCall};
+use crate::health::Work;
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -34,7 +34,7 @@ pub(crate) enum Word {
 
 /// Until the call is over, or the coordinator is gone.
 pub(crate) async fn run(coordinator: Weak<SessionCoordinator>, entry: Arc<Entry>, mut words: mpsc::Receiver<Word>) {
-    let Some(_mark) = coordinator.upgrade().map(|it| it.care.tasks.begin(entry.id, Work::Telling)) else { return };
+    let Some(_mark) = coordinator.upgrade().map(|it| it.tasks.begin(entry.id, Work::Telling)) else { return };
     while let Some(word) = words.recv().await {
         let Some(coordinator) = coordinator.upgrade() else { return };
         match word {
@@ -58,14 +58,14 @@ enum Asked {
 /// Asks the handler about a call that has come in; `false`: there is no room for one of its level, and the handler shall
 /// hear no more of it.
 async fn ask(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, incoming: Box<IncomingCall>) -> bool {
-    let (handler, admission) = (coordinator.handler(), coordinator.care.admission.clone());
+    let (handler, admission) = (coordinator.handler(), coordinator.admission.clone());
     let placed = entry.clone();
     let question = async move {
         let level = handler.call_priority(&incoming).unwrap_or_default();
         match admission.take(level) {
             Ok(place) => placed.seat(place),
             Err(limit) => {
-                tracing::debug!(session = %placed.id, "{}", crate::care::full(level, limit));
+                tracing::debug!(session = %placed.id, "{}", crate::admission::full(level, limit));
                 return Asked::Full;
             }
         }
@@ -158,7 +158,7 @@ async fn guarded<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
     // As long as it runs, which may be longer than it is waited for.
-    let mark = coordinator.care.tasks.begin(entry.id, Work::Handler);
+    let mark = coordinator.tasks.begin(entry.id, Work::Handler);
     let marked = async move {
         let _mark = mark;
         work.await

@@ -78,7 +78,7 @@ impl CallDecision {
 
 /// Decides about calls, and is told what becomes of them: of those that come in as of those that the program places.
 /// Methods of one call never run at the same time; those of different calls do. What is to be told waits for the method
-/// that runs, so what takes long (asking somebody else, waiting for an answer) belongs into a task of its own, as below.
+/// that runs, so what takes long (asking a database, waiting for an answer) belongs into a task of its own, as below.
 ///
 /// A method that panics, or takes longer than
 /// [`SessionManagerBuilder::with_handler_timeout`](crate::api::SessionManagerBuilder::with_handler_timeout), is given up and
@@ -109,7 +109,7 @@ impl CallDecision {
 ///     }
 /// }
 ///
-/// /// Calls somebody for a caller, and lets them talk until either hangs up.
+/// /// Calls an agent for a caller, and lets them talk until either hangs up.
 /// async fn connect(coordinator: std::sync::Arc<SessionCoordinator>, caller: CallSession) -> Result<(), SessionError> {
 ///     coordinator.start_audio_transmission(caller.id(), AudioSource::Ringing).await?;
 ///     let other = coordinator.create_outgoing_call("", "sip:desk@192.0.2.7", None).await?;
@@ -124,6 +124,21 @@ impl CallDecision {
 pub trait CallHandler: Send + Sync {
     /// How important a call is that has come in; asked first. `None`: like most. A call whose level has no room left gets
     /// 503 with Retry-After, and the handler hears no more of it ([`crate::api::PriorityShares`]).
+    ///
+    /// ```
+    /// # use ringplane::api::*;
+    /// struct Trusting;
+    ///
+    /// #[async_trait]
+    /// impl CallHandler for Trusting {
+    ///     fn call_priority(&self, call: &IncomingCall) -> Option<Priority> {
+    ///         Priority::asked_for(call).filter(|_| call.remote.ip().is_loopback())
+    ///     }
+    ///     async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+    ///         CallDecision::Accept(None)
+    ///     }
+    /// }
+    /// ```
     fn call_priority(&self, call: &IncomingCall) -> Option<Priority> {
         let _ = call;
         None
@@ -139,7 +154,7 @@ pub trait CallHandler: Send + Sync {
     async fn on_call_ended(&self, call: CallSession, reason: &str) {
         let _ = (call, reason);
     }
-    /// It moved on.
+    /// The state of a session has changed.
     async fn on_session_state_changed(&self, id: &SessionId, old: SessionState, new: SessionState) {
         let _ = (id, old, new);
     }

@@ -142,7 +142,7 @@ impl fmt::Display for MediaDirection {
 /// # use std::sync::Arc;
 /// # async fn example(coordinator: Arc<SessionCoordinator>, call: CallSession) -> Result<(), SessionError> {
 /// coordinator.start_audio_transmission(call.id(), AudioSource::Music("waiting".into())).await?;
-/// // Somebody has time.
+/// // An agent is free.
 /// coordinator.start_audio_transmission(call.id(), AudioSource::Ringing).await?;
 /// # Ok(())
 /// # }

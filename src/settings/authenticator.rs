@@ -101,7 +101,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// For a realm, with nobody in it yet; users see its name. MD5 and SHA-256, in the order that phones of all ages take.
+    /// For a realm, without users yet; users see its name. MD5 and SHA-256, in the order that phones of all ages take.
     pub fn new(realm: impl Into<String>) -> Self {
         Self {
             realm: realm.into(),
@@ -214,7 +214,7 @@ impl SessionConfig {
         self.authenticator.as_ref().map_or(Ok(()), Authenticator::check)
     }
 
-    /// A key for nonces that nobody can guess; zeros where nobody is asked.
+    /// A key for nonces that cannot be guessed; zeros where there is no authenticator.
     pub(crate) fn draw_nonce_key(&self) -> Result<[u8; 32], SessionError> {
         if self.authenticator.is_none() {
             return Ok([0; 32]);

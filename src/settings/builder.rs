@@ -70,7 +70,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Whom to ask for the names in SIP addresses, in place of the name servers of the host.
+    /// The name servers for names in SIP addresses, in place of those of the host.
     pub fn with_name_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.config.name_servers = servers.into_iter().collect();
         self
@@ -154,7 +154,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Whether a peer may hand its call to somebody else (REFER); it may, unless this says otherwise. Whoever may can
+    /// Whether a peer may hand its call to a third party (REFER); it may, unless this says otherwise. A peer that may can
     /// have us call anywhere but this host itself ([`Self::with_local_destinations`]).
     pub fn with_transfers(mut self, accepted: bool) -> Self {
         self.config.accept_transfers = accepted;

@@ -31,7 +31,7 @@ impl Credentials {
         Self { realm: Some(realm.into()), user: user.into(), secret: secret.into() }
     }
 
-    /// For every realm that has none of its own: whoever we call may ask, and gets a proof that we know the secret.
+    /// For every realm that has none of its own: every called side may ask, and gets a proof that we know the secret.
     pub fn for_any_realm(user: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { realm: None, user: user.into(), secret: secret.into() }
     }

@@ -1,4 +1,4 @@
-//! Where a switch listens, what its limits are, and whom it trusts: [`SessionConfig`], and the builder that fills it in.
+//! Where a switch listens, what its limits are, and which peers it trusts: [`SessionConfig`], and the builder that fills it in.
 
 pub(crate) mod authenticator;
 pub(crate) mod builder;
@@ -70,7 +70,7 @@ pub struct SessionConfig {
     /// Whether the last message of the peer about each call is kept, for [`crate::api::advanced`]; it is not. It takes a
     /// kilobyte or two for each.
     pub keep_messages: bool,
-    /// Whether a peer may hand its call to somebody else (REFER): we call whom it names. It may.
+    /// Whether a peer may hand its call to a third party (REFER), which we call then. It may.
     pub accept_transfers: bool,
     /// Whether the target of a transfer (REFER) or redirection (3xx) that a peer names may be this host itself (loopback, its
     /// own addresses) or link-local. It may not: what listens there may trust its own host. Media ports of ours are never
@@ -82,7 +82,7 @@ pub struct SessionConfig {
     pub local_address: String,
     /// IP address for Via, Contact and SDP where peers see us by another one (NAT).
     pub public_address: Option<IpAddr>,
-    /// Whom to ask for the names in SIP addresses (RFC 3263); none: the name servers of the host.
+    /// The name servers for names in SIP addresses (RFC 3263); none: those of the host.
     pub name_servers: Vec<SocketAddr>,
     /// First and last UDP port for media: 10000 to 20000. A call takes two. All are bound at the start; those that other
     /// programs have are left out, and counted by [`crate::api::ResourceCounters`].

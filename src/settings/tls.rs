@@ -29,8 +29,8 @@ pub struct TlsConfig {
     /// Where TLS is listened for; `None`: on the IP address of SIP, on the port above its own (5061 beside 5060), or
     /// one that the system chooses where it has chosen that too. Without a certificate nothing listens.
     pub listen: Option<SocketAddr>,
-    /// Our certificates. Who names a host gets the first one that is valid for it, anybody else the first of all. The
-    /// first is also what we show when somebody that we call asks for one.
+    /// Our certificates. A peer that names a host gets the first one that is valid for it, any other peer the first of all. The
+    /// first is also what we show when a called side asks for one.
     pub certificates: Vec<Certificate>,
     /// PEM file with the authorities that we trust when we call; `None`: those that the host trusts.
     pub authorities: Option<PathBuf>,

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// By shard and number. A request ends with an answer or 408; those of dialogs that ended first go when nobody waits for
-/// them any more.
+/// By shard and number. A request ends with an answer or 408; those of dialogs that ended first go when no task waits
+/// for them any more.
 #[derive(Default)]
 pub(crate) struct Pending(Mutex<HashMap<(usize, u64), oneshot::Sender<Response>>>);
 
@@ -23,18 +23,18 @@ impl Pending {
         answer
     }
 
-    /// An answer came, provisional ones included, which nobody waits for.
+    /// An answer came, provisional ones included, which are not waited for.
     pub(crate) fn settle(&self, shard: usize, request: ClientRequestId, status: u16, message: Option<&[u8]>) {
         if status < 200 {
             return;
         }
         if let Some(waiting) = self.rows().remove(&(shard, request.as_u64())) {
-            // Whoever asked may have stopped waiting.
+            // The task may have stopped waiting.
             let _ = waiting.send(Response { status, message: message.map(SipMessage::new) });
         }
     }
 
-    /// Signaling has stopped: nobody answers any more.
+    /// Signaling has stopped: no answer will come.
     pub(crate) fn clear(&self) {
         self.rows().clear();
     }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_find_who_waits_and_nothing_stays_that_nobody_waits_for() {
+    fn answers_find_the_waiting_task_and_abandoned_requests_are_dropped() {
         let pending = Pending::default();
         let number = ClientRequestId::from_u64;
         let mut first = pending.expect(0, number(1));

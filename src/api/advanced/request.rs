@@ -50,7 +50,7 @@ impl Request {
         Ok(self)
     }
 
-    /// Lends it to whoever writes messages.
+    /// Lends header fields and body to the writer of the message.
     pub(super) fn lend<R>(&self, work: impl FnOnce(Content<'_>) -> R) -> R {
         let headers: Vec<_> = self.headers.iter().collect();
         work(Content { headers: &headers, content_type: &self.content_type, body: &self.body })
@@ -72,7 +72,7 @@ pub(super) fn checked_body(content_type: &str, body: Vec<u8>) -> Result<(String,
 /// What a peer answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Response {
-    /// 200 to 699; 408 when nobody answered, 503 when the way there broke.
+    /// 200 to 699; 408 when the peer did not answer, 503 when the way there broke.
     pub status: u16,
     /// The answer, if one came.
     pub message: Option<SipMessage>,

@@ -55,7 +55,7 @@ impl SessionCoordinator {
                 session::SessionError::Media("no descriptor is left for the file; raise the limit (`ulimit -n`)")
             })?;
             let number = order.sessions.start_recording(order.turn, inner, copy, layout, limit)?;
-            // Before anybody can hear of it.
+            // Before its events come.
             if let Some(coordinator) = this.upgrade() {
                 let (path, entry, progress) = (options.path.clone(), recorded.clone(), progress.clone());
                 coordinator.recordings.insert(id, Arc::new(Recorded { number, path, entry, progress }));

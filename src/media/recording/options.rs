@@ -71,7 +71,7 @@ impl RecordingOptions {
     /// Nothing was recorded into a file that we made.
     pub(super) fn discard(&self) {
         if !self.overwrite {
-            // Nobody is served by an error here.
+            // The error that led here is the one that the program is told.
             let _ = std::fs::remove_file(&self.path);
         }
     }

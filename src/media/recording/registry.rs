@@ -1,4 +1,4 @@
-//! The recordings that run, and those that nobody has asked about yet.
+//! The recordings that run, and those whose summary has not been asked for yet.
 
 use super::RecordingSummary;
 use crate::api::SessionId;
@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// Recordings that have ended and that nobody has asked about yet.
+/// Recordings that have ended and whose summary has not been asked for yet.
 const REMEMBERED_MAX: usize = 1_024;
 
-/// The last recording of each session: those that run, and those that nobody has asked about.
+/// The last recording of each session: those that run, and those whose summary has not been asked for.
 #[derive(Default)]
 pub(crate) struct Recordings(Mutex<Rows>);
 

@@ -32,7 +32,7 @@ pub(super) enum Notice {
 }
 
 /// A process and its restarts.
-pub(super) struct Part {
+pub(super) struct SupervisedProcess {
     name: &'static str,
     program: OsString,
     arguments: Vec<OsString>,
@@ -53,7 +53,7 @@ struct Running {
     since: Instant,
 }
 
-impl Part {
+impl SupervisedProcess {
     /// `arguments` come after its name.
     pub(super) fn new(name: &'static str, arguments: &[OsString], notices: &Sender<Notice>) -> Result<Self, Failure> {
         let program = std::env::current_exe()
@@ -187,7 +187,7 @@ impl Part {
     /// SIGTERM, or SIGKILL.
     pub(super) fn signal(&self, kill: bool) {
         if let Some(running) = &self.running {
-            // It may have ended in this moment; then there is nobody to tell.
+            // It may have ended in this moment; then the signal has no receiver.
             let _ = pidfd_send_signal(&running.process, if kill { Signal::KILL } else { Signal::TERM });
         }
     }

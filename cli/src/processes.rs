@@ -59,7 +59,7 @@ fn prepare(options: &Options) -> Result<config::Config, Failure> {
     let config = options.config()?;
     options::start_log(&config)?;
     if options.is_supervised() {
-        // A parent that is killed takes us along, so that nobody is left who holds the ports.
+        // A parent that is killed takes us along, so that no process is left that holds the ports.
         set_parent_process_death_signal(Some(Signal::TERM))
             .map_err(|error| Failure::new(format!("cannot tie the process to its parent: {error}")))?;
     }

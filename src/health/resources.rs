@@ -1,9 +1,10 @@
 //! What sessions take: together, and one by one.
 
 use super::census::Census;
-use super::priority::Places;
-use super::{Priority, PriorityShares};
-use crate::api::{BridgeId, Operation, SessionCoordinator, SessionError, SessionId, SessionState};
+use crate::api::{
+    BridgeId, Operation, Priority, PriorityShares, SessionCoordinator, SessionError, SessionId, SessionState,
+};
+use engine::LevelCounts;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub struct ResourceCounters {
 /// The sessions of one priority.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct LevelUse {
-    /// Which.
+    /// The priority.
     pub priority: Priority,
     /// Sessions of it.
     pub sessions: usize,
@@ -122,19 +123,19 @@ impl SessionCoordinator {
             })
         };
         let found = self.order(shard, look).await?.ok_or_else(|| SessionError::not_found(id))?;
-        let tasks = self.care.tasks.all().iter().filter(|row| row.session == id).count();
+        let tasks = self.tasks.all().iter().filter(|row| row.session == id).count();
         Ok(SessionResources { priority: self.session_of(&entry).priority(), tasks, ..found })
     }
 
     pub(crate) fn counters(&self, census: &Census) -> ResourceCounters {
-        let ties = self.care.ties();
+        let mut relations = self.relations();
         let mut all = ResourceCounters {
             max_sessions: self.config.max_sessions,
-            levels: levels(self.care.admission.levels(), &self.config.priority_shares, self.config.max_sessions),
-            groups: ties.groups.count(),
-            dependencies: ties.tree.count(),
-            sequences: ties.sequences.count(),
-            tasks: self.care.tasks.count(),
+            levels: levels(self.admission.counts(), &self.config.priority_shares, self.config.max_sessions),
+            groups: relations.groups().count(),
+            dependencies: relations.dependencies().count(),
+            sequences: relations.sequences().count(),
+            tasks: self.tasks.count(),
             subscribers: self.events.subscriber_count() + self.bridge_events.subscriber_count(),
             ..ResourceCounters::default()
         };
@@ -159,12 +160,12 @@ impl SessionCoordinator {
     }
 }
 
-fn levels(places: Places, shares: &PriorityShares, max_sessions: usize) -> Vec<LevelUse> {
+fn levels(counts: LevelCounts, shares: &PriorityShares, max_sessions: usize) -> Vec<LevelUse> {
     let of = |priority: Priority| LevelUse {
         priority,
-        sessions: places.taken[priority as usize],
+        sessions: counts.admitted[priority as usize],
         limit: shares.limit(priority, max_sessions),
-        refused: places.refused[priority as usize],
+        refused: counts.refused[priority as usize],
     };
     Priority::ALL.into_iter().map(of).collect()
 }

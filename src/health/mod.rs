@@ -1,8 +1,16 @@
-//! Whether calls can be taken now, and what stands in the way.
+//! Whether calls can be taken now, what sessions take, and whether anything stays behind.
 
-use super::ResourceCounters;
-use super::census::Census;
+mod census;
+mod leaks;
+mod resources;
+mod tasks;
+
+pub use leaks::{Leak, LeakKind, LeakReport};
+pub use resources::{LevelUse, ResourceCounters, SessionResources};
+pub(crate) use tasks::{Tasks, Work};
+
 use crate::api::{SessionCoordinator, SessionError};
+use census::Census;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -95,9 +103,10 @@ impl HealthReport {
             self.warn(format!("{leaks} entries of tables belong to no session: find_leaks names them"));
         }
         let now = Instant::now();
-        let stuck = census.tasks.iter().filter(|row| {
-            row.work == super::tasks::Work::Handler && now.saturating_duration_since(row.since) > 2 * give_up
-        });
+        let stuck = census
+            .tasks
+            .iter()
+            .filter(|row| row.work == Work::Handler && now.saturating_duration_since(row.since) > 2 * give_up);
         let stuck = stuck.count();
         if stuck > 0 {
             self.warn(format!("{stuck} handlers were given up and still run: they block a thread each"));
@@ -120,8 +129,13 @@ fn is_nearly(count: usize, of: usize) -> bool {
 }
 
 #[cfg(test)]
+fn id(number: u64) -> crate::api::SessionId {
+    crate::api::SessionId::new(0, session::SessionId::from_u64(number))
+}
+
+#[cfg(test)]
 mod tests {
-    use super::super::census::{PortCounts, ShardCensus};
+    use super::census::{PortCounts, ShardCensus};
     use super::*;
 
     fn report() -> HealthReport {
@@ -153,7 +167,7 @@ mod tests {
             (judged(|report, _| report.lost_events = 1), "subscribers"),
             (
                 judged(|_, census| {
-                    census.shards[0].leaks.push((super::super::id(1), "x".into()));
+                    census.shards[0].leaks.push((super::id(1), "x".into()));
                 }),
                 "find_leaks",
             ),

@@ -1,5 +1,6 @@
-//! What there is, as everybody concerned says it: the program, its shards, the media plane.
+//! What there is, as each of them says: the program, its shards, the media plane.
 
+use super::LeakKind;
 use super::tasks::Row;
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use session::{Health, Session};
@@ -7,7 +8,7 @@ use signald::OrderTurn;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-/// All of it, at about one moment: whoever compares looks twice.
+/// All of it, at about one moment: a comparison has to look twice.
 #[derive(Default)]
 pub(crate) struct Census {
     /// Sessions that the program knows, and whether they have a place.
@@ -17,7 +18,7 @@ pub(crate) struct Census {
     pub(crate) shards: Vec<ShardCensus>,
     pub(crate) tasks: Vec<Row>,
     /// Seats of sessions in groups, in the dependency tree and in sequences, each with words for it.
-    pub(crate) seats: Vec<(super::LeakKind, SessionId, String)>,
+    pub(crate) seats: Vec<(LeakKind, SessionId, String)>,
     pub(crate) last_end: Option<Instant>,
 }
 
@@ -38,7 +39,7 @@ pub(crate) struct ShardCensus {
     pub(crate) used_ports: HashSet<u16>,
     /// Ports that it has taken from the pool.
     pub(crate) taken_ports: HashSet<u16>,
-    /// Legs that run although nobody holds their port any more.
+    /// Legs that run although their port was given back.
     pub(crate) orphan_legs: Vec<u16>,
     pub(crate) ports: Option<PortCounts>,
 }
@@ -52,9 +53,9 @@ pub(crate) struct PortCounts {
 }
 
 impl SessionCoordinator {
-    /// Asks everybody.
+    /// Asks the program, every shard and the media plane.
     pub(crate) async fn census(&self) -> Result<Census, SessionError> {
-        let mut census = Census { last_end: self.care.last_end(), ..Census::default() };
+        let mut census = Census { last_end: self.totals.last_end(), ..Census::default() };
         for number in 0..self.shard_count() {
             let ask = move |order: OrderTurn<'_, '_>| {
                 let sizes = order.sizes;
@@ -87,17 +88,18 @@ impl SessionCoordinator {
         for entry in self.registry.all() {
             census.known.insert(entry.id, entry.facts().place.is_some());
         }
-        census.place_count = self.care.admission.levels().taken.iter().sum();
-        census.tasks = self.care.tasks.all();
-        let ties = self.care.ties();
-        let members = ties.groups.members().map(|(group, id)| (super::LeakKind::Group, id, format!("group {group}")));
-        let below = ties
-            .tree
-            .pairs()
-            .map(|(child, parent)| (super::LeakKind::Dependency, parent, format!("the dependency of {child} on it")));
-        let legs = ties.sequences.legs();
-        let legs = legs.map(|(sequence, id)| (super::LeakKind::Sequence, id, format!("sequence {sequence}")));
-        census.seats = members.chain(below).chain(legs).collect();
+        census.place_count = self.admission.counts().admitted_count();
+        census.tasks = self.tasks.all();
+        let mut relations = self.relations();
+        for (group, id) in relations.groups().members() {
+            census.seats.push((LeakKind::Group, id, format!("group {group}")));
+        }
+        for (child, parent) in relations.dependencies().pairs() {
+            census.seats.push((LeakKind::Dependency, parent, format!("the dependency of {child} on it")));
+        }
+        for (sequence, id) in relations.sequences().legs() {
+            census.seats.push((LeakKind::Sequence, id, format!("sequence {sequence}")));
+        }
         Ok(census)
     }
 }

@@ -183,7 +183,7 @@ impl ShardCensus {
             found.push(Leak::new(LeakKind::Port, None, format!("port {port} is taken, and no session has it")));
         }
         for port in &self.orphan_legs {
-            let what = format!("the media plane runs a leg on port {port}, which nobody holds");
+            let what = format!("the media plane runs a leg on port {port}, which no session holds");
             found.push(Leak::new(LeakKind::MediaLeg, None, what));
         }
     }
