@@ -13,7 +13,6 @@ pub(crate) const FOLDERS: &[(&str, usize)] = &[
     ("signaling/sip-core/src/proxy", 20),
     ("signaling/sip-wire/src", 27),
     ("signaling/transport/src", 15),
-    ("src/api", 30),
 ];
 
 /// Structs with more fields than a struct may have, by crate.
