@@ -35,7 +35,7 @@ static ALLOCATOR: heap::Allocator = heap::Allocator;
 /// Start with `ringplane serve`; it needs no configuration, and answers calls itself ([sip] mode "numbers"): call sip:tone@HOST,
 /// sip:echo@HOST or sip:play@HOST. To send calls on to elsewhere see `mode` and `routes` in what `ringplane init` prints.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "ringplane", version, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
