@@ -4,7 +4,6 @@
 use crate::machine::{PROGRAM, alone, root};
 use loadtest::is_full_run;
 use std::io::Write;
-use std::path::Path;
 use std::process::Command;
 
 /// Sets of phones that play cells beside each other.
