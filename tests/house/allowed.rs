@@ -3,15 +3,13 @@
 
 /// Folders with more files than a folder may have.
 pub(crate) const FOLDERS: &[(&str, usize)] = &[
-    ("common/config/src", 22),
     ("common/shm/src", 23),
     ("mediaplane/media-core/src", 30),
-    ("mediaplane/mediad/src", 16),
+    ("mediaplane/mediad/src", 17),
     ("signaling/session/src", 60),
     ("signaling/sip-core/src", 23),
     ("signaling/sip-core/src/endpoint", 26),
     ("signaling/sip-core/src/proxy", 20),
-    ("signaling/sip-wire/src", 27),
     ("signaling/transport/src", 15),
 ];
 

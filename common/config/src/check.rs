@@ -1,9 +1,10 @@
 //! Rules that several keys make together.
 
-use crate::place::Place;
-use crate::reader::Reader;
-use crate::suggest::did_you_mean;
-use crate::{ClientCertificates, Config, Host, Mode, routes};
+use crate::reading::place::Place;
+use crate::reading::reader::Reader;
+use crate::reading::suggest::did_you_mean;
+use crate::section::routes;
+use crate::{ClientCertificates, Config, Host, Mode};
 use std::net::SocketAddr;
 
 pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host) {

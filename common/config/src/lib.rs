@@ -8,40 +8,26 @@
 
 #![forbid(unsafe_code)]
 
-mod auth;
 mod check;
-mod headers;
 mod host;
 mod keys;
-mod limits;
-mod media;
-mod mistake;
-mod place;
-mod process;
-mod reader;
-mod routes;
-mod sip;
-mod suggest;
-mod syntax;
-mod target_uri;
-mod tls;
-mod transfer;
-mod written;
+mod reading;
+mod section;
 
-pub use auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserIdentities, UserSecret};
-pub use headers::{Headers, Network, why_never};
 pub use host::{FilesOnly, Host};
 pub use keys::{KEYS, Key, default_file};
-pub use limits::Limits;
-pub use media::{Media, PortRange, Prompt, PromptFile, Wait};
-pub use mistake::{LoadError, Mistake, Mistakes};
-pub use process::{LogLevel, Process};
-pub use sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
-pub use tls::{Certificate, ClientCertificates, Tls};
-pub use transfer::{Transfer, TransferTargets};
-pub use written::Written;
+pub use reading::mistake::{LoadError, Mistake, Mistakes};
+pub use reading::written::Written;
+pub use section::auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserIdentities, UserSecret};
+pub use section::headers::{Headers, Network, why_never};
+pub use section::limits::Limits;
+pub use section::media::{Media, PortRange, Prompt, PromptFile, Wait};
+pub use section::process::{LogLevel, Process};
+pub use section::sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
+pub use section::tls::{Certificate, ClientCertificates, Tls};
+pub use section::transfer::{Transfer, TransferTargets};
 
-use reader::{Readable, Reader};
+use reading::reader::{Readable, Reader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 

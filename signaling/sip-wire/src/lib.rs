@@ -5,64 +5,48 @@
 //! pass and types a value when it is asked for it. [`frame`] cuts streams, [`own_tag`] and [`call_id`] find the shard of a datagram,
 //! [`RequestWriter`], [`ResponseWriter`] and [`Rewrite`] write into a buffer that the caller reuses.
 //!
+//! Where to look: `message` has the parts of a message (start line, names of header fields, body, checks, accessors by type),
+//! `values` what stands in header fields, `uri` addresses and their parameters, `write` new messages, answers and edits.
+//!
 //! Tests: `cargo test -p ringplane-sip-wire`. Fuzzers: `fuzz/`, one target per entry point.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod address;
-mod auth;
-mod body;
-mod date;
 mod error;
-mod frame;
-mod host;
 pub mod limits;
 mod message;
-mod method;
-mod name;
-mod params;
-mod reply;
-mod rewrite;
 mod scan;
-mod start;
-mod status;
-mod typed;
 mod uri;
-mod uri_buf;
-mod uri_compare;
-mod uri_number;
-mod validate;
 mod values;
-mod via;
 mod write;
 
-pub use address::{Address, Contact};
-pub use auth::Auth;
-pub use body::{BODY_DEPTH_MAX, BODY_PARTS_MAX, BodyError};
-pub use date::SipDate;
 pub use error::{ErrorKind, ParseError, Verdict};
-pub use frame::{Framer, Framing, KeepAlive, call_id, frame, own_tag, to_tag};
-pub use host::Host;
+pub use message::body::{BODY_DEPTH_MAX, BODY_PARTS_MAX, BodyError};
+pub use message::frame::{Framer, Framing, KeepAlive, call_id, frame, own_tag, to_tag};
+pub use message::method::{Method, OtherMethod};
+pub use message::name::Name;
+pub use message::status::StatusCode;
+pub use message::typed::{RawValues, Values};
 pub use message::{Header, HeaderLines, Message};
-pub use method::{Method, OtherMethod};
-pub use name::Name;
-pub use params::{Param, ParamIter, Params, unquote};
-pub use reply::{Reply, ResponseWriter};
-pub use rewrite::Rewrite;
-pub use status::StatusCode;
-pub use typed::{RawValues, Values};
+pub use uri::buf::UriBuf;
+pub use uri::host::Host;
+pub use uri::number::{Number, escaped_user};
+pub use uri::params::{Param, ParamIter, Params, unquote};
 pub use uri::{Scheme, Uri, UriError};
-pub use uri_buf::UriBuf;
-pub use uri_number::{Number, escaped_user};
+pub use values::address::{Address, Contact};
+pub use values::auth::Auth;
+pub use values::date::SipDate;
+pub use values::via::{BRANCH_COOKIE, Transport, Via};
 pub use values::{
     CSeq, DialogId, MediaType, RAck, Reason, Refresher, RetryAfter, SessionExpires, SubscriptionState, Timestamp,
     TokenValue, Warning,
 };
-pub use via::{BRANCH_COOKIE, Transport, Via};
+pub use write::reply::{Reply, ResponseWriter};
+pub use write::rewrite::Rewrite;
 pub use write::{RequestWriter, WriteError, is_clean};
 
 /// A value as a person reads it: quotes and escapes resolved, folds turned into spaces, broken UTF-8 replaced.
 pub fn text(value: &[u8]) -> std::borrow::Cow<'_, str> {
-    address::unescape_quoted(value)
+    values::address::unescape_quoted(value)
 }

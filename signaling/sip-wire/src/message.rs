@@ -1,8 +1,17 @@
 //! A message as spans over its bytes: start line, index of header fields, body. Values are typed on demand.
 
+pub(crate) mod body;
+pub(crate) mod frame;
+pub(crate) mod method;
+pub(crate) mod name;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod typed;
+pub(crate) mod validate;
+
 use crate::limits::{HEADERS_MAX_COUNT, MESSAGE_MAX_BYTES};
-use crate::name::NAMES_COUNT;
-use crate::start::StartLine;
+use crate::message::name::NAMES_COUNT;
+use crate::message::start::StartLine;
 use crate::{ErrorKind, Method, Name, ParseError, StatusCode, Uri, scan};
 use core::fmt;
 

@@ -1,8 +1,14 @@
 //! URIs: `sip:`, `sips:`, `tel:`, and others carried as they are.
 
-use crate::host::split_host_port;
+pub(crate) mod buf;
+pub(crate) mod compare;
+pub(crate) mod host;
+pub(crate) mod number;
+pub(crate) mod params;
+
 use crate::limits::{PARAMS_MAX_COUNT, URI_MAX_BYTES};
-use crate::uri_number::{are_tel_params, is_number};
+use crate::uri::host::split_host_port;
+use crate::uri::number::{are_tel_params, is_number};
 use crate::{Host, Params, scan};
 use core::fmt;
 

@@ -1,7 +1,12 @@
 //! The small typed values: CSeq, timers, events and what else has a grammar of its own.
 
-use crate::address::unescape_quoted;
+pub(crate) mod address;
+pub(crate) mod auth;
+pub(crate) mod date;
+pub(crate) mod via;
+
 use crate::limits::{COMMENT_MAX_DEPTH, CSEQ_LIMIT};
+use crate::values::address::unescape_quoted;
 use crate::{Method, Params, scan};
 use std::borrow::Cow;
 

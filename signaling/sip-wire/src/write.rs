@@ -1,6 +1,9 @@
 //! Writing messages into a buffer that the caller owns and reuses. Nothing a caller hands in can start a header field of
 //! its own: CR, LF and NUL are refused, and a refused message leaves the buffer as it was.
 
+pub(crate) mod reply;
+pub(crate) mod rewrite;
+
 use crate::limits::MESSAGE_MAX_BYTES;
 use crate::{Message, Method, Name, scan};
 use core::fmt;

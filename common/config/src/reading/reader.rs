@@ -1,9 +1,9 @@
 //! Takes values out of a TOML document and remembers every mistake on the way.
 
 use crate::keys::{KEYS, Key, default_file};
-use crate::place::{Fault, Faults, Place, dotted, position, text_in};
-use crate::suggest::{did_you_mean, either, nearest};
-use crate::syntax::recover;
+use crate::reading::place::{Fault, Faults, Place, dotted, position, text_in};
+use crate::reading::suggest::{did_you_mean, either, nearest};
+use crate::reading::syntax::recover;
 use crate::{Mistake, Written};
 use std::ops::Range;
 use toml::Spanned;

@@ -1,4 +1,4 @@
-use crate::reader::Reader;
+use crate::reading::reader::Reader;
 
 /// `[transfer]`: where calls go because a peer says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,6 @@
-use crate::place::Faults;
-use crate::reader::{List, Reader, integer};
-use crate::suggest::{did_you_mean, either};
+use crate::reading::place::Faults;
+use crate::reading::reader::{List, Reader, integer};
+use crate::reading::suggest::{did_you_mean, either};
 use std::fmt;
 use std::time::Duration;
 use toml::Spanned;

@@ -1,6 +1,6 @@
 //! Via (RFC 3261 §20.42, RFC 3581, RFC 7118).
 
-use crate::host::split_sent_by;
+use crate::uri::host::split_sent_by;
 use crate::{Host, Params, scan};
 use core::fmt;
 use core::net::IpAddr;

@@ -1,6 +1,6 @@
 //! URI equality (RFC 3261 §19.1.4).
 
-use crate::uri_number::{is_number, is_separator};
+use crate::uri::number::{is_number, is_separator};
 use crate::{Param, Params, Scheme, Uri, scan};
 
 impl Uri<'_> {

@@ -1,6 +1,7 @@
-use crate::reader::{List, Reader, integer};
-use crate::suggest::did_you_mean;
-use crate::{Host, routes};
+use crate::Host;
+use crate::reading::reader::{List, Reader, integer};
+use crate::reading::suggest::did_you_mean;
+use crate::section::routes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

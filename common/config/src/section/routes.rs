@@ -1,9 +1,9 @@
 //! `[sip] routes`: patterns and where the calls go that fit them, read entry by entry, and what they do together.
 
-use crate::place::{Faults, Place};
-use crate::reader::Reader;
-use crate::suggest::either;
-use crate::target_uri::Target;
+use crate::reading::place::{Faults, Place};
+use crate::reading::reader::Reader;
+use crate::reading::suggest::either;
+use crate::section::target_uri::Target;
 use crate::{Config, Host, Mode, Route};
 use std::net::{IpAddr, SocketAddr};
 use toml::Spanned;

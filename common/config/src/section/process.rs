@@ -1,4 +1,4 @@
-use crate::reader::Reader;
+use crate::reading::reader::Reader;
 use std::path::PathBuf;
 
 /// `[process]`: the processes themselves.

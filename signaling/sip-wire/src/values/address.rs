@@ -139,7 +139,7 @@ fn display_name(bytes: &[u8]) -> Option<&[u8]> {
 
 /// A quoted string or plain text with its escapes resolved and its folds turned into spaces.
 pub(crate) fn unescape_quoted(bytes: &[u8]) -> Cow<'_, str> {
-    let inner = crate::params::unquote(bytes);
+    let inner = crate::uri::params::unquote(bytes);
     if memchr::memchr3(b'\\', b'\r', b'\n', inner).is_none() {
         return String::from_utf8_lossy(inner);
     }

@@ -1,6 +1,6 @@
 //! URIs of route targets: what a switch can call (RFC 3261 §19.1).
 
-use crate::suggest::{did_you_mean, either};
+use crate::reading::suggest::{did_you_mean, either};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Transports that a URI may ask for (RFC 3261 §19.1.1, RFC 7118).

@@ -1,7 +1,7 @@
 use crate::Host;
-use crate::place::Faults;
-use crate::reader::{Reader, integer};
-use crate::suggest::did_you_mean;
+use crate::reading::place::Faults;
+use crate::reading::reader::{Reader, integer};
+use crate::reading::suggest::did_you_mean;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

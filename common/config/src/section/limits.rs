@@ -1,6 +1,6 @@
 use crate::Network;
-use crate::headers::network;
-use crate::reader::{List, Reader, integer};
+use crate::reading::reader::{List, Reader, integer};
+use crate::section::headers::network;
 
 /// Most networks of trusted sources.
 const SOURCE_COUNT_MAX: usize = 256;

@@ -154,7 +154,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// The Call-ID of a datagram, found with one scan and without parsing: what [`crate::Message::call_id`] would say.
 #[inline]
 pub fn call_id(datagram: &[u8]) -> Option<&[u8]> {
-    crate::typed::call_id(field(datagram, b"Call-ID", b"i")?)
+    crate::message::typed::call_id(field(datagram, b"Call-ID", b"i")?)
 }
 
 /// The tag of To, found in the same way.

@@ -1,7 +1,7 @@
 use crate::Host;
-use crate::place::Faults;
-use crate::reader::Reader;
-use crate::suggest::did_you_mean;
+use crate::reading::place::Faults;
+use crate::reading::reader::Reader;
+use crate::reading::suggest::did_you_mean;
 use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 

@@ -1,5 +1,5 @@
-use crate::place::Place;
-use crate::reader::{List, Reader};
+use crate::reading::place::Place;
+use crate::reading::reader::{List, Reader};
 use std::net::IpAddr;
 
 /// Most entries of one list.

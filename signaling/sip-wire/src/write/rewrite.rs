@@ -1,8 +1,8 @@
 //! Forwarding: a parsed message written again with a few edits, and everything else byte for byte as it came.
 
 use crate::limits::EDITS_MAX_COUNT;
-use crate::reply::write_first_via;
 use crate::write::Out;
+use crate::write::reply::write_first_via;
 use crate::{Message, Name, StatusCode, Uri, WriteError, scan};
 use core::net::SocketAddr;
 
