@@ -51,16 +51,17 @@ pub(crate) struct Facts {
     pub(crate) end: Option<session::EndReason>,
     /// Its place among the sessions; none before it is known how important it is.
     pub(crate) place: Option<crate::admission::Place>,
-    /// Who waits for an operation, and for its outcome: done, or the status that says why not.
+    /// Who waits for an operation, and for its outcome.
     pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), Refusal>>)>,
 }
 
 /// Why an operation was not carried out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Refusal {
-    /// The peer's, where it is the peer that refused.
-    pub(crate) status: u16,
-    pub(crate) origin: session::EndOrigin,
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// It was refused; the status is the peer's, where it is the peer that refused.
+    Status { status: u16, origin: session::EndOrigin },
+    /// It waited for another change to end, and could not begin.
+    Declined(Box<session::SessionError>),
 }
 
 impl Entry {

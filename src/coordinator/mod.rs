@@ -18,7 +18,7 @@ use crate::handlers::CallHandler;
 use crate::handlers::ready_made::RejectHandler;
 use crate::health::Tasks;
 use crate::media::Recordings;
-use session::{EndKind, EndReason};
+use session::{Carried, EndKind, EndReason};
 use signald::{OrderTurn, Orders, Paths, Stop};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -30,10 +30,7 @@ use tokio::sync::oneshot;
 const EVENT_BACKLOG: usize = 8_192;
 /// An order that a shard has not begun by then is not carried out any more.
 const ORDER_LIMIT: Duration = Duration::from_secs(5);
-/// How long another change of the same call is waited for, and how often it is looked for.
-pub(crate) const BUSY_LIMIT: Duration = Duration::from_secs(5);
-pub(crate) const BUSY_PAUSE: Duration = Duration::from_millis(10);
-/// A request that gets no answer ends after 64*T1, 32 s; a re-INVITE beside another may come twice.
+/// A request that gets no answer ends after 64*T1, 32 s; before that another change may end, which takes as long.
 const OPERATION_LIMIT: Duration = Duration::from_secs(70);
 
 /// The sessions of a program. [`crate::api::SessionManagerBuilder`] makes one; [`crate::api::SessionControl`] and
@@ -320,27 +317,31 @@ impl SessionCoordinator {
     }
 
     /// An operation that takes its time: waits until it has been carried out or refused. Where another change of the
-    /// same call is on its way, its end is waited for.
+    /// same call is on its way, the session begins it afterwards.
     pub(crate) async fn complete(
         &self,
         id: SessionId,
         operation: Operation,
-        work: impl Fn(OrderTurn<'_, '_>, session::SessionId) -> Result<(), session::SessionError> + Clone + Send + 'static,
+        work: impl FnOnce(OrderTurn<'_, '_>, session::SessionId) -> Result<(), session::SessionError> + Send + 'static,
+    ) -> Result<(), SessionError> {
+        let carry_out = move |turn: OrderTurn<'_, '_>, id| work(turn, id).map(|()| Carried::Later);
+        self.complete_unless_done(id, operation, carry_out).await
+    }
+
+    /// The same for one that may be carried out at once.
+    pub(crate) async fn complete_unless_done(
+        &self,
+        id: SessionId,
+        operation: Operation,
+        work: impl FnOnce(OrderTurn<'_, '_>, session::SessionId) -> Result<Carried, session::SessionError> + Send + 'static,
     ) -> Result<(), SessionError> {
         let entry = self.entry(id)?;
-        let give_up_at = tokio::time::Instant::now() + BUSY_LIMIT;
-        let outcome = loop {
-            let outcome = entry.expect(operation);
-            let work = work.clone();
-            let asked = self.order(id.shard(), move |turn| work(turn, id.inner())).await?;
-            match asked {
-                Ok(()) => break outcome,
-                Err(session::SessionError::Busy(_)) if tokio::time::Instant::now() < give_up_at => {
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                }
-                Err(error) => return Err(SessionError::of_session(id, Some(&entry.call_id), error)),
-            }
-        };
+        let outcome = entry.expect(operation);
+        let asked = self.order(id.shard(), move |turn| work(turn, id.inner())).await?;
+        match asked.map_err(|error| SessionError::of_session(id, Some(&entry.call_id), error))? {
+            Carried::Now => return Ok(()),
+            Carried::Later => {}
+        }
         match tokio::time::timeout(OPERATION_LIMIT, outcome).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(refusal))) => Err(SessionError::refused(id, refusal).of_call(&entry)),

@@ -126,6 +126,7 @@ impl signald::CallHandler for ShardUser {
                 // Handled in the second loop: a task that waits for the outcome of an operation sees the state that it led to.
                 session::SessionEvent::Done { .. }
                 | session::SessionEvent::Failed { .. }
+                | session::SessionEvent::Declined { .. }
                 | session::SessionEvent::Ended { .. }
                 | session::SessionEvent::Refused { .. } => {}
             }
@@ -134,7 +135,10 @@ impl signald::CallHandler for ShardUser {
             match *event {
                 session::SessionEvent::Done { id, operation } => self.settle(id, operation, Ok(())),
                 session::SessionEvent::Failed { id, operation, status, origin } => {
-                    self.settle(id, operation, Err(Refusal { status, origin }));
+                    self.settle(id, operation, Err(Refusal::Status { status, origin }));
+                }
+                session::SessionEvent::Declined { id, operation, ref error } => {
+                    self.settle(id, operation, Err(Refusal::Declined(error.clone())));
                 }
                 session::SessionEvent::Ended { id, reason, .. } => self.ended(&coordinator, id, reason),
                 _ => {}

@@ -278,7 +278,11 @@ impl SessionError {
     }
 
     /// An operation that was not carried out. Only a peer's own answer is a [`Self::Rejected`].
-    pub(crate) fn refused(id: SessionId, Refusal { status, origin }: Refusal) -> Self {
+    pub(crate) fn refused(id: SessionId, refusal: Refusal) -> Self {
+        let (status, origin) = match refusal {
+            Refusal::Status { status, origin } => (status, origin),
+            Refusal::Declined(error) => return Self::of_session(id, None, *error),
+        };
         let context = Box::new(ErrorContext::of(id));
         let reason = |words: &str| words.to_owned();
         match origin {

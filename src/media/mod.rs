@@ -14,7 +14,6 @@ pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
 
 use crate::api::{Codec, Operation, SessionCoordinator, SessionError, SessionId};
 use crate::calls::entry::Entry;
-use crate::coordinator::{BUSY_LIMIT, BUSY_PAUSE};
 use async_trait::async_trait;
 use contract::LegState;
 use info::{info, statistics};
@@ -24,6 +23,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// How long a recording waits for the end of its leg's move between workers, and how often it looks.
+const BUSY_LIMIT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Operations on the media of sessions, as `MediaControl::set_muted(&coordinator, &id, true)` or
 /// `coordinator.set_muted(&id, true)`. They are refused like those of [`crate::api::SessionControl`].
@@ -128,7 +131,7 @@ impl MediaControl for Arc<SessionCoordinator> {
             let remote = address.as_ref().map_or(Remote::Description(&text), |address| Remote::Address(*address));
             order.sessions.send_media_to(order.turn, id, remote)
         };
-        self.operate_patiently(*id, send).await
+        self.complete_unless_done(*id, Operation::ChangeMedia, send).await
     }
 
     async fn start_recording(
@@ -226,7 +229,7 @@ impl SessionCoordinator {
         }
     }
 
-    /// An operation on one session; where another change of the same call is on its way, its end is waited for.
+    /// An operation on a recording; where its leg goes to another worker, the end of that is waited for.
     async fn operate_patiently<T: Send + 'static>(
         &self,
         id: SessionId,

@@ -1,7 +1,10 @@
 //! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO otherwise; taken from INFO.
 
 use crate::leg::Leg;
-use crate::{EndOrigin, Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
+use crate::{
+    EndOrigin, OPERATION_WAIT_LIMIT, Operation, PENDING_OPERATIONS_MAX, SessionError, SessionEvent, SessionId,
+    Sessions, Turn,
+};
 use clock::{Duration, Instant};
 use contract::Command;
 use sip_core::{ClientRequestId, RequestId, Span};
@@ -15,20 +18,99 @@ const CROSSING_DIGIT: Duration = Duration::from_millis(120);
 /// Quiet between two digits, and what a packet more or less may take.
 const DIGIT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The digits of a session that are being sent.
-#[derive(Default, Debug)]
-pub(crate) struct Dialling {
-    /// By telephone events: all are sent by then.
-    until: Instant,
-    /// By INFO, one after the other.
-    waiting: VecDeque<u8>,
+/// Digits of one operation.
+#[derive(Debug)]
+struct Digits {
+    signs: VecDeque<u8>,
     duration_ms: u16,
-    request: Option<ClientRequestId>,
+}
+
+/// What is being sent.
+#[derive(Debug, Default)]
+enum Sending {
+    #[default]
+    Nothing,
+    /// The media plane has all digits, and is done by then.
+    ByMedia(Instant),
+    /// INFO requests one after the other; this one has no answer yet, and these digits follow.
+    ByInfo(ClientRequestId, Digits),
+}
+
+/// The digits that a session sends. It takes memory from the first digit on.
+#[derive(Debug, Default)]
+pub(crate) struct DigitSender(Option<Box<Sender>>);
+
+#[derive(Debug, Default)]
+struct Sender {
+    sending: Sending,
+    /// Operations that wait for earlier digits, the oldest first, with the time since when.
+    waiting: VecDeque<(Instant, Digits)>,
+}
+
+impl DigitSender {
+    fn is_busy(&self, now: Instant) -> bool {
+        match self.0.as_ref().map(|sender| &sender.sending) {
+            None | Some(Sending::Nothing) => false,
+            Some(Sending::ByMedia(until)) => now < *until,
+            Some(Sending::ByInfo(..)) => true,
+        }
+    }
+
+    fn set(&mut self, sending: Sending) {
+        self.0.get_or_insert_default().sending = sending;
+    }
+
+    fn waiting_count(&self) -> usize {
+        self.0.as_ref().map_or(0, |sender| sender.waiting.len())
+    }
+
+    fn wait(&mut self, now: Instant, digits: Digits) {
+        self.0.get_or_insert_default().waiting.push_back((now, digits));
+    }
+
+    fn next(&mut self) -> Option<Digits> {
+        self.0.as_mut()?.waiting.pop_front().map(|(_, digits)| digits)
+    }
+
+    /// Drops the digits that have waited long enough; says how many operations that are.
+    fn drop_overdue(&mut self, now: Instant) -> usize {
+        let Some(sender) = &mut self.0 else { return 0 };
+        let before = sender.waiting.len();
+        sender.waiting.retain(|(since, _)| *since + OPERATION_WAIT_LIMIT > now);
+        before - sender.waiting.len()
+    }
+
+    /// When to look at it again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let sender = self.0.as_ref()?;
+        let overdue_at = sender.waiting.front().map(|(since, _)| *since + OPERATION_WAIT_LIMIT)?;
+        match sender.sending {
+            Sending::ByMedia(until) => Some(until.min(overdue_at)),
+            _ => Some(overdue_at),
+        }
+    }
+
+    /// This INFO has its final answer. Gives the digits that follow it; `None`: it is none of these.
+    fn take_info(&mut self, request: ClientRequestId) -> Option<Digits> {
+        let sender = self.0.as_mut()?;
+        match std::mem::take(&mut sender.sending) {
+            Sending::ByInfo(open, digits) if open == request => Some(digits),
+            other => {
+                sender.sending = other;
+                None
+            }
+        }
+    }
+
+    fn waits_for(&self, request: ClientRequestId) -> bool {
+        matches!(self.0.as_ref().map(|sender| &sender.sending), Some(Sending::ByInfo(open, _)) if *open == request)
+    }
 }
 
 impl Sessions {
     /// Sends digits: `0-9`, `*`, `#`, `A-D`, at most [`DIGITS_MAX`], each for `duration` (40 ms to 5 s). `Done` is told
-    /// when they are handed to the media plane, or when the peer has confirmed the last INFO.
+    /// when they are handed to the media plane, or when the peer has confirmed the last INFO. Further ones wait until
+    /// these are sent.
     pub fn send_dtmf(
         &mut self,
         turn: &mut Turn<'_>,
@@ -37,54 +119,48 @@ impl Sessions {
         duration: Duration,
     ) -> Result<(), SessionError> {
         self.check(id, Operation::SendDtmf)?;
-        let digits: Option<VecDeque<u8>> = digits.chars().map(digit_of).collect();
-        let digits = digits.filter(|digits| (1..=DIGITS_MAX).contains(&digits.len()));
-        let digits = digits.ok_or(SessionError::Argument("digits are 0-9, *, #, A-D, at least 1 and at most 24"))?;
-        let duration_ms = u16::try_from(duration.as_millis()).ok().filter(|ms| (40..=5_000).contains(ms));
-        let duration_ms = duration_ms.ok_or(SessionError::Argument("a digit takes 40 ms to 5 s"))?;
+        let digits = Digits::read(digits, duration)?;
+        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
+        if !session.dtmf.is_busy(turn.now) && session.dtmf.waiting_count() == 0 {
+            return self.send_digits(turn, id, digits);
+        }
+        if session.dtmf.waiting_count() >= PENDING_OPERATIONS_MAX {
+            let what = "operations of one call that wait";
+            return Err(SessionError::ResourceExhausted { what, limit: PENDING_OPERATIONS_MAX });
+        }
+        session.dtmf.wait(turn.now, digits);
+        self.limit_operations(id);
+        Ok(())
+    }
+
+    fn send_digits(&mut self, turn: &mut Turn<'_>, id: SessionId, digits: Digits) -> Result<(), SessionError> {
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
         // Also where the media plane has yet to carry out what was agreed on: it does so before it sends the digits.
-        let agreed = session.agreement().copied();
-        let dialling = session.dialling.get_or_insert_default();
-        if turn.now < dialling.until || dialling.request.is_some() {
-            return Err(SessionError::Busy(Operation::SendDtmf));
-        }
-        let by_media = agreed.is_some_and(|agreed| {
+        let by_media = session.agreement().is_some_and(|agreed| {
             agreed.payloads.telephone_event().is_some() && agreed.direction.sends() && agreed.remote_rtp.is_some()
         });
-        if let (true, Leg::Open(port)) = (by_media, session.leg) {
-            let each = Duration::from_millis(duration_ms.into()) + DIGIT_PAUSE;
-            dialling.until = turn.now + each * digits.len() as u32;
-            let (leg, tag) = (port.leg, id.as_u64());
-            let press = |digit| (port.worker, Command::SendDigit { leg, tag, digit, duration_ms });
-            turn.commands.extend(digits.into_iter().map(press));
-            turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
-            return Ok(());
-        }
-        (dialling.waiting, dialling.duration_ms) = (digits, duration_ms);
-        self.next_info(turn, id)
+        let (true, Leg::Open(port)) = (by_media, session.leg) else { return self.next_info(turn, id, digits) };
+        let each = Duration::from_millis(digits.duration_ms.into()) + DIGIT_PAUSE;
+        session.dtmf.set(Sending::ByMedia(turn.now + each * digits.signs.len() as u32));
+        let (leg, tag, duration_ms) = (port.leg, id.as_u64(), digits.duration_ms);
+        let press = |digit| (port.worker, Command::SendDigit { leg, tag, digit, duration_ms });
+        turn.commands.extend(digits.signs.into_iter().map(press));
+        turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
+        Ok(())
     }
 
     /// The next digit by INFO.
-    fn next_info(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
+    fn next_info(&mut self, turn: &mut Turn<'_>, id: SessionId, mut digits: Digits) -> Result<(), SessionError> {
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
-        let Some(dialling) = session.dialling.as_mut() else { return Ok(()) };
-        let Some(digit) = dialling.waiting.pop_front() else {
+        let Some(digit) = digits.signs.pop_front() else {
             turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
             return Ok(());
         };
         let dialog = session.dialog.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
-        let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), dialling.duration_ms);
-        match turn.sip.info(turn.now, dialog, "application/dtmf-relay", body.as_bytes()) {
-            Ok(request) => {
-                dialling.request = Some(request);
-                Ok(())
-            }
-            Err(refused) => {
-                dialling.waiting.clear();
-                Err(SessionError::Protocol(refused))
-            }
-        }
+        let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), digits.duration_ms);
+        let request = turn.sip.info(turn.now, dialog, "application/dtmf-relay", body.as_bytes());
+        session.dtmf.set(Sending::ByInfo(request.map_err(SessionError::Protocol)?, digits));
+        Ok(())
     }
 
     /// A response to our INFO. `false`: it is to something else.
@@ -95,20 +171,48 @@ impl Sessions {
         request: ClientRequestId,
         (status, origin): (u16, EndOrigin),
     ) -> bool {
-        let dialling = self.table.get_mut(id).and_then(|session| session.dialling.as_mut());
-        let Some(dialling) = dialling.filter(|dialling| dialling.request == Some(request)) else { return false };
+        let Some(session) = self.table.get_mut(id) else { return false };
         if status < 200 {
-            return true;
+            return session.dtmf.waits_for(request);
         }
-        dialling.request = None;
+        let Some(digits) = session.dtmf.take_info(request) else { return false };
         let operation = Operation::SendDtmf;
-        let went_on = status < 300 && self.next_info(turn, id).is_ok();
-        if !went_on && let Some(session) = self.table.get_mut(id) {
-            session.dialling = None;
-            let (status, origin) = if status < 300 { (500, EndOrigin::Here) } else { (status, origin) };
-            turn.events.push(SessionEvent::Failed { id, operation, status, origin });
-        }
+        let (status, origin) = match status {
+            200..300 if self.next_info(turn, id, digits).is_ok() => {
+                self.next_digits(turn, id);
+                return true;
+            }
+            200..300 => (500, EndOrigin::Here),
+            _ => (status, origin),
+        };
+        turn.events.push(SessionEvent::Failed { id, operation, status, origin });
+        self.next_digits(turn, id);
         true
+    }
+
+    /// Earlier digits are sent: those that wait follow.
+    fn next_digits(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        loop {
+            let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
+            let next = if session.dtmf.is_busy(turn.now) { None } else { session.dtmf.next() };
+            let Some(digits) = next else { return self.limit_operations(id) };
+            if let Err(error) = self.check(id, Operation::SendDtmf).and_then(|()| self.send_digits(turn, id, digits)) {
+                let (operation, error) = (Operation::SendDtmf, Box::new(error));
+                turn.events.push(SessionEvent::Declined { id, operation, error });
+            }
+        }
+    }
+
+    /// Digits of the media plane are sent by now, or others have waited long enough.
+    pub(crate) fn digits_due(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        self.next_digits(turn, id);
+        let Some(session) = self.table.get_mut(id) else { return };
+        let operation = Operation::SendDtmf;
+        for _ in 0..session.dtmf.drop_overdue(turn.now) {
+            let error = Box::new(SessionError::Busy(operation));
+            turn.events.push(SessionEvent::Declined { id, operation, error });
+        }
+        self.limit_operations(id);
     }
 
     /// A digit of the peer: users hear of it, and the other side of a call that does not hear it in the audio.
@@ -131,7 +235,12 @@ impl Sessions {
             session.agreement().is_some_and(|agreed| agreed.payloads.telephone_event().is_some())
         };
         if self.table.get(other).is_some_and(|other| !in_audio || !has_events(other)) {
-            return self.send_dtmf(turn, other, &char_of(digit).to_string(), CROSSING_DIGIT);
+            self.check(other, Operation::SendDtmf)?;
+            if self.table.get(other).is_some_and(|other| other.dtmf.is_busy(turn.now)) {
+                return Err(SessionError::Busy(Operation::SendDtmf));
+            }
+            let digits = Digits::read(&char_of(digit).to_string(), CROSSING_DIGIT)?;
+            return self.send_digits(turn, other, digits);
         }
         Ok(())
     }
@@ -169,6 +278,17 @@ impl Sessions {
     fn pass_info(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) -> bool {
         let Some((kind, body)) = content_of(turn.sip.bytes(message)) else { return false };
         self.info_crosses(turn, id, request, &kind, &body)
+    }
+}
+
+impl Digits {
+    fn read(digits: &str, duration: Duration) -> Result<Self, SessionError> {
+        let signs: Option<VecDeque<u8>> = digits.chars().map(digit_of).collect();
+        let signs = signs.filter(|signs| (1..=DIGITS_MAX).contains(&signs.len()));
+        let signs = signs.ok_or(SessionError::Argument("digits are 0-9, *, #, A-D, at least 1 and at most 24"))?;
+        let duration_ms = u16::try_from(duration.as_millis()).ok().filter(|ms| (40..=5_000).contains(ms));
+        let duration_ms = duration_ms.ok_or(SessionError::Argument("a digit takes 40 ms to 5 s"))?;
+        Ok(Self { signs, duration_ms })
     }
 }
 

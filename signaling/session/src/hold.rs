@@ -1,13 +1,24 @@
 //! What a user does with an answered call: hold, resume, mute, other audio.
 
 use crate::negotiation::local_offer::Wish;
+use crate::negotiation::pending_operations::PendingOperation;
 use crate::{Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
 use contract::{Codec, Direction, Rewriting};
 
 impl Sessions {
     /// Holds the peer: a re-INVITE says that nothing is taken from it any more. With a source it hears that one
-    /// (`sendonly`), without one nothing (`inactive`). `Done` or `Failed` tells the outcome.
+    /// (`sendonly`), without one nothing (`inactive`). `Done`, `Failed` or `Declined` tells the outcome; while another
+    /// change is on its way this waits for its end.
     pub fn hold(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        music: Option<PlannedSource>,
+    ) -> Result<(), SessionError> {
+        self.operate(turn, id, PendingOperation::Hold(music)).map(|_| ())
+    }
+
+    pub(crate) fn offer_hold(
         &mut self,
         turn: &mut Turn<'_>,
         id: SessionId,
@@ -19,8 +30,12 @@ impl Sessions {
         self.offer(turn, id, Wish { operation: Some(Operation::Hold), hold, ..Wish::of(wanted) })
     }
 
-    /// Takes the hold back by another re-INVITE. `Done` or `Failed` tells the outcome. Only who holds can resume.
+    /// Takes the hold back by another re-INVITE, as [`Self::hold`] does. Only the side that holds can resume.
     pub fn resume(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
+        self.operate(turn, id, PendingOperation::Resume).map(|_| ())
+    }
+
+    pub(crate) fn offer_resume(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         self.check(id, Operation::Resume)?;
         let (wanted, hold) = (Direction::Both, Some((false, PlannedSource::Silence)));
         self.offer(turn, id, Wish { operation: Some(Operation::Resume), hold, ..Wish::of(wanted) })
@@ -53,8 +68,12 @@ impl Sessions {
         Ok(())
     }
 
-    /// Goes on with another codec: a re-INVITE offers this one alone. `Done` or `Failed` tells the outcome.
+    /// Goes on with another codec: a re-INVITE offers this one alone. The outcome is told as that of [`Self::hold`].
     pub fn change_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
+        self.operate(turn, id, PendingOperation::Codec(codec)).map(|_| ())
+    }
+
+    pub(crate) fn offer_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
         self.check(id, Operation::ChangeMedia)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         if !matches!(codec, Codec::Pcmu | Codec::Pcma) || !self.media_of(session).settings().codecs.contains(&codec) {

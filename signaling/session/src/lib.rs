@@ -56,7 +56,8 @@ pub use api::error::SessionError;
 pub use api::event::SessionEvent;
 pub use api::id::SessionId;
 pub use api::settings::{
-    CHANGE_WAIT_LIMIT, MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings,
+    CHANGE_WAIT_LIMIT, MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, OPERATION_WAIT_LIMIT, REDIRECTS_MAX,
+    REMEMBERED_BYTES_MAX, Settings,
 };
 pub use bridge::bridges::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
 pub use crossing::CrossingPolicy;
@@ -70,6 +71,7 @@ pub use lifecycle::call_story::{Attempt, CallNumber, CallStory, EndOrigin, Outco
 pub use lifecycle::end_reason::{EndKind, EndReason};
 pub use lifecycle::state::{Operation, SessionState};
 pub use negotiation::descriptions::Remote;
+pub use negotiation::pending_operations::{Carried, PENDING_OPERATIONS_MAX};
 pub use ports::{Accepted, Port, Ports, Refusal, Sip};
 pub use session::{Parties, Session};
 pub use shard::health::{Health, Leak};

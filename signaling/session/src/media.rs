@@ -44,7 +44,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return turn.ports.give_back(port) };
         (session.leg, session.last_leg) = (Leg::Opening(port), Some(port.leg));
         let Some(session) = self.table.get(id) else { return };
-        let spec = self.spec_of(session, session.agreed.as_ref());
+        let spec = self.spec_of(session, session.sdp.agreed());
         turn.commands.push((port.worker, Command::Open { leg: port.leg, tag: id.as_u64(), spec }));
         if let Some(session) = self.table.get_mut(id) {
             session.spec = spec;
@@ -71,11 +71,8 @@ impl Sessions {
     fn updated(&mut self, turn: &mut Turn<'_>, id: SessionId, done: bool) {
         let Some(session) = self.table.get_mut(id) else { return };
         session.updates_open = session.updates_open.saturating_sub(1);
-        match &mut session.change {
-            Some(change) if change.waits_with.is_some() => {}
-            Some(change) if change.updates_before == 0 => return self.finish_change(turn, id, done),
-            Some(change) => change.updates_before -= 1,
-            None => {}
+        if session.negotiation.media_answered() {
+            return self.applied(turn, id, done);
         }
         if !done {
             self.source_refused(turn, id);

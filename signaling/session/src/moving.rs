@@ -23,7 +23,7 @@ impl Sessions {
             }
             _ => self.sync(turn, id),
         }
-        self.go_on_with_kept(turn, id);
+        self.take_up_pending(turn, id);
     }
 
     /// Whether the media plane does what a bridge is for: its two sessions hear each other, unless one is held. A bridge
@@ -42,7 +42,7 @@ impl Sessions {
     pub(crate) fn try_move(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         let (Leg::Open(port), Some(worker)) = (session.leg, session.move_to) else { return };
-        if session.is_moving || session.updates_open > 0 || session.change.is_some() {
+        if session.is_moving || session.updates_open > 0 || session.negotiation.has_change() {
             return;
         }
         session.move_to = None;
@@ -79,7 +79,7 @@ impl Sessions {
         session.is_moving = false;
         session.timers.set(Timer::Media, None);
         self.link_failed(turn, id);
-        self.go_on_with_kept(turn, id);
+        self.take_up_pending(turn, id);
     }
 
     /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.

@@ -96,6 +96,8 @@ pub trait Sip {
     fn cancel_saying(&mut self, now: Instant, call: CallId, headers: &[(&str, &str)]) -> bool;
     /// A re-INVITE with our offer. `Response` follows; the ACK is looked after.
     fn reinvite(&mut self, now: Instant, dialog: DialogId, sdp: &str) -> Result<ClientRequestId, Refused>;
+    /// A re-INVITE of ours that waits after a 491 is not sent again (RFC 3261 §14.1). No `Response` follows.
+    fn withdraw_reinvite(&mut self, request: ClientRequestId);
     /// That re-INVITE is the other side's, which waits after a 491 itself.
     fn pass_glare_on(&mut self, dialog: DialogId);
     /// REFER to a URI (RFC 3515). `Response`, `Notified` and `SubscriptionEnded` follow.

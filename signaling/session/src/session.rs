@@ -4,23 +4,22 @@ use crate::admission::address_validation::Proof;
 use crate::admission::source_limit::Seat;
 use crate::bridge::link::Link;
 use crate::crossing::Crossing;
-use crate::dtmf::Dialling;
+use crate::crossing::info::RelayedInfo;
+use crate::dtmf::DigitSender;
 use crate::invite::early_dialogs::EarlyAnswer;
 use crate::invite::outgoing::Outgoing;
 use crate::leg::Leg;
 use crate::lifecycle::call_story::Trail;
-use crate::negotiation::change::Change;
-use crate::negotiation::codec_matching::Codecs;
-use crate::negotiation::local_offer::Offering;
-use crate::negotiation::pending_change::Asked;
+use crate::negotiation::exchange::Negotiation;
+use crate::negotiation::sdp_state::SdpState;
 use crate::timers::probing::Probing;
 use crate::timers::timer::Timers;
 use crate::transfer::received_refer::{Referral, Referred};
 use crate::transfer::sent_refer::Transfer;
-use crate::{BridgeId, CallNumber, EndReason, Operation, Plan, PlannedSource, SessionId, SessionState};
+use crate::{BridgeId, CallNumber, EndReason, Plan, PlannedSource, SessionId, SessionState};
 use clock::Instant;
 use contract::{Direction, LegRef, LegSpec};
-use sdp_core::{Negotiated, Offer, Origin, OtherMedia};
+use sdp_core::{Offer, Origin};
 use sip_core::{DialogId, InviteId};
 use std::net::{IpAddr, SocketAddr};
 
@@ -78,42 +77,27 @@ pub struct Session {
     pub(crate) description: Option<Box<str>>,
     /// Header fields of a user for it.
     pub(crate) answer_headers: crate::invite::answering::Headers,
-    pub(crate) others: OtherMedia,
-    pub(crate) origin: Origin,
-    pub(crate) agreed: Option<Negotiated>,
-    /// Codecs that its peer has offered or agreed to.
-    pub(crate) shown: Codecs,
+    /// What offers and answers have settled.
+    pub(crate) sdp: SdpState,
+    /// The offer that is open, and what waits for its end.
+    pub(crate) negotiation: Negotiation,
     /// What the peer has shown of being where it says.
     pub(crate) proof: Proof,
-    /// Offers and answers with the peer, wrapping.
-    pub(crate) negotiation: u8,
     /// What the leg was told last.
     pub(crate) spec: LegSpec,
     pub(crate) leg: Leg,
     /// The leg, also after its end.
     pub(crate) last_leg: Option<LegRef>,
-    /// The peer's open change of media.
-    pub(crate) change: Option<Box<Change>>,
-    /// What the peer asks for meanwhile.
-    pub(crate) kept: Option<Box<Asked>>,
-    /// Ours.
-    pub(crate) offering: Option<Box<Offering>>,
-    /// What our answered offer was for, until the media plane has carried it out.
-    pub(crate) finishing: Option<Operation>,
     /// `Update` commands on their way; the answers come in order.
     pub(crate) updates_open: u32,
-    /// We offered in a 2xx and wait for the answer in the ACK.
-    pub(crate) awaits_answer: bool,
     /// Whom it hears.
     pub(crate) link: Option<Link>,
     pub(crate) bridge: Option<BridgeId>,
     /// The leg is on its way to another worker, or has to go there.
     pub(crate) is_moving: bool,
     pub(crate) move_to: Option<u8>,
-    /// Its last change was for the other side of the call, which no longer wants it: this is what is to be wanted.
-    pub(crate) turns_back: Option<contract::Direction>,
     /// INFO of the other side that waits for this peer's answer.
-    pub(crate) relayed: Vec<crate::crossing::info::Relayed>,
+    pub(crate) relayed: RelayedInfo,
     /// We asked the peer to call somebody else.
     pub(crate) transfer: Option<Box<Transfer>>,
     /// What became of a REFER of the peer.
@@ -121,8 +105,8 @@ pub struct Session {
     /// This is such a call; once it is answered it hears the one that `will_hear` names.
     pub(crate) referral: Option<Box<Referral>>,
     pub(crate) will_hear: Option<SessionId>,
-    /// Digits that are being sent; none before the first ones.
-    pub(crate) dialling: Option<Box<Dialling>>,
+    /// Digits that are being sent.
+    pub(crate) dtmf: DigitSender,
     /// The dialog to end once this call is up (`Replaces`).
     pub(crate) replaces: Option<DialogId>,
     pub(crate) reason: Option<EndReason>,
@@ -186,32 +170,23 @@ impl Session {
             hides_caller: false,
             description: None,
             answer_headers: Box::default(),
-            others: OtherMedia::default(),
-            origin,
-            agreed: None,
-            shown: Codecs::default(),
+            sdp: SdpState::new(origin),
+            negotiation: Negotiation::default(),
             proof: Proof::Nothing,
-            negotiation: 0,
             spec: LegSpec::default(),
             leg: Leg::None,
             last_leg: None,
-            change: None,
-            kept: None,
-            offering: None,
-            finishing: None,
             updates_open: 0,
-            awaits_answer: false,
             link: None,
             bridge: None,
             is_moving: false,
             move_to: None,
-            turns_back: None,
-            relayed: Vec::new(),
+            relayed: RelayedInfo::default(),
             transfer: None,
             referred: Referred::Nothing,
             referral: None,
             will_hear: None,
-            dialling: None,
+            dtmf: DigitSender::default(),
             replaces: None,
             reason: None,
             trail: None,

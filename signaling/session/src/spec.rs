@@ -18,7 +18,7 @@ impl Sessions {
             dscp: self.settings.dscp,
             rewriting: session.spec.rewriting,
             signaling: session.remote_signaling.into(),
-            negotiation: session.negotiation,
+            negotiation: session.sdp.exchange_count(),
             ..LegSpec::default()
         };
         if let Some(agreed) = agreed {
@@ -69,8 +69,8 @@ impl Sessions {
     pub(crate) fn sync_one(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| !session.is_moving) else { return };
         let Leg::Open(port) = session.leg else { return };
-        let changing = session.change.as_ref().filter(|change| change.waits_with.is_none());
-        let agreed = changing.map(|change| &change.agreed).or(session.agreed.as_ref());
+        let applying = session.negotiation.applying().map(|applying| &applying.agreed);
+        let agreed = applying.or(session.sdp.agreed());
         let spec = self.spec_of(session, agreed);
         let Some(session) = self.table.get_mut(id).filter(|session| session.spec != spec) else { return };
         session.spec = spec;

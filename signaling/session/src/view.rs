@@ -69,7 +69,7 @@ impl Session {
 
     /// The peer holds us.
     pub fn is_held_there(&self) -> bool {
-        self.wanted.sends() && self.agreed.as_ref().is_some_and(|agreed| !agreed.direction.sends())
+        self.wanted.sends() && self.sdp.agreed().is_some_and(|agreed| !agreed.direction.sends())
     }
 
     /// The session that it is linked to: the other side of its call, or of its bridge.

@@ -1,4 +1,4 @@
-use crate::{BridgeId, CallStory, EndOrigin, EndReason, LeaveReason, Operation, SessionId, SessionState};
+use crate::{BridgeId, CallStory, EndOrigin, EndReason, LeaveReason, Operation, SessionError, SessionId, SessionState};
 use contract::{LegRef, RecordingOutcome};
 
 /// What users of sessions may want to know.
@@ -62,6 +62,15 @@ pub enum SessionEvent {
         status: u16,
         /// Where it was refused: by the peer with this status, or by nobody: then the status is ours, for want of one.
         origin: EndOrigin,
+    },
+    /// An operation that waited for another change to end could not begin; the call is as it was before.
+    Declined {
+        /// On which.
+        id: SessionId,
+        /// What.
+        operation: Operation,
+        /// Why: it makes no sense any more, or has waited too long.
+        error: Box<SessionError>,
     },
     /// The one that we call has said something before its answer.
     Progress {

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 pub const MEDIA_ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long a peer's change may wait for another one to end. A phone gives an UPDATE up after 32 s (RFC 3261 §17.1.2.2).
 pub const CHANGE_WAIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long an operation of the user's may wait for another change of its call to end: as long as a request of the peer may
+/// take (64*T1).
+pub const OPERATION_WAIT_LIMIT: Duration = Duration::from_secs(32);
 /// How long the media plane may take to close a leg before its port is given back without its word.
 pub const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Most redirections (3xx) that one call follows.

@@ -130,12 +130,12 @@ impl Sessions {
 
     fn check_member(&self, id: SessionId) -> Result<(), SessionError> {
         self.check(id, Operation::Bridge)?;
-        let is_open = |session: &Session| matches!(session.leg, Leg::Open(_)) && session.agreed.is_some();
+        let is_open = |session: &Session| matches!(session.leg, Leg::Open(_)) && session.sdp.agreed().is_some();
         if self.table.get(id).is_some_and(is_open) { Ok(()) } else { Err(SessionError::Busy(Operation::Bridge)) }
     }
 
     fn check_fit(&self, one: SessionId, other: SessionId) -> Result<(), SessionError> {
-        let agreed = |id| self.table.get(id).and_then(|session| session.agreed.as_ref());
+        let agreed = |id| self.table.get(id).and_then(|session| session.sdp.agreed());
         match (agreed(one), agreed(other)) {
             (Some(first), Some(second)) if fits(first, second) || self.could_match(one, other) => Ok(()),
             _ => Err(SessionError::Media(

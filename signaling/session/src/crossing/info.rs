@@ -15,6 +15,40 @@ pub(crate) struct Relayed {
     request: RequestId,
 }
 
+/// The INFO requests of one session that wait; an empty list takes no memory.
+#[derive(Debug, Default)]
+pub(crate) struct RelayedInfo(Option<Box<Vec<Relayed>>>);
+
+impl RelayedInfo {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.as_ref().is_none_or(|waiting| waiting.len() < RELAYED_MAX)
+    }
+
+    fn push(&mut self, relayed: Relayed) {
+        self.0.get_or_insert_default().push(relayed);
+    }
+
+    fn contains(&self, sent: ClientRequestId) -> bool {
+        self.0.iter().flat_map(|waiting| waiting.iter()).any(|relayed| relayed.sent == sent)
+    }
+
+    /// Those for which that holds.
+    fn take(&mut self, is_over: impl Fn(&Relayed) -> bool) -> Vec<Relayed> {
+        let Some(waiting) = &mut self.0 else { return Vec::new() };
+        let (over, left) = waiting.drain(..).partition(is_over);
+        **waiting = left;
+        if waiting.is_empty() {
+            self.0 = None;
+        }
+        over
+    }
+}
+
 impl Sessions {
     /// INFO that is none of ours goes to the other side. `false`: there is none that could take it.
     pub(crate) fn info_crosses(
@@ -27,7 +61,7 @@ impl Sessions {
     ) -> bool {
         let Some(other) = self.other_side(id) else { return false };
         let Some(dialog) = self.dialog_of(other) else { return false };
-        let Some(other) = self.table.get_mut(other).filter(|other| other.relayed.len() < RELAYED_MAX) else {
+        let Some(other) = self.table.get_mut(other).filter(|other| other.relayed.has_room()) else {
             return false;
         };
         // A caller that has not heard of our tag yet knows no dialog.
@@ -52,12 +86,14 @@ impl Sessions {
         status: u16,
     ) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
-        let Some(place) = session.relayed.iter().position(|relayed| relayed.sent == sent) else { return false };
-        if status >= 200 {
-            let relayed = session.relayed.swap_remove(place);
+        if status < 200 {
+            return session.relayed.contains(sent);
+        }
+        let answered = session.relayed.take(|relayed| relayed.sent == sent);
+        for relayed in &answered {
             turn.sip.respond(turn.now, relayed.request, status, "");
         }
-        true
+        !answered.is_empty()
     }
 
     /// The session ends: whoever waits for its answers hears that there will be none.
@@ -68,12 +104,8 @@ impl Sessions {
     /// The same for the dialogs that end.
     pub(crate) fn drop_relayed_in(&mut self, turn: &mut Turn<'_>, id: SessionId, ends: impl Fn(DialogId) -> bool) {
         let Some(session) = self.table.get_mut(id) else { return };
-        session.relayed.retain(|relayed| {
-            let is_over = ends(relayed.dialog);
-            if is_over {
-                turn.sip.respond(turn.now, relayed.request, 480, "");
-            }
-            !is_over
-        });
+        for relayed in session.relayed.take(|relayed| ends(relayed.dialog)) {
+            turn.sip.respond(turn.now, relayed.request, 480, "");
+        }
     }
 }

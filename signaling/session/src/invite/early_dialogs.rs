@@ -35,21 +35,38 @@ pub(crate) struct Early {
 }
 
 impl Sessions {
-    /// A branch has something to say: it is heard from now on.
-    pub(crate) fn note_early(&mut self, id: SessionId, dialog: DialogId, agreed: Option<Negotiated>) {
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+    /// A branch has something to say: it is heard from now on. Gives what its answer agrees on, if there is one and nothing
+    /// of the branch is being carried out.
+    pub(crate) fn note_early(
+        &mut self,
+        id: SessionId,
+        dialog: DialogId,
+        agreed: Option<Negotiated>,
+    ) -> Option<Negotiated> {
+        let is_changing = self.is_changing_early(id, dialog);
+        let out = self.table.get_mut(id)?.out.as_mut()?;
         let known = out.early.iter().position(|early| early.dialog == dialog);
         let mut early = match known {
             Some(known) => out.early.remove(known),
-            None if out.early.len() >= EARLY_MAX => return,
+            None if out.early.len() >= EARLY_MAX => return agreed,
             None => Early { dialog, agreed: None, is_changed: false },
         };
         // Once there is an answer, a copy of it says nothing new (RFC 3261 §13.2.1).
         if !early.is_changed {
             early.agreed = agreed.or(early.agreed);
         }
+        let heard = early.agreed.filter(|_| agreed.is_some() && !is_changing);
         out.early.push(early);
         self.by_early.insert(dialog, id);
+        heard
+    }
+
+    /// The branch that is heard has changed its media by an UPDATE, which the media plane is carrying out.
+    pub(crate) fn is_changing_early(&self, id: SessionId, dialog: DialogId) -> bool {
+        let Some(session) = self.table.get(id) else { return false };
+        let last = session.out.as_ref().and_then(|out| out.early.last());
+        let is_applying = session.negotiation.applying().is_some_and(|applying| applying.answer.is_some());
+        is_applying && last.is_some_and(|early| early.dialog == dialog)
     }
 
     /// Whose early dialog this is.
@@ -79,7 +96,7 @@ impl Sessions {
 
     /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
     pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
-        let has_answer = |session: &&mut Session| session.agreed.is_some() && session.leg != Leg::None;
+        let has_answer = |session: &&mut Session| session.sdp.agreed().is_some() && session.leg != Leg::None;
         if let Some(session) = self.table.get_mut(id).filter(has_answer) {
             session.early_answer = EarlyAnswer::Acknowledged;
         }
@@ -121,7 +138,11 @@ impl Sessions {
         dialog: DialogId,
         answer: Span,
     ) -> Option<Negotiated> {
-        let early = self.table.get(id)?.out.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
+        let session = self.table.get(id)?;
+        if self.is_changing_early(id, dialog) {
+            return session.negotiation.applying().map(|applying| applying.agreed);
+        }
+        let early = session.out.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
         let has_description = || {
             let answer = Message::parse(turn.sip.bytes(answer)).ok()?;
             description(&answer).ok().flatten().map(drop)

@@ -75,9 +75,9 @@ impl Sessions {
         let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
         let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties.from).into());
         let offered = session.offer.as_ref().map(|offer| *offer.agreed());
-        let before = (session.leg, session.agreed);
+        let before = (session.leg, session.sdp.agreed().copied());
         // The other leg goes where this one is, and offers what this one has.
-        session.agreed = offered;
+        session.sdp.set_agreed(offered);
         if reserved.is_none() {
             session.leg = Leg::Opening(port);
         }
@@ -96,7 +96,8 @@ impl Sessions {
             Ok(other) => other,
             Err(error) => {
                 if let Some(session) = self.table.get_mut(id) {
-                    (session.leg, session.agreed) = before;
+                    session.leg = before.0;
+                    session.sdp.set_agreed(before.1);
                     session.crossing = crossing;
                 }
                 if reserved.is_none() {
@@ -206,11 +207,13 @@ impl Sessions {
         }
         let Some(session) = self.table.get(caller) else { return false };
         let able = self.media_of(session);
-        let mut origin = session.origin;
+        let mut origin = session.sdp.origin();
         if session.offer.is_none() {
-            let text = write_offer(&able.settings(), &session.others, local, &mut origin);
+            let text = write_offer(&able.settings(), session.sdp.others(), local, &mut origin);
             let Some(session) = self.table.get_mut(caller) else { return false };
-            (session.description, session.awaits_answer, session.origin) = (Some(text.into()), true, origin);
+            session.negotiation.await_ack();
+            session.sdp.set_origin(origin);
+            session.description = Some(text.into());
             return true;
         }
         let Ok(offer) = Offer::read(&session.raw_offer, &able.settings()) else {
@@ -219,8 +222,9 @@ impl Sessions {
         };
         let text = offer.answer(local, &mut origin);
         let Some(session) = self.table.get_mut(caller) else { return false };
-        (session.description, session.origin) = (Some(text.into()), origin);
-        (session.agreed, session.others) = (Some(*offer.agreed()), offer.others().clone());
+        session.description = Some(text.into());
+        session.sdp.set_origin(origin);
+        session.sdp.settle(*offer.agreed(), offer.others().clone());
         true
     }
 

@@ -4,7 +4,7 @@ use crate::admission::address_validation::Proof;
 use crate::admission::source_limit::Seat;
 use crate::invite::invitation::Invitation;
 use crate::leg::Leg;
-use crate::negotiation::codec_matching::Codecs;
+use crate::negotiation::sdp_state::SdpState;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::timers::timer::Timer;
@@ -77,11 +77,15 @@ impl Sessions {
             () if is_connected() => Proof::Host,
             () => Proof::Nothing,
         };
+        let mut sdp = SdpState::new(origin);
+        if let Some(offer) = &invitation.offer {
+            sdp.note_shown(&offer.agreed().payloads);
+        }
         let added = self.table.add(|id| Session {
             number,
+            sdp,
             dialog: Some(dialog),
             invite: Some(invite),
-            shown: invitation.offer.as_ref().map(|offer| Codecs::of(&offer.agreed().payloads)).unwrap_or_default(),
             offer: invitation.offer.map(Box::new),
             raw_offer: invitation.raw_offer,
             hops_left: invitation.hops_left,
@@ -181,14 +185,16 @@ impl Sessions {
         let local = Local { ip: session.local_ip, port: port.leg.port };
         let description = match session.offer.take() {
             Some(offer) => {
-                session.agreed = Some(*offer.agreed());
-                session.others = offer.others().clone();
-                offer.answer(local, &mut session.origin)
+                session.sdp.settle(*offer.agreed(), offer.others().clone());
+                offer.answer(local, session.sdp.origin_mut())
             }
             None => {
                 // RFC 3261 §13.2.1: no offer in the INVITE, so ours goes into the 2xx and the ACK has the answer.
-                session.awaits_answer = true;
-                write_offer(&settings.media(None), &session.others, local, &mut session.origin)
+                session.negotiation.await_ack();
+                let mut origin = session.sdp.origin();
+                let text = write_offer(&settings.media(None), session.sdp.others(), local, &mut origin);
+                session.sdp.set_origin(origin);
+                text
             }
         };
         session.description = Some(description.into());

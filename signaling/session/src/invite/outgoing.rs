@@ -6,8 +6,6 @@ use crate::invite::dial::{Dial, Target, call_id};
 use crate::invite::dial_check::{bracketed, uri_of};
 use crate::invite::early_dialogs::Early;
 use crate::invite::name_lookup::Lookup;
-use crate::negotiation::change::AnswerTo;
-use crate::negotiation::codec_matching::Codecs;
 use crate::timers::timer::Timer;
 use crate::{CrossingPolicy, EndReason, Outcome, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
@@ -106,8 +104,11 @@ impl Sessions {
     /// What the last target has agreed on early counts no more: nothing goes there.
     fn leave_target(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        session.change.take_if(|change| change.answer_to == AnswerTo::Nobody);
-        if session.agreed.take().is_some() {
+        if session.negotiation.answered().is_some() {
+            session.negotiation.take_applying();
+        }
+        if session.sdp.agreed().is_some() {
+            session.sdp.set_agreed(None);
             self.sync(turn, id);
         }
     }
@@ -127,11 +128,11 @@ impl Sessions {
         }
         let Some(session) = self.table.get(id) else { return false };
         let (Some(out), Some(local)) = (&session.out, session.local()) else { return false };
-        let mut origin = session.origin;
+        let mut origin = session.sdp.origin();
         let media = self.media_of(session);
         let sdp = match &out.dial.sdp {
             Some(sdp) => sdp.to_string(),
-            None => write_offer(&media.settings(), &session.others, local, &mut origin),
+            None => write_offer(&media.settings(), session.sdp.others(), local, &mut origin),
         };
         // The first target is called by the name that users know already.
         let call_id = match session.state {
@@ -163,7 +164,8 @@ impl Sessions {
         };
         turn.decide.described(id, Side::Local, sdp.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
-            (session.origin, session.remote_signaling) = (origin, target.flow.remote);
+            session.sdp.set_origin(origin);
+            session.remote_signaling = target.flow.remote;
             session.parties.call_id = call_id.into();
             if is_for_target {
                 session.parties.to = uri_of(&target.uri);
@@ -203,12 +205,10 @@ impl Sessions {
         // What cannot be read is no early media; the answer will have to be right.
         let agreed = dialog.and_then(|_| self.answer_to_invite(turn, id, message).ok());
         let has_media = agreed.is_some();
-        if let Some(dialog) = dialog {
-            self.note_early(id, dialog, agreed);
-        }
+        let agreed = dialog.and_then(|dialog| self.note_early(id, dialog, agreed));
         if let Some(agreed) = agreed {
             // Of several branches the last one that has something to say is heard.
-            self.answered(turn, id, agreed);
+            self.answered(turn, id, agreed, None);
         }
         turn.events.push(SessionEvent::Progress { id, status, has_media });
         let lines = self.crossing_lines(turn, id, message, Moment::Answer);
@@ -224,6 +224,7 @@ impl Sessions {
             return;
         };
         let before = self.agreed_before(turn, id, dialog, message);
+        let is_changing = self.is_changing_early(id, dialog);
         self.forget_early(id);
         self.drop_relayed_in(turn, id, |other| other != dialog);
         let Some(session) = self.table.get_mut(id) else { return };
@@ -247,9 +248,11 @@ impl Sessions {
                 self.go(turn, id, SessionState::Connected);
                 self.keep_answer_lines(turn, id, message);
                 if let Some(session) = self.table.get_mut(id) {
-                    session.shown = Codecs::default(); // other branches were other phones
+                    session.sdp.forget_shown(); // other branches were other phones
                 }
-                self.answered(turn, id, agreed);
+                if !is_changing {
+                    self.answered(turn, id, agreed, None);
+                }
                 self.answer_crosses(turn, id);
                 self.referral_answered(turn, id);
             }

@@ -79,7 +79,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         session.reason = Some(reason);
         session.heard_words(if refusal.reason.is_empty() { refusal.warning } else { refusal.reason });
-        session.offering = None;
+        session.negotiation.drop_local_offer();
         let call = session.out.as_ref().and_then(|out| out.call);
         let headers = farewell.headers(reason);
         let told = match (session.invite.take(), session.dialog, call) {
@@ -103,7 +103,8 @@ impl Sessions {
         self.end_reports(turn, id);
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
         let reason = *session.reason.get_or_insert(cause.into());
-        (session.offering, session.crossing) = (None, None);
+        session.negotiation.drop_local_offer();
+        session.crossing = None;
         self.go(turn, id, SessionState::Terminating);
         self.part(turn, id, reason, &Farewell::default());
         self.close_leg(turn, id);
@@ -124,7 +125,7 @@ impl Sessions {
         if session.connected_at.is_some() {
             turn.events.push(SessionEvent::DialogEnded { id });
         }
-        session.offering = None;
+        session.negotiation.drop_local_offer();
         let reason = *session.reason.get_or_insert(cause.into());
         self.drop_ended_change(turn, id);
         if self.table.get(id).is_some_and(|session| !session.state.is_ending()) {

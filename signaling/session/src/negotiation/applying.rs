@@ -1,67 +1,92 @@
-//! A change of media on its way: the media plane carries it out, then the peer hears about it.
+//! What was agreed on is carried out by the media plane, then the peer hears of it.
 
 use crate::leg::Leg;
-use crate::negotiation::change::{AnswerTo, Change};
-use crate::session::Session;
+use crate::negotiation::exchange::{Answer, Applying, PeerRequest};
 use crate::timers::timer::Timer;
-use crate::{EndReason, MEDIA_ANSWER_LIMIT, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
+use crate::{
+    EndReason, MEDIA_ANSWER_LIMIT, Operation, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn,
+};
 use contract::Direction;
-use sdp_core::{Negotiated, OtherMedia};
+use sdp_core::{Negotiated, Offer};
 use sip_core::{Content, DialogId, InviteId};
 use stats::SignalCounter;
 
 impl Sessions {
-    /// Has the media plane carry a change out; the peer hears about it afterwards.
-    pub(crate) fn change(
+    /// A peer's offer has an answer of ours, which leaves once the media plane does what it says.
+    pub(crate) fn apply_answer(&mut self, turn: &mut Turn<'_>, id: SessionId, answer: Answer, offer: &Offer) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        session.sdp.count_exchange();
+        let applying = Applying {
+            answer: Some(answer),
+            agreed: *offer.agreed(),
+            others: offer.others().clone(),
+            operation: None,
+            updates_before: session.updates_open,
+        };
+        self.apply(turn, id, applying);
+    }
+
+    /// The peer has answered an offer of ours, which carried out an operation of the user's or none.
+    pub(crate) fn answered(
         &mut self,
         turn: &mut Turn<'_>,
         id: SessionId,
-        answer_to: AnswerTo,
-        description: String,
         agreed: Negotiated,
-        others: OtherMedia,
+        operation: Option<Operation>,
     ) {
         let Some(session) = self.table.get_mut(id) else { return };
-        if answer_to != AnswerTo::Nobody || session.agreed != Some(agreed) {
-            session.negotiation = session.negotiation.wrapping_add(1); // not where we have only refreshed
+        if session.sdp.agreed() != Some(&agreed) {
+            session.sdp.count_exchange(); // not where we have only refreshed
         }
+        let others = session.sdp.others().clone();
         let updates_before = session.updates_open;
-        let waits_with = None;
-        session.change = Some(Box::new(Change { answer_to, description, agreed, others, updates_before, waits_with }));
+        self.apply(turn, id, Applying { answer: None, agreed, others, operation, updates_before });
+    }
+
+    fn apply(&mut self, turn: &mut Turn<'_>, id: SessionId, applying: Applying) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let updates_before = applying.updates_before;
+        if let Some(overtaken) = session.negotiation.apply(applying) {
+            self.refuse_change(turn, overtaken, &Refusal::status(491));
+        }
         self.sync(turn, id);
         let is_asked = self.table.get(id).is_some_and(|session| session.updates_open > updates_before);
         if is_asked {
             self.wake(id, Timer::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
         } else {
-            self.finish_change(turn, id, true); // a refresh: media goes on as it is
+            self.applied(turn, id, true); // a refresh: media goes on as it is
         }
     }
 
-    /// The media plane has carried the change out, or refused it and left all as it was.
-    pub(crate) fn finish_change(&mut self, turn: &mut Turn<'_>, id: SessionId, done: bool) {
+    /// The media plane has carried it out, or refused it and left all as it was.
+    pub(crate) fn applied(&mut self, turn: &mut Turn<'_>, id: SessionId, done: bool) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let Some(change) = session.change.take() else { return };
+        let Some(applying) = session.negotiation.take_applying() else { return };
         session.timers.set(Timer::Media, None);
         if !done {
-            return self.undo_change(turn, id, change.answer_to);
+            return self.undo(turn, id, applying.answer);
         }
-        let changed = session.agreed != Some(change.agreed);
-        session.agreed = Some(change.agreed);
-        session.shown.add(&change.agreed.payloads);
-        session.others = change.others;
+        let changed = session.sdp.agreed() != Some(&applying.agreed);
+        session.sdp.note_shown(&applying.agreed.payloads);
+        session.sdp.settle(applying.agreed, applying.others);
         if changed && session.connected_at.is_some() {
             turn.events.push(SessionEvent::MediaChanged { id });
         }
-        if change.answer_to != AnswerTo::Nobody {
-            self.changed_early(id, change.agreed, &change.description);
+        if let Some(answer) = &applying.answer {
+            self.changed_early(id, applying.agreed, &answer.description);
         }
         self.limit_idle(turn, id);
         self.show_hold(turn, id);
         self.sync(turn, id);
         self.try_move(turn, id);
-        self.confirm(turn, id, change.answer_to, &change.description);
-        self.tell_finished(turn, id);
-        self.go_on_with_kept(turn, id);
+        if let Some(answer) = &applying.answer {
+            self.confirm(turn, id, answer.request, &answer.description);
+        }
+        let is_up = self.table.get(id).is_some_and(|session| !session.state.is_ending());
+        if let Some(operation) = applying.operation.filter(|_| is_up) {
+            turn.events.push(SessionEvent::Done { id, operation });
+        }
+        self.take_up_pending(turn, id);
     }
 
     /// Where media does not flow both ways no media timeout looks after the call: its own limit does.
@@ -74,15 +99,16 @@ impl Sessions {
         }
     }
 
-    fn undo_change(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo) {
-        if answer_to == AnswerTo::Nobody {
+    /// The call stays as it was before the offer.
+    fn undo(&mut self, turn: &mut Turn<'_>, id: SessionId, answer: Option<Answer>) {
+        let Some(answer) = answer else {
             // The peers have agreed already; there is no way back.
             return self.end(turn, id, EndReason::MediaFailed);
-        }
+        };
         let refusal = self.refusal(500);
-        self.refuse_change(turn, answer_to, &refusal);
+        self.refuse_change(turn, answer.request, &refusal);
         self.sync(turn, id);
-        self.go_on_with_kept(turn, id);
+        self.take_up_pending(turn, id);
     }
 
     /// Moves an answered call between Connected and OnHold, and says who holds whom.
@@ -101,77 +127,74 @@ impl Sessions {
         }
     }
 
-    /// No word from the media plane about a change.
-    pub(crate) fn change_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let is_due = |session: &&mut Session| session.change.as_ref().is_some_and(|change| change.waits_with.is_none());
+    /// The media plane says nothing about what it is to carry out.
+    pub(crate) fn applying_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let is_due = |session: &&mut crate::Session| session.negotiation.applying().is_some();
         let Some(session) = self.table.get_mut(id).filter(is_due) else { return };
         session.updates_open = 0;
         self.counts.add(SignalCounter::MediaRefusals, 1);
-        self.finish_change(turn, id, false);
+        self.applied(turn, id, false);
     }
 
     /// The peer took its re-INVITE back: media returns to what was agreed on before.
     pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
-        let (id, answer_to) = (session.id, AnswerTo::Reinvite(invite));
-        if session.kept.take_if(|asked| asked.answer_to == answer_to).is_some() {
+        let (id, is_it) = (session.id, |request| request == PeerRequest::Reinvite(invite));
+        if session.negotiation.take_pending_if(is_it).is_some() {
             session.timers.set(Timer::Change, None);
         }
-        let is_it = session.change.as_ref().is_some_and(|change| change.answer_to == answer_to);
-        if is_it && matches!(session.leg, Leg::Open(_)) {
-            session.change = None;
+        if matches!(session.leg, Leg::Open(_)) && session.negotiation.take_request_if(is_it).is_some() {
             session.timers.set(Timer::Media, None);
             self.sync(turn, id);
         }
-        self.go_on_with_kept(turn, id);
+        self.take_up_pending(turn, id);
     }
 
-    /// The session ends; whoever waits for a change hears that first (RFC 3261 §15.1.2).
+    /// The session ends; a peer that waits for an answer to its request gets that first (RFC 3261 §15.1.2).
     pub(crate) fn drop_change(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let (change, kept) = (session.change.take(), session.kept.take());
+        let request = session.negotiation.take_request_if(|_| true);
+        let pending = session.negotiation.take_pending().map(|pending| pending.request);
+        session.negotiation.take_applying();
         session.timers.set(Timer::Change, None);
-        for answer_to in change.map(|change| change.answer_to).into_iter().chain(kept.map(|asked| asked.answer_to)) {
-            self.refuse_change(turn, answer_to, &Refusal::status(487));
+        for request in request.into_iter().chain(pending) {
+            self.refuse_change(turn, request, &Refusal::status(487));
         }
     }
 
     /// The peer has ended the call, and the endpoint its re-INVITE with it; an UPDATE still wants its answer.
     pub(crate) fn drop_ended_change(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let is_over = |answer_to| matches!(answer_to, AnswerTo::Reinvite(_));
-        session.change.take_if(|change| is_over(change.answer_to));
-        session.kept.take_if(|asked| is_over(asked.answer_to));
+        session.negotiation.take_request_if(|request| !request.is_update());
+        session.negotiation.take_pending_if(|request| !request.is_update());
         self.drop_change(turn, id);
     }
 
-    pub(crate) fn confirm(&mut self, turn: &mut Turn<'_>, id: SessionId, answer_to: AnswerTo, sdp: &str) {
-        match answer_to {
-            AnswerTo::Reinvite(invite) => {
+    pub(crate) fn confirm(&mut self, turn: &mut Turn<'_>, id: SessionId, request: PeerRequest, sdp: &str) {
+        match request {
+            PeerRequest::Reinvite(invite) => {
                 turn.sip.accept(turn.now, invite, Content::sdp(sdp.as_bytes()));
             }
-            AnswerTo::Update(request) => drop(turn.sip.respond(turn.now, request, 200, sdp)),
-            AnswerTo::Nobody => {}
+            PeerRequest::Update(request) => drop(turn.sip.respond(turn.now, request, 200, sdp)),
         }
         if !sdp.is_empty() {
             turn.decide.described(id, Side::Local, sdp.as_bytes());
         }
-        if matches!(answer_to, AnswerTo::Update(_)) {
+        if request.is_update() {
             self.answer(turn, id); // a 200 may have waited for this one
         }
     }
 
-    pub(crate) fn refuse_change(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, refusal: &Refusal<'_>) {
-        match answer_to {
-            AnswerTo::Reinvite(invite) => drop(turn.sip.reject(turn.now, invite, refusal)),
-            AnswerTo::Update(request) => {
+    pub(crate) fn refuse_change(&mut self, turn: &mut Turn<'_>, request: PeerRequest, refusal: &Refusal<'_>) {
+        match request {
+            PeerRequest::Reinvite(invite) => drop(turn.sip.reject(turn.now, invite, refusal)),
+            PeerRequest::Update(request) => {
                 let headers = refusal.header_fields();
                 let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
                 let content = Content::headers(&headers);
-                // It ended meanwhile, then nobody waits.
+                // Where its dialog has ended meanwhile the endpoint has answered it.
                 let _ = turn.sip.respond_with(turn.now, request, refusal.status, "", content);
             }
-            AnswerTo::Nobody => {}
         }
     }
 }

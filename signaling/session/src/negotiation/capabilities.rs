@@ -1,7 +1,6 @@
 //! What a session can offer and accept, and what two sessions that hear each other have in common (RFC 3264 §6).
 
 use crate::Sessions;
-use crate::negotiation::change::AnswerTo;
 use crate::session::Session;
 use contract::{Codec, Direction, PayloadMap};
 use sdp_core::{Negotiated, Packets, Settings};
@@ -101,8 +100,7 @@ impl Sessions {
 impl Session {
     /// What counts towards the other side: what was agreed on, also where the media plane has yet to carry it out.
     pub(crate) fn agreement(&self) -> Option<&Negotiated> {
-        let coming = self.change.as_ref().filter(|change| change.answer_to == AnswerTo::Nobody);
-        coming.map(|change| &change.agreed).or(self.agreed.as_ref())
+        self.negotiation.answered().or(self.sdp.agreed())
     }
 
     /// What the other side may be offered: before the answer all that the caller has offered, whatever it has been told early.

@@ -32,7 +32,7 @@ impl Codecs {
         self.0 & other.0 == other.0
     }
 
-    fn meets(self, other: Self) -> bool {
+    pub(super) fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
@@ -41,8 +41,24 @@ impl Codecs {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Matching {
     attempt: Attempt,
-    /// Two calls become one once it is there; none: they hear each other already.
+    /// Two calls become one once both have a codec in common; none: they hear each other already.
     join: Option<Join>,
+}
+
+impl Matching {
+    /// Two calls become one by it.
+    pub(crate) fn joins(&self) -> bool {
+        self.join.is_some()
+    }
+
+    pub(crate) fn join(&self) -> Option<Join> {
+        self.join
+    }
+
+    /// The two calls became one before it was done.
+    pub(crate) fn forget_join(&mut self) {
+        self.join = None;
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -157,10 +173,10 @@ impl Sessions {
     }
 
     /// What a call of a peer that hands it over is to become, while the other sides settle on a codec.
-    pub(crate) fn joining(&self, id: SessionId) -> Option<Join> {
+    pub(crate) fn joining(&mut self, id: SessionId) -> Option<Join> {
         let Referred::Joining(partner) = self.table.get(id)?.referred else { return None };
         let sides = [self.other_side(id)?, self.other_side(partner)?];
-        sides.into_iter().find_map(|side| self.table.get(side)?.offering.as_ref()?.wish.matching?.join)
+        sides.into_iter().find_map(|side| self.table.get_mut(side)?.negotiation.join())
     }
 
     /// A peer that hands two calls over leaves one of them before the other sides have settled on a codec, as phones do that
@@ -174,9 +190,8 @@ impl Sessions {
             return false;
         };
         for side in [join.one, join.other] {
-            let offering = self.table.get_mut(side).and_then(|session| session.offering.as_mut());
-            if let Some(matching) = offering.and_then(|offering| offering.wish.matching.as_mut()) {
-                matching.join = None; // they hear each other already
+            if let Some(session) = self.table.get_mut(side) {
+                session.negotiation.forget_join(); // they hear each other already
             }
         }
         self.join_matched(turn, &join);
@@ -187,13 +202,16 @@ impl Sessions {
 impl Session {
     /// It is up, and neither it nor we have anything on the way that changes what was agreed on.
     fn is_quiet(&self) -> bool {
-        let is_up = self.connected_at.is_some() && !self.state.is_ending();
-        let is_free = self.change.is_none() && self.offering.is_none() && self.kept.is_none() && !self.awaits_answer;
-        is_up && is_free && !self.is_moving && self.move_to.is_none()
+        self.connected_at.is_some() && !self.state.is_ending() && self.is_still()
+    }
+
+    /// No offer is open, the peer waits for nothing, and the leg stays where it is.
+    pub(crate) fn is_still(&self) -> bool {
+        self.negotiation.is_quiet() && !self.is_moving && self.move_to.is_none()
     }
 
     /// Its peer has offered, or agreed to, a codec of these.
     fn has_shown(&self, agreed: &Negotiated) -> bool {
-        self.shown.meets(Codecs::of(&agreed.payloads))
+        self.sdp.has_shown(agreed)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bridge::link::Tie;
 use crate::negotiation::capabilities::{Terms, fits, mirrored};
-use crate::negotiation::change::{AnswerTo, Change};
+use crate::negotiation::exchange::{Answer, PeerRequest};
 use crate::negotiation::local_offer::Wish;
 use crate::timers::timer::Timer;
 use crate::{Refusal, Session, SessionError, SessionId, Sessions, Turn};
@@ -15,10 +15,10 @@ const UPDATE_SHARE: u32 = 8;
 
 /// What becomes of a peer's offer where there is another side of the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Crossing {
-    /// It concerns nobody but us.
+pub(crate) enum Way {
+    /// It is answered here, without the other side.
     Stays,
-    /// The other side has it.
+    /// The other side has it, and its answer decides on ours.
     Crossed,
     /// The other side is busy with something that ends by itself.
     Waits,
@@ -42,55 +42,48 @@ impl Sessions {
         &mut self,
         turn: &mut Turn<'_>,
         id: SessionId,
-        answer_to: AnswerTo,
+        request: PeerRequest,
         wish: &Offer,
         here: Option<&Offer>,
         raw: &[u8],
-    ) -> Crossing {
-        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return Crossing::Stays };
-        let Some(other) = self.table.get(link.peer).filter(|other| other.can_hear()) else { return Crossing::Stays };
+    ) -> Way {
+        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return Way::Stays };
+        let Some(other) = self.table.get(link.peer).filter(|other| other.can_hear()) else { return Way::Stays };
         // In a bridge each side holds and resumes alone; only a codec that the other one has not got concerns both.
         let (other, wanted) = match link.tie {
             Tie::Call => (other.id, mirrored(wish.agreed().direction)),
             Tie::Bridge(_) if here.is_none() => (other.id, other.wanted),
-            Tie::Bridge(_) => return Crossing::Stays,
+            Tie::Bridge(_) => return Way::Stays,
         };
         let terms = Some(Terms::of(wish.agreed()));
         match self.turn_other(turn, other, Wish { terms, crosses_for: Some(id), ..Wish::of(wanted) }) {
             Ok(()) => {}
             Err(error) if !matches!(error, SessionError::Busy(_)) => {
-                self.refuse_change(turn, answer_to, &self.refusal(error.status()));
-                return Crossing::Refused;
+                self.refuse_change(turn, request, &self.refusal(error.status()));
+                return Way::Refused;
             }
             // RFC 3261 §14.1: both sides ask for something, and neither can wait for the other.
-            Err(_) if self.table.get(other).is_some_and(Session::waits_for_other) => {
-                self.refuse_change(turn, answer_to, &Refusal::status(491));
-                return Crossing::Refused;
+            Err(_) if self.table.get(other).is_some_and(|other| other.negotiation.waits_for_other_side()) => {
+                self.refuse_change(turn, request, &Refusal::status(491));
+                return Way::Refused;
             }
-            Err(_) => return Crossing::Waits,
+            Err(_) => return Way::Waits,
         }
-        if let AnswerTo::Update(_) = answer_to {
-            // RFC 3311 §5.2: an UPDATE cannot wait for whoever answers the re-INVITE on the other side.
+        if request.is_update() {
+            // RFC 3311 §5.2: an UPDATE cannot wait for a person who answers the re-INVITE on the other side.
             let limit = self.settings.ending_limit / UPDATE_SHARE;
             self.wake(id, Timer::Change, Some(turn.now + limit));
         }
         if let Some(session) = self.table.get_mut(id) {
-            session.change = Some(Box::new(Change {
-                answer_to,
-                description: String::new(),
-                agreed: *wish.agreed(),
-                others: wish.others().clone(),
-                updates_before: 0,
-                waits_with: Some(raw.into()),
-            }));
+            session.negotiation.cross(request, raw);
         }
-        Crossing::Crossed
+        Way::Crossed
     }
 
     /// This side has answered an offer of ours late: the other side hears where that differs from what it has.
     pub(crate) fn late_answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: &Negotiated) {
         let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
-        let Some(there) = other.agreed.as_ref().filter(|_| other.can_hear()) else { return };
+        let Some(there) = other.sdp.agreed().filter(|_| other.can_hear()) else { return };
         if there.direction != mirrored(agreed.direction) || !fits(agreed, there) {
             let other = other.id;
             let wish = Wish { terms: Some(Terms::of(agreed)), ..Wish::of(mirrored(agreed.direction)) };
@@ -103,8 +96,9 @@ impl Sessions {
     pub(crate) fn turn_other(&mut self, turn: &mut Turn<'_>, other: SessionId, wish: Wish) -> Result<(), SessionError> {
         let asked = self.offer(turn, other, wish);
         if let (Err(error), None, Some(session)) = (&asked, wish.crosses_for, self.table.get_mut(other)) {
-            // Nobody would ask again.
-            session.turns_back = matches!(error, SessionError::Busy(_)).then_some(wish.wanted);
+            // No peer asks for this again: the session does.
+            let is_busy = matches!(error, SessionError::Busy(_));
+            session.negotiation.turn_back_to(is_busy.then_some(wish.wanted));
         }
         asked
     }
@@ -112,25 +106,25 @@ impl Sessions {
     /// The other side has answered the offer that crossed, or refused it.
     pub(crate) fn cross_done(&mut self, turn: &mut Turn<'_>, id: SessionId, result: Result<Crossed, u16>) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let waiting = session.change.take_if(|change| change.waits_with.is_some());
-        if waiting.is_some() {
+        let crossing = session.negotiation.take_crossing();
+        if crossing.is_some() {
             session.timers.set(Timer::Change, None);
         }
-        let Some(change) = waiting else {
+        let Some(crossing) = crossing else {
             // Taken back meanwhile: the other side returns to how it was.
             let other = self.other_side(id).and_then(|other| self.table.get_mut(other));
             if let (Ok(crossed), Some(other)) = (result, other)
                 && other.wanted != crossed.wanted_before
             {
-                other.turns_back = Some(crossed.wanted_before);
+                other.negotiation.turn_back_to(Some(crossed.wanted_before));
             }
             return;
         };
         let crossed = match result {
             Ok(crossed) => crossed,
             Err(status) => {
-                self.refuse_change(turn, change.answer_to, &Refusal::status(status));
-                return self.go_on_with_kept(turn, id);
+                self.refuse_change(turn, crossing.request, &Refusal::status(status));
+                return self.take_up_pending(turn, id);
             }
         };
         let Some(session) = self.table.get(id) else { return };
@@ -138,18 +132,20 @@ impl Sessions {
         if session.link.is_some_and(|link| link.tie == Tie::Call) {
             able.direction = mirrored(crossed.agreed);
         }
-        let offer = Offer::read(change.waits_with.as_deref().unwrap_or_default(), &able.settings());
+        let offer = Offer::read(&crossing.offer, &able.settings());
         let (Ok(offer), Some(local), Some(session)) = (offer, session.local(), self.table.get_mut(id)) else {
-            return self.refuse_change(turn, change.answer_to, &Refusal::status(500));
+            self.refuse_change(turn, crossing.request, &Refusal::status(500));
+            return self.take_up_pending(turn, id);
         };
-        let text = offer.answer(local, &mut session.origin);
-        self.change(turn, id, change.answer_to, text, *offer.agreed(), offer.others().clone());
+        let description = offer.answer(local, session.sdp.origin_mut());
+        self.apply_answer(turn, id, Answer { request: crossing.request, description }, &offer);
     }
 
-    /// A change that crossed was taken back while it was agreed on, or whoever asked for it is gone: this side returns to
-    /// what the other one has, as soon as nothing else is on its way.
+    /// A change that crossed was taken back while it was agreed on, or the peer that asked for it is gone: this side returns
+    /// to what the other one has, as soon as nothing else is on its way.
     pub(crate) fn turn_back(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(wanted) = self.table.get_mut(id).and_then(|session| session.turns_back.take()) else { return };
+        let wanted = self.table.get_mut(id).and_then(|session| session.negotiation.take_turn_back());
+        let Some(wanted) = wanted else { return };
         // Where something is in the way it is asked again afterwards.
         let _ = self.turn_other(turn, id, Wish::of(wanted));
     }
@@ -159,10 +155,5 @@ impl Session {
     /// Its peer is to hear what the other side wants.
     fn can_hear(&self) -> bool {
         self.connected_at.is_some() && !self.is_held_here()
-    }
-
-    /// What its peer asks for waits for the other side.
-    fn waits_for_other(&self) -> bool {
-        self.kept.is_some() || self.change.as_ref().is_some_and(|change| change.waits_with.is_some())
     }
 }

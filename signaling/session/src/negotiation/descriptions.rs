@@ -2,6 +2,7 @@
 //! media towards an address of theirs (RFC 3264).
 
 use crate::leg::Leg;
+use crate::negotiation::pending_operations::{Carried, PendingOperation};
 use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use sdp_core::{Negotiated, Offer, Packets, Settings, read_answer, write_offer, write_offer_again};
 use stats::SignalCounter;
@@ -16,6 +17,22 @@ pub enum Remote<'r> {
     Description(&'r str),
 }
 
+/// The same, to be kept.
+#[derive(Debug)]
+pub(crate) enum RemoteMedia {
+    Address(SocketAddr),
+    Description(Box<str>),
+}
+
+impl From<Remote<'_>> for RemoteMedia {
+    fn from(remote: Remote<'_>) -> Self {
+        match remote {
+            Remote::Address(address) => Self::Address(address),
+            Remote::Description(text) => Self::Description(text.into()),
+        }
+    }
+}
+
 impl Sessions {
     /// What a session would offer now: its own address, port, codecs and direction. A call that waits for a decision gets
     /// a port for that; where its caller has made an offer, this is the answer to it. Accept it with the text.
@@ -24,11 +41,11 @@ impl Sessions {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
         let able = self.media_of(session);
-        let mut origin = session.origin;
-        let text = match (&session.agreed, &session.offer) {
-            (Some(agreed), _) => write_offer_again(agreed, &able.settings(), &session.others, local, &mut origin),
+        let mut origin = session.sdp.origin();
+        let text = match (session.sdp.agreed(), &session.offer) {
+            (Some(agreed), _) => write_offer_again(agreed, &able.settings(), session.sdp.others(), local, &mut origin),
             (None, Some(offer)) => offer.answer(local, &mut origin),
-            (None, None) => write_offer(&able.settings(), &session.others, local, &mut origin),
+            (None, None) => write_offer(&able.settings(), session.sdp.others(), local, &mut origin),
         };
         self.keep_origin(id, origin);
         Ok(text)
@@ -43,7 +60,7 @@ impl Sessions {
         self.take_port(turn, id)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
-        let mut origin = session.origin;
+        let mut origin = session.sdp.origin();
         let text = offer.answer(local, &mut origin);
         self.keep_origin(id, origin);
         if let Some(session) = self.table.get_mut(id).filter(|session| session.is_reserved && session.offer.is_some()) {
@@ -53,33 +70,43 @@ impl Sessions {
     }
 
     /// Sends the session's media elsewhere, without a word to its peer. The next description of the peer's counts again.
+    /// While a change of media is on its way this waits for its end.
     pub fn send_media_to(
         &mut self,
         turn: &mut Turn<'_>,
         id: SessionId,
         remote: Remote<'_>,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Carried, SessionError> {
         if let Remote::Address(address) = remote
             && (address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast())
         {
             return Err(SessionError::Argument("media goes to an IP address and port of one host"));
         }
+        self.operate(turn, id, PendingOperation::Remote(remote.into()))
+    }
+
+    pub(crate) fn redirect_media(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        remote: &RemoteMedia,
+    ) -> Result<(), SessionError> {
         self.take_port(turn, id)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        let is_still = session.change.is_none() && session.offering.is_none() && !session.awaits_answer;
-        if !is_still || session.is_moving {
+        if !session.negotiation.is_idle() || session.is_moving {
             return Err(SessionError::Busy(Operation::ChangeMedia));
         }
         let able = self.media_of(session);
         let agreed = match remote {
-            Remote::Address(address) => aimed(session, &able.settings(), address),
-            Remote::Description(text) => {
-                read_answer(text.as_bytes(), &able.settings(), &session.others).map_err(SessionError::Description)?
+            RemoteMedia::Address(address) => aimed(session, &able.settings(), *address),
+            RemoteMedia::Description(text) => {
+                let others = session.sdp.others();
+                read_answer(text.as_bytes(), &able.settings(), others).map_err(SessionError::Description)?
             }
         };
-        let has_changed = session.agreed != Some(agreed);
+        let has_changed = session.sdp.agreed() != Some(&agreed);
         if let Some(session) = self.table.get_mut(id).filter(|_| has_changed) {
-            session.agreed = Some(agreed);
+            session.sdp.set_agreed(Some(agreed));
             turn.events.push(SessionEvent::MediaChanged { id });
         }
         self.sync(turn, id);
@@ -108,14 +135,14 @@ impl Sessions {
     /// Later descriptions of the session count on from this one.
     fn keep_origin(&mut self, id: SessionId, origin: sdp_core::Origin) {
         if let Some(session) = self.table.get_mut(id) {
-            session.origin = origin;
+            session.sdp.set_origin(origin);
         }
     }
 }
 
 /// What was agreed on, or all that we have, towards another address.
 fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Negotiated {
-    match session.agreed {
+    match session.sdp.agreed().copied() {
         Some(agreed) if agreed.remote_rtp == Some(address) => agreed,
         Some(agreed) => Negotiated {
             remote_rtp: Some(address),

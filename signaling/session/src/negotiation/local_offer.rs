@@ -3,6 +3,7 @@
 use crate::negotiation::capabilities::{Able, Terms};
 use crate::negotiation::codec_matching::Matching;
 use crate::negotiation::crossing_offer::Crossed;
+use crate::negotiation::pending_operations::PendingOperation;
 use crate::{
     EndOrigin, EndReason, Operation, PlannedSource, Session, SessionError, SessionEvent, SessionId, Sessions, Side,
     Turn,
@@ -11,9 +12,9 @@ use contract::{Codec, Direction, PayloadMap};
 use sdp_core::{Negotiated, Packets, Settings, write_offer, write_offer_again};
 use sip_core::{ClientRequestId, DialogId, Span};
 
-/// A re-INVITE of ours that has not been answered yet, and what it is to bring about.
+/// A re-INVITE of ours that has no answer yet, and what it is to bring about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Offering {
+pub(crate) struct LocalOffer {
     pub(crate) request: ClientRequestId,
     pub(crate) wish: Wish,
 }
@@ -21,7 +22,7 @@ pub(crate) struct Offering {
 /// What a re-INVITE of ours is to bring about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Wish {
-    /// Whom to tell; nobody where it only refreshes.
+    /// The user's operation, which ends with `Done` or `Failed`; none where the session itself wants this.
     pub(crate) operation: Option<Operation>,
     pub(crate) wanted: Direction,
     /// Whether we hold from then on, and what is sent while we do; none: as before.
@@ -48,24 +49,22 @@ impl Sessions {
     pub(crate) fn offer(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let operation = wish.operation.unwrap_or(Operation::ChangeMedia);
-        let is_still = !session.is_moving && session.move_to.is_none();
-        let is_free = is_still && !session.is_asked() && session.change.is_none();
-        let is_free = is_free && session.offering.is_none() && !session.awaits_answer;
+        let is_free = session.is_still();
         let (Some(dialog), Some(local), true) = (session.dialog, session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };
         let able = self.able_for(session, &wish);
         let settings = Settings { direction: wish.wanted, ..able.settings() };
-        let mut origin = session.origin;
+        let mut origin = session.sdp.origin();
         let is_linked = self.linked(session).is_some_and(|other| other.takes().is_some());
         let common = |agreed| if is_linked { in_common(agreed, &settings) } else { agreed };
-        let text = match session.agreed.map(|agreed| narrowed(common(agreed), wish.codec)) {
+        let text = match session.sdp.agreed().copied().map(|agreed| narrowed(common(agreed), wish.codec)) {
             Some(agreed) => {
                 let all = wish.terms.map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
                 let offered = Negotiated { payloads: all.unwrap_or(agreed.payloads), ..agreed };
-                write_offer_again(&offered, &settings, &session.others, local, &mut origin)
+                write_offer_again(&offered, &settings, session.sdp.others(), local, &mut origin)
             }
-            None => write_offer(&settings, &session.others, local, &mut origin),
+            None => write_offer(&settings, session.sdp.others(), local, &mut origin),
         };
         let request = turn.sip.reinvite(turn.now, dialog, &text).map_err(|refused| match refused {
             sip_core::Refused::Busy => SessionError::Busy(operation),
@@ -76,8 +75,8 @@ impl Sessions {
         }
         turn.decide.described(id, Side::Local, text.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
-            (session.origin, session.turns_back) = (origin, None);
-            session.offering = Some(Box::new(Offering { request, wish }));
+            session.sdp.set_origin(origin);
+            session.negotiation.offer(LocalOffer { request, wish });
         }
         Ok(())
     }
@@ -105,20 +104,19 @@ impl Sessions {
         message: Option<Span>,
     ) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
-        let asked = session.offering.as_deref().copied();
-        let Some(offering) = asked.filter(|offering| offering.request == request) else { return false };
-        if status < 200 || session.state.is_ending() {
-            return true;
+        let is_it = session.negotiation.local_offer().is_some_and(|offer| offer.request == request);
+        if !is_it || status < 200 || session.state.is_ending() {
+            return is_it;
         }
-        session.offering = None;
+        let Some(offer) = session.negotiation.take_local_offer(request) else { return false };
         match (status, message) {
-            (200..300, Some(message)) => self.offer_accepted(turn, id, offering.wish, message),
+            (200..300, Some(message)) => self.offer_accepted(turn, id, offer.wish, message),
             (status, message) => {
                 let origin = EndOrigin::of_response(status, message.is_some());
-                self.offer_refused(turn, id, offering.wish, (status, origin));
+                self.offer_refused(turn, id, offer.wish, (status, origin));
             }
         }
-        self.go_on_with_kept(turn, id);
+        self.take_up_pending(turn, id);
         true
     }
 
@@ -137,11 +135,7 @@ impl Sessions {
         if let Some((holds, source)) = wish.hold {
             (session.holds, session.hold_source) = (holds, source);
         }
-        self.answered(turn, id, agreed);
-        if let Some(session) = self.table.get_mut(id) {
-            session.finishing = wish.operation;
-        }
-        self.tell_finished(turn, id);
+        self.answered(turn, id, agreed, wish.operation);
         if let Some(matching) = wish.matching {
             self.match_accepted(turn, matching);
         }
@@ -150,15 +144,24 @@ impl Sessions {
         }
     }
 
-    /// `Done`, once the media plane does what was agreed on.
-    pub(crate) fn tell_finished(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.change.is_none()) else { return };
-        if let Some(operation) = session.finishing.take().filter(|_| !session.state.is_ending()) {
-            turn.events.push(SessionEvent::Done { id, operation });
+    /// The peer's offer came first while ours waited after a 491 (RFC 3261 §14.1): ours would not know of that one. What it
+    /// was for is offered anew afterwards.
+    pub(crate) fn withdraw_offer(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get_mut(id) else { return };
+        let Some(LocalOffer { request, wish }) = session.negotiation.drop_local_offer() else { return };
+        turn.sip.withdraw_reinvite(request);
+        let has_join = wish.matching.is_some_and(|matching| matching.joins());
+        if wish.operation.is_some() || has_join {
+            session.negotiation.operations_mut().put_first(PendingOperation::Offer(wish), turn.now);
+        } else if let Some(other) = wish.crosses_for {
+            self.cross_done(turn, other, Err(491));
+        } else if wish.wanted != session.wanted {
+            session.negotiation.turn_back_to(Some(wish.wanted));
         }
+        // What only refreshes or settles codecs is looked at again when the peer's offer is answered.
     }
 
-    /// Nothing changes.
+    /// The call stays as it was.
     fn offer_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, (status, origin): (u16, EndOrigin)) {
         if let Some(operation) = wish.operation {
             turn.events.push(SessionEvent::Failed { id, operation, status, origin });

@@ -3,10 +3,10 @@
 use crate::admission::address_validation::Proof;
 use crate::invite::invitation::{Unfit, description};
 use crate::negotiation::capabilities::Able;
-use crate::negotiation::change::AnswerTo;
-use crate::negotiation::crossing_offer::Crossing;
+use crate::negotiation::crossing_offer::Way;
+use crate::negotiation::exchange::{Answer, PeerRequest};
 use crate::negotiation::local_offer::all_that_can_be;
-use crate::negotiation::pending_change::Asked;
+use crate::negotiation::pending_change::PendingOffer;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
@@ -20,7 +20,7 @@ const RETRY_AFTER_MAX_S: u64 = 10;
 
 impl Sessions {
     pub(crate) fn reinvited(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId, message: Span) {
-        self.change_requested(turn, AnswerTo::Reinvite(invite), dialog, message);
+        self.change_requested(turn, PeerRequest::Reinvite(invite), dialog, message);
     }
 
     pub(crate) fn update_requested(
@@ -30,7 +30,7 @@ impl Sessions {
         dialog: DialogId,
         message: Span,
     ) {
-        self.change_requested(turn, AnswerTo::Update(request), dialog, message);
+        self.change_requested(turn, PeerRequest::Update(request), dialog, message);
     }
 
     /// A caller has acknowledged a provisional response, and may have something in its PRACK: an offer, once ours has been
@@ -44,110 +44,112 @@ impl Sessions {
             let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed);
             match parsed.and_then(|message| Ok(description(&message)?.is_some())) {
                 Ok(true) if id.is_some_and(|id| self.has_agreed_early(id, dialog)) => {
-                    self.change_requested(turn, AnswerTo::Update(request), dialog, message);
+                    self.change_requested(turn, PeerRequest::Update(request), dialog, message);
                 }
                 Ok(false) => drop(turn.sip.respond(turn.now, request, 200, "")),
                 Ok(true) => drop(turn.sip.respond(turn.now, request, 488, "")),
-                Err(unfit) => self.refuse_unfit(turn, AnswerTo::Update(request), &unfit),
+                Err(unfit) => self.refuse_unfit(turn, PeerRequest::Update(request), &unfit),
             }
         }
-        if let Some(id) = id.filter(|id| self.table.get(*id).is_some_and(|session| !session.is_asked())) {
+        if let Some(id) = id.filter(|id| self.table.get(*id).is_some_and(|session| !session.negotiation.is_asked())) {
             self.answer(turn, id);
         }
     }
 
-    fn change_requested(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, dialog: DialogId, message: Span) {
+    fn change_requested(&mut self, turn: &mut Turn<'_>, request: PeerRequest, dialog: DialogId, message: Span) {
         self.counts.add(SignalCounter::Changes, 1);
         let found = self.find(dialog).or_else(|| self.find_early(dialog)).and_then(|id| self.table.get_mut(id));
         let Some(session) = found.filter(|session| !session.state.is_ending()) else {
-            return self.refuse_change(turn, answer_to, &Refusal::status(481));
+            return self.refuse_change(turn, request, &Refusal::status(481));
         };
-        let (id, is_up, is_asked) =
-            (session.id, session.connected_at.is_some(), session.is_asked() && !session.can_keep(answer_to));
+        let (id, is_up) = (session.id, session.connected_at.is_some());
+        let may_wait = is_up && session.negotiation.may_wait(request);
+        let is_asked = session.negotiation.is_asked() && !may_wait;
         if !is_up && !self.has_agreed_early(id, dialog) {
             // RFC 3311 §5.2: the offer of the INVITE has no answer yet.
             let retry_after_s = Some(self.draw() % (RETRY_AFTER_MAX_S + 1));
-            return self.refuse_change(turn, answer_to, &Refusal { retry_after_s, ..Refusal::status(500) });
+            return self.refuse_change(turn, request, &Refusal { retry_after_s, ..Refusal::status(500) });
         }
         if is_asked {
-            return self.refuse_change(turn, answer_to, &Refusal::status(491));
+            return self.refuse_change(turn, request, &Refusal::status(491));
         }
-        if let (AnswerTo::Reinvite(_), Some(session)) = (answer_to, self.table.get_mut(id)) {
+        if let (PeerRequest::Reinvite(_), Some(session)) = (request, self.table.get_mut(id)) {
             // RFC 3261 §14.1: the peer has acknowledged our 2xx before, even if that was lost. What it offers or wants
             // now takes the place of the answer that was in it.
-            session.awaits_answer = false;
+            session.negotiation.take_awaited_ack();
         }
         let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed);
         match parsed.and_then(|message| Ok(description(&message)?.map(Box::from))) {
             // An UPDATE without an offer only refreshes.
-            Ok(None) if matches!(answer_to, AnswerTo::Update(_)) => self.confirm(turn, id, answer_to, ""),
+            Ok(None) if matches!(request, PeerRequest::Update(_)) => self.confirm(turn, id, request, ""),
             Ok(offer) => {
                 self.note_early(id, dialog, None);
-                self.take_up(turn, id, Asked { answer_to, offer, is_told: false });
+                self.take_up(turn, id, PendingOffer { request, offer, is_told: false });
             }
             Err(unfit) => {
-                self.refuse_unfit(turn, answer_to, &unfit);
-                self.go_on_with_kept(turn, id);
+                self.refuse_unfit(turn, request, &unfit);
+                self.take_up_pending(turn, id);
             }
         }
     }
 
     /// An offer that can be carried out now, unless the other side of the call stands in the way.
-    pub(crate) fn offered_again(&mut self, turn: &mut Turn<'_>, id: SessionId, mut asked: Asked) {
+    pub(crate) fn take_up_offer(&mut self, turn: &mut Turn<'_>, id: SessionId, mut asked: PendingOffer) {
         let (Some(session), Some(raw)) = (self.table.get(id), asked.offer.as_deref()) else { return };
         // What the other side has agreed to does not count yet: it is asked.
         let wish = match Offer::read(raw, &self.able_alone(session).settings()) {
             Ok(wish) => wish,
             Err(error) => {
-                self.refuse_unfit(turn, asked.answer_to, &error.into());
-                return self.go_on_with_kept(turn, id);
+                self.refuse_unfit(turn, asked.request, &error.into());
+                return self.take_up_pending(turn, id);
             }
         };
         let here = Offer::read(raw, &self.media_of(session).settings());
         if let Some(session) = self.table.get_mut(id) {
-            session.shown.add(&wish.agreed().payloads);
+            session.sdp.note_shown(&wish.agreed().payloads);
         }
         if !std::mem::replace(&mut asked.is_told, true) {
             turn.decide.described(id, Side::Remote, raw);
             turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
         }
-        match self.change_crosses(turn, id, asked.answer_to, &wish, here.as_ref().ok(), raw) {
-            Crossing::Stays => {}
-            Crossing::Waits => return self.keep(turn, id, asked),
-            Crossing::Crossed => return,
-            Crossing::Refused => return self.go_on_with_kept(turn, id),
+        match self.change_crosses(turn, id, asked.request, &wish, here.as_ref().ok(), raw) {
+            Way::Stays => {}
+            Way::Waits => return self.postpone(turn, id, asked),
+            Way::Crossed => return,
+            Way::Refused => return self.take_up_pending(turn, id),
         }
         let offer = match here {
             Ok(offer) => offer,
             Err(error) => {
-                self.refuse_unfit(turn, asked.answer_to, &error.into());
-                return self.go_on_with_kept(turn, id);
+                self.refuse_unfit(turn, asked.request, &error.into());
+                return self.take_up_pending(turn, id);
             }
         };
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(local) = session.local() else { return };
-        let text = offer.answer(local, &mut session.origin);
-        self.change(turn, id, asked.answer_to, text, *offer.agreed(), offer.others().clone());
+        let description = offer.answer(local, session.sdp.origin_mut());
+        self.apply_answer(turn, id, Answer { request: asked.request, description }, &offer);
     }
 
-    fn refuse_unfit(&mut self, turn: &mut Turn<'_>, answer_to: AnswerTo, unfit: &Unfit) {
+    fn refuse_unfit(&mut self, turn: &mut Turn<'_>, request: PeerRequest, unfit: &Unfit) {
         let words = unfit.to_string();
         let refusal = Refusal { warning_code: unfit.warning_code(), ..self.refusal(unfit.status()) };
-        self.refuse_change(turn, answer_to, &Refusal { warning: &words, ..refusal });
+        self.refuse_change(turn, request, &Refusal { warning: &words, ..refusal });
     }
 
     /// A re-INVITE without an offer wants ours (RFC 3261 §14.2).
-    pub(crate) fn offer_late(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: Asked) {
-        let AnswerTo::Reinvite(invite) = asked.answer_to else { return };
+    pub(crate) fn offer_late(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: PendingOffer) {
+        let PeerRequest::Reinvite(invite) = asked.request else { return };
         turn.events.push(SessionEvent::Reinvited { id, has_offer: false });
         let Some(session) = self.table.get(id) else { return };
         let Some(local) = session.local() else { return };
-        let (mut origin, able) = (session.origin, self.media_of(session));
-        let offered = all_that_can_be(&able.settings(), session.agreed.as_ref());
-        let text = write_offer_again(&offered, &able.settings(), &session.others, local, &mut origin);
+        let (mut origin, able) = (session.sdp.origin(), self.media_of(session));
+        let offered = all_that_can_be(&able.settings(), session.sdp.agreed());
+        let text = write_offer_again(&offered, &able.settings(), session.sdp.others(), local, &mut origin);
         let sent = turn.sip.accept(turn.now, invite, Content::sdp(text.as_bytes())) == Accepted::Sent;
         if let Some(session) = self.table.get_mut(id).filter(|_| sent) {
-            (session.awaits_answer, session.origin) = (true, origin);
+            session.negotiation.await_ack();
+            session.sdp.set_origin(origin);
             turn.decide.described(id, Side::Local, text.as_bytes());
         }
     }
@@ -156,12 +158,12 @@ impl Sessions {
     pub(crate) fn acknowledged(&mut self, turn: &mut Turn<'_>, dialog: DialogId, message: Span) {
         let Some(id) = self.find(dialog) else { return };
         let Some(session) = self.table.get_mut(id) else { return };
-        let is_first = session.agreed.is_none();
+        let is_first = session.sdp.agreed().is_none();
         session.proof = session.proof.max(Proof::Call);
-        if std::mem::take(&mut session.awaits_answer) {
+        if session.negotiation.take_awaited_ack() {
             match self.answer_in(turn, id, message) {
                 Ok(agreed) => {
-                    self.answered(turn, id, agreed);
+                    self.answered(turn, id, agreed, None);
                     self.late_answer_crosses(turn, id, &agreed);
                 }
                 // RFC 3261 §14.1: a re-INVITE that fails does not fail the call.
@@ -170,7 +172,7 @@ impl Sessions {
             }
         }
         self.sync_one(turn, id);
-        self.go_on_with_kept(turn, id);
+        self.take_up_pending(turn, id);
     }
 
     /// What the peer answered to our offer with this message.
@@ -209,16 +211,9 @@ impl Sessions {
         let session = self.table.get(id).ok_or(Unfit::Malformed)?;
         let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed)?;
         let sdp = description(&parsed)?.ok_or(Unfit::NotSdp)?;
-        let agreed = read_answer(sdp, &able.settings(), &session.others)?;
+        let agreed = read_answer(sdp, &able.settings(), session.sdp.others())?;
         turn.decide.described(id, Side::Remote, sdp);
         Ok(agreed)
-    }
-
-    /// The peer has answered an offer of ours.
-    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: Negotiated) {
-        let Some(session) = self.table.get(id) else { return };
-        let others = session.others.clone();
-        self.change(turn, id, AnswerTo::Nobody, String::new(), agreed, others);
     }
 }
 

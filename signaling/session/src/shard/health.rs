@@ -129,7 +129,7 @@ impl Session {
         let others = self.description.as_ref().map_or(0, |text| text.len()) + self.raw_offer.len();
         let boxes = [
             self.offer.as_ref().map_or(0, |_| size_of::<sdp_core::Offer>()),
-            self.change.as_ref().map_or(0, |change| size_of_val(&**change) + change.description.len()),
+            self.negotiation.bytes(),
             self.out.as_ref().map_or(0, |out| size_of_val(&**out)),
         ];
         size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + others + boxes.iter().sum::<usize>()

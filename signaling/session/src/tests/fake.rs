@@ -28,6 +28,7 @@ pub(in crate::tests) enum Said {
     AcceptRefer(RequestId),
     Notify(SubscriptionId, u16, bool),
     Reinvite(ClientRequestId, DialogId, String),
+    Withdraw(ClientRequestId),
     Info(ClientRequestId, DialogId, String),
     /// A user's: in which dialog, method and body, or method and Request-URI.
     Request(ClientRequestId, Option<DialogId>, String),
@@ -150,6 +151,9 @@ impl Sip for FakeSip {
         let request = self.number()?;
         self.said.push(Said::Reinvite(request, dialog, sdp.to_owned()));
         Ok(request)
+    }
+    fn withdraw_reinvite(&mut self, request: ClientRequestId) {
+        self.said.push(Said::Withdraw(request));
     }
     fn pass_glare_on(&mut self, _: DialogId) {}
     fn refer(

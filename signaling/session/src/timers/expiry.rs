@@ -13,7 +13,11 @@ impl Sessions {
                 Timer::SipEnd => self.sip_overdue(turn, id),
                 Timer::LegEnd => self.leg_overdue(turn, id),
                 Timer::Media => self.media_overdue(turn, id),
-                Timer::Change => self.kept_overdue(turn, id),
+                Timer::Change => self.change_overdue(turn, id),
+                Timer::Operation => {
+                    self.operations_overdue(turn, id);
+                    self.digits_due(turn, id);
+                }
                 Timer::Answer => self.answer_overdue(turn, id),
                 Timer::Transfer => self.transfer_overdue(turn, id),
                 Timer::Idle => self.end(turn, id, EndReason::IdleLimit),
@@ -46,7 +50,7 @@ impl Sessions {
             _ if self.table.get(id).is_some_and(|session| session.is_moving) => {
                 self.end(turn, id, EndReason::MediaFailed)
             }
-            _ => self.change_overdue(turn, id),
+            _ => self.applying_overdue(turn, id),
         }
     }
 }

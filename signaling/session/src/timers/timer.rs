@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Media,
     /// The end of whatever a peer's change waits for.
     Change,
+    /// The end of what an operation of the user's waits for: digits that are being sent, or its patience.
+    Operation,
     /// A decision about an incoming call, or the answer to an outgoing one.
     Answer,
     /// The outcome of a transfer.
@@ -26,9 +28,9 @@ pub(crate) enum Timer {
 }
 
 /// Timers by kind.
-const KINDS: [Timer; 9] = {
+const KINDS: [Timer; 10] = {
     use Timer::*;
-    [SipEnd, LegEnd, Media, Change, Answer, Transfer, Idle, Age, Probe]
+    [SipEnd, LegEnd, Media, Change, Operation, Answer, Transfer, Idle, Age, Probe]
 };
 
 /// The timers of one session.
@@ -81,7 +83,7 @@ mod tests {
         timers.set(Timer::Media, None);
         let due: Vec<_> = std::iter::from_fn(|| timers.take_due(at(3))).collect();
         assert_eq!(due, [Timer::SipEnd, Timer::LegEnd, Timer::Change]);
-        assert_eq!(timers.count(), 5);
+        assert_eq!(timers.count(), 6);
         assert!(timers.has(at(4)) && !timers.has(at(2)) && timers.is_set(Timer::Age) && !timers.is_set(Timer::Media));
     }
 }

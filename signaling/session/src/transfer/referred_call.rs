@@ -143,7 +143,7 @@ impl Sessions {
     /// Ends a hold that came from whoever is gone.
     pub(crate) fn let_flow(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let is_turning = |session: &Session| {
-            let wish = session.offering.as_ref().map(|offering| offering.wish);
+            let wish = session.negotiation.local_offer().map(|offer| offer.wish);
             wish.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != Direction::Both)
         };
         let is_turned =

@@ -180,6 +180,10 @@ impl Sip for Wired<'_> {
         self.endpoint.reinvite(now, dialog, Content::sdp(sdp.as_bytes()), self.out)
     }
 
+    fn withdraw_reinvite(&mut self, request: ClientRequestId) {
+        self.endpoint.withdraw_reinvite(request);
+    }
+
     fn pass_glare_on(&mut self, dialog: DialogId) {
         self.endpoint.pass_glare_on(dialog);
     }

@@ -194,6 +194,20 @@ impl Endpoint {
         Ok(id)
     }
 
+    /// A re-INVITE that waits after a 491 is not sent again: the peer has made an offer meanwhile, which that one does not
+    /// know of. No response is told.
+    pub fn withdraw_reinvite(&mut self, request: ClientRequestId) {
+        let is_it = |handle: &Handle| {
+            let transaction = self.clients.get(*handle);
+            transaction.is_some_and(|open| open.purpose == Purpose::User(request.0) && open.retry_at.is_some())
+        };
+        let Some(handle) = self.clients.handles().find(is_it) else { return };
+        if let Some(transaction) = self.clients.get_mut(handle) {
+            (transaction.purpose, transaction.retry_at) = (Purpose::Nobody, None);
+        }
+        self.settle_client(handle);
+    }
+
     /// The re-INVITE that was sent last is somebody else's, such as the other side's of a back-to-back user agent: a 491
     /// is handed up at once, and whoever hears of it waits (RFC 3261 §14.1).
     pub fn pass_glare_on(&mut self, dialog: DialogId) {

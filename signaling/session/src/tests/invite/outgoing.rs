@@ -128,6 +128,47 @@ fn a_branch_changes_its_media_before_it_answers() {
     assert_eq!(update(&mut world, 71, 1, SDP).0, 481);
 }
 
+/// What a branch changes is still with the media plane when it answers, says the same as before again, or another branch
+/// has something to say.
+#[test]
+fn an_early_change_on_its_way_gets_its_answer() {
+    let changing = || {
+        let (mut world, id, call) = calling(&["b1"]);
+        world.progress(call, 71, 183, SDP);
+        world.serve();
+        world.said();
+        let (request, dialog) = (sip_core::RequestId::from_u64(1), Some(sip_core::DialogId::from_u64(71)));
+        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
+        world.sip(event, message("UPDATE", "x", &SDP.replace("4000", "4600")));
+        assert!(world.said().is_empty());
+        (world, id, call, request)
+    };
+    let is_answered = |world: &mut World, request| {
+        let said = world.said();
+        assert!(matches!(&said[..], [Said::Respond(to, 200, _)] if *to == request), "{said:?}");
+    };
+    for answer in ["", SDP] {
+        let (mut world, id, call, request) = changing();
+        world.answered(call, 71, answer);
+        world.serve();
+        is_answered(&mut world, request);
+        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(world.session(id).state(), SessionState::Connected);
+    }
+    let (mut world, id, call, request) = changing();
+    world.progress(call, 71, 183, SDP);
+    world.serve();
+    is_answered(&mut world, request);
+    world.progress(call, 71, 180, SDP);
+    world.serve();
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+    let (mut world, id, call, request) = changing();
+    world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
+    world.serve();
+    assert_eq!(world.said(), [Said::Respond(request, 491, String::new())]);
+    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_200);
+}
+
 #[test]
 fn an_answer_that_is_none_gets_bye() {
     for sdp in ["", "garbage", &SDP.replace("RTP/AVP 0", "RTP/AVP 18")] {

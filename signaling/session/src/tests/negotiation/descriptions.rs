@@ -136,15 +136,16 @@ fn media_goes_where_it_is_sent() {
     let aim =
         |world: &mut World, remote: Remote<'_>| world.turn(|sessions, turn| sessions.send_media_to(turn, id, remote));
     let address = "192.0.2.77:7000".parse().unwrap();
-    aim(&mut world, Remote::Address(address)).unwrap();
+    assert_eq!(aim(&mut world, Remote::Address(address)), Ok(Carried::Now));
     let asked = world.asked();
     let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
     assert_eq!((spec.remote_rtp.get(), spec.direction()), (Some(address), Direction::Both));
     assert_eq!(world.session(id).remote_rtp(), Some(address));
     world.media(Event::Updated { leg, tag });
-    aim(&mut world, Remote::Address(address)).unwrap();
+    assert_eq!(aim(&mut world, Remote::Address(address)), Ok(Carried::Now));
     assert_eq!(world.asked(), [], "it goes there already");
-    aim(&mut world, Remote::Description(&SDP.replace("m=audio 4000", "m=audio 4444"))).unwrap();
+    let moved = SDP.replace("m=audio 4000", "m=audio 4444");
+    assert_eq!(aim(&mut world, Remote::Description(&moved)), Ok(Carried::Now));
     let asked = world.asked();
     let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
     assert_eq!(spec.remote_rtp.get(), Some("192.0.2.1:4444".parse().unwrap()));
@@ -154,7 +155,8 @@ fn media_goes_where_it_is_sent() {
     }
     // A call that waits has all that we can do.
     let (mut world, id) = waiting("");
-    world.turn(|sessions, turn| sessions.send_media_to(turn, id, Remote::Address(address))).unwrap();
+    let aimed = world.turn(|sessions, turn| sessions.send_media_to(turn, id, Remote::Address(address)));
+    assert_eq!(aimed, Ok(Carried::Now));
     world.serve();
     let spec = told_spec(&world, id);
     assert_eq!((spec.remote_rtp.get(), spec.payloads.audio().map(|(number, _)| number)), (Some(address), Some(0)));

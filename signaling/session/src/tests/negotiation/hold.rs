@@ -106,15 +106,22 @@ fn a_peer_that_is_gone_or_answers_nonsense_ends_the_call() {
 fn one_change_at_a_time() {
     let (mut world, leg, tag) = connected("tone");
     world.hold(None).unwrap();
-    let busy = world.hold(None);
-    assert!(matches!(busy, Err(SessionError::Busy(Operation::Hold))) && busy.unwrap_err().is_retryable());
+    let (request, _) = world.reinvite();
+    // Another one waits for the outcome.
+    world.hold(None).unwrap();
+    assert!(world.said().is_empty());
+    world.answer(request, 491, "");
     let (request, _) = world.reinvite();
     world.answer(request, 491, "");
+    assert!(world.said().is_empty());
     // The peer is changing something.
     world.sip(reinvite(), message("INVITE", "tone", &held("sendonly")));
-    assert_eq!(world.hold(None), Err(SessionError::Busy(Operation::Hold)));
+    world.hold(None).unwrap();
+    assert!(world.said().is_empty());
     world.only_update(leg, tag);
-    world.said();
+    assert!(matches!(world.sip.said.remove(0), Said::Accept(REINVITE, _)));
+    let (request, _) = world.reinvite();
+    world.answer(request, 491, "");
     assert_eq!(world.state(tag), SessionState::OnHold);
     // What SIP refuses changes nothing.
     world.sip.refusal = Some(Refused::Full);
@@ -232,9 +239,33 @@ fn digits_as_telephone_events() {
     let press = |digit| Command::SendDigit { leg, tag, digit, duration_ms: 100 };
     assert_eq!(world.asked(), [press(1), press(11), press(15)]);
     assert_eq!(world.events.last(), Some(&SessionEvent::Done { id, operation: Operation::SendDtmf }));
-    assert_eq!(send(&mut world, "5", 100), Err(SessionError::Busy(Operation::SendDtmf)));
-    world.now += Duration::from_millis(600);
+    // Further ones wait until these are sent: each takes 100 ms, and the pause after it.
     send(&mut world, "5", 100).unwrap();
+    send(&mut world, "6", 100).unwrap();
+    world.told();
+    world.wait(Duration::from_millis(599));
+    assert!(world.asked().is_empty());
+    world.wait(Duration::from_millis(1));
+    assert_eq!((world.asked(), world.told().len()), (vec![press(5)], 1));
+    world.wait(Duration::from_millis(200));
+    assert_eq!((world.asked(), world.told().len()), (vec![press(6)], 1));
+    // There is room for so many, and none waits for ever.
+    send(&mut world, "1234567890", 5_000).unwrap();
+    world.asked();
+    world.wait(Duration::from_millis(200));
+    for _ in 0..PENDING_OPERATIONS_MAX {
+        send(&mut world, "7", 100).unwrap();
+    }
+    assert!(matches!(send(&mut world, "8", 100), Err(SessionError::ResourceExhausted { .. })));
+    world.asked();
+    world.told();
+    world.wait(OPERATION_WAIT_LIMIT);
+    let declined = world.told();
+    assert_eq!(declined.len(), PENDING_OPERATIONS_MAX);
+    let busy = SessionError::Busy(Operation::SendDtmf);
+    assert!(matches!(&declined[0], SessionEvent::Declined { error, .. } if **error == busy), "{declined:?}");
+    world.wait(Duration::from_secs(30));
+    assert!(world.asked().is_empty());
 }
 
 #[test]

@@ -5,3 +5,4 @@ mod descriptions;
 mod hold;
 mod late_offer;
 mod pending_change;
+mod pending_operations;

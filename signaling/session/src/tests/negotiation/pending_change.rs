@@ -73,7 +73,10 @@ fn responds(world: &mut World, request: ClientRequestId, dialog: u64, status: u1
 }
 
 fn is_waiting(world: &mut World, id: SessionId) {
-    assert!(world.said().is_empty() && world.session(id).kept.is_some(), "it is neither answered nor refused");
+    assert!(
+        world.said().is_empty() && world.session(id).negotiation.has_pending(),
+        "it is neither answered nor refused"
+    );
 }
 
 /// A call in which something is on its way, and what ends that.
@@ -285,7 +288,7 @@ fn a_quick_change_waits_for_the_other_side() {
                 By::Reinvite.asks(&mut pair.world, A, &SDP.replace("4000", "4400"));
                 let request = offered(&mut pair.world, B);
                 responds(&mut pair.world, request, B, 200, SDP);
-                assert!(pair.world.session(pair.caller).change.is_some());
+                assert!(pair.world.session(pair.caller).negotiation.has_change());
             },
             |pair| {
                 let leg = pair.world.session(pair.caller).leg().unwrap();
@@ -300,7 +303,7 @@ fn a_quick_change_waits_for_the_other_side() {
                 pair.world.sip(sip_core::Event::RefreshDue { dialog: DialogId::from_u64(A) }, vec![]);
             },
             |pair| {
-                let request = pair.world.session(pair.caller).offering.as_ref().unwrap().request;
+                let request = pair.world.session(pair.caller).negotiation.local_offer().unwrap().request;
                 responds(&mut pair.world, request, A, 200, SDP);
             },
         ),
@@ -411,7 +414,7 @@ fn an_offer_of_ours_that_finds_the_peer_busy_is_made_afterwards() {
     // A's acknowledgement of something is missing.
     pair.world.sip.refusal = Some(Refused::Busy);
     pair.world.serve_once();
-    assert!(pair.world.session(pair.caller).offering.is_none());
+    assert!(pair.world.session(pair.caller).negotiation.local_offer().is_none());
     let said = pair.world.said();
     assert!(said.contains(&Said::Bye(DialogId::from_u64(B))), "{said:?}");
     assert!(!said.iter().any(|said| matches!(said, Said::Reinvite(..))), "{said:?}");

@@ -368,11 +368,11 @@ impl Game {
                 assert!(sessions.get(referred).is_some_and(|other| other.referral.is_some()));
             }
             use crate::timers::timer::Timer;
-            assert_eq!(session.kept.is_some(), session.timers.is_set(Timer::Change), "{session:?}");
+            assert_eq!(session.negotiation.has_pending(), session.timers.is_set(Timer::Change), "{session:?}");
             if session.state().is_ending() {
                 assert!(session.timers.is_set(Timer::SipEnd) || session.timers.is_set(Timer::LegEnd));
-                assert!(session.bridge.is_none() && session.change.is_none() && session.relayed.is_empty());
-                assert!(session.kept.is_none());
+                assert!(session.bridge.is_none() && !session.negotiation.has_change() && session.relayed.is_empty());
+                assert!(!session.negotiation.has_pending());
             }
         }
         if self.order.is_multiple_of(16) {
