@@ -156,7 +156,7 @@ impl Sessions {
             turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
             return Ok(());
         };
-        let dialog = session.dialog.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
+        let dialog = session.dialog().ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
         let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), digits.duration_ms);
         let request = turn.sip.info(turn.now, dialog, "application/dtmf-relay", body.as_bytes());
         session.dtmf.set(Sending::ByInfo(request.map_err(SessionError::Protocol)?, digits));
@@ -193,7 +193,7 @@ impl Sessions {
     /// Earlier digits are sent: those that wait follow.
     fn next_digits(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         loop {
-            let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
+            let Some(session) = self.table.get_mut(id).filter(|session| !session.state().is_ending()) else { return };
             let next = if session.dtmf.is_busy(turn.now) { None } else { session.dtmf.next() };
             let Some(digits) = next else { return self.limit_operations(id) };
             if let Err(error) = self.check(id, Operation::SendDtmf).and_then(|()| self.send_digits(turn, id, digits)) {
@@ -249,7 +249,7 @@ impl Sessions {
     /// the other side of the call as it is; without one it is for users, or refused by its type.
     pub(crate) fn info_requested(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) {
         let other = self.other_side(id);
-        let is_up = |id| self.table.get(id).is_some_and(|session| session.connected_at.is_some());
+        let is_up = |id| self.table.get(id).is_some_and(|session| session.is_answered());
         let is_early = other.is_some_and(|other| !is_up(id) || !is_up(other));
         let status = match read_digit(turn.sip.bytes(message)) {
             Ok(None) => 200,

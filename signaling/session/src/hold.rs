@@ -1,9 +1,60 @@
-//! What a user does with an answered call: hold, resume, mute, other audio.
+//! Hold, by either side (RFC 3264 §8.4).
 
 use crate::negotiation::local_offer::Wish;
 use crate::negotiation::pending_operations::PendingOperation;
-use crate::{Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
-use contract::{Codec, Direction, Rewriting};
+use crate::{Operation, PlannedSource, SessionError, SessionId, Sessions, Turn};
+use contract::Direction;
+
+/// Who holds whom.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    /// We hold the peer, which hears this meanwhile.
+    ours: Option<PlannedSource>,
+    /// Which ways we want media to flow: less than both while we, or the other side of the call, hold the peer.
+    wanted: Direction,
+    /// What the user was told: we hold the peer, the peer holds us.
+    told: (bool, bool),
+}
+
+impl Default for Hold {
+    fn default() -> Self {
+        Self { ours: None, wanted: Direction::Both, told: (false, false) }
+    }
+}
+
+impl Hold {
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours.is_some()
+    }
+
+    /// What the peer hears while we hold it.
+    pub(crate) fn source(&self) -> Option<PlannedSource> {
+        self.ours
+    }
+
+    pub(crate) fn set_ours(&mut self, source: Option<PlannedSource>) {
+        self.ours = source;
+    }
+
+    /// The leg does not have the source: silence instead.
+    pub(crate) fn is_silent_now(&mut self) {
+        self.ours = self.ours.map(|_| PlannedSource::Silence);
+    }
+
+    pub(crate) fn wanted(&self) -> Direction {
+        self.wanted
+    }
+
+    /// Gives what was wanted before.
+    pub(crate) fn want(&mut self, wanted: Direction) -> Direction {
+        std::mem::replace(&mut self.wanted, wanted)
+    }
+
+    /// Whether the user has not been told this yet.
+    pub(crate) fn tell(&mut self, held: (bool, bool)) -> bool {
+        std::mem::replace(&mut self.told, held) != held
+    }
+}
 
 impl Sessions {
     /// Holds the peer: a re-INVITE says that nothing is taken from it any more. With a source it hears that one
@@ -39,51 +90,6 @@ impl Sessions {
         self.check(id, Operation::Resume)?;
         let (wanted, hold) = (Direction::Both, Some((false, PlannedSource::Silence)));
         self.offer(turn, id, Wish { operation: Some(Operation::Resume), hold, ..Wish::of(wanted) })
-    }
-
-    /// Replaces what the peer hears by silence, or stops doing so. RTP goes on; the peer is not told.
-    pub fn mute(&mut self, turn: &mut Turn<'_>, id: SessionId, is_muted: bool) -> Result<(), SessionError> {
-        self.check(id, Operation::Mute)?;
-        if let Some(session) = self.table.get_mut(id) {
-            session.is_muted = is_muted;
-        }
-        self.sync(turn, id);
-        Ok(())
-    }
-
-    /// Sends something else from now on. A prompt that is playing begins again. Should the media plane not have the
-    /// prompt, `Failed` is told and silence is sent.
-    pub fn play(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
-        self.check(id, Operation::ChangeMedia)?;
-        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
-        let again = session.plan.source == plan.source && matches!(plan.source, PlannedSource::Prompt(_));
-        session.plan = plan;
-        // One stream for the peer, whatever is heard in it (RFC 3550 §8): an echo gets numbers of ours from now on.
-        session.spec.rewriting = Rewriting::Continuous as u8;
-        if again && !session.is_held_here() {
-            self.rewind(turn, id);
-        } else {
-            self.sync(turn, id);
-        }
-        Ok(())
-    }
-
-    /// Goes on with another codec: a re-INVITE offers this one alone. The outcome is told as that of [`Self::hold`].
-    pub fn change_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
-        self.operate(turn, id, PendingOperation::Codec(codec)).map(|_| ())
-    }
-
-    pub(crate) fn offer_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
-        self.check(id, Operation::ChangeMedia)?;
-        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if !matches!(codec, Codec::Pcmu | Codec::Pcma) || !self.media_of(session).settings().codecs.contains(&codec) {
-            return Err(SessionError::Media(
-                "this codec is not configured, or the other side of the call has not got it",
-            ));
-        }
-        let wanted = session.wanted;
-        let operation = Some(Operation::ChangeMedia);
-        self.offer(turn, id, Wish { operation, codec: Some(codec), ..Wish::of(wanted) })
     }
 
     pub(crate) fn check(&self, id: SessionId, operation: Operation) -> Result<(), SessionError> {

@@ -38,6 +38,7 @@ mod lifecycle;
 mod media;
 mod moving;
 mod negotiation;
+mod playback;
 mod ports;
 mod recording;
 mod session;

@@ -1,5 +1,6 @@
 //! What the media plane says about legs.
 
+use crate::invite::incoming_invite::Stage;
 use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{
@@ -57,9 +58,9 @@ impl Sessions {
         if let Leg::Opening(port) = session.leg {
             session.leg = Leg::Open(port);
             session.timers.set(Timer::Media, None);
-            if session.out.is_some() {
+            if session.outgoing.is_some() {
                 self.call_first(turn, id);
-            } else if session.is_early {
+            } else if session.is_at(Stage::Early) {
                 self.announce(turn, id);
             }
             self.answer(turn, id);
@@ -83,14 +84,15 @@ impl Sessions {
     /// The leg does not take what we want it to send: it goes on with silence, which every leg can make.
     fn source_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id).filter(|session| session.updates_open == 0) else { return };
-        if session.link.is_some() {
+        if session.link().is_some() {
             return self.link_failed(turn, id);
         }
         let is_silent = |source| source == PlannedSource::Silence;
-        if is_silent(session.plan.source) && is_silent(session.hold_source) {
+        if is_silent(session.playback.source()) && session.hold.source().is_none_or(is_silent) {
             return;
         }
-        (session.plan, session.hold_source) = (Plan::of(PlannedSource::Silence), PlannedSource::Silence);
+        session.playback.set_plan(Plan::of(PlannedSource::Silence));
+        session.hold.is_silent_now();
         turn.events.push(SessionEvent::Failed {
             id,
             operation: Operation::ChangeMedia,
@@ -137,11 +139,11 @@ impl Sessions {
             return self.rewind(turn, id); // music on hold has no end
         }
         turn.events.push(SessionEvent::SourceEnded { id });
-        match session.plan.at_end {
+        match session.playback.at_end() {
             AtEnd::HangUp => self.end(turn, id, EndReason::LocalBye),
             AtEnd::Repeat => self.rewind(turn, id),
             AtEnd::Silence => {
-                session.plan.source = PlannedSource::Silence;
+                session.playback.ends_in_silence();
                 self.sync(turn, id);
             }
         }

@@ -13,12 +13,12 @@ impl Sessions {
             return; // where it arrives, this is asked again
         }
         session.move_to = None; // it stays, the other one comes
-        let (here, link) = (session.leg, session.link);
+        let (here, link) = (session.leg, session.link());
         let there = link.and_then(|link| self.table.get_mut(link.peer)).filter(|peer| !peer.is_moving);
         match (here, there) {
             (Leg::Open(here), Some(peer)) if matches!(peer.leg, Leg::Open(there) if there.worker != here.worker) => {
                 peer.move_to = Some(here.worker);
-                let peer = peer.id;
+                let peer = peer.id();
                 self.try_move(turn, peer);
             }
             _ => self.sync(turn, id),
@@ -46,7 +46,7 @@ impl Sessions {
             return;
         }
         session.move_to = None;
-        if session.link.is_none() || port.worker == worker {
+        if session.link().is_none() || port.worker == worker {
             return self.sync(turn, id);
         }
         session.is_moving = true;
@@ -84,7 +84,7 @@ impl Sessions {
 
     /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.
     pub(crate) fn link_failed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        match self.table.get(id).and_then(|session| session.link).map(|link| link.tie) {
+        match self.table.get(id).and_then(|session| session.link()).map(|link| link.tie) {
             Some(crate::bridge::link::Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
             Some(crate::bridge::link::Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
             None => self.sync(turn, id),

@@ -1,6 +1,7 @@
 //! What a leg is told: what the peers agreed on, and what we want to send.
 
 use crate::bridge::link::Tie;
+use crate::invite::incoming_invite::Stage;
 use crate::leg::Leg;
 use crate::negotiation::capabilities::mapped;
 use crate::session::Session;
@@ -14,17 +15,17 @@ impl Sessions {
         let mut spec = LegSpec {
             direction: Direction::Inactive as u8,
             source: self.source_of(session).into(),
-            muted: session.is_muted.into(),
+            muted: session.is_muted().into(),
             dscp: self.settings.dscp,
             rewriting: session.spec.rewriting,
-            signaling: session.remote_signaling.into(),
+            signaling: session.remote_signaling().into(),
             negotiation: session.sdp.exchange_count(),
             ..LegSpec::default()
         };
         if let Some(agreed) = agreed {
             agreed.apply(&mut spec);
         }
-        if session.link.is_some() {
+        if session.link().is_some() {
             // One stream for the peer, whoever is heard in it.
             spec.rewriting = Rewriting::Continuous as u8;
         }
@@ -48,20 +49,20 @@ impl Sessions {
 
     fn source_of(&self, session: &Session) -> Source {
         let Some(port) = session.port() else { return Source::None };
-        if session.is_held_here() {
-            return session.hold_source.of(port.leg);
+        if let Some(source) = session.hold.source() {
+            return source.of(port.leg);
         }
-        match (self.giver(session).and_then(Session::port), session.link) {
+        match (self.giver(session).and_then(Session::port), session.link()) {
             (Some(giver), _) => Source::Leg(giver.leg),
             (None, Some(link)) if link.tie == Tie::Call => Source::None,
-            _ => session.plan.source.of(port.leg),
+            _ => session.playback.source().of(port.leg),
         }
     }
 
     /// Tells the leg what has become different since it was told last, and the leg that it is linked to.
     pub(crate) fn sync(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         self.sync_one(turn, id);
-        if let Some(link) = self.table.get(id).and_then(|session| session.link) {
+        if let Some(link) = self.table.get(id).and_then(|session| session.link()) {
             self.sync_one(turn, link.peer);
         }
     }
@@ -93,11 +94,13 @@ impl Sessions {
 impl Session {
     /// It calls us and has had no session description of ours yet; unless a program says itself where its media goes.
     fn is_untold(&self) -> bool {
-        self.invite.is_some() && self.description.is_none() && !self.is_reserved
+        self.incoming
+            .as_ref()
+            .is_some_and(|incoming| !incoming.has_description() && incoming.stage() != Stage::Reserved)
     }
 
     /// It rings somewhere: here while we call, or on the other side of the call.
     fn is_waiting(&self) -> bool {
-        self.out.is_some() || self.is_early || (self.invite.is_some() && self.link.is_some())
+        self.outgoing.is_some() || self.is_at(Stage::Early) || (self.incoming.is_some() && self.link().is_some())
     }
 }

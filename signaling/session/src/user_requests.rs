@@ -19,7 +19,7 @@ impl Sessions {
         if method == Method::Invite || (method == Method::Update && !content.body.is_empty()) {
             return Err(SessionError::Argument("media is changed by hold, resume and codec change, not by requests"));
         }
-        let dialog = session.dialog.filter(|_| session.connected_at.is_some() && !session.state.is_ending());
+        let dialog = session.dialog().filter(|_| session.is_answered() && !session.state().is_ending());
         let dialog = dialog.ok_or(SessionError::Protocol(sip_core::Refused::WrongState))?;
         turn.sip.request_in(turn.now, dialog, method, content).map_err(SessionError::Protocol)
     }

@@ -1,40 +1,44 @@
 //! What may be known of a session.
 
+use crate::bridge::link::Link;
+use crate::invite::incoming_invite::Stage;
 use crate::leg::Leg;
-use crate::{BridgeId, Operation, Parties, Session, SessionError, SessionId, SessionState};
+use crate::{BridgeId, EndReason, Operation, Parties, Session, SessionError, SessionId, SessionState};
 use clock::Instant;
 use contract::{Codec, Direction, LegRef};
-use std::net::SocketAddr;
+use sdp_core::Offer;
+use sip_core::DialogId;
+use std::net::{IpAddr, SocketAddr};
 
 impl Session {
     /// Its name.
     pub fn id(&self) -> SessionId {
-        self.id
+        self.facts.id()
     }
 
     /// Where it is in its life.
     pub fn state(&self) -> SessionState {
-        self.state
+        self.life.state()
     }
 
     /// Who talks to whom.
     pub fn parties(&self) -> &Parties {
-        &self.parties
+        self.facts.parties()
     }
 
     /// Where its signaling comes from.
     pub fn remote_signaling(&self) -> SocketAddr {
-        self.remote_signaling
+        self.facts.remote_signaling()
     }
 
     /// When it began.
     pub fn created_at(&self) -> Instant {
-        self.created_at
+        self.facts.created_at()
     }
 
     /// When it was answered.
     pub fn connected_at(&self) -> Option<Instant> {
-        self.connected_at
+        self.facts.connected_at()
     }
 
     /// Its leg, while there is one.
@@ -44,7 +48,7 @@ impl Session {
 
     /// Our RTP address, as the peer was told.
     pub fn local_rtp(&self) -> Option<SocketAddr> {
-        self.port().map(|port| SocketAddr::new(self.local_ip, port.leg.port))
+        self.port().map(|port| SocketAddr::new(self.local_ip(), port.leg.port))
     }
 
     /// The peer's RTP address, as it told us.
@@ -64,54 +68,56 @@ impl Session {
 
     /// We hold the peer.
     pub fn is_held_here(&self) -> bool {
-        self.holds
+        self.hold.is_ours()
     }
 
     /// The peer holds us.
     pub fn is_held_there(&self) -> bool {
-        self.wanted.sends() && self.sdp.agreed().is_some_and(|agreed| !agreed.direction.sends())
+        self.hold.wanted().sends() && self.sdp.agreed().is_some_and(|agreed| !agreed.direction.sends())
     }
 
     /// The session that it is linked to: the other side of its call, or of its bridge.
     pub fn linked_to(&self) -> Option<SessionId> {
-        self.link.map(|link| link.peer)
+        self.link().map(|link| link.peer)
     }
 
     /// The bridge that it is in.
     pub fn bridge(&self) -> Option<BridgeId> {
-        self.bridge
+        self.membership.bridge()
     }
 
     /// We have placed it, or are about to.
     pub fn is_outgoing(&self) -> bool {
-        self.is_outgoing
+        self.facts.is_outgoing()
     }
 
     /// Our audio is replaced by silence.
     pub fn is_muted(&self) -> bool {
-        self.is_muted
+        self.playback.is_muted()
     }
 
     /// Whether the operation makes sense now.
     pub fn allows(&self, operation: Operation) -> bool {
-        self.state.allows(operation)
+        self.state().allows(operation)
             && match operation {
                 // Decided on already: the leg is on its way.
                 Operation::Accept | Operation::Reject => {
-                    self.invite.is_some() && (self.leg == Leg::None || self.is_early || self.is_reserved)
+                    let is_open = |stage| matches!(stage, Stage::Early | Stage::Reserved);
+                    let stage = self.incoming.as_ref().map(|incoming| incoming.stage());
+                    stage.is_some_and(|stage| self.leg == Leg::None || is_open(stage))
                 }
                 Operation::Hold => !self.is_held_here(),
                 Operation::Resume => self.is_held_here(),
                 Operation::StartRecording => self.recording.is_none(),
                 Operation::StopRecording => self.recording.is_some(),
-                Operation::Bridge => self.link.is_none() && self.bridge.is_none(),
+                Operation::Bridge => self.link().is_none() && self.bridge().is_none(),
                 _ => true,
             }
     }
 
     /// What may be asked now.
     pub fn allowed(&self) -> Vec<Operation> {
-        self.state.allowed().into_iter().filter(|operation| self.allows(*operation)).collect()
+        self.state().allowed().into_iter().filter(|operation| self.allows(*operation)).collect()
     }
 
     /// Refuses the operation unless it makes sense now.
@@ -119,12 +125,44 @@ impl Session {
         if self.allows(operation) {
             return Ok(());
         }
-        Err(SessionError::InvalidState { operation, state: self.state, allowed: self.allowed() })
+        Err(SessionError::InvalidState { operation, state: self.state(), allowed: self.allowed() })
+    }
+
+    pub(crate) fn dialog(&self) -> Option<DialogId> {
+        self.facts.dialog()
+    }
+
+    pub(crate) fn local_ip(&self) -> IpAddr {
+        self.facts.local_ip()
+    }
+
+    /// It was answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.facts.connected_at().is_some()
+    }
+
+    pub(crate) fn reason(&self) -> Option<EndReason> {
+        self.life.reason()
+    }
+
+    /// The session that it hears, and what holds the two together.
+    pub(crate) fn link(&self) -> Option<Link> {
+        self.membership.link()
+    }
+
+    /// What the caller has offered, until the call has been decided on.
+    pub(crate) fn offer(&self) -> Option<&Offer> {
+        self.incoming.as_ref()?.offer()
+    }
+
+    /// It is a call that comes in, and its decision is this far.
+    pub(crate) fn is_at(&self, stage: Stage) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.stage() == stage)
     }
 
     /// The state of an answered call by who holds whom.
     pub(crate) fn settled_state(&self) -> SessionState {
-        if self.wanted != Direction::Both || self.is_held_there() {
+        if self.hold.wanted() != Direction::Both || self.is_held_there() {
             SessionState::OnHold
         } else {
             SessionState::Connected

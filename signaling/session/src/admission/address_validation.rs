@@ -17,6 +17,7 @@
 //! Whoever we call has been sent our INVITE, and its answer shows all that is to be shown. Sources of media other than the
 //! one of the description are looked at once the call is up on both sides ([`Latching`]): after the ACK, or its answer.
 
+use crate::invite::incoming_invite::Stage;
 use crate::session::Session;
 use crate::{Sessions, Turn};
 use contract::{Latching, LegSpec};
@@ -41,10 +42,9 @@ impl Sessions {
     pub(crate) fn has_asked(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
         // RFC 3261 §14.1: it has our 2xx, even if its ACK was lost.
-        let proof = if session.connected_at.is_some() { Proof::Call } else { Proof::Address };
-        if session.proof < proof && !session.state.is_ending() {
-            session.proof = proof;
-            let id = session.id;
+        let proof = if session.is_answered() { Proof::Call } else { Proof::Address };
+        if !session.state().is_ending() && session.admitted.prove(proof) {
+            let id = session.id();
             self.sync_one(turn, id);
         }
     }
@@ -52,19 +52,19 @@ impl Sessions {
     /// What of that the leg has to know.
     pub(crate) fn limit_unproven(&self, session: &Session, agreed: Option<&Negotiated>, spec: &mut LegSpec) {
         let media_ip = agreed.and_then(|agreed| agreed.remote_rtp).map(|media| media.ip().to_canonical());
-        let is_there = match session.proof {
+        let is_there = match session.admitted.proof() {
             Proof::Nothing => false,
-            Proof::Host => media_ip == Some(session.remote_signaling.ip().to_canonical()),
+            Proof::Host => media_ip == Some(session.remote_signaling().ip().to_canonical()),
             Proof::Address | Proof::Call => true,
         };
-        let is_answered = session.connected_at.is_some() || session.wants_answer;
+        let is_answered = session.is_answered() || session.is_at(Stage::Answering);
         spec.unproven_bytes = match (is_there, is_answered) {
             (true, _) => u32::MAX,
             (false, true) => 0,
             // Not 0: what plays goes on unheard, and comes to its end.
             (false, false) => self.settings.early_unproven_bytes().max(1),
         };
-        if session.proof < Proof::Call {
+        if session.admitted.proof() < Proof::Call {
             spec.latching = Latching::NotYet as u8;
         }
     }

@@ -150,7 +150,7 @@ impl Sessions {
         members.push(id);
         let pair = (members.len() == 2).then(|| (members[0], members[1]));
         if let Some(session) = self.table.get_mut(id) {
-            session.bridge = Some(bridge);
+            session.membership.enter(bridge);
         }
         turn.events.push(SessionEvent::ParticipantAdded { bridge, id });
         if let Some((one, other)) = pair {
@@ -163,10 +163,10 @@ impl Sessions {
     fn unseat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId, reason: LeaveReason) {
         let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
         members.retain(|member| *member != id);
-        if let Some(session) = self.table.get_mut(id) {
-            session.bridge = None;
-        }
         let link = self.untie(turn, id);
+        if let Some(session) = self.table.get_mut(id) {
+            session.membership.leave();
+        }
         turn.events.push(SessionEvent::ParticipantRemoved { bridge, id, reason });
         self.sync(turn, id);
         if let Some(link) = link {
@@ -176,7 +176,7 @@ impl Sessions {
 
     /// A session ends: a bridge with fewer than two others goes as well.
     pub(crate) fn leave_bridge(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(bridge) = self.table.get(id).and_then(|session| session.bridge) else { return };
+        let Some(bridge) = self.table.get(id).and_then(|session| session.bridge()) else { return };
         self.unseat(turn, bridge, id, LeaveReason::Ended);
         if self.bridges.rows.get(&bridge).is_some_and(|members| members.len() < 2) {
             self.take_down(turn, bridge, LeaveReason::Destroyed);

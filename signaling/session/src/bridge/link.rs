@@ -29,16 +29,18 @@ impl Sessions {
     pub(crate) fn join(&mut self, one: SessionId, other: SessionId, tie: Tie) {
         for (id, peer) in [(one, other), (other, one)] {
             if let Some(session) = self.table.get_mut(id) {
-                session.link = Some(Link { peer, tie });
+                session.membership.join(peer, tie);
             }
         }
     }
 
     /// Takes two sessions apart; gives what held them together.
     pub(crate) fn untie(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Option<Link> {
-        let link = self.table.get_mut(id)?.link.take()?;
-        if let Some(peer) = self.table.get_mut(link.peer) {
-            peer.link = None;
+        let link = self.table.get(id)?.link()?;
+        for id in [id, link.peer] {
+            if let Some(session) = self.table.get_mut(id) {
+                session.membership.part();
+            }
         }
         self.keep_crossing(turn, id);
         self.keep_crossing(turn, link.peer);
@@ -47,12 +49,12 @@ impl Sessions {
 
     /// The other side of the same call.
     pub(crate) fn other_side(&self, id: SessionId) -> Option<SessionId> {
-        let link = self.table.get(id)?.link.filter(|link| link.tie == Tie::Call)?;
+        let link = self.table.get(id)?.link().filter(|link| link.tie == Tie::Call)?;
         Some(link.peer)
     }
 
     pub(crate) fn linked(&self, session: &Session) -> Option<&Session> {
-        self.table.get(session.link?.peer)
+        self.table.get(session.link()?.peer)
     }
 
     /// The session whose audio this one sends: linked, and ready on the same worker.

@@ -65,7 +65,7 @@ impl Sessions {
             return false;
         };
         // A caller that has not heard of our tag yet knows no dialog.
-        if other.invite.is_some() && other.state == crate::SessionState::Initializing {
+        if other.incoming.is_some() && other.state() == crate::SessionState::Initializing {
             return false;
         }
         match turn.sip.info(turn.now, dialog, kind, body) {

@@ -109,8 +109,10 @@ impl Sessions {
         let crossing = Crossing::read(turn.now, &message, policy, from);
         self.count_dropped(&crossing.lines);
         if let Some(session) = self.table.get_mut(id) {
-            session.hides_caller = crossing.hides_caller();
-            session.crossing = Some(Box::new(crossing));
+            session.facts.hide_caller(crossing.hides_caller());
+            if let Some(incoming) = &mut session.incoming {
+                incoming.keep_crossing(crossing);
+            }
         }
     }
 
@@ -125,8 +127,8 @@ impl Sessions {
         let Some(session) = self.table.get(id) else { return Vec::new() };
         let Some(other) = session.linked_to().and_then(|other| self.table.get(other)) else { return Vec::new() };
         let policy = &self.settings.crossing;
-        let from = policy.trust(session.remote_signaling.ip());
-        let to = policy.trust(other.remote_signaling.ip());
+        let from = policy.trust(session.remote_signaling().ip());
+        let to = policy.trust(other.remote_signaling().ip());
         let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return Vec::new() };
         let lines = policy.read(&message, moment, from);
         let privacy = Privacy::of(&message);

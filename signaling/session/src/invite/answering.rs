@@ -1,13 +1,11 @@
 //! Answers that are more than an answer: with a description of the user's own, or after something was heard.
 
 use crate::crossing::Moment;
+use crate::invite::incoming_invite::Stage;
 use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{Operation, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn};
 use sip_core::{Content, Span};
-
-/// Header fields of a user, by name.
-pub(crate) type Headers = Box<[(Box<str>, Box<str>)]>;
 
 /// Longest description that a user may give.
 const DESCRIPTION_BYTES_MAX: usize = 16_384;
@@ -40,18 +38,23 @@ impl Sessions {
             return Err(SessionError::Argument("a session description begins with v=0 and has at most 16 KB"));
         }
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
-        session.answer_headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let was_early = std::mem::take(&mut session.is_early);
-        if was_early {
-            (session.plan, session.wants_answer) = (plan, true);
+        let Some(incoming) = &mut session.incoming else { return Ok(()) };
+        incoming.answer_headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let was_early = incoming.stage == Stage::Early;
+        let was_reserved = if was_early {
+            incoming.stage = Stage::Answering;
+            session.playback.set_plan(plan);
             session.timers.set(Timer::Answer, None);
+            false
         } else {
-            self.start(turn, id, plan);
-        }
+            self.start_as(turn, id, plan, Stage::Answering)
+        };
         if let (Some(sdp), Some(session)) = (sdp, self.table.get_mut(id)) {
-            session.description = Some(sdp.into());
+            session.describe(sdp);
         }
-        self.use_reserved(turn, id);
+        if was_reserved {
+            self.use_reserved(turn, id);
+        }
         if was_early {
             self.answer(turn, id);
             self.sync(turn, id);
@@ -63,17 +66,17 @@ impl Sessions {
     /// accepted or rejected as late as any other.
     pub fn early_media(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.check(id, Operation::Accept)?;
-        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
-        if session.leg != Leg::None && !session.is_reserved {
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        if session.leg != Leg::None && !session.is_at(Stage::Reserved) {
             return Err(SessionError::Busy(Operation::Accept));
         }
-        if session.offer.is_none() {
+        if session.offer().is_none() {
             return Err(SessionError::Media("the caller has offered nothing yet, so it cannot hear anything"));
         }
-        session.is_early = true;
-        self.start(turn, id, plan);
-        self.use_reserved(turn, id);
-        if self.table.get(id).is_some_and(|session| session.is_early && !session.state.is_ending()) {
+        if self.start_as(turn, id, plan, Stage::Early) {
+            self.use_reserved(turn, id);
+        }
+        if self.table.get(id).is_some_and(|session| session.is_at(Stage::Early)) {
             self.wake(id, Timer::Answer, Some(self.decide_by(turn, id)));
         }
         Ok(())
@@ -83,18 +86,19 @@ impl Sessions {
     pub(crate) fn keep_answer_lines(&mut self, turn: &Turn<'_>, called: SessionId, message: Span) {
         let Some(caller) = self.other_side(called) else { return };
         let lines = self.crossing_lines(turn, called, message, Moment::Answer);
-        if let Some(session) = self.table.get_mut(caller).filter(|session| session.invite.is_some()) {
-            session.answer_headers = lines.into();
+        if let Some(incoming) = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut()) {
+            incoming.answer_headers = lines.into();
         }
     }
 
     /// The leg of such a call runs.
     pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id) else { return };
-        let (Some(invite), Some(description)) = (session.invite, &session.description) else { return };
-        turn.sip.progress(turn.now, invite, 183, description, &[]);
+        let Some(incoming) = &session.incoming else { return };
+        let Some(description) = &incoming.description else { return };
+        turn.sip.progress(turn.now, incoming.invite(), 183, description, &[]);
         turn.decide.described(id, Side::Local, description.as_bytes());
-        if session.state == SessionState::Initializing {
+        if session.state() == SessionState::Initializing {
             self.go(turn, id, SessionState::Ringing);
         }
     }

@@ -1,8 +1,13 @@
 //! Calls that we place: what is asked for, and the first step.
 
 use crate::admission::address_validation::Proof;
+use crate::admission::admitted::Admitted;
+use crate::admission::source_limit::Seat;
 use crate::invite::dial_check::{bracketed, uri_of, user_of};
 use crate::invite::outgoing::Outgoing;
+use crate::lifecycle::call_facts::CallFacts;
+use crate::negotiation::sdp_state::SdpState;
+use crate::playback::Playback;
 use crate::session::Session;
 use crate::timers::timer::Timer;
 use crate::{CallNumber, Parties, Path, Plan, PlannedSource, SessionError, SessionId, Sessions, Standing, Turn};
@@ -129,7 +134,7 @@ impl Sessions {
         }
         let to = if dial.to.is_empty() { bracketed(&dial.targets[0].uri) } else { dial.to.clone() };
         let (number, origin) = (self.draw(), Origin::new(self.draw()));
-        let beside_number = beside.and_then(|other| self.table.get(other)).map(|other| other.number);
+        let beside_number = beside.and_then(|other| self.table.get(other)).map(|other| other.number());
         let call_number = beside_number.unwrap_or(CallNumber(number));
         let flow = dial.targets[0].flow;
         let path = Path {
@@ -154,14 +159,14 @@ impl Sessions {
         };
         let mut outgoing = Some(Box::new(Outgoing::new(dial)));
         let added = self.table.add(|id| Session {
-            number: call_number,
-            is_outgoing: true,
-            // What it says of itself answers what was sent there.
-            proof: Proof::Address,
-            out: outgoing.take(),
-            plan,
-            counts_for,
-            ..Session::new(id, now, parties, origin, path)
+            outgoing: outgoing.take(),
+            ..Session::new(
+                CallFacts::outgoing(id, call_number, now, parties, path),
+                // What it says of itself answers what was sent there.
+                Admitted::new(Proof::Address, Seat::None, counts_for),
+                SdpState::new(origin),
+                Playback::new(plan),
+            )
         });
         let Some(id) = added else {
             turn.ports.give_back(port);
@@ -187,14 +192,14 @@ impl Sessions {
 
     /// The limit for the answer starts anew with each target.
     pub(crate) fn limit_answer(&mut self, turn: &Turn<'_>, id: SessionId) {
-        let Some(out) = self.table.get(id).and_then(|session| session.out.as_ref()) else { return };
+        let Some(out) = self.table.get(id).and_then(|session| session.outgoing.as_ref()) else { return };
         // RFC 3261 §13.2.1: an INVITE that says how long it is good is cancelled then.
         let expires = out.dial.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
         let expires =
             expires.and_then(|(_, seconds)| seconds.trim().parse().ok()).map_or(RING_LIMIT, Duration::from_secs);
         let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout).min(expires).min(RING_LIMIT);
         let progress_limit = self.settings.progress_timeout.min(limit);
-        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) {
             out.answer_by = Some(turn.now + limit);
         }
         self.wake(id, Timer::Answer, Some(turn.now + progress_limit));
@@ -202,7 +207,7 @@ impl Sessions {
 
     /// A target that rings has all the time that an answer may take.
     pub(crate) fn limit_ringing(&mut self, id: SessionId) {
-        let out = self.table.get_mut(id).and_then(|session| session.out.as_mut());
+        let out = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut());
         if let Some(answer_by) = out.and_then(|out| out.answer_by.take()) {
             self.wake(id, Timer::Answer, Some(answer_by));
         }

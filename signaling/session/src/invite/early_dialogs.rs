@@ -44,7 +44,7 @@ impl Sessions {
         agreed: Option<Negotiated>,
     ) -> Option<Negotiated> {
         let is_changing = self.is_changing_early(id, dialog);
-        let out = self.table.get_mut(id)?.out.as_mut()?;
+        let out = self.table.get_mut(id)?.outgoing.as_mut()?;
         let known = out.early.iter().position(|early| early.dialog == dialog);
         let mut early = match known {
             Some(known) => out.early.remove(known),
@@ -64,7 +64,7 @@ impl Sessions {
     /// The branch that is heard has changed its media by an UPDATE, which the media plane is carrying out.
     pub(crate) fn is_changing_early(&self, id: SessionId, dialog: DialogId) -> bool {
         let Some(session) = self.table.get(id) else { return false };
-        let last = session.out.as_ref().and_then(|out| out.early.last());
+        let last = session.outgoing.as_ref().and_then(|out| out.early.last());
         let is_applying = session.negotiation.applying().is_some_and(|applying| applying.answer.is_some());
         is_applying && last.is_some_and(|early| early.dialog == dialog)
     }
@@ -81,14 +81,14 @@ impl Sessions {
 
     /// The dialog of a session that requests can be sent in: of several early ones the one that is heard.
     pub(crate) fn dialog_of(&self, id: SessionId) -> Option<DialogId> {
-        let session = self.table.get(id).filter(|session| !session.state.is_ending())?;
-        session.dialog.or_else(|| session.out.as_ref()?.early.last().map(|early| early.dialog))
+        let session = self.table.get(id).filter(|session| !session.state().is_ending())?;
+        session.dialog().or_else(|| session.outgoing.as_ref()?.early.last().map(|early| early.dialog))
     }
 
     /// One branch has ended its early dialog; the call goes on with the others, or `Failed` follows.
     pub(crate) fn early_ended(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(id) = self.by_early.remove(&dialog) else { return };
-        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) {
             out.early.retain(|early| early.dialog != dialog);
         }
         self.drop_relayed_in(turn, id, |other| other == dialog);
@@ -97,33 +97,37 @@ impl Sessions {
     /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
     pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
         let has_answer = |session: &&mut Session| session.sdp.agreed().is_some() && session.leg != Leg::None;
-        if let Some(session) = self.table.get_mut(id).filter(has_answer) {
-            session.early_answer = EarlyAnswer::Acknowledged;
+        let session = self.table.get_mut(id).filter(has_answer);
+        if let Some(incoming) = session.and_then(|session| session.incoming.as_mut()) {
+            incoming.early_answer = EarlyAnswer::Acknowledged;
         }
     }
 
     /// Whether the offer of the INVITE has its answer, and further ones may be made before the call is up (RFC 3311 §5.2).
     pub(crate) fn has_agreed_early(&self, id: SessionId, dialog: DialogId) -> bool {
         let Some(session) = self.table.get(id) else { return false };
-        let branches = session.out.iter().flat_map(|out| &out.early);
-        session.early_answer == EarlyAnswer::Acknowledged
+        let branches = session.outgoing.iter().flat_map(|out| &out.early);
+        let incoming = session.incoming.as_ref();
+        // After the answer, whatever the caller has confirmed before.
+        session.is_answered() && session.sdp.agreed().is_some()
+            || incoming.is_some_and(|incoming| incoming.early_answer == EarlyAnswer::Acknowledged)
             || branches.filter(|early| early.dialog == dialog).any(|early| early.agreed.is_some())
     }
 
     /// A caller, or the last branch that had something to say, has changed its media before the call is up.
     pub(crate) fn changed_early(&mut self, id: SessionId, agreed: Negotiated, answer: &str) {
         let Some(session) = self.table.get_mut(id) else { return };
-        if session.invite.is_some() && session.description.is_some() {
-            session.description = Some(answer.into()); // the 2xx repeats the last word
+        if let Some(description) = session.incoming.as_mut().and_then(|incoming| incoming.description.as_mut()) {
+            *description = answer.into(); // the 2xx repeats the last word
         }
-        if let Some(early) = session.out.as_mut().and_then(|out| out.early.last_mut()) {
+        if let Some(early) = session.outgoing.as_mut().and_then(|out| out.early.last_mut()) {
             (early.agreed, early.is_changed) = (Some(agreed), true);
         }
     }
 
     /// The INVITE is over.
     pub(crate) fn forget_early(&mut self, id: SessionId) {
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return };
         for early in out.early.drain(..) {
             self.by_early.remove(&early.dialog);
         }
@@ -142,7 +146,7 @@ impl Sessions {
         if self.is_changing_early(id, dialog) {
             return session.negotiation.applying().map(|applying| applying.agreed);
         }
-        let early = session.out.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
+        let early = session.outgoing.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
         let has_description = || {
             let answer = Message::parse(turn.sip.bytes(answer)).ok()?;
             description(&answer).ok().flatten().map(drop)

@@ -2,6 +2,7 @@
 
 use crate::invite::dial::{Dial, Target};
 use crate::invite::early_dialogs::EarlyAnswer;
+use crate::invite::incoming_invite::Stage;
 use crate::leg::Leg;
 use crate::negotiation::capabilities::{Terms, mirrored};
 use crate::negotiation::local_offer::Wish;
@@ -45,7 +46,7 @@ impl Sessions {
     /// Sends a call that rings here on to somewhere else: the late decision. Gives the session of the other side.
     pub fn forward(&mut self, turn: &mut Turn<'_>, id: SessionId, forward: Forward) -> Result<SessionId, SessionError> {
         self.check(id, Operation::Accept)?;
-        if self.table.get(id).is_some_and(|session| session.is_early) {
+        if self.table.get(id).is_some_and(|session| session.is_at(Stage::Early)) {
             return Err(SessionError::Busy(Operation::Accept));
         }
         self.go_on(turn, id, forward)
@@ -58,10 +59,11 @@ impl Sessions {
         id: SessionId,
         forward: Forward,
     ) -> Result<SessionId, SessionError> {
-        let hops_left = self.table.get(id).map_or(0, |session| session.hops_left);
+        let incoming = self.table.get(id).and_then(|session| session.incoming.as_ref());
+        let hops_left = incoming.map_or(0, |incoming| incoming.hops_left);
         let Some(max_forwards) = hops_left.checked_sub(1) else { return Err(SessionError::TooManyHops) };
         let no_port = SessionError::Media("no media port is free, or no media plane is there");
-        let reserved = self.table.get(id).filter(|session| session.is_reserved).and_then(Session::port);
+        let reserved = self.table.get(id).filter(|session| session.is_at(Stage::Reserved)).and_then(Session::port);
         let Some(port) = reserved.or_else(|| turn.ports.take()) else {
             self.counts.add(SignalCounter::RefusedNoPort, 1);
             return Err(no_port);
@@ -71,10 +73,10 @@ impl Sessions {
             return Err(SessionError::SessionNotFound(id));
         };
         session.took_route(forward.route);
-        let crossing = session.crossing.take();
+        let crossing = session.incoming.as_mut().and_then(|incoming| incoming.crossing.take());
         let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
-        let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties.from).into());
-        let offered = session.offer.as_ref().map(|offer| *offer.agreed());
+        let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties().from).into());
+        let offered = session.offer().map(|offer| *offer.agreed());
         let before = (session.leg, session.sdp.agreed().copied());
         // The other leg goes where this one is, and offers what this one has.
         session.sdp.set_agreed(offered);
@@ -98,7 +100,9 @@ impl Sessions {
                 if let Some(session) = self.table.get_mut(id) {
                     session.leg = before.0;
                     session.sdp.set_agreed(before.1);
-                    session.crossing = crossing;
+                    if let Some(incoming) = &mut session.incoming {
+                        incoming.crossing = crossing;
+                    }
                 }
                 if reserved.is_none() {
                     turn.ports.give_back(port);
@@ -107,15 +111,15 @@ impl Sessions {
             }
         };
         let expires_at = crossing.as_ref().and_then(|crossing| crossing.expires_at());
-        if let Some(out) = self.table.get_mut(other).and_then(|session| session.out.as_mut()) {
+        if let Some(out) = self.table.get_mut(other).and_then(|session| session.outgoing.as_mut()) {
             out.crossing = crossing;
         }
-        if let Some(session) = self.table.get_mut(id) {
-            session.is_reserved = false;
+        if let Some(incoming) = self.table.get_mut(id).and_then(|session| session.incoming.as_mut()) {
+            incoming.stage = Stage::Deciding; // by the other side
         }
         self.wake(id, Timer::Answer, expires_at);
         if let (Some(session), Some(offered)) = (self.table.get_mut(other), offered) {
-            session.wanted = mirrored(offered.direction);
+            session.hold.want(mirrored(offered.direction));
         }
         match reserved {
             Some(_) => self.sync(turn, id),
@@ -135,22 +139,25 @@ impl Sessions {
         lines: &[(Box<str>, Box<str>)],
     ) {
         let Some(caller) = self.other_side(id) else { return };
-        let Some(invite) = self.table.get(caller).and_then(|session| session.invite) else { return };
+        let incoming = self.table.get(caller).and_then(|session| session.incoming.as_ref());
+        let Some(invite) = incoming.map(|incoming| incoming.invite()) else { return };
         // An early answer needs an offer to answer.
-        let described = has_media && self.table.get(caller).is_some_and(|session| session.offer.is_some());
+        let described = has_media && self.table.get(caller).is_some_and(|session| session.offer().is_some());
         if described && !self.describe(turn, caller) {
             return;
         }
         let session = self.table.get(caller);
-        let sdp = session.and_then(|session| session.description.as_deref()).filter(|_| described);
+        let incoming = session.and_then(|session| session.incoming.as_ref());
+        let sdp = incoming.and_then(|incoming| incoming.description.as_deref()).filter(|_| described);
         let headers: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
         let is_reliable = turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""), &headers);
         let is_told = is_reliable && sdp.is_some();
-        if session.is_some_and(|session| session.state == SessionState::Initializing) {
+        if session.is_some_and(|session| session.state() == SessionState::Initializing) {
             self.go(turn, caller, SessionState::Ringing);
         }
-        if let Some(session) = self.table.get_mut(caller).filter(|session| session.early_answer == EarlyAnswer::Open) {
-            session.early_answer = if is_told { EarlyAnswer::Told } else { EarlyAnswer::Open };
+        let incoming = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut());
+        if let Some(incoming) = incoming.filter(|incoming| is_told && incoming.early_answer == EarlyAnswer::Open) {
+            incoming.early_answer = EarlyAnswer::Told;
         }
         self.sync(turn, caller);
     }
@@ -158,14 +165,14 @@ impl Sessions {
     /// The other side has answered: so do we.
     pub(crate) fn answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(caller) = self.other_side(id) else { return };
-        if self.table.get(caller).is_none_or(|session| session.invite.is_none()) {
+        if self.table.get(caller).is_none_or(|session| session.incoming.is_none()) {
             // It was answered long ago, and has waited for a transfer.
             self.bring_together(turn, id);
             return self.let_flow(turn, caller);
         }
         if self.describe(turn, caller) {
-            if let Some(session) = self.table.get_mut(caller) {
-                session.wants_answer = true;
+            if let Some(incoming) = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut()) {
+                incoming.stage = Stage::Answering;
             }
             self.answer(turn, caller);
             self.early_directions_cross(turn, caller, id);
@@ -196,33 +203,35 @@ impl Sessions {
     /// asked to change once the call is up; what other responses said counts no more than the last one.
     fn describe(&mut self, turn: &mut Turn<'_>, caller: SessionId) -> bool {
         let Some(session) = self.table.get(caller) else { return false };
-        let is_settled = session.early_answer != EarlyAnswer::Open || session.offer.is_none();
-        if is_settled && session.description.is_some() {
+        let Some(incoming) = session.incoming.as_ref() else { return false };
+        let is_settled = incoming.early_answer != EarlyAnswer::Open || incoming.offer.is_none();
+        if is_settled && incoming.description.is_some() {
             return true;
         }
         let Some(local) = session.local() else { return true };
         let wanted = self.wanted_of_caller(caller);
         if let Some(session) = self.table.get_mut(caller) {
-            session.wanted = wanted;
+            session.hold.want(wanted);
         }
         let Some(session) = self.table.get(caller) else { return false };
+        let Some(incoming) = session.incoming.as_ref() else { return false };
         let able = self.media_of(session);
         let mut origin = session.sdp.origin();
-        if session.offer.is_none() {
+        if incoming.offer.is_none() {
             let text = write_offer(&able.settings(), session.sdp.others(), local, &mut origin);
             let Some(session) = self.table.get_mut(caller) else { return false };
             session.negotiation.await_ack();
             session.sdp.set_origin(origin);
-            session.description = Some(text.into());
+            session.describe(text);
             return true;
         }
-        let Ok(offer) = Offer::read(&session.raw_offer, &able.settings()) else {
+        let Ok(offer) = Offer::read(&incoming.raw_offer, &able.settings()) else {
             self.end(turn, caller, EndReason::BadAnswer);
             return false;
         };
         let text = offer.answer(local, &mut origin);
         let Some(session) = self.table.get_mut(caller) else { return false };
-        session.description = Some(text.into());
+        session.describe(text);
         session.sdp.set_origin(origin);
         session.sdp.settle(*offer.agreed(), offer.others().clone());
         true
@@ -233,7 +242,7 @@ impl Sessions {
     fn wanted_of_caller(&self, caller: SessionId) -> Direction {
         let other = self.table.get(caller).and_then(|session| self.linked(session));
         let agreed = other.and_then(Session::agreement).map(|agreed| agreed.direction);
-        let is_less = other.is_some_and(|other| agreed != Some(other.wanted));
+        let is_less = other.is_some_and(|other| agreed != Some(other.hold.wanted()));
         agreed.filter(|_| is_less).map_or(Direction::Both, mirrored)
     }
 }

@@ -1,16 +1,20 @@
 //! A call comes in: from its INVITE to the decision, the port and the answer.
 
 use crate::admission::address_validation::Proof;
+use crate::admission::admitted::Admitted;
 use crate::admission::source_limit::Seat;
+use crate::invite::incoming_invite::{IncomingInvite, Stage};
 use crate::invite::invitation::Invitation;
 use crate::leg::Leg;
+use crate::lifecycle::call_facts::CallFacts;
 use crate::negotiation::sdp_state::SdpState;
+use crate::playback::Playback;
 use crate::ports::Accepted;
 use crate::session::Session;
 use crate::timers::timer::Timer;
 use crate::{
-    Admission, CallNumber, Decision, EndReason, IncomingCall, Plan, Refusal, SessionError, SessionId, SessionState,
-    Sessions, Side, Standing, Turn,
+    Admission, CallNumber, Decision, EndReason, IncomingCall, Plan, PlannedSource, Refusal, SessionError, SessionId,
+    SessionState, Sessions, Side, Standing, Turn,
 };
 use clock::Instant;
 use sdp_core::{Local, Origin, write_offer};
@@ -81,19 +85,16 @@ impl Sessions {
         if let Some(offer) = &invitation.offer {
             sdp.note_shown(&offer.agreed().payloads);
         }
+        let (hops_left, raw_offer) = (invitation.hops_left, invitation.raw_offer);
+        let incoming = IncomingInvite::new(invite, hops_left, invitation.offer, raw_offer, replaces);
         let added = self.table.add(|id| Session {
-            number,
-            sdp,
-            dialog: Some(dialog),
-            invite: Some(invite),
-            offer: invitation.offer.map(Box::new),
-            raw_offer: invitation.raw_offer,
-            hops_left: invitation.hops_left,
-            replaces,
-            counts_for,
-            proof,
-            seat,
-            ..Session::new(id, now, invitation.parties, origin, path)
+            incoming: Some(Box::new(incoming)),
+            ..Session::new(
+                CallFacts::incoming(id, number, now, invitation.parties, path, dialog),
+                Admitted::new(proof, seat, counts_for),
+                sdp,
+                Playback::new(Plan::of(PlannedSource::Silence)),
+            )
         });
         if let Some(id) = added {
             self.by_dialog.insert(dialog, id);
@@ -130,13 +131,13 @@ impl Sessions {
         let Some(session) = self.table.get(id) else { return };
         let decision = turn.decide.incoming(&IncomingCall {
             id,
-            from: &session.parties.from,
-            to: &session.parties.to,
-            called_user: &session.parties.called_user,
-            offered: session.offer.as_deref().map(sdp_core::Offer::agreed),
+            from: &session.parties().from,
+            to: &session.parties().to,
+            called_user: &session.parties().called_user,
+            offered: session.offer().map(sdp_core::Offer::agreed),
             user,
             message: turn.sip.bytes(message),
-            remote: session.remote_signaling,
+            remote: session.remote_signaling(),
             received_at: turn.now,
         });
         if matches!(decision, Decision::Forward(_) | Decision::Defer) {
@@ -165,7 +166,7 @@ impl Sessions {
     }
 
     pub(crate) fn expires_at(&self, id: SessionId) -> Option<Instant> {
-        self.table.get(id)?.crossing.as_ref()?.expires_at()
+        self.table.get(id)?.incoming.as_ref()?.expires_at()
     }
 
     /// Answers a call that rings: the late decision.
@@ -175,15 +176,26 @@ impl Sessions {
 
     /// Takes a port, opens the leg and lets the caller hear ringing; the answer follows when the leg runs.
     pub(crate) fn start(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) {
-        let reserved = self.table.get(id).filter(|session| session.is_reserved).and_then(Session::port);
+        self.start_as(turn, id, plan, Stage::Answering);
+    }
+
+    /// The same for a call that is answered, or heard early. Whether its leg was there already, for a reason of the user's:
+    /// then [`Self::use_reserved`] goes on.
+    pub(super) fn start_as(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan, stage: Stage) -> bool {
+        let reserved = self.table.get(id).filter(|session| session.is_at(Stage::Reserved)).and_then(Session::port);
         let Some(port) = reserved.or_else(|| turn.ports.take()) else {
             self.counts.add(SignalCounter::RefusedNoPort, 1);
-            return self.refuse(turn, id, 503, "");
+            self.refuse(turn, id, 503, "");
+            return false;
         };
         let settings = &self.settings;
-        let Some(session) = self.table.get_mut(id) else { return turn.ports.give_back(port) };
-        let local = Local { ip: session.local_ip, port: port.leg.port };
-        let description = match session.offer.take() {
+        let Some(session) = self.table.get_mut(id) else {
+            turn.ports.give_back(port);
+            return false;
+        };
+        let local = Local { ip: session.local_ip(), port: port.leg.port };
+        let offer = session.incoming.as_mut().and_then(|incoming| incoming.offer.take());
+        let description = match offer {
             Some(offer) => {
                 session.sdp.settle(*offer.agreed(), offer.others().clone());
                 offer.answer(local, session.sdp.origin_mut())
@@ -197,23 +209,26 @@ impl Sessions {
                 text
             }
         };
-        session.description = Some(description.into());
-        (session.plan, session.wants_answer) = (plan, !session.is_early);
+        session.describe(description);
+        session.playback.set_plan(plan);
         session.timers.set(Timer::Answer, None);
+        if let Some(incoming) = &mut session.incoming {
+            incoming.stage = stage;
+        }
         if reserved.is_some() {
-            return; // `use_reserved` goes on
+            return true;
         }
         self.open_leg(turn, id, port);
-        if self.table.get(id).is_some_and(|session| !session.is_early) {
+        if stage != Stage::Early {
             self.ring(turn, id);
         }
+        false
     }
 
     /// The leg of a call that waited with one is there, or about to be: it begins to flow, and the call is answered.
-    pub(crate) fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.is_reserved) else { return };
-        session.is_reserved = false;
-        if session.is_early && matches!(session.leg, Leg::Open(_)) {
+    pub(super) fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        if session.is_at(Stage::Early) && matches!(session.leg, Leg::Open(_)) {
             self.announce(turn, id);
         }
         self.sync(turn, id);
@@ -221,11 +236,11 @@ impl Sessions {
     }
 
     pub(crate) fn ring(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get(id).filter(|session| session.state == SessionState::Initializing) else {
+        let Some(session) = self.table.get(id).filter(|session| session.state() == SessionState::Initializing) else {
             return;
         };
-        if let Some(invite) = session.invite {
-            turn.sip.ringing(turn.now, invite);
+        if let Some(incoming) = &session.incoming {
+            turn.sip.ringing(turn.now, incoming.invite());
         }
         self.go(turn, id, SessionState::Ringing);
     }
@@ -235,27 +250,25 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
             return;
         };
-        if !session.wants_answer {
+        let Some(incoming) = session.incoming.as_mut().filter(|incoming| incoming.stage == Stage::Answering) else {
             return;
-        }
-        let (Some(invite), Some(description)) = (session.invite, session.description.take()) else { return };
+        };
+        let (invite, Some(description)) = (incoming.invite(), incoming.description.take()) else { return };
         let headers: Vec<(&str, &str)> =
-            session.answer_headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+            incoming.answer_headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         match turn.sip.accept(turn.now, invite, Content::sdp(description.as_bytes()).with_headers(&headers)) {
             Accepted::Sent => {
                 turn.decide.described(id, Side::Local, description.as_bytes());
-                if let Some(dialog) = session.dialog {
+                if let Some(dialog) = session.dialog() {
                     turn.tell_dialog(id, dialog);
                 }
-                session.answer_headers = Box::default();
-                (session.invite, session.crossing) = (None, None);
+                let replaced = session.incoming.take().and_then(|incoming| incoming.replaces());
                 session.timers.set(Timer::Answer, None);
-                session.connected_at = Some(turn.now);
-                (session.offer, session.raw_offer, session.will_hear) = (None, Box::default(), None);
-                let replaced = session.replaces.take();
+                session.facts.connect(turn.now);
+                session.transfers.set_will_hear(None);
                 self.counts.add(SignalCounter::CallsAnswered, 1);
                 // The other side of a call may answer without a word before.
-                if self.table.get(id).is_some_and(|session| session.state == SessionState::Initializing) {
+                if self.table.get(id).is_some_and(|session| session.state() == SessionState::Initializing) {
                     self.go(turn, id, SessionState::Ringing);
                 }
                 self.go(turn, id, SessionState::Connected);
@@ -267,7 +280,7 @@ impl Sessions {
                 }
             }
             // The description waits until the PRACK is there; timers of SIP see to it that this ends.
-            Accepted::AfterPrack => session.description = Some(description),
+            Accepted::AfterPrack => session.describe(description),
             Accepted::Gone => self.end(turn, id, EndReason::Cancelled),
         }
     }

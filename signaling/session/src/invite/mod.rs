@@ -14,6 +14,8 @@ pub(crate) mod early_dialogs;
 pub(crate) mod forward;
 /// A call comes in: admission, decision, leg, 200 OK.
 pub(crate) mod incoming;
+/// The INVITE of an incoming call, until its final answer.
+pub(crate) mod incoming_invite;
 /// What a session reads from an INVITE: parties, hops, the offer.
 pub(crate) mod invitation;
 /// Names of targets that have to be looked up first (RFC 3263).

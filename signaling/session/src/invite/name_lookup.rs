@@ -124,7 +124,7 @@ impl Outgoing {
 impl Sessions {
     /// Has a call of ours wait for its names.
     pub(crate) fn wait_for_names(&mut self, turn: &Turn<'_>, id: SessionId, lookup: Lookup) {
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return };
         self.by_lookup.insert(lookup.ticket, id);
         out.lookup = Some(lookup);
         self.wake(id, Timer::Answer, Some(turn.now + LOOKUP_LIMIT));
@@ -132,14 +132,14 @@ impl Sessions {
 
     /// The same for a call that has no other targets; the one that it was placed with only says where we are.
     pub(crate) fn wait_for_targets(&mut self, turn: &Turn<'_>, id: SessionId, lookup: Lookup) {
-        if let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) {
+        if let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) {
             out.waiting.clear();
         }
         self.wait_for_names(turn, id, lookup);
     }
 
     pub(crate) fn waits_for_names(&self, id: SessionId) -> bool {
-        self.table.get(id).and_then(|session| session.out.as_ref()).is_some_and(|out| out.lookup.is_some())
+        self.table.get(id).and_then(|session| session.outgoing.as_ref()).is_some_and(|out| out.lookup.is_some())
     }
 
     /// Takes the answer to a question ([`crate::Sip::look_up`]): the paths to each URI, in their order. One about a call
@@ -153,9 +153,9 @@ impl Sessions {
     /// The call goes on with what was found, or with its other targets.
     pub(crate) fn names_found(&mut self, turn: &mut Turn<'_>, id: SessionId, paths: &[Vec<Flow>]) {
         let Some(lookup) = self.drop_lookup(id) else { return };
-        let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.state().is_ending()) else { return };
         session.timers.set(Timer::Answer, None);
-        let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.out) else { return };
+        let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.outgoing) else { return };
         let (targets, otherwise) = match turn.targets(&lookup.named, paths) {
             Ways::Open(targets) => (targets, lookup.named.otherwise),
             Ways::Forbidden => (Vec::new(), EndReason::Rejected(403)),
@@ -170,7 +170,7 @@ impl Sessions {
 
     /// Forgets what a call waits for.
     pub(crate) fn drop_lookup(&mut self, id: SessionId) -> Option<Lookup> {
-        let lookup = self.table.get_mut(id)?.out.as_mut()?.lookup.take()?;
+        let lookup = self.table.get_mut(id)?.outgoing.as_mut()?.lookup.take()?;
         self.by_lookup.remove(&lookup.ticket);
         Some(lookup)
     }

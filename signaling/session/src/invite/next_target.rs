@@ -14,11 +14,11 @@ impl Sessions {
     pub(crate) fn call_failed(&mut self, turn: &mut Turn<'_>, call: CallId, status: u16, message: Option<Span>) {
         let Some(id) = self.by_call.remove(&call) else { return };
         let Some(session) = self.table.get_mut(id) else { return };
-        if let Some(out) = &mut session.out {
+        if let Some(out) = &mut session.outgoing {
             out.call = None;
         }
-        if session.state.is_ending() {
-            session.is_sip_over = true;
+        if session.state().is_ending() {
+            session.life.dialog_is_over();
             return self.settle(turn, id);
         }
         let (reason, outcome) = failure(status, message.is_some());
@@ -44,7 +44,7 @@ impl Sessions {
 
     /// Nobody answered in time: CANCEL, and the next target.
     pub(crate) fn answer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else {
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else {
             // RFC 3261 §13.3.1: 487 for an INVITE that is no longer good. One that went on has no other limit here.
             let is_expired = self.other_side(id).is_some() || self.expires_at(id).is_some_and(|at| at <= turn.now);
             return self.end(turn, id, if is_expired { EndReason::Cancelled } else { EndReason::NotDecided });
@@ -61,7 +61,7 @@ impl Sessions {
         if let Some(session) = self.table.get_mut(id) {
             session.attempt_is(Outcome::TimedOut);
         }
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return };
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return };
         // Whatever still comes of this INVITE is no longer ours; an answer that crosses gets its BYE.
         if let Some(call) = out.call.take() {
             self.by_call.remove(&call);
@@ -74,7 +74,7 @@ impl Sessions {
 
     /// The Contacts of a 3xx come next, the most wanted first; `false`: there are none that we follow.
     fn redirect(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, message: Span) -> bool {
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return false };
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return false };
         let Some(by) = out.target.clone() else { return false };
         let mut uris = contacts(turn.sip.bytes(message), &by.uri);
         uris.truncate(REDIRECTS_MAX.saturating_sub(out.redirect_count));
@@ -89,7 +89,7 @@ impl Sessions {
                 Destination::Refused(_) => {}
             }
         }
-        let Some(out) = self.table.get_mut(id).and_then(|session| session.out.as_mut()) else { return false };
+        let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return false };
         out.redirect_count += named.len() + ready.len();
         let (is_ready, is_named) = (!ready.is_empty(), !named.is_empty());
         let located = match is_named {

@@ -19,21 +19,21 @@ use std::net::IpAddr;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     /// The INVITE that is on its way.
-    pub(crate) call: Option<CallId>,
-    pub(crate) dial: Dial,
+    pub(super) call: Option<CallId>,
+    pub(super) dial: Dial,
     /// What the caller's INVITE takes along, where this is the other side of a call.
-    pub(crate) crossing: Option<Box<Crossing>>,
+    pub(super) crossing: Option<Box<Crossing>>,
     /// Where else to, in order.
-    pub(crate) waiting: VecDeque<Target>,
+    pub(super) waiting: VecDeque<Target>,
     /// Where to now.
-    pub(crate) target: Option<Target>,
-    pub(crate) redirect_count: usize,
+    pub(super) target: Option<Target>,
+    pub(super) redirect_count: usize,
     /// Names that have to be looked up before it goes on.
-    pub(crate) lookup: Option<Lookup>,
+    pub(super) lookup: Option<Lookup>,
     /// When this target has to have answered, once it has said that it is trying to reach somebody.
-    pub(crate) answer_by: Option<Instant>,
+    pub(super) answer_by: Option<Instant>,
     /// The branches of this INVITE, the one that is heard last.
-    pub(crate) early: Vec<Early>,
+    pub(super) early: Vec<Early>,
 }
 
 impl Outgoing {
@@ -41,6 +41,11 @@ impl Outgoing {
         let waiting = std::mem::take(&mut dial.targets).into();
         let (redirect_count, early, crossing) = (0, Vec::new(), None);
         Self { call: None, dial, crossing, waiting, target: None, redirect_count, lookup: None, answer_by: None, early }
+    }
+
+    /// The INVITE that is on its way.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        self.call
     }
 }
 
@@ -115,7 +120,7 @@ impl Sessions {
 
     fn next_target(&mut self, id: SessionId) -> Option<Target> {
         self.forget_early(id);
-        let out = self.table.get_mut(id)?.out.as_mut()?;
+        let out = self.table.get_mut(id)?.outgoing.as_mut()?;
         out.target = out.waiting.pop_front();
         out.target.clone()
     }
@@ -124,10 +129,10 @@ impl Sessions {
         let (drawn, advertised) = (self.draw(), self.settings.advertised);
         if let Some(session) = self.table.get_mut(id) {
             // Targets may be of different families, or seen from different networks.
-            session.local_ip = advertised.unwrap_or(target.flow.local.ip());
+            session.facts.set_local_ip(advertised.unwrap_or(target.flow.local.ip()));
         }
         let Some(session) = self.table.get(id) else { return false };
-        let (Some(out), Some(local)) = (&session.out, session.local()) else { return false };
+        let (Some(out), Some(local)) = (&session.outgoing, session.local()) else { return false };
         let mut origin = session.sdp.origin();
         let media = self.media_of(session);
         let sdp = match &out.dial.sdp {
@@ -135,11 +140,11 @@ impl Sessions {
             None => write_offer(&media.settings(), session.sdp.others(), local, &mut origin),
         };
         // The first target is called by the name that users know already.
-        let call_id = match session.state {
-            SessionState::Initializing => session.parties.call_id.to_string(),
-            _ => call_id(session.number, drawn),
+        let call_id = match session.state() {
+            SessionState::Initializing => session.parties().call_id.to_string(),
+            _ => call_id(session.number(), drawn),
         };
-        let from = from_at(&out.dial.from, session.local_ip);
+        let from = from_at(&out.dial.from, session.local_ip());
         let routes: Vec<&str> = target.routes.iter().map(|route| &**route).collect();
         let (to, expires) = (out.to_at(&target.uri), out.expires(turn.now));
         let headers = out.headers(&self.settings.crossing, target.flow.remote.ip(), expires.as_deref());
@@ -165,20 +170,17 @@ impl Sessions {
         turn.decide.described(id, Side::Local, sdp.as_bytes());
         if let Some(session) = self.table.get_mut(id) {
             session.sdp.set_origin(origin);
-            session.remote_signaling = target.flow.remote;
-            session.parties.call_id = call_id.into();
-            if is_for_target {
-                session.parties.to = uri_of(&target.uri);
-            }
+            let to = is_for_target.then(|| uri_of(&target.uri));
+            session.facts.went_to(target.flow.remote, call_id.into(), to);
             session.attempted(&target.uri, &target.flow, Outcome::Open);
-            if let Some(out) = &mut session.out {
+            if let Some(out) = &mut session.outgoing {
                 out.call = Some(call);
             }
         }
         self.by_call.insert(call, id);
         self.counts.add(SignalCounter::CallsPlaced, 1);
         self.limit_answer(turn, id);
-        if self.table.get(id).is_some_and(|session| session.state == SessionState::Initializing) {
+        if self.table.get(id).is_some_and(|session| session.state() == SessionState::Initializing) {
             self.go(turn, id, SessionState::Dialing);
         }
         true
@@ -194,11 +196,11 @@ impl Sessions {
         message: Span,
     ) {
         let Some(id) = self.by_call.get(&call).copied() else { return };
-        let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
+        let Some(session) = self.table.get(id).filter(|session| !session.state().is_ending()) else { return };
         if status <= 100 {
             return;
         }
-        if session.state == SessionState::Dialing {
+        if session.state() == SessionState::Dialing {
             self.go(turn, id, SessionState::Ringing);
         }
         self.limit_ringing(id);
@@ -229,15 +231,18 @@ impl Sessions {
         self.drop_relayed_in(turn, id, |other| other != dialog);
         let Some(session) = self.table.get_mut(id) else { return };
         session.attempt_is(Outcome::Answered);
-        (session.out, session.proof) = (None, Proof::Call);
-        session.dialog = Some(dialog);
+        session.outgoing = None;
+        session.admitted.prove(Proof::Call);
+        session.facts.set_dialog(dialog);
         session.timers.set(Timer::Answer, None);
         self.by_dialog.insert(dialog, id);
-        if session.state.is_ending() {
-            session.is_sip_over = !turn.sip.bye(turn.now, dialog);
+        if session.state().is_ending() {
+            if !turn.sip.bye(turn.now, dialog) {
+                session.life.dialog_is_over();
+            }
             return self.settle(turn, id);
         }
-        session.connected_at = Some(turn.now);
+        session.facts.connect(turn.now);
         self.counts.add(SignalCounter::CallsAnswered, 1);
         let agreed = before.map_or_else(|| self.answer_to_invite(turn, id, message), Ok);
         turn.decide.heard(id, turn.sip.bytes(message));

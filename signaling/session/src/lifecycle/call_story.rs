@@ -155,7 +155,7 @@ pub(crate) struct Trail {
 impl Session {
     /// The number of its call; both legs of one have the same.
     pub fn number(&self) -> CallNumber {
-        self.number
+        self.facts.number()
     }
 
     /// The route that it took.
@@ -195,30 +195,30 @@ impl Session {
     }
 
     /// Its story, once it is over.
-    pub(crate) fn into_story(self, reason: EndReason, now: Instant) -> CallStory {
-        let trail = self.trail.map(|trail| *trail).unwrap_or_default();
+    pub(crate) fn into_story(mut self, reason: EndReason, now: Instant) -> CallStory {
+        let trail = self.trail.take().map(|trail| *trail).unwrap_or_default();
         let seen = trail.attempts.last().and_then(|last| match last.outcome {
             Outcome::Refused(status) if matches!(reason, EndReason::Rejected(_)) => Some(status),
             _ => None,
         });
         CallStory {
-            number: Some(self.number),
-            parties: self.parties,
-            is_outgoing: self.is_outgoing,
+            number: Some(self.number()),
+            is_outgoing: self.is_outgoing(),
             share: trail.share,
-            remote: self.remote_signaling,
-            began_at: self.created_at,
-            answered_at: self.connected_at,
+            remote: self.remote_signaling(),
+            began_at: self.created_at(),
+            answered_at: self.connected_at(),
             ended_at: now,
-            status: seen.or(self.connected_at.is_none().then(|| reason.sip_status()).flatten()),
+            status: seen.or((!self.is_answered()).then(|| reason.sip_status()).flatten()),
             origin: trail.origin.unwrap_or(match reason {
-                EndReason::Cancelled if self.is_outgoing => EndOrigin::Here,
+                EndReason::Cancelled if self.is_outgoing() => EndOrigin::Here,
                 _ => reason.origin(),
             }),
             words: trail.words,
             route: trail.route,
             attempts: trail.attempts,
             other_call_id: trail.other_call_id,
+            parties: self.facts.into_parties(),
         }
     }
 }
@@ -226,18 +226,18 @@ impl Session {
 impl Sessions {
     /// The two sides of a call are about to part, because `one` ends: the one whose end is told of both gets what the other one knows.
     pub(crate) fn tell_each_other(&mut self, one: SessionId, other: SessionId, reason: EndReason) {
-        let is_outgoing = |id| self.table.get(id).is_some_and(|session| session.is_outgoing);
+        let is_outgoing = |id| self.table.get(id).is_some_and(|session| session.is_outgoing());
         let (first, second) = match (is_outgoing(one), is_outgoing(other)) {
             (true, false) => (other, one),
             _ => (one, other),
         };
         let Some(session) = self.table.get_mut(second) else { return };
-        let call_id = session.parties.call_id.clone();
+        let call_id = session.parties().call_id.clone();
         let trail = session.trail();
         let (attempts, words) = (std::mem::take(&mut trail.attempts), std::mem::take(&mut trail.words));
         trail.share = Share::SecondLeg;
         let Some(session) = self.table.get_mut(first) else { return };
-        let own_id = session.parties.call_id.clone();
+        let own_id = session.parties().call_id.clone();
         let trail = session.trail();
         trail.attempts.extend(attempts);
         trail.attempts.truncate(ATTEMPTS_MAX);

@@ -16,7 +16,7 @@ impl Sessions {
     pub fn terminate(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         session.check(Operation::Terminate)?;
-        let reason = match (session.connected_at, session.is_outgoing) {
+        let reason = match (session.connected_at(), session.is_outgoing()) {
             (Some(_), _) => EndReason::LocalBye,
             (None, true) => EndReason::Cancelled,
             (None, false) => EndReason::Refused(480),
@@ -76,20 +76,21 @@ impl Sessions {
     ) {
         self.drop_change(turn, id);
         self.end_reports(turn, id);
-        let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
-        session.reason = Some(reason);
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.state().is_ending()) else { return };
+        session.life.end_for(reason);
         session.heard_words(if refusal.reason.is_empty() { refusal.warning } else { refusal.reason });
         session.negotiation.drop_local_offer();
-        let call = session.out.as_ref().and_then(|out| out.call);
+        let call = session.outgoing.as_ref().and_then(|outgoing| outgoing.call());
         let headers = farewell.headers(reason);
-        let told = match (session.invite.take(), session.dialog, call) {
-            (Some(invite), ..) => turn.sip.reject(turn.now, invite, &farewell.refusal(*refusal, &headers)),
+        let told = match (session.incoming.take(), session.dialog(), call) {
+            (Some(incoming), ..) => turn.sip.reject(turn.now, incoming.invite(), &farewell.refusal(*refusal, &headers)),
             (None, Some(dialog), _) => turn.sip.bye_saying(turn.now, dialog, &headers),
             (None, None, Some(call)) => turn.sip.cancel_saying(turn.now, call, &headers),
             (None, None, None) => false,
         };
-        session.is_sip_over |= !told;
-        session.crossing = None;
+        if !told {
+            session.life.dialog_is_over();
+        }
         self.go(turn, id, SessionState::Terminating);
         self.part(turn, id, reason, farewell);
         self.close_leg(turn, id);
@@ -101,10 +102,10 @@ impl Sessions {
         let Some(id) = self.find(dialog) else { return };
         self.drop_change(turn, id);
         self.end_reports(turn, id);
-        let Some(session) = self.table.get_mut(id).filter(|session| !session.state.is_ending()) else { return };
-        let reason = *session.reason.get_or_insert(cause.into());
+        let Some(session) = self.table.get_mut(id).filter(|session| !session.state().is_ending()) else { return };
+        let reason = session.life.end_for(cause.into());
         session.negotiation.drop_local_offer();
-        session.crossing = None;
+        session.incoming = None;
         self.go(turn, id, SessionState::Terminating);
         self.part(turn, id, reason, &Farewell::default());
         self.close_leg(turn, id);
@@ -117,18 +118,18 @@ impl Sessions {
         let farewell =
             self.farewell(turn, id, message.filter(|_| matches!(cause, Cause::RemoteBye | Cause::RemoteCancel)));
         let Some(session) = self.table.get_mut(id) else { return };
-        session.is_sip_over = true;
-        session.invite = None;
-        if session.reason.is_none() && matches!(cause, Cause::RemoteBye | Cause::RemoteCancel) {
+        session.life.dialog_is_over();
+        session.incoming = None;
+        if session.reason().is_none() && matches!(cause, Cause::RemoteBye | Cause::RemoteCancel) {
             turn.events.push(SessionEvent::EndedByPeer { id });
         }
-        if session.connected_at.is_some() {
+        if session.is_answered() {
             turn.events.push(SessionEvent::DialogEnded { id });
         }
         session.negotiation.drop_local_offer();
-        let reason = *session.reason.get_or_insert(cause.into());
+        let reason = session.life.end_for(cause.into());
         self.drop_ended_change(turn, id);
-        if self.table.get(id).is_some_and(|session| !session.state.is_ending()) {
+        if self.table.get(id).is_some_and(|session| !session.state().is_ending()) {
             self.go(turn, id, SessionState::Terminating);
         }
         self.part(turn, id, reason, &farewell);
@@ -174,8 +175,8 @@ impl Sessions {
 
     /// Forgets an ending session once both sides are over, and sets the time by which SIP must be.
     pub(crate) fn settle(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get(id).filter(|session| session.state.is_ending()) else { return };
-        match (session.leg, session.is_sip_over) {
+        let Some(session) = self.table.get(id).filter(|session| session.state().is_ending()) else { return };
+        match (session.leg, session.life.is_dialog_over()) {
             (Leg::None, true) => self.forget(turn, id),
             (_, false) if !session.timers.is_set(Timer::SipEnd) => {
                 self.wake(id, Timer::SipEnd, Some(turn.now + self.settings.ending_limit));
@@ -190,16 +191,16 @@ impl Sessions {
         self.forget_early(id);
         self.leave_seat(id);
         let Some(session) = self.table.remove(id) else { return };
-        if let Some(dialog) = session.dialog.filter(|dialog| self.by_dialog.get(dialog) == Some(&id)) {
+        if let Some(dialog) = session.dialog().filter(|dialog| self.by_dialog.get(dialog) == Some(&id)) {
             self.by_dialog.remove(&dialog);
         }
-        if let Some(call) = session.out.as_ref().and_then(|out| out.call) {
+        if let Some(call) = session.outgoing.as_ref().and_then(|outgoing| outgoing.call()) {
             self.by_call.remove(&call);
         }
-        if let (Some(limit), Some(user)) = (&self.settings.user_limit, &session.counts_for) {
+        if let (Some(limit), Some(user)) = (&self.settings.user_limit, session.admitted.user()) {
             limit.give_back(user);
         }
-        let reason = session.reason.unwrap_or(EndReason::LocalBye);
+        let reason = session.reason().unwrap_or(EndReason::LocalBye);
         self.counts.add(
             match reason.kind() {
                 EndKind::Completed => SignalCounter::CallsCompleted,

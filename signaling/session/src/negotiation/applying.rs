@@ -69,7 +69,7 @@ impl Sessions {
         let changed = session.sdp.agreed() != Some(&applying.agreed);
         session.sdp.note_shown(&applying.agreed.payloads);
         session.sdp.settle(applying.agreed, applying.others);
-        if changed && session.connected_at.is_some() {
+        if changed && session.is_answered() {
             turn.events.push(SessionEvent::MediaChanged { id });
         }
         if let Some(answer) = &applying.answer {
@@ -82,7 +82,7 @@ impl Sessions {
         if let Some(answer) = &applying.answer {
             self.confirm(turn, id, answer.request, &answer.description);
         }
-        let is_up = self.table.get(id).is_some_and(|session| !session.state.is_ending());
+        let is_up = self.table.get(id).is_some_and(|session| !session.state().is_ending());
         if let Some(operation) = applying.operation.filter(|_| is_up) {
             turn.events.push(SessionEvent::Done { id, operation });
         }
@@ -114,15 +114,15 @@ impl Sessions {
     /// Moves an answered call between Connected and OnHold, and says who holds whom.
     pub(crate) fn show_hold(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        if session.connected_at.is_none() || session.state.is_ending() {
+        if !session.is_answered() || session.state().is_ending() {
             return;
         }
         let held = (session.is_held_here(), session.is_held_there());
-        if std::mem::replace(&mut session.shown_hold, held) != held {
+        if session.hold.tell(held) {
             turn.events.push(SessionEvent::HoldChanged { id, here: held.0, there: held.1 });
         }
         let next = session.settled_state();
-        if matches!(session.state, SessionState::Connected | SessionState::OnHold) {
+        if matches!(session.state(), SessionState::Connected | SessionState::OnHold) {
             self.go(turn, id, next);
         }
     }
@@ -139,7 +139,7 @@ impl Sessions {
     /// The peer took its re-INVITE back: media returns to what was agreed on before.
     pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
-        let (id, is_it) = (session.id, |request| request == PeerRequest::Reinvite(invite));
+        let (id, is_it) = (session.id(), |request| request == PeerRequest::Reinvite(invite));
         if session.negotiation.take_pending_if(is_it).is_some() {
             session.timers.set(Timer::Change, None);
         }

@@ -55,7 +55,7 @@ impl Sessions {
         if let Some(theirs) = self.linked(session).and_then(Session::takes) {
             return self.able_by(session, &Terms::of(theirs));
         }
-        let later = session.will_hear.and_then(|peer| self.table.get(peer)?.takes());
+        let later = session.transfers.will_hear().and_then(|peer| self.table.get(peer)?.takes());
         match later.map(Terms::of) {
             Some(terms) => {
                 let all = terms.codecs().chain(self.settings.codecs.iter().copied());
@@ -83,9 +83,9 @@ impl Sessions {
             count: 0,
             order: self.settings.codec_order,
             telephone_event: self.settings.telephone_event && events,
-            direction: session.wanted,
+            direction: session.hold.wanted(),
             packets: terms.map(|terms| terms.packets),
-            source: session.remote_signaling.ip(),
+            source: session.remote_signaling().ip(),
         };
         for codec in codecs.filter(|codec| self.settings.codecs.contains(codec)) {
             if able.count < able.codecs.len() && !able.codecs[..able.count].contains(&codec) {
@@ -105,7 +105,7 @@ impl Session {
 
     /// What the other side may be offered: before the answer all that the caller has offered, whatever it has been told early.
     pub(crate) fn takes(&self) -> Option<&Negotiated> {
-        let offered = self.offer.as_ref().filter(|_| self.invite.is_some()).map(|offer| offer.agreed());
+        let offered = self.incoming.as_ref().and_then(|incoming| incoming.offer()).map(|offer| offer.agreed());
         offered.or_else(|| self.agreement())
     }
 }

@@ -96,7 +96,7 @@ impl Sessions {
             () if there_has.contains(here_has) => false,
             () => here.has_shown(theirs) && !there.has_shown(ours),
         };
-        let first = if is_better { id } else { there.id };
+        let first = if is_better { id } else { there.id() };
         self.offer_matching(turn, first, None, Attempt::First);
     }
 
@@ -105,7 +105,7 @@ impl Sessions {
     pub(crate) fn could_match(&self, one: SessionId, other: SessionId) -> bool {
         let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
         let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else { return false };
-        let may_take = |session: &Session, agreed| session.is_outgoing || session.has_shown(agreed);
+        let may_take = |session: &Session, agreed| session.is_outgoing() || session.has_shown(agreed);
         fits(first, second) || may_take(one, second) || may_take(other, first)
     }
 
@@ -127,7 +127,7 @@ impl Sessions {
         };
         let Some(theirs) = partner.and_then(Session::agreement) else { return false };
         let matching = Some(Matching { attempt, join });
-        let wish = Wish { terms: Some(Terms::of(theirs)), matching, ..Wish::of(session.wanted) };
+        let wish = Wish { terms: Some(Terms::of(theirs)), matching, ..Wish::of(session.hold.wanted()) };
         self.offer(turn, id, wish).is_ok()
     }
 
@@ -140,7 +140,7 @@ impl Sessions {
 
     /// It has not: the other one is asked, then all that can be done has been.
     pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
-        let link = self.table.get(id).and_then(|session| session.link);
+        let link = self.table.get(id).and_then(|session| session.link());
         let partner = match (matching.join, link) {
             (Some(join), _) if join.one == id => join.other,
             (Some(join), _) => join.one,
@@ -164,9 +164,9 @@ impl Sessions {
     pub(crate) fn mark_joining(&mut self, join: &Join, begins: bool) {
         for (id, partner) in [(join.by, join.consultation), (join.consultation, join.by)] {
             let Some(session) = self.table.get_mut(id) else { continue };
-            match session.referred {
-                Referred::Nothing if begins => session.referred = Referred::Joining(partner),
-                Referred::Joining(_) if !begins => session.referred = Referred::Nothing,
+            match session.transfers.received() {
+                Referred::Nothing if begins => session.transfers.set_received(Referred::Joining(partner)),
+                Referred::Joining(_) if !begins => session.transfers.set_received(Referred::Nothing),
                 _ => {}
             }
         }
@@ -174,7 +174,7 @@ impl Sessions {
 
     /// What a call of a peer that hands it over is to become, while the other sides settle on a codec.
     pub(crate) fn joining(&mut self, id: SessionId) -> Option<Join> {
-        let Referred::Joining(partner) = self.table.get(id)?.referred else { return None };
+        let Referred::Joining(partner) = self.table.get(id)?.transfers.received() else { return None };
         let sides = [self.other_side(id)?, self.other_side(partner)?];
         sides.into_iter().find_map(|side| self.table.get_mut(side)?.negotiation.join())
     }
@@ -183,7 +183,7 @@ impl Sessions {
     /// hang up with the 202: these two become one call now, and settle that between them. `false`: nothing is handed over.
     pub(crate) fn leave_to_join(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
         let Some(join) = self.joining(id) else {
-            if let Some(Referred::Joining(partner)) = self.table.get(id).map(|session| session.referred) {
+            if let Some(Referred::Joining(partner)) = self.table.get(id).map(|session| session.transfers.received()) {
                 let gone = Join { by: id, consultation: partner, subscription: None, one: id, other: partner };
                 self.mark_joining(&gone, false);
             }
@@ -202,7 +202,7 @@ impl Sessions {
 impl Session {
     /// It is up, and neither it nor we have anything on the way that changes what was agreed on.
     fn is_quiet(&self) -> bool {
-        self.connected_at.is_some() && !self.state.is_ending() && self.is_still()
+        self.is_answered() && !self.state().is_ending() && self.is_still()
     }
 
     /// No offer is open, the peer waits for nothing, and the leg stays where it is.

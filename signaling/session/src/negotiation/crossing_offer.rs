@@ -47,12 +47,12 @@ impl Sessions {
         here: Option<&Offer>,
         raw: &[u8],
     ) -> Way {
-        let Some(link) = self.table.get(id).and_then(|session| session.link) else { return Way::Stays };
+        let Some(link) = self.table.get(id).and_then(|session| session.link()) else { return Way::Stays };
         let Some(other) = self.table.get(link.peer).filter(|other| other.can_hear()) else { return Way::Stays };
         // In a bridge each side holds and resumes alone; only a codec that the other one has not got concerns both.
         let (other, wanted) = match link.tie {
-            Tie::Call => (other.id, mirrored(wish.agreed().direction)),
-            Tie::Bridge(_) if here.is_none() => (other.id, other.wanted),
+            Tie::Call => (other.id(), mirrored(wish.agreed().direction)),
+            Tie::Bridge(_) if here.is_none() => (other.id(), other.hold.wanted()),
             Tie::Bridge(_) => return Way::Stays,
         };
         let terms = Some(Terms::of(wish.agreed()));
@@ -85,7 +85,7 @@ impl Sessions {
         let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
         let Some(there) = other.sdp.agreed().filter(|_| other.can_hear()) else { return };
         if there.direction != mirrored(agreed.direction) || !fits(agreed, there) {
-            let other = other.id;
+            let other = other.id();
             let wish = Wish { terms: Some(Terms::of(agreed)), ..Wish::of(mirrored(agreed.direction)) };
             // Where something is in the way it is asked again afterwards.
             let _ = self.turn_other(turn, other, wish);
@@ -114,7 +114,7 @@ impl Sessions {
             // Taken back meanwhile: the other side returns to how it was.
             let other = self.other_side(id).and_then(|other| self.table.get_mut(other));
             if let (Ok(crossed), Some(other)) = (result, other)
-                && other.wanted != crossed.wanted_before
+                && other.hold.wanted() != crossed.wanted_before
             {
                 other.negotiation.turn_back_to(Some(crossed.wanted_before));
             }
@@ -129,7 +129,7 @@ impl Sessions {
         };
         let Some(session) = self.table.get(id) else { return };
         let mut able = self.media_of(session);
-        if session.link.is_some_and(|link| link.tie == Tie::Call) {
+        if session.link().is_some_and(|link| link.tie == Tie::Call) {
             able.direction = mirrored(crossed.agreed);
         }
         let offer = Offer::read(&crossing.offer, &able.settings());
@@ -154,6 +154,6 @@ impl Sessions {
 impl Session {
     /// Its peer is to hear what the other side wants.
     fn can_hear(&self) -> bool {
-        self.connected_at.is_some() && !self.is_held_here()
+        self.is_answered() && !self.is_held_here()
     }
 }

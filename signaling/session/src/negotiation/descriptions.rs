@@ -1,6 +1,7 @@
 //! Session descriptions for programs that look after signaling or media themselves: our offer, our answer to one, and
 //! media towards an address of theirs (RFC 3264).
 
+use crate::invite::incoming_invite::{IncomingInvite, Stage};
 use crate::leg::Leg;
 use crate::negotiation::pending_operations::{Carried, PendingOperation};
 use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
@@ -42,7 +43,7 @@ impl Sessions {
         let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
         let able = self.media_of(session);
         let mut origin = session.sdp.origin();
-        let text = match (session.sdp.agreed(), &session.offer) {
+        let text = match (session.sdp.agreed(), session.offer()) {
             (Some(agreed), _) => write_offer_again(agreed, &able.settings(), session.sdp.others(), local, &mut origin),
             (None, Some(offer)) => offer.answer(local, &mut origin),
             (None, None) => write_offer(&able.settings(), session.sdp.others(), local, &mut origin),
@@ -63,8 +64,11 @@ impl Sessions {
         let mut origin = session.sdp.origin();
         let text = offer.answer(local, &mut origin);
         self.keep_origin(id, origin);
-        if let Some(session) = self.table.get_mut(id).filter(|session| session.is_reserved && session.offer.is_some()) {
-            session.offer = Some(Box::new(offer));
+        let incoming = self.table.get_mut(id).and_then(|session| session.incoming.as_mut());
+        let may_change =
+            |incoming: &&mut Box<IncomingInvite>| incoming.stage() == Stage::Reserved && incoming.offer().is_some();
+        if let Some(incoming) = incoming.filter(may_change) {
+            incoming.set_offer(offer);
         }
         Ok(text)
     }
@@ -116,7 +120,7 @@ impl Sessions {
     /// A call that waits for a decision takes its port now, and keeps it when it is accepted.
     fn take_port(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if session.state.is_ending() || (session.port().is_none() && !session.allows(Operation::Accept)) {
+        if session.state().is_ending() || (session.port().is_none() && !session.allows(Operation::Accept)) {
             session.check(Operation::ChangeMedia)?;
         }
         if session.leg == Leg::None {
@@ -124,8 +128,8 @@ impl Sessions {
                 self.counts.add(SignalCounter::RefusedNoPort, 1);
                 return Err(SessionError::Media("no media port is free, or no media plane is there"));
             };
-            if let Some(session) = self.table.get_mut(id) {
-                session.is_reserved = true;
+            if let Some(incoming) = self.table.get_mut(id).and_then(|session| session.incoming.as_mut()) {
+                incoming.reserve();
             }
             self.open_leg(turn, id, port);
         }
@@ -147,13 +151,13 @@ fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Neg
         Some(agreed) => Negotiated {
             remote_rtp: Some(address),
             remote_rtcp: None,
-            direction: if agreed.remote_rtp.is_none() { session.wanted } else { agreed.direction },
+            direction: if agreed.remote_rtp.is_none() { session.hold.wanted() } else { agreed.direction },
             ..agreed
         },
         None => Negotiated {
             remote_rtp: Some(address),
             remote_rtcp: None,
-            payloads: session.offer.as_ref().map_or_else(|| settings.payloads(), |offer| offer.agreed().payloads),
+            payloads: session.offer().map_or_else(|| settings.payloads(), |offer| offer.agreed().payloads),
             direction: settings.direction,
             ptime_ms: 20,
             packets: Packets::default(),

@@ -50,7 +50,7 @@ impl Sessions {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let operation = wish.operation.unwrap_or(Operation::ChangeMedia);
         let is_free = session.is_still();
-        let (Some(dialog), Some(local), true) = (session.dialog, session.local(), is_free) else {
+        let (Some(dialog), Some(local), true) = (session.dialog(), session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };
         let able = self.able_for(session, &wish);
@@ -89,8 +89,8 @@ impl Sessions {
     /// The session timer wants a refresh. Where another change is on its way, that one refreshes.
     pub(crate) fn refresh_due(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get(id)) else { return };
-        let wish = Wish::of(session.wanted);
-        let id = session.id;
+        let wish = Wish::of(session.hold.wanted());
+        let id = session.id();
         let _ = self.offer(turn, id, wish);
     }
 
@@ -105,7 +105,7 @@ impl Sessions {
     ) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
         let is_it = session.negotiation.local_offer().is_some_and(|offer| offer.request == request);
-        if !is_it || status < 200 || session.state.is_ending() {
+        if !is_it || status < 200 || session.state().is_ending() {
             return is_it;
         }
         let Some(offer) = session.negotiation.take_local_offer(request) else { return false };
@@ -122,18 +122,18 @@ impl Sessions {
 
     fn offer_accepted(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish, message: Span) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let before = std::mem::replace(&mut session.wanted, wish.wanted);
+        let before = session.hold.want(wish.wanted);
         let Some(session) = self.table.get(id) else { return };
         let able = self.able_for(session, &wish);
         let agreed = self.answer_by(turn, id, message, &able);
         let Some(session) = self.table.get_mut(id) else { return };
         let Ok(agreed) = agreed else {
             // The peer thinks that it agreed to something: nothing can be taken back.
-            session.wanted = before;
+            session.hold.want(before);
             return self.end(turn, id, EndReason::BadAnswer);
         };
         if let Some((holds, source)) = wish.hold {
-            (session.holds, session.hold_source) = (holds, source);
+            session.hold.set_ours(holds.then_some(source));
         }
         self.answered(turn, id, agreed, wish.operation);
         if let Some(matching) = wish.matching {
@@ -155,7 +155,7 @@ impl Sessions {
             session.negotiation.operations_mut().put_first(PendingOperation::Offer(wish), turn.now);
         } else if let Some(other) = wish.crosses_for {
             self.cross_done(turn, other, Err(491));
-        } else if wish.wanted != session.wanted {
+        } else if wish.wanted != session.hold.wanted() {
             session.negotiation.turn_back_to(Some(wish.wanted));
         }
         // What only refreshes or settles codecs is looked at again when the peer's offer is answered.

@@ -59,10 +59,10 @@ impl Sessions {
     fn change_requested(&mut self, turn: &mut Turn<'_>, request: PeerRequest, dialog: DialogId, message: Span) {
         self.counts.add(SignalCounter::Changes, 1);
         let found = self.find(dialog).or_else(|| self.find_early(dialog)).and_then(|id| self.table.get_mut(id));
-        let Some(session) = found.filter(|session| !session.state.is_ending()) else {
+        let Some(session) = found.filter(|session| !session.state().is_ending()) else {
             return self.refuse_change(turn, request, &Refusal::status(481));
         };
-        let (id, is_up) = (session.id, session.connected_at.is_some());
+        let (id, is_up) = (session.id(), session.is_answered());
         let may_wait = is_up && session.negotiation.may_wait(request);
         let is_asked = session.negotiation.is_asked() && !may_wait;
         if !is_up && !self.has_agreed_early(id, dialog) {
@@ -159,7 +159,7 @@ impl Sessions {
         let Some(id) = self.find(dialog) else { return };
         let Some(session) = self.table.get_mut(id) else { return };
         let is_first = session.sdp.agreed().is_none();
-        session.proof = session.proof.max(Proof::Call);
+        session.admitted.prove(Proof::Call);
         if session.negotiation.take_awaited_ack() {
             match self.answer_in(turn, id, message) {
                 Ok(agreed) => {
@@ -193,7 +193,7 @@ impl Sessions {
         match self.answer_by(turn, id, message, &self.media_of(session)) {
             Err(Unfit::Sdp(SdpError::NoCodec)) => {
                 let mut able = self.able_alone(session);
-                able.direction = session.wanted;
+                able.direction = session.hold.wanted();
                 self.answer_by(turn, id, message, &able)
             }
             answer => answer,
@@ -220,6 +220,6 @@ impl Sessions {
 impl Session {
     /// Where we take media.
     pub(crate) fn local(&self) -> Option<Local> {
-        self.port().map(|port| Local { ip: self.local_ip, port: port.leg.port })
+        self.port().map(|port| Local { ip: self.local_ip(), port: port.leg.port })
     }
 }

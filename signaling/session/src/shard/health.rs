@@ -87,11 +87,11 @@ impl Sessions {
             ..Health::default()
         };
         for session in self.table.iter() {
-            health.ending_count += usize::from(session.state == SessionState::Terminating);
+            health.ending_count += usize::from(session.state() == SessionState::Terminating);
             health.leg_count += usize::from(session.port().is_some());
             health.session_bytes += session.bytes();
             health.timer_count += session.timers.count();
-            health.oldest = health.oldest.max(now.since(session.created_at));
+            health.oldest = health.oldest.max(now.since(session.created_at()));
         }
         health
     }
@@ -106,15 +106,15 @@ impl Sessions {
         let transfers = transfers.map(|(subscription, id)| Leak::Transfer(*subscription, *id));
         let seats = self.bridges().flat_map(|(bridge, ids)| ids.iter().map(move |id| (bridge, *id)));
         let seats = seats.filter(move |(_, id)| lost(id)).map(|(bridge, id)| Leak::Seat(bridge, id));
-        let stuck = self.table.iter().filter(|session| session.state.is_ending() && session.timers.count() == 0);
-        dialogs.chain(invites).chain(transfers).chain(seats).chain(stuck.map(|session| Leak::Stuck(session.id)))
+        let stuck = self.table.iter().filter(|session| session.state().is_ending() && session.timers.count() == 0);
+        dialogs.chain(invites).chain(transfers).chain(seats).chain(stuck.map(|session| Leak::Stuck(session.id())))
     }
 }
 
 impl Session {
     /// Its dialogs: one, or as many early ones as branches of its INVITE have answered so far.
     pub fn dialog_count(&self) -> usize {
-        usize::from(self.dialog.is_some()) + self.out.as_ref().map_or(0, |out| out.early_count())
+        usize::from(self.dialog().is_some()) + self.outgoing.as_ref().map_or(0, |out| out.early_count())
     }
 
     /// Timers of it that are set.
@@ -124,14 +124,13 @@ impl Session {
 
     /// Bytes that it takes, what it points to included.
     pub fn bytes(&self) -> usize {
-        let parties = &self.parties;
+        let parties = self.parties();
         let texts = [&parties.from, &parties.to, &parties.called_user, &parties.call_id];
-        let others = self.description.as_ref().map_or(0, |text| text.len()) + self.raw_offer.len();
         let boxes = [
-            self.offer.as_ref().map_or(0, |_| size_of::<sdp_core::Offer>()),
+            self.incoming.as_ref().map_or(0, |incoming| incoming.bytes()),
             self.negotiation.bytes(),
-            self.out.as_ref().map_or(0, |out| size_of_val(&**out)),
+            self.outgoing.as_ref().map_or(0, |out| size_of_val(&**out)),
         ];
-        size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + others + boxes.iter().sum::<usize>()
+        size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + boxes.iter().sum::<usize>()
     }
 }

@@ -121,7 +121,7 @@ impl Sessions {
     /// The caller has acknowledged its answer, or the call is gone: it no longer waits.
     pub(crate) fn leave_seat(&mut self, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let (seat, source) = (std::mem::take(&mut session.seat), session.remote_signaling.ip());
+        let (seat, source) = (session.admitted.take_seat(), session.remote_signaling().ip());
         if let Some(sources) = &self.settings.sources {
             sources.leave(source, seat);
         }
@@ -159,9 +159,9 @@ impl Sessions {
 
     /// Moves a session on and tells users.
     pub(crate) fn go(&mut self, turn: &mut Turn<'_>, id: SessionId, next: SessionState) {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.state != next) else { return };
-        let old = session.state;
-        session.go(next);
+        let Some(session) = self.table.get_mut(id).filter(|session| session.state() != next) else { return };
+        let old = session.state();
+        session.life.go(next);
         turn.events.push(SessionEvent::StateChanged { id, old, new: next });
     }
 

@@ -29,9 +29,9 @@ impl Sessions {
     }
 
     fn sip_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id).filter(|session| session.state.is_ending()) else { return };
-        if !session.is_sip_over {
-            session.is_sip_over = true;
+        let Some(session) = self.table.get_mut(id).filter(|session| session.state().is_ending()) else { return };
+        if !session.life.is_dialog_over() {
+            session.life.dialog_is_over();
             self.counts.add(SignalCounter::DialogsNeverEnded, 1);
             self.settle(turn, id);
         }

@@ -28,8 +28,8 @@ impl Sessions {
     }
 
     pub(crate) fn probe_due(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
-        let dialog = session.dialog.filter(|_| session.is_silent() && session.asked().is_none());
+        let Some(session) = self.table.get(id).filter(|session| !session.state().is_ending()) else { return };
+        let dialog = session.dialog().filter(|_| session.is_silent() && session.asked().is_none());
         let sent = dialog.map(|dialog| turn.sip.request_in(turn.now, dialog, Method::Options, Content::NONE));
         match (sent, self.table.get_mut(id)) {
             (Some(Ok(request)), Some(session)) => session.probing.get_or_insert_default().request = Some(request),
@@ -74,6 +74,6 @@ impl Session {
 
     /// Nothing that the media plane watches for has to come from its peer.
     fn is_silent(&self) -> bool {
-        self.connected_at.is_some() && self.spec.media_timeout_ms == 0
+        self.is_answered() && self.spec.media_timeout_ms == 0
     }
 }

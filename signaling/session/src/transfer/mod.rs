@@ -10,3 +10,5 @@ pub(crate) mod referred_call;
 pub(crate) mod replaces;
 /// REFER that the user has us send.
 pub(crate) mod sent_refer;
+/// The transfers of one session.
+pub(crate) mod transfers;

@@ -44,7 +44,7 @@ impl Sessions {
     ) -> Result<(), Unwanted> {
         let wanted = Wanted::read(turn, message)?;
         let session = self.table.get(id).ok_or(481)?;
-        if !session.allows(Operation::Transfer) || !session.referred.is_nothing() || self.is_stopping {
+        if !session.allows(Operation::Transfer) || !session.transfers.received().is_nothing() || self.is_stopping {
             return Err(491.into());
         }
         let consultation = wanted.ours.and_then(|dialog| self.find(dialog));
@@ -77,7 +77,7 @@ impl Sessions {
     ) -> Result<(), Unwanted> {
         let sides = (self.other_side(id), self.other_side(consultation));
         let (Some(one), Some(other)) = sides else { return Err(603.into()) };
-        let agreed = |id| self.table.get(id).filter(|session| session.connected_at.is_some())?.agreement();
+        let agreed = |id| self.table.get(id).filter(|session| session.is_answered())?.agreement();
         let (Some(first), Some(second)) = (agreed(one), agreed(other)) else { return Err(480.into()) };
         let fits = fits(first, second);
         // The two have to be different calls.
@@ -88,7 +88,7 @@ impl Sessions {
         if !self.table.get(consultation).is_some_and(|session| session.is_with(&by)) {
             return Err(Unwanted { status: 403, reason: "Not A Call Of The Referrer" });
         }
-        if self.table.get(consultation).is_none_or(|session| !session.referred.is_nothing()) {
+        if self.table.get(consultation).is_none_or(|session| !session.transfers.received().is_nothing()) {
             return Err(491.into());
         }
         turn.events.push(SessionEvent::TransferRequested { id });
@@ -111,7 +111,7 @@ impl Sessions {
             return self.join_refused(turn, join);
         }
         self.mark_joining(join, false);
-        let can_hear = self.table.get(by).is_some_and(|session| !session.state.is_ending());
+        let can_hear = self.table.get(by).is_some_and(|session| !session.state().is_ending());
         let last = if can_hear { turn.report(subscription, 200, true) } else { None };
         self.untie(turn, by);
         self.untie(turn, consultation);
@@ -138,8 +138,8 @@ impl Sessions {
         destination: Destination,
     ) -> Result<(), Unwanted> {
         let session = self.table.get(id).ok_or(481)?;
-        let (peer, plan, party) = (session.link.map(|link| link.peer), session.plan, session.party());
-        let flow = session.dialog.and_then(|dialog| turn.sip.flow_of(dialog)).ok_or(481)?;
+        let (peer, plan, party) = (session.link().map(|link| link.peer), session.playback.plan(), session.party());
+        let flow = session.dialog().and_then(|dialog| turn.sip.flow_of(dialog)).ok_or(481)?;
         let by = Target::new(session.peer_uri(), flow);
         let ways = self.ways(turn, &wanted, destination, by)?;
         turn.events.push(SessionEvent::TransferRequested { id });
@@ -172,10 +172,10 @@ impl Sessions {
         turn.report(subscription, 100, false);
         turn.events.push(SessionEvent::Referred { id, to: other });
         if let Some(session) = self.table.get_mut(other) {
-            (session.referral, session.will_hear) = (Some(Box::new(Referral { by: id, subscription })), peer);
+            session.transfers.refer(Referral { by: id, subscription }, peer);
         }
         if let Some(session) = self.table.get_mut(id) {
-            session.referred = Referred::Call(other);
+            session.transfers.set_received(Referred::Call(other));
         }
         Ok(())
     }

@@ -27,14 +27,14 @@ impl Turn<'_> {
 impl Sessions {
     /// Something is known about a call that was referred to: the referrer hears that.
     pub(crate) fn referral_progress(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) {
-        let Some(referral) = self.table.get(id).and_then(|session| session.referral.as_deref()) else { return };
+        let Some(referral) = self.table.get(id).and_then(|session| session.transfers.referral()) else { return };
         turn.report(referral.subscription, status, false);
     }
 
     /// It was answered: it takes the place of the call that asked for it.
     pub(crate) fn referral_answered(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let (Some(referral), _) = (session.referral.take(), session.will_hear.take()) else { return };
+        let Some(referral) = session.transfers.take_referral() else { return };
         let last = turn.report(referral.subscription, 200, true);
         self.take_place(turn, id, referral.by);
         self.leave_after_report(turn, referral.by, last);
@@ -44,17 +44,17 @@ impl Sessions {
     /// A call of ours to ourselves whose referrer leaves it: nobody outside is in it, so nobody would ever end it.
     fn end_among_ourselves(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id) else { return };
-        if session.link.is_none() && turn.sip.home(session.remote_signaling).is_some() {
+        if session.link().is_none() && turn.sip.home(session.remote_signaling()).is_some() {
             self.end(turn, id, EndReason::LocalBye);
         }
     }
 
     /// The referrer's call ends once it has confirmed the last report: none can follow a BYE.
     pub(crate) fn leave_after_report(&mut self, turn: &mut Turn<'_>, id: SessionId, last: Option<ClientRequestId>) {
-        let session = self.table.get_mut(id).filter(|session| !session.state.is_ending());
+        let session = self.table.get_mut(id).filter(|session| !session.state().is_ending());
         match (last, session) {
             (Some(last), Some(session)) => {
-                session.referred = Referred::Reported(last);
+                session.transfers.set_received(Referred::Reported(last));
                 self.wake(id, Timer::Transfer, Some(turn.now + REPORT_LIMIT));
             }
             _ => self.end(turn, id, EndReason::Transferred),
@@ -69,7 +69,8 @@ impl Sessions {
         request: ClientRequestId,
         status: u16,
     ) -> bool {
-        let is_last = self.table.get(id).is_some_and(|session| session.referred == Referred::Reported(request));
+        let is_last =
+            self.table.get(id).is_some_and(|session| session.transfers.received() == Referred::Reported(request));
         if is_last && status >= 200 {
             self.end(turn, id, EndReason::Transferred);
         }
@@ -78,7 +79,7 @@ impl Sessions {
 
     /// The limit of a transfer, of whichever side.
     pub(crate) fn transfer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        match self.table.get(id).map(|session| session.referred) {
+        match self.table.get(id).map(|session| session.transfers.received()) {
             Some(Referred::Reported(_)) => self.end(turn, id, EndReason::Transferred),
             _ => self.transfer_failed(turn, id, (408, EndOrigin::TimeOut)),
         }
@@ -87,18 +88,17 @@ impl Sessions {
     /// It ends: the referrer goes on without.
     pub(crate) fn referral_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
         let Some(session) = self.table.get_mut(id) else { return };
-        session.will_hear = None;
-        let Some(referral) = session.referral.take() else { return };
+        let Some(referral) = session.transfers.take_referral() else { return };
         turn.report(referral.subscription, reason.status(), true);
         if let Some(by) = self.table.get_mut(referral.by) {
-            by.referred = Referred::Nothing;
+            by.transfers.set_received(Referred::Nothing);
         }
     }
 
     /// The referrer is told goodbye before its call was answered: its reports end first, for none can follow a BYE.
     pub(crate) fn end_reports(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let referred = self.table.get(id).and_then(|session| session.referred.call());
-        let referral = referred.and_then(|other| self.table.get(other)?.referral.as_deref().copied());
+        let referred = self.table.get(id).and_then(|session| session.transfers.received().call());
+        let referral = referred.and_then(|other| self.table.get(other)?.transfers.referral());
         if let Some(referral) = referral {
             turn.report(referral.subscription, EndReason::Cancelled.status(), true);
         }
@@ -111,9 +111,11 @@ impl Sessions {
     /// for the new call. `false`: nobody waits, and the new call ends.
     pub(crate) fn leave_to_referred(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
-        let Some(other) = std::mem::take(&mut session.referred).call() else { return false };
+        let received = session.transfers.received();
+        session.transfers.set_received(Referred::Nothing);
+        let Some(other) = received.call() else { return false };
         if let Some(session) = self.table.get_mut(other) {
-            (session.referral, session.will_hear) = (None, None);
+            session.transfers.take_referral();
         }
         if self.other_side(id).is_none() {
             self.end(turn, other, EndReason::Cancelled);
@@ -126,9 +128,9 @@ impl Sessions {
     /// One session takes the place of another with whom that one talks to.
     pub(crate) fn take_place(&mut self, turn: &mut Turn<'_>, id: SessionId, old: SessionId) {
         if let Some(session) = self.table.get_mut(old) {
-            session.referred = Referred::Nothing;
+            session.transfers.set_received(Referred::Nothing);
         }
-        let Some(link) = self.table.get(old).and_then(|session| session.link) else { return };
+        let Some(link) = self.table.get(old).and_then(|session| session.link()) else { return };
         match link.tie {
             Tie::Call => {
                 self.untie(turn, old);
@@ -146,8 +148,9 @@ impl Sessions {
             let wish = session.negotiation.local_offer().map(|offer| offer.wish);
             wish.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != Direction::Both)
         };
-        let is_turned =
-            |session: &Session| !session.is_held_here() && (session.wanted != Direction::Both || is_turning(session));
+        let is_turned = |session: &Session| {
+            !session.is_held_here() && (session.hold.wanted() != Direction::Both || is_turning(session))
+        };
         if self.table.get(id).is_some_and(is_turned) {
             // While another change is on its way this waits for its end.
             let _ = self.turn_other(turn, id, Wish::of(Direction::Both));
@@ -158,23 +161,23 @@ impl Sessions {
 impl Session {
     /// The URI of whoever is on the other end.
     pub(crate) fn peer_uri(&self) -> &str {
-        if self.is_outgoing { &self.parties.to } else { &self.parties.from }
+        if self.is_outgoing() { &self.parties().to } else { &self.parties().from }
     }
 
     /// The same as others may know it: a caller who asked for privacy stays unknown (RFC 3323).
     pub(crate) fn shown_uri(&self) -> &str {
-        if self.hides_caller { crate::crossing::ANONYMOUS } else { self.peer_uri() }
+        if self.facts.hides_caller() { crate::crossing::ANONYMOUS } else { self.peer_uri() }
     }
 
     /// Who is on the other end, for [`Self::is_with`]: its host and its name.
     pub(crate) fn party(&self) -> Box<str> {
-        format!("{} {}", self.remote_signaling.ip(), UserLimit::user_of(self.peer_uri())).into()
+        format!("{} {}", self.remote_signaling().ip(), UserLimit::user_of(self.peer_uri())).into()
     }
 
     /// Whether a party that another call is with is in this one as well: the same host, or the same name.
     pub(crate) fn is_with(&self, party: &str) -> bool {
         let (host, name) = party.split_once(' ').unwrap_or((party, ""));
-        let has_host = self.remote_signaling.ip().to_string() == host;
+        let has_host = self.remote_signaling().ip().to_string() == host;
         has_host || !name.is_empty() && *UserLimit::user_of(self.peer_uri()) == *name
     }
 }

@@ -11,17 +11,23 @@ impl Sessions {
     /// A call that takes the place of one that talks to somebody (RFC 3891) is answered without a question: whoever
     /// knows that dialog's tags is one of its two ends, or was told by one.
     pub(crate) fn takes_over(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> bool {
-        let old = self.table.get(id).and_then(|session| session.replaces).and_then(|dialog| self.find(dialog));
-        let Some(peer) = old.and_then(|old| self.table.get(old)).and_then(|old| old.link).map(|link| link.peer) else {
+        let old = self
+            .table
+            .get(id)
+            .and_then(|session| session.incoming.as_ref()?.replaces())
+            .and_then(|dialog| self.find(dialog));
+        let Some(peer) = old.and_then(|old| self.table.get(old)).and_then(|old| old.link()).map(|link| link.peer)
+        else {
             return false;
         };
         if self.is_of_another_party(turn, old, message) {
             self.refuse(turn, id, 403, "Not A Call Of The Referrer");
             return true;
         }
-        let raw = self.table.get(id).map(|session| session.raw_offer.clone()).unwrap_or_default();
+        let incoming = self.table.get(id).and_then(|session| session.incoming.as_ref());
+        let raw: Box<[u8]> = incoming.map(|incoming| incoming.raw_offer().into()).unwrap_or_default();
         if let Some(session) = self.table.get_mut(id) {
-            session.will_hear = Some(peer);
+            session.transfers.set_will_hear(Some(peer));
         }
         // What the one that it will talk to has, too; or else that one is asked for what this one has.
         let Some(session) = self.table.get(id) else { return true };
@@ -31,8 +37,8 @@ impl Sessions {
         match read.or_else(|_| Offer::read(&raw, &self.media_of(session).settings())) {
             _ if raw.is_empty() => self.start(turn, id, Plan::of(PlannedSource::Silence)),
             Ok(offer) => {
-                if let Some(session) = self.table.get_mut(id) {
-                    session.offer = Some(Box::new(offer));
+                if let Some(incoming) = self.table.get_mut(id).and_then(|session| session.incoming.as_mut()) {
+                    incoming.set_offer(offer);
                 }
                 self.start(turn, id, Plan::of(PlannedSource::Silence));
             }

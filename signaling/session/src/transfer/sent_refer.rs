@@ -40,7 +40,7 @@ impl Sessions {
         if id == consultation {
             return Err(SessionError::Argument("a call cannot be transferred to itself"));
         }
-        let dialog = self.table.get(consultation).and_then(|session| session.dialog);
+        let dialog = self.table.get(consultation).and_then(|session| session.dialog());
         let target = dialog.and_then(|dialog| turn.sip.replaces_uri(dialog));
         let target = target.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
         self.refer(turn, id, &target, Some(consultation))
@@ -53,11 +53,11 @@ impl Sessions {
         target: &str,
         consultation: Option<SessionId>,
     ) -> Result<(), SessionError> {
-        let dialog = self.table.get(id).and_then(|session| session.dialog);
+        let dialog = self.table.get(id).and_then(|session| session.dialog());
         let dialog = dialog.ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
         let (request, subscription) = turn.sip.refer(turn.now, dialog, target).map_err(SessionError::Protocol)?;
         if let Some(session) = self.table.get_mut(id) {
-            session.transfer = Some(Box::new(Transfer { request, subscription, consultation }));
+            session.transfers.begin(Transfer { request, subscription, consultation });
         }
         self.by_subscription.insert(subscription, id);
         self.go(turn, id, SessionState::Transferring);
@@ -73,7 +73,7 @@ impl Sessions {
         request: ClientRequestId,
         (status, origin): (u16, EndOrigin),
     ) -> bool {
-        let transfer = self.table.get(id).and_then(|session| session.transfer.as_deref());
+        let transfer = self.table.get(id).and_then(|session| session.transfers.sent());
         if transfer.is_none_or(|transfer| transfer.request != request) {
             return false;
         }
@@ -121,17 +121,17 @@ impl Sessions {
         if self.drop_transfer(id).is_none() {
             return;
         }
-        let Some(session) = self.table.get(id).filter(|session| !session.state.is_ending()) else { return };
+        let Some(session) = self.table.get(id).filter(|session| !session.state().is_ending()) else { return };
         let back = session.settled_state();
         self.go(turn, id, back);
         turn.events.push(SessionEvent::Failed { id, operation: Operation::Transfer, status, origin });
     }
 
     /// Forgets a transfer of ours.
-    pub(crate) fn drop_transfer(&mut self, id: SessionId) -> Option<Box<Transfer>> {
+    pub(crate) fn drop_transfer(&mut self, id: SessionId) -> Option<Transfer> {
         let session = self.table.get_mut(id)?;
         session.timers.set(Timer::Transfer, None);
-        let transfer = session.transfer.take()?;
+        let transfer = session.transfers.take_sent()?;
         self.by_subscription.remove(&transfer.subscription);
         Some(transfer)
     }

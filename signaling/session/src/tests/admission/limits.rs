@@ -98,6 +98,6 @@ fn health_counts_what_is_there_and_a_session_is_small() {
     let (dialogs, timers) = (world.session(id).dialog_count(), world.session(id).timer_count());
     assert_eq!((dialogs, timers), (1, 0));
     // An ending session without a clock would stay for ever.
-    world.sessions.table.get_mut(id).expect("it lives").state = SessionState::Terminating;
+    world.sessions.table.get_mut(id).expect("it lives").life.go(SessionState::Terminating);
     assert_eq!(world.sessions.leaks().collect::<Vec<_>>(), [Leak::Stuck(id)]);
 }

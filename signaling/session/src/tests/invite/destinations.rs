@@ -237,8 +237,7 @@ fn calls_of_others_cannot_be_joined() {
     world.serve();
     world.said();
     let session = world.sessions.table.get_mut(second).unwrap();
-    session.remote_signaling = "198.51.100.66:5060".parse().unwrap();
-    session.parties.from = "sip:mallory@example.com".into();
+    session.facts.set_caller("sip:mallory@example.com", "198.51.100.66:5060".parse().unwrap());
     world.refers(A, "<sip:c@192.0.2.9?Replaces=d2%3Bto-tag%3Da%3Bfrom-tag%3Db>");
     assert_eq!(world.said(), refused(403));
     assert_eq!(world.sessions.count(), 4);

@@ -287,7 +287,7 @@ fn what_is_said_before_and_in_the_answer_comes_back() {
         assert!(matches!(world.said().last(), Some(Said::Accept(..))));
         assert_eq!(crossed(&world), lines[..count], "200 {trusted:?}");
         // Nothing of it stays for the length of the call.
-        assert!(world.sessions.iter().all(|session| session.crossing.is_none() && session.answer_headers.is_empty()));
+        assert!(world.sessions.iter().all(|session| session.incoming.is_none()));
     }
 }
 

@@ -334,17 +334,17 @@ impl Game {
     fn check(&mut self) {
         let sessions = &self.world.sessions;
         for (dialog, id) in &sessions.by_dialog {
-            assert_eq!(sessions.get(*id).and_then(|session| session.dialog), Some(*dialog));
+            assert_eq!(sessions.get(*id).and_then(|session| session.dialog()), Some(*dialog));
         }
         for (call, id) in &sessions.by_call {
-            let out = sessions.get(*id).and_then(|session| session.out.as_ref());
-            assert_eq!(out.and_then(|out| out.call), Some(*call));
+            let out = sessions.get(*id).and_then(|session| session.outgoing.as_ref());
+            assert_eq!(out.and_then(|out| out.call()), Some(*call));
         }
         for id in sessions.by_lookup.values() {
             assert!(sessions.waits_for_names(*id), "{:?}", sessions.get(*id));
         }
         for id in sessions.by_subscription.values() {
-            assert!(sessions.get(*id).is_some_and(|session| session.transfer.is_some()));
+            assert!(sessions.get(*id).is_some_and(|session| session.transfers.sent().is_some()));
         }
         for (bridge, members) in sessions.bridges() {
             let is_in = |id: &SessionId| sessions.get(*id).is_some_and(|session| session.bridge() == Some(bridge));
@@ -355,23 +355,23 @@ impl Game {
             let id = session.id();
             self.ends.entry(id).or_default();
             leg_count += usize::from(session.leg().is_some());
-            if let Some(link) = session.link {
+            if let Some(link) = session.link() {
                 let peer = sessions.get(link.peer).expect("a linked session lives");
-                let back = peer.link.expect("both are linked");
+                let back = peer.link().expect("both are linked");
                 assert_eq!((back.peer, back.tie), (id, link.tie));
                 assert!(!session.state().is_ending() && !peer.state().is_ending(), "an ending session is alone");
             }
-            if let Some(referral) = session.referral.as_deref() {
-                assert_eq!(sessions.get(referral.by).and_then(|by| by.referred.call()), Some(id));
+            if let Some(referral) = session.transfers.referral() {
+                assert_eq!(sessions.get(referral.by).and_then(|by| by.transfers.received().call()), Some(id));
             }
-            if let Some(referred) = session.referred.call() {
-                assert!(sessions.get(referred).is_some_and(|other| other.referral.is_some()));
+            if let Some(referred) = session.transfers.received().call() {
+                assert!(sessions.get(referred).is_some_and(|other| other.transfers.referral().is_some()));
             }
             use crate::timers::timer::Timer;
             assert_eq!(session.negotiation.has_pending(), session.timers.is_set(Timer::Change), "{session:?}");
             if session.state().is_ending() {
                 assert!(session.timers.is_set(Timer::SipEnd) || session.timers.is_set(Timer::LegEnd));
-                assert!(session.bridge.is_none() && !session.negotiation.has_change() && session.relayed.is_empty());
+                assert!(session.bridge().is_none() && !session.negotiation.has_change() && session.relayed.is_empty());
                 assert!(!session.negotiation.has_pending());
             }
         }
