@@ -108,8 +108,8 @@ impl<'a> Media<'a> {
         &self.formats[..self.format_count]
     }
 
-    /// Where RTP goes, by the address that signaling came from where the description has a name that we do not look up. The
-    /// errors: to a group of receivers, whom nobody has asked; or nowhere said at all (RFC 8866 §5.7).
+    /// Where RTP goes, by the address that signaling came from where the description has a name that we do not look up. It is
+    /// an error when the address is a multicast group, or when no connection line says where (RFC 8866 §5.7).
     pub(crate) fn rtp(&self, source: Option<IpAddr>) -> Result<Option<SocketAddr>, SdpError> {
         let ip = match self.common.connection {
             Some(Connection::Ip(ip)) => Some(ip),

@@ -25,7 +25,7 @@ pub struct Settings<'s> {
 pub enum CodecOrder {
     /// The offerer's, as RFC 3264 §6.1 recommends.
     Offerer,
-    /// Ours.
+    /// That of this switch, by its settings.
     Ours,
 }
 

@@ -49,7 +49,7 @@ pub struct Message<'a> {
 /// One header field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header<'a> {
-    /// Which one.
+    /// The name, [`Name::Other`] when it is none that this crate knows.
     pub name: Name,
     /// The name as it came.
     pub raw_name: &'a [u8],

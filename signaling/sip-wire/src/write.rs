@@ -104,8 +104,8 @@ impl<'b> Out<'b> {
         self.raw(b"\r\n");
     }
 
-    /// Bytes of a parsed message. We forgive a line that ends with LF alone, but we do not pass it on: whoever comes next
-    /// may not, and would see other header fields than we did. A CR of its own is refused for the same reason.
+    /// Bytes of a parsed message. A line that ends with LF alone is forgiven by the parser but never passed on: the next
+    /// receiver may read it otherwise, and would see other header fields. A CR of its own is refused for the same reason.
     pub(crate) fn lines(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(at) = memchr::memchr(b'\n', rest) {

@@ -61,7 +61,7 @@ pub enum Runtime {
         /// At least 1.
         thread_count: usize,
     },
-    /// Somebody's.
+    /// The runtime of the program.
     Given(tokio::runtime::Handle),
 }
 
@@ -79,7 +79,7 @@ pub struct TlsConfig {
     pub certificates: Vec<CertificateFiles>,
     /// Whether TLS listeners ask clients for a certificate. WSS listeners never do: browsers have none.
     pub client_certificates: ClientCertificates,
-    /// Whom to trust when we connect.
+    /// Authorities that a server's certificate must come from when this process connects.
     pub trust: Trust,
 }
 
@@ -117,7 +117,7 @@ pub enum ClientCertificates {
     },
 }
 
-/// Whom to trust when we connect to a server.
+/// Authorities that a server's certificate must come from.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Trust {
     /// The authorities that the host trusts.

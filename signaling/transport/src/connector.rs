@@ -101,7 +101,7 @@ pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = Result
     timeout(limit, work).await.unwrap_or(Err(Failure::HandshakeTimedOut(limit)))
 }
 
-/// A failed TLS handshake; certificates apart, since they are somebody's work.
+/// A failed TLS handshake; a refused certificate is a failure of its own, since an operator has to act on it.
 pub(crate) fn tls_failure(error: io::Error) -> Failure {
     certificate_refusal(&error).unwrap_or_else(|| match tls_error(&error) {
         Some(inner) => Failure::HandshakeFailed(inner.to_string()),

@@ -21,7 +21,6 @@ mod inbound;
 mod listener;
 mod outbox;
 mod pump;
-mod reassembly;
 mod registry;
 pub mod resolve;
 mod shared;

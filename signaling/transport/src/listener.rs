@@ -72,7 +72,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, transport
     }
 }
 
-/// What every connection of ours has, whoever opened it.
+/// Sets the options of every connection, opened by a peer or by this process.
 pub(crate) fn tune(stream: &TcpStream) {
     // Neither is vital: without them a connection is slower to answer or to be found dead.
     let _ = stream.set_nodelay(true);

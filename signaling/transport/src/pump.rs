@@ -2,12 +2,12 @@
 
 mod deadlines;
 
+use crate::carrier::reassembly::{Fault, Piece};
 use crate::carrier::{Carrier, End};
 use crate::counters::StreamCounter;
 use crate::error::CloseReason;
 use crate::inbound::{Inbound, Side};
 use crate::outbox::{Kind, Outbox, State};
-use crate::reassembly::{Fault, Piece};
 use crate::shared::Life;
 use deadlines::{Deadlines, Due};
 use std::future::Future;
@@ -273,7 +273,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
     }
 }
 
-/// Asks to be woken by whoever queues something.
+/// Asks to be woken when a message is queued.
 fn watch(outbox: &mut Outbox, cx: &Context<'_>) {
     if !outbox.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
         outbox.waker = Some(cx.waker().clone());

@@ -50,7 +50,7 @@ pub(crate) struct Registry {
 pub(crate) enum Found {
     /// A connection that was there.
     Open(Arc<Connection>),
-    /// A new one, to be opened by whoever asked.
+    /// A new one, which the caller has to open.
     New(Arc<Connection>),
 }
 
@@ -251,7 +251,7 @@ fn number(last: &mut u64, side: Side) -> u64 {
     }
 }
 
-/// Whom a connection is counted against: one host has a whole IPv6 /64.
+/// The source that a connection is counted against: one host has a whole IPv6 /64.
 fn source(remote: SocketAddr) -> IpAddr {
     match remote.ip() {
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {

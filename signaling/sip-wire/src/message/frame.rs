@@ -163,7 +163,7 @@ pub fn to_tag(datagram: &[u8]) -> Option<&[u8]> {
     tag(field(datagram, b"To", b"t")?)
 }
 
-/// The tag that whoever receives this message gave its dialog, found in the same way: that of To in a request, that of
+/// The tag that the receiver of this message gave its dialog, found like the Call-ID: that of To in a request, that of
 /// From in a response, and that of the dialog to be replaced in an INVITE that begins one (RFC 3891 §3).
 pub fn own_tag(datagram: &[u8]) -> Option<&[u8]> {
     let start = &datagram[line_ends(datagram)..];

@@ -9,8 +9,8 @@ pub(crate) enum StartLine<'a> {
 }
 
 impl<'a> StartLine<'a> {
-    /// Reads the line. A request with a fault is still a request, for somebody waits for the answer; a response with a
-    /// fault is nothing.
+    /// Reads the line. A request with a fault is still a request, for its sender waits for an answer; a response with a
+    /// fault is an error.
     pub(crate) fn parse(line: &'a [u8]) -> Result<(StartLine<'a>, Option<ParseError>), ParseError> {
         match line.get(..4) {
             Some(start) if start.eq_ignore_ascii_case(b"SIP/") => Ok((Self::parse_status(line)?, None)),

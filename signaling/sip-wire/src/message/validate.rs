@@ -46,7 +46,7 @@ impl Message<'_> {
     }
 
     /// A CR without LF ends a line for some and not for others, a NUL ends a text for some, and an escape character moves the
-    /// cursor of whoever reads a log: nobody honest sends them. Tabs are white space, and a quoted string may hold any of
+    /// cursor of a terminal that shows a log: no honest peer sends them. Tabs are white space, and a quoted string may hold any of
     /// them behind a backslash (RFC 3261 §25.1, RFC 4475 §3.1.1.2).
     fn check_characters(&self) -> Result<(), ParseError> {
         let head = self.head();
@@ -58,8 +58,8 @@ impl Message<'_> {
         }
     }
 
-    /// Whether a line of the header section ends with LF alone. We read on; whoever passes the message on should not, for
-    /// others before or behind may have seen other lines.
+    /// Whether a line of the header section ends with LF alone. The parser reads on; a proxy should not pass the message on,
+    /// for peers before or behind it may have seen other lines.
     pub fn has_bare_line_end(&self) -> bool {
         let head = self.head();
         memchr::memchr_iter(b'\n', head).any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
@@ -104,8 +104,8 @@ impl Message<'_> {
         Err(ParseError::of(kind, Name::CSeq))
     }
 
-    /// A Request-URI without angle brackets and without `?headers` (RFC 3261 §19.1.1, table 1), of a scheme that somebody
-    /// here understands (§8.2.2.1, §16.3).
+    /// A Request-URI without angle brackets and without `?headers` (RFC 3261 §19.1.1, table 1), of a scheme that this
+    /// switch understands (§8.2.2.1, §16.3).
     fn check_request_uri(&self) -> Result<(), ParseError> {
         match Uri::parse(self.request_uri_raw()) {
             Ok(uri) if uri.scheme == Scheme::Other => Err(ParseError::message(ErrorKind::Scheme)),

@@ -1,7 +1,7 @@
 //! TCP and TLS: messages are cut out of the bytes.
 
 use super::{Carrier, End, Writing};
-use crate::reassembly::{Piece, Reassembly};
+use crate::carrier::reassembly::{Piece, Reassembly};
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;

@@ -1,15 +1,16 @@
 //! How messages are carried: as bytes of a stream (TCP, TLS) or as WebSocket messages.
 
 mod bytes;
+pub(crate) mod reassembly;
 mod ws;
 
 pub(crate) use bytes::ByteCarrier;
 pub(crate) use ws::{Metered, WsCarrier, accept as accept_ws, connect as connect_ws};
 
+use crate::carrier::reassembly::{Fault, Piece};
 use crate::connector::certificate_refusal;
 use crate::error::CloseReason;
 use crate::outbox::Batch;
-use crate::reassembly::{Fault, Piece};
 use std::io;
 use std::task::{Context, Poll};
 use tokio_tungstenite::tungstenite;

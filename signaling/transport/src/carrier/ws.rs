@@ -1,9 +1,9 @@
 //! WebSocket (RFC 7118): one SIP message is one WebSocket message.
 
 use super::{Carrier, End, Writing, ws_end};
+use crate::carrier::reassembly::{Fault, Piece, is_start_line};
 use crate::config::Origins;
 use crate::outbox::Kind;
-use crate::reassembly::{Fault, Piece, is_start_line};
 use futures_util::{Sink, Stream};
 use sip_wire::limits::MESSAGE_MAX_BYTES;
 use std::io;

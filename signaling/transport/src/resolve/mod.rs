@@ -17,10 +17,10 @@ use crate::Transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// One way to reach somebody.
+/// One way to reach a SIP peer: transport, address and port.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Target {
-    /// By what.
+    /// Transport.
     pub transport: Transport,
     /// Where.
     pub address: SocketAddr,

@@ -16,10 +16,10 @@ pub const TARGETS_MAX_COUNT: usize = 16;
 /// Most services of one domain that are looked at.
 const SERVICES_MAX_COUNT: usize = 8;
 
-/// Whom to ask, and how long.
+/// Which name servers are asked, for which transports and addresses, and how long.
 #[derive(Clone, Debug)]
 pub struct ResolverConfig {
-    /// Whom.
+    /// The name servers.
     pub servers: NameServers,
     /// The transports that we can use, best first.
     pub transports: Vec<Transport>,

@@ -1,4 +1,4 @@
-//! TLS: our certificates, whom we trust, and both anew without losing a connection.
+//! TLS: certificates, trusted authorities, and both read anew without losing a connection.
 
 mod certificate;
 mod error;
@@ -120,7 +120,7 @@ fn client_verifier(asked: &ClientCertificates, provider: &Arc<CryptoProvider>) -
     builder.build().map(Some).map_err(refused)
 }
 
-/// Whom the host trusts.
+/// The authorities that the host trusts.
 fn host_authorities() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
