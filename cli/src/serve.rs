@@ -1,5 +1,5 @@
-//! `ringplane serve`: starts the media and the signaling process, restarts the one that dies, and takes both down in
-//! order: calls are ended first, media goes last.
+//! `ringplane serve`: starts the media process, where the mode needs one, and the signaling process, restarts the one that
+//! dies, and takes both down in order: calls are ended first, media goes last.
 
 mod child;
 
@@ -25,10 +25,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     watch_signals(notices.clone())?;
     let sound = SoundFile::of(options)?;
     let arguments = options.to_arguments(&sound);
-    let mut processes = [
-        SupervisedProcess::new("media", &arguments, &notices)?,
-        SupervisedProcess::new("signal", &arguments, &notices)?,
-    ];
+    // A proxy has no media: signaling runs alone.
+    let names: &[&'static str] = if config.sip.mode.has_media() { &["media", "signal"] } else { &["signal"] };
+    let processes = names.iter().map(|name| SupervisedProcess::new(name, &arguments, &notices));
+    let mut processes = processes.collect::<Result<Vec<_>, Failure>>()?;
     let started = start(&mut processes, &inbox);
     if let Ok(Started::Ready) = started {
         print_welcome(&config, &processes);
@@ -36,9 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         supervise(&mut processes, &inbox, &Reloading { options, sound: &sound });
     }
     // Calls are ended first, media goes last.
-    let [media, signal] = &mut processes;
-    stop(signal, &inbox);
-    stop(media, &inbox);
+    processes.iter_mut().rev().for_each(|process| stop(process, &inbox));
     started.map(drop)
 }
 

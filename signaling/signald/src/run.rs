@@ -144,14 +144,16 @@ fn run_as(
     let key = RandomState::new();
     let tcp_fallback = Arc::new(TcpFallback::default());
     let (listeners, streams) = listen(&mut config, shard_count, &sharding, &tcp_fallback)?;
-    print_limits(&config, shard_count);
+    print_limits(&config, shard_count, role.has_calls());
     let mut files = Files::new(&config.tls);
     let paths = Paths::new(&config.sip, &streams);
     let names = own_names(&config, &streams);
     let auth = Auth::new(&config.auth, role.place(), hosts(&names))?;
     let lookups = Lookups::start(paths.clone(), inboxes.clone())?;
     let plan = role.plan(&config, &paths, names, &lookups)?;
-    let Some(planes) = attach_all(&config, shard_count, stop)? else { return Ok(()) };
+    let has_media = role.has_calls();
+    let Some(planes) = attach_all(&config, if has_media { shard_count } else { 0 }, stop)? else { return Ok(()) };
+    let mut planes = planes.into_iter();
     let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
     let tracer = Tracer::default();
     operator.tracer = tracer.clone();
@@ -163,9 +165,11 @@ fn run_as(
     let sources = shard_config::sources(&config);
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
-    for (number, ((plane, inbox), listeners)) in planes.into_iter().zip(&inboxes).zip(listeners).enumerate() {
-        // A full queue is impossible: it has one place and was made a moment ago.
-        let _ = inbox.attached.push(plane);
+    for (number, (inbox, listeners)) in inboxes.iter().zip(listeners).enumerate() {
+        if let Some(plane) = planes.next() {
+            // A full queue is impossible: it has one place and was made a moment ago.
+            let _ = inbox.attached.push(plane);
+        }
         let listeners: Arc<[Listener]> = listeners.into();
         let waiter = Waiter::new(stop, inbox).and_then(|waiter| {
             listeners.iter().enumerate().try_for_each(|(index, listener)| waiter.add_socket(listener, index))?;
@@ -219,14 +223,17 @@ fn run_as(
         })?);
     }
     drop(lost);
-    let (path, places) = (config.process.media_control_socket(), inboxes.clone());
-    // It ends by itself once the last shard has; a media process that hangs may keep it a second longer.
-    spawn("attach".into(), move || attach::run(&path, &places, &asked))?;
+    if has_media {
+        let (path, places) = (config.process.media_control_socket(), inboxes.clone());
+        // It ends by itself once the last shard has; a media process that hangs may keep it a second longer.
+        spawn("attach".into(), move || attach::run(&path, &places, &asked))?;
+    }
 
     let rest = Stop::new().map_err(system("make a wake-up"))?;
     let mut others = Vec::new();
     let orders = Orders::new(&inboxes).with_paths(paths);
     operator.inboxes = inboxes;
+    operator.has_media = has_media;
     let is_ready =
         Ready { listening: config.sip.listen.clone(), connections: streams.local_addrs().to_vec(), shard_count };
     operator.listening = is_ready.addresses();
@@ -321,7 +328,7 @@ fn make_folder(path: &Path) -> Result<(), Error> {
     made.map_err(|source| Error::Folder { what: "make the directory", path: path.to_owned(), source })
 }
 
-fn print_limits(config: &Config, shard_count: usize) {
+fn print_limits(config: &Config, shard_count: usize, has_media: bool) {
     let megabytes = |bytes: usize| bytes.div_ceil(1 << 20);
     tracing::info!(
         "limits: {} calls (at most {} MB), per shard {WAITING_COUNT_MAX} waiting messages (at most {} MB)",
@@ -330,7 +337,7 @@ fn print_limits(config: &Config, shard_count: usize) {
         megabytes(WAITING_BYTES_MAX + MESSAGE_BYTES_MAX),
     );
     let pairs = config.media.ports.pair_count();
-    if pairs < config.sip.max_calls {
+    if has_media && pairs < config.sip.max_calls {
         tracing::warn!("{pairs} port pairs in [media] ports are fewer than [sip] max_calls ({})", config.sip.max_calls);
     }
     tracing::debug!(shard_count, "starting");

@@ -114,6 +114,16 @@ pub enum Mode {
     Redirect,
 }
 
+impl Mode {
+    /// Whether calls end at the switch, so that it has their media: such a mode needs a media process.
+    pub const fn has_media(self) -> bool {
+        match self {
+            Self::Numbers | Self::B2bua => true,
+            Self::Proxy | Self::Redirect => false,
+        }
+    }
+}
+
 /// Where calls go that a pattern fits.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Route {

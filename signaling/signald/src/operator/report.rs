@@ -5,8 +5,10 @@ use crate::operator::hangup::leg_id;
 use clock::Instant;
 use contract::{Codec, LegRef, LegRow};
 use serde_json::{Value, json};
-use session::{Session, Sessions};
+use session::{Session, SessionState, Sessions};
 use shm::{Region, WorkerIndex};
+use sip_core::proxy::ProxyStory;
+use sip_wire::Message;
 use stats::{CounterSet, Counts, MediaCounter, SignalCounter, Unit};
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
@@ -58,6 +60,31 @@ impl CallRow {
     /// Its Call-ID, if this is one of its names.
     pub(crate) fn call_id_of(&self, name: &str) -> Option<&str> {
         (self.id == name || self.number == name || *self.call_id == *name).then_some(&self.call_id)
+    }
+
+    /// A call that the proxy sets up.
+    pub(crate) fn proxied(now: Instant, id: String, route: Option<String>, call: &ProxyStory<'_>) -> Self {
+        let message = Message::parse(call.request).ok();
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        let from = message.as_ref().and_then(|message| message.from().ok());
+        let to = message.as_ref().and_then(|message| message.to().ok());
+        Self {
+            number: id.clone(),
+            id,
+            is_outgoing: false,
+            linked: None,
+            route: route.map(Into::into),
+            state: if call.is_ringing { SessionState::Ringing } else { SessionState::Initializing }.name(),
+            from: text(from.map(|from| from.uri.as_bytes())).into(),
+            to: text(to.map(|to| to.uri.as_bytes())).into(),
+            call_id: text(message.as_ref().and_then(|message| message.call_id().ok())).into(),
+            age_s: now.since(call.began_at).as_secs(),
+            codec: None,
+            leg: None,
+            local: None,
+            remote: None,
+            signaling: call.remote,
+        }
     }
 
     fn of(now: Instant, shard: usize, session: &Session) -> Self {
@@ -205,10 +232,21 @@ fn unit(unit: Unit) -> &'static str {
     }
 }
 
+/// What is known of the switch beside what its shards say.
+#[derive(Clone, Copy)]
+pub(crate) struct SwitchFacts<'a> {
+    pub(crate) shard_count: usize,
+    /// Its mode needs a media process.
+    pub(crate) has_media: bool,
+    pub(crate) uptime_s: u64,
+    pub(crate) listening: &'a [String],
+}
+
 /// `health`: whether calls can be taken now.
-pub(crate) fn health_json(snapshots: &[Snapshot], shard_count: usize, uptime_s: u64, listening: &[String]) -> Value {
+pub(crate) fn health_json(snapshots: &[Snapshot], switch: &SwitchFacts<'_>) -> Value {
+    let SwitchFacts { shard_count, has_media, uptime_s, listening } = *switch;
     let attached = snapshots.iter().filter(|snapshot| snapshot.region.is_some()).count();
-    let is_well = attached == shard_count;
+    let is_well = attached == shard_count || !has_media;
     let calls: u64 = snapshots.iter().filter_map(|snapshot| snapshot.counts.first()).sum();
     let sum = |size: fn(&sip_core::Sizes) -> usize| -> usize { snapshots.iter().map(|one| size(&one.sizes)).sum() };
     json!({

@@ -1,6 +1,6 @@
 //! The operator's socket: one command line in, one JSON value out, then the end of the connection.
 
-use super::report::{self, Question, Snapshot};
+use super::report::{self, Question, Snapshot, SwitchFacts};
 use crate::operator::hangup::{Hung, Which, hang_up};
 use crate::operator::trace::{self, Filter, Tracer, Watch};
 use crate::shard::inbox::Inbox;
@@ -36,6 +36,8 @@ pub(crate) struct Operator {
     path: PathBuf,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
     pub(crate) listening: Vec<String>,
+    /// The mode needs a media process.
+    pub(crate) has_media: bool,
     pub(crate) streams: Option<Arc<Streams>>,
     pub(crate) started_at: Instant,
     pub(crate) tracer: Tracer,
@@ -58,6 +60,7 @@ impl Operator {
             path: path.to_owned(),
             inboxes: Vec::new(),
             listening: Vec::new(),
+            has_media: true,
             streams: None,
             started_at: clock::now(),
             tracer: Tracer::default(),
@@ -167,7 +170,13 @@ impl Operator {
             },
             "health" => {
                 let uptime_s = clock::now().since(self.started_at).as_secs();
-                report::health_json(&self.ask(false), self.inboxes.len(), uptime_s, &self.listening)
+                let facts = SwitchFacts {
+                    shard_count: self.inboxes.len(),
+                    has_media: self.has_media,
+                    uptime_s,
+                    listening: &self.listening,
+                };
+                report::health_json(&self.ask(false), &facts)
             }
             _ => {
                 json!({ "error": format!("no such command: `{command}`"), "commands": COMMANDS })

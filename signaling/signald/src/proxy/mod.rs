@@ -2,6 +2,7 @@
 //! configuration. The protocol is `sip_core`'s; this decides where requests go.
 
 mod auth;
+mod calls;
 mod contacts;
 mod pending;
 pub(crate) mod route_secret;
@@ -26,6 +27,10 @@ use std::sync::Arc;
 /// Targets of a request that a line of the log names.
 const TRIED_SHOWN: usize = 8;
 
+/// How long a call waits, when the proxy stops, for targets that have not answered at all. It leaves time for copies of the
+/// 503 before the process ends.
+const STOP_PATIENCE: clock::Duration = clock::Duration::from_secs(4);
+
 /// What OPTIONS to the proxy itself is told.
 const OPTIONS_HEADERS: [(&str, &str); 2] = [("Accept", "application/sdp"), ("Supported", "path")];
 
@@ -38,6 +43,7 @@ pub(crate) struct Relay {
     pub(crate) paths: Paths,
     pub(crate) pending: Table,
     pub(crate) forwarded_count: u64,
+    calls: CallCounts,
     /// ACKs that belong to no dialog of ours.
     stray_acks_count: u64,
     trusted: Arc<[Network]>,
@@ -56,6 +62,7 @@ impl Relay {
             paths: plan.paths.clone(),
             pending: Table::new(shard, plan.lookups.clone()),
             forwarded_count: 0,
+            calls: CallCounts::default(),
             stray_acks_count: 0,
             trusted: plan.trusted.clone(),
             destinations: plan.destinations,
@@ -86,9 +93,31 @@ impl Relay {
                     let message = out.bytes(message).to_vec();
                     self.follow(now, request, redirect, &message, out);
                 }
-                ProxyEvent::Finished { request, status } if status >= 300 => self.note(now, request, status, refused),
-                ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } => {}
+                ProxyEvent::Finished { request, status } => {
+                    self.count_call(request, status);
+                    if status >= 300 {
+                        self.note(now, request, status, refused);
+                    }
+                }
+                ProxyEvent::Cancelled { .. } => {}
             }
+        }
+    }
+
+    /// Nothing new begins from now on; see [`Proxy::stop`].
+    pub(crate) fn stop(&mut self, now: Instant, out: &mut ProxyOutput) {
+        self.proxy.stop(now, now + STOP_PATIENCE, out);
+    }
+
+    /// Counts the outcome of a call that was being set up. A challenge and a redirect server's redirection are steps of it.
+    fn count_call(&mut self, request: ProxyId, status: u16) {
+        let Some(story) = self.proxy.story(request).filter(|story| story.is_invite && story.is_new) else { return };
+        match status {
+            ..300 => self.calls.answered += 1,
+            401 | 407 => {}
+            300..=399 if self.is_redirecting => {}
+            _ if story.answered_by == AnsweredBy::Caller => self.calls.cancelled += 1,
+            _ => self.calls.refused += 1,
         }
     }
 
@@ -335,6 +364,12 @@ impl Relay {
         counts.set(Retransmissions, sip.retransmissions);
         counts.set(RefusedByProtocol, sip.refused);
         counts.set(RefusedSourceLimit, sip.source_limited);
+        counts.set(RefusedStopping, sip.refused_stopping);
+        counts.set(CallsActive, self.proxy.open_call_count() as u64);
+        counts.set(CallsPlaced, sip.invites_sent);
+        counts.set(CallsAnswered, self.calls.answered);
+        counts.set(CallsCancelled, self.calls.cancelled);
+        counts.set(CallsRefused, self.calls.refused);
         counts.set(RefusedTableFull, sip.overloaded);
         counts.set(Stray, sip.stray_responses + self.stray_acks_count);
         counts.set(MaddrNotFollowed, sip.foreign_maddr);
@@ -351,6 +386,14 @@ fn is_of_dialog(request: &Message<'_>) -> bool {
     let is_one =
         |method| matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify);
     request.method().is_some_and(is_one)
+}
+
+/// Outcomes of calls that went through the proxy.
+#[derive(Clone, Copy, Default)]
+struct CallCounts {
+    answered: u64,
+    cancelled: u64,
+    refused: u64,
 }
 
 /// A request that wants to be sent on.

@@ -15,6 +15,7 @@ pub(crate) mod turn_rate;
 use crate::CallHandler;
 use crate::auth::{Auth, Authenticated};
 use crate::log::{Refusals, status_of};
+use crate::operator::report::{self, CallRow};
 use crate::orders::{Order, OrderTurn};
 use crate::paths::Paths;
 use crate::paths::lookups::{Found, Lookups, Questions};
@@ -168,6 +169,7 @@ impl Shard {
     fn relay(&mut self, now: Instant, input: Input<'_>, out: &mut ShardOutput) {
         let (out, refused) = (&mut out.proxied, &mut out.refused);
         if let (Input::Message { flow, bytes }, Some(auth), Some(relay)) = (input, &self.auth, &self.relay)
+            && !relay.proxy.is_stopping()
             && challenge(auth, now, &flow, bytes, |message| relay.scope(&flow, message), out, refused)
         {
             return self.sessions.counts.add(SignalCounter::Challenges, 1);
@@ -188,7 +190,8 @@ impl Shard {
             Input::Unreachable { flow, quoted } => relay.proxy.unreachable(now, &flow, quoted, out),
             Input::Found(found) => relay.found(now, found, out, refused),
             Input::Deadline => relay.proxy.wake(now, out),
-            Input::Broken(_) | Input::Media(_) | Input::MediaLost | Input::Stop => {}
+            Input::Stop => relay.stop(now, out),
+            Input::Broken(_) | Input::Media(_) | Input::MediaLost => {}
         }
         relay.take_events(now, out, refused);
     }
@@ -259,6 +262,20 @@ impl Shard {
     /// Its calls.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// What has to end before the shard can: its calls, and requests that its proxy has not answered.
+    pub(crate) fn open_count(&self) -> usize {
+        self.sessions.count() + self.relay.as_ref().map_or(0, |relay| relay.proxy.unanswered_count())
+    }
+
+    /// Its calls as operators see them.
+    pub(crate) fn call_rows(&self, now: Instant, number: usize) -> Vec<CallRow> {
+        let mut rows = report::calls(now, number, &self.sessions);
+        if let Some(relay) = &self.relay {
+            rows.extend(relay.call_rows(now, number));
+        }
+        rows
     }
 
     /// Levels of its SIP tables.

@@ -3,7 +3,7 @@
 use crate::Stop;
 use crate::link::Link;
 use crate::log::CallLog;
-use crate::operator::report::{self, Snapshot};
+use crate::operator::report::Snapshot;
 use crate::operator::trace::{Tracer, Way};
 use crate::shard::Shard;
 use crate::shard::idle_work::IdleWork;
@@ -365,7 +365,7 @@ impl ShardThread {
 
     fn is_done(&mut self, now: Instant) -> bool {
         let Some(until) = self.stop_until else { return false };
-        let left = self.shard.sessions().count();
+        let left = self.shard.open_count();
         if left > 0 && now >= until {
             tracing::warn!(shard = self.number, calls = left, "stopping before these calls have ended");
         }
@@ -385,7 +385,7 @@ impl ShardThread {
 
     fn snapshot(&mut self, now: Instant, with_calls: bool) -> Snapshot {
         self.count_inbox();
-        let calls = if with_calls { report::calls(now, self.number, self.shard.sessions()) } else { Vec::new() };
+        let calls = if with_calls { self.shard.call_rows(now, self.number) } else { Vec::new() };
         Snapshot {
             shard: self.number,
             calls,

@@ -18,6 +18,7 @@ mod operators;
 mod outgoing;
 mod peers;
 mod phone;
+mod proxy_stop;
 mod relay_rights;
 mod reload;
 mod roles;

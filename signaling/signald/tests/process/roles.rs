@@ -77,7 +77,6 @@ fn no_branch_left(switch: &Switch) {
 #[test]
 fn a_call_is_forked_answered_held_in_the_path_and_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     let fars = [Far::new(), Far::new(), Far::new()];
     let targets = vec![vec![fars[0].uri()], vec![fars[1].uri(), fars[2].uri()]];
     let mut config = role(folder.path(), Mode::Proxy, &[("tone", targets)]);
@@ -133,7 +132,6 @@ fn a_call_is_forked_answered_held_in_the_path_and_ended() {
 #[test]
 fn a_caller_that_gives_up_cancels_every_branch() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     let fars = [Far::new(), Far::new()];
     let config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![fars[0].uri(), fars[1].uri()]])]);
     let switch = Switch::run(folder, config);
@@ -165,7 +163,6 @@ fn redirections_are_followed_or_handed_on() {
     // Places on this host are reached only where that is allowed, also by a name.
     for (follow, allow_local) in [(0, true), (2, true), (2, false)] {
         let folder = tempfile::tempdir().unwrap();
-        let _media = Media::start(folder.path().join("media-control.sock"));
         let (moved, there) = (Far::new(), Far::new());
         let mut config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![moved.uri()]])]);
         config.sip.follow_redirects = follow;
@@ -204,7 +201,6 @@ fn telephone_numbers_go_by_the_routes() {
     };
     for mode in [Mode::Proxy, Mode::Redirect] {
         let folder = tempfile::tempdir().unwrap();
-        let _media = Media::start(folder.path().join("media-control.sock"));
         let (far, other) = (Far::new(), Far::new());
         let routes = [("+49-30*", vec![vec![far.uri()]]), ("+4940*", vec![vec![other.uri()]])];
         let mut config = role(folder.path(), mode, &routes);
@@ -250,7 +246,6 @@ fn telephone_numbers_go_by_the_routes() {
 #[test]
 fn a_dead_path_is_passed_over_and_strangers_are_not_served() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     let far = Far::new();
     let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let targets = vec![vec![format!("sip:{dead}")], vec![far.uri()]];
@@ -286,7 +281,6 @@ fn a_dead_path_is_passed_over_and_strangers_are_not_served() {
 #[test]
 fn a_loop_ends_by_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     // A port that the switch will have, so that a route can lead back to it.
     let own = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![format!("sip:{own}")]])]);
@@ -301,7 +295,6 @@ fn a_loop_ends_by_itself() {
 #[test]
 fn callers_are_sent_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     let targets = vec![vec!["sip:a@h1".to_owned(), "sip:h2".to_owned()], vec!["sips:c@h3".to_owned()]];
     let (config, authority) = everywhere(folder.path(), "127.0.0.1:0");
     let config = Config {
@@ -447,7 +440,6 @@ fn callers_prove_who_they_are_on_every_transport_and_by_every_algorithm() {
 #[test]
 fn the_proxy_asks_with_407_and_keeps_the_answer_for_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     let far = Far::new();
     let config = with_users(role(folder.path(), Mode::Proxy, &[("*", vec![vec![far.uri()]])]));
     let switch = Switch::run(folder, config);
@@ -484,7 +476,6 @@ fn the_proxy_asks_with_407_and_keeps_the_answer_for_itself() {
 #[test]
 fn a_browser_behind_the_proxy_is_called_back_by_its_connection() {
     let folder = tempfile::tempdir().unwrap();
-    let _media = Media::start(folder.path().join("media-control.sock"));
     let far = Far::new();
     let (mut config, authority) = everywhere(folder.path(), "127.0.0.1:0");
     config.sip.mode = Mode::Proxy;

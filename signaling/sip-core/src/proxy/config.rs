@@ -109,6 +109,13 @@ pub enum SenderIdentity {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ProxyId(pub(crate) Handle);
 
+/// As one hexadecimal number that is never used twice.
+impl fmt::Display for ProxyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", u64::from(self.0.generation) << 32 | u64::from(self.0.index))
+    }
+}
+
 /// Where a request may go.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -199,12 +206,16 @@ pub struct ProxyCounters {
     pub refused: u64,
     /// Requests that were refused with 503 because a table was full.
     pub overloaded: u64,
+    /// Requests that were refused with 503 because the proxy is being stopped.
+    pub refused_stopping: u64,
     /// INVITEs that were refused with 503 because their source has shown nothing and has enough of them.
     pub source_limited: u64,
     /// Copies of requests that were absorbed or answered from memory.
     pub retransmissions: u64,
     /// Responses without a branch; they are not forwarded (RFC 6026 §8.7).
     pub stray_responses: u64,
+    /// INVITEs that were sent to a target.
+    pub invites_sent: u64,
     /// Messages of the network that nobody is at a target's address (ICMP).
     pub unreachable: u64,
     /// Those of them that changed nothing: about targets that have answered, or about nothing that we sent.

@@ -52,10 +52,20 @@ pub(super) struct Context {
     pub(super) best: Option<Best>,
     /// Challenges of the other 401 and 407 (RFC 3261 §16.7, step 7): complete header lines.
     pub(super) challenges: Vec<u8>,
+    /// The caller gave up.
     pub(super) is_cancelled: bool,
+    /// It was called off because the proxy is being stopped.
+    pub(super) is_stopped: bool,
     /// A final response went upstream.
     pub(super) is_answered: bool,
     pub(super) alarm: Alarm,
+}
+
+impl Context {
+    /// Whether it is an INVITE that would make a call.
+    pub(super) fn is_call(&self) -> bool {
+        self.is_invite && !matches!(self.standing, Standing::InDialog { .. })
+    }
 }
 
 /// A 3xx that waits for a decision.

@@ -24,7 +24,7 @@ impl Proxy {
             return false;
         };
         let Some(context) = self.contexts.get_mut(handle) else { return false };
-        if context.redirects_left == 0 || context.is_answered || context.is_cancelled {
+        if context.redirects_left == 0 || context.is_answered || context.is_cancelled || context.is_stopped {
             return false;
         }
         context.redirects_left -= 1;
@@ -84,8 +84,9 @@ impl Proxy {
         branch: Handle,
         out: &mut ProxyOutput,
     ) -> bool {
-        let is_wanted =
-            |proxy: &Self| proxy.contexts.get(context).is_some_and(|open| !open.is_answered && !open.is_cancelled);
+        let is_wanted = |proxy: &Self| {
+            proxy.contexts.get(context).is_some_and(|open| !open.is_answered && !open.is_cancelled && !open.is_stopped)
+        };
         let Some(failed) = self.branches.get_mut(branch) else { return false };
         let is_cancelled = !matches!(failed.cancel, Cancel::No);
         let Some((mut target, breadth)) = failed.again.take().map(|again| *again) else { return false };

@@ -47,7 +47,7 @@ impl Proxy {
             return Err(Refused::BadText);
         }
         let context = self.contexts.get_mut(request.0).ok_or(Refused::Gone)?;
-        if context.is_answered || context.is_cancelled || targets.is_empty() {
+        if context.is_answered || context.is_cancelled || context.is_stopped || targets.is_empty() {
             return Err(Refused::WrongState);
         }
         if context.targets_count + targets.len() > self.config.max_targets {
@@ -154,6 +154,7 @@ impl Proxy {
         };
         let handle = self.branches.insert(branch).ok()?;
         self.branch_index.insert(key, handle);
+        self.counters.invites_sent += u64::from(method == Method::Invite);
         out.send(flow, bytes);
         self.settle_branch(handle);
         Some(handle)

@@ -24,6 +24,7 @@ mod record_route;
 mod relay;
 mod reply;
 mod signed_route;
+mod stop;
 mod story;
 mod wake;
 
@@ -41,6 +42,7 @@ use clock::Instant;
 use context::Context;
 use paying::Strangers;
 use signed_route::{RefreshedTargets, RouteKey};
+use stop::{Stopping, Unanswered};
 
 /// What leaves a proxy.
 pub type ProxyOutput = crate::output::Output<ProxyEvent>;
@@ -61,6 +63,8 @@ pub struct Proxy {
     refreshed_targets: RefreshedTargets,
     proven: Proven,
     strangers: Strangers,
+    stopping: Option<Stopping>,
+    unanswered: Unanswered,
     /// What was counted; the caller reads it when it likes.
     pub counters: ProxyCounters,
 }
@@ -81,6 +85,8 @@ impl Proxy {
             refreshed_targets: RefreshedTargets::default(),
             proven: Proven::default(),
             strangers: Strangers::default(),
+            stopping: None,
+            unanswered: Unanswered::default(),
             counters: ProxyCounters::default(),
             config,
         }
@@ -88,7 +94,7 @@ impl Proxy {
 
     /// When to call [`wake`](Self::wake); `None` when nothing is going on.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.stop_deadline()).min()
     }
 
     /// Levels of the tables, for leak checks and statistics.

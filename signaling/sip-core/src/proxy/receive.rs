@@ -118,6 +118,10 @@ impl Proxy {
             self.counters.refused += 1;
             return self.put_refusal(flow, inc, refusal.status, &refusal.lines, out);
         }
+        if inc.to_tag.is_none() && self.is_stopping() {
+            self.counters.refused_stopping += 1;
+            return self.refuse_overload(flow, inc, out);
+        }
         if inc.method == Method::Invite && !self.has_room_for(now, flow, inc) {
             self.counters.source_limited += 1;
             return self.refuse_overload(flow, inc, out);
@@ -161,6 +165,7 @@ impl Proxy {
             best: None,
             challenges: Vec::new(),
             is_cancelled: false,
+            is_stopped: false,
             is_answered: false,
             alarm: Alarm::default(),
         };
@@ -169,6 +174,7 @@ impl Proxy {
             return self.refuse_overload(flow, inc, out);
         };
         self.context_index.insert(key, handle);
+        self.unanswered.add(is_invite && !matches!(standing, Standing::InDialog { .. }));
         if is_invite {
             self.note_stranger(now, handle, inc);
         }

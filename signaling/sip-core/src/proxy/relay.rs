@@ -191,7 +191,9 @@ impl Proxy {
         if context.is_answered || context.open_count > 0 {
             return;
         }
-        if !context.redirects.is_empty() || (!context.is_cancelled && self.start_group(now, handle, out)) {
+        if !context.redirects.is_empty()
+            || (!context.is_cancelled && !context.is_stopped && self.start_group(now, handle, out))
+        {
             return;
         }
         let Some(context) = self.contexts.get(handle) else { return };
@@ -201,6 +203,10 @@ impl Proxy {
             None => 408,
         };
         match &context.best {
+            // The targets' 487 says that they were cancelled, which the caller did not ask for.
+            _ if context.is_stopped && !context.is_cancelled && matches!(status, 408 | 487 | 503) => {
+                self.answer_stopped(now, handle, out);
+            }
             Some(best) if !best.bytes.is_empty() => {
                 let bytes = Self::best_bytes(best, &context.challenges);
                 self.send_upstream(now, handle, status, bytes, out);
@@ -209,6 +215,7 @@ impl Proxy {
             _ if status == 408 && !context.is_invite => {
                 if let Some(context) = self.contexts.get_mut(handle) {
                     context.is_answered = true;
+                    self.unanswered.remove(context.is_call());
                 }
             }
             _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, "", &Content::NONE, out),

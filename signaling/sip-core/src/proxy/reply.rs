@@ -119,6 +119,9 @@ impl Proxy {
         context.response = bytes;
         context.is_answered = status >= 200;
         if context.is_answered {
+            self.unanswered.remove(context.is_call());
+        }
+        if context.is_answered {
             context.waiting.clear();
             context.redirects.clear();
         }

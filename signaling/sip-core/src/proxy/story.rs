@@ -1,7 +1,8 @@
 //! What became of a request, for those who write it down.
 
-use super::{Proxy, ProxyId};
+use super::{Proxy, ProxyId, Standing};
 use crate::flow::Flow;
+use crate::slab::Handle;
 use clock::Instant;
 use std::net::SocketAddr;
 
@@ -20,12 +21,12 @@ pub enum AnsweredBy {
     Network,
 }
 
-/// A request whose final answer has gone upstream.
+/// What is known of a request.
 #[derive(Clone, Debug)]
 pub struct ProxyStory<'p> {
     /// The request, as it came but for Route values of ours.
     pub request: &'p [u8],
-    /// The answer that went upstream.
+    /// The last answer that went upstream; empty before the first.
     pub response: &'p [u8],
     /// Where the request came from.
     pub remote: SocketAddr,
@@ -33,18 +34,33 @@ pub struct ProxyStory<'p> {
     pub began_at: Instant,
     /// It is an INVITE.
     pub is_invite: bool,
-    /// Whose answer it is.
+    /// It does not belong to a dialog that was there before it.
+    pub is_new: bool,
+    /// The last answer that went upstream says that it rings, or what goes on there (180 to 189).
+    pub is_ringing: bool,
+    /// Who gave the final answer, once there is one.
     pub answered_by: AnsweredBy,
     /// Where it was sent to, as far as that is remembered: Request-URI and next hop.
     pub tried: Vec<(&'p [u8], Flow)>,
 }
 
 impl Proxy {
+    /// Calls that are being set up: INVITEs outside dialogs without a final answer.
+    pub fn open_calls(&self) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
+        let is_open =
+            |handle: &Handle| self.contexts.get(*handle).is_some_and(|open| open.is_call() && !open.is_answered);
+        self.contexts.handles().filter(is_open).filter_map(|handle| {
+            let request = ProxyId(handle);
+            Some((request, self.story(request)?))
+        })
+    }
+
     /// The story of a request, for as long as copies of it may come.
     pub fn story(&self, request: ProxyId) -> Option<ProxyStory<'_>> {
         let context = self.contexts.get(request.0)?;
         let answered_by = match &context.best {
             _ if context.targets_count == 0 => AnsweredBy::Proxy,
+            _ if context.is_stopped && context.response.starts_with(b"SIP/2.0 503 ") => AnsweredBy::Proxy,
             Some(best) if !best.bytes.is_empty() => AnsweredBy::Target,
             Some(best) if best.status == 503 => AnsweredBy::Network,
             None if context.is_cancelled => AnsweredBy::Caller,
@@ -59,6 +75,8 @@ impl Proxy {
             remote: context.in_flow.remote,
             began_at: context.began_at,
             is_invite: context.is_invite,
+            is_new: !matches!(context.standing, Standing::InDialog { .. }),
+            is_ringing: context.response.starts_with(b"SIP/2.0 18"),
             answered_by,
             tried: tried.collect(),
         })

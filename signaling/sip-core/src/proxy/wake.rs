@@ -19,6 +19,7 @@ impl Proxy {
                 Owner::Dialog(_) | Owner::Subscription(_) => {}
             }
         }
+        self.wake_stopping(now, out);
         self.sweep_timers();
     }
 
@@ -151,6 +152,9 @@ impl Proxy {
         }
         if context.branches.is_empty() {
             let (key, stranger) = (context.key, context.stranger.take());
+            if !context.is_answered {
+                self.unanswered.remove(context.is_call());
+            }
             contexts.remove(handle);
             context_index.remove(&key);
             self.forget_stranger(handle, stranger);

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod signed_routes;
+mod stopping;
 mod strangers;
 
 use clock::{Duration, Instant};
