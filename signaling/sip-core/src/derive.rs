@@ -1,10 +1,7 @@
-//! Requests made from one that was sent before: CANCEL, the ACK for a refusal, and repetitions with another CSeq.
+//! Requests made from one that was sent before: repetitions with another CSeq, and the same over another path.
 //!
 //! Our requests have a fixed shape: start line, our Via, CSeq, then the rest without folded lines. So this works on
 //! lines and needs no parser.
-
-use crate::compose::put;
-use crate::incoming::put_unfolded;
 
 /// The lines of a header section, each with its line end, without the empty one that ends it.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -50,45 +47,6 @@ pub(crate) fn method_of(request: &[u8]) -> &[u8] {
 /// The Request-URI of a request of ours.
 pub(crate) fn uri_of(request: &[u8]) -> &[u8] {
     request.split(|byte| *byte == b' ').nth(1).unwrap_or_default()
-}
-
-fn put_start(request: &[u8], method: &[u8], out: &mut Vec<u8>) {
-    let line = lines(request).next().unwrap_or_default();
-    let uri = line.iter().position(|byte| *byte == b' ').map_or(line, |space| &line[space..]);
-    put(out, &[method, uri]);
-}
-
-fn put_cseq_of(line: &[u8], method: &[u8], out: &mut Vec<u8>) {
-    let end = line.iter().rposition(|byte| *byte == b' ').map_or(line.len(), |space| space + 1);
-    put(out, &[&line[..end], method, b"\r\n"]);
-}
-
-/// ACK for a 3xx-6xx to this INVITE (RFC 3261 §17.1.1.3): same Via, the response's To.
-pub(crate) fn put_ack(invite: &[u8], to: Option<&[u8]>, out: &mut Vec<u8>) {
-    put_same_branch(invite, b"ACK", to, b"", out);
-}
-
-/// CANCEL for this INVITE (RFC 3261 §9.1), with further complete header lines.
-pub(crate) fn put_cancel(invite: &[u8], further: &[u8], out: &mut Vec<u8>) {
-    put_same_branch(invite, b"CANCEL", None, further, out);
-}
-
-fn put_same_branch(invite: &[u8], method: &[u8], to: Option<&[u8]>, further: &[u8], out: &mut Vec<u8>) {
-    put_start(invite, method, out);
-    for line in lines(invite).skip(1) {
-        if is_named(line, "CSeq") {
-            put_cseq_of(line, method, out);
-        } else if is_named(line, "To")
-            && let Some(to) = to
-        {
-            out.extend_from_slice(b"To: ");
-            put_unfolded(out, to);
-            out.extend_from_slice(b"\r\n");
-        } else if ["Via", "Max-Forwards", "Route", "From", "To", "Call-ID"].iter().any(|name| is_named(line, name)) {
-            out.extend_from_slice(line);
-        }
-    }
-    put(out, &[further, b"Content-Length: 0\r\n\r\n"]);
 }
 
 /// The same request once more with its own branch and CSeq. `replace` are complete header lines; those of the request
@@ -144,18 +102,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn cancel_and_ack_keep_branch_number_and_route() {
-        assert_eq!(
-            text(|out| put_cancel(INVITE, b"Reason: SIP;cause=200\r\n", out)),
-            "CANCEL sip:bob@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1;rport\r\nCSeq: 7 CANCEL\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: x\r\nRoute: <sip:p;lr>\r\n\
-             Reason: SIP;cause=200\r\nContent-Length: 0\r\n\r\n"
-        );
-        let ack = text(|out| put_ack(INVITE, Some(b"<sip:b>;tag=9"), out));
-        assert!(ack.starts_with("ACK sip:bob@b SIP/2.0\r\n") && ack.contains("To: <sip:b>;tag=9\r\n"));
     }
 
     #[test]

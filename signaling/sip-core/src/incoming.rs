@@ -1,15 +1,33 @@
 //! A received request, with the header fields that every rule looks at read once.
 
+use crate::endpoint::requests::Asked;
 use crate::flow::{Flow, Transport};
 use crate::hash::{Key, Keyed};
 use crate::output::Output;
 use crate::session_timer::Refresher;
-use crate::transactions::Asked;
+use clock::Instant;
 use sip_wire::{Address, ErrorKind, Host, Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode, Via};
 use std::borrow::Cow;
+use std::ops::Deref;
 
-/// The request.
+/// A request on its way through the layers: when and how it came, the key of its transaction, and its fields.
 pub(crate) struct Incoming<'a, 'm> {
+    pub(crate) now: Instant,
+    pub(crate) flow: &'m Flow,
+    /// Of its transaction; an ACK has that of its INVITE.
+    pub(crate) key: Key,
+    pub(crate) request: Request<'a, 'm>,
+}
+
+impl<'a, 'm> Deref for Incoming<'a, 'm> {
+    type Target = Request<'a, 'm>;
+    fn deref(&self) -> &Self::Target {
+        &self.request
+    }
+}
+
+/// The fields of a request that every rule looks at.
+pub(crate) struct Request<'a, 'm> {
     pub(crate) message: &'m Message<'a>,
     pub(crate) method: Method,
     pub(crate) uri: &'a [u8],
@@ -22,7 +40,7 @@ pub(crate) struct Incoming<'a, 'm> {
     pub(crate) cseq: u32,
 }
 
-impl<'a, 'm> Incoming<'a, 'm> {
+impl<'a, 'm> Request<'a, 'm> {
     /// Reads what is needed; fails where no response could be made from it.
     pub(crate) fn new(message: &'m Message<'a>) -> Result<Self, ParseError> {
         Ok(Self {
@@ -221,19 +239,6 @@ fn host_bytes<'h>(host: &'h Host<'_>) -> Cow<'h, [u8]> {
         Host::V4(ip) => Cow::Owned(ip.octets().to_vec()),
         Host::V6(ip) => Cow::Owned(ip.octets().to_vec()),
     }
-}
-
-/// The message in a datagram. What is none is counted, except keep-alives (RFC 5626 §3.5.1): they are the transport's.
-pub(crate) fn parse<'a>(datagram: &'a [u8], max_bytes: usize, malformed: &mut u64) -> Option<Message<'a>> {
-    if datagram.len() > max_bytes {
-        *malformed += 1;
-        return None;
-    }
-    let message = Message::parse(datagram).ok();
-    if message.is_none() && datagram.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
-        *malformed += 1;
-    }
-    message
 }
 
 /// Refuses a request whose topmost Via cannot be read: over a connection the answer knows its way all the same (RFC 4475

@@ -4,9 +4,9 @@
 //! The crate decides and never does: it opens no socket, reads no clock, starts no thread and draws no randomness. Time,
 //! messages and one seed are arguments; messages to send and events leave through an [`Output`] that the caller owns.
 //!
-//! Read [`Endpoint`] first (all transactions and dialogs of one shard, as caller and callee), then [`Event`] (what it
-//! says) and [`Content`] (what a user adds to a message). [`auth`] challenges and answers challenges; [`proxy`] is the
-//! other role, a stateful forking proxy. Tests: `cargo test -p ringplane-sip-core`, and the `sim` crate for all of it on a bad
+//! Below is one transaction layer ([`transactions`]), above it the transaction users. Read [`Endpoint`] first (the user agent
+//! core of one shard, as caller and callee), then [`Event`] (what it says) and [`Content`] (what its user adds to a message).
+//! [`proxy`] is the other user, a stateful forking proxy. [`auth`] challenges and answers challenges. Tests: `cargo test -p ringplane-sip-core`, and the `sim` crate for all of it on a bad
 //! network.
 
 #![forbid(unsafe_code)]
@@ -38,14 +38,14 @@ mod slab;
 mod subscription;
 mod timer;
 mod token;
-pub mod transaction;
-mod transactions;
+pub mod transactions;
 
 pub use config::{EndpointConfig, Limits, Reliability, SessionTimer, Timers, WithoutPeer};
 pub use content::{Content, Refused};
-pub use endpoint::{Counters, DialogInfo, Endpoint, NewCalls, NewRequest, Sizes};
+pub use endpoint::{DialogInfo, Endpoint, NewCalls, NewRequest, Sizes};
 pub use event::{AccountId, CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};
 pub use quoted::quoted_branch;
 pub use token::mark_of;
+pub use transactions::Counters;

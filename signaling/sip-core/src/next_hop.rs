@@ -62,23 +62,25 @@ pub(crate) enum Hop {
 
 impl Origin {
     /// Of a request.
-    pub(crate) fn of(flow: &Flow, inc: &Incoming<'_, '_>) -> Self {
+    pub(crate) fn of(inc: &Incoming<'_, '_>) -> Self {
         let hops = match inc.message.raw_values(Name::Via).nth(1) {
             None => Hops::One,
             Some(_) => Hops::More,
         };
-        let source = canonical(flow.remote);
+        let source = canonical(inc.flow.remote);
         let sender = match inc.via.host.ip().map(|ip| SocketAddr::new(ip.to_canonical(), inc.via.port_or_default())) {
             None => Sender::Named(hops),
             Some(sent_by) if sent_by.ip() != source.ip() => Sender::Translated(hops),
             Some(sent_by)
-                if flow.transport == Transport::Udp && sent_by.port() != source.port() && inc.via.rport().is_some() =>
+                if inc.flow.transport == Transport::Udp
+                    && sent_by.port() != source.port()
+                    && inc.via.rport().is_some() =>
             {
                 Sender::Translated(hops)
             }
             Some(sent_by) => Sender::Open { sent_by, hops },
         };
-        Self { flow: *flow, sender }
+        Self { flow: *inc.flow, sender }
     }
 
     /// Whether it is a response: what its sender's Via would show is not known.

@@ -35,11 +35,11 @@ impl Default for Alarm {
 
 /// The queue of deadlines.
 #[derive(Default)]
-pub(crate) struct Timers {
+pub(crate) struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, Owner)>>,
 }
 
-impl Timers {
+impl Deadlines {
     /// Makes sure that `owner` is looked at no later than `deadline`.
     pub(crate) fn arm(&mut self, alarm: &mut Alarm, owner: Owner, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };

@@ -17,7 +17,7 @@ fn refused(request: &str, name: &str) -> (String, String) {
     assert!(bench.events.is_empty());
     assert_eq!(bench.endpoint.sizes(), Sizes::default(), "a refusal needs no memory");
     assert_eq!(bench.feed(request), sent, "the same answer again, with the same tag");
-    let counters = bench.endpoint.counters;
+    let counters = bench.endpoint.counters();
     assert_eq!(counters.refused + counters.malformed, 2);
     (word(&sent[0]).to_owned(), header(&sent[0], name).to_owned())
 }
@@ -112,7 +112,7 @@ fn a_request_whose_via_cannot_be_read_is_refused_over_connections() {
             assert_eq!((word(answer), header(answer, "CSeq")), ("400", header(&request, "CSeq")));
             assert!(header(answer, "To").contains(";tag="), "{answer}");
         }
-        assert_eq!((bench.endpoint.counters.malformed, bench.endpoint.sizes()), (1, Sizes::default()));
+        assert_eq!((bench.endpoint.counters().malformed, bench.endpoint.sizes()), (1, Sizes::default()));
     }
 }
 
@@ -169,7 +169,7 @@ fn full_tables_are_answered_503_with_retry_after() {
     let second = Peer { call_id: "second", branch: "2".into(), ..Peer::new() };
     let sent = bench.feed(&second.invite());
     assert_eq!((words(&sent), header(&sent[0], "Retry-After")), (vec!["503"], "5"));
-    assert_eq!(bench.endpoint.counters.overloaded, 1);
+    assert_eq!(bench.endpoint.counters().overloaded, 1);
     bench.reject(486);
     bench.assert_empty();
 }
@@ -192,7 +192,7 @@ fn noise_is_counted_and_changes_nothing() {
         }
         bench.drain();
     }
-    assert!(bench.endpoint.counters.malformed > 1000);
+    assert!(bench.endpoint.counters().malformed > 1000);
     assert!(bench.endings().is_empty() && bench.endpoint.dialog_info(dialog).is_some());
     for event in bench.events.clone() {
         if let Event::Request { request, .. } = event {

@@ -71,7 +71,7 @@ fn a_refusal_is_acknowledged_each_time_until_timer_d() {
     assert_eq!(bench.endpoint.sizes().client_transactions, 1, "timer D runs");
     bench.pass(Duration::from_secs(2));
     assert!(bench.feed(&busy).is_empty());
-    assert_eq!(bench.endpoint.counters.stray_responses, 1);
+    assert_eq!(bench.endpoint.counters().stray_responses, 1);
     bench.assert_empty();
     let mut bench = Bench::new(tcp());
     let (_, invite) = bench.call();
@@ -309,10 +309,10 @@ fn icmp_ends_an_invite_without_any_answer_at_once_if_it_quotes_its_branch() {
     icmp(&mut bench, udp(), invite.replacen("INVITE", "BYE", 1).as_bytes());
     icmp(&mut bench, udp(), b"SIP/2.0 200 OK\r\n\r\n");
     assert!(bench.failures().is_empty());
-    assert_eq!((bench.endpoint.counters.unreachable, bench.endpoint.counters.unreachable_ignored), (4, 4));
+    assert_eq!((bench.endpoint.counters().unreachable, bench.endpoint.counters().unreachable_ignored), (4, 4));
     let end = invite.find(";rport").unwrap() + 1;
     icmp(&mut bench, udp(), &invite.as_bytes()[..end]);
-    assert_eq!((bench.failures(), bench.endpoint.counters.unreachable_ignored), (vec![503], 4));
+    assert_eq!((bench.failures(), bench.endpoint.counters().unreachable_ignored), (vec![503], 4));
     bench.assert_empty();
 }
 
@@ -367,7 +367,7 @@ fn icmp_is_nothing_to_what_has_been_answered() {
         bench.feed(&reply(&cancel, 200, "b", "", ""));
         bench.feed(&reply(&invite, 487, "b", "", ""));
         assert_eq!(bench.failures(), [487]);
-        assert_eq!(bench.endpoint.counters.unreachable_ignored, 4);
+        assert_eq!(bench.endpoint.counters().unreachable_ignored, 4);
         bench.assert_empty();
     }
     // A call that is up, from either side, whatever we send in it.
@@ -515,7 +515,7 @@ fn an_answer_that_cannot_be_used_is_acknowledged_and_ended() {
         assert_eq!(words(&bench.feed(&ok)), ["ACK", "BYE"], "as often as it comes");
         assert!(bench.pass(ms(1000)).is_empty(), "the INVITE is not repeated");
         bench.assert_empty();
-        assert_eq!(bench.endpoint.counters.unusable_answers, 2);
+        assert_eq!(bench.endpoint.counters().unusable_answers, 2);
     }
     // To a re-INVITE.
     let mut bench = Bench::new(udp());

@@ -185,7 +185,7 @@ fn new_calls_can_be_refused_without_state() {
     bench.endpoint.take_calls(NewCalls::Refused);
     let sent = bench.feed(&Peer::new().invite());
     assert_eq!((words(&sent), header(&sent[0], "Retry-After")), (vec!["503"], "5"));
-    assert_eq!((bench.endpoint.sizes().server_transactions, bench.endpoint.counters.source_limited), (0, 1));
+    assert_eq!((bench.endpoint.sizes().server_transactions, bench.endpoint.counters().source_limited), (0, 1));
     bench.assert_empty();
 }
 
@@ -334,7 +334,7 @@ fn answers_go_to_where_the_request_came_from() {
         let goals: Vec<_> = bench.out.transmits.iter().map(|sent| sent.flow.remote.to_string()).collect();
         let answer = bench.drain().remove(0);
         assert_eq!((goals.len(), word(&answer)), (1, "200"));
-        (goals[0].clone(), header(&answer, "Via").to_owned(), bench.endpoint.counters.foreign_maddr)
+        (goals[0].clone(), header(&answer, "Via").to_owned(), bench.endpoint.counters().foreign_maddr)
     };
     let source = "198.51.100.7:40000";
     for (via, port, foreign) in [

@@ -358,7 +358,7 @@ impl Relay {
 
     pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {
         use SignalCounter::*;
-        let (sip, sizes) = (self.proxy.counters, self.proxy.sizes());
+        let (sip, sizes) = (self.proxy.counters(), self.proxy.sizes());
         counts.set(MessagesReceived, sip.received);
         counts.set(DroppedMalformed, sip.malformed);
         counts.set(Retransmissions, sip.retransmissions);

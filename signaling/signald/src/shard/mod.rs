@@ -141,9 +141,9 @@ impl Shard {
         let standing = self.standing(now, &flow, bytes, is_ours);
         self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours, standing };
         self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
-        let (mark, copies) = (out.sip.transmits.len(), self.endpoint.counters.retransmissions);
+        let (mark, copies) = (out.sip.transmits.len(), self.endpoint.counters().retransmissions);
         self.endpoint.receive(now, &flow, bytes, &mut out.sip);
-        if self.endpoint.counters.retransmissions == copies {
+        if self.endpoint.counters().retransmissions == copies {
             note_refusal(&mut out.refused, &out.sip, mark, &flow, bytes);
         }
     }
@@ -177,12 +177,12 @@ impl Shard {
         let Some(relay) = &mut self.relay else { return };
         match input {
             Input::Message { flow, bytes } | Input::Ours { flow, bytes } => {
-                let (mark, copies) = (out.transmits.len(), relay.proxy.counters.retransmissions);
+                let (mark, copies) = (out.transmits.len(), relay.proxy.counters().retransmissions);
                 if bytes.starts_with(b"INVITE ") && self.trusted.iter().any(|one| one.contains(flow.remote.ip())) {
                     relay.proxy.trust(now, &flow);
                 }
                 relay.receive(now, &flow, bytes, out);
-                if relay.proxy.counters.retransmissions == copies {
+                if relay.proxy.counters().retransmissions == copies {
                     note_refusal(refused, out, mark, &flow, bytes);
                 }
             }
@@ -291,7 +291,7 @@ impl Shard {
     /// What it has counted by now.
     pub fn counts(&mut self) -> &mut Counts<SignalCounter> {
         use SignalCounter::*;
-        let (sip, active) = (self.endpoint.counters, self.sessions.count() as u64);
+        let (sip, active) = (self.endpoint.counters(), self.sessions.count() as u64);
         let transactions = self.endpoint.sizes().server_transactions as u64;
         let counts = &mut self.sessions.counts;
         counts.set(CallsActive, active);

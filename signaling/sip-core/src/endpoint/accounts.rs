@@ -30,7 +30,7 @@ impl Endpoint {
 
     /// The credentials that a request of ours carried, for the ACK.
     pub(crate) fn credentials_of(&self, handle: Handle) -> Option<Box<[u8]>> {
-        let sent = self.clients.get(handle).filter(|sent| sent.account.is_some())?;
+        let sent = self.transactions.clients.get(handle).filter(|sent| sent.account.is_some())?;
         let names = ["Authorization", "Proxy-Authorization"];
         let lines: Vec<&[u8]> =
             names.into_iter().flat_map(|name| crate::derive::named_lines(&sent.bytes, name)).collect();
@@ -39,16 +39,16 @@ impl Endpoint {
 
     /// The header lines that answer a challenge, if the request's account can.
     pub(crate) fn credentials_for(&mut self, handle: Handle, response: &Message<'_>) -> Option<Vec<u8>> {
-        let sent = self.clients.get(handle)?;
+        let sent = self.transactions.clients.get(handle)?;
         let account = self.accounts.get_mut(sent.account?.0)?;
-        let cnonce = self.tokens.next();
+        let cnonce = self.transactions.tokens.next();
         account.answer(response, &sent.bytes, sent.flow.remote, cnonce.as_str())
     }
 
     /// Credentials for a request that is sent again for another reason than a challenge.
     pub(crate) fn credentials_anew(&mut self, handle: Handle) -> Vec<u8> {
         let mut lines = Vec::new();
-        if let Some(sent) = self.clients.get(handle)
+        if let Some(sent) = self.transactions.clients.get(handle)
             && let Some(account) = sent.account.and_then(|account| self.accounts.get_mut(account.0))
         {
             account.put_anew(&sent.bytes, sent.flow.remote, &mut lines);
@@ -58,7 +58,7 @@ impl Endpoint {
 
     /// A 2xx may name the nonce that the peer wants next.
     pub(crate) fn take_next_nonce(&mut self, handle: Handle, response: &Message<'_>) {
-        if let Some(sent) = self.clients.get(handle)
+        if let Some(sent) = self.transactions.clients.get(handle)
             && let Some(account) = sent.account.and_then(|account| self.accounts.get_mut(account.0))
         {
             account.take_next_nonce(response, &sent.bytes);

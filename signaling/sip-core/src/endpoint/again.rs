@@ -1,22 +1,21 @@
 //! A request once more, as a transaction of its own (RFC 3261 §8.1.3.5).
 
 use super::Endpoint;
-use super::client::Opening;
+use super::requests::{Kind, Purpose, Sent};
 use crate::compose::put_via;
 use crate::output::Output;
 use crate::slab::Handle;
-use crate::transactions::{Dispatch, Kind, Purpose};
 use clock::Instant;
 
 impl Endpoint {
     /// Sends the request of a transaction again, with `lines` replacing header lines of the same names. What waited for
     /// the first one waits for the second.
     pub(crate) fn send_again(&mut self, now: Instant, handle: Handle, lines: &[u8], out: &mut Output) -> bool {
-        if self.clients.is_full() {
+        if self.transactions.clients.is_full() {
             return false;
         }
-        let branch = self.tokens.next();
-        let Some(old) = self.clients.get_mut(handle) else { return false };
+        let branch = self.transactions.tokens.next();
+        let Some(old) = self.transactions.clients.get_mut(handle) else { return false };
         let cseq = match old.dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             Some(dialog) => {
                 dialog.local_cseq = dialog.local_cseq.saturating_add(1);
@@ -30,21 +29,17 @@ impl Endpoint {
         let mark = out.mark();
         crate::derive::put_again(&old.bytes, &via, cseq, lines, out.arena());
         let span = out.span_from(mark);
-        let method = crate::derive::method_of(&old.bytes);
-        let opening = Opening {
-            kind: old.kind,
-            purpose,
-            key: self.keyed.key(&[b"client", branch.as_str().as_bytes(), method]),
-            flow: old.flow,
-            dialog: old.dialog,
+        let method = crate::derive::method_of(&old.bytes).to_vec();
+        let (kind, dialog, has_body, flow) = (old.kind, old.dialog, old.has_body, old.flow);
+        let sent = Sent {
+            dialog,
             account: old.account,
-            cseq,
-            has_body: old.has_body,
+            has_body,
             retry_count: old.retry_count + 1,
-            dispatch: Dispatch::Sent,
+            ..Sent::new(kind, purpose, cseq)
         };
-        let (kind, dialog, has_body) = (opening.kind, opening.dialog, opening.has_body);
-        let Some(new) = self.open_client(now, opening, span, out) else { return false };
+        let key = self.transactions.client_key(branch.as_str().as_bytes(), &method);
+        let Some(new) = self.open_client(now, (key, flow), sent, span, out) else { return false };
         match purpose {
             Purpose::Call(call) => {
                 if let Some(call) = self.calls.get_mut(call.0) {

@@ -1,6 +1,7 @@
 //! The user's answers to requests: provisional, accept, reject, respond.
 
 use super::Endpoint;
+use super::requests::{Asked, Kind};
 use crate::compose::{put_contact, put_number};
 use crate::config::WithoutPeer;
 use crate::content::{Content, Refused};
@@ -9,7 +10,6 @@ use crate::event::{Cause, DialogId, InviteId, RequestId};
 use crate::output::Output;
 use crate::session_timer::Refresher;
 use crate::slab::Handle;
-use crate::transactions::{Asked, Kind};
 use clock::Instant;
 
 impl Endpoint {
@@ -28,7 +28,7 @@ impl Endpoint {
             return Err(Refused::BadStatus);
         }
         let is_required = self.config.reliability == crate::config::Reliability::Required;
-        if self.servers.get(invite.0).is_some_and(|transaction| {
+        if self.transactions.servers.get(invite.0).is_some_and(|transaction| {
             transaction.asked.requires_100rel || (is_required && transaction.asked.supports_100rel)
         }) {
             return self.provisional_reliably(now, invite, status, reason, content, out);
@@ -49,7 +49,7 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<DialogId, Refused> {
         let dialog = self.check_answer(invite.0, true, &content)?.ok_or(Refused::Gone)?;
-        if let Some(transaction) = self.servers.get_mut(invite.0) {
+        if let Some(transaction) = self.transactions.servers.get_mut(invite.0) {
             // RFC 3262 §3: an answer that the peer may not have yet has to arrive first.
             if transaction.unpracked.as_ref().is_some_and(|unpracked| unpracked.has_sdp) {
                 return Err(Refused::AwaitingPrack);
@@ -99,7 +99,7 @@ impl Endpoint {
         if !(100..700).contains(&status) {
             return Err(Refused::BadStatus);
         }
-        let kind = self.servers.get(request.0).ok_or(Refused::Gone)?.kind;
+        let kind = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?.kind;
         let is_success = (200..300).contains(&status);
         match kind {
             Kind::Update => self.answer_update(now, request.0, status, reason, &content, out),
@@ -138,7 +138,7 @@ impl Endpoint {
         content: &Content<'_>,
         out: &mut Output,
     ) {
-        let dialog = self.servers.get(transaction).and_then(|transaction| transaction.dialog);
+        let dialog = self.transactions.servers.get(transaction).and_then(|transaction| transaction.dialog);
         let mut lines = Vec::with_capacity(128);
         if let Some(dialog) = dialog
             && status >= 200
@@ -163,7 +163,7 @@ impl Endpoint {
         content: &Content<'_>,
     ) -> Result<Option<Handle>, Refused> {
         content.check()?;
-        let transaction = self.servers.get(handle).ok_or(Refused::Gone)?;
+        let transaction = self.transactions.servers.get(handle).ok_or(Refused::Gone)?;
         if transaction.kind.is_invite() != is_invite || !transaction.machine.is_waiting() {
             return Err(Refused::WrongState);
         }
@@ -171,7 +171,7 @@ impl Endpoint {
     }
 
     pub(crate) fn put_our_contact(&self, handle: Handle, content: &Content<'_>, lines: &mut Vec<u8>) {
-        if let Some(transaction) = self.servers.get(handle)
+        if let Some(transaction) = self.transactions.servers.get(handle)
             && !content.has("Contact")
         {
             put_contact(lines, &self.config, &transaction.flow, crate::compose::is_sips(&transaction.target));
@@ -195,7 +195,7 @@ impl Endpoint {
         lines: &mut Vec<u8>,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.servers.get_mut(transaction_handle) else { return };
+        let Some(transaction) = self.transactions.servers.get_mut(transaction_handle) else { return };
         debug_assert!(transaction.kind.refreshes());
         let asked = transaction.asked;
         self.move_target(now, transaction_handle, dialog_handle, out);
@@ -220,7 +220,7 @@ impl Endpoint {
 
     /// The Contact of a request that is accepted becomes the remote target of its dialog.
     pub(crate) fn move_target(&mut self, now: Instant, transaction: Handle, dialog: Handle, out: &mut Output) {
-        let Some(transaction) = self.servers.get_mut(transaction) else { return };
+        let Some(transaction) = self.transactions.servers.get_mut(transaction) else { return };
         // The one that made the dialog has said it already.
         let Some(origin) = transaction.origin.take() else { return };
         let target = std::mem::take(&mut transaction.target);

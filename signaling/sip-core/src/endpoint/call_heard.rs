@@ -1,7 +1,6 @@
 //! What becomes of calls of ours: early dialogs, answers, forks, refusals (RFC 3261 §13.2.2).
 
 use super::Endpoint;
-use super::client::Heard;
 use crate::call::Fork;
 use crate::content::Content;
 use crate::dialog::{Dialog, Seed, State};
@@ -12,7 +11,7 @@ use crate::output::Output;
 use crate::reliable::Taken;
 use crate::route::Routes;
 use crate::slab::Handle;
-use crate::transactions::Cancel;
+use crate::transactions::{Cancel, Heard};
 use clock::Instant;
 use sip_wire::{Message, Name};
 
@@ -48,7 +47,7 @@ impl Endpoint {
         message: &Message<'_>,
         out: &mut Output,
     ) {
-        if self.clients.get(handle).is_some_and(|transaction| transaction.cancel == Cancel::Wanted) {
+        if self.transactions.clients.get(handle).is_some_and(|transaction| transaction.cancel == Cancel::Wanted) {
             self.cancel_client(now, handle, out);
         }
         let Some(call) = self.calls.get(id.0) else { return };
@@ -89,14 +88,14 @@ impl Endpoint {
             tag => tag?,
         };
         let call = self.calls.get(id.0)?;
-        let key = crate::dialog::key(&self.keyed, &call.call_id, call.tag.as_str().as_bytes(), to_tag);
+        let key = crate::dialog::key(&self.transactions.keyed, &call.call_id, call.tag.as_str().as_bytes(), to_tag);
         let contact = message.contact().ok().flatten().map(|contact| unfolded(contact.uri.as_bytes()));
         if call.forks.iter().any(|fork| fork.key == key && self.dialogs.get(fork.dialog).is_none()) {
             return None; // a late message of a dialog that was there and has ended
         }
         if let Some(handle) = self.dialog_index.get(&key).copied() {
             if let Some(contact) = contact
-                && let Some(sent) = self.clients.get(transaction)
+                && let Some(sent) = self.transactions.clients.get(transaction)
                 && self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Early)
             {
                 self.retarget(now, handle, Some(&contact), &Origin::answered(sent.flow), out);
@@ -113,7 +112,7 @@ impl Endpoint {
         if is_beyond {
             return None;
         }
-        let sent = self.clients.get(transaction)?;
+        let sent = self.transactions.clients.get(transaction)?;
         let target = match contact {
             Some(contact) => contact.into_owned(),
             None => crate::derive::uri_of(&sent.bytes).to_vec(),
@@ -143,14 +142,16 @@ impl Endpoint {
     }
 
     fn hear_answer(&mut self, now: Instant, handle: Handle, id: CallId, message: &Message<'_>, out: &mut Output) {
-        let Some((cseq, flow)) = self.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else { return };
+        let Some((cseq, flow)) = self.transactions.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else {
+            return;
+        };
         let origin = Origin::answered(flow);
         let credentials = self.credentials_of(handle);
         let Some(dialog_handle) = self.fork(now, handle, id, message, true, out) else {
             let is_copy = self.calls.get(id.0).is_some_and(|call| {
-                call.forks
-                    .iter()
-                    .any(|fork| self.dialogs.get(fork.dialog).is_none() && fork.is_of(&self.keyed, call, message))
+                call.forks.iter().any(|fork| {
+                    self.dialogs.get(fork.dialog).is_none() && fork.is_of(&self.transactions.keyed, call, message)
+                })
             });
             if is_copy {
                 return self.acknowledge_copy(handle, message, out);

@@ -2,13 +2,12 @@
 
 use super::Endpoint;
 use super::NewRequest;
-use super::client::Opening;
+use super::requests::{Dispatch, Purpose};
 use crate::call::Call;
 use crate::content::{Content, Refused};
 use crate::event::{CallId, DialogId};
 use crate::output::Output;
 use crate::slab::Handle;
-use crate::transactions::{Cancel, ClientMachine, Dispatch, Kind, Purpose};
 use clock::Instant;
 use sip_wire::Method;
 
@@ -28,7 +27,7 @@ impl Endpoint {
             forks: Vec::new(),
             call_id: Box::default(),
             from: request.from.as_bytes().into(),
-            tag: self.tokens.next(),
+            tag: self.transactions.tokens.next(),
             has_offer: !request.content.body.is_empty(),
             ended_by_us: None,
             passing_count: 0,
@@ -73,7 +72,9 @@ impl Endpoint {
         open.ended_by_us = Some(487);
         let transaction = open.transaction;
         if let Some(transaction) = transaction {
-            if let Some(transaction) = self.clients.get_mut(transaction).filter(|_| !content.headers.is_empty()) {
+            if let Some(transaction) =
+                self.transactions.clients.get_mut(transaction).filter(|_| !content.headers.is_empty())
+            {
                 let mut lines = Vec::new();
                 crate::compose::put_headers(&mut lines, content);
                 transaction.cancel_lines = lines.into_boxed_slice();
@@ -121,39 +122,5 @@ impl Endpoint {
             out.send(flow, span);
         }
         self.arm_dialog(handle);
-    }
-
-    /// CANCEL now if a provisional response came, else as soon as one does (RFC 3261 §9.1).
-    pub(crate) fn cancel_client(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        let Some(transaction) = self.clients.get_mut(handle) else { return };
-        let proceeding = matches!(&transaction.machine, ClientMachine::Invite(machine) if machine.is_proceeding());
-        if !proceeding {
-            transaction.cancel = Cancel::Wanted;
-            return;
-        }
-        if matches!(transaction.cancel, Cancel::Sent(_)) {
-            return;
-        }
-        transaction.cancel = Cancel::Sent(now + self.config.timers.give_up());
-        let (flow, dialog, account, cseq) =
-            (transaction.flow, transaction.dialog, transaction.account, transaction.cseq);
-        let mark = out.mark();
-        crate::derive::put_cancel(&transaction.bytes, &std::mem::take(&mut transaction.cancel_lines), out.arena());
-        let branch = crate::derive::branch_of(&transaction.bytes).to_vec();
-        let span = out.span_from(mark);
-        let opening = Opening {
-            kind: Kind::Other,
-            purpose: Purpose::Nobody,
-            key: self.client_key(&branch, Method::Cancel),
-            flow,
-            dialog,
-            account,
-            cseq,
-            has_body: false,
-            retry_count: 0,
-            dispatch: Dispatch::Sent,
-        };
-        self.open_client(now, opening, span, out);
-        self.settle_client(handle);
     }
 }

@@ -1,13 +1,13 @@
 //! How dialogs end: BYE from either side, refusals, broken paths.
 
 use super::Endpoint;
-use super::server::ServerInput;
+use super::requests::{Kind, Purpose};
 use crate::content::{Content, KeptContent, Refused};
 use crate::dialog::State;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::{Output, Span};
 use crate::slab::Handle;
-use crate::transactions::{Kind, Purpose, ServerMachine};
+use crate::transactions::ServerInput;
 use clock::Instant;
 use sip_wire::Method;
 
@@ -27,10 +27,10 @@ impl Endpoint {
         if open.state != State::Confirmed || !open.has_session {
             return Err(Refused::WrongState);
         }
-        let is_unacknowledged = open.server_invite.and_then(|open| self.servers.get(open)).is_some_and(|open| {
-            open.kind == Kind::Invite
-                && matches!(&open.machine, ServerMachine::Invite(machine) if machine.is_accepted())
-        });
+        let is_unacknowledged = open
+            .server_invite
+            .and_then(|open| self.transactions.servers.get(open))
+            .is_some_and(|open| open.kind == Kind::Invite && open.machine.is_accepted_invite());
         match self.dialogs.get_mut(dialog.0) {
             Some(open) if is_unacknowledged => open.late_bye = Some(Box::new(KeptContent::of(&content))),
             _ => self.send_bye(now, dialog.0, Cause::LocalBye, &content, out),
@@ -73,7 +73,7 @@ impl Endpoint {
     /// INVITEs that are still open in a dialog that ends: the peer's gets 487 or counts as acknowledged.
     fn close_invites(&mut self, now: Instant, handle: Handle, out: &mut Output) {
         let Some(open) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.take()) else { return };
-        let Some(transaction) = self.servers.get_mut(open) else { return };
+        let Some(transaction) = self.transactions.servers.get_mut(open) else { return };
         transaction.unpracked = None;
         if transaction.machine.is_waiting() {
             self.send_response(now, open, 487, "", b"", &Content::NONE, out);
@@ -96,7 +96,7 @@ impl Endpoint {
         }
         self.close_invites(now, handle, out);
         let Some(dialog) = self.dialogs.remove(handle) else { return };
-        let key = dialog.key(&self.keyed);
+        let key = dialog.key(&self.transactions.keyed);
         if self.dialog_index.get(&key) == Some(&handle) {
             self.dialog_index.remove(&key);
         }

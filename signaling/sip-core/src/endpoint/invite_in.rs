@@ -1,55 +1,49 @@
 //! INVITE, re-INVITE, ACK and CANCEL from a peer (RFC 3261 §9.2, §13.3, §14.2).
 
-use super::server::ServerInput;
+use super::requests::{Kind, Received};
 use super::{Endpoint, NewCalls};
 use crate::content::Content;
 use crate::dialog::{Dialog, Path, Seed, State};
 use crate::event::{Cause, DialogId, Event, InviteId};
-use crate::flow::Flow;
-use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
 use crate::next_hop::{self, Hop, Origin};
 use crate::output::Output;
 use crate::route::Routes;
 use crate::slab::Handle;
-use crate::transactions::{Kind, ServerMachine};
+use crate::transactions::{Server, ServerInput};
 use clock::Instant;
 use sip_wire::{Method, Name};
 
 impl Endpoint {
     /// A new call.
-    pub(crate) fn receive_invite(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn receive_invite(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) {
         let Some(target) = inc.contact_uri() else {
-            return self.refuse(flow, inc, 400, b"", out); // RFC 3261 §8.1.1.8: an INVITE has exactly one
+            return self.transactions.refuse(inc, 400, b"", out); // RFC 3261 §8.1.1.8: an INVITE has exactly one
         };
         let replaces = match self.replaced_dialog(inc) {
             Ok(replaces) => replaces,
-            Err(status) => return self.refuse(flow, inc, status, b"", out),
+            Err(status) => return self.transactions.refuse(inc, status, b"", out),
         };
-        if self.dialogs.is_full() || self.servers.is_full() {
-            return self.refuse_overload(flow, inc, out);
+        if self.dialogs.is_full() || self.transactions.servers.is_full() {
+            return self.transactions.refuse_overload(inc, out);
         }
         if self.new_calls == NewCalls::Refused {
-            self.counters.source_limited += 1;
-            return self.reply_overload(flow, inc, out);
+            self.transactions.counters.source_limited += 1;
+            return self.transactions.reply_overload(inc, out);
         }
-        let tag = self.tokens.next();
-        let Some(mut dialog) = self.callee_dialog(flow, inc, target, tag.as_str()) else {
-            return self.refuse(flow, inc, 513, b"", out);
+        let tag = self.transactions.tokens.next();
+        let Some(mut dialog) = self.callee_dialog(inc, target, tag.as_str()) else {
+            return self.transactions.refuse(inc, 513, b"", out);
         };
-        let Some(transaction) = self.open_server(now, flow, key, inc, tag.as_str(), out) else { return };
+        let Some(transaction) = self.open_server(inc, tag.as_str(), out) else { return };
         dialog.server_invite = Some(transaction);
         dialog.has_session = true;
         dialog.is_announced = true;
-        let Some(dialog) = self.add_dialog(dialog) else { return self.forget_server(transaction) };
-        if let Some(transaction) = self.servers.get_mut(transaction) {
+        let Some(dialog) = self.add_dialog(dialog) else {
+            self.transactions.forget_server(transaction);
+            return;
+        };
+        if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
             transaction.dialog = Some(dialog);
         }
         let message = Self::keep(inc.message, out);
@@ -57,13 +51,7 @@ impl Endpoint {
     }
 
     /// The dialog that a request asks for, with us as the callee (RFC 3261 §12.1.1).
-    pub(crate) fn callee_dialog(
-        &self,
-        flow: &Flow,
-        inc: &Incoming<'_, '_>,
-        target: &[u8],
-        local_tag: &str,
-    ) -> Option<Dialog> {
+    pub(crate) fn callee_dialog(&self, inc: &Incoming<'_, '_>, target: &[u8], local_tag: &str) -> Option<Dialog> {
         let routes = Routes::new(inc.message.raw_values(Name::RecordRoute));
         let mut dialog = Dialog::new(Seed {
             call_id: inc.call_id,
@@ -73,11 +61,11 @@ impl Endpoint {
             remote_tag: inc.from_tag,
             target: &unfolded(target),
             routes,
-            flow: *flow,
+            flow: *inc.flow,
             local_cseq: 0,
             remote_cseq: Some(inc.cseq),
         })?;
-        let hop = next_hop::decide(dialog.next_hop(), &Origin::of(flow, inc), self.config.media_ports.as_ref());
+        let hop = next_hop::decide(dialog.next_hop(), &Origin::of(inc), self.config.media_ports.as_ref());
         if hop != Hop::Source {
             dialog.path = Path::Unproven(Box::new(hop));
         }
@@ -87,7 +75,7 @@ impl Endpoint {
     }
 
     pub(crate) fn add_dialog(&mut self, dialog: Dialog) -> Option<Handle> {
-        let key = dialog.key(&self.keyed);
+        let key = dialog.key(&self.transactions.keyed);
         let handle = self.dialogs.insert(dialog).ok()?;
         self.dialog_index.insert(key, handle);
         Some(handle)
@@ -112,23 +100,16 @@ impl Endpoint {
     }
 
     /// A re-INVITE. Its CSeq has been checked.
-    pub(crate) fn receive_reinvite(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        handle: Handle,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn receive_reinvite(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut Output) {
         let Some(dialog) = self.dialogs.get(handle) else { return };
-        let open = dialog.server_invite.and_then(|open| self.servers.get(open));
+        let open = dialog.server_invite.and_then(|open| self.transactions.servers.get(open));
+        let now = inc.now;
         // RFC 3261 §14.2: one after the other. One that overtakes the answer to an UPDATE is handed up, and waits there.
         if open.is_some_and(|open| open.machine.is_waiting()) {
-            return self.refuse_for_now(now, flow, key, inc, out);
+            return self.refuse_for_now(inc, out);
         }
         if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
-            return self.refuse_statefully(now, flow, key, inc, 491, b"", out);
+            return self.refuse_statefully(inc, 491, b"", out);
         }
         if let Some(dialog) = self.dialogs.get(handle)
             && dialog.late_bye.is_some()
@@ -138,36 +119,30 @@ impl Endpoint {
             if let Some(earlier) = dialog.server_invite {
                 self.acknowledged(now, handle, earlier, out);
             }
-            self.refuse_statefully(now, flow, key, inc, 481, b"", out);
+            self.refuse_statefully(inc, 481, b"", out);
             self.send_late_bye(now, handle, out);
             return;
         }
-        let Some(transaction) = self.open_server(now, flow, key, inc, "", out) else { return };
+        let Some(transaction) = self.open_server(inc, "", out) else { return };
         let earlier = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.replace(transaction));
         if let Some(earlier) = earlier {
             // The peer goes on: it has our earlier 2xx, even if its ACK was lost.
             self.drive_server(now, earlier, ServerInput::Ack, None, out);
         }
-        if let Some(transaction) = self.servers.get_mut(transaction) {
+        if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
             transaction.dialog = Some(handle);
         }
         let message = Self::keep(inc.message, out);
         out.event(Event::Reinvite { invite: InviteId(transaction), dialog: DialogId(handle), message });
     }
 
-    pub(crate) fn receive_ack(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn receive_ack(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let now = inc.now;
         let waiting_for_refusal = || self.find_by_names(inc).filter(|handle| self.is_refused(*handle));
-        if let Some(handle) = self.server_index.get(&key).copied().or_else(waiting_for_refusal)
-            && let Some(transaction) = self.servers.get(handle)
-            && let ServerMachine::Invite(machine) = &transaction.machine
-            && !machine.is_accepted()
+        if let Some(handle) = self.transactions.server_of(inc).or_else(waiting_for_refusal)
+            && let Some(transaction) = self.transactions.servers.get(handle)
+            && transaction.kind.is_invite()
+            && !transaction.machine.is_accepted_invite()
         {
             // For a 3xx-6xx; a second one, or one before any final response, changes nothing.
             if crate::proven::is_acknowledged(&transaction.response, inc.to_tag) {
@@ -175,18 +150,14 @@ impl Endpoint {
             }
             return self.drive_server(now, handle, ServerInput::Ack, None, out);
         }
-        let waiting = self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied().and_then(|dialog| {
+        let waiting = self.dialog_index.get(&inc.dialog_key(&self.transactions.keyed)).copied().and_then(|dialog| {
             let transaction = self.dialogs.get(dialog)?.server_invite?;
-            let open = self.servers.get(transaction)?;
-            let accepted = matches!(&open.machine, ServerMachine::Invite(machine) if machine.is_accepted());
-            (accepted && open.cseq == inc.cseq).then_some((dialog, transaction))
+            let open = self.transactions.servers.get(transaction)?;
+            (open.machine.is_accepted_invite() && open.cseq == inc.cseq).then_some((dialog, transaction))
         });
         let Some((dialog, transaction)) = waiting else {
-            let way = inc.response_flow(flow);
-            if inc.to_tag.is_some_and(|tag| tag == self.stateless_tag(&way, inc).as_str().as_bytes()) {
-                self.prove(now, &way); // it acknowledges a refusal that we do not remember
-            } else {
-                self.counters.stray_acks += 1;
+            if !self.transactions.acknowledges_forgotten(inc) {
+                self.transactions.counters.stray_acks += 1;
             }
             return;
         };
@@ -199,14 +170,13 @@ impl Endpoint {
     }
 
     fn is_refused(&self, handle: Handle) -> bool {
-        let machine = self.servers.get(handle).map(|open| &open.machine);
-        matches!(machine, Some(ServerMachine::Invite(machine)) if !machine.is_waiting() && !machine.is_accepted())
+        self.transactions.servers.get(handle).is_some_and(|open| open.machine.is_refused_invite())
     }
 
     /// Our 2xx has arrived: it is not repeated any more, and its bytes can go.
     pub(crate) fn acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
         self.drive_server(now, transaction, ServerInput::Ack, None, out);
-        if let Some(transaction) = self.servers.get_mut(transaction) {
+        if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
             transaction.response = Box::default();
         }
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
@@ -215,15 +185,16 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn receive_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Output) {
-        let key = inc.key(&self.keyed, Method::Invite);
-        let found = self.server_index.get(&key).copied().or_else(|| self.find_by_names(inc));
+    pub(crate) fn receive_cancel(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let now = inc.now;
+        let key = inc.key(&self.transactions.keyed, Method::Invite);
+        let found = self.transactions.server_index.get(&key).copied().or_else(|| self.find_by_names(inc));
         let Some(handle) = found else {
-            return self.refuse(flow, inc, 481, b"", out);
+            return self.transactions.refuse(inc, 481, b"", out);
         };
         // RFC 3261 §9.2: 200 whatever became of the INVITE, with the same To tag.
-        self.reply_to_cancel(now, flow, inc, handle, out);
-        let Some(transaction) = self.servers.get(handle) else { return };
+        self.reply_to_cancel(inc, handle, out);
+        let Some(transaction) = self.transactions.servers.get(handle) else { return };
         if !transaction.machine.is_waiting() {
             return;
         }
@@ -244,27 +215,31 @@ impl Endpoint {
     /// these has seen the INVITE.
     fn find_by_names(&self, inc: &Incoming<'_, '_>) -> Option<Handle> {
         let of_dialog = || {
-            let dialog = self.dialogs.get(self.dialog_index.get(&inc.dialog_key(&self.keyed)).copied()?)?;
-            dialog.server_invite.filter(|invite| self.servers.get(*invite).is_some_and(|open| open.cseq == inc.cseq))
+            let dialog =
+                self.dialogs.get(self.dialog_index.get(&inc.dialog_key(&self.transactions.keyed)).copied()?)?;
+            dialog
+                .server_invite
+                .filter(|invite| self.transactions.servers.get(*invite).is_some_and(|open| open.cseq == inc.cseq))
         };
         if inc.to_tag.is_some()
             && let Some(handle) = of_dialog()
         {
             return Some(handle);
         }
-        let handle = self.merge_index.get(&inc.merge_key_as(&self.keyed, Method::Invite)).copied()?;
-        let is_same = |open: &crate::transactions::ServerTransaction| open.uri == Some(inc.uri_key(&self.keyed));
-        self.servers.get(handle).is_some_and(is_same).then_some(handle)
+        let handle =
+            self.transactions.merge_index.get(&inc.merge_key_as(&self.transactions.keyed, Method::Invite)).copied()?;
+        let is_same = |open: &Server<Received>| open.uri == Some(inc.uri_key(&self.transactions.keyed));
+        self.transactions.servers.get(handle).is_some_and(is_same).then_some(handle)
     }
 
-    fn reply_to_cancel(&mut self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>, invite: Handle, out: &mut Output) {
-        let dialog = self.servers.get(invite).and_then(|invite| invite.dialog);
+    fn reply_to_cancel(&mut self, inc: &Incoming<'_, '_>, invite: Handle, out: &mut Output) {
+        let now = inc.now;
+        let dialog = self.transactions.servers.get(invite).and_then(|invite| invite.dialog);
         let tag = match dialog.and_then(|dialog| self.dialogs.get(dialog)) {
             Some(dialog) => String::from_utf8_lossy(dialog.local_tag()).into_owned(),
-            None => self.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
+            None => self.transactions.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
         };
-        let key = inc.key(&self.keyed, Method::Cancel);
-        if let Some(transaction) = self.open_server(now, flow, key, inc, &tag, out) {
+        if let Some(transaction) = self.open_server(inc, &tag, out) {
             self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
         }
     }
@@ -278,7 +253,7 @@ impl Endpoint {
         message: Option<crate::output::Span>,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.servers.get_mut(handle) else { return };
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
         transaction.unpracked = None;
         let Some(dialog) = transaction.dialog else { return };
         let kind = transaction.kind;

@@ -3,11 +3,11 @@
 mod accounts;
 mod again;
 mod answer;
-mod broken;
 mod call_heard;
 mod call_out;
 mod client;
 mod ending;
+mod failures;
 mod in_dialog;
 mod invite_in;
 mod new_request;
@@ -18,9 +18,9 @@ mod prack;
 mod receive;
 mod refresh;
 mod request_out;
+pub(crate) mod requests;
 mod response_in;
 mod server;
-mod stateless;
 mod subscribe;
 mod subscriptions;
 mod unusable;
@@ -35,29 +35,21 @@ use crate::config::EndpointConfig;
 use crate::dialog::Dialog;
 use crate::event::DialogId;
 use crate::flow::Flow;
-use crate::hash::{Index, Keyed, give_back};
+use crate::hash::{Index, give_back};
 use crate::output::Output;
-use crate::proven::Proven;
 use crate::slab::{Handle, Slab};
 use crate::subscription::Subscription;
-use crate::timer::{Owner, Timers};
-use crate::token::Tokens;
-use crate::transactions::{ClientTransaction, Kind, ServerTransaction};
+use crate::timer::Owner;
+use crate::transactions::{Counters, Rules, Transactions};
 use clock::Instant;
+use requests::{Kind, Received, Sent};
 
 /// Transactions, dialogs and their timers. It reads no clock, opens no socket and draws no randomness: time, messages
 /// and a seed are arguments, what it wants leaves through an [`Output`].
 pub struct Endpoint {
     pub(crate) config: EndpointConfig,
     pub(crate) lines: Lines,
-    pub(crate) keyed: Keyed,
-    pub(crate) tokens: Tokens,
-    pub(crate) timers: Timers,
-    pub(crate) servers: Slab<ServerTransaction>,
-    pub(crate) server_index: Index<Handle>,
-    pub(crate) merge_index: Index<Handle>,
-    pub(crate) clients: Slab<ClientTransaction>,
-    pub(crate) client_index: Index<Handle>,
+    pub(crate) transactions: Transactions<Received, Sent>,
     pub(crate) dialogs: Slab<Dialog>,
     pub(crate) dialog_index: Index<Handle>,
     pub(crate) calls: Slab<Call>,
@@ -69,9 +61,6 @@ pub struct Endpoint {
     /// What OPTIONS outside dialogs is answered with; handed up where there is none.
     pub(crate) options_status: Option<u16>,
     pub(crate) new_calls: NewCalls,
-    pub(crate) proven: Proven,
-    /// What was counted; the caller reads it when it likes.
-    pub counters: Counters,
 }
 
 /// What becomes of INVITEs that would make a new call.
@@ -82,35 +71,6 @@ pub enum NewCalls {
     Taken,
     /// They are answered 503 with Retry-After, without memory.
     Refused,
-}
-
-/// What an endpoint counts. All of it only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages that were understood.
-    pub received: u64,
-    /// Datagrams that are no SIP and could not be answered.
-    pub malformed: u64,
-    /// Requests that were answered 4xx-6xx by the rules of the protocol alone.
-    pub refused: u64,
-    /// Requests that were refused with 503 because a table was full.
-    pub overloaded: u64,
-    /// New calls that were refused with 503 because their source has enough of them ([`NewCalls::Refused`]).
-    pub source_limited: u64,
-    /// Copies of requests that were absorbed or answered from memory.
-    pub retransmissions: u64,
-    /// Responses without a transaction.
-    pub stray_responses: u64,
-    /// ACKs that acknowledge nothing that waits.
-    pub stray_acks: u64,
-    /// Messages of the network that nobody is at a peer's address (ICMP).
-    pub unreachable: u64,
-    /// Those of them that changed nothing: about peers that have answered, or about nothing that we sent.
-    pub unreachable_ignored: u64,
-    /// Requests whose topmost Via has an `maddr` that is not their source, which their answers do not follow.
-    pub foreign_maddr: u64,
-    /// Answers to INVITEs of ours that could not be used and were ended with BYE.
-    pub unusable_answers: u64,
 }
 
 /// Levels of the tables: all zero when nothing is going on.
@@ -142,16 +102,20 @@ impl Endpoint {
     /// An endpoint with empty tables. Tags, branches and Call-IDs follow from `seed`: never give two endpoints the same.
     pub fn new(config: EndpointConfig, seed: u64) -> Self {
         let limits = config.limits;
+        let lines = Lines::new(&config);
+        let rules = Rules {
+            timers: config.timers,
+            max_servers: limits.max_transactions,
+            max_clients: limits.max_transactions,
+            max_message_bytes: limits.max_message_bytes,
+            retry_after: config.retry_after,
+            server_line: lines.server.clone(),
+            relays: false,
+            mark: config.mark,
+        };
         Self {
-            lines: Lines::new(&config),
-            keyed: Keyed::new(seed),
-            tokens: Tokens::new(seed, config.mark),
-            timers: Timers::default(),
-            servers: Slab::new(limits.max_transactions),
-            server_index: Index::default(),
-            merge_index: Index::default(),
-            clients: Slab::new(limits.max_transactions),
-            client_index: Index::default(),
+            lines,
+            transactions: Transactions::new(rules, seed),
             dialogs: Slab::with_reserve(limits.max_dialogs, limits.max_dialogs),
             dialog_index: Index::default(),
             calls: Slab::new(limits.max_dialogs),
@@ -161,30 +125,33 @@ impl Endpoint {
             request_count: 0,
             options_status: None,
             new_calls: NewCalls::default(),
-            proven: Proven::default(),
-            counters: Counters::default(),
             config,
         }
     }
 
     /// When to call [`wake`](Self::wake); `None` when nothing is going on.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        self.transactions.deadlines.next()
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.transactions.counters
     }
 
     /// Levels of the tables, for leak checks and statistics.
     pub fn sizes(&self) -> Sizes {
         Sizes {
-            server_transactions: self.servers.count(),
-            server_keys: self.server_index.len(),
-            client_transactions: self.clients.count(),
-            client_keys: self.client_index.len(),
+            server_transactions: self.transactions.servers.count(),
+            server_keys: self.transactions.server_index.len(),
+            client_transactions: self.transactions.clients.count(),
+            client_keys: self.transactions.client_index.len(),
             dialogs: self.dialogs.count(),
             dialog_keys: self.dialog_index.len(),
             calls: self.calls.count(),
             subscriptions: self.subscriptions.count(),
             pending_keys: self.pending_index.len(),
-            deadlines: self.timers.count(),
+            deadlines: self.transactions.deadlines.count(),
         }
     }
 
@@ -202,7 +169,7 @@ impl Endpoint {
 
     /// The dialog with this Call-ID and these tags, local as we see it (RFC 3891, RFC 4538).
     pub fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
-        let key = crate::dialog::key(&self.keyed, call_id, local_tag, remote_tag);
+        let key = crate::dialog::key(&self.transactions.keyed, call_id, local_tag, remote_tag);
         self.dialog_index.get(&key).copied().map(DialogId)
     }
 
@@ -237,24 +204,26 @@ impl Endpoint {
     /// Whether the peer at the other end of a path has lately shown that it gets what we send there: it acknowledged an
     /// answer of ours, or answered a request.
     pub fn is_proven(&self, now: Instant, flow: &Flow) -> bool {
-        self.proven.has(now, &self.keyed, flow)
+        self.transactions.is_proven(now, flow)
     }
 
     /// The peer has shown it in another way, as by credentials for a nonce of ours.
     pub fn prove(&mut self, now: Instant, flow: &Flow) {
-        self.proven.note(now, &self.keyed, flow);
+        self.transactions.prove(now, flow);
     }
 
     /// Whether a dialog was made by an INVITE of the peer whose 2xx has not been acknowledged, or is yet to come.
     pub(crate) fn is_unacknowledged(&self, dialog: Handle) -> bool {
         let invite = self.dialogs.get(dialog).and_then(|dialog| dialog.server_invite);
-        invite.and_then(|invite| self.servers.get(invite)).is_some_and(|invite| invite.kind == Kind::Invite)
+        invite
+            .and_then(|invite| self.transactions.servers.get(invite))
+            .is_some_and(|invite| invite.kind == Kind::Invite)
     }
 
     /// Whether copies of an answer may go out as the RFC says: to where the dialog's other messages go and are confirmed,
     /// or to a source that has shown that it gets them.
     pub(crate) fn may_repeat(&self, now: Instant, transaction: Handle) -> bool {
-        let Some(transaction) = self.servers.get(transaction) else { return false };
+        let Some(transaction) = self.transactions.servers.get(transaction) else { return false };
         let is_on_its_path = |handle: Handle| {
             let remote = self.dialogs.get(handle).map(|dialog| dialog.flow.remote);
             remote == Some(transaction.flow.remote) && !self.is_unacknowledged(handle)
@@ -264,9 +233,7 @@ impl Endpoint {
 
     /// What we answered in a transaction arrived.
     pub(crate) fn got_ours(&mut self, now: Instant, transaction: Handle) {
-        if let Some(transaction) = self.servers.get(transaction) {
-            self.proven.note(now, &self.keyed, &transaction.flow);
-        }
+        self.transactions.prove_sender(now, transaction);
     }
 
     /// Bytes that one dialog accounts for: its place in the tables and what it alone keeps on the heap.
@@ -279,22 +246,18 @@ impl Endpoint {
     pub(crate) fn arm_dialog(&mut self, handle: Handle) {
         if let Some(dialog) = self.dialogs.get_mut(handle) {
             let deadline = dialog.deadline();
-            self.timers.arm(&mut dialog.alarm, Owner::Dialog(handle), deadline);
+            self.transactions.deadlines.arm(&mut dialog.alarm, Owner::Dialog(handle), deadline);
         }
     }
 
     /// Drops deadlines of things that ended when there are too many of them, and gives back room that a rush needed.
     pub(crate) fn sweep(&mut self) {
-        for index in [&mut self.server_index, &mut self.merge_index, &mut self.client_index, &mut self.dialog_index] {
-            give_back(index);
-        }
-        let live = self.servers.count() + self.clients.count() + self.dialogs.count() + self.subscriptions.count();
-        let Self { timers, servers, clients, dialogs, subscriptions, .. } = self;
-        timers.sweep(live, |owner| match owner {
-            Owner::Server(handle) => servers.get(handle).is_some(),
-            Owner::Client(handle) => clients.get(handle).is_some(),
+        give_back(&mut self.dialog_index);
+        let Self { transactions, dialogs, subscriptions, .. } = self;
+        transactions.sweep(dialogs.count() + subscriptions.count(), |owner| match owner {
             Owner::Dialog(handle) => dialogs.get(handle).is_some(),
             Owner::Subscription(handle) => subscriptions.get(handle).is_some(),
+            Owner::Server(_) | Owner::Client(_) => false,
         });
     }
 

@@ -1,17 +1,16 @@
 //! Notifying: SUBSCRIBE and REFER that came to us (RFC 6665 §4.2, RFC 3515).
 
 use super::Endpoint;
+use super::requests::{Kind, Purpose};
 use crate::compose::put_number_line;
 use crate::content::{Content, Refused};
 use crate::dialog::{Dialog, State};
 use crate::event::{ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
-use crate::flow::Flow;
 use crate::incoming::Incoming;
 use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::slab::Handle;
 use crate::subscription::Role;
-use crate::transactions::{Kind, Purpose};
 use clock::{Duration, Instant};
 use sip_wire::{Message, Method};
 
@@ -29,7 +28,7 @@ pub(crate) struct Wish {
 
 impl Endpoint {
     /// Reads a SUBSCRIBE or REFER, so that it can be accepted later without its bytes.
-    pub(crate) fn wish(&self, flow: &Flow, inc: &Incoming<'_, '_>, to_tag: &str) -> Option<Wish> {
+    pub(crate) fn wish(&self, inc: &Incoming<'_, '_>, to_tag: &str) -> Option<Wish> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
         let (package, id, expires_s) = if inc.method == Method::Refer {
             ("refer".into(), inc.cseq.to_string().into_boxed_str(), REFER_EXPIRES_S)
@@ -40,7 +39,7 @@ impl Endpoint {
         };
         let dialog = match inc.to_tag {
             Some(_) => None,
-            None => Some(Box::new(self.callee_dialog(flow, inc, inc.contact_uri()?, to_tag)?)),
+            None => Some(Box::new(self.callee_dialog(inc, inc.contact_uri()?, to_tag)?)),
         };
         Some(Wish { package, id, expires_s, dialog })
     }
@@ -56,7 +55,7 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<SubscriptionId, Refused> {
         self.check_answer(request.0, false, &content)?;
-        let transaction = self.servers.get(request.0).ok_or(Refused::Gone)?;
+        let transaction = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?;
         let is_refer = transaction.kind == Kind::Refer;
         let wish = transaction.wish.as_ref().ok_or(Refused::WrongState)?;
         let expires_s = wish.expires_s.min(expires_s);
@@ -92,13 +91,13 @@ impl Endpoint {
 
     /// The dialog of a SUBSCRIBE or REFER that is being accepted, made if it came outside one.
     fn subscription_dialog(&mut self, transaction: Handle) -> Result<Handle, Refused> {
-        let open = self.servers.get_mut(transaction).ok_or(Refused::Gone)?;
+        let open = self.transactions.servers.get_mut(transaction).ok_or(Refused::Gone)?;
         if let Some(dialog) = open.dialog {
             return if self.dialogs.get(dialog).is_some() { Ok(dialog) } else { Err(Refused::Gone) };
         }
         let dialog = open.wish.as_mut().and_then(|wish| wish.dialog.take()).ok_or(Refused::WrongState)?;
         let handle = self.add_dialog(*dialog).ok_or(Refused::Full)?;
-        if let Some(open) = self.servers.get_mut(transaction) {
+        if let Some(open) = self.transactions.servers.get_mut(transaction) {
             open.dialog = Some(handle);
         }
         if let Some(dialog) = self.dialogs.get_mut(handle) {
@@ -182,7 +181,7 @@ impl Endpoint {
         message: Option<&Message<'_>>,
         out: &mut Output,
     ) {
-        let dialog = self.clients.get(handle).and_then(|sent| sent.dialog).map(DialogId);
+        let dialog = self.transactions.clients.get(handle).and_then(|sent| sent.dialog).map(DialogId);
         let message = message.map(|message| Self::keep(message, out));
         out.event(Event::Response { request: ClientRequestId(number), dialog, status, message, wants_ack: false });
         // RFC 6665 §4.2.2: nobody listens any more.
@@ -192,15 +191,8 @@ impl Endpoint {
     }
 
     /// A NOTIFY in a dialog: 200 and told, when it belongs to a subscription of ours (RFC 6665 §4.1.3).
-    pub(crate) fn receive_notify(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: crate::hash::Key,
-        handle: Handle,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn receive_notify(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let now = inc.now;
         let found = inc.message.event().ok().flatten().and_then(|event| {
             let subscriptions = &self.dialogs.get(handle)?.subscriptions;
             subscriptions.iter().copied().find(|subscription| {
@@ -209,13 +201,13 @@ impl Endpoint {
                 })
             })
         });
-        let Some(subscription) = found else { return self.refuse_statefully(now, flow, key, inc, 481, b"", out) };
+        let Some(subscription) = found else { return self.refuse_statefully(inc, 481, b"", out) };
         let Ok(Some(state)) = inc.message.subscription_state() else {
-            return self.refuse_statefully(now, flow, key, inc, 400, b"", out);
+            return self.refuse_statefully(inc, 400, b"", out);
         };
-        let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
+        let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
         self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
-        self.retarget(now, handle, inc.contact_uri(), &Origin::of(flow, inc), out);
+        self.retarget(now, handle, inc.contact_uri(), &Origin::of(inc), out);
         let is_last = state.is("terminated");
         let message = Self::keep(inc.message, out);
         let (id, dialog) = (SubscriptionId(subscription), DialogId(handle));

@@ -1,13 +1,10 @@
 //! Requests without To tag: admission (RFC 3261 §8.2), then a new call or a request to hand up.
 
 use super::Endpoint;
+use super::requests::Kind;
 use crate::config::Reliability;
-use crate::flow::Flow;
-use crate::hash::Key;
 use crate::incoming::Incoming;
 use crate::output::Output;
-use crate::transactions::Kind;
-use clock::Instant;
 use sip_wire::{BodyError, MediaType, Method, Name, Scheme, Uri};
 
 /// Bodies are taken as they are.
@@ -30,33 +27,32 @@ impl Refusal {
 }
 
 impl Endpoint {
-    pub(crate) fn receive_out_of_dialog(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn receive_out_of_dialog(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) {
         // RFC 3261 §8.2.2.2: the same request by another way.
-        if self.merge_index.contains_key(&inc.merge_key(&self.keyed)) {
-            return self.refuse_statefully(now, flow, key, inc, 482, b"", out);
+        if self.transactions.merge_index.contains_key(&inc.merge_key(&self.transactions.keyed)) {
+            return self.refuse_statefully(inc, 482, b"", out);
         }
-        let refusal = self.inspect_security(flow, inc).or_else(|| self.inspect(inc));
+        let refusal = self.inspect_security(inc).or_else(|| self.inspect(inc));
         if let Some(refusal) = refusal.or_else(|| self.inspect_lonely(inc)) {
-            return self.refuse(flow, inc, refusal.status, &refusal.lines, out);
+            return self.transactions.refuse(inc, refusal.status, &refusal.lines, out);
         }
         if inc.method == Method::Invite {
-            return self.receive_invite(now, flow, key, inc, out);
+            return self.receive_invite(inc, out);
         }
         if let Some(status) = self.options_status.filter(|_| inc.method == Method::Options) {
-            return self.reply_to_options(flow, inc, status, out);
+            return self.answer_option_query(inc, status, out);
         }
-        let tag = self.tokens.next();
-        if let Some(handle) = self.open_server(now, flow, key, inc, tag.as_str(), out) {
+        let tag = self.transactions.tokens.next();
+        if let Some(handle) = self.open_server(inc, tag.as_str(), out) {
             let message = Self::keep(inc.message, out);
             self.hand_up(handle, None, message, out);
         }
+    }
+
+    fn answer_option_query(&mut self, inc: &Incoming<'_, '_>, status: u16, out: &mut Output) {
+        let lines = [&*self.lines.allow, &*self.lines.supported, &*self.lines.accept].concat();
+        let lines = if status < 300 { &*lines } else { b"" };
+        self.transactions.reply_stateless(inc.flow, inc, (status, ""), lines, out);
     }
 
     /// What RFC 3261 §8.2 checks of every request, in its order: method, Request-URI, extensions, body.
@@ -117,7 +113,7 @@ impl Endpoint {
 
     /// RFC 3329 §2.3.1: whoever wants an agreement gets our mechanisms, and comes again protected by one of them. What a
     /// protected request repeats of our list has to be our list: otherwise somebody on the way made it a weaker one.
-    fn inspect_security(&self, flow: &Flow, inc: &Incoming<'_, '_>) -> Option<Refusal> {
+    fn inspect_security(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
         if self.config.security.is_empty()
             || !(inc.says(Name::Require, "sec-agree") || inc.says(Name::ProxyRequire, "sec-agree"))
         {
@@ -136,7 +132,7 @@ impl Endpoint {
             true => repeats_us(),
             false => is_usable(),
         };
-        let is_fine = flow.transport.is_secure() && is_agreed;
+        let is_fine = inc.flow.transport.is_secure() && is_agreed;
         (!is_fine).then(|| Refusal::with(494, &self.lines.security_server))
     }
 

@@ -2,6 +2,7 @@
 //! it is needed, and replaced when its connection is lost.
 
 use super::Endpoint;
+use super::requests::{Dispatch, Purpose};
 use crate::compose::{put_contact, put_via};
 use crate::dialog::{Awaited, Otherwise, Path, State};
 use crate::event::{DialogId, Event};
@@ -9,7 +10,7 @@ use crate::flow::Flow;
 use crate::next_hop::{self, Hop, Origin};
 use crate::output::Output;
 use crate::slab::Handle;
-use crate::transactions::{Dispatch, Purpose};
+use crate::transactions::{Heard, is_same_path};
 use clock::Instant;
 
 impl Endpoint {
@@ -133,7 +134,10 @@ impl Endpoint {
     }
 
     fn redirect(&mut self, now: Instant, handle: Handle, flow: Flow, out: &mut Output) {
-        let Some(transaction) = self.clients.get_mut(handle).filter(|sent| sent.machine.is_waiting()) else { return };
+        let Some(transaction) = self.transactions.clients.get_mut(handle).filter(|sent| sent.machine.is_waiting())
+        else {
+            return;
+        };
         transaction.bytes = over(&self.config, &transaction.bytes, &transaction.flow, &flow);
         (transaction.flow, transaction.dispatch) = (flow, Dispatch::Redirected);
         transaction.machine.start_again(now, &self.config.timers, flow.transport.is_reliable());
@@ -143,17 +147,17 @@ impl Endpoint {
 
     /// A request whose connection is gone waits for another path to its next hop, once. `false`: there is no other.
     pub(crate) fn reroute(&mut self, handle: Handle, out: &mut Output) -> bool {
-        let Some(sent) = self.clients.get(handle) else { return false };
+        let Some(sent) = self.transactions.clients.get(handle) else { return false };
         let Some(dialog) = sent.dialog else { return false };
         // A request that was answered with a provisional response was heard: it is not sent a second time.
         let is_fresh = sent.dispatch == Dispatch::Sent
             && sent.flow.transport.is_reliable()
-            && !matches!(&sent.machine, crate::transactions::ClientMachine::Invite(machine) if machine.is_proceeding())
+            && !(sent.kind.is_invite() && sent.machine.is_proceeding())
             && !matches!(sent.purpose, Purpose::Call(_));
         if !is_fresh || !self.lose_path(dialog, out) {
             return false;
         }
-        if let Some(sent) = self.clients.get_mut(handle) {
+        if let Some(sent) = self.transactions.clients.get_mut(handle) {
             sent.dispatch = Dispatch::Waiting;
         }
         self.wait_for_path(dialog, handle);
@@ -178,10 +182,12 @@ impl Endpoint {
     }
 
     /// The ACKs that may have been lost with a connection go out over another one.
-    pub(crate) fn reroute_acks(&mut self, is_on_it: impl Fn(&Flow) -> bool, out: &mut Output) {
+    pub(crate) fn reroute_acks(&mut self, flow: &Flow, out: &mut Output) {
         let mut lost: Vec<Handle> = Vec::new();
-        for handle in self.clients.handles() {
-            let Some(sent) = self.clients.get(handle).filter(|sent| sent.kind.is_invite()) else { continue };
+        for handle in self.transactions.clients.handles() {
+            let Some(sent) = self.transactions.clients.get(handle).filter(|sent| sent.kind.is_invite()) else {
+                continue;
+            };
             let forks = match sent.purpose {
                 Purpose::Call(call) => self.calls.get(call.0).map_or(&[][..], |call| &call.forks),
                 _ => &[],
@@ -192,7 +198,7 @@ impl Endpoint {
                     dialog.state != State::Early
                         && dialog.ack.is_some()
                         && dialog.flow.transport.is_reliable()
-                        && is_on_it(&dialog.flow)
+                        && is_same_path(&dialog.flow, flow)
                 })
             }));
         }
@@ -203,11 +209,12 @@ impl Endpoint {
 
     fn fail_waiting(&mut self, now: Instant, transactions: &[Handle], out: &mut Output) {
         for handle in transactions {
-            let Some(transaction) = self.clients.get_mut(*handle).filter(|sent| sent.machine.is_waiting()) else {
+            let Some(transaction) = self.transactions.clients.get_mut(*handle).filter(|sent| sent.machine.is_waiting())
+            else {
                 continue;
             };
             transaction.machine.abandon();
-            self.hear(now, *handle, super::client::Heard::Timeout, 503, None, out);
+            self.hear(now, *handle, Heard::Timeout, 503, None, out);
             self.settle_client(*handle);
         }
     }

@@ -1,17 +1,15 @@
 //! Reliable provisional responses and PRACK (RFC 3262).
 
 use super::Endpoint;
+use super::requests::{Purpose, Unpracked};
 use crate::compose::{put, put_number, put_number_line};
 use crate::config::Reliability;
 use crate::content::{Content, Refused};
 use crate::event::{Cause, DialogId, Event, InviteId, RequestId};
-use crate::flow::Flow;
-use crate::hash::Key;
 use crate::incoming::Incoming;
 use crate::output::Output;
 use crate::reliable::Taken;
 use crate::slab::Handle;
-use crate::transactions::{Purpose, Unpracked};
 use clock::Instant;
 use sip_wire::{Message, Method, Name};
 
@@ -31,7 +29,7 @@ impl Endpoint {
         if !(101..200).contains(&status) {
             return Err(Refused::BadStatus);
         }
-        let transaction = self.servers.get_mut(invite.0).ok_or(Refused::Gone)?;
+        let transaction = self.transactions.servers.get_mut(invite.0).ok_or(Refused::Gone)?;
         if transaction.unpracked.is_some() {
             return Err(Refused::AwaitingPrack);
         }
@@ -40,7 +38,7 @@ impl Endpoint {
         }
         // RFC 3262 §3: the first number is anywhere in the lower half, the next ones follow.
         let rseq = match transaction.rseq {
-            0 => 1 + self.tokens.below(1 << 30) as u32,
+            0 => 1 + self.transactions.tokens.below(1 << 30) as u32,
             last => last + 1,
         };
         transaction.rseq = rseq;
@@ -50,7 +48,7 @@ impl Endpoint {
         put_number_line(&mut lines, b"RSeq", rseq.into());
         self.send_response(now, invite.0, status, reason, &lines, &content, out);
         let timers = self.config.timers;
-        if let Some(transaction) = self.servers.get_mut(invite.0) {
+        if let Some(transaction) = self.transactions.servers.get_mut(invite.0) {
             transaction.unpracked = Some(Box::new(Unpracked {
                 bytes: transaction.response.clone(),
                 has_sdp: !content.body.is_empty(),
@@ -65,10 +63,10 @@ impl Endpoint {
 
     /// The deadline of an unconfirmed provisional response.
     pub(crate) fn wake_unpracked(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        let may_repeat = self.servers.get(handle).is_some_and(|open| open.unpracked.is_some());
+        let may_repeat = self.transactions.servers.get(handle).is_some_and(|open| open.unpracked.is_some());
         let may_repeat = may_repeat && self.may_repeat(now, handle);
-        let Some(transaction) = self.servers.get_mut(handle) else { return };
-        let Some(unpracked) = &mut transaction.unpracked else { return };
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
+        let Some(unpracked) = &mut transaction.user.unpracked else { return };
         if now >= unpracked.give_up_at {
             transaction.unpracked = None;
             let dialog = transaction.dialog;
@@ -88,29 +86,23 @@ impl Endpoint {
     }
 
     /// A PRACK. Its CSeq has been checked.
-    pub(crate) fn receive_prack(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        handle: Handle,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn receive_prack(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let now = inc.now;
         let Ok(Some(rack)) = inc.message.rack() else {
-            return self.refuse_statefully(now, flow, key, inc, 400, b"", out);
+            return self.refuse_statefully(inc, 400, b"", out);
         };
         let invite = self.dialogs.get(handle).and_then(|dialog| dialog.server_invite);
-        let known = invite.and_then(|invite| self.servers.get(invite)).is_some_and(|invite| {
+        let known = invite.and_then(|invite| self.transactions.servers.get(invite)).is_some_and(|invite| {
             invite.rseq == rack.rseq && invite.rseq != 0 && invite.cseq == rack.cseq && rack.method == Method::Invite
         });
         let Some(invite) = invite.filter(|_| known) else {
-            return self.refuse_statefully(now, flow, key, inc, 481, b"", out);
+            return self.refuse_statefully(inc, 481, b"", out);
         };
         // Our tag and the number were in what we sent there.
         self.got_ours(now, invite);
-        let Some(transaction) = self.open_in_dialog(now, flow, key, handle, inc, out) else { return };
-        let was_waiting = self.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();
+        let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
+        let was_waiting =
+            self.transactions.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();
         let has_body = !inc.message.body().is_empty();
         if !has_body || !was_waiting {
             self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
@@ -135,7 +127,7 @@ impl Endpoint {
         if !message.has_token(Name::Require, "100rel") {
             return Taken::Plain;
         }
-        let Some(sent) = self.clients.get(transaction) else { return Taken::Again };
+        let Some(sent) = self.transactions.clients.get(transaction) else { return Taken::Again };
         let (cseq, has_offer) = (sent.cseq, sent.has_body);
         let Some(dialog) = self.dialogs.get_mut(handle) else { return Taken::Again };
         let in_order = dialog.remote_rseq == 0 || rseq == dialog.remote_rseq.wrapping_add(1);

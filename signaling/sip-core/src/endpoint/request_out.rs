@@ -1,6 +1,6 @@
 //! Requests of the user: outside dialogs, and inside them.
 
-use super::client::Opening;
+use super::requests::{Kind, Purpose, Sent};
 use super::{Endpoint, NewRequest};
 use crate::auth::Sending;
 use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
@@ -10,7 +10,6 @@ use crate::event::{ClientRequestId, DialogId};
 use crate::output::{Output, Span};
 use crate::slab::Handle;
 use crate::token::Token;
-use crate::transactions::{Dispatch, Kind, Purpose};
 use clock::Instant;
 use sip_wire::Method;
 
@@ -55,24 +54,18 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<(Handle, Written), Refused> {
         request.check()?;
-        if self.clients.is_full() {
+        if self.transactions.clients.is_full() {
             return Err(Refused::Full);
         }
         let known = self.lines_with_credentials(method, request, lines);
         let written = self.put_new(method, request, known.as_deref().unwrap_or(lines), out);
-        let opening = Opening {
-            kind: Kind::of(method, false),
-            purpose,
-            key: self.client_key(written.branch.as_str().as_bytes(), method),
-            flow: request.flow,
-            dialog: None,
+        let sent = Sent {
             account: request.account,
-            cseq: request.first_cseq(),
             has_body: !request.content.body.is_empty(),
-            retry_count: 0,
-            dispatch: Dispatch::Sent,
+            ..Sent::new(Kind::of(method, false), purpose, request.first_cseq())
         };
-        let handle = self.open_client(now, opening, written.bytes, out).ok_or(Refused::Full)?;
+        let key = self.client_key(written.branch.as_str().as_bytes(), method);
+        let handle = self.open_client(now, (key, request.flow), sent, written.bytes, out).ok_or(Refused::Full)?;
         Ok((handle, written))
     }
 
@@ -87,7 +80,8 @@ impl Endpoint {
     }
 
     fn put_new(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8], out: &mut Output) -> Written {
-        let (branch, tag, fresh_id) = (self.tokens.next(), self.tokens.next(), self.tokens.next());
+        let (branch, tag, fresh_id) =
+            (self.transactions.tokens.next(), self.transactions.tokens.next(), self.transactions.tokens.next());
         let call_id: Box<[u8]> = request.call_id.unwrap_or(fresh_id.as_str()).as_bytes().into();
         let content = &request.content;
         let mark = out.mark();
@@ -248,7 +242,7 @@ impl Endpoint {
                 || dialog.owes_ack
                 || dialog.client_update
                 || dialog.server_update
-                || dialog.server_invite.is_some_and(|open| self.servers.get(open).is_some())
+                || dialog.server_invite.is_some_and(|open| self.transactions.servers.get(open).is_some())
         })
     }
 }

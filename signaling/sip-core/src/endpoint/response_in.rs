@@ -1,14 +1,14 @@
 //! Responses to requests of ours (RFC 3261 §17.1.3, §8.1.3), and what they mean for the dialog (§12.2.1.2).
 
 use super::Endpoint;
-use super::client::{ClientInput, Heard};
+use super::requests::{Kind, Purpose};
 use crate::content::Content;
 use crate::dialog::State;
 use crate::event::{Cause, ClientRequestId, DialogId, Event};
 use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::slab::Handle;
-use crate::transactions::{Kind, Purpose};
+use crate::transactions::{ClientInput, Heard, Matched};
 use clock::{Duration, Instant};
 use sip_wire::Message;
 
@@ -18,38 +18,17 @@ const RETRIES_MAX_COUNT: u8 = 5;
 impl Endpoint {
     pub(crate) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut Output) {
         let Some(status) = message.status() else { return };
-        let found = message.top_via().ok().and_then(|via| {
-            let branch = via.rfc3261_branch()?.get(sip_wire::BRANCH_COOKIE.len()..)?;
-            let method = message.cseq().ok()?.method;
-            self.client_index.get(&self.client_key(branch, method)).copied()
-        });
-        // A branch alone would let anybody who guesses it answer in any call.
-        let found = found.filter(|handle| {
-            let sent = self.clients.get(*handle).map(|sent| crate::derive::call_id_of(&sent.bytes));
-            sent.is_some_and(|sent| message.call_id().is_ok_and(|call_id| call_id == sent))
-        });
-        // RFC 3261 §8.1.3.3: more than one Via means that the response is not for us.
-        let found = found.filter(|_| message.raw_values(sip_wire::Name::Via).nth(1).is_none());
-        if message.validate_response().is_err() {
-            self.counters.malformed += 1;
-            if let Some(handle) = found.filter(|_| (200..300).contains(&status.code())) {
-                self.unusable_answer(now, handle, status.code(), message, out);
-            }
-            return;
-        }
-        self.counters.received += 1;
-        let Some(handle) = found else {
-            self.counters.stray_responses += 1;
-            return;
+        let handle = match self.transactions.match_response(now, message) {
+            Matched::Client(handle) => handle,
+            Matched::Broken(handle) => return self.unusable_answer(now, handle, status.code(), message, out),
+            Matched::Nothing => return,
         };
-        if let Some(sent) = self.clients.get(handle) {
-            self.proven.note(now, &self.keyed, &sent.flow);
-        }
-        let dialog = self.clients.get(handle).and_then(|sent| sent.dialog);
+        let dialog = self.transactions.clients.get(handle).and_then(|sent| sent.dialog);
         if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.is_proved();
         }
-        let heard = self.drive_client(now, handle, ClientInput::Response(status.code()), Some(message), out);
+        let heard =
+            self.transactions.drive_client(now, handle, ClientInput::Response(status.code()), Some(message), out);
         self.hear(now, handle, heard, status.code(), Some(message), out);
         self.settle_client(handle);
     }
@@ -76,7 +55,7 @@ impl Endpoint {
         if let Some(message) = message.filter(|_| (200..300).contains(&status)) {
             self.take_next_nonce(handle, message);
         }
-        let Some(transaction) = self.clients.get(handle) else { return };
+        let Some(transaction) = self.transactions.clients.get(handle) else { return };
         let (purpose, dialog) = (transaction.purpose, transaction.dialog);
         match purpose {
             Purpose::Call(call) => self.hear_call(now, handle, call, heard, status, message, out),
@@ -111,7 +90,7 @@ impl Endpoint {
         message: Option<&Message<'_>>,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.clients.get_mut(handle) else { return };
+        let Some(transaction) = self.transactions.clients.get_mut(handle) else { return };
         let is_again = status >= 200 && std::mem::replace(&mut transaction.is_answered, status >= 200);
         let (kind, cseq, has_body, dialog, flow) =
             (transaction.kind, transaction.cseq, transaction.has_body, transaction.dialog, transaction.flow);
@@ -221,7 +200,7 @@ impl Endpoint {
         message: &Message<'_>,
         out: &mut Output,
     ) -> bool {
-        let Some(transaction) = self.clients.get(handle) else { return false };
+        let Some(transaction) = self.transactions.clients.get(handle) else { return false };
         let is_cancelled = match transaction.purpose {
             Purpose::Call(call) => self.calls.get(call.0).is_none_or(|call| call.ended_by_us.is_some()),
             Purpose::Nobody => true,
@@ -251,15 +230,19 @@ impl Endpoint {
 
     /// RFC 3261 §14.1: the caller waits 2.1 to 4 s, the callee up to 2 s, in steps of 10 ms.
     fn later(&mut self, now: Instant, handle: Handle) -> bool {
-        let Some(transaction) = self.clients.get(handle) else { return false };
+        let Some(transaction) = self.transactions.clients.get(handle) else { return false };
         let Some(dialog_handle) = transaction.dialog else { return false };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|dialog| !dialog.passes_glare) else {
             return false;
         };
         dialog.client_invite = None;
         dialog.client_update = false;
-        let steps = if dialog.is_caller { 210 + self.tokens.below(191) } else { self.tokens.below(201) };
-        if let Some(transaction) = self.clients.get_mut(handle) {
+        let steps = if dialog.is_caller {
+            210 + self.transactions.tokens.below(191)
+        } else {
+            self.transactions.tokens.below(201)
+        };
+        if let Some(transaction) = self.transactions.clients.get_mut(handle) {
             transaction.retry_at = Some(now + Duration::from_millis(10 * steps));
         }
         true
@@ -267,7 +250,7 @@ impl Endpoint {
 
     /// The pause after a 491 is over.
     pub(crate) fn try_later(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        let Some(transaction) = self.clients.get_mut(handle) else { return };
+        let Some(transaction) = self.transactions.clients.get_mut(handle) else { return };
         transaction.retry_at = None;
         let (purpose, dialog) = (transaction.purpose, transaction.dialog);
         let is_free = dialog.is_some_and(|dialog| self.open_dialog(dialog).is_ok() && !self.is_negotiating(dialog));
@@ -276,7 +259,7 @@ impl Endpoint {
             return;
         }
         // The peer was faster, or the dialog has ended.
-        if let Some(transaction) = self.clients.get_mut(handle) {
+        if let Some(transaction) = self.transactions.clients.get_mut(handle) {
             transaction.purpose = Purpose::Nobody;
         }
         if let Purpose::User(number) = purpose {

@@ -1,112 +1,53 @@
-//! Server transactions: made, driven, repeated, forgotten.
+//! Server transactions of the endpoint: what is kept of a request, its responses, and what follows when nobody answers or
+//! acknowledges.
 
 use super::Endpoint;
+use super::requests::{Asked, Kind, Received};
 use crate::compose::{put, put_content, put_status_line};
 use crate::content::Content;
 use crate::event::{Cause, Event};
-use crate::flow::Flow;
-use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
 use crate::next_hop::Origin;
 use crate::output::{Output, Span};
-use crate::proven::Budget;
 use crate::slab::Handle;
-use crate::timer::{Alarm, Owner};
-use crate::transaction::{
-    Actions, InviteServer, InviteServerAction, InviteServerInput, NonInviteServer, NonInviteServerAction,
-    NonInviteServerInput,
-};
-use crate::transactions::{Asked, Kind, ServerMachine, ServerTransaction};
+use crate::transactions::{Consequence, ServerInput};
 use clock::Instant;
-
-/// An input that both machines know.
-#[derive(Clone, Copy)]
-pub(crate) enum ServerInput {
-    Request,
-    Respond(u16),
-    Ack,
-    Deadline,
-}
-
-/// What a machine wants beyond sending.
-enum Consequence {
-    None,
-    Unanswered,
-    NoAck(Handle),
-}
 
 impl Endpoint {
     /// Opens a transaction for a request; `None` when the table is full (the request has been refused then).
-    pub(crate) fn open_server(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        inc: &Incoming<'_, '_>,
-        to_tag: &str,
-        out: &mut Output,
-    ) -> Option<Handle> {
-        if self.servers.is_full() {
-            self.refuse_overload(flow, inc, out);
+    pub(crate) fn open_server(&mut self, inc: &Incoming<'_, '_>, to_tag: &str, out: &mut Output) -> Option<Handle> {
+        if self.transactions.servers.is_full() {
+            self.transactions.refuse_overload(inc, out);
             return None;
         }
         let kind = Kind::of(inc.method, inc.to_tag.is_some());
-        let reliable = flow.transport.is_reliable();
-        let timers = &self.config.timers;
         let mut head = Vec::with_capacity(512);
-        inc.put_head(flow, to_tag, &mut head);
+        inc.put_head(inc.flow, to_tag, &mut head);
         let head_bytes = head.len().min(u16::MAX.into()) as u16;
         if inc.method.creates_dialog() {
             inc.put_record_route(&mut head);
         }
         let wish = match kind {
-            Kind::Subscribe | Kind::Refer => self.wish(flow, inc, to_tag).map(Box::new),
+            Kind::Subscribe | Kind::Refer => self.wish(inc, to_tag).map(Box::new),
             _ => None,
         };
         let target = inc.contact_uri().filter(|_| kind.moves_target());
         let moves_target = inc.to_tag.is_some() && kind.moves_target();
-        let merge_key = inc.to_tag.is_none().then(|| inc.merge_key(&self.keyed));
-        let transaction = ServerTransaction {
-            machine: if kind.is_invite() {
-                ServerMachine::Invite(InviteServer::start(now, timers, reliable))
-            } else {
-                ServerMachine::Other(NonInviteServer::start(now, timers, reliable))
-            },
+        let received = Received {
             kind,
-            key,
-            merge_key,
-            uri: (kind == Kind::Invite).then(|| inc.uri_key(&self.keyed)),
-            flow: inc.response_flow(flow),
+            uri: (kind == Kind::Invite).then(|| inc.uri_key(&self.transactions.keyed)),
             head: head.into_boxed_slice(),
             head_bytes,
-            response: Box::default(),
             dialog: None,
             target: target.map_or_else(Box::default, |uri| unfolded(uri).into()),
-            origin: moves_target.then(|| Box::new(Origin::of(flow, inc))),
+            origin: moves_target.then(|| Box::new(Origin::of(inc))),
             cseq: inc.cseq,
             asked: if kind.refreshes() { inc.asked() } else { Asked::default() },
             wish,
             unpracked: None,
             rseq: 0,
-            budget: Budget::of(inc.message.as_bytes().len()),
-            alarm: Alarm::default(),
         };
-        let handle = self.servers.insert(transaction).ok()?;
-        self.server_index.insert(key, handle);
-        if let Some(merge_key) = merge_key {
-            // One that is refused as merged does not take the place of the first.
-            self.merge_index.entry(merge_key).or_insert(handle);
-        }
-        self.settle_server(handle);
-        Some(handle)
-    }
-
-    /// A copy of the request came, of so many bytes: it earns a copy of the answer.
-    pub(crate) fn repeat_server(&mut self, now: Instant, handle: Handle, byte_count: usize, out: &mut Output) {
-        if let Some(transaction) = self.servers.get_mut(handle) {
-            transaction.budget.received(byte_count);
-        }
-        self.drive_server(now, handle, ServerInput::Request, None, out);
+        self.transactions.open_server(inc, received)
     }
 
     /// Gives the machine an input. `fresh` is the response that has just been written.
@@ -119,89 +60,37 @@ impl Endpoint {
         out: &mut Output,
     ) {
         let is_proven = self.may_repeat(now, handle);
-        let Some(transaction) = self.servers.get_mut(handle) else { return };
-        let timers = &self.config.timers;
-        let mut consequence = Consequence::None;
-        let budget = &mut transaction.budget;
-        let (flow, response) = (transaction.flow, &transaction.response);
-        let is_due = matches!(input, ServerInput::Request) && budget.is_owing();
-        let mut is_tried = false;
-        // Where the source may be forged answers go only as far as the request and its copies have paid for them.
-        let mut send = |out: &mut Output| {
-            is_tried = true;
-            match fresh {
-                Some(span) if budget.admits(is_proven, out.bytes(span)) => out.send(flow, span),
-                None if !response.is_empty() && budget.admits(is_proven, response) => out.send_copy(flow, response),
-                _ => {}
-            }
-        };
-        let mut wants_trying = false;
-        match &mut transaction.machine {
-            ServerMachine::Invite(machine) => {
-                let mut actions = Actions::default();
-                machine.handle(now, timers, invite_input(input), &mut actions);
-                for action in actions {
-                    match action {
-                        InviteServerAction::Send => send(out),
-                        InviteServerAction::SendTrying => wants_trying = true,
-                        InviteServerAction::Unanswered => consequence = Consequence::Unanswered,
-                        InviteServerAction::NoAck => {
-                            consequence = transaction.dialog.map_or(Consequence::None, Consequence::NoAck);
-                        }
-                    }
-                }
-            }
-            ServerMachine::Other(machine) => {
-                let Some(input) = other_input(input) else { return };
-                let mut actions = Actions::default();
-                machine.handle(now, timers, input, &mut actions);
-                for action in actions {
-                    match action {
-                        NonInviteServerAction::Send => send(out),
-                        NonInviteServerAction::Unanswered => {}
-                    }
-                }
-            }
+        let consequence = self.transactions.drive_server(now, handle, input, (fresh, is_proven), out);
+        if consequence == Consequence::WantsTrying
+            && let Some(transaction) = self.transactions.servers.get(handle)
+        {
+            let mark = out.mark();
+            put_status_line(out.arena(), 100, "");
+            put(out.arena(), &[transaction.head.get(..transaction.head_bytes.into()).unwrap_or_default()]);
+            put_content(out.arena(), &Content::NONE);
+            let span = out.span_from(mark);
+            self.transactions.send_trying(handle, span, is_proven, out);
         }
-        // The machine takes a 2xx for sent and leaves copies of the INVITE alone (RFC 6026 §7.1).
-        if is_due && !is_tried && !response.is_empty() && budget.admits(is_proven, response) {
-            out.send_copy(flow, response);
-        }
-        if wants_trying {
-            send_trying(transaction, is_proven, out);
-        }
+        let dialog = self.transactions.servers.get(handle).and_then(|transaction| transaction.dialog);
         self.settle_server(handle);
-        match consequence {
-            Consequence::None => {}
-            Consequence::Unanswered => self.give_up_invite(now, handle, out),
-            Consequence::NoAck(dialog) => self.never_acknowledged(now, dialog, handle, out),
+        match (consequence, dialog) {
+            (Consequence::Unanswered, _) => self.give_up_invite(now, handle, out),
+            (Consequence::NoAck, Some(dialog)) => self.never_acknowledged(now, dialog, handle, out),
+            _ => {}
         }
     }
 
     /// Forgets a transaction that is over, or sees to its deadline.
     pub(crate) fn settle_server(&mut self, handle: Handle) {
-        let Some(transaction) = self.servers.get_mut(handle) else { return };
-        if !transaction.machine.is_terminated() {
-            let deadline = transaction.deadline();
-            self.timers.arm(&mut transaction.alarm, Owner::Server(handle), deadline);
+        if !self.transactions.settle_server(handle) {
             return;
         }
-        let dialog = transaction.dialog;
-        let is_update = transaction.kind == Kind::Update;
-        if is_update && let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+        let Some(transaction) = self.transactions.servers.get(handle) else { return };
+        let update_in = transaction.dialog.filter(|_| transaction.kind == Kind::Update);
+        if let Some(dialog) = update_in.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.server_update = false;
         }
-        self.forget_server(handle);
-    }
-
-    pub(crate) fn forget_server(&mut self, handle: Handle) {
-        let Some(transaction) = self.servers.remove(handle) else { return };
-        self.server_index.remove(&transaction.key);
-        if let Some(merge_key) = transaction.merge_key
-            && self.merge_index.get(&merge_key) == Some(&handle)
-        {
-            self.merge_index.remove(&merge_key);
-        }
+        self.transactions.forget_server(handle);
     }
 
     /// Writes a response, keeps it for copies of the request, sends it. `lines` are complete header lines.
@@ -215,7 +104,7 @@ impl Endpoint {
         content: &Content<'_>,
         out: &mut Output,
     ) {
-        let Some(transaction) = self.servers.get_mut(handle) else { return };
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
         let mark = out.mark();
         let arena = out.arena();
         put_status_line(arena, status, reason);
@@ -247,7 +136,7 @@ impl Endpoint {
         }
         let is_paid = self.may_repeat(now, transaction)
             // Our BYE is no larger than the 2xx.
-            || self.servers.get(transaction).is_some_and(|open| open.budget.has_room(open.response.len()));
+            || self.transactions.servers.get(transaction).is_some_and(|open| open.budget.has_room(open.response.len()));
         if !is_paid {
             let is_wanted = self.dialogs.get_mut(dialog).is_some_and(|dialog| dialog.late_bye.take().is_some());
             let cause = if is_wanted { Cause::LocalBye } else { Cause::NoAck };
@@ -264,35 +153,5 @@ impl Endpoint {
             dialog: dialog.map(crate::event::DialogId),
             message,
         });
-    }
-}
-
-fn send_trying(transaction: &mut ServerTransaction, is_proven: bool, out: &mut Output) {
-    let mark = out.mark();
-    put_status_line(out.arena(), 100, "");
-    put(out.arena(), &[transaction.head.get(..transaction.head_bytes.into()).unwrap_or_default()]);
-    put_content(out.arena(), &Content::NONE);
-    let span = out.span_from(mark);
-    transaction.response = out.bytes(span).into();
-    if transaction.budget.admits(is_proven, &transaction.response) {
-        out.send(transaction.flow, span);
-    }
-}
-
-fn invite_input(input: ServerInput) -> InviteServerInput {
-    match input {
-        ServerInput::Request => InviteServerInput::Request,
-        ServerInput::Respond(status) => InviteServerInput::Respond(status),
-        ServerInput::Ack => InviteServerInput::Ack,
-        ServerInput::Deadline => InviteServerInput::Deadline,
-    }
-}
-
-fn other_input(input: ServerInput) -> Option<NonInviteServerInput> {
-    match input {
-        ServerInput::Request => Some(NonInviteServerInput::Request),
-        ServerInput::Respond(status) => Some(NonInviteServerInput::Respond(status)),
-        ServerInput::Ack => None,
-        ServerInput::Deadline => Some(NonInviteServerInput::Deadline),
     }
 }

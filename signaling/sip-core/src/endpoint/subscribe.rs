@@ -2,19 +2,17 @@
 
 use super::Endpoint;
 use super::NewRequest;
+use super::requests::{Kind, Purpose};
 use crate::compose::put_number_line;
 use crate::content::{Content, Refused, is_token, is_uri};
 use crate::dialog::{Dialog, Seed, State};
 use crate::event::{ClientRequestId, DialogId, Event, SubscriptionId};
-use crate::flow::Flow;
-use crate::hash::Key;
 use crate::incoming::{Incoming, unfolded};
 use crate::next_hop::Origin;
 use crate::output::Output;
 use crate::route::Routes;
 use crate::slab::Handle;
 use crate::subscription::{Pending, Role};
-use crate::transactions::{Kind, Purpose};
 use clock::{Duration, Instant};
 use sip_wire::{Message, Method, Name};
 
@@ -34,7 +32,7 @@ impl Endpoint {
             return Err(Refused::BadText);
         }
         let open = self.open_dialog(dialog.0)?;
-        if self.subscriptions.is_full() || self.clients.is_full() {
+        if self.subscriptions.is_full() || self.transactions.clients.is_full() {
             return Err(Refused::Full);
         }
         let id = (open.local_cseq + 1).to_string().into_boxed_str();
@@ -116,7 +114,7 @@ impl Endpoint {
                 return Err(refused);
             }
         };
-        let key = self.keyed.key(&[b"subscribe", &written.call_id, written.tag.as_str().as_bytes()]);
+        let key = self.transactions.keyed.key(&[b"subscribe", &written.call_id, written.tag.as_str().as_bytes()]);
         self.pending_index.insert(key, handle);
         if let Some(subscription) = self.subscriptions.get_mut(handle) {
             subscription.interval_s = expires_s;
@@ -168,7 +166,7 @@ impl Endpoint {
         message: Option<&Message<'_>>,
         out: &mut Output,
     ) {
-        let Some(sent) = self.clients.get(handle) else { return };
+        let Some(sent) = self.transactions.clients.get(handle) else { return };
         let kind = sent.kind;
         let is_alone = self.subscriptions.get(id.0).is_some_and(|open| open.pending.is_some());
         if (kind == Kind::Subscribe || is_alone)
@@ -250,7 +248,11 @@ impl Endpoint {
             return subscription.dialog;
         }
         let pending = subscription.pending.take()?;
-        self.pending_index.remove(&self.keyed.key(&[b"subscribe", &pending.call_id, pending.tag.as_str().as_bytes()]));
+        self.pending_index.remove(&self.transactions.keyed.key(&[
+            b"subscribe",
+            &pending.call_id,
+            pending.tag.as_str().as_bytes(),
+        ]));
         let mut dialog = Dialog::new(Seed {
             call_id: &pending.call_id,
             local: &pending.from,
@@ -275,26 +277,19 @@ impl Endpoint {
     }
 
     /// A NOTIFY that overtook the 2xx to our SUBSCRIBE makes the dialog (RFC 6665 §4.4.1).
-    pub(crate) fn receive_first_notify(
-        &mut self,
-        now: Instant,
-        flow: &Flow,
-        key: Key,
-        inc: &Incoming<'_, '_>,
-        out: &mut Output,
-    ) -> bool {
+    pub(crate) fn receive_first_notify(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) -> bool {
         let our_tag = inc.to_tag.unwrap_or_default();
-        let pending = self.keyed.key(&[b"subscribe", inc.call_id, our_tag]);
+        let pending = self.transactions.keyed.key(&[b"subscribe", inc.call_id, our_tag]);
         let Some(handle) = self.pending_index.get(&pending).copied() else { return false };
         let target = inc.contact_uri().unwrap_or_default();
         let routes = Routes::new(inc.message.raw_values(Name::RecordRoute));
-        let origin = Origin::of(flow, inc);
-        let dialog = self.establish(now, handle, inc.from, inc.from_tag, target, routes, &origin, out);
+        let origin = Origin::of(inc);
+        let dialog = self.establish(inc.now, handle, inc.from, inc.from_tag, target, routes, &origin, out);
         let Some(dialog) = dialog else { return false };
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.remote_cseq = Some(inc.cseq);
         }
-        self.receive_notify(now, flow, key, dialog, inc, out);
+        self.receive_notify(dialog, inc, out);
         true
     }
 }

@@ -1,13 +1,13 @@
 //! The table of subscriptions: made, woken, forgotten.
 
 use super::Endpoint;
+use super::requests::Purpose;
 use crate::content::Content;
 use crate::event::{Cause, DialogId, Event, SubscriptionId};
 use crate::output::Output;
 use crate::slab::Handle;
 use crate::subscription::{Role, Subscription};
 use crate::timer::{Alarm, Owner};
-use crate::transactions::Purpose;
 use clock::Instant;
 
 impl Endpoint {
@@ -67,7 +67,7 @@ impl Endpoint {
     pub(crate) fn arm_subscription(&mut self, handle: Handle) {
         if let Some(subscription) = self.subscriptions.get_mut(handle) {
             let deadline = subscription.deadline();
-            self.timers.arm(&mut subscription.alarm, Owner::Subscription(handle), deadline);
+            self.transactions.deadlines.arm(&mut subscription.alarm, Owner::Subscription(handle), deadline);
         }
     }
 
@@ -75,7 +75,7 @@ impl Endpoint {
     pub(crate) fn remove_subscription(&mut self, now: Instant, handle: Handle, tell: bool, out: &mut Output) {
         let Some(subscription) = self.subscriptions.remove(handle) else { return };
         if let Some(pending) = &subscription.pending {
-            self.pending_index.remove(&self.keyed.key(&[
+            self.pending_index.remove(&self.transactions.keyed.key(&[
                 b"subscribe",
                 &pending.call_id,
                 pending.tag.as_str().as_bytes(),

@@ -3,7 +3,7 @@
 //! that nobody else has (RFC 3261 §13.2.2.4).
 
 use super::Endpoint;
-use super::client::{ClientInput, Heard};
+use super::requests::Purpose;
 use crate::content::Content;
 use crate::dialog::{Dialog, Seed, State};
 use crate::event::{CallId, Cause, ClientRequestId, DialogId, Event};
@@ -12,7 +12,7 @@ use crate::next_hop::{self, Hop, Origin};
 use crate::output::Output;
 use crate::route::Routes;
 use crate::slab::Handle;
-use crate::transactions::Purpose;
+use crate::transactions::{ClientInput, Heard};
 use clock::Instant;
 use sip_wire::{Message, Method, Name};
 
@@ -30,10 +30,10 @@ impl Endpoint {
         message: &Message<'_>,
         out: &mut Output,
     ) {
-        let Some(sent) = self.clients.get(handle).filter(|sent| sent.kind.is_invite()) else { return };
+        let Some(sent) = self.transactions.clients.get(handle).filter(|sent| sent.kind.is_invite()) else { return };
         let (purpose, dialog, cseq) = (sent.purpose, sent.dialog, sent.cseq);
         // It is an answer: the INVITE is not repeated any more.
-        let heard = self.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
         self.settle_client(handle);
         match (purpose, dialog) {
             _ if heard == Heard::Nothing => {}
@@ -45,7 +45,11 @@ impl Endpoint {
                 self.call_failed(now, call, 502, None, out);
             }
             (_, Some(dialog)) => {
-                let answered = self.clients.get_mut(handle).map(|sent| std::mem::replace(&mut sent.is_answered, true));
+                let answered = self
+                    .transactions
+                    .clients
+                    .get_mut(handle)
+                    .map(|sent| std::mem::replace(&mut sent.is_answered, true));
                 if answered == Some(true) {
                     return; // a damaged copy of what has been answered and acknowledged; the next one will be whole
                 }
@@ -72,17 +76,17 @@ impl Endpoint {
     fn has_taken(&self, call: CallId, message: &Message<'_>) -> bool {
         let is_up = |dialog| self.dialogs.get(dialog).is_some_and(|dialog| dialog.state == State::Confirmed);
         self.calls.get(call.0).is_some_and(|call| {
-            call.forks.iter().any(|fork| is_up(fork.dialog) && fork.is_of(&self.keyed, call, message))
+            call.forks.iter().any(|fork| is_up(fork.dialog) && fork.is_of(&self.transactions.keyed, call, message))
         })
     }
 
     /// ACK and BYE for an answer to the INVITE of this transaction.
     pub(crate) fn end_unusable(&mut self, handle: Handle, message: &Message<'_>, out: &mut Output) {
         let Some(mut dialog) = self.passing_dialog(handle, message) else { return };
-        self.counters.unusable_answers += 1;
+        self.transactions.counters.unusable_answers += 1;
         for method in [Method::Ack, Method::Bye] {
             let cseq = dialog.local_cseq;
-            let branch = self.tokens.next();
+            let branch = self.transactions.tokens.next();
             let mark = out.mark();
             self.put_in_dialog(&dialog, method, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
             let span = out.span_from(mark);
@@ -94,7 +98,7 @@ impl Endpoint {
     /// The ACK alone, for a copy of an answer whose dialog has had its BYE.
     pub(crate) fn acknowledge_copy(&mut self, handle: Handle, message: &Message<'_>, out: &mut Output) {
         let Some(dialog) = self.passing_dialog(handle, message) else { return };
-        let branch = self.tokens.next();
+        let branch = self.transactions.tokens.next();
         let mark = out.mark();
         let cseq = dialog.local_cseq;
         self.put_in_dialog(&dialog, Method::Ack, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
@@ -104,7 +108,7 @@ impl Endpoint {
 
     /// The dialog that an answer would make, for as long as it takes to write requests in it.
     fn passing_dialog(&mut self, handle: Handle, message: &Message<'_>) -> Option<Dialog> {
-        let sent = self.clients.get(handle)?;
+        let sent = self.transactions.clients.get(handle)?;
         if let Purpose::Call(call) = sent.purpose {
             let call = self.calls.get_mut(call.0)?;
             let max_count = self.config.limits.max_forks.saturating_mul(PASSING_PER_FORK);

@@ -1,29 +1,28 @@
 //! Deadlines.
 
 use super::Endpoint;
-use super::client::{ClientInput, Heard};
-use super::server::ServerInput;
+use super::requests::Purpose;
 use crate::content::Content;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::Output;
-use crate::session_timer::Due;
+use crate::session_timer::Due as SessionDue;
 use crate::slab::Handle;
-use crate::timer::{Owner, Timers};
-use crate::transactions::{Cancel, ClientMachine, Purpose};
+use crate::timer::{Deadlines, Owner};
+use crate::transactions::{Due, Heard, ServerInput};
 use clock::Instant;
 use sip_wire::Method;
 
 impl Endpoint {
     /// Does everything that is due. Call it at [`deadline`](Self::deadline), or as soon after as possible.
     pub fn wake(&mut self, now: Instant, out: &mut Output) {
-        while let Some((at, owner)) = self.timers.pop(now) {
+        while let Some((at, owner)) = self.transactions.deadlines.pop(now) {
             match owner {
                 Owner::Server(handle) => self.wake_server(now, at, handle, out),
                 Owner::Client(handle) => self.wake_client(now, at, handle, out),
                 Owner::Dialog(handle) => self.wake_dialog(now, at, handle, out),
                 Owner::Subscription(handle) => {
                     let Some(subscription) = self.subscriptions.get_mut(handle) else { continue };
-                    if Timers::fired(&mut subscription.alarm, at) {
+                    if Deadlines::fired(&mut subscription.alarm, at) {
                         self.wake_subscription(now, handle, out);
                     }
                 }
@@ -33,8 +32,8 @@ impl Endpoint {
     }
 
     fn wake_server(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut Output) {
-        let Some(transaction) = self.servers.get_mut(handle) else { return };
-        if !Timers::fired(&mut transaction.alarm, at) {
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
+        if !Deadlines::fired(&mut transaction.alarm, at) {
             return;
         }
         if transaction.machine.deadline().is_some_and(|deadline| deadline <= now) {
@@ -45,58 +44,50 @@ impl Endpoint {
     }
 
     fn wake_client(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut Output) {
-        let Some(transaction) = self.clients.get_mut(handle) else { return };
-        if !Timers::fired(&mut transaction.alarm, at) {
-            return;
-        }
-        if transaction.machine.deadline().is_some_and(|deadline| deadline <= now) {
-            let heard = self.drive_client(now, handle, ClientInput::Deadline, None, out);
-            self.hear(now, handle, heard, 408, None, out);
-        }
+        let Some(heard) = self.transactions.wake_client(now, at, handle, out) else { return };
+        self.hear(now, handle, heard, 408, None, out);
         self.wake_wishes(now, handle, out);
         self.settle_client(handle);
     }
 
     /// What a request of ours waits for beside its machine: the pause after a 491, the ring limit, the end of a CANCEL.
     fn wake_wishes(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        let Some(transaction) = self.clients.get_mut(handle) else { return };
+        let Some(transaction) = self.transactions.clients.get_mut(handle) else { return };
         if transaction.retry_at.is_some_and(|at| now >= at) {
             return self.try_later(now, handle, out);
         }
-        let ClientMachine::Invite(machine) = &mut transaction.machine else { return };
-        if !machine.is_waiting() {
-            return;
-        }
-        match transaction.cancel {
-            Cancel::Sent(until) if now >= until => {
-                machine.abandon(); // RFC 3261 §9.1: 64*T1 after the CANCEL
-                self.hear(now, handle, Heard::Timeout, 487, None, out);
-            }
-            Cancel::No if now >= transaction.ring_until => {
-                if let Purpose::Call(call) = transaction.purpose
+        let purpose = transaction.purpose;
+        match self.transactions.ring_due(now, handle) {
+            Due::Nothing => {}
+            Due::CancelUnanswered => self.hear(now, handle, Heard::Timeout, 487, None, out),
+            Due::RingLimit => {
+                if let Purpose::Call(call) = purpose
                     && let Some(call) = self.calls.get_mut(call.0)
                 {
                     call.ended_by_us.get_or_insert(408);
                 }
                 self.cancel_client(now, handle, out);
             }
-            _ => {}
         }
     }
 
     fn wake_dialog(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut Output) {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        if !Timers::fired(&mut dialog.alarm, at) {
+        if !Deadlines::fired(&mut dialog.alarm, at) {
             return;
         }
         if dialog.ack.is_some() && now >= dialog.ack_until {
             dialog.ack = None;
         }
-        let due = if dialog.state == crate::dialog::State::Confirmed { dialog.session.wake(now) } else { Due::Nothing };
+        let due = if dialog.state == crate::dialog::State::Confirmed {
+            dialog.session.wake(now)
+        } else {
+            SessionDue::Nothing
+        };
         match due {
-            Due::Nothing => {}
-            Due::Refresh => self.refresh_session(now, handle, out),
-            Due::Bye => self.end_with_bye(now, handle, Cause::SessionExpired, out),
+            SessionDue::Nothing => {}
+            SessionDue::Refresh => self.refresh_session(now, handle, out),
+            SessionDue::Bye => self.end_with_bye(now, handle, Cause::SessionExpired, out),
         }
         self.arm_dialog(handle);
     }

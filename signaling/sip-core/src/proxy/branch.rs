@@ -2,41 +2,32 @@
 
 use super::Target;
 use crate::flow::Flow;
-use crate::hash::Key;
 use crate::slab::Handle;
-use crate::timer::Alarm;
-use crate::transactions::{Cancel, ClientMachine};
-use clock::Instant;
+use crate::transactions::ClientUse;
 
 pub(super) struct Branch {
-    pub(super) machine: ClientMachine,
-    pub(super) key: Key,
-    pub(super) flow: Flow,
-    pub(super) bytes: Box<[u8]>,
     pub(super) context: Handle,
     /// A CANCEL of ours: its responses concern nobody.
     pub(super) is_cancel: bool,
+    /// The request belongs to a dialog.
+    pub(super) is_in_dialog: bool,
     /// Its final response, or the lack of one, was noted.
     pub(super) is_final: bool,
-    pub(super) cancel: Cancel,
-    /// `Reason` lines for its CANCEL (RFC 3326).
-    pub(super) cancel_lines: Box<[u8]>,
-    /// Timer C.
-    pub(super) ring_until: Instant,
     /// Further paths to its target, and the breadth that it was given.
     pub(super) again: Option<Box<(Waiting, u8)>>,
-    pub(super) alarm: Alarm,
 }
 
 impl Branch {
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let rings = self.machine.is_waiting() && matches!(self.machine, ClientMachine::Invite(_));
-        let limit = match self.cancel {
-            Cancel::Sent(until) if rings => Some(until),
-            Cancel::No if rings => Some(self.ring_until),
-            _ => None,
-        };
-        [self.machine.deadline(), limit].into_iter().flatten().min()
+    /// The CANCEL of this one.
+    pub(super) fn cancel(&self) -> Self {
+        Self { context: self.context, is_cancel: true, is_in_dialog: self.is_in_dialog, is_final: false, again: None }
+    }
+}
+
+impl ClientUse for Branch {
+    /// CANCEL follows a provisional response.
+    fn is_of_known_peer(&self) -> bool {
+        self.is_cancel || self.is_in_dialog
     }
 }
 

@@ -26,7 +26,7 @@ fn rank(status: u16) -> u16 {
 impl Proxy {
     /// Notes a final refusal of a branch. Without a message it is ours.
     pub(super) fn note_final(&mut self, handle: Handle, status: u16, message: Option<&Message<'_>>) {
-        let Some(context) = self.contexts.get_mut(handle) else { return };
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         if context.is_answered {
             return;
         }

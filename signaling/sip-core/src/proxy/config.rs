@@ -1,4 +1,4 @@
-//! What a proxy is told, what it says, and what it counts.
+//! What a proxy is told and what it says.
 
 use super::signed_route::Side;
 use crate::config::Timers;
@@ -193,35 +193,6 @@ pub enum ProxyEvent {
         /// Its status.
         status: u16,
     },
-}
-
-/// What a proxy counts. All of it only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProxyCounters {
-    /// Messages that were understood.
-    pub received: u64,
-    /// Datagrams that are no SIP and could not be answered.
-    pub malformed: u64,
-    /// Requests that were refused by the rules of the protocol alone.
-    pub refused: u64,
-    /// Requests that were refused with 503 because a table was full.
-    pub overloaded: u64,
-    /// Requests that were refused with 503 because the proxy is being stopped.
-    pub refused_stopping: u64,
-    /// INVITEs that were refused with 503 because their source has shown nothing and has enough of them.
-    pub source_limited: u64,
-    /// Copies of requests that were absorbed or answered from memory.
-    pub retransmissions: u64,
-    /// Responses without a branch; they are not forwarded (RFC 6026 §8.7).
-    pub stray_responses: u64,
-    /// INVITEs that were sent to a target.
-    pub invites_sent: u64,
-    /// Messages of the network that nobody is at a target's address (ICMP).
-    pub unreachable: u64,
-    /// Those of them that changed nothing: about targets that have answered, or about nothing that we sent.
-    pub unreachable_ignored: u64,
-    /// Requests whose topmost Via has an `maddr` that is not their source, which their answers do not follow.
-    pub foreign_maddr: u64,
 }
 
 /// Levels of the tables: all zero when nothing is going on.

@@ -1,32 +1,21 @@
-//! One request in progress: its server transaction and its response context (RFC 3261 §16.2).
+//! What a proxy keeps of a request in progress, beside its server transaction: the response context of RFC 3261 §16.2.
 
 use super::branch::Waiting;
 use super::paying::Stranger;
 use super::{SenderIdentity, Standing};
 use crate::flow::Flow;
-use crate::hash::Key;
-use crate::proven::Budget;
 use crate::slab::Handle;
-use crate::timer::Alarm;
-use crate::transactions::ServerMachine;
+use crate::transactions::ServerUse;
 
 pub(super) struct Context {
-    pub(super) machine: ServerMachine,
-    pub(super) key: Key,
     pub(super) is_invite: bool,
     pub(super) began_at: clock::Instant,
     /// How the request came.
     pub(super) in_flow: Flow,
-    /// Where its responses go.
-    pub(super) reply_flow: Flow,
     /// The request with `received` and `rport` filled and our Route values gone.
     pub(super) request: Box<[u8]>,
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(super) loop_mark: crate::token::Token,
-    /// The last response for upstream.
-    pub(super) response: Box<[u8]>,
-    /// What came and went.
-    pub(super) budget: Budget,
     /// Of an INVITE whose sender has shown nothing.
     pub(super) stranger: Option<Stranger>,
     /// How many branches may be open at once, here and behind us (RFC 5393).
@@ -58,8 +47,9 @@ pub(super) struct Context {
     pub(super) is_stopped: bool,
     /// A final response went upstream.
     pub(super) is_answered: bool,
-    pub(super) alarm: Alarm,
 }
+
+impl ServerUse for Context {}
 
 impl Context {
     /// Whether it is an INVITE that would make a call.

@@ -33,7 +33,7 @@ impl Proxy {
             let _ = write!(token, "{byte:02x}");
         }
         // RFC 5626 §5.2: nobody else can make one.
-        token.push_str(self.tokens.derived(&[b"flow", &bytes]).as_str());
+        token.push_str(self.transactions.tokens.derived(&[b"flow", &bytes]).as_str());
         Some(token)
     }
 
@@ -43,7 +43,7 @@ impl Proxy {
         let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
         let pair = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
         let bytes: Vec<u8> = digits.chunks(2).map(pair).collect::<Option<_>>()?;
-        if self.tokens.derived(&[b"flow", &bytes]).as_str().as_bytes() != mac {
+        if self.transactions.tokens.derived(&[b"flow", &bytes]).as_str().as_bytes() != mac {
             return None;
         }
         let address = |at: usize| {

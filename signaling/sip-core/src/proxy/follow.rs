@@ -19,11 +19,12 @@ impl Proxy {
         message: &Message<'_>,
         out: &mut ProxyOutput,
     ) -> bool {
-        let Some(handle) = self.branches.get(branch).filter(|branch| !branch.is_final).map(|branch| branch.context)
+        let Some(handle) =
+            self.transactions.clients.get(branch).filter(|branch| !branch.is_final).map(|branch| branch.context)
         else {
             return false;
         };
-        let Some(context) = self.contexts.get_mut(handle) else { return false };
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
         if context.redirects_left == 0 || context.is_answered || context.is_cancelled || context.is_stopped {
             return false;
         }
@@ -51,7 +52,7 @@ impl Proxy {
             return Err(Refused::BadText);
         }
         let max_targets = self.config.max_targets;
-        let context = self.contexts.get_mut(request.0).ok_or(Refused::Gone)?;
+        let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
         let at = context.redirects.iter().position(|open| open.number == redirect).ok_or(Refused::WrongState)?;
         let open = context.redirects.remove(at);
         let room = max_targets.saturating_sub(context.targets_count);
@@ -85,9 +86,13 @@ impl Proxy {
         out: &mut ProxyOutput,
     ) -> bool {
         let is_wanted = |proxy: &Self| {
-            proxy.contexts.get(context).is_some_and(|open| !open.is_answered && !open.is_cancelled && !open.is_stopped)
+            proxy
+                .transactions
+                .servers
+                .get(context)
+                .is_some_and(|open| !open.is_answered && !open.is_cancelled && !open.is_stopped)
         };
-        let Some(failed) = self.branches.get_mut(branch) else { return false };
+        let Some(failed) = self.transactions.clients.get_mut(branch) else { return false };
         let is_cancelled = !matches!(failed.cancel, Cancel::No);
         let Some((mut target, breadth)) = failed.again.take().map(|again| *again) else { return false };
         if is_cancelled || !is_wanted(self) {

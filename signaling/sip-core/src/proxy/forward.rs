@@ -5,13 +5,10 @@ use super::{Proxy, ProxyId, ProxyOutput, SenderIdentity, Standing, Target};
 use crate::compose::{put, put_address, shown};
 use crate::content::{Refused, is_line, is_uri};
 use crate::flow::Flow;
-use crate::hash::Key;
-use crate::incoming::Incoming;
+use crate::incoming::Request;
 use crate::output::Span;
 use crate::slab::Handle;
-use crate::timer::Alarm;
-use crate::transaction::{Actions, InviteClient, NonInviteClient};
-use crate::transactions::{Cancel, ClientMachine};
+use crate::transactions::Opening;
 use clock::Instant;
 use sip_wire::{Auth, Message, Method, Name, Rewrite};
 
@@ -30,7 +27,7 @@ struct Sender<'s> {
 impl Proxy {
     /// Says who sent a request, before its targets are named.
     pub fn identify(&mut self, request: ProxyId, identity: SenderIdentity) {
-        if let Some(context) = self.contexts.get_mut(request.0) {
+        if let Some(context) = self.transactions.servers.get_mut(request.0) {
             context.identity = identity;
         }
     }
@@ -46,7 +43,7 @@ impl Proxy {
         if !targets.iter().all(is_fine) {
             return Err(Refused::BadText);
         }
-        let context = self.contexts.get_mut(request.0).ok_or(Refused::Gone)?;
+        let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
         if context.is_answered || context.is_cancelled || context.is_stopped || targets.is_empty() {
             return Err(Refused::WrongState);
         }
@@ -66,7 +63,7 @@ impl Proxy {
     /// Tries the next group; `false` when there is none, or none of it could be tried.
     pub(super) fn start_group(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) -> bool {
         loop {
-            let Some(context) = self.contexts.get_mut(handle) else { return false };
+            let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
             let Some(group) = context.waiting.first().map(|target| target.group) else { return false };
             let in_group = context.waiting.iter().take_while(|target| target.group == group).count();
             // RFC 5393 §5.3: more than the breadth allows at once go one after the other.
@@ -92,72 +89,28 @@ impl Proxy {
         breadth: u8,
         out: &mut ProxyOutput,
     ) -> bool {
-        if self.branches.is_full() {
+        if self.transactions.clients.is_full() {
             return false;
         }
-        let token = self.tokens.next();
-        let Some(context) = self.contexts.get(handle) else { return false };
+        let token = self.transactions.tokens.next();
+        let Some(context) = self.transactions.servers.get(handle) else { return false };
         let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
         let sender = Sender { flow: &context.in_flow, standing: context.standing, identity: &context.identity };
         let Some((bytes, method)) = self.write_forward(&context.request, &sender, target, &branch, Some(breadth), out)
         else {
             return false;
         };
-        let key = self.branch_key(branch.as_bytes(), method);
+        let key = self.transactions.client_key(branch.as_bytes(), method.as_bytes());
         let again = (!target.alternates.is_empty()).then(|| Box::new((target.clone(), breadth)));
-        let opened = self.open_branch(now, handle, key, target.flow, bytes, method, again, out);
-        let Some(handle_of_branch) = opened else { return false };
-        let Some(context) = self.contexts.get_mut(handle) else { return false };
+        let is_in_dialog = sip_wire::to_tag(out.bytes(bytes)).is_some();
+        let user = Branch { context: handle, is_cancel: false, is_in_dialog, is_final: false, again };
+        let (flow, is_invite) = (target.flow, method == Method::Invite);
+        let opening = Opening { key, flow, is_invite, copies_left: u8::MAX, user };
+        let Some(handle_of_branch) = self.transactions.open_client(now, opening, bytes, out) else { return false };
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
         context.branches.push(handle_of_branch);
         context.open_count += 1;
         true
-    }
-
-    pub(super) fn branch_key(&self, branch: &[u8], method: Method) -> Key {
-        self.keyed.key(&[b"client", branch, method.as_bytes()])
-    }
-
-    /// Opens a client transaction for bytes that are written, and sends them.
-    pub(super) fn open_branch(
-        &mut self,
-        now: Instant,
-        context: Handle,
-        key: Key,
-        flow: Flow,
-        bytes: Span,
-        method: Method,
-        again: Option<Box<(Waiting, u8)>>,
-        out: &mut ProxyOutput,
-    ) -> Option<Handle> {
-        let timers = &self.config.timers;
-        let reliable = flow.transport.is_reliable();
-        // The first action of both machines is to send.
-        let machine = match method {
-            Method::Invite => {
-                ClientMachine::Invite(InviteClient::start(now, timers, reliable, &mut Actions::default()))
-            }
-            _ => ClientMachine::Other(NonInviteClient::start(now, timers, reliable, &mut Actions::default())),
-        };
-        let branch = Branch {
-            machine,
-            key,
-            flow,
-            bytes: out.bytes(bytes).into(),
-            context,
-            is_cancel: method == Method::Cancel,
-            is_final: false,
-            cancel: Cancel::No,
-            cancel_lines: Box::default(),
-            ring_until: now + timers.ring_limit,
-            again,
-            alarm: Alarm::default(),
-        };
-        let handle = self.branches.insert(branch).ok()?;
-        self.branch_index.insert(key, handle);
-        self.counters.invites_sent += u64::from(method == Method::Invite);
-        out.send(flow, bytes);
-        self.settle_branch(handle);
-        Some(handle)
     }
 
     /// The request as it leaves: Request-URI, Max-Forwards, Record-Route, Route, Via.
@@ -250,9 +203,9 @@ impl Proxy {
         }
         let parsed = Message::parse(message).map_err(|_| Refused::BadText)?;
         let top = parsed.raw_values(Name::Via).next().unwrap_or_default();
-        let inc = Incoming::new(&parsed).map_err(|_| Refused::BadText)?;
-        let branch =
-            [self.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)].map(|token| token.as_str().to_owned());
+        let inc = Request::new(&parsed).map_err(|_| Refused::BadText)?;
+        let branch = [self.transactions.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)]
+            .map(|token| token.as_str().to_owned());
         let (flow, target) = (target.flow, Waiting::new(target, false));
         let sender = Sender { flow: &flow, standing: Standing::Unproven, identity: &SenderIdentity::AsItCame };
         let (bytes, _) =

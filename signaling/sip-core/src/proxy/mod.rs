@@ -5,15 +5,15 @@
 //! [`reject`](Proxy::reject) or [`redirect`](Proxy::redirect). Everything after that is the proxy's.
 //! Its Record-Route is signed: a request belongs to a dialog ([`Standing::InDialog`]) only by a Route that this proxy wrote
 //! for that dialog, and then it goes where the dialog goes and nowhere else.
-//! It has no dialogs, so it is no [`Endpoint`](crate::Endpoint) and shares nothing with one but the machines.
+//! It has no dialogs: it is another user of the transaction layer than the [`Endpoint`](crate::Endpoint).
 
 mod admit;
 mod branch;
-mod broken;
 mod cancel;
 mod choose;
 mod config;
 mod context;
+mod failures;
 mod flow_token;
 mod follow;
 mod forward;
@@ -28,15 +28,13 @@ mod stop;
 mod story;
 mod wake;
 
-pub use config::{ProxyConfig, ProxyCounters, ProxyEvent, ProxyId, ProxySizes, SenderIdentity, Standing, Target};
+pub use config::{ProxyConfig, ProxyEvent, ProxyId, ProxySizes, SenderIdentity, Standing, Target};
 pub use signed_route::Side;
 pub use story::{AnsweredBy, ProxyStory};
 
-use crate::hash::{Index, Keyed};
-use crate::proven::Proven;
-use crate::slab::{Handle, Slab};
-use crate::timer::{Owner, Timers};
-use crate::token::Tokens;
+use crate::hash::Index;
+use crate::slab::Handle;
+use crate::transactions::{Counters, Rules, Transactions};
 use branch::Branch;
 use clock::Instant;
 use context::Context;
@@ -50,71 +48,59 @@ pub type ProxyOutput = crate::output::Output<ProxyEvent>;
 /// The proxy. Time, messages and one seed are arguments, what it wants leaves through a [`ProxyOutput`].
 pub struct Proxy {
     config: ProxyConfig,
-    keyed: Keyed,
-    tokens: Tokens,
-    timers: Timers,
-    contexts: Slab<Context>,
-    context_index: Index<Handle>,
+    transactions: Transactions<Context, Branch>,
     /// INVITEs by what the ACK of their 2xx has in common with them, where the sender has shown nothing yet.
     ack_index: Index<Handle>,
-    branches: Slab<Branch>,
-    branch_index: Index<Handle>,
     route_key: RouteKey,
     refreshed_targets: RefreshedTargets,
-    proven: Proven,
     strangers: Strangers,
     stopping: Option<Stopping>,
     unanswered: Unanswered,
-    /// What was counted; the caller reads it when it likes.
-    pub counters: ProxyCounters,
 }
 
 impl Proxy {
     /// A proxy with empty tables. Branches follow from `seed`: never give two proxies the same.
     pub fn new(config: ProxyConfig, seed: u64) -> Self {
+        let rules = Rules {
+            timers: config.timers,
+            max_servers: config.max_requests,
+            max_clients: config.max_branches,
+            max_message_bytes: config.max_message_bytes,
+            retry_after: config.retry_after,
+            server_line: Box::default(),
+            relays: true,
+            mark: 0,
+        };
         Self {
-            keyed: Keyed::new(seed),
-            tokens: Tokens::new(seed, 0),
-            timers: Timers::default(),
-            contexts: Slab::new(config.max_requests),
-            context_index: Index::default(),
+            transactions: Transactions::new(rules, seed),
             ack_index: Index::default(),
-            branches: Slab::new(config.max_branches),
-            branch_index: Index::default(),
             route_key: RouteKey::new(&config.route_secret),
             refreshed_targets: RefreshedTargets::default(),
-            proven: Proven::default(),
             strangers: Strangers::default(),
             stopping: None,
             unanswered: Unanswered::default(),
-            counters: ProxyCounters::default(),
             config,
         }
     }
 
     /// When to call [`wake`](Self::wake); `None` when nothing is going on.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.stop_deadline()).min()
+        self.transactions.deadlines.next().into_iter().chain(self.stop_deadline()).min()
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        self.transactions.counters
     }
 
     /// Levels of the tables, for leak checks and statistics.
     pub fn sizes(&self) -> ProxySizes {
         ProxySizes {
-            requests: self.contexts.count(),
-            request_keys: self.context_index.len(),
-            branches: self.branches.count(),
-            branch_keys: self.branch_index.len(),
-            deadlines: self.timers.count(),
+            requests: self.transactions.servers.count(),
+            request_keys: self.transactions.server_index.len(),
+            branches: self.transactions.clients.count(),
+            branch_keys: self.transactions.client_index.len(),
+            deadlines: self.transactions.deadlines.count(),
         }
-    }
-
-    fn sweep_timers(&mut self) {
-        let live = self.contexts.count() + self.branches.count();
-        let Self { timers, contexts, branches, .. } = self;
-        timers.sweep(live, |owner| match owner {
-            Owner::Server(handle) => contexts.get(handle).is_some(),
-            Owner::Client(handle) => branches.get(handle).is_some(),
-            Owner::Dialog(_) | Owner::Subscription(_) => false,
-        });
     }
 }

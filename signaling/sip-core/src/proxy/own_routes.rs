@@ -4,7 +4,7 @@ use super::signed_route::{Side, Toward};
 use super::{Proxy, Standing};
 use crate::compose::shown;
 use crate::flow::Flow;
-use crate::incoming::Incoming;
+use crate::incoming::Request;
 use crate::route::uri_in;
 use sip_wire::{Host, Message, Name, Rewrite, Uri};
 
@@ -34,7 +34,7 @@ pub(super) struct Normal {
 impl Proxy {
     /// What a request is by its route and its tags.
     pub fn standing(&self, flow: &Flow, request: &Message<'_>) -> Standing {
-        match Incoming::new(request) {
+        match Request::new(request) {
             Ok(inc) => self.standing_of(&inc, &self.way(flow, &inc)),
             Err(_) => Standing::Unproven,
         }
@@ -42,7 +42,7 @@ impl Proxy {
 
     /// Whether its next hop is this proxy, by its own name.
     pub fn is_for_us(&self, flow: &Flow, request: &Message<'_>) -> bool {
-        Incoming::new(request).is_ok_and(|inc| self.is_ours_text(flow, self.way(flow, &inc).next_hop))
+        Request::new(request).is_ok_and(|inc| self.is_ours_text(flow, self.way(flow, &inc).next_hop))
     }
 
     pub(super) fn is_ours_text(&self, flow: &Flow, uri: &[u8]) -> bool {
@@ -69,7 +69,7 @@ impl Proxy {
             })
     }
 
-    pub(super) fn way<'a>(&self, flow: &Flow, inc: &Incoming<'a, '_>) -> Way<'a> {
+    pub(super) fn way<'a>(&self, flow: &Flow, inc: &Request<'a, '_>) -> Way<'a> {
         let mut rest: Vec<&[u8]> = inc.message.raw_values(Name::Route).collect();
         let came_count = rest.len();
         let (mut own, mut restored_uri) = (Vec::new(), None);
@@ -93,7 +93,7 @@ impl Proxy {
         Way { own, has_route_changed: rest.len() != came_count, rest, restored_uri, next_hop }
     }
 
-    pub(super) fn standing_of(&self, inc: &Incoming<'_, '_>, way: &Way<'_>) -> Standing {
+    pub(super) fn standing_of(&self, inc: &Request<'_, '_>, way: &Way<'_>) -> Standing {
         match inc.to_tag {
             None if way.rest.is_empty() => Standing::New,
             None => Standing::Prerouted,
@@ -128,7 +128,7 @@ impl Proxy {
 
     /// Writes the request as it is worked on: `received` and `rport` filled, the Route values that name us gone, and a
     /// Request-URI that a strict router replaced by ours put back (RFC 3261 §16.4). `None` when it gets too long.
-    pub(super) fn put_normal(&self, flow: &Flow, inc: &Incoming<'_, '_>, out: &mut Vec<u8>) -> Option<Normal> {
+    pub(super) fn put_normal(&self, flow: &Flow, inc: &Request<'_, '_>, out: &mut Vec<u8>) -> Option<Normal> {
         let way = self.way(flow, inc);
         let standing = self.standing_of(inc, &way);
         let mut rewrite = Rewrite::new(inc.message);

@@ -4,10 +4,10 @@
 use super::{Proxy, ProxyId, ProxyOutput};
 use crate::flow::Flow;
 use crate::hash::Key;
-use crate::incoming::Incoming;
-use crate::proven::{address_bytes, is_acknowledged};
+use crate::incoming::{Incoming, Request};
+use crate::proven::is_acknowledged;
 use crate::slab::Handle;
-use crate::token::Token;
+use crate::transactions::Transactions;
 use clock::Instant;
 use sip_wire::Method;
 use std::collections::HashMap;
@@ -16,77 +16,63 @@ use std::net::{IpAddr, Ipv6Addr};
 impl Proxy {
     /// The sender of a request has shown in another way that it gets what we send there.
     pub fn prove(&mut self, now: Instant, request: ProxyId) {
-        if let Some(context) = self.contexts.get(request.0) {
-            self.proven.note(now, &self.keyed, &context.reply_flow);
-        }
+        self.transactions.prove_sender(now, request.0);
     }
 
     /// Its operator knows this source: it needs to show nothing.
     pub fn trust(&mut self, now: Instant, flow: &Flow) {
-        self.proven.note(now, &self.keyed, flow);
+        self.transactions.prove(now, flow);
     }
 
     /// What an INVITE and the ACK for its 2xx have in common.
-    pub(super) fn ack_key(&self, inc: &Incoming<'_, '_>) -> Key {
-        inc.merge_key_as(&self.keyed, Method::Invite)
+    pub(super) fn ack_key(&self, inc: &Request<'_, '_>) -> Key {
+        inc.merge_key_as(&self.transactions.keyed, Method::Invite)
     }
 
     /// An ACK for a 2xx that we relayed, with a Route that only its receiver can know, shows where the INVITE came from. It
     /// may have come by another way itself: that is no proof of its own source.
-    pub(super) fn note_ack(&mut self, now: Instant, inc: &Incoming<'_, '_>) {
+    pub(super) fn note_ack(&mut self, inc: &Incoming<'_, '_>) {
         if let Some(handle) = self.ack_index.remove(&self.ack_key(inc)) {
-            self.prove(now, ProxyId(handle));
+            self.prove(inc.now, ProxyId(handle));
         }
     }
 
     /// The same for the ACK of a refusal.
-    pub(super) fn note_ack_of_refusal(&mut self, now: Instant, handle: Handle, inc: &Incoming<'_, '_>) {
-        let refusal = self.contexts.get(handle).map(|context| &context.response);
+    pub(super) fn note_ack_of_refusal(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
+        let refusal = self.transactions.servers.get(handle).map(|context| &context.response);
         if refusal.is_some_and(|refusal| is_acknowledged(refusal, inc.to_tag)) {
-            self.prove(now, ProxyId(handle));
+            self.prove(inc.now, ProxyId(handle));
         }
     }
 
     /// Sends the last response upstream, or a copy of it, if it may go.
     pub(super) fn send_answer(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
-        let Some(context) = self.contexts.get_mut(handle) else { return };
-        let is_proven = self.proven.has(now, &self.keyed, &context.reply_flow);
+        let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
+        let Some(context) = servers.get_mut(handle) else { return };
+        let is_proven = proven.has(now, keyed, &context.flow);
         if context.budget.admits(is_proven, &context.response) {
-            out.send_copy(context.reply_flow, &context.response);
-        }
-    }
-
-    /// A copy of a request pays for more.
-    pub(super) fn earn(&mut self, handle: Handle, byte_count: usize) {
-        if let Some(context) = self.contexts.get_mut(handle) {
-            context.budget.received(byte_count);
-        }
-    }
-
-    /// The final answer that has waited for a copy of the request goes now, unless that went with the copy already.
-    pub(super) fn send_owed(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
-        if self.contexts.get(handle).is_some_and(|context| context.is_answered && context.budget.is_owing()) {
-            self.send_answer(now, handle, out);
+            out.send_copy(context.flow, &context.response);
         }
     }
 
     /// Whether another INVITE from there may come.
-    pub(super) fn has_room_for(&self, now: Instant, flow: &Flow, inc: &Incoming<'_, '_>) -> bool {
-        let way = inc.response_flow(flow);
+    pub(super) fn has_room_for(&self, inc: &Incoming<'_, '_>) -> bool {
+        let way = inc.response_flow(inc.flow);
         let waiting = self.strangers.by_source.get(&block(way.remote.ip())).copied().unwrap_or_default();
         let is_few = waiting < self.config.max_unproven_invites || !self.config.record_route;
         (is_few && self.strangers.count < self.config.max_requests.div_ceil(2))
-            || self.proven.has(now, &self.keyed, &way)
+            || self.transactions.is_proven(inc.now, &way)
     }
 
     /// Counts the INVITE of a sender that has shown nothing. The ACK for its 2xx will show where it came from.
-    pub(super) fn note_stranger(&mut self, now: Instant, handle: Handle, inc: &Incoming<'_, '_>) {
+    pub(super) fn note_stranger(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
         let ack_key = self.ack_key(inc);
-        let Some(context) = self.contexts.get_mut(handle) else { return };
-        if self.proven.has(now, &self.keyed, &context.reply_flow) {
+        let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
+        let Some(context) = servers.get_mut(handle) else { return };
+        if proven.has(inc.now, keyed, &context.flow) {
             return;
         }
-        let source = block(context.reply_flow.remote.ip());
+        let source = block(context.flow.remote.ip());
         context.stranger = Some(Stranger { source, ack_key });
         self.ack_index.insert(ack_key, handle);
         self.strangers.count += 1;
@@ -105,18 +91,6 @@ impl Proxy {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(self.strangers.by_source.remove(&source)),
         }
-    }
-
-    /// The To tag of a refusal without memory stands for where that goes as well.
-    pub(super) fn stateless_tag(&self, way: &Flow, inc: &Incoming<'_, '_>) -> Token {
-        let (address, cseq) = (address_bytes(way), inc.cseq.to_be_bytes());
-        self.tokens.derived(&[b"stateless", &address, inc.call_id, inc.from_tag, &cseq, inc.uri])
-    }
-
-    /// Whether this ACK is for such a refusal: only who got that knows the tag.
-    pub(super) fn is_ack_of_forgotten(&self, flow: &Flow, inc: &Incoming<'_, '_>) -> bool {
-        let own = || self.stateless_tag(&inc.response_flow(flow), inc);
-        inc.to_tag.is_some_and(|tag| tag == own().as_str().as_bytes())
     }
 }
 

@@ -7,7 +7,7 @@
 use super::signed_route::{PARAMETER, Proof, Side, Toward, exchange};
 use super::{Proxy, Standing};
 use crate::flow::Flow;
-use crate::incoming::Incoming;
+use crate::incoming::Request;
 use crate::route::uri_in;
 use crate::slab::Handle;
 use sip_wire::{Message, Method, Name};
@@ -23,7 +23,7 @@ impl Proxy {
         out_flow: &Flow,
     ) -> Vec<Vec<u8>> {
         let is_wanted = self.config.record_route && request.method().is_some_and(|method| makes_route_set(&method));
-        let (Some(sender), Ok(inc), true) = (sender(standing), Incoming::new(request), is_wanted) else {
+        let (Some(sender), Ok(inc), true) = (sender(standing), Request::new(request), is_wanted) else {
             return Vec::new();
         };
         let proofs = self.proofs_to_sender(&inc, sender, in_flow, out_flow);
@@ -40,7 +40,7 @@ impl Proxy {
     }
 
     /// The proofs in the values of the sender's side and of the target's.
-    fn proofs_to_sender(&self, inc: &Incoming<'_, '_>, sender: Side, in_flow: &Flow, out_flow: &Flow) -> [Proof; 2] {
+    fn proofs_to_sender(&self, inc: &Request<'_, '_>, sender: Side, in_flow: &Flow, out_flow: &Flow) -> [Proof; 2] {
         let toward = Toward::new(sender, inc.call_id, inc.from_tag, inc.to_tag.unwrap_or_default());
         let back = next_hop_to_sender(inc);
         [in_flow, out_flow].map(|flow| self.proof_on(&toward, flow, back))
@@ -53,7 +53,7 @@ impl Proxy {
 
     /// Remembers where a request in a dialog says that its sender is from now on (RFC 3261 §12.2.2). Where another proxy
     /// stands between us and the sender, requests go on to that one.
-    pub(super) fn note_refresh(&mut self, inc: &Incoming<'_, '_>, from: Side) {
+    pub(super) fn note_refresh(&mut self, inc: &Request<'_, '_>, from: Side) {
         if !refreshes_target(&inc.method) || inc.message.has(Name::RecordRoute) {
             return;
         }
@@ -66,10 +66,10 @@ impl Proxy {
     /// Exchanges the proofs in a response, and remembers what it says about where its sender is. What a proof is for
     /// follows from the request as we know it: a response might say anything.
     pub(super) fn turn_record_route(&mut self, context: Handle, out_flow: &Flow, status: u16, response: &mut [u8]) {
-        let Some(open) = self.contexts.get(context) else { return };
+        let Some(open) = self.transactions.servers.get(context) else { return };
         let Some(sender) = sender(open.standing) else { return };
         let (Ok(request), Ok(parsed)) = (Message::parse(&open.request), Message::parse(response)) else { return };
-        let (Ok(inc), Some(responder_tag)) = (Incoming::new(&request), parsed.to().ok().and_then(|to| to.tag())) else {
+        let (Ok(inc), Some(responder_tag)) = (Request::new(&request), parsed.to().ok().and_then(|to| to.tag())) else {
             return;
         };
         // Inside a dialog nobody takes a new route set from a response, only a new target.
@@ -89,7 +89,7 @@ impl Proxy {
         if (is_in_dialog && status >= 200) || is_another {
             self.refreshed_targets.note(place);
         }
-        if let Some(open) = self.contexts.get_mut(context) {
+        if let Some(open) = self.transactions.servers.get_mut(context) {
             open.place.get_or_insert(place);
         }
         for (old, new) in old.iter().zip(&new) {
@@ -118,7 +118,7 @@ fn refreshes_target(method: &Method) -> bool {
 }
 
 /// Where requests go from here that go back to the sender of a request: the proxy before us, else its Contact.
-fn next_hop_to_sender<'a>(inc: &Incoming<'a, '_>) -> &'a [u8] {
+fn next_hop_to_sender<'a>(inc: &Request<'a, '_>) -> &'a [u8] {
     let before = inc.message.raw_values(Name::RecordRoute).next().map(uri_in);
     before.or(inc.contact_uri()).unwrap_or_default()
 }

@@ -5,102 +5,28 @@ use super::{Proxy, ProxyOutput};
 use crate::content::Content;
 use crate::flow::Flow;
 use crate::slab::Handle;
-use crate::transaction::{Actions, InviteClientAction, InviteClientInput, NonInviteClientAction, NonInviteClientInput};
-use crate::transactions::{Cancel, ClientMachine};
+use crate::transactions::{Cancel, ClientInput, Heard, Matched};
 use clock::Instant;
 use sip_wire::{Message, Name, Rewrite};
-
-/// What a machine was told.
-#[derive(Clone, Copy)]
-pub(super) enum BranchInput {
-    Response(u16),
-    Deadline,
-}
 
 impl Proxy {
     pub(super) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut ProxyOutput) {
         let Some(status) = message.status().map(|status| status.code()) else { return };
-        if message.validate_response().is_err() || message.has_bare_line_end() {
-            self.counters.malformed += 1;
-            return;
-        }
-        self.counters.received += 1;
-        let found = message.top_via().ok().and_then(|via| {
-            let branch = via.rfc3261_branch()?.get(sip_wire::BRANCH_COOKIE.len()..)?;
-            let method = message.cseq().ok()?.method;
-            self.branch_index.get(&self.branch_key(branch, method)).copied()
-        });
-        let Some(handle) = found else {
-            self.counters.stray_responses += 1;
-            return;
-        };
-        if let Some(branch) = self.branches.get(handle) {
-            self.proven.note(now, &self.keyed, &branch.flow);
-        }
+        let Matched::Client(handle) = self.transactions.match_response(now, message) else { return };
         if (101..200).contains(&status)
-            && let Some(branch) = self.branches.get_mut(handle)
+            && let Some(branch) = self.transactions.clients.get_mut(handle)
         {
             branch.ring_until = now + self.config.timers.ring_limit; // §16.7, step 2: timer C starts over
         }
-        if self.drive_branch(now, handle, BranchInput::Response(status), Some(message), out) == Some(true) {
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
+        if heard == Heard::Response {
             self.relay(now, handle, status, message, out);
         }
         self.settle_branch(handle);
     }
 
-    /// Gives a branch's machine an input. `Some(true)`: hand the response on; `Some(false)`: none came.
-    pub(super) fn drive_branch(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        input: BranchInput,
-        response: Option<&Message<'_>>,
-        out: &mut ProxyOutput,
-    ) -> Option<bool> {
-        let branch = self.branches.get_mut(handle)?;
-        let timers = &self.config.timers;
-        let mut heard = None;
-        match &mut branch.machine {
-            ClientMachine::Invite(machine) => {
-                let mut actions = Actions::default();
-                let input = match input {
-                    BranchInput::Response(status) => InviteClientInput::Response(status),
-                    BranchInput::Deadline => InviteClientInput::Deadline,
-                };
-                machine.handle(now, timers, input, &mut actions);
-                for action in actions {
-                    match action {
-                        InviteClientAction::Send => out.send_copy(branch.flow, &branch.bytes),
-                        InviteClientAction::Deliver => heard = Some(true),
-                        InviteClientAction::GiveUp => heard = Some(false),
-                        InviteClientAction::Ack => {
-                            let to = response.and_then(|response| response.header(Name::To));
-                            super::cancel::send_hop(branch, sip_wire::Method::Ack, to, out);
-                        }
-                    }
-                }
-            }
-            ClientMachine::Other(machine) => {
-                let mut actions = Actions::default();
-                let input = match input {
-                    BranchInput::Response(status) => NonInviteClientInput::Response(status),
-                    BranchInput::Deadline => NonInviteClientInput::Deadline,
-                };
-                machine.handle(now, timers, input, &mut actions);
-                for action in actions {
-                    match action {
-                        NonInviteClientAction::Send => out.send_copy(branch.flow, &branch.bytes),
-                        NonInviteClientAction::Deliver => heard = Some(true),
-                        NonInviteClientAction::GiveUp => heard = Some(false),
-                    }
-                }
-            }
-        }
-        heard
-    }
-
     fn relay(&mut self, now: Instant, handle: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
-        let Some(branch) = self.branches.get(handle) else { return };
+        let Some(branch) = self.transactions.clients.get(handle) else { return };
         let (context, is_final, wants_cancel) = (branch.context, branch.is_final, branch.cancel == Cancel::Wanted);
         let flow = branch.flow;
         if branch.is_cancel {
@@ -149,12 +75,12 @@ impl Proxy {
     }
 
     pub(super) fn close_branch(&mut self, handle: Handle) -> Option<Handle> {
-        let branch = self.branches.get_mut(handle)?;
+        let branch = self.transactions.clients.get_mut(handle)?;
         if std::mem::replace(&mut branch.is_final, true) {
             return None;
         }
         let context = branch.context;
-        let open = self.contexts.get_mut(context)?;
+        let open = self.transactions.servers.get_mut(context)?;
         open.open_count = open.open_count.saturating_sub(1);
         Some(context)
     }
@@ -176,7 +102,7 @@ impl Proxy {
         self.note_final(context, status, message);
         if status >= 600 {
             // §16.7, step 5: nobody else shall be asked.
-            if let Some(context) = self.contexts.get_mut(context) {
+            if let Some(context) = self.transactions.servers.get_mut(context) {
                 context.waiting.clear();
                 context.redirects.clear();
             }
@@ -187,7 +113,7 @@ impl Proxy {
 
     /// All branches of the group are through: the next group, or the best response.
     pub(super) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
-        let Some(context) = self.contexts.get(handle) else { return };
+        let Some(context) = self.transactions.servers.get(handle) else { return };
         if context.is_answered || context.open_count > 0 {
             return;
         }
@@ -196,7 +122,7 @@ impl Proxy {
         {
             return;
         }
-        let Some(context) = self.contexts.get(handle) else { return };
+        let Some(context) = self.transactions.servers.get(handle) else { return };
         let status = match &context.best {
             Some(best) => best.status,
             None if context.is_cancelled => 487,
@@ -213,7 +139,7 @@ impl Proxy {
             }
             // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for its caller, always.
             _ if status == 408 && !context.is_invite => {
-                if let Some(context) = self.contexts.get_mut(handle) {
+                if let Some(context) = self.transactions.servers.get_mut(handle) {
                     context.is_answered = true;
                     self.unanswered.remove(context.is_call());
                 }

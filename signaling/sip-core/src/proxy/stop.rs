@@ -52,7 +52,7 @@ impl Proxy {
         }
         self.stopping = Some(Stopping { answer_at, has_answered: false });
         for handle in self.contexts_to_stop() {
-            let Some(context) = self.contexts.get_mut(handle) else { continue };
+            let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
             let is_undecided = context.targets_count == 0;
             if is_undecided || context.is_invite {
                 context.is_stopped = true;
@@ -96,7 +96,7 @@ impl Proxy {
             stopping.has_answered = true;
         }
         for handle in self.contexts_to_stop() {
-            if self.contexts.get(handle).is_some_and(|context| context.is_stopped) {
+            if self.transactions.servers.get(handle).is_some_and(|context| context.is_stopped) {
                 self.answer_stopped(now, handle, out);
             }
         }
@@ -110,9 +110,9 @@ impl Proxy {
 
     fn contexts_to_stop(&self) -> Vec<Handle> {
         let is_open = |handle: &Handle| {
-            let context = self.contexts.get(*handle);
+            let context = self.transactions.servers.get(*handle);
             context.is_some_and(|open| !open.is_answered && !matches!(open.standing, Standing::InDialog { .. }))
         };
-        self.contexts.handles().filter(is_open).collect()
+        self.transactions.servers.handles().filter(is_open).collect()
     }
 }

@@ -47,9 +47,10 @@ pub struct ProxyStory<'p> {
 impl Proxy {
     /// Calls that are being set up: INVITEs outside dialogs without a final answer.
     pub fn open_calls(&self) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
-        let is_open =
-            |handle: &Handle| self.contexts.get(*handle).is_some_and(|open| open.is_call() && !open.is_answered);
-        self.contexts.handles().filter(is_open).filter_map(|handle| {
+        let is_open = |handle: &Handle| {
+            self.transactions.servers.get(*handle).is_some_and(|open| open.is_call() && !open.is_answered)
+        };
+        self.transactions.servers.handles().filter(is_open).filter_map(|handle| {
             let request = ProxyId(handle);
             Some((request, self.story(request)?))
         })
@@ -57,7 +58,7 @@ impl Proxy {
 
     /// The story of a request, for as long as copies of it may come.
     pub fn story(&self, request: ProxyId) -> Option<ProxyStory<'_>> {
-        let context = self.contexts.get(request.0)?;
+        let context = self.transactions.servers.get(request.0)?;
         let answered_by = match &context.best {
             _ if context.targets_count == 0 => AnsweredBy::Proxy,
             _ if context.is_stopped && context.response.starts_with(b"SIP/2.0 503 ") => AnsweredBy::Proxy,
@@ -66,7 +67,7 @@ impl Proxy {
             None if context.is_cancelled => AnsweredBy::Caller,
             _ => AnsweredBy::TimeOut,
         };
-        let branches = context.branches.iter().filter_map(|handle| self.branches.get(*handle));
+        let branches = context.branches.iter().filter_map(|handle| self.transactions.clients.get(*handle));
         let uri = |bytes| <[u8]>::split(bytes, |byte: &u8| *byte == b' ').nth(1).unwrap_or_default();
         let tried = branches.filter(|branch| !branch.is_cancel).map(|branch| (uri(&branch.bytes), branch.flow));
         Some(ProxyStory {

@@ -277,11 +277,14 @@ fn a_response_cannot_get_routes_for_another_dialog() {
     let response = reply(&invite, 200, "b", &format!("{routes}Contact: <{CALLEE}>\n"), "");
     let vias: String = vias(&invite).iter().map(|via| format!("Via: {via}\n")).collect();
     let own = format!("Via: {}\n", header(&invite, "Via"));
-    let lie = response.replacen(&own, &vias, 1).replace("tag=p1", "tag=other").replace("abc@peer", "other@peer");
+    let lie = response.replacen(&own, &vias, 1).replace("tag=p1", "tag=other");
+    assert!(bench.feed(&lie.replace("abc@peer", "other@peer")).is_empty(), "it belongs to no request of ours");
     let ok = bench.feed(&lie).remove(0).1;
     let mut dialog = Dialog { bench, caller_routes: vec![], callee_routes: vec![], invite };
-    let text = request("BYE", CALLEE, &record_routes(&ok), "other", "b", "other@peer");
-    assert_eq!(dialog.standing(&text).0, Standing::Unproven);
+    for call_id in ["abc@peer", "other@peer"] {
+        let text = request("BYE", CALLEE, &record_routes(&ok), "other", "b", call_id);
+        assert_eq!(dialog.standing(&text).0, Standing::Unproven);
+    }
     assert!(!dialog.invite.is_empty());
 }
 

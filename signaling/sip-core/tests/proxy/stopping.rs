@@ -85,7 +85,7 @@ fn nothing_new_begins_and_dialogs_go_on() {
         let refused = bench.feed(&new.request(method, method, "", ""));
         assert_eq!((hosts(&refused), header(&refused[0].1, "Retry-After")), (vec![(9, "503")], "5"), "{method}");
     }
-    assert_eq!((bench.events.len(), bench.proxy.counters.refused_stopping), (count, 3));
+    assert_eq!((bench.events.len(), bench.proxy.counters().refused_stopping), (count, 3));
     let within = Peer { to_tag: "b".into(), branch: "bye".into(), cseq: 2, ..peer };
     bench.feed(&within.request("BYE", "BYE", &route, "").replacen("sip:us@192.0.2.1 ", "sip:bob@198.51.100.1 ", 1));
     assert!(matches!(bench.events.last(), Some(ProxyEvent::Request { standing: Standing::InDialog { .. }, .. })));

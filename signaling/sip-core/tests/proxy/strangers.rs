@@ -85,7 +85,7 @@ fn a_stranger_has_so_many_invites_in_progress() {
     }
     assert_eq!((refusals.len(), bench.proxy.sizes().requests), (995, 5));
     assert!(refusals.iter().all(|(_, text)| word(text) == "503" && header(text, "Retry-After") == "5"));
-    assert_eq!(bench.proxy.counters.source_limited, 995);
+    assert_eq!(bench.proxy.counters().source_limited, 995);
     let other = Flow { remote: address("192.0.2.10:5062"), ..caller() };
     assert!(bench.feed_on(other, &call(2_000).invite()).is_empty(), "served");
     // The ACK of another source for that refusal shows nothing, that of its own does.
