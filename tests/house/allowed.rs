@@ -24,11 +24,8 @@ pub(crate) const STRUCTS: &[(&str, usize)] = &[
     ("signaling/session: Session", 64),
     ("signaling/session: Settings", 22),
     ("signaling/signald: ShardThread", 21),
-    ("signaling/sip-core: ClientTransaction", 19),
-    ("signaling/sip-core: Context", 28),
+    ("signaling/sip-core: Context", 23),
     ("signaling/sip-core: Dialog", 35),
-    ("signaling/sip-core: Endpoint", 21),
-    ("signaling/sip-core: ServerTransaction", 19),
     ("src: ResourceCounters", 21),
     ("src: SessionConfig", 25),
 ];

@@ -12,5 +12,6 @@ mod machine;
 mod matrix;
 mod media_theft;
 mod phones;
+mod proxy;
 mod sipp;
 mod start;

@@ -14,6 +14,7 @@ pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host
     routes::together(config, reader, host);
     credentials(config, reader);
     roles(config, reader);
+    proxy_methods(config, reader);
 }
 
 /// Ports of media beside those of SIP, and enough of them.
@@ -43,9 +44,26 @@ fn ports(config: &Config, reader: &mut Reader<'_>) {
 fn roles(config: &Config, reader: &mut Reader<'_>) {
     let sip = &config.sip;
     for (name, is_changed) in [("record_route", !sip.record_route), ("follow_redirects", sip.follow_redirects > 0)] {
-        if sip.mode != Mode::Proxy && is_changed && reader.knows(&[("sip", "mode")]) && reader.is_written("sip", name) {
+        if sip.mode != Mode::Proxy
+            && sip.proxy_methods.is_empty()
+            && is_changed
+            && reader.knows(&[("sip", "mode")])
+            && reader.is_written("sip", name)
+        {
             reader.warn(&[Place::key("sip", name)], "counts only with mode = \"proxy\"");
         }
+    }
+}
+
+/// Methods beside calls need the mode that has both.
+fn proxy_methods(config: &Config, reader: &mut Reader<'_>) {
+    let is_used = config.sip.proxy_methods.is_empty() || config.sip.mode == Mode::B2bua;
+    if !is_used && reader.knows(&[("sip", "mode")]) {
+        let allowed = match config.sip.mode {
+            Mode::Proxy => "says nothing new: mode = \"proxy\" sends every request on",
+            _ => "counts only with mode = \"b2bua\"",
+        };
+        reader.warn(&[Place::key("sip", "proxy_methods")], allowed);
     }
 }
 

@@ -182,6 +182,26 @@ fn modes_need_routes_and_routes_a_mode() {
 }
 
 #[test]
+fn methods_of_calls_stay_with_the_mode_and_others_may_be_proxied() {
+    let text = |mode: &str, methods: &str| {
+        format!("[sip]\nmode = \"{mode}\"\nroutes = {{ \"*\" = \"sip:h\" }}\nproxy_methods = [{methods}]\n")
+    };
+    expect(&text("b2bua", r#""SUBSCRIBE", "PUBLISH", "OWN""#), &[], &[]);
+    expect(
+        &text("b2bua", r#""INVITE", "subscribe""#),
+        &[
+            ("4:18 sip.proxy_methods", &["belongs to calls"]),
+            ("4:28 sip.proxy_methods", &["capital letters", "did you mean \"SUBSCRIBE\"?"]),
+        ],
+        &[],
+    );
+    expect(&text("proxy", r#""MESSAGE""#), &[], &[("4:17 sip.proxy_methods", &["says nothing new"])]);
+    expect(&text("redirect", r#""MESSAGE""#), &[], &[("4:17 sip.proxy_methods", &["mode = \"b2bua\""])]);
+    // What a proxy beside the calls looks at counts as well.
+    expect(&(text("b2bua", r#""MESSAGE""#) + "record_route = false\n"), &[], &[]);
+}
+
+#[test]
 fn the_key_that_is_written_is_blamed() {
     expect(
         "[media]\nworkers = 60\nports = \"10000-10009\"\n",

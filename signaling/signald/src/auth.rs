@@ -74,6 +74,11 @@ impl Auth {
         Self { refused: Arc::default(), ..self.clone() }
     }
 
+    /// The same, asking in this place.
+    pub(crate) fn asking_as(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
+    }
+
     pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {
         counts.set(SignalCounter::AuthFailures, self.refused.failures.load(Relaxed));
         counts.set(SignalCounter::RefusedIdentity, self.refused.impostors.load(Relaxed));

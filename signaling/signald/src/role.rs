@@ -4,6 +4,8 @@ use crate::paths::Paths;
 use crate::paths::lookups::Lookups;
 use crate::proxy::RelayPlan;
 use crate::proxy::route_secret;
+use crate::shard::chooser::{Chooser, User};
+use crate::shard::sharding::Tags;
 use crate::{Error, Routes};
 use config::Config;
 use sip_core::auth::Place as Asker;
@@ -24,6 +26,15 @@ impl Role {
         matches!(self, Self::Calls(_))
     }
 
+    /// What tags and branches say about the shard of a message.
+    pub(crate) fn tags(&self, config: &Config) -> Tags {
+        match self {
+            Self::Proxy(_) | Self::Redirect(_) => Tags::Foreign,
+            Self::Calls(_) if config.sip.proxy_methods.is_empty() => Tags::Ours,
+            Self::Calls(_) => Tags::Mixed,
+        }
+    }
+
     pub(crate) fn routes(&self) -> Option<Routes> {
         match self {
             Self::Calls(routes) => routes.clone(),
@@ -36,6 +47,20 @@ impl Role {
         if matches!(self, Self::Proxy(_)) { Asker::Proxy } else { Asker::UserAgent }
     }
 
+    /// Which transaction user handles what.
+    pub(crate) fn chooser(&self, config: &Config) -> Chooser {
+        match self {
+            Self::Calls(_) => Chooser::with_proxied(&config.sip.proxy_methods),
+            Self::Proxy(_) | Self::Redirect(_) => Chooser::only(User::Proxy),
+        }
+    }
+
+    /// As whom the proxy asks for credentials.
+    pub(crate) fn place_of_proxy(&self) -> Asker {
+        if matches!(self, Self::Redirect(_)) { Asker::UserAgent } else { Asker::Proxy }
+    }
+
+    /// What the proxies of all shards have in common, where there are some.
     pub(crate) fn plan(
         &self,
         config: &Config,
@@ -43,7 +68,11 @@ impl Role {
         names: Vec<String>,
         lookups: &Lookups,
     ) -> Result<Option<RelayPlan>, Error> {
-        let (Self::Proxy(routes) | Self::Redirect(routes)) = self else { return Ok(None) };
+        let routes = match self {
+            Self::Proxy(routes) | Self::Redirect(routes) => routes,
+            Self::Calls(Some(routes)) if !config.sip.proxy_methods.is_empty() => routes,
+            Self::Calls(_) => return Ok(None),
+        };
         Ok(Some(RelayPlan {
             routes: routes.clone(),
             is_redirecting: matches!(self, Self::Redirect(_)),

@@ -30,6 +30,7 @@ use crate::sockets::waiter::{Ready as Woken, Waiter};
 use crate::supervise::{Asked, watch};
 use crate::{BuiltinDialplan, CallHandler, Error, Orders, Reload, Routes, Stop, Transfers, attach};
 use config::{Config, Mode};
+use sip_core::proxy::ProxyConfig;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
@@ -140,7 +141,7 @@ fn run_as(
     let shard_count = config.sip.shard_count(cores);
     let inboxes = (0..shard_count).map(|_| Inbox::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
     let inboxes = inboxes.map_err(system("make a wake-up"))?;
-    let sharding = Sharding::new(&inboxes, role.has_calls());
+    let sharding = Sharding::new(&inboxes, role.tags(&config));
     let key = RandomState::new();
     let tcp_fallback = Arc::new(TcpFallback::default());
     let (listeners, streams) = listen(&mut config, shard_count, &sharding, &tcp_fallback)?;
@@ -186,8 +187,11 @@ fn run_as(
         let auth = auth.as_ref().map(Auth::of_shard);
         let relay = plan.as_ref().map(|plan| {
             let proxy = shard_config::proxy_config(&config, shard_count, plan);
-            Relay::new(proxy, seed, number, plan, auth.clone())
+            let proxy = ProxyConfig { mark: number as u8, ..proxy };
+            let auth = auth.as_ref().map(|auth| auth.asking_as(role.place_of_proxy()));
+            Relay::new(proxy, key.hash_one(("proxy", number)), number, plan, auth)
         });
+        let chooser = role.chooser(&config);
         let tracer = tracer.clone();
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = ShardThread {
@@ -198,7 +202,7 @@ fn run_as(
                     .limited(user_limit)
                     .shared(sources)
                     .authenticated(auth)
-                    .relaying(relay),
+                    .relaying(relay, chooser),
                 sharding,
                 inbox,
                 intake: Intake::default(),

@@ -46,6 +46,6 @@ pub use endpoint::{DialogInfo, Endpoint, NewCalls, NewRequest, Sizes};
 pub use event::{AccountId, CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};
-pub use quoted::quoted_branch;
+pub use quoted::{answered_branch, quoted_branch};
 pub use token::mark_of;
 pub use transactions::Counters;

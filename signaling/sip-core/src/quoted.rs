@@ -3,6 +3,7 @@
 //! Addresses and ports of a SIP peer are known or easily guessed, so the message alone proves nothing (RFC 5927). The branch of
 //! the quoted request does: it has 70 random bits, and only those on the path have seen it.
 
+use crate::token::TOKEN_BYTES;
 use clock::Duration;
 use sip_wire::BRANCH_COOKIE;
 
@@ -63,6 +64,15 @@ pub fn quoted_branch(bytes: &[u8]) -> Option<&[u8]> {
         Quoted::Request { branch, .. } => Some(branch),
         Quoted::Short | Quoted::Other => None,
     }
+}
+
+/// The branch of the topmost Via of a response to a request of ours, as far as it is the token of the user that sent the
+/// request: [`mark_of`](crate::mark_of) finds that one.
+pub fn answered_branch(response: &[u8]) -> Option<&[u8]> {
+    let mut lines = response.split(|byte| *byte == b'\n').skip(1).take_while(|line| !line.trim_ascii().is_empty());
+    let via = lines.find_map(|line| after_name(line).or(line.strip_prefix(b"v:")))?;
+    let at = via.windows(BRANCH_COOKIE.len()).position(|window| window == BRANCH_COOKIE)? + BRANCH_COOKIE.len();
+    via.get(at..at + TOKEN_BYTES)
 }
 
 #[cfg(test)]

@@ -204,6 +204,15 @@ pub(super) const SIP: &[Key] = &[
     ),
     key(
         "sip",
+        "proxy_methods",
+        "[]",
+        &[
+            "Methods whose requests outside dialogs the mode \"b2bua\" sends on by routes as a proxy does, and what follows in their",
+            "dialogs, instead of answering them: [\"SUBSCRIBE\", \"PUBLISH\", \"MESSAGE\"]. At most 16, none of those that calls have.",
+        ],
+    ),
+    key(
+        "sip",
         "name_servers",
         "[]",
         &[

@@ -97,6 +97,8 @@ pub struct Sip {
     pub record_route: bool,
     /// 3xx answers to one request that the proxy follows.
     pub follow_redirects: usize,
+    /// Methods whose requests outside dialogs [`Mode::B2bua`] sends on as a proxy does.
+    pub proxy_methods: Vec<String>,
     /// Name servers to ask; none: those of the host.
     pub name_servers: Vec<SocketAddr>,
 }
@@ -241,6 +243,12 @@ impl Sip {
             domains: reader.list(section, "domains", &domains, domain),
             record_route: reader.get(section, "record_route", "must be true or false", |value| value.as_bool()),
             follow_redirects,
+            proxy_methods: reader.list(
+                section,
+                "proxy_methods",
+                &List { count: 0..=16, whole: PROXY_METHODS },
+                proxy_method,
+            ),
             name_servers,
             dtmf: reader.get(section, "dtmf", "must be true or false", |value| value.as_bool()),
         }
@@ -255,6 +263,22 @@ impl Sip {
     pub fn shard_count(&self, cores: usize) -> usize {
         if self.shards == 0 { (cores / 2).clamp(1, SHARD_COUNT_MAX as usize) } else { self.shards }
     }
+}
+
+const PROXY_METHODS: &str = r#"must be a list of at most 16 different methods in capital letters, such as "SUBSCRIBE""#;
+
+/// A method that can begin something of its own; those of calls are the switch's.
+fn proxy_method(name: &str) -> Result<String, String> {
+    const OF_CALLS: [&str; 8] = ["INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "REFER"];
+    const USUAL: [&str; 6] = ["SUBSCRIBE", "PUBLISH", "MESSAGE", "REGISTER", "OPTIONS", "NOTIFY"];
+    if OF_CALLS.contains(&name) {
+        return Err("belongs to calls, which mode = \"b2bua\" has for itself; take it out, or write mode = \"proxy\""
+            .to_owned());
+    }
+    if (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("must be a method in capital letters{}", did_you_mean(name, USUAL)))
 }
 
 impl AudioCodec {

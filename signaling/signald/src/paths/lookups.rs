@@ -54,7 +54,15 @@ impl Lookups {
     }
 }
 
-/// The questions of one shard.
+/// Numbers of questions from here on are the proxy's.
+const FIRST_OF_PROXY: u64 = 1 << 63;
+
+/// Whether the proxy asked the question with this number.
+pub(crate) fn is_of_proxy(ticket: u64) -> bool {
+    ticket >= FIRST_OF_PROXY
+}
+
+/// The questions of one transaction user of a shard.
 pub(crate) struct Questions {
     shard: usize,
     lookups: Lookups,
@@ -63,8 +71,14 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
+    /// Of the user agent.
     pub(crate) fn new(shard: usize, lookups: Lookups) -> Self {
         Self { shard, lookups, open_count: 0, last_ticket: 0 }
+    }
+
+    /// Of the proxy: their numbers are told from the user agent's.
+    pub(crate) fn of_proxy(shard: usize, lookups: Lookups) -> Self {
+        Self { last_ticket: FIRST_OF_PROXY, ..Self::new(shard, lookups) }
     }
 
     /// Asks for the paths to `uris`; gives the number that comes back with the answer. `None`: too much waits already.

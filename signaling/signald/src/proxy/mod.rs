@@ -157,9 +157,9 @@ impl Relay {
     }
 
     /// Takes a message.
-    pub(crate) fn receive(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut ProxyOutput) {
+    pub(crate) fn receive(&mut self, now: Instant, flow: &Flow, message: &Message<'_>, out: &mut ProxyOutput) {
         self.source = flow.remote;
-        self.proxy.receive(now, flow, bytes, out);
+        self.proxy.receive_parsed(now, flow, message, out);
     }
 
     fn decide(&mut self, now: Instant, asked: &Asked<'_>, out: &mut ProxyOutput) {
@@ -356,28 +356,25 @@ impl Relay {
         self.take_events(now, out, refused);
     }
 
-    pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {
+    /// What its proxy has counted, with the ACKs that it dropped.
+    pub(crate) fn counters(&self) -> sip_core::Counters {
+        let counters = self.proxy.counters();
+        sip_core::Counters { stray_acks: counters.stray_acks + self.stray_acks_count, ..counters }
+    }
+
+    /// Sets the counters that a proxy alone has, and where it `has_calls` those of calls.
+    pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>, has_calls: bool) {
         use SignalCounter::*;
         let (sip, sizes) = (self.proxy.counters(), self.proxy.sizes());
-        counts.set(MessagesReceived, sip.received);
-        counts.set(DroppedMalformed, sip.malformed);
-        counts.set(Retransmissions, sip.retransmissions);
-        counts.set(RefusedByProtocol, sip.refused);
-        counts.set(RefusedSourceLimit, sip.source_limited);
-        counts.set(RefusedStopping, sip.refused_stopping);
-        counts.set(CallsActive, self.proxy.open_call_count() as u64);
-        counts.set(CallsPlaced, sip.invites_sent);
-        counts.set(CallsAnswered, self.calls.answered);
-        counts.set(CallsCancelled, self.calls.cancelled);
-        counts.set(CallsRefused, self.calls.refused);
-        counts.set(RefusedTableFull, sip.overloaded);
-        counts.set(Stray, sip.stray_responses + self.stray_acks_count);
-        counts.set(MaddrNotFollowed, sip.foreign_maddr);
-        counts.set(Unreachable, sip.unreachable);
-        counts.set(UnreachableIgnored, sip.unreachable_ignored);
-        counts.set(TransactionsOpen, sizes.requests as u64);
         counts.set(BranchesOpen, sizes.branches as u64);
         counts.set(Forwarded, self.forwarded_count);
+        if has_calls {
+            counts.set(RefusedStopping, sip.refused_stopping);
+            counts.set(CallsPlaced, sip.invites_sent);
+            counts.set(CallsAnswered, self.calls.answered);
+            counts.set(CallsCancelled, self.calls.cancelled);
+            counts.set(CallsRefused, self.calls.refused);
+        }
     }
 }
 

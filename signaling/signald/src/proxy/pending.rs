@@ -31,7 +31,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(shard: usize, lookups: Lookups) -> Self {
-        Self { questions: Questions::new(shard, lookups), waiting: HashMap::new() }
+        Self { questions: Questions::of_proxy(shard, lookups), waiting: HashMap::new() }
     }
 
     /// Asks for the paths to `uris`; `false`: too much waits already.

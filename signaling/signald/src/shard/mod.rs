@@ -1,6 +1,7 @@
 //! One shard: the calls that fall on it, from datagrams to datagrams. It has no socket, clock or thread;
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
+pub(crate) mod chooser;
 pub(crate) mod idle_work;
 pub(crate) mod inbox;
 pub(crate) mod intake;
@@ -18,18 +19,19 @@ use crate::log::{Refusals, status_of};
 use crate::operator::report::{self, CallRow};
 use crate::orders::{Order, OrderTurn};
 use crate::paths::Paths;
-use crate::paths::lookups::{Found, Lookups, Questions};
+use crate::paths::lookups::{Found, Lookups, Questions, is_of_proxy};
 use crate::paths::next_hops::NextHops;
 use crate::proxy::Relay;
 use crate::shard::io::{Input, ShardOutput};
 use crate::shard::sip::Wired;
+use chooser::{Chooser, User};
 use clock::Instant;
 use config::Config;
 use session::{EndReason, Path, Ports, Sessions, Sources, Standing, Turn, UserLimit};
 use shm::Region;
 use sip_core::auth::Scope;
 use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls, Output};
-use sip_wire::Message;
+use sip_wire::{Message, Method};
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -45,6 +47,7 @@ pub struct Shard {
     path: Path,
     auth: Option<Auth>,
     relay: Option<Relay>,
+    chooser: Chooser,
     /// Sources whose calls may wait without a limit.
     trusted: Vec<config::Network>,
 }
@@ -75,6 +78,7 @@ impl Shard {
             },
             auth: None,
             relay: None,
+            chooser: Chooser::only(User::Agent),
             trusted: config.limits.trusted_sources.clone(),
         }
     }
@@ -93,24 +97,25 @@ impl Shard {
         Self { questions: Some(Questions::new(number, lookups)), ..self }
     }
 
-    /// Which takes no calls, but sends requests on.
-    pub(crate) fn relaying(self, relay: Option<Relay>) -> Self {
-        Self { relay, ..self }
+    /// With a proxy beside the user agent, or in its place.
+    pub(crate) fn relaying(self, relay: Option<Relay>, chooser: Chooser) -> Self {
+        Self { relay, chooser, ..self }
     }
 
     /// Takes one thing, and adds what follows from it to `out`.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, ports: &mut dyn Ports, out: &mut ShardOutput) {
-        if self.relay.is_some() {
-            return self.relay(now, input, out);
-        }
         match input {
-            Input::Message { flow, bytes } if self.challenge(now, &flow, bytes, &mut out.sip, &mut out.refused) => {}
-            Input::Message { flow, bytes } => self.receive(now, flow, bytes, false, out),
-            Input::Ours { flow, bytes } => self.receive(now, flow, bytes, true, out),
-            // Every connection that closes is told of, and most carried no request of ours.
-            Input::Broken(_) if self.endpoint.sizes().client_transactions == 0 => {}
-            Input::Broken(flow) => self.endpoint.transport_failed(now, &flow, &mut out.sip),
-            Input::Unreachable { flow, quoted } => self.endpoint.unreachable(now, &flow, quoted, &mut out.sip),
+            Input::Message { flow, bytes } => self.receive(&Arrival { now, flow, is_ours: false }, bytes, out),
+            Input::Ours { flow, bytes } => self.receive(&Arrival { now, flow, is_ours: true }, bytes, out),
+            Input::Broken(flow) => self.broken(now, &flow, out),
+            Input::Unreachable { flow, quoted } => {
+                if self.chooser.usual() == User::Agent {
+                    self.endpoint.unreachable(now, &flow, quoted, &mut out.sip);
+                }
+                if let Some(relay) = &mut self.relay {
+                    relay.proxy.unreachable(now, &flow, quoted, &mut out.proxied);
+                }
+            }
             Input::Media(event) => self.turn(now, ports, out, |sessions, turn| sessions.handle_media(turn, event)),
             Input::MediaLost => self.turn(now, ports, out, |sessions, turn| {
                 sessions.counts.add(SignalCounter::MediaPlaneLost, 1);
@@ -118,15 +123,39 @@ impl Shard {
             }),
             Input::Deadline => {
                 self.endpoint.wake(now, &mut out.sip);
+                if let Some(relay) = &mut self.relay {
+                    relay.proxy.wake(now, &mut out.proxied);
+                }
                 self.turn(now, ports, out, |sessions, turn| sessions.handle_deadline(turn));
             }
-            Input::Stop => self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown)),
+            Input::Stop => {
+                if let Some(relay) = &mut self.relay {
+                    relay.stop(now, &mut out.proxied);
+                }
+                self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown));
+            }
             Input::Found(found) => self.found(now, found, ports, out),
         }
         self.take_events(now, ports, out);
+        if let Some(relay) = &mut self.relay {
+            relay.take_events(now, &mut out.proxied, &mut out.refused);
+        }
+    }
+
+    /// Every connection that closes is told of, and most carried no request of ours.
+    fn broken(&mut self, now: Instant, flow: &Flow, out: &mut ShardOutput) {
+        if self.endpoint.sizes().client_transactions > 0 {
+            self.endpoint.transport_failed(now, flow, &mut out.sip);
+        }
+        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.proxy.sizes().branches > 0) {
+            relay.proxy.transport_failed(now, flow, &mut out.proxied);
+        }
     }
 
     fn found(&mut self, now: Instant, found: &Found, ports: &mut dyn Ports, out: &mut ShardOutput) {
+        if let Some(relay) = self.relay.as_mut().filter(|_| is_of_proxy(found.ticket)) {
+            return relay.found(now, found, &mut out.proxied, &mut out.refused);
+        }
         if let Some(questions) = &mut self.questions {
             questions.answered();
         }
@@ -137,24 +166,50 @@ impl Shard {
         self.turn(now, ports, out, |sessions, turn| sessions.found(turn, found.ticket, &found.paths));
     }
 
-    fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8], is_ours: bool, out: &mut ShardOutput) {
-        let standing = self.standing(now, &flow, bytes, is_ours);
+    /// A message, for the transaction user that it is for.
+    fn receive(&mut self, arrival: &Arrival, bytes: &[u8], out: &mut ShardOutput) {
+        let Ok(message) = Message::parse(bytes) else {
+            // Its user counts it.
+            return match &mut self.relay {
+                Some(relay) if self.chooser.usual() == User::Proxy => {
+                    relay.proxy.receive(arrival.now, &arrival.flow, bytes, &mut out.proxied);
+                }
+                _ => self.endpoint.receive(arrival.now, &arrival.flow, bytes, &mut out.sip),
+            };
+        };
+        let choose = |relay: &Relay| self.chooser.choose(&arrival.flow, &message, &self.endpoint, relay);
+        match self.relay.as_ref().map_or(User::Agent, choose) {
+            User::Agent => self.receive_for_agent(arrival, &message, out),
+            User::Proxy => self.receive_for_proxy(arrival, &message, out),
+        }
+    }
+
+    fn receive_for_agent(&mut self, arrival: &Arrival, message: &Message<'_>, out: &mut ShardOutput) {
+        let Arrival { now, flow, is_ours } = *arrival;
+        if !is_ours
+            && let Some(auth) = &self.auth
+            && challenge(auth, arrival, message, || Some(Scope::Methods), (&mut out.sip, &mut out.refused))
+        {
+            return self.sessions.counts.add(SignalCounter::Challenges, 1);
+        }
+        let standing = self.standing(arrival, message);
         self.path = Path { local: self.advertised.unwrap_or(flow.local.ip()), remote: flow.remote, is_ours, standing };
         self.endpoint.answer_options(Some(if self.sessions.is_full() { 486 } else { 200 }));
         let (mark, copies) = (out.sip.transmits.len(), self.endpoint.counters().retransmissions);
-        self.endpoint.receive(now, &flow, bytes, &mut out.sip);
+        self.endpoint.receive_parsed(now, &flow, message, &mut out.sip);
         if self.endpoint.counters().retransmissions == copies {
-            note_refusal(&mut out.refused, &out.sip, mark, &flow, bytes);
+            note_refusal(&mut out.refused, &out.sip, mark, &flow, message);
         }
     }
 
     /// What the source of a new call has shown; one that has enough of them waiting is refused without any state.
-    fn standing(&mut self, now: Instant, flow: &Flow, bytes: &[u8], is_ours: bool) -> Standing {
-        if is_ours || !bytes.starts_with(b"INVITE ") {
+    fn standing(&mut self, arrival: &Arrival, message: &Message<'_>) -> Standing {
+        if arrival.is_ours || message.method() != Some(Method::Invite) {
             return Standing::Proven;
         }
-        let source = flow.remote.ip();
-        let mut standing = if self.endpoint.is_proven(now, flow) { Standing::Proven } else { Standing::Unproven };
+        let (flow, source) = (&arrival.flow, arrival.flow.remote.ip());
+        let is_proven = self.endpoint.is_proven(arrival.now, flow);
+        let mut standing = if is_proven { Standing::Proven } else { Standing::Unproven };
         let mut has_room = self.sessions.has_room_for(source, standing);
         let is_trusted =
             || self.trusted.iter().any(|network| network.contains(source)) || self.user.trusts(flow.remote);
@@ -165,43 +220,25 @@ impl Shard {
         standing
     }
 
-    /// The same between peers.
-    fn relay(&mut self, now: Instant, input: Input<'_>, out: &mut ShardOutput) {
+    fn receive_for_proxy(&mut self, arrival: &Arrival, message: &Message<'_>, out: &mut ShardOutput) {
+        let Arrival { now, flow, is_ours } = *arrival;
+        let Some(relay) = &mut self.relay else { return };
         let (out, refused) = (&mut out.proxied, &mut out.refused);
-        if let (Input::Message { flow, bytes }, Some(auth), Some(relay)) = (input, &self.auth, &self.relay)
-            && !relay.proxy.is_stopping()
-            && challenge(auth, now, &flow, bytes, |message| relay.scope(&flow, message), out, refused)
+        let is_asked = !is_ours && !relay.proxy.is_stopping();
+        if let Some(auth) = relay.auth.as_ref().filter(|_| is_asked)
+            && challenge(auth, arrival, message, || relay.scope(&flow, message), (out, refused))
         {
             return self.sessions.counts.add(SignalCounter::Challenges, 1);
         }
-        let Some(relay) = &mut self.relay else { return };
-        match input {
-            Input::Message { flow, bytes } | Input::Ours { flow, bytes } => {
-                let (mark, copies) = (out.transmits.len(), relay.proxy.counters().retransmissions);
-                if bytes.starts_with(b"INVITE ") && self.trusted.iter().any(|one| one.contains(flow.remote.ip())) {
-                    relay.proxy.trust(now, &flow);
-                }
-                relay.receive(now, &flow, bytes, out);
-                if relay.proxy.counters().retransmissions == copies {
-                    note_refusal(refused, out, mark, &flow, bytes);
-                }
-            }
-            Input::Broken(flow) if relay.proxy.sizes().branches > 0 => relay.proxy.transport_failed(now, &flow, out),
-            Input::Unreachable { flow, quoted } => relay.proxy.unreachable(now, &flow, quoted, out),
-            Input::Found(found) => relay.found(now, found, out, refused),
-            Input::Deadline => relay.proxy.wake(now, out),
-            Input::Stop => relay.stop(now, out),
-            Input::Broken(_) | Input::Media(_) | Input::MediaLost => {}
+        let (mark, copies) = (out.transmits.len(), relay.proxy.counters().retransmissions);
+        let is_invite = message.method() == Some(Method::Invite);
+        if is_invite && self.trusted.iter().any(|one| one.contains(flow.remote.ip())) {
+            relay.proxy.trust(now, &flow);
         }
-        relay.take_events(now, out, refused);
-    }
-
-    /// Asks a caller for credentials where there are none, without any state.
-    fn challenge(&mut self, now: Instant, flow: &Flow, bytes: &[u8], out: &mut Output, refused: &mut Refusals) -> bool {
-        let Some(auth) = &self.auth else { return false };
-        let is_asked = challenge(auth, now, flow, bytes, |_| Some(Scope::Methods), out, refused);
-        self.sessions.counts.add(SignalCounter::Challenges, is_asked.into());
-        is_asked
+        relay.receive(now, &flow, message, out);
+        if relay.proxy.counters().retransmissions == copies {
+            note_refusal(refused, out, mark, &flow, message);
+        }
     }
 
     fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
@@ -283,7 +320,8 @@ impl Shard {
         let mut sizes = self.endpoint.sizes();
         if let Some(relay) = &self.relay {
             let proxy = relay.proxy.sizes();
-            (sizes.server_transactions, sizes.client_transactions) = (proxy.requests, proxy.branches);
+            sizes.server_transactions += proxy.requests;
+            sizes.client_transactions += proxy.branches;
         }
         sizes
     }
@@ -291,9 +329,15 @@ impl Shard {
     /// What it has counted by now.
     pub fn counts(&mut self) -> &mut Counts<SignalCounter> {
         use SignalCounter::*;
-        let (sip, active) = (self.endpoint.counters(), self.sessions.count() as u64);
-        let transactions = self.endpoint.sizes().server_transactions as u64;
+        let (mut sip, mut active) = (self.endpoint.counters(), self.sessions.count() as u64);
+        let mut transactions = self.endpoint.sizes().server_transactions as u64;
         let counts = &mut self.sessions.counts;
+        if let Some(relay) = &self.relay {
+            sip = sip.plus(&relay.counters());
+            active += relay.proxy.open_call_count() as u64;
+            transactions += relay.proxy.sizes().requests as u64;
+            relay.count(counts, self.chooser.usual() == User::Proxy);
+        }
         counts.set(CallsActive, active);
         counts.set(MessagesReceived, sip.received);
         counts.set(DroppedMalformed, sip.malformed);
@@ -307,9 +351,6 @@ impl Shard {
         counts.set(UnreachableIgnored, sip.unreachable_ignored);
         counts.set(AnswersUnusable, sip.unusable_answers);
         counts.set(TransactionsOpen, transactions);
-        if let Some(relay) = &self.relay {
-            relay.count(counts);
-        }
         if let Some(auth) = &self.auth {
             auth.count(counts);
         }
@@ -341,34 +382,43 @@ impl Shard {
     }
 }
 
+/// When and how a message came.
+#[derive(Clone, Copy)]
+struct Arrival {
+    now: Instant,
+    flow: Flow,
+    /// It never left the process.
+    is_ours: bool,
+}
+
 /// Notes that an INVITE was refused by the rules of the protocol, if one of the messages from `mark` on says so. 491 is a
 /// step of changes that cross, and no refusal.
-fn note_refusal<E: Copy>(refused: &mut Refusals, out: &Output<E>, mark: usize, flow: &Flow, request: &[u8]) {
-    if !request.starts_with(b"INVITE ") {
+fn note_refusal<E: Copy>(refused: &mut Refusals, out: &Output<E>, mark: usize, flow: &Flow, request: &Message<'_>) {
+    if request.method() != Some(Method::Invite) {
         return;
     }
     let new = out.transmits.get(mark..).unwrap_or_default();
     let answer = new.iter().map(|sent| out.bytes(sent.bytes)).find(|bytes| status_of(bytes) >= 300);
     if let Some(answer) = answer.filter(|answer| status_of(answer) != 491) {
-        refused.note(flow, request, answer);
+        refused.note(flow, request.as_bytes(), answer);
     }
 }
 
 /// Writes the challenge that a request gets which has no credentials and needs some.
 fn challenge<E: Copy>(
     auth: &Auth,
-    now: Instant,
-    flow: &Flow,
-    bytes: &[u8],
-    scope: impl FnOnce(&Message<'_>) -> Option<Scope>,
-    out: &mut Output<E>,
-    refused: &mut Refusals,
+    arrival: &Arrival,
+    message: &Message<'_>,
+    scope: impl FnOnce() -> Option<Scope>,
+    (out, refused): (&mut Output<E>, &mut Refusals),
 ) -> bool {
     let mut answer = Vec::new();
-    let Some(way) = stateless::challenge(auth, now, flow, bytes, scope, &mut answer) else { return false };
+    let Some(way) = stateless::challenge(auth, arrival.now, &arrival.flow, message, scope, &mut answer) else {
+        return false;
+    };
     out.send_message(way, &answer);
-    if bytes.starts_with(b"INVITE ") {
-        refused.note(flow, bytes, &answer);
+    if message.method() == Some(Method::Invite) {
+        refused.note(&arrival.flow, message.as_bytes(), &answer);
     }
     true
 }

@@ -12,6 +12,17 @@ const ELSEWHERE_COUNT_MAX: usize = 4_096;
 /// How long one is remembered: as long as an INVITE may ring (Timer C, RFC 3261 §16.6).
 const ELSEWHERE_TIME: Duration = Duration::from_secs(180);
 
+/// Whose tags the dialogs have whose messages come by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tags {
+    /// Every dialog is one of the user agent, with a tag of ours.
+    Ours,
+    /// A proxy has none: its messages go by their Call-ID alone.
+    Foreign,
+    /// A user agent, and a proxy beside it.
+    Mixed,
+}
+
 /// All shards. A dialog's messages go to one of them by the tag that it gave the dialog, whatever comes in before there is
 /// one by its Call-ID. Only so a call can begin where another one is whose place it takes (RFC 3891).
 #[derive(Clone)]
@@ -19,14 +30,13 @@ pub(crate) struct Sharding {
     pub(crate) inboxes: Arc<[Arc<Inbox>]>,
     /// Drawn at the start, so that nobody outside can aim at one shard.
     key: RandomState,
-    /// Tags of dialogs are ours. A proxy has none: its messages go by their Call-ID alone.
-    has_tags: bool,
+    tags: Tags,
     elsewhere: Arc<Elsewhere>,
 }
 
 impl Sharding {
-    pub(crate) fn new(inboxes: &[Arc<Inbox>], has_tags: bool) -> Self {
-        Self { inboxes: inboxes.into(), key: RandomState::new(), has_tags, elsewhere: Arc::default() }
+    pub(crate) fn new(inboxes: &[Arc<Inbox>], tags: Tags) -> Self {
+        Self { inboxes: inboxes.into(), key: RandomState::new(), tags, elsewhere: Arc::default() }
     }
 
     /// The shard of a message; one without a Call-ID is everybody's, so the first one's.
@@ -37,8 +47,14 @@ impl Sharding {
         }
         let hash = sip_wire::call_id(message).map(|id| self.key.hash_one(id)).unwrap_or_default();
         let usual = (hash % count as u64) as usize;
-        if !self.has_tags {
-            return usual;
+        match self.tags {
+            Tags::Foreign => return usual,
+            // The proxy sends requests on with the tags of others: their answers name the shard in our branch.
+            Tags::Mixed if message.starts_with(b"SIP/") => {
+                let mark = sip_core::answered_branch(message).and_then(sip_core::mark_of).map(usize::from);
+                return mark.filter(|mark| *mark < count).unwrap_or(usual);
+            }
+            Tags::Mixed | Tags::Ours => {}
         }
         if message.starts_with(b"CANCEL ") {
             return self.elsewhere.get(hash).unwrap_or(usual);
@@ -68,7 +84,7 @@ impl Sharding {
             return Concerned::One(0);
         }
         let mark = |branch| sip_core::mark_of(branch).map(usize::from).filter(|mark| *mark < count);
-        let found = if self.has_tags {
+        let found = if self.tags != Tags::Foreign {
             sip_core::quoted_branch(quoted).and_then(mark)
         } else {
             sip_wire::call_id(quoted).map(|_| self.of(quoted))
@@ -116,9 +132,9 @@ pub(crate) fn is_keep_alive(message: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn sharding(count: usize, has_tags: bool) -> Sharding {
+    fn sharding(count: usize, tags: Tags) -> Sharding {
         let inboxes: Vec<_> = (0..count).map(|_| Arc::new(Inbox::new().unwrap())).collect();
-        Sharding::new(&inboxes, has_tags)
+        Sharding::new(&inboxes, tags)
     }
 
     /// A tag as the endpoint of this shard makes them.
@@ -128,7 +144,7 @@ mod tests {
 
     #[test]
     fn dialogs_are_found_by_our_tag_and_the_rest_by_call_id() {
-        let (sharding, proxy) = (sharding(5, true), sharding(5, false));
+        let (sharding, proxy) = (sharding(5, Tags::Ours), sharding(5, Tags::Foreign));
         for number in 0..500 {
             let shard = number % 5;
             let of = |start: &str, from: &str, to: &str| {
@@ -156,7 +172,7 @@ mod tests {
                 tag(shard)
             )
         };
-        let (sharding, proxy) = (sharding(3, true), self::sharding(3, false));
+        let (sharding, proxy) = (sharding(3, Tags::Ours), self::sharding(3, Tags::Foreign));
         for shard in 0..3 {
             let request = request(shard);
             assert_eq!(sharding.of_quoted(request.as_bytes()), Concerned::One(shard));
@@ -165,12 +181,31 @@ mod tests {
             assert_eq!(proxy.of_quoted(&request.as_bytes()[..40]), Concerned::All);
         }
         assert_eq!(sharding.of_quoted(request(7).as_bytes()), Concerned::All);
-        assert_eq!(self::sharding(1, true).of_quoted(b""), Concerned::One(0));
+        assert_eq!(self::sharding(1, Tags::Ours).of_quoted(b""), Concerned::One(0));
+    }
+
+    #[test]
+    fn answers_go_to_the_shard_that_sent_the_request_whoever_made_the_tags() {
+        let sharding = sharding(4, Tags::Mixed);
+        for shard in 0..4 {
+            // A tag of others that looks like one of another shard's.
+            let foreign = tag((shard + 1) % 4);
+            for branch in [tag(shard), format!("{}{}", tag(shard), tag(2))] {
+                let answer = format!(
+                    "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK{branch};rport\r\nVia: SIP/2.0/UDP b;branch=z9hG4bKx\r\n\
+                     From: a;tag={foreign}\r\nTo: b;tag={foreign}\r\nCall-ID: c\r\n\r\n"
+                );
+                assert_eq!(sharding.of(answer.as_bytes()), shard);
+            }
+            let request =
+                format!("BYE sip:a SIP/2.0\r\nFrom: a;tag=1\r\nTo: b;tag={}\r\nCall-ID: c\r\n\r\n", tag(shard));
+            assert_eq!(sharding.of(request.as_bytes()), shard);
+        }
     }
 
     #[test]
     fn a_call_begins_where_the_one_is_that_it_replaces() {
-        let sharding = sharding(4, true);
+        let sharding = sharding(4, Tags::Ours);
         for shard in (0..4).cycle().take(200) {
             let of = |method: &str, more: &str| {
                 let head = format!("{method} sip:a SIP/2.0\r\nFrom: a;tag=1\r\nTo: b\r\nCall-ID: c{shard}\r\n");
@@ -196,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_call_stays_where_it_is_and_calls_are_spread() {
-        let sharding = sharding(4, true);
+        let sharding = sharding(4, Tags::Ours);
         let mut counts = [0; 4];
         for call in 0..1_000 {
             let of = |start: &str| sharding.of(format!("{start}\r\nVia: x\r\ni: c{call}\r\n\r\n").as_bytes());

@@ -31,23 +31,18 @@ pub(crate) fn challenge(
     auth: &Auth,
     now: Instant,
     flow: &Flow,
-    message: &[u8],
-    scope: impl FnOnce(&Message<'_>) -> Option<Scope>,
+    message: &Message<'_>,
+    scope: impl FnOnce() -> Option<Scope>,
     out: &mut Vec<u8>,
 ) -> Option<Flow> {
-    // A look at the first letter spares responses and ACKs the reading.
-    if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {
+    if !has_answer(message) || message.validate_request().is_err() {
         return None;
     }
-    let message = Message::parse(message).ok()?;
-    if !has_answer(&message) || message.validate_request().is_err() {
-        return None;
-    }
-    let asked = auth.challenge(now, &message, flow.remote, scope(&message)?)?;
+    let asked = auth.challenge(now, message, flow.remote, scope()?)?;
     let Judgement::Challenge { status, header, values, .. } = asked else { return None };
     let status = StatusCode::new(status)?;
     let reply = Reply { to_tag: Some(b"challenge"), source: Some(flow.remote), reason: None };
-    let mut response = ResponseWriter::new(out, &message, status, &reply);
+    let mut response = ResponseWriter::new(out, message, status, &reply);
     for value in values {
         response.named(header, value);
     }

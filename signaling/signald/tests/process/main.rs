@@ -9,6 +9,7 @@ mod corpora;
 mod floods;
 mod line;
 mod media;
+mod mixed_roles;
 #[path = "../../../transport/tests/all/name_server.rs"]
 #[allow(dead_code, reason = "its own tests say more")]
 mod name_server;

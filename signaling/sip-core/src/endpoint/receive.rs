@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use crate::flow::Flow;
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, Request};
 use crate::output::Output;
 use crate::transactions::ServerInput;
 use clock::Instant;
@@ -23,6 +23,16 @@ impl Endpoint {
         } else if let Some(inc) = self.transactions.read(now, flow, message, out) {
             self.receive_request(&inc, out);
         }
+    }
+
+    /// Whether a message belongs to a transaction or a dialog of this endpoint.
+    pub fn knows(&self, message: &Message<'_>) -> bool {
+        let in_dialog = || {
+            let request = Request::new(message).ok().filter(|_| message.is_request())?;
+            let key = request.to_tag.map(|_| request.dialog_key(&self.transactions.keyed))?;
+            self.dialog_index.get(&key)
+        };
+        self.transactions.knows(message) || in_dialog().is_some()
     }
 
     fn receive_request(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) {

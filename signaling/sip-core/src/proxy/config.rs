@@ -43,6 +43,8 @@ pub struct ProxyConfig {
     pub advertise: Option<IpAddr>,
     /// `Retry-After` of a 503.
     pub retry_after: Duration,
+    /// 0 to 31, how all its branches begin: [`crate::mark_of`] reads it, where several proxies stand behind one address.
+    pub mark: u8,
 }
 
 impl Default for ProxyConfig {
@@ -62,6 +64,7 @@ impl Default for ProxyConfig {
             realms: Vec::new(),
             advertise: None,
             retry_after: Duration::from_secs(5),
+            mark: 0,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Proxy {
             retry_after: config.retry_after,
             server_line: Box::default(),
             relays: true,
-            mark: 0,
+            mark: config.mark,
         };
         Self {
             transactions: Transactions::new(rules, seed),

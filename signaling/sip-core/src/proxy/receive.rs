@@ -37,6 +37,12 @@ impl Proxy {
         }
     }
 
+    /// Whether a message belongs to a transaction of this proxy, or to a dialog by a Route that the proxy wrote for it.
+    pub fn knows(&self, flow: &Flow, message: &Message<'_>) -> bool {
+        let in_dialog = || message.is_request() && matches!(self.standing(flow, message), Standing::InDialog { .. });
+        self.transactions.knows(message) || in_dialog()
+    }
+
     /// The ACK for a refusal ends here; the one for a 2xx goes the way of the dialog (RFC 3261 §16, §17.1.1.3).
     fn receive_ack(&mut self, known: Option<Handle>, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
         let is_refused = |handle: &Handle| {

@@ -32,3 +32,25 @@ pub struct Counters {
     /// Answers to INVITEs of ours that could not be used and were ended with BYE.
     pub unusable_answers: u64,
 }
+
+impl Counters {
+    /// The counts of both.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            malformed: self.malformed + other.malformed,
+            refused: self.refused + other.refused,
+            overloaded: self.overloaded + other.overloaded,
+            source_limited: self.source_limited + other.source_limited,
+            refused_stopping: self.refused_stopping + other.refused_stopping,
+            retransmissions: self.retransmissions + other.retransmissions,
+            stray_responses: self.stray_responses + other.stray_responses,
+            stray_acks: self.stray_acks + other.stray_acks,
+            invites_sent: self.invites_sent + other.invites_sent,
+            unreachable: self.unreachable + other.unreachable,
+            unreachable_ignored: self.unreachable_ignored + other.unreachable_ignored,
+            foreign_maddr: self.foreign_maddr + other.foreign_maddr,
+            unusable_answers: self.unusable_answers + other.unusable_answers,
+        }
+    }
+}

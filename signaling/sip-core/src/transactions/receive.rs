@@ -8,7 +8,7 @@ use crate::incoming::{Incoming, Request, refuse_unreadable};
 use crate::output::Output;
 use crate::slab::Handle;
 use clock::Instant;
-use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Name, ParseError};
+use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Method, Name, ParseError};
 
 /// What a response belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +32,16 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             self.counters.malformed += 1;
         }
         message
+    }
+
+    /// Whether a message belongs to a transaction that is known: a response, a copy, or the CANCEL or ACK of an INVITE.
+    pub(crate) fn knows(&self, message: &Message<'_>) -> bool {
+        if !message.is_request() {
+            return self.client_of(message).is_some();
+        }
+        let Ok(request) = Request::new(message) else { return false };
+        let method = if request.method == Method::Cancel { Method::Invite } else { request.method };
+        self.server_index.contains_key(&request.key(&self.keyed, method))
     }
 
     /// Reads a request; one that breaks the rules is answered where the RFCs ask for it and enough of it is readable.
