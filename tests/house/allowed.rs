@@ -7,9 +7,6 @@ pub(crate) const FOLDERS: &[(&str, usize)] = &[
     ("mediaplane/media-core/src", 30),
     ("mediaplane/mediad/src", 17),
     ("signaling/session/src", 60),
-    ("signaling/sip-core/src", 23),
-    ("signaling/sip-core/src/endpoint", 26),
-    ("signaling/sip-core/src/proxy", 20),
 ];
 
 /// Structs with more fields than a struct may have, by crate.

@@ -1,7 +1,7 @@
 //! What an endpoint tells its user.
 
 use crate::output::Span;
-use crate::slab::Handle;
+use crate::table::slab::Handle;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident)*) => {$(

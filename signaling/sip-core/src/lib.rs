@@ -15,29 +15,15 @@
 #![allow(clippy::too_many_arguments)]
 
 pub mod auth;
-mod call;
-mod compose;
 pub mod config;
 mod content;
-mod derive;
-mod dialog;
 mod endpoint;
 mod event;
 mod flow;
-mod hash;
-mod incoming;
-mod next_hop;
+mod message;
 mod output;
-mod proven;
 pub mod proxy;
-mod quoted;
-mod reliable;
-mod route;
-mod session_timer;
-mod slab;
-mod subscription;
-mod timer;
-mod token;
+mod table;
 pub mod transactions;
 
 pub use config::{EndpointConfig, Limits, Reliability, SessionTimer, Timers, WithoutPeer};
@@ -46,6 +32,6 @@ pub use endpoint::{DialogInfo, Endpoint, NewCalls, NewRequest, Sizes};
 pub use event::{AccountId, CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};
-pub use quoted::{answered_branch, quoted_branch};
-pub use token::mark_of;
+pub use table::token::mark_of;
 pub use transactions::Counters;
+pub use transactions::quoted::{answered_branch, quoted_branch};

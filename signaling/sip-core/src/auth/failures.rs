@@ -5,7 +5,7 @@
 //! that very address are judged at all, nobody can do it with a forged one either. A user who has just proved himself
 //! from an address is not held up by his neighbours behind the same NAT.
 
-use crate::hash::Keyed;
+use crate::table::hash::Keyed;
 use clock::{Duration, Instant};
 use sip_wire::Message;
 use std::collections::HashMap;

@@ -48,7 +48,7 @@ pub(crate) struct Sending<'a> {
 impl<'a> Sending<'a> {
     /// One that was sent before.
     pub(crate) fn again(remote: SocketAddr, bytes: &'a [u8]) -> Self {
-        use crate::derive::{body_of, method_of, uri_of};
+        use crate::message::derive::{body_of, method_of, uri_of};
         Self { remote, method: method_of(bytes), uri: uri_of(bytes), body: body_of(bytes) }
     }
 }
@@ -134,7 +134,7 @@ impl Account {
     ) {
         let sending = Sending::again(remote, request);
         let mut known = std::mem::take(&mut self.known);
-        for line in crate::derive::named_lines(request, field) {
+        for line in crate::message::derive::named_lines(request, field) {
             let realm = Auth::parse(value_of(line)).and_then(|auth| auth.realm());
             let Some(realm) = realm.filter(|realm| !answered.contains(realm)) else { continue };
             let counted = known.iter_mut().find(|known| known.is_of(field, realm, remote));
@@ -213,7 +213,7 @@ impl Known {
             body: sending.body,
         };
         let response = sum.response(&hashed);
-        let mut put = |parts: &[&[u8]]| crate::compose::put(lines, parts);
+        let mut put = |parts: &[&[u8]]| crate::message::compose::put(lines, parts);
         put(&[self.field.as_bytes(), b": Digest username=\"", username.as_bytes(), b"\", realm=\"", &self.realm]);
         put(&[b"\", nonce=\"", &self.nonce, b"\", uri=\"", sum.uri, b"\", response=\"", response.as_bytes(), b"\""]);
         if let Some(name) = &self.algorithm_name {
@@ -242,7 +242,7 @@ fn value_of(line: &[u8]) -> &[u8] {
 }
 
 fn earlier<'a>(request: &'a [u8], field: &'static str) -> impl Iterator<Item = Auth<'a>> {
-    crate::derive::named_lines(request, field).filter_map(|line| Auth::parse(value_of(line)))
+    crate::message::derive::named_lines(request, field).filter_map(|line| Auth::parse(value_of(line)))
 }
 
 fn is_line(text: &[u8]) -> bool {

@@ -1,15 +1,15 @@
 //! Client transactions: requests written, driven, repeated, forgotten.
 
-use super::Endpoint;
-use super::requests::{Dispatch, Kind, Purpose, Sent};
 use crate::auth::Sending;
-use crate::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::content::{Content, Refused};
-use crate::dialog::{Dialog, State};
+use crate::endpoint::Endpoint;
+use crate::endpoint::dialogs::dialog::{Dialog, State};
+use crate::endpoint::requests::{Dispatch, Kind, Purpose, Sent};
 use crate::flow::Flow;
-use crate::hash::Key;
+use crate::message::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::output::{Output, Span};
-use crate::slab::Handle;
+use crate::table::hash::Key;
+use crate::table::slab::Handle;
 use crate::transactions::Opening;
 use clock::Instant;
 use sip_wire::Method;
@@ -97,7 +97,7 @@ impl Endpoint {
         let shows_contact =
             matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer | Method::Notify);
         if shows_contact && !content.has("Contact") {
-            put_contact(arena, &self.config, &dialog.flow, crate::compose::is_sips(&dialog.target));
+            put_contact(arena, &self.config, &dialog.flow, crate::message::compose::is_sips(&dialog.target));
         }
         if matches!(method, Method::Invite | Method::Update) {
             put(arena, &[&self.lines.allow, &self.lines.supported]);
@@ -158,7 +158,7 @@ impl Endpoint {
     }
 
     /// A dialog in which the user may send.
-    pub(crate) fn open_dialog(&self, handle: Handle) -> Result<&crate::dialog::Dialog, Refused> {
+    pub(crate) fn open_dialog(&self, handle: Handle) -> Result<&crate::endpoint::dialogs::dialog::Dialog, Refused> {
         let dialog = self.dialogs.get(handle).ok_or(Refused::Gone)?;
         let is_ending = dialog.state == State::Terminating || dialog.late_bye.is_some();
         if is_ending { Err(Refused::WrongState) } else { Ok(dialog) }

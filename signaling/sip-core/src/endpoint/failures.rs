@@ -1,9 +1,9 @@
 //! Paths that broke, or are said to have broken, under requests of ours (RFC 3261 §8.1.3.1, §17.1.4, RFC 5927).
 
-use super::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::flow::Flow;
 use crate::output::Output;
-use crate::slab::Handle;
+use crate::table::slab::Handle;
 use crate::transactions::Heard;
 use clock::Instant;
 

@@ -1,45 +1,30 @@
 //! The endpoint: every transaction and dialog of one shard, in virtual time.
 
-mod accounts;
-mod again;
-mod answer;
-mod call_heard;
-mod call_out;
+pub(crate) mod calls;
 mod client;
-mod ending;
+pub(crate) mod dialogs;
 mod failures;
-mod in_dialog;
-mod invite_in;
-mod new_request;
-pub(crate) mod notify;
-mod out_of_dialog;
-mod path;
-mod prack;
 mod receive;
-mod refresh;
-mod request_out;
 pub(crate) mod requests;
-mod response_in;
+mod responses;
 mod server;
-mod subscribe;
-mod subscriptions;
-mod unusable;
+pub(crate) mod subscriptions;
 mod wake;
 
-pub use new_request::NewRequest;
+pub use requests::new_request::NewRequest;
 
 use crate::auth::Account;
-use crate::call::Call;
-use crate::compose::Lines;
 use crate::config::EndpointConfig;
-use crate::dialog::Dialog;
+use crate::endpoint::calls::call::Call;
+use crate::endpoint::dialogs::dialog::Dialog;
+use crate::endpoint::subscriptions::subscription::Subscription;
 use crate::event::DialogId;
 use crate::flow::Flow;
-use crate::hash::{Index, give_back};
+use crate::message::compose::Lines;
 use crate::output::Output;
-use crate::slab::{Handle, Slab};
-use crate::subscription::Subscription;
-use crate::timer::Owner;
+use crate::table::deadlines::Owner;
+use crate::table::hash::{Index, give_back};
+use crate::table::slab::{Handle, Slab};
 use crate::transactions::{Counters, Rules, Transactions};
 use clock::Instant;
 use requests::{Kind, Received, Sent};
@@ -169,7 +154,7 @@ impl Endpoint {
 
     /// The dialog with this Call-ID and these tags, local as we see it (RFC 3891, RFC 4538).
     pub fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
-        let key = crate::dialog::key(&self.transactions.keyed, call_id, local_tag, remote_tag);
+        let key = crate::endpoint::dialogs::dialog::key(&self.transactions.keyed, call_id, local_tag, remote_tag);
         self.dialog_index.get(&key).copied().map(DialogId)
     }
 
@@ -185,7 +170,7 @@ impl Endpoint {
             target: &dialog.target,
             next_hop: dialog.next_hop(),
             flow: dialog.flow,
-            is_confirmed: dialog.state == crate::dialog::State::Confirmed,
+            is_confirmed: dialog.state == crate::endpoint::dialogs::dialog::State::Confirmed,
             session_interval_s: dialog.session.interval_s(),
         })
     }

@@ -1,8 +1,8 @@
 //! Messages in: the transaction layer reads and matches them, what is new goes to the rules of dialogs and calls.
 
-use super::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::flow::Flow;
-use crate::incoming::{Incoming, Request};
+use crate::message::incoming::{Incoming, Request};
 use crate::output::Output;
 use crate::transactions::ServerInput;
 use clock::Instant;

@@ -1,15 +1,15 @@
 //! Server transactions of the endpoint: what is kept of a request, its responses, and what follows when nobody answers or
 //! acknowledges.
 
-use super::Endpoint;
-use super::requests::{Asked, Kind, Received};
-use crate::compose::{put, put_content, put_status_line};
 use crate::content::Content;
+use crate::endpoint::Endpoint;
+use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::requests::{Asked, Kind, Received};
 use crate::event::{Cause, Event};
-use crate::incoming::{Incoming, unfolded};
-use crate::next_hop::Origin;
+use crate::message::compose::{put, put_content, put_status_line};
+use crate::message::incoming::{Incoming, unfolded};
 use crate::output::{Output, Span};
-use crate::slab::Handle;
+use crate::table::slab::Handle;
 use crate::transactions::{Consequence, ServerInput};
 use clock::Instant;
 

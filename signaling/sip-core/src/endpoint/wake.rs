@@ -1,13 +1,13 @@
 //! Deadlines.
 
-use super::Endpoint;
-use super::requests::Purpose;
 use crate::content::Content;
+use crate::endpoint::Endpoint;
+use crate::endpoint::dialogs::session_timer::Due as SessionDue;
+use crate::endpoint::requests::Purpose;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::Output;
-use crate::session_timer::Due as SessionDue;
-use crate::slab::Handle;
-use crate::timer::{Deadlines, Owner};
+use crate::table::deadlines::{Deadlines, Owner};
+use crate::table::slab::Handle;
 use crate::transactions::{Due, Heard, ServerInput};
 use clock::Instant;
 use sip_wire::Method;
@@ -79,7 +79,7 @@ impl Endpoint {
         if dialog.ack.is_some() && now >= dialog.ack_until {
             dialog.ack = None;
         }
-        let due = if dialog.state == crate::dialog::State::Confirmed {
+        let due = if dialog.state == crate::endpoint::dialogs::dialog::State::Confirmed {
             dialog.session.wake(now)
         } else {
             SessionDue::Nothing

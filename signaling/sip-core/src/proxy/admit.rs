@@ -1,18 +1,18 @@
 //! What a proxy checks of a request (RFC 3261 §16.3).
 
-use super::Proxy;
-use crate::incoming::Request;
-use crate::token::Token;
+use crate::message::incoming::Request;
+use crate::proxy::Proxy;
+use crate::table::token::Token;
 use sip_wire::Name;
 
 /// A refusal by rule: status and complete header lines.
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) lines: Vec<u8>,
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) lines: Vec<u8>,
 }
 
 impl Proxy {
-    pub(super) fn inspect(&self, inc: &Request<'_, '_>) -> Option<Refusal> {
+    pub(crate) fn inspect(&self, inc: &Request<'_, '_>) -> Option<Refusal> {
         if inc.message.max_forwards().ok().flatten() == Some(0) {
             return Some(Refusal { status: 483, lines: Vec::new() });
         }
@@ -37,7 +37,7 @@ impl Proxy {
     }
 
     /// Whether it was here before, on its way to the same place.
-    pub(super) fn is_loop(&self, inc: &Request<'_, '_>) -> bool {
+    pub(crate) fn is_loop(&self, inc: &Request<'_, '_>) -> bool {
         let mark = self.loop_mark(inc);
         let is_ours = |branch: &[u8]| branch.ends_with(mark.as_str().as_bytes());
         inc.message.vias().flatten().any(|via| via.branch().is_some_and(is_ours))
@@ -45,7 +45,7 @@ impl Proxy {
 
     /// A request that comes back with the same mark would be routed as before (RFC 5393 §4.2.1). A spiral, which comes
     /// back with another target, has another one.
-    pub(super) fn loop_mark(&self, inc: &Request<'_, '_>) -> Token {
+    pub(crate) fn loop_mark(&self, inc: &Request<'_, '_>) -> Token {
         let routes: Vec<&[u8]> = inc.message.raw_values(Name::Route).collect();
         let cseq = inc.cseq.to_be_bytes();
         let names = [b"loop", inc.uri, inc.call_id, inc.from_tag, inc.to_tag.unwrap_or_default(), &cseq];

@@ -1,10 +1,10 @@
 //! What a proxy is told and what it says.
 
-use super::signed_route::Side;
 use crate::config::Timers;
 use crate::flow::Flow;
 use crate::output::Span;
-use crate::slab::Handle;
+use crate::proxy::routes::signed_route::Side;
+use crate::table::slab::Handle;
 use clock::Duration;
 use std::fmt;
 use std::net::IpAddr;
@@ -142,11 +142,11 @@ impl Target<'_> {
     }
 }
 
-/// What happened. Spans are pieces of the [`ProxyOutput`](super::ProxyOutput) of that call.
+/// What happened. Spans are pieces of the [`ProxyOutput`](crate::proxy::ProxyOutput) of that call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProxyEvent {
-    /// A new request. Answer with [`forward`](super::Proxy::forward), [`reject`](super::Proxy::reject) or
-    /// [`redirect`](super::Proxy::redirect).
+    /// A new request. Answer with [`forward`](crate::proxy::Proxy::forward), [`reject`](crate::proxy::Proxy::reject) or
+    /// [`redirect`](crate::proxy::Proxy::redirect).
     Request {
         /// To answer with.
         request: ProxyId,
@@ -162,7 +162,7 @@ pub enum ProxyEvent {
         is_for_us: bool,
     },
     /// An ACK that ends nothing here, as those for a 2xx do: give the message to
-    /// [`forward_stateless`](super::Proxy::forward_stateless), or drop it.
+    /// [`forward_stateless`](crate::proxy::Proxy::forward_stateless), or drop it.
     Stateless {
         /// The request, without the Route values that name us.
         message: Span,
@@ -175,7 +175,7 @@ pub enum ProxyEvent {
         /// The next hop is this proxy itself.
         is_for_us: bool,
     },
-    /// A target sent the request elsewhere: name its contacts as targets with [`follow`](super::Proxy::follow), or none.
+    /// A target sent the request elsewhere: name its contacts as targets with [`follow`](crate::proxy::Proxy::follow), or none.
     Redirected {
         /// The request.
         request: ProxyId,

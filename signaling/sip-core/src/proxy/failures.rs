@@ -1,8 +1,8 @@
 //! Paths that broke, or are said to have broken, under branches (RFC 3261 §16.9, RFC 5927).
 
-use super::{Proxy, ProxyOutput};
 use crate::flow::Flow;
-use crate::slab::Handle;
+use crate::proxy::{Proxy, ProxyOutput};
+use crate::table::slab::Handle;
 use clock::Instant;
 
 impl Proxy {

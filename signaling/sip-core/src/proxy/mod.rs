@@ -8,39 +8,31 @@
 //! It has no dialogs: it is another user of the transaction layer than the [`Endpoint`](crate::Endpoint).
 
 mod admit;
-mod branch;
-mod cancel;
-mod choose;
 mod config;
 mod context;
 mod failures;
-mod flow_token;
-mod follow;
-mod forward;
-mod own_routes;
-mod paying;
 mod receive;
-mod record_route;
-mod relay;
 mod reply;
-mod signed_route;
+mod routes;
 mod stop;
 mod story;
+mod strangers;
+mod targets;
 mod wake;
 
 pub use config::{ProxyConfig, ProxyEvent, ProxyId, ProxySizes, SenderIdentity, Standing, Target};
-pub use signed_route::Side;
+pub use routes::signed_route::Side;
 pub use story::{AnsweredBy, ProxyStory};
 
-use crate::hash::Index;
-use crate::slab::Handle;
+use crate::table::hash::Index;
+use crate::table::slab::Handle;
 use crate::transactions::{Counters, Rules, Transactions};
-use branch::Branch;
 use clock::Instant;
 use context::Context;
-use paying::Strangers;
-use signed_route::{RefreshedTargets, RouteKey};
+use routes::signed_route::{RefreshedTargets, RouteKey};
 use stop::{Stopping, Unanswered};
+use strangers::Strangers;
+use targets::branch::Branch;
 
 /// What leaves a proxy.
 pub type ProxyOutput = crate::output::Output<ProxyEvent>;

@@ -1,12 +1,12 @@
 //! Messages in.
 
-use super::context::Context;
-use super::forward::MAX_BREADTH;
-use super::own_routes::Normal;
-use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
 use crate::flow::Flow;
-use crate::incoming::Incoming;
-use crate::slab::Handle;
+use crate::message::incoming::Incoming;
+use crate::proxy::context::Context;
+use crate::proxy::routes::own_routes::Normal;
+use crate::proxy::targets::forward::MAX_BREADTH;
+use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
+use crate::table::slab::Handle;
 use crate::transactions::ServerInput;
 use clock::Instant;
 use sip_wire::{Message, Method, Name};
@@ -155,6 +155,6 @@ fn breadth(message: &Message<'_>) -> u8 {
 
 fn keep_next_hop(request: &[u8], out: &mut ProxyOutput) -> Option<crate::output::Span> {
     let message = Message::parse(request).ok()?;
-    let route = message.raw_values(Name::Route).next().map(crate::route::uri_in);
+    let route = message.raw_values(Name::Route).next().map(crate::message::route::uri_in);
     Some(out.keep(route.unwrap_or(message.request_uri_raw())))
 }

@@ -1,10 +1,10 @@
 //! Responses that the proxy makes itself.
 
-use super::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
-use crate::compose::{put_content, put_status_line};
 use crate::content::{Content, Refused};
-use crate::incoming::Request;
-use crate::slab::Handle;
+use crate::message::compose::{put_content, put_status_line};
+use crate::message::incoming::Request;
+use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
+use crate::table::slab::Handle;
 use crate::transactions::ServerInput;
 use clock::Instant;
 use sip_wire::Message;
@@ -51,7 +51,7 @@ impl Proxy {
     }
 
     /// A response of our own to a request in progress.
-    pub(super) fn answer_own(
+    pub(crate) fn answer_own(
         &mut self,
         now: Instant,
         handle: Handle,
@@ -73,7 +73,7 @@ impl Proxy {
     }
 
     /// Sends a response that is ready.
-    pub(super) fn send_upstream(
+    pub(crate) fn send_upstream(
         &mut self,
         now: Instant,
         handle: Handle,

@@ -1,8 +1,8 @@
 //! The graceful end of a proxy: nothing new begins, what rings is called off, dialogs go on.
 
-use super::{Proxy, ProxyOutput, Standing};
 use crate::content::Content;
-use crate::slab::Handle;
+use crate::proxy::{Proxy, ProxyOutput, Standing};
+use crate::table::slab::Handle;
 use clock::Instant;
 
 /// Why the targets of a call that was ringing are told to stop (RFC 3326).
@@ -10,7 +10,7 @@ const STOPPED: &[u8] = b"Reason: SIP;cause=503;text=\"Proxy is being stopped\"\r
 
 /// A proxy that is being stopped.
 #[derive(Clone, Copy)]
-pub(super) struct Stopping {
+pub(crate) struct Stopping {
     /// INVITEs without a final answer are answered 503 then.
     answer_at: Instant,
     has_answered: bool,
@@ -18,17 +18,17 @@ pub(super) struct Stopping {
 
 /// Counts of requests that have no final answer yet.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Unanswered {
+pub(crate) struct Unanswered {
     calls: usize,
     others: usize,
 }
 
 impl Unanswered {
-    pub(super) fn add(&mut self, is_call: bool) {
+    pub(crate) fn add(&mut self, is_call: bool) {
         *self.of(is_call) += 1;
     }
 
-    pub(super) fn remove(&mut self, is_call: bool) {
+    pub(crate) fn remove(&mut self, is_call: bool) {
         let count = self.of(is_call);
         *count = count.saturating_sub(1);
     }
@@ -83,12 +83,12 @@ impl Proxy {
         self.unanswered.calls
     }
 
-    pub(super) fn stop_deadline(&self) -> Option<Instant> {
+    pub(crate) fn stop_deadline(&self) -> Option<Instant> {
         self.stopping.filter(|stopping| !stopping.has_answered).map(|stopping| stopping.answer_at)
     }
 
     /// Answers the calls that are still open when it is time.
-    pub(super) fn wake_stopping(&mut self, now: Instant, out: &mut ProxyOutput) {
+    pub(crate) fn wake_stopping(&mut self, now: Instant, out: &mut ProxyOutput) {
         if self.stop_deadline().is_none_or(|at| at > now) {
             return;
         }
@@ -103,7 +103,7 @@ impl Proxy {
     }
 
     /// 503 with Retry-After, so that the caller tries another server at once.
-    pub(super) fn answer_stopped(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+    pub(crate) fn answer_stopped(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         let after = self.config.retry_after.as_secs().max(1).to_string();
         self.answer_own(now, handle, 503, "", &Content::headers(&[("Retry-After", &after)]), out);
     }

@@ -1,8 +1,8 @@
 //! What became of a request, for those who write it down.
 
-use super::{Proxy, ProxyId, Standing};
 use crate::flow::Flow;
-use crate::slab::Handle;
+use crate::proxy::{Proxy, ProxyId, Standing};
+use crate::table::slab::Handle;
 use clock::Instant;
 use std::net::SocketAddr;
 

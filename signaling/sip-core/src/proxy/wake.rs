@@ -1,11 +1,11 @@
 //! Deadlines, and what is over.
 
-use super::{Proxy, ProxyOutput};
-use crate::compose::{put_content, put_status_line};
 use crate::content::Content;
-use crate::incoming::Request;
-use crate::slab::Handle;
-use crate::timer::{Deadlines, Owner};
+use crate::message::compose::{put_content, put_status_line};
+use crate::message::incoming::Request;
+use crate::proxy::{Proxy, ProxyOutput};
+use crate::table::deadlines::{Deadlines, Owner};
+use crate::table::slab::Handle;
 use crate::transactions::{Consequence, Due, Heard, ServerInput, Transactions};
 use clock::Instant;
 use sip_wire::Message;
@@ -50,7 +50,7 @@ impl Proxy {
     }
 
     /// Gives the transaction of a request an input, and does what follows.
-    pub(super) fn drive_context(&mut self, now: Instant, handle: Handle, input: ServerInput, out: &mut ProxyOutput) {
+    pub(crate) fn drive_context(&mut self, now: Instant, handle: Handle, input: ServerInput, out: &mut ProxyOutput) {
         let Some(context) = self.transactions.servers.get(handle) else { return };
         let is_proven = self.transactions.is_proven(now, &context.flow);
         match self.transactions.drive_server(now, handle, input, (None, is_proven), out) {
@@ -86,7 +86,7 @@ impl Proxy {
     }
 
     /// Forgets a request whose transaction and branches are over, or sees to its deadline.
-    pub(super) fn settle_context(&mut self, handle: Handle) {
+    pub(crate) fn settle_context(&mut self, handle: Handle) {
         let is_over = self.transactions.settle_server(handle);
         let Transactions { servers, clients, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
@@ -103,7 +103,7 @@ impl Proxy {
     }
 
     /// Forgets a branch that is over, or sees to its deadline.
-    pub(super) fn settle_branch(&mut self, handle: Handle) {
+    pub(crate) fn settle_branch(&mut self, handle: Handle) {
         if self.transactions.settle_client(handle)
             && let Some(branch) = self.transactions.forget_client(handle)
         {

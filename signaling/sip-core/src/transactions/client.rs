@@ -1,18 +1,18 @@
 //! Client transactions: opened, driven, cancelled, forgotten (RFC 3261 §9.1, §17.1).
 
-use super::Transactions;
-use super::machines::{
+use crate::config::Timers;
+use crate::flow::Flow;
+use crate::output::{Output, Span};
+use crate::table::deadlines::{Alarm, Deadlines, Owner};
+use crate::table::hash::Key;
+use crate::table::slab::Handle;
+use crate::transactions::Transactions;
+use crate::transactions::machines::{
     Actions, InviteClient, InviteClientAction, InviteClientInput, NonInviteClient, NonInviteClientAction,
     NonInviteClientInput,
 };
-use super::same_branch::put_same_branch;
-use super::server::ServerUse;
-use crate::config::Timers;
-use crate::flow::Flow;
-use crate::hash::Key;
-use crate::output::{Output, Span};
-use crate::slab::Handle;
-use crate::timer::{Alarm, Deadlines, Owner};
+use crate::transactions::same_branch::put_same_branch;
+use crate::transactions::server::ServerUse;
 use clock::Instant;
 use sip_wire::{Message, Method, Name};
 use std::ops::{Deref, DerefMut};

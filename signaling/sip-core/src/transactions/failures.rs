@@ -1,11 +1,11 @@
 //! Paths that broke, or are said to have broken, under requests of ours (RFC 3261 §8.1.3.1, §16.9, §17.1.4, RFC 5927).
 
-use super::Transactions;
-use super::client::{Client, ClientUse};
-use super::server::ServerUse;
 use crate::flow::{Flow, Transport};
-use crate::quoted::{DOUBTFUL_PATIENCE, Quoted};
-use crate::slab::Handle;
+use crate::table::slab::Handle;
+use crate::transactions::Transactions;
+use crate::transactions::client::{Client, ClientUse};
+use crate::transactions::quoted::{DOUBTFUL_PATIENCE, Quoted};
+use crate::transactions::server::ServerUse;
 use clock::Instant;
 
 impl<S: ServerUse, C: ClientUse> Transactions<S, C> {

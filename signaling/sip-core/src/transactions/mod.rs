@@ -9,6 +9,8 @@ mod client;
 mod counters;
 mod failures;
 pub mod machines;
+pub(crate) mod proven;
+pub mod quoted;
 mod receive;
 mod same_branch;
 mod server;
@@ -22,11 +24,11 @@ pub(crate) use server::{Consequence, Server, ServerInput, ServerUse};
 
 use crate::config::Timers;
 use crate::flow::Flow;
-use crate::hash::{Index, Keyed, give_back};
-use crate::proven::Proven;
-use crate::slab::{Handle, Slab};
-use crate::timer::{Deadlines, Owner};
-use crate::token::Tokens;
+use crate::table::deadlines::{Deadlines, Owner};
+use crate::table::hash::{Index, Keyed, give_back};
+use crate::table::slab::{Handle, Slab};
+use crate::table::token::Tokens;
+use crate::transactions::proven::Proven;
 use clock::{Duration, Instant};
 
 /// What a transaction user tells its transaction layer once.

@@ -1,12 +1,12 @@
 //! Messages in: read, checked, matched (RFC 3261 §17.1.3, §17.2.3, §18).
 
-use super::Transactions;
-use super::client::ClientUse;
-use super::server::ServerUse;
 use crate::flow::Flow;
-use crate::incoming::{Incoming, Request, refuse_unreadable};
+use crate::message::incoming::{Incoming, Request, refuse_unreadable};
 use crate::output::Output;
-use crate::slab::Handle;
+use crate::table::slab::Handle;
+use crate::transactions::Transactions;
+use crate::transactions::client::ClientUse;
+use crate::transactions::server::ServerUse;
 use clock::Instant;
 use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Method, Name, ParseError};
 

@@ -1,14 +1,14 @@
 //! Requests on the branch of one that was sent before: CANCEL, and the ACK for a refusal.
 
-use crate::compose::{put, put_content, put_cseq};
 use crate::content::Content;
-use crate::incoming::put_unfolded;
+use crate::message::compose::{put, put_content, put_cseq};
+use crate::message::incoming::put_unfolded;
 use sip_wire::{BRANCH_COOKIE, Message, Method, Name};
 
 /// ACK for a 3xx-6xx to this INVITE (RFC 3261 §17.1.1.3), with the response's To, or CANCEL (§9.1): the same Request-URI, Via,
 /// From, Call-ID, CSeq number and Route, and one Via only. `further`: complete header lines. Gives the branch without its
 /// cookie.
-pub(super) fn put_same_branch(
+pub(crate) fn put_same_branch(
     invite: &[u8],
     method: Method,
     to: Option<&[u8]>,

@@ -1,18 +1,18 @@
 //! Server transactions: made, driven, repeated, forgotten (RFC 3261 §17.2).
 
-use super::Transactions;
-use super::client::ClientUse;
-use super::machines::{
+use crate::flow::Flow;
+use crate::message::incoming::Incoming;
+use crate::output::{Output, Span};
+use crate::table::deadlines::{Alarm, Owner};
+use crate::table::hash::Key;
+use crate::table::slab::Handle;
+use crate::transactions::Transactions;
+use crate::transactions::client::ClientUse;
+use crate::transactions::machines::{
     Actions, InviteServer, InviteServerAction, InviteServerInput, NonInviteServer, NonInviteServerAction,
     NonInviteServerInput,
 };
-use crate::flow::Flow;
-use crate::hash::Key;
-use crate::incoming::Incoming;
-use crate::output::{Output, Span};
-use crate::proven::Budget;
-use crate::slab::Handle;
-use crate::timer::{Alarm, Owner};
+use crate::transactions::proven::Budget;
 use clock::Instant;
 use sip_wire::Method;
 use std::ops::{Deref, DerefMut};

@@ -1,14 +1,14 @@
 //! Answers that need no memory: the same request gets the same answer again (RFC 3261 §8.2.7).
 
-use super::Transactions;
-use super::client::ClientUse;
-use super::server::ServerUse;
-use crate::compose::{put_content, put_number_line, put_status_line};
 use crate::content::Content;
 use crate::flow::Flow;
-use crate::incoming::{Incoming, Request};
+use crate::message::compose::{put_content, put_number_line, put_status_line};
+use crate::message::incoming::{Incoming, Request};
 use crate::output::Output;
-use crate::token::Token;
+use crate::table::token::Token;
+use crate::transactions::Transactions;
+use crate::transactions::client::ClientUse;
+use crate::transactions::server::ServerUse;
 
 impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     /// Refuses a request by rule. `lines` are complete header lines.
@@ -53,7 +53,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
 
     /// The To tag of such an answer: it stands for where that goes as well, so that an ACK with it shows that it arrived.
     fn stateless_tag(&self, way: &Flow, request: &Request<'_, '_>) -> Token {
-        let (address, cseq) = (crate::proven::address_bytes(way), request.cseq.to_be_bytes());
+        let (address, cseq) = (crate::transactions::proven::address_bytes(way), request.cseq.to_be_bytes());
         self.tokens.derived(&[b"stateless", &address, request.call_id, request.from_tag, &cseq, request.uri])
     }
 

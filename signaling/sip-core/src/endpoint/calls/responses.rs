@@ -1,0 +1,251 @@
+//! What becomes of calls of ours: early dialogs, answers, forks, refusals (RFC 3261 §13.2.2).
+
+use crate::content::Content;
+use crate::endpoint::Endpoint;
+use crate::endpoint::calls::call::Fork;
+use crate::endpoint::calls::reliable::Taken;
+use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
+use crate::endpoint::dialogs::next_hop::Origin;
+use crate::event::{CallId, Cause, DialogId, Event};
+use crate::message::incoming::unfolded;
+use crate::message::route::Routes;
+use crate::output::Output;
+use crate::table::slab::Handle;
+use crate::transactions::{Cancel, Heard};
+use clock::Instant;
+use sip_wire::{Message, Name};
+
+impl Endpoint {
+    /// A response to the INVITE of a call, or its end without one.
+    pub(crate) fn hear_call(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        id: CallId,
+        heard: Heard,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut Output,
+    ) {
+        match message {
+            Some(message) if heard == Heard::Response && status < 200 => {
+                self.hear_provisional(now, handle, id, status, message, out);
+            }
+            Some(message) if heard == Heard::Response && status < 300 => {
+                self.hear_answer(now, handle, id, message, out);
+            }
+            _ => self.call_failed(now, id, status, message, out),
+        }
+    }
+
+    fn hear_provisional(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        id: CallId,
+        status: u16,
+        message: &Message<'_>,
+        out: &mut Output,
+    ) {
+        if self.transactions.clients.get(handle).is_some_and(|transaction| transaction.cancel == Cancel::Wanted) {
+            self.cancel_client(now, handle, out);
+        }
+        let Some(call) = self.calls.get(id.0) else { return };
+        if call.ended_by_us.is_some() {
+            return;
+        }
+        let dialog = if status > 100 { self.fork(now, handle, id, message, false, out) } else { None };
+        let mut wants_prack = false;
+        if let Some(dialog) = dialog {
+            match self.take_reliable(now, handle, dialog, message, out) {
+                Taken::Plain => {}
+                Taken::Again => return,
+                Taken::WantsAnswer => wants_prack = true,
+            }
+            if let Some(dialog) = self.dialogs.get_mut(dialog) {
+                dialog.is_announced = true;
+            }
+        }
+        let dialog = dialog.map(DialogId);
+        let message = Self::keep(message, out);
+        out.event(Event::Progress { call: id, dialog, status, message, wants_prack });
+    }
+
+    /// The dialog that a response belongs to, made if it is the first of its fork (RFC 3261 §12.1.2).
+    fn fork(
+        &mut self,
+        now: Instant,
+        transaction: Handle,
+        id: CallId,
+        message: &Message<'_>,
+        is_answer: bool,
+        out: &mut Output,
+    ) -> Option<Handle> {
+        let to = message.header(Name::To)?;
+        // RFC 3261 §12.1.2: a peer of RFC 2543 may have none, which counts as an empty one. Early dialogs need one.
+        let to_tag = match message.to_tag() {
+            None if is_answer => b"",
+            tag => tag?,
+        };
+        let call = self.calls.get(id.0)?;
+        let key = crate::endpoint::dialogs::dialog::key(
+            &self.transactions.keyed,
+            &call.call_id,
+            call.tag.as_str().as_bytes(),
+            to_tag,
+        );
+        let contact = message.contact().ok().flatten().map(|contact| unfolded(contact.uri.as_bytes()));
+        if call.forks.iter().any(|fork| fork.key == key && self.dialogs.get(fork.dialog).is_none()) {
+            return None; // a late message of a dialog that was there and has ended
+        }
+        if let Some(handle) = self.dialog_index.get(&key).copied() {
+            if let Some(contact) = contact
+                && let Some(sent) = self.transactions.clients.get(transaction)
+                && self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Early)
+            {
+                self.retarget(now, handle, Some(&contact), &Origin::answered(sent.flow), out);
+            }
+            return Some(handle);
+        }
+        // An answer has to be acknowledged and ended, so there is a reserve for it.
+        let max_forks = self.config.limits.max_forks;
+        let is_beyond = if is_answer {
+            call.forks.len() >= max_forks.saturating_mul(2)
+        } else {
+            call.forks.len() >= max_forks || self.dialogs.is_full()
+        };
+        if is_beyond {
+            return None;
+        }
+        let sent = self.transactions.clients.get(transaction)?;
+        let target = match contact {
+            Some(contact) => contact.into_owned(),
+            None => crate::message::derive::uri_of(&sent.bytes).to_vec(),
+        };
+        let mut dialog = Dialog::new(Seed {
+            call_id: &call.call_id,
+            local: &call.from,
+            local_tag: call.tag.as_str().as_bytes(),
+            remote: &unfolded(to),
+            remote_tag: to_tag,
+            target: &target,
+            routes: Routes::of_answer(message),
+            flow: sent.flow,
+            local_cseq: sent.cseq,
+            remote_cseq: None,
+        })?;
+        dialog.call = Some(id);
+        dialog.has_session = true;
+        dialog.is_caller = true;
+        dialog.account = sent.account;
+        dialog.peer_takes_update = message.has_token(Name::Allow, "UPDATE");
+        let origin = Origin::answered(sent.flow);
+        let handle = self.add_dialog(dialog)?;
+        self.aim(now, handle, &origin, out);
+        self.calls.get_mut(id.0)?.forks.push(Fork { key, dialog: handle });
+        Some(handle)
+    }
+
+    fn hear_answer(&mut self, now: Instant, handle: Handle, id: CallId, message: &Message<'_>, out: &mut Output) {
+        let Some((cseq, flow)) = self.transactions.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else {
+            return;
+        };
+        let origin = Origin::answered(flow);
+        let credentials = self.credentials_of(handle);
+        let Some(dialog_handle) = self.fork(now, handle, id, message, true, out) else {
+            let is_copy = self.calls.get(id.0).is_some_and(|call| {
+                call.forks.iter().any(|fork| {
+                    self.dialogs.get(fork.dialog).is_none() && fork.is_of(&self.transactions.keyed, call, message)
+                })
+            });
+            if is_copy {
+                return self.acknowledge_copy(handle, message, out);
+            }
+            // An answer that cannot be kept.
+            self.end_unusable(handle, message, out);
+            return self.call_failed(now, id, 503, Some(message), out);
+        };
+        let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
+        if dialog.state != State::Early {
+            // A copy of the 2xx: our ACK was lost (RFC 3261 §13.2.2.4).
+            return self.repeat_ack(dialog_handle, out);
+        }
+        dialog.state = State::Confirmed;
+        dialog.invite_cseq = cseq;
+        dialog.call = None;
+        dialog.owes_ack = true;
+        dialog.credentials = credentials;
+        let before = dialog.next_hop().to_vec();
+        dialog.routes = Routes::of_answer(message);
+        if dialog.next_hop() != before {
+            self.aim(now, dialog_handle, &origin, out);
+        }
+        let Some(dialog) = self.dialogs.get(dialog_handle) else { return };
+        let Some(call) = self.calls.get_mut(id.0) else { return };
+        let has_offer = call.has_offer || dialog.answered_by_prack;
+        let is_wanted = !call.is_told && call.ended_by_us.is_none();
+        let was_told = std::mem::replace(&mut call.is_told, true);
+        let status = call.ended_by_us.unwrap_or(487);
+        if !is_wanted {
+            // Answered while we cancelled, or by a second branch of a fork: ACK, then BYE.
+            self.send_ack(now, dialog_handle, cseq, &Content::NONE, out);
+            self.end_with_bye(now, dialog_handle, Cause::LocalCancel, out);
+            self.end_early(now, id, Cause::LocalCancel, out);
+            if !was_told {
+                out.event(Event::Failed { call: id, status, message: None });
+            }
+            return;
+        }
+        if has_offer {
+            self.send_ack(now, dialog_handle, cseq, &Content::NONE, out);
+        }
+        self.take_session_timer(now, dialog_handle, message);
+        if let Some(dialog) = self.dialogs.get_mut(dialog_handle) {
+            dialog.is_announced = true;
+        }
+        let message = Self::keep(message, out);
+        out.event(Event::Answered { call: id, dialog: DialogId(dialog_handle), message, wants_ack: !has_offer });
+        self.end_early(now, id, Cause::LocalCancel, out);
+    }
+
+    /// Ends the dialogs of a call that are still early.
+    fn end_early(&mut self, now: Instant, id: CallId, cause: Cause, out: &mut Output) {
+        let Some(call) = self.calls.get_mut(id.0) else { return };
+        // Early ones are forgotten altogether: should such a branch answer after all, its dialog is made again.
+        let (early, kept) = std::mem::take(&mut call.forks)
+            .into_iter()
+            .partition(|fork| self.dialogs.get(fork.dialog).is_some_and(|dialog| dialog.state == State::Early));
+        call.forks = kept;
+        let early: Vec<Fork> = early;
+        for fork in early {
+            self.end_dialog(now, fork.dialog, cause, None, out);
+        }
+    }
+
+    /// The INVITE is refused, unanswered or cancelled.
+    pub(crate) fn call_failed(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut Output,
+    ) {
+        let Some(call) = self.calls.get_mut(id.0) else { return };
+        if std::mem::replace(&mut call.is_told, true) {
+            return;
+        }
+        let ended_by_us = call.ended_by_us;
+        let cause = if ended_by_us.is_some() { Cause::LocalCancel } else { Cause::Refused(status) };
+        self.end_early(now, id, cause, out);
+        let message = message.map(|message| Self::keep(message, out));
+        out.event(Event::Failed { call: id, status: ended_by_us.unwrap_or(status), message });
+    }
+
+    /// The transaction of a call is over, and with it the call: no further fork can answer.
+    pub(crate) fn forget_call(&mut self, id: CallId, transaction: Handle) {
+        if self.calls.get(id.0).is_some_and(|call| call.transaction == Some(transaction)) {
+            self.calls.remove(id.0);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Dialogs: what they are, the requests in them, the path to the peer, the session timer, and their end.
+
+pub(crate) mod dialog;
+mod ending;
+pub(crate) mod next_hop;
+mod path;
+mod refresh;
+mod requests;
+pub(crate) mod session_timer;

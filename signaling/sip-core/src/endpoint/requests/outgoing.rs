@@ -1,0 +1,248 @@
+//! Requests of the user: outside dialogs, and inside them.
+
+use crate::auth::Sending;
+use crate::content::{Content, Refused};
+use crate::endpoint::dialogs::dialog::State;
+use crate::endpoint::requests::{Kind, Purpose, Sent};
+use crate::endpoint::{Endpoint, NewRequest};
+use crate::event::{ClientRequestId, DialogId};
+use crate::message::compose::{put, put_contact, put_content, put_cseq, put_via};
+use crate::output::{Output, Span};
+use crate::table::slab::Handle;
+use crate::table::token::Token;
+use clock::Instant;
+use sip_wire::Method;
+
+/// What identifies a request that has been written.
+pub(crate) struct Written {
+    pub(crate) bytes: Span,
+    pub(crate) branch: Token,
+    pub(crate) tag: Token,
+    pub(crate) call_id: Box<[u8]>,
+}
+
+impl Endpoint {
+    /// Sends a request outside any dialog (not INVITE, ACK or CANCEL). [`Event::Response`](crate::Event::Response) follows.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        method: Method,
+        request: &NewRequest<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        if matches!(method, Method::Invite | Method::Ack | Method::Cancel | Method::Bye | Method::Prack) {
+            return Err(Refused::WrongState);
+        }
+        let number = self.next_request_number();
+        self.send_new(now, method, request, Purpose::User(number), b"", out)?;
+        Ok(ClientRequestId(number))
+    }
+
+    pub(crate) fn next_request_number(&mut self) -> u64 {
+        self.request_count += 1;
+        self.request_count
+    }
+
+    /// Writes and sends a request outside dialogs; gives its transaction and what identifies it.
+    pub(crate) fn send_new(
+        &mut self,
+        now: Instant,
+        method: Method,
+        request: &NewRequest<'_>,
+        purpose: Purpose,
+        lines: &[u8],
+        out: &mut Output,
+    ) -> Result<(Handle, Written), Refused> {
+        request.check()?;
+        if self.transactions.clients.is_full() {
+            return Err(Refused::Full);
+        }
+        let known = self.lines_with_credentials(method, request, lines);
+        let written = self.put_new(method, request, known.as_deref().unwrap_or(lines), out);
+        let sent = Sent {
+            account: request.account,
+            has_body: !request.content.body.is_empty(),
+            ..Sent::new(Kind::of(method, false), purpose, request.first_cseq())
+        };
+        let key = self.client_key(written.branch.as_str().as_bytes(), method);
+        let handle = self.open_client(now, (key, request.flow), sent, written.bytes, out).ok_or(Refused::Full)?;
+        Ok((handle, written))
+    }
+
+    /// `None`: nothing is added.
+    fn lines_with_credentials(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8]) -> Option<Vec<u8>> {
+        let account = self.accounts.get_mut(request.account?.0).filter(|account| account.has_known())?;
+        let (remote, uri, body) = (request.flow.remote, request.uri.as_bytes(), request.content.body);
+        let mut all = lines.to_vec();
+        let sending = Sending { remote, method: method.as_bytes(), uri, body };
+        account.put_known(&sending, &mut all);
+        Some(all)
+    }
+
+    fn put_new(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8], out: &mut Output) -> Written {
+        let (branch, tag, fresh_id) =
+            (self.transactions.tokens.next(), self.transactions.tokens.next(), self.transactions.tokens.next());
+        let call_id: Box<[u8]> = request.call_id.unwrap_or(fresh_id.as_str()).as_bytes().into();
+        let content = &request.content;
+        let mark = out.mark();
+        let arena = out.arena();
+        put(arena, &[method.as_bytes(), b" ", request.uri.as_bytes(), b" SIP/2.0\r\n"]);
+        put_via(arena, &self.config, &request.flow, branch.as_str());
+        put_cseq(arena, request.first_cseq(), method.as_bytes());
+        crate::message::compose::put_number_line(arena, b"Max-Forwards", request.max_forwards.into());
+        put(arena, &[b"From: ", request.from.as_bytes(), b";tag=", tag.as_str().as_bytes()]);
+        put(arena, &[b"\r\nTo: ", request.to.as_bytes(), b"\r\nCall-ID: ", &call_id, b"\r\n"]);
+        for route in request.routes {
+            put(arena, &[b"Route: ", route.as_bytes(), b"\r\n"]);
+        }
+        let shows_contact = matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Options);
+        if shows_contact && !content.has("Contact") {
+            let is_sips = crate::message::compose::is_sips(request.uri.as_bytes());
+            put_contact(arena, &self.config, &request.flow, is_sips);
+        }
+        if matches!(method, Method::Invite | Method::Options) {
+            put(arena, &[&self.lines.allow, &self.lines.supported]);
+        }
+        put(arena, &[lines, &self.lines.user_agent]);
+        put_content(arena, content);
+        Written { bytes: out.span_from(mark), branch, tag, call_id }
+    }
+
+    /// Sends a request inside a dialog: INFO, MESSAGE, OPTIONS, or one of the methods that have a function of their own.
+    pub fn request_in(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        method: Method,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        match method {
+            Method::Invite => self.reinvite(now, dialog, content, out),
+            Method::Update => self.update(now, dialog, content, out),
+            Method::Ack | Method::Bye | Method::Cancel | Method::Prack | Method::Register => Err(Refused::WrongState),
+            Method::Refer | Method::Notify | Method::Subscribe => Err(Refused::WrongState),
+            _ => Ok(self.send_for_user(now, dialog.0, method, b"", &content, out)?.0),
+        }
+    }
+
+    /// INFO in a dialog (RFC 6086).
+    pub fn info(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        Ok(self.send_for_user(now, dialog.0, Method::Info, b"", &content, out)?.0)
+    }
+
+    /// MESSAGE in a dialog (RFC 3428).
+    pub fn message(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        Ok(self.send_for_user(now, dialog.0, Method::Message, b"", &content, out)?.0)
+    }
+
+    pub(crate) fn send_for_user(
+        &mut self,
+        now: Instant,
+        dialog: Handle,
+        method: Method,
+        lines: &[u8],
+        content: &Content<'_>,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, Handle), Refused> {
+        content.check()?;
+        self.open_dialog(dialog)?;
+        let number = self.next_request_number();
+        let handle = self.send_in_dialog(now, dialog, method, Purpose::User(number), lines, content, out)?;
+        Ok((ClientRequestId(number), handle))
+    }
+
+    /// Sends a re-INVITE. A 491 is repeated after the pause that RFC 3261 §14.1 asks for before you hear of it.
+    pub fn reinvite(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        if self.open_dialog(dialog.0)?.state != State::Confirmed {
+            return Err(Refused::WrongState);
+        }
+        if self.is_negotiating(dialog.0) {
+            return Err(Refused::Busy);
+        }
+        let lines = self.session_lines(dialog.0);
+        let (id, handle) = self.send_for_user(now, dialog.0, Method::Invite, &lines, &content, out)?;
+        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
+            (dialog.client_invite, dialog.passes_glare) = (Some(handle), false);
+            dialog.remote_rseq = 0;
+            dialog.answered_by_prack = false;
+        }
+        Ok(id)
+    }
+
+    /// A re-INVITE that waits after a 491 is not sent again: the peer has made an offer meanwhile, which that one does not
+    /// know of. No response is told.
+    pub fn withdraw_reinvite(&mut self, request: ClientRequestId) {
+        let is_it = |handle: &Handle| {
+            let transaction = self.clients.get(*handle);
+            transaction.is_some_and(|open| open.purpose == Purpose::User(request.0) && open.retry_at.is_some())
+        };
+        let Some(handle) = self.clients.handles().find(is_it) else { return };
+        if let Some(transaction) = self.clients.get_mut(handle) {
+            (transaction.purpose, transaction.retry_at) = (Purpose::Nobody, None);
+        }
+        self.settle_client(handle);
+    }
+
+    /// The re-INVITE that was sent last is somebody else's, such as the other side's of a back-to-back user agent: a 491
+    /// is handed up at once, and whoever hears of it waits (RFC 3261 §14.1).
+    pub fn pass_glare_on(&mut self, dialog: DialogId) {
+        if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
+            dialog.passes_glare = true;
+        }
+    }
+
+    /// Sends an UPDATE (RFC 3311), also in an early dialog.
+    pub fn update(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        let open = self.open_dialog(dialog.0)?;
+        if !content.body.is_empty() && (open.client_update || open.server_update) {
+            return Err(Refused::Busy);
+        }
+        if open.state == State::Confirmed && !content.body.is_empty() && self.is_negotiating(dialog.0) {
+            return Err(Refused::Busy);
+        }
+        let lines = self.session_lines(dialog.0);
+        let (id, _) = self.send_for_user(now, dialog.0, Method::Update, &lines, &content, out)?;
+        if !content.body.is_empty()
+            && let Some(dialog) = self.dialogs.get_mut(dialog.0)
+        {
+            dialog.client_update = true;
+        }
+        Ok(id)
+    }
+
+    /// Whether an offer of either side is open in a dialog (RFC 3261 §14.1).
+    pub(crate) fn is_negotiating(&self, handle: Handle) -> bool {
+        self.dialogs.get(handle).is_some_and(|dialog| {
+            dialog.client_invite.is_some()
+                || dialog.owes_ack
+                || dialog.client_update
+                || dialog.server_update
+                || dialog.server_invite.is_some_and(|open| self.transactions.servers.get(open).is_some())
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! Notifying: SUBSCRIBE and REFER that came to us (RFC 6665 §4.2, RFC 3515).
+
+use crate::content::{Content, Refused};
+use crate::endpoint::Endpoint;
+use crate::endpoint::dialogs::dialog::{Dialog, State};
+use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::requests::{Kind, Purpose};
+use crate::endpoint::subscriptions::subscription::Role;
+use crate::event::{ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
+use crate::message::compose::put_number_line;
+use crate::message::incoming::Incoming;
+use crate::output::Output;
+use crate::table::slab::Handle;
+use clock::{Duration, Instant};
+use sip_wire::{Message, Method};
+
+/// How long the subscription of a REFER lives; long enough for the referred call to ring.
+pub(crate) const REFER_EXPIRES_S: u32 = 300;
+
+/// What a SUBSCRIBE or REFER that waits for its answer asked for.
+pub(crate) struct Wish {
+    pub(crate) package: Box<str>,
+    pub(crate) id: Box<str>,
+    pub(crate) expires_s: u32,
+    /// The dialog that accepting it makes, when it came outside one.
+    pub(crate) dialog: Option<Box<Dialog>>,
+}
+
+impl Endpoint {
+    /// Reads a SUBSCRIBE or REFER, so that it can be accepted later without its bytes.
+    pub(crate) fn wish(&self, inc: &Incoming<'_, '_>, to_tag: &str) -> Option<Wish> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
+        let (package, id, expires_s) = if inc.method == Method::Refer {
+            ("refer".into(), inc.cseq.to_string().into_boxed_str(), REFER_EXPIRES_S)
+        } else {
+            let event = inc.message.event().ok().flatten()?;
+            let expires_s = inc.message.expires().ok().flatten().unwrap_or(3600);
+            (text(event.token), event.id().map_or_else(Box::default, text), expires_s)
+        };
+        let dialog = match inc.to_tag {
+            Some(_) => None,
+            None => Some(Box::new(self.callee_dialog(inc, inc.contact_uri()?, to_tag)?)),
+        };
+        Some(Wish { package, id, expires_s, dialog })
+    }
+
+    /// Accepts a SUBSCRIBE (200) or a REFER (202): from now on [`notify`](Self::notify) reports. The first report is
+    /// due at once. Accepting a SUBSCRIBE that refreshes gives the subscription that it refreshes.
+    pub fn accept_subscription(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        expires_s: u32,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<SubscriptionId, Refused> {
+        self.check_answer(request.0, false, &content)?;
+        let transaction = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?;
+        let is_refer = transaction.kind == Kind::Refer;
+        let wish = transaction.wish.as_ref().ok_or(Refused::WrongState)?;
+        let expires_s = wish.expires_s.min(expires_s);
+        let (package, id) = (wish.package.clone(), wish.id.clone());
+        let refreshed = transaction.dialog.and_then(|dialog| self.find_notifier(dialog, &package, &id));
+        if refreshed.is_none() && (self.subscriptions.is_full() || self.dialogs.is_full()) {
+            return Err(Refused::Full);
+        }
+        let dialog = self.subscription_dialog(request.0)?;
+        let expires_at = now + Duration::from_secs(expires_s.into());
+        let handle = match refreshed {
+            Some(handle) => {
+                if let Some(subscription) = self.subscriptions.get_mut(handle) {
+                    subscription.expires_at = expires_at;
+                }
+                handle
+            }
+            None => {
+                let role = Role::Notifier;
+                self.add_subscription(role, Some(dialog), package, id, expires_at).ok_or(Refused::Full)?
+            }
+        };
+        let mut lines = Vec::with_capacity(96);
+        self.put_our_contact(request.0, &content, &mut lines);
+        self.move_target(now, request.0, dialog, out);
+        if !is_refer {
+            put_number_line(&mut lines, b"Expires", expires_s.into());
+        }
+        self.send_response(now, request.0, if is_refer { 202 } else { 200 }, "", &lines, &content, out);
+        self.arm_subscription(handle);
+        Ok(SubscriptionId(handle))
+    }
+
+    /// The dialog of a SUBSCRIBE or REFER that is being accepted, made if it came outside one.
+    fn subscription_dialog(&mut self, transaction: Handle) -> Result<Handle, Refused> {
+        let open = self.transactions.servers.get_mut(transaction).ok_or(Refused::Gone)?;
+        if let Some(dialog) = open.dialog {
+            return if self.dialogs.get(dialog).is_some() { Ok(dialog) } else { Err(Refused::Gone) };
+        }
+        let dialog = open.wish.as_mut().and_then(|wish| wish.dialog.take()).ok_or(Refused::WrongState)?;
+        let handle = self.add_dialog(*dialog).ok_or(Refused::Full)?;
+        if let Some(open) = self.transactions.servers.get_mut(transaction) {
+            open.dialog = Some(handle);
+        }
+        if let Some(dialog) = self.dialogs.get_mut(handle) {
+            // Who accepts a subscription wants its reports to arrive, and they are few.
+            dialog.is_proved();
+            dialog.state = State::Confirmed;
+            dialog.is_announced = true;
+        }
+        Ok(handle)
+    }
+
+    /// Reports. `state` is the Subscription-State: `active`, `pending`, or `terminated` with a reason, after which the
+    /// subscription is over.
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        state: &str,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        let number = self.request_count + 1;
+        self.send_notify(now, subscription, Purpose::Notify(subscription, number), state, content, out)?;
+        self.request_count = number;
+        Ok(ClientRequestId(number))
+    }
+
+    pub(crate) fn send_notify(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        purpose: Purpose,
+        state: &str,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<(), Refused> {
+        content.check()?;
+        let open = self.subscriptions.get(subscription.0).ok_or(Refused::Gone)?;
+        if open.role != Role::Notifier {
+            return Err(Refused::WrongState);
+        }
+        if !crate::content::is_line(state) {
+            return Err(Refused::BadText);
+        }
+        let is_last = state.starts_with("terminated");
+        let dialog = open.dialog.ok_or(Refused::WrongState)?;
+        let id = if open.id.is_empty() { String::new() } else { format!(";id={}", open.id) };
+        let left_s = open.expires_at.since(now).as_secs();
+        let expires = if is_last || state.contains("expires=") { String::new() } else { format!(";expires={left_s}") };
+        let lines = format!("Event: {}{id}\r\nSubscription-State: {state}{expires}\r\n", open.package);
+        self.send_in_dialog(now, dialog, Method::Notify, purpose, lines.as_bytes(), &content, out)?;
+        if is_last {
+            self.remove_subscription(now, subscription.0, false, out);
+        }
+        Ok(())
+    }
+
+    /// Reports the progress of a referred call as a status line (RFC 3515 §2.4.5); the last report ends the subscription.
+    pub fn notify_refer(
+        &mut self,
+        now: Instant,
+        subscription: SubscriptionId,
+        status: u16,
+        is_last: bool,
+        out: &mut Output,
+    ) -> Result<ClientRequestId, Refused> {
+        let mut body = Vec::with_capacity(32);
+        crate::message::compose::put_status_line(&mut body, status, "");
+        let content = Content { headers: &[], content_type: "message/sipfrag;version=2.0", body: &body };
+        let state = if is_last { "terminated;reason=noresource" } else { "active" };
+        self.notify(now, subscription, state, content, out)
+    }
+
+    pub(crate) fn hear_notify(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        subscription: SubscriptionId,
+        number: u64,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut Output,
+    ) {
+        let dialog = self.transactions.clients.get(handle).and_then(|sent| sent.dialog).map(DialogId);
+        let message = message.map(|message| Self::keep(message, out));
+        out.event(Event::Response { request: ClientRequestId(number), dialog, status, message, wants_ack: false });
+        // RFC 6665 §4.2.2: nobody listens any more.
+        if matches!(status, 481 | 489 | 408 | 404 | 410) {
+            self.remove_subscription(now, subscription.0, true, out);
+        }
+    }
+
+    /// A NOTIFY in a dialog: 200 and told, when it belongs to a subscription of ours (RFC 6665 §4.1.3).
+    pub(crate) fn receive_notify(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut Output) {
+        let now = inc.now;
+        let found = inc.message.event().ok().flatten().and_then(|event| {
+            let subscriptions = &self.dialogs.get(handle)?.subscriptions;
+            subscriptions.iter().copied().find(|subscription| {
+                self.subscriptions.get(*subscription).is_some_and(|subscription| {
+                    subscription.role == Role::Subscriber && subscription.is(event.token, event.id())
+                })
+            })
+        });
+        let Some(subscription) = found else { return self.refuse_statefully(inc, 481, b"", out) };
+        let Ok(Some(state)) = inc.message.subscription_state() else {
+            return self.refuse_statefully(inc, 400, b"", out);
+        };
+        let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
+        self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+        self.retarget(now, handle, inc.contact_uri(), &Origin::of(inc), out);
+        let is_last = state.is("terminated");
+        let message = Self::keep(inc.message, out);
+        let (id, dialog) = (SubscriptionId(subscription), DialogId(handle));
+        out.event(Event::Notified { subscription: id, dialog, message, is_last });
+        if is_last {
+            self.remove_subscription(now, subscription, false, out);
+        } else if let Some(open) = self.subscriptions.get_mut(subscription) {
+            let expires_s = state.expires.unwrap_or(open.interval_s.max(REFER_EXPIRES_S));
+            open.expires_at = now + Duration::from_secs(expires_s.into());
+            self.arm_subscription(subscription);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Subscribing: SUBSCRIBE and REFER of ours (RFC 6665 §4.1, RFC 3515 §2.4.1).
+
+use crate::content::{Content, Refused, is_token, is_uri};
+use crate::endpoint::Endpoint;
+use crate::endpoint::NewRequest;
+use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
+use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::requests::{Kind, Purpose};
+use crate::endpoint::subscriptions::subscription::{Pending, Role};
+use crate::event::{ClientRequestId, DialogId, Event, SubscriptionId};
+use crate::message::compose::put_number_line;
+use crate::message::incoming::{Incoming, unfolded};
+use crate::message::route::Routes;
+use crate::output::Output;
+use crate::table::slab::Handle;
+use clock::{Duration, Instant};
+use sip_wire::{Message, Method, Name};
+
+impl Endpoint {
+    /// Sends REFER in a dialog: the peer is asked to call `target`. `Response` tells whether it will, `Notified` how
+    /// the call goes. For an attended transfer `target` carries `Replaces` ([`replaces_uri`](Self::replaces_uri)).
+    pub fn refer(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        target: &str,
+        content: Content<'_>,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        content.check()?;
+        if !is_uri(target) {
+            return Err(Refused::BadText);
+        }
+        let open = self.open_dialog(dialog.0)?;
+        if self.subscriptions.is_full() || self.transactions.clients.is_full() {
+            return Err(Refused::Full);
+        }
+        let id = (open.local_cseq + 1).to_string().into_boxed_str();
+        let until = now + self.config.timers.give_up();
+        let handle =
+            self.add_subscription(Role::Subscriber, Some(dialog.0), "refer".into(), id, until).ok_or(Refused::Full)?;
+        let number = self.next_request_number();
+        let purpose = Purpose::Subscription(SubscriptionId(handle), number);
+        let line = format!("Refer-To: <{target}>\r\n");
+        self.send_in_dialog(now, dialog.0, Method::Refer, purpose, line.as_bytes(), &content, out)?;
+        Ok((ClientRequestId(number), SubscriptionId(handle)))
+    }
+
+    /// A URI that asks whoever calls it to take over a dialog (RFC 3891): for the Refer-To of an attended transfer.
+    pub fn replaces_uri(&self, consultation: DialogId) -> Option<String> {
+        let dialog = self.dialogs.get(consultation.0)?;
+        let escaped = |bytes: &[u8]| -> String {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte);
+            bytes.iter().map(|b| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
+        };
+        // Seen by the one who gets the INVITE: its tag is the to-tag.
+        let (call_id, to, from) =
+            (escaped(dialog.call_id()), escaped(dialog.remote_tag()), escaped(dialog.local_tag()));
+        let target = String::from_utf8_lossy(&dialog.target);
+        Some(format!("{target}?Replaces={call_id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}"))
+    }
+
+    /// Subscribes (RFC 6665). `Response` follows, then `Notified`; it refreshes itself until [`unsubscribe`](Self::unsubscribe).
+    pub fn subscribe(
+        &mut self,
+        now: Instant,
+        request: &NewRequest<'_>,
+        package: &str,
+        expires_s: u32,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        if !is_token(package) {
+            return Err(Refused::BadText);
+        }
+        let lines = format!("Event: {package}\r\nExpires: {expires_s}\r\n");
+        self.start_subscription(now, Method::Subscribe, request, package, expires_s, &lines, out)
+    }
+
+    /// Sends REFER outside any dialog: whoever takes it is asked to call `target`, and its reports make a dialog.
+    pub fn refer_outside(
+        &mut self,
+        now: Instant,
+        request: &NewRequest<'_>,
+        target: &str,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        if !is_uri(target) {
+            return Err(Refused::BadText);
+        }
+        let lines = format!("Refer-To: <{target}>\r\n");
+        self.start_subscription(
+            now,
+            Method::Refer,
+            request,
+            "refer",
+            crate::endpoint::subscriptions::notify::REFER_EXPIRES_S,
+            &lines,
+            out,
+        )
+    }
+
+    fn start_subscription(
+        &mut self,
+        now: Instant,
+        method: Method,
+        request: &NewRequest<'_>,
+        package: &str,
+        expires_s: u32,
+        lines: &str,
+        out: &mut Output,
+    ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        let until = now + self.config.timers.give_up();
+        let handle = self
+            .add_subscription(Role::Subscriber, None, package.into(), Box::default(), until)
+            .ok_or(Refused::Full)?;
+        let number = self.next_request_number();
+        let purpose = Purpose::Subscription(SubscriptionId(handle), number);
+        let written = match self.send_new(now, method, request, purpose, lines.as_bytes(), out) {
+            Ok((_, written)) => written,
+            Err(refused) => {
+                self.subscriptions.remove(handle);
+                return Err(refused);
+            }
+        };
+        let key = self.transactions.keyed.key(&[b"subscribe", &written.call_id, written.tag.as_str().as_bytes()]);
+        self.pending_index.insert(key, handle);
+        if let Some(subscription) = self.subscriptions.get_mut(handle) {
+            subscription.interval_s = expires_s;
+            subscription.pending = Some(Box::new(Pending {
+                call_id: written.call_id,
+                from: request.from.as_bytes().into(),
+                tag: written.tag,
+                cseq: request.first_cseq(),
+                flow: request.flow,
+                account: request.account,
+            }));
+        }
+        Ok((ClientRequestId(number), SubscriptionId(handle)))
+    }
+
+    /// Ends a subscription of ours: SUBSCRIBE with Expires 0; its last NOTIFY, or a timer, ends it.
+    pub fn unsubscribe(&mut self, now: Instant, subscription: SubscriptionId, out: &mut Output) -> Result<(), Refused> {
+        let until = now + self.config.timers.give_up();
+        let open = self.subscriptions.get_mut(subscription.0).ok_or(Refused::Gone)?;
+        if open.role != Role::Subscriber || open.dialog.is_none() {
+            return Err(Refused::WrongState);
+        }
+        open.interval_s = 0;
+        open.refresh_at = None;
+        open.expires_at = until;
+        self.refresh_subscription(now, subscription.0, out);
+        self.arm_subscription(subscription.0);
+        Ok(())
+    }
+
+    /// SUBSCRIBE in the dialog that the first one made.
+    pub(crate) fn refresh_subscription(&mut self, now: Instant, handle: Handle, out: &mut Output) {
+        let Some(subscription) = self.subscriptions.get(handle) else { return };
+        let Some(dialog) = subscription.dialog else { return };
+        let mut lines = format!("Event: {}\r\n", subscription.package).into_bytes();
+        put_number_line(&mut lines, b"Expires", subscription.interval_s.into());
+        let purpose = Purpose::Subscription(SubscriptionId(handle), 0);
+        // Refused only when a table is full: the subscription then ends with its time.
+        let _ = self.send_in_dialog(now, dialog, Method::Subscribe, purpose, &lines, &Content::NONE, out);
+    }
+
+    pub(crate) fn hear_subscribe(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        id: SubscriptionId,
+        number: u64,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut Output,
+    ) {
+        let Some(sent) = self.transactions.clients.get(handle) else { return };
+        let kind = sent.kind;
+        let is_alone = self.subscriptions.get(id.0).is_some_and(|open| open.pending.is_some());
+        if (kind == Kind::Subscribe || is_alone)
+            && (200..300).contains(&status)
+            && let Some(message) = message
+        {
+            let origin = Origin::answered(sent.flow);
+            self.subscribed(now, id.0, kind, message, &origin, out);
+        }
+        if kind == Kind::Refer
+            && (200..300).contains(&status)
+            && let Some(open) = self.subscriptions.get_mut(id.0)
+        {
+            // The first NOTIFY tells the real interval (RFC 3515 §2.4.4).
+            open.expires_at = now + Duration::from_secs(crate::endpoint::subscriptions::notify::REFER_EXPIRES_S.into());
+            self.arm_subscription(id.0);
+        }
+        let dialog = self.subscriptions.get(id.0).and_then(|open| open.dialog).map(DialogId);
+        let told = message.map(|message| Self::keep(message, out));
+        if number != 0 {
+            let request = ClientRequestId(number);
+            out.event(Event::Response { request, dialog, status, message: told, wants_ack: false });
+        }
+        if status >= 300 {
+            self.remove_subscription(now, id.0, number == 0, out);
+        }
+        if let Some(dialog) = dialog.filter(|_| kind == Kind::Refer && status == 481) {
+            self.end_dialog(now, dialog.0, crate::event::Cause::Lost(481), told, out);
+        }
+    }
+
+    /// A 2xx to SUBSCRIBE: its dialog, unless a NOTIFY made it already, and its time.
+    fn subscribed(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        kind: Kind,
+        message: &Message<'_>,
+        origin: &Origin,
+        out: &mut Output,
+    ) {
+        let remote = message.header(Name::To).unwrap_or_default();
+        let tag = message.to_tag().unwrap_or_default();
+        let contact = message.contact().ok().flatten().map(|contact| contact.uri.as_bytes()).unwrap_or_default();
+        let mut routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
+        routes.reverse();
+        let routes = Routes::new(routes.into_iter());
+        match self.subscriptions.get(handle).and_then(|subscription| subscription.dialog) {
+            // RFC 6665 §4.1.2.2: the answer to a refresh moves the target.
+            Some(dialog) if !contact.is_empty() => self.retarget(now, dialog, Some(contact), origin, out),
+            Some(_) => {}
+            None => drop(self.establish(now, handle, remote, tag, contact, routes, origin, out)),
+        }
+        let Some(subscription) = self.subscriptions.get_mut(handle) else { return };
+        let granted_s =
+            message.expires().ok().flatten().unwrap_or(subscription.interval_s).min(subscription.interval_s);
+        if granted_s > 0 && kind == Kind::Subscribe {
+            let granted = Duration::from_secs(granted_s.into());
+            subscription.expires_at = now + granted;
+            subscription.refresh_at = Some(now + granted.mul_f64(0.8).max(Duration::from_secs(1)));
+        }
+        self.arm_subscription(handle);
+    }
+
+    /// Makes the dialog of a subscription once the peer's tag is known.
+    fn establish(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        remote: &[u8],
+        tag: &[u8],
+        target: &[u8],
+        routes: Routes,
+        origin: &Origin,
+        out: &mut Output,
+    ) -> Option<Handle> {
+        let subscription = self.subscriptions.get_mut(handle)?;
+        if subscription.dialog.is_some() {
+            return subscription.dialog;
+        }
+        let pending = subscription.pending.take()?;
+        self.pending_index.remove(&self.transactions.keyed.key(&[
+            b"subscribe",
+            &pending.call_id,
+            pending.tag.as_str().as_bytes(),
+        ]));
+        let mut dialog = Dialog::new(Seed {
+            call_id: &pending.call_id,
+            local: &pending.from,
+            local_tag: pending.tag.as_str().as_bytes(),
+            remote: &unfolded(remote),
+            remote_tag: tag,
+            target: &unfolded(if target.is_empty() { crate::message::route::uri_in(remote) } else { target }),
+            routes,
+            flow: pending.flow,
+            local_cseq: pending.cseq,
+            remote_cseq: None,
+        })?;
+        dialog.state = State::Confirmed;
+        dialog.is_caller = true;
+        dialog.account = pending.account;
+        dialog.is_announced = true;
+        dialog.subscriptions.push(handle);
+        let dialog = self.add_dialog(dialog)?;
+        self.subscriptions.get_mut(handle)?.dialog = Some(dialog);
+        self.aim(now, dialog, origin, out);
+        Some(dialog)
+    }
+
+    /// A NOTIFY that overtook the 2xx to our SUBSCRIBE makes the dialog (RFC 6665 §4.4.1).
+    pub(crate) fn receive_first_notify(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) -> bool {
+        let our_tag = inc.to_tag.unwrap_or_default();
+        let pending = self.transactions.keyed.key(&[b"subscribe", inc.call_id, our_tag]);
+        let Some(handle) = self.pending_index.get(&pending).copied() else { return false };
+        let target = inc.contact_uri().unwrap_or_default();
+        let routes = Routes::new(inc.message.raw_values(Name::RecordRoute));
+        let origin = Origin::of(inc);
+        let dialog = self.establish(inc.now, handle, inc.from, inc.from_tag, target, routes, &origin, out);
+        let Some(dialog) = dialog else { return false };
+        if let Some(dialog) = self.dialogs.get_mut(dialog) {
+            dialog.remote_cseq = Some(inc.cseq);
+        }
+        self.receive_notify(dialog, inc, out);
+        true
+    }
+}

@@ -1,0 +1,78 @@
+//! CANCEL: of the caller, and of the branches that are not wanted any more (RFC 3261 §16.10).
+
+use crate::content::Content;
+use crate::message::compose::{put_content, put_status_line};
+use crate::message::incoming::{Incoming, put_unfolded};
+use crate::proxy::targets::branch::Branch;
+use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
+use crate::table::slab::Handle;
+use crate::transactions::Cancel;
+use clock::Instant;
+use sip_wire::{Method, Name};
+
+impl Proxy {
+    pub(crate) fn receive_cancel(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+        let (now, key) = (inc.now, inc.key(&self.transactions.keyed, Method::Invite));
+        let Some(handle) = self.transactions.server_index.get(&key).copied() else {
+            // Every INVITE that we send on has a transaction: there is nothing to cancel, here or behind us (RFC 3261 §9.2).
+            return self.transactions.refuse(inc, 481, b"", out);
+        };
+        let tag = self.transactions.tokens.derived(&[b"proxy", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes()]);
+        let mark = out.mark();
+        put_status_line(out.arena(), 200, "");
+        inc.put_head(inc.flow, tag.as_str(), out.arena());
+        put_content(out.arena(), &Content::NONE);
+        let span = out.span_from(mark);
+        out.send(inc.response_flow(inc.flow), span);
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return };
+        if context.is_answered || std::mem::replace(&mut context.is_cancelled, true) {
+            return;
+        }
+        context.waiting.clear();
+        context.redirects.clear();
+        out.event(ProxyEvent::Cancelled { request: ProxyId(handle) });
+        let mut why = Vec::new();
+        let reasons = inc.message.header_lines(Name::Reason).filter(|reason| reason.len() <= REASON_BYTES_MAX);
+        for reason in reasons.take(REASONS_MAX) {
+            put_line(&mut why, b"Reason: ", reason);
+        }
+        self.cancel_all(now, handle, &why, out);
+        self.finish(now, handle, out);
+    }
+
+    /// Cancels every branch that still waits. `why`: complete header lines.
+    pub(crate) fn cancel_all(&mut self, now: Instant, context: Handle, why: &[u8], out: &mut ProxyOutput) {
+        let Some(context) = self.transactions.servers.get(context).filter(|context| context.is_invite) else { return };
+        for handle in context.branches.clone() {
+            if let Some(branch) = self.transactions.clients.get_mut(handle).filter(|branch| branch.cancel == Cancel::No)
+            {
+                branch.cancel_lines = why.into();
+            }
+            self.cancel_branch(now, handle, out);
+        }
+    }
+
+    /// CANCEL now if a provisional response came, else as soon as one does (RFC 3261 §9.1).
+    pub(crate) fn cancel_branch(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+        self.transactions.cancel_client(now, handle, Branch::cancel, out);
+    }
+}
+
+/// The other targets of a call that one has answered: it was not missed (RFC 3326 §2).
+pub(crate) const ANSWERED_ELSEWHERE: &[u8] = b"Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n";
+
+/// Most reasons of a caller's CANCEL that go on.
+const REASONS_MAX: usize = 4;
+/// Longest of them.
+const REASON_BYTES_MAX: usize = 512;
+
+/// The other targets of a call that one has refused for all of them.
+pub(crate) fn refused_elsewhere(status: u16) -> Vec<u8> {
+    format!("Reason: SIP;cause={status};text=\"Call refused elsewhere\"\r\n").into_bytes()
+}
+
+fn put_line(arena: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    arena.extend_from_slice(name);
+    put_unfolded(arena, value);
+    arena.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,235 @@
+//! Requests out (RFC 3261 §16.6).
+
+use crate::content::{Refused, is_line, is_uri};
+use crate::flow::Flow;
+use crate::message::compose::{put, put_address, shown};
+use crate::message::incoming::Request;
+use crate::output::Span;
+use crate::proxy::targets::branch::{Branch, Waiting};
+use crate::proxy::{Proxy, ProxyId, ProxyOutput, SenderIdentity, Standing, Target};
+use crate::table::slab::Handle;
+use crate::transactions::Opening;
+use clock::Instant;
+use sip_wire::{Auth, Message, Method, Name, Rewrite};
+
+/// What `Max-Breadth` starts with when the caller wrote none (RFC 5393 §5.3.3).
+pub(crate) const MAX_BREADTH: u8 = 60;
+/// What `Max-Forwards` starts with when the caller wrote none.
+const MAX_FORWARDS: u8 = 70;
+
+/// What is known of who sent a request.
+struct Sender<'s> {
+    flow: &'s Flow,
+    standing: Standing,
+    identity: &'s SenderIdentity,
+}
+
+impl Proxy {
+    /// Says who sent a request, before its targets are named.
+    pub fn identify(&mut self, request: ProxyId, identity: SenderIdentity) {
+        if let Some(context) = self.transactions.servers.get_mut(request.0) {
+            context.identity = identity;
+        }
+    }
+
+    /// Names targets for a request; more may be named until it is answered. Groups are tried one after the other.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        request: ProxyId,
+        targets: &[Target<'_>],
+        out: &mut ProxyOutput,
+    ) -> Result<(), Refused> {
+        if !targets.iter().all(is_fine) {
+            return Err(Refused::BadText);
+        }
+        let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
+        if context.is_answered || context.is_cancelled || context.is_stopped || targets.is_empty() {
+            return Err(Refused::WrongState);
+        }
+        if context.targets_count + targets.len() > self.config.max_targets {
+            return Err(Refused::Full);
+        }
+        context.targets_count += targets.len();
+        if context.redirects_left > 0 {
+            context.tried.extend(targets.iter().filter_map(|target| target.uri).map(Into::into));
+        }
+        context.waiting.extend(targets.iter().map(|target| Waiting::new(target, false)));
+        context.waiting.sort_by_key(|target| target.group);
+        self.finish(now, request.0, out); // starts the first group when none is open
+        Ok(())
+    }
+
+    /// Tries the next group; `false` when there is none, or none of it could be tried.
+    pub(crate) fn start_group(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) -> bool {
+        loop {
+            let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
+            let Some(group) = context.waiting.first().map(|target| target.group) else { return false };
+            let in_group = context.waiting.iter().take_while(|target| target.group == group).count();
+            // RFC 5393 §5.3: more than the breadth allows at once go one after the other.
+            let count = in_group.min(usize::from(context.breadth));
+            let breadth = context.breadth / count.max(1) as u8;
+            let targets: Vec<Waiting> = context.waiting.drain(..count).collect();
+            let mut started_count = 0;
+            for target in &targets {
+                started_count += usize::from(self.start_branch(now, handle, target, breadth, out));
+            }
+            if started_count > 0 {
+                return true;
+            }
+            self.note_final(handle, 503, None); // the table is full
+        }
+    }
+
+    pub(crate) fn start_branch(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        target: &Waiting,
+        breadth: u8,
+        out: &mut ProxyOutput,
+    ) -> bool {
+        if self.transactions.clients.is_full() {
+            return false;
+        }
+        let token = self.transactions.tokens.next();
+        let Some(context) = self.transactions.servers.get(handle) else { return false };
+        let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
+        let sender = Sender { flow: &context.in_flow, standing: context.standing, identity: &context.identity };
+        let Some((bytes, method)) = self.write_forward(&context.request, &sender, target, &branch, Some(breadth), out)
+        else {
+            return false;
+        };
+        let key = self.transactions.client_key(branch.as_bytes(), method.as_bytes());
+        let again = (!target.alternates.is_empty()).then(|| Box::new((target.clone(), breadth)));
+        let is_in_dialog = sip_wire::to_tag(out.bytes(bytes)).is_some();
+        let user = Branch { context: handle, is_cancel: false, is_in_dialog, is_final: false, again };
+        let (flow, is_invite) = (target.flow, method == Method::Invite);
+        let opening = Opening { key, flow, is_invite, copies_left: u8::MAX, user };
+        let Some(handle_of_branch) = self.transactions.open_client(now, opening, bytes, out) else { return false };
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
+        context.branches.push(handle_of_branch);
+        context.open_count += 1;
+        true
+    }
+
+    /// The request as it leaves: Request-URI, Max-Forwards, Record-Route, Route, Via.
+    fn write_forward(
+        &self,
+        request: &[u8],
+        sender: &Sender<'_>,
+        target: &Waiting,
+        branch: &str,
+        breadth: Option<u8>,
+        out: &mut ProxyOutput,
+    ) -> Option<(Span, Method)> {
+        let message = Message::parse(request).ok()?;
+        let method = message.method()?;
+        let via = self.via_value(&target.flow, branch);
+        let mut rewrite = Rewrite::new(&message);
+        rewrite.push_via(&via);
+        rewrite.max_forwards(message.max_forwards().ok()?.map_or(MAX_FORWARDS, |left| left.saturating_sub(1)));
+        let breadth = breadth.filter(|breadth| *breadth < MAX_BREADTH || message.has(Name::MaxBreadth));
+        let breadth = breadth.map(|breadth| breadth.to_string());
+        if let Some(breadth) = &breadth {
+            rewrite.replace(Name::MaxBreadth, breadth.as_bytes());
+        }
+        let record_routes = self.record_routes(&message, sender.standing, sender.flow, &target.flow);
+        for value in &record_routes {
+            rewrite.prepend(Name::RecordRoute, value);
+        }
+        let routes: Vec<&[u8]> = message.raw_values(Name::Route).collect();
+        let strict = strict_route(&routes, message.request_uri_raw());
+        match (&target.uri, &strict) {
+            (Some(uri), _) => {
+                rewrite.request_uri(uri.as_bytes());
+            }
+            (None, Some((uri, rest))) => {
+                rewrite.request_uri(uri).replace(Name::Route, rest);
+            }
+            (None, None) => {}
+        }
+        if let Some(route) = &target.route {
+            rewrite.prepend(Name::Route, route.as_bytes());
+        }
+        let asserted = match sender.identity {
+            SenderIdentity::Asserted(uri) => Some(format!("<{uri}>")),
+            SenderIdentity::AsItCame | SenderIdentity::Nothing => None,
+        };
+        if *sender.identity != SenderIdentity::AsItCame {
+            rewrite.remove(Name::PPreferredIdentity).remove(Name::RemotePartyId);
+            match &asserted {
+                Some(value) => rewrite.replace(Name::PAssertedIdentity, value.as_bytes()),
+                None => rewrite.remove(Name::PAssertedIdentity),
+            };
+        }
+        let all: Vec<&[u8]> = message.header_lines(Name::ProxyAuthorization).collect();
+        let foreign: Vec<&[u8]> = all.iter().filter(|value| !self.is_for_our_realm(value)).copied().collect();
+        if foreign.len() != all.len() {
+            rewrite.remove(Name::ProxyAuthorization);
+            for value in &foreign {
+                rewrite.append(Name::ProxyAuthorization, value);
+            }
+        }
+        let mark = out.mark();
+        rewrite.write(out.arena()).ok()?;
+        Some((out.span_from(mark), method))
+    }
+
+    /// Credentials that were meant for us tell nobody behind us anything.
+    fn is_for_our_realm(&self, value: &[u8]) -> bool {
+        let realm = Auth::parse(value).and_then(|auth| auth.realm());
+        realm.is_some_and(|realm| self.config.realms.iter().any(|own| own.as_bytes() == realm))
+    }
+
+    fn via_value(&self, flow: &Flow, branch: &str) -> Vec<u8> {
+        let mut via = Vec::with_capacity(96);
+        put(&mut via, &[b"SIP/2.0/", flow.transport.via_name().as_bytes(), b" "]);
+        put_address(&mut via, shown(self.config.advertise, flow));
+        put(&mut via, &[b";branch=z9hG4bK", branch.as_bytes(), b";rport"]);
+        via
+    }
+
+    /// Passes on a request that has no transaction here, as [`ProxyEvent::Stateless`](crate::proxy::ProxyEvent::Stateless) gave
+    /// it (RFC 3261 §16.11).
+    pub fn forward_stateless(
+        &mut self,
+        message: &[u8],
+        target: &Target<'_>,
+        out: &mut ProxyOutput,
+    ) -> Result<(), Refused> {
+        if !is_fine(target) {
+            return Err(Refused::BadText);
+        }
+        let parsed = Message::parse(message).map_err(|_| Refused::BadText)?;
+        let top = parsed.raw_values(Name::Via).next().unwrap_or_default();
+        let inc = Request::new(&parsed).map_err(|_| Refused::BadText)?;
+        let branch = [self.transactions.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)]
+            .map(|token| token.as_str().to_owned());
+        let (flow, target) = (target.flow, Waiting::new(target, false));
+        let sender = Sender { flow: &flow, standing: Standing::Unproven, identity: &SenderIdentity::AsItCame };
+        let (bytes, _) =
+            self.write_forward(message, &sender, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
+        out.send(flow, bytes);
+        Ok(())
+    }
+}
+
+pub(crate) fn is_fine(target: &Target<'_>) -> bool {
+    let is_route = |text: &&str| is_line(text) && sip_wire::Address::check(text).is_ok();
+    target.uri.is_none_or(is_uri) && target.route.as_ref().is_none_or(is_route)
+}
+
+/// For a first Route without `lr`: it becomes the Request-URI, which goes to the end of the list (RFC 3261 §16.6, step 6).
+fn strict_route<'a>(routes: &[&'a [u8]], uri: &[u8]) -> Option<(&'a [u8], Vec<u8>)> {
+    let (first, rest) = routes.split_first()?;
+    let first = crate::message::route::uri_in(first);
+    if sip_wire::Uri::parse(first).ok()?.is_loose() {
+        return None;
+    }
+    let last = [&b"<"[..], uri, b">"].concat();
+    let mut list = rest.to_vec();
+    list.push(&last);
+    let joined = crate::message::incoming::unfolded(&list.join(&b", "[..])).into_owned();
+    Some((first, joined))
+}

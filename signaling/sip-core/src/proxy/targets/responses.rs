@@ -1,0 +1,150 @@
+//! Responses in (RFC 3261 §16.7).
+
+use crate::content::Content;
+use crate::flow::Flow;
+use crate::proxy::targets::cancel::{ANSWERED_ELSEWHERE, refused_elsewhere};
+use crate::proxy::{Proxy, ProxyOutput};
+use crate::table::slab::Handle;
+use crate::transactions::{Cancel, ClientInput, Heard, Matched};
+use clock::Instant;
+use sip_wire::{Message, Name, Rewrite};
+
+impl Proxy {
+    pub(crate) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut ProxyOutput) {
+        let Some(status) = message.status().map(|status| status.code()) else { return };
+        let Matched::Client(handle) = self.transactions.match_response(now, message) else { return };
+        if (101..200).contains(&status)
+            && let Some(branch) = self.transactions.clients.get_mut(handle)
+        {
+            branch.ring_until = now + self.config.timers.ring_limit; // §16.7, step 2: timer C starts over
+        }
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
+        if heard == Heard::Response {
+            self.relay(now, handle, status, message, out);
+        }
+        self.settle_branch(handle);
+    }
+
+    fn relay(&mut self, now: Instant, handle: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
+        let Some(branch) = self.transactions.clients.get(handle) else { return };
+        let (context, is_final, wants_cancel) = (branch.context, branch.is_final, branch.cancel == Cancel::Wanted);
+        let flow = branch.flow;
+        if branch.is_cancel {
+            return;
+        }
+        match status {
+            ..200 => {
+                if wants_cancel {
+                    self.cancel_branch(now, handle, out);
+                }
+                if status > 100 {
+                    self.pass_up(now, (context, &flow), status, message, out);
+                }
+            }
+            200..300 => {
+                self.pass_up(now, (context, &flow), status, message, out);
+                if !is_final {
+                    self.close_branch(handle);
+                    self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
+                }
+            }
+            300..400 if self.hand_redirection_up(now, handle, message, out) => {}
+            _ => self.branch_failed(now, handle, status, Some(message), out),
+        }
+    }
+
+    /// A response goes upstream as it is, without our Via.
+    fn pass_up(
+        &mut self,
+        now: Instant,
+        (context, branch_flow): (Handle, &Flow),
+        status: u16,
+        message: &Message<'_>,
+        out: &mut ProxyOutput,
+    ) {
+        if message.raw_values(Name::Via).nth(1).is_none() {
+            return; // there is nobody above us
+        }
+        let mut bytes = Vec::with_capacity(message.as_bytes().len());
+        let mut rewrite = Rewrite::new(message);
+        rewrite.pop_via().for_stream();
+        if rewrite.write(&mut bytes).is_ok() {
+            self.turn_record_route(context, branch_flow, status, &mut bytes);
+            self.send_upstream(now, context, status, bytes.into_boxed_slice(), out);
+        }
+    }
+
+    pub(crate) fn close_branch(&mut self, handle: Handle) -> Option<Handle> {
+        let branch = self.transactions.clients.get_mut(handle)?;
+        if std::mem::replace(&mut branch.is_final, true) {
+            return None;
+        }
+        let context = branch.context;
+        let open = self.transactions.servers.get_mut(context)?;
+        open.open_count = open.open_count.saturating_sub(1);
+        Some(context)
+    }
+
+    /// A branch got its final refusal, or never will get a response.
+    pub(crate) fn branch_failed(
+        &mut self,
+        now: Instant,
+        handle: Handle,
+        status: u16,
+        message: Option<&Message<'_>>,
+        out: &mut ProxyOutput,
+    ) {
+        let Some(context) = self.close_branch(handle) else { return };
+        // RFC 3263 §4.3: what counts as a failure of the path, and not of the target.
+        if (status == 503 || message.is_none()) && self.try_next_path(now, context, handle, out) {
+            return;
+        }
+        self.note_final(context, status, message);
+        if status >= 600 {
+            // §16.7, step 5: nobody else shall be asked.
+            if let Some(context) = self.transactions.servers.get_mut(context) {
+                context.waiting.clear();
+                context.redirects.clear();
+            }
+            self.cancel_all(now, context, &refused_elsewhere(status), out);
+        }
+        self.finish(now, context, out);
+    }
+
+    /// All branches of the group are through: the next group, or the best response.
+    pub(crate) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+        let Some(context) = self.transactions.servers.get(handle) else { return };
+        if context.is_answered || context.open_count > 0 {
+            return;
+        }
+        if !context.redirects.is_empty()
+            || (!context.is_cancelled && !context.is_stopped && self.start_group(now, handle, out))
+        {
+            return;
+        }
+        let Some(context) = self.transactions.servers.get(handle) else { return };
+        let status = match &context.best {
+            Some(best) => best.status,
+            None if context.is_cancelled => 487,
+            None => 408,
+        };
+        match &context.best {
+            // The targets' 487 says that they were cancelled, which the caller did not ask for.
+            _ if context.is_stopped && !context.is_cancelled && matches!(status, 408 | 487 | 503) => {
+                self.answer_stopped(now, handle, out);
+            }
+            Some(best) if !best.bytes.is_empty() => {
+                let bytes = Self::best_bytes(best, &context.challenges);
+                self.send_upstream(now, handle, status, bytes, out);
+            }
+            // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for its caller, always.
+            _ if status == 408 && !context.is_invite => {
+                if let Some(context) = self.transactions.servers.get_mut(handle) {
+                    context.is_answered = true;
+                    self.unanswered.remove(context.is_call());
+                }
+            }
+            _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, "", &Content::NONE, out),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Who has shown that it gets what we send to its address. A datagram's source may be forged, and until its owner has
+//! answered something that only it can have seen, no more goes there than three times what came from there.
+
+use crate::flow::Flow;
+use crate::table::hash::{Index, Key, Keyed};
+use clock::{Duration, Instant};
+use sip_wire::Message;
+use std::net::IpAddr;
+
+/// How long that counts.
+const MEMORY: Duration = Duration::from_secs(600);
+/// Sources that are remembered at once; further ones are not until others are forgotten.
+const SOURCES_MAX: usize = 65_536;
+/// How many times the bytes of a request its answers may have, all of them together, where nothing is shown yet.
+const ANSWER_FACTOR: u64 = 3;
+/// What provisional answers leave for the final one. After the first of them a client repeats its INVITE no more
+/// (RFC 3261 §17.1.1.2), so that a final answer for which nothing is left could not be earned any more.
+const FINAL_BYTES: usize = 600;
+/// What copies of a final answer leave, after the first: our BYE, should no ACK come.
+const BYE_BYTES: usize = 450;
+/// What 100 Trying leaves: it says the least of all.
+const AFTER_TRYING_BYTES: usize = 350 + FINAL_BYTES;
+
+/// Addresses with port, by when they showed it last.
+#[derive(Default)]
+pub(crate) struct Proven(Index<Instant>);
+
+impl Proven {
+    pub(crate) fn note(&mut self, now: Instant, keyed: &Keyed, flow: &Flow) {
+        if flow.transport.is_reliable() {
+            return; // its connection shows it
+        }
+        if self.0.len() >= SOURCES_MAX {
+            self.0.retain(|_, seen| now.since(*seen) < MEMORY);
+        }
+        let key = key(keyed, flow);
+        if self.0.len() < SOURCES_MAX || self.0.contains_key(&key) {
+            self.0.insert(key, now);
+        }
+    }
+
+    pub(crate) fn has(&self, now: Instant, keyed: &Keyed, flow: &Flow) -> bool {
+        flow.transport.is_reliable() || self.0.get(&key(keyed, flow)).is_some_and(|seen| now.since(*seen) < MEMORY)
+    }
+}
+
+fn key(keyed: &Keyed, flow: &Flow) -> Key {
+    keyed.key(&[b"source", &address_bytes(flow)])
+}
+
+/// Host and port of the other end.
+pub(crate) fn address_bytes(flow: &Flow) -> [u8; 18] {
+    let ip = match flow.remote.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut bytes = [0; 18];
+    bytes[..16].copy_from_slice(&ip.octets());
+    bytes[16..].copy_from_slice(&flow.remote.port().to_be_bytes());
+    bytes
+}
+
+/// What came and went in one transaction of a peer's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Budget {
+    received_bytes: u32,
+    sent_bytes: u32,
+    gone: Gone,
+    /// The last answer did not go for want of room: the next copy of the request gets it.
+    is_owing: bool,
+}
+
+/// Which answers have left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Gone {
+    #[default]
+    Nothing,
+    Provisional,
+    Final,
+    Copies,
+}
+
+impl Budget {
+    /// Of a request of so many bytes.
+    pub(crate) fn of(received: usize) -> Self {
+        let mut budget = Self::default();
+        budget.received(received);
+        budget
+    }
+
+    pub(crate) fn received(&mut self, count: usize) {
+        self.received_bytes = self.received_bytes.saturating_add(count.min(u32::MAX as usize) as u32);
+    }
+
+    /// Whether this answer, or this copy of one, goes now; it is counted then. Where nothing is shown yet, all together
+    /// take no more than three times what came; only a first final answer after provisional ones always goes.
+    pub(crate) fn admits(&mut self, is_proven: bool, answer: &[u8]) -> bool {
+        let status = status_of(answer);
+        let reserve = match status {
+            ..=100 => AFTER_TRYING_BYTES,
+            101..200 => FINAL_BYTES,
+            _ if self.gone == Gone::Copies => BYE_BYTES,
+            _ => 0,
+        };
+        let is_awaited = status >= 200 && self.gone == Gone::Provisional;
+        let goes = is_proven || is_awaited || self.has_room(answer.len().saturating_add(reserve));
+        self.is_owing = !goes && status > 100;
+        if goes {
+            self.sent_bytes = self.sent_bytes.saturating_add(answer.len().min(u32::MAX as usize) as u32);
+            self.gone = match self.gone {
+                Gone::Final | Gone::Copies => Gone::Copies,
+                _ if status >= 200 => Gone::Final,
+                _ => Gone::Provisional,
+            };
+        }
+        goes
+    }
+
+    /// Whether an answer waits for a copy of the request.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.is_owing
+    }
+
+    /// Whether so many more bytes may go where nothing is shown yet.
+    pub(crate) fn has_room(&self, count: usize) -> bool {
+        u64::from(self.sent_bytes) + count as u64 <= ANSWER_FACTOR * u64::from(self.received_bytes)
+    }
+}
+
+/// Whether an ACK with this To tag is for this refusal. Its branch alone shows nothing: its sender chose that itself.
+pub(crate) fn is_acknowledged(refusal: &[u8], to_tag: Option<&[u8]>) -> bool {
+    let own = Message::parse(refusal).ok().and_then(|refusal| refusal.to_tag());
+    own.is_some() && own == to_tag
+}
+
+/// Of a response that we wrote or checked; 0 for anything else.
+fn status_of(answer: &[u8]) -> u16 {
+    let digits = answer.get(b"SIP/2.0 ".len()..).and_then(|rest| rest.get(..3));
+    digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Transport;
+
+    fn flow(host: u32, port: u16) -> Flow {
+        let local = "192.0.2.1:5060".parse().unwrap();
+        Flow::udp(local, (std::net::Ipv4Addr::from(host), port).into())
+    }
+
+    #[test]
+    fn a_source_counts_for_a_while_and_with_its_port() {
+        let (mut proven, keyed, at) = (Proven::default(), Keyed::new(1), |s| Instant::ZERO + Duration::from_secs(s));
+        proven.note(at(1), &keyed, &flow(7, 5060));
+        assert!(proven.has(at(600), &keyed, &flow(7, 5060)) && !proven.has(at(601), &keyed, &flow(7, 5060)));
+        assert!(!proven.has(at(2), &keyed, &flow(7, 5061)) && !proven.has(at(2), &keyed, &flow(8, 5060)));
+        assert!(proven.has(at(2), &keyed, &Flow { transport: Transport::Tcp, ..flow(9, 1) }));
+    }
+
+    #[test]
+    fn only_so_many_are_remembered_and_old_ones_make_room() {
+        let (mut proven, keyed) = (Proven::default(), Keyed::new(1));
+        for host in 0..SOURCES_MAX as u32 + 10 {
+            proven.note(Instant::ZERO, &keyed, &flow(host, 5060));
+        }
+        assert_eq!(proven.0.len(), SOURCES_MAX);
+        assert!(!proven.has(Instant::ZERO, &keyed, &flow(SOURCES_MAX as u32 + 1, 5060)));
+        let later = Instant::ZERO + MEMORY;
+        proven.note(later, &keyed, &flow(u32::MAX, 5060));
+        assert_eq!(proven.0.len(), 1);
+    }
+
+    fn answer(status: u16, count: usize) -> Vec<u8> {
+        let mut bytes = format!("SIP/2.0 {status} x").into_bytes();
+        bytes.resize(count, b' ');
+        bytes
+    }
+
+    #[test]
+    fn a_budget_is_three_times_what_came() {
+        let mut budget = Budget::default();
+        budget.received(500);
+        assert!(budget.admits(false, &answer(200, 1_000)));
+        assert!(!budget.admits(false, &answer(200, 501)) && budget.is_owing());
+        assert!(budget.admits(false, &answer(200, 500)) && !budget.is_owing());
+        assert!(!budget.admits(false, &answer(200, 50)) && budget.admits(true, &answer(200, 9_000)));
+        budget.received(4_000);
+        assert!(!budget.admits(false, &answer(200, 3_000)), "that leaves nothing for a BYE");
+        assert!(budget.admits(false, &answer(200, 2_500)) && budget.has_room(500) && !budget.has_room(501));
+    }
+
+    #[test]
+    fn provisional_answers_leave_room_for_the_final_one() {
+        let mut budget = Budget::default();
+        budget.received(350);
+        assert!(!budget.admits(false, &answer(100, 250)) && !budget.is_owing(), "it may be left out");
+        assert!(budget.admits(false, &answer(180, 225)) && budget.admits(false, &answer(180, 225)));
+        assert!(!budget.admits(false, &answer(180, 300)) && budget.is_owing());
+        assert!(budget.admits(false, &answer(200, 900)), "its sender repeats the INVITE no more");
+        assert!(!budget.admits(false, &answer(200, 900)), "but once only");
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_waits_for_the_next_copy() {
+        let mut budget = Budget::default();
+        budget.received(180);
+        assert!(!budget.admits(false, &answer(200, 600)) && budget.is_owing());
+        budget.received(180);
+        assert!(budget.admits(false, &answer(200, 600)) && !budget.is_owing());
+    }
+}
