@@ -33,6 +33,4 @@ pub(crate) const WORDS: &[(&str, usize)] = &[
     ("mediaplane/media-core", 8),
     ("mediaplane/mediad", 7),
     ("signaling/session", 76),
-    ("signaling/signald", 18),
-    ("signaling/sip-core", 27),
 ];

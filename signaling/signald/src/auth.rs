@@ -36,7 +36,8 @@ struct RefusedCounts {
 }
 
 impl Auth {
-    /// By a configuration; `None`: nobody is asked. `place`: as whom we ask. `domains`: our names and addresses.
+    /// By a configuration; `None`: nobody is asked. `place`: whether the switch asks as a user agent or as a proxy. `domains`: its
+    /// names and addresses.
     pub fn new(auth: &config::Auth, place: Place, domains: Vec<String>) -> Result<Option<Self>, Error> {
         if !auth.is_on() {
             return Ok(None);
@@ -74,7 +75,7 @@ impl Auth {
         Self { refused: Arc::default(), ..self.clone() }
     }
 
-    /// The same, asking in this place.
+    /// Asks in this place: as a user agent or as a proxy.
     pub(crate) fn asking_as(&self, place: Place) -> Self {
         Self { place, ..self.clone() }
     }

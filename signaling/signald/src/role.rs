@@ -42,7 +42,7 @@ impl Role {
         }
     }
 
-    /// As whom credentials are asked for (RFC 3261 §22.2, §22.3).
+    /// Whether credentials are asked for as a user agent or as a proxy (RFC 3261 §22.2, §22.3).
     pub(crate) fn place(&self) -> Asker {
         if matches!(self, Self::Proxy(_)) { Asker::Proxy } else { Asker::UserAgent }
     }
@@ -55,7 +55,7 @@ impl Role {
         }
     }
 
-    /// As whom the proxy asks for credentials.
+    /// The same for the proxy of a shard: a redirect server asks as a user agent.
     pub(crate) fn place_of_proxy(&self) -> Asker {
         if matches!(self, Self::Redirect(_)) { Asker::UserAgent } else { Asker::Proxy }
     }

@@ -83,7 +83,7 @@ pub fn run(config: &Config, stop: &Stop, ready: impl FnOnce(&Ready)) -> Result<(
     run_reloading(config, stop, &reload, ready)
 }
 
-/// The same, with a way to hand in newer configurations while it runs.
+/// Runs signaling as [`run`] does, with a way to hand in newer configurations while it runs.
 pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl FnOnce(&Ready)) -> Result<(), Error> {
     let routes = Routes::new(&config.sip.routes)?;
     let transfers = Transfers::new(config, routes.clone());

@@ -146,7 +146,7 @@ pub struct EndpointConfig {
     pub event_packages: Vec<String>,
     /// `Retry-After` of a 503.
     pub retry_after: Duration,
-    /// 0 to 31, how all its tags begin: [`crate::mark_of`] reads it, for whoever has several endpoints behind one address.
+    /// 0 to 31, how all its tags begin: [`crate::mark_of`] reads it, where several endpoints stand behind one address.
     pub mark: u8,
 }
 

@@ -76,7 +76,7 @@ impl KeptContent {
 /// The largest body that fits a message of 64 KB with its header.
 pub(crate) const MAX_BODY_BYTES: usize = 60_000;
 
-/// One line: no CR, LF or NUL, by which somebody could add header fields of their own.
+/// One line: no CR, LF or NUL, by which a text could add header fields of its own.
 pub(crate) fn is_line(text: &str) -> bool {
     !text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }

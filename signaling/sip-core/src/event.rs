@@ -150,14 +150,14 @@ pub enum Event {
     /// We end a dialog by ourselves, for want of an ACK, a refresh or an answer: the BYE is out, and [`Event::Ended`] follows
     /// once the peer has answered it, or never did. Media stops now.
     Ending {
-        /// Which.
+        /// The dialog.
         dialog: DialogId,
         /// Why.
         cause: Cause,
     },
     /// A dialog is over. Every dialog that was announced ends with exactly one of these.
     Ended {
-        /// Which.
+        /// The dialog.
         dialog: DialogId,
         /// Why.
         cause: Cause,
@@ -229,7 +229,7 @@ pub enum Event {
     },
     /// A subscription ended without a last NOTIFY.
     SubscriptionEnded {
-        /// Which.
+        /// The subscription.
         subscription: SubscriptionId,
         /// Its dialog, if one was made.
         dialog: Option<DialogId>,

@@ -90,7 +90,7 @@ impl<E: Copy> Output<E> {
         self.transmits.push(Transmit { flow, bytes });
     }
 
-    /// Sends a message that somebody else wrote.
+    /// Sends a message that was written elsewhere.
     pub fn send_message(&mut self, flow: Flow, bytes: &[u8]) {
         self.send_copy(flow, bytes);
     }

@@ -153,7 +153,7 @@ fn a_nonce_of_another_switch_or_source_is_stale_and_tells_nothing_about_the_pass
     assert_eq!(verdict(&password()), Verdict::Challenge { stale: true });
     assert_eq!(verdict(&Secret::Password("no".into())), Verdict::Challenge { stale: true });
     assert_eq!(ours.nonces_count(), 0, "who does not know the password takes no memory");
-    // One that we sent to somebody else: a stranger cannot make others fail, nor have its guesses counted for them.
+    // One that we sent to another peer: a stranger cannot make others fail, nor have its guesses counted for them.
     let lines: String = ours
         .challenge(bench.now, "192.0.2.77".parse().unwrap(), true)
         .into_iter()
@@ -248,7 +248,7 @@ fn a_later_request_to_the_same_place_has_credentials_at_once() {
     let request = NewRequest { account: Some(account), ..new_request(elsewhere) };
     bench.endpoint.request(bench.now, sip_wire::Method::Register, &request, &mut bench.out).unwrap();
     assert!(!bench.drain()[0].contains("Authorization"));
-    // Nor does whoever we ask without that account.
+    // Nor does a peer that we ask without that account.
     bench.endpoint.request(bench.now, sip_wire::Method::Register, &new_request(udp()), &mut bench.out).unwrap();
     assert!(!bench.drain()[0].contains("Authorization"));
 }

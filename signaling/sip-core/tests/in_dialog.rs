@@ -112,7 +112,7 @@ fn glare_in_which_the_peer_was_faster_is_told() {
     bench.assert_empty();
 }
 
-/// Whoever it was for waits, and the peer's own goes through meanwhile.
+/// The peer that it was for waits, and the peer's own goes through meanwhile.
 #[test]
 fn glare_is_handed_up_at_once_where_the_reinvite_is_somebody_elses() {
     let mut bench = Bench::new(udp());

@@ -258,7 +258,7 @@ fn a_connection_is_used_while_it_lives() {
         ("Via: SIP/2.0/WS k3.invalid;BRANCH", "sip:a@k3.invalid;transport=ws", "7"),
         ("Via: SIP/2.0/TCP 192.0.2.9:5070;BRANCH", "sip:a@198.51.100.1;transport=tcp;ob", "7"),
         ("Via: SIP/2.0/TCP 192.0.2.9:5070;BRANCH", "sip:a@198.51.100.1;transport=tcp;alias", "7"),
-        // Someone else, whom the proxy of this connection does not want to carry requests for.
+        // Another peer, for which the proxy of this connection does not want to carry requests.
         (
             "Via: SIP/2.0/TCP 192.0.2.9;BRANCH\nVia: SIP/2.0/TCP h;branch=z9hG4bKx",
             "sip:a@192.0.2.9:5071;transport=tcp",

@@ -158,7 +158,7 @@ impl Routes {
         Some(self.ways_of(called)?.1)
     }
 
-    /// The same, with the pattern that fits as it was written.
+    /// The ways of a call, with the pattern that fits as it was written.
     pub(crate) fn ways_of(&self, called: &Called) -> Option<(Arc<str>, Vec<Way>)> {
         let way = |entry: &Entry| Way { uri: entry.uri_for(called), group: entry.group, paths: entry.paths() };
         let rows = self.rows();

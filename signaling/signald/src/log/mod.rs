@@ -167,7 +167,7 @@ impl CallLog {
         if let Some(status) = call.status.filter(|_| is_unanswered && !call.is_outgoing) {
             self.refused_counts.add(status);
         }
-        // A challenge is a step of every call of somebody who has to prove himself.
+        // A challenge is a step of every call whose caller has to prove who it is.
         let is_usual = match reason.kind() {
             EndKind::Completed => true,
             _ => call.number.is_none() && matches!(call.status, Some(401 | 407)),

@@ -99,7 +99,7 @@ impl Questions {
 }
 
 async fn answer(paths: Paths, lookup: Lookup, inbox: Arc<Inbox>) {
-    // All at once: whoever waits, waits for the slowest alone.
+    // All at once: the shard waits for the slowest alone.
     let searches: Vec<_> = lookup.uris.into_iter().map(|uri| tokio::spawn(find(paths.clone(), uri))).collect();
     let mut found = Vec::with_capacity(searches.len());
     for search in searches {

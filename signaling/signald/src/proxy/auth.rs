@@ -8,7 +8,7 @@ use sip_core::{Content, Flow};
 use sip_wire::{Message, Method, Name};
 
 impl Relay {
-    /// Which requests need credentials, where this is one that may; `None`: whoever sent it, it is not asked.
+    /// Which requests need credentials, where this is one that may; `None`: its sender is not asked.
     pub(crate) fn scope(&self, flow: &Flow, request: &Message<'_>) -> Option<Scope> {
         let is_for_us = || self.proxy.is_for_us(flow, request);
         self.scope_of(self.proxy.standing(flow, request), request, is_for_us)
@@ -18,7 +18,7 @@ impl Relay {
         match standing {
             Standing::InDialog { .. } => None,
             _ if is_ping(request) && is_for_us() => None,
-            // It has no dialogs: what belongs to one is refused, whoever sent it.
+            // A redirect server has no dialogs: what belongs to one is refused without a question.
             Standing::Unproven if self.is_redirecting => None,
             _ if self.is_redirecting => Some(Scope::Methods),
             // Whatever would leave the switch.

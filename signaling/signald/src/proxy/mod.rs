@@ -179,7 +179,7 @@ impl Relay {
             // What can only be part of a dialog begins nothing that could be sent elsewhere.
             Standing::New if self.is_redirecting && is_of_dialog(&message) => self.reject(now, request, 481, out),
             Standing::New => self.by_routes(now, request, &uri, out),
-            // A Route to elsewhere in front of something new: whoever sends that wants to reach others by our address.
+            // A Route to elsewhere in front of a new request: its sender wants to reach others by our address.
             Standing::Prerouted => self.reject(now, request, 403, out),
             // Its sender knows no route set: the called user is still one of ours (RFC 3261 §16.5). Elsewhere nothing goes.
             Standing::Unproven if asked.is_for_us && !self.is_redirecting => self.by_routes(now, request, &uri, out),

@@ -131,7 +131,7 @@ impl Inbox {
     }
 }
 
-/// Readable when somebody woke the shard.
+/// Readable when another thread woke the shard.
 impl AsFd for Inbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()

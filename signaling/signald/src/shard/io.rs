@@ -45,7 +45,7 @@ pub enum Input<'i> {
     Stop,
 }
 
-/// What a shard wants done. Whoever runs the shard carries it out and empties it.
+/// What a shard wants done. The thread around the shard carries it out and empties it.
 #[derive(Default)]
 pub struct ShardOutput {
     /// Messages to send.

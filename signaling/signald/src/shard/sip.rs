@@ -20,7 +20,7 @@ pub(crate) struct Wired<'w> {
     pub(crate) endpoint: &'w mut Endpoint,
     /// None in tests without sockets.
     pub(crate) paths: Option<&'w Paths>,
-    /// Likewise.
+    /// None in tests without sockets.
     pub(crate) questions: Option<&'w mut Questions>,
     pub(crate) out: &'w mut Output,
 }

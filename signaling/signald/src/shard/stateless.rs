@@ -61,7 +61,7 @@ pub(crate) fn malformed(head: &[u8], source: SocketAddr, fault: &ParseError, out
     ResponseWriter::new(out, &message, status, &reply).finish().is_ok()
 }
 
-/// ACK is never answered; CANCEL is answered by whoever has the state that it is about.
+/// ACK is never answered; CANCEL is answered by the user that has the INVITE.
 fn has_answer(message: &Message<'_>) -> bool {
     message.method().is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel))
 }

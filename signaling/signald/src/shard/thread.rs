@@ -136,7 +136,7 @@ impl ShardThread {
         self.flush();
         self.log.print_left_out(now, self.number);
         while let Some(question) = self.inbox.questions.pop() {
-            // Whoever asked may be gone.
+            // The operator who asked may be gone.
             let _ = question.answer_to.send(self.snapshot(now, question.with_calls));
         }
         self.shard.counts().add(SignalCounter::Turns, 1);
@@ -251,7 +251,7 @@ impl ShardThread {
         if bytes.starts_with(b"INVITE ") {
             self.out.refused.note(flow, bytes, &answer);
         }
-        // Whoever does not get it asks again.
+        // A sender that does not get it asks again.
         let is_sent = self.sender.send_one(&way, &answer);
         let counter = if is_sent { SignalCounter::MessagesSent } else { SignalCounter::DroppedNotSent };
         self.shard.counts().add(counter, 1);

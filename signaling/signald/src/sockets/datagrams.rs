@@ -60,7 +60,7 @@ impl Datagrams {
                     rest = &rest[count.clamp(1, rest.len())..];
                 }
                 Err(Errno::EINTR) => {}
-                // News of something sent earlier, to whomever (RFC 3261 §18.4): the error queue tells of it as well.
+                // News of something sent earlier, to any peer (RFC 3261 §18.4): the error queue tells of it as well.
                 Err(error) if is_old_news(error) && tries_left > 1 => tries_left -= 1,
                 // The first of the rest was refused: go on behind it.
                 Err(_) => {

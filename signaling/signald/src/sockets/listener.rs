@@ -240,7 +240,7 @@ mod tests {
         let local = listeners[0].address();
         let to = |remote| crate::sockets::datagrams::send_one(&listeners, &Flow::udp(local, remote), b"x");
         assert!(to(gone));
-        // The next send goes to somebody else and must not suffer.
+        // The next send goes to another peer and must not suffer.
         assert!(to(phone.local_addr().unwrap()) && phone.recv(&mut [0]).unwrap() == 1);
         let mut dead_ends = Vec::new();
         let told = listeners[0].take_errors(8, |flow, quoted| dead_ends.push((flow.remote, quoted.to_vec())));

@@ -29,7 +29,7 @@ pub(crate) struct Sender {
     broken: Vec<Flow>,
     /// Paths whose requests another connection carries, by that connection: theirs was not open yet, or no longer.
     carried: HashMap<u64, Vec<Flow>>,
-    /// Whom messages reach that are for us.
+    /// The shards, for messages of the switch to itself.
     sharding: Sharding,
     tracer: Tracer,
 }

@@ -613,7 +613,7 @@ fn a_peer_that_dies_in_silence_is_missed_in_every_state() {
                 // The third one of a bridge goes on, alone with A.
                 assert_eq!(left, usize::from(state.contains("bridged") && dies == B), "{state}, node {dies} dies");
             }
-            // What rings ends by its own limits; whom two-way media tells of, the media plane would.
+            // What rings ends by its own limits; a call with two-way media would be ended by the media plane.
             net.run(Duration::from_secs(400));
             for node in [A, B, C, SWITCH] {
                 net.order(node, |sessions, turn| sessions.stop(turn, EndReason::Shutdown));

@@ -145,7 +145,7 @@ fn early_media_in_several_parts_and_what_a_fork_answers() {
     assert!(a[0].starts_with("SIP/2.0 183") && formats(&a[0]) == "0", "{a:?}");
     let (a, _) = caller.b_answers(&b[0], "200 OK", "b2", "", &plain(&sdp("8")));
     assert!(a[0].starts_with("SIP/2.0 200") && formats(&a[0]) == "8", "{a:?}");
-    // The same, where A has acknowledged the first answer: it is asked to change after its ACK.
+    // As before, where A has acknowledged the first answer: it is asked to change after its ACK.
     let mut caller = Caller::new();
     let (_, b) = caller.says("INVITE", "Supported: 100rel\r\nRequire: 100rel\r\n", &plain(&sdp("0 8")));
     let invite = b[0].clone();

@@ -289,7 +289,7 @@ fn every_refused_invite_has_a_line_that_says_who_refused_it_and_why() {
     let sent = bench.datagram(&request("INVITE", "tone-x", "unknown", 2, SDP));
     assert!(sent[0].starts_with("SIP/2.0 481 "), "{sent:?}");
     assert!(lines(&mut bench, &mut log, Failures)[0].starts_with("INVITE inside a call refused: 481 "));
-    // By whoever decides about calls.
+    // By the program that decides about calls.
     bench.datagram(&request("INVITE", "busy-1", "", 1, SDP));
     bench.datagram(&request("ACK", "busy-1", "x", 1, ""));
     bench.wait(Duration::from_secs(64));

@@ -11,7 +11,7 @@ use transport::Transport;
 
 const ALL: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
 
-/// Somebody who sends one thing and looks at what comes.
+/// A peer that sends one thing and looks at what comes.
 struct Sender<'s> {
     switch: &'s Switch,
     client: Arc<ClientConfig>,

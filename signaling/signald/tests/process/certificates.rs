@@ -46,7 +46,7 @@ impl Authority {
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
     }
 
-    /// Somebody who trusts us, and shows a certificate if asked for one.
+    /// A client that trusts the switch, and shows a certificate if asked for one.
     pub(crate) fn client(&self, own: Option<&Certificate>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.path).unwrap()).unwrap();

@@ -32,7 +32,7 @@ pub(crate) fn tcp(to: SocketAddr) -> TcpStream {
 }
 
 impl Line {
-    /// Connects; `tls` says whom to trust and who we are, for the secure ones.
+    /// Connects; `tls` says which authority to trust and which certificate to show, for the secure ones.
     pub(crate) fn open(transport: Transport, to: SocketAddr, tls: Option<(&Arc<rustls::ClientConfig>, &str)>) -> Self {
         let stream = tcp(to);
         let local = stream.local_addr().unwrap();
@@ -53,7 +53,7 @@ impl Line {
         Self { kind, transport, local, buffer: Vec::new() }
     }
 
-    /// Over a TCP connection that somebody else opened.
+    /// Over a TCP connection that the switch opened.
     pub(crate) fn accepted(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let local = stream.local_addr().unwrap();
@@ -82,7 +82,7 @@ impl Line {
         self.heard().unwrap_or_else(|error| panic!("nothing came: {error}"))
     }
 
-    /// Likewise; an error: nothing came in [`PATIENCE`].
+    /// The next whole message or the end; an error: nothing came in [`PATIENCE`].
     pub(crate) fn heard(&mut self) -> io::Result<Option<String>> {
         let is_silence =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);

@@ -75,7 +75,7 @@ fn answer(invite: &str, contact: SocketAddr) -> String {
     )
 }
 
-/// Asks for a call to somebody else, and hears that it is tried; the outcome follows.
+/// Asks for a call to another user, and hears that it is tried; the outcome follows.
 fn refer(phone: &Phone, call: &str, tag: &str, cseq: u32, target: &str) -> String {
     ask_for(phone, call, tag, cseq, target);
     phone.hear("SIP/2.0 202");

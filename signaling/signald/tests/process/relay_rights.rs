@@ -11,7 +11,7 @@ use std::net::{SocketAddr, UdpSocket};
 const METHODS: [&str; 11] =
     ["INVITE", "BYE", "UPDATE", "INFO", "NOTIFY", "PRACK", "MESSAGE", "REFER", "SUBSCRIBE", "OPTIONS", "PUBLISH"];
 
-/// Somebody at a socket who writes requests as it likes.
+/// A peer that writes requests as it likes.
 struct Peer {
     socket: UdpSocket,
     switch: SocketAddr,
@@ -324,7 +324,7 @@ fn an_open_proxy_leads_by_its_routes_only() {
     }
     assert!(is_silent(&victim.0) && is_silent(&far.0));
     switch.end();
-    // And here somebody has.
+    // And here a peer has.
     let folder = tempfile::tempdir().unwrap();
     let _media = Media::start(folder.path().join("media-control.sock"));
     let mut config = role(folder.path(), Mode::Proxy, &[("tone", vec![vec![far.uri()]])]);

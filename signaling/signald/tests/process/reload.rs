@@ -52,7 +52,7 @@ fn routes_and_users_change_while_it_runs() {
     call_until(&phone, "a", "302", "sip:tone@192.0.2.1");
     reload.request(text(&path, &routes("192.0.2.2"), ""));
     call_until(&phone, "b", "302", "sip:tone@192.0.2.2");
-    // Whom to ask is settled at the start: nobody is locked out by a half of it.
+    // Whether callers are asked is settled at the start: nobody is locked out by a half of it.
     reload.request(text(&path, &routes("192.0.2.3"), "realms = { r = { u = \"p\" } }"));
     call_until(&phone, "c", "302", "sip:tone@192.0.2.3");
     // Routes that are gone lead nowhere.

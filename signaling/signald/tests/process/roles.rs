@@ -10,7 +10,7 @@ use config::{Config, Mode, Route};
 use std::net::{SocketAddr, UdpSocket};
 use transport::Transport;
 
-/// Somebody behind the switch.
+/// A target behind the switch.
 pub(crate) struct Far(pub(crate) UdpSocket);
 
 impl Far {
@@ -421,7 +421,7 @@ fn callers_prove_who_they_are_on_every_transport_and_by_every_algorithm() {
         line.send(&line.request("ACK", &call, &tag, 4, ""));
         line.send(&line.request("BYE", &call, &tag, 5, ""));
         line.hear("SIP/2.0 200");
-        // The same count of the same nonce: somebody has listened.
+        // The same count of the same nonce: it was overheard.
         let replay = format!("r{call}");
         line.send(&invite_with(&line, &replay, 1, &good));
         assert!(line.hear("SIP/2.0 401").contains("stale=true"));

@@ -1,4 +1,4 @@
-//! Transfers among calls that different shards have: whoever hands over or takes over must not see which.
+//! Transfers among calls that different shards have: a peer that hands over or takes over must not see which.
 
 use crate::PATIENCE;
 use crate::media::Media;

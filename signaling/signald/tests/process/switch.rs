@@ -51,7 +51,7 @@ impl Switch {
         Self::of(folder, ready, stop, thread)
     }
 
-    /// With somebody else to decide.
+    /// With another handler to decide about calls.
     pub(crate) fn with_user(
         folder: tempfile::TempDir,
         config: Config,

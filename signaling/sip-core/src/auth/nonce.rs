@@ -1,4 +1,4 @@
-//! Nonces that need no memory: when they were made, a number, and a keyed hash over both and over whom it was sent to.
+//! Nonces that need no memory: when they were made, a number, and a keyed hash over both and over the address that it was sent to.
 
 use super::algorithm::to_hex;
 use super::digest::same;
@@ -16,7 +16,7 @@ pub(crate) const NONCE_BYTES: usize = 64;
 pub(crate) enum Age {
     /// Ours and young enough.
     Fresh,
-    /// Ours, too old; or sent to another address; or not ours, as after a restart with another secret.
+    /// One of ours, too old; or sent to another address; or not ours, as after a restart with another secret.
     Stale,
 }
 

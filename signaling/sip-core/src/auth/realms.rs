@@ -29,7 +29,7 @@ pub struct Request<'a, 'm> {
     pub message: &'m Message<'a>,
     /// Where it came from.
     pub source: IpAddr,
-    /// As whom we ask.
+    /// Whether we ask as a user agent or as a proxy.
     pub place: Place,
     /// Which requests are asked.
     pub scope: Scope,
@@ -38,7 +38,7 @@ pub struct Request<'a, 'm> {
 /// Which requests need credentials.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
-    /// Those of the configured methods that have no To tag: whoever asks knows its dialogs, and refuses what belongs to
+    /// Those of the configured methods that have no To tag: the one that asks knows its dialogs, and refuses what belongs to
     /// none.
     Methods,
     /// All of them, To tag or not, but ACK and CANCEL: those that a proxy would send on without knowing their dialog.
@@ -59,7 +59,7 @@ pub enum Judgement {
         /// The URI by which others may know the user.
         identity: String,
     },
-    /// Its user has proved who that is, and says in From to be somebody else: answer 403.
+    /// Its user has proved who that is, and names another user in From: answer 403.
     Impostor {
         /// The realm.
         realm: String,

@@ -9,12 +9,12 @@ use sip_wire::{Message, Name};
 use std::fmt;
 use std::net::IpAddr;
 
-/// As whom we challenge.
+/// Whether we challenge as a user agent or as a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// 401 with WWW-Authenticate.
     UserAgent,
-    /// The same, for REGISTER.
+    /// As a user agent, for REGISTER.
     Registrar,
     /// 407 with Proxy-Authenticate.
     Proxy,

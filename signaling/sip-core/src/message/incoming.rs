@@ -101,7 +101,7 @@ impl<'a, 'm> Request<'a, 'm> {
         self.merge_key_as(keyed, self.method)
     }
 
-    /// The same, were its method `method`.
+    /// The merge key that it would have with this method.
     pub(crate) fn merge_key_as(&self, keyed: &Keyed, method: Method) -> Key {
         keyed.key(&[b"merge", self.from_tag, self.call_id, &self.cseq.to_be_bytes(), method.as_bytes()])
     }

@@ -83,7 +83,7 @@ impl fmt::Debug for ProxyConfig {
 pub enum Standing {
     /// It begins something: its target follows from its Request-URI.
     New,
-    /// The same, with a Route to elsewhere in front.
+    /// It begins something, with a Route to elsewhere in front.
     Prerouted,
     /// It has a Route that we wrote for its dialog, and goes where that dialog goes: send it to the next hop with its
     /// Request-URI unchanged.

@@ -31,7 +31,7 @@ pub fn mark_of(tag: &[u8]) -> Option<u8> {
     ALPHABET.iter().position(|character| character == first).map(|mark| mark as u8)
 }
 
-/// The generator: a keyed hash of a counter, behind the mark of whoever draws.
+/// The generator: a keyed hash of a counter, behind the mark of its user.
 pub(crate) struct Tokens {
     key: Keyed,
     drawn_count: u64,

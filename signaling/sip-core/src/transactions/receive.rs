@@ -15,7 +15,7 @@ use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Method, Name, ParseError};
 pub(crate) enum Matched {
     /// This request of ours.
     Client(Handle),
-    /// The same, but it is a 2xx that breaks the rules of SIP where a peer could hang on to it.
+    /// This request of ours, but the response is a 2xx that breaks the rules of SIP where a peer could hang on to it.
     Broken(Handle),
     /// Nothing that its user has to know of.
     Nothing,

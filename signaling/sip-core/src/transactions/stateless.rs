@@ -23,7 +23,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         self.reply_overload(inc, out);
     }
 
-    /// The same, which its caller counts.
+    /// 503 with Retry-After for another reason, which its caller counts.
     pub(crate) fn reply_overload<E: Copy>(&mut self, inc: &Incoming<'_, '_>, out: &mut Output<E>) {
         let mut line = Vec::with_capacity(24);
         put_number_line(&mut line, b"Retry-After", self.rules.retry_after.as_secs().max(1));

@@ -118,7 +118,7 @@ impl Bench {
         sent
     }
 
-    /// The same, first lines only.
+    /// First lines of what is sent while the time passes.
     pub fn pass_lines(&mut self, time: Duration) -> Vec<(u64, String)> {
         self.pass(time).into_iter().map(|(at, message)| (at, first(&message))).collect()
     }

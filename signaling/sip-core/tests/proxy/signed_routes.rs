@@ -229,7 +229,7 @@ fn a_peer_that_moves_is_still_reached() {
     assert_eq!(dialog.standing(&text), (FROM_CALLEE, "sip:x@203.0.113.7".into()));
     let text = dialog.of_caller("BYE", "sip:bob@198.51.100.55", &caller);
     assert_eq!(dialog.standing(&text).0, FROM_CALLER);
-    // What somebody else says about it counts for nothing.
+    // What another peer says about it counts for nothing.
     let mut dialog = Dialog::new();
     let text = dialog.of_caller("UPDATE", CALLEE, &[]);
     assert_eq!(dialog.standing(&text).0, Standing::Unproven);

@@ -111,7 +111,7 @@ pub(crate) struct Dialog {
     /// An UPDATE of the peer, or ours, is open.
     pub(crate) server_update: bool,
     pub(crate) client_update: bool,
-    /// Our re-INVITE is somebody else's, who waits himself after a 491.
+    /// Our re-INVITE is one of another peer, which waits by itself after a 491.
     pub(crate) passes_glare: bool,
     /// What the peer's `Allow` and `Supported` said.
     pub(crate) peer_takes_update: bool,

@@ -111,8 +111,8 @@ impl Endpoint {
         Some(Refusal { status: 420, lines })
     }
 
-    /// RFC 3329 §2.3.1: whoever wants an agreement gets our mechanisms, and comes again protected by one of them. What a
-    /// protected request repeats of our list has to be our list: otherwise somebody on the way made it a weaker one.
+    /// RFC 3329 §2.3.1: a peer that wants an agreement gets our mechanisms, and comes again protected by one of them. What a
+    /// protected request repeats of our list has to be our list: otherwise it was made weaker on the way.
     fn inspect_security(&self, inc: &Incoming<'_, '_>) -> Option<Refusal> {
         if self.config.security.is_empty()
             || !(inc.says(Name::Require, "sec-agree") || inc.says(Name::ProxyRequire, "sec-agree"))

@@ -111,7 +111,7 @@ impl ServerUse for Received {
     }
 }
 
-/// Whom the responses to a request of ours concern.
+/// What the responses to a request of ours are for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
     /// The first INVITE of a call.

@@ -192,18 +192,18 @@ impl Endpoint {
     /// know of. No response is told.
     pub fn withdraw_reinvite(&mut self, request: ClientRequestId) {
         let is_it = |handle: &Handle| {
-            let transaction = self.clients.get(*handle);
+            let transaction = self.transactions.clients.get(*handle);
             transaction.is_some_and(|open| open.purpose == Purpose::User(request.0) && open.retry_at.is_some())
         };
-        let Some(handle) = self.clients.handles().find(is_it) else { return };
-        if let Some(transaction) = self.clients.get_mut(handle) {
+        let Some(handle) = self.transactions.clients.handles().find(is_it) else { return };
+        if let Some(transaction) = self.transactions.clients.get_mut(handle) {
             (transaction.purpose, transaction.retry_at) = (Purpose::Nobody, None);
         }
         self.settle_client(handle);
     }
 
-    /// The re-INVITE that was sent last is somebody else's, such as the other side's of a back-to-back user agent: a 491
-    /// is handed up at once, and whoever hears of it waits (RFC 3261 §14.1).
+    /// The re-INVITE that was sent last is one of another peer, such as the other side of a back-to-back user agent: a 491
+    /// is handed up at once, and that peer waits (RFC 3261 §14.1).
     pub fn pass_glare_on(&mut self, dialog: DialogId) {
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
             dialog.passes_glare = true;

@@ -46,7 +46,7 @@ impl Endpoint {
         Ok((ClientRequestId(number), SubscriptionId(handle)))
     }
 
-    /// A URI that asks whoever calls it to take over a dialog (RFC 3891): for the Refer-To of an attended transfer.
+    /// A URI that asks its caller to take over a dialog (RFC 3891): for the Refer-To of an attended transfer.
     pub fn replaces_uri(&self, consultation: DialogId) -> Option<String> {
         let dialog = self.dialogs.get(consultation.0)?;
         let escaped = |bytes: &[u8]| -> String {
@@ -76,7 +76,7 @@ impl Endpoint {
         self.start_subscription(now, Method::Subscribe, request, package, expires_s, &lines, out)
     }
 
-    /// Sends REFER outside any dialog: whoever takes it is asked to call `target`, and its reports make a dialog.
+    /// Sends REFER outside any dialog: the peer that takes it is asked to call `target`, and its reports make a dialog.
     pub fn refer_outside(
         &mut self,
         now: Instant,

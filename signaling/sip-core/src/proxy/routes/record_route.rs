@@ -112,7 +112,7 @@ fn sender(standing: Standing) -> Option<Side> {
     }
 }
 
-/// Methods whose Record-Route somebody keeps. A NOTIFY may be what makes a subscription's dialog (RFC 6665 §4.4.1).
+/// Methods whose Record-Route a peer keeps. A NOTIFY may be what makes a subscription's dialog (RFC 6665 §4.4.1).
 fn makes_route_set(method: &Method) -> bool {
     method.creates_dialog() || *method == Method::Notify
 }

@@ -70,7 +70,7 @@ impl InviteServer {
         }
     }
 
-    /// The same in a proxy: the copies of provisional responses and of the 2xx are made by whoever answers.
+    /// An INVITE that a proxy sends on: copies of provisional responses and of the 2xx are made by the target that answers.
     pub fn start_relaying(now: Instant, timers: &Timers, reliable: bool) -> Self {
         Self { relays: true, ..Self::start(now, timers, reliable) }
     }
