@@ -9,7 +9,7 @@ use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Stan
 use crate::table::slab::Handle;
 use crate::transactions::ServerInput;
 use clock::Instant;
-use sip_wire::{Message, Method, Name};
+use sip_wire::{Message, Method};
 
 impl Proxy {
     /// Takes one message: a datagram, or what framing cut out of a stream.
@@ -63,7 +63,7 @@ impl Proxy {
             return; // an ACK is never answered
         }
         let mut bytes = Vec::new();
-        let Some(Normal { standing, flow: named }) = self.put_normal(inc.flow, inc, &mut bytes) else {
+        let Some(Normal { standing, flow: named, next_hop }) = self.put_normal(inc.flow, inc, &mut bytes) else {
             self.transactions.counters.malformed += 1;
             return;
         };
@@ -75,11 +75,9 @@ impl Proxy {
             Standing::New | Standing::Prerouted => Standing::Unproven,
             other => other,
         };
-        let message = out.keep(&bytes);
-        if let Some(next_hop) = keep_next_hop(&bytes, out) {
-            let is_for_us = named.is_none() && self.is_ours_text(inc.flow, out.bytes(next_hop));
-            out.event(ProxyEvent::Stateless { message, next_hop, standing, flow: named, is_for_us });
-        }
+        let is_for_us = named.is_none() && self.is_ours_text(inc.flow, &next_hop);
+        let (message, next_hop) = (out.keep(&bytes), out.keep(&next_hop));
+        out.event(ProxyEvent::Stateless { message, next_hop, standing, flow: named, is_for_us });
     }
 
     fn receive_new(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
@@ -95,7 +93,7 @@ impl Proxy {
             return self.transactions.reply_overload(inc, out);
         }
         let mut request = Vec::new();
-        let Some(Normal { standing, flow: named_flow }) = self.put_normal(inc.flow, inc, &mut request) else {
+        let Some(Normal { standing, flow: named_flow, next_hop }) = self.put_normal(inc.flow, inc, &mut request) else {
             return self.transactions.refuse(inc, 513, b"", out);
         };
         let is_invite = inc.method == Method::Invite;
@@ -134,15 +132,14 @@ impl Proxy {
         if let Standing::InDialog { from } = standing {
             self.note_refresh(inc, from);
         }
-        self.hand_up(handle, out);
+        self.hand_up(handle, &next_hop, out);
     }
 
-    fn hand_up(&mut self, handle: Handle, out: &mut ProxyOutput) {
+    fn hand_up(&mut self, handle: Handle, next_hop: &[u8], out: &mut ProxyOutput) {
         let Some(context) = self.transactions.servers.get(handle) else { return };
-        let message = out.keep(&context.request);
-        let Some(next_hop) = keep_next_hop(&context.request, out) else { return };
         let (request, standing, flow) = (ProxyId(handle), context.standing, context.named_flow);
-        let is_for_us = flow.is_none() && self.is_ours_text(&context.in_flow, out.bytes(next_hop));
+        let is_for_us = flow.is_none() && self.is_ours_text(&context.in_flow, next_hop);
+        let (message, next_hop) = (out.keep(&context.request), out.keep(next_hop));
         out.event(ProxyEvent::Request { request, message, next_hop, standing, flow, is_for_us });
     }
 }
@@ -151,10 +148,4 @@ impl Proxy {
 fn breadth(message: &Message<'_>) -> u8 {
     let left = message.max_breadth().ok().flatten().map_or(MAX_BREADTH, |left| left.min(MAX_BREADTH.into()) as u8);
     left.max(1)
-}
-
-fn keep_next_hop(request: &[u8], out: &mut ProxyOutput) -> Option<crate::output::Span> {
-    let message = Message::parse(request).ok()?;
-    let route = message.raw_values(Name::Route).next().map(crate::message::route::uri_in);
-    Some(out.keep(route.unwrap_or(message.request_uri_raw())))
 }

@@ -29,6 +29,8 @@ pub(crate) struct Normal {
     pub(crate) standing: Standing,
     /// The connection that our own Route value named.
     pub(crate) flow: Option<Flow>,
+    /// The URI that it goes to next: its first Route, or its Request-URI.
+    pub(crate) next_hop: Vec<u8>,
 }
 
 impl Proxy {
@@ -146,7 +148,7 @@ impl Proxy {
         // The value that was written for the side it goes to comes last.
         let is_in_dialog = matches!(standing, Standing::InDialog { .. });
         let flow = way.own.last().filter(|_| is_in_dialog).and_then(|own| self.flow_named_by(own));
-        Some(Normal { standing, flow })
+        Some(Normal { standing, flow, next_hop: way.next_hop.to_vec() })
     }
 }
 
