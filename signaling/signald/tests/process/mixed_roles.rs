@@ -68,8 +68,14 @@ fn calls_end_here_and_subscriptions_pass_with_their_dialogs() {
             phone.hear("SIP/2.0 200");
         }
         // Without the proxy's Route such a request belongs to no dialog that is known here.
-        let lost =
-            within("SUBSCRIBE", &phone, "s0", "<sip:far@example.com>;tag=x", "<sip:192.0.2.1;lr>", "sip:far@192.0.2.2");
+        let lost = within(
+            "SUBSCRIBE",
+            &phone,
+            "lost",
+            "<sip:far@example.com>;tag=x",
+            "<sip:192.0.2.1;lr>",
+            "sip:far@192.0.2.2",
+        );
         phone.socket.send_to(lost.as_bytes(), phone.switch).unwrap();
         phone.hear("SIP/2.0 481");
         // The call has gone on beside all that.

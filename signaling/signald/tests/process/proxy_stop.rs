@@ -79,7 +79,7 @@ fn what_rings_is_called_off_and_dialogs_go_on() {
     fars[0].answer(&invites[0], 487, "");
     fars[0].hear("ACK");
     call_off(&fars[1], &invites[1]);
-    assert_eq!(header(&ringing.hear("SIP/2.0 "), "Retry-After"), "5");
+    assert_eq!(header(&ringing.hear("SIP/2.0 503"), "Retry-After"), "5");
     switch.end();
 }
 
