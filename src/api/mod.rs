@@ -7,10 +7,11 @@
 
 pub mod advanced;
 
+pub use crate::bridge::handle::Bridging;
 pub use crate::bridge::{BridgeEvent, BridgeId, BridgeInfo};
 pub use crate::calls::control::{SessionControl, SessionStats};
 pub use crate::calls::dialog::DialogId;
-pub use crate::calls::handle::{Bridging, Call, Placing};
+pub use crate::calls::handle::{Call, Placing};
 pub use crate::calls::id::{NotASessionId, SessionId};
 pub use crate::calls::session::CallSession;
 pub use crate::coordinator::SessionCoordinator;

@@ -1,5 +1,7 @@
 //! Two sessions that hear each other.
 
+pub(crate) mod handle;
+
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use crate::calls::id::{NotASessionId, Numbered};
 use crate::events::{EventFilter, Receiver};

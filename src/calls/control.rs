@@ -1,13 +1,10 @@
 use crate::api::advanced::OutgoingCall;
-use crate::api::{CallSession, IncomingCall, Operation, SessionCoordinator, SessionError, SessionId};
+use crate::api::{CallSession, IncomingCall, SessionCoordinator, SessionError, SessionId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use signald::OrderTurn;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a digit is.
-const DIGIT: Duration = Duration::from_millis(100);
 /// How long `stop` waits for the ends of calls.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
@@ -138,9 +135,9 @@ impl SessionControl for Arc<SessionCoordinator> {
         call: &IncomingCall,
         sdp: Option<String>,
     ) -> Result<CallSession, SessionError> {
-        let entry = self.entry(call.id)?;
-        self.accept(call.id, sdp).await?;
-        self.comes_up(&entry).await
+        let call = self.live_call(call.id)?;
+        call.accept_with_sdp(sdp).await?;
+        Ok(CallSession::clone(&call))
     }
 
     async fn reject_incoming_call_with(
@@ -149,46 +146,39 @@ impl SessionControl for Arc<SessionCoordinator> {
         status: u16,
         reason: &str,
     ) -> Result<(), SessionError> {
-        self.reject(call.id, status, reason.to_owned()).await
+        self.live_call(call.id)?.reject(status, reason).await
     }
 
     async fn terminate_session(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.operate(*id, |order, id| order.sessions.terminate(order.turn, id)).await
+        self.live_call(*id)?.hang_up().await
     }
 
     async fn hold_session(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.complete(*id, Operation::Hold, |order, id| order.sessions.hold(order.turn, id, None)).await
+        self.live_call(*id)?.hold().await
     }
 
     async fn resume_session(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.complete(*id, Operation::Resume, |order, id| order.sessions.resume(order.turn, id)).await
+        self.live_call(*id)?.resume().await
     }
 
     async fn transfer_session(&self, id: &SessionId, target: &str) -> Result<(), SessionError> {
-        let target = target.to_owned();
-        let refer = move |order: OrderTurn<'_, '_>, id| order.sessions.transfer(order.turn, id, &target);
-        self.complete(*id, Operation::Transfer, refer).await
+        self.live_call(*id)?.transfer(target).await
     }
 
     async fn attended_transfer(&self, id: &SessionId, consultation: &SessionId) -> Result<(), SessionError> {
-        self.same_shard(id.shard(), *consultation)?;
-        let other = consultation.inner();
-        let refer = move |order: OrderTurn<'_, '_>, id| order.sessions.attended_transfer(order.turn, id, other);
-        self.complete(*id, Operation::Transfer, refer).await
+        self.live_call(*id)?.attended_transfer(*consultation).await
     }
 
     async fn mute(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.operate(*id, |order, id| order.sessions.mute(order.turn, id, true)).await
+        self.live_call(*id)?.mute().await
     }
 
     async fn unmute(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.operate(*id, |order, id| order.sessions.mute(order.turn, id, false)).await
+        self.live_call(*id)?.unmute().await
     }
 
     async fn send_dtmf(&self, id: &SessionId, digits: &str) -> Result<(), SessionError> {
-        let digits = digits.to_owned();
-        let send = move |order: OrderTurn<'_, '_>, id| order.sessions.send_dtmf(order.turn, id, &digits, DIGIT);
-        self.complete(*id, Operation::SendDtmf, send).await
+        self.live_call(*id)?.send_dtmf(digits).await
     }
 
     async fn get_session(&self, id: &SessionId) -> Result<Option<CallSession>, SessionError> {

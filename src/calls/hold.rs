@@ -1,6 +1,6 @@
 //! Hold with something to hear.
 
-use crate::api::{AudioSource, Operation, SessionCoordinator, SessionError, SessionId};
+use crate::api::{AudioSource, SessionCoordinator, SessionError, SessionId};
 use session::PlannedSource;
 
 impl SessionCoordinator {
@@ -18,8 +18,7 @@ impl SessionCoordinator {
     /// # }
     /// ```
     pub async fn hold_with_audio(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError> {
-        let source = self.planned(source)?;
-        self.complete(*id, Operation::Hold, move |order, id| order.sessions.hold(order.turn, id, Some(source))).await
+        self.live_call(*id)?.hold_with(source).await
     }
 
     /// As sessions know it.

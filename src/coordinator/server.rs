@@ -75,14 +75,14 @@ macro_rules! operations {
         impl $name {
             /// Answers a call that rings, and returns when it is up.
             pub async fn accept_call(&self, id: &SessionId) -> Result<CallSession, SessionError> {
-                let entry = self.0.entry(*id)?;
-                self.0.accept(*id, None).await?;
-                self.0.comes_up(&entry).await
+                let call = self.0.live_call(*id)?;
+                call.accept().await?;
+                Ok(CallSession::clone(&call))
             }
 
             /// Refuses a call that rings with a SIP status, 300 to 699.
             pub async fn reject_call(&self, id: &SessionId, status: u16) -> Result<(), SessionError> {
-                self.0.reject(*id, status, String::new()).await
+                self.0.live_call(*id)?.reject(status, "").await
             }
 
             /// Pauses its media, and returns when the peer has agreed.
