@@ -72,7 +72,7 @@ impl Pairs<'_> {
                         return Some((pair, generation));
                     } // else the word has just changed: look again
                 }
-                _ => self.ring.remove(&candidate), // taken by someone who has not removed it yet or died, or unavailable
+                _ => self.ring.remove(&candidate), // taken by a process that has not removed it yet or died, or unavailable
             }
         }
         None
@@ -116,7 +116,7 @@ impl Pairs<'_> {
                     self.put(pair, to);
                 }
                 return true;
-            } // else somebody has taken it meanwhile: look again
+            } // else another process has taken it meanwhile: look again
         }
         false
     }
@@ -141,10 +141,10 @@ impl Pairs<'_> {
 
     /// Steps 2 and 3 of giving back.
     fn put(&self, pair: usize, returning: Word) {
-        // The push fails only when somebody has written nonsense into the ring. The word then stays as it is: a port
-        // less, and nobody gets it twice.
+        // The push fails only when a process has written nonsense into the ring. The word then stays as it is: a port
+        // less, and no client gets it twice.
         if self.ring.push(returning.entry(pair)) {
-            // A failure means that somebody has taken it already.
+            // A failure means that another process has taken it already.
             self.swap(pair, returning, Word::new(State::Free, 0, returning.generation()));
         }
     }

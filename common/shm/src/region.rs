@@ -104,7 +104,7 @@ impl Region {
         Ok(region)
     }
 
-    /// Someone else's region, after its size, its seals and its header have been checked.
+    /// A region that another process made, after its size, its seals and its header have been checked.
     pub fn attach(fd: OwnedFd) -> Result<Self, AttachError> {
         let Some(actual) = Mapping::sealed_bytes(&fd)? else {
             return Err(AttachError::Foreign("its size is not sealed"));

@@ -3,7 +3,7 @@
 //!
 //! Each slot is one word: lap, generation and entry. A push is one compare-and-swap of the slot from "empty in this lap"
 //! to "full in this lap", a removal one from "full in this lap" to "empty in the next lap". Head and tail only say where
-//! to look; they are moved on by whoever finds them behind, so it does not matter who dies between the two steps.
+//! to look; any process that finds them behind moves them on, so it does not matter which one dies between the two steps.
 
 use crate::sync::{AtomicU64, Ordering::*};
 
@@ -59,8 +59,8 @@ impl Slot {
 }
 
 impl<'a> Ring<'a> {
-    /// Attempts before an operation is given up. Each failed one means that somebody else got on, so this is only met
-    /// when somebody writes nonsense into the ring.
+    /// Attempts before an operation is given up. Each failed one means that another process got on, so this is only met
+    /// when a process writes nonsense into the ring.
     const ATTEMPTS: usize = 1 << 20;
 
     fn at(&self, position: u64) -> (&'a AtomicU64, u32) {
@@ -83,7 +83,7 @@ impl<'a> Ring<'a> {
             } else if seen.is_before(lap) {
                 return false; // still full from the lap before
             } else {
-                // Pushed by someone who has not come to this yet, or died; or the ring has turned since we looked.
+                // Pushed by a process that has not come to this yet, or died; or the ring has turned since we looked.
                 self.advance(self.tail, position);
             }
         }
@@ -102,13 +102,13 @@ impl<'a> Ring<'a> {
             } else if seen.is_before(lap) {
                 return None; // nobody who keeps the rules writes this
             }
-            // Removed by someone who has not come to this yet, or died; or the ring has turned since we looked.
+            // Removed by a process that has not come to this yet, or died; or the ring has turned since we looked.
             self.advance(self.head, position);
         }
         None
     }
 
-    /// Takes a candidate out, unless somebody else already has.
+    /// Takes a candidate out, unless another process already has.
     pub(crate) fn remove(&self, candidate: &Candidate) {
         let (slot, lap) = self.at(candidate.position);
         let next = Slot::empty(lap.wrapping_add(1));
@@ -123,7 +123,7 @@ impl<'a> Ring<'a> {
     }
 
     fn advance(&self, end: &AtomicU64, position: u64) {
-        // A failure means that somebody else has moved it on.
+        // A failure means that another process has moved it on.
         let _ = end.compare_exchange(position, position.wrapping_add(1), AcqRel, Relaxed);
     }
 }

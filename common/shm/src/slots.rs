@@ -46,7 +46,7 @@ impl Region {
         Slot::read(self.words()[self.layout().slot_state(client)].load(Acquire))
     }
 
-    /// Moves a slot from one state to another, unless somebody else has moved it.
+    /// Moves a slot from one state to another, unless another process has moved it.
     pub(crate) fn change_slot(&self, client: ClientIndex, from: Slot, to: Slot) -> bool {
         let words = self.words();
         let word = &words[self.layout().slot_state(client)];

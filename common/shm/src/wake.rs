@@ -2,7 +2,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A descriptor (eventfd) that wakes whoever waits for it to become readable.
+/// A descriptor (eventfd) that wakes the thread that waits for it to become readable.
 ///
 /// It does not block: wait with `poll`, `epoll` or an io_uring poll, then [`WakeFd::drain`] it.
 #[derive(Debug)]

@@ -153,7 +153,7 @@ impl Worker {
         self.place_in_frame(place, now);
     }
 
-    /// Where the leg sends and whom it believes, after a change of what SDP said.
+    /// Sets where the leg sends and which sources it takes, after a change of what SDP said.
     fn aim(&mut self, place: usize, old: &LegSpec, now: Instant, out: &mut Output) {
         let leg = &mut self.legs[place];
         let (spec, accepted) = (leg.spec, leg.filter.accepted);

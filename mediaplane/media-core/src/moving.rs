@@ -13,7 +13,7 @@ use contract::{Event, LegRef, RefuseReason, Source};
 pub struct MovingLeg(Box<Leg>);
 
 impl MovingLeg {
-    /// Which one.
+    /// The leg that moves.
     pub fn leg(&self) -> LegRef {
         self.0.leg
     }

@@ -22,7 +22,7 @@ pub(crate) struct Probation {
     /// Where the last room was found.
     hand: usize,
     packets: HeldPackets,
-    /// Packets that were let go since somebody asked.
+    /// Packets that were let go since this was last read.
     lost: u64,
 }
 

@@ -9,7 +9,7 @@ use contract::{Codec, LegRef, RefuseReason};
 use rtp_wire::Header;
 use std::num::NonZeroU64;
 
-/// A recording, as whoever runs the worker numbers them. It goes with its leg to other workers.
+/// A recording, by the number that the process around the worker gave it. It goes with its leg to other workers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TapId(pub NonZeroU64);
 

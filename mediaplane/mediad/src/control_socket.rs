@@ -74,7 +74,7 @@ mod tests {
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         ControlSocket::open(&path).unwrap();
-        // Somebody who answers without our lock is not pushed aside.
+        // A process that answers without the lock is not pushed aside.
         let _other = UnixListener::bind(&path).unwrap();
         assert!(matches!(ControlSocket::open(&path), Err(StartError::AlreadyRunning { .. })));
     }

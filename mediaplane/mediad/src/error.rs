@@ -32,7 +32,7 @@ pub enum StartError {
         path.display()
     )]
     Folder {
-        /// Which one.
+        /// The folder.
         path: PathBuf,
         /// What failed.
         what: &'static str,
@@ -74,7 +74,7 @@ pub enum StartError {
     /// A thread could not be made.
     #[error("cannot start the thread `{name}` ({source}); raise the limit of processes (`ulimit -u`, TasksMax=)")]
     Thread {
-        /// Which one.
+        /// Its name.
         name: String,
         /// The system's answer.
         source: io::Error,

@@ -115,7 +115,7 @@ impl Media {
         self.shared.stopper.clone()
     }
 
-    /// Waits until somebody stops it and everything has ended.
+    /// Waits until it is stopped by a [`Stopper`] and everything has ended.
     pub fn join(mut self) {
         self.join_threads();
     }

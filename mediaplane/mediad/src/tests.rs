@@ -148,7 +148,7 @@ impl Client {
     }
 }
 
-/// Somebody's phone: an RTP socket and, on another port, an RTCP socket.
+/// A phone: an RTP socket and, on another port, an RTCP socket.
 struct Phone {
     rtp: UdpSocket,
     rtcp: UdpSocket,

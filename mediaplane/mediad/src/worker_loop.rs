@@ -75,7 +75,7 @@ impl<B: Backend> Worker<B> {
                 .min(self.grace.deadline());
             if self.event_backlog.is_waiting() { until.min(now + RETRY) } else { until }
         };
-        // Said before the last look at the queues: whoever pushes from now on wakes us.
+        // Said before the last look at the queues: a client that pushes from now on wakes this worker.
         let has_post = !self.shared.transfers.is_empty(self.index.0) || self.shared.recorder.has_outcomes(self.index.0);
         let may_sleep = self.end.prepare_sleep() && !has_post;
         self.inside_io = true;

@@ -83,7 +83,7 @@ fn rivals_keep_each_other_out() {
     assert_eq!(found, Some(510), "200 ms after the other one's last packet");
 }
 
-/// A source on a host that the peer has named is believed before others, whoever came first.
+/// A source on a host that the peer has named is believed before others, even those that came first.
 #[test]
 fn a_near_source_wins_and_a_far_one_waits() {
     let mut bench = Bench::default();
@@ -105,7 +105,7 @@ fn a_near_source_wins_and_a_far_one_waits() {
     }
 }
 
-/// Whoever sent for long before the peer knew our port is not the peer, and does not stand in its way.
+/// A source that sent for long before the peer knew the port is not the peer, and does not stand in its way.
 #[test]
 fn a_spray_from_before_is_neither_peer_nor_rival() {
     let mut candidates = Candidates::default();

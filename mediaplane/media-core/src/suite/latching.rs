@@ -30,7 +30,7 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
 
 const FRAME: Duration = Duration::from_millis(20);
 
-/// An echo: whoever is heard is also who is sent to.
+/// A leg that hears itself: the source of its packets is where they are sent.
 fn echo<L: Lab>(scene: &Scene<L>, peer: usize) -> LegSpec {
     LegSpec { rtcp: RtcpMode::Off as u8, ..scene.spec(peer, Source::Leg(scene.leg(0))) }
 }
@@ -94,7 +94,7 @@ fn a_peer_behind_nat_loses_nothing<L: Lab>(lab: L) {
     assert_eq!((heard_seqs(&mut scene, real).len(), scene.heard(other).len()), (40, 0));
 }
 
-/// Whoever has got the leg loses it to the address of the session description, with that one's first packet.
+/// A source that has got the leg loses it to the address of the session description, with that one's first packet.
 fn the_address_of_sdp_wins_the_leg_back<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (said, thief) = (scene.lab.add_peer(), scene.lab.add_peer());

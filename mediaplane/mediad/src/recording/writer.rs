@@ -75,7 +75,7 @@ impl<'w> Writer<'w> {
         }
     }
 
-    /// Nothing to do until somebody wakes us.
+    /// Whether there is nothing to do until the next wake-up.
     pub(super) fn is_idle(&self) -> bool {
         self.running_count == 0 && self.files.is_empty() && self.outcomes.is_empty()
     }
