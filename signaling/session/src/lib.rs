@@ -31,6 +31,7 @@ mod api;
 mod bridge;
 mod crossing;
 mod dtmf;
+mod endpoint_sip;
 mod hold;
 mod invite;
 mod leg;
@@ -63,6 +64,7 @@ pub use api::settings::{
 pub use bridge::bridges::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
 pub use crossing::CrossingPolicy;
 pub use dtmf::DIGITS_MAX;
+pub use endpoint_sip::{EndpointSip, Host};
 pub use invite::destination::{Destination, Destinations, LocalAddresses, TransferKind, TransferRequest};
 pub use invite::dial::{Dial, TARGETS_MAX, Target};
 pub use invite::dial_check::bracketed;

@@ -60,11 +60,6 @@ impl World {
         self.sessions.get(SessionId::from_u64(tag)).expect("the session lives").state()
     }
 
-    pub(in crate::tests) fn last_end(&self) -> EndReason {
-        let Some(SessionEvent::Ended { reason, .. }) = self.events.last() else { panic!("{:?}", self.events) };
-        *reason
-    }
-
     /// The media plane does as asked by the only command that waits.
     pub(in crate::tests) fn close(&mut self, leg: LegRef, tag: u64) {
         assert_eq!(self.asked(), [Command::Close { leg, tag }]);
@@ -119,14 +114,64 @@ impl World {
         self.media(Event::Updated { leg, tag });
         spec
     }
-
-    pub(in crate::tests) fn told(&mut self) -> Vec<SessionEvent> {
-        std::mem::take(&mut self.events)
-    }
 }
 
 /// Calls that we place, and calls that go on.
 impl World {
+    /// The only INVITE that was sent.
+    pub(in crate::tests) fn invited(&mut self) -> (CallId, String, String) {
+        let said = self.said();
+        let [Said::Invite(call, uri, sdp)] = &said[..] else { panic!("{said:?}") };
+        (*call, uri.clone(), sdp.clone())
+    }
+
+    pub(in crate::tests) fn progress(&mut self, call: CallId, dialog: u64, status: u16, sdp: &str) {
+        let dialog = (dialog > 0).then(|| DialogId::from_u64(dialog));
+        let event = sip_core::Event::Progress { call, dialog, status, message: Span::default(), wants_prack: false };
+        self.sip(event, message("INVITE", "b1", sdp));
+    }
+
+    pub(in crate::tests) fn answered(&mut self, call: CallId, dialog: u64, sdp: &str) {
+        let dialog = DialogId::from_u64(dialog);
+        let event = sip_core::Event::Answered { call, dialog, message: Span::default(), wants_ack: false };
+        self.sip(event, message("INVITE", "b1", sdp));
+    }
+
+    /// The peer refuses.
+    pub(in crate::tests) fn failed(&mut self, call: CallId, status: u16) {
+        self.failed_with(call, status, "No", "");
+    }
+
+    pub(in crate::tests) fn failed_with(&mut self, call: CallId, status: u16, phrase: &str, lines: &str) {
+        let text = format!("SIP/2.0 {status} {phrase}\r\n{lines}Content-Length: 0\r\n\r\n");
+        self.sip(sip_core::Event::Failed { call, status, message: Some(Span::default()) }, text.into_bytes());
+    }
+
+    /// The endpoint gives up without an answer of anybody.
+    pub(in crate::tests) fn unanswered(&mut self, call: CallId, status: u16) {
+        self.sip(sip_core::Event::Failed { call, status, message: None }, vec![]);
+    }
+
+    pub(in crate::tests) fn over(&mut self, dialog: u64, cause: Cause) {
+        let dialog = DialogId::from_u64(dialog);
+        self.sip(sip_core::Event::Ended { dialog, cause, message: None }, vec![]);
+    }
+
+    /// A call comes in as this dialog and INVITE.
+    pub(in crate::tests) fn comes(&mut self, number: u64, user: &str, sdp: &str) -> SessionId {
+        let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
+        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
+        self.sip(event, message("INVITE", user, sdp));
+        *self.sessions.by_dialog.get(&dialog).expect("a session")
+    }
+}
+
+/// The media plane, and what is known of sessions.
+impl<S: SipSide> World<S> {
+    pub(in crate::tests) fn told(&mut self) -> Vec<SessionEvent> {
+        std::mem::take(&mut self.events)
+    }
+
     pub(in crate::tests) fn session(&self, id: SessionId) -> &Session {
         self.sessions.get(id).expect("the session lives")
     }
@@ -184,50 +229,8 @@ impl World {
         self.specs[&self.session(id).leg().expect("a leg")]
     }
 
-    /// The only INVITE that was sent.
-    pub(in crate::tests) fn invited(&mut self) -> (CallId, String, String) {
-        let said = self.said();
-        let [Said::Invite(call, uri, sdp)] = &said[..] else { panic!("{said:?}") };
-        (*call, uri.clone(), sdp.clone())
-    }
-
-    pub(in crate::tests) fn progress(&mut self, call: CallId, dialog: u64, status: u16, sdp: &str) {
-        let dialog = (dialog > 0).then(|| DialogId::from_u64(dialog));
-        let event = sip_core::Event::Progress { call, dialog, status, message: Span::default(), wants_prack: false };
-        self.sip(event, message("INVITE", "b1", sdp));
-    }
-
-    pub(in crate::tests) fn answered(&mut self, call: CallId, dialog: u64, sdp: &str) {
-        let dialog = DialogId::from_u64(dialog);
-        let event = sip_core::Event::Answered { call, dialog, message: Span::default(), wants_ack: false };
-        self.sip(event, message("INVITE", "b1", sdp));
-    }
-
-    /// The peer refuses.
-    pub(in crate::tests) fn failed(&mut self, call: CallId, status: u16) {
-        self.failed_with(call, status, "No", "");
-    }
-
-    pub(in crate::tests) fn failed_with(&mut self, call: CallId, status: u16, phrase: &str, lines: &str) {
-        let text = format!("SIP/2.0 {status} {phrase}\r\n{lines}Content-Length: 0\r\n\r\n");
-        self.sip(sip_core::Event::Failed { call, status, message: Some(Span::default()) }, text.into_bytes());
-    }
-
-    /// The endpoint gives up without an answer of anybody.
-    pub(in crate::tests) fn unanswered(&mut self, call: CallId, status: u16) {
-        self.sip(sip_core::Event::Failed { call, status, message: None }, vec![]);
-    }
-
-    pub(in crate::tests) fn over(&mut self, dialog: u64, cause: Cause) {
-        let dialog = DialogId::from_u64(dialog);
-        self.sip(sip_core::Event::Ended { dialog, cause, message: None }, vec![]);
-    }
-
-    /// A call comes in as this dialog and INVITE.
-    pub(in crate::tests) fn comes(&mut self, number: u64, user: &str, sdp: &str) -> SessionId {
-        let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
-        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
-        self.sip(event, message("INVITE", user, sdp));
-        *self.sessions.by_dialog.get(&dialog).expect("a session")
+    pub(in crate::tests) fn last_end(&self) -> EndReason {
+        let Some(SessionEvent::Ended { reason, .. }) = self.events.last() else { panic!("{:?}", self.events) };
+        *reason
     }
 }

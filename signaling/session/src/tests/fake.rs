@@ -321,10 +321,21 @@ impl Decide for Numbers {
     }
 }
 
-pub(in crate::tests) struct World {
+/// The SIP side of a [`World`]: one that writes down what it is told, or a real endpoint.
+pub(in crate::tests) trait SipSide {
+    fn with<R>(&mut self, work: impl FnOnce(&mut dyn Sip) -> R) -> R;
+}
+
+impl SipSide for FakeSip {
+    fn with<R>(&mut self, work: impl FnOnce(&mut dyn Sip) -> R) -> R {
+        work(self)
+    }
+}
+
+pub(in crate::tests) struct World<S = FakeSip> {
     pub(in crate::tests) now: Instant,
     pub(in crate::tests) sessions: Sessions,
-    pub(in crate::tests) sip: FakeSip,
+    pub(in crate::tests) sip: S,
     pub(in crate::tests) ports: FakePorts,
     pub(in crate::tests) commands: Vec<(u8, Command)>,
     pub(in crate::tests) events: Vec<SessionEvent>,
@@ -346,10 +357,26 @@ pub(in crate::tests) fn path() -> Path {
 
 impl World {
     pub(in crate::tests) fn new(settings: Settings, port_count: u16) -> Self {
+        Self::with_sip(FakeSip::default(), settings, port_count)
+    }
+
+    /// Hands a SIP event in, with the message that it names.
+    pub(in crate::tests) fn sip(&mut self, event: sip_core::Event, message: Vec<u8>) {
+        self.sip.message = message;
+        self.turn(|sessions, turn| sessions.handle(turn, event));
+    }
+
+    pub(in crate::tests) fn said(&mut self) -> Vec<Said> {
+        std::mem::take(&mut self.sip.said)
+    }
+}
+
+impl<S: SipSide> World<S> {
+    pub(in crate::tests) fn with_sip(sip: S, settings: Settings, port_count: u16) -> Self {
         Self {
             now: Instant::ZERO,
             sessions: Sessions::new(settings),
-            sip: FakeSip::default(),
+            sip,
             ports: FakePorts::new(port_count),
             commands: Vec::new(),
             events: Vec::new(),
@@ -360,22 +387,12 @@ impl World {
     }
 
     pub(in crate::tests) fn turn<R>(&mut self, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
-        let mut turn = Turn {
-            now: self.now,
-            path: self.path,
-            sip: &mut self.sip,
-            ports: &mut self.ports,
-            decide: &mut Numbers,
-            commands: &mut self.commands,
-            events: &mut self.events,
-        };
-        work(&mut self.sessions, &mut turn)
-    }
-
-    /// Hands a SIP event in, with the message that it names.
-    pub(in crate::tests) fn sip(&mut self, event: sip_core::Event, message: Vec<u8>) {
-        self.sip.message = message;
-        self.turn(|sessions, turn| sessions.handle(turn, event));
+        let Self { now, sessions, sip, ports, commands, events, path, .. } = self;
+        let (now, path) = (*now, *path);
+        sip.with(|sip| {
+            let mut turn = Turn { now, path, sip, ports, decide: &mut Numbers, commands, events };
+            work(sessions, &mut turn)
+        })
     }
 
     pub(in crate::tests) fn media(&mut self, event: contract::Event) {
@@ -385,10 +402,6 @@ impl World {
     pub(in crate::tests) fn wait(&mut self, pause: clock::Duration) {
         self.now += pause;
         self.turn(|sessions, turn| sessions.handle_deadline(turn));
-    }
-
-    pub(in crate::tests) fn said(&mut self) -> Vec<Said> {
-        std::mem::take(&mut self.sip.said)
     }
 
     pub(in crate::tests) fn asked(&mut self) -> Vec<Command> {

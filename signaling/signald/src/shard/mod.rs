@@ -2,13 +2,13 @@
 //! whatever runs it hands in time, datagrams and media events, and carries out what comes out.
 
 pub(crate) mod chooser;
+mod host;
 pub(crate) mod idle_work;
 pub(crate) mod inbox;
 pub(crate) mod intake;
 pub(crate) mod io;
 pub(crate) mod shard_config;
 pub(crate) mod sharding;
-mod sip;
 pub(crate) mod stateless;
 pub(crate) mod thread;
 pub(crate) mod turn_rate;
@@ -22,12 +22,12 @@ use crate::paths::Paths;
 use crate::paths::lookups::{Found, Lookups, Questions, is_of_proxy};
 use crate::paths::next_hops::NextHops;
 use crate::proxy::Relay;
+use crate::shard::host::ShardHost;
 use crate::shard::io::{Input, ShardOutput};
-use crate::shard::sip::Wired;
 use chooser::{Chooser, User};
 use clock::Instant;
 use config::Config;
-use session::{EndReason, Path, Ports, Sessions, Sources, Standing, Turn, UserLimit};
+use session::{EndReason, EndpointSip, Path, Ports, Sessions, Sources, Standing, Turn, UserLimit};
 use shm::Region;
 use sip_core::auth::Scope;
 use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls, Output};
@@ -364,15 +364,11 @@ impl Shard {
         out: &mut ShardOutput,
         work: impl FnOnce(&mut Sessions, &mut Turn<'_>),
     ) {
+        let mut host = ShardHost { paths: self.paths.as_ref(), questions: self.questions.as_mut() };
         let mut turn = Turn {
             now,
             path: self.path,
-            sip: &mut Wired {
-                endpoint: &mut self.endpoint,
-                paths: self.paths.as_ref(),
-                questions: self.questions.as_mut(),
-                out: &mut out.sip,
-            },
+            sip: &mut EndpointSip { endpoint: &mut self.endpoint, out: &mut out.sip, host: &mut host },
             ports,
             decide: &mut *self.user,
             commands: &mut out.commands,

@@ -1,9 +1,7 @@
-//! Sessions speak to the SIP endpoint through this.
+//! The SIP side of sessions, carried out by the endpoint of `sip_core`.
 
-use crate::paths::Paths;
-use crate::paths::lookups::Questions;
+use crate::{Accepted, Refusal, Sip};
 use clock::Instant;
-use session::{Accepted, Refusal, Sip};
 use sip_core::auth::Account;
 use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Endpoint, Flow, InviteId, NewRequest, Output,
@@ -15,17 +13,42 @@ use std::net::{IpAddr, SocketAddr};
 /// How long we report about a call that a peer referred us to.
 const REFER_LIMIT_S: u32 = 300;
 
-/// An endpoint with the output that it writes into.
-pub(crate) struct Wired<'w> {
-    pub(crate) endpoint: &'w mut Endpoint,
-    /// None in tests without sockets.
-    pub(crate) paths: Option<&'w Paths>,
-    /// None in tests without sockets.
-    pub(crate) questions: Option<&'w mut Questions>,
-    pub(crate) out: &'w mut Output,
+/// What an endpoint does not know: the host that it runs on, and the addresses of names. The defaults are those of a host
+/// that has no name server.
+pub trait Host {
+    /// As [`Sip::home`].
+    fn home(&self, address: SocketAddr) -> Option<Flow> {
+        let _ = address;
+        None
+    }
+    /// As [`Sip::is_of_this_host`].
+    fn is_of_this_host(&self, ip: IpAddr) -> bool {
+        let _ = ip;
+        false
+    }
+    /// As [`Sip::paths_to`].
+    fn paths_to(&mut self, uri: &str) -> Option<Vec<Flow>> {
+        let _ = uri;
+        None
+    }
+    /// As [`Sip::look_up`].
+    fn look_up(&mut self, uris: &[Box<str>]) -> Option<u64> {
+        let _ = uris;
+        None
+    }
 }
 
-impl Sip for Wired<'_> {
+/// An endpoint with the output that it writes into, for one turn.
+pub struct EndpointSip<'w> {
+    /// The endpoint of the shard.
+    pub endpoint: &'w mut Endpoint,
+    /// Messages to send, and the events whose messages sessions read.
+    pub out: &'w mut Output,
+    /// The host.
+    pub host: &'w mut dyn Host,
+}
+
+impl Sip for EndpointSip<'_> {
     fn bytes(&self, message: Span) -> &[u8] {
         self.out.bytes(message)
     }
@@ -76,14 +99,14 @@ impl Sip for Wired<'_> {
         let reliably =
             !sdp.is_empty() && self.endpoint.provisional_reliably(now, invite, status, "", content, self.out).is_ok();
         if !reliably {
-            // It has ended meanwhile, then nobody waits.
+            // Where the INVITE has ended meanwhile the caller waits for nothing.
             let _ = self.endpoint.provisional(now, invite, status, "", content, self.out);
         }
         reliably
     }
 
     fn home(&self, address: SocketAddr) -> Option<Flow> {
-        self.paths?.home(address)
+        self.host.home(address)
     }
 
     fn prove(&mut self, now: Instant, remote: SocketAddr) {
@@ -91,7 +114,7 @@ impl Sip for Wired<'_> {
     }
 
     fn is_of_this_host(&self, ip: IpAddr) -> bool {
-        self.paths.is_some_and(|paths| paths.is_of_this_host(ip))
+        self.host.is_of_this_host(ip)
     }
 
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused> {
@@ -146,7 +169,7 @@ impl Sip for Wired<'_> {
     }
 
     fn set_account(&mut self, dialog: DialogId, account: AccountId) {
-        // Its dialog has ended, then nobody asks any more.
+        // Where the dialog has ended its peer asks for nothing any more.
         let _ = self.endpoint.set_account(dialog, Some(account));
     }
 
@@ -165,11 +188,11 @@ impl Sip for Wired<'_> {
     }
 
     fn paths_to(&mut self, uri: &str) -> Option<Vec<Flow>> {
-        self.paths?.find_now(uri)
+        self.host.paths_to(uri)
     }
 
     fn look_up(&mut self, uris: &[Box<str>]) -> Option<u64> {
-        self.questions.as_mut()?.ask(uris.iter().map(|uri| uri.to_string()).collect())
+        self.host.look_up(uris)
     }
 
     fn flow_of(&self, dialog: DialogId) -> Option<Flow> {
