@@ -83,7 +83,7 @@ impl SessionCoordinator {
         self.live_call(*id).ok()
     }
 
-    /// The same, for operations that need one.
+    /// The call of a session that has not ended; an error otherwise.
     pub(crate) fn live_call(&self, id: SessionId) -> Result<Call, SessionError> {
         let entry = self.entry(id)?;
         // Without a coordinator there is no session either.

@@ -5,6 +5,7 @@ mod auth;
 mod calls;
 mod contacts;
 mod pending;
+mod redirects;
 pub(crate) mod route_secret;
 
 use crate::auth::Auth;
@@ -14,11 +15,11 @@ use crate::paths::Paths;
 use crate::paths::lookups::Lookups;
 use clock::Instant;
 use config::Network;
-use pending::{Contact, Pending, Table};
+use pending::{Pending, Table};
 use session::{Destinations, EndOrigin};
 use sip_core::proxy::{AnsweredBy, Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Standing, Target};
 use sip_core::{Content, Flow};
-use sip_wire::{Message, Method, Scheme, Uri};
+use sip_wire::{Message, Method, Uri};
 use stats::{Counts, SignalCounter};
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -272,64 +273,6 @@ impl Relay {
         if let Some((way, flow)) = way.filter(|_| !self.is_redirecting) {
             let target = Target { uri: Some(&way.uri), ..Target::unchanged(*flow) };
             let _ = self.proxy.forward_stateless(message, &target, out);
-        }
-    }
-
-    /// Where a 3xx leads to.
-    fn follow(&mut self, now: Instant, request: ProxyId, redirect: u32, message: &[u8], out: &mut ProxyOutput) {
-        let uris = contacts::of_response(message);
-        let contacts: Vec<Contact> = uris.into_iter().flat_map(|uri| self.callable(uri)).collect();
-        let asked: Vec<String> = contacts.iter().map(|contact| contact.uri.clone()).collect();
-        if contacts.iter().any(|contact| contact.paths.is_none()) {
-            let wait = Pending::Redirect { request, redirect, contacts: contacts.clone() };
-            if self.pending.ask(wait, asked) {
-                return;
-            }
-        }
-        self.follow_by(now, request, redirect, &contacts, out);
-    }
-
-    /// A telephone number goes where the routes send it (RFC 3261 §19.1.6); it has no host of its own.
-    fn callable(&self, uri: String) -> Vec<Contact> {
-        match Uri::parse(uri.as_bytes()) {
-            Ok(number) if number.scheme == Scheme::Tel => {
-                let ways = self.routes.ways(&Called::of(&number)).unwrap_or_default();
-                ways.into_iter().map(|way| Contact { uri: way.uri, paths: Some(way.paths) }).collect()
-            }
-            _ => {
-                let paths = self.paths.find_now(&uri).map(|paths| self.allowed(paths));
-                vec![Contact { uri, paths }]
-            }
-        }
-    }
-
-    /// Of the paths that a peer names, those that lead neither to this host itself nor to no host at all.
-    fn allowed(&self, mut paths: Vec<Flow>) -> Vec<Flow> {
-        paths.retain(|flow| {
-            let is_home = |remote| self.paths.home(remote).is_some();
-            self.destinations.allow_address(flow.remote, |ip| self.paths.is_of_this_host(ip), is_home)
-        });
-        paths
-    }
-
-    fn follow_by(
-        &mut self,
-        now: Instant,
-        request: ProxyId,
-        redirect: u32,
-        contacts: &[Contact],
-        out: &mut ProxyOutput,
-    ) {
-        let mut targets = Vec::new();
-        for (index, contact) in contacts.iter().enumerate() {
-            if let Some((flow, alternates)) = contact.paths.as_deref().and_then(<[Flow]>::split_first) {
-                let uri = Some(contact.uri.as_str());
-                targets.push(Target { flow: *flow, alternates, uri, route: None, group: index as u16 });
-            }
-        }
-        if self.proxy.follow(now, request, redirect, &targets, out).is_err() {
-            // A contact that cannot stand in a request: the answer is the 3xx.
-            let _ = self.proxy.follow(now, request, redirect, &[], out);
         }
     }
 

@@ -8,9 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The host of one turn.
 pub(crate) struct ShardHost<'w> {
-    /// None in tests without sockets.
+    /// The addresses of the switch; `None` in tests without sockets.
     pub(crate) paths: Option<&'w Paths>,
-    /// Likewise.
+    /// Look-ups of names; `None` in tests without sockets.
     pub(crate) questions: Option<&'w mut Questions>,
 }
 

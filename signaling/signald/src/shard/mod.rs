@@ -7,6 +7,7 @@ pub(crate) mod idle_work;
 pub(crate) mod inbox;
 pub(crate) mod intake;
 pub(crate) mod io;
+mod refusing;
 pub(crate) mod shard_config;
 pub(crate) mod sharding;
 pub(crate) mod stateless;
@@ -15,7 +16,6 @@ pub(crate) mod turn_rate;
 
 use crate::CallHandler;
 use crate::auth::{Auth, Authenticated};
-use crate::log::{Refusals, status_of};
 use crate::operator::report::{self, CallRow};
 use crate::orders::{Order, OrderTurn};
 use crate::paths::Paths;
@@ -24,13 +24,14 @@ use crate::paths::next_hops::NextHops;
 use crate::proxy::Relay;
 use crate::shard::host::ShardHost;
 use crate::shard::io::{Input, ShardOutput};
+use crate::shard::refusing::{challenge, note_refusal};
 use chooser::{Chooser, User};
 use clock::Instant;
 use config::Config;
 use session::{EndReason, EndpointSip, Path, Ports, Sessions, Sources, Standing, Turn, UserLimit};
 use shm::Region;
 use sip_core::auth::Scope;
-use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls, Output};
+use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls};
 use sip_wire::{Message, Method};
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -385,36 +386,4 @@ struct Arrival {
     flow: Flow,
     /// It never left the process.
     is_ours: bool,
-}
-
-/// Notes that an INVITE was refused by the rules of the protocol, if one of the messages from `mark` on says so. 491 is a
-/// step of changes that cross, and no refusal.
-fn note_refusal<E: Copy>(refused: &mut Refusals, out: &Output<E>, mark: usize, flow: &Flow, request: &Message<'_>) {
-    if request.method() != Some(Method::Invite) {
-        return;
-    }
-    let new = out.transmits.get(mark..).unwrap_or_default();
-    let answer = new.iter().map(|sent| out.bytes(sent.bytes)).find(|bytes| status_of(bytes) >= 300);
-    if let Some(answer) = answer.filter(|answer| status_of(answer) != 491) {
-        refused.note(flow, request.as_bytes(), answer);
-    }
-}
-
-/// Writes the challenge that a request gets which has no credentials and needs some.
-fn challenge<E: Copy>(
-    auth: &Auth,
-    arrival: &Arrival,
-    message: &Message<'_>,
-    scope: impl FnOnce() -> Option<Scope>,
-    (out, refused): (&mut Output<E>, &mut Refusals),
-) -> bool {
-    let mut answer = Vec::new();
-    let Some(way) = stateless::challenge(auth, arrival.now, &arrival.flow, message, scope, &mut answer) else {
-        return false;
-    };
-    out.send_message(way, &answer);
-    if message.method() == Some(Method::Invite) {
-        refused.note(&arrival.flow, message.as_bytes(), &answer);
-    }
-    true
 }
