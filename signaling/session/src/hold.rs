@@ -5,7 +5,7 @@ use crate::negotiation::pending_operations::PendingOperation;
 use crate::{Operation, PlannedSource, SessionError, SessionId, Sessions, Turn};
 use contract::Direction;
 
-/// Who holds whom.
+/// The hold of either side.
 #[derive(Debug)]
 pub(crate) struct Hold {
     /// We hold the peer, which hears this meanwhile.

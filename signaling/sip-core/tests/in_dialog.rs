@@ -112,6 +112,28 @@ fn glare_in_which_the_peer_was_faster_is_told() {
     bench.assert_empty();
 }
 
+#[test]
+fn a_reinvite_that_waits_after_a_491_can_be_withdrawn() {
+    let mut bench = Bench::new(udp());
+    let (dialog, invite) = bench.answered_call();
+    let open = bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=1"), &mut bench.out).unwrap();
+    let sent = bench.drain().remove(0);
+    // One that is on its way is not.
+    bench.endpoint.withdraw_reinvite(open);
+    bench.feed(&reply(&sent, 491, "b", "", ""));
+    bench.endpoint.withdraw_reinvite(open);
+    let offer = "Contact: <sip:bob@192.0.2.9:5070>\nContent-Type: application/sdp\n";
+    bench.feed(&from_callee(&invite, "b", "INVITE", 1, offer, "v=7"));
+    bench.accept(Content::sdp(b"v=8"));
+    bench.feed(&from_callee(&invite, "b", "ACK", 1, "", ""));
+    assert!(bench.pass(ms(40_000)).iter().all(|(_, message)| word(message) != "INVITE"));
+    assert!(bench.failures().is_empty());
+    reinvite(&mut bench, dialog);
+    bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    bench.pass(ms(80_000));
+    bench.assert_empty();
+}
+
 /// The peer that it was for waits, and the peer's own goes through meanwhile.
 #[test]
 fn glare_is_handed_up_at_once_where_the_reinvite_is_somebody_elses() {

@@ -1,4 +1,4 @@
-//! Who may come in: digest authentication of requests outside of dialogs (RFC 3261 §22, RFC 8760).
+//! Which requests are taken: digest authentication of requests outside of dialogs (RFC 3261 §22, RFC 8760).
 
 use crate::{Admission, Asking, Turn};
 use sip_core::auth::{Algorithm, AuthSettings, Authenticator, Place, Presented, Secret, Verdict};
@@ -6,7 +6,7 @@ use sip_core::{Content, RequestId, Span};
 use sip_wire::Message;
 use std::fmt;
 
-/// Where secrets are kept. It is asked on the thread that runs calls, so it must not wait: a database needs a cache.
+/// The table of secrets. It is called on the thread that runs calls, so it must not wait: a database needs a cache.
 pub trait Users: Send {
     /// The secret of a user, good for this algorithm; `None` where there is no such user.
     fn secret(&self, username: &str, algorithm: Algorithm) -> Option<Secret>;
@@ -16,7 +16,7 @@ pub trait Users: Send {
     }
 }
 
-/// Asks callers who they are, and lets in those who can prove it. For [`crate::Decide::admit`].
+/// Challenges callers, and admits those with valid credentials. For [`crate::Decide::admit`].
 pub struct Gate {
     authenticator: Authenticator,
     place: Place,
@@ -24,7 +24,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// For one realm. `place`: as whom it asks.
+    /// For one realm. `place` says whether it challenges as a server (401) or as a proxy (407).
     pub fn new(settings: AuthSettings, place: Place, users: Box<dyn Users>) -> Self {
         Self { authenticator: Authenticator::new(settings), place, users }
     }
@@ -68,7 +68,7 @@ impl fmt::Debug for Gate {
 }
 
 impl Admission {
-    /// Status and header fields of the answer to a request that does not come in.
+    /// Status and header fields of the response to a request that is not admitted.
     pub(crate) fn answer(&self) -> (u16, Vec<(&str, &str)>) {
         match self {
             Self::Granted { .. } => (200, Vec::new()),
@@ -86,14 +86,14 @@ impl Turn<'_> {
         self.decide.admit(&Asking { message: self.sip.bytes(message), remote, received_at })
     }
 
-    /// Whether a request outside of dialogs may come in; it has been answered otherwise.
+    /// Whether a request outside of dialogs is admitted. If it is not, it has been answered.
     pub(crate) fn lets_in(&mut self, request: RequestId, message: Span) -> bool {
         let admission = self.admit(message);
         if matches!(admission, Admission::Granted { .. }) {
             return true;
         }
         let (status, headers) = admission.answer();
-        // It ended meanwhile, then nobody waits.
+        // Where its transaction has ended the sender waits for nothing.
         let _ = self.sip.respond_with(self.now, request, status, "", Content::headers(&headers));
         false
     }

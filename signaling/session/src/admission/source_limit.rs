@@ -1,5 +1,5 @@
 //! How many calls one source may have waiting for their answer or for its ACK, across all shards: a datagram's source may
-//! be forged, and a call that nobody acknowledges holds its place for half a minute (RFC 3261 §13.3.1.4).
+//! be forged, and a call that is never acknowledged holds its place for half a minute (RFC 3261 §13.3.1.4).
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

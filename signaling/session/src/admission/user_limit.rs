@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Counts the calls of each user, and says when one has enough. A clone counts in the same place: give one to every
+/// Counts the calls of each user, and refuses those above the limit. A clone counts in the same place: give one to every
 /// shard, because a user's calls fall on all of them.
 #[derive(Clone, Debug)]
 pub struct UserLimit {
@@ -13,12 +13,12 @@ pub struct UserLimit {
 }
 
 impl UserLimit {
-    /// So many calls for each user.
+    /// A limit of calls for each user.
     pub fn new(limit: usize) -> Self {
         Self { limit, counts: Arc::default() }
     }
 
-    /// How many each may have.
+    /// The limit.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -35,7 +35,7 @@ impl UserLimit {
         name.to_ascii_lowercase().into()
     }
 
-    /// One more call, unless that were too many.
+    /// Counts one more call. `false`: the user is at the limit.
     pub(crate) fn take(&self, user: &str) -> bool {
         let mut counts = self.counts();
         match counts.get_mut(user) {
@@ -47,7 +47,7 @@ impl UserLimit {
         true
     }
 
-    /// One call less.
+    /// Counts one call less.
     pub(crate) fn give_back(&self, user: &str) {
         let mut counts = self.counts();
         match counts.get_mut(user) {
@@ -57,7 +57,7 @@ impl UserLimit {
         }
     }
 
-    /// Nothing panics while it is held, and numbers stay numbers.
+    /// No code panics while the lock is held; a poisoned lock guards numbers that are still valid.
     fn counts(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,17 +8,17 @@ use sip_wire::{Message, RetryAfter};
 /// Longest reason phrase that goes on, in bytes.
 const PHRASE_BYTES_MAX: usize = 128;
 
-/// Header fields and words of an end.
+/// Header fields and words of the message that ended a call.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Farewell {
     headers: Vec<(Box<str>, Box<str>)>,
-    /// The status that it came with, and its reason phrase.
+    /// The status of the response, and its reason phrase.
     phrase: Option<(u16, Box<str>)>,
     retry_after_s: Option<u64>,
 }
 
 impl Farewell {
-    /// Header fields of BYE, CANCEL or a refusal; where the peer gave no reason, ours.
+    /// Header fields of our BYE, CANCEL or refusal. Where the peer gave no `Reason`, the switch gives its own.
     pub(crate) fn headers(&self, reason: EndReason) -> Vec<(&str, &str)> {
         let mut headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         if !headers.iter().any(|(name, _)| *name == "Reason")
@@ -29,7 +29,7 @@ impl Farewell {
         headers
     }
 
-    /// As a refusal with the same words, as far as the status is the same.
+    /// A refusal with the peer's reason phrase, where it has the peer's status.
     pub(crate) fn refusal<'f>(&'f self, refusal: Refusal<'f>, headers: &'f [(&'f str, &'f str)]) -> Refusal<'f> {
         let phrase = self.phrase.as_ref().filter(|(status, _)| *status == refusal.status);
         Refusal {
@@ -61,7 +61,7 @@ impl Sessions {
     }
 }
 
-/// Why we end a call ourselves, where its peer could take it for something else.
+/// The `Reason` of a call that the switch ends itself, where the peer could mistake the cause.
 fn own_reason(reason: EndReason) -> Option<&'static str> {
     Some(match reason {
         EndReason::Replaced => "SIP;cause=200;text=\"Call completed elsewhere\"",

@@ -1,4 +1,4 @@
-//! Who calls and who is called, as the other side of a call is told.
+//! Caller and called party, as the other side of a call is told.
 
 use sip_wire::{Address, Scheme, Uri};
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 /// Longest display name that goes on, in bytes; the rest is cut off.
 const DISPLAY_BYTES_MAX: usize = 128;
 
-/// Who calls where that is not to be known (RFC 3323 §4.1.1.3).
+/// From of a caller who asks for privacy (RFC 3323 §4.1.1.3).
 pub(crate) const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
 /// A From value that can stand in a request from `local`: a number belongs to our host there, since nothing can be routed

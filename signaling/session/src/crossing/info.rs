@@ -11,7 +11,7 @@ const RELAYED_MAX: usize = 8;
 pub(crate) struct Relayed {
     sent: ClientRequestId,
     dialog: DialogId,
-    /// Of the other side.
+    /// The request of the other side, which gets the same status.
     request: RequestId,
 }
 
@@ -37,7 +37,7 @@ impl RelayedInfo {
         self.0.iter().flat_map(|waiting| waiting.iter()).any(|relayed| relayed.sent == sent)
     }
 
-    /// Those for which that holds.
+    /// Takes out the requests that are over.
     fn take(&mut self, is_over: impl Fn(&Relayed) -> bool) -> Vec<Relayed> {
         let Some(waiting) = &mut self.0 else { return Vec::new() };
         let (over, left) = waiting.drain(..).partition(is_over);
@@ -50,7 +50,7 @@ impl RelayedInfo {
 }
 
 impl Sessions {
-    /// INFO that is none of ours goes to the other side. `false`: there is none that could take it.
+    /// An INFO that the switch has no use for goes to the other side. `false`: there is no other side, or it cannot take it.
     pub(crate) fn info_crosses(
         &mut self,
         turn: &mut Turn<'_>,
@@ -64,7 +64,7 @@ impl Sessions {
         let Some(other) = self.table.get_mut(other).filter(|other| other.relayed.has_room()) else {
             return false;
         };
-        // A caller that has not heard of our tag yet knows no dialog.
+        // A caller that has had no response yet knows no tag of ours, so it has no dialog.
         if other.incoming.is_some() && other.state() == crate::SessionState::Initializing {
             return false;
         }
@@ -96,7 +96,7 @@ impl Sessions {
         !answered.is_empty()
     }
 
-    /// The session ends: whoever waits for its answers hears that there will be none.
+    /// The session ends: requests that wait for its peer's answers are answered 480.
     pub(crate) fn drop_relayed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         self.drop_relayed_in(turn, id, |_| true);
     }

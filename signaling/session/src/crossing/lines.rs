@@ -1,4 +1,4 @@
-//! Header lines on their way from one side of a call to the other: bounded, and nothing that could end a line.
+//! Header lines on their way from one side of a call to the other: bounded, without line breaks in a value.
 
 /// Most lines of one message that cross.
 pub(crate) const LINES_MAX: usize = 32;
@@ -14,7 +14,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Takes one more, on one line; what is too much or no text is dropped and counted.
+    /// Adds a header field. One beyond the limits, or that is no UTF-8, is dropped and counted.
     pub(crate) fn push(&mut self, name: &str, value: &[u8]) {
         let before = self.text.len();
         let is_whole = core::str::from_utf8(value).is_ok_and(|value| {
@@ -39,12 +39,12 @@ impl Lines {
         self.text.lines().filter_map(|line| line.split_once(": "))
     }
 
-    /// How many were too much.
+    /// How many header fields were dropped.
     pub(crate) fn dropped(&self) -> usize {
         self.dropped
     }
 
-    /// Gives back the room that nothing uses.
+    /// Frees memory that is not used.
     pub(crate) fn shrink(&mut self) {
         self.text.shrink_to_fit();
     }

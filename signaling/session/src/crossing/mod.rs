@@ -1,4 +1,4 @@
-//! What crosses from one side of a call to the other beside its media: who calls, and header fields.
+//! What crosses from one side of a call to the other beside its media: the caller's identity, header fields, INFO.
 //!
 //! `policy.rs` has the list, `privacy.rs` what a caller wants hidden, `identity.rs` names and numbers, `lines.rs` the
 //! lines on their way. [`Crossing`] keeps what an INVITE said until its call is answered; what answers, refusals, BYE and
@@ -26,10 +26,10 @@ use sip_core::Span;
 use sip_wire::{Message, Uri, UriBuf};
 use stats::SignalCounter;
 
-/// What an INVITE said that its call takes along. Freed when it is answered.
+/// What the INVITE of a caller says for the INVITEs to its targets. Freed when the call is answered.
 #[derive(Debug)]
 pub(crate) struct Crossing {
-    /// From, as it is shown: anonymous where the caller wants that.
+    /// From of the INVITEs to the targets: anonymous where the caller asks for privacy.
     from: Box<str>,
     /// The display name of To.
     called_name: Box<str>,
@@ -101,7 +101,7 @@ impl Crossing {
 }
 
 impl Sessions {
-    /// Keeps what an INVITE takes along, for a call that goes on or may do so.
+    /// Keeps what an INVITE says for its targets, for a call that goes on or may do so.
     pub(crate) fn keep_for_crossing(&mut self, turn: &Turn<'_>, id: SessionId, message: Span) {
         let policy = &self.settings.crossing;
         let from = if turn.path.is_ours { Trust::Stranger } else { policy.trust(turn.path.remote.ip()) };

@@ -1,4 +1,4 @@
-//! Which header fields of a message cross to the other side of a call, and towards whom.
+//! Which header fields of a message cross to the other side of a call, and to which peers.
 
 use super::lines::Lines;
 use super::privacy::Privacy;
@@ -24,10 +24,10 @@ const ALL: u8 = 15;
 const CALL: u8 = Moment::Call as u8;
 const BOTH: u8 = CALL | Moment::Answer as u8;
 
-/// Whose business a header field is.
+/// What a header field tells, which decides on who may see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Concern {
-    /// Anybody's.
+    /// Nothing that anyone has to be kept from.
     Anybody,
     /// It makes phones ring in their own way, or answer by themselves: what strangers ask of the latter is not passed on.
     Alerting,
@@ -35,7 +35,7 @@ pub(crate) enum Concern {
     Private,
     /// It tells of earlier targets: private, and private on its own account as well.
     History,
-    /// It asserts who somebody is: from the trusted to the trusted alone (RFC 3325 §5).
+    /// It asserts an identity: it crosses from trusted peers to trusted peers alone (RFC 3325 §5).
     Identity,
 }
 
@@ -91,7 +91,7 @@ struct Rules {
     is_trusted: Option<Box<dyn Fn(IpAddr) -> bool + Send + Sync>>,
 }
 
-/// A name in lower case; all that begin so when it had a star.
+/// A name in lower case, or the beginning of names where it had a star.
 struct Pattern {
     text: Box<str>,
     is_beginning: bool,
@@ -169,7 +169,7 @@ fn concern_of(name: Name) -> Concern {
     }
 }
 
-/// Phones that obey such a line open their microphone for whoever sent it (as `answer-after=0`, `info=alert-autoanswer`).
+/// Phones that obey such a line answer by themselves and open their microphone (as `answer-after=0`, `info=alert-autoanswer`).
 fn asks_to_answer(value: &[u8]) -> bool {
     let value = value.to_ascii_lowercase();
     [&b"answer"[..], b"intercom"].iter().any(|word| value.windows(word.len()).any(|part| part == *word))

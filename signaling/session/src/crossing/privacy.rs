@@ -27,17 +27,17 @@ impl Privacy {
         Self(wanted)
     }
 
-    /// Nobody beyond the trusted is to learn who calls.
+    /// Only trusted peers may learn who calls.
     pub(crate) fn hides_caller(self) -> bool {
         self.0 & CALLER != 0
     }
 
-    /// Nobody beyond the trusted is to learn of earlier targets.
+    /// Only trusted peers may learn of earlier targets.
     pub(crate) fn hides_history(self) -> bool {
         self.0 & HISTORY != 0
     }
 
-    /// The caller wants to be known to everybody.
+    /// The caller wants no privacy (`none`).
     pub(crate) fn is_waived(self) -> bool {
         self.0 == NONE
     }

@@ -100,7 +100,7 @@ fn is_link_local(ip: IpAddr) -> bool {
 }
 
 impl Turn<'_> {
-    /// The way to ourselves, if this URI has an address of ours.
+    /// The path to the switch itself, if the URI has one of its addresses.
     pub(crate) fn home_of(&self, uri: &str) -> Option<Flow> {
         let uri = Uri::parse(uri.as_bytes()).ok()?;
         self.sip.home(SocketAddr::new(uri.host?.ip()?, uri.port_or_default()))

@@ -98,7 +98,7 @@ impl IncomingInvite {
         &self.raw_offer
     }
 
-    /// The caller has, or is about to get, a session description of ours.
+    /// There is a session description for the caller, sent or about to be.
     pub(crate) fn has_description(&self) -> bool {
         self.description.is_some()
     }

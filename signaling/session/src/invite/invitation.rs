@@ -9,13 +9,13 @@ pub(crate) struct Invitation {
     /// Hops that it may still take (RFC 3261 §8.1.1.6).
     pub(crate) hops_left: u8,
     pub(crate) parties: Parties,
-    /// The caller's offer; none where it waits for ours.
+    /// The caller's offer; none where the caller waits for an offer of the switch.
     pub(crate) offer: Option<Offer>,
-    /// The same as it came.
+    /// The session description as it came.
     pub(crate) raw_offer: Box<[u8]>,
 }
 
-/// Why a message's body is of no use.
+/// Why the body of a message is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub(crate) enum Unfit {
     #[error("the message is malformed")]
@@ -83,7 +83,7 @@ fn parties(message: &Message<'_>) -> Parties {
     }
 }
 
-/// Who calls whom, as far as the message can be read.
+/// Caller and called party, as far as the message can be read.
 pub(crate) fn parties_of(bytes: &[u8]) -> Parties {
     Message::parse(bytes).map(|message| parties(&message)).unwrap_or_default()
 }

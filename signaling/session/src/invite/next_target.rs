@@ -1,4 +1,4 @@
-//! A target refused our call: redirections, the next target, or the end (RFC 3261 §8.1.3.4, §16.7).
+//! After a target has refused or not answered: redirections, the next target, or the end (RFC 3261 §8.1.3.4, §16.7).
 
 use crate::invite::dial::{TARGETS_MAX, Target};
 use crate::invite::name_lookup::{Located, Named};
@@ -42,7 +42,7 @@ impl Sessions {
         self.end_saying(turn, id, reason, &farewell);
     }
 
-    /// Nobody answered in time: CANCEL, and the next target.
+    /// The target did not answer in time: CANCEL, and the next target.
     pub(crate) fn answer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else {
             // RFC 3261 §13.3.1: 487 for an INVITE that is no longer good. One that went on has no other limit here.
@@ -62,7 +62,7 @@ impl Sessions {
             session.attempt_is(Outcome::TimedOut);
         }
         let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return };
-        // Whatever still comes of this INVITE is no longer ours; an answer that crosses gets its BYE.
+        // Responses to this INVITE concern no session any more; a 2xx that crosses the CANCEL gets its BYE.
         if let Some(call) = out.call.take() {
             self.by_call.remove(&call);
             turn.sip.cancel(turn.now, call);

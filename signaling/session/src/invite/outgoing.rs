@@ -15,7 +15,7 @@ use stats::SignalCounter;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-/// What a call needs until it is answered.
+/// What a placed call needs until it is answered.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     /// The INVITE that is on its way.
@@ -23,16 +23,16 @@ pub(crate) struct Outgoing {
     pub(super) dial: Dial,
     /// What the caller's INVITE takes along, where this is the other side of a call.
     pub(super) crossing: Option<Box<Crossing>>,
-    /// Where else to, in order.
+    /// Targets that have not been tried yet, in order.
     pub(super) waiting: VecDeque<Target>,
-    /// Where to now.
+    /// The target of the INVITE that is on its way.
     pub(super) target: Option<Target>,
     pub(super) redirect_count: usize,
-    /// Names that have to be looked up before it goes on.
+    /// Names that have to be looked up before the call goes on.
     pub(super) lookup: Option<Lookup>,
-    /// When this target has to have answered, once it has said that it is trying to reach somebody.
+    /// When this target has to have answered, once it has sent a provisional response other than 100.
     pub(super) answer_by: Option<Instant>,
-    /// The branches of this INVITE, the one that is heard last.
+    /// The branches of this INVITE. The last one is the one that is heard.
     pub(super) early: Vec<Early>,
 }
 
@@ -218,10 +218,10 @@ impl Sessions {
         self.referral_progress(turn, id, status);
     }
 
-    /// The peer took the call.
+    /// The called side has answered the call.
     pub(crate) fn call_answered(&mut self, turn: &mut Turn<'_>, call: CallId, dialog: DialogId, message: Span) {
         let Some(id) = self.by_call.remove(&call) else {
-            // We gave it up while it was being answered.
+            // The call was given up while it was being answered.
             turn.sip.bye(turn.now, dialog);
             return;
         };

@@ -1,4 +1,4 @@
-//! What became of a call, for those who are told of its end: who, whom, where to, and where the end came from.
+//! What is told of a call at its end: its parties, its targets, its status, and where the end came from.
 
 use crate::{EndReason, Parties, Session, SessionId, Sessions};
 use clock::Instant;
@@ -28,15 +28,15 @@ impl fmt::Display for CallNumber {
 pub enum EndOrigin {
     /// The switch, or the program or person that runs it: a limit, a rule, a decision.
     Here,
-    /// The party whose leg this is: BYE, CANCEL, an answer that is of no use.
+    /// The peer of this leg: BYE, CANCEL, or an answer that cannot be used.
     Peer,
     /// The one that was called, or a server on the way there, with a SIP answer.
     Called,
-    /// Nothing came in time.
+    /// A response, an ACK or media did not come in time.
     TimeOut,
-    /// The network: nobody listens there, a connection cannot be made, or it broke.
+    /// The network: the port is closed, a connection cannot be made, or it broke.
     Network,
-    /// No address is known to send it to.
+    /// No address of the target is known.
     NoPath,
     /// The media plane.
     Media,
@@ -53,7 +53,7 @@ impl EndOrigin {
         }
     }
 
-    /// As operators see it.
+    /// The origin as operators see it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Here => "this switch",
@@ -78,7 +78,7 @@ pub enum Outcome {
     Refused(u16),
     /// There was no answer in time.
     TimedOut,
-    /// The network says that nobody is there.
+    /// The target cannot be reached.
     Unreachable,
     /// It could not be sent.
     NotSent,
@@ -91,32 +91,32 @@ pub struct Attempt {
     pub uri: Box<str>,
     /// The next hop.
     pub remote: SocketAddr,
-    /// How it went there.
+    /// The transport to the next hop.
     pub transport: Transport,
-    /// What came of it.
+    /// The outcome of its INVITE.
     pub outcome: Outcome,
 }
 
-/// Whether a session is a call of its own to those who count calls.
+/// Whether a session counts as a call of its own, for example in call records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Share {
-    /// It is, or is the side that began one.
+    /// It does: it is the only leg of a call, or the first one.
     #[default]
     Call,
-    /// It is the side that we placed for another one, whose end tells of both.
+    /// It is the leg that was placed for another one, whose end tells of both.
     SecondLeg,
 }
 
 /// A call that is over, or that never became a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CallStory {
-    /// Its number; `None`: it was refused before it had one.
+    /// The number of the call; none where it was refused before it had one.
     pub number: Option<CallNumber>,
-    /// Who called whom, and the Call-ID of this leg.
+    /// Caller, called party, and the Call-ID of this leg.
     pub parties: Parties,
-    /// We have placed it.
+    /// The switch has placed it.
     pub is_outgoing: bool,
-    /// Whether its end is told with another one's.
+    /// Whether its end is told with that of another leg.
     pub share: Share,
     /// Where its signaling came from, or went to.
     pub remote: SocketAddr,
@@ -126,15 +126,15 @@ pub struct CallStory {
     pub answered_at: Option<Instant>,
     /// When it was over.
     pub ended_at: Instant,
-    /// The status that ended it: of the one that was called, or ours. `None`: it was ended otherwise.
+    /// The status that ended the call, of the called side or of the switch; none where no response ended it.
     pub status: Option<u16>,
     /// Where the end came from.
     pub origin: EndOrigin,
-    /// What a peer, or we, said about it, beside the status; mostly empty. As it came: escape it before you show it.
+    /// Words beside the status, of a peer or of the switch; mostly empty. Not escaped: escape it before you show it.
     pub words: Box<str>,
     /// The route that it took, as its pattern is written.
     pub route: Option<Arc<str>>,
-    /// Where it was sent to, in order.
+    /// The targets that it was sent to, in order.
     pub attempts: Vec<Attempt>,
     /// The Call-ID of its other leg.
     pub other_call_id: Option<Box<str>>,
@@ -173,7 +173,7 @@ impl Session {
         }
     }
 
-    /// Remembers what somebody said about the end.
+    /// Remembers words about the end, of a peer or of the switch.
     pub(crate) fn heard_words(&mut self, words: &str) {
         if !words.is_empty() {
             self.trail().words = shortened(words);
@@ -187,14 +187,14 @@ impl Session {
         }
     }
 
-    /// What came of the last attempt.
+    /// The outcome of the last attempt.
     pub(crate) fn attempt_is(&mut self, outcome: Outcome) {
         if let Some(last) = self.trail.as_mut().and_then(|trail| trail.attempts.last_mut()) {
             last.outcome = outcome;
         }
     }
 
-    /// Its story, once it is over.
+    /// What is told of the session, once it is over.
     pub(crate) fn into_story(mut self, reason: EndReason, now: Instant) -> CallStory {
         let trail = self.trail.take().map(|trail| *trail).unwrap_or_default();
         let seen = trail.attempts.last().and_then(|last| match last.outcome {
@@ -224,7 +224,8 @@ impl Session {
 }
 
 impl Sessions {
-    /// The two sides of a call are about to part, because `one` ends: the one whose end is told of both gets what the other one knows.
+    /// The two sides of a call are about to part, because `one` ends: the leg whose end tells of both gets what the other
+    /// one knows.
     pub(crate) fn tell_each_other(&mut self, one: SessionId, other: SessionId, reason: EndReason) {
         let is_outgoing = |id| self.table.get(id).is_some_and(|session| session.is_outgoing());
         let (first, second) = match (is_outgoing(one), is_outgoing(other)) {

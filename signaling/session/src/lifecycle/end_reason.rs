@@ -15,15 +15,15 @@ pub enum EndReason {
     Rejected(u16),
     /// We refused it with this status.
     Refused(u16),
-    /// The network says that nobody is there: a closed port, a connection that cannot be made or that broke.
+    /// The peer cannot be reached: its port is closed, or a connection could not be made or broke.
     Unreachable,
     /// The one that we called did not answer in time.
     NoAnswer,
-    /// Nothing leads to whom it was for: a name without an address, or one that nobody could look up in time.
+    /// No path leads to the target: its name has no address, or could not be looked up in time.
     NoPath,
     /// Our INVITE could not be sent: no target takes it as it is, or a table is full.
     NotPlaced,
-    /// Nobody decided in time; refused with 480.
+    /// The user decided nothing in time; the call was refused with 480.
     NotDecided,
     /// Our 2xx was never acknowledged.
     NoAck,
@@ -41,17 +41,17 @@ pub enum EndReason {
     PeerLost,
     /// The switch is being stopped.
     Shutdown,
-    /// It lasted as long as a call may.
+    /// The call has lasted as long as a call may.
     AgeLimit,
-    /// For too long the peer sent nothing, by agreement.
+    /// A call on hold has lasted longer than its limit.
     IdleLimit,
-    /// It was handed to somebody else.
+    /// The call was transferred to another party.
     Transferred,
     /// Another call took this one over (`Replaces`, RFC 3891).
     Replaced,
 }
 
-/// The classes that users know.
+/// Classes of reasons.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EndKind {
     /// An answered call that came to its end.
@@ -60,7 +60,7 @@ pub enum EndKind {
     Cancelled,
     /// Refused.
     Rejected,
-    /// Something broke.
+    /// The peer, the network or the media plane failed.
     Failed,
 }
 
@@ -123,14 +123,15 @@ impl EndReason {
     pub(crate) fn for_other_side(self) -> Self {
         match self {
             Self::RemoteBye => Self::LocalBye,
-            // We were asked for credentials that the caller does not have, or sent to where we do not go.
+            // The target asked the switch for credentials that the caller does not have, or redirected it to an address that
+            // is not followed.
             Self::Rejected(401 | 407) => Self::Rejected(403),
             Self::Rejected(300..=399 | 487) => Self::Rejected(480),
             other => other,
         }
     }
 
-    /// As operators see it.
+    /// The reason as operators see it.
     pub fn name(self) -> &'static str {
         match self {
             Self::RemoteBye => "hung up by the peer",

@@ -23,7 +23,7 @@ impl Life {
         self.state
     }
 
-    /// Moves on; a step that the matrix does not have is a mistake of ours.
+    /// Goes to another state. A step that the matrix does not have is a mistake in this crate, and panics.
     pub(crate) fn go(&mut self, next: SessionState) {
         assert!(self.state.can_transition_to(next), "{:?} cannot become {next:?}", self.state);
         self.state = next;

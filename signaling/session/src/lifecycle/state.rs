@@ -3,21 +3,21 @@
 /// Where a session is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SessionState {
-    /// Just made; nothing has been sent.
+    /// The session has begun; nothing has been sent.
     Initializing,
     /// Our INVITE is on its way.
     Dialing,
-    /// The called side has been told, and has not answered.
+    /// The called side rings.
     Ringing,
     /// Answered; media flows.
     Connected,
-    /// Answered; media is paused.
+    /// Answered; one side holds the other.
     OnHold,
-    /// Being handed to somebody else.
+    /// A REFER of ours is on its way, or its new call is.
     Transferring,
     /// The end has been decided; the peer and the media plane are being told.
     Terminating,
-    /// Over. Nothing of it is left.
+    /// The session is over, and nothing of it is left.
     Terminated,
 }
 
@@ -28,25 +28,25 @@ pub enum Operation {
     Accept,
     /// Refuse an incoming call.
     Reject,
-    /// Pause media.
+    /// Hold the peer.
     Hold,
-    /// Let media flow again.
+    /// End our hold.
     Resume,
-    /// Hand the call to somebody else.
+    /// Transfer the call to another party.
     Transfer,
     /// Send digits.
     SendDtmf,
     /// Replace our audio by silence, or stop doing so.
     Mute,
-    /// Change what we send, or with whom.
+    /// Change the source, the codec or the address of media.
     ChangeMedia,
-    /// Write what is said into a file.
+    /// Record both sides into a file.
     StartRecording,
-    /// The end of that.
+    /// End the recording.
     StopRecording,
     /// Join a bridge.
     Bridge,
-    /// End it.
+    /// End the call.
     Terminate,
 }
 
@@ -108,7 +108,7 @@ impl SessionState {
         calls.into_iter().chain(others).filter(|operation| self.allows(*operation)).collect()
     }
 
-    /// As operators see it.
+    /// The state as operators see it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Initializing => "initializing",

@@ -17,7 +17,7 @@ pub(crate) fn give_back<K: std::hash::Hash + Eq>(index: &mut Index<K>) {
     }
 }
 
-/// Handles are numbers of our own that nobody can choose, so spreading them is enough.
+/// Hashes handles. The endpoint numbers them, so no peer can choose colliding ones, and spreading their bits is enough.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct HandleHasher(u64);
 

@@ -1,4 +1,4 @@
-//! What SIP says, told to the part of a session that it is about.
+//! Events of the SIP endpoint, each handed to the part of a session that it is about.
 
 use crate::{EndOrigin, Sessions, Turn};
 use sip_core::{ClientRequestId, Content, DialogId, Event, RequestId, Span};
@@ -46,7 +46,7 @@ impl Sessions {
                 // RFC 3515 §2.4.4: what REFER makes cannot be made by SUBSCRIBE; other packages are refused with 489 before.
                 // Only the call that it is about says on whose behalf it is (RFC 3515 §5.1).
                 (Some(Method::Refer), None) => {
-                    // It ended meanwhile, then nobody waits.
+                    // Where its transaction has ended the sender waits for nothing.
                     let _ = turn.sip.respond_with(turn.now, request, 403, "REFER Within Calls Only", Content::NONE);
                 }
                 (Some(Method::Subscribe), _) => drop(turn.sip.respond(turn.now, request, 403, "")),
@@ -73,7 +73,7 @@ impl Sessions {
             }
             Event::SubscriptionEnded { subscription, .. } => self.subscription_ended(turn, subscription),
             Event::RefreshDue { dialog } => self.refresh_due(turn, dialog),
-            // Between the endpoint and the one who finds paths.
+            // The shard finds the path.
             Event::PathWanted { .. } => {}
         }
     }
@@ -87,7 +87,7 @@ impl Sessions {
         status: u16,
         message: Option<Span>,
     ) {
-        // Each looks whether it is the one that has asked.
+        // Each part says whether the response is to a request of its own.
         let is_ours = dialog.and_then(|dialog| self.find_any(dialog)).is_some_and(|id| {
             let origin = EndOrigin::of_response(status, message.is_some());
             self.offer_answered(turn, id, request, status, message)

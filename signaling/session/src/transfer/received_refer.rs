@@ -1,5 +1,5 @@
-//! A peer hands its call to somebody else: REFER that comes to us (RFC 3515, RFC 5589). We place the new call, report
-//! how it goes, and put it in the place of the one that asked.
+//! A peer transfers its call by REFER (RFC 3515, RFC 5589). The switch places the new call, reports its progress, and puts
+//! it in the place of the referrer's call.
 
 use crate::invite::dial::{Dial, Target};
 use crate::invite::name_lookup::{Located, Lookup, Named};
@@ -13,12 +13,12 @@ use crate::{
 use sip_core::{Content, RequestId, Span, SubscriptionId};
 use sip_wire::Uri;
 
-/// The part of a new session in a transfer that a peer asked for.
+/// What a call that was placed for a REFER knows of the referrer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Referral {
-    /// The call that asked; its place is to be taken.
+    /// The referrer's call, whose place the new call takes.
     pub(crate) by: SessionId,
-    /// By which it hears how that goes; none where it does not want to.
+    /// The subscription for reports; none where the referrer declined them (RFC 4488).
     pub(crate) subscription: Option<SubscriptionId>,
 }
 
@@ -31,7 +31,7 @@ struct Ways {
 impl Sessions {
     pub(crate) fn refer_requested(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) {
         let Err(Unwanted { status, reason }) = self.consider(turn, id, request, message) else { return };
-        // It ended meanwhile, then nobody waits.
+        // Where the dialog has ended meanwhile the endpoint has answered.
         let _ = turn.sip.respond_with(turn.now, request, status, reason, Content::NONE);
     }
 
@@ -65,8 +65,8 @@ impl Sessions {
         }
     }
 
-    /// Attended, and both calls of the one who asks run through us: whom it talks to in one now talks to whom it talks
-    /// to in the other.
+    /// An attended transfer between two calls of the referrer that both run through this switch: the other sides of the two
+    /// become one call.
     fn join_calls(
         &mut self,
         turn: &mut Turn<'_>,
@@ -80,7 +80,7 @@ impl Sessions {
         let agreed = |id| self.table.get(id).filter(|session| session.is_answered())?.agreement();
         let (Some(first), Some(second)) = (agreed(one), agreed(other)) else { return Err(480.into()) };
         let fits = fits(first, second);
-        // The two have to be different calls.
+        // The two calls have to be different ones.
         if one == consultation || id == consultation || !(fits || self.could_match(one, other)) {
             return Err(488.into());
         }
@@ -123,7 +123,7 @@ impl Sessions {
         self.end(turn, consultation, EndReason::Transferred);
     }
 
-    /// They do not, and both calls go on as they are.
+    /// The two sides have no codec in common: both calls go on as they are.
     pub(crate) fn join_refused(&mut self, turn: &mut Turn<'_>, join: &Join) {
         self.mark_joining(join, false);
         turn.report(join.subscription, 488, true);
@@ -180,7 +180,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The paths that the new call may take, by what was decided.
+    /// The paths that the new call may take, by the user's decision.
     fn ways(
         &self,
         turn: &mut Turn<'_>,
@@ -218,7 +218,7 @@ impl Sessions {
         }
     }
 
-    /// 202: reports may follow from now on, where they are wanted.
+    /// Accepts the REFER with 202; reports may follow from now on, unless they were declined.
     fn take_refer(
         &self,
         turn: &mut Turn<'_>,
@@ -236,20 +236,20 @@ impl Sessions {
     }
 }
 
-/// Header field of an INVITE that stays in the process: the party that has referred it ([`crate::Session::party`]).
+/// Header field of an INVITE from the switch to itself: the referring party ([`crate::Session::party`]).
 pub(crate) const PARTY: &str = "X-Ringplane-Party";
 
-/// What became of a REFER, for the call that it came in.
+/// What became of a received REFER, for the call in which it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Referred {
-    /// There is none.
+    /// There was no REFER.
     #[default]
     Nothing,
-    /// This call was placed for it.
+    /// A call was placed for it.
     Call(SessionId),
     /// This call of the same peer and this one are to become one, once their other sides speak one codec.
     Joining(SessionId),
-    /// It went well; the peer has yet to confirm the report that says so.
+    /// The transfer has succeeded; the peer has yet to confirm the report that says so.
     Reported(sip_core::ClientRequestId),
 }
 

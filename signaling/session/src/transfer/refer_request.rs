@@ -32,10 +32,10 @@ pub(crate) struct Wanted {
     pub(crate) uri: Box<str>,
     /// The call to be taken over, as the header field's value.
     pub(crate) replaces: Option<Box<str>>,
-    /// The dialog of ours that it names.
+    /// The dialog of this shard that `Replaces` names.
     pub(crate) ours: Option<DialogId>,
-    /// Header fields of the new INVITE. Of those that the URI carries only Replaces and its Require pass: all others would
-    /// be the referrer's words in our mouth (RFC 3261 §19.1.5).
+    /// Header fields of the new INVITE. Of those in the URI only Replaces and its Require are taken: any other would let the
+    /// referrer write header fields of ours (RFC 3261 §19.1.5).
     pub(crate) headers: Vec<(Box<str>, Box<str>)>,
     pub(crate) reports: Reports,
 }
@@ -79,7 +79,7 @@ impl Wanted {
         Ok(())
     }
 
-    /// The new call has to insist on what we could not see to.
+    /// `Require` of the new INVITE: only `replaces` is supported.
     fn require(&mut self, value: &[u8]) -> Result<(), Unwanted> {
         if !unescaped(value).trim_ascii().eq_ignore_ascii_case(b"replaces") {
             return Err(Unwanted { status: 403, reason: "Only Replaces Can Be Required" });
@@ -88,7 +88,7 @@ impl Wanted {
         Ok(())
     }
 
-    /// RFC 3892 §2.2: who refers is copied, if that is one value that can stand in a message.
+    /// RFC 3892 §2.2: Referred-By is copied, if there is exactly one and it is well formed.
     fn referred_by(&mut self, message: &Message<'_>) {
         let value = message.header(Name::ReferredBy).filter(|_| message.count_of(Name::ReferredBy) == 1);
         let value = value.and_then(|value| std::str::from_utf8(value).ok());

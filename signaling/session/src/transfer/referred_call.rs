@@ -1,4 +1,4 @@
-//! The call that a REFER made: it takes the place of the one that asked, or says why it could not.
+//! The call that was placed for a REFER: it takes the place of the referrer's call, or reports why it could not.
 
 use crate::bridge::link::Tie;
 use crate::negotiation::local_offer::Wish;
@@ -13,7 +13,7 @@ use sip_core::{ClientRequestId, SubscriptionId};
 const REPORT_LIMIT: Duration = Duration::from_secs(5);
 
 impl Turn<'_> {
-    /// Tells the referrer how the new call goes, where it wants to hear that.
+    /// Reports the status of the new call to the referrer, unless it declined reports.
     pub(crate) fn report(
         &mut self,
         subscription: Option<SubscriptionId>,
@@ -25,13 +25,13 @@ impl Turn<'_> {
 }
 
 impl Sessions {
-    /// Something is known about a call that was referred to: the referrer hears that.
+    /// A provisional response to the new call: the referrer gets a report.
     pub(crate) fn referral_progress(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) {
         let Some(referral) = self.table.get(id).and_then(|session| session.transfers.referral()) else { return };
         turn.report(referral.subscription, status, false);
     }
 
-    /// It was answered: it takes the place of the call that asked for it.
+    /// The new call was answered: it takes the place of the referrer's call.
     pub(crate) fn referral_answered(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(referral) = session.transfers.take_referral() else { return };
@@ -41,7 +41,7 @@ impl Sessions {
         self.end_among_ourselves(turn, id);
     }
 
-    /// A call of ours to ourselves whose referrer leaves it: nobody outside is in it, so nobody would ever end it.
+    /// Ends a call of the switch with itself once its referrer has left: no peer is in it that could end it.
     fn end_among_ourselves(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id) else { return };
         if session.link().is_none() && turn.sip.home(session.remote_signaling()).is_some() {
@@ -49,7 +49,7 @@ impl Sessions {
         }
     }
 
-    /// The referrer's call ends once it has confirmed the last report: none can follow a BYE.
+    /// The referrer's call ends once it has confirmed the last report, as no report can follow a BYE.
     pub(crate) fn leave_after_report(&mut self, turn: &mut Turn<'_>, id: SessionId, last: Option<ClientRequestId>) {
         let session = self.table.get_mut(id).filter(|session| !session.state().is_ending());
         match (last, session) {
@@ -77,7 +77,7 @@ impl Sessions {
         is_last
     }
 
-    /// The limit of a transfer, of whichever side.
+    /// A transfer, sent or received, has taken too long.
     pub(crate) fn transfer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         match self.table.get(id).map(|session| session.transfers.received()) {
             Some(Referred::Reported(_)) => self.end(turn, id, EndReason::Transferred),
@@ -85,7 +85,7 @@ impl Sessions {
         }
     }
 
-    /// It ends: the referrer goes on without.
+    /// The new call ends: the referrer's call goes on.
     pub(crate) fn referral_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason) {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(referral) = session.transfers.take_referral() else { return };
@@ -95,7 +95,7 @@ impl Sessions {
         }
     }
 
-    /// The referrer is told goodbye before its call was answered: its reports end first, for none can follow a BYE.
+    /// The referrer's call ends before the new call was answered: its reports end first, as none can follow a BYE.
     pub(crate) fn end_reports(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let referred = self.table.get(id).and_then(|session| session.transfers.received().call());
         let referral = referred.and_then(|other| self.table.get(other)?.transfers.referral());
@@ -107,8 +107,8 @@ impl Sessions {
         }
     }
 
-    /// The one that asked ends before its call was answered, as is usual in blind transfers: whom it talked to waits
-    /// for the new call. `false`: nobody waits, and the new call ends.
+    /// The referrer's call ends before the new call was answered, as is usual in blind transfers: the other side of its call
+    /// waits for the new one. `false`: there is no other side, and the new call ends.
     pub(crate) fn leave_to_referred(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
         let Some(session) = self.table.get_mut(id) else { return false };
         let received = session.transfers.received();
@@ -125,7 +125,7 @@ impl Sessions {
         true
     }
 
-    /// One session takes the place of another with whom that one talks to.
+    /// One session takes the place of another, in its call or in its bridge.
     pub(crate) fn take_place(&mut self, turn: &mut Turn<'_>, id: SessionId, old: SessionId) {
         if let Some(session) = self.table.get_mut(old) {
             session.transfers.set_received(Referred::Nothing);
@@ -142,7 +142,7 @@ impl Sessions {
         }
     }
 
-    /// Ends a hold that came from whoever is gone.
+    /// Ends a hold that came from a peer that has left.
     pub(crate) fn let_flow(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let is_turning = |session: &Session| {
             let wish = session.negotiation.local_offer().map(|offer| offer.wish);
@@ -159,22 +159,22 @@ impl Sessions {
 }
 
 impl Session {
-    /// The URI of whoever is on the other end.
+    /// The URI of the peer.
     pub(crate) fn peer_uri(&self) -> &str {
         if self.is_outgoing() { &self.parties().to } else { &self.parties().from }
     }
 
-    /// The same as others may know it: a caller who asked for privacy stays unknown (RFC 3323).
+    /// The URI of the peer as other peers may see it: a caller who asked for privacy stays unknown (RFC 3323).
     pub(crate) fn shown_uri(&self) -> &str {
         if self.facts.hides_caller() { crate::crossing::ANONYMOUS } else { self.peer_uri() }
     }
 
-    /// Who is on the other end, for [`Self::is_with`]: its host and its name.
+    /// Host and user of the peer, for [`Self::is_with`].
     pub(crate) fn party(&self) -> Box<str> {
         format!("{} {}", self.remote_signaling().ip(), UserLimit::user_of(self.peer_uri())).into()
     }
 
-    /// Whether a party that another call is with is in this one as well: the same host, or the same name.
+    /// Whether the peer is this party of another call: the same host, or the same user.
     pub(crate) fn is_with(&self, party: &str) -> bool {
         let (host, name) = party.split_once(' ').unwrap_or((party, ""));
         let has_host = self.remote_signaling().ip().to_string() == host;

@@ -1,4 +1,4 @@
-//! A call comes in that takes the place of another (RFC 3891).
+//! An INVITE with `Replaces`: the call takes the place of another one (RFC 3891).
 
 use crate::negotiation::capabilities::Terms;
 use crate::transfer::received_refer::PARTY;
@@ -8,8 +8,8 @@ use sip_core::Span;
 use sip_wire::Message;
 
 impl Sessions {
-    /// A call that takes the place of one that talks to somebody (RFC 3891) is answered without a question: whoever
-    /// knows that dialog's tags is one of its two ends, or was told by one.
+    /// A call that takes the place of a connected one (RFC 3891) is answered without asking the user: its caller knows the
+    /// tags of that dialog, so it is one of its two ends or was told them by one.
     pub(crate) fn takes_over(&mut self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> bool {
         let old = self
             .table
@@ -29,7 +29,7 @@ impl Sessions {
         if let Some(session) = self.table.get_mut(id) {
             session.transfers.set_will_hear(Some(peer));
         }
-        // What the one that it will talk to has, too; or else that one is asked for what this one has.
+        // The codecs that the session to be heard has as well; if there are none, that session is asked to change later.
         let Some(session) = self.table.get(id) else { return true };
         let terms = self.table.get(peer).and_then(|peer| peer.agreement()).map(Terms::of);
         let able = terms.map_or_else(|| self.media_of(session), |terms| self.able_by(session, &terms));
@@ -47,10 +47,10 @@ impl Sessions {
         true
     }
 
-    /// A peer has referred this call to another one of ours, in which it is not.
+    /// The call was referred by a peer that is not in the call to be replaced.
     fn is_of_another_party(&self, turn: &Turn<'_>, old: Option<SessionId>, message: Span) -> bool {
         let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return true };
-        // From elsewhere the field is worth nothing.
+        // Only in an INVITE of the switch to itself the header field counts.
         let named = message.headers().find(|header| header.raw_name == PARTY.as_bytes());
         let Some(party) = named.filter(|_| turn.path.is_ours).map(|header| header.value) else { return false };
         let is_with = |old: &Session| std::str::from_utf8(party).is_ok_and(|party| old.is_with(party));

@@ -1,22 +1,22 @@
-//! We hand a call to somebody else: REFER, and what the peer reports about it (RFC 3515, RFC 5589).
+//! Transfers that the user asks for: REFER, and the peer's reports about the new call (RFC 3515, RFC 5589).
 
 use crate::timers::timer::Timer;
 use crate::{EndOrigin, EndReason, Operation, SessionError, SessionEvent, SessionId, SessionState, Sessions, Turn};
 use sip_core::{ClientRequestId, Span, SubscriptionId};
 use sip_wire::{Message, Uri};
 
-/// A transfer that we have asked for.
+/// A REFER of ours and its reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Transfer {
     request: ClientRequestId,
     subscription: SubscriptionId,
-    /// The call that is handed over with it.
+    /// In an attended transfer, the other call of ours, which ends with it.
     consultation: Option<SessionId>,
 }
 
 impl Sessions {
-    /// Asks the peer to call somebody else instead (blind transfer). `TransferProgress` tells how that goes; `Done`, and
-    /// the end of the session, that it went well; `Failed` that the call is back where it was.
+    /// Asks the peer to call another party instead (blind transfer). `TransferProgress` tells the status of that call;
+    /// `Done` and the end of the session tell success, `Failed` that the call goes on as before.
     pub fn transfer(&mut self, turn: &mut Turn<'_>, id: SessionId, target: &str) -> Result<(), SessionError> {
         self.check(id, Operation::Transfer)?;
         let is_sound =
@@ -27,8 +27,8 @@ impl Sessions {
         self.refer(turn, id, target, None)
     }
 
-    /// Asks the peer to take over our call with somebody else (attended transfer, `Replaces` of RFC 3891). Both of our
-    /// calls end when it went well.
+    /// Asks the peer to take over another call of ours (attended transfer, `Replaces` of RFC 3891). Both of our calls end
+    /// when that has succeeded.
     pub fn attended_transfer(
         &mut self,
         turn: &mut Turn<'_>,
@@ -93,14 +93,14 @@ impl Sessions {
         match status {
             Some(200..300) => self.transferred(turn, id),
             Some(status @ 300..700) => self.transfer_failed(turn, id, (status, EndOrigin::Called)),
-            // Over without a word about how it went.
+            // The subscription ends without a final status.
             _ if is_last => self.transfer_failed(turn, id, (500, EndOrigin::Peer)),
             Some(status) => turn.events.push(SessionEvent::TransferProgress { id, status }),
             None => {}
         }
     }
 
-    /// It will not report any more.
+    /// The subscription for reports has ended.
     pub(crate) fn subscription_ended(&mut self, turn: &mut Turn<'_>, subscription: SubscriptionId) {
         if let Some(id) = self.by_subscription.get(&subscription).copied() {
             self.transfer_failed(turn, id, (408, EndOrigin::TimeOut));
@@ -116,7 +116,7 @@ impl Sessions {
         }
     }
 
-    /// The call is back where it was.
+    /// The transfer has failed; the call goes on as before.
     pub(crate) fn transfer_failed(&mut self, turn: &mut Turn<'_>, id: SessionId, (status, origin): (u16, EndOrigin)) {
         if self.drop_transfer(id).is_none() {
             return;
@@ -127,7 +127,7 @@ impl Sessions {
         turn.events.push(SessionEvent::Failed { id, operation: Operation::Transfer, status, origin });
     }
 
-    /// Forgets a transfer of ours.
+    /// Forgets the transfer that the user asked for.
     pub(crate) fn drop_transfer(&mut self, id: SessionId) -> Option<Transfer> {
         let session = self.table.get_mut(id)?;
         session.timers.set(Timer::Transfer, None);
