@@ -1,4 +1,4 @@
-//! Sessions: what a call is to whoever runs a switch. SIP events and media events in, SIP operations and media commands
+//! Sessions: calls as the user of a switch sees them. SIP events and media events in, SIP operations and media commands
 //! out, one table per shard, in virtual time.
 //!
 //! [`Sessions`] owns the calls of one shard. [`Sessions::handle`] takes what `sip_core` says, [`Sessions::handle_media`]
@@ -6,7 +6,8 @@
 //! talk to: [`Sip`], [`Ports`], [`Decide`] and the list of media commands. What a user may do is a method with a `Turn`
 //! as well: [`Sessions::dial`], [`accept`](Sessions::accept), [`forward`](Sessions::forward), [`hold`](Sessions::hold),
 //! [`bridge`](Sessions::bridge), [`transfer`](Sessions::transfer) and their like. It is refused at once without changing
-//! anything, or carried out; what takes its time ends with [`SessionEvent::Done`] or [`SessionEvent::Failed`].
+//! anything, or carried out. An operation that takes its time ends with [`SessionEvent::Done`], [`SessionEvent::Failed`] or
+//! [`SessionEvent::Declined`]; one that comes while another is on its way waits for that.
 //!
 //! A session has one leg. Two sessions that hear each other are linked: as the two sides of one call, where requests
 //! cross and neither outlives the other, or in a bridge, where each goes on alone. `spec.rs` is the one place that says

@@ -9,7 +9,7 @@ use contract::{Codec, Rewriting};
 #[derive(Debug)]
 pub(crate) struct Playback {
     plan: Plan,
-    /// Silence replaces whatever is sent.
+    /// Silence replaces the source.
     is_muted: bool,
 }
 

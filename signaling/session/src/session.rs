@@ -20,7 +20,7 @@ use crate::transfer::transfers::Transfers;
 use contract::{LegRef, LegSpec};
 
 /// A call as this switch sees it: who with, where in its life, with which media. Each field is a machine of its own, whose
-/// parts nobody else touches.
+/// parts no other code touches.
 #[derive(Debug)]
 pub struct Session {
     /// What is known for good: who, over which path, since when.
@@ -39,7 +39,7 @@ pub struct Session {
     pub(crate) sdp: SdpState,
     /// The offer that is open, and what waits for its end.
     pub(crate) negotiation: Negotiation,
-    /// Who holds whom.
+    /// The hold of either side.
     pub(crate) hold: Hold,
     /// What is sent while no other session's audio is.
     pub(crate) playback: Playback,
@@ -68,7 +68,7 @@ pub struct Session {
     pub(crate) recording: Option<u64>,
 }
 
-/// Who talks to whom.
+/// Caller, called party and Call-ID of a session.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parties {
     /// URI of From.

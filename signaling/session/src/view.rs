@@ -1,4 +1,4 @@
-//! What may be known of a session.
+//! What others read of a session.
 
 use crate::bridge::link::Link;
 use crate::invite::incoming_invite::Stage;
@@ -11,32 +11,32 @@ use sip_core::DialogId;
 use std::net::{IpAddr, SocketAddr};
 
 impl Session {
-    /// Its name.
+    /// Its number in its shard.
     pub fn id(&self) -> SessionId {
         self.facts.id()
     }
 
-    /// Where it is in its life.
+    /// Its state.
     pub fn state(&self) -> SessionState {
         self.life.state()
     }
 
-    /// Who talks to whom.
+    /// Caller, called party and Call-ID.
     pub fn parties(&self) -> &Parties {
         self.facts.parties()
     }
 
-    /// Where its signaling comes from.
+    /// The address of the peer's signaling.
     pub fn remote_signaling(&self) -> SocketAddr {
         self.facts.remote_signaling()
     }
 
-    /// When it began.
+    /// When the session began.
     pub fn created_at(&self) -> Instant {
         self.facts.created_at()
     }
 
-    /// When it was answered.
+    /// When the call was answered.
     pub fn connected_at(&self) -> Option<Instant> {
         self.facts.connected_at()
     }
@@ -66,12 +66,12 @@ impl Session {
         self.agreement().map_or(Direction::Inactive, |agreed| agreed.direction)
     }
 
-    /// We hold the peer.
+    /// Whether we hold the peer.
     pub fn is_held_here(&self) -> bool {
         self.hold.is_ours()
     }
 
-    /// The peer holds us.
+    /// Whether the peer holds us.
     pub fn is_held_there(&self) -> bool {
         self.hold.wanted().sends() && self.sdp.agreed().is_some_and(|agreed| !agreed.direction.sends())
     }
@@ -86,12 +86,12 @@ impl Session {
         self.membership.bridge()
     }
 
-    /// We have placed it, or are about to.
+    /// Whether it is a call that we place.
     pub fn is_outgoing(&self) -> bool {
         self.facts.is_outgoing()
     }
 
-    /// Our audio is replaced by silence.
+    /// Whether our audio is replaced by silence.
     pub fn is_muted(&self) -> bool {
         self.playback.is_muted()
     }
@@ -100,7 +100,7 @@ impl Session {
     pub fn allows(&self, operation: Operation) -> bool {
         self.state().allows(operation)
             && match operation {
-                // Decided on already: the leg is on its way.
+                // Once the call has been decided on its leg is on its way.
                 Operation::Accept | Operation::Reject => {
                     let is_open = |stage| matches!(stage, Stage::Early | Stage::Reserved);
                     let stage = self.incoming.as_ref().map(|incoming| incoming.stage());
@@ -115,7 +115,7 @@ impl Session {
             }
     }
 
-    /// What may be asked now.
+    /// The operations that make sense now.
     pub fn allowed(&self) -> Vec<Operation> {
         self.state().allowed().into_iter().filter(|operation| self.allows(*operation)).collect()
     }
@@ -136,7 +136,7 @@ impl Session {
         self.facts.local_ip()
     }
 
-    /// It was answered.
+    /// Whether the call was answered.
     pub(crate) fn is_answered(&self) -> bool {
         self.facts.connected_at().is_some()
     }
@@ -155,12 +155,12 @@ impl Session {
         self.incoming.as_ref()?.offer()
     }
 
-    /// It is a call that comes in, and its decision is this far.
+    /// Whether it is a call that comes in, at this stage of its decision.
     pub(crate) fn is_at(&self, stage: Stage) -> bool {
         self.incoming.as_ref().is_some_and(|incoming| incoming.stage() == stage)
     }
 
-    /// The state of an answered call by who holds whom.
+    /// The state of an answered call: on hold where either side holds, else connected.
     pub(crate) fn settled_state(&self) -> SessionState {
         if self.hold.wanted() != Direction::Both || self.is_held_there() {
             SessionState::OnHold

@@ -1,4 +1,4 @@
-//! What a user of sessions decides, and what it is told for that.
+//! Decisions of the user, and what the user is told for them.
 
 use crate::{Destination, Forward, SessionId, TransferRequest};
 use clock::Instant;
@@ -9,33 +9,33 @@ use sip_core::{ClientRequestId, DialogInfo, RequestId};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-/// Decides about incoming calls, at once. What takes longer says [`Decision::Defer`] and comes back with
+/// Decides about incoming calls, at once. A user that takes longer answers [`Decision::Defer`] and decides later by
 /// [`crate::Sessions::accept`] or [`crate::Sessions::reject`].
 pub trait Decide {
-    /// Whether a request outside of dialogs may come in: every INVITE and all others but ACK, CANCEL, BYE and OPTIONS.
-    /// Nothing has been done about it yet.
+    /// Whether a request outside of dialogs is admitted: every INVITE, and all others but ACK, CANCEL, BYE and OPTIONS. It is
+    /// called before anything else is done with the request.
     fn admit(&mut self, request: &Asking<'_>) -> Admission {
         let _ = request;
         Admission::Granted { user: None }
     }
     /// A call has come in.
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision;
-    /// The peer asks us to call somebody else in its place (REFER).
+    /// The peer asks us to call another party in its place (REFER).
     fn transfer_requested(&mut self, transfer: &TransferRequest<'_>) -> Destination {
         let _ = transfer;
         Destination::Named
     }
-    /// A target of a call that we place says where else to go (a Contact of a 3xx). One that is refused is not called.
+    /// A target of a call that we place redirects it (a Contact of a 3xx). A destination that is refused is not called.
     fn redirected(&mut self, id: SessionId, target: &str) -> Destination {
         let _ = (id, target);
         Destination::Named
     }
-    /// Whether a source is one whose calls need not show first that it gets our answers ([`crate::Sources`]).
+    /// Whether calls of a source are exempt from the limits for unproven addresses ([`crate::Sources`]).
     fn trusts(&self, source: SocketAddr) -> bool {
         let _ = source;
         false
     }
-    /// The dialog of a call is there: it was answered, by us or by the peer. [`crate::SessionEvent::DialogEnded`] follows.
+    /// The dialog of a call is confirmed: the call was answered, by us or by the peer. [`crate::SessionEvent::DialogEnded`] follows.
     fn dialog_confirmed(&mut self, id: SessionId, dialog: &DialogInfo<'_>) {
         let _ = (id, dialog);
     }
@@ -61,7 +61,7 @@ pub trait Decide {
     }
 }
 
-/// A request that wants to come in.
+/// A request that is to be admitted or refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
     /// The request.
@@ -72,31 +72,31 @@ pub struct Asking<'a> {
     pub received_at: Instant,
 }
 
-/// Whether a request may come in.
+/// Whether a request is admitted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Admission {
-    /// It may.
+    /// It is admitted.
     Granted {
-        /// Who has proved to have sent it, where somebody was asked.
+        /// The authenticated user, where credentials were asked for.
         user: Option<Box<str>>,
     },
-    /// Its sender has to prove who it is (RFC 3261 §22).
+    /// Its sender is asked for credentials (RFC 3261 §22).
     Challenge {
-        /// As whom we ask: 401 or 407 follows from it.
+        /// As a server (401) or as a proxy (407).
         place: Place,
         /// Values of the challenge's header fields, one line each.
         values: Vec<String>,
     },
-    /// It may not, with this status.
+    /// It is refused with this status.
     Refused(u16),
 }
 
-/// Whose words.
+/// The side that wrote a session description.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Side {
-    /// Ours.
+    /// The switch.
     Local,
-    /// The peer's.
+    /// The peer.
     Remote,
 }
 
@@ -109,15 +109,15 @@ pub struct IncomingCall<'c> {
     pub from: &'c str,
     /// The called URI, as the To field has it.
     pub to: &'c str,
-    /// User part of the Request-URI: who is really called.
+    /// User part of the Request-URI.
     pub called_user: &'c str,
     /// What can be agreed on; `None` where the caller waits for our offer.
     pub offered: Option<&'c Negotiated>,
-    /// Who has proved to be the caller, where somebody was asked ([`Decide::admit`]).
+    /// The authenticated caller, where credentials were asked for ([`Decide::admit`]).
     pub user: Option<&'c str>,
-    /// The INVITE, for what is not above.
+    /// The INVITE, for all other header fields.
     pub message: &'c [u8],
-    /// Where the request came from.
+    /// The address that the INVITE came from.
     pub remote: SocketAddr,
     /// When it came.
     pub received_at: Instant,
@@ -126,7 +126,7 @@ pub struct IncomingCall<'c> {
 /// What becomes of an incoming call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Decision {
-    /// Answer it and send this.
+    /// Answer it, and send this audio.
     Accept(Plan),
     /// Refuse it.
     Reject {
@@ -135,7 +135,7 @@ pub enum Decision {
         /// Reason phrase; empty: the usual one of the status.
         reason: Cow<'static, str>,
     },
-    /// Send it on to somewhere else.
+    /// Send it on to other targets.
     Forward(Forward),
     /// Let it ring; the decision comes later.
     Defer,
@@ -144,9 +144,9 @@ pub enum Decision {
 /// What an answered call sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Plan {
-    /// First.
+    /// The source that is sent first.
     pub source: PlannedSource,
-    /// Then, if the source has an end.
+    /// What follows when the source has come to its end.
     pub at_end: AtEnd,
 }
 
@@ -161,7 +161,7 @@ pub enum PlannedSource {
     Ringing,
     /// A prompt, by its number.
     Prompt(u32),
-    /// What the peer sends comes back.
+    /// What the peer sends is sent back to it.
     Echo,
 }
 
@@ -170,9 +170,9 @@ pub enum PlannedSource {
 pub enum AtEnd {
     /// The call stays up; silence is sent.
     Silence,
-    /// We hang up.
+    /// The call is ended.
     HangUp,
-    /// It begins again.
+    /// The source begins again.
     Repeat,
 }
 

@@ -19,7 +19,7 @@ impl SessionId {
         self.0.get()
     }
 
-    /// Back from [`Self::as_u64`]; a made-up number names nothing, or a session that is not yours.
+    /// The inverse of [`Self::as_u64`]. Any other number names no session, or an unrelated one.
     pub fn from_u64(number: u64) -> Self {
         Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
     }

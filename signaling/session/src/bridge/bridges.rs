@@ -17,12 +17,12 @@ pub const BRIDGE_MEMBERS_MAX: usize = 2;
 pub struct BridgeId(NonZeroU64);
 
 impl BridgeId {
-    /// As one number.
+    /// The bridge as a number.
     pub fn as_u64(self) -> u64 {
         self.0.get()
     }
 
-    /// Back from [`Self::as_u64`]; a made-up number names nothing, or a bridge that is not yours.
+    /// The inverse of [`Self::as_u64`]. Any other number names no bridge, or an unrelated one.
     pub fn from_u64(number: u64) -> Self {
         Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
     }
@@ -96,7 +96,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Takes a session out; it goes on with its own source. The bridge stays as long as somebody is in it.
+    /// Takes a session out; it goes on with its own source. The bridge stays as long as it has a member.
     pub fn remove_from_bridge(
         &mut self,
         turn: &mut Turn<'_>,
@@ -159,7 +159,7 @@ impl Sessions {
         }
     }
 
-    /// A session leaves its bridge, and with it whom it heard.
+    /// A session leaves its bridge, and no longer hears the other member.
     fn unseat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId, reason: LeaveReason) {
         let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
         members.retain(|member| *member != id);

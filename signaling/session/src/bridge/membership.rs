@@ -36,7 +36,7 @@ impl Membership {
         };
     }
 
-    /// It hears nobody from now on. A member of a bridge stays in it.
+    /// It hears no other session from now on. A member of a bridge stays in it.
     pub(crate) fn part(&mut self) {
         *self = match *self {
             Self::Bridge(bridge, _) => Self::Bridge(bridge, None),
@@ -44,7 +44,7 @@ impl Membership {
         };
     }
 
-    /// It is in a bridge, where it hears nobody yet.
+    /// It is in a bridge, where it hears no other member yet.
     pub(crate) fn enter(&mut self, bridge: BridgeId) {
         *self = Self::Bridge(bridge, None);
     }

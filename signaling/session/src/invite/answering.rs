@@ -1,4 +1,4 @@
-//! Answers that are more than an answer: with a description of the user's own, or after something was heard.
+//! The user's answer to an incoming call: with its own description or header fields, or after early media.
 
 use crate::crossing::Moment;
 use crate::invite::incoming_invite::Stage;
@@ -11,8 +11,8 @@ use sip_core::{Content, Span};
 const DESCRIPTION_BYTES_MAX: usize = 16_384;
 
 impl Sessions {
-    /// Answers a call that rings with a session description of the user's own. Its media is not looked after unless it
-    /// names our port, which is known only once the call can be heard: see [`Self::early_media`].
+    /// Answers a call that rings with a session description of the user's own. Media reaches the media plane only if the
+    /// description names our port, which is known once there is a leg: see [`Self::early_media`].
     pub fn accept_with(
         &mut self,
         turn: &mut Turn<'_>,
@@ -62,8 +62,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// Lets a call that rings hear something before it is answered: 183 with a session description. It has to be
-    /// accepted or rejected as late as any other.
+    /// Sends early media to a call that rings: 183 with a session description. The call has to be accepted or rejected as
+    /// soon as any other.
     pub fn early_media(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.check(id, Operation::Accept)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
@@ -82,7 +82,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// What the called side says in its answer, for the caller's.
+    /// Header fields of the called side's answer, for the answer to the caller.
     pub(crate) fn keep_answer_lines(&mut self, turn: &Turn<'_>, called: SessionId, message: Span) {
         let Some(caller) = self.other_side(called) else { return };
         let lines = self.crossing_lines(turn, called, message, Moment::Answer);
@@ -91,7 +91,7 @@ impl Sessions {
         }
     }
 
-    /// The leg of such a call runs.
+    /// The leg of a call with early media runs: 183.
     pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id) else { return };
         let Some(incoming) = &session.incoming else { return };

@@ -1,4 +1,4 @@
-//! Calls that we place: what is asked for, and the first step.
+//! Calls that the user places, up to the opening of the leg.
 
 use crate::admission::address_validation::Proof;
 use crate::admission::admitted::Admitted;
@@ -25,15 +25,15 @@ const RING_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// A call to be placed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
-    /// Who calls: a URI, or `"Alice" <sip:alice@example.com>`.
+    /// The caller: a URI, or `"Alice" <sip:alice@example.com>`.
     pub from: Box<str>,
-    /// Who is called, as the To field says; empty: the first target's URI.
+    /// The called party, for the To field; empty: the first target's URI.
     pub to: Box<str>,
-    /// Where to, in order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
+    /// The targets, in order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
     pub targets: Vec<Target>,
-    /// The session description to offer; none: one of our own. Its media is not looked after unless it names our port.
+    /// The session description to offer; none: one of the switch. Media reaches the media plane only if it names our port.
     pub sdp: Option<Box<str>>,
-    /// Who answers when a proxy or the called side asks for credentials.
+    /// The credentials for a proxy or a called side that asks for some.
     pub account: Option<AccountId>,
     /// Hops that the INVITE may take: 70, or one less than that of a call that it goes on from.
     pub max_forwards: u8,
@@ -45,7 +45,7 @@ pub struct Dial {
     pub plan: Plan,
 }
 
-/// Where a call may go.
+/// A target of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     /// The Request-URI.
@@ -82,7 +82,7 @@ impl Dial {
 
 impl Sessions {
     /// Places a call. Its port is taken at once, the INVITE leaves when its leg runs. `StateChanged` and `Progress` tell
-    /// how it goes, `Ended` why it failed.
+    /// its progress, `Ended` why it failed.
     pub fn dial(&mut self, turn: &mut Turn<'_>, dial: Dial) -> Result<SessionId, SessionError> {
         self.place(turn, dial, None, false)
     }
@@ -150,7 +150,7 @@ impl Sessions {
             call_id: call_id(call_number, number).into(),
         };
         let (now, plan) = (turn.now, dial.plan);
-        // The other side of a call counts with the one that has called.
+        // The second leg of a call counts as part of the first one.
         let counts_for = if beside.is_some() { Some(None) } else { self.count_user(&parties.from) };
         let Some(counts_for) = counts_for else {
             turn.ports.give_back(port);
@@ -162,7 +162,7 @@ impl Sessions {
             outgoing: outgoing.take(),
             ..Session::new(
                 CallFacts::outgoing(id, call_number, now, parties, path),
-                // What it says of itself answers what was sent there.
+                // Its address is proven: it can only answer an INVITE that was sent there.
                 Admitted::new(Proof::Address, Seat::None, counts_for),
                 SdpState::new(origin),
                 Playback::new(plan),
@@ -180,12 +180,12 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Keeps credentials for calls that are placed with them.
+    /// Adds credentials for calls that are placed with them.
     pub fn add_account(&mut self, turn: &mut Turn<'_>, account: Account) -> Result<AccountId, SessionError> {
         turn.sip.add_account(account).map_err(SessionError::Protocol)
     }
 
-    /// Forgets them.
+    /// Removes credentials.
     pub fn remove_account(&mut self, turn: &mut Turn<'_>, account: AccountId) -> Result<(), SessionError> {
         turn.sip.remove_account(account).map_err(SessionError::Protocol)
     }

@@ -1,4 +1,4 @@
-//! What is asked of a call that we place: whether it makes sense, and how it is written.
+//! Checks of a call that the user places, and how addresses are written.
 
 use crate::invite::dial::{Dial, TARGETS_MAX};
 use crate::{REMEMBERED_BYTES_MAX, SessionError};

@@ -15,16 +15,16 @@ const EARLY_MAX: usize = 8;
 /// What a caller knows of our answer to its offer before the call is up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum EarlyAnswer {
-    /// Nothing, or what a provisional response said that may have been lost: only the 2xx counts.
+    /// Nothing, or a provisional response that may have been lost: only the 2xx counts.
     Open,
     /// A reliable provisional response has it, which the caller has to acknowledge: the 2xx cannot say anything else
     /// (RFC 3262 §5).
     Told,
-    /// It has acknowledged that, and may change it (RFC 3311 §5.1).
+    /// The caller has acknowledged that answer, and may make offers (RFC 3311 §5.1).
     Acknowledged,
 }
 
-/// One branch.
+/// The early dialog of one branch.
 #[derive(Debug)]
 pub(crate) struct Early {
     dialog: DialogId,
@@ -35,8 +35,8 @@ pub(crate) struct Early {
 }
 
 impl Sessions {
-    /// A branch has something to say: it is heard from now on. Gives what its answer agrees on, if there is one and nothing
-    /// of the branch is being carried out.
+    /// A branch has sent a provisional response: it is heard from now on. Gives what its answer agrees on, if there is one and
+    /// no change of the branch is being carried out.
     pub(crate) fn note_early(
         &mut self,
         id: SessionId,
@@ -69,12 +69,12 @@ impl Sessions {
         is_applying && last.is_some_and(|early| early.dialog == dialog)
     }
 
-    /// Whose early dialog this is.
+    /// The session of an early dialog.
     pub(crate) fn find_early(&self, dialog: DialogId) -> Option<SessionId> {
         self.by_early.get(&dialog).copied()
     }
 
-    /// Whose dialog this is, early or not.
+    /// The session of a dialog, early or confirmed.
     pub(crate) fn find_any(&self, dialog: DialogId) -> Option<SessionId> {
         self.find(dialog).or_else(|| self.find_early(dialog))
     }
@@ -108,13 +108,13 @@ impl Sessions {
         let Some(session) = self.table.get(id) else { return false };
         let branches = session.outgoing.iter().flat_map(|out| &out.early);
         let incoming = session.incoming.as_ref();
-        // After the answer, whatever the caller has confirmed before.
+        // Once the call was answered the offer has its answer.
         session.is_answered() && session.sdp.agreed().is_some()
             || incoming.is_some_and(|incoming| incoming.early_answer == EarlyAnswer::Acknowledged)
             || branches.filter(|early| early.dialog == dialog).any(|early| early.agreed.is_some())
     }
 
-    /// A caller, or the last branch that had something to say, has changed its media before the call is up.
+    /// A caller, or the branch that is heard, has changed its media before the call was answered.
     pub(crate) fn changed_early(&mut self, id: SessionId, agreed: Negotiated, answer: &str) {
         let Some(session) = self.table.get_mut(id) else { return };
         if let Some(description) = session.incoming.as_mut().and_then(|incoming| incoming.description.as_mut()) {
@@ -125,7 +125,7 @@ impl Sessions {
         }
     }
 
-    /// The INVITE is over.
+    /// The INVITE has its final response: its early dialogs are forgotten.
     pub(crate) fn forget_early(&mut self, id: SessionId) {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return };
         for early in out.early.drain(..) {

@@ -1,4 +1,4 @@
-//! An incoming call goes on to somewhere else: a back-to-back user agent (RFC 7092) with media of its own on both sides.
+//! An incoming call goes on to other targets: a back-to-back user agent (RFC 7092) with media of its own on both sides.
 
 use crate::invite::dial::{Dial, Target};
 use crate::invite::early_dialogs::EarlyAnswer;
@@ -21,29 +21,29 @@ use std::sync::Arc;
 /// Where an incoming call goes on to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Forward {
-    /// In order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
+    /// The targets, in order: the next one is tried when one cannot be reached, fails by itself (5xx) or does not answer.
     pub targets: Vec<Target>,
-    /// Who calls there; none: the caller.
+    /// From of the INVITEs; none: that of the caller.
     pub from: Option<Box<str>>,
-    /// Who answers when the called side asks for credentials.
+    /// The credentials for a called side that asks for some.
     pub account: Option<AccountId>,
     /// Further header fields of the INVITE.
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// How long each target may take to answer; none: the setting.
     pub answer_timeout: Option<Duration>,
-    /// The rule that leads there, as those who look at calls know it.
+    /// The pattern of the route that leads to the targets, for call records.
     pub route: Option<Arc<str>>,
 }
 
 impl Forward {
-    /// To these, as the caller.
+    /// To these targets, in the caller's name.
     pub fn to(targets: Vec<Target>) -> Self {
         Self { targets, from: None, account: None, headers: Vec::new(), answer_timeout: None, route: None }
     }
 }
 
 impl Sessions {
-    /// Sends a call that rings here on to somewhere else: the late decision. Gives the session of the other side.
+    /// Sends a call that rings on to other targets: the decision that was deferred. Gives the session of the other side.
     pub fn forward(&mut self, turn: &mut Turn<'_>, id: SessionId, forward: Forward) -> Result<SessionId, SessionError> {
         self.check(id, Operation::Accept)?;
         if self.table.get(id).is_some_and(|session| session.is_at(Stage::Early)) {
@@ -129,7 +129,7 @@ impl Sessions {
         Ok(other)
     }
 
-    /// The other side has something to say before it answers.
+    /// The called side has sent a provisional response.
     pub(crate) fn progress_crosses(
         &mut self,
         turn: &mut Turn<'_>,
@@ -162,11 +162,11 @@ impl Sessions {
         self.sync(turn, caller);
     }
 
-    /// The other side has answered: so do we.
+    /// The called side has answered: the caller is answered.
     pub(crate) fn answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(caller) = self.other_side(id) else { return };
         if self.table.get(caller).is_none_or(|session| session.incoming.is_none()) {
-            // It was answered long ago, and has waited for a transfer.
+            // The caller was answered before, and has waited for the end of a transfer.
             self.bring_together(turn, id);
             return self.let_flow(turn, caller);
         }

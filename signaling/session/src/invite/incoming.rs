@@ -38,7 +38,7 @@ impl Sessions {
             self.counts.add(why, 1);
             return self.refuse_unseen(turn, invite, message, 503, words);
         }
-        // It is one of ours, made for a peer that has been asked who it is.
+        // The INVITE is of the switch itself, on behalf of a peer that was admitted before.
         let is_known = turn.path.is_ours;
         let admission = if is_known { Admission::Granted { user: None } } else { turn.admit(message) };
         let user = match admission {
@@ -76,7 +76,7 @@ impl Sessions {
         let (now, path) = (turn.now, turn.path);
         let is_connected = || turn.sip.flow_of(dialog).is_some_and(|flow| flow.transport.is_reliable());
         let proof = match () {
-            // Ours, or of a user who has answered a challenge: that went to where the INVITE came from.
+            // Of the switch itself, or of a user who has answered a challenge, which was sent to where the INVITE came from.
             () if path.is_ours || user.is_some() => Proof::Address,
             () if is_connected() => Proof::Host,
             () => Proof::Nothing,
@@ -106,11 +106,11 @@ impl Sessions {
         }
     }
 
-    /// Among the calls of its source that wait; `None`: there are enough of them.
+    /// Counts the call among those of its source that wait; `None`: the source is at its limit.
     fn take_seat(&mut self, turn: &mut Turn<'_>, is_authentic: bool) -> Option<Seat> {
         let path = turn.path;
         if is_authentic {
-            // It has seen the nonce that we sent there.
+            // Its credentials have the nonce that was sent to this address.
             turn.sip.prove(turn.now, path.remote);
         }
         let standing = match path.standing {
@@ -169,7 +169,7 @@ impl Sessions {
         self.table.get(id)?.incoming.as_ref()?.expires_at()
     }
 
-    /// Answers a call that rings: the late decision.
+    /// Answers a call that rings: the decision that was deferred.
     pub fn accept(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.accept_with(turn, id, plan, None)
     }
@@ -179,8 +179,8 @@ impl Sessions {
         self.start_as(turn, id, plan, Stage::Answering);
     }
 
-    /// The same for a call that is answered, or heard early. Whether its leg was there already, for a reason of the user's:
-    /// then [`Self::use_reserved`] goes on.
+    /// The same for a call that is answered, or heard early. Whether the leg was there
+    /// already, for a description of the user's: then [`Self::use_reserved`] follows.
     pub(super) fn start_as(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan, stage: Stage) -> bool {
         let reserved = self.table.get(id).filter(|session| session.is_at(Stage::Reserved)).and_then(Session::port);
         let Some(port) = reserved.or_else(|| turn.ports.take()) else {
@@ -245,7 +245,7 @@ impl Sessions {
         self.go(turn, id, SessionState::Ringing);
     }
 
-    /// The leg runs, or the way became free: 200 OK.
+    /// The leg runs, or the PRACK that the 200 waited for is there: 200 OK.
     pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
             return;
@@ -267,7 +267,7 @@ impl Sessions {
                 session.facts.connect(turn.now);
                 session.transfers.set_will_hear(None);
                 self.counts.add(SignalCounter::CallsAnswered, 1);
-                // The other side of a call may answer without a word before.
+                // The called side may answer without a provisional response.
                 if self.table.get(id).is_some_and(|session| session.state() == SessionState::Initializing) {
                     self.go(turn, id, SessionState::Ringing);
                 }
@@ -279,7 +279,7 @@ impl Sessions {
                     self.end(turn, old, EndReason::Replaced);
                 }
             }
-            // The description waits until the PRACK is there; timers of SIP see to it that this ends.
+            // The description waits for the PRACK; the endpoint ends the INVITE when none comes.
             Accepted::AfterPrack => session.describe(description),
             Accepted::Gone => self.end(turn, id, EndReason::Cancelled),
         }

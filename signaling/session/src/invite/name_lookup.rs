@@ -1,6 +1,6 @@
 //! Names that a peer wants called, in the Refer-To of a REFER or the Contacts of a 3xx: they are looked up (RFC 3263)
-//! while everything else goes on. The call that waits for them has its session already, so that whatever happens
-//! meanwhile happens to that one.
+//! while other work goes on. The call that waits for them has its session already, which events of the time of waiting
+//! reach.
 
 use crate::invite::dial::{TARGETS_MAX, Target};
 use crate::invite::next_target::path_to;
@@ -12,10 +12,10 @@ use clock::Duration;
 use sip_core::Flow;
 use sip_wire::Uri;
 
-/// How long a call waits for the names that it goes to. Whoever looks them up gives up earlier.
+/// How long a call waits for the addresses of its targets. The resolver gives up earlier.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a call waits for.
+/// A question that a call waits for.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     /// The SIP side's number of the question.
@@ -23,23 +23,23 @@ pub(crate) struct Lookup {
     named: Named,
 }
 
-/// Where a peer wants a call to go.
+/// The URIs that a peer wants a call to go to.
 #[derive(Debug)]
 pub(crate) struct Named {
-    /// The most wanted first.
+    /// In order of preference.
     pub(crate) uris: Vec<Box<str>>,
-    /// Who says so, and by which path: its own host may be one that only it knows.
+    /// The peer that named them, with the path to it: for a host that only this peer knows.
     pub(crate) by: Target,
     /// Why the call ends when none of them leads anywhere.
     pub(crate) otherwise: EndReason,
     /// It takes the place of another one (RFC 3891), which may be a call of ours in another shard: what leads to us stays
     /// in the process.
     pub(crate) takes_over: bool,
-    /// Which addresses may come of it.
+    /// Which addresses calls may go to.
     pub(crate) allowed: Destinations,
 }
 
-/// What is known of that at once.
+/// What is known of the paths at once.
 pub(crate) enum Located {
     /// The paths, none if there are none.
     Now(Vec<Target>),
@@ -90,7 +90,7 @@ impl Turn<'_> {
             target.flow = self.sip.home(target.flow.remote).unwrap_or(target.flow);
         }
         let found_count = targets.len();
-        // The path by which the peer itself talks to us leads to nobody new.
+        // The path of the peer itself is no new destination.
         targets.retain(|target| target.flow == named.by.flow || named.allowed.allow(&target.flow, &*self.sip));
         if targets.is_empty() && found_count > 0 { Ways::Forbidden } else { Ways::Open(targets) }
     }

@@ -1,4 +1,4 @@
-//! Calls that are not taken, and what their callers are told.
+//! Calls that are refused.
 
 use crate::invite::invitation::parties_of;
 use crate::{
@@ -9,7 +9,7 @@ use sip_core::{Content, InviteId, Refused, Span};
 use stats::SignalCounter;
 
 impl Sessions {
-    /// Refuses a call that rings: the late decision.
+    /// Refuses a call that rings: the decision that was deferred.
     pub fn reject(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) -> Result<(), SessionError> {
         self.reject_with(turn, id, status, words, &[])
     }
@@ -36,7 +36,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// A caller who has to prove who it is, or is not let in.
+    /// A call that is not admitted: a challenge, or a refusal.
     pub(crate) fn turn_away(&mut self, turn: &mut Turn<'_>, invite: InviteId, message: Span, admission: &Admission) {
         let (status, headers) = admission.answer();
         tell_refused(turn, message, status, "");
@@ -76,7 +76,7 @@ impl Sessions {
         turn.sip.reject(turn.now, invite, refusal);
     }
 
-    /// A status with what belongs to it: 503 asks the caller to come again later.
+    /// A status, with `Retry-After` where it is 503.
     pub(crate) fn refusal(&self, status: u16) -> Refusal<'static> {
         let retry_after_s = (status == 503).then(|| self.settings.retry_after.as_secs().max(1));
         Refusal { retry_after_s, ..Refusal::status(status) }

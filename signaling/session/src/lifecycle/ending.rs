@@ -137,7 +137,7 @@ impl Sessions {
         self.settle(turn, id);
     }
 
-    /// Whoever goes with an ending session: the other side of its call ends, a bridge is left.
+    /// An ending session leaves its bridge, or ends the other side of its call.
     fn part(&mut self, turn: &mut Turn<'_>, id: SessionId, reason: EndReason, farewell: &Farewell) {
         self.drop_relayed(turn, id);
         self.drop_transfer(id);

@@ -49,8 +49,8 @@ impl Able {
 }
 
 impl Sessions {
-    /// What the session can do: with a linked session nothing that the other one has not got, in its order. A session that
-    /// is to hear another one later can do all that we have: whoever has less then is asked to do without.
+    /// What the session can offer: with a linked session only codecs of that one, in its order. A session that is to hear
+    /// another one later offers all codecs; the two settle on one afterwards.
     pub(crate) fn media_of(&self, session: &Session) -> Able {
         if let Some(theirs) = self.linked(session).and_then(Session::takes) {
             return self.able_by(session, &Terms::of(theirs));
@@ -65,12 +65,12 @@ impl Sessions {
         }
     }
 
-    /// What the session can do by the terms of another one.
+    /// What the session can offer by the terms of another one.
     pub(crate) fn able_by(&self, session: &Session, terms: &Terms) -> Able {
         self.able(session, terms.codecs(), Some(terms))
     }
 
-    /// All that we have, whatever the other side has agreed to and wants.
+    /// All codecs and both directions, independent of the other side.
     pub(crate) fn able_alone(&self, session: &Session) -> Able {
         let able = self.able(session, self.settings.codecs.iter().copied(), None);
         Able { direction: Direction::Both, ..able }
@@ -98,7 +98,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// What counts towards the other side: what was agreed on, also where the media plane has yet to carry it out.
+    /// What was agreed on, also where the media plane has yet to carry out the peer's answer.
     pub(crate) fn agreement(&self) -> Option<&Negotiated> {
         self.negotiation.answered().or(self.sdp.agreed())
     }

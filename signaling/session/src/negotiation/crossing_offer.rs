@@ -18,15 +18,15 @@ const UPDATE_SHARE: u32 = 8;
 pub(crate) enum Way {
     /// It is answered here, without the other side.
     Stays,
-    /// The other side has it, and its answer decides on ours.
+    /// The other side was asked; our answer depends on its answer.
     Crossed,
     /// The other side is busy with something that ends by itself.
     Waits,
-    /// The peer has been told why not.
+    /// It has been refused.
     Refused,
 }
 
-/// What came of an offer that crossed.
+/// The outcome of an offer that crossed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Crossed {
     /// Which ways media flows on the other side now.
@@ -36,8 +36,8 @@ pub(crate) struct Crossed {
 }
 
 impl Sessions {
-    /// A peer's offer has to be heard on the other side first, which may refuse it. `wish` is what this peer wants, whatever
-    /// the other one has said before; `here` is what of that the other one has agreed to already.
+    /// A peer's offer goes to the other side of the call first, which may refuse it. `wish` is all that this peer offers; `here`
+    /// is the part of it that the other side has agreed to before.
     pub(crate) fn change_crosses(
         &mut self,
         turn: &mut Turn<'_>,
@@ -80,7 +80,8 @@ impl Sessions {
         Way::Crossed
     }
 
-    /// This side has answered an offer of ours late: the other side hears where that differs from what it has.
+    /// This side has answered an offer of ours in its ACK: the other side is asked to change where it has agreed to something
+    /// else.
     pub(crate) fn late_answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: &Negotiated) {
         let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
         let Some(there) = other.sdp.agreed().filter(|_| other.can_hear()) else { return };
@@ -152,7 +153,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// Its peer is to hear what the other side wants.
+    /// Whether offers of the other side go to this peer: it is up, and we do not hold it ourselves.
     fn can_hear(&self) -> bool {
         self.is_answered() && !self.is_held_here()
     }

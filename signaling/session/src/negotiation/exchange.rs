@@ -13,12 +13,12 @@ use sip_core::{ClientRequestId, InviteId, RequestId};
 /// The offer that is open.
 #[derive(Debug, Default)]
 pub(crate) enum Exchange {
-    /// There is none.
+    /// No offer is open.
     #[default]
     Idle,
     /// Our re-INVITE has no answer yet.
     LocalOffer(Box<LocalOffer>),
-    /// The peer's offer is with the other side of the call, whose answer decides on ours.
+    /// The peer's offer is with the other side of the call; our answer depends on its answer.
     Crossing(Box<CrossingOffer>),
     /// What was agreed on is carried out by the media plane. Where the peer made the offer, our answer leaves afterwards.
     Applying(Box<Applying>),
@@ -178,7 +178,7 @@ impl Negotiation {
 
 /// Steps from one state to the next.
 impl Negotiation {
-    /// Our re-INVITE is out. What it offers is what we want now.
+    /// Our re-INVITE was sent; it offers all that was wanted before.
     pub(crate) fn offer(&mut self, offer: LocalOffer) {
         assert!(self.is_quiet(), "an offer while {:?}", self.exchange);
         (self.exchange, self.turn_back) = (Exchange::LocalOffer(Box::new(offer)), None);

@@ -1,4 +1,4 @@
-//! Our own re-INVITEs: hold, resume, refresh (RFC 3261 §14.1).
+//! Re-INVITEs of the switch: hold, resume, change of codec, refresh (RFC 3261 §14.1).
 
 use crate::negotiation::capabilities::{Able, Terms};
 use crate::negotiation::codec_matching::Matching;

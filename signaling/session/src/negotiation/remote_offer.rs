@@ -1,4 +1,4 @@
-//! The peer changes media in the middle of a call: re-INVITE, UPDATE, and the answer to an offer in our 2xx.
+//! Offers of the peer in the middle of a call: re-INVITE and UPDATE; and its answer to an offer in our 2xx.
 
 use crate::admission::address_validation::Proof;
 use crate::invite::invitation::{Unfit, description};
@@ -34,7 +34,7 @@ impl Sessions {
     }
 
     /// A caller has acknowledged a provisional response, and may have something in its PRACK: an offer, once ours has been
-    /// answered (RFC 3262 §5), or what is for nobody here.
+    /// answered (RFC 3262 §5), or a body that the switch has no use for.
     pub(crate) fn pracked(&mut self, turn: &mut Turn<'_>, dialog: DialogId, request: Option<RequestId>, message: Span) {
         let id = self.find(dialog);
         if let Some(id) = id {
@@ -218,7 +218,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// Where we take media.
+    /// The address that media of the peer comes to.
     pub(crate) fn local(&self) -> Option<Local> {
         self.port().map(|port| Local { ip: self.local_ip(), port: port.leg.port })
     }

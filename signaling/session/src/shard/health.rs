@@ -1,4 +1,4 @@
-//! How a shard's sessions are: what is there, and whether anything is that should not be.
+//! Counts of a shard's sessions and of entries that are left over.
 
 use crate::{BridgeId, Session, SessionId, SessionState, Sessions};
 use clock::{Duration, Instant};
@@ -35,7 +35,7 @@ pub struct Health {
     pub leak_count: usize,
 }
 
-/// Something that belongs to nothing.
+/// An entry that belongs to no session, or a session that would never end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leak {
     /// A dialog whose session is gone.
@@ -96,7 +96,7 @@ impl Sessions {
         health
     }
 
-    /// What should not be there, by name.
+    /// The entries that are left over.
     pub fn leaks(&self) -> impl Iterator<Item = Leak> {
         let lost = |id: &SessionId| self.table.get(*id).is_none();
         let dialogs =

@@ -1,4 +1,4 @@
-//! What happens when a session's time has come.
+//! What happens when a timer of a session expires.
 
 use crate::leg::Leg;
 use crate::timers::timer::Timer;
@@ -6,7 +6,7 @@ use crate::{EndReason, SessionId, Sessions, Turn};
 use stats::SignalCounter;
 
 impl Sessions {
-    /// Looks at every session whose time has come.
+    /// Handles every timer that has expired.
     pub fn handle_deadline(&mut self, turn: &mut Turn<'_>) {
         while let Some((id, timer)) = self.next_due(turn.now) {
             match timer {
