@@ -3,8 +3,9 @@
 //! [`run`] is the process. Each shard is a thread with sockets of its own on every listening address; the kernel gives a
 //! peer's datagrams to one of them, and a shard passes on what belongs to another by its Call-ID. A [`Shard`] decides, with
 //! time and datagrams as arguments; the thread around it carries out what it decided. Protocols live in `sip-core` and
-//! `session`, media in another process: nothing here parses SIP beyond the Call-ID and whether a request begins something
-//! new, and no RTP packet comes by. Read [`Shard`] first. Tests: `cargo test -p ringplane-signald`.
+//! `session`, media in another process: nothing here looks into SIP further than it takes to choose the shard and the
+//! transaction user of a message, which is parsed once and handed on; no RTP packet comes by. Read [`Shard`] first. Tests:
+//! `cargo test -p ringplane-signald`.
 
 #![forbid(unsafe_code)]
 

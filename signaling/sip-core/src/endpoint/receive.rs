@@ -18,6 +18,9 @@ impl Endpoint {
 
     /// The same for a message that is parsed already.
     pub fn receive_parsed(&mut self, now: Instant, flow: &Flow, message: &Message<'_>, out: &mut Output) {
+        if !self.transactions.takes(message) {
+            return;
+        }
         if !message.is_request() {
             self.receive_response(now, message, out);
         } else if let Some(inc) = self.transactions.read(now, flow, message, out) {

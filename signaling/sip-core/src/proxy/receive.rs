@@ -21,6 +21,9 @@ impl Proxy {
 
     /// The same for a message that is parsed already.
     pub fn receive_parsed(&mut self, now: Instant, flow: &Flow, message: &Message<'_>, out: &mut ProxyOutput) {
+        if !self.transactions.takes(message) {
+            return;
+        }
         if !message.is_request() {
             return self.receive_response(now, message, out);
         }

@@ -34,6 +34,13 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         message
     }
 
+    /// Whether a message that was parsed elsewhere is short enough; one that is not is counted.
+    pub(crate) fn takes(&mut self, message: &Message<'_>) -> bool {
+        let fits = message.as_bytes().len() <= self.rules.max_message_bytes;
+        self.counters.malformed += u64::from(!fits);
+        fits
+    }
+
     /// Whether a message belongs to a transaction that is known: a response, a copy, or the CANCEL or ACK of an INVITE.
     pub(crate) fn knows(&self, message: &Message<'_>) -> bool {
         if !message.is_request() {
