@@ -7,7 +7,9 @@ use crate::calls::entry::Entry;
 use crate::events::EventKind;
 use crate::handlers::IncomingCall;
 use crate::handlers::call_task::{self, Word};
-use session::{Admission, Asking, Decide, Decision, Destination, Gate, Sessions, Side, TransferRequest};
+use session::{
+    Admission, AdmissionRequest, Decide, Decision, Destination, DigestAuth, Sessions, Side, TransferRequest,
+};
 use sip_core::auth::Account;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};
 use std::collections::HashMap;
@@ -23,7 +25,7 @@ pub(crate) struct ShardUser {
     pub(crate) coordinator: Weak<SessionCoordinator>,
     pub(crate) sessions: HashMap<session::SessionId, Known>,
     pub(crate) account: Option<Account>,
-    gate: Option<Gate>,
+    auth: Option<DigestAuth>,
 }
 
 pub(crate) struct Known {
@@ -46,9 +48,9 @@ impl ShardUser {
         shard: usize,
         coordinator: Weak<SessionCoordinator>,
         account: Option<Account>,
-        gate: Option<Gate>,
+        auth: Option<DigestAuth>,
     ) -> Self {
-        Self { shard, coordinator, sessions: HashMap::new(), account, gate }
+        Self { shard, coordinator, sessions: HashMap::new(), account, auth }
     }
 
     /// Makes a session known to the program, with a task of its own for its handler.
@@ -83,9 +85,9 @@ impl ShardUser {
 }
 
 impl Decide for ShardUser {
-    fn admit(&mut self, request: &Asking<'_>) -> Admission {
-        match &mut self.gate {
-            Some(gate) => gate.admit(request),
+    fn admit(&mut self, request: &AdmissionRequest<'_>) -> Admission {
+        match &mut self.auth {
+            Some(auth) => auth.admit(request),
             None => Admission::Granted { user: None },
         }
     }

@@ -22,7 +22,7 @@ pub(crate) fn run(
     let result = prepare(settings).and_then(|(config, _plane, _folder)| {
         let nonce_key = settings.draw_nonce_key()?;
         let user = |shard| -> Box<dyn signald::CallHandler> {
-            Box::new(ShardUser::new(shard, this.clone(), settings.account(), settings.gate(nonce_key)))
+            Box::new(ShardUser::new(shard, this.clone(), settings.account(), settings.digest_auth(nonce_key)))
         };
         let ready = |ready: &signald::Ready, orders| {
             if let (Some(told), Some(local)) = (told.take(), ready.listening.first()) {

@@ -1,7 +1,7 @@
 //! Who calls us: digest authentication as a server (RFC 7616, RFC 8760).
 
 use crate::api::{SessionConfig, SessionError};
-use session::{Gate, Users};
+use session::{DigestAuth, Secrets};
 use sip_core::auth::{Algorithm, AuthSettings, Place, Secret};
 use std::collections::HashMap;
 use std::fmt;
@@ -170,7 +170,7 @@ impl Authenticator {
         Ok(())
     }
 
-    fn gate(&self, secret: [u8; 32]) -> Gate {
+    fn digest_auth(&self, secret: [u8; 32]) -> DigestAuth {
         let settings = AuthSettings {
             realm: self.realm.clone(),
             secret,
@@ -180,11 +180,11 @@ impl Authenticator {
             ..AuthSettings::default()
         };
         let place = if self.as_proxy { Place::Proxy } else { Place::UserAgent };
-        Gate::new(settings, place, Box::new(self.clone()))
+        DigestAuth::new(settings, place, Box::new(self.clone()))
     }
 }
 
-impl Users for Authenticator {
+impl Secrets for Authenticator {
     fn secret(&self, username: &str, algorithm: Algorithm) -> Option<Secret> {
         let asked = || self.store.as_ref()?.secret(username, DigestAlgorithm::of(algorithm));
         let secret = self.users.get(username).cloned().or_else(asked)?;
@@ -223,7 +223,7 @@ impl SessionConfig {
         signald::nonce_key().map_err(failed)
     }
 
-    pub(crate) fn gate(&self, nonce_key: [u8; 32]) -> Option<Gate> {
-        self.authenticator.as_ref().map(|authenticator| authenticator.gate(nonce_key))
+    pub(crate) fn digest_auth(&self, nonce_key: [u8; 32]) -> Option<DigestAuth> {
+        self.authenticator.as_ref().map(|authenticator| authenticator.digest_auth(nonce_key))
     }
 }

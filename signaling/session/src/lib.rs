@@ -51,10 +51,10 @@ mod transfer;
 mod user_requests;
 mod view;
 
-pub use admission::auth::{Gate, Users};
+pub use admission::auth::{DigestAuth, Secrets};
 pub use admission::source_limit::{SourceLimits, Sources, Standing};
 pub use admission::user_limit::UserLimit;
-pub use api::decide::{Admission, Asking, AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
+pub use api::decide::{Admission, AdmissionRequest, AtEnd, Decide, Decision, IncomingCall, Plan, PlannedSource, Side};
 pub use api::error::SessionError;
 pub use api::event::SessionEvent;
 pub use api::id::SessionId;

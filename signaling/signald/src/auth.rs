@@ -4,7 +4,7 @@ use crate::{CallHandler, Error};
 use clock::Instant;
 use config::{AuthAlgorithm, UserSecret};
 use session::{
-    Admission, Asking, Decide, Decision, Destination, IncomingCall, SessionEvent, SessionId, Sessions, Side,
+    Admission, AdmissionRequest, Decide, Decision, Destination, IncomingCall, SessionEvent, SessionId, Sessions, Side,
     TransferRequest,
 };
 use sip_core::auth::{
@@ -183,7 +183,7 @@ impl CallHandler for Authenticated {
 }
 
 impl Decide for Authenticated {
-    fn admit(&mut self, request: &Asking<'_>) -> Admission {
+    fn admit(&mut self, request: &AdmissionRequest<'_>) -> Admission {
         match self.auth.judge(request.received_at, request.message, request.remote, Scope::Methods) {
             Judgement::Open => self.user.admit(request),
             Judgement::Proven { username, .. } => match self.user.admit(request) {

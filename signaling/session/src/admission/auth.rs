@@ -1,13 +1,13 @@
 //! Which requests are taken: digest authentication of requests outside of dialogs (RFC 3261 §22, RFC 8760).
 
-use crate::{Admission, Asking, Turn};
+use crate::{Admission, AdmissionRequest, Turn};
 use sip_core::auth::{Algorithm, AuthSettings, Authenticator, Place, Presented, Secret, Verdict};
 use sip_core::{Content, RequestId, Span};
 use sip_wire::Message;
 use std::fmt;
 
 /// The table of secrets. It is called on the thread that runs calls, so it must not wait: a database needs a cache.
-pub trait Users: Send {
+pub trait Secrets: Send {
     /// The secret of a user, good for this algorithm; `None` where there is no such user.
     fn secret(&self, username: &str, algorithm: Algorithm) -> Option<Secret>;
     /// Credentials were wrong. `line` is for a log that programs read which ban addresses; it comes seldom enough.
@@ -17,20 +17,20 @@ pub trait Users: Send {
 }
 
 /// Challenges callers, and admits those with valid credentials. For [`crate::Decide::admit`].
-pub struct Gate {
+pub struct DigestAuth {
     authenticator: Authenticator,
     place: Place,
-    users: Box<dyn Users>,
+    secrets: Box<dyn Secrets>,
 }
 
-impl Gate {
+impl DigestAuth {
     /// For one realm. `place` says whether it challenges as a server (401) or as a proxy (407).
-    pub fn new(settings: AuthSettings, place: Place, users: Box<dyn Users>) -> Self {
-        Self { authenticator: Authenticator::new(settings), place, users }
+    pub fn new(settings: AuthSettings, place: Place, secrets: Box<dyn Secrets>) -> Self {
+        Self { authenticator: Authenticator::new(settings), place, secrets }
     }
 
     /// Judges the credentials of a request, or asks for some.
-    pub fn admit(&mut self, request: &Asking<'_>) -> Admission {
+    pub fn admit(&mut self, request: &AdmissionRequest<'_>) -> Admission {
         let Ok(message) = Message::parse(request.message) else { return Admission::Refused(400) };
         let claim = match self.authenticator.read(&message, self.place) {
             Presented::Nothing => return self.challenge(request, false),
@@ -38,20 +38,20 @@ impl Gate {
             Presented::Claim(claim) => claim,
         };
         let username = String::from_utf8_lossy(claim.username());
-        let secret = self.users.secret(&username, claim.algorithm());
+        let secret = self.secrets.secret(&username, claim.algorithm());
         match self.authenticator.judge(request.received_at, request.remote.ip(), &claim, secret.as_ref()) {
             Verdict::Proven => Admission::Granted { user: Some(username.into()) },
             Verdict::Challenge { stale } => self.challenge(request, stale),
             Verdict::Failed(failure) => {
                 if failure.is_worth_logging {
-                    self.users.failed(&failure.line(self.authenticator.realm(), request.remote, &message));
+                    self.secrets.failed(&failure.line(self.authenticator.realm(), request.remote, &message));
                 }
                 self.challenge(request, false)
             }
         }
     }
 
-    fn challenge(&mut self, request: &Asking<'_>, stale: bool) -> Admission {
+    fn challenge(&mut self, request: &AdmissionRequest<'_>, stale: bool) -> Admission {
         let (now, source) = (request.received_at, request.remote.ip());
         let values = match Message::parse(request.message) {
             Ok(message) => self.authenticator.challenge_to(now, source, &message, stale),
@@ -61,9 +61,9 @@ impl Gate {
     }
 }
 
-impl fmt::Debug for Gate {
+impl fmt::Debug for DigestAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("authenticator", &self.authenticator).finish_non_exhaustive()
+        f.debug_struct("DigestAuth").field("authenticator", &self.authenticator).finish_non_exhaustive()
     }
 }
 
@@ -83,7 +83,7 @@ impl Admission {
 impl Turn<'_> {
     pub(crate) fn admit(&mut self, message: Span) -> Admission {
         let (remote, received_at) = (self.path.remote, self.now);
-        self.decide.admit(&Asking { message: self.sip.bytes(message), remote, received_at })
+        self.decide.admit(&AdmissionRequest { message: self.sip.bytes(message), remote, received_at })
     }
 
     /// Whether a request outside of dialogs is admitted. If it is not, it has been answered.

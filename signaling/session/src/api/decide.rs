@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 pub trait Decide {
     /// Whether a request outside of dialogs is admitted: every INVITE, and all others but ACK, CANCEL, BYE and OPTIONS. It is
     /// called before anything else is done with the request.
-    fn admit(&mut self, request: &Asking<'_>) -> Admission {
+    fn admit(&mut self, request: &AdmissionRequest<'_>) -> Admission {
         let _ = request;
         Admission::Granted { user: None }
     }
@@ -63,7 +63,7 @@ pub trait Decide {
 
 /// A request that is to be admitted or refused.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking<'a> {
+pub struct AdmissionRequest<'a> {
     /// The request.
     pub message: &'a [u8],
     /// Where it came from.

@@ -87,7 +87,7 @@ impl Sessions {
         self.place(turn, dial, None, false)
     }
 
-    /// The same, with the new leg on the worker of another session, and linked to that.
+    /// Places a call with its leg on the worker of another session, as the other side of that call.
     pub(crate) fn dial_beside(
         &mut self,
         turn: &mut Turn<'_>,
@@ -97,7 +97,7 @@ impl Sessions {
         self.place(turn, dial, Some(other), true)
     }
 
-    /// The same, with the new leg on the worker of another session, for later.
+    /// Places a call with its leg on the worker of another session, which it may hear later.
     pub(crate) fn dial_near(
         &mut self,
         turn: &mut Turn<'_>,

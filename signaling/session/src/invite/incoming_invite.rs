@@ -15,7 +15,7 @@ pub(crate) type Headers = Box<[(Box<str>, Box<str>)]>;
 pub(crate) enum Stage {
     /// It waits for a decision, or has gone on to another side that decides.
     Deciding,
-    /// The same, and it has a port already.
+    /// It waits for a decision, and has a port already.
     Reserved,
     /// It is heard before it is answered.
     Early,
@@ -34,7 +34,7 @@ pub(crate) struct IncomingInvite {
     pub(super) hops_left: u8,
     /// What the caller offered, until the call has been decided on.
     pub(super) offer: Option<Offer>,
-    /// The same as it came, for a call that goes on to another side.
+    /// That offer as it came, for a call that goes on to another side.
     pub(super) raw_offer: Box<[u8]>,
     /// What the INVITE takes along if the call goes on, until that is decided.
     pub(super) crossing: Option<Box<Crossing>>,

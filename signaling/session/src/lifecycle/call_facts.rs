@@ -1,4 +1,4 @@
-//! What is known of a call for as long as it lasts: who talks to whom, over which path, since when. None of it is work in
+//! What is known of a call for as long as it lasts: its parties, its dialog, its path, its times. None of it is work in
 //! flight; a journal of calls would store it.
 
 use crate::{CallNumber, Parties, Path, SessionId};

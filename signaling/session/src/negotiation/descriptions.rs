@@ -18,7 +18,7 @@ pub enum Remote<'r> {
     Description(&'r str),
 }
 
-/// The same, to be kept.
+/// A [`Remote`] that is kept while the operation waits.
 #[derive(Debug)]
 pub(crate) enum RemoteMedia {
     Address(SocketAddr),

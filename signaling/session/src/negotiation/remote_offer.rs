@@ -181,7 +181,7 @@ impl Sessions {
         self.answer_by(turn, id, message, &self.media_of(session))
     }
 
-    /// The same for an INVITE. Meanwhile the other side may have come to take less than the INVITE offered, or it may be
+    /// What the peer answered to the offer of an INVITE. Meanwhile the other side may have come to take less than the INVITE offered, or it may be
     /// another one: then the two are matched once both are up.
     pub(crate) fn answer_to_invite(
         &self,
@@ -200,7 +200,7 @@ impl Sessions {
         }
     }
 
-    /// The same, where the offer was by other terms.
+    /// What the peer answered with this message to an offer of these codecs.
     pub(crate) fn answer_by(
         &self,
         turn: &mut Turn<'_>,

@@ -55,7 +55,7 @@ pub(in crate::tests) struct FakeSip {
     pub(in crate::tests) refusal: Option<Refused>,
     /// Where the last INVITE went.
     pub(in crate::tests) flow: Option<Flow>,
-    /// Names that somebody wants to be looked up: the number of the question and its URIs.
+    /// Names to be looked up: the number of the question and its URIs.
     pub(in crate::tests) asked: Vec<(u64, Vec<String>)>,
     /// No more can be asked.
     pub(in crate::tests) asks_nobody: bool,

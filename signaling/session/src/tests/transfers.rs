@@ -1,4 +1,4 @@
-//! Calls that are handed to somebody else, by us and by peers.
+//! Calls that are transferred, by us and by peers.
 
 use crate::tests::common::*;
 use crate::tests::fake::*;

@@ -8,20 +8,20 @@ use sip_core::{DialogId, Event, InviteId, RequestId, Span};
 /// Alice alone, and nobody else.
 struct Alice;
 
-impl Users for Alice {
+impl Secrets for Alice {
     fn secret(&self, username: &str, _: Algorithm) -> Option<Secret> {
         (username == "alice").then(|| Secret::Password("secret".into()))
     }
 }
 
 struct Guarded {
-    gate: Gate,
+    auth: DigestAuth,
     user: Option<String>,
 }
 
 impl Decide for Guarded {
-    fn admit(&mut self, request: &Asking<'_>) -> Admission {
-        self.gate.admit(request)
+    fn admit(&mut self, request: &AdmissionRequest<'_>) -> Admission {
+        self.auth.admit(request)
     }
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         self.user = call.user.map(str::to_owned);
@@ -57,7 +57,7 @@ fn hand_in(world: &mut World, guarded: &mut Guarded, path: Path, event: Event) {
 
 fn guarded() -> Guarded {
     let settings = AuthSettings { secret: [7; 32], ..AuthSettings::default() };
-    Guarded { gate: Gate::new(settings, Place::UserAgent, Box::new(Alice)), user: None }
+    Guarded { auth: DigestAuth::new(settings, Place::UserAgent, Box::new(Alice)), user: None }
 }
 
 #[test]

@@ -487,7 +487,7 @@ fn both_hold_and_both_come_back() {
     let mut pair = up();
     let told = |offer: &str, answer: &str| (Some(offer.to_owned()), answer.to_owned());
     assert_eq!(pair.offers(B, "sendonly", "recvonly"), told("sendonly", "recvonly"));
-    // Whoever holds may send nothing either, for as long as it likes.
+    // The side that holds may send nothing either, for as long as it likes.
     let limits = [pair.caller, pair.called].map(|id| pair.world.spec(id).media_timeout_ms);
     assert_eq!(limits, [0, 0]);
     // A only refreshes: B is asked, and holds on.

@@ -372,7 +372,7 @@ fn bye_and_cancel_say_why() {
         assert_eq!((world.said(), crossed(&world).len()), (vec![Said::Bye(DialogId::from_u64(to))], 3));
         assert_eq!(crossed(&world)[0], why);
     }
-    // Ours, where nobody else has said why.
+    // The switch's own reason, where no peer gave one.
     let mut world = goes(settings(&[], &[], &["Reason"]), ON, &[]);
     let first = call(&mut world);
     world.progress(first, B, 180, "");

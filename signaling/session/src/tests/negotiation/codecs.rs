@@ -535,7 +535,7 @@ fn an_attended_transfer_brings_both_onto_one_codec() {
     assert_eq!(pair.world.said(), [Said::Notify(REPORTS, 488, true)]);
     pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
     pair.world.assert_heard(asks, third, Codec::Pcma);
-    // Whom the peer hands over hangs up meanwhile: the other call goes on.
+    // The party that is handed over hangs up meanwhile: the other call goes on.
     let (mut pair, ..) = consultation("0", "8");
     begun(&mut pair);
     pair.world.over(C, Cause::RemoteBye);
@@ -590,7 +590,7 @@ fn a_peer_that_leaves_during_an_attended_transfer_has_handed_over() {
     }
 }
 
-/// The caller could do both, and was told to use one: it is asked for the other when somebody else takes the called side's
+/// The caller could do both, and was told to use one: it is asked for the other when another party takes the called side's
 /// place.
 #[test]
 fn a_blind_transfer_brings_both_onto_one_codec() {

@@ -375,7 +375,7 @@ fn a_change_does_not_wait_for_ever() {
     assert_eq!(pair.world.said(), [By::Update.refused(500)]);
 }
 
-/// Whoever the offer has crossed to is replaced by somebody else, who then gets it.
+/// The peer that the offer has crossed to is replaced by another one, which then gets it.
 #[test]
 fn a_change_that_crossed_waits_for_the_next_one() {
     let mut pair = up();

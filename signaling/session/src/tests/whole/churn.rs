@@ -39,7 +39,7 @@ enum Thing {
     Dial,
     /// A user does something with some session.
     Operate,
-    /// A peer hands its call to somebody else.
+    /// A peer transfers its call.
     Refers(u64),
     Progress(u64),
     /// A call that we placed is answered or refused.
