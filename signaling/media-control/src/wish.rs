@@ -62,7 +62,7 @@ pub struct FlowWish {
     /// The player is heard also where another leg could be: the peer is on hold.
     pub is_held: bool,
     /// The peer gets one stream with numbers of ours, also where another leg's packets are passed on. Once true for a leg,
-    /// it stays so: a leg that has heard another one, or changed what it plays, does not go back (RFC 3550 §8).
+    /// it stays so, and it is true for every leg that has heard another one (RFC 3550 §8).
     pub is_continuous: bool,
 }
 

@@ -1,12 +1,10 @@
 //! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO otherwise; taken from INFO.
 
-use crate::leg::Leg;
 use crate::{
     EndOrigin, OPERATION_WAIT_LIMIT, Operation, PENDING_OPERATIONS_MAX, SessionError, SessionEvent, SessionId,
     Sessions, Turn,
 };
 use clock::{Duration, Instant};
-use contract::Command;
 use sip_core::{ClientRequestId, RequestId, Span};
 use sip_wire::{Message, Name};
 use std::collections::VecDeque;
@@ -139,12 +137,13 @@ impl Sessions {
         let by_media = session.agreement().is_some_and(|agreed| {
             agreed.payloads.telephone_event().is_some() && agreed.direction.sends() && agreed.remote_rtp.is_some()
         });
-        let (true, Leg::Open(port)) = (by_media, session.leg) else { return self.next_info(turn, id, digits) };
-        let each = Duration::from_millis(digits.duration_ms.into()) + DIGIT_PAUSE;
-        session.dtmf.set(Sending::ByMedia(turn.now + each * digits.signs.len() as u32));
-        let (leg, tag, duration_ms) = (port.leg, id.as_u64(), digits.duration_ms);
-        let press = |digit| (port.worker, Command::SendDigit { leg, tag, digit, duration_ms });
-        turn.commands.extend(digits.signs.into_iter().map(press));
+        let leg = session.leg.id().filter(|leg| by_media && self.legs.runs(*leg));
+        let Some(leg) = leg else { return self.next_info(turn, id, digits) };
+        let duration = Duration::from_millis(digits.duration_ms.into());
+        let signs: Vec<u8> = digits.signs.into();
+        session.dtmf.set(Sending::ByMedia(turn.now + (duration + DIGIT_PAUSE) * signs.len() as u32));
+        let sent = self.legs.send_digits(&mut turn.media(), leg, &signs, duration);
+        sent.map_err(|_| SessionError::Busy(Operation::SendDtmf))?;
         turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
         Ok(())
     }

@@ -10,8 +10,8 @@
 //! [`SessionEvent::Declined`]; one that comes while another is on its way waits for that.
 //!
 //! A session has one leg. Two sessions that hear each other are linked: as the two sides of one call, where requests
-//! cross and neither outlives the other, or in a bridge, where each goes on alone. `spec.rs` is the one place that says
-//! what a leg is told; everything else changes a session and calls `sync`.
+//! cross and neither outlives the other, or in a bridge, where each goes on alone. `media/wish.rs` is the one place that says
+//! what a leg is to be; everything else changes a session and calls `sync`. [`media_control`] does the rest.
 //!
 //! Where to look: `invite` has a call up to its answer, `negotiation` its offers and answers afterwards, `transfer` REFER
 //! and Replaces, `bridge` sessions that hear each other, `crossing` what else goes from one side of a call to the other,
@@ -35,17 +35,13 @@ mod dtmf;
 mod endpoint_sip;
 mod hold;
 mod invite;
-mod leg;
 mod lifecycle;
 mod media;
-mod moving;
 mod negotiation;
 mod playback;
 mod ports;
-mod recording;
 mod session;
 mod shard;
-mod spec;
 mod timers;
 mod transfer;
 mod user_requests;
@@ -58,10 +54,7 @@ pub use api::decide::{Admission, AdmissionRequest, AtEnd, Decide, Decision, Inco
 pub use api::error::SessionError;
 pub use api::event::SessionEvent;
 pub use api::id::SessionId;
-pub use api::settings::{
-    CHANGE_WAIT_LIMIT, MEDIA_ANSWER_LIMIT, MEDIA_CLOSE_LIMIT, OPERATION_WAIT_LIMIT, REDIRECTS_MAX,
-    REMEMBERED_BYTES_MAX, Settings,
-};
+pub use api::settings::{CHANGE_WAIT_LIMIT, OPERATION_WAIT_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings};
 pub use bridge::bridges::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
 pub use crossing::CrossingPolicy;
 pub use dtmf::DIGITS_MAX;
@@ -76,10 +69,12 @@ pub use lifecycle::end_reason::{EndKind, EndReason};
 pub use lifecycle::state::{Operation, SessionState};
 pub use negotiation::descriptions::Remote;
 pub use negotiation::pending_operations::{Carried, PENDING_OPERATIONS_MAX};
-pub use ports::{Accepted, Port, Ports, Refusal, Sip};
+pub use ports::{Accepted, Refusal, Sip};
 pub use session::{Parties, Session};
 pub use shard::health::{Health, Leak};
 pub use shard::sessions::{Path, Sessions, Turn};
+
+pub use media_control::{ANSWER_LIMIT as MEDIA_ANSWER_LIMIT, CLOSE_LIMIT as MEDIA_CLOSE_LIMIT, Port, Ports};
 
 use bridge::link::Tie;
 

@@ -3,7 +3,7 @@
 use crate::negotiation::local_offer::Wish;
 use crate::negotiation::pending_operations::PendingOperation;
 use crate::{AtEnd, Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
-use contract::{Codec, Rewriting};
+use contract::Codec;
 
 /// The source of a session.
 #[derive(Debug)]
@@ -67,9 +67,9 @@ impl Sessions {
         let again = session.playback.source() == plan.source && matches!(plan.source, PlannedSource::Prompt(_));
         session.playback.set_plan(plan);
         // One stream for the peer, whatever is heard in it (RFC 3550 §8): an echo gets numbers of ours from now on.
-        session.spec.rewriting = Rewriting::Continuous as u8;
+        session.leg.be_continuous();
         if again && !session.is_held_here() {
-            self.rewind(turn, id);
+            self.restart(turn, id);
         } else {
             self.sync(turn, id);
         }

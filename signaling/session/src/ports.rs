@@ -1,45 +1,14 @@
-//! The two sides that sessions work between: SIP above, media below. Both are small traits, so that tests can lose
-//! messages and run out of ports at will.
+//! The SIP side of sessions: a small trait, so that tests can lose messages at will. The side of the media plane is
+//! [`media_control::Ports`].
 
 use clock::Instant;
-use contract::LegRef;
 use sip_core::auth::Account;
 use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
     Span, SubscriptionId,
 };
 use sip_wire::Method;
-use std::fs::File;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-
-/// A port that a leg may use, and the worker that it belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Port {
-    /// The handle of the leg to be.
-    pub leg: LegRef,
-    /// The worker that has the port's sockets.
-    pub worker: u8,
-}
-
-/// Where ports come from.
-pub trait Ports {
-    /// A port of the least loaded worker; `None` at once when there is none, or no media plane.
-    fn take(&mut self) -> Option<Port>;
-    /// A port of this worker, or of another one where it has none.
-    fn take_on(&mut self, worker: u8) -> Option<Port>;
-    /// A leg has gone from one worker to another.
-    fn moved(&mut self, from: u8, to: u8) {
-        let _ = (from, to);
-    }
-    /// Hands a file to the media plane, for a recording of a leg under this number. Neither waits nor touches the disk.
-    fn hand_over(&mut self, leg: LegRef, recording: u64, file: File) -> io::Result<()> {
-        let _ = (leg, recording, file);
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    /// The leg is closed; the port may rest and then be used again.
-    fn give_back(&mut self, port: Port);
-}
 
 /// What sessions ask of SIP. `false` says that the thing has ended already; then its end has been told, or is about to.
 pub trait Sip {

@@ -7,17 +7,16 @@ use crate::dtmf::DigitSender;
 use crate::hold::Hold;
 use crate::invite::incoming_invite::IncomingInvite;
 use crate::invite::outgoing::Outgoing;
-use crate::leg::Leg;
 use crate::lifecycle::call_facts::CallFacts;
 use crate::lifecycle::call_story::Trail;
 use crate::lifecycle::life::Life;
+use crate::media::leg::SessionLeg;
 use crate::negotiation::exchange::Negotiation;
 use crate::negotiation::sdp_state::SdpState;
 use crate::playback::Playback;
 use crate::timers::probing::Probing;
 use crate::timers::timer::Timers;
 use crate::transfer::transfers::Transfers;
-use contract::{LegRef, LegSpec};
 
 /// A call as this switch sees it: who with, where in its life, with which media. Each field is a machine of its own, whose
 /// parts no other code touches.
@@ -54,18 +53,8 @@ pub struct Session {
     pub(crate) timers: Timers,
     /// There only while the peer is asked whether it is there, or has missed a question.
     pub(crate) probing: Option<Box<Probing>>,
-    /// What the leg was told last.
-    pub(crate) spec: LegSpec,
-    pub(crate) leg: Leg,
-    /// The leg, also after its end.
-    pub(crate) last_leg: Option<LegRef>,
-    /// `Update` commands on their way; the answers come in order.
-    pub(crate) updates_open: u32,
-    /// The leg is on its way to another worker, or has to go there.
-    pub(crate) is_moving: bool,
-    pub(crate) move_to: Option<u8>,
-    /// The number of its recording.
-    pub(crate) recording: Option<u64>,
+    /// Its leg in the media plane.
+    pub(crate) leg: SessionLeg,
 }
 
 /// Caller, called party and Call-ID of a session.
@@ -101,13 +90,7 @@ impl Session {
             transfers: Transfers::default(),
             timers: Timers::default(),
             probing: None,
-            spec: LegSpec::default(),
-            leg: Leg::None,
-            last_leg: None,
-            updates_open: 0,
-            is_moving: false,
-            move_to: None,
-            recording: None,
+            leg: SessionLeg::default(),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::bridge::link::Link;
 use crate::invite::incoming_invite::Stage;
-use crate::leg::Leg;
 use crate::{BridgeId, EndReason, Operation, Parties, Session, SessionError, SessionId, SessionState};
 use clock::Instant;
 use contract::{Codec, Direction, LegRef};
@@ -43,12 +42,12 @@ impl Session {
 
     /// Its leg, while there is one.
     pub fn leg(&self) -> Option<LegRef> {
-        self.port().map(|port| port.leg)
+        self.leg.place()
     }
 
     /// Our RTP address, as the peer was told.
     pub fn local_rtp(&self) -> Option<SocketAddr> {
-        self.port().map(|port| SocketAddr::new(self.local_ip(), port.leg.port))
+        self.leg().map(|leg| SocketAddr::new(self.local_ip(), leg.port))
     }
 
     /// The peer's RTP address, as it told us.
@@ -104,12 +103,12 @@ impl Session {
                 Operation::Accept | Operation::Reject => {
                     let is_open = |stage| matches!(stage, Stage::Early | Stage::Reserved);
                     let stage = self.incoming.as_ref().map(|incoming| incoming.stage());
-                    stage.is_some_and(|stage| self.leg == Leg::None || is_open(stage))
+                    stage.is_some_and(|stage| self.leg().is_none() || is_open(stage))
                 }
                 Operation::Hold => !self.is_held_here(),
                 Operation::Resume => self.is_held_here(),
-                Operation::StartRecording => self.recording.is_none(),
-                Operation::StopRecording => self.recording.is_some(),
+                Operation::StartRecording => self.leg.recording().is_none(),
+                Operation::StopRecording => self.leg.recording().is_some(),
                 Operation::Bridge => self.link().is_none() && self.bridge().is_none(),
                 _ => true,
             }

@@ -17,7 +17,7 @@ pub use leg::{LegState, UPDATES_OPEN_MAX};
 pub use want::Standing;
 
 use crate::topology::Edges;
-use crate::{EdgeState, LegError, LegId, Player, Port, Ports};
+use crate::{EdgeState, LegError, LegId, Player, Port, Ports, Transport};
 use clock::Instant;
 use contract::{Command, LegSpec, Source};
 use deadlines::Deadlines;
@@ -195,6 +195,17 @@ impl Legs {
     /// Whether it runs and stays where it is.
     pub fn is_still(&self, id: LegId) -> bool {
         self.state(id) == Some(LegState::Open)
+    }
+
+    /// Gives a leg another owner.
+    pub fn set_owner(&mut self, id: LegId, owner: u64) -> Result<(), LegError> {
+        self.leg_mut(id)?.owner = owner;
+        Ok(())
+    }
+
+    /// The transport that is wanted of the leg.
+    pub fn wanted_transport(&self, id: LegId) -> Option<&Transport> {
+        Some(&self.leg(id).ok()?.wanted.transport)
     }
 
     /// What the media plane is to be told of the leg, or has been told.

@@ -1,6 +1,7 @@
 //! What a leg is to be from now on.
 
 use super::leg::{Leg, Stage};
+use crate::topology::Resolved;
 use crate::wish::{Desired, Flow, Formats};
 use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn};
 use contract::Rewriting;
@@ -55,14 +56,17 @@ impl Legs {
         self.standing(id)
     }
 
-    /// Has the player of a leg begin again, also where it has come to its end.
-    pub fn rewind(&mut self, turn: &mut MediaTurn<'_>, id: LegId) -> Result<(), LegError> {
+    /// The same as [`Self::want`], and the player begins again, also where it has come to its end.
+    pub fn restart(&mut self, turn: &mut MediaTurn<'_>, id: LegId, wish: &LegWish) -> Result<Standing, LegError> {
         let leg = self.leg_mut(id)?;
-        if !matches!(leg.stage, Stage::Open | Stage::Moving(_)) {
-            return Err(LegError::WrongState);
-        }
-        leg.rewinds = true;
-        self.send_rewind(turn, id.slot());
+        leg.rewinds = matches!(leg.stage, Stage::Open | Stage::Moving(_));
+        self.want(turn, id, wish)
+    }
+
+    /// Has a leg hear no other one any more. What it sends instead is told with the next wish, unless it is closed before.
+    pub fn disconnect(&mut self, id: LegId) -> Result<(), LegError> {
+        self.leg(id)?;
+        self.set_source(id.slot(), None);
         Ok(())
     }
 
@@ -79,9 +83,8 @@ impl Legs {
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (flow.player, flow.is_held);
         let leg = self.leg(id)?;
-        let (source, payloads) = self.resolve(leg, &wish.formats);
-        let is_continuous =
-            flow.is_continuous || flow.hears.is_some() || leg.wanted.flow.rewriting == Rewriting::Continuous;
+        let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats);
+        let is_continuous = flow.is_continuous || hears || leg.wanted.flow.rewriting == Rewriting::Continuous;
         let rewriting = if is_continuous { Rewriting::Continuous } else { Rewriting::None };
         let desired = Desired {
             transport: wish.transport,

@@ -1,6 +1,7 @@
 //! Legs that are opened again from their snapshots.
 
 use crate::legs::leg::Stage;
+use crate::topology::Resolved;
 use crate::wish::{Desired, Flow};
 use crate::{EdgeKind, Hears, LegError, LegId, Legs, MediaTurn, Port, Snapshot};
 use contract::{LegRef, Rewriting};
@@ -82,7 +83,7 @@ impl Legs {
     fn fill(&mut self, id: LegId, snapshot: &Snapshot) -> Result<(), LegError> {
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (snapshot.player, snapshot.is_held);
-        let (source, payloads) = self.resolve(self.leg(id)?, &snapshot.formats);
+        let Resolved { source, payloads, .. } = self.resolve(self.leg(id)?, &snapshot.formats);
         let rewriting = if snapshot.is_continuous { Rewriting::Continuous } else { Rewriting::None };
         let (direction, is_muted) = (snapshot.direction, snapshot.is_muted);
         self.leg_mut(id)?.wanted = Desired {

@@ -179,7 +179,8 @@ fn handles_of_legs_that_are_gone_are_refused() {
     assert_eq!(world.turn(|legs, turn| legs.want(turn, gone, &tone())).err(), none);
     assert_eq!(world.turn(|legs, turn| legs.open(turn, gone, &tone())).err(), none);
     assert_eq!(world.turn(|legs, turn| legs.close(turn, gone)).err(), none);
-    assert_eq!(world.turn(|legs, turn| legs.rewind(turn, gone)).err(), none);
+    assert_eq!(world.turn(|legs, turn| legs.restart(turn, gone, &tone())).err(), none);
+    assert_eq!(world.turn(|legs, _| legs.set_owner(gone, 7)).err(), none);
     assert_eq!(world.turn(|legs, turn| legs.want(turn, other, &hears(tone(), gone))).err(), none);
     let own = world.turn(|legs, turn| legs.want(turn, other, &hears(tone(), other)));
     assert_eq!(own, Err(LegError::OwnSource));

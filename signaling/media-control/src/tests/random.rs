@@ -9,7 +9,7 @@ use proptest::prelude::*;
 enum Step {
     Open { worker: u8, wish: u8, hears: u8 },
     Want { leg: u8, wish: u8, hears: u8 },
-    Rewind(u8),
+    Restart { leg: u8, wish: u8 },
     Digits(u8),
     Record(u8),
     StopRecording(u8),
@@ -25,7 +25,7 @@ fn step(with_faults: bool) -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..3_u8, any::<u8>(), any::<u8>()).prop_map(|(worker, wish, hears)| Step::Open { worker, wish, hears }),
         6 => (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(leg, wish, hears)| Step::Want { leg, wish, hears }),
-        1 => any::<u8>().prop_map(Step::Rewind),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(leg, wish)| Step::Restart { leg, wish }),
         1 => any::<u8>().prop_map(Step::Digits),
         1 => any::<u8>().prop_map(Step::Record),
         1 => any::<u8>().prop_map(Step::StopRecording),
@@ -91,7 +91,10 @@ impl Script {
                     let _ = self.world.turn(|legs, turn| legs.want(turn, id, &wish));
                 }
             }
-            Step::Rewind(leg) => self.at(leg, |legs, turn, id| legs.rewind(turn, id)),
+            Step::Restart { leg, wish } => {
+                let wish = self.wish(wish, 1);
+                self.at(leg, |legs, turn, id| legs.restart(turn, id, &wish))
+            }
             Step::Digits(leg) => {
                 self.at(leg, |legs, turn, id| legs.send_digits(turn, id, &[leg % 16], Duration::from_millis(60)))
             }

@@ -144,7 +144,7 @@ fn a_player_begins_again_and_says_when_it_has_ended() {
     let first = ended(&world);
     assert_eq!(world.hear(first), Some((1_000, LegEvent::SourceEnded)));
     world.plane.taken();
-    world.turn(|legs, turn| legs.rewind(turn, id)).unwrap();
+    world.turn(|legs, turn| legs.restart(turn, id, &prompt)).unwrap();
     let asked = world.plane.taken();
     let [Command::Update { spec: silent, .. }, Command::Update { spec: again, .. }] = asked[..] else {
         panic!("{asked:?}")

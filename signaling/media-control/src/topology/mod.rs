@@ -8,7 +8,15 @@ pub use edges::{EdgeKind, EdgeState};
 use crate::legs::leg::{Leg, Stage};
 use crate::wish::{Desired, Flow, Formats};
 use crate::{Hears, Legs, MediaTurn};
-use contract::{PayloadMap, Source};
+use contract::{PayloadMap, Rewriting, Source};
+
+/// What a leg sends because of others.
+pub(crate) struct Resolved {
+    pub(crate) source: Source,
+    pub(crate) payloads: PayloadMap,
+    /// The source is another leg.
+    pub(crate) hears: bool,
+}
 
 /// Most legs that are looked at to find the worker where a group of legs meets.
 const GROUP_MAX: usize = 64;
@@ -47,7 +55,7 @@ impl Legs {
     }
 
     /// What a leg sends, and the payload types with their numbers on the leg that gets them.
-    pub(crate) fn resolve(&self, leg: &Leg, own: &Formats) -> (Source, PayloadMap) {
+    pub(crate) fn resolve(&self, leg: &Leg, own: &Formats) -> Resolved {
         let edge = self.edges.get(leg.first_in).filter(|edge| !leg.is_held && self.is_ready(edge));
         let heard = edge.and_then(|edge| self.at(edge.from)).filter(|from| from.wanted.formats.is_agreed());
         let heard = heard.and_then(|from| from.port);
@@ -61,7 +69,8 @@ impl Legs {
         let has_formats = |to: &&Leg| to.wanted.formats.is_agreed();
         let ready = self.edges.outgoing(leg.first_out).filter(|edge| self.is_ready(edge));
         let sink = ready.filter_map(|edge| self.at(edge.to)).find(has_formats);
-        (source, own.mapped_to(sink.map(|sink| &sink.wanted.formats)))
+        let payloads = own.mapped_to(sink.map(|sink| &sink.wanted.formats));
+        Resolved { source, payloads, hears: heard.is_some() }
     }
 
     /// Looks again at what a leg sends because of others, and tells it what has become different.
@@ -70,11 +79,12 @@ impl Legs {
             return;
         };
         let own = leg.own_formats();
-        let (source, payloads) = self.resolve(leg, &own);
+        let Resolved { source, payloads, hears } = self.resolve(leg, &own);
         let wanted = &leg.wanted;
         if source != wanted.flow.source || payloads != wanted.formats.payloads {
+            let rewriting = if hears { Rewriting::Continuous } else { wanted.flow.rewriting };
             let formats = Formats { payloads, ..own };
-            let desired = Desired { formats, flow: Flow { source, ..wanted.flow }, ..*wanted };
+            let desired = Desired { formats, flow: Flow { source, rewriting, ..wanted.flow }, ..*wanted };
             self.set_wanted(slot, desired);
         }
         self.send_rewind(turn, slot);

@@ -20,7 +20,8 @@
 use crate::invite::incoming_invite::Stage;
 use crate::session::Session;
 use crate::{Sessions, Turn};
-use contract::{Latching, LegSpec};
+use contract::Latching;
+use media_control::Transport;
 use sdp_core::Negotiated;
 use sip_core::DialogId;
 
@@ -50,7 +51,7 @@ impl Sessions {
     }
 
     /// What of that the leg has to know.
-    pub(crate) fn limit_unproven(&self, session: &Session, agreed: Option<&Negotiated>, spec: &mut LegSpec) {
+    pub(crate) fn limit_unproven(&self, session: &Session, agreed: Option<&Negotiated>, transport: &mut Transport) {
         let media_ip = agreed.and_then(|agreed| agreed.remote_rtp).map(|media| media.ip().to_canonical());
         let is_there = match session.admitted.proof() {
             Proof::Nothing => false,
@@ -58,14 +59,14 @@ impl Sessions {
             Proof::Address | Proof::Call => true,
         };
         let is_answered = session.is_answered() || session.is_at(Stage::Answering);
-        spec.unproven_bytes = match (is_there, is_answered) {
+        transport.unproven_bytes = match (is_there, is_answered) {
             (true, _) => u32::MAX,
             (false, true) => 0,
             // Not 0: what plays goes on unheard, and comes to its end.
             (false, false) => self.settings.early_unproven_bytes().max(1),
         };
         if session.admitted.proof() < Proof::Call {
-            spec.latching = Latching::NotYet as u8;
+            transport.latching = Latching::NotYet;
         }
     }
 }

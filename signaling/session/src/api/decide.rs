@@ -2,7 +2,6 @@
 
 use crate::{Destination, Forward, SessionId, TransferRequest};
 use clock::Instant;
-use contract::{LegRef, Source};
 use sdp_core::Negotiated;
 use sip_core::auth::Place;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};
@@ -183,15 +182,14 @@ impl Plan {
     }
 }
 
-impl PlannedSource {
-    /// For a leg.
-    pub(crate) fn of(self, leg: LegRef) -> Source {
-        match self {
-            Self::Silence => Source::Silence,
-            Self::Tone440 => Source::Tone440,
-            Self::Ringing => Source::Ringing,
-            Self::Prompt(number) => Source::Prompt(number),
-            Self::Echo => Source::Leg(leg),
+impl From<PlannedSource> for media_control::Player {
+    fn from(source: PlannedSource) -> Self {
+        match source {
+            PlannedSource::Silence => Self::Silence,
+            PlannedSource::Tone440 => Self::Tone440,
+            PlannedSource::Ringing => Self::Ringing,
+            PlannedSource::Prompt(number) => Self::Prompt(number),
+            PlannedSource::Echo => Self::Echo,
         }
     }
 }

@@ -1,18 +1,14 @@
 use crate::{CrossingPolicy, Destinations, Sources, UserLimit};
 use clock::Duration;
-use contract::{Codec, Direction, LegSpec};
+use contract::{Codec, Direction};
 use sdp_core::CodecOrder;
 use std::net::IpAddr;
 
-/// How long the media plane may take to carry a command out. It takes about a millisecond.
-pub const MEDIA_ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long a peer's change may wait for another one to end. A phone gives an UPDATE up after 32 s (RFC 3261 §17.1.2.2).
 pub const CHANGE_WAIT_LIMIT: Duration = Duration::from_secs(10);
 /// How long an operation of the user's may wait for another change of its call to end: as long as a request of the peer may
 /// take (64*T1).
 pub const OPERATION_WAIT_LIMIT: Duration = Duration::from_secs(32);
-/// How long the media plane may take to close a leg before its port is given back without its word.
-pub const MEDIA_CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Most redirections (3xx) that one call follows.
 pub const REDIRECTS_MAX: usize = 5;
 /// Longest URI, Call-ID or user name that a session remembers; the rest is cut off.
@@ -115,10 +111,8 @@ impl Settings {
         u32::try_from(packets * 172).unwrap_or(u32::MAX - 1)
     }
 
-    /// How long the peer may be silent: for ever where it was agreed that it sends nothing.
-    pub(crate) fn limit_silence(&self, spec: &mut LegSpec) {
-        let limit_ms = u32::try_from(self.media_timeout.as_millis()).unwrap_or(u32::MAX);
-        // Whoever holds the other may send music, and may be silent as well.
-        spec.media_timeout_ms = if spec.direction() == Direction::Both { limit_ms } else { 0 };
+    /// How long a peer may be silent that is to send, in milliseconds; 0: for ever.
+    pub(crate) fn media_timeout_ms(&self) -> u32 {
+        u32::try_from(self.media_timeout.as_millis()).unwrap_or(u32::MAX)
     }
 }

@@ -1,7 +1,6 @@
 //! Bridges: sessions of a shard that are put together and taken apart again.
 
 use crate::bridge::link::Tie;
-use crate::leg::Leg;
 use crate::negotiation::capabilities::fits;
 use crate::session::Session;
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
@@ -130,7 +129,7 @@ impl Sessions {
 
     fn check_member(&self, id: SessionId) -> Result<(), SessionError> {
         self.check(id, Operation::Bridge)?;
-        let is_open = |session: &Session| matches!(session.leg, Leg::Open(_)) && session.sdp.agreed().is_some();
+        let is_open = |session: &Session| session.has_running_leg(&self.legs) && session.sdp.agreed().is_some();
         if self.table.get(id).is_some_and(is_open) { Ok(()) } else { Err(SessionError::Busy(Operation::Bridge)) }
     }
 

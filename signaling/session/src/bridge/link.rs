@@ -1,6 +1,5 @@
 //! Two sessions that hear each other: both legs on one worker, each sending what the other one receives.
 
-use crate::leg::Leg;
 use crate::session::Session;
 use crate::{BridgeId, SessionId, Sessions, Turn};
 
@@ -42,6 +41,8 @@ impl Sessions {
                 session.membership.part();
             }
         }
+        self.disconnect_leg(id);
+        self.disconnect_leg(link.peer);
         self.keep_crossing(turn, id);
         self.keep_crossing(turn, link.peer);
         Some(link)
@@ -55,14 +56,5 @@ impl Sessions {
 
     pub(crate) fn linked(&self, session: &Session) -> Option<&Session> {
         self.table.get(session.link()?.peer)
-    }
-
-    /// The session whose audio this one sends: linked, and ready on the same worker.
-    pub(crate) fn giver(&self, session: &Session) -> Option<&Session> {
-        let peer = self.linked(session)?;
-        let (Leg::Open(here), Leg::Open(there)) = (session.leg, peer.leg) else { return None };
-        let is_still = !session.is_moving && !peer.is_moving;
-        let is_ready = here.worker == there.worker && is_still && peer.agreement().is_some();
-        is_ready.then_some(peer)
     }
 }

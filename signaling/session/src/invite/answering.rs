@@ -2,7 +2,6 @@
 
 use crate::crossing::Moment;
 use crate::invite::incoming_invite::Stage;
-use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{Operation, Plan, SessionError, SessionId, SessionState, Sessions, Side, Turn};
 use sip_core::{Content, Span};
@@ -67,7 +66,7 @@ impl Sessions {
     pub fn early_media(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.check(id, Operation::Accept)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if session.leg != Leg::None && !session.is_at(Stage::Reserved) {
+        if session.leg().is_some() && !session.is_at(Stage::Reserved) {
             return Err(SessionError::Busy(Operation::Accept));
         }
         if session.offer().is_none() {

@@ -122,12 +122,8 @@ impl Sessions {
         if self.table.is_full() {
             return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
         }
-        let worker = beside.and_then(|other| self.table.get(other)?.port()).map(|port| port.worker);
-        let port = match worker {
-            Some(worker) => turn.ports.take_on(worker),
-            None => turn.ports.take(),
-        };
-        let port = port.ok_or(SessionError::Media("no media port is free, or no media plane is there"))?;
+        let leg = self.reserve(turn, beside);
+        let leg = leg.ok_or(SessionError::Media("no media port is free, or no media plane is there"))?;
         dial.from = bracketed(&dial.from);
         if !dial.to.is_empty() {
             dial.to = bracketed(&dial.to);
@@ -153,7 +149,7 @@ impl Sessions {
         // The second leg of a call counts as part of the first one.
         let counts_for = if beside.is_some() { Some(None) } else { self.count_user(&parties.from) };
         let Some(counts_for) = counts_for else {
-            turn.ports.give_back(port);
+            self.drop_reserved(turn, leg);
             let limit = self.settings.user_limit.as_ref().map_or(0, crate::UserLimit::limit);
             return Err(SessionError::ResourceExhausted { what: "calls of this user", limit });
         };
@@ -169,14 +165,15 @@ impl Sessions {
             )
         });
         let Some(id) = added else {
-            turn.ports.give_back(port);
+            self.drop_reserved(turn, leg);
             return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
         };
         if let Some(other) = beside.filter(|_| is_tied) {
             self.tie(id, other);
         }
         self.limit_age(turn, id);
-        self.open_leg(turn, id, port);
+        self.give_leg(id, leg);
+        self.open_leg(turn, id);
         Ok(id)
     }
 

@@ -3,7 +3,6 @@
 
 use crate::invite::invitation::description;
 use crate::invite::outgoing::Outgoing;
-use crate::leg::Leg;
 use crate::{Session, SessionId, Sessions, Turn};
 use sdp_core::Negotiated;
 use sip_core::{DialogId, Span};
@@ -96,7 +95,7 @@ impl Sessions {
 
     /// A caller has acknowledged a provisional response of ours, which had our answer if we had one.
     pub(crate) fn acknowledged_early(&mut self, id: SessionId) {
-        let has_answer = |session: &&mut Session| session.sdp.agreed().is_some() && session.leg != Leg::None;
+        let has_answer = |session: &&mut Session| session.sdp.agreed().is_some() && session.leg().is_some();
         let session = self.table.get_mut(id).filter(has_answer);
         if let Some(incoming) = session.and_then(|session| session.incoming.as_mut()) {
             incoming.early_answer = EarlyAnswer::Acknowledged;

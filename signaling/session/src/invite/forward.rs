@@ -3,7 +3,6 @@
 use crate::invite::dial::{Dial, Target};
 use crate::invite::early_dialogs::EarlyAnswer;
 use crate::invite::incoming_invite::Stage;
-use crate::leg::Leg;
 use crate::negotiation::capabilities::{Terms, mirrored};
 use crate::negotiation::local_offer::Wish;
 use crate::timers::timer::Timer;
@@ -15,7 +14,6 @@ use clock::Duration;
 use contract::Direction;
 use sdp_core::{Offer, write_offer};
 use sip_core::AccountId;
-use stats::SignalCounter;
 use std::sync::Arc;
 
 /// Where an incoming call goes on to.
@@ -63,26 +61,19 @@ impl Sessions {
         let hops_left = incoming.map_or(0, |incoming| incoming.hops_left);
         let Some(max_forwards) = hops_left.checked_sub(1) else { return Err(SessionError::TooManyHops) };
         let no_port = SessionError::Media("no media port is free, or no media plane is there");
-        let reserved = self.table.get(id).filter(|session| session.is_at(Stage::Reserved)).and_then(Session::port);
-        let Some(port) = reserved.or_else(|| turn.ports.take()) else {
-            self.counts.add(SignalCounter::RefusedNoPort, 1);
+        let is_reserved = self.table.get(id).is_some_and(Session::has_reserved_leg);
+        if !is_reserved && !self.reserve_leg(turn, id, None) {
             return Err(no_port);
-        };
-        let Some(session) = self.table.get_mut(id) else {
-            turn.ports.give_back(port);
-            return Err(SessionError::SessionNotFound(id));
-        };
+        }
+        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
         session.took_route(forward.route);
         let crossing = session.incoming.as_mut().and_then(|incoming| incoming.crossing.take());
         let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
         let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties().from).into());
         let offered = session.offer().map(|offer| *offer.agreed());
-        let before = (session.leg, session.sdp.agreed().copied());
+        let before = session.sdp.agreed().copied();
         // The other leg goes where this one is, and offers what this one has.
         session.sdp.set_agreed(offered);
-        if reserved.is_none() {
-            session.leg = Leg::Opening(port);
-        }
         let dial = Dial {
             from,
             to: "".into(),
@@ -98,14 +89,13 @@ impl Sessions {
             Ok(other) => other,
             Err(error) => {
                 if let Some(session) = self.table.get_mut(id) {
-                    session.leg = before.0;
-                    session.sdp.set_agreed(before.1);
+                    session.sdp.set_agreed(before);
                     if let Some(incoming) = &mut session.incoming {
                         incoming.crossing = crossing;
                     }
                 }
-                if reserved.is_none() {
-                    turn.ports.give_back(port);
+                if !is_reserved {
+                    self.drop_reserved_leg(turn, id);
                 }
                 return Err(error);
             }
@@ -121,9 +111,10 @@ impl Sessions {
         if let (Some(session), Some(offered)) = (self.table.get_mut(other), offered) {
             session.hold.want(mirrored(offered.direction));
         }
-        match reserved {
-            Some(_) => self.sync(turn, id),
-            None => self.open_leg(turn, id, port),
+        if is_reserved {
+            self.sync(turn, id);
+        } else {
+            self.open_leg(turn, id);
         }
         turn.events.push(SessionEvent::Forwarded { id, to: other });
         Ok(other)

@@ -5,7 +5,6 @@ use crate::admission::admitted::Admitted;
 use crate::admission::source_limit::Seat;
 use crate::invite::incoming_invite::{IncomingInvite, Stage};
 use crate::invite::invitation::Invitation;
-use crate::leg::Leg;
 use crate::lifecycle::call_facts::CallFacts;
 use crate::negotiation::sdp_state::SdpState;
 use crate::playback::Playback;
@@ -17,7 +16,7 @@ use crate::{
     SessionState, Sessions, Side, Standing, Turn,
 };
 use clock::Instant;
-use sdp_core::{Local, Origin, write_offer};
+use sdp_core::{Origin, write_offer};
 use sip_core::{Content, DialogId, InviteId, Span};
 use stats::SignalCounter;
 
@@ -182,18 +181,14 @@ impl Sessions {
     /// The same for a call that is answered, or heard early. Whether the leg was there
     /// already, for a description of the user's: then [`Self::use_reserved`] follows.
     pub(super) fn start_as(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan, stage: Stage) -> bool {
-        let reserved = self.table.get(id).filter(|session| session.is_at(Stage::Reserved)).and_then(Session::port);
-        let Some(port) = reserved.or_else(|| turn.ports.take()) else {
-            self.counts.add(SignalCounter::RefusedNoPort, 1);
+        let is_reserved = self.table.get(id).is_some_and(Session::has_reserved_leg);
+        if !is_reserved && !self.reserve_leg(turn, id, None) {
             self.refuse(turn, id, 503, "");
             return false;
-        };
+        }
         let settings = &self.settings;
-        let Some(session) = self.table.get_mut(id) else {
-            turn.ports.give_back(port);
-            return false;
-        };
-        let local = Local { ip: session.local_ip(), port: port.leg.port };
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let Some(local) = session.local() else { return false };
         let offer = session.incoming.as_mut().and_then(|incoming| incoming.offer.take());
         let description = match offer {
             Some(offer) => {
@@ -215,10 +210,10 @@ impl Sessions {
         if let Some(incoming) = &mut session.incoming {
             incoming.stage = stage;
         }
-        if reserved.is_some() {
+        if is_reserved {
             return true;
         }
-        self.open_leg(turn, id, port);
+        self.open_leg(turn, id);
         if stage != Stage::Early {
             self.ring(turn, id);
         }
@@ -228,7 +223,7 @@ impl Sessions {
     /// The leg of a call that waited with one is there, or about to be: it begins to flow, and the call is answered.
     pub(super) fn use_reserved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id) else { return };
-        if session.is_at(Stage::Early) && matches!(session.leg, Leg::Open(_)) {
+        if session.is_at(Stage::Early) && session.has_running_leg(&self.legs) {
             self.announce(turn, id);
         }
         self.sync(turn, id);
@@ -247,7 +242,7 @@ impl Sessions {
 
     /// The leg runs, or the PRACK that the 200 waited for is there: 200 OK.
     pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id).filter(|session| matches!(session.leg, Leg::Open(_))) else {
+        let Some(session) = self.table.get_mut(id).filter(|session| session.has_running_leg(&self.legs)) else {
             return;
         };
         let Some(incoming) = session.incoming.as_mut().filter(|incoming| incoming.stage == Stage::Answering) else {

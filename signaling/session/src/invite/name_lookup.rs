@@ -5,7 +5,6 @@
 use crate::invite::dial::{TARGETS_MAX, Target};
 use crate::invite::next_target::path_to;
 use crate::invite::outgoing::Outgoing;
-use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{Destinations, EndReason, SessionId, Sessions, Turn};
 use clock::Duration;
@@ -155,7 +154,7 @@ impl Sessions {
         let Some(lookup) = self.drop_lookup(id) else { return };
         let Some(session) = self.table.get_mut(id).filter(|session| !session.state().is_ending()) else { return };
         session.timers.set(Timer::Answer, None);
-        let (is_open, Some(out)) = (matches!(session.leg, Leg::Open(_)), &mut session.outgoing) else { return };
+        let (is_open, Some(out)) = (session.has_running_leg(&self.legs), &mut session.outgoing) else { return };
         let (targets, otherwise) = match turn.targets(&lookup.named, paths) {
             Ways::Open(targets) => (targets, lookup.named.otherwise),
             Ways::Forbidden => (Vec::new(), EndReason::Rejected(403)),

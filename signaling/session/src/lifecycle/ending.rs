@@ -1,13 +1,10 @@
 //! The end of a session, from whichever side it comes: both sides are told, then nothing is left.
 
 use crate::crossing::Farewell;
-use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{
-    EndKind, EndReason, MEDIA_CLOSE_LIMIT, Operation, Refusal, SessionError, SessionEvent, SessionId, SessionState,
-    Sessions, Turn,
+    EndKind, EndReason, Operation, Refusal, SessionError, SessionEvent, SessionId, SessionState, Sessions, Turn,
 };
-use contract::Command;
 use sip_core::{Cause, DialogId, Span};
 use stats::SignalCounter;
 
@@ -35,20 +32,6 @@ impl Sessions {
     pub fn end_all(&mut self, turn: &mut Turn<'_>, reason: EndReason) {
         for id in self.table.ids() {
             self.end(turn, id, reason);
-        }
-    }
-
-    /// The media plane is gone, and the legs and ports with it: every session ends, properly towards its peer. Ports are
-    /// not given back, for the pool that they came from is no more.
-    pub fn media_lost(&mut self, turn: &mut Turn<'_>) {
-        for id in self.table.ids() {
-            self.recording_lost(turn, id);
-            if let Some(session) = self.table.get_mut(id) {
-                (session.leg, session.is_moving) = (Leg::None, false);
-                session.updates_open = 0;
-            }
-            self.end(turn, id, EndReason::MediaLost);
-            self.settle(turn, id);
         }
     }
 
@@ -154,30 +137,11 @@ impl Sessions {
         }
     }
 
-    fn close_leg(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        if let Leg::Opening(port) | Leg::Open(port) = session.leg {
-            session.leg = Leg::Closing(port);
-            turn.commands.push((port.worker, Command::Close { leg: port.leg, tag: id.as_u64() }));
-            self.wake(id, Timer::LegEnd, Some(turn.now + MEDIA_CLOSE_LIMIT));
-        }
-    }
-
-    /// The leg is gone: its port may go back.
-    pub(crate) fn leg_gone(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let Some(session) = self.table.get_mut(id) else { return };
-        if let Some(port) = session.port() {
-            session.leg = Leg::None;
-            turn.ports.give_back(port);
-        }
-        self.settle(turn, id);
-    }
-
     /// Forgets an ending session once both sides are over, and sets the time by which SIP must be.
     pub(crate) fn settle(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| session.state().is_ending()) else { return };
-        match (session.leg, session.life.is_dialog_over()) {
-            (Leg::None, true) => self.forget(turn, id),
+        match (session.leg(), session.life.is_dialog_over()) {
+            (None, true) => self.forget(turn, id),
             (_, false) if !session.timers.is_set(Timer::SipEnd) => {
                 self.wake(id, Timer::SipEnd, Some(turn.now + self.settings.ending_limit));
             }
@@ -211,7 +175,7 @@ impl Sessions {
             1,
         );
         self.sweep_deadlines();
-        let leg = session.last_leg;
+        let leg = session.leg.last_place();
         let call = Box::new(session.into_story(reason, turn.now));
         turn.events.push(SessionEvent::Ended { id, reason, leg, call });
     }

@@ -1,15 +1,12 @@
 //! What was agreed on is carried out by the media plane, then the peer hears of it.
 
-use crate::leg::Leg;
 use crate::negotiation::exchange::{Answer, Applying, PeerRequest};
 use crate::timers::timer::Timer;
-use crate::{
-    EndReason, MEDIA_ANSWER_LIMIT, Operation, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn,
-};
+use crate::{EndReason, Operation, Refusal, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use contract::Direction;
+use media_control::Standing;
 use sdp_core::{Negotiated, Offer};
 use sip_core::{Content, DialogId, InviteId};
-use stats::SignalCounter;
 
 impl Sessions {
     /// A peer's offer has an answer of ours, which leaves once the media plane does what it says.
@@ -21,7 +18,7 @@ impl Sessions {
             agreed: *offer.agreed(),
             others: offer.others().clone(),
             operation: None,
-            updates_before: session.updates_open,
+            carried_by: None,
         };
         self.apply(turn, id, applying);
     }
@@ -39,22 +36,23 @@ impl Sessions {
             session.sdp.count_exchange(); // not where we have only refreshed
         }
         let others = session.sdp.others().clone();
-        let updates_before = session.updates_open;
-        self.apply(turn, id, Applying { answer: None, agreed, others, operation, updates_before });
+        self.apply(turn, id, Applying { answer: None, agreed, others, operation, carried_by: None });
     }
 
     fn apply(&mut self, turn: &mut Turn<'_>, id: SessionId, applying: Applying) {
         let Some(session) = self.table.get_mut(id) else { return };
-        let updates_before = applying.updates_before;
         if let Some(overtaken) = session.negotiation.apply(applying) {
             self.refuse_change(turn, overtaken, &Refusal::status(491));
         }
-        self.sync(turn, id);
-        let is_asked = self.table.get(id).is_some_and(|session| session.updates_open > updates_before);
-        if is_asked {
-            self.wake(id, Timer::Media, Some(turn.now + MEDIA_ANSWER_LIMIT));
-        } else {
-            self.applied(turn, id, true); // a refresh: media goes on as it is
+        match self.sync(turn, id) {
+            Standing::Awaits(number) => {
+                if let Some(session) = self.table.get_mut(id) {
+                    session.negotiation.carry_by(number);
+                }
+            }
+            // A refresh: media goes on as it is.
+            Standing::Confirmed | Standing::NotOpen => self.applied(turn, id, true),
+            Standing::Refused => self.applied(turn, id, false),
         }
     }
 
@@ -62,7 +60,6 @@ impl Sessions {
     pub(crate) fn applied(&mut self, turn: &mut Turn<'_>, id: SessionId, done: bool) {
         let Some(session) = self.table.get_mut(id) else { return };
         let Some(applying) = session.negotiation.take_applying() else { return };
-        session.timers.set(Timer::Media, None);
         if !done {
             return self.undo(turn, id, applying.answer);
         }
@@ -78,7 +75,6 @@ impl Sessions {
         self.limit_idle(turn, id);
         self.show_hold(turn, id);
         self.sync(turn, id);
-        self.try_move(turn, id);
         if let Some(answer) = &applying.answer {
             self.confirm(turn, id, answer.request, &answer.description);
         }
@@ -127,15 +123,6 @@ impl Sessions {
         }
     }
 
-    /// The media plane says nothing about what it is to carry out.
-    pub(crate) fn applying_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let is_due = |session: &&mut crate::Session| session.negotiation.applying().is_some();
-        let Some(session) = self.table.get_mut(id).filter(is_due) else { return };
-        session.updates_open = 0;
-        self.counts.add(SignalCounter::MediaRefusals, 1);
-        self.applied(turn, id, false);
-    }
-
     /// The peer took its re-INVITE back: media returns to what was agreed on before.
     pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
@@ -143,8 +130,7 @@ impl Sessions {
         if session.negotiation.take_pending_if(is_it).is_some() {
             session.timers.set(Timer::Change, None);
         }
-        if matches!(session.leg, Leg::Open(_)) && session.negotiation.take_request_if(is_it).is_some() {
-            session.timers.set(Timer::Media, None);
+        if session.has_running_leg(&self.legs) && session.negotiation.take_request_if(is_it).is_some() {
             self.sync(turn, id);
         }
         self.take_up_pending(turn, id);

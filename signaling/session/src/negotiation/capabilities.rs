@@ -110,17 +110,6 @@ impl Session {
     }
 }
 
-/// The payload types of `here` with the numbers that they have `there`. What only one side knows keeps its number: the
-/// other one ignores it.
-pub(crate) fn mapped(here: &Negotiated, there: &Negotiated) -> PayloadMap {
-    let mut map = PayloadMap::default();
-    for (number, codec, _) in here.payloads.iter() {
-        let same = there.payloads.iter().find(|(_, other, _)| *other == codec);
-        map.push_mapped(number, codec, same.map_or(number, |(number, ..)| number));
-    }
-    map
-}
-
 /// Whether two sides can hear each other without transcoding: what each sends first, the other one takes.
 pub(crate) fn fits(one: &Negotiated, other: &Negotiated) -> bool {
     let takes = |here: &Negotiated, codec| here.payloads.iter().any(|(_, other, _)| other == codec);

@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::transfer::received_refer::Referred;
 use crate::{EndReason, LeaveReason, SessionId, Sessions, Tie, Turn};
 use contract::{Codec, PayloadMap};
+use media_control::Legs;
 use sdp_core::Negotiated;
 use sip_core::SubscriptionId;
 
@@ -84,7 +85,10 @@ impl Sessions {
     /// Takes up what two sides that hear each other have to settle between them, once nothing else is on its way.
     pub(crate) fn match_sides(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let pair = self.table.get(id).and_then(|session| Some((session, self.linked(session)?)));
-        let Some((here, there)) = pair.filter(|(here, there)| here.is_quiet() && there.is_quiet()) else { return };
+        let Some((here, there)) = pair.filter(|(here, there)| here.is_quiet(&self.legs) && there.is_quiet(&self.legs))
+        else {
+            return;
+        };
         let (Some(ours), Some(theirs)) = (here.agreement(), there.agreement()) else { return };
         if fits(ours, theirs) {
             return;
@@ -201,13 +205,13 @@ impl Sessions {
 
 impl Session {
     /// It is up, and neither it nor we have anything on the way that changes what was agreed on.
-    fn is_quiet(&self) -> bool {
-        self.is_answered() && !self.state().is_ending() && self.is_still()
+    fn is_quiet(&self, legs: &Legs) -> bool {
+        self.is_answered() && !self.state().is_ending() && self.is_still(legs)
     }
 
     /// No offer is open, the peer waits for nothing, and the leg stays where it is.
-    pub(crate) fn is_still(&self) -> bool {
-        self.negotiation.is_quiet() && !self.is_moving && self.move_to.is_none()
+    pub(crate) fn is_still(&self, legs: &Legs) -> bool {
+        self.negotiation.is_quiet() && !self.is_moving(legs)
     }
 
     /// Its peer has offered, or agreed to, a codec of these.

@@ -2,11 +2,9 @@
 //! media towards an address of theirs (RFC 3264).
 
 use crate::invite::incoming_invite::{IncomingInvite, Stage};
-use crate::leg::Leg;
 use crate::negotiation::pending_operations::{Carried, PendingOperation};
 use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use sdp_core::{Negotiated, Offer, Packets, Settings, read_answer, write_offer, write_offer_again};
-use stats::SignalCounter;
 use std::net::SocketAddr;
 
 /// Where a session's media is to go.
@@ -97,7 +95,7 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         self.take_port(turn, id)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if !session.negotiation.is_idle() || session.is_moving {
+        if !session.negotiation.is_idle() || session.is_moving(&self.legs) {
             return Err(SessionError::Busy(Operation::ChangeMedia));
         }
         let able = self.media_of(session);
@@ -120,18 +118,17 @@ impl Sessions {
     /// A call that waits for a decision takes its port now, and keeps it when it is accepted.
     fn take_port(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if session.state().is_ending() || (session.port().is_none() && !session.allows(Operation::Accept)) {
+        if session.state().is_ending() || (session.leg().is_none() && !session.allows(Operation::Accept)) {
             session.check(Operation::ChangeMedia)?;
         }
-        if session.leg == Leg::None {
-            let Some(port) = turn.ports.take() else {
-                self.counts.add(SignalCounter::RefusedNoPort, 1);
+        if session.leg().is_none() {
+            if !self.reserve_leg(turn, id, None) {
                 return Err(SessionError::Media("no media port is free, or no media plane is there"));
-            };
+            }
             if let Some(incoming) = self.table.get_mut(id).and_then(|session| session.incoming.as_mut()) {
                 incoming.reserve();
             }
-            self.open_leg(turn, id, port);
+            self.open_leg(turn, id);
         }
         Ok(())
     }

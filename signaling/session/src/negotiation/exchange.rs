@@ -7,6 +7,7 @@ use super::pending_change::PendingOffer;
 use super::pending_operations::PendingOperations;
 use crate::Operation;
 use contract::Direction;
+use media_control::CommandNumber;
 use sdp_core::{Negotiated, OtherMedia};
 use sip_core::{ClientRequestId, InviteId, RequestId};
 
@@ -56,8 +57,8 @@ pub(crate) struct Applying {
     pub(crate) others: OtherMedia,
     /// The user's operation that this carries out.
     pub(crate) operation: Option<Operation>,
-    /// Answers of the media plane to earlier updates that come first.
-    pub(crate) updates_before: u32,
+    /// The command whose answer says that it is carried out.
+    pub(crate) carried_by: Option<CommandNumber>,
 }
 
 /// Our answer to a peer's offer.
@@ -98,6 +99,7 @@ impl Negotiation {
     }
 
     /// The peer's offer is with the other side of the call, or something agreed on is being carried out.
+    #[cfg(test)]
     pub(crate) fn has_change(&self) -> bool {
         matches!(self.exchange, Exchange::Crossing(_) | Exchange::Applying(_))
     }
@@ -233,12 +235,21 @@ impl Negotiation {
         overtaken
     }
 
-    /// The media plane has answered an update. Whether all that was agreed on is carried out by now.
-    pub(crate) fn media_answered(&mut self) -> bool {
-        let Exchange::Applying(applying) = &mut self.exchange else { return false };
-        let is_last = applying.updates_before == 0;
-        applying.updates_before = applying.updates_before.saturating_sub(1);
-        is_last
+    /// The media plane carries it out with this command.
+    pub(crate) fn carry_by(&mut self, number: CommandNumber) {
+        if let Exchange::Applying(applying) = &mut self.exchange {
+            applying.carried_by = Some(number);
+        }
+    }
+
+    /// The media plane does what it was told by this command. Whether all that was agreed on is carried out by that.
+    pub(crate) fn is_applied_by(&self, number: CommandNumber) -> bool {
+        self.applying().and_then(|applying| applying.carried_by).is_some_and(|carried_by| carried_by <= number)
+    }
+
+    /// Whether this command is the one that carries out what was agreed on.
+    pub(crate) fn waits_for(&self, number: CommandNumber) -> bool {
+        self.applying().is_some_and(|applying| applying.carried_by == Some(number))
     }
 
     /// It is carried out, refused or no longer wanted.

@@ -49,7 +49,7 @@ impl Sessions {
     pub(crate) fn offer(&mut self, turn: &mut Turn<'_>, id: SessionId, wish: Wish) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let operation = wish.operation.unwrap_or(Operation::ChangeMedia);
-        let is_free = session.is_still();
+        let is_free = session.is_still(&self.legs);
         let (Some(dialog), Some(local), true) = (session.dialog(), session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };

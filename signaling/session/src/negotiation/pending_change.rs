@@ -3,9 +3,9 @@
 //! 200 does nothing wrong.
 
 use super::exchange::PeerRequest;
-use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{CHANGE_WAIT_LIMIT, Refusal, Session, SessionId, Sessions, Turn};
+use media_control::Legs;
 
 /// `Retry-After` of an UPDATE that the other side of the call was too slow for, in seconds.
 const UPDATE_RETRY_AFTER_S: u64 = 10;
@@ -31,7 +31,7 @@ impl Sessions {
     /// Carries out what a peer asks for, or keeps it while something is in the way.
     pub(crate) fn take_up(&mut self, turn: &mut Turn<'_>, id: SessionId, asked: PendingOffer) {
         let Some(session) = self.table.get(id) else { return };
-        if !session.may_answer() {
+        if !session.may_answer(&self.legs) {
             return self.postpone(turn, id, asked);
         }
         self.withdraw_offer(turn, id);
@@ -105,7 +105,7 @@ impl Sessions {
 
 impl Session {
     /// Nothing is on its way that a change has to wait for.
-    fn may_answer(&self) -> bool {
-        matches!(self.leg, Leg::Open(_)) && !self.is_moving && self.negotiation.may_answer()
+    fn may_answer(&self, legs: &Legs) -> bool {
+        self.has_still_leg(legs) && self.negotiation.may_answer()
     }
 }

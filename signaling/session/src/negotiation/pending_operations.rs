@@ -143,7 +143,7 @@ impl Sessions {
     /// Nothing may be on its way any more: the next operation begins.
     pub(crate) fn next_operation(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         loop {
-            let may_begin = |session: &&mut Session| !session.state().is_ending() && session.is_still();
+            let may_begin = |session: &&mut Session| !session.state().is_ending() && session.is_still(&self.legs);
             let Some(session) = self.table.get_mut(id).filter(may_begin) else { return };
             let Some((since, operation)) = session.negotiation.operations_mut().take_first() else { return };
             match (self.carry_out(turn, id, &operation), &operation) {

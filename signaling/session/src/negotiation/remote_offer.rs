@@ -220,6 +220,6 @@ impl Sessions {
 impl Session {
     /// The address that media of the peer comes to.
     pub(crate) fn local(&self) -> Option<Local> {
-        self.port().map(|port| Local { ip: self.local_ip(), port: port.leg.port })
+        self.leg().map(|leg| Local { ip: self.local_ip(), port: leg.port })
     }
 }

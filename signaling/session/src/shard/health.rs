@@ -2,6 +2,7 @@
 
 use crate::{BridgeId, Session, SessionId, SessionState, Sessions};
 use clock::{Duration, Instant};
+use media_control::Legs;
 use sip_core::{CallId, DialogId, SubscriptionId};
 use std::fmt;
 
@@ -88,7 +89,7 @@ impl Sessions {
         };
         for session in self.table.iter() {
             health.ending_count += usize::from(session.state() == SessionState::Terminating);
-            health.leg_count += usize::from(session.port().is_some());
+            health.leg_count += usize::from(session.leg().is_some());
             health.session_bytes += session.bytes();
             health.timer_count += session.timers.count();
             health.oldest = health.oldest.max(now.since(session.created_at()));
@@ -106,12 +107,17 @@ impl Sessions {
         let transfers = transfers.map(|(subscription, id)| Leak::Transfer(*subscription, *id));
         let seats = self.bridges().flat_map(|(bridge, ids)| ids.iter().map(move |id| (bridge, *id)));
         let seats = seats.filter(move |(_, id)| lost(id)).map(|(bridge, id)| Leak::Seat(bridge, id));
-        let stuck = self.table.iter().filter(|session| session.state().is_ending() && session.timers.count() == 0);
+        let stuck = self.table.iter().filter(|session| session.is_stuck(&self.legs));
         dialogs.chain(invites).chain(transfers).chain(seats).chain(stuck.map(|session| Leak::Stuck(session.id())))
     }
 }
 
 impl Session {
+    /// It is ending, and neither SIP nor the leg has a time by which it must be over.
+    fn is_stuck(&self, legs: &Legs) -> bool {
+        self.state().is_ending() && self.timers.count() == 0 && !self.has_closing_leg(legs)
+    }
+
     /// Its dialogs: one, or as many early ones as branches of its INVITE have answered so far.
     pub fn dialog_count(&self) -> usize {
         usize::from(self.dialog().is_some()) + self.outgoing.as_ref().map_or(0, |out| out.early_count())

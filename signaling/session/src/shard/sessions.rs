@@ -7,6 +7,7 @@ use crate::{
 };
 use clock::Instant;
 use contract::Command;
+use media_control::{AwaitedCount, Legs, MediaTurn};
 use sip_core::{AccountId, CallId, DialogId, SubscriptionId};
 use stats::{Counts, SignalCounter};
 use std::cmp::Reverse;
@@ -27,7 +28,7 @@ pub struct Sessions {
     pub(crate) bridges: Bridges,
     pub(crate) deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     pub(crate) drawn_count: u64,
-    pub(crate) recordings_begun: u64,
+    pub(crate) legs: Legs,
     pub(crate) is_stopping: bool,
     /// Who we are to peers that ask, unless a call says otherwise.
     pub(crate) account: Option<AccountId>,
@@ -66,11 +67,19 @@ pub struct Path {
     pub standing: Standing,
 }
 
+impl Turn<'_> {
+    /// What the legs work with.
+    pub(crate) fn media(&mut self) -> MediaTurn<'_> {
+        MediaTurn { now: self.now, ports: &mut *self.ports, commands: &mut *self.commands }
+    }
+}
+
 impl Sessions {
     /// Of a shard that has none yet.
     pub fn new(settings: Settings) -> Self {
         Self {
             table: Table::new(settings.max_calls),
+            legs: Legs::new(settings.max_calls),
             settings,
             by_dialog: Index::default(),
             by_early: Index::default(),
@@ -80,7 +89,6 @@ impl Sessions {
             bridges: Bridges::default(),
             deadlines: BinaryHeap::new(),
             drawn_count: 0,
-            recordings_begun: 0,
             is_stopping: false,
             account: None,
             counts: Counts::default(),
@@ -106,6 +114,7 @@ impl Sessions {
         settings.age_limit = newer.age_limit;
         settings.probe_interval = newer.probe_interval;
         self.table.set_limit(newer.max_calls);
+        self.legs.set_limit(newer.max_calls);
     }
 
     /// Limits the calls of each source from now on, together with the other shards that were given a clone.
@@ -142,6 +151,11 @@ impl Sessions {
         self.table.is_full()
     }
 
+    /// Commands that wait for an answer of the media plane.
+    pub fn awaited(&self) -> AwaitedCount {
+        self.legs.awaited()
+    }
+
     /// One of them.
     pub fn get(&self, id: SessionId) -> Option<&Session> {
         self.table.get(id)
@@ -154,7 +168,8 @@ impl Sessions {
 
     /// When to call [`Self::handle_deadline`]; it may turn out that nothing was due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((at, _))| *at)
+        let session = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        session.into_iter().chain(self.legs.deadline()).min()
     }
 
     /// Moves a session on and tells users.
@@ -204,6 +219,7 @@ impl Sessions {
     pub(crate) fn give_back(&mut self) {
         index::give_back(&mut self.by_dialog);
         index::give_back(&mut self.by_call);
+        self.legs.shrink();
         if self.deadlines.capacity() > index::KEPT_ROOM && self.deadlines.len() < self.deadlines.capacity() / 8 {
             self.deadlines.shrink_to(2 * self.deadlines.len());
         }

@@ -221,7 +221,8 @@ impl<S: SipSide> World<S> {
 
     /// What it was told when it was opened, or since.
     pub(in crate::tests) fn spec_opened(&self, id: SessionId) -> contract::LegSpec {
-        self.session(id).spec
+        let leg = self.session(id).leg.id().expect("a leg");
+        self.sessions.legs.wanted_spec(leg).expect("it is there")
     }
 
     /// What the leg of a session was told last.

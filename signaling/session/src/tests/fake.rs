@@ -1,5 +1,6 @@
 //! A SIP side, a media side and a user that write down what they are told.
 
+use crate::tests::command_numbers::CommandNumbers;
 use crate::*;
 use clock::Instant;
 use contract::{Command, LegRef};
@@ -344,6 +345,7 @@ pub(in crate::tests) struct World<S = FakeSip> {
     pub(in crate::tests) specs: HashMap<LegRef, contract::LegSpec>,
     /// Where messages come from.
     pub(in crate::tests) path: Path,
+    numbers: CommandNumbers,
 }
 
 pub(in crate::tests) fn path() -> Path {
@@ -383,19 +385,24 @@ impl<S: SipSide> World<S> {
             legs: HashMap::new(),
             specs: HashMap::new(),
             path: path(),
+            numbers: CommandNumbers::default(),
         }
     }
 
     pub(in crate::tests) fn turn<R>(&mut self, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
+        let earlier = self.commands.len();
         let Self { now, sessions, sip, ports, commands, events, path, .. } = self;
         let (now, path) = (*now, *path);
-        sip.with(|sip| {
+        let result = sip.with(|sip| {
             let mut turn = Turn { now, path, sip, ports, decide: &mut Numbers, commands, events };
             work(sessions, &mut turn)
-        })
+        });
+        self.numbers.note(&self.sessions, &mut self.commands[earlier..]);
+        result
     }
 
     pub(in crate::tests) fn media(&mut self, event: contract::Event) {
+        let event = self.numbers.answer(event);
         self.turn(|sessions, turn| sessions.handle_media(turn, event));
     }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod bridges;
+mod command_numbers;
 mod common;
 mod fake;
 mod invite;

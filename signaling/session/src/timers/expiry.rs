@@ -1,6 +1,5 @@
 //! What happens when a timer of a session expires.
 
-use crate::leg::Leg;
 use crate::timers::timer::Timer;
 use crate::{EndReason, SessionId, Sessions, Turn};
 use stats::SignalCounter;
@@ -8,11 +7,10 @@ use stats::SignalCounter;
 impl Sessions {
     /// Handles every timer that has expired.
     pub fn handle_deadline(&mut self, turn: &mut Turn<'_>) {
+        self.media_overdue(turn);
         while let Some((id, timer)) = self.next_due(turn.now) {
             match timer {
                 Timer::SipEnd => self.sip_overdue(turn, id),
-                Timer::LegEnd => self.leg_overdue(turn, id),
-                Timer::Media => self.media_overdue(turn, id),
                 Timer::Change => self.change_overdue(turn, id),
                 Timer::Operation => {
                     self.operations_overdue(turn, id);
@@ -34,23 +32,6 @@ impl Sessions {
             session.life.dialog_is_over();
             self.counts.add(SignalCounter::DialogsNeverEnded, 1);
             self.settle(turn, id);
-        }
-    }
-
-    fn leg_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        if matches!(self.table.get(id).map(|session| session.leg), Some(Leg::Closing(_))) {
-            self.counts.add(SignalCounter::LegsNeverClosed, 1);
-            self.leg_gone(turn, id);
-        }
-    }
-
-    fn media_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        match self.table.get(id).map(|session| session.leg) {
-            Some(Leg::Opening(_)) => self.end(turn, id, EndReason::MediaFailed),
-            _ if self.table.get(id).is_some_and(|session| session.is_moving) => {
-                self.end(turn, id, EndReason::MediaFailed)
-            }
-            _ => self.applying_overdue(turn, id),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::timers::timer::Timer;
 use crate::{EndReason, Session, SessionId, Sessions, Turn};
 use clock::Duration;
+use media_control::Legs;
 use sip_core::{ClientRequestId, Content};
 use sip_wire::Method;
 
@@ -29,7 +30,7 @@ impl Sessions {
 
     pub(crate) fn probe_due(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get(id).filter(|session| !session.state().is_ending()) else { return };
-        let dialog = session.dialog().filter(|_| session.is_silent() && session.asked().is_none());
+        let dialog = session.dialog().filter(|_| session.is_silent(&self.legs) && session.asked().is_none());
         let sent = dialog.map(|dialog| turn.sip.request_in(turn.now, dialog, Method::Options, Content::NONE));
         match (sent, self.table.get_mut(id)) {
             (Some(Ok(request)), Some(session)) => session.probing.get_or_insert_default().request = Some(request),
@@ -73,7 +74,8 @@ impl Session {
     }
 
     /// Nothing that the media plane watches for has to come from its peer.
-    fn is_silent(&self) -> bool {
-        self.is_answered() && self.spec.media_timeout_ms == 0
+    fn is_silent(&self, legs: &Legs) -> bool {
+        let transport = self.leg.id().and_then(|leg| legs.wanted_transport(leg));
+        self.is_answered() && transport.is_none_or(|transport| transport.media_timeout_ms == 0)
     }
 }

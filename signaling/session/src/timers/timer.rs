@@ -7,10 +7,6 @@ use clock::Instant;
 pub(crate) enum Timer {
     /// The end of the dialog after our BYE, CANCEL or refusal.
     SipEnd,
-    /// The leg's end after `Close`.
-    LegEnd,
-    /// The media plane's answer to `Open` or to a change.
-    Media,
     /// The end of whatever a peer's change waits for.
     Change,
     /// The end of what an operation of the user's waits for: digits that are being sent, or its patience.
@@ -28,9 +24,9 @@ pub(crate) enum Timer {
 }
 
 /// Timers by kind.
-const KINDS: [Timer; 10] = {
+const KINDS: [Timer; 8] = {
     use Timer::*;
-    [SipEnd, LegEnd, Media, Change, Operation, Answer, Transfer, Idle, Age, Probe]
+    [SipEnd, Change, Operation, Answer, Transfer, Idle, Age, Probe]
 };
 
 /// The timers of one session.
@@ -80,10 +76,12 @@ mod tests {
             assert_eq!(timer as usize, index);
             timers.set(timer, Some(at(index as u64)));
         }
-        timers.set(Timer::Media, None);
+        timers.set(Timer::Operation, None);
         let due: Vec<_> = std::iter::from_fn(|| timers.take_due(at(3))).collect();
-        assert_eq!(due, [Timer::SipEnd, Timer::LegEnd, Timer::Change]);
-        assert_eq!(timers.count(), 6);
-        assert!(timers.has(at(4)) && !timers.has(at(2)) && timers.is_set(Timer::Age) && !timers.is_set(Timer::Media));
+        assert_eq!(due, [Timer::SipEnd, Timer::Change, Timer::Answer]);
+        assert_eq!(timers.count(), 4);
+        assert!(
+            timers.has(at(4)) && !timers.has(at(2)) && timers.is_set(Timer::Age) && !timers.is_set(Timer::Operation)
+        );
     }
 }

@@ -155,7 +155,7 @@ fn hold_and_resume_by_the_peer() {
         assert_eq!(world.state(tag), state, "{direction}");
     }
     // The same again lets the leg learn anew where the peer is, which may have moved, and changes nothing else.
-    let before = world.sessions.get(SessionId::from_u64(tag)).unwrap().spec;
+    let before = world.spec_opened(SessionId::from_u64(tag));
     world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
     let again = world.only_update(leg, tag);
     assert_ne!(again.negotiation, before.negotiation);

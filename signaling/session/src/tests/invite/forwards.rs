@@ -45,6 +45,32 @@ pub(in crate::tests) fn up() -> Pair {
     pair
 }
 
+/// A call that comes in and takes the place of one of the two sides.
+pub(in crate::tests) const C: u64 = 3;
+
+/// C's call takes the place of the caller, or of the called side. Its leg is on its way to the worker of the other one.
+pub(in crate::tests) fn replaced(pair: &mut Pair, is_caller: bool) -> SessionId {
+    let world = &mut pair.world;
+    let third = world.comes(C, "tone", SDP);
+    world.serve();
+    world.sip(acknowledged(DialogId::from_u64(C)), message("ACK", "x", ""));
+    world.serve();
+    let old = if is_caller { pair.caller } else { pair.called };
+    world.turn(|sessions, turn| sessions.take_place(turn, third, old));
+    assert!(world.session(third).is_moving(&world.sessions.legs));
+    world.commands.retain(|(_, command)| !matches!(command, Command::Move { .. }));
+    world.serve();
+    world.said();
+    third
+}
+
+/// C's leg has arrived.
+pub(in crate::tests) fn arrives(pair: &mut Pair, third: SessionId) {
+    let (leg, worker) = (pair.world.session(third).leg().unwrap(), 0);
+    pair.world.legs.insert(leg, worker);
+    pair.world.media(Event::Moved { leg, tag: third.as_u64(), worker });
+}
+
 impl Pair {
     fn state(&self) -> (SessionState, SessionState) {
         (self.world.session(self.caller).state(), self.world.session(self.called).state())

@@ -2,7 +2,7 @@
 
 use crate::tests::common::*;
 use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, Pair, up};
+use crate::tests::invite::forwards::{A, B, C, Pair, arrives, replaced, up};
 use crate::*;
 use contract::{Codec, Direction, Event};
 use sip_core::{ClientRequestId, DialogId, Span};
@@ -163,14 +163,13 @@ fn whoever_is_held_by_the_other_side_is_offered_that() {
 fn a_late_answer_waits_until_the_other_side_can_be_asked() {
     let mut pair = up();
     late(&mut pair.world, A);
-    // B's leg goes to another worker.
-    pair.world.sessions.table.get_mut(pair.called).unwrap().is_moving = true;
+    // C takes the place of B, and its leg is on its way to A's worker.
+    let third = replaced(&mut pair, false);
     answers(&mut pair.world, A, &held("inactive"));
     pair.world.serve();
     assert!(pair.world.said().is_empty());
-    let (leg, tag) = (pair.world.session(pair.called).leg().unwrap(), pair.called.as_u64());
-    let worker = pair.world.legs[&leg];
-    pair.world.media(Event::Moved { leg, tag, worker });
-    crosses(&mut pair, B, "inactive", &held("inactive"));
-    assert_eq!(directions(&pair), (Direction::Inactive, Direction::Inactive));
+    arrives(&mut pair, third);
+    crosses(&mut pair, C, "inactive", &held("inactive"));
+    let directions = [pair.caller, third].map(|id| pair.world.session(id).direction());
+    assert_eq!(directions, [Direction::Inactive; 2]);
 }

@@ -2,7 +2,7 @@
 
 use crate::tests::common::*;
 use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, Pair, up};
+use crate::tests::invite::forwards::{A, B, C, Pair, arrives, replaced, up};
 use crate::*;
 use clock::Duration;
 use contract::{Command, Direction, Event, LegRef, RefuseReason};
@@ -122,8 +122,9 @@ fn moving() -> OnItsWay {
     world.serve();
     world.turn(|sessions, turn| sessions.bridge(turn, one, other)).unwrap();
     assert!(matches!(world.asked()[..], [Command::Move { .. }]));
-    let id = if world.session(one).is_moving { one } else { other };
-    assert_eq!(id, other, "the second one comes to the first");
+    let is_moving = |id| world.session(id).is_moving(&world.sessions.legs);
+    assert_eq!((is_moving(one), is_moving(other)), (false, true), "the second one comes to the first");
+    let id = other;
     world.said();
     let leg = world.session(id).leg().unwrap();
     (world, leg, id.as_u64(), |world, leg, tag| {
@@ -276,7 +277,7 @@ fn an_update_before_the_answer_may_come_again_soon() {
 #[test]
 fn a_quick_change_waits_for_the_other_side() {
     type Way = (&'static str, fn(&mut Pair), fn(&mut Pair));
-    let ways: [Way; 4] = [
+    let ways: [Way; 3] = [
         (
             "A has not acknowledged our 200",
             |pair| pair.world.sip.refusal = Some(Refused::Busy),
@@ -307,18 +308,6 @@ fn a_quick_change_waits_for_the_other_side() {
                 responds(&mut pair.world, request, A, 200, SDP);
             },
         ),
-        (
-            "A's leg goes to another worker",
-            |pair| {
-                let tag = pair.caller;
-                pair.world.sessions.table.get_mut(tag).unwrap().is_moving = true;
-            },
-            |pair| {
-                let (leg, tag) = (pair.world.session(pair.caller).leg().unwrap(), pair.caller.as_u64());
-                let worker = pair.world.legs[&leg];
-                pair.world.media(Event::Moved { leg, tag, worker });
-            },
-        ),
     ];
     for (what, begins, ends) in ways {
         let mut pair = up();
@@ -334,6 +323,23 @@ fn a_quick_change_waits_for_the_other_side() {
         for (id, direction) in [(pair.called, Direction::Receive), (pair.caller, Direction::Send)] {
             assert_eq!(pair.world.session(id).direction(), direction, "{what}");
         }
+    }
+}
+
+/// C takes the place of A, and its leg is on its way to the worker of B's.
+#[test]
+fn a_quick_change_waits_for_a_leg_that_moves() {
+    let mut pair = up();
+    let third = replaced(&mut pair, true);
+    By::Update.asks(&mut pair.world, B, &held("sendonly"));
+    is_waiting(&mut pair.world, pair.called);
+    arrives(&mut pair, third);
+    let request = offered(&mut pair.world, C);
+    responds(&mut pair.world, request, C, 200, &held("recvonly"));
+    pair.world.serve();
+    By::Update.is_answered(&mut pair.world, "recvonly");
+    for (id, direction) in [(pair.called, Direction::Receive), (third, Direction::Send)] {
+        assert_eq!(pair.world.session(id).direction(), direction);
     }
 }
 

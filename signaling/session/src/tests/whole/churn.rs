@@ -370,7 +370,7 @@ impl Game {
             use crate::timers::timer::Timer;
             assert_eq!(session.negotiation.has_pending(), session.timers.is_set(Timer::Change), "{session:?}");
             if session.state().is_ending() {
-                assert!(session.timers.is_set(Timer::SipEnd) || session.timers.is_set(Timer::LegEnd));
+                assert!(session.timers.is_set(Timer::SipEnd) || session.leg().is_some());
                 assert!(session.bridge().is_none() && !session.negotiation.has_change() && session.relayed.is_empty());
                 assert!(!session.negotiation.has_pending());
             }

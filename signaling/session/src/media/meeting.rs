@@ -1,0 +1,51 @@
+//! Two linked sessions come to hear each other: their legs meet on one worker.
+
+use crate::bridge::link::Tie;
+use crate::{BridgeId, EndReason, LeaveReason, Session, SessionId, Sessions, Turn};
+use media_control::{EdgeState, Standing};
+
+impl Sessions {
+    /// Tells the legs of two linked sessions about each other.
+    pub(crate) fn bring_together(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        if self.table.get(id).is_none_or(|session| session.is_moving(&self.legs)) {
+            return; // where it arrives, this is asked again
+        }
+        self.sync(turn, id);
+        self.take_up_pending(turn, id);
+    }
+
+    /// Whether the media plane does what a bridge is for: its two sessions hear each other, unless one is held. A bridge
+    /// that waits for its second session has nothing to do, nor has one that is gone.
+    pub fn is_joined(&self, bridge: BridgeId) -> bool {
+        let members = self.bridges.rows.get(&bridge).map(Vec::as_slice).unwrap_or_default();
+        let hears = |session: &Session| {
+            let Some(leg) = session.leg.id() else { return true };
+            let is_settled = self.legs.is_still(leg) && self.legs.standing(leg) == Ok(Standing::Confirmed);
+            let flows = || self.legs.source(leg).is_some_and(|(_, state)| state == EdgeState::Flowing);
+            is_settled && (session.is_held_here() || flows())
+        };
+        members.len() < 2 || members.iter().filter_map(|id| self.table.get(*id)).all(hears)
+    }
+
+    /// The leg is on the worker of the other one.
+    pub(crate) fn moved(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        self.look_at_applying(turn, id);
+        self.bring_together(turn, id);
+    }
+
+    /// The leg stays where it is, and cannot hear the other one.
+    pub(crate) fn move_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        self.look_at_applying(turn, id);
+        self.link_failed(turn, id);
+        self.take_up_pending(turn, id);
+    }
+
+    /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.
+    pub(crate) fn link_failed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        match self.table.get(id).and_then(|session| session.link()).map(|link| link.tie) {
+            Some(Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
+            Some(Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
+            None => drop(self.sync(turn, id)),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The media side of sessions, on top of [`media_control::Legs`]: the leg of each session, what it is to be, and what the
+//! media plane says about it. No other part of this crate gives the media plane an order.
+
+mod events;
+pub(crate) mod leg;
+mod meeting;
+mod recording;
+mod wish;

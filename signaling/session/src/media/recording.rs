@@ -1,0 +1,62 @@
+//! The sound of a session goes into a file.
+
+use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
+use clock::Duration;
+use contract::{RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingLayout, RecordingOutcome};
+use media_control::LegError;
+use std::fs::File;
+
+impl Sessions {
+    /// Writes what the peer says and hears into a file, which is open for writing, until it is stopped, the call ends or
+    /// the limit is reached. Gives the number that `RecordingStarted` and `RecordingEnded` tell; one of both follows.
+    pub fn start_recording(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        file: File,
+        layout: RecordingLayout,
+        limit: Duration,
+    ) -> Result<u64, SessionError> {
+        let operation = Operation::StartRecording;
+        self.check(id, operation)?;
+        if !(1..=u64::from(RECORDING_SECONDS_MAX)).contains(&limit.as_secs()) {
+            return Err(SessionError::Argument("a recording may last from 1 second to 24 hours"));
+        }
+        let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
+        let started = self.legs.start_recording(&mut turn.media(), leg, file, (layout, limit));
+        let recording = started.map_err(|error| match error {
+            LegError::File => {
+                SessionError::Media("the media plane does not take the file now: it is gone or overloaded; try again")
+            }
+            LegError::Full => SessionError::ResourceExhausted { what: "recordings", limit: RECORDINGS_MAX },
+            _ => SessionError::Busy(operation),
+        })?;
+        if let Some(session) = self.table.get_mut(id) {
+            session.leg.set_recording(Some(recording));
+        }
+        Ok(recording)
+    }
+
+    /// The end of it. `RecordingEnded` follows, once the file is whole.
+    pub fn stop_recording(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<u64, SessionError> {
+        let operation = Operation::StopRecording;
+        self.check(id, operation)?;
+        let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
+        self.legs.stop_recording(&mut turn.media(), leg).map_err(|_| SessionError::Busy(operation))
+    }
+
+    /// It is over, or could not begin. The session may have ended before: its file was finished afterwards.
+    pub(crate) fn recording_ended(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        recording: u64,
+        outcome: RecordingOutcome,
+    ) {
+        let session = self.table.get_mut(id).filter(|session| session.leg.recording() == Some(recording));
+        if let Some(session) = session {
+            session.leg.set_recording(None);
+        }
+        turn.events.push(SessionEvent::RecordingEnded { id, recording, outcome });
+    }
+}

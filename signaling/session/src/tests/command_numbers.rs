@@ -1,0 +1,85 @@
+//! The numbers of commands, which tests need not know: they name a command, and its answer, by its session.
+
+use crate::Sessions;
+use contract::{Command, Event, LegRef, RefuseReason};
+use std::collections::{HashMap, VecDeque};
+
+/// The numbers of commands, by leg.
+#[derive(Default)]
+pub(super) struct CommandNumbers {
+    legs: HashMap<LegRef, LegNumbers>,
+}
+
+#[derive(Default)]
+struct LegNumbers {
+    /// Commands that are not answered, oldest first.
+    open: VecDeque<Command>,
+    /// The number of the last command.
+    last: u64,
+    /// The session.
+    owner: u64,
+}
+
+impl CommandNumbers {
+    /// Puts the session in the place of each number.
+    pub(super) fn note(&mut self, sessions: &Sessions, commands: &mut [(u8, Command)]) {
+        for (_, command) in commands {
+            let leg = command.leg();
+            let owner = sessions.iter().find(|session| session.leg() == Some(leg)).expect("a session").id().as_u64();
+            let numbers = self.legs.entry(leg).or_default();
+            numbers.open.push_back(*command);
+            (numbers.last, numbers.owner) = (command.tag(), owner);
+            let (Command::Open { tag, .. }
+            | Command::Update { tag, .. }
+            | Command::Close { tag, .. }
+            | Command::SendDigit { tag, .. }
+            | Command::Move { tag, .. }
+            | Command::StartRecording { tag, .. }
+            | Command::StopRecording { tag, .. }
+            | Command::KeepLegs { tag, .. }
+            | Command::Adopt { tag, .. }) = command;
+            *tag = owner;
+        }
+    }
+
+    /// The event as the media plane says it: with the number of the oldest command that it may be the answer to, or of the
+    /// last one before it.
+    pub(super) fn answer(&mut self, mut event: Event) -> Event {
+        let numbers = self.legs.get_mut(&event.leg()).filter(|numbers| numbers.owner == event.tag());
+        let Some(LegNumbers { open, last, .. }) = numbers else { return event };
+        let answers = |command: &Command| match event {
+            Event::Opened { .. } => matches!(command, Command::Open { .. }),
+            Event::Updated { .. } => matches!(command, Command::Update { .. }),
+            Event::Moved { .. } => matches!(command, Command::Move { .. }),
+            Event::Closed { .. } => matches!(command, Command::Close { .. }),
+            Event::RecordingStarted { .. } => matches!(command, Command::StartRecording { .. }),
+            Event::Refused { .. } => {
+                matches!(command, Command::Open { .. } | Command::Update { .. } | Command::Move { .. })
+            }
+            _ => false,
+        };
+        let closes = |command: &Command| matches!(command, Command::Close { .. });
+        let place = match event {
+            Event::Refused { reason: RefuseReason::NoSuchLeg, .. } => {
+                open.iter().position(closes).or_else(|| open.iter().position(answers))
+            }
+            _ => open.iter().position(answers),
+        };
+        let number = place.and_then(|place| open.remove(place)).map_or(*last, |command| command.tag());
+        let (Event::Opened { tag, .. }
+        | Event::Updated { tag, .. }
+        | Event::Refused { tag, .. }
+        | Event::Closed { tag, .. }
+        | Event::MediaTimeout { tag, .. }
+        | Event::Latched { tag, .. }
+        | Event::Digit { tag, .. }
+        | Event::SourceEnded { tag, .. }
+        | Event::Moved { tag, .. }
+        | Event::RecordingStarted { tag, .. }
+        | Event::RecordingEnded { tag, .. }
+        | Event::Kept { tag, .. }
+        | Event::Adopted { tag, .. }) = &mut event;
+        *tag = number;
+        event
+    }
+}
