@@ -43,7 +43,7 @@ fn silent_targets_are_waited_for_no_longer_than_the_limit() {
     assert!(bench.stop().is_empty());
     let passed = bench.pass(PATIENCE - ms(1));
     assert!(passed.iter().all(|(_, host, message)| (*host, word(message)) != (9, "503")), "{passed:?}");
-    let answered: Vec<_> = bench.pass(ms(1)).into_iter().map(|(after, host, message)| (after, host, message)).collect();
+    let answered: Vec<_> = bench.pass(ms(1));
     assert!(matches!(&answered[..], [(1, 9, answer)] if word(answer) == "503"), "{answered:?}");
     // RFC 3261 §16.7, step 5: an answer that comes after all is the caller's to end.
     assert_eq!(hosts(&bench.answer(&sent[1].1, 200, "b")), [(9, "200")]);
@@ -75,13 +75,13 @@ fn nothing_new_begins_and_dialogs_go_on() {
     let answer = bench.answer_with(invite, 200, "b", &more);
     let route = format!("Route: {}\n", header(&answer[0].1, "Record-Route"));
     // Nobody has decided about this one yet.
-    let undecided = Peer { call_id: "undecided".into(), branch: "undecided".into(), ..Peer::new() };
+    let undecided = Peer { call_id: "undecided", branch: "undecided".into(), ..Peer::new() };
     bench.feed(&undecided.request("MESSAGE", "MESSAGE", "", ""));
     let refused = bench.stop();
     assert_eq!((hosts(&refused), header(&refused[0].1, "Retry-After")), (vec![(9, "503")], "5"));
     let count = bench.events.len();
     for method in ["INVITE", "OPTIONS", "SUBSCRIBE"] {
-        let new = Peer { call_id: method.into(), branch: method.into(), ..Peer::new() };
+        let new = Peer { call_id: method, branch: method.into(), ..Peer::new() };
         let refused = bench.feed(&new.request(method, method, "", ""));
         assert_eq!((hosts(&refused), header(&refused[0].1, "Retry-After")), (vec![(9, "503")], "5"), "{method}");
     }
