@@ -10,7 +10,8 @@ use sip_core::{
 use sip_wire::Method;
 use std::net::{IpAddr, SocketAddr};
 
-/// What sessions ask of SIP. `false` says that the thing has ended already; then its end has been told, or is about to.
+/// What sessions ask of SIP. `false` says that the INVITE, request or dialog has ended already; the event that tells so has
+/// come, or is about to.
 pub trait Sip {
     /// A message that an event names.
     fn bytes(&self, message: Span) -> &[u8];
@@ -40,9 +41,9 @@ pub trait Sip {
     }
     /// BYE with further header fields, as its reason.
     fn bye_saying(&mut self, now: Instant, dialog: DialogId, headers: &[(&str, &str)]) -> bool;
-    /// The way to ourselves, if that is where this address leads.
+    /// The path to the switch itself, if this is one of its addresses.
     fn home(&self, address: SocketAddr) -> Option<Flow>;
-    /// Whether this is an address of the host that we run on.
+    /// Whether this is an address of the host that the switch runs on.
     fn is_of_this_host(&self, ip: IpAddr) -> bool {
         let _ = ip;
         false
@@ -53,9 +54,9 @@ pub trait Sip {
     }
     /// INVITE with our offer. `Progress`, then `Answered` or `Failed` follow; ACK and PRACK are looked after.
     fn invite(&mut self, now: Instant, request: &NewRequest<'_>) -> Result<CallId, Refused>;
-    /// Keeps credentials for calls that we place.
+    /// Adds credentials for calls that we place.
     fn add_account(&mut self, account: Account) -> Result<AccountId, Refused>;
-    /// Forgets them.
+    /// Removes credentials.
     fn remove_account(&mut self, account: AccountId) -> Result<(), Refused>;
     /// CANCEL. `Failed` follows; an answer that crosses is looked after.
     fn cancel(&mut self, now: Instant, call: CallId) -> bool {
@@ -76,7 +77,7 @@ pub trait Sip {
         dialog: DialogId,
         target: &str,
     ) -> Result<(ClientRequestId, SubscriptionId), Refused>;
-    /// The URI that asks whoever calls it to take over a dialog.
+    /// The URI that has its caller take over a dialog: the peer's address with `Replaces`.
     fn replaces_uri(&self, dialog: DialogId) -> Option<String>;
     /// 202 to a REFER; reports may be sent from now on.
     fn accept_refer(&mut self, now: Instant, request: RequestId) -> Option<SubscriptionId>;
@@ -92,7 +93,7 @@ pub trait Sip {
     fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId>;
     /// What identifies a dialog.
     fn dialog_info(&self, dialog: DialogId) -> Option<DialogInfo<'_>>;
-    /// Who we are when the peer of a dialog asks for credentials.
+    /// The credentials for a peer of a dialog that asks for some.
     fn set_account(&mut self, dialog: DialogId, account: AccountId);
     /// A request of a user in a dialog. `Response` follows.
     fn request_in(
@@ -110,7 +111,7 @@ pub trait Sip {
         None
     }
     /// Asks for the paths to all of these. The answer comes by [`crate::Sessions::found`] with the number that this gives;
-    /// `None`: too much waits already, or there is nobody to ask.
+    /// `None`: too many questions wait already, or there is no name server.
     fn look_up(&mut self, uris: &[Box<str>]) -> Option<u64> {
         let _ = uris;
         None
@@ -121,10 +122,10 @@ pub trait Sip {
     fn info(&mut self, now: Instant, dialog: DialogId, kind: &str, body: &[u8]) -> Result<ClientRequestId, Refused>;
 }
 
-/// What became of a 200.
+/// What became of a 200 to an INVITE.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Accepted {
-    /// It is out.
+    /// It was sent.
     Sent,
     /// A reliable provisional response of ours comes first: again after `Pracked` (RFC 3262 §3).
     AfterPrack,
@@ -143,14 +144,14 @@ pub struct Refusal<'r> {
     pub retry_after_s: Option<u64>,
     /// Text of a `Warning` (RFC 3261 §20.43).
     pub warning: &'r str,
-    /// Its code.
+    /// The code of the `Warning`.
     pub warning_code: u16,
     /// Further header fields, as challenges or the Contacts of a redirection.
     pub headers: &'r [(&'r str, &'r str)],
 }
 
 impl<'r> Refusal<'r> {
-    /// `Retry-After` and `Warning`, where it has them. The words are ours, so only quotes need care.
+    /// `Retry-After` and `Warning`, if there are any. The text comes from this program, so only quotes are escaped.
     pub fn header_fields(&self) -> Vec<(&'static str, String)> {
         let retry_after = self.retry_after_s.map(|seconds| ("Retry-After", seconds.to_string()));
         let words = self.warning.replace(['"', '\\'], "'");

@@ -1,4 +1,5 @@
-//! What a peer has shown of being where it says, and what that earns it: the one place where the rule is written down.
+//! Whether a peer is at the address that it names, and how much media is sent there before that is proven: the one place
+//! where the rule is written down.
 //!
 //! Over UDP a request may come from anywhere and name anybody's address for media. So until the peer has answered
 //! something that was sent to its address, a call that comes in is sent
@@ -14,7 +15,7 @@
 //! - the INVITE itself where it came over TCP, TLS or WebSocket from the host that its description names;
 //! - RTP, RTCP or STUN from exactly the address of its description, as the media plane sees it.
 //!
-//! Whoever we call has been sent our INVITE, and its answer shows all that is to be shown. Sources of media other than the
+//! A called side was sent our INVITE, so its answer proves its address. Sources of media other than the
 //! one of the description are looked at once the call is up on both sides ([`Latching`]): after the ACK, or its answer.
 
 use crate::invite::incoming_invite::Stage;
@@ -25,12 +26,12 @@ use media_control::Transport;
 use sdp_core::Negotiated;
 use sip_core::DialogId;
 
-/// What a peer has shown, from nothing to all.
+/// What is proven of a peer's address, in ascending order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Proof {
-    /// A datagram came.
+    /// Nothing: a datagram came, whose source may be forged.
     Nothing,
-    /// It came over a connection: there is somebody on the host that signals.
+    /// The INVITE came over a connection, so a host has that address.
     Host,
     /// The peer has answered what was sent to where it signals.
     Address,
@@ -50,7 +51,7 @@ impl Sessions {
         }
     }
 
-    /// What of that the leg has to know.
+    /// Limits what the leg sends by what is proven.
     pub(crate) fn limit_unproven(&self, session: &Session, agreed: Option<&Negotiated>, transport: &mut Transport) {
         let media_ip = agreed.and_then(|agreed| agreed.remote_rtp).map(|media| media.ip().to_canonical());
         let is_there = match session.admitted.proof() {

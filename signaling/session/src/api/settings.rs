@@ -14,18 +14,18 @@ pub const REDIRECTS_MAX: usize = 5;
 /// Longest URI, Call-ID or user name that a session remembers; the rest is cut off.
 pub const REMEMBERED_BYTES_MAX: usize = 256;
 
-/// What sessions are told once.
+/// Settings of all sessions of a shard.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Audio codecs, most preferred first.
     pub codecs: Vec<Codec>,
-    /// Whose order of codecs decides.
+    /// Whether the order of the offerer or of the answerer decides on the codec.
     pub codec_order: CodecOrder,
     /// Whether telephone events are agreed on.
     pub telephone_event: bool,
     /// Silence from the peer that ends a call; zero: it never does.
     pub media_timeout: Duration,
-    /// How much early media goes to a caller that has not shown yet that it is where it says, as time of G.711.
+    /// How much early media is sent to a caller whose address is not proven, as time of G.711.
     pub early_unproven: Duration,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
@@ -37,7 +37,7 @@ pub struct Settings {
     pub decision_timeout: Duration,
     /// How long a call that we place may ring.
     pub answer_timeout: Duration,
-    /// How long a target of ours may say nothing but 100 Trying before it counts as one that does not answer.
+    /// How long a target may send no other response than 100 Trying before it counts as unanswered.
     pub progress_timeout: Duration,
     /// How many calls one user may have, as the From field names it; none: as many as there is room for.
     pub user_limit: Option<UserLimit>,
@@ -93,7 +93,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// All that we have, for a peer whose signaling comes from there.
+    /// All codecs, for a peer whose signaling comes from this address.
     pub(crate) fn media(&self, source: Option<IpAddr>) -> sdp_core::Settings<'_> {
         sdp_core::Settings {
             codecs: &self.codecs,

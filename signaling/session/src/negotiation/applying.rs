@@ -1,4 +1,4 @@
-//! What was agreed on is carried out by the media plane, then the peer hears of it.
+//! What was agreed on is carried out by the media plane, then confirmed to the peer.
 
 use crate::negotiation::exchange::{Answer, Applying, PeerRequest};
 use crate::timers::timer::Timer;
@@ -107,7 +107,7 @@ impl Sessions {
         self.take_up_pending(turn, id);
     }
 
-    /// Moves an answered call between Connected and OnHold, and says who holds whom.
+    /// Moves an answered call between Connected and OnHold, and tells the user which side holds.
     pub(crate) fn show_hold(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         if !session.is_answered() || session.state().is_ending() {
@@ -123,7 +123,7 @@ impl Sessions {
         }
     }
 
-    /// The peer took its re-INVITE back: media returns to what was agreed on before.
+    /// The peer has cancelled its re-INVITE: media returns to what was agreed on before.
     pub(crate) fn reinvite_cancelled(&mut self, turn: &mut Turn<'_>, invite: InviteId, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get_mut(id)) else { return };
         let (id, is_it) = (session.id(), |request| request == PeerRequest::Reinvite(invite));

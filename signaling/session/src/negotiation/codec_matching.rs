@@ -69,7 +69,7 @@ enum Attempt {
     Second,
 }
 
-/// Two calls of one peer, which hands each of the other two over to the other (RFC 5589 §7).
+/// Two calls of one peer that become one call of the other two parties: an attended transfer (RFC 5589 §7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Join {
     /// The call in which the peer has asked for it.
@@ -104,8 +104,8 @@ impl Sessions {
         self.offer_matching(turn, first, None, Attempt::First);
     }
 
-    /// Whether it makes sense to ask one of two sessions for a codec of the other. Somebody who has made an offer has shown
-    /// all that it has; an answer may have left something out.
+    /// Whether it makes sense to ask one of two sessions for a codec of the other. A peer that has made an offer has shown all
+    /// of its codecs; an answer may have left some out.
     pub(crate) fn could_match(&self, one: SessionId, other: SessionId) -> bool {
         let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
         let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else { return false };
@@ -135,14 +135,14 @@ impl Sessions {
         self.offer(turn, id, wish).is_ok()
     }
 
-    /// It has agreed.
+    /// The peer has agreed.
     pub(crate) fn match_accepted(&mut self, turn: &mut Turn<'_>, matching: Matching) {
         if let Some(join) = matching.join {
             self.join_matched(turn, &join);
         }
     }
 
-    /// It has not: the other one is asked, then all that can be done has been.
+    /// The peer has refused: the other one is asked, once.
     pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
         let link = self.table.get(id).and_then(|session| session.link());
         let partner = match (matching.join, link) {
@@ -204,7 +204,7 @@ impl Sessions {
 }
 
 impl Session {
-    /// It is up, and neither it nor we have anything on the way that changes what was agreed on.
+    /// The call is up, and no change of media is on its way on either side.
     fn is_quiet(&self, legs: &Legs) -> bool {
         self.is_answered() && !self.state().is_ending() && self.is_still(legs)
     }

@@ -30,9 +30,9 @@ pub struct Sessions {
     pub(crate) drawn_count: u64,
     pub(crate) legs: Legs,
     pub(crate) is_stopping: bool,
-    /// Who we are to peers that ask, unless a call says otherwise.
+    /// The credentials for peers that ask for some, unless a call has others.
     pub(crate) account: Option<AccountId>,
-    /// What happened, counted.
+    /// Counters.
     pub counts: Counts<SignalCounter>,
 }
 
@@ -42,15 +42,15 @@ pub struct Turn<'t> {
     pub now: Instant,
     /// Where the message came to and from; only looked at for a new INVITE.
     pub path: Path,
-    /// Above.
+    /// The SIP side.
     pub sip: &'t mut dyn Sip,
-    /// Below.
+    /// The pool of media ports.
     pub ports: &'t mut dyn Ports,
-    /// The user.
+    /// The user's decisions.
     pub decide: &'t mut dyn Decide,
-    /// What the media workers are to do.
+    /// Commands for the media workers.
     pub commands: &'t mut Vec<(u8, Command)>,
-    /// What users want to know.
+    /// Events for the user.
     pub events: &'t mut Vec<SessionEvent>,
 }
 
@@ -59,7 +59,7 @@ pub struct Turn<'t> {
 pub struct Path {
     /// The address of ours that it came to, or the advertised one.
     pub local: IpAddr,
-    /// Where it came from.
+    /// The address that it came from.
     pub remote: SocketAddr,
     /// We sent it ourselves ([`crate::Sip::home`]).
     pub is_ours: bool,
@@ -75,7 +75,7 @@ impl Turn<'_> {
 }
 
 impl Sessions {
-    /// Of a shard that has none yet.
+    /// A shard without sessions.
     pub fn new(settings: Settings) -> Self {
         Self {
             table: Table::new(settings.max_calls),
@@ -136,7 +136,7 @@ impl Sessions {
         }
     }
 
-    /// Who answers from now on when a peer asks for credentials, in calls that name nobody else.
+    /// Sets the credentials for peers that ask for some, in calls that have none of their own.
     pub fn use_account(&mut self, account: Option<AccountId>) {
         self.account = account;
     }
@@ -156,12 +156,12 @@ impl Sessions {
         self.legs.awaited()
     }
 
-    /// One of them.
+    /// A session by its number.
     pub fn get(&self, id: SessionId) -> Option<&Session> {
         self.table.get(id)
     }
 
-    /// All of them.
+    /// All sessions.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.table.iter()
     }
@@ -172,7 +172,7 @@ impl Sessions {
         session.into_iter().chain(self.legs.deadline()).min()
     }
 
-    /// Moves a session on and tells users.
+    /// Moves a session to another state, and tells the user.
     pub(crate) fn go(&mut self, turn: &mut Turn<'_>, id: SessionId, next: SessionState) {
         let Some(session) = self.table.get_mut(id).filter(|session| session.state() != next) else { return };
         let old = session.state();

@@ -1,4 +1,4 @@
-//! Whether a silent peer is still there: OPTIONS in its dialog, where no media has to come (RFC 3261 §11, RFC 5057 §5.2).
+//! Whether a peer that sends no media is still there: OPTIONS in its dialog, where no media has to come (RFC 3261 §11, RFC 5057 §5.2).
 
 use crate::timers::timer::Timer;
 use crate::{EndReason, Session, SessionId, Sessions, Turn};
@@ -7,12 +7,12 @@ use media_control::Legs;
 use sip_core::{ClientRequestId, Content};
 use sip_wire::Method;
 
-/// Questions in a row that may go without an answer before the peer counts as lost.
+/// How many OPTIONS in a row may have no answer before the peer counts as lost.
 const MISSES_MAX: u8 = 2;
-/// How long after one that was not answered the next one follows: its own transaction took 64*T1.
+/// The pause after an OPTIONS without an answer, whose transaction took 64*T1.
 const PAUSE_AFTER_MISS: Duration = Duration::from_secs(1);
 
-/// What is known of a peer that has nothing to say.
+/// The OPTIONS to a peer that sends no media.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Probing {
     request: Option<ClientRequestId>,
@@ -20,7 +20,7 @@ pub(crate) struct Probing {
 }
 
 impl Sessions {
-    /// Each call is looked at from time to time from its answer on.
+    /// Starts the pause until the next look at the call.
     pub(crate) fn probe_later(&mut self, turn: &Turn<'_>, id: SessionId) {
         let pause = self.settings.probe_interval;
         if !pause.is_zero() {
@@ -34,7 +34,7 @@ impl Sessions {
         let sent = dialog.map(|dialog| turn.sip.request_in(turn.now, dialog, Method::Options, Content::NONE));
         match (sent, self.table.get_mut(id)) {
             (Some(Ok(request)), Some(session)) => session.probing.get_or_insert_default().request = Some(request),
-            // Media tells, or a table is full: the next time comes.
+            // Media shows that the peer is there, or a table is full: the next look follows.
             _ => self.probe_later(turn, id),
         }
     }
@@ -68,12 +68,12 @@ impl Sessions {
 }
 
 impl Session {
-    /// The question that is out.
+    /// The OPTIONS that has no answer yet.
     fn asked(&self) -> Option<ClientRequestId> {
         self.probing.as_ref()?.request
     }
 
-    /// Nothing that the media plane watches for has to come from its peer.
+    /// Whether the media plane has no timeout for the peer's media.
     fn is_silent(&self, legs: &Legs) -> bool {
         let transport = self.leg.id().and_then(|leg| legs.wanted_transport(leg));
         self.is_answered() && transport.is_none_or(|transport| transport.media_timeout_ms == 0)

@@ -1,13 +1,13 @@
-//! The times by which something must have happened to a session, one for each kind of thing.
+//! The timers of a session, one of each kind.
 
 use clock::Instant;
 
-/// What is waited for.
+/// What a timer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timer {
     /// The end of the dialog after our BYE, CANCEL or refusal.
     SipEnd,
-    /// The end of whatever a peer's change waits for.
+    /// The end of what a peer's change of media waits for.
     Change,
     /// The end of what an operation of the user's waits for: digits that are being sent, or its patience.
     Operation,
@@ -19,7 +19,7 @@ pub(crate) enum Timer {
     Idle,
     /// The end of a call that has lasted long enough.
     Age,
-    /// The next look at a peer that has nothing to say.
+    /// The next look at a peer that may send no media.
     Probe,
 }
 
@@ -56,7 +56,7 @@ impl Timers {
         self.0.iter().filter(|at| **at != Instant::FAR_FUTURE).count()
     }
 
-    /// The next one whose time has come; it is off then.
+    /// The next timer that has expired; it is not set any more.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
         let timer = KINDS.into_iter().find(|timer| self.0[*timer as usize] <= now)?;
         self.set(timer, None);
