@@ -1,4 +1,4 @@
-//! Calls somebody who wants to know who calls, and takes calls only of those who can say so.
+//! Calls a user agent that asks who calls, and takes calls only of users that prove who they are.
 //!
 //! The first half needs a peer that asks, such as a registrar of your provider; SIPp plays one with `sipp -sf
 //! tests/api/scenarios/challenges.xml -i 127.0.0.1 -p 5070`: a proxy (407) and a server (401) in one. Type `cargo run

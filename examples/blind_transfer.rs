@@ -1,4 +1,4 @@
-//! A receptionist that hands every caller to somebody else after two seconds, by REFER.
+//! A receptionist that hands every caller to a colleague after two seconds, by REFER.
 //!
 //! Type `cargo run --release --example blind_transfer -- sip:bob@127.0.0.1:5080`, have a softphone wait on port 5080,
 //! and call `sip:reception@127.0.0.1` with another one: the two talk to each other, and we are out of it.

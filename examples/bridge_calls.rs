@@ -1,4 +1,4 @@
-//! A meeting point for two: whoever calls waits with a ringing tone until a second caller comes; then they talk.
+//! A meeting point for two: a caller waits with a ringing tone until a second caller comes; then they talk.
 //!
 //! Type `cargo run --release --example bridge_calls`, then call `sip:meet@127.0.0.1` with two softphones.
 

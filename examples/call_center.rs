@@ -97,7 +97,7 @@ async fn serve(coordinator: &Arc<SessionCoordinator>, caller: &CallSession, agen
     let from = Instant::now();
     let call = coordinator.create_call_with_priority("sip:support@127.0.0.1", agent, None, Priority::High).await?;
     let (a_leg, b_leg) = (caller.id(), call.id());
-    // Whoever hangs up, the other one need not stay: also while it rings.
+    // When either hangs up, the other one need not stay: also while it rings.
     let sequence = match coordinator.sequence_of(a_leg) {
         Some(earlier) => earlier.id,
         None => coordinator.create_sequence(a_leg, SequenceRule::WithA)?,

@@ -1,4 +1,4 @@
-//! Lets calls ring while somebody else decides: here a task that thinks for a second and takes every other call.
+//! Lets calls ring until another task has decided: here one that thinks for a second and takes every other call.
 //!
 //! Type `cargo run --release --example deferred_decision`, then `sipp -sn uac 127.0.0.1:5060 -m 2 -r 1`: each call
 //! rings for a second, the first is answered, the second gets 486.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Hands every call to whoever decides.
+/// Hands every call to the task that decides.
 struct Desk(mpsc::Sender<IncomingCall>);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Calls somebody, plays the welcome prompt, and hangs up after five seconds.
+//! Places a call, plays the welcome prompt, and hangs up after five seconds.
 //!
 //! Type `sipp -sn uas -i 127.0.0.1 -p 5070` in one terminal and `cargo run --release --example outgoing_call --
 //! sip:bob@127.0.0.1:5070` in another: the call is answered, and SIPp counts it.

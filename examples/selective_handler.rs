@@ -1,4 +1,4 @@
-//! A handler that looks at who calls whom: calls to `sales` are answered, those to `ceo` are busy, the rest is unknown.
+//! A handler that looks at the called user: calls to `sales` are answered, those to `ceo` are busy, the rest is unknown.
 //!
 //! Type `cargo run --release --example selective_handler`, then `sipp -sn uac -s sales 127.0.0.1:5060 -m 1` (a call),
 //! `-s ceo` (486) or `-s nobody` (404).

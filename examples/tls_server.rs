@@ -1,4 +1,4 @@
-//! Takes calls over TLS, and calls somebody back over TLS: two certificates from an authority of your own.
+//! Takes calls over TLS, and calls an address back over TLS: two certificates from an authority of your own.
 //!
 //! Make an authority and a certificate for 127.0.0.1, and start it:
 //!
@@ -13,14 +13,14 @@
 //!
 //! Then `openssl s_client -connect 127.0.0.1:5061 -CAfile ca.pem` shakes hands, and a phone that trusts `ca.pem` calls
 //! `sip:anybody@127.0.0.1:5061;transport=tls`. With a second argument, such as `sips:bob@127.0.0.1:5081`, it calls
-//! that address whenever somebody has called. Files that were replaced are read again within seconds.
+//! that address whenever a call has come in. Files that were replaced are read again within seconds.
 
 use ringplane::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Answers, and says when somebody who called is gone.
+/// Answers, and says when a caller is gone.
 struct Answers(mpsc::UnboundedSender<()>);
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use crate::api::advanced::SipMessage;
 use crate::api::{DialogId, MediaStatistics, Operation, QualityLevel, SessionId, SessionState};
-use crate::handlers::call_task::Word;
+use crate::handlers::call_task::HandlerNotice;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -22,7 +22,7 @@ pub(crate) struct Entry {
     state: AtomicU8,
     facts: Mutex<Facts>,
     /// The way to the handler of this call.
-    words: OnceLock<mpsc::WeakSender<Word>>,
+    notices: OnceLock<mpsc::WeakSender<HandlerNotice>>,
     /// Told with every change of state.
     pub(crate) changed: tokio::sync::Notify,
 }
@@ -75,31 +75,31 @@ impl Entry {
             created_at: Instant::now(),
             state: AtomicU8::new(SessionState::Initializing as u8),
             facts: Mutex::default(),
-            words: OnceLock::new(),
+            notices: OnceLock::new(),
             changed: tokio::sync::Notify::new(),
         }
     }
 
     /// Where its handler hears of it from now on.
-    pub(crate) fn set_words(&self, words: &mpsc::Sender<Word>) {
+    pub(crate) fn set_notices(&self, notices: &mpsc::Sender<HandlerNotice>) {
         // Met once.
-        let _ = self.words.set(words.downgrade());
+        let _ = self.notices.set(notices.downgrade());
     }
 
     /// Tells its handler.
-    pub(crate) fn tell(&self, word: Word) {
-        let Some(words) = self.words.get().and_then(mpsc::WeakSender::upgrade) else { return };
+    pub(crate) fn tell(&self, notice: HandlerNotice) {
+        let Some(notices) = self.notices.get().and_then(mpsc::WeakSender::upgrade) else { return };
         // Closed: the handler was not asked about this call, or is gone.
-        if let Err(mpsc::error::TrySendError::Full(_)) = words.try_send(word) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = notices.try_send(notice) {
             tracing::warn!(session = %self.id, "the handler of this call hangs; it will not hear everything");
         }
     }
 
     /// The same for what may be lost in a flood: some places are kept for the rest.
-    pub(crate) fn tell_if_room(&self, word: Word) {
-        let words = self.words.get().and_then(mpsc::WeakSender::upgrade);
-        if words.is_some_and(|words| words.capacity() > PLACES_KEPT) {
-            self.tell(word);
+    pub(crate) fn tell_if_room(&self, notice: HandlerNotice) {
+        let notices = self.notices.get().and_then(mpsc::WeakSender::upgrade);
+        if notices.is_some_and(|notices| notices.capacity() > PLACES_KEPT) {
+            self.tell(notice);
         }
     }
 

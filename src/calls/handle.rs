@@ -83,7 +83,7 @@ impl SessionCoordinator {
         self.live_call(*id).ok()
     }
 
-    /// The call of a session that has not ended; an error otherwise.
+    /// The call of a session that is there now; [`SessionError::SessionNotFound`] otherwise.
     pub(crate) fn live_call(&self, id: SessionId) -> Result<Call, SessionError> {
         let entry = self.entry(id)?;
         // Without a coordinator there is no session either.

@@ -1,4 +1,4 @@
-//! Another door to the same room: a server or a client as one object with the operations of calls.
+//! A server or a client as one object with the operations of calls, over the same coordinator.
 
 use crate::api::{
     CallDecision, CallHandler, CallSession, EventFilter, IncomingCall, Receiver, SessionConfig, SessionControl,

@@ -1,10 +1,10 @@
-//! What a shard says, turned into events for subscribers and words for handlers.
+//! What a shard says, turned into events for subscribers and notices for handlers.
 
 use crate::api::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
 use crate::calls::entry::{Entry, Refusal};
-use crate::coordinator::shard_user::{Known, Media, ShardUser};
+use crate::coordinator::shard_user::{KnownSession, MediaPhase, ShardUser};
 use crate::events::{EventKind, SessionEvent};
-use crate::handlers::call_task::Word;
+use crate::handlers::call_task::HandlerNotice;
 use session::{EndReason, Sessions};
 use sip_core::auth::Account;
 use std::time::SystemTime;
@@ -90,18 +90,18 @@ impl signald::CallHandler for ShardUser {
                     let Some(known) = self.sessions.get(&id) else { continue };
                     let sdp = known.entry.facts().remote_sdp.as_deref().filter(|_| has_offer).map(str::to_owned);
                     coordinator.publish(&known.entry, EventKind::ReinviteReceived { sdp: sdp.clone() });
-                    known.entry.tell(Word::Reinvite(sdp));
+                    known.entry.tell(HandlerNotice::Reinvite(sdp));
                 }
                 session::SessionEvent::DialogEnded { id } => self.dialog_ended(&coordinator, id),
                 session::SessionEvent::EndedByPeer { id } => {
                     self.publish(&coordinator, id, EventKind::TerminatedByRemote);
-                    self.tell(id, Word::ByRemote);
+                    self.tell(id, HandlerNotice::ByRemote);
                 }
                 session::SessionEvent::TransferRequested { id } => {
                     let Some(known) = self.sessions.get(&id) else { continue };
                     let target = known.entry.facts().refer_target.take().map_or_else(String::new, Into::into);
                     coordinator.publish(&known.entry, EventKind::TransferRequested { target: target.clone() });
-                    known.entry.tell(Word::TransferRequested(target));
+                    known.entry.tell(HandlerNotice::TransferRequested(target));
                 }
                 session::SessionEvent::Referred { id, to } => {
                     // It may have to be looked up where it goes, and is there meanwhile.
@@ -110,18 +110,18 @@ impl signald::CallHandler for ShardUser {
                     }
                     let to = SessionId::new(self.shard, to);
                     self.publish(&coordinator, id, EventKind::TransferStarted { to });
-                    self.tell(id, Word::TransferStarted(to));
+                    self.tell(id, HandlerNotice::TransferStarted(to));
                 }
                 session::SessionEvent::TransferProgress { id, status } => {
                     self.publish(&coordinator, id, EventKind::TransferProgress { status });
                 }
                 session::SessionEvent::Done { id, operation: Operation::Transfer } => {
                     self.publish(&coordinator, id, EventKind::TransferAccepted);
-                    self.tell(id, Word::TransferAccepted);
+                    self.tell(id, HandlerNotice::TransferAccepted);
                 }
                 session::SessionEvent::Failed { id, operation: Operation::Transfer, status, .. } => {
                     self.publish(&coordinator, id, EventKind::TransferFailed { status });
-                    self.tell(id, Word::TransferFailed(status));
+                    self.tell(id, HandlerNotice::TransferFailed(status));
                 }
                 // Handled in the second loop: a task that waits for the outcome of an operation sees the state that it led to.
                 session::SessionEvent::Done { .. }
@@ -159,16 +159,22 @@ impl ShardUser {
         let entry = &known.entry;
         entry.set_state(new);
         coordinator.publish(entry, EventKind::StateChanged { old, new });
-        entry.tell(Word::State { old, new });
-        let (media, kind, word) = match (known.media, new) {
-            (Media::None, SessionState::Connected) => (Media::Flows, EventKind::MediaEstablished, Word::Established),
-            (Media::Flows, SessionState::OnHold) => (Media::Paused, EventKind::MediaPaused, Word::Paused),
-            (Media::Paused, SessionState::Connected) => (Media::Flows, EventKind::MediaResumed, Word::Resumed),
+        entry.tell(HandlerNotice::State { old, new });
+        let (media, kind, notice) = match (known.media, new) {
+            (MediaPhase::None, SessionState::Connected) => {
+                (MediaPhase::Flows, EventKind::MediaEstablished, HandlerNotice::Established)
+            }
+            (MediaPhase::Flows, SessionState::OnHold) => {
+                (MediaPhase::Paused, EventKind::MediaPaused, HandlerNotice::Paused)
+            }
+            (MediaPhase::Paused, SessionState::Connected) => {
+                (MediaPhase::Flows, EventKind::MediaResumed, HandlerNotice::Resumed)
+            }
             _ => return,
         };
         known.media = media;
         coordinator.publish(entry, kind);
-        entry.tell(word);
+        entry.tell(notice);
     }
 
     fn dialog_ended(&self, coordinator: &SessionCoordinator, id: session::SessionId) {
@@ -183,9 +189,9 @@ impl ShardUser {
         }
     }
 
-    fn tell(&self, id: session::SessionId, word: Word) {
+    fn tell(&self, id: session::SessionId, notice: HandlerNotice) {
         if let Some(known) = self.sessions.get(&id) {
-            known.entry.tell(word);
+            known.entry.tell(notice);
         }
     }
 
@@ -199,7 +205,7 @@ impl ShardUser {
         let Some(known) = self.sessions.get(&id) else { return };
         let Some(digit) = "0123456789*#ABCD".chars().nth(usize::from(digit)) else { return };
         coordinator.publish(&known.entry, EventKind::DtmfReceived { digit });
-        known.entry.tell_if_room(Word::Digit(digit));
+        known.entry.tell_if_room(HandlerNotice::Digit(digit));
     }
 
     fn ended(&mut self, coordinator: &SessionCoordinator, id: session::SessionId, reason: EndReason) {
@@ -221,25 +227,25 @@ impl Drop for ShardUser {
     }
 }
 
-impl Known {
+impl KnownSession {
     fn dialog_ended(&self, coordinator: &SessionCoordinator) {
         let is_told = std::mem::replace(&mut self.entry.facts().is_dialog_over, true);
         let dialog = self.entry.facts().dialog.clone();
         if let Some(dialog) = dialog.filter(|_| !is_told) {
             coordinator.publish(&self.entry, EventKind::DialogTerminated { dialog: dialog.clone() });
-            self.entry.tell(Word::DialogTerminated(dialog));
+            self.entry.tell(HandlerNotice::DialogTerminated(dialog));
         }
     }
 
     fn ended(&self, coordinator: &SessionCoordinator, reason: EndReason) {
         // Where the peer never answered our BYE nothing has said so yet.
         self.dialog_ended(coordinator);
-        if self.media != Media::None {
+        if self.media != MediaPhase::None {
             coordinator.publish(&self.entry, EventKind::MediaTerminated);
-            self.entry.tell(Word::MediaTerminated);
+            self.entry.tell(HandlerNotice::MediaTerminated);
         }
         let now = std::time::Instant::now();
-        let was_answered = self.media != Media::None || self.entry.facts().dialog.is_some();
+        let was_answered = self.media != MediaPhase::None || self.entry.facts().dialog.is_some();
         {
             let mut facts = self.entry.facts();
             facts.ended_at = Some(now);
@@ -259,7 +265,7 @@ impl Known {
             origin: reason.origin().name().into(),
         };
         coordinator.publish(&self.entry, ended);
-        self.entry.tell(Word::Ended(reason));
+        self.entry.tell(HandlerNotice::Ended(reason));
         let along = coordinator.relations().ended(self.entry.id, reason.name());
         for id in along {
             coordinator.end_along(id);

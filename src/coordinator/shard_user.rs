@@ -6,7 +6,7 @@ use crate::api::{DialogId, Priority, SessionCoordinator, SessionId};
 use crate::calls::entry::Entry;
 use crate::events::EventKind;
 use crate::handlers::IncomingCall;
-use crate::handlers::call_task::{self, Word};
+use crate::handlers::call_task::{self, HandlerNotice};
 use session::{
     Admission, AdmissionRequest, Decide, Decision, Destination, DigestAuth, Sessions, Side, TransferRequest,
 };
@@ -17,27 +17,27 @@ use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 use tokio::sync::mpsc;
 
-/// Words that may wait for the handler of one call. Only a flood of keys fills it; keys beyond it are lost.
-const WORD_COUNT_MAX: usize = 256;
+/// Notices that may wait for the handler of one call. Only a flood of keys fills it; keys beyond it are lost.
+const NOTICE_COUNT_MAX: usize = 256;
 
 pub(crate) struct ShardUser {
     pub(crate) shard: usize,
     pub(crate) coordinator: Weak<SessionCoordinator>,
-    pub(crate) sessions: HashMap<session::SessionId, Known>,
+    pub(crate) sessions: HashMap<session::SessionId, KnownSession>,
     pub(crate) account: Option<Account>,
     auth: Option<DigestAuth>,
 }
 
-pub(crate) struct Known {
+pub(crate) struct KnownSession {
     pub(crate) entry: Arc<Entry>,
     /// Its handler hears of it for as long as this is there.
-    _words: mpsc::Sender<Word>,
-    pub(crate) media: Media,
+    _notices: mpsc::Sender<HandlerNotice>,
+    pub(crate) media: MediaPhase,
 }
 
 /// What users were told of a session's media.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Media {
+pub(crate) enum MediaPhase {
     None,
     Flows,
     Paused,
@@ -54,12 +54,20 @@ impl ShardUser {
     }
 
     /// Makes a session known to the program, with a task of its own for its handler.
-    fn meet(&mut self, coordinator: &Arc<SessionCoordinator>, id: session::SessionId, entry: Arc<Entry>) -> &Known {
+    fn meet(
+        &mut self,
+        coordinator: &Arc<SessionCoordinator>,
+        id: session::SessionId,
+        entry: Arc<Entry>,
+    ) -> &KnownSession {
         coordinator.registry.insert(entry.clone());
-        let (words, inbox) = mpsc::channel(WORD_COUNT_MAX);
-        entry.set_words(&words);
+        let (notices, inbox) = mpsc::channel(NOTICE_COUNT_MAX);
+        entry.set_notices(&notices);
         coordinator.runtime.spawn(call_task::run(self.coordinator.clone(), entry.clone(), inbox));
-        self.sessions.entry(id).insert_entry(Known { entry, _words: words, media: Media::None }).into_mut()
+        self.sessions
+            .entry(id)
+            .insert_entry(KnownSession { entry, _notices: notices, media: MediaPhase::None })
+            .into_mut()
     }
 }
 
@@ -136,7 +144,7 @@ impl Decide for ShardUser {
         let dialog = DialogId::of(dialog);
         known.entry.facts().dialog = Some(dialog.clone());
         coordinator.publish(&known.entry, EventKind::DialogCreated { dialog: dialog.clone() });
-        known.entry.tell(Word::DialogCreated(dialog));
+        known.entry.tell(HandlerNotice::DialogCreated(dialog));
     }
 
     fn incoming(&mut self, call: &session::IncomingCall<'_>) -> Decision {
@@ -170,7 +178,7 @@ impl Decide for ShardUser {
         };
         let known = self.meet(&coordinator, call.id, Arc::new(entry));
         coordinator.publish(&known.entry, kind);
-        known.entry.tell(Word::Incoming(Box::new(incoming)));
+        known.entry.tell(HandlerNotice::Incoming(Box::new(incoming)));
         Decision::Defer
     }
 

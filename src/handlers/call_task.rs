@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What a handler is told.
-pub(crate) enum Word {
+pub(crate) enum HandlerNotice {
     Incoming(Box<IncomingCall>),
     State { old: SessionState, new: SessionState },
     Established,
@@ -33,18 +33,22 @@ pub(crate) enum Word {
 }
 
 /// Until the call is over, or the coordinator is gone.
-pub(crate) async fn run(coordinator: Weak<SessionCoordinator>, entry: Arc<Entry>, mut words: mpsc::Receiver<Word>) {
+pub(crate) async fn run(
+    coordinator: Weak<SessionCoordinator>,
+    entry: Arc<Entry>,
+    mut notices: mpsc::Receiver<HandlerNotice>,
+) {
     let Some(_mark) = coordinator.upgrade().map(|it| it.tasks.begin(entry.id, Work::Telling)) else { return };
-    while let Some(word) = words.recv().await {
+    while let Some(notice) = notices.recv().await {
         let Some(coordinator) = coordinator.upgrade() else { return };
-        match word {
-            Word::Incoming(incoming) => {
+        match notice {
+            HandlerNotice::Incoming(incoming) => {
                 if !ask(&coordinator, &entry, incoming).await {
                     return;
                 }
             }
-            Word::Ended(_) => return tell(&coordinator, &entry, word).await,
-            word => tell(&coordinator, &entry, word).await,
+            HandlerNotice::Ended(_) => return tell(&coordinator, &entry, notice).await,
+            notice => tell(&coordinator, &entry, notice).await,
         }
     }
 }
@@ -84,63 +88,67 @@ async fn ask(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, incoming
     true
 }
 
-async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, word: Word) {
+async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, notice: HandlerNotice) {
     let handler = coordinator.handler();
     let call = coordinator.session_of(entry);
     // What a handler makes of it is its own affair.
-    let _ = match word {
+    let _ = match notice {
         // Asked before anything is told.
-        Word::Incoming(_) => None,
-        Word::State { old, new } => {
+        HandlerNotice::Incoming(_) => None,
+        HandlerNotice::State { old, new } => {
             let id = entry.id;
             guarded(coordinator, entry, async move { handler.on_session_state_changed(&id, old, new).await }).await
         }
-        Word::Established => {
+        HandlerNotice::Established => {
             let media = coordinator.media_of(entry).await;
             let (told, answered) = (handler.clone(), call.clone());
             guarded(coordinator, entry, async move { told.on_media_established(answered, media).await }).await;
             let (local, remote) = descriptions(entry);
             guarded(coordinator, entry, async move { handler.on_call_established(call, local, remote).await }).await
         }
-        Word::Paused => guarded(coordinator, entry, async move { handler.on_media_paused(call).await }).await,
-        Word::Resumed => guarded(coordinator, entry, async move { handler.on_media_resumed(call).await }).await,
-        Word::MediaTerminated => {
+        HandlerNotice::Paused => guarded(coordinator, entry, async move { handler.on_media_paused(call).await }).await,
+        HandlerNotice::Resumed => {
+            guarded(coordinator, entry, async move { handler.on_media_resumed(call).await }).await
+        }
+        HandlerNotice::MediaTerminated => {
             guarded(coordinator, entry, async move { handler.on_media_terminated(call).await }).await
         }
-        Word::Quality(change) => {
+        HandlerNotice::Quality(change) => {
             guarded(coordinator, entry, async move { handler.on_quality_changed(call, change).await }).await
         }
-        Word::MediaQuality { mos, loss, level } => {
+        HandlerNotice::MediaQuality { mos, loss, level } => {
             let id = entry.id;
             guarded(coordinator, entry, async move { handler.on_media_quality(&id, mos, loss, level).await }).await
         }
-        Word::Digit(digit) => guarded(coordinator, entry, async move { handler.on_dtmf(call, digit).await }).await,
-        Word::Reinvite(sdp) => {
+        HandlerNotice::Digit(digit) => {
+            guarded(coordinator, entry, async move { handler.on_dtmf(call, digit).await }).await
+        }
+        HandlerNotice::Reinvite(sdp) => {
             guarded(coordinator, entry, async move { handler.on_reinvite_received(call, sdp).await }).await
         }
-        Word::DialogCreated(dialog) => {
+        HandlerNotice::DialogCreated(dialog) => {
             guarded(coordinator, entry, async move { handler.on_dialog_created(call, dialog).await }).await
         }
-        Word::DialogTerminated(dialog) => {
+        HandlerNotice::DialogTerminated(dialog) => {
             guarded(coordinator, entry, async move { handler.on_dialog_terminated(call, dialog).await }).await
         }
-        Word::TransferRequested(target) => {
+        HandlerNotice::TransferRequested(target) => {
             guarded(coordinator, entry, async move { handler.on_transfer_requested(call, &target).await }).await
         }
-        Word::TransferStarted(new) => {
+        HandlerNotice::TransferStarted(new) => {
             guarded(coordinator, entry, async move { handler.on_transfer_started(call, new).await }).await
         }
-        Word::TransferAccepted => {
+        HandlerNotice::TransferAccepted => {
             guarded(coordinator, entry, async move { handler.on_transfer_accepted(call).await }).await
         }
-        Word::TransferFailed(status) => {
+        HandlerNotice::TransferFailed(status) => {
             guarded(coordinator, entry, async move { handler.on_transfer_failed(call, status).await }).await
         }
-        Word::ByRemote => {
+        HandlerNotice::ByRemote => {
             guarded(coordinator, entry, async move { handler.on_terminated_by_remote(call, "ended by the peer").await })
                 .await
         }
-        Word::Ended(reason) => {
+        HandlerNotice::Ended(reason) => {
             guarded(coordinator, entry, async move { handler.on_call_ended(call, reason.name()).await }).await
         }
     };

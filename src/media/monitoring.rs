@@ -4,7 +4,7 @@ use super::{MediaControl, MediaQualityAlertLevel, MediaStatistics};
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use crate::calls::entry::Entry;
 use crate::events::EventKind;
-use crate::handlers::call_task::Word;
+use crate::handlers::call_task::HandlerNotice;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -51,7 +51,7 @@ async fn tell(
         let quality = statistics.quality_metrics;
         if let Some((mos, loss)) = quality.and_then(|now| Some((now.mos_score?, now.packet_loss_percent))) {
             let level = MediaQualityAlertLevel::of(mos);
-            entry.tell_if_room(Word::MediaQuality { mos: mos as f32, loss: loss as f32, level });
+            entry.tell_if_room(HandlerNotice::MediaQuality { mos: mos as f32, loss: loss as f32, level });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::api::{MediaControl, QualityMetrics, SessionCoordinator, SessionId};
 use crate::events::EventKind;
-use crate::handlers::call_task::Word;
+use crate::handlers::call_task::HandlerNotice;
 use serde::{Deserialize, Serialize};
 use session::SessionState;
 use std::sync::{Arc, Weak};
@@ -113,7 +113,7 @@ impl SessionCoordinator {
         let Some(metrics) = statistics.and_then(|statistics| statistics.quality_metrics) else { return };
         let change = QualityChange { old, new, metrics };
         self.publish(&entry, EventKind::QualityChanged { change });
-        entry.tell(Word::Quality(change));
+        entry.tell(HandlerNotice::Quality(change));
     }
 }
 

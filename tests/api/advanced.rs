@@ -1,6 +1,6 @@
 //! What programs say in SIP's own words, and what their peers get.
 
-use crate::room::{builder, room, started, until};
+use crate::fixture::{builder, started, started_with, until};
 use ringplane::api::advanced::*;
 use ringplane::api::*;
 use std::net::UdpSocket;
@@ -76,7 +76,7 @@ async fn headers_cross_with_the_call_and_with_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirected_call_goes_there_also_by_tcp() {
     let (first, calls) = keeper().await;
-    let second = room(AutoAnswerHandler).await;
+    let second = started_with(AutoAnswerHandler).await;
     let caller = started(builder()).await;
     for more in ["", ";transport=tcp"] {
         let placed = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &first), None).await.unwrap();
@@ -161,7 +161,7 @@ async fn messages_of_a_program_in_a_dialog_and_outside() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_nobody_serves_are_refused() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let caller = started(builder()).await;
     let request = || Request::new("MESSAGE").unwrap().body("text/plain", "hello").unwrap();
     let answer = AdvancedControl::send(&caller, "", &uri("bob", &called), request()).await.unwrap();

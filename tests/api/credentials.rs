@@ -1,6 +1,6 @@
 //! Who we are, and who calls: digest authentication with real peers, both ways.
 
-use crate::room::{builder, sipp, started, until};
+use crate::fixture::{builder, sipp, started, until};
 use loadtest::peers::{Scenario, Sipp, SippPlan};
 use ringplane::api::advanced::*;
 use ringplane::api::*;

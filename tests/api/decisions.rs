@@ -1,6 +1,6 @@
 //! What handlers decide, and what callers get.
 
-use crate::room::{builder, callers, room, sipp, started, until};
+use crate::fixture::{builder, callers, sipp, started, started_with, until};
 use loadtest::callers::CallPlan;
 use loadtest::peers::{Scenario, SippPlan, free_range};
 use ringplane::api::*;
@@ -46,7 +46,7 @@ async fn three_lines_answer_calls_with_sound() -> Result<(), Box<dyn std::error:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_has_its_status() {
-    let coordinator = room(RejectHandler(603)).await;
+    let coordinator = started_with(RejectHandler(603)).await;
     assert_eq!(status_of_a_call(coordinator.local_addr().unwrap()).await, 603);
 }
 
@@ -64,7 +64,7 @@ impl CallHandler for Panics {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_panics_costs_its_own_call() {
-    let coordinator = room(Panics).await;
+    let coordinator = started_with(Panics).await;
     let address = coordinator.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let bad = sipp(folder.path(), address, SippPlan { user: "bad".into(), ..plan(1) }).await;
@@ -103,7 +103,7 @@ impl CallHandler for Defers {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deferred_call_is_decided_from_anywhere() {
     let waiting = Arc::new(Mutex::new(Vec::new()));
-    let coordinator = room(Defers(waiting.clone())).await;
+    let coordinator = started_with(Defers(waiting.clone())).await;
     let address = coordinator.local_addr().unwrap();
     let deciding = coordinator.clone();
     let decider = tokio::spawn(async move {
@@ -142,7 +142,7 @@ async fn the_first_that_decides_wins() {
         .add(Arc::new(AutoAnswerHandler), 0)
         .add(metrics.clone(), 10)
         .add(Arc::new(LoggingHandler), 5);
-    let coordinator = room(handler).await;
+    let coordinator = started_with(handler).await;
     let folder = tempfile::tempdir().unwrap();
     sipp(folder.path(), coordinator.local_addr().unwrap(), plan(10)).await.assert_all_good(10);
     let all = CallMetrics { incoming: 10, established: 10, ended: 10 };
@@ -153,7 +153,7 @@ async fn the_first_that_decides_wins() {
 async fn a_full_house_is_busy() {
     let handler =
         CompositeHandler::new().add(Arc::new(CapacityLimitHandler::new(5)), 1).add(Arc::new(AutoAnswerHandler), 0);
-    let coordinator = room(handler).await;
+    let coordinator = started_with(handler).await;
     let hold = clock::Duration::from_secs(3);
     let plan = CallPlan { calls: 10, rate: 100.0, hold, ..CallPlan::signaling(coordinator.local_addr().unwrap()) };
     let report = callers(plan).await;
@@ -163,7 +163,7 @@ async fn a_full_house_is_busy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_course_of_a_call_is_told_and_its_media_measured() {
-    let coordinator = room(AutoAnswerHandler).await;
+    let coordinator = started_with(AutoAnswerHandler).await;
     let mut events = coordinator.subscribe(EventFilter::all());
     let hold = clock::Duration::from_secs(3);
     let address = coordinator.local_addr().unwrap();
@@ -212,7 +212,7 @@ async fn the_course_of_a_call_is_told_and_its_media_measured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_and_drop_say_bye() {
     for by_drop in [true, false] {
-        let coordinator = room(AutoAnswerHandler).await;
+        let coordinator = started_with(AutoAnswerHandler).await;
         let address = coordinator.local_addr().unwrap();
         let hold = clock::Duration::from_secs(60);
         let caller = tokio::spawn(callers(CallPlan { calls: 5, rate: 50.0, hold, ..CallPlan::tone(address) }));
@@ -234,7 +234,7 @@ async fn shutdown_and_drop_say_bye() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_gives_up_while_it_rings() {
-    let coordinator = room(Defers::default()).await;
+    let coordinator = started_with(Defers::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/loadtest/scenarios/cancel_ringing.xml");
     let plan = SippPlan { scenario: Scenario::File(file.into()), ..plan(20) };
@@ -243,7 +243,7 @@ async fn a_caller_gives_up_while_it_rings() {
     assert_eq!(coordinator.stats().failed_sessions, 20);
 }
 
-/// Keeps the calls that come, for whoever decides about them.
+/// Keeps the calls that come, for the test to decide about them.
 struct Keeps(tokio::sync::mpsc::UnboundedSender<IncomingCall>);
 
 #[async_trait]
@@ -257,7 +257,7 @@ impl CallHandler for Keeps {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deferred_call_that_was_accepted_is_up_and_can_be_played_to() {
     let (sender, mut calls) = tokio::sync::mpsc::unbounded_channel();
-    let called = room(Keeps(sender)).await;
+    let called = started_with(Keeps(sender)).await;
     let caller = started(builder()).await;
     let to = format!("sip:queue@{}", called.local_addr().unwrap());
     let placed = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();

@@ -1,7 +1,7 @@
 //! What handlers and subscribers are told of a call: everything, once, and when it happens.
 
+use crate::fixture::{builder, started, started_with, until};
 use crate::handset::Handset;
-use crate::room::{builder, room, started, until};
 use loadtest::peers::{Scenario, SippPlan};
 use ringplane::api::*;
 use std::sync::{Arc, Mutex};
@@ -133,8 +133,8 @@ async fn call(caller: &Arc<SessionCoordinator>, to: &str) -> SessionId {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_held_and_hung_up_is_told_step_by_step_on_both_sides() {
     let (there, here) = (Writes::default(), Writes::default());
-    let called = room(there.clone()).await;
-    let caller = room(here.clone()).await;
+    let called = started_with(there.clone()).await;
+    let caller = started_with(here.clone()).await;
     let (mut at_called, mut at_caller) = (called.subscribe(EventFilter::all()), caller.subscribe(EventFilter::all()));
     let id = call(&caller, &uri("bob", &called)).await;
     SessionControl::hold_session(&caller, &id).await.unwrap();
@@ -162,8 +162,8 @@ async fn a_call_that_is_held_and_hung_up_is_told_step_by_step_on_both_sides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_was_never_answered_has_no_media_and_no_dialog() {
     let here = Writes::default();
-    let called = room(RejectHandler(486)).await;
-    let caller = room(here.clone()).await;
+    let called = started_with(RejectHandler(486)).await;
+    let caller = started_with(here.clone()).await;
     let placed = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &called), None).await.unwrap();
     SessionControl::wait_for_answer(&caller, placed.id(), PATIENCE).await.unwrap_err();
     assert!(until(PATIENCE, || here.count("ended") == 1).await);
@@ -190,10 +190,10 @@ impl CallHandler for Waits {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gives_up_while_it_rings_is_told_of_too() {
     let told = Writes::default();
-    let called = room(Waits(told.clone())).await;
+    let called = started_with(Waits(told.clone())).await;
     let folder = tempfile::tempdir().unwrap();
     let plan = SippPlan { scenario: Scenario::ours("cancel_ringing"), calls: 1, ..SippPlan::default() };
-    crate::room::sipp(folder.path(), called.local_addr().unwrap(), plan).await.assert_all_good(1);
+    crate::fixture::sipp(folder.path(), called.local_addr().unwrap(), plan).await.assert_all_good(1);
     assert!(until(PATIENCE, || told.count("ended") == 1).await);
     assert_eq!(told.told(), ["terminated by remote", "ended"]);
 }
@@ -201,9 +201,9 @@ async fn who_gives_up_while_it_rings_is_told_of_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_are_told_to_who_asks_and_to_who_is_asked() {
     let (asks, asked) = (Writes::default(), Writes::default());
-    let alice = room(asks.clone()).await;
-    let bob = room(asked.clone()).await;
-    let (carol, busy) = (room(AutoAnswerHandler).await, room(RejectHandler(486)).await);
+    let alice = started_with(asks.clone()).await;
+    let bob = started_with(asked.clone()).await;
+    let (carol, busy) = (started_with(AutoAnswerHandler).await, started_with(RejectHandler(486)).await);
     let mut events = bob.subscribe(EventFilter::all().class(EventClass::Transfer));
     let id = call(&alice, &uri("bob", &bob)).await;
     // Carol is busy: the call comes back. Held before, it is paused once, not again when it comes back.

@@ -1,6 +1,6 @@
 //! No text of a program can end a line of a message: each door refuses it.
 
-use crate::room::{builder, room, started, until};
+use crate::fixture::{builder, started, started_with, until};
 use ringplane::api::advanced::*;
 use ringplane::api::*;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ async fn callers_and_called_of_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_of_transfers() {
-    let (bob, alice) = (room(AutoAnswerHandler).await, started(builder()).await);
+    let (bob, alice) = (started_with(AutoAnswerHandler).await, started(builder()).await);
     let to = format!("sip:bob@{}", bob.local_addr().unwrap());
     let call = SessionControl::create_outgoing_call(&alice, "", &to, None).await.unwrap();
     SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();

@@ -1,12 +1,12 @@
 //! Programs written with `ringplane::api`, called by real peers.
 
 mod advanced;
-mod care;
 mod certificates;
 mod credentials;
 mod decisions;
-mod doors;
 mod events;
+mod fixture;
+mod groups_and_health;
 mod handset;
 mod injection;
 #[path = "../../signaling/transport/tests/all/name_server.rs"]
@@ -19,7 +19,7 @@ mod page;
 mod phone;
 mod recorded;
 mod recording;
-mod room;
 mod samples;
 mod sdp;
+mod server_and_client;
 mod tls;

@@ -1,7 +1,7 @@
 //! Calls that go to names because a peer says so: a transfer and a redirection, with a name server of the test.
 
+use crate::fixture::{builder, started, started_with, until};
 use crate::name_server::{NameServer, Zone};
-use crate::room::{builder, room, started, until};
 use ringplane::api::advanced::AdvancedControl;
 use ringplane::api::*;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ fn uri(user: &str, coordinator: &SessionCoordinator) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_transfers_to_a_name() {
-    let carol = room(AutoAnswerHandler).await;
+    let carol = started_with(AutoAnswerHandler).await;
     let names = name_server(&carol).await;
     let answering = builder().with_handler(Arc::new(AutoAnswerHandler));
     let bob = started(answering.with_name_servers([names.address])).await;
@@ -70,10 +70,10 @@ impl CallHandler for Keeps {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirected_call_goes_to_a_name() {
-    let carol = room(AutoAnswerHandler).await;
+    let carol = started_with(AutoAnswerHandler).await;
     let names = name_server(&carol).await;
     let calls = Arc::new(Mutex::new(Vec::new()));
-    let bob = room(Keeps(calls.clone())).await;
+    let bob = started_with(Keeps(calls.clone())).await;
     let caller = started(builder().with_name_servers([names.address])).await;
     for (contacts, is_answered) in [
         (&["sip:x@nowhere.example", "sip:carol@pbx.example;transport=udp"][..], true),

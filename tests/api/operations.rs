@@ -1,6 +1,6 @@
 //! What programs do with calls that are up, and what their callers notice.
 
-use crate::room::{builder, callers, started, until};
+use crate::fixture::{builder, callers, started, until};
 use loadtest::callers::CallPlan;
 use ringplane::api::*;
 use std::sync::{Arc, Mutex};
@@ -21,14 +21,14 @@ impl CallHandler for Hands {
     }
 }
 
-async fn house() -> (Arc<SessionCoordinator>, tokio::sync::mpsc::UnboundedReceiver<CallSession>) {
+async fn started_recordable() -> (Arc<SessionCoordinator>, tokio::sync::mpsc::UnboundedReceiver<CallSession>) {
     let (sender, calls) = tokio::sync::mpsc::unbounded_channel();
     (started(builder().with_handler(Arc::new(Hands(sender)))).await, calls)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_changes_in_the_middle_of_a_call() {
-    let (coordinator, mut calls) = house().await;
+    let (coordinator, mut calls) = started_recordable().await;
     let hold = clock::Duration::from_secs(3);
     let plan = CallPlan { calls: 1, hold, ..CallPlan::tone(coordinator.local_addr().unwrap()) };
     let caller = tokio::spawn(callers(plan));
@@ -49,7 +49,7 @@ async fn what_is_sent_changes_in_the_middle_of_a_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_the_state_is_refused_and_changes_nothing() {
-    let (coordinator, mut calls) = house().await;
+    let (coordinator, mut calls) = started_recordable().await;
     let hold = clock::Duration::from_secs(3);
     let plan = CallPlan { calls: 1, hold, ..CallPlan::tone(coordinator.local_addr().unwrap()) };
     let caller = tokio::spawn(callers(plan));

@@ -1,6 +1,6 @@
 //! Calls that programs place, join and send on.
 
-use crate::room::{builder, room, started, until};
+use crate::fixture::{builder, started, started_with, until};
 use loadtest::peers::{Scenario, Sipp, SippPlan};
 use ringplane::api::*;
 use std::net::UdpSocket;
@@ -46,7 +46,7 @@ async fn assert_hears(here: &SessionCoordinator, there: &Arc<SessionCoordinator>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_placed_answered_held_resumed_and_ended() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let caller = started(builder()).await;
     let call = SessionControl::create_outgoing_call(&caller, "sip:alice@example.com", &uri("bob", &called), None)
         .await
@@ -87,7 +87,7 @@ async fn a_call_is_placed_answered_held_resumed_and_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_come_back_with_their_status() {
-    let called = room(RejectHandler(486)).await;
+    let called = started_with(RejectHandler(486)).await;
     let caller = started(builder()).await;
     let call = SessionControl::create_outgoing_call(&caller, "", &uri("bob", &called), None).await.unwrap();
     // Also when it is over before anybody asks.
@@ -137,7 +137,7 @@ async fn a_call_by_tcp_to_nobody_fails_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_by_tcp_is_answered() {
-    let (called, caller) = (room(AutoAnswerHandler).await, started(builder()).await);
+    let (called, caller) = (started_with(AutoAnswerHandler).await, started(builder()).await);
     let to = uri("bob", &called) + ";transport=tcp";
     let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
     SessionControl::wait_for_answer(&caller, call.id(), PATIENCE).await.unwrap();
@@ -164,7 +164,7 @@ async fn sipp_answers_our_calls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_calls_hear_each_other_over_a_bridge() {
-    let office = room(AutoAnswerHandler).await;
+    let office = started_with(AutoAnswerHandler).await;
     let (alice, bob) = (started(builder()).await, started(builder()).await);
     let mut bridges = office.subscribe_to_bridge_events().await;
     let mut calls = Vec::new();
@@ -200,7 +200,7 @@ async fn two_calls_hear_each_other_over_a_bridge() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_sent_on_has_sound_on_both_sides_and_ends_on_both() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let between = started(builder().with_handler(Arc::new(Forwards(uri("bob", &called))))).await;
     let caller = started(builder()).await;
     for caller_hangs_up in [true, false] {
@@ -221,7 +221,7 @@ async fn a_call_that_is_sent_on_has_sound_on_both_sides_and_ends_on_both() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_crosses_and_a_forward_to_nowhere_is_not_found() {
-    let called = room(RejectHandler(603)).await;
+    let called = started_with(RejectHandler(603)).await;
     for (to, status) in [(uri("bob", &called), 603), ("not an address".to_owned(), 404)] {
         let between = started(builder().with_handler(Arc::new(Forwards(to)))).await;
         let caller = started(builder()).await;
@@ -236,7 +236,7 @@ async fn a_refusal_crosses_and_a_forward_to_nowhere_is_not_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_transferred_blind_and_attended() {
     for attended in [false, true] {
-        let (bob, carol) = (room(AutoAnswerHandler).await, room(AutoAnswerHandler).await);
+        let (bob, carol) = (started_with(AutoAnswerHandler).await, started_with(AutoAnswerHandler).await);
         let alice = started(builder()).await;
         let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
         SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();
@@ -263,7 +263,7 @@ async fn a_call_is_transferred_blind_and_attended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_to_somebody_busy_brings_the_call_back() {
-    let (bob, carol) = (room(AutoAnswerHandler).await, room(RejectHandler(486)).await);
+    let (bob, carol) = (started_with(AutoAnswerHandler).await, started_with(RejectHandler(486)).await);
     let alice = started(builder()).await;
     let call = SessionControl::create_outgoing_call(&alice, "", &uri("bob", &bob), None).await.unwrap();
     SessionControl::wait_for_answer(&alice, call.id(), PATIENCE).await.unwrap();

@@ -1,6 +1,6 @@
 //! The page that describes the API to its users: each block of code as it stands there, and every name.
 
-use crate::room::{builder, until};
+use crate::fixture::{builder, until};
 use loadtest::peers::free_range;
 use ringplane::prelude::*;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ async fn the_builder_takes_every_key() -> Result<(), Box<dyn std::error::Error>>
         .build()
         .await?;
     assert_eq!((coordinator.local_addr(), coordinator.stats().max_sessions), (None, 1_000));
-    // It stands for an address of somebody else's host: this one says so, and how to mend it.
+    // It stands for an address of another host: this one says so, and how to mend it.
     let error = SessionControl::start(&coordinator).await.unwrap_err();
     assert!(error.to_string().contains("203.0.113.10:5060") && !error.hint().is_empty(), "{error}");
     SessionControl::stop(&coordinator).await?;
@@ -194,7 +194,7 @@ async fn a_program_has_events_of_its_own() {
     client.wait_for_answer(call.id(), PATIENCE).await.unwrap();
     assert_eq!(calls.recv().await.unwrap().correlation_id.as_ref(), call.call_id(), "one name on both sides");
 
-    // They come in order with those of the switch, to whoever wants them.
+    // They come in order with those of the switch, to every subscriber.
     let mut own = client.subscribe(EventFilter::all().class(EventClass::Custom).class(EventClass::Ended));
     client.coordinator().publish_event(call.id(), "note", "so far so good").unwrap();
     let long = "x".repeat(CUSTOM_EVENT_BYTES_MAX + 1);

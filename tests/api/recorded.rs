@@ -1,6 +1,6 @@
 //! A program whose calls are recorded, and how what was recorded is read.
 
-use crate::room::started;
+use crate::fixture::started;
 use ringplane::api::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,10 @@ impl CallHandler for Hands {
 
 pub(crate) type Calls = UnboundedReceiver<CallSession>;
 
-pub(crate) async fn house(builder: SessionManagerBuilder, source: AudioSource) -> (Arc<SessionCoordinator>, Calls) {
+pub(crate) async fn started_recordable(
+    builder: SessionManagerBuilder,
+    source: AudioSource,
+) -> (Arc<SessionCoordinator>, Calls) {
     let (sender, calls) = unbounded_channel();
     (started(builder.with_handler(Arc::new(Hands(sender, source)))).await, calls)
 }

@@ -1,8 +1,8 @@
 //! Calls are written into WAV files, and the files are what was said.
 
+use crate::fixture::{builder, callers, sipp, started, until};
 use crate::phone::Phone;
-use crate::recorded::{channels, coded, house};
-use crate::room::{builder, callers, sipp, started, until};
+use crate::recorded::{channels, coded, started_recordable};
 use loadtest::callers::CallPlan;
 use loadtest::capture::{climbing_tone, share_found, share_of};
 use loadtest::peers::{Scenario, SippPlan};
@@ -20,7 +20,7 @@ fn beginning(recorded: &[i16], said: &[i16]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_peer_is_left_we_are_right_and_losses_are_silence() {
     let folder = tempfile::tempdir().unwrap();
-    let (coordinator, mut calls) = house(builder(), AudioSource::Tone).await;
+    let (coordinator, mut calls) = started_recordable(builder(), AudioSource::Tone).await;
     let mut phone = Phone::new(coordinator.local_addr().unwrap());
     assert_eq!(phone.call(&phone.offer("0")), 200);
     let id = calls.recv().await.unwrap().id;
@@ -76,7 +76,7 @@ async fn a_forwarded_call_has_each_side_in_its_ear_and_mono_has_both() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
-    let (called, mut calls) = house(builder(), AudioSource::Tone).await;
+    let (called, mut calls) = started_recordable(builder(), AudioSource::Tone).await;
     let target = format!("sip:bob@{}", called.local_addr().unwrap());
     let coordinator = started(builder().with_handler(Arc::new(On(target)))).await;
     let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::State));
@@ -116,7 +116,7 @@ async fn a_forwarded_call_has_each_side_in_its_ear_and_mono_has_both() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_bridged_phones_hear_each_other_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let (coordinator, mut calls) = house(builder(), AudioSource::Silence).await;
+    let (coordinator, mut calls) = started_recordable(builder(), AudioSource::Silence).await;
     let address = coordinator.local_addr().unwrap();
     let mut phones = [Phone::new(address), Phone::new(address)];
     let mut ids = Vec::new();
@@ -213,7 +213,7 @@ async fn fifty_calls_at_once_and_no_sound_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_recorded_says_why_and_a_limit_ends_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (coordinator, mut calls) = house(builder(), AudioSource::Tone).await;
+    let (coordinator, mut calls) = started_recordable(builder(), AudioSource::Tone).await;
     let mut phone = Phone::new(coordinator.local_addr().unwrap());
     assert_eq!(phone.call(&phone.offer("0")), 200);
     let id = calls.recv().await.unwrap().id;

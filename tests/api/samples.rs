@@ -1,7 +1,7 @@
 //! Shapes of programs that users of other session libraries have: they compile here with the crate's name changed, and do
 //! what they did.
 
-use crate::room::{builder, started, until};
+use crate::fixture::{builder, started, until};
 use ringplane::api::errors::SessionError;
 use ringplane::api::*;
 use std::sync::{Arc, Mutex};

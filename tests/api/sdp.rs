@@ -1,7 +1,7 @@
 //! Programs that look after session descriptions and media addresses themselves.
 
+use crate::fixture::{builder, started, started_with, until};
 use crate::phone::Phone;
-use crate::room::{builder, room, started, until};
 use ringplane::api::*;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +22,7 @@ async fn ringing(
     offer: impl Fn(&Phone) -> String + Send + 'static,
 ) -> (Arc<SessionCoordinator>, IncomingCall, tokio::task::JoinHandle<(Phone, u16)>) {
     let (sender, mut calls) = tokio::sync::mpsc::unbounded_channel();
-    let coordinator = room(Waits(sender)).await;
+    let coordinator = started_with(Waits(sender)).await;
     let mut phone = Phone::new(coordinator.local_addr().unwrap());
     let calling = tokio::task::spawn_blocking(move || {
         let offer = offer(&phone);
@@ -154,7 +154,7 @@ impl CallHandler for OwnSdp {
 async fn a_call_of_ours_is_described_before_its_answer() {
     let own = Arc::new(OwnSdp::default());
     let called = started(builder().with_handler(own.clone())).await;
-    let caller = room(AutoAnswerHandler).await;
+    let caller = started_with(AutoAnswerHandler).await;
     let to = format!("sip:bob@{}", called.local_addr().unwrap());
     let call = SessionControl::create_outgoing_call(&caller, "", &to, None).await.unwrap();
     assert!(until(Duration::from_secs(10), || own.waiting.lock().unwrap().is_some()).await);

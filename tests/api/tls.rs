@@ -1,7 +1,7 @@
 //! Calls over TLS, TCP and the rest, with certificates made by OpenSSL.
 
 use crate::certificates::Authority;
-use crate::room::{builder, started, until};
+use crate::fixture::{builder, started, until};
 use ringplane::api::*;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -55,7 +55,7 @@ async fn a_call_goes_over_every_transport_in_both_spellings() {
     talk(&caller, &format!("sip:bob@{};transport=tcp", called.local_addr().unwrap()), &called).await;
     talk(&caller, &format!("sip:bob@{};transport=ws", address(&called, Transport::Ws)), &called).await;
     talk(&caller, &format!("sip:bob@{};transport=wss", address(&called, Transport::Wss)), &called).await;
-    // A certificate is for its names: the caller does not trust whoever answers.
+    // A certificate is for its names: the caller trusts no other host that answers.
     let stranger = started(builder()).await;
     refused(&stranger, &format!("sips:bob@{tls}")).await;
     let without = started(builder().with_tcp(false)).await;

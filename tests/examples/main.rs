@@ -51,7 +51,7 @@ fn record_calls() {
         baresip("anybody", 4, "") + "; sleep 1; soxi -D call-*.wav; sox call-*.wav -n remix 2 stat 2>&1 | grep Rough";
     let (printed, did) = beside_until("(CallEnded)", "record_calls", &script);
     assert_holds(&printed, &["is being recorded", "call-", " 0 lost", "(CallEnded)"]);
-    // Three seconds at least, and 440 Hz in the right ear, by somebody else's reader.
+    // Three seconds at least, and 440 Hz in the right ear, by another program's reader.
     let seconds = did.lines().find_map(|line| line.trim().parse::<f64>().ok());
     assert!(seconds.is_some_and(|seconds| (3.0..60.0).contains(&seconds)), "{did}");
     let hertz = did.lines().find_map(|line| line.strip_prefix("Rough   frequency:")?.trim().parse::<u32>().ok());

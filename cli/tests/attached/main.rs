@@ -1,21 +1,21 @@
 //! A program that uses the library, with `ringplane media` as its media plane.
 
+#[path = "../../../tests/api/fixture.rs"]
+#[allow(dead_code, reason = "the tests of the library use the rest")]
+mod fixture;
 #[path = "../../../tests/api/phone.rs"]
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 mod phone;
 #[path = "../../../tests/api/recorded.rs"]
 #[allow(dead_code, reason = "the tests of the library use the rest")]
 mod recorded;
-#[path = "../../../tests/api/room.rs"]
-#[allow(dead_code, reason = "the tests of the library use the rest")]
-mod room;
 
+use fixture::builder;
 use loadtest::capture::{climbing_tone, share_found, share_of};
 use loadtest::peers::MediaPlane;
 use phone::Phone;
-use recorded::{channels, coded, house};
+use recorded::{channels, coded, started_recordable};
 use ringplane::api::*;
-use room::builder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_media_process_that_is_killed_leaves_a_sound_file() {
@@ -23,7 +23,7 @@ async fn a_media_process_that_is_killed_leaves_a_sound_file() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_ringplane"));
     let media = MediaPlane::start(folder.path(), program, 1, 100, "").unwrap();
     let with_plane = builder().with_media_plane(folder.path().join("run/media-control.sock"));
-    let (coordinator, mut calls) = house(with_plane, AudioSource::Tone).await;
+    let (coordinator, mut calls) = started_recordable(with_plane, AudioSource::Tone).await;
     let mut phone = Phone::new(coordinator.local_addr().unwrap());
     assert_eq!(phone.call(&phone.offer("0")), 200);
     let id = calls.recv().await.unwrap().id;

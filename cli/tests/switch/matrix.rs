@@ -1,5 +1,5 @@
 //! Every operation in every state of a call through the back-to-back user agent, pjsua on one side and baresip on the
-//! other: who hears whom, that every call ends where it has to, and that nothing is left (`cli/tests/peers/matrix.py`).
+//! other: which phone hears which, that every call ends where it has to, and that nothing is left (`cli/tests/peers/matrix.py`).
 
 use crate::machine::{PROGRAM, alone, root};
 use loadtest::is_full_run;

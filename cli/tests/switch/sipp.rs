@@ -1,4 +1,4 @@
-//! SIPp's own scenarios over UDP, one TCP connection, and one for each call; and those that need somebody in between.
+//! SIPp's own scenarios over UDP, one TCP connection, and one for each call; and those that need a relay in between.
 
 use crate::machine::{alone, plan, start};
 use clock::Duration;

@@ -21,7 +21,7 @@ pub(crate) fn builder() -> SessionManagerBuilder {
 }
 
 /// Started, with this handler.
-pub(crate) async fn room(handler: impl CallHandler + 'static) -> Arc<SessionCoordinator> {
+pub(crate) async fn started_with(handler: impl CallHandler + 'static) -> Arc<SessionCoordinator> {
     started(builder().with_handler(Arc::new(handler))).await
 }
 

@@ -1,6 +1,6 @@
 //! A server and a client as one object each.
 
-use crate::room::until;
+use crate::fixture::until;
 use loadtest::peers::free_range;
 use ringplane::api::*;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Who comes first, who belongs together, and whether anything stays behind.
 
-use crate::room::{builder, room, sipp, started, until};
+use crate::fixture::{builder, sipp, started, started_with, until};
 use loadtest::peers::{Sipp, SippPlan};
 use ringplane::api::*;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -91,7 +91,7 @@ async fn the_least_important_are_refused_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_ours_have_their_shares_as_well() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let caller = started(builder().with_max_sessions(4).with_priority_share(Priority::Low, 25)).await;
     let to = uri("x", &called);
     let dial = async |priority| caller.create_call_with_priority("", &to, None, priority).await;
@@ -153,7 +153,7 @@ async fn who_is_refused_for_lack_of_room_is_not_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_belong_together_end_together() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let caller = started(builder()).await;
     let to = uri("x", &called);
     let mut calls = Vec::new();
@@ -224,7 +224,7 @@ impl CallHandler for Forwards {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_goes_on_has_its_legs_in_order_and_both_have_places() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let between = started(builder().with_handler(Arc::new(Forwards(uri("bob", &called)))).with_max_sessions(3)).await;
     let caller = started(builder()).await;
     let up = call(&caller, &uri("x", &between)).await.unwrap();
@@ -288,7 +288,7 @@ async fn a_handler_that_blocks_a_thread_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_calls_leave_nothing_and_health_says_so() {
-    let called = room(AutoAnswerHandler).await;
+    let called = started_with(AutoAnswerHandler).await;
     let between = started(builder().with_handler(Arc::new(Forwards(uri("bob", &called))))).await;
     let folder = tempfile::tempdir().unwrap();
     let plan = SippPlan { rate: 60, calls: 300, ..SippPlan::default() };
@@ -309,7 +309,7 @@ async fn hundreds_of_calls_leave_nothing_and_health_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_forgets_calls_whose_peer_is_dead() {
-    let room = room(AutoAnswerHandler).await;
+    let room = started_with(AutoAnswerHandler).await;
     let folder = tempfile::tempdir().unwrap();
     let hold = clock::Duration::from_secs(600);
     let plan = SippPlan { rate: 50, calls: 5, hold, ..SippPlan::default() };
