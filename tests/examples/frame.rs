@@ -27,7 +27,7 @@ pub(crate) fn beside(name: &str, script: &str) -> (String, String) {
 }
 
 /// The same for an example that prints `last` when it has seen the end of what the script did: the script waits for it.
-pub(crate) fn beside_until(last: &str, name: &str, script: &str) -> (String, String) {
+pub(crate) fn beside_until(name: &str, last: &str, script: &str) -> (String, String) {
     let wait = format!("for i in $(seq 300); do grep -qF '{last}' example.txt && break; sleep 0.05; done");
     beside(name, &format!("{script}\n{wait}"))
 }
