@@ -1,5 +1,5 @@
 use crate::Packets;
-use contract::{Address, Direction, LegSpec, PayloadMap, RtcpMode};
+use contract::{Direction, PayloadMap};
 use std::net::SocketAddr;
 
 /// What both sides agreed on for the audio stream, seen from us.
@@ -19,18 +19,6 @@ pub struct Negotiated {
     pub packets: Packets,
     /// RTP and RTCP share a port (RFC 5761).
     pub rtcp_mux: bool,
-}
-
-impl Negotiated {
-    /// Writes all of it into a leg's spec; source, timeouts and policies stay as they are.
-    pub fn apply(&self, spec: &mut LegSpec) {
-        spec.remote_rtp = Address::from(self.remote_rtp);
-        spec.remote_rtcp = if self.rtcp_mux { Address::NONE } else { Address::from(self.remote_rtcp) };
-        spec.payloads = self.payloads;
-        spec.direction = self.direction as u8;
-        spec.ptime_ms = self.ptime_ms;
-        spec.rtcp = if self.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair } as u8;
-    }
 }
 
 /// Both ways must want it: we send where we want to and the peer listens.

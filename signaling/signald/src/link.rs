@@ -25,16 +25,7 @@ pub(crate) struct Link {
     backlog: VecDeque<(u8, Command)>,
     /// Legs of this shard, by worker.
     leg_counts: Vec<usize>,
-    /// Commands that a call waits for, and all, whose answers have not come. Good for a guess: a worker that fails
-    /// answers otherwise.
-    urgent_count: usize,
-    open_count: usize,
     is_broken: bool,
-}
-
-/// Whether a call goes on once this is answered. The others are done soon enough when the worker looks next.
-fn is_urgent(command: &Command) -> bool {
-    !matches!(command, Command::Update { .. } | Command::Close { .. })
 }
 
 impl Link {
@@ -87,11 +78,6 @@ impl Link {
         !self.backlog.is_empty()
     }
 
-    /// Whether answers are on their way, and none of them is one that a call waits for.
-    pub(crate) fn can_wait(&self) -> bool {
-        self.open_count > 0 && self.urgent_count == 0
-    }
-
     /// Whether there is nothing to pop; nobody is asked to wake us.
     pub(crate) fn is_idle(&mut self) -> bool {
         self.attached.as_mut().is_none_or(|attached| attached.end.is_idle())
@@ -111,14 +97,9 @@ impl Link {
         let Some(attached) = &mut self.attached else { return self.backlog.clear() };
         let mut wakes = false;
         while let Some((worker, command)) = self.backlog.front() {
-            let is_urgent = is_urgent(command);
-            wakes |= is_urgent || !is_patient;
+            wakes |= !is_patient || media_control::is_awaited(command);
             match attached.end.push_quietly(WorkerIndex(*worker), command) {
-                Ok(()) => {
-                    self.backlog.pop_front();
-                    self.open_count += 1;
-                    self.urgent_count += usize::from(is_urgent);
-                }
+                Ok(()) => drop(self.backlog.pop_front()),
                 Err(PushError::Full) => break,
                 Err(_) => {
                     self.is_broken = true;
@@ -136,10 +117,7 @@ impl Link {
         let attached = self.attached.as_mut()?;
         loop {
             match attached.end.pop()? {
-                (_, Ok(event)) => {
-                    self.count_answer(&event);
-                    return Some(event);
-                }
+                (_, Ok(event)) => return Some(event),
                 (worker, Err(Rejected::Invalid(error))) => {
                     tracing::warn!(worker = worker.0, "an event of the media plane makes no sense: {error}");
                 }
@@ -148,22 +126,6 @@ impl Link {
                     self.is_broken = true;
                 }
             }
-        }
-    }
-
-    fn count_answer(&mut self, event: &Event) {
-        match event {
-            Event::Updated { .. } | Event::Closed { .. } => {}
-            Event::Opened { .. }
-            | Event::Moved { .. }
-            | Event::Refused { .. }
-            | Event::RecordingStarted { .. }
-            | Event::RecordingEnded { .. } => self.urgent_count = self.urgent_count.saturating_sub(1),
-            _ => return,
-        }
-        self.open_count = self.open_count.saturating_sub(1);
-        if self.open_count == 0 {
-            self.urgent_count = 0;
         }
     }
 

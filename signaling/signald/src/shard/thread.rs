@@ -331,7 +331,8 @@ impl ShardThread {
         }
         self.idle_work.look(now, self.rate.is_high());
         // Answers that can wait are found by the next turn, which is near: nobody has to wake us for them.
-        let dozes = self.rate.is_high() && self.link.can_wait();
+        let awaited = self.shard.sessions().awaited();
+        let dozes = self.rate.is_high() && awaited.others > 0 && awaited.calls == 0;
         let is_idle = self.intake.is_empty()
             && self.inbox.prepare_sleep()
             && if dozes { self.link.is_idle() } else { self.link.prepare_sleep() };
