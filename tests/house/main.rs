@@ -22,7 +22,7 @@ fn level(folder: &str) -> Option<(u8, &'static str)> {
         "signaling/sip-wire" => (1, "signaling"),
         "signaling/sip-core" | "signaling/sdp-core" | "signaling/media-control" => (2, "signaling"),
         "signaling/session" => (3, "signaling"),
-        "signaling/engine" | "signaling/transport" => (4, "signaling"),
+        "signaling/engine" | "signaling/transport" | "signaling/shard-core" => (4, "signaling"),
         "signaling/signald" => (5, "signaling"),
         "mediaplane/rtp-wire" | "mediaplane/audio" => (1, "mediaplane"),
         "mediaplane/media-core" => (2, "mediaplane"),

@@ -7,13 +7,8 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A target of a route that cannot be called.
-    #[error("[sip] routes: `{uri}` cannot be called: {reason}")]
-    Route {
-        /// What is written there.
-        uri: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Route(#[from] shard_core::RouteError),
     /// A port that another program has.
     #[error(
         "cannot listen on UDP {address}: another program has this port. `ss -ulpn 'sport = :{}'` shows which; stop it, or \
@@ -115,9 +110,6 @@ impl Error {
     /// Whether the configuration is at fault, and not the host.
     pub fn is_configuration(&self) -> bool {
         use transport::StartError::{Limit, NoCertificate, NotAStream, Tls};
-        matches!(
-            self,
-            Self::Route { .. } | Self::Streams(Tls(_) | NoCertificate { .. } | Limit { .. } | NotAStream { .. })
-        )
+        matches!(self, Self::Route(_) | Self::Streams(Tls(_) | NoCertificate { .. } | Limit { .. } | NotAStream { .. }))
     }
 }

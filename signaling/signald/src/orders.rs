@@ -1,8 +1,11 @@
 //! Orders: what a program that has the signaling side in itself wants done on the thread of a shard.
 
+use crate::link::Link;
 use crate::paths::Paths;
 use crate::shard::inbox::Inbox;
+use clock::Instant;
 use session::{Sessions, Turn};
+use shard_core::{Shard, ShardOutput};
 use shm::{ClientIndex, Region};
 use std::sync::Arc;
 
@@ -61,6 +64,13 @@ impl Orders {
         inbox.wake();
         Ok(())
     }
+}
+
+/// Carries out an order on its shard.
+pub(crate) fn carry_out(order: Order, now: Instant, shard: &mut Shard, link: &mut Link, out: &mut ShardOutput) {
+    let (region, client) = link.place().unzip();
+    let sizes = shard.sizes();
+    shard.work(now, link, out, |sessions, turn| order(OrderTurn { sessions, turn, region, client, sizes }));
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use crate::paths::Paths;
 use crate::paths::lookups::Lookups;
-use crate::proxy::RelayPlan;
-use crate::proxy::route_secret;
-use crate::shard::chooser::{Chooser, User};
-use crate::shard::sharding::Tags;
+use crate::route_secret;
 use crate::{Error, Routes};
 use config::Config;
+use shard_core::intake::sharding::Tags;
+use shard_core::proxy::RelayPlan;
+use shard_core::shard::chooser::{Chooser, User};
 use sip_core::auth::Place as Asker;
+use std::sync::Arc;
 
 /// What becomes of requests.
 pub(crate) enum Role {
@@ -66,7 +67,7 @@ impl Role {
         config: &Config,
         paths: &Paths,
         names: Vec<String>,
-        lookups: &Lookups,
+        lookups: &Arc<Lookups>,
     ) -> Result<Option<RelayPlan>, Error> {
         let routes = match self {
             Self::Proxy(routes) | Self::Redirect(routes) => routes,
@@ -76,11 +77,11 @@ impl Role {
         Ok(Some(RelayPlan {
             routes: routes.clone(),
             is_redirecting: matches!(self, Self::Redirect(_)),
-            paths: paths.clone(),
+            paths: Arc::new(paths.clone()),
             lookups: lookups.clone(),
             names,
             trusted: config.headers.trusted.as_slice().into(),
-            destinations: crate::shard::shard_config::destinations(config),
+            destinations: shard_core::shard::shard_config::destinations(config),
             route_secret: route_secret::load(&config.process.runtime_dir)?,
         }))
     }

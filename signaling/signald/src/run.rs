@@ -1,23 +1,16 @@
 //! Starts everything, waits, and takes everything down in order.
 
-use crate::auth::Auth;
-use crate::dialplan::b2bua::B2bua;
 use crate::link::{Attached, Link};
-use crate::log::CallLog;
 use crate::operator::Operator;
 use crate::operator::reload::Running;
 use crate::operator::trace::{Filter, Tracer};
 use crate::paths::Paths;
 use crate::paths::lookups::Lookups;
 use crate::paths::own_names::{hosts, own_names};
-use crate::proxy::Relay;
+use crate::paths::route_targets::keep_fresh;
 use crate::role::Role;
-use crate::shard::Shard;
 use crate::shard::idle_work::IdleWork;
 use crate::shard::inbox::{Inbox, MESSAGE_BYTES_MAX};
-use crate::shard::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
-use crate::shard::io::ShardOutput;
-use crate::shard::shard_config;
 use crate::shard::sharding::Sharding;
 use crate::shard::thread::ShardThread;
 use crate::shard::turn_rate::TurnRate;
@@ -28,8 +21,16 @@ use crate::sockets::streams;
 use crate::sockets::tcp_fallback::TcpFallback;
 use crate::sockets::waiter::{Ready as Woken, Waiter};
 use crate::supervise::{Asked, watch};
-use crate::{BuiltinDialplan, CallHandler, Error, Orders, Reload, Routes, Stop, Transfers, attach};
+use crate::{BuiltinDialplan, CallHandler, Error, Orders, Reload, Routes, Stop, Transfers, attach, nonce_key};
 use config::{Config, Mode};
+use shard_core::Auth;
+use shard_core::B2bua;
+use shard_core::Shard;
+use shard_core::ShardOutput;
+use shard_core::intake::{Intake, WAITING_BYTES_MAX, WAITING_COUNT_MAX};
+use shard_core::log::CallLog;
+use shard_core::proxy::Relay;
+use shard_core::shard::shard_config;
 use sip_core::proxy::ProxyConfig;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -107,7 +108,7 @@ pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl 
         }
         looked_up.begin(&paths);
         // It ends by itself once the end is asked for.
-        match spawn("routes".into(), move || looked_up.keep_fresh(&paths, &asked)) {
+        match spawn("routes".into(), move || keep_fresh(&looked_up, &paths, &asked)) {
             Ok(_) => ready(is_ready),
             Err(error) => tracing::error!("{error}"),
         }
@@ -149,8 +150,8 @@ fn run_as(
     let mut files = Files::new(&config.tls);
     let paths = Paths::new(&config.sip, &streams);
     let names = own_names(&config, &streams);
-    let auth = Auth::new(&config.auth, role.place(), hosts(&names))?;
-    let lookups = Lookups::start(paths.clone(), inboxes.clone())?;
+    let auth = Auth::new(&config.auth, role.place(), hosts(&names), nonce_key().map_err(system("read /dev/urandom"))?);
+    let lookups = Arc::new(Lookups::start(paths.clone(), inboxes.clone())?);
     let plan = role.plan(&config, &paths, names, &lookups)?;
     let has_media = role.has_calls();
     let Some(planes) = attach_all(&config, if has_media { shard_count } else { 0 }, stop)? else { return Ok(()) };
@@ -197,7 +198,7 @@ fn run_as(
             let worker = ShardThread {
                 number,
                 shard: Shard::new(&config, number, shard_count, seed, user)
-                    .with_paths(paths)
+                    .with_paths(Arc::new(paths))
                     .asking(number, lookups)
                     .limited(user_limit)
                     .shared(sources)

@@ -4,6 +4,7 @@ use crate::operator::trace::parse_peer;
 use crate::orders::OrderTurn;
 use serde_json::{Value, json};
 use session::{Session, SessionId};
+use shard_core::call_row::leg_id;
 use std::net::IpAddr;
 
 /// Which calls.
@@ -50,11 +51,6 @@ impl Which {
             }
         }
     }
-}
-
-/// A session of a shard, as operators name it.
-pub(crate) fn leg_id(shard: usize, id: SessionId) -> String {
-    format!("{shard}-{id}")
 }
 
 /// Ends them, each with what its state asks for. The other side of a call ends with it.

@@ -1,10 +1,11 @@
 //! A newer configuration for a switch that runs: what can be taken over is, the rest waits for a restart.
 
-use crate::auth::Auth;
-use crate::shard::shard_config;
 use crate::{Orders, Routes};
 use config::{Config, Mode};
 use rustix::event::{EventfdFlags, eventfd};
+use shard_core::Auth;
+use shard_core::PathFinder;
+use shard_core::shard::shard_config;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,7 +105,7 @@ impl Running {
 
     fn take_routes(&self, newer: &Config) -> bool {
         let Some(routes) = &self.routes else { return self.config.sip.mode == Mode::Numbers };
-        match routes.replace(&newer.sip.routes, self.orders.paths()) {
+        match routes.replace(&newer.sip.routes, self.orders.paths().map(|paths| paths as &dyn PathFinder)) {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!("the new routes are not used, the old ones stay: {error}");

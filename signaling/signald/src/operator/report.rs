@@ -1,16 +1,11 @@
 //! What operators are told, as JSON.
 
-use crate::log::StatusCounts;
-use crate::operator::hangup::leg_id;
-use clock::Instant;
-use contract::{Codec, LegRef, LegRow};
+use contract::{Codec, LegRow};
 use serde_json::{Value, json};
-use session::{Session, SessionState, Sessions};
+use shard_core::call_row::CallRow;
+use shard_core::log::StatusCounts;
 use shm::{Region, WorkerIndex};
-use sip_core::proxy::ProxyStory;
-use sip_wire::Message;
 use stats::{CounterSet, Counts, MediaCounter, SignalCounter, Unit};
-use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 use transport::StreamCounter;
 
@@ -32,82 +27,12 @@ pub(crate) struct Snapshot {
     pub(crate) region: Option<Region>,
 }
 
-/// What a shard knows of a call.
-pub(crate) struct CallRow {
-    pub(crate) id: String,
-    number: String,
-    is_outgoing: bool,
-    /// The other leg of the call, or of the bridge.
-    linked: Option<String>,
-    route: Option<Box<str>>,
-    state: &'static str,
-    from: Box<str>,
-    to: Box<str>,
-    call_id: Box<str>,
-    age_s: u64,
-    codec: Option<Codec>,
-    leg: Option<LegRef>,
-    local: Option<SocketAddr>,
-    remote: Option<SocketAddr>,
-    signaling: SocketAddr,
+/// A call as JSON.
+trait CallJson {
+    fn json(&self, row: Option<LegRow>) -> Value;
 }
 
-pub(crate) fn calls(now: Instant, shard: usize, sessions: &Sessions) -> Vec<CallRow> {
-    sessions.iter().map(|session| CallRow::of(now, shard, session)).collect()
-}
-
-impl CallRow {
-    /// Its Call-ID, if this is one of its names.
-    pub(crate) fn call_id_of(&self, name: &str) -> Option<&str> {
-        (self.id == name || self.number == name || *self.call_id == *name).then_some(&self.call_id)
-    }
-
-    /// A call that the proxy sets up.
-    pub(crate) fn proxied(now: Instant, id: String, route: Option<String>, call: &ProxyStory<'_>) -> Self {
-        let message = Message::parse(call.request).ok();
-        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
-        let from = message.as_ref().and_then(|message| message.from().ok());
-        let to = message.as_ref().and_then(|message| message.to().ok());
-        Self {
-            number: id.clone(),
-            id,
-            is_outgoing: false,
-            linked: None,
-            route: route.map(Into::into),
-            state: if call.is_ringing { SessionState::Ringing } else { SessionState::Initializing }.name(),
-            from: text(from.map(|from| from.uri.as_bytes())).into(),
-            to: text(to.map(|to| to.uri.as_bytes())).into(),
-            call_id: text(message.as_ref().and_then(|message| message.call_id().ok())).into(),
-            age_s: now.since(call.began_at).as_secs(),
-            codec: None,
-            leg: None,
-            local: None,
-            remote: None,
-            signaling: call.remote,
-        }
-    }
-
-    fn of(now: Instant, shard: usize, session: &Session) -> Self {
-        let parties = session.parties();
-        Self {
-            id: leg_id(shard, session.id()),
-            number: session.number().to_string(),
-            is_outgoing: session.is_outgoing(),
-            linked: session.linked_to().map(|other| leg_id(shard, other)),
-            route: session.route().map(Into::into),
-            state: session.state().name(),
-            from: parties.from.clone(),
-            to: parties.to.clone(),
-            call_id: parties.call_id.clone(),
-            age_s: now.since(session.created_at()).as_secs(),
-            codec: session.codec(),
-            leg: session.leg(),
-            local: session.local_rtp(),
-            remote: session.remote_rtp(),
-            signaling: session.remote_signaling(),
-        }
-    }
-
+impl CallJson for CallRow {
     /// With what the media plane says of its leg.
     fn json(&self, row: Option<LegRow>) -> Value {
         let row = row.filter(|row| Some(row.leg) == self.leg);

@@ -1,9 +1,9 @@
 //! From a URI to the paths that lead to it (RFC 3263), over every transport.
 
 pub(crate) mod lookups;
-pub(crate) mod next_hops;
 pub(crate) mod own_address;
 pub(crate) mod own_names;
+pub(crate) mod route_targets;
 
 use sip_core::Flow;
 use sip_wire::Uri;

@@ -1,12 +1,12 @@
 //! Requests of ours that lead back to us: they stay in the process, and every shard can be their goal.
 
 use crate::paths::Paths;
+use shard_core::PathFinder;
 use sip_core::Flow;
 use std::net::{IpAddr, SocketAddr};
 
-impl Paths {
-    /// The way to ourselves, if this is an address of ours.
-    pub(crate) fn home(&self, address: SocketAddr) -> Option<Flow> {
+impl PathFinder for Paths {
+    fn home(&self, address: SocketAddr) -> Option<Flow> {
         let connections = self.streams.upgrade();
         let connections = connections.iter().flat_map(|streams| streams.local_addrs()).map(|(_, address)| address);
         let is_ours = |ours: &SocketAddr| {
@@ -17,9 +17,12 @@ impl Paths {
         is_home.then(|| Flow::udp(address, address))
     }
 
-    /// Whether an address is one of this host, or the one that it is advertised by.
-    pub(crate) fn is_of_this_host(&self, ip: IpAddr) -> bool {
+    fn is_of_this_host(&self, ip: IpAddr) -> bool {
         self.advertised == Some(ip) || is_of_this_host(ip)
+    }
+
+    fn find_now(&self, uri: &str) -> Option<Vec<Flow>> {
+        Paths::find_now(self, uri)
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::link::Attached;
 use crate::operator::report::Question;
 use crate::orders::Order;
-use crate::paths::lookups::{self, Found};
-use clock::Instant;
 use crossbeam::queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
+use shard_core::intake::Arrived;
+use shard_core::names::{self, Found};
 use sip_core::Flow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,16 +24,6 @@ const BROKEN_COUNT_MAX: usize = 4_096;
 const UNREACHABLE_COUNT_MAX: usize = 256;
 /// Questions of operators that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
-
-/// A message on its way to its shard.
-pub(crate) struct Arrived {
-    pub(crate) flow: Flow,
-    /// When it came to the host.
-    pub(crate) at: Instant,
-    pub(crate) bytes: Box<[u8]>,
-    /// It never left the process.
-    pub(crate) is_ours: bool,
-}
 
 /// What ICMP says of a request that another shard sent.
 pub(crate) struct Unreachable {
@@ -71,7 +61,7 @@ impl Inbox {
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
             broken: ArrayQueue::new(BROKEN_COUNT_MAX),
             unreachable: ArrayQueue::new(UNREACHABLE_COUNT_MAX),
-            found: ArrayQueue::new(lookups::QUESTION_COUNT_MAX),
+            found: ArrayQueue::new(names::QUESTION_COUNT_MAX),
             attached: ArrayQueue::new(1),
             dropped_count: AtomicU64::new(0),
             is_asleep: AtomicBool::new(false),
@@ -143,6 +133,7 @@ mod tests {
     use super::*;
     use crate::Stop;
     use crate::sockets::waiter::Waiter;
+    use clock::Instant;
     use std::time::Duration;
 
     fn message(bytes: usize) -> Arrived {

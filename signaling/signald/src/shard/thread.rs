@@ -2,16 +2,13 @@
 
 use crate::Stop;
 use crate::link::Link;
-use crate::log::CallLog;
+use crate::log::{print_calls, print_left_out};
 use crate::operator::report::Snapshot;
 use crate::operator::trace::{Tracer, Way};
-use crate::shard::Shard;
+use crate::orders::carry_out;
 use crate::shard::idle_work::IdleWork;
-use crate::shard::inbox::{Arrived, Inbox, Unreachable};
-use crate::shard::intake::{self, Intake, is_new_work};
-use crate::shard::io::{Input, ShardOutput};
-use crate::shard::sharding::{Concerned, Sharding, is_keep_alive};
-use crate::shard::stateless;
+use crate::shard::inbox::{Inbox, Unreachable};
+use crate::shard::sharding::Sharding;
 use crate::shard::turn_rate::{PATIENCE, TurnRate};
 use crate::sockets::listener::Listener;
 use crate::sockets::reader::Reader;
@@ -19,6 +16,13 @@ use crate::sockets::sender::{Sender, Sent};
 use crate::sockets::source::may_be_answered;
 use crate::sockets::waiter::{Ready, Waiter};
 use clock::{Duration, Instant};
+use shard_core::Shard;
+use shard_core::intake::Arrived;
+use shard_core::intake::sharding::{Concerned, is_keep_alive};
+use shard_core::intake::stateless;
+use shard_core::intake::{self, Intake, is_new_work};
+use shard_core::log::CallLog;
+use shard_core::{Input, ShardOutput};
 use sip_core::Flow;
 use stats::SignalCounter;
 use std::sync::Arc;
@@ -130,11 +134,11 @@ impl ShardThread {
         }
         for _ in 0..TURN_EVENT_COUNT {
             let Some(order) = self.inbox.orders.pop() else { break };
-            self.shard.obey(now, order, self.link.place(), &mut self.link, &mut self.out);
+            carry_out(order, now, &mut self.shard, &mut self.link, &mut self.out);
         }
         self.take_new_work();
         self.flush();
-        self.log.print_left_out(now, self.number);
+        print_left_out(&mut self.log, now, self.number);
         while let Some(question) = self.inbox.questions.pop() {
             // The operator who asked may be gone.
             let _ = question.answer_to.send(self.snapshot(now, question.with_calls));
@@ -277,7 +281,7 @@ impl ShardThread {
             counts.add(SignalCounter::DroppedNotSent, sent.failed_count);
         }
         self.shard.tell_user(&self.out);
-        self.log.print(&self.out, self.shard.sessions());
+        print_calls(&mut self.log, clock::now(), &self.out, self.shard.sessions());
         self.out.clear();
         while let Some(flow) = self.sender.broken() {
             // Without room the requests on it run out by themselves.

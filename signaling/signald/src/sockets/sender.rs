@@ -3,11 +3,11 @@
 use super::datagrams::{self, Datagrams};
 use crate::operator::trace::{Tracer, Way};
 use crate::paths::own_address::leads_home;
-use crate::shard::inbox::Arrived;
 use crate::shard::sharding::Sharding;
 use crate::sockets::listener::Listener;
 use crate::sockets::streams::respond_anew;
 use crate::sockets::tcp_fallback::TcpFallback;
+use shard_core::intake::Arrived;
 use sip_core::{Flow, Output, Transport};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! TCP, TLS, WS and WSS: messages from connections to shards, and what becomes of those connections.
 
 use crate::Error;
-use crate::shard::inbox::Arrived;
 use crate::shard::sharding::Sharding;
-use crate::shard::stateless;
 use crate::sockets::tcp_fallback::TcpFallback;
 use config::Config;
+use shard_core::intake::Arrived;
+use shard_core::intake::stateless;
 use sip_core::{Flow, Transport};
 use std::io;
 use std::net::SocketAddr;

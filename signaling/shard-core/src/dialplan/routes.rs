@@ -1,18 +1,23 @@
 //! Where calls go that go on to somewhere else, by the routes of the configuration: for the back-to-back user agent, the
 //! proxy and the redirect server.
 
-use crate::paths::Paths;
-use crate::{Error, Stop};
+use crate::names::PathFinder;
 use config::Route;
 use session::Target;
 use sip_core::Flow;
 use sip_wire::{Number, Uri, escaped_user};
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-/// How often names are looked up again. The resolver keeps answers as long as DNS says.
-const REFRESH_PAUSE: Duration = Duration::from_secs(10);
+/// A target of a route that cannot be called.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("[sip] routes: `{uri}` cannot be called: {reason}")]
+pub struct RouteError {
+    /// What is written there.
+    pub uri: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
 
 /// The routes, with the paths that their targets have now. Clones are the same.
 #[derive(Clone)]
@@ -45,18 +50,18 @@ struct Entry {
 }
 
 /// A target of one request.
-pub(crate) struct Way {
+pub struct Way {
     /// With the user that was called.
-    pub(crate) uri: String,
+    pub uri: String,
     /// Groups are tried one after the other.
-    pub(crate) group: u16,
+    pub group: u16,
     /// The paths to it as they are now, best first.
-    pub(crate) paths: Vec<Flow>,
+    pub paths: Vec<Flow>,
 }
 
 /// Who is called, as routes look at it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Called {
+pub struct Called {
     /// The user; a telephone number without its separators (RFC 3966 §5.1.1).
     user: String,
     /// The host; of a local telephone number the domain that it belongs to.
@@ -66,7 +71,7 @@ pub(crate) struct Called {
 }
 
 impl Called {
-    pub(crate) fn of(uri: &Uri<'_>) -> Self {
+    pub fn of(uri: &Uri<'_>) -> Self {
         let number = uri.number();
         let context = number.as_ref().and_then(Number::context).unwrap_or_default();
         let domain = uri.host.map_or_else(|| context.to_owned(), |host| host.bare());
@@ -85,12 +90,12 @@ impl Called {
 
 impl Routes {
     /// Of a configuration; nothing is looked up yet.
-    pub fn new(routes: &[Route]) -> Result<Self, Error> {
+    pub fn new(routes: &[Route]) -> Result<Self, RouteError> {
         Ok(Self { rows: Arc::new(RwLock::new(rows_of(routes)?)) })
     }
 
     /// Other routes from now on, in all clones. Targets with a name keep the paths that they have until they are looked up.
-    pub(crate) fn replace(&self, routes: &[Route], paths: Option<&Paths>) -> Result<(), Error> {
+    pub fn replace(&self, routes: &[Route], paths: Option<&dyn PathFinder>) -> Result<(), RouteError> {
         let (rows, old) = (rows_of(routes)?, self.rows());
         for entry in rows.iter().flat_map(|row| &row.targets) {
             let same = old.iter().flat_map(|row| &row.targets).find(|known| known.uri == entry.uri);
@@ -110,56 +115,43 @@ impl Routes {
     }
 
     /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.rows().is_empty()
     }
 
     /// Finds the paths to targets with an address, which nobody has to be asked about.
-    pub(crate) fn begin(&self, paths: &Paths) {
+    pub fn begin(&self, paths: &dyn PathFinder) {
         begin(&self.rows(), paths);
     }
 
     /// Gives every target this path, in tests without sockets.
     #[cfg(test)]
-    pub(crate) fn lead_by(self, path: Flow) -> Self {
+    pub fn lead_by(self, path: Flow) -> Self {
         for entry in self.rows().iter().flat_map(|row| &row.targets) {
             *entry.paths.write().unwrap() = vec![path];
         }
         self
     }
 
-    /// Looks all targets up, again and again, until the end is asked for.
-    pub(crate) fn keep_fresh(&self, paths: &Paths, stop: &Stop) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return tracing::error!("routes cannot be looked up: {error}"),
-        };
-        loop {
-            runtime.block_on(self.refresh(paths));
-            if stop.wait(REFRESH_PAUSE) {
-                return;
-            }
-        }
+    /// The targets as they are written, to look them up.
+    pub fn uris(&self) -> Vec<String> {
+        self.rows().iter().flat_map(|row| &row.targets).map(|entry| entry.uri.clone()).collect()
     }
 
-    async fn refresh(&self, paths: &Paths) {
-        for way in self.rows().iter().flat_map(|row| &row.targets) {
-            let Ok(uri) = Uri::parse(way.uri.as_bytes()) else { continue };
-            match paths.find(&uri).await {
-                Ok(found) => *way.paths.write().unwrap_or_else(PoisonError::into_inner) = found,
-                // What was found before may still be right.
-                Err(error) => tracing::warn!(target = way.uri, "no path to the target of a route: {error}"),
-            }
+    /// The paths to a target from now on, where there still is one with this URI.
+    pub fn set_paths(&self, uri: &str, found: &[Flow]) {
+        for entry in self.rows().iter().flat_map(|row| &row.targets).filter(|entry| entry.uri == uri) {
+            *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found.to_vec();
         }
     }
 
     /// The targets for a called user, in order; `None`: no pattern fits.
-    pub(crate) fn ways(&self, called: &Called) -> Option<Vec<Way>> {
+    pub fn ways(&self, called: &Called) -> Option<Vec<Way>> {
         Some(self.ways_of(called)?.1)
     }
 
     /// The ways of a call, with the pattern that fits as it was written.
-    pub(crate) fn ways_of(&self, called: &Called) -> Option<(Arc<str>, Vec<Way>)> {
+    pub fn ways_of(&self, called: &Called) -> Option<(Arc<str>, Vec<Way>)> {
         let way = |entry: &Entry| Way { uri: entry.uri_for(called), group: entry.group, paths: entry.paths() };
         let rows = self.rows();
         let row = rows.iter().find(|row| row.pattern.fits(&called.user, &called.domain))?;
@@ -168,21 +160,21 @@ impl Routes {
 
     /// The same as targets of a call, as many as one may have, with the pattern that fits; none where no path
     /// is known.
-    pub(crate) fn targets(&self, called: &Called) -> Option<(Arc<str>, Vec<Target>)> {
+    pub fn targets(&self, called: &Called) -> Option<(Arc<str>, Vec<Target>)> {
         let targets = |way: &Way| way.paths.iter().map(|path| Target::new(&way.uri, *path)).collect::<Vec<_>>();
         let (route, all) = self.ways_of(called)?;
         Some((route, all.iter().flat_map(targets).take(session::TARGETS_MAX).collect()))
     }
 
     /// Whether a target has this address now.
-    pub(crate) fn lead_to(&self, ip: IpAddr) -> bool {
+    pub fn lead_to(&self, ip: IpAddr) -> bool {
         let leads = |entry: &Entry| entry.paths().iter().any(|path| path.remote.ip() == ip);
         self.rows().iter().flat_map(|row| &row.targets).any(leads)
     }
 }
 
 /// The most exact pattern first.
-fn rows_of(routes: &[Route]) -> Result<Arc<[Row]>, Error> {
+fn rows_of(routes: &[Route]) -> Result<Arc<[Row]>, RouteError> {
     let entry = |(group, uri): (usize, &String)| match Uri::parse(uri.as_bytes()) {
         Ok(parsed) if parsed.host.is_some() => Ok(Entry {
             uri: uri.clone(),
@@ -190,21 +182,25 @@ fn rows_of(routes: &[Route]) -> Result<Arc<[Row]>, Error> {
             group: group as u16,
             paths: RwLock::default(),
         }),
-        Ok(_) => Err(Error::Route { uri: uri.clone(), reason: "it has no host".into() }),
-        Err(error) => Err(Error::Route { uri: uri.clone(), reason: error.to_string() }),
+        Ok(_) => Err(RouteError { uri: uri.clone(), reason: "it has no host".into() }),
+        Err(error) => Err(RouteError { uri: uri.clone(), reason: error.to_string() }),
     };
     let row = |route: &Route| {
         let groups = route.targets.iter().enumerate();
         let all = groups.flat_map(|(group, uris)| uris.iter().map(move |uri| (group, uri)));
-        let targets = all.map(entry).collect::<Result<Vec<_>, Error>>()?;
-        Ok::<_, Error>(Row { pattern: Pattern::new(&route.pattern), written: route.pattern.as_str().into(), targets })
+        let targets = all.map(entry).collect::<Result<Vec<_>, RouteError>>()?;
+        Ok::<_, RouteError>(Row {
+            pattern: Pattern::new(&route.pattern),
+            written: route.pattern.as_str().into(),
+            targets,
+        })
     };
     let mut rows = routes.iter().map(row).collect::<Result<Vec<_>, _>>()?;
     rows.sort_by_key(|row| row.pattern.rank());
     Ok(rows.into())
 }
 
-fn begin(rows: &[Row], paths: &Paths) {
+fn begin(rows: &[Row], paths: &dyn PathFinder) {
     for entry in rows.iter().flat_map(|row| &row.targets) {
         if let Some(found) = paths.find_now(&entry.uri) {
             *entry.paths.write().unwrap_or_else(PoisonError::into_inner) = found;

@@ -15,7 +15,7 @@ fn calls_of_one(config: &Config, shard_count: usize) -> usize {
     config.sip.max_calls.div_ceil(shard_count.max(1))
 }
 
-pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
+pub fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
     let calls = calls_of_one(config, shard_count);
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect();
     EndpointConfig {
@@ -58,7 +58,7 @@ pub(crate) fn endpoint_config(config: &Config, shard_count: usize) -> EndpointCo
 }
 
 /// What the proxy of one shard is told.
-pub(crate) fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> ProxyConfig {
+pub fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> ProxyConfig {
     let calls = calls_of_one(config, shard_count);
     let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
     ProxyConfig {
@@ -84,11 +84,11 @@ fn crossing(headers: &config::Headers) -> CrossingPolicy {
 }
 
 /// How much one source may take of a whole switch.
-pub(crate) fn sources(config: &Config) -> Sources {
+pub fn sources(config: &Config) -> Sources {
     Sources::new(SourceLimits::of(config.limits.unacknowledged_per_source, config.sip.max_calls))
 }
 
-pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
+pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     let sip = &config.sip;
     let codec = |codec: &config::AudioCodec| match codec {
         config::AudioCodec::Pcmu => Codec::Pcmu,
@@ -123,7 +123,7 @@ pub(crate) fn settings(config: &Config, shard_count: usize, seed: u64) -> Settin
 }
 
 /// Where calls may go because a peer says so.
-pub(crate) fn destinations(config: &Config) -> Destinations {
+pub fn destinations(config: &Config) -> Destinations {
     Destinations {
         local: if config.transfer.allow_local { LocalAddresses::Allowed } else { LocalAddresses::Refused },
         media_ports: Some((config.media.ports.first, config.media.ports.last)),

@@ -1,7 +1,6 @@
 //! Shards that call each other over a network in virtual time: phones, and a switch between them. Everything is real
 //! but sockets, media and the clock.
 
-use crate::orders::OrderTurn;
 use crate::{CallHandler, Input, Shard, ShardOutput};
 use clock::{Duration, Instant};
 use config::Config;
@@ -13,7 +12,6 @@ use session::{
 use sip_core::Flow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
 const A: usize = 0;
 const B: usize = 1;
@@ -217,21 +215,11 @@ impl Net {
     }
 
     /// A user of a node does something.
-    fn order<R: Send + 'static>(
-        &mut self,
-        node: usize,
-        work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R + Send + 'static,
-    ) -> R {
-        let result = Arc::new(Mutex::new(None));
-        let place = result.clone();
-        let order = Box::new(move |order: OrderTurn<'_, '_>| {
-            *place.lock().unwrap() = Some(work(order.sessions, order.turn));
-        });
-        let it = &mut self.nodes[node];
-        it.shard.obey(self.now, order, None, &mut it.ports, &mut it.out);
+    fn order<R>(&mut self, node: usize, work: impl FnOnce(&mut Sessions, &mut Turn<'_>) -> R) -> R {
+        let (it, mut result) = (&mut self.nodes[node], None);
+        it.shard.work(self.now, &mut it.ports, &mut it.out, |sessions, turn| result = Some(work(sessions, turn)));
         self.settle(node);
-        let done = result.lock().unwrap().take();
-        done.expect("orders are carried out at once")
+        result.expect("work is done at once")
     }
 
     fn dial(&mut self, from: usize, to: usize, user: &str) -> SessionId {

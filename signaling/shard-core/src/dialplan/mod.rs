@@ -1,9 +1,9 @@
 //! Who decides about calls: the dialplans that are built in, and the interface of a program that has its own.
 
-pub(crate) mod b2bua;
-pub(crate) mod builtin;
-pub(crate) mod routes;
-pub(crate) mod transfers;
+pub mod b2bua;
+pub mod builtin;
+pub mod routes;
+pub mod transfers;
 
 use session::{Decide, SessionEvent, Sessions};
 use sip_core::auth::Account;

@@ -1,6 +1,6 @@
 //! Who may use the switch, by `[auth]`: one for all shards, because a nonce may come back to any of them.
 
-use crate::{CallHandler, Error};
+use crate::CallHandler;
 use clock::Instant;
 use config::{AuthAlgorithm, UserSecret};
 use session::{
@@ -13,7 +13,6 @@ use sip_core::auth::{
 };
 use sip_wire::Message;
 use stats::{Counts, SignalCounter};
-use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,13 +36,13 @@ struct RefusedCounts {
 
 impl Auth {
     /// By a configuration; `None`: nobody is asked. `place`: whether the switch asks as a user agent or as a proxy. `domains`: its
-    /// names and addresses.
-    pub fn new(auth: &config::Auth, place: Place, domains: Vec<String>) -> Result<Option<Self>, Error> {
+    /// names and addresses. `key`: the key of its nonces, which nobody may be able to guess.
+    pub fn new(auth: &config::Auth, place: Place, domains: Vec<String>, key: [u8; 32]) -> Option<Self> {
         if !auth.is_on() {
-            return Ok(None);
+            return None;
         }
         let settings = AuthSettings {
-            secret: nonce_key().map_err(|source| Error::System { what: "read /dev/urandom", source })?,
+            secret: key,
             algorithms: auth.algorithms.iter().copied().map(algorithm).collect(),
             auth: auth.auth,
             auth_int: auth.auth_int,
@@ -62,25 +61,25 @@ impl Auth {
             auth: settings.clone(),
         });
         let realms = Arc::new(Mutex::new(realms));
-        Ok(Some(Self { realms, settings: Arc::new(settings), place, refused: Arc::default() }))
+        Some(Self { realms, settings: Arc::new(settings), place, refused: Arc::default() })
     }
 
     /// Other users from now on, in all shards; who has proven himself already is not asked again in his dialogs.
-    pub(crate) fn replace_users(&self, auth: &config::Auth) {
+    pub fn replace_users(&self, auth: &config::Auth) {
         self.realms().set_users(users(auth), identities(auth, &self.settings.domains), &self.settings);
     }
 
     /// The same for one shard, which counts by itself.
-    pub(crate) fn of_shard(&self) -> Self {
+    pub fn of_shard(&self) -> Self {
         Self { refused: Arc::default(), ..self.clone() }
     }
 
     /// Asks in this place: as a user agent or as a proxy.
-    pub(crate) fn asking_as(&self, place: Place) -> Self {
+    pub fn asking_as(&self, place: Place) -> Self {
         Self { place, ..self.clone() }
     }
 
-    pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>) {
+    pub fn count(&self, counts: &mut Counts<SignalCounter>) {
         counts.set(SignalCounter::AuthFailures, self.refused.failures.load(Relaxed));
         counts.set(SignalCounter::RefusedIdentity, self.refused.impostors.load(Relaxed));
     }
@@ -91,7 +90,7 @@ impl Auth {
     }
 
     /// The challenge to a request that needs credentials and has none at all: it needs no state (RFC 3261 §8.2.7).
-    pub(crate) fn challenge(
+    pub fn challenge(
         &self,
         now: Instant,
         message: &Message<'_>,
@@ -104,7 +103,7 @@ impl Auth {
     }
 
     /// Judges the credentials of a request. Once only: a copy of it would be taken for a replay.
-    pub(crate) fn judge(&self, now: Instant, request: &[u8], source: SocketAddr, scope: Scope) -> Judgement {
+    pub fn judge(&self, now: Instant, request: &[u8], source: SocketAddr, scope: Scope) -> Judgement {
         let Ok(message) = Message::parse(request) else { return Judgement::Malformed };
         let asked = Request { message: &message, source: source.ip(), place: self.place, scope };
         let judgement = self.realms().admit(now, &asked);
@@ -163,17 +162,10 @@ fn algorithm(algorithm: AuthAlgorithm) -> Algorithm {
     }
 }
 
-/// A key for nonces that nobody can guess, from `/dev/urandom`.
-pub fn nonce_key() -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-    Ok(key)
-}
-
 /// A user whose callers have to prove who they are first.
-pub(crate) struct Authenticated {
-    pub(crate) user: Box<dyn CallHandler>,
-    pub(crate) auth: Auth,
+pub struct Authenticated {
+    pub user: Box<dyn CallHandler>,
+    pub auth: Auth,
 }
 
 impl CallHandler for Authenticated {

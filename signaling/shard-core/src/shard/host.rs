@@ -1,17 +1,16 @@
 //! What a shard knows of its host: its own addresses, and the paths to names.
 
-use crate::paths::Paths;
-use crate::paths::lookups::Questions;
+use crate::names::{PathFinder, Questions};
 use session::Host;
 use sip_core::Flow;
 use std::net::{IpAddr, SocketAddr};
 
 /// The host of one turn.
-pub(crate) struct ShardHost<'w> {
+pub(super) struct ShardHost<'w> {
     /// The addresses of the switch; `None` in tests without sockets.
-    pub(crate) paths: Option<&'w Paths>,
+    pub paths: Option<&'w dyn PathFinder>,
     /// Look-ups of names; `None` in tests without sockets.
-    pub(crate) questions: Option<&'w mut Questions>,
+    pub questions: Option<&'w mut Questions>,
 }
 
 impl Host for ShardHost<'_> {

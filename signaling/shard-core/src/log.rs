@@ -1,8 +1,6 @@
 //! The lines of the log about calls: one for each that fails, one for each that ends well where those are wanted. They
 //! cannot be forged by what a peer writes, and a flood of them is cut short with a count of what was left out.
 
-mod print;
-
 use clock::{Duration, Instant};
 use session::{Attempt, CallStory, EndKind, EndOrigin, EndReason, Outcome, Share};
 use sip_core::Flow;
@@ -22,7 +20,7 @@ const REFUSALS_KEPT: usize = 32;
 
 /// A line, and how much it matters.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Line {
+pub enum Line {
     /// A call that failed.
     Failed(String),
     /// A call that went as calls go, or a step that every call takes.
@@ -31,7 +29,7 @@ pub(crate) enum Line {
 
 /// Which lines of the usual kind are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Detail {
+pub enum Detail {
     /// Only failures.
     Failures,
     /// All calls.
@@ -39,14 +37,14 @@ pub(crate) enum Detail {
 }
 
 /// Makes the lines of one shard.
-pub(crate) struct CallLog {
+pub struct CallLog {
     limiter: Limiter,
     refused_counts: StatusCounts,
 }
 
 /// How many INVITEs were refused with each status.
 #[derive(Clone)]
-pub(crate) struct StatusCounts(Box<[u64]>);
+pub struct StatusCounts(Box<[u64]>);
 
 impl Default for CallLog {
     fn default() -> Self {
@@ -62,14 +60,14 @@ impl StatusCounts {
     }
 
     /// Those that there were.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
         (300_u16..).zip(self.0.iter().copied()).filter(|(_, count)| *count > 0)
     }
 }
 
 /// INVITEs of one turn that were refused before there was a session.
 #[derive(Default)]
-pub(crate) struct Refusals {
+pub struct Refusals {
     kept: Vec<Refusal>,
     others: Vec<u16>,
 }
@@ -96,7 +94,7 @@ struct Story {
 
 impl Refusals {
     /// Notes one: the request, and the answer that it got.
-    pub(crate) fn note(&mut self, flow: &Flow, request: &[u8], answer: &[u8]) {
+    pub fn note(&mut self, flow: &Flow, request: &[u8], answer: &[u8]) {
         let status = status_of(answer);
         if self.kept.len() >= REFUSALS_KEPT {
             return self.others.push(status);
@@ -107,7 +105,7 @@ impl Refusals {
     }
 
     /// Notes one that the proxy handed on or made up itself.
-    pub(crate) fn note_proxied(&mut self, refused: &Proxied<'_>) {
+    pub fn note_proxied(&mut self, refused: &Proxied<'_>) {
         if self.kept.len() >= REFUSALS_KEPT {
             return self.others.push(refused.status);
         }
@@ -116,25 +114,25 @@ impl Refusals {
         self.kept.push(Refusal { status: refused.status, origin: refused.origin, remote: refused.remote, story });
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.others.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.kept.clear();
         self.others.clear();
     }
 }
 
 /// An INVITE that the proxy or the redirect server answered with a refusal.
-pub(crate) struct Proxied<'a> {
-    pub(crate) status: u16,
-    pub(crate) origin: EndOrigin,
-    pub(crate) remote: std::net::SocketAddr,
-    pub(crate) request: &'a [u8],
-    pub(crate) answer: &'a [u8],
+pub struct Proxied<'a> {
+    pub status: u16,
+    pub origin: EndOrigin,
+    pub remote: std::net::SocketAddr,
+    pub request: &'a [u8],
+    pub answer: &'a [u8],
     /// Route and targets, as they stand in a line.
-    pub(crate) more: String,
+    pub more: String,
 }
 
 impl Story {
@@ -152,14 +150,14 @@ impl Story {
 }
 
 /// The status of a response; 0: it is none.
-pub(crate) fn status_of(response: &[u8]) -> u16 {
+pub fn status_of(response: &[u8]) -> u16 {
     let digits = response.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.get(..3)).unwrap_or_default();
     std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
 impl CallLog {
     /// The line about a call that is over.
-    pub(crate) fn ended(&mut self, now: Instant, reason: EndReason, call: &CallStory, detail: Detail) -> Option<Line> {
+    pub fn ended(&mut self, now: Instant, reason: EndReason, call: &CallStory, detail: Detail) -> Option<Line> {
         if call.share == Share::SecondLeg {
             return None;
         }
@@ -179,7 +177,7 @@ impl CallLog {
     }
 
     /// The lines about INVITEs that were refused before there was a session.
-    pub(crate) fn refused(&mut self, now: Instant, refusals: &Refusals, detail: Detail) -> Vec<Line> {
+    pub fn refused(&mut self, now: Instant, refusals: &Refusals, detail: Detail) -> Vec<Line> {
         refusals.others.iter().for_each(|status| self.refused_counts.add(*status));
         self.limiter.left_out(now, refusals.others.len() as u64);
         let mut lines = Vec::new();
@@ -197,16 +195,16 @@ impl CallLog {
     }
 
     /// How many lines were left out, once it is time to say so.
-    pub(crate) fn take_left_out(&mut self, now: Instant) -> Option<u64> {
+    pub fn take_left_out(&mut self, now: Instant) -> Option<u64> {
         self.limiter.take_left_out(now)
     }
 
     /// When to ask [`Self::take_left_out`].
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         self.limiter.tell_at
     }
 
-    pub(crate) fn refused_counts(&self) -> StatusCounts {
+    pub fn refused_counts(&self) -> StatusCounts {
         self.refused_counts.clone()
     }
 }
@@ -296,14 +294,14 @@ fn put_attempts(line: &mut String, attempts: &[Attempt]) {
 }
 
 /// One value of a line, in quotes that it cannot leave; none where it is empty.
-pub(crate) fn put(line: &mut String, name: &str, value: &str) {
+pub fn put(line: &mut String, name: &str, value: &str) {
     if !value.is_empty() {
         let _ = write!(line, " {name}=\"{}\"", Escaped(value));
     }
 }
 
 /// The same for a list.
-pub(crate) fn put_list(line: &mut String, name: &str, values: &[String]) {
+pub fn put_list(line: &mut String, name: &str, values: &[String]) {
     if !values.is_empty() {
         let all: Vec<String> = values.iter().map(|value| Escaped(value).to_string()).collect();
         let _ = write!(line, " {name}=\"{}\"", all.join(", "));
@@ -315,7 +313,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A text of a peer that can neither end its line or its quotes nor move a terminal's cursor, and is not too long.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+pub struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 
 /// Decides about calls by routes, and about transfers by policy.
 #[derive(Clone)]
-pub(crate) struct B2bua {
+pub struct B2bua {
     routes: Routes,
     transfers: Transfers,
 }
 
 impl B2bua {
-    pub(crate) fn new(routes: Routes, transfers: Transfers) -> Self {
+    pub fn new(routes: Routes, transfers: Transfers) -> Self {
         Self { routes, transfers }
     }
 }

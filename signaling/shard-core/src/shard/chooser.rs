@@ -6,7 +6,7 @@ use sip_wire::Message;
 
 /// A transaction user of a shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum User {
+pub enum User {
     /// The user agent: requests are answered, calls are the shard's own.
     Agent,
     /// The proxy or redirect server: requests are sent on, or elsewhere.
@@ -15,7 +15,7 @@ pub(crate) enum User {
 
 /// Chooses by transaction, then by dialog, then by method.
 #[derive(Clone, Debug)]
-pub(crate) struct Chooser {
+pub struct Chooser {
     /// What handles requests that belong to nothing that is known.
     usual: User,
     /// Methods whose requests outside dialogs the proxy handles where the usual user is the agent.
@@ -24,23 +24,23 @@ pub(crate) struct Chooser {
 
 impl Chooser {
     /// One user for everything.
-    pub(crate) fn only(user: User) -> Self {
+    pub fn only(user: User) -> Self {
         Self { usual: user, proxied_methods: Vec::new() }
     }
 
     /// The agent, but the proxy for requests of these methods outside dialogs.
-    pub(crate) fn with_proxied(methods: &[String]) -> Self {
+    pub fn with_proxied(methods: &[String]) -> Self {
         Self { usual: User::Agent, proxied_methods: methods.to_vec() }
     }
 
     /// The user of what cannot be parsed.
-    pub(crate) fn usual(&self) -> User {
+    pub fn usual(&self) -> User {
         self.usual
     }
 
     /// The user that handles this message. A response, a copy and a CANCEL belong to the transaction that is there; a request
     /// in a dialog to the user that has the dialog, which for the proxy its own signed Route shows.
-    pub(crate) fn choose(&self, flow: &Flow, message: &Message<'_>, endpoint: &Endpoint, relay: &Relay) -> User {
+    pub fn choose(&self, flow: &Flow, message: &Message<'_>, endpoint: &Endpoint, relay: &Relay) -> User {
         if self.proxied_methods.is_empty() {
             return self.usual;
         }

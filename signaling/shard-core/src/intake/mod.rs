@@ -1,25 +1,37 @@
 //! What is handled first when more comes than can be handled: what belongs to calls that are up goes before new work,
 //! and new work that has waited too long is refused instead. Time arrives as an argument.
 
-use crate::shard::inbox::Arrived;
+pub mod sharding;
+pub mod stateless;
+
 use clock::{Duration, Instant};
 use sip_core::Flow;
 use std::collections::VecDeque;
 
 /// New work should wait no longer, from its arrival at the host. Its sender repeats it after T1 (500 ms): a queue that is
 /// older than that fills with copies.
-pub(crate) const WAIT_MAX: Duration = Duration::from_millis(200);
+pub const WAIT_MAX: Duration = Duration::from_millis(200);
 /// How long the queue may be older than that before anything is refused: what piled up while the host did not let us run
 /// is handled in a moment, and no overload.
 const GRACE: Duration = Duration::from_millis(200);
 /// Messages that may wait.
-pub(crate) const WAITING_COUNT_MAX: usize = 8_192;
+pub const WAITING_COUNT_MAX: usize = 8_192;
 /// Bytes of them.
-pub(crate) const WAITING_BYTES_MAX: usize = 16 << 20;
+pub const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// A message on its way to its shard.
+pub struct Arrived {
+    pub flow: Flow,
+    /// When it came to the host.
+    pub at: Instant,
+    pub bytes: Box<[u8]>,
+    /// It never left the process.
+    pub is_ours: bool,
+}
 
 /// New work in the order of its arrival.
 #[derive(Default)]
-pub(crate) struct Intake {
+pub struct Intake {
     waiting: VecDeque<Arrived>,
     bytes: usize,
     /// Since when the oldest has been too old, each time that we looked.
@@ -27,7 +39,7 @@ pub(crate) struct Intake {
 }
 
 /// What to do with new work whose turn has come.
-pub(crate) enum Turn {
+pub enum Turn {
     Handle(Arrived),
     /// Answer 503 without any state. Handle it after all if that is no answer for it.
     Refuse(Arrived),
@@ -35,7 +47,7 @@ pub(crate) enum Turn {
 
 impl Intake {
     /// Keeps new work; `Err`: there is no room.
-    pub(crate) fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> Result<(), ()> {
+    pub fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> Result<(), ()> {
         if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
             return Err(());
         }
@@ -45,7 +57,7 @@ impl Intake {
     }
 
     /// The next one.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<Turn> {
+    pub fn pop(&mut self, now: Instant) -> Option<Turn> {
         let next = self.waiting.pop_front()?;
         self.bytes -= next.bytes.len();
         if self.waiting.is_empty() {
@@ -62,14 +74,14 @@ impl Intake {
         Some(if is_overload { Turn::Refuse(next) } else { Turn::Handle(next) })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }
 
 /// Whether a message is new work: a request outside of any dialog, or a CANCEL, which must not overtake its INVITE.
 /// A look at the first line and at To, no more; a message that fools it is only handled earlier or later than others.
-pub(crate) fn is_new_work(message: &[u8]) -> bool {
+pub fn is_new_work(message: &[u8]) -> bool {
     let start = message.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
     let message = &message[start..];
     if message.starts_with(b"SIP/") || message.starts_with(b"ACK ") {

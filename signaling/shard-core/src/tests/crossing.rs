@@ -1,7 +1,6 @@
 //! A call through a shard from the wire to the wire: what its two sides see of each other.
 
-use crate::dialplan::b2bua::B2bua;
-use crate::{Input, Routes, Shard, ShardOutput, Transfers};
+use crate::{B2bua, Input, Routes, Shard, ShardOutput, Transfers};
 use clock::{Duration, Instant};
 use config::{Config, Route};
 use contract::{CloseReason, Command, Event, LegRef};
@@ -26,7 +25,7 @@ impl Ports for SomePorts {
     }
 }
 
-pub(crate) struct Wire {
+pub(super) struct Wire {
     now: Instant,
     shard: Shard,
     ports: SomePorts,
@@ -43,7 +42,7 @@ fn path_of_b() -> Flow {
 }
 
 impl Wire {
-    pub(crate) fn new(headers: &str) -> Self {
+    pub(super) fn new(headers: &str) -> Self {
         let config = Config::parse(&format!("[headers]\n{headers}\n")).unwrap();
         let route = |pattern: &str, targets: &[&str]| Route {
             pattern: pattern.to_owned(),
@@ -85,15 +84,15 @@ impl Wire {
         sent
     }
 
-    pub(crate) fn a_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
+    pub(super) fn a_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
         self.input(Input::Message { flow: path_of_a(), bytes: text.as_bytes() })
     }
 
-    pub(crate) fn b_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
+    pub(super) fn b_says(&mut self, text: &str) -> (Vec<String>, Vec<String>) {
         self.input(Input::Message { flow: path_of_b(), bytes: text.as_bytes() })
     }
 
-    pub(crate) fn wait(&mut self, pause: Duration) -> (Vec<String>, Vec<String>) {
+    pub(super) fn wait(&mut self, pause: Duration) -> (Vec<String>, Vec<String>) {
         let until = self.now + pause;
         let mut sent = (Vec::new(), Vec::new());
         while let Some(at) = self.shard.deadline().filter(|at| *at <= until) {
@@ -138,7 +137,7 @@ fn response(request: &str, status: &str, lines: &[&str]) -> String {
     )
 }
 
-pub(crate) fn line<'m>(message: &'m str, name: &str) -> &'m str {
+pub(super) fn line<'m>(message: &'m str, name: &str) -> &'m str {
     let found = message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     found.unwrap_or_else(|| panic!("no {name} in {message}"))
 }

@@ -1,7 +1,7 @@
 //! What a shard is told, and what it wants done.
 
 use crate::log::Refusals;
-use crate::paths::lookups::Found;
+use crate::names::Found;
 use contract::{Command, Event};
 use session::SessionEvent;
 use sip_core::proxy::ProxyOutput;
@@ -57,7 +57,7 @@ pub struct ShardOutput {
     /// What happened to sessions.
     pub events: Vec<SessionEvent>,
     /// INVITEs that were refused without one.
-    pub(crate) refused: Refusals,
+    pub refused: Refusals,
 }
 
 impl ShardOutput {

@@ -1,8 +1,7 @@
 //! Paths to the next hops of dialogs, where a message of the peer does not show them: another transport, another address
 //! of ours, or a name.
 
-use crate::paths::Paths;
-use crate::paths::lookups::Questions;
+use crate::names::{PathFinder, Questions};
 use crate::shard::io::ShardOutput;
 use clock::Instant;
 use sip_core::{DialogId, Endpoint};
@@ -10,19 +9,19 @@ use std::collections::HashMap;
 
 /// The names of next hops that are being looked up, by the number of the question. [`Questions`] bounds them.
 #[derive(Default)]
-pub(crate) struct NextHops {
+pub struct NextHops {
     asked: HashMap<u64, DialogId>,
 }
 
 impl NextHops {
     /// Finds the path of a dialog at once, or asks for it. What cannot be found or asked is answered with nothing: the
     /// endpoint has another way then.
-    pub(crate) fn find(
+    pub fn find(
         &mut self,
         now: Instant,
         dialog: DialogId,
         endpoint: &mut Endpoint,
-        paths: Option<&Paths>,
+        paths: Option<&dyn PathFinder>,
         questions: &mut Option<Questions>,
         out: &mut ShardOutput,
     ) {
@@ -48,7 +47,7 @@ impl NextHops {
     }
 
     /// The dialog that this question was about, if it was one of these.
-    pub(crate) fn found(&mut self, ticket: u64) -> Option<DialogId> {
+    pub fn found(&mut self, ticket: u64) -> Option<DialogId> {
         self.asked.remove(&ticket)
     }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 /// Writes a 503 to a request outside of any dialog; gives the way that it has to go. `None`: this is no such request, or one
 /// that has no such answer.
-pub(crate) fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &mut Vec<u8>) -> Option<Flow> {
+pub fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &mut Vec<u8>) -> Option<Flow> {
     let message = Message::parse(message).ok()?;
     let is_new = has_answer(&message) && message.to_tag().is_none() && message.validate_request().is_ok();
     let status = StatusCode::new(503).filter(|_| is_new)?;
@@ -27,7 +27,7 @@ pub(crate) fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &
 /// Writes the challenge to a request that needs credentials and has none (RFC 3261 §8.2.7); gives the way that it has to go.
 /// `None`: it has some, or needs none, or is to be refused for another reason. `scope` says which requests need some; where
 /// it says nothing, this one does not.
-pub(crate) fn challenge(
+pub fn challenge(
     auth: &Auth,
     now: Instant,
     flow: &Flow,
@@ -52,7 +52,7 @@ pub(crate) fn challenge(
 
 /// Writes the answer to a request on a stream whose end cannot be found (RFC 3261 §18.3), as far as its head can be
 /// read; `false`: there is none.
-pub(crate) fn malformed(head: &[u8], source: SocketAddr, fault: &ParseError, out: &mut Vec<u8>) -> bool {
+pub fn malformed(head: &[u8], source: SocketAddr, fault: &ParseError, out: &mut Vec<u8>) -> bool {
     let end = memchr::memmem::find(head, b"\r\n\r\n").map_or(head.len(), |at| at + 4);
     let Some(Ok(message)) = head.get(..end).map(Message::parse) else { return false };
     let Some(status) = message.answer_to(fault).filter(|_| has_answer(&message)) else { return false };

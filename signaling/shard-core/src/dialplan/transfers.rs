@@ -19,7 +19,7 @@ impl Transfers {
         Self { policy: config.transfer, routes, mode: config.sip.mode }
     }
 
-    pub(crate) fn requested(&self, transfer: &TransferRequest<'_>) -> Destination {
+    pub fn requested(&self, transfer: &TransferRequest<'_>) -> Destination {
         match (self.policy.targets, transfer.kind) {
             (TransferTargets::Nobody, _) => Destination::Refused(603),
             // Routes have nothing to say about a call that is up.
@@ -30,7 +30,7 @@ impl Transfers {
         }
     }
 
-    pub(crate) fn redirected(&self, target: &str) -> Destination {
+    pub fn redirected(&self, target: &str) -> Destination {
         match self.policy.redirects {
             TransferTargets::Nobody => Destination::Refused(403),
             TransferTargets::Anybody => Destination::Named,

@@ -6,13 +6,11 @@ mod calls;
 mod contacts;
 mod pending;
 mod redirects;
-pub(crate) mod route_secret;
 
 use crate::auth::Auth;
 use crate::dialplan::routes::{Called, Routes};
 use crate::log::{self, Proxied, Refusals};
-use crate::paths::Paths;
-use crate::paths::lookups::Lookups;
+use crate::names::{Found, Lookups, PathFinder};
 use clock::Instant;
 use config::Network;
 use pending::{Pending, Table};
@@ -36,14 +34,14 @@ const STOP_PATIENCE: clock::Duration = clock::Duration::from_secs(4);
 const OPTIONS_HEADERS: [(&str, &str); 2] = [("Accept", "application/sdp"), ("Supported", "path")];
 
 /// One shard's part in it.
-pub(crate) struct Relay {
-    pub(crate) proxy: Proxy,
-    pub(crate) routes: Routes,
-    pub(crate) is_redirecting: bool,
-    pub(crate) auth: Option<Auth>,
-    pub(crate) paths: Paths,
-    pub(crate) pending: Table,
-    pub(crate) forwarded_count: u64,
+pub struct Relay {
+    pub proxy: Proxy,
+    pub routes: Routes,
+    pub is_redirecting: bool,
+    pub auth: Option<Auth>,
+    pub paths: Arc<dyn PathFinder>,
+    pub pending: Table,
+    pub forwarded_count: u64,
     calls: CallCounts,
     /// ACKs that belong to no dialog of ours.
     stray_acks_count: u64,
@@ -54,7 +52,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(config: ProxyConfig, seed: u64, shard: usize, plan: &RelayPlan, auth: Option<Auth>) -> Self {
+    pub fn new(config: ProxyConfig, seed: u64, shard: usize, plan: &RelayPlan, auth: Option<Auth>) -> Self {
         Self {
             proxy: Proxy::new(config, seed),
             routes: plan.routes.clone(),
@@ -72,7 +70,7 @@ impl Relay {
     }
 
     /// Takes what the proxy hands up, until there is nothing left.
-    pub(crate) fn take_events(&mut self, now: Instant, out: &mut ProxyOutput, refused: &mut Refusals) {
+    pub fn take_events(&mut self, now: Instant, out: &mut ProxyOutput, refused: &mut Refusals) {
         while let Some(event) = out.next_event() {
             match event {
                 ProxyEvent::Request { request, message, next_hop, standing, flow, is_for_us } => {
@@ -106,7 +104,7 @@ impl Relay {
     }
 
     /// Nothing new begins from now on; see [`Proxy::stop`].
-    pub(crate) fn stop(&mut self, now: Instant, out: &mut ProxyOutput) {
+    pub fn stop(&mut self, now: Instant, out: &mut ProxyOutput) {
         self.proxy.stop(now, now + STOP_PATIENCE, out);
     }
 
@@ -158,7 +156,7 @@ impl Relay {
     }
 
     /// Takes a message.
-    pub(crate) fn receive(&mut self, now: Instant, flow: &Flow, message: &Message<'_>, out: &mut ProxyOutput) {
+    pub fn receive(&mut self, now: Instant, flow: &Flow, message: &Message<'_>, out: &mut ProxyOutput) {
         self.source = flow.remote;
         self.proxy.receive_parsed(now, flow, message, out);
     }
@@ -277,13 +275,7 @@ impl Relay {
     }
 
     /// Paths that were asked for.
-    pub(crate) fn found(
-        &mut self,
-        now: Instant,
-        found: &crate::paths::lookups::Found,
-        out: &mut ProxyOutput,
-        refused: &mut Refusals,
-    ) {
+    pub fn found(&mut self, now: Instant, found: &Found, out: &mut ProxyOutput, refused: &mut Refusals) {
         let first = || found.paths.first().map_or(&[][..], Vec::as_slice);
         match self.pending.take(found.ticket) {
             Some(Pending::Request(request)) => self.go_by(now, request, first(), out),
@@ -300,13 +292,13 @@ impl Relay {
     }
 
     /// What its proxy has counted, with the ACKs that it dropped.
-    pub(crate) fn counters(&self) -> sip_core::Counters {
+    pub fn counters(&self) -> sip_core::Counters {
         let counters = self.proxy.counters();
         sip_core::Counters { stray_acks: counters.stray_acks + self.stray_acks_count, ..counters }
     }
 
     /// Sets the counters that a proxy alone has, and where it `has_calls` those of calls.
-    pub(crate) fn count(&self, counts: &mut Counts<SignalCounter>, has_calls: bool) {
+    pub fn count(&self, counts: &mut Counts<SignalCounter>, has_calls: bool) {
         use SignalCounter::*;
         let (sip, sizes) = (self.proxy.counters(), self.proxy.sizes());
         counts.set(BranchesOpen, sizes.branches as u64);
@@ -348,17 +340,17 @@ struct Asked<'a> {
 
 /// What the relays of all shards have in common.
 #[derive(Clone)]
-pub(crate) struct RelayPlan {
-    pub(crate) routes: Routes,
-    pub(crate) is_redirecting: bool,
-    pub(crate) paths: Paths,
-    pub(crate) lookups: Lookups,
+pub struct RelayPlan {
+    pub routes: Routes,
+    pub is_redirecting: bool,
+    pub paths: Arc<dyn PathFinder>,
+    pub lookups: Arc<dyn Lookups>,
     /// Our addresses as `host:port`, and our names.
-    pub(crate) names: Vec<String>,
+    pub names: Vec<String>,
     /// The key of the proofs in our Record-Route.
-    pub(crate) route_secret: [u8; 32],
+    pub route_secret: [u8; 32],
     /// Peers whose word about identities counts.
-    pub(crate) trusted: Arc<[Network]>,
+    pub trusted: Arc<[Network]>,
     /// Where a target may send requests on to.
-    pub(crate) destinations: Destinations,
+    pub destinations: Destinations,
 }

@@ -1,7 +1,8 @@
 //! Requests that a shard answers without a call: challenges, and refusals by the rules of the protocol.
 
-use super::{Arrival, stateless};
+use super::Arrival;
 use crate::auth::Auth;
+use crate::intake::stateless;
 use crate::log::{Refusals, status_of};
 use sip_core::auth::Scope;
 use sip_core::{Flow, Output};

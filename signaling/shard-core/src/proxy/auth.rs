@@ -9,7 +9,7 @@ use sip_wire::{Message, Method, Name};
 
 impl Relay {
     /// Which requests need credentials, where this is one that may; `None`: its sender is not asked.
-    pub(crate) fn scope(&self, flow: &Flow, request: &Message<'_>) -> Option<Scope> {
+    pub fn scope(&self, flow: &Flow, request: &Message<'_>) -> Option<Scope> {
         let is_for_us = || self.proxy.is_for_us(flow, request);
         self.scope_of(self.proxy.standing(flow, request), request, is_for_us)
     }
