@@ -17,17 +17,14 @@ use crate::sockets::source::may_be_answered;
 use crate::sockets::waiter::{Ready, Waiter};
 use clock::{Duration, Instant};
 use shard_core::Shard;
-use shard_core::intake::Arrived;
 use shard_core::intake::sharding::{Concerned, is_keep_alive};
-use shard_core::intake::stateless;
-use shard_core::intake::{self, Intake, is_new_work};
+use shard_core::intake::{self, Arrived, Intake, is_new_work, stateless};
 use shard_core::log::CallLog;
 use shard_core::{Input, ShardOutput};
 use sip_core::Flow;
 use stats::SignalCounter;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 /// Batches of datagrams that one turn takes off a socket before it looks at anything else. Enough to empty it in a flood:
 /// what belongs to calls that are up can be told from the rest only once it is here.
