@@ -31,7 +31,7 @@ pub struct Bridging {
 }
 
 impl Bridging {
-    /// When either call ends, the other one does too ([`SessionCoordinator::bridge_sessions_together`]).
+    /// When either call ends, the other one does too ([`crate::api::SessionCoordinator::bridge_sessions_together`]).
     pub fn ends_together(mut self) -> Self {
         self.ends_together = true;
         self
