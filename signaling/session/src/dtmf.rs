@@ -58,6 +58,12 @@ impl DigitSender {
         self.0.get_or_insert_default().sending = sending;
     }
 
+    /// Frees the memory of a sender that has nothing to send.
+    fn free_if_idle(&mut self) {
+        let is_idle = |sender: &Sender| matches!(sender.sending, Sending::Nothing) && sender.waiting.is_empty();
+        self.0.take_if(|sender| is_idle(sender));
+    }
+
     fn waiting_count(&self) -> usize {
         self.0.as_ref().map_or(0, |sender| sender.waiting.len())
     }
@@ -194,7 +200,10 @@ impl Sessions {
         loop {
             let Some(session) = self.table.get_mut(id).filter(|session| !session.state().is_ending()) else { return };
             let next = if session.dtmf.is_busy(turn.now) { None } else { session.dtmf.next() };
-            let Some(digits) = next else { return self.limit_operations(id) };
+            let Some(digits) = next else {
+                session.dtmf.free_if_idle();
+                return self.limit_operations(id);
+            };
             if let Err(error) = self.check(id, Operation::SendDtmf).and_then(|()| self.send_digits(turn, id, digits)) {
                 let (operation, error) = (Operation::SendDtmf, Box::new(error));
                 turn.events.push(SessionEvent::Declined { id, operation, error });

@@ -153,6 +153,7 @@ impl Sessions {
         let has_join = wish.matching.is_some_and(|matching| matching.joins());
         if wish.operation.is_some() || has_join {
             session.negotiation.operations_mut().put_first(PendingOperation::Offer(wish), turn.now);
+            self.limit_operations(id);
         } else if let Some(other) = wish.crosses_for {
             self.cross_done(turn, other, Err(491));
         } else if wish.wanted != session.hold.wanted() {

@@ -126,6 +126,7 @@ fn an_offer_that_waits_after_a_491_gives_way_to_the_peers() {
     // The endpoint waits; the peer does so for less long.
     world.sip(reinvite(), message("INVITE", "tone", &SDP.replace("4000", "4400")));
     assert_eq!(world.said(), [Said::Withdraw(request)]);
+    assert!(world.session(id).timers.is_set(crate::timers::timer::Timer::Operation), "it does not wait for ever");
     world.sip.refusal = Some(Refused::Busy); // until its ACK
     world.serve();
     let said = world.said();
