@@ -305,11 +305,11 @@ fn settle_media(
 ) -> Vec<String> {
     while !out.commands.is_empty() {
         for (_, command) in std::mem::take(&mut out.commands) {
-            let (leg, tag) = (command.leg(), command.tag());
+            let (leg, number) = (command.leg(), command.number());
             let event = match command {
-                Command::Open { .. } => MediaEvent::Opened { leg, tag },
-                Command::Update { .. } => MediaEvent::Updated { leg, tag },
-                Command::Close { .. } => MediaEvent::Closed { leg, tag, reason: CloseReason::Asked },
+                Command::Open { .. } => MediaEvent::Opened { leg, number },
+                Command::Update { .. } => MediaEvent::Updated { leg, number },
+                Command::Close { .. } => MediaEvent::Closed { leg, number, reason: CloseReason::Asked },
                 _ => continue,
             };
             let start = cpu_time();

@@ -1,4 +1,4 @@
-use crate::Invalid;
+use crate::{ClockRate, Invalid};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What the media plane can decode, encode or at least name. The numbers are part of the layout.
@@ -21,9 +21,12 @@ impl Codec {
         [Self::Pcmu, Self::Pcma, Self::TelephoneEvent, Self::Other].into_iter().find(|codec| *codec as u8 == number)
     }
 
-    /// Ticks of the RTP clock in a second.
-    pub fn clock_rate(self) -> u32 {
-        8_000
+    /// The RTP clock that the codec is registered with. A named event has the clock of the audio beside it, and what is
+    /// only relayed has the one that its session description says; both are told by the format, and this is their default.
+    pub fn clock_rate(self) -> ClockRate {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::TelephoneEvent | Self::Other => ClockRate::default(),
+        }
     }
 
     /// The encoding name of SDP, as registered with IANA.
@@ -38,29 +41,44 @@ impl Codec {
 }
 
 /// One payload type of a leg: what it carries, and as which payload type it leaves on the peer leg of a relay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PayloadMapping {
     /// Payload type on this leg, 0 to 127.
     pub payload_type: u8,
-    /// A [`Codec`] as number; 0 ends the list.
-    pub codec: u8,
+    /// What it carries.
+    pub codec: Codec,
     /// Payload type on the peer leg of a relay.
     pub peer_payload_type: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Ticks of its RTP clock in a second.
+    pub clock_rate: ClockRate,
 }
 
 /// The payload types that a leg takes, most preferred first: the first audio codec is the one it sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PayloadMap {
-    entries: [PayloadMapping; 8],
+    entries: [Entry; PayloadMap::CAPACITY],
 }
+
+/// A [`PayloadMapping`] in three bytes: each session and each leg keeps sixteen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Entry {
+    payload_type: u8,
+    /// 0 ends the list. [`EVENT_KIND`] or [`OTHER_KIND`] and the number of the clock, or a codec that has only one clock.
+    kind: u8,
+    peer_payload_type: u8,
+}
+
+/// A named event, in the clock of the audio beside it.
+const EVENT_KIND: u8 = 0xe0;
+/// What is only relayed, in the clock that its session description says.
+const OTHER_KIND: u8 = 0xf0;
+const _: () = assert!(ClockRate::ALL.len() <= 16, "the number of a clock has four bits");
 
 impl PayloadMap {
     /// Most payload types of one leg.
-    pub const CAPACITY: usize = 8;
+    pub const CAPACITY: usize = 16;
 
     /// Adds a payload type that keeps its number on the peer leg; refuses (`false`) when full or out of range.
     pub fn push(&mut self, payload_type: u8, codec: Codec) -> bool {
@@ -69,21 +87,26 @@ impl PayloadMap {
 
     /// Adds a payload type and the one that it gets on the peer leg; refuses (`false`) when full or out of range.
     pub fn push_mapped(&mut self, payload_type: u8, codec: Codec, peer_payload_type: u8) -> bool {
-        let free = self.entries.iter_mut().find(|entry| entry.codec == 0);
-        match free {
-            Some(entry) if payload_type < 128 && peer_payload_type < 128 => {
-                *entry = PayloadMapping { payload_type, codec: codec as u8, peer_payload_type, reserved: 0 };
-                true
-            }
-            _ => false,
-        }
+        let clock_rate = codec.clock_rate();
+        self.push_entry(PayloadMapping { payload_type, codec, peer_payload_type, clock_rate })
     }
 
-    /// The entries in order of preference.
+    /// Adds a payload type with all that is known of it; refuses (`false`) when full or out of range.
+    pub fn push_entry(&mut self, mapping: PayloadMapping) -> bool {
+        let free = self.entries.iter_mut().find(|entry| entry.kind == 0);
+        let (Some(place), Some(entry)) = (free, Entry::pack(mapping)) else { return false };
+        *place = entry;
+        true
+    }
+
+    /// All that is known of each payload type, in order of preference.
+    pub fn entries(&self) -> impl Iterator<Item = PayloadMapping> + '_ {
+        self.entries.iter().map_while(|entry| entry.unpack())
+    }
+
+    /// Payload type, codec and payload type on the peer leg, in order of preference.
     pub fn iter(&self) -> impl Iterator<Item = (u8, Codec, u8)> + '_ {
-        self.entries
-            .iter()
-            .map_while(|entry| Some((entry.payload_type, Codec::from_number(entry.codec)?, entry.peer_payload_type)))
+        self.entries().map(|mapping| (mapping.payload_type, mapping.codec, mapping.peer_payload_type))
     }
 
     /// The audio codec to send, with its payload type.
@@ -97,13 +120,40 @@ impl PayloadMap {
     }
 
     pub(crate) fn check(&self) -> Result<(), Invalid> {
-        let sound = |entry: &PayloadMapping| {
-            entry.codec == 0
-                || (Codec::from_number(entry.codec).is_some()
-                    && entry.payload_type < 128
-                    && entry.peer_payload_type < 128)
+        let is_sound = |entry: &Entry| *entry == Entry::default() || entry.unpack().is_some();
+        if self.entries.iter().all(is_sound) { Ok(()) } else { Err(Invalid::Field("payloads")) }
+    }
+}
+
+impl Entry {
+    /// `None` for a payload type out of range, or a clock that the codec does not have.
+    fn pack(mapping: PayloadMapping) -> Option<Self> {
+        let PayloadMapping { payload_type, codec, peer_payload_type, clock_rate } = mapping;
+        let clock = clock_rate.number() as u8;
+        let kind = match codec {
+            Codec::TelephoneEvent => EVENT_KIND | clock,
+            Codec::Other => OTHER_KIND | clock,
+            codec if clock_rate == codec.clock_rate() => codec as u8,
+            _ => return None,
         };
-        if self.entries.iter().all(sound) { Ok(()) } else { Err(Invalid::Field("payloads")) }
+        (payload_type < 128 && peer_payload_type < 128).then_some(Self { payload_type, kind, peer_payload_type })
+    }
+
+    /// `None` for the end of the list, and for what makes no sense.
+    fn unpack(self) -> Option<PayloadMapping> {
+        let Self { payload_type, kind, peer_payload_type } = self;
+        let clock = ClockRate::ALL.get(usize::from(kind & 0xf)).copied();
+        let (codec, clock_rate) = match kind & 0xf0 {
+            EVENT_KIND => (Codec::TelephoneEvent, clock?),
+            OTHER_KIND => (Codec::Other, clock?),
+            _ => {
+                let codec = Codec::from_number(kind)?;
+                (codec, codec.clock_rate())
+            }
+        };
+        let is_sound =
+            payload_type < 128 && peer_payload_type < 128 && !(kind < EVENT_KIND && codec == Codec::TelephoneEvent);
+        is_sound.then_some(PayloadMapping { payload_type, codec, peer_payload_type, clock_rate })
     }
 }
 
@@ -119,5 +169,19 @@ mod tests {
         assert_eq!(map.telephone_event(), Some(101));
         assert!(!map.push(128, Codec::Pcmu));
         assert!(map.check().is_ok());
+    }
+
+    #[test]
+    fn sixteen_fit_and_a_relayed_codec_keeps_its_clock() {
+        let mut map = PayloadMap::default();
+        let clock_rate = ClockRate::from_hz(48_000).unwrap();
+        let opus = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 97, clock_rate };
+        assert!(map.push_entry(opus));
+        assert!((0..15).all(|number| map.push(100 + number, Codec::Pcmu)) && !map.push(0, Codec::Pcmu));
+        assert_eq!((map.entries().count(), map.entries().next()), (16, Some(opus)));
+        assert!(
+            !PayloadMap::default().push_entry(PayloadMapping { codec: Codec::Pcmu, ..opus }),
+            "G.711 has one clock"
+        );
     }
 }

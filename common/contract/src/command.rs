@@ -1,51 +1,84 @@
-use crate::{GRACE_MS_MAX, Invalid, LegRef, LegSpec, RECORDING_SECONDS_MAX, RecordingLayout, SLOT_BYTES};
+use crate::{
+    COMMAND_BYTES, FlowSpec, FormatSpec, GRACE_MS_MAX, Invalid, LegRef, LegSpec, LegUpdate, PayloadMap,
+    RECORDING_SECONDS_MAX, RecordingLayout, TransportSpec,
+};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-/// What signaling asks of one media worker.
+/// What signaling asks of one media worker. The client counts its commands; an answer repeats the `number` of the command
+/// that it answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Start the leg on its port. Answered by `Opened` or `Refused`. `tag` comes back in every event of this leg.
-    Open { leg: LegRef, tag: u64, spec: LegSpec },
-    /// Replace what is known of the leg; SSRC, sequence and timestamp go on without a break. Answered by `Updated` or
-    /// `Refused`.
-    Update { leg: LegRef, tag: u64, spec: LegSpec },
+    /// Start the leg on its port. Answered by `Opened` or `Refused`.
+    Open { leg: LegRef, number: u64, spec: LegSpec },
+    /// Replace some parts of what is known of the leg, at once; SSRC, sequence and timestamp go on without a break. Answered
+    /// by `Updated` or `Refused`.
+    Update { leg: LegRef, number: u64, update: LegUpdate },
     /// RTCP BYE, then silence, at once. Answered by `Closed`; the port may go back to the pool then.
-    Close { leg: LegRef, tag: u64 },
-    /// Send one telephone event (RFC 4733): 0-9, 10 `*`, 11 `#`, 12-15 A-D. Several wait for each other.
-    SendDigit { leg: LegRef, tag: u64, digit: u8, duration_ms: u16 },
+    Close { leg: LegRef, number: u64 },
+    /// Send one telephone event (RFC 4733): 0-9, 10 `*`, 11 `#`, 12-15 A-D. Several wait for each other. Answered by
+    /// `Refused` only.
+    SendDigit { leg: LegRef, number: u64, digit: u8, duration_ms: u16 },
     /// Hand the leg to another worker without losing a packet. Answered by `Moved` from the new worker, or `Refused`.
-    Move { leg: LegRef, tag: u64, worker: u8 },
+    Move { leg: LegRef, number: u64, worker: u8 },
     /// Write both directions of the leg into the file that was handed over on the control socket under this number, for
     /// so long at most. Answered by `RecordingStarted`, and by `RecordingEnded` when it is over or cannot begin.
-    StartRecording { leg: LegRef, tag: u64, recording: u64, layout: RecordingLayout, limit_s: u32 },
-    /// Stop a recording. Answered by `RecordingEnded`, once the file is whole; by nothing where it is over already.
-    StopRecording { leg: LegRef, tag: u64, recording: u64 },
+    StartRecording { leg: LegRef, number: u64, recording: u64, layout: RecordingLayout, limit_s: u32 },
+    /// Stop a recording. `RecordingEnded` follows once the file is whole, with the number of the command that began it;
+    /// nothing where it is over already.
+    StopRecording { leg: LegRef, number: u64, recording: u64 },
     /// Once this client has hung up, the worker goes on with all legs of it for so long, at most [`GRACE_MS_MAX`], and ends
     /// those that no other client has adopted by then. 0: end them at once, as without this command. Each worker has to be
     /// told. Answered by `Kept`.
-    KeepLegs { tag: u64, grace_ms: u32 },
+    KeepLegs { number: u64, grace_ms: u32 },
     /// Take over a leg, with its port, that a client which has hung up left behind. Answered by `Adopted` or `Refused`.
-    Adopt { leg: LegRef, tag: u64 },
+    Adopt { leg: LegRef, number: u64 },
 }
+
+/// Bytes of the slot that are zero, until what they are for can be said: SDES keys of both directions with their master key
+/// identifiers (RFC 4568), ICE credentials of both sides (RFC 8839), and the fingerprint of the peer's certificate with its
+/// hash and DTLS role (RFC 8122, RFC 5763).
+const SECURITY_BYTES: usize = 2 * SDES_BYTES + 2 * ICE_BYTES + FINGERPRINT_BYTES;
+/// Key and salt of AES-256 (RFC 6188: 32 + 14), suite, and an identifier of up to 128 bits.
+const SDES_BYTES: usize = 64;
+/// A user fragment of up to 32 and a password of up to 64 characters; the shortest allowed ones have 4 and 22.
+const ICE_BYTES: usize = 96;
+/// Hash and role, and up to 64 bytes of SHA-512.
+const FINGERPRINT_BYTES: usize = 72;
+/// Bytes of codec parameters (`fmtp`) for each payload type, zero until a codec has any.
+const PARAMETER_BYTES: usize = 16;
+
+const PARTS_BYTES: usize = size_of::<TransportSpec>() + size_of::<FormatSpec>() + size_of::<FlowSpec>();
+const REST_BYTES: usize = COMMAND_BYTES - HEAD_BYTES - PARTS_BYTES;
+const HEAD_BYTES: usize = 40;
+
+const _: () = assert!(
+    SECURITY_BYTES + PARAMETER_BYTES * PayloadMap::CAPACITY <= REST_BYTES,
+    "keys, ICE credentials, a fingerprint and codec parameters have room in a command"
+);
 
 /// A [`Command`] in the fixed layout of a queue's slot.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct CommandSlot {
-    kind: u32,
+    kind: u16,
+    /// Which parts of the spec are there: bit 0 transport, bit 1 formats, bit 2 flow.
+    parts: u16,
     /// Digit, worker or layout.
-    number: u16,
+    choice: u16,
     duration_ms: u16,
     leg: LegRef,
-    tag: u64,
+    number: u64,
     recording: u64,
     /// Seconds of a recording, or milliseconds of grace.
     limit: u32,
-    spec: LegSpec,
-    reserved: [u8; SLOT_BYTES - 36 - size_of::<LegSpec>()],
+    reserved: u32,
+    transport: TransportSpec,
+    formats: FormatSpec,
+    flow: FlowSpec,
+    rest: [u8; REST_BYTES],
 }
 
-const _: () = assert!(size_of::<CommandSlot>() == SLOT_BYTES);
+const _: () = assert!(size_of::<CommandSlot>() == COMMAND_BYTES);
 
 impl Command {
     /// The leg it is about; none where it is about the client.
@@ -63,34 +96,34 @@ impl Command {
         }
     }
 
-    /// The tag to give back in the answer.
-    pub fn tag(&self) -> u64 {
+    /// The number that its answer repeats.
+    pub fn number(&self) -> u64 {
         match *self {
-            Self::Open { tag, .. }
-            | Self::Update { tag, .. }
-            | Self::Close { tag, .. }
-            | Self::SendDigit { tag, .. }
-            | Self::Move { tag, .. }
-            | Self::StartRecording { tag, .. }
-            | Self::StopRecording { tag, .. }
-            | Self::KeepLegs { tag, .. }
-            | Self::Adopt { tag, .. } => tag,
+            Self::Open { number, .. }
+            | Self::Update { number, .. }
+            | Self::Close { number, .. }
+            | Self::SendDigit { number, .. }
+            | Self::Move { number, .. }
+            | Self::StartRecording { number, .. }
+            | Self::StopRecording { number, .. }
+            | Self::KeepLegs { number, .. }
+            | Self::Adopt { number, .. } => number,
         }
     }
 
     /// The slot to push.
     pub fn write(&self) -> CommandSlot {
-        let slot = CommandSlot { leg: self.leg(), tag: self.tag(), ..CommandSlot::new_zeroed() };
+        let slot = CommandSlot { leg: self.leg(), number: self.number(), ..CommandSlot::new_zeroed() };
         match *self {
-            Self::Open { spec, .. } => CommandSlot { kind: 1, spec, ..slot },
-            Self::Update { spec, .. } => CommandSlot { kind: 2, spec, ..slot },
+            Self::Open { spec, .. } => CommandSlot { kind: 1, ..slot.with_parts(&spec.into()) },
+            Self::Update { update, .. } => CommandSlot { kind: 2, ..slot.with_parts(&update) },
             Self::Close { .. } => CommandSlot { kind: 3, ..slot },
             Self::SendDigit { digit, duration_ms, .. } => {
-                CommandSlot { kind: 4, number: digit.into(), duration_ms, ..slot }
+                CommandSlot { kind: 4, choice: digit.into(), duration_ms, ..slot }
             }
-            Self::Move { worker, .. } => CommandSlot { kind: 5, number: worker.into(), ..slot },
+            Self::Move { worker, .. } => CommandSlot { kind: 5, choice: worker.into(), ..slot },
             Self::StartRecording { recording, layout, limit_s, .. } => {
-                CommandSlot { kind: 6, number: layout as u16, recording, limit: limit_s, ..slot }
+                CommandSlot { kind: 6, choice: layout as u16, recording, limit: limit_s, ..slot }
             }
             Self::StopRecording { recording, .. } => CommandSlot { kind: 7, recording, ..slot },
             Self::KeepLegs { grace_ms, .. } => CommandSlot { kind: 8, limit: grace_ms, ..slot },
@@ -100,33 +133,68 @@ impl Command {
 
     /// The command in a popped slot, every field checked.
     pub fn read(slot: &CommandSlot) -> Result<Self, Invalid> {
-        let (leg, tag, spec) = (slot.leg, slot.tag, slot.spec);
+        let (leg, number) = (slot.leg, slot.number);
         if leg.is_none() != (slot.kind == 8) || leg.port % 2 != 0 {
             return Err(Invalid::Field("leg"));
         }
+        if slot.reserved != 0 || slot.rest.iter().any(|byte| *byte != 0) {
+            return Err(Invalid::Field("reserved"));
+        }
         Ok(match slot.kind {
-            1 | 2 => {
-                spec.check()?;
-                if slot.kind == 1 { Self::Open { leg, tag, spec } } else { Self::Update { leg, tag, spec } }
-            }
-            3 => Self::Close { leg, tag },
-            4 if slot.number <= 15 && (40..=5_000).contains(&slot.duration_ms) => {
-                Self::SendDigit { leg, tag, digit: slot.number as u8, duration_ms: slot.duration_ms }
+            1 => match slot.parts()? {
+                LegUpdate { transport: Some(transport), formats: Some(formats), flow: Some(flow) } => {
+                    Self::Open { leg, number, spec: LegSpec { transport, formats, flow } }
+                }
+                _ => return Err(Invalid::Field("parts")),
+            },
+            2 => Self::Update { leg, number, update: slot.parts()? },
+            3 => Self::Close { leg, number },
+            4 if slot.choice <= 15 && (40..=5_000).contains(&slot.duration_ms) => {
+                Self::SendDigit { leg, number, digit: slot.choice as u8, duration_ms: slot.duration_ms }
             }
             4 => return Err(Invalid::Field("digit")),
-            5 if slot.number < 256 => Self::Move { leg, tag, worker: slot.number as u8 },
+            5 if slot.choice < 256 => Self::Move { leg, number, worker: slot.choice as u8 },
             5 => return Err(Invalid::Field("worker")),
             6 if !(1..=RECORDING_SECONDS_MAX).contains(&slot.limit) => return Err(Invalid::Field("limit_s")),
             6 => {
-                let layout = RecordingLayout::from_number(slot.number).ok_or(Invalid::Field("layout"))?;
-                Self::StartRecording { leg, tag, recording: slot.recording, layout, limit_s: slot.limit }
+                let layout = RecordingLayout::from_number(slot.choice).ok_or(Invalid::Field("layout"))?;
+                Self::StartRecording { leg, number, recording: slot.recording, layout, limit_s: slot.limit }
             }
-            7 => Self::StopRecording { leg, tag, recording: slot.recording },
-            8 if slot.limit <= GRACE_MS_MAX => Self::KeepLegs { tag, grace_ms: slot.limit },
+            7 => Self::StopRecording { leg, number, recording: slot.recording },
+            8 if slot.limit <= GRACE_MS_MAX => Self::KeepLegs { number, grace_ms: slot.limit },
             8 => return Err(Invalid::Field("grace_ms")),
-            9 => Self::Adopt { leg, tag },
-            kind => return Err(Invalid::Kind(kind)),
+            9 => Self::Adopt { leg, number },
+            kind => return Err(Invalid::Kind(kind.into())),
         })
+    }
+}
+
+impl CommandSlot {
+    fn with_parts(self, update: &LegUpdate) -> Self {
+        let LegUpdate { transport, formats, flow } = *update;
+        let is_there = [transport.is_some(), formats.is_some(), flow.is_some()];
+        Self {
+            parts: is_there.iter().enumerate().map(|(bit, is_there)| u16::from(*is_there) << bit).sum(),
+            transport: transport.unwrap_or(self.transport),
+            formats: formats.unwrap_or(self.formats),
+            flow: flow.unwrap_or(self.flow),
+            ..self
+        }
+    }
+
+    /// The parts that are there, each checked.
+    fn parts(&self) -> Result<LegUpdate, Invalid> {
+        let is_there = |bit: u16| self.parts & (1 << bit) != 0;
+        if !(1..8).contains(&self.parts) {
+            return Err(Invalid::Field("parts"));
+        }
+        let update = LegUpdate {
+            transport: is_there(0).then_some(self.transport),
+            formats: is_there(1).then_some(self.formats),
+            flow: is_there(2).then_some(self.flow),
+        };
+        update.check()?;
+        Ok(update)
     }
 }
 
@@ -136,17 +204,21 @@ mod tests {
 
     #[test]
     fn commands_come_back_as_they_went() {
-        let (leg, tag, spec) = (LegRef::new(10_002, 3), 77, LegSpec::default());
+        let (leg, number, spec) = (LegRef::new(10_002, 3), 77, LegSpec::default());
+        let (transport, formats, flow) = (Some(spec.transport), Some(spec.formats), Some(spec.flow));
+        let none = LegUpdate::default();
         for command in [
-            Command::Open { leg, tag, spec },
-            Command::Update { leg, tag, spec },
-            Command::Close { leg, tag },
-            Command::SendDigit { leg, tag, digit: 11, duration_ms: 100 },
-            Command::Move { leg, tag, worker: 1 },
-            Command::StartRecording { leg, tag, recording: 9, layout: RecordingLayout::Mono, limit_s: 60 },
-            Command::StopRecording { leg, tag, recording: 9 },
-            Command::KeepLegs { tag, grace_ms: 30_000 },
-            Command::Adopt { leg, tag },
+            Command::Open { leg, number, spec },
+            Command::Update { leg, number, update: spec.into() },
+            Command::Update { leg, number, update: LegUpdate { transport, ..none } },
+            Command::Update { leg, number, update: LegUpdate { formats, flow, ..none } },
+            Command::Close { leg, number },
+            Command::SendDigit { leg, number, digit: 11, duration_ms: 100 },
+            Command::Move { leg, number, worker: 1 },
+            Command::StartRecording { leg, number, recording: 9, layout: RecordingLayout::Mono, limit_s: 60 },
+            Command::StopRecording { leg, number, recording: 9 },
+            Command::KeepLegs { number, grace_ms: 30_000 },
+            Command::Adopt { leg, number },
         ] {
             assert_eq!(Command::read(&command.write()), Ok(command));
         }
@@ -154,17 +226,28 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let read = |bytes: &[u8; SLOT_BYTES]| Command::read(&CommandSlot::read_from_bytes(bytes).unwrap());
-        assert!(read(&[0; SLOT_BYTES]).is_err());
-        assert!(read(&[0xff; SLOT_BYTES]).is_err());
-        let odd = Command::Close { leg: LegRef::new(10_001, 1), tag: 0 };
+        let read = |bytes: &[u8; COMMAND_BYTES]| Command::read(&CommandSlot::read_from_bytes(bytes).unwrap());
+        assert!(read(&[0; COMMAND_BYTES]).is_err());
+        assert!(read(&[0xff; COMMAND_BYTES]).is_err());
+        let odd = Command::Close { leg: LegRef::new(10_001, 1), number: 0 };
         assert_eq!(Command::read(&odd.write()), Err(Invalid::Field("leg")));
         let (leg, layout) = (LegRef::new(10_000, 1), RecordingLayout::Stereo);
-        let endless = Command::StartRecording { leg, tag: 0, recording: 1, layout, limit_s: RECORDING_SECONDS_MAX + 1 };
+        let limit_s = RECORDING_SECONDS_MAX + 1;
+        let endless = Command::StartRecording { leg, number: 0, recording: 1, layout, limit_s };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("limit_s")));
-        let endless = Command::KeepLegs { tag: 0, grace_ms: GRACE_MS_MAX + 1 };
+        let endless = Command::KeepLegs { number: 0, grace_ms: GRACE_MS_MAX + 1 };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("grace_ms")));
-        let nobody = Command::Adopt { leg: LegRef::NONE, tag: 0 };
+        let nobody = Command::Adopt { leg: LegRef::NONE, number: 0 };
         assert_eq!(Command::read(&nobody.write()), Err(Invalid::Field("leg")));
+        let spec = LegSpec::default();
+        let half = CommandSlot { parts: 5, ..Command::Open { leg, number: 1, spec }.write() };
+        assert_eq!(Command::read(&half), Err(Invalid::Field("parts")));
+        let nothing = Command::Update { leg, number: 1, update: LegUpdate::default() };
+        assert_eq!(Command::read(&nothing.write()), Err(Invalid::Field("parts")));
+        let mut early = Command::Close { leg, number: 1 }.write();
+        early.rest[REST_BYTES - 1] = 1;
+        assert_eq!(Command::read(&early), Err(Invalid::Field("reserved")));
+        let broken = Command::Open { leg, number: 1, spec: spec.with(|spec| spec.formats.ptime_ms = 21) };
+        assert_eq!(Command::read(&broken.write()), Err(Invalid::Field("ptime_ms")));
     }
 }

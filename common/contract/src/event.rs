@@ -1,35 +1,38 @@
-use crate::{Address, Invalid, LegRef, RecordingOutcome, SLOT_BYTES};
+use crate::{Address, EVENT_BYTES, Invalid, LegRef, RecordingOutcome};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-/// What a media worker tells the control client that opened the leg. `tag` is the one of the leg's last command.
+/// What a media worker tells the control client whose leg it is. An answer repeats the `number` of the command that it
+/// answers; what answers no command has none, and is about the leg that it names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
     /// The leg runs.
-    Opened { leg: LegRef, tag: u64 },
+    Opened { leg: LegRef, number: u64 },
     /// The leg runs by its new spec.
-    Updated { leg: LegRef, tag: u64 },
+    Updated { leg: LegRef, number: u64 },
     /// The command was not carried out; nothing changed.
-    Refused { leg: LegRef, tag: u64, reason: RefuseReason },
-    /// The leg has sent its last packet. Its row in the leg table keeps the final numbers until the port's next life.
-    Closed { leg: LegRef, tag: u64, reason: CloseReason },
+    Refused { leg: LegRef, number: u64, reason: RefuseReason },
+    /// The leg has sent its last packet. Its row in the leg table keeps the final numbers until the port's next life. Unless
+    /// `Close` asked for it, it answers no command, and `number` is 0.
+    Closed { leg: LegRef, number: u64, reason: CloseReason },
     /// Nothing came from the peer for the leg's media timeout; RTP has stopped, the leg waits for `Close`.
-    MediaTimeout { leg: LegRef, tag: u64 },
+    MediaTimeout { leg: LegRef },
     /// The peer's packets come from here, and the leg now sends there.
-    Latched { leg: LegRef, tag: u64, address: Address },
+    Latched { leg: LegRef, address: Address },
     /// A telephone event was heard; told once per press, at its first packet.
-    Digit { leg: LegRef, tag: u64, digit: u8 },
-    /// The source came to its end (a prompt was played).
-    SourceEnded { leg: LegRef, tag: u64 },
+    Digit { leg: LegRef, digit: u8 },
+    /// The source came to its end (a prompt was played). The number is that of the `Open` or `Update` that set this source.
+    SourceEnded { leg: LegRef, number: u64 },
     /// The leg lives on this worker now.
-    Moved { leg: LegRef, tag: u64, worker: u8 },
-    /// Both directions of the leg are being written. `tag` is the one of the command, here and below.
-    RecordingStarted { leg: LegRef, tag: u64, recording: u64 },
-    /// The file is whole and closed, or the recording could not begin. May come after the leg has closed.
-    RecordingEnded { leg: LegRef, tag: u64, recording: u64, outcome: RecordingOutcome },
+    Moved { leg: LegRef, number: u64, worker: u8 },
+    /// Both directions of the leg are being written.
+    RecordingStarted { leg: LegRef, number: u64, recording: u64 },
+    /// The file is whole and closed, or the recording could not begin. May come after the leg has closed. Answers
+    /// `StartRecording` once more.
+    RecordingEnded { leg: LegRef, number: u64, recording: u64, outcome: RecordingOutcome },
     /// Once this client hangs up, its legs on this worker go on for the time of the command.
-    Kept { tag: u64 },
+    Kept { number: u64 },
     /// The leg belongs to this client now, as it is; its row tells what it does.
-    Adopted { leg: LegRef, tag: u64 },
+    Adopted { leg: LegRef, number: u64 },
 }
 
 /// Why a command was refused.
@@ -66,35 +69,35 @@ pub enum CloseReason {
 pub struct EventSlot {
     kind: u32,
     /// Reason, digit or worker.
-    number: u16,
+    choice: u16,
     reserved: u16,
     leg: LegRef,
-    tag: u64,
+    number: u64,
     address: Address,
     recording: u64,
     outcome: RecordingOutcome,
-    rest: [u8; SLOT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
+    rest: [u8; EVENT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
 }
 
-const _: () = assert!(size_of::<EventSlot>() == SLOT_BYTES);
+const _: () = assert!(size_of::<EventSlot>() == EVENT_BYTES);
 
 impl Event {
     fn parts(&self) -> (u32, LegRef, u64, u16, Address) {
         let none = Address::NONE;
         match *self {
-            Self::Opened { leg, tag } => (1, leg, tag, 0, none),
-            Self::Updated { leg, tag } => (2, leg, tag, 0, none),
-            Self::Refused { leg, tag, reason } => (3, leg, tag, reason as u16, none),
-            Self::Closed { leg, tag, reason } => (4, leg, tag, reason as u16, none),
-            Self::MediaTimeout { leg, tag } => (5, leg, tag, 0, none),
-            Self::Latched { leg, tag, address } => (6, leg, tag, 0, address),
-            Self::Digit { leg, tag, digit } => (7, leg, tag, digit.into(), none),
-            Self::SourceEnded { leg, tag } => (8, leg, tag, 0, none),
-            Self::Moved { leg, tag, worker } => (9, leg, tag, worker.into(), none),
-            Self::RecordingStarted { leg, tag, .. } => (10, leg, tag, 0, none),
-            Self::RecordingEnded { leg, tag, .. } => (11, leg, tag, 0, none),
-            Self::Kept { tag } => (12, LegRef::NONE, tag, 0, none),
-            Self::Adopted { leg, tag } => (13, leg, tag, 0, none),
+            Self::Opened { leg, number } => (1, leg, number, 0, none),
+            Self::Updated { leg, number } => (2, leg, number, 0, none),
+            Self::Refused { leg, number, reason } => (3, leg, number, reason as u16, none),
+            Self::Closed { leg, number, reason } => (4, leg, number, reason as u16, none),
+            Self::MediaTimeout { leg } => (5, leg, 0, 0, none),
+            Self::Latched { leg, address } => (6, leg, 0, 0, address),
+            Self::Digit { leg, digit } => (7, leg, 0, digit.into(), none),
+            Self::SourceEnded { leg, number } => (8, leg, number, 0, none),
+            Self::Moved { leg, number, worker } => (9, leg, number, worker.into(), none),
+            Self::RecordingStarted { leg, number, .. } => (10, leg, number, 0, none),
+            Self::RecordingEnded { leg, number, .. } => (11, leg, number, 0, none),
+            Self::Kept { number } => (12, LegRef::NONE, number, 0, none),
+            Self::Adopted { leg, number } => (13, leg, number, 0, none),
         }
     }
 
@@ -103,15 +106,21 @@ impl Event {
         self.parts().1
     }
 
-    /// The tag of the leg's last command.
-    pub fn tag(&self) -> u64 {
-        self.parts().2
+    /// The number of the command that it answers or, for a source that has ended, that set the source; `None` where there is no
+    /// such command.
+    pub fn number(&self) -> Option<u64> {
+        let is_answer = match *self {
+            Self::MediaTimeout { .. } | Self::Latched { .. } | Self::Digit { .. } => false,
+            Self::Closed { reason, .. } => reason == CloseReason::Asked,
+            _ => true,
+        };
+        is_answer.then(|| self.parts().2)
     }
 
     /// The slot to push.
     pub fn write(&self) -> EventSlot {
-        let (kind, leg, tag, number, address) = self.parts();
-        let slot = EventSlot { kind, leg, tag, number, address, ..EventSlot::new_zeroed() };
+        let (kind, leg, number, choice, address) = self.parts();
+        let slot = EventSlot { kind, leg, number, choice, address, ..EventSlot::new_zeroed() };
         match *self {
             Self::RecordingStarted { recording, .. } => EventSlot { recording, ..slot },
             Self::RecordingEnded { recording, outcome, .. } => EventSlot { recording, outcome, ..slot },
@@ -122,36 +131,36 @@ impl Event {
     /// The event in a popped slot, every field checked.
     pub fn read(slot: &EventSlot) -> Result<Self, Invalid> {
         use RefuseReason::*;
-        let (leg, tag, number) = (slot.leg, slot.tag, slot.number);
+        let (leg, number, choice) = (slot.leg, slot.number, slot.choice);
         let refusals = [NoSuchLeg, AlreadyOpen, Full, System, Invalid];
         let closings = [CloseReason::Asked, CloseReason::Shutdown, CloseReason::Failed];
         let reason = crate::Invalid::Field("reason");
         Ok(match slot.kind {
-            1 => Self::Opened { leg, tag },
-            2 => Self::Updated { leg, tag },
+            1 => Self::Opened { leg, number },
+            2 => Self::Updated { leg, number },
             3 => {
-                let reason = refusals.into_iter().find(|known| *known as u16 == number).ok_or(reason)?;
-                Self::Refused { leg, tag, reason }
+                let reason = refusals.into_iter().find(|known| *known as u16 == choice).ok_or(reason)?;
+                Self::Refused { leg, number, reason }
             }
             4 => {
-                let reason = closings.into_iter().find(|known| *known as u16 == number).ok_or(reason)?;
-                Self::Closed { leg, tag, reason }
+                let reason = closings.into_iter().find(|known| *known as u16 == choice).ok_or(reason)?;
+                Self::Closed { leg, number, reason }
             }
-            5 => Self::MediaTimeout { leg, tag },
-            6 if !slot.address.is_none() => Self::Latched { leg, tag, address: slot.address },
+            5 => Self::MediaTimeout { leg },
+            6 if !slot.address.is_none() => Self::Latched { leg, address: slot.address },
             6 => return Err(crate::Invalid::Field("address")),
-            7 if number <= 15 => Self::Digit { leg, tag, digit: number as u8 },
+            7 if choice <= 15 => Self::Digit { leg, digit: choice as u8 },
             7 => return Err(crate::Invalid::Field("digit")),
-            8 => Self::SourceEnded { leg, tag },
-            9 if number < 256 => Self::Moved { leg, tag, worker: number as u8 },
+            8 => Self::SourceEnded { leg, number },
+            9 if choice < 256 => Self::Moved { leg, number, worker: choice as u8 },
             9 => return Err(crate::Invalid::Field("worker")),
-            10 => Self::RecordingStarted { leg, tag, recording: slot.recording },
+            10 => Self::RecordingStarted { leg, number, recording: slot.recording },
             11 => {
                 slot.outcome.check()?;
-                Self::RecordingEnded { leg, tag, recording: slot.recording, outcome: slot.outcome }
+                Self::RecordingEnded { leg, number, recording: slot.recording, outcome: slot.outcome }
             }
-            12 => Self::Kept { tag },
-            13 => Self::Adopted { leg, tag },
+            12 => Self::Kept { number },
+            13 => Self::Adopted { leg, number },
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }
@@ -163,32 +172,40 @@ mod tests {
 
     #[test]
     fn events_come_back_as_they_went() {
-        let (leg, tag) = (LegRef::new(10_002, 3), 77);
+        let (leg, number) = (LegRef::new(10_002, 3), 77);
         let address = Address::from("192.0.2.1:4000".parse::<std::net::SocketAddr>().unwrap());
         let mut outcome = RecordingOutcome::new(crate::RecordingEnd::LegClosed);
         outcome.file_bytes = 44;
         for event in [
-            Event::Opened { leg, tag },
-            Event::Updated { leg, tag },
-            Event::Refused { leg, tag, reason: RefuseReason::Full },
-            Event::Closed { leg, tag, reason: CloseReason::Asked },
-            Event::MediaTimeout { leg, tag },
-            Event::Latched { leg, tag, address },
-            Event::Digit { leg, tag, digit: 11 },
-            Event::SourceEnded { leg, tag },
-            Event::Moved { leg, tag, worker: 1 },
-            Event::RecordingStarted { leg, tag, recording: 5 },
-            Event::RecordingEnded { leg, tag, recording: 5, outcome },
-            Event::Kept { tag },
-            Event::Adopted { leg, tag },
+            Event::Opened { leg, number },
+            Event::Updated { leg, number },
+            Event::Refused { leg, number, reason: RefuseReason::Full },
+            Event::Closed { leg, number, reason: CloseReason::Asked },
+            Event::MediaTimeout { leg },
+            Event::Latched { leg, address },
+            Event::Digit { leg, digit: 11 },
+            Event::SourceEnded { leg, number },
+            Event::Moved { leg, number, worker: 1 },
+            Event::RecordingStarted { leg, number, recording: 5 },
+            Event::RecordingEnded { leg, number, recording: 5, outcome },
+            Event::Kept { number },
+            Event::Adopted { leg, number },
         ] {
             assert_eq!(Event::read(&event.write()), Ok(event));
         }
     }
 
     #[test]
+    fn what_nobody_asked_for_answers_no_command() {
+        let leg = LegRef::new(10_002, 3);
+        assert_eq!(Event::Digit { leg, digit: 1 }.number(), None);
+        assert_eq!(Event::Closed { leg, number: 0, reason: CloseReason::Failed }.number(), None);
+        assert_eq!(Event::Closed { leg, number: 7, reason: CloseReason::Asked }.number(), Some(7));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
-        let slot = EventSlot::read_from_bytes(&[0xff; SLOT_BYTES]).unwrap();
+        let slot = EventSlot::read_from_bytes(&[0xff; EVENT_BYTES]).unwrap();
         assert!(matches!(Event::read(&slot), Err(crate::Invalid::Kind(_))));
     }
 }

@@ -9,24 +9,32 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod clock_rate;
 mod codec;
 mod command;
 mod event;
+mod flow;
+mod format;
 mod leg;
 mod recording;
 mod row;
 mod spec;
+mod transport;
 
 pub use address::Address;
+pub use clock_rate::ClockRate;
 pub use codec::{Codec, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
+pub use flow::{Direction, FlowSpec, Rewriting, Source, SourceSlot};
+pub use format::FormatSpec;
 pub use leg::LegRef;
 pub use recording::{
     FileOffer, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
 };
 pub use row::{LegRow, LegState};
-pub use spec::{Direction, Latching, LegSpec, Rewriting, RtcpMode, Source};
+pub use spec::{LegSpec, LegUpdate};
+pub use transport::{Latching, RtcpMode, TransportSpec};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
 pub const LAYOUT_VERSION: u32 = 4;
@@ -34,8 +42,11 @@ pub const LAYOUT_VERSION: u32 = 4;
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;
 
-/// Bytes of one slot of a command or event queue.
-pub const SLOT_BYTES: usize = 256;
+/// Bytes of one slot of a command queue.
+pub const COMMAND_BYTES: usize = 1_024;
+
+/// Bytes of one slot of an event queue.
+pub const EVENT_BYTES: usize = 256;
 
 /// Why a slot was refused: it came out of shared memory and makes no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

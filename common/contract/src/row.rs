@@ -11,8 +11,6 @@ pub struct LegRow {
     pub remote: Address,
     /// The leg that we relay to or from, if any.
     pub peer: LegRef,
-    /// The tag of the leg's last command.
-    pub tag: u64,
     /// When it was opened, monotonic nanoseconds.
     pub opened_at_ns: u64,
     /// When the last RTP packet came, monotonic nanoseconds; 0: none yet.

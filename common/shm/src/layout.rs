@@ -1,14 +1,15 @@
 use crate::plan::{PortBlocks, RegionPlan};
 use crate::queue::QueuePlace;
 use crate::{ClientIndex, WorkerIndex, latency};
-use contract::{LegRow, SLOT_BYTES};
+use contract::{COMMAND_BYTES, EVENT_BYTES, LegRow};
 use stats::{CounterSet, MediaCounter, SignalCounter};
 use std::ops::Range;
 
 /// Words of what must not share a cache line with anything else: two lines, because processors fetch them in pairs.
 const LINE: usize = 16;
 const PAGE: usize = 512;
-const SLOT: usize = SLOT_BYTES / 8;
+const COMMAND: usize = COMMAND_BYTES / 8;
+const EVENT: usize = EVENT_BYTES / 8;
 /// A row of the leg table: its sequence word, then the row.
 const ROW: usize = (1 + size_of::<LegRow>() / 8).next_multiple_of(8);
 /// Ring entries beyond one per pair: room for stale ones that killed clients have left.
@@ -19,7 +20,8 @@ const RING_SLACK: usize = 64;
 pub(crate) struct Layout {
     workers: usize,
     clients: usize,
-    queue_slots: usize,
+    event_slots: usize,
+    command_slots: usize,
     ring_slots: usize,
     pairs: usize,
     worker_blocks: usize,
@@ -42,6 +44,10 @@ const fn latencies() -> usize {
 const fn worker_block() -> usize {
     latencies() + 2 * latency::WORDS.next_multiple_of(LINE)
 }
+/// Words of a command queue and an event queue.
+const fn queue_pair(command_slots: usize, event_slots: usize) -> usize {
+    2 * 2 * LINE + command_slots * COMMAND + event_slots * EVENT
+}
 const fn client_block() -> usize {
     COUNTERS + SignalCounter::ALL.len().next_multiple_of(LINE)
 }
@@ -60,7 +66,8 @@ impl Layout {
         Self {
             workers: plan.workers,
             clients: plan.clients,
-            queue_slots: plan.queue_slots,
+            event_slots: plan.queue_slots,
+            command_slots: plan.command_slots(),
             ring_slots,
             pairs: blocks.pair_count(),
             worker_blocks: section(plan.workers * worker_block()),
@@ -69,7 +76,7 @@ impl Layout {
             pool: section(blocks.pair_count()),
             rings: section(plan.workers * (2 * LINE + ring_slots)),
             legs: section(blocks.pair_count() * ROW),
-            queues: section(plan.workers * plan.clients * 2 * (2 * LINE + plan.queue_slots * SLOT)),
+            queues: section(plan.workers * plan.clients * queue_pair(plan.command_slots(), plan.queue_slots)),
             end,
         }
     }
@@ -89,7 +96,7 @@ impl Layout {
     /// Changes with every size and offset, and with the name of every counter.
     pub(crate) fn hash(&self) -> u64 {
         let names = MediaCounter::ALL.iter().map(|c| c.name()).chain(SignalCounter::ALL.iter().map(|c| c.name()));
-        let text = format!("{self:?} {LINE} {SLOT} {ROW} {} {}", worker_block(), client_block());
+        let text = format!("{self:?} {LINE} {COMMAND} {EVENT} {ROW} {} {}", worker_block(), client_block());
         // FNV-1a: any other hash would do, this one is three lines and never changes.
         text.bytes()
             .chain(names.flat_map(str::bytes))
@@ -164,16 +171,20 @@ impl Layout {
     }
 
     pub(crate) fn commands(&self, client: ClientIndex, worker: WorkerIndex) -> QueuePlace {
-        self.queue(client, worker, 0, self.worker_bell(worker))
+        let tail = self.queue_pair(client, worker);
+        let (slots, slot_count) = (tail + 2 * LINE, self.command_slots);
+        QueuePlace { tail, head: tail + LINE, bell: self.worker_bell(worker), slots, slot_count }
     }
 
     pub(crate) fn events(&self, client: ClientIndex, worker: WorkerIndex) -> QueuePlace {
-        self.queue(client, worker, 1, self.client_bell(client))
+        let tail = self.queue_pair(client, worker) + 2 * LINE + self.command_slots * COMMAND;
+        let (slots, slot_count) = (tail + 2 * LINE, self.event_slots);
+        QueuePlace { tail, head: tail + LINE, bell: self.client_bell(client), slots, slot_count }
     }
 
-    fn queue(&self, client: ClientIndex, worker: WorkerIndex, way: usize, bell: usize) -> QueuePlace {
-        let nth = (client.index() * self.workers + worker.index()) * 2 + way;
-        let tail = self.queues + nth * (2 * LINE + self.queue_slots * SLOT);
-        QueuePlace { tail, head: tail + LINE, bell, slots: tail + 2 * LINE, slot_count: self.queue_slots }
+    /// Where the command queue and, behind it, the event queue between a client and a worker lie.
+    fn queue_pair(&self, client: ClientIndex, worker: WorkerIndex) -> usize {
+        let nth = client.index() * self.workers + worker.index();
+        self.queues + nth * queue_pair(self.command_slots, self.event_slots)
     }
 }

@@ -9,7 +9,8 @@ pub struct RegionPlan {
     pub workers: usize,
     /// Most control clients at a time (a signaling shard is one), 1 to [`RegionPlan::MAX_CLIENTS`].
     pub clients: usize,
-    /// Slots of each queue; a power of two, 2 to [`RegionPlan::MAX_QUEUE_SLOTS`].
+    /// Slots of each event queue; a power of two, 4 to [`RegionPlan::MAX_QUEUE_SLOTS`]. Command queues have half of that: their
+    /// slots are four times as large, and a worker empties them a thousand times a second.
     pub queue_slots: usize,
     /// UDP ports for RTP (even) and RTCP (the odd one above).
     pub rtp_ports: RangeInclusive<u16>,
@@ -31,7 +32,7 @@ pub enum PlanError {
     #[error("{0} control clients: choose 1 to {max}", max = RegionPlan::MAX_CLIENTS)]
     Clients(usize),
     /// Slots.
-    #[error("{0} slots in a queue: choose a power of two from 2 to {max}", max = RegionPlan::MAX_QUEUE_SLOTS)]
+    #[error("{0} slots in a queue: choose a power of two from 4 to {max}", max = RegionPlan::MAX_QUEUE_SLOTS)]
     QueueSlots(usize),
     /// Ports.
     #[error(
@@ -53,6 +54,11 @@ impl RegionPlan {
     /// Most bytes of a region.
     pub const MAX_BYTES: usize = 4 << 30;
 
+    /// Slots of each command queue.
+    pub fn command_slots(&self) -> usize {
+        self.queue_slots / 2
+    }
+
     /// Whether the plan can be carried out.
     pub fn check(&self) -> Result<(), PlanError> {
         if !(1..=Self::MAX_WORKERS).contains(&self.workers) {
@@ -61,7 +67,7 @@ impl RegionPlan {
         if !(1..=Self::MAX_CLIENTS).contains(&self.clients) {
             return Err(PlanError::Clients(self.clients));
         }
-        if !(2..=Self::MAX_QUEUE_SLOTS).contains(&self.queue_slots) || !self.queue_slots.is_power_of_two() {
+        if !(4..=Self::MAX_QUEUE_SLOTS).contains(&self.queue_slots) || !self.queue_slots.is_power_of_two() {
             return Err(PlanError::QueueSlots(self.queue_slots));
         }
         let blocks = PortBlocks::new(self);
@@ -86,14 +92,16 @@ impl RegionPlan {
         let mib = |bytes: usize| bytes as f64 / 1_048_576.0;
         let blocks = PortBlocks::new(self);
         format!(
-            "shared region {:.1} MiB, touched as needed: {} workers, {} clients, queues 2 x {} x {} slots of {} bytes \
-             {:.1} MiB, {} port pairs {}-{} in blocks of {} ports, leg table {:.1} MiB",
+            "shared region {:.1} MiB, touched as needed: {} workers, {} clients, queues {} x ({} commands of {} bytes + {} \
+             events of {} bytes) {:.1} MiB, {} port pairs {}-{} in blocks of {} ports, leg table {:.1} MiB",
             mib(self.bytes()),
             self.workers,
             self.clients,
             self.workers * self.clients,
+            self.command_slots(),
+            contract::COMMAND_BYTES,
             self.queue_slots,
-            contract::SLOT_BYTES,
+            contract::EVENT_BYTES,
             mib(layout.queue_bytes()),
             blocks.pair_count(),
             self.rtp_ports.start(),

@@ -13,12 +13,12 @@ use std::time::Duration;
 const W0: WorkerIndex = WorkerIndex(0);
 const W1: WorkerIndex = WorkerIndex(1);
 
-fn close(tag: u64) -> Command {
-    Command::Close { leg: LegRef::new(10_000, 1), tag }
+fn close(number: u64) -> Command {
+    Command::Close { leg: LegRef::new(10_000, 1), number }
 }
 
-fn closed(tag: u64) -> Event {
-    Event::SourceEnded { leg: LegRef::new(10_000, 1), tag }
+fn closed(number: u64) -> Event {
+    Event::SourceEnded { leg: LegRef::new(10_000, 1), number }
 }
 
 fn connect(host: &Host) -> Result<(ClientIndex, shm::ClientEnd), HandoverError> {
@@ -80,7 +80,7 @@ fn a_worker_that_starts_again_takes_over_where_the_last_one_stood() {
     let mut worker = host.worker(W0).unwrap();
     assert!(host.worker(W0).is_none(), "one owner at a time");
     assert!(host.worker(W1).is_none(), "no such worker");
-    (1..=3).for_each(|tag| end.push(W0, &close(tag)).unwrap());
+    (1..=3).for_each(|number| end.push(W0, &close(number)).unwrap());
     assert_eq!(worker.pop(), Some((client, FromClient::Command(close(1)))));
     worker.push(client, &closed(1)).unwrap();
     drop((worker, other));
@@ -99,13 +99,13 @@ fn a_full_queue_refuses_and_goes_on() {
     let host = Host::create(&plan(1, 1)).unwrap();
     let (client, mut end) = connect(&host).unwrap();
     let mut worker = host.worker(W0).unwrap();
-    let slots = host.region().plan().queue_slots as u64;
-    (0..slots).for_each(|tag| end.push(W0, &close(tag)).unwrap());
+    let slots = host.region().plan().command_slots() as u64;
+    (0..slots).for_each(|number| end.push(W0, &close(number)).unwrap());
     assert_eq!(end.push(W0, &close(slots)), Err(PushError::Full));
     assert_eq!(worker.pop(), Some((client, FromClient::Command(close(0)))));
     end.push(W0, &close(slots)).unwrap();
     let rest: Vec<_> = std::iter::from_fn(|| worker.pop()).collect();
-    assert!(rest.into_iter().eq((1..=slots).map(|tag| (client, FromClient::Command(close(tag))))));
+    assert!(rest.into_iter().eq((1..=slots).map(|number| (client, FromClient::Command(close(number))))));
 }
 
 #[test]

@@ -159,8 +159,8 @@ fn holding_process() {
     let mut stream = parent();
     let mut end = accept_offer(&stream, PATIENCE).unwrap();
     let legs: Vec<LegRef> = std::iter::from_fn(|| end.take_port(W0).ok()).collect();
-    for tag in 0..2 {
-        legs.iter().for_each(|&leg| end.push(W0, &Command::Close { leg, tag }).unwrap());
+    for number in 0..2 {
+        legs.iter().for_each(|&leg| end.push(W0, &Command::Close { leg, number }).unwrap());
     }
     stream.write_all(&[1]).unwrap();
     let table = end.region().legs();

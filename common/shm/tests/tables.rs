@@ -16,7 +16,7 @@ fn row(port: u16, number: u64) -> LegRow {
     LegRow {
         leg: LegRef::new(port, number as u32),
         remote: Address::from(std::net::SocketAddr::from(([192, 0, 2, 1], number as u16 | 1))),
-        tag: number,
+        opened_at_ns: number,
         received_packets: number,
         sent_bytes: number,
         lost_packets: number as i64,
@@ -43,9 +43,9 @@ fn a_row_is_read_whole_while_it_is_written() {
         while reads < 1_000_000 {
             // `None` is allowed: a reader that never meets a quiet moment gives up rather than waits.
             if let Some(seen) = reader.read(10_000) {
-                assert_eq!(seen, row(10_000, seen.tag), "half of one row and half of another");
-                assert!(seen.tag >= last, "time runs backwards");
-                last = seen.tag;
+                assert_eq!(seen, row(10_000, seen.opened_at_ns), "half of one row and half of another");
+                assert!(seen.opened_at_ns >= last, "time runs backwards");
+                last = seen.opened_at_ns;
             }
             reads += 1;
         }
@@ -66,7 +66,7 @@ fn rows_have_a_place_per_port_pair() {
     for port in [10_000, 10_002, 19_998] {
         legs.publish(&row(port, u64::from(port))).unwrap();
     }
-    assert_eq!(legs.rows().map(|row| row.tag).collect::<Vec<_>>(), [10_000, 10_002, 19_998]);
+    assert_eq!(legs.rows().map(|row| row.opened_at_ns).collect::<Vec<_>>(), [10_000, 10_002, 19_998]);
 }
 
 #[test]

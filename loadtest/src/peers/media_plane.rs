@@ -27,7 +27,7 @@ pub struct MediaPlane {
     /// Watched by the media process: our end of it is our life.
     _control: UnixStream,
     next_worker: usize,
-    next_tag: u64,
+    next_number: u64,
 }
 
 /// A leg of ours.
@@ -62,7 +62,7 @@ impl MediaPlane {
         let control = process.ready(READY_WITHIN, |_| UnixStream::connect(&path).ok())?;
         let client = accept_offer(&control, ANSWER_WITHIN)
             .map_err(|error| io::Error::other(format!("the media process at {}: {error}", path.display())))?;
-        Ok(Self { process, client, _control: control, next_worker: 0, next_tag: 1 })
+        Ok(Self { process, client, _control: control, next_worker: 0, next_number: 1 })
     }
 
     /// Its process.
@@ -96,56 +96,56 @@ impl MediaPlane {
 
     /// Opens a leg and waits until it runs.
     pub fn open(&mut self, leg: OwnLeg, spec: LegSpec) -> io::Result<()> {
-        let tag = self.tag();
-        self.push(leg.worker, &Order::Open { leg: leg.leg, tag, spec })?;
-        self.answer(tag)
+        let number = self.number();
+        self.push(leg.worker, &Order::Open { leg: leg.leg, number, spec })?;
+        self.answer(number)
     }
 
     /// Changes a leg and waits until it is changed.
     pub fn update(&mut self, leg: OwnLeg, spec: LegSpec) -> io::Result<()> {
-        let tag = self.tag();
-        self.push(leg.worker, &Order::Update { leg: leg.leg, tag, spec })?;
-        self.answer(tag)
+        let number = self.number();
+        self.push(leg.worker, &Order::Update { leg: leg.leg, number, update: spec.into() })?;
+        self.answer(number)
     }
 
     /// Closes a leg, waits for its end, gives the port back.
     pub fn close(&mut self, leg: OwnLeg) -> io::Result<()> {
-        let tag = self.tag();
-        self.push(leg.worker, &Order::Close { leg: leg.leg, tag })?;
-        self.answer(tag)?;
+        let number = self.number();
+        self.push(leg.worker, &Order::Close { leg: leg.leg, number })?;
+        self.answer(number)?;
         self.client.give_back(leg.leg).map_err(|error| io::Error::other(error.to_string()))
     }
 
     /// Opens many legs, with up to [`IN_FLIGHT`] commands on their way at once.
     pub fn open_all(&mut self, legs: &[(OwnLeg, LegSpec)]) -> io::Result<()> {
-        self.all(legs.len(), |at, tag| {
+        self.all(legs.len(), |at, number| {
             let (OwnLeg { leg, worker }, spec) = legs[at];
-            (worker, Order::Open { leg, tag, spec })
+            (worker, Order::Open { leg, number, spec })
         })
     }
 
     /// Closes many legs likewise, and gives their ports back.
     pub fn close_all(&mut self, legs: &[OwnLeg]) -> io::Result<()> {
-        self.all(legs.len(), |at, tag| (legs[at].worker, Order::Close { leg: legs[at].leg, tag }))?;
+        self.all(legs.len(), |at, number| (legs[at].worker, Order::Close { leg: legs[at].leg, number }))?;
         legs.iter()
             .try_for_each(|leg| self.client.give_back(leg.leg).map_err(|error| io::Error::other(error.to_string())))
     }
 
     fn all(&mut self, count: usize, order: impl Fn(usize, u64) -> (WorkerIndex, Order)) -> io::Result<()> {
-        let tags = self.next_tag + 1..self.next_tag + 1 + count as u64;
-        self.next_tag += count as u64;
+        let numbers = self.next_number + 1..self.next_number + 1 + count as u64;
+        self.next_number += count as u64;
         let (mut pushed, mut answered) = (0, 0);
         let mut give_up = clock::now() + ANSWER_WITHIN;
         while answered < count {
             while pushed < count && pushed - answered < IN_FLIGHT {
-                let (worker, order) = order(pushed, tags.start + pushed as u64);
+                let (worker, order) = order(pushed, numbers.start + pushed as u64);
                 match self.client.push(worker, &order) {
                     Ok(()) => pushed += 1,
                     Err(PushError::Full) => break,
                     Err(error) => return Err(io::Error::other(error.to_string())),
                 }
             }
-            let answers = self.take_answers(&tags)?;
+            let answers = self.take_answers(&numbers)?;
             answered += answers;
             let now = clock::now();
             if answers > 0 {
@@ -159,17 +159,17 @@ impl MediaPlane {
         Ok(())
     }
 
-    /// How many of the commands with these tags were carried out; an error when one was refused.
-    fn take_answers(&mut self, tags: &std::ops::Range<u64>) -> io::Result<usize> {
+    /// How many of the commands with these numbers were carried out; an error when one was refused.
+    fn take_answers(&mut self, numbers: &std::ops::Range<u64>) -> io::Result<usize> {
         let mut answers = 0;
         while let Some((_, event)) = self.client.pop() {
             match event.map_err(|error| io::Error::other(error.to_string()))? {
-                Event::Opened { tag, .. } | Event::Updated { tag, .. } | Event::Closed { tag, .. }
-                    if tags.contains(&tag) =>
+                Event::Opened { number, .. } | Event::Updated { number, .. } | Event::Closed { number, .. }
+                    if numbers.contains(&number) =>
                 {
                     answers += 1;
                 }
-                Event::Refused { tag, reason, leg } if tags.contains(&tag) => {
+                Event::Refused { number, reason, leg } if numbers.contains(&number) => {
                     return Err(io::Error::other(format!("leg {leg:?} was refused: {reason:?}")));
                 }
                 _ => {}
@@ -178,9 +178,9 @@ impl MediaPlane {
         Ok(answers)
     }
 
-    fn tag(&mut self) -> u64 {
-        self.next_tag += 1;
-        self.next_tag
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
     }
 
     fn push(&mut self, worker: WorkerIndex, order: &Order) -> io::Result<()> {
@@ -195,10 +195,10 @@ impl MediaPlane {
         }
     }
 
-    /// Waits for the answer to `tag`; other events on the way are let go.
-    fn answer(&mut self, tag: u64) -> io::Result<()> {
+    /// Waits for the answer to `number`; other events on the way are let go.
+    fn answer(&mut self, number: u64) -> io::Result<()> {
         let give_up: Instant = clock::now() + ANSWER_WITHIN;
-        while self.take_answers(&(tag..tag + 1))? == 0 {
+        while self.take_answers(&(number..number + 1))? == 0 {
             if clock::now() >= give_up {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the media worker did not answer a command"));
             }
@@ -228,12 +228,11 @@ impl MediaPlane {
 pub fn leg_towards(remote: SocketAddr, source: Source) -> LegSpec {
     let mut payloads = PayloadMap::default();
     payloads.push(0, Codec::Pcmu);
-    LegSpec {
-        remote_rtp: remote.into(),
-        source: source.into(),
-        payloads,
-        rtcp: RtcpMode::RelayPair as u8,
-        latching: Latching::Probation as u8,
-        ..LegSpec::default()
-    }
+    LegSpec::default().with(|spec| {
+        spec.transport.remote_rtp = remote.into();
+        spec.flow.source = source.into();
+        spec.formats.payloads = payloads;
+        spec.transport.rtcp = RtcpMode::RelayPair as u8;
+        spec.transport.latching = Latching::Probation as u8;
+    })
 }

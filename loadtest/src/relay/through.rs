@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use crate::peers::{MediaPlane, OwnLeg, RtpEngine, leg_towards};
-use contract::{LegSpec, RtcpMode, Source};
+use contract::{RtcpMode, Source};
 use std::io;
 use std::net::SocketAddr;
 
@@ -111,7 +111,8 @@ impl Relay for ThroughMediaPlane {
     fn open(&mut self, a: SocketAddr, b: SocketAddr) -> io::Result<(SocketAddr, SocketAddr)> {
         let worker = self.plane.next_worker();
         let (leg_a, leg_b) = (self.plane.take_port(worker)?, self.plane.take_port(worker)?);
-        let relay = |remote, source| LegSpec { rtcp: RtcpMode::RelayPair as u8, ..leg_towards(remote, source) };
+        let relay =
+            |remote, source| leg_towards(remote, source).with(|spec| spec.transport.rtcp = RtcpMode::RelayPair as u8);
         self.plane.open(leg_a, relay(a, Source::None))?;
         self.legs.push(leg_a);
         self.plane.open(leg_b, relay(b, Source::Leg(leg_a.leg)))?;

@@ -45,17 +45,20 @@ fn rig(count: usize, relay: bool, rewriting: u8) -> Rig {
                 (true, false) => Source::None,
                 (false, _) => Source::Tone440,
             };
-            let mut spec = LegSpec {
-                remote_rtp: peer(n).into(),
-                source: source.into(),
-                rewriting,
-                rtcp: 4,
-                media_timeout_ms: 0,
-                ..LegSpec::default()
+            let mut spec = LegSpec::default().with(|spec| {
+                spec.transport.remote_rtp = peer(n).into();
+                spec.flow.source = source.into();
+                spec.flow.rewriting = rewriting;
+                spec.transport.rtcp = 4;
+                spec.transport.media_timeout_ms = 0;
+            });
+            assert!(spec.formats.payloads.push(0, Codec::Pcmu));
+            let (leg, number) = (leg(n), 0);
+            let command = if second {
+                Command::Update { leg, number, update: spec.into() }
+            } else {
+                Command::Open { leg, number, spec }
             };
-            assert!(spec.payloads.push(0, Codec::Pcmu));
-            let (leg, tag) = (leg(n), 0);
-            let command = if second { Command::Update { leg, tag, spec } } else { Command::Open { leg, tag, spec } };
             rig.worker.handle_command(rig.now, command, &mut rig.buffers, &mut rig.out);
         }
     }

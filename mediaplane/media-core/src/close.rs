@@ -11,13 +11,12 @@ impl Worker {
         &mut self,
         now: Instant,
         leg: LegRef,
-        tag: u64,
+        number: u64,
         buffers: &mut impl Buffers,
         out: &mut Output,
     ) -> Result<(), RefuseReason> {
         let place = self.find(leg)?;
-        self.legs[place].tag = tag;
-        self.end(place, now, CloseReason::Asked, buffers, out);
+        self.end(place, now, (number, CloseReason::Asked), buffers, out);
         self.counts.add(MediaCounter::LegsClosed, 1);
         Ok(())
     }
@@ -38,12 +37,20 @@ impl Worker {
             if out.sends.len() == out.sends.capacity() || out.closed.len() == out.closed.capacity() {
                 return false;
             }
-            self.end(place, now, reason, buffers, out);
+            self.end(place, now, (0, reason), buffers, out);
         }
         true
     }
 
-    fn end(&mut self, place: usize, now: Instant, reason: CloseReason, buffers: &mut impl Buffers, out: &mut Output) {
+    /// Ends a leg; `number` is that of the command that wants it, 0 where there is none.
+    fn end(
+        &mut self,
+        place: usize,
+        now: Instant,
+        (number, reason): (u64, CloseReason),
+        buffers: &mut impl Buffers,
+        out: &mut Output,
+    ) {
         // Nothing of what this turn relayed may follow the BYE.
         let (rtp, rtcp) = (self.legs[place].rtp_socket(), self.legs[place].rtcp_socket());
         let before = out.sends.len();
@@ -60,7 +67,7 @@ impl Worker {
         row.sent_packets = row.sent_packets.saturating_sub(withdrawn as u64);
         out.closed.push(row);
         let leg = self.unseat(place);
-        out.events.push(Event::Closed { leg: leg.leg, tag: leg.tag, reason });
+        out.events.push(Event::Closed { leg: leg.leg, number, reason });
     }
 }
 

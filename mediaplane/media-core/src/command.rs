@@ -6,7 +6,10 @@ use crate::sending::Sending;
 use crate::source_filter::{SourceFilter, next_port};
 use crate::{Worker, sinks};
 use clock::Instant;
-use contract::{Event, Latching, LegRef, LegSpec, LegState, RefuseReason, Rewriting, RtcpMode, Source};
+use contract::{
+    Event, FlowSpec, Latching, LegRef, LegSpec, LegState, LegUpdate, RefuseReason, Rewriting, RtcpMode, Source,
+    TransportSpec,
+};
 use stats::MediaCounter;
 
 impl Worker {
@@ -14,7 +17,7 @@ impl Worker {
         &mut self,
         now: Instant,
         leg: LegRef,
-        tag: u64,
+        number: u64,
         spec: &LegSpec,
         out: &mut Output,
     ) -> Result<(), RefuseReason> {
@@ -22,11 +25,13 @@ impl Worker {
         if self.by_pair[usize::from(pair)] != LegIndex::NONE {
             return Err(RefuseReason::AlreadyOpen);
         }
-        self.check(leg, spec)?;
+        spec.check().map_err(|_| RefuseReason::Invalid)?;
+        self.check_source(leg, &spec.flow, &Payloads::new(&spec.formats.payloads))?;
         if self.leg_count() == self.leg_limit {
             return Err(RefuseReason::Full);
         }
-        let ssrc = if spec.ssrc == 0 { (self.random.next() as u32).max(1) } else { spec.ssrc };
+        let TransportSpec { dscp, .. } = spec.transport;
+        let ssrc = if spec.flow.ssrc == 0 { (self.random.next() as u32).max(1) } else { spec.flow.ssrc };
         let beginning = self.random.next();
         let place = self.seat(Leg {
             filter: SourceFilter::default(),
@@ -37,21 +42,29 @@ impl Worker {
             tap: None,
             dialling: Default::default(),
             heard: Default::default(),
-            making: Making { sound: Sound::None, began_at: now, next_due_ms: 0, marker: true, begun: false },
+            making: Making {
+                sound: Sound::None,
+                began_at: now,
+                next_due_ms: 0,
+                marker: true,
+                begun: false,
+                set_by: number,
+            },
             reports: Default::default(),
             // What `apply` compares with: nothing was agreed on before.
-            spec: LegSpec { rtcp: RtcpMode::Off as u8, direction: 0, dscp: spec.dscp, ..LegSpec::default() },
+            transport: TransportSpec { rtcp: RtcpMode::Off as u8, dscp, ..TransportSpec::default() },
+            flow: FlowSpec { direction: 0, ..FlowSpec::default() },
+            ptime_ms: 0,
             leg,
-            tag,
             opened_at: now,
             listening_since: now,
             state: LegState::Open,
         });
-        out.sockets.push(SocketAction::Open { socket: self.legs[place].rtp_socket(), dscp: spec.dscp });
-        self.apply(place, now, spec, out);
+        out.sockets.push(SocketAction::Open { socket: self.legs[place].rtp_socket(), dscp });
+        self.apply(place, now, number, &(*spec).into(), out);
         self.plan_first_report(place, now);
         self.counts.add(MediaCounter::LegsOpened, 1);
-        out.events.push(Event::Opened { leg, tag });
+        out.events.push(Event::Opened { leg, number });
         Ok(())
     }
 
@@ -59,22 +72,25 @@ impl Worker {
         &mut self,
         now: Instant,
         leg: LegRef,
-        tag: u64,
-        spec: &LegSpec,
+        number: u64,
+        update: &LegUpdate,
         out: &mut Output,
     ) -> Result<(), RefuseReason> {
         let place = self.find(leg)?;
         if self.legs[place].state != LegState::Open {
             return Err(RefuseReason::Invalid);
         }
-        self.check(leg, spec)?;
-        self.legs[place].tag = tag;
-        if self.legs[place].spec.dscp != spec.dscp {
-            self.reopen(place, spec.dscp, out);
+        update.check().map_err(|_| RefuseReason::Invalid)?;
+        let it = &self.legs[place];
+        let payloads = update.formats.as_ref().map_or(it.payloads, |formats| Payloads::new(&formats.payloads));
+        self.check_source(leg, &update.flow.unwrap_or(it.flow), &payloads)?;
+        let dscp = update.transport.map_or(it.transport.dscp, |transport| transport.dscp);
+        if it.transport.dscp != dscp {
+            self.reopen(place, dscp, out);
         }
-        self.apply(place, now, spec, out);
+        self.apply(place, now, number, update, out);
         self.plan_timer(place, now);
-        out.events.push(Event::Updated { leg, tag });
+        out.events.push(Event::Updated { leg, number });
         Ok(())
     }
 
@@ -82,7 +98,6 @@ impl Worker {
         &mut self,
         now: Instant,
         leg: LegRef,
-        tag: u64,
         digit: u8,
         duration_ms: u16,
     ) -> Result<(), RefuseReason> {
@@ -96,7 +111,6 @@ impl Worker {
         if !it.dialling.push(digit, duration_ms) {
             return Err(RefuseReason::Full);
         }
-        it.tag = tag;
         if it.is_relay() {
             // Packets of ours among those of another's stream: only numbers of our own leave no hole and no double.
             it.sending.take_over();
@@ -105,11 +119,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the spec makes sense on this worker.
-    fn check(&self, leg: LegRef, spec: &LegSpec) -> Result<(), RefuseReason> {
-        spec.check().map_err(|_| RefuseReason::Invalid)?;
-        let encodes = Payloads::new(&spec.payloads).audio_law().is_some();
-        let sound = match spec.source() {
+    /// Whether a leg with these payload types can have its source on this worker.
+    fn check_source(&self, leg: LegRef, flow: &FlowSpec, payloads: &Payloads) -> Result<(), RefuseReason> {
+        let encodes = payloads.audio_law().is_some();
+        let sound = match flow.source() {
             Source::None => true,
             Source::Silence | Source::Tone440 | Source::Ringing => encodes,
             Source::Prompt(number) => encodes && (number as usize) < self.prompts.len(),
@@ -118,28 +131,33 @@ impl Worker {
         if sound { Ok(()) } else { Err(RefuseReason::Invalid) }
     }
 
-    /// Makes the leg what the spec says; what stays the same goes on without a break.
-    fn apply(&mut self, place: usize, now: Instant, spec: &LegSpec, out: &mut Output) {
-        let (old, pair_before) = (self.legs[place].spec, self.legs[place].uses_rtcp_socket());
+    /// Makes the leg what the update says; what stays the same goes on without a break.
+    fn apply(&mut self, place: usize, now: Instant, number: u64, update: &LegUpdate, out: &mut Output) {
         let leg = &mut self.legs[place];
-        leg.spec = *spec;
-        leg.payloads = Payloads::new(&spec.payloads);
-        leg.filter.receives = spec.direction().receives();
-        leg.filter.mux = matches!(spec.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
-        leg.filter.rtcp = spec.rtcp() != RtcpMode::Off;
-        leg.sending.muted = spec.muted == 1;
-        if spec.rewriting() == Rewriting::Continuous && !leg.sending.continuous {
+        let (old, old_flow, pair_before) = (leg.transport, leg.flow, leg.uses_rtcp_socket());
+        let (transport, flow) = (update.transport.unwrap_or(old), update.flow.unwrap_or(old_flow));
+        (leg.transport, leg.flow) = (transport, flow);
+        if let Some(formats) = &update.formats {
+            (leg.payloads, leg.ptime_ms) = (Payloads::new(&formats.payloads), formats.ptime_ms);
+        }
+        leg.filter.receives = flow.direction().receives();
+        leg.filter.mux = matches!(transport.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
+        leg.filter.rtcp = transport.rtcp() != RtcpMode::Off;
+        leg.sending.muted = flow.muted == 1;
+        if flow.rewriting() == Rewriting::Continuous && !leg.sending.continuous {
             leg.sending.continuous = true;
             leg.sending.change_source();
         }
         // The timeout counts from when it begins to count, never from silence before: that was agreed on (hold, a call
         // that is not answered), or is that of another place.
-        let counts = |spec: &LegSpec| spec.media_timeout_ms > 0 && spec.direction().receives();
-        if (counts(spec) && !counts(&old)) || spec.remote_rtp != old.remote_rtp {
+        let counts =
+            |transport: &TransportSpec, flow: &FlowSpec| transport.media_timeout_ms > 0 && flow.direction().receives();
+        let begins = counts(&transport, &flow) && !counts(&old, &old_flow);
+        if begins || transport.remote_rtp != old.remote_rtp {
             leg.listening_since = now;
         }
         match (pair_before, leg.uses_rtcp_socket()) {
-            (false, true) => out.sockets.push(SocketAction::Open { socket: leg.rtcp_socket(), dscp: spec.dscp }),
+            (false, true) => out.sockets.push(SocketAction::Open { socket: leg.rtcp_socket(), dscp: transport.dscp }),
             (true, false) => {
                 crate::close::name_destination(out, leg.rtcp_socket(), leg.filter.rtcp_accepted);
                 (leg.filter.rtcp_connected, leg.filter.rtcp_accepted) = (false, Default::default());
@@ -148,15 +166,15 @@ impl Worker {
             _ => {}
         }
         self.aim(place, &old, now, out);
-        self.set_source(place, &old);
+        self.set_source(place, &old_flow, number);
         self.pace.leave(&mut self.legs, place);
         self.place_in_frame(place, now);
     }
 
     /// Sets where the leg sends and which sources it takes, after a change of what SDP said.
-    fn aim(&mut self, place: usize, old: &LegSpec, now: Instant, out: &mut Output) {
+    fn aim(&mut self, place: usize, old: &TransportSpec, now: Instant, out: &mut Output) {
         let leg = &mut self.legs[place];
-        let (spec, accepted) = (leg.spec, leg.filter.accepted);
+        let (spec, accepted) = (leg.transport, leg.filter.accepted);
         let is_new = spec.remote_rtp != old.remote_rtp;
         let moved = is_new && !old.remote_rtp.is_none() && !spec.remote_rtp.is_at(accepted);
         if is_new && old.remote_rtp.is_none() {
@@ -187,8 +205,8 @@ impl Worker {
         leg.sending.ready = leg.may_send();
     }
 
-    fn set_source(&mut self, place: usize, old: &LegSpec) {
-        let source = self.legs[place].spec.source();
+    fn set_source(&mut self, place: usize, old: &FlowSpec, number: u64) {
+        let source = self.legs[place].flow.source();
         if source == old.source() && self.legs[place].making.begun {
             return;
         }
@@ -210,7 +228,7 @@ impl Worker {
             Source::Ringing => Sound::Ringing,
             Source::Prompt(number) => Sound::Prompt(number),
         };
-        (making.sound, making.begun, making.marker) = (sound, false, true);
+        (making.sound, making.begun, making.marker, making.set_by) = (sound, false, true, number);
     }
 
     /// A leg that makes packets by itself needs a slot of the frame; others must not have one.
@@ -220,7 +238,7 @@ impl Worker {
         match (makes, leg.links.slot != NOWHERE) {
             (true, false) => {
                 leg.making.marker = true;
-                let ptime_ms = leg.spec.ptime_ms;
+                let ptime_ms = leg.ptime_ms;
                 self.pace.join(&mut self.legs, LegIndex::new(place), ptime_ms, now);
             }
             (false, true) => self.pace.leave(&mut self.legs, place),
@@ -247,12 +265,12 @@ impl Worker {
 impl Leg {
     /// RTCP lives on the port above.
     pub(crate) fn uses_rtcp_socket(&self) -> bool {
-        matches!(self.spec.rtcp(), RtcpMode::Pair | RtcpMode::RelayPair)
+        matches!(self.transport.rtcp(), RtcpMode::Pair | RtcpMode::RelayPair)
     }
 
     /// Direction, state and a known destination let us send.
     pub(crate) fn can_send(&self) -> bool {
-        self.state == LegState::Open && self.spec.direction().sends() && !self.sending.remote.is_none()
+        self.state == LegState::Open && self.flow.direction().sends() && !self.sending.remote.is_none()
     }
 
     /// And the peer has shown that it is there, or something may go there all the same.
@@ -262,11 +280,11 @@ impl Leg {
 
     /// Where RTCP goes where nothing of it came yet.
     pub(crate) fn rtcp_guess(&self) -> contract::Address {
-        let settled_elsewhere = !self.filter.accepted.is_none() && self.filter.accepted != self.spec.remote_rtp;
-        if settled_elsewhere || self.spec.remote_rtcp.is_none() {
+        let settled_elsewhere = !self.filter.accepted.is_none() && self.filter.accepted != self.transport.remote_rtp;
+        if settled_elsewhere || self.transport.remote_rtcp.is_none() {
             next_port(self.sending.remote)
         } else {
-            self.spec.remote_rtcp
+            self.transport.remote_rtcp
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Telephone events that we send (RFC 4733 §2.5.1): one after the other, the end three times.
 
+use crate::rtp_clock;
 use clock::{Duration, Instant};
+use contract::ClockRate;
 use rtp_wire::{RtpTime, TelephoneEvent};
 
 /// Digits that wait on one leg.
@@ -11,7 +13,6 @@ const END_PACKETS: u8 = 3;
 const DIGIT_GAP: Duration = Duration::from_millis(60);
 /// Level of the event in -dBm0.
 const VOLUME: u8 = 10;
-const TICKS_PER_MS: u16 = 8;
 
 /// The digits of a leg that are still to be sent. Few legs ever send one: the others keep no memory for it.
 #[derive(Clone, Debug, Default)]
@@ -61,9 +62,9 @@ impl Dialling {
         self.0.as_ref().is_none_or(|digits| digits.now.is_none() && digits.count == 0)
     }
 
-    /// The packet to send at `due`, whose stream time is `time`, in a leg with packets of `ptime_ms`.
-    pub(crate) fn next(&mut self, due: Instant, time: RtpTime, ptime_ms: u8) -> Option<PressPacket> {
-        self.0.as_mut()?.next(due, time, ptime_ms)
+    /// The packet to send at `due`, whose stream time is `time` by its clock, in a leg with packets of `ptime_ms`.
+    pub(crate) fn next(&mut self, due: Instant, time: RtpTime, clock: ClockRate, ptime_ms: u8) -> Option<PressPacket> {
+        self.0.as_mut()?.next(due, time, clock, ptime_ms)
     }
 }
 
@@ -75,7 +76,7 @@ impl Digits {
         true
     }
 
-    fn next(&mut self, due: Instant, time: RtpTime, ptime_ms: u8) -> Option<PressPacket> {
+    fn next(&mut self, due: Instant, time: RtpTime, clock: ClockRate, ptime_ms: u8) -> Option<PressPacket> {
         let first = self.now.is_none();
         if first {
             if self.count == 0 || due < self.not_before {
@@ -89,12 +90,9 @@ impl Digits {
         let press = self.now.as_mut()?;
         press.sent_ms = press.sent_ms.saturating_add(ptime_ms.into()).min(press.total_ms);
         let end = press.sent_ms == press.total_ms;
-        let event = TelephoneEvent {
-            event: press.digit,
-            end,
-            volume: VOLUME,
-            duration: press.sent_ms.saturating_mul(TICKS_PER_MS),
-        };
+        let ticks = rtp_clock::ticks(clock, Duration::from_millis(press.sent_ms.into()));
+        let duration = u16::try_from(ticks).unwrap_or(u16::MAX);
+        let event = TelephoneEvent { event: press.digit, end, volume: VOLUME, duration };
         let packet = PressPacket { event, time: press.time, marker: first };
         press.ends_left -= u8::from(end);
         if press.ends_left == 0 {
@@ -116,7 +114,7 @@ mod tests {
         let mut packets = Vec::new();
         for n in 0..20_u32 {
             let due = Instant::ZERO + Duration::from_millis(20 * u64::from(n));
-            let Some(packet) = dialling.next(due, RtpTime(160 * n), 20) else { continue };
+            let Some(packet) = dialling.next(due, RtpTime(160 * n), ClockRate::default(), 20) else { continue };
             packets.push((
                 n,
                 packet.event.event,

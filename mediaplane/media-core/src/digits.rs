@@ -1,9 +1,10 @@
 //! Telephone events that come in: told once for each press (RFC 4733).
 
-use rtp_wire::{RtpTime, Ssrc, TelephoneEvent};
+use contract::ClockRate;
+use rtp_wire::{Header, RtpTime, Ssrc, TelephoneEvent};
 
 /// An event that is older than the last one by less than this is a late packet of an earlier press.
-const LATE_TICKS: i32 = 10 * 8_000;
+const LATE_SECONDS: i32 = 10;
 /// A long press goes on in a new segment so many ticks later (RFC 4733 §2.5.1.3).
 const SEGMENT_TICKS: i32 = 0xffff;
 
@@ -20,14 +21,15 @@ pub(crate) struct Heard {
 impl Heard {
     /// Takes an event packet; says the digit where a press begins. A press is known by its timestamp, so neither its
     /// marker bit nor its first packets are needed, and its end may come three times or before its middle.
-    pub(crate) fn take(&mut self, ssrc: Ssrc, time: RtpTime, event: &TelephoneEvent) -> Option<u8> {
+    pub(crate) fn take(&mut self, header: &Header, event: &TelephoneEvent, clock: ClockRate) -> Option<u8> {
+        let (ssrc, time) = (header.ssrc, header.time);
         if self.any && ssrc == self.ssrc {
             let later = time.since(self.time);
             if later == 0 {
                 self.ended |= event.end;
                 return None;
             }
-            if later < 0 && later > -LATE_TICKS {
+            if later < 0 && later > -LATE_SECONDS * clock.hz() as i32 {
                 return None;
             }
             if later == SEGMENT_TICKS && event.event == self.event && !self.ended {
@@ -48,7 +50,16 @@ mod tests {
         let mut state = Heard::default();
         let take = |(ssrc, time, event, end): &(u32, u32, u8, bool)| {
             let event = TelephoneEvent { event: *event, end: *end, volume: 10, duration: 160 };
-            state.take(Ssrc(*ssrc), RtpTime(*time), &event)
+            let header = Header {
+                marker: false,
+                payload_type: 101,
+                seq: rtp_wire::Seq(0),
+                time: RtpTime(*time),
+                ssrc: Ssrc(*ssrc),
+                payload_start: 12,
+                payload_bytes: 4,
+            };
+            state.take(&header, &event, ClockRate::default())
         };
         packets.iter().filter_map(take).collect()
     }

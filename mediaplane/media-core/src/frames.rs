@@ -4,15 +4,12 @@ use crate::Worker;
 use crate::io::{Buffers, Lateness, Output, Send, Span};
 use crate::leg::Sound;
 use crate::pace::{Due, instant_of, lateness, missed};
-use crate::sending::TICK_NANOS;
+use crate::rtp_clock;
 use crate::tap::{Passing, Side};
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::Event;
 use rtp_wire::{FIXED_HEADER_BYTES, Header, TelephoneEvent};
 use stats::MediaCounter;
-
-/// Samples in a millisecond.
-const SAMPLES_PER_MS: u16 = 8;
 
 /// Frames of one slot.
 #[derive(Default)]
@@ -81,8 +78,14 @@ impl Worker {
         if digit.is_none() && self.legs[place].making.sound == Sound::None {
             return None; // a relay between two digits
         }
-        let samples = u16::from(due.ptime_ms) * SAMPLES_PER_MS;
-        let payload_bytes = digit.map_or(samples, |_| TelephoneEvent::BYTES as u16);
+        let payload_bytes = match digit {
+            Some(_) => TelephoneEvent::BYTES as u16,
+            // A sample of G.711, which is all that is made here, is a tick and a byte.
+            None => {
+                let clock = self.legs[place].payloads.audio_clock;
+                rtp_clock::ticks(clock, Duration::from_millis(due.ptime_ms.into())) as u16
+            }
+        };
         let span = Span { buffer: buffers.take()?, start: 0, bytes: FIXED_HEADER_BYTES as u16 + payload_bytes };
         let packet = buffers.bytes_mut(span);
         let (head, payload) = packet.split_first_chunk_mut::<FIXED_HEADER_BYTES>()?;
@@ -117,7 +120,7 @@ impl Worker {
         }
         let payload_type = leg.payloads.event_type?;
         let time = leg.sending.time_at(at);
-        let packet = leg.dialling.next(at, time, ptime_ms)?;
+        let packet = leg.dialling.next(at, time, leg.sending.clock, ptime_ms)?;
         leg.making.marker = true; // sound after a digit starts a talkspurt
         let bytes = TelephoneEvent::BYTES as u16;
         let header = leg.sending.inserted_header(packet.time, payload_type, packet.marker, bytes);
@@ -140,7 +143,9 @@ impl Worker {
         }
         let marker = std::mem::take(&mut making.marker);
         // Sound follows the clock: after a pause of the worker it is where it would have been.
-        let position = at.since(making.began_at).as_nanos() as u64 / TICK_NANOS;
+        let clock = leg.payloads.audio_clock;
+        let position = rtp_clock::ticks(clock, at.since(making.began_at));
+        leg.sending.clock = clock;
         let header = leg.sending.next_header(at, leg.payloads.audio_type, marker, payload.len() as u16);
         header.write(head);
         match making.sound {
@@ -157,7 +162,7 @@ impl Worker {
             let end = self.prompts.get(number as usize).map_or(0, |prompt| prompt.sample_count());
             if position + payload.len() as u64 >= end {
                 leg.making.sound = Sound::Silence;
-                out.events.push(Event::SourceEnded { leg: leg.leg, tag: leg.tag });
+                out.events.push(Event::SourceEnded { leg: leg.leg, number: leg.making.set_by });
             }
         }
         header

@@ -14,7 +14,7 @@ impl Leg {
     /// Looks at a sound packet whose source is not known.
     #[cold]
     pub(crate) fn judge(&mut self, from: Address, header: &Header, at: Instant, probation: &mut Probation) -> Verdict {
-        let (leg, sdp, signaling) = (self.leg, self.spec.remote_rtp, self.spec.signaling);
+        let (leg, sdp, signaling) = (self.leg, self.transport.remote_rtp, self.transport.signaling);
         if self.payloads.find(header.payload_type).is_none() && !from.is_at(sdp) {
             return Verdict::Stranger;
         }
@@ -37,7 +37,7 @@ impl Leg {
     /// This is the peer: send there, and take packets from there. Where it is the address of the session description the
     /// kernel drops all others; the peer of any other address may still be heard from that one.
     pub(crate) fn settle(&mut self, peer: Address, out: &mut Output) {
-        let (before, is_said) = (self.filter.accepted, peer.is_at(self.spec.remote_rtp));
+        let (before, is_said) = (self.filter.accepted, peer.is_at(self.transport.remote_rtp));
         if is_said && !before.is_none() && before != peer {
             self.filter.former = self.receiving.point();
         }
@@ -48,7 +48,7 @@ impl Leg {
         }
         self.sending.ready = self.may_send();
         // RTCP of the place that the peer has left belongs to another.
-        if before != peer && !(is_said && self.filter.rtcp_accepted.is_at(self.spec.remote_rtcp)) {
+        if before != peer && !(is_said && self.filter.rtcp_accepted.is_at(self.transport.remote_rtcp)) {
             self.disconnect_rtcp(out);
         }
     }
@@ -56,7 +56,7 @@ impl Leg {
     /// A packet came from `peer`, which is where this leg has settled from now on.
     pub(crate) fn settle_on_heard(&mut self, peer: Address, out: &mut Output) {
         self.settle(peer, out);
-        out.events.push(Event::Latched { leg: self.leg, tag: self.tag, address: peer });
+        out.events.push(Event::Latched { leg: self.leg, address: peer });
     }
 
     /// The kernel drops what is not the peer's.
@@ -83,7 +83,7 @@ impl Leg {
         }
         if self.filter.connected && is_quiet {
             self.let_others_in(out);
-        } else if !self.filter.connected && !is_quiet && self.filter.accepted.is_at(self.spec.remote_rtp) {
+        } else if !self.filter.connected && !is_quiet && self.filter.accepted.is_at(self.transport.remote_rtp) {
             self.keep_others_out(out);
         }
     }

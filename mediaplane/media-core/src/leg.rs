@@ -10,7 +10,7 @@ use crate::source_filter::SourceFilter;
 use crate::tap::TapId;
 use audio::Law;
 use clock::Instant;
-use contract::{Codec, LegRef, LegSpec, LegState, PayloadMap};
+use contract::{ClockRate, Codec, FlowSpec, LegRef, LegState, PayloadMap, PayloadMapping, TransportSpec};
 
 /// A leg's place in the worker's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,9 +45,11 @@ pub(crate) struct Leg {
     pub(crate) heard: Heard,
     pub(crate) making: Making,
     pub(crate) reports: Reports,
-    pub(crate) spec: LegSpec,
+    pub(crate) transport: TransportSpec,
+    pub(crate) flow: FlowSpec,
+    /// Milliseconds of audio in a packet that the leg makes.
+    pub(crate) ptime_ms: u8,
     pub(crate) leg: LegRef,
-    pub(crate) tag: u64,
     pub(crate) opened_at: Instant,
     /// The media timeout counts from here, or from the last packet.
     pub(crate) listening_since: Instant,
@@ -125,6 +127,8 @@ pub(crate) struct Making {
     pub(crate) marker: bool,
     /// The sound began already.
     pub(crate) begun: bool,
+    /// The command that set the source.
+    pub(crate) set_by: u64,
 }
 
 /// What a payload type is to the leg.
@@ -134,6 +138,7 @@ pub(crate) struct Payload {
     pub(crate) peer_payload_type: u8,
     /// A [`Codec`] as number.
     pub(crate) codec: u8,
+    pub(crate) clock: ClockRate,
 }
 
 impl Payload {
@@ -163,18 +168,22 @@ pub(crate) struct Payloads {
     /// What the leg sends by itself.
     pub(crate) audio_type: u8,
     pub(crate) audio_codec: u8,
+    pub(crate) audio_clock: ClockRate,
     pub(crate) event_type: Option<u8>,
 }
 
 impl Payloads {
     pub(crate) fn new(map: &PayloadMap) -> Self {
         let mut payloads = Self { event_type: map.telephone_event(), ..Self::default() };
-        for (entry, (payload_type, codec, peer_payload_type)) in payloads.entries.iter_mut().zip(map.iter()) {
-            *entry = Payload { payload_type, peer_payload_type, codec: codec as u8 };
+        for (entry, agreed) in payloads.entries.iter_mut().zip(map.entries()) {
+            let PayloadMapping { payload_type, codec, peer_payload_type, clock_rate: clock } = agreed;
+            *entry = Payload { payload_type, peer_payload_type, codec: codec as u8, clock };
             payloads.count += 1;
         }
-        if let Some((payload_type, codec)) = map.audio() {
-            (payloads.audio_type, payloads.audio_codec) = (payload_type, codec as u8);
+        let agreed = &payloads.entries[..usize::from(payloads.count)];
+        if let Some(audio) = agreed.iter().find(|payload| !payload.is_event()).copied() {
+            (payloads.audio_type, payloads.audio_codec) = (audio.payload_type, audio.codec);
+            payloads.audio_clock = audio.clock;
         }
         payloads
     }
@@ -184,7 +193,8 @@ impl Payloads {
     pub(crate) fn find(&self, payload_type: u8) -> Option<Payload> {
         if self.count == 0 {
             let codec = Codec::Other as u8;
-            return Some(Payload { payload_type, peer_payload_type: payload_type, codec });
+            let clock = ClockRate::default();
+            return Some(Payload { payload_type, peer_payload_type: payload_type, codec, clock });
         }
         let agreed = &self.entries[..usize::from(self.count)];
         agreed.iter().find(|entry| entry.payload_type == payload_type).copied()
@@ -206,6 +216,6 @@ impl Leg {
 
     /// The leg that we relay from, if any.
     pub(crate) fn is_relay(&self) -> bool {
-        matches!(self.spec.source(), contract::Source::Leg(_))
+        matches!(self.flow.source(), contract::Source::Leg(_))
     }
 }

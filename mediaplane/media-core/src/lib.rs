@@ -33,6 +33,7 @@ mod receiving;
 mod relay;
 mod reports;
 mod rtcp_in;
+mod rtp_clock;
 mod sending;
 mod sinks;
 mod source_filter;

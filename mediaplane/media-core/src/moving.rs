@@ -20,7 +20,7 @@ impl MovingLeg {
 
     /// The other leg that it relays from: move both, and the relay goes on.
     pub fn peer(&self) -> Option<LegRef> {
-        match self.0.spec.source() {
+        match self.0.flow.source() {
             Source::Leg(peer) if peer != self.0.leg => Some(peer),
             _ => None,
         }
@@ -33,9 +33,9 @@ impl MovingLeg {
         (address(gate.connected, gate.accepted), address(gate.rtcp_connected, gate.rtcp_accepted))
     }
 
-    /// What it was last told to be.
-    pub fn spec(&self) -> &contract::LegSpec {
-        &self.0.spec
+    /// Whether RTCP has the socket above.
+    pub fn uses_rtcp_socket(&self) -> bool {
+        self.0.uses_rtcp_socket()
     }
 }
 
@@ -50,12 +50,12 @@ impl Worker {
         Some(MovingLeg(Box::new(moving)))
     }
 
-    /// Goes on with a leg of another worker, answered by `Moved` with `tag`; gives it back where that cannot be.
+    /// Goes on with a leg of another worker, answered by `Moved` with `number`; gives it back where that cannot be.
     pub fn insert(
         &mut self,
         now: Instant,
         moving: MovingLeg,
-        tag: u64,
+        number: u64,
         out: &mut Output,
     ) -> Result<(), (MovingLeg, RefuseReason)> {
         let Some(pair) = self.pair_of(moving.leg().port) else { return Err((moving, RefuseReason::Invalid)) };
@@ -68,7 +68,6 @@ impl Worker {
         let mut leg = *moving.0;
         let slot = leg.links.slot;
         leg.links = Links::none(pair);
-        leg.tag = tag;
         let leg_ref = leg.leg;
         let place = self.seat(leg);
         self.relink(place);
@@ -76,14 +75,14 @@ impl Worker {
             self.pace.rejoin(&mut self.legs, LegIndex::new(place), slot);
         }
         self.plan_timer(place, now);
-        out.events.push(Event::Moved { leg: leg_ref, tag, worker: self.index });
+        out.events.push(Event::Moved { leg: leg_ref, number, worker: self.index });
         Ok(())
     }
 
     /// Finds the legs again that this one takes from or gives to, without a change of source in either stream.
     fn relink(&mut self, place: usize) {
         let me = self.legs[place].leg;
-        if let Source::Leg(source_leg) = self.legs[place].spec.source()
+        if let Source::Leg(source_leg) = self.legs[place].flow.source()
             && let Ok(source_leg) = self.find(source_leg)
         {
             sinks::relink(&mut self.legs, source_leg, place);
@@ -92,7 +91,7 @@ impl Worker {
             let waits = other != place
                 && self.legs[other].state != contract::LegState::Free
                 && self.legs[other].links.source_leg == LegIndex::NONE
-                && self.legs[other].spec.source() == Source::Leg(me);
+                && self.legs[other].flow.source() == Source::Leg(me);
             if waits {
                 sinks::relink(&mut self.legs, place, other);
             }

@@ -38,11 +38,10 @@ impl Worker {
         LegRow {
             leg: leg.leg,
             remote: sending.remote,
-            peer: match leg.spec.source() {
+            peer: match leg.flow.source() {
                 Source::Leg(peer) if peer != leg.leg => peer,
                 _ => LegRef::NONE,
             },
-            tag: leg.tag,
             opened_at_ns: leg.opened_at.as_nanos(),
             last_received_at_ns: receiving.last_at.as_nanos(),
             received_packets: receiving.packets,
@@ -64,7 +63,7 @@ impl Worker {
                 .unwrap_or_default(),
             state: leg.state as u8,
             worker: self.index,
-            direction: leg.spec.direction,
+            direction: leg.flow.direction,
             reserved: 0,
         }
     }

@@ -112,13 +112,13 @@ fn take_known<B: Buffers>(
     }
     turn.tally.received += 1;
     turn.tally.received_bytes += u64::from(packet.span.bytes);
-    leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload.is_event());
+    leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload);
     if !payload.is_event() {
         leg.receiving.codec = payload.codec;
     } else if let Ok(event) = TelephoneEvent::parse(header.payload(turn.buffers.bytes(packet.span)))
-        && let Some(digit) = leg.heard.take(header.ssrc, header.time, &event)
+        && let Some(digit) = leg.heard.take(header, &event, payload.clock)
     {
-        turn.out.events.push(Event::Digit { leg: leg.leg, tag: leg.tag, digit });
+        turn.out.events.push(Event::Digit { leg: leg.leg, digit });
     }
     let passing = Passing { side: Side::Received, codec: payload.codec, header, packet: packet.span, at: packet.at };
     if !leg.show(&passing, turn.out) {
@@ -158,7 +158,7 @@ fn take_unknown<B: Buffers>(
     turn.tally.lose_held(leg, turn.probation.take_lost());
     turn.tally.peers_moved += u64::from(!leg.filter.accepted.is_none());
     leg.settle_on_heard(packet.from, turn.out);
-    if packet.from.is_at(leg.spec.remote_rtp) && leg.prove() {
+    if packet.from.is_at(leg.transport.remote_rtp) && leg.prove() {
         turn.proved.push(LegIndex::new(place));
     }
     pass_held(legs, place, packet, waiting, turn);
@@ -200,13 +200,13 @@ fn take_other<B: Buffers>(leg: &mut Leg, place: usize, packet: &Received, turn: 
     if !(bytes.is_empty() || is_stun(bytes)) {
         turn.tally.malformed += 1;
         leg.receiving.dropped += 1;
-    } else if !leg.filter.is_of_peer(packet.from, leg.spec.remote_rtp) {
+    } else if !leg.filter.is_of_peer(packet.from, leg.transport.remote_rtp) {
         turn.tally.stranger += 1;
         leg.receiving.dropped += 1;
     } else {
         turn.tally.keepalives += 1;
         leg.filter.alive_at = packet.at;
-        if packet.from.is_at(leg.spec.remote_rtp) && leg.prove() {
+        if packet.from.is_at(leg.transport.remote_rtp) && leg.prove() {
             turn.proved.push(LegIndex::new(place));
         }
     }

@@ -1,7 +1,9 @@
 //! What a leg receives, measured (RFC 3550 §6.4.1, §A.1, §A.3, §A.8).
 
-use crate::sending::TICK_NANOS;
+use crate::leg::Payload;
+use crate::rtp_clock;
 use clock::{Duration, Instant};
+use contract::ClockRate;
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
 
 /// A step forward of so many packets is a restart (RFC 3550 §A.1).
@@ -57,6 +59,8 @@ pub(crate) struct Receiving {
     timed: bool,
     /// Interarrival jitter in ticks, times 16.
     jitter_x16: u32,
+    /// The clock that those are ticks of.
+    clock: ClockRate,
     pub(crate) last_at: Instant,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
@@ -73,7 +77,7 @@ pub(crate) struct Receiving {
 impl Receiving {
     /// A packet was taken. Events keep the timestamp of their start (RFC 4733 §2.2), so they say nothing of jitter.
     #[inline]
-    pub(crate) fn take(&mut self, header: &Header, at: Instant, packet_bytes: usize, is_event: bool) {
+    pub(crate) fn take(&mut self, header: &Header, at: Instant, packet_bytes: usize, payload: Payload) {
         (self.last_at, self.last_time) = (at, header.time);
         self.packets += 1;
         self.bytes += packet_bytes as u64;
@@ -90,7 +94,10 @@ impl Receiving {
         } else if !self.take_odd(header, step) {
             return;
         }
-        if !is_event {
+        if !payload.is_event() {
+            if payload.clock != self.clock {
+                self.change_clock(payload.clock);
+            }
             self.measure_jitter(header.time, at);
         }
     }
@@ -126,9 +133,17 @@ impl Receiving {
         (self.restart_at, self.timed) = (None, false);
     }
 
+    /// Another format with another clock: what was measured is told in its ticks from now on.
+    #[cold]
+    fn change_clock(&mut self, clock: ClockRate) {
+        let jitter_x16 = u64::from(self.jitter_x16) * u64::from(clock.hz()) / u64::from(self.clock.hz());
+        self.jitter_x16 = u32::try_from(jitter_x16).unwrap_or(u32::MAX);
+        (self.clock, self.timed) = (clock, false);
+    }
+
     #[inline]
     fn measure_jitter(&mut self, time: RtpTime, at: Instant) {
-        let transit = ((at.as_nanos() / TICK_NANOS) as u32).wrapping_sub(time.0);
+        let transit = rtp_clock::reading(self.clock, at).wrapping_sub(time.0);
         if self.timed {
             let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs().min(1 << 24);
             self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
@@ -180,7 +195,7 @@ impl Receiving {
     }
 
     pub(crate) fn jitter_us(&self) -> u32 {
-        self.jitter_x16.saturating_mul(125) / 16
+        rtp_clock::micros(self.clock, self.jitter_x16.into()) / 16
     }
 }
 
@@ -199,7 +214,8 @@ mod tests {
             payload_start: 12,
             payload_bytes: 160,
         };
-        receiving.take(&header, Instant::ZERO + Duration::from_micros(at_us), 172, false);
+        let payload = Payload { codec: contract::Codec::Pcmu as u8, ..Payload::default() };
+        receiving.take(&header, Instant::ZERO + Duration::from_micros(at_us), 172, payload);
     }
 
     #[test]
@@ -246,5 +262,29 @@ mod tests {
         }
         let measured = f64::from(receiving.jitter_ticks());
         assert!((measured - expected).abs() < 1.5, "{measured} is not {expected}");
+    }
+
+    #[test]
+    fn jitter_of_a_faster_clock_is_the_same_time() {
+        let clock = ClockRate::from_hz(48_000).unwrap();
+        let payload = Payload { codec: contract::Codec::Other as u8, clock, ..Payload::default() };
+        let mut receiving = Receiving::default();
+        for seq in 0..500_u16 {
+            let time = RtpTime(u32::from(seq) * 960);
+            let header = Header {
+                marker: false,
+                payload_type: 96,
+                seq: Seq(seq),
+                time,
+                ssrc: Ssrc(1),
+                payload_start: 12,
+                payload_bytes: 80,
+            };
+            // Every other packet is 4 ms late: the transit changes by 4 ms each time.
+            let at = Duration::from_millis(u64::from(seq) * 20 + 4 * u64::from(seq % 2));
+            receiving.take(&header, Instant::ZERO + at, 92, payload);
+        }
+        assert!((3_900..=4_000).contains(&receiving.jitter_us()), "{}", receiving.jitter_us());
+        assert!((187..=192).contains(&receiving.jitter_ticks()), "{}", receiving.jitter_ticks());
     }
 }

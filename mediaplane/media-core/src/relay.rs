@@ -38,6 +38,9 @@ pub(crate) fn relay<B: Buffers>(
         }
         let payload_type = payload.peer_payload_type;
         let sending = &mut sink.sending;
+        if !payload.is_event() {
+            sending.clock = payload.clock;
+        }
         let (span, sent) = if sending.continuous || sending.muted || payload_type != header.payload_type {
             let Some(changed) = change(sink, received, header, payload, alone, turn.buffers) else {
                 turn.tally.held_back += 1;

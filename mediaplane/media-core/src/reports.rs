@@ -66,7 +66,7 @@ impl Worker {
 
     pub(crate) fn plan_timer(&mut self, place: usize, now: Instant) {
         let leg = &self.legs[place];
-        let watch_at = leg.filter.watch_at(leg.heard_at(), leg.listening_since, leg.spec.remote_rtp, now);
+        let watch_at = leg.filter.watch_at(leg.heard_at(), leg.listening_since, leg.transport.remote_rtp, now);
         let at = leg.silent_until().unwrap_or(Instant::FAR_FUTURE).min(leg.reports.next_at).min(watch_at);
         self.timers.plan(&mut self.legs, place, now, at);
     }
@@ -106,7 +106,7 @@ impl Worker {
         let socket = leg.rtp_socket();
         out.sends.retain(|send| send.socket != socket);
         self.counts.add(MediaCounter::LegsTimedOut, 1);
-        out.events.push(Event::MediaTimeout { leg: leg.leg, tag: leg.tag });
+        out.events.push(Event::MediaTimeout { leg: leg.leg });
     }
 
     fn send_report(
@@ -205,7 +205,7 @@ fn write_rtcp(
 impl Leg {
     /// RTCP ends here; also on a relaying leg as long as it has nobody to relay to or from.
     pub(crate) fn reports_itself(&self) -> bool {
-        match self.spec.rtcp() {
+        match self.transport.rtcp() {
             RtcpMode::Pair | RtcpMode::Mux => true,
             RtcpMode::RelayPair | RtcpMode::RelayMux => !self.is_relay(),
             RtcpMode::Off => false,
@@ -214,10 +214,10 @@ impl Leg {
 
     /// Until when something has to come from the peer.
     fn silent_until(&self) -> Option<Instant> {
-        let waits = self.state == LegState::Open && self.filter.receives && self.spec.media_timeout_ms > 0;
+        let waits = self.state == LegState::Open && self.filter.receives && self.transport.media_timeout_ms > 0;
         // RTCP and keep-alives show as well that the peer is there (RFC 6263).
         let since = self.heard_at().max(self.listening_since);
-        waits.then(|| since + Duration::from_millis(self.spec.media_timeout_ms.into()))
+        waits.then(|| since + Duration::from_millis(self.transport.media_timeout_ms.into()))
     }
 
     /// Where RTCP goes, in words.

@@ -4,9 +4,10 @@ use crate::io::{Buffers, Output, Received, Send};
 use crate::leg::{Leg, LegIndex};
 use crate::receive::Turn;
 use crate::relay::copy;
+use crate::rtp_clock;
 use crate::source_filter::{SourceFilter, next_port};
 use clock::{Duration, Instant};
-use contract::{Address, Latching, LegSpec, RtcpMode};
+use contract::{Address, Latching, RtcpMode, TransportSpec};
 use rtp_wire::{Compound, ReportBlock, ReportBlocks, ReportMap, RtcpPacket, rewrite};
 
 /// A round trip that takes longer is none.
@@ -31,23 +32,23 @@ pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received
     }
     turn.tally.rtcp_received += 1;
     leg.filter.alive_at = packet.at;
-    if leg.filter.is_proven_by_rtcp(packet.from, &leg.spec) && leg.prove() {
+    if leg.filter.is_proven_by_rtcp(packet.from, &leg.transport) && leg.prove() {
         turn.proved.push(LegIndex::new(place));
     }
     let sender_ntp = leg.hear(&compound, packet.at);
-    if matches!(leg.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
+    if matches!(leg.transport.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
         relay(legs, place, packet, sender_ntp, turn);
     }
 }
 
 /// Where the session description says that RTCP comes from.
-fn rtcp_said(spec: &LegSpec) -> Address {
+fn rtcp_said(spec: &TransportSpec) -> Address {
     if spec.remote_rtcp.is_none() { next_port(spec.remote_rtp) } else { spec.remote_rtcp }
 }
 
 impl SourceFilter {
     /// Whether RTCP from there shows that the peer is at the addresses of its session description.
-    fn is_proven_by_rtcp(&self, from: Address, spec: &LegSpec) -> bool {
+    fn is_proven_by_rtcp(&self, from: Address, spec: &TransportSpec) -> bool {
         let from = if from.is_none() { self.rtcp_accepted } else { from };
         from.is_at(if self.mux { spec.remote_rtp } else { rtcp_said(spec) })
     }
@@ -59,14 +60,14 @@ impl Leg {
     fn believes_rtcp(&mut self, packet: &Received, compound: &Compound<'_>, out: &mut Output) -> bool {
         let (from, filter) = (packet.from, &self.filter);
         if filter.mux {
-            return filter.is_of_peer(from, self.spec.remote_rtp);
+            return filter.is_of_peer(from, self.transport.remote_rtp);
         }
         if from.is_none() {
             return filter.rtcp_connected;
         }
-        let is_said = from.is_at(rtcp_said(&self.spec));
+        let is_said = from.is_at(rtcp_said(&self.transport));
         if !is_said && from != filter.rtcp_accepted {
-            let is_near = self.spec.latching() != Latching::Off && from.is_beside(filter.accepted);
+            let is_near = self.transport.latching() != Latching::Off && from.is_beside(filter.accepted);
             if !is_near || !self.is_named_in(compound) {
                 return false;
             }
@@ -114,7 +115,7 @@ impl Leg {
             return;
         }
         self.reports.remote_loss_fraction = block.fraction_lost.into();
-        self.reports.remote_jitter_us = block.jitter.saturating_mul(125);
+        self.reports.remote_jitter_us = rtp_clock::micros(self.sending.clock, block.jitter.into());
         let (middle, sent_at) = self.reports.our_sr;
         if middle == 0 || middle != block.last_sr {
             return;
@@ -140,7 +141,7 @@ fn relay<B: Buffers>(
     while let Some(place) = next.get() {
         next = legs[place].links.next_sink;
         let sink = &legs[place];
-        let relays = matches!(sink.spec.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux);
+        let relays = matches!(sink.transport.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux);
         let route = sink.rtcp_route().filter(|_| relays && sink.state == contract::LegState::Open);
         let (Some((socket, to)), true) = (route, turn.out.sends.len() < turn.out.sends.capacity()) else { continue };
         let map = map_between(&legs[source_leg], sink);

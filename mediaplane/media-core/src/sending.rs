@@ -1,11 +1,10 @@
 //! What leaves a leg: one stream of ours, continuous, or another's passed on.
 
+use crate::rtp_clock;
 use clock::Instant;
-use contract::Address;
+use contract::{Address, ClockRate};
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
 
-/// Nanoseconds of a tick of the RTP clock of G.711 and of every codec we name: 8 kHz.
-pub(crate) const TICK_NANOS: u64 = 125_000;
 /// A larger step of the sequence number is a new stream (RFC 3550 §A.1, MAX_DROPOUT).
 const MOST_DROPOUT: u16 = 3_000;
 /// Packets after a change of source among which late ones of before the change are looked for.
@@ -34,6 +33,8 @@ pub(crate) struct Sending {
     pub(crate) own_ssrc: Ssrc,
     pub(crate) last_seq: Seq,
     pub(crate) last_time: RtpTime,
+    /// The clock of the stream that leaves.
+    pub(crate) clock: ClockRate,
     /// When `last_time` was.
     pub(crate) last_at: Instant,
     pub(crate) packets: u64,
@@ -74,6 +75,7 @@ impl Sending {
             own_ssrc: Ssrc(ssrc),
             last_seq: Seq(random as u16),
             last_time: RtpTime((random >> 16) as u32),
+            clock: ClockRate::default(),
             last_at: Instant::ZERO,
             packets: 0,
             bytes: 0,
@@ -102,7 +104,7 @@ impl Sending {
 
     /// The timestamp of `at`: the stream's clock never stops.
     pub(crate) fn time_at(&self, at: Instant) -> RtpTime {
-        self.last_time.plus((at.since(self.last_at).as_nanos() as u64 / TICK_NANOS) as u32)
+        self.last_time.plus(rtp_clock::ticks(self.clock, at.since(self.last_at)) as u32)
     }
 
     /// The header of the next packet that we make, whose sound is of `at`.

@@ -113,15 +113,15 @@ impl<L: Lab> Scene<L> {
     /// Opens the `n`th leg.
     pub fn open(&mut self, n: usize, spec: LegSpec) {
         let leg = self.leg(n);
-        self.command(Command::Open { leg, tag: n as u64, spec });
-        assert!(self.events.contains(&Event::Opened { leg, tag: n as u64 }), "{:?}", self.events);
+        self.command(Command::Open { leg, number: n as u64, spec });
+        assert!(self.events.contains(&Event::Opened { leg, number: n as u64 }), "{:?}", self.events);
     }
 
     /// Changes the `n`th leg.
     pub fn update(&mut self, n: usize, spec: LegSpec) {
         let leg = self.leg(n);
-        self.command(Command::Update { leg, tag: n as u64, spec });
-        assert_eq!(self.events.last(), Some(&Event::Updated { leg, tag: n as u64 }));
+        self.command(Command::Update { leg, number: n as u64, update: spec.into() });
+        assert_eq!(self.events.last(), Some(&Event::Updated { leg, number: n as u64 }));
     }
 
     /// Turns of the worker for so long.
@@ -206,9 +206,11 @@ impl<L: Lab> Scene<L> {
 
     /// A spec for PCMU and telephone events with a peer.
     pub fn spec(&self, peer: usize, source: Source) -> LegSpec {
-        let mut spec =
-            LegSpec { remote_rtp: self.lab.peer_address(peer).into(), source: source.into(), ..LegSpec::default() };
-        assert!(spec.payloads.push(0, Codec::Pcmu) && spec.payloads.push(101, Codec::TelephoneEvent));
+        let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = self.lab.peer_address(peer).into();
+            spec.flow.source = source.into();
+        });
+        assert!(spec.formats.payloads.push(0, Codec::Pcmu) && spec.formats.payloads.push(101, Codec::TelephoneEvent));
         spec
     }
 }

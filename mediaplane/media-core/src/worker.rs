@@ -101,21 +101,19 @@ impl Worker {
 
     /// Carries out a command, or refuses it: then nothing has changed.
     pub fn handle_command(&mut self, now: Instant, command: Command, buffers: &mut impl Buffers, out: &mut Output) {
-        let (leg, tag) = (command.leg(), command.tag());
+        let (leg, number) = (command.leg(), command.number());
         let done = match command {
-            Command::Open { spec, .. } => self.open(now, leg, tag, &spec, out),
-            Command::Update { spec, .. } => self.update(now, leg, tag, &spec, out),
-            Command::Close { .. } => self.close(now, leg, tag, buffers, out),
-            Command::SendDigit { digit, duration_ms, .. } => self.send_digit(now, leg, tag, digit, duration_ms),
-            Command::Move { worker, .. } if worker == self.index => self.find(leg).map(|place| {
-                self.legs[place].tag = tag;
-                out.events.push(Event::Moved { leg, tag, worker });
+            Command::Open { spec, .. } => self.open(now, leg, number, &spec, out),
+            Command::Update { update, .. } => self.update(now, leg, number, &update, out),
+            Command::Close { .. } => self.close(now, leg, number, buffers, out),
+            Command::SendDigit { digit, duration_ms, .. } => self.send_digit(now, leg, digit, duration_ms),
+            Command::Move { worker, .. } if worker == self.index => self.find(leg).map(|_| {
+                out.events.push(Event::Moved { leg, number, worker });
             }),
             // Only who runs several workers can do this: with `extract` here and `insert` there.
             Command::Move { .. } => self.find(leg).and(Err(RefuseReason::Invalid)),
-            Command::Adopt { .. } => self.find(leg).map(|place| {
-                self.legs[place].tag = tag;
-                out.events.push(Event::Adopted { leg, tag });
+            Command::Adopt { .. } => self.find(leg).map(|_| {
+                out.events.push(Event::Adopted { leg, number });
             }),
             // Only who knows the clients can do this.
             Command::KeepLegs { .. } => Err(RefuseReason::Invalid),
@@ -126,7 +124,7 @@ impl Worker {
         };
         if let Err(reason) = done {
             self.counts.add(MediaCounter::CommandsRefused, 1);
-            out.events.push(Event::Refused { leg, tag, reason });
+            out.events.push(Event::Refused { leg, number, reason });
         }
     }
 

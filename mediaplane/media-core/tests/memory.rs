@@ -47,20 +47,23 @@ fn five_thousand_legs_take_less_than_a_kilobyte_each() {
     let leg = |n: usize| LegRef::new(ports[n], 1);
     let spec = |n: usize, source: Source| {
         let remote_rtp = SocketAddr::from(([192, 0, 2, 1], 20_000 + n as u16)).into();
-        let mut spec = LegSpec { remote_rtp, source: source.into(), ..LegSpec::default() };
-        assert!(spec.payloads.push(0, Codec::Pcmu) && spec.payloads.push(101, Codec::TelephoneEvent));
+        let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = remote_rtp;
+            spec.flow.source = source.into();
+        });
+        assert!(spec.formats.payloads.push(0, Codec::Pcmu) && spec.formats.payloads.push(101, Codec::TelephoneEvent));
         spec
     };
     for n in 0..LEGS {
-        let open = Command::Open { leg: leg(n), tag: 0, spec: spec(n, Source::None) };
+        let open = Command::Open { leg: leg(n), number: 0, spec: spec(n, Source::None) };
         worker.handle_command(now, open, &mut buffers, &mut out);
     }
     for n in 0..LEGS {
-        let update = Command::Update { leg: leg(n), tag: 0, spec: spec(n, Source::Leg(leg(n ^ 1))) };
+        let update = Command::Update { leg: leg(n), number: 0, update: spec(n, Source::Leg(leg(n ^ 1))).into() };
         worker.handle_command(now, update, &mut buffers, &mut out);
     }
     for n in (0..LEGS).step_by(DIGITS_EVERY) {
-        let press = Command::SendDigit { leg: leg(n), tag: 0, digit: 5, duration_ms: 100 };
+        let press = Command::SendDigit { leg: leg(n), number: 0, digit: 5, duration_ms: 100 };
         worker.handle_command(now, press, &mut buffers, &mut out);
     }
     now += Duration::from_secs(1);
@@ -78,7 +81,7 @@ fn five_thousand_legs_take_less_than_a_kilobyte_each() {
     assert_eq!(worker.leg_count(), LEGS, "not while one is open");
     for n in 0..LEGS {
         let mut closed = Output::with_limits(4, 4);
-        worker.handle_command(now, Command::Close { leg: leg(n), tag: 0 }, &mut buffers, &mut closed);
+        worker.handle_command(now, Command::Close { leg: leg(n), number: 0 }, &mut buffers, &mut closed);
     }
     assert_eq!(worker.leg_count(), 0);
     worker.give_back_memory();
@@ -88,7 +91,7 @@ fn five_thousand_legs_take_less_than_a_kilobyte_each() {
     let mut again = Output::with_limits(4, 4);
     worker.handle_command(
         now,
-        Command::Open { leg: leg(7), tag: 1, spec: spec(7, Source::None) },
+        Command::Open { leg: leg(7), number: 1, spec: spec(7, Source::None) },
         &mut buffers,
         &mut again,
     );

@@ -45,27 +45,35 @@ fn relaying_tones_and_recording_allocate_nothing() {
     let mut now = Instant::ZERO + Duration::from_secs(5);
     let peer = |n: usize| SocketAddr::from(([192, 0, 2, 1], 20_000 + n as u16));
     let spec = |n: usize, source: Source| {
-        let mut spec = LegSpec { remote_rtp: peer(n).into(), source: source.into(), ..LegSpec::default() };
-        assert!(spec.payloads.push(0, Codec::Pcmu));
+        let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = peer(n).into();
+            spec.flow.source = source.into();
+        });
+        assert!(spec.formats.payloads.push(0, Codec::Pcmu));
         spec
     };
     let leg = |n: usize| LegRef::new(ports[n], 1);
     for n in 0..LEGS {
         worker.handle_command(
             now,
-            Command::Open { leg: leg(n), tag: 0, spec: spec(n, Source::None) },
+            Command::Open { leg: leg(n), number: 0, spec: spec(n, Source::None) },
             &mut buffers,
             &mut out,
         );
     }
     for n in 0..LEGS {
         // Half of them renumbers what it relays.
-        let spec = LegSpec { rewriting: (n % 4 / 2) as u8, ..spec(n, Source::Leg(leg(n ^ 1))) };
-        worker.handle_command(now, Command::Update { leg: leg(n), tag: 0, spec }, &mut buffers, &mut out);
+        let spec = spec(n, Source::Leg(leg(n ^ 1))).with(|spec| spec.flow.rewriting = (n % 4 / 2) as u8);
+        worker.handle_command(
+            now,
+            Command::Update { leg: leg(n), number: 0, update: spec.into() },
+            &mut buffers,
+            &mut out,
+        );
     }
     for n in LEGS..LEGS + TONES {
-        let spec = LegSpec { media_timeout_ms: 0, ..spec(n, Source::Tone440) };
-        worker.handle_command(now, Command::Open { leg: leg(n), tag: 0, spec }, &mut buffers, &mut out);
+        let spec = spec(n, Source::Tone440).with(|spec| spec.transport.media_timeout_ms = 0);
+        worker.handle_command(now, Command::Open { leg: leg(n), number: 0, spec }, &mut buffers, &mut out);
     }
     // Half of all is recorded.
     for n in (0..LEGS + TONES).step_by(2) {

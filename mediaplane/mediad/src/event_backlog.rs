@@ -99,19 +99,20 @@ mod tests {
         let mut client = host.attach_local().unwrap();
         assert!(end.pop().is_none()); // takes the client's queues up
         let (mut event_backlog, leg) = (EventBacklog::new(), LegRef::new(10_000, 1));
-        let event = |tag| Event::Opened { leg, tag };
-        (0..100).for_each(|tag| event_backlog.push(&mut end, client.index(), event(tag)));
+        let event = |number| Event::Opened { leg, number };
+        (0..100).for_each(|number| event_backlog.push(&mut end, client.index(), event(number)));
         assert!(event_backlog.is_waiting() && event_backlog.stuck() == 0);
         let mut heard = Vec::new();
         while heard.len() < 100 {
             while let Some((_, Ok(event))) = client.pop() {
-                heard.push(event.tag());
+                heard.extend(event.number());
             }
             event_backlog.flush(&mut end);
         }
         assert_eq!(heard, (0..100).collect::<Vec<_>>());
         assert!(!event_backlog.is_waiting());
-        (0..BACKLOG_COUNT_MAX as u64 + 5).for_each(|tag| event_backlog.push(&mut end, client.index(), event(tag)));
+        (0..BACKLOG_COUNT_MAX as u64 + 5)
+            .for_each(|number| event_backlog.push(&mut end, client.index(), event(number)));
         assert_eq!(event_backlog.stuck(), 1);
         event_backlog.client_gone(client.index());
         assert!(event_backlog.stuck() == 0 && !event_backlog.is_waiting());

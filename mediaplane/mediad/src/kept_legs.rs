@@ -39,9 +39,9 @@ impl GracePeriods {
 
 impl<B: Backend> Worker<B> {
     /// A client says what becomes of its legs when it hangs up.
-    pub(crate) fn declare_grace(&mut self, client: ClientIndex, tag: u64, grace_ms: u32) {
+    pub(crate) fn declare_grace(&mut self, client: ClientIndex, number: u64, grace_ms: u32) {
         self.grace.declared[client.index()] = Duration::from_millis(grace_ms.into());
-        self.event_backlog.push(&mut self.end, client, Event::Kept { tag });
+        self.event_backlog.push(&mut self.end, client, Event::Kept { number });
     }
 
     /// A client has hung up: legs that it wanted kept change their owner, so that its end does not close them.
@@ -90,26 +90,26 @@ impl<B: Backend> Worker<B> {
     }
 
     /// Gives a kept leg to the client that asks for it.
-    pub(crate) fn adopt(&mut self, now: Instant, client: ClientIndex, leg: LegRef, tag: u64) {
-        let adopted = self.try_adopt(client, leg, tag);
+    pub(crate) fn adopt(&mut self, now: Instant, client: ClientIndex, leg: LegRef, number: u64) {
+        let adopted = self.try_adopt(client, leg);
         match adopted {
             Ok(()) => {
-                let command = Command::Adopt { leg, tag };
+                let command = Command::Adopt { leg, number };
                 self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
             }
             Err(reason) => {
                 self.core.count(MediaCounter::CommandsRefused, 1);
-                self.event_backlog.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+                self.event_backlog.push(&mut self.end, client, Event::Refused { leg, number, reason });
             }
         }
     }
 
-    fn try_adopt(&mut self, client: ClientIndex, leg: LegRef, tag: u64) -> Result<(), RefuseReason> {
+    fn try_adopt(&mut self, client: ClientIndex, leg: LegRef) -> Result<(), RefuseReason> {
         let pair = self.core.pair_of(leg.port).ok_or(RefuseReason::NoSuchLeg)?;
         let owned = *self.owners.get(pair, leg).ok_or(RefuseReason::NoSuchLeg)?;
         match owned.kept_until {
             Some(_) if self.shared.host.region().ports().adopt(leg, client) => {
-                self.owners.set(pair, Owned { client, tag, kept_until: None, ..owned });
+                self.owners.set(pair, Owned { client, kept_until: None, ..owned });
                 Ok(())
             }
             None if owned.client == client => Err(RefuseReason::AlreadyOpen),
@@ -126,9 +126,9 @@ impl<B: Backend> Worker<B> {
         let is_over = |owned: &&Owned| owned.kept_until.is_some_and(|until| until <= now);
         let over: Vec<Owned> = self.owners.all().filter(is_over).take(TURN_ENDINGS).copied().collect();
         for owned in over {
-            let (leg, tag) = (owned.leg, owned.tag);
+            let leg = owned.leg;
             if self.core.row(leg).is_some() {
-                self.core.handle_command(now, Command::Close { leg, tag }, self.io.buffers(), &mut self.output);
+                self.core.handle_command(now, Command::Close { leg, number: 0 }, self.io.buffers(), &mut self.output);
             } else if let Some(pair) = self.core.pair_of(leg.port) {
                 // The core does not have it, where a worker failed between the two.
                 self.owners.remove(pair, leg);

@@ -4,7 +4,7 @@ use crate::owners::Owned;
 use crate::worker::{PendingTransfer, Worker};
 use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};
-use contract::{CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
+use contract::{CloseReason, Command, Event, RecordingEnd, RefuseReason};
 use crossbeam::queue::ArrayQueue;
 use media_core::MovingLeg;
 use media_core::io::{Backend, PacketIo};
@@ -21,6 +21,8 @@ const TURN_TRANSFERS: usize = 32;
 pub(crate) struct LegTransfer {
     pub(crate) moving: MovingLeg,
     pub(crate) owned: Owned,
+    /// The command that wants it moved.
+    pub(crate) number: u64,
     /// Where it comes from, and goes back to.
     pub(crate) from: u8,
     /// It comes back, for this reason.
@@ -63,11 +65,11 @@ impl TransferQueues {
 impl<B: Backend> Worker<B> {
     /// Begins to hand a leg over: what has come for it is taken, then it receives nothing here any more.
     pub(crate) fn start_transfer(&mut self, pending: PendingTransfer, client: ClientIndex) {
-        let PendingTransfer { leg, tag, pair, .. } = pending;
+        let PendingTransfer { leg, number, pair, .. } = pending;
         if self.pending_transfers.iter().any(|other| other.leg == leg) || self.core.row(leg).is_none() {
             self.core.count(MediaCounter::CommandsRefused, 1);
             let reason = RefuseReason::Invalid;
-            return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+            return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, number, reason });
         }
         sockets_of(pair).into_iter().for_each(|socket| self.io.detach(socket));
         self.pending_transfers.push(pending);
@@ -134,11 +136,11 @@ impl<B: Backend> Worker<B> {
 
     /// Takes a leg out of this worker.
     fn extract_leg(&mut self, pending: PendingTransfer) -> Option<LegTransfer> {
-        let PendingTransfer { leg, tag, pair, .. } = pending;
+        let PendingTransfer { leg, number, pair, .. } = pending;
         let owned = self.owners.get(pair, leg).copied()?;
         let moving = self.core.extract(leg)?;
         self.owners.remove(pair, leg);
-        Some(LegTransfer { moving, owned: Owned { tag, ..owned }, from: self.index.0, refused: None })
+        Some(LegTransfer { moving, owned, number, from: self.index.0, refused: None })
     }
 
     pub(crate) fn receive_transfers(&mut self, now: Instant) {
@@ -152,29 +154,35 @@ impl<B: Backend> Worker<B> {
 
     /// Goes on with a leg of another worker, or with one of ours that came back.
     fn install(&mut self, now: Instant, transfer: LegTransfer) {
-        let LegTransfer { moving, owned, from, refused } = transfer;
-        let (leg, tag) = (owned.leg, owned.tag);
-        let (pair, connected, rtcp) = (self.core.pair_of(leg.port), moving.connected(), moving.spec().rtcp());
+        let LegTransfer { moving, owned, number, from, refused } = transfer;
+        let leg = owned.leg;
+        let (pair, connected, uses_rtcp_socket) =
+            (self.core.pair_of(leg.port), moving.connected(), moving.uses_rtcp_socket());
         let before = self.output.events.len();
-        match self.core.insert(now, moving, tag, &mut self.output) {
+        match self.core.insert(now, moving, number, &mut self.output) {
             Ok(()) => {
                 let Some(pair) = pair else { return };
                 let [rtp_socket, rtcp_socket] = sockets_of(pair);
                 self.io.attach(rtp_socket, connected.0);
-                if matches!(rtcp, RtcpMode::Pair | RtcpMode::RelayPair) {
+                if uses_rtcp_socket {
                     self.io.attach(rtcp_socket, connected.1);
                 }
                 self.owners.set(pair, owned);
                 if let Some(reason) = refused {
                     self.output.events.truncate(before);
-                    self.output.events.push(Event::Refused { leg, tag, reason });
+                    self.output.events.push(Event::Refused { leg, number, reason });
                 }
                 if !self.may_go_on(now, owned) {
-                    self.core.handle_command(now, Command::Close { leg, tag }, self.io.buffers(), &mut self.output);
+                    self.core.handle_command(
+                        now,
+                        Command::Close { leg, number: 0 },
+                        self.io.buffers(),
+                        &mut self.output,
+                    );
                 }
             }
             Err((moving, reason)) if from != self.index.0 => {
-                let back = LegTransfer { moving, owned, from, refused: Some(reason) };
+                let back = LegTransfer { moving, owned, number, from, refused: Some(reason) };
                 if self.shared.transfers.send(from, vec![back]).is_ok() {
                     self.shared.host.wake_worker(WorkerIndex(from));
                 }
@@ -182,7 +190,7 @@ impl<B: Backend> Worker<B> {
             Err((_, reason)) => {
                 self.end_recording(now, &owned, RecordingEnd::LegClosed);
                 tracing::error!("the leg on port {} is lost between two workers: {reason:?}", leg.port);
-                let closed = Event::Closed { leg, tag, reason: CloseReason::Failed };
+                let closed = Event::Closed { leg, number: 0, reason: CloseReason::Failed };
                 self.event_backlog.push(&mut self.end, owned.client, closed);
             }
         }

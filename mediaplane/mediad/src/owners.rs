@@ -10,7 +10,6 @@ use shm::ClientIndex;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Owned {
     pub(crate) leg: LegRef,
-    pub(crate) tag: u64,
     /// Whose it is, or was, where it is kept.
     pub(crate) client: ClientIndex,
     /// The client has hung up; the leg waits until then for another one.

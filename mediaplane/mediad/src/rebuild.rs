@@ -74,21 +74,21 @@ impl<B: Backend> Worker<B> {
     }
 
     fn take_over(&mut self, now: Instant, owned: &Owned, moving: MovingLeg, is_io_new: bool) {
-        let (connected, rtcp) = (moving.connected(), moving.spec().rtcp());
+        let (connected, uses_rtcp_socket) = (moving.connected(), moving.uses_rtcp_socket());
         // Nobody moved it, as far as the client knows.
         let mut unheard = Output::default();
-        if self.core.insert(now, moving, owned.tag, &mut unheard).is_err() {
+        if self.core.insert(now, moving, 0, &mut unheard).is_err() {
             return self.open_again(now, owned);
         }
         self.core.count(MediaCounter::LegsRebuilt, 1);
         if is_io_new && let Some(pair) = self.core.pair_of(owned.leg.port) {
-            self.attach_again(pair, connected, rtcp);
+            self.attach_again(pair, connected, uses_rtcp_socket);
         }
     }
 
     fn open_again(&mut self, now: Instant, owned: &Owned) {
         let mut unheard = Output::default();
-        let open = Command::Open { leg: owned.leg, tag: owned.tag, spec: owned.spec };
+        let open = Command::Open { leg: owned.leg, number: 0, spec: owned.spec };
         self.core.handle_command(now, open, self.io.buffers(), &mut unheard);
         if unheard.events.iter().any(|event| matches!(event, Event::Opened { .. })) {
             self.core.count(MediaCounter::LegsRebuilt, 1);
@@ -100,7 +100,7 @@ impl<B: Backend> Worker<B> {
     }
 
     fn give_up(&mut self, owned: &Owned) {
-        let closed = Event::Closed { leg: owned.leg, tag: owned.tag, reason: CloseReason::Failed };
+        let closed = Event::Closed { leg: owned.leg, number: 0, reason: CloseReason::Failed };
         self.output.events.push(closed);
         if let Some(pair) = self.core.pair_of(owned.leg.port) {
             self.output.sockets.extend(sockets_of(pair).map(|socket| SocketAction::Close { socket }));

@@ -22,8 +22,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
-/// A command with this tag makes its worker panic.
-pub(crate) const PANIC_TAG: u64 = 0x7061_6e69_6321;
+/// A command with this number makes its worker panic.
+pub(crate) const PANIC_NUMBER: u64 = 0x7061_6e69_6321;
 /// Longer than anything takes that works.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PORTS: u16 = 64;
@@ -129,13 +129,13 @@ impl Client {
     }
 
     fn open_on(&mut self, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
-        self.command(worker, Command::Open { leg, tag: 1, spec });
-        assert_eq!(self.answer(), Event::Opened { leg, tag: 1 });
+        self.command(worker, Command::Open { leg, number: 1, spec });
+        assert_eq!(self.answer(), Event::Opened { leg, number: 1 });
     }
 
     fn close(&mut self, worker: WorkerIndex, leg: LegRef) {
-        self.command(worker, Command::Close { leg, tag: 2 });
-        assert!(matches!(self.answer(), Event::Closed { leg: closed, tag: 2, .. } if closed == leg));
+        self.command(worker, Command::Close { leg, number: 2 });
+        assert!(matches!(self.answer(), Event::Closed { leg: closed, number: 2, .. } if closed == leg));
         self.end.give_back(leg).unwrap();
     }
 
@@ -177,14 +177,13 @@ impl Phone {
     fn spec(&self, source: Source) -> LegSpec {
         let mut payloads = PayloadMap::default();
         assert!(payloads.push(0, Codec::Pcmu) && payloads.push(101, Codec::TelephoneEvent));
-        LegSpec {
-            remote_rtp: self.rtp.local_addr().unwrap().into(),
-            remote_rtcp: self.rtcp.local_addr().unwrap().into(),
-            source: source.into(),
-            payloads,
-            rtcp: RtcpMode::Pair as u8,
-            ..LegSpec::default()
-        }
+        LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = self.rtp.local_addr().unwrap().into();
+            spec.transport.remote_rtcp = self.rtcp.local_addr().unwrap().into();
+            spec.flow.source = source.into();
+            spec.formats.payloads = payloads;
+            spec.transport.rtcp = RtcpMode::Pair as u8;
+        })
     }
 
     /// Sends the next packet of a stream to a leg; its content tells its number.

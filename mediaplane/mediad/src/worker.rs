@@ -27,7 +27,7 @@ const TURN_EVENTS: usize = 2_048;
 #[derive(Clone, Copy)]
 pub(crate) struct PendingTransfer {
     pub(crate) leg: LegRef,
-    pub(crate) tag: u64,
+    pub(crate) number: u64,
     pub(crate) pair: u16,
     pub(crate) worker: u8,
     /// When it was asked for.

@@ -4,7 +4,7 @@ use crate::owners::Owned;
 use crate::recording::RecordingRequest;
 use crate::worker::{PendingTransfer, Worker};
 use clock::{Duration, Instant};
-use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason, RtcpMode};
+use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason};
 use media_core::io::{Backend, PacketIo, SocketIndex};
 use shm::{ClientIndex, FromClient};
 use stats::MediaCounter;
@@ -167,34 +167,34 @@ impl<B: Backend> Worker<B> {
 
     fn take_command(&mut self, now: Instant, client: ClientIndex, command: Command) {
         #[cfg(test)]
-        assert!(command.tag() != crate::tests::PANIC_TAG, "a test wants this worker to fail");
-        let (leg, tag) = (command.leg(), command.tag());
+        assert!(command.number() != crate::tests::PANIC_NUMBER, "a test wants this worker to fail");
+        let (leg, number) = (command.leg(), command.number());
         match command {
             Command::StartRecording { recording, layout, limit_s, .. } => {
-                return self.start_recording(now, client, RecordingRequest { leg, tag, recording, layout, limit_s });
+                return self.start_recording(now, client, RecordingRequest { leg, number, recording, layout, limit_s });
             }
             Command::StopRecording { recording, .. } => return self.stop_recording(now, client, leg, recording),
-            Command::KeepLegs { grace_ms, .. } => return self.declare_grace(client, tag, grace_ms),
-            Command::Adopt { .. } => return self.adopt(now, client, leg, tag),
+            Command::KeepLegs { grace_ms, .. } => return self.declare_grace(client, number, grace_ms),
+            Command::Adopt { .. } => return self.adopt(now, client, leg, number),
             _ => {}
         }
         let pair = self.core.pair_of(leg.port);
         if let Err(reason) = self.may(client, &command) {
             self.core.count(MediaCounter::CommandsRefused, 1);
-            return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, tag, reason });
+            return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, number, reason });
         }
         let Some(pair) = pair else { return };
         if let Command::Move { worker, .. } = command
             && worker != self.index.0
         {
-            return self.start_transfer(PendingTransfer { leg, tag, pair, worker, since: now }, client);
+            return self.start_transfer(PendingTransfer { leg, number, pair, worker, since: now }, client);
         }
         let before = self.output.events.len();
         self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
         let refused = self.output.events[before..].iter().any(|event| matches!(event, Event::Refused { .. }));
         match (command, self.owners.get(pair, leg).copied()) {
             (Command::Open { spec, .. }, None) if !refused => {
-                self.owners.set(pair, Owned { leg, tag, client, kept_until: None, spec, recording: None });
+                self.owners.set(pair, Owned { leg, client, kept_until: None, spec, recording: None });
             }
             // An `Open` that was refused has no owner yet who could be told.
             (Command::Open { .. }, None) => {
@@ -202,8 +202,8 @@ impl<B: Backend> Worker<B> {
                     self.event_backlog.push(&mut self.end, client, event);
                 }
             }
-            (Command::Update { spec, .. }, Some(owned)) if !refused => {
-                self.owners.set(pair, Owned { tag, spec, ..owned });
+            (Command::Update { update, .. }, Some(owned)) if !refused => {
+                self.owners.set(pair, Owned { spec: owned.spec.updated(&update), ..owned });
             }
             _ => {}
         }
@@ -234,7 +234,7 @@ impl<B: Backend> Worker<B> {
     fn close_legs_of_the_dead(&mut self, now: Instant) {
         let Some(&client) = self.dying.first() else { return };
         for owned in self.owners.of_client(client, TURN_CLOSINGS) {
-            let close = Command::Close { leg: owned.leg, tag: owned.tag };
+            let close = Command::Close { leg: owned.leg, number: 0 };
             self.core.handle_command(now, close, self.io.buffers(), &mut self.output);
             if let Some(pair) = self.core.pair_of(owned.leg.port) {
                 // The core may not have it, where a worker failed between the two; nobody listens any more either way.
@@ -266,10 +266,10 @@ impl<B: Backend> Worker<B> {
     }
 
     /// Receives again on all sockets of the legs that run, after the packet I/O was made anew.
-    pub(crate) fn attach_again(&mut self, pair: u16, connected: (Address, Address), rtcp: RtcpMode) {
+    pub(crate) fn attach_again(&mut self, pair: u16, connected: (Address, Address), uses_rtcp_socket: bool) {
         let [rtp_socket, rtcp_socket] = sockets_of(pair);
         self.io.attach(rtp_socket, connected.0);
-        if matches!(rtcp, RtcpMode::Pair | RtcpMode::RelayPair) {
+        if uses_rtcp_socket {
             self.io.attach(rtcp_socket, connected.1);
         }
     }

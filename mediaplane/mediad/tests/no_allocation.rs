@@ -77,23 +77,26 @@ fn a_worker_that_relays_and_records_allocates_nothing() {
     let legs: [LegRef; 2] = [0, 1].map(|_| client.take_port(W0).expect("a port"));
     let spec = |n: usize, source: Source| {
         let remote = phones[n].local_addr().expect("bound");
-        let mut spec = LegSpec { remote_rtp: remote.into(), source: source.into(), ..LegSpec::default() };
-        assert!(spec.payloads.push(0, Codec::Pcmu));
+        let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = remote.into();
+            spec.flow.source = source.into();
+        });
+        assert!(spec.formats.payloads.push(0, Codec::Pcmu));
         spec
     };
     for (n, leg) in legs.into_iter().enumerate() {
-        client.push(W0, &Command::Open { leg, tag: 1, spec: spec(n, Source::None) }).expect("room");
-        assert_eq!(answer(&mut client), Event::Opened { leg, tag: 1 });
+        client.push(W0, &Command::Open { leg, number: 1, spec: spec(n, Source::None) }).expect("room");
+        assert_eq!(answer(&mut client), Event::Opened { leg, number: 1 });
     }
     for (n, leg) in legs.into_iter().enumerate() {
         let spec = spec(n, Source::Leg(legs[1 - n]));
-        client.push(W0, &Command::Update { leg, tag: 1, spec }).expect("room");
-        assert_eq!(answer(&mut client), Event::Updated { leg, tag: 1 });
+        client.push(W0, &Command::Update { leg, number: 1, update: spec.into() }).expect("room");
+        assert_eq!(answer(&mut client), Event::Updated { leg, number: 1 });
         let file = tempfile::tempfile().expect("a file");
         shm::give_file(&stream, &FileOffer::new(leg, 1), &file).expect("room");
         let layout = RecordingLayout::Stereo;
-        client.push(W0, &Command::StartRecording { leg, tag: 1, recording: 1, layout, limit_s: 60 }).expect("room");
-        assert_eq!(answer(&mut client), Event::RecordingStarted { leg, tag: 1, recording: 1 });
+        client.push(W0, &Command::StartRecording { leg, number: 1, recording: 1, layout, limit_s: 60 }).expect("room");
+        assert_eq!(answer(&mut client), Event::RecordingStarted { leg, number: 1, recording: 1 });
     }
     for seq in 0..3_000_u16 {
         for (phone, leg) in phones.iter().zip(legs) {
@@ -111,7 +114,7 @@ fn a_worker_that_relays_and_records_allocates_nothing() {
     }
     WATCHED.store(0, Relaxed);
     for leg in legs {
-        client.push(W0, &Command::StopRecording { leg, tag: 1, recording: 1 }).expect("room");
+        client.push(W0, &Command::StopRecording { leg, number: 1, recording: 1 }).expect("room");
     }
     for _ in legs {
         let Event::RecordingEnded { outcome, .. } = answer(&mut client) else { panic!("an outcome") };

@@ -2,7 +2,10 @@
 
 use crate::LegId;
 use crate::topology::EdgeKind;
-use contract::{Address, Direction, Latching, LegRef, LegSpec, PayloadMap, Rewriting, RtcpMode, Source};
+use contract::{
+    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, PayloadMap, Rewriting, RtcpMode, Source,
+    TransportSpec,
+};
 
 /// What the owner of a leg wants it to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -183,22 +186,25 @@ impl Desired {
     pub(crate) fn spec(&self) -> LegSpec {
         let Self { transport, formats, flow } = self;
         LegSpec {
-            remote_rtp: transport.remote_rtp,
-            remote_rtcp: transport.remote_rtcp,
-            signaling: transport.signaling,
-            source: flow.source.into(),
-            payloads: formats.payloads,
-            ssrc: 0,
-            media_timeout_ms: transport.media_timeout_ms,
-            unproven_bytes: transport.unproven_bytes,
-            direction: flow.direction as u8,
-            rtcp: transport.rtcp as u8,
-            latching: transport.latching as u8,
-            rewriting: flow.rewriting as u8,
-            ptime_ms: formats.ptime_ms,
-            dscp: transport.dscp,
-            muted: flow.is_muted.into(),
-            negotiation: transport.negotiation,
+            transport: TransportSpec {
+                remote_rtp: transport.remote_rtp,
+                remote_rtcp: transport.remote_rtcp,
+                signaling: transport.signaling,
+                media_timeout_ms: transport.media_timeout_ms,
+                unproven_bytes: transport.unproven_bytes,
+                rtcp: transport.rtcp as u8,
+                latching: transport.latching as u8,
+                dscp: transport.dscp,
+                negotiation: transport.negotiation,
+            },
+            formats: FormatSpec { payloads: formats.payloads, ptime_ms: formats.ptime_ms, ..FormatSpec::default() },
+            flow: FlowSpec {
+                source: flow.source.into(),
+                direction: flow.direction as u8,
+                rewriting: flow.rewriting as u8,
+                muted: flow.is_muted.into(),
+                ..FlowSpec::default()
+            },
         }
     }
 }
@@ -211,7 +217,7 @@ mod tests {
     #[test]
     fn a_wish_of_nothing_is_the_default_of_the_contract() {
         let spec = Desired::default().spec();
-        assert_eq!(spec, LegSpec { direction: Direction::Inactive as u8, ..LegSpec::default() });
+        assert_eq!(spec, LegSpec::default().with(|spec| spec.flow.direction = Direction::Inactive as u8));
     }
 
     #[test]

@@ -36,15 +36,14 @@ fn payloads(agreed: &Negotiated) -> Vec<(u8, Codec)> {
 
 /// What a leg is told of an agreement.
 fn spec(agreed: &Negotiated) -> LegSpec {
-    LegSpec {
-        remote_rtp: agreed.remote_rtp.into(),
-        remote_rtcp: agreed.remote_rtcp.filter(|_| !agreed.rtcp_mux).into(),
-        payloads: agreed.payloads,
-        direction: agreed.direction as u8,
-        ptime_ms: agreed.ptime_ms,
-        rtcp: if agreed.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair } as u8,
-        ..LegSpec::default()
-    }
+    LegSpec::default().with(|spec| {
+        spec.transport.remote_rtp = agreed.remote_rtp.into();
+        spec.transport.remote_rtcp = agreed.remote_rtcp.filter(|_| !agreed.rtcp_mux).into();
+        spec.formats.payloads = agreed.payloads;
+        spec.flow.direction = agreed.direction as u8;
+        spec.formats.ptime_ms = agreed.ptime_ms;
+        spec.transport.rtcp = if agreed.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair } as u8;
+    })
 }
 
 #[test]
@@ -63,7 +62,7 @@ fn a_usual_offer_gets_a_usual_answer() {
     assert_eq!(agreed.remote_rtcp, Some("192.0.2.1:4001".parse().unwrap()));
     assert_eq!(agreed.payloads.audio(), Some((8, Codec::Pcma)));
     let spec = spec(&agreed);
-    assert_eq!((spec.check(), spec.rtcp(), spec.direction()), (Ok(()), RtcpMode::Pair, Direction::Both));
+    assert_eq!((spec.check(), spec.transport.rtcp(), spec.flow.direction()), (Ok(()), RtcpMode::Pair, Direction::Both));
 }
 
 #[test]
@@ -150,7 +149,7 @@ fn rtcp_goes_where_it_is_asked_to() {
     let mux = read("m=audio 4000 RTP/AVP 0\na=rtcp-mux\n").unwrap();
     assert!(mux.agreed().rtcp_mux && mux.answer(local(), &mut Origin::new(4)).contains("a=rtcp-mux\r\n"));
     let spec = spec(mux.agreed());
-    assert!(spec.rtcp() == RtcpMode::Mux && spec.remote_rtcp.is_none());
+    assert!(spec.transport.rtcp() == RtcpMode::Mux && spec.transport.remote_rtcp.is_none());
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transpo
     }
     text.push_str("\r\n");
     for (payload_type, codec, _) in agreed.payloads.iter() {
-        let _ = write!(text, "a=rtpmap:{payload_type} {}/{}\r\n", codec.name(), codec.clock_rate());
+        let _ = write!(text, "a=rtpmap:{payload_type} {}/{}\r\n", codec.name(), codec.clock_rate().hz());
         if codec == Codec::TelephoneEvent {
             let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
         }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::suite::{self, Lab, Scene, rtp_packet};
-use contract::{Command, Event, LegSpec, Rewriting, Source};
+use contract::{
+    ClockRate, Codec, Command, Event, FlowSpec, FormatSpec, LegUpdate, PayloadMap, PayloadMapping, Rewriting, Source,
+    TransportSpec,
+};
 use rtp_wire::{Header, TelephoneEvent};
 use stats::MediaCounter;
 
@@ -66,7 +69,10 @@ fn the_suite_holds() {
 fn frames_are_exactly_20_ms_apart_for_a_minute() {
     let mut scene = Scene::new(lab());
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, media_timeout_ms: 0, ..scene.spec(peer, Source::Ringing) };
+    let spec = scene.spec(peer, Source::Ringing).with(|spec| {
+        spec.transport.rtcp = 4;
+        spec.transport.media_timeout_ms = 0;
+    });
     scene.open(0, spec);
     scene.run(Duration::from_secs(60));
     let arrivals: Vec<_> = std::iter::from_fn(|| scene.lab.network.peer_take(peer)).map(|arrived| arrived.at).collect();
@@ -79,7 +85,7 @@ fn frames_are_exactly_20_ms_apart_for_a_minute() {
 fn a_late_worker_does_not_burst() {
     let mut scene = Scene::new(lab());
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Tone440) };
+    let spec = scene.spec(peer, Source::Tone440).with(|spec| spec.transport.rtcp = 4);
     scene.open(0, spec);
     scene.run(ms(100));
     scene.heard(peer);
@@ -100,7 +106,10 @@ fn legs_spread_over_the_frame_and_every_packet_length_works() {
         let mut scene = Scene::new(lab());
         let peers: Vec<_> = (0..4).map(|_| scene.lab.add_peer()).collect();
         for (n, peer) in peers.iter().enumerate() {
-            let spec = LegSpec { rtcp: 4, ptime_ms, ..scene.spec(*peer, Source::Silence) };
+            let spec = scene.spec(*peer, Source::Silence).with(|spec| {
+                spec.transport.rtcp = 4;
+                spec.formats.ptime_ms = ptime_ms;
+            });
             scene.open(n, spec);
         }
         scene.run(ms(1_200));
@@ -120,34 +129,102 @@ fn legs_spread_over_the_frame_and_every_packet_length_works() {
 fn a_prompt_ends_once_and_silence_follows() {
     let mut scene = Scene::new(lab());
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Prompt(0)) };
+    let spec = scene.spec(peer, Source::Prompt(0)).with(|spec| spec.transport.rtcp = 4);
     scene.open(0, spec);
     scene.run(ms(400));
     let leg = scene.leg(0);
-    assert_eq!(scene.events.iter().filter(|event| **event == Event::SourceEnded { leg, tag: 0 }).count(), 1);
+    assert_eq!(scene.events.iter().filter(|event| **event == Event::SourceEnded { leg, number: 0 }).count(), 1);
     let sound: Vec<u8> = scene.heard(peer).iter().flat_map(|bytes| bytes[12..].to_vec()).collect();
     let code = audio::Law::Mu.encode(4_000);
     assert!(sound[..500].iter().all(|it| *it == code) && sound[500..].iter().all(|it| *it == 0xff));
 }
 
 #[test]
+fn an_update_changes_its_parts_and_nothing_else() {
+    let mut scene = Scene::new(lab());
+    let (peer, other) = (scene.lab.add_peer(), scene.lab.add_peer());
+    let spec = scene.spec(peer, Source::Tone440).with(|spec| spec.transport.rtcp = 4);
+    scene.open(0, spec);
+    scene.run(ms(100));
+    let leg = scene.leg(0);
+    let told = |scene: &mut Scene<SimLab>, number, update| {
+        scene.command(Command::Update { leg, number, update });
+        assert_eq!(scene.events.last(), Some(&Event::Updated { leg, number }));
+        scene.heard(peer)
+    };
+    let before = headers(&told(
+        &mut scene,
+        8,
+        LegUpdate { flow: Some(FlowSpec { muted: 1, ..spec.flow }), ..LegUpdate::default() },
+    ));
+    scene.run(ms(100));
+    let formats = FormatSpec { ptime_ms: 40, ..spec.formats };
+    let muted = told(&mut scene, 9, LegUpdate { formats: Some(formats), ..LegUpdate::default() });
+    assert!(muted.iter().all(|bytes| bytes[12..].iter().all(|code| *code == 0xff)), "silence, to the same place");
+    scene.run(ms(200));
+    let remote_rtp = scene.lab.peer_address(other).into();
+    let transport = TransportSpec { remote_rtp, ..spec.transport };
+    let slow = told(&mut scene, 10, LegUpdate { transport: Some(transport), ..LegUpdate::default() });
+    assert!(slow.len() >= 4 && slow.iter().all(|bytes| bytes.len() == 12 + 320), "the new length, muted as before");
+    assert!(slow.iter().all(|bytes| bytes[12..].iter().all(|code| *code == 0xff)));
+    scene.run(ms(200));
+    assert!(scene.heard(peer).is_empty());
+    let moved = scene.heard(other);
+    assert!(moved.iter().all(|bytes| bytes.len() == 12 + 320 && bytes[12..].iter().all(|code| *code == 0xff)));
+    let all: Vec<Header> = before.into_iter().chain([muted, slow, moved].iter().flat_map(|it| headers(it))).collect();
+    assert!(
+        all.windows(2).all(|pair| pair[1].seq.since(pair[0].seq) == 1 && pair[1].ssrc == pair[0].ssrc),
+        "one stream"
+    );
+}
+
+/// What is only relayed has the clock that its session description said: jitter is told in its ticks.
+#[test]
+fn a_relayed_codec_has_its_own_clock() {
+    let jitter_us = |hz: u32| {
+        let mut scene = Scene::new(lab());
+        let peer = scene.lab.add_peer();
+        let mut spec = scene.spec(peer, Source::None).with(|spec| spec.transport.rtcp = 4);
+        let clock_rate = ClockRate::from_hz(hz).unwrap();
+        spec.formats.payloads = PayloadMap::default();
+        let format = PayloadMapping { payload_type: 0, codec: Codec::Other, peer_payload_type: 0, clock_rate };
+        assert!(spec.formats.payloads.push_entry(format));
+        scene.open(0, spec);
+        for n in 0..200_u32 {
+            let mut packet = rtp_packet(1, n as u16);
+            packet[4..8].copy_from_slice(&(n * hz / 50).to_be_bytes());
+            scene.lab.network.peer_send(peer, scene.rtp(0), &packet);
+            // Every other packet comes 4 ms later than its timestamp says.
+            scene.run(ms(if n % 2 == 0 { 24 } else { 16 }));
+        }
+        scene.row(0).jitter_us
+    };
+    for hz in [8_000, 16_000, 44_100, 48_000] {
+        assert!((3_800..=4_050).contains(&jitter_us(hz)), "{hz}: {}", jitter_us(hz));
+    }
+}
+
+#[test]
 fn a_silent_peer_times_out_and_rtp_stops() {
     let mut scene = Scene::new(lab());
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, media_timeout_ms: 1_000, ..scene.spec(peer, Source::Tone440) };
+    let spec = scene.spec(peer, Source::Tone440).with(|spec| {
+        spec.transport.rtcp = 4;
+        spec.transport.media_timeout_ms = 1_000;
+    });
     scene.open(0, spec);
     let leg = scene.leg(0);
     scene.run(ms(600));
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 1));
     scene.run(ms(900));
-    assert!(!scene.events.contains(&Event::MediaTimeout { leg, tag: 0 }));
+    assert!(!scene.events.contains(&Event::MediaTimeout { leg }));
     scene.heard(peer);
     scene.run(ms(150));
-    assert!(scene.events.contains(&Event::MediaTimeout { leg, tag: 0 }));
+    assert!(scene.events.contains(&Event::MediaTimeout { leg }));
     scene.heard(peer);
     scene.run(ms(500));
     assert!(scene.heard(peer).is_empty());
-    scene.command(Command::Close { leg, tag: 0 });
+    scene.command(Command::Close { leg, number: 0 });
     assert!(matches!(scene.events.last(), Some(Event::Closed { .. })));
 }
 
@@ -155,11 +232,14 @@ fn a_silent_peer_times_out_and_rtp_stops() {
 fn bridged(rewriting: Rewriting) -> (Scene<SimLab>, usize, usize) {
     let mut scene = Scene::new(lab());
     let (alice, bob) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let common = LegSpec { rtcp: 4, rewriting: rewriting as u8, ..scene.spec(alice, Source::None) };
+    let common = scene.spec(alice, Source::None).with(|spec| {
+        spec.transport.rtcp = 4;
+        spec.flow.rewriting = rewriting as u8;
+    });
     scene.open(0, common);
-    let to_bob = LegSpec { source: Source::Leg(scene.leg(0)).into(), ..common };
-    scene.open(1, LegSpec { remote_rtp: scene.lab.peer_address(bob).into(), ..to_bob });
-    scene.update(0, LegSpec { source: Source::Leg(scene.leg(1)).into(), ..common });
+    let to_bob = common.with(|spec| spec.flow.source = Source::Leg(scene.leg(0)).into());
+    scene.open(1, to_bob.with(|spec| spec.transport.remote_rtp = scene.lab.peer_address(bob).into()));
+    scene.update(0, common.with(|spec| spec.flow.source = Source::Leg(scene.leg(1)).into()));
     (scene, alice, bob)
 }
 
@@ -195,7 +275,7 @@ fn a_digit_in_a_relay_leaves_no_hole_and_no_audio_beside_it() {
     };
     send(&mut scene, 0..5);
     let leg = scene.leg(1);
-    scene.command(Command::SendDigit { leg, tag: 1, digit: 7, duration_ms: 100 });
+    scene.command(Command::SendDigit { leg, number: 1, digit: 7, duration_ms: 100 });
     send(&mut scene, 5..25);
     let packets = scene.heard(bob);
     let headers = headers(&packets);
@@ -232,7 +312,7 @@ fn a_moved_call_goes_on_where_it_was() {
     assert_eq!(scene.worker.leg_count(), 0);
     assert_eq!(out.events.len(), 2);
     std::mem::swap(&mut scene.worker, &mut other);
-    assert_eq!(contract::LegRow { tag: 1, ..scene.row(1) }, before);
+    assert_eq!(scene.row(1), before);
     for seq in 5..10 {
         scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
     }
@@ -250,7 +330,7 @@ fn closing_in_the_turn_of_a_relay_sends_nothing_after_bye() {
     scene.heard(bob);
     for n in 0..2 {
         let leg = scene.leg(n);
-        scene.command(Command::Close { leg, tag: 1 });
+        scene.command(Command::Close { leg, number: 1 });
     }
     scene.lab.network.peer_send(alice, scene.rtp(0), &rtp_packet(1, 2));
     scene.run(ms(50));
@@ -267,6 +347,6 @@ fn a_worker_without_legs_waits_for_nothing() {
     scene.open(0, spec);
     assert!(scene.worker.deadline().is_some());
     let leg = scene.leg(0);
-    scene.command(Command::Close { leg, tag: 1 });
+    scene.command(Command::Close { leg, number: 1 });
     assert_eq!(scene.worker.deadline(), None);
 }

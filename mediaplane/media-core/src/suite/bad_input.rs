@@ -25,16 +25,16 @@ fn stale_handles_change_nothing<L: Lab>(lab: L) {
     let unknown = scene.spec(peer, Source::Prompt(5));
     let row = scene.row(0);
     for (command, reason) in [
-        (Command::Close { leg: stale, tag: 1 }, RefuseReason::NoSuchLeg),
-        (Command::Update { leg: stale, tag: 1, spec }, RefuseReason::NoSuchLeg),
-        (Command::Open { leg: stale, tag: 1, spec }, RefuseReason::AlreadyOpen),
-        (Command::Open { leg: LegRef::new(2, 1), tag: 1, spec }, RefuseReason::Invalid),
-        (Command::Update { leg, tag: 1, spec: absent }, RefuseReason::Invalid),
-        (Command::Update { leg, tag: 1, spec: unknown }, RefuseReason::Invalid),
-        (Command::Move { leg, tag: 1, worker: 77 }, RefuseReason::Invalid),
+        (Command::Close { leg: stale, number: 1 }, RefuseReason::NoSuchLeg),
+        (Command::Update { leg: stale, number: 1, update: spec.into() }, RefuseReason::NoSuchLeg),
+        (Command::Open { leg: stale, number: 1, spec }, RefuseReason::AlreadyOpen),
+        (Command::Open { leg: LegRef::new(2, 1), number: 1, spec }, RefuseReason::Invalid),
+        (Command::Update { leg, number: 1, update: absent.into() }, RefuseReason::Invalid),
+        (Command::Update { leg, number: 1, update: unknown.into() }, RefuseReason::Invalid),
+        (Command::Move { leg, number: 1, worker: 77 }, RefuseReason::Invalid),
     ] {
         scene.command(command);
-        assert_eq!(scene.events.last(), Some(&Event::Refused { leg: command.leg(), tag: 1, reason }));
+        assert_eq!(scene.events.last(), Some(&Event::Refused { leg: command.leg(), number: 1, reason }));
     }
     assert_eq!(scene.row(0), row);
     assert_eq!(scene.worker.counts().get(MediaCounter::CommandsRefused), 7);
@@ -103,12 +103,12 @@ fn lying_lengths_are_counted<L: Lab>(lab: L) {
 /// A phone that goes on talking after BYE disturbs nobody, not even the next call on the port.
 fn packets_for_a_closed_leg_go_nowhere<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|_, spec| spec.rtcp = 4);
+    let (alice, bob) = scene.bridge(|_, spec| spec.transport.rtcp = 4);
     scene.say(alice, scene.rtp(0), &rtp_packet(1, 0));
     assert_eq!(scene.heard(bob), [rtp_packet(1, 0)]);
     for n in 0..2 {
         let leg = scene.leg(n);
-        scene.command(Command::Close { leg, tag: 5 });
+        scene.command(Command::Close { leg, number: 5 });
     }
     scene.run(Duration::from_millis(5));
     (1..50).for_each(|seq| scene.lab.peer_send(alice, scene.rtp(0), &rtp_packet(1, seq)));
@@ -116,8 +116,8 @@ fn packets_for_a_closed_leg_go_nowhere<L: Lab>(lab: L) {
     let carol = scene.lab.add_peer();
     let leg = LegRef::new(scene.leg(0).port, 2);
     let mut spec = scene.spec(carol, Source::Leg(leg));
-    spec.rtcp = 4;
-    scene.command(Command::Open { leg, tag: 7, spec });
+    spec.transport.rtcp = 4;
+    scene.command(Command::Open { leg, number: 7, spec });
     scene.run(Duration::from_millis(5));
     scene.say(carol, scene.rtp(0), &rtp_packet(3, 0));
     assert_eq!(scene.heard(carol), [rtp_packet(3, 0)]);

@@ -32,11 +32,14 @@ const FRAME: Duration = Duration::from_millis(20);
 
 /// A leg that hears itself: the source of its packets is where they are sent.
 fn echo<L: Lab>(scene: &Scene<L>, peer: usize) -> LegSpec {
-    LegSpec { rtcp: RtcpMode::Off as u8, ..scene.spec(peer, Source::Leg(scene.leg(0))) }
+    scene.spec(peer, Source::Leg(scene.leg(0))).with(|spec| spec.transport.rtcp = RtcpMode::Off as u8)
 }
 
 fn not_answered(spec: LegSpec) -> LegSpec {
-    LegSpec { latching: Latching::NotYet as u8, media_timeout_ms: 0, ..spec }
+    spec.with(|spec| {
+        spec.transport.latching = Latching::NotYet as u8;
+        spec.transport.media_timeout_ms = 0;
+    })
 }
 
 /// Peers send, each with an SSRC, one packet every 20 ms.
@@ -81,7 +84,7 @@ fn a_peer_behind_nat_loses_nothing<L: Lab>(lab: L) {
     scene.lab.peer_send(real, scene.rtp(0), &event);
     scene.run(FRAME);
     talk(&mut scene, &[(real, 1)], 3..40);
-    let latched = Event::Latched { leg: scene.leg(0), tag: 0, address: scene.lab.peer_address(real).into() };
+    let latched = Event::Latched { leg: scene.leg(0), address: scene.lab.peer_address(real).into() };
     assert_eq!(scene.events.iter().filter(|event| **event == latched).count(), 1);
     assert_eq!(heard_seqs(&mut scene, real), (0..40).collect::<Vec<_>>());
     assert_eq!((scene.row(0).received_packets, scene.row(0).dropped_packets, scene.row(0).lost_packets), (40, 0, 0));
@@ -138,7 +141,7 @@ fn a_spray_while_it_rings_takes_nothing<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (said, real, spray) = (scene.lab.add_peer(), scene.lab.add_peer(), scene.lab.add_peer());
     let spec = echo(&scene, said);
-    let unknown = LegSpec { remote_rtp: contract::Address::NONE, ..not_answered(spec) };
+    let unknown = not_answered(spec).with(|spec| spec.transport.remote_rtp = contract::Address::NONE);
     scene.open(0, unknown);
     talk(&mut scene, &[(spray, 9)], 0..60);
     scene.update(0, spec);
@@ -214,7 +217,7 @@ fn each_offer_and_answer_lets_the_leg_learn_anew<L: Lab>(lab: L) {
     let spec = echo(&scene, said);
     scene.open(0, spec);
     talk(&mut scene, &[(real, 1)], 0..30);
-    let again = |negotiation| LegSpec { negotiation, ..spec };
+    let again = |negotiation| spec.with(|spec| spec.transport.negotiation = negotiation);
     scene.update(0, again(1));
     talk(&mut scene, &[(real, 1)], 30..60);
     assert_eq!(scene.heard(real).len(), 60);
@@ -232,7 +235,7 @@ fn each_offer_and_answer_lets_the_leg_learn_anew<L: Lab>(lab: L) {
     assert_eq!(heard_seqs(&mut scene, moved).len(), 40);
     let other = scene.lab.add_peer();
     let elsewhere = echo(&scene, other);
-    scene.update(0, LegSpec { negotiation: 4, ..elsewhere });
+    scene.update(0, elsewhere.with(|spec| spec.transport.negotiation = 4));
     talk(&mut scene, &[(moved, 5)], 40..42);
     talk(&mut scene, &[(other, 6)], 0..10);
     assert!(scene.heard(moved).is_empty());
@@ -243,11 +246,11 @@ fn each_offer_and_answer_lets_the_leg_learn_anew<L: Lab>(lab: L) {
 fn without_an_address_nobody_is_heard<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let stranger = scene.lab.add_peer();
-    let spec = LegSpec { remote_rtp: contract::Address::NONE, ..echo(&scene, stranger) };
+    let spec = echo(&scene, stranger).with(|spec| spec.transport.remote_rtp = contract::Address::NONE);
     scene.open(0, spec);
     talk(&mut scene, &[(stranger, 1)], 0..40);
     assert_eq!((scene.heard(stranger).len(), scene.row(0).received_packets), (0, 0));
-    scene.update(0, LegSpec { source: Source::Tone440.into(), ..spec });
+    scene.update(0, spec.with(|spec| spec.flow.source = Source::Tone440.into()));
     scene.run(Duration::from_millis(100));
     assert!(scene.heard(stranger).is_empty());
 }
@@ -295,11 +298,10 @@ fn rtcp_of_a_stranger_is_not_taken<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (peer, control, nat, stranger) =
         (scene.lab.add_peer(), scene.lab.add_peer(), scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = LegSpec {
-        remote_rtcp: scene.lab.peer_address(control).into(),
-        media_timeout_ms: 2_000,
-        ..scene.spec(peer, Source::Leg(scene.leg(0)))
-    };
+    let spec = scene.spec(peer, Source::Leg(scene.leg(0))).with(|spec| {
+        spec.transport.remote_rtcp = scene.lab.peer_address(control).into();
+        spec.transport.media_timeout_ms = 2_000;
+    });
     scene.open(0, spec);
     let to: SocketAddr = scene.rtcp(0);
     let taken = |scene: &Scene<L>| scene.count(MediaCounter::RtcpReceived);
@@ -355,7 +357,7 @@ fn without_latching_only_sdp_counts<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (peer, stranger) = (scene.lab.add_peer(), scene.lab.add_peer());
     let mut spec = echo(&scene, peer);
-    spec.latching = Latching::Off as u8;
+    spec.transport.latching = Latching::Off as u8;
     scene.open(0, spec);
     talk(&mut scene, &[(stranger, 9)], 0..2 * (SETTLE_TIME.as_millis() / 20) as u16);
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));

@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, rtp_packet};
 use clock::Duration;
-use contract::{Direction, Event, LegSpec, Source};
+use contract::{Direction, Event, Source};
 use rtp_wire::{Ssrc, Writer};
 
 pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
@@ -22,10 +22,11 @@ fn has_timed_out<L: Lab>(scene: &Scene<L>) -> bool {
 fn a_timeout_counts_from_when_it_begins<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let peer = scene.lab.add_peer();
-    let spec = |media_timeout_ms, direction: Direction| LegSpec {
-        media_timeout_ms,
-        direction: direction as u8,
-        ..scene.spec(peer, Source::Silence)
+    let spec = |media_timeout_ms, direction: Direction| {
+        scene.spec(peer, Source::Silence).with(|spec| {
+            spec.transport.media_timeout_ms = media_timeout_ms;
+            spec.flow.direction = direction as u8;
+        })
     };
     let silences = [
         ("early media", spec(0, Direction::Both)),
@@ -46,7 +47,13 @@ fn a_timeout_counts_from_when_it_begins<L: Lab>(lab: L) {
         scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));
     }
     scene.run(Duration::from_millis(250));
-    scene.update(0, LegSpec { source: Source::Tone440.into(), muted: 1, ..talks });
+    scene.update(
+        0,
+        talks.with(|spec| {
+            spec.flow.source = Source::Tone440.into();
+            spec.flow.muted = 1;
+        }),
+    );
     scene.update(0, talks);
     scene.run(Duration::from_millis(250));
     assert!(has_timed_out(&scene), "it ends all the same");
@@ -57,11 +64,10 @@ fn a_timeout_counts_from_when_it_begins<L: Lab>(lab: L) {
 fn a_silent_peer_that_is_alive_is_not_dead<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (peer, control, stranger) = (scene.lab.add_peer(), scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = LegSpec {
-        media_timeout_ms: LIMIT_MS,
-        remote_rtcp: scene.lab.peer_address(control).into(),
-        ..scene.spec(peer, Source::Silence)
-    };
+    let spec = scene.spec(peer, Source::Silence).with(|spec| {
+        spec.transport.media_timeout_ms = LIMIT_MS;
+        spec.transport.remote_rtcp = scene.lab.peer_address(control).into();
+    });
     scene.open(0, spec);
     let mut stun = vec![0; 20];
     stun[..8].copy_from_slice(&[0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42]);

@@ -17,20 +17,25 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
 }
 
 fn unproven(spec: LegSpec, bytes: u32) -> LegSpec {
-    LegSpec { unproven_bytes: bytes, latching: Latching::NotYet as u8, ..spec }
+    spec.with(|spec| {
+        spec.transport.unproven_bytes = bytes;
+        spec.transport.latching = Latching::NotYet as u8;
+    })
 }
 
 /// An answer that is not acknowledged: neither sound nor RTCP, not even at the end. With the ACK it begins, from its start.
 fn nothing_goes_to_a_peer_that_has_shown_nothing<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (peer, control, stranger) = (scene.lab.add_peer(), scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = |source| LegSpec { remote_rtcp: scene.lab.peer_address(control).into(), ..scene.spec(peer, source) };
+    let spec = |source| {
+        scene.spec(peer, source).with(|spec| spec.transport.remote_rtcp = scene.lab.peer_address(control).into())
+    };
     let (tone, prompt) = (spec(Source::Tone440), spec(Source::Prompt(0)));
     scene.open(0, unproven(tone, 0));
     scene.run(Duration::from_millis(700));
     // A digit waits as well, and a stranger proves nothing.
     let leg = scene.leg(0);
-    scene.command(Command::SendDigit { leg, tag: 0, digit: 5, duration_ms: 60 });
+    scene.command(Command::SendDigit { leg, number: 0, digit: 5, duration_ms: 60 });
     assert!(!scene.events.iter().any(|event| matches!(event, Event::Refused { .. })), "{:?}", scene.events);
     for seq in 0..20 {
         scene.say(stranger, scene.rtp(0), &rtp_packet(9, seq));
@@ -38,19 +43,19 @@ fn nothing_goes_to_a_peer_that_has_shown_nothing<L: Lab>(lab: L) {
     }
     assert!(scene.heard(peer).is_empty() && scene.heard(control).is_empty() && scene.heard(stranger).is_empty());
     assert_eq!(scene.row(0).sent_packets, 0);
-    scene.command(Command::Close { leg, tag: 0 });
+    scene.command(Command::Close { leg, number: 0 });
     assert!(scene.heard(peer).is_empty() && scene.heard(control).is_empty(), "no BYE to who was never sent anything");
     // The ACK.
     let leg = contract::LegRef::new(leg.port, 2);
-    scene.command(Command::Open { leg, tag: 1, spec: unproven(prompt, 0) });
+    scene.command(Command::Open { leg, number: 1, spec: unproven(prompt, 0) });
     scene.run(Duration::from_millis(200));
-    scene.command(Command::Update { leg, tag: 1, spec: prompt });
+    scene.command(Command::Update { leg, number: 1, update: prompt.into() });
     scene.run(Duration::from_millis(200));
     assert!(
         (3..=5)
             .contains(&scene.heard(peer).iter().filter(|bytes| bytes[12..].iter().any(|byte| *byte != 0xff)).count())
     );
-    assert!(scene.events.contains(&Event::SourceEnded { leg, tag: 1 }));
+    assert!(scene.events.contains(&Event::SourceEnded { leg, number: 1 }));
 }
 
 /// Early media: so many bytes, then nothing, until the peer sends something.
@@ -62,14 +67,14 @@ fn early_media_has_a_limit_until_the_peer_is_heard<L: Lab>(lab: L) {
     scene.run(Duration::from_secs(1));
     assert_eq!(scene.heard(peer).len(), 8);
     // An update that changes nothing of it gives nothing more.
-    scene.update(0, LegSpec { source: Source::Tone440.into(), ..spec });
+    scene.update(0, spec.with(|spec| spec.flow.source = Source::Tone440.into()));
     scene.run(Duration::from_millis(300));
     assert!(scene.heard(peer).is_empty());
     assert!(scene.count(MediaCounter::HeldBackUnproven) > 40);
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));
     scene.run(Duration::from_millis(400));
     assert!((18..=22).contains(&scene.heard(peer).len()));
-    scene.update(0, LegSpec { source: Source::Ringing.into(), ..spec });
+    scene.update(0, spec.with(|spec| spec.flow.source = Source::Ringing.into()));
     scene.run(Duration::from_millis(400));
     assert!((18..=22).contains(&scene.heard(peer).len()), "what was shown stays so");
 }
@@ -116,8 +121,8 @@ fn rtp_rtcp_and_stun_show_that_the_peer_is_there<L: Lab>(lab: L) {
     for (generation, (from, socket, bytes)) in shows.into_iter().enumerate() {
         let leg = contract::LegRef::new(scene.leg(0).port, 1 + generation as u32);
         let remote_rtcp = scene.lab.peer_address(control).into();
-        let spec = LegSpec { remote_rtcp, ..unproven(scene.spec(peer, Source::Tone440), 0) };
-        scene.command(Command::Open { leg, tag: 0, spec });
+        let spec = unproven(scene.spec(peer, Source::Tone440), 0).with(|spec| spec.transport.remote_rtcp = remote_rtcp);
+        scene.command(Command::Open { leg, number: 0, spec });
         scene.run(Duration::from_millis(60));
         for (socket, bytes) in [(0, &stun), (0, &Vec::new()), (1, &report)] {
             let to = scene.lab.address(crate::io::SocketIndex(socket));
@@ -129,7 +134,7 @@ fn rtp_rtcp_and_stun_show_that_the_peer_is_there<L: Lab>(lab: L) {
         scene.say(from, to, &bytes);
         scene.run(Duration::from_millis(100));
         assert!(scene.heard(peer).len() >= 4, "case {generation}");
-        scene.command(Command::Close { leg, tag: 0 });
+        scene.command(Command::Close { leg, number: 0 });
         scene.run(Duration::from_millis(5));
         scene.heard(peer);
         scene.heard(control);
@@ -144,5 +149,5 @@ fn a_prompt_that_may_not_be_heard_ends_all_the_same<L: Lab>(lab: L) {
     scene.open(0, spec);
     scene.run(Duration::from_millis(200));
     assert!(scene.heard(peer).is_empty());
-    assert!(scene.events.contains(&Event::SourceEnded { leg: scene.leg(0), tag: 0 }));
+    assert!(scene.events.contains(&Event::SourceEnded { leg: scene.leg(0), number: 0 }));
 }

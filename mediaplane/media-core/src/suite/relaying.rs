@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, event_packet, headers, rtp_packet};
 use clock::Duration;
-use contract::{CloseReason, Codec, Event, LegSpec, Rewriting, Source};
+use contract::{CloseReason, Codec, Event, Rewriting, Source};
 use stats::MediaCounter;
 
 pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
@@ -61,9 +61,9 @@ fn payload_types_are_mapped<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (alice, bob) = scene.bridge(|n, spec| {
         if n == 0 {
-            spec.payloads = Default::default();
-            assert!(spec.payloads.push_mapped(0, Codec::Pcmu, 96));
-            assert!(spec.payloads.push_mapped(101, Codec::TelephoneEvent, 110));
+            spec.formats.payloads = Default::default();
+            assert!(spec.formats.payloads.push_mapped(0, Codec::Pcmu, 96));
+            assert!(spec.formats.payloads.push_mapped(101, Codec::TelephoneEvent, 110));
         }
     });
     let sent = [rtp_packet(1, 0), event_packet(1, 1, 160, 5, false), rtp_packet(1, 2)];
@@ -81,7 +81,8 @@ fn payload_types_are_mapped<L: Lab>(lab: L) {
 /// Whatever SSRC, sequence and timestamps the source_leg jumps to, the sink's peer hears one stream without a break.
 fn a_rewriting_relay_makes_one_stream_of_many<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|_, spec| (spec.rewriting, spec.rtcp) = (Rewriting::Continuous as u8, 4));
+    let (alice, bob) =
+        scene.bridge(|_, spec| (spec.flow.rewriting, spec.transport.rtcp) = (Rewriting::Continuous as u8, 4));
     for (ssrc, first) in [(1, 100), (2, 30_000), (3, 65_520_u16)] {
         (0..10_u16).for_each(|n| scene.say(alice, scene.rtp(0), &rtp_packet(ssrc, first.wrapping_add(n))));
     }
@@ -105,7 +106,7 @@ fn digits_pass_and_are_told_once<L: Lab>(lab: L) {
     let sent = [rtp_packet(1, 1), event(2, false), event(4, true), event(3, false), event(5, true), event(6, true)];
     sent.iter().for_each(|bytes| scene.say(alice, scene.rtp(0), bytes));
     assert_eq!(scene.heard(bob), sent);
-    let told = scene.events.iter().filter(|event| matches!(event, Event::Digit { digit: 11, tag: 0, .. })).count();
+    let told = scene.events.iter().filter(|event| matches!(event, Event::Digit { digit: 11, .. })).count();
     assert_eq!(told, 1);
 }
 
@@ -114,8 +115,10 @@ fn several_legs_take_from_one<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (alice, bob) = scene.bridge(|_, _| {});
     let carol = scene.lab.add_peer();
-    let spec =
-        LegSpec { rewriting: Rewriting::Continuous as u8, ssrc: 4_711, ..scene.spec(carol, Source::Leg(scene.leg(0))) };
+    let spec = scene.spec(carol, Source::Leg(scene.leg(0))).with(|spec| {
+        spec.flow.rewriting = Rewriting::Continuous as u8;
+        spec.flow.ssrc = 4_711;
+    });
     scene.open(2, spec);
     let sent: Vec<_> = (0..20).map(|seq| rtp_packet(1, seq)).collect();
     sent.iter().for_each(|bytes| scene.say(alice, scene.rtp(0), bytes));
@@ -125,7 +128,7 @@ fn several_legs_take_from_one<L: Lab>(lab: L) {
     assert!(headers(&at_carol).iter().all(|header| header.ssrc.0 == 4_711) && at_carol.len() == 20);
     // One of them goes: the other notices nothing.
     let leg = scene.leg(2);
-    scene.command(contract::Command::Close { leg, tag: 2 });
+    scene.command(contract::Command::Close { leg, number: 2 });
     scene.say(alice, scene.rtp(0), &rtp_packet(1, 20));
     assert_eq!(scene.heard(bob), [rtp_packet(1, 20)]);
 }
@@ -133,7 +136,7 @@ fn several_legs_take_from_one<L: Lab>(lab: L) {
 /// The stream goes on, without a hole, and without the sound.
 fn a_muted_leg_says_silence<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|n, spec| spec.muted = n as u8);
+    let (alice, bob) = scene.bridge(|n, spec| spec.flow.muted = n as u8);
     for seq in 0..10 {
         scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
         scene.say(bob, scene.rtp(1), &rtp_packet(2, seq));
@@ -153,7 +156,8 @@ fn a_muted_leg_says_silence<L: Lab>(lab: L) {
 /// What waited for too long is measured, counted and left out; what came last goes on, and the numbers show the gap.
 fn a_worker_that_fell_behind_gives_up_the_oldest<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|_, spec| (spec.rewriting, spec.rtcp) = (Rewriting::Continuous as u8, 4));
+    let (alice, bob) =
+        scene.bridge(|_, spec| (spec.flow.rewriting, spec.transport.rtcp) = (Rewriting::Continuous as u8, 4));
     scene.say(alice, scene.rtp(0), &rtp_packet(1, 0));
     let to = scene.rtp(0);
     (1..10).for_each(|seq| scene.lab.peer_send(alice, to, &rtp_packet(1, seq)));
@@ -170,7 +174,7 @@ fn a_worker_that_fell_behind_gives_up_the_oldest<L: Lab>(lab: L) {
 /// The end of the process: every leg says BYE and is told closed, then nothing goes out any more.
 fn closing_all_says_so_to_everybody<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|_, spec| spec.rtcp = contract::RtcpMode::Mux as u8);
+    let (alice, bob) = scene.bridge(|_, spec| spec.transport.rtcp = contract::RtcpMode::Mux as u8);
     scene.say(alice, scene.rtp(0), &rtp_packet(1, 0));
     scene.say(bob, scene.rtp(1), &rtp_packet(2, 0));
     scene.heard(alice);
@@ -178,7 +182,7 @@ fn closing_all_says_so_to_everybody<L: Lab>(lab: L) {
     scene.close_all(CloseReason::Shutdown);
     for (n, peer) in [(0, alice), (1, bob)] {
         let (leg, reason) = (scene.leg(n), CloseReason::Shutdown);
-        assert!(scene.events.contains(&Event::Closed { leg, tag: n as u64, reason }));
+        assert!(scene.events.contains(&Event::Closed { leg, number: 0, reason }));
         let last = scene.heard(peer);
         let compound = rtp_wire::Compound::parse(last.last().expect("a BYE")).expect("RTCP");
         assert!(compound.iter().any(|part| matches!(part, rtp_wire::RtcpPacket::Bye { .. })) && last.len() == 1);

@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, rtp_packet};
 use clock::Duration;
-use contract::{Command, Event, LegSpec, Rewriting, RtcpMode, Source};
+use contract::{Command, Event, Rewriting, RtcpMode, Source};
 use rtp_wire::{Compound, ReportBlock, RtcpPacket, RtpTime, SenderInfo, Ssrc, Writer, is_rtcp};
 use stats::MediaCounter;
 
@@ -20,7 +20,9 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
 fn reports_flow_and_closing_ends_everything<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (peer, control) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = LegSpec { remote_rtcp: scene.lab.peer_address(control).into(), ..scene.spec(peer, Source::Tone440) };
+    let spec = scene
+        .spec(peer, Source::Tone440)
+        .with(|spec| spec.transport.remote_rtcp = scene.lab.peer_address(control).into());
     scene.open(0, spec);
     scene.say(peer, scene.rtp(0), &rtp_packet(77, 1));
     scene.run(Duration::from_millis(700));
@@ -34,7 +36,7 @@ fn reports_flow_and_closing_ends_everything<L: Lab>(lab: L) {
     assert_eq!(blocks.iter().next().map(|block| block.ssrc), Some(Ssrc(77)));
     scene.heard(peer);
     let leg = scene.leg(0);
-    scene.command(Command::Close { leg, tag: 9 });
+    scene.command(Command::Close { leg, number: 9 });
     scene.run(Duration::from_millis(100));
     assert!(scene.heard(peer).is_empty(), "RTP after Close");
     let last = scene.heard(control);
@@ -43,7 +45,7 @@ fn reports_flow_and_closing_ends_everything<L: Lab>(lab: L) {
         .map(|bytes| Compound::parse(bytes).expect("RTCP").iter().any(|part| matches!(part, RtcpPacket::Bye { .. })));
     assert_eq!((last.len(), bye), (1, Some(true)));
     assert!(is_rtcp(&last[0]));
-    assert!(matches!(scene.events.last(), Some(Event::Closed { tag: 9, .. })));
+    assert!(matches!(scene.events.last(), Some(Event::Closed { number: 9, .. })));
     assert_eq!(scene.closed.last().map(|row| row.leg), Some(leg));
     assert_eq!(scene.worker.leg_count(), 0);
 }
@@ -63,7 +65,9 @@ fn sender_report(ssrc: u32, about: &[ReportBlock]) -> Vec<u8> {
 fn the_round_trip_is_measured<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let (peer, control) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = LegSpec { remote_rtcp: scene.lab.peer_address(control).into(), ..scene.spec(peer, Source::Tone440) };
+    let spec = scene
+        .spec(peer, Source::Tone440)
+        .with(|spec| spec.transport.remote_rtcp = scene.lab.peer_address(control).into());
     scene.open(0, spec);
     let (ssrc, ntp) = loop {
         scene.run(Duration::from_millis(20));
@@ -96,8 +100,8 @@ fn relayed<L: Lab>(scene: &mut Scene<L>, rewriting: Rewriting) -> [usize; 4] {
     let controls = [scene.lab.add_peer(), scene.lab.add_peer()];
     let at = controls.map(|control| scene.lab.peer_address(control));
     scene.bridge_to(peers, |n, spec| {
-        spec.rtcp = RtcpMode::RelayPair as u8;
-        (spec.remote_rtcp, spec.rewriting) = (at[n].into(), rewriting as u8);
+        spec.transport.rtcp = RtcpMode::RelayPair as u8;
+        (spec.transport.remote_rtcp, spec.flow.rewriting) = (at[n].into(), rewriting as u8);
     });
     [peers.0, peers.1, controls[0], controls[1]]
 }
@@ -144,7 +148,7 @@ fn reports_are_renamed_by_a_relay_that_renumbers<L: Lab>(lab: L) {
 fn rtp_and_rtcp_share_a_port<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: RtcpMode::Mux as u8, ..scene.spec(peer, Source::Leg(scene.leg(0))) };
+    let spec = scene.spec(peer, Source::Leg(scene.leg(0))).with(|spec| spec.transport.rtcp = RtcpMode::Mux as u8);
     scene.open(0, spec);
     for seq in 0..10 {
         scene.say(peer, scene.rtp(0), &rtp_packet(1, seq));

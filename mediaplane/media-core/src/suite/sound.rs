@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, headers, rtp_packet};
 use clock::Duration;
-use contract::{Direction, LegSpec, Source};
+use contract::{Direction, Source};
 use rtp_wire::Header;
 use stats::MediaCounter;
 
@@ -33,7 +33,7 @@ fn echo_comes_back_byte_for_byte<L: Lab>(lab: L) {
 fn a_tone_has_no_hole<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Tone440) };
+    let spec = scene.spec(peer, Source::Tone440).with(|spec| spec.transport.rtcp = 4);
     scene.open(0, spec);
     scene.run(Duration::from_millis(500));
     let packets = scene.heard(peer);
@@ -56,12 +56,12 @@ fn a_tone_has_no_hole<L: Lab>(lab: L) {
 fn hold_stops_both_ways<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
     let peer = scene.lab.add_peer();
-    let spec = LegSpec { rtcp: 4, ..scene.spec(peer, Source::Tone440) };
+    let spec = scene.spec(peer, Source::Tone440).with(|spec| spec.transport.rtcp = 4);
     scene.open(0, spec);
     scene.run(Duration::from_millis(100));
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 0));
     let before = scene.heard(peer);
-    scene.update(0, LegSpec { direction: Direction::Inactive as u8, ..spec });
+    scene.update(0, spec.with(|spec| spec.flow.direction = Direction::Inactive as u8));
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 1));
     scene.run(Duration::from_millis(200));
     assert!(scene.heard(peer).is_empty());
@@ -79,14 +79,17 @@ fn hold_stops_both_ways<L: Lab>(lab: L) {
 /// `sendonly` hears nothing, `recvonly` says nothing; each counts what it does not take.
 fn one_way_hold_stops_one_way<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|_, spec| spec.rtcp = 4);
+    let (alice, bob) = scene.bridge(|_, spec| spec.transport.rtcp = 4);
     let said = |scene: &mut Scene<L>, seq| {
         scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
         scene.say(bob, scene.rtp(1), &rtp_packet(2, seq));
         (scene.heard(alice).len(), scene.heard(bob).len())
     };
     let direct = |scene: &mut Scene<L>, direction: Direction| {
-        let spec = LegSpec { direction: direction as u8, rtcp: 4, ..scene.spec(alice, Source::Leg(scene.leg(1))) };
+        let spec = scene.spec(alice, Source::Leg(scene.leg(1))).with(|spec| {
+            spec.flow.direction = direction as u8;
+            spec.transport.rtcp = 4;
+        });
         scene.update(0, spec);
     };
     assert_eq!(said(&mut scene, 0), (1, 1));

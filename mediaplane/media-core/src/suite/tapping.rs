@@ -25,7 +25,7 @@ fn id(number: u64) -> Option<TapId> {
 /// One leg of two is recorded, with renumbered streams: what came to it as it came, what it sent as it went.
 fn a_tap_shows_both_directions_of_a_relay<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|_, spec| spec.rewriting = Rewriting::Continuous as u8);
+    let (alice, bob) = scene.bridge(|_, spec| spec.flow.rewriting = Rewriting::Continuous as u8);
     scene.worker.tap(scene.leg(0), id(5)).expect("the leg is open");
     for seq in 0..10 {
         scene.say(alice, scene.rtp(0), &rtp_packet(1, seq));
@@ -49,7 +49,7 @@ fn a_tap_shows_both_directions_of_a_relay<L: Lab>(lab: L) {
 /// A muted leg overwrites what it passes on: not before the recording has it.
 fn a_tap_hears_what_was_said_when_the_other_side_is_muted<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);
-    let (alice, bob) = scene.bridge(|n, spec| spec.muted = u8::from(n == 1));
+    let (alice, bob) = scene.bridge(|n, spec| spec.flow.muted = u8::from(n == 1));
     scene.worker.tap(scene.leg(0), id(1)).expect("the leg is open");
     scene.worker.tap(scene.leg(1), id(2)).expect("the leg is open");
     scene.say(alice, scene.rtp(0), &rtp_packet(1, 77));

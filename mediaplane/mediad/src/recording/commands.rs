@@ -16,7 +16,7 @@ const TURN_OUTCOMES: usize = 64;
 #[derive(Clone, Copy)]
 pub(crate) struct RecordingRequest {
     pub(crate) leg: LegRef,
-    pub(crate) tag: u64,
+    pub(crate) number: u64,
     pub(crate) recording: u64,
     pub(crate) layout: RecordingLayout,
     pub(crate) limit_s: u32,
@@ -24,13 +24,19 @@ pub(crate) struct RecordingRequest {
 
 impl<B: Backend> Worker<B> {
     pub(crate) fn start_recording(&mut self, now: Instant, client: ClientIndex, request: RecordingRequest) {
-        let RecordingRequest { leg, tag, recording, .. } = request;
+        let RecordingRequest { leg, number, recording, .. } = request;
         match self.try_recording(now, client, request) {
-            Ok(()) => self.event_backlog.push(&mut self.end, client, Event::RecordingStarted { leg, tag, recording }),
+            Ok(()) => {
+                self.event_backlog.push(&mut self.end, client, Event::RecordingStarted { leg, number, recording })
+            }
             Err(end) => {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
                 let outcome = RecordingOutcome::new(end);
-                self.event_backlog.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+                self.event_backlog.push(
+                    &mut self.end,
+                    client,
+                    Event::RecordingEnded { leg, number, recording, outcome },
+                );
             }
         }
     }
@@ -41,7 +47,7 @@ impl<B: Backend> Worker<B> {
         client: ClientIndex,
         request: RecordingRequest,
     ) -> Result<(), RecordingEnd> {
-        let RecordingRequest { leg, tag, recording, layout, limit_s } = request;
+        let RecordingRequest { leg, number, recording, layout, limit_s } = request;
         let pair = self.core.pair_of(leg.port).ok_or(RecordingEnd::NoSuchLeg)?;
         let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
         let owned = owned.ok_or(RecordingEnd::NoSuchLeg)?;
@@ -50,7 +56,7 @@ impl<B: Backend> Worker<B> {
             return Err(RecordingEnd::AlreadyRunning);
         }
         let worker = self.index.0;
-        let info = RecordingInfo { leg, tag, recording, client, worker, layout, limit_s, began_at: now };
+        let info = RecordingInfo { leg, number, recording, client, worker, layout, limit_s, began_at: now };
         let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
         self.core.count(MediaCounter::RecordingsStarted, 1);
@@ -104,7 +110,7 @@ impl<B: Backend> Worker<B> {
     pub(crate) fn take_outcomes(&mut self) {
         for _ in 0..TURN_OUTCOMES {
             let Some(Done { info, tap, outcome }) = self.shared.recorder.next_outcome(self.index.0) else { return };
-            let RecordingInfo { leg, tag, recording, client, .. } = info;
+            let RecordingInfo { leg, number, recording, client, .. } = info;
             if self.core.tap_of(leg) == Some(tap) {
                 let _ = self.core.tap(leg, None);
             }
@@ -125,7 +131,11 @@ impl<B: Backend> Worker<B> {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
             }
             if let Some(client) = client {
-                self.event_backlog.push(&mut self.end, client, Event::RecordingEnded { leg, tag, recording, outcome });
+                self.event_backlog.push(
+                    &mut self.end,
+                    client,
+                    Event::RecordingEnded { leg, number, recording, outcome },
+                );
             }
         }
     }

@@ -43,7 +43,7 @@ impl Piece {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordingInfo {
     pub(crate) leg: LegRef,
-    pub(crate) tag: u64,
+    pub(crate) number: u64,
     /// The client's number.
     pub(crate) recording: u64,
     pub(crate) client: ClientIndex,

@@ -19,7 +19,7 @@ fn at(ms: u64) -> Instant {
 
 fn info(recording: u64, limit_s: u32) -> RecordingInfo {
     let (client, layout) = (ClientIndex(0), RecordingLayout::Stereo);
-    RecordingInfo { leg: LEG, tag: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
+    RecordingInfo { leg: LEG, number: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
 }
 
 /// A packet of 20 ms.
@@ -45,7 +45,7 @@ fn samples(file: &File) -> Vec<i16> {
 
 fn outcome(recorder: &Recorder) -> RecordingOutcome {
     let done = recorder.next_outcome(0).expect("it is over");
-    assert_eq!((done.info.leg, done.info.tag), (LEG, 7));
+    assert_eq!((done.info.leg, done.info.number), (LEG, 7));
     done.outcome
 }
 

@@ -51,28 +51,28 @@ fn nonsense_is_refused_counted_and_harms_nobody() {
     let (mut client, mut other, phone) = (plane.client(), plane.client(), Phone::new());
     let leg = client.open(W0, phone.spec(Source::Tone440));
     let stale = LegRef::new(leg.port, leg.generation.wrapping_sub(1));
-    let (spec, tag) = (phone.spec(Source::None), 9);
+    let (spec, number) = (phone.spec(Source::None), 9);
     let not_held = LegRef::new(leg.port + 2, 7);
     let outside = LegRef::new(2, 1);
     for (command, expected) in [
-        (Command::Close { leg: stale, tag }, RefuseReason::NoSuchLeg),
-        (Command::Update { leg: stale, tag, spec }, RefuseReason::NoSuchLeg),
-        (Command::SendDigit { leg: not_held, tag, digit: 1, duration_ms: 100 }, RefuseReason::NoSuchLeg),
-        (Command::Open { leg, tag, spec }, RefuseReason::AlreadyOpen),
-        (Command::Open { leg: not_held, tag, spec }, RefuseReason::Invalid),
-        (Command::Open { leg: outside, tag, spec }, RefuseReason::Invalid),
-        (Command::Move { leg, tag, worker: 9 }, RefuseReason::Invalid),
-        (Command::Update { leg, tag, spec: phone.spec(Source::Prompt(77)) }, RefuseReason::Invalid),
+        (Command::Close { leg: stale, number }, RefuseReason::NoSuchLeg),
+        (Command::Update { leg: stale, number, update: spec.into() }, RefuseReason::NoSuchLeg),
+        (Command::SendDigit { leg: not_held, number, digit: 1, duration_ms: 100 }, RefuseReason::NoSuchLeg),
+        (Command::Open { leg, number, spec }, RefuseReason::AlreadyOpen),
+        (Command::Open { leg: not_held, number, spec }, RefuseReason::Invalid),
+        (Command::Open { leg: outside, number, spec }, RefuseReason::Invalid),
+        (Command::Move { leg, number, worker: 9 }, RefuseReason::Invalid),
+        (Command::Update { leg, number, update: phone.spec(Source::Prompt(77)).into() }, RefuseReason::Invalid),
     ] {
         client.command(W0, command);
-        let refused = Event::Refused { leg: command.leg(), tag, reason: expected };
+        let refused = Event::Refused { leg: command.leg(), number, reason: expected };
         assert_eq!(client.answer(), refused, "{command:?}");
     }
     // Another client's leg is none of one's business, even with its right handle.
-    other.command(W0, Command::Close { leg, tag });
-    assert_eq!(other.answer(), Event::Refused { leg, tag, reason: RefuseReason::NoSuchLeg });
-    other.command(W0, Command::Open { leg, tag, spec });
-    assert_eq!(other.answer(), Event::Refused { leg, tag, reason: RefuseReason::Invalid });
+    other.command(W0, Command::Close { leg, number });
+    assert_eq!(other.answer(), Event::Refused { leg, number, reason: RefuseReason::NoSuchLeg });
+    other.command(W0, Command::Open { leg, number, spec });
+    assert_eq!(other.answer(), Event::Refused { leg, number, reason: RefuseReason::Invalid });
     eventually("all were counted", || plane.count(MediaCounter::CommandsRefused) == 10);
     let (one, two) = (phone.hear(), phone.hear());
     assert_eq!(two.seq, one.seq.wrapping_add(1));
@@ -87,7 +87,7 @@ fn a_client_that_takes_no_events_is_cut_off_and_others_go_on() {
     let until = clock::now() + PATIENCE;
     // Answers that nobody reads fill the queue, then the backlog.
     while deaf.end.region().live_clients().any(|client| client == deaf.end.index()) {
-        match deaf.end.push(W0, &Command::Update { leg, tag: sent, spec: phone.spec(Source::None) }) {
+        match deaf.end.push(W0, &Command::Update { leg, number: sent, update: phone.spec(Source::None).into() }) {
             Ok(()) => sent += 1,
             Err(_) => std::thread::yield_now(),
         }
@@ -112,7 +112,7 @@ fn a_second_media_process_is_refused_and_a_clean_stop_says_bye() {
     plane.stop();
     assert!(phone.hears_bye());
     let reason = contract::CloseReason::Shutdown;
-    assert_eq!(client.answer(), Event::Closed { leg, tag: 1, reason });
+    assert_eq!(client.answer(), Event::Closed { leg, number: 0, reason });
     assert!(!path.exists());
 }
 
@@ -122,7 +122,7 @@ fn a_client_in_the_same_process_needs_no_socket() {
     let mut end = plane.media().host().attach_local().unwrap();
     let phone = Phone::new();
     let leg = end.take_port(W0).unwrap();
-    end.push(W0, &Command::Open { leg, tag: 5, spec: phone.spec(Source::Tone440) }).unwrap();
+    end.push(W0, &Command::Open { leg, number: 5, spec: phone.spec(Source::Tone440) }).unwrap();
     phone.hear();
     plane.media().host().release(end.index());
     assert!(phone.hears_bye());

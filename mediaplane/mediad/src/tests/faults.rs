@@ -12,7 +12,7 @@ fn a_worker_that_panics_goes_on_with_its_legs() {
     let said = talker.talk(source_leg);
     assert_eq!(listener.hear().bytes, said);
     let before = phone.hear();
-    client.command(W0, Command::Close { leg, tag: PANIC_TAG });
+    client.command(W0, Command::Close { leg, number: PANIC_NUMBER });
     eventually("it was rebuilt", || plane.count(MediaCounter::WorkerRestarts) == 1);
     assert_eq!(plane.count(MediaCounter::LegsRebuilt), 3);
     let after: Vec<Heard> = (0..10).map(|_| phone.hear()).collect();
@@ -35,11 +35,11 @@ fn a_worker_that_panics_again_and_again_starts_empty() {
     let (mut client, phone) = (plane.client(), Phone::new());
     let leg = client.open(W0, phone.spec(Source::Tone440));
     for round in 1..=4 {
-        client.command(W0, Command::Close { leg, tag: PANIC_TAG });
+        client.command(W0, Command::Close { leg, number: PANIC_NUMBER });
         eventually("it was rebuilt", || plane.count(MediaCounter::WorkerRestarts) == round);
     }
     let reason = contract::CloseReason::Failed;
-    assert_eq!(client.answer(), Event::Closed { leg, tag: 1, reason });
+    assert_eq!(client.answer(), Event::Closed { leg, number: 0, reason });
     client.end.give_back(leg).unwrap();
     client.open(W0, phone.spec(Source::Tone440));
     phone.hear();
@@ -59,8 +59,8 @@ fn a_leg_moves_to_another_worker_without_losing_a_packet() {
         // Both legs go, one after the other: the relay is whole again when the second one has arrived.
         let mut said = Vec::new();
         for leg in [leg_b, leg_a] {
-            client.command(at, Command::Move { leg, tag: round, worker: other.0 });
-            assert_eq!(client.answer(), Event::Moved { leg, tag: round, worker: other.0 });
+            client.command(at, Command::Move { leg, number: round, worker: other.0 });
+            assert_eq!(client.answer(), Event::Moved { leg, number: round, worker: other.0 });
         }
         said.push(a.talk(leg_a));
         said.push(a.talk(leg_a));
@@ -85,12 +85,12 @@ fn packets_in_flight_survive_a_move() {
     for round in 0..30u64 {
         let other = WorkerIndex(1 - at.0);
         let mut said: Vec<_> = (0..5).map(|_| phone.talk(leg)).collect();
-        client.command(at, Command::Move { leg, tag: round, worker: other.0 });
+        client.command(at, Command::Move { leg, number: round, worker: other.0 });
         said.extend((0..20).map(|_| phone.talk(leg)));
         for bytes in said {
             assert_eq!(phone.hear().bytes, bytes, "round {round}");
         }
-        assert_eq!(client.answer(), Event::Moved { leg, tag: round, worker: other.0 });
+        assert_eq!(client.answer(), Event::Moved { leg, number: round, worker: other.0 });
         at = other;
     }
     assert_eq!(plane.count(MediaCounter::DroppedNoLeg), 0);

@@ -40,8 +40,8 @@ fn legs_of_a_killed_process_go_on_are_adopted_or_end_after_their_grace() {
     a.says(20);
     b.says(20);
     // As long as it lives, its legs are its own.
-    client.command(W0, Command::Adopt { leg: leg_a, tag: 3 });
-    assert_eq!(client.answer(), Event::Refused { leg: leg_a, tag: 3, reason: contract::RefuseReason::NoSuchLeg });
+    client.command(W0, Command::Adopt { leg: leg_a, number: 3 });
+    assert_eq!(client.answer(), Event::Refused { leg: leg_a, number: 3, reason: contract::RefuseReason::NoSuchLeg });
     child.kill().unwrap();
     child.wait().unwrap();
     let holder = |leg: LegRef| plane.media().host().region().ports().holder(leg.port).map(|(client, _)| client);
@@ -49,11 +49,11 @@ fn legs_of_a_killed_process_go_on_are_adopted_or_end_after_their_grace() {
     a.says(20);
     b.says(20);
     for leg in [leg_a, leg_b] {
-        client.command(W0, Command::Adopt { leg, tag: 4 });
-        assert_eq!(client.answer(), Event::Adopted { leg, tag: 4 });
-        assert_eq!((client.row(leg).state(), client.row(leg).tag), (LegState::Open, 4));
-        client.command(W0, Command::Adopt { leg, tag: 5 });
-        assert_eq!(client.answer(), Event::Refused { leg, tag: 5, reason: contract::RefuseReason::AlreadyOpen });
+        client.command(W0, Command::Adopt { leg, number: 4 });
+        assert_eq!(client.answer(), Event::Adopted { leg, number: 4 });
+        assert_eq!(client.row(leg).state(), LegState::Open);
+        client.command(W0, Command::Adopt { leg, number: 5 });
+        assert_eq!(client.answer(), Event::Refused { leg, number: 5, reason: contract::RefuseReason::AlreadyOpen });
     }
     a.says(20);
     b.says(20);
@@ -86,16 +86,22 @@ fn killed_process() {
         assert!(payloads.push(0, Codec::Pcmu));
         let (remote_rtp, remote_rtcp) = (peers[2 * peer].into(), peers[2 * peer + 1].into());
         let rewriting = contract::Rewriting::Continuous as u8;
-        LegSpec { remote_rtp, remote_rtcp, source: source.into(), payloads, rewriting, ..LegSpec::default() }
+        LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = remote_rtp;
+            spec.transport.remote_rtcp = remote_rtcp;
+            spec.flow.source = source.into();
+            spec.formats.payloads = payloads;
+            spec.flow.rewriting = rewriting;
+        })
     };
     let leg_a = client.open(W0, spec(0, Source::None));
     let leg_b = client.open(W0, spec(1, Source::Leg(leg_a)));
-    client.command(W0, Command::Update { leg: leg_a, tag: 1, spec: spec(0, Source::Leg(leg_b)) });
-    assert_eq!(client.answer(), Event::Updated { leg: leg_a, tag: 1 });
+    client.command(W0, Command::Update { leg: leg_a, number: 1, update: spec(0, Source::Leg(leg_b)).into() });
+    assert_eq!(client.answer(), Event::Updated { leg: leg_a, number: 1 });
     let leg_c = client.open(W1, spec(2, Source::Tone440));
     for (worker, grace_ms) in [(W0, LONG_MS), (W1, SHORT_MS)] {
-        client.command(worker, Command::KeepLegs { tag: 2, grace_ms });
-        assert_eq!(client.answer(), Event::Kept { tag: 2 });
+        client.command(worker, Command::KeepLegs { number: 2, grace_ms });
+        assert_eq!(client.answer(), Event::Kept { number: 2 });
     }
     let ports: Vec<u8> = [leg_a, leg_b, leg_c].iter().flat_map(|leg| leg.port.to_le_bytes()).collect();
     parent.write_all(&ports).unwrap();

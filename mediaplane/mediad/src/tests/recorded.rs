@@ -13,15 +13,15 @@ impl Client {
         let file = tempfile::tempfile().unwrap();
         shm::give_file(&self.stream, &FileOffer::new(leg, NUMBER), &file).unwrap();
         let layout = RecordingLayout::Stereo;
-        self.command(worker, Command::StartRecording { leg, tag: 5, recording: NUMBER, layout, limit_s: 60 });
-        assert_eq!(self.answer(), Event::RecordingStarted { leg, tag: 5, recording: NUMBER });
+        self.command(worker, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 60 });
+        assert_eq!(self.answer(), Event::RecordingStarted { leg, number: 5, recording: NUMBER });
         file
     }
 
     /// What became of it, whatever else is told before.
     fn recorded(&mut self, leg: LegRef) -> RecordingOutcome {
         loop {
-            if let Event::RecordingEnded { leg: told, tag: 5, recording: NUMBER, outcome } = self.answer() {
+            if let Event::RecordingEnded { leg: told, number: 5, recording: NUMBER, outcome } = self.answer() {
                 assert_eq!(told, leg);
                 return outcome;
             }
@@ -51,14 +51,14 @@ fn a_recording_has_what_was_said_and_heard() {
     let began = clock::now();
     let file = client.record(W0, leg);
     let layout = RecordingLayout::Mono;
-    client.command(W0, Command::StartRecording { leg, tag: 6, recording: 12, layout, limit_s: 60 });
+    client.command(W0, Command::StartRecording { leg, number: 6, recording: 12, layout, limit_s: 60 });
     let outcome = RecordingOutcome::new(RecordingEnd::AlreadyRunning);
-    assert_eq!(client.answer(), Event::RecordingEnded { leg, tag: 6, recording: 12, outcome });
+    assert_eq!(client.answer(), Event::RecordingEnded { leg, number: 6, recording: 12, outcome });
     for _ in 0..100 {
         phone.hear();
         phone.talk(leg);
     }
-    client.command(W0, Command::StopRecording { leg, tag: 5, recording: NUMBER });
+    client.command(W0, Command::StopRecording { leg, number: 5, recording: NUMBER });
     let outcome = client.recorded(leg);
     let took = clock::now() - began;
     assert_eq!((outcome.end(), outcome.received_packets), (RecordingEnd::Stopped, 100));
@@ -77,7 +77,7 @@ fn a_recording_has_what_was_said_and_heard() {
     // Again, and the end of the leg is the end of the recording.
     let file = client.record(W0, leg);
     phone.hear();
-    client.command(W0, Command::Close { leg, tag: 2 });
+    client.command(W0, Command::Close { leg, number: 2 });
     let outcome = client.recorded(leg);
     assert_eq!(outcome.end(), RecordingEnd::LegClosed);
     assert_eq!(channels(&file)[0].len() as u64, outcome.sample_count);
@@ -94,13 +94,13 @@ fn it_goes_on_on_another_worker_and_after_a_panic() {
     let file = client.record(W0, leg);
     let hear = |count| (0..count).for_each(|_| drop(phone.hear()));
     hear(20);
-    client.command(W0, Command::Move { leg, tag: 1, worker: 1 });
-    assert_eq!(client.answer(), Event::Moved { leg, tag: 1, worker: 1 });
+    client.command(W0, Command::Move { leg, number: 1, worker: 1 });
+    assert_eq!(client.answer(), Event::Moved { leg, number: 1, worker: 1 });
     hear(20);
-    client.command(WorkerIndex(1), Command::Close { leg, tag: PANIC_TAG });
+    client.command(WorkerIndex(1), Command::Close { leg, number: PANIC_NUMBER });
     eventually("it was rebuilt", || plane.count(MediaCounter::WorkerRestarts) == 1);
     hear(20);
-    client.command(WorkerIndex(1), Command::StopRecording { leg, tag: 5, recording: NUMBER });
+    client.command(WorkerIndex(1), Command::StopRecording { leg, number: 5, recording: NUMBER });
     let outcome = client.recorded(leg);
     assert_eq!((outcome.end(), outcome.sent_lost_packets, outcome.overflow_packets), (RecordingEnd::Stopped, 0, 0));
     let [_, heard] = channels(&file);
@@ -137,21 +137,21 @@ fn what_cannot_be_recorded_is_refused_with_its_reason() {
         (LegRef::new(60_000, 1), RecordingEnd::NoSuchLeg),
     ];
     for (leg, end) in refusals {
-        client.command(W0, Command::StartRecording { leg, tag: 5, recording: NUMBER, layout, limit_s: 1 });
+        client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 1 });
         assert_eq!(client.recorded(leg).end(), end);
     }
     // Not its leg.
-    other.command(W0, Command::StartRecording { leg, tag: 5, recording: NUMBER, layout, limit_s: 1 });
+    other.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 1 });
     assert_eq!(other.recorded(leg).end(), RecordingEnd::NoSuchLeg);
     // No file ever comes.
-    client.command(W0, Command::StartRecording { leg, tag: 5, recording: NUMBER, layout, limit_s: 60 });
-    assert_eq!(client.answer(), Event::RecordingStarted { leg, tag: 5, recording: NUMBER });
+    client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 60 });
+    assert_eq!(client.answer(), Event::RecordingStarted { leg, number: 5, recording: NUMBER });
     assert_eq!(client.recorded(leg).end(), RecordingEnd::NoFile);
     // A limit of a second.
     let file = tempfile::tempfile().unwrap();
     shm::give_file(&client.stream, &FileOffer::new(leg, NUMBER), &file).unwrap();
-    client.command(W0, Command::StartRecording { leg, tag: 5, recording: NUMBER, layout, limit_s: 1 });
-    assert_eq!(client.answer(), Event::RecordingStarted { leg, tag: 5, recording: NUMBER });
+    client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 1 });
+    assert_eq!(client.answer(), Event::RecordingStarted { leg, number: 5, recording: NUMBER });
     assert_eq!((client.recorded(leg).end(), channels(&file)[0].len()), (RecordingEnd::LimitReached, 8_000));
     phone.hear();
     client.close(W0, leg);

@@ -78,7 +78,9 @@ impl SimPlane {
     }
 
     fn open(&mut self, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
-        self.command(worker, Command::Open { leg, tag: 1, spec }, |event| *event == Event::Opened { leg, tag: 1 });
+        self.command(worker, Command::Open { leg, number: 1, spec }, |event| {
+            *event == Event::Opened { leg, number: 1 }
+        });
     }
 
     fn phone(&mut self) -> usize {
@@ -91,7 +93,13 @@ impl SimPlane {
         assert!(payloads.push(0, Codec::Pcmu));
         let remote_rtp = self.network.peer_address(phone).into();
         let rtcp = RtcpMode::Mux as u8;
-        LegSpec { remote_rtp, source: source.into(), payloads, rtcp, media_timeout_ms: 0, ..LegSpec::default() }
+        LegSpec::default().with(|spec| {
+            spec.transport.remote_rtp = remote_rtp;
+            spec.flow.source = source.into();
+            spec.formats.payloads = payloads;
+            spec.transport.rtcp = rtcp;
+            spec.transport.media_timeout_ms = 0;
+        })
     }
 
     fn talk(&self, phone: usize, leg: LegRef, seq: u16) {
@@ -168,11 +176,11 @@ fn no_packet_is_lost_or_doubled_while_two_legs_change_their_worker() {
     for round in 0..20_u64 {
         let (from, to) = if round % 2 == 0 { (W0, W1) } else { (W1, W0) };
         for leg in [leg_b, leg_a] {
-            plane.client.push(from, &Command::Move { leg, tag: round, worker: to.0 }).unwrap();
+            plane.client.push(from, &Command::Move { leg, number: round, worker: to.0 }).unwrap();
         }
         talk(&mut plane, 50);
         for leg in [leg_a, leg_b] {
-            let moved = Event::Moved { leg, tag: round, worker: to.0 };
+            let moved = Event::Moved { leg, number: round, worker: to.0 };
             assert!(plane.events.contains(&moved), "{moved:?} of {:?}", plane.events);
         }
         plane.events.clear();
@@ -242,12 +250,12 @@ fn replace_client(plane: &mut SimPlane) {
 }
 
 fn keep_legs(plane: &mut SimPlane, grace_ms: u32) {
-    let kept = Event::Kept { tag: 9 };
-    plane.command(W0, Command::KeepLegs { tag: 9, grace_ms }, |event| *event == kept);
+    let kept = Event::Kept { number: 9 };
+    plane.command(W0, Command::KeepLegs { number: 9, grace_ms }, |event| *event == kept);
 }
 
 fn adopt(plane: &mut SimPlane, leg: LegRef) -> Event {
-    plane.command(W0, Command::Adopt { leg, tag: 5 }, |event| event.tag() == 5)
+    plane.command(W0, Command::Adopt { leg, number: 5 }, |event| event.number() == Some(5))
 }
 
 #[test]
@@ -264,7 +272,7 @@ fn a_kept_leg_ends_exactly_after_its_grace_and_an_adopted_one_goes_on() {
     let died_at = plane.network.now();
     replace_client(&mut plane);
     plane.run(ms(1_000));
-    assert_eq!(adopt(&mut plane, legs[0]), Event::Adopted { leg: legs[0], tag: 5 });
+    assert_eq!(adopt(&mut plane, legs[0]), Event::Adopted { leg: legs[0], number: 5 });
     plane.run(ms(9_000));
     let last = std::iter::from_fn(|| plane.network.peer_take(phones[1])).last().expect("packets");
     assert!(is_rtcp(&last.bytes), "it ends with its BYE");
@@ -274,7 +282,9 @@ fn a_kept_leg_ends_exactly_after_its_grace_and_an_adopted_one_goes_on() {
     assert!(heard.windows(2).all(|pair| pair[1].0.since(pair[0].0) == ms(20)), "without a pause");
     assert_eq!(plane.network.now().since(heard.last().expect("it goes on").0).as_millis() / 20, 0);
     // It is the adopter's with its port, as if that had opened it.
-    plane.command(W0, Command::Close { leg: legs[0], tag: 6 }, |event| matches!(event, Event::Closed { tag: 6, .. }));
+    plane.command(W0, Command::Close { leg: legs[0], number: 6 }, |event| {
+        matches!(event, Event::Closed { number: 6, .. })
+    });
     plane.client.give_back(legs[0]).unwrap();
 }
 
@@ -285,7 +295,7 @@ fn only_a_leg_that_waits_can_be_adopted_and_only_once() {
     let leg = plane.client.take_port(W0).unwrap();
     let spec = plane.spec(phone, Source::Tone440);
     plane.open(W0, leg, spec);
-    let refused = |leg, reason| Event::Refused { leg, tag: 5, reason };
+    let refused = |leg, reason| Event::Refused { leg, number: 5, reason };
     let mut other = plane.shared.host.attach_local().unwrap();
     // The leg of a client that lives, and what is not there at all.
     std::mem::swap(&mut other, &mut plane.client);
@@ -307,7 +317,7 @@ fn only_a_leg_that_waits_can_be_adopted_and_only_once() {
     plane.open(W0, leg, spec);
     keep_legs(&mut plane, 5_000);
     replace_client(&mut plane);
-    assert_eq!(adopt(&mut plane, leg), Event::Adopted { leg, tag: 5 });
+    assert_eq!(adopt(&mut plane, leg), Event::Adopted { leg, number: 5 });
     assert_eq!(adopt(&mut plane, leg), refused(leg, RefuseReason::AlreadyOpen));
     let second = plane.shared.host.attach_local().unwrap();
     let first = std::mem::replace(&mut plane.client, second);

@@ -62,8 +62,8 @@ fn two_phones_hear_each_other_through_a_relay() {
     let (mut client, mut a, mut b) = (plane.client(), Phone::new(), Phone::new());
     let leg_a = client.open(W0, a.spec(Source::None));
     let leg_b = client.open(W0, b.spec(Source::Leg(leg_a)));
-    client.command(W0, Command::Update { leg: leg_a, tag: 3, spec: a.spec(Source::Leg(leg_b)) });
-    assert_eq!(client.answer(), Event::Updated { leg: leg_a, tag: 3 });
+    client.command(W0, Command::Update { leg: leg_a, number: 3, update: a.spec(Source::Leg(leg_b)).into() });
+    assert_eq!(client.answer(), Event::Updated { leg: leg_a, number: 3 });
     for _ in 0..100 {
         let (from_a, from_b) = (a.talk(leg_a), b.talk(leg_b));
         assert_eq!(b.hear().bytes, from_a);
@@ -82,7 +82,7 @@ fn the_prompt_of_the_project_is_heard_to_its_end() {
     let prompt = plane.config.media.prompt("play").expect("the default configuration has one");
     let leg = client.open(W0, phone.spec(Source::Prompt(prompt)));
     assert!(phone.hear().bytes.len() == 172);
-    assert_eq!(client.answer(), Event::SourceEnded { leg, tag: 1 });
+    assert_eq!(client.answer(), Event::SourceEnded { leg, number: 1 });
 }
 
 #[test]
@@ -92,7 +92,8 @@ fn ipv6_hears_ipv4() {
     let plane = Plane::new(1);
     let (mut client, mut four) = (plane.client(), Phone::new());
     let leg_four = client.open(W0, four.spec(Source::None));
-    let spec = LegSpec { remote_rtp: six.local_addr().unwrap().into(), ..four.spec(Source::Leg(leg_four)) };
+    let spec =
+        four.spec(Source::Leg(leg_four)).with(|spec| spec.transport.remote_rtp = six.local_addr().unwrap().into());
     client.open(W0, spec);
     let said = four.talk(leg_four);
     let mut bytes = [0; 2_048];

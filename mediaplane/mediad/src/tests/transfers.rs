@@ -55,7 +55,7 @@ impl Talker {
     }
 
     pub(super) fn spec(&self, source: Source) -> LegSpec {
-        LegSpec { rewriting: Rewriting::Continuous as u8, ..self.phone.spec(source) }
+        self.phone.spec(source).with(|spec| spec.flow.rewriting = Rewriting::Continuous as u8)
     }
 
     pub(super) fn talk(&mut self, leg: LegRef) {
@@ -134,8 +134,8 @@ fn assert_taken(client: &Client, leg: LegRef, said: u32) {
 }
 
 fn update(client: &mut Client, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
-    client.command(worker, Command::Update { leg, tag: 8, spec });
-    assert_eq!(client.answer(), Event::Updated { leg, tag: 8 });
+    client.command(worker, Command::Update { leg, number: 8, update: spec.into() });
+    assert_eq!(client.answer(), Event::Updated { leg, number: 8 });
 }
 
 /// Two legs of two workers come together, as those of a bridge do. What is said before they hear each other has nobody
@@ -151,8 +151,8 @@ fn two_who_talk_are_joined_across_workers() {
         b.talk(leg_b);
         a.says(20);
         b.says(20);
-        client.command(W1, Command::Move { leg: leg_b, tag: 7, worker: 0 });
-        assert_eq!(client.answer(), Event::Moved { leg: leg_b, tag: 7, worker: 0 });
+        client.command(W1, Command::Move { leg: leg_b, number: 7, worker: 0 });
+        assert_eq!(client.answer(), Event::Moved { leg: leg_b, number: 7, worker: 0 });
         update(&mut client, W0, leg_a, a.spec(Source::Leg(leg_b)));
         update(&mut client, W0, leg_b, b.spec(Source::Leg(leg_a)));
         let joined = (a.said(), b.said());
@@ -187,11 +187,11 @@ fn two_who_talk_to_each_other_move_together() {
         let other = WorkerIndex(1 - at.0);
         let legs = if round % 2 == 0 { [leg_a, leg_b] } else { [leg_b, leg_a] };
         for leg in legs {
-            client.command(at, Command::Move { leg, tag: round, worker: other.0 });
+            client.command(at, Command::Move { leg, number: round, worker: other.0 });
         }
         let mut moved = [client.answer(), client.answer()].map(|event| (event.leg(), event));
         moved.sort_unstable_by_key(|(leg, _)| leg.port);
-        let mut expected = [leg_a, leg_b].map(|leg| (leg, Event::Moved { leg, tag: round, worker: other.0 }));
+        let mut expected = [leg_a, leg_b].map(|leg| (leg, Event::Moved { leg, number: round, worker: other.0 }));
         expected.sort_unstable_by_key(|(leg, _)| leg.port);
         assert_eq!(moved, expected);
         at = other;
@@ -222,8 +222,8 @@ fn an_echo_moves_with_its_leg() {
     for round in 0..4 * ROUNDS as u64 {
         phone.says(5);
         let other = WorkerIndex(1 - at.0);
-        client.command(at, Command::Move { leg, tag: round, worker: other.0 });
-        assert_eq!(client.answer(), Event::Moved { leg, tag: round, worker: other.0 });
+        client.command(at, Command::Move { leg, number: round, worker: other.0 });
+        assert_eq!(client.answer(), Event::Moved { leg, number: round, worker: other.0 });
         at = other;
     }
     phone.hush();

@@ -9,8 +9,8 @@ fn enters_of_half_a_second(wait: Wait) -> u64 {
     let (mut client, mut a, mut b) = (plane.client(), Phone::new(), Phone::new());
     let leg_a = client.open(W0, a.spec(Source::None));
     let leg_b = client.open(W0, b.spec(Source::Leg(leg_a)));
-    client.command(W0, Command::Update { leg: leg_a, tag: 3, spec: a.spec(Source::Leg(leg_b)) });
-    assert_eq!(client.answer(), Event::Updated { leg: leg_a, tag: 3 });
+    client.command(W0, Command::Update { leg: leg_a, number: 3, update: a.spec(Source::Leg(leg_b)).into() });
+    assert_eq!(client.answer(), Event::Updated { leg: leg_a, number: 3 });
     for _ in 0..100 {
         let (from_a, from_b) = (a.talk(leg_a), b.talk(leg_b));
         assert_eq!((b.hear().bytes, a.hear().bytes), (from_a, from_b));

@@ -11,26 +11,29 @@ impl Legs {
         if let Event::RecordingEnded { recording, outcome, .. } = *event {
             return self.recording_ended(recording, outcome);
         }
-        let number = CommandNumber::from_answer(event.tag())?;
-        let slot = number.slot();
+        let number = match event.number() {
+            Some(number) => Some(CommandNumber::from_answer(number)?),
+            None => None,
+        };
+        let slot =
+            number.map_or_else(|| self.by_leg.get(&event.leg()).copied().map(usize::from), |it| Some(it.slot()))?;
         let leg = self.rows.get(slot)?.as_deref()?;
         if leg.port.map(|port| port.leg) != Some(event.leg()) {
             return None;
         }
         let (owner, runs) = (leg.owner, matches!(leg.stage, Stage::Open | Stage::Moving(_)));
-        let told = match *event {
-            Event::Opened { .. } => self.opened(turn, slot, number),
-            Event::Updated { .. } => self.updated(turn, slot, number),
-            Event::Refused { reason, .. } => self.refused(turn, slot, number, reason),
-            Event::Closed { reason, .. } => self.gone(turn, slot, LegEvent::Closed(reason)),
-            Event::Moved { worker, .. } => self.moved(turn, slot, Move { number, to: worker }),
-            Event::MediaTimeout { .. } if runs => LegEvent::MediaTimeout,
-            Event::SourceEnded { .. } if runs && self.has_played(slot, number) => LegEvent::SourceEnded,
-            Event::Digit { digit, .. } => LegEvent::Digit(digit),
-            Event::Latched { address, .. } => LegEvent::Latched(address),
-            Event::RecordingStarted { recording, .. } => self.recording_started(recording, number),
-            Event::MediaTimeout { .. } | Event::SourceEnded { .. } | Event::RecordingEnded { .. } => LegEvent::Late,
-            Event::Kept { .. } | Event::Adopted { .. } => LegEvent::Late,
+        let told = match (*event, number) {
+            (Event::Opened { .. }, Some(number)) => self.opened(turn, slot, number),
+            (Event::Updated { .. }, Some(number)) => self.updated(turn, slot, number),
+            (Event::Refused { reason, .. }, Some(number)) => self.refused(turn, slot, number, reason),
+            (Event::Closed { reason, .. }, _) => self.gone(turn, slot, LegEvent::Closed(reason)),
+            (Event::Moved { worker, .. }, Some(number)) => self.moved(turn, slot, Move { number, to: worker }),
+            (Event::MediaTimeout { .. }, _) if runs => LegEvent::MediaTimeout,
+            (Event::SourceEnded { .. }, Some(number)) if runs && self.has_played(slot, number) => LegEvent::SourceEnded,
+            (Event::Digit { digit, .. }, _) => LegEvent::Digit(digit),
+            (Event::Latched { address, .. }, _) => LegEvent::Latched(address),
+            (Event::RecordingStarted { recording, .. }, Some(number)) => self.recording_started(recording, number),
+            _ => LegEvent::Late,
         };
         self.forget_answered();
         Some((owner, told))
@@ -192,7 +195,7 @@ impl Legs {
         self.bring_together(turn, slot);
     }
 
-    /// Whether a source has ended that is still wanted: the event carries the number of the last command before it.
+    /// Whether a source has ended that is still wanted: the event carries the number of the command that set it.
     fn has_played(&self, slot: usize, number: CommandNumber) -> bool {
         self.rows[slot].as_deref().is_some_and(|leg| {
             matches!(leg.wanted.flow.source, Source::Prompt(_)) && leg.source_since.is_none_or(|since| since <= number)

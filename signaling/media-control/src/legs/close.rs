@@ -36,6 +36,7 @@ impl Legs {
             let Some(leg) = self.rows[slot].as_deref_mut() else { continue };
             (leg.stage, leg.port, leg.recording, leg.digits) = (Stage::Lost, None, None, None);
         }
+        self.by_leg.clear();
         self.deadlines = Default::default();
         self.awaited = Default::default();
         self.recordings.take_all()
@@ -48,6 +49,7 @@ impl Legs {
             return Err(LegError::WrongState);
         }
         (leg.port, leg.stage) = (Some(port), Stage::Reserved);
+        self.by_leg.insert(port.leg, id.slot() as u16);
         self.refresh(turn, id.slot());
         self.send_open(turn, id.slot());
         Ok(())

@@ -29,7 +29,7 @@ impl Legs {
         leg.in_flight = Some(in_flight);
         (leg.stage, leg.source_since) = (Stage::Opening(number), Some(number));
         let spec = leg.wanted.spec();
-        turn.commands.push((port.worker, Command::Open { leg: port.leg, tag: number.get(), spec }));
+        turn.commands.push((port.worker, Command::Open { leg: port.leg, number: number.get(), spec }));
         self.awaited.calls += 1;
         self.limit(turn.now, number);
     }
@@ -50,7 +50,7 @@ impl Legs {
         }
         in_flight.push(number, &leg.wanted);
         let spec = leg.wanted.spec();
-        turn.commands.push((port.worker, Command::Update { leg: port.leg, tag: number.get(), spec }));
+        turn.commands.push((port.worker, Command::Update { leg: port.leg, number: number.get(), update: spec.into() }));
         self.awaited.others += 1;
         self.limit(turn.now, number);
     }
@@ -82,7 +82,7 @@ impl Legs {
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
         let Some(port) = leg.still_port() else { return };
         leg.stage = Stage::Moving(Move { number, to });
-        turn.commands.push((port.worker, Command::Move { leg: port.leg, tag: number.get(), worker: to }));
+        turn.commands.push((port.worker, Command::Move { leg: port.leg, number: number.get(), worker: to }));
         self.awaited.calls += 1;
         self.limit(turn.now, number);
     }
@@ -96,7 +96,7 @@ impl Legs {
             self.awaited.others += 1;
         }
         leg.stage = Stage::Closing(Closing { number, moving, is_refused: false });
-        turn.commands.push((port.worker, Command::Close { leg: port.leg, tag: number.get() }));
+        turn.commands.push((port.worker, Command::Close { leg: port.leg, number: number.get() }));
         self.limit_closing(turn.now, number);
     }
 

@@ -50,7 +50,7 @@ impl Legs {
             let number = self.next_number(slot);
             let Some(digits) = self.rows[slot].as_deref_mut().and_then(|leg| leg.digits.as_deref_mut()) else { return };
             digits.sent = Some((digits.sent.map_or(number, |(first, _)| first), number));
-            let command = Command::SendDigit { leg: port.leg, tag: number.get(), digit, duration_ms };
+            let command = Command::SendDigit { leg: port.leg, number: number.get(), digit, duration_ms };
             turn.commands.push((port.worker, command));
         }
     }

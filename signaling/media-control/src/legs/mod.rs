@@ -19,10 +19,11 @@ pub use want::Standing;
 use crate::topology::Edges;
 use crate::{EdgeState, LegError, LegId, Player, Port, Ports, Transport};
 use clock::Instant;
-use contract::{Command, LegSpec, Source};
+use contract::{Command, LegRef, LegSpec, Source};
 use deadlines::Deadlines;
 use leg::{InFlight, Leg, Stage};
 use recordings::Recordings;
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 /// Most legs of one table.
@@ -54,6 +55,8 @@ pub struct AwaitedCount {
 /// All legs of one shard.
 pub struct Legs {
     pub(crate) rows: Vec<Option<Box<Leg>>>,
+    /// The places of the legs that have a port, for what the media plane tells without being asked.
+    pub(crate) by_leg: HashMap<LegRef, u16>,
     free: Vec<u16>,
     limit: usize,
     last_generation: u32,
@@ -72,6 +75,7 @@ impl Legs {
     pub fn new(limit: usize) -> Self {
         Self {
             rows: Vec::new(),
+            by_leg: HashMap::new(),
             free: Vec::new(),
             limit: limit.min(LEGS_MAX),
             last_generation: 0,
@@ -119,6 +123,7 @@ impl Legs {
         });
         self.last_generation = self.last_generation.wrapping_add(1).max(1);
         let id = LegId::new(slot, NonZeroU32::new(self.last_generation).unwrap_or(NonZeroU32::MIN));
+        self.by_leg.insert(port.leg, slot);
         self.rows[id.slot()] = Some(Box::new(Leg::new(id, owner, port)));
         Ok(id)
     }
@@ -128,12 +133,15 @@ impl Legs {
         self.drop_edges(slot);
         self.stop_waiting(slot);
         let leg = self.rows[slot].take()?;
+        if let Some(port) = leg.port {
+            self.by_leg.remove(&port.leg);
+        }
         if matches!(leg.stage, Stage::Closing(_)) {
             self.awaited.others -= 1;
         }
         self.free.push(slot as u16);
         if self.free.len() == self.rows.len() && self.rows.len() > KEPT_ROW_COUNT {
-            (self.rows, self.free) = (Vec::new(), Vec::new());
+            (self.rows, self.free, self.by_leg) = (Vec::new(), Vec::new(), HashMap::new());
         }
         leg.port
     }

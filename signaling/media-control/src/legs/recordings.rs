@@ -52,7 +52,7 @@ impl Legs {
         // The file first, so that it is there when the worker begins.
         turn.ports.hand_over(port.leg, recording, file).map_err(|_| LegError::File)?;
         let number = self.next_number(id.slot());
-        let command = Command::StartRecording { leg: port.leg, tag: number.get(), recording, layout, limit_s };
+        let command = Command::StartRecording { leg: port.leg, number: number.get(), recording, layout, limit_s };
         turn.commands.push((port.worker, command));
         self.recordings.begun_count = recording;
         let leg = self.leg_mut(id)?;
@@ -68,7 +68,7 @@ impl Legs {
         let port = self.recorded_port(id)?;
         let recording = self.leg(id)?.recording.ok_or(LegError::Recording)?;
         let number = self.next_number(id.slot());
-        turn.commands.push((port.worker, Command::StopRecording { leg: port.leg, tag: number.get(), recording }));
+        turn.commands.push((port.worker, Command::StopRecording { leg: port.leg, number: number.get(), recording }));
         Ok(recording)
     }
 

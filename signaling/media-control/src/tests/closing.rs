@@ -118,7 +118,7 @@ fn a_lost_media_plane_is_built_again_from_what_is_wanted() {
     for (id, before) in [one, other].into_iter().zip(before) {
         let source = world.legs.source(id).unwrap();
         assert_eq!(source.1, EdgeState::Flowing);
-        let spec = LegSpec { source: world.spec(id).source, ..before };
+        let spec = before.with(|spec| spec.flow.source = world.spec(id).flow.source);
         assert_eq!((world.spec(id), world.source(id)), (spec, Source::Leg(world.legs.port(source.0).unwrap().leg)));
     }
     for id in [one, other] {

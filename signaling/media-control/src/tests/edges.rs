@@ -28,7 +28,7 @@ fn a_leg_hears_another_one_once_both_run_and_have_formats() {
     world.want(one, &tone());
     world.serve();
     assert_eq!((world.source(one), world.legs.edges.count()), (Source::Tone440, 0));
-    assert_eq!(world.spec(one).rewriting(), contract::Rewriting::Continuous, "it stays one stream");
+    assert_eq!(world.spec(one).flow.rewriting(), contract::Rewriting::Continuous, "it stays one stream");
     world.assert_settled(&[one, other]);
 }
 
@@ -44,8 +44,9 @@ fn payload_types_leave_with_the_numbers_of_the_other_leg() {
     let other = world.open_on(0, &hears(with_events(98, 96), one));
     world.want(one, &hears(with_events(8, 101), other));
     world.serve();
-    let map =
-        |world: &World, id| world.spec(id).payloads.iter().map(|(own, _, there)| (own, there)).collect::<Vec<_>>();
+    let map = |world: &World, id| {
+        world.spec(id).formats.payloads.iter().map(|(own, _, there)| (own, there)).collect::<Vec<_>>()
+    };
     assert_eq!((map(&world, one), map(&world, other)), (vec![(8, 98), (101, 96)], vec![(98, 8), (96, 101)]));
     // One of the two agrees on other numbers: both are told.
     world.want(other, &hears(with_events(99, 97), one));

@@ -102,7 +102,7 @@ impl World {
     }
 
     fn source(&self, id: LegId) -> Source {
-        self.spec(id).source()
+        self.spec(id).flow.source()
     }
 
     fn wait(&mut self, pause: Duration) -> Vec<(u64, LegEvent)> {

@@ -48,7 +48,7 @@ fn what_is_wanted_meanwhile_waits() {
     world.serve();
     let told = world.told();
     assert!(told.contains(&LegEvent::Confirmed(second)), "{told:?}");
-    assert_eq!(world.spec(other).muted, 1);
+    assert_eq!(world.spec(other).flow.muted, 1);
     world.assert_settled(&[one, other]);
 }
 

@@ -129,7 +129,7 @@ impl Plane {
 
     pub(super) fn take(&mut self, commands: &mut Vec<(u8, Command)>) {
         for (worker, command) in commands.drain(..) {
-            assert!(self.numbers.insert(command.tag()), "{command:?} has the number of another command");
+            assert!(self.numbers.insert(command.number()), "{command:?} has the number of another command");
             assert_eq!(Command::read(&command.write()), Ok(command), "it is sound");
             self.work[usize::from(worker)].push_back(Work::Command(command));
             self.taken.push(command);
@@ -175,7 +175,7 @@ impl Plane {
     /// A leg fails by itself.
     pub(super) fn fail(&mut self, leg: LegRef) {
         if let Some(running) = self.legs.remove(&leg) {
-            let closed = Event::Closed { leg, tag: running.last_number, reason: CloseReason::Failed };
+            let closed = Event::Closed { leg, number: running.last_number, reason: CloseReason::Failed };
             self.tell(running.worker, closed);
         }
     }
@@ -197,9 +197,9 @@ impl Plane {
                 self.tell(
                     worker,
                     if is_back {
-                        Event::Refused { leg, tag: number, reason: RefuseReason::Full }
+                        Event::Refused { leg, number, reason: RefuseReason::Full }
                     } else {
-                        Event::Moved { leg, tag: number, worker }
+                        Event::Moved { leg, number, worker }
                     },
                 );
             }
@@ -208,9 +208,9 @@ impl Plane {
     }
 
     fn command(&mut self, worker: u8, command: Command, refuse: Option<Refuse>) {
-        let (leg, tag) = (command.leg(), command.tag());
+        let (leg, tag) = (command.leg(), command.number());
         let is_here = self.legs.get(&leg).is_some_and(|running| running.worker == worker);
-        let refused = |reason| Event::Refused { leg, tag, reason };
+        let refused = |reason| Event::Refused { leg, number: tag, reason };
         let answer = match command {
             Command::Update { .. } | Command::Close { .. } | Command::Move { .. } | Command::SendDigit { .. }
                 if refuse.is_some_and(|Refuse(reason)| reason == RefuseReason::NoSuchLeg) && is_here =>
@@ -224,17 +224,17 @@ impl Plane {
                 Some(Refuse(reason)) => refused(reason),
                 None => {
                     self.legs.insert(leg, Running { worker, spec, last_number: tag, recording: None });
-                    Event::Opened { leg, tag }
+                    Event::Opened { leg, number: tag }
                 }
             },
             Command::StartRecording { recording, .. } => match self.legs.get_mut(&leg).filter(|_| is_here) {
                 Some(running) if running.recording.is_none() && refuse.is_none() => {
                     running.recording = Some(recording);
-                    Event::RecordingStarted { leg, tag, recording }
+                    Event::RecordingStarted { leg, number: tag, recording }
                 }
                 _ => {
                     let outcome = RecordingOutcome::new(RecordingEnd::NoFile);
-                    Event::RecordingEnded { leg, tag, recording, outcome }
+                    Event::RecordingEnded { leg, number: tag, recording, outcome }
                 }
             },
             Command::StopRecording { recording, .. } => {
@@ -242,7 +242,7 @@ impl Plane {
                 let Some(running) = running else { return };
                 running.recording = None;
                 let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
-                Event::RecordingEnded { leg, tag, recording, outcome }
+                Event::RecordingEnded { leg, number: tag, recording, outcome }
             }
             Command::KeepLegs { .. } | Command::Adopt { .. } => panic!("nobody sends {command:?}"),
             _ if !is_here => refused(RefuseReason::NoSuchLeg),
@@ -250,22 +250,22 @@ impl Plane {
                 let closed = self.legs.remove(&leg);
                 if let Some(recording) = closed.and_then(|running| running.recording) {
                     let outcome = RecordingOutcome::new(RecordingEnd::LegClosed);
-                    self.tell(worker, Event::RecordingEnded { leg, tag, recording, outcome });
+                    self.tell(worker, Event::RecordingEnded { leg, number: tag, recording, outcome });
                 }
-                Event::Closed { leg, tag, reason: CloseReason::Asked }
+                Event::Closed { leg, number: tag, reason: CloseReason::Asked }
             }
             _ if refuse.is_some() => refused(refuse.map_or(RefuseReason::Full, |Refuse(reason)| reason)),
-            Command::Update { spec, .. } => {
-                if let Source::Leg(giver) = spec.source()
+            Command::Update { update, .. } => {
+                if let Some(Source::Leg(giver)) = update.flow.map(|flow| flow.source())
                     && giver != leg
                     && self.worker_of(giver) != Some(worker)
                 {
                     return self.tell(worker, refused(RefuseReason::Invalid));
                 }
                 if let Some(running) = self.legs.get_mut(&leg) {
-                    (running.spec, running.last_number) = (spec, tag);
+                    (running.spec, running.last_number) = (running.spec.updated(&update), tag);
                 }
-                Event::Updated { leg, tag }
+                Event::Updated { leg, number: tag }
             }
             Command::Move { worker: to, .. } => {
                 let Some(running) = self.legs.remove(&leg) else { return };

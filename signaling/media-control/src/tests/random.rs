@@ -210,8 +210,8 @@ proptest! {
             let has_one_sink = world.legs.sinks(*id).count() == 1;
             let spec = |plane: &Plane| {
                 let spec = plane.spec(leg).unwrap();
-                let payloads = Formats { payloads: spec.payloads, ptime_ms: 20 }.mapped_to(None);
-                if has_one_sink { spec } else { LegSpec { payloads, ..spec } }
+                let payloads = Formats { payloads: spec.formats.payloads, ptime_ms: 20 }.mapped_to(None);
+                if has_one_sink { spec } else { spec.with(|spec| spec.formats.payloads = payloads) }
             };
             prop_assert_eq!(spec(&fresh.plane), spec(&world.plane));
             prop_assert_eq!(fresh.plane.worker_of(leg), world.plane.worker_of(leg));

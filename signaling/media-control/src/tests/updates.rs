@@ -10,7 +10,7 @@ fn a_leg_opens_with_what_is_wanted_and_changes_only_where_it_differs() {
     let id = world.opening_on(0, &tone());
     let asked = world.plane.taken();
     let [Command::Open { leg, spec, .. }] = asked[..] else { panic!("{asked:?}") };
-    assert_eq!((spec.source(), spec.direction(), spec.rewriting), (Source::Tone440, Direction::Both, 0));
+    assert_eq!((spec.flow.source(), spec.flow.direction(), spec.flow.rewriting), (Source::Tone440, Direction::Both, 0));
     assert_eq!(world.legs.awaited(), AwaitedCount { calls: 1, others: 0 });
     assert_eq!(world.legs.deadline(), Some(world.now + ANSWER_LIMIT));
     assert_eq!(world.legs.confirmed_spec(id), None);
@@ -19,12 +19,14 @@ fn a_leg_opens_with_what_is_wanted_and_changes_only_where_it_differs() {
     assert_eq!(world.want(id, &tone()), Standing::Confirmed, "nothing is different");
     let Standing::Awaits(number) = world.want(id, &muted(tone())) else { panic!() };
     let asked = world.plane.taken();
-    assert!(matches!(asked[..], [Command::Update { tag, spec, .. }] if tag == number.get() && spec.muted == 1));
+    assert!(
+        matches!(asked[..], [Command::Update { number: tag, update, .. }] if tag == number.get() && update.flow.is_some_and(|flow| flow.muted == 1))
+    );
     assert_eq!(world.want(id, &muted(tone())), Standing::Awaits(number), "it is on its way");
-    assert_eq!(world.legs.confirmed_spec(id).map(|spec| spec.muted), Some(0));
+    assert_eq!(world.legs.confirmed_spec(id).map(|spec| spec.flow.muted), Some(0));
     world.serve();
     assert_eq!(world.told(), [LegEvent::Confirmed(number)]);
-    assert_eq!((world.spec(id).muted, world.legs.port(id).unwrap().leg), (1, leg));
+    assert_eq!((world.spec(id).flow.muted, world.legs.port(id).unwrap().leg), (1, leg));
     world.assert_settled(&[id]);
 }
 
@@ -140,16 +142,19 @@ fn a_player_begins_again_and_says_when_it_has_ended() {
     let id = world.open_on(0, &prompt);
     let leg = world.legs.port(id).unwrap().leg;
     assert_eq!(world.legs.plays_prompt(id), Some(9));
-    let ended = |world: &World| Event::SourceEnded { leg, tag: world.plane.last_number(leg) };
+    let ended = |world: &World| Event::SourceEnded { leg, number: world.plane.last_number(leg) };
     let first = ended(&world);
     assert_eq!(world.hear(first), Some((1_000, LegEvent::SourceEnded)));
     world.plane.taken();
     world.turn(|legs, turn| legs.restart(turn, id, &prompt)).unwrap();
     let asked = world.plane.taken();
-    let [Command::Update { spec: silent, .. }, Command::Update { spec: again, .. }] = asked[..] else {
+    let [Command::Update { update: silent, .. }, Command::Update { update: again, .. }] = asked[..] else {
         panic!("{asked:?}")
     };
-    assert_eq!((silent.source(), again.source()), (Source::Silence, Source::Prompt(9)));
+    assert_eq!(
+        (silent.flow.map(|flow| flow.source()), again.flow.map(|flow| flow.source())),
+        (Some(Source::Silence), Some(Source::Prompt(9)))
+    );
     // The end of the first time comes late.
     assert_eq!(world.hear(first), Some((1_000, LegEvent::Late)));
     world.serve();
@@ -168,15 +173,15 @@ fn a_player_begins_again_and_says_when_it_has_ended() {
 fn what_a_leg_hears_of_its_peer_is_told_to_its_owner() {
     let mut world = World::new();
     let id = world.open_on(0, &tone());
-    let (leg, tag) = (world.legs.port(id).unwrap().leg, world.plane.last_number(world.legs.port(id).unwrap().leg));
+    let leg = world.legs.port(id).unwrap().leg;
     let address = tone().transport.remote_rtp;
-    assert_eq!(world.hear(Event::Digit { leg, tag, digit: 11 }), Some((1_000, LegEvent::Digit(11))));
-    assert_eq!(world.hear(Event::Latched { leg, tag, address }), Some((1_000, LegEvent::Latched(address))));
-    assert_eq!(world.hear(Event::MediaTimeout { leg, tag }), Some((1_000, LegEvent::MediaTimeout)));
+    assert_eq!(world.hear(Event::Digit { leg, digit: 11 }), Some((1_000, LegEvent::Digit(11))));
+    assert_eq!(world.hear(Event::Latched { leg, address }), Some((1_000, LegEvent::Latched(address))));
+    assert_eq!(world.hear(Event::MediaTimeout { leg }), Some((1_000, LegEvent::MediaTimeout)));
     let earlier = contract::LegRef::new(leg.port, leg.generation + 1);
-    assert_eq!(world.hear(Event::Digit { leg: earlier, tag, digit: 1 }), None, "another life of the port");
-    for tag in [0, 1, u64::MAX] {
-        assert_eq!(world.hear(Event::Digit { leg, tag, digit: 1 }), None, "{tag} is a number that was never given");
+    assert_eq!(world.hear(Event::Digit { leg: earlier, digit: 1 }), None, "another life of the port");
+    for number in [0, 1, u64::MAX] {
+        assert_eq!(world.hear(Event::Updated { leg, number }), None, "{number} is a number that was never given");
     }
 }
 

@@ -29,8 +29,11 @@ fn two_calls_hear_each_other_until_one_ends() {
     let (mut world, one, other, bridge) = bridged();
     let (first, second) = (world.session(one).leg().unwrap(), world.session(other).leg().unwrap());
     assert_eq!(world.legs[&first], world.legs[&second], "one has moved");
-    assert_eq!((world.spec(one).source(), world.spec(other).source()), (Source::Leg(second), Source::Leg(first)));
-    assert_eq!(world.spec(one).rewriting(), Rewriting::Continuous);
+    assert_eq!(
+        (world.spec(one).flow.source(), world.spec(other).flow.source()),
+        (Source::Leg(second), Source::Leg(first))
+    );
+    assert_eq!(world.spec(one).flow.rewriting(), Rewriting::Continuous);
     assert_eq!(
         world.told(),
         [SessionEvent::ParticipantAdded { bridge, id: one }, SessionEvent::ParticipantAdded { bridge, id: other }]
@@ -44,7 +47,7 @@ fn two_calls_hear_each_other_until_one_ends() {
     assert!(told.contains(&removed(other, LeaveReason::Ended)), "{told:?}");
     assert!(told.contains(&removed(one, LeaveReason::Destroyed)), "{told:?}");
     assert_eq!(told.iter().filter(|event| **event == SessionEvent::BridgeDestroyed { bridge }).count(), 1);
-    assert_eq!(world.spec(one).source(), Source::Tone440, "it goes on with its own source");
+    assert_eq!(world.spec(one).flow.source(), Source::Tone440, "it goes on with its own source");
     assert_eq!(world.session(one).state(), SessionState::Connected);
     world.over(1, Cause::RemoteBye);
     world.serve();
@@ -56,7 +59,7 @@ fn taken_apart_and_put_together_again() {
     let (mut world, one, other, bridge) = bridged();
     world.turn(|sessions, turn| sessions.remove_from_bridge(turn, bridge, other)).unwrap();
     world.serve();
-    assert_eq!((world.spec(one).source(), world.spec(other).source()), (Source::Tone440, Source::Prompt(0)));
+    assert_eq!((world.spec(one).flow.source(), world.spec(other).flow.source()), (Source::Tone440, Source::Prompt(0)));
     assert_eq!(world.sessions.bridges().count(), 1);
     let third = world.comes(3, "tone", SDP);
     world.serve();
@@ -70,7 +73,7 @@ fn taken_apart_and_put_together_again() {
     assert_eq!(gone, Err(SessionError::BridgeNotFound(bridge)));
     world.serve();
     assert!([one, third].iter().all(|id| world.session(*id).linked_to().is_none()));
-    assert_eq!(world.spec(one).source(), Source::Tone440);
+    assert_eq!(world.spec(one).flow.source(), Source::Tone440);
     // One whose last session is taken out goes.
     let last = world.turn(|sessions, turn| sessions.bridge(turn, one, third)).unwrap();
     for id in [one, third] {
@@ -104,7 +107,7 @@ fn a_leg_that_cannot_move_takes_the_bridge_down() {
     let (mut world, one, other) = two();
     world.turn(|sessions, turn| sessions.bridge(turn, one, other)).unwrap();
     let asked = world.asked();
-    let [Command::Move { leg, tag, .. }] = asked[..] else { panic!("{asked:?}") };
+    let [Command::Move { leg, number: tag, .. }] = asked[..] else { panic!("{asked:?}") };
     // Whatever happens meanwhile waits until it is known where the leg is.
     world.said();
     world.turn(|sessions, turn| sessions.hold(turn, other, None)).unwrap();
@@ -112,14 +115,14 @@ fn a_leg_that_cannot_move_takes_the_bridge_down() {
     world.turn(|sessions, turn| sessions.mute(turn, other, true)).unwrap();
     assert!(world.commands.iter().all(|(_, command)| command.leg() != leg), "{:?}", world.commands);
     world.serve();
-    world.media(Event::Refused { leg, tag, reason: RefuseReason::Full });
+    world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Full });
     assert!(matches!(world.said()[..], [Said::Reinvite(..)]), "the hold goes out now");
     let told = world.told();
     assert!(
         told.iter().any(|event| matches!(event, SessionEvent::ParticipantRemoved { reason: LeaveReason::Failed, .. }))
     );
     world.serve();
-    assert_eq!((world.spec(other).muted, world.spec(other).source()), (1, Source::Prompt(0)));
+    assert_eq!((world.spec(other).flow.muted, world.spec(other).flow.source()), (1, Source::Prompt(0)));
     assert_eq!(world.sessions.bridges().count(), 0);
 }
 
@@ -129,20 +132,20 @@ fn a_call_ends_while_its_leg_moves() {
         let (mut world, one, other) = two();
         world.turn(|sessions, turn| sessions.bridge(turn, one, other)).unwrap();
         let asked = world.asked();
-        let [Command::Move { leg, tag, worker }] = asked[..] else { panic!("{asked:?}") };
+        let [Command::Move { leg, number: tag, worker }] = asked[..] else { panic!("{asked:?}") };
         world.over(2, Cause::RemoteBye);
         let closes = std::mem::take(&mut world.commands);
-        assert!(closes.iter().any(|(_, command)| *command == Command::Close { leg, tag }), "{closes:?}");
+        assert!(closes.iter().any(|(_, command)| *command == Command::Close { leg, number: tag }), "{closes:?}");
         if leg_went {
             // The old worker does not have it any more, the new one gets its own `Close`.
-            world.media(Event::Refused { leg, tag, reason: RefuseReason::NoSuchLeg });
+            world.media(Event::Refused { leg, number: tag, reason: RefuseReason::NoSuchLeg });
             assert_eq!(world.ports.out.len(), 2);
-            world.media(Event::Moved { leg, tag, worker });
-            assert!(world.commands.contains(&(worker, Command::Close { leg, tag })));
+            world.media(Event::Moved { leg, number: tag, worker });
+            assert!(world.commands.contains(&(worker, Command::Close { leg, number: tag })));
         } else {
-            world.media(Event::Refused { leg, tag, reason: RefuseReason::Full });
+            world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Full });
         }
-        world.media(Event::Closed { leg, tag, reason: contract::CloseReason::Asked });
+        world.media(Event::Closed { leg, number: tag, reason: contract::CloseReason::Asked });
         assert_eq!(world.ports.out.len(), 1);
         assert_eq!(world.sessions.count(), 1);
     }
@@ -163,13 +166,13 @@ fn hold_in_a_bridge_plays_music_and_comes_back() {
     };
     world.sip(event(request, 200), message("INVITE", "x", &held("recvonly")));
     world.serve();
-    assert_eq!((world.spec(one).source(), world.spec(one).direction()), (Source::Prompt(9), Direction::Send));
+    assert_eq!((world.spec(one).flow.source(), world.spec(one).flow.direction()), (Source::Prompt(9), Direction::Send));
     world.turn(|sessions, turn| sessions.resume(turn, one)).unwrap();
     let said = world.said();
     let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
     world.sip(event(request, 200), message("INVITE", "x", SDP));
     world.serve();
-    assert_eq!(world.spec(one).source(), Source::Leg(world.session(other).leg().unwrap()));
+    assert_eq!(world.spec(one).flow.source(), Source::Leg(world.session(other).leg().unwrap()));
 }
 
 #[test]

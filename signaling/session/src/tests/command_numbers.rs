@@ -28,16 +28,16 @@ impl CommandNumbers {
             let owner = sessions.iter().find(|session| session.leg() == Some(leg)).expect("a session").id().as_u64();
             let numbers = self.legs.entry(leg).or_default();
             numbers.open.push_back(*command);
-            (numbers.last, numbers.owner) = (command.tag(), owner);
-            let (Command::Open { tag, .. }
-            | Command::Update { tag, .. }
-            | Command::Close { tag, .. }
-            | Command::SendDigit { tag, .. }
-            | Command::Move { tag, .. }
-            | Command::StartRecording { tag, .. }
-            | Command::StopRecording { tag, .. }
-            | Command::KeepLegs { tag, .. }
-            | Command::Adopt { tag, .. }) = command;
+            (numbers.last, numbers.owner) = (command.number(), owner);
+            let (Command::Open { number: tag, .. }
+            | Command::Update { number: tag, .. }
+            | Command::Close { number: tag, .. }
+            | Command::SendDigit { number: tag, .. }
+            | Command::Move { number: tag, .. }
+            | Command::StartRecording { number: tag, .. }
+            | Command::StopRecording { number: tag, .. }
+            | Command::KeepLegs { number: tag, .. }
+            | Command::Adopt { number: tag, .. }) = command;
             *tag = owner;
         }
     }
@@ -45,7 +45,7 @@ impl CommandNumbers {
     /// The event as the media plane says it: with the number of the oldest command that it may be the answer to, or of the
     /// last one before it.
     pub(super) fn answer(&mut self, mut event: Event) -> Event {
-        let numbers = self.legs.get_mut(&event.leg()).filter(|numbers| numbers.owner == event.tag());
+        let numbers = self.legs.get_mut(&event.leg()).filter(|numbers| Some(numbers.owner) == event.number());
         let Some(LegNumbers { open, last, .. }) = numbers else { return event };
         let answers = |command: &Command| match event {
             Event::Opened { .. } => matches!(command, Command::Open { .. }),
@@ -65,20 +65,20 @@ impl CommandNumbers {
             }
             _ => open.iter().position(answers),
         };
-        let number = place.and_then(|place| open.remove(place)).map_or(*last, |command| command.tag());
-        let (Event::Opened { tag, .. }
-        | Event::Updated { tag, .. }
-        | Event::Refused { tag, .. }
-        | Event::Closed { tag, .. }
-        | Event::MediaTimeout { tag, .. }
-        | Event::Latched { tag, .. }
-        | Event::Digit { tag, .. }
-        | Event::SourceEnded { tag, .. }
-        | Event::Moved { tag, .. }
-        | Event::RecordingStarted { tag, .. }
-        | Event::RecordingEnded { tag, .. }
-        | Event::Kept { tag, .. }
-        | Event::Adopted { tag, .. }) = &mut event;
+        let number = place.and_then(|place| open.remove(place)).map_or(*last, |command| command.number());
+        let (Event::Opened { number: tag, .. }
+        | Event::Updated { number: tag, .. }
+        | Event::Refused { number: tag, .. }
+        | Event::Closed { number: tag, .. }
+        | Event::SourceEnded { number: tag, .. }
+        | Event::Moved { number: tag, .. }
+        | Event::RecordingStarted { number: tag, .. }
+        | Event::RecordingEnded { number: tag, .. }
+        | Event::Kept { number: tag, .. }
+        | Event::Adopted { number: tag, .. }) = &mut event
+        else {
+            return event;
+        };
         *tag = number;
         event
     }

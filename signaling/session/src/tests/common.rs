@@ -34,14 +34,14 @@ pub(in crate::tests) fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
     let mut world = world();
     world.sip(invite(), message("INVITE", user, sdp));
     let asked = world.asked();
-    let [Command::Open { leg, tag, .. }] = asked[..] else { panic!("{asked:?}") };
+    let [Command::Open { leg, number: tag, .. }] = asked[..] else { panic!("{asked:?}") };
     assert_eq!(world.said(), [Said::Ringing(INVITE)]);
     (world, leg, tag)
 }
 
 pub(in crate::tests) fn connected(user: &str) -> (World, LegRef, u64) {
     let (mut world, leg, tag) = ringing(user, SDP);
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     let said = world.said();
     let [Said::Accept(INVITE, sdp)] = &said[..] else { panic!("{said:?}") };
     assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0", leg.port)) && sdp.contains("c=IN IP4 192.0.2.9"));
@@ -62,9 +62,9 @@ impl World {
 
     /// The media plane does as asked by the only command that waits.
     pub(in crate::tests) fn close(&mut self, leg: LegRef, tag: u64) {
-        assert_eq!(self.asked(), [Command::Close { leg, tag }]);
+        assert_eq!(self.asked(), [Command::Close { leg, number: tag }]);
         assert_eq!(self.ports.free.len(), 3, "the port is out until the leg is closed");
-        self.media(Event::Closed { leg, tag, reason: CloseReason::Asked });
+        self.media(Event::Closed { leg, number: tag, reason: CloseReason::Asked });
         self.assert_empty();
         assert_eq!(self.ports.free.len(), 4);
     }
@@ -75,10 +75,11 @@ impl World {
     pub(in crate::tests) fn acknowledge(&mut self, dialog: DialogId) {
         self.sip(acknowledged(dialog), message("ACK", "x", ""));
         let asked = self.asked();
-        let [Command::Update { leg, tag, spec }] = asked[..] else { panic!("{asked:?}") };
-        assert!(spec.is_proven() && spec.latching() == contract::Latching::Probation);
+        let [Command::Update { leg, number: tag, update }] = asked[..] else { panic!("{asked:?}") };
+        let spec = update.whole().expect("all parts");
+        assert!(spec.transport.is_proven() && spec.transport.latching() == contract::Latching::Probation);
         self.specs.insert(leg, spec);
-        self.media(Event::Updated { leg, tag });
+        self.media(Event::Updated { leg, number: tag });
     }
 
     pub(in crate::tests) fn id(&self) -> SessionId {
@@ -110,8 +111,9 @@ impl World {
 
     pub(in crate::tests) fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
         let asked = self.asked();
-        let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
-        self.media(Event::Updated { leg, tag });
+        let [Command::Update { update: spec, .. }] = asked[..] else { panic!("{asked:?}") };
+        let spec = spec.whole().expect("all parts");
+        self.media(Event::Updated { leg, number: tag });
         spec
     }
 }
@@ -186,7 +188,7 @@ impl<S: SipSide> World<S> {
     /// The media plane does what it has been asked to by now.
     pub(in crate::tests) fn serve_once(&mut self) {
         for (worker, command) in std::mem::take(&mut self.commands) {
-            let (leg, tag) = (command.leg(), command.tag());
+            let (leg, tag) = (command.leg(), command.number());
             assert_eq!(self.legs.get(&leg).copied().unwrap_or(worker), worker, "{command:?} goes astray");
             match command {
                 Command::Open { .. } => self.legs.insert(leg, worker),
@@ -195,23 +197,24 @@ impl<S: SipSide> World<S> {
                 _ => None,
             };
             let event = match command {
-                Command::Open { .. } => Event::Opened { leg, tag },
-                Command::Update { spec, .. } => {
-                    if let contract::Source::Leg(giver) = spec.source() {
+                Command::Open { .. } => Event::Opened { leg, number: tag },
+                Command::Update { update, .. } => {
+                    let spec = update.whole().expect("all parts");
+                    if let contract::Source::Leg(giver) = spec.flow.source() {
                         assert_eq!(self.legs.get(&giver), Some(&worker), "{giver:?} is not on worker {worker}");
                     }
                     self.specs.insert(leg, spec);
-                    Event::Updated { leg, tag }
+                    Event::Updated { leg, number: tag }
                 }
-                Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
-                Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                Command::Close { .. } => Event::Closed { leg, number: tag, reason: CloseReason::Asked },
+                Command::Move { worker, .. } => Event::Moved { leg, number: tag, worker },
                 Command::StartRecording { recording, .. } => {
                     assert!(self.ports.files.contains(&(leg, recording)), "no file for it was handed over");
-                    Event::RecordingStarted { leg, tag, recording }
+                    Event::RecordingStarted { leg, number: tag, recording }
                 }
                 Command::StopRecording { recording, .. } => {
                     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
-                    Event::RecordingEnded { leg, tag, recording, outcome }
+                    Event::RecordingEnded { leg, number: tag, recording, outcome }
                 }
                 Command::SendDigit { .. } | Command::KeepLegs { .. } | Command::Adopt { .. } => continue,
             };

@@ -21,8 +21,8 @@ fn recorded() -> (World, LegRef, u64, u64) {
     let recording = start(&mut world, tag).unwrap();
     assert!(world.ports.files.contains(&(leg, recording)), "the file goes first");
     let layout = RecordingLayout::Mono;
-    assert_eq!(world.asked(), [Command::StartRecording { leg, tag, recording, layout, limit_s: 90 }]);
-    world.media(Event::RecordingStarted { leg, tag, recording });
+    assert_eq!(world.asked(), [Command::StartRecording { leg, number: tag, recording, layout, limit_s: 90 }]);
+    world.media(Event::RecordingStarted { leg, number: tag, recording });
     let id = SessionId::from_u64(tag);
     assert_eq!(world.told(), [SessionEvent::RecordingStarted { id, recording }]);
     (world, leg, tag, recording)
@@ -34,13 +34,13 @@ fn it_begins_and_stops_and_may_begin_again() {
     let id = SessionId::from_u64(tag);
     assert!(matches!(start(&mut world, tag), Err(SessionError::InvalidState { .. })), "one at a time");
     assert_eq!(world.turn(|sessions, turn| sessions.stop_recording(turn, id)), Ok(recording));
-    assert_eq!(world.asked(), [Command::StopRecording { leg, tag, recording }]);
+    assert_eq!(world.asked(), [Command::StopRecording { leg, number: tag, recording }]);
     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
-    world.media(Event::RecordingEnded { leg, tag, recording, outcome });
+    world.media(Event::RecordingEnded { leg, number: tag, recording, outcome });
     assert_eq!(world.told(), [SessionEvent::RecordingEnded { id, recording, outcome }]);
     assert_ne!(start(&mut world, tag).unwrap(), recording);
     // The outcome of the one before comes again: it is not this one's.
-    world.media(Event::RecordingEnded { leg, tag, recording, outcome });
+    world.media(Event::RecordingEnded { leg, number: tag, recording, outcome });
     assert!(!world.sessions.get(id).unwrap().allows(Operation::StartRecording));
 }
 
@@ -52,7 +52,7 @@ fn the_end_of_the_call_is_told_before_the_end_of_the_file() {
     world.serve();
     assert!(matches!(world.told().last(), Some(SessionEvent::Ended { .. })));
     let outcome = RecordingOutcome::new(RecordingEnd::LegClosed);
-    world.media(Event::RecordingEnded { leg, tag, recording, outcome });
+    world.media(Event::RecordingEnded { leg, number: tag, recording, outcome });
     assert_eq!(world.told(), [SessionEvent::RecordingEnded { id, recording, outcome }]);
     world.assert_empty();
 }

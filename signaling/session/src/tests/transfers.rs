@@ -190,8 +190,8 @@ fn a_peer_transfers_and_its_other_side_talks_to_the_new_one() {
     world.confirms(A, 200);
     assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(A))]);
     let leg = |id| world.session(id).leg().unwrap();
-    assert_eq!(world.spec(pair.called).source(), Source::Leg(leg(third)));
-    assert_eq!(world.spec(third).source(), Source::Leg(leg(pair.called)));
+    assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(leg(third)));
+    assert_eq!(world.spec(third).flow.source(), Source::Leg(leg(pair.called)));
     world.over(A, Cause::LocalBye);
     // They are one call now: neither outlives the other.
     world.over(60, Cause::RemoteBye);
@@ -214,7 +214,7 @@ fn a_peer_transfers_and_hangs_up_at_once() {
         if is_answered {
             world.answered(call, 60, SDP);
             world.serve();
-            assert_eq!(world.spec(pair.called).source(), Source::Leg(world.session(third).leg().unwrap()));
+            assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
             world.over(B, Cause::RemoteBye);
             assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(60))]);
             world.over(60, Cause::LocalBye);
@@ -285,7 +285,7 @@ fn a_held_peer_is_heard_again_after_a_transfer() {
     world.sip(answer(*request), message("INVITE", "x", SDP));
     world.serve();
     assert_eq!(world.session(pair.called).state(), SessionState::Connected);
-    assert_eq!(world.spec(pair.called).source(), Source::Leg(world.session(third).leg().unwrap()));
+    assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
 }
 
 /// A holds B, which does not answer yet; what A asked for is of no account once C is in its place.
@@ -320,7 +320,7 @@ fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
     world.sip(answer(*request), message("INVITE", "x", &held("sendrecv")));
     world.serve();
     for id in [third, pair.called] {
-        assert_eq!(world.spec(id).direction(), contract::Direction::Both);
+        assert_eq!(world.spec(id).flow.direction(), contract::Direction::Both);
     }
 }
 
@@ -345,7 +345,7 @@ fn attended_by_a_peer_whose_calls_both_run_through_us() {
     world.over(2, Cause::LocalBye);
     world.serve();
     assert_eq!(world.session(pair.called).linked_to(), Some(third));
-    assert_eq!(world.spec(third).source(), Source::Leg(world.session(pair.called).leg().unwrap()));
+    assert_eq!(world.spec(third).flow.source(), Source::Leg(world.session(pair.called).leg().unwrap()));
     world.over(B, Cause::RemoteBye);
     world.over(60, Cause::LocalBye);
     world.serve();
@@ -397,5 +397,5 @@ fn a_call_takes_the_place_of_another() {
     world.serve();
     let new = world.sessions.by_dialog[&dialog];
     assert_eq!(world.session(pair.called).linked_to(), Some(new));
-    assert_eq!(world.spec(pair.called).source(), Source::Leg(world.session(new).leg().unwrap()));
+    assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(new).leg().unwrap()));
 }

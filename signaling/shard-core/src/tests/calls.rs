@@ -159,24 +159,25 @@ impl Net {
             }
             for (_, command) in commands {
                 let it = &mut self.nodes[node];
-                let (leg, tag) = (command.leg(), command.tag());
+                let (leg, tag) = (command.leg(), command.number());
                 let event = match command {
                     Command::Open { spec, .. } => {
                         it.specs.insert(leg, spec);
-                        Event::Opened { leg, tag }
+                        Event::Opened { leg, number: tag }
                     }
-                    Command::Update { spec, .. } => {
-                        if let Source::Leg(giver) = spec.source() {
+                    Command::Update { update, .. } => {
+                        let spec = update.whole().expect("all parts");
+                        if let Source::Leg(giver) = spec.flow.source() {
                             assert!(it.specs.contains_key(&giver), "it sends what nobody receives");
                         }
                         it.specs.insert(leg, spec);
-                        Event::Updated { leg, tag }
+                        Event::Updated { leg, number: tag }
                     }
                     Command::Close { .. } => {
                         it.specs.remove(&leg);
-                        Event::Closed { leg, tag, reason: CloseReason::Asked }
+                        Event::Closed { leg, number: tag, reason: CloseReason::Asked }
                     }
-                    Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                    Command::Move { worker, .. } => Event::Moved { leg, number: tag, worker },
                     _ => continue,
                 };
                 it.shard.handle(self.now, Input::Media(event), &mut it.ports, &mut it.out);
@@ -282,7 +283,7 @@ fn a_call_from_shard_to_shard_with_all_that_is_done_in_it() {
     net.run(SOON);
     let peer = net.only(B);
     assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
-    assert_eq!(net.spec(A, id).remote_rtp.get().unwrap().ip(), address(B).ip());
+    assert_eq!(net.spec(A, id).transport.remote_rtp.get().unwrap().ip(), address(B).ip());
     net.order(A, move |sessions, turn| sessions.hold(turn, id, Some(PlannedSource::Silence))).unwrap();
     net.run(SOON);
     assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::OnHold, SessionState::OnHold));
@@ -346,12 +347,16 @@ fn a_switch_between_two_phones() {
     let (id, peer) = through(&mut net, "b");
     assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
     for (node, id) in [(A, id), (B, peer)] {
-        assert_eq!(net.spec(node, id).remote_rtp.get().unwrap().ip(), address(SWITCH).ip(), "media is anchored");
+        assert_eq!(
+            net.spec(node, id).transport.remote_rtp.get().unwrap().ip(),
+            address(SWITCH).ip(),
+            "media is anchored"
+        );
     }
     let sides = net.ids(SWITCH);
     for (here, there) in [(sides[0], sides[1]), (sides[1], sides[0])] {
         let leg = net.nodes[SWITCH].shard.sessions().get(there).unwrap().leg().unwrap();
-        assert_eq!(net.spec(SWITCH, here).source(), Source::Leg(leg));
+        assert_eq!(net.spec(SWITCH, here).flow.source(), Source::Leg(leg));
     }
     net.order(A, move |sessions, turn| sessions.hold(turn, id, Some(PlannedSource::Tone440))).unwrap();
     net.run(SOON);
@@ -389,7 +394,7 @@ fn both_phones_hold_at_the_same_time_and_come_back() {
         }
         assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));
         for id in net.ids(SWITCH) {
-            assert_eq!(net.spec(SWITCH, id).direction(), contract::Direction::Both, "seed {seed}");
+            assert_eq!(net.spec(SWITCH, id).flow.direction(), contract::Direction::Both, "seed {seed}");
         }
         net.order(A, move |sessions, turn| sessions.terminate(turn, id)).unwrap();
         net.assert_at_rest();
@@ -418,7 +423,11 @@ fn early_media_comes_through_reliably() {
         net.order(B, move |sessions, turn| sessions.early_media(turn, peer, Plan::of(PlannedSource::Ringing))).unwrap();
         net.run(Duration::from_secs(8));
         assert_eq!(net.state(A, id), SessionState::Ringing);
-        assert_eq!(net.spec(A, id).remote_rtp.get().map(|rtp| rtp.ip()), Some(address(SWITCH).ip()), "{loss_percent}");
+        assert_eq!(
+            net.spec(A, id).transport.remote_rtp.get().map(|rtp| rtp.ip()),
+            Some(address(SWITCH).ip()),
+            "{loss_percent}"
+        );
         net.order(B, move |sessions, turn| sessions.accept(turn, peer, Plan::of(PlannedSource::Tone440))).unwrap();
         net.run(Duration::from_secs(8));
         assert_eq!((net.state(A, id), net.state(B, peer)), (SessionState::Connected, SessionState::Connected));

@@ -64,11 +64,11 @@ impl Wire {
         self.shard.handle(self.now, input, &mut self.ports, &mut self.out);
         while !self.out.commands.is_empty() {
             for (_, command) in std::mem::take(&mut self.out.commands) {
-                let (leg, tag) = (command.leg(), command.tag());
+                let (leg, tag) = (command.leg(), command.number());
                 let event = match command {
-                    Command::Open { .. } => Event::Opened { leg, tag },
-                    Command::Update { .. } => Event::Updated { leg, tag },
-                    Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
+                    Command::Open { .. } => Event::Opened { leg, number: tag },
+                    Command::Update { .. } => Event::Updated { leg, number: tag },
+                    Command::Close { .. } => Event::Closed { leg, number: tag, reason: CloseReason::Asked },
                     _ => continue,
                 };
                 self.shard.handle(self.now, Input::Media(event), &mut self.ports, &mut self.out);

@@ -96,11 +96,11 @@ impl Bench {
     fn media(&mut self) -> Vec<String> {
         let mut sent = Vec::new();
         for (_, command) in std::mem::take(&mut self.out.commands) {
-            let (leg, tag) = (command.leg(), command.tag());
+            let (leg, tag) = (command.leg(), command.number());
             let event = match command {
-                Command::Open { .. } => Event::Opened { leg, tag },
-                Command::Update { .. } => Event::Updated { leg, tag },
-                Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
+                Command::Open { .. } => Event::Opened { leg, number: tag },
+                Command::Update { .. } => Event::Updated { leg, number: tag },
+                Command::Close { .. } => Event::Closed { leg, number: tag, reason: CloseReason::Asked },
                 _ => continue,
             };
             sent.extend(self.input(Input::Media(event)));

@@ -36,11 +36,11 @@ impl Media {
                 }
                 while let Some((client, message)) = worker.pop() {
                     let FromClient::Command(command) = message else { continue };
-                    let (leg, tag) = (command.leg(), command.tag());
+                    let (leg, tag) = (command.leg(), command.number());
                     let event = match command {
-                        Command::Open { .. } => Event::Opened { leg, tag },
-                        Command::Update { .. } => Event::Updated { leg, tag },
-                        _ => Event::Closed { leg, tag, reason: CloseReason::Asked },
+                        Command::Open { .. } => Event::Opened { leg, number: tag },
+                        Command::Update { .. } => Event::Updated { leg, number: tag },
+                        _ => Event::Closed { leg, number: tag, reason: CloseReason::Asked },
                     };
                     worker.push(client, &event).unwrap();
                 }

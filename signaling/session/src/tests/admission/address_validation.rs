@@ -11,11 +11,11 @@ use sip_core::{Cause, DialogId, InviteId, RequestId, Span};
 const EARLY_BYTES: u32 = 8 * 172;
 
 fn is_limited(spec: &LegSpec, bytes: u32) -> bool {
-    spec.unproven_bytes == bytes && spec.latching() == Latching::NotYet
+    spec.transport.unproven_bytes == bytes && spec.transport.latching() == Latching::NotYet
 }
 
 fn is_free(spec: &LegSpec) -> bool {
-    spec.is_proven() && spec.latching() == Latching::Probation
+    spec.transport.is_proven() && spec.transport.latching() == Latching::Probation
 }
 
 /// Over UDP nothing is sent between our 2xx and its ACK.
@@ -24,11 +24,11 @@ fn an_answer_waits_for_its_ack() {
     let (mut world, leg, tag) = ringing("tone", SDP);
     let id = SessionId::from_u64(tag);
     assert!(is_limited(&world.spec_opened(id), 0));
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     assert!(is_limited(&world.spec_opened(id), 0) && world.asked().is_empty());
     world.acknowledge(DIALOG);
     assert!(is_free(&world.spec(id)));
-    assert_eq!(world.spec(id).signaling.get().map(|address| address.ip()), Some(path().remote.ip()));
+    assert_eq!(world.spec(id).transport.signaling.get().map(|address| address.ip()), Some(path().remote.ip()));
     // A copy of the ACK says nothing new.
     world.sip(acknowledged(DIALOG), message("ACK", "tone", ""));
     assert!(world.asked().is_empty());
@@ -45,10 +45,13 @@ fn another_request_in_the_dialog_is_as_good_as_the_ack() {
     ];
     for (method, event) in events {
         let (mut world, leg, tag) = ringing("tone", SDP);
-        world.media(Event::Opened { leg, tag });
+        world.media(Event::Opened { leg, number: tag });
         world.sip(event, message(method, "tone", ""));
         let asked = world.asked();
-        assert!(matches!(&asked[..], [Command::Update { spec, .. }] if is_free(spec)), "{method}: {asked:?}");
+        assert!(
+            matches!(&asked[..], [Command::Update { update, .. }] if is_free(&update.whole().expect("all parts"))),
+            "{method}: {asked:?}"
+        );
     }
 }
 
@@ -97,7 +100,7 @@ fn early_media_is_limited_until_the_prack() {
     let mut world = World::new(settings, 4);
     let id = world.comes(1, "later", SDP);
     world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
-    assert_eq!(world.spec_opened(id).unproven_bytes, 1);
+    assert_eq!(world.spec_opened(id).transport.unproven_bytes, 1);
 }
 
 /// A call that goes on: the caller hears nothing and nobody is heard for it before it has our description; then early
@@ -106,10 +109,12 @@ fn early_media_is_limited_until_the_prack() {
 fn both_sides_of_a_call_that_goes_on() {
     let mut pair = crate::tests::invite::forwards::going(SDP);
     let (caller, called) = (pair.caller, pair.called);
-    assert!(pair.world.spec_opened(caller).remote_rtp.is_none(), "it does not know our port");
+    assert!(pair.world.spec_opened(caller).transport.remote_rtp.is_none(), "it does not know our port");
     pair.world.progress(pair.call, crate::tests::invite::forwards::B, 183, SDP);
     pair.world.serve();
-    assert!(!pair.world.spec(caller).remote_rtp.is_none() && is_limited(&pair.world.spec(caller), EARLY_BYTES));
+    assert!(
+        !pair.world.spec(caller).transport.remote_rtp.is_none() && is_limited(&pair.world.spec(caller), EARLY_BYTES)
+    );
     assert!(is_limited(&pair.world.spec(called), u32::MAX), "heard, and nobody else in its place");
     pair.world.answered(pair.call, crate::tests::invite::forwards::B, SDP);
     pair.world.serve();
@@ -125,10 +130,10 @@ fn a_target_that_was_left_hears_nothing_more() {
     let mut pair = crate::tests::invite::forwards::going(SDP);
     pair.world.progress(pair.call, crate::tests::invite::forwards::B, 183, SDP);
     pair.world.serve();
-    assert!(!pair.world.spec(pair.called).remote_rtp.is_none());
+    assert!(!pair.world.spec(pair.called).transport.remote_rtp.is_none());
     pair.world.failed(pair.call, 503);
     pair.world.serve();
-    assert!(pair.world.spec(pair.called).remote_rtp.is_none(), "{:?}", pair.world.spec(pair.called));
+    assert!(pair.world.spec(pair.called).transport.remote_rtp.is_none(), "{:?}", pair.world.spec(pair.called));
 }
 
 /// The endpoint gives up by itself (no ACK, no refresh) and sends BYE: media of both sides stops with that, not when the
@@ -139,8 +144,8 @@ fn a_bye_of_the_endpoint_stops_media_at_once() {
         let (mut world, leg, tag) = connected("tone");
         world.sip(sip_core::Event::Ending { dialog: DIALOG, cause }, vec![]);
         assert_eq!(world.state(tag), SessionState::Terminating);
-        assert_eq!(world.asked(), [Command::Close { leg, tag }], "{cause:?}");
-        world.media(Event::Closed { leg, tag, reason: contract::CloseReason::Asked });
+        assert_eq!(world.asked(), [Command::Close { leg, number: tag }], "{cause:?}");
+        world.media(Event::Closed { leg, number: tag, reason: contract::CloseReason::Asked });
         assert_eq!(world.sessions.count(), 1, "its BYE is not answered yet");
         world.sip(ended(cause), vec![]);
         world.assert_empty();

@@ -69,7 +69,7 @@ fn calls_end_by_age_and_on_endless_hold() {
     let session = world.session(old);
     let (leg, tag) = (session.leg().unwrap(), old.as_u64());
     world.over(1, Cause::LocalBye);
-    world.media(contract::Event::Closed { leg, tag, reason: CloseReason::Asked });
+    world.media(contract::Event::Closed { leg, number: tag, reason: CloseReason::Asked });
     assert_eq!(world.last_end(), EndReason::AgeLimit);
 }
 

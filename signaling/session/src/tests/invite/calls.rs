@@ -32,8 +32,11 @@ fn the_plan_becomes_the_source() {
         let mut world = world();
         world.sip(invite(), message("INVITE", user, SDP));
         let [Command::Open { leg, spec, .. }] = world.asked()[..] else { panic!() };
-        assert_eq!(spec.source(), if user == "echo" { Source::Leg(leg) } else { source });
-        assert_eq!((spec.check(), spec.direction(), spec.media_timeout_ms), (Ok(()), Direction::Both, 60_000));
+        assert_eq!(spec.flow.source(), if user == "echo" { Source::Leg(leg) } else { source });
+        assert_eq!(
+            (spec.check(), spec.flow.direction(), spec.transport.media_timeout_ms),
+            (Ok(()), Direction::Both, 60_000)
+        );
     }
 }
 
@@ -78,7 +81,7 @@ fn without_ports_or_room_it_is_503_at_once() {
 fn cancel_while_the_leg_opens() {
     let (mut world, leg, tag) = ringing("tone", SDP);
     world.sip(ended(Cause::RemoteCancel), vec![]);
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     assert!(world.said().is_empty(), "a cancelled call is not answered");
     world.close(leg, tag);
     assert_eq!(world.last_end(), EndReason::Cancelled);
@@ -87,7 +90,7 @@ fn cancel_while_the_leg_opens() {
 #[test]
 fn a_refused_or_silent_media_plane_costs_the_call_only() {
     let (mut world, leg, tag) = ringing("tone", SDP);
-    world.media(Event::Refused { leg, tag, reason: RefuseReason::Full });
+    world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Full });
     assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
     world.sip(ended(Cause::Rejected(503)), vec![]);
     world.assert_empty();
@@ -95,7 +98,7 @@ fn a_refused_or_silent_media_plane_costs_the_call_only() {
     world.wait(MEDIA_ANSWER_LIMIT);
     assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
     world.sip(ended(Cause::Rejected(503)), vec![]);
-    assert_eq!(world.asked(), [Command::Close { leg, tag }]);
+    assert_eq!(world.asked(), [Command::Close { leg, number: tag }]);
     world.wait(MEDIA_CLOSE_LIMIT - Duration::from_nanos(1));
     assert_eq!(world.ports.out.len(), 1, "the port waits for its limit");
     world.wait(Duration::from_nanos(1));
@@ -106,7 +109,7 @@ fn a_refused_or_silent_media_plane_costs_the_call_only() {
 #[test]
 fn silence_no_ack_and_a_lost_leg_end_the_call() {
     let (mut world, leg, tag) = connected("tone");
-    world.media(Event::MediaTimeout { leg, tag });
+    world.media(Event::MediaTimeout { leg });
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
     world.sip(ended(Cause::LocalBye), vec![]);
     world.close(leg, tag);
@@ -118,7 +121,7 @@ fn silence_no_ack_and_a_lost_leg_end_the_call() {
     assert_eq!(world.last_end(), EndReason::NoAck);
 
     let (mut world, leg, tag) = connected("tone");
-    world.media(Event::Closed { leg, tag, reason: CloseReason::Failed });
+    world.media(Event::Closed { leg, number: tag, reason: CloseReason::Failed });
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
     world.sip(ended(Cause::LocalBye), vec![]);
     world.assert_empty();
@@ -148,9 +151,10 @@ fn hold_and_resume_by_the_peer() {
     ] {
         world.sip(reinvite(), message("INVITE", "tone", &held(direction)));
         assert!(world.said().is_empty(), "the media plane comes first");
-        let [Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
-        assert_eq!((spec.direction(), spec.media_timeout_ms), (expected, timeout));
-        world.media(Event::Updated { leg, tag });
+        let [Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
+        let spec = spec.whole().expect("all parts");
+        assert_eq!((spec.flow.direction(), spec.transport.media_timeout_ms), (expected, timeout));
+        world.media(Event::Updated { leg, number: tag });
         assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
         assert_eq!(world.state(tag), state, "{direction}");
     }
@@ -158,8 +162,8 @@ fn hold_and_resume_by_the_peer() {
     let before = world.spec_opened(SessionId::from_u64(tag));
     world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
     let again = world.only_update(leg, tag);
-    assert_ne!(again.negotiation, before.negotiation);
-    assert_eq!(contract::LegSpec { negotiation: before.negotiation, ..again }, before);
+    assert_ne!(again.transport.negotiation, before.transport.negotiation);
+    assert_eq!(again.with(|spec| spec.transport.negotiation = before.transport.negotiation), before);
     assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
 }
 
@@ -176,7 +180,7 @@ fn a_bad_change_leaves_the_call_as_it_was() {
     world.sip(event, message("INVITE", "tone", &held("sendonly")));
     assert_eq!(world.said(), [Said::Reject(second, 491, None)]);
     // The media plane does not take it.
-    world.media(Event::Refused { leg, tag, reason: RefuseReason::Invalid });
+    world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Invalid });
     assert_eq!(world.said(), [Said::Reject(REINVITE, 500, None)]);
     assert_eq!(world.state(tag), SessionState::Connected);
     // Or says nothing.
@@ -191,10 +195,11 @@ fn a_cancelled_change_is_taken_back() {
     let (mut world, leg, tag) = connected("tone");
     world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
     world.sip(sip_core::Event::ReinviteCancelled { invite: REINVITE, dialog: DIALOG }, vec![]);
-    let [_, Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
-    assert_eq!(spec.direction(), Direction::Both);
-    world.media(Event::Updated { leg, tag });
-    world.media(Event::Updated { leg, tag });
+    let [_, Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
+    let spec = spec.whole().expect("all parts");
+    assert_eq!(spec.flow.direction(), Direction::Both);
+    world.media(Event::Updated { leg, number: tag });
+    world.media(Event::Updated { leg, number: tag });
     assert!(world.said().is_empty());
     assert_eq!(world.state(tag), SessionState::Connected);
 }
@@ -206,7 +211,7 @@ fn an_update_is_answered_like_a_reinvite() {
     let event = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
     world.sip(event, message("UPDATE", "tone", &held("sendonly")));
     world.asked();
-    world.media(Event::Updated { leg, tag });
+    world.media(Event::Updated { leg, number: tag });
     let said = world.said();
     assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{said:?}");
     world.sip(event, message("UPDATE", "tone", ""));
@@ -221,20 +226,21 @@ fn an_update_is_answered_like_a_reinvite() {
 #[test]
 fn a_late_offer_is_answered_in_the_ack() {
     let (mut world, leg, tag) = ringing("tone", "");
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     let said = world.said();
     assert!(matches!(&said[..], [Said::Accept(INVITE, sdp)] if sdp.contains("RTP/AVP 0 8 101")), "{said:?}");
     let ack = sip_core::Event::Acknowledged { dialog: DIALOG, message: Span::default() };
     world.sip(ack, message("ACK", "tone", SDP));
-    let [Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
-    assert_eq!((spec.direction(), spec.remote_rtp.get().unwrap().port()), (Direction::Both, 4_000));
-    world.media(Event::Updated { leg, tag });
+    let [Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
+    let spec = spec.whole().expect("all parts");
+    assert_eq!((spec.flow.direction(), spec.transport.remote_rtp.get().unwrap().port()), (Direction::Both, 4_000));
+    world.media(Event::Updated { leg, number: tag });
     // A second ACK is a retransmission.
     world.sip(ack, message("ACK", "tone", ""));
     assert!(world.said().is_empty() && world.asked().is_empty());
 
     let (mut world, leg, tag) = ringing("tone", "");
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     world.said();
     world.sip(ack, message("ACK", "tone", ""));
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
@@ -253,8 +259,8 @@ fn decisions_may_come_later_or_never() {
     assert!(world.said().is_empty(), "it rings already");
     let again = world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo)));
     assert!(matches!(again, Err(SessionError::InvalidState { operation: Operation::Accept, .. })));
-    let [Command::Open { leg, tag, .. }] = world.asked()[..] else { panic!() };
-    world.media(Event::Opened { leg, tag });
+    let [Command::Open { leg, number: tag, .. }] = world.asked()[..] else { panic!() };
+    world.media(Event::Opened { leg, number: tag });
     assert!(matches!(&world.said()[..], [Said::Accept(INVITE, _)]));
     world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
@@ -277,7 +283,7 @@ fn decisions_may_come_later_or_never() {
 fn an_answer_waits_for_the_prack() {
     let (mut world, leg, tag) = ringing("tone", SDP);
     world.sip.needs_prack = true;
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     assert!(world.said().is_empty());
     world.sip.needs_prack = false;
     let event = sip_core::Event::Pracked { invite: INVITE, dialog: DIALOG, request: None, message: Span::default() };
@@ -288,11 +294,12 @@ fn an_answer_waits_for_the_prack() {
 #[test]
 fn a_prompt_ends_in_silence_or_with_the_call() {
     let (mut world, leg, tag) = connected("play");
-    world.media(Event::SourceEnded { leg, tag });
-    let [Command::Update { spec, .. }] = world.asked()[..] else { panic!() };
-    assert_eq!((spec.source(), world.state(tag)), (Source::Silence, SessionState::Connected));
+    world.media(Event::SourceEnded { leg, number: tag });
+    let [Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
+    let spec = spec.whole().expect("all parts");
+    assert_eq!((spec.flow.source(), world.state(tag)), (Source::Silence, SessionState::Connected));
     let (mut world, leg, tag) = connected("once");
-    world.media(Event::SourceEnded { leg, tag });
+    world.media(Event::SourceEnded { leg, number: tag });
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
 }
 
@@ -302,8 +309,8 @@ fn a_call_takes_another_one_over() {
     let (dialog, invite) = (DialogId::from_u64(70), InviteId::from_u64(80));
     let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: Some(DIALOG) };
     world.sip(event, message("INVITE", "tone", SDP));
-    let [Command::Open { leg, tag, .. }] = world.asked()[..] else { panic!() };
-    world.media(Event::Opened { leg, tag });
+    let [Command::Open { leg, number: tag, .. }] = world.asked()[..] else { panic!() };
+    world.media(Event::Opened { leg, number: tag });
     let said = world.said();
     assert!(matches!(&said[..], [Said::Ringing(_), Said::Accept(..), Said::Bye(DIALOG)]), "{said:?}");
 }
@@ -313,7 +320,7 @@ fn a_stop_ends_every_call_properly() {
     let (mut world, leg, tag) = connected("tone");
     world.turn(|sessions, turn| sessions.end_all(turn, EndReason::Shutdown));
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
-    world.media(Event::Closed { leg, tag, reason: CloseReason::Asked });
+    world.media(Event::Closed { leg, number: tag, reason: CloseReason::Asked });
     assert_eq!(world.sessions.count(), 1, "the BYE is not answered yet");
     // Nor will it be: the limit sees to it.
     world.wait(Settings::default().ending_limit);
@@ -323,11 +330,11 @@ fn a_stop_ends_every_call_properly() {
 #[test]
 fn words_about_others_are_ignored() {
     let (mut world, leg, tag) = connected("tone");
-    world.media(Event::MediaTimeout { leg: LegRef::new(leg.port, leg.generation + 1), tag });
-    world.media(Event::MediaTimeout { leg, tag: tag + 1 });
+    world.media(Event::MediaTimeout { leg: LegRef::new(leg.port, leg.generation + 1) });
+    world.media(Event::Refused { leg, number: tag + 1, reason: RefuseReason::NoSuchLeg });
     world
         .sip(sip_core::Event::Ended { dialog: DialogId::from_u64(71), cause: Cause::RemoteBye, message: None }, vec![]);
     assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
-    world.media(Event::Digit { leg, tag, digit: 5 });
+    world.media(Event::Digit { leg, digit: 5 });
     assert_eq!(world.events.last(), Some(&SessionEvent::Digit { id: SessionId::from_u64(tag), digit: 5 }));
 }

@@ -68,7 +68,7 @@ pub(in crate::tests) fn replaced(pair: &mut Pair, is_caller: bool) -> SessionId 
 pub(in crate::tests) fn arrives(pair: &mut Pair, third: SessionId) {
     let (leg, worker) = (pair.world.session(third).leg().unwrap(), 0);
     pair.world.legs.insert(leg, worker);
-    pair.world.media(Event::Moved { leg, tag: third.as_u64(), worker });
+    pair.world.media(Event::Moved { leg, number: third.as_u64(), worker });
 }
 
 impl Pair {
@@ -102,8 +102,8 @@ fn ringing_early_media_answer_and_bye_cross() {
     let [Said::Progress(_, 183, early)] = &said[..] else { panic!("{said:?}") };
     assert!(early.contains(" RTP/AVP 0\r\n"), "only what B can: {early}");
     let (a, b) = (world.session(pair.caller).leg().unwrap(), world.session(pair.called).leg().unwrap());
-    assert_eq!(world.spec(pair.caller).source(), Source::Leg(b));
-    assert_eq!(world.spec(pair.caller).media_timeout_ms, 0);
+    assert_eq!(world.spec(pair.caller).flow.source(), Source::Leg(b));
+    assert_eq!(world.spec(pair.caller).transport.media_timeout_ms, 0);
     world.answered(call, B, SDP);
     world.serve();
     let said = world.said();
@@ -111,8 +111,14 @@ fn ringing_early_media_answer_and_bye_cross() {
     assert_eq!((*invite, sdp == early), (invite_id(), true));
     assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
     let world = &mut pair.world;
-    assert_eq!((world.spec(pair.caller).source(), world.spec(pair.called).source()), (Source::Leg(b), Source::Leg(a)));
-    assert_eq!((world.spec(pair.caller).media_timeout_ms, world.spec(pair.called).media_timeout_ms), (60_000, 60_000));
+    assert_eq!(
+        (world.spec(pair.caller).flow.source(), world.spec(pair.called).flow.source()),
+        (Source::Leg(b), Source::Leg(a))
+    );
+    assert_eq!(
+        (world.spec(pair.caller).transport.media_timeout_ms, world.spec(pair.called).transport.media_timeout_ms),
+        (60_000, 60_000)
+    );
     world.over(A, Cause::RemoteBye);
     assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(B))]);
     world.over(B, Cause::LocalBye);
@@ -130,7 +136,7 @@ fn the_offer_has_what_the_caller_has_and_numbers_are_mapped() {
     world.answered(call, B, &(SDP.replace("RTP/AVP 0", "RTP/AVP 8 101") + EVENTS));
     world.serve();
     let called = world.session(caller).linked_to().unwrap();
-    let map = |id| world.spec(id).payloads.iter().map(|(here, _, there)| (here, there)).collect::<Vec<_>>();
+    let map = |id| world.spec(id).formats.payloads.iter().map(|(here, _, there)| (here, there)).collect::<Vec<_>>();
     assert_eq!((map(caller), map(called)), (vec![(8, 8), (96, 101)], vec![(8, 8), (101, 96)]));
 }
 
@@ -262,7 +268,7 @@ fn a_reinvite_crosses_and_may_be_refused() {
             [Said::Accept(REINVITE, _)] => assert_eq!(status, 200),
             other => panic!("{other:?}"),
         }
-        assert_eq!(world.spec(pair.caller).remote_rtp.get().unwrap().port(), port);
+        assert_eq!(world.spec(pair.caller).transport.remote_rtp.get().unwrap().port(), port);
         assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
     }
 }
@@ -328,7 +334,7 @@ fn a_hold_taken_back_is_taken_back_on_the_other_side() {
     assert!(sdp.contains("a=sendrecv"));
     world.sip(answer(*request), message("INVITE", "x", SDP));
     world.serve();
-    assert_eq!(world.spec(pair.called).direction(), Direction::Both);
+    assert_eq!(world.spec(pair.called).flow.direction(), Direction::Both);
     assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
 }
 
@@ -383,8 +389,8 @@ fn a_late_offer_goes_both_ways() {
     pair.world.sip(ack, message("ACK", "x", SDP));
     pair.world.serve();
     let leg = |id| pair.world.session(id).leg().unwrap();
-    assert_eq!(pair.world.spec(pair.called).source(), Source::Leg(leg(pair.caller)));
-    assert_eq!(pair.world.spec(pair.caller).source(), Source::Leg(leg(pair.called)));
+    assert_eq!(pair.world.spec(pair.called).flow.source(), Source::Leg(leg(pair.caller)));
+    assert_eq!(pair.world.spec(pair.caller).flow.source(), Source::Leg(leg(pair.called)));
 }
 
 #[test]
@@ -394,15 +400,16 @@ fn the_media_plane_fails_one_leg_and_both_end() {
     let caller = world.comes(A, "on", SDP);
     let called = world.session(caller).linked_to().unwrap();
     let asked = world.asked();
-    let Some(Command::Open { leg, tag, .. }) = asked.iter().find(|command| command.tag() == called.as_u64()) else {
+    let Some(Command::Open { leg, number: tag, .. }) = asked.iter().find(|command| command.number() == called.as_u64())
+    else {
         panic!()
     };
-    world.media(Event::Refused { leg: *leg, tag: *tag, reason: RefuseReason::Full });
+    world.media(Event::Refused { leg: *leg, number: *tag, reason: RefuseReason::Full });
     assert_eq!(world.said(), [Said::Reject(invite_id(), 503, Some(5))]);
     // While it runs.
     let mut pair = up();
     let leg = pair.world.session(pair.called).leg().unwrap();
-    pair.world.media(Event::MediaTimeout { leg, tag: pair.called.as_u64() });
+    pair.world.media(Event::MediaTimeout { leg });
     assert_eq!(pair.world.said(), [Said::Bye(DialogId::from_u64(B)), Said::Bye(DialogId::from_u64(A))]);
     pair.world.over(A, Cause::LocalBye);
     pair.world.over(B, Cause::LocalBye);
@@ -457,7 +464,7 @@ fn early_media_is_no_answer() {
     let called = world.session(caller).linked_to().unwrap();
     let open = |world: &mut World, id: SessionId| {
         let leg = world.session(id).leg().unwrap();
-        world.media(Event::Opened { leg, tag: id.as_u64() });
+        world.media(Event::Opened { leg, number: id.as_u64() });
     };
     open(&mut world, called);
     let (call, ..) = world.invited();
@@ -514,7 +521,7 @@ fn both_hold_and_both_come_back() {
     let told = |offer: &str, answer: &str| (Some(offer.to_owned()), answer.to_owned());
     assert_eq!(pair.offers(B, "sendonly", "recvonly"), told("sendonly", "recvonly"));
     // The side that holds may send nothing either, for as long as it likes.
-    let limits = [pair.caller, pair.called].map(|id| pair.world.spec(id).media_timeout_ms);
+    let limits = [pair.caller, pair.called].map(|id| pair.world.spec(id).transport.media_timeout_ms);
     assert_eq!(limits, [0, 0]);
     // A only refreshes: B is asked, and holds on.
     assert_eq!(pair.offers(A, "sendrecv", "sendonly"), told("sendrecv", "sendonly"));
@@ -523,7 +530,7 @@ fn both_hold_and_both_come_back() {
     assert_eq!(pair.offers(A, "sendrecv", "sendrecv"), told("sendrecv", "sendrecv"));
     assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
     for id in [pair.caller, pair.called] {
-        assert_eq!(pair.world.spec(id).direction(), Direction::Both);
+        assert_eq!(pair.world.spec(id).flow.direction(), Direction::Both);
     }
 }
 
@@ -632,7 +639,7 @@ fn legs_that_got_ports_of_two_workers_come_together() {
         world.serve();
         let leg = |id| world.session(id).leg().unwrap();
         assert_eq!(world.legs[&leg(caller)], world.legs[&leg(called)]);
-        assert_eq!(world.spec(caller).source(), Source::Leg(leg(called)));
-        assert_eq!(world.spec(called).source(), Source::Leg(leg(caller)));
+        assert_eq!(world.spec(caller).flow.source(), Source::Leg(leg(called)));
+        assert_eq!(world.spec(called).flow.source(), Source::Leg(leg(caller)));
     }
 }

@@ -53,7 +53,10 @@ fn a_call_that_is_answered() {
     assert_eq!(world.session(id).state(), SessionState::Connected);
     world.serve();
     let spec = world.spec(id);
-    assert_eq!((spec.direction(), spec.source(), spec.media_timeout_ms), (Direction::Both, Source::Tone440, 60_000));
+    assert_eq!(
+        (spec.flow.direction(), spec.flow.source(), spec.transport.media_timeout_ms),
+        (Direction::Both, Source::Tone440, 60_000)
+    );
     assert_eq!(world.session(id).remote_rtp(), Some("192.0.2.1:4000".parse().unwrap()));
     // What is done with an incoming call is done with this one.
     world.hold(None).unwrap();
@@ -70,15 +73,15 @@ fn early_media_of_forks_and_the_answer_of_another() {
     world.serve();
     assert!(world.events.contains(&SessionEvent::Progress { id, status: 183, has_media: true }));
     let spec = world.spec(id);
-    assert_eq!((spec.remote_rtp.get().unwrap().port(), spec.media_timeout_ms), (4_000, 0));
+    assert_eq!((spec.transport.remote_rtp.get().unwrap().port(), spec.transport.media_timeout_ms), (4_000, 0));
     world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
     world.serve();
-    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_200);
+    assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_200);
     // The answer came reliably before, so the 200 has none.
     world.answered(call, 71, "");
     world.over(72, Cause::LocalCancel);
     world.serve();
-    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_000);
+    assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_000);
     assert_eq!(world.session(id).state(), SessionState::Connected);
     world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
     world.over(71, Cause::LocalBye);
@@ -108,14 +111,14 @@ fn a_branch_changes_its_media_before_it_answers() {
         world.serve();
         let (status, answer) = update(&mut world, 71, 3, &SDP.replace("4000", "4600"));
         assert!(status == 200 && answer.contains("m=audio "), "{status} {answer}");
-        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_600);
         assert_eq!(update(&mut world, 71, 4, ""), (200, String::new()), "a refresh");
         assert_eq!(update(&mut world, 71, 5, "garbage").0, 400);
         // A copy of what it said before.
         world.answered(call, 71, last);
         world.over(72, Cause::LocalCancel);
         world.serve();
-        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_600);
         assert_eq!(world.session(id).state(), SessionState::Connected);
         world.over(71, Cause::RemoteBye);
         finish(world, EndReason::RemoteBye);
@@ -152,7 +155,7 @@ fn an_early_change_on_its_way_gets_its_answer() {
         world.answered(call, 71, answer);
         world.serve();
         is_answered(&mut world, request);
-        assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+        assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_600);
         assert_eq!(world.session(id).state(), SessionState::Connected);
     }
     let (mut world, id, call, request) = changing();
@@ -161,12 +164,12 @@ fn an_early_change_on_its_way_gets_its_answer() {
     is_answered(&mut world, request);
     world.progress(call, 71, 180, SDP);
     world.serve();
-    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_600);
+    assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_600);
     let (mut world, id, call, request) = changing();
     world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
     world.serve();
     assert_eq!(world.said(), [Said::Respond(request, 491, String::new())]);
-    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_200);
+    assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_200);
 }
 
 #[test]
@@ -315,8 +318,8 @@ fn what_cannot_be_placed_takes_no_port() {
 fn the_media_plane_or_sip_says_no() {
     let (mut world, _) = dialled(&["b1"]);
     let asked = world.asked();
-    let [Command::Open { leg, tag, .. }] = asked[..] else { panic!() };
-    world.media(Event::Refused { leg, tag, reason: RefuseReason::Full });
+    let [Command::Open { leg, number: tag, .. }] = asked[..] else { panic!() };
+    world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Full });
     assert!(world.said().is_empty());
     finish(world, EndReason::MediaFailed);
     let (mut world, _) = dialled(&["b1"]);

@@ -80,10 +80,10 @@ impl World {
     fn assert_heard(&self, one: SessionId, other: SessionId, codec: Codec) {
         for (here, there) in [(one, other), (other, one)] {
             let leg = self.session(there).leg().expect("a leg");
-            assert_eq!(self.spec(here).source(), Source::Leg(leg));
+            assert_eq!(self.spec(here).flow.source(), Source::Leg(leg));
             assert_eq!(self.session(here).codec(), Some(codec), "{here}");
-            for (number, codec, theirs) in self.spec(here).payloads.iter() {
-                let numbers = self.spec(there).payloads;
+            for (number, codec, theirs) in self.spec(here).formats.payloads.iter() {
+                let numbers = self.spec(there).formats.payloads;
                 let known = numbers.iter().find(|(_, other, _)| *other == codec);
                 assert!(known.is_none_or(|(other, ..)| other == theirs), "{number} is {theirs} over there");
             }
@@ -150,7 +150,7 @@ fn directions_of_the_first_offer_and_answer_cross() {
         let (mut pair, to_b, to_a) = call(&held(offer), &held(answer));
         let has = |sdp: &str, direction| sdp.contains(&format!("a={direction}\r\n"));
         assert!(has(&to_b, offered) && has(&to_a, told), "{offer} and {answer}: {to_b}{to_a}");
-        let direction = |id| pair.world.spec(id).direction();
+        let direction = |id| pair.world.spec(id).flow.direction();
         assert_eq!((direction(pair.caller), direction(pair.called)), (here, there), "{offer} and {answer}");
         // Both come back, whichever asks for it.
         pair.world.acknowledges(A, "");
@@ -161,13 +161,13 @@ fn directions_of_the_first_offer_and_answer_cross() {
             pair.world.is_reinvited(other, "0", Some("0"));
             assert!(has(&answered(&pair.world.said()), "sendrecv"), "{offer} and {answer}");
         }
-        let direction = |id| pair.world.spec(id).direction();
+        let direction = |id| pair.world.spec(id).flow.direction();
         assert_eq!((direction(pair.caller), direction(pair.called)), (Both, Both));
     }
     // As phones of RFC 2543 hold.
     let (pair, to_b, _) = call(&SDP.replace("c=IN IP4 192.0.2.1", "c=IN IP4 0.0.0.0"), &held("recvonly"));
     assert!(to_b.contains("a=sendonly\r\n"), "{to_b}");
-    assert_eq!(pair.world.spec(pair.called).direction(), Send);
+    assert_eq!(pair.world.spec(pair.called).flow.direction(), Send);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn payload_numbers_differ_on_the_two_sides() {
     let (mut pair, to_b, to_a) = call(&offer, &sdp("8 101"));
     assert_eq!((formats(&to_b), formats(&to_a)), ("8 101", "97 98"));
     pair.world.assert_heard(pair.caller, pair.called, Codec::Pcma);
-    let map = |pair: &Pair, id| pair.world.spec(id).payloads.iter().map(|(a, _, b)| (a, b)).collect::<Vec<_>>();
+    let map = |pair: &Pair, id| pair.world.spec(id).formats.payloads.iter().map(|(a, _, b)| (a, b)).collect::<Vec<_>>();
     assert_eq!(map(&pair, pair.caller), [(97, 8), (98, 101)]);
     assert_eq!(map(&pair, pair.called), [(8, 97), (101, 98)]);
     // A number keeps its codec for as long as the session lasts (RFC 3264 §8.3.2).
@@ -300,7 +300,7 @@ fn a_hold_before_the_answer_crosses_after_it() {
         assert_eq!(formats(text), "8", "the codec that is left as well");
         world.responds(*request, *to, 200, &(sdp("8") + "a=recvonly\r\n"));
         let called = world.session(caller).linked_to().unwrap();
-        let directions = [caller, called].map(|id| world.spec(id).direction());
+        let directions = [caller, called].map(|id| world.spec(id).flow.direction());
         assert!(directions.contains(&Direction::Send) && directions.contains(&Direction::Receive), "{directions:?}");
         assert!(world.said().is_empty(), "nothing else is asked");
     }
@@ -404,7 +404,7 @@ fn an_offer_of_nothing_leaves_the_call_as_it_is() {
     let (mut world, leg, tag) = connected("tone");
     let lines = SDP.replace("audio 4000", "audio 0") + "m=image 4002 udptl t38\r\nm=audio 4004 RTP/AVP 0\r\n";
     world.sip(reinvite(), message("INVITE", "tone", &lines));
-    assert_eq!(world.only_update(leg, tag).remote_rtp.get().unwrap().port(), 4_004);
+    assert_eq!(world.only_update(leg, tag).transport.remote_rtp.get().unwrap().port(), 4_004);
     let answer = answered(&world.said());
     let media: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(media[..2], ["m=audio 0 RTP/AVP 0", "m=image 0 udptl t38"]);
@@ -693,7 +693,7 @@ fn a_bridge_brings_both_onto_one_codec() {
 fn a_host_name_in_a_description_is_where_signaling_comes_from() {
     let named = SDP.replace("c=IN IP4 192.0.2.1", "c=IN IP4 phone.example.com");
     let (pair, ..) = call(&named, &named);
-    let rtp = |id| pair.world.spec(id).remote_rtp.get().map(|rtp| rtp.to_string());
+    let rtp = |id| pair.world.spec(id).transport.remote_rtp.get().map(|rtp| rtp.to_string());
     assert_eq!(rtp(pair.caller).as_deref(), Some("192.0.2.1:4000"));
     assert_eq!(rtp(pair.called).as_deref(), Some("192.0.2.7:4000"), "the target that was called");
 }

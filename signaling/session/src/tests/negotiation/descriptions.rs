@@ -45,8 +45,8 @@ fn a_waiting_call_gets_its_port_and_keeps_it() {
         assert!(world.said().iter().any(|said| matches!(said, Said::Accept(_, sdp) if *sdp == text)));
         assert_eq!((world.session(id).state(), world.ports.out.len()), (SessionState::Connected, 1));
         let spec = told_spec(&world, id);
-        assert_eq!((spec.direction(), spec.source()), (Direction::Both, contract::Source::Tone440));
-        assert_eq!(spec.remote_rtp.get(), Some("192.0.2.1:4000".parse().unwrap()));
+        assert_eq!((spec.flow.direction(), spec.flow.source()), (Direction::Both, contract::Source::Tone440));
+        assert_eq!(spec.transport.remote_rtp.get(), Some("192.0.2.1:4000".parse().unwrap()));
         let again = world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Silence)));
         assert!(matches!(again, Err(SessionError::InvalidState { .. })), "{again:?}");
         world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
@@ -70,8 +70,8 @@ fn a_caller_who_waits_for_our_offer_answers_it_in_the_ack() {
         world.sip(ack, message("ACK", "later", SDP));
         world.serve();
         let spec = told_spec(&world, id);
-        assert_eq!((spec.direction(), spec.source()), (Direction::Both, contract::Source::Tone440));
-        assert_eq!(spec.remote_rtp.get(), Some("192.0.2.1:4000".parse().unwrap()));
+        assert_eq!((spec.flow.direction(), spec.flow.source()), (Direction::Both, contract::Source::Tone440));
+        assert_eq!(spec.transport.remote_rtp.get(), Some("192.0.2.1:4000".parse().unwrap()));
     }
 }
 
@@ -100,7 +100,7 @@ fn whoever_has_a_port_may_still_be_refused_forwarded_or_heard_early() {
     world.turn(|sessions, turn| sessions.early_media(turn, id, plan)).unwrap();
     world.serve();
     assert!(world.said().iter().any(|said| matches!(said, Said::Progress(_, 183, sdp) if sdp.contains("m=audio"))));
-    assert_eq!((told_spec(&world, id).source(), world.ports.out.len()), (contract::Source::Ringing, 1));
+    assert_eq!((told_spec(&world, id).flow.source(), world.ports.out.len()), (contract::Source::Ringing, 1));
 }
 
 #[test]
@@ -138,17 +138,19 @@ fn media_goes_where_it_is_sent() {
     let address = "192.0.2.77:7000".parse().unwrap();
     assert_eq!(aim(&mut world, Remote::Address(address)), Ok(Carried::Now));
     let asked = world.asked();
-    let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
-    assert_eq!((spec.remote_rtp.get(), spec.direction()), (Some(address), Direction::Both));
+    let [Command::Update { update: spec, .. }] = asked[..] else { panic!("{asked:?}") };
+    let spec = spec.whole().expect("all parts");
+    assert_eq!((spec.transport.remote_rtp.get(), spec.flow.direction()), (Some(address), Direction::Both));
     assert_eq!(world.session(id).remote_rtp(), Some(address));
-    world.media(Event::Updated { leg, tag });
+    world.media(Event::Updated { leg, number: tag });
     assert_eq!(aim(&mut world, Remote::Address(address)), Ok(Carried::Now));
     assert_eq!(world.asked(), [], "it goes there already");
     let moved = SDP.replace("m=audio 4000", "m=audio 4444");
     assert_eq!(aim(&mut world, Remote::Description(&moved)), Ok(Carried::Now));
     let asked = world.asked();
-    let [Command::Update { spec, .. }] = asked[..] else { panic!("{asked:?}") };
-    assert_eq!(spec.remote_rtp.get(), Some("192.0.2.1:4444".parse().unwrap()));
+    let [Command::Update { update: spec, .. }] = asked[..] else { panic!("{asked:?}") };
+    let spec = spec.whole().expect("all parts");
+    assert_eq!(spec.transport.remote_rtp.get(), Some("192.0.2.1:4444".parse().unwrap()));
     for nowhere in ["0.0.0.0:7000", "192.0.2.1:0", "224.0.0.1:7000", "[::]:7000"] {
         let refused = aim(&mut world, Remote::Address(nowhere.parse().unwrap()));
         assert!(matches!(refused, Err(SessionError::Argument(_))), "{nowhere}");
@@ -159,5 +161,8 @@ fn media_goes_where_it_is_sent() {
     assert_eq!(aimed, Ok(Carried::Now));
     world.serve();
     let spec = told_spec(&world, id);
-    assert_eq!((spec.remote_rtp.get(), spec.payloads.audio().map(|(number, _)| number)), (Some(address), Some(0)));
+    assert_eq!(
+        (spec.transport.remote_rtp.get(), spec.formats.payloads.audio().map(|(number, _)| number)),
+        (Some(address), Some(0))
+    );
 }

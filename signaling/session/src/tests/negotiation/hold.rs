@@ -38,7 +38,10 @@ fn hold_with_and_without_music_and_back() {
         world.answer(request, 180, "");
         world.answer(request, 200, &held(answered));
         let spec = world.only_update(leg, tag);
-        assert_eq!((spec.direction(), spec.source(), spec.media_timeout_ms), (direction, source, 0));
+        assert_eq!(
+            (spec.flow.direction(), spec.flow.source(), spec.transport.media_timeout_ms),
+            (direction, source, 0)
+        );
         let told = world.told();
         assert!(told.contains(&SessionEvent::HoldChanged { id, here: true, there: false }), "{told:?}");
         assert!(told.contains(&SessionEvent::Done { id, operation: Operation::Hold }), "{told:?}");
@@ -55,8 +58,8 @@ fn hold_with_and_without_music_and_back() {
         assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
         world.answer(request, 200, SDP);
         let spec = world.only_update(leg, tag);
-        assert_eq!((spec.direction(), spec.source()), (Direction::Both, Source::Tone440));
-        assert_eq!((world.state(tag), spec.media_timeout_ms), (SessionState::Connected, 60_000));
+        assert_eq!((spec.flow.direction(), spec.flow.source()), (Direction::Both, Source::Tone440));
+        assert_eq!((world.state(tag), spec.transport.media_timeout_ms), (SessionState::Connected, 60_000));
         assert!(world.told().contains(&SessionEvent::HoldChanged { id, here: false, there: false }));
         assert!(matches!(world.resume(), Err(SessionError::InvalidState { .. })));
     }
@@ -146,7 +149,7 @@ fn the_media_plane_fails_in_the_middle_of_a_hold() {
     let (request, _) = world.reinvite();
     world.answer(request, 200, &held("inactive"));
     world.asked();
-    world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+    world.media(Event::Refused { leg, number: tag, reason: RefuseReason::System });
     assert_eq!(world.said(), [Said::Bye(DIALOG)], "the peers have agreed already");
     world.sip(ended(Cause::LocalBye), vec![]);
     world.close(leg, tag);
@@ -159,17 +162,19 @@ fn mute_keeps_rtp_flowing_through_every_other_change() {
     let id = world.id();
     world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
     let spec = world.only_update(leg, tag);
-    assert_eq!((spec.muted, spec.direction(), spec.source()), (1, Direction::Both, Source::Tone440));
+    assert_eq!((spec.flow.muted, spec.flow.direction(), spec.flow.source()), (1, Direction::Both, Source::Tone440));
     world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
     assert!(world.asked().is_empty(), "it is muted already");
     // The peer's change is at the media plane when mute ends: both count.
     world.sip(reinvite(), message("INVITE", "tone", &held("recvonly")));
     world.turn(|sessions, turn| sessions.mute(turn, id, false)).unwrap();
     let asked = world.asked();
-    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
-    assert_eq!((first.muted, first.direction()), (1, Direction::Send));
-    assert_eq!((second.muted, second.direction()), (0, Direction::Send));
-    world.media(Event::Updated { leg, tag });
+    let [Command::Update { update: first, .. }, Command::Update { update: second, .. }] = asked[..] else { panic!() };
+    let first = first.whole().expect("all parts");
+    let second = second.whole().expect("all parts");
+    assert_eq!((first.flow.muted, first.flow.direction()), (1, Direction::Send));
+    assert_eq!((second.flow.muted, second.flow.direction()), (0, Direction::Send));
+    world.media(Event::Updated { leg, number: tag });
     assert!(matches!(&world.said()[..], [Said::Accept(REINVITE, _)]));
 }
 
@@ -181,30 +186,32 @@ fn the_source_changes_and_a_refused_one_is_silence() {
         world.turn(|sessions, turn| sessions.play(turn, id, Plan::of(source))).unwrap();
     };
     play(&mut world, PlannedSource::Echo);
-    assert_eq!(world.only_update(leg, tag).source(), Source::Leg(leg));
+    assert_eq!(world.only_update(leg, tag).flow.source(), Source::Leg(leg));
     play(&mut world, PlannedSource::Prompt(1));
     world.only_update(leg, tag);
     // The same prompt again begins again.
     play(&mut world, PlannedSource::Prompt(1));
     let asked = world.asked();
-    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
-    assert_eq!((first.source(), second.source()), (Source::Silence, Source::Prompt(1)));
-    world.media(Event::Updated { leg, tag });
-    world.media(Event::Updated { leg, tag });
+    let [Command::Update { update: first, .. }, Command::Update { update: second, .. }] = asked[..] else { panic!() };
+    let first = first.whole().expect("all parts");
+    let second = second.whole().expect("all parts");
+    assert_eq!((first.flow.source(), second.flow.source()), (Source::Silence, Source::Prompt(1)));
+    world.media(Event::Updated { leg, number: tag });
+    world.media(Event::Updated { leg, number: tag });
     world.told();
     play(&mut world, PlannedSource::Prompt(99));
     world.asked();
-    world.media(Event::Refused { leg, tag, reason: RefuseReason::Invalid });
+    world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Invalid });
     assert_eq!(
         world.told(),
         [SessionEvent::Failed { id, operation: Operation::ChangeMedia, status: 500, origin: EndOrigin::Media }]
     );
-    assert_eq!(world.only_update(leg, tag).source(), Source::Silence);
+    assert_eq!(world.only_update(leg, tag).flow.source(), Source::Silence);
     // A worker that refuses even that is not asked for ever.
     play(&mut world, PlannedSource::Tone440);
     for _ in 0..5 {
         world.asked();
-        world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+        world.media(Event::Refused { leg, number: tag, reason: RefuseReason::System });
     }
     assert!(world.asked().is_empty());
 }
@@ -212,10 +219,12 @@ fn the_source_changes_and_a_refused_one_is_silence() {
 #[test]
 fn music_on_hold_has_no_end() {
     let (mut world, leg, tag) = held_by_us(Some(PlannedSource::Prompt(2)));
-    world.media(Event::SourceEnded { leg, tag });
+    world.media(Event::SourceEnded { leg, number: tag });
     let asked = world.asked();
-    let [Command::Update { spec: first, .. }, Command::Update { spec: second, .. }] = asked[..] else { panic!() };
-    assert_eq!((first.source(), second.source()), (Source::Silence, Source::Prompt(2)));
+    let [Command::Update { update: first, .. }, Command::Update { update: second, .. }] = asked[..] else { panic!() };
+    let first = first.whole().expect("all parts");
+    let second = second.whole().expect("all parts");
+    assert_eq!((first.flow.source(), second.flow.source()), (Source::Silence, Source::Prompt(2)));
     assert_eq!(world.state(tag), SessionState::OnHold);
 }
 
@@ -224,7 +233,7 @@ fn digits_as_telephone_events() {
     let (mut world, leg, tag) = {
         let sdp = SDP.replace("RTP/AVP 0", "RTP/AVP 0 101") + EVENTS;
         let (mut world, leg, tag) = ringing("tone", &sdp);
-        world.media(Event::Opened { leg, tag });
+        world.media(Event::Opened { leg, number: tag });
         world.said();
         (world, leg, tag)
     };
@@ -236,7 +245,7 @@ fn digits_as_telephone_events() {
         assert!(matches!(send(&mut world, digits, ms), Err(SessionError::Argument(_))), "{digits} {ms}");
     }
     send(&mut world, "1#d", 100).unwrap();
-    let press = |digit| Command::SendDigit { leg, tag, digit, duration_ms: 100 };
+    let press = |digit| Command::SendDigit { leg, number: tag, digit, duration_ms: 100 };
     assert_eq!(world.asked(), [press(1), press(11), press(15)]);
     assert_eq!(world.events.last(), Some(&SessionEvent::Done { id, operation: Operation::SendDtmf }));
     // Further ones wait until these are sent: each takes 100 ms, and the pause after it.
@@ -337,7 +346,7 @@ fn the_codec_changes_by_reinvite() {
     let (mut world, leg, tag) = {
         let (mut world, leg, tag) =
             ringing("tone", &(SDP.replace("RTP/AVP 0", "RTP/AVP 0 8 96") + &EVENTS.replace("101", "96")));
-        world.media(Event::Opened { leg, tag });
+        world.media(Event::Opened { leg, number: tag });
         world.said();
         (world, leg, tag)
     };
@@ -352,7 +361,7 @@ fn the_codec_changes_by_reinvite() {
     world.told();
     world.answer(request, 200, &SDP.replace("RTP/AVP 0", "RTP/AVP 8"));
     let spec = world.only_update(leg, tag);
-    assert_eq!(spec.payloads.audio(), Some((8, contract::Codec::Pcma)));
+    assert_eq!(spec.formats.payloads.audio(), Some((8, contract::Codec::Pcma)));
     let told = world.told();
     assert!(told.contains(&SessionEvent::Done { id, operation: Operation::ChangeMedia }), "{told:?}");
     assert!(told.contains(&SessionEvent::MediaChanged { id }), "{told:?}");
@@ -370,14 +379,17 @@ fn a_call_is_heard_before_it_is_answered() {
     world.serve();
     let said = world.said();
     let [Said::Progress(INVITE, 183, early)] = &said[..] else { panic!("{said:?}") };
-    assert_eq!((world.spec_opened(id).source(), world.session(id).state()), (Source::Ringing, SessionState::Ringing));
+    assert_eq!(
+        (world.spec_opened(id).flow.source(), world.session(id).state()),
+        (Source::Ringing, SessionState::Ringing)
+    );
     let again = world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing)));
     assert_eq!(again, Err(SessionError::Busy(Operation::Accept)));
     world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
     world.serve();
     assert_eq!(world.said(), [Said::Accept(INVITE, early.clone())]);
     let leg = world.session(id).leg().unwrap();
-    assert_eq!((world.spec(id).source(), world.spec(id).media_timeout_ms), (Source::Leg(leg), 60_000));
+    assert_eq!((world.spec(id).flow.source(), world.spec(id).transport.media_timeout_ms), (Source::Leg(leg), 60_000));
 
     // The caller changes its mind while it rings, once it has our answer for certain.
     let mut world = self::world();
@@ -400,11 +412,11 @@ fn a_call_is_heard_before_it_is_answered() {
             world.sip(event, vec![]);
         }
     }
-    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_800);
+    assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_800);
     world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
     world.serve();
     assert!(matches!(world.said()[..], [Said::Accept(INVITE, _)]));
-    assert_eq!(world.spec(id).remote_rtp.get().unwrap().port(), 4_800);
+    assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_800);
 
     // Nobody decides; or the caller has offered nothing; or it is rejected after all.
     let early = |user: &str, sdp| {

@@ -50,7 +50,7 @@ fn directions(pair: &Pair) -> (Direction, Direction) {
 #[test]
 fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     let (mut world, leg, tag) = ringing("tone", &(SDP.replace("RTP/AVP 0", "RTP/AVP 8 96") + EVENTS));
-    world.media(Event::Opened { leg, tag });
+    world.media(Event::Opened { leg, number: tag });
     world.said();
     world.acknowledge(DIALOG);
     let sdp = late(&mut world, DIALOG.as_u64());
@@ -58,17 +58,20 @@ fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     // It has moved, and prefers another codec.
     answers(&mut world, DIALOG.as_u64(), &SDP.replace("4000", "4400"));
     let spec = world.only_update(leg, tag);
-    assert_eq!((spec.remote_rtp.get().unwrap().port(), spec.payloads.audio()), (4_400, Some((0, Codec::Pcmu))));
+    assert_eq!(
+        (spec.transport.remote_rtp.get().unwrap().port(), spec.formats.payloads.audio()),
+        (4_400, Some((0, Codec::Pcmu)))
+    );
     assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
     // It holds.
     is_offered(&late(&mut world, DIALOG.as_u64()), "0 8 101", "sendrecv");
     answers(&mut world, DIALOG.as_u64(), &held("sendonly"));
-    assert_eq!(world.only_update(leg, tag).direction(), Direction::Receive);
+    assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Receive);
     assert_eq!(world.state(tag), SessionState::OnHold);
     // And comes back: what it has said of itself before counts no more (RFC 6337 §5.3).
     is_offered(&late(&mut world, DIALOG.as_u64()), "0 8 101", "sendrecv");
     answers(&mut world, DIALOG.as_u64(), SDP);
-    assert_eq!(world.only_update(leg, tag).direction(), Direction::Both);
+    assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Both);
     assert_eq!(world.state(tag), SessionState::Connected);
 }
 
@@ -102,7 +105,7 @@ fn a_bad_answer_leaves_the_call_as_it_was() {
         // The next change is as good as any.
         late(&mut world, DIALOG.as_u64());
         answers(&mut world, DIALOG.as_u64(), &held("sendonly"));
-        assert_eq!(world.only_update(leg, tag).direction(), Direction::Receive);
+        assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Receive);
     }
     // In a call between two peers neither hears of it.
     let mut pair = up();
@@ -121,7 +124,7 @@ fn a_late_answer_reaches_the_other_side() {
     answers(&mut pair.world, A, &SDP.replace("4000", "4400"));
     pair.world.serve();
     assert!(pair.world.said().is_empty());
-    assert_eq!(pair.world.spec(pair.caller).remote_rtp.get().unwrap().port(), 4_400);
+    assert_eq!(pair.world.spec(pair.caller).transport.remote_rtp.get().unwrap().port(), 4_400);
     // Hold, and back.
     for (answer, offered, there, back) in [
         ("sendonly", "sendonly", "recvonly", Direction::Receive),

@@ -91,7 +91,7 @@ fn holding() -> OnItsWay {
     world.answer(request, 200, &held("inactive"));
     (world, leg, tag, |world, leg, tag| {
         world.asked();
-        world.media(Event::Updated { leg, tag });
+        world.media(Event::Updated { leg, number: tag });
     })
 }
 
@@ -106,7 +106,7 @@ fn dialled() -> OnItsWay {
     let leg = world.session(id).leg().unwrap();
     (world, leg, id.as_u64(), |world, leg, tag| {
         world.asked();
-        world.media(Event::Updated { leg, tag });
+        world.media(Event::Updated { leg, number: tag });
     })
 }
 
@@ -129,7 +129,7 @@ fn moving() -> OnItsWay {
     let leg = world.session(id).leg().unwrap();
     (world, leg, id.as_u64(), |world, leg, tag| {
         world.legs.insert(leg, 0);
-        world.media(Event::Moved { leg, tag, worker: 0 });
+        world.media(Event::Moved { leg, number: tag, worker: 0 });
     })
 }
 
@@ -172,9 +172,9 @@ fn an_answer_that_is_still_on_its_way_to_the_media_plane_is_no_hindrance() {
         world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
         by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
         assert_eq!(world.asked().len(), 2);
-        world.media(Event::Updated { leg, tag });
+        world.media(Event::Updated { leg, number: tag });
         assert!(world.said().is_empty(), "this was the other one");
-        world.media(Event::Updated { leg, tag });
+        world.media(Event::Updated { leg, number: tag });
         by.is_answered(&mut world, "recvonly");
     }
 }
@@ -203,7 +203,7 @@ fn a_change_that_waits_gets_its_answer_whatever_happens() {
             let (mut world, leg, tag, _) = way();
             by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
             world.asked();
-            world.media(Event::Refused { leg, tag, reason: RefuseReason::System });
+            world.media(Event::Refused { leg, number: tag, reason: RefuseReason::System });
             if what == "moving" {
                 world.serve();
                 by.is_answered(&mut world, "recvonly"); // alone, where it is
@@ -244,7 +244,7 @@ fn what_cannot_be_read_is_refused_when_it_is_its_turn() {
 fn a_change_before_the_acknowledgement_of_our_offer() {
     for by in WAYS {
         let (mut world, leg, tag) = ringing("tone", "");
-        world.media(Event::Opened { leg, tag });
+        world.media(Event::Opened { leg, number: tag });
         world.said();
         by.asks(&mut world, DIALOG.as_u64(), &SDP.replace("4000", "4400"));
         if by == By::Update {
@@ -254,7 +254,7 @@ fn a_change_before_the_acknowledgement_of_our_offer() {
         world.serve();
         by.is_answered(&mut world, "sendrecv");
         let spec = world.spec(SessionId::from_u64(tag));
-        assert_eq!((spec.direction(), spec.remote_rtp.get().unwrap().port()), (Direction::Both, 4_400));
+        assert_eq!((spec.flow.direction(), spec.transport.remote_rtp.get().unwrap().port()), (Direction::Both, 4_400));
         // What comes of the acknowledgement later says nothing any more.
         world.sip(acknowledged(DIALOG.as_u64()), message("ACK", "tone", SDP));
         assert!(world.commands.is_empty() && world.said().is_empty());
@@ -293,7 +293,7 @@ fn a_quick_change_waits_for_the_other_side() {
             },
             |pair| {
                 let leg = pair.world.session(pair.caller).leg().unwrap();
-                pair.world.media(Event::Updated { leg, tag: pair.caller.as_u64() });
+                pair.world.media(Event::Updated { leg, number: pair.caller.as_u64() });
                 let said = pair.world.sip.said.remove(0);
                 assert!(matches!(said, Said::Accept(REINVITE, _)), "{said:?}");
             },

@@ -143,7 +143,7 @@ fn an_offer_that_waits_after_a_491_gives_way_to_the_peers() {
     world.serve();
     assert_eq!(outcomes(&mut world), [done(id, Operation::Hold)]);
     let spec = world.spec(id);
-    assert_eq!((spec.remote_rtp.get().unwrap().port(), spec.direction()), (4_400, Direction::Inactive));
+    assert_eq!((spec.transport.remote_rtp.get().unwrap().port(), spec.flow.direction()), (4_400, Direction::Inactive));
     assert!(world.said().is_empty());
 }
 

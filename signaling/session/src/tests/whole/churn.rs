@@ -445,23 +445,23 @@ impl Game {
             }
         }
         for command in self.world.asked() {
-            let (leg, tag) = (command.leg(), command.tag());
+            let (leg, tag) = (command.leg(), command.number());
             let refuses = self.dice.percent(4);
             let reasons = [RefuseReason::Full, RefuseReason::System, RefuseReason::NoSuchLeg, RefuseReason::Invalid];
             let reason = reasons[self.dice.roll(4) as usize];
             let event = match command {
-                _ if refuses => Event::Refused { leg, tag, reason },
-                Command::Open { .. } => Event::Opened { leg, tag },
-                Command::Update { .. } => Event::Updated { leg, tag },
-                Command::Close { .. } => Event::Closed { leg, tag, reason: CloseReason::Asked },
-                Command::Move { worker, .. } => Event::Moved { leg, tag, worker },
+                _ if refuses => Event::Refused { leg, number: tag, reason },
+                Command::Open { .. } => Event::Opened { leg, number: tag },
+                Command::Update { .. } => Event::Updated { leg, number: tag },
+                Command::Close { .. } => Event::Closed { leg, number: tag, reason: CloseReason::Asked },
+                Command::Move { worker, .. } => Event::Moved { leg, number: tag, worker },
                 _ => continue,
             };
             let later = match self.dice.roll(20) {
-                0 => Some(Event::MediaTimeout { leg, tag }),
-                1 => Some(Event::SourceEnded { leg, tag }),
-                2 => Some(Event::Closed { leg, tag, reason: CloseReason::Failed }),
-                3 => Some(Event::Digit { leg, tag, digit: 3 }),
+                0 => Some(Event::MediaTimeout { leg }),
+                1 => Some(Event::SourceEnded { leg, number: tag }),
+                2 => Some(Event::Closed { leg, number: tag, reason: CloseReason::Failed }),
+                3 => Some(Event::Digit { leg, digit: 3 }),
                 _ => None,
             };
             for (event, within) in [(Some(event), 30), (later, 5_000)] {

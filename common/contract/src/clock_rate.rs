@@ -1,0 +1,59 @@
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Ticks of an RTP clock in a second, as one of the rates that audio formats are registered with (RFC 3551 and the IANA
+/// registry of media types). As small as a byte: every leg keeps one for each of its payload types.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct ClockRate(u8);
+
+/// By number. The order is part of the layout.
+const RATES_HZ: [u32; 12] =
+    [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 90_000, 96_000, 192_000];
+
+impl ClockRate {
+    /// All of them, by number.
+    pub const ALL: [Self; RATES_HZ.len()] = {
+        let mut all = [Self(0); RATES_HZ.len()];
+        let mut number = 0;
+        while number < all.len() {
+            all[number] = Self(number as u8);
+            number += 1;
+        }
+        all
+    };
+
+    /// The clock of so many ticks a second; `None` for a rate that no audio format has.
+    pub fn from_hz(hz: u32) -> Option<Self> {
+        let number = RATES_HZ.iter().position(|rate| *rate == hz)?;
+        Some(Self(number as u8))
+    }
+
+    /// Ticks in a second.
+    pub const fn hz(self) -> u32 {
+        RATES_HZ[self.number()]
+    }
+
+    /// Its place in [`Self::ALL`].
+    pub const fn number(self) -> usize {
+        // What came out of shared memory has been checked; this makes every other byte harmless as well.
+        if self.is_known() { self.0 as usize } else { 0 }
+    }
+
+    pub(crate) const fn is_known(self) -> bool {
+        (self.0 as usize) < RATES_HZ.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rate_comes_back_as_it_went() {
+        for hz in RATES_HZ {
+            assert_eq!(ClockRate::from_hz(hz).map(ClockRate::hz), Some(hz));
+        }
+        assert_eq!(ClockRate::from_hz(7_999), None);
+        assert!(!ClockRate(RATES_HZ.len() as u8).is_known());
+    }
+}
