@@ -1,10 +1,11 @@
 //! Opening, changing and dialling legs.
 
+use crate::Worker;
+use crate::incoming::sinks;
 use crate::io::{Output, SocketAction};
+use crate::latching::source_filter::{SourceFilter, next_port};
 use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
-use crate::sending::Sending;
-use crate::source_filter::{SourceFilter, next_port};
-use crate::{Worker, sinks};
+use crate::outgoing::stream::Sending;
 use clock::Instant;
 use contract::{
     Event, FlowSpec, Latching, LegRef, LegSpec, LegState, LegUpdate, RefuseReason, Rewriting, RtcpMode, Source,

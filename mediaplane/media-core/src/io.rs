@@ -4,7 +4,7 @@
 //! [`Output`]; [`PacketIo::submit`] carries it out in one submission. Buffers live for one turn: whatever was received
 //! or taken from [`Buffers`] goes back by itself when `submit` returns, so nothing can leak.
 
-use crate::tap::Tapped;
+use crate::incoming::tap::Tapped;
 use clock::{Duration, Instant, WallTime};
 use contract::{Address, Event, LegRow};
 use std::error::Error;

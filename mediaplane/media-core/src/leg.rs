@@ -1,13 +1,13 @@
 //! One leg: everything that a worker keeps of it.
 
-use crate::dial::Dialling;
-use crate::digits::Heard;
+use crate::incoming::digits::Heard;
+use crate::incoming::statistics::Receiving;
+use crate::incoming::tap::TapId;
 use crate::io::SocketIndex;
-use crate::receiving::Receiving;
-use crate::reports::Reports;
-use crate::sending::Sending;
-use crate::source_filter::SourceFilter;
-use crate::tap::TapId;
+use crate::latching::source_filter::SourceFilter;
+use crate::outgoing::digits::Dialling;
+use crate::outgoing::stream::Sending;
+use crate::rtcp::reports::Reports;
 use audio::Law;
 use clock::Instant;
 use contract::{ClockRate, Codec, FlowSpec, LegRef, LegState, PayloadMap, PayloadMapping, TransportSpec};

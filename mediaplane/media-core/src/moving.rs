@@ -1,9 +1,9 @@
 //! A leg on its way from one worker to another.
 
 use crate::Worker;
+use crate::incoming::sinks;
 use crate::io::Output;
 use crate::leg::{Leg, LegIndex, Links, NOWHERE};
-use crate::sinks;
 use clock::Instant;
 use contract::{Event, LegRef, RefuseReason, Source};
 

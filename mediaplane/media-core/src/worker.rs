@@ -1,13 +1,15 @@
 //! The worker: a table of legs, and who is woken when.
 
+use crate::WorkerConfig;
+use crate::incoming::packets;
+use crate::incoming::packets::{Tally, Turn};
+use crate::incoming::sinks;
 use crate::io::{Buffers, Output, Received};
+use crate::latching::probation::Probation;
 use crate::leg::{Leg, LegIndex};
-use crate::pace::Pace;
-use crate::probation::Probation;
+use crate::outgoing::pace::Pace;
 use crate::random::Random;
-use crate::receive::{Tally, Turn};
 use crate::timers::Timers;
-use crate::{WorkerConfig, receive, sinks};
 use audio::{Prompt, Tones};
 use clock::{Duration, Instant, WallTime};
 use contract::{Command, Event, LegRef, LegRow, LegState, RefuseReason};
@@ -91,7 +93,7 @@ impl Worker {
         }
         let tally = Tally::default();
         let mut turn = Turn { now, buffers, out, tally, probation: &mut self.probation, proved: &mut self.proved };
-        receive::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
+        packets::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
         turn.tally.add_to(&mut self.counts);
         // Nothing of our own was made for these until now.
         while let Some(place) = self.proved.pop().and_then(LegIndex::get) {

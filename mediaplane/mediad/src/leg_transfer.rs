@@ -1,6 +1,6 @@
 //! Legs on their way from one worker to another. Their sockets stay as they are: what comes meanwhile waits in the kernel.
 
-use crate::owners::Owned;
+use crate::clients::owners::Owned;
 use crate::worker::{PendingTransfer, Worker};
 use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};

@@ -11,13 +11,9 @@
 
 #![forbid(unsafe_code)]
 
-mod control;
-mod control_socket;
+mod clients;
 mod error;
-mod event_backlog;
-mod kept_legs;
 mod leg_transfer;
-mod owners;
 mod prompts;
 mod publish;
 mod rebuild;

@@ -1,7 +1,7 @@
 //! After a panic: the worker goes on with the same legs, and nobody else notices.
 
+use crate::clients::owners::Owned;
 use crate::error::StartError;
-use crate::owners::Owned;
 use crate::worker::{Worker, new_core, new_io};
 use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};

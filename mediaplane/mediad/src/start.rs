@@ -1,7 +1,7 @@
 //! From a configuration to a running media plane.
 
-use crate::control::Control;
-use crate::control_socket::ControlSocket;
+use crate::clients::socket::ControlSocket;
+use crate::clients::thread::Control;
 use crate::error::StartError;
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;

@@ -1,10 +1,10 @@
 //! One media worker: a pinned thread with packet I/O, a core and its ends of the queues. It does not know which back end
 //! carries its packets.
 
+use crate::clients::event_backlog::EventBacklog;
+use crate::clients::kept_legs::GracePeriods;
+use crate::clients::owners::Owners;
 use crate::error::StartError;
-use crate::event_backlog::EventBacklog;
-use crate::kept_legs::GracePeriods;
-use crate::owners::Owners;
 use crate::publish::Publisher;
 use crate::shared::Shared;
 use clock::Instant;

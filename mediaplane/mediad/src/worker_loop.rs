@@ -1,6 +1,6 @@
 //! The worker's loop: wait, take packets, take commands, make what is due, send, tell.
 
-use crate::owners::Owned;
+use crate::clients::owners::Owned;
 use crate::recording::RecordingRequest;
 use crate::worker::{PendingTransfer, Worker};
 use clock::{Duration, Instant};

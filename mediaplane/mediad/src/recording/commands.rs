@@ -1,7 +1,7 @@
 //! What a worker does about recordings, besides copying packets.
 
 use super::queues::{Done, RecordingInfo};
-use crate::owners::Owned;
+use crate::clients::owners::Owned;
 use crate::worker::Worker;
 use clock::Instant;
 use contract::{Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};

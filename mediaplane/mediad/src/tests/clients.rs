@@ -93,7 +93,7 @@ fn a_client_that_takes_no_events_is_cut_off_and_others_go_on() {
         }
         assert!(clock::now() < until, "{sent} commands and still attached");
     }
-    assert!(sent >= crate::event_backlog::BACKLOG_COUNT_MAX as u64);
+    assert!(sent >= crate::clients::event_backlog::BACKLOG_COUNT_MAX as u64);
     let leg = alive.open(W0, phone.spec(Source::Tone440));
     phone.hear();
     alive.close(W0, leg);

@@ -1,7 +1,7 @@
 //! The thread that control clients meet: hands the region over, notices their death, takes their ports back, and
 //! watches whether the workers still turn.
 
-use crate::control_socket::ControlSocket;
+use crate::clients::socket::ControlSocket;
 use crate::shared::Shared;
 use clock::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -1,11 +1,11 @@
 //! RTCP that comes in: whose it is, what it says of us, and whether it goes on to the peer leg.
 
+use crate::incoming::packets::Turn;
+use crate::incoming::relay::copy;
 use crate::io::{Buffers, Output, Received, Send};
+use crate::latching::source_filter::{SourceFilter, next_port};
 use crate::leg::{Leg, LegIndex};
-use crate::receive::Turn;
-use crate::relay::copy;
 use crate::rtp_clock;
-use crate::source_filter::{SourceFilter, next_port};
 use clock::{Duration, Instant};
 use contract::{Address, Latching, RtcpMode, TransportSpec};
 use rtp_wire::{Compound, ReportBlock, ReportBlocks, ReportMap, RtcpPacket, rewrite};

@@ -7,8 +7,8 @@
 //! know the port (a spray while it rings) is never taken, and is no rival. What it costs is bounded: a few places in
 //! each leg, and the places that are left over go to those that send steadily.
 
-use crate::held_packets::HeldList;
-use crate::source_filter::QUIET;
+use crate::latching::held_packets::HeldList;
+use crate::latching::source_filter::QUIET;
 use clock::{Duration, Instant};
 use contract::Address;
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};

@@ -1,13 +1,13 @@
 //! What a worker does with the packets of a turn.
 
-use crate::held_packets::HeldList;
+use crate::incoming::relay::relay;
+use crate::incoming::tap::{Passing, Side};
 use crate::io::{Buffers, Output, Received, Span};
+use crate::latching::held_packets::HeldList;
+use crate::latching::probation::Probation;
+use crate::latching::source_filter::Verdict;
 use crate::leg::{Leg, LegIndex, Payload};
-use crate::probation::Probation;
-use crate::relay::relay;
-use crate::rtcp_in;
-use crate::source_filter::Verdict;
-use crate::tap::{Passing, Side};
+use crate::rtcp::incoming;
 use clock::{Duration, Instant};
 use contract::Event;
 use rtp_wire::{Header, TelephoneEvent, is_rtcp, is_stun};
@@ -65,7 +65,7 @@ pub(crate) fn take_batch<B: Buffers>(
             continue;
         };
         if is_upper || (legs[place].filter.mux && is_rtcp(turn.buffers.bytes(packet.span))) {
-            rtcp_in::take(legs, place, packet, turn);
+            incoming::take(legs, place, packet, turn);
         } else {
             take_rtp(legs, place, packet, turn);
         }

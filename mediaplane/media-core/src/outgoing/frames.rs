@@ -1,11 +1,11 @@
 //! Making the frames that are due: one for each leg, never two at once.
 
 use crate::Worker;
+use crate::incoming::tap::{Passing, Side};
 use crate::io::{Buffers, Lateness, Output, Send, Span};
 use crate::leg::Sound;
-use crate::pace::{Due, instant_of, lateness, missed};
+use crate::outgoing::pace::{Due, instant_of, lateness, missed};
 use crate::rtp_clock;
-use crate::tap::{Passing, Side};
 use clock::{Duration, Instant};
 use contract::Event;
 use rtp_wire::{FIXED_HEADER_BYTES, Header, TelephoneEvent};

@@ -1,8 +1,8 @@
 //! Where the sources of all legs are looked at that may be a peer, and their packets wait: one store for a worker, set
 //! aside at the start, so that legs whose peer is where it said need no memory for it.
 
-use crate::candidates::Candidates;
-use crate::held_packets::{HeldList, HeldPackets};
+use crate::latching::candidates::Candidates;
+use crate::latching::held_packets::{HeldList, HeldPackets};
 use crate::leg::LegIndex;
 use clock::{Duration, Instant};
 use contract::{Address, LegRef};

@@ -1,7 +1,7 @@
 //! Legs that outlive their client: it declared, before it hung up, that they are to go on for a grace period in which
 //! another client may adopt them.
 
-use crate::owners::Owned;
+use crate::clients::owners::Owned;
 use crate::worker::Worker;
 use clock::{Duration, Instant};
 use contract::{Command, Event, LegRef, RefuseReason};
@@ -12,7 +12,7 @@ use stats::MediaCounter;
 /// Kept legs that are closed in one turn once their time is over.
 const TURN_ENDINGS: usize = 64;
 
-/// What a worker knows of grace periods. The kept legs themselves are among the [`crate::owners::Owners`].
+/// What a worker knows of grace periods. The kept legs themselves are among the [`crate::clients::owners::Owners`].
 pub(crate) struct GracePeriods {
     /// By client: for how long its legs go on once it has hung up; zero: not at all.
     declared: [Duration; RegionPlan::MAX_CLIENTS],

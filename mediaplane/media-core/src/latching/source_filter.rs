@@ -13,8 +13,8 @@
 //!
 //! Packets that wait for rule 4 or 5 are held ([`crate::held_packets`]), so that none of the peer's is lost.
 
-use crate::probation::{Probation, RoomIndex};
-use crate::receiving::StreamPoint;
+use crate::incoming::statistics::StreamPoint;
+use crate::latching::probation::{Probation, RoomIndex};
 use clock::{Duration, Instant};
 use contract::{Address, Latching, LegRef};
 use rtp_wire::Header;

@@ -1,11 +1,11 @@
 //! A leg settles on where its peer is, and follows it: what becomes of the packets, the kernel's sockets and what we send.
 
 use crate::close::name_destination;
-use crate::held_packets::{HELD_EARLY_MAX, HELD_MAX};
 use crate::io::{Output, SocketAction};
+use crate::latching::held_packets::{HELD_EARLY_MAX, HELD_MAX};
+use crate::latching::probation::{Probation, RoomIndex};
+use crate::latching::source_filter::{Judged, QUIET, Verdict};
 use crate::leg::Leg;
-use crate::probation::{Probation, RoomIndex};
-use crate::source_filter::{Judged, QUIET, Verdict};
 use clock::Instant;
 use contract::{Address, Event, Latching};
 use rtp_wire::Header;

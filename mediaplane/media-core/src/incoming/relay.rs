@@ -1,9 +1,9 @@
 //! The relay step: a packet that one leg received leaves on the legs that take from it.
 
+use crate::incoming::packets::Turn;
+use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
 use crate::leg::{Leg, Payload};
-use crate::receive::Turn;
-use crate::tap::{Passing, Side};
 use rtp_wire::{Header, overwrite};
 
 /// Sends a packet on every sink of the leg at `source_leg`. Byte for byte where nothing has to change.
