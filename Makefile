@@ -48,6 +48,7 @@ loom: ## every interleaving of the shared-memory queue
 SEEDS ?= 10000
 sim: ## random calls on a bad network, in virtual time (SEEDS=10000)
 	$(CARGO) run --profile ci --locked -p ringplane-sim -- --seeds $(SEEDS)
+	$(CARGO) run --profile ci --locked -p ringplane-sim -- --system 1 --seeds $$(( $(SEEDS) / 20 ))
 
 # Installs those of these packages of Debian that are missing.
 define install

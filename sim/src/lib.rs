@@ -5,7 +5,8 @@
 //! and gives a [`Report`], or the rule that was broken. It opens no socket and reads no clock.
 //!
 //! Run `cargo run --profile ci -p ringplane-sim -- --seeds 10000`; a failing seed prints itself and is played alone, with its
-//! trace, by `SIM_SEED=<seed> cargo run --profile ci -p ringplane-sim`. `--noisy 1` damages messages as well ([`run_noisy`]).
+//! trace, by `SIM_SEED=<seed> cargo run --profile ci -p ringplane-sim`. `--noisy 1` damages messages as well ([`run_noisy`]),
+//! `--system 1` plays shards and media workers with phones that speak, and their deaths ([`run_system`]).
 //! Tests: `cargo test -p ringplane-sim`.
 
 #![forbid(unsafe_code)]
@@ -19,8 +20,10 @@ mod network;
 mod node;
 mod relay;
 mod rng;
+mod system;
 mod todo;
 mod world;
 
 pub use ledger::{Broken, Ledger};
+pub use system::{SystemReport, run_system};
 pub use world::{Report, run, run_noisy};

@@ -1,5 +1,5 @@
-//! `sim [--seeds N] [--from SEED] [--seed SEED] [--noisy 1]`: plays seeds; `--seed` (or `SIM_SEED`) plays one with its
-//! trace; `--noisy 1` damages messages on their way.
+//! `sim [--seeds N] [--from SEED] [--seed SEED] [--noisy 1] [--system 1]`: plays seeds; `--seed` (or `SIM_SEED`) plays one with
+//! its trace; `--noisy 1` damages messages on their way; `--system 1` plays both planes with phones that speak.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,45 @@ struct Wish {
     seeds_count: u64,
     from: u64,
     alone: Option<u64>,
-    is_noisy: bool,
+    kind: Kind,
+}
+
+/// Which world is played.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// SIP alone.
+    Sip,
+    /// SIP with damaged messages.
+    Noisy,
+    /// Both planes.
+    System,
+}
+
+impl Kind {
+    /// What chooses it on the command line.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Sip => "",
+            Self::Noisy => " -- --noisy 1",
+            Self::System => " -- --system 1",
+        }
+    }
+
+    fn run(self, seed: u64, trace: Option<&mut Vec<String>>) -> Result<Played, String> {
+        let played = match self {
+            Self::Sip => sim::run(seed, trace).map(Played::Sip),
+            Self::Noisy => sim::run_noisy(seed, trace).map(Played::Sip),
+            Self::System => sim::run_system(seed, trace).map(Played::System),
+        };
+        played.map_err(|broken| broken.0)
+    }
+}
+
+/// What came of a seed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Played {
+    Sip(sim::Report),
+    System(sim::SystemReport),
 }
 
 fn wish() -> Result<Wish, String> {
@@ -20,7 +58,7 @@ fn wish() -> Result<Wish, String> {
         Ok(text) => Some(text.parse().map_err(|_| format!("SIM_SEED={text}: not a number"))?),
         Err(_) => None,
     };
-    let mut wish = Wish { seeds_count: 1000, from: 0, alone, is_noisy: false };
+    let mut wish = Wish { seeds_count: 1000, from: 0, alone, kind: Kind::Sip };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(format!("{word}: a number belongs behind it"))?;
@@ -29,8 +67,14 @@ fn wish() -> Result<Wish, String> {
             "--seeds" => wish.seeds_count = number,
             "--from" => wish.from = number,
             "--seed" => wish.alone = Some(number),
-            "--noisy" => wish.is_noisy = number != 0,
-            _ => return Err(format!("{word}: unknown; there are --seeds N, --from SEED, --seed SEED and --noisy 1")),
+            "--noisy" if number != 0 => wish.kind = Kind::Noisy,
+            "--system" if number != 0 => wish.kind = Kind::System,
+            "--noisy" | "--system" => {}
+            _ => {
+                return Err(format!(
+                    "{word}: unknown; there are --seeds N, --from SEED, --seed SEED, --noisy 1 and --system 1"
+                ));
+            }
         }
     }
     Ok(wish)
@@ -45,22 +89,21 @@ fn main() -> ExitCode {
         }
     };
     match wish.alone {
-        Some(seed) => alone(seed, wish.is_noisy),
+        Some(seed) => alone(seed, wish.kind),
         None => many(&wish),
     }
 }
 
-fn alone(seed: u64, is_noisy: bool) -> ExitCode {
+fn alone(seed: u64, kind: Kind) -> ExitCode {
     let mut trace = Vec::new();
-    let run = if is_noisy { sim::run_noisy } else { sim::run };
-    let played = run(seed, Some(&mut trace));
+    let played = kind.run(seed, Some(&mut trace));
     for line in trace {
         println!("{line}");
     }
     match played {
         Ok(report) => println!("seed {seed}: {report:?}"),
         Err(broken) => {
-            println!("seed {seed} FAILED: {}", broken.0);
+            println!("seed {seed} FAILED: {broken}");
             return ExitCode::FAILURE;
         }
     }
@@ -72,10 +115,7 @@ fn many(wish: &Wish) -> ExitCode {
     let results: Vec<Sum> = std::thread::scope(|scope| {
         let play = |worker: u64| {
             scope.spawn(move || {
-                Sum::of(
-                    (0..wish.seeds_count).filter(|n| n % workers_count == worker).map(|n| wish.from + n),
-                    wish.is_noisy,
-                )
+                Sum::of((0..wish.seeds_count).filter(|n| n % workers_count == worker).map(|n| wish.from + n), wish.kind)
             })
         };
         let workers: Vec<_> = (0..workers_count).map(play).collect();
@@ -86,13 +126,18 @@ fn many(wish: &Wish) -> ExitCode {
         "{} seeds, {} virtual seconds, {} messages ({} lost), {} calls answered, {} failed, {} dialogs ended",
         wish.seeds_count, sum.seconds, sum.messages, sum.lost, sum.answered, sum.unanswered, sum.ended
     );
+    if wish.kind == Kind::System {
+        println!("{} packets, {} of them checked, {} deaths", sum.packets, sum.checked, sum.deaths);
+    }
     if sum.failures.is_empty() {
         return ExitCode::SUCCESS;
     }
     for (seed, why) in sum.failures.iter().take(10) {
         println!("seed {seed} FAILED: {why}");
-        let noisy = if wish.is_noisy { " -- --noisy 1" } else { "" };
-        println!("  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p ringplane-sim{noisy}");
+        println!(
+            "  alone, with its trace: SIM_SEED={seed} cargo run --profile ci -p ringplane-sim{}",
+            wish.kind.words()
+        );
     }
     println!("{} of {} seeds failed", sum.failures.len(), wish.seeds_count);
     ExitCode::FAILURE
@@ -106,15 +151,28 @@ struct Sum {
     answered: u64,
     unanswered: u64,
     ended: u64,
+    packets: u64,
+    checked: u64,
+    deaths: u64,
     failures: Vec<(u64, String)>,
 }
 
 impl Sum {
-    fn of(seeds: impl Iterator<Item = u64>, is_noisy: bool) -> Self {
+    fn of(seeds: impl Iterator<Item = u64>, kind: Kind) -> Self {
         let mut sum = Self::default();
         for seed in seeds {
-            match play(seed, is_noisy) {
-                Ok(report) => {
+            match play(seed, kind) {
+                Ok(Played::System(report)) => {
+                    sum.seconds += report.lasted.as_secs();
+                    sum.messages += report.messages_count;
+                    sum.lost += report.lost_count;
+                    sum.packets += report.packets_count;
+                    sum.checked += report.checked_count as u64;
+                    sum.deaths += report.deaths_count as u64;
+                    sum.answered += report.talked_count;
+                    sum.unanswered += report.failed_count;
+                }
+                Ok(Played::Sip(report)) => {
                     sum.seconds += report.lasted.as_secs();
                     sum.messages += report.messages_count;
                     sum.lost += report.lost_count;
@@ -135,6 +193,9 @@ impl Sum {
         self.answered += other.answered;
         self.unanswered += other.unanswered;
         self.ended += other.ended;
+        self.packets += other.packets;
+        self.checked += other.checked;
+        self.deaths += other.deaths;
         self.failures.extend(other.failures);
         self.failures.sort();
         self
@@ -142,10 +203,9 @@ impl Sum {
 }
 
 /// A seed, and from time to time the same again. A panic is a failure of its seed, not of the run.
-fn play(seed: u64, is_noisy: bool) -> Result<sim::Report, String> {
-    let run = if is_noisy { sim::run_noisy } else { sim::run };
-    let caught = |seed| match std::panic::catch_unwind(|| run(seed, None)) {
-        Ok(played) => played.map_err(|broken| broken.0),
+fn play(seed: u64, kind: Kind) -> Result<Played, String> {
+    let caught = |seed| match std::panic::catch_unwind(|| kind.run(seed, None)) {
+        Ok(played) => played,
         Err(_) => Err("it panicked".to_owned()),
     };
     let report = caught(seed)?;

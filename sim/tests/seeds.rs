@@ -1,4 +1,4 @@
-//! Some hundred seeds in every test run; `make sim` plays ten thousand.
+//! Some hundred seeds in every test run; `make sim` plays ten thousand. Of the whole system, which takes longer, some dozen.
 
 #[test]
 fn seeds_keep_every_rule() {
@@ -35,4 +35,34 @@ fn damaged_messages_hurt_nobody() {
             panic!("seed {seed}: {} (SIM_SEED={seed} cargo run --profile ci -p ringplane-sim -- --noisy 1)", broken.0);
         }
     }
+}
+
+/// Calls of the whole system: both planes, phones that speak, deaths of processes and workers.
+#[test]
+fn the_whole_system_keeps_every_rule() {
+    let seeds_count = if std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1") { 400 } else { 40 };
+    let (mut talked_count, mut checked_count, mut deaths_count) = (0, 0, 0);
+    for seed in 0..seeds_count {
+        match sim::run_system(seed, None) {
+            Ok(report) => {
+                talked_count += report.talked_count;
+                checked_count += report.checked_count;
+                deaths_count += report.deaths_count;
+            }
+            Err(broken) => {
+                let command = "cargo run --profile ci -p ringplane-sim -- --system 1";
+                panic!("seed {seed}: {} (SIM_SEED={seed} {command})", broken.0)
+            }
+        }
+    }
+    let enough = talked_count > 100 && checked_count > 50_000 && deaths_count > 20;
+    assert!(enough, "{talked_count} calls, {checked_count} packets checked, {deaths_count} deaths");
+}
+
+#[test]
+fn the_same_seed_of_the_system_gives_the_same_trace() {
+    let (mut once, mut again) = (Vec::new(), Vec::new());
+    assert_eq!(sim::run_system(7, Some(&mut once)), sim::run_system(7, Some(&mut again)));
+    assert!(once == again && once.len() > 1_000);
+    assert_ne!(sim::run_system(8, None), sim::run_system(9, None));
 }

@@ -19,6 +19,7 @@ mod publish;
 mod rebuild;
 mod recording;
 mod shared;
+mod simulated;
 mod start;
 mod stopper;
 #[cfg(test)]
@@ -28,5 +29,6 @@ mod worker_loop;
 
 pub use error::StartError;
 pub use prompts::check_prompt;
+pub use simulated::SimulatedPlane;
 pub use start::{Media, run};
 pub use stopper::Stopper;

@@ -1,0 +1,92 @@
+//! The workers of a media plane over a simulated network, for simulations of the system: one thread turns all workers, in
+//! virtual time. The region, the queues and the code of the workers are those of a media process.
+
+use crate::error::StartError;
+use crate::shared::{Parts, Shared};
+use crate::stopper::Stopper;
+use crate::worker::Worker;
+use media_core::sim::SimNetwork;
+use shm::{ClientEnd, ClientIndex, Host, OfferError, Region, RegionPlan, WakeFd, WorkerIndex};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// A media plane without threads, sockets and a clock.
+pub struct SimulatedPlane {
+    shared: Arc<Shared>,
+    workers: Vec<Worker<SimNetwork>>,
+    /// Workers that panic in their next turn.
+    failing: Vec<WorkerIndex>,
+    /// Clients that are gone, whose ports are not back yet.
+    settling: Vec<ClientIndex>,
+}
+
+impl SimulatedPlane {
+    /// Workers by this plan, over a network that has its ports ([`Self::ports`]).
+    pub fn new(plan: &RegionPlan, network: &SimNetwork, seed: u64) -> Result<Self, StartError> {
+        let shared = Arc::new(Shared::new(Parts {
+            host: Host::create(plan)?,
+            ports: Self::ports(plan),
+            prompts: [].into(),
+            cname: "simulated".into(),
+            stopper: Stopper::new().map_err(StartError::system("make a wake-up"))?,
+            control_wake: WakeFd::new().map_err(StartError::system("make a wake-up"))?,
+            seed,
+        }));
+        let backend = Arc::new(network.clone());
+        let workers = plan.workers().map(|index| Worker::new(shared.clone(), backend.clone(), index));
+        let workers = workers.collect::<Result<_, _>>()?;
+        Ok(Self { shared, workers, failing: Vec::new(), settling: Vec::new() })
+    }
+
+    /// The RTP ports of a plan.
+    pub fn ports(plan: &RegionPlan) -> Vec<u16> {
+        let (first, last) = (plan.rtp_ports.start(), plan.rtp_ports.end());
+        (first.next_multiple_of(2)..*last).step_by(2).collect()
+    }
+
+    /// A control client.
+    pub fn attach(&self) -> Result<ClientEnd, OfferError> {
+        self.shared.host.attach_local()
+    }
+
+    /// A control client dies.
+    pub fn hang_up(&mut self, client: ClientIndex) {
+        self.shared.host.release(client);
+        self.settling.push(client);
+    }
+
+    /// The shared memory.
+    pub fn region(&self) -> &Region {
+        self.shared.host.region()
+    }
+
+    /// A worker panics at the end of its next turn.
+    pub fn fail(&mut self, worker: WorkerIndex) {
+        self.failing.push(worker);
+    }
+
+    /// Turns every worker once, and takes back the ports of clients that are gone.
+    pub fn turn(&mut self) -> Result<(), StartError> {
+        for worker in &mut self.workers {
+            let fails = self.failing.iter().position(|failing| *failing == worker.index);
+            let fails = fails.map(|at| self.failing.remove(at)).is_some();
+            let turned = catch_unwind(AssertUnwindSafe(|| {
+                let turned = worker.turn();
+                // Without the words of a panic that nobody has to look into.
+                if fails { resume_unwind(Box::new("simulated")) } else { turned }
+            }));
+            match turned {
+                Ok(turned) => turned.map_err(StartError::system("turn a worker"))?,
+                Err(_) if fails => worker.rebuild()?,
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+        self.settling.retain(|client| self.shared.host.settle(*client).is_none());
+        Ok(())
+    }
+
+    /// Legs of all workers.
+    pub fn leg_count(&self) -> usize {
+        self.workers.iter().map(|worker| worker.core.leg_count()).sum()
+    }
+}
