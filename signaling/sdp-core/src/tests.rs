@@ -61,7 +61,7 @@ fn a_usual_offer_gets_a_usual_answer() {
     assert_eq!(agreed.remote_rtp, Some("192.0.2.1:4000".parse().unwrap()));
     assert_eq!(agreed.remote_rtcp, Some("192.0.2.1:4001".parse().unwrap()));
     assert_eq!(agreed.payloads.audio(), Some((8, Codec::Pcma)));
-    let spec = spec(&agreed);
+    let spec = spec(agreed);
     assert_eq!((spec.check(), spec.transport.rtcp(), spec.flow.direction()), (Ok(()), RtcpMode::Pair, Direction::Both));
 }
 

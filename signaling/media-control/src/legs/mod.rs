@@ -65,6 +65,8 @@ pub struct Legs {
     pub(crate) recordings: Recordings,
     pub(crate) deadlines: Deadlines,
     pub(crate) awaited: AwaitedCount,
+    /// Records of commands in flight that are free again. They stay boxed: legs take them and give them back as they are.
+    #[expect(clippy::vec_box, reason = "a box goes from here into a leg and back without an allocation")]
     spare: Vec<Box<InFlight>>,
     /// Room to find the legs that are connected with one.
     pub(crate) group: Vec<u16>,

@@ -174,7 +174,7 @@ fn of<T: Copy>(number: u8, all: &[T], field: &'static str) -> Result<T, Snapshot
 
 /// Whether a leg may have this place: an even port.
 fn is_place(leg: LegRef) -> bool {
-    !leg.is_none() && leg.port % 2 == 0
+    !leg.is_none() && leg.port.is_multiple_of(2)
 }
 
 /// FNV-1a: finds a snapshot that was cut off or damaged; nobody has to be kept from making one.

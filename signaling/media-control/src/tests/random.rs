@@ -66,7 +66,7 @@ impl Script {
             _ => Some(Player::Silence),
         };
         made.transport.negotiation = wish;
-        match self.leg(source / 2).filter(|_| source % 2 == 0) {
+        match self.leg(source / 2).filter(|_| source.is_multiple_of(2)) {
             Some(leg) => hears(made, leg),
             None => made,
         }

@@ -17,6 +17,7 @@ pub(crate) struct Relayed {
 
 /// The INFO requests of one session that wait; an empty list takes no memory.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "nearly every call has none, and a session stays small")]
 pub(crate) struct RelayedInfo(Option<Box<Vec<Relayed>>>);
 
 impl RelayedInfo {

@@ -54,6 +54,7 @@ impl PendingOperation {
 
 /// The operations of one call that wait, the oldest first, each with the time since when. Empty ones take no memory.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "nearly every call has none, and a session stays small")]
 pub(crate) struct PendingOperations(Option<Box<VecDeque<(Instant, PendingOperation)>>>);
 
 impl PendingOperations {
@@ -168,7 +169,7 @@ impl Sessions {
         loop {
             let Some(session) = self.table.get_mut(id) else { return };
             let operations = session.negotiation.operations_mut();
-            if !operations.oldest().is_some_and(|since| since + OPERATION_WAIT_LIMIT <= turn.now) {
+            if operations.oldest().is_none_or(|since| since + OPERATION_WAIT_LIMIT > turn.now) {
                 return self.limit_operations(id);
             }
             let Some((_, operation)) = operations.take_first() else { return };

@@ -46,14 +46,14 @@ pub enum Turn {
 }
 
 impl Intake {
-    /// Keeps new work; `Err`: there is no room.
-    pub fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> Result<(), ()> {
+    /// Keeps new work; `false`: there is no room.
+    pub fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> bool {
         if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
-            return Err(());
+            return false;
         }
         self.bytes += bytes.len();
         self.waiting.push_back(Arrived { flow, at, bytes: bytes.into(), is_ours: false });
-        Ok(())
+        true
     }
 
     /// The next one.
@@ -129,7 +129,7 @@ mod tests {
         let (mut handled, mut refused, mut longest) = (0, 0, Duration::ZERO);
         loop {
             while arrived < until_ms && arrived <= now {
-                intake.push(flow(), at(arrived), b"INVITE").unwrap();
+                assert!(intake.push(flow(), at(arrived), b"INVITE"));
                 arrived += 1;
             }
             match intake.pop(at(now)) {
@@ -156,7 +156,7 @@ mod tests {
     fn a_pause_of_the_host_is_no_overload() {
         // 3 s of work wait when we come to run again, and need 150 ms.
         let (mut intake, mut now) = (Intake::default(), 3_000_000_000_u64);
-        (0..3_000).for_each(|ms| intake.push(flow(), at(ms), b"INVITE").unwrap());
+        (0..3_000).for_each(|ms| assert!(intake.push(flow(), at(ms), b"INVITE")));
         while let Some(next) = intake.pop(Instant::from_nanos(now)) {
             assert!(matches!(next, Turn::Handle(_)));
             now += 50_000;
@@ -167,12 +167,12 @@ mod tests {
     #[test]
     fn the_room_is_bounded() {
         let mut intake = Intake::default();
-        assert!((0..WAITING_COUNT_MAX).all(|_| intake.push(flow(), at(0), b"x").is_ok()));
-        assert_eq!(intake.push(flow(), at(0), b"x"), Err(()));
+        assert!((0..WAITING_COUNT_MAX).all(|_| intake.push(flow(), at(0), b"x")));
+        assert!(!intake.push(flow(), at(0), b"x"));
         while intake.pop(at(0)).is_some() {}
         assert!(intake.is_empty());
         let large = vec![0; 65_535];
-        assert!((0..WAITING_BYTES_MAX / 65_535).all(|_| intake.push(flow(), at(0), &large).is_ok()));
-        assert_eq!(intake.push(flow(), at(0), &large), Err(()));
+        assert!((0..WAITING_BYTES_MAX / 65_535).all(|_| intake.push(flow(), at(0), &large)));
+        assert!(!intake.push(flow(), at(0), &large));
     }
 }

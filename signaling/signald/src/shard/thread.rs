@@ -216,7 +216,7 @@ impl ShardThread {
         if !is_new_work(bytes) {
             return self.handle(now, flow, bytes);
         }
-        if self.intake.push(flow, at, bytes).is_err() {
+        if !self.intake.push(flow, at, bytes) {
             // Even a refusal would take time away from those who are refused already.
             self.shard.counts().add(SignalCounter::DroppedQueueFull, 1);
         }
