@@ -96,8 +96,13 @@ fn neighbours_latency_under_flood(settled: bool, bytes: &[u8]) {
     // Nothing that a listener hears, however loaded the host of this test may be.
     assert!(during.1 < 100_000, "p99 {} us", during.1);
     // The flooded leg goes on with its peer.
-    let said = peer.talk(flooded);
-    assert_eq!(peer.hear().bytes, said);
+    // Strangers' last packets may still fill the socket's buffer, and a phone talks on.
+    let mut said = Vec::new();
+    let heard = (0..50).find_map(|_| {
+        said.push(peer.talk(flooded));
+        peer.hear_within(Duration::from_millis(20))
+    });
+    assert!(said.contains(&heard.expect("an echo of the peer").bytes));
     let row = client.row(leg);
     assert_eq!((row.lost_packets, row.dropped_packets), (0, 0));
     if !settled {
