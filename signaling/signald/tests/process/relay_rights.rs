@@ -16,6 +16,7 @@ struct Peer {
     socket: UdpSocket,
     switch: SocketAddr,
     number: std::cell::Cell<u32>,
+    heard: std::cell::RefCell<std::collections::HashSet<String>>,
 }
 
 /// A request to write.
@@ -35,7 +36,7 @@ impl Peer {
     fn new(switch: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { socket, switch, number: std::cell::Cell::new(0) }
+        Self { socket, switch, number: std::cell::Cell::new(0), heard: Default::default() }
     }
 
     fn at(&self) -> SocketAddr {
@@ -56,13 +57,14 @@ impl Peer {
         self.socket.send_to(text.as_bytes(), self.switch).unwrap();
     }
 
-    /// The next final response.
+    /// The next final response; copies of one that was heard are passed over, since nothing here sends an ACK for it.
     fn hear(&self) -> String {
         let mut buffer = [0; 8_192];
         loop {
             let bytes = self.socket.recv(&mut buffer).expect("an answer");
             let text = String::from_utf8_lossy(&buffer[..bytes]).into_owned();
-            if text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1") {
+            let is_final = text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1");
+            if is_final && self.heard.borrow_mut().insert(text.clone()) {
                 return text;
             }
         }
