@@ -91,7 +91,10 @@ pub(super) const SIP: &[Key] = &[
         "sip",
         "max_calls",
         "5000",
-        &["Calls that may be up or being set up at once, 1 to 1000000. Above that: 503 with Retry-After."],
+        &[
+            "Calls that may be up or being set up at once, 1 to 1000000; one that is sent on (mode \"b2bua\") counts twice, once for",
+            "each side. Above that: 503 with Retry-After.",
+        ],
     ),
     key(
         "sip",

@@ -61,7 +61,8 @@ impl<K: BuildHasher> Placement<K> {
             }
             Tags::Mixed | Tags::Ours => {}
         }
-        if message.starts_with(b"CANCEL ") {
+        // Of a new call's INVITE. That of one in a dialog goes where its INVITE went: by our tag.
+        if message.starts_with(b"CANCEL ") && sip_wire::to_tag(message).is_none() {
             return self.elsewhere.get(hash).unwrap_or(usual);
         }
         let mark = sip_wire::own_tag(message).and_then(sip_core::mark_of).map(usize::from);
@@ -161,6 +162,9 @@ mod tests {
             };
             let (ours, theirs) = (format!(";tag={}", tag(shard)), format!(";tag={}", tag((shard + 1) % 5)));
             assert_eq!(of("BYE sip:a SIP/2.0", &theirs, &ours), shard);
+            for method in ["INVITE", "CANCEL", "ACK"] {
+                assert_eq!(of(&format!("{method} sip:a SIP/2.0"), &theirs, &ours), shard, "{method}");
+            }
             assert_eq!(of("SIP/2.0 200 OK", &ours, &theirs), shard);
             let usual = of("INVITE sip:a SIP/2.0", &theirs, "");
             assert_eq!(of("INVITE sip:a SIP/2.0", &ours, ""), usual);

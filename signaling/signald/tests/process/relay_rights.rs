@@ -148,7 +148,15 @@ fn nothing_leaves_the_proxy_without_proof_and_dialogs_go_on_after_a_restart() {
     }
     asked.push((elsewhere.clone(), route.clone(), &tag));
     asked.push((there.clone(), route.clone(), "made-up"));
-    asked.push((strict, format!("Route: <{elsewhere}>\r\n"), &tag));
+    asked.push((strict.clone(), format!("Route: <{elsewhere}>\r\n"), &tag));
+    // Where the dialog goes, but for the address that a request is really sent to (RFC 3261 §19.1.1, `maddr`).
+    for maddr in ["127.0.0.66", "localhost", "[::1]"] {
+        let redirected = format!("{there};maddr={maddr}");
+        let behind = format!("{}, <{redirected};lr>\r\n", route.trim_end());
+        asked.push((redirected.clone(), route.clone(), &tag));
+        asked.push((there.clone(), behind, &tag));
+        asked.push((strict.clone(), format!("Route: <{redirected}>\r\n"), &tag));
+    }
     let stranger = Peer::new(switch.address);
     for method in METHODS {
         for (uri, more, to_tag) in &asked {

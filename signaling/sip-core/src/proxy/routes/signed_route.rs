@@ -8,7 +8,7 @@
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use sip_wire::{Params, Uri};
+use sip_wire::{Host, Params, Uri};
 use std::collections::HashSet;
 
 /// The URI parameter that carries the hash.
@@ -102,10 +102,11 @@ impl RouteKey {
         halves(&uri.params).is_some_and(|(_, place)| crate::auth::same(&self.place(toward, next_hop), place))
     }
 
-    /// Host and port of a next hop, bound to the dialog and the direction.
+    /// Host and port of a next hop, bound to the dialog and the direction. A request goes to `maddr` where the URI has one
+    /// (RFC 3261 §19.1.1), so that is the host then, whatever stands before it.
     pub(crate) fn place(&self, toward: &Toward<'_>, next_hop: &[u8]) -> Half {
         let place = match Uri::parse(next_hop) {
-            Ok(uri) => match uri.host {
+            Ok(uri) => match uri.params.get("maddr").map_or(uri.host, Host::parse) {
                 Some(host) => format!("{}:{}", host.bare().to_ascii_lowercase(), uri.port_or_default()).into_bytes(),
                 None => uri.as_bytes().to_vec(),
             },
@@ -191,6 +192,11 @@ mod tests {
         let uri = Uri::parse(text.as_bytes()).unwrap();
         assert!(key.is_of_dialog(&toward, &uri) && key.leads_to(&toward, &uri, b"sip:other@H.Example:5070"));
         assert!(!key.leads_to(&toward, &uri, b"sip:h.example") && !key.leads_to(&toward, &uri, b"tel:+49"));
+        for maddr in ["192.0.2.66", "[2001:db8::66]", "other.example", "%", ""] {
+            let elsewhere = format!("sip:x@h.example:5070;maddr={maddr}");
+            assert!(!key.leads_to(&toward, &uri, elsewhere.as_bytes()), "{maddr}");
+        }
+        assert!(key.leads_to(&toward, &uri, b"sip:x@192.0.2.9:5070;maddr=h.example"));
         let others = [
             Toward::new(Side::Callee, b"call", b"b2", b"a"),
             Toward::new(Side::Callee, b"call", b"b", b"a2"),
