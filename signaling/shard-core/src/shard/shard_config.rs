@@ -65,6 +65,7 @@ pub fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> Pr
         timers: Timers { t1: config.sip.t1, ..Timers::default() },
         max_requests: requests,
         max_unproven_invites: config.limits.unacknowledged_per_source,
+        max_unproven_others: config.limits.unacknowledged_per_source,
         max_branches: 2 * requests,
         names: plan.names.clone(),
         route_secret: plan.route_secret,

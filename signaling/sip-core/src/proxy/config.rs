@@ -20,6 +20,12 @@ pub struct ProxyConfig {
     /// `record_route` lets us see the ACKs that show it; all such addresses together get half of `max_requests`. Beyond
     /// that: 503 without any state.
     pub max_unproven_invites: usize,
+    /// Other requests of one such address that have no final response yet; they share the half of `max_requests` with its
+    /// INVITEs. Beyond that: 503 without any state.
+    pub max_unproven_others: usize,
+    /// Bytes of the messages that are kept for all requests in progress; half of them for addresses that have shown
+    /// nothing. Beyond it new requests are refused with 503.
+    pub max_stored_bytes: usize,
     /// Branches of all requests together, CANCELs included.
     pub max_branches: usize,
     /// Targets of one request.
@@ -53,6 +59,8 @@ impl Default for ProxyConfig {
             timers: Timers::default(),
             max_requests: 100_000,
             max_unproven_invites: 100,
+            max_unproven_others: 100,
+            max_stored_bytes: 64 << 20,
             max_branches: 200_000,
             max_targets: 32,
             max_message_bytes: 65_535,
@@ -211,4 +219,6 @@ pub struct ProxySizes {
     pub branch_keys: usize,
     /// Deadlines; some may be of things that ended, until their time comes.
     pub deadlines: usize,
+    /// Bytes of the messages that are kept for the requests.
+    pub stored_bytes: usize,
 }

@@ -16,8 +16,10 @@ pub(crate) struct Context {
     pub(crate) request: Box<[u8]>,
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(crate) loop_mark: crate::table::token::Token,
-    /// Of an INVITE whose sender has shown nothing.
+    /// Of a request whose sender has shown nothing; one that is no INVITE has it until its final response.
     pub(crate) stranger: Option<Stranger>,
+    /// Bytes of its messages and of those of its branches, as they were counted last.
+    pub(crate) stored_bytes: usize,
     /// How many branches may be open at once, here and behind us (RFC 5393).
     pub(crate) breadth: u8,
     pub(crate) standing: Standing,

@@ -15,6 +15,7 @@ mod receive;
 mod reply;
 mod routes;
 mod stop;
+mod stored;
 mod story;
 mod strangers;
 mod targets;
@@ -31,6 +32,7 @@ use clock::Instant;
 use context::Context;
 use routes::signed_route::{RefreshedTargets, RouteKey};
 use stop::{Stopping, Unanswered};
+use stored::Stored;
 use strangers::Strangers;
 use targets::branch::Branch;
 
@@ -46,6 +48,7 @@ pub struct Proxy {
     route_key: RouteKey,
     refreshed_targets: RefreshedTargets,
     strangers: Strangers,
+    stored: Stored,
     stopping: Option<Stopping>,
     unanswered: Unanswered,
 }
@@ -69,6 +72,7 @@ impl Proxy {
             route_key: RouteKey::new(&config.route_secret),
             refreshed_targets: RefreshedTargets::default(),
             strangers: Strangers::default(),
+            stored: Stored::default(),
             stopping: None,
             unanswered: Unanswered::default(),
             config,
@@ -93,6 +97,7 @@ impl Proxy {
             branches: self.transactions.clients.count(),
             branch_keys: self.transactions.client_index.len(),
             deadlines: self.transactions.deadlines.count(),
+            stored_bytes: self.stored.bytes(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::flow::Flow;
 use crate::message::incoming::Incoming;
 use crate::proxy::context::Context;
 use crate::proxy::routes::own_routes::Normal;
+use crate::proxy::stored::STORED_TIMES;
 use crate::proxy::targets::forward::MAX_BREADTH;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
 use crate::table::slab::Handle;
@@ -33,6 +34,7 @@ impl Proxy {
             (Method::Ack, _) => self.receive_ack(known, &inc, out),
             (_, Some(handle)) => {
                 self.transactions.note_copy(handle, &inc);
+                self.note_copy_of_stranger(handle, &inc);
                 self.drive_context(now, handle, ServerInput::Request, out);
             }
             (Method::Cancel, None) => self.receive_cancel(&inc, out),
@@ -91,9 +93,12 @@ impl Proxy {
             self.transactions.counters.refused_stopping += 1;
             return self.transactions.reply_overload(inc, out);
         }
-        if inc.method == Method::Invite && !self.has_room_for(inc) {
+        if !self.has_room_for(inc) {
             self.transactions.counters.source_limited += 1;
             return self.transactions.reply_overload(inc, out);
+        }
+        if !self.make_room_for(STORED_TIMES * inc.message.as_bytes().len()) {
+            return self.transactions.refuse_overload(inc, out);
         }
         let mut request = Vec::new();
         let Some(Normal { standing, flow: named_flow, next_hop }) = self.put_normal(inc.flow, inc, &mut request) else {
@@ -106,6 +111,7 @@ impl Proxy {
             in_flow: *inc.flow,
             request: request.into_boxed_slice(),
             stranger: None,
+            stored_bytes: 0,
             loop_mark: self.loop_mark(inc),
             breadth: breadth(inc.message),
             standing,
@@ -129,9 +135,8 @@ impl Proxy {
             return self.transactions.refuse_overload(inc, out);
         };
         self.unanswered.add(is_invite && !matches!(standing, Standing::InDialog { .. }));
-        if is_invite {
-            self.note_stranger(handle, inc);
-        }
+        self.note_stranger(handle, inc);
+        self.count_stored(handle);
         if let Standing::InDialog { from } = standing {
             self.note_refresh(inc, from);
         }

@@ -92,11 +92,9 @@ impl Proxy {
         context.response = bytes;
         context.is_answered = status >= 200;
         if context.is_answered {
-            self.unanswered.remove(context.is_call());
-        }
-        if context.is_answered {
             context.waiting.clear();
             context.redirects.clear();
+            self.note_answered(handle);
         }
         self.drive_context(now, handle, ServerInput::Respond(status), out);
         if status >= 200 {

@@ -24,7 +24,7 @@ pub enum AnsweredBy {
 /// What is known of a request.
 #[derive(Clone, Debug)]
 pub struct ProxyStory<'p> {
-    /// The request, as it came but for Route values of ours.
+    /// The request, as it came but for Route values of ours; empty once another request than an INVITE is answered.
     pub request: &'p [u8],
     /// The last answer that went upstream; empty before the first.
     pub response: &'p [u8],

@@ -3,6 +3,7 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::{Incoming, Request};
+use crate::proxy::stored::STORED_TIMES;
 use crate::proxy::{Proxy, ProxyId, ProxyOutput};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
@@ -17,6 +18,9 @@ impl Proxy {
     /// The sender of a request has shown in another way that it gets what we send there.
     pub fn prove(&mut self, now: Instant, request: ProxyId) {
         self.transactions.prove_sender(now, request.0);
+        if self.transactions.servers.get(request.0).is_some_and(|context| !context.is_invite) {
+            self.release_stranger(request.0);
+        }
     }
 
     /// Its operator knows this source: it needs to show nothing.
@@ -55,35 +59,47 @@ impl Proxy {
         }
     }
 
-    /// Whether another INVITE from there may come.
+    /// Whether another request from there may come.
     pub(crate) fn has_room_for(&self, inc: &Incoming<'_, '_>) -> bool {
         let way = inc.response_flow(inc.flow);
-        let waiting = self.strangers.by_source.get(&block(way.remote.ip())).copied().unwrap_or_default();
-        let is_few = waiting < self.config.max_unproven_invites || !self.config.record_route;
-        (is_few && self.strangers.count < self.config.max_requests.div_ceil(2))
+        let source = (block(way.remote.ip()), inc.method == Method::Invite);
+        let open = self.strangers.by_source.get(&source).copied().unwrap_or_default();
+        let is_few = match inc.method {
+            Method::Invite => open < self.config.max_unproven_invites || !self.config.record_route,
+            _ => open < self.config.max_unproven_others,
+        };
+        let has_place = is_few && self.strangers.count < self.config.max_requests.div_ceil(2);
+        (has_place && self.may_store(true, STORED_TIMES * inc.message.as_bytes().len()))
             || self.transactions.is_proven(inc.now, &way)
     }
 
-    /// Counts the INVITE of a sender that has shown nothing. The ACK for its 2xx will show where it came from.
+    /// Counts the request of a sender that has shown nothing: an INVITE until it is forgotten, as the ACK for its 2xx will
+    /// show where it came from, and any other until it is answered.
     pub(crate) fn note_stranger(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
-        let ack_key = self.ack_key(inc);
+        let ack_key = (inc.method == Method::Invite).then(|| self.ack_key(inc));
         let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
         if proven.has(inc.now, keyed, &context.flow) {
             return;
         }
-        let source = block(context.flow.remote.ip());
+        let source = (block(context.flow.remote.ip()), context.is_invite);
         context.stranger = Some(Stranger { source, ack_key });
-        self.ack_index.insert(ack_key, handle);
+        if let Some(ack_key) = ack_key {
+            self.ack_index.insert(ack_key, handle);
+        }
         self.strangers.count += 1;
         *self.strangers.by_source.entry(source).or_default() += 1;
     }
 
-    /// Its INVITE is over.
-    pub(crate) fn forget_stranger(&mut self, handle: Handle, stranger: Option<Stranger>) {
-        let Some(Stranger { source, ack_key }) = stranger else { return };
+    /// Its request is over, or has shown where it came from.
+    pub(crate) fn release_stranger(&mut self, handle: Handle) {
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return };
+        let Some(Stranger { source, ack_key }) = context.stranger.take() else { return };
+        self.stored.release_stranger(context);
         // A second INVITE with the same Call-ID may have taken its place.
-        if self.ack_index.get(&ack_key) == Some(&handle) {
+        if let Some(ack_key) = ack_key
+            && self.ack_index.get(&ack_key) == Some(&handle)
+        {
             self.ack_index.remove(&ack_key);
         }
         self.strangers.count = self.strangers.count.saturating_sub(1);
@@ -92,20 +108,53 @@ impl Proxy {
             _ => drop(self.strangers.by_source.remove(&source)),
         }
     }
+
+    /// Copies that a new branch may send by itself. Towards a target that has said nothing, a request of a sender that has
+    /// shown nothing makes no more than three times what came, all targets together.
+    pub(crate) fn copies_of_new_branch(&self, handle: Handle, sent_bytes: usize) -> u8 {
+        match self.transactions.servers.get(handle) {
+            Some(context) if context.stranger.is_some() && !context.is_invite => {
+                copies_for(context.request.len(), sent_bytes * context.targets_count).saturating_sub(1)
+            }
+            _ => u8::MAX,
+        }
+    }
+
+    /// A copy of such a request came: it pays for further copies, which go when timer E says so.
+    pub(crate) fn note_copy_of_stranger(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
+        let Transactions { servers, clients, .. } = &mut self.transactions;
+        let Some(context) = servers.get(handle).filter(|open| open.stranger.is_some() && !open.is_invite) else {
+            return;
+        };
+        for branch in &context.branches {
+            let Some(branch) = clients.get_mut(*branch).filter(|branch| branch.machine.is_unheard()) else { continue };
+            let more = copies_for(inc.message.as_bytes().len(), branch.bytes.len() * context.targets_count);
+            branch.copies_left = branch.copies_left.saturating_add(more);
+        }
+    }
 }
 
-/// INVITEs in progress whose senders have shown nothing.
+/// How many times the bytes of a request go out at most where neither its sender nor its target has shown anything.
+const SENT_TIMES: usize = 3;
+
+/// How often so many bytes may go for a request of `received_bytes`.
+fn copies_for(received_bytes: usize, sent_bytes: usize) -> u8 {
+    u8::try_from(SENT_TIMES * received_bytes / sent_bytes.max(1)).unwrap_or(u8::MAX)
+}
+
+/// Requests in progress whose senders have shown nothing.
 #[derive(Default)]
 pub(crate) struct Strangers {
-    by_source: HashMap<IpAddr, usize>,
+    /// By source, and whether they are INVITEs: neither kind takes the places of the other.
+    by_source: HashMap<(IpAddr, bool), usize>,
     count: usize,
 }
 
 /// What is kept of one of them.
 pub(crate) struct Stranger {
-    source: IpAddr,
-    /// Stands for the INVITE in the ACK of its 2xx.
-    ack_key: Key,
+    source: (IpAddr, bool),
+    /// Stands for an INVITE in the ACK of its 2xx.
+    ack_key: Option<Key>,
 }
 
 /// An IPv4 address, or the /64 that one IPv6 host has for itself.

@@ -21,6 +21,7 @@ impl Proxy {
             }
         }
         self.wake_stopping(now, out);
+        self.sweep_answered();
         self.transactions.sweep(0, |_| false);
     }
 
@@ -92,13 +93,18 @@ impl Proxy {
         let Some(context) = servers.get_mut(handle) else { return };
         context.branches.retain(|branch| clients.get(*branch).is_some());
         if !is_over || !context.branches.is_empty() {
-            return;
+            return self.count_stored(handle);
         }
-        if let Some(mut context) = self.transactions.forget_server(handle) {
+        self.forget_context(handle);
+    }
+
+    pub(crate) fn forget_context(&mut self, handle: Handle) {
+        self.release_stranger(handle);
+        if let Some(context) = self.transactions.forget_server(handle) {
             if !context.is_answered {
                 self.unanswered.remove(context.is_call());
             }
-            self.forget_stranger(handle, context.stranger.take());
+            self.stored.uncount(&context);
         }
     }
 

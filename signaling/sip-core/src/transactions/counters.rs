@@ -11,7 +11,7 @@ pub struct Counters {
     pub refused: u64,
     /// Requests that were refused with 503 because a table was full.
     pub overloaded: u64,
-    /// New calls that were refused with 503 because their source has shown nothing and has enough of them.
+    /// Requests that were refused with 503 because their source has shown nothing and has enough of them in progress.
     pub source_limited: u64,
     /// Requests that a proxy refused with 503 because it is being stopped.
     pub refused_stopping: u64,

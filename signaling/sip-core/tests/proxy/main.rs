@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod floods;
 mod signed_routes;
 mod stopping;
 mod strangers;

@@ -36,7 +36,10 @@ impl Dialog {
 
     /// `before` are the Record-Route lines of proxies before us, `behind` of those behind us.
     fn through(before: &str, behind: &str) -> Self {
-        let mut bench = Bench::new();
+        let names = vec!["proxy.example.com".to_owned()];
+        // Its requests come from one address and are left undecided.
+        let config = ProxyConfig { names, max_unproven_others: 1_000, ..ProxyConfig::default() };
+        let mut bench = Bench::with(config);
         bench.feed(&Peer::new().request("INVITE", "INVITE", before, ""));
         let invite = bench.forward(&[(1, 0)]).remove(0).1;
         let ok = answer(&mut bench, &invite, 200, CALLEE, behind).remove(0).1;

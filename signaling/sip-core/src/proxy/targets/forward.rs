@@ -100,16 +100,21 @@ impl Proxy {
         else {
             return false;
         };
+        if !self.has_room_to_send(handle, out.bytes(bytes).len()) {
+            return false;
+        }
         let key = self.transactions.client_key(branch.as_bytes(), method.as_bytes());
         let again = (!target.alternates.is_empty()).then(|| Box::new((target.clone(), breadth)));
         let is_in_dialog = sip_wire::to_tag(out.bytes(bytes)).is_some();
         let user = Branch { context: handle, is_cancel: false, is_in_dialog, is_final: false, again };
         let (flow, is_invite) = (target.flow, method == Method::Invite);
-        let opening = Opening { key, flow, is_invite, copies_left: u8::MAX, user };
+        let copies_left = self.copies_of_new_branch(handle, out.bytes(bytes).len());
+        let opening = Opening { key, flow, is_invite, copies_left, user };
         let Some(handle_of_branch) = self.transactions.open_client(now, opening, bytes, out) else { return false };
         let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
         context.branches.push(handle_of_branch);
         context.open_count += 1;
+        self.count_stored(handle);
         true
     }
 

@@ -13,10 +13,11 @@ impl Proxy {
     pub(crate) fn receive_response(&mut self, now: Instant, message: &Message<'_>, out: &mut ProxyOutput) {
         let Some(status) = message.status().map(|status| status.code()) else { return };
         let Matched::Client(handle) = self.transactions.match_response(now, message) else { return };
-        if (101..200).contains(&status)
-            && let Some(branch) = self.transactions.clients.get_mut(handle)
-        {
-            branch.ring_until = now + self.config.timers.ring_limit; // §16.7, step 2: timer C starts over
+        if let Some(branch) = self.transactions.clients.get_mut(handle).filter(|_| status < 200) {
+            branch.copies_left = u8::MAX; // the target is there
+            if status > 100 {
+                branch.ring_until = now + self.config.timers.ring_limit; // §16.7, step 2: timer C starts over
+            }
         }
         let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
         if heard == Heard::Response {
@@ -113,6 +114,7 @@ impl Proxy {
 
     /// All branches of the group are through: the next group, or the best response.
     pub(crate) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+        self.count_stored(handle);
         let Some(context) = self.transactions.servers.get(handle) else { return };
         if context.is_answered || context.open_count > 0 {
             return;
@@ -141,7 +143,7 @@ impl Proxy {
             _ if status == 408 && !context.is_invite => {
                 if let Some(context) = self.transactions.servers.get_mut(handle) {
                     context.is_answered = true;
-                    self.unanswered.remove(context.is_call());
+                    self.note_answered(handle);
                 }
             }
             _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, "", &Content::NONE, out),

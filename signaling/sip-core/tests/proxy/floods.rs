@@ -1,0 +1,262 @@
+//! Floods of requests that are no INVITE: how much of the proxy one source that has shown nothing may take, and what it
+//! makes the proxy send to a target that says nothing.
+
+use super::*;
+use sip_core::proxy::ProxyConfig;
+
+/// A request in a transaction and a call of its own.
+fn request(method: &str, number: u32, more: &str) -> String {
+    let call_id = format!("flood-{number}").leak();
+    Peer { call_id, branch: format!("flood{number}"), ..Peer::new() }.request(method, method, more, "")
+}
+
+fn other() -> Flow {
+    Flow { remote: address("192.0.2.10:5062"), ..caller() }
+}
+
+fn by_tcp() -> Flow {
+    Flow { transport: Transport::Tcp, connection: 7, ..other() }
+}
+
+/// Bytes on the wire: scripts and what is sent differ in their line ends.
+fn size(text: &str) -> usize {
+    text.replace("\r\n", "\n").replace('\n', "\r\n").len()
+}
+
+fn size_of_all(sent: &[(u64, u8, String)]) -> usize {
+    sent.iter().filter(|(_, host, _)| *host == 1).map(|(_, _, text)| size(text)).sum()
+}
+
+/// 10,000 SUBSCRIBEs of one source within 2 s to a target that says nothing: 100 are sent on, and others are served.
+#[test]
+fn a_flood_to_a_silent_target_takes_so_many_places() {
+    let mut bench = Bench::new();
+    let (mut paid, mut sent_on, mut refused_count) = (0, Vec::new(), 0);
+    for number in 0..10_000 {
+        let subscribe = request("SUBSCRIBE", number, "Event: presence\n");
+        let refusals = bench.feed(&subscribe);
+        if refusals.is_empty() {
+            paid += size(&subscribe);
+            sent_on.extend(bench.forward(&[(1, 0)]).into_iter().map(|(host, text)| (0, host, text)));
+        }
+        refused_count += refusals.len();
+        for (host, refusal) in &refusals {
+            assert_eq!((*host, word(refusal), header(refusal, "Retry-After")), (9, "503", "5"));
+            assert!(size(refusal) <= 3 * size(&subscribe));
+        }
+        if number % 5 == 0 {
+            sent_on.extend(bench.pass(ms(1)));
+        }
+    }
+    let sizes = bench.proxy.sizes();
+    assert_eq!((refused_count, sizes.requests, sizes.branches), (9_900, 100, 100));
+    assert_eq!((bench.proxy.counters().source_limited, bench.proxy.counters().overloaded), (9_900, 0));
+    assert!((50_000..150_000).contains(&sizes.stored_bytes), "{}", sizes.stored_bytes);
+    // Another client, and calls of the same source.
+    for (flow, host, method, number) in
+        [(other(), 10, "MESSAGE", 20_000), (other(), 10, "INVITE", 20_001), (caller(), 9, "INVITE", 20_002)]
+    {
+        assert!(bench.feed_on(flow, &request(method, number, "")).is_empty(), "{method} is served");
+        let branch = bench.forward(&[(2, 0)]).remove(0).1;
+        assert_eq!(hosts(&bench.answer(&branch, 200, "b")), [(host, "200")]);
+    }
+    sent_on.extend(bench.pass(Duration::from_secs(40)));
+    assert!(size_of_all(&sent_on) <= 3 * paid, "{} for {paid}", size_of_all(&sent_on));
+    bench.pass(Duration::from_secs(40));
+    assert_eq!(bench.proxy.sizes(), ProxySizes::default());
+    assert!(bench.feed(&request("SUBSCRIBE", 30_000, "")).is_empty(), "its places are free again");
+    bench.assert_empty();
+}
+
+/// Every method counts, an IPv6 network of 64 bits is one source, and what has shown where it is has no such limit.
+#[test]
+fn the_limit_is_one_of_a_source_that_has_shown_nothing() {
+    let bench = || Bench::with(ProxyConfig { max_unproven_others: 5, ..ProxyConfig::default() });
+    let count = |bench: &mut Bench, flow: Flow, method: &str| {
+        (0..50).filter(|number| bench.feed_on(flow, &request(method, *number, "")).is_empty()).count()
+    };
+    for method in ["SUBSCRIBE", "MESSAGE", "PUBLISH", "OPTIONS", "NOTIFY", "INFO", "BYE", "REGISTER"] {
+        let mut bench = bench();
+        assert_eq!(count(&mut bench, caller(), method), 5, "{method}");
+        assert_eq!(count(&mut bench, by_tcp(), method), 50, "{method}: a connection shows it");
+    }
+    let six = |text: &str| Flow::udp(address("[2001:db8:9::1]:5060"), address(text));
+    let mut v6 = bench();
+    for number in 0..50 {
+        v6.feed_on(six(&format!("[2001:db8::{number:x}]:5062")), &request("MESSAGE", number, ""));
+    }
+    assert_eq!(v6.proxy.sizes().requests, 5);
+    assert!(v6.feed_on(six("[2001:db8:0:1::1]:5062"), &request("MESSAGE", 60, "")).is_empty());
+    // A known source, and one that has been proven by its credentials.
+    let mut known = bench();
+    known.proxy.trust(known.now, &caller());
+    assert_eq!(count(&mut known, caller(), "MESSAGE"), 50);
+    let mut proven = bench();
+    proven.feed(&request("MESSAGE", 100, ""));
+    proven.proxy.prove(proven.now, proven.request());
+    assert_eq!(count(&mut proven, caller(), "MESSAGE"), 50);
+    known.assert_empty();
+    proven.assert_empty();
+}
+
+/// Half of the table stays for those who have shown who they are.
+#[test]
+fn all_strangers_together_have_half_of_the_table() {
+    let mut bench = Bench::with(ProxyConfig { max_requests: 100, ..ProxyConfig::default() });
+    for number in 0..1_000 {
+        let flow = Flow { remote: format!("10.0.{}.{}:5060", number / 250, number % 250).parse().unwrap(), ..caller() };
+        bench.feed_on(flow, &request("SUBSCRIBE", number, ""));
+    }
+    assert_eq!(bench.proxy.sizes().requests, 50);
+    for number in 0..50 {
+        assert!(bench.feed_on(by_tcp(), &request("MESSAGE", 2_000 + number, "")).is_empty());
+    }
+    bench.assert_empty();
+}
+
+/// ACKs keep nothing, whatever they say.
+#[test]
+fn acks_without_a_transaction_take_no_place() {
+    let mut bench = Bench::new();
+    for number in 0..1_000 {
+        assert!(bench.feed(&request("ACK", number, "")).is_empty());
+    }
+    assert_eq!(bench.proxy.sizes(), ProxySizes::default());
+}
+
+/// What a target has answered, and what the proxy's user has answered itself (a challenge, a redirection), holds no place.
+#[test]
+fn an_answer_frees_the_place_of_a_stranger() {
+    let mut bench = Bench::with(ProxyConfig { max_unproven_others: 5, ..ProxyConfig::default() });
+    for number in 0..300 {
+        assert!(bench.feed(&request("MESSAGE", number, "")).is_empty(), "{number}");
+        let handed_up = bench.request();
+        match number % 3 {
+            0 => {
+                let sent = bench.forward(&[(1, 0)]).remove(0).1;
+                assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(9, "200")]);
+            }
+            1 => {
+                bench.proxy.redirect(bench.now, handed_up, 302, &["<sip:b@h>"], &mut bench.out).unwrap();
+                assert_eq!(hosts(&bench.drain()), [(9, "302")]);
+            }
+            _ => {
+                bench.proxy.reject(bench.now, handed_up, 407, "", Content::NONE, &mut bench.out).unwrap();
+                assert_eq!(hosts(&bench.drain()), [(9, "407")]);
+            }
+        }
+        bench.pass(ms(1));
+    }
+    bench.assert_empty();
+}
+
+/// With a full table the requests give way that have been answered for the longest time; the others are answered from
+/// memory as before.
+#[test]
+fn answered_requests_give_way_when_the_table_is_full() {
+    let mut bench = Bench::with(ProxyConfig { max_requests: 100, ..ProxyConfig::default() });
+    assert!(bench.feed_on(other(), &request("SUBSCRIBE", 9_999, "")).is_empty());
+    let waiting = bench.forward(&[(2, 0)]).remove(0).1;
+    for number in 0..5_000 {
+        assert!(bench.feed(&request("MESSAGE", number, "")).is_empty(), "{number}");
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(9, "200")]);
+        let sizes = bench.proxy.sizes();
+        assert!(sizes.requests <= 100 && sizes.request_keys <= 100 && sizes.branches <= 100, "{sizes:?}");
+    }
+    assert_eq!(hosts(&bench.feed(&request("MESSAGE", 4_901, ""))), [(9, "200")], "a copy");
+    assert_eq!(hosts(&bench.answer(&waiting, 200, "b")), [(10, "200")], "what is open stays");
+    bench.assert_empty();
+}
+
+/// The bytes of the messages have a limit too, half of it for sources that have shown nothing.
+#[test]
+fn large_messages_have_a_room_of_their_own() {
+    let config = || ProxyConfig { max_stored_bytes: 1_000_000, ..ProxyConfig::default() };
+    let mut bench = Bench::with(config());
+    let large = format!("X-Pad: {}\n", "y".repeat(50_000));
+    let mut served_count = 0;
+    for number in 0..100 {
+        if bench.feed(&request("MESSAGE", number, &large)).is_empty() {
+            served_count += 1;
+            bench.forward(&[(1, 0)]);
+        }
+    }
+    assert_eq!(served_count, 4, "twice 50 KB each, in half of 1 MB");
+    assert!(bench.proxy.sizes().stored_bytes <= 500_000);
+    assert!(bench.feed_on(other(), &request("MESSAGE", 200, "")).is_empty(), "a usual one");
+    bench.forward(&[(2, 0)]);
+    // Those who have shown who they are get the rest, and nobody more than there is.
+    let mut refused_count = 0;
+    for number in 300..400 {
+        match bench.feed_on(by_tcp(), &request("MESSAGE", number, &large)).is_empty() {
+            true => drop(bench.forward(&[(1, 0)])),
+            false => refused_count += 1,
+        }
+        assert!(bench.proxy.sizes().stored_bytes <= 1_000_000);
+    }
+    assert!(refused_count >= 94 && bench.proxy.counters().overloaded == refused_count, "{refused_count}");
+    bench.pass(Duration::from_secs(80));
+    assert_eq!(bench.proxy.sizes(), ProxySizes::default());
+    // Many targets of one request count as well.
+    let mut bench = Bench::with(config());
+    bench.feed(&request("MESSAGE", 1, &large));
+    let targets: Vec<(u8, u16)> = (1..=30).map(|host| (host, 0)).collect();
+    let sent = bench.forward(&targets);
+    assert!(sent.len() < 10 && bench.proxy.sizes().stored_bytes <= 500_000, "{}", sent.len());
+    // What was answered gives way.
+    let mut bench = Bench::with(config());
+    for number in 0..100 {
+        assert!(bench.feed(&request("MESSAGE", number, &large)).is_empty());
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        bench.answer_with(&sent, 200, "b", &large);
+        assert!(bench.proxy.sizes().stored_bytes <= 1_000_000);
+    }
+    bench.assert_empty();
+}
+
+/// A target that says nothing gets at most three times what a stranger sent; copies of the stranger's pay for more.
+#[test]
+fn a_silent_target_gets_what_a_stranger_has_paid_for() {
+    let message = request("MESSAGE", 1, "");
+    let copies_at = [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    for (repeats, targets) in [(false, 1), (true, 1), (false, 3), (true, 3)] {
+        let mut bench = Bench::new();
+        bench.feed(&message);
+        let targets: Vec<(u8, u16)> = (0..targets).map(|_| (1, 0)).collect();
+        let mut sent: Vec<(u64, u8, String)> =
+            bench.forward(&targets).into_iter().map(|(host, text)| (0, host, text)).collect();
+        let first_bytes = size_of_all(&sent);
+        let mut paid = size(&message);
+        let start = bench.now;
+        for at in copies_at {
+            sent.extend(bench.pass(start + ms(at) - bench.now));
+            if repeats {
+                paid += size(&message);
+                assert!(bench.feed(&message).is_empty());
+            }
+        }
+        sent.extend(bench.pass(Duration::from_secs(10)));
+        assert!(size_of_all(&sent) <= (3 * paid).max(first_bytes), "{} for {paid}", size_of_all(&sent));
+        assert!(!repeats || targets.len() > 1 || sent.len() >= 9, "a lossy path is got over: {}", sent.len());
+        bench.assert_empty();
+    }
+}
+
+/// A target that has said that it works on a request, and requests of those who have shown who they are, are asked again
+/// as the RFC says.
+#[test]
+fn timer_e_goes_on_where_somebody_has_shown_something() {
+    let message = request("MESSAGE", 1, "");
+    for (flow, provisional, copies_count) in [(caller(), true, 8), (by_tcp(), false, 10)] {
+        let mut bench = Bench::new();
+        bench.feed_on(flow, &message);
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        if provisional {
+            bench.answer(&sent, 100, "");
+        }
+        let copies = bench.pass(Duration::from_secs(40));
+        assert_eq!(copies.iter().filter(|(_, host, _)| *host == 1).count(), copies_count);
+        bench.assert_empty();
+    }
+}
