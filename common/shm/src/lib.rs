@@ -21,12 +21,12 @@
 //! // The signaling process.
 //! let mut signaling = shm::accept_offer(&theirs, Duration::from_secs(1))?;
 //! let leg = signaling.take_port(WorkerIndex(0))?;
-//! signaling.push(WorkerIndex(0), &Command::Open { leg, tag: 7, spec: LegSpec::default() })?;
+//! signaling.push(WorkerIndex(0), &Command::Open { leg, number: 7, spec: LegSpec::default() })?;
 //!
 //! // A worker's turn.
 //! while let Some((client, message)) = media.pop() {
-//!     if let FromClient::Command(Command::Open { leg, tag, .. }) = message {
-//!         media.push(client, &Event::Opened { leg, tag })?;
+//!     if let FromClient::Command(Command::Open { leg, number, .. }) = message {
+//!         media.push(client, &Event::Opened { leg, number })?;
 //!     }
 //! }
 //! media.wake_clients();
@@ -34,7 +34,7 @@
 //! media.cancel_sleep();
 //!
 //! let (_, event) = signaling.pop().expect("an event");
-//! assert_eq!(event?, Event::Opened { leg, tag: 7 });
+//! assert_eq!(event?, Event::Opened { leg, number: 7 });
 //! signaling.give_back(leg)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
