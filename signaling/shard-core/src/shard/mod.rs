@@ -223,8 +223,7 @@ impl Shard {
             return self.sessions.counts.add(SignalCounter::Challenges, 1);
         }
         let (mark, copies) = (out.transmits.len(), relay.proxy.counters().retransmissions);
-        let is_invite = message.method() == Some(Method::Invite);
-        if is_invite && self.trusted.iter().any(|one| one.contains(flow.remote.ip())) {
+        if message.is_request() && self.trusted.iter().any(|one| one.contains(flow.remote.ip())) {
             relay.proxy.trust(now, &flow);
         }
         relay.receive(now, &flow, message, out);

@@ -5,7 +5,7 @@ use crate::PATIENCE;
 use crate::media::Media;
 use crate::roles::{Answer, Far, header, role, with_users};
 use crate::switch::{Switch, config};
-use config::{Config, Mode};
+use config::{Config, Mode, Network};
 use std::net::{SocketAddr, UdpSocket};
 
 const METHODS: [&str; 11] =
@@ -348,4 +348,32 @@ fn an_open_proxy_leads_by_its_routes_only() {
     far.answer(&message, 200, "");
     peer.hear();
     switch.end();
+}
+
+/// `[limits]` counts the requests of a proxy that are no INVITE as well, and not those of trusted sources.
+#[test]
+fn a_stranger_has_so_many_messages_on_their_way_and_a_trusted_source_any_number() {
+    for (trusted, served_count) in [(&[][..], 5), (&["127.0.0.0/8"][..], 20)] {
+        let folder = tempfile::tempdir().unwrap();
+        let far = Far::new();
+        let mut config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![far.uri()]])]);
+        config.limits.unacknowledged_per_source = 5;
+        config.limits.trusted_sources = trusted.iter().filter_map(|text| Network::parse(text)).collect();
+        let switch = Switch::run(folder, config);
+        let peer = Peer::new(switch.address);
+        let uri = format!("sip:tone@{}", switch.address);
+        for cseq in 1..=20 {
+            peer.send(&Ask { method: "MESSAGE", uri: &uri, from: ALICE, to_tag: "", call: "c1", cseq, more: "" });
+        }
+        for _ in served_count..20 {
+            let answer = peer.hear();
+            assert!(answer.starts_with("SIP/2.0 503"), "{answer}");
+        }
+        for _ in 0..served_count {
+            far.answer(&far.hear("MESSAGE"), 200, "");
+            let answer = peer.hear();
+            assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+        }
+        switch.end();
+    }
 }
