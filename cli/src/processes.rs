@@ -17,7 +17,7 @@ pub(crate) fn media(options: &Options) -> Result<(), Failure> {
     })?;
     let media = mediad::Media::start(&config).map_err(failed)?;
     let stopper = media.stopper();
-    on_end(move || stopper.stop())?;
+    on_end(move |_| stopper.stop())?;
     output::tell(&format!("ready {}\n", media.summary()));
     media.join();
     Ok(())
@@ -30,7 +30,18 @@ pub(crate) fn signal(options: &Options) -> Result<(), Failure> {
     // What a rush has left goes back once a shard has little to do.
     signald::when_idle(heap::give_back);
     let asked = stop.clone();
-    on_end(move || asked.request())?;
+    let (mut is_asked, is_supervised) = (false, options.is_supervised());
+    on_end(move |signal| {
+        // A supervisor of services may send SIGTERM to this process beside its parent. Only the parent knows that it was asked
+        // twice; it says so with SIGINT.
+        let at_once = if is_supervised { signal == SIGINT } else { is_asked };
+        is_asked = true;
+        if at_once {
+            asked.request_at_once();
+        } else {
+            asked.request();
+        }
+    })?;
     let newest = signald::Reload::new().map_err(|error| Failure::new(format!("cannot make a wake-up: {error}")))?;
     let (again, hand_in) = (options.clone(), newest.clone());
     reload::watch(move || {
@@ -67,12 +78,12 @@ fn prepare(options: &Options) -> Result<config::Config, Failure> {
 }
 
 /// Ctrl-C and SIGTERM ask for the end.
-fn on_end(ask: impl Fn() + Send + 'static) -> Result<(), Failure> {
+fn on_end(mut ask: impl FnMut(i32) + Send + 'static) -> Result<(), Failure> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
         .map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
     std::thread::spawn(move || {
-        for _ in signals.forever() {
-            ask();
+        for signal in signals.forever() {
+            ask(signal);
         }
     });
     Ok(())

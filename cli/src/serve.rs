@@ -6,6 +6,7 @@ mod child;
 use super::options::{self, Options, SoundFile};
 use super::{Failure, output, reload, welcome};
 use child::{Notice, SupervisedProcess};
+use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// Signaling says BYE to every call and waits for the answers; then it is told more firmly.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
+/// The same when it was asked twice: it still answers what it has not answered.
+const STOP_AT_ONCE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let config = options.config()?;
@@ -125,16 +128,20 @@ fn take(processes: &mut [SupervisedProcess], notice: Notice) {
     }
 }
 
-/// Asks politely, waits, then insists.
+/// Asks politely, waits, then insists. Who asks a second time does not want to wait; a third time ends it by force.
 fn stop(process: &mut SupervisedProcess, inbox: &Receiver<Notice>) {
     process.set_restarts(false);
-    for kill in [false, true] {
-        process.signal(kill);
-        let until = Instant::now() + STOP_WITHIN;
+    for ask in [Signal::TERM, Signal::KILL] {
+        process.signal(ask);
+        let mut next = Signal::INT;
+        let mut until = Instant::now() + STOP_WITHIN;
         while process.runs() {
             match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                // A second Ctrl-C means: at once.
-                Ok(Notice::Stop) => process.signal(true),
+                Ok(Notice::Stop) => {
+                    process.signal(next);
+                    next = Signal::KILL;
+                    until = until.min(Instant::now() + STOP_AT_ONCE_WITHIN);
+                }
                 Ok(notice) => process.take(&notice),
                 Err(_) => break,
             }

@@ -184,11 +184,10 @@ impl SupervisedProcess {
         }
     }
 
-    /// SIGTERM, or SIGKILL.
-    pub(super) fn signal(&self, kill: bool) {
+    pub(super) fn signal(&self, signal: Signal) {
         if let Some(running) = &self.running {
             // It may have ended in this moment; then the signal has no receiver.
-            let _ = pidfd_send_signal(&running.process, if kill { Signal::KILL } else { Signal::TERM });
+            let _ = pidfd_send_signal(&running.process, signal);
         }
     }
 }

@@ -5,18 +5,35 @@ use std::sync::Arc;
 
 /// Asks signaling to end: any thread may, as often as it likes. Clones are the same request.
 #[derive(Clone, Debug)]
-pub struct Stop(Arc<OwnedFd>);
+pub struct Stop(Arc<Requests>);
+
+#[derive(Debug)]
+struct Requests {
+    stop: OwnedFd,
+    at_once: OwnedFd,
+}
 
 impl Stop {
     /// Not asked for yet.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+        let one = || eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        Ok(Self(Arc::new(Requests { stop: one()?, at_once: one()? })))
     }
 
     /// Asks: BYE to every call, then the end.
     pub fn request(&self) {
-        // Nobody reads the count, so it stays readable; it cannot overflow in a lifetime.
-        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+        ask(&self.0.stop);
+    }
+
+    /// Asks, and waits for nothing: requests that a proxy has not answered get 503, and BYEs are not waited for.
+    pub fn request_at_once(&self) {
+        ask(&self.0.at_once);
+        ask(&self.0.stop);
+    }
+
+    /// Readable from the moment that the end was asked for at once.
+    pub(crate) fn at_once(&self) -> BorrowedFd<'_> {
+        self.0.at_once.as_fd()
     }
 
     /// Waits until it is asked for, or the time is over; says whether it was asked for.
@@ -25,9 +42,14 @@ impl Stop {
     }
 }
 
+fn ask(request: &OwnedFd) {
+    // Nobody reads the count, so it stays readable; it cannot overflow in a lifetime.
+    let _ = rustix::io::write(request, &1_u64.to_ne_bytes());
+}
+
 /// Readable from the moment that the end was asked for.
 impl AsFd for Stop {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.stop.as_fd()
     }
 }

@@ -108,6 +108,16 @@ impl Relay {
         self.proxy.stop(now, now + STOP_PATIENCE, out);
     }
 
+    /// Answers everything that is still open; see [`Proxy::end`].
+    pub fn end(&mut self, now: Instant, out: &mut ProxyOutput) {
+        self.proxy.end(now, out);
+    }
+
+    /// Whether something is still to pass after a [`stop`](Self::stop).
+    pub fn is_busy(&mut self) -> bool {
+        self.proxy.unanswered_count() > 0 || self.proxy.awaits_acks() || self.pending.has_acks()
+    }
+
     /// Counts the outcome of a call that was being set up. A challenge and a redirect server's redirection are steps of it.
     fn count_call(&mut self, request: ProxyId, status: u16) {
         let Some(story) = self.proxy.story(request).filter(|story| story.is_invite && story.is_new) else { return };

@@ -42,6 +42,11 @@ impl Table {
         true
     }
 
+    /// Whether a message without a transaction waits: an ACK.
+    pub fn has_acks(&self) -> bool {
+        self.waiting.values().any(|one| matches!(one, Pending::Stateless(_)))
+    }
+
     pub fn take(&mut self, ticket: u64) -> Option<Pending> {
         self.questions.answered();
         self.waiting.remove(&ticket)

@@ -43,6 +43,8 @@ pub enum Input<'i> {
     Deadline,
     /// No call is taken any more, and all calls end.
     Stop,
+    /// The shard ends now: what its proxy has not answered is answered.
+    End,
 }
 
 /// What a shard wants done. The thread around the shard carries it out and empties it.

@@ -126,6 +126,11 @@ impl Shard {
                 }
                 self.turn(now, ports, out, |sessions, turn| sessions.stop(turn, EndReason::Shutdown));
             }
+            Input::End => {
+                if let Some(relay) = &mut self.relay {
+                    relay.end(now, &mut out.proxied);
+                }
+            }
             Input::Found(found) => self.found(now, found, ports, out),
         }
         self.take_events(now, ports, out);
@@ -289,7 +294,12 @@ impl Shard {
         &self.sessions
     }
 
-    /// What has to end before the shard can: its calls, and requests that its proxy has not answered.
+    /// Whether calls, or requests of its proxy and their ACKs, have to end before the shard can, after [`Input::Stop`].
+    pub fn is_busy(&mut self) -> bool {
+        self.sessions.count() > 0 || self.relay.as_mut().is_some_and(Relay::is_busy)
+    }
+
+    /// Its calls, and requests that its proxy has not answered.
     pub fn open_count(&self) -> usize {
         self.sessions.count() + self.relay.as_ref().map_or(0, |relay| relay.proxy.unanswered_count())
     }

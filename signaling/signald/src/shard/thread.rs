@@ -45,8 +45,6 @@ const TURN_DOUBTFUL_COUNT: usize = 4;
 const FLUSH_COUNT: usize = 32;
 /// How soon a full command queue is tried again.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(1);
-/// How long calls may take to end when we stop.
-pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) struct ShardThread {
     pub(crate) number: usize,
@@ -266,7 +264,7 @@ impl ShardThread {
     }
 
     /// Carries out what the shard wants done.
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if !self.out.is_empty() {
             self.idle_work.work_was_done(clock::now());
         }
@@ -355,23 +353,9 @@ impl ShardThread {
         if self.link.is_lost(self.ready.media_hung_up) {
             self.lose_media_plane();
         }
-        if self.ready.is_stopping && self.stop_until.is_none() {
-            // That request stays readable and would not let us sleep.
-            self.waiter.remove(&self.stop);
-            let now = clock::now();
-            self.stop_until = Some(now + STOP_LIMIT);
-            self.shard.handle(now, Input::Stop, &mut self.link, &mut self.out);
-            self.flush();
+        if self.ready.is_stopping {
+            self.take_stop();
         }
-    }
-
-    fn is_done(&mut self, now: Instant) -> bool {
-        let Some(until) = self.stop_until else { return false };
-        let left = self.shard.open_count();
-        if left > 0 && now >= until {
-            tracing::warn!(shard = self.number, calls = left, "stopping before these calls have ended");
-        }
-        left == 0 || now >= until
     }
 
     fn publish(&mut self) {

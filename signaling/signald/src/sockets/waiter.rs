@@ -35,13 +35,18 @@ pub(crate) struct Waiter {
 impl Waiter {
     pub(crate) fn new(stop: impl AsFd, inbox: impl AsFd) -> io::Result<Self> {
         let waiter = Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? };
-        waiter.add(stop, STOP, epoll::EventFlags::IN)?;
+        waiter.watch_stop(stop)?;
         waiter.add(inbox, INBOX, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
         Ok(waiter)
     }
 
     fn add(&self, fd: impl AsFd, what: u64, flags: epoll::EventFlags) -> io::Result<()> {
         Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(what), flags)?)
+    }
+
+    /// Watches a request to stop.
+    pub(crate) fn watch_stop(&self, stop: impl AsFd) -> io::Result<()> {
+        self.add(stop, STOP, epoll::EventFlags::IN)
     }
 
     /// Watches a socket as number `index`.

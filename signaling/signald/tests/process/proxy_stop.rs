@@ -31,6 +31,20 @@ fn from_far(far: &Far, phone: &Phone, invite: &str, answer: &str, method: &str) 
     )
 }
 
+/// The ACK of a 2xx, by the route set that this made.
+fn ack_of(phone: &Phone, answer: &str) -> String {
+    let us = phone.socket.local_addr().unwrap();
+    format!(
+        "ACK {} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bKofanswer\r\nRoute: {}\r\n\
+         From: <sip:alice@example.com>;tag=a1\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 ACK\r\nMax-Forwards: 70\r\n\
+         Content-Length: 0\r\n\r\n",
+        header(answer, "Contact").trim_matches(|end| "<>".contains(end)),
+        header(answer, "Record-Route"),
+        header(answer, "To"),
+        header(answer, "Call-ID"),
+    )
+}
+
 fn call_off(far: &Far, invite: &(String, std::net::SocketAddr)) {
     let cancel = far.hear("CANCEL");
     assert!(header(&cancel.0, "Reason").contains("cause=503"), "{}", cancel.0);
@@ -116,7 +130,39 @@ fn an_answer_that_crosses_the_end_reaches_its_caller() {
     let cancel = far.hear("CANCEL");
     far.answer(&invite, 200, "");
     far.answer(&cancel, 200, "");
-    phone.hear("SIP/2.0 200");
+    let answer = phone.hear("SIP/2.0 200");
+    // The ACK goes this way, so the process stays for it.
+    phone.socket.send_to(ack_of(&phone, &answer).as_bytes(), switch.address).unwrap();
+    assert_eq!(header(&far.hear("ACK").0, "Call-ID"), "c1");
+    switch.end();
+}
+
+#[test]
+fn a_refusal_is_repeated_until_its_ack_comes() {
+    let far = Far::new();
+    let switch = proxy(&[&far]);
+    let phone = Phone::new(&switch);
+    phone.send("INVITE", "c1", "", 1, SDP);
+    let invite = far.hear("INVITE");
+    far.answer(&invite, 180, "");
+    switch.stop.request();
+    call_off(&far, &invite);
+    // As if the first one had been lost.
+    let refusals = [phone.hear("SIP/2.0 503"), phone.hear("SIP/2.0 503")];
+    assert_eq!(refusals[0], refusals[1]);
+    switch.end();
+}
+
+#[test]
+fn the_end_at_once_answers_what_is_open() {
+    let far = Far::new();
+    let switch = proxy(&[&far]);
+    let phone = Phone::new(&switch);
+    phone.send("INVITE", "c1", "", 1, SDP);
+    far.hear("INVITE");
+    switch.stop.request();
+    switch.stop.request_at_once();
+    phone.hear("SIP/2.0 503");
     switch.end();
 }
 

@@ -1,7 +1,7 @@
 //! What a proxy keeps of a request in progress, beside its server transaction: the response context of RFC 3261 §16.2.
 
 use crate::flow::Flow;
-use crate::proxy::strangers::Stranger;
+use crate::proxy::strangers::Caller;
 use crate::proxy::targets::branch::Waiting;
 use crate::proxy::{SenderIdentity, Standing};
 use crate::table::slab::Handle;
@@ -16,8 +16,7 @@ pub(crate) struct Context {
     pub(crate) request: Box<[u8]>,
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(crate) loop_mark: crate::table::token::Token,
-    /// Of a request whose sender has shown nothing; one that is no INVITE has it until its final response.
-    pub(crate) stranger: Option<Stranger>,
+    pub(crate) caller: Caller,
     /// Bytes of its messages and of those of its branches, as they were counted last.
     pub(crate) stored_bytes: usize,
     /// How many branches may be open at once, here and behind us (RFC 5393).
@@ -56,7 +55,11 @@ impl ServerUse for Context {}
 impl Context {
     /// Whether it is an INVITE that would make a call.
     pub(crate) fn is_call(&self) -> bool {
-        self.is_invite && !matches!(self.standing, Standing::InDialog { .. })
+        self.is_invite && !self.is_in_dialog()
+    }
+
+    pub(crate) fn is_in_dialog(&self) -> bool {
+        matches!(self.standing, Standing::InDialog { .. })
     }
 }
 

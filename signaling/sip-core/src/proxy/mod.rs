@@ -43,7 +43,7 @@ pub type ProxyOutput = crate::output::Output<ProxyEvent>;
 pub struct Proxy {
     config: ProxyConfig,
     transactions: Transactions<Context, Branch>,
-    /// INVITEs by what the ACK of their 2xx has in common with them, where the sender has shown nothing yet.
+    /// INVITEs by what the ACK of their 2xx has in common with them, until that comes.
     ack_index: Index<Handle>,
     route_key: RouteKey,
     refreshed_targets: RefreshedTargets,

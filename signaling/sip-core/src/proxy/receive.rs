@@ -5,6 +5,7 @@ use crate::message::incoming::Incoming;
 use crate::proxy::context::Context;
 use crate::proxy::routes::own_routes::Normal;
 use crate::proxy::stored::STORED_TIMES;
+use crate::proxy::strangers::Caller;
 use crate::proxy::targets::forward::MAX_BREADTH;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
 use crate::table::slab::Handle;
@@ -110,7 +111,7 @@ impl Proxy {
             began_at: inc.now,
             in_flow: *inc.flow,
             request: request.into_boxed_slice(),
-            stranger: None,
+            caller: Caller::default(),
             stored_bytes: 0,
             loop_mark: self.loop_mark(inc),
             breadth: breadth(inc.message),
@@ -135,6 +136,9 @@ impl Proxy {
             return self.transactions.refuse_overload(inc, out);
         };
         self.unanswered.add(is_invite && !matches!(standing, Standing::InDialog { .. }));
+        if is_invite {
+            self.await_ack(handle, inc);
+        }
         self.note_stranger(handle, inc);
         self.count_stored(handle);
         if let Standing::InDialog { from } = standing {

@@ -97,6 +97,7 @@ impl Proxy {
             self.note_answered(handle);
         }
         self.drive_context(now, handle, ServerInput::Respond(status), out);
+        self.note_end_at_stop(handle, status);
         if status >= 200 {
             out.event(ProxyEvent::Finished { request: ProxyId(handle), status });
         }

@@ -1,7 +1,8 @@
 //! The graceful end of a proxy: nothing new begins, what rings is called off, dialogs go on.
 
 use crate::content::Content;
-use crate::proxy::{Proxy, ProxyOutput, Standing};
+use crate::proxy::context::Context;
+use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;
 
@@ -9,11 +10,12 @@ use clock::Instant;
 const STOPPED: &[u8] = b"Reason: SIP;cause=503;text=\"Proxy is being stopped\"\r\n";
 
 /// A proxy that is being stopped.
-#[derive(Clone, Copy)]
 pub(crate) struct Stopping {
     /// INVITEs without a final answer are answered 503 then.
     answer_at: Instant,
     has_answered: bool,
+    /// INVITEs that got their final answer: the ACK may still be missing.
+    answered: Vec<Handle>,
 }
 
 /// Counts of requests that have no final answer yet.
@@ -45,13 +47,16 @@ impl Proxy {
     /// Calls that are being set up are called off: those that nobody has decided about are answered 503 at once. The others
     /// are cancelled at their targets, and answered 503 when these have said so, or at `answer_at` if a target never said
     /// anything (RFC 3261 §9.1: a target that has not answered at all cannot be sent a CANCEL). A 2xx that crosses the
-    /// CANCEL goes to the caller.
+    /// CANCEL goes to the caller. INVITEs in dialogs go on until `answer_at`, and are called off then.
     pub fn stop(&mut self, now: Instant, answer_at: Instant, out: &mut ProxyOutput) {
         if self.stopping.is_some() {
             return;
         }
-        self.stopping = Some(Stopping { answer_at, has_answered: false });
-        for handle in self.contexts_to_stop() {
+        let servers = &self.transactions.servers;
+        let is_answered = |handle: &Handle| servers.get(*handle).is_some_and(|one| one.is_invite && one.is_answered);
+        let answered = servers.handles().filter(is_answered).collect();
+        self.stopping = Some(Stopping { answer_at, has_answered: false, answered });
+        for handle in self.open_contexts(|context| !context.is_in_dialog()) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
             let is_undecided = context.targets_count == 0;
             if is_undecided || context.is_invite {
@@ -65,6 +70,45 @@ impl Proxy {
                 self.cancel_all(now, handle, STOPPED, out);
                 self.finish(now, handle, out);
             }
+        }
+    }
+
+    /// Answers everything that has no final answer, because the process ends now: 503, and CANCEL to the targets of INVITEs.
+    pub fn end(&mut self, now: Instant, out: &mut ProxyOutput) {
+        self.stop(now, now, out);
+        self.call_off(now, |_| true, out);
+    }
+
+    /// Whether ACKs are missing, after [`stop`](Self::stop): those of refusals over UDP, which are repeated until then (RFC
+    /// 3261 §17.2.1), and those of 2xx that pass through this proxy (RFC 3261 §13.2.2.4).
+    pub fn awaits_acks(&mut self) -> bool {
+        let Some(mut answered) = self.stopping.as_mut().map(|stopping| std::mem::take(&mut stopping.answered)) else {
+            return false;
+        };
+        // One that waits is enough to know.
+        while answered.pop_if(|handle| !self.awaits_ack(*handle)).is_some() {}
+        let awaits = !answered.is_empty();
+        if let Some(stopping) = &mut self.stopping {
+            stopping.answered = answered;
+        }
+        awaits
+    }
+
+    fn awaits_ack(&self, handle: Handle) -> bool {
+        let Some(context) = self.transactions.servers.get(handle) else { return false };
+        if context.machine.is_refused_invite() {
+            return context.machine.is_repeating_refusal();
+        }
+        let passes_here = self.config.record_route || context.is_in_dialog();
+        passes_here && context.caller.ack_key.is_some_and(|key| self.ack_index.get(&key) == Some(&handle))
+    }
+
+    /// An INVITE got its final answer while the proxy is being stopped.
+    pub(crate) fn note_end_at_stop(&mut self, handle: Handle, status: u16) {
+        if let Some(stopping) = self.stopping.as_mut().filter(|_| status >= 200)
+            && self.transactions.servers.get(handle).is_some_and(|context| context.is_invite)
+        {
+            stopping.answered.push(handle);
         }
     }
 
@@ -84,10 +128,10 @@ impl Proxy {
     }
 
     pub(crate) fn stop_deadline(&self) -> Option<Instant> {
-        self.stopping.filter(|stopping| !stopping.has_answered).map(|stopping| stopping.answer_at)
+        self.stopping.as_ref().filter(|stopping| !stopping.has_answered).map(|stopping| stopping.answer_at)
     }
 
-    /// Answers the calls that are still open when it is time.
+    /// Answers the INVITEs that are still open when it is time.
     pub(crate) fn wake_stopping(&mut self, now: Instant, out: &mut ProxyOutput) {
         if self.stop_deadline().is_none_or(|at| at > now) {
             return;
@@ -95,8 +139,21 @@ impl Proxy {
         if let Some(stopping) = &mut self.stopping {
             stopping.has_answered = true;
         }
-        for handle in self.contexts_to_stop() {
-            if self.transactions.servers.get(handle).is_some_and(|context| context.is_stopped) {
+        self.call_off(now, |context| context.is_invite, out);
+    }
+
+    /// Gives requests their final answer, whatever their targets do.
+    fn call_off(&mut self, now: Instant, is_meant: impl Fn(&Context) -> bool, out: &mut ProxyOutput) {
+        for handle in self.open_contexts(is_meant) {
+            let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
+            context.is_stopped = true;
+            context.waiting.clear();
+            context.redirects.clear();
+            let is_cancelled = context.is_cancelled;
+            self.cancel_all(now, handle, STOPPED, out);
+            if is_cancelled {
+                self.answer_own(now, handle, 487, "", &Content::NONE, out);
+            } else {
                 self.answer_stopped(now, handle, out);
             }
         }
@@ -108,10 +165,11 @@ impl Proxy {
         self.answer_own(now, handle, 503, "", &Content::headers(&[("Retry-After", &after)]), out);
     }
 
-    fn contexts_to_stop(&self) -> Vec<Handle> {
+    /// Requests without a final answer of which `is_meant` holds.
+    fn open_contexts(&self, is_meant: impl Fn(&Context) -> bool) -> Vec<Handle> {
         let is_open = |handle: &Handle| {
             let context = self.transactions.servers.get(*handle);
-            context.is_some_and(|open| !open.is_answered && !matches!(open.standing, Standing::InDialog { .. }))
+            context.is_some_and(|open| !open.is_answered && is_meant(open))
         };
         self.transactions.servers.handles().filter(is_open).collect()
     }

@@ -29,7 +29,7 @@ impl Stored {
     fn count(&mut self, context: &mut Server<Context>, bytes: usize) {
         let before = std::mem::replace(&mut context.stored_bytes, bytes);
         self.bytes = self.bytes.saturating_sub(before) + bytes;
-        if context.stranger.is_some() {
+        if context.caller.stranger.is_some() {
             self.stranger_bytes = self.stranger_bytes.saturating_sub(before) + bytes;
         }
     }
@@ -81,7 +81,8 @@ impl Proxy {
 
     /// Whether the request may be sent to one more target with so many bytes.
     pub(crate) fn has_room_to_send(&mut self, handle: Handle, bytes: usize) -> bool {
-        let is_stranger = self.transactions.servers.get(handle).is_some_and(|context| context.stranger.is_some());
+        let is_stranger =
+            self.transactions.servers.get(handle).is_some_and(|context| context.caller.stranger.is_some());
         if is_stranger && !self.may_store(true, bytes) {
             return false;
         }

@@ -73,20 +73,34 @@ impl Proxy {
             || self.transactions.is_proven(inc.now, &way)
     }
 
+    /// The ACK for the 2xx of an INVITE will show that it has arrived, and where the INVITE came from.
+    pub(crate) fn await_ack(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
+        let key = self.ack_key(inc);
+        if let Some(context) = self.transactions.servers.get_mut(handle) {
+            context.caller.ack_key = Some(key);
+            self.ack_index.insert(key, handle);
+        }
+    }
+
+    /// An INVITE is over, and so is the wait for the ACK of its 2xx.
+    pub(crate) fn forget_ack(&mut self, handle: Handle) {
+        let key = self.transactions.servers.get(handle).and_then(|context| context.caller.ack_key);
+        // A second INVITE with the same Call-ID may have taken its place.
+        if let Some(key) = key.filter(|key| self.ack_index.get(key) == Some(&handle)) {
+            self.ack_index.remove(&key);
+        }
+    }
+
     /// Counts the request of a sender that has shown nothing: an INVITE until it is forgotten, as the ACK for its 2xx will
     /// show where it came from, and any other until it is answered.
     pub(crate) fn note_stranger(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
-        let ack_key = (inc.method == Method::Invite).then(|| self.ack_key(inc));
         let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
         if proven.has(inc.now, keyed, &context.flow) {
             return;
         }
         let source = (block(context.flow.remote.ip()), context.is_invite);
-        context.stranger = Some(Stranger { source, ack_key });
-        if let Some(ack_key) = ack_key {
-            self.ack_index.insert(ack_key, handle);
-        }
+        context.caller.stranger = Some(source);
         self.strangers.count += 1;
         *self.strangers.by_source.entry(source).or_default() += 1;
     }
@@ -94,14 +108,8 @@ impl Proxy {
     /// Its request is over, or has shown where it came from.
     pub(crate) fn release_stranger(&mut self, handle: Handle) {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
-        let Some(Stranger { source, ack_key }) = context.stranger.take() else { return };
+        let Some(source) = context.caller.stranger.take() else { return };
         self.stored.release_stranger(context);
-        // A second INVITE with the same Call-ID may have taken its place.
-        if let Some(ack_key) = ack_key
-            && self.ack_index.get(&ack_key) == Some(&handle)
-        {
-            self.ack_index.remove(&ack_key);
-        }
         self.strangers.count = self.strangers.count.saturating_sub(1);
         match self.strangers.by_source.get_mut(&source) {
             Some(count) if *count > 1 => *count -= 1,
@@ -113,7 +121,7 @@ impl Proxy {
     /// shown nothing makes no more than three times what came, all targets together.
     pub(crate) fn copies_of_new_branch(&self, handle: Handle, sent_bytes: usize) -> u8 {
         match self.transactions.servers.get(handle) {
-            Some(context) if context.stranger.is_some() && !context.is_invite => {
+            Some(context) if context.caller.stranger.is_some() && !context.is_invite => {
                 copies_for(context.request.len(), sent_bytes * context.targets_count).saturating_sub(1)
             }
             _ => u8::MAX,
@@ -123,7 +131,7 @@ impl Proxy {
     /// A copy of such a request came: it pays for further copies, which go when timer E says so.
     pub(crate) fn note_copy_of_stranger(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
         let Transactions { servers, clients, .. } = &mut self.transactions;
-        let Some(context) = servers.get(handle).filter(|open| open.stranger.is_some() && !open.is_invite) else {
+        let Some(context) = servers.get(handle).filter(|open| open.caller.stranger.is_some() && !open.is_invite) else {
             return;
         };
         for branch in &context.branches {
@@ -150,11 +158,14 @@ pub(crate) struct Strangers {
     count: usize,
 }
 
-/// What is kept of one of them.
-pub(crate) struct Stranger {
-    source: (IpAddr, bool),
-    /// Stands for an INVITE in the ACK of its 2xx.
-    ack_key: Option<Key>,
+/// What is kept of the sender of a request.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Caller {
+    /// The source of one that has shown nothing, and whether it is an INVITE; one that is no INVITE has it until its final
+    /// response.
+    pub(crate) stranger: Option<(IpAddr, bool)>,
+    /// Of an INVITE: what the ACK of its 2xx has in common with it.
+    pub(crate) ack_key: Option<Key>,
 }
 
 /// An IPv4 address, or the /64 that one IPv6 host has for itself.

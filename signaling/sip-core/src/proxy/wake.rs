@@ -5,6 +5,7 @@ use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::deadlines::{Deadlines, Owner};
+use crate::table::hash::give_back;
 use crate::table::slab::Handle;
 use crate::transactions::{Consequence, Due, Heard, ServerInput, Transactions};
 use clock::Instant;
@@ -23,6 +24,7 @@ impl Proxy {
         self.wake_stopping(now, out);
         self.sweep_answered();
         self.transactions.sweep(0, |_| false);
+        give_back(&mut self.ack_index);
     }
 
     fn wake_context(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut ProxyOutput) {
@@ -100,6 +102,7 @@ impl Proxy {
 
     pub(crate) fn forget_context(&mut self, handle: Handle) {
         self.release_stranger(handle);
+        self.forget_ack(handle);
         if let Some(context) = self.transactions.forget_server(handle) {
             if !context.is_answered {
                 self.unanswered.remove(context.is_call());

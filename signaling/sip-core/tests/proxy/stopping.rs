@@ -2,6 +2,7 @@
 
 use super::{Bench, Peer, header, hosts, ms, word};
 use clock::Duration;
+use sip_core::Transport;
 use sip_core::proxy::*;
 
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -97,4 +98,161 @@ fn nothing_new_begins_and_dialogs_go_on() {
     assert_eq!(hosts(&bench.answer(&bye[0].1, 200, "b")), [(9, "200")]);
     assert_eq!(bench.proxy.unanswered_count(), 0);
     bench.assert_empty();
+}
+
+#[test]
+fn a_refusal_is_repeated_and_waited_for_until_its_ack_comes() {
+    let mut bench = Bench::new();
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    let sent = bench.forward(&[(1, 0)]);
+    bench.answer(&sent[0].1, 180, "a");
+    bench.stop();
+    assert!(!bench.proxy.awaits_acks());
+    let refusal = bench.answer(&sent[0].1, 487, "a").pop().unwrap().1;
+    assert_eq!((word(&refusal), bench.proxy.unanswered_count()), ("503", 0));
+    assert!(bench.proxy.awaits_acks(), "the 503 may be lost");
+    let copies = bench.pass(ms(1_500)).into_iter().filter(|(_, host, _)| *host == 9);
+    let copies: Vec<_> = copies.map(|(at, _, copy)| (at, copy == refusal)).collect();
+    assert_eq!(copies, [(500, true), (1_500, true)], "timer G");
+    assert!(bench.proxy.awaits_acks());
+    let ack = Peer { to_tag: super::tag(header(&refusal, "To")).to_owned(), ..peer };
+    assert!(bench.feed(&ack.ack_refusal()).is_empty());
+    assert!(!bench.proxy.awaits_acks());
+    bench.assert_empty();
+}
+
+#[test]
+fn a_refusal_of_before_the_stop_is_waited_for_as_well_and_one_over_a_connection_is_not() {
+    for (transport, awaits) in [(Transport::Udp, true), (Transport::Tcp, false)] {
+        let mut bench = Bench::new();
+        let flow = super::Flow { transport, ..super::caller() };
+        bench.feed_on(flow, &Peer::new().invite());
+        let request = bench.request();
+        bench.proxy.reject(bench.now, request, 404, "", super::Content::NONE, &mut bench.out).unwrap();
+        bench.drain();
+        assert!(!bench.proxy.awaits_acks(), "nothing is waited for before the stop");
+        bench.stop();
+        assert_eq!(bench.proxy.awaits_acks(), awaits, "{transport:?}");
+        bench.pass(Duration::from_secs(40));
+        assert!(!bench.proxy.awaits_acks());
+    }
+}
+
+/// A call that a target has answered: the caller in its dialog, with its Route line.
+fn answered(bench: &mut Bench, invite: &str) -> (Peer, String) {
+    let more = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(invite, "Record-Route"));
+    let answer = bench.answer_with(invite, 200, "b", &more);
+    let answer = &answer.iter().find(|(host, _)| *host == 9).expect("it goes to the caller").1;
+    let route = format!("Route: {}\n", header(answer, "Record-Route"));
+    (Peer { to_tag: "b".into(), branch: "within".into(), ..Peer::new() }, route)
+}
+
+fn in_dialog(peer: &Peer, method: &str, route: &str) -> String {
+    peer.request(method, method, route, "").replacen("sip:us@192.0.2.1 ", "sip:bob@198.51.100.1 ", 1)
+}
+
+#[test]
+fn the_ack_of_an_answer_is_waited_for() {
+    for is_crossing in [true, false] {
+        let mut bench = Bench::new();
+        bench.feed(&Peer::new().invite());
+        let sent = bench.forward(&[(1, 0)]);
+        bench.answer(&sent[0].1, 180, "a");
+        if is_crossing {
+            assert_eq!(hosts(&bench.stop()), [(1, "CANCEL")]);
+        }
+        let (peer, route) = answered(&mut bench, &sent[0].1);
+        bench.stop();
+        assert_eq!((bench.proxy.unanswered_count(), bench.proxy.awaits_acks()), (0, true));
+        bench.feed(&in_dialog(&peer, "ACK", &route));
+        let ack = bench.events.last();
+        assert!(matches!(ack, Some(ProxyEvent::Stateless { standing: Standing::InDialog { .. }, .. })), "{ack:?}");
+        assert!(!bench.proxy.awaits_acks());
+        bench.assert_empty();
+    }
+}
+
+#[test]
+fn a_call_whose_ack_has_passed_or_never_passes_here_is_not_waited_for() {
+    for record_route in [true, false] {
+        let mut bench = Bench::with(ProxyConfig { record_route, ..ProxyConfig::default() });
+        // A known source is no exception.
+        bench.proxy.trust(bench.now, &super::caller());
+        bench.feed(&Peer::new().invite());
+        let sent = bench.forward(&[(1, 0)]);
+        if record_route {
+            let (peer, route) = answered(&mut bench, &sent[0].1);
+            bench.feed(&in_dialog(&peer, "ACK", &route));
+        } else {
+            bench.answer(&sent[0].1, 200, "b");
+        }
+        bench.stop();
+        assert!(!bench.proxy.awaits_acks(), "record_route: {record_route}");
+    }
+}
+
+/// A dialog in which these requests have no answer yet; the proxy is being stopped.
+fn pending(methods: &[&str]) -> (Bench, Vec<String>) {
+    let mut bench = Bench::new();
+    bench.feed(&Peer::new().invite());
+    let sent = bench.forward(&[(1, 0)]);
+    let (peer, route) = answered(&mut bench, &sent[0].1);
+    bench.feed(&in_dialog(&peer, "ACK", &route));
+    let mut forwarded = vec![];
+    for (cseq, method) in (2..).zip(methods) {
+        let peer = Peer { branch: (*method).into(), cseq, ..peer.clone() };
+        bench.feed(&in_dialog(&peer, method, &route));
+        let (request, flow) = (bench.request(), super::target(1));
+        bench.proxy.forward(bench.now, request, &[Target::unchanged(flow)], &mut bench.out).unwrap();
+        forwarded.push(bench.drain().remove(0).1);
+        if *method == "INVITE" {
+            bench.answer(&forwarded[forwarded.len() - 1], 180, "b");
+        }
+    }
+    assert!(bench.stop().is_empty(), "they go on");
+    (bench, forwarded)
+}
+
+#[test]
+fn a_change_in_a_dialog_is_called_off_at_the_limit() {
+    let (mut bench, forwarded) = pending(&["INVITE"]);
+    assert!(bench.pass(PATIENCE - ms(1)).is_empty());
+    let sent: Vec<_> = bench.pass(ms(1)).into_iter().map(|(_, host, message)| (host, message)).collect();
+    assert_eq!(hosts(&sent), [(1, "CANCEL"), (9, "503")]);
+    assert_eq!(header(&sent[1].1, "CSeq"), "2 INVITE");
+    assert_eq!((bench.proxy.unanswered_count(), bench.proxy.awaits_acks()), (0, true));
+    assert_eq!(hosts(&bench.answer(&forwarded[0], 487, "b")), [(1, "ACK")]);
+    bench.assert_empty();
+}
+
+#[test]
+fn the_end_answers_everything_at_once() {
+    let (mut bench, _) = pending(&["INVITE", "INFO"]);
+    bench.proxy.end(bench.now, &mut bench.out);
+    let mut sent = bench.drain();
+    sent.sort_by_key(|(host, message)| (*host, header(message, "CSeq").to_owned()));
+    assert_eq!(hosts(&sent), [(1, "CANCEL"), (9, "503"), (9, "503")]);
+    assert_eq!([header(&sent[1].1, "CSeq"), header(&sent[2].1, "CSeq")], ["2 INVITE", "3 INFO"]);
+    assert_eq!(bench.proxy.unanswered_count(), 0);
+    bench.proxy.end(bench.now, &mut bench.out);
+    assert!(bench.drain().is_empty(), "each gets one answer");
+    bench.assert_empty();
+}
+
+#[test]
+fn the_end_tells_a_caller_whose_target_is_silent_and_one_that_gave_up() {
+    for is_cancelled in [false, true] {
+        let mut bench = Bench::new();
+        let peer = Peer::new();
+        bench.feed(&peer.invite());
+        bench.forward(&[(1, 0)]);
+        if is_cancelled {
+            assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "200")]);
+        }
+        assert!(bench.stop().is_empty());
+        bench.proxy.end(bench.now, &mut bench.out);
+        assert_eq!(hosts(&bench.drain()), [(9, if is_cancelled { "487" } else { "503" })]);
+        bench.assert_empty();
+    }
 }

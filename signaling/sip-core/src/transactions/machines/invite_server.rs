@@ -194,6 +194,11 @@ impl InviteServer {
         self.state == State::Accepted
     }
 
+    /// Whether a 3xx-6xx went out, is repeated until its ACK comes (timer G), and that has not come.
+    pub fn is_repeating_refusal(&self) -> bool {
+        self.state == State::Completed && !self.reliable
+    }
+
     /// Whether a 3xx-6xx went out: its ACK ends here.
     pub fn is_refused(&self) -> bool {
         matches!(self.state, State::Completed | State::Confirmed)
