@@ -17,8 +17,6 @@ pub(crate) struct Context {
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(crate) loop_mark: crate::table::token::Token,
     pub(crate) caller: Caller,
-    /// Bytes of its messages and of those of its branches, as they were counted last.
-    pub(crate) stored_bytes: usize,
     /// How many branches may be open at once, here and behind us (RFC 5393).
     pub(crate) breadth: u8,
     pub(crate) standing: Standing,

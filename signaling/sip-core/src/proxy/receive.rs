@@ -112,7 +112,6 @@ impl Proxy {
             in_flow: *inc.flow,
             request: request.into_boxed_slice(),
             caller: Caller::default(),
-            stored_bytes: 0,
             loop_mark: self.loop_mark(inc),
             breadth: breadth(inc.message),
             standing,

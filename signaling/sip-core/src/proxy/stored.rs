@@ -27,7 +27,7 @@ impl Stored {
     }
 
     fn count(&mut self, context: &mut Server<Context>, bytes: usize) {
-        let before = std::mem::replace(&mut context.stored_bytes, bytes);
+        let before = std::mem::replace(&mut context.caller.stored_bytes, bytes);
         self.bytes = self.bytes.saturating_sub(before) + bytes;
         if context.caller.stranger.is_some() {
             self.stranger_bytes = self.stranger_bytes.saturating_sub(before) + bytes;
@@ -36,12 +36,12 @@ impl Stored {
 
     /// A request is not a stranger's any more.
     pub(crate) fn release_stranger(&mut self, context: &Server<Context>) {
-        self.stranger_bytes = self.stranger_bytes.saturating_sub(context.stored_bytes);
+        self.stranger_bytes = self.stranger_bytes.saturating_sub(context.caller.stored_bytes);
     }
 
     /// A request was forgotten that is no stranger's, or not any more.
     pub(crate) fn uncount(&mut self, context: &Server<Context>) {
-        self.bytes = self.bytes.saturating_sub(context.stored_bytes);
+        self.bytes = self.bytes.saturating_sub(context.caller.stored_bytes);
     }
 }
 

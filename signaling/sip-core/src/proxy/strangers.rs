@@ -158,9 +158,11 @@ pub(crate) struct Strangers {
     count: usize,
 }
 
-/// What is kept of the sender of a request.
+/// What is kept of the sender of a request, and what the request costs us on its account.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Caller {
+    /// Bytes of the request's messages and of those of its branches, as they were counted last.
+    pub(crate) stored_bytes: usize,
     /// The source of one that has shown nothing, and whether it is an INVITE; one that is no INVITE has it until its final
     /// response.
     pub(crate) stranger: Option<(IpAddr, bool)>,
