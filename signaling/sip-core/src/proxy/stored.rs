@@ -128,7 +128,9 @@ impl Proxy {
     pub(crate) fn sweep_answered(&mut self) {
         let Self { transactions, stored, .. } = self;
         let lives = |handle: &Handle| transactions.servers.get(*handle).is_some();
-        while stored.answered.pop_front_if(|handle| !lives(handle)).is_some() {}
+        while stored.answered.front().is_some_and(|handle| !lives(handle)) {
+            stored.answered.pop_front();
+        }
         if stored.answered.len() > SWEEP_FROM_COUNT.max(2 * transactions.servers.count()) {
             stored.answered.retain(lives);
         }
