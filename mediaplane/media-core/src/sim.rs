@@ -73,11 +73,11 @@ impl SimBuffers {
 /// A packet that arrived at a peer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Arrived {
-    /// When.
+    /// Virtual time of the send.
     pub at: Instant,
     /// Our socket that sent it.
     pub from: SocketAddr,
-    /// What.
+    /// The datagram's payload.
     pub bytes: Vec<u8>,
 }
 

@@ -12,16 +12,16 @@ use sip_core::{Flow, Output};
 pub enum Input<'i> {
     /// A message came: a datagram, or what framing cut out of a stream.
     Message {
-        /// To and from where.
+        /// The local and the remote address, and the transport.
         flow: Flow,
-        /// What.
+        /// The message, from its start line to the end of its body.
         bytes: &'i [u8],
     },
     /// A message of ours that is for us.
     Ours {
-        /// Home: from an address of ours to the same.
+        /// From a local address of ours to the same one.
         flow: Flow,
-        /// What.
+        /// The message, from its start line to the end of its body.
         bytes: &'i [u8],
     },
     /// A path is broken: a connection is gone.
