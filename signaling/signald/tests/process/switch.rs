@@ -107,6 +107,20 @@ impl Switch {
         rows.map(|row| row["value"].as_u64().unwrap()).sum()
     }
 
+    /// Asks until these counters have reached these values. A shard publishes its counters after it has sent what they
+    /// count, so that a peer may hear an answer a moment before it is counted.
+    #[track_caller]
+    pub(crate) fn counts<const N: usize>(&self, expected: [(&str, u64); N]) {
+        let until = std::time::Instant::now() + PATIENCE;
+        loop {
+            let counted = expected.map(|(name, _)| (name, self.level(name)));
+            if counted == expected {
+                return;
+            }
+            assert!(std::time::Instant::now() < until, "counted {counted:?}, expected {expected:?}");
+        }
+    }
+
     pub(crate) fn end(mut self) {
         self.stop.request();
         self.thread.take().unwrap().join().unwrap().unwrap();
