@@ -1,9 +1,13 @@
 //! What has to hold, whatever the network does.
 
-use clock::Instant;
+use clock::{Duration, Instant};
 use sip_core::{CallId, Cause, ClientRequestId, DialogId, Event, RequestId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+
+/// Timer J of a request over UDP (RFC 3261 §17.2.2), and timer L of an INVITE that was answered 2xx (RFC 6026 §7.1): 64*T1
+/// after its final answer a server transaction is gone.
+const TRANSACTION_ENDS_AFTER: Duration = Duration::from_secs(32);
 
 /// A rule that was broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,8 +27,8 @@ pub struct Ledger {
     /// Requests that were sent and have no final answer.
     open_requests: BTreeSet<(u64, ClientRequestId)>,
     handed_requests: BTreeSet<(u64, RequestId)>,
-    /// The final status that a node gave in a transaction.
-    finals: BTreeMap<(SocketAddr, SocketAddr, Vec<u8>), u16>,
+    /// The first final status that a node gave in a transaction, and when.
+    finals: BTreeMap<(SocketAddr, SocketAddr, Vec<u8>), (u16, Instant)>,
     /// 2xx to an INVITE that user agents made: Call-ID and tag.
     accepted: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// What happened, for reports.
@@ -153,7 +157,13 @@ impl Ledger {
             self.accepted.insert((message.call_id().unwrap_or_default().to_vec(), tag));
         }
         let key = (from, to, [branch, b" ", cseq.method_raw].concat());
-        let before = *self.finals.entry(key).or_insert(status);
+        let first = self.finals.entry(key).or_insert((status, now));
+        // A copy that comes later than this is a new request to a stateful server: its CSeq is old (RFC 3261 §12.2.2) or what
+        // it cancels is gone (§9.2), and it is answered so.
+        if now.since(first.1) >= TRANSACTION_ENDS_AFTER {
+            *first = (status, now);
+        }
+        let before = first.0;
         let both_fine = before / 100 == 2 && status / 100 == 2 && !is_agent; // 2xx of several forks
         // A table that was full is refused without memory; a copy may find it with room again.
         let was_full = before == 503 || status == 503;
@@ -176,5 +186,34 @@ impl Ledger {
                 self.fail(format!("{what}: {which}"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rule that a phone breaks which answers an INFO 200, and 500 after so many milliseconds.
+    fn second_answer(after_ms: u64) -> Option<Broken> {
+        let (phone, peer) = (SocketAddr::from(([10, 0, 0, 1], 5060)), SocketAddr::from(([10, 0, 0, 2], 5060)));
+        let answer = |status: &str| {
+            format!(
+                "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+                 To: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 4 INFO\r\nContent-Length: 0\r\n\r\n"
+            )
+        };
+        let (mut ledger, at) = (Ledger::default(), Instant::ZERO + Duration::from_secs(40));
+        ledger.sends(at, phone, peer, true, answer("200 OK").as_bytes());
+        // A copy of the answer does not prolong the transaction: timer J runs since the first.
+        ledger.sends(at + Duration::from_secs(20), phone, peer, true, answer("200 OK").as_bytes());
+        let late = at + Duration::from_millis(after_ms);
+        ledger.sends(late, phone, peer, true, answer("500 Server Internal Error").as_bytes());
+        ledger.broken().cloned()
+    }
+
+    #[test]
+    fn a_transaction_has_one_final_answer_until_timer_j_ends_it() {
+        assert!(second_answer(31_999).is_some_and(|broken| broken.0.contains("answered 200 and then 500")));
+        assert_eq!(second_answer(32_000), None, "a copy is a new request by then (RFC 3261 §17.2.2)");
     }
 }

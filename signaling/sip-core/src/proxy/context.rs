@@ -1,11 +1,14 @@
 //! What a proxy keeps of a request in progress, beside its server transaction: the response context of RFC 3261 §16.2.
 
 use crate::flow::Flow;
+use crate::message::incoming::Incoming;
 use crate::proxy::strangers::Caller;
 use crate::proxy::targets::branch::Waiting;
 use crate::proxy::{SenderIdentity, Standing};
 use crate::table::slab::Handle;
+use crate::table::token::Token;
 use crate::transactions::ServerUse;
+use sip_wire::Method;
 
 pub(crate) struct Context {
     pub(crate) is_invite: bool,
@@ -15,7 +18,7 @@ pub(crate) struct Context {
     /// The request with `received` and `rport` filled and our Route values gone.
     pub(crate) request: Box<[u8]>,
     /// The tail of our branches: the same request coming back with the same route is a loop.
-    pub(crate) loop_mark: crate::table::token::Token,
+    pub(crate) loop_mark: Token,
     pub(crate) caller: Caller,
     /// How many branches may be open at once, here and behind us (RFC 5393).
     pub(crate) breadth: u8,
@@ -51,6 +54,35 @@ pub(crate) struct Context {
 impl ServerUse for Context {}
 
 impl Context {
+    /// Of a request that has just come: without targets, and not answered. `request` is what would be sent on.
+    pub(crate) fn new(inc: &Incoming<'_, '_>, request: Box<[u8]>, loop_mark: Token, standing: Standing) -> Self {
+        Self {
+            is_invite: inc.method == Method::Invite,
+            began_at: inc.now,
+            in_flow: *inc.flow,
+            request,
+            loop_mark,
+            caller: Caller::default(),
+            breadth: 1,
+            standing,
+            identity: SenderIdentity::AsItCame,
+            place: None,
+            named_flow: None,
+            waiting: Vec::new(),
+            redirects_left: 0,
+            tried: Vec::new(),
+            redirects: Vec::new(),
+            branches: Vec::new(),
+            open_count: 0,
+            targets_count: 0,
+            best: None,
+            challenges: Vec::new(),
+            is_cancelled: false,
+            is_stopped: false,
+            is_answered: false,
+        }
+    }
+
     /// Whether it is an INVITE that would make a call.
     pub(crate) fn is_call(&self) -> bool {
         self.is_invite && !self.is_in_dialog()

@@ -5,9 +5,8 @@ use crate::message::incoming::Incoming;
 use crate::proxy::context::Context;
 use crate::proxy::routes::own_routes::Normal;
 use crate::proxy::stored::STORED_TIMES;
-use crate::proxy::strangers::Caller;
 use crate::proxy::targets::forward::MAX_BREADTH;
-use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, SenderIdentity, Standing};
+use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, Standing};
 use crate::table::slab::Handle;
 use crate::transactions::ServerInput;
 use clock::Instant;
@@ -107,29 +106,10 @@ impl Proxy {
         };
         let is_invite = inc.method == Method::Invite;
         let context = Context {
-            is_invite,
-            began_at: inc.now,
-            in_flow: *inc.flow,
-            request: request.into_boxed_slice(),
-            caller: Caller::default(),
-            loop_mark: self.loop_mark(inc),
             breadth: breadth(inc.message),
-            standing,
-            identity: SenderIdentity::AsItCame,
-            place: None,
             named_flow,
-            waiting: Vec::new(),
             redirects_left: self.config.max_redirects,
-            tried: Vec::new(),
-            redirects: Vec::new(),
-            branches: Vec::new(),
-            open_count: 0,
-            targets_count: 0,
-            best: None,
-            challenges: Vec::new(),
-            is_cancelled: false,
-            is_stopped: false,
-            is_answered: false,
+            ..Context::new(inc, request.into_boxed_slice(), self.loop_mark(inc), standing)
         };
         let Some(handle) = self.transactions.open_server(inc, context) else {
             return self.transactions.refuse_overload(inc, out);

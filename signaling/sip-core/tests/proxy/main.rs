@@ -303,6 +303,24 @@ fn the_caller_cancels() {
     bench.assert_empty();
 }
 
+/// The CANCEL has a transaction of its own (RFC 3261 §17.2.2): a copy of it gets the same answer after its INVITE is over.
+#[test]
+fn a_copy_of_a_cancel_is_answered_alike_when_its_invite_is_gone() {
+    let mut bench = Bench::new();
+    let peer = Peer::new();
+    bench.feed(&peer.invite());
+    let sent = bench.forward(&[(1, 0)]);
+    assert_eq!(hosts(&bench.answer(&sent[0].1, 200, "a")), [(9, "200")]);
+    bench.pass(ms(31_000));
+    assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "200")], "it crosses an answer that was lost");
+    bench.pass(ms(20_000));
+    let copy = bench.feed(&peer.cancel());
+    assert_eq!(hosts(&copy), [(9, "200")], "timer L has ended the INVITE");
+    bench.pass(ms(12_001));
+    assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "481")], "timer J has ended the CANCEL");
+    bench.assert_empty();
+}
+
 #[test]
 fn timer_c_cancels_what_rings_for_too_long() {
     let mut bench = Bench::new();

@@ -3,10 +3,11 @@
 use crate::content::Content;
 use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::{Incoming, put_unfolded};
+use crate::proxy::context::Context;
 use crate::proxy::targets::branch::Branch;
-use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
+use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, Standing};
 use crate::table::slab::Handle;
-use crate::transactions::Cancel;
+use crate::transactions::{Cancel, ServerInput};
 use clock::Instant;
 use sip_wire::{Method, Name};
 
@@ -17,13 +18,7 @@ impl Proxy {
             // Every INVITE that we send on has a transaction: there is nothing to cancel, here or behind us (RFC 3261 §9.2).
             return self.transactions.refuse(inc, 481, b"", out);
         };
-        let tag = self.transactions.tokens.derived(&[b"proxy", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes()]);
-        let mark = out.mark();
-        put_status_line(out.arena(), 200, "");
-        inc.put_head(inc.flow, tag.as_str(), out.arena());
-        put_content(out.arena(), &Content::NONE);
-        let span = out.span_from(mark);
-        out.send(inc.response_flow(inc.flow), span);
+        self.answer_cancel(inc, out);
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         if context.is_answered || std::mem::replace(&mut context.is_cancelled, true) {
             return;
@@ -38,6 +33,28 @@ impl Proxy {
         }
         self.cancel_all(now, handle, &why, out);
         self.finish(now, handle, out);
+    }
+
+    /// 200, whatever becomes of the INVITE. A copy gets the same, also when the INVITE is over by then (RFC 3261 §17.2.2).
+    fn answer_cancel(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
+        let tag = self.transactions.tokens.derived(&[b"proxy", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes()]);
+        let mut bytes = Vec::with_capacity(512);
+        put_status_line(&mut bytes, 200, "");
+        inc.put_head(inc.flow, tag.as_str(), &mut bytes);
+        put_content(&mut bytes, &Content::NONE);
+        let context =
+            Context { is_answered: true, ..Context::new(inc, Box::default(), self.loop_mark(inc), Standing::Unproven) };
+        let opened = if self.make_room_for(bytes.len()) { self.transactions.open_server(inc, context) } else { None };
+        let Some(handle) = opened else {
+            // Without room a copy is answered by what has become of the INVITE.
+            return out.send_message(inc.response_flow(inc.flow), &bytes);
+        };
+        if let Some(context) = self.transactions.servers.get_mut(handle) {
+            context.response = bytes.into();
+        }
+        self.unanswered.add(false);
+        self.note_answered(handle);
+        self.drive_context(inc.now, handle, ServerInput::Respond(200), out);
     }
 
     /// Cancels every branch that still waits. `why`: complete header lines.
