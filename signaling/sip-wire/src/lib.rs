@@ -23,7 +23,7 @@ mod write;
 
 pub use error::{ErrorKind, ParseError, Verdict};
 pub use message::body::{BODY_DEPTH_MAX, BODY_PARTS_MAX, BodyError};
-pub use message::frame::{Framer, Framing, KeepAlive, call_id, frame, own_tag, to_tag};
+pub use message::frame::{Framer, Framing, KeepAlive, call_id, frame, header_fields, own_tag, to_tag};
 pub use message::method::{Method, OtherMethod};
 pub use message::name::Name;
 pub use message::status::StatusCode;

@@ -82,9 +82,33 @@ pub(crate) fn put_number_line(out: &mut Vec<u8>, name: &[u8], number: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Address and port as `Display` writes them.
 pub(crate) fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
-    // Writing to a Vec cannot fail.
-    let _ = write!(out, "{address}");
+    match address {
+        SocketAddr::V4(v4) => {
+            put_ip(out, (*v4.ip()).into());
+            out.push(b':');
+            put_number(out, v4.port().into());
+        }
+        // Writing to a Vec cannot fail.
+        SocketAddr::V6(v6) => drop(write!(out, "{v6}")),
+    }
+}
+
+/// As `Display` writes it. An IPv4 address stands in nearly every message, and goes without the price of formatting.
+pub(crate) fn put_ip(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(v4) => {
+            for (index, octet) in v4.octets().into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b'.');
+                }
+                put_number(out, octet.into());
+            }
+        }
+        // Writing to a Vec cannot fail.
+        IpAddr::V6(v6) => drop(write!(out, "{v6}")),
+    }
 }
 
 /// The address that we show on this flow: the port is that of its transport.
@@ -161,4 +185,18 @@ pub(crate) fn put_content(out: &mut Vec<u8>, content: &Content<'_>) {
 
 fn phrase(status: u16) -> &'static str {
     sip_wire::StatusCode::new(status).map_or("", |code| code.reason_phrase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_they_are_displayed() {
+        for address in ["0.0.0.0:0", "192.0.2.1:5060", "255.255.255.255:65535", "10.0.0.9:80", "[2001:db8::1]:5060"] {
+            let mut out = Vec::new();
+            put_address(&mut out, address.parse().unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), address);
+        }
+    }
 }

@@ -187,8 +187,7 @@ impl<'a, 'm> Request<'a, 'm> {
     }
 
     fn put_top_via(&self, flow: &Flow, out: &mut Vec<u8>) {
-        use crate::message::compose::{put, put_number};
-        use std::io::Write;
+        use crate::message::compose::{put, put_ip, put_number};
         let raw = self.via.as_bytes();
         let sent_by = raw.len() - self.via.params.as_bytes().len();
         put_unfolded(out, raw[..sent_by.min(raw.len())].trim_ascii_end());
@@ -209,8 +208,8 @@ impl<'a, 'm> Request<'a, 'm> {
         }
         let source = flow.remote.ip().to_canonical();
         if asks_rport || self.via.host.ip() != Some(source) {
-            // Writing to a Vec cannot fail.
-            let _ = write!(out, ";received={source}");
+            out.extend_from_slice(b";received=");
+            put_ip(out, source);
         }
     }
 

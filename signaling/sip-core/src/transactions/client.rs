@@ -11,10 +11,10 @@ use crate::transactions::machines::{
     Actions, InviteClient, InviteClientAction, InviteClientInput, NonInviteClient, NonInviteClientAction,
     NonInviteClientInput,
 };
-use crate::transactions::same_branch::put_same_branch;
+use crate::transactions::same_branch::{branch_in, put_same_branch};
 use crate::transactions::server::ServerUse;
 use clock::Instant;
-use sip_wire::{Message, Method, Name};
+use sip_wire::{Message, Name};
 use std::ops::{Deref, DerefMut};
 
 /// What a transaction user keeps of a request that it sent.
@@ -278,7 +278,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
                         InviteClientAction::Ack => {
                             let to = response.and_then(|response| response.header(Name::To));
                             let mark = out.mark();
-                            if put_same_branch(&client.bytes, Method::Ack, to, b"", out.arena()).is_some() {
+                            if put_same_branch(&client.bytes, b"ACK", to, b"", out.arena()).is_some() {
                                 let span = out.span_from(mark);
                                 out.send(flow, span);
                             }
@@ -331,10 +331,10 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         client.cancel = Cancel::Sent(until);
         let (flow, user) = (client.flow, user(&client.user));
         let mark = out.mark();
-        let branch = put_same_branch(&client.bytes, Method::Cancel, None, &client.cancel_lines, out.arena());
-        if let Some(branch) = branch {
+        let via = put_same_branch(&client.bytes, b"CANCEL", None, &client.cancel_lines, out.arena());
+        let key = via.and_then(branch_in).map(|branch| self.keyed.key(&[b"client", branch, b"CANCEL"]));
+        if let Some(key) = key {
             let bytes = out.span_from(mark);
-            let key = self.client_key(&branch, Method::Cancel.as_bytes());
             // With a full table the INVITE ends by its own clock.
             self.open_client(now, Opening { key, flow, is_invite: false, copies_left: u8::MAX, user }, bytes, out);
         }

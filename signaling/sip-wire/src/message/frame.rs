@@ -120,7 +120,7 @@ fn keep_alive(buffer: &[u8]) -> Framing {
 /// The one Content-Length of a head. Several that agree are forgiven, several that differ are an attack on framing.
 fn content_length(head: &[u8]) -> Result<usize, ParseError> {
     let mut found = None;
-    for (name, value) in lines(head) {
+    for (name, value) in header_fields(head) {
         if Name::parse(name) != Name::ContentLength {
             continue;
         }
@@ -133,8 +133,9 @@ fn content_length(head: &[u8]) -> Result<usize, ParseError> {
     found.map(|bytes| bytes as usize).ok_or(ParseError::message(ErrorKind::LengthRequired))
 }
 
-/// The header lines of a head as (name, trimmed value); lines without a colon are passed over.
-fn lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// The header fields of a message that was parsed or written before, as (name as it came, trimmed value), found in one pass
+/// without an index. Lines without a colon are passed over.
+pub fn header_fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut at = logical_line_end(head, 0); // the start line
     core::iter::from_fn(move || {
         loop {
