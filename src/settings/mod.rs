@@ -132,14 +132,14 @@ impl SessionConfig {
         config.sip.name_servers = self.name_servers.clone();
         // Bridges join sessions of one shard; one carries thousands of calls a second.
         config.sip.shards = 1;
-        config.sip.max_calls = self.max_sessions.clamp(1, 1_000_000);
-        config.sip.max_calls_per_user = self.per_user_limit;
-        config.sip.max_call = self.session_timeout;
+        config.sip.calls.max_calls = self.max_sessions.clamp(1, 1_000_000);
+        config.sip.calls.max_calls_per_user = self.per_user_limit;
+        config.sip.calls.max_call = self.session_timeout;
         config.transfer.allow_local = self.local_destinations;
-        config.sip.decision_timeout = self.decision_timeout;
-        config.sip.codecs = self.known_codecs();
-        config.sip.codec_order = config::CodecOrder::Ours;
-        if config.sip.codecs.is_empty() {
+        config.sip.calls.decision_timeout = self.decision_timeout;
+        config.sip.audio.codecs = self.known_codecs();
+        config.sip.audio.codec_order = config::CodecOrder::Ours;
+        if config.sip.audio.codecs.is_empty() {
             return Err(SessionError::config("none of the codecs is there: the media plane has Pcmu and Pcma"));
         }
         config.media.media_timeout = self.media_timeout;

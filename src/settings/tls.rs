@@ -87,7 +87,7 @@ impl TlsConfig {
         (config.tls.client_certificates, config.tls.client_authorities) = (asked, authorities);
         if !self.certificates.is_empty() {
             let beside = SocketAddr::new(sip.ip(), if sip.port() == 0 { 0 } else { sip.port().saturating_add(1) });
-            config.sip.listen_tls = vec![self.listen.unwrap_or(beside)];
+            config.sip.streams.listen_tls = vec![self.listen.unwrap_or(beside)];
         }
     }
 }
@@ -95,9 +95,9 @@ impl TlsConfig {
 impl SessionConfig {
     /// Every transport but UDP.
     pub(crate) fn put_transports(&self, config: &mut Config) -> Result<(), SessionError> {
-        config.sip.listen_tcp = if self.tcp { None } else { Some(Vec::new()) };
-        config.sip.listen_ws = self.websocket.into_iter().collect();
-        config.sip.listen_wss = self.secure_websocket.into_iter().collect();
+        config.sip.streams.listen_tcp = if self.tcp { None } else { Some(Vec::new()) };
+        config.sip.streams.listen_ws = self.websocket.into_iter().collect();
+        config.sip.streams.listen_wss = self.secure_websocket.into_iter().collect();
         if let Some(tls) = &self.tls {
             tls.put(self.local_bind_addr, config);
         }

@@ -149,7 +149,7 @@ impl Held {
     fn new(kind: Kind, count: usize) -> Self {
         let core = if kind == Kind::Calls {
             let mut config = config::Config::default();
-            config.sip.max_calls = 2 * count;
+            config.sip.calls.max_calls = 2 * count;
             let shard = Shard::new(&config, 0, 1, 7, Box::new(BuiltinDialplan::default()));
             Core::Calls(Box::new(shard), FreePorts { taken_count: 0 }, ShardOutput::default())
         } else {

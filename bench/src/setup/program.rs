@@ -70,7 +70,7 @@ pub fn serve(kind: Kind, address: SocketAddr, media_plane: &Path) -> io::Result<
 fn serve_plain(address: SocketAddr, media_plane: &Path) -> io::Result<()> {
     let mut config = config::Config::default();
     config.sip.listen = vec![address];
-    config.sip.max_calls = CALLS_MAX;
+    config.sip.calls.max_calls = CALLS_MAX;
     // Its socket stands where the media plane's does.
     config.process.runtime_dir = media_plane.parent().unwrap_or(Path::new("/")).to_owned();
     let stop = signald::Stop::new()?;

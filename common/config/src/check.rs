@@ -43,9 +43,11 @@ fn ports(config: &Config, reader: &mut Reader<'_>) {
 /// What only one role looks at.
 fn roles(config: &Config, reader: &mut Reader<'_>) {
     let sip = &config.sip;
-    for (name, is_changed) in [("record_route", !sip.record_route), ("follow_redirects", sip.follow_redirects > 0)] {
+    for (name, is_changed) in
+        [("record_route", !sip.proxy.record_route), ("follow_redirects", sip.proxy.follow_redirects > 0)]
+    {
         if sip.mode != Mode::Proxy
-            && sip.proxy_methods.is_empty()
+            && sip.proxy.methods.is_empty()
             && is_changed
             && reader.knows(&[("sip", "mode")])
             && reader.is_written("sip", name)
@@ -57,7 +59,7 @@ fn roles(config: &Config, reader: &mut Reader<'_>) {
 
 /// Methods beside calls need the mode that has both.
 fn proxy_methods(config: &Config, reader: &mut Reader<'_>) {
-    let is_used = config.sip.proxy_methods.is_empty() || config.sip.mode == Mode::B2bua;
+    let is_used = config.sip.proxy.methods.is_empty() || config.sip.mode == Mode::B2bua;
     if !is_used && reader.knows(&[("sip", "mode")]) {
         let allowed = match config.sip.mode {
             Mode::Proxy => "says nothing new: mode = \"proxy\" sends every request on",
@@ -119,7 +121,7 @@ fn credentials(config: &Config, reader: &mut Reader<'_>) {
 /// What TLS needs.
 fn secure(config: &Config, reader: &mut Reader<'_>) {
     let (sip, tls) = (&config.sip, &config.tls);
-    for (name, list) in [("listen_tls", &sip.listen_tls), ("listen_wss", &sip.listen_wss)] {
+    for (name, list) in [("listen_tls", &sip.streams.listen_tls), ("listen_wss", &sip.streams.listen_wss)] {
         let known = reader.knows(&[("tls", "certificates")]);
         if known && !list.is_empty() && tls.certificates.is_empty() && !reader.has_entries("tls", "certificates") {
             reader.blame(&[Place::key("sip", name)], "needs a certificate in tls.certificates");
@@ -143,7 +145,11 @@ fn shared_ports(config: &Config, reader: &mut Reader<'_>) {
     }
     let sip = &config.sip;
     let tcp = sip.tcp_addresses().iter().map(|address| ("listen_tcp", address));
-    let others = [("listen_tls", &sip.listen_tls), ("listen_ws", &sip.listen_ws), ("listen_wss", &sip.listen_wss)];
+    let others = [
+        ("listen_tls", &sip.streams.listen_tls),
+        ("listen_ws", &sip.streams.listen_ws),
+        ("listen_wss", &sip.streams.listen_wss),
+    ];
     let others = others.iter().flat_map(|(name, list)| list.iter().map(|address| (*name, address)));
     let all: Vec<_> = tcp.chain(others).filter(|(_, address)| address.port() != 0).collect();
     let meets = |one: &SocketAddr, other: &SocketAddr| {

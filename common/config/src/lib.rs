@@ -23,7 +23,7 @@ pub use section::headers::{Headers, Network, why_never};
 pub use section::limits::Limits;
 pub use section::media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use section::process::{LogLevel, Process};
-pub use section::sip::{AudioCodec, CodecOrder, Mode, Route, Sip};
+pub use section::sip::{Audio, AudioCodec, CallLimits, CodecOrder, Mode, Proxy, Route, Sip, SipStreams};
 pub use section::tls::{Certificate, ClientCertificates, Tls};
 pub use section::transfer::{Transfer, TransferTargets};
 
@@ -109,8 +109,9 @@ impl Config {
     pub fn media_address(&self) -> IpAddr {
         let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let sip = &self.sip;
-        let connections = [&sip.listen_tls, &sip.listen_ws, &sip.listen_wss].into_iter().flatten();
-        let connections = connections.chain(sip.listen_tcp.iter().flatten());
+        let connections =
+            [&sip.streams.listen_tls, &sip.streams.listen_ws, &sip.streams.listen_wss].into_iter().flatten();
+        let connections = connections.chain(sip.streams.listen_tcp.iter().flatten());
         let mut all = sip.listen.iter().chain(connections).map(SocketAddr::ip);
         let only = all.next().filter(|first| all.all(|other| other == *first));
         // SIP behind a proxy of this host, media by its own way.

@@ -64,7 +64,10 @@ fn values_are_understood() {
     assert_eq!((found.len(), found[0].key.as_str()), (1, "media.ports"), "a port has no underscore");
     let config = Config::parse(&text.replace("20_000", "20000")).unwrap();
     assert_eq!(config.sip.advertised_address, Some("198.51.100.7".parse().unwrap()));
-    assert_eq!((&config.sip.codecs[..], config.sip.codec_order), (&[AudioCodec::Pcma][..], CodecOrder::Ours));
+    assert_eq!(
+        (&config.sip.audio.codecs[..], config.sip.audio.codec_order),
+        (&[AudioCodec::Pcma][..], CodecOrder::Ours)
+    );
     assert_eq!((config.media.wait, config.media.media_timeout), (Wait::Busy, None));
     assert_eq!((config.media.prompt("beta"), config.media.prompt("zeta")), (Some(0), Some(1)));
     assert_eq!(config.media.prompts[0].file, PromptFile::Wav(wav));
@@ -90,7 +93,11 @@ fn a_missing_file_says_what_to_do() {
 fn transports_and_certificates_are_understood() {
     let config = Config::default();
     assert_eq!(config.sip.tcp_addresses(), config.sip.listen);
-    assert!(config.sip.listen_tls.is_empty() && config.tls.certificates.is_empty() && config.sip.keep_alive.is_none());
+    assert!(
+        config.sip.streams.listen_tls.is_empty()
+            && config.tls.certificates.is_empty()
+            && config.sip.streams.keep_alive.is_none()
+    );
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| {
         let path = dir.path().join(name);
@@ -105,7 +112,10 @@ fn transports_and_certificates_are_understood() {
     );
     let config = Config::parse(&text).unwrap();
     assert_eq!(config.sip.tcp_addresses(), ["127.0.0.1:0".parse().unwrap()]);
-    assert_eq!((config.sip.listen_tls.len(), config.sip.keep_alive), (2, Some(Duration::from_secs(30))));
+    assert_eq!(
+        (config.sip.streams.listen_tls.len(), config.sip.streams.keep_alive),
+        (2, Some(Duration::from_secs(30)))
+    );
     assert_eq!(config.tls.certificates, [Certificate { chain, key }]);
     assert_eq!((config.tls.client_certificates, config.tls.authorities), (ClientCertificates::Required, Some(ca)));
     assert!(Config::parse("[sip]\nlisten_tcp = []").unwrap().sip.tcp_addresses().is_empty());
@@ -134,7 +144,10 @@ fn roles_and_their_routes_are_understood() {
     let sip = config.unwrap().sip;
     let groups: Vec<Vec<usize>> = sip.routes.iter().map(|route| route.targets.iter().map(Vec::len).collect()).collect();
     assert_eq!((sip.mode, groups), (Mode::Proxy, vec![vec![1], vec![1, 1], vec![2, 1]]));
-    assert_eq!((&sip.domains[..], sip.record_route, sip.follow_redirects), (&["example.com".to_owned()][..], false, 3));
+    assert_eq!(
+        (&sip.domains[..], sip.proxy.record_route, sip.proxy.follow_redirects),
+        (&["example.com".to_owned()][..], false, 3)
+    );
     assert_eq!(sip.name_servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()]);
     for bad in ["\"dns.example.com\"", "[\"dns.example.com\"]", "[\"192.0.2.53:0\"]", "[\"::1\", \"[::1]:53\"]"] {
         assert_eq!(mistakes(&format!("[sip]\nname_servers = {bad}\n"))[0].key, "sip.name_servers", "{bad}");
@@ -242,7 +255,9 @@ fn header_fields_that_make_a_dialog_cannot_cross() {
 
 #[test]
 fn origins_are_written_as_browsers_write_them() {
-    let of = |list: &str| Config::parse(&format!("[sip]\nws_origins = {list}\n")).map(|config| config.sip.ws_origins);
+    let of = |list: &str| {
+        Config::parse(&format!("[sip]\nws_origins = {list}\n")).map(|config| config.sip.streams.ws_origins)
+    };
     assert_eq!(of("[]").unwrap(), [""; 0]);
     let good = of(r#"["https://Phone.example.com", "http://localhost:8080", "https://[::1]:8443", "none"]"#).unwrap();
     assert_eq!(good, ["https://phone.example.com", "http://localhost:8080", "https://[::1]:8443", "none"]);

@@ -31,7 +31,7 @@ impl Role {
     pub(crate) fn tags(&self, config: &Config) -> Tags {
         match self {
             Self::Proxy(_) | Self::Redirect(_) => Tags::Foreign,
-            Self::Calls(_) if config.sip.proxy_methods.is_empty() => Tags::Ours,
+            Self::Calls(_) if config.sip.proxy.methods.is_empty() => Tags::Ours,
             Self::Calls(_) => Tags::Mixed,
         }
     }
@@ -51,7 +51,7 @@ impl Role {
     /// Which transaction user handles what.
     pub(crate) fn chooser(&self, config: &Config) -> Chooser {
         match self {
-            Self::Calls(_) => Chooser::with_proxied(&config.sip.proxy_methods),
+            Self::Calls(_) => Chooser::with_proxied(&config.sip.proxy.methods),
             Self::Proxy(_) | Self::Redirect(_) => Chooser::only(User::Proxy),
         }
     }
@@ -71,7 +71,7 @@ impl Role {
     ) -> Result<Option<RelayPlan>, Error> {
         let routes = match self {
             Self::Proxy(routes) | Self::Redirect(routes) => routes,
-            Self::Calls(Some(routes)) if !config.sip.proxy_methods.is_empty() => routes,
+            Self::Calls(Some(routes)) if !config.sip.proxy.methods.is_empty() => routes,
             Self::Calls(_) => return Ok(None),
         };
         Ok(Some(RelayPlan {

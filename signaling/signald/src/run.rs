@@ -156,7 +156,7 @@ fn run_as(
     let has_media = role.has_calls();
     let Some(planes) = attach_all(&config, if has_media { shard_count } else { 0 }, stop)? else { return Ok(()) };
     let mut planes = planes.into_iter();
-    let user_limit = config.sip.max_calls_per_user.map(session::UserLimit::new);
+    let user_limit = config.sip.calls.max_calls_per_user.map(session::UserLimit::new);
     let tracer = Tracer::default();
     operator.tracer = tracer.clone();
     if config.process.trace
@@ -251,7 +251,7 @@ fn run_as(
         routes: role.routes(),
         auth,
         orders: orders.clone(),
-        calls_max: as_written.sip.max_calls,
+        calls_max: as_written.sip.calls.max_calls,
     };
     tracing::info!("{is_ready}");
     ready(&is_ready, orders);
@@ -337,13 +337,16 @@ fn print_limits(config: &Config, shard_count: usize, has_media: bool) {
     let megabytes = |bytes: usize| bytes.div_ceil(1 << 20);
     tracing::info!(
         "limits: {} calls (at most {} MB), per shard {WAITING_COUNT_MAX} waiting messages (at most {} MB)",
-        config.sip.max_calls,
-        megabytes(config.sip.max_calls * CALL_BYTES),
+        config.sip.calls.max_calls,
+        megabytes(config.sip.calls.max_calls * CALL_BYTES),
         megabytes(WAITING_BYTES_MAX + MESSAGE_BYTES_MAX),
     );
     let pairs = config.media.ports.pair_count();
-    if has_media && pairs < config.sip.max_calls {
-        tracing::warn!("{pairs} port pairs in [media] ports are fewer than [sip] max_calls ({})", config.sip.max_calls);
+    if has_media && pairs < config.sip.calls.max_calls {
+        tracing::warn!(
+            "{pairs} port pairs in [media] ports are fewer than [sip] max_calls ({})",
+            config.sip.calls.max_calls
+        );
     }
     tracing::debug!(shard_count, "starting");
 }

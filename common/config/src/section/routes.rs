@@ -200,9 +200,9 @@ fn rank(pattern: &str) -> (bool, usize) {
 fn is_ours(config: &Config, target: &Target<'_>, host: &dyn Host) -> bool {
     let sip = &config.sip;
     let (listen, usual): (&[SocketAddr], u16) = match (target.transport.as_deref(), target.is_secure) {
-        (Some("ws"), false) => (&sip.listen_ws, 80),
-        (Some("ws" | "wss"), _) => (&sip.listen_wss, 443),
-        (Some("tls"), _) | (_, true) => (&sip.listen_tls, 5061),
+        (Some("ws"), false) => (&sip.streams.listen_ws, 80),
+        (Some("ws" | "wss"), _) => (&sip.streams.listen_wss, 443),
+        (Some("tls"), _) | (_, true) => (&sip.streams.listen_tls, 5061),
         (Some("tcp"), false) => (sip.tcp_addresses(), 5060),
         _ => (&sip.listen, 5060),
     };

@@ -12,7 +12,7 @@ use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
 const TRANSACTIONS_PER_CALL: usize = 16;
 
 fn calls_of_one(config: &Config, shard_count: usize) -> usize {
-    config.sip.max_calls.div_ceil(shard_count.max(1))
+    config.sip.calls.max_calls.div_ceil(shard_count.max(1))
 }
 
 pub fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
@@ -43,13 +43,13 @@ pub fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
         // RFC 4488: a REFER may say that it wants no reports.
         supported: words(&["norefersub"]),
         session_timer: SessionTimer {
-            interval: config.sip.session_expires.unwrap_or(Duration::ZERO),
+            interval: config.sip.calls.session_expires.unwrap_or(Duration::ZERO),
             without_peer: WithoutPeer::Off,
             ..SessionTimer::default()
         },
         // REFER makes these subscriptions; any other is answered 489 with this list.
         event_packages: words(&["refer"]),
-        security: words(if config.sip.listen_tls.is_empty() { &[] } else { &["tls"] }),
+        security: words(if config.sip.streams.listen_tls.is_empty() { &[] } else { &["tls"] }),
         advertise: config.sip.advertised_address,
         media_ports: Some(config.media.ports.first..=config.media.ports.last),
         retry_after: config.sip.retry_after,
@@ -69,8 +69,8 @@ pub fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> Pr
         max_branches: 2 * requests,
         names: plan.names.clone(),
         route_secret: plan.route_secret,
-        record_route: config.sip.record_route,
-        max_redirects: config.sip.follow_redirects,
+        record_route: config.sip.proxy.record_route,
+        max_redirects: config.sip.proxy.follow_redirects,
         realms: config.auth.realms.iter().map(|realm| realm.name.clone()).collect(),
         advertise: config.sip.advertised_address,
         retry_after: config.sip.retry_after,
@@ -86,7 +86,7 @@ fn crossing(headers: &config::Headers) -> CrossingPolicy {
 
 /// How much one source may take of a whole switch.
 pub fn sources(config: &Config) -> Sources {
-    Sources::new(SourceLimits::of(config.limits.unacknowledged_per_source, config.sip.max_calls))
+    Sources::new(SourceLimits::of(config.limits.unacknowledged_per_source, config.sip.calls.max_calls))
 }
 
 pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
@@ -96,27 +96,27 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         config::AudioCodec::Pcma => Codec::Pcma,
     };
     Settings {
-        codecs: sip.codecs.iter().map(codec).collect(),
-        codec_order: match sip.codec_order {
+        codecs: sip.audio.codecs.iter().map(codec).collect(),
+        codec_order: match sip.audio.codec_order {
             config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
             config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
         },
-        telephone_event: sip.dtmf,
+        telephone_event: sip.audio.dtmf,
         media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
         early_unproven: config.media.early_unproven,
         dscp: config.media.dscp,
         max_calls: calls_of_one(config, shard_count),
-        answer_timeout: sip.ring_timeout,
-        progress_timeout: sip.progress_timeout,
+        answer_timeout: sip.calls.ring_timeout,
+        progress_timeout: sip.calls.progress_timeout,
         retry_after: sip.retry_after,
-        decision_timeout: sip.decision_timeout,
+        decision_timeout: sip.calls.decision_timeout,
         advertised: sip.advertised_address,
         ending_limit: sip.t1.saturating_mul(128),
         crossing: crossing(&config.headers),
-        age_limit: sip.max_call.unwrap_or(Duration::ZERO),
+        age_limit: sip.calls.max_call.unwrap_or(Duration::ZERO),
         // A shard of a switch is given one for all.
         sources: Some(sources(config)),
-        probe_interval: sip.probe.unwrap_or(Duration::ZERO),
+        probe_interval: sip.calls.probe.unwrap_or(Duration::ZERO),
         destinations: destinations(config),
         seed,
         ..Settings::default()

@@ -599,7 +599,7 @@ fn a_peer_that_dies_in_silence_is_missed_in_every_state() {
         for dies in [A, B] {
             // Session timers would find it as well, later; here they may not.
             let mut config = Config::default();
-            config.sip.session_expires = None;
+            config.sip.calls.session_expires = None;
             let mut net = Net::with(&config, 21, 0);
             prepare(&mut net);
             net.dead.insert(dies);
@@ -625,7 +625,7 @@ fn a_peer_that_dies_in_silence_is_missed_in_every_state() {
 fn session_timers_end_what_a_dead_peer_leaves() {
     for dies in [A, B, SWITCH] {
         let mut config = Config::default();
-        (config.sip.probe, config.media.media_timeout) = (None, None);
+        (config.sip.calls.probe, config.media.media_timeout) = (None, None);
         let mut net = Net::with(&config, 22, 0);
         through(&mut net, "b");
         net.run(Duration::from_secs(7_200));

@@ -92,7 +92,7 @@ impl Running {
             let is_taken = match key.as_str() {
                 "sip.routes" => self.take_routes(newer),
                 "auth.realms" | "auth.identities" => self.take_users(newer),
-                "sip.max_calls" => newer.sip.max_calls <= self.calls_max,
+                "sip.max_calls" => newer.sip.calls.max_calls <= self.calls_max,
                 _ => can_be,
             };
             if is_taken { outcome.taken.push(key) } else { outcome.left.push(key) }
@@ -126,7 +126,7 @@ impl Running {
 
     fn take_settings(&self, newer: &Config) {
         let mut limited = newer.clone();
-        limited.sip.max_calls = newer.sip.max_calls.min(self.calls_max);
+        limited.sip.calls.max_calls = newer.sip.calls.max_calls.min(self.calls_max);
         let shards = self.orders.shard_count();
         for shard in 0..shards {
             let settings = shard_config::settings(&limited, shards, 0);

@@ -37,7 +37,7 @@ pub(crate) fn start(
     let is_taken = |error: &StartError| matches!(error, StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse);
     let streams = match begin(wanted.clone()) {
         // Nobody asked for the very port that the system chose for UDP.
-        Err(error) if chose_port && config.sip.listen_tcp.is_none() && is_taken(&error) => {
+        Err(error) if chose_port && config.sip.streams.listen_tcp.is_none() && is_taken(&error) => {
             let any = |listen: &Listen| match listen.transport {
                 Transport::Tcp => Listen { address: SocketAddr::new(listen.address.ip(), 0), ..*listen },
                 _ => *listen,
@@ -64,19 +64,19 @@ fn streams_config(config: &Config) -> StreamsConfig {
     let (sip, tls) = (&config.sip, &config.tls);
     let lists = [
         (Transport::Tcp, sip.tcp_addresses()),
-        (Transport::Tls, &sip.listen_tls[..]),
-        (Transport::Ws, &sip.listen_ws[..]),
-        (Transport::Wss, &sip.listen_wss[..]),
+        (Transport::Tls, &sip.streams.listen_tls[..]),
+        (Transport::Ws, &sip.streams.listen_ws[..]),
+        (Transport::Wss, &sip.streams.listen_wss[..]),
     ];
     let all = lists.iter().flat_map(|(transport, list)| list.iter().map(|address| (*transport, *address)));
     let authorities = tls.client_authorities.clone().unwrap_or_default();
     StreamsConfig {
         listen: all.map(|(transport, address)| Listen { transport, address }).collect(),
         limits: Limits {
-            connections_max_count: sip.max_connections,
-            connections_per_source_max_count: sip.max_connections_per_address,
-            idle: sip.connection_idle,
-            keep_alive: sip.keep_alive,
+            connections_max_count: sip.streams.max_connections,
+            connections_per_source_max_count: sip.streams.max_connections_per_address,
+            idle: sip.streams.connection_idle,
+            keep_alive: sip.streams.keep_alive,
             ..Limits::default()
         },
         tls: Some(TlsConfig {
@@ -92,7 +92,7 @@ fn streams_config(config: &Config) -> StreamsConfig {
             },
             trust: tls.authorities.clone().map_or(Trust::System, Trust::Authorities),
         }),
-        origins: match &sip.ws_origins[..] {
+        origins: match &sip.streams.ws_origins[..] {
             [] => Origins::Any,
             list => Origins::Only(list.to_vec()),
         },

@@ -16,7 +16,7 @@ fn a_flood_of_connections_leaves_the_others_alone() {
     let folder = tempfile::tempdir().unwrap();
     let _media = Media::start(folder.path().join("media-control.sock"));
     let mut config = config(folder.path());
-    (config.sip.max_connections, config.sip.max_connections_per_address) = (30, 20);
+    (config.sip.streams.max_connections, config.sip.streams.max_connections_per_address) = (30, 20);
     let switch = Switch::with(folder, config);
     let at = address(&switch, Transport::Tcp);
     let mut line = Line::open(Transport::Tcp, at, None);

@@ -10,7 +10,7 @@ fn switch(far: &Far, shards: usize, has_users: bool) -> (Media, Switch) {
     let folder = tempfile::tempdir().unwrap();
     let media = Media::start(folder.path().join("media-control.sock"));
     let mut config = role(folder.path(), Mode::B2bua, &[("*", vec![vec![far.uri()]])]);
-    config.sip.proxy_methods = vec!["SUBSCRIBE".into(), "MESSAGE".into()];
+    config.sip.proxy.methods = vec!["SUBSCRIBE".into(), "MESSAGE".into()];
     config.sip.shards = shards;
     let config = if has_users { with_users(config) } else { config };
     (media, Switch::run(folder, config))

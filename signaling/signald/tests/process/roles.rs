@@ -165,7 +165,7 @@ fn redirections_are_followed_or_handed_on() {
         let folder = tempfile::tempdir().unwrap();
         let (moved, there) = (Far::new(), Far::new());
         let mut config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![moved.uri()]])]);
-        config.sip.follow_redirects = follow;
+        config.sip.proxy.follow_redirects = follow;
         config.transfer.allow_local = allow_local;
         let switch = Switch::run(folder, config);
         let phone = Phone::new(&switch);
@@ -204,7 +204,7 @@ fn telephone_numbers_go_by_the_routes() {
         let (far, other) = (Far::new(), Far::new());
         let routes = [("+49-30*", vec![vec![far.uri()]]), ("+4940*", vec![vec![other.uri()]])];
         let mut config = role(folder.path(), mode, &routes);
-        config.sip.follow_redirects = 1;
+        config.sip.proxy.follow_redirects = 1;
         config.transfer.allow_local = true;
         let switch = Switch::run(folder, config);
         let phone = Phone::new(&switch);

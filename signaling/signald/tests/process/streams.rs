@@ -18,7 +18,8 @@ pub(crate) fn everywhere(folder: &Path, address: &str) -> (Config, Authority) {
     let mut config = config(folder);
     let any = vec![address.parse().unwrap()];
     config.sip.listen.clone_from(&any);
-    (config.sip.listen_tls, config.sip.listen_ws, config.sip.listen_wss) = (any.clone(), any.clone(), any);
+    (config.sip.streams.listen_tls, config.sip.streams.listen_ws, config.sip.streams.listen_wss) =
+        (any.clone(), any.clone(), any);
     config.tls.certificates = ["one.example.com", "two.example.com"].map(|name| authority.issue(folder, name)).into();
     config.tls.authorities = Some(authority.path.clone());
     (config, authority)
@@ -218,10 +219,10 @@ fn trouble_with_connections_at_the_start_is_explained() {
     let start = |config: &Config| {
         signald::run(config, &signald::Stop::new().unwrap(), |_| panic!("it is not ready")).unwrap_err().to_string()
     };
-    config.sip.listen_tcp = Some(vec![holder.local_addr().unwrap()]);
+    config.sip.streams.listen_tcp = Some(vec![holder.local_addr().unwrap()]);
     assert!(start(&config).contains("ss -ltnp"));
-    config.sip.listen_tcp = Some(Vec::new());
-    config.sip.listen_tls = vec!["127.0.0.1:0".parse().unwrap()];
+    config.sip.streams.listen_tcp = Some(Vec::new());
+    config.sip.streams.listen_tls = vec!["127.0.0.1:0".parse().unwrap()];
     assert!(start(&config).contains("needs a certificate"));
     drop(tcp(holder.local_addr().unwrap()));
 }

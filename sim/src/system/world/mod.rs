@@ -98,9 +98,9 @@ fn switch() -> SocketAddr {
 
 fn config(last_port: u16) -> Config {
     let mut config = Config::default();
-    config.sip.ring_timeout = Duration::from_secs(30);
-    config.sip.max_call = Some(Duration::from_secs(300));
-    config.sip.session_expires = None;
+    config.sip.calls.ring_timeout = Duration::from_secs(30);
+    config.sip.calls.max_call = Some(Duration::from_secs(300));
+    config.sip.calls.session_expires = None;
     config.media.media_timeout = Some(Duration::from_secs(20));
     (config.media.ports.first, config.media.ports.last) = (FIRST_PORT, last_port);
     config

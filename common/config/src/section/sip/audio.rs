@@ -1,0 +1,61 @@
+use super::SECTION;
+use crate::reading::reader::{List, Reader};
+use crate::reading::suggest::did_you_mean;
+
+/// The keys of `[sip]` about what calls may sound like.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Audio {
+    /// Audio codecs, the preferred one first.
+    pub codecs: Vec<AudioCodec>,
+    /// Which side's order of codecs decides.
+    pub codec_order: CodecOrder,
+    /// Whether telephone events are agreed on.
+    pub dtmf: bool,
+}
+
+/// An audio codec by its SDP name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AudioCodec {
+    /// G.711 u-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+}
+
+/// Which side's order of codecs decides in an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CodecOrder {
+    /// The offerer's (RFC 3264 §6.1 recommends it).
+    Caller,
+    /// The order of `[sip] codecs`.
+    Ours,
+}
+
+impl Audio {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let codecs = List { count: 1..=2, whole: r#"must be a list of different codecs out of "PCMU", "PCMA""# };
+        let orders = [("caller", CodecOrder::Caller), ("ours", CodecOrder::Ours)];
+        Self {
+            codecs: reader.list(SECTION, "codecs", &codecs, AudioCodec::named),
+            codec_order: reader.word(SECTION, "codec_order", &orders),
+            dtmf: reader.get(SECTION, "dtmf", "must be true or false", |value| value.as_bool()),
+        }
+    }
+}
+
+impl AudioCodec {
+    fn named(name: &str) -> Result<Self, String> {
+        match name.to_ascii_uppercase().as_str() {
+            "PCMU" => Ok(Self::Pcmu),
+            "PCMA" => Ok(Self::Pcma),
+            other => {
+                let hint = match other {
+                    "ULAW" | "MULAW" | "G711U" => "; did you mean \"PCMU\"?".to_owned(),
+                    "ALAW" | "G711A" => "; did you mean \"PCMA\"?".to_owned(),
+                    _ => did_you_mean(name, ["PCMU", "PCMA"]),
+                };
+                Err(format!("must be \"PCMU\" or \"PCMA\"{hint}"))
+            }
+        }
+    }
+}
