@@ -54,10 +54,17 @@ pub struct PayloadMapping {
 }
 
 /// The payload types that a leg takes, most preferred first: the first audio codec is the one it sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct PayloadMap {
     entries: [Entry; PayloadMap::CAPACITY],
+}
+
+impl PartialEq for PayloadMap {
+    /// As bytes: signaling compares maps many times in a call.
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
 }
 
 /// A [`PayloadMapping`] in three bytes: each session and each leg keeps sixteen.
@@ -107,6 +114,23 @@ impl PayloadMap {
     /// Payload type, codec and payload type on the peer leg, in order of preference.
     pub fn iter(&self) -> impl Iterator<Item = (u8, Codec, u8)> + '_ {
         self.entries().map(|mapping| (mapping.payload_type, mapping.codec, mapping.peer_payload_type))
+    }
+
+    /// The same payload types, each with the number that its codec has among those of the leg that gets the packets. A codec
+    /// that the other leg does not have, or all of them without another leg, keep their number.
+    pub fn mapped_to(&self, sink: Option<&Self>) -> Self {
+        let mut mapped = *self;
+        let sink = sink.map_or(&[][..], |sink| &sink.entries);
+        for entry in mapped.entries.iter_mut().take_while(|entry| entry.kind != 0) {
+            let there = sink.iter().find(|there| there.kind == entry.kind);
+            entry.peer_payload_type = there.map_or(entry.payload_type, |there| there.payload_type);
+        }
+        mapped
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries[0].kind == 0
     }
 
     /// The audio codec to send, with its payload type.
@@ -169,6 +193,30 @@ mod tests {
         assert_eq!(map.telephone_event(), Some(101));
         assert!(!map.push(128, Codec::Pcmu));
         assert!(map.check().is_ok());
+    }
+
+    #[test]
+    fn a_map_gets_the_numbers_of_the_leg_that_takes_the_packets() {
+        let clock_rate = ClockRate::from_hz(48_000).unwrap();
+        let map_of = |events: u8, opus: u8| {
+            let mut map = PayloadMap::default();
+            assert!(map.is_empty() && map.push(8, Codec::Pcma) && map.push(events, Codec::TelephoneEvent));
+            let opus = PayloadMapping { payload_type: opus, codec: Codec::Other, peer_payload_type: opus, clock_rate };
+            assert!(map.push_entry(opus) && !map.is_empty());
+            map
+        };
+        let (here, there) = (map_of(101, 96), map_of(97, 98));
+        let mapped = here.mapped_to(Some(&there));
+        let numbers: Vec<_> = mapped.iter().map(|(own, _, other)| (own, other)).collect();
+        assert_eq!(numbers, [(8, 8), (101, 97), (96, 98)]);
+        assert!(
+            mapped.entries().all(|mapping| mapping.clock_rate
+                == there.entries().find(|it| it.codec == mapping.codec).unwrap().clock_rate)
+        );
+        assert_eq!((mapped.mapped_to(None), mapped == here), (here, false));
+        let mut other_clock = PayloadMap::default();
+        assert!(other_clock.push(99, Codec::Other));
+        assert_eq!(here.mapped_to(Some(&other_clock)), here, "the same codec with another clock is another format");
     }
 
     #[test]

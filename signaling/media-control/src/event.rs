@@ -12,7 +12,8 @@ pub enum LegEvent {
     OpenRefused(RefuseReason),
     /// The media plane has not answered `Open` in time. The leg may run: close it.
     OpenTimedOut,
-    /// The media plane does what was wanted when the command with this number was written, and what was wanted before.
+    /// The media plane does what was wanted when the command with this number was written, apart from what an earlier
+    /// command has told it that is refused or not answered.
     Confirmed(CommandNumber),
     /// The media plane does not do what was wanted.
     Refused {

@@ -3,8 +3,8 @@
 use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
-    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, PayloadMap, Rewriting, RtcpMode, Source,
-    TransportSpec,
+    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, PayloadMap, Rewriting, RtcpMode,
+    Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -131,18 +131,13 @@ impl Default for FlowWish {
 impl Formats {
     /// Whether there is an agreement.
     pub(crate) fn is_agreed(&self) -> bool {
-        self.payloads.iter().next().is_some()
+        !self.payloads.is_empty()
     }
 
     /// These payload types with the numbers that they have on the leg that gets them. A type that the other leg does
     /// not know keeps its number: the other peer ignores it.
     pub(crate) fn mapped_to(&self, sink: Option<&Formats>) -> PayloadMap {
-        let mut map = PayloadMap::default();
-        for (number, codec, _) in self.payloads.iter() {
-            let there = sink.and_then(|sink| sink.payloads.iter().find(|(_, other, _)| *other == codec));
-            map.push_mapped(number, codec, there.map_or(number, |(number, ..)| number));
-        }
-        map
+        self.payloads.mapped_to(sink.map(|sink| &sink.payloads))
     }
 }
 
@@ -181,30 +176,105 @@ impl Default for Flow {
     }
 }
 
+/// Some of the three parts of a desired state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Parts(u8);
+
+impl Parts {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const TRANSPORT: Self = Self(1);
+    pub(crate) const FORMATS: Self = Self(2);
+    pub(crate) const FLOW: Self = Self(4);
+    pub(crate) const ALL: Self = Self(7);
+
+    fn when(self, differs: bool) -> Self {
+        if differs { self } else { Self::NONE }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::NONE
+    }
+
+    pub(crate) fn has(self, part: Self) -> bool {
+        self.0 & part.0 != 0
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
 impl Desired {
-    /// The one place where a desired state becomes what the contract carries.
+    /// The parts in which this is not the same as the other one.
+    pub(crate) fn differing(&self, other: &Self) -> Parts {
+        Parts::TRANSPORT
+            .when(self.transport != other.transport)
+            .and(Parts::FORMATS.when(self.formats != other.formats))
+            .and(Parts::FLOW.when(self.flow != other.flow))
+    }
+
+    /// Takes these parts over from another one.
+    pub(crate) fn take(&mut self, parts: Parts, other: &Self) {
+        if parts.has(Parts::TRANSPORT) {
+            self.transport = other.transport;
+        }
+        if parts.has(Parts::FORMATS) {
+            self.formats = other.formats;
+        }
+        if parts.has(Parts::FLOW) {
+            self.flow = other.flow;
+        }
+    }
+
+    /// All three parts, as the contract carries them.
     pub(crate) fn spec(&self) -> LegSpec {
-        let Self { transport, formats, flow } = self;
-        LegSpec {
-            transport: TransportSpec {
-                remote_rtp: transport.remote_rtp,
-                remote_rtcp: transport.remote_rtcp,
-                signaling: transport.signaling,
-                media_timeout_ms: transport.media_timeout_ms,
-                unproven_bytes: transport.unproven_bytes,
-                rtcp: transport.rtcp as u8,
-                latching: transport.latching as u8,
-                dscp: transport.dscp,
-                negotiation: transport.negotiation,
-            },
-            formats: FormatSpec { payloads: formats.payloads, ptime_ms: formats.ptime_ms, ..FormatSpec::default() },
-            flow: FlowSpec {
-                source: flow.source.into(),
-                direction: flow.direction as u8,
-                rewriting: flow.rewriting as u8,
-                muted: flow.is_muted.into(),
-                ..FlowSpec::default()
-            },
+        LegSpec { transport: self.transport.spec(), formats: self.formats.spec(), flow: self.flow.spec() }
+    }
+
+    /// Some of the parts, as the contract carries them.
+    pub(crate) fn update(&self, parts: Parts) -> LegUpdate {
+        LegUpdate {
+            transport: parts.has(Parts::TRANSPORT).then(|| self.transport.spec()),
+            formats: parts.has(Parts::FORMATS).then(|| self.formats.spec()),
+            flow: parts.has(Parts::FLOW).then(|| self.flow.spec()),
+        }
+    }
+}
+
+impl Transport {
+    fn spec(&self) -> TransportSpec {
+        TransportSpec {
+            remote_rtp: self.remote_rtp,
+            remote_rtcp: self.remote_rtcp,
+            signaling: self.signaling,
+            media_timeout_ms: self.media_timeout_ms,
+            unproven_bytes: self.unproven_bytes,
+            rtcp: self.rtcp as u8,
+            latching: self.latching as u8,
+            dscp: self.dscp,
+            negotiation: self.negotiation,
+        }
+    }
+}
+
+impl Formats {
+    fn spec(&self) -> FormatSpec {
+        FormatSpec { payloads: self.payloads, ptime_ms: self.ptime_ms, ..FormatSpec::default() }
+    }
+}
+
+impl Flow {
+    fn spec(&self) -> FlowSpec {
+        FlowSpec {
+            source: self.source.into(),
+            direction: self.direction as u8,
+            rewriting: self.rewriting as u8,
+            muted: self.is_muted.into(),
+            ..FlowSpec::default()
         }
     }
 }

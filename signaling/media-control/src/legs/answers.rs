@@ -56,7 +56,8 @@ impl Legs {
         let in_flight = self.rows[slot].as_deref_mut().and_then(|leg| leg.in_flight.as_deref_mut());
         let found = in_flight.and_then(|in_flight| Some((in_flight.position(number)?, in_flight)));
         let Some((position, in_flight)) = found else { return LegEvent::Late };
-        self.awaited.others -= in_flight.confirm(position);
+        in_flight.confirm(position);
+        self.awaited.others -= 1;
         self.settle(slot);
         self.send_rewind(turn, slot);
         self.send_update(turn, slot);
@@ -122,11 +123,8 @@ impl Legs {
         let Some(leg) = self.rows[slot].as_deref_mut() else { return false };
         let Some(in_flight) = leg.in_flight.as_deref_mut() else { return false };
         let Some(position) = in_flight.position(number) else { return false };
-        let refused = in_flight.refuse(position);
-        if !is_certain {
-            in_flight.confirmed = None;
-        }
-        let is_current = refused == leg.wanted && in_flight.told() != Some(&leg.wanted);
+        let refused = in_flight.refuse(position, is_certain, &leg.wanted);
+        let is_current = refused == leg.wanted && !in_flight.is_told();
         in_flight.is_refused = is_current;
         if is_current {
             leg.promised = None;

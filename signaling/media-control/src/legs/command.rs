@@ -1,15 +1,28 @@
 //! Writes commands: the only place in signaling that does.
 
 use super::deadlines::{ANSWER_LIMIT, CLOSE_LIMIT};
-use super::leg::{Closing, Move, Stage};
-use crate::{CommandNumber, Legs, MediaTurn};
+use super::leg::{Closing, Leg, Move, Stage};
+use crate::wish::{Desired, Flow};
+use crate::{CommandNumber, Legs, MediaTurn, Port};
 use clock::Instant;
-use contract::{Command, Source};
+use contract::{Command, LegUpdate, Source};
 
 /// Whether a call goes on only once this command is answered: a worker that sleeps is woken for it at once. The others are
 /// done soon enough when the worker looks next.
 pub fn is_awaited(command: &Command) -> bool {
     !matches!(command, Command::Update { .. } | Command::Close { .. })
+}
+
+/// Most commands that have not left and are looked at to find an update that can carry more.
+const UNSENT_MAX: usize = 8;
+
+/// The update with this number, while it and all that follows can still be changed: other updates at most.
+fn unsent(commands: &mut [(u8, Command)], number: CommandNumber) -> Option<&mut LegUpdate> {
+    let updates = commands.iter_mut().rev().take(UNSENT_MAX).map_while(|(_, command)| match command {
+        Command::Update { number, update, .. } => Some((*number, update)),
+        _ => None,
+    });
+    updates.into_iter().find_map(|(other, update)| (other == number.get()).then_some(update))
 }
 
 impl Legs {
@@ -24,7 +37,7 @@ impl Legs {
         let mut in_flight = self.spare();
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
         let Some(port) = leg.port else { return };
-        in_flight.begin(None);
+        in_flight.begin_unknown();
         in_flight.push(number, &leg.wanted);
         leg.in_flight = Some(in_flight);
         (leg.stage, leg.source_since) = (Stage::Opening(number), Some(number));
@@ -34,23 +47,45 @@ impl Legs {
         self.limit(turn.now, number);
     }
 
-    /// `Update`, where something else is wanted than the media plane was told, and the leg can be told.
+    /// `Update` with the parts in which something else is wanted than the media plane was told, where the leg can be told.
+    /// An update of the leg that has not left yet carries them as well.
     pub(crate) fn send_update(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
-        let (Some(port), Some(in_flight)) = (leg.still_port(), leg.in_flight.as_deref()) else { return };
-        if in_flight.is_refused || in_flight.is_full() || in_flight.told() == Some(&leg.wanted) {
+        let (Some(port), Some(in_flight)) = (leg.still_port(), leg.in_flight.as_deref_mut()) else { return };
+        if in_flight.is_refused || in_flight.is_told() {
             return;
         }
-        let number = leg.promised.take();
-        let number = number.unwrap_or_else(|| self.next_number(slot));
+        let has_new_source = in_flight.told().flow.source != leg.wanted.flow.source;
+        let last = in_flight.last().filter(|_| leg.promised.is_none());
+        if let Some((number, update)) = last.and_then(|number| Some((number, unsent(turn.commands, number)?))) {
+            let parts = in_flight.extend_last(&leg.wanted);
+            *update = leg.wanted.update(parts);
+            if has_new_source {
+                leg.source_since = Some(number);
+            }
+            return;
+        }
+        self.send_new_update(turn, slot, port);
+    }
+
+    /// `Update` with the next number.
+    fn send_new_update(&mut self, turn: &mut MediaTurn<'_>, slot: usize, port: Port) {
+        let number = self.rows[slot].as_deref_mut().and_then(|leg| leg.promised.take());
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
-        let Some(in_flight) = leg.in_flight.as_deref_mut() else { return };
-        if in_flight.told().is_none_or(|told| told.flow.source != leg.wanted.flow.source) {
+        let Some(in_flight) = leg.in_flight.as_deref_mut().filter(|in_flight| !in_flight.is_full()) else {
+            leg.promised = number;
+            return;
+        };
+        let number = number.unwrap_or_else(|| {
+            self.serial += 1;
+            CommandNumber::new(self.serial, slot)
+        });
+        if in_flight.told().flow.source != leg.wanted.flow.source {
             leg.source_since = Some(number);
         }
-        in_flight.push(number, &leg.wanted);
-        let spec = leg.wanted.spec();
-        turn.commands.push((port.worker, Command::Update { leg: port.leg, number: number.get(), update: spec.into() }));
+        let parts = in_flight.push(number, &leg.wanted);
+        let update = leg.wanted.update(parts);
+        turn.commands.push((port.worker, Command::Update { leg: port.leg, number: number.get(), update }));
         self.awaited.others += 1;
         self.limit(turn.now, number);
     }
@@ -60,21 +95,19 @@ impl Legs {
         let Some(leg) = self.rows[slot].as_deref_mut().filter(|leg| leg.rewinds) else { return };
         let has_room =
             leg.in_flight.as_deref().is_none_or(|in_flight| in_flight.count() + 2 <= crate::UPDATES_OPEN_MAX);
-        if leg.still_port().is_none() || !has_room {
-            return;
-        }
+        let Some(port) = leg.still_port().filter(|_| has_room) else { return };
         leg.rewinds = false;
-        let source = std::mem::replace(&mut leg.wanted.flow.source, Source::Silence);
-        let desired = leg.wanted;
-        leg.wanted.flow.source = source;
-        if source != Source::Silence {
-            self.set_wanted(slot, desired);
+        let again = leg.wanted;
+        if again.flow.source != Source::Silence {
+            let silence = Desired { flow: Flow { source: Source::Silence, ..again.flow }, ..again };
+            self.set_wanted(slot, &silence);
             self.send_update(turn, slot);
-            let Some(leg) = self.rows[slot].as_deref() else { return };
-            let again = leg.wanted;
-            self.set_wanted(slot, crate::wish::Desired { flow: crate::wish::Flow { source, ..again.flow }, ..again });
+            self.set_wanted(slot, &again);
         }
-        self.send_update(turn, slot);
+        let is_told = |leg: &Leg| leg.in_flight.as_deref().is_none_or(|in_flight| in_flight.is_told());
+        if self.rows[slot].as_deref().is_some_and(|leg| !is_told(leg)) {
+            self.send_new_update(turn, slot, port);
+        }
     }
 
     pub(crate) fn send_move(&mut self, turn: &mut MediaTurn<'_>, slot: usize, to: u8) {

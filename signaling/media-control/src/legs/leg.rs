@@ -2,7 +2,7 @@
 
 use super::digits::Digits;
 use crate::topology::EdgeSlot;
-use crate::wish::{Desired, Formats};
+use crate::wish::{Desired, Formats, Parts};
 use crate::{CommandNumber, LegId, Player, Port};
 
 /// Most updates of one leg that wait for their answers. Further wishes wait, and the last one counts.
@@ -122,27 +122,39 @@ impl Leg {
     pub(crate) fn confirmed(&self) -> Option<&Desired> {
         match (self.in_flight.as_deref(), self.stage) {
             (_, Stage::Reserved | Stage::Lost) => None,
-            (Some(in_flight), _) => in_flight.confirmed.as_ref(),
+            (Some(in_flight), _) => in_flight.confirmed(),
             (None, _) => Some(&self.wanted),
         }
     }
 }
 
-/// The updates of a leg that wait for their answers, oldest first.
+/// The updates of a leg that wait for their answers, oldest first, and what the media plane does until they are answered.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
-    /// What the media plane does; none: it has not opened the leg, or has not answered in time.
-    pub(crate) confirmed: Option<Desired>,
+    /// What the media plane does, in the parts of `known`.
+    confirmed: Desired,
+    /// No part before the media plane has opened the leg; not the parts of an update that was not answered in time.
+    known: Parts,
     numbers: [Option<CommandNumber>; UPDATES_OPEN_MAX],
-    told: [Desired; UPDATES_OPEN_MAX],
+    /// What the media plane does once it has carried out each update, and the parts that the update carries.
+    told: [(Desired, Parts); UPDATES_OPEN_MAX],
     count: usize,
+    /// The parts in which something else is wanted than the media plane was told last.
+    untold: Parts,
     /// What is wanted was refused: it is not sent again.
     pub(crate) is_refused: bool,
 }
 
 impl InFlight {
-    pub(crate) fn begin(&mut self, confirmed: Option<Desired>) {
-        (self.confirmed, self.count, self.is_refused) = (confirmed, 0, false);
+    /// Before `Open`: nothing is known.
+    pub(crate) fn begin_unknown(&mut self) {
+        (self.known, self.count, self.untold, self.is_refused) = (Parts::NONE, 0, Parts::ALL, false);
+    }
+
+    /// The media plane does this, and something else is about to be wanted.
+    pub(crate) fn begin(&mut self, confirmed: &Desired) {
+        self.begin_unknown();
+        (self.confirmed, self.known, self.untold) = (*confirmed, Parts::ALL, Parts::NONE);
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -153,34 +165,88 @@ impl InFlight {
         self.count == UPDATES_OPEN_MAX
     }
 
-    pub(crate) fn told(&self) -> Option<&Desired> {
-        if self.count > 0 { Some(&self.told[self.count - 1]) } else { self.confirmed.as_ref() }
+    /// What the media plane does, where all of that is known.
+    pub(crate) fn confirmed(&self) -> Option<&Desired> {
+        (self.known == Parts::ALL).then_some(&self.confirmed)
+    }
+
+    /// What the media plane does once it has carried out all that it was told.
+    pub(crate) fn told(&self) -> &Desired {
+        if self.count > 0 { &self.told[self.count - 1].0 } else { &self.confirmed }
+    }
+
+    /// The media plane has been told all that is wanted.
+    pub(crate) fn is_told(&self) -> bool {
+        self.untold.is_empty()
+    }
+
+    /// This is wanted from now on.
+    pub(crate) fn want(&mut self, wanted: &Desired) {
+        self.untold = wanted.differing(self.told()).and(Parts::ALL.without(self.known_soon()));
+    }
+
+    /// The parts that are known once all updates are carried out.
+    fn known_soon(&self) -> Parts {
+        self.told[..self.count].iter().fold(self.known, |known, (_, parts)| known.and(*parts))
     }
 
     pub(crate) fn last(&self) -> Option<CommandNumber> {
         self.numbers[..self.count].last().copied().flatten()
     }
 
-    pub(crate) fn push(&mut self, number: CommandNumber, told: &Desired) {
-        (self.numbers[self.count], self.told[self.count]) = (Some(number), *told);
+    /// An update, or `Open`, carries all that is wanted and was not told. Gives the parts that it carries.
+    pub(crate) fn push(&mut self, number: CommandNumber, wanted: &Desired) -> Parts {
+        let parts = std::mem::take(&mut self.untold);
+        (self.numbers[self.count], self.told[self.count]) = (Some(number), (*wanted, parts));
         self.count += 1;
+        parts
+    }
+
+    /// The last update has not left yet and carries what is wanted now as well. Gives the parts that it carries.
+    pub(crate) fn extend_last(&mut self, wanted: &Desired) -> Parts {
+        let untold = std::mem::take(&mut self.untold);
+        let Some((told, parts)) = self.told[..self.count].last_mut() else { return Parts::NONE };
+        told.take(untold, wanted);
+        *parts = parts.and(untold);
+        *parts
     }
 
     pub(crate) fn position(&self, number: CommandNumber) -> Option<usize> {
         self.numbers[..self.count].iter().position(|open| *open == Some(number))
     }
 
-    /// The media plane does what it was told by this one, and so by all before it. Gives how many are answered.
-    pub(crate) fn confirm(&mut self, position: usize) -> usize {
-        self.confirmed = Some(self.told[position]);
-        self.remove(0, position + 1);
-        position + 1
+    /// The media plane does what this update says. Those before it are answered on their own: their answers may come from
+    /// another worker, or be lost.
+    pub(crate) fn confirm(&mut self, position: usize) {
+        let (told, parts) = self.told[position];
+        for (earlier, carried) in &mut self.told[..position] {
+            // What they should have changed as well has been changed again.
+            earlier.take(parts, &told);
+            *carried = carried.without(parts);
+        }
+        self.confirmed.take(parts, &told);
+        self.known = self.known.and(parts);
+        self.remove(position, 1);
     }
 
-    /// This one was not carried out. Gives what it was.
-    pub(crate) fn refuse(&mut self, position: usize) -> Desired {
-        let refused = self.told[position];
+    /// This one was not carried out, or unless `is_certain` may not have been. Gives what the leg was to be by it.
+    pub(crate) fn refuse(&mut self, position: usize, is_certain: bool, wanted: &Desired) -> Desired {
+        let (refused, parts) = self.told[position];
+        let before = if position > 0 { self.told[position - 1].0 } else { self.confirmed };
+        // What later updates do not carry themselves stays as it was.
+        let mut lost = parts;
+        for (told, carried) in &mut self.told[position + 1..self.count] {
+            lost = lost.without(*carried);
+            told.take(lost, &before);
+        }
+        if !is_certain {
+            self.known = self.known.without(parts);
+            for (_, earlier) in &mut self.told[..position] {
+                *earlier = earlier.without(parts);
+            }
+        }
         self.remove(position, 1);
+        self.want(wanted);
         refused
     }
 

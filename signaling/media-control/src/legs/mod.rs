@@ -67,7 +67,7 @@ pub struct Legs {
     pub(crate) awaited: AwaitedCount,
     /// Records of commands in flight that are free again. They stay boxed: legs take them and give them back as they are.
     #[expect(clippy::vec_box, reason = "a box goes from here into a leg and back without an allocation")]
-    spare: Vec<Box<InFlight>>,
+    pub(crate) spare: Vec<Box<InFlight>>,
     /// Room to find the legs that are connected with one.
     pub(crate) group: Vec<u16>,
 }
@@ -251,6 +251,12 @@ impl Legs {
         let edge = self.edges.get(self.leg(id).ok()?.first_in)?;
         let from = self.rows.get(usize::from(edge.from)).and_then(Option::as_deref)?;
         Some((from.id, self.edge_state(edge)))
+    }
+
+    /// Whether one leg is to hear another one.
+    pub fn is_heard_by(&self, source: LegId, sink: LegId) -> bool {
+        let edge = self.leg(sink).ok().and_then(|sink| self.edges.get(sink.first_in));
+        edge.is_some_and(|edge| usize::from(edge.from) == source.slot() && self.leg(source).is_ok())
     }
 
     /// The legs that are to hear this one.

@@ -1,8 +1,8 @@
 //! What a leg is to be from now on.
 
 use super::leg::{Leg, Stage};
-use crate::topology::Resolved;
-use crate::wish::{Desired, Flow, Formats};
+use crate::topology::{Resolved, UseOfSource};
+use crate::wish::{Desired, Flow, Formats, Parts};
 use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn};
 use contract::Rewriting;
 
@@ -17,6 +17,13 @@ pub enum Standing {
     Awaits(CommandNumber),
     /// The media plane has refused it, or has not answered in time. It is not sent again before something else is wanted.
     Refused,
+}
+
+/// What a wish has changed.
+struct Applied {
+    changed: Parts,
+    /// The leg hears another leg than before, or none.
+    has_new_source: bool,
 }
 
 impl Legs {
@@ -37,14 +44,12 @@ impl Legs {
         if let Stage::Closing(_) = leg.stage {
             return Ok(Standing::NotOpen);
         }
-        let had_formats = leg.wanted.formats;
         let had_source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
-        let has_new_source = self.apply(id, wish)?;
+        let Applied { changed, has_new_source } = self.apply(id, wish)?;
         let slot = id.slot();
         self.send_rewind(turn, slot);
         self.send_update(turn, slot);
-        let leg = self.leg(id)?;
-        if has_new_source || leg.wanted.formats != had_formats {
+        if has_new_source || changed.has(Parts::FORMATS) {
             self.refresh_neighbours(turn, slot);
         }
         if has_new_source {
@@ -70,8 +75,8 @@ impl Legs {
         Ok(())
     }
 
-    /// Takes a wish over. Whether the leg hears another leg than before.
-    fn apply(&mut self, id: LegId, wish: &LegWish) -> Result<bool, LegError> {
+    /// Takes a wish over.
+    fn apply(&mut self, id: LegId, wish: &LegWish) -> Result<Applied, LegError> {
         let flow = &wish.flow;
         if let Some(hears) = flow.hears {
             if hears.leg == id {
@@ -83,7 +88,8 @@ impl Legs {
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (flow.player, flow.is_held);
         let leg = self.leg(id)?;
-        let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats);
+        let use_of_source = UseOfSource::of(&wish.formats, &wish.transport, flow.direction);
+        let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats, use_of_source);
         let is_continuous = flow.is_continuous || hears || leg.wanted.flow.rewriting == Rewriting::Continuous;
         let rewriting = if is_continuous { Rewriting::Continuous } else { Rewriting::None };
         let desired = Desired {
@@ -91,25 +97,29 @@ impl Legs {
             formats: Formats { payloads, ..wish.formats },
             flow: Flow { source, direction: flow.direction, is_muted: flow.is_muted, rewriting },
         };
-        self.set_wanted(id.slot(), desired);
-        Ok(has_new_source)
+        Ok(Applied { changed: self.set_wanted(id.slot(), &desired), has_new_source })
     }
 
-    /// Another desired state: what the media plane does until it has been told stays known.
-    pub(crate) fn set_wanted(&mut self, slot: usize, desired: Desired) {
-        let Some(leg) = self.rows[slot].as_deref().filter(|leg| leg.wanted != desired) else { return };
+    /// Another desired state: what the media plane does until it has been told stays known. Gives the parts that change.
+    pub(crate) fn set_wanted(&mut self, slot: usize, desired: &Desired) -> Parts {
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return Parts::NONE };
+        let changed = desired.differing(&leg.wanted);
+        if changed.is_empty() {
+            return changed;
+        }
         let runs = matches!(leg.stage, Stage::Opening(_) | Stage::Open | Stage::Moving(_));
-        let begun = (runs && leg.in_flight.is_none()).then(|| self.spare());
-        let Some(leg) = self.rows[slot].as_deref_mut() else { return };
-        if let Some(mut in_flight) = begun {
-            in_flight.begin(Some(leg.wanted));
+        if runs && leg.in_flight.is_none() {
+            let mut in_flight = self.spare.pop().unwrap_or_default();
+            in_flight.begin(&leg.wanted);
             leg.in_flight = Some(in_flight);
         }
-        leg.wanted = desired;
+        leg.wanted.take(changed, desired);
         if let Some(in_flight) = leg.in_flight.as_deref_mut() {
+            in_flight.want(&leg.wanted);
             in_flight.is_refused = false;
         }
         self.settle(slot);
+        changed
     }
 
     /// Forgets what is no longer needed once the media plane does, or has been told, what is wanted; and promises a number
@@ -117,7 +127,7 @@ impl Legs {
     pub(crate) fn settle(&mut self, slot: usize) {
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
         let Some(in_flight) = leg.in_flight.as_deref() else { return };
-        let is_told = in_flight.told() == Some(&leg.wanted);
+        let is_told = in_flight.is_told();
         if is_told {
             leg.promised = None;
         }
@@ -141,7 +151,7 @@ impl Leg {
             return Standing::NotOpen;
         }
         let Some(in_flight) = self.in_flight.as_deref() else { return Standing::Confirmed };
-        let sent = in_flight.last().filter(|_| in_flight.told() == Some(&self.wanted));
+        let sent = in_flight.last().filter(|_| in_flight.is_told());
         match sent.or(self.promised) {
             Some(number) => Standing::Awaits(number),
             None => Standing::Refused,

@@ -180,6 +180,11 @@ impl Plane {
         }
     }
 
+    /// What a worker has to do next does not reach it.
+    pub(super) fn lose(&mut self, worker: u8) {
+        self.work[usize::from(worker)].pop_front();
+    }
+
     /// Does what a worker has to do next, or refuses it.
     pub(super) fn work(&mut self, worker: u8, refuse: Option<Refuse>) {
         match self.work[usize::from(worker)].pop_front() {

@@ -64,6 +64,100 @@ fn several_updates_are_open_and_the_last_wish_counts() {
     world.assert_settled(&[id]);
 }
 
+/// The parts that the only update since the last time carries.
+fn parts(world: &mut World) -> [bool; 3] {
+    let asked = world.plane.taken();
+    let [Command::Update { update, .. }] = asked[..] else { panic!("{asked:?}") };
+    [update.transport.is_some(), update.formats.is_some(), update.flow.is_some()]
+}
+
+fn elsewhere(mut wish: LegWish) -> LegWish {
+    wish.transport.remote_rtp = "192.0.2.9:4000".parse::<std::net::SocketAddr>().unwrap().into();
+    wish
+}
+
+#[test]
+fn an_update_carries_the_parts_that_differ() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    world.plane.taken();
+    for (wish, expected) in [
+        (muted(tone()), [false, false, true]),
+        (elsewhere(muted(tone())), [true, false, false]),
+        (elsewhere(wish(8, Codec::Pcma)), [false, true, true]),
+        (tone(), [true, true, false]),
+    ] {
+        world.want(id, &wish);
+        assert_eq!(parts(&mut world), expected);
+        world.serve();
+        world.assert_settled(&[id]);
+    }
+}
+
+#[test]
+fn wishes_of_one_turn_leave_in_one_update_and_in_two_where_a_player_begins_again() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    world.plane.taken();
+    let numbers = world.turn(|legs, turn| {
+        let first = legs.want(turn, id, &muted(tone())).unwrap();
+        (first, legs.want(turn, id, &elsewhere(tone())).unwrap())
+    });
+    assert_eq!(numbers.0, numbers.1, "one answer for both");
+    assert_eq!(parts(&mut world), [true, false, true]);
+    world.serve();
+    world.assert_settled(&[id]);
+    let prompt = LegWish { flow: FlowWish { player: Some(Player::Prompt(9)), ..tone().flow }, ..elsewhere(tone()) };
+    world.want(id, &prompt);
+    world.serve();
+    world.plane.taken();
+    world.turn(|legs, turn| {
+        legs.want(turn, id, &muted(prompt)).unwrap();
+        legs.restart(turn, id, &muted(prompt)).unwrap();
+    });
+    let asked = world.plane.taken();
+    let [Command::Update { update: silent, .. }, Command::Update { update: again, .. }] = asked[..] else {
+        panic!("{asked:?}")
+    };
+    let sources = (silent.flow.map(|flow| flow.source()), again.flow.map(|flow| flow.source()));
+    assert_eq!(sources, (Some(Source::Silence), Some(Source::Prompt(9))));
+    world.serve();
+    world.assert_settled(&[id]);
+}
+
+/// What an update that was refused or is not answered should have changed is told again with the next wish, and nothing
+/// that a later update changed is taken back.
+#[test]
+fn parts_of_an_update_that_failed_are_told_again() {
+    for is_lost in [false, true] {
+        let mut world = World::new();
+        let id = world.open_on(0, &tone());
+        world.plane.taken();
+        world.want(id, &elsewhere(tone()));
+        assert_eq!(parts(&mut world), [true, false, false]);
+        if is_lost {
+            world.plane.lose(0);
+        } else {
+            world.plane.work(0, Some(Refuse(RefuseReason::Invalid)));
+        }
+        world.now += Duration::from_secs(1);
+        world.want(id, &muted(elsewhere(tone())));
+        assert_eq!(parts(&mut world), [false, false, true], "the other part is on its way");
+        world.serve();
+        if is_lost {
+            assert_eq!(world.wait(ANSWER_LIMIT - Duration::from_secs(1)).len(), 1);
+            assert_eq!(world.legs.confirmed_spec(id), None, "where it sends nobody knows");
+            world.want(id, &muted(tone()));
+            assert_eq!(parts(&mut world), [true, false, false]);
+            world.serve();
+        } else {
+            assert_eq!(parts(&mut world), [true, false, false], "something else has been wanted since");
+        }
+        world.assert_settled(&[id]);
+        assert_eq!(world.spec(id).flow.muted, 1);
+    }
+}
+
 #[test]
 fn an_open_that_is_refused_gives_its_port_back() {
     let mut world = World::new();

@@ -7,8 +7,8 @@ pub use edges::{EdgeKind, EdgeState};
 
 use crate::legs::leg::{Leg, Stage};
 use crate::wish::{Desired, Flow, Formats};
-use crate::{Hears, Legs, MediaTurn};
-use contract::{PayloadMap, Rewriting, Source};
+use crate::{Hears, Legs, MediaTurn, Transport};
+use contract::{Direction, PayloadMap, Rewriting, Source};
 
 /// What a leg sends because of others.
 pub(crate) struct Resolved {
@@ -16,6 +16,21 @@ pub(crate) struct Resolved {
     pub(crate) payloads: PayloadMap,
     /// The source is another leg.
     pub(crate) hears: bool,
+}
+
+/// Whether a leg can do anything with what it hears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum UseOfSource {
+    Sent,
+    /// Nothing is agreed on with its peer: neither payload types, nor where packets go, nor that any flow.
+    None,
+}
+
+impl UseOfSource {
+    pub(crate) fn of(formats: &Formats, transport: &Transport, direction: Direction) -> Self {
+        let is_idle = direction == Direction::Inactive && transport.remote_rtp.is_none() && !formats.is_agreed();
+        if is_idle { Self::None } else { Self::Sent }
+    }
 }
 
 /// Most legs that are looked at to find the worker where a group of legs meets.
@@ -55,15 +70,16 @@ impl Legs {
     }
 
     /// What a leg sends, and the payload types with their numbers on the leg that gets them.
-    pub(crate) fn resolve(&self, leg: &Leg, own: &Formats) -> Resolved {
-        let edge = self.edges.get(leg.first_in).filter(|edge| !leg.is_held && self.is_ready(edge));
+    pub(crate) fn resolve(&self, leg: &Leg, own: &Formats, use_of_source: UseOfSource) -> Resolved {
+        let may_hear = !leg.is_held && use_of_source == UseOfSource::Sent;
+        let edge = self.edges.get(leg.first_in).filter(|edge| may_hear && self.is_ready(edge));
         let heard = edge.and_then(|edge| self.at(edge.from)).filter(|from| from.wanted.formats.is_agreed());
         let heard = heard.and_then(|from| from.port);
         let played = leg.player.zip(leg.port).map_or(Source::None, |(player, port)| player.source(port.leg));
         let source = match heard {
             Some(port) => Source::Leg(port.leg),
             // Nothing can be made without a codec.
-            None if own.payloads.audio().is_none() && !matches!(played, Source::Leg(_)) => Source::None,
+            None if !matches!(played, Source::None | Source::Leg(_)) && own.payloads.audio().is_none() => Source::None,
             None => played,
         };
         let has_formats = |to: &&Leg| to.wanted.formats.is_agreed();
@@ -79,13 +95,14 @@ impl Legs {
             return;
         };
         let own = leg.own_formats();
-        let Resolved { source, payloads, hears } = self.resolve(leg, &own);
+        let use_of_source = UseOfSource::of(&own, &leg.wanted.transport, leg.wanted.flow.direction);
+        let Resolved { source, payloads, hears } = self.resolve(leg, &own, use_of_source);
         let wanted = &leg.wanted;
         if source != wanted.flow.source || payloads != wanted.formats.payloads {
             let rewriting = if hears { Rewriting::Continuous } else { wanted.flow.rewriting };
             let formats = Formats { payloads, ..own };
             let desired = Desired { formats, flow: Flow { source, rewriting, ..wanted.flow }, ..*wanted };
-            self.set_wanted(slot, desired);
+            self.set_wanted(slot, &desired);
         }
         self.send_rewind(turn, slot);
         self.send_update(turn, slot);
@@ -94,12 +111,14 @@ impl Legs {
     /// Looks again at all legs that hear this one, and the one that it hears.
     pub(crate) fn refresh_neighbours(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
         let Some(leg) = self.rows[slot].as_deref() else { return };
-        let (source, mut next) = (leg.first_in, leg.first_out);
-        if let Some(edge) = self.edges.get(source).copied() {
-            self.refresh(turn, edge.from.into());
+        let (source, mut next) = (self.edges.get(leg.first_in).map(|edge| edge.from), leg.first_out);
+        if let Some(source) = source {
+            self.refresh(turn, source.into());
         }
         while let Some(edge) = self.edges.get(next).copied() {
-            self.refresh(turn, edge.to.into());
+            if source != Some(edge.to) {
+                self.refresh(turn, edge.to.into());
+            }
             next = edge.next_out;
         }
     }
@@ -241,6 +260,6 @@ impl Legs {
 impl Leg {
     /// Updates wait for their answers, or to be sent.
     pub(crate) fn is_told_more(&self) -> bool {
-        self.in_flight.as_ref().is_some_and(|in_flight| in_flight.count() > 0 || in_flight.told() != Some(&self.wanted))
+        self.in_flight.as_ref().is_some_and(|in_flight| in_flight.count() > 0 || !in_flight.is_told())
     }
 }

@@ -269,6 +269,7 @@ impl Sessions {
                 self.go(turn, id, SessionState::Connected);
                 self.probe_later(turn, id);
                 self.show_hold(turn, id);
+                self.sync_one(turn, id); // media flows from now on
                 if let Some(old) = replaced.and_then(|dialog| self.find(dialog)) {
                     self.take_place(turn, id, old);
                     self.end(turn, old, EndReason::Replaced);

@@ -61,14 +61,22 @@ impl Sessions {
         }
     }
 
-    /// Tells the leg what has become different since it was told last, and the leg that it is linked to. Says whether the
-    /// media plane does what is wanted of the first one.
+    /// Tells the leg what has become different since it was told last. Says whether the media plane does what is wanted. The
+    /// session that this one is linked to is told as well, where its leg does not hear this one yet or any more: nothing
+    /// else that is wanted of it depends on this session.
     pub(crate) fn sync(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Standing {
         let standing = self.sync_one(turn, id);
-        if let Some(link) = self.table.get(id).and_then(|session| session.link()) {
-            self.sync_one(turn, link.peer);
+        let Some(session) = self.table.get(id) else { return standing };
+        if let Some(peer) = session.link().map(|link| link.peer).filter(|peer| !self.is_heard_by(session, *peer)) {
+            self.sync_one(turn, peer);
         }
         standing
+    }
+
+    /// Whether the leg of another session is to hear the leg of this one.
+    fn is_heard_by(&self, session: &Session, other: SessionId) -> bool {
+        let sink = self.table.get(other).and_then(|other| other.leg.id());
+        sink.zip(session.leg.id()).is_some_and(|(sink, source)| self.legs.is_heard_by(source, sink))
     }
 
     pub(crate) fn sync_one(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Standing {

@@ -1,7 +1,8 @@
-//! The numbers of commands, which tests need not know: they name a command, and its answer, by its session.
+//! The numbers of commands, which tests need not know: they name a command, and its answer, by its session. And what a leg
+//! is to be as a whole, of which an update carries the parts that change.
 
 use crate::Sessions;
-use contract::{Command, Event, LegRef, RefuseReason};
+use contract::{Command, Event, LegRef, LegSpec, RefuseReason};
 use std::collections::{HashMap, VecDeque};
 
 /// The numbers of commands, by leg.
@@ -18,10 +19,12 @@ struct LegNumbers {
     last: u64,
     /// The session.
     owner: u64,
+    /// What the leg was told to be.
+    spec: LegSpec,
 }
 
 impl CommandNumbers {
-    /// Puts the session in the place of each number.
+    /// Puts the session in the place of each number, and completes each update.
     pub(super) fn note(&mut self, sessions: &Sessions, commands: &mut [(u8, Command)]) {
         for (_, command) in commands {
             let leg = command.leg();
@@ -29,6 +32,15 @@ impl CommandNumbers {
             let numbers = self.legs.entry(leg).or_default();
             numbers.open.push_back(*command);
             (numbers.last, numbers.owner) = (command.number(), owner);
+            match command {
+                Command::Open { spec, .. } => numbers.spec = *spec,
+                Command::Update { update, .. } => {
+                    assert!(!update.is_empty(), "it changes nothing");
+                    numbers.spec = numbers.spec.updated(update);
+                    *update = numbers.spec.into();
+                }
+                _ => {}
+            }
             let (Command::Open { number: tag, .. }
             | Command::Update { number: tag, .. }
             | Command::Close { number: tag, .. }

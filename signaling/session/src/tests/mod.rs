@@ -4,6 +4,7 @@ mod admission;
 mod bridges;
 mod command_numbers;
 mod common;
+mod cost;
 mod fake;
 mod invite;
 mod negotiation;

@@ -166,7 +166,7 @@ impl Net {
                         Event::Opened { leg, number: tag }
                     }
                     Command::Update { update, .. } => {
-                        let spec = update.whole().expect("all parts");
+                        let spec = it.specs[&leg].updated(&update);
                         if let Source::Leg(giver) = spec.flow.source() {
                             assert!(it.specs.contains_key(&giver), "it sends what nobody receives");
                         }
