@@ -189,6 +189,16 @@ fn new_calls_can_be_refused_without_state() {
     bench.assert_empty();
 }
 
+/// RFC 3261 §9.1, §9.2: it is answered, and the request goes on.
+#[test]
+fn a_cancel_of_another_request_than_invite_changes_nothing() {
+    let mut bench = Bench::new(udp());
+    let peer = Peer::new();
+    let sent = bench.feed(&peer.request("OPTIONS", "OPTIONS", "", ""));
+    assert_eq!(words(&bench.feed(&peer.cancel())), ["200"], "{sent:?}");
+    assert_eq!(bench.endings(), []);
+}
+
 #[test]
 fn cancel_before_and_after_the_answer() {
     let mut bench = Bench::new(udp());

@@ -97,7 +97,7 @@ impl Sessions {
         !answered.is_empty()
     }
 
-    /// The session ends: requests that wait for its peer's answers are answered 480.
+    /// The session ends: requests that wait for its peer's answers are answered 487 (RFC 3261 §15.1.2).
     pub(crate) fn drop_relayed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         self.drop_relayed_in(turn, id, |_| true);
     }
@@ -106,7 +106,7 @@ impl Sessions {
     pub(crate) fn drop_relayed_in(&mut self, turn: &mut Turn<'_>, id: SessionId, ends: impl Fn(DialogId) -> bool) {
         let Some(session) = self.table.get_mut(id) else { return };
         for relayed in session.relayed.take(|relayed| ends(relayed.dialog)) {
-            turn.sip.respond(turn.now, relayed.request, 480, "");
+            turn.sip.respond(turn.now, relayed.request, 487, "");
         }
     }
 }

@@ -820,7 +820,7 @@ fn requests_in_early_dialogs_are_carried_refused_or_end_the_call() {
         written.says(side, &info);
         let said = written.says(B, &written.reply(486, ""));
         let said = told(&said);
-        let info_is_answered = if side == A { said.contains(&"A 480".into()) } else { said.contains(&"B 480".into()) };
+        let info_is_answered = if side == A { said.contains(&"A 487".into()) } else { said.contains(&"B 487".into()) };
         assert!(said.contains(&"A 486".into()) && info_is_answered, "{said:?}");
     }
     for (side, name) in [(A, "A"), (B, "B")] {

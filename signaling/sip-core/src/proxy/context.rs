@@ -20,14 +20,20 @@ pub(crate) struct Context {
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(crate) loop_mark: Token,
     pub(crate) caller: Caller,
-    /// How many branches may be open at once, here and behind us (RFC 5393).
-    pub(crate) breadth: u8,
     pub(crate) standing: Standing,
     pub(crate) identity: SenderIdentity,
     /// Where the first response of the dialog says that requests go, as a proof binds it.
     pub(crate) place: Option<[u8; 16]>,
     /// The connection that our own Route value named.
     pub(crate) named_flow: Option<Flow>,
+    pub(crate) targets: Targets,
+    pub(crate) outcome: Outcome,
+}
+
+/// Where a request goes: the target set of RFC 3261 §16.5, and what was sent to it.
+pub(crate) struct Targets {
+    /// How many branches may be open at once, here and behind us (RFC 5393).
+    pub(crate) breadth: u8,
     /// Targets that were not tried yet.
     pub(crate) waiting: Vec<Waiting>,
     /// 3xx answers that may still be followed.
@@ -39,7 +45,29 @@ pub(crate) struct Context {
     pub(crate) branches: Vec<Handle>,
     /// Branches without a final response.
     pub(crate) open_count: usize,
-    pub(crate) targets_count: usize,
+    /// All targets that were named, tried or not.
+    pub(crate) count: usize,
+}
+
+impl Targets {
+    /// None yet.
+    pub(crate) fn new(breadth: u8, redirects_left: usize) -> Self {
+        Self {
+            breadth,
+            waiting: Vec::new(),
+            redirects_left,
+            tried: Vec::new(),
+            redirects: Vec::new(),
+            branches: Vec::new(),
+            open_count: 0,
+            count: 0,
+        }
+    }
+}
+
+/// What is to become of a request, and the answer to it.
+#[derive(Default)]
+pub(crate) struct Outcome {
     pub(crate) best: Option<Best>,
     /// Challenges of the other 401 and 407 (RFC 3261 §16.7, step 7): complete header lines.
     pub(crate) challenges: Vec<u8>,
@@ -63,23 +91,12 @@ impl Context {
             request,
             loop_mark,
             caller: Caller::default(),
-            breadth: 1,
             standing,
             identity: SenderIdentity::AsItCame,
             place: None,
             named_flow: None,
-            waiting: Vec::new(),
-            redirects_left: 0,
-            tried: Vec::new(),
-            redirects: Vec::new(),
-            branches: Vec::new(),
-            open_count: 0,
-            targets_count: 0,
-            best: None,
-            challenges: Vec::new(),
-            is_cancelled: false,
-            is_stopped: false,
-            is_answered: false,
+            targets: Targets::new(1, 0),
+            outcome: Outcome::default(),
         }
     }
 

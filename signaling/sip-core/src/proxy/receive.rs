@@ -2,7 +2,7 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::Incoming;
-use crate::proxy::context::Context;
+use crate::proxy::context::{Context, Targets};
 use crate::proxy::routes::own_routes::Normal;
 use crate::proxy::stored::STORED_TIMES;
 use crate::proxy::targets::forward::MAX_BREADTH;
@@ -106,9 +106,8 @@ impl Proxy {
         };
         let is_invite = inc.method == Method::Invite;
         let context = Context {
-            breadth: breadth(inc.message),
             named_flow,
-            redirects_left: self.config.max_redirects,
+            targets: Targets::new(breadth(inc.message), self.config.max_redirects),
             ..Context::new(inc, request.into_boxed_slice(), self.loop_mark(inc), standing)
         };
         let Some(handle) = self.transactions.open_server(inc, context) else {

@@ -27,7 +27,7 @@ impl Proxy {
         if !(lowest..700).contains(&status) {
             return Err(Refused::BadStatus);
         }
-        if context.is_answered || context.targets_count > 0 {
+        if context.outcome.is_answered || context.targets.count > 0 {
             return Err(Refused::WrongState);
         }
         self.answer_own(now, request.0, status, reason, &content, out);
@@ -82,7 +82,7 @@ impl Proxy {
         out: &mut ProxyOutput,
     ) {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
-        if context.is_answered {
+        if context.outcome.is_answered {
             if context.is_invite && (200..300).contains(&status) {
                 context.response = bytes; // RFC 6026 §7.1: each 2xx goes through
                 self.send_answer(now, handle, out);
@@ -90,10 +90,10 @@ impl Proxy {
             return;
         }
         context.response = bytes;
-        context.is_answered = status >= 200;
-        if context.is_answered {
-            context.waiting.clear();
-            context.redirects.clear();
+        context.outcome.is_answered = status >= 200;
+        if context.outcome.is_answered {
+            context.targets.waiting.clear();
+            context.targets.redirects.clear();
             self.note_answered(handle);
         }
         self.drive_context(now, handle, ServerInput::Respond(status), out);

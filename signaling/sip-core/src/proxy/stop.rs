@@ -53,16 +53,17 @@ impl Proxy {
             return;
         }
         let servers = &self.transactions.servers;
-        let is_answered = |handle: &Handle| servers.get(*handle).is_some_and(|one| one.is_invite && one.is_answered);
+        let is_answered =
+            |handle: &Handle| servers.get(*handle).is_some_and(|one| one.is_invite && one.outcome.is_answered);
         let answered = servers.handles().filter(is_answered).collect();
         self.stopping = Some(Stopping { answer_at, has_answered: false, answered });
         for handle in self.open_contexts(|context| !context.is_in_dialog()) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
-            let is_undecided = context.targets_count == 0;
+            let is_undecided = context.targets.count == 0;
             if is_undecided || context.is_invite {
-                context.is_stopped = true;
-                context.waiting.clear();
-                context.redirects.clear();
+                context.outcome.is_stopped = true;
+                context.targets.waiting.clear();
+                context.targets.redirects.clear();
             }
             if is_undecided {
                 self.answer_stopped(now, handle, out);
@@ -146,10 +147,10 @@ impl Proxy {
     fn call_off(&mut self, now: Instant, is_meant: impl Fn(&Context) -> bool, out: &mut ProxyOutput) {
         for handle in self.open_contexts(is_meant) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
-            context.is_stopped = true;
-            context.waiting.clear();
-            context.redirects.clear();
-            let is_cancelled = context.is_cancelled;
+            context.outcome.is_stopped = true;
+            context.targets.waiting.clear();
+            context.targets.redirects.clear();
+            let is_cancelled = context.outcome.is_cancelled;
             self.cancel_all(now, handle, STOPPED, out);
             if is_cancelled {
                 self.answer_own(now, handle, 487, "", &Content::NONE, out);
@@ -169,7 +170,7 @@ impl Proxy {
     fn open_contexts(&self, is_meant: impl Fn(&Context) -> bool) -> Vec<Handle> {
         let is_open = |handle: &Handle| {
             let context = self.transactions.servers.get(*handle);
-            context.is_some_and(|open| !open.is_answered && is_meant(open))
+            context.is_some_and(|open| !open.outcome.is_answered && is_meant(open))
         };
         self.transactions.servers.handles().filter(is_open).collect()
     }

@@ -50,12 +50,12 @@ impl Proxy {
     pub(crate) fn count_stored(&mut self, handle: Handle) {
         let Transactions { servers, clients, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
-        let of_branches = context.branches.iter().filter_map(|branch| clients.get(*branch));
+        let of_branches = context.targets.branches.iter().filter_map(|branch| clients.get(*branch));
         let bytes = context.request.len()
             + context.response.len()
-            + context.challenges.len()
-            + context.best.as_ref().map_or(0, |best| best.bytes.len())
-            + context.redirects.iter().map(|redirect| redirect.bytes.len()).sum::<usize>()
+            + context.outcome.challenges.len()
+            + context.outcome.best.as_ref().map_or(0, |best| best.bytes.len())
+            + context.targets.redirects.iter().map(|redirect| redirect.bytes.len()).sum::<usize>()
             + of_branches.map(|branch| branch.bytes.len()).sum::<usize>();
         self.stored.count(context, bytes);
     }
@@ -103,8 +103,8 @@ impl Proxy {
             return;
         }
         context.request = Box::default();
-        context.challenges = Vec::new();
-        context.tried = Vec::new();
+        context.outcome.challenges = Vec::new();
+        context.targets.tried = Vec::new();
         self.release_stranger(handle);
         self.stored.answered.push_back(handle);
     }
@@ -115,7 +115,7 @@ impl Proxy {
     fn forget_oldest_answered(&mut self) -> bool {
         while let Some(handle) = self.stored.answered.pop_front() {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
-            for branch in std::mem::take(&mut context.branches) {
+            for branch in std::mem::take(&mut context.targets.branches) {
                 self.transactions.forget_client(branch);
             }
             self.forget_context(handle);

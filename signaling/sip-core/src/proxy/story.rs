@@ -48,7 +48,7 @@ impl Proxy {
     /// Calls that are being set up: INVITEs outside dialogs without a final answer.
     pub fn open_calls(&self) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
         let is_open = |handle: &Handle| {
-            self.transactions.servers.get(*handle).is_some_and(|open| open.is_call() && !open.is_answered)
+            self.transactions.servers.get(*handle).is_some_and(|open| open.is_call() && !open.outcome.is_answered)
         };
         self.transactions.servers.handles().filter(is_open).filter_map(|handle| {
             let request = ProxyId(handle);
@@ -59,15 +59,15 @@ impl Proxy {
     /// The story of a request, for as long as copies of it may come.
     pub fn story(&self, request: ProxyId) -> Option<ProxyStory<'_>> {
         let context = self.transactions.servers.get(request.0)?;
-        let answered_by = match &context.best {
-            _ if context.targets_count == 0 => AnsweredBy::Proxy,
-            _ if context.is_stopped && context.response.starts_with(b"SIP/2.0 503 ") => AnsweredBy::Proxy,
+        let answered_by = match &context.outcome.best {
+            _ if context.targets.count == 0 => AnsweredBy::Proxy,
+            _ if context.outcome.is_stopped && context.response.starts_with(b"SIP/2.0 503 ") => AnsweredBy::Proxy,
             Some(best) if !best.bytes.is_empty() => AnsweredBy::Target,
             Some(best) if best.status == 503 => AnsweredBy::Network,
-            None if context.is_cancelled => AnsweredBy::Caller,
+            None if context.outcome.is_cancelled => AnsweredBy::Caller,
             _ => AnsweredBy::TimeOut,
         };
-        let branches = context.branches.iter().filter_map(|handle| self.transactions.clients.get(*handle));
+        let branches = context.targets.branches.iter().filter_map(|handle| self.transactions.clients.get(*handle));
         let uri = |bytes| <[u8]>::split(bytes, |byte: &u8| *byte == b' ').nth(1).unwrap_or_default();
         let tried = branches.filter(|branch| !branch.is_cancel).map(|branch| (uri(&branch.bytes), branch.flow));
         Some(ProxyStory {

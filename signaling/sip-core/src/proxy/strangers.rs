@@ -122,7 +122,7 @@ impl Proxy {
     pub(crate) fn copies_of_new_branch(&self, handle: Handle, sent_bytes: usize) -> u8 {
         match self.transactions.servers.get(handle) {
             Some(context) if context.caller.stranger.is_some() && !context.is_invite => {
-                copies_for(context.request.len(), sent_bytes * context.targets_count).saturating_sub(1)
+                copies_for(context.request.len(), sent_bytes * context.targets.count).saturating_sub(1)
             }
             _ => u8::MAX,
         }
@@ -134,9 +134,9 @@ impl Proxy {
         let Some(context) = servers.get(handle).filter(|open| open.caller.stranger.is_some() && !open.is_invite) else {
             return;
         };
-        for branch in &context.branches {
+        for branch in &context.targets.branches {
             let Some(branch) = clients.get_mut(*branch).filter(|branch| branch.machine.is_unheard()) else { continue };
-            let more = copies_for(inc.message.as_bytes().len(), branch.bytes.len() * context.targets_count);
+            let more = copies_for(inc.message.as_bytes().len(), branch.bytes.len() * context.targets.count);
             branch.copies_left = branch.copies_left.saturating_add(more);
         }
     }

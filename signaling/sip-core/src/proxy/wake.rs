@@ -67,8 +67,8 @@ impl Proxy {
     /// The user of the proxy never decided about a request.
     fn give_up_deciding(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
-        let redirects = std::mem::take(&mut context.redirects);
-        let (is_routed, is_undecided) = (context.targets_count > 0, !redirects.is_empty());
+        let redirects = std::mem::take(&mut context.targets.redirects);
+        let (is_routed, is_undecided) = (context.targets.count > 0, !redirects.is_empty());
         if !is_routed {
             self.answer_own(now, handle, 480, "", &Content::NONE, out);
         } else if is_undecided {
@@ -93,8 +93,8 @@ impl Proxy {
         let is_over = self.transactions.settle_server(handle);
         let Transactions { servers, clients, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
-        context.branches.retain(|branch| clients.get(*branch).is_some());
-        if !is_over || !context.branches.is_empty() {
+        context.targets.branches.retain(|branch| clients.get(*branch).is_some());
+        if !is_over || !context.targets.branches.is_empty() {
             return self.count_stored(handle);
         }
         self.forget_context(handle);
@@ -104,7 +104,7 @@ impl Proxy {
         self.release_stranger(handle);
         self.forget_ack(handle);
         if let Some(context) = self.transactions.forget_server(handle) {
-            if !context.is_answered {
+            if !context.outcome.is_answered {
                 self.unanswered.remove(context.is_call());
             }
             self.stored.uncount(&context);

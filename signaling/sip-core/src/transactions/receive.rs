@@ -47,8 +47,16 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             return self.client_of(message).is_some();
         }
         let Ok(request) = Request::new(message) else { return false };
-        let method = if request.method == Method::Cancel { Method::Invite } else { request.method };
-        self.server_index.contains_key(&request.key(&self.keyed, method))
+        let is_copy = self.server_index.contains_key(&request.key(&self.keyed, request.method));
+        is_copy || (request.method == Method::Cancel && self.cancelled_by(&request).is_some())
+    }
+
+    /// The transaction that a CANCEL is for: the request of any other method with its branch (RFC 3261 §9.2). Only an INVITE
+    /// can be cancelled; the CANCEL of another request is answered and changes nothing (RFC 3261 §9.1, §16.10).
+    pub(crate) fn cancelled_by(&self, cancel: &Request<'_, '_>) -> Option<Handle> {
+        // INVITE is the first of them.
+        let mut others = Method::ALL.into_iter().filter(|method| !matches!(method, Method::Ack | Method::Cancel));
+        others.find_map(|method| self.server_index.get(&cancel.key(&self.keyed, method)).copied())
     }
 
     /// Reads a request; one that breaks the rules is answered where the RFCs ask for it and enough of it is readable.

@@ -321,6 +321,23 @@ fn a_copy_of_a_cancel_is_answered_alike_when_its_invite_is_gone() {
     bench.assert_empty();
 }
 
+/// RFC 3261 §16.10: the CANCEL of a request that is there is answered 200; only an INVITE is cancelled (§9.1).
+#[test]
+fn a_cancel_of_another_request_than_invite_is_answered_and_changes_nothing() {
+    for method in ["MESSAGE", "SUBSCRIBE", "BYE", "OPTIONS"] {
+        let mut bench = Bench::new();
+        let peer = Peer::new();
+        assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "481")], "{method} has not come yet");
+        bench.feed(&peer.request(method, method, "", ""));
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "200")], "{method}");
+        assert!(!bench.events.iter().any(|event| matches!(event, ProxyEvent::Cancelled { .. })), "{method}");
+        assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(9, "200")], "{method}");
+        assert_eq!(hosts(&bench.feed(&peer.cancel())), [(9, "200")], "{method} has its answer");
+        bench.assert_empty();
+    }
+}
+
 #[test]
 fn timer_c_cancels_what_rings_for_too_long() {
     let mut bench = Bench::new();

@@ -372,7 +372,7 @@ fn info_and_digits_cross() {
     pair.world.sip(event, info("text/x", "y"));
     pair.world.said();
     pair.world.over(B, Cause::RemoteBye);
-    assert!(pair.world.said().contains(&Said::Respond(request, 480, String::new())));
+    assert!(pair.world.said().contains(&Said::Respond(request, 487, String::new())));
 }
 
 #[test]

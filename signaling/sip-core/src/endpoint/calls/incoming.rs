@@ -190,7 +190,11 @@ impl Endpoint {
         let key = inc.key(&self.transactions.keyed, Method::Invite);
         let found = self.transactions.server_index.get(&key).copied().or_else(|| self.find_by_names(inc));
         let Some(handle) = found else {
-            return self.transactions.refuse(inc, 481, b"", out);
+            return match self.transactions.cancelled_by(inc) {
+                // RFC 3261 §9.1: it has no effect on a request that is no INVITE.
+                Some(other) => self.reply_to_cancel(inc, other, out),
+                None => self.transactions.refuse(inc, 481, b"", out),
+            };
         };
         // RFC 3261 §9.2: 200 whatever became of the INVITE, with the same To tag.
         self.reply_to_cancel(inc, handle, out);

@@ -27,7 +27,7 @@ impl Proxy {
     /// Notes a final refusal of a branch. Without a message it is ours.
     pub(crate) fn note_final(&mut self, handle: Handle, status: u16, message: Option<&Message<'_>>) {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
-        if context.is_answered {
+        if context.outcome.is_answered {
             return;
         }
         if let Some(message) = message
@@ -37,19 +37,19 @@ impl Proxy {
                 [(Name::WwwAuthenticate, "WWW-Authenticate"), (Name::ProxyAuthenticate, "Proxy-Authenticate")]
             {
                 for value in message.header_lines(name) {
-                    if context.challenges.len() + value.len() <= MAX_CHALLENGES_BYTES {
-                        crate::message::compose::put(&mut context.challenges, &[title.as_bytes(), b": "]);
-                        crate::message::incoming::put_unfolded(&mut context.challenges, value);
-                        context.challenges.extend_from_slice(b"\r\n");
+                    if context.outcome.challenges.len() + value.len() <= MAX_CHALLENGES_BYTES {
+                        crate::message::compose::put(&mut context.outcome.challenges, &[title.as_bytes(), b": "]);
+                        crate::message::incoming::put_unfolded(&mut context.outcome.challenges, value);
+                        context.outcome.challenges.extend_from_slice(b"\r\n");
                     }
                 }
             }
         }
-        if context.best.as_ref().is_some_and(|best| rank(best.status) <= rank(status)) {
+        if context.outcome.best.as_ref().is_some_and(|best| rank(best.status) <= rank(status)) {
             return;
         }
         let Some(message) = message else {
-            context.best = Some(Best { status, bytes: Box::default() });
+            context.outcome.best = Some(Best { status, bytes: Box::default() });
             return;
         };
         let mut bytes = Vec::with_capacity(message.as_bytes().len());
@@ -67,7 +67,7 @@ impl Proxy {
             rewrite.remove(Name::WwwAuthenticate).remove(Name::ProxyAuthenticate); // all of them follow at the end
         }
         if rewrite.write(&mut bytes).is_ok() {
-            context.best = Some(Best { status, bytes: bytes.into_boxed_slice() });
+            context.outcome.best = Some(Best { status, bytes: bytes.into_boxed_slice() });
         }
     }
 

@@ -9,22 +9,25 @@ use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, Standing};
 use crate::table::slab::Handle;
 use crate::transactions::{Cancel, ServerInput};
 use clock::Instant;
-use sip_wire::{Method, Name};
+use sip_wire::Name;
 
 impl Proxy {
     pub(crate) fn receive_cancel(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) {
-        let (now, key) = (inc.now, inc.key(&self.transactions.keyed, Method::Invite));
-        let Some(handle) = self.transactions.server_index.get(&key).copied() else {
-            // Every INVITE that we send on has a transaction: there is nothing to cancel, here or behind us (RFC 3261 §9.2).
+        let now = inc.now;
+        let Some(handle) = self.transactions.cancelled_by(inc) else {
+            // Every request that is sent on has a transaction: there is nothing to cancel, here or behind (RFC 3261 §9.2).
             return self.transactions.refuse(inc, 481, b"", out);
         };
         self.answer_cancel(inc, out);
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
-        if context.is_answered || std::mem::replace(&mut context.is_cancelled, true) {
+        if !context.is_invite
+            || context.outcome.is_answered
+            || std::mem::replace(&mut context.outcome.is_cancelled, true)
+        {
             return;
         }
-        context.waiting.clear();
-        context.redirects.clear();
+        context.targets.waiting.clear();
+        context.targets.redirects.clear();
         out.event(ProxyEvent::Cancelled { request: ProxyId(handle) });
         let mut why = Vec::new();
         let reasons = inc.message.header_lines(Name::Reason).filter(|reason| reason.len() <= REASON_BYTES_MAX);
@@ -42,8 +45,8 @@ impl Proxy {
         put_status_line(&mut bytes, 200, "");
         inc.put_head(inc.flow, tag.as_str(), &mut bytes);
         put_content(&mut bytes, &Content::NONE);
-        let context =
-            Context { is_answered: true, ..Context::new(inc, Box::default(), self.loop_mark(inc), Standing::Unproven) };
+        let mut context = Context::new(inc, Box::default(), self.loop_mark(inc), Standing::Unproven);
+        context.outcome.is_answered = true;
         let opened = if self.make_room_for(bytes.len()) { self.transactions.open_server(inc, context) } else { None };
         let Some(handle) = opened else {
             // Without room a copy is answered by what has become of the INVITE.
@@ -60,7 +63,7 @@ impl Proxy {
     /// Cancels every branch that still waits. `why`: complete header lines.
     pub(crate) fn cancel_all(&mut self, now: Instant, context: Handle, why: &[u8], out: &mut ProxyOutput) {
         let Some(context) = self.transactions.servers.get(context).filter(|context| context.is_invite) else { return };
-        for handle in context.branches.clone() {
+        for handle in context.targets.branches.clone() {
             if let Some(branch) = self.transactions.clients.get_mut(handle).filter(|branch| branch.cancel == Cancel::No)
             {
                 branch.cancel_lines = why.into();

@@ -25,12 +25,16 @@ impl Proxy {
             return false;
         };
         let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
-        if context.redirects_left == 0 || context.is_answered || context.is_cancelled || context.is_stopped {
+        if context.targets.redirects_left == 0
+            || context.outcome.is_answered
+            || context.outcome.is_cancelled
+            || context.outcome.is_stopped
+        {
             return false;
         }
-        context.redirects_left -= 1;
-        let number = context.redirects_left as u32;
-        context.redirects.push(Redirect { number, bytes: message.as_bytes().into() });
+        context.targets.redirects_left -= 1;
+        let number = context.targets.redirects_left as u32;
+        context.targets.redirects.push(Redirect { number, bytes: message.as_bytes().into() });
         self.close_branch(branch);
         let message = out.keep(message.as_bytes());
         out.event(ProxyEvent::Redirected { request: ProxyId(handle), redirect: number, message });
@@ -53,22 +57,23 @@ impl Proxy {
         }
         let max_targets = self.config.max_targets;
         let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
-        let at = context.redirects.iter().position(|open| open.number == redirect).ok_or(Refused::WrongState)?;
-        let open = context.redirects.remove(at);
-        let room = max_targets.saturating_sub(context.targets_count);
+        let at =
+            context.targets.redirects.iter().position(|open| open.number == redirect).ok_or(Refused::WrongState)?;
+        let open = context.targets.redirects.remove(at);
+        let room = max_targets.saturating_sub(context.targets.count);
         let mut added: Vec<Waiting> = Vec::new();
         for target in targets {
             let uri = target.uri.unwrap_or_default();
-            let is_known = context.tried.iter().any(|tried| **tried == *uri);
+            let is_known = context.targets.tried.iter().any(|tried| **tried == *uri);
             if added.len() < room && !is_known {
-                context.tried.push(uri.into());
+                context.targets.tried.push(uri.into());
                 added.push(Waiting::new(target, true));
             }
         }
         let is_followed = !added.is_empty();
-        context.targets_count += added.len();
-        context.waiting.extend(added);
-        context.waiting.sort_by_key(|target| target.group);
+        context.targets.count += added.len();
+        context.targets.waiting.extend(added);
+        context.targets.waiting.sort_by_key(|target| target.group);
         if !is_followed && let Ok(message) = Message::parse(&open.bytes) {
             let status = message.status().map_or(302, |status| status.code());
             self.note_final(request.0, status, Some(&message));
@@ -85,13 +90,12 @@ impl Proxy {
         branch: Handle,
         out: &mut ProxyOutput,
     ) -> bool {
-        let is_wanted = |proxy: &Self| {
-            proxy
-                .transactions
-                .servers
-                .get(context)
-                .is_some_and(|open| !open.is_answered && !open.is_cancelled && !open.is_stopped)
-        };
+        let is_wanted =
+            |proxy: &Self| {
+                proxy.transactions.servers.get(context).is_some_and(|open| {
+                    !open.outcome.is_answered && !open.outcome.is_cancelled && !open.outcome.is_stopped
+                })
+            };
         let Some(failed) = self.transactions.clients.get_mut(branch) else { return false };
         let is_cancelled = !matches!(failed.cancel, Cancel::No);
         let Some((mut target, breadth)) = failed.again.take().map(|again| *again) else { return false };

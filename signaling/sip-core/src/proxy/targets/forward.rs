@@ -44,18 +44,22 @@ impl Proxy {
             return Err(Refused::BadText);
         }
         let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
-        if context.is_answered || context.is_cancelled || context.is_stopped || targets.is_empty() {
+        if context.outcome.is_answered
+            || context.outcome.is_cancelled
+            || context.outcome.is_stopped
+            || targets.is_empty()
+        {
             return Err(Refused::WrongState);
         }
-        if context.targets_count + targets.len() > self.config.max_targets {
+        if context.targets.count + targets.len() > self.config.max_targets {
             return Err(Refused::Full);
         }
-        context.targets_count += targets.len();
-        if context.redirects_left > 0 {
-            context.tried.extend(targets.iter().filter_map(|target| target.uri).map(Into::into));
+        context.targets.count += targets.len();
+        if context.targets.redirects_left > 0 {
+            context.targets.tried.extend(targets.iter().filter_map(|target| target.uri).map(Into::into));
         }
-        context.waiting.extend(targets.iter().map(|target| Waiting::new(target, false)));
-        context.waiting.sort_by_key(|target| target.group);
+        context.targets.waiting.extend(targets.iter().map(|target| Waiting::new(target, false)));
+        context.targets.waiting.sort_by_key(|target| target.group);
         self.finish(now, request.0, out); // starts the first group when none is open
         Ok(())
     }
@@ -64,12 +68,12 @@ impl Proxy {
     pub(crate) fn start_group(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) -> bool {
         loop {
             let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
-            let Some(group) = context.waiting.first().map(|target| target.group) else { return false };
-            let in_group = context.waiting.iter().take_while(|target| target.group == group).count();
+            let Some(group) = context.targets.waiting.first().map(|target| target.group) else { return false };
+            let in_group = context.targets.waiting.iter().take_while(|target| target.group == group).count();
             // RFC 5393 §5.3: more than the breadth allows at once go one after the other.
-            let count = in_group.min(usize::from(context.breadth));
-            let breadth = context.breadth / count.max(1) as u8;
-            let targets: Vec<Waiting> = context.waiting.drain(..count).collect();
+            let count = in_group.min(usize::from(context.targets.breadth));
+            let breadth = context.targets.breadth / count.max(1) as u8;
+            let targets: Vec<Waiting> = context.targets.waiting.drain(..count).collect();
             let mut started_count = 0;
             for target in &targets {
                 started_count += usize::from(self.start_branch(now, handle, target, breadth, out));
@@ -112,8 +116,8 @@ impl Proxy {
         let opening = Opening { key, flow, is_invite, copies_left, user };
         let Some(handle_of_branch) = self.transactions.open_client(now, opening, bytes, out) else { return false };
         let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
-        context.branches.push(handle_of_branch);
-        context.open_count += 1;
+        context.targets.branches.push(handle_of_branch);
+        context.targets.open_count += 1;
         self.count_stored(handle);
         true
     }

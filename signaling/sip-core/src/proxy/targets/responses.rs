@@ -82,7 +82,7 @@ impl Proxy {
         }
         let context = branch.context;
         let open = self.transactions.servers.get_mut(context)?;
-        open.open_count = open.open_count.saturating_sub(1);
+        open.targets.open_count = open.targets.open_count.saturating_sub(1);
         Some(context)
     }
 
@@ -104,8 +104,8 @@ impl Proxy {
         if status >= 600 {
             // §16.7, step 5: nobody else shall be asked.
             if let Some(context) = self.transactions.servers.get_mut(context) {
-                context.waiting.clear();
-                context.redirects.clear();
+                context.targets.waiting.clear();
+                context.targets.redirects.clear();
             }
             self.cancel_all(now, context, &refused_elsewhere(status), out);
         }
@@ -116,33 +116,33 @@ impl Proxy {
     pub(crate) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         self.count_stored(handle);
         let Some(context) = self.transactions.servers.get(handle) else { return };
-        if context.is_answered || context.open_count > 0 {
+        if context.outcome.is_answered || context.targets.open_count > 0 {
             return;
         }
-        if !context.redirects.is_empty()
-            || (!context.is_cancelled && !context.is_stopped && self.start_group(now, handle, out))
+        if !context.targets.redirects.is_empty()
+            || (!context.outcome.is_cancelled && !context.outcome.is_stopped && self.start_group(now, handle, out))
         {
             return;
         }
         let Some(context) = self.transactions.servers.get(handle) else { return };
-        let status = match &context.best {
+        let status = match &context.outcome.best {
             Some(best) => best.status,
-            None if context.is_cancelled => 487,
+            None if context.outcome.is_cancelled => 487,
             None => 408,
         };
-        match &context.best {
+        match &context.outcome.best {
             // The targets' 487 says that they were cancelled, which the caller did not ask for.
-            _ if context.is_stopped && !context.is_cancelled && matches!(status, 408 | 487 | 503) => {
+            _ if context.outcome.is_stopped && !context.outcome.is_cancelled && matches!(status, 408 | 487 | 503) => {
                 self.answer_stopped(now, handle, out);
             }
             Some(best) if !best.bytes.is_empty() => {
-                let bytes = Self::best_bytes(best, &context.challenges);
+                let bytes = Self::best_bytes(best, &context.outcome.challenges);
                 self.send_upstream(now, handle, status, bytes, out);
             }
             // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for its caller, always.
             _ if status == 408 && !context.is_invite => {
                 if let Some(context) = self.transactions.servers.get_mut(handle) {
-                    context.is_answered = true;
+                    context.outcome.is_answered = true;
                     self.note_answered(handle);
                 }
             }
