@@ -70,7 +70,7 @@ impl Relay {
                     let targets = if turn.rng.chance(70) { &target[..] } else { &[] };
                     let _ = self.proxy.follow(turn.now, request, redirect, targets, &mut self.out);
                 }
-                ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } => {}
+                ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } | ProxyEvent::SourceFull { .. } => {}
             }
         }
         for transmit in &self.out.transmits {

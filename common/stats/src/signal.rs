@@ -12,7 +12,7 @@ crate::counters! {
         CallsFailed: "calls_failed", Events, "Calls that something ended: silence, no ACK, a lost peer, the media plane.";
         RefusedCallLimit: "refused_call_limit", Events, "Calls refused with 503 because the limit of calls was reached.";
         RefusedUserLimit: "refused_user_limit", Events, "Calls refused with 486 because their user had as many as one may have.";
-        RefusedSourceLimit: "refused_source_limit", Events, "Calls, and requests for the proxy, refused with 503 without state because their source had too many waiting for an answer or its ACK.";
+        RefusedSourceLimit: "refused_source_limit", Events, "Calls, and requests for the proxy, refused with 503 without state because their source had as many in progress as it may.";
         RefusedNoPort: "refused_no_port", Events, "Calls refused with 503 because no media port was free or no media plane there.";
         RefusedDescription: "refused_description", Events, "Calls refused because nothing in their session description fits.";
         RefusedQueueFull: "refused_queue_full", Events, "INVITEs answered 503 without state because their shard was too far behind.";

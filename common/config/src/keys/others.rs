@@ -229,7 +229,8 @@ pub(super) const OTHERS: &[Key] = &[
         &[
             "Incoming calls that one address (an IPv6 /64) may have waiting for an answer or for its ACK before it has shown",
             "that it gets what we send there, 1 to 1000000; afterwards a quarter of max_calls. All that have not shown it",
-            "yet get half of max_calls. Above that: 503 with Retry-After. A proxy counts its other requests in the same way.",
+            "yet get half of max_calls. Above that: 503 with Retry-After. A proxy counts its other requests in the same way,",
+            "and lets an address that has shown it have a quarter of its tables.",
         ],
     ),
     key(

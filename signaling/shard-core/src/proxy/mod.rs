@@ -98,6 +98,11 @@ impl Relay {
                         self.note(now, request, status, refused);
                     }
                 }
+                ProxyEvent::SourceFull { source } => tracing::warn!(
+                    %source,
+                    "this source has a quarter of the proxy's table in progress: its further requests get 503 until some are \
+                     answered; [limits] trusted_sources lifts that limit"
+                ),
                 ProxyEvent::Cancelled { .. } => {}
             }
         }

@@ -5,7 +5,7 @@ use clock::Duration;
 use config::Config;
 use contract::Codec;
 use session::{CrossingPolicy, Destinations, LocalAddresses, Settings, SourceLimits, Sources};
-use sip_core::proxy::ProxyConfig;
+use sip_core::proxy::{ProxyConfig, TrustedSources};
 use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
 
 /// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
@@ -61,12 +61,15 @@ pub fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
 pub fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> ProxyConfig {
     let calls = calls_of_one(config, shard_count);
     let requests = (calls * TRANSACTIONS_PER_CALL).max(ProxyConfig::default().max_requests);
+    let (trusted, routes) = (config.limits.trusted_sources.clone(), plan.routes.clone());
+    let is_trusted = move |ip| trusted.iter().any(|network| network.contains(ip)) || routes.lead_to(ip);
     ProxyConfig {
         timers: Timers { t1: config.sip.t1, ..Timers::default() },
         max_requests: requests,
         max_unproven_invites: config.limits.unacknowledged_per_source,
         max_unproven_others: config.limits.unacknowledged_per_source,
         max_branches: 2 * requests,
+        trusted: TrustedSources::new(is_trusted),
         names: plan.names.clone(),
         route_secret: plan.route_secret,
         record_route: config.sip.proxy.record_route,

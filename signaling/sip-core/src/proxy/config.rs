@@ -8,13 +8,16 @@ use crate::table::slab::Handle;
 use clock::Duration;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Everything that a proxy is told at its start.
 #[derive(Clone)]
 pub struct ProxyConfig {
     /// T1 and the others; `ring_limit` is timer C.
     pub timers: Timers,
-    /// Requests in progress; beyond it new ones are refused with 503.
+    /// Requests in progress; beyond it new ones are refused with 503. An eighth of them, of `max_branches` and of
+    /// `max_stored_bytes` is for requests in dialogs by a Route of ours, and for sources that are trusted or have proven by
+    /// credentials who they are. One source may have a quarter of each, unless it is trusted.
     pub max_requests: usize,
     /// INVITEs in progress of one address (an IPv6 /64) that has not shown yet that it gets our answers, where
     /// `record_route` lets us see the ACKs that show it; all such addresses together get half of `max_requests`. Beyond
@@ -26,8 +29,10 @@ pub struct ProxyConfig {
     /// Bytes of the messages that are kept for all requests in progress; half of them for addresses that have shown
     /// nothing. Beyond it new requests are refused with 503.
     pub max_stored_bytes: usize,
-    /// Branches of all requests together, CANCELs included.
+    /// Branches of all requests together, CANCELs included; half of them for addresses that have shown nothing.
     pub max_branches: usize,
+    /// Sources that may have more than a quarter.
+    pub trusted: TrustedSources,
     /// Targets of one request.
     pub max_targets: usize,
     /// Longest message that we take; the rest is dropped.
@@ -62,6 +67,7 @@ impl Default for ProxyConfig {
             max_unproven_others: 100,
             max_stored_bytes: 64 << 20,
             max_branches: 200_000,
+            trusted: TrustedSources::default(),
             max_targets: 32,
             max_message_bytes: 65_535,
             names: Vec::new(),
@@ -74,6 +80,27 @@ impl Default for ProxyConfig {
             retry_after: Duration::from_secs(5),
             mark: 0,
         }
+    }
+}
+
+/// Which sources the operator trusts; nobody by default.
+#[derive(Clone)]
+pub struct TrustedSources(Arc<dyn Fn(IpAddr) -> bool + Send + Sync>);
+
+impl TrustedSources {
+    /// Those that a function says.
+    pub fn new(is_trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_trusted))
+    }
+
+    pub(crate) fn has(&self, source: IpAddr) -> bool {
+        (self.0)(source)
+    }
+}
+
+impl Default for TrustedSources {
+    fn default() -> Self {
+        Self::new(|_| false)
     }
 }
 
@@ -191,6 +218,12 @@ pub enum ProxyEvent {
         redirect: u32,
         /// The 3xx.
         message: Span,
+    },
+    /// A source has as much in progress as one may have, and further requests of it are refused. Said once until it has
+    /// nothing in progress.
+    SourceFull {
+        /// Its address.
+        source: IpAddr,
     },
     /// The caller gave up. Its branches are being cancelled; targets can no longer be added.
     Cancelled {

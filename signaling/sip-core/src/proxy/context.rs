@@ -2,7 +2,7 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::Incoming;
-use crate::proxy::strangers::Caller;
+use crate::proxy::limits::strangers::Caller;
 use crate::proxy::targets::branch::Waiting;
 use crate::proxy::{SenderIdentity, Standing};
 use crate::table::slab::Handle;
@@ -71,6 +71,8 @@ pub(crate) struct Outcome {
     pub(crate) best: Option<Best>,
     /// Challenges of the other 401 and 407 (RFC 3261 §16.7, step 7): complete header lines.
     pub(crate) challenges: Vec<u8>,
+    /// There was no room for a branch to one of its targets.
+    pub(crate) lacked_room: bool,
     /// The caller gave up.
     pub(crate) is_cancelled: bool,
     /// It was called off because the proxy is being stopped.
@@ -107,6 +109,13 @@ impl Context {
 
     pub(crate) fn is_in_dialog(&self) -> bool {
         matches!(self.standing, Standing::InDialog { .. })
+    }
+}
+
+impl Outcome {
+    /// Bytes of the answers that are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.challenges.len() + self.best.as_ref().map_or(0, |best| best.bytes.len())
     }
 }
 

@@ -11,29 +11,30 @@ mod admit;
 mod config;
 mod context;
 mod failures;
+mod limits;
 mod receive;
 mod reply;
 mod routes;
 mod stop;
-mod stored;
 mod story;
-mod strangers;
 mod targets;
 mod wake;
 
-pub use config::{ProxyConfig, ProxyEvent, ProxyId, ProxySizes, SenderIdentity, Standing, Target};
+pub use config::{ProxyConfig, ProxyEvent, ProxyId, ProxySizes, SenderIdentity, Standing, Target, TrustedSources};
 pub use routes::signed_route::Side;
 pub use story::{AnsweredBy, ProxyStory};
 
 use crate::table::hash::Index;
 use crate::table::slab::Handle;
+use crate::transactions::proven::Sources;
 use crate::transactions::{Counters, Rules, Transactions};
 use clock::Instant;
 use context::Context;
+use limits::giving_way::Answered;
+use limits::quota::{Quota, Usage};
+use limits::strangers::Strangers;
 use routes::signed_route::{RefreshedTargets, RouteKey};
 use stop::{Stopping, Unanswered};
-use stored::Stored;
-use strangers::Strangers;
 use targets::branch::Branch;
 
 /// What leaves a proxy.
@@ -48,7 +49,10 @@ pub struct Proxy {
     route_key: RouteKey,
     refreshed_targets: RefreshedTargets,
     strangers: Strangers,
-    stored: Stored,
+    quota: Quota,
+    answered: Answered,
+    /// Sources that have proven by credentials who they are.
+    authenticated: Sources,
     stopping: Option<Stopping>,
     unanswered: Unanswered,
 }
@@ -72,7 +76,13 @@ impl Proxy {
             route_key: RouteKey::new(&config.route_secret),
             refreshed_targets: RefreshedTargets::default(),
             strangers: Strangers::default(),
-            stored: Stored::default(),
+            quota: Quota::new(Usage {
+                requests: config.max_requests,
+                branches: config.max_branches,
+                bytes: config.max_stored_bytes,
+            }),
+            answered: Answered::default(),
+            authenticated: Sources::default(),
             stopping: None,
             unanswered: Unanswered::default(),
             config,
@@ -97,7 +107,7 @@ impl Proxy {
             branches: self.transactions.clients.count(),
             branch_keys: self.transactions.client_index.len(),
             deadlines: self.transactions.deadlines.count(),
-            stored_bytes: self.stored.bytes(),
+            stored_bytes: self.quota.bytes(),
         }
     }
 }

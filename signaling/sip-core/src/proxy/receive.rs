@@ -4,7 +4,6 @@ use crate::flow::Flow;
 use crate::message::incoming::Incoming;
 use crate::proxy::context::{Context, Targets};
 use crate::proxy::routes::own_routes::Normal;
-use crate::proxy::stored::STORED_TIMES;
 use crate::proxy::targets::forward::MAX_BREADTH;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, Standing};
 use crate::table::slab::Handle;
@@ -93,12 +92,8 @@ impl Proxy {
             self.transactions.counters.refused_stopping += 1;
             return self.transactions.reply_overload(inc, out);
         }
-        if !self.has_room_for(inc) {
-            self.transactions.counters.source_limited += 1;
-            return self.transactions.reply_overload(inc, out);
-        }
-        if !self.make_room_for(STORED_TIMES * inc.message.as_bytes().len()) {
-            return self.transactions.refuse_overload(inc, out);
+        if !self.make_room_for(inc, out) {
+            return;
         }
         let mut request = Vec::new();
         let Some(Normal { standing, flow: named_flow, next_hop }) = self.put_normal(inc.flow, inc, &mut request) else {
@@ -117,8 +112,8 @@ impl Proxy {
         if is_invite {
             self.await_ack(handle, inc);
         }
-        self.note_stranger(handle, inc);
-        self.count_stored(handle);
+        self.note_source(handle, inc);
+        self.recount(handle);
         if let Standing::InDialog { from } = standing {
             self.note_refresh(inc, from);
         }

@@ -66,7 +66,7 @@ impl Proxy {
                 context.targets.redirects.clear();
             }
             if is_undecided {
-                self.answer_stopped(now, handle, out);
+                self.answer_unavailable(now, handle, out);
             } else {
                 self.cancel_all(now, handle, STOPPED, out);
                 self.finish(now, handle, out);
@@ -155,13 +155,13 @@ impl Proxy {
             if is_cancelled {
                 self.answer_own(now, handle, 487, "", &Content::NONE, out);
             } else {
-                self.answer_stopped(now, handle, out);
+                self.answer_unavailable(now, handle, out);
             }
         }
     }
 
     /// 503 with Retry-After, so that the caller tries another server at once.
-    pub(crate) fn answer_stopped(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
+    pub(crate) fn answer_unavailable(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         let after = self.config.retry_after.as_secs().max(1).to_string();
         self.answer_own(now, handle, 503, "", &Content::headers(&[("Retry-After", &after)]), out);
     }

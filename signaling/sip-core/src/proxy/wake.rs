@@ -3,6 +3,7 @@
 use crate::content::Content;
 use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
+use crate::proxy::limits::quota::Usage;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::deadlines::{Deadlines, Owner};
 use crate::table::hash::give_back;
@@ -23,6 +24,7 @@ impl Proxy {
         }
         self.wake_stopping(now, out);
         self.sweep_answered();
+        self.quota.sweep();
         self.transactions.sweep(0, |_| false);
         give_back(&mut self.ack_index);
     }
@@ -95,7 +97,7 @@ impl Proxy {
         let Some(context) = servers.get_mut(handle) else { return };
         context.targets.branches.retain(|branch| clients.get(*branch).is_some());
         if !is_over || !context.targets.branches.is_empty() {
-            return self.count_stored(handle);
+            return self.recount(handle);
         }
         self.forget_context(handle);
     }
@@ -103,11 +105,11 @@ impl Proxy {
     pub(crate) fn forget_context(&mut self, handle: Handle) {
         self.release_stranger(handle);
         self.forget_ack(handle);
-        if let Some(context) = self.transactions.forget_server(handle) {
+        if let Some(mut context) = self.transactions.forget_server(handle) {
             if !context.outcome.is_answered {
                 self.unanswered.remove(context.is_call());
             }
-            self.stored.uncount(&context);
+            self.quota.change(&mut context.caller, Usage::default());
         }
     }
 

@@ -21,15 +21,12 @@ const BYE_BYTES: usize = 450;
 /// What 100 Trying leaves: it says the least of all.
 const AFTER_TRYING_BYTES: usize = 350 + FINAL_BYTES;
 
-/// Addresses with port, by when they showed it last.
+/// Addresses with port, by when they were noted last.
 #[derive(Default)]
-pub(crate) struct Proven(Index<Instant>);
+pub(crate) struct Sources(Index<Instant>);
 
-impl Proven {
+impl Sources {
     pub(crate) fn note(&mut self, now: Instant, keyed: &Keyed, flow: &Flow) {
-        if flow.transport.is_reliable() {
-            return; // its connection shows it
-        }
         if self.0.len() >= SOURCES_MAX {
             self.0.retain(|_, seen| now.since(*seen) < MEMORY);
         }
@@ -40,7 +37,23 @@ impl Proven {
     }
 
     pub(crate) fn has(&self, now: Instant, keyed: &Keyed, flow: &Flow) -> bool {
-        flow.transport.is_reliable() || self.0.get(&key(keyed, flow)).is_some_and(|seen| now.since(*seen) < MEMORY)
+        self.0.get(&key(keyed, flow)).is_some_and(|seen| now.since(*seen) < MEMORY)
+    }
+}
+
+/// Sources that have shown that they get what is sent to them. A connection shows it by itself.
+#[derive(Default)]
+pub(crate) struct Proven(Sources);
+
+impl Proven {
+    pub(crate) fn note(&mut self, now: Instant, keyed: &Keyed, flow: &Flow) {
+        if !flow.transport.is_reliable() {
+            self.0.note(now, keyed, flow);
+        }
+    }
+
+    pub(crate) fn has(&self, now: Instant, keyed: &Keyed, flow: &Flow) -> bool {
+        flow.transport.is_reliable() || self.0.has(now, keyed, flow)
     }
 }
 
@@ -164,11 +177,11 @@ mod tests {
         for host in 0..SOURCES_MAX as u32 + 10 {
             proven.note(Instant::ZERO, &keyed, &flow(host, 5060));
         }
-        assert_eq!(proven.0.len(), SOURCES_MAX);
+        assert_eq!(proven.0.0.len(), SOURCES_MAX);
         assert!(!proven.has(Instant::ZERO, &keyed, &flow(SOURCES_MAX as u32 + 1, 5060)));
         let later = Instant::ZERO + MEMORY;
         proven.note(later, &keyed, &flow(u32::MAX, 5060));
-        assert_eq!(proven.0.len(), 1);
+        assert_eq!(proven.0.0.len(), 1);
     }
 
     fn answer(status: u16, count: usize) -> Vec<u8> {

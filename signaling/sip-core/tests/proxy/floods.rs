@@ -108,9 +108,12 @@ fn all_strangers_together_have_half_of_the_table() {
         bench.feed_on(flow, &request("SUBSCRIBE", number, ""));
     }
     assert_eq!(bench.proxy.sizes().requests, 50);
-    for number in 0..50 {
-        assert!(bench.feed_on(by_tcp(), &request("MESSAGE", 2_000 + number, "")).is_empty());
+    // A quarter for each; the last eighth is for others than these.
+    for number in 0..38 {
+        let flow = Flow { remote: address(&format!("192.0.2.{}:5062", 20 + number / 25)), ..by_tcp() };
+        assert!(bench.feed_on(flow, &request("MESSAGE", 2_000 + number, "")).is_empty());
     }
+    assert_eq!(bench.proxy.sizes().requests, 88);
     bench.assert_empty();
 }
 
@@ -175,21 +178,26 @@ fn large_messages_have_a_room_of_their_own() {
     let config = || ProxyConfig { max_stored_bytes: 1_000_000, ..ProxyConfig::default() };
     let mut bench = Bench::with(config());
     let large = format!("X-Pad: {}\n", "y".repeat(50_000));
-    let mut served_count = 0;
-    for number in 0..100 {
-        if bench.feed(&request("MESSAGE", number, &large)).is_empty() {
-            served_count += 1;
-            bench.forward(&[(1, 0)]);
+    // One source first, then others: a quarter of the room for each.
+    for (hosts, served_count) in [(9..10, 2), (100..200, 2)] {
+        let mut served = 0;
+        for (number, host) in (0..100).zip(hosts.cycle()) {
+            let flow = Flow { remote: address(&format!("192.0.2.{host}:5062")), ..caller() };
+            if bench.feed_on(flow, &request("MESSAGE", 1_000 * host + number, &large)).is_empty() {
+                served += 1;
+                bench.forward(&[(1, 0)]);
+            }
         }
+        assert_eq!(served, served_count, "twice 50 KB each, in half of 1 MB");
     }
-    assert_eq!(served_count, 4, "twice 50 KB each, in half of 1 MB");
     assert!(bench.proxy.sizes().stored_bytes <= 500_000);
     assert!(bench.feed_on(other(), &request("MESSAGE", 200, "")).is_empty(), "a usual one");
     bench.forward(&[(2, 0)]);
     // Those who have shown who they are get the rest, and nobody more than there is.
     let mut refused_count = 0;
     for number in 300..400 {
-        match bench.feed_on(by_tcp(), &request("MESSAGE", number, &large)).is_empty() {
+        let flow = Flow { remote: address(&format!("192.0.2.{}:5062", number - 200)), ..by_tcp() };
+        match bench.feed_on(flow, &request("MESSAGE", number, &large)).is_empty() {
             true => drop(bench.forward(&[(1, 0)])),
             false => refused_count += 1,
         }
@@ -259,4 +267,198 @@ fn timer_e_goes_on_where_somebody_has_shown_something() {
         assert_eq!(copies.iter().filter(|(_, host, _)| *host == 1).count(), copies_count);
         bench.assert_empty();
     }
+}
+
+fn from_host(host: u32) -> Flow {
+    Flow { remote: address(&format!("192.0.2.{host}:5062")), ..by_tcp() }
+}
+
+/// Requests of one source until it is refused, with what refused it; all of them are sent on and not answered.
+fn fill(bench: &mut Bench, flow: Flow, method: &str, targets: &[(u8, u16)]) -> (u32, Sent) {
+    let first_number =
+        100_000 * u32::from(flow.remote.ip().to_string().rsplit('.').next().unwrap().parse::<u8>().unwrap());
+    for number in 0..10_000 {
+        let answers = bench.feed_on(flow, &request(method, first_number + number, ""));
+        if !answers.is_empty() {
+            return (number, answers);
+        }
+        bench.forward(targets);
+    }
+    panic!("nothing was refused");
+}
+
+fn told_full(bench: &Bench) -> Vec<std::net::IpAddr> {
+    let source = |event: &ProxyEvent| match event {
+        ProxyEvent::SourceFull { source } => Some(*source),
+        _ => None,
+    };
+    bench.events.iter().filter_map(source).collect()
+}
+
+/// A source that has shown where it is, and may be as hostile as any, has a quarter of the table; others go on.
+#[test]
+fn a_proven_source_has_a_quarter_of_the_table() {
+    for method in ["MESSAGE", "INVITE"] {
+        let mut bench = Bench::with(ProxyConfig { max_requests: 1_000, ..ProxyConfig::default() });
+        let (count, refusal) = fill(&mut bench, from_host(10), method, &[(1, 0)]);
+        assert_eq!((count, hosts(&refusal), header(&refusal[0].1, "Retry-After")), (250, vec![(10, "503")], "5"));
+        for number in 0..100 {
+            assert_eq!(hosts(&bench.feed_on(from_host(10), &request(method, 50_000 + number, ""))), [(10, "503")]);
+        }
+        assert_eq!((bench.proxy.counters().source_limited, bench.proxy.counters().overloaded), (101, 0));
+        assert_eq!(told_full(&bench), [from_host(10).remote.ip()], "said once");
+        assert!(bench.feed_on(from_host(11), &request("INVITE", 60_000, "")).is_empty(), "another one is served");
+        let sent = bench.forward(&[(2, 0)]).remove(0).1;
+        assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(11, "200")]);
+        bench.assert_empty();
+        assert!(bench.feed_on(from_host(10), &request(method, 1, "")).is_empty(), "its places are free again");
+        bench.assert_empty();
+    }
+}
+
+/// What a trusted source has in progress has no limit but that of the table.
+#[test]
+fn a_trusted_source_has_the_whole_table() {
+    let trusted = TrustedSources::new(|source| source == from_host(10).remote.ip());
+    let mut bench = Bench::with(ProxyConfig { max_requests: 1_000, trusted, ..ProxyConfig::default() });
+    let (count, refusal) = fill(&mut bench, from_host(10), "MESSAGE", &[(1, 0)]);
+    assert_eq!((count, hosts(&refusal)), (1_000, vec![(10, "503")]));
+    assert_eq!((bench.proxy.counters().source_limited, bench.proxy.counters().overloaded), (0, 1));
+    assert!(told_full(&bench).is_empty());
+    bench.assert_empty();
+}
+
+/// Four sources fill what strangers to the operator may have. Dialogs go on, and who has proven itself is served.
+#[test]
+fn the_reserve_is_for_dialogs_and_for_who_has_proven_itself() {
+    let mut bench = Bench::with(ProxyConfig { max_requests: 800, ..ProxyConfig::default() });
+    // A call that is up, its caller's source being one of those that flood.
+    let peer = Peer::new();
+    bench.feed_on(from_host(10), &peer.invite());
+    let invite = bench.forward(&[(1, 0)]).remove(0).1;
+    let recorded = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(&invite, "Record-Route"));
+    let ok = bench.answer_with(&invite, 200, "b", &recorded).remove(0).1;
+    // One that has shown its credentials before.
+    bench.feed_on(from_host(50), &request("MESSAGE", 1, ""));
+    bench.proxy.prove(bench.now, bench.request());
+    let sent = bench.forward(&[(2, 0)]).remove(0).1;
+    assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(50, "200")]);
+    for (host, count) in [(10, 199), (11, 200), (12, 200), (13, 100)] {
+        let filled = fill(&mut bench, from_host(host), "SUBSCRIBE", &[(1, 0)]);
+        assert_eq!((filled.0, hosts(&filled.1)), (count, vec![(host as u8, "503")]));
+    }
+    assert_eq!(hosts(&bench.feed_on(from_host(14), &request("INVITE", 2, ""))), [(14, "503")], "nobody new");
+    assert!(bench.proxy.counters().overloaded > 0);
+    // The call is changed and ended, from the source that has its quarter.
+    let route = format!("Route: {}\n", header(&ok, "Record-Route"));
+    let target = header(&ok, "Contact").trim_matches(['<', '>']).to_owned();
+    for (cseq, method) in [(2, "INVITE"), (3, "BYE")] {
+        let peer = Peer { branch: method.into(), cseq, to_tag: "b".into(), ..peer.clone() };
+        let text = peer.request(method, method, &route, "").replacen("sip:us@192.0.2.1", &target, 1);
+        assert!(bench.feed_on(from_host(10), &text).is_empty(), "{method}");
+        let (request, flow) = (bench.request(), super::target(1));
+        bench.proxy.forward(bench.now, request, &[Target::unchanged(flow)], &mut bench.out).unwrap();
+        let sent = bench.drain();
+        assert_eq!(hosts(&sent), [(1, method)]);
+        assert_eq!(hosts(&bench.answer(&sent[0].1, 200, "b")), [(10, "200")], "{method}");
+    }
+    // Who has proven itself begins something.
+    assert!(bench.feed_on(from_host(50), &request("INVITE", 3, "")).is_empty());
+    let sent = bench.forward(&[(2, 0)]).remove(0).1;
+    assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(50, "200")]);
+    // Its reserve has an end as well.
+    let (count, refusal) = fill(&mut bench, from_host(50), "MESSAGE", &[(2, 0)]);
+    assert!((90..100).contains(&count), "{count}");
+    assert_eq!(hosts(&refusal), [(50, "503")]);
+    bench.assert_empty();
+}
+
+/// A dialog is no way around the limits: its source has a quarter of the table, and a quarter of the reserve beside it.
+#[test]
+fn requests_in_a_dialog_count_for_their_source() {
+    let mut bench = Bench::with(ProxyConfig { max_requests: 800, ..ProxyConfig::default() });
+    let peer = Peer::new();
+    bench.feed_on(from_host(10), &peer.invite());
+    let invite = bench.forward(&[(1, 0)]).remove(0).1;
+    let recorded = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(&invite, "Record-Route"));
+    let ok = bench.answer_with(&invite, 200, "b", &recorded).remove(0).1;
+    let route = format!("Route: {}\n", header(&ok, "Record-Route"));
+    let mut taken = 0;
+    for number in 0..1_000 {
+        let peer = Peer { branch: format!("i{number}"), cseq: 2 + number, to_tag: "b".into(), ..peer.clone() };
+        let text = peer.request("INFO", "INFO", &route, "").replacen("sip:us@192.0.2.1", "sip:bob@198.51.100.1", 1);
+        taken += usize::from(bench.feed_on(from_host(10), &text).is_empty());
+    }
+    assert_eq!(taken, 200 + 25 - 1, "beside the INVITE");
+    bench.assert_empty();
+}
+
+/// The branches have a table of their own: one source has a quarter of it, and all strangers half.
+#[test]
+fn branches_are_limited_as_requests_are() {
+    let config = || ProxyConfig { max_branches: 800, max_unproven_invites: 1_000, ..ProxyConfig::default() };
+    let eight: Vec<(u8, u16)> = (1..=8).map(|host| (host, 0)).collect();
+    // An INVITE takes a place for each target, and one for each CANCEL.
+    let mut bench = Bench::with(config());
+    let (count, _) = fill(&mut bench, from_host(10), "INVITE", &eight);
+    assert_eq!((count, bench.proxy.sizes().branches), (13, 100), "a quarter, half of it for CANCELs");
+    let mut bench = Bench::with(config());
+    for host in 10..30 {
+        let flow = Flow { transport: Transport::Udp, connection: 0, ..from_host(host) };
+        if bench.feed_on(flow, &request("INVITE", host, "")).is_empty() {
+            bench.forward(&[&eight[..], &eight[..], &eight[..]].concat());
+        }
+    }
+    assert_eq!(bench.proxy.sizes().branches, 200, "strangers have half");
+    assert!(bench.feed_on(from_host(99), &request("INVITE", 99, "")).is_empty(), "others are served");
+    assert_eq!(bench.forward(&eight).len(), 8);
+    bench.assert_empty();
+}
+
+/// Without room for any branch the caller is told when to try again, and a request whose targets partly fit goes to those.
+#[test]
+fn a_request_without_room_for_its_branches_is_answered_503() {
+    let mut bench = Bench::with(ProxyConfig { max_branches: 80, ..ProxyConfig::default() });
+    let (first, second) = (request("INVITE", 1, ""), request("INVITE", 2, ""));
+    assert!(bench.feed_on(from_host(10), &first).is_empty());
+    let waiting = bench.request();
+    assert!(bench.feed_on(from_host(10), &second).is_empty());
+    let twelve: Vec<(u8, u16)> = (1..=12).map(|host| (host, 0)).collect();
+    assert_eq!(bench.forward(&twelve).len(), 10, "as many as there is room for");
+    let only = Target { uri: Some("sip:b@198.51.100.1"), ..Target::unchanged(target(1)) };
+    bench.proxy.forward(bench.now, waiting, &[only], &mut bench.out).unwrap();
+    let refused = bench.drain();
+    assert_eq!((hosts(&refused), header(&refused[0].1, "Retry-After")), (vec![(10, "503")], "5"));
+    assert_eq!(told_full(&bench).len(), 1);
+    bench.assert_empty();
+}
+
+/// Calls that are up do not count for their source: their INVITEs give way when the table is full.
+#[test]
+fn acknowledged_invites_give_way() {
+    let mut bench = Bench::with(ProxyConfig { max_requests: 100, ..ProxyConfig::default() });
+    for number in 0..1_000 {
+        let invite = request("INVITE", number, "");
+        assert!(bench.feed_on(from_host(10), &invite).is_empty(), "{number}");
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        let status = if number % 2 == 0 { 200 } else { 486 };
+        let recorded = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(&sent, "Record-Route"));
+        let answers = bench.answer_with(&sent, status, "b", if status == 200 { &recorded } else { "" });
+        let answer = &answers.iter().find(|(host, _)| *host == 10).unwrap().1;
+        let (method, branch) = ("INVITE sip:us@192.0.2.1", format!("z9hG4bKflood{number};"));
+        let ack = match status {
+            200 => invite
+                .replace(method, "ACK sip:bob@198.51.100.1")
+                .replace(&branch, &format!("z9hG4bKack{number};"))
+                .replacen("Max-Forwards", &format!("Route: {}\nMax-Forwards", header(answer, "Record-Route")), 1),
+            _ => invite.replace(method, "ACK sip:us@192.0.2.1"),
+        };
+        let ack = ack
+            .replace("CSeq: 1 INVITE", "CSeq: 1 ACK")
+            .replace("To: <sip:us@example.com>", "To: <sip:us@example.com>;tag=b");
+        bench.feed_on(from_host(10), &ack);
+        assert!(bench.proxy.sizes().requests <= 100);
+    }
+    assert_eq!(bench.proxy.counters().source_limited + bench.proxy.counters().overloaded, 0);
+    bench.assert_empty();
 }

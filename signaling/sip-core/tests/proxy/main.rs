@@ -525,7 +525,7 @@ fn broken_paths_and_full_tables() {
     bench.proxy.transport_failed(bench.now, &target(2), &mut bench.out);
     assert_eq!(hosts(&bench.drain()), [(9, "500")]);
     bench.assert_empty();
-    let config = ProxyConfig { max_requests: 1, max_branches: 1, max_targets: 3, ..ProxyConfig::default() };
+    let config = ProxyConfig { max_requests: 1, max_branches: 8, max_targets: 3, ..ProxyConfig::default() };
     let mut bench = Bench::with(config);
     bench.feed(&Peer::new().invite());
     let refused = bench.feed(&Peer { branch: "2".into(), ..Peer::new() }.invite());

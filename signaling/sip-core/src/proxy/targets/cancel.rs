@@ -47,7 +47,7 @@ impl Proxy {
         put_content(&mut bytes, &Content::NONE);
         let mut context = Context::new(inc, Box::default(), self.loop_mark(inc), Standing::Unproven);
         context.outcome.is_answered = true;
-        let opened = if self.make_room_for(bytes.len()) { self.transactions.open_server(inc, context) } else { None };
+        let opened = if self.make_way(bytes.len()) { self.transactions.open_server(inc, context) } else { None };
         let Some(handle) = opened else {
             // Without room a copy is answered by what has become of the INVITE.
             return out.send_message(inc.response_flow(inc.flow), &bytes);

@@ -81,7 +81,10 @@ impl Proxy {
             if started_count > 0 {
                 return true;
             }
-            self.note_final(handle, 503, None); // the table is full
+            if let Some(context) = self.transactions.servers.get_mut(handle) {
+                context.outcome.lacked_room = true;
+            }
+            self.note_final(handle, 503, None);
         }
     }
 
@@ -93,9 +96,6 @@ impl Proxy {
         breadth: u8,
         out: &mut ProxyOutput,
     ) -> bool {
-        if self.transactions.clients.is_full() {
-            return false;
-        }
         let token = self.transactions.tokens.next();
         let Some(context) = self.transactions.servers.get(handle) else { return false };
         let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
@@ -104,7 +104,7 @@ impl Proxy {
         else {
             return false;
         };
-        if !self.has_room_to_send(handle, out.bytes(bytes).len()) {
+        if !self.make_room_for_branch(now, handle, out.bytes(bytes).len(), out) {
             return false;
         }
         let key = self.transactions.client_key(branch.as_bytes(), method.as_bytes());
@@ -118,7 +118,7 @@ impl Proxy {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
         context.targets.branches.push(handle_of_branch);
         context.targets.open_count += 1;
-        self.count_stored(handle);
+        self.recount(handle);
         true
     }
 

@@ -114,7 +114,7 @@ impl Proxy {
 
     /// All branches of the group are through: the next group, or the best response.
     pub(crate) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
-        self.count_stored(handle);
+        self.recount(handle);
         let Some(context) = self.transactions.servers.get(handle) else { return };
         if context.outcome.is_answered || context.targets.open_count > 0 {
             return;
@@ -133,7 +133,7 @@ impl Proxy {
         match &context.outcome.best {
             // The targets' 487 says that they were cancelled, which the caller did not ask for.
             _ if context.outcome.is_stopped && !context.outcome.is_cancelled && matches!(status, 408 | 487 | 503) => {
-                self.answer_stopped(now, handle, out);
+                self.answer_unavailable(now, handle, out);
             }
             Some(best) if !best.bytes.is_empty() => {
                 let bytes = Self::best_bytes(best, &context.outcome.challenges);
@@ -145,6 +145,10 @@ impl Proxy {
                     context.outcome.is_answered = true;
                     self.note_answered(handle);
                 }
+            }
+            _ if status == 503 && context.outcome.lacked_room => {
+                self.transactions.counters.overloaded += 1;
+                self.answer_unavailable(now, handle, out);
             }
             _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, "", &Content::NONE, out),
         }

@@ -3,7 +3,7 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::{Incoming, Request};
-use crate::proxy::stored::STORED_TIMES;
+use crate::proxy::limits::quota::Usage;
 use crate::proxy::{Proxy, ProxyId, ProxyOutput};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
@@ -15,11 +15,20 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 impl Proxy {
-    /// The sender of a request has shown in another way that it gets what we send there.
+    /// The sender of a request has proven by its credentials who it is, and so that it gets what is sent there. Its requests
+    /// may use the reserve of the tables.
     pub fn prove(&mut self, now: Instant, request: ProxyId) {
-        self.transactions.prove_sender(now, request.0);
-        if self.transactions.servers.get(request.0).is_some_and(|context| !context.is_invite) {
-            self.release_stranger(request.0);
+        self.prove_sender(now, request.0);
+        if let Some(context) = self.transactions.servers.get(request.0) {
+            self.authenticated.note(now, &self.transactions.keyed, &context.flow);
+        }
+    }
+
+    /// The sender of a request has shown that it gets what is sent there.
+    fn prove_sender(&mut self, now: Instant, handle: Handle) {
+        self.transactions.prove_sender(now, handle);
+        if self.transactions.servers.get(handle).is_some_and(|context| !context.is_invite) {
+            self.release_stranger(handle);
         }
     }
 
@@ -37,7 +46,8 @@ impl Proxy {
     /// may have come by another way itself: that is no proof of its own source.
     pub(crate) fn note_ack(&mut self, inc: &Incoming<'_, '_>) {
         if let Some(handle) = self.ack_index.remove(&self.ack_key(inc)) {
-            self.prove(inc.now, ProxyId(handle));
+            self.prove_sender(inc.now, handle);
+            self.note_acknowledged(handle);
         }
     }
 
@@ -45,7 +55,8 @@ impl Proxy {
     pub(crate) fn note_ack_of_refusal(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
         let refusal = self.transactions.servers.get(handle).map(|context| &context.response);
         if refusal.is_some_and(|refusal| is_acknowledged(refusal, inc.to_tag)) {
-            self.prove(inc.now, ProxyId(handle));
+            self.prove_sender(inc.now, handle);
+            self.note_acknowledged(handle);
         }
     }
 
@@ -59,18 +70,14 @@ impl Proxy {
         }
     }
 
-    /// Whether another request from there may come.
-    pub(crate) fn has_room_for(&self, inc: &Incoming<'_, '_>) -> bool {
-        let way = inc.response_flow(inc.flow);
-        let source = (block(way.remote.ip()), inc.method == Method::Invite);
-        let open = self.strangers.by_source.get(&source).copied().unwrap_or_default();
-        let is_few = match inc.method {
+    /// Whether a source that has shown nothing may begin another request beside those that it has in progress.
+    pub(crate) fn may_begin_unproven(&self, inc: &Incoming<'_, '_>, flow: &Flow) -> bool {
+        let source = (block(flow.remote.ip()), inc.method == Method::Invite);
+        let open = self.strangers.0.get(&source).copied().unwrap_or_default();
+        match inc.method {
             Method::Invite => open < self.config.max_unproven_invites || !self.config.record_route,
             _ => open < self.config.max_unproven_others,
-        };
-        let has_place = is_few && self.strangers.count < self.config.max_requests.div_ceil(2);
-        (has_place && self.may_store(true, STORED_TIMES * inc.message.as_bytes().len()))
-            || self.transactions.is_proven(inc.now, &way)
+        }
     }
 
     /// The ACK for the 2xx of an INVITE will show that it has arrived, and where the INVITE came from.
@@ -91,29 +98,30 @@ impl Proxy {
         }
     }
 
-    /// Counts the request of a sender that has shown nothing: an INVITE until it is forgotten, as the ACK for its 2xx will
-    /// show where it came from, and any other until it is answered.
-    pub(crate) fn note_stranger(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
+    /// Notes whose request it is, before anything of it is counted. One of a sender that has shown nothing counts for that: an
+    /// INVITE until it is forgotten, as the ACK for its 2xx will show where it came from, and any other until it is answered.
+    pub(crate) fn note_source(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
+        let Some(ip) = self.transactions.servers.get(handle).map(|context| context.flow.remote.ip()) else { return };
+        let key = self.source_key(ip);
         let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
+        context.caller.source = Some(key);
         if proven.has(inc.now, keyed, &context.flow) {
             return;
         }
-        let source = (block(context.flow.remote.ip()), context.is_invite);
+        let source = (block(ip), context.is_invite);
         context.caller.stranger = Some(source);
-        self.strangers.count += 1;
-        *self.strangers.by_source.entry(source).or_default() += 1;
+        *self.strangers.0.entry(source).or_default() += 1;
     }
 
     /// Its request is over, or has shown where it came from.
     pub(crate) fn release_stranger(&mut self, handle: Handle) {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         let Some(source) = context.caller.stranger.take() else { return };
-        self.stored.release_stranger(context);
-        self.strangers.count = self.strangers.count.saturating_sub(1);
-        match self.strangers.by_source.get_mut(&source) {
+        self.quota.release_stranger(&context.caller);
+        match self.strangers.0.get_mut(&source) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(self.strangers.by_source.remove(&source)),
+            _ => drop(self.strangers.0.remove(&source)),
         }
     }
 
@@ -150,19 +158,20 @@ fn copies_for(received_bytes: usize, sent_bytes: usize) -> u8 {
     u8::try_from(SENT_TIMES * received_bytes / sent_bytes.max(1)).unwrap_or(u8::MAX)
 }
 
-/// Requests in progress whose senders have shown nothing.
+/// Requests in progress whose senders have shown nothing, by source and whether they are INVITEs: neither kind takes the
+/// places of the other.
 #[derive(Default)]
-pub(crate) struct Strangers {
-    /// By source, and whether they are INVITEs: neither kind takes the places of the other.
-    by_source: HashMap<(IpAddr, bool), usize>,
-    count: usize,
-}
+pub(crate) struct Strangers(HashMap<(IpAddr, bool), usize>);
 
-/// What is kept of the sender of a request, and what the request costs us on its account.
+/// What is known of the sender of a request, and what the request costs us on its account.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Caller {
-    /// Bytes of the request's messages and of those of its branches, as they were counted last.
-    pub(crate) stored_bytes: usize,
+    /// What the request takes, as it was counted last.
+    pub(crate) usage: Usage,
+    /// The source on whose account that is, until the request is done.
+    pub(crate) source: Option<Key>,
+    /// It is answered and may give way to others.
+    pub(crate) is_done: bool,
     /// The source of one that has shown nothing, and whether it is an INVITE; one that is no INVITE has it until its final
     /// response.
     pub(crate) stranger: Option<(IpAddr, bool)>,
@@ -171,7 +180,7 @@ pub(crate) struct Caller {
 }
 
 /// An IPv4 address, or the /64 that one IPv6 host has for itself.
-fn block(ip: IpAddr) -> IpAddr {
+pub(crate) fn block(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
         four => four,

@@ -1,0 +1,96 @@
+//! What requests take, and which of them give way when there is no room.
+
+use crate::proxy::Proxy;
+use crate::proxy::context::Context;
+use crate::proxy::limits::admission::places_of_branch;
+use crate::proxy::limits::quota::Usage;
+use crate::table::slab::Handle;
+use crate::transactions::{Cancel, Transactions};
+use std::collections::VecDeque;
+
+/// Fewer entries than this are not worth a sweep.
+const SWEEP_FROM_COUNT: usize = 1_024;
+
+/// Requests that are answered, the one that has been for the longest time first. Some may be forgotten already.
+#[derive(Default)]
+pub(crate) struct Answered(VecDeque<Handle>);
+
+impl Proxy {
+    /// Counts what a request takes, after any change of it.
+    pub(crate) fn recount(&mut self, handle: Handle) {
+        let Transactions { servers, clients, .. } = &mut self.transactions;
+        let Some(context) = servers.get_mut(handle) else { return };
+        let of_messages = context.request.len() + context.response.len() + context.outcome.bytes();
+        let of_redirects = context.targets.redirects.iter().map(|redirect| redirect.bytes.len()).sum::<usize>();
+        let mut usage = Usage { requests: 1, branches: 0, bytes: of_messages + of_redirects };
+        for branch in context.targets.branches.iter().filter_map(|branch| clients.get(*branch)) {
+            let may_be_cancelled = branch.machine.is_invite() && branch.machine.is_waiting();
+            usage.branches += places_of_branch(may_be_cancelled || matches!(branch.cancel, Cancel::Sent(_)));
+            usage.bytes += branch.bytes.len();
+        }
+        self.quota.change(&mut context.caller, usage);
+    }
+
+    /// A request has its final response, or will never get one. Of one that is no INVITE, copies need nothing else (timer J
+    /// of RFC 3261 §17.2.2), and it gives way when the table is full.
+    pub(crate) fn note_answered(&mut self, handle: Handle) {
+        let Some(context) = self.transactions.servers.get_mut(handle) else { return };
+        self.unanswered.remove(context.is_call());
+        if context.is_invite {
+            return;
+        }
+        context.request = Box::default();
+        context.outcome.challenges = Vec::new();
+        context.targets.tried = Vec::new();
+        self.release_stranger(handle);
+        self.note_done(handle);
+    }
+
+    /// Nothing is needed of a request any more but to recognize copies of its messages. It gives way when there is no room,
+    /// and counts for its source no longer.
+    fn note_done(&mut self, handle: Handle) {
+        self.recount(handle);
+        if let Some(context) = self.transactions.servers.get_mut(handle).filter(|context| !context.caller.is_done) {
+            self.quota.note_done(&mut context.caller);
+            self.answered.0.push_back(handle);
+        }
+    }
+
+    /// The final answer to an INVITE was acknowledged. While other targets of it are still being cancelled, it stays.
+    pub(crate) fn note_acknowledged(&mut self, handle: Handle) {
+        let is_over = |context: &Context| context.outcome.is_answered && context.targets.open_count == 0;
+        if self.transactions.servers.get(handle).is_some_and(|context| is_over(context)) {
+            self.note_done(handle);
+        }
+    }
+
+    /// Forgets the request that has been answered for the longest time, with its branches. Its client has its response,
+    /// unless all copies of it were lost: then a further copy of the request is one that is new. Late copies of its
+    /// targets' responses belong to nothing. `false`: there is none.
+    pub(crate) fn forget_oldest_answered(&mut self) -> bool {
+        while let Some(handle) = self.answered.0.pop_front() {
+            let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
+            for branch in std::mem::take(&mut context.targets.branches) {
+                self.transactions.forget_client(branch);
+            }
+            self.forget_context(handle);
+            return true;
+        }
+        false
+    }
+
+    /// Drops the entries of requests that were forgotten.
+    pub(crate) fn sweep_answered(&mut self) {
+        let Self { transactions, answered: Answered(answered), .. } = self;
+        let lives = |handle: &Handle| transactions.servers.get(*handle).is_some();
+        while answered.front().is_some_and(|handle| !lives(handle)) {
+            answered.pop_front();
+        }
+        if answered.len() > SWEEP_FROM_COUNT.max(2 * transactions.servers.count()) {
+            answered.retain(lives);
+        }
+        if answered.capacity() > SWEEP_FROM_COUNT && answered.len() < answered.capacity() / 8 {
+            answered.shrink_to(2 * answered.len());
+        }
+    }
+}
