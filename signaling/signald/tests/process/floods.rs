@@ -3,8 +3,10 @@
 use crate::line::{Line, tcp};
 use crate::media::Media;
 use crate::phone::{Phone, SDP};
+use crate::roles::{Far, role};
 use crate::streams::{address, everywhere};
 use crate::switch::{Switch, config};
+use config::Mode;
 use std::io::{Read, Write};
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -169,5 +171,41 @@ fn calls_that_are_up_go_on_in_a_flood_of_new_ones() {
         assert!(Instant::now() < until, "still refusing");
     }
     assert!(phone.insist("BYE", "kept", &tag, 1_000_000).starts_with("SIP/2.0 200"));
+    switch.end();
+}
+
+/// A source that has shown where it is, as every connection has, gets a quarter of what the proxy may keep: 16 MB of messages.
+#[test]
+fn one_source_cannot_fill_the_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    // The addresses of targets are trusted, so this one is none of the senders'.
+    let far = Far::at_address("127.0.0.2:0");
+    let config = role(folder.path(), Mode::Proxy, &[("*", vec![vec![far.uri()]])]);
+    let switch = Switch::run(folder, config);
+    let mut sender = tcp(address(&switch, Transport::Tcp));
+    let mut line = Line::accepted(sender.try_clone().unwrap());
+    let (us, body) = (line.local, "x".repeat(30_000));
+    let message = |number: u32| {
+        format!(
+            "MESSAGE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TCP {us};branch=z9hG4bKm{number}\r\n\
+             From: <sip:f@example.com>;tag=f\r\nTo: <sip:bob@example.com>\r\nCall-ID: m{number}\r\nCSeq: 1 MESSAGE\r\n\
+             Max-Forwards: 70\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    // Nobody answers them; the first that is refused says so.
+    let refusals = std::thread::scope(|scope| {
+        scope.spawn(|| (0..400).for_each(|number| sender.write_all(message(number).as_bytes()).unwrap()));
+        (0..50).map(|_| line.next().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(refusals.iter().all(|text| text.starts_with("SIP/2.0 503") && text.contains("\r\nRetry-After: 5\r\n")));
+    assert!(switch.level("refused_source_limit") > 0);
+    // Another source calls.
+    let phone = Phone { socket: UdpSocket::bind("127.0.0.3:0").unwrap(), switch: switch.address };
+    phone.socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
+    phone.send("INVITE", "c1", "", 1, SDP);
+    let invite = far.hear("INVITE");
+    far.answer(&invite, 486, "");
+    phone.hear("SIP/2.0 486");
     switch.end();
 }

@@ -15,7 +15,11 @@ pub(crate) struct Far(pub(crate) UdpSocket);
 
 impl Far {
     pub(crate) fn new() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Self::at_address("127.0.0.1:0")
+    }
+
+    pub(crate) fn at_address(address: &str) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(socket)
     }
