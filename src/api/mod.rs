@@ -26,9 +26,7 @@ pub use crate::handlers::ready_made::{
     RejectHandler,
 };
 pub use crate::handlers::{CallDecision, CallHandler, IncomingCall};
-pub use crate::health::{
-    HealthReport, HealthStatus, Leak, LeakKind, LeakReport, LevelUse, ResourceCounters, SessionResources,
-};
+pub use crate::health::{HealthReport, HealthStatus, Leak, LeakReport, LevelUse, ResourceCounters, SessionResources};
 pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
     AudioSource, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics,
@@ -43,8 +41,8 @@ pub use crate::settings::{Codec, SessionConfig, SessionManagerConfig};
 pub use async_trait::async_trait;
 #[doc(inline)]
 pub use engine::{
-    DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, LegRole, Priority, PriorityShares, SEQUENCE_LEGS_MAX, SequenceId,
-    SequenceRule,
+    DEPENDENCY_DEPTH_MAX, GROUPS_MAX, GroupId, LeakKind, LegRole, Priority, PriorityShares, SEQUENCE_LEGS_MAX,
+    SequenceId, SequenceRule,
 };
 #[doc(inline)]
 pub use session::{Operation, SessionState};

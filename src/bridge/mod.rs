@@ -1,14 +1,15 @@
 //! Two sessions that hear each other.
 
 pub(crate) mod handle;
+pub(crate) mod joining;
 
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use crate::calls::id::{NotASessionId, Numbered};
 use crate::events::{EventFilter, Receiver};
 use serde::{Deserialize, Serialize};
+use signald::OrderTurn;
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 /// Names a bridge of one [`SessionCoordinator`]; it is never used twice, not even after a restart. In JSON it is a string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,19 +112,6 @@ pub struct BridgeInfo {
     pub sessions: Vec<SessionId>,
 }
 
-/// How long joining waits for a change of a session that is on its way, such as its answer reaching the media plane.
-const SETTLING_LIMIT: Duration = Duration::from_secs(3);
-
-/// Waits a moment where another change of the session was on its way; `false`: it is time to give up.
-async fn settles<T>(done: &Result<T, SessionError>, until: Instant) -> bool {
-    const PAUSE: Duration = Duration::from_millis(10);
-    let waits = matches!(done, Err(SessionError::Rejected { status: 491, .. })) && Instant::now() < until;
-    if waits {
-        tokio::time::sleep(PAUSE).await;
-    }
-    waits
-}
-
 /// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused with
 /// [`SessionError::ResourceExhausted`], whose context names the bridge, until the media plane can mix. When a session ends
 /// it leaves its bridge; a bridge that was made by [`Self::bridge_sessions`] then goes too, and the other session goes on
@@ -149,16 +137,8 @@ impl SessionCoordinator {
     pub async fn bridge_sessions(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
         let (shard, partner) = (one.shard(), *other);
         self.same_shard(shard, partner)?;
-        let until = Instant::now() + SETTLING_LIMIT;
-        loop {
-            let made =
-                self.operate(*one, move |order, one| order.sessions.bridge(order.turn, one, partner.inner())).await;
-            if !settles(&made, until).await {
-                let bridge = BridgeId::new(shard, made?);
-                self.joined(bridge, until).await;
-                return Ok(bridge);
-            }
-        }
+        let bridge = move |order: &mut OrderTurn<'_, '_>, one| order.sessions.bridge(order.turn, one, partner.inner());
+        self.join(*one, partner, bridge).await
     }
 
     /// The same for two calls that are one conversation: when either of them ends, whichever way, the other one is ended
@@ -174,18 +154,6 @@ impl SessionCoordinator {
         Ok(bridge)
     }
 
-    /// Waits until the media plane does what a bridge asks for, which takes it a millisecond or two.
-    async fn joined(&self, bridge: BridgeId, until: Instant) {
-        const PAUSE: Duration = Duration::from_millis(1);
-        while Instant::now() < until {
-            let asked = self.order(bridge.shard(), move |order| order.sessions.is_joined(bridge.inner()));
-            if asked.await.unwrap_or(true) {
-                return;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
     /// An empty bridge.
     pub async fn create_bridge(&self) -> Result<BridgeId, SessionError> {
         let shard = self.next_shard();
@@ -197,21 +165,17 @@ impl SessionCoordinator {
     pub async fn add_session_to_bridge(&self, bridge: &BridgeId, id: &SessionId) -> Result<(), SessionError> {
         let bridge = *bridge;
         self.same_shard(bridge.shard(), *id)?;
-        let until = Instant::now() + SETTLING_LIMIT;
-        loop {
-            let added =
-                self.operate(*id, move |order, id| order.sessions.add_to_bridge(order.turn, bridge.inner(), id)).await;
-            if !settles(&added, until).await {
-                self.joined(bridge, until).await;
-                return added.map_err(|error| match error {
-                    SessionError::ResourceExhausted => SessionError::exhausted(
-                        format!("sessions in bridge {bridge} (a third one has to wait for a media plane that mixes)"),
-                        session::BRIDGE_MEMBERS_MAX,
-                    ),
-                    other => other,
-                });
-            }
-        }
+        let add = move |order: &mut OrderTurn<'_, '_>, id| {
+            let added = order.sessions.add_to_bridge(order.turn, bridge.inner(), id);
+            added.map(|()| bridge.inner())
+        };
+        self.join(*id, *id, add).await.map(drop).map_err(|error| match error {
+            SessionError::ResourceExhausted => SessionError::exhausted(
+                format!("sessions in bridge {bridge} (a third one has to wait for a media plane that mixes)"),
+                session::BRIDGE_MEMBERS_MAX,
+            ),
+            other => other,
+        })
     }
 
     /// Takes a session out of a bridge; it goes on alone.

@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     facts: Mutex<Facts>,
     /// The way to the handler of this call.
     notices: OnceLock<mpsc::WeakSender<HandlerNotice>>,
-    /// Told with every change of state.
+    /// Notified with every change of the state, and of what was agreed on for media.
     pub(crate) changed: tokio::sync::Notify,
 }
 

@@ -75,7 +75,7 @@ impl SessionCoordinator {
             Err(_) => Err(SessionError::timeout(id, limit).of_call(&entry)),
             Ok(SessionState::Terminating | SessionState::Terminated) => Err(self.failed_because(&entry).await),
             Ok(_) => {
-                self.media_settles(id).await;
+                self.media_settles(&entry).await;
                 Ok(self.session_of(&entry))
             }
         }
@@ -83,16 +83,26 @@ impl SessionCoordinator {
 
     /// What an answer says about media reaches the media plane a moment after the answer itself. A program that is told of
     /// the answer finds both.
-    async fn media_settles(&self, id: SessionId) {
-        const PAUSE: Duration = Duration::from_millis(2);
-        let give_up_at = tokio::time::Instant::now() + ANSWER_LIMIT;
+    async fn media_settles(&self, entry: &Entry) {
+        let id = entry.id;
         let is_moving = move |order: OrderTurn<'_, '_>| {
             let session = order.sessions.get(id.inner());
             session.is_some_and(|session| session.leg().is_some() && session.remote_rtp().is_none())
         };
-        while tokio::time::Instant::now() < give_up_at && self.order(id.shard(), is_moving).await.unwrap_or(false) {
-            tokio::time::sleep(PAUSE).await;
-        }
+        let settled = async {
+            loop {
+                // Registered before the shard is asked, so that no change goes by.
+                let changed = entry.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if !self.order(id.shard(), is_moving).await.unwrap_or(false) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        // Where the media plane takes longer the call is answered all the same.
+        let _ = tokio::time::timeout(ANSWER_LIMIT, settled).await;
     }
 
     /// Waits until a call that was accepted is up. The media plane is asked first, which takes a moment.

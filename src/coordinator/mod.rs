@@ -13,6 +13,7 @@ mod totals;
 use crate::admission::Admission;
 use crate::api::advanced::{Pending, Serving};
 use crate::api::{BridgeEvent, SessionConfig, SessionError, SessionId, SessionStats};
+use crate::bridge::joining::Joining;
 use crate::calls::{entry::Entry, registry::Registry, session::CallSession};
 use crate::coordinator::signaling::Signaling;
 use crate::coordinator::totals::Totals;
@@ -54,6 +55,7 @@ pub struct SessionCoordinator {
     pub(crate) recordings: Recordings,
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
+    pub(crate) joining: Arc<Joining>,
     pub(crate) admission: Arc<Admission>,
     relations: Mutex<Relations>,
     /// Tasks that work for handlers.
@@ -111,6 +113,7 @@ impl SessionCoordinator {
             recordings: Recordings::default(),
             handler: RwLock::new(Arc::new(RejectHandler(480))),
             bridge_events: Publisher::new(event_backlog),
+            joining: Arc::default(),
             pending: Pending::default(),
             serving: None,
             signaling: Signaling::default(),

@@ -34,7 +34,12 @@ impl signald::CallHandler for ShardUser {
                 session::SessionEvent::HoldChanged { id, here, there } => {
                     self.publish(&coordinator, id, EventKind::HoldChanged { here, there });
                 }
-                session::SessionEvent::MediaChanged { id } => self.publish(&coordinator, id, EventKind::MediaChanged),
+                session::SessionEvent::MediaChanged { id } => {
+                    self.publish(&coordinator, id, EventKind::MediaChanged);
+                    if let Some(known) = self.sessions.get(&id) {
+                        known.entry.changed.notify_waiters();
+                    }
+                }
                 session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
                 session::SessionEvent::Progress { id, status, has_media } => {
                     self.publish(&coordinator, id, EventKind::Progress { status, has_media });
@@ -50,8 +55,12 @@ impl signald::CallHandler for ShardUser {
                     coordinator.relations().conversations().joined(bridge_id, session_id);
                     coordinator.bridge_events.publish(BridgeEvent::ParticipantAdded { bridge_id, session_id });
                 }
+                session::SessionEvent::BridgeJoined { bridge } => {
+                    coordinator.joining.settle(BridgeId::new(self.shard, bridge));
+                }
                 session::SessionEvent::ParticipantRemoved { bridge, id, reason } => {
                     let (bridge_id, session_id) = (BridgeId::new(self.shard, bridge), SessionId::new(self.shard, id));
+                    coordinator.joining.settle(bridge_id);
                     let along = match reason {
                         session::LeaveReason::Ended => {
                             coordinator.relations().conversations().ended(bridge_id, session_id)
@@ -257,8 +266,9 @@ impl KnownSession {
             facts.waiting.clear();
         }
         self.entry.set_state(SessionState::Terminated);
+        // Counted before it is gone: a program that sees no session any more sees all of them in the totals.
+        coordinator.totals.ended(reason, clock::now());
         coordinator.registry.remove(self.entry.id);
-        coordinator.totals.ended(reason, now);
         let ended = EventKind::Ended {
             reason: reason.name().into(),
             status: reason.sip_status().filter(|_| !was_answered),

@@ -1,5 +1,5 @@
 //! The program's part in a shard: it answers what the shard asks, at once, and never waits. What the shard says is in
-//! `told.rs`.
+//! `shard_events.rs`.
 
 use crate::api::advanced::{IncomingRequest, Served, SipMessage};
 use crate::api::{DialogId, Priority, SessionCoordinator, SessionId};

@@ -1,7 +1,7 @@
+use clock::Instant;
 use session::{EndKind, EndReason};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// Sessions that have ended since the coordinator was made.
 #[derive(Default)]

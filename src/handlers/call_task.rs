@@ -3,7 +3,7 @@
 use crate::api::{DialogId, MediaQualityAlertLevel, QualityChange, SessionCoordinator, SessionId, SessionState};
 use crate::calls::entry::Entry;
 use crate::handlers::{CallDecision, IncomingCall};
-use crate::health::Work;
+use engine::Work;
 use session::EndReason;
 use std::future::Future;
 use std::sync::{Arc, Weak};

@@ -1,46 +1,25 @@
 //! What there is, as each of them says: the program, its shards, the media plane.
 
-use super::LeakKind;
-use super::tasks::Row;
 use crate::api::{SessionCoordinator, SessionError, SessionId};
+use engine::{HeldPorts, ShardCensus};
 use session::{Health, Session};
 use signald::OrderTurn;
-use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
-/// All of it, at about one moment: a comparison has to look twice.
+/// Everything that sessions take, at about one moment: for the search for leaks, and as numbers.
 #[derive(Default)]
 pub(crate) struct Census {
-    /// Sessions that the program knows, and whether they have a place.
-    pub(crate) known: HashMap<SessionId, bool>,
-    /// Places that are taken.
-    pub(crate) place_count: usize,
-    pub(crate) shards: Vec<ShardCensus>,
-    pub(crate) tasks: Vec<Row>,
-    /// Seats of sessions in groups, in the dependency tree and in sequences, each with words for it.
-    pub(crate) seats: Vec<(LeakKind, SessionId, String)>,
-    pub(crate) last_end: Option<Instant>,
+    pub(crate) things: engine::Census<SessionId>,
+    pub(crate) shards: Vec<ShardCounts>,
 }
 
-/// What one shard says, and what the media plane has for it.
-#[derive(Default)]
-pub(crate) struct ShardCensus {
-    pub(crate) number: usize,
+/// The numbers of one shard.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ShardCounts {
     pub(crate) health: Health,
     /// Dialogs that SIP has.
     pub(crate) dialogs: usize,
     pub(crate) transactions: usize,
-    pub(crate) sessions: HashSet<SessionId>,
-    /// Dialogs that its sessions have.
-    pub(crate) session_dialogs: usize,
-    /// What it finds by itself.
-    pub(crate) leaks: Vec<(SessionId, String)>,
-    /// Ports of its sessions.
-    pub(crate) used_ports: HashSet<u16>,
-    /// Ports that it has taken from the pool.
-    pub(crate) taken_ports: HashSet<u16>,
-    /// Legs that run although their port was given back.
-    pub(crate) orphan_legs: Vec<u16>,
+    /// All ports of the media plane; `None`: there is no media plane.
     pub(crate) ports: Option<PortCounts>,
 }
 
@@ -55,71 +34,76 @@ pub(crate) struct PortCounts {
 impl SessionCoordinator {
     /// Asks the program, every shard and the media plane.
     pub(crate) async fn census(&self) -> Result<Census, SessionError> {
-        let mut census = Census { last_end: self.totals.last_end(), ..Census::default() };
+        let mut census = Census::default();
+        census.things.last_end = self.totals.last_end();
         for number in 0..self.shard_count() {
             let ask = move |order: OrderTurn<'_, '_>| {
-                let sizes = order.sizes;
-                let transactions = sizes.server_transactions + sizes.client_transactions;
-                let shard = ShardCensus { dialogs: sizes.dialogs, transactions, ..ShardCensus::of(number, &order) };
-                (shard, order.region.zip(order.client))
+                let (counts, things) = (ShardCounts::of(&order), things_of(number, &order));
+                (counts, things, ports_of_sessions(&order), order.region.zip(order.client))
             };
-            let (mut shard, media) = self.order(number, ask).await?;
+            let (mut counts, mut things, used, media) = self.order(number, ask).await?;
             // Thousands of ports, and not on the shard's time: a call that moves on meanwhile looks strange only once.
             if let Some((region, client)) = media {
                 let pool = region.ports();
-                let mut counts = PortCounts::default();
+                let mut ports = PortCounts::default();
+                let mut held = HeldPorts { used, ..HeldPorts::default() };
                 for worker in region.plan().workers() {
                     let levels = pool.levels(worker);
-                    counts.free += levels.free;
-                    counts.in_use += levels.owned;
-                    counts.unavailable += levels.unavailable;
-                    let held = |port: &u16| pool.holder(*port).is_some_and(|(holder, _)| holder == client);
-                    shard.taken_ports.extend(pool.ports_of(worker).filter(held));
+                    ports.free += levels.free;
+                    ports.in_use += levels.owned;
+                    ports.unavailable += levels.unavailable;
+                    let is_ours = |port: &u16| pool.holder(*port).is_some_and(|(holder, _)| holder == client);
+                    held.taken.extend(pool.ports_of(worker).filter(is_ours));
                 }
-                shard.ports = Some(counts);
                 let runs = |state| matches!(state, contract::LegState::Open | contract::LegState::TimedOut);
                 let table = region.legs();
                 let legs = table.rows().filter(|row| runs(row.state())).map(|row| row.leg);
-                let is_held = |leg| pool.holder(leg_port(leg)).is_some_and(|(_, holder)| holder == leg);
-                shard.orphan_legs = legs.filter(|leg| !is_held(*leg)).map(leg_port).collect();
+                let is_held = |leg: contract::LegRef| pool.holder(leg.port).is_some_and(|(_, holder)| holder == leg);
+                held.orphans = legs.filter(|leg| !is_held(*leg)).map(|leg| leg.port).collect();
+                (counts.ports, things.ports) = (Some(ports), Some(held));
             }
-            census.shards.push(shard);
+            census.shards.push(counts);
+            census.things.shards.push(things);
         }
         for entry in self.registry.all() {
-            census.known.insert(entry.id, entry.facts().place.is_some());
+            census.things.known.insert(entry.id, entry.facts().place.is_some());
         }
-        census.place_count = self.admission.counts().admitted_count();
-        census.tasks = self.tasks.all();
-        let mut relations = self.relations();
-        for (group, id) in relations.groups().members() {
-            census.seats.push((LeakKind::Group, id, format!("group {group}")));
-        }
-        for (child, parent) in relations.dependencies().pairs() {
-            census.seats.push((LeakKind::Dependency, parent, format!("the dependency of {child} on it")));
-        }
-        for (sequence, id) in relations.sequences().legs() {
-            census.seats.push((LeakKind::Sequence, id, format!("sequence {sequence}")));
-        }
+        census.things.place_count = self.admission.counts().admitted_count();
+        census.things.tasks = self.tasks.all();
+        census.things.add_seats(&mut self.relations());
         Ok(census)
     }
 }
 
-fn leg_port(leg: contract::LegRef) -> u16 {
-    leg.port
+impl ShardCounts {
+    fn of(order: &OrderTurn<'_, '_>) -> Self {
+        let sizes = order.sizes;
+        Self {
+            health: order.sessions.health(order.turn.now),
+            dialogs: sizes.dialogs,
+            transactions: sizes.server_transactions + sizes.client_transactions,
+            ports: None,
+        }
+    }
 }
 
-impl ShardCensus {
-    fn of(number: usize, order: &OrderTurn<'_, '_>) -> Self {
-        let name = |id| SessionId::new(number, id);
-        let sessions = &*order.sessions;
-        Self {
-            number,
-            health: sessions.health(order.turn.now),
-            sessions: sessions.iter().map(|session| name(session.id())).collect(),
-            session_dialogs: sessions.iter().map(Session::dialog_count).sum(),
-            leaks: sessions.leaks().map(|leak| (name(leak.session()), leak.to_string())).collect(),
-            used_ports: sessions.iter().filter_map(|session| Some(session.leg()?.port)).collect(),
-            ..Self::default()
-        }
+fn ports_of_sessions(order: &OrderTurn<'_, '_>) -> std::collections::HashSet<u16> {
+    order.sessions.iter().filter_map(|session| Some(session.leg()?.port)).collect()
+}
+
+fn things_of(number: usize, order: &OrderTurn<'_, '_>) -> ShardCensus<SessionId> {
+    let name = |id| SessionId::new(number, id);
+    let sessions = &*order.sessions;
+    let health = sessions.health(order.turn.now);
+    ShardCensus {
+        number,
+        calls: sessions.iter().map(|session| name(session.id())).collect(),
+        open_invites: health.call_count,
+        dialogs: order.sizes.dialogs,
+        call_dialogs: sessions.iter().map(Session::dialog_count).sum(),
+        timers: health.timer_count,
+        deadlines: health.deadline_count,
+        leaks: sessions.leaks().map(|leak| (name(leak.session()), leak.to_string())).collect(),
+        ports: None,
     }
 }

@@ -5,15 +5,15 @@ mod leaks;
 mod resources;
 mod tasks;
 
-pub use leaks::{Leak, LeakKind, LeakReport};
+pub use leaks::{Leak, LeakReport};
 pub use resources::{LevelUse, ResourceCounters, SessionResources};
-pub(crate) use tasks::{Tasks, Work};
+pub(crate) use tasks::Tasks;
 
 use crate::api::{SessionCoordinator, SessionError};
 use census::Census;
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Above this many percent of a bound there is a word about it.
 const NEARLY_FULL_PERCENT: usize = 90;
@@ -98,16 +98,11 @@ impl HealthReport {
             self.warn(format!("slow subscribers have lost {} events: let them only store events", self.lost_events));
         }
         // The first look of the leak detector, less what a call may look like while it moves on.
-        let leaks: usize = census.shards.iter().map(|shard| shard.leaks.len()).sum();
+        let leaks: usize = census.things.shards.iter().map(|shard| shard.leaks.len()).sum();
         if leaks > 0 {
             self.warn(format!("{leaks} entries of tables belong to no session: find_leaks names them"));
         }
-        let now = Instant::now();
-        let stuck = census
-            .tasks
-            .iter()
-            .filter(|row| row.work == Work::Handler && now.saturating_duration_since(row.since) > 2 * give_up);
-        let stuck = stuck.count();
+        let stuck = census.things.handlers_older_than(clock::now(), 2 * give_up).count();
         if stuck > 0 {
             self.warn(format!("{stuck} handlers were given up and still run: they block a thread each"));
         }
@@ -135,7 +130,7 @@ fn id(number: u64) -> crate::api::SessionId {
 
 #[cfg(test)]
 mod tests {
-    use super::census::{PortCounts, ShardCensus};
+    use super::census::{PortCounts, ShardCounts};
     use super::*;
 
     fn report() -> HealthReport {
@@ -151,8 +146,9 @@ mod tests {
 
     fn judged(change: impl FnOnce(&mut HealthReport, &mut Census)) -> HealthReport {
         let mut report = report();
-        let shard = ShardCensus { ports: Some(PortCounts::default()), ..Default::default() };
+        let shard = ShardCounts { ports: Some(PortCounts::default()), ..Default::default() };
         let mut census = Census { shards: vec![shard], ..Census::default() };
+        census.things.shards.push(Default::default());
         change(&mut report, &mut census);
         report.judge(Ok(&census), Duration::from_secs(10));
         report
@@ -167,7 +163,7 @@ mod tests {
             (judged(|report, _| report.lost_events = 1), "subscribers"),
             (
                 judged(|_, census| {
-                    census.shards[0].leaks.push((super::id(1), "x".into()));
+                    census.things.shards[0].leaks.push((super::id(1), "x".into()));
                 }),
                 "find_leaks",
             ),

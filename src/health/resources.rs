@@ -123,7 +123,7 @@ impl SessionCoordinator {
             })
         };
         let found = self.order(shard, look).await?.ok_or_else(|| SessionError::not_found(id))?;
-        let tasks = self.tasks.all().iter().filter(|row| row.session == id).count();
+        let tasks = self.tasks.all().iter().filter(|row| row.call == id).count();
         Ok(SessionResources { priority: self.session_of(&entry).priority(), tasks, ..found })
     }
 

@@ -1,18 +1,9 @@
 //! The tasks that work for sessions, by name, so that one that stays can be found.
 
 use crate::api::SessionId;
+use engine::{Task, Work};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-
-/// What a task does.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub(crate) enum Work {
-    /// It tells the handler of one call, word by word.
-    Telling,
-    /// It runs a method of the handler.
-    Handler,
-}
 
 /// All that run now.
 #[derive(Default)]
@@ -20,15 +11,8 @@ pub(crate) struct Tasks(Mutex<Ledger>);
 
 #[derive(Default)]
 struct Ledger {
-    rows: HashMap<u64, Row>,
+    rows: HashMap<u64, Task<SessionId>>,
     begun_count: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Row {
-    pub(crate) session: SessionId,
-    pub(crate) work: Work,
-    pub(crate) since: Instant,
 }
 
 /// The task runs as long as this lives.
@@ -40,16 +24,16 @@ pub(crate) struct Mark {
 impl Tasks {
     /// A task begins.
     pub(crate) fn begin(self: &Arc<Self>, session: SessionId, work: Work) -> Mark {
-        let since = Instant::now();
+        let since = clock::now();
         let mut ledger = self.ledger();
         ledger.begun_count += 1;
         let number = ledger.begun_count;
-        ledger.rows.insert(number, Row { session, work, since });
+        ledger.rows.insert(number, Task { call: session, work, since });
         drop(ledger);
         Mark { tasks: self.clone(), number }
     }
 
-    pub(crate) fn all(&self) -> Vec<Row> {
+    pub(crate) fn all(&self) -> Vec<Task<SessionId>> {
         self.ledger().rows.values().copied().collect()
     }
 

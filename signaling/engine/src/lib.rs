@@ -2,7 +2,8 @@
 //!
 //! [`Admission`] says whether there is room for one more call of a [`Priority`], and refuses the lower ones first when it
 //! becomes full. [`Relations`] knows which calls belong together, as [`Groups`], [`Dependencies`], [`Sequences`] of legs and
-//! [`Conversations`], and says which calls have to end when one of them has.
+//! [`Conversations`], and says which calls have to end when one of them has. [`LeakSearch`] compares what the parts of a switch
+//! have ([`Census`]) and names what belongs to nothing.
 //!
 //! A call is whatever its user names it by (`C`), a bridge likewise (`B`); the engine never asks what stands behind a name.
 //! It holds no lock, sends nothing, and reads no clock: times arrive as arguments, and what has to be done is returned. What is
@@ -16,6 +17,7 @@ mod admission;
 mod conversations;
 mod dependencies;
 mod groups;
+mod leaks;
 mod priority;
 mod refusal;
 mod relations;
@@ -25,6 +27,7 @@ pub use admission::{Admission, LevelCounts};
 pub use conversations::Conversations;
 pub use dependencies::{DEPENDENCY_DEPTH_MAX, Dependencies};
 pub use groups::{GROUPS_MAX, Group, GroupId, Groups};
+pub use leaks::{Census, HeldPorts, Leak, LeakKind, LeakSearch, Seat, ShardCensus, Task, Work};
 pub use priority::{CallRequest, Priority, PriorityShares};
 pub use refusal::Refusal;
 pub use relations::Relations;

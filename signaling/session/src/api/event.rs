@@ -123,6 +123,12 @@ pub enum SessionEvent {
         /// Why the session left.
         reason: LeaveReason,
     },
+    /// The two sessions of a bridge hear each other, unless one is held: the media plane has confirmed it. Told once for each
+    /// session that has joined another one.
+    BridgeJoined {
+        /// The bridge.
+        bridge: BridgeId,
+    },
     /// A bridge was taken down.
     BridgeDestroyed {
         /// The bridge.

@@ -4,7 +4,7 @@ use crate::bridge::link::Tie;
 use crate::negotiation::capabilities::fits;
 use crate::session::Session;
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU64;
 
@@ -50,6 +50,8 @@ pub enum LeaveReason {
 #[derive(Default)]
 pub(crate) struct Bridges {
     pub(crate) rows: BTreeMap<BridgeId, Vec<SessionId>>,
+    /// Those whose two sessions are about to hear each other; [`SessionEvent::BridgeJoined`] tells when they do.
+    pub(crate) joining: BTreeSet<BridgeId>,
     made_count: u64,
 }
 
@@ -154,7 +156,9 @@ impl Sessions {
         turn.events.push(SessionEvent::ParticipantAdded { bridge, id });
         if let Some((one, other)) = pair {
             self.join(one, other, Tie::Bridge(bridge));
+            self.bridges.joining.insert(bridge);
             self.bring_together(turn, one);
+            self.look_at_joining(turn, one);
         }
     }
 
@@ -162,6 +166,7 @@ impl Sessions {
     fn unseat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId, reason: LeaveReason) {
         let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
         members.retain(|member| *member != id);
+        self.bridges.joining.remove(&bridge);
         let link = self.untie(turn, id);
         if let Some(session) = self.table.get_mut(id) {
             session.membership.leave();

@@ -61,6 +61,7 @@ impl Sessions {
             // The leg's row tells where it sends; sessions keep what the peer said.
             LegEvent::Latched(_) | LegEvent::Late => {}
         }
+        self.look_at_joining(turn, id);
     }
 
     fn opened(&mut self, turn: &mut Turn<'_>, id: SessionId) {

@@ -1,7 +1,7 @@
 //! Two linked sessions come to hear each other: their legs meet on one worker.
 
 use crate::bridge::link::Tie;
-use crate::{BridgeId, EndReason, LeaveReason, Session, SessionId, Sessions, Turn};
+use crate::{BridgeId, EndReason, LeaveReason, Session, SessionEvent, SessionId, Sessions, Turn};
 use media_control::{EdgeState, Standing};
 
 impl Sessions {
@@ -25,6 +25,15 @@ impl Sessions {
             is_settled && (session.is_held_here() || flows())
         };
         members.len() < 2 || members.iter().filter_map(|id| self.table.get(*id)).all(hears)
+    }
+
+    /// Tells once that the two sessions of a bridge hear each other.
+    pub(crate) fn look_at_joining(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(bridge) = self.table.get(id).and_then(Session::bridge) else { return };
+        if self.bridges.joining.contains(&bridge) && self.is_joined(bridge) {
+            self.bridges.joining.remove(&bridge);
+            turn.events.push(SessionEvent::BridgeJoined { bridge });
+        }
     }
 
     /// The leg is on the worker of the other one.

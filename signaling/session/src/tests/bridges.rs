@@ -36,7 +36,11 @@ fn two_calls_hear_each_other_until_one_ends() {
     assert_eq!(world.spec(one).flow.rewriting(), Rewriting::Continuous);
     assert_eq!(
         world.told(),
-        [SessionEvent::ParticipantAdded { bridge, id: one }, SessionEvent::ParticipantAdded { bridge, id: other }]
+        [
+            SessionEvent::ParticipantAdded { bridge, id: one },
+            SessionEvent::ParticipantAdded { bridge, id: other },
+            SessionEvent::BridgeJoined { bridge }
+        ]
     );
     let again = world.turn(|sessions, turn| sessions.bridge(turn, one, other));
     assert!(matches!(again, Err(SessionError::InvalidState { operation: Operation::Bridge, .. })));
@@ -185,10 +189,13 @@ fn a_bridge_says_when_its_sessions_hear_each_other() {
     let mut rounds = 0;
     while !world.commands.is_empty() {
         assert!(!world.sessions.is_joined(bridge), "a leg moves, then both are told");
+        assert!(!world.events.contains(&SessionEvent::BridgeJoined { bridge }));
         world.serve_once();
         rounds += 1;
     }
     assert!(world.sessions.is_joined(bridge) && rounds == 2, "{rounds}");
+    let told = world.told().into_iter().filter(|event| *event == SessionEvent::BridgeJoined { bridge }).count();
+    assert_eq!(told, 1);
     world.turn(|sessions, turn| sessions.destroy_bridge(turn, bridge)).unwrap();
     assert!(world.sessions.is_joined(bridge), "it is gone");
 }
