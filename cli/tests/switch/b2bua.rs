@@ -1,6 +1,6 @@
 //! The back-to-back user agent as a service: calls go on by the routes of the configuration.
 
-use crate::machine::{alone, plan, start};
+use crate::machine::{alone, plan, skipped_frames, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
 use loadtest::peers::{Scenario, Sipp, SippPlan, Switch, free_port, wait_for};
@@ -58,7 +58,7 @@ fn sound_crosses_the_switch_both_ways() {
     let report = callers.join().unwrap();
     assert!(all_speak.is_some(), "not all callers were heard: {}", report.to_text());
     assert_eq!((report.completed, report.failed_count(), report.silent), (CALLS as u64, 0, 0), "{}", report.to_text());
-    let skipped = far.counter("frames_skipped").unwrap(); // on a machine that stalls
+    let skipped = skipped_frames(&far, report.media.odd_steps); // on a machine that stalls
     assert!(report.media.holes == 0 && report.media.odd_steps <= skipped, "{skipped} skipped; {}", report.to_text());
     assert_nothing_left(&switch);
     assert_nothing_left(&far);

@@ -1,7 +1,8 @@
 //! A switch for a test, and who may use the machine.
 
+use clock::Duration;
 use loadtest::capture::{Datagram, RtpStreams, SeenCalls};
-use loadtest::peers::{Switch, SwitchPlan};
+use loadtest::peers::{Switch, SwitchPlan, wait_for};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
@@ -53,4 +54,12 @@ pub(crate) fn seen(file: &Path, switch: &Switch, grace_ms: u64) -> (SeenCalls, R
     loadtest::capture::read(file, take).expect("the capture is readable");
     let late = media.iter().filter(|(port, at_ns)| calls.is_late(*port, *at_ns, grace_ms * 1_000_000)).count();
     (calls, streams, late as u64)
+}
+
+/// Frames that the media workers have skipped. They publish their counters from time to time, so this waits until the frames
+/// are as many as the odd steps that callers have seen.
+pub(crate) fn skipped_frames(switch: &Switch, seen: u64) -> u64 {
+    let skipped = || switch.counter("frames_skipped").expect("it is a counter");
+    wait_for(Duration::from_secs(10), || (skipped() >= seen).then_some(()));
+    skipped()
 }
