@@ -20,11 +20,6 @@ use crate::calls::entry::Entry;
 use contract::LegState;
 use info::{info, statistics};
 use signald::OrderTurn;
-use std::time::Duration;
-
-/// How long a recording waits for the end of its leg's move between workers, and how often it looks.
-const BUSY_LIMIT: Duration = Duration::from_secs(5);
-const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 impl SessionCoordinator {
     /// Where media flows; `None` while there is none.
@@ -73,25 +68,6 @@ impl SessionCoordinator {
         facts.leg = Some(leg);
         if let Some(counted) = counted {
             facts.counted = Some(Box::new(counted));
-        }
-    }
-
-    /// An operation on a recording; where its leg goes to another worker, the end of that is waited for.
-    async fn operate_patiently<T: Send + 'static>(
-        &self,
-        id: SessionId,
-        work: impl Fn(OrderTurn<'_, '_>, session::SessionId) -> Result<T, session::SessionError> + Clone + Send + 'static,
-    ) -> Result<T, SessionError> {
-        let entry = self.entry(id)?;
-        let give_up_at = tokio::time::Instant::now() + BUSY_LIMIT;
-        loop {
-            let work = work.clone();
-            match self.order(id.shard(), move |turn| work(turn, id.inner())).await? {
-                Err(session::SessionError::Busy(_)) if tokio::time::Instant::now() < give_up_at => {
-                    tokio::time::sleep(BUSY_PAUSE).await;
-                }
-                done => return done.map_err(|error| SessionError::of_session(id, Some(&entry.call_id), error)),
-            }
         }
     }
 }

@@ -128,6 +128,12 @@ impl PayloadMap {
         mapped
     }
 
+    /// Whether both have the same payload types in the same order, whatever numbers these have on other legs.
+    pub fn has_same_types(&self, other: &Self) -> bool {
+        let mut pairs = self.entries.iter().zip(&other.entries).take_while(|(one, two)| (one.kind | two.kind) != 0);
+        pairs.all(|(one, two)| (one.payload_type, one.kind) == (two.payload_type, two.kind))
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.entries[0].kind == 0
@@ -214,6 +220,8 @@ mod tests {
                 == there.entries().find(|it| it.codec == mapping.codec).unwrap().clock_rate)
         );
         assert_eq!((mapped.mapped_to(None), mapped == here), (here, false));
+        assert!(mapped.has_same_types(&here) && !here.has_same_types(&there));
+        assert!(!here.has_same_types(&PayloadMap::default()));
         let mut other_clock = PayloadMap::default();
         assert!(other_clock.push(99, Codec::Other));
         assert_eq!(here.mapped_to(Some(&other_clock)), here, "the same codec with another clock is another format");

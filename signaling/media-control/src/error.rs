@@ -15,17 +15,14 @@ pub enum LegError {
     /// The leg is in a state in which this cannot be done.
     #[error("the leg is in a state in which this cannot be done")]
     WrongState,
-    /// The leg is on its way to another worker.
-    #[error("the leg is on its way to another worker")]
-    Moving,
     /// A leg that is to hear itself has a player for that, not an edge.
     #[error("a leg cannot be the source of itself")]
     OwnSource,
     /// A digit or its duration is out of range, or there are too many digits.
     #[error("digits are 0 to 15, of 40 ms to 5 s, and not too many at once")]
     Digits,
-    /// The leg is being recorded already, or is not recorded.
-    #[error("the leg is recorded already, or is not recorded")]
+    /// The leg is being recorded already, or is not recorded, or the recording is to be too long.
+    #[error("the leg is recorded already, or is not recorded, or for too long")]
     Recording,
     /// The media plane does not take a file now.
     #[error("the media plane does not take the file now")]

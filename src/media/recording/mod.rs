@@ -32,7 +32,7 @@ impl SessionCoordinator {
         self.operate(id, check).await?;
         let opening = options.clone();
         let opened = tokio::task::spawn_blocking(move || opening.open()).await;
-        let file = Arc::new(opened.map_err(|error| SessionError::config(format!("cannot open a file: {error}")))??);
+        let file = opened.map_err(|error| SessionError::config(format!("cannot open a file: {error}")))??;
         let begun = self.begin_recording(&entry, &options, file).await;
         if begun.is_err() {
             options.discard();
@@ -44,17 +44,14 @@ impl SessionCoordinator {
         &self,
         entry: &Arc<Entry>,
         options: &RecordingOptions,
-        file: Arc<File>,
+        file: File,
     ) -> Result<(), SessionError> {
         let (progress, mut news) = watch::channel(Progress::Starting);
         let (id, this, options) = (entry.id, self.this.clone(), options.clone());
         let recorded = entry.clone();
         let start = move |order: OrderTurn<'_, '_>, inner| {
             let (layout, limit) = (options.layout, options.max_length);
-            let copy = file.try_clone().map_err(|_| {
-                session::SessionError::Media("no descriptor is left for the file; raise the limit (`ulimit -n`)")
-            })?;
-            let number = order.sessions.start_recording(order.turn, inner, copy, layout, limit)?;
+            let number = order.sessions.start_recording(order.turn, inner, file, layout, limit)?;
             // Before its events come.
             if let Some(coordinator) = this.upgrade() {
                 let (path, entry, progress) = (options.path.clone(), recorded.clone(), progress.clone());
@@ -62,7 +59,7 @@ impl SessionCoordinator {
             }
             Ok(number)
         };
-        let number = self.operate_patiently(id, start).await?;
+        let number = self.operate(id, start).await?;
         let told = news.wait_for(|progress| !matches!(progress, Progress::Starting));
         let told = match tokio::time::timeout(MEDIA_LIMIT, told).await {
             Ok(Ok(progress)) => progress.clone(),
@@ -85,7 +82,7 @@ impl SessionCoordinator {
         let is_over = |recorded: &Arc<Recorded>| matches!(*recorded.progress.borrow(), Progress::Over(..));
         if !recorded.as_ref().is_some_and(is_over) {
             let stop = |order: OrderTurn<'_, '_>, id| order.sessions.stop_recording(order.turn, id);
-            match (self.operate_patiently(id, stop).await, &recorded) {
+            match (self.operate(id, stop).await, &recorded) {
                 (Ok(_), _) => {}
                 // The call, or the recording, is just coming to its end by itself.
                 (Err(SessionError::SessionNotFound(_) | SessionError::InvalidState { .. }), Some(_)) => {}

@@ -189,6 +189,7 @@ impl Legs {
         self.settle(slot);
         self.refresh(turn, slot);
         self.send_waiting_digits(turn, slot);
+        self.tell_recordings(turn, slot);
         self.refresh_neighbours(turn, slot);
         self.bring_together(turn, slot);
     }
@@ -205,7 +206,7 @@ impl Legs {
         let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
         let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
         let source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
-        self.forget_recording_start(slot);
+        self.forget_recordings(slot);
         if let Some(port) = self.remove(slot) {
             turn.ports.give_back(port);
         }

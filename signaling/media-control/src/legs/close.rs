@@ -17,7 +17,7 @@ impl Legs {
             Stage::Moving(leaving) => Some(leaving),
             Stage::Opening(_) | Stage::Open => None,
         };
-        self.forget_recording_start(slot);
+        self.forget_recordings(slot);
         self.stop_waiting(slot);
         self.send_close(turn, slot, moving);
         Ok(false)

@@ -19,14 +19,21 @@ pub(crate) struct Deadlines {
 }
 
 impl Legs {
-    /// When to call [`Self::handle_deadline`].
+    /// When to call [`Self::handle_deadline`]; [`Instant::ZERO`] where something is to be told at once.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.recordings.has_ended() {
+            return Some(Instant::ZERO);
+        }
         let first = |queue: &VecDeque<(Instant, CommandNumber)>| queue.front().map(|(at, _)| *at);
         first(&self.deadlines.answers).into_iter().chain(first(&self.deadlines.closings)).min()
     }
 
-    /// The next command that was not answered in time, with the owner of its leg. The caller goes on until there is none.
+    /// The next command that was not answered in time, or what else no answer tells, with the owner of its leg. The caller
+    /// goes on until there is none.
     pub fn handle_deadline(&mut self, turn: &mut MediaTurn<'_>) -> Option<(u64, LegEvent)> {
+        if let Some(told) = self.recordings.next_ended() {
+            return Some(told);
+        }
         loop {
             let is_due = |queue: &VecDeque<(Instant, CommandNumber)>| {
                 queue.front().filter(|(at, _)| *at <= turn.now).map(|(_, number)| *number)
@@ -54,8 +61,8 @@ impl Legs {
             Stage::Opening(open) if open == number => LegEvent::OpenTimedOut,
             Stage::Moving(leaving) if leaving.number == number => LegEvent::MoveTimedOut,
             Stage::Closing(closing) if closing.number == number => self.gone(turn, slot, LegEvent::CloseTimedOut),
-            _ if self.is_starting(slot, number) => {
-                self.forget_recording_start(slot);
+            _ if self.recordings.is_starting(number) => {
+                self.start_is_answered(number);
                 return None;
             }
             _ => {
@@ -75,7 +82,7 @@ impl Legs {
             Stage::Opening(open) if open == number => true,
             Stage::Moving(leaving) if leaving.number == number => true,
             Stage::Closing(closing) => closing.number == number,
-            _ => is_update() || self.is_starting(number.slot(), number),
+            _ => is_update() || self.recordings.is_starting(number),
         }
     }
 

@@ -1,39 +1,89 @@
-//! Recordings: the sound of a leg goes into a file. The outcome may come after the leg is gone, because the file is
-//! finished by then.
+//! Recordings: the sound of a leg goes into a file. What is wanted waits until its leg can be told. The outcome may come
+//! after the leg is gone, because the file is finished by then.
 
 use super::leg::Stage;
 use crate::{CommandNumber, LegError, LegEvent, LegId, Legs, MediaTurn, Port};
 use clock::Duration;
-use contract::{Command, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingLayout, RecordingOutcome};
-use std::collections::BTreeMap;
+use contract::{Command, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 
-/// The recordings whose outcome is not known, by number: the oldest first.
+/// The recordings whose outcome is not known.
 #[derive(Debug, Default)]
 pub(crate) struct Recordings {
     begun_count: u64,
+    /// By number: the oldest first.
     open: BTreeMap<u64, Recording>,
+    /// The commands that begin one, until they are answered, with its number.
+    starting: BTreeMap<CommandNumber, u64>,
+    /// Those whose beginning or end waits until their leg can be told, in this order.
+    waiting: Vec<u64>,
+    /// The ends that the media plane has not heard of, with the owners of their legs.
+    ended: VecDeque<(u64, LegEvent)>,
 }
 
 #[derive(Debug)]
 struct Recording {
     owner: u64,
     leg: LegId,
-    /// The command that begins it, until it is answered.
-    starting: Option<CommandNumber>,
+    state: RecordingState,
+}
+
+#[derive(Debug)]
+enum RecordingState {
+    /// The media plane has not been told yet.
+    Waiting(Start),
+    /// The media plane has been told to begin it.
+    Told,
+    /// It is to stop, and the media plane has not been told that yet.
+    StopWaits,
+    /// The media plane has been told to stop it.
+    StopTold,
+}
+
+/// What a recording begins with.
+#[derive(Debug)]
+struct Start {
+    file: File,
+    layout: RecordingLayout,
+    limit_s: u32,
+}
+
+/// Whether a leg can be told about its recordings.
+enum Telling {
+    Now(Port),
+    Later,
 }
 
 impl Recordings {
     /// Forgets all of them: each with its owner.
     pub(crate) fn take_all(&mut self) -> Vec<(u64, u64)> {
+        self.starting.clear();
+        self.waiting.clear();
         let all = std::mem::take(&mut self.open);
         all.into_iter().map(|(number, recording)| (recording.owner, number)).collect()
+    }
+
+    /// Whether there is an end to be told.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// The next end that the media plane has not heard of, with the owner of its leg.
+    pub(crate) fn next_ended(&mut self) -> Option<(u64, LegEvent)> {
+        self.ended.pop_front()
+    }
+
+    pub(crate) fn is_starting(&self, number: CommandNumber) -> bool {
+        self.starting.contains_key(&number)
     }
 }
 
 impl Legs {
     /// Writes what the peer of a leg says and hears into a file until it is stopped, the leg is closed or the limit is
-    /// reached. Gives the number that the recording's events carry.
+    /// reached. A leg that does not run yet, or is on its way to another worker, is recorded from then on. Gives the number
+    /// that the recording's events carry. A leg has one recording at a time; the next one may begin once the one before has
+    /// been stopped.
     pub fn start_recording(
         &mut self,
         turn: &mut MediaTurn<'_>,
@@ -43,46 +93,146 @@ impl Legs {
     ) -> Result<u64, LegError> {
         let limit_s = u32::try_from(limit.as_secs()).ok().filter(|limit| (1..=RECORDING_SECONDS_MAX).contains(limit));
         let limit_s = limit_s.ok_or(LegError::Recording)?;
-        let port = self.recorded_port(id)?;
-        if self.leg(id)?.recording.is_some() {
+        let telling = self.telling(id)?;
+        if self.wanted_recording(id).is_some() {
             return Err(LegError::Recording);
         }
         self.make_room_for_recording()?;
-        let recording = self.recordings.begun_count + 1;
-        // The file first, so that it is there when the worker begins.
-        turn.ports.hand_over(port.leg, recording, file).map_err(|_| LegError::File)?;
-        let number = self.next_number(id.slot());
-        let command = Command::StartRecording { leg: port.leg, number: number.get(), recording, layout, limit_s };
-        turn.commands.push((port.worker, command));
+        let (recording, start) = (self.recordings.begun_count + 1, Start { file, layout, limit_s });
+        let state = match telling {
+            Telling::Now(port) => {
+                self.begin_recording(turn, (id, port), recording, start)?;
+                RecordingState::Told
+            }
+            Telling::Later => {
+                self.recordings.waiting.push(recording);
+                RecordingState::Waiting(start)
+            }
+        };
         self.recordings.begun_count = recording;
         let leg = self.leg_mut(id)?;
         leg.recording = Some(recording);
-        let begun = Recording { owner: leg.owner, leg: id, starting: Some(number) };
+        let begun = Recording { owner: leg.owner, leg: id, state };
         self.recordings.open.insert(recording, begun);
-        self.limit_recording(turn.now, number);
         Ok(recording)
     }
 
     /// Ends the recording of a leg; [`LegEvent::RecordingEnded`] follows once the file is whole. Gives its number.
     pub fn stop_recording(&mut self, turn: &mut MediaTurn<'_>, id: LegId) -> Result<u64, LegError> {
-        let port = self.recorded_port(id)?;
-        let recording = self.leg(id)?.recording.ok_or(LegError::Recording)?;
-        let number = self.next_number(id.slot());
-        turn.commands.push((port.worker, Command::StopRecording { leg: port.leg, number: number.get(), recording }));
-        Ok(recording)
+        let telling = self.telling(id)?;
+        let number = self.leg(id)?.recording.ok_or(LegError::Recording)?;
+        let recording = self.recordings.open.get_mut(&number).ok_or(LegError::Recording)?;
+        match (&recording.state, telling) {
+            (RecordingState::Waiting(_), _) => self.end_recording_here(number, RecordingEnd::Stopped),
+            (RecordingState::Told, Telling::Later) => {
+                recording.state = RecordingState::StopWaits;
+                self.recordings.waiting.push(number);
+            }
+            (RecordingState::Told, Telling::Now(port)) => self.tell_stop(turn, (id, port), number),
+            (RecordingState::StopWaits | RecordingState::StopTold, _) => {}
+        }
+        Ok(number)
     }
 
-    /// The number of the recording of a leg.
+    /// The number of the last recording of a leg, until its end is known.
     pub fn recording(&self, id: LegId) -> Option<u64> {
         self.leg(id).ok()?.recording
     }
 
-    fn recorded_port(&self, id: LegId) -> Result<Port, LegError> {
+    /// The recording of a leg that is not to stop.
+    fn wanted_recording(&self, id: LegId) -> Option<u64> {
+        let number = self.recording(id)?;
+        let state = &self.recordings.open.get(&number)?.state;
+        matches!(state, RecordingState::Waiting(_) | RecordingState::Told).then_some(number)
+    }
+
+    fn telling(&self, id: LegId) -> Result<Telling, LegError> {
         let leg = self.leg(id)?;
         match leg.stage {
-            Stage::Moving(_) => Err(LegError::Moving),
-            Stage::Opening(_) | Stage::Open => leg.port.ok_or(LegError::WrongState),
-            _ => Err(LegError::WrongState),
+            Stage::Opening(_) | Stage::Open => leg.port.map(Telling::Now).ok_or(LegError::WrongState),
+            Stage::Reserved | Stage::Moving(_) => Ok(Telling::Later),
+            Stage::Closing(_) | Stage::Lost => Err(LegError::WrongState),
+        }
+    }
+
+    /// Hands the file over, then tells the worker, so that the file is there when the worker begins.
+    fn begin_recording(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        (id, port): (LegId, Port),
+        recording: u64,
+        Start { file, layout, limit_s }: Start,
+    ) -> Result<(), LegError> {
+        turn.ports.hand_over(port.leg, recording, file).map_err(|_| LegError::File)?;
+        let number = self.next_number(id.slot());
+        let command = Command::StartRecording { leg: port.leg, number: number.get(), recording, layout, limit_s };
+        turn.commands.push((port.worker, command));
+        self.recordings.starting.insert(number, recording);
+        self.limit_recording(turn.now, number);
+        Ok(())
+    }
+
+    fn tell_stop(&mut self, turn: &mut MediaTurn<'_>, (id, port): (LegId, Port), recording: u64) {
+        let number = self.next_number(id.slot()).get();
+        turn.commands.push((port.worker, Command::StopRecording { leg: port.leg, number, recording }));
+        if let Some(recording) = self.recordings.open.get_mut(&recording) {
+            recording.state = RecordingState::StopTold;
+        }
+    }
+
+    /// A leg can be told again, or for the first time: what its recordings have waited for.
+    pub(crate) fn tell_recordings(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+        if self.recordings.waiting.is_empty() {
+            return;
+        }
+        let Some(leg) = self.rows[slot].as_deref() else { return };
+        let id = leg.id;
+        let Ok(Telling::Now(port)) = self.telling(id) else { return };
+        for number in self.take_waiting(id) {
+            let Some(recording) = self.recordings.open.get_mut(&number) else { continue };
+            match std::mem::replace(&mut recording.state, RecordingState::Told) {
+                RecordingState::Waiting(start) => {
+                    if self.begin_recording(turn, (id, port), number, start).is_err() {
+                        self.end_recording_here(number, RecordingEnd::NoFile);
+                    }
+                }
+                _ => self.tell_stop(turn, (id, port), number),
+            }
+        }
+    }
+
+    fn take_waiting(&mut self, id: LegId) -> Vec<u64> {
+        let open = &self.recordings.open;
+        let is_of_leg = |number: &u64| open.get(number).is_none_or(|recording| recording.leg == id);
+        let (taken, left) = self.recordings.waiting.iter().partition(|number| is_of_leg(number));
+        self.recordings.waiting = left;
+        taken
+    }
+
+    /// A recording ends that the media plane has never heard of.
+    fn end_recording_here(&mut self, number: u64, end: RecordingEnd) {
+        self.recordings.waiting.retain(|waiting| *waiting != number);
+        let told = self.recording_ended(number, RecordingOutcome::new(end));
+        self.recordings.ended.extend(told);
+    }
+
+    /// A leg is about to be closed, or is gone: what its recordings wait for does not come, and nobody waits for their
+    /// beginning any more. Those that the media plane has begun end with the leg.
+    pub(crate) fn forget_recordings(&mut self, slot: usize) {
+        if !self.recordings.starting.is_empty() {
+            let count = self.recordings.starting.len();
+            self.recordings.starting.retain(|number, _| number.slot() != slot);
+            self.awaited.calls -= count - self.recordings.starting.len();
+        }
+        let Some(id) = self.rows[slot].as_deref().filter(|_| !self.recordings.waiting.is_empty()).map(|leg| leg.id)
+        else {
+            return;
+        };
+        for number in self.take_waiting(id) {
+            let state = self.recordings.open.get(&number).map(|recording| &recording.state);
+            if let Some(RecordingState::Waiting(_)) = state {
+                self.end_recording_here(number, RecordingEnd::NoSuchLeg);
+            }
         }
     }
 
@@ -98,17 +248,18 @@ impl Legs {
     }
 
     pub(crate) fn recording_started(&mut self, recording: u64, number: CommandNumber) -> LegEvent {
-        let Some(started) = self.recordings.open.get_mut(&recording) else { return LegEvent::Late };
-        if started.starting.take_if(|starting| *starting == number).is_some() {
-            self.awaited.calls -= 1;
+        if !self.recordings.open.contains_key(&recording) {
+            return LegEvent::Late;
         }
+        self.start_is_answered(number);
         LegEvent::RecordingStarted(recording)
     }
 
     pub(crate) fn recording_ended(&mut self, recording: u64, outcome: RecordingOutcome) -> Option<(u64, LegEvent)> {
         let ended = self.recordings.open.remove(&recording)?;
-        if ended.starting.is_some() {
-            self.awaited.calls -= 1;
+        let starting = self.recordings.starting.iter().find(|(_, other)| **other == recording);
+        if let Some(number) = starting.map(|(number, _)| *number) {
+            self.start_is_answered(number);
         }
         if let Ok(leg) = self.leg_mut(ended.leg) {
             leg.recording.take_if(|current| *current == recording);
@@ -117,19 +268,9 @@ impl Legs {
         Some((ended.owner, LegEvent::RecordingEnded { recording, outcome }))
     }
 
-    fn starting(&mut self, slot: usize) -> Option<&mut Recording> {
-        let recording = self.rows[slot].as_deref()?.recording?;
-        self.recordings.open.get_mut(&recording)
-    }
-
-    pub(crate) fn is_starting(&self, slot: usize, number: CommandNumber) -> bool {
-        let recording = self.rows[slot].as_deref().and_then(|leg| self.recordings.open.get(&leg.recording?));
-        recording.is_some_and(|recording| recording.starting == Some(number))
-    }
-
-    /// Nobody waits for the beginning of a leg's recording any more.
-    pub(crate) fn forget_recording_start(&mut self, slot: usize) {
-        if self.starting(slot).is_some_and(|recording| recording.starting.take().is_some()) {
+    /// Nobody waits for the beginning of a recording any more.
+    pub(crate) fn start_is_answered(&mut self, number: CommandNumber) {
+        if self.recordings.starting.remove(&number).is_some() {
             self.awaited.calls -= 1;
         }
     }

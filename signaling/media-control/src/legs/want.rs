@@ -4,7 +4,7 @@ use super::leg::{Leg, Stage};
 use crate::topology::{Resolved, UseOfSource};
 use crate::wish::{Desired, Flow, Formats, Parts};
 use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn};
-use contract::Rewriting;
+use contract::{Rewriting, Source};
 
 /// Whether the media plane does what is wanted of a leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +44,9 @@ impl Legs {
         if let Stage::Closing(_) = leg.stage {
             return Ok(Standing::NotOpen);
         }
+        if self.is_wanted(leg, wish) {
+            return Ok(leg.standing());
+        }
         let had_source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
         let Applied { changed, has_new_source } = self.apply(id, wish)?;
         let slot = id.slot();
@@ -59,6 +62,23 @@ impl Legs {
             self.lost_sink(turn, before);
         }
         self.standing(id)
+    }
+
+    /// Whether this is wanted of a leg already: many events of a call change nothing for its media.
+    fn is_wanted(&self, leg: &Leg, wish: &LegWish) -> bool {
+        let (Desired { transport, formats, flow }, wished) = (&leg.wanted, &wish.flow);
+        let source = self.edges.get(leg.first_in).and_then(|edge| Some((self.at(edge.from)?.id, edge.kind)));
+        let own = leg.port.map(|port| Source::Leg(port.leg));
+        // A leg that was disconnected still has to be told.
+        let passes_on = matches!(flow.source, Source::Leg(_)) && Some(flow.source) != own;
+        source == wished.hears.map(|hears| (hears.leg, hears.kind))
+            && (source.is_some() || !passes_on)
+            && (leg.player, leg.is_held, leg.rewinds) == (wished.player, wished.is_held, false)
+            && (flow.direction, flow.is_muted) == (wished.direction, wished.is_muted)
+            && (flow.rewriting == Rewriting::Continuous || !wished.is_continuous)
+            && *transport == wish.transport
+            && formats.ptime_ms == wish.formats.ptime_ms
+            && formats.payloads.has_same_types(&wish.formats.payloads)
     }
 
     /// The same as [`Self::want`], and the player begins again, also where it has come to its end.

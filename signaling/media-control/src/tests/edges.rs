@@ -109,3 +109,15 @@ fn a_port_beside_another_leg_spares_the_move() {
     assert_eq!(world.legs.source(one), Some((other, EdgeState::Flowing)));
     world.assert_settled(&[one, other]);
 }
+
+#[test]
+fn a_leg_that_was_disconnected_plays_what_it_has_from_the_next_wish_on() {
+    let mut world = World::new();
+    let one = world.open_on(0, &tone());
+    let other = world.open_on(0, &hears(tone(), one));
+    world.turn(|legs, _| legs.disconnect(other)).unwrap();
+    assert!(matches!(world.want(other, &tone()), Standing::Awaits(_)));
+    world.serve();
+    assert_eq!(world.source(other), Source::Tone440);
+    world.assert_settled(&[one, other]);
+}

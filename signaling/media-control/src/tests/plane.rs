@@ -14,6 +14,7 @@ pub(super) struct Pool {
     pub(super) worker_count: u8,
     pub(super) next_worker: u8,
     pub(super) takes_files: bool,
+    pub(super) handed_over_count: usize,
     /// Legs that moved, by worker: one more, one less.
     pub(super) moved: HashMap<u8, i64>,
 }
@@ -21,8 +22,16 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(port_count: u16, worker_count: u8) -> Self {
         let free = (0..port_count).map(|index| 10_000 + 2 * index).collect();
-        let moved = HashMap::new();
-        Self { free, out: HashSet::new(), generation: 0, worker_count, next_worker: 0, takes_files: true, moved }
+        Self {
+            free,
+            out: HashSet::new(),
+            generation: 0,
+            worker_count,
+            next_worker: 0,
+            takes_files: true,
+            handed_over_count: 0,
+            moved: HashMap::new(),
+        }
     }
 
     pub(super) fn out_count(&self) -> usize {
@@ -66,7 +75,11 @@ impl Ports for Pool {
 
     fn hand_over(&mut self, leg: LegRef, _: u64, _: File) -> io::Result<()> {
         assert!(self.out.contains(&leg));
-        if self.takes_files { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        if !self.takes_files {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.handed_over_count += 1;
+        Ok(())
     }
 
     fn give_back(&mut self, port: Port) {

@@ -83,3 +83,119 @@ fn there_is_room_for_a_recording_once_a_leg_is_gone() {
     world.hear(closed);
     assert!(start(&mut world, next).is_ok());
 }
+
+fn stop(world: &mut World, id: LegId) -> Result<u64, LegError> {
+    world.turn(|legs, turn| legs.stop_recording(turn, id))
+}
+
+/// Two legs on different workers, the second on its way to the first.
+fn moving() -> (World, LegId) {
+    let mut world = World::new();
+    let (one, other) = (world.open_on(0, &tone()), world.open_on(1, &tone()));
+    world.want(other, &hears(tone(), one));
+    (world.told(), world.plane.taken());
+    assert_eq!(world.legs.state(other), Some(LegState::Moving));
+    (world, other)
+}
+
+fn ended(recording: u64, end: RecordingEnd) -> LegEvent {
+    LegEvent::RecordingEnded { recording, outcome: RecordingOutcome::new(end) }
+}
+
+/// What the media plane was told about recordings: the worker does not matter, for it would refuse what goes astray.
+fn told_plane(world: &mut World) -> Vec<&'static str> {
+    let name = |command: &Command| match command {
+        Command::StartRecording { .. } => Some("start"),
+        Command::StopRecording { .. } => Some("stop"),
+        _ => None,
+    };
+    world.plane.taken().iter().filter_map(name).collect()
+}
+
+#[test]
+fn a_leg_that_moves_or_does_not_run_yet_is_recorded_from_then_on() {
+    let (mut world, id) = moving();
+    let recording = start(&mut world, id).unwrap();
+    assert_eq!((told_plane(&mut world), world.pool.handed_over_count), (vec![], 0), "nobody knows where the leg is");
+    world.serve();
+    assert!(world.told().contains(&LegEvent::RecordingStarted(recording)));
+    assert_eq!(world.pool.handed_over_count, 1);
+
+    let mut world = World::new();
+    let id = world.turn(|legs, turn| legs.reserve(turn, 7, None)).unwrap();
+    let recording = start(&mut world, id).unwrap();
+    world.turn(|legs, turn| legs.open(turn, id, &tone())).unwrap();
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Opened, LegEvent::RecordingStarted(recording)]);
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn a_stop_waits_for_the_end_of_a_move_and_takes_back_what_has_not_begun() {
+    let (mut world, id) = moving();
+    let recording = start(&mut world, id).unwrap();
+    assert_eq!((stop(&mut world, id), world.legs.recording(id)), (Ok(recording), None));
+    assert_eq!(world.legs.deadline(), Some(Instant::ZERO), "it is told at once");
+    world.serve();
+    assert!(world.told().contains(&ended(recording, RecordingEnd::Stopped)));
+    assert_eq!((told_plane(&mut world), world.pool.handed_over_count), (vec![], 0));
+
+    // It runs when its leg begins to move.
+    let mut world = World::new();
+    let (one, id) = (world.open_on(0, &tone()), world.open_on(1, &tone()));
+    let recording = start(&mut world, id).unwrap();
+    world.serve();
+    (world.told(), world.plane.taken());
+    world.want(id, &hears(tone(), one));
+    assert_eq!((stop(&mut world, id), stop(&mut world, id)), (Ok(recording), Ok(recording)));
+    let next = start(&mut world, id).unwrap();
+    assert_eq!(start(&mut world, id), Err(LegError::Recording), "one at a time");
+    assert_eq!(told_plane(&mut world), Vec::<&str>::new());
+    world.serve();
+    assert_eq!(told_plane(&mut world), ["stop", "start"], "once each, in this order");
+    let told = world.told();
+    let ends = [ended(recording, RecordingEnd::Stopped), LegEvent::RecordingStarted(next)];
+    assert!(ends.iter().all(|event| told.contains(event)), "{told:?}");
+    assert_eq!(world.legs.recording(id), Some(next));
+    world.assert_settled(&[one, id]);
+}
+
+#[test]
+fn the_next_recording_begins_before_the_file_of_the_one_before_is_whole() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    let first = start(&mut world, id).unwrap();
+    // Also where the first one has not begun yet.
+    assert_eq!(stop(&mut world, id), Ok(first));
+    let second = start(&mut world, id).unwrap();
+    assert_eq!(world.legs.awaited().calls, 2);
+    world.told();
+    world.serve();
+    let expected =
+        [LegEvent::RecordingStarted(first), ended(first, RecordingEnd::Stopped), LegEvent::RecordingStarted(second)];
+    assert_eq!((world.told(), world.legs.recording(id)), (expected.to_vec(), Some(second)));
+    world.assert_settled(&[id]);
+}
+
+#[test]
+fn what_waits_ends_with_its_leg_or_without_a_file() {
+    let (mut world, id) = moving();
+    let recording = start(&mut world, id).unwrap();
+    world.close(id);
+    assert_eq!(world.wait(Duration::ZERO), [(1_001, ended(recording, RecordingEnd::NoSuchLeg))]);
+    world.serve();
+    assert_eq!(start(&mut world, id), Err(LegError::NoSuchLeg));
+
+    let (mut world, id) = moving();
+    let recording = start(&mut world, id).unwrap();
+    world.pool.takes_files = false;
+    world.serve();
+    assert!(world.told().contains(&ended(recording, RecordingEnd::NoFile)));
+    assert_eq!((world.legs.recording(id), world.legs.state(id)), (None, Some(LegState::Open)));
+
+    let (mut world, id) = moving();
+    let recording = start(&mut world, id).unwrap();
+    assert_eq!(world.legs.media_lost(), [(1_001, recording)]);
+    assert_eq!(start(&mut world, id), Err(LegError::WrongState));
+    assert_eq!(world.legs.deadline(), None);
+}

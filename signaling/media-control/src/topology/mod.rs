@@ -37,7 +37,7 @@ impl UseOfSource {
 const GROUP_MAX: usize = 64;
 
 impl Legs {
-    fn at(&self, place: u16) -> Option<&Leg> {
+    pub(crate) fn at(&self, place: u16) -> Option<&Leg> {
         self.rows.get(usize::from(place)).and_then(Option::as_deref)
     }
 

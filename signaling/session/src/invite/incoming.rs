@@ -241,14 +241,14 @@ impl Sessions {
     }
 
     /// The leg runs, or the PRACK that the 200 waited for is there: 200 OK.
-    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, id: SessionId) -> bool {
         let Some(session) = self.table.get_mut(id).filter(|session| session.has_running_leg(&self.legs)) else {
-            return;
+            return false;
         };
         let Some(incoming) = session.incoming.as_mut().filter(|incoming| incoming.stage == Stage::Answering) else {
-            return;
+            return false;
         };
-        let (invite, Some(description)) = (incoming.invite(), incoming.description.take()) else { return };
+        let (invite, Some(description)) = (incoming.invite(), incoming.description.take()) else { return false };
         let headers: Vec<(&str, &str)> =
             incoming.answer_headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         match turn.sip.accept(turn.now, invite, Content::sdp(description.as_bytes()).with_headers(&headers)) {
@@ -274,10 +274,12 @@ impl Sessions {
                     self.take_place(turn, id, old);
                     self.end(turn, old, EndReason::Replaced);
                 }
+                return true;
             }
             // The description waits for the PRACK; the endpoint ends the INVITE when none comes.
             Accepted::AfterPrack => session.describe(description),
             Accepted::Gone => self.end(turn, id, EndReason::Cancelled),
         }
+        false
     }
 }

@@ -71,8 +71,12 @@ impl Sessions {
         } else if session.is_at(Stage::Early) {
             self.announce(turn, id);
         }
-        self.answer(turn, id);
-        self.bring_together(turn, id);
+        let is_answered = self.answer(turn, id);
+        match self.table.get(id).and_then(|session| session.link()) {
+            // The answer has told the leg all.
+            None if is_answered => self.take_up_pending(turn, id),
+            _ => self.bring_together(turn, id),
+        }
     }
 
     /// The media plane does what was wanted with this command.

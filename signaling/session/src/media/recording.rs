@@ -8,7 +8,7 @@ use std::fs::File;
 
 impl Sessions {
     /// Writes what the peer says and hears into a file, which is open for writing, until it is stopped, the call ends or
-    /// the limit is reached. Gives the number that `RecordingStarted` and `RecordingEnded` tell; one of both follows.
+    /// the limit is reached. While the leg is on its way to another worker, the recording and its end wait for that. Gives the number that `RecordingStarted` and `RecordingEnded` tell; one of both follows.
     pub fn start_recording(
         &mut self,
         turn: &mut Turn<'_>,

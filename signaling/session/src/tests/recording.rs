@@ -2,6 +2,7 @@
 
 use crate::tests::common::*;
 use crate::tests::fake::*;
+use crate::tests::invite::forwards;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};
@@ -75,4 +76,34 @@ fn a_media_plane_that_dies_ends_it_and_limits_are_checked() {
         assert!(matches!(refused, Err(SessionError::Argument(_))), "{seconds}");
     }
     assert_eq!(world.asked(), []);
+}
+
+/// A call whose leg is on its way to another worker, with the place of the leg.
+fn moving() -> (World, SessionId, LegRef) {
+    let mut pair = forwards::up();
+    let id = forwards::replaced(&mut pair, false);
+    pair.world.commands.clear();
+    pair.world.told();
+    let leg = pair.world.session(id).leg().unwrap();
+    (pair.world, id, leg)
+}
+
+#[test]
+fn a_start_and_a_stop_wait_for_the_end_of_a_move() {
+    let (mut world, id, leg) = moving();
+    let recording = start(&mut world, id.as_u64()).unwrap();
+    assert_eq!((world.asked(), world.ports.files.len()), (vec![], 0));
+    world.legs.insert(leg, 0);
+    world.media(Event::Moved { leg, number: id.as_u64(), worker: 0 });
+    world.serve();
+    assert!(world.told().contains(&SessionEvent::RecordingStarted { id, recording }));
+
+    let (mut world, id, _) = moving();
+    let recording = start(&mut world, id.as_u64()).unwrap();
+    assert_eq!(world.turn(|sessions, turn| sessions.stop_recording(turn, id)), Ok(recording));
+    assert_eq!(world.sessions.deadline(), Some(clock::Instant::ZERO));
+    world.wait(Duration::ZERO);
+    let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
+    assert!(world.told().contains(&SessionEvent::RecordingEnded { id, recording, outcome }));
+    assert!(world.session(id).allows(Operation::StartRecording));
 }
