@@ -1,7 +1,7 @@
 //! Sessions that are put together.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use contract::{Command, Direction, Event, RefuseReason, Rewriting, Source};
 use sip_core::Cause;
@@ -11,6 +11,9 @@ fn two() -> (World, SessionId, SessionId) {
     let mut world = World::new(Settings::default(), 4);
     let one = world.comes(1, "tone", SDP);
     let other = world.comes(2, "play", SDP);
+    world.serve();
+    world.acknowledges(1, "");
+    world.acknowledges(2, "");
     world.serve();
     world.said();
     world.events.clear();
@@ -160,21 +163,14 @@ fn hold_in_a_bridge_plays_music_and_comes_back() {
     let (mut world, one, other, _) = bridged();
     world.turn(|sessions, turn| sessions.hold(turn, one, Some(PlannedSource::Prompt(9)))).unwrap();
     let said = world.said();
-    let [Said::Reinvite(request, dialog, _)] = said[..] else { panic!("{said:?}") };
-    let event = |request, status| sip_core::Event::Response {
-        request,
-        dialog: Some(dialog),
-        status,
-        message: Some(Default::default()),
-        wants_ack: false,
-    };
-    world.sip(event(request, 200), message("INVITE", "x", &held("recvonly")));
+    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    world.responds(request, 200, &held("recvonly"));
     world.serve();
     assert_eq!((world.spec(one).flow.source(), world.spec(one).flow.direction()), (Source::Prompt(9), Direction::Send));
     world.turn(|sessions, turn| sessions.resume(turn, one)).unwrap();
     let said = world.said();
     let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
-    world.sip(event(request, 200), message("INVITE", "x", SDP));
+    world.responds(request, 200, SDP);
     world.serve();
     assert_eq!(world.spec(one).flow.source(), Source::Leg(world.session(other).leg().unwrap()));
 }

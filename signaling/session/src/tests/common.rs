@@ -1,25 +1,20 @@
-//! A call in the states that tests begin with.
+//! Calls in the states that tests begin with.
 
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
-use contract::{CloseReason, Command, Event, LegRef, RecordingEnd, RecordingOutcome};
-use sip_core::{CallId, Cause, ClientRequestId, DialogId, InviteId, Span};
+use clock::Duration;
+use contract::{CloseReason, Command, Event, LegRef};
+use sip_core::EndpointConfig;
 
-pub(in crate::tests) const DIALOG: DialogId = DialogId::from_u64(7);
-pub(in crate::tests) const INVITE: InviteId = InviteId::from_u64(8);
-pub(in crate::tests) const REINVITE: InviteId = InviteId::from_u64(9);
-
-pub(in crate::tests) fn invite() -> sip_core::Event {
-    sip_core::Event::Invite { invite: INVITE, dialog: DIALOG, message: Span::default(), replaces: None }
-}
-
-pub(in crate::tests) fn reinvite() -> sip_core::Event {
-    sip_core::Event::Reinvite { invite: REINVITE, dialog: DIALOG, message: Span::default() }
-}
-
-pub(in crate::tests) fn ended(cause: Cause) -> sip_core::Event {
-    sip_core::Event::Ended { dialog: DIALOG, cause, message: None }
-}
+/// The phone of tests with one call.
+pub(in crate::tests) const DIALOG: u64 = 7;
+/// Its INVITE goes by its own number.
+pub(in crate::tests) const INVITE: u64 = DIALOG;
+/// Any re-INVITE of a phone.
+pub(in crate::tests) const REINVITE: u64 = 9;
+/// Any REFER of a phone, and the reports about it.
+pub(in crate::tests) const REFER: u64 = 77;
+pub(in crate::tests) const REPORTS: u64 = REFER;
 
 pub(in crate::tests) fn held(direction: &str) -> String {
     format!("{SDP}a={direction}\r\n")
@@ -32,7 +27,7 @@ pub(in crate::tests) fn world() -> World {
 /// A world with a call to `user` whose leg is being opened.
 pub(in crate::tests) fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
     let mut world = world();
-    world.sip(invite(), message("INVITE", user, sdp));
+    world.calls(DIALOG, user, sdp);
     let asked = world.asked();
     let [Command::Open { leg, number: tag, .. }] = asked[..] else { panic!("{asked:?}") };
     assert_eq!(world.said(), [Said::Ringing(INVITE)]);
@@ -50,17 +45,13 @@ pub(in crate::tests) fn connected(user: &str) -> (World, LegRef, u64) {
     (world, leg, tag)
 }
 
-/// The ACK of our 2xx.
-pub(in crate::tests) fn acknowledged(dialog: DialogId) -> sip_core::Event {
-    sip_core::Event::Acknowledged { dialog, message: Span::default() }
-}
-
 impl World {
     pub(in crate::tests) fn state(&self, tag: u64) -> SessionState {
         self.sessions.get(SessionId::from_u64(tag)).expect("the session lives").state()
     }
 
-    /// The media plane does as asked by the only command that waits.
+    /// The media plane does as asked by the only command that waits, and the peer does too.
+    #[track_caller]
     pub(in crate::tests) fn close(&mut self, leg: LegRef, tag: u64) {
         assert_eq!(self.asked(), [Command::Close { leg, number: tag }]);
         assert_eq!(self.ports.free.len(), 3, "the port is out until the leg is closed");
@@ -68,12 +59,11 @@ impl World {
         self.assert_empty();
         assert_eq!(self.ports.free.len(), 4);
     }
-}
 
-impl World {
     /// Our 2xx is acknowledged, and the leg hears of it.
-    pub(in crate::tests) fn acknowledge(&mut self, dialog: DialogId) {
-        self.sip(acknowledged(dialog), message("ACK", "x", ""));
+    #[track_caller]
+    pub(in crate::tests) fn acknowledge(&mut self, number: u64) {
+        self.acknowledges(number, "");
         let asked = self.asked();
         let [Command::Update { leg, number: tag, update }] = asked[..] else { panic!("{asked:?}") };
         let spec = update.whole().expect("all parts");
@@ -84,12 +74,6 @@ impl World {
 
     pub(in crate::tests) fn id(&self) -> SessionId {
         self.sessions.iter().next().expect("a session").id()
-    }
-
-    pub(in crate::tests) fn answer(&mut self, request: ClientRequestId, status: u16, sdp: &str) {
-        let message = (status != 408).then(Span::default);
-        let event = sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false };
-        self.sip(event, crate::tests::fake::message("INVITE", "tone", sdp));
     }
 
     pub(in crate::tests) fn hold(&mut self, music: Option<PlannedSource>) -> Result<(), SessionError> {
@@ -103,12 +87,14 @@ impl World {
     }
 
     /// The re-INVITE that was sent, with its description.
-    pub(in crate::tests) fn reinvite(&mut self) -> (ClientRequestId, String) {
+    #[track_caller]
+    pub(in crate::tests) fn reinvite(&mut self) -> (u64, String) {
         let said = self.said();
         let [Said::Reinvite(request, DIALOG, sdp)] = &said[..] else { panic!("{said:?}") };
         (*request, sdp.clone())
     }
 
+    #[track_caller]
     pub(in crate::tests) fn only_update(&mut self, leg: LegRef, tag: u64) -> contract::LegSpec {
         let asked = self.asked();
         let [Command::Update { update: spec, .. }] = asked[..] else { panic!("{asked:?}") };
@@ -118,123 +104,111 @@ impl World {
     }
 }
 
-/// Calls that we place, and calls that go on.
-impl World {
-    /// The only INVITE that was sent.
-    pub(in crate::tests) fn invited(&mut self) -> (CallId, String, String) {
-        let said = self.said();
-        let [Said::Invite(call, uri, sdp)] = &said[..] else { panic!("{said:?}") };
-        (*call, uri.clone(), sdp.clone())
-    }
-
-    pub(in crate::tests) fn progress(&mut self, call: CallId, dialog: u64, status: u16, sdp: &str) {
-        let dialog = (dialog > 0).then(|| DialogId::from_u64(dialog));
-        let event = sip_core::Event::Progress { call, dialog, status, message: Span::default(), wants_prack: false };
-        self.sip(event, message("INVITE", "b1", sdp));
-    }
-
-    pub(in crate::tests) fn answered(&mut self, call: CallId, dialog: u64, sdp: &str) {
-        let dialog = DialogId::from_u64(dialog);
-        let event = sip_core::Event::Answered { call, dialog, message: Span::default(), wants_ack: false };
-        self.sip(event, message("INVITE", "b1", sdp));
-    }
-
-    /// The peer refuses.
-    pub(in crate::tests) fn failed(&mut self, call: CallId, status: u16) {
-        self.failed_with(call, status, "No", "");
-    }
-
-    pub(in crate::tests) fn failed_with(&mut self, call: CallId, status: u16, phrase: &str, lines: &str) {
-        let text = format!("SIP/2.0 {status} {phrase}\r\n{lines}Content-Length: 0\r\n\r\n");
-        self.sip(sip_core::Event::Failed { call, status, message: Some(Span::default()) }, text.into_bytes());
-    }
-
-    /// The endpoint gives up without an answer of anybody.
-    pub(in crate::tests) fn unanswered(&mut self, call: CallId, status: u16) {
-        self.sip(sip_core::Event::Failed { call, status, message: None }, vec![]);
-    }
-
-    pub(in crate::tests) fn over(&mut self, dialog: u64, cause: Cause) {
-        let dialog = DialogId::from_u64(dialog);
-        self.sip(sip_core::Event::Ended { dialog, cause, message: None }, vec![]);
-    }
-
-    /// A call comes in as this dialog and INVITE.
-    pub(in crate::tests) fn comes(&mut self, number: u64, user: &str, sdp: &str) -> SessionId {
-        let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
-        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
-        self.sip(event, message("INVITE", user, sdp));
-        *self.sessions.by_dialog.get(&dialog).expect("a session")
-    }
+/// A call that we have placed to the phone, which the session timer refreshes by re-INVITE.
+pub(in crate::tests) fn refreshing() -> (World, SessionId, u64, String) {
+    let interval = Duration::from_secs(180);
+    let mut config = EndpointConfig::default();
+    config.session_timer.interval = interval;
+    let mut world = World::with(Settings::default(), config, 4);
+    world.phones_take_update = false;
+    let dial = Dial::new("sip:a@192.0.2.9", target("b1"));
+    let id = world.turn(|sessions, turn| sessions.dial(turn, dial)).unwrap();
+    world.serve();
+    let (call, ..) = world.invited();
+    world.answered(call, DIALOG, SDP);
+    world.serve();
+    world.told();
+    world.wait(interval / 2);
+    let (request, sdp) = world.reinvite();
+    (world, id, request, sdp)
 }
 
-/// The media plane, and what is known of sessions.
-impl<S: SipSide> World<S> {
-    pub(in crate::tests) fn told(&mut self) -> Vec<SessionEvent> {
-        std::mem::take(&mut self.events)
+/// The caller of [`Pair`].
+pub(in crate::tests) const A: u64 = 1;
+/// The phone that is called.
+pub(in crate::tests) const B: u64 = 50;
+/// A phone whose call takes the place of one of the two sides.
+pub(in crate::tests) const C: u64 = 3;
+
+/// A call from A to B.
+pub(in crate::tests) struct Pair {
+    pub(in crate::tests) world: World,
+    pub(in crate::tests) caller: SessionId,
+    pub(in crate::tests) called: SessionId,
+    pub(in crate::tests) call: u64,
+}
+
+/// A call from A whose INVITE to the first target is out.
+pub(in crate::tests) fn going(sdp: &str) -> Pair {
+    going_in(World::new(Settings::default(), 6), sdp)
+}
+
+/// The same in a world of the test.
+pub(in crate::tests) fn going_in(mut world: World, sdp: &str) -> Pair {
+    let caller = world.comes(A, "on", sdp);
+    assert_eq!(world.session(caller).state(), SessionState::Initializing, "A hears what B says");
+    let called = world.session(caller).linked_to().expect("the other side");
+    assert!(world.events.contains(&SessionEvent::Forwarded { id: caller, to: called }));
+    let workers: Vec<u8> = world.commands.iter().map(|(worker, _)| *worker).collect();
+    assert_eq!(workers.len(), 2);
+    assert_eq!(workers[0], workers[1], "both legs on one worker");
+    world.serve();
+    let (call, uri, _) = world.invited();
+    assert_eq!(uri, "sip:b1@192.0.2.7");
+    Pair { world, caller, called, call }
+}
+
+/// The same, answered; our answer to A is not acknowledged.
+pub(in crate::tests) fn unacknowledged() -> Pair {
+    let mut pair = going(SDP);
+    pair.world.answered(pair.call, B, SDP);
+    pair.world.serve();
+    let said = pair.world.said();
+    assert!(matches!(&said[..], [Said::Accept(..)]), "{said:?}");
+    pair
+}
+
+/// The same, acknowledged.
+pub(in crate::tests) fn up() -> Pair {
+    let mut pair = unacknowledged();
+    pair.world.acknowledges(A, "");
+    pair.world.serve();
+    pair
+}
+
+/// C's call takes the place of the caller, or of the called side. Its leg is on its way to the worker of the other one.
+pub(in crate::tests) fn replaced(pair: &mut Pair, is_caller: bool) -> SessionId {
+    let world = &mut pair.world;
+    let third = world.comes(C, "tone", SDP);
+    world.serve();
+    world.acknowledges(C, "");
+    world.serve();
+    let old = if is_caller { pair.caller } else { pair.called };
+    world.turn(|sessions, turn| sessions.take_place(turn, third, old));
+    assert!(world.session(third).is_moving(&world.sessions.legs));
+    world.commands.retain(|(_, command)| !matches!(command, Command::Move { .. }));
+    world.serve();
+    world.said();
+    third
+}
+
+/// C's leg has arrived.
+pub(in crate::tests) fn arrives(pair: &mut Pair, third: SessionId) {
+    let (leg, worker) = (pair.world.session(third).leg().unwrap(), 0);
+    pair.world.legs.insert(leg, worker);
+    pair.world.media(Event::Moved { leg, number: third.as_u64(), worker });
+}
+
+impl Pair {
+    pub(in crate::tests) fn state(&self) -> (SessionState, SessionState) {
+        (self.world.session(self.caller).state(), self.world.session(self.called).state())
     }
 
-    pub(in crate::tests) fn session(&self, id: SessionId) -> &Session {
-        self.sessions.get(id).expect("the session lives")
-    }
-
-    /// The media plane does all that it is asked to, for as long as it is asked.
-    pub(in crate::tests) fn serve(&mut self) {
-        while !self.commands.is_empty() {
-            self.serve_once();
-        }
-    }
-
-    /// The media plane does what it has been asked to by now.
-    pub(in crate::tests) fn serve_once(&mut self) {
-        for (worker, command) in std::mem::take(&mut self.commands) {
-            let (leg, tag) = (command.leg(), command.number());
-            assert_eq!(self.legs.get(&leg).copied().unwrap_or(worker), worker, "{command:?} goes astray");
-            match command {
-                Command::Open { .. } => self.legs.insert(leg, worker),
-                Command::Close { .. } => self.legs.remove(&leg),
-                Command::Move { worker, .. } => self.legs.insert(leg, worker),
-                _ => None,
-            };
-            let event = match command {
-                Command::Open { .. } => Event::Opened { leg, number: tag },
-                Command::Update { update, .. } => {
-                    let spec = update.whole().expect("all parts");
-                    if let contract::Source::Leg(giver) = spec.flow.source() {
-                        assert_eq!(self.legs.get(&giver), Some(&worker), "{giver:?} is not on worker {worker}");
-                    }
-                    self.specs.insert(leg, spec);
-                    Event::Updated { leg, number: tag }
-                }
-                Command::Close { .. } => Event::Closed { leg, number: tag, reason: CloseReason::Asked },
-                Command::Move { worker, .. } => Event::Moved { leg, number: tag, worker },
-                Command::StartRecording { recording, .. } => {
-                    assert!(self.ports.files.contains(&(leg, recording)), "no file for it was handed over");
-                    Event::RecordingStarted { leg, number: tag, recording }
-                }
-                Command::StopRecording { recording, .. } => {
-                    let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
-                    Event::RecordingEnded { leg, number: tag, recording, outcome }
-                }
-                Command::SendDigit { .. } | Command::KeepLegs { .. } | Command::Adopt { .. } => continue,
-            };
-            self.media(event);
-        }
-    }
-
-    /// What it was told when it was opened, or since.
-    pub(in crate::tests) fn spec_opened(&self, id: SessionId) -> contract::LegSpec {
-        let leg = self.session(id).leg.id().expect("a leg");
-        self.sessions.legs.wanted_spec(leg).expect("it is there")
-    }
-
-    /// What the leg of a session was told last.
-    pub(in crate::tests) fn spec(&self, id: SessionId) -> contract::LegSpec {
-        self.specs[&self.session(id).leg().expect("a leg")]
-    }
-
-    pub(in crate::tests) fn last_end(&self) -> EndReason {
-        let Some(SessionEvent::Ended { reason, .. }) = self.events.last() else { panic!("{:?}", self.events) };
-        *reason
+    #[track_caller]
+    pub(in crate::tests) fn assert_over(mut self) {
+        self.world.serve();
+        self.world.assert_empty();
+        let ends = self.world.events.iter().filter(|event| matches!(event, SessionEvent::Ended { .. })).count();
+        assert_eq!((ends, self.world.ports.free.len()), (2, 6));
     }
 }

@@ -7,18 +7,116 @@
 //!
 //! Run it with two numbers of calls and divide the difference: start-up falls out.
 
-use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::{FakePorts, Numbers, SDP, path, target};
 use crate::*;
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event};
-use sip_core::{CallId, Cause, DialogId, InviteId, Span};
+use sip_core::auth::Account;
+use sip_core::{
+    AccountId, CallId, Cause, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused,
+    RequestId, Span, SubscriptionId,
+};
+use sip_wire::Method;
+use std::net::SocketAddr;
 
-/// Sessions with a SIP side that writes down what it is told, and a media plane that does at once what it is told.
+/// No SIP side at all: every request of a session succeeds and costs nothing.
+#[derive(Default)]
+struct NoSip {
+    /// What every span names.
+    message: Vec<u8>,
+    request_count: u64,
+}
+
+impl NoSip {
+    fn number(&mut self) -> ClientRequestId {
+        self.request_count += 1;
+        ClientRequestId::from_u64(self.request_count)
+    }
+}
+
+impl Sip for NoSip {
+    fn bytes(&self, _: Span) -> &[u8] {
+        &self.message
+    }
+    fn ringing(&mut self, _: Instant, _: InviteId) -> bool {
+        true
+    }
+    fn accept(&mut self, _: Instant, _: InviteId, _: Content<'_>) -> Accepted {
+        Accepted::Sent
+    }
+    fn reject(&mut self, _: Instant, _: InviteId, _: &Refusal<'_>) -> bool {
+        true
+    }
+    fn respond(&mut self, _: Instant, _: RequestId, _: u16, _: &str) -> bool {
+        true
+    }
+    fn respond_with(&mut self, _: Instant, _: RequestId, _: u16, _: &str, _: Content<'_>) -> Result<(), Refused> {
+        Ok(())
+    }
+    fn bye_saying(&mut self, _: Instant, _: DialogId, _: &[(&str, &str)]) -> bool {
+        true
+    }
+    fn progress(&mut self, _: Instant, _: InviteId, _: u16, _: &str, _: &[(&str, &str)]) -> bool {
+        false
+    }
+    fn home(&self, _: SocketAddr) -> Option<Flow> {
+        None
+    }
+    fn invite(&mut self, _: Instant, _: &NewRequest<'_>) -> Result<CallId, Refused> {
+        Ok(CallId::from_u64(self.number().as_u64()))
+    }
+    fn add_account(&mut self, _: Account) -> Result<AccountId, Refused> {
+        Err(Refused::Full)
+    }
+    fn remove_account(&mut self, _: AccountId) -> Result<(), Refused> {
+        Ok(())
+    }
+    fn cancel_saying(&mut self, _: Instant, _: CallId, _: &[(&str, &str)]) -> bool {
+        true
+    }
+    fn reinvite(&mut self, _: Instant, _: DialogId, _: &str) -> Result<ClientRequestId, Refused> {
+        Ok(self.number())
+    }
+    fn withdraw_reinvite(&mut self, _: ClientRequestId) {}
+    fn pass_glare_on(&mut self, _: DialogId) {}
+    fn refer(&mut self, _: Instant, _: DialogId, _: &str) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        Err(Refused::Full)
+    }
+    fn replaces_uri(&self, _: DialogId) -> Option<String> {
+        None
+    }
+    fn accept_refer(&mut self, _: Instant, _: RequestId) -> Option<SubscriptionId> {
+        None
+    }
+    fn notify_refer(&mut self, _: Instant, _: SubscriptionId, _: u16, _: bool) -> Option<ClientRequestId> {
+        None
+    }
+    fn find_dialog(&self, _: &[u8], _: &[u8], _: &[u8]) -> Option<DialogId> {
+        None
+    }
+    fn dialog_info(&self, _: DialogId) -> Option<DialogInfo<'_>> {
+        None
+    }
+    fn set_account(&mut self, _: DialogId, _: AccountId) {}
+    fn request_in(&mut self, _: Instant, _: DialogId, _: Method, _: Content<'_>) -> Result<ClientRequestId, Refused> {
+        Ok(self.number())
+    }
+    fn request(&mut self, _: Instant, _: Method, _: &NewRequest<'_>) -> Result<ClientRequestId, Refused> {
+        Ok(self.number())
+    }
+    fn flow_of(&self, _: DialogId) -> Option<Flow> {
+        Some(target("x").flow)
+    }
+    fn info(&mut self, _: Instant, _: DialogId, _: &str, _: &[u8]) -> Result<ClientRequestId, Refused> {
+        Ok(self.number())
+    }
+}
+
+/// Sessions without a SIP side, and a media plane that does at once what it is told.
 struct Lean {
     now: Instant,
     sessions: Sessions,
-    sip: FakeSip,
+    sip: NoSip,
     ports: FakePorts,
     commands: Vec<(u8, Command)>,
     answered: Vec<(u8, Command)>,
@@ -31,7 +129,7 @@ impl Lean {
         Self {
             now: Instant::ZERO,
             sessions: Sessions::new(Settings::default()),
-            sip: FakeSip::default(),
+            sip: NoSip::default(),
             ports: FakePorts::new(64),
             commands: Vec::new(),
             answered: Vec::new(),
@@ -67,15 +165,6 @@ impl Lean {
         }
     }
 
-    /// The call that was placed by the last event.
-    fn placed(&self) -> CallId {
-        let invite = self.sip.said.iter().find_map(|said| match said {
-            Said::Invite(call, ..) => Some(*call),
-            _ => None,
-        });
-        invite.expect("an INVITE")
-    }
-
     /// INVITE, 200, ACK, BYE; with `user` "on" as a call of two sides.
     fn call(&mut self, user: &str, number: u64) {
         self.now += Duration::from_millis(10);
@@ -88,11 +177,12 @@ impl Lean {
         let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
         self.sip(event, message("INVITE", user, SDP));
         if is_forwarded {
-            let call = self.placed();
+            let call = CallId::from_u64(self.sip.request_count);
             let event = sip_core::Event::Answered { call, dialog: other, message: Span::default(), wants_ack: false };
             self.sip(event, message("INVITE", "b1", SDP));
         }
-        self.sip(acknowledged(dialog), message("ACK", "x", ""));
+        let ack = sip_core::Event::Acknowledged { dialog, message: Span::default() };
+        self.sip(ack, message("ACK", "x", ""));
         self.sip(sip_core::Event::Ended { dialog, cause: Cause::RemoteBye, message: None }, Vec::new());
         if is_forwarded {
             self.sip(sip_core::Event::Ended { dialog: other, cause: Cause::LocalBye, message: None }, Vec::new());
@@ -100,7 +190,6 @@ impl Lean {
         if self.sessions.deadline().is_some_and(|at| at <= self.now) {
             self.turn(|sessions, turn| sessions.handle_deadline(turn));
         }
-        self.sip.said.clear();
         self.events.clear();
     }
 
@@ -111,6 +200,17 @@ impl Lean {
         assert_eq!((lean.sessions.count(), lean.ports.out.len()), (0, 0));
         println!("{count} calls, {} commands", lean.command_count);
     }
+}
+
+fn message(method: &str, user: &str, sdp: &str) -> Vec<u8> {
+    let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} sip:{user}@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+         From: <sip:alice@example.com>;tag=1\r\nTo: <sip:{user}@example.com>\r\nCall-ID: c1\r\nCSeq: 1 {method}\r\n\
+         Max-Forwards: 70\r\nContact: <sip:alice@192.0.2.1>\r\n{kind}Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )
+    .into_bytes()
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 mod admission;
 mod bridges;
-mod command_numbers;
 mod common;
 mod cost;
-mod fake;
+mod harness;
 mod invite;
 mod negotiation;
 mod pairs;

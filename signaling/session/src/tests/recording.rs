@@ -1,8 +1,7 @@
 //! Recordings, as the media plane and the user see them.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};
@@ -49,7 +48,7 @@ fn it_begins_and_stops_and_may_begin_again() {
 fn the_end_of_the_call_is_told_before_the_end_of_the_file() {
     let (mut world, leg, tag, recording) = recorded();
     let id = SessionId::from_u64(tag);
-    world.sip(ended(Cause::RemoteBye), vec![]);
+    world.over(DIALOG, Cause::RemoteBye);
     world.serve();
     assert!(matches!(world.told().last(), Some(SessionEvent::Ended { .. })));
     let outcome = RecordingOutcome::new(RecordingEnd::LegClosed);
@@ -80,8 +79,8 @@ fn a_media_plane_that_dies_ends_it_and_limits_are_checked() {
 
 /// A call whose leg is on its way to another worker, with the place of the leg.
 fn moving() -> (World, SessionId, LegRef) {
-    let mut pair = forwards::up();
-    let id = forwards::replaced(&mut pair, false);
+    let mut pair = up();
+    let id = replaced(&mut pair, false);
     pair.world.commands.clear();
     pair.world.told();
     let leg = pair.world.session(id).leg().unwrap();

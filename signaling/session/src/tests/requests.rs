@@ -1,9 +1,10 @@
 //! What a user says in SIP's own words: headers, requests and answers of its own.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
-use sip_core::{AccountId, Content, NewRequest, Refused};
+use sip_core::auth::Account;
+use sip_core::{Content, NewRequest, Refused};
 use sip_wire::Method;
 
 const EVIL: [(&str, &str); 4] =
@@ -12,7 +13,7 @@ const EVIL: [(&str, &str); 4] =
 #[test]
 fn headers_of_a_user_go_into_answers_and_cannot_break_them() {
     let mut world = world();
-    world.sip(invite(), message("INVITE", "later", SDP));
+    world.calls(DIALOG, "later", SDP);
     let id = world.id();
     let plan = Plan::of(PlannedSource::Silence);
     for evil in EVIL {
@@ -30,7 +31,7 @@ fn headers_of_a_user_go_into_answers_and_cannot_break_them() {
     let contact = [("Contact", "<sip:bob@192.0.2.77>")];
     world.turn(|sessions, turn| sessions.reject_with(turn, id, 302, "", &contact)).unwrap();
     assert!(matches!(world.said()[..], [Said::Reject(INVITE, 302, None)]));
-    assert_eq!(world.sip.headers, [("Contact".into(), "<sip:bob@192.0.2.77>".into())]);
+    assert_eq!(world.headers, [("Contact".into(), "<sip:bob@192.0.2.77>".into())]);
 }
 
 #[test]
@@ -78,9 +79,21 @@ fn requests_before_the_answer_are_refused() {
 #[test]
 fn a_dialog_has_the_account_of_the_switch() {
     let mut world = world();
-    world.sessions.use_account(Some(AccountId::from_u64(3)));
-    world.sip(invite(), message("INVITE", "later", SDP));
-    assert_eq!(world.sip.accounts, [(DIALOG, AccountId::from_u64(3))]);
+    let account = world.turn(|_, turn| turn.sip.add_account(Account::new("us", "secret"))).unwrap();
+    world.sessions.use_account(Some(account));
+    world.calls(DIALOG, "tone", SDP);
+    world.serve();
+    world.acknowledges(DIALOG, "");
+    world.serve();
+    world.said();
+    world.hold(None).unwrap();
+    let (request, _) = world.reinvite();
+    let challenge = ("WWW-Authenticate", "Digest realm=\"phone\", nonce=\"n\", algorithm=MD5");
+    world.refuses(request, 401, &[challenge]);
+    // The endpoint has answered the challenge with the account of the dialog.
+    world.reinvite();
+    let authorization = world.headers.iter().find(|(name, _)| name == "Authorization").expect("credentials");
+    assert!(authorization.1.contains("username=\"us\"") && authorization.1.contains("realm=\"phone\""));
 }
 
 #[test]
@@ -88,12 +101,12 @@ fn a_change_by_the_peer_and_the_end_of_the_dialog_are_told_once() {
     let (mut world, leg, tag) = connected("tone");
     let id = world.id();
     world.told();
-    world.sip(crate::tests::common::reinvite(), message("INVITE", "tone", &held("sendonly")));
+    world.reinvites(DIALOG, &held("sendonly"));
     world.only_update(leg, tag);
     let count = |told: &[SessionEvent], what: SessionEvent| told.iter().filter(|event| **event == what).count();
     let told = world.told();
     assert_eq!(count(&told, SessionEvent::Reinvited { id, has_offer: true }), 1, "{told:?}");
-    world.sip(ended(sip_core::Cause::RemoteBye), Vec::new());
+    world.over(DIALOG, sip_core::Cause::RemoteBye);
     world.close(leg, tag);
     let told = world.told();
     assert_eq!(count(&told, SessionEvent::DialogEnded { id }), 1, "{told:?}");

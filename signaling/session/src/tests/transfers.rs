@@ -1,55 +1,17 @@
 //! Calls that are transferred, by us and by peers.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, Pair, up};
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::Source;
-use sip_core::{Cause, ClientRequestId, DialogId, RequestId, Span, SubscriptionId};
+use sip_core::{Cause, EndpointConfig, Refused};
 
-pub(in crate::tests) const REFER: RequestId = RequestId::from_u64(77);
-pub(in crate::tests) const REPORTS: SubscriptionId = SubscriptionId::from_u64(77);
-
-fn response(request: ClientRequestId, status: u16) -> sip_core::Event {
-    let message = Some(sip_core::Span::default());
-    sip_core::Event::Response { request, dialog: Some(DIALOG), status, message, wants_ack: false }
-}
-
-/// What the endpoint says where the peer says nothing.
-fn unanswered(request: ClientRequestId, status: u16) -> sip_core::Event {
-    sip_core::Event::Response { request, dialog: Some(DIALOG), status, message: None, wants_ack: false }
-}
-
-impl World {
-    fn notify(&mut self, subscription: SubscriptionId, fragment: &str, is_last: bool) {
-        let length = fragment.len();
-        let text = format!("NOTIFY sip:x SIP/2.0\r\nContent-Length: {length}\r\n\r\n{fragment}");
-        let event = sip_core::Event::Notified { subscription, dialog: DIALOG, message: Span::default(), is_last };
-        self.sip(event, text.into_bytes());
-    }
-
-    /// The peer confirms our report of this status.
-    pub(in crate::tests) fn confirms(&mut self, dialog: u64, status: u16) {
-        let request = ClientRequestId::from_u64(NOTIFIES + u64::from(status));
-        let dialog = Some(DialogId::from_u64(dialog));
-        self.sip(sip_core::Event::Response { request, dialog, status: 200, message: None, wants_ack: false }, vec![]);
-    }
-
-    pub(in crate::tests) fn refers(&mut self, dialog: u64, target: &str) {
-        self.refers_with(dialog, &format!("Refer-To: {target}\r\n"));
-    }
-
-    pub(in crate::tests) fn refers_with(&mut self, dialog: u64, headers: &str) {
-        let dialog = Some(DialogId::from_u64(dialog));
-        let event = sip_core::Event::Request { request: REFER, dialog, message: Span::default() };
-        let text = String::from_utf8(message("REFER", "x", "")).unwrap();
-        self.sip(event, text.replace("Max-F", &format!("{headers}Max-F")).into_bytes());
-    }
-}
+pub(in crate::tests) const REFER: u64 = 77;
+pub(in crate::tests) const REPORTS: u64 = 77;
 
 /// A call whose transfer we have asked for.
-fn transferring() -> (World, SessionId, u64, ClientRequestId) {
+fn transferring() -> (World, SessionId, u64, u64) {
     let (mut world, _, tag) = connected("tone");
     let id = world.id();
     world.told();
@@ -63,18 +25,17 @@ fn transferring() -> (World, SessionId, u64, ClientRequestId) {
 #[test]
 fn a_transfer_that_goes_well() {
     let (mut world, id, tag, request) = transferring();
-    let subscription = SubscriptionId::from_u64(request.as_u64());
     let again = world.turn(|sessions, turn| sessions.transfer(turn, id, "sip:d@192.0.2.3"));
     assert!(matches!(again, Err(SessionError::InvalidState { state: SessionState::Transferring, .. })));
-    world.sip(response(request, 202), vec![]);
-    world.notify(subscription, "SIP/2.0 100 Trying", false);
-    world.notify(subscription, "SIP/2.0 180 Ringing\r\n", false);
+    world.responds(request, 202, "");
+    world.notify(request, "SIP/2.0 100 Trying", false);
+    world.notify(request, "SIP/2.0 180 Ringing\r\n", false);
     assert!(world.events.contains(&SessionEvent::TransferProgress { id, status: 180 }));
     assert_eq!(world.state(tag), SessionState::Transferring);
-    world.notify(subscription, "SIP/2.0 200 OK", true);
+    world.notify(request, "SIP/2.0 200 OK", true);
     assert!(world.events.contains(&SessionEvent::Done { id, operation: Operation::Transfer }));
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     world.serve();
     world.assert_empty();
     assert_eq!(world.last_end(), EndReason::Transferred);
@@ -82,33 +43,21 @@ fn a_transfer_that_goes_well() {
 
 #[test]
 fn a_transfer_that_fails_brings_the_call_back() {
-    use EndOrigin::{Called, Network, Peer, TimeOut};
-    type Way = fn(&mut World, ClientRequestId);
-    let ways: [(Way, u16, EndOrigin); 8] = [
-        // The endpoint says 408 or 503 by itself where no answer came.
-        (|world, request| world.sip(unanswered(request, 503), vec![]), 503, Network),
-        (|world, request| world.sip(unanswered(request, 500), vec![]), 500, EndOrigin::Here),
-        (|world, request| world.sip(response(request, 603), vec![]), 603, Peer),
-        (
-            |world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 486 Busy", true),
-            486,
-            Called,
-        ),
-        (
-            |world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 100 Trying", true),
-            500,
-            Peer,
-        ),
-        (|world, request| world.notify(SubscriptionId::from_u64(request.as_u64()), "nonsense", true), 500, Peer),
+    use EndOrigin::{Called, Peer, TimeOut};
+    type Way = fn(&mut World, u64);
+    let ways: [(Way, u16, EndOrigin); 5] = [
+        (|world, request| world.responds(request, 603, ""), 603, Peer),
+        (|world, request| world.notify(request, "SIP/2.0 486 Busy", true), 486, Called),
+        (|world, request| world.notify(request, "SIP/2.0 100 Trying", true), 500, Peer),
+        (|world, request| world.notify(request, "nonsense", true), 500, Peer),
         (
             |world, request| {
-                let subscription = SubscriptionId::from_u64(request.as_u64());
-                world.sip(sip_core::Event::SubscriptionEnded { subscription, dialog: Some(DIALOG) }, vec![]);
+                world.notify(request, "SIP/2.0 100 Trying", false);
+                world.wait(Duration::from_secs(180));
             },
             408,
             TimeOut,
         ),
-        (|world, _| world.wait(Duration::from_secs(180)), 408, TimeOut),
     ];
     for (way, status, origin) in ways {
         let (mut world, id, tag, request) = transferring();
@@ -120,12 +69,40 @@ fn a_transfer_that_fails_brings_the_call_back() {
         assert_eq!(world.state(tag), SessionState::Connected);
         assert!(world.sessions.by_subscription.is_empty() && world.said().is_empty());
         // A late word changes nothing.
-        world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 200 OK", true);
+        if status != 603 {
+            world.notify(request, "SIP/2.0 200 OK", true);
+        }
         assert_eq!(world.state(tag), SessionState::Connected);
     }
+    // Nothing is reported for as long as the subscription lasts.
+    let (mut world, ..) = connected("tone");
+    let id = world.id();
+    world.sessions.settings.transfer_timeout = Duration::from_secs(1_000);
+    world.turn(|sessions, turn| sessions.transfer(turn, id, "sip:c@192.0.2.3")).unwrap();
+    world.responds(1, 202, "");
+    world.wait(Duration::from_secs(400));
+    let (operation, status, origin) = (Operation::Transfer, 408, EndOrigin::TimeOut);
+    assert!(world.events.contains(&SessionEvent::Failed { id, operation, status, origin }), "{:?}", world.events);
+    assert_eq!(world.session(id).state(), SessionState::Connected);
+    // The endpoint says 408 or 503 by itself where no answer came. A peer that does not answer is lost.
+    let (mut world, id, _, request) = transferring();
+    world.responds(request, 408, "");
+    let (operation, status, origin) = (Operation::Transfer, 408, EndOrigin::TimeOut);
+    assert!(world.events.contains(&SessionEvent::Failed { id, operation, status, origin }));
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    // The connection breaks.
+    let mut world = crate::tests::common::world();
+    world.transport = sip_core::Transport::Tcp;
+    let id = world.comes(DIALOG, "tone", SDP);
+    world.serve();
+    world.acknowledges(DIALOG, "");
+    world.turn(|sessions, turn| sessions.transfer(turn, id, "sip:c@192.0.2.3")).unwrap();
+    world.breaks(DIALOG);
+    let (operation, status, origin) = (Operation::Transfer, 503, EndOrigin::Network);
+    assert!(world.events.contains(&SessionEvent::Failed { id, operation, status, origin }), "{:?}", world.events);
     // The peer hangs up instead.
     let (mut world, ..) = transferring();
-    world.sip(ended(Cause::RemoteBye), vec![]);
+    world.over(DIALOG, Cause::RemoteBye);
     world.serve();
     world.assert_empty();
 }
@@ -135,14 +112,17 @@ fn an_attended_transfer_ends_both_calls() {
     let mut world = World::new(Settings::default(), 4);
     let (one, other) = (world.comes(1, "tone", SDP), world.comes(2, "tone", SDP));
     world.serve();
+    world.acknowledges(1, "");
+    world.acknowledges(2, "");
     world.said();
+    let replaced = world.sip.endpoint.dialog_info(world.dialog_of(2).unwrap()).unwrap();
+    let replaced = format!("Replaces={}%3B", String::from_utf8_lossy(replaced.call_id));
     world.turn(|sessions, turn| sessions.attended_transfer(turn, one, other)).unwrap();
     let said = world.said();
     let [Said::Refer(request, _, target)] = &said[..] else { panic!("{said:?}") };
-    assert!(target.contains("Replaces=d2%3B"), "{target}");
-    world.notify(SubscriptionId::from_u64(request.as_u64()), "SIP/2.0 200 OK", true);
-    let bye = |number| Said::Bye(DialogId::from_u64(number));
-    assert_eq!(world.said(), [bye(1), bye(2)]);
+    assert!(target.contains(&replaced), "{target}");
+    world.notify(*request, "SIP/2.0 200 OK", true);
+    assert_eq!(world.said(), [Said::Bye(1), Said::Bye(2)]);
     let same = world.turn(|sessions, turn| sessions.attended_transfer(turn, one, one));
     assert!(same.is_err());
 }
@@ -155,13 +135,20 @@ fn what_cannot_be_transferred_is_refused() {
         let refused = world.turn(|sessions, turn| sessions.transfer(turn, id, bad));
         assert!(matches!(refused, Err(SessionError::InvalidUri(_))), "{bad}");
     }
-    world.sip.refusal = Some(sip_core::Refused::Full);
-    assert!(world.turn(|sessions, turn| sessions.transfer(turn, id, "sip:c@192.0.2.3")).is_err());
+    // No room for a subscription.
+    let mut config = EndpointConfig::default();
+    config.limits.max_subscriptions = 0;
+    let mut world = World::with(Settings::default(), config, 4);
+    let id = world.comes(DIALOG, "tone", SDP);
+    world.serve();
+    world.acknowledges(DIALOG, "");
+    let refused = world.turn(|sessions, turn| sessions.transfer(turn, id, "sip:c@192.0.2.3"));
+    assert_eq!(refused, Err(SessionError::Protocol(Refused::Full)));
     assert_eq!(world.session(id).state(), SessionState::Connected);
 }
 
 /// A has asked us to call C; the INVITE to C is out.
-fn referred(pair: &mut Pair) -> (SessionId, sip_core::CallId) {
+fn referred(pair: &mut Pair) -> (SessionId, u64) {
     let world = &mut pair.world;
     world.refers(A, "<sip:c@192.0.2.3>");
     let said = world.said();
@@ -169,7 +156,7 @@ fn referred(pair: &mut Pair) -> (SessionId, sip_core::CallId) {
     world.serve();
     let (call, uri, _) = world.invited();
     assert_eq!(uri, "sip:c@192.0.2.3");
-    let id = world.sessions.by_call[&call];
+    let id = world.session_calling(call);
     assert_eq!(world.session(id).parties().from, world.session(pair.called).parties().to, "B calls C");
     (id, call)
 }
@@ -187,15 +174,15 @@ fn a_peer_transfers_and_its_other_side_talks_to_the_new_one() {
     assert_eq!(world.said(), [Said::Notify(REPORTS, 200, true)], "a report cannot follow a BYE");
     world.refers(A, "<sip:d@192.0.2.3>");
     assert_eq!(world.said(), [Said::Respond(REFER, 491, String::new())]);
-    world.confirms(A, 200);
-    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(A))]);
+    world.confirms(A);
+    assert_eq!(world.said(), [Said::Bye(A)]);
     let leg = |id| world.session(id).leg().unwrap();
     assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(leg(third)));
     assert_eq!(world.spec(third).flow.source(), Source::Leg(leg(pair.called)));
     world.over(A, Cause::LocalBye);
     // They are one call now: neither outlives the other.
     world.over(60, Cause::RemoteBye);
-    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(B))]);
+    assert_eq!(world.said(), [Said::Bye(B)]);
     world.over(B, Cause::LocalBye);
     world.serve();
     world.assert_empty();
@@ -216,11 +203,11 @@ fn a_peer_transfers_and_hangs_up_at_once() {
             world.serve();
             assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
             world.over(B, Cause::RemoteBye);
-            assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(60))]);
+            assert_eq!(world.said(), [Said::Bye(60)]);
             world.over(60, Cause::LocalBye);
         } else {
             world.failed(call, 486);
-            assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(B))]);
+            assert_eq!(world.said(), [Said::Bye(B)]);
             world.over(B, Cause::LocalBye);
         }
         world.serve();
@@ -247,7 +234,7 @@ fn a_transfer_of_a_peer_that_fails_changes_nothing() {
     world.over(B, Cause::RemoteBye);
     let said = world.said();
     // A hears how that ended, before its call is over.
-    let told = [Said::Notify(REPORTS, 487, true), Said::Bye(DialogId::from_u64(A))];
+    let told = [Said::Notify(REPORTS, 487, true), Said::Bye(A)];
     assert!(said.starts_with(&told) && said[2..] == [Said::Cancel(call)], "{said:?}");
     world.failed(call, 487);
     world.over(A, Cause::LocalBye);
@@ -259,18 +246,10 @@ fn a_transfer_of_a_peer_that_fails_changes_nothing() {
 fn a_held_peer_is_heard_again_after_a_transfer() {
     let mut pair = up();
     let world = &mut pair.world;
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(A), message: Span::default() };
-    world.sip(event, message("INVITE", "x", &held("sendonly")));
+    world.reinvites(A, &held("sendonly"));
     let said = world.said();
-    let [Said::Reinvite(request, to, _)] = said[..] else { panic!("{said:?}") };
-    let answer = |request| sip_core::Event::Response {
-        request,
-        dialog: Some(to),
-        status: 200,
-        message: Some(Span::default()),
-        wants_ack: false,
-    };
-    world.sip(answer(request), message("INVITE", "x", &held("recvonly")));
+    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    world.responds(request, 200, &held("recvonly"));
     world.serve();
     world.said();
     let (third, call) = referred(&mut pair);
@@ -282,7 +261,7 @@ fn a_held_peer_is_heard_again_after_a_transfer() {
         panic!("{said:?}")
     };
     assert!(sdp.contains("a=sendrecv"));
-    world.sip(answer(*request), message("INVITE", "x", SDP));
+    world.responds(*request, 200, SDP);
     world.serve();
     assert_eq!(world.session(pair.called).state(), SessionState::Connected);
     assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
@@ -293,31 +272,23 @@ fn a_held_peer_is_heard_again_after_a_transfer() {
 fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
     let mut pair = up();
     let world = &mut pair.world;
-    let (dialog, to) = (DialogId::from_u64(A), DialogId::from_u64(B));
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-    world.sip(event, message("INVITE", "x", &held("sendonly")));
+    let (dialog, to) = (A, B);
+    world.reinvites(dialog, &held("sendonly"));
     let said = world.said();
     let [Said::Reinvite(request, _, _)] = said[..] else { panic!("{said:?}") };
     let (third, call) = referred(&mut pair);
     let world = &mut pair.world;
     world.answered(call, 60, SDP);
     world.serve();
-    world.confirms(A, 200);
+    world.confirms(A);
     assert!(world.said().contains(&Said::Reject(REINVITE, 487, None)));
     world.over(A, Cause::LocalBye);
-    let answer = |request| sip_core::Event::Response {
-        request,
-        dialog: Some(to),
-        status: 200,
-        message: Some(Span::default()),
-        wants_ack: false,
-    };
-    world.sip(answer(request), message("INVITE", "x", &held("recvonly")));
+    world.responds(request, 200, &held("recvonly"));
     world.serve();
     let said = world.said();
     let [Said::Reinvite(request, again, sdp)] = &said[..] else { panic!("{said:?}") };
     assert!(*again == to && sdp.contains("a=sendrecv\r\n"), "{sdp}");
-    world.sip(answer(*request), message("INVITE", "x", &held("sendrecv")));
+    world.responds(*request, 200, &held("sendrecv"));
     world.serve();
     for id in [third, pair.called] {
         assert_eq!(world.spec(id).flow.direction(), contract::Direction::Both);
@@ -334,13 +305,15 @@ fn attended_by_a_peer_whose_calls_both_run_through_us() {
     world.answered(call, 60, SDP);
     world.serve();
     world.said();
+    world.acknowledges(2, "");
+    world.serve();
     let third = world.session(second).linked_to().unwrap();
-    world.refers(A, "<sip:c@192.0.2.9?Replaces=d2%3Bto-tag%3Da%3Bfrom-tag%3Db>");
+    let replaces = world.replaces_of(2);
+    world.refers(A, &format!("<sip:c@192.0.2.9?Replaces={replaces}>"));
     let said = world.said();
-    let bye = |number| Said::Bye(DialogId::from_u64(number));
-    assert_eq!(said, [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 200, true), bye(2)]);
-    world.confirms(A, 200);
-    assert_eq!(world.said(), [bye(A)]);
+    assert_eq!(said, [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 200, true), Said::Bye(2)]);
+    world.confirms(A);
+    assert_eq!(world.said(), [Said::Bye(A)]);
     world.over(A, Cause::LocalBye);
     world.over(2, Cause::LocalBye);
     world.serve();
@@ -353,25 +326,27 @@ fn attended_by_a_peer_whose_calls_both_run_through_us() {
     // Another switch's dialog: the new call says whose place it takes.
     let mut pair = up();
     pair.world.refers(A, "<sip:c@192.0.2.3?Replaces=elsewhere%3Bto-tag%3Da%3Bfrom-tag%3Db>");
+    pair.world.is_lossy = true;
     pair.world.serve();
-    assert_eq!(pair.world.sip.headers, [("Replaces".to_owned(), "elsewhere;to-tag=a;from-tag=b".to_owned())]);
+    assert_eq!(pair.world.headers, [("Replaces".to_owned(), "elsewhere;to-tag=a;from-tag=b".to_owned())]);
 }
 
 #[test]
 fn refers_that_make_no_sense() {
-    for (target, status) in [
-        ("<tel:123>", 416),
-        ("garbage", 400),
-        ("<sip:c@192.0.2.3?Replaces=broken>", 400),
-        ("<sip:no@192.0.2.3>", 603),
-        // The call itself, and its other side: not two calls.
-        ("<sip:c@192.0.2.9?Replaces=d1%3Bto-tag%3Da%3Bfrom-tag%3Db>", 488),
-        ("<sip:c@192.0.2.9?Replaces=d50%3Bto-tag%3Da%3Bfrom-tag%3Db>", 488),
-    ] {
+    for (target, status) in
+        [("<tel:123>", 416), ("garbage", 400), ("<sip:c@192.0.2.3?Replaces=broken>", 400), ("<sip:no@192.0.2.3>", 603)]
+    {
         let mut pair = up();
         pair.world.refers(A, target);
         assert_eq!(pair.world.said(), [Said::Respond(REFER, status, String::new())], "{target}");
         assert_eq!(pair.world.sessions.count(), 2);
+    }
+    // The call itself, and its other side: not two calls.
+    for side in [A, B] {
+        let mut pair = up();
+        let replaces = pair.world.replaces_of(side);
+        pair.world.refers(A, &format!("<sip:c@192.0.2.9?Replaces={replaces}>"));
+        assert_eq!(pair.world.said(), [Said::Respond(REFER, 488, String::new())], "{side}");
     }
     let mut pair = up();
     let free = pair.world.ports.free.split_off(0);
@@ -384,18 +359,15 @@ fn refers_that_make_no_sense() {
 fn a_call_takes_the_place_of_another() {
     let mut pair = up();
     let world = &mut pair.world;
-    let (invite, dialog) = (sip_core::InviteId::from_u64(9), DialogId::from_u64(9));
-    let replaces = Some(DialogId::from_u64(A));
-    let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces };
-    world.sip(event, message("INVITE", "busy", &SDP.replace("RTP/AVP 0", "RTP/AVP 8 0")));
+    world.calls_replacing(9, A, &[], &SDP.replace("RTP/AVP 0", "RTP/AVP 8 0"));
     world.serve();
     let said = world.said();
     let [Said::Ringing(_), Said::Accept(_, sdp), Said::Bye(old)] = &said[..] else { panic!("{said:?}") };
     assert!(sdp.contains(" RTP/AVP 0\r\n"), "what B has: {sdp}");
-    assert_eq!(*old, DialogId::from_u64(A));
+    assert_eq!(*old, A);
     world.over(A, Cause::LocalBye);
     world.serve();
-    let new = world.sessions.by_dialog[&dialog];
+    let new = world.session_of(9);
     assert_eq!(world.session(pair.called).linked_to(), Some(new));
     assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(new).leg().unwrap()));
 }

@@ -1,10 +1,9 @@
-//! Sessions over real endpoints that call each other in virtual time: what one of them sends, the other one parses.
+//! Several switches and phones of ours that call each other in virtual time over a network that may lose messages.
 
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::{Duration, Instant};
-use sip_core::{Endpoint, EndpointConfig, Event, Flow, Output};
-use sip_wire::Uri;
+use sip_core::{EndpointConfig, Flow};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -21,26 +20,10 @@ fn address(node: usize) -> SocketAddr {
     ADDRESSES[node].parse().unwrap()
 }
 
-/// A real endpoint as the SIP side.
-pub(in crate::tests) struct RealSip {
-    endpoint: Endpoint,
-    out: Output,
-}
-
-struct NoHost;
-
-impl Host for NoHost {}
-
-impl SipSide for RealSip {
-    fn with<R>(&mut self, work: impl FnOnce(&mut dyn Sip) -> R) -> R {
-        work(&mut EndpointSip { endpoint: &mut self.endpoint, out: &mut self.out, host: &mut NoHost })
-    }
-}
-
 /// Nodes, and the messages between them.
 pub(in crate::tests) struct Wire {
     now: Instant,
-    pub(in crate::tests) nodes: Vec<World<RealSip>>,
+    pub(in crate::tests) nodes: Vec<World>,
     in_flight: BTreeMap<(Instant, u64), (usize, Flow, Vec<u8>)>,
     sent_count: u64,
     /// First lines of all messages, with the nodes that sent them.
@@ -57,9 +40,10 @@ impl Wire {
     /// One of so many messages is lost.
     pub(in crate::tests) fn losing(lost_every: u64) -> Self {
         let node = |seed: u64| {
-            let endpoint = Endpoint::new(EndpointConfig::default(), seed);
             let settings = Settings { seed, ..Settings::default() };
-            World::with_sip(RealSip { endpoint, out: Output::new() }, settings, 8)
+            let mut world = World::with(settings, EndpointConfig::default(), 8);
+            world.messages = Some(Vec::new());
+            world
         };
         Self {
             now: Instant::ZERO,
@@ -96,28 +80,9 @@ impl Wire {
     /// Events, media and messages of a node, until there are none.
     fn settle(&mut self, node: usize) {
         let world = &mut self.nodes[node];
-        loop {
-            while let Some(event) = world.sip.out.next_event() {
-                match event {
-                    Event::PathWanted { dialog } => {
-                        let sip = &mut world.sip;
-                        let info = sip.endpoint.dialog_info(dialog).expect("it is there");
-                        let uri = Uri::parse(info.next_hop).unwrap();
-                        let remote = SocketAddr::new(uri.host.unwrap().ip().unwrap(), uri.port_or_default());
-                        let flow = Some(Flow::udp(address(node), remote));
-                        sip.endpoint.set_path(world.now, dialog, flow, &mut sip.out);
-                    }
-                    event => world.turn(|sessions, turn| sessions.handle(turn, event)),
-                }
-            }
-            if world.commands.is_empty() {
-                break;
-            }
-            world.serve();
-        }
-        let out = &world.sip.out;
-        let sent: Vec<_> = out.transmits.iter().map(|one| (one.flow, out.bytes(one.bytes).to_vec())).collect();
-        world.sip.out.clear();
+        world.settle();
+        world.serve();
+        let sent = world.messages.as_mut().map(std::mem::take).expect("messages for the wire");
         for (flow, bytes) in sent {
             let first = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\r').next().unwrap()).into_owned();
             self.log.push((node, first));
@@ -134,9 +99,8 @@ impl Wire {
         let until = self.now + pause;
         loop {
             let arrives = self.in_flight.keys().next().map(|(at, _)| *at);
-            let deadline = |world: &World<RealSip>| {
-                world.sip.endpoint.deadline().into_iter().chain(world.sessions.deadline()).min()
-            };
+            let deadline =
+                |world: &World| world.sip.endpoint.deadline().into_iter().chain(world.sessions.deadline()).min();
             let wakes = self.nodes.iter().enumerate().filter_map(|(node, world)| Some((deadline(world)?, node))).min();
             let next = [arrives, wakes.map(|(at, _)| at)].into_iter().flatten().min();
             let Some(at) = next.filter(|at| *at <= until) else { break };
@@ -144,15 +108,14 @@ impl Wire {
             let node = if arrives == Some(at) {
                 let (_, (to, flow, bytes)) = self.in_flight.pop_first().expect("it was there a moment ago");
                 let world = &mut self.nodes[to];
-                world.path = Path { local: flow.local.ip(), remote: flow.remote, ..path() };
-                world.sip.endpoint.receive(self.now, &flow, &bytes, &mut world.sip.out);
+                world.now = self.now;
+                world.receive(flow, &bytes);
                 to
             } else {
                 let (_, node) = wakes.expect("something is next");
                 let world = &mut self.nodes[node];
                 world.now = self.now;
-                world.sip.endpoint.wake(self.now, &mut world.sip.out);
-                world.wait(Duration::ZERO);
+                world.turn(|sessions, turn| sessions.handle_deadline(turn));
                 node
             };
             self.nodes[node].now = self.now;

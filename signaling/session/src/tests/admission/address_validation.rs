@@ -1,11 +1,11 @@
 //! What legs are told of peers that have not shown yet that they are where they say.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::up;
+use crate::tests::harness::*;
 use crate::*;
-use contract::{Command, Event, Latching, LegSpec};
-use sip_core::{Cause, DialogId, InviteId, RequestId, Span};
+use clock::Duration;
+use contract::{Command, Event, Latching, LegRef, LegSpec};
+use sip_core::{Cause, EndpointConfig, Reliability};
 
 /// 160 ms of G.711.
 const EARLY_BYTES: u32 = 8 * 172;
@@ -29,24 +29,15 @@ fn an_answer_waits_for_its_ack() {
     world.acknowledge(DIALOG);
     assert!(is_free(&world.spec(id)));
     assert_eq!(world.spec(id).transport.signaling.get().map(|address| address.ip()), Some(path().remote.ip()));
-    // A copy of the ACK says nothing new.
-    world.sip(acknowledged(DIALOG), message("ACK", "tone", ""));
-    assert!(world.asked().is_empty());
 }
 
 /// Where the ACK is lost, any other request in the dialog says the same.
 #[test]
 fn another_request_in_the_dialog_is_as_good_as_the_ack() {
-    let request = RequestId::from_u64(5);
-    let events = [
-        ("INFO", sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() }),
-        ("MESSAGE", sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() }),
-        ("INVITE", reinvite()),
-    ];
-    for (method, event) in events {
+    for method in ["INFO", "MESSAGE", "INVITE"] {
         let (mut world, leg, tag) = ringing("tone", SDP);
         world.media(Event::Opened { leg, number: tag });
-        world.sip(event, message(method, "tone", ""));
+        world.insists(DIALOG, 5, method, "");
         let asked = world.asked();
         assert!(
             matches!(&asked[..], [Command::Update { update, .. }] if is_free(&update.whole().expect("all parts"))),
@@ -65,7 +56,7 @@ fn a_connection_shows_the_host_that_signals() {
         (sip_core::Transport::Tls, "192.0.2.66", EARLY_BYTES),
     ] {
         let mut world = world();
-        world.sip.transport = transport;
+        world.transport = transport;
         let id = world.comes(1, "later", &SDP.replace("192.0.2.1", host));
         world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
         world.serve();
@@ -78,14 +69,13 @@ fn a_connection_shows_the_host_that_signals() {
 fn early_media_is_limited_until_the_prack() {
     for has_prack in [false, true] {
         let mut world = world();
-        let id = world.comes(DIALOG.as_u64(), "later", SDP);
+        world.reliability = if has_prack { Reliability::Supported } else { Reliability::Off };
+        let id = world.comes(DIALOG, "later", SDP);
         world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
         world.serve();
         assert!(is_limited(&world.spec_opened(id), EARLY_BYTES));
-        let invite = InviteId::from_u64(DIALOG.as_u64());
         if has_prack {
-            let event = sip_core::Event::Pracked { invite, dialog: DIALOG, request: None, message: Span::default() };
-            world.sip(event, message("PRACK", "later", ""));
+            world.deliver(DIALOG);
             world.serve();
             assert!(is_limited(&world.spec(id), u32::MAX), "but from its address only");
         }
@@ -107,19 +97,19 @@ fn early_media_is_limited_until_the_prack() {
 /// media of the called side is limited in the same way. The called side has answered our INVITE.
 #[test]
 fn both_sides_of_a_call_that_goes_on() {
-    let mut pair = crate::tests::invite::forwards::going(SDP);
+    let mut pair = going(SDP);
     let (caller, called) = (pair.caller, pair.called);
     assert!(pair.world.spec_opened(caller).transport.remote_rtp.is_none(), "it does not know our port");
-    pair.world.progress(pair.call, crate::tests::invite::forwards::B, 183, SDP);
+    pair.world.progress(pair.call, B, 183, SDP);
     pair.world.serve();
     assert!(
         !pair.world.spec(caller).transport.remote_rtp.is_none() && is_limited(&pair.world.spec(caller), EARLY_BYTES)
     );
     assert!(is_limited(&pair.world.spec(called), u32::MAX), "heard, and nobody else in its place");
-    pair.world.answered(pair.call, crate::tests::invite::forwards::B, SDP);
+    pair.world.answered(pair.call, B, SDP);
     pair.world.serve();
     assert!(is_free(&pair.world.spec(called)) && !is_free(&pair.world.spec(caller)));
-    pair.world.sip(acknowledged(DialogId::from_u64(crate::tests::invite::forwards::A)), message("ACK", "x", ""));
+    pair.world.acknowledges(A, "");
     pair.world.serve();
     assert!(is_free(&pair.world.spec(caller)));
 }
@@ -127,8 +117,8 @@ fn both_sides_of_a_call_that_goes_on() {
 /// A target that refuses after early media is sent nothing more while the next one is tried.
 #[test]
 fn a_target_that_was_left_hears_nothing_more() {
-    let mut pair = crate::tests::invite::forwards::going(SDP);
-    pair.world.progress(pair.call, crate::tests::invite::forwards::B, 183, SDP);
+    let mut pair = going(SDP);
+    pair.world.progress(pair.call, B, 183, SDP);
     pair.world.serve();
     assert!(!pair.world.spec(pair.called).transport.remote_rtp.is_none());
     pair.world.failed(pair.call, 503);
@@ -140,20 +130,53 @@ fn a_target_that_was_left_hears_nothing_more() {
 /// BYE has been answered.
 #[test]
 fn a_bye_of_the_endpoint_stops_media_at_once() {
-    for cause in [Cause::NoAck, Cause::SessionExpired, Cause::Lost(408)] {
-        let (mut world, leg, tag) = connected("tone");
-        world.sip(sip_core::Event::Ending { dialog: DIALOG, cause }, vec![]);
-        assert_eq!(world.state(tag), SessionState::Terminating);
+    // No ACK comes, nobody refreshes the session, or our own refresh is not answered.
+    let unacknowledged = || {
+        let (mut world, leg, tag) = ringing("tone", SDP);
+        world.media(Event::Opened { leg, number: tag });
+        (world, leg, tag, Duration::from_secs(32), Cause::NoAck)
+    };
+    let unrefreshed = || {
+        let mut config = EndpointConfig::default();
+        config.session_timer.interval = Duration::from_secs(90);
+        let mut world = World::with(Settings::default(), config, 4);
+        let id = world.comes(DIALOG, "tone", SDP);
+        world.serve();
+        world.acknowledges(DIALOG, "");
+        world.serve();
+        let leg = world.session(id).leg().unwrap();
+        (world, leg, id.as_u64(), Duration::from_secs(70), Cause::SessionExpired)
+    };
+    let unanswered = || {
+        let mut config = EndpointConfig::default();
+        config.session_timer.interval = Duration::from_secs(180);
+        let mut world = World::with(Settings::default(), config, 4);
+        let dial = Dial::new("sip:a@192.0.2.9", target("b1"));
+        let id = world.turn(|sessions, turn| sessions.dial(turn, dial)).unwrap();
+        world.serve();
+        let (call, ..) = world.invited();
+        world.answered(call, DIALOG, SDP);
+        world.serve();
+        world.deliver(DIALOG);
+        let leg = world.session(id).leg().unwrap();
+        (world, leg, id.as_u64(), Duration::from_secs(90 + 33), Cause::Lost(408))
+    };
+    let ways: [&dyn Fn() -> (World, LegRef, u64, Duration, Cause); 3] = [&unacknowledged, &unrefreshed, &unanswered];
+    for way in ways {
+        let (mut world, leg, tag, limit, cause) = way();
+        world.dies(DIALOG);
+        world.wait(limit);
+        assert_eq!(world.state(tag), SessionState::Terminating, "{cause:?}");
         assert_eq!(world.asked(), [Command::Close { leg, number: tag }], "{cause:?}");
         world.media(Event::Closed { leg, number: tag, reason: contract::CloseReason::Asked });
-        assert_eq!(world.sessions.count(), 1, "its BYE is not answered yet");
-        world.sip(ended(cause), vec![]);
+        assert_eq!(world.sessions.count(), 1, "{cause:?}: its BYE is not answered yet");
+        world.wait(Duration::from_secs(32));
         world.assert_empty();
         assert_eq!(world.last_end(), EndReason::from(cause));
     }
-    let mut pair = up();
-    let dialog = DialogId::from_u64(crate::tests::invite::forwards::A);
-    pair.world.sip(sip_core::Event::Ending { dialog, cause: Cause::NoAck }, vec![]);
+    let mut pair = crate::tests::common::unacknowledged();
+    pair.world.loses(A);
+    pair.world.wait(Duration::from_secs(32));
     let closed = pair.world.asked().iter().filter(|command| matches!(command, Command::Close { .. })).count();
     assert_eq!(closed, 2, "and the other side with it");
 }

@@ -1,11 +1,11 @@
 //! How many, how long, how large.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::CloseReason;
-use sip_core::{Cause, DialogId, InviteId, Span};
+use sip_core::{Cause, DialogId};
 
 #[test]
 fn a_user_has_so_many_calls_and_no_more() {
@@ -16,10 +16,8 @@ fn a_user_has_so_many_calls_and_no_more() {
     world.turn(|sessions, turn| sessions.dial(turn, dial("\"A\" <sip:ALICE@example.com;x=y>"))).unwrap();
     world.serve();
     world.said();
-    let (invite, dialog) = (InviteId::from_u64(2), DialogId::from_u64(2));
-    let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
-    world.sip(event, message("INVITE", "tone", SDP));
-    assert_eq!(world.said(), [Said::Reject(invite, 486, None)]);
+    world.calls(2, "tone", SDP);
+    assert_eq!(world.said(), [Said::Reject(2, 486, None)]);
     let refused = world.turn(|sessions, turn| sessions.dial(turn, dial("sip:alice@example.com")));
     assert!(matches!(refused, Err(SessionError::ResourceExhausted { what: "calls of this user", limit: 2 })));
     assert_eq!(world.ports.out.len(), 2);
@@ -45,9 +43,7 @@ fn calls_end_by_age_and_on_endless_hold() {
     let (old, idle) = (world.comes(1, "tone", SDP), world.comes(2, "tone", SDP));
     world.serve();
     let hold = |world: &mut World, direction: &str| {
-        let event =
-            sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(2), message: Span::default() };
-        world.sip(event, message("INVITE", "x", &held(direction)));
+        world.reinvites(2, &held(direction));
         world.serve();
     };
     hold(&mut world, "inactive");
@@ -60,12 +56,12 @@ fn calls_end_by_age_and_on_endless_hold() {
     hold(&mut world, "recvonly");
     world.said();
     world.wait(Duration::from_secs(300));
-    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(2))]);
+    assert_eq!(world.said(), [Said::Bye(2)]);
     world.over(2, Cause::LocalBye);
     world.serve();
     assert_eq!(world.last_end(), EndReason::IdleLimit);
     world.wait(Duration::from_secs(1_900));
-    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(1))]);
+    assert_eq!(world.said(), [Said::Bye(1)]);
     let session = world.session(old);
     let (leg, tag) = (session.leg().unwrap(), old.as_u64());
     world.over(1, Cause::LocalBye);

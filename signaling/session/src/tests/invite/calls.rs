@@ -1,11 +1,12 @@
 //! Single calls, step by step.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{CloseReason, Command, Direction, Event, LegRef, RefuseReason, Source};
-use sip_core::{Cause, DialogId, InviteId, RequestId, Span};
+use sip_core::{Cause, Content, Reliability};
+use sip_wire::Method;
 
 #[test]
 fn a_call_from_invite_to_bye() {
@@ -13,7 +14,7 @@ fn a_call_from_invite_to_bye() {
     let session = world.sessions.get(SessionId::from_u64(tag)).unwrap();
     assert_eq!(&*session.parties().from, "sip:alice@example.com");
     assert_eq!((session.local_rtp().unwrap().port(), session.remote_rtp().unwrap().port()), (leg.port, 4_000));
-    world.sip(ended(Cause::RemoteBye), vec![]);
+    world.over(DIALOG, Cause::RemoteBye);
     assert_eq!(world.state(tag), SessionState::Terminating);
     world.close(leg, tag);
     assert_eq!(world.last_end(), EndReason::RemoteBye);
@@ -30,7 +31,7 @@ fn a_call_from_invite_to_bye() {
 fn the_plan_becomes_the_source() {
     for (user, source) in [("tone", Source::Tone440), ("play", Source::Prompt(0)), ("echo", Source::None)] {
         let mut world = world();
-        world.sip(invite(), message("INVITE", user, SDP));
+        world.calls(DIALOG, user, SDP);
         let [Command::Open { leg, spec, .. }] = world.asked()[..] else { panic!() };
         assert_eq!(spec.flow.source(), if user == "echo" { Source::Leg(leg) } else { source });
         assert_eq!(
@@ -48,10 +49,10 @@ fn refusals_take_no_port() {
         ("tone", "x", 400),
     ] {
         let mut world = world();
-        world.sip(invite(), message("INVITE", user, sdp));
+        world.calls(DIALOG, user, sdp);
         assert_eq!(world.said(), [Said::Reject(INVITE, status, None)]);
         assert!(world.asked().is_empty());
-        world.sip(ended(Cause::Rejected(status)), vec![]);
+        world.over(DIALOG, Cause::Rejected(status));
         world.assert_empty();
     }
 }
@@ -59,28 +60,24 @@ fn refusals_take_no_port() {
 #[test]
 fn without_ports_or_room_it_is_503_at_once() {
     let mut world = World::new(Settings::default(), 0);
-    world.sip(invite(), message("INVITE", "tone", SDP));
+    world.calls(DIALOG, "tone", SDP);
     assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
-    world.sip(ended(Cause::Rejected(503)), vec![]);
+    world.over(DIALOG, Cause::Rejected(503));
     world.assert_empty();
     let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 4);
-    world.sip(invite(), message("INVITE", "tone", SDP));
+    world.calls(DIALOG, "tone", SDP);
     world.said();
-    let second = InviteId::from_u64(80);
-    let dialog = DialogId::from_u64(70);
-    world.sip(
-        sip_core::Event::Invite { invite: second, dialog, message: Span::default(), replaces: None },
-        message("INVITE", "tone", SDP),
-    );
+    let second = 80;
+    world.calls(second, "tone", SDP);
     assert_eq!(world.said(), [Said::Reject(second, 503, Some(5))]);
-    world.sip(sip_core::Event::Ended { dialog, cause: Cause::Rejected(503), message: None }, vec![]);
+    world.over(second, Cause::Rejected(503));
     assert_eq!(world.sessions.count(), 1);
 }
 
 #[test]
 fn cancel_while_the_leg_opens() {
     let (mut world, leg, tag) = ringing("tone", SDP);
-    world.sip(ended(Cause::RemoteCancel), vec![]);
+    world.over(DIALOG, Cause::RemoteCancel);
     world.media(Event::Opened { leg, number: tag });
     assert!(world.said().is_empty(), "a cancelled call is not answered");
     world.close(leg, tag);
@@ -92,12 +89,12 @@ fn a_refused_or_silent_media_plane_costs_the_call_only() {
     let (mut world, leg, tag) = ringing("tone", SDP);
     world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Full });
     assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
-    world.sip(ended(Cause::Rejected(503)), vec![]);
+    world.over(DIALOG, Cause::Rejected(503));
     world.assert_empty();
     let (mut world, leg, tag) = ringing("tone", SDP);
     world.wait(MEDIA_ANSWER_LIMIT);
     assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
-    world.sip(ended(Cause::Rejected(503)), vec![]);
+    world.over(DIALOG, Cause::Rejected(503));
     assert_eq!(world.asked(), [Command::Close { leg, number: tag }]);
     world.wait(MEDIA_CLOSE_LIMIT - Duration::from_nanos(1));
     assert_eq!(world.ports.out.len(), 1, "the port waits for its limit");
@@ -111,19 +108,25 @@ fn silence_no_ack_and_a_lost_leg_end_the_call() {
     let (mut world, leg, tag) = connected("tone");
     world.media(Event::MediaTimeout { leg });
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     world.close(leg, tag);
     assert_eq!(world.last_end(), EndReason::MediaTimeout);
 
-    let (mut world, leg, tag) = connected("tone");
-    world.sip(ended(Cause::NoAck), vec![]);
+    let (mut world, leg, tag) = ringing("tone", SDP);
+    world.media(Event::Opened { leg, number: tag });
+    world.said();
+    world.loses(DIALOG);
+    world.wait(Duration::from_secs(32));
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    world.hears_again(DIALOG);
+    world.over(DIALOG, Cause::LocalBye);
     world.close(leg, tag);
     assert_eq!(world.last_end(), EndReason::NoAck);
 
     let (mut world, leg, tag) = connected("tone");
     world.media(Event::Closed { leg, number: tag, reason: CloseReason::Failed });
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     world.assert_empty();
 }
 
@@ -133,7 +136,7 @@ fn a_lost_media_plane_ends_all_and_forgets_its_ports() {
     world.turn(|sessions, turn| sessions.media_lost(turn));
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
     assert!(world.asked().is_empty(), "there is nobody to ask");
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     assert_eq!((world.sessions.count(), world.ports.out.len()), (0, 1));
     let (mut world, ..) = ringing("tone", SDP);
     world.turn(|sessions, turn| sessions.media_lost(turn));
@@ -149,7 +152,7 @@ fn hold_and_resume_by_the_peer() {
         ("recvonly", Direction::Send, SessionState::Connected, 0),
         ("sendrecv", Direction::Both, SessionState::Connected, 60_000),
     ] {
-        world.sip(reinvite(), message("INVITE", "tone", &held(direction)));
+        world.reinvites(DIALOG, &held(direction));
         assert!(world.said().is_empty(), "the media plane comes first");
         let [Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
         let spec = spec.whole().expect("all parts");
@@ -160,7 +163,7 @@ fn hold_and_resume_by_the_peer() {
     }
     // The same again lets the leg learn anew where the peer is, which may have moved, and changes nothing else.
     let before = world.spec_opened(SessionId::from_u64(tag));
-    world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
+    world.reinvites(DIALOG, &held("sendrecv"));
     let again = world.only_update(leg, tag);
     assert_ne!(again.transport.negotiation, before.transport.negotiation);
     assert_eq!(again.with(|spec| spec.transport.negotiation = before.transport.negotiation), before);
@@ -170,21 +173,16 @@ fn hold_and_resume_by_the_peer() {
 #[test]
 fn a_bad_change_leaves_the_call_as_it_was() {
     let (mut world, leg, tag) = connected("tone");
-    world.sip(reinvite(), message("INVITE", "tone", &SDP.replace("RTP/AVP 0", "RTP/AVP 18")));
+    world.reinvites(DIALOG, &SDP.replace("RTP/AVP 0", "RTP/AVP 18"));
     assert_eq!(world.said(), [Said::Reject(REINVITE, 488, None)]);
     assert!(world.asked().is_empty());
-    // Two at a time are one too many.
-    world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
-    let second = InviteId::from_u64(99);
-    let event = sip_core::Event::Reinvite { invite: second, dialog: DIALOG, message: Span::default() };
-    world.sip(event, message("INVITE", "tone", &held("sendonly")));
-    assert_eq!(world.said(), [Said::Reject(second, 491, None)]);
     // The media plane does not take it.
+    world.reinvites(DIALOG, &held("inactive"));
     world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Invalid });
     assert_eq!(world.said(), [Said::Reject(REINVITE, 500, None)]);
     assert_eq!(world.state(tag), SessionState::Connected);
     // Or says nothing.
-    world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
+    world.reinvites(DIALOG, &held("inactive"));
     world.wait(MEDIA_ANSWER_LIMIT);
     assert_eq!(world.said(), [Said::Reject(REINVITE, 500, None)]);
     assert_eq!(world.state(tag), SessionState::Connected);
@@ -193,8 +191,8 @@ fn a_bad_change_leaves_the_call_as_it_was() {
 #[test]
 fn a_cancelled_change_is_taken_back() {
     let (mut world, leg, tag) = connected("tone");
-    world.sip(reinvite(), message("INVITE", "tone", &held("inactive")));
-    world.sip(sip_core::Event::ReinviteCancelled { invite: REINVITE, dialog: DIALOG }, vec![]);
+    world.reinvites(DIALOG, &held("inactive"));
+    world.cancels_reinvite(DIALOG);
     let [_, Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
     let spec = spec.whole().expect("all parts");
     assert_eq!(spec.flow.direction(), Direction::Both);
@@ -207,20 +205,18 @@ fn a_cancelled_change_is_taken_back() {
 #[test]
 fn an_update_is_answered_like_a_reinvite() {
     let (mut world, leg, tag) = connected("tone");
-    let request = RequestId::from_u64(50);
-    let event = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
-    world.sip(event, message("UPDATE", "tone", &held("sendonly")));
+    let request = 50;
+    world.updates(DIALOG, request, &held("sendonly"));
     world.asked();
     world.media(Event::Updated { leg, number: tag });
     let said = world.said();
     assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{said:?}");
-    world.sip(event, message("UPDATE", "tone", ""));
+    world.updates(DIALOG, request, "");
     assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
-    world.sip(event, message("MESSAGE", "tone", ""));
+    world.asks(DIALOG, request, Method::Message, Content::NONE);
     assert_eq!(world.said(), [Said::Respond(request, 403, String::new())]);
-    let options = sip_core::Event::Request { request, dialog: None, message: Span::default() };
-    world.sip(options, message("OPTIONS", "tone", ""));
-    assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
+    world.asks_outside(8, Method::Options, &[]);
+    assert_eq!(world.said(), [Said::Respond(8, 200, String::new())]);
 }
 
 #[test]
@@ -229,22 +225,19 @@ fn a_late_offer_is_answered_in_the_ack() {
     world.media(Event::Opened { leg, number: tag });
     let said = world.said();
     assert!(matches!(&said[..], [Said::Accept(INVITE, sdp)] if sdp.contains("RTP/AVP 0 8 101")), "{said:?}");
-    let ack = sip_core::Event::Acknowledged { dialog: DIALOG, message: Span::default() };
-    world.sip(ack, message("ACK", "tone", SDP));
+    world.acknowledges(DIALOG, SDP);
     let [Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
     let spec = spec.whole().expect("all parts");
     assert_eq!((spec.flow.direction(), spec.transport.remote_rtp.get().unwrap().port()), (Direction::Both, 4_000));
     world.media(Event::Updated { leg, number: tag });
-    // A second ACK is a retransmission.
-    world.sip(ack, message("ACK", "tone", ""));
     assert!(world.said().is_empty() && world.asked().is_empty());
 
     let (mut world, leg, tag) = ringing("tone", "");
     world.media(Event::Opened { leg, number: tag });
     world.said();
-    world.sip(ack, message("ACK", "tone", ""));
+    world.acknowledges(DIALOG, "");
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     world.close(leg, tag);
     assert_eq!(world.last_end(), EndReason::BadAnswer);
 }
@@ -252,7 +245,7 @@ fn a_late_offer_is_answered_in_the_ack() {
 #[test]
 fn decisions_may_come_later_or_never() {
     let mut world = world();
-    world.sip(invite(), message("INVITE", "later", SDP));
+    world.calls(DIALOG, "later", SDP);
     assert_eq!(world.said(), [Said::Ringing(INVITE)]);
     let id = world.sessions.iter().next().unwrap().id();
     world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
@@ -262,32 +255,36 @@ fn decisions_may_come_later_or_never() {
     let [Command::Open { leg, number: tag, .. }] = world.asked()[..] else { panic!() };
     world.media(Event::Opened { leg, number: tag });
     assert!(matches!(&world.said()[..], [Said::Accept(INVITE, _)]));
+    world.acknowledge(DIALOG);
     world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
     assert!(world.turn(|sessions, turn| sessions.terminate(turn, id)).is_err());
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     world.close(leg, tag);
     let gone = world.turn(|sessions, turn| sessions.reject(turn, id, 603, ""));
     assert_eq!(gone, Err(SessionError::SessionNotFound(id)));
 
-    world.sip(invite(), message("INVITE", "later", SDP));
+    world.calls(DIALOG, "later", SDP);
     world.said();
     world.wait(Duration::from_secs(30));
     assert_eq!(world.said(), [Said::Reject(INVITE, 480, None)]);
-    world.sip(ended(Cause::Rejected(480)), vec![]);
+    world.over(DIALOG, Cause::Rejected(480));
     world.assert_empty();
     assert_eq!(world.last_end(), EndReason::NotDecided);
 }
 
 #[test]
 fn an_answer_waits_for_the_prack() {
-    let (mut world, leg, tag) = ringing("tone", SDP);
-    world.sip.needs_prack = true;
-    world.media(Event::Opened { leg, number: tag });
+    let mut world = world();
+    world.reliability = Reliability::Supported;
+    let id = world.comes(DIALOG, "later", SDP);
+    world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
+    world.serve();
+    assert!(matches!(&world.said()[..], [Said::Ringing(INVITE), Said::Progress(INVITE, 183, _)]));
+    world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
+    world.serve();
     assert!(world.said().is_empty());
-    world.sip.needs_prack = false;
-    let event = sip_core::Event::Pracked { invite: INVITE, dialog: DIALOG, request: None, message: Span::default() };
-    world.sip(event, vec![]);
+    world.deliver(DIALOG);
     assert!(matches!(&world.said()[..], [Said::Accept(INVITE, _)]));
 }
 
@@ -306,9 +303,7 @@ fn a_prompt_ends_in_silence_or_with_the_call() {
 #[test]
 fn a_call_takes_another_one_over() {
     let (mut world, ..) = connected("tone");
-    let (dialog, invite) = (DialogId::from_u64(70), InviteId::from_u64(80));
-    let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: Some(DIALOG) };
-    world.sip(event, message("INVITE", "tone", SDP));
+    world.calls_replacing(70, DIALOG, &[], SDP);
     let [Command::Open { leg, number: tag, .. }] = world.asked()[..] else { panic!() };
     world.media(Event::Opened { leg, number: tag });
     let said = world.said();
@@ -323,6 +318,7 @@ fn a_stop_ends_every_call_properly() {
     world.media(Event::Closed { leg, number: tag, reason: CloseReason::Asked });
     assert_eq!(world.sessions.count(), 1, "the BYE is not answered yet");
     // Nor will it be: the limit sees to it.
+    world.loses(DIALOG);
     world.wait(Settings::default().ending_limit);
     world.assert_empty();
 }
@@ -332,8 +328,6 @@ fn words_about_others_are_ignored() {
     let (mut world, leg, tag) = connected("tone");
     world.media(Event::MediaTimeout { leg: LegRef::new(leg.port, leg.generation + 1) });
     world.media(Event::Refused { leg, number: tag + 1, reason: RefuseReason::NoSuchLeg });
-    world
-        .sip(sip_core::Event::Ended { dialog: DialogId::from_u64(71), cause: Cause::RemoteBye, message: None }, vec![]);
     assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
     world.media(Event::Digit { leg, digit: 5 });
     assert_eq!(world.events.last(), Some(&SessionEvent::Digit { id: SessionId::from_u64(tag), digit: 5 }));

@@ -1,10 +1,10 @@
 //! Where calls go because a peer says so: REFER and 3xx, by policy and by address.
 
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, Pair, going, up};
-use crate::tests::transfers::{REFER, REPORTS};
+use crate::tests::common::*;
+use crate::tests::harness::*;
 use crate::*;
-use sip_core::{Cause, DialogId, RequestId, Span};
+use sip_core::Cause;
+use sip_wire::Method;
 
 fn refused(status: u16) -> [Said; 1] {
     [Said::Respond(REFER, status, String::new())]
@@ -79,7 +79,7 @@ fn of_several_addresses_the_innocent_one_is_called() {
     let paths = [vec![flow("127.0.0.1:5060"), flow("192.0.2.3:5060")]];
     world.turn(|sessions, turn| sessions.found(turn, 1, &paths));
     let (call, ..) = world.invited();
-    assert_eq!(world.sip.flow, Some(flow("192.0.2.3:5060")));
+    assert_eq!(world.flow, Some(flow("192.0.2.3:5060")));
     world.failed(call, 503);
     assert_eq!(world.said(), [Said::Notify(REPORTS, 503, true)], "and no other");
 }
@@ -92,7 +92,7 @@ fn a_route_leads_where_the_operator_says() {
     assert_eq!(world.said(), [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 100, false)]);
     world.serve();
     let (_, uri, _) = world.invited();
-    assert_eq!((uri.as_str(), world.sip.flow), ("sip:b1@192.0.2.7", Some(target_flow())));
+    assert_eq!((uri.as_str(), world.flow), ("sip:b1@192.0.2.7", Some(target_flow())));
     // It does not lead there, and is not called.
     let mut pair = up();
     pair.world.refers(A, "<sip:tone@192.0.2.3>");
@@ -107,9 +107,8 @@ fn the_called_side_has_no_more_rights() {
         assert_eq!(pair.world.said(), refused(status), "{target}");
     }
     // Outside of dialogs there is no call to hand over.
-    let event = sip_core::Event::Request { request: RequestId::from_u64(5), dialog: None, message: Span::default() };
-    pair.world.sip(event, message("REFER", "x", ""));
-    assert_eq!(pair.world.said(), [Said::Respond(RequestId::from_u64(5), 403, String::new())]);
+    pair.world.asks_outside(5, Method::Refer, &["Refer-To: <sip:c@192.0.2.3>"]);
+    assert_eq!(pair.world.said(), [Said::Respond(5, 403, String::new())]);
 }
 
 #[test]
@@ -135,11 +134,12 @@ fn what_a_refer_may_ask_for() {
         "Refer-To: <sip:c@192.0.2.3;METHOD=invite;x=y?Subject=hi&From=%3Csip:boss%40x%3E&Route=%3Csip:evil%3E\
          &Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc&Require=replaces>\r\nReferred-By: <sip:alice@example.com>;cid=\"1@x\"\r\n",
     );
+    world.is_lossy = true;
     world.serve();
     let said = world.said();
     let Some(Said::Invite(_, uri, _)) = said.last() else { panic!("{said:?}") };
     assert_eq!(uri, "sip:c@192.0.2.3;x=y");
-    let sent: Vec<(&str, &str)> = world.sip.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let sent: Vec<(&str, &str)> = world.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(
         sent,
         [
@@ -157,13 +157,13 @@ fn a_referrer_that_wants_no_reports_gets_none() {
     let world = &mut pair.world;
     world.refers_with(A, "Refer-To: <sip:c@192.0.2.3>\r\nRefer-Sub: FALSE;x\r\n");
     assert_eq!(world.said(), [Said::Respond(REFER, 202, String::new())]);
-    assert_eq!(world.sip.headers, [("Refer-Sub".to_owned(), "false".to_owned())]);
+    assert_eq!(world.headers, [("Refer-Sub".to_owned(), "false".to_owned())]);
     world.serve();
     let (call, ..) = world.invited();
     world.progress(call, 60, 180, "");
     world.answered(call, 60, SDP);
     world.serve();
-    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(A))]);
+    assert_eq!(world.said(), [Said::Bye(A)]);
 }
 
 /// The peer hears how it went before its call ends; one that does not confirm that does not hold the call up.
@@ -182,10 +182,12 @@ fn a_report_that_is_never_confirmed_ends_the_call_after_a_while() {
         if hangs_up {
             world.over(A, Cause::RemoteBye);
         } else {
+            world.loses(A);
             world.wait(clock::Duration::from_millis(4_999));
             assert!(world.said().is_empty());
             world.wait(clock::Duration::from_millis(1));
-            assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(A))]);
+            assert_eq!(world.said(), [Said::Bye(A)]);
+            world.hears_again(A);
             world.over(A, Cause::LocalBye);
         }
         world.serve();
@@ -216,9 +218,9 @@ fn a_refer_to_ourselves_leaves_nothing() {
         } else {
             world.answered(*call, 60, SDP);
             world.serve();
-            assert_eq!(world.said(), [Said::Notify(REPORTS, 200, true), Said::Bye(DialogId::from_u64(60))]);
+            assert_eq!(world.said(), [Said::Notify(REPORTS, 200, true), Said::Bye(60)]);
             world.over(60, Cause::LocalBye);
-            world.confirms(1, 200);
+            world.confirms(1);
             world.over(1, Cause::LocalBye);
         }
         world.serve();
@@ -238,7 +240,8 @@ fn calls_of_others_cannot_be_joined() {
     world.said();
     let session = world.sessions.table.get_mut(second).unwrap();
     session.facts.set_caller("sip:mallory@example.com", "198.51.100.66:5060".parse().unwrap());
-    world.refers(A, "<sip:c@192.0.2.9?Replaces=d2%3Bto-tag%3Da%3Bfrom-tag%3Db>");
+    let replaces = world.replaces_of(2);
+    world.refers(A, &format!("<sip:c@192.0.2.9?Replaces={replaces}>"));
     assert_eq!(world.said(), refused(403));
     assert_eq!(world.sessions.count(), 4);
     // Across shards the new call says on whose behalf it is; only in the process that is worth something.
@@ -250,17 +253,12 @@ fn calls_of_others_cannot_be_joined() {
     ] {
         let mut pair = up();
         let world = &mut pair.world;
-        let text = String::from_utf8(message("INVITE", "x", SDP)).unwrap();
-        world.sip.message = text.replace("Max-F", &format!("X-Ringplane-Party: {party}\r\nMax-F")).into_bytes();
-        let (invite, dialog) = (sip_core::InviteId::from_u64(9), DialogId::from_u64(9));
-        let replaces = Some(DialogId::from_u64(A));
-        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces };
         world.path = Path { is_ours, ..path() };
-        world.turn(|sessions, turn| sessions.handle(turn, event));
+        world.calls_replacing(9, A, &[&format!("X-Ringplane-Party: {party}")], SDP);
         world.serve();
         let said = world.said();
-        assert_eq!(said.contains(&Said::Bye(DialogId::from_u64(A))), is_taken, "{party}: {said:?}");
-        assert_eq!(said.contains(&Said::Reject(invite, 403, None)), !is_taken, "{party}: {said:?}");
+        assert_eq!(said.contains(&Said::Bye(A)), is_taken, "{party}: {said:?}");
+        assert_eq!(said.contains(&Said::Reject(9, 403, None)), !is_taken, "{party}: {said:?}");
     }
 }
 

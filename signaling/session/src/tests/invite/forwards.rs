@@ -1,99 +1,20 @@
 //! Calls that go on to somewhere else.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Direction, Event, RefuseReason, Source};
-use sip_core::{CallId, Cause, DialogId, InviteId, RequestId, Span};
+use sip_core::{Cause, Reliability};
 
 const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
-pub(in crate::tests) const A: u64 = 1;
-pub(in crate::tests) const B: u64 = 50;
-
-pub(in crate::tests) struct Pair {
-    pub(in crate::tests) world: World,
-    pub(in crate::tests) caller: SessionId,
-    pub(in crate::tests) called: SessionId,
-    pub(in crate::tests) call: CallId,
-}
-
-/// A call from A whose INVITE to the first target is out.
-pub(in crate::tests) fn going(sdp: &str) -> Pair {
-    let mut world = World::new(Settings::default(), 6);
-    let caller = world.comes(A, "on", sdp);
-    assert_eq!(world.session(caller).state(), SessionState::Initializing, "A hears what B says");
-    let called = world.session(caller).linked_to().expect("the other side");
-    assert!(world.events.contains(&SessionEvent::Forwarded { id: caller, to: called }));
-    let workers: Vec<u8> = world.commands.iter().map(|(worker, _)| *worker).collect();
-    assert_eq!(workers.len(), 2);
-    assert_eq!(workers[0], workers[1], "both legs on one worker");
-    world.serve();
-    let (call, uri, _) = world.invited();
-    assert_eq!(uri, "sip:b1@192.0.2.7");
-    Pair { world, caller, called, call }
-}
-
-pub(in crate::tests) fn up() -> Pair {
-    let mut pair = going(SDP);
-    pair.world.answered(pair.call, B, SDP);
-    pair.world.serve();
-    let said = pair.world.said();
-    assert!(matches!(&said[..], [Said::Accept(..)]), "{said:?}");
-    pair.world.sip(acknowledged(DialogId::from_u64(A)), message("ACK", "x", ""));
-    pair.world.serve();
-    pair
-}
-
-/// A call that comes in and takes the place of one of the two sides.
-pub(in crate::tests) const C: u64 = 3;
-
-/// C's call takes the place of the caller, or of the called side. Its leg is on its way to the worker of the other one.
-pub(in crate::tests) fn replaced(pair: &mut Pair, is_caller: bool) -> SessionId {
-    let world = &mut pair.world;
-    let third = world.comes(C, "tone", SDP);
-    world.serve();
-    world.sip(acknowledged(DialogId::from_u64(C)), message("ACK", "x", ""));
-    world.serve();
-    let old = if is_caller { pair.caller } else { pair.called };
-    world.turn(|sessions, turn| sessions.take_place(turn, third, old));
-    assert!(world.session(third).is_moving(&world.sessions.legs));
-    world.commands.retain(|(_, command)| !matches!(command, Command::Move { .. }));
-    world.serve();
-    world.said();
-    third
-}
-
-/// C's leg has arrived.
-pub(in crate::tests) fn arrives(pair: &mut Pair, third: SessionId) {
-    let (leg, worker) = (pair.world.session(third).leg().unwrap(), 0);
-    pair.world.legs.insert(leg, worker);
-    pair.world.media(Event::Moved { leg, number: third.as_u64(), worker });
-}
-
-impl Pair {
-    fn state(&self) -> (SessionState, SessionState) {
-        (self.world.session(self.caller).state(), self.world.session(self.called).state())
-    }
-
-    fn assert_over(mut self) {
-        self.world.serve();
-        self.world.assert_empty();
-        let ends = self.world.events.iter().filter(|event| matches!(event, SessionEvent::Ended { .. })).count();
-        assert_eq!((ends, self.world.ports.free.len()), (2, 6));
-    }
-}
-
-fn invite_id() -> InviteId {
-    InviteId::from_u64(A)
-}
 
 #[test]
 fn ringing_early_media_answer_and_bye_cross() {
     let mut pair = going(&(SDP.replace("RTP/AVP 0", "RTP/AVP 8 0 101") + EVENTS));
     let (world, call) = (&mut pair.world, pair.call);
     world.progress(call, B, 180, "");
-    assert_eq!(world.said(), [Said::Progress(invite_id(), 180, String::new())]);
+    assert_eq!(world.said(), [Said::Ringing(A)]);
     assert_eq!(pair.state(), (SessionState::Ringing, SessionState::Ringing));
     let world = &mut pair.world;
     world.progress(call, B, 183, SDP);
@@ -108,7 +29,7 @@ fn ringing_early_media_answer_and_bye_cross() {
     world.serve();
     let said = world.said();
     let [Said::Accept(invite, sdp)] = &said[..] else { panic!("{said:?}") };
-    assert_eq!((*invite, sdp == early), (invite_id(), true));
+    assert_eq!((*invite, sdp == early), (A, true));
     assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
     let world = &mut pair.world;
     assert_eq!(
@@ -120,7 +41,7 @@ fn ringing_early_media_answer_and_bye_cross() {
         (60_000, 60_000)
     );
     world.over(A, Cause::RemoteBye);
-    assert_eq!(world.said(), [Said::Bye(DialogId::from_u64(B))]);
+    assert_eq!(world.said(), [Said::Bye(B)]);
     world.over(B, Cause::LocalBye);
     pair.assert_over();
 }
@@ -145,13 +66,13 @@ fn b_ends_in_every_state() {
     for (status, told) in [(486, 486), (404, 404), (603, 603), (401, 403), (302, 480)] {
         let mut pair = going(SDP);
         pair.world.failed(pair.call, status);
-        assert_eq!(pair.world.said(), [Said::Reject(invite_id(), told, None)]);
+        assert_eq!(pair.world.said(), [Said::Reject(A, told, None)]);
         pair.world.over(A, Cause::Rejected(told));
         pair.assert_over();
     }
     let mut pair = up();
     pair.world.over(B, Cause::RemoteBye);
-    assert_eq!(pair.world.said(), [Said::Bye(DialogId::from_u64(A))]);
+    assert_eq!(pair.world.said(), [Said::Bye(A)]);
     pair.world.over(A, Cause::LocalBye);
     pair.assert_over();
 }
@@ -164,7 +85,7 @@ fn a_gives_up_in_every_state() {
     let called = world.session(caller).linked_to().unwrap();
     world.over(A, Cause::RemoteCancel);
     assert!(world.said().is_empty());
-    Pair { world, caller, called, call: CallId::from_u64(1) }.assert_over();
+    Pair { world, caller, called, call: 1 }.assert_over();
     // B rings; it answers all the same.
     for crosses in [false, true] {
         let mut pair = going(SDP);
@@ -174,7 +95,7 @@ fn a_gives_up_in_every_state() {
         assert_eq!(pair.world.said(), [Said::Cancel(pair.call)]);
         if crosses {
             pair.world.answered(pair.call, B, SDP);
-            assert_eq!(pair.world.said(), [Said::Bye(DialogId::from_u64(B))]);
+            assert_eq!(pair.world.said(), [Said::Bye(B)]);
             pair.world.over(B, Cause::LocalBye);
         } else {
             pair.world.failed(pair.call, 487);
@@ -209,7 +130,7 @@ fn the_next_target_is_tried() {
         pair.world.wait(Duration::from_secs(60));
     }
     let said = pair.world.said();
-    assert!(said.contains(&Said::Reject(invite_id(), 480, None)), "{said:?}");
+    assert!(said.contains(&Said::Reject(A, 480, None)), "{said:?}");
 }
 
 #[test]
@@ -222,24 +143,13 @@ fn hold_crosses_and_comes_back() {
         ("sendrecv", "sendrecv", "sendrecv", SessionState::Connected),
     ] {
         let world = &mut pair.world;
-        let dialog = DialogId::from_u64(A);
-        let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-        world.sip(event, message("INVITE", "x", &held(asked)));
+        let dialog = A;
+        world.reinvites(dialog, &held(asked));
         let said = world.said();
         let [Said::Reinvite(request, to, sdp)] = &said[..] else { panic!("{said:?}") };
-        assert_eq!(*to, DialogId::from_u64(B));
+        assert_eq!(*to, B);
         assert!(sdp.contains(&format!("a={offered}\r\n")), "{sdp}");
-        // Meanwhile neither side changes anything else.
-        world.sip(event, message("INVITE", "x", &held(asked)));
-        assert_eq!(world.said(), [Said::Reject(REINVITE, 491, None)]);
-        let event = sip_core::Event::Response {
-            request: *request,
-            dialog: Some(*to),
-            status: 200,
-            message: Some(Span::default()),
-            wants_ack: false,
-        };
-        world.sip(event, message("INVITE", "x", &held(answered)));
+        world.responds(*request, 200, &held(answered));
         world.serve();
         let said = world.said();
         assert!(matches!(&said[..], [Said::Accept(REINVITE, _)]), "{said:?}");
@@ -253,15 +163,10 @@ fn a_reinvite_crosses_and_may_be_refused() {
     let mut pair = up();
     for (status, port) in [(488, 4_000), (200, 4_400)] {
         let world = &mut pair.world;
-        let event =
-            sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(A), message: Span::default() };
-        world.sip(event, message("INVITE", "x", &SDP.replace("4000", "4400")));
+        world.reinvites(A, &SDP.replace("4000", "4400"));
         let said = world.said();
-        let [Said::Reinvite(request, to, _)] = said[..] else { panic!("{said:?}") };
-        let message_span = Some(Span::default());
-        let event =
-            sip_core::Event::Response { request, dialog: Some(to), status, message: message_span, wants_ack: false };
-        world.sip(event, message("INVITE", "x", SDP));
+        let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+        world.responds(request, status, SDP);
         world.serve();
         match &world.said()[..] {
             [Said::Reject(REINVITE, 488, None)] => assert_eq!(status, 488),
@@ -289,50 +194,39 @@ fn a_hold_that_b_refuses_is_refused() {
     for (status, told) in [(488, 488), (491, 491), (500, 500)] {
         let mut pair = up();
         let world = &mut pair.world;
-        let dialog = DialogId::from_u64(A);
-        let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-        world.sip(event, message("INVITE", "x", &held("sendonly")));
+        let dialog = A;
+        world.reinvites(dialog, &held("sendonly"));
         let said = world.said();
-        let [Said::Reinvite(request, to, _)] = said[..] else { panic!("{said:?}") };
-        let event = sip_core::Event::Response { request, dialog: Some(to), status, message: None, wants_ack: false };
-        world.sip(event, vec![]);
+        let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+        world.responds(request, status, "");
         assert_eq!(world.said(), [Said::Reject(REINVITE, told, None)]);
         assert!(world.asked().is_empty());
         assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
     }
     // B ends instead of answering: A hears about its re-INVITE before its end.
     let mut pair = up();
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(A), message: Span::default() };
-    pair.world.sip(event, message("INVITE", "x", &held("sendonly")));
+    pair.world.reinvites(A, &held("sendonly"));
     pair.world.said();
     pair.world.over(B, Cause::RemoteBye);
     let said = pair.world.said();
-    assert_eq!(said, [Said::Reject(REINVITE, 487, None), Said::Bye(DialogId::from_u64(A))]);
+    assert_eq!(said, [Said::Reject(REINVITE, 487, None), Said::Bye(A)]);
 }
 
 #[test]
 fn a_hold_taken_back_is_taken_back_on_the_other_side() {
     let mut pair = up();
     let world = &mut pair.world;
-    let dialog = DialogId::from_u64(A);
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-    world.sip(event, message("INVITE", "x", &held("inactive")));
+    let dialog = A;
+    world.reinvites(dialog, &held("inactive"));
     let said = world.said();
-    let [Said::Reinvite(request, to, _)] = said[..] else { panic!("{said:?}") };
-    world.sip(sip_core::Event::ReinviteCancelled { invite: REINVITE, dialog }, vec![]);
-    let answer = |request| sip_core::Event::Response {
-        request,
-        dialog: Some(to),
-        status: 200,
-        message: Some(Span::default()),
-        wants_ack: false,
-    };
-    world.sip(answer(request), message("INVITE", "x", &held("inactive")));
+    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    world.cancels_reinvite(dialog);
+    world.responds(request, 200, &held("inactive"));
     world.serve();
     let said = world.said();
     let [Said::Reinvite(request, _, sdp)] = &said[..] else { panic!("{said:?}") };
     assert!(sdp.contains("a=sendrecv"));
-    world.sip(answer(*request), message("INVITE", "x", SDP));
+    world.responds(*request, 200, SDP);
     world.serve();
     assert_eq!(world.spec(pair.called).flow.direction(), Direction::Both);
     assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
@@ -341,35 +235,22 @@ fn a_hold_taken_back_is_taken_back_on_the_other_side() {
 #[test]
 fn info_and_digits_cross() {
     let mut pair = up();
-    let (request, dialog) = (RequestId::from_u64(90), Some(DialogId::from_u64(A)));
-    let event = sip_core::Event::Request { request, dialog, message: Span::default() };
-    let info = |kind: &str, body: &str| {
-        let text = String::from_utf8(message("INFO", "x", "?")).unwrap();
-        let text = text.replace("application/sdp", kind).replace("Length: 1", &format!("Length: {}", body.len()));
-        (text.trim_end_matches('?').to_owned() + body).into_bytes()
-    };
+    let request = 90;
     let world = &mut pair.world;
-    world.sip(event, info("application/media_control+xml", "<x/>"));
+    world.infos(A, request, "application/media_control+xml", "<x/>");
     let said = world.said();
     let [Said::Info(sent, to, body)] = &said[..] else { panic!("{said:?}") };
-    assert_eq!((*to, body.as_str()), (DialogId::from_u64(B), "<x/>"));
-    let answer = |request, status| sip_core::Event::Response {
-        request,
-        dialog: Some(DialogId::from_u64(B)),
-        status,
-        message: None,
-        wants_ack: false,
-    };
-    world.sip(answer(*sent, 200), vec![]);
+    assert_eq!((*to, body.as_str()), (B, "<x/>"));
+    world.responds(*sent, 200, "");
     assert_eq!(world.said(), [Said::Respond(request, 200, String::new())]);
     // A digit by INFO; B has no telephone events.
-    world.sip(event, info("application/dtmf-relay", "Signal=4\r\n"));
+    world.infos(A, request, "application/dtmf-relay", "Signal=4\r\n");
     let said = world.said();
     assert!(matches!(&said[..], [Said::Info(_, _, body), Said::Respond(_, 200, _)] if body.starts_with("Signal=4")));
     assert_eq!(world.events.last(), Some(&SessionEvent::Digit { id: pair.caller, digit: 4 }));
     // The other side is gone before it answers.
     let mut pair = up();
-    pair.world.sip(event, info("text/x", "y"));
+    pair.world.infos(A, request, "text/x", "y");
     pair.world.said();
     pair.world.over(B, Cause::RemoteBye);
     assert!(pair.world.said().contains(&Said::Respond(request, 487, String::new())));
@@ -379,14 +260,13 @@ fn info_and_digits_cross() {
 fn a_late_offer_goes_both_ways() {
     let mut pair = going("");
     pair.world.progress(pair.call, B, 183, SDP);
-    assert_eq!(pair.world.said(), [Said::Progress(invite_id(), 183, String::new())], "there is nothing to answer yet");
+    assert_eq!(pair.world.said(), [Said::Progress(A, 183, String::new())], "there is nothing to answer yet");
     pair.world.answered(pair.call, B, SDP);
     pair.world.serve();
     let said = pair.world.said();
     let [Said::Accept(_, offer)] = &said[..] else { panic!("{said:?}") };
     assert!(offer.contains(" RTP/AVP 0\r\n"), "{offer}");
-    let ack = sip_core::Event::Acknowledged { dialog: DialogId::from_u64(A), message: Span::default() };
-    pair.world.sip(ack, message("ACK", "x", SDP));
+    pair.world.acknowledges(A, SDP);
     pair.world.serve();
     let leg = |id| pair.world.session(id).leg().unwrap();
     assert_eq!(pair.world.spec(pair.called).flow.source(), Source::Leg(leg(pair.caller)));
@@ -405,12 +285,12 @@ fn the_media_plane_fails_one_leg_and_both_end() {
         panic!()
     };
     world.media(Event::Refused { leg: *leg, number: *tag, reason: RefuseReason::Full });
-    assert_eq!(world.said(), [Said::Reject(invite_id(), 503, Some(5))]);
+    assert_eq!(world.said(), [Said::Reject(A, 503, Some(5))]);
     // While it runs.
     let mut pair = up();
     let leg = pair.world.session(pair.called).leg().unwrap();
     pair.world.media(Event::MediaTimeout { leg });
-    assert_eq!(pair.world.said(), [Said::Bye(DialogId::from_u64(B)), Said::Bye(DialogId::from_u64(A))]);
+    assert_eq!(pair.world.said(), [Said::Bye(B), Said::Bye(A)]);
     pair.world.over(A, Cause::LocalBye);
     pair.world.over(B, Cause::LocalBye);
     pair.assert_over();
@@ -419,8 +299,8 @@ fn the_media_plane_fails_one_leg_and_both_end() {
 #[test]
 fn without_a_second_port_the_first_goes_back() {
     let mut world = World::new(Settings::default(), 1);
-    world.comes(A, "on", SDP);
-    assert_eq!(world.said(), [Said::Reject(invite_id(), 503, Some(5))]);
+    world.calls(A, "on", SDP);
+    assert_eq!(world.said(), [Said::Reject(A, 503, Some(5))]);
     world.over(A, Cause::Rejected(503));
     world.serve();
     world.assert_empty();
@@ -440,26 +320,24 @@ fn without_a_second_port_the_first_goes_back() {
 #[test]
 fn a_call_that_has_come_far_enough_goes_no_further() {
     let mut world = World::new(Settings::default(), 6);
-    for (hops, refused) in [("0", true), ("1", false)] {
-        let (invite, dialog) = (InviteId::from_u64(A), DialogId::from_u64(A));
-        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
-        let text = String::from_utf8(message("INVITE", "on", SDP)).unwrap();
-        world.sip(event, text.replace("Max-Forwards: 70", &format!("Max-Forwards: {hops}")).into_bytes());
+    for (hops, refused) in [(0, true), (1, false)] {
+        world.calls_after(A, "sip:on@192.0.2.9", &[], SDP, hops);
         if refused {
-            assert_eq!(world.said(), [Said::Reject(invite, 483, None)]);
+            assert_eq!(world.said(), [Said::Reject(A, 483, None)]);
             world.over(A, Cause::Rejected(483));
             world.assert_empty();
         }
     }
     world.serve();
     world.invited();
-    assert_eq!(world.sip.max_forwards, 0);
+    assert_eq!(world.max_forwards, 0);
 }
 
 #[test]
 fn early_media_is_no_answer() {
     // Neither the leg that runs at last nor a PRACK answers a call that the other side has not answered.
     let mut world = World::new(Settings::default(), 6);
+    world.reliability = Reliability::Supported;
     let caller = world.comes(A, "on", SDP);
     let called = world.session(caller).linked_to().unwrap();
     let open = |world: &mut World, id: SessionId| {
@@ -472,8 +350,7 @@ fn early_media_is_no_answer() {
     open(&mut world, caller);
     let said = world.said();
     assert!(matches!(&said[..], [Said::Progress(_, 183, _)]), "{said:?}");
-    let (invite, dialog) = (invite_id(), DialogId::from_u64(A));
-    world.sip(sip_core::Event::Pracked { invite, dialog, request: None, message: Span::default() }, vec![]);
+    world.deliver(A);
     assert!(world.said().is_empty());
     assert_eq!(world.session(caller).state(), SessionState::Ringing);
     world.answered(call, B, SDP);
@@ -488,29 +365,21 @@ impl Pair {
             words.into_iter().find(|word| sdp.contains(&format!("a={word}\r\n"))).unwrap_or("none").to_owned()
         };
         let world = &mut self.world;
-        let event =
-            sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(from), message: Span::default() };
-        world.sip(event, message("INVITE", "x", &held(direction)));
+        world.reinvites(from, &held(direction));
         world.serve();
         let said = world.said();
         let mut offered = None;
         let said = match &said[..] {
-            [Said::Reinvite(request, to, sdp)] => {
+            [Said::Reinvite(request, _, sdp)] => {
                 offered = Some(word(sdp));
-                let event = sip_core::Event::Response {
-                    request: *request,
-                    dialog: Some(*to),
-                    status: 200,
-                    message: Some(Span::default()),
-                    wants_ack: false,
-                };
-                world.sip(event, message("INVITE", "x", &held(answers)));
+                world.responds(*request, 200, &held(answers));
                 world.serve();
                 world.said()
             }
             _ => said,
         };
         let [Said::Accept(REINVITE, sdp)] = &said[..] else { panic!("{said:?}") };
+        world.acknowledges(from, "");
         (offered, word(sdp))
     }
 }
@@ -538,20 +407,11 @@ fn both_hold_and_both_come_back() {
 fn an_update_crosses_as_a_reinvite() {
     let mut pair = up();
     let world = &mut pair.world;
-    let (request, dialog) = (RequestId::from_u64(91), Some(DialogId::from_u64(B)));
-    let event = sip_core::Event::Request { request, dialog, message: Span::default() };
-    world.sip(event, message("UPDATE", "x", &held("inactive")));
+    world.updates(B, 91, &held("inactive"));
     let said = world.said();
     let [Said::Reinvite(sent, to, _)] = said[..] else { panic!("{said:?}") };
-    assert_eq!(to, DialogId::from_u64(A));
-    let event = sip_core::Event::Response {
-        request: sent,
-        dialog: Some(to),
-        status: 200,
-        message: Some(Span::default()),
-        wants_ack: false,
-    };
-    world.sip(event, message("INVITE", "x", &held("inactive")));
+    assert_eq!(to, A);
+    world.responds(sent, 200, &held("inactive"));
     world.serve();
     let said = world.said();
     assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=inactive")), "{said:?}");
@@ -578,42 +438,33 @@ fn a_reinvite_waits_for_the_answer_to_an_update() {
     for status in [200, 488, 0] {
         let mut pair = up();
         let world = &mut pair.world;
-        let (request, a, b) = (RequestId::from_u64(91), DialogId::from_u64(A), DialogId::from_u64(B));
-        let event = sip_core::Event::Request { request, dialog: Some(a), message: Span::default() };
-        world.sip(event, message("UPDATE", "x", &held("sendonly")));
+        let (request, a, b) = (91, A, B);
+        world.updates(a, request, &held("sendonly"));
         let said = world.said();
         let [Said::Reinvite(sent, to, _)] = said[..] else { panic!("{said:?}") };
         assert_eq!(to, b);
-        let event = sip_core::Event::Reinvite { invite: REINVITE, dialog: a, message: Span::default() };
-        world.sip(event, message("INVITE", "x", &held("inactive")));
+        world.insists(a, REINVITE, "INVITE", &held("inactive"));
         assert!(world.said().is_empty(), "it waits");
         if status == 0 {
             world.wait(clock::Duration::from_secs(9));
             let said = world.said();
             assert!(matches!(said[..], [Said::Respond(_, 504, _)]), "{said:?}");
         }
-        let answer = |request, status| sip_core::Event::Response {
-            request,
-            dialog: Some(b),
-            status,
-            message: Some(Span::default()),
-            wants_ack: false,
-        };
         let late = if status == 0 { 200 } else { status };
-        world.sip(answer(sent, late), message("INVITE", "x", &held("recvonly")));
+        world.responds(sent, late, &held("recvonly"));
         world.serve();
         let mut said = world.said();
         if let [Said::Reinvite(sent, to, sdp)] = &said[..] {
             // What was agreed on too late is taken back first.
             assert!(status == 0 && *to == b && sdp.contains("a=sendrecv"), "{sdp}");
-            world.sip(answer(*sent, 200), message("INVITE", "x", SDP));
+            world.responds(*sent, 200, SDP);
             world.serve();
             said = world.said();
         }
         let Some(Said::Reinvite(sent, to, sdp)) = said.pop() else { panic!("{said:?}") };
         assert!(to == b && sdp.contains("a=inactive"), "{sdp}");
         assert!(status == 0 || matches!(said[..], [Said::Respond(_, told, _)] if told == status), "{said:?}");
-        world.sip(answer(sent, 200), message("INVITE", "x", &held("inactive")));
+        world.responds(sent, 200, &held("inactive"));
         world.serve();
         let said = world.said();
         assert!(matches!(&said[..], [Said::Accept(REINVITE, sdp)] if sdp.contains("a=inactive")), "{said:?}");

@@ -1,42 +1,19 @@
 //! What crosses from one side of a call to the other beside its media.
 
-use crate::tests::fake::*;
+use crate::tests::common::{A, B};
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use sip_core::{CallId, Cause, DialogId, InviteId, Span};
+use sip_core::Cause;
 use stats::SignalCounter;
 
-const A: u64 = 1;
-const B: u64 = 50;
 /// Where calls of [`comes`] come from, and where they go to.
 const CALLER: &str = "192.0.2.1";
 const TARGET: &str = "192.0.2.7";
 
-/// An INVITE as it comes over the wire, with these lines in place of From and To where they name them.
-fn invite(uri: &str, lines: &[&str]) -> Vec<u8> {
-    let has = |name: &str| lines.iter().any(|line| line.starts_with(name));
-    let from = if has("From:") { "" } else { "From: \"Alice\" <sip:alice@example.com>;tag=1\r\n" };
-    let to = if has("To:") { "" } else { "To: <sip:on@example.com>\r\n" };
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-    format!(
-        "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n{from}{to}Call-ID: c1\r\nCSeq: 1 INVITE\r\n\
-         Max-Forwards: 70\r\nContact: <sip:alice@192.0.2.1>\r\n{lines}Content-Type: application/sdp\r\n\
-         Content-Length: {}\r\n\r\n{SDP}",
-        SDP.len()
-    )
-    .into_bytes()
-}
-
-/// A message of B, or a BYE or CANCEL, as it comes over the wire.
-fn saying(first: &str, lines: &[&str], body: &str) -> Vec<u8> {
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-    format!(
-        "{first}\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n\
-         Call-ID: c1\r\nCSeq: 1 INVITE\r\n{lines}{kind}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+/// Names and values of header lines.
+fn fields<'l>(lines: &[&'l str]) -> Vec<(&'l str, &'l str)> {
+    lines.iter().map(|line| line.split_once(": ").expect("a header line")).collect()
 }
 
 fn settings(trusted: &'static [&'static str], pass: &[&str], drop: &[&str]) -> Settings {
@@ -48,22 +25,16 @@ fn settings(trusted: &'static [&'static str], pass: &[&str], drop: &[&str]) -> S
 /// A call whose INVITE has come in and gone on.
 fn goes(settings: Settings, uri: &str, lines: &[&str]) -> World {
     let mut world = World::new(settings, 6);
-    let event = sip_core::Event::Invite {
-        invite: InviteId::from_u64(A),
-        dialog: DialogId::from_u64(A),
-        message: Span::default(),
-        replaces: None,
-    };
-    world.sip(event, invite(uri, lines));
+    world.calls_saying(A, uri, lines, SDP);
     world.serve();
     world
 }
 
 fn crossed(world: &World) -> Vec<String> {
-    world.sip.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    world.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect()
 }
 
-fn call(world: &mut World) -> CallId {
+fn call(world: &mut World) -> u64 {
     world.invited().0
 }
 
@@ -153,7 +124,7 @@ fn the_list_is_the_operators() {
 
 #[test]
 fn names_and_numbers_cross() {
-    let parties = |uri: &str, lines: &[&str]| goes(Settings::default(), uri, lines).sip.parties;
+    let parties = |uri: &str, lines: &[&str]| goes(Settings::default(), uri, lines).parties;
     for (from, shown) in [
         ("\"Alice\" <sip:alice@example.com>;tag=1", "\"Alice\" <sip:alice@example.com>"),
         ("Alice B <sip:alice@example.com>;tag=1", "\"Alice B\" <sip:alice@example.com>"),
@@ -216,13 +187,13 @@ fn a_caller_who_wants_privacy_stays_unknown() {
             } else {
                 "\"Alice\" <sip:alice@example.com>"
             };
-            assert_eq!(world.sip.parties.0, shown, "{privacy} {trusted:?}");
+            assert_eq!(world.parties.0, shown, "{privacy} {trusted:?}");
             assert_eq!(crossed(&world).len(), sees, "{privacy} {trusted:?}: {:?}", crossed(&world));
             assert!(crossed(&world).contains(&privacy));
             // The next target learns no more.
             let first = call(&mut world);
             world.failed(first, 503);
-            assert_eq!((world.sip.parties.0.as_str(), crossed(&world).len()), (shown, sees));
+            assert_eq!((world.parties.0.as_str(), crossed(&world).len()), (shown, sees));
         }
     }
     // Nor does a target that the call is transferred to.
@@ -241,7 +212,7 @@ fn every_target_is_called_as_itself() {
         let (call, uri, _) = world.invited();
         assert_eq!(uri, format!("sip:{user}@192.0.2.7"));
         assert_eq!(
-            (world.sip.parties.1.as_str(), crossed(&world)),
+            (world.parties.1.as_str(), crossed(&world)),
             ("<sip:on@192.0.2.7>", vec!["Subject: hello".to_owned()])
         );
         let called = world.sessions.iter().find(|session| session.is_outgoing()).unwrap();
@@ -259,7 +230,7 @@ fn too_many_lines_are_dropped_and_the_call_goes_on() {
     let world = goes(Settings::default(), ON, &lines);
     assert_eq!((crossed(&world).len(), crossed(&world)[0].as_str()), (32, "Subject: 0"));
     assert_eq!(world.sessions.counts.get(SignalCounter::HeadersNotPassed), 9);
-    let world = goes(Settings::default(), ON, &["Subject: a\r\n b", "Priority: \u{1}x\ty"]);
+    let world = goes(Settings::default(), ON, &["Subject: a\r\n b", "Priority: x\ty"]);
     assert_eq!(crossed(&world), ["Subject: a   b", "Priority: x y"], "no line ends, whatever came");
 }
 
@@ -276,13 +247,9 @@ fn what_is_said_before_and_in_the_answer_comes_back() {
     for (trusted, count) in [(&[][..], 3), (&[TARGET][..], 3), (&[CALLER, TARGET][..], 4)] {
         let mut world = goes(settings(trusted, &[], &[]), ON, &[]);
         let call = call(&mut world);
-        let dialog = DialogId::from_u64(B);
-        let (message, wants_prack) = (Span::default(), false);
-        let event = sip_core::Event::Progress { call, dialog: Some(dialog), status: 180, message, wants_prack };
-        world.sip(event, saying("SIP/2.0 180 Ringing", &lines, ""));
+        world.progress_saying(call, B, 180, &fields(&lines), "");
         assert_eq!(crossed(&world), lines[..count], "180 {trusted:?}");
-        let event = sip_core::Event::Answered { call, dialog, message, wants_ack: false };
-        world.sip(event, saying("SIP/2.0 200 OK", &lines, SDP));
+        world.answered_saying(call, B, &fields(&lines), SDP);
         world.serve();
         assert!(matches!(world.said().last(), Some(Said::Accept(..))));
         assert_eq!(crossed(&world), lines[..count], "200 {trusted:?}");
@@ -313,21 +280,18 @@ fn a_refusal_says_why() {
         (
             "SIP/2.0 401 Who are you",
             403,
-            "",
+            "Forbidden",
             &["Reason: SIP;cause=401", "WWW-Authenticate: Digest realm=\"x\""][..],
             None,
             1,
         ),
-        ("SIP/2.0 486 \u{1}\u{2}", 486, "", &[][..], None, 0),
     ] {
         let mut world = goes(Settings::default(), ON, &[]);
         let call = call(&mut world);
-        let event =
-            sip_core::Event::Failed { call, status: first[8..11].parse().unwrap(), message: Some(Span::default()) };
-        world.sip(event, saying(first, lines, ""));
-        assert_eq!(world.said(), [Said::Reject(InviteId::from_u64(A), status, retry_after)], "{first}");
+        world.failed_with(call, first[8..11].parse().unwrap(), &first[12..], &fields(lines));
+        assert_eq!(world.said(), [Said::Reject(A, status, retry_after)], "{first}");
         assert_eq!(
-            (world.sip.phrase.as_str(), crossed(&world)),
+            (world.phrase.as_str(), crossed(&world)),
             (reason, lines[..crossing].iter().map(ToString::to_string).collect())
         );
     }
@@ -335,11 +299,10 @@ fn a_refusal_says_why() {
     let mut world = goes(Settings::default(), ON, &[]);
     for retry_after in [None, Some(77)] {
         let call = call(&mut world);
-        let event = sip_core::Event::Failed { call, status: 503, message: Some(Span::default()) };
         let line = retry_after.map(|seconds: u64| format!("Retry-After: {seconds}"));
-        world.sip(event, saying("SIP/2.0 503 Full", &line.as_deref().into_iter().collect::<Vec<_>>(), ""));
+        world.failed_with(call, 503, "Full", &fields(&line.as_deref().into_iter().collect::<Vec<_>>()));
         if retry_after.is_some() {
-            assert_eq!(world.said(), [Said::Reject(InviteId::from_u64(A), 503, Some(77))]);
+            assert_eq!(world.said(), [Said::Reject(A, 503, Some(77))]);
         }
     }
 }
@@ -348,16 +311,11 @@ fn a_refusal_says_why() {
 fn bye_and_cancel_say_why() {
     let why = "Reason: SIP;cause=200;text=\"Call completed elsewhere\"";
     let lines = [why, "Session-ID: a;remote=b", "User-to-User: 1", "Subject: no", "Retry-After: 1"];
-    let ends = |world: &mut World, dialog: u64, cause: Cause, method: &str| {
-        let (dialog, message) = (DialogId::from_u64(dialog), Some(Span::default()));
-        let first = format!("{method} sip:x@y SIP/2.0");
-        world.sip(sip_core::Event::Ended { dialog, cause, message }, saying(&first, &lines, ""));
-    };
     let mut world = goes(Settings::default(), ON, &[]);
     let first = call(&mut world);
     world.progress(first, B, 180, "");
     world.said();
-    ends(&mut world, A, Cause::RemoteCancel, "CANCEL");
+    world.over_saying(A, Cause::RemoteCancel, &fields(&lines));
     assert_eq!(
         (world.said(), crossed(&world)),
         (vec![Said::Cancel(first)], lines[..3].iter().map(ToString::to_string).collect())
@@ -367,9 +325,10 @@ fn bye_and_cancel_say_why() {
         let call = call(&mut world);
         world.answered(call, B, SDP);
         world.serve();
+        world.acknowledges(A, "");
         world.said();
-        ends(&mut world, from, Cause::RemoteBye, "BYE");
-        assert_eq!((world.said(), crossed(&world).len()), (vec![Said::Bye(DialogId::from_u64(to))], 3));
+        world.over_saying(from, Cause::RemoteBye, &fields(&lines));
+        assert_eq!((world.said(), crossed(&world).len()), (vec![Said::Bye(to)], 3));
         assert_eq!(crossed(&world)[0], why);
     }
     // The switch's own reason, where no peer gave one.
@@ -384,7 +343,7 @@ fn bye_and_cancel_say_why() {
 
 #[test]
 fn an_invite_is_good_for_as_long_as_it_says() {
-    let reject = |status| Said::Reject(InviteId::from_u64(A), status, None);
+    let reject = |status| Said::Reject(A, status, None);
     // It goes on: the targets hear how long, and are cancelled then.
     let mut world = goes(Settings::default(), ON, &["Expires: 20"]);
     assert_eq!(crossed(&world), ["Expires: 20"]);
@@ -437,21 +396,20 @@ fn a_late_decision_takes_along_what_the_invite_said() {
     world.turn(|sessions, turn| sessions.forward(turn, id, forward)).unwrap();
     world.serve();
     world.invited();
-    assert_eq!(world.sip.parties.0, crate::crossing::ANONYMOUS);
+    assert_eq!(world.parties.0, crate::crossing::ANONYMOUS);
     assert_eq!(crossed(&world), ["privacy: none"], "a program's own header field takes the place of the caller's");
     let forward = Forward { from: Some("sip:desk@h".into()), ..Forward::to(vec![target("b1")]) };
     let mut world = goes(Settings::default(), "sip:later@192.0.2.9", &[]);
     let id = world.id();
     world.turn(|sessions, turn| sessions.forward(turn, id, forward)).unwrap();
     world.serve();
-    assert_eq!(world.sip.parties.0, "<sip:desk@h>");
+    assert_eq!(world.parties.0, "<sip:desk@h>");
 }
 
 #[test]
 fn a_redirection_to_a_number_goes_where_the_one_who_names_it_is() {
     let mut world = goes(Settings::default(), ON, &[]);
     let call = call(&mut world);
-    let event = sip_core::Event::Failed { call, status: 302, message: Some(Span::default()) };
-    world.sip(event, saying("SIP/2.0 302 Moved", &["Contact: <tel:+49-30-77>"], ""));
+    world.moved(call, "<tel:+49-30-77>");
     assert_eq!(world.invited().1, "sip:+493077@192.0.2.7;user=phone");
 }

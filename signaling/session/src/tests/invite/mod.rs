@@ -2,7 +2,7 @@
 
 mod calls;
 mod destinations;
-pub(in crate::tests) mod forwards;
+mod forwards;
 mod header_crossing;
 mod name_lookup;
 mod outgoing;

@@ -1,10 +1,10 @@
 //! Calls that we place.
 
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Direction, Event, RefuseReason, Source};
-use sip_core::{CallId, Cause, Refused, Span};
+use sip_core::{Cause, EndpointConfig};
 
 const DIALOG: u64 = 70;
 
@@ -20,7 +20,7 @@ fn dialled(targets: &[&str]) -> (World, SessionId) {
 }
 
 /// With its INVITE out.
-fn calling(targets: &[&str]) -> (World, SessionId, CallId) {
+fn calling(targets: &[&str]) -> (World, SessionId, u64) {
     let (mut world, id) = dialled(targets);
     assert_eq!((world.session(id).state(), world.ports.out.len()), (SessionState::Initializing, 1));
     assert!(world.said().is_empty(), "the leg comes first");
@@ -92,10 +92,8 @@ fn early_media_of_forks_and_the_answer_of_another() {
 #[test]
 fn a_branch_changes_its_media_before_it_answers() {
     let update = |world: &mut World, dialog: u64, number: u64, sdp: &str| {
-        let (request, dialog) = (sip_core::RequestId::from_u64(number), Some(sip_core::DialogId::from_u64(dialog)));
         world.said();
-        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
-        world.sip(event, message("UPDATE", "x", sdp));
+        world.updates(dialog, number, sdp);
         world.serve();
         let said = world.said();
         let [Said::Respond(_, status, answer)] = &said[..] else { panic!("{said:?}") };
@@ -105,7 +103,6 @@ fn a_branch_changes_its_media_before_it_answers() {
         let (mut world, id, call) = calling(&["b1"]);
         world.progress(call, 71, 180, "");
         assert_eq!(update(&mut world, 71, 1, SDP).0, 500, "our offer has no answer yet");
-        assert_eq!(update(&mut world, 75, 2, SDP).0, 481, "nobody's dialog");
         world.progress(call, 71, 183, SDP);
         world.progress(call, 72, 183, &SDP.replace("4000", "4200"));
         world.serve();
@@ -123,12 +120,14 @@ fn a_branch_changes_its_media_before_it_answers() {
         world.over(71, Cause::RemoteBye);
         finish(world, EndReason::RemoteBye);
     }
-    // What is early is forgotten with its INVITE.
+    // What is early is forgotten with its INVITE, whose refusal is on its way to the other branch.
     let (mut world, _, call) = calling(&["b1", "b2"]);
-    world.progress(call, 71, 183, SDP);
+    world.progress(call, 71, 180, "");
+    world.progress(call, 72, 183, SDP);
     world.failed(call, 503);
     world.serve();
-    assert_eq!(update(&mut world, 71, 1, SDP).0, 481);
+    world.updates(72, 1, SDP);
+    assert_eq!(world.heard(72), [481]);
 }
 
 /// What a branch changes is still with the media plane when it answers, says the same as before again, or another branch
@@ -140,9 +139,8 @@ fn an_early_change_on_its_way_gets_its_answer() {
         world.progress(call, 71, 183, SDP);
         world.serve();
         world.said();
-        let (request, dialog) = (sip_core::RequestId::from_u64(1), Some(sip_core::DialogId::from_u64(71)));
-        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
-        world.sip(event, message("UPDATE", "x", &SDP.replace("4000", "4600")));
+        let request = 1;
+        world.updates(71, request, &SDP.replace("4000", "4600"));
         assert!(world.said().is_empty());
         (world, id, call, request)
     };
@@ -178,7 +176,7 @@ fn an_answer_that_is_none_gets_bye() {
         let (mut world, _, call) = calling(&["b1"]);
         world.said();
         world.answered(call, DIALOG, sdp);
-        assert_eq!(world.said(), [Said::Bye(sip_core::DialogId::from_u64(DIALOG))]);
+        assert_eq!(world.said(), [Said::Bye(DIALOG)]);
         world.over(DIALOG, Cause::LocalBye);
         finish(world, EndReason::BadAnswer);
     }
@@ -206,34 +204,37 @@ fn a_refusal_is_the_end_and_a_failure_goes_on() {
         let (mut world, _, call) = calling(&["b1"]);
         world.failed(call, status);
         finish(world, EndReason::Rejected(status));
-        // The same numbers stand for what no peer has said.
-        let (mut world, _, call) = calling(&["b1"]);
-        world.unanswered(call, status);
-        finish(
-            world,
-            match status {
-                408 => EndReason::NoAnswer,
-                503 => EndReason::Unreachable,
-                other => EndReason::Refused(other),
-            },
-        );
+    }
+    // The same numbers stand for what no peer has said.
+    for (status, reason) in [(408, EndReason::NoAnswer), (503, EndReason::Unreachable)] {
+        let (mut world, _) = dialled(&["b1"]);
+        world.is_lossy = true;
+        world.serve();
+        world.unanswered(status);
+        finish(world, reason);
     }
 }
 
 #[test]
 fn nobody_answers_in_time() {
     let (mut world, id, call) = calling(&["b1", "b2"]);
+    world.progress(call, DIALOG, 180, "");
+    world.loses(DIALOG);
     world.wait(Duration::from_secs(60));
     let said = world.said();
     let [Said::Cancel(cancelled), Said::Invite(second, ..)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(*cancelled, call);
     // The first one answers all the same: that is none of ours any more.
+    world.hears_again(DIALOG);
     world.answered(call, DIALOG, SDP);
-    assert_eq!(world.said(), [Said::Bye(sip_core::DialogId::from_u64(DIALOG))]);
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    world.progress(*second, 80, 180, "");
+    world.loses(80);
     world.wait(Duration::from_secs(60));
     assert_eq!(world.said(), [Said::Cancel(*second)]);
     assert_eq!(world.session(id).state(), SessionState::Terminating);
-    world.failed(*second, 487);
+    world.hears_again(80);
+    world.wait(Duration::from_secs(1));
     finish(world, EndReason::NoAnswer);
 }
 
@@ -251,11 +252,13 @@ fn we_give_up_in_every_state() {
     assert_eq!(world.said(), [Said::Cancel(call)]);
     assert!(world.turn(|sessions, turn| sessions.terminate(turn, id)).is_err());
     world.answered(call, DIALOG, SDP);
-    assert_eq!(world.said(), [Said::Bye(sip_core::DialogId::from_u64(DIALOG))]);
+    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
     world.over(DIALOG, Cause::LocalBye);
     finish(world, EndReason::Cancelled);
-    // The endpoint never says what became of it.
-    let (mut world, id, _) = calling(&["b1"]);
+    // The peer never says what became of it.
+    let (mut world, id, call) = calling(&["b1"]);
+    world.progress(call, DIALOG, 180, "");
+    world.loses(DIALOG);
     world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
     world.serve();
     world.wait(Settings::default().ending_limit);
@@ -264,28 +267,23 @@ fn we_give_up_in_every_state() {
 
 #[test]
 fn redirections_are_followed_but_not_for_ever() {
-    let redirect = |world: &mut World, call, contacts: &str| {
-        let text = format!("SIP/2.0 302 Moved\r\nContact: {contacts}\r\nContent-Length: 0\r\n\r\n");
-        let event = sip_core::Event::Failed { call, status: 302, message: Some(Span::default()) };
-        world.sip(event, text.into_bytes());
-    };
     let (mut world, _, mut call) = calling(&["b1"]);
-    redirect(&mut world, call, "<mailto:a@b>, <sip:low@192.0.2.7>;q=0.1, <sip:high@192.0.2.8:5080?Subject=x>");
+    world.moved(call, "<mailto:a@b>, <sip:low@192.0.2.7>;q=0.1, <sip:high@192.0.2.8:5080?Subject=x>");
     let (next, uri, _) = world.invited();
     assert_eq!(uri, "sip:high@192.0.2.8:5080");
     world.failed(next, 503);
     (call, _, _) = world.invited();
     for count in 0..REDIRECTS_MAX - 2 {
-        redirect(&mut world, call, &format!("<sip:again{count}@192.0.2.7>"));
+        world.moved(call, &format!("<sip:again{count}@192.0.2.7>"));
         (call, ..) = world.invited();
     }
-    redirect(&mut world, call, "<sip:more@192.0.2.7>");
+    world.moved(call, "<sip:more@192.0.2.7>");
     assert!(world.said().is_empty());
     finish(world, EndReason::Rejected(302));
     // To itself, or to nowhere.
     for contacts in ["<sip:b1@192.0.2.7>", "<mailto:a@b>", "*"] {
         let (mut world, _, call) = calling(&["b1"]);
-        redirect(&mut world, call, contacts);
+        world.moved(call, contacts);
         finish(world, EndReason::Rejected(302));
     }
 }
@@ -322,8 +320,11 @@ fn the_media_plane_or_sip_says_no() {
     world.media(Event::Refused { leg, number: tag, reason: RefuseReason::Full });
     assert!(world.said().is_empty());
     finish(world, EndReason::MediaFailed);
-    let (mut world, _) = dialled(&["b1"]);
-    world.sip.refusal = Some(Refused::BadText);
+    // No room for a dialog.
+    let mut config = EndpointConfig::default();
+    config.limits.max_dialogs = 0;
+    let mut world = World::with(Settings::default(), config, 4);
+    world.turn(|sessions, turn| sessions.dial(turn, Dial::new("sip:us@example.com", target("b1")))).unwrap();
     world.serve();
     finish(world, EndReason::NotPlaced);
 }

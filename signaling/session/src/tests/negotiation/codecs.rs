@@ -1,15 +1,12 @@
 //! Codecs, directions and packet times across the two sides of a call, of a bridge and of a transfer.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, Pair, going};
+use crate::tests::harness::*;
 use crate::*;
 use contract::{Codec, Direction, Source};
-use sip_core::{Cause, ClientRequestId, DialogId, InviteId, RequestId, Span, SubscriptionId};
+use sip_core::Cause;
 
 const C: u64 = 60;
-const REFER: RequestId = RequestId::from_u64(77);
-const REPORTS: SubscriptionId = SubscriptionId::from_u64(77);
 
 /// A description with these payload types.
 fn sdp(formats: &str) -> String {
@@ -28,17 +25,9 @@ fn line<'s>(sdp: &'s str, name: &str) -> Option<&'s str> {
 }
 
 impl World {
-    /// A response to a re-INVITE of ours.
-    fn responds(&mut self, request: ClientRequestId, dialog: DialogId, status: u16, sdp: &str) {
-        let message_span = Some(Span::default());
-        let event = sip_core::Event::Response {
-            request,
-            dialog: Some(dialog),
-            status,
-            message: message_span,
-            wants_ack: false,
-        };
-        self.sip(event, message("INVITE", "x", sdp));
+    /// A peer answers a re-INVITE of ours, and the media plane does what comes of it.
+    fn agrees(&mut self, request: u64, status: u16, sdp: &str) {
+        self.responds(request, status, sdp);
         self.serve();
     }
 
@@ -47,32 +36,27 @@ impl World {
     fn is_reinvited(&mut self, dialog: u64, offered: &str, answer: Option<&str>) {
         let said = self.said();
         let [Said::Reinvite(request, to, text)] = &said[..] else { panic!("{said:?}") };
-        assert_eq!((*to, formats(text)), (DialogId::from_u64(dialog), offered), "{text}");
+        assert_eq!((*to, formats(text)), (dialog, offered), "{text}");
         match answer {
-            Some(answer) => self.responds(*request, *to, 200, &sdp(answer)),
-            None => self.responds(*request, *to, 488, ""),
+            Some(answer) => self.agrees(*request, 200, &sdp(answer)),
+            None => self.agrees(*request, 488, ""),
         }
     }
 
-    fn reinvites(&mut self, dialog: u64, sdp: &str) {
-        let dialog = DialogId::from_u64(dialog);
-        let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-        self.sip(event, message("INVITE", "x", sdp));
+    /// A peer sends a re-INVITE, and the media plane does what comes of it.
+    fn offers(&mut self, dialog: u64, sdp: &str) {
+        self.reinvites(dialog, sdp);
         self.serve();
     }
 
-    fn acknowledges(&mut self, dialog: u64, sdp: &str) {
-        let dialog = DialogId::from_u64(dialog);
-        let event = sip_core::Event::Acknowledged { dialog, message: Span::default() };
-        self.sip(event, message("ACK", "x", sdp));
+    /// A peer acknowledges our 200, and the media plane does what comes of it.
+    fn acked(&mut self, dialog: u64, sdp: &str) {
+        self.acknowledges(dialog, sdp);
         self.serve();
     }
 
     fn is_referred(&mut self, dialog: u64, target: &str) {
-        let mut text = String::from_utf8(message("REFER", "x", "")).unwrap();
-        text.insert_str(text.find("Contact:").unwrap(), &format!("Refer-To: {target}\r\n"));
-        let dialog = Some(DialogId::from_u64(dialog));
-        self.sip(sip_core::Event::Request { request: REFER, dialog, message: Span::default() }, text.into_bytes());
+        self.refers(dialog, target);
         self.serve();
     }
 
@@ -89,6 +73,13 @@ impl World {
             }
         }
     }
+}
+
+/// A world whose phones confirm provisional responses.
+fn with_prack() -> World {
+    let mut world = World::new(Settings::default(), 6);
+    world.reliability = sip_core::Reliability::Supported;
+    world
 }
 
 fn answered(said: &[Said]) -> String {
@@ -108,6 +99,9 @@ fn call(offer: &str, answer: &str) -> (Pair, String, String) {
     world.answered(call, B, answer);
     world.serve();
     let told = answered(&world.said());
+    if !offer.is_empty() {
+        world.acked(A, "");
+    }
     (Pair { world, caller, called, call }, offered, told)
 }
 
@@ -153,13 +147,14 @@ fn directions_of_the_first_offer_and_answer_cross() {
         let direction = |id| pair.world.spec(id).flow.direction();
         assert_eq!((direction(pair.caller), direction(pair.called)), (here, there), "{offer} and {answer}");
         // Both come back, whichever asks for it.
-        pair.world.acknowledges(A, "");
+        pair.world.acked(A, "");
         assert!(pair.world.said().is_empty(), "{offer} and {answer}");
         for dialog in [A, B] {
             let other = if dialog == A { B } else { A };
-            pair.world.reinvites(dialog, &sdp("0"));
+            pair.world.offers(dialog, &sdp("0"));
             pair.world.is_reinvited(other, "0", Some("0"));
             assert!(has(&answered(&pair.world.said()), "sendrecv"), "{offer} and {answer}");
+            pair.world.acked(dialog, "");
         }
         let direction = |id| pair.world.spec(id).flow.direction();
         assert_eq!((direction(pair.caller), direction(pair.called)), (Both, Both));
@@ -177,11 +172,11 @@ fn packet_times_cross() {
     assert_eq!((line(&to_b, "a=ptime:"), line(&to_b, "a=maxptime:")), (Some("30"), Some("150")));
     assert_eq!((line(&to_a, "a=ptime:"), line(&to_a, "a=maxptime:")), (Some("40"), None));
     // Later ones as well.
-    pair.world.reinvites(A, &said("a=ptime:60\r\n"));
+    pair.world.offers(A, &said("a=ptime:60\r\n"));
     let asked = pair.world.said();
-    let [Said::Reinvite(request, to, sdp)] = &asked[..] else { panic!("{asked:?}") };
+    let [Said::Reinvite(request, _, sdp)] = &asked[..] else { panic!("{asked:?}") };
     assert_eq!((line(sdp, "a=ptime:"), line(sdp, "a=maxptime:")), (Some("60"), None));
-    pair.world.responds(*request, *to, 200, &said("a=ptime:10\r\na=maxptime:20\r\n"));
+    pair.world.agrees(*request, 200, &said("a=ptime:10\r\na=maxptime:20\r\n"));
     let to_a = answered(&pair.world.said());
     assert_eq!((line(&to_a, "a=ptime:"), line(&to_a, "a=maxptime:")), (Some("10"), Some("20")));
     // Who says nothing is told what is usual.
@@ -201,12 +196,12 @@ fn payload_numbers_differ_on_the_two_sides() {
     assert_eq!(map(&pair, pair.caller), [(97, 8), (98, 101)]);
     assert_eq!(map(&pair, pair.called), [(8, 97), (101, 98)]);
     // A number keeps its codec for as long as the session lasts (RFC 3264 §8.3.2).
-    pair.world.reinvites(B, &sdp("0 8 101"));
+    pair.world.offers(B, &sdp("0 8 101"));
     let asked = pair.world.said();
-    let [Said::Reinvite(request, to, text)] = &asked[..] else { panic!("{asked:?}") };
+    let [Said::Reinvite(request, _, text)] = &asked[..] else { panic!("{asked:?}") };
     assert_eq!(formats(text), "0 97 98");
     let answer = SDP.replace("RTP/AVP 0", "RTP/AVP 0 98") + "a=rtpmap:98 telephone-event/8000\r\n";
-    pair.world.responds(*request, *to, 200, &answer);
+    pair.world.agrees(*request, 200, &answer);
     assert_eq!(formats(&answered(&pair.world.said())), "0 101");
     pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
     assert_eq!(map(&pair, pair.caller), [(0, 0), (98, 101)]);
@@ -227,37 +222,28 @@ fn what_a_fork_answers_counts() {
         pair.world.serve();
         let told = answered(&pair.world.said());
         assert_eq!(formats(&told), answer, "{early} and {answer}");
-        pair.world.acknowledges(A, "");
+        pair.world.acked(A, "");
         assert!(pair.world.said().is_empty(), "{early} and {answer}");
         pair.world.assert_heard(pair.caller, pair.called, codec);
     }
     // A reliable one was the answer: the caller is asked to change once its call is up.
     for (early, answer, asked) in [("0", "8", "8"), ("0 8", "8", "8")] {
         for confirmed in [true, false] {
-            let mut pair = going(&sdp("0 8"));
-            pair.world.sip.needs_prack = true;
+            let mut pair = going_in(with_prack(), &sdp("0 8"));
             pair.world.progress(pair.call, B, 183, &sdp(early));
             pair.world.serve();
             pair.world.said();
-            let pracks = |world: &mut World| {
-                world.sip.needs_prack = false;
-                let (invite, dialog) = (InviteId::from_u64(A), DialogId::from_u64(A));
-                let event = sip_core::Event::Pracked { invite, dialog, request: None, message: Span::default() };
-                world.sip(event, message("PRACK", "x", ""));
-            };
             if confirmed {
-                pracks(&mut pair.world);
+                pair.world.deliver(A);
             }
             pair.world.answered(pair.call, C, &sdp(answer));
             if !confirmed {
                 assert!(pair.world.said().is_empty(), "the answer waits for the PRACK");
-                pracks(&mut pair.world);
+                pair.world.deliver(A);
             }
-            pair.world.sip.refusal = Some(sip_core::Refused::Busy); // no re-INVITE before the ACK
             pair.world.serve();
             assert_eq!(formats(&answered(&pair.world.said())), early, "what it was told before");
-            pair.world.sip.refusal = None;
-            pair.world.acknowledges(A, "");
+            pair.world.acked(A, "");
             pair.world.is_reinvited(A, asked, Some(asked));
             assert!(pair.world.said().is_empty());
             pair.world.assert_heard(pair.caller, pair.called, Codec::Pcma);
@@ -271,34 +257,28 @@ fn what_a_fork_answers_counts() {
 #[test]
 fn a_hold_before_the_answer_crosses_after_it() {
     for (holds, told) in [(A, B), (B, A)] {
-        let mut world = World::new(Settings::default(), 6);
+        let mut world = with_prack();
         let caller = world.comes(A, "on", &sdp("0 8"));
         world.serve();
         let (call, ..) = world.invited();
-        world.sip.needs_prack = true;
         world.progress(call, B, 183, &sdp("0 8"));
         world.serve();
-        let (invite, dialog) = (InviteId::from_u64(A), DialogId::from_u64(A));
-        let pracked = sip_core::Event::Pracked { invite, dialog, request: None, message: Span::default() };
-        world.sip(pracked, message("PRACK", "x", ""));
-        world.sip.needs_prack = false;
+        world.deliver(A);
         world.said();
-        let dialog = Some(DialogId::from_u64(holds));
-        let update = sip_core::Event::Request { request: REFER, dialog, message: Span::default() };
-        world.sip(update, message("UPDATE", "x", &(sdp("8") + "a=sendonly\r\n")));
+        world.updates(holds, 91, &(sdp("8") + "a=sendonly\r\n"));
         world.serve();
         let said = world.said();
         assert!(matches!(&said[..], [Said::Respond(_, 200, sdp)] if sdp.contains("a=recvonly")), "{holds}: {said:?}");
         world.answered(call, B, &sdp("0 8"));
         world.serve();
         let mut said = world.said();
-        world.acknowledges(A, "");
+        world.acked(A, "");
         said.extend(world.said());
         let reinvites: Vec<_> = said.iter().filter(|said| matches!(said, Said::Reinvite(..))).collect();
         let [Said::Reinvite(request, to, text)] = reinvites[..] else { panic!("{holds}: {said:?}") };
-        assert!(*to == DialogId::from_u64(told) && text.contains("a=sendonly"), "{holds}: {text}");
+        assert!(*to == told && text.contains("a=sendonly"), "{holds}: {text}");
         assert_eq!(formats(text), "8", "the codec that is left as well");
-        world.responds(*request, *to, 200, &(sdp("8") + "a=recvonly\r\n"));
+        world.agrees(*request, 200, &(sdp("8") + "a=recvonly\r\n"));
         let called = world.session(caller).linked_to().unwrap();
         let directions = [caller, called].map(|id| world.spec(id).flow.direction());
         assert!(directions.contains(&Direction::Send) && directions.contains(&Direction::Receive), "{directions:?}");
@@ -336,10 +316,10 @@ fn a_change_of_one_side_reaches_the_other() {
         for from in [A, B] {
             let other = if from == A { B } else { A };
             let mut pair = pair(before, before);
-            pair.world.reinvites(from, &sdp(offer));
+            pair.world.offers(from, &sdp(offer));
             pair.world.is_reinvited(other, asked, Some(answer));
             assert_eq!(formats(&answered(&pair.world.said())), told, "{before}: {offer} from {from}");
-            pair.world.acknowledges(from, "");
+            pair.world.acked(from, "");
             if codec == Codec::Pcmu && answer == "8 0" {
                 continue; // each sends what it likes best, and the other one takes that
             }
@@ -355,7 +335,7 @@ fn a_change_that_the_other_side_refuses_changes_nothing() {
     for from in [A, B] {
         let other = if from == A { B } else { A };
         let mut pair = pair("0", "0");
-        pair.world.reinvites(from, &sdp("8"));
+        pair.world.offers(from, &sdp("8"));
         pair.world.is_reinvited(other, "8", None);
         assert_eq!(pair.world.said(), [Said::Reject(REINVITE, 488, None)]);
         pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
@@ -366,7 +346,7 @@ fn a_change_that_the_other_side_refuses_changes_nothing() {
             SDP.replace("audio 4000", "audio 0") + "m=image 4002 udptl t38\r\n",
             SDP.replace("RTP/AVP 0", "RTP/SAVP 0"),
         ] {
-            pair.world.reinvites(from, &nothing);
+            pair.world.offers(from, &nothing);
             assert_eq!(pair.world.said(), [Said::Reject(REINVITE, 488, None)], "{nothing}");
         }
         pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
@@ -385,25 +365,24 @@ fn an_offer_of_nothing_leaves_the_call_as_it_is() {
     ] {
         let (mut world, ..) = connected("tone");
         let before = *world.session(world.id()).agreement().unwrap();
-        world.sip(reinvite(), message("INVITE", "tone", &offer));
+        world.reinvites(DIALOG, &offer);
         assert_eq!(world.said(), [Said::Reject(REINVITE, 488, None)], "{offer}");
-        let request = RequestId::from_u64(90);
-        let update = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
-        world.sip(update, message("UPDATE", "tone", &offer));
+        let request = 90;
+        world.updates(DIALOG, request, &offer);
         assert_eq!(world.said(), [Said::Respond(request, 488, String::new())], "{offer}");
-        assert!(world.sip.headers.iter().any(|(name, value)| name == "Warning" && value.starts_with("30")));
+        assert!(world.headers.iter().any(|(name, value)| name == "Warning" && value.starts_with("30")));
         assert!(world.asked().is_empty());
         assert_eq!(*world.session(world.id()).agreement().unwrap(), before);
         // As the first offer it is refused as well.
         let mut world = World::new(Settings::default(), 4);
-        world.sip(invite(), message("INVITE", "tone", &offer));
+        world.calls(DIALOG, "tone", &offer);
         assert_eq!(world.said(), [Said::Reject(INVITE, 488, None)], "{offer}");
         world.assert_empty();
     }
     // Beside fax, the second audio line is as good as the first.
     let (mut world, leg, tag) = connected("tone");
     let lines = SDP.replace("audio 4000", "audio 0") + "m=image 4002 udptl t38\r\nm=audio 4004 RTP/AVP 0\r\n";
-    world.sip(reinvite(), message("INVITE", "tone", &lines));
+    world.reinvites(DIALOG, &lines);
     assert_eq!(world.only_update(leg, tag).transport.remote_rtp.get().unwrap().port(), 4_004);
     let answer = answered(&world.said());
     let media: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
@@ -417,7 +396,7 @@ fn a_late_first_offer_crosses() {
     for (answer, late, asked) in [("0 8", "0 8", None), ("8", "8", None), ("0 8", "8", Some("8"))] {
         let (mut pair, _, to_a) = call("", &sdp(answer));
         assert_eq!(formats(&to_a), answer);
-        pair.world.acknowledges(A, &sdp(late));
+        pair.world.acked(A, &sdp(late));
         if let Some(asked) = asked {
             pair.world.is_reinvited(B, asked, Some(asked));
         }
@@ -428,9 +407,8 @@ fn a_late_first_offer_crosses() {
     // An answer of nothing ends the call on both sides.
     for late in [String::new(), sdp("18"), SDP.replace("audio 4000", "audio 0")] {
         let (mut pair, ..) = call("", &sdp("0"));
-        pair.world.acknowledges(A, &late);
-        let bye = |dialog| Said::Bye(DialogId::from_u64(dialog));
-        assert_eq!(pair.world.said(), [bye(A), bye(B)], "{late}");
+        pair.world.acked(A, &late);
+        assert_eq!(pair.world.said(), [Said::Bye(A), Said::Bye(B)], "{late}");
     }
 }
 
@@ -441,7 +419,7 @@ fn an_answer_of_nothing_ends_the_call() {
         let mut pair = going(&sdp("0 8"));
         pair.world.answered(pair.call, B, &answer);
         pair.world.serve();
-        let told = [Said::Bye(DialogId::from_u64(B)), Said::Reject(InviteId::from_u64(A), 488, None)];
+        let told = [Said::Bye(B), Said::Reject(A, 488, None)];
         assert_eq!(pair.world.said(), told, "{answer}");
     }
 }
@@ -452,9 +430,9 @@ fn a_late_offer_of_either_side_crosses() {
     for from in [A, B] {
         let other = if from == A { B } else { A };
         let mut pair = pair("0 8", "0 8");
-        pair.world.reinvites(from, "");
+        pair.world.offers(from, "");
         assert_eq!(formats(&answered(&pair.world.said())), "0 8");
-        pair.world.acknowledges(from, &sdp("8"));
+        pair.world.acked(from, &sdp("8"));
         pair.world.is_reinvited(other, "8", Some("8"));
         assert!(pair.world.said().is_empty());
         pair.world.assert_heard(pair.caller, pair.called, Codec::Pcma);
@@ -466,14 +444,14 @@ fn a_late_offer_of_either_side_crosses() {
 fn narrowing_ends() {
     // The caller's answer to our late offer and the other side's to the offer that follows exclude each other.
     let (mut pair, ..) = call("", &sdp("0 8"));
-    pair.world.acknowledges(A, &sdp("8"));
+    pair.world.acked(A, &sdp("8"));
     pair.world.is_reinvited(B, "8", None);
     // B keeps what it has, and sends PCMU first: A is asked for that, then the call ends.
     let mut rounds = 0;
     loop {
         let said = pair.world.said();
         match &said[..] {
-            [Said::Reinvite(request, to, _)] => pair.world.responds(*request, *to, 488, ""),
+            [Said::Reinvite(request, ..)] => pair.world.agrees(*request, 488, ""),
             [Said::Bye(_), Said::Bye(_)] => break,
             _ => panic!("{said:?}"),
         }
@@ -490,21 +468,24 @@ fn consultation(first: &str, second: &str) -> (Pair, SessionId, SessionId) {
     let (call, ..) = pair.world.invited();
     pair.world.answered(call, C, &sdp(second));
     pair.world.serve();
+    pair.world.acked(2, "");
     pair.world.said();
     let third = pair.world.session(asks).linked_to().unwrap();
     (pair, asks, third)
 }
 
-const JOIN: &str = "<sip:c@192.0.2.9?Replaces=d2%3Bto-tag%3Da%3Bfrom-tag%3Db>";
+/// The Refer-To that joins the two calls of a consultation.
+fn join(pair: &mut Pair) -> String {
+    format!("<sip:c@192.0.2.9?Replaces={}>", pair.world.replaces_of(2))
+}
 
 #[test]
 fn an_attended_transfer_brings_both_onto_one_codec() {
-    let bye = |number| Said::Bye(DialogId::from_u64(number));
     let is_done = |pair: &mut Pair, third, codec| {
         let said = pair.world.said();
-        assert_eq!(said, [Said::Notify(REPORTS, 200, true), bye(2)]);
-        pair.world.confirms(A, 200);
-        assert_eq!(pair.world.said(), [bye(A)]);
+        assert_eq!(said, [Said::Notify(REPORTS, 200, true), Said::Bye(2)]);
+        pair.world.confirms(A);
+        assert_eq!(pair.world.said(), [Said::Bye(A)]);
         pair.world.over(A, Cause::LocalBye);
         pair.world.over(2, Cause::LocalBye);
         pair.world.serve();
@@ -512,8 +493,9 @@ fn an_attended_transfer_brings_both_onto_one_codec() {
         pair.world.assert_heard(pair.called, third, codec);
     };
     let begun = |pair: &mut Pair| {
-        pair.world.is_referred(A, JOIN);
-        let said = pair.world.sip.said.drain(..2).collect::<Vec<_>>();
+        let target = join(pair);
+        pair.world.is_referred(A, &target);
+        let said = pair.world.said.drain(..2).collect::<Vec<_>>();
         assert_eq!(said, [Said::AcceptRefer(REFER), Said::Notify(REPORTS, 100, false)]);
     };
     // The second one takes the codec of the first.
@@ -541,7 +523,7 @@ fn an_attended_transfer_brings_both_onto_one_codec() {
     pair.world.over(C, Cause::RemoteBye);
     pair.world.serve();
     let said = pair.world.said();
-    assert!(matches!(said[..], [Said::Reinvite(..), Said::Bye(dialog)] if dialog == DialogId::from_u64(2)), "{said:?}");
+    assert!(matches!(said[..], [Said::Reinvite(..), Said::Bye(dialog)] if dialog == 2), "{said:?}");
     pair.world.over(2, Cause::LocalBye);
     pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
     pair.world.is_referred(A, "<sip:c@192.0.2.3>");
@@ -556,10 +538,11 @@ fn a_peer_that_leaves_during_an_attended_transfer_has_handed_over() {
         [(&[A][..], 0), (&[2][..], 0), (&[A, 2][..], 0), (&[2, A][..], 1), (&[A][..], 1), (&[A, 2][..], 2)]
     {
         let (mut pair, _, third) = consultation("0", "8");
-        pair.world.is_referred(A, JOIN);
+        let target = join(&mut pair);
+        pair.world.is_referred(A, &target);
         let mut said = pair.world.said();
         let asked = said.pop();
-        assert!(matches!(asked, Some(Said::Reinvite(_, to, _)) if to == DialogId::from_u64(C)), "{asked:?}");
+        assert!(matches!(asked, Some(Said::Reinvite(_, to, _)) if to == C), "{asked:?}");
         for dialog in leaves {
             pair.world.over(*dialog, Cause::RemoteBye);
             pair.world.serve();
@@ -567,9 +550,9 @@ fn a_peer_that_leaves_during_an_attended_transfer_has_handed_over() {
         let told = pair.world.said();
         let reported = told.contains(&Said::Notify(REPORTS, 200, true));
         assert_eq!(reported, leaves[0] != A, "{told:?}");
-        let is_gone = |number| Said::Bye(DialogId::from_u64(number));
+        let is_gone = |number| Said::Bye(number);
         assert!(![B, C].into_iter().any(|side| told.contains(&is_gone(side))), "{told:?}");
-        pair.world.sip.said = asked.into_iter().collect();
+        pair.world.said = asked.into_iter().collect();
         if refused == 0 {
             pair.world.is_reinvited(C, "0", Some("0"));
             pair.world.assert_heard(pair.called, third, Codec::Pcmu);
@@ -600,7 +583,7 @@ fn a_blind_transfer_brings_both_onto_one_codec() {
         let said = pair.world.said();
         let Some(Said::Invite(call, _, offer)) = said.last() else { panic!("{said:?}") };
         assert_eq!(formats(offer), "0 8", "the present codec first");
-        let third = SessionId::from_u64(pair.world.sessions.by_call[call].as_u64());
+        let third = pair.world.session_calling(*call);
         if leaves {
             pair.world.over(B, Cause::RemoteBye);
             pair.world.serve();
@@ -610,7 +593,7 @@ fn a_blind_transfer_brings_both_onto_one_codec() {
         pair.world.serve();
         let mut said = pair.world.said();
         said.retain(|said| matches!(said, Said::Reinvite(..)));
-        pair.world.sip.said = said;
+        pair.world.said = said;
         pair.world.is_reinvited(A, "8", Some("8"));
         assert!(pair.world.said().is_empty());
         pair.world.assert_heard(pair.caller, third, Codec::Pcma);
@@ -628,12 +611,11 @@ fn a_transfer_to_somebody_without_a_common_codec_ends() {
     pair.world.serve();
     let mut said = pair.world.said();
     said.retain(|said| matches!(said, Said::Reinvite(..)));
-    pair.world.sip.said = said;
+    pair.world.said = said;
     pair.world.is_reinvited(A, "8", None);
     pair.world.is_reinvited(C, "0", None);
     let said = pair.world.said();
-    let bye = |dialog| Said::Bye(DialogId::from_u64(dialog));
-    assert!(said.len() == 2 && said.contains(&bye(A)) && said.contains(&bye(C)), "{said:?}");
+    assert!(said.len() == 2 && said.contains(&Said::Bye(A)) && said.contains(&Said::Bye(C)), "{said:?}");
 }
 
 #[test]
@@ -643,6 +625,8 @@ fn a_bridge_brings_both_onto_one_codec() {
         let one = world.comes(A, "tone", &sdp(first));
         let other = world.comes(B, "tone", &sdp(second));
         world.serve();
+        world.acked(A, "");
+        world.acked(B, "");
         world.said();
         world.events.clear();
         (world, one, other)
@@ -659,11 +643,11 @@ fn a_bridge_brings_both_onto_one_codec() {
     assert!(world.said().is_empty());
     world.assert_heard(one, other, Codec::Pcma);
     // One side's later change is the other one's as well, unless that refuses.
-    world.reinvites(A, &sdp("0"));
+    world.offers(A, &sdp("0"));
     world.is_reinvited(B, "0", None);
     assert_eq!(world.said(), [Said::Reject(REINVITE, 488, None)]);
     world.assert_heard(one, other, Codec::Pcma);
-    world.reinvites(A, &sdp("0"));
+    world.offers(A, &sdp("0"));
     world.is_reinvited(B, "0", Some("0"));
     assert_eq!(formats(&answered(&world.said())), "0");
     world.assert_heard(one, other, Codec::Pcmu);
@@ -671,9 +655,10 @@ fn a_bridge_brings_both_onto_one_codec() {
     let (mut world, one, other) = two("0 8", "8 0");
     bridge(&mut world, one, other).unwrap();
     assert!(world.said().is_empty(), "they fit");
-    world.reinvites(A, &sdp("0"));
-    let answer = world.sip.said.remove(0);
+    world.offers(A, &sdp("0"));
+    let answer = world.said.remove(0);
     assert_eq!(formats(&answered(&[answer])), "0");
+    world.acked(A, "");
     world.is_reinvited(B, "0", None);
     world.is_reinvited(A, "8 0", None);
     let failed =

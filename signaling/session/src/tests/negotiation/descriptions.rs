@@ -1,7 +1,7 @@
 //! Descriptions that are written for programs, and media that they aim.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use contract::{Command, Direction, Event};
 
@@ -65,9 +65,8 @@ fn a_caller_who_waits_for_our_offer_answers_it_in_the_ack() {
         world.turn(|sessions, turn| sessions.accept_with(turn, id, plan, Some(&text))).unwrap();
         world.serve();
         assert!(world.said().iter().any(|said| matches!(said, Said::Accept(_, sdp) if *sdp == text)));
-        let dialog = sip_core::DialogId::from_u64(1);
-        let ack = sip_core::Event::Acknowledged { dialog, message: sip_core::Span::default() };
-        world.sip(ack, message("ACK", "later", SDP));
+        let dialog = 1;
+        world.acknowledges(dialog, SDP);
         world.serve();
         let spec = told_spec(&world, id);
         assert_eq!((spec.flow.direction(), spec.flow.source()), (Direction::Both, contract::Source::Tone440));

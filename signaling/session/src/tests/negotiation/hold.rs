@@ -1,11 +1,11 @@
 //! What a user does with an answered call.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{Command, Direction, Event, LegRef, RefuseReason, Source};
-use sip_core::{Cause, Refused, RequestId, Span};
+use sip_core::{Cause, EndpointConfig, Refused, Reliability};
 
 const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\n";
 
@@ -13,7 +13,7 @@ fn held_by_us(music: Option<PlannedSource>) -> (World, LegRef, u64) {
     let (mut world, leg, tag) = connected("tone");
     world.hold(music).unwrap();
     let (request, _) = world.reinvite();
-    world.answer(request, 200, &held(if music.is_some() { "recvonly" } else { "inactive" }));
+    world.responds(request, 200, &held(if music.is_some() { "recvonly" } else { "inactive" }));
     world.only_update(leg, tag);
     assert_eq!(world.state(tag), SessionState::OnHold);
     world.told();
@@ -35,8 +35,8 @@ fn hold_with_and_without_music_and_back() {
         assert_eq!(world.state(tag), SessionState::Connected, "nothing has changed yet");
         let (request, sdp) = world.reinvite();
         assert!(sdp.contains(&format!("a={said}\r\n")) && sdp.contains(" 2 IN IP4"), "{sdp}");
-        world.answer(request, 180, "");
-        world.answer(request, 200, &held(answered));
+        world.responds(request, 180, "");
+        world.responds(request, 200, &held(answered));
         let spec = world.only_update(leg, tag);
         assert_eq!(
             (spec.flow.direction(), spec.flow.source(), spec.transport.media_timeout_ms),
@@ -56,7 +56,7 @@ fn hold_with_and_without_music_and_back() {
         world.resume().unwrap();
         let (request, sdp) = world.reinvite();
         assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
-        world.answer(request, 200, SDP);
+        world.responds(request, 200, SDP);
         let spec = world.only_update(leg, tag);
         assert_eq!((spec.flow.direction(), spec.flow.source()), (Direction::Both, Source::Tone440));
         assert_eq!((world.state(tag), spec.transport.media_timeout_ms), (SessionState::Connected, 60_000));
@@ -67,24 +67,38 @@ fn hold_with_and_without_music_and_back() {
 
 #[test]
 fn a_hold_that_fails_leaves_the_call_as_it_was() {
-    for status in [488, 491, 500, 603] {
+    for status in [488, 500, 603] {
         let (mut world, _, tag) = connected("tone");
         let id = world.id();
         world.told();
         world.hold(None).unwrap();
         let (request, _) = world.reinvite();
-        world.answer(request, status, "");
+        world.responds(request, status, "");
         let origin = EndOrigin::Peer;
         assert_eq!(world.told(), [SessionEvent::Failed { id, operation: Operation::Hold, status, origin }]);
         assert!(world.asked().is_empty() && world.said().is_empty());
         assert_eq!(world.state(tag), SessionState::Connected);
         world.hold(None).unwrap();
     }
+    // After 491 the endpoint tries again, some times.
+    let (mut world, _, tag) = connected("tone");
+    let id = world.id();
+    world.told();
+    world.hold(None).unwrap();
+    for _ in 0..=5 {
+        assert!(world.told().is_empty());
+        let (request, _) = world.reinvite();
+        world.responds(request, 491, "");
+        world.wait(Duration::from_secs(4));
+    }
+    let (operation, status, origin) = (Operation::Hold, 491, EndOrigin::Peer);
+    assert_eq!(world.told(), [SessionEvent::Failed { id, operation, status, origin }]);
+    assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
     // The same while resuming: it stays on hold.
     let (mut world, _, tag) = held_by_us(None);
     world.resume().unwrap();
     let (request, _) = world.reinvite();
-    world.answer(request, 488, "");
+    world.responds(request, 488, "");
     assert_eq!(world.state(tag), SessionState::OnHold);
     world.resume().unwrap();
 }
@@ -97,9 +111,10 @@ fn a_peer_that_is_gone_or_answers_nonsense_ends_the_call() {
         let (mut world, leg, tag) = connected("tone");
         world.hold(None).unwrap();
         let (request, _) = world.reinvite();
-        world.answer(request, status, sdp);
-        assert_eq!(world.said(), [Said::Bye(DIALOG)]);
-        world.sip(ended(Cause::Lost(481)), vec![]);
+        world.responds(request, status, sdp);
+        // The endpoint says goodbye where an answer is missing, and nothing to a peer that does not know the dialog.
+        assert_eq!(world.said(), if status == 481 { vec![] } else { vec![Said::Bye(DIALOG)] });
+        world.over(DIALOG, Cause::LocalBye);
         world.close(leg, tag);
         assert_eq!(world.last_end(), reason);
     }
@@ -113,33 +128,47 @@ fn one_change_at_a_time() {
     // Another one waits for the outcome.
     world.hold(None).unwrap();
     assert!(world.said().is_empty());
-    world.answer(request, 491, "");
+    world.responds(request, 488, "");
     let (request, _) = world.reinvite();
-    world.answer(request, 491, "");
+    world.responds(request, 488, "");
     assert!(world.said().is_empty());
     // The peer is changing something.
-    world.sip(reinvite(), message("INVITE", "tone", &held("sendonly")));
+    world.reinvites(DIALOG, &held("sendonly"));
     world.hold(None).unwrap();
     assert!(world.said().is_empty());
     world.only_update(leg, tag);
-    assert!(matches!(world.sip.said.remove(0), Said::Accept(REINVITE, _)));
+    assert!(matches!(world.said()[..], [Said::Accept(REINVITE, _)]));
+    world.acknowledges(DIALOG, "");
     let (request, _) = world.reinvite();
-    world.answer(request, 491, "");
+    world.responds(request, 488, "");
     assert_eq!(world.state(tag), SessionState::OnHold);
-    // What SIP refuses changes nothing.
-    world.sip.refusal = Some(Refused::Full);
-    assert_eq!(world.hold(None), Err(SessionError::Protocol(Refused::Full)));
     // Both hold: the call is only back when both let go.
     world.hold(None).unwrap();
     let (request, sdp) = world.reinvite();
     assert!(sdp.contains("a=inactive"));
-    world.answer(request, 200, &held("inactive"));
+    world.responds(request, 200, &held("inactive"));
     world.only_update(leg, tag);
-    world.sip(reinvite(), message("INVITE", "tone", &held("sendrecv")));
+    world.reinvites(DIALOG, &held("sendrecv"));
     world.only_update(leg, tag);
     let said = world.said();
     assert!(matches!(&said[..], [Said::Accept(REINVITE, sdp)] if sdp.contains("a=inactive")), "{said:?}");
     assert_eq!(world.state(tag), SessionState::OnHold);
+}
+
+/// What the endpoint refuses changes nothing.
+#[test]
+fn a_hold_that_cannot_be_sent_is_refused() {
+    let mut config = EndpointConfig::default();
+    config.limits.max_transactions = 4;
+    let mut world = World::with(Settings::default(), config, 4);
+    let id = world.comes(DIALOG, "tone", SDP);
+    world.serve();
+    world.acknowledges(DIALOG, "");
+    world.serve();
+    world.fill_up();
+    let before = format!("{:?}", world.session(id));
+    assert_eq!(world.hold(None), Err(SessionError::Protocol(Refused::Full)));
+    assert_eq!(before, format!("{:?}", world.session(id)));
 }
 
 #[test]
@@ -147,11 +176,11 @@ fn the_media_plane_fails_in_the_middle_of_a_hold() {
     let (mut world, leg, tag) = connected("tone");
     world.hold(None).unwrap();
     let (request, _) = world.reinvite();
-    world.answer(request, 200, &held("inactive"));
+    world.responds(request, 200, &held("inactive"));
     world.asked();
     world.media(Event::Refused { leg, number: tag, reason: RefuseReason::System });
     assert_eq!(world.said(), [Said::Bye(DIALOG)], "the peers have agreed already");
-    world.sip(ended(Cause::LocalBye), vec![]);
+    world.over(DIALOG, Cause::LocalBye);
     world.close(leg, tag);
     assert_eq!(world.last_end(), EndReason::MediaFailed);
 }
@@ -166,7 +195,7 @@ fn mute_keeps_rtp_flowing_through_every_other_change() {
     world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
     assert!(world.asked().is_empty(), "it is muted already");
     // The peer's change is at the media plane when mute ends: both count.
-    world.sip(reinvite(), message("INVITE", "tone", &held("recvonly")));
+    world.reinvites(DIALOG, &held("recvonly"));
     world.turn(|sessions, turn| sessions.mute(turn, id, false)).unwrap();
     let asked = world.asked();
     let [Command::Update { update: first, .. }, Command::Update { update: second, .. }] = asked[..] else { panic!() };
@@ -235,6 +264,7 @@ fn digits_as_telephone_events() {
         let (mut world, leg, tag) = ringing("tone", &sdp);
         world.media(Event::Opened { leg, number: tag });
         world.said();
+        world.acknowledge(DIALOG);
         (world, leg, tag)
     };
     let id = world.id();
@@ -286,17 +316,17 @@ fn digits_by_info_one_after_the_other() {
     let said = world.said();
     let [Said::Info(first, DIALOG, body)] = &said[..] else { panic!("{said:?}") };
     assert_eq!(body, "Signal=1\r\nDuration=160\r\n");
-    world.answer(*first, 200, "");
+    world.responds(*first, 200, "");
     let said = world.said();
     let [Said::Info(second, DIALOG, body)] = &said[..] else { panic!("{said:?}") };
     assert!(body.starts_with("Signal=*"));
     assert!(world.told().is_empty());
-    world.answer(*second, 200, "");
+    world.responds(*second, 200, "");
     assert_eq!(world.told(), [SessionEvent::Done { id, operation: Operation::SendDtmf }]);
     world.turn(|sessions, turn| sessions.send_dtmf(turn, id, "12", Duration::from_millis(160))).unwrap();
     let said = world.said();
     let [Said::Info(request, ..)] = &said[..] else { panic!("{said:?}") };
-    world.answer(*request, 415, "");
+    world.responds(*request, 415, "");
     assert_eq!(
         world.told(),
         [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 415, origin: EndOrigin::Peer }]
@@ -308,8 +338,7 @@ fn digits_by_info_one_after_the_other() {
 fn digits_come_by_info_as_well() {
     let (mut world, ..) = connected("tone");
     let id = world.id();
-    let request = RequestId::from_u64(50);
-    let event = sip_core::Event::Request { request, dialog: Some(DIALOG), message: Span::default() };
+    let request = 50;
     for (kind, body, status, digit) in [
         ("application/dtmf-relay", "Signal= 7\r\nDuration= 160\r\n", 200, Some(7)),
         ("application/dtmf", "#", 200, Some(11)),
@@ -320,9 +349,7 @@ fn digits_come_by_info_as_well() {
         ("application/sdp", "", 200, None),
     ] {
         world.told();
-        let text = String::from_utf8(message("INFO", "tone", "x")).unwrap();
-        let text = text.replace("application/sdp", kind).replace("Length: 1", &format!("Length: {}", body.len()));
-        world.sip(event, (text.trim_end_matches('x').to_owned() + body).into_bytes());
+        world.infos(DIALOG, request, kind, body);
         assert_eq!(world.said(), [Said::Respond(request, status, String::new())], "{kind} {body}");
         let wanted: Vec<_> = digit.into_iter().map(|digit| SessionEvent::Digit { id, digit }).collect();
         assert_eq!(world.told(), wanted, "{kind} {body}");
@@ -331,14 +358,12 @@ fn digits_come_by_info_as_well() {
 
 #[test]
 fn a_refresh_changes_nothing() {
-    let (mut world, _, tag) = connected("tone");
-    world.sip(sip_core::Event::RefreshDue { dialog: DIALOG }, vec![]);
-    let (request, sdp) = world.reinvite();
+    let (mut world, id, request, sdp) = refreshing();
     assert!(sdp.contains("a=sendrecv"), "{sdp}");
-    world.told();
-    world.answer(request, 200, SDP);
+    assert!(world.told().is_empty());
+    world.responds(request, 200, SDP);
     assert!(world.asked().is_empty() && world.told().is_empty());
-    assert_eq!(world.state(tag), SessionState::Connected);
+    assert_eq!(world.session(id).state(), SessionState::Connected);
 }
 
 #[test]
@@ -348,18 +373,19 @@ fn the_codec_changes_by_reinvite() {
             ringing("tone", &(SDP.replace("RTP/AVP 0", "RTP/AVP 0 8 96") + &EVENTS.replace("101", "96")));
         world.media(Event::Opened { leg, number: tag });
         world.said();
+        world.acknowledge(DIALOG);
         (world, leg, tag)
     };
     let id = world.id();
     world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Pcma)).unwrap();
     let (request, sdp) = world.reinvite();
     assert!(sdp.contains(" RTP/AVP 8 96\r\n"), "{sdp}");
-    world.answer(request, 488, "");
+    world.responds(request, 488, "");
     assert_eq!(world.session(id).codec(), Some(contract::Codec::Pcmu));
     world.turn(|sessions, turn| sessions.change_codec(turn, id, contract::Codec::Pcma)).unwrap();
     let (request, _) = world.reinvite();
     world.told();
-    world.answer(request, 200, &SDP.replace("RTP/AVP 0", "RTP/AVP 8"));
+    world.responds(request, 200, &SDP.replace("RTP/AVP 0", "RTP/AVP 8"));
     let spec = world.only_update(leg, tag);
     assert_eq!(spec.formats.payloads.audio(), Some((8, contract::Codec::Pcma)));
     let told = world.told();
@@ -372,7 +398,7 @@ fn the_codec_changes_by_reinvite() {
 #[test]
 fn a_call_is_heard_before_it_is_answered() {
     let mut world = world();
-    world.sip(invite(), message("INVITE", "later", SDP));
+    world.calls(DIALOG, "later", SDP);
     world.said();
     let id = world.id();
     world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
@@ -391,27 +417,21 @@ fn a_call_is_heard_before_it_is_answered() {
     let leg = world.session(id).leg().unwrap();
     assert_eq!((world.spec(id).flow.source(), world.spec(id).transport.media_timeout_ms), (Source::Leg(leg), 60_000));
 
-    // The caller changes its mind while it rings, once it has our answer for certain.
-    let mut world = self::world();
-    world.sip(invite(), message("INVITE", "later", SDP));
-    let id = world.id();
-    world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
-    world.serve();
-    for (is_acknowledged, wanted) in [(false, 500), (true, 200)] {
+    // The caller changes its mind while it rings: a description that it may not have stands in the way.
+    for (reliability, wanted) in [(Reliability::Off, 500), (Reliability::Supported, 200)] {
+        world = self::world();
+        world.reliability = reliability;
+        world.calls(DIALOG, "later", SDP);
+        let id = world.id();
+        world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();
+        world.serve();
         world.said();
-        let (request, dialog) = (sip_core::RequestId::from_u64(9), Some(DIALOG));
-        let moved = SDP.replace("4000", "4800");
-        let event = sip_core::Event::Request { request, dialog, message: Span::default() };
-        world.sip(event, message("UPDATE", "later", &moved));
+        world.updates(DIALOG, 9, &SDP.replace("4000", "4800"));
         world.serve();
         let said = world.said();
-        assert!(matches!(&said[..], [Said::Respond(_, status, _)] if *status == wanted), "{said:?}");
-        if !is_acknowledged {
-            let event =
-                sip_core::Event::Pracked { invite: INVITE, dialog: DIALOG, request: None, message: Span::default() };
-            world.sip(event, vec![]);
-        }
+        assert!(matches!(&said[..], [Said::Respond(9, status, _)] if *status == wanted), "{said:?}");
     }
+    let id = world.id();
     assert_eq!(world.spec(id).transport.remote_rtp.get().unwrap().port(), 4_800);
     world.turn(|sessions, turn| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))).unwrap();
     world.serve();
@@ -421,7 +441,7 @@ fn a_call_is_heard_before_it_is_answered() {
     // Nobody decides; or the caller has offered nothing; or it is rejected after all.
     let early = |user: &str, sdp| {
         let mut world = World::new(Settings::default(), 4);
-        world.sip(invite(), message("INVITE", user, sdp));
+        world.calls(DIALOG, user, sdp);
         world.said();
         let id = world.id();
         let result = world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing)));
@@ -436,7 +456,7 @@ fn a_call_is_heard_before_it_is_answered() {
     let (mut world, id, _) = early("later", SDP);
     world.turn(|sessions, turn| sessions.reject(turn, id, 603, "")).unwrap();
     assert_eq!(world.said(), [Said::Reject(INVITE, 603, None)]);
-    world.sip(ended(Cause::Rejected(603)), vec![]);
+    world.over(DIALOG, Cause::Rejected(603));
     world.serve();
     world.assert_empty();
 }
@@ -444,7 +464,7 @@ fn a_call_is_heard_before_it_is_answered() {
 #[test]
 fn a_description_of_the_users_own_is_sent_as_it_is() {
     let mut world = world();
-    world.sip(invite(), message("INVITE", "later", SDP));
+    world.calls(DIALOG, "later", SDP);
     world.said();
     let id = world.id();
     let mut accept = |sdp: &'static str| {

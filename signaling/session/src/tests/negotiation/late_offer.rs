@@ -1,27 +1,22 @@
 //! Re-INVITEs without an offer: ours goes into the 2xx, the answer comes with the ACK (RFC 3261 §14.2).
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, C, Pair, arrives, replaced, up};
+use crate::tests::harness::*;
 use crate::*;
 use contract::{Codec, Direction, Event};
-use sip_core::{ClientRequestId, DialogId, Span};
 
 const EVENTS: &str = "a=rtpmap:96 telephone-event/8000\r\n";
 
 /// A peer sends a re-INVITE without an offer; ours.
 fn late(world: &mut World, dialog: u64) -> String {
-    let dialog = DialogId::from_u64(dialog);
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-    world.sip(event, message("INVITE", "x", ""));
+    world.reinvites(dialog, "");
     let said = world.said();
     let [Said::Accept(REINVITE, sdp)] = &said[..] else { panic!("{said:?}") };
     sdp.clone()
 }
 
 fn answers(world: &mut World, dialog: u64, sdp: &str) {
-    let dialog = DialogId::from_u64(dialog);
-    world.sip(sip_core::Event::Acknowledged { dialog, message: Span::default() }, message("ACK", "x", sdp));
+    world.acknowledges(dialog, sdp);
 }
 
 fn is_offered(sdp: &str, formats: &str, direction: &str) {
@@ -32,14 +27,8 @@ fn is_offered(sdp: &str, formats: &str, direction: &str) {
 fn crosses(pair: &mut Pair, dialog: u64, direction: &str, answer: &str) {
     let said = pair.world.said();
     let [Said::Reinvite(request, to, sdp)] = &said[..] else { panic!("{said:?}") };
-    assert!(*to == DialogId::from_u64(dialog) && sdp.contains(&format!("a={direction}\r\n")), "{said:?}");
-    responds(pair, *request, dialog, answer);
-}
-
-fn responds(pair: &mut Pair, request: ClientRequestId, dialog: u64, sdp: &str) {
-    let (dialog, message_span) = (Some(DialogId::from_u64(dialog)), Some(Span::default()));
-    let event = sip_core::Event::Response { request, dialog, status: 200, message: message_span, wants_ack: false };
-    pair.world.sip(event, message("INVITE", "x", sdp));
+    assert!(*to == dialog && sdp.contains(&format!("a={direction}\r\n")), "{said:?}");
+    pair.world.responds(*request, 200, answer);
     pair.world.serve();
 }
 
@@ -53,10 +42,10 @@ fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     world.media(Event::Opened { leg, number: tag });
     world.said();
     world.acknowledge(DIALOG);
-    let sdp = late(&mut world, DIALOG.as_u64());
+    let sdp = late(&mut world, DIALOG);
     is_offered(&sdp, "0 8 96", "sendrecv");
     // It has moved, and prefers another codec.
-    answers(&mut world, DIALOG.as_u64(), &SDP.replace("4000", "4400"));
+    answers(&mut world, DIALOG, &SDP.replace("4000", "4400"));
     let spec = world.only_update(leg, tag);
     assert_eq!(
         (spec.transport.remote_rtp.get().unwrap().port(), spec.formats.payloads.audio()),
@@ -64,13 +53,13 @@ fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     );
     assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
     // It holds.
-    is_offered(&late(&mut world, DIALOG.as_u64()), "0 8 101", "sendrecv");
-    answers(&mut world, DIALOG.as_u64(), &held("sendonly"));
+    is_offered(&late(&mut world, DIALOG), "0 8 101", "sendrecv");
+    answers(&mut world, DIALOG, &held("sendonly"));
     assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Receive);
     assert_eq!(world.state(tag), SessionState::OnHold);
     // And comes back: what it has said of itself before counts no more (RFC 6337 §5.3).
-    is_offered(&late(&mut world, DIALOG.as_u64()), "0 8 101", "sendrecv");
-    answers(&mut world, DIALOG.as_u64(), SDP);
+    is_offered(&late(&mut world, DIALOG), "0 8 101", "sendrecv");
+    answers(&mut world, DIALOG, SDP);
     assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Both);
     assert_eq!(world.state(tag), SessionState::Connected);
 }
@@ -81,10 +70,10 @@ fn whoever_is_held_by_us_is_offered_that() {
         let (mut world, leg, tag) = connected("tone");
         world.hold(music).unwrap();
         let (request, _) = world.reinvite();
-        world.answer(request, 200, &held("recvonly"));
+        world.responds(request, 200, &held("recvonly"));
         world.only_update(leg, tag);
-        is_offered(&late(&mut world, DIALOG.as_u64()), "0 8 101", direction);
-        answers(&mut world, DIALOG.as_u64(), &held("recvonly"));
+        is_offered(&late(&mut world, DIALOG), "0 8 101", direction);
+        answers(&mut world, DIALOG, &held("recvonly"));
         assert!(world.asked().is_empty() && world.said().is_empty());
         assert_eq!(world.state(tag), SessionState::OnHold);
     }
@@ -95,16 +84,16 @@ fn a_bad_answer_leaves_the_call_as_it_was() {
     for answer in ["", "x", &held("sendonly").replace("RTP/AVP 0", "RTP/AVP 18"), &SDP.replace("audio 4000", "audio 0")]
     {
         let (mut world, leg, tag) = connected("tone");
-        late(&mut world, DIALOG.as_u64());
-        answers(&mut world, DIALOG.as_u64(), answer);
+        late(&mut world, DIALOG);
+        answers(&mut world, DIALOG, answer);
         assert!(world.said().is_empty() && world.asked().is_empty(), "{answer}");
         assert_eq!(
             (world.state(tag), world.session(world.id()).direction()),
             (SessionState::Connected, Direction::Both)
         );
         // The next change is as good as any.
-        late(&mut world, DIALOG.as_u64());
-        answers(&mut world, DIALOG.as_u64(), &held("sendonly"));
+        late(&mut world, DIALOG);
+        answers(&mut world, DIALOG, &held("sendonly"));
         assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Receive);
     }
     // In a call between two peers neither hears of it.
@@ -145,8 +134,7 @@ fn a_late_answer_reaches_the_other_side() {
 #[test]
 fn whoever_is_held_by_the_other_side_is_offered_that() {
     let mut pair = up();
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(B), message: Span::default() };
-    pair.world.sip(event, message("INVITE", "x", &held("sendonly")));
+    pair.world.reinvites(B, &held("sendonly"));
     crosses(&mut pair, A, "sendonly", &held("recvonly"));
     assert!(matches!(&pair.world.said()[..], [Said::Accept(..)]));
     assert_eq!(directions(&pair), (Direction::Send, Direction::Receive));

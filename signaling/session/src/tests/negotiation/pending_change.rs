@@ -1,14 +1,13 @@
 //! Changes that a peer asks for while something else is on its way.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, C, Pair, arrives, replaced, up};
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use contract::{Command, Direction, Event, LegRef, RefuseReason};
-use sip_core::{Cause, ClientRequestId, DialogId, InviteId, Refused, RequestId, Span};
+use contract::{Codec, Command, Direction, Event, LegRef, RefuseReason};
+use sip_core::{Cause, EndpointConfig};
 
-const UPDATE: RequestId = RequestId::from_u64(50);
+const UPDATE: u64 = 50;
 
 /// How a peer asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,16 +20,12 @@ const WAYS: [By; 2] = [By::Reinvite, By::Update];
 
 impl By {
     fn asks(self, world: &mut World, dialog: u64, sdp: &str) {
-        let dialog = DialogId::from_u64(dialog);
         match self {
             Self::Reinvite => {
-                let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-                world.sip(event, message("INVITE", "x", sdp));
+                world.reinvites(dialog, sdp);
             }
             Self::Update => {
-                let event =
-                    sip_core::Event::Request { request: UPDATE, dialog: Some(dialog), message: Span::default() };
-                world.sip(event, message("UPDATE", "x", sdp));
+                world.updates(dialog, UPDATE, sdp);
             }
         }
     }
@@ -53,23 +48,12 @@ impl By {
     }
 }
 
-fn acknowledged(dialog: u64) -> sip_core::Event {
-    crate::tests::common::acknowledged(DialogId::from_u64(dialog))
-}
-
 /// The only thing that was said: a re-INVITE in this dialog.
-fn offered(world: &mut World, dialog: u64) -> ClientRequestId {
+fn offered(world: &mut World, dialog: u64) -> u64 {
     let said = world.said();
     let [Said::Reinvite(request, to, _)] = &said[..] else { panic!("{said:?}") };
-    assert_eq!(*to, DialogId::from_u64(dialog));
+    assert_eq!(*to, dialog);
     *request
-}
-
-fn responds(world: &mut World, request: ClientRequestId, dialog: u64, status: u16, sdp: &str) {
-    let dialog = Some(DialogId::from_u64(dialog));
-    let message_span = Some(Span::default());
-    let event = sip_core::Event::Response { request, dialog, status, message: message_span, wants_ack: false };
-    world.sip(event, message("INVITE", "x", sdp));
 }
 
 fn is_waiting(world: &mut World, id: SessionId) {
@@ -88,7 +72,7 @@ fn holding() -> OnItsWay {
     let (mut world, leg, tag) = connected("tone");
     world.hold(None).unwrap();
     let (request, _) = world.reinvite();
-    world.answer(request, 200, &held("inactive"));
+    world.responds(request, 200, &held("inactive"));
     (world, leg, tag, |world, leg, tag| {
         world.asked();
         world.media(Event::Updated { leg, number: tag });
@@ -102,7 +86,7 @@ fn dialled() -> OnItsWay {
     let id = world.turn(|sessions, turn| sessions.dial(turn, dial)).unwrap();
     world.serve();
     let (call, ..) = world.invited();
-    world.answered(call, DIALOG.as_u64(), SDP);
+    world.answered(call, DIALOG, SDP);
     let leg = world.session(id).leg().unwrap();
     (world, leg, id.as_u64(), |world, leg, tag| {
         world.asked();
@@ -114,10 +98,10 @@ fn dialled() -> OnItsWay {
 fn moving() -> OnItsWay {
     let mut world = World::new(Settings::default(), 4);
     let one = world.comes(1, "tone", SDP);
-    let other = world.comes(DIALOG.as_u64(), "tone", SDP);
+    let other = world.comes(DIALOG, "tone", SDP);
     world.serve();
-    for dialog in [1, DIALOG.as_u64()] {
-        world.sip(acknowledged(dialog), message("ACK", "tone", ""));
+    for dialog in [1, DIALOG] {
+        world.acknowledges(dialog, "");
     }
     world.serve();
     world.turn(|sessions, turn| sessions.bridge(turn, one, other)).unwrap();
@@ -141,15 +125,14 @@ fn a_quick_change_waits_and_is_carried_out() {
         for by in WAYS {
             let (mut world, leg, tag, goes_on) = way();
             let id = SessionId::from_u64(tag);
-            by.asks(&mut world, DIALOG.as_u64(), &held("recvonly"));
+            by.asks(&mut world, DIALOG, &held("recvonly"));
             is_waiting(&mut world, id);
             // Another one is too many; the endpoint says so before it comes here.
-            let second = InviteId::from_u64(99);
-            let event = sip_core::Event::Reinvite { invite: second, dialog: DIALOG, message: Span::default() };
-            world.sip(event, message("INVITE", "tone", SDP));
-            assert_eq!(world.said(), [Said::Reject(second, 491, None)], "{what} {by:?}");
+            world.insists(DIALOG, 99, "INVITE", SDP);
+            let said = world.said();
+            assert!(matches!(said[..], [Said::Reject(99, 491 | 500, _)]), "{what} {by:?}: {said:?}");
             goes_on(&mut world, leg, tag);
-            assert!(world.sip.said.is_empty(), "{what} {by:?}: the media plane comes first");
+            assert!(world.said.is_empty(), "{what} {by:?}: the media plane comes first");
             world.serve();
             let direction = if what == "hold" { "inactive" } else { "sendonly" };
             by.is_answered(&mut world, direction);
@@ -170,7 +153,7 @@ fn an_answer_that_is_still_on_its_way_to_the_media_plane_is_no_hindrance() {
         let (mut world, leg, tag) = connected("tone");
         let id = world.id();
         world.turn(|sessions, turn| sessions.mute(turn, id, true)).unwrap();
-        by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
+        by.asks(&mut world, DIALOG, &held("sendonly"));
         assert_eq!(world.asked().len(), 2);
         world.media(Event::Updated { leg, number: tag });
         assert!(world.said().is_empty(), "this was the other one");
@@ -186,22 +169,22 @@ fn a_change_that_waits_gets_its_answer_whatever_happens() {
             // We hang up.
             let (mut world, _, tag, _) = way();
             let id = SessionId::from_u64(tag);
-            by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
+            by.asks(&mut world, DIALOG, &held("sendonly"));
             world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
             assert_eq!(world.said(), [by.refused(487), Said::Bye(DIALOG)], "{what} {by:?}");
             // The peer does: the endpoint ends its INVITE.
             let (mut world, ..) = way();
-            by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
-            world.sip(ended(Cause::RemoteBye), vec![]);
+            by.asks(&mut world, DIALOG, &held("sendonly"));
+            world.over(DIALOG, Cause::RemoteBye);
             let expected = if by == By::Update { vec![by.refused(487)] } else { vec![] };
             assert_eq!(world.said(), expected, "{what} {by:?}");
             // The media plane says nothing, or no.
             let (mut world, ..) = way();
-            by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
+            by.asks(&mut world, DIALOG, &held("sendonly"));
             world.wait(MEDIA_ANSWER_LIMIT);
             assert_eq!(world.said(), [by.refused(487), Said::Bye(DIALOG)], "{what} {by:?}");
             let (mut world, leg, tag, _) = way();
-            by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
+            by.asks(&mut world, DIALOG, &held("sendonly"));
             world.asked();
             world.media(Event::Refused { leg, number: tag, reason: RefuseReason::System });
             if what == "moving" {
@@ -212,14 +195,14 @@ fn a_change_that_waits_gets_its_answer_whatever_happens() {
             }
             // The media plane is gone.
             let (mut world, ..) = way();
-            by.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
+            by.asks(&mut world, DIALOG, &held("sendonly"));
             world.turn(|sessions, turn| sessions.media_lost(turn));
             assert!(world.said().contains(&by.refused(487)), "{what} {by:?}");
         }
         // The peer takes it back.
         let (mut world, leg, tag, goes_on) = way();
-        By::Reinvite.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
-        world.sip(sip_core::Event::ReinviteCancelled { invite: REINVITE, dialog: DIALOG }, vec![]);
+        By::Reinvite.asks(&mut world, DIALOG, &held("sendonly"));
+        world.cancels_reinvite(DIALOG);
         goes_on(&mut world, leg, tag);
         world.serve();
         assert!(world.said().is_empty(), "{what}");
@@ -230,12 +213,12 @@ fn a_change_that_waits_gets_its_answer_whatever_happens() {
 #[test]
 fn what_cannot_be_read_is_refused_when_it_is_its_turn() {
     let (mut world, leg, tag, goes_on) = holding();
-    By::Reinvite.asks(&mut world, DIALOG.as_u64(), &SDP.replace("RTP/AVP 0", "RTP/AVP 18"));
+    By::Reinvite.asks(&mut world, DIALOG, &SDP.replace("RTP/AVP 0", "RTP/AVP 18"));
     is_waiting(&mut world, SessionId::from_u64(tag));
     goes_on(&mut world, leg, tag);
     assert_eq!(world.said(), [By::Reinvite.refused(488)]);
     assert_eq!(world.state(tag), SessionState::OnHold);
-    By::Update.asks(&mut world, DIALOG.as_u64(), "x");
+    By::Update.asks(&mut world, DIALOG, "x");
     assert_eq!(world.said(), [By::Update.refused(400)]);
 }
 
@@ -246,17 +229,17 @@ fn a_change_before_the_acknowledgement_of_our_offer() {
         let (mut world, leg, tag) = ringing("tone", "");
         world.media(Event::Opened { leg, number: tag });
         world.said();
-        by.asks(&mut world, DIALOG.as_u64(), &SDP.replace("4000", "4400"));
+        by.asks(&mut world, DIALOG, &SDP.replace("4000", "4400"));
         if by == By::Update {
             is_waiting(&mut world, SessionId::from_u64(tag));
-            world.sip(acknowledged(DIALOG.as_u64()), message("ACK", "tone", SDP));
+            world.acknowledges(DIALOG, SDP);
         }
         world.serve();
         by.is_answered(&mut world, "sendrecv");
         let spec = world.spec(SessionId::from_u64(tag));
         assert_eq!((spec.flow.direction(), spec.transport.remote_rtp.get().unwrap().port()), (Direction::Both, 4_400));
         // What comes of the acknowledgement later says nothing any more.
-        world.sip(acknowledged(DIALOG.as_u64()), message("ACK", "tone", SDP));
+        world.acknowledges(DIALOG, SDP);
         assert!(world.commands.is_empty() && world.said().is_empty());
     }
 }
@@ -265,11 +248,11 @@ fn a_change_before_the_acknowledgement_of_our_offer() {
 #[test]
 fn an_update_before_the_answer_may_come_again_soon() {
     let mut world = world();
-    world.sip(invite(), message("INVITE", "later", SDP));
+    world.calls(DIALOG, "later", SDP);
     world.said();
-    By::Update.asks(&mut world, DIALOG.as_u64(), &held("sendonly"));
+    By::Update.asks(&mut world, DIALOG, &held("sendonly"));
     assert_eq!(world.said(), [By::Update.refused(500)]);
-    let [(name, seconds)] = &world.sip.headers[..] else { panic!("{:?}", world.sip.headers) };
+    let [(name, seconds)] = &world.headers[..] else { panic!("{:?}", world.headers) };
     assert!(name == "Retry-After" && seconds.parse::<u64>().unwrap() <= 10, "{seconds}");
 }
 
@@ -278,34 +261,32 @@ fn an_update_before_the_answer_may_come_again_soon() {
 fn a_quick_change_waits_for_the_other_side() {
     type Way = (&'static str, fn(&mut Pair), fn(&mut Pair));
     let ways: [Way; 3] = [
-        (
-            "A has not acknowledged our 200",
-            |pair| pair.world.sip.refusal = Some(Refused::Busy),
-            |pair| pair.world.sip(acknowledged(A), message("ACK", "x", "")),
-        ),
+        ("A has not acknowledged our 200", |pair| *pair = unacknowledged(), |pair| pair.world.acknowledges(A, "")),
         (
             "a change of A is being carried out",
             |pair| {
                 By::Reinvite.asks(&mut pair.world, A, &SDP.replace("4000", "4400"));
                 let request = offered(&mut pair.world, B);
-                responds(&mut pair.world, request, B, 200, SDP);
+                pair.world.responds(request, 200, SDP);
                 assert!(pair.world.session(pair.caller).negotiation.has_change());
             },
             |pair| {
                 let leg = pair.world.session(pair.caller).leg().unwrap();
                 pair.world.media(Event::Updated { leg, number: pair.caller.as_u64() });
-                let said = pair.world.sip.said.remove(0);
+                let said = pair.world.said.remove(0);
                 assert!(matches!(said, Said::Accept(REINVITE, _)), "{said:?}");
+                pair.world.acknowledges(A, "");
             },
         ),
         (
-            "our refresh is with A",
+            "our own offer is with A",
             |pair| {
-                pair.world.sip(sip_core::Event::RefreshDue { dialog: DialogId::from_u64(A) }, vec![]);
+                let caller = pair.caller;
+                pair.world.turn(|sessions, turn| sessions.change_codec(turn, caller, Codec::Pcmu)).unwrap();
             },
             |pair| {
-                let request = pair.world.session(pair.caller).negotiation.local_offer().unwrap().request;
-                responds(&mut pair.world, request, A, 200, SDP);
+                let request = pair.world.last_request();
+                pair.world.responds(request, 200, SDP);
             },
         ),
     ];
@@ -317,7 +298,7 @@ fn a_quick_change_waits_for_the_other_side() {
         is_waiting(&mut pair.world, pair.called);
         ends(&mut pair);
         let request = offered(&mut pair.world, A);
-        responds(&mut pair.world, request, A, 200, &held("recvonly"));
+        pair.world.responds(request, 200, &held("recvonly"));
         pair.world.serve();
         By::Update.is_answered(&mut pair.world, "recvonly");
         for (id, direction) in [(pair.called, Direction::Receive), (pair.caller, Direction::Send)] {
@@ -335,7 +316,7 @@ fn a_quick_change_waits_for_a_leg_that_moves() {
     is_waiting(&mut pair.world, pair.called);
     arrives(&mut pair, third);
     let request = offered(&mut pair.world, C);
-    responds(&mut pair.world, request, C, 200, &held("recvonly"));
+    pair.world.responds(request, 200, &held("recvonly"));
     pair.world.serve();
     By::Update.is_answered(&mut pair.world, "recvonly");
     for (id, direction) in [(pair.called, Direction::Receive), (third, Direction::Send)] {
@@ -345,38 +326,43 @@ fn a_quick_change_waits_for_a_leg_that_moves() {
 
 #[test]
 fn both_sides_cannot_wait_for_each_other() {
-    let mut pair = up();
-    pair.world.sip.refusal = Some(Refused::Busy);
+    let mut pair = unacknowledged();
     By::Update.asks(&mut pair.world, B, &held("sendonly"));
     is_waiting(&mut pair.world, pair.called);
     // A's request is refused, and with that it is free for B's.
-    By::Reinvite.asks(&mut pair.world, A, &held("inactive"));
-    assert_eq!(pair.world.sip.said.remove(0), By::Reinvite.refused(491));
+    pair.world.insists(A, REINVITE, "INVITE", &held("inactive"));
+    assert_eq!(pair.world.said.remove(0), By::Reinvite.refused(491));
     let request = offered(&mut pair.world, A);
-    responds(&mut pair.world, request, A, 488, "");
+    pair.world.responds(request, 488, "");
     assert_eq!(pair.world.said(), [By::Update.refused(488)]);
 }
 
 #[test]
 fn a_change_does_not_wait_for_ever() {
     for by in WAYS {
-        let mut pair = up();
-        pair.world.sip.refusal = Some(Refused::Busy);
+        let mut pair = unacknowledged();
+        pair.world.loses(A);
         by.asks(&mut pair.world, B, &held("sendonly"));
         pair.world.wait(CHANGE_WAIT_LIMIT - Duration::from_nanos(1));
         is_waiting(&mut pair.world, pair.called);
-        // Tried again in vain: the limit stays where it was.
-        pair.world.sip.refusal = Some(Refused::Busy);
-        pair.world.sip(acknowledged(A), message("ACK", "x", ""));
-        is_waiting(&mut pair.world, pair.called);
         pair.world.wait(Duration::from_nanos(1));
         assert_eq!(pair.world.said(), [by.refused(491)]);
-        by.asks(&mut pair.world, B, &held("sendonly"));
+        // A acknowledges what it is sent again, and B asks again (RFC 3261 §14.1).
+        pair.world.hears_again(A);
+        pair.world.wait(Duration::from_secs(4));
+        pair.world.serve();
         offered(&mut pair.world, A);
     }
     // What the endpoint refuses for good is not waited for.
-    let mut pair = up();
-    pair.world.sip.refusal = Some(Refused::WrongState);
+    let mut config = EndpointConfig::default();
+    config.limits.max_transactions = 4;
+    let mut pair = going_in(World::with(Settings::default(), config, 6), SDP);
+    pair.world.answered(pair.call, B, SDP);
+    pair.world.serve();
+    pair.world.acknowledges(A, "");
+    pair.world.serve();
+    pair.world.said();
+    pair.world.fill_up();
     By::Update.asks(&mut pair.world, B, &held("sendonly"));
     assert_eq!(pair.world.said(), [By::Update.refused(500)]);
 }
@@ -387,18 +373,17 @@ fn a_change_that_crossed_waits_for_the_next_one() {
     let mut pair = up();
     By::Reinvite.asks(&mut pair.world, A, &held("sendonly"));
     offered(&mut pair.world, B);
-    let (invite, dialog) = (InviteId::from_u64(90), DialogId::from_u64(90));
-    let replaces = Some(DialogId::from_u64(B));
-    let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces };
-    pair.world.sip(event, message("INVITE", "x", SDP));
+    pair.world.calls_replacing(90, B, &[], SDP);
+    pair.world.serve();
+    pair.world.acknowledges(90, "");
     pair.world.serve();
     let said = pair.world.said();
-    assert!(said.contains(&Said::Bye(DialogId::from_u64(B))), "{said:?}");
+    assert!(said.contains(&Said::Bye(B)), "{said:?}");
     let Some(Said::Reinvite(request, to, _)) = said.iter().find(|said| matches!(said, Said::Reinvite(..))) else {
         panic!("{said:?}")
     };
-    assert_eq!(*to, dialog);
-    responds(&mut pair.world, *request, 90, 200, &held("recvonly"));
+    assert_eq!(*to, 90);
+    pair.world.responds(*request, 200, &held("recvonly"));
     pair.world.serve();
     By::Reinvite.is_answered(&mut pair.world, "recvonly");
     assert_eq!(pair.world.session(pair.caller).state(), SessionState::OnHold);
@@ -410,23 +395,20 @@ fn an_offer_of_ours_that_finds_the_peer_busy_is_made_afterwards() {
     let mut pair = up();
     By::Reinvite.asks(&mut pair.world, B, &held("inactive"));
     let request = offered(&mut pair.world, A);
-    responds(&mut pair.world, request, A, 200, &held("inactive"));
+    pair.world.responds(request, 200, &held("inactive"));
     pair.world.serve();
     By::Reinvite.is_answered(&mut pair.world, "inactive");
-    let (invite, dialog) = (InviteId::from_u64(90), DialogId::from_u64(90));
-    let event =
-        sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: Some(DialogId::from_u64(B)) };
-    pair.world.sip(event, message("INVITE", "x", SDP));
-    // A's acknowledgement of something is missing.
-    pair.world.sip.refusal = Some(Refused::Busy);
+    // A has not acknowledged its own late re-INVITE.
+    pair.world.calls_replacing(90, B, &[], SDP);
+    pair.world.reinvites(A, "");
     pair.world.serve_once();
     assert!(pair.world.session(pair.caller).negotiation.local_offer().is_none());
     let said = pair.world.said();
-    assert!(said.contains(&Said::Bye(DialogId::from_u64(B))), "{said:?}");
+    assert!(said.contains(&Said::Bye(B)), "{said:?}");
     assert!(!said.iter().any(|said| matches!(said, Said::Reinvite(..))), "{said:?}");
-    pair.world.sip(acknowledged(A), message("ACK", "x", ""));
+    pair.world.acknowledges(A, "");
     let request = offered(&mut pair.world, A);
-    responds(&mut pair.world, request, A, 200, SDP);
+    pair.world.responds(request, 200, SDP);
     pair.world.serve();
     assert_eq!(pair.world.session(pair.caller).direction(), Direction::Both);
 }
@@ -444,10 +426,10 @@ fn an_update_does_not_wait_for_a_slow_other_side() {
     assert_eq!(pair.world.said(), [By::Update.refused(504)]);
     assert!(limit < Duration::from_secs(32), "the peer's own time for an answer");
     // The call goes on, and what B agrees to later is taken back.
-    responds(&mut pair.world, request, B, 200, &held("recvonly"));
+    pair.world.responds(request, 200, &held("recvonly"));
     pair.world.serve();
     let request = offered(&mut pair.world, B);
-    responds(&mut pair.world, request, B, 200, SDP);
+    pair.world.responds(request, 200, SDP);
     pair.world.serve();
     for id in [pair.caller, pair.called] {
         assert_eq!(pair.world.session(id).state(), SessionState::Connected);
@@ -456,7 +438,7 @@ fn an_update_does_not_wait_for_a_slow_other_side() {
     // One that is answered in time sets no timer off.
     By::Update.asks(&mut pair.world, A, &held("sendonly"));
     let request = offered(&mut pair.world, B);
-    responds(&mut pair.world, request, B, 200, &held("recvonly"));
+    pair.world.responds(request, 200, &held("recvonly"));
     pair.world.serve();
     By::Update.is_answered(&mut pair.world, "recvonly");
     pair.world.wait(2 * limit);

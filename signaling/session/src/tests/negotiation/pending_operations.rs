@@ -1,11 +1,10 @@
 //! What a user asks for while something else is on its way to the peer or to the media plane.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{Codec, Direction};
-use sip_core::{ClientRequestId, Refused};
 
 fn done(id: SessionId, operation: Operation) -> SessionEvent {
     SessionEvent::Done { id, operation }
@@ -35,7 +34,7 @@ fn operations_are_carried_out_in_order() {
     assert_eq!(aim(&mut world, "192.0.2.77:7000"), Ok(Carried::Later));
     world.turn(|sessions, turn| sessions.change_codec(turn, id, Codec::Pcmu)).unwrap();
     world.asked();
-    world.answer(request, 200, &held("inactive"));
+    world.responds(request, 200, &held("inactive"));
     assert!(world.said().is_empty(), "the media plane comes first");
     world.serve();
     assert_eq!(world.session(id).remote_rtp(), Some("192.0.2.77:7000".parse().unwrap()));
@@ -44,10 +43,10 @@ fn operations_are_carried_out_in_order() {
     let (request, sdp) = world.reinvite();
     assert!(sdp.contains("a=inactive"), "{sdp}");
     world.resume().unwrap();
-    world.answer(request, 488, "");
+    world.responds(request, 488, "");
     let (request, sdp) = world.reinvite();
     assert!(sdp.contains("a=sendrecv"), "{sdp}");
-    world.answer(request, 200, SDP);
+    world.responds(request, 200, SDP);
     world.serve();
     let (status, origin) = (488, EndOrigin::Peer);
     let failed = SessionEvent::Failed { id, operation: Operation::ChangeMedia, status, origin };
@@ -63,7 +62,7 @@ fn an_operation_that_makes_no_sense_any_more_is_declined() {
     world.hold(Some(PlannedSource::Prompt(1))).unwrap();
     let (request, _) = world.reinvite();
     world.told();
-    world.answer(request, 200, &held("inactive"));
+    world.responds(request, 200, &held("inactive"));
     world.serve();
     assert!(world.said().is_empty());
     let told = outcomes(&mut world);
@@ -78,7 +77,8 @@ fn an_operation_that_makes_no_sense_any_more_is_declined() {
 fn no_more_wait_than_there_is_room_for_and_none_for_ever() {
     let (mut world, ..) = connected("tone");
     let id = world.id();
-    world.sip.refusal = Some(Refused::Busy);
+    world.hold(None).unwrap();
+    world.reinvite();
     world.hold(None).unwrap();
     for _ in 1..PENDING_OPERATIONS_MAX {
         world.hold(None).unwrap();
@@ -96,8 +96,7 @@ fn no_more_wait_than_there_is_room_for_and_none_for_ever() {
     };
     assert_eq!(outcomes(&mut world), (0..PENDING_OPERATIONS_MAX).map(busy).collect::<Vec<_>>());
     assert!(world.said().is_empty());
-    world.hold(None).unwrap();
-    world.reinvite();
+    assert!(world.hold(None).is_ok(), "there is room again");
 }
 
 #[test]
@@ -108,7 +107,7 @@ fn what_waits_ends_with_the_call() {
     let id = world.id();
     world.told();
     world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
-    world.sip(ended(sip_core::Cause::LocalBye), vec![]);
+    world.over(DIALOG, sip_core::Cause::LocalBye);
     world.serve();
     world.assert_empty();
     assert!(outcomes(&mut world).is_empty());
@@ -124,37 +123,37 @@ fn an_offer_that_waits_after_a_491_gives_way_to_the_peers() {
     let version = |sdp: &str| -> u64 { sdp.split_whitespace().nth(3).unwrap().parse().unwrap() };
     let first = version(&sdp);
     // The endpoint waits; the peer does so for less long.
-    world.sip(reinvite(), message("INVITE", "tone", &SDP.replace("4000", "4400")));
-    assert_eq!(world.said(), [Said::Withdraw(request)]);
+    world.responds(request, 491, "");
+    world.reinvites(DIALOG, &SDP.replace("4000", "4400"));
+    assert!(world.said().is_empty());
     assert!(world.session(id).timers.is_set(crate::timers::timer::Timer::Operation), "it does not wait for ever");
-    world.sip.refusal = Some(Refused::Busy); // until its ACK
     world.serve();
     let said = world.said();
     let [Said::Accept(REINVITE, sdp)] = &said[..] else { panic!("{said:?}") };
     let second = version(sdp);
     assert!(second > first);
-    world.sip(acknowledged(DIALOG), message("ACK", "x", ""));
+    world.acknowledges(DIALOG, "");
     let (again, sdp) = world.reinvite();
     assert_ne!(again, request);
     assert!(version(&sdp) > second && sdp.contains("a=inactive"), "{sdp}");
-    // Nothing comes of the first one.
-    world.answer(request, 491, "");
-    world.answer(again, 200, &held("inactive").replace("4000", "4400"));
+    world.responds(again, 200, &held("inactive").replace("4000", "4400"));
     world.serve();
     assert_eq!(outcomes(&mut world), [done(id, Operation::Hold)]);
     let spec = world.spec(id);
     assert_eq!((spec.transport.remote_rtp.get().unwrap().port(), spec.flow.direction()), (4_400, Direction::Inactive));
+    // Nothing comes of the first one.
+    world.wait(Duration::from_secs(10));
     assert!(world.said().is_empty());
 }
 
 /// A refresh that gives way is none any more: the peer's own offer refreshes.
 #[test]
 fn a_refresh_that_gives_way_is_not_made_again() {
-    let (mut world, ..) = connected("tone");
-    world.sip(sip_core::Event::RefreshDue { dialog: DIALOG }, vec![]);
-    let (request, _): (ClientRequestId, String) = world.reinvite();
-    world.sip(reinvite(), message("INVITE", "tone", &SDP.replace("4000", "4400")));
-    assert_eq!(world.said(), [Said::Withdraw(request)]);
+    let (mut world, _, request, _) = refreshing();
+    world.responds(request, 491, "");
+    world.reinvites(DIALOG, &SDP.replace("4000", "4400"));
     world.serve();
     assert!(matches!(world.said()[..], [Said::Accept(REINVITE, _)]));
+    world.wait(Duration::from_secs(10));
+    assert!(world.said().is_empty());
 }

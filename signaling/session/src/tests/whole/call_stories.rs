@@ -1,10 +1,10 @@
 //! What is told of a call that is over.
 
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, going, up};
+use crate::tests::common::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use sip_core::{Cause, DialogId, InviteId, Span};
+use sip_core::Cause;
 
 impl World {
     /// The stories of all calls that have ended, the one that counts for a call of two legs last.
@@ -26,9 +26,9 @@ impl World {
 #[test]
 fn a_refusal_of_the_called_side_is_told_once_with_every_target() {
     let mut pair = going(SDP);
-    pair.world.failed_with(pair.call, 503, "Full", "");
+    pair.world.failed_with(pair.call, 503, "Full", &[]);
     let (second, ..) = pair.world.invited();
-    pair.world.failed_with(second, 486, "In a meeting", "Reason: Q.850;cause=17\r\n");
+    pair.world.failed_with(second, 486, "In a meeting", &[("Reason", "Q.850;cause=17")]);
     pair.world.over(A, Cause::Rejected(486));
     let stories = pair.world.stories();
     let [(_, of_leg), (reason, call)] = &stories[..] else { panic!("{stories:?}") };
@@ -50,12 +50,17 @@ fn what_no_peer_has_said_does_not_look_as_if_one_had() {
         (408, EndReason::NoAnswer, EndOrigin::TimeOut, Outcome::TimedOut),
         (503, EndReason::Unreachable, EndOrigin::Network, Outcome::Unreachable),
     ] {
-        let mut pair = going(SDP);
-        pair.world.unanswered(pair.call, status);
-        let (second, ..) = pair.world.invited();
-        pair.world.unanswered(second, status);
-        pair.world.over(A, Cause::Rejected(reason.sip_status().unwrap()));
-        let stories = pair.world.stories();
+        let mut world = World::new(Settings::default(), 6);
+        world.comes(A, "on", SDP);
+        world.is_lossy = true;
+        world.serve();
+        world.invited();
+        world.unanswered(status);
+        world.invited();
+        world.unanswered(status);
+        world.is_lossy = false;
+        world.over(A, Cause::Rejected(reason.sip_status().unwrap()));
+        let stories = world.stories();
         let (told, call) = stories.last().unwrap();
         assert_eq!((*told, call.origin, call.attempts[1].outcome), (reason, origin, outcome));
     }
@@ -97,7 +102,7 @@ fn each_way_in_which_a_call_ends_has_its_origin() {
     assert!(call.attempts.iter().all(|attempt| attempt.outcome == Outcome::TimedOut), "{call:?}");
     // We refuse.
     let mut world = World::new(Settings::default(), 4);
-    world.comes(1, "busy", SDP);
+    world.calls(1, "busy", SDP);
     world.over(1, Cause::Rejected(486));
     let stories = world.stories();
     let (told, call) = &stories[0];
@@ -109,10 +114,8 @@ fn what_never_became_a_session_is_told_as_well() {
     let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 4);
     world.comes(1, "tone", SDP);
     let invite = |world: &mut World, number: u64, body: &str| {
-        let (invite, dialog) = (InviteId::from_u64(number), DialogId::from_u64(number));
-        let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
         world.events.clear();
-        world.sip(event, message("INVITE", "tone", body));
+        world.calls(number, "tone", body);
         match &world.events[..] {
             [SessionEvent::Refused { call }] => (**call).clone(),
             other => panic!("{other:?}"),
@@ -121,7 +124,7 @@ fn what_never_became_a_session_is_told_as_well() {
     let full = invite(&mut world, 2, SDP);
     assert_eq!((full.status, full.origin, &*full.parties.called_user), (Some(503), EndOrigin::Here, "tone"));
     assert!(full.words.contains("as many calls"), "{}", full.words);
-    world.over(1, Cause::RemoteBye);
+    world.over(1, Cause::RemoteCancel);
     world.serve();
     let unfit = invite(&mut world, 3, "v=0\r\nthis is no description\r\n");
     assert!(matches!(unfit.status, Some(400 | 488)) && !unfit.words.is_empty(), "{unfit:?}");

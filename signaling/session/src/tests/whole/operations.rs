@@ -1,11 +1,10 @@
 //! Every operation in every state of a real session: it is carried out, or refused without a trace.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
 use contract::{Codec, RecordingLayout};
-use sip_core::{DialogId, Span};
 
 type Operate = fn(&mut Sessions, &mut Turn<'_>, SessionId) -> Result<(), SessionError>;
 
@@ -113,6 +112,8 @@ fn answering(world: &mut World) -> SessionId {
 fn answered(world: &mut World) -> SessionId {
     let id = answering(world);
     world.serve();
+    world.acknowledges(1, "");
+    world.serve();
     id
 }
 
@@ -121,19 +122,16 @@ fn holds(world: &mut World) -> SessionId {
     world.said();
     world.hold(None).unwrap();
     let said = world.said();
-    let [Said::Reinvite(request, dialog, _)] = said[..] else { panic!("{said:?}") };
-    let (dialog, message) = (Some(dialog), Some(Span::default()));
-    let event = sip_core::Event::Response { request, dialog, status: 200, message, wants_ack: false };
-    world.sip(event, crate::tests::fake::message("INVITE", "x", &held("inactive")));
+    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    world.responds(request, 200, &held("inactive"));
     world.serve();
     id
 }
 
 fn is_held(world: &mut World) -> SessionId {
     let id = answered(world);
-    let dialog = DialogId::from_u64(1);
-    let event = sip_core::Event::Reinvite { invite: REINVITE, dialog, message: Span::default() };
-    world.sip(event, message("INVITE", "x", &held("sendonly")));
+    let dialog = 1;
+    world.reinvites(dialog, &held("sendonly"));
     world.serve();
     id
 }

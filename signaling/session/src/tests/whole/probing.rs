@@ -1,11 +1,10 @@
 //! Peers that die in silence where no media has to come from them.
 
 use crate::tests::common::*;
-use crate::tests::fake::*;
-use crate::tests::invite::forwards::{A, B, up};
+use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use sip_core::{Cause, ClientRequestId, DialogId, Span};
+use sip_core::Cause;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -16,38 +15,32 @@ fn probing(mut world: World) -> World {
 
 impl World {
     /// The question that went out in a dialog, if one did.
-    fn asked_whether_there(&mut self, dialog: u64) -> Option<ClientRequestId> {
+    fn asked_whether_there(&mut self, dialog: u64) -> Option<u64> {
         let said = self.said();
         let mut asked = said.iter().filter_map(|said| match said {
-            Said::Request(request, Some(to), text) if text.trim() == "OPTIONS" && to.as_u64() == dialog => {
-                Some(*request)
-            }
+            Said::Request(request, Some(to), text) if text.trim() == "OPTIONS" && *to == dialog => Some(*request),
             _ => None,
         });
         let first = asked.next();
         assert!(asked.next().is_none(), "one at a time");
         first
     }
-
-    fn says(&mut self, request: ClientRequestId, dialog: u64, status: u16) {
-        let dialog = Some(DialogId::from_u64(dialog));
-        let message = (status != 408).then(Span::default);
-        self.sip(sip_core::Event::Response { request, dialog, status, message, wants_ack: false }, vec![]);
-    }
 }
 
 /// A call that plays a tone to one who is held, by us or by itself.
 fn on_hold(by_us: bool, direction: &str) -> World {
     let mut world = probing(World::new(Settings::default(), 4));
-    world.comes(DIALOG.as_u64(), "tone", SDP);
+    world.comes(DIALOG, "tone", SDP);
+    world.serve();
+    world.acknowledges(DIALOG, "");
     world.serve();
     world.said();
     if by_us {
         world.hold(None).unwrap();
         let (request, _) = world.reinvite();
-        world.answer(request, 200, &held("inactive"));
+        world.responds(request, 200, &held("inactive"));
     } else {
-        world.sip(reinvite(), message("INVITE", "tone", &held(direction)));
+        world.reinvites(DIALOG, &held(direction));
     }
     world.serve();
     world.said();
@@ -60,14 +53,14 @@ fn a_silent_peer_that_answers_nothing_is_lost() {
     for (by_us, direction) in ways {
         let mut world = on_hold(by_us, direction);
         world.wait(INTERVAL);
-        let request = world.asked_whether_there(DIALOG.as_u64()).expect("a question");
-        world.says(request, DIALOG.as_u64(), 408);
+        let request = world.asked_whether_there(DIALOG).expect("a question");
+        world.responds(request, 408, "");
         assert_eq!((world.sessions.count(), world.said()), (1, vec![]), "once is no proof");
         world.wait(Duration::from_secs(1));
-        let request = world.asked_whether_there(DIALOG.as_u64()).expect("another question");
-        world.says(request, DIALOG.as_u64(), 408);
+        let request = world.asked_whether_there(DIALOG).expect("another question");
+        world.responds(request, 408, "");
         assert_eq!(world.said(), [Said::Bye(DIALOG)], "{by_us} {direction}");
-        world.sip(ended(Cause::LocalBye), vec![]);
+        world.over(DIALOG, Cause::LocalBye);
         world.serve();
         world.assert_empty();
         assert_eq!(world.last_end(), EndReason::PeerLost);
@@ -80,25 +73,25 @@ fn any_answer_is_a_sign_of_life_but_481() {
         let mut world = on_hold(true, "");
         for _ in 0..5 {
             world.wait(INTERVAL);
-            let request = world.asked_whether_there(DIALOG.as_u64()).expect("a question");
-            world.says(request, DIALOG.as_u64(), status);
+            let request = world.asked_whether_there(DIALOG).expect("a question");
+            world.responds(request, status, "");
         }
         // One that was lost in between does not count for ever.
         for _ in 0..3 {
             world.wait(INTERVAL);
-            let request = world.asked_whether_there(DIALOG.as_u64()).expect("a question");
-            world.says(request, DIALOG.as_u64(), 408);
+            let request = world.asked_whether_there(DIALOG).expect("a question");
+            world.responds(request, 408, "");
             world.wait(Duration::from_secs(1));
-            let request = world.asked_whether_there(DIALOG.as_u64()).expect("a question");
-            world.says(request, DIALOG.as_u64(), status);
+            let request = world.asked_whether_there(DIALOG).expect("a question");
+            world.responds(request, status, "");
         }
         assert_eq!(world.sessions.count(), 1, "{status}");
     }
     let mut world = on_hold(true, "");
     world.wait(INTERVAL);
-    let request = world.asked_whether_there(DIALOG.as_u64()).expect("a question");
-    world.says(request, DIALOG.as_u64(), 481);
-    assert_eq!(world.said(), [Said::Bye(DIALOG)]);
+    let request = world.asked_whether_there(DIALOG).expect("a question");
+    world.responds(request, 481, "");
+    assert_eq!((world.said(), world.session(world.id()).state()), (vec![], SessionState::Terminating));
 }
 
 /// Where media has to come the media plane watches, and nobody is asked; without that watch everybody is.
@@ -106,11 +99,11 @@ fn any_answer_is_a_sign_of_life_but_481() {
 fn who_speaks_is_not_asked() {
     for (media_timeout, is_asked) in [(Duration::from_secs(60), false), (Duration::ZERO, true)] {
         let mut world = probing(World::new(Settings { media_timeout, ..Settings::default() }, 4));
-        world.comes(DIALOG.as_u64(), "tone", SDP);
+        world.comes(DIALOG, "tone", SDP);
         world.serve();
         world.said();
         world.wait(INTERVAL);
-        assert_eq!(world.asked_whether_there(DIALOG.as_u64()).is_some(), is_asked);
+        assert_eq!(world.asked_whether_there(DIALOG).is_some(), is_asked);
     }
 }
 
@@ -121,14 +114,10 @@ fn either_side_of_a_held_call_may_die() {
         let mut pair = up();
         let world = &mut pair.world;
         world.sessions.settings.probe_interval = INTERVAL;
-        let event =
-            sip_core::Event::Reinvite { invite: REINVITE, dialog: DialogId::from_u64(A), message: Span::default() };
-        world.sip(event, message("INVITE", "x", &held("inactive")));
+        world.reinvites(A, &held("inactive"));
         let said = world.said();
-        let [Said::Reinvite(request, to, _)] = said[..] else { panic!("{said:?}") };
-        let message = Some(Span::default());
-        let event = sip_core::Event::Response { request, dialog: Some(to), status: 200, message, wants_ack: false };
-        world.sip(event, crate::tests::fake::message("INVITE", "x", &held("inactive")));
+        let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+        world.responds(request, 200, &held("inactive"));
         world.serve();
         world.said();
         for id in [pair.caller, pair.called] {
@@ -138,16 +127,16 @@ fn either_side_of_a_held_call_may_die() {
         let said = world.said();
         let ask = |dialog: u64| {
             let found = said.iter().find_map(|said| match said {
-                Said::Request(request, Some(to), _) if to.as_u64() == dialog => Some(*request),
+                Said::Request(request, Some(to), _) if *to == dialog => Some(*request),
                 _ => None,
             });
             found.expect("a question on each side")
         };
         let lives = if dies == A { B } else { A };
-        world.says(ask(lives), lives, 200);
-        world.says(ask(dies), dies, 481);
-        let bye = |dialog| Said::Bye(DialogId::from_u64(dialog));
-        assert_eq!(world.said(), [bye(dies), bye(lives)]);
+        let (lives_on, is_gone) = (ask(lives), ask(dies));
+        world.responds(lives_on, 200, "");
+        world.responds(is_gone, 481, "");
+        assert_eq!(world.said(), [Said::Bye(lives)], "the other dialog is over");
         world.over(A, Cause::LocalBye);
         world.over(B, Cause::LocalBye);
         world.serve();
@@ -166,12 +155,9 @@ fn calls_that_nobody_acknowledges_are_bounded() {
     world.serve();
     world.said();
     assert_eq!(sources.counts(), (1, 2));
-    let (invite, dialog) = (sip_core::InviteId::from_u64(3), DialogId::from_u64(3));
-    let event = sip_core::Event::Invite { invite, dialog, message: Span::default(), replaces: None };
-    world.sip(event, message("INVITE", "tone", SDP));
+    world.calls(3, "tone", SDP);
     assert!(matches!(world.said()[..], [Said::Reject(_, 503, Some(_))]));
-    let event = sip_core::Event::Acknowledged { dialog: DialogId::from_u64(1), message: Span::default() };
-    world.sip(event, message("ACK", "tone", ""));
+    world.acknowledges(1, "");
     assert_eq!(sources.counts(), (1, 1));
     world.over(2, Cause::RemoteCancel);
     world.serve();
