@@ -62,7 +62,7 @@ impl PacingBench {
             let here = traffic.sockets(0)[socket];
             let worker = plane.next_worker();
             let leg = plane.take_port(worker)?;
-            let from = std::net::SocketAddr::new(here.ip(), leg.leg.port);
+            let from = std::net::SocketAddr::new(here.ip(), leg.port.rtp);
             let spec = StreamSpec { socket, to: from, from, payload_type: 0, expect: Expect::Generated, sends: false };
             traffic.add(0, spec).ok_or_else(|| io::Error::other("too many streams for one generator thread"))?;
             plane.open(leg, leg_towards(here, Source::Tone440))?;

@@ -56,10 +56,9 @@ impl SessionCoordinator {
                     held.taken.extend(pool.ports_of(worker).filter(is_ours));
                 }
                 let runs = |state| matches!(state, contract::LegState::Open | contract::LegState::TimedOut);
-                let table = region.legs();
-                let legs = table.rows().filter(|row| runs(row.state())).map(|row| row.leg);
-                let is_held = |leg: contract::LegRef| pool.holder(leg.port).is_some_and(|(_, holder)| holder == leg);
-                held.orphans = legs.filter(|leg| !is_held(*leg)).map(|leg| leg.port).collect();
+                let (table, reservations) = (region.legs(), region.reservations());
+                let orphans = table.rows().filter(|row| runs(row.state()) && reservations.holder(row.leg).is_none());
+                held.orphans = orphans.map(|row| row.port.rtp).collect();
                 (counts.ports, things.ports) = (Some(ports), Some(held));
             }
             census.shards.push(counts);
@@ -88,7 +87,7 @@ impl ShardCounts {
 }
 
 fn ports_of_sessions(order: &OrderTurn<'_, '_>) -> std::collections::HashSet<u16> {
-    order.sessions.iter().filter_map(|session| Some(session.leg()?.port)).collect()
+    order.sessions.iter().filter_map(Session::local_port).collect()
 }
 
 fn things_of(number: usize, order: &OrderTurn<'_, '_>) -> ShardCensus<SessionId> {

@@ -115,7 +115,7 @@ impl SessionCoordinator {
                 bytes: session.bytes(),
                 dialogs: session.dialog_count(),
                 timers: session.timer_count(),
-                media_port: session.leg().map(|leg| leg.port),
+                media_port: session.local_port(),
                 tasks: 0,
                 linked_to: session.linked_to().map(|other| SessionId::new(shard, other)),
                 bridge: session.bridge().map(|bridge| BridgeId::new(shard, bridge)),

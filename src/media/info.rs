@@ -250,26 +250,26 @@ pub(super) fn info(session: &Session) -> Option<MediaInfo> {
 }
 
 pub(super) fn statistics(row: &LegRow) -> MediaStatistics {
-    let lost = u64::try_from(row.lost_packets).unwrap_or(0);
-    let expected = row.received_packets + lost;
+    let lost = u64::try_from(row.received.lost_packets).unwrap_or(0);
+    let expected = row.received.packets + lost;
     let percent = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
     MediaStatistics {
-        quality_metrics: (row.received_packets > 0).then(|| QualityMetrics {
+        quality_metrics: (row.received.packets > 0).then(|| QualityMetrics {
             mos_score: (row.mos_x100 > 0).then(|| f64::from(row.mos_x100) / 100.0),
             packet_loss_percent: percent(lost, expected),
-            jitter_ms: f64::from(row.jitter_us) / 1_000.0,
-            round_trip_time_ms: match row.round_trip_us {
+            jitter_ms: f64::from(row.received.jitter_us) / 1_000.0,
+            round_trip_time_ms: match row.reported.round_trip_us {
                 0 => f64::NAN,
                 round_trip_us => f64::from(round_trip_us) / 1_000.0,
             },
-            remote_loss_percent: f64::from(row.remote_loss_fraction) * 100.0 / 256.0,
+            remote_loss_percent: f64::from(row.reported.loss_fraction) * 100.0 / 256.0,
         }),
-        packets_received: row.received_packets,
-        bytes_received: row.received_bytes,
-        packets_sent: row.sent_packets,
-        bytes_sent: row.sent_bytes,
+        packets_received: row.received.packets,
+        bytes_received: row.received.bytes,
+        packets_sent: row.sent.packets,
+        bytes_sent: row.sent.bytes,
         packets_lost: lost,
-        packets_dropped: row.dropped_packets,
+        packets_dropped: row.received.dropped_packets,
     }
 }
 

@@ -35,8 +35,8 @@ impl SessionCoordinator {
         let read = move |order: OrderTurn<'_, '_>| {
             let session = order.sessions.get(inner)?;
             let row = session.leg().and_then(|leg| {
-                let row = order.region.as_ref()?.legs().read(leg.port)?;
-                (row.leg == leg && row.state() != LegState::Free).then_some(row)
+                let row = order.region.as_ref()?.legs().read(leg)?;
+                (row.state() != LegState::Free).then_some(row)
             });
             Some(row.map(|row| statistics(&row)))
         };
@@ -55,12 +55,12 @@ impl SessionCoordinator {
         info
     }
 
-    /// Reads a call's numbers. A row belongs to a leg until its port lives again.
+    /// Reads a call's numbers. A row belongs to a leg until its id is used again.
     pub(crate) async fn count_media(&self, entry: &Entry) {
         let (inner, known) = (entry.id.inner(), entry.facts().leg);
         let read = move |order: OrderTurn<'_, '_>| {
             let leg = order.sessions.get(inner).and_then(session::Session::leg).or(known)?;
-            let row = order.region.as_ref()?.legs().read(leg.port).filter(|row| row.leg == leg);
+            let row = order.region.as_ref()?.legs().read(leg);
             Some((leg, row.map(|row| statistics(&row))))
         };
         let Ok(Some((leg, counted))) = self.order(entry.id.shard(), read).await else { return };

@@ -88,8 +88,8 @@ impl SessionCoordinator {
             let scores = self.order(shard, move |order| {
                 let score = |session: &session::Session| {
                     let leg = session.leg()?;
-                    let row = order.region.as_ref()?.legs().read(leg.port)?;
-                    (row.leg == leg && row.mos_x100 > 0).then_some((SessionId::new(shard, session.id()), row.mos_x100))
+                    let row = order.region.as_ref()?.legs().read(leg)?;
+                    (row.mos_x100 > 0).then_some((SessionId::new(shard, session.id()), row.mos_x100))
                 };
                 order.sessions.iter().filter_map(score).collect::<Vec<_>>()
             });

@@ -2,7 +2,7 @@
 
 use super::message::{LOCAL, REMOTE, SDP, ok_to, request, to_tag};
 use clock::{Duration, Instant};
-use contract::{CloseReason, Command, Event as MediaEvent, LegRef};
+use contract::{CloseReason, Command, Event as MediaEvent, LegRef, PortRef};
 use serde::{Deserialize, Serialize};
 use session::{Port, Ports};
 use signald::{BuiltinDialplan, Input, Shard, ShardOutput};
@@ -121,7 +121,8 @@ impl Ports for FreePorts {
     fn take(&mut self) -> Option<Port> {
         self.taken_count += 1;
         let port = 10_000 + 2 * (self.taken_count % 20_000) as u16;
-        Some(Port { leg: LegRef::new(port, self.taken_count), worker: 0 })
+        let (row, generation) = (self.taken_count % 20_000, self.taken_count);
+        Some(Port { leg: LegRef::new(row, generation), pair: PortRef::new(port, generation), worker: 0 })
     }
     fn take_on(&mut self, _: u8) -> Option<Port> {
         self.take()

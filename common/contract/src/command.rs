@@ -8,12 +8,12 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 /// that it answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Start the leg on its port. Answered by `Opened` or `Refused`.
+    /// Start the leg, on the port of its transport. Answered by `Opened` or `Refused`.
     Open { leg: LegRef, number: u64, spec: LegSpec },
     /// Replace some parts of what is known of the leg, at once; SSRC, sequence and timestamp go on without a break. Answered
     /// by `Updated` or `Refused`.
     Update { leg: LegRef, number: u64, update: LegUpdate },
-    /// RTCP BYE, then silence, at once. Answered by `Closed`; the port may go back to the pool then.
+    /// RTCP BYE, then silence, at once. Answered by `Closed`; the leg and its port may go back to their pools then.
     Close { leg: LegRef, number: u64 },
     /// Send one telephone event (RFC 4733): 0-9, 10 `*`, 11 `#`, 12-15 A-D. Several wait for each other. Answered by
     /// `Refused` only.
@@ -134,7 +134,7 @@ impl Command {
     /// The command in a popped slot, every field checked.
     pub fn read(slot: &CommandSlot) -> Result<Self, Invalid> {
         let (leg, number) = (slot.leg, slot.number);
-        if leg.is_none() != (slot.kind == 8) || leg.port % 2 != 0 {
+        if leg.is_none() != (slot.kind == 8) {
             return Err(Invalid::Field("leg"));
         }
         if slot.reserved != 0 || slot.rest.iter().any(|byte| *byte != 0) {
@@ -201,6 +201,7 @@ impl CommandSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PortRef;
 
     #[test]
     fn commands_come_back_as_they_went() {
@@ -229,16 +230,20 @@ mod tests {
         let read = |bytes: &[u8; COMMAND_BYTES]| Command::read(&CommandSlot::read_from_bytes(bytes).unwrap());
         assert!(read(&[0; COMMAND_BYTES]).is_err());
         assert!(read(&[0xff; COMMAND_BYTES]).is_err());
-        let odd = Command::Close { leg: LegRef::new(10_001, 1), number: 0 };
-        assert_eq!(Command::read(&odd.write()), Err(Invalid::Field("leg")));
+        let none = Command::Close { leg: LegRef::NONE, number: 0 };
+        assert_eq!(Command::read(&none.write()), Err(Invalid::Field("leg")));
+        let mut spec = LegSpec::default();
+        spec.transport.port = PortRef::new(10_001, 1);
+        let odd = Command::Open { leg: LegRef::new(0, 1), number: 0, spec };
+        assert_eq!(Command::read(&odd.write()), Err(Invalid::Field("port")));
         let (leg, layout) = (LegRef::new(10_000, 1), RecordingLayout::Stereo);
         let limit_s = RECORDING_SECONDS_MAX + 1;
         let endless = Command::StartRecording { leg, number: 0, recording: 1, layout, limit_s };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("limit_s")));
         let endless = Command::KeepLegs { number: 0, grace_ms: GRACE_MS_MAX + 1 };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("grace_ms")));
-        let nobody = Command::Adopt { leg: LegRef::NONE, number: 0 };
-        assert_eq!(Command::read(&nobody.write()), Err(Invalid::Field("leg")));
+        let none = Command::Adopt { leg: LegRef::NONE, number: 0 };
+        assert_eq!(Command::read(&none.write()), Err(Invalid::Field("leg")));
         let spec = LegSpec::default();
         let half = CommandSlot { parts: 5, ..Command::Open { leg, number: 1, spec }.write() };
         assert_eq!(Command::read(&half), Err(Invalid::Field("parts")));

@@ -11,7 +11,7 @@ pub enum Event {
     Updated { leg: LegRef, number: u64 },
     /// The command was not carried out; nothing changed.
     Refused { leg: LegRef, number: u64, reason: RefuseReason },
-    /// The leg has sent its last packet. Its row in the leg table keeps the final numbers until the port's next life. Unless
+    /// The leg has sent its last packet. Its row in the leg table keeps the final numbers until the row's next life. Unless
     /// `Close` asked for it, it answers no command, and `number` is 0.
     Closed { leg: LegRef, number: u64, reason: CloseReason },
     /// Nothing came from the peer for the leg's media timeout; RTP has stopped, the leg waits for `Close`.
@@ -39,7 +39,7 @@ pub enum Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub enum RefuseReason {
-    /// The handle names a leg that is not open here, or an earlier life of the port.
+    /// The handle names a leg that is not open here, or an earlier life of its row.
     NoSuchLeg = 1,
     /// `Open` for a leg that is already open.
     AlreadyOpen = 2,

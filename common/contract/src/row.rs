@@ -1,4 +1,4 @@
-use crate::{Address, LegRef};
+use crate::{Address, LegRef, PortRef};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// One row of the leg table: what a worker knows of a leg, published for anybody to read (at most a second old).
@@ -7,6 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct LegRow {
     /// The leg.
     pub leg: LegRef,
+    /// The local port pair that it has.
+    pub port: PortRef,
     /// Where we send now.
     pub remote: Address,
     /// The leg that we relay to or from, if any.
@@ -15,30 +17,12 @@ pub struct LegRow {
     pub opened_at_ns: u64,
     /// When the last RTP packet came, monotonic nanoseconds; 0: none yet.
     pub last_received_at_ns: u64,
-    /// RTP packets taken.
-    pub received_packets: u64,
-    /// RTP payload and header bytes taken.
-    pub received_bytes: u64,
-    /// RTP packets sent.
-    pub sent_packets: u64,
-    /// RTP payload and header bytes sent.
-    pub sent_bytes: u64,
-    /// Packets dropped: from a stranger, malformed, of an unknown payload type, or against the direction.
-    pub dropped_packets: u64,
-    /// Expected less received (RFC 3550 §A.3); negative when duplicates outnumber losses.
-    pub lost_packets: i64,
-    /// Packets that came more than once.
-    pub duplicate_packets: u32,
-    /// Packets that came after a later one.
-    pub reordered_packets: u32,
-    /// Interarrival jitter (RFC 3550 §6.4.1), microseconds.
-    pub jitter_us: u32,
-    /// Round-trip time from RTCP, microseconds; 0: not known.
-    pub round_trip_us: u32,
-    /// Loss of what we sent as the peer reports it, in 1/256.
-    pub remote_loss_fraction: u32,
-    /// Jitter of what we sent as the peer reports it, microseconds.
-    pub remote_jitter_us: u32,
+    /// RTP of the peer.
+    pub received: ReceivedCounts,
+    /// RTP that we sent.
+    pub sent: SentCounts,
+    /// What the peer reports of it.
+    pub reported: PeerReport,
     /// Listening quality by the E-model (ITU-T G.107), times 100; 0: not known.
     pub mos_x100: u16,
     /// A [`crate::Codec`] as number: what the leg receives or, before the first packet, what it sends.
@@ -51,6 +35,52 @@ pub struct LegRow {
     pub direction: u8,
     /// Zero.
     pub reserved: u16,
+}
+
+/// What a leg has received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ReceivedCounts {
+    /// RTP packets taken.
+    pub packets: u64,
+    /// RTP payload and header bytes taken.
+    pub bytes: u64,
+    /// Packets dropped: from a stranger, malformed, of an unknown payload type, or against the direction.
+    pub dropped_packets: u64,
+    /// Expected less received (RFC 3550 §A.3); negative when duplicates outnumber losses.
+    pub lost_packets: i64,
+    /// Packets that came more than once.
+    pub duplicate_packets: u32,
+    /// Packets that came after a later one.
+    pub reordered_packets: u32,
+    /// Interarrival jitter (RFC 3550 §6.4.1), microseconds.
+    pub jitter_us: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// What a leg has sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct SentCounts {
+    /// RTP packets.
+    pub packets: u64,
+    /// RTP payload and header bytes.
+    pub bytes: u64,
+}
+
+/// What the peer reports by RTCP of what we send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct PeerReport {
+    /// Round-trip time, microseconds; 0: not known.
+    pub round_trip_us: u32,
+    /// Loss, in 1/256.
+    pub loss_fraction: u32,
+    /// Jitter, microseconds.
+    pub jitter_us: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// Where a leg is in its life.

@@ -1,10 +1,13 @@
-use crate::{Address, Invalid};
+use crate::{Address, Invalid, PortRef};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How a leg's packets travel: addresses, which sources are believed, RTCP. One of the three parts of a [`crate::LegSpec`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct TransportSpec {
+    /// Where the leg receives, and sends from: a port pair that the client has taken from the pool. It stays the same for
+    /// the life of the leg.
+    pub port: PortRef,
     /// Where the peer said it wants RTP (SDP `c=` and `m=`); none while unknown.
     pub remote_rtp: Address,
     /// Where the peer wants RTCP (`a=rtcp`, or RTP port + 1); not used with multiplexing.
@@ -32,6 +35,7 @@ pub struct TransportSpec {
 impl Default for TransportSpec {
     fn default() -> Self {
         Self {
+            port: PortRef::NONE,
             remote_rtp: Address::NONE,
             remote_rtcp: Address::NONE,
             signaling: Address::NONE,
@@ -95,6 +99,7 @@ impl TransportSpec {
     /// Looks at every field as if a stranger had written it.
     pub fn check(&self) -> Result<(), Invalid> {
         crate::spec::check_rules(&[
+            ("port", self.port.is_sound()),
             ("rtcp", self.rtcp <= RtcpMode::Off as u8),
             ("latching", self.latching <= Latching::NotYet as u8),
             ("dscp", self.dscp < 64),

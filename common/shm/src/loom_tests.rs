@@ -1,30 +1,30 @@
-//! The port pool and the leg table's rows over every interleaving that loom finds.
+//! A pool and the leg table's rows over every interleaving that loom finds.
 
-use crate::pairs::{Pairs, State};
-use crate::ring::{Entry, Ring};
-use crate::seqlock;
+use crate::pool::lease::{Leases, State};
+use crate::pool::ring::{Entry, Ring};
 use crate::sync::AtomicU64;
+use crate::tables::seqlock;
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-const PAIRS: usize = 2;
+const INDEXES: usize = 2;
 const RING: usize = 4;
 
-/// Words of two pairs, then head, tail and ring.
+/// Words of two entries, then head, tail and ring.
 fn pool() -> Arc<[AtomicU64]> {
-    let memory: Arc<[AtomicU64]> = (0..PAIRS + 2 + RING).map(|_| AtomicU64::new(0)).collect();
-    (0..PAIRS).for_each(|pair| view(&memory).add(pair));
+    let memory: Arc<[AtomicU64]> = (0..INDEXES + 2 + RING).map(|_| AtomicU64::new(0)).collect();
+    (0..INDEXES).for_each(|index| view(&memory).add(index));
     memory
 }
 
-fn view(memory: &[AtomicU64]) -> Pairs<'_> {
-    let ring = Ring { head: &memory[PAIRS], tail: &memory[PAIRS + 1], slots: &memory[PAIRS + 2..] };
-    Pairs { words: &memory[..PAIRS], ring }
+fn view(memory: &[AtomicU64]) -> Leases<'_> {
+    let ring = Ring { head: &memory[INDEXES], tail: &memory[INDEXES + 1], slots: &memory[INDEXES + 2..] };
+    Leases { words: &memory[..INDEXES], ring }
 }
 
 fn take(memory: &[AtomicU64], client: u8) -> Option<(usize, u32)> {
-    view(memory).take(client, |pair| pair < PAIRS)
+    view(memory).take(client, |index| index < INDEXES)
 }
 
 fn model(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
@@ -33,11 +33,11 @@ fn model(preemptions: usize, test: impl Fn() + Sync + Send + 'static) {
     builder.check(test);
 }
 
-/// Takes what is left; every pair must come exactly once.
+/// Takes what is left; every index must come exactly once.
 fn assert_complete(memory: &[AtomicU64]) {
-    let mut pairs: Vec<usize> = std::iter::from_fn(|| take(memory, 9)).map(|(pair, _)| pair).collect();
-    pairs.sort_unstable();
-    assert_eq!(pairs, [0, 1], "no pair is lost or doubled");
+    let mut indexes: Vec<usize> = std::iter::from_fn(|| take(memory, 9)).map(|(index, _)| index).collect();
+    indexes.sort_unstable();
+    assert_eq!(indexes, [0, 1], "no index is lost or doubled");
 }
 
 #[test]
@@ -47,11 +47,11 @@ fn no_pair_is_given_twice_or_lost() {
         let clients = [1, 2].map(|client| {
             let memory = memory.clone();
             thread::spawn(move || {
-                let (pair, generation) = take(&memory, client).expect("two pairs for two clients");
-                let word = view(&memory).load(pair).unwrap();
+                let (index, generation) = take(&memory, client).expect("two for two clients");
+                let word = view(&memory).load(index).unwrap();
                 assert_eq!((word.state(), word.owner(), word.generation()), (State::Owned, client, generation));
-                assert!(view(&memory).give_back(pair, generation, client));
-                assert!(!view(&memory).give_back(pair, generation, client), "only once");
+                assert!(view(&memory).give_back(index, generation, client));
+                assert!(!view(&memory).give_back(index, generation, client), "only once");
             })
         });
         clients.into_iter().for_each(|client| client.join().unwrap());
@@ -64,14 +64,14 @@ fn no_pair_is_given_twice_or_lost() {
 fn reclaiming_from_a_client_that_still_runs_loses_nothing() {
     model(5, || {
         let memory = pool();
-        let (pair, generation) = take(&memory, 1).unwrap();
+        let (index, generation) = take(&memory, 1).unwrap();
         let client = {
             let memory = memory.clone();
-            thread::spawn(move || view(&memory).give_back(pair, generation, 1))
+            thread::spawn(move || view(&memory).give_back(index, generation, 1))
         };
         let host = {
             let memory = memory.clone();
-            thread::spawn(move || (0..PAIRS).filter(|&pair| view(&memory).reclaim(pair, 1)).count())
+            thread::spawn(move || (0..INDEXES).filter(|&index| view(&memory).reclaim(index, 1)).count())
         };
         let (given_back, reclaimed) = (client.join().unwrap(), host.join().unwrap());
         assert!(reclaimed <= 1 && (given_back || reclaimed == 1));
@@ -86,14 +86,15 @@ fn bare_ring(memory: &[AtomicU64]) -> Ring<'_> {
 fn pop(memory: &[AtomicU64]) -> Option<u16> {
     let candidate = bare_ring(memory).peek()?;
     bare_ring(memory).remove(&candidate);
-    Some(candidate.entry.pair)
+    Some(candidate.entry.index)
 }
 
 /// The ring turns several times while a thread stands between its look at the tail and its look at the slot.
 #[test]
 fn a_push_survives_any_number_of_laps() {
     const SLOW: u16 = 99;
-    let push = |memory: &[AtomicU64], pair| assert!(bare_ring(memory).push(Entry { pair, generation: 0 }), "has room");
+    let push =
+        |memory: &[AtomicU64], index| assert!(bare_ring(memory).push(Entry { index, generation: 0 }), "has room");
     model(3, move || {
         let memory: Arc<[AtomicU64]> = (0..4).map(|_| AtomicU64::new(0)).collect();
         let slow = {
@@ -109,7 +110,7 @@ fn a_push_survives_any_number_of_laps() {
         }
         slow.join().unwrap();
         popped.extend(pop(&memory));
-        assert_eq!(popped.iter().filter(|&&pair| pair == SLOW).count(), 1, "the slow one's entry comes out once");
+        assert_eq!(popped.iter().filter(|&&index| index == SLOW).count(), 1, "the slow one's entry comes out once");
         assert_eq!(pop(&memory), None);
     });
 }

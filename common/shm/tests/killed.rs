@@ -4,8 +4,8 @@
 mod common;
 
 use common::{PATIENCE, Random, parent, plan, start_process, wait_readable};
-use contract::{Command, LegRef, LegRow};
-use shm::{ClientIndex, FromClient, Host, RegionPlan, Words, WorkerIndex, accept_offer};
+use contract::{Command, LegRow};
+use shm::{ClientIndex, FromClient, Host, RegionPlan, Reservation, Words, WorkerIndex, accept_offer};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -28,12 +28,20 @@ fn note(notebook: &impl Words, index: usize) -> &AtomicU64 {
     &words[words.len() - 1 - index]
 }
 
-/// Who holds a port; 0: nobody.
-fn owner(notebook: &impl Words, port: u16) -> &AtomicU64 {
+/// The holders of a port and of a leg's id; 0: none.
+fn owners<'n>(notebook: &'n impl Words, taken: &Reservation) -> [&'n AtomicU64; 2] {
+    [port_owner(notebook, taken.port.rtp), leg_owner(notebook, taken.leg.row_index())]
+}
+
+fn port_owner(notebook: &impl Words, port: u16) -> &AtomicU64 {
     note(notebook, 1 + usize::from(port - FIRST_PORT))
 }
 
-/// How often a port was given while somebody held it.
+fn leg_owner(notebook: &impl Words, row: usize) -> &AtomicU64 {
+    note(notebook, 1 + 2 * PAIRS + row)
+}
+
+/// How often a port or an id was given while another client held it.
 fn errors(notebook: &impl Words) -> &AtomicU64 {
     note(notebook, 0)
 }
@@ -49,14 +57,15 @@ fn offer_both(host: &Host, notebook: &Host, stream: &UnixStream) -> ClientIndex 
 /// Takes and gives back at random until told to stop; notes each holder, and whether there was another.
 fn hammer(end: &shm::ClientEnd, notebook: &impl Words, me: u64, go_on: impl Fn() -> bool) {
     let (mut random, mut held) = (Random(me), Vec::new());
-    let give_back = |leg: LegRef| {
-        owner(notebook, leg.port).store(0, SeqCst);
+    let give_back = |leg: Reservation| {
+        owners(notebook, &leg).into_iter().for_each(|owner| owner.store(0, SeqCst));
         end.give_back(leg).expect("ours");
     };
     while go_on() {
-        if let Ok(leg) = end.take_port(W0) {
-            let before = owner(notebook, leg.port).swap(me, SeqCst);
-            errors(notebook).fetch_add(u64::from(before != 0), SeqCst);
+        if let Ok(leg) = end.reserve(W0) {
+            for owner in owners(notebook, &leg) {
+                errors(notebook).fetch_add(u64::from(owner.swap(me, SeqCst) != 0), SeqCst);
+            }
             held.push(leg);
         }
         while held.len() as u64 > random.below(HELD) {
@@ -84,9 +93,11 @@ fn killing_at_random_moments_neither_loses_nor_doubles_a_port() {
             (0..random.below(60_000)).for_each(|_| std::hint::spin_loop());
             child.kill().unwrap();
             child.wait().unwrap();
-            // The dead one's notes first: from `settle` on its ports may have another holder.
+            // The dead one's notes first: from `settle` on its ports and ids may have another holder.
             for pair in 0..PAIRS as u16 {
-                let _ = owner(notes, FIRST_PORT + 2 * pair).compare_exchange(kill, 0, SeqCst, SeqCst);
+                for owner in [port_owner(notes, FIRST_PORT + 2 * pair), leg_owner(notes, pair.into())] {
+                    let _ = owner.compare_exchange(kill, 0, SeqCst, SeqCst);
+                }
             }
             host.release(client);
             reclaimed += host.settle(client).expect("no worker runs");
@@ -96,12 +107,13 @@ fn killing_at_random_moments_neither_loses_nor_doubles_a_port() {
         }
         stop.store(true, Relaxed);
     });
-    assert_eq!(errors(notes).load(SeqCst), 0, "a port was given twice");
+    assert_eq!(errors(notes).load(SeqCst), 0, "a port or an id was given twice");
     assert!(reclaimed >= KILLS / 2, "only {reclaimed} ports were held when {KILLS} processes died");
-    let pool = host.region().ports();
-    assert_eq!(pool.levels(W0).free, PAIRS);
-    let all: Vec<u16> = std::iter::from_fn(|| pool.take(W0, ClientIndex(0)).ok()).map(|leg| leg.port).collect();
-    assert_eq!((all.len(), all.iter().collect::<HashSet<_>>().len()), (PAIRS, PAIRS), "lost or doubled");
+    let pool = host.region().reservations();
+    assert_eq!(host.region().ports().levels(W0).free, PAIRS);
+    let all: Vec<Reservation> = std::iter::from_fn(|| pool.take(W0, ClientIndex(0)).ok()).collect();
+    let (ports, ids): (HashSet<u16>, HashSet<u32>) = all.iter().map(|leg| (leg.port.rtp, leg.leg.row)).unzip();
+    assert_eq!((all.len(), ports.len(), ids.len()), (PAIRS, PAIRS, PAIRS), "lost or doubled");
 }
 
 #[test]
@@ -125,8 +137,8 @@ fn the_ports_of_a_killed_process_come_back() {
     let client = host.offer(&stream).unwrap();
     let mut messages = Vec::from_iter(worker.pop()); // takes up the queues while the client lives
     stream.read_exact(&mut [0]).expect("the child holds all ports");
-    let pool = host.region().ports();
-    assert_eq!((pool.levels(W0).owned, pool.take(W0, ClientIndex(1))), (PAIRS, Err(shm::Exhausted(0))));
+    let (ports, pool) = (host.region().ports(), host.region().reservations());
+    assert_eq!((ports.levels(W0).owned, pool.take(W0, ClientIndex(1))), (PAIRS, Err(shm::Exhausted(0))));
 
     child.kill().unwrap();
     child.wait().unwrap();
@@ -143,14 +155,14 @@ fn the_ports_of_a_killed_process_come_back() {
     assert_eq!(host.settle(client), None);
     worker.confirm_gone(client);
     assert_eq!(host.settle(client), Some(PAIRS));
-    assert_eq!((host.settle(client), pool.levels(W0).free), (None, PAIRS));
+    assert_eq!((host.settle(client), ports.levels(W0).free), (None, PAIRS));
 
     // A row that the killed process may have left half written is unreadable, never wrong, until somebody writes it.
-    let leg = pool.take(W0, ClientIndex(1)).unwrap();
+    let leg = pool.take(W0, ClientIndex(1)).unwrap().leg;
     let legs = host.region().legs();
-    assert!(legs.rows().all(|row| row.received_packets == row.sent_packets), "a torn row");
+    assert!(legs.rows().all(|row| row.received.packets == row.sent.packets), "a torn row");
     legs.publish(&LegRow { leg, ..LegRow::default() }).unwrap();
-    assert_eq!(legs.read(leg.port).map(|row| row.leg), Some(leg));
+    assert_eq!(legs.read(leg).map(|row| row.leg), Some(leg));
 }
 
 #[test]
@@ -158,14 +170,15 @@ fn the_ports_of_a_killed_process_come_back() {
 fn holding_process() {
     let mut stream = parent();
     let mut end = accept_offer(&stream, PATIENCE).unwrap();
-    let legs: Vec<LegRef> = std::iter::from_fn(|| end.take_port(W0).ok()).collect();
+    let legs: Vec<_> = std::iter::from_fn(|| end.reserve(W0).ok()).map(|taken| taken.leg).collect();
     for number in 0..2 {
         legs.iter().for_each(|&leg| end.push(W0, &Command::Close { leg, number }).unwrap());
     }
     stream.write_all(&[1]).unwrap();
     let table = end.region().legs();
     for count in 0.. {
-        let row = LegRow { leg: legs[0], received_packets: count, sent_packets: count, ..LegRow::default() };
+        let mut row = LegRow { leg: legs[0], ..LegRow::default() };
+        (row.received.packets, row.sent.packets) = (count, count);
         table.publish(&row).unwrap();
     }
 }

@@ -1,11 +1,11 @@
-//! The port pool: order, shares, refusals, and eight threads at once.
+//! Leg ids and ports: order, shares, refusals, and eight threads at once.
 #![cfg(not(loom))]
 
 mod common;
 
 use common::{Random, plan};
-use contract::LegRef;
-use shm::{ClientIndex, Exhausted, Host, NotFree, NotYours, PortLevels, Region, RegionPlan, WorkerIndex};
+use contract::{LegRef, PortRef};
+use shm::{ClientIndex, Exhausted, Host, NotFree, NotYours, PortLevels, Region, RegionPlan, Reservation, WorkerIndex};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -18,29 +18,31 @@ fn region(workers: usize, rtp_ports: std::ops::RangeInclusive<u16>) -> Region {
 }
 
 #[test]
-fn a_port_rests_until_every_other_free_one_was_used() {
+fn an_id_and_a_port_rest_until_every_other_free_one_was_used() {
     let region = region(1, 20_000..=20_199);
-    let pool = region.ports();
+    let pool = region.reservations();
     let first = pool.take(W0, C0).unwrap();
     pool.give_back(first, C0).unwrap();
     for _ in 0..99 {
-        assert_ne!(pool.take(W0, C1).unwrap().port, first.port);
+        let other = pool.take(W0, C1).unwrap();
+        assert!(other.port.rtp != first.port.rtp && other.leg.row != first.leg.row, "{other:?} after {first:?}");
     }
     let again = pool.take(W0, C1).unwrap();
-    assert_eq!((again.port, again.generation), (first.port, first.generation + 1));
+    assert_eq!(again.port, PortRef::new(first.port.rtp, first.port.generation + 1));
+    assert_eq!(again.leg, LegRef::new(first.leg.row, first.leg.generation + 1));
 }
 
 #[test]
 fn ports_come_back_in_the_order_in_which_they_were_given() {
     let region = region(1, 20_000..=20_199);
-    let pool = region.ports();
+    let pool = region.reservations();
     let mut legs: Vec<_> = (0..100).map(|_| pool.take(W0, C0).unwrap()).collect();
     let mut random = Random(7);
     for round in 0..50 {
         (1..legs.len()).for_each(|i| legs.swap(i, random.below(i as u64 + 1) as usize));
         legs.iter().for_each(|leg| pool.give_back(*leg, C0).unwrap());
         let taken: Vec<_> = legs.iter().map(|_| pool.take(W0, C0).unwrap()).collect();
-        let ports = |legs: &[LegRef]| legs.iter().map(|leg| leg.port).collect::<Vec<_>>();
+        let ports = |legs: &[Reservation]| legs.iter().map(|leg| (leg.port.rtp, leg.leg.row)).collect::<Vec<_>>();
         assert_eq!(ports(&taken), ports(&legs), "round {round}");
         legs = taken;
     }
@@ -49,14 +51,14 @@ fn ports_come_back_in_the_order_in_which_they_were_given() {
 #[test]
 fn exhaustion_is_told_at_once_and_ends_with_the_next_port() {
     let region = region(2, 20_000..=20_099);
-    let pool = region.ports();
+    let (pool, ports) = (region.reservations(), region.ports());
     for worker in region.plan().workers() {
-        let total = pool.ports_of(worker).count();
+        let total = ports.ports_of(worker).count();
         let legs: Vec<_> = (0..total).map(|_| pool.take(worker, C0).unwrap()).collect();
         assert_eq!(pool.take(worker, C1), Err(Exhausted(worker.0)));
-        assert_eq!(pool.levels(worker), PortLevels { free: 0, owned: total, unavailable: 0 });
+        assert_eq!(ports.levels(worker), PortLevels { free: 0, owned: total, unavailable: 0 });
         pool.give_back(legs[3], C0).unwrap();
-        assert_eq!(pool.take(worker, C1).unwrap().port, legs[3].port);
+        assert_eq!(pool.take(worker, C1).unwrap().port.rtp, legs[3].port.rtp);
         assert_eq!(pool.take(worker, C1), Err(Exhausted(worker.0)));
     }
     assert_eq!(pool.take(WorkerIndex(2), C0), Err(Exhausted(2)), "no such worker");
@@ -65,38 +67,65 @@ fn exhaustion_is_told_at_once_and_ends_with_the_next_port() {
 #[test]
 fn only_the_holder_gives_back_and_only_once() {
     let region = region(1, 20_000..=20_099);
-    let pool = region.ports();
-    let leg = pool.take(W0, C0).unwrap();
-    assert_eq!(pool.holder(leg.port), Some((C0, leg)));
-    assert_eq!(pool.give_back(leg, C1), Err(NotYours(leg)), "another client");
-    for stale in [leg.generation - 1, leg.generation + 1] {
-        let stale = LegRef::new(leg.port, stale);
-        assert_eq!(pool.give_back(stale, C0), Err(NotYours(stale)), "another life");
+    let (pool, ports) = (region.reservations(), region.ports());
+    let held = pool.take(W0, C0).unwrap();
+    let Reservation { leg, port } = held;
+    assert_eq!((pool.holder(leg), ports.holder(port.rtp)), (Some(C0), Some((C0, port))));
+    assert_eq!(pool.give_back(held, C1), Err(NotYours(held)), "another client");
+    let refused = |other: Reservation| {
+        assert!(!pool.is_held(other, C0), "{other:?}");
+        assert_eq!(pool.give_back(other, C0), Err(NotYours(other)));
+    };
+    for change in [u32::MAX, 1] {
+        // Another life of both.
+        let (port, leg) = (
+            PortRef::new(port.rtp, port.generation.wrapping_add(change)),
+            LegRef::new(leg.row, leg.generation.wrapping_add(change)),
+        );
+        refused(Reservation { leg, port });
     }
-    for port in [leg.port + 1, 19_998, 20_100, 0, u16::MAX] {
-        let foreign = LegRef::new(port, 1);
-        assert_eq!(pool.give_back(foreign, C0), Err(NotYours(foreign)));
+    for rtp in [port.rtp + 1, 19_998, 20_100, 0, u16::MAX] {
+        refused(Reservation { leg: LegRef::new(leg.row + 1, 1), port: PortRef::new(rtp, 1) });
     }
-    pool.give_back(leg, C0).unwrap();
-    assert_eq!(pool.give_back(leg, C0), Err(NotYours(leg)), "twice");
-    assert_eq!(pool.holder(leg.port), None);
+    for row in [50, u32::MAX] {
+        refused(Reservation { leg: LegRef::new(row, 1), port: PortRef::NONE });
+    }
+    assert!(pool.is_held(held, C0), "all the others changed nothing");
+    pool.give_back(held, C0).unwrap();
+    assert_eq!(pool.give_back(held, C0), Err(NotYours(held)), "twice");
+    assert_eq!((pool.holder(leg), ports.holder(port.rtp)), (None, None));
+}
+
+#[test]
+fn what_a_dead_client_leaves_is_kept_and_adopted_whole() {
+    let region = region(1, 20_000..=20_099);
+    let pool = region.reservations();
+    let (held, other) = (pool.take(W0, C0).unwrap(), pool.take(W0, C1).unwrap());
+    assert!(!pool.keep(held, C1) && !pool.adopt(held, C1) && !pool.end_keeping(held));
+    // The id is the client's and the port is not: nothing changes.
+    let mixed = Reservation { port: other.port, ..held };
+    assert!(!pool.keep(mixed, C0) && pool.is_held(held, C0));
+    assert!(pool.keep(held, C0) && pool.is_held(held, ClientIndex::KEPT));
+    assert!(pool.adopt(held, C1) && pool.is_held(held, C1));
+    assert!(pool.keep(held, C1) && pool.end_keeping(held));
+    assert_eq!((pool.holder(held.leg), pool.is_held(other, C1)), (None, true));
 }
 
 #[test]
 fn unavailable_ports_are_never_given() {
     let region = region(1, 20_000..=20_099);
-    let pool = region.ports();
-    let held = pool.take(W0, C0).unwrap();
-    assert_eq!(pool.mark_unavailable(held.port), Err(NotFree(held.port)));
-    assert_eq!(pool.mark_unavailable(20_001), Err(NotFree(20_001)));
+    let (pool, ports) = (region.reservations(), region.ports());
+    let held = pool.take(W0, C0).unwrap().port.rtp;
+    assert_eq!(ports.mark_unavailable(held), Err(NotFree(held)));
+    assert_eq!(ports.mark_unavailable(20_001), Err(NotFree(20_001)));
     for port in [20_010, 20_098] {
-        pool.mark_unavailable(port).unwrap();
-        assert_eq!(pool.mark_unavailable(port), Err(NotFree(port)), "twice");
+        ports.mark_unavailable(port).unwrap();
+        assert_eq!(ports.mark_unavailable(port), Err(NotFree(port)), "twice");
     }
-    let ports: HashSet<u16> = std::iter::from_fn(|| pool.take(W0, C0).ok()).map(|leg| leg.port).collect();
-    assert_eq!(ports.len(), 47);
-    assert!(!ports.contains(&20_010) && !ports.contains(&20_098));
-    assert_eq!(pool.levels(W0), PortLevels { free: 0, owned: 48, unavailable: 2 });
+    let taken: HashSet<u16> = std::iter::from_fn(|| pool.take(W0, C0).ok()).map(|leg| leg.port.rtp).collect();
+    assert_eq!(taken.len(), 47);
+    assert!(!taken.contains(&20_010) && !taken.contains(&20_098));
+    assert_eq!(ports.levels(W0), PortLevels { free: 0, owned: 48, unavailable: 2 });
 }
 
 #[test]
@@ -130,22 +159,29 @@ fn eight_threads_and_eight_million_operations_never_share_a_port() {
     const THREADS: usize = 8;
     const ROUNDS: usize = 500_000;
     let host = Host::create(&RegionPlan { rtp_ports: 10_000..=10_127, ..plan(2, THREADS) }).unwrap();
-    let owners: Vec<AtomicU32> = (0..=u16::MAX).map(|_| AtomicU32::new(0)).collect();
+    let owners = || (0..=u16::MAX).map(|_| AtomicU32::new(0)).collect::<Vec<_>>();
+    let (port_owners, leg_owners) = (owners(), owners());
     std::thread::scope(|scope| {
         for me in 1..=THREADS {
-            let (end, owners) = (host.attach_local().unwrap(), &owners);
+            let end = host.attach_local().unwrap();
+            let (port_owners, leg_owners) = (&port_owners, &leg_owners);
             scope.spawn(move || {
                 let (mut random, mut held, mut exhausted) = (Random(me as u64), Vec::new(), 0);
-                let give_back = |leg: LegRef| {
-                    assert_eq!(owners[usize::from(leg.port)].swap(0, AcqRel), me as u32);
-                    end.give_back(leg).unwrap();
+                let places = |taken: &Reservation| {
+                    [&port_owners[usize::from(taken.port.rtp)], &leg_owners[taken.leg.row_index()]]
+                };
+                let give_back = |taken: Reservation| {
+                    places(&taken).into_iter().for_each(|owner| assert_eq!(owner.swap(0, AcqRel), me as u32));
+                    end.give_back(taken).unwrap();
                 };
                 for round in 0..ROUNDS {
                     // Each round takes and gives back; up to 12 are held meanwhile, so that the pool runs dry at times.
-                    match end.take_port(WorkerIndex((round % 2) as u8)) {
-                        Ok(leg) => {
-                            assert_eq!(owners[usize::from(leg.port)].swap(me as u32, AcqRel), 0, "{leg:?} given twice");
-                            held.push(leg);
+                    match end.reserve(WorkerIndex((round % 2) as u8)) {
+                        Ok(taken) => {
+                            places(&taken).into_iter().for_each(|owner| {
+                                assert_eq!(owner.swap(me as u32, AcqRel), 0, "{taken:?} given twice")
+                            });
+                            held.push(taken);
                         }
                         Err(Exhausted(_)) => exhausted += 1,
                     }
@@ -161,17 +197,22 @@ fn eight_threads_and_eight_million_operations_never_share_a_port() {
     assert_all_free(host.region());
 }
 
-/// Takes everything: each port of the range must come exactly once.
+/// Takes everything: each port of the range, and each id, must come exactly once.
 fn assert_all_free(region: &Region) {
-    let pool = region.ports();
+    let (pool, ports) = (region.reservations(), region.ports());
+    let mut rows = Vec::new();
     for worker in region.plan().workers() {
-        let mut taken: Vec<u16> = std::iter::from_fn(|| pool.take(worker, C0).ok()).map(|leg| leg.port).collect();
+        let taken: Vec<Reservation> = std::iter::from_fn(|| pool.take(worker, C0).ok()).collect();
+        rows.extend(taken.iter().map(|taken| taken.leg.row_index()));
+        let mut taken: Vec<u16> = taken.iter().map(|taken| taken.port.rtp).collect();
         taken.sort_unstable();
         assert_eq!(
             taken,
-            pool.ports_of(worker).collect::<Vec<_>>(),
+            ports.ports_of(worker).collect::<Vec<_>>(),
             "a port was lost or doubled: {:?}",
-            pool.levels(worker)
+            ports.levels(worker)
         );
     }
+    rows.sort_unstable();
+    assert_eq!(rows, (0..region.plan().leg_rows()).collect::<Vec<_>>(), "an id was lost or doubled");
 }

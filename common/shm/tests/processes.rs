@@ -11,11 +11,11 @@ const MESSAGES: u64 = 1_000_000;
 const WORKERS: usize = 2;
 
 fn command(number: u64) -> Command {
-    Command::SendDigit { leg: LegRef::new(10_000, number as u32), number, digit: 1, duration_ms: 100 }
+    Command::SendDigit { leg: LegRef::new(number as u32, 1), number, digit: 1, duration_ms: 100 }
 }
 
 fn event(number: u64) -> Event {
-    Event::Digit { leg: LegRef::new(10_000, number as u32), digit: 1 }
+    Event::Digit { leg: LegRef::new(number as u32, 1), digit: 1 }
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn answer_commands(mut end: WorkerEnd) -> (u64, u64) {
             match message {
                 FromClient::Command(Command::SendDigit { leg, number, digit, .. }) => {
                     assert!(last < Some(number), "{number} after {last:?}");
-                    assert_eq!(leg.generation, number as u32, "half of one message and half of another");
+                    assert_eq!(leg.row, number as u32, "half of one message and half of another");
                     (last, count) = (Some(number), count + 1);
                     while end.push(client, &Event::Digit { leg, digit }) == Err(PushError::Full) {
                         end.wake_clients();

@@ -4,23 +4,26 @@
 mod common;
 
 use common::{Random, plan};
-use contract::{Address, LegRef, LegRow};
-use shm::{ClientIndex, Host, NoSuchPort, Region, WorkerIndex};
+use contract::{Address, LegRef, LegRow, ReceivedCounts, SentCounts};
+use shm::{ClientIndex, Host, NoSuchRow, Region, WorkerIndex};
 use stats::{Counts, MediaCounter, SignalCounter};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
 const W0: WorkerIndex = WorkerIndex(0);
 
-fn row(port: u16, number: u64) -> LegRow {
+fn row(row: u32, number: u64) -> LegRow {
     LegRow {
-        leg: LegRef::new(port, number as u32),
+        leg: LegRef::new(row, 1),
         remote: Address::from(std::net::SocketAddr::from(([192, 0, 2, 1], number as u16 | 1))),
         opened_at_ns: number,
-        received_packets: number,
-        sent_bytes: number,
-        lost_packets: number as i64,
-        jitter_us: number as u32,
+        received: ReceivedCounts {
+            packets: number,
+            lost_packets: number as i64,
+            jitter_us: number as u32,
+            ..ReceivedCounts::default()
+        },
+        sent: SentCounts { packets: 0, bytes: number },
         mos_x100: number as u16,
         ..LegRow::default()
     }
@@ -33,7 +36,7 @@ fn a_row_is_read_whole_while_it_is_written() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 1.. {
-                writer.publish(&row(10_000, number)).unwrap();
+                writer.publish(&row(7, number)).unwrap();
                 if stop.load(Relaxed) {
                     break;
                 }
@@ -42,8 +45,8 @@ fn a_row_is_read_whole_while_it_is_written() {
         let (mut reads, mut last) = (0, 0);
         while reads < 1_000_000 {
             // `None` is allowed: a reader that never meets a quiet moment gives up rather than waits.
-            if let Some(seen) = reader.read(10_000) {
-                assert_eq!(seen, row(10_000, seen.opened_at_ns), "half of one row and half of another");
+            if let Some(seen) = reader.read(LegRef::new(7, 1)) {
+                assert_eq!(seen, row(7, seen.opened_at_ns), "half of one row and half of another");
                 assert!(seen.opened_at_ns >= last, "time runs backwards");
                 last = seen.opened_at_ns;
             }
@@ -55,18 +58,21 @@ fn a_row_is_read_whole_while_it_is_written() {
 }
 
 #[test]
-fn rows_have_a_place_per_port_pair() {
+fn rows_have_a_place_per_leg_id() {
     let region = Region::create(&plan(1, 1)).unwrap();
     let legs = region.legs();
-    assert_eq!((legs.read(10_000), legs.rows().count()), (None, 0), "never written");
-    for port in [9_998, 10_001, 20_000] {
-        assert_eq!(legs.publish(&row(port, 1)), Err(NoSuchPort(port)));
-        assert_eq!(legs.read(port), None);
+    let end = region.plan().leg_rows() as u32;
+    assert_eq!((legs.read(LegRef::new(0, 1)), legs.rows().count()), (None, 0), "never written");
+    for number in [end, u32::MAX] {
+        assert_eq!(legs.publish(&row(number, 1)), Err(NoSuchRow(number)));
+        assert_eq!(legs.read(LegRef::new(number, 1)), None);
     }
-    for port in [10_000, 10_002, 19_998] {
-        legs.publish(&row(port, u64::from(port))).unwrap();
+    for number in [0, 1, end - 1] {
+        legs.publish(&row(number, u64::from(number))).unwrap();
     }
-    assert_eq!(legs.rows().map(|row| row.opened_at_ns).collect::<Vec<_>>(), [10_000, 10_002, 19_998]);
+    assert_eq!(legs.rows().map(|row| row.opened_at_ns).collect::<Vec<_>>(), [0, 1, u64::from(end - 1)]);
+    assert_eq!(legs.read(LegRef::new(1, 1)), Some(row(1, 1)));
+    assert_eq!(legs.read(LegRef::new(1, 2)), None, "the row is of an earlier life");
 }
 
 #[test]

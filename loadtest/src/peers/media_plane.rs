@@ -3,8 +3,8 @@
 use super::ports::free_range;
 use super::process::{Process, wait_for};
 use clock::{Duration, Instant};
-use contract::{Codec, Command as Order, Event, Latching, LegRef, LegSpec, PayloadMap, RtcpMode, Source};
-use shm::{ClientEnd, PushError, WorkerIndex, accept_offer};
+use contract::{Codec, Command as Order, Event, Latching, LegRef, LegSpec, PayloadMap, PortRef, RtcpMode, Source};
+use shm::{ClientEnd, PushError, Reservation, WorkerIndex, accept_offer};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -35,8 +35,17 @@ pub struct MediaPlane {
 pub struct OwnLeg {
     /// Its name.
     pub leg: LegRef,
+    /// Its port.
+    pub port: PortRef,
     /// The worker that runs it.
     pub worker: WorkerIndex,
+}
+
+impl OwnLeg {
+    /// The spec with the leg's port.
+    fn at_port(&self, spec: LegSpec) -> LegSpec {
+        spec.with(|spec| spec.transport.port = self.port)
+    }
 }
 
 impl MediaPlane {
@@ -90,21 +99,26 @@ impl MediaPlane {
 
     /// A port of that worker.
     pub fn take_port(&self, worker: WorkerIndex) -> io::Result<OwnLeg> {
-        let leg = self.client.take_port(worker).map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(OwnLeg { leg, worker })
+        let Reservation { leg, port } =
+            self.client.reserve(worker).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(OwnLeg { leg, port, worker })
+    }
+
+    fn give_back(&self, OwnLeg { leg, port, .. }: OwnLeg) -> io::Result<()> {
+        self.client.give_back(Reservation { leg, port }).map_err(|error| io::Error::other(error.to_string()))
     }
 
     /// Opens a leg and waits until it runs.
     pub fn open(&mut self, leg: OwnLeg, spec: LegSpec) -> io::Result<()> {
         let number = self.number();
-        self.push(leg.worker, &Order::Open { leg: leg.leg, number, spec })?;
+        self.push(leg.worker, &Order::Open { leg: leg.leg, number, spec: leg.at_port(spec) })?;
         self.answer(number)
     }
 
     /// Changes a leg and waits until it is changed.
     pub fn update(&mut self, leg: OwnLeg, spec: LegSpec) -> io::Result<()> {
         let number = self.number();
-        self.push(leg.worker, &Order::Update { leg: leg.leg, number, update: spec.into() })?;
+        self.push(leg.worker, &Order::Update { leg: leg.leg, number, update: leg.at_port(spec).into() })?;
         self.answer(number)
     }
 
@@ -113,22 +127,21 @@ impl MediaPlane {
         let number = self.number();
         self.push(leg.worker, &Order::Close { leg: leg.leg, number })?;
         self.answer(number)?;
-        self.client.give_back(leg.leg).map_err(|error| io::Error::other(error.to_string()))
+        self.give_back(leg)
     }
 
     /// Opens many legs, with up to [`IN_FLIGHT`] commands on their way at once.
     pub fn open_all(&mut self, legs: &[(OwnLeg, LegSpec)]) -> io::Result<()> {
         self.all(legs.len(), |at, number| {
-            let (OwnLeg { leg, worker }, spec) = legs[at];
-            (worker, Order::Open { leg, number, spec })
+            let (own, spec) = legs[at];
+            (own.worker, Order::Open { leg: own.leg, number, spec: own.at_port(spec) })
         })
     }
 
     /// Closes many legs likewise, and gives their ports back.
     pub fn close_all(&mut self, legs: &[OwnLeg]) -> io::Result<()> {
         self.all(legs.len(), |at, number| (legs[at].worker, Order::Close { leg: legs[at].leg, number }))?;
-        legs.iter()
-            .try_for_each(|leg| self.client.give_back(leg.leg).map_err(|error| io::Error::other(error.to_string())))
+        legs.iter().try_for_each(|leg| self.give_back(*leg))
     }
 
     fn all(&mut self, count: usize, order: impl Fn(usize, u64) -> (WorkerIndex, Order)) -> io::Result<()> {

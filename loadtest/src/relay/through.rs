@@ -118,7 +118,7 @@ impl Relay for ThroughMediaPlane {
         self.plane.open(leg_b, relay(b, Source::Leg(leg_a.leg)))?;
         self.legs.push(leg_b);
         self.plane.update(leg_a, relay(a, Source::Leg(leg_b.leg)))?;
-        Ok((SocketAddr::new(a.ip(), leg_a.leg.port), SocketAddr::new(b.ip(), leg_b.leg.port)))
+        Ok((SocketAddr::new(a.ip(), leg_a.port.rtp), SocketAddr::new(b.ip(), leg_b.port.rtp)))
     }
 
     fn account(&mut self) -> Account {

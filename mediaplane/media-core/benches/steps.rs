@@ -1,7 +1,7 @@
 //! Nanoseconds of the steps of a packet: parse, latch check, rewrite, relay, a frame of tone.
 
 use clock::{Duration, Instant, WallTime};
-use contract::{Codec, Command, LegRef, LegSpec, Source};
+use contract::{Codec, Command, LegRef, LegSpec, PortRef, Source};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use media_core::io::{Output, Received, SocketIndex};
 use media_core::sim::SimBuffers;
@@ -29,7 +29,7 @@ fn peer(n: usize) -> SocketAddr {
 /// `count` legs; in pairs where `relay`, else each with a tone.
 fn rig(count: usize, relay: bool, rewriting: u8) -> Rig {
     let ports: Vec<u16> = (0..count as u16).map(|n| 10_000 + 2 * n).collect();
-    let leg = |n: usize| LegRef::new(ports[n], 1);
+    let leg = |n: usize| LegRef::new(n as u32, 1);
     let mut rig = Rig {
         worker: Worker::new(WorkerConfig::new(0, ports.clone())),
         buffers: SimBuffers::new(2_048),
@@ -46,6 +46,7 @@ fn rig(count: usize, relay: bool, rewriting: u8) -> Rig {
                 (false, _) => Source::Tone440,
             };
             let mut spec = LegSpec::default().with(|spec| {
+                spec.transport.port = PortRef::new(ports[n], 1);
                 spec.transport.remote_rtp = peer(n).into();
                 spec.flow.source = source.into();
                 spec.flow.rewriting = rewriting;

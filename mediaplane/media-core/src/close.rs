@@ -64,7 +64,7 @@ impl Worker {
         }
         let mut row = self.row_of(place);
         row.state = LegState::Closed as u8;
-        row.sent_packets = row.sent_packets.saturating_sub(withdrawn as u64);
+        row.sent.packets = row.sent.packets.saturating_sub(withdrawn as u64);
         out.closed.push(row);
         let leg = self.unseat(place);
         out.events.push(Event::Closed { leg: leg.leg, number, reason });

@@ -22,16 +22,10 @@ impl Worker {
         spec: &LegSpec,
         out: &mut Output,
     ) -> Result<(), RefuseReason> {
-        let pair = self.pair_of(leg.port).ok_or(RefuseReason::Invalid)?;
-        if self.by_pair[usize::from(pair)] != LegIndex::NONE {
-            return Err(RefuseReason::AlreadyOpen);
-        }
+        let TransportSpec { port, dscp, .. } = spec.transport;
+        let pair = self.free_pair(leg, port)?;
         spec.check().map_err(|_| RefuseReason::Invalid)?;
         self.check_source(leg, &spec.flow, &Payloads::new(&spec.formats.payloads))?;
-        if self.leg_count() == self.leg_limit {
-            return Err(RefuseReason::Full);
-        }
-        let TransportSpec { dscp, .. } = spec.transport;
         let ssrc = if spec.flow.ssrc == 0 { (self.random.next() as u32).max(1) } else { spec.flow.ssrc };
         let beginning = self.random.next();
         let place = self.seat(Leg {
@@ -53,7 +47,7 @@ impl Worker {
             },
             reports: Default::default(),
             // What `apply` compares with: nothing was agreed on before.
-            transport: TransportSpec { rtcp: RtcpMode::Off as u8, dscp, ..TransportSpec::default() },
+            transport: TransportSpec { port, rtcp: RtcpMode::Off as u8, dscp, ..TransportSpec::default() },
             flow: FlowSpec { direction: 0, ..FlowSpec::default() },
             ptime_ms: 0,
             leg,
@@ -85,7 +79,10 @@ impl Worker {
         let it = &self.legs[place];
         let payloads = update.formats.as_ref().map_or(it.payloads, |formats| Payloads::new(&formats.payloads));
         self.check_source(leg, &update.flow.unwrap_or(it.flow), &payloads)?;
-        let dscp = update.transport.map_or(it.transport.dscp, |transport| transport.dscp);
+        let TransportSpec { port, dscp, .. } = update.transport.unwrap_or(it.transport);
+        if it.transport.port != port {
+            return Err(RefuseReason::Invalid);
+        }
         if it.transport.dscp != dscp {
             self.reopen(place, dscp, out);
         }
@@ -212,7 +209,7 @@ impl Worker {
             return;
         }
         let source_leg = match source {
-            Source::Leg(source_leg) => self.leg_on(source_leg.port),
+            Source::Leg(source_leg) => self.find(source_leg).ok(),
             _ => None,
         };
         match source_leg {

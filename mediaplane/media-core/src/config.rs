@@ -10,6 +10,8 @@ pub struct WorkerConfig {
     /// The even RTP port of each of the worker's port pairs. Pair `n` has the sockets `2 * n` (RTP) and `2 * n + 1`
     /// (RTCP). A leg may come from another worker only onto a pair that is in this list.
     pub ports: Vec<u16>,
+    /// Rows of the leg table: every leg's id names one of them.
+    pub leg_rows: usize,
     /// Most legs at once.
     pub leg_limit: usize,
     /// What `Source::Prompt` numbers.
@@ -25,10 +27,11 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// A worker for these RTP ports, with a leg for each of them, no prompts, and the intervals of RFC 3550.
+    /// A worker for these RTP ports, with a leg and a row for each of them, no prompts, and the intervals of RFC 3550.
     pub fn new(index: u8, ports: Vec<u16>) -> Self {
         Self {
             index,
+            leg_rows: ports.len(),
             leg_limit: ports.len(),
             ports,
             prompts: Arc::new([]),

@@ -58,13 +58,10 @@ impl Worker {
         number: u64,
         out: &mut Output,
     ) -> Result<(), (MovingLeg, RefuseReason)> {
-        let Some(pair) = self.pair_of(moving.leg().port) else { return Err((moving, RefuseReason::Invalid)) };
-        if self.by_pair[usize::from(pair)] != LegIndex::NONE {
-            return Err((moving, RefuseReason::AlreadyOpen));
-        }
-        if self.leg_count() == self.leg_limit {
-            return Err((moving, RefuseReason::Full));
-        }
+        let pair = match self.free_pair(moving.leg(), moving.0.transport.port) {
+            Ok(pair) => pair,
+            Err(reason) => return Err((moving, reason)),
+        };
         let mut leg = *moving.0;
         let slot = leg.links.slot;
         leg.links = Links::none(pair);

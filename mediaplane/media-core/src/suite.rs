@@ -15,7 +15,7 @@ mod tapping;
 use crate::io::{Buffers, Output, PacketIo, Received, SocketIndex};
 use crate::{Tapped, Worker, WorkerConfig};
 use clock::{Duration, Instant, WallTime};
-use contract::{CloseReason, Codec, Command, Event, LegRef, LegRow, LegSpec, Source};
+use contract::{CloseReason, Codec, Command, Event, LegRef, LegRow, LegSpec, PortRef, Source};
 use rtp_wire::{FIXED_HEADER_BYTES, Header, RtpTime, Seq, Ssrc};
 use stats::MediaCounter;
 use std::cell::Cell;
@@ -83,9 +83,19 @@ impl<L: Lab> Scene<L> {
         }
     }
 
-    /// A handle of the lab's `n`th port.
+    /// The leg on the lab's `n`th port. Its row says nothing of that.
     pub fn leg(&self, n: usize) -> LegRef {
-        LegRef::new(self.lab.ports()[n], 1)
+        LegRef::new((self.lab.ports().len() - 1 - n) as u32, 1)
+    }
+
+    /// The same in a later life.
+    pub fn leg_again(&self, n: usize, generation: u32) -> LegRef {
+        LegRef::new(self.leg(n).row, generation)
+    }
+
+    /// The spec with the lab's `n`th port.
+    pub fn at_port(&self, n: usize, spec: LegSpec) -> LegSpec {
+        spec.with(|spec| spec.transport.port = PortRef::new(self.lab.ports()[n], 1))
     }
 
     /// Where RTP of the `n`th port goes.
@@ -112,14 +122,14 @@ impl<L: Lab> Scene<L> {
 
     /// Opens the `n`th leg.
     pub fn open(&mut self, n: usize, spec: LegSpec) {
-        let leg = self.leg(n);
+        let (leg, spec) = (self.leg(n), self.at_port(n, spec));
         self.command(Command::Open { leg, number: n as u64, spec });
         assert!(self.events.contains(&Event::Opened { leg, number: n as u64 }), "{:?}", self.events);
     }
 
     /// Changes the `n`th leg.
     pub fn update(&mut self, n: usize, spec: LegSpec) {
-        let leg = self.leg(n);
+        let (leg, spec) = (self.leg(n), self.at_port(n, spec));
         self.command(Command::Update { leg, number: n as u64, update: spec.into() });
         assert_eq!(self.events.last(), Some(&Event::Updated { leg, number: n as u64 }));
     }

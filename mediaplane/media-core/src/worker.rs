@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::timers::Timers;
 use audio::{Prompt, Tones};
 use clock::{Duration, Instant, WallTime};
-use contract::{Command, Event, LegRef, LegRow, LegState, RefuseReason};
+use contract::{Command, Event, LegRef, LegRow, LegState, PortRef, RefuseReason};
 use stats::{Counts, MediaCounter};
 use std::sync::Arc;
 
@@ -28,7 +28,10 @@ const NO_PAIR: u16 = u16::MAX;
 pub struct Worker {
     pub(crate) legs: Vec<Leg>,
     pub(crate) free: Vec<LegIndex>,
+    /// By port pair, for packets.
     pub(crate) by_pair: Box<[LegIndex]>,
+    /// By row of the leg table, for commands.
+    by_row: Box<[LegIndex]>,
     pair_by_port: Box<[u16]>,
     pub(crate) leg_limit: usize,
     /// Sources that may be the peer of a leg.
@@ -64,6 +67,7 @@ impl Worker {
             legs: Vec::with_capacity(config.leg_limit),
             free: Vec::with_capacity(config.leg_limit),
             by_pair: vec![LegIndex::NONE; config.ports.len()].into(),
+            by_row: vec![LegIndex::NONE; config.leg_rows].into(),
             pair_by_port,
             leg_limit: config.leg_limit,
             probation: Probation::new(config.leg_limit),
@@ -193,20 +197,28 @@ impl Worker {
         (pair != NO_PAIR && port.is_multiple_of(2)).then_some(pair)
     }
 
-    /// The open leg on a port.
-    pub(crate) fn leg_on(&self, port: u16) -> Option<usize> {
-        self.by_pair.get(usize::from(self.pair_of(port)?))?.get()
-    }
-
     /// The place of an open leg.
     pub(crate) fn find(&self, leg: LegRef) -> Result<usize, RefuseReason> {
-        let place = self.leg_on(leg.port).ok_or(RefuseReason::NoSuchLeg)?;
+        let place = self.by_row.get(leg.row_index()).and_then(|index| index.get()).ok_or(RefuseReason::NoSuchLeg)?;
         if self.legs[place].leg == leg { Ok(place) } else { Err(RefuseReason::NoSuchLeg) }
+    }
+
+    /// The port pair of a leg that is to begin here, where that, its row and a place in the table are free.
+    pub(crate) fn free_pair(&self, leg: LegRef, port: PortRef) -> Result<u16, RefuseReason> {
+        let row = self.by_row.get(leg.row_index()).ok_or(RefuseReason::Invalid)?;
+        let pair = self.pair_of(port.rtp).ok_or(RefuseReason::Invalid)?;
+        if *row != LegIndex::NONE || self.by_pair[usize::from(pair)] != LegIndex::NONE {
+            return Err(RefuseReason::AlreadyOpen);
+        }
+        if self.leg_count() == self.leg_limit {
+            return Err(RefuseReason::Full);
+        }
+        Ok(pair)
     }
 
     /// A place for one more leg, already filled.
     pub(crate) fn seat(&mut self, leg: Leg) -> usize {
-        let pair = usize::from(leg.links.pair);
+        let (pair, row) = (usize::from(leg.links.pair), leg.leg.row_index());
         let place = match self.free.pop().and_then(LegIndex::get) {
             Some(place) => {
                 self.legs[place] = leg;
@@ -218,7 +230,7 @@ impl Worker {
                 self.legs.len() - 1
             }
         };
-        self.by_pair[pair] = LegIndex::new(place);
+        (self.by_pair[pair], self.by_row[row]) = (LegIndex::new(place), LegIndex::new(place));
         self.counts.set(MediaCounter::LegsOpen, self.leg_count() as u64);
         place
     }
@@ -235,6 +247,7 @@ impl Worker {
         let dialling = std::mem::take(&mut it.dialling);
         let leg = Leg { dialling, ..it.clone() };
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
+        self.by_row[leg.leg.row_index()] = LegIndex::NONE;
         self.legs[place].state = LegState::Free;
         self.free.push(LegIndex::new(place));
         self.counts.set(MediaCounter::LegsOpen, self.leg_count() as u64);

@@ -1,7 +1,7 @@
 //! What 5,000 relayed legs take of a worker's heap, with digits on some of them.
 
 use clock::{Duration, Instant, WallTime};
-use contract::{Codec, Command, LegRef, LegSpec, Source};
+use contract::{Codec, Command, LegRef, LegSpec, PortRef, Source};
 use media_core::io::Output;
 use media_core::sim::SimBuffers;
 use media_core::{LEG_BYTES, Worker, WorkerConfig};
@@ -44,10 +44,11 @@ fn five_thousand_legs_take_less_than_a_kilobyte_each() {
     let mut worker = Worker::new(config);
     let set_aside = LIVE_BYTES.load(Relaxed) - before;
     let mut now = Instant::ZERO + Duration::from_secs(5);
-    let leg = |n: usize| LegRef::new(ports[n], 1);
+    let leg = |n: usize| LegRef::new(n as u32, 1);
     let spec = |n: usize, source: Source| {
         let remote_rtp = SocketAddr::from(([192, 0, 2, 1], 20_000 + n as u16)).into();
         let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.port = PortRef::new(ports[n], 1);
             spec.transport.remote_rtp = remote_rtp;
             spec.flow.source = source.into();
         });

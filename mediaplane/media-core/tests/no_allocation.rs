@@ -2,7 +2,7 @@
 //! them recorded.
 
 use clock::{Duration, Instant, WallTime};
-use contract::{Codec, Command, LegRef, LegSpec, Source};
+use contract::{Codec, Command, LegRef, LegSpec, PortRef, Source};
 use media_core::io::{Output, Received, SocketIndex};
 use media_core::sim::SimBuffers;
 use media_core::suite::rtp_packet;
@@ -46,13 +46,14 @@ fn relaying_tones_and_recording_allocate_nothing() {
     let peer = |n: usize| SocketAddr::from(([192, 0, 2, 1], 20_000 + n as u16));
     let spec = |n: usize, source: Source| {
         let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.port = PortRef::new(ports[n], 1);
             spec.transport.remote_rtp = peer(n).into();
             spec.flow.source = source.into();
         });
         assert!(spec.formats.payloads.push(0, Codec::Pcmu));
         spec
     };
-    let leg = |n: usize| LegRef::new(ports[n], 1);
+    let leg = |n: usize| LegRef::new(n as u32, 1);
     for n in 0..LEGS {
         worker.handle_command(
             now,

@@ -136,10 +136,10 @@ impl<B: Backend> Worker<B> {
 
     /// Takes a leg out of this worker.
     fn extract_leg(&mut self, pending: PendingTransfer) -> Option<LegTransfer> {
-        let PendingTransfer { leg, number, pair, .. } = pending;
-        let owned = self.owners.get(pair, leg).copied()?;
+        let PendingTransfer { leg, number, .. } = pending;
+        let owned = self.owners.get(leg).copied()?;
         let moving = self.core.extract(leg)?;
-        self.owners.remove(pair, leg);
+        self.owners.remove(leg);
         Some(LegTransfer { moving, owned, number, from: self.index.0, refused: None })
     }
 
@@ -156,8 +156,7 @@ impl<B: Backend> Worker<B> {
     fn install(&mut self, now: Instant, transfer: LegTransfer) {
         let LegTransfer { moving, owned, number, from, refused } = transfer;
         let leg = owned.leg;
-        let (pair, connected, uses_rtcp_socket) =
-            (self.core.pair_of(leg.port), moving.connected(), moving.uses_rtcp_socket());
+        let (pair, connected, uses_rtcp_socket) = (self.pair_of(&owned), moving.connected(), moving.uses_rtcp_socket());
         let before = self.output.events.len();
         match self.core.insert(now, moving, number, &mut self.output) {
             Ok(()) => {
@@ -167,7 +166,7 @@ impl<B: Backend> Worker<B> {
                 if uses_rtcp_socket {
                     self.io.attach(rtcp_socket, connected.1);
                 }
-                self.owners.set(pair, owned);
+                self.owners.set(owned);
                 if let Some(reason) = refused {
                     self.output.events.truncate(before);
                     self.output.events.push(Event::Refused { leg, number, reason });
@@ -189,7 +188,8 @@ impl<B: Backend> Worker<B> {
             }
             Err((_, reason)) => {
                 self.end_recording(now, &owned, RecordingEnd::LegClosed);
-                tracing::error!("the leg on port {} is lost between two workers: {reason:?}", leg.port);
+                let port = owned.spec.transport.port.rtp;
+                tracing::error!("the leg on port {port} is lost between two workers: {reason:?}");
                 let closed = Event::Closed { leg, number: 0, reason: CloseReason::Failed };
                 self.event_backlog.push(&mut self.end, owned.client, closed);
             }

@@ -80,7 +80,7 @@ impl Publisher {
     }
 
     pub(crate) fn row(&self, row: &LegRow) {
-        // The core's ports are those of the region, so every leg has a row.
+        // The core's rows are those of the region.
         let _ = self.legs.publish(row);
     }
 

@@ -81,7 +81,7 @@ impl<B: Backend> Worker<B> {
             return self.open_again(now, owned);
         }
         self.core.count(MediaCounter::LegsRebuilt, 1);
-        if is_io_new && let Some(pair) = self.core.pair_of(owned.leg.port) {
+        if is_io_new && let Some(pair) = self.pair_of(owned) {
             self.attach_again(pair, connected, uses_rtcp_socket);
         }
     }
@@ -102,7 +102,7 @@ impl<B: Backend> Worker<B> {
     fn give_up(&mut self, owned: &Owned) {
         let closed = Event::Closed { leg: owned.leg, number: 0, reason: CloseReason::Failed };
         self.output.events.push(closed);
-        if let Some(pair) = self.core.pair_of(owned.leg.port) {
+        if let Some(pair) = self.pair_of(owned) {
             self.output.sockets.extend(sockets_of(pair).map(|socket| SocketAction::Close { socket }));
         }
     }

@@ -4,6 +4,7 @@ mod clients;
 mod faults;
 mod flood;
 mod kept;
+mod ports;
 mod recorded;
 mod simulated;
 mod sound;
@@ -14,6 +15,7 @@ use crate::Media;
 use clock::Duration;
 use config::Config;
 use contract::{Codec, Command, Event, LegRef, LegRow, LegSpec, LegState, PayloadMap, RtcpMode, Source};
+use ports::{give_back, take, to, with_port};
 use rtp_wire::Header;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use shm::{ClientEnd, WorkerIndex};
@@ -92,7 +94,7 @@ const W0: WorkerIndex = WorkerIndex(0);
 
 impl Client {
     fn command(&mut self, worker: WorkerIndex, command: Command) {
-        self.end.push(worker, &command).unwrap();
+        self.end.push(worker, &with_port(command)).unwrap();
     }
 
     /// The next event of any worker, woken by the client's descriptor as a real one is.
@@ -123,7 +125,7 @@ impl Client {
     }
 
     fn open(&mut self, worker: WorkerIndex, spec: LegSpec) -> LegRef {
-        let leg = self.end.take_port(worker).unwrap();
+        let leg = take(&self.end, worker).unwrap();
         self.open_on(worker, leg, spec);
         leg
     }
@@ -136,15 +138,11 @@ impl Client {
     fn close(&mut self, worker: WorkerIndex, leg: LegRef) {
         self.command(worker, Command::Close { leg, number: 2 });
         assert!(matches!(self.answer(), Event::Closed { leg: closed, number: 2, .. } if closed == leg));
-        self.end.give_back(leg).unwrap();
+        give_back(&self.end, leg).unwrap();
     }
 
     fn row(&self, leg: LegRef) -> LegRow {
-        self.row_on(leg.port)
-    }
-
-    fn row_on(&self, port: u16) -> LegRow {
-        self.end.region().legs().read(port).unwrap()
+        self.end.region().legs().read(leg).unwrap()
     }
 }
 
@@ -227,10 +225,6 @@ impl Phone {
         }
         false
     }
-}
-
-fn to(leg: LegRef) -> SocketAddr {
-    ([127, 0, 0, 1], leg.port).into()
 }
 
 /// Waits for something that another thread does.

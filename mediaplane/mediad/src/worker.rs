@@ -103,7 +103,7 @@ impl<B: Backend> Worker<B> {
             .ok_or_else(|| StartError::system("take a worker's queues")(std::io::ErrorKind::AlreadyExists.into()))?;
         let io = new_io(&*backend, &end)?;
         let core = new_core(&shared, index);
-        let pairs = shared.ports.len();
+        let leg_rows = shared.host.region().plan().leg_rows();
         let sends = TURN_PACKETS + backend.turn_buffers();
         let publisher = Publisher::new(shared.host.region(), index);
         publisher.beat(io.now());
@@ -114,7 +114,7 @@ impl<B: Backend> Worker<B> {
             received: Vec::with_capacity(TURN_PACKETS),
             output: Output::with_limits(sends, TURN_EVENTS),
             event_backlog: EventBacklog::new(),
-            owners: Owners::new(pairs),
+            owners: Owners::new(leg_rows),
             publisher,
             pending_transfers: Vec::new(),
             grace: GracePeriods::new(),
@@ -143,6 +143,7 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
         tones: shared.tones.clone(),
         cname: shared.cname.clone(),
         seed: shared.next_seed(),
+        leg_rows: shared.host.region().plan().leg_rows(),
         ..WorkerConfig::new(index.0, shared.ports.clone())
     })
 }

@@ -6,7 +6,7 @@ use crate::worker::{PendingTransfer, Worker};
 use clock::{Duration, Instant};
 use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason};
 use media_core::io::{Backend, PacketIo, SocketIndex};
-use shm::{ClientIndex, FromClient};
+use shm::{ClientIndex, FromClient, Reservation};
 use stats::MediaCounter;
 use std::io;
 
@@ -125,7 +125,6 @@ impl<B: Backend> Worker<B> {
 
     fn tell_event(&mut self, event: Event) {
         let leg = event.leg();
-        let Some(pair) = self.core.pair_of(leg.port) else { return };
         if let Event::Opened { .. } | Event::Moved { .. } | Event::Adopted { .. } = event
             && let Some(row) = self.core.row(leg)
         {
@@ -133,16 +132,16 @@ impl<B: Backend> Worker<B> {
         }
         let owned = match event {
             Event::Closed { .. } => {
-                let owned = self.owners.remove(pair, leg);
+                let owned = self.owners.remove(leg);
                 if let Some(owned) = &owned {
                     self.end_recording(self.io.now(), owned, RecordingEnd::LegClosed);
                 }
-                if owned.is_some_and(|owned| owned.kept_until.is_some()) {
-                    self.shared.host.region().ports().end_keeping(leg);
+                if let Some(kept) = owned.filter(|owned| owned.kept_until.is_some()) {
+                    self.shared.host.region().reservations().end_keeping(kept.reservation());
                 }
                 owned
             }
-            _ => self.owners.get(pair, leg).copied(),
+            _ => self.owners.get(leg).copied(),
         };
         // No client hears of a leg that is kept.
         if let Some(owned) = owned.filter(|owned| owned.kept_until.is_none()) {
@@ -178,23 +177,22 @@ impl<B: Backend> Worker<B> {
             Command::Adopt { .. } => return self.adopt(now, client, leg, number),
             _ => {}
         }
-        let pair = self.core.pair_of(leg.port);
         if let Err(reason) = self.may(client, &command) {
             self.core.count(MediaCounter::CommandsRefused, 1);
             return self.event_backlog.push(&mut self.end, client, Event::Refused { leg, number, reason });
         }
-        let Some(pair) = pair else { return };
         if let Command::Move { worker, .. } = command
             && worker != self.index.0
         {
+            let Some(pair) = self.owners.get(leg).and_then(|owned| self.pair_of(owned)) else { return };
             return self.start_transfer(PendingTransfer { leg, number, pair, worker, since: now }, client);
         }
         let before = self.output.events.len();
         self.core.handle_command(now, command, self.io.buffers(), &mut self.output);
         let refused = self.output.events[before..].iter().any(|event| matches!(event, Event::Refused { .. }));
-        match (command, self.owners.get(pair, leg).copied()) {
+        match (command, self.owners.get(leg).copied()) {
             (Command::Open { spec, .. }, None) if !refused => {
-                self.owners.set(pair, Owned { leg, client, kept_until: None, spec, recording: None });
+                self.owners.set(Owned { leg, client, kept_until: None, spec, recording: None });
             }
             // An `Open` that was refused has no owner yet who could be told.
             (Command::Open { .. }, None) => {
@@ -203,23 +201,23 @@ impl<B: Backend> Worker<B> {
                 }
             }
             (Command::Update { update, .. }, Some(owned)) if !refused => {
-                self.owners.set(pair, Owned { spec: owned.spec.updated(&update), ..owned });
+                self.owners.set(Owned { spec: owned.spec.updated(&update), ..owned });
             }
             _ => {}
         }
     }
 
-    /// A client may open legs on ports that it took from the pool, and change its own.
+    /// A client may open legs whose id and port it took from the pools, and change its own.
     fn may(&self, client: ClientIndex, command: &Command) -> Result<(), RefuseReason> {
         let leg = command.leg();
-        let pair = self.core.pair_of(leg.port).ok_or(RefuseReason::Invalid)?;
-        let own = self.owners.get(pair, leg);
+        let own = self.owners.get(leg);
         match command {
             Command::Open { .. } if own.is_some_and(|owned| owned.client == client && owned.kept_until.is_none()) => {
                 Err(RefuseReason::AlreadyOpen)
             }
-            Command::Open { .. } => {
-                let held = self.shared.host.region().ports().holder(leg.port) == Some((client, leg));
+            Command::Open { spec, .. } => {
+                let reservation = Reservation { leg, port: spec.transport.port };
+                let held = self.shared.host.region().reservations().is_held(reservation, client);
                 if held { Ok(()) } else { Err(RefuseReason::Invalid) }
             }
             Command::Move { worker, .. } if usize::from(*worker) >= self.shared.transfers.workers() => {
@@ -230,20 +228,23 @@ impl<B: Backend> Worker<B> {
         }
     }
 
+    /// The port pair of a leg, as the packet I/O counts them.
+    pub(crate) fn pair_of(&self, owned: &Owned) -> Option<u16> {
+        self.core.pair_of(owned.spec.transport.port.rtp)
+    }
+
     /// Closes what dead clients left behind, some legs a turn, and says when none is left.
     fn close_legs_of_the_dead(&mut self, now: Instant) {
         let Some(&client) = self.dying.first() else { return };
         for owned in self.owners.of_client(client, TURN_CLOSINGS) {
             let close = Command::Close { leg: owned.leg, number: 0 };
             self.core.handle_command(now, close, self.io.buffers(), &mut self.output);
-            if let Some(pair) = self.core.pair_of(owned.leg.port) {
-                // The core may not have it, where a worker failed between the two; nobody listens any more either way.
-                self.owners.remove(pair, owned.leg);
-                self.end_recording(now, &owned, RecordingEnd::LegClosed);
-            }
+            // The core may not have it, where a worker failed between the two; nobody listens any more either way.
+            self.owners.remove(owned.leg);
+            self.end_recording(now, &owned, RecordingEnd::LegClosed);
         }
         if self.owners.of_client(client, 1).is_empty() {
-            // Sockets of its ports are closed before anybody can get them again.
+            // Sockets of its ports are closed before any client can get them again.
             self.finish();
             self.end.confirm_gone(client);
             self.dying.retain(|dying| *dying != client);

@@ -74,10 +74,12 @@ fn a_worker_that_relays_and_records_allocates_nothing() {
     let mut client = shm::accept_offer(&stream, Duration::from_secs(60)).expect("a region");
 
     let phones = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").expect("a socket"));
-    let legs: [LegRef; 2] = [0, 1].map(|_| client.take_port(W0).expect("a port"));
+    let taken = [0, 1].map(|_| client.reserve(W0).expect("a port"));
+    let legs: [LegRef; 2] = taken.map(|taken| taken.leg);
     let spec = |n: usize, source: Source| {
         let remote = phones[n].local_addr().expect("bound");
         let mut spec = LegSpec::default().with(|spec| {
+            spec.transport.port = taken[n].port;
             spec.transport.remote_rtp = remote.into();
             spec.flow.source = source.into();
         });
@@ -99,13 +101,13 @@ fn a_worker_that_relays_and_records_allocates_nothing() {
         assert_eq!(answer(&mut client), Event::RecordingStarted { leg, number: 1, recording: 1 });
     }
     for seq in 0..3_000_u16 {
-        for (phone, leg) in phones.iter().zip(legs) {
+        for (phone, taken) in phones.iter().zip(taken) {
             let mut packet = [0x80; 172];
             packet[1] = 0;
             packet[2..4].copy_from_slice(&seq.to_be_bytes());
             packet[4..8].copy_from_slice(&(u32::from(seq) * 160).to_be_bytes());
             packet[8..12].copy_from_slice(&7_u32.to_be_bytes());
-            phone.send_to(&packet, ("127.0.0.1", leg.port)).expect("loopback takes it");
+            phone.send_to(&packet, ("127.0.0.1", taken.port.rtp)).expect("loopback takes it");
         }
         if seq == 500 {
             WATCHED.store(worker_thread(), Relaxed);

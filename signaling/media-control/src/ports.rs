@@ -1,14 +1,16 @@
 //! Where legs get their ports from.
 
-use contract::LegRef;
+use contract::{LegRef, PortRef};
 use std::fs::File;
 use std::io;
 
-/// A port that a leg may use, and the worker that it belongs to.
+/// What a leg needs of the media plane before it is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Port {
     /// The handle that the media plane knows the leg by.
     pub leg: LegRef,
+    /// The port pair of its transport.
+    pub pair: PortRef,
     /// The worker that has the port's sockets.
     pub worker: u8,
 }

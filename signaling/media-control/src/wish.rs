@@ -3,8 +3,8 @@
 use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
-    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, PayloadMap, Rewriting, RtcpMode,
-    Source, TransportSpec,
+    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, PayloadMap, PortRef, Rewriting,
+    RtcpMode, Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -231,14 +231,14 @@ impl Desired {
     }
 
     /// All three parts, as the contract carries them.
-    pub(crate) fn spec(&self) -> LegSpec {
-        LegSpec { transport: self.transport.spec(), formats: self.formats.spec(), flow: self.flow.spec() }
+    pub(crate) fn spec(&self, port: PortRef) -> LegSpec {
+        LegSpec { transport: self.transport.spec(port), formats: self.formats.spec(), flow: self.flow.spec() }
     }
 
     /// Some of the parts, as the contract carries them.
-    pub(crate) fn update(&self, parts: Parts) -> LegUpdate {
+    pub(crate) fn update(&self, parts: Parts, port: PortRef) -> LegUpdate {
         LegUpdate {
-            transport: parts.has(Parts::TRANSPORT).then(|| self.transport.spec()),
+            transport: parts.has(Parts::TRANSPORT).then(|| self.transport.spec(port)),
             formats: parts.has(Parts::FORMATS).then(|| self.formats.spec()),
             flow: parts.has(Parts::FLOW).then(|| self.flow.spec()),
         }
@@ -246,8 +246,9 @@ impl Desired {
 }
 
 impl Transport {
-    fn spec(&self) -> TransportSpec {
+    fn spec(&self, port: PortRef) -> TransportSpec {
         TransportSpec {
+            port,
             remote_rtp: self.remote_rtp,
             remote_rtcp: self.remote_rtcp,
             signaling: self.signaling,
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_wish_of_nothing_is_the_default_of_the_contract() {
-        let spec = Desired::default().spec();
+        let spec = Desired::default().spec(PortRef::NONE);
         assert_eq!(spec, LegSpec::default().with(|spec| spec.flow.direction = Direction::Inactive as u8));
     }
 

@@ -45,9 +45,14 @@ impl Session {
         self.leg.place()
     }
 
+    /// The local RTP port of its leg, while there is one.
+    pub fn local_port(&self) -> Option<u16> {
+        self.leg.local_port()
+    }
+
     /// Our RTP address, as the peer was told.
     pub fn local_rtp(&self) -> Option<SocketAddr> {
-        self.leg().map(|leg| SocketAddr::new(self.local_ip(), leg.port))
+        self.local_port().map(|port| SocketAddr::new(self.local_ip(), port))
     }
 
     /// The peer's RTP address, as it told us.

@@ -3,7 +3,7 @@
 
 use contract::{Command, Event, FileOffer, LegRef};
 use session::{Port, Ports};
-use shm::{ClientEnd, ClientIndex, PushError, Region, Rejected, WorkerIndex};
+use shm::{ClientEnd, ClientIndex, PushError, Region, Rejected, Reservation, WorkerIndex};
 use stats::{Counts, SignalCounter};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -143,9 +143,9 @@ impl Link {
             let untried = (0..self.leg_counts.len()).filter(|worker| tried & (1 << worker) == 0);
             let worker = untried.min_by_key(|worker| self.leg_counts[*worker])?;
             tried |= 1 << worker;
-            if let Ok(leg) = attached.end.take_port(WorkerIndex(worker as u8)) {
+            if let Ok(Reservation { leg, port: pair }) = attached.end.reserve(WorkerIndex(worker as u8)) {
                 self.leg_counts[worker] += 1;
-                return Some(Port { leg, worker: worker as u8 });
+                return Some(Port { leg, pair, worker: worker as u8 });
             }
         }
         None
@@ -165,10 +165,10 @@ impl Ports for Link {
 
     fn take_on(&mut self, worker: u8) -> Option<Port> {
         let attached = self.attached.as_ref().filter(|_| !self.is_broken && self.backlog.is_empty())?;
-        match attached.end.take_port(WorkerIndex(worker)) {
-            Ok(leg) => {
+        match attached.end.reserve(WorkerIndex(worker)) {
+            Ok(Reservation { leg, port: pair }) => {
                 self.count(worker, 1);
-                Some(Port { leg, worker })
+                Some(Port { leg, pair, worker })
             }
             Err(_) => self.take_untried(1_u64.checked_shl(worker.into()).unwrap_or(0)),
         }
@@ -186,7 +186,7 @@ impl Ports for Link {
 
     fn give_back(&mut self, port: Port) {
         let Some(attached) = &self.attached else { return };
-        if let Err(error) = attached.end.give_back(port.leg) {
+        if let Err(error) = attached.end.give_back(Reservation { leg: port.leg, port: port.pair }) {
             tracing::warn!("{error}");
         }
         self.count(port.worker, -1);

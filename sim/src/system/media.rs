@@ -1,12 +1,12 @@
 //! The media plane of the system, and the end of its queues that a shard has.
 
 use clock::Instant;
-use contract::{Command, Event, LegRef};
+use contract::{Command, Event};
 use media_core::io::PacketIo;
 use media_core::sim::{SimIo, SimNetwork};
 use mediad::SimulatedPlane;
 use session::{Port, Ports};
-use shm::{ClientEnd, PushError, RegionPlan, WorkerIndex};
+use shm::{ClientEnd, PushError, RegionPlan, Reservation, WorkerIndex};
 use std::collections::VecDeque;
 
 /// The media process that runs now, and the network that its sockets are in, which outlives it.
@@ -95,9 +95,9 @@ impl Link {
 
     fn take_of(&mut self, worker: u8) -> Option<Port> {
         let end = self.end.as_ref().filter(|_| self.backlog.is_empty())?;
-        let leg: LegRef = end.take_port(WorkerIndex(worker)).ok()?;
+        let Reservation { leg, port: pair } = end.reserve(WorkerIndex(worker)).ok()?;
         self.leg_counts[usize::from(worker)] += 1;
-        Some(Port { leg, worker })
+        Some(Port { leg, pair, worker })
     }
 }
 
@@ -120,7 +120,7 @@ impl Ports for Link {
     fn give_back(&mut self, port: Port) {
         let Some(end) = &self.end else { return };
         // A port of a media plane that is gone is not in the new one.
-        if end.give_back(port.leg).is_ok() {
+        if end.give_back(Reservation { leg: port.leg, port: port.pair }).is_ok() {
             let count = &mut self.leg_counts[usize::from(port.worker)];
             *count = count.saturating_sub(1);
         }

@@ -143,12 +143,12 @@ mod tests {
         let from = Address::from("192.0.2.1:4000".parse::<std::net::SocketAddr>().unwrap());
         let mut rooms = [RoomIndex::NONE; 40];
         for (n, room) in rooms.iter_mut().enumerate() {
-            let (owner, at) = (LegRef::new(2 * n as u16 + 2, 1), Instant::from_nanos(300_000_000 * (n as u64 + 1)));
+            let (owner, at) = (LegRef::new(n as u32, 1), Instant::from_nanos(300_000_000 * (n as u64 + 1)));
             let place = store.note(owner, room, (from, &header, at), true, false);
             assert_eq!(place, Some(0), "{n}");
             store.hold(owner, *room, 0, b"packet", at, 16);
         }
-        let owner = |n: usize| LegRef::new(2 * n as u16 + 2, 1);
+        let owner = |n: usize| LegRef::new(n as u32, 1);
         assert!((0..36).all(|n| store.of(owner(n), rooms[n]).is_none()));
         assert!((38..40).all(|n| store.of(owner(n), rooms[n]).is_some()));
         let at = Instant::from_nanos(300_000_000 * 40);

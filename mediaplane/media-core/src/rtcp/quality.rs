@@ -1,7 +1,7 @@
 //! How good it sounds: the E-model (ITU-T G.107), as far as a relay can know its inputs; and a leg's row.
 
 use crate::Worker;
-use contract::{Codec, LegRef, LegRow, Source};
+use contract::{Codec, LegRef, LegRow, PeerReport, ReceivedCounts, SentCounts, Source};
 
 /// R of a connection with all defaults of G.107.
 const BEST_R: f64 = 93.2;
@@ -37,6 +37,7 @@ impl Worker {
         };
         LegRow {
             leg: leg.leg,
+            port: leg.transport.port,
             remote: sending.remote,
             peer: match leg.flow.source() {
                 Source::Leg(peer) if peer != leg.leg => peer,
@@ -44,18 +45,23 @@ impl Worker {
             },
             opened_at_ns: leg.opened_at.as_nanos(),
             last_received_at_ns: receiving.last_at.as_nanos(),
-            received_packets: receiving.packets,
-            received_bytes: receiving.bytes,
-            sent_packets: sending.packets,
-            sent_bytes: sending.bytes,
-            dropped_packets: receiving.dropped,
-            lost_packets: lost,
-            duplicate_packets: receiving.duplicates,
-            reordered_packets: receiving.reordered,
-            jitter_us: receiving.jitter_us(),
-            round_trip_us: reports.round_trip_us,
-            remote_loss_fraction: reports.remote_loss_fraction,
-            remote_jitter_us: reports.remote_jitter_us,
+            received: ReceivedCounts {
+                packets: receiving.packets,
+                bytes: receiving.bytes,
+                dropped_packets: receiving.dropped,
+                lost_packets: lost,
+                duplicate_packets: receiving.duplicates,
+                reordered_packets: receiving.reordered,
+                jitter_us: receiving.jitter_us(),
+                reserved: 0,
+            },
+            sent: SentCounts { packets: sending.packets, bytes: sending.bytes },
+            reported: PeerReport {
+                round_trip_us: reports.round_trip_us,
+                loss_fraction: reports.remote_loss_fraction,
+                jitter_us: reports.remote_jitter_us,
+                reserved: 0,
+            },
             mos_x100,
             codec: [receiving.codec, leg.payloads.audio_codec, Codec::Other as u8]
                 .into_iter()

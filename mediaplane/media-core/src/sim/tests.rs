@@ -143,7 +143,7 @@ fn a_prompt_ends_once_and_silence_follows() {
 fn an_update_changes_its_parts_and_nothing_else() {
     let mut scene = Scene::new(lab());
     let (peer, other) = (scene.lab.add_peer(), scene.lab.add_peer());
-    let spec = scene.spec(peer, Source::Tone440).with(|spec| spec.transport.rtcp = 4);
+    let spec = scene.at_port(0, scene.spec(peer, Source::Tone440).with(|spec| spec.transport.rtcp = 4));
     scene.open(0, spec);
     scene.run(ms(100));
     let leg = scene.leg(0);
@@ -197,7 +197,7 @@ fn a_relayed_codec_has_its_own_clock() {
             // Every other packet comes 4 ms later than its timestamp says.
             scene.run(ms(if n % 2 == 0 { 24 } else { 16 }));
         }
-        scene.row(0).jitter_us
+        scene.row(0).received.jitter_us
     };
     for hz in [8_000, 16_000, 44_100, 48_000] {
         assert!((3_800..=4_050).contains(&jitter_us(hz)), "{hz}: {}", jitter_us(hz));

@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, rtp_packet};
 use clock::Duration;
-use contract::{Command, Event, LegRef, RefuseReason, Source};
+use contract::{Command, Event, LegRef, PortRef, RefuseReason, Source};
 use stats::MediaCounter;
 
 pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
@@ -20,15 +20,21 @@ fn stale_handles_change_nothing<L: Lab>(lab: L) {
     let peer = scene.lab.add_peer();
     let spec = scene.spec(peer, Source::None);
     scene.open(0, spec);
-    let (leg, stale) = (scene.leg(0), LegRef::new(scene.leg(0).port, 99));
-    let absent = scene.spec(peer, Source::Leg(scene.leg(1)));
-    let unknown = scene.spec(peer, Source::Prompt(5));
+    let spec = scene.at_port(0, spec);
+    let (leg, stale) = (scene.leg(0), scene.leg_again(0, 99));
+    let absent = spec.with(|spec| spec.flow.source = Source::Leg(scene.leg(1)).into());
+    let unknown = spec.with(|spec| spec.flow.source = Source::Prompt(5).into());
+    let (other_port, no_port) = (scene.at_port(1, spec), spec.with(|spec| spec.transport.port = PortRef::NONE));
     let row = scene.row(0);
     for (command, reason) in [
         (Command::Close { leg: stale, number: 1 }, RefuseReason::NoSuchLeg),
         (Command::Update { leg: stale, number: 1, update: spec.into() }, RefuseReason::NoSuchLeg),
         (Command::Open { leg: stale, number: 1, spec }, RefuseReason::AlreadyOpen),
-        (Command::Open { leg: LegRef::new(2, 1), number: 1, spec }, RefuseReason::Invalid),
+        (Command::Open { leg: stale, number: 1, spec: other_port }, RefuseReason::AlreadyOpen),
+        (Command::Open { leg: scene.leg(1), number: 1, spec }, RefuseReason::AlreadyOpen),
+        (Command::Open { leg: scene.leg(1), number: 1, spec: no_port }, RefuseReason::Invalid),
+        (Command::Open { leg: LegRef::new(u32::MAX, 1), number: 1, spec: other_port }, RefuseReason::Invalid),
+        (Command::Update { leg, number: 1, update: other_port.into() }, RefuseReason::Invalid),
         (Command::Update { leg, number: 1, update: absent.into() }, RefuseReason::Invalid),
         (Command::Update { leg, number: 1, update: unknown.into() }, RefuseReason::Invalid),
         (Command::Move { leg, number: 1, worker: 77 }, RefuseReason::Invalid),
@@ -37,7 +43,7 @@ fn stale_handles_change_nothing<L: Lab>(lab: L) {
         assert_eq!(scene.events.last(), Some(&Event::Refused { leg: command.leg(), number: 1, reason }));
     }
     assert_eq!(scene.row(0), row);
-    assert_eq!(scene.worker.counts().get(MediaCounter::CommandsRefused), 7);
+    assert_eq!(scene.worker.counts().get(MediaCounter::CommandsRefused), 11);
 }
 
 /// What is neither RTP nor RTCP is dropped and counted; the leg goes on.
@@ -94,7 +100,7 @@ fn lying_lengths_are_counted<L: Lab>(lab: L) {
     rtp.iter().for_each(|bytes| scene.say(peer, scene.rtp(0), bytes));
     rtcp.iter().for_each(|bytes| scene.say(peer, scene.rtcp(0), bytes));
     assert_eq!(scene.count(MediaCounter::DroppedMalformed), (rtp.len() + rtcp.len()) as u64);
-    assert_eq!(scene.row(0).received_packets, before.received_packets);
+    assert_eq!(scene.row(0).received.packets, before.received.packets);
     // None of that was the peer; it is welcome now.
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 6));
     assert_eq!(scene.heard(peer), [rtp_packet(1, 6)]);
@@ -114,8 +120,8 @@ fn packets_for_a_closed_leg_go_nowhere<L: Lab>(lab: L) {
     (1..50).for_each(|seq| scene.lab.peer_send(alice, scene.rtp(0), &rtp_packet(1, seq)));
     scene.run(Duration::from_millis(5));
     let carol = scene.lab.add_peer();
-    let leg = LegRef::new(scene.leg(0).port, 2);
-    let mut spec = scene.spec(carol, Source::Leg(leg));
+    let leg = scene.leg_again(0, 2);
+    let mut spec = scene.at_port(0, scene.spec(carol, Source::Leg(leg)));
     spec.transport.rtcp = 4;
     scene.command(Command::Open { leg, number: 7, spec });
     scene.run(Duration::from_millis(5));
@@ -123,5 +129,5 @@ fn packets_for_a_closed_leg_go_nowhere<L: Lab>(lab: L) {
     assert_eq!(scene.heard(carol), [rtp_packet(3, 0)]);
     assert!(scene.heard(bob).is_empty() && scene.heard(alice).is_empty());
     let row = scene.worker.row(leg).expect("open");
-    assert_eq!((row.received_packets, row.dropped_packets), (1, 0));
+    assert_eq!((row.received.packets, row.received.dropped_packets), (1, 0));
 }

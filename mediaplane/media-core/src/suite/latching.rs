@@ -66,7 +66,7 @@ fn a_stranger_never_gets_in<L: Lab>(lab: L) {
     talk(&mut scene, &[(stranger, 9)], 50..100);
     talk(&mut scene, &[(stranger, 9), (peer, 1)], 100..110);
     assert_eq!(scene.heard(stranger), [] as [Vec<u8>; 0]);
-    assert_eq!((scene.heard(peer).len(), scene.row(0).received_packets), (60, 60));
+    assert_eq!((scene.heard(peer).len(), scene.row(0).received.packets), (60, 60));
     // Digits of a stranger are no digits.
     let event = event_packet(9, 110, 17_600, 5, true);
     scene.say(stranger, scene.rtp(0), &event);
@@ -87,7 +87,10 @@ fn a_peer_behind_nat_loses_nothing<L: Lab>(lab: L) {
     let latched = Event::Latched { leg: scene.leg(0), address: scene.lab.peer_address(real).into() };
     assert_eq!(scene.events.iter().filter(|event| **event == latched).count(), 1);
     assert_eq!(heard_seqs(&mut scene, real), (0..40).collect::<Vec<_>>());
-    assert_eq!((scene.row(0).received_packets, scene.row(0).dropped_packets, scene.row(0).lost_packets), (40, 0, 0));
+    assert_eq!(
+        (scene.row(0).received.packets, scene.row(0).received.dropped_packets, scene.row(0).received.lost_packets),
+        (40, 0, 0)
+    );
     assert!(scene.count(MediaCounter::RtpHeld) >= 5 && scene.count(MediaCounter::DroppedStranger) == 0);
     assert_eq!(scene.events.iter().filter(|event| matches!(event, Event::Digit { digit: 7, .. })).count(), 1);
     assert!(scene.heard(said).is_empty());
@@ -123,7 +126,7 @@ fn nobody_settles_before_the_answer<L: Lab>(lab: L) {
     let spec = echo(&scene, said);
     scene.open(0, not_answered(spec));
     talk(&mut scene, &[(other, 9)], 0..50);
-    assert!(scene.heard(other).is_empty() && scene.row(0).received_packets == 0);
+    assert!(scene.heard(other).is_empty() && scene.row(0).received.packets == 0);
     assert_eq!(scene.row(0).remote.get(), Some(scene.lab.peer_address(said)));
     talk(&mut scene, &[(other, 9), (said, 1)], 50..60);
     assert_eq!(scene.heard(said).len(), 10, "early media");
@@ -249,7 +252,7 @@ fn without_an_address_nobody_is_heard<L: Lab>(lab: L) {
     let spec = echo(&scene, stranger).with(|spec| spec.transport.remote_rtp = contract::Address::NONE);
     scene.open(0, spec);
     talk(&mut scene, &[(stranger, 1)], 0..40);
-    assert_eq!((scene.heard(stranger).len(), scene.row(0).received_packets), (0, 0));
+    assert_eq!((scene.heard(stranger).len(), scene.row(0).received.packets), (0, 0));
     scene.update(0, spec.with(|spec| spec.flow.source = Source::Tone440.into()));
     scene.run(Duration::from_millis(100));
     assert!(scene.heard(stranger).is_empty());
@@ -348,7 +351,7 @@ fn what_waited_when_the_peer_was_found_is_no_way_in<L: Lab>(lab: L) {
     scene.run(Duration::from_millis(5));
     assert_eq!(scene.heard(peer), [rtp_packet(1, 0)]);
     assert!(scene.heard(stranger).is_empty());
-    assert_eq!((scene.row(0).received_packets, scene.row(0).dropped_packets), (1, 100));
+    assert_eq!((scene.row(0).received.packets, scene.row(0).received.dropped_packets), (1, 100));
     assert_eq!(scene.count(MediaCounter::DroppedStranger), 100);
 }
 

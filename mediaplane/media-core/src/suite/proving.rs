@@ -30,7 +30,7 @@ fn nothing_goes_to_a_peer_that_has_shown_nothing<L: Lab>(lab: L) {
     let spec = |source| {
         scene.spec(peer, source).with(|spec| spec.transport.remote_rtcp = scene.lab.peer_address(control).into())
     };
-    let (tone, prompt) = (spec(Source::Tone440), spec(Source::Prompt(0)));
+    let (tone, prompt) = (spec(Source::Tone440), scene.at_port(0, spec(Source::Prompt(0))));
     scene.open(0, unproven(tone, 0));
     scene.run(Duration::from_millis(700));
     // A digit waits as well, and a stranger proves nothing.
@@ -42,11 +42,11 @@ fn nothing_goes_to_a_peer_that_has_shown_nothing<L: Lab>(lab: L) {
         scene.run(Duration::from_millis(18));
     }
     assert!(scene.heard(peer).is_empty() && scene.heard(control).is_empty() && scene.heard(stranger).is_empty());
-    assert_eq!(scene.row(0).sent_packets, 0);
+    assert_eq!(scene.row(0).sent.packets, 0);
     scene.command(Command::Close { leg, number: 0 });
     assert!(scene.heard(peer).is_empty() && scene.heard(control).is_empty(), "no BYE to who was never sent anything");
     // The ACK.
-    let leg = contract::LegRef::new(leg.port, 2);
+    let leg = scene.leg_again(0, 2);
     scene.command(Command::Open { leg, number: 1, spec: unproven(prompt, 0) });
     scene.run(Duration::from_millis(200));
     scene.command(Command::Update { leg, number: 1, update: prompt.into() });
@@ -119,10 +119,10 @@ fn rtp_rtcp_and_stun_show_that_the_peer_is_there<L: Lab>(lab: L) {
         (control, 1, report.clone()),
     ];
     for (generation, (from, socket, bytes)) in shows.into_iter().enumerate() {
-        let leg = contract::LegRef::new(scene.leg(0).port, 1 + generation as u32);
+        let leg = scene.leg_again(0, 1 + generation as u32);
         let remote_rtcp = scene.lab.peer_address(control).into();
         let spec = unproven(scene.spec(peer, Source::Tone440), 0).with(|spec| spec.transport.remote_rtcp = remote_rtcp);
-        scene.command(Command::Open { leg, number: 0, spec });
+        scene.command(Command::Open { leg, number: 0, spec: scene.at_port(0, spec) });
         scene.run(Duration::from_millis(60));
         for (socket, bytes) in [(0, &stun), (0, &Vec::new()), (1, &report)] {
             let to = scene.lab.address(crate::io::SocketIndex(socket));

@@ -36,7 +36,7 @@ fn relay_crosses_both_ways<L: Lab>(lab: L) {
     assert_eq!(scene.heard(bob), (0..20).map(|seq| rtp_packet(1, seq)).collect::<Vec<_>>());
     assert_eq!(scene.heard(alice), (0..20).map(|seq| rtp_packet(2, seq)).collect::<Vec<_>>());
     let row = scene.row(1);
-    assert_eq!((row.lost_packets, row.received_packets, row.sent_packets), (0, 20, 20));
+    assert_eq!((row.received.lost_packets, row.received.packets, row.sent.packets), (0, 20, 20));
     assert!(row.mos_x100 > 400, "{row:?}");
 }
 
@@ -167,8 +167,8 @@ fn a_worker_that_fell_behind_gives_up_the_oldest<L: Lab>(lab: L) {
     let headers = headers(&scene.heard(bob));
     assert_eq!(headers.len(), 6);
     assert_eq!(headers[1].seq.since(headers[0].seq), 10);
-    assert_eq!((scene.count(MediaCounter::DroppedLate), scene.row(0).received_packets), (9, 15));
-    assert_eq!(scene.row(0).lost_packets, 0);
+    assert_eq!((scene.count(MediaCounter::DroppedLate), scene.row(0).received.packets), (9, 15));
+    assert_eq!(scene.row(0).received.lost_packets, 0);
 }
 
 /// The end of the process: every leg says BYE and is told closed, then nothing goes out any more.

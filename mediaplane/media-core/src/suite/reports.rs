@@ -90,8 +90,8 @@ fn the_round_trip_is_measured<L: Lab>(lab: L) {
     };
     scene.say(control, scene.rtcp(0), &sender_report(9, &[block]));
     let row = scene.row(0);
-    assert!((15_000..1_000_000).contains(&row.round_trip_us), "{} us", row.round_trip_us);
-    assert_eq!((row.remote_loss_fraction, row.remote_jitter_us), (64, 10_000));
+    assert!((15_000..1_000_000).contains(&row.reported.round_trip_us), "{} us", row.reported.round_trip_us);
+    assert_eq!((row.reported.loss_fraction, row.reported.jitter_us), (64, 10_000));
 }
 
 /// Both control ports of a bridge, each with a peer of its own.
@@ -159,5 +159,5 @@ fn rtp_and_rtcp_share_a_port<L: Lab>(lab: L) {
     let (rtcp, rtp): (Vec<_>, Vec<_>) = heard.into_iter().partition(|bytes| is_rtcp(bytes));
     assert_eq!(rtp, (0..10).map(|seq| rtp_packet(1, seq)).collect::<Vec<_>>());
     assert!(!rtcp.is_empty() && rtcp.iter().all(|bytes| Compound::parse(bytes).is_ok()));
-    assert_eq!((scene.row(0).received_packets, scene.count(MediaCounter::RtcpReceived)), (10, 10));
+    assert_eq!((scene.row(0).received.packets, scene.count(MediaCounter::RtcpReceived)), (10, 10));
 }

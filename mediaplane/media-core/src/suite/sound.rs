@@ -26,7 +26,7 @@ fn echo_comes_back_byte_for_byte<L: Lab>(lab: L) {
         scene.say(peer, scene.rtp(0), bytes);
     }
     assert_eq!(scene.heard(peer), sent);
-    assert_eq!((scene.row(0).received_packets, scene.row(0).sent_packets), (50, 50));
+    assert_eq!((scene.row(0).received.packets, scene.row(0).sent.packets), (50, 50));
 }
 
 /// Sequence numbers without a hole, timestamps 160 apart, 50 packets a second.
@@ -65,7 +65,7 @@ fn hold_stops_both_ways<L: Lab>(lab: L) {
     scene.say(peer, scene.rtp(0), &rtp_packet(1, 1));
     scene.run(Duration::from_millis(200));
     assert!(scene.heard(peer).is_empty());
-    assert_eq!((scene.row(0).received_packets, scene.row(0).dropped_packets), (1, 1));
+    assert_eq!((scene.row(0).received.packets, scene.row(0).received.dropped_packets), (1, 1));
     scene.update(0, spec);
     scene.run(Duration::from_millis(100));
     let after = scene.heard(peer);

@@ -60,9 +60,8 @@ impl<B: Backend> Worker<B> {
 
     fn keep(&mut self, client: ClientIndex, owned: Owned) {
         let until = self.grace.until[client.index()];
-        let Some(pair) = self.core.pair_of(owned.leg.port) else { return };
-        if self.shared.host.region().ports().keep(owned.leg, client) {
-            self.owners.set(pair, Owned { kept_until: Some(until), ..owned });
+        if self.shared.host.region().reservations().keep(owned.reservation(), client) {
+            self.owners.set(Owned { kept_until: Some(until), ..owned });
             self.grace.next_end = self.grace.next_end.min(until);
         }
     }
@@ -75,8 +74,7 @@ impl<B: Backend> Worker<B> {
             return true;
         }
         let (region, client) = (self.shared.host.region().clone(), owned.client);
-        let holds = region.ports().holder(owned.leg.port) == Some((client, owned.leg));
-        if !holds {
+        if !region.reservations().is_held(owned.reservation(), client) {
             return false;
         }
         if !region.live_clients().any(|live| live == client) && self.grace.declared[client.index()].is_zero() {
@@ -105,11 +103,10 @@ impl<B: Backend> Worker<B> {
     }
 
     fn try_adopt(&mut self, client: ClientIndex, leg: LegRef) -> Result<(), RefuseReason> {
-        let pair = self.core.pair_of(leg.port).ok_or(RefuseReason::NoSuchLeg)?;
-        let owned = *self.owners.get(pair, leg).ok_or(RefuseReason::NoSuchLeg)?;
+        let owned = *self.owners.get(leg).ok_or(RefuseReason::NoSuchLeg)?;
         match owned.kept_until {
-            Some(_) if self.shared.host.region().ports().adopt(leg, client) => {
-                self.owners.set(pair, Owned { client, kept_until: None, ..owned });
+            Some(_) if self.shared.host.region().reservations().adopt(owned.reservation(), client) => {
+                self.owners.set(Owned { client, kept_until: None, ..owned });
                 Ok(())
             }
             None if owned.client == client => Err(RefuseReason::AlreadyOpen),
@@ -118,7 +115,7 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    /// Closes kept legs that no client has adopted in time. Their ports are free once their sockets are closed.
+    /// Closes kept legs that no client has adopted in time. Their ids and ports are free once their sockets are closed.
     pub(crate) fn end_kept_legs(&mut self, now: Instant) {
         if now < self.grace.next_end {
             return;
@@ -129,10 +126,10 @@ impl<B: Backend> Worker<B> {
             let leg = owned.leg;
             if self.core.row(leg).is_some() {
                 self.core.handle_command(now, Command::Close { leg, number: 0 }, self.io.buffers(), &mut self.output);
-            } else if let Some(pair) = self.core.pair_of(leg.port) {
+            } else {
                 // The core does not have it, where a worker failed between the two.
-                self.owners.remove(pair, leg);
-                self.shared.host.region().ports().end_keeping(leg);
+                self.owners.remove(leg);
+                self.shared.host.region().reservations().end_keeping(owned.reservation());
             }
         }
         let closing = |owned: &&Owned| self.core.row(owned.leg).is_none();

@@ -4,7 +4,7 @@
 use clock::Instant;
 use contract::{LegRef, LegSpec};
 use media_core::TapId;
-use shm::ClientIndex;
+use shm::{ClientIndex, Reservation};
 
 /// One open leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,28 +19,35 @@ pub(crate) struct Owned {
     pub(crate) recording: Option<(u64, TapId)>,
 }
 
-/// The legs of one worker, by port pair.
+/// The legs of one worker, by row of the leg table.
 pub(crate) struct Owners {
-    by_pair: Box<[Option<Owned>]>,
+    by_row: Box<[Option<Owned>]>,
+}
+
+impl Owned {
+    /// What its client took for it from the pools.
+    pub(crate) fn reservation(&self) -> Reservation {
+        Reservation { leg: self.leg, port: self.spec.transport.port }
+    }
 }
 
 impl Owners {
-    pub(crate) fn new(pairs: usize) -> Self {
-        Self { by_pair: vec![None; pairs].into() }
+    pub(crate) fn new(leg_rows: usize) -> Self {
+        Self { by_row: vec![None; leg_rows].into() }
     }
 
-    pub(crate) fn get(&self, pair: u16, leg: LegRef) -> Option<&Owned> {
-        self.by_pair.get(usize::from(pair))?.as_ref().filter(|owned| owned.leg == leg)
+    pub(crate) fn get(&self, leg: LegRef) -> Option<&Owned> {
+        self.by_row.get(leg.row_index())?.as_ref().filter(|owned| owned.leg == leg)
     }
 
-    pub(crate) fn set(&mut self, pair: u16, owned: Owned) {
-        if let Some(place) = self.by_pair.get_mut(usize::from(pair)) {
+    pub(crate) fn set(&mut self, owned: Owned) {
+        if let Some(place) = self.by_row.get_mut(owned.leg.row_index()) {
             *place = Some(owned);
         }
     }
 
-    pub(crate) fn remove(&mut self, pair: u16, leg: LegRef) -> Option<Owned> {
-        let place = self.by_pair.get_mut(usize::from(pair))?;
+    pub(crate) fn remove(&mut self, leg: LegRef) -> Option<Owned> {
+        let place = self.by_row.get_mut(leg.row_index())?;
         if place.as_ref()?.leg == leg { place.take() } else { None }
     }
 
@@ -50,6 +57,6 @@ impl Owners {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Owned> {
-        self.by_pair.iter().flatten()
+        self.by_row.iter().flatten()
     }
 }

@@ -48,15 +48,15 @@ impl<B: Backend> Worker<B> {
         request: RecordingRequest,
     ) -> Result<(), RecordingEnd> {
         let RecordingRequest { leg, number, recording, layout, limit_s } = request;
-        let pair = self.core.pair_of(leg.port).ok_or(RecordingEnd::NoSuchLeg)?;
-        let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
+        let owned = self.owners.get(leg).copied().filter(|owned| owned.client == client);
         let owned = owned.ok_or(RecordingEnd::NoSuchLeg)?;
         let recorder = &self.shared.recorder;
         if owned.recording.is_some_and(|(_, tap)| recorder.is_running(tap)) {
             return Err(RecordingEnd::AlreadyRunning);
         }
         let worker = self.index.0;
-        let info = RecordingInfo { leg, number, recording, client, worker, layout, limit_s, began_at: now };
+        let port = owned.spec.transport.port.rtp;
+        let info = RecordingInfo { leg, port, number, recording, client, worker, layout, limit_s, began_at: now };
         let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
         self.core.count(MediaCounter::RecordingsStarted, 1);
@@ -65,20 +65,19 @@ impl<B: Backend> Worker<B> {
             recorder.end(tap, now, RecordingEnd::LegClosed);
             return Ok(());
         }
-        self.owners.set(pair, Owned { recording: Some((recording, tap)), ..owned });
+        self.owners.set(Owned { recording: Some((recording, tap)), ..owned });
         Ok(())
     }
 
     pub(crate) fn stop_recording(&mut self, now: Instant, client: ClientIndex, leg: LegRef, recording: u64) {
-        let Some(pair) = self.core.pair_of(leg.port) else { return };
-        let owned = self.owners.get(pair, leg).copied().filter(|owned| owned.client == client);
+        let owned = self.owners.get(leg).copied().filter(|owned| owned.client == client);
         let Some(owned) = owned.filter(|owned| owned.recording.is_some_and(|(number, _)| number == recording)) else {
             return;
         };
         self.end_recording(now, &owned, RecordingEnd::Stopped);
         // A leg that is not there is not recorded either.
         let _ = self.core.tap(leg, None);
-        self.owners.set(pair, Owned { recording: None, ..owned });
+        self.owners.set(Owned { recording: None, ..owned });
     }
 
     /// The recording of a leg, if there is one, has all its sound.
@@ -116,11 +115,10 @@ impl<B: Backend> Worker<B> {
             }
             // A leg that another client has adopted is that client's; one that is kept is nobody's.
             let mut client = Some(client);
-            if let Some(pair) = self.core.pair_of(leg.port)
-                && let Some(owned) = self.owners.get(pair, leg).copied()
+            if let Some(owned) = self.owners.get(leg).copied()
                 && owned.recording.is_some_and(|(_, ours)| ours == tap)
             {
-                self.owners.set(pair, Owned { recording: None, ..owned });
+                self.owners.set(Owned { recording: None, ..owned });
                 client = owned.kept_until.is_none().then_some(owned.client);
             }
             self.publisher.recordings = self.publisher.recordings.saturating_sub(1);

@@ -43,6 +43,8 @@ impl Piece {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecordingInfo {
     pub(crate) leg: LegRef,
+    /// Its RTP port, for the log.
+    pub(crate) port: u16,
     pub(crate) number: u64,
     /// The client's number.
     pub(crate) recording: u64,
@@ -141,7 +143,7 @@ impl Recorder {
             drop(files);
             self.wake();
         } else {
-            tracing::warn!("a file for a recording of port {} is not taken", offer.leg.port);
+            tracing::warn!("a file for a recording of leg {} is not taken", offer.leg.row);
         }
     }
 

@@ -19,7 +19,7 @@ fn at(ms: u64) -> Instant {
 
 fn info(recording: u64, limit_s: u32) -> RecordingInfo {
     let (client, layout) = (ClientIndex(0), RecordingLayout::Stereo);
-    RecordingInfo { leg: LEG, number: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
+    RecordingInfo { leg: LEG, port: 10_000, number: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
 }
 
 /// A packet of 20 ms.

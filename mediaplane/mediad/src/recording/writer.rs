@@ -258,7 +258,7 @@ impl Recording {
         if let Err(error) = done
             && self.error.is_none()
         {
-            let (port, layout) = (self.info.leg.port, self.info.layout);
+            let (port, layout) = (self.info.port, self.info.layout);
             tracing::warn!("the recording ({layout:?}) of port {port} ends: {error}");
             self.error = Some(error.raw_os_error().unwrap_or(EIO));
         }

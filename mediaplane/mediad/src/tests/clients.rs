@@ -1,7 +1,7 @@
 //! Control clients that come, go, die, and talk nonsense.
 
 use super::*;
-use contract::RefuseReason;
+use contract::{PortRef, RefuseReason};
 
 #[test]
 fn a_dead_client_takes_its_legs_along_and_its_ports_come_back() {
@@ -14,7 +14,7 @@ fn a_dead_client_takes_its_legs_along_and_its_ports_come_back() {
     let leg = alive.open(W0, of_alive.spec(Source::Tone440));
     of_dead.hear();
     // Commands that nobody has taken yet, ports without a leg: all of it ends.
-    dead.end.take_port(W0).unwrap();
+    take(&dead.end, W0).unwrap();
     let index = dead.end.index();
     drop(dead);
     assert!(of_dead.hears_bye());
@@ -34,9 +34,9 @@ fn a_dead_client_takes_its_legs_along_and_its_ports_come_back() {
 fn exhaustion_is_answered_at_once_and_passes() {
     let plane = Plane::new(1);
     let (mut client, phone) = (plane.client(), Phone::new());
-    let legs: Vec<LegRef> = std::iter::from_fn(|| client.end.take_port(W0).ok()).collect();
+    let legs: Vec<LegRef> = std::iter::from_fn(|| take(&client.end, W0).ok()).collect();
     assert_eq!(legs.len(), usize::from(PORTS) / 2);
-    assert!(client.end.take_port(W0).is_err());
+    assert!(take(&client.end, W0).is_err());
     for leg in &legs {
         client.open_on(W0, *leg, phone.spec(Source::None));
     }
@@ -50,10 +50,12 @@ fn nonsense_is_refused_counted_and_harms_nobody() {
     let plane = Plane::new(1);
     let (mut client, mut other, phone) = (plane.client(), plane.client(), Phone::new());
     let leg = client.open(W0, phone.spec(Source::Tone440));
-    let stale = LegRef::new(leg.port, leg.generation.wrapping_sub(1));
+    let stale = LegRef::new(leg.row, leg.generation + 1);
     let (spec, number) = (phone.spec(Source::None), 9);
-    let not_held = LegRef::new(leg.port + 2, 7);
-    let outside = LegRef::new(2, 1);
+    let not_held = LegRef::new(leg.row + 1, 7);
+    let outside = LegRef::new(u32::MAX, 1);
+    let reserved = take(&client.end, W0).unwrap();
+    let foreign = spec.with(|spec| spec.transport.port = PortRef::new(ports::port_of(leg).rtp + 2, 7));
     for (command, expected) in [
         (Command::Close { leg: stale, number }, RefuseReason::NoSuchLeg),
         (Command::Update { leg: stale, number, update: spec.into() }, RefuseReason::NoSuchLeg),
@@ -61,6 +63,7 @@ fn nonsense_is_refused_counted_and_harms_nobody() {
         (Command::Open { leg, number, spec }, RefuseReason::AlreadyOpen),
         (Command::Open { leg: not_held, number, spec }, RefuseReason::Invalid),
         (Command::Open { leg: outside, number, spec }, RefuseReason::Invalid),
+        (Command::Open { leg: reserved, number, spec: foreign }, RefuseReason::Invalid),
         (Command::Move { leg, number, worker: 9 }, RefuseReason::Invalid),
         (Command::Update { leg, number, update: phone.spec(Source::Prompt(77)).into() }, RefuseReason::Invalid),
     ] {
@@ -73,7 +76,7 @@ fn nonsense_is_refused_counted_and_harms_nobody() {
     assert_eq!(other.answer(), Event::Refused { leg, number, reason: RefuseReason::NoSuchLeg });
     other.command(W0, Command::Open { leg, number, spec });
     assert_eq!(other.answer(), Event::Refused { leg, number, reason: RefuseReason::Invalid });
-    eventually("all were counted", || plane.count(MediaCounter::CommandsRefused) == 10);
+    eventually("all were counted", || plane.count(MediaCounter::CommandsRefused) == 11);
     let (one, two) = (phone.hear(), phone.hear());
     assert_eq!(two.seq, one.seq.wrapping_add(1));
 }
@@ -87,7 +90,10 @@ fn a_client_that_takes_no_events_is_cut_off_and_others_go_on() {
     let until = clock::now() + PATIENCE;
     // Answers that nobody reads fill the queue, then the backlog.
     while deaf.end.region().live_clients().any(|client| client == deaf.end.index()) {
-        match deaf.end.push(W0, &Command::Update { leg, number: sent, update: phone.spec(Source::None).into() }) {
+        match deaf
+            .end
+            .push(W0, &with_port(Command::Update { leg, number: sent, update: phone.spec(Source::None).into() }))
+        {
             Ok(()) => sent += 1,
             Err(_) => std::thread::yield_now(),
         }
@@ -121,8 +127,8 @@ fn a_client_in_the_same_process_needs_no_socket() {
     let plane = Plane::new(1);
     let mut end = plane.media().host().attach_local().unwrap();
     let phone = Phone::new();
-    let leg = end.take_port(W0).unwrap();
-    end.push(W0, &Command::Open { leg, number: 5, spec: phone.spec(Source::Tone440) }).unwrap();
+    let leg = take(&end, W0).unwrap();
+    end.push(W0, &with_port(Command::Open { leg, number: 5, spec: phone.spec(Source::Tone440) })).unwrap();
     phone.hear();
     plane.media().host().release(end.index());
     assert!(phone.hears_bye());

@@ -40,7 +40,7 @@ fn a_worker_that_panics_again_and_again_starts_empty() {
     }
     let reason = contract::CloseReason::Failed;
     assert_eq!(client.answer(), Event::Closed { leg, number: 0, reason });
-    client.end.give_back(leg).unwrap();
+    give_back(&client.end, leg).unwrap();
     client.open(W0, phone.spec(Source::Tone440));
     phone.hear();
 }
@@ -79,7 +79,7 @@ fn a_leg_moves_to_another_worker_without_losing_a_packet() {
 fn packets_in_flight_survive_a_move() {
     let plane = Plane::new(2);
     let (mut client, mut phone) = (plane.client(), Phone::new());
-    let leg = client.end.take_port(W0).unwrap();
+    let leg = take(&client.end, W0).unwrap();
     client.open_on(W0, leg, phone.spec(Source::Leg(leg)));
     let mut at = W0;
     for round in 0..30u64 {

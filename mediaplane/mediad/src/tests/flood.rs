@@ -11,7 +11,7 @@ fn a_flood_of_strangers_harms_no_neighbour() {
     let plane = Plane::new(1);
     let (mut client, neighbour, mut peer) = (plane.client(), Phone::new(), Phone::new());
     client.open(W0, neighbour.spec(Source::Tone440));
-    let flooded = client.end.take_port(W0).unwrap();
+    let flooded = take(&client.end, W0).unwrap();
     // The peer is behind NAT: its description names another place than the one that it sends from.
     let said = Phone::new();
     client.open_on(W0, flooded, said.spec(Source::Leg(flooded)));
@@ -22,7 +22,7 @@ fn a_flood_of_strangers_harms_no_neighbour() {
         [b"garbage", &[0x9f; 12], &[0x80, 0, 1, 2, 0, 0, 0, 0, 1, 2, 3, 4, 5], &[0x80, 200, 255, 255]];
     for round in 0..20_000usize {
         let _ = stranger.send_to(kinds[round % kinds.len()], to(flooded));
-        let rtcp = SocketAddr::new(to(flooded).ip(), flooded.port + 1);
+        let rtcp = SocketAddr::new(to(flooded).ip(), to(flooded).port() + 1);
         if round % 8 == 0 {
             let _ = stranger.send_to(kinds[round % kinds.len()], rtcp);
         }
@@ -76,7 +76,7 @@ fn flood(to: SocketAddr, bytes: &[u8], stop: &AtomicBool) -> u64 {
 fn neighbours_latency_under_flood(settled: bool, bytes: &[u8]) {
     let plane = Plane::new(1);
     let (mut client, mut neighbour, mut peer) = (plane.client(), Phone::new(), Phone::new());
-    let (leg, flooded) = (client.end.take_port(W0).unwrap(), client.end.take_port(W0).unwrap());
+    let (leg, flooded) = (take(&client.end, W0).unwrap(), take(&client.end, W0).unwrap());
     client.open_on(W0, leg, neighbour.spec(Source::Leg(leg)));
     client.open_on(W0, flooded, peer.spec(Source::Leg(flooded)));
     if settled {
@@ -85,8 +85,9 @@ fn neighbours_latency_under_flood(settled: bool, bytes: &[u8]) {
     }
     let before = echo_latency(&mut neighbour, leg, 100);
     let stop = AtomicBool::new(false);
+    let to_flooded = to(flooded);
     let (during, per_second) = std::thread::scope(|scope| {
-        let sender = scope.spawn(|| flood(to(flooded), bytes, &stop));
+        let sender = scope.spawn(|| flood(to_flooded, bytes, &stop));
         let during = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| echo_latency(&mut neighbour, leg, 200)));
         stop.store(true, Relaxed);
         (during, sender.join().unwrap())
@@ -104,7 +105,7 @@ fn neighbours_latency_under_flood(settled: bool, bytes: &[u8]) {
     });
     assert!(said.contains(&heard.expect("an echo of the peer").bytes));
     let row = client.row(leg);
-    assert_eq!((row.lost_packets, row.dropped_packets), (0, 0));
+    assert_eq!((row.received.lost_packets, row.received.dropped_packets), (0, 0));
     if !settled {
         let counted = || plane.count(MediaCounter::DroppedStranger) + plane.count(MediaCounter::DroppedMalformed);
         eventually("strangers were counted", || counted() > 10_000);

@@ -29,11 +29,13 @@ fn legs_of_a_killed_process_go_on_are_adopted_or_end_after_their_grace() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let mut ports = [0; 6];
+    let mut ids = [0; 24];
     told.set_read_timeout(Some(PATIENCE)).unwrap();
-    told.read_exact(&mut ports).expect("the child has opened its legs");
+    told.read_exact(&mut ids).expect("the child has opened its legs");
     let mut client = plane.client();
-    let [leg_a, leg_b, leg_c] = [0, 2, 4].map(|at| client.row_on(u16::from_le_bytes([ports[at], ports[at + 1]])).leg);
+    let word = |at: usize| u32::from_le_bytes(ids[at..at + 4].try_into().unwrap());
+    let [leg_a, leg_b, leg_c] = [0, 8, 16].map(|at| LegRef::new(word(at), word(at + 4)));
+    [leg_a, leg_b, leg_c].iter().for_each(|leg| ports::learn(*leg, client.row(*leg).port));
 
     a.talk(leg_a);
     b.talk(leg_b);
@@ -44,7 +46,7 @@ fn legs_of_a_killed_process_go_on_are_adopted_or_end_after_their_grace() {
     assert_eq!(client.answer(), Event::Refused { leg: leg_a, number: 3, reason: contract::RefuseReason::NoSuchLeg });
     child.kill().unwrap();
     child.wait().unwrap();
-    let holder = |leg: LegRef| plane.media().host().region().ports().holder(leg.port).map(|(client, _)| client);
+    let holder = |leg: LegRef| plane.media().host().region().reservations().holder(leg);
     eventually("its death is noticed", || [leg_a, leg_b].map(holder) == [Some(shm::ClientIndex::KEPT); 2]);
     a.says(20);
     b.says(20);
@@ -103,8 +105,10 @@ fn killed_process() {
         client.command(worker, Command::KeepLegs { number: 2, grace_ms });
         assert_eq!(client.answer(), Event::Kept { number: 2 });
     }
-    let ports: Vec<u8> = [leg_a, leg_b, leg_c].iter().flat_map(|leg| leg.port.to_le_bytes()).collect();
-    parent.write_all(&ports).unwrap();
+    for leg in [leg_a, leg_b, leg_c] {
+        parent.write_all(&leg.row.to_le_bytes()).unwrap();
+        parent.write_all(&leg.generation.to_le_bytes()).unwrap();
+    }
     // Until it is killed.
     let _ = parent.read(&mut [0]);
 }

@@ -133,7 +133,7 @@ fn what_cannot_be_recorded_is_refused_with_its_reason() {
     let leg = client.open(W0, phone.spec(Source::Tone440));
     let layout = RecordingLayout::Stereo;
     let refusals = [
-        (LegRef::new(leg.port, leg.generation + 1), RecordingEnd::NoSuchLeg),
+        (LegRef::new(leg.row, leg.generation + 1), RecordingEnd::NoSuchLeg),
         (LegRef::new(60_000, 1), RecordingEnd::NoSuchLeg),
     ];
     for (leg, end) in refusals {

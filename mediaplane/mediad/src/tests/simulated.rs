@@ -1,6 +1,7 @@
 //! The loop of the workers over a simulated network, in virtual time: the region, the queues and the worker's code are the
 //! real ones, and one thread turns all workers.
 
+use super::ports::{give_back, take, to, with_port};
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
 use crate::worker::Worker;
@@ -10,7 +11,6 @@ use media_core::sim::{Arrived, SimNetwork};
 use rtp_wire::Header;
 use shm::{ClientEnd, Host, RegionPlan, WakeFd, WorkerIndex};
 use stats::MediaCounter;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 const W0: WorkerIndex = WorkerIndex(0);
@@ -67,7 +67,7 @@ impl SimPlane {
 
     /// Gives a command and turns the workers until `is_answer` likes an event, a second of turns at most.
     fn command(&mut self, worker: WorkerIndex, command: Command, is_answer: impl Fn(&Event) -> bool) -> Event {
-        self.client.push(worker, &command).unwrap();
+        self.client.push(worker, &with_port(command)).unwrap();
         for _ in 0..200 {
             self.turn();
             if let Some(at) = self.events.iter().position(&is_answer) {
@@ -103,7 +103,7 @@ impl SimPlane {
     }
 
     fn talk(&self, phone: usize, leg: LegRef, seq: u16) {
-        self.network.peer_send(phone, rtp_address(leg), &media_core::suite::rtp_packet(7, seq));
+        self.network.peer_send(phone, to(leg), &media_core::suite::rtp_packet(7, seq));
     }
 
     /// RTP that came to a phone, oldest first.
@@ -113,17 +113,13 @@ impl SimPlane {
     }
 
     fn row(&self, leg: LegRef) -> LegRow {
-        self.shared.host.region().legs().read(leg.port).unwrap()
+        self.shared.host.region().legs().read(leg).unwrap()
     }
 
     fn count(&self, counter: MediaCounter) -> u64 {
         let region = self.shared.host.region();
         region.plan().workers().map(|worker| region.media_counters(worker).read().get(counter)).sum()
     }
-}
-
-fn rtp_address(leg: LegRef) -> SocketAddr {
-    ([127, 0, 0, 1], leg.port).into()
 }
 
 /// RFC 5761 §4: on a port for both, RTCP is what has a payload type of 64 to 95 where RTP has its own.
@@ -139,7 +135,7 @@ fn ms(count: u64) -> Duration {
 fn a_tone_is_exactly_paced_for_ten_minutes() {
     let mut plane = SimPlane::new(1);
     let phone = plane.phone();
-    let leg = plane.client.take_port(W0).unwrap();
+    let leg = take(&plane.client, W0).unwrap();
     let spec = plane.spec(phone, Source::Tone440);
     plane.open(W0, leg, spec);
     plane.run(Duration::from_secs(600));
@@ -151,7 +147,7 @@ fn a_tone_is_exactly_paced_for_ten_minutes() {
     }
     assert_eq!(plane.count(MediaCounter::FramesSkipped), 0);
     // What readers of the region see is of the last second.
-    assert!(plane.row(leg).sent_packets > 29_900, "{:?}", plane.row(leg));
+    assert!(plane.row(leg).sent.packets > 29_900, "{:?}", plane.row(leg));
 }
 
 /// Two legs that hear each other go to the other worker and back while one of them is talked to in every millisecond.
@@ -159,7 +155,7 @@ fn a_tone_is_exactly_paced_for_ten_minutes() {
 fn no_packet_is_lost_or_doubled_while_two_legs_change_their_worker() {
     let mut plane = SimPlane::new(2);
     let (a, b) = (plane.phone(), plane.phone());
-    let (leg_a, leg_b) = (plane.client.take_port(W0).unwrap(), plane.client.take_port(W0).unwrap());
+    let (leg_a, leg_b) = (take(&plane.client, W0).unwrap(), take(&plane.client, W0).unwrap());
     let (spec_a, spec_b) = (plane.spec(a, Source::None), plane.spec(b, Source::Leg(leg_a)));
     plane.open(W0, leg_a, spec_a);
     plane.open(W0, leg_b, spec_b);
@@ -201,7 +197,7 @@ fn legs_of_a_client_that_dies_end_with_a_bye_and_its_ports_come_back() {
     let all = free(&plane);
     let phones = [plane.phone(), plane.phone()];
     for (phone, worker) in phones.into_iter().zip([W0, W1]) {
-        let leg = plane.client.take_port(worker).unwrap();
+        let leg = take(&plane.client, worker).unwrap();
         let spec = plane.spec(phone, Source::Tone440);
         plane.open(worker, leg, spec);
     }
@@ -224,7 +220,7 @@ fn legs_of_a_client_that_dies_end_with_a_bye_and_its_ports_come_back() {
 fn a_worker_that_fails_goes_on_with_its_streams() {
     let mut plane = SimPlane::new(1);
     let phone = plane.phone();
-    let leg = plane.client.take_port(W0).unwrap();
+    let leg = take(&plane.client, W0).unwrap();
     let spec = plane.spec(phone, Source::Tone440);
     plane.open(W0, leg, spec);
     plane.run(ms(100));
@@ -235,7 +231,7 @@ fn a_worker_that_fails_goes_on_with_its_streams() {
     plane.run(ms(1_000));
     let heard = plane.heard(phone);
     assert!(heard.windows(2).all(|pair| pair[1].1.seq.since(pair[0].1.seq) == 1 && pair[1].1.ssrc == pair[0].1.ssrc));
-    assert_eq!((plane.row(leg).received_packets, plane.row(leg).state()), (1, LegState::Open));
+    assert_eq!((plane.row(leg).received.packets, plane.row(leg).state()), (1, LegState::Open));
 }
 
 /// Ends a client as the control thread does, and gives the next one its place.
@@ -263,7 +259,7 @@ fn a_kept_leg_ends_exactly_after_its_grace_and_an_adopted_one_goes_on() {
     let mut plane = SimPlane::new(1);
     let phones = [plane.phone(), plane.phone()];
     let legs = phones.map(|phone| {
-        let leg = plane.client.take_port(W0).unwrap();
+        let leg = take(&plane.client, W0).unwrap();
         let spec = plane.spec(phone, Source::Tone440);
         plane.open(W0, leg, spec);
         leg
@@ -277,7 +273,7 @@ fn a_kept_leg_ends_exactly_after_its_grace_and_an_adopted_one_goes_on() {
     let last = std::iter::from_fn(|| plane.network.peer_take(phones[1])).last().expect("packets");
     assert!(is_rtcp(&last.bytes), "it ends with its BYE");
     assert!((ms(2_000)..ms(2_021)).contains(&last.at.since(died_at)), "{:?}", last.at.since(died_at));
-    assert_eq!(plane.shared.host.region().ports().holder(legs[1].port), None);
+    assert_eq!(plane.shared.host.region().reservations().holder(legs[1]), None);
     let heard = plane.heard(phones[0]);
     assert!(heard.windows(2).all(|pair| pair[1].0.since(pair[0].0) == ms(20)), "without a pause");
     assert_eq!(plane.network.now().since(heard.last().expect("it goes on").0).as_millis() / 20, 0);
@@ -285,21 +281,21 @@ fn a_kept_leg_ends_exactly_after_its_grace_and_an_adopted_one_goes_on() {
     plane.command(W0, Command::Close { leg: legs[0], number: 6 }, |event| {
         matches!(event, Event::Closed { number: 6, .. })
     });
-    plane.client.give_back(legs[0]).unwrap();
+    give_back(&plane.client, legs[0]).unwrap();
 }
 
 #[test]
 fn only_a_leg_that_waits_can_be_adopted_and_only_once() {
     let mut plane = SimPlane::new(1);
     let phone = plane.phone();
-    let leg = plane.client.take_port(W0).unwrap();
+    let leg = take(&plane.client, W0).unwrap();
     let spec = plane.spec(phone, Source::Tone440);
     plane.open(W0, leg, spec);
     let refused = |leg, reason| Event::Refused { leg, number: 5, reason };
     let mut other = plane.shared.host.attach_local().unwrap();
     // The leg of a client that lives, and what is not there at all.
     std::mem::swap(&mut other, &mut plane.client);
-    for none in [leg, LegRef::new(leg.port, leg.generation + 1), LegRef::new(leg.port + 2, 1), LegRef::new(2, 1)] {
+    for none in [leg, LegRef::new(leg.row, leg.generation + 1), LegRef::new(leg.row + 1, 1), LegRef::new(u32::MAX, 1)] {
         assert_eq!(adopt(&mut plane, none), refused(none, RefuseReason::NoSuchLeg));
     }
     std::mem::swap(&mut other, &mut plane.client);
@@ -313,7 +309,7 @@ fn only_a_leg_that_waits_can_be_adopted_and_only_once() {
     assert_eq!(adopt(&mut plane, leg), refused(leg, RefuseReason::NoSuchLeg));
     assert_eq!(plane.shared.host.settle(dead), Some(1));
     // Kept, adopted by one: neither by this one again nor by another.
-    let leg = plane.client.take_port(W0).unwrap();
+    let leg = take(&plane.client, W0).unwrap();
     plane.open(W0, leg, spec);
     keep_legs(&mut plane, 5_000);
     replace_client(&mut plane);
@@ -334,7 +330,7 @@ fn a_client_that_dies_again_and_again_is_bounded() {
     let (phone, all) = (plane.phone(), free(&plane));
     let spec = plane.spec(phone, Source::None);
     for life in 0..10 {
-        let legs: Vec<LegRef> = (0..20).map_while(|_| plane.client.take_port(W0).ok()).collect();
+        let legs: Vec<LegRef> = (0..20).map_while(|_| take(&plane.client, W0).ok()).collect();
         assert_eq!(legs.len(), 20.min(all - (20 * life).min(all)), "life {life}");
         for leg in legs {
             plane.open(W0, leg, spec);

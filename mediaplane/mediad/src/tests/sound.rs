@@ -27,7 +27,7 @@ fn a_tone_comes_every_20_ms_without_a_hole() {
     client.close(W0, leg);
     assert!(phone.hears_bye());
     assert_eq!(client.row(leg).state(), LegState::Closed);
-    assert!(client.row(leg).sent_packets >= 50);
+    assert!(client.row(leg).sent.packets >= 50);
 }
 
 #[test]
@@ -47,13 +47,15 @@ fn closing_stops_rtp_at_once_and_frees_the_port() {
 fn an_echo_comes_back_byte_for_byte() {
     let plane = Plane::new(1);
     let (mut client, mut phone) = (plane.client(), Phone::new());
-    let leg = client.end.take_port(W0).unwrap();
+    let leg = take(&client.end, W0).unwrap();
     client.open_on(W0, leg, phone.spec(Source::Leg(leg)));
     for _ in 0..200 {
         let said = phone.talk(leg);
         assert_eq!(phone.hear().bytes, said);
     }
-    eventually("the row tells", || client.row(leg).received_packets == 200 && client.row(leg).lost_packets == 0);
+    eventually("the row tells", || {
+        client.row(leg).received.packets == 200 && client.row(leg).received.lost_packets == 0
+    });
 }
 
 #[test]

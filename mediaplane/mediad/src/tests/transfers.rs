@@ -60,12 +60,12 @@ impl Talker {
 
     pub(super) fn talk(&mut self, leg: LegRef) {
         let (said, hushed) = (self.said.clone(), self.hushed.clone());
-        let socket = self.phone.rtp.try_clone().unwrap();
+        let (socket, to) = (self.phone.rtp.try_clone().unwrap(), to(leg));
         self.mouth = Some(std::thread::spawn(move || {
             let (_never, pause) = mpsc::channel::<()>();
             while !hushed.load(Relaxed) {
                 // Counted first: what is sent after somebody has asked how many there are has a higher number.
-                socket.send_to(&packet(said.fetch_add(1, Relaxed)), to(leg)).unwrap();
+                socket.send_to(&packet(said.fetch_add(1, Relaxed)), to).unwrap();
                 let _ = pause.recv_timeout(PACE);
             }
         }));
@@ -125,12 +125,20 @@ pub(super) fn assert_whole(plane: &Plane, words: &[Word], first: u32, said: u32)
 /// The leg has taken every word: none lost, doubled or out of place.
 fn assert_taken(client: &Client, leg: LegRef, said: u32) {
     let until = clock::now() + PATIENCE;
-    while client.row(leg).received_packets != u64::from(said) && clock::now() < until {
+    while client.row(leg).received.packets != u64::from(said) && clock::now() < until {
         std::thread::yield_now();
     }
     let row = client.row(leg);
-    assert_eq!(row.received_packets, u64::from(said), "{row:?}");
-    assert_eq!((row.lost_packets, row.duplicate_packets, row.reordered_packets, row.dropped_packets), (0, 0, 0, 0));
+    assert_eq!(row.received.packets, u64::from(said), "{row:?}");
+    assert_eq!(
+        (
+            row.received.lost_packets,
+            row.received.duplicate_packets,
+            row.received.reordered_packets,
+            row.received.dropped_packets
+        ),
+        (0, 0, 0, 0)
+    );
 }
 
 fn update(client: &mut Client, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
@@ -190,9 +198,9 @@ fn two_who_talk_to_each_other_move_together() {
             client.command(at, Command::Move { leg, number: round, worker: other.0 });
         }
         let mut moved = [client.answer(), client.answer()].map(|event| (event.leg(), event));
-        moved.sort_unstable_by_key(|(leg, _)| leg.port);
+        moved.sort_unstable_by_key(|(leg, _)| leg.row);
         let mut expected = [leg_a, leg_b].map(|leg| (leg, Event::Moved { leg, number: round, worker: other.0 }));
-        expected.sort_unstable_by_key(|(leg, _)| leg.port);
+        expected.sort_unstable_by_key(|(leg, _)| leg.row);
         assert_eq!(moved, expected);
         at = other;
     }
@@ -215,7 +223,7 @@ fn an_echo_moves_with_its_leg() {
     let plane = Plane::new(2);
     let mut client = plane.client();
     let mut phone = Talker::new();
-    let leg = client.end.take_port(W0).unwrap();
+    let leg = take(&client.end, W0).unwrap();
     client.open_on(W0, leg, phone.spec(Source::Leg(leg)));
     phone.talk(leg);
     let mut at = W0;

@@ -41,7 +41,7 @@ impl Legs {
         in_flight.push(number, &leg.wanted);
         leg.in_flight = Some(in_flight);
         (leg.stage, leg.source_since) = (Stage::Opening(number), Some(number));
-        let spec = leg.wanted.spec();
+        let spec = leg.wanted.spec(port.pair);
         turn.commands.push((port.worker, Command::Open { leg: port.leg, number: number.get(), spec }));
         self.awaited.calls += 1;
         self.limit(turn.now, number);
@@ -59,7 +59,7 @@ impl Legs {
         let last = in_flight.last().filter(|_| leg.promised.is_none());
         if let Some((number, update)) = last.and_then(|number| Some((number, unsent(turn.commands, number)?))) {
             let parts = in_flight.extend_last(&leg.wanted);
-            *update = leg.wanted.update(parts);
+            *update = leg.wanted.update(parts, port.pair);
             if has_new_source {
                 leg.source_since = Some(number);
             }
@@ -84,7 +84,7 @@ impl Legs {
             leg.source_since = Some(number);
         }
         let parts = in_flight.push(number, &leg.wanted);
-        let update = leg.wanted.update(parts);
+        let update = leg.wanted.update(parts, port.pair);
         turn.commands.push((port.worker, Command::Update { leg: port.leg, number: number.get(), update }));
         self.awaited.others += 1;
         self.limit(turn.now, number);

@@ -4,6 +4,7 @@ use super::digits::Digits;
 use crate::topology::EdgeSlot;
 use crate::wish::{Desired, Formats, Parts};
 use crate::{CommandNumber, LegId, Player, Port};
+use contract::PortRef;
 
 /// Most updates of one leg that wait for their answers. Further wishes wait, and the last one counts.
 pub const UPDATES_OPEN_MAX: usize = 4;
@@ -111,6 +112,11 @@ impl Leg {
     /// The port of a leg that runs and stays where it is.
     pub(crate) fn still_port(&self) -> Option<Port> {
         self.port.filter(|_| self.stage == Stage::Open)
+    }
+
+    /// The port pair of its transport; none once the media plane is lost.
+    pub(crate) fn pair(&self) -> PortRef {
+        self.port.map_or(PortRef::NONE, |port| port.pair)
     }
 
     /// Its own payload types, without the numbers of the other leg.

@@ -220,12 +220,14 @@ impl Legs {
 
     /// What the media plane is to be told of the leg, or has been told.
     pub fn wanted_spec(&self, id: LegId) -> Option<LegSpec> {
-        Some(self.leg(id).ok()?.wanted.spec())
+        let leg = self.leg(id).ok()?;
+        Some(leg.wanted.spec(leg.pair()))
     }
 
     /// What the media plane has confirmed; `None`: nothing, or it has not answered in time.
     pub fn confirmed_spec(&self, id: LegId) -> Option<LegSpec> {
-        Some(self.leg(id).ok()?.confirmed()?.spec())
+        let leg = self.leg(id).ok()?;
+        Some(leg.confirmed()?.spec(leg.pair()))
     }
 
     /// Whether the media plane does what is wanted.

@@ -6,13 +6,13 @@ pub use restore::Restoration;
 
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SnapshotError};
-use contract::{Address, Codec, Direction, Latching, LegRef, PayloadMap, RtcpMode};
+use contract::{Address, Codec, Direction, Latching, LegRef, PayloadMap, PortRef, RtcpMode};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Bytes of a snapshot.
-pub const SNAPSHOT_BYTES: usize = 160;
+pub const SNAPSHOT_BYTES: usize = 168;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Where the checksum stands: the last four bytes.
 const CHECKSUM_AT: usize = SNAPSHOT_BYTES - 4;
 
@@ -49,6 +49,7 @@ impl Snapshot {
         writer.put(&[VERSION, flags, self.port.worker]);
         writer.put(&self.owner.to_le_bytes());
         writer.leg(self.port.leg);
+        writer.port(self.port.pair);
         let transport = &self.transport;
         for address in [transport.remote_rtp, transport.remote_rtcp, transport.signaling] {
             writer.address(address);
@@ -99,7 +100,7 @@ impl Snapshot {
         let [flags, worker] = reader.take()?;
         let flag = |bit: u8| flags & 1 << bit != 0;
         let owner = u64::from_le_bytes(reader.take()?);
-        let port = Port { leg: reader.leg()?, worker };
+        let port = Port { leg: reader.leg()?, pair: reader.port()?, worker };
         let [remote_rtp, remote_rtcp, signaling] = [reader.address()?, reader.address()?, reader.address()?];
         let [rtcp, latching, dscp, negotiation] = reader.take()?;
         let transport = Transport {
@@ -125,7 +126,7 @@ impl Snapshot {
         let source = reader.leg()?;
         let hears = match kind {
             0 if source.is_none() => None,
-            1 if is_place(source) && source != port.leg => Some((source, EdgeKind::Relay)),
+            1 if !source.is_none() && source != port.leg => Some((source, EdgeKind::Relay)),
             _ => return Err(SnapshotError::Field("hears")),
         };
         let snapshot = Self {
@@ -142,7 +143,8 @@ impl Snapshot {
         };
         let rules = [
             ("flags", flags < 8),
-            ("port", is_place(port.leg)),
+            ("leg", !port.leg.is_none()),
+            ("port", !port.pair.is_none() && port.pair.rtp.is_multiple_of(2)),
             ("ptime_ms", matches!(ptime_ms, 10 | 20 | 30 | 40 | 60)),
             ("dscp", dscp < 64),
             ("reserved", reader.bytes.iter().all(|byte| *byte == 0)),
@@ -172,11 +174,6 @@ fn of<T: Copy>(number: u8, all: &[T], field: &'static str) -> Result<T, Snapshot
     all.get(usize::from(number)).copied().ok_or(SnapshotError::Field(field))
 }
 
-/// Whether a leg may have this place: an even port.
-fn is_place(leg: LegRef) -> bool {
-    !leg.is_none() && leg.port.is_multiple_of(2)
-}
-
 /// FNV-1a: finds a snapshot that was cut off or damaged; nobody has to be kept from making one.
 fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
@@ -195,7 +192,12 @@ impl Writer {
 
     fn leg(&mut self, leg: LegRef) {
         self.put(&leg.generation.to_le_bytes());
-        self.put(&leg.port.to_le_bytes());
+        self.put(&leg.row.to_le_bytes());
+    }
+
+    fn port(&mut self, port: PortRef) {
+        self.put(&port.generation.to_le_bytes());
+        self.put(&port.rtp.to_le_bytes());
     }
 
     /// Family, address, scope and port.
@@ -225,7 +227,12 @@ impl Reader<'_> {
 
     fn leg(&mut self) -> Result<LegRef, SnapshotError> {
         let generation = u32::from_le_bytes(self.take()?);
-        Ok(LegRef::new(u16::from_le_bytes(self.take()?), generation))
+        Ok(LegRef::new(u32::from_le_bytes(self.take()?), generation))
+    }
+
+    fn port(&mut self) -> Result<PortRef, SnapshotError> {
+        let generation = u32::from_le_bytes(self.take()?);
+        Ok(PortRef::new(u16::from_le_bytes(self.take()?), generation))
     }
 
     fn address(&mut self) -> Result<Address, SnapshotError> {

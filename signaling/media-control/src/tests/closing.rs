@@ -119,6 +119,8 @@ fn a_lost_media_plane_is_built_again_from_what_is_wanted() {
         let source = world.legs.source(id).unwrap();
         assert_eq!(source.1, EdgeState::Flowing);
         let spec = before.with(|spec| spec.flow.source = world.spec(id).flow.source);
+        // All but the port, which is one of the new media plane.
+        let spec = spec.with(|spec| spec.transport.port = world.legs.port(id).unwrap().pair);
         assert_eq!((world.spec(id), world.source(id)), (spec, Source::Leg(world.legs.port(source.0).unwrap().leg)));
     }
     for id in [one, other] {

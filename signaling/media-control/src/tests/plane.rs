@@ -1,7 +1,9 @@
 //! A model of the media plane and of its port pool: what they do, without a packet.
 
 use crate::{Port, Ports};
-use contract::{CloseReason, Command, Event, LegRef, LegSpec, RecordingEnd, RecordingOutcome, RefuseReason, Source};
+use contract::{
+    CloseReason, Command, Event, LegRef, LegSpec, PortRef, RecordingEnd, RecordingOutcome, RefuseReason, Source,
+};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io;
@@ -9,7 +11,7 @@ use std::io;
 /// A port pool that checks who has which port.
 pub(super) struct Pool {
     free: VecDeque<u16>,
-    out: HashSet<LegRef>,
+    out: HashMap<LegRef, PortRef>,
     generation: u32,
     pub(super) worker_count: u8,
     pub(super) next_worker: u8,
@@ -24,7 +26,7 @@ impl Pool {
         let free = (0..port_count).map(|index| 10_000 + 2 * index).collect();
         Self {
             free,
-            out: HashSet::new(),
+            out: HashMap::new(),
             generation: 0,
             worker_count,
             next_worker: 0,
@@ -39,19 +41,19 @@ impl Pool {
     }
 
     pub(super) fn is_out(&self, leg: LegRef) -> bool {
-        self.out.contains(&leg)
+        self.out.contains_key(&leg)
     }
 
     /// A port that a snapshot names is held again.
     pub(super) fn hold(&mut self, port: Port) -> Port {
-        self.free.retain(|free| *free != port.leg.port);
-        assert!(self.out.insert(port.leg), "{port:?} is held twice");
+        self.free.retain(|free| *free != port.pair.rtp);
+        assert!(self.out.insert(port.leg, port.pair).is_none(), "{port:?} is held twice");
         port
     }
 
     /// A pool that no leg has a port of.
     pub(super) fn forget(&mut self) {
-        self.free.extend(self.out.drain().map(|leg| leg.port));
+        self.free.extend(self.out.drain().map(|(_, pair)| pair.rtp));
     }
 }
 
@@ -63,9 +65,11 @@ impl Ports for Pool {
 
     fn take_on(&mut self, worker: u8) -> Option<Port> {
         self.generation += 1;
-        let leg = LegRef::new(self.free.pop_front()?, self.generation);
-        assert!(self.out.insert(leg));
-        Some(Port { leg, worker: worker % self.worker_count })
+        let port = self.free.pop_front()?;
+        let leg = LegRef::new(u32::from(port) / 2, self.generation);
+        let pair = PortRef::new(port, self.generation);
+        assert!(self.out.insert(leg, pair).is_none());
+        Some(Port { leg, pair, worker: worker % self.worker_count })
     }
 
     fn moved(&mut self, from: u8, to: u8) {
@@ -74,7 +78,7 @@ impl Ports for Pool {
     }
 
     fn hand_over(&mut self, leg: LegRef, _: u64, _: File) -> io::Result<()> {
-        assert!(self.out.contains(&leg));
+        assert!(self.out.contains_key(&leg));
         if !self.takes_files {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -83,8 +87,8 @@ impl Ports for Pool {
     }
 
     fn give_back(&mut self, port: Port) {
-        assert!(self.out.remove(&port.leg), "{port:?} is given back, and was not out");
-        self.free.push_back(port.leg.port);
+        assert_eq!(self.out.remove(&port.leg), Some(port.pair), "{port:?} is given back, and was not out");
+        self.free.push_back(port.pair.rtp);
     }
 }
 

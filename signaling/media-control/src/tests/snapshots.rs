@@ -78,8 +78,8 @@ fn other_versions_lengths_and_damage_are_named() {
         assert_eq!(Snapshot::read(&bytes[..got]), Err(SnapshotError::Length { expected, got }));
     }
     let mut other = bytes;
-    other[0] = 2;
-    assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(2)));
+    other[0] = 3;
+    assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(3)));
     for at in 1..SNAPSHOT_BYTES {
         let mut damaged = bytes;
         damaged[at] ^= 0x40;

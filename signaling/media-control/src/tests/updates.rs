@@ -272,7 +272,7 @@ fn what_a_leg_hears_of_its_peer_is_told_to_its_owner() {
     assert_eq!(world.hear(Event::Digit { leg, digit: 11 }), Some((1_000, LegEvent::Digit(11))));
     assert_eq!(world.hear(Event::Latched { leg, address }), Some((1_000, LegEvent::Latched(address))));
     assert_eq!(world.hear(Event::MediaTimeout { leg }), Some((1_000, LegEvent::MediaTimeout)));
-    let earlier = contract::LegRef::new(leg.port, leg.generation + 1);
+    let earlier = contract::LegRef::new(leg.row, leg.generation + 1);
     assert_eq!(world.hear(Event::Digit { leg: earlier, digit: 1 }), None, "another life of the port");
     for number in [0, 1, u64::MAX] {
         assert_eq!(world.hear(Event::Updated { leg, number }), None, "{number} is a number that was never given");

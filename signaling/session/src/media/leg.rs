@@ -16,6 +16,8 @@ pub(crate) struct SessionLeg {
     id: Option<LegId>,
     /// The leg's handle in the media plane, also after its end.
     last: Option<LegRef>,
+    /// Where the leg receives RTP, also after its end; 0: it has not had a port yet.
+    local_port: u16,
     /// The number of its recording.
     recording: Option<u64>,
     /// The peer gets one stream with numbers of ours, whatever is heard in it.
@@ -30,6 +32,11 @@ impl SessionLeg {
     /// Its handle in the media plane, while it is there.
     pub(crate) fn place(&self) -> Option<LegRef> {
         self.last.filter(|_| self.id.is_some())
+    }
+
+    /// Where it receives RTP, while it is there.
+    pub(crate) fn local_port(&self) -> Option<u16> {
+        (self.id.is_some() && self.local_port != 0).then_some(self.local_port)
     }
 
     /// Its handle in the media plane, also after its end.
@@ -100,9 +107,10 @@ impl Sessions {
     }
 
     pub(crate) fn give_leg(&mut self, id: SessionId, leg: LegId) {
-        let place = self.legs.port(leg).map(|port| port.leg);
+        let port = self.legs.port(leg);
         if let (Some(session), Ok(())) = (self.table.get_mut(id), self.legs.set_owner(leg, id.as_u64())) {
-            (session.leg.id, session.leg.last) = (Some(leg), place);
+            (session.leg.id, session.leg.last) = (Some(leg), port.map(|port| port.leg));
+            session.leg.local_port = port.map_or(0, |port| port.pair.rtp);
         }
     }
 

@@ -220,6 +220,6 @@ impl Sessions {
 impl Session {
     /// The address that media of the peer comes to.
     pub(crate) fn local(&self) -> Option<Local> {
-        self.leg().map(|leg| Local { ip: self.local_ip(), port: leg.port })
+        self.local_port().map(|port| Local { ip: self.local_ip(), port })
     }
 }

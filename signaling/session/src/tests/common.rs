@@ -39,7 +39,7 @@ pub(in crate::tests) fn connected(user: &str) -> (World, LegRef, u64) {
     world.media(Event::Opened { leg, number: tag });
     let said = world.said();
     let [Said::Accept(INVITE, sdp)] = &said[..] else { panic!("{said:?}") };
-    assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0", leg.port)) && sdp.contains("c=IN IP4 192.0.2.9"));
+    assert!(sdp.contains(&format!("m=audio {} RTP/AVP 0", port_of(leg))) && sdp.contains("c=IN IP4 192.0.2.9"));
     assert_eq!(world.state(tag), SessionState::Connected);
     world.acknowledge(DIALOG);
     (world, leg, tag)

@@ -4,7 +4,7 @@
 use crate::{CallHandler, Input, Shard, ShardOutput};
 use clock::{Duration, Instant};
 use config::Config;
-use contract::{CloseReason, Command, Event, LegRef, LegSpec, Source};
+use contract::{CloseReason, Command, Event, LegRef, LegSpec, PortRef, Source};
 use session::{
     Decide, Decision, Dial, EndReason, Forward, IncomingCall, Operation, Plan, PlannedSource, Port, Ports,
     SessionEvent, SessionId, SessionState, Sessions, Target, Turn,
@@ -66,9 +66,10 @@ struct TwoWorkers {
 impl Ports for TwoWorkers {
     fn take(&mut self) -> Option<Port> {
         self.lives += 1;
-        let leg = LegRef::new(self.free.pop_front()?, self.lives);
+        let port = self.free.pop_front()?;
+        let (leg, pair) = (LegRef::new(u32::from(port) / 2, self.lives), PortRef::new(port, self.lives));
         self.out.insert(leg);
-        Some(Port { leg, worker: (leg.port / 2 % 2) as u8 })
+        Some(Port { leg, pair, worker: (port / 2 % 2) as u8 })
     }
     fn take_on(&mut self, worker: u8) -> Option<Port> {
         let place = self.free.iter().position(|port| (port / 2 % 2) as u8 == worker).unwrap_or(0);
@@ -78,7 +79,7 @@ impl Ports for TwoWorkers {
     }
     fn give_back(&mut self, port: Port) {
         assert!(self.out.remove(&port.leg), "{port:?} was not out");
-        self.free.push_back(port.leg.port);
+        self.free.push_back(port.pair.rtp);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{B2bua, Input, Routes, Shard, ShardOutput, Transfers};
 use clock::{Duration, Instant};
 use config::{Config, Route};
-use contract::{CloseReason, Command, Event, LegRef};
+use contract::{CloseReason, Command, Event, LegRef, PortRef};
 use session::{Port, Ports};
 use sip_core::Flow;
 use std::collections::VecDeque;
@@ -15,13 +15,14 @@ struct SomePorts(VecDeque<u16>, u32);
 impl Ports for SomePorts {
     fn take(&mut self) -> Option<Port> {
         self.1 += 1;
-        Some(Port { leg: LegRef::new(self.0.pop_front()?, self.1), worker: 0 })
+        let port = self.0.pop_front()?;
+        Some(Port { leg: LegRef::new(u32::from(port) / 2, self.1), pair: PortRef::new(port, self.1), worker: 0 })
     }
     fn take_on(&mut self, _: u8) -> Option<Port> {
         self.take()
     }
     fn give_back(&mut self, port: Port) {
-        self.0.push_back(port.leg.port);
+        self.0.push_back(port.pair.rtp);
     }
 }
 

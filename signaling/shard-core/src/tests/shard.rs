@@ -3,7 +3,7 @@
 use crate::{Input, Shard, ShardOutput};
 use clock::{Duration, Instant};
 use config::Config;
-use contract::{CloseReason, Command, Event, LegRef};
+use contract::{CloseReason, Command, Event, LegRef, PortRef};
 use session::{Port, Ports};
 use sip_core::Flow;
 use stats::SignalCounter;
@@ -17,13 +17,15 @@ struct FakePorts {
 impl Ports for FakePorts {
     fn take(&mut self) -> Option<Port> {
         self.lives += 1;
-        Some(Port { leg: LegRef::new(self.free.pop_front()?, self.lives), worker: 0 })
+        let port = self.free.pop_front()?;
+        let (leg, pair) = (LegRef::new(u32::from(port) / 2, self.lives), PortRef::new(port, self.lives));
+        Some(Port { leg, pair, worker: 0 })
     }
     fn take_on(&mut self, _: u8) -> Option<Port> {
         self.take()
     }
     fn give_back(&mut self, port: Port) {
-        self.free.push_back(port.leg.port);
+        self.free.push_back(port.pair.rtp);
     }
 }
 

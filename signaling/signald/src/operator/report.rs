@@ -55,12 +55,12 @@ impl CallJson for CallRow {
             "remote": remote.map(|address| address.to_string()),
             "signaling": self.signaling.to_string(),
             "worker": number(|row| row.worker.into()),
-            "received_packets": number(|row| row.received_packets.into()),
-            "sent_packets": number(|row| row.sent_packets.into()),
-            "dropped_packets": number(|row| row.dropped_packets.into()),
-            "lost_packets": number(|row| row.lost_packets.into()),
-            "jitter_us": number(|row| row.jitter_us.into()),
-            "round_trip_us": number(|row| if row.round_trip_us == 0 { Value::Null } else { row.round_trip_us.into() }),
+            "received_packets": number(|row| row.received.packets.into()),
+            "sent_packets": number(|row| row.sent.packets.into()),
+            "dropped_packets": number(|row| row.received.dropped_packets.into()),
+            "lost_packets": number(|row| row.received.lost_packets.into()),
+            "jitter_us": number(|row| row.received.jitter_us.into()),
+            "round_trip_us": number(|row| if row.reported.round_trip_us == 0 { Value::Null } else { row.reported.round_trip_us.into() }),
             "mos": number(|row| if row.mos_x100 == 0 { Value::Null } else { (f64::from(row.mos_x100) / 100.0).into() }),
         })
     }
@@ -71,7 +71,7 @@ pub(crate) fn calls_json(snapshots: &[Snapshot]) -> Value {
     let calls = snapshots.iter().flat_map(|snapshot| {
         let legs = snapshot.region.as_ref().map(Region::legs);
         snapshot.calls.iter().map(move |call| {
-            let row = call.leg.and_then(|leg| legs.as_ref()?.read(leg.port));
+            let row = call.leg.and_then(|leg| legs.as_ref()?.read(leg));
             call.json(row)
         })
     });

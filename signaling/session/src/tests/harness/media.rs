@@ -1,7 +1,14 @@
 use crate::tests::harness::World;
 use crate::*;
-use contract::{CloseReason, Command, Event, LegRef, RecordingEnd, RecordingOutcome};
+use contract::{CloseReason, Command, Event, LegRef, PortRef, RecordingEnd, RecordingOutcome};
 use std::collections::{HashSet, VecDeque};
+
+const FIRST_PORT: u16 = 10_000;
+
+/// The RTP port of a leg.
+pub(in crate::tests) fn port_of(leg: LegRef) -> u16 {
+    FIRST_PORT + 2 * leg.row as u16
+}
 
 /// A pool of ports, every second one on the second worker.
 pub(in crate::tests) struct FakePorts {
@@ -14,7 +21,7 @@ pub(in crate::tests) struct FakePorts {
 
 impl FakePorts {
     pub(in crate::tests) fn new(count: u16) -> Self {
-        let free = (0..count).map(|index| 10_000 + 2 * index).collect();
+        let free = (0..count).map(|index| FIRST_PORT + 2 * index).collect();
         Self { free, out: HashSet::new(), generation: 0, files: HashSet::new() }
     }
 }
@@ -22,8 +29,9 @@ impl FakePorts {
 impl Ports for FakePorts {
     fn take(&mut self) -> Option<Port> {
         self.generation += 1;
-        let leg = LegRef::new(self.free.pop_front()?, self.generation);
-        let port = Port { leg, worker: (leg.port / 2 % 2) as u8 };
+        let port = self.free.pop_front()?;
+        let leg = LegRef::new(u32::from(port - FIRST_PORT) / 2, self.generation);
+        let port = Port { leg, pair: PortRef::new(port, self.generation), worker: (port / 2 % 2) as u8 };
         self.out.insert(port);
         Some(port)
     }
@@ -38,9 +46,9 @@ impl Ports for FakePorts {
         Ok(())
     }
     fn give_back(&mut self, port: Port) {
-        let home = Port { worker: (port.leg.port / 2 % 2) as u8, ..port };
+        let home = Port { worker: (port.pair.rtp / 2 % 2) as u8, ..port };
         assert!(self.out.remove(&home), "{port:?} was not out");
-        self.free.push_back(port.leg.port);
+        self.free.push_back(port.pair.rtp);
     }
 }
 

@@ -23,6 +23,6 @@ mod world;
 
 pub(super) use decisions::Numbers;
 
-pub(super) use media::FakePorts;
+pub(super) use media::{FakePorts, port_of};
 pub(super) use messages::Said;
 pub(super) use world::{SDP, SWITCH, World, path, target};

@@ -13,7 +13,7 @@ fn a_call_from_invite_to_bye() {
     let (mut world, leg, tag) = connected("tone");
     let session = world.sessions.get(SessionId::from_u64(tag)).unwrap();
     assert_eq!(&*session.parties().from, "sip:alice@example.com");
-    assert_eq!((session.local_rtp().unwrap().port(), session.remote_rtp().unwrap().port()), (leg.port, 4_000));
+    assert_eq!((session.local_rtp().unwrap().port(), session.remote_rtp().unwrap().port()), (port_of(leg), 4_000));
     world.over(DIALOG, Cause::RemoteBye);
     assert_eq!(world.state(tag), SessionState::Terminating);
     world.close(leg, tag);
@@ -326,7 +326,7 @@ fn a_stop_ends_every_call_properly() {
 #[test]
 fn words_about_others_are_ignored() {
     let (mut world, leg, tag) = connected("tone");
-    world.media(Event::MediaTimeout { leg: LegRef::new(leg.port, leg.generation + 1) });
+    world.media(Event::MediaTimeout { leg: LegRef::new(leg.row, leg.generation + 1) });
     world.media(Event::Refused { leg, number: tag + 1, reason: RefuseReason::NoSuchLeg });
     assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
     world.media(Event::Digit { leg, digit: 5 });

@@ -27,7 +27,7 @@ fn calling(targets: &[&str]) -> (World, SessionId, u64) {
     world.serve();
     let (call, uri, sdp) = world.invited();
     assert_eq!(uri, format!("sip:{}@192.0.2.7", targets[0]));
-    let port = world.session(id).leg().unwrap().port;
+    let port = world.session(id).local_port().unwrap();
     assert!(sdp.contains(&format!("m=audio {port} RTP/AVP 0 8 101")) && sdp.contains("c=IN IP4 192.0.2.9"), "{sdp}");
     assert_eq!(world.session(id).state(), SessionState::Dialing);
     (world, id, call)

@@ -4,6 +4,20 @@
 //! and only publishes it, so a peer that scribbles over the positions can stop the queue ([`Corrupt`]) but cannot send
 //! an index out of bounds. Loom runs this very code: see `tests/loom_queue.rs`.
 
+#[cfg(not(loom))]
+mod client;
+#[cfg(not(loom))]
+mod wake;
+#[cfg(not(loom))]
+mod worker;
+
+#[cfg(not(loom))]
+pub use {
+    client::ClientEnd,
+    wake::WakeFd,
+    worker::{FromClient, Rejected, WorkerEnd},
+};
+
 use crate::sync::{AtomicU64, Ordering::*, Words, fence};
 use std::marker::PhantomData;
 use zerocopy::{FromBytes, Immutable, IntoBytes};

@@ -1,6 +1,8 @@
-use crate::plan::{PortBlocks, RegionPlan};
+use super::plan::{PortBlocks, RegionPlan};
+use crate::pool::ring::RingPlace;
 use crate::queue::QueuePlace;
-use crate::{ClientIndex, WorkerIndex, latency};
+use crate::tables::latency;
+use crate::{ClientIndex, WorkerIndex};
 use contract::{COMMAND_BYTES, EVENT_BYTES, LegRow};
 use stats::{CounterSet, MediaCounter, SignalCounter};
 use std::ops::Range;
@@ -12,7 +14,7 @@ const COMMAND: usize = COMMAND_BYTES / 8;
 const EVENT: usize = EVENT_BYTES / 8;
 /// A row of the leg table: its sequence word, then the row.
 const ROW: usize = (1 + size_of::<LegRow>() / 8).next_multiple_of(8);
-/// Ring entries beyond one per pair: room for stale ones that killed clients have left.
+/// Slots of a ring beyond one per entry of its pool: room for stale ones that killed clients have left.
 const RING_SLACK: usize = 64;
 
 /// Where everything lies, as word indexes. Follows from the plan alone, so that both sides compute it.
@@ -22,12 +24,14 @@ pub(crate) struct Layout {
     clients: usize,
     event_slots: usize,
     command_slots: usize,
-    ring_slots: usize,
+    port_ring_slots: usize,
+    leg_ring_slots: usize,
     pairs: usize,
+    leg_rows: usize,
     worker_blocks: usize,
     client_blocks: usize,
     slot_states: usize,
-    pool: usize,
+    pools: usize,
     rings: usize,
     legs: usize,
     queues: usize,
@@ -48,6 +52,10 @@ const fn worker_block() -> usize {
 const fn queue_pair(command_slots: usize, event_slots: usize) -> usize {
     2 * 2 * LINE + command_slots * COMMAND + event_slots * EVENT
 }
+/// Words of a ring.
+const fn ring(slots: usize) -> usize {
+    2 * LINE + slots
+}
 const fn client_block() -> usize {
     COUNTERS + SignalCounter::ALL.len().next_multiple_of(LINE)
 }
@@ -56,7 +64,9 @@ impl Layout {
     pub(crate) fn of(plan: &RegionPlan) -> Self {
         let blocks = PortBlocks::new(plan);
         let most_pairs = blocks.pair_counts().into_iter().max().unwrap_or(0);
-        let ring_slots = (most_pairs + RING_SLACK).next_power_of_two();
+        let ring_slots = |entries: usize| (entries + RING_SLACK).next_power_of_two();
+        let (port_ring_slots, leg_ring_slots) = (ring_slots(most_pairs), ring_slots(plan.leg_rows()));
+        let port_rings = plan.workers * ring(port_ring_slots);
         let mut end = PAGE;
         let mut section = |words: usize| {
             let start = end;
@@ -68,14 +78,16 @@ impl Layout {
             clients: plan.clients,
             event_slots: plan.queue_slots,
             command_slots: plan.command_slots(),
-            ring_slots,
+            port_ring_slots,
+            leg_ring_slots,
             pairs: blocks.pair_count(),
+            leg_rows: plan.leg_rows(),
             worker_blocks: section(plan.workers * worker_block()),
             client_blocks: section(plan.clients * client_block()),
             slot_states: section(LINE + plan.clients * (1 + plan.workers)),
-            pool: section(blocks.pair_count()),
-            rings: section(plan.workers * (2 * LINE + ring_slots)),
-            legs: section(blocks.pair_count() * ROW),
+            pools: section(blocks.pair_count() + plan.leg_rows()),
+            rings: section(port_rings + ring(leg_ring_slots)),
+            legs: section(plan.leg_rows() * ROW),
             queues: section(plan.workers * plan.clients * queue_pair(plan.command_slots(), plan.queue_slots)),
             end,
         }
@@ -153,20 +165,35 @@ impl Layout {
         self.slot_states + LINE + self.clients + client.index() * self.workers + worker.index()
     }
 
-    pub(crate) fn pool(&self) -> Range<usize> {
-        self.pool..self.pool + self.pairs
+    /// A word for each port pair.
+    pub(crate) fn port_pool(&self) -> Range<usize> {
+        self.pools..self.pools + self.pairs
     }
 
-    /// Head, tail and slots of a worker's ring of ports.
-    pub(crate) fn ring(&self, worker: WorkerIndex) -> (usize, usize, Range<usize>) {
+    /// A word for each id of a leg.
+    pub(crate) fn leg_pool(&self) -> Range<usize> {
+        let start = self.pools + self.pairs;
+        start..start + self.leg_rows
+    }
+
+    /// The order of a worker's ports.
+    pub(crate) fn port_ring(&self, worker: WorkerIndex) -> RingPlace {
         assert!(worker.index() < self.workers, "{worker:?} of {}", self.workers);
-        let head = self.rings + worker.index() * (2 * LINE + self.ring_slots);
-        let slots = head + 2 * LINE;
-        (head, head + LINE, slots..slots + self.ring_slots)
+        Self::ring_at(self.rings + worker.index() * ring(self.port_ring_slots), self.port_ring_slots)
     }
 
-    pub(crate) fn leg(&self, pair: usize) -> Range<usize> {
-        let start = self.legs + pair * ROW;
+    /// The order of the ids of legs.
+    pub(crate) fn leg_ring(&self) -> RingPlace {
+        Self::ring_at(self.rings + self.workers * ring(self.port_ring_slots), self.leg_ring_slots)
+    }
+
+    fn ring_at(head: usize, slot_count: usize) -> RingPlace {
+        let slots = head + 2 * LINE;
+        RingPlace { head, tail: head + LINE, slots: slots..slots + slot_count }
+    }
+
+    pub(crate) fn leg_row(&self, row: usize) -> Range<usize> {
+        let start = self.legs + row * ROW;
         start..start + 1 + size_of::<LegRow>() / 8
     }
 

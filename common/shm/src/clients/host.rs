@@ -1,5 +1,6 @@
-use crate::slots::{Slot, SlotState};
-use crate::{ClientEnd, ClientIndex, CreateError, Region, RegionPlan, WakeFd, WorkerEnd, WorkerIndex, handover};
+use super::handover;
+use super::slots::{Slot, SlotState};
+use crate::{ClientEnd, ClientIndex, CreateError, Region, RegionPlan, WakeFd, WorkerEnd, WorkerIndex};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -114,8 +115,8 @@ impl Host {
         self.worker_wakes.iter().for_each(WakeFd::wake);
     }
 
-    /// Takes back the ports of a released client once every running worker has confirmed, and frees its place. `None`:
-    /// not yet, or nothing to do.
+    /// Takes back the ids and ports of a released client once every running worker has confirmed, and frees its place.
+    /// Says how many ports; `None`: not yet, or nothing to do.
     pub fn settle(&self, client: ClientIndex) -> Option<usize> {
         if client.index() >= self.region.plan().clients {
             return None;
@@ -134,7 +135,7 @@ impl Host {
         if !self.region.change_slot(client, slot, preparing) {
             return None; // another thread does it
         }
-        let count = self.region.ports().reclaim(client);
+        let count = self.region.reservations().reclaim(client);
         self.region.change_slot(client, preparing, Slot { state: SlotState::Free, ..slot });
         Some(count)
     }

@@ -1,14 +1,12 @@
-use crate::ports::{Exhausted, NotYours};
 use crate::queue::{Consumer, Producer, PushError, ring_bell, silence_bell};
 use crate::sync::Words;
-use crate::worker::Rejected;
-use crate::{ClientIndex, PortPool, Region, WakeFd, WorkerIndex};
-use contract::{Command, CommandSlot, Event, EventSlot, LegRef};
+use crate::{ClientIndex, Exhausted, NotYours, Region, Rejected, Reservation, Reservations, WakeFd, WorkerIndex};
+use contract::{Command, CommandSlot, Event, EventSlot};
 
 /// A control client's queues: commands to every worker, events from every worker. One thread owns it.
 pub struct ClientEnd {
     region: Region,
-    ports: PortPool,
+    reservations: Reservations,
     client: ClientIndex,
     workers: Vec<Ends>,
     own_wake: WakeFd,
@@ -35,7 +33,7 @@ impl ClientEnd {
             broken: false,
         };
         let workers = region.plan().workers().zip(wakes).map(ends).collect();
-        Self { ports: region.ports(), region, client, workers, own_wake, next_worker: 0, untold: 0 }
+        Self { reservations: region.reservations(), region, client, workers, own_wake, next_worker: 0, untold: 0 }
     }
 
     /// Which client.
@@ -53,18 +51,14 @@ impl ClientEnd {
         &self.own_wake
     }
 
-    /// Takes a port pair of a worker.
-    pub fn take_port(&self, worker: WorkerIndex) -> Result<LegRef, Exhausted> {
-        if worker.index() < self.workers.len() {
-            self.ports.take(worker, self.client)
-        } else {
-            Err(Exhausted(worker.0))
-        }
+    /// Takes the id of a new leg, and a port pair of a worker for it.
+    pub fn reserve(&self, worker: WorkerIndex) -> Result<Reservation, Exhausted> {
+        self.reservations.take(worker, self.client)
     }
 
-    /// Gives a port pair back.
-    pub fn give_back(&self, leg: LegRef) -> Result<(), NotYours> {
-        self.ports.give_back(leg, self.client)
+    /// Gives both back, once the leg is closed.
+    pub fn give_back(&self, reservation: Reservation) -> Result<(), NotYours> {
+        self.reservations.give_back(reservation, self.client)
     }
 
     /// Tells a worker what to do, and wakes it if it sleeps.

@@ -1,4 +1,4 @@
-//! The order in which free ports are taken: a first-in first-out ring that any process may push to and pop from, and
+//! The order in which free entries of a pool are taken: a first-in first-out ring that any process may push to and pop from, and
 //! that no process can block by dying.
 //!
 //! Each slot is one word: lap, generation and entry. A push is one compare-and-swap of the slot from "empty in this lap"
@@ -7,7 +7,15 @@
 
 use crate::sync::{AtomicU64, Ordering::*};
 
-/// One worker's ring, borrowed from the region.
+/// Where a ring lies, as word indexes.
+#[cfg(not(loom))]
+pub(crate) struct RingPlace {
+    pub(crate) head: usize,
+    pub(crate) tail: usize,
+    pub(crate) slots: std::ops::Range<usize>,
+}
+
+/// The ring of a pool, borrowed from the region.
 pub(crate) struct Ring<'a> {
     pub(crate) head: &'a AtomicU64,
     pub(crate) tail: &'a AtomicU64,
@@ -18,11 +26,11 @@ pub(crate) struct Ring<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot(u64);
 
-/// A port pair in the ring, good only for the life in which it was put there.
+/// An entry of the pool in the ring, good only for the life in which it was put there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
-    pub(crate) pair: u16,
-    /// The low bits of the port's generation.
+    pub(crate) index: u16,
+    /// The low bits of its generation.
     pub(crate) generation: u16,
 }
 
@@ -40,7 +48,7 @@ impl Slot {
     }
 
     fn full(lap: u32, entry: Entry) -> Self {
-        Self(u64::from(lap) << 32 | u64::from(entry.generation) << 16 | u64::from(entry.pair + 1))
+        Self(u64::from(lap) << 32 | u64::from(entry.generation) << 16 | u64::from(entry.index + 1))
     }
 
     fn lap(self) -> u32 {
@@ -53,8 +61,8 @@ impl Slot {
     }
 
     fn entry(self) -> Option<Entry> {
-        let pair = (self.0 as u16).checked_sub(1)?;
-        Some(Entry { pair, generation: (self.0 >> 16) as u16 })
+        let index = (self.0 as u16).checked_sub(1)?;
+        Some(Entry { index, generation: (self.0 >> 16) as u16 })
     }
 }
 
@@ -62,6 +70,11 @@ impl<'a> Ring<'a> {
     /// Attempts before an operation is given up. Each failed one means that another process got on, so this is only met
     /// when a process writes nonsense into the ring.
     const ATTEMPTS: usize = 1 << 20;
+
+    #[cfg(not(loom))]
+    pub(crate) fn new(words: &'a [AtomicU64], place: RingPlace) -> Self {
+        Self { head: &words[place.head], tail: &words[place.tail], slots: &words[place.slots] }
+    }
 
     fn at(&self, position: u64) -> (&'a AtomicU64, u32) {
         let capacity = self.slots.len() as u64;
@@ -75,7 +88,7 @@ impl<'a> Ring<'a> {
             let (slot, lap) = self.at(position);
             let seen = Slot(slot.load(Acquire));
             if seen == Slot::empty(lap) {
-                // Pairs with the Acquire in `peek`: who sees the entry sees the port's word from before it.
+                // Pairs with the Acquire in `peek`: who sees the entry sees the entry's word from before it.
                 if slot.compare_exchange(seen.0, Slot::full(lap, entry).0, AcqRel, Relaxed).is_ok() {
                     self.advance(self.tail, position);
                     return true;

@@ -1,10 +1,19 @@
-use crate::layout::Layout;
-use crate::mapping::Mapping;
-use crate::plan::{PlanError, PortBlocks, RegionPlan};
+//! The memory itself: where everything in it lies follows from its plan.
+
+mod layout;
+mod mapping;
+mod plan;
+
+pub use plan::{PlanError, RegionPlan};
+
+use crate::pool::LegPool;
 use crate::sync::{AtomicU64, Ordering::*, Words};
-use crate::{ClientIndex, CounterBlock, Latency, LegTable, PortPool, WorkerIndex};
+use crate::{ClientIndex, CounterBlock, Latency, LegTable, PortPool, Reservations, WorkerIndex};
 use clock::Instant;
 use contract::LAYOUT_VERSION;
+use layout::Layout;
+use mapping::Mapping;
+use plan::PortBlocks;
 use stats::{MediaCounter, SignalCounter};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -81,13 +90,14 @@ pub enum AttachError {
 }
 
 impl Region {
-    /// A new region, with every port free.
+    /// A new region, with every leg id and every port free.
     pub fn create(plan: &RegionPlan) -> Result<Self, CreateError> {
         plan.check()?;
         let bytes = plan.bytes();
         let mapping = Mapping::create(bytes).map_err(|source| CreateError::System { bytes, source })?;
         let region = Self::over(mapping, plan.clone());
         region.ports().fill();
+        region.leg_ids().fill();
         let words = region.words();
         let write = |word: usize, value: u64| words[word].store(value, Relaxed);
         write(header::VERSION, LAYOUT_VERSION.into());
@@ -148,6 +158,15 @@ impl Region {
     /// The ports.
     pub fn ports(&self) -> PortPool {
         PortPool::new(self.clone())
+    }
+
+    /// What clients take for a leg: its id and a port.
+    pub fn reservations(&self) -> Reservations {
+        Reservations::new(self.clone())
+    }
+
+    pub(crate) fn leg_ids(&self) -> LegPool {
+        LegPool::new(self.clone())
     }
 
     /// The leg table.

@@ -1,5 +1,5 @@
+use crate::clients::slots::SlotState;
 use crate::queue::{Consumer, Corrupt, Producer, PushError, ring_bell, silence_bell};
-use crate::slots::SlotState;
 use crate::sync::Words;
 use crate::{ClientIndex, Region, WakeFd, WorkerIndex};
 use contract::{Command, CommandSlot, Event, EventSlot, Invalid};

@@ -1,4 +1,4 @@
-use crate::layout::Layout;
+use super::layout::Layout;
 use crate::{ClientIndex, WorkerIndex};
 use std::ops::RangeInclusive;
 
@@ -59,6 +59,11 @@ impl RegionPlan {
         self.queue_slots / 2
     }
 
+    /// Rows of the leg table: most legs at a time. As many as there are port pairs, as each leg has one.
+    pub fn leg_rows(&self) -> usize {
+        PortBlocks::new(self).pair_count()
+    }
+
     /// Whether the plan can be carried out.
     pub fn check(&self) -> Result<(), PlanError> {
         if !(1..=Self::MAX_WORKERS).contains(&self.workers) {
@@ -93,7 +98,7 @@ impl RegionPlan {
         let blocks = PortBlocks::new(self);
         format!(
             "shared region {:.1} MiB, touched as needed: {} workers, {} clients, queues {} x ({} commands of {} bytes + {} \
-             events of {} bytes) {:.1} MiB, {} port pairs {}-{} in blocks of {} ports, leg table {:.1} MiB",
+             events of {} bytes) {:.1} MiB, {} port pairs {}-{} in blocks of {} ports, leg table of {} rows {:.1} MiB",
             mib(self.bytes()),
             self.workers,
             self.clients,
@@ -107,6 +112,7 @@ impl RegionPlan {
             self.rtp_ports.start(),
             self.rtp_ports.end(),
             blocks.block_ports(),
+            self.leg_rows(),
             mib(layout.leg_bytes()),
         )
     }
