@@ -42,9 +42,7 @@ pub(crate) fn run(wanted: &HangUp) -> Result<(), Failure> {
     }
     let ended = answer.as_array().map_or(&[][..], Vec::as_slice);
     if ended.is_empty() {
-        return Err(Failure::new(format!(
-            "no such call: {which}; `ringplane calls` lists them (calls that pass a proxy are their peers' to end)"
-        )));
+        return Err(Failure::new(format!("no such call: {which}; `ringplane calls` lists them")));
     }
     output::print(&ended.iter().map(line).collect::<String>())
 }

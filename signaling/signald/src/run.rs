@@ -95,10 +95,11 @@ pub fn run_reloading(config: &Config, stop: &Stop, reload: &Reload, ready: impl 
         Mode::Numbers | Mode::B2bua => Role::Calls(Some(routes.clone())),
     };
     let numbers = BuiltinDialplan::new(&config.media).with_transfers(transfers.clone());
+    let b2bua = B2bua::new(routes.clone(), transfers);
     let user = |_| -> Box<dyn CallHandler> {
         match config.sip.mode {
             Mode::Numbers => Box::new(numbers.clone()),
-            Mode::B2bua | Mode::Proxy | Mode::Redirect => Box::new(B2bua::new(routes.clone(), transfers.clone())),
+            Mode::B2bua | Mode::Proxy | Mode::Redirect => Box::new(b2bua.clone()),
         }
     };
     run_as(config, stop, reload, role, user, |is_ready, orders| {

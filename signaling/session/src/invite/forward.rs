@@ -40,6 +40,11 @@ impl Forward {
     }
 }
 
+/// Most hops that a call has left once it was sent on (RFC 3261 §8.1.1.6 wants a number that no call without a loop needs).
+/// A call that goes round between back-to-back user agents takes two ports in each of them for every round, so that it may
+/// not go round as often as a request between proxies.
+const HOPS_MAX: u8 = 30;
+
 impl Sessions {
     /// Sends a call that rings on to other targets: the decision that was deferred. Gives the session of the other side.
     pub fn forward(&mut self, turn: &mut Turn<'_>, id: SessionId, forward: Forward) -> Result<SessionId, SessionError> {
@@ -60,6 +65,7 @@ impl Sessions {
         let incoming = self.table.get(id).and_then(|session| session.incoming.as_ref());
         let hops_left = incoming.map_or(0, |incoming| incoming.hops_left);
         let Some(max_forwards) = hops_left.checked_sub(1) else { return Err(SessionError::TooManyHops) };
+        let max_forwards = max_forwards.min(HOPS_MAX);
         let no_port = SessionError::Media("no media port is free, or no media plane is there");
         let is_reserved = self.table.get(id).is_some_and(Session::has_reserved_leg);
         if !is_reserved && !self.reserve_leg(turn, id, None) {

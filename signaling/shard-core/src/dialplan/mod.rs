@@ -2,6 +2,7 @@
 
 pub mod b2bua;
 pub mod builtin;
+mod loops;
 pub mod routes;
 pub mod transfers;
 

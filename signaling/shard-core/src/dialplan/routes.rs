@@ -78,6 +78,11 @@ impl Called {
         Self { user: uri.user_text(), domain, number }
     }
 
+    /// The called user; a telephone number without its separators.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// The URI of a target for it.
     fn at(&self, target: &str) -> String {
         let Ok(uri) = Uri::parse(target.as_bytes()) else { return target.to_owned() };

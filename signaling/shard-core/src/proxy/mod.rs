@@ -11,6 +11,7 @@ use crate::auth::Auth;
 use crate::dialplan::routes::{Called, Routes};
 use crate::log::{self, Proxied, Refusals};
 use crate::names::{Found, Lookups, PathFinder};
+pub use calls::HungUp;
 use clock::Instant;
 use config::Network;
 use pending::{Pending, Table};

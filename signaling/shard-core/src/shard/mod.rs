@@ -12,7 +12,7 @@ use crate::auth::{Auth, Authenticated};
 use crate::call_row::{self, CallRow};
 use crate::names::next_hops::NextHops;
 use crate::names::{Found, Lookups, PathFinder, Questions, is_of_proxy};
-use crate::proxy::Relay;
+use crate::proxy::{HungUp, Relay};
 use crate::shard::host::ShardHost;
 use crate::shard::io::{Input, ShardOutput};
 use crate::shard::refusing::{challenge, note_refusal};
@@ -274,6 +274,20 @@ impl Shard {
     ) {
         self.turn(now, ports, out, work);
         self.take_events(now, ports, out);
+    }
+
+    /// Ends calls that its proxy is setting up, as far as a proxy can; adds what follows from it to `out`.
+    pub fn hang_up_proxied(
+        &mut self,
+        now: Instant,
+        number: usize,
+        is_meant: impl Fn(&CallRow) -> bool,
+        out: &mut ShardOutput,
+    ) -> HungUp {
+        let Some(relay) = &mut self.relay else { return HungUp::default() };
+        let hung_up = relay.hang_up(now, number, is_meant, &mut out.proxied);
+        relay.take_events(now, &mut out.proxied, &mut out.refused);
+        hung_up
     }
 
     /// Tells the user what happened since the output was emptied.

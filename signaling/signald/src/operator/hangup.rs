@@ -1,11 +1,14 @@
 //! Calls that an operator ends.
 
+use crate::link::Link;
 use crate::operator::trace::parse_peer;
-use crate::orders::OrderTurn;
+use clock::Instant;
 use serde_json::{Value, json};
-use session::{Session, SessionId};
-use shard_core::call_row::leg_id;
-use std::net::IpAddr;
+use session::{Session, SessionId, Sessions, Turn};
+use shard_core::call_row::{CallRow, leg_id};
+use shard_core::{Shard, ShardOutput};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc::Sender;
 
 /// Which calls.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,7 +40,7 @@ impl Which {
         }
     }
 
-    pub(crate) fn fits(&self, shard: usize, session: &Session) -> bool {
+    fn fits(&self, shard: usize, session: &Session) -> bool {
         match self {
             Self::All => true,
             Self::Named(name) => {
@@ -45,17 +48,58 @@ impl Which {
                     || *name == session.number().to_string()
                     || **name == *session.parties().call_id
             }
-            Self::Peer(ip, port) => {
-                let remote = session.remote_signaling();
-                remote.ip() == *ip && port.is_none_or(|port| port == remote.port())
-            }
+            Self::Peer(ip, port) => is_peer(session.remote_signaling(), *ip, *port),
+        }
+    }
+
+    fn fits_proxied(&self, call: &CallRow) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(name) => call.call_id_of(name).is_some(),
+            Self::Peer(ip, port) => is_peer(call.signaling, *ip, *port),
         }
     }
 }
 
-/// Ends them, each with what its state asks for. The other side of a call ends with it.
-pub(crate) fn hang_up(which: &Which, shard: usize, order: OrderTurn<'_, '_>) -> Vec<Hung> {
-    let OrderTurn { sessions, turn, .. } = order;
+fn is_peer(remote: SocketAddr, ip: IpAddr, port: Option<u16>) -> bool {
+    remote.ip() == ip && port.is_none_or(|port| port == remote.port())
+}
+
+/// An operator's order to a shard.
+pub(crate) struct HangUp {
+    pub(crate) which: Which,
+    pub(crate) answer_to: Sender<HungUp>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(crate) struct HungUp {
+    pub(crate) calls: Vec<Hung>,
+    /// Calls that pass the proxy of the shard, are meant, and were answered a moment ago.
+    pub(crate) up_count: usize,
+}
+
+impl HangUp {
+    /// Ends the calls on their shard, each with what its state asks for.
+    pub(crate) fn carry_out(
+        self,
+        now: Instant,
+        number: usize,
+        shard: &mut Shard,
+        link: &mut Link,
+        out: &mut ShardOutput,
+    ) {
+        let mut calls = Vec::new();
+        shard.work(now, link, out, |sessions, turn| calls = hang_up(&self.which, number, sessions, turn));
+        let proxied = shard.hang_up_proxied(now, number, |call| self.which.fits_proxied(call), out);
+        calls.extend(proxied.ended.into_iter().map(Hung::proxied));
+        // The operator may be gone.
+        let _ = self.answer_to.send(HungUp { calls, up_count: proxied.up_count });
+    }
+}
+
+/// Ends sessions. The other side of a call ends with it.
+fn hang_up(which: &Which, shard: usize, sessions: &mut Sessions, turn: &mut Turn<'_>) -> Vec<Hung> {
     let ids: Vec<SessionId> = sessions.iter().filter(|session| which.fits(shard, session)).map(Session::id).collect();
     let mut hung = Vec::new();
     for id in ids {
@@ -81,7 +125,30 @@ pub(crate) fn hang_up(which: &Which, shard: usize, order: OrderTurn<'_, '_>) -> 
     hung
 }
 
+/// Why a proxy has ended nothing. `up_count`: how many calls are meant that it knows to be up.
+pub(crate) fn refusal(up_count: usize) -> Value {
+    let what = match up_count {
+        0 => "no such call is being set up here".to_owned(),
+        1 => "the call has been answered".to_owned(),
+        count => format!("{count} such calls have been answered"),
+    };
+    json!({ "error": format!(
+        "{what}; a call that is up and passes this proxy ends by the BYE of one of its two ends: a proxy has no dialog of its \
+         own to send one in, and would have to forge it. End it at the phone or the server on either side"
+    ) })
+}
+
 impl Hung {
+    fn proxied(call: CallRow) -> Self {
+        Self {
+            id: call.id,
+            number: call.number,
+            from: call.from.into(),
+            to: call.to.into(),
+            how: "targets cancelled, refused with 480",
+        }
+    }
+
     /// `is_over`: nothing of it is left.
     pub(crate) fn json(&self, is_over: bool) -> Value {
         json!({

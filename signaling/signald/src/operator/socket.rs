@@ -1,11 +1,11 @@
 //! The operator's socket: one command line in, one JSON value out, then the end of the connection.
 
 use super::report::{self, Question, Snapshot, SwitchFacts};
-use crate::operator::hangup::{Hung, Which, hang_up};
+use crate::operator::hangup::{self, HangUp, Which};
 use crate::operator::trace::{self, Filter, Tracer, Watch};
 use crate::shard::inbox::Inbox;
 use crate::sockets::poll;
-use crate::{Error, Orders, Stop, run};
+use crate::{Error, Stop, run};
 use clock::Instant;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -130,17 +130,24 @@ impl Operator {
         let Some(which) = Which::parse(words) else {
             return json!({ "error": "say `hangup all`, `hangup call NAME` or `hangup peer ADDRESS`" });
         };
-        let orders = Orders::new(&self.inboxes);
-        let (answer_to, answers) = mpsc::channel::<Vec<Hung>>();
-        for shard in 0..orders.shard_count() {
-            let (which, answer_to) = (which.clone(), answer_to.clone());
+        let (answer_to, answers) = mpsc::channel();
+        for inbox in &self.inboxes {
             // A shard that has no room for it does not answer either.
-            let _ = orders.send(shard, Box::new(move |turn| drop(answer_to.send(hang_up(&which, shard, turn)))));
+            if inbox.hang_ups.push(HangUp { which: which.clone(), answer_to: answer_to.clone() }).is_ok() {
+                inbox.wake();
+            }
         }
         drop(answer_to);
         let until = clock::now() + SHARD_LIMIT;
         let next = || answers.recv_timeout(until.since(clock::now())).ok();
-        let hung: Vec<Hung> = std::iter::from_fn(next).flatten().collect();
+        let (mut hung, mut up_count) = (Vec::new(), 0);
+        for answer in std::iter::from_fn(next) {
+            hung.extend(answer.calls);
+            up_count += answer.up_count;
+        }
+        if hung.is_empty() && !self.has_media {
+            return hangup::refusal(up_count);
+        }
         let until = clock::now() + END_LIMIT;
         let mut left: Vec<String> = hung.iter().map(|one| one.id.clone()).collect();
         while !left.is_empty() {

@@ -1,6 +1,7 @@
 //! What other threads leave for a shard, in bounded queues, and how they wake it.
 
 use crate::link::Attached;
+use crate::operator::hangup::HangUp;
 use crate::operator::report::Question;
 use crate::orders::Order;
 use crossbeam::queue::ArrayQueue;
@@ -22,7 +23,7 @@ pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
 const BROKEN_COUNT_MAX: usize = 4_096;
 /// ICMP messages that may wait for one shard.
 const UNREACHABLE_COUNT_MAX: usize = 256;
-/// Questions of operators that may wait for one shard.
+/// Questions of operators, and their orders to end calls, that may wait for one shard.
 const QUESTION_COUNT_MAX: usize = 16;
 
 /// What ICMP says of a request that another shard sent.
@@ -37,6 +38,7 @@ pub(crate) struct Inbox {
     messages: ArrayQueue<Arrived>,
     waiting_bytes: AtomicUsize,
     pub(crate) questions: ArrayQueue<Question>,
+    pub(crate) hang_ups: ArrayQueue<HangUp>,
     pub(crate) orders: ArrayQueue<Order>,
     /// Connections that are gone.
     pub(crate) broken: ArrayQueue<Flow>,
@@ -58,6 +60,7 @@ impl Inbox {
             messages: ArrayQueue::new(MESSAGE_COUNT_MAX),
             waiting_bytes: AtomicUsize::new(0),
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
+            hang_ups: ArrayQueue::new(QUESTION_COUNT_MAX),
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
             broken: ArrayQueue::new(BROKEN_COUNT_MAX),
             unreachable: ArrayQueue::new(UNREACHABLE_COUNT_MAX),
@@ -108,6 +111,7 @@ impl Inbox {
             && self.unreachable.is_empty()
             && self.found.is_empty()
             && self.questions.is_empty()
+            && self.hang_ups.is_empty()
             && self.attached.is_empty();
         if !idle {
             self.awake();

@@ -131,6 +131,9 @@ impl ShardThread {
             let Some(order) = self.inbox.orders.pop() else { break };
             carry_out(order, now, &mut self.shard, &mut self.link, &mut self.out);
         }
+        while let Some(hang_up) = self.inbox.hang_ups.pop() {
+            hang_up.carry_out(now, self.number, &mut self.shard, &mut self.link, &mut self.out);
+        }
         self.take_new_work();
         self.flush();
         print_left_out(&mut self.log, now, self.number);

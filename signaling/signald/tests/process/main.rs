@@ -8,6 +8,7 @@ mod certificates;
 mod corpora;
 mod floods;
 mod line;
+mod loops;
 mod media;
 mod mixed_roles;
 #[path = "../../../transport/tests/all/name_server.rs"]

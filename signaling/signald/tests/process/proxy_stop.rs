@@ -203,3 +203,68 @@ fn a_redirect_server_needs_no_media_process_either() {
     switch.counts([("forwarded", 1), ("calls_refused", 0)]);
     switch.end();
 }
+
+/// The next message about this call that starts so.
+fn hear_of(phone: &Phone, call: &str, start: &str) -> String {
+    loop {
+        let message = phone.hear(start);
+        if header(&message, "Call-ID") == call {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn an_operator_ends_what_is_being_set_up_and_hears_why_nothing_else_can_be_ended() {
+    let far = Far::new();
+    let switch = proxy(&[&far]);
+    let phone = Phone::new(&switch);
+    let us = phone.socket.local_addr().unwrap();
+    let invited = |call: &str| {
+        phone.send("INVITE", call, "", 1, SDP);
+        loop {
+            let invite = far.hear("INVITE");
+            if header(&invite.0, "Call-ID") == call {
+                return invite;
+            }
+        }
+    };
+    for (number, name) in ["id", "call", "call_id", "peer", "all"].into_iter().enumerate() {
+        let call = format!("h{number}");
+        let invite = invited(&call);
+        far.answer(&invite, 180, "");
+        hear_of(&phone, &call, "SIP/2.0 180");
+        let calls = switch.ask_until("calls", |calls| calls[0]["state"] == "ringing" && calls[0]["call_id"] == call);
+        let which = match name {
+            "peer" => format!("peer {us}"),
+            "all" => "all".to_owned(),
+            _ => format!("call {}", calls[0][name].as_str().unwrap()),
+        };
+        let answer = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| switch.ask(&format!("hangup {which}")));
+            let cancel = far.hear("CANCEL");
+            assert!(header(&cancel.0, "Reason").contains("cause=480"), "{}", cancel.0);
+            far.answer(&cancel, 200, "");
+            far.answer(&invite, 487, "");
+            hear_of(&phone, &call, "SIP/2.0 480");
+            asked.join().unwrap()
+        });
+        let row = |name: &str| answer[0][name].as_str().unwrap_or("").to_owned();
+        assert_eq!(row("done"), "targets cancelled, refused with 480", "{answer}");
+        assert_eq!((&answer[0]["is_over"], row("from")), (&true.into(), "sip:alice@example.com".into()), "{answer}");
+    }
+    // A call that is up has no end here that a proxy could send without forging it.
+    let invite = invited("up");
+    far.answer(&invite, 200, "");
+    let answer = hear_of(&phone, "up", "SIP/2.0 200");
+    phone.socket.send_to(ack_of(&phone, &answer).as_bytes(), switch.address).unwrap();
+    let refusal = |which: &str| switch.ask(&format!("hangup {which}"))["error"].as_str().unwrap_or("").to_owned();
+    for (which, what) in
+        [("call up", "the call has been answered"), ("call nobody", "no such call is being set up here")]
+    {
+        let refusal = refusal(which);
+        assert!(refusal.starts_with(what) && refusal.contains("BYE of one of its two ends"), "{which}: {refusal}");
+    }
+    assert!(refusal("everybody").contains("hangup all"));
+    switch.end();
+}

@@ -8,11 +8,12 @@ use crate::proxy::{SenderIdentity, Standing};
 use crate::table::slab::Handle;
 use crate::table::token::Token;
 use crate::transactions::ServerUse;
+use clock::Instant;
 use sip_wire::Method;
 
 pub(crate) struct Context {
     pub(crate) is_invite: bool,
-    pub(crate) began_at: clock::Instant,
+    pub(crate) began_at: Instant,
     /// How the request came.
     pub(crate) in_flow: Flow,
     /// The request with `received` and `rport` filled and our Route values gone.
@@ -75,13 +76,31 @@ pub(crate) struct Outcome {
     pub(crate) lacked_room: bool,
     /// The caller gave up.
     pub(crate) is_cancelled: bool,
-    /// It was called off because the proxy is being stopped.
-    pub(crate) is_stopped: bool,
+    /// It was called off from here.
+    pub(crate) called_off: Option<CalledOff>,
     /// A final response went upstream.
     pub(crate) is_answered: bool,
 }
 
-impl ServerUse for Context {}
+impl ServerUse for Context {
+    fn deadline(&self) -> Option<Instant> {
+        self.called_off().and_then(|called_off| called_off.answer_at)
+    }
+}
+
+/// A request that is to end, by the word of the proxy's user.
+#[derive(Clone, Copy)]
+pub(crate) struct CalledOff {
+    /// Its answer, unless a target gives a better one.
+    pub(crate) status: u16,
+    /// When it is answered although targets have not said that they have stopped.
+    pub(crate) answer_at: Option<Instant>,
+}
+
+impl CalledOff {
+    /// The proxy is being stopped, and answers all requests at once when it is time.
+    pub(crate) const STOPPED: Self = Self { status: 503, answer_at: None };
+}
 
 impl Context {
     /// Of a request that has just come: without targets, and not answered. `request` is what would be sent on.
@@ -105,6 +124,11 @@ impl Context {
     /// Whether it is an INVITE that would make a call.
     pub(crate) fn is_call(&self) -> bool {
         self.is_invite && !self.is_in_dialog()
+    }
+
+    /// Whether it was called off and has no final answer yet.
+    pub(crate) fn called_off(&self) -> Option<CalledOff> {
+        self.outcome.called_off.filter(|_| !self.outcome.is_answered)
     }
 
     pub(crate) fn is_in_dialog(&self) -> bool {

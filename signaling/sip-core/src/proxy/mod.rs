@@ -8,6 +8,7 @@
 //! It has no dialogs: it is another user of the transaction layer than the [`Endpoint`](crate::Endpoint).
 
 mod admit;
+mod call_off;
 mod config;
 mod context;
 mod failures;

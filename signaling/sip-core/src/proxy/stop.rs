@@ -1,7 +1,7 @@
 //! The graceful end of a proxy: nothing new begins, what rings is called off, dialogs go on.
 
 use crate::content::Content;
-use crate::proxy::context::Context;
+use crate::proxy::context::{CalledOff, Context};
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;
@@ -61,7 +61,7 @@ impl Proxy {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
             let is_undecided = context.targets.count == 0;
             if is_undecided || context.is_invite {
-                context.outcome.is_stopped = true;
+                context.outcome.called_off = Some(CalledOff::STOPPED);
                 context.targets.waiting.clear();
                 context.targets.redirects.clear();
             }
@@ -77,7 +77,7 @@ impl Proxy {
     /// Answers everything that has no final answer, because the process ends now: 503, and CANCEL to the targets of INVITEs.
     pub fn end(&mut self, now: Instant, out: &mut ProxyOutput) {
         self.stop(now, now, out);
-        self.call_off(now, |_| true, out);
+        self.answer_open(now, |_| true, out);
     }
 
     /// Whether ACKs are missing, after [`stop`](Self::stop): those of refusals over UDP, which are repeated until then (RFC
@@ -140,14 +140,14 @@ impl Proxy {
         if let Some(stopping) = &mut self.stopping {
             stopping.has_answered = true;
         }
-        self.call_off(now, |context| context.is_invite, out);
+        self.answer_open(now, |context| context.is_invite, out);
     }
 
     /// Gives requests their final answer, whatever their targets do.
-    fn call_off(&mut self, now: Instant, is_meant: impl Fn(&Context) -> bool, out: &mut ProxyOutput) {
+    fn answer_open(&mut self, now: Instant, is_meant: impl Fn(&Context) -> bool, out: &mut ProxyOutput) {
         for handle in self.open_contexts(is_meant) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
-            context.outcome.is_stopped = true;
+            context.outcome.called_off = Some(CalledOff::STOPPED);
             context.targets.waiting.clear();
             context.targets.redirects.clear();
             let is_cancelled = context.outcome.is_cancelled;

@@ -1,8 +1,11 @@
 //! What became of a request, for those who write it down.
 
 use crate::flow::Flow;
+use crate::proxy::context::Context;
 use crate::proxy::{Proxy, ProxyId, Standing};
 use crate::table::slab::Handle;
+use crate::transactions::Server;
+use crate::transactions::proven::status_of;
 use clock::Instant;
 use std::net::SocketAddr;
 
@@ -47,10 +50,19 @@ pub struct ProxyStory<'p> {
 impl Proxy {
     /// Calls that are being set up: INVITEs outside dialogs without a final answer.
     pub fn open_calls(&self) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
-        let is_open = |handle: &Handle| {
-            self.transactions.servers.get(*handle).is_some_and(|open| open.is_call() && !open.outcome.is_answered)
-        };
-        self.transactions.servers.handles().filter(is_open).filter_map(|handle| {
+        self.calls(|call| !call.outcome.is_answered)
+    }
+
+    /// Calls that were answered a moment ago, for as long as copies of the answer may come. What became of them since is
+    /// not known here.
+    pub fn answered_calls(&self) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
+        self.calls(|call| (200..300).contains(&status_of(&call.response)))
+    }
+
+    fn calls(&self, is_meant: fn(&Server<Context>) -> bool) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
+        let servers = &self.transactions.servers;
+        let is_one = move |handle: &Handle| servers.get(*handle).is_some_and(|one| one.is_call() && is_meant(one));
+        servers.handles().filter(is_one).filter_map(|handle| {
             let request = ProxyId(handle);
             Some((request, self.story(request)?))
         })
@@ -61,7 +73,12 @@ impl Proxy {
         let context = self.transactions.servers.get(request.0)?;
         let answered_by = match &context.outcome.best {
             _ if context.targets.count == 0 => AnsweredBy::Proxy,
-            _ if context.outcome.is_stopped && context.response.starts_with(b"SIP/2.0 503 ") => AnsweredBy::Proxy,
+            _ if context.outcome.called_off.is_some_and(|called_off| {
+                status_of(&context.response) == called_off.status && !context.outcome.is_cancelled
+            }) =>
+            {
+                AnsweredBy::Proxy
+            }
             Some(best) if !best.bytes.is_empty() => AnsweredBy::Target,
             Some(best) if best.status == 503 => AnsweredBy::Network,
             None if context.outcome.is_cancelled => AnsweredBy::Caller,

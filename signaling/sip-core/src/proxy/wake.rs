@@ -37,6 +37,7 @@ impl Proxy {
         if context.machine.deadline().is_some_and(|deadline| deadline <= now) {
             self.drive_context(now, handle, ServerInput::Deadline, out);
         }
+        self.answer_called_off_at(now, handle, out);
         self.settle_context(handle);
     }
 

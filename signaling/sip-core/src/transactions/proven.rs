@@ -147,7 +147,7 @@ pub(crate) fn is_acknowledged(refusal: &[u8], to_tag: Option<&[u8]>) -> bool {
 }
 
 /// Of a response that we wrote or checked; 0 for anything else.
-fn status_of(answer: &[u8]) -> u16 {
+pub(crate) fn status_of(answer: &[u8]) -> u16 {
     let digits = answer.get(b"SIP/2.0 ".len()..).and_then(|rest| rest.get(..3));
     digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! The stateful proxy (RFC 3261 §16): forking, best responses, CANCEL, timers, routes.
 
+mod call_off;
 #[path = "../common/mod.rs"]
 mod common;
 mod floods;

@@ -28,7 +28,7 @@ impl Proxy {
         if context.targets.redirects_left == 0
             || context.outcome.is_answered
             || context.outcome.is_cancelled
-            || context.outcome.is_stopped
+            || context.outcome.called_off.is_some()
         {
             return false;
         }
@@ -90,12 +90,11 @@ impl Proxy {
         branch: Handle,
         out: &mut ProxyOutput,
     ) -> bool {
-        let is_wanted =
-            |proxy: &Self| {
-                proxy.transactions.servers.get(context).is_some_and(|open| {
-                    !open.outcome.is_answered && !open.outcome.is_cancelled && !open.outcome.is_stopped
-                })
-            };
+        let is_wanted = |proxy: &Self| {
+            proxy.transactions.servers.get(context).is_some_and(|open| {
+                !open.outcome.is_answered && !open.outcome.is_cancelled && open.outcome.called_off.is_none()
+            })
+        };
         let Some(failed) = self.transactions.clients.get_mut(branch) else { return false };
         let is_cancelled = !matches!(failed.cancel, Cancel::No);
         let Some((mut target, breadth)) = failed.again.take().map(|again| *again) else { return false };

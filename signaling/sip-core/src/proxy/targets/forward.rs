@@ -46,7 +46,7 @@ impl Proxy {
         let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
         if context.outcome.is_answered
             || context.outcome.is_cancelled
-            || context.outcome.is_stopped
+            || context.outcome.called_off.is_some()
             || targets.is_empty()
         {
             return Err(Refused::WrongState);

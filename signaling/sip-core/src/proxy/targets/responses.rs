@@ -120,7 +120,9 @@ impl Proxy {
             return;
         }
         if !context.targets.redirects.is_empty()
-            || (!context.outcome.is_cancelled && !context.outcome.is_stopped && self.start_group(now, handle, out))
+            || (!context.outcome.is_cancelled
+                && context.outcome.called_off.is_none()
+                && self.start_group(now, handle, out))
         {
             return;
         }
@@ -132,8 +134,11 @@ impl Proxy {
         };
         match &context.outcome.best {
             // The targets' 487 says that they were cancelled, which the caller did not ask for.
-            _ if context.outcome.is_stopped && !context.outcome.is_cancelled && matches!(status, 408 | 487 | 503) => {
-                self.answer_unavailable(now, handle, out);
+            _ if context.outcome.called_off.is_some()
+                && !context.outcome.is_cancelled
+                && matches!(status, 408 | 487 | 503) =>
+            {
+                self.answer_called_off(now, handle, out);
             }
             Some(best) if !best.bytes.is_empty() => {
                 let bytes = Self::best_bytes(best, &context.outcome.challenges);

@@ -1,0 +1,88 @@
+//! Calls that the operator ends while they are being set up.
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Ends the call that was handed up last; gives what is sent.
+fn call_off(bench: &mut Bench) -> Result<Sent, Refused> {
+    let ends = (480, bench.now + PATIENCE);
+    bench.proxy.call_off(bench.now, bench.request(), ends, &mut bench.out)?;
+    Ok(bench.drain())
+}
+
+/// A call that rings at one target and is not answered at all by the others.
+fn ringing(targets: &[(u8, u16)]) -> (Bench, Vec<String>) {
+    let mut bench = Bench::new();
+    bench.feed(&Peer::new().invite());
+    let sent: Vec<String> = bench.forward(targets).into_iter().map(|(_, text)| text).collect();
+    bench.answer(&sent[0], 180, "a");
+    (bench, sent)
+}
+
+#[test]
+fn targets_are_cancelled_and_the_caller_is_refused() {
+    let (mut bench, sent) = ringing(&[(1, 0), (2, 1)]);
+    let cancelled = call_off(&mut bench).unwrap();
+    assert_eq!(hosts(&cancelled), [(1, "CANCEL")]);
+    assert_eq!(header(&cancelled[0].1, "Reason"), "SIP;cause=480;text=\"Ended by the operator\"");
+    assert_eq!(call_off(&mut bench), Err(Refused::WrongState), "it is ending");
+    bench.answer(&cancelled[0].1, 200, "a");
+    // The target's 487 is not what the caller asked for, and no further target is tried.
+    assert_eq!(hosts(&bench.answer(&sent[0], 487, "a")), [(1, "ACK"), (9, "480")]);
+    assert_eq!(bench.finished(), [480]);
+    assert_eq!(bench.proxy.story(bench.request()).unwrap().answered_by, AnsweredBy::Proxy);
+    assert_eq!(call_off(&mut bench), Err(Refused::WrongState), "it is over");
+    bench.assert_empty();
+    assert_eq!(call_off(&mut bench), Err(Refused::Gone));
+}
+
+#[test]
+fn a_target_that_says_nothing_is_not_waited_for() {
+    let (mut bench, sent) = ringing(&[(1, 0), (2, 0)]);
+    let cancelled = call_off(&mut bench).unwrap();
+    assert_eq!(hosts(&cancelled), [(1, "CANCEL")], "RFC 3261 §9.1: the other one has not answered");
+    assert_eq!(hosts(&bench.answer(&sent[0], 487, "a")), [(1, "ACK")]);
+    let later = bench.pass(PATIENCE);
+    let answers: Vec<_> = later.iter().filter(|(_, host, _)| *host == 9).collect();
+    assert!(matches!(answers[..], [(1_000, 9, text)] if word(text) == "480"), "{answers:?}");
+    // When it does answer, it is cancelled.
+    assert_eq!(hosts(&bench.answer(&sent[1], 180, "b")), [(2, "CANCEL")]);
+    assert_eq!(hosts(&bench.answer(&sent[1], 487, "b")), [(2, "ACK")]);
+    bench.assert_empty();
+}
+
+#[test]
+fn an_answer_that_crosses_reaches_the_caller_and_a_refusal_is_its_targets() {
+    for (status, told) in [(200, "200"), (486, "486")] {
+        let (mut bench, sent) = ringing(&[(1, 0)]);
+        call_off(&mut bench).unwrap();
+        let heard = bench.answer(&sent[0], status, "a");
+        assert_eq!(heard.iter().find(|(host, _)| *host == 9).map(|(_, text)| word(text)), Some(told));
+        bench.assert_empty();
+    }
+}
+
+#[test]
+fn a_call_that_nobody_has_decided_about_is_refused_at_once() {
+    let mut bench = Bench::new();
+    bench.feed(&Peer::new().invite());
+    assert_eq!(hosts(&call_off(&mut bench).unwrap()), [(9, "480")]);
+    bench.assert_empty();
+}
+
+#[test]
+fn only_a_call_that_is_being_set_up_can_be_called_off() {
+    let mut bench = Bench::new();
+    bench.feed(&Peer::new().request("MESSAGE", "MESSAGE", "", ""));
+    bench.forward(&[(1, 0)]);
+    assert_eq!(call_off(&mut bench), Err(Refused::WrongState), "no call");
+    let (mut bench, sent) = ringing(&[(1, 0)]);
+    assert_eq!((bench.proxy.open_calls().count(), bench.proxy.answered_calls().count()), (1, 0));
+    bench.answer(&sent[0], 200, "a");
+    assert_eq!((bench.proxy.open_calls().count(), bench.proxy.answered_calls().count()), (0, 1));
+    assert_eq!(call_off(&mut bench), Err(Refused::WrongState), "it is up");
+    let refused = bench.proxy.call_off(bench.now, bench.request(), (200, bench.now), &mut bench.out);
+    assert_eq!(refused, Err(Refused::BadStatus));
+    bench.assert_empty();
+}
