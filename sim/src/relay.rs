@@ -89,7 +89,7 @@ impl Relay {
             return;
         }
         match turn.rng.below(20) {
-            0 => drop(self.proxy.reject(now, request, 404, "", Content::NONE, &mut self.out)),
+            0 => drop(self.proxy.reject(now, request, 404, Content::NONE, &mut self.out)),
             1 => drop(self.proxy.redirect(now, request, 302, &["<sip:somewhere@else>"], &mut self.out)),
             _ => {
                 let count = 1 + turn.rng.below(3);

@@ -9,11 +9,10 @@ use crate::paths::lookups::Lookups;
 use crate::paths::own_names::{hosts, own_names};
 use crate::paths::route_targets::keep_fresh;
 use crate::role::Role;
-use crate::shard::idle_work::IdleWork;
+use crate::shard::ending::Ending;
 use crate::shard::inbox::{Inbox, MESSAGE_BYTES_MAX};
 use crate::shard::sharding::Sharding;
-use crate::shard::thread::ShardThread;
-use crate::shard::turn_rate::TurnRate;
+use crate::shard::thread::{Pace, ShardThread, Sockets};
 use crate::sockets::certificates::Files;
 use crate::sockets::listener::{Listener, bind_all};
 use crate::sockets::sender::Sender;
@@ -208,20 +207,14 @@ fn run_as(
                 sharding,
                 inbox,
                 intake: Intake::default(),
-                listeners: listeners.clone(),
+                sockets: Sockets { listeners: listeners.clone(), waiter, ready: Woken::default() },
                 link: Link::default(),
                 sender: Sender::new(listeners, Some(streams), tcp_fallback, home, tracer.clone()),
                 out: ShardOutput::default(),
-                waiter,
-                ready: Woken::default(),
-                stop,
                 lost,
-                stop_until: None,
+                ending: Ending::by(stop),
                 retry_after_s: config.sip.retry_after.as_secs().max(1),
-                rate: TurnRate::default(),
-                untold_since: None,
-                idle_work: IdleWork::default(),
-                doubtful_count: 0,
+                pace: Pace::default(),
                 log: CallLog::default(),
                 tracer,
             };

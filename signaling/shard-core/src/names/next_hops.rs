@@ -1,13 +1,13 @@
 //! Paths to the next hops of dialogs, where a message of the peer does not show them: another transport, another address
 //! of ours, or a name.
 
-use crate::names::{PathFinder, Questions};
 use crate::shard::io::ShardOutput;
 use clock::Instant;
+use session::Host;
 use sip_core::{DialogId, Endpoint};
 use std::collections::HashMap;
 
-/// The names of next hops that are being looked up, by the number of the question. [`Questions`] bounds them.
+/// The names of next hops that are being looked up, by the number of the question. [`Questions`](crate::names::Questions) bounds them.
 #[derive(Default)]
 pub struct NextHops {
     asked: HashMap<u64, DialogId>,
@@ -21,21 +21,16 @@ impl NextHops {
         now: Instant,
         dialog: DialogId,
         endpoint: &mut Endpoint,
-        paths: Option<&dyn PathFinder>,
-        questions: &mut Option<Questions>,
+        host: &mut dyn Host,
         out: &mut ShardOutput,
     ) {
         // Of two questions about a dialog the later one counts.
         self.asked.retain(|_, asked| *asked != dialog);
         let Some(info) = endpoint.dialog_info(dialog) else { return };
         let uri = String::from_utf8_lossy(info.next_hop).into_owned();
-        let known = match paths {
-            Some(paths) => paths.find_now(&uri),
-            None => Some(Vec::new()),
-        };
-        let path = match known {
+        let path = match host.paths_to(&uri) {
             Some(paths) => paths.first().copied(),
-            None => match questions.as_mut().and_then(|questions| questions.ask(vec![uri])) {
+            None => match host.look_up(&[uri.into()]) {
                 Some(ticket) => {
                     self.asked.insert(ticket, dialog);
                     return;

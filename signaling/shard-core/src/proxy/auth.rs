@@ -61,7 +61,7 @@ impl Relay {
             Judgement::Challenge { status, header, values, .. } => {
                 let headers: Vec<(&str, &str)> = values.iter().map(|value| (header, &**value)).collect();
                 // It was given up meanwhile, then nobody waits.
-                let _ = self.proxy.reject(now, request, status, "", Content::headers(&headers), out);
+                let _ = self.proxy.reject(now, request, status, Content::headers(&headers), out);
                 return false;
             }
         };

@@ -182,7 +182,7 @@ impl Relay {
         let Ok(message) = Message::parse(asked.message) else { return self.reject(now, request, 400, out) };
         let Ok(uri) = message.request_uri() else { return self.reject(now, request, 400, out) };
         if asked.is_for_us && auth::is_ping(&message) {
-            let _ = self.proxy.reject(now, request, 200, "", Content::headers(&OPTIONS_HEADERS), out);
+            let _ = self.proxy.reject(now, request, 200, Content::headers(&OPTIONS_HEADERS), out);
             return;
         }
         if !self.admits(now, asked, &message, out) {
@@ -203,7 +203,7 @@ impl Relay {
     }
 
     fn reject(&mut self, now: Instant, request: ProxyId, status: u16, out: &mut ProxyOutput) {
-        let _ = self.proxy.reject(now, request, status, "", Content::NONE, out);
+        let _ = self.proxy.reject(now, request, status, Content::NONE, out);
     }
 
     /// New requests go by the routes.

@@ -2,6 +2,7 @@
 
 use crate::log::Refusals;
 use crate::names::Found;
+use clock::Instant;
 use contract::{Command, Event};
 use session::SessionEvent;
 use sip_core::proxy::ProxyOutput;
@@ -80,4 +81,13 @@ impl ShardOutput {
         self.events.clear();
         self.refused.clear();
     }
+}
+
+/// When and how a message came.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) now: Instant,
+    pub(super) flow: Flow,
+    /// It never left the process.
+    pub(super) is_ours: bool,
 }

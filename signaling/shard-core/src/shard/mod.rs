@@ -14,7 +14,7 @@ use crate::names::next_hops::NextHops;
 use crate::names::{Found, Lookups, PathFinder, Questions, is_of_proxy};
 use crate::proxy::{HungUp, Relay};
 use crate::shard::host::ShardHost;
-use crate::shard::io::{Input, ShardOutput};
+use crate::shard::io::{Arrival, Input, ShardOutput};
 use crate::shard::refusing::{challenge, note_refusal};
 use chooser::{Chooser, User};
 use clock::Instant;
@@ -240,7 +240,8 @@ impl Shard {
     fn take_events(&mut self, now: Instant, ports: &mut dyn Ports, out: &mut ShardOutput) {
         while let Some(event) = out.sip.next_event() {
             if let sip_core::Event::PathWanted { dialog } = event {
-                self.next_hops.find(now, dialog, &mut self.endpoint, self.paths.as_deref(), &mut self.questions, out);
+                let mut host = ShardHost { paths: self.paths.as_deref(), questions: self.questions.as_mut() };
+                self.next_hops.find(now, dialog, &mut self.endpoint, &mut host, out);
                 continue;
             }
             self.turn(now, ports, out, |sessions, turn| sessions.handle(turn, event));
@@ -388,13 +389,4 @@ impl Shard {
         };
         work(&mut self.sessions, &mut turn);
     }
-}
-
-/// When and how a message came.
-#[derive(Clone, Copy)]
-struct Arrival {
-    now: Instant,
-    flow: Flow,
-    /// It never left the process.
-    is_ours: bool,
 }

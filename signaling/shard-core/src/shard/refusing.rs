@@ -1,6 +1,6 @@
 //! Requests that a shard answers without a call: challenges, and refusals by the rules of the protocol.
 
-use super::Arrival;
+use super::io::Arrival;
 use crate::auth::Auth;
 use crate::intake::stateless;
 use crate::log::{Refusals, status_of};

@@ -1,11 +1,11 @@
 //! The thread around a shard: it reads the clock, moves datagrams, commands and events, and sleeps.
 
-use crate::Stop;
 use crate::link::Link;
 use crate::log::{print_calls, print_left_out};
 use crate::operator::report::Snapshot;
 use crate::operator::trace::{Tracer, Way};
 use crate::orders::carry_out;
+use crate::shard::ending::Ending;
 use crate::shard::idle_work::IdleWork;
 use crate::shard::inbox::{Inbox, Unreachable};
 use crate::shard::sharding::Sharding;
@@ -52,32 +52,43 @@ pub(crate) struct ShardThread {
     pub(crate) sharding: Sharding,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) intake: Intake,
-    pub(crate) listeners: Arc<[Listener]>,
+    pub(crate) sockets: Sockets,
     pub(crate) link: Link,
     pub(crate) sender: Sender,
     pub(crate) out: ShardOutput,
-    pub(crate) waiter: Waiter,
-    pub(crate) ready: Ready,
-    pub(crate) stop: Stop,
     /// Where to ask for a media plane.
     pub(crate) lost: mpsc::Sender<usize>,
-    pub(crate) stop_until: Option<Instant>,
+    pub(crate) ending: Ending,
     pub(crate) retry_after_s: u64,
-    pub(crate) rate: TurnRate,
-    /// Since when media workers do not know of a command that can wait.
-    pub(crate) untold_since: Option<Instant>,
-    pub(crate) idle_work: IdleWork,
-    /// ICMP messages of this turn that did not name a request.
-    pub(crate) doubtful_count: usize,
+    pub(crate) pace: Pace,
     pub(crate) log: CallLog,
     pub(crate) tracer: Tracer,
+}
+
+/// What the shard reads from and waits for.
+pub(crate) struct Sockets {
+    pub(crate) listeners: Arc<[Listener]>,
+    pub(crate) waiter: Waiter,
+    /// What the last wait has found.
+    pub(crate) ready: Ready,
+}
+
+/// What may wait for a later turn, and how long it has.
+#[derive(Default)]
+pub(crate) struct Pace {
+    rate: TurnRate,
+    /// Since when media workers do not know of a command that can wait.
+    untold_since: Option<Instant>,
+    idle_work: IdleWork,
+    /// ICMP messages of this turn that did not name a request.
+    doubtful_count: usize,
 }
 
 impl ShardThread {
     /// Until the end is asked for and all calls have ended, or their time is over.
     pub(crate) fn run(mut self) {
         // Beside the worker, so that it can work on what the reader lends it.
-        let (mut reader, listeners) = (Reader::new(), self.listeners.clone());
+        let (mut reader, listeners) = (Reader::new(), self.sockets.listeners.clone());
         loop {
             let now = clock::now();
             self.read_sockets(&mut reader, &listeners);
@@ -124,7 +135,7 @@ impl ShardThread {
             self.flush_many();
         }
         if self.shard.deadline().is_some_and(|at| at <= now) {
-            self.idle_work.work_was_done(now);
+            self.pace.idle_work.work_was_done(now);
             self.shard.handle(now, Input::Deadline, &mut self.link, &mut self.out);
         }
         for _ in 0..TURN_EVENT_COUNT {
@@ -145,7 +156,8 @@ impl ShardThread {
     }
 
     fn read_sockets(&mut self, reader: &mut Reader, listeners: &[Listener]) {
-        let (sockets, errors) = (std::mem::take(&mut self.ready.sockets), std::mem::take(&mut self.ready.errors));
+        let (sockets, errors) =
+            (std::mem::take(&mut self.sockets.ready.sockets), std::mem::take(&mut self.sockets.ready.errors));
         for (_, listener) in listeners.iter().enumerate().filter(|(index, _)| errors & 1 << index != 0) {
             let now = clock::now();
             listener.take_errors(TURN_ERROR_COUNT, |flow, quoted| match self.sharding.of_quoted(quoted) {
@@ -171,7 +183,7 @@ impl ShardThread {
                 }
             }
         }
-        self.doubtful_count = 0;
+        self.pace.doubtful_count = 0;
     }
 
     fn unreachable_at(&mut self, shard: usize, now: Instant, flow: &Flow, quoted: &[u8]) {
@@ -186,8 +198,8 @@ impl ShardThread {
     /// A hint that names no request has all of them searched for those to that address, so a turn takes few of these.
     fn unreachable(&mut self, now: Instant, flow: &Flow, quoted: &[u8]) {
         if sip_core::quoted_branch(quoted).is_none() {
-            self.doubtful_count += 1;
-            if self.doubtful_count > TURN_DOUBTFUL_COUNT {
+            self.pace.doubtful_count += 1;
+            if self.pace.doubtful_count > TURN_DOUBTFUL_COUNT {
                 let counts = self.shard.counts();
                 counts.add(SignalCounter::UnreachableUnread, 1);
                 return;
@@ -269,7 +281,7 @@ impl ShardThread {
     /// Carries out what the shard wants done.
     pub(crate) fn flush(&mut self) {
         if !self.out.is_empty() {
-            self.idle_work.work_was_done(clock::now());
+            self.pace.idle_work.work_was_done(clock::now());
         }
         self.push_commands();
         let sent = [self.sender.send(&self.out.sip), self.sender.send(&self.out.proxied)];
@@ -289,9 +301,9 @@ impl ShardThread {
 
     /// A busy shard does not wake a media worker for what can wait: the next command that cannot does, in a moment.
     fn push_commands(&mut self) {
-        let is_patient = self.rate.is_high();
-        if is_patient && !self.out.commands.is_empty() && self.untold_since.is_none() {
-            self.untold_since = Some(clock::now());
+        let is_patient = self.pace.rate.is_high();
+        if is_patient && !self.out.commands.is_empty() && self.pace.untold_since.is_none() {
+            self.pace.untold_since = Some(clock::now());
         }
         self.link.push(&mut self.out.commands, is_patient);
     }
@@ -301,7 +313,7 @@ impl ShardThread {
         let region = attached.end.region();
         tracing::info!(shard = self.number, process = region.creator_pid(), "attached to the media plane");
         self.link.attach(attached);
-        let watched = self.link.fds().map(|[events, socket]| self.waiter.add_media(events, socket));
+        let watched = self.link.fds().map(|[events, socket]| self.sockets.waiter.add_media(events, socket));
         if let Some(Err(error)) = watched {
             tracing::error!(shard = self.number, "cannot watch the media plane: {error}; `ulimit -n` tells the limit");
             self.lose_media_plane();
@@ -315,7 +327,7 @@ impl ShardThread {
             calls,
             "the media plane is gone; its calls end, new ones get 503 until it is back"
         );
-        self.link.fds().into_iter().flatten().for_each(|fd| self.waiter.remove(fd));
+        self.link.fds().into_iter().flatten().for_each(|fd| self.sockets.waiter.remove(fd));
         self.link.detach();
         self.shard.handle(clock::now(), Input::MediaLost, &mut self.link, &mut self.out);
         self.flush();
@@ -326,15 +338,15 @@ impl ShardThread {
     fn sleep(&mut self) {
         self.publish();
         let now = clock::now();
-        self.rate.turn(now);
-        if self.untold_since.is_some_and(|since| !self.rate.is_high() || since + PATIENCE <= now) {
-            self.untold_since = None;
+        self.pace.rate.turn(now);
+        if self.pace.untold_since.is_some_and(|since| !self.pace.rate.is_high() || since + PATIENCE <= now) {
+            self.pace.untold_since = None;
             self.link.wake_workers();
         }
-        self.idle_work.look(now, self.rate.is_high());
+        self.pace.idle_work.look(now, self.pace.rate.is_high());
         // Answers that can wait are found by the next turn, which is near: nobody has to wake us for them.
         let awaited = self.shard.sessions().awaited();
-        let dozes = self.rate.is_high() && awaited.others > 0 && awaited.calls == 0;
+        let dozes = self.pace.rate.is_high() && awaited.others > 0 && awaited.calls == 0;
         let is_idle = self.intake.is_empty()
             && self.inbox.prepare_sleep()
             && if dozes { self.link.is_idle() } else { self.link.prepare_sleep() };
@@ -342,21 +354,22 @@ impl ShardThread {
             (false, _) => Some(Duration::ZERO),
             (true, true) => Some(BACKLOG_PAUSE),
             (true, false) => {
-                let others = self.stop_until.into_iter().chain(self.idle_work.deadline()).chain(self.log.deadline());
+                let others =
+                    self.ending.until.into_iter().chain(self.pace.idle_work.deadline()).chain(self.log.deadline());
                 let deadline = self.shard.deadline().into_iter().chain(others).min();
-                let patience = (dozes || self.untold_since.is_some()).then_some(now + PATIENCE);
+                let patience = (dozes || self.pace.untold_since.is_some()).then_some(now + PATIENCE);
                 // Timers of thousands of calls end at thousands of moments: a busy shard takes them together.
-                let deadline = deadline.map(|at| if self.rate.is_high() { at.max(now + PATIENCE) } else { at });
+                let deadline = deadline.map(|at| if self.pace.rate.is_high() { at.max(now + PATIENCE) } else { at });
                 deadline.into_iter().chain(patience).min().map(|at| at.since(now))
             }
         };
-        self.ready = self.waiter.wait(limit);
+        self.sockets.ready = self.sockets.waiter.wait(limit);
         self.inbox.awake();
         self.link.awake();
-        if self.link.is_lost(self.ready.media_hung_up) {
+        if self.link.is_lost(self.sockets.ready.media_hung_up) {
             self.lose_media_plane();
         }
-        if self.ready.is_stopping {
+        if self.sockets.ready.is_stopping {
             self.take_stop();
         }
     }

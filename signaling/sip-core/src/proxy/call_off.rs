@@ -45,7 +45,7 @@ impl Proxy {
         let called_off = self.transactions.servers.get(handle).and_then(|context| context.called_off());
         match called_off.map(|called_off| called_off.status) {
             Some(503) => self.answer_unavailable(now, handle, out),
-            Some(status) => self.answer_own(now, handle, status, "", &Content::NONE, out),
+            Some(status) => self.answer_own(now, handle, status, &Content::NONE, out),
             None => {}
         }
     }

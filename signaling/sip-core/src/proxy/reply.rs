@@ -17,7 +17,6 @@ impl Proxy {
         now: Instant,
         request: ProxyId,
         status: u16,
-        reason: &str,
         content: Content<'_>,
         out: &mut ProxyOutput,
     ) -> Result<(), Refused> {
@@ -30,7 +29,7 @@ impl Proxy {
         if context.outcome.is_answered || context.targets.count > 0 {
             return Err(Refused::WrongState);
         }
-        self.answer_own(now, request.0, status, reason, &content, out);
+        self.answer_own(now, request.0, status, &content, out);
         Ok(())
     }
 
@@ -47,7 +46,7 @@ impl Proxy {
             return Err(Refused::BadStatus);
         }
         let headers: Vec<(&str, &str)> = contacts.iter().map(|contact| ("Contact", *contact)).collect();
-        self.reject(now, request, status, "", Content::headers(&headers), out)
+        self.reject(now, request, status, Content::headers(&headers), out)
     }
 
     /// A response of our own to a request in progress.
@@ -56,13 +55,12 @@ impl Proxy {
         now: Instant,
         handle: Handle,
         status: u16,
-        reason: &str,
         content: &Content<'_>,
         out: &mut ProxyOutput,
     ) {
         let Some(context) = self.transactions.servers.get(handle) else { return };
         let mut bytes = Vec::with_capacity(512);
-        put_status_line(&mut bytes, status, reason);
+        put_status_line(&mut bytes, status, "");
         // The kept request was valid when it came.
         let Ok(message) = Message::parse(&context.request) else { return };
         let Ok(inc) = Request::new(&message) else { return };

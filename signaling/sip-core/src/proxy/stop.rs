@@ -153,7 +153,7 @@ impl Proxy {
             let is_cancelled = context.outcome.is_cancelled;
             self.cancel_all(now, handle, STOPPED, out);
             if is_cancelled {
-                self.answer_own(now, handle, 487, "", &Content::NONE, out);
+                self.answer_own(now, handle, 487, &Content::NONE, out);
             } else {
                 self.answer_unavailable(now, handle, out);
             }
@@ -163,7 +163,7 @@ impl Proxy {
     /// 503 with Retry-After, so that the caller tries another server at once.
     pub(crate) fn answer_unavailable(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         let after = self.config.retry_after.as_secs().max(1).to_string();
-        self.answer_own(now, handle, 503, "", &Content::headers(&[("Retry-After", &after)]), out);
+        self.answer_own(now, handle, 503, &Content::headers(&[("Retry-After", &after)]), out);
     }
 
     /// Requests without a final answer of which `is_meant` holds.

@@ -73,7 +73,7 @@ impl Proxy {
         let redirects = std::mem::take(&mut context.targets.redirects);
         let (is_routed, is_undecided) = (context.targets.count > 0, !redirects.is_empty());
         if !is_routed {
-            self.answer_own(now, handle, 480, "", &Content::NONE, out);
+            self.answer_own(now, handle, 480, &Content::NONE, out);
         } else if is_undecided {
             self.finish(now, handle, out);
         }

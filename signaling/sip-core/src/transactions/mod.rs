@@ -15,6 +15,8 @@ mod receive;
 mod same_branch;
 mod server;
 mod stateless;
+#[cfg(test)]
+mod third_user;
 
 pub(crate) use client::{Cancel, Client, ClientInput, ClientUse, Due, Heard, Opening};
 pub use counters::Counters;

@@ -144,7 +144,7 @@ fn an_answer_frees_the_place_of_a_stranger() {
                 assert_eq!(hosts(&bench.drain()), [(9, "302")]);
             }
             _ => {
-                bench.proxy.reject(bench.now, handed_up, 407, "", Content::NONE, &mut bench.out).unwrap();
+                bench.proxy.reject(bench.now, handed_up, 407, Content::NONE, &mut bench.out).unwrap();
                 assert_eq!(hosts(&bench.drain()), [(9, "407")]);
             }
         }

@@ -472,7 +472,7 @@ fn redirecting_and_refusing() {
     let sent = bench.drain();
     assert_eq!((hosts(&sent), header(&sent[0].1, "Contact")), (vec![(9, "302")], "<sip:bob@a>;q=0.9"));
     assert!(!tag(header(&sent[0].1, "To")).is_empty());
-    let again = bench.proxy.reject(bench.now, request, 404, "", Content::NONE, &mut bench.out);
+    let again = bench.proxy.reject(bench.now, request, 404, Content::NONE, &mut bench.out);
     assert_eq!(again, Err(Refused::WrongState));
     let bad = bench.proxy.redirect(bench.now, request, 200, &[], &mut bench.out);
     assert_eq!(bad, Err(Refused::BadStatus));
@@ -813,9 +813,9 @@ fn what_is_addressed_to_the_proxy_can_be_answered() {
     assert!(matches!(bench.events.last(), Some(ProxyEvent::Request { is_for_us: true, .. })));
     let request = bench.request();
     let content = Content::headers(&[("Accept", "application/sdp")]);
-    bench.proxy.reject(bench.now, request, 200, "", content, &mut bench.out).unwrap();
+    bench.proxy.reject(bench.now, request, 200, content, &mut bench.out).unwrap();
     assert!(bench.drain()[0].1.starts_with("SIP/2.0 200 OK"));
     bench.feed(&Peer::new().invite());
-    let refused = bench.proxy.reject(bench.now, bench.request(), 200, "", Content::NONE, &mut bench.out);
+    let refused = bench.proxy.reject(bench.now, bench.request(), 200, Content::NONE, &mut bench.out);
     assert_eq!(refused, Err(Refused::BadStatus), "no call is for the proxy");
 }

@@ -129,7 +129,7 @@ fn a_refusal_of_before_the_stop_is_waited_for_as_well_and_one_over_a_connection_
         let flow = super::Flow { transport, ..super::caller() };
         bench.feed_on(flow, &Peer::new().invite());
         let request = bench.request();
-        bench.proxy.reject(bench.now, request, 404, "", super::Content::NONE, &mut bench.out).unwrap();
+        bench.proxy.reject(bench.now, request, 404, super::Content::NONE, &mut bench.out).unwrap();
         bench.drain();
         assert!(!bench.proxy.awaits_acks(), "nothing is waited for before the stop");
         bench.stop();

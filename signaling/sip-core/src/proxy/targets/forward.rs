@@ -17,11 +17,17 @@ pub(crate) const MAX_BREADTH: u8 = 60;
 /// What `Max-Forwards` starts with when the caller wrote none.
 const MAX_FORWARDS: u8 = 70;
 
-/// What is known of who sent a request.
-struct Sender<'s> {
+/// A request that is to be sent on, and what is known of who sent it.
+struct Sending<'s> {
+    request: &'s [u8],
+    /// How it came.
     flow: &'s Flow,
     standing: Standing,
     identity: &'s SenderIdentity,
+    /// Of the new Via, without the cookie.
+    branch: &'s str,
+    /// `None`: what the request says stays.
+    breadth: Option<u8>,
 }
 
 impl Proxy {
@@ -99,11 +105,15 @@ impl Proxy {
         let token = self.transactions.tokens.next();
         let Some(context) = self.transactions.servers.get(handle) else { return false };
         let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
-        let sender = Sender { flow: &context.in_flow, standing: context.standing, identity: &context.identity };
-        let Some((bytes, method)) = self.write_forward(&context.request, &sender, target, &branch, Some(breadth), out)
-        else {
-            return false;
+        let sending = Sending {
+            request: &context.request,
+            flow: &context.in_flow,
+            standing: context.standing,
+            identity: &context.identity,
+            branch: &branch,
+            breadth: Some(breadth),
         };
+        let Some((bytes, method)) = self.write_forward(&sending, target, out) else { return false };
         if !self.make_room_for_branch(now, handle, out.bytes(bytes).len(), out) {
             return false;
         }
@@ -123,27 +133,19 @@ impl Proxy {
     }
 
     /// The request as it leaves: Request-URI, Max-Forwards, Record-Route, Route, Via.
-    fn write_forward(
-        &self,
-        request: &[u8],
-        sender: &Sender<'_>,
-        target: &Waiting,
-        branch: &str,
-        breadth: Option<u8>,
-        out: &mut ProxyOutput,
-    ) -> Option<(Span, Method)> {
-        let message = Message::parse(request).ok()?;
+    fn write_forward(&self, sending: &Sending<'_>, target: &Waiting, out: &mut ProxyOutput) -> Option<(Span, Method)> {
+        let message = Message::parse(sending.request).ok()?;
         let method = message.method()?;
-        let via = self.via_value(&target.flow, branch);
+        let via = self.via_value(&target.flow, sending.branch);
         let mut rewrite = Rewrite::new(&message);
         rewrite.push_via(&via);
         rewrite.max_forwards(message.max_forwards().ok()?.map_or(MAX_FORWARDS, |left| left.saturating_sub(1)));
-        let breadth = breadth.filter(|breadth| *breadth < MAX_BREADTH || message.has(Name::MaxBreadth));
+        let breadth = sending.breadth.filter(|breadth| *breadth < MAX_BREADTH || message.has(Name::MaxBreadth));
         let breadth = breadth.map(|breadth| breadth.to_string());
         if let Some(breadth) = &breadth {
             rewrite.replace(Name::MaxBreadth, breadth.as_bytes());
         }
-        let record_routes = self.record_routes(&message, sender.standing, sender.flow, &target.flow);
+        let record_routes = self.record_routes(&message, sending.standing, sending.flow, &target.flow);
         for value in &record_routes {
             rewrite.prepend(Name::RecordRoute, value);
         }
@@ -161,11 +163,11 @@ impl Proxy {
         if let Some(route) = &target.route {
             rewrite.prepend(Name::Route, route.as_bytes());
         }
-        let asserted = match sender.identity {
+        let asserted = match sending.identity {
             SenderIdentity::Asserted(uri) => Some(format!("<{uri}>")),
             SenderIdentity::AsItCame | SenderIdentity::Nothing => None,
         };
-        if *sender.identity != SenderIdentity::AsItCame {
+        if *sending.identity != SenderIdentity::AsItCame {
             rewrite.remove(Name::PPreferredIdentity).remove(Name::RemotePartyId);
             match &asserted {
                 Some(value) => rewrite.replace(Name::PAssertedIdentity, value.as_bytes()),
@@ -216,9 +218,15 @@ impl Proxy {
         let branch = [self.transactions.tokens.derived(&[b"stateless", top]), self.loop_mark(&inc)]
             .map(|token| token.as_str().to_owned());
         let (flow, target) = (target.flow, Waiting::new(target, false));
-        let sender = Sender { flow: &flow, standing: Standing::Unproven, identity: &SenderIdentity::AsItCame };
-        let (bytes, _) =
-            self.write_forward(message, &sender, &target, &branch.concat(), None, out).ok_or(Refused::BadText)?;
+        let sending = Sending {
+            request: message,
+            flow: &flow,
+            standing: Standing::Unproven,
+            identity: &SenderIdentity::AsItCame,
+            branch: &branch.concat(),
+            breadth: None,
+        };
+        let (bytes, _) = self.write_forward(&sending, &target, out).ok_or(Refused::BadText)?;
         out.send(flow, bytes);
         Ok(())
     }

@@ -155,7 +155,7 @@ impl Proxy {
                 self.transactions.counters.overloaded += 1;
                 self.answer_unavailable(now, handle, out);
             }
-            _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, "", &Content::NONE, out),
+            _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, &Content::NONE, out),
         }
     }
 }
