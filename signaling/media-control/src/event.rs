@@ -32,8 +32,18 @@ pub enum LegEvent {
     MoveRefused(RefuseReason),
     /// The media plane has not answered `Move` in time. Nobody knows where the leg is: close it.
     MoveTimedOut,
-    /// The media plane says that it does not have the leg. The leg is gone and its port given back.
+    /// The media plane says that it does not have the leg. The leg is gone and its port given back; of a leg that was to be
+    /// adopted the port was never ours.
     Lost,
+    /// The leg of an earlier client is ours, goes on as it was, and is told what is wanted of it.
+    Adopted,
+    /// The media plane has not answered `Adopt` in time. The leg may be ours: close it.
+    AdoptTimedOut,
+    /// The worker goes on with the legs of this client for a while once it is gone.
+    LegsKept {
+        /// The worker.
+        worker: u8,
+    },
     /// The leg is closed, gone, and its port given back.
     Closed(CloseReason),
     /// The media plane has not answered `Close` in time. The leg is gone and its port given back.

@@ -28,6 +28,10 @@ pub trait Ports {
     fn moved(&mut self, from: u8, to: u8) {
         let _ = (from, to);
     }
+    /// A leg that an earlier client left behind is ours, and its port with it: it is given back as the others.
+    fn adopted(&mut self, port: Port) {
+        let _ = port;
+    }
     /// Hands a file to the media plane, for a recording of a leg under this number. It neither waits nor touches the disk.
     fn hand_over(&mut self, leg: LegRef, recording: u64, file: File) -> io::Result<()> {
         let _ = (leg, recording, file);

@@ -11,22 +11,29 @@ impl Legs {
         if let Event::RecordingEnded { recording, outcome, .. } = *event {
             return self.recording_ended(recording, outcome);
         }
+        if let Event::Kept { number } = *event {
+            return self.kept(number);
+        }
         let number = match event.number() {
             Some(number) => Some(CommandNumber::from_answer(number)?),
             None => None,
         };
-        let slot =
-            number.map_or_else(|| self.by_leg.get(&event.leg()).copied().map(usize::from), |it| Some(it.slot()))?;
+        let has_leg = |slot: &usize| {
+            let leg = self.rows.get(*slot).and_then(Option::as_deref);
+            leg.is_some_and(|leg| leg.port.is_some_and(|port| port.leg == event.leg()))
+        };
+        // An adopted leg may tell the number of a command of its earlier client, of which this is not the answer.
+        let is_no_answer = number.is_none() || matches!(event, Event::Closed { .. } | Event::SourceEnded { .. });
+        let by_leg = || self.by_leg.get(&event.leg()).filter(|_| is_no_answer).copied().map(usize::from);
+        let slot = number.map(CommandNumber::slot).filter(has_leg).or_else(by_leg)?;
         let leg = self.rows.get(slot)?.as_deref()?;
-        if leg.port.map(|port| port.leg) != Some(event.leg()) {
-            return None;
-        }
         let (owner, runs) = (leg.owner, matches!(leg.stage, Stage::Open | Stage::Moving(_)));
         let told = match (*event, number) {
             (Event::Opened { .. }, Some(number)) => self.opened(turn, slot, number),
             (Event::Updated { .. }, Some(number)) => self.updated(turn, slot, number),
             (Event::Refused { reason, .. }, Some(number)) => self.refused(turn, slot, number, reason),
             (Event::Closed { reason, .. }, _) => self.gone(turn, slot, LegEvent::Closed(reason)),
+            (Event::Adopted { .. }, Some(number)) => self.adopted(turn, slot, number),
             (Event::Moved { worker, .. }, Some(number)) => self.moved(turn, slot, Move { number, to: worker }),
             (Event::MediaTimeout { .. }, _) if runs => LegEvent::MediaTimeout,
             (Event::SourceEnded { .. }, Some(number)) if runs && self.has_played(slot, number) => LegEvent::SourceEnded,
@@ -83,6 +90,11 @@ impl Legs {
                 self.go_on(turn, slot);
                 LegEvent::MoveRefused(reason)
             }
+            // It was ours before.
+            Stage::Adopting(asked) if asked == number && reason == RefuseReason::AlreadyOpen => {
+                self.adopted(turn, slot, number)
+            }
+            Stage::Adopting(asked) if asked == number => self.gone(turn, slot, LegEvent::Lost),
             Stage::Closing(closing) => self.refused_closing(turn, slot, closing, (number, is_unknown)),
             _ => self.update_refused(turn, slot, number, reason),
         }
@@ -185,7 +197,7 @@ impl Legs {
     }
 
     /// A leg can be told again: all that has waited for that.
-    fn go_on(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+    pub(crate) fn go_on(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
         self.settle(slot);
         self.refresh(turn, slot);
         self.send_waiting_digits(turn, slot);
@@ -206,8 +218,9 @@ impl Legs {
         let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
         let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
         let source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
+        let is_ours = leg.has_own_port();
         self.forget_recordings(slot);
-        if let Some(port) = self.remove(slot) {
+        if let Some(port) = self.remove(slot).filter(|_| is_ours) {
             turn.ports.give_back(port);
         }
         for sink in &sinks {

@@ -15,7 +15,7 @@ impl Legs {
             }
             Stage::Closing(_) => return Ok(false),
             Stage::Moving(leaving) => Some(leaving),
-            Stage::Opening(_) | Stage::Open => None,
+            Stage::Opening(_) | Stage::Open | Stage::Adopting(_) => None,
         };
         self.forget_recordings(slot);
         self.stop_waiting(slot);
@@ -39,6 +39,7 @@ impl Legs {
         self.by_leg.clear();
         self.deadlines = Default::default();
         self.awaited = Default::default();
+        self.forget_keeping();
         self.recordings.take_all()
     }
 

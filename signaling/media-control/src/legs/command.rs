@@ -50,12 +50,15 @@ impl Legs {
     /// `Update` with the parts in which something else is wanted than the media plane was told, where the leg can be told.
     /// An update of the leg that has not left yet carries them as well.
     pub(crate) fn send_update(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+        if self.waits_for_adoption(slot) {
+            return;
+        }
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
         let (Some(port), Some(in_flight)) = (leg.still_port(), leg.in_flight.as_deref_mut()) else { return };
         if in_flight.is_refused || in_flight.is_told() {
             return;
         }
-        let has_new_source = in_flight.told().flow.source != leg.wanted.flow.source;
+        let has_new_source = in_flight.changes_source(&leg.wanted);
         let last = in_flight.last().filter(|_| leg.promised.is_none());
         if let Some((number, update)) = last.and_then(|number| Some((number, unsent(turn.commands, number)?))) {
             let parts = in_flight.extend_last(&leg.wanted);
@@ -80,7 +83,7 @@ impl Legs {
             self.serial += 1;
             CommandNumber::new(self.serial, slot)
         });
-        if in_flight.told().flow.source != leg.wanted.flow.source {
+        if in_flight.changes_source(&leg.wanted) {
             leg.source_since = Some(number);
         }
         let parts = in_flight.push(number, &leg.wanted);
@@ -128,12 +131,13 @@ impl Legs {
         if !matches!(leg.stage, Stage::Closing(_)) {
             self.awaited.others += 1;
         }
-        leg.stage = Stage::Closing(Closing { number, moving, is_refused: false });
+        let is_ours = leg.has_own_port();
+        leg.stage = Stage::Closing(Closing { number, moving, is_refused: false, is_ours });
         turn.commands.push((port.worker, Command::Close { leg: port.leg, number: number.get() }));
         self.limit_closing(turn.now, number);
     }
 
-    fn limit(&mut self, now: Instant, number: CommandNumber) {
+    pub(crate) fn limit(&mut self, now: Instant, number: CommandNumber) {
         self.forget_answered();
         self.deadlines.answers.push_back((now + ANSWER_LIMIT, number));
     }

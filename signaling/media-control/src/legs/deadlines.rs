@@ -60,6 +60,7 @@ impl Legs {
         let told = match leg.stage {
             Stage::Opening(open) if open == number => LegEvent::OpenTimedOut,
             Stage::Moving(leaving) if leaving.number == number => LegEvent::MoveTimedOut,
+            Stage::Adopting(asked) if asked == number => LegEvent::AdoptTimedOut,
             Stage::Closing(closing) if closing.number == number => self.gone(turn, slot, LegEvent::CloseTimedOut),
             _ if self.recordings.is_starting(number) => {
                 self.start_is_answered(number);
@@ -81,6 +82,7 @@ impl Legs {
         match leg.stage {
             Stage::Opening(open) if open == number => true,
             Stage::Moving(leaving) if leaving.number == number => true,
+            Stage::Adopting(asked) if asked == number => true,
             Stage::Closing(closing) => closing.number == number,
             _ => is_update() || self.recordings.is_starting(number),
         }

@@ -20,6 +20,8 @@ pub enum LegState {
     Open,
     /// It runs, and is on its way to another worker.
     Moving,
+    /// It runs, was left behind by an earlier client of the media plane, and is asked for.
+    Adopting,
     /// The media plane is closing it.
     Closing,
     /// The media plane that it ran on is gone, and its port with it.
@@ -33,6 +35,7 @@ pub(crate) enum Stage {
     Opening(CommandNumber),
     Open,
     Moving(Move),
+    Adopting(CommandNumber),
     Closing(Closing),
     Lost,
 }
@@ -50,6 +53,8 @@ pub(crate) struct Closing {
     pub(crate) moving: Option<Move>,
     /// The worker did not have the leg when it got the `Close`.
     pub(crate) is_refused: bool,
+    /// False for a leg whose adoption is not known: its port is not given back by us then.
+    pub(crate) is_ours: bool,
 }
 
 #[derive(Debug)]
@@ -104,6 +109,7 @@ impl Leg {
             Stage::Opening(_) => LegState::Opening,
             Stage::Open => LegState::Open,
             Stage::Moving(_) => LegState::Moving,
+            Stage::Adopting(_) => LegState::Adopting,
             Stage::Closing(_) => LegState::Closing,
             Stage::Lost => LegState::Lost,
         }
@@ -117,6 +123,11 @@ impl Leg {
     /// The port pair of its transport; none once the media plane is lost.
     pub(crate) fn pair(&self) -> PortRef {
         self.port.map_or(PortRef::NONE, |port| port.pair)
+    }
+
+    /// Whether its port is ours to give back.
+    pub(crate) fn has_own_port(&self) -> bool {
+        !matches!(self.stage, Stage::Adopting(_) | Stage::Closing(Closing { is_ours: false, .. }))
     }
 
     /// Its own payload types, without the numbers of the other leg.
@@ -152,7 +163,7 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Before `Open`: nothing is known.
+    /// Before `Open`, or where another client has told the leg what to be: nothing is known.
     pub(crate) fn begin_unknown(&mut self) {
         (self.known, self.count, self.untold, self.is_refused) = (Parts::NONE, 0, Parts::ALL, false);
     }
@@ -174,6 +185,11 @@ impl InFlight {
     /// What the media plane does, where all of that is known.
     pub(crate) fn confirmed(&self) -> Option<&Desired> {
         (self.known == Parts::ALL).then_some(&self.confirmed)
+    }
+
+    /// Whether the leg is about to be given another source than it has.
+    pub(crate) fn changes_source(&self, wanted: &Desired) -> bool {
+        self.known_soon().has(Parts::FLOW) && self.told().flow.source != wanted.flow.source
     }
 
     /// What the media plane does once it has carried out all that it was told.

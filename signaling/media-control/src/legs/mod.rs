@@ -1,6 +1,7 @@
 //! The table of legs, what happens to one from its first command to its last, and what it does besides: digits and
 //! recordings.
 
+mod adoption;
 mod answers;
 mod close;
 mod command;
@@ -18,6 +19,7 @@ pub use want::Standing;
 
 use crate::topology::Edges;
 use crate::{EdgeState, LegError, LegId, Player, Port, Ports, Transport};
+use adoption::Adoption;
 use clock::Instant;
 use contract::{Command, LegRef, LegSpec, Source};
 use deadlines::Deadlines;
@@ -65,6 +67,7 @@ pub struct Legs {
     pub(crate) recordings: Recordings,
     pub(crate) deadlines: Deadlines,
     pub(crate) awaited: AwaitedCount,
+    pub(crate) adoption: Adoption,
     /// Records of commands in flight that are free again. They stay boxed: legs take them and give them back as they are.
     #[expect(clippy::vec_box, reason = "a box goes from here into a leg and back without an allocation")]
     pub(crate) spare: Vec<Box<InFlight>>,
@@ -86,6 +89,7 @@ impl Legs {
             recordings: Recordings::default(),
             deadlines: Deadlines::default(),
             awaited: AwaitedCount::default(),
+            adoption: Adoption::default(),
             spare: Vec::new(),
             group: Vec::new(),
         }
@@ -160,6 +164,10 @@ impl Legs {
             Stage::Moving(_) => {
                 self.awaited.calls -= 1;
                 self.awaited.others -= updates;
+            }
+            Stage::Adopting(_) => {
+                self.awaited.calls -= 1;
+                self.adoption.asked_count -= 1;
             }
             _ => self.awaited.others -= updates,
         }

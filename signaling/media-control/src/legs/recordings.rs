@@ -150,7 +150,7 @@ impl Legs {
         let leg = self.leg(id)?;
         match leg.stage {
             Stage::Opening(_) | Stage::Open => leg.port.map(Telling::Now).ok_or(LegError::WrongState),
-            Stage::Reserved | Stage::Moving(_) => Ok(Telling::Later),
+            Stage::Reserved | Stage::Moving(_) | Stage::Adopting(_) => Ok(Telling::Later),
             Stage::Closing(_) | Stage::Lost => Err(LegError::WrongState),
         }
     }

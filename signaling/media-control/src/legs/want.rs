@@ -127,7 +127,7 @@ impl Legs {
         if changed.is_empty() {
             return changed;
         }
-        let runs = matches!(leg.stage, Stage::Opening(_) | Stage::Open | Stage::Moving(_));
+        let runs = !matches!(leg.stage, Stage::Reserved | Stage::Closing(_) | Stage::Lost);
         if runs && leg.in_flight.is_none() {
             let mut in_flight = self.spare.pop().unwrap_or_default();
             in_flight.begin(&leg.wanted);
@@ -145,6 +145,7 @@ impl Legs {
     /// Forgets what is no longer needed once the media plane does, or has been told, what is wanted; and promises a number
     /// for what cannot be sent yet.
     pub(crate) fn settle(&mut self, slot: usize) {
+        let waits_for_adoption = self.waits_for_adoption(slot);
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
         let Some(in_flight) = leg.in_flight.as_deref() else { return };
         let is_told = in_flight.is_told();
@@ -155,7 +156,7 @@ impl Legs {
             let done = leg.in_flight.take();
             return self.keep_spare(done);
         }
-        let waits = leg.stage != Stage::Open || in_flight.is_full();
+        let waits = leg.stage != Stage::Open || in_flight.is_full() || waits_for_adoption;
         if !is_told && waits && !in_flight.is_refused && leg.promised.is_none() {
             let number = self.next_number(slot);
             if let Some(leg) = self.rows[slot].as_deref_mut() {

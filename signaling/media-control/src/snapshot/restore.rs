@@ -6,7 +6,8 @@ use crate::wish::{Desired, Flow};
 use crate::{EdgeKind, Hears, LegError, LegId, Legs, MediaTurn, Port, Snapshot};
 use contract::{LegRef, Rewriting};
 
-/// Opens legs from snapshots, then connects them as they were connected. Legs may come in any order.
+/// Opens legs from snapshots, or adopts those that still run, then connects them as they were connected. Legs may come in any
+/// order.
 #[derive(Debug, Default)]
 pub struct Restoration {
     legs: Vec<Restored>,
@@ -37,7 +38,25 @@ impl Restoration {
         Ok(id)
     }
 
-    /// Connects the legs that were opened. Gives how many edges there are; those whose source was not opened are left out.
+    /// Asks for the leg of a snapshot, which has outlived its client ([`Legs::keep_legs`]). The port is that of the snapshot,
+    /// with the worker that the leg table names now. [`Adopted`](crate::LegEvent::Adopted), [`Lost`](crate::LegEvent::Lost) or
+    /// [`AdoptTimedOut`](crate::LegEvent::AdoptTimedOut) follows. The leg goes on as it is until it is ours and so are the legs that it is connected
+    /// with; then it is told all that is wanted of it.
+    pub fn adopt(
+        &mut self,
+        legs: &mut Legs,
+        turn: &mut MediaTurn<'_>,
+        snapshot: &Snapshot,
+        port: Port,
+    ) -> Result<LegId, LegError> {
+        let id = legs.add(snapshot.owner, port)?;
+        legs.fill(id, snapshot)?;
+        legs.send_adopt(turn, id.slot());
+        self.legs.push(Restored { before: snapshot.port.leg, id, hears: snapshot.hears });
+        Ok(id)
+    }
+
+    /// Connects the legs that were opened or asked for; in the same turn, before any answer. Gives how many edges there are; those whose source was not opened are left out.
     pub fn connect(self, legs: &mut Legs, turn: &mut MediaTurn<'_>) -> usize {
         let mut connected_count = 0;
         for restored in &self.legs {

@@ -1,5 +1,6 @@
 //! Legs against a small model of the media plane, in virtual time.
 
+mod adoption;
 mod closing;
 mod edges;
 mod moving;

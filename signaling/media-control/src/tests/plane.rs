@@ -77,6 +77,10 @@ impl Ports for Pool {
         *self.moved.entry(to).or_default() += 1;
     }
 
+    fn adopted(&mut self, port: Port) {
+        self.hold(port);
+    }
+
     fn hand_over(&mut self, leg: LegRef, _: u64, _: File) -> io::Result<()> {
         assert!(self.out.contains_key(&leg));
         if !self.takes_files {
@@ -111,6 +115,8 @@ struct Running {
     spec: LegSpec,
     last_number: u64,
     recording: Option<u64>,
+    /// Its client has hung up, and none has adopted it.
+    is_kept: bool,
 }
 
 /// How a worker answers, instead of doing what it was asked to.
@@ -128,6 +134,8 @@ pub(super) struct Plane {
     /// Commands taken.
     pub(super) taken: Vec<Command>,
     numbers: HashSet<u64>,
+    /// Workers that have been told to keep legs.
+    keeping: HashSet<u8>,
 }
 
 impl Plane {
@@ -141,7 +149,24 @@ impl Plane {
             digits: Vec::new(),
             taken: Vec::new(),
             numbers: HashSet::new(),
+            keeping: HashSet::new(),
         }
+    }
+
+    /// The client hangs up: what it has asked for and what it was to be told is forgotten, and legs end unless they are kept.
+    pub(super) fn hang_up(&mut self) {
+        self.numbers.clear();
+        self.taken.clear();
+        self.work.iter_mut().for_each(VecDeque::clear);
+        self.events.iter_mut().for_each(VecDeque::clear);
+        let keeping = std::mem::take(&mut self.keeping);
+        self.legs.retain(|_, running| keeping.contains(&running.worker));
+        self.legs.values_mut().for_each(|running| running.is_kept = true);
+    }
+
+    /// The grace period is over.
+    pub(super) fn end_kept(&mut self) {
+        self.legs.retain(|_, running| !running.is_kept);
     }
 
     pub(super) fn take(&mut self, commands: &mut Vec<(u8, Command)>) {
@@ -231,7 +256,8 @@ impl Plane {
 
     fn command(&mut self, worker: u8, command: Command, refuse: Option<Refuse>) {
         let (leg, tag) = (command.leg(), command.number());
-        let is_here = self.legs.get(&leg).is_some_and(|running| running.worker == worker);
+        let runs_here = self.legs.get(&leg).filter(|running| running.worker == worker);
+        let (is_here, is_kept) = (runs_here.is_some_and(|it| !it.is_kept), runs_here.is_some_and(|it| it.is_kept));
         let refused = |reason| Event::Refused { leg, number: tag, reason };
         let answer = match command {
             Command::Update { .. } | Command::Close { .. } | Command::Move { .. } | Command::SendDigit { .. }
@@ -245,7 +271,7 @@ impl Plane {
             Command::Open { spec, .. } => match refuse {
                 Some(Refuse(reason)) => refused(reason),
                 None => {
-                    self.legs.insert(leg, Running { worker, spec, last_number: tag, recording: None });
+                    self.legs.insert(leg, Running { worker, spec, last_number: tag, recording: None, is_kept: false });
                     Event::Opened { leg, number: tag }
                 }
             },
@@ -266,7 +292,22 @@ impl Plane {
                 let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
                 Event::RecordingEnded { leg, number: tag, recording, outcome }
             }
-            Command::KeepLegs { .. } | Command::Adopt { .. } => panic!("nobody sends {command:?}"),
+            Command::KeepLegs { grace_ms, .. } => {
+                if grace_ms > 0 {
+                    self.keeping.insert(worker)
+                } else {
+                    self.keeping.remove(&worker)
+                };
+                Event::Kept { number: tag }
+            }
+            Command::Adopt { .. } if is_here => refused(RefuseReason::AlreadyOpen),
+            Command::Adopt { .. } if is_kept => {
+                if let Some(running) = self.legs.get_mut(&leg) {
+                    running.is_kept = false;
+                }
+                Event::Adopted { leg, number: tag }
+            }
+            Command::Adopt { .. } => refused(RefuseReason::NoSuchLeg),
             _ if !is_here => refused(RefuseReason::NoSuchLeg),
             Command::Close { .. } => {
                 let closed = self.legs.remove(&leg);

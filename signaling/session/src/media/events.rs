@@ -37,7 +37,9 @@ impl Sessions {
             }
             LegEvent::Moved => self.moved(turn, id),
             LegEvent::MoveRefused(_) => self.move_refused(turn, id),
-            LegEvent::OpenTimedOut | LegEvent::MoveTimedOut => self.end(turn, id, EndReason::MediaFailed),
+            LegEvent::OpenTimedOut | LegEvent::MoveTimedOut | LegEvent::AdoptTimedOut => {
+                self.end(turn, id, EndReason::MediaFailed)
+            }
             LegEvent::OpenRefused(_) | LegEvent::Lost | LegEvent::Closed(_) => {
                 self.leg_gone(turn, id);
                 // Where it was asked for, the session is ending already.
@@ -59,7 +61,7 @@ impl Sessions {
             }
             LegEvent::RecordingEnded { recording, outcome } => self.recording_ended(turn, id, recording, outcome),
             // The leg's row tells where it sends; sessions keep what the peer said.
-            LegEvent::Latched(_) | LegEvent::Late => {}
+            LegEvent::Latched(_) | LegEvent::Adopted | LegEvent::LegsKept { .. } | LegEvent::Late => {}
         }
         self.look_at_joining(turn, id);
     }
