@@ -179,6 +179,10 @@ impl Ports for Link {
         self.count(to, 1);
     }
 
+    fn adopted(&mut self, port: Port) {
+        self.count(port.worker, 1);
+    }
+
     fn hand_over(&mut self, leg: LegRef, recording: u64, file: File) -> io::Result<()> {
         let attached = self.attached.as_ref().filter(|_| !self.is_broken).ok_or(io::ErrorKind::NotConnected)?;
         shm::give_file(&attached.stream, &FileOffer::new(leg, recording), &file)

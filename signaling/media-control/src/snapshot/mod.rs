@@ -6,13 +6,15 @@ pub use restore::Restoration;
 
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SnapshotError};
-use contract::{Address, Codec, Direction, Latching, LegRef, PayloadMap, PortRef, RtcpMode};
+use contract::{Address, ClockRate, Codec, Direction, Latching, LegRef, PayloadMap, PayloadMapping, PortRef, RtcpMode};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Bytes of a snapshot.
-pub const SNAPSHOT_BYTES: usize = 168;
+pub const SNAPSHOT_BYTES: usize = 184;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// Bytes of a payload type: its number, its codec, its clock.
+const ENTRY_BYTES: usize = 3;
 /// Where the checksum stands: the last four bytes.
 const CHECKSUM_AT: usize = SNAPSHOT_BYTES - 4;
 
@@ -57,9 +59,9 @@ impl Snapshot {
         writer.put(&[transport.rtcp as u8, transport.latching as u8, transport.dscp, transport.negotiation]);
         writer.put(&transport.unproven_bytes.to_le_bytes());
         writer.put(&transport.media_timeout_ms.to_le_bytes());
-        let mut payloads = [0; 2 * PayloadMap::CAPACITY];
-        for (entry, (number, codec, _)) in payloads.chunks_exact_mut(2).zip(self.formats.payloads.iter()) {
-            entry.copy_from_slice(&[number, codec as u8]);
+        let mut payloads = [0; ENTRY_BYTES * PayloadMap::CAPACITY];
+        for (entry, it) in payloads.chunks_exact_mut(ENTRY_BYTES).zip(self.formats.payloads.entries()) {
+            entry.copy_from_slice(&[it.payload_type, it.codec as u8, it.clock_rate.number() as u8]);
         }
         writer.put(&payloads);
         writer.put(&[self.formats.ptime_ms, self.direction as u8]);
@@ -250,13 +252,20 @@ impl Reader<'_> {
     }
 
     fn payloads(&mut self) -> Result<PayloadMap, SnapshotError> {
-        let entries: [u8; 2 * PayloadMap::CAPACITY] = self.take()?;
+        let entries: [u8; ENTRY_BYTES * PayloadMap::CAPACITY] = self.take()?;
         let mut payloads = PayloadMap::default();
         let mut is_over = false;
-        for entry in entries.chunks_exact(2) {
-            match (Codec::from_number(entry[1]), entry) {
-                (None, [0, 0]) => is_over = true,
-                (Some(codec), _) if !is_over && payloads.push(entry[0], codec) => {}
+        for entry in entries.chunks_exact(ENTRY_BYTES) {
+            let (payload_type, clock_rate) = (entry[0], ClockRate::ALL.get(usize::from(entry[2])));
+            let mapping = Codec::from_number(entry[1]).zip(clock_rate).map(|(codec, clock_rate)| PayloadMapping {
+                payload_type,
+                codec,
+                peer_payload_type: payload_type,
+                clock_rate: *clock_rate,
+            });
+            match mapping {
+                None if *entry == [0; ENTRY_BYTES] => is_over = true,
+                Some(mapping) if !is_over && payloads.push_entry(mapping) => {}
                 _ => return Err(SnapshotError::Field("payloads")),
             }
         }

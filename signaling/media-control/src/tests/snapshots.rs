@@ -1,7 +1,7 @@
 //! Legs as bytes.
 
 use super::*;
-use contract::{Latching, RtcpMode};
+use contract::{ClockRate, Latching, PayloadMapping, RtcpMode};
 use proptest::prelude::*;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -11,6 +11,9 @@ fn a_snapshot_says_all_that_is_wanted() {
     let one = world.open_on(0, &tone());
     let mut wish = muted(hears(tone(), one));
     assert!(wish.formats.payloads.push(101, Codec::TelephoneEvent));
+    let clock_rate = ClockRate::from_hz(48_000).unwrap();
+    let opus = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 96, clock_rate };
+    assert!(wish.formats.payloads.push_entry(opus));
     let scoped = SocketAddrV6::new("fe80::1".parse::<Ipv6Addr>().unwrap(), 4_000, 0, 3);
     wish.transport = Transport {
         remote_rtp: SocketAddr::V6(scoped).into(),
@@ -78,8 +81,8 @@ fn other_versions_lengths_and_damage_are_named() {
         assert_eq!(Snapshot::read(&bytes[..got]), Err(SnapshotError::Length { expected, got }));
     }
     let mut other = bytes;
-    other[0] = 3;
-    assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(3)));
+    other[0] = 2;
+    assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(2)));
     for at in 1..SNAPSHOT_BYTES {
         let mut damaged = bytes;
         damaged[at] ^= 0x40;
