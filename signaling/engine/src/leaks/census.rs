@@ -132,11 +132,7 @@ impl<C: Name> Census<C> {
     }
 
     /// Handlers' methods that have run for longer than `limit`.
-    pub fn handlers_older_than<'a>(
-        &'a self,
-        now: Instant,
-        limit: clock::Duration,
-    ) -> impl Iterator<Item = &'a Task<C>> {
+    pub fn handlers_older_than(&self, now: Instant, limit: clock::Duration) -> impl Iterator<Item = &Task<C>> {
         let handlers = self.tasks.iter().filter(|task| task.work == Work::Handler);
         handlers.filter(move |task| now.since(task.since) > limit)
     }
