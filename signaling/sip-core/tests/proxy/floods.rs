@@ -462,3 +462,17 @@ fn acknowledged_invites_give_way() {
     assert_eq!(bench.proxy.counters().source_limited + bench.proxy.counters().overloaded, 0);
     bench.assert_empty();
 }
+
+/// The same where the ACK of a 2xx does not pass the proxy.
+#[test]
+fn answered_invites_give_way_where_the_proxy_does_not_stay_in_the_path() {
+    let mut bench = Bench::with(ProxyConfig { max_requests: 100, record_route: false, ..ProxyConfig::default() });
+    for number in 0..1_000 {
+        assert!(bench.feed_on(from_host(10), &request("INVITE", number, "")).is_empty(), "{number}");
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(10, "200")]);
+        assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(10, "200")], "a copy of the answer passes");
+    }
+    assert!(bench.proxy.sizes().requests <= 100);
+    bench.assert_empty();
+}

@@ -48,6 +48,9 @@ impl Proxy {
                     self.close_branch(handle);
                     self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
                 }
+                if !self.config.record_route {
+                    self.note_acknowledged(context); // the ACK does not pass here
+                }
             }
             300..400 if self.hand_redirection_up(now, handle, message, out) => {}
             _ => self.branch_failed(now, handle, status, Some(message), out),
