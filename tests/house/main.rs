@@ -16,7 +16,7 @@ use std::process::Command;
 /// What a crate may depend on: only crates of a lower level, and never the other plane.
 fn level(folder: &str) -> Option<(u8, &'static str)> {
     Some(match folder {
-        "common/clock" | "common/heap" | "common/stats" => (0, "common"),
+        "common/clock" | "common/heap" | "common/local-socket" | "common/stats" => (0, "common"),
         "common/contract" | "common/config" => (1, "common"),
         "common/shm" => (2, "common"),
         "signaling/sip-wire" => (1, "signaling"),

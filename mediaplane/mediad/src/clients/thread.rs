@@ -77,7 +77,7 @@ impl Control {
         let mut polled = vec![
             PollFd::new(&self.shared.stopper, PollFlags::IN),
             PollFd::new(&self.shared.control_wake, PollFlags::IN),
-            PollFd::new(&self.control_socket.listener, PollFlags::IN),
+            PollFd::new(&self.control_socket, PollFlags::IN),
         ];
         polled.extend(self.clients.iter().map(|(_, stream)| PollFd::new(stream, PollFlags::IN)));
         // A signal or a shortage of memory: the loop looks again.

@@ -7,12 +7,12 @@ use crate::shard::inbox::Inbox;
 use crate::sockets::poll;
 use crate::{Error, Stop, run};
 use clock::Instant;
+use local_socket::{BindError, LocalSocket};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use transport::Streams;
@@ -30,10 +30,9 @@ const WATCH_PAUSE: Duration = Duration::from_millis(500);
 /// How long a shard may take to answer.
 const SHARD_LIMIT: Duration = Duration::from_secs(2);
 
-/// The bound socket; its file goes with it.
+/// What operators ask, and what answers them.
 pub(crate) struct Operator {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: LocalSocket,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
     pub(crate) listening: Vec<String>,
     /// The mode needs a media process.
@@ -45,19 +44,12 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn bind(path: &Path) -> Result<Self, Error> {
-        let failed = |what| move |source| Error::Folder { what, path: path.to_owned(), source };
-        match UnixStream::connect(path) {
-            Ok(_) => return Err(Error::AlreadyRunning { path: path.to_owned() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // Left behind by a process that was killed.
-            Err(_) => std::fs::remove_file(path).map_err(failed("remove the stale socket"))?,
-        }
-        let listener = UnixListener::bind(path).map_err(failed("make the socket"))?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed("protect the socket"))?;
-        listener.set_nonblocking(true).map_err(failed("set up the socket"))?;
+        let socket = LocalSocket::bind(path, 0o660).map_err(|error| match error {
+            BindError::AlreadyRunning => Error::AlreadyRunning { path: path.to_owned() },
+            BindError::System { what, source } => Error::Folder { what, path: path.to_owned(), source },
+        })?;
         Ok(Self {
-            listener,
-            path: path.to_owned(),
+            socket,
             inboxes: Vec::new(),
             listening: Vec::new(),
             has_media: true,
@@ -69,8 +61,8 @@ impl Operator {
 
     /// Until the end is asked for.
     pub(crate) fn run(&self, stop: &Stop) {
-        while !poll::readable(&[stop.as_fd(), self.listener.as_fd()], None)[0] {
-            if let Ok((stream, _)) = self.listener.accept()
+        while !poll::readable(&[stop.as_fd(), self.socket.as_fd()], None)[0] {
+            if let Ok(stream) = self.socket.accept()
                 && let Err(error) = self.answer(stream, stop)
             {
                 tracing::debug!("an operator went away: {error}");
@@ -221,26 +213,16 @@ fn show(watch: &Watch, mut stream: &UnixStream, stop: &Stop) {
     }
 }
 
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_second_one_is_refused_and_a_stale_socket_is_not() {
+    fn a_second_one_is_refused_and_a_missing_folder_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("signal.sock");
-        let operator = Operator::bind(&path).unwrap();
+        let _operator = Operator::bind(&path).unwrap();
         assert!(matches!(Operator::bind(&path), Err(Error::AlreadyRunning { .. })));
-        drop(operator);
-        assert!(!path.exists());
-        drop(UnixListener::bind(&path).unwrap());
-        assert!(path.exists() && Operator::bind(&path).is_ok());
         let error = Operator::bind(&folder.path().join("none/signal.sock")).err().unwrap();
         assert!(error.to_string().contains("runtime_dir"), "{error}");
     }
