@@ -64,7 +64,7 @@ impl LocalSocket {
     }
 }
 
-/// Readable when somebody connects.
+/// Readable when a process connects.
 impl AsFd for LocalSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
