@@ -12,7 +12,6 @@ pub(crate) const STRUCTS: &[(&str, usize)] = &[
     ("mediaplane/media-core: Sending", 19),
     ("mediaplane/media-core: Tally", 19),
     ("mediaplane/uring: UringIo", 21),
-    ("signaling/session: Settings", 22),
     ("signaling/sip-core: Dialog", 35),
     ("src: ResourceCounters", 21),
     ("src: SessionConfig", 25),

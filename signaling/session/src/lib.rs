@@ -54,7 +54,10 @@ pub use api::decide::{Admission, AdmissionRequest, AtEnd, Decide, Decision, Inco
 pub use api::error::SessionError;
 pub use api::event::SessionEvent;
 pub use api::id::SessionId;
-pub use api::settings::{CHANGE_WAIT_LIMIT, OPERATION_WAIT_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings};
+pub use api::settings::{
+    CHANGE_WAIT_LIMIT, CallLimits, MediaSettings, OPERATION_WAIT_LIMIT, REDIRECTS_MAX, REMEMBERED_BYTES_MAX, Settings,
+    Timeouts,
+};
 pub use bridge::bridges::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
 pub use crossing::CrossingPolicy;
 pub use dtmf::DIGITS_MAX;

@@ -64,7 +64,7 @@ impl Sessions {
             (true, _) => u32::MAX,
             (false, true) => 0,
             // Not 0: what plays goes on unheard, and comes to its end.
-            (false, false) => self.settings.early_unproven_bytes().max(1),
+            (false, false) => self.settings.media.early_unproven_bytes().max(1),
         };
         if session.admitted.proof() < Proof::Call {
             transport.latching = Latching::NotYet;

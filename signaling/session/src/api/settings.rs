@@ -15,46 +15,14 @@ pub const REDIRECTS_MAX: usize = 5;
 pub const REMEMBERED_BYTES_MAX: usize = 256;
 
 /// Settings of all sessions of a shard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Audio codecs, most preferred first.
-    pub codecs: Vec<Codec>,
-    /// Whether the order of the offerer or of the answerer decides on the codec.
-    pub codec_order: CodecOrder,
-    /// Whether telephone events are agreed on.
-    pub telephone_event: bool,
-    /// Silence from the peer that ends a call; zero: it never does.
-    pub media_timeout: Duration,
-    /// How much early media is sent to a caller whose address is not proven, as time of G.711.
-    pub early_unproven: Duration,
-    /// Differentiated services code point of RTP.
-    pub dscp: u8,
-    /// Sessions at once.
-    pub max_calls: usize,
-    /// `Retry-After` of a 503.
-    pub retry_after: Duration,
-    /// How long a deferred call may ring.
-    pub decision_timeout: Duration,
-    /// How long a call that we place may ring.
-    pub answer_timeout: Duration,
-    /// How long a target may send no other response than 100 Trying before it counts as unanswered.
-    pub progress_timeout: Duration,
-    /// How many calls one user may have, as the From field names it; none: as many as there is room for.
-    pub user_limit: Option<UserLimit>,
-    /// How many calls one source may have that it has not acknowledged; none: as many as there is room for.
-    pub sources: Option<Sources>,
-    /// How long a call may last, ringing included; zero: for ever.
-    pub age_limit: Duration,
-    /// How long a call may go on in which the peer sends nothing by agreement, as on hold; zero: for ever.
-    pub idle_limit: Duration,
-    /// How often a peer that has nothing to send is asked whether it is still there; zero: never.
-    pub probe_interval: Duration,
-    /// How long a transfer that we asked for may take.
-    pub transfer_timeout: Duration,
-    /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
-    pub advertised: Option<IpAddr>,
-    /// How long a dialog that we ended may take to say that it is over: more than 64*T1.
-    pub ending_limit: Duration,
+    /// What is offered and agreed on, and what legs are told.
+    pub media: MediaSettings,
+    /// How many calls there may be.
+    pub limits: CallLimits,
+    /// How long things may take.
+    pub timeouts: Timeouts,
     /// Which header fields cross from one side of a call to the other.
     pub crossing: CrossingPolicy,
     /// Where calls may go because a peer says so.
@@ -63,38 +31,97 @@ pub struct Settings {
     pub seed: u64,
 }
 
-impl Default for Settings {
+/// Media of all sessions of a shard.
+#[derive(Clone, Debug)]
+pub struct MediaSettings {
+    /// Audio codecs, most preferred first.
+    pub codecs: Vec<Codec>,
+    /// Whether the order of the offerer or of the answerer decides on the codec.
+    pub codec_order: CodecOrder,
+    /// Whether telephone events are agreed on.
+    pub telephone_event: bool,
+    /// Silence from the peer that ends a call; zero: it never does.
+    pub silence_limit: Duration,
+    /// How much early media is sent to a caller whose address is not proven, as time of G.711.
+    pub early_unproven: Duration,
+    /// Differentiated services code point of RTP.
+    pub dscp: u8,
+    /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
+    pub advertised: Option<IpAddr>,
+}
+
+/// How many calls a shard, a user and a source may have.
+#[derive(Clone, Debug)]
+pub struct CallLimits {
+    /// Sessions at once.
+    pub max_calls: usize,
+    /// `Retry-After` of a 503.
+    pub retry_after: Duration,
+    /// How many calls one user may have, as the From field names it; none: as many as there is room for.
+    pub user_limit: Option<UserLimit>,
+    /// How many calls one source may have that it has not acknowledged; none: as many as there is room for.
+    pub sources: Option<Sources>,
+}
+
+/// How long the parts of a call may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// How long a deferred call may ring.
+    pub decision: Duration,
+    /// How long a call that we place may ring.
+    pub answer: Duration,
+    /// How long a target may send no other response than 100 Trying before it counts as unanswered.
+    pub progress: Duration,
+    /// How long a transfer that we asked for may take.
+    pub transfer: Duration,
+    /// How long a call may last, ringing included; zero: for ever.
+    pub age: Duration,
+    /// How long a call may go on in which the peer sends nothing by agreement, as on hold; zero: for ever.
+    pub idle: Duration,
+    /// How often a peer that has nothing to send is asked whether it is still there; zero: never.
+    pub probe_interval: Duration,
+    /// How long a dialog that we ended may take to say that it is over: more than 64*T1.
+    pub ending: Duration,
+}
+
+impl Default for MediaSettings {
     fn default() -> Self {
         Self {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             codec_order: CodecOrder::Offerer,
             telephone_event: true,
-            media_timeout: Duration::from_secs(60),
+            silence_limit: Duration::from_secs(60),
             early_unproven: Duration::from_millis(160),
             dscp: 46,
-            max_calls: 5_000,
-            retry_after: Duration::from_secs(5),
-            decision_timeout: Duration::from_secs(30),
-            answer_timeout: Duration::from_secs(60),
-            progress_timeout: Duration::from_secs(40),
-            user_limit: None,
-            sources: None,
-            age_limit: Duration::ZERO,
-            idle_limit: Duration::ZERO,
-            probe_interval: Duration::ZERO,
-            transfer_timeout: Duration::from_secs(180),
             advertised: None,
-            ending_limit: Duration::from_secs(64),
-            crossing: CrossingPolicy::default(),
-            destinations: Destinations::default(),
-            seed: 0,
         }
     }
 }
 
-impl Settings {
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self { max_calls: 5_000, retry_after: Duration::from_secs(5), user_limit: None, sources: None }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            decision: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
+            progress: Duration::from_secs(40),
+            transfer: Duration::from_secs(180),
+            age: Duration::ZERO,
+            idle: Duration::ZERO,
+            probe_interval: Duration::ZERO,
+            ending: Duration::from_secs(64),
+        }
+    }
+}
+
+impl MediaSettings {
     /// All codecs, for a peer whose signaling comes from this address.
-    pub(crate) fn media(&self, source: Option<IpAddr>) -> sdp_core::Settings<'_> {
+    pub(crate) fn for_peer(&self, source: Option<IpAddr>) -> sdp_core::Settings<'_> {
         sdp_core::Settings {
             codecs: &self.codecs,
             order: self.codec_order,
@@ -105,14 +132,14 @@ impl Settings {
         }
     }
 
-    /// Bytes of RTP that are such early media: packets of 20 ms of G.711.
+    /// Bytes of RTP that are early media to an unproven address: packets of 20 ms of G.711.
     pub(crate) fn early_unproven_bytes(&self) -> u32 {
         let packets = self.early_unproven.as_millis() / 20;
         u32::try_from(packets * 172).unwrap_or(u32::MAX - 1)
     }
 
     /// How long a peer may be silent that is to send, in milliseconds; 0: for ever.
-    pub(crate) fn media_timeout_ms(&self) -> u32 {
-        u32::try_from(self.media_timeout.as_millis()).unwrap_or(u32::MAX)
+    pub(crate) fn silence_limit_ms(&self) -> u32 {
+        u32::try_from(self.silence_limit.as_millis()).unwrap_or(u32::MAX)
     }
 }

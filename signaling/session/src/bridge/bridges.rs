@@ -58,8 +58,8 @@ pub(crate) struct Bridges {
 impl Sessions {
     /// An empty bridge.
     pub fn create_bridge(&mut self) -> Result<BridgeId, SessionError> {
-        if self.bridges.rows.len() >= self.settings.max_calls {
-            return Err(SessionError::ResourceExhausted { what: "bridges", limit: self.settings.max_calls });
+        if self.bridges.rows.len() >= self.settings.limits.max_calls {
+            return Err(SessionError::ResourceExhausted { what: "bridges", limit: self.settings.limits.max_calls });
         }
         self.bridges.made_count += 1;
         let id = BridgeId::from_u64(self.bridges.made_count);

@@ -120,7 +120,7 @@ impl Sessions {
         dial.check()?;
         dial.account = dial.account.or(self.account);
         if self.table.is_full() {
-            return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
+            return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.limits.max_calls });
         }
         let leg = self.reserve(turn, beside);
         let leg = leg.ok_or(SessionError::Media("no media port is free, or no media plane is there"))?;
@@ -134,7 +134,7 @@ impl Sessions {
         let call_number = beside_number.unwrap_or(CallNumber(number));
         let flow = dial.targets[0].flow;
         let path = Path {
-            local: self.settings.advertised.unwrap_or(flow.local.ip()),
+            local: self.settings.media.advertised.unwrap_or(flow.local.ip()),
             remote: flow.remote,
             is_ours: true,
             standing: Standing::Trusted,
@@ -150,7 +150,7 @@ impl Sessions {
         let counts_for = if beside.is_some() { Some(None) } else { self.count_user(&parties.from) };
         let Some(counts_for) = counts_for else {
             self.drop_reserved(turn, leg);
-            let limit = self.settings.user_limit.as_ref().map_or(0, crate::UserLimit::limit);
+            let limit = self.settings.limits.user_limit.as_ref().map_or(0, crate::UserLimit::limit);
             return Err(SessionError::ResourceExhausted { what: "calls of this user", limit });
         };
         let mut outgoing = Some(Box::new(Outgoing::new(dial)));
@@ -166,7 +166,7 @@ impl Sessions {
         });
         let Some(id) = added else {
             self.drop_reserved(turn, leg);
-            return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.max_calls });
+            return Err(SessionError::ResourceExhausted { what: "calls", limit: self.settings.limits.max_calls });
         };
         if let Some(other) = beside.filter(|_| is_tied) {
             self.tie(id, other);
@@ -194,8 +194,8 @@ impl Sessions {
         let expires = out.dial.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Expires"));
         let expires =
             expires.and_then(|(_, seconds)| seconds.trim().parse().ok()).map_or(RING_LIMIT, Duration::from_secs);
-        let limit = out.dial.answer_timeout.unwrap_or(self.settings.answer_timeout).min(expires).min(RING_LIMIT);
-        let progress_limit = self.settings.progress_timeout.min(limit);
+        let limit = out.dial.answer_timeout.unwrap_or(self.settings.timeouts.answer).min(expires).min(RING_LIMIT);
+        let progress_limit = self.settings.timeouts.progress.min(limit);
         if let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) {
             out.answer_by = Some(turn.now + limit);
         }

@@ -44,7 +44,7 @@ impl Sessions {
             Admission::Granted { user } => user,
             refused => return self.turn_away(turn, invite, message, &refused),
         };
-        let media = self.settings.media(Some(turn.path.remote.ip()));
+        let media = self.settings.media.for_peer(Some(turn.path.remote.ip()));
         let invitation = match Invitation::read(turn.sip.bytes(message), &media) {
             Ok(invitation) => invitation,
             Err(unfit) => {
@@ -59,7 +59,7 @@ impl Sessions {
             return self.refuse_unseen(turn, invite, message, 486, "this user has as many calls as one may have");
         };
         let Some(seat) = self.take_seat(turn, user.is_some()) else {
-            if let (Some(limit), Some(user)) = (&self.settings.user_limit, &counts_for) {
+            if let (Some(limit), Some(user)) = (&self.settings.limits.user_limit, &counts_for) {
                 limit.give_back(user);
             }
             self.counts.add(SignalCounter::RefusedCallLimit, 1);
@@ -117,7 +117,7 @@ impl Sessions {
             _ if path.is_ours => Standing::Trusted,
             standing => standing,
         };
-        match &self.settings.sources {
+        match &self.settings.limits.sources {
             Some(sources) => sources.enter(path.remote.ip(), standing),
             None => Some(Seat::None),
         }
@@ -160,7 +160,7 @@ impl Sessions {
     /// When a call that waits for a decision is given up: an INVITE may be good for less time than we would wait (RFC 3261
     /// §13.3.1).
     pub(crate) fn decide_by(&self, turn: &Turn<'_>, id: SessionId) -> Instant {
-        let limit = turn.now + self.settings.decision_timeout;
+        let limit = turn.now + self.settings.timeouts.decision;
         self.expires_at(id).map_or(limit, |expires_at| limit.min(expires_at))
     }
 
@@ -199,7 +199,7 @@ impl Sessions {
                 // RFC 3261 §13.2.1: no offer in the INVITE, so ours goes into the 2xx and the ACK has the answer.
                 session.negotiation.await_ack();
                 let mut origin = session.sdp.origin();
-                let text = write_offer(&settings.media(None), session.sdp.others(), local, &mut origin);
+                let text = write_offer(&settings.media.for_peer(None), session.sdp.others(), local, &mut origin);
                 session.sdp.set_origin(origin);
                 text
             }

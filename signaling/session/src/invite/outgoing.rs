@@ -126,7 +126,7 @@ impl Sessions {
     }
 
     fn call_target(&mut self, turn: &mut Turn<'_>, id: SessionId, target: &Target) -> bool {
-        let (drawn, advertised) = (self.draw(), self.settings.advertised);
+        let (drawn, advertised) = (self.draw(), self.settings.media.advertised);
         if let Some(session) = self.table.get_mut(id) {
             // Targets may be of different families, or seen from different networks.
             session.facts.set_local_ip(advertised.unwrap_or(target.flow.local.ip()));

@@ -78,7 +78,7 @@ impl Sessions {
 
     /// A status, with `Retry-After` where it is 503.
     pub(crate) fn refusal(&self, status: u16) -> Refusal<'static> {
-        let retry_after_s = (status == 503).then(|| self.settings.retry_after.as_secs().max(1));
+        let retry_after_s = (status == 503).then(|| self.settings.limits.retry_after.as_secs().max(1));
         Refusal { retry_after_s, ..Refusal::status(status) }
     }
 }

@@ -143,7 +143,7 @@ impl Sessions {
         match (session.leg(), session.life.is_dialog_over()) {
             (None, true) => self.forget(turn, id),
             (_, false) if !session.timers.is_set(Timer::SipEnd) => {
-                self.wake(id, Timer::SipEnd, Some(turn.now + self.settings.ending_limit));
+                self.wake(id, Timer::SipEnd, Some(turn.now + self.settings.timeouts.ending));
             }
             _ => {} // the leg's own limit runs
         }
@@ -161,7 +161,7 @@ impl Sessions {
         if let Some(call) = session.outgoing.as_ref().and_then(|outgoing| outgoing.call()) {
             self.by_call.remove(&call);
         }
-        if let (Some(limit), Some(user)) = (&self.settings.user_limit, session.admitted.user()) {
+        if let (Some(limit), Some(user)) = (&self.settings.limits.user_limit, session.admitted.user()) {
             limit.give_back(user);
         }
         let reason = session.reason().unwrap_or(EndReason::LocalBye);

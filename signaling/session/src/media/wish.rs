@@ -23,7 +23,7 @@ impl Sessions {
     fn transport_of(&self, session: &Session, agreed: Option<&Negotiated>) -> Transport {
         let mut transport = Transport {
             signaling: session.remote_signaling().into(),
-            dscp: self.settings.dscp,
+            dscp: self.settings.media.dscp,
             negotiation: session.sdp.exchange_count(),
             ..Transport::default()
         };
@@ -40,7 +40,7 @@ impl Sessions {
         let flows = agreed.is_some_and(|agreed| agreed.direction == Direction::Both);
         // A side on hold may be silent, and so may a peer that has not been answered.
         let has_to_send = flows && !session.is_waiting();
-        transport.media_timeout_ms = if has_to_send { self.settings.media_timeout_ms() } else { 0 };
+        transport.media_timeout_ms = if has_to_send { self.settings.media.silence_limit_ms() } else { 0 };
         transport
     }
 

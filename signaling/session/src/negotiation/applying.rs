@@ -87,7 +87,7 @@ impl Sessions {
 
     /// Where media does not flow both ways no media timeout looks after the call: its own limit does.
     pub(crate) fn limit_idle(&mut self, turn: &Turn<'_>, id: SessionId) {
-        let limit = self.settings.idle_limit;
+        let limit = self.settings.timeouts.idle;
         let Some(session) = self.table.get(id).filter(|_| !limit.is_zero()) else { return };
         let flows = session.direction() == Direction::Both;
         if flows || !session.timers.is_set(Timer::Idle) {

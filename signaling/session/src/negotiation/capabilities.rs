@@ -58,10 +58,10 @@ impl Sessions {
         let later = session.transfers.will_hear().and_then(|peer| self.table.get(peer)?.takes());
         match later.map(Terms::of) {
             Some(terms) => {
-                let all = terms.codecs().chain(self.settings.codecs.iter().copied());
+                let all = terms.codecs().chain(self.settings.media.codecs.iter().copied());
                 self.able(session, all, Some(&terms))
             }
-            None => self.able(session, self.settings.codecs.iter().copied(), None),
+            None => self.able(session, self.settings.media.codecs.iter().copied(), None),
         }
     }
 
@@ -72,7 +72,7 @@ impl Sessions {
 
     /// All codecs and both directions, independent of the other side.
     pub(crate) fn able_alone(&self, session: &Session) -> Able {
-        let able = self.able(session, self.settings.codecs.iter().copied(), None);
+        let able = self.able(session, self.settings.media.codecs.iter().copied(), None);
         Able { direction: Direction::Both, ..able }
     }
 
@@ -81,13 +81,13 @@ impl Sessions {
         let mut able = Able {
             codecs: [Codec::Other; PayloadMap::CAPACITY],
             count: 0,
-            order: self.settings.codec_order,
-            telephone_event: self.settings.telephone_event && events,
+            order: self.settings.media.codec_order,
+            telephone_event: self.settings.media.telephone_event && events,
             direction: session.hold.wanted(),
             packets: terms.map(|terms| terms.packets),
             source: session.remote_signaling().ip(),
         };
-        for codec in codecs.filter(|codec| self.settings.codecs.contains(codec)) {
+        for codec in codecs.filter(|codec| self.settings.media.codecs.contains(codec)) {
             if able.count < able.codecs.len() && !able.codecs[..able.count].contains(&codec) {
                 able.codecs[able.count] = codec;
                 able.count += 1;

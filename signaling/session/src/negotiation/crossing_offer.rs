@@ -71,7 +71,7 @@ impl Sessions {
         }
         if request.is_update() {
             // RFC 3311 §5.2: an UPDATE cannot wait for a person who answers the re-INVITE on the other side.
-            let limit = self.settings.ending_limit / UPDATE_SHARE;
+            let limit = self.settings.timeouts.ending / UPDATE_SHARE;
             self.wake(id, Timer::Change, Some(turn.now + limit));
         }
         if let Some(session) = self.table.get_mut(id) {

@@ -3,7 +3,8 @@ use crate::shard::index::{self, Index};
 use crate::shard::table::Table;
 use crate::timers::timer::Timer;
 use crate::{
-    Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, Sources, Standing, UserLimit,
+    Decide, Ports, Session, SessionEvent, SessionId, SessionState, Settings, Sip, Sources, Standing, Timeouts,
+    UserLimit,
 };
 use clock::Instant;
 use contract::Command;
@@ -78,8 +79,8 @@ impl Sessions {
     /// A shard without sessions.
     pub fn new(settings: Settings) -> Self {
         Self {
-            table: Table::new(settings.max_calls),
-            legs: Legs::new(settings.max_calls),
+            table: Table::new(settings.limits.max_calls),
+            legs: Legs::new(settings.limits.max_calls),
             settings,
             by_dialog: Index::default(),
             by_early: Index::default(),
@@ -97,41 +98,38 @@ impl Sessions {
 
     /// Limits each user's calls from now on, together with the other shards that were given a clone.
     pub fn limit_users(&mut self, limit: Option<UserLimit>) {
-        self.settings.user_limit = limit;
+        self.settings.limits.user_limit = limit;
     }
 
     /// Other limits of time and room, and other codecs, for what begins from now on.
     pub fn reconfigure(&mut self, newer: &Settings) {
-        let settings = &mut self.settings;
-        settings.codecs.clone_from(&newer.codecs);
-        settings.codec_order = newer.codec_order;
-        settings.crossing = newer.crossing.clone();
-        settings.telephone_event = newer.telephone_event;
-        settings.max_calls = newer.max_calls;
-        settings.decision_timeout = newer.decision_timeout;
-        settings.answer_timeout = newer.answer_timeout;
-        settings.progress_timeout = newer.progress_timeout;
-        settings.age_limit = newer.age_limit;
-        settings.probe_interval = newer.probe_interval;
-        self.table.set_limit(newer.max_calls);
-        self.legs.set_limit(newer.max_calls);
+        let Settings { media, limits, timeouts, crossing, .. } = newer;
+        self.settings.media.codecs.clone_from(&media.codecs);
+        self.settings.media.codec_order = media.codec_order;
+        self.settings.media.telephone_event = media.telephone_event;
+        self.settings.limits.max_calls = limits.max_calls;
+        self.settings.crossing = crossing.clone();
+        let Timeouts { decision, answer, progress, age, probe_interval, .. } = *timeouts;
+        self.settings.timeouts = Timeouts { decision, answer, progress, age, probe_interval, ..self.settings.timeouts };
+        self.table.set_limit(limits.max_calls);
+        self.legs.set_limit(limits.max_calls);
     }
 
     /// Limits the calls of each source from now on, together with the other shards that were given a clone.
     pub fn limit_sources(&mut self, sources: Option<Sources>) {
-        self.settings.sources = sources;
+        self.settings.limits.sources = sources;
     }
 
     /// Whether a source may have another call waiting.
     pub fn has_room_for(&self, source: IpAddr, standing: Standing) -> bool {
-        self.settings.sources.as_ref().is_none_or(|sources| sources.has_room(source, standing))
+        self.settings.limits.sources.as_ref().is_none_or(|sources| sources.has_room(source, standing))
     }
 
     /// The caller has acknowledged its answer, or the call is gone: it no longer waits.
     pub(crate) fn leave_seat(&mut self, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         let (seat, source) = (session.admitted.take_seat(), session.remote_signaling().ip());
-        if let Some(sources) = &self.settings.sources {
+        if let Some(sources) = &self.settings.limits.sources {
             sources.leave(source, seat);
         }
     }
@@ -227,13 +225,13 @@ impl Sessions {
 
     /// Counts a call for its user, where that is limited; `None`: the user has enough of them.
     pub(crate) fn count_user(&self, uri: &str) -> Option<Option<Box<str>>> {
-        let Some(limit) = &self.settings.user_limit else { return Some(None) };
+        let Some(limit) = &self.settings.limits.user_limit else { return Some(None) };
         let user = UserLimit::user_of(uri);
         limit.take(&user).then_some(Some(user))
     }
 
     pub(crate) fn limit_age(&mut self, turn: &Turn<'_>, id: SessionId) {
-        let limit = self.settings.age_limit;
+        let limit = self.settings.timeouts.age;
         if !limit.is_zero() {
             self.wake(id, Timer::Age, Some(turn.now + limit));
         }

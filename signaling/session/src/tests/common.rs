@@ -24,6 +24,11 @@ pub(in crate::tests) fn world() -> World {
     World::new(Settings::default(), 4)
 }
 
+/// Settings for no more calls than this.
+pub(in crate::tests) fn small(max_calls: usize) -> Settings {
+    Settings { limits: CallLimits { max_calls, ..CallLimits::default() }, ..Settings::default() }
+}
+
 /// A world with a call to `user` whose leg is being opened.
 pub(in crate::tests) fn ringing(user: &str, sdp: &str) -> (World, LegRef, u64) {
     let mut world = world();

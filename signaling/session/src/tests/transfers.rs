@@ -77,7 +77,7 @@ fn a_transfer_that_fails_brings_the_call_back() {
     // Nothing is reported for as long as the subscription lasts.
     let (mut world, ..) = connected("tone");
     let id = world.id();
-    world.sessions.settings.transfer_timeout = Duration::from_secs(1_000);
+    world.sessions.settings.timeouts.transfer = Duration::from_secs(1_000);
     world.turn(|sessions, turn| sessions.transfer(turn, id, "sip:c@192.0.2.3")).unwrap();
     world.responds(1, 202, "");
     world.wait(Duration::from_secs(400));

@@ -22,7 +22,7 @@ pub(crate) struct Probing {
 impl Sessions {
     /// Starts the pause until the next look at the call.
     pub(crate) fn probe_later(&mut self, turn: &Turn<'_>, id: SessionId) {
-        let pause = self.settings.probe_interval;
+        let pause = self.settings.timeouts.probe_interval;
         if !pause.is_zero() {
             self.wake(id, Timer::Probe, Some(turn.now + pause));
         }

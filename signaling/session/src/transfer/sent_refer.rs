@@ -61,7 +61,7 @@ impl Sessions {
         }
         self.by_subscription.insert(subscription, id);
         self.go(turn, id, SessionState::Transferring);
-        self.wake(id, Timer::Transfer, Some(turn.now + self.settings.transfer_timeout));
+        self.wake(id, Timer::Transfer, Some(turn.now + self.settings.timeouts.transfer));
         Ok(())
     }
 

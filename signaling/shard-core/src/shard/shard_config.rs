@@ -4,7 +4,9 @@ use crate::proxy::RelayPlan;
 use clock::Duration;
 use config::Config;
 use contract::Codec;
-use session::{CrossingPolicy, Destinations, LocalAddresses, Settings, SourceLimits, Sources};
+use session::{
+    CallLimits, CrossingPolicy, Destinations, LocalAddresses, MediaSettings, Settings, SourceLimits, Sources, Timeouts,
+};
 use sip_core::proxy::{ProxyConfig, TrustedSources};
 use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
 
@@ -98,32 +100,36 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         config::AudioCodec::Pcmu => Codec::Pcmu,
         config::AudioCodec::Pcma => Codec::Pcma,
     };
-    Settings {
+    let media = MediaSettings {
         codecs: sip.audio.codecs.iter().map(codec).collect(),
         codec_order: match sip.audio.codec_order {
             config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
             config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
         },
         telephone_event: sip.audio.dtmf,
-        media_timeout: config.media.media_timeout.unwrap_or(Duration::ZERO),
+        silence_limit: config.media.media_timeout.unwrap_or(Duration::ZERO),
         early_unproven: config.media.early_unproven,
         dscp: config.media.dscp,
-        max_calls: calls_of_one(config, shard_count),
-        answer_timeout: sip.calls.ring_timeout,
-        progress_timeout: sip.calls.progress_timeout,
-        retry_after: sip.retry_after,
-        decision_timeout: sip.calls.decision_timeout,
         advertised: sip.advertised_address,
-        ending_limit: sip.t1.saturating_mul(128),
-        crossing: crossing(&config.headers),
-        age_limit: sip.calls.max_call.unwrap_or(Duration::ZERO),
+    };
+    let limits = CallLimits {
+        max_calls: calls_of_one(config, shard_count),
+        retry_after: sip.retry_after,
+        user_limit: None,
         // A shard of a switch is given one for all.
         sources: Some(sources(config)),
+    };
+    let timeouts = Timeouts {
+        decision: sip.calls.decision_timeout,
+        answer: sip.calls.ring_timeout,
+        progress: sip.calls.progress_timeout,
+        age: sip.calls.max_call.unwrap_or(Duration::ZERO),
         probe_interval: sip.calls.probe.unwrap_or(Duration::ZERO),
-        destinations: destinations(config),
-        seed,
-        ..Settings::default()
-    }
+        ending: sip.t1.saturating_mul(128),
+        ..Timeouts::default()
+    };
+    let (crossing, destinations) = (crossing(&config.headers), destinations(config));
+    Settings { media, limits, timeouts, crossing, destinations, seed }
 }
 
 /// Where calls may go because a peer says so.

@@ -86,7 +86,8 @@ fn early_media_is_limited_until_the_prack() {
         assert!(is_free(&world.spec(id)));
     }
     // No early media at all may be wished for; then what plays still comes to its end.
-    let settings = Settings { early_unproven: clock::Duration::ZERO, ..Settings::default() };
+    let media = MediaSettings { early_unproven: clock::Duration::ZERO, ..MediaSettings::default() };
+    let settings = Settings { media, ..Settings::default() };
     let mut world = World::new(settings, 4);
     let id = world.comes(1, "later", SDP);
     world.turn(|sessions, turn| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))).unwrap();

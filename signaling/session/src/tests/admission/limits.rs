@@ -10,7 +10,8 @@ use sip_core::{Cause, DialogId};
 #[test]
 fn a_user_has_so_many_calls_and_no_more() {
     let limit = UserLimit::new(2);
-    let mut world = World::new(Settings { user_limit: Some(limit.clone()), ..Settings::default() }, 8);
+    let limits = CallLimits { user_limit: Some(limit.clone()), ..CallLimits::default() };
+    let mut world = World::new(Settings { limits, ..Settings::default() }, 8);
     world.comes(1, "tone", SDP);
     let dial = |from: &str| Dial::new(from, target("b1"));
     world.turn(|sessions, turn| sessions.dial(turn, dial("\"A\" <sip:ALICE@example.com;x=y>"))).unwrap();
@@ -30,15 +31,15 @@ fn a_user_has_so_many_calls_and_no_more() {
     assert_eq!(limit.user_count(), 2);
     world.turn(|sessions, turn| sessions.end_all(turn, EndReason::Shutdown));
     world.serve();
-    world.wait(Settings::default().ending_limit);
+    world.wait(Settings::default().timeouts.ending);
     world.assert_empty();
     assert_eq!(limit.user_count(), 0);
 }
 
 #[test]
 fn calls_end_by_age_and_on_endless_hold() {
-    let settings =
-        Settings { age_limit: Duration::from_secs(3_600), idle_limit: Duration::from_secs(600), ..Settings::default() };
+    let (age, idle) = (Duration::from_secs(3_600), Duration::from_secs(600));
+    let settings = Settings { timeouts: Timeouts { age, idle, ..Timeouts::default() }, ..Settings::default() };
     let mut world = World::new(settings, 4);
     let (old, idle) = (world.comes(1, "tone", SDP), world.comes(2, "tone", SDP));
     world.serve();

@@ -64,7 +64,7 @@ fn without_ports_or_room_it_is_503_at_once() {
     assert_eq!(world.said(), [Said::Reject(INVITE, 503, Some(5))]);
     world.over(DIALOG, Cause::Rejected(503));
     world.assert_empty();
-    let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 4);
+    let mut world = World::new(small(1), 4);
     world.calls(DIALOG, "tone", SDP);
     world.said();
     let second = 80;
@@ -319,7 +319,7 @@ fn a_stop_ends_every_call_properly() {
     assert_eq!(world.sessions.count(), 1, "the BYE is not answered yet");
     // Nor will it be: the limit sees to it.
     world.loses(DIALOG);
-    world.wait(Settings::default().ending_limit);
+    world.wait(Settings::default().timeouts.ending);
     world.assert_empty();
 }
 

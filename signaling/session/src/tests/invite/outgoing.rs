@@ -1,5 +1,6 @@
 //! Calls that we place.
 
+use crate::tests::common::small;
 use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
@@ -261,7 +262,7 @@ fn we_give_up_in_every_state() {
     world.loses(DIALOG);
     world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
     world.serve();
-    world.wait(Settings::default().ending_limit);
+    world.wait(Settings::default().timeouts.ending);
     finish(world, EndReason::Cancelled);
 }
 
@@ -290,7 +291,7 @@ fn redirections_are_followed_but_not_for_ever() {
 
 #[test]
 fn what_cannot_be_placed_takes_no_port() {
-    let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 1);
+    let mut world = World::new(small(1), 1);
     let good = Dial::new("sip:us@example.com", target("b1"));
     let mut dial = |dial: Dial| world.turn(|sessions, turn| sessions.dial(turn, dial));
     for bad in [

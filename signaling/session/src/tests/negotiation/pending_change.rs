@@ -417,7 +417,7 @@ fn an_offer_of_ours_that_finds_the_peer_busy_is_made_afterwards() {
 #[test]
 fn an_update_does_not_wait_for_a_slow_other_side() {
     let mut pair = up();
-    let limit = Settings::default().ending_limit / 8;
+    let limit = Settings::default().timeouts.ending / 8;
     By::Update.asks(&mut pair.world, A, &held("sendonly"));
     let request = offered(&mut pair.world, B);
     pair.world.wait(limit - Duration::from_nanos(1));

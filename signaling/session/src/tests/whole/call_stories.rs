@@ -95,7 +95,7 @@ fn each_way_in_which_a_call_ends_has_its_origin() {
     pair.world.said();
     pair.world.wait(Duration::from_secs(60));
     pair.world.over(A, Cause::Rejected(480));
-    pair.world.wait(Settings::default().ending_limit);
+    pair.world.wait(Settings::default().timeouts.ending);
     let stories = pair.world.stories();
     let (told, call) = stories.last().unwrap();
     assert_eq!((*told, call.origin), (EndReason::NoAnswer, EndOrigin::TimeOut));
@@ -111,7 +111,7 @@ fn each_way_in_which_a_call_ends_has_its_origin() {
 
 #[test]
 fn what_never_became_a_session_is_told_as_well() {
-    let mut world = World::new(Settings { max_calls: 1, ..Settings::default() }, 4);
+    let mut world = World::new(small(1), 4);
     world.comes(1, "tone", SDP);
     let invite = |world: &mut World, number: u64, body: &str| {
         world.events.clear();

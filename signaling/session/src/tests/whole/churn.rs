@@ -78,14 +78,10 @@ struct Game {
 impl Game {
     fn new(seed: u64, lossy: bool) -> Self {
         let port_count = 40;
-        let settings = Settings {
-            max_calls: 60,
-            seed,
-            user_limit: Some(UserLimit::new(35)),
-            age_limit: Duration::from_secs(100),
-            idle_limit: Duration::from_secs(30),
-            ..Settings::default()
-        };
+        let limits = CallLimits { max_calls: 60, user_limit: Some(UserLimit::new(35)), ..CallLimits::default() };
+        let (age, idle) = (Duration::from_secs(100), Duration::from_secs(30));
+        let timeouts = Timeouts { age, idle, ..Timeouts::default() };
+        let settings = Settings { seed, limits, timeouts, ..Settings::default() };
         Self {
             world: World::new(settings, port_count),
             dice: Dice(seed),
@@ -504,7 +500,7 @@ fn play(seed: u64, calls: u64, lossy: bool) -> BTreeMap<String, u64> {
     }
     game.world.assert_empty();
     game.world.assert_endpoint_empty();
-    let users = game.world.sessions.settings.user_limit.as_ref().map(UserLimit::user_count);
+    let users = game.world.sessions.settings.limits.user_limit.as_ref().map(UserLimit::user_count);
     assert_eq!(users, Some(0), "seed {seed}: calls of users that are over are still counted");
     let health = game.world.sessions.health(game.world.now);
     assert_eq!(health, Health::default(), "seed {seed}");

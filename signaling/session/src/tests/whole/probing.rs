@@ -9,7 +9,7 @@ use sip_core::Cause;
 const INTERVAL: Duration = Duration::from_secs(60);
 
 fn probing(mut world: World) -> World {
-    world.sessions.settings.probe_interval = INTERVAL;
+    world.sessions.settings.timeouts.probe_interval = INTERVAL;
     world
 }
 
@@ -97,8 +97,9 @@ fn any_answer_is_a_sign_of_life_but_481() {
 /// Where media has to come the media plane watches, and nobody is asked; without that watch everybody is.
 #[test]
 fn who_speaks_is_not_asked() {
-    for (media_timeout, is_asked) in [(Duration::from_secs(60), false), (Duration::ZERO, true)] {
-        let mut world = probing(World::new(Settings { media_timeout, ..Settings::default() }, 4));
+    for (silence_limit, is_asked) in [(Duration::from_secs(60), false), (Duration::ZERO, true)] {
+        let media = MediaSettings { silence_limit, ..MediaSettings::default() };
+        let mut world = probing(World::new(Settings { media, ..Settings::default() }, 4));
         world.comes(DIALOG, "tone", SDP);
         world.serve();
         world.said();
@@ -113,7 +114,7 @@ fn either_side_of_a_held_call_may_die() {
     for dies in [A, B] {
         let mut pair = up();
         let world = &mut pair.world;
-        world.sessions.settings.probe_interval = INTERVAL;
+        world.sessions.settings.timeouts.probe_interval = INTERVAL;
         world.reinvites(A, &held("inactive"));
         let said = world.said();
         let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
@@ -149,7 +150,8 @@ fn either_side_of_a_held_call_may_die() {
 fn calls_that_nobody_acknowledges_are_bounded() {
     let limits = SourceLimits { unproven: 2, proven: 2, all_unproven: 2 };
     let sources = Sources::new(limits);
-    let mut world = World::new(Settings { sources: Some(sources.clone()), ..Settings::default() }, 8);
+    let limits = CallLimits { sources: Some(sources.clone()), ..CallLimits::default() };
+    let mut world = World::new(Settings { limits, ..Settings::default() }, 8);
     let first = world.comes(1, "tone", SDP);
     let second = world.comes(2, "later", SDP);
     world.serve();
