@@ -46,7 +46,7 @@ pub struct Session {
     pub(crate) dtmf: DigitSender,
     /// INFO of the other side that waits for this peer's answer.
     pub(crate) relayed: RelayedInfo,
-    /// The session or bridge that it belongs together with.
+    /// The group that it belongs to.
     pub(crate) membership: Membership,
     /// REFER, sent and received.
     pub(crate) transfers: Transfers,

@@ -1,14 +1,16 @@
 //! Bridges: sessions of a shard that are put together and taken apart again.
 
+use crate::bridge::group::Group;
 use crate::bridge::link::Tie;
 use crate::negotiation::capabilities::fits;
 use crate::session::Session;
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// Most sessions of one bridge: a worker relays between two, and does not mix yet.
+/// Most sessions of one bridge that the media plane can let hear each other: it relays between two, and does not mix yet.
+/// Nothing else here counts on there being two.
 pub const BRIDGE_MEMBERS_MAX: usize = 2;
 
 /// Names a bridge of one shard; it is never used twice.
@@ -49,10 +51,18 @@ pub enum LeaveReason {
 /// The bridges of a shard, with their sessions.
 #[derive(Default)]
 pub(crate) struct Bridges {
-    pub(crate) rows: BTreeMap<BridgeId, Vec<SessionId>>,
-    /// Those whose two sessions are about to hear each other; [`SessionEvent::BridgeJoined`] tells when they do.
-    pub(crate) joining: BTreeSet<BridgeId>,
+    rows: BTreeMap<BridgeId, Group>,
     made_count: u64,
+}
+
+impl Bridges {
+    pub(crate) fn members(&self, bridge: BridgeId) -> &[SessionId] {
+        self.rows.get(&bridge).map(Group::members).unwrap_or_default()
+    }
+
+    pub(crate) fn get_mut(&mut self, bridge: BridgeId) -> Option<&mut Group> {
+        self.rows.get_mut(&bridge)
+    }
 }
 
 impl Sessions {
@@ -63,7 +73,7 @@ impl Sessions {
         }
         self.bridges.made_count += 1;
         let id = BridgeId::from_u64(self.bridges.made_count);
-        self.bridges.rows.insert(id, Vec::new());
+        self.bridges.rows.insert(id, Group::default());
         Ok(id)
     }
 
@@ -81,17 +91,16 @@ impl Sessions {
         Ok(bridge)
     }
 
-    /// Adds an answered session. The second one is put together with the first.
+    /// Adds an answered session, which is put together with those that are there.
     pub fn add_to_bridge(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId) -> Result<(), SessionError> {
-        let members = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?;
-        let (count, first) = (members.len(), members.first().copied());
+        let members = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?.members();
         self.check_member(id)?;
-        if count >= BRIDGE_MEMBERS_MAX {
-            let what = "sessions of one bridge (it relays, and does not mix yet)";
+        if members.len() >= BRIDGE_MEMBERS_MAX {
+            let what = "sessions of one bridge (more of them hear each other by a mixer, and nothing mixes yet)";
             return Err(SessionError::ResourceExhausted { what, limit: BRIDGE_MEMBERS_MAX });
         }
-        if let Some(first) = first {
-            self.check_fit(first, id)?;
+        for member in members {
+            self.check_fit(*member, id)?;
         }
         self.seat(turn, bridge, id);
         Ok(())
@@ -104,12 +113,12 @@ impl Sessions {
         bridge: BridgeId,
         id: SessionId,
     ) -> Result<(), SessionError> {
-        let members = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?;
-        if !members.contains(&id) {
+        let group = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?;
+        if !group.members().contains(&id) {
             return Err(SessionError::SessionNotFound(id));
         }
         self.unseat(turn, bridge, id, LeaveReason::Removed);
-        if self.bridges.rows.get(&bridge).is_some_and(Vec::is_empty) {
+        if self.bridges.members(bridge).is_empty() {
             self.take_down(turn, bridge, LeaveReason::Destroyed);
         }
         Ok(())
@@ -126,7 +135,7 @@ impl Sessions {
 
     /// The bridges with their sessions.
     pub fn bridges(&self) -> impl Iterator<Item = (BridgeId, &[SessionId])> {
-        self.bridges.rows.iter().map(|(id, members)| (*id, &members[..]))
+        self.bridges.rows.iter().map(|(id, group)| (*id, group.members()))
     }
 
     fn check_member(&self, id: SessionId) -> Result<(), SessionError> {
@@ -147,34 +156,33 @@ impl Sessions {
     }
 
     fn seat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId) {
-        let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
-        members.push(id);
-        let pair = (members.len() == 2).then(|| (members[0], members[1]));
+        let Some(group) = self.bridges.rows.get_mut(&bridge) else { return };
+        let others = group.add(id);
         if let Some(session) = self.table.get_mut(id) {
             session.membership.enter(bridge);
         }
         turn.events.push(SessionEvent::ParticipantAdded { bridge, id });
-        if let Some((one, other)) = pair {
-            self.join(one, other, Tie::Bridge(bridge));
-            self.bridges.joining.insert(bridge);
-            self.bring_together(turn, one);
-            self.look_at_joining(turn, one);
+        for other in &others {
+            self.join(*other, id, Tie::Bridge(bridge));
+        }
+        if let Some(first) = others.first() {
+            self.bring_together(turn, *first);
+            self.look_at_joining(turn, *first);
         }
     }
 
-    /// A session leaves its bridge, and no longer hears the other member.
+    /// A session leaves its bridge, and no longer hears the other members.
     fn unseat(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, id: SessionId, reason: LeaveReason) {
-        let Some(members) = self.bridges.rows.get_mut(&bridge) else { return };
-        members.retain(|member| *member != id);
-        self.bridges.joining.remove(&bridge);
-        let link = self.untie(turn, id);
+        let Some(group) = self.bridges.rows.get_mut(&bridge) else { return };
+        group.remove(id);
+        let others = self.leave_group(turn, id);
         if let Some(session) = self.table.get_mut(id) {
             session.membership.leave();
         }
         turn.events.push(SessionEvent::ParticipantRemoved { bridge, id, reason });
         self.sync(turn, id);
-        if let Some(link) = link {
-            self.sync(turn, link.peer);
+        for other in others {
+            self.sync(turn, other);
         }
     }
 
@@ -182,7 +190,7 @@ impl Sessions {
     pub(crate) fn leave_bridge(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(bridge) = self.table.get(id).and_then(|session| session.bridge()) else { return };
         self.unseat(turn, bridge, id, LeaveReason::Ended);
-        if self.bridges.rows.get(&bridge).is_some_and(|members| members.len() < 2) {
+        if self.bridges.members(bridge).len() < 2 {
             self.take_down(turn, bridge, LeaveReason::Destroyed);
         }
     }
@@ -194,7 +202,7 @@ impl Sessions {
     }
 
     pub(crate) fn take_down(&mut self, turn: &mut Turn<'_>, bridge: BridgeId, reason: LeaveReason) {
-        for id in self.bridges.rows.get(&bridge).cloned().unwrap_or_default() {
+        for id in self.bridges.members(bridge).to_vec() {
             self.unseat(turn, bridge, id, reason);
         }
         if self.bridges.rows.remove(&bridge).is_some() {

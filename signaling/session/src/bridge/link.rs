@@ -25,6 +25,7 @@ impl Sessions {
         self.join(one, other, Tie::Call);
     }
 
+    /// Makes two sessions members of one group.
     pub(crate) fn join(&mut self, one: SessionId, other: SessionId, tie: Tie) {
         for (id, peer) in [(one, other), (other, one)] {
             if let Some(session) = self.table.get_mut(id) {
@@ -36,16 +37,22 @@ impl Sessions {
     /// Takes two sessions apart; gives what held them together.
     pub(crate) fn untie(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Option<Link> {
         let link = self.table.get(id)?.link()?;
-        for id in [id, link.peer] {
-            if let Some(session) = self.table.get_mut(id) {
-                session.membership.part();
+        self.leave_group(turn, id);
+        Some(link)
+    }
+
+    /// Takes a session out of the group that it is in; gives the others, which stay together.
+    pub(crate) fn leave_group(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Vec<SessionId> {
+        let others = self.table.get(id).map(|session| session.membership.others().to_vec()).unwrap_or_default();
+        for (left, gone) in others.iter().flat_map(|other| [(id, *other), (*other, id)]) {
+            if let Some(session) = self.table.get_mut(left) {
+                session.membership.part(gone);
             }
         }
-        self.disconnect_leg(id);
-        self.disconnect_leg(link.peer);
-        self.keep_crossing(turn, id);
-        self.keep_crossing(turn, link.peer);
-        Some(link)
+        let apart: Vec<SessionId> = [id].into_iter().chain(others.iter().copied()).collect();
+        apart.iter().for_each(|id| self.disconnect_leg(*id));
+        apart.iter().for_each(|id| self.keep_crossing(turn, *id));
+        others
     }
 
     /// The other side of the same call.

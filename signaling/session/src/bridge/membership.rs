@@ -3,54 +3,97 @@
 use super::link::{Link, Tie};
 use crate::{BridgeId, SessionId};
 
-/// A session goes alone, is one of the two sides of a call, or is in a bridge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Membership {
-    #[default]
-    Alone,
-    /// The other side of the same call.
-    Call(SessionId),
-    /// A bridge, and the session that it hears there, once there is one.
-    Bridge(BridgeId, Option<SessionId>),
+/// A session goes alone, or belongs to a group: the two sides of a call, or the members of a bridge, as many as there are.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Membership(Option<InGroup>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct InGroup {
+    /// What holds the group together.
+    tie: Tie,
+    /// The other sessions of the group, in the order in which they came.
+    others: Box<[SessionId]>,
 }
 
 impl Membership {
-    /// The session that it hears, and what holds the two together.
-    pub(crate) fn link(self) -> Option<Link> {
-        match self {
-            Self::Alone | Self::Bridge(_, None) => None,
-            Self::Call(peer) => Some(Link { peer, tie: Tie::Call }),
-            Self::Bridge(bridge, Some(peer)) => Some(Link { peer, tie: Tie::Bridge(bridge) }),
+    /// The other session of a group of two, and what holds the two together. Whatever only two sessions can do with each
+    /// other, as settling on a codec or relaying RTP, goes by this.
+    pub(crate) fn link(&self) -> Option<Link> {
+        let InGroup { tie, others } = self.0.as_ref()?;
+        if let [peer] = **others { Some(Link { peer, tie: *tie }) } else { None }
+    }
+
+    /// The other sessions of the group.
+    pub(crate) fn others(&self) -> &[SessionId] {
+        self.0.as_ref().map(|group| &*group.others).unwrap_or_default()
+    }
+
+    pub(crate) fn bridge(&self) -> Option<BridgeId> {
+        if let Some(InGroup { tie: Tie::Bridge(bridge), .. }) = self.0 { Some(bridge) } else { None }
+    }
+
+    /// It is in a group with this session from now on.
+    pub(crate) fn join(&mut self, other: SessionId, tie: Tie) {
+        debug_assert!(self.0.as_ref().is_none_or(|group| group.tie == tie), "a session is in one group");
+        let before = self.others().iter().copied().filter(|id| *id != other);
+        let others = before.chain([other]).collect();
+        self.0 = Some(InGroup { tie, others });
+    }
+
+    /// That session is not in its group any more. A member of a bridge stays in it, the side of a call goes alone.
+    pub(crate) fn part(&mut self, other: SessionId) {
+        let Some(group) = &mut self.0 else { return };
+        group.others = group.others.iter().copied().filter(|id| *id != other).collect();
+        if group.others.is_empty() && group.tie == Tie::Call {
+            self.0 = None;
         }
     }
 
-    pub(crate) fn bridge(self) -> Option<BridgeId> {
-        if let Self::Bridge(bridge, _) = self { Some(bridge) } else { None }
-    }
-
-    /// It hears this session from now on.
-    pub(crate) fn join(&mut self, peer: SessionId, tie: Tie) {
-        *self = match tie {
-            Tie::Call => Self::Call(peer),
-            Tie::Bridge(bridge) => Self::Bridge(bridge, Some(peer)),
-        };
-    }
-
-    /// It hears no other session from now on. A member of a bridge stays in it.
-    pub(crate) fn part(&mut self) {
-        *self = match *self {
-            Self::Bridge(bridge, _) => Self::Bridge(bridge, None),
-            Self::Alone | Self::Call(_) => Self::Alone,
-        };
-    }
-
-    /// It is in a bridge, where it hears no other member yet.
+    /// It is in a bridge, where there is no other member yet.
     pub(crate) fn enter(&mut self, bridge: BridgeId) {
-        *self = Self::Bridge(bridge, None);
+        self.0 = Some(InGroup { tie: Tie::Bridge(bridge), others: Box::default() });
     }
 
     /// It leaves its bridge.
     pub(crate) fn leave(&mut self) {
-        *self = Self::Alone;
+        self.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_linked_while_it_has_two_members() {
+        let [one, other, third] = [1, 2, 3].map(SessionId::from_u64);
+        let bridge = BridgeId::from_u64(1);
+        let tie = Tie::Bridge(bridge);
+        let mut membership = Membership::default();
+        membership.enter(bridge);
+        assert_eq!((membership.link(), membership.bridge()), (None, Some(bridge)));
+        membership.join(one, tie);
+        membership.join(one, tie);
+        assert_eq!(membership.link(), Some(Link { peer: one, tie }));
+        membership.join(other, tie);
+        membership.join(third, tie);
+        assert_eq!((membership.link(), membership.others()), (None, &[one, other, third][..]));
+        membership.part(other);
+        membership.part(one);
+        assert_eq!(membership.link(), Some(Link { peer: third, tie }));
+        membership.part(third);
+        assert_eq!((membership.link(), membership.bridge()), (None, Some(bridge)), "alone in its bridge");
+        membership.leave();
+        assert_eq!(membership, Membership::default());
+    }
+
+    #[test]
+    fn a_side_of_a_call_goes_alone_without_the_other() {
+        let other = SessionId::from_u64(2);
+        let mut membership = Membership::default();
+        membership.join(other, Tie::Call);
+        assert_eq!((membership.link(), membership.bridge()), (Some(Link { peer: other, tie: Tie::Call }), None));
+        membership.part(other);
+        assert_eq!(membership, Membership::default());
     }
 }

@@ -157,7 +157,7 @@ impl Sessions {
         let added = self.table.add(|id| Session {
             outgoing: outgoing.take(),
             ..Session::new(
-                CallFacts::outgoing(id, call_number, now, parties, path),
+                CallFacts::new(id, call_number, now, parties, path),
                 // Its address is proven: it can only answer an INVITE that was sent there.
                 Admitted::new(Proof::Address, Seat::None, counts_for),
                 SdpState::new(origin),

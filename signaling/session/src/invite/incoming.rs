@@ -89,7 +89,7 @@ impl Sessions {
         let added = self.table.add(|id| Session {
             incoming: Some(Box::new(incoming)),
             ..Session::new(
-                CallFacts::incoming(id, number, now, invitation.parties, path, dialog),
+                CallFacts::new(id, number, now, invitation.parties, path).incoming(dialog),
                 Admitted::new(proof, seat, counts_for),
                 sdp,
                 Playback::new(Plan::of(PlannedSource::Silence)),

@@ -25,20 +25,13 @@ pub(crate) struct CallFacts {
 }
 
 impl CallFacts {
-    /// Of a call that comes in.
-    pub(crate) fn incoming(
-        id: SessionId,
-        number: CallNumber,
-        now: Instant,
-        parties: Parties,
-        path: Path,
-        dialog: DialogId,
-    ) -> Self {
-        Self { dialog: Some(dialog), is_outgoing: false, ..Self::outgoing(id, number, now, parties, path) }
+    /// The same for a call that has come in as this dialog.
+    pub(crate) fn incoming(self, dialog: DialogId) -> Self {
+        Self { dialog: Some(dialog), is_outgoing: false, ..self }
     }
 
     /// Of a call that is placed.
-    pub(crate) fn outgoing(id: SessionId, number: CallNumber, now: Instant, parties: Parties, path: Path) -> Self {
+    pub(crate) fn new(id: SessionId, number: CallNumber, now: Instant, parties: Parties, path: Path) -> Self {
         Self {
             id,
             number,

@@ -14,10 +14,10 @@ impl Sessions {
         self.take_up_pending(turn, id);
     }
 
-    /// Whether the media plane does what a bridge is for: its two sessions hear each other, unless one is held. A bridge
-    /// that waits for its second session has nothing to do, nor has one that is gone.
+    /// Whether the media plane does what a bridge is for: its sessions hear each other, unless one is held. A bridge that
+    /// waits for its second session has nothing to do, nor has one that is gone.
     pub fn is_joined(&self, bridge: BridgeId) -> bool {
-        let members = self.bridges.rows.get(&bridge).map(Vec::as_slice).unwrap_or_default();
+        let members = self.bridges.members(bridge);
         let hears = |session: &Session| {
             let Some(leg) = session.leg.id() else { return true };
             let is_settled = self.legs.is_still(leg) && self.legs.standing(leg) == Ok(Standing::Confirmed);
@@ -27,11 +27,12 @@ impl Sessions {
         members.len() < 2 || members.iter().filter_map(|id| self.table.get(*id)).all(hears)
     }
 
-    /// Tells once that the two sessions of a bridge hear each other.
+    /// Tells once that the sessions of a bridge hear each other.
     pub(crate) fn look_at_joining(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(bridge) = self.table.get(id).and_then(Session::bridge) else { return };
-        if self.bridges.joining.contains(&bridge) && self.is_joined(bridge) {
-            self.bridges.joining.remove(&bridge);
+        let is_joined = self.is_joined(bridge);
+        if let Some(group) = self.bridges.get_mut(bridge).filter(|group| is_joined && group.is_joining()) {
+            group.has_joined();
             turn.events.push(SessionEvent::BridgeJoined { bridge });
         }
     }

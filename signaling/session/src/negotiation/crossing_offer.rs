@@ -35,18 +35,22 @@ pub(crate) struct Crossed {
     pub(crate) wanted_before: Direction,
 }
 
+/// What a peer asks for by a re-INVITE or an UPDATE with an offer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerChange<'o> {
+    pub(crate) request: PeerRequest,
+    /// All that the peer offers.
+    pub(crate) wish: &'o Offer,
+    /// The part of it that the other side has agreed to before, if there is one.
+    pub(crate) here: Option<&'o Offer>,
+    /// The offer as it came.
+    pub(crate) raw: &'o [u8],
+}
+
 impl Sessions {
-    /// A peer's offer goes to the other side of the call first, which may refuse it. `wish` is all that this peer offers; `here`
-    /// is the part of it that the other side has agreed to before.
-    pub(crate) fn change_crosses(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: SessionId,
-        request: PeerRequest,
-        wish: &Offer,
-        here: Option<&Offer>,
-        raw: &[u8],
-    ) -> Way {
+    /// A peer's offer goes to the other side of the call first, which may refuse it.
+    pub(crate) fn change_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, change: PeerChange<'_>) -> Way {
+        let PeerChange { request, wish, here, raw } = change;
         let Some(link) = self.table.get(id).and_then(|session| session.link()) else { return Way::Stays };
         let Some(other) = self.table.get(link.peer).filter(|other| other.can_hear()) else { return Way::Stays };
         // In a bridge each side holds and resumes alone; only a codec that the other one has not got concerns both.

@@ -3,7 +3,7 @@
 use crate::admission::address_validation::Proof;
 use crate::invite::invitation::{Unfit, description};
 use crate::negotiation::capabilities::Able;
-use crate::negotiation::crossing_offer::Way;
+use crate::negotiation::crossing_offer::{PeerChange, Way};
 use crate::negotiation::exchange::{Answer, PeerRequest};
 use crate::negotiation::local_offer::all_that_can_be;
 use crate::negotiation::pending_change::PendingOffer;
@@ -112,7 +112,8 @@ impl Sessions {
             turn.decide.described(id, Side::Remote, raw);
             turn.events.push(SessionEvent::Reinvited { id, has_offer: true });
         }
-        match self.change_crosses(turn, id, asked.request, &wish, here.as_ref().ok(), raw) {
+        let change = PeerChange { request: asked.request, wish: &wish, here: here.as_ref().ok(), raw };
+        match self.change_crosses(turn, id, change) {
             Way::Stays => {}
             Way::Waits => return self.postpone(turn, id, asked),
             Way::Crossed => return,
