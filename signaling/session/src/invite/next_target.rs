@@ -44,6 +44,9 @@ impl Sessions {
 
     /// The target did not answer in time: CANCEL, and the next target.
     pub(crate) fn answer_overdue(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        if self.table.get(id).is_none_or(|session| session.state().is_ending()) {
+            return; // its CANCEL waits for an answer, and no other target is called
+        }
         let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else {
             // RFC 3261 §13.3.1: 487 for an INVITE that is no longer good. One that went on has no other limit here.
             let is_expired = self.other_side(id).is_some() || self.expires_at(id).is_some_and(|at| at <= turn.now);

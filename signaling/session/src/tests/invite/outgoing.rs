@@ -266,6 +266,21 @@ fn we_give_up_in_every_state() {
     finish(world, EndReason::Cancelled);
 }
 
+/// The time for an answer runs out while our CANCEL has no answer yet.
+#[test]
+fn a_call_that_was_given_up_tries_no_other_target() {
+    let (mut world, id, call) = calling(&["b1", "b2"]);
+    world.progress(call, DIALOG, 180, "");
+    world.wait(Duration::from_secs(59));
+    world.loses(DIALOG);
+    world.turn(|sessions, turn| sessions.terminate(turn, id)).unwrap();
+    assert_eq!(world.said(), [Said::Cancel(call)]);
+    world.wait(Duration::from_secs(2));
+    assert!(world.said().is_empty());
+    world.wait(Duration::from_secs(31));
+    finish(world, EndReason::Cancelled);
+}
+
 #[test]
 fn redirections_are_followed_but_not_for_ever() {
     let (mut world, _, mut call) = calling(&["b1"]);
