@@ -1,5 +1,5 @@
-//! The SIP side of sessions: a small trait, so that tests can lose messages at will. The side of the media plane is
-//! [`media_control::Ports`].
+//! The SIP side of sessions: what they ask of an endpoint. [`crate::EndpointSip`] carries it out, in the shard and in the
+//! tests. The side of the media plane is [`media_control::Ports`].
 
 use clock::Instant;
 use sip_core::auth::Account;

@@ -251,7 +251,6 @@ fn what_a_fork_answers_counts() {
     }
 }
 
-/// A target fails after its early media: the next one is offered all that the caller has.
 /// Either side holds by UPDATE before the answer, which concerns nobody but us then: the other one hears of it with the
 /// answer.
 #[test]
@@ -286,6 +285,7 @@ fn a_hold_before_the_answer_crosses_after_it() {
     }
 }
 
+/// A target fails after its early media: the next one is offered all that the caller has.
 #[test]
 fn the_next_target_is_offered_all() {
     let mut pair = going(&sdp("0 8"));
