@@ -115,16 +115,20 @@ impl Decide for ShardUser {
         }
     }
 
-    fn requested(&mut self, request: RequestId, id: Option<session::SessionId>, message: &[u8]) -> bool {
+    fn requested(
+        &mut self,
+        request: RequestId,
+        id: Option<session::SessionId>,
+        message: &sip_wire::Message<'_>,
+    ) -> bool {
         let Some(coordinator) = self.coordinator.upgrade() else { return false };
         let Some(serving) = coordinator.serving.clone() else { return false };
-        let method = sip_wire::Message::parse(message).ok().and_then(|message| message.method());
-        let method = method.map(|method| String::from_utf8_lossy(method.as_bytes()).into_owned());
+        let method = message.method().map(|method| String::from_utf8_lossy(method.as_bytes()).into_owned());
         let Some(method) = method.filter(|method| serving.methods.contains(method)) else { return false };
         let incoming = IncomingRequest {
             session: id.map(|id| SessionId::new(self.shard, id)),
             method,
-            message: SipMessage::new(message),
+            message: SipMessage::new(message.as_bytes()),
         };
         let served = Served { shard: self.shard, request, incoming };
         let runtime = coordinator.runtime.clone();
@@ -152,13 +156,12 @@ impl Decide for ShardUser {
             return Decision::Reject { status: 503, reason: "".into() };
         };
         let id = SessionId::new(self.shard, call.id);
-        let message = sip_wire::Message::parse(call.message).ok();
-        let (headers, sdp) = message.as_ref().map_or_else(Default::default, |message| (headers(message), sdp(message)));
+        let (headers, sdp) = (headers(call.message), sdp(call.message));
         let call_id = headers.get("Call-ID").cloned().unwrap_or_default();
         let entry = Entry::new(id, call.from, call.to, &call_id, true);
         entry.facts().remote_sdp = sdp.as_deref().map(Into::into);
         if coordinator.config.keep_messages {
-            entry.facts().message = Some(SipMessage::new(call.message));
+            entry.facts().message = Some(SipMessage::new(call.message.as_bytes()));
         }
         let incoming = IncomingCall {
             id,

@@ -259,7 +259,7 @@ impl Sessions {
         let other = self.other_side(id);
         let is_up = |id| self.table.get(id).is_some_and(|session| session.is_answered());
         let is_early = other.is_some_and(|other| !is_up(id) || !is_up(other));
-        let status = match read_digit(turn.sip.bytes(message)) {
+        let status = match turn.sip.message(message).ok_or(400).and_then(|message| read_digit(&message)) {
             Ok(None) => 200,
             Ok(Some(digit)) if is_early => {
                 turn.events.push(SessionEvent::Digit { id, digit });
@@ -284,7 +284,7 @@ impl Sessions {
     }
 
     fn pass_info(&mut self, turn: &mut Turn<'_>, id: SessionId, request: RequestId, message: Span) -> bool {
-        let Some((kind, body)) = content_of(turn.sip.bytes(message)) else { return false };
+        let Some((kind, body)) = turn.sip.message(message).as_ref().and_then(content_of) else { return false };
         self.info_crosses(turn, id, request, &kind, &body)
     }
 }
@@ -304,15 +304,13 @@ impl Digits {
 const CANNOT_PASS: u16 = 480;
 
 /// Content type and body of a message that has been read before.
-fn content_of(bytes: &[u8]) -> Option<(String, Box<[u8]>)> {
-    let message = Message::parse(bytes).ok()?;
+fn content_of(message: &Message<'_>) -> Option<(String, Box<[u8]>)> {
     let kind = message.header(Name::ContentType)?;
     Some((String::from_utf8_lossy(kind).into_owned(), message.body().into()))
 }
 
 /// The digit in an INFO; none in an empty one.
-fn read_digit(bytes: &[u8]) -> Result<Option<u8>, u16> {
-    let message = Message::parse(bytes).map_err(|_| 400_u16)?;
+fn read_digit(message: &Message<'_>) -> Result<Option<u8>, u16> {
     let body = message.body();
     if body.is_empty() {
         return Ok(None);
@@ -364,7 +362,7 @@ mod tests {
                  Call-ID: c\r\nCSeq: 2 INFO\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            read_digit(text.as_bytes()).map(|digit| digit.map(char_of))
+            read_digit(&Message::parse(text.as_bytes()).unwrap()).map(|digit| digit.map(char_of))
         };
         let relay = "application/dtmf-relay";
         for (kind, body, digit) in [

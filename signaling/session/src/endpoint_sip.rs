@@ -7,7 +7,7 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Endpoint, Flow, InviteId, NewRequest, Output,
     Refused, RequestId, Span, SubscriptionId,
 };
-use sip_wire::Method;
+use sip_wire::{Message, Method};
 use std::net::{IpAddr, SocketAddr};
 
 /// How long we report about a call that a peer referred us to.
@@ -51,6 +51,10 @@ pub struct EndpointSip<'w> {
 impl Sip for EndpointSip<'_> {
     fn bytes(&self, message: Span) -> &[u8] {
         self.out.bytes(message)
+    }
+
+    fn message(&self, message: Span) -> Option<Message<'_>> {
+        self.out.message(message)
     }
 
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool {

@@ -7,14 +7,16 @@ use sip_core::{
     AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused, RequestId,
     Span, SubscriptionId,
 };
-use sip_wire::Method;
+use sip_wire::{Message, Method};
 use std::net::{IpAddr, SocketAddr};
 
 /// What sessions ask of SIP. `false` says that the INVITE, request or dialog has ended already; the event that tells so has
 /// come, or is about to.
 pub trait Sip {
-    /// A message that an event names.
+    /// The bytes of a message that an event names.
     fn bytes(&self, message: Span) -> &[u8];
+    /// A message that an event names, as it was parsed when it arrived. `None`: the span is of no message.
+    fn message(&self, message: Span) -> Option<Message<'_>>;
     /// 180 Ringing.
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool;
     /// A provisional response, 101 to 199, with a session description unless that is empty, and header fields. Whether it is

@@ -50,7 +50,8 @@ impl Sessions {
 impl Turn<'_> {
     /// Whether a user answers a request.
     pub(crate) fn is_for_user(&mut self, request: RequestId, id: Option<SessionId>, message: Span) -> bool {
-        self.decide.requested(request, id, self.sip.bytes(message))
+        let message = self.sip.message(message);
+        message.is_some_and(|message| self.decide.requested(request, id, &message))
     }
 
     pub(crate) fn tell_dialog(&mut self, id: SessionId, dialog: DialogId) {

@@ -103,15 +103,14 @@ impl Auth {
     }
 
     /// Judges the credentials of a request. Once only: a copy of it would be taken for a replay.
-    pub fn judge(&self, now: Instant, request: &[u8], source: SocketAddr, scope: Scope) -> Judgement {
-        let Ok(message) = Message::parse(request) else { return Judgement::Malformed };
-        let asked = Request { message: &message, source: source.ip(), place: self.place, scope };
+    pub fn judge(&self, now: Instant, message: &Message<'_>, source: SocketAddr, scope: Scope) -> Judgement {
+        let asked = Request { message, source: source.ip(), place: self.place, scope };
         let judgement = self.realms().admit(now, &asked);
         match &judgement {
             Judgement::Challenge { failure: Some(Failed { realm, failure }), .. } => {
                 self.refused.failures.fetch_add(1, Relaxed);
                 if failure.is_worth_logging {
-                    tracing::warn!("{}", failure.line(realm, source, &message));
+                    tracing::warn!("{}", failure.line(realm, source, message));
                 }
             }
             Judgement::Impostor { realm, username } => {

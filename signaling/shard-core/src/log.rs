@@ -94,13 +94,12 @@ struct Story {
 
 impl Refusals {
     /// Notes one: the request, and the answer that it got.
-    pub fn note(&mut self, flow: &Flow, request: &[u8], answer: &[u8]) {
+    pub fn note(&mut self, flow: &Flow, request: &Message<'_>, answer: &[u8]) {
         let status = status_of(answer);
         if self.kept.len() >= REFUSALS_KEPT {
             return self.others.push(status);
         }
-        let words = Message::parse(answer).map(|answer| text(answer.reason_phrase())).unwrap_or_default();
-        let story = Story { words, ..Story::of(request) };
+        let story = Story { words: text(phrase_of(answer)), ..Story::of(request) };
         self.kept.push(Refusal { status, origin: EndOrigin::Here, remote: flow.remote, story });
     }
 
@@ -109,8 +108,8 @@ impl Refusals {
         if self.kept.len() >= REFUSALS_KEPT {
             return self.others.push(refused.status);
         }
-        let words = Message::parse(refused.answer).map(|answer| text(answer.reason_phrase())).unwrap_or_default();
-        let story = Story { words, more: refused.more.clone(), ..Story::of(refused.request) };
+        let told = Message::parse(refused.request).as_ref().map(Story::of).unwrap_or_default();
+        let story = Story { words: text(phrase_of(refused.answer)), more: refused.more.clone(), ..told };
         self.kept.push(Refusal { status: refused.status, origin: refused.origin, remote: refused.remote, story });
     }
 
@@ -136,8 +135,7 @@ pub struct Proxied<'a> {
 }
 
 impl Story {
-    fn of(request: &[u8]) -> Self {
-        let Ok(message) = Message::parse(request) else { return Self::default() };
+    fn of(message: &Message<'_>) -> Self {
         Self {
             from: text(message.from().map(|from| from.uri.as_bytes().to_vec()).unwrap_or_default().as_slice()),
             to: text(message.to().map(|to| to.uri.as_bytes().to_vec()).unwrap_or_default().as_slice()),
@@ -147,6 +145,12 @@ impl Story {
             ..Self::default()
         }
     }
+}
+
+/// The reason phrase of a response.
+fn phrase_of(response: &[u8]) -> &[u8] {
+    let line = response.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    line.strip_prefix(b"SIP/2.0 ").and_then(|rest| rest.get(4..)).unwrap_or_default()
 }
 
 /// The status of a response; 0: it is none.

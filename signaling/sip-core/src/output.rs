@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::flow::Flow;
+use sip_wire::{Message, MessageIndex};
 
 /// A piece of an [`Output`]'s bytes, valid until its next [`Output::clear`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Transmit {
 /// Filled by the calls of an [`Endpoint`](crate::Endpoint), drained by the caller after each of them (or after a batch).
 pub struct Output<E = Event> {
     arena: Vec<u8>,
+    /// The indexes of received messages that events name, and where these stand in the arena. Most events name one.
+    indexes: Vec<(u32, MessageIndex)>,
     /// Messages to send, in order.
     pub transmits: Vec<Transmit>,
     /// What happened, in order. [`Output::next_event`] takes them one by one.
@@ -31,7 +34,7 @@ pub struct Output<E = Event> {
 
 impl<E> Default for Output<E> {
     fn default() -> Self {
-        Self { arena: Vec::new(), transmits: Vec::new(), events: Vec::new(), taken_count: 0 }
+        Self { arena: Vec::new(), indexes: Vec::new(), transmits: Vec::new(), events: Vec::new(), taken_count: 0 }
     }
 }
 
@@ -46,9 +49,22 @@ impl<E: Copy> Output<E> {
         self.arena.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    /// The next event that was not taken yet. Calls made while handling it may add further ones.
+    /// A received message that an event names, as it was parsed. `None`: the span is of no message.
+    pub fn message(&self, span: Span) -> Option<Message<'_>> {
+        let bytes = self.bytes(span);
+        match self.indexes.iter().rev().find(|(start, _)| *start == span.start) {
+            Some((_, index)) => Message::indexed(bytes, index),
+            None => Message::parse(bytes).ok(),
+        }
+    }
+
+    /// The next event that was not taken yet. Calls made while handling it may add further ones. Once there is none, the
+    /// messages of those that were taken would be parsed again.
     pub fn next_event(&mut self) -> Option<E> {
-        let event = self.events.get(self.taken_count).copied()?;
+        let Some(event) = self.events.get(self.taken_count).copied() else {
+            self.indexes.clear();
+            return None;
+        };
         self.taken_count += 1;
         Some(event)
     }
@@ -56,6 +72,7 @@ impl<E: Copy> Output<E> {
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.arena.clear();
+        self.indexes.clear();
         self.transmits.clear();
         self.events.clear();
         self.taken_count = 0;
@@ -79,7 +96,14 @@ impl<E: Copy> Output<E> {
         Span { start: mark as u32, end: self.arena.len() as u32 }
     }
 
-    /// Keeps a copy of a received message for the events about it.
+    /// Keeps a copy of a received message for the events about it, and how it was parsed.
+    pub(crate) fn keep_message(&mut self, message: &Message<'_>) -> Span {
+        let span = self.keep(message.as_bytes());
+        self.indexes.push((span.start, message.index().clone()));
+        span
+    }
+
+    /// Keeps a copy of these bytes.
     pub(crate) fn keep(&mut self, bytes: &[u8]) -> Span {
         let mark = self.mark();
         self.arena.extend_from_slice(bytes);

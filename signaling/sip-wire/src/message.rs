@@ -35,7 +35,14 @@ const NONE: u8 = u8::MAX;
 #[derive(Clone)]
 pub struct Message<'a> {
     bytes: &'a [u8],
-    pub(crate) start: StartLine<'a>,
+    index: MessageIndex,
+}
+
+/// Where everything stands in a message that was parsed, without its bytes: with a copy of those it is the parsed message
+/// again ([`Message::indexed`]). About 1.3 KB, on no heap.
+#[derive(Clone)]
+pub struct MessageIndex {
+    start: StartLine,
     /// The first fault that parsing met and worked around.
     fault: Option<ParseError>,
     body_at: u16,
@@ -44,6 +51,18 @@ pub struct Message<'a> {
     first: [u8; NAMES_COUNT],
     names: [Name; HEADERS_MAX_COUNT],
     slots: [Slot; HEADERS_MAX_COUNT],
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static PARSE_COUNT: core::cell::Cell<u64> = const { core::cell::Cell::new(0) };
+}
+
+/// How many messages this thread has parsed. For tests that a message is parsed once and handed on parsed, so it is there
+/// with debug assertions only.
+#[cfg(debug_assertions)]
+pub fn parse_count() -> u64 {
+    PARSE_COUNT.with(core::cell::Cell::get)
 }
 
 /// One header field.
@@ -60,6 +79,8 @@ pub struct Header<'a> {
 impl<'a> Message<'a> {
     /// Parses one datagram, or one message that [`crate::frame`] cut out of a stream.
     pub fn parse(datagram: &'a [u8]) -> Result<Message<'a>, ParseError> {
+        #[cfg(debug_assertions)]
+        PARSE_COUNT.with(|count| count.set(count.get() + 1));
         if datagram.len() > MESSAGE_MAX_BYTES {
             return Err(ParseError::message(ErrorKind::MessageTooLarge));
         }
@@ -68,8 +89,7 @@ impl<'a> Message<'a> {
         let bytes = &datagram[skipped..];
         let (line, head_at) = cut_line(bytes, 0);
         let (start, fault) = StartLine::parse(line)?;
-        let mut message = Message {
-            bytes,
+        let index = MessageIndex {
             start,
             fault,
             body_at: bytes.len() as u16,
@@ -78,8 +98,20 @@ impl<'a> Message<'a> {
             names: [Name::Other; HEADERS_MAX_COUNT],
             slots: [NOTHING; HEADERS_MAX_COUNT],
         };
+        let mut message = Message { bytes, index };
         message.index_headers(head_at);
         Ok(message)
+    }
+
+    /// What its index says about the message, for a copy of its bytes.
+    pub fn index(&self) -> &MessageIndex {
+        &self.index
+    }
+
+    /// The message again, from a copy of [`Self::as_bytes`] and its index. `None`: these bytes are shorter than those of the
+    /// message that was parsed.
+    pub fn indexed(bytes: &'a [u8], index: &MessageIndex) -> Option<Message<'a>> {
+        (bytes.len() >= index.end()).then(|| Message { bytes, index: index.clone() })
     }
 
     fn index_headers(&mut self, head_at: usize) {
@@ -89,11 +121,11 @@ impl<'a> Message<'a> {
             if matches!(first, b'\r' | b'\n')
                 && let Some(size) = empty_line(&bytes[at..])
             {
-                self.body_at = (at + size) as u16;
+                self.index.body_at = (at + size) as u16;
                 return;
             }
             let end = logical_line_end(bytes, at);
-            if usize::from(self.count) == HEADERS_MAX_COUNT {
+            if usize::from(self.index.count) == HEADERS_MAX_COUNT {
                 return self.note(ErrorKind::TooManyHeaders);
             }
             if self.index_line(at, &bytes[at..end]).is_none() {
@@ -118,29 +150,29 @@ impl<'a> Message<'a> {
         };
         let without_line_end = if line.ends_with(b"\r\n") { line.len() - 2 } else { line.len() };
         let value_end = end_of(line, without_line_end).max(value_at);
-        let index = usize::from(self.count);
-        self.names[index] = name;
-        self.slots[index] = Slot {
+        let index = usize::from(self.index.count);
+        self.index.names[index] = name;
+        self.index.slots[index] = Slot {
             name_at: at as u16,
             name_end: (at + name_bytes) as u16,
             value_at: (at + value_at) as u16,
             value_end: (at + value_end) as u16,
         };
-        let first = &mut self.first[name as usize];
+        let first = &mut self.index.first[name as usize];
         if *first == NONE {
-            *first = self.count;
+            *first = self.index.count;
         }
-        self.count += 1;
+        self.index.count += 1;
         Some(())
     }
 
     fn note(&mut self, kind: ErrorKind) {
-        self.fault.get_or_insert(ParseError::message(kind));
+        self.index.fault.get_or_insert(ParseError::message(kind));
     }
 
     /// The fault that parsing met and worked around, if any.
     pub fn fault(&self) -> Option<ParseError> {
-        self.fault
+        self.index.fault
     }
 
     /// The bytes of the message, from the start line to the end of what came.
@@ -150,12 +182,12 @@ impl<'a> Message<'a> {
 
     /// Whether it is a request.
     pub fn is_request(&self) -> bool {
-        matches!(self.start, StartLine::Request { .. })
+        matches!(self.index.start, StartLine::Request { .. })
     }
 
     /// The method of a request.
     pub fn method(&self) -> Option<Method> {
-        match self.start {
+        match self.index.start {
             StartLine::Request { method, .. } => Some(method),
             StartLine::Response { .. } => None,
         }
@@ -163,16 +195,16 @@ impl<'a> Message<'a> {
 
     /// The method's bytes of a request.
     pub fn method_raw(&self) -> &'a [u8] {
-        match self.start {
-            StartLine::Request { method_raw, .. } => method_raw,
+        match self.index.start {
+            StartLine::Request { method_raw, .. } => method_raw.in_message(self.bytes),
             StartLine::Response { .. } => b"",
         }
     }
 
     /// The Request-URI as it came; empty for a response.
     pub fn request_uri_raw(&self) -> &'a [u8] {
-        match self.start {
-            StartLine::Request { uri, .. } => uri,
+        match self.index.start {
+            StartLine::Request { uri, .. } => uri.in_message(self.bytes),
             StartLine::Response { .. } => b"",
         }
     }
@@ -189,7 +221,7 @@ impl<'a> Message<'a> {
 
     /// The status of a response.
     pub fn status(&self) -> Option<StatusCode> {
-        match self.start {
+        match self.index.start {
             StartLine::Response { status, .. } => Some(status),
             StartLine::Request { .. } => None,
         }
@@ -197,15 +229,15 @@ impl<'a> Message<'a> {
 
     /// The reason phrase of a response as it came, UTF-8 or not.
     pub fn reason_phrase(&self) -> &'a [u8] {
-        match self.start {
-            StartLine::Response { reason, .. } => reason,
+        match self.index.start {
+            StartLine::Response { reason, .. } => reason.in_message(self.bytes),
             StartLine::Request { .. } => b"",
         }
     }
 
     /// How many header fields there are.
     pub fn header_count(&self) -> usize {
-        usize::from(self.count)
+        usize::from(self.index.count)
     }
 
     /// The header field at `index`, in the order of the message.
@@ -213,9 +245,9 @@ impl<'a> Message<'a> {
         if index >= self.header_count() {
             return None;
         }
-        let slot = self.slots[index];
+        let slot = self.index.slots[index];
         Some(Header {
-            name: self.names[index],
+            name: self.index.names[index],
             raw_name: &self.bytes[usize::from(slot.name_at)..usize::from(slot.name_end)],
             value: &self.bytes[usize::from(slot.value_at)..usize::from(slot.value_end)],
         })
@@ -228,7 +260,7 @@ impl<'a> Message<'a> {
 
     /// The lines of the header section that hold the header field at `index`, line ends included.
     pub(crate) fn line_at(&self, index: usize) -> &'a [u8] {
-        let Some(slot) = self.slots[..self.header_count()].get(index) else { return b"" };
+        let Some(slot) = self.index.slots[..self.header_count()].get(index) else { return b"" };
         let at = usize::from(slot.name_at);
         &self.bytes[at..logical_line_end(self.bytes, at)]
     }
@@ -236,13 +268,13 @@ impl<'a> Message<'a> {
     /// The raw value of the first header field of that name.
     #[inline]
     pub fn header(&self, name: Name) -> Option<&'a [u8]> {
-        let index = usize::from(self.first[name as usize]);
+        let index = usize::from(self.index.first[name as usize]);
         if name == Name::Other { None } else { self.header_at(index).map(|h| h.value) }
     }
 
     /// The raw values of every header field of that name, not split at commas.
     pub fn header_lines(&self, name: Name) -> HeaderLines<'a, '_> {
-        HeaderLines { message: self, name, next: usize::from(self.first[name as usize]) }
+        HeaderLines { message: self, name, next: usize::from(self.index.first[name as usize]) }
     }
 
     /// The raw value of the first header field with that name, known or not, in any case.
@@ -255,18 +287,18 @@ impl<'a> Message<'a> {
 
     /// Whether there is such a header field.
     pub fn has(&self, name: Name) -> bool {
-        self.first[name as usize] != NONE
+        self.index.first[name as usize] != NONE
     }
 
     /// A header field that may stand once and stands several times.
     pub(crate) fn doubled_single_header(&self) -> Option<Name> {
-        let names = self.names.iter().take(self.header_count()).enumerate();
+        let names = self.index.names.iter().take(self.header_count()).enumerate();
         names.filter(|(index, name)| name.is_single() && !self.is_first(*index, **name)).map(|(_, name)| *name).next()
     }
 
     /// Whether the header field at `index` is the first of its name.
     pub(crate) fn is_first(&self, index: usize, name: Name) -> bool {
-        usize::from(self.first[name as usize]) == index
+        usize::from(self.index.first[name as usize]) == index
     }
 
     /// How many header fields of that name there are.
@@ -276,12 +308,12 @@ impl<'a> Message<'a> {
 
     /// Everything before the body.
     pub(crate) fn head(&self) -> &'a [u8] {
-        self.bytes.get(..usize::from(self.body_at)).unwrap_or_default()
+        self.bytes.get(..usize::from(self.index.body_at)).unwrap_or_default()
     }
 
     /// Everything behind the empty line, also what Content-Length does not cover.
     pub fn after_headers(&self) -> &'a [u8] {
-        self.bytes.get(usize::from(self.body_at)..).unwrap_or_default()
+        self.bytes.get(usize::from(self.index.body_at)..).unwrap_or_default()
     }
 
     /// The body: as long as Content-Length says, or to the end of the datagram (RFC 3261 §18.3).
@@ -301,6 +333,13 @@ impl<'a> Message<'a> {
     }
 }
 
+impl MessageIndex {
+    /// The end of what it names: nothing stands behind the headers but the body.
+    fn end(&self) -> usize {
+        usize::from(self.body_at)
+    }
+}
+
 /// Walks the header fields of one name; made by [`Message::header_lines`].
 #[derive(Clone)]
 pub struct HeaderLines<'a, 'm> {
@@ -313,7 +352,7 @@ impl<'a> Iterator for HeaderLines<'a, '_> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let names = self.message.names.get(self.next..self.message.header_count())?;
+        let names = self.message.index.names.get(self.next..self.message.header_count())?;
         let index = self.next + names.iter().position(|n| *n == self.name)?;
         self.next = index + 1;
         self.message.header_at(index).map(|h| h.value)

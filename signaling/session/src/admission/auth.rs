@@ -3,7 +3,6 @@
 use crate::{Admission, AdmissionRequest, Turn};
 use sip_core::auth::{Algorithm, AuthSettings, Authenticator, Place, Presented, Secret, Verdict};
 use sip_core::{Content, RequestId, Span};
-use sip_wire::Message;
 use std::fmt;
 
 /// The table of secrets. It is called on the thread that runs calls, so it must not wait: a database needs a cache.
@@ -31,8 +30,7 @@ impl DigestAuth {
 
     /// Judges the credentials of a request, or asks for some.
     pub fn admit(&mut self, request: &AdmissionRequest<'_>) -> Admission {
-        let Ok(message) = Message::parse(request.message) else { return Admission::Refused(400) };
-        let claim = match self.authenticator.read(&message, self.place) {
+        let claim = match self.authenticator.read(request.message, self.place) {
             Presented::Nothing => return self.challenge(request, false),
             Presented::Malformed => return Admission::Refused(400),
             Presented::Claim(claim) => claim,
@@ -44,7 +42,7 @@ impl DigestAuth {
             Verdict::Challenge { stale } => self.challenge(request, stale),
             Verdict::Failed(failure) => {
                 if failure.is_worth_logging {
-                    self.secrets.failed(&failure.line(self.authenticator.realm(), request.remote, &message));
+                    self.secrets.failed(&failure.line(self.authenticator.realm(), request.remote, request.message));
                 }
                 self.challenge(request, false)
             }
@@ -53,10 +51,7 @@ impl DigestAuth {
 
     fn challenge(&mut self, request: &AdmissionRequest<'_>, stale: bool) -> Admission {
         let (now, source) = (request.received_at, request.remote.ip());
-        let values = match Message::parse(request.message) {
-            Ok(message) => self.authenticator.challenge_to(now, source, &message, stale),
-            Err(_) => self.authenticator.challenge(now, source, stale),
-        };
+        let values = self.authenticator.challenge_to(now, source, request.message, stale);
         Admission::Challenge { place: self.place, values }
     }
 }
@@ -83,7 +78,10 @@ impl Admission {
 impl Turn<'_> {
     pub(crate) fn admit(&mut self, message: Span) -> Admission {
         let (remote, received_at) = (self.path.remote, self.now);
-        self.decide.admit(&AdmissionRequest { message: self.sip.bytes(message), remote, received_at })
+        match self.sip.message(message) {
+            Some(message) => self.decide.admit(&AdmissionRequest { message: &message, remote, received_at }),
+            None => Admission::Refused(400),
+        }
     }
 
     /// Whether a request outside of dialogs is admitted. If it is not, it has been answered.

@@ -5,6 +5,7 @@ use clock::Instant;
 use sdp_core::Negotiated;
 use sip_core::auth::Place;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};
+use sip_wire::Message;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
@@ -44,7 +45,7 @@ pub trait Decide {
     }
     /// A request that sessions have no use for, in a dialog of a session or outside of dialogs. `true`: it will be
     /// answered by [`crate::Sessions::respond`], soon.
-    fn requested(&mut self, request: RequestId, id: Option<SessionId>, message: &[u8]) -> bool {
+    fn requested(&mut self, request: RequestId, id: Option<SessionId>, message: &Message<'_>) -> bool {
         let _ = (request, id, message);
         false
     }
@@ -64,7 +65,7 @@ pub trait Decide {
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionRequest<'a> {
     /// The request.
-    pub message: &'a [u8],
+    pub message: &'a Message<'a>,
     /// Where it came from.
     pub remote: SocketAddr,
     /// When it came.
@@ -115,7 +116,7 @@ pub struct IncomingCall<'c> {
     /// The authenticated caller, where credentials were asked for ([`Decide::admit`]).
     pub user: Option<&'c str>,
     /// The INVITE, for all other header fields.
-    pub message: &'c [u8],
+    pub message: &'c Message<'c>,
     /// The address that the INVITE came from.
     pub remote: SocketAddr,
     /// When it came.

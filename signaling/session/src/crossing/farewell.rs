@@ -3,7 +3,7 @@
 use super::Moment;
 use crate::{EndReason, Refusal, SessionId, Sessions, Turn};
 use sip_core::Span;
-use sip_wire::{Message, RetryAfter};
+use sip_wire::RetryAfter;
 
 /// Longest reason phrase that goes on, in bytes.
 const PHRASE_BYTES_MAX: usize = 128;
@@ -48,7 +48,7 @@ impl Sessions {
         else {
             return Farewell::default();
         };
-        let Ok(message) = Message::parse(turn.sip.bytes(span)) else { return Farewell::default() };
+        let Some(message) = turn.sip.message(span) else { return Farewell::default() };
         let Some(status) = message.status().map(|status| status.code()) else {
             return Farewell { headers: self.crossing_lines(turn, id, span, Moment::End), ..Farewell::default() };
         };

@@ -105,7 +105,7 @@ impl Sessions {
     pub(crate) fn keep_for_crossing(&mut self, turn: &Turn<'_>, id: SessionId, message: Span) {
         let policy = &self.settings.crossing;
         let from = if turn.path.is_ours { Trust::Stranger } else { policy.trust(turn.path.remote.ip()) };
-        let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return };
+        let Some(message) = turn.sip.message(message) else { return };
         let crossing = Crossing::read(turn.now, &message, policy, from);
         self.count_dropped(&crossing.lines);
         if let Some(session) = self.table.get_mut(id) {
@@ -129,7 +129,7 @@ impl Sessions {
         let policy = &self.settings.crossing;
         let from = policy.trust(session.remote_signaling().ip());
         let to = policy.trust(other.remote_signaling().ip());
-        let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return Vec::new() };
+        let Some(message) = turn.sip.message(message) else { return Vec::new() };
         let lines = policy.read(&message, moment, from);
         let privacy = Privacy::of(&message);
         let seen = lines.iter().filter(|(name, value)| policy.may_see(name, value, privacy, to));

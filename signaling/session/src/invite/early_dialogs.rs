@@ -6,7 +6,6 @@ use crate::invite::outgoing::Outgoing;
 use crate::{Session, SessionId, Sessions, Turn};
 use sdp_core::Negotiated;
 use sip_core::{DialogId, Span};
-use sip_wire::Message;
 
 /// Early dialogs of one INVITE that are remembered until the answer.
 const EARLY_MAX: usize = 8;
@@ -147,7 +146,7 @@ impl Sessions {
         }
         let early = session.outgoing.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
         let has_description = || {
-            let answer = Message::parse(turn.sip.bytes(answer)).ok()?;
+            let answer = turn.sip.message(answer)?;
             description(&answer).ok().flatten().map(drop)
         };
         early.agreed.filter(|_| early.is_changed || has_description().is_none())

@@ -4,7 +4,7 @@ use crate::admission::address_validation::Proof;
 use crate::admission::admitted::Admitted;
 use crate::admission::source_limit::Seat;
 use crate::invite::incoming_invite::{IncomingInvite, Stage};
-use crate::invite::invitation::Invitation;
+use crate::invite::invitation::{Invitation, Unfit};
 use crate::lifecycle::call_facts::CallFacts;
 use crate::negotiation::sdp_state::SdpState;
 use crate::playback::Playback;
@@ -45,7 +45,8 @@ impl Sessions {
             refused => return self.turn_away(turn, invite, message, &refused),
         };
         let media = self.settings.media.for_peer(Some(turn.path.remote.ip()));
-        let invitation = match Invitation::read(turn.sip.bytes(message), &media) {
+        let read = turn.sip.message(message).ok_or(Unfit::Malformed);
+        let invitation = match read.and_then(|message| Invitation::read(&message, &media)) {
             Ok(invitation) => invitation,
             Err(unfit) => {
                 self.counts.add(SignalCounter::RefusedDescription, 1);
@@ -128,6 +129,7 @@ impl Sessions {
             return;
         }
         let Some(session) = self.table.get(id) else { return };
+        let Some(invite) = turn.sip.message(message) else { return };
         let decision = turn.decide.incoming(&IncomingCall {
             id,
             from: &session.parties().from,
@@ -135,7 +137,7 @@ impl Sessions {
             called_user: &session.parties().called_user,
             offered: session.offer().map(sdp_core::Offer::agreed),
             user,
-            message: turn.sip.bytes(message),
+            message: &invite,
             remote: session.remote_signaling(),
             received_at: turn.now,
         });

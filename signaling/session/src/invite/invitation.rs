@@ -47,12 +47,11 @@ impl Unfit {
 }
 
 impl Invitation {
-    pub(crate) fn read(bytes: &[u8], settings: &Settings<'_>) -> Result<Self, Unfit> {
-        let message = Message::parse(bytes).map_err(|_| Unfit::Malformed)?;
-        let sdp = description(&message)?;
+    pub(crate) fn read(message: &Message<'_>, settings: &Settings<'_>) -> Result<Self, Unfit> {
+        let sdp = description(message)?;
         let offer = sdp.map(|sdp| Offer::read(sdp, settings)).transpose()?;
         let hops_left = message.max_forwards().ok().flatten().unwrap_or(70);
-        Ok(Self { hops_left, parties: parties(&message), offer, raw_offer: sdp.unwrap_or_default().into() })
+        Ok(Self { hops_left, parties: parties(message), offer, raw_offer: sdp.unwrap_or_default().into() })
     }
 }
 
@@ -72,7 +71,8 @@ pub(crate) fn description<'a>(message: &Message<'a>) -> Result<Option<&'a [u8]>,
     Ok(message.session_description()?)
 }
 
-fn parties(message: &Message<'_>) -> Parties {
+/// Caller and called party, as far as the message can be read.
+pub(crate) fn parties(message: &Message<'_>) -> Parties {
     let uri = |address: Option<Address<'_>>| address.map(|address| remember(address.uri.canonical().as_bytes()));
     let called = message.request_uri().map(|uri| uri.user_text()).unwrap_or_default();
     Parties {
@@ -81,11 +81,6 @@ fn parties(message: &Message<'_>) -> Parties {
         called_user: remember(called.as_bytes()),
         call_id: remember(message.header(Name::CallId).unwrap_or_default()),
     }
-}
-
-/// Caller and called party, as far as the message can be read.
-pub(crate) fn parties_of(bytes: &[u8]) -> Parties {
-    Message::parse(bytes).map(|message| parties(&message)).unwrap_or_default()
 }
 
 /// At most [`REMEMBERED_BYTES_MAX`] bytes of a text; what is no UTF-8 shows as such.

@@ -24,7 +24,7 @@ impl Sessions {
         let (reason, outcome) = failure(status, message.is_some());
         session.attempt_is(outcome);
         if let Some(message) = message {
-            session.heard_words(&words_of(turn.sip.bytes(message)));
+            session.heard_words(&turn.sip.message(message).as_ref().map(words_of).unwrap_or_default());
             turn.decide.heard(id, turn.sip.bytes(message));
         }
         let is_redirected = match (status, message) {
@@ -79,7 +79,8 @@ impl Sessions {
     fn redirect(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, message: Span) -> bool {
         let Some(out) = self.table.get_mut(id).and_then(|session| session.outgoing.as_mut()) else { return false };
         let Some(by) = out.target.clone() else { return false };
-        let mut uris = contacts(turn.sip.bytes(message), &by.uri);
+        let Some(response) = turn.sip.message(message) else { return false };
+        let mut uris = contacts(&response, &by.uri);
         uris.truncate(REDIRECTS_MAX.saturating_sub(out.redirect_count));
         // Not where it came from: that leads nowhere else.
         let is_new = |target: &Target| target.uri != by.uri || target.flow != by.flow;
@@ -128,8 +129,7 @@ fn failure(status: u16, has_answer: bool) -> (EndReason, Outcome) {
 }
 
 /// The URIs of a 3xx that can be called, the most wanted first. Not where it came from: that leads nowhere else.
-fn contacts(message: &[u8], present: &str) -> Vec<Box<str>> {
-    let Ok(message) = Message::parse(message) else { return Vec::new() };
+fn contacts(message: &Message<'_>, present: &str) -> Vec<Box<str>> {
     let mut found: Vec<(u16, Box<str>)> = Vec::new();
     for contact in message.contacts().flatten().take(TARGETS_MAX) {
         let Some(address) = contact.address() else { continue };

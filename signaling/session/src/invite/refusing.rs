@@ -1,6 +1,6 @@
 //! Calls that are refused.
 
-use crate::invite::invitation::parties_of;
+use crate::invite::invitation::parties;
 use crate::{
     Admission, CallStory, EndOrigin, EndReason, Operation, Refusal, SessionError, SessionEvent, SessionId, Sessions,
     Share, Turn,
@@ -87,7 +87,7 @@ impl Sessions {
 fn tell_refused(turn: &mut Turn<'_>, message: Span, status: u16, words: &str) {
     let call = CallStory {
         number: None,
-        parties: parties_of(turn.sip.bytes(message)),
+        parties: turn.sip.message(message).as_ref().map(parties).unwrap_or_default(),
         is_outgoing: false,
         share: Share::Call,
         remote: turn.path.remote,

@@ -3,6 +3,7 @@
 use crate::{EndReason, Parties, Session, SessionId, Sessions};
 use clock::Instant;
 use sip_core::{Flow, Transport};
+use sip_wire::{Message, Name};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -264,12 +265,10 @@ fn shortened(words: &str) -> Box<str> {
 }
 
 /// The reason phrase of a response, with the texts of its Reason and Warning fields: why it was refused, in words.
-pub(crate) fn words_of(response: &[u8]) -> String {
-    use sip_wire::{Message, Name};
-    let Ok(message) = Message::parse(response) else { return String::new() };
-    let mut words = String::from_utf8_lossy(message.reason_phrase()).trim().to_owned();
+pub(crate) fn words_of(response: &Message<'_>) -> String {
+    let mut words = String::from_utf8_lossy(response.reason_phrase()).trim().to_owned();
     for name in [Name::Reason, Name::Warning] {
-        if let Some(value) = message.header(name) {
+        if let Some(value) = response.header(name) {
             words = format!("{words}; {}", String::from_utf8_lossy(value).trim());
         }
     }

@@ -12,7 +12,6 @@ use crate::session::Session;
 use crate::{EndReason, Refusal, SessionEvent, SessionId, Sessions, Side, Turn};
 use sdp_core::{Local, Negotiated, Offer, SdpError, read_answer, write_offer_again};
 use sip_core::{Content, DialogId, InviteId, RequestId, Span};
-use sip_wire::Message;
 use stats::SignalCounter;
 
 /// Longest `Retry-After` of a 500, in seconds (RFC 3311 §5.2).
@@ -41,7 +40,7 @@ impl Sessions {
             self.acknowledged_early(id);
         }
         if let Some(request) = request {
-            let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed);
+            let parsed = turn.sip.message(message).ok_or(Unfit::Malformed);
             match parsed.and_then(|message| Ok(description(&message)?.is_some())) {
                 Ok(true) if id.is_some_and(|id| self.has_agreed_early(id, dialog)) => {
                     self.change_requested(turn, PeerRequest::Update(request), dialog, message);
@@ -78,7 +77,7 @@ impl Sessions {
             // now takes the place of the answer that was in it.
             session.negotiation.take_awaited_ack();
         }
-        let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed);
+        let parsed = turn.sip.message(message).ok_or(Unfit::Malformed);
         match parsed.and_then(|message| Ok(description(&message)?.map(Box::from))) {
             // An UPDATE without an offer only refreshes.
             Ok(None) if matches!(request, PeerRequest::Update(_)) => self.confirm(turn, id, request, ""),
@@ -210,7 +209,7 @@ impl Sessions {
         able: &Able,
     ) -> Result<Negotiated, Unfit> {
         let session = self.table.get(id).ok_or(Unfit::Malformed)?;
-        let parsed = Message::parse(turn.sip.bytes(message)).map_err(|_| Unfit::Malformed)?;
+        let parsed = turn.sip.message(message).ok_or(Unfit::Malformed)?;
         let sdp = description(&parsed)?.ok_or(Unfit::NotSdp)?;
         let agreed = read_answer(sdp, &able.settings(), session.sdp.others())?;
         turn.decide.described(id, Side::Remote, sdp);

@@ -2,7 +2,7 @@
 
 use crate::{EndOrigin, Sessions, Turn};
 use sip_core::{ClientRequestId, Content, DialogId, Event, RequestId, Span};
-use sip_wire::{Message, Method};
+use sip_wire::Method;
 
 impl Sessions {
     /// Takes an event of the SIP endpoint. The caller goes on until the endpoint has no more: handling one may make
@@ -110,5 +110,5 @@ impl Sessions {
 }
 
 fn method(turn: &Turn<'_>, message: Span) -> Option<Method> {
-    Message::parse(turn.sip.bytes(message)).ok()?.method()
+    turn.sip.message(message)?.method()
 }

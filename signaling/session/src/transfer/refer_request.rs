@@ -42,7 +42,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     pub(crate) fn read(turn: &Turn<'_>, message: Span) -> Result<Self, Unwanted> {
-        let message = Message::parse(turn.sip.bytes(message)).map_err(|_| 400)?;
+        let message = turn.sip.message(message).ok_or(400)?;
         // RFC 3515 §2.4.2: exactly one.
         if message.count_of(Name::ReferTo) != 1 {
             return Err(Unwanted { status: 400, reason: "REFER Has Exactly One Refer-To" });

@@ -5,7 +5,6 @@ use crate::transfer::received_refer::PARTY;
 use crate::{Plan, PlannedSource, Session, SessionId, Sessions, Turn};
 use sdp_core::Offer;
 use sip_core::Span;
-use sip_wire::Message;
 
 impl Sessions {
     /// A call that takes the place of a connected one (RFC 3891) is answered without asking the user: its caller knows the
@@ -49,7 +48,7 @@ impl Sessions {
 
     /// The call was referred by a peer that is not in the call to be replaced.
     fn is_of_another_party(&self, turn: &Turn<'_>, old: Option<SessionId>, message: Span) -> bool {
-        let Ok(message) = Message::parse(turn.sip.bytes(message)) else { return true };
+        let Some(message) = turn.sip.message(message) else { return true };
         // Only in an INVITE of the switch to itself the header field counts.
         let named = message.headers().find(|header| header.raw_name == PARTY.as_bytes());
         let Some(party) = named.filter(|_| turn.path.is_ours).map(|header| header.value) else { return false };

@@ -89,7 +89,7 @@ impl Sessions {
     /// A report about the referred call: the body is its status line (RFC 3515 §2.4.5).
     pub(crate) fn notified(&mut self, turn: &mut Turn<'_>, subscription: SubscriptionId, message: Span, is_last: bool) {
         let Some(id) = self.by_subscription.get(&subscription).copied() else { return };
-        let status = reported(turn.sip.bytes(message));
+        let status = turn.sip.message(message).as_ref().and_then(reported);
         match status {
             Some(200..300) => self.transferred(turn, id),
             Some(status @ 300..700) => self.transfer_failed(turn, id, (status, EndOrigin::Called)),
@@ -138,8 +138,7 @@ impl Sessions {
 }
 
 /// The status in a `message/sipfrag`.
-fn reported(bytes: &[u8]) -> Option<u16> {
-    let message = Message::parse(bytes).ok()?;
+fn reported(message: &Message<'_>) -> Option<u16> {
     let line = std::str::from_utf8(message.body()).ok()?.lines().next()?;
     let (version, rest) = line.split_once(' ')?;
     let status = rest.get(..3)?.parse().ok()?;

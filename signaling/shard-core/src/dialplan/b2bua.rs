@@ -62,8 +62,6 @@ impl Decide for B2bua {
     }
 }
 
-fn called_by(message: &[u8]) -> Called {
-    let message = Message::parse(message).ok();
-    let uri = message.as_ref().and_then(|message| message.request_uri().ok());
-    uri.map(|uri| Called::of(&uri)).unwrap_or_default()
+fn called_by(message: &Message<'_>) -> Called {
+    message.request_uri().map(|uri| Called::of(&uri)).unwrap_or_default()
 }

@@ -37,7 +37,7 @@ impl Relay {
         let request = asked.request;
         let (scope, auth) = (self.scope_of(asked.standing, message, || asked.is_for_us), &self.auth);
         let judgement = match (scope, auth) {
-            (Some(scope), Some(auth)) => auth.judge(now, asked.message, self.source, scope),
+            (Some(scope), Some(auth)) => auth.judge(now, message, self.source, scope),
             _ => Judgement::Open,
         };
         let is_proven = matches!(judgement, Judgement::Proven { .. });

@@ -23,7 +23,7 @@ pub(super) fn note_refusal<E: Copy>(
     let new = out.transmits.get(mark..).unwrap_or_default();
     let answer = new.iter().map(|sent| out.bytes(sent.bytes)).find(|bytes| status_of(bytes) >= 300);
     if let Some(answer) = answer.filter(|answer| status_of(answer) != 491) {
-        refused.note(flow, request.as_bytes(), answer);
+        refused.note(flow, request, answer);
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn challenge<E: Copy>(
     };
     out.send_message(way, &answer);
     if message.method() == Some(Method::Invite) {
-        refused.note(&arrival.flow, message.as_bytes(), &answer);
+        refused.note(&arrival.flow, message, &answer);
     }
     true
 }

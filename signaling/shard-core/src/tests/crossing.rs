@@ -31,6 +31,9 @@ pub(super) struct Wire {
     shard: Shard,
     ports: SomePorts,
     out: ShardOutput,
+    /// How often the shard parsed a message, and how many came.
+    #[cfg(debug_assertions)]
+    parses: (u64, u64),
 }
 
 /// A calls through us (192.0.2.9) to B.
@@ -57,11 +60,15 @@ impl Wire {
             shard: Shard::new(&config, 0, 1, 7, Box::new(user)),
             ports: SomePorts((0..8).map(|index| 10_000 + 2 * index).collect(), 0),
             out: ShardOutput::default(),
+            #[cfg(debug_assertions)]
+            parses: (0, 0),
         }
     }
 
     /// Hands something in; gives what goes to A and what goes to B. The media plane does at once what it is asked to.
     fn input(&mut self, input: Input<'_>) -> (Vec<String>, Vec<String>) {
+        #[cfg(debug_assertions)]
+        let (before, message_count) = (sip_wire::parse_count(), u64::from(matches!(input, Input::Message { .. })));
         self.shard.handle(self.now, input, &mut self.ports, &mut self.out);
         while !self.out.commands.is_empty() {
             for (_, command) in std::mem::take(&mut self.out.commands) {
@@ -74,6 +81,11 @@ impl Wire {
                 };
                 self.shard.handle(self.now, Input::Media(event), &mut self.ports, &mut self.out);
             }
+        }
+        #[cfg(debug_assertions)]
+        {
+            self.parses.0 += sip_wire::parse_count() - before;
+            self.parses.1 += message_count;
         }
         let sip = &self.out.sip;
         let to = |path: Flow| {
@@ -191,6 +203,46 @@ fn a_call_between_numbers_from_invite_to_bye() {
         b[0].starts_with("BYE sip:b@192.0.2.7") && b[0].contains(why) && line(&b[0], "User-to-User") == "77",
         "{b:?}"
     );
+}
+
+/// Shard, endpoint, session and routes read the same parse of a message: from INVITE to BYE, for a change in the middle, and
+/// for a call whose first target refuses.
+#[cfg(debug_assertions)]
+#[test]
+fn each_message_that_arrives_is_parsed_once() {
+    let mut wire = Wire::new("trusted = [\"192.0.2.0/24\"]");
+    let alice = "\"Alice\" <sip:alice@example.com>";
+    let (_, b) = wire.a_says(&request("INVITE", NUMBER, alice, "<tel:+493012>", &["Subject: x"]));
+    assert_eq!(wire.parses, (1, 1), "INVITE");
+    let invite = b[0].clone();
+    wire.b_says(&response(&invite, "180 Ringing", &["Alert-Info: <http://h/ring>"]));
+    assert_eq!(wire.parses, (2, 2), "180");
+    let (a, _) = wire.b_says(&response(&invite, "200 OK", &[]));
+    assert_eq!(wire.parses, (3, 3), "200");
+    let to = line(&a[0], "To").to_owned();
+    wire.a_says(&request("ACK", "sip:192.0.2.9", alice, &to, &[]));
+    assert_eq!(wire.parses, (4, 4), "ACK");
+    let held = format!("{SDP}a=sendonly\r\n");
+    let again =
+        request("INVITE", "sip:192.0.2.9", alice, &to, &[]).replace("CSeq: 1", "CSeq: 2").replace("4bKi", "4bKr");
+    let length = |body: &str| format!("Content-Length: {}\r\n", body.len());
+    let (_, b) = wire.a_says(&again.replace(&length(SDP), &length(&held)).replace(SDP, &held));
+    assert_eq!(wire.parses, (5, 5), "re-INVITE");
+    let crossed = b.iter().find(|text| text.starts_with("INVITE ")).expect("the hold crosses");
+    wire.b_says(&response(crossed, "200 OK", &[]).replace(";tag=b1;tag=b1", ";tag=b1"));
+    assert_eq!(wire.parses, (6, 6), "200 to the re-INVITE");
+    wire.a_says(&request("ACK", "sip:192.0.2.9", alice, &to, &[]).replace("CSeq: 1", "CSeq: 2"));
+    let bye = request("BYE", "sip:192.0.2.9", alice, &to, &["Reason: Q.850;cause=16"]).replace("CSeq: 2", "CSeq: 3");
+    let (_, b) = wire.a_says(&bye);
+    wire.b_says(&response(b.iter().find(|text| text.starts_with("BYE ")).unwrap(), "200 OK", &[]));
+    assert_eq!(wire.parses, (9, 9), "ACK, BYE and its answer");
+
+    let mut wire = Wire::new("");
+    let (_, b) = wire.a_says(&request("INVITE", "sip:two@us", alice, "<sip:two@us>", &[]));
+    let (_, b) = wire.b_says(&response(&b[0], "500 Broken", &["Reason: Q.850;cause=41"]));
+    let second = b.iter().find(|text| text.starts_with("INVITE ")).unwrap();
+    wire.b_says(&response(second, "486 At lunch", &["Retry-After: 33"]));
+    assert_eq!(wire.parses, (3, 3), "an INVITE and two refusals");
 }
 
 #[test]

@@ -248,7 +248,7 @@ impl Endpoint {
 
     /// A received message, kept for the events about it.
     pub(crate) fn keep(message: &sip_wire::Message<'_>, out: &mut Output) -> crate::output::Span {
-        out.keep(message.as_bytes())
+        out.keep_message(message)
     }
 }
 

@@ -4,7 +4,6 @@
 use crate::flow::Flow;
 use crate::table::hash::{Index, Key, Keyed};
 use clock::{Duration, Instant};
-use sip_wire::Message;
 use std::net::IpAddr;
 
 /// How long that counts.
@@ -142,7 +141,7 @@ impl Budget {
 
 /// Whether an ACK with this To tag is for this refusal. Its branch alone shows nothing: its sender chose that itself.
 pub(crate) fn is_acknowledged(refusal: &[u8], to_tag: Option<&[u8]>) -> bool {
-    let own = Message::parse(refusal).ok().and_then(|refusal| refusal.to_tag());
+    let own = sip_wire::to_tag(refusal);
     own.is_some() && own == to_tag
 }
 

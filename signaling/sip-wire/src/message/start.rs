@@ -2,23 +2,45 @@
 
 use crate::{ErrorKind, Method, ParseError, StatusCode, scan};
 
+/// A start line, as places in the message that it begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum StartLine<'a> {
-    Request { method: Method, method_raw: &'a [u8], uri: &'a [u8] },
-    Response { status: StatusCode, reason: &'a [u8] },
+pub(crate) enum StartLine {
+    Request { method: Method, method_raw: Place, uri: Place },
+    Response { status: StatusCode, reason: Place },
 }
 
-impl<'a> StartLine<'a> {
+/// A piece of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    at: u16,
+    end: u16,
+}
+
+impl Place {
+    /// Where `piece` stands in `message`, which it was cut from.
+    fn of(message: &[u8], piece: &[u8]) -> Self {
+        let at = (piece.as_ptr() as usize).wrapping_sub(message.as_ptr() as usize);
+        debug_assert!(piece.is_empty() || at + piece.len() <= message.len(), "a piece of this message");
+        Self { at: at as u16, end: (at + piece.len()) as u16 }
+    }
+
+    #[inline]
+    pub(crate) fn in_message(self, message: &[u8]) -> &[u8] {
+        message.get(usize::from(self.at)..usize::from(self.end)).unwrap_or_default()
+    }
+}
+
+impl StartLine {
     /// Reads the line. A request with a fault is still a request, for its sender waits for an answer; a response with a
     /// fault is an error.
-    pub(crate) fn parse(line: &'a [u8]) -> Result<(StartLine<'a>, Option<ParseError>), ParseError> {
+    pub(crate) fn parse(line: &[u8]) -> Result<(StartLine, Option<ParseError>), ParseError> {
         match line.get(..4) {
             Some(start) if start.eq_ignore_ascii_case(b"SIP/") => Ok((Self::parse_status(line)?, None)),
             _ => Self::parse_request(line),
         }
     }
 
-    fn parse_status(line: &'a [u8]) -> Result<StartLine<'a>, ParseError> {
+    fn parse_status(line: &[u8]) -> Result<StartLine, ParseError> {
         let space = memchr::memchr(b' ', line).unwrap_or(line.len());
         if !line[..space].eq_ignore_ascii_case(b"SIP/2.0") {
             return Err(ParseError::message(ErrorKind::Version));
@@ -27,14 +49,14 @@ impl<'a> StartLine<'a> {
         // The space behind the code belongs to the grammar even when no reason follows; forgive its absence.
         let (code, reason) = match memchr::memchr(b' ', rest) {
             Some(at) => (&rest[..at], &rest[at + 1..]),
-            None => (rest, &b""[..]),
+            None => (rest, &rest[rest.len()..]),
         };
         let code = if code.len() == 3 { scan::number(code, 699) } else { None };
         let status = code.and_then(|c| StatusCode::new(c as u16)).ok_or(ParseError::message(ErrorKind::StatusLine))?;
-        Ok(StartLine::Response { status, reason })
+        Ok(StartLine::Response { status, reason: Place::of(line, reason) })
     }
 
-    fn parse_request(line: &'a [u8]) -> Result<(StartLine<'a>, Option<ParseError>), ParseError> {
+    fn parse_request(line: &[u8]) -> Result<(StartLine, Option<ParseError>), ParseError> {
         let trimmed = scan::trim(line);
         let last = trimmed.iter().rposition(|b| scan::is_space(*b)).ok_or(ParseError::message(ErrorKind::NotSip))?;
         let version = &trimmed[last + 1..];
@@ -57,7 +79,8 @@ impl<'a> StartLine<'a> {
             (!clean).then_some(ErrorKind::StartLine)
         };
         let method = method.unwrap_or(Method::cut(method_raw));
-        let line = StartLine::Request { method, method_raw, uri: scan::trim(uri) };
+        let (method_raw, uri) = (Place::of(line, method_raw), Place::of(line, scan::trim(uri)));
+        let line = StartLine::Request { method, method_raw, uri };
         Ok((line, fault.map(ParseError::message)))
     }
 }
