@@ -84,6 +84,14 @@ pub struct Limits {
     pub max_accounts: usize,
     /// Early dialogs that one INVITE of ours may create by forking.
     pub max_forks: usize,
+    /// Requests other than INVITE that one source may have waiting for their answer while it has shown nothing: while neither
+    /// an ACK nor a response nor credentials of it say that it gets what we send there. All such sources together have half
+    /// of the transactions, and any source a quarter.
+    pub max_unproven_others: usize,
+    /// Bytes that are kept for requests of peers: their headers and answers. Of what is answered the oldest gives way where
+    /// they are used up, then requests outside dialogs are refused with 503. Half of them is for sources that have shown
+    /// nothing.
+    pub max_stored_bytes: usize,
     /// Longest message that we take; the rest is dropped.
     pub max_message_bytes: usize,
 }
@@ -96,6 +104,8 @@ impl Default for Limits {
             max_subscriptions: 100_000,
             max_accounts: 10_000,
             max_forks: 16,
+            max_unproven_others: 100,
+            max_stored_bytes: 64 << 20,
             max_message_bytes: 65_535,
         }
     }

@@ -16,7 +16,7 @@ use sip_core::{
     AccountId, CallId, Cause, ClientRequestId, Content, DialogId, DialogInfo, Flow, InviteId, NewRequest, Refused,
     RequestId, Span, SubscriptionId,
 };
-use sip_wire::Method;
+use sip_wire::{Message, Method};
 use std::net::SocketAddr;
 
 /// No SIP side at all: every request of a session succeeds and costs nothing.
@@ -37,6 +37,9 @@ impl NoSip {
 impl Sip for NoSip {
     fn bytes(&self, _: Span) -> &[u8] {
         &self.message
+    }
+    fn message(&self, _: Span) -> Option<Message<'_>> {
+        Message::parse(&self.message).ok()
     }
     fn ringing(&mut self, _: Instant, _: InviteId) -> bool {
         true

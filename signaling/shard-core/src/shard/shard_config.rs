@@ -13,6 +13,9 @@ use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
 /// Transactions that a call may leave behind: its INVITE and its BYE stay for 64*T1, in each direction.
 const TRANSACTIONS_PER_CALL: usize = 16;
 
+/// Bytes of headers and answers that a call may leave in them; some ten times of what it usually does.
+const STORED_BYTES_PER_CALL: usize = 16 << 10;
+
 fn calls_of_one(config: &Config, shard_count: usize) -> usize {
     config.sip.calls.max_calls.div_ceil(shard_count.max(1))
 }
@@ -26,6 +29,8 @@ pub fn endpoint_config(config: &Config, shard_count: usize) -> EndpointConfig {
             max_transactions: (calls * TRANSACTIONS_PER_CALL).max(Limits::default().max_transactions),
             // An ended call's dialog may outlive it for a while.
             max_dialogs: 2 * calls + 1_000,
+            max_unproven_others: config.limits.unacknowledged_per_source,
+            max_stored_bytes: (calls * STORED_BYTES_PER_CALL).max(Limits::default().max_stored_bytes),
             ..Limits::default()
         },
         allow: words(&[

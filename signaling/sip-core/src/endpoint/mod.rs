@@ -7,6 +7,7 @@ mod failures;
 mod receive;
 pub(crate) mod requests;
 mod responses;
+pub(crate) mod room;
 mod server;
 pub(crate) mod subscriptions;
 mod wake;
@@ -46,6 +47,7 @@ pub struct Endpoint {
     /// What OPTIONS outside dialogs is answered with; handed up where there is none.
     pub(crate) options_status: Option<u16>,
     pub(crate) new_calls: NewCalls,
+    pub(crate) room: room::Room,
 }
 
 /// What becomes of INVITEs that would make a new call.
@@ -69,6 +71,8 @@ pub struct Sizes {
     pub client_transactions: usize,
     /// Keys under which they are found.
     pub client_keys: usize,
+    /// Bytes of the headers and answers in server transactions ([`Limits::max_stored_bytes`](crate::Limits::max_stored_bytes)).
+    pub stored_bytes: usize,
     /// Dialogs.
     pub dialogs: usize,
     /// Keys under which they are found.
@@ -110,6 +114,7 @@ impl Endpoint {
             request_count: 0,
             options_status: None,
             new_calls: NewCalls::default(),
+            room: room::Room::new(&limits),
             config,
         }
     }
@@ -129,6 +134,7 @@ impl Endpoint {
         Sizes {
             server_transactions: self.transactions.servers.count(),
             server_keys: self.transactions.server_index.len(),
+            stored_bytes: self.room.bytes(),
             client_transactions: self.transactions.clients.count(),
             client_keys: self.transactions.client_index.len(),
             dialogs: self.dialogs.count(),
@@ -219,6 +225,7 @@ impl Endpoint {
     /// What we answered in a transaction arrived.
     pub(crate) fn got_ours(&mut self, now: Instant, transaction: Handle) {
         self.transactions.prove_sender(now, transaction);
+        self.release_stranger(transaction);
     }
 
     /// Bytes that one dialog accounts for: its place in the tables and what it alone keeps on the heap.
@@ -238,6 +245,7 @@ impl Endpoint {
     /// Drops deadlines of things that ended when there are too many of them, and gives back room that a rush needed.
     pub(crate) fn sweep(&mut self) {
         give_back(&mut self.dialog_index);
+        self.sweep_room();
         let Self { transactions, dialogs, subscriptions, .. } = self;
         transactions.sweep(dialogs.count() + subscriptions.count(), |owner| match owner {
             Owner::Dialog(handle) => dialogs.get(handle).is_some(),

@@ -10,13 +10,14 @@ use crate::message::compose::{put, put_content, put_status_line};
 use crate::message::incoming::{Incoming, unfolded};
 use crate::output::{Output, Span};
 use crate::table::slab::Handle;
+use crate::transactions::quota::Caller;
 use crate::transactions::{Consequence, ServerInput};
 use clock::Instant;
 
 impl Endpoint {
     /// Opens a transaction for a request; `None` when the table is full (the request has been refused then).
     pub(crate) fn open_server(&mut self, inc: &Incoming<'_, '_>, to_tag: &str, out: &mut Output) -> Option<Handle> {
-        if self.transactions.servers.is_full() {
+        if !self.make_room_for(inc) {
             self.transactions.refuse_overload(inc, out);
             return None;
         }
@@ -46,8 +47,12 @@ impl Endpoint {
             wish,
             unpracked: None,
             rseq: 0,
+            caller: Caller::default(),
         };
-        self.transactions.open_server(inc, received)
+        let handle = self.transactions.open_server(inc, received)?;
+        self.note_source(handle, inc);
+        self.recount(handle);
+        Some(handle)
     }
 
     /// Gives the machine an input. `fresh` is the response that has just been written.
@@ -90,7 +95,7 @@ impl Endpoint {
         if let Some(dialog) = update_in.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.server_update = false;
         }
-        self.transactions.forget_server(handle);
+        self.forget_server(handle);
     }
 
     /// Writes a response, keeps it for copies of the request, sends it. `lines` are complete header lines.
@@ -117,7 +122,9 @@ impl Endpoint {
         if status >= 200 {
             // Nothing but copies of this response follows.
             (transaction.head, transaction.head_bytes) = (Box::default(), 0);
+            self.note_answered(handle);
         }
+        self.recount(handle);
         self.drive_server(now, handle, ServerInput::Respond(status), Some(span), out);
     }
 

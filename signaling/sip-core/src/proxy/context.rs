@@ -2,12 +2,13 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::Incoming;
-use crate::proxy::limits::strangers::Caller;
 use crate::proxy::targets::branch::Waiting;
 use crate::proxy::{SenderIdentity, Standing};
+use crate::table::hash::Key;
 use crate::table::slab::Handle;
 use crate::table::token::Token;
 use crate::transactions::ServerUse;
+use crate::transactions::quota::Caller;
 use clock::Instant;
 use sip_wire::Method;
 
@@ -21,6 +22,8 @@ pub(crate) struct Context {
     /// The tail of our branches: the same request coming back with the same route is a loop.
     pub(crate) loop_mark: Token,
     pub(crate) caller: Caller,
+    /// Of an INVITE: what the ACK of its 2xx has in common with it.
+    pub(crate) ack_key: Option<Key>,
     pub(crate) standing: Standing,
     pub(crate) identity: SenderIdentity,
     /// Where the first response of the dialog says that requests go, as a proof binds it.
@@ -112,6 +115,7 @@ impl Context {
             request,
             loop_mark,
             caller: Caller::default(),
+            ack_key: None,
             standing,
             identity: SenderIdentity::AsItCame,
             place: None,

@@ -27,13 +27,13 @@ pub use story::{AnsweredBy, ProxyStory};
 
 use crate::table::hash::Index;
 use crate::table::slab::Handle;
+use crate::transactions::answered::Answered;
 use crate::transactions::proven::Sources;
+use crate::transactions::quota::{Quota, Usage};
+use crate::transactions::strangers::Strangers;
 use crate::transactions::{Counters, Rules, Transactions};
 use clock::Instant;
 use context::Context;
-use limits::giving_way::Answered;
-use limits::quota::{Quota, Usage};
-use limits::strangers::Strangers;
 use routes::signed_route::{RefreshedTargets, RouteKey};
 use stop::{Stopping, Unanswered};
 use targets::branch::Branch;

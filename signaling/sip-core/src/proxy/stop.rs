@@ -101,7 +101,7 @@ impl Proxy {
             return context.machine.is_repeating_refusal();
         }
         let passes_here = self.config.record_route || context.is_in_dialog();
-        passes_here && context.caller.ack_key.is_some_and(|key| self.ack_index.get(&key) == Some(&handle))
+        passes_here && context.ack_key.is_some_and(|key| self.ack_index.get(&key) == Some(&handle))
     }
 
     /// An INVITE got its final answer while the proxy is being stopped.

@@ -3,11 +3,11 @@
 use crate::content::Content;
 use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
-use crate::proxy::limits::quota::Usage;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::deadlines::{Deadlines, Owner};
 use crate::table::hash::give_back;
 use crate::table::slab::Handle;
+use crate::transactions::quota::Usage;
 use crate::transactions::{Consequence, Due, Heard, ServerInput, Transactions};
 use clock::Instant;
 use sip_wire::Message;

@@ -5,16 +5,19 @@
 //! absorbs and answers copies, sends no more to a source that has shown nothing than that has paid for, and counts. What a
 //! transaction means is its user's: each transaction carries what its user keeps of it.
 
+pub(crate) mod answered;
 mod client;
 mod counters;
 mod failures;
 pub mod machines;
 pub(crate) mod proven;
+pub(crate) mod quota;
 pub mod quoted;
 mod receive;
 mod same_branch;
 mod server;
 mod stateless;
+pub(crate) mod strangers;
 #[cfg(test)]
 mod third_user;
 

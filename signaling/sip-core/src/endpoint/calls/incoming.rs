@@ -24,10 +24,10 @@ impl Endpoint {
             Ok(replaces) => replaces,
             Err(status) => return self.transactions.refuse(inc, status, b"", out),
         };
-        if self.dialogs.is_full() || self.transactions.servers.is_full() {
+        if self.dialogs.is_full() || !self.make_room_for(inc) {
             return self.transactions.refuse_overload(inc, out);
         }
-        if self.new_calls == NewCalls::Refused {
+        if self.new_calls == NewCalls::Refused || !self.has_room_for(inc) {
             self.transactions.counters.source_limited += 1;
             return self.transactions.reply_overload(inc, out);
         }
@@ -40,7 +40,7 @@ impl Endpoint {
         dialog.has_session = true;
         dialog.is_announced = true;
         let Some(dialog) = self.add_dialog(dialog) else {
-            self.transactions.forget_server(transaction);
+            self.forget_server(transaction);
             return;
         };
         if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
@@ -179,6 +179,7 @@ impl Endpoint {
         if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
             transaction.response = Box::default();
         }
+        self.recount(transaction);
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.is_proved();
             dialog.server_invite = None;

@@ -42,6 +42,10 @@ impl Endpoint {
         if let Some(status) = self.options_status.filter(|_| inc.method == Method::Options) {
             return self.answer_option_query(inc, status, out);
         }
+        if !self.has_room_for(inc) {
+            self.transactions.counters.source_limited += 1;
+            return self.transactions.reply_overload(inc, out);
+        }
         let tag = self.transactions.tokens.next();
         if let Some(handle) = self.open_server(inc, tag.as_str(), out) {
             let message = Self::keep(inc.message, out);

@@ -103,6 +103,8 @@ pub(crate) struct Received {
     pub(crate) wish: Option<Box<crate::endpoint::subscriptions::notify::Wish>>,
     pub(crate) unpracked: Option<Box<Unpracked>>,
     pub(crate) rseq: u32,
+    /// Its sender, and what it costs on that account.
+    pub(crate) caller: crate::transactions::quota::Caller,
 }
 
 impl ServerUse for Received {

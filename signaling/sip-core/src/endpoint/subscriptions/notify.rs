@@ -26,6 +26,13 @@ pub(crate) struct Wish {
     pub(crate) dialog: Option<Box<Dialog>>,
 }
 
+impl Wish {
+    pub(crate) fn bytes(&self) -> usize {
+        let dialog = self.dialog.as_ref().map_or(0, |dialog| size_of::<Dialog>() + dialog.heap_bytes());
+        size_of::<Self>() + self.package.len() + self.id.len() + dialog
+    }
+}
+
 impl Endpoint {
     /// Reads a SUBSCRIBE or REFER, so that it can be accepted later without its bytes.
     pub(crate) fn wish(&self, inc: &Incoming<'_, '_>, to_tag: &str) -> Option<Wish> {

@@ -2,11 +2,10 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::Incoming;
-use crate::proxy::limits::quota::Usage;
-use crate::proxy::limits::strangers::block;
 use crate::proxy::{Proxy, ProxyEvent, ProxyOutput, Standing};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
+use crate::transactions::quota::{Usage, source_key};
 use clock::Instant;
 use sip_wire::Method;
 use std::cell::LazyCell;
@@ -138,11 +137,7 @@ impl Proxy {
 
     /// Under which the requests of a source are counted.
     pub(crate) fn source_key(&self, source: IpAddr) -> Key {
-        let octets = match block(source) {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-            IpAddr::V6(ip) => ip.octets(),
-        };
-        self.transactions.keyed.key(&[b"quota", &octets])
+        source_key(&self.transactions.keyed, source)
     }
 }
 

@@ -3,17 +3,9 @@
 use crate::proxy::Proxy;
 use crate::proxy::context::Context;
 use crate::proxy::limits::admission::places_of_branch;
-use crate::proxy::limits::quota::Usage;
 use crate::table::slab::Handle;
+use crate::transactions::quota::Usage;
 use crate::transactions::{Cancel, Transactions};
-use std::collections::VecDeque;
-
-/// Fewer entries than this are not worth a sweep.
-const SWEEP_FROM_COUNT: usize = 1_024;
-
-/// Requests that are answered, the one that has been for the longest time first. Some may be forgotten already.
-#[derive(Default)]
-pub(crate) struct Answered(VecDeque<Handle>);
 
 impl Proxy {
     /// Counts what a request takes, after any change of it.
@@ -52,7 +44,7 @@ impl Proxy {
         self.recount(handle);
         if let Some(context) = self.transactions.servers.get_mut(handle).filter(|context| !context.caller.is_done) {
             self.quota.note_done(&mut context.caller);
-            self.answered.0.push_back(handle);
+            self.answered.push(handle);
         }
     }
 
@@ -68,7 +60,7 @@ impl Proxy {
     /// unless all copies of it were lost: then a further copy of the request is one that is new. Late copies of its
     /// targets' responses belong to nothing. `false`: there is none.
     pub(crate) fn forget_oldest_answered(&mut self) -> bool {
-        while let Some(handle) = self.answered.0.pop_front() {
+        while let Some(handle) = self.answered.pop() {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
             for branch in std::mem::take(&mut context.targets.branches) {
                 self.transactions.forget_client(branch);
@@ -81,16 +73,7 @@ impl Proxy {
 
     /// Drops the entries of requests that were forgotten.
     pub(crate) fn sweep_answered(&mut self) {
-        let Self { transactions, answered: Answered(answered), .. } = self;
-        let lives = |handle: &Handle| transactions.servers.get(*handle).is_some();
-        while answered.front().is_some_and(|handle| !lives(handle)) {
-            answered.pop_front();
-        }
-        if answered.len() > SWEEP_FROM_COUNT.max(2 * transactions.servers.count()) {
-            answered.retain(lives);
-        }
-        if answered.capacity() > SWEEP_FROM_COUNT && answered.len() < answered.capacity() / 8 {
-            answered.shrink_to(2 * answered.len());
-        }
+        let Self { transactions, answered, .. } = self;
+        answered.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
     }
 }

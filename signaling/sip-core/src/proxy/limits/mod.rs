@@ -2,5 +2,4 @@
 
 pub(crate) mod admission;
 pub(crate) mod giving_way;
-pub(crate) mod quota;
 pub(crate) mod strangers;

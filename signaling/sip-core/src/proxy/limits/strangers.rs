@@ -3,16 +3,14 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::{Incoming, Request};
-use crate::proxy::limits::quota::Usage;
 use crate::proxy::{Proxy, ProxyId, ProxyOutput};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
 use crate::transactions::proven::is_acknowledged;
+use crate::transactions::strangers::Source;
 use clock::Instant;
 use sip_wire::Method;
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 
 impl Proxy {
     /// The sender of a request has proven by its credentials who it is, and so that it gets what is sent there. Its requests
@@ -72,8 +70,7 @@ impl Proxy {
 
     /// Whether a source that has shown nothing may begin another request beside those that it has in progress.
     pub(crate) fn may_begin_unproven(&self, inc: &Incoming<'_, '_>, flow: &Flow) -> bool {
-        let source = (block(flow.remote.ip()), inc.method == Method::Invite);
-        let open = self.strangers.0.get(&source).copied().unwrap_or_default();
+        let open = self.strangers.count_of(Source::of(flow, inc.method == Method::Invite));
         match inc.method {
             Method::Invite => open < self.config.max_unproven_invites || !self.config.record_route,
             _ => open < self.config.max_unproven_others,
@@ -84,14 +81,14 @@ impl Proxy {
     pub(crate) fn await_ack(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
         let key = self.ack_key(inc);
         if let Some(context) = self.transactions.servers.get_mut(handle) {
-            context.caller.ack_key = Some(key);
+            context.ack_key = Some(key);
             self.ack_index.insert(key, handle);
         }
     }
 
     /// An INVITE is over, and so is the wait for the ACK of its 2xx.
     pub(crate) fn forget_ack(&mut self, handle: Handle) {
-        let key = self.transactions.servers.get(handle).and_then(|context| context.caller.ack_key);
+        let key = self.transactions.servers.get(handle).and_then(|context| context.ack_key);
         // A second INVITE with the same Call-ID may have taken its place.
         if let Some(key) = key.filter(|key| self.ack_index.get(key) == Some(&handle)) {
             self.ack_index.remove(&key);
@@ -109,9 +106,9 @@ impl Proxy {
         if proven.has(inc.now, keyed, &context.flow) {
             return;
         }
-        let source = (block(ip), context.is_invite);
+        let source = Source::of(&context.flow, context.is_invite);
         context.caller.stranger = Some(source);
-        *self.strangers.0.entry(source).or_default() += 1;
+        self.strangers.enter(source);
     }
 
     /// Its request is over, or has shown where it came from.
@@ -119,10 +116,7 @@ impl Proxy {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         let Some(source) = context.caller.stranger.take() else { return };
         self.quota.release_stranger(&context.caller);
-        match self.strangers.0.get_mut(&source) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(self.strangers.0.remove(&source)),
-        }
+        self.strangers.leave(source);
     }
 
     /// Copies that a new branch may send by itself. Towards a target that has said nothing, a request of a sender that has
@@ -156,33 +150,4 @@ const SENT_TIMES: usize = 3;
 /// How often so many bytes may go for a request of `received_bytes`.
 fn copies_for(received_bytes: usize, sent_bytes: usize) -> u8 {
     u8::try_from(SENT_TIMES * received_bytes / sent_bytes.max(1)).unwrap_or(u8::MAX)
-}
-
-/// Requests in progress whose senders have shown nothing, by source and whether they are INVITEs: neither kind takes the
-/// places of the other.
-#[derive(Default)]
-pub(crate) struct Strangers(HashMap<(IpAddr, bool), usize>);
-
-/// What is known of the sender of a request, and what the request costs us on its account.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Caller {
-    /// What the request takes, as it was counted last.
-    pub(crate) usage: Usage,
-    /// The source on whose account that is, until the request is done.
-    pub(crate) source: Option<Key>,
-    /// It is answered and may give way to others.
-    pub(crate) is_done: bool,
-    /// The source of one that has shown nothing, and whether it is an INVITE; one that is no INVITE has it until its final
-    /// response.
-    pub(crate) stranger: Option<(IpAddr, bool)>,
-    /// Of an INVITE: what the ACK of its 2xx has in common with it.
-    pub(crate) ack_key: Option<Key>,
-}
-
-/// An IPv4 address, or the /64 that one IPv6 host has for itself.
-pub(crate) fn block(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from(u128::from(ip) & !u128::from(u64::MAX))),
-        four => four,
-    }
 }

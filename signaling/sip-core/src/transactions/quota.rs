@@ -1,7 +1,8 @@
-//! How much of the proxy's tables is in use, by all requests together and by those of one source, and how much may be.
+//! How much of a transaction user's tables is in use, by all requests together and by those of one source, and how much may be.
 
-use crate::proxy::limits::strangers::Caller;
-use crate::table::hash::{Index, Key};
+use crate::table::hash::{Index, Key, Keyed};
+use crate::transactions::strangers::{Source, block};
+use std::net::IpAddr;
 
 /// Bytes, entries of the tables, or both: what is in use, or how much may be.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -38,6 +39,28 @@ impl Usage {
             bytes: combine(self.bytes, other.bytes),
         }
     }
+}
+
+/// What is known of the sender of a request, and what the request costs us on its account.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Caller {
+    /// What the request takes, as it was counted last.
+    pub(crate) usage: Usage,
+    /// The source on whose account that is, until the request is done.
+    pub(crate) source: Option<Key>,
+    /// It is answered and may give way to others.
+    pub(crate) is_done: bool,
+    /// The source of one that has shown nothing; one that is no INVITE has it until its final response.
+    pub(crate) stranger: Option<Source>,
+}
+
+/// Under which the requests of a source are counted.
+pub(crate) fn source_key(keyed: &Keyed, source: IpAddr) -> Key {
+    let octets = match block(source) {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    keyed.key(&[b"quota", &octets])
 }
 
 /// What one source, an IPv4 address or an IPv6 /64, has in progress.
@@ -90,6 +113,11 @@ impl Quota {
     pub(crate) fn has_room(&self, more: Usage, is_reserved: bool) -> bool {
         let limit = if is_reserved { self.capacity } else { self.capacity.minus(self.reserve()) };
         self.total.minus(self.done).plus(more).fits(limit)
+    }
+
+    /// Whether so little is in progress, with so much more, that no source can have more than one may.
+    pub(crate) fn is_calm(&self, more: Usage) -> bool {
+        self.total.minus(self.done).plus(more).fits(self.capacity.part(SOURCE_PART))
     }
 
     /// Whether so much more fits beside everything, without anything giving way.

@@ -1,0 +1,133 @@
+//! Room for the requests of peers: how many of them wait, how many bytes are kept for them, and what gives way.
+//!
+//! A source that has shown nothing has few requests outside dialogs that wait for their answer, any source has a quarter of the
+//! table and of the bytes, and a part of both is for requests in dialogs alone, so that calls that are up go on. What is
+//! answered gives way, the oldest first, to what is new. How many calls one source may have waiting is decided above.
+
+use crate::config::Limits;
+use crate::endpoint::Endpoint;
+use crate::message::incoming::Incoming;
+use crate::table::slab::Handle;
+use crate::transactions::Transactions;
+use crate::transactions::answered::Answered;
+use crate::transactions::quota::{Quota, Usage, source_key};
+use crate::transactions::strangers::{Source, Strangers};
+use sip_wire::Method;
+
+/// What is kept for requests of peers.
+pub(crate) struct Room {
+    quota: Quota,
+    answered: Answered,
+    strangers: Strangers,
+}
+
+impl Room {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let capacity = Usage { requests: limits.max_transactions, branches: 0, bytes: limits.max_stored_bytes };
+        Self { quota: Quota::new(capacity), answered: Answered::default(), strangers: Strangers::default() }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.quota.bytes()
+    }
+}
+
+/// What one more request takes at most, as long as nothing was answered.
+fn need_of(inc: &Incoming<'_, '_>) -> Usage {
+    Usage { requests: 1, branches: 0, bytes: inc.message.as_bytes().len() }
+}
+
+impl Endpoint {
+    /// Whether one more request outside dialogs may be kept on the account of its source.
+    pub(crate) fn has_room_for(&self, inc: &Incoming<'_, '_>) -> bool {
+        let (way, need, is_invite) = (inc.response_flow(inc.flow), need_of(inc), inc.method == Method::Invite);
+        let Room { quota, strangers, .. } = &self.room;
+        let is_few =
+            || is_invite || strangers.count_of(Source::of(&way, false)) < self.config.limits.max_unproven_others;
+        let may_begin =
+            self.transactions.is_proven(inc.now, &way) || (is_few() && quota.has_room_for_strangers(need, false));
+        may_begin && (is_invite || self.source_has_room(inc, need, false))
+    }
+
+    fn source_has_room(&self, inc: &Incoming<'_, '_>, need: Usage, is_in_dialog: bool) -> bool {
+        let source = || source_key(&self.transactions.keyed, inc.flow.remote.ip());
+        self.room.quota.is_calm(need) || self.room.quota.has_room_for_source(source(), need, is_in_dialog)
+    }
+
+    /// Makes room for one more request; `false`: there is none.
+    pub(crate) fn make_room_for(&mut self, inc: &Incoming<'_, '_>) -> bool {
+        let (need, is_in_dialog) = (need_of(inc), inc.to_tag.is_some());
+        let has_room = self.room.quota.has_room(need, is_in_dialog);
+        if !has_room || (is_in_dialog && inc.method != Method::Invite && !self.source_has_room(inc, need, true)) {
+            return false;
+        }
+        while !self.room.quota.has_room_now(need) {
+            let Some(oldest) = self.room.answered.pop() else { return false };
+            self.forget_server(oldest);
+        }
+        !self.transactions.servers.is_full()
+    }
+
+    /// Notes whose request it is, before anything of it is counted.
+    pub(crate) fn note_source(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
+        let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
+        let Some(transaction) = servers.get_mut(handle) else { return };
+        let (flow, is_invite) = (transaction.flow, transaction.kind.is_invite());
+        if !is_invite {
+            transaction.caller.source = Some(source_key(keyed, flow.remote.ip()));
+        }
+        // Who sends in a dialog knows the tag that went to its address.
+        if inc.to_tag.is_none() && !proven.has(inc.now, keyed, &flow) {
+            let source = Source::of(&flow, is_invite);
+            transaction.caller.stranger = Some(source);
+            self.room.strangers.enter(source);
+        }
+    }
+
+    /// A request is answered, or its source has shown that it gets our answers.
+    pub(crate) fn release_stranger(&mut self, handle: Handle) {
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
+        if let Some(source) = transaction.caller.stranger.take() {
+            self.room.strangers.leave(source);
+            self.room.quota.release_stranger(&transaction.caller);
+        }
+    }
+
+    /// Counts what is kept for a request, after any change of it.
+    pub(crate) fn recount(&mut self, handle: Handle) {
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
+        let wish = transaction.wish.as_ref().map_or(0, |wish| wish.bytes());
+        let bytes = transaction.head.len() + transaction.response.len() + transaction.target.len() + wish;
+        self.room.quota.change(&mut transaction.caller, Usage { requests: 1, branches: 0, bytes });
+    }
+
+    /// A request that is no INVITE has its final response: nothing but copies of it needs its transaction (timer J of RFC
+    /// 3261 §17.2.2).
+    pub(crate) fn note_answered(&mut self, handle: Handle) {
+        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
+        if transaction.kind.is_invite() {
+            return;
+        }
+        (transaction.wish, transaction.target) = (None, Box::default());
+        self.release_stranger(handle);
+        self.recount(handle);
+        if let Some(transaction) = self.transactions.servers.get_mut(handle).filter(|open| !open.caller.is_done) {
+            self.room.quota.note_done(&mut transaction.caller);
+            self.room.answered.push(handle);
+        }
+    }
+
+    pub(crate) fn forget_server(&mut self, handle: Handle) {
+        self.release_stranger(handle);
+        if let Some(mut transaction) = self.transactions.forget_server(handle) {
+            self.room.quota.change(&mut transaction.caller, Usage::default());
+        }
+    }
+
+    /// Drops what stands for requests that were forgotten.
+    pub(crate) fn sweep_room(&mut self) {
+        let Self { transactions, room, .. } = self;
+        room.quota.sweep();
+        room.answered.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
+    }
+}
