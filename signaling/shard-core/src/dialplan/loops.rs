@@ -49,10 +49,9 @@ pub(super) enum Seen {
 
 impl LoopGuard {
     /// Notes a call that is to be sent on by a route.
-    pub(super) fn note(&mut self, id: SessionId, invite: &[u8], called: &Called, route: &Arc<str>) -> Seen {
-        let Ok(invite) = Message::parse(invite) else { return Seen::GoesOn(None) };
-        let written = session_id(&invite);
-        let session_id = written.clone().unwrap_or_else(|| new_session_id(&invite));
+    pub(super) fn note(&mut self, id: SessionId, invite: &Message<'_>, called: &Called, route: &Arc<str>) -> Seen {
+        let written = session_id(invite);
+        let session_id = written.clone().unwrap_or_else(|| new_session_id(invite));
         let call = SameCall { session_id: session_id.clone(), user: called.user().to_owned(), route: route.clone() };
         let mut counts = self.counts();
         let count = counts.entry(call.clone()).or_default();
