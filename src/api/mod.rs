@@ -26,7 +26,9 @@ pub use crate::handlers::ready_made::{
     RejectHandler,
 };
 pub use crate::handlers::{CallDecision, CallHandler, IncomingCall};
-pub use crate::health::{HealthReport, HealthStatus, Leak, LeakReport, LevelUse, ResourceCounters, SessionResources};
+pub use crate::health::{
+    HealthReport, HealthStatus, Leak, LeakReport, LevelUse, ResourceCounters, SessionResources, SipCounters,
+};
 pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
     AudioSource, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics,

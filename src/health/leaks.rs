@@ -18,7 +18,7 @@ pub struct Leak {
 /// What [`SessionCoordinator::find_leaks`] found.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LeakReport {
-    /// All of it; empty in a sound program.
+    /// Everything that was found; empty in a sound program.
     pub leaks: Vec<Leak>,
     /// How many things were compared.
     pub compared_count: usize,

@@ -6,7 +6,7 @@ mod resources;
 mod tasks;
 
 pub use leaks::{Leak, LeakReport};
-pub use resources::{LevelUse, ResourceCounters, SessionResources};
+pub use resources::{LevelUse, ResourceCounters, SessionResources, SipCounters};
 pub(crate) use tasks::Tasks;
 
 use crate::api::{SessionCoordinator, SessionError};

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct ResourceCounters {
     /// Sessions, ending ones included.
     pub sessions: usize,
-    /// Those whose end has been decided.
+    /// Sessions whose end has been decided.
     pub ending_sessions: usize,
     /// How many there may be.
     pub max_sessions: usize,
@@ -23,14 +23,9 @@ pub struct ResourceCounters {
     pub oldest_session: Duration,
     /// Bytes that sessions take, tables and SIP's own memory of their dialogs not included.
     pub session_bytes: usize,
-    /// Dialogs. SIP keeps one for 32 s after its end.
-    pub dialogs: usize,
-    /// SIP transactions; most are kept for 32 s to absorb retransmissions.
-    pub transactions: usize,
-    /// INVITEs of ours that are not answered yet.
-    pub open_invites: usize,
-    /// Transfers that we wait for.
-    pub transfers: usize,
+    /// What SIP keeps for them.
+    #[serde(flatten)]
+    pub sip: SipCounters,
     /// Alarms of sessions that are set.
     pub timers: usize,
     /// Sessions with a media port.
@@ -53,6 +48,19 @@ pub struct ResourceCounters {
     pub tasks: usize,
     /// Subscriptions to events.
     pub subscribers: usize,
+}
+
+/// What SIP keeps for the sessions of a coordinator now.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct SipCounters {
+    /// Dialogs. SIP keeps one for 32 s after its end.
+    pub dialogs: usize,
+    /// SIP transactions; most are kept for 32 s to absorb retransmissions.
+    pub transactions: usize,
+    /// INVITEs of programs that are not answered yet.
+    pub open_invites: usize,
+    /// Transfers that we wait for.
+    pub transfers: usize,
 }
 
 /// The sessions of one priority.
@@ -145,10 +153,10 @@ impl SessionCoordinator {
             all.ending_sessions += health.ending_count;
             all.oldest_session = all.oldest_session.max(health.oldest);
             all.session_bytes += health.session_bytes;
-            all.dialogs += shard.dialogs;
-            all.transactions += shard.transactions;
-            all.open_invites += health.call_count;
-            all.transfers += health.transfer_count;
+            all.sip.dialogs += shard.dialogs;
+            all.sip.transactions += shard.transactions;
+            all.sip.open_invites += health.call_count;
+            all.sip.transfers += health.transfer_count;
             all.timers += health.timer_count;
             all.media_legs += health.leg_count;
             all.bridges += health.bridge_count;

@@ -5,7 +5,7 @@ use engine::{Task, Work};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// All that run now.
+/// The tasks that run now.
 #[derive(Default)]
 pub(crate) struct Tasks(Mutex<Ledger>);
 

@@ -6,14 +6,11 @@ pub(crate) const FOLDERS: &[(&str, usize)] = &[];
 
 /// Structs with more fields than a struct may have, by crate.
 pub(crate) const STRUCTS: &[(&str, usize)] = &[
-    ("bench: Row", 19),
-    ("loadtest: RelayRun", 19),
     ("mediaplane/media-core: Receiving", 22),
     ("mediaplane/media-core: Sending", 19),
     ("mediaplane/media-core: Tally", 19),
     ("mediaplane/uring: UringIo", 21),
     ("signaling/sip-core: Dialog", 35),
-    ("src: ResourceCounters", 21),
     ("src: SessionConfig", 25),
 ];
 

@@ -135,10 +135,10 @@ impl MediaBench {
             "cores",
             &cores,
         )?;
-        let mut latency: Vec<_> = names.iter().map(|name| line(name, |row| row.added_p50_us)).collect();
+        let mut latency: Vec<_> = names.iter().map(|name| line(name, |row| row.added.p50_us)).collect();
         latency.iter_mut().for_each(|(name, _)| name.push_str(" p50"));
         for name in &names {
-            let (name, points) = line(name, |row| row.added_p99_us);
+            let (name, points) = line(name, |row| row.added.p99_us);
             latency.push((name + " p99", points));
         }
         let path = self.folder.join("media-latency.svg");

@@ -27,13 +27,9 @@ pub struct Row {
     pub generator_cores: f64,
     /// The highest load average before a round.
     pub load_average_max: f64,
-    /// Median latency that the relay adds to the straight way, microseconds; the whole latency where the straight way was not
-    /// measured.
-    pub added_p50_us: f64,
-    /// 99th percentile of the same latency, microseconds.
-    pub added_p99_us: f64,
-    /// 99.9th percentile of the same latency, microseconds.
-    pub added_p999_us: f64,
+    /// Latency that the relay adds.
+    #[serde(flatten)]
+    pub added: AddedLatency,
     /// Packets lost in all rounds, of how many.
     pub lost: u64,
     /// Packets sent in all rounds.
@@ -48,6 +44,20 @@ pub struct Row {
     pub ratio_to_rtpengine: Option<f64>,
     /// `all_us_per_packet` of this relay over that of rtpengine with as many calls.
     pub all_ratio: Option<f64>,
+}
+
+/// Latency that a relay adds to the straight way; the whole latency where the straight way was not measured.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct AddedLatency {
+    /// Median, microseconds.
+    #[serde(rename = "added_p50_us")]
+    pub p50_us: f64,
+    /// 99th percentile, microseconds.
+    #[serde(rename = "added_p99_us")]
+    pub p99_us: f64,
+    /// 99.9th percentile, microseconds.
+    #[serde(rename = "added_p999_us")]
+    pub p999_us: f64,
 }
 
 struct Medians<'a> {
@@ -65,11 +75,11 @@ impl<'a> Medians<'a> {
 
     /// 0 where there is no such run.
     fn all_us(&self, calls: usize, through: &'a str) -> f64 {
-        let straight = self.of(calls, "straight", |run| run.generator_us_per_packet);
+        let straight = self.of(calls, "straight", |run| run.cpu.generator_us_per_packet);
         if straight == 0.0 || through == "straight" {
             return 0.0;
         }
-        self.of(calls, through, |run| run.cpu_us_per_packet + run.generator_us_per_packet) - straight
+        self.of(calls, through, |run| run.cpu.cpu_us_per_packet + run.cpu.generator_us_per_packet) - straight
     }
 
     fn row(&self, calls: usize, through: &'static str) -> Row {
@@ -79,7 +89,7 @@ impl<'a> Medians<'a> {
             value(latency) - straight
         };
         let ratio = |ours: f64, theirs: f64| (theirs > 0.0 && ours > 0.0).then(|| ours / theirs);
-        let cpu = value(|run| run.cpu_us_per_packet);
+        let cpu = value(|run| run.cpu.cpu_us_per_packet);
         let all = self.all_us(calls, through);
         let planned = 2.0 * calls as f64 / PACKET_TIME.as_secs_f64();
         Row {
@@ -89,18 +99,20 @@ impl<'a> Medians<'a> {
             all_us_per_packet: (all > 0.0).then_some(all),
             packets_per_second: value(|run| run.packets_per_second),
             load_reached: value(|run| run.packets_per_second) / planned,
-            relay_cores: value(|run| run.relay_cores),
-            generator_cores: value(|run| run.generator_cores),
+            relay_cores: value(|run| run.cpu.relay_cores),
+            generator_cores: value(|run| run.cpu.generator_cores),
             load_average_max: self.runs(calls, through).map(|run| run.load_average_before).fold(0.0, f64::max),
-            added_p50_us: added(|run| run.latency.p50_us),
-            added_p99_us: added(|run| run.latency.p99_us),
-            added_p999_us: added(|run| run.latency.p999_us),
+            added: AddedLatency {
+                p50_us: added(|run| run.latency.p50_us),
+                p99_us: added(|run| run.latency.p99_us),
+                p999_us: added(|run| run.latency.p999_us),
+            },
             lost: self.runs(calls, through).map(|run| run.lost).sum(),
             sent: self.runs(calls, through).map(|run| run.totals.sent).sum(),
             unclean_rounds: self.runs(calls, through).filter(|run| !run.is_clean() && run.lost == 0).count(),
             memory_bytes_per_call: value(|run| run.memory_bytes_per_call),
             set_up_per_second: value(|run| run.set_up_per_second),
-            ratio_to_rtpengine: ratio(cpu, self.of(calls, "rtpengine", |run| run.cpu_us_per_packet)),
+            ratio_to_rtpengine: ratio(cpu, self.of(calls, "rtpengine", |run| run.cpu.cpu_us_per_packet)),
             all_ratio: ratio(all, self.all_us(calls, "rtpengine")),
         }
     }
@@ -144,9 +156,9 @@ pub fn table(rows: &[Row]) -> String {
             format!("{:.1}%", row.load_reached * 100.0),
             format!("{:.2}", row.relay_cores),
             format!("{:.2}", row.generator_cores),
-            format!("{:.0}", row.added_p50_us),
-            format!("{:.0}", row.added_p99_us),
-            format!("{:.0}", row.added_p999_us),
+            format!("{:.0}", row.added.p50_us),
+            format!("{:.0}", row.added.p99_us),
+            format!("{:.0}", row.added.p999_us),
             format!("{:.1}", row.memory_bytes_per_call / 1_024.0),
             format!("{:.0}", row.set_up_per_second),
             format!("{:.1}", row.load_average_max),

@@ -5,5 +5,5 @@ mod run;
 mod through;
 
 pub use account::Account;
-pub use run::{Percentiles, RelayRun, RunConfig, run};
+pub use run::{CpuUse, Percentiles, RelayRun, RunConfig, run};
 pub use through::{Relay, Straight, ThroughMediaPlane, ThroughRtpEngine};

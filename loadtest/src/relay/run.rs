@@ -42,18 +42,12 @@ impl From<&Histogram<u64>> for Percentiles {
     }
 }
 
-/// What a run showed.
-#[derive(Clone, Debug, Serialize)]
-pub struct RelayRun {
-    /// What the calls went through.
-    pub through: &'static str,
-    /// Two-way calls.
-    pub calls: usize,
-    /// Packets a second, in and as many out, in the measured time.
-    pub packets_per_second: f64,
+/// CPU that a run took: of the relay, of the generator, of the whole host.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CpuUse {
     /// CPU of the relay for one relayed packet, microseconds: in and out, RTP only.
     pub cpu_us_per_packet: f64,
-    /// Of that, the part in user space, in 10 ms ticks and so only of use for long runs.
+    /// The part of that in user space, in 10 ms ticks and so only of use for long runs.
     pub user_us_per_packet: f64,
     /// CPU of the whole host for one relayed packet, the generator's included, microseconds.
     pub host_us_per_packet: f64,
@@ -63,10 +57,24 @@ pub struct RelayRun {
     pub relay_cores: f64,
     /// Cores that the generator used.
     pub generator_cores: f64,
-    /// Processes that ran or wanted to, averaged over the minute before the run began: what others did to it.
-    pub load_average_before: f64,
     /// Part of the host's CPU that was busy, 0 to 1.
     pub host_busy: f64,
+}
+
+/// What a run showed.
+#[derive(Clone, Debug, Serialize)]
+pub struct RelayRun {
+    /// What the calls went through.
+    pub through: &'static str,
+    /// Two-way calls.
+    pub calls: usize,
+    /// Packets a second, in and as many out, in the measured time.
+    pub packets_per_second: f64,
+    /// CPU that the relay, the generator and the host used.
+    #[serde(flatten)]
+    pub cpu: CpuUse,
+    /// Processes that ran or wanted to, averaged over the minute before the run began: what others did to it.
+    pub load_average_before: f64,
     /// From the generator's send to the kernel's time of arrival.
     pub latency: Percentiles,
     /// From the kernel's time of arrival to the relay's send, by the relay's own account where it keeps one.
@@ -128,16 +136,18 @@ pub fn run(relay: &mut dyn Relay, config: &RunConfig, tick: &mut dyn FnMut(f64))
         through: relay.name(),
         calls: config.calls,
         packets_per_second: relayed / to.since(from).as_secs_f64(),
-        cpu_us_per_packet: per_packet(relay_ns),
-        user_us_per_packet: per_packet(relay_to.user_ns - relay_from.user_ns),
-        host_us_per_packet: busy * 1e6 / relayed,
-        generator_us_per_packet: per_packet(generator_ns),
-        relay_cores: cores(relay_ns),
-        generator_cores: cores(generator_ns),
+        cpu: CpuUse {
+            cpu_us_per_packet: per_packet(relay_ns),
+            user_us_per_packet: per_packet(relay_to.user_ns - relay_from.user_ns),
+            host_us_per_packet: busy * 1e6 / relayed,
+            generator_us_per_packet: per_packet(generator_ns),
+            relay_cores: cores(relay_ns),
+            generator_cores: cores(generator_ns),
+            host_busy: busy / (host_to.total - host_from.total).as_secs_f64().max(1e-9),
+        },
         load_average_before,
         own_latency: account.latency,
         counters: account.counters,
-        host_busy: busy / (host_to.total - host_from.total).as_secs_f64().max(1e-9),
         latency: Percentiles::from(&measured.latency_ns),
         generator_late: Percentiles::from(&measured.lateness_ns),
         lost: totals.lost(),

@@ -44,9 +44,9 @@ fn main() {
     println!(
         "{calls} calls, {wait}, {workers} workers, gather {gather} us: {:.2} us/packet (user {:.2}), host {:.2}, \
          p50 {:.0} p99 {:.0} p99.9 {:.0} us, lost {} of {}, clean {}",
-        result.cpu_us_per_packet,
-        result.user_us_per_packet,
-        result.host_us_per_packet,
+        result.cpu.cpu_us_per_packet,
+        result.cpu.user_us_per_packet,
+        result.cpu.host_us_per_packet,
         result.latency.p50_us,
         result.latency.p99_us,
         result.latency.p999_us,
