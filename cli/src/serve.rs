@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const START_WITHIN: Duration = Duration::from_secs(60);
 /// Signaling says BYE to every call and waits for the answers; then it is told more firmly.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
-/// The same when it was asked twice: it still answers what it has not answered.
+/// How long the signaling process may take when it was asked to stop twice: it still answers what it has not answered.
 const STOP_AT_ONCE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {

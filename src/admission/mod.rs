@@ -1,4 +1,5 @@
-//! Room for calls: who is refused first when it becomes full. [`engine::Admission`] decides; here is what holds a place.
+//! Room for calls, and which calls are refused first when it becomes full. [`engine::Admission`] decides; here is what holds a
+//! place.
 
 use crate::api::advanced::OutgoingCall;
 use crate::api::{CallSession, IncomingCall, SessionCoordinator, SessionError, SessionId};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The places of a coordinator's sessions.
 pub(crate) struct Admission(Mutex<engine::Admission>);
 
-/// One of the places; it is free again when this is dropped.
+/// The place of one session; it is free again when this is dropped.
 pub(crate) struct Place {
     admission: Arc<Admission>,
     level: Priority,

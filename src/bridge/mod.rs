@@ -4,12 +4,10 @@ pub(crate) mod handle;
 pub(crate) mod joining;
 
 use crate::api::{SessionCoordinator, SessionError, SessionId};
-use crate::calls::id::{NotASessionId, Numbered};
+use crate::calls::id::{Numbered, text_names};
 use crate::events::{EventFilter, Receiver};
 use serde::{Deserialize, Serialize};
 use signald::OrderTurn;
-use std::fmt;
-use std::str::FromStr;
 
 /// Names a bridge of one [`SessionCoordinator`]; it is never used twice, not even after a restart. In JSON it is a string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,40 +28,7 @@ impl BridgeId {
     }
 }
 
-impl FromStr for BridgeId {
-    type Err = NotASessionId;
-
-    fn from_str(text: &str) -> Result<Self, NotASessionId> {
-        text.parse().map(Self)
-    }
-}
-
-impl TryFrom<String> for BridgeId {
-    type Error = NotASessionId;
-
-    fn try_from(text: String) -> Result<Self, NotASessionId> {
-        text.parse()
-    }
-}
-
-impl From<BridgeId> for String {
-    fn from(id: BridgeId) -> Self {
-        id.to_string()
-    }
-}
-
-impl fmt::Display for BridgeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// In logs, the same as for people.
-impl fmt::Debug for BridgeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BridgeId({self})")
-    }
-}
+text_names!(BridgeId);
 
 /// What happened to a bridge.
 ///
@@ -141,7 +106,7 @@ impl SessionCoordinator {
         self.join(*one, partner, bridge).await
     }
 
-    /// The same for two calls that are one conversation: when either of them ends, whichever way, the other one is ended
+    /// Lets two calls hear each other that are one conversation: when either of them ends, whichever way, the other one is ended
     /// too, until the bridge is taken down or one of them has left it.
     pub async fn bridge_sessions_together(&self, one: &SessionId, other: &SessionId) -> Result<BridgeId, SessionError> {
         let bridge = self.bridge_sessions(one, other).await?;
@@ -219,7 +184,7 @@ impl SessionCoordinator {
     }
 }
 
-/// As users read it.
+/// The reason as users read it.
 pub(crate) fn words(reason: session::LeaveReason) -> &'static str {
     match reason {
         session::LeaveReason::Removed => "removed",

@@ -72,7 +72,7 @@ pub trait SessionControl {
     async fn reject_incoming_call(&self, call: &IncomingCall, reason: &str) -> Result<(), SessionError> {
         self.reject_incoming_call_with(call, 603, reason).await
     }
-    /// The same with a SIP status, 300 to 699; an empty reason is the usual one of the status.
+    /// Refuses a call that rings with a SIP status, 300 to 699; an empty reason is the usual one of the status.
     async fn reject_incoming_call_with(
         &self,
         call: &IncomingCall,

@@ -19,7 +19,7 @@ impl DialogId {
     }
 }
 
-/// As in a Replaces header field, seen from the peer (RFC 3891).
+/// The dialog as a Replaces header field names it, seen from the peer (RFC 3891).
 impl fmt::Display for DialogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{};to-tag={};from-tag={}", self.call_id, self.remote_tag, self.local_tag)

@@ -39,7 +39,7 @@ pub(crate) struct Facts {
     pub(crate) quality: QualityLevel,
     /// What the peer said last about the call as a whole, where that is kept.
     pub(crate) message: Option<SipMessage>,
-    /// Who was named by the last REFER.
+    /// The target that the last REFER named.
     pub(crate) refer_target: Option<Box<str>>,
     /// Its media leg, whose row keeps the last numbers for a while after the end.
     pub(crate) leg: Option<contract::LegRef>,
@@ -51,7 +51,7 @@ pub(crate) struct Facts {
     pub(crate) end: Option<session::EndReason>,
     /// Its place among the sessions; none before it is known how important it is.
     pub(crate) place: Option<crate::admission::Place>,
-    /// Who waits for an operation, and for its outcome.
+    /// Tasks that wait for the outcome of an operation.
     pub(crate) waiting: Vec<(Operation, oneshot::Sender<Result<(), Refusal>>)>,
 }
 
@@ -95,7 +95,7 @@ impl Entry {
         }
     }
 
-    /// The same for what may be lost in a flood: some places are kept for the rest.
+    /// Tells its handler what may be lost in a flood: some places are kept for everything else.
     pub(crate) fn tell_if_room(&self, notice: HandlerNotice) {
         let notices = self.notices.get().and_then(mpsc::WeakSender::upgrade);
         if notices.is_some_and(|notices| notices.capacity() > PLACES_KEPT) {

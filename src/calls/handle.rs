@@ -45,7 +45,7 @@ impl Call {
 }
 
 impl CallSession {
-    /// The same call with its operations.
+    /// The call with its operations.
     ///
     /// ```no_run
     /// # use ringplane::api::*;
@@ -108,7 +108,7 @@ pub struct Placing {
 }
 
 impl Placing {
-    /// Who calls; our own address, unless this says otherwise.
+    /// The address that calls; our own, unless this says otherwise.
     pub fn from(mut self, from: impl Into<String>) -> Self {
         self.from = from.into();
         self

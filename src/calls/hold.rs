@@ -21,7 +21,7 @@ impl SessionCoordinator {
         self.live_call(*id)?.hold_with(source).await
     }
 
-    /// As sessions know it.
+    /// The source as sessions know it.
     pub(crate) fn planned(&self, source: AudioSource) -> Result<PlannedSource, SessionError> {
         Ok(match source {
             AudioSource::Silence => PlannedSource::Silence,

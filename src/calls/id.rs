@@ -54,6 +54,47 @@ impl FromStr for Numbered {
     }
 }
 
+/// How a name is written: the run, the shard, and the number, such as `19abc01f2d4-0-1f`, run and number in hexadecimal. The
+/// same for people, in logs and in JSON.
+macro_rules! text_names {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&self.0.to_string())
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::api::NotASessionId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::api::NotASessionId;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+pub(crate) use text_names;
+
 /// Names a session of one [`crate::api::SessionCoordinator`]; it is never used twice, not even after a restart. In JSON it
 /// is a string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,46 +115,12 @@ impl SessionId {
     }
 }
 
-/// The run, the shard, and the number, such as `19abc01f2d4-0-1f`: run and number in hexadecimal.
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.to_string())
-    }
-}
-
-/// In logs, the same as for people.
-impl fmt::Debug for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SessionId({self})")
-    }
-}
+text_names!(SessionId);
 
 /// The text names no session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a session is named by its run, its shard and its number, such as 19abc01f2d4-0-1f")]
 pub struct NotASessionId;
-
-impl FromStr for SessionId {
-    type Err = NotASessionId;
-
-    fn from_str(text: &str) -> Result<Self, NotASessionId> {
-        text.parse().map(Self)
-    }
-}
-
-impl TryFrom<String> for SessionId {
-    type Error = NotASessionId;
-
-    fn try_from(text: String) -> Result<Self, NotASessionId> {
-        text.parse()
-    }
-}
-
-impl From<SessionId> for String {
-    fn from(id: SessionId) -> Self {
-        id.to_string()
-    }
-}
 
 #[cfg(test)]
 mod tests {

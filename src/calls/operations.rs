@@ -27,7 +27,7 @@ impl Call {
         self.accept_with_sdp(None).await
     }
 
-    /// The same with this session description as the answer; `None`: one is made for the call.
+    /// Answers a call that rings with this session description; `None`: one is made for the call.
     ///
     /// ```no_run
     /// # use ringplane::api::*;

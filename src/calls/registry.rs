@@ -38,7 +38,7 @@ impl Registry {
         removed
     }
 
-    /// One that is there, or was.
+    /// A session that is there, or an outgoing call that has ended lately.
     pub(crate) fn known(&self, id: SessionId) -> Option<Arc<Entry>> {
         self.get(id).or_else(|| self.ended().iter().rev().find(|entry| entry.id == id).cloned())
     }

@@ -29,7 +29,7 @@ impl SessionManager {
         Ok(Self { coordinator: SessionManagerBuilder::from_config(config).build().await? })
     }
 
-    /// Who decides about calls.
+    /// Sets the handler that decides about calls.
     pub async fn set_call_handler(&self, handler: Arc<dyn CallHandler>) -> Result<(), SessionError> {
         self.coordinator.set_handler(handler);
         Ok(())

@@ -62,7 +62,7 @@ pub struct SessionCoordinator {
     pub(crate) tasks: Arc<Tasks>,
     /// Requests of the program's own that wait for answers.
     pub(crate) pending: Pending,
-    /// Who answers requests that are no calls.
+    /// The handler of requests that belong to no call.
     pub(crate) serving: Option<Serving>,
     signaling: Signaling,
     pub(crate) this: Weak<Self>,
@@ -95,7 +95,7 @@ impl SessionCoordinator {
         }))
     }
 
-    /// One that stands for the coordinator of a call that has outlived it: it has no session and does not start.
+    /// Stands for the coordinator of a call that has outlived its own: it has no session and does not start.
     pub(crate) fn gone(runtime: tokio::runtime::Handle) -> Arc<Self> {
         Arc::new(Self::idle(SessionConfig::default(), runtime, 1))
     }
@@ -121,7 +121,7 @@ impl SessionCoordinator {
         }
     }
 
-    /// Who decides about calls from now on.
+    /// Sets the handler that decides about calls from now on.
     pub fn set_handler(&self, handler: Arc<dyn CallHandler>) {
         *self.handler.write().unwrap_or_else(PoisonError::into_inner) = handler;
     }

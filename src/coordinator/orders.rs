@@ -58,7 +58,7 @@ impl SessionCoordinator {
         self.complete_unless_done(id, operation, carry_out).await
     }
 
-    /// The same for one that may be carried out at once.
+    /// Like [`Self::complete`], for an operation that may be carried out at once.
     pub(crate) async fn complete_unless_done(
         &self,
         id: SessionId,

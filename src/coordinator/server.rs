@@ -115,7 +115,7 @@ macro_rules! operations {
                 Ok(self.0.registry.all().iter().map(|entry| self.0.session_of(entry)).collect())
             }
 
-            /// Who decides about calls from now on.
+            /// Sets the handler that decides about calls from now on.
             pub fn set_call_handler(&self, handler: Arc<dyn CallHandler>) {
                 self.0.set_handler(handler);
             }

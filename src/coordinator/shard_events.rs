@@ -113,7 +113,7 @@ impl signald::CallHandler for ShardUser {
                     known.entry.tell(HandlerNotice::TransferRequested(target));
                 }
                 session::SessionEvent::Referred { id, to } => {
-                    // It may have to be looked up where it goes, and is there meanwhile.
+                    // The target of the REFER may have to be looked up; its session is there meanwhile.
                     if !self.sessions.contains_key(&to) {
                         self.meet_placed(&coordinator, sessions, to);
                     }

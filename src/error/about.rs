@@ -106,7 +106,7 @@ impl PartialEq<SessionId> for MissingSession {
 static LAST_REFUSED: Mutex<Option<ErrorContext>> = Mutex::new(None);
 
 thread_local! {
-    /// The same of this thread, which is the better answer where it has one.
+    /// The last refusal of this thread, which is the better answer where it has had one.
     static LAST_REFUSED_HERE: RefCell<Option<ErrorContext>> = const { RefCell::new(None) };
 }
 

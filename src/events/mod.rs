@@ -30,9 +30,9 @@ pub struct SessionEvent {
     /// When; in JSON by RFC 3339, in UTC.
     #[serde(with = "rfc3339")]
     pub at: SystemTime,
-    /// Who calls, as a URI.
+    /// The caller, as a URI.
     pub from: Arc<str>,
-    /// Who is called, as a URI.
+    /// The called address, as a URI.
     pub to: Arc<str>,
     /// What happened.
     pub kind: EventKind,
@@ -82,7 +82,7 @@ pub enum EventKind {
         /// The address of the third party, as Refer-To has it.
         target: String,
     },
-    /// That call is being placed, as another session; once answered it takes the place of this one.
+    /// The call that a transfer asks for is being placed, as another session; once answered it takes the place of this one.
     TransferStarted {
         /// The session of the new call.
         to: SessionId,
@@ -121,7 +121,7 @@ pub enum EventKind {
         /// What is in it.
         summary: Arc<RecordingSummary>,
     },
-    /// It was answered, and its media was set up.
+    /// The session was answered, and its media was set up.
     MediaEstablished,
     /// Its media is paused: one side has put the other on hold.
     MediaPaused,
@@ -134,7 +134,7 @@ pub enum EventKind {
         /// What was counted by now.
         statistics: crate::api::MediaStatistics,
     },
-    /// It sounds better or worse than before.
+    /// The quality of what is heard is better or worse than before.
     QualityChanged {
         /// From where to where.
         change: QualityChange,
@@ -156,7 +156,7 @@ pub enum EventKind {
     },
     /// The peer ended it: BYE, or CANCEL before it was answered.
     TerminatedByRemote,
-    /// It is over.
+    /// The session is over.
     Ended {
         /// Why, in words.
         reason: String,

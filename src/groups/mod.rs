@@ -19,7 +19,7 @@ pub(crate) type Relations = engine::Relations<BridgeId, SessionId>;
 pub struct GroupInfo {
     /// Its name, as [`SessionCoordinator::create_group`] gave it.
     pub id: GroupId,
-    /// As the program calls it.
+    /// The name that the program gave it.
     pub name: String,
     /// Its sessions.
     pub sessions: Vec<SessionId>,
@@ -108,7 +108,7 @@ impl SessionCoordinator {
         self.runtime.spawn(async move {
             let Some(this) = this.upgrade() else { return };
             let ended = this.operate(id, |order, id| order.sessions.terminate(order.turn, id)).await;
-            // It may have ended by itself.
+            // The session may have ended by itself.
             if let Err(error @ (SessionError::Transport { .. } | SessionError::ResourceExhausted)) = ended {
                 tracing::warn!(session = %id, "it should have ended with another one: {error}");
             }

@@ -165,7 +165,7 @@ async fn guarded<T: Send + 'static>(
     entry: &Entry,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    // As long as it runs, which may be longer than it is waited for.
+    // The mark stays for as long as the work runs, which may be longer than it is waited for.
     let mark = coordinator.tasks.begin(entry.id, Work::Handler);
     let marked = async move {
         let _mark = mark;
@@ -174,7 +174,7 @@ async fn guarded<T: Send + 'static>(
     limited(coordinator.config.handler_timeout, marked).await
 }
 
-/// The same for what belongs to no call.
+/// Runs user code that belongs to no call: a panic or a hang ends it, and nothing else.
 pub(crate) async fn limited<T: Send + 'static>(
     limit: Duration,
     work: impl Future<Output = T> + Send + 'static,

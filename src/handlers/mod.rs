@@ -1,4 +1,4 @@
-//! Who decides about calls, and is told what becomes of them.
+//! The handlers of programs: they decide about calls, and are told what becomes of them.
 
 pub(crate) mod call_task;
 pub(crate) mod ready_made;
@@ -19,7 +19,7 @@ pub struct IncomingCall {
     pub from: String,
     /// Called, as a URI.
     pub to: String,
-    /// Who the caller has proved to be, where it was asked ([`crate::api::Authenticator`]).
+    /// The user that the caller has proved to be, where it was asked ([`crate::api::Authenticator`]).
     pub user: Option<String>,
     /// The user part of who is really called (Request-URI).
     pub called_user: String,

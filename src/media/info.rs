@@ -120,7 +120,7 @@ pub enum MediaDirection {
     SendOnly,
     /// We only receive.
     ReceiveOnly,
-    /// Both ways.
+    /// Media flows both ways.
     SendReceive,
 }
 

@@ -1,4 +1,4 @@
-//! Who calls us: digest authentication as a server (RFC 7616, RFC 8760).
+//! Digest authentication as a server: callers prove who they are (RFC 7616, RFC 8760).
 
 use crate::api::{SessionConfig, SessionError};
 use session::{DigestAuth, Secrets};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How proofs are made.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum DigestAlgorithm {
-    /// As every phone can.
+    /// MD5, which every phone has.
     Md5,
     /// SHA-256 (RFC 8760).
     Sha256,

@@ -82,7 +82,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// The same as [`Self::with_rtp_port_range`].
+    /// First and last UDP port for media, like [`Self::with_rtp_port_range`].
     pub fn with_media_ports(self, first: u16, last: u16) -> Self {
         self.with_rtp_port_range(first, last)
     }
@@ -142,7 +142,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Who we are to those who ask; once for each realm.
+    /// The user and password for servers that ask for credentials; once for each realm.
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.config.credentials.push(credentials);
         self
@@ -198,7 +198,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Who decides about calls.
+    /// The handler that decides about calls.
     pub fn with_handler(mut self, handler: Arc<dyn CallHandler>) -> Self {
         self.handler = Some(handler);
         self
@@ -210,7 +210,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Who answers requests of peers that are no calls: MESSAGE, INFO of a kind that is no key, other methods.
+    /// The handler of requests that belong to no call: MESSAGE, INFO of a kind that is no key, other methods.
     pub fn with_request_handler(
         mut self,
         methods: impl IntoIterator<Item = impl Into<String>>,

@@ -1,4 +1,4 @@
-//! Who we are to those who ask: digest authentication as a client (RFC 7616, RFC 8760).
+//! Digest authentication as a client: credentials for servers that ask for them (RFC 7616, RFC 8760).
 
 use crate::api::{SessionConfig, SessionError};
 use sip_core::auth::{Account, Secret};
@@ -69,7 +69,7 @@ impl SessionConfig {
         Ok(())
     }
 
-    /// As the shards know them.
+    /// The credentials as the shards know them.
     pub(crate) fn account(&self) -> Option<Account> {
         let any = self.credentials.iter().find(|one| one.realm.is_none());
         let first = any.or(self.credentials.first())?;

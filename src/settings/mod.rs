@@ -63,9 +63,9 @@ pub struct SessionConfig {
     pub secure_websocket: Option<SocketAddr>,
     /// Certificates and trust; `None`: no TLS listener, and calls by TLS trust the authorities of the host.
     pub tls: Option<TlsConfig>,
-    /// Who we are to those who ask.
+    /// User and password for each realm, for servers that ask for credentials.
     pub credentials: Vec<Credentials>,
-    /// Who may call; `None`: everybody, unasked.
+    /// The users that may call, and how they are asked; `None`: everybody, unasked.
     pub authenticator: Option<Authenticator>,
     /// Whether the last message of the peer about each call is kept, for [`crate::api::advanced`]; it is not. It takes a
     /// kilobyte or two for each.
@@ -123,7 +123,7 @@ impl SessionConfig {
         Self::server(address)
     }
 
-    /// As the processes know it.
+    /// The configuration as the processes know it.
     pub(crate) fn to_config(&self, runtime_dir: PathBuf) -> Result<Config, SessionError> {
         let mut config = Config::default();
         config.sip.listen = vec![self.local_bind_addr];

@@ -50,10 +50,10 @@ pub struct Certificate {
 /// Whether those who connect to us must show a certificate.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub enum ClientCertificates {
-    /// They are not asked.
+    /// Clients are not asked for a certificate.
     #[default]
     NotAsked,
-    /// They are asked; one that is shown must come from the authorities in this PEM file.
+    /// Clients are asked; a certificate that is shown must come from the authorities in this PEM file.
     Optional(PathBuf),
     /// No connection without one from the authorities in this PEM file.
     Required(PathBuf),
@@ -71,7 +71,7 @@ impl TlsConfig {
         Self { authorities: Some(authorities.into()), ..Self::default() }
     }
 
-    /// As the processes know it.
+    /// The TLS settings as the processes know them.
     fn put(&self, sip: SocketAddr, config: &mut Config) {
         config.tls.certificates = self
             .certificates

@@ -178,7 +178,7 @@ impl SupervisedProcess {
     /// Has it read its configuration again, now or once it is ready: before that it may not listen to the signal.
     pub(super) fn reload(&mut self) {
         match self.running.as_ref().filter(|_| self.is_ready()) {
-            // It may have ended in this moment; the next one reads the new file.
+            // The process may have ended in this moment; the next one reads the new file.
             Some(running) => drop(pidfd_send_signal(&running.process, Signal::HUP)),
             None => self.reloads_when_ready = true,
         }
@@ -186,7 +186,7 @@ impl SupervisedProcess {
 
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(running) = &self.running {
-            // It may have ended in this moment; then the signal has no receiver.
+            // The process may have ended in this moment; then the signal has no receiver.
             let _ = pidfd_send_signal(&running.process, signal);
         }
     }

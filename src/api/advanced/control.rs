@@ -59,7 +59,7 @@ impl OutgoingCall {
         self
     }
 
-    /// As important as this; normal, unless this says otherwise.
+    /// The priority of the call; normal, unless this says otherwise.
     #[must_use]
     pub fn priority(mut self, level: Priority) -> Self {
         self.priority = level;

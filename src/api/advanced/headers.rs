@@ -44,7 +44,7 @@ impl Headers {
         Self::default()
     }
 
-    /// One more; a name may come several times. One that would break the message, or is the switch's own, is refused.
+    /// Adds a header field; a name may come several times. One that would break the message, or is the switch's own, is refused.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self, SessionError> {
         let (name, value) = (name.into(), value.into());
         let wrong = |why: &str| SessionError::protocol(format!("the header field `{}`: {why}", name.escape_debug()));

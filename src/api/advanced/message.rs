@@ -24,7 +24,7 @@ impl SipMessage {
         Self(bytes.into())
     }
 
-    /// As it came.
+    /// The bytes as they came.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -46,7 +46,7 @@ impl SipMessage {
     }
 }
 
-/// As it came; what is no UTF-8 shows as such.
+/// The text of the message; what is no UTF-8 shows as such.
 impl fmt::Display for SipMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.0))

@@ -14,7 +14,7 @@ pub struct IncomingRequest {
     pub session: Option<SessionId>,
     /// Such as `MESSAGE`.
     pub method: String,
-    /// All of it.
+    /// The whole request.
     pub message: SipMessage,
 }
 

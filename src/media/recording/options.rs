@@ -33,12 +33,12 @@ impl RecordingOptions {
         Self { path: path.into(), layout: RecordingLayout::Stereo, max_length: LENGTH_DEFAULT, overwrite: false }
     }
 
-    /// Both added up, in half the bytes: 16 KB a second.
+    /// Both directions added up, in half the bytes: 16 KB a second.
     pub fn mono(path: impl Into<PathBuf>) -> Self {
         Self { layout: RecordingLayout::Mono, ..Self::stereo(path) }
     }
 
-    /// It ends by itself after so long: 4 hours unless set, 1 second to 24 hours. The call goes on.
+    /// The recording ends by itself after so long: 4 hours unless set, 1 second to 24 hours. The call goes on.
     pub fn max_length(self, max_length: Duration) -> Self {
         Self { max_length, ..self }
     }

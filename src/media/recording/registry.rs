@@ -19,11 +19,11 @@ pub(crate) struct Recordings(Mutex<Rows>);
 #[derive(Default)]
 struct Rows {
     by_session: HashMap<SessionId, Arc<Recorded>>,
-    /// Those that have ended, oldest first.
+    /// Recordings that have ended, oldest first.
     ended: VecDeque<(SessionId, u64)>,
 }
 
-/// One of them.
+/// One recording.
 pub(crate) struct Recorded {
     pub(super) number: u64,
     pub(super) path: PathBuf,
@@ -72,7 +72,7 @@ impl Recordings {
         Some(recorded.path.clone())
     }
 
-    /// It is over; gives what there is to tell, unless it never began.
+    /// A recording is over; gives what there is to tell, unless it never began.
     pub(crate) fn ended(
         &self,
         id: SessionId,

@@ -14,7 +14,7 @@ pub enum RecordingEnd {
     Stopped,
     /// The call is over.
     CallEnded,
-    /// It is as long as it may be.
+    /// The recording is as long as it may be.
     LimitReached,
     /// The disk, or the media plane, broke it off: the file has what came before.
     Failed {

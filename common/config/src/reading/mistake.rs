@@ -47,7 +47,7 @@ impl std::error::Error for Mistakes {}
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It could not be read.
+    /// The file could not be read.
     #[error("cannot read the configuration {}: {source}; `ringplane init` writes one with every key explained", path.display())]
     Unreadable {
         /// The file.
@@ -55,12 +55,12 @@ pub enum LoadError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// It was read and makes no sense.
+    /// The file was read and makes no sense.
     #[error("the configuration {} has {} mistake(s):\n{mistakes}", path.display(), mistakes.0.len())]
     Mistakes {
         /// The file.
         path: PathBuf,
-        /// All of them.
+        /// All mistakes.
         mistakes: Mistakes,
     },
 }

@@ -25,7 +25,7 @@ pub(crate) fn nearest<'w>(written: &str, words: impl IntoIterator<Item = &'w str
     }
 }
 
-/// As a question behind a mistake, with a space before it; empty without a suggestion.
+/// The nearest name as a question behind a mistake, with a space before it; empty without a suggestion.
 pub(crate) fn did_you_mean<'w>(written: &str, words: impl IntoIterator<Item = &'w str>) -> String {
     nearest(written, words).map_or_else(String::new, |word| format!("; did you mean \"{word}\"?"))
 }

@@ -54,7 +54,7 @@ pub struct UserIdentities {
 /// A realm and its users.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Realm {
-    /// As phones show it.
+    /// The realm as phones show it.
     pub name: String,
     /// Its users.
     pub users: Vec<AuthUser>,
@@ -111,7 +111,7 @@ impl UserSecret {
 impl AuthAlgorithm {
     const ALL: [Self; 3] = [Self::Md5, Self::Sha256, Self::Sha512_256];
 
-    /// As SIP spells it.
+    /// The algorithm as SIP spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",

@@ -30,7 +30,7 @@ pub enum LogLevel {
 impl LogLevel {
     const ALL: [LogLevel; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
 
-    /// As the file spells it.
+    /// The level as the file spells it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",

@@ -33,9 +33,9 @@ pub struct Certificate {
 /// Whether TLS clients must show a certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientCertificates {
-    /// They are not asked.
+    /// Clients are not asked for a certificate.
     NotAsked,
-    /// They are asked; a bad one is refused.
+    /// Clients are asked; a bad certificate is refused.
     Optional,
     /// No connection without one.
     Required,

@@ -14,7 +14,7 @@ pub struct Transfer {
 /// Targets named by a peer that the switch calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TransferTargets {
-    /// Those that a route fits, where that route leads.
+    /// Targets that a route fits, where that route leads.
     Routes,
     /// No target of a peer is called.
     Nobody,

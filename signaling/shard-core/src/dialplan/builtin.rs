@@ -1,4 +1,4 @@
-//! The numbers that the switch has by itself: who is called decides what is heard.
+//! The numbers that the switch has by itself: the user that is called decides what is heard.
 
 use crate::dialplan::transfers::Transfers;
 use config::Media;
@@ -20,7 +20,7 @@ impl BuiltinDialplan {
         Self { prompts, transfers: None }
     }
 
-    /// Whose callers may hand their calls over by this policy. Without it, to these numbers alone.
+    /// The dialplan whose callers may hand their calls over by this policy; without it, to these numbers alone.
     pub fn with_transfers(self, transfers: Transfers) -> Self {
         Self { transfers: Some(transfers), ..self }
     }

@@ -1,4 +1,4 @@
-//! Who decides about calls: the dialplans that are built in, and the interface of a program that has its own.
+//! What decides about calls: the dialplans that are built in, and the interface of a program that has its own.
 
 pub mod b2bua;
 pub mod builtin;

@@ -66,9 +66,9 @@ pub struct Proxy {
 /// What becomes of calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
-    /// They are answered here.
+    /// Calls are answered here.
     Numbers,
-    /// They go on by routes, as calls that the switch places.
+    /// Calls go on by routes, as calls that the switch places.
     B2bua,
     /// Requests go on by routes, media flows past the switch.
     Proxy,
