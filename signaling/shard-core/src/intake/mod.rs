@@ -39,7 +39,7 @@ pub struct Intake {
 }
 
 /// What to do with new work whose turn has come.
-pub enum Turn {
+pub enum Triage {
     Handle(Arrived),
     /// Answer 503 without any state. Handle it after all if that is no answer for it.
     Refuse(Arrived),
@@ -57,7 +57,7 @@ impl Intake {
     }
 
     /// The next one.
-    pub fn pop(&mut self, now: Instant) -> Option<Turn> {
+    pub fn pop(&mut self, now: Instant) -> Option<Triage> {
         let next = self.waiting.pop_front()?;
         self.bytes -= next.bytes.len();
         if self.waiting.is_empty() {
@@ -65,13 +65,13 @@ impl Intake {
         }
         if now.since(next.at) <= WAIT_MAX {
             self.old_since = None;
-            return Some(Turn::Handle(next));
+            return Some(Triage::Handle(next));
         }
         let is_overload = now.since(*self.old_since.get_or_insert(now)) > GRACE;
         if self.waiting.is_empty() {
             self.old_since = None;
         }
-        Some(if is_overload { Turn::Refuse(next) } else { Turn::Handle(next) })
+        Some(if is_overload { Triage::Refuse(next) } else { Triage::Handle(next) })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -133,11 +133,11 @@ mod tests {
                 arrived += 1;
             }
             match intake.pop(at(now)) {
-                Some(Turn::Handle(work)) => {
+                Some(Triage::Handle(work)) => {
                     (handled, longest) = (handled + 1, longest.max(at(now).since(work.at)));
                     now += cost_ms;
                 }
-                Some(Turn::Refuse(_)) => refused += 1,
+                Some(Triage::Refuse(_)) => refused += 1,
                 None if arrived >= until_ms => return (handled, refused, longest),
                 None => now += 1,
             }
@@ -158,7 +158,7 @@ mod tests {
         let (mut intake, mut now) = (Intake::default(), 3_000_000_000_u64);
         (0..3_000).for_each(|ms| assert!(intake.push(flow(), at(ms), b"INVITE")));
         while let Some(next) = intake.pop(Instant::from_nanos(now)) {
-            assert!(matches!(next, Turn::Handle(_)));
+            assert!(matches!(next, Triage::Handle(_)));
             now += 50_000;
         }
         assert_eq!(flood(0, 500, 1, 0).1, 0);

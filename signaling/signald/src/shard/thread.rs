@@ -246,11 +246,11 @@ impl ShardThread {
             let now = clock::now();
             let work = match self.intake.pop(now) {
                 None => return,
-                Some(intake::Turn::Refuse(work)) if self.refuse(&work.flow, &work.bytes) => {
+                Some(intake::Triage::Refuse(work)) if self.refuse(&work.flow, &work.bytes) => {
                     refused_count += 1;
                     continue;
                 }
-                Some(intake::Turn::Handle(work) | intake::Turn::Refuse(work)) => work,
+                Some(intake::Triage::Handle(work) | intake::Triage::Refuse(work)) => work,
             };
             self.handle(now, work.flow, &work.bytes);
             self.flush_many();
