@@ -39,6 +39,7 @@ impl Agent {
         match arrival {
             Arrival::Message(bytes) => self.endpoint.receive(turn.now, flow, bytes, &mut self.out),
             Arrival::Broken => self.endpoint.transport_failed(turn.now, flow, &mut self.out),
+            Arrival::Piece(_) => {}
         }
         self.drain(turn);
     }

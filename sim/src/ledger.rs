@@ -1,12 +1,13 @@
 //! What has to hold, whatever the network does.
 
 use clock::{Duration, Instant};
-use sip_core::{CallId, Cause, ClientRequestId, DialogId, Event, RequestId};
+use sip_core::{CallId, Cause, ClientRequestId, DialogId, Event, Flow, RequestId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Timer J of a request over UDP (RFC 3261 §17.2.2), and timer L of an INVITE that was answered 2xx (RFC 6026 §7.1): 64*T1
-/// after its final answer a server transaction is gone.
+/// after its final answer a server transaction is gone. Over connections timer J is 0: a request that is sent once more because
+/// the connection broke is a new one.
 const TRANSACTION_ENDS_AFTER: Duration = Duration::from_secs(32);
 
 /// A rule that was broken.
@@ -139,7 +140,8 @@ impl Ledger {
     }
 
     /// A message goes out. `is_agent` says that the node answers by itself, as opposed to a proxy.
-    pub fn sends(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, is_agent: bool, bytes: &[u8]) {
+    pub fn sends(&mut self, now: Instant, flow: &Flow, is_agent: bool, bytes: &[u8]) {
+        let (from, to) = (flow.local, flow.remote);
         self.messages_count += 1;
         let Ok(message) = sip_wire::Message::parse(bytes) else {
             return self.fail(format!("{from} sends what cannot be read at {now:?}"));
@@ -158,9 +160,13 @@ impl Ledger {
         }
         let key = (from, to, [branch, b" ", cseq.method_raw].concat());
         let first = self.finals.entry(key).or_insert((status, now));
+        let ends_after = match flow.transport.is_reliable() && cseq.method != sip_wire::Method::Invite {
+            true => Duration::ZERO,
+            false => TRANSACTION_ENDS_AFTER,
+        };
         // A copy that comes later than this is a new request to a stateful server: its CSeq is old (RFC 3261 §12.2.2) or what
         // it cancels is gone (§9.2), and it is answered so.
-        if now.since(first.1) >= TRANSACTION_ENDS_AFTER {
+        if now.since(first.1) >= ends_after {
             *first = (status, now);
         }
         let before = first.0;
@@ -172,6 +178,18 @@ impl Ledger {
         if before != status && !both_fine && !was_full && !was_early {
             self.contradiction(format!("{from} answered {before} and then {status} at {now:?}"));
         }
+    }
+
+    /// A node was switched off: what it had open ends nowhere.
+    pub fn forget_node(&mut self, node: u64) {
+        self.open_dialogs.retain(|(of, _)| *of != node);
+        self.open_calls.retain(|(of, _)| *of != node);
+        self.open_requests.retain(|(of, _)| *of != node);
+    }
+
+    /// A process at this address died: the one that follows knows nothing of its transactions.
+    pub fn forget_transactions(&mut self, address: SocketAddr) {
+        self.finals.retain(|(from, ..), _| *from != address);
     }
 
     /// Everything that began has ended.
@@ -195,7 +213,7 @@ mod tests {
 
     /// The rule that a phone breaks which answers an INFO 200, and 500 after so many milliseconds.
     fn second_answer(after_ms: u64) -> Option<Broken> {
-        let (phone, peer) = (SocketAddr::from(([10, 0, 0, 1], 5060)), SocketAddr::from(([10, 0, 0, 2], 5060)));
+        let flow = Flow::udp(([10, 0, 0, 1], 5060).into(), ([10, 0, 0, 2], 5060).into());
         let answer = |status: &str| {
             format!(
                 "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
@@ -203,11 +221,11 @@ mod tests {
             )
         };
         let (mut ledger, at) = (Ledger::default(), Instant::ZERO + Duration::from_secs(40));
-        ledger.sends(at, phone, peer, true, answer("200 OK").as_bytes());
+        ledger.sends(at, &flow, true, answer("200 OK").as_bytes());
         // A copy of the answer does not prolong the transaction: timer J runs since the first.
-        ledger.sends(at + Duration::from_secs(20), phone, peer, true, answer("200 OK").as_bytes());
+        ledger.sends(at + Duration::from_secs(20), &flow, true, answer("200 OK").as_bytes());
         let late = at + Duration::from_millis(after_ms);
-        ledger.sends(late, phone, peer, true, answer("500 Server Internal Error").as_bytes());
+        ledger.sends(late, &flow, true, answer("500 Server Internal Error").as_bytes());
         ledger.broken().cloned()
     }
 

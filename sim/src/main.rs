@@ -128,6 +128,10 @@ fn many(wish: &Wish) -> ExitCode {
     );
     if wish.kind == Kind::System {
         println!("{} packets, {} of them checked, {} deaths", sum.packets, sum.checked, sum.deaths);
+        println!(
+            "{} acts in calls, {} transfers, {} recordings with sound, {} legs to adopt",
+            sum.acts, sum.transferred, sum.recorded, sum.adopted
+        );
     }
     if sum.failures.is_empty() {
         return ExitCode::SUCCESS;
@@ -154,6 +158,10 @@ struct Sum {
     packets: u64,
     checked: u64,
     deaths: u64,
+    acts: u64,
+    transferred: u64,
+    recorded: u64,
+    adopted: u64,
     failures: Vec<(u64, String)>,
 }
 
@@ -169,6 +177,10 @@ impl Sum {
                     sum.packets += report.packets_count;
                     sum.checked += report.checked_count as u64;
                     sum.deaths += report.deaths_count as u64;
+                    sum.acts += report.acts_count;
+                    sum.transferred += report.transferred_count;
+                    sum.recorded += report.recorded_count as u64;
+                    sum.adopted += report.adopted_count;
                     sum.answered += report.talked_count;
                     sum.unanswered += report.failed_count;
                 }
@@ -196,6 +208,10 @@ impl Sum {
         self.packets += other.packets;
         self.checked += other.checked;
         self.deaths += other.deaths;
+        self.acts += other.acts;
+        self.transferred += other.transferred;
+        self.recorded += other.recorded;
+        self.adopted += other.adopted;
         self.failures.extend(other.failures);
         self.failures.sort();
         self

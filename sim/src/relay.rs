@@ -27,6 +27,7 @@ impl Relay {
         match arrival {
             Arrival::Message(bytes) => self.proxy.receive(turn.now, flow, bytes, &mut self.out),
             Arrival::Broken => self.proxy.transport_failed(turn.now, flow, &mut self.out),
+            Arrival::Piece(_) => {}
         }
         self.drain(turn);
     }

@@ -261,7 +261,7 @@ impl World {
     }
 
     fn send(&mut self, flow: &Flow, bytes: &[u8], is_agent: bool) {
-        self.ledger.sends(self.now, flow.local, flow.remote, is_agent, bytes);
+        self.ledger.sends(self.now, flow, is_agent, bytes);
         let fate = self.network.send(&mut self.rng, self.now, flow, bytes);
         for byte in self.now.as_nanos().to_le_bytes().iter().chain(bytes) {
             self.trace_hash = (self.trace_hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);

@@ -40,14 +40,19 @@ fn damaged_messages_hurt_nobody() {
 /// Calls of the whole system: both planes, phones that speak, deaths of processes and workers.
 #[test]
 fn the_whole_system_keeps_every_rule() {
-    let seeds_count = if std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1") { 400 } else { 40 };
+    let seeds_count =
+        if std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1") { 2_000 } else { 100 };
     let (mut talked_count, mut checked_count, mut deaths_count) = (0, 0, 0);
+    let (mut transferred_count, mut recorded_count, mut adopted_count) = (0, 0, 0);
     for seed in 0..seeds_count {
         match sim::run_system(seed, None) {
             Ok(report) => {
                 talked_count += report.talked_count;
                 checked_count += report.checked_count;
                 deaths_count += report.deaths_count;
+                transferred_count += report.transferred_count;
+                recorded_count += report.recorded_count;
+                adopted_count += report.adopted_count;
             }
             Err(broken) => {
                 let command = "cargo run --profile ci -p ringplane-sim -- --system 1";
@@ -55,8 +60,10 @@ fn the_whole_system_keeps_every_rule() {
             }
         }
     }
-    let enough = talked_count > 100 && checked_count > 50_000 && deaths_count > 20;
+    let enough = talked_count > 200 && checked_count > 50_000 && deaths_count > 50;
     assert!(enough, "{talked_count} calls, {checked_count} packets checked, {deaths_count} deaths");
+    let enough = transferred_count > 10 && recorded_count > 5 && adopted_count > 3;
+    assert!(enough, "{transferred_count} transfers, {recorded_count} recordings, {adopted_count} legs adopted");
 }
 
 #[test]

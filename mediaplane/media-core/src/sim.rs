@@ -11,10 +11,10 @@ use crate::io::{
 };
 use clock::{Duration, Instant, WallTime};
 use contract::Address;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -92,6 +92,10 @@ struct State {
     /// On their way to a socket, or waiting in it, oldest first.
     flying: VecDeque<Flying>,
     peers: Vec<(SocketAddr, VecDeque<Arrived>)>,
+    /// The number of the peer at an address; the first one where several are.
+    peer_index: HashMap<SocketAddr, usize>,
+    /// The address that peers know the sockets by; what a socket sends there comes back to another one.
+    own_ip: Option<IpAddr>,
     /// By worker: until when it waits; none while it works, the far future once its I/O is dropped.
     waiting: Vec<Option<Instant>>,
     dropped_count: u64,
@@ -118,7 +122,7 @@ struct Flying {
 }
 
 impl SimNetwork {
-    /// Sockets for these RTP ports and the RTCP ports above them.
+    /// Sockets for these RTP ports, in rising order, and the RTCP ports above them.
     pub fn new(ports: &[u16]) -> Self {
         let socket = |port| SimSocket {
             address: ([127, 0, 0, 1], port).into(),
@@ -132,6 +136,8 @@ impl SimNetwork {
             sockets: ports.iter().flat_map(|port| [socket(*port), socket(*port + 1)]).collect(),
             flying: VecDeque::new(),
             peers: Vec::new(),
+            peer_index: HashMap::new(),
+            own_ip: None,
             waiting: Vec::new(),
             dropped_count: 0,
             failed_count: 0,
@@ -166,7 +172,14 @@ impl SimNetwork {
     pub fn add_peer(&self, address: SocketAddr) -> usize {
         let mut state = self.state();
         state.peers.push((address, VecDeque::new()));
-        state.peers.len() - 1
+        let number = state.peers.len() - 1;
+        state.peer_index.entry(address).or_insert(number);
+        number
+    }
+
+    /// Peers reach the sockets at this address, and so do the sockets each other.
+    pub fn set_own_ip(&self, ip: IpAddr) {
+        self.state().own_ip = Some(ip);
     }
 
     /// Where a peer is.
@@ -177,14 +190,8 @@ impl SimNetwork {
     /// A peer sends a packet.
     pub fn peer_send(&self, peer: usize, to: SocketAddr, bytes: &[u8]) {
         let mut state = self.state();
-        let Some(socket) = state.sockets.iter().position(|socket| socket.address.port() == to.port()) else { return };
-        let (from, at) = (state.peers[peer].0, state.now);
-        let target = &state.sockets[socket];
-        if target.is_open && (target.connected.is_none() || target.connected == Address::from(from)) {
-            state.flying.push_back(Flying { socket, from, bytes: bytes.to_vec(), at });
-        } else {
-            state.dropped_count += 1;
-        }
+        let from = state.peers[peer].0;
+        state.fly(from, to.port(), bytes);
     }
 
     /// The next packet that arrived at a peer.
@@ -222,6 +229,17 @@ impl Backend for SimNetwork {
 }
 
 impl State {
+    /// A packet for the socket with this port.
+    fn fly(&mut self, from: SocketAddr, port: u16, bytes: &[u8]) {
+        let Ok(socket) = self.sockets.binary_search_by_key(&port, |socket| socket.address.port()) else { return };
+        let target = &self.sockets[socket];
+        if target.is_open && (target.connected.is_none() || target.connected == Address::from(from)) {
+            self.flying.push_back(Flying { socket, from, bytes: bytes.to_vec(), at: self.now });
+        } else {
+            self.dropped_count += 1;
+        }
+    }
+
     fn act(&mut self, worker: usize, action: SocketAction) {
         let (socket, is_open, connected) = match action {
             SocketAction::Open { socket, .. } => (socket, true, Address::NONE),
@@ -331,10 +349,11 @@ impl PacketIo for SimIo {
                 self.counters.send_errors += 1;
                 continue;
             };
-            let bytes = self.buffers.bytes(send.span).to_vec();
-            let arrived = Arrived { at: state.now, from: socket.address, bytes };
-            if let Some((_, inbox)) = state.peers.iter_mut().find(|(address, _)| *address == to) {
-                inbox.push_back(arrived);
+            let (address, bytes) = (socket.address, self.buffers.bytes(send.span));
+            if let Some(peer) = state.peer_index.get(&to) {
+                state.peers[*peer].1.push_back(Arrived { at: state.now, from: address, bytes: bytes.to_vec() });
+            } else if state.own_ip == Some(to.ip()) {
+                state.fly(SocketAddr::new(to.ip(), address.port()), to.port(), bytes);
             }
         }
         self.buffers.end_turn();

@@ -29,6 +29,6 @@ mod worker_loop;
 
 pub use error::StartError;
 pub use prompts::check_prompt;
-pub use simulated::SimulatedPlane;
+pub use simulated::{FileDoor, SimulatedPlane};
 pub use start::{Media, run};
 pub use stopper::Stopper;

@@ -22,4 +22,4 @@ mod writer;
 
 pub(crate) use commands::RecordingRequest;
 pub(crate) use queues::Recorder;
-pub(crate) use writer::run;
+pub(crate) use writer::{Writer, run};

@@ -11,6 +11,7 @@ use media_core::{Side, TapId};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 
 /// While something is recorded, the queues are emptied this often.
 const PASS_EVERY: Duration = Duration::from_millis(10);
@@ -34,9 +35,10 @@ pub(crate) fn run(shared: &Shared) {
     }
 }
 
-pub(super) struct Writer<'w> {
-    recorder: &'w Recorder,
-    wake: &'w dyn Fn(u8),
+/// Empties the queues of a recorder into files. `wake` wakes a worker that has an outcome to tell.
+pub(crate) struct Writer<R, W> {
+    recorder: R,
+    wake: W,
     /// By place.
     recordings: Vec<Option<Box<Recording>>>,
     running_count: usize,
@@ -61,8 +63,8 @@ struct Recording {
     error: Option<i32>,
 }
 
-impl<'w> Writer<'w> {
-    pub(super) fn new(recorder: &'w Recorder, wake: &'w dyn Fn(u8)) -> Self {
+impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
+    pub(crate) fn new(recorder: R, wake: W) -> Self {
         Self {
             recorder,
             wake,
@@ -80,8 +82,9 @@ impl<'w> Writer<'w> {
         self.running_count == 0 && self.files.is_empty() && self.outcomes.is_empty()
     }
 
-    pub(super) fn pass(&mut self, now: Instant) {
-        let Some(queues) = self.recorder.started_queues() else { return };
+    pub(crate) fn pass(&mut self, now: Instant) {
+        let recorder = self.recorder.clone();
+        let Some(queues) = recorder.started_queues() else { return };
         self.pass_count += 1;
         self.take_files(now);
         self.take_messages(queues, now);

@@ -2,11 +2,15 @@
 //! virtual time. The region, the queues and the code of the workers are those of a media process.
 
 use crate::error::StartError;
+use crate::recording::{Recorder, Writer};
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
 use crate::worker::Worker;
+use contract::{FileOffer, LegRef};
 use media_core::sim::SimNetwork;
 use shm::{ClientEnd, ClientIndex, Host, OfferError, Region, RegionPlan, WakeFd, WorkerIndex};
+use std::fs::File;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -18,6 +22,31 @@ pub struct SimulatedPlane {
     failing: Vec<WorkerIndex>,
     /// Clients that are gone, whose ports are not back yet.
     settling: Vec<ClientIndex>,
+    network: SimNetwork,
+    writer: Writer<SharedRecorder, fn(u8)>,
+}
+
+/// The recorder of a media plane, for its writer.
+#[derive(Clone)]
+struct SharedRecorder(Arc<Shared>);
+
+impl Deref for SharedRecorder {
+    type Target = Recorder;
+
+    fn deref(&self) -> &Recorder {
+        &self.0.recorder
+    }
+}
+
+/// Hands files for recordings to a media plane, as its control socket does.
+#[derive(Clone)]
+pub struct FileDoor(Arc<Shared>);
+
+impl FileDoor {
+    /// A file for a recording of a leg under this number.
+    pub fn hand_over(&self, leg: LegRef, recording: u64, file: File) {
+        self.0.recorder.take_file(FileOffer::new(leg, recording), file);
+    }
 }
 
 impl SimulatedPlane {
@@ -35,7 +64,9 @@ impl SimulatedPlane {
         let backend = Arc::new(network.clone());
         let workers = plan.workers().map(|index| Worker::new(shared.clone(), backend.clone(), index));
         let workers = workers.collect::<Result<_, _>>()?;
-        Ok(Self { shared, workers, failing: Vec::new(), settling: Vec::new() })
+        // A worker needs no wake-up: it is turned anyway.
+        let writer = Writer::new(SharedRecorder(shared.clone()), (|_| {}) as fn(u8));
+        Ok(Self { shared, workers, failing: Vec::new(), settling: Vec::new(), network: network.clone(), writer })
     }
 
     /// The RTP ports of a plan.
@@ -47,6 +78,11 @@ impl SimulatedPlane {
     /// A control client.
     pub fn attach(&self) -> Result<ClientEnd, OfferError> {
         self.shared.host.attach_local()
+    }
+
+    /// Where control clients hand over files.
+    pub fn file_door(&self) -> FileDoor {
+        FileDoor(self.shared.clone())
     }
 
     /// A control client dies.
@@ -81,6 +117,7 @@ impl SimulatedPlane {
                 Err(panic) => resume_unwind(panic),
             }
         }
+        self.writer.pass(self.network.now());
         self.settling.retain(|client| self.shared.host.settle(*client).is_none());
         Ok(())
     }

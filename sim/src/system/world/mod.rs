@@ -1,25 +1,31 @@
 //! One seed of the whole system, from its beginning to its end.
 
+mod acts;
 mod deaths;
+mod setup;
+mod timeline;
 
-use crate::ledger::Broken;
+use crate::ledger::{Broken, Ledger};
 use crate::network::{Arrival, Network};
 use crate::rng::Rng;
-use crate::system::audio::{Audio, FRAME, Side, Talk};
+use crate::system::audio::Audio;
+use crate::system::keeper::{Keeper, Left};
 use crate::system::media::MediaPlane;
 use crate::system::phone::{Happened, Phone};
 use crate::system::signaling::Signaling;
 use clock::{Duration, Instant};
-use config::Config;
-use media_core::sim::SimNetwork;
-use sip_core::{CallId, DialogId, Flow, InviteId};
+use setup::{FIRST_PORT, SWITCH, Setup};
+use sip_core::Flow;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
+use timeline::{Timeline, Todo};
 
 /// Everything ends within this time after the last call.
 const LONGEST: Duration = Duration::from_secs(1_200);
-const FIRST_PORT: u16 = 10_000;
-const SWITCH: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
+/// A call that both sides have had for so long is up in the switch.
+const STEADY_AFTER: Duration = Duration::from_secs(8);
+/// SIP messages of one seed; more would be a storm.
+const MAX_MESSAGES_COUNT: u64 = 50_000;
 
 /// What a seed of the system came to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -40,42 +46,38 @@ pub struct SystemReport {
     pub failed_count: u64,
     /// Those that were refused with 503.
     pub refused_count: u64,
-    /// Packets of undisturbed calls that were checked one by one.
+    /// Packets and digits of undisturbed calls that were checked one by one.
     pub checked_count: usize,
-    /// Processes and workers that died.
+    /// Processes, workers and phones that died or were stopped.
     pub deaths_count: usize,
-}
-
-/// What happens by itself.
-#[derive(Clone, Copy, Debug)]
-enum Todo {
-    Call { from: usize, to: usize, number: u32 },
-    Cancel { phone: usize, call: CallId },
-    Accept { phone: usize, invite: InviteId, number: u32 },
-    Reject { phone: usize, invite: InviteId },
-    HangUp { phone: usize, dialog: DialogId, number: u32 },
-    Speak(Side),
-    MediaDies,
-    MediaReturns,
-    SignalingDies,
-    SignalingReturns,
-    WorkerPanics(u8),
+    /// Changes, digits and transfers by the users of phones and the operators of the switch.
+    pub acts_count: u64,
+    /// Transfers that succeeded.
+    pub transferred_count: u64,
+    /// Recordings with sound.
+    pub recorded_count: usize,
+    /// Legs of a dead signaling process that another client asked for.
+    pub adopted_count: u64,
 }
 
 struct World {
     now: Instant,
     rng: Rng,
-    config: Config,
-    shard_count: usize,
+    setup: Setup,
     network: Network,
     phones: Vec<Phone>,
+    nodes_count: u64,
     signaling: Option<Signaling>,
     media: MediaPlane,
     /// By socket of a phone: its number among the peers of the media plane's network.
     peers: BTreeMap<SocketAddr, usize>,
     audio: Audio,
-    todos: BTreeMap<(Instant, u64), Todo>,
-    todos_count: u64,
+    ledger: Ledger,
+    /// Legs of dead signaling processes, and the client that has adopted some.
+    left: Vec<Left>,
+    keeper: Option<Keeper>,
+    keeper_is_closing: bool,
+    timeline: Timeline,
     report: SystemReport,
     trace: Option<Vec<String>>,
 }
@@ -92,46 +94,34 @@ pub fn run_system(seed: u64, trace: Option<&mut Vec<String>>) -> Result<SystemRe
     played.map_err(Broken)
 }
 
-fn switch() -> SocketAddr {
-    SocketAddr::new(SWITCH, 5060)
-}
-
-fn config(last_port: u16) -> Config {
-    let mut config = Config::default();
-    config.sip.calls.ring_timeout = Duration::from_secs(30);
-    config.sip.calls.max_call = Some(Duration::from_secs(300));
-    config.sip.calls.session_expires = None;
-    config.media.media_timeout = Some(Duration::from_secs(20));
-    (config.media.ports.first, config.media.ports.last) = (FIRST_PORT, last_port);
-    config
-}
-
 impl World {
     fn new(seed: u64, is_traced: bool) -> Result<Self, String> {
         let mut rng = Rng::new(seed);
         let last_port = FIRST_PORT + *rng.pick(&[15, 63, 127]);
         let queue_slots = *rng.pick(&[4, 16, 256]);
-        let media = MediaPlane::new(1 + rng.below(3) as usize, queue_slots, FIRST_PORT, last_port);
+        let media = MediaPlane::new(SWITCH, 1 + rng.below(3) as usize, queue_slots, (FIRST_PORT, last_port));
         let now = media.network.now();
-        let ips = (1..=2 + rng.below(4) as u8).map(|number| IpAddr::from([10, 0, 0, number]));
-        let addresses: Vec<SocketAddr> = ips.map(|ip| SocketAddr::new(ip, 5060)).collect();
-        let phones: Vec<Phone> = addresses.iter().map(|address| Phone::new(rng.next(), *address)).collect();
+        let models = setup::models(&mut rng);
+        let setup = Setup::draw(&mut rng, last_port, &models);
+        let phones = setup::phones(&mut rng, &models);
         let busy = Duration::from_secs(30 + rng.below(60));
-        let until = now.since(Instant::ZERO) + busy;
-        let network = Network::new(&mut rng, &addresses, until, false);
-        let (config, shard_count) = (config(last_port), 1 + rng.below(3) as usize);
+        let addresses: Vec<SocketAddr> = phones.iter().map(Phone::address).collect();
+        let network = Network::with_streams(&mut rng, &addresses, now.since(Instant::ZERO) + busy);
         let mut world = Self {
             now,
-            config,
-            shard_count,
+            setup,
             network,
+            nodes_count: phones.len() as u64,
             phones,
             signaling: None,
             media,
             peers: BTreeMap::new(),
             audio: Audio::default(),
-            todos: BTreeMap::new(),
-            todos_count: 0,
+            ledger: Ledger::default(),
+            left: Vec::new(),
+            keeper: None,
+            keeper_is_closing: false,
+            timeline: Timeline::default(),
             report: SystemReport { trace_hash: 0xcbf2_9ce4_8422_2325, ..SystemReport::default() },
             trace: is_traced.then(Vec::new),
             rng,
@@ -142,33 +132,9 @@ impl World {
         Ok(world)
     }
 
-    fn plan(&mut self, busy_ms: u64) {
-        for number in 0..1 + self.rng.below(10) as u32 {
-            let from = self.rng.below(self.phones.len() as u64) as usize;
-            let to = (from + 1 + self.rng.below(self.phones.len() as u64 - 1) as usize) % self.phones.len();
-            self.later(0, busy_ms, Todo::Call { from, to, number });
-        }
-        if self.rng.chance(50) {
-            return;
-        }
-        for _ in 0..1 + self.rng.below(3) {
-            let death = match self.rng.below(4) {
-                0 => Todo::MediaDies,
-                1 => Todo::SignalingDies,
-                _ => Todo::WorkerPanics(self.rng.below(self.media.plan.workers as u64) as u8),
-            };
-            self.later(5_000, busy_ms, death);
-        }
-    }
-
     fn later(&mut self, from_ms: u64, to_ms: u64, todo: Todo) {
         let at = self.now + self.rng.between_ms(from_ms, to_ms);
-        self.at(at, todo);
-    }
-
-    fn at(&mut self, at: Instant, todo: Todo) {
-        self.todos_count += 1;
-        self.todos.insert((at, self.todos_count), todo);
+        self.timeline.at(at, todo);
     }
 
     fn note(&mut self, text: impl FnOnce() -> String) {
@@ -179,66 +145,96 @@ impl World {
 
     fn play(&mut self) -> Result<(), String> {
         let end = self.now + LONGEST;
+        let mut looked_at = self.now;
         loop {
             self.step()?;
-            let left = self.leftovers();
-            if left.is_empty() {
-                break;
+            if self.now.since(looked_at) >= Duration::from_secs(1) {
+                looked_at = self.now;
+                self.look()?;
             }
-            if self.now > end {
-                return Err(format!("it does not come to an end: {left}"));
+            let next = self.next();
+            if next.is_none() || self.timeline.is_empty() && self.network.next().is_none() {
+                let left = self.leftovers();
+                if left.is_empty() {
+                    break;
+                }
+                if self.now > end {
+                    return Err(format!("it does not come to an end: {left}"));
+                }
             }
             let soon = self.now + Duration::from_secs(1);
-            let until = self.next().map_or(soon, |at| at.min(soon));
-            self.media.wait(until)?;
+            self.media.wait(next.map_or(soon, |at| at.min(soon)))?;
             self.now = self.media.network.now();
         }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
         self.report.lasted = self.now.since(Instant::ZERO);
         self.report.lost_count = self.network.lost_count;
-        self.report.deaths_count = self.audio.deaths.len();
-        self.signaling.as_mut().map_or(Ok(()), Signaling::check_counters)?;
-        let (due, missing, first) = self.audio.verdict();
-        self.report.checked_count = due;
-        match first {
-            Some((side, index)) => {
-                Err(format!("{missing} of {due} packets were not sent on, the first {side:?} {index}"))
+        self.report.deaths_count += self.audio.deaths.len();
+        let has_calls = self.setup.has_media();
+        self.signaling.as_mut().map_or(Ok(()), |signaling| signaling.check_counters(has_calls))?;
+        self.ledger.finish();
+        self.broken()?;
+        self.report.recorded_count = self.media.check_files()?;
+        let verdict = self.audio.verdict();
+        self.report.checked_count = verdict.checked_count;
+        match verdict.missing {
+            Some((first, count)) => {
+                let of = verdict.checked_count;
+                Err(format!("{count} of {of} packets and digits were not sent on, the first is {first}"))
             }
             None => Ok(()),
         }
     }
 
+    fn broken(&self) -> Result<(), String> {
+        self.ledger.broken().map_or(Ok(()), |broken| Err(broken.0.clone()))
+    }
+
+    /// What holds all the time.
+    fn look(&mut self) -> Result<(), String> {
+        self.broken()?;
+        if self.report.messages_count > MAX_MESSAGES_COUNT {
+            return Err("a storm of messages".to_owned());
+        }
+        let Some(signaling) = self.signaling.as_ref().filter(|_| self.setup.has_media()) else { return Ok(()) };
+        for talk in self.audio.steady(self.now, STEADY_AFTER).filter(|talk| talk.since > signaling.since) {
+            if !signaling.has_call(talk.rtp) {
+                return Err(format!("both phones have a call, and the switch has none with RTP to {}", talk.rtp));
+            }
+        }
+        Ok(())
+    }
+
     fn next(&self) -> Option<Instant> {
         let phones = self.phones.iter().filter_map(|phone| phone.endpoint.deadline());
         let signaling = self.signaling.as_ref().and_then(Signaling::deadline);
-        let todo = self.todos.keys().next().map(|(at, _)| *at);
-        phones.chain(signaling).chain(todo).chain(self.network.next()).min()
+        phones.chain(signaling).chain(self.timeline.next()).chain(self.network.next()).min()
     }
 
     /// What has not ended yet, in words.
     fn leftovers(&self) -> String {
         let mut text = String::new();
-        if let Some(((at, _), todo)) = self.todos.iter().next() {
-            text += &format!("{todo:?} at {at:?}; ");
-        }
-        if self.network.next().is_some() {
-            text += "messages on their way; ";
-        }
         for phone in self.phones.iter().filter(|phone| phone.endpoint.sizes() != Default::default()) {
-            text += &format!("phone {}: {:?}; ", phone.address, phone.endpoint.sizes());
+            text += &format!("phone {}: {:?}; ", phone.address(), phone.endpoint.sizes());
         }
         text += &self.signaling.as_ref().map_or_else(|| "no signaling; ".to_owned(), Signaling::leftovers);
         if self.media.leftovers() != (0, 0) {
-            text += &format!("(legs, ports): {:?}", self.media.leftovers());
+            text += &format!("(legs, ports): {:?}; ", self.media.leftovers());
+        }
+        if self.keeper.is_some() {
+            text += "legs that were adopted; ";
         }
         text
     }
 
     fn step(&mut self) -> Result<(), String> {
         while let Some((to, flow, arrival)) = self.network.pop(self.now) {
-            self.arrive(to, &flow, &arrival);
+            self.arrive(to, &flow, arrival);
         }
-        while let Some(entry) = self.todos.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let todo = entry.remove();
+        while let Some(todo) = self.timeline.pop(self.now) {
             self.act(todo)?;
         }
         for index in 0..self.phones.len() {
@@ -246,136 +242,119 @@ impl World {
             if phone.endpoint.deadline().is_some_and(|at| at <= self.now) {
                 phone.wake(self.now);
             }
-            self.drain(index);
+            self.drain(index)?;
         }
         let mut sent = Vec::new();
-        if let Some(signaling) = &mut self.signaling {
-            signaling.turn(self.now, &mut sent)?;
+        let goes_on = match &mut self.signaling {
+            Some(signaling) => signaling.turn(self.now, &mut sent),
+            None => Ok(true),
+        };
+        if self.trace.is_some()
+            && let Some(signaling) = &mut self.signaling
+        {
+            let notes = signaling.take_notes();
+            notes.into_iter().for_each(|text| self.note(|| text));
         }
         sent.iter().for_each(|(flow, bytes)| self.send(flow, bytes));
+        if !goes_on? {
+            self.end_signaling();
+        }
         self.media.turn()?;
-        self.take_packets();
-        Ok(())
+        self.turn_keeper()?;
+        self.take_packets()
     }
 
-    fn arrive(&mut self, to: SocketAddr, flow: &Flow, arrival: &Arrival) {
-        let Arrival::Message(bytes) = arrival else { return };
-        if to == switch() {
-            if let Some(signaling) = &mut self.signaling {
-                signaling.receive(self.now, *flow, bytes);
+    fn arrive(&mut self, to: SocketAddr, flow: &Flow, arrival: Arrival) {
+        let is_broken = arrival == Arrival::Broken;
+        let bytes = match arrival {
+            Arrival::Message(bytes) => bytes,
+            Arrival::Broken => Vec::new(),
+            Arrival::Piece(_) => return,
+        };
+        if to == self.setup.around.switch {
+            let reader = (self.rng.next(), self.rng.between_ms(0, 3));
+            match &mut self.signaling {
+                Some(signaling) if is_broken => signaling.broken(self.now, *flow),
+                Some(signaling) => signaling.receive(self.now, *flow, bytes, reader),
+                None => {}
             }
         } else if to.ip() == SWITCH {
             let Some(peer) = self.peers.get(&flow.remote).filter(|_| self.media.plane.is_some()) else { return };
-            self.media.network.peer_send(*peer, to, bytes);
-            self.audio.arrives(self.now, bytes);
-        } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.address == to) {
-            phone.receive(self.now, flow, bytes);
+            self.media.network.peer_send(*peer, to, &bytes);
+            self.audio.arrives(self.now, flow.remote, &bytes);
+        } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.address() == to) {
+            if is_broken { phone.broken(self.now) } else { phone.receive(self.now, flow, &bytes) }
         }
     }
 
     /// Packets that the media plane has sent, on their way to the phones.
-    fn take_packets(&mut self) {
-        let peers: Vec<(SocketAddr, usize)> = self.peers.iter().map(|(at, peer)| (*at, *peer)).collect();
-        for (address, peer) in peers {
-            while let Some(packet) = self.media.network.peer_take(peer) {
-                self.audio.is_relayed(&packet.bytes);
-                let from = SocketAddr::new(SWITCH, packet.from.port());
-                self.send(&Flow::udp(from, address), &packet.bytes);
+    fn take_packets(&mut self) -> Result<(), String> {
+        let mut taken = Vec::new();
+        for (address, peer) in &self.peers {
+            while let Some(packet) = self.media.network.peer_take(*peer) {
+                self.audio.leaves(self.now, *address, &packet.bytes)?;
+                taken.push((Flow::udp(SocketAddr::new(SWITCH, packet.from.port()), *address), packet.bytes));
             }
         }
-    }
-
-    fn act(&mut self, todo: Todo) -> Result<(), String> {
-        if !matches!(todo, Todo::Speak(_)) {
-            self.note(|| format!("{todo:?}"));
-        }
-        match todo {
-            Todo::Call { from, to, number } => {
-                if let Some(call) = self.phones[from].call(self.now, switch(), to, number)
-                    && self.rng.chance(20)
-                {
-                    self.later(100, 20_000, Todo::Cancel { phone: from, call });
-                }
-            }
-            Todo::Cancel { phone, call } => self.phones[phone].cancel(self.now, call),
-            Todo::Accept { phone, invite, number } => {
-                let talks = self.phones[phone].accept(self.now, invite, number);
-                talks.into_iter().for_each(|talks| self.happen(phone, talks));
-            }
-            Todo::Reject { phone, invite } => self.phones[phone].reject(self.now, invite),
-            Todo::HangUp { phone, dialog, number } => {
-                if self.phones[phone].hang_up(self.now, dialog) {
-                    self.audio.close(number, self.now);
-                }
-            }
-            Todo::Speak(side) => {
-                if let Some((from, to, packet)) = self.audio.next_packet(side) {
-                    self.send(&Flow::udp(from, to), &packet);
-                    self.at(self.now + FRAME, Todo::Speak(side));
-                }
-            }
-            _ => self.die(todo)?,
-        }
+        taken.iter().for_each(|(flow, bytes)| self.send(flow, bytes));
         Ok(())
     }
 
-    fn drain(&mut self, index: usize) {
+    fn drain(&mut self, index: usize) -> Result<(), String> {
         let (mut happened, mut sent) = (Vec::new(), Vec::new());
-        self.phones[index].drain(self.now, &mut happened, &mut sent);
-        happened.into_iter().for_each(|one| self.happen(index, one));
+        self.phones[index].drain(self.now, &mut self.ledger, &mut happened, &mut sent);
+        happened.into_iter().try_for_each(|one| self.happen(index, one))?;
         sent.iter().for_each(|(flow, bytes)| self.send(flow, bytes));
+        Ok(())
     }
 
-    fn happen(&mut self, phone: usize, happened: Happened) {
+    fn happen(&mut self, phone: usize, happened: Happened) -> Result<(), String> {
         self.note(|| format!("phone {phone}: {happened:?}"));
         match happened {
-            Happened::Rings(invite, number) => {
-                self.phones[phone].ring(self.now, invite);
-                match self.rng.below(10) {
-                    0 => self.later(0, 8_000, Todo::Reject { phone, invite }),
-                    1 => {} // nobody is at home
-                    _ => self.later(100, 8_000, Todo::Accept { phone, invite, number }),
+            Happened::Rings(invite, number) => self.rings(phone, invite, number),
+            Happened::Talks(side, dialog, remote) => self.talks(phone, side, dialog, remote),
+            Happened::Agreed { side, rtp, is_open, is_deaf } => {
+                self.audio.agree(self.now, side, rtp, (is_open, is_deaf));
+                let phone = &self.phones[phone];
+                if let Some(talk) = self.audio.talks.get_mut(&side) {
+                    talk.has_events = phone.has_events(talk.dialog);
                 }
             }
-            Happened::Talks(side, dialog, remote) => {
-                // The caller hangs up; the other side does so late, should it never hear of that.
-                let (from, to) = if side.1 { (500, 30_000) } else { (35_000, 60_000) };
-                self.later(from, to, Todo::HangUp { phone, dialog, number: side.0 });
-                self.report.talked_count += u64::from(side.1);
-                let Some(remote) = remote else { return };
-                let rtp = self.phones[phone].rtp(side.0);
-                let network: &SimNetwork = &self.media.network;
-                self.peers.entry(rtp).or_insert_with(|| network.add_peer(rtp));
-                let talk = Talk { rtp, remote, since: self.now, sent_count: 0, is_over: false };
-                self.audio.talks.insert(side, talk);
-                self.at(self.now, Todo::Speak(side));
+            Happened::Transferred(side) => {
+                self.report.transferred_count += 1;
+                self.audio.transferred(side, self.now);
             }
+            Happened::Digit(side, digit) => return self.audio.is_told(side, digit),
             Happened::Failed(number, status) => {
-                self.audio.close(number, self.now);
+                self.audio.close_call(number, self.now);
                 self.report.failed_count += 1;
                 self.report.refused_count += u64::from(status == 503);
             }
             Happened::Over(side) => {
-                self.audio.close(side.0, self.now);
+                self.audio.close(side, self.now);
                 if let Some(talk) = self.audio.talks.get_mut(&side) {
                     talk.is_over = true;
                 }
             }
         }
+        Ok(())
     }
 
     fn send(&mut self, flow: &Flow, bytes: &[u8]) {
         let is_sip = flow.local.port() == 5060;
-        if is_sip && flow.local.ip() == SWITCH && bytes.starts_with(b"BYE ") {
+        let is_from_switch = flow.local.ip() == SWITCH;
+        if is_sip && is_from_switch && bytes.starts_with(b"BYE ") {
             // The switch ends a call of this phone; which one does not matter.
             let of_phone = self.audio.talks.iter().filter(|(_, talk)| talk.rtp.ip() == flow.remote.ip());
-            let numbers: Vec<u32> = of_phone.map(|(side, _)| side.0).collect();
-            numbers.into_iter().for_each(|number| self.audio.close(number, self.now));
+            let sides: Vec<_> = of_phone.map(|(side, _)| *side).collect();
+            sides.into_iter().for_each(|side| self.audio.close(side, self.now));
         }
         if is_sip {
-            self.report.messages_count += 1
+            self.report.messages_count += 1;
+            let is_agent = !is_from_switch || self.setup.has_media();
+            self.ledger.sends(self.now, flow, is_agent, bytes);
         } else {
-            self.report.packets_count += 1
+            self.report.packets_count += 1;
         }
         let fate = self.network.send(&mut self.rng, self.now, flow, bytes);
         for byte in self.now.as_nanos().to_le_bytes().iter().chain(bytes) {

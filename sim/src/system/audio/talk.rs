@@ -1,0 +1,189 @@
+//! What one phone says in one call: packets that carry which packet of which call they are, and telephone events.
+
+use super::{FRAME, Side};
+use crate::system::phone::description::EVENT_PAYLOAD;
+use clock::Instant;
+use sip_core::DialogId;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+pub(super) const HEADER_BYTES: usize = 12;
+const PAYLOAD_BYTES: usize = 160;
+const MARK: &[u8; 4] = b"sim:";
+/// Packets of a telephone event: its duration grows in four of them, and its end is said three times (RFC 4733 §2.5.1.4).
+const EVENT_PACKETS: u16 = 7;
+const EVENT_ENDS_AT: u16 = 4;
+/// After its first ten seconds a phone speaks for one second out of five: fewer packets, the same changes between them.
+const FULL_SPEECH_FRAMES: u32 = 500;
+const SPURT_FRAMES: u32 = 50;
+const SPURT_EVERY_FRAMES: u32 = 250;
+
+/// What one phone says and hears in one call.
+pub(in crate::system) struct Talk {
+    pub(in crate::system) phone: usize,
+    pub(in crate::system) dialog: DialogId,
+    pub(in crate::system) rtp: SocketAddr,
+    pub(in crate::system) remote: SocketAddr,
+    pub(in crate::system) since: Instant,
+    pub(in crate::system) is_over: bool,
+    /// Telephone events were agreed on with the phone; without that it takes none.
+    pub(in crate::system) has_events: bool,
+    /// Since when both ways are agreed on, or are not.
+    pub(super) open: Vec<(Instant, bool)>,
+    /// Since when the phone takes nothing by its own word.
+    pub(super) deaf_since: Option<Instant>,
+    /// By the number of a packet: when its first copy arrived at the switch.
+    pub(super) arrived: Vec<Option<Instant>>,
+    /// By the number of a packet: whether the switch sent it on.
+    pub(super) relayed: Vec<bool>,
+    /// Digits that its user pressed, whichever way they go.
+    pub(super) pressed: Vec<u8>,
+    /// By RTP timestamp, the telephone events of this phone that arrived at the switch.
+    pub(super) events: BTreeMap<u32, ArrivedEvent>,
+    /// By RTP timestamp, the telephone events that were sent to this phone.
+    pub(super) heard_events: BTreeMap<u32, u8>,
+    /// When telephone events were sent to this phone: audio gives way to those that the switch makes of an INFO.
+    pub(super) told_at: Vec<Instant>,
+    /// All digits that it was told.
+    pub(super) heard: Vec<u8>,
+    frames: u32,
+    seq: u16,
+    /// A digit that is being sent, and its packets so far.
+    key: Option<(u8, u32, u16)>,
+    keys: VecDeque<u8>,
+}
+
+/// A telephone event at the switch.
+#[derive(Clone, Copy)]
+pub(super) struct ArrivedEvent {
+    pub(super) digit: u8,
+    pub(super) packets: u16,
+    pub(super) has_end: bool,
+    pub(super) at: Instant,
+}
+
+impl Talk {
+    pub(in crate::system) fn new(
+        now: Instant,
+        (phone, dialog): (usize, DialogId),
+        rtp: SocketAddr,
+        remote: SocketAddr,
+    ) -> Self {
+        Self {
+            phone,
+            dialog,
+            rtp,
+            remote,
+            since: now,
+            is_over: false,
+            has_events: true,
+            open: vec![(now, true)],
+            deaf_since: None,
+            arrived: Vec::new(),
+            relayed: Vec::new(),
+            pressed: Vec::new(),
+            events: BTreeMap::new(),
+            heard_events: BTreeMap::new(),
+            told_at: Vec::new(),
+            heard: Vec::new(),
+            frames: 0,
+            seq: 0,
+            key: None,
+            keys: VecDeque::new(),
+        }
+    }
+
+    /// The user presses a key; it is sent as a telephone event once those before it are.
+    pub(super) fn press(&mut self, digit: u8) {
+        self.keys.push_back(digit);
+        self.pressed.push(digit);
+    }
+
+    /// The packet of this frame, and when the next one comes.
+    pub(super) fn next_packet(&mut self, now: Instant, side: Side) -> (Vec<u8>, Instant) {
+        let time = self.frames * 160;
+        self.frames += 1;
+        let ssrc = side.0 * 2 + u32::from(side.1) + 1;
+        let is_first = self.key.is_none();
+        if is_first && let Some(digit) = self.keys.pop_front() {
+            self.key = Some((digit, time, 0));
+        }
+        let mut packet = vec![0x80, 0];
+        packet.extend(self.seq.to_be_bytes());
+        self.seq = self.seq.wrapping_add(1);
+        if let Some((digit, began, count)) = self.key {
+            packet[1] = EVENT_PAYLOAD | if is_first { 0x80 } else { 0 };
+            packet.extend(began.to_be_bytes());
+            packet.extend(ssrc.to_be_bytes());
+            let is_end = count >= EVENT_ENDS_AT;
+            let duration = 160 * (count + 1).min(EVENT_ENDS_AT + 1);
+            packet.extend([digit, if is_end { 0x80 | 10 } else { 10 }]);
+            packet.extend(duration.to_be_bytes());
+            self.key = (count + 1 < EVENT_PACKETS).then_some((digit, began, count + 1));
+            return (packet, now + FRAME);
+        }
+        packet.extend(time.to_be_bytes());
+        packet.extend(ssrc.to_be_bytes());
+        packet.extend(MARK);
+        packet.extend(side.0.to_be_bytes());
+        packet.push(u8::from(side.1));
+        packet.extend((self.arrived.len() as u32).to_be_bytes());
+        packet.resize(HEADER_BYTES + PAYLOAD_BYTES, 0xd5);
+        self.arrived.push(None);
+        self.relayed.push(false);
+        let is_pause = self.frames > FULL_SPEECH_FRAMES && self.frames % SPURT_EVERY_FRAMES >= SPURT_FRAMES;
+        if is_pause && self.keys.is_empty() {
+            let pause = SPURT_EVERY_FRAMES - self.frames % SPURT_EVERY_FRAMES;
+            self.frames += pause;
+            return (packet, now + FRAME * (pause + 1));
+        }
+        (packet, now + FRAME)
+    }
+
+    /// Whether both ways were agreed on at this time, and had been for so long.
+    pub(super) fn is_open(&self, at: Instant, since: clock::Duration) -> bool {
+        let last = self.open.iter().rev().find(|(from, _)| *from <= at);
+        last.is_some_and(|(from, is_open)| *is_open && at.since(*from) >= since)
+    }
+}
+
+impl Talk {
+    /// By the number of a packet: whether a later one arrived before it.
+    pub(super) fn overtaken(&self) -> Vec<bool> {
+        let mut earliest = None;
+        let mut overtaken: Vec<bool> = Vec::with_capacity(self.arrived.len());
+        for arrived in self.arrived.iter().rev() {
+            overtaken.push(arrived.is_some_and(|at| earliest.is_some_and(|earliest| earliest <= at)));
+            earliest = earliest.into_iter().chain(*arrived).min();
+        }
+        overtaken.reverse();
+        overtaken
+    }
+
+    /// Whether the phone was told digits, or what was agreed on has changed.
+    pub(super) fn has_changed(&self) -> bool {
+        !self.told_at.is_empty() || self.open.iter().any(|(_, is_open)| !is_open)
+    }
+
+    /// Whether a telephone event was sent to this phone at this time, or shortly before or after.
+    pub(super) fn is_told_at(&self, at: Instant) -> bool {
+        let near = clock::Duration::from_millis(300);
+        self.told_at.iter().any(|told| at.since(*told) < near && told.since(at) < near)
+    }
+}
+
+/// Which packet of which side a packet is.
+pub(super) fn packet_id(packet: &[u8]) -> Option<(Side, u32)> {
+    let mark = packet.get(HEADER_BYTES..)?.strip_prefix(MARK)?;
+    let number = |at: usize| Some(u32::from_be_bytes(mark.get(at..at + 4)?.try_into().ok()?));
+    Some(((number(0)?, *mark.get(4)? == 1), number(5)?))
+}
+
+/// The timestamp, the digit and whether it says the end, of a telephone event.
+pub(super) fn event_in(packet: &[u8]) -> Option<(u32, u8, bool)> {
+    if packet.len() != HEADER_BYTES + 4 || packet[0] >> 6 != 2 || packet[1] & 0x7f != EVENT_PAYLOAD {
+        return None;
+    }
+    let time = u32::from_be_bytes(packet[4..8].try_into().ok()?);
+    Some((time, packet[HEADER_BYTES], packet[HEADER_BYTES + 1] & 0x80 != 0))
+}
