@@ -1,4 +1,4 @@
-use crate::{Address, EVENT_BYTES, Invalid, LegRef, RecordingOutcome};
+use crate::{Address, EVENT_BYTES, Invalid, LegRef, PlayerId, RecordingOutcome};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// What a media worker tells the control client whose leg it is. An answer repeats the `number` of the command that it
@@ -20,8 +20,8 @@ pub enum Event {
     Latched { leg: LegRef, address: Address },
     /// A telephone event was heard; told once per press, at its first packet.
     Digit { leg: LegRef, digit: u8 },
-    /// The source came to its end (a prompt was played). The number is that of the `Open` or `Update` that set this source.
-    SourceEnded { leg: LegRef, number: u64 },
+    /// The leg's player came to its end (a prompt was played); the leg goes on with silence.
+    PlayerEnded { leg: LegRef, player: PlayerId },
     /// The leg lives on this worker now.
     Moved { leg: LegRef, number: u64, worker: u8 },
     /// Both directions of the leg are being written.
@@ -74,7 +74,8 @@ pub struct EventSlot {
     leg: LegRef,
     number: u64,
     address: Address,
-    recording: u64,
+    /// The recording or the player.
+    object: u64,
     outcome: RecordingOutcome,
     rest: [u8; EVENT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
 }
@@ -92,7 +93,7 @@ impl Event {
             Self::MediaTimeout { leg } => (5, leg, 0, 0, none),
             Self::Latched { leg, address } => (6, leg, 0, 0, address),
             Self::Digit { leg, digit } => (7, leg, 0, digit.into(), none),
-            Self::SourceEnded { leg, number } => (8, leg, number, 0, none),
+            Self::PlayerEnded { leg, .. } => (8, leg, 0, 0, none),
             Self::Moved { leg, number, worker } => (9, leg, number, worker.into(), none),
             Self::RecordingStarted { leg, number, .. } => (10, leg, number, 0, none),
             Self::RecordingEnded { leg, number, .. } => (11, leg, number, 0, none),
@@ -106,11 +107,10 @@ impl Event {
         self.parts().1
     }
 
-    /// The number of the command that it answers or, for a source that has ended, that set the source; `None` where there is no
-    /// such command.
+    /// The number of the command that it answers; `None` where there is no such command.
     pub fn number(&self) -> Option<u64> {
         let is_answer = match *self {
-            Self::MediaTimeout { .. } | Self::Latched { .. } | Self::Digit { .. } => false,
+            Self::MediaTimeout { .. } | Self::Latched { .. } | Self::Digit { .. } | Self::PlayerEnded { .. } => false,
             Self::Closed { reason, .. } => reason == CloseReason::Asked,
             _ => true,
         };
@@ -122,8 +122,9 @@ impl Event {
         let (kind, leg, number, choice, address) = self.parts();
         let slot = EventSlot { kind, leg, number, choice, address, ..EventSlot::new_zeroed() };
         match *self {
-            Self::RecordingStarted { recording, .. } => EventSlot { recording, ..slot },
-            Self::RecordingEnded { recording, outcome, .. } => EventSlot { recording, outcome, ..slot },
+            Self::PlayerEnded { player, .. } => EventSlot { object: player.get(), ..slot },
+            Self::RecordingStarted { recording, .. } => EventSlot { object: recording, ..slot },
+            Self::RecordingEnded { recording, outcome, .. } => EventSlot { object: recording, outcome, ..slot },
             _ => slot,
         }
     }
@@ -151,13 +152,13 @@ impl Event {
             6 => return Err(crate::Invalid::Field("address")),
             7 if choice <= 15 => Self::Digit { leg, digit: choice as u8 },
             7 => return Err(crate::Invalid::Field("digit")),
-            8 => Self::SourceEnded { leg, number },
+            8 => Self::PlayerEnded { leg, player: PlayerId::new(slot.object) },
             9 if choice < 256 => Self::Moved { leg, number, worker: choice as u8 },
             9 => return Err(crate::Invalid::Field("worker")),
-            10 => Self::RecordingStarted { leg, number, recording: slot.recording },
+            10 => Self::RecordingStarted { leg, number, recording: slot.object },
             11 => {
                 slot.outcome.check()?;
-                Self::RecordingEnded { leg, number, recording: slot.recording, outcome: slot.outcome }
+                Self::RecordingEnded { leg, number, recording: slot.object, outcome: slot.outcome }
             }
             12 => Self::Kept { number },
             13 => Self::Adopted { leg, number },
@@ -184,7 +185,7 @@ mod tests {
             Event::MediaTimeout { leg },
             Event::Latched { leg, address },
             Event::Digit { leg, digit: 11 },
-            Event::SourceEnded { leg, number },
+            Event::PlayerEnded { leg, player: PlayerId::new(9) },
             Event::Moved { leg, number, worker: 1 },
             Event::RecordingStarted { leg, number, recording: 5 },
             Event::RecordingEnded { leg, number, recording: 5, outcome },

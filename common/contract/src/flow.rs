@@ -1,4 +1,4 @@
-use crate::{Invalid, LegRef};
+use crate::{Invalid, LegRef, PlayerId};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a leg sends, and which way media flows. One of the three parts of a [`crate::LegSpec`].
@@ -7,6 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct FlowSpec {
     /// What the leg sends.
     pub source: SourceSlot,
+    /// The player that makes it; none where it is another leg, or nothing.
+    pub player: PlayerId,
     /// SSRC of what we send; 0: the media plane draws one. Ignored by a relay that does not rewrite.
     pub ssrc: u32,
     /// A [`Direction`] as number.
@@ -23,6 +25,7 @@ impl Default for FlowSpec {
     fn default() -> Self {
         Self {
             source: Source::None.into(),
+            player: PlayerId::NONE,
             ssrc: 0,
             direction: Direction::Both as u8,
             rewriting: Rewriting::None as u8,
@@ -83,6 +86,13 @@ pub enum Source {
     Prompt(u32),
     /// What another leg of the same worker receives. The leg itself: echo.
     Leg(LegRef),
+}
+
+impl Source {
+    /// Whether a player of the media plane makes it.
+    pub fn is_played(self) -> bool {
+        !matches!(self, Self::None | Self::Leg(_))
+    }
 }
 
 /// A [`Source`] in its fixed layout.
@@ -148,6 +158,7 @@ impl FlowSpec {
             ("muted", self.muted <= 1),
             ("reserved", self.reserved == 0),
             ("source", self.source.get().is_some()),
+            ("player", self.player.is_none() || self.source().is_played()),
         ])
     }
 }
@@ -164,5 +175,9 @@ mod tests {
         }
         let broken = FlowSpec { source: SourceSlot { kind: 99, ..Default::default() }, ..Default::default() };
         assert_eq!(broken.check(), Err(Invalid::Field("source")));
+        for (source, is_sound) in [(Source::None, false), (Source::Leg(leg), false), (Source::Prompt(1), true)] {
+            let flow = FlowSpec { source: source.into(), player: PlayerId::new(3), ..Default::default() };
+            assert_eq!(flow.check().is_ok(), is_sound, "{source:?} has a player only where one makes it");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod event;
 mod flow;
 mod format;
 mod leg;
+mod player;
 mod port;
 mod recording;
 mod row;
@@ -30,6 +31,7 @@ pub use event::{CloseReason, Event, EventSlot, RefuseReason};
 pub use flow::{Direction, FlowSpec, Rewriting, Source, SourceSlot};
 pub use format::FormatSpec;
 pub use leg::LegRef;
+pub use player::PlayerId;
 pub use port::PortRef;
 pub use recording::{
     FileOffer, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
@@ -39,7 +41,7 @@ pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 5;
+pub const LAYOUT_VERSION: u32 = 6;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

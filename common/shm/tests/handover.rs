@@ -18,7 +18,7 @@ fn close(number: u64) -> Command {
 }
 
 fn closed(number: u64) -> Event {
-    Event::SourceEnded { leg: LegRef::new(10_000, 1), number }
+    Event::Updated { leg: LegRef::new(10_000, 1), number }
 }
 
 fn connect(host: &Host) -> Result<(ClientIndex, shm::ClientEnd), HandoverError> {

@@ -37,14 +37,7 @@ impl Worker {
             tap: None,
             dialling: Default::default(),
             heard: Default::default(),
-            making: Making {
-                sound: Sound::None,
-                began_at: now,
-                next_due_ms: 0,
-                marker: true,
-                begun: false,
-                set_by: number,
-            },
+            making: Making { sound: Sound::None, began_at: now, next_due_ms: 0, marker: true, begun: false },
             reports: Default::default(),
             // What `apply` compares with: nothing was agreed on before.
             transport: TransportSpec { port, rtcp: RtcpMode::Off as u8, dscp, ..TransportSpec::default() },
@@ -56,7 +49,7 @@ impl Worker {
             state: LegState::Open,
         });
         out.sockets.push(SocketAction::Open { socket: self.legs[place].rtp_socket(), dscp });
-        self.apply(place, now, number, &(*spec).into(), out);
+        self.apply(place, now, &(*spec).into(), out);
         self.plan_first_report(place, now);
         self.counts.add(MediaCounter::LegsOpened, 1);
         out.events.push(Event::Opened { leg, number });
@@ -86,7 +79,7 @@ impl Worker {
         if it.transport.dscp != dscp {
             self.reopen(place, dscp, out);
         }
-        self.apply(place, now, number, update, out);
+        self.apply(place, now, update, out);
         self.plan_timer(place, now);
         out.events.push(Event::Updated { leg, number });
         Ok(())
@@ -130,7 +123,7 @@ impl Worker {
     }
 
     /// Makes the leg what the update says; what stays the same goes on without a break.
-    fn apply(&mut self, place: usize, now: Instant, number: u64, update: &LegUpdate, out: &mut Output) {
+    fn apply(&mut self, place: usize, now: Instant, update: &LegUpdate, out: &mut Output) {
         let leg = &mut self.legs[place];
         let (old, old_flow, pair_before) = (leg.transport, leg.flow, leg.uses_rtcp_socket());
         let (transport, flow) = (update.transport.unwrap_or(old), update.flow.unwrap_or(old_flow));
@@ -164,7 +157,7 @@ impl Worker {
             _ => {}
         }
         self.aim(place, &old, now, out);
-        self.set_source(place, &old_flow, number);
+        self.set_source(place, &old_flow);
         self.pace.leave(&mut self.legs, place);
         self.place_in_frame(place, now);
     }
@@ -203,9 +196,10 @@ impl Worker {
         leg.sending.ready = leg.may_send();
     }
 
-    fn set_source(&mut self, place: usize, old: &FlowSpec, number: u64) {
-        let source = self.legs[place].flow.source();
-        if source == old.source() && self.legs[place].making.begun {
+    fn set_source(&mut self, place: usize, old: &FlowSpec) {
+        let FlowSpec { source, player, .. } = self.legs[place].flow;
+        let source = source.get().unwrap_or(Source::None);
+        if (source, player) == (old.source(), old.player) && self.legs[place].making.begun {
             return;
         }
         let source_leg = match source {
@@ -226,7 +220,7 @@ impl Worker {
             Source::Ringing => Sound::Ringing,
             Source::Prompt(number) => Sound::Prompt(number),
         };
-        (making.sound, making.begun, making.marker, making.set_by) = (sound, false, true, number);
+        (making.sound, making.begun, making.marker) = (sound, false, true);
     }
 
     /// A leg that makes packets by itself needs a slot of the frame; others must not have one.

@@ -127,8 +127,6 @@ pub(crate) struct Making {
     pub(crate) marker: bool,
     /// The sound began already.
     pub(crate) begun: bool,
-    /// The command that set the source.
-    pub(crate) set_by: u64,
 }
 
 /// What a payload type is to the leg.

@@ -3,8 +3,8 @@
 use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
-    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, PayloadMap, PortRef, Rewriting,
-    RtcpMode, Source, TransportSpec,
+    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, PayloadMap, PlayerId, PortRef,
+    Rewriting, RtcpMode, Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -165,6 +165,8 @@ pub(crate) struct Desired {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Flow {
     pub(crate) source: Source,
+    /// The player that makes the source; none where nothing is made.
+    pub(crate) player: PlayerId,
     pub(crate) direction: Direction,
     pub(crate) is_muted: bool,
     pub(crate) rewriting: Rewriting,
@@ -172,7 +174,13 @@ pub(crate) struct Flow {
 
 impl Default for Flow {
     fn default() -> Self {
-        Self { source: Source::None, direction: Direction::Inactive, is_muted: false, rewriting: Rewriting::None }
+        Self {
+            source: Source::None,
+            player: PlayerId::NONE,
+            direction: Direction::Inactive,
+            is_muted: false,
+            rewriting: Rewriting::None,
+        }
     }
 }
 
@@ -272,6 +280,7 @@ impl Flow {
     fn spec(&self) -> FlowSpec {
         FlowSpec {
             source: self.source.into(),
+            player: self.player,
             direction: self.direction as u8,
             rewriting: self.rewriting as u8,
             muted: self.is_muted.into(),

@@ -162,7 +162,7 @@ impl Worker {
             let end = self.prompts.get(number as usize).map_or(0, |prompt| prompt.sample_count());
             if position + payload.len() as u64 >= end {
                 leg.making.sound = Sound::Silence;
-                out.events.push(Event::SourceEnded { leg: leg.leg, number: leg.making.set_by });
+                out.events.push(Event::PlayerEnded { leg: leg.leg, player: leg.flow.player });
             }
         }
         header

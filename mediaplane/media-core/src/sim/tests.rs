@@ -1,8 +1,8 @@
 use super::*;
 use crate::suite::{self, Lab, Scene, rtp_packet};
 use contract::{
-    ClockRate, Codec, Command, Event, FlowSpec, FormatSpec, LegUpdate, PayloadMap, PayloadMapping, Rewriting, Source,
-    TransportSpec,
+    ClockRate, Codec, Command, Event, FlowSpec, FormatSpec, LegUpdate, PayloadMap, PayloadMapping, PlayerId, Rewriting,
+    Source, TransportSpec,
 };
 use rtp_wire::{Header, TelephoneEvent};
 use stats::MediaCounter;
@@ -129,14 +129,32 @@ fn legs_spread_over_the_frame_and_every_packet_length_works() {
 fn a_prompt_ends_once_and_silence_follows() {
     let mut scene = Scene::new(lab());
     let peer = scene.lab.add_peer();
-    let spec = scene.spec(peer, Source::Prompt(0)).with(|spec| spec.transport.rtcp = 4);
-    scene.open(0, spec);
+    let spec = |scene: &Scene<SimLab>, player| {
+        scene.spec(peer, Source::Prompt(0)).with(|spec| (spec.transport.rtcp, spec.flow.player) = (4, player))
+    };
+    let [first, second] = [5, 6].map(PlayerId::new);
+    scene.open(0, spec(&scene, first));
     scene.run(ms(400));
     let leg = scene.leg(0);
-    assert_eq!(scene.events.iter().filter(|event| **event == Event::SourceEnded { leg, number: 0 }).count(), 1);
+    let ends = |scene: &Scene<SimLab>, player| {
+        scene.events.iter().filter(|event| **event == Event::PlayerEnded { leg, player }).count()
+    };
+    assert_eq!(ends(&scene, first), 1);
     let sound: Vec<u8> = scene.heard(peer).iter().flat_map(|bytes| bytes[12..].to_vec()).collect();
     let code = audio::Law::Mu.encode(4_000);
-    assert!(sound[..500].iter().all(|it| *it == code) && sound[500..].iter().all(|it| *it == 0xff));
+    let is_whole =
+        |sound: &[u8]| sound[..500].iter().all(|it| *it == code) && sound[500..].iter().all(|it| *it == 0xff);
+    assert!(is_whole(&sound));
+    // The same player has played; another one with the same prompt begins with it.
+    scene.update(0, spec(&scene, first));
+    scene.run(ms(400));
+    let sound: Vec<u8> = scene.heard(peer).iter().flat_map(|bytes| bytes[12..].to_vec()).collect();
+    assert!(!sound.is_empty() && sound.iter().all(|it| *it == 0xff) && ends(&scene, first) == 1);
+    scene.update(0, spec(&scene, second));
+    scene.run(ms(400));
+    let sound: Vec<u8> = scene.heard(peer).iter().flat_map(|bytes| bytes[12..].to_vec()).collect();
+    assert!(is_whole(&sound));
+    assert_eq!((ends(&scene, first), ends(&scene, second)), (1, 1));
 }
 
 #[test]

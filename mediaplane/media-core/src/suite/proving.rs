@@ -55,7 +55,7 @@ fn nothing_goes_to_a_peer_that_has_shown_nothing<L: Lab>(lab: L) {
         (3..=5)
             .contains(&scene.heard(peer).iter().filter(|bytes| bytes[12..].iter().any(|byte| *byte != 0xff)).count())
     );
-    assert!(scene.events.contains(&Event::SourceEnded { leg, number: 1 }));
+    assert!(scene.events.contains(&Event::PlayerEnded { leg, player: contract::PlayerId::NONE }));
 }
 
 /// Early media: so many bytes, then nothing, until the peer sends something.
@@ -149,5 +149,5 @@ fn a_prompt_that_may_not_be_heard_ends_all_the_same<L: Lab>(lab: L) {
     scene.open(0, spec);
     scene.run(Duration::from_millis(200));
     assert!(scene.heard(peer).is_empty());
-    assert!(scene.events.contains(&Event::SourceEnded { leg: scene.leg(0), number: 0 }));
+    assert!(scene.events.contains(&Event::PlayerEnded { leg: scene.leg(0), player: contract::PlayerId::NONE }));
 }

@@ -84,7 +84,7 @@ fn the_prompt_of_the_project_is_heard_to_its_end() {
     let prompt = plane.config.media.prompt("play").expect("the default configuration has one");
     let leg = client.open(W0, phone.spec(Source::Prompt(prompt)));
     assert!(phone.hear().bytes.len() == 172);
-    assert_eq!(client.answer(), Event::SourceEnded { leg, number: 1 });
+    assert_eq!(client.answer(), Event::PlayerEnded { leg, player: contract::PlayerId::NONE });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::leg::{Closing, Move, Stage};
 use crate::{CommandNumber, LegEvent, Legs, MediaTurn};
-use contract::{CloseReason, Event, RefuseReason, Source};
+use contract::{CloseReason, Event, PlayerId, RefuseReason, Source};
 
 impl Legs {
     /// Takes an event of a media worker. Gives the owner of the leg with what it means; `None`: it is about a leg that is
@@ -23,7 +23,7 @@ impl Legs {
             leg.is_some_and(|leg| leg.port.is_some_and(|port| port.leg == event.leg()))
         };
         // An adopted leg may tell the number of a command of its earlier client, of which this is not the answer.
-        let is_no_answer = number.is_none() || matches!(event, Event::Closed { .. } | Event::SourceEnded { .. });
+        let is_no_answer = number.is_none() || matches!(event, Event::Closed { .. });
         let by_leg = || self.by_leg.get(&event.leg()).filter(|_| is_no_answer).copied().map(usize::from);
         let slot = number.map(CommandNumber::slot).filter(has_leg).or_else(by_leg)?;
         let leg = self.rows.get(slot)?.as_deref()?;
@@ -36,7 +36,7 @@ impl Legs {
             (Event::Adopted { .. }, Some(number)) => self.adopted(turn, slot, number),
             (Event::Moved { worker, .. }, Some(number)) => self.moved(turn, slot, Move { number, to: worker }),
             (Event::MediaTimeout { .. }, _) if runs => LegEvent::MediaTimeout,
-            (Event::SourceEnded { .. }, Some(number)) if runs && self.has_played(slot, number) => LegEvent::SourceEnded,
+            (Event::PlayerEnded { player, .. }, _) if runs && self.has_played(slot, player) => LegEvent::SourceEnded,
             (Event::Digit { digit, .. }, _) => LegEvent::Digit(digit),
             (Event::Latched { address, .. }, _) => LegEvent::Latched(address),
             (Event::RecordingStarted { recording, .. }, Some(number)) => self.recording_started(recording, number),
@@ -66,7 +66,6 @@ impl Legs {
         in_flight.confirm(position);
         self.awaited.others -= 1;
         self.settle(slot);
-        self.send_rewind(turn, slot);
         self.send_update(turn, slot);
         LegEvent::Confirmed(number)
     }
@@ -206,11 +205,10 @@ impl Legs {
         self.bring_together(turn, slot);
     }
 
-    /// Whether a source has ended that is still wanted: the event carries the number of the command that set it.
-    fn has_played(&self, slot: usize, number: CommandNumber) -> bool {
-        self.rows[slot].as_deref().is_some_and(|leg| {
-            matches!(leg.wanted.flow.source, Source::Prompt(_)) && leg.source_since.is_none_or(|since| since <= number)
-        })
+    /// Whether a player has ended that is still wanted.
+    fn has_played(&self, slot: usize, player: PlayerId) -> bool {
+        let flow = self.rows[slot].as_deref().map(|leg| &leg.wanted.flow);
+        flow.is_some_and(|flow| matches!(flow.source, Source::Prompt(_)) && flow.player == player)
     }
 
     /// A leg is gone: its port goes back, and the legs that heard it play what they have of their own.

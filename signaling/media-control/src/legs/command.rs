@@ -1,11 +1,10 @@
 //! Writes commands: the only place in signaling that does.
 
 use super::deadlines::{ANSWER_LIMIT, CLOSE_LIMIT};
-use super::leg::{Closing, Leg, Move, Stage};
-use crate::wish::{Desired, Flow};
+use super::leg::{Closing, Move, Stage};
 use crate::{CommandNumber, Legs, MediaTurn, Port};
 use clock::Instant;
-use contract::{Command, LegUpdate, Source};
+use contract::{Command, LegUpdate};
 
 /// Whether a call goes on only once this command is answered: a worker that sleeps is woken for it at once. The others are
 /// done soon enough when the worker looks next.
@@ -40,7 +39,7 @@ impl Legs {
         in_flight.begin_unknown();
         in_flight.push(number, &leg.wanted);
         leg.in_flight = Some(in_flight);
-        (leg.stage, leg.source_since) = (Stage::Opening(number), Some(number));
+        leg.stage = Stage::Opening(number);
         let spec = leg.wanted.spec(port.pair);
         turn.commands.push((port.worker, Command::Open { leg: port.leg, number: number.get(), spec }));
         self.awaited.calls += 1;
@@ -58,14 +57,10 @@ impl Legs {
         if in_flight.is_refused || in_flight.is_told() {
             return;
         }
-        let has_new_source = in_flight.changes_source(&leg.wanted);
         let last = in_flight.last().filter(|_| leg.promised.is_none());
-        if let Some((number, update)) = last.and_then(|number| Some((number, unsent(turn.commands, number)?))) {
+        if let Some(update) = last.and_then(|number| unsent(turn.commands, number)) {
             let parts = in_flight.extend_last(&leg.wanted);
             *update = leg.wanted.update(parts, port.pair);
-            if has_new_source {
-                leg.source_since = Some(number);
-            }
             return;
         }
         self.send_new_update(turn, slot, port);
@@ -83,34 +78,11 @@ impl Legs {
             self.serial += 1;
             CommandNumber::new(self.serial, slot)
         });
-        if in_flight.changes_source(&leg.wanted) {
-            leg.source_since = Some(number);
-        }
         let parts = in_flight.push(number, &leg.wanted);
         let update = leg.wanted.update(parts, port.pair);
         turn.commands.push((port.worker, Command::Update { leg: port.leg, number: number.get(), update }));
         self.awaited.others += 1;
         self.limit(turn.now, number);
-    }
-
-    /// Two updates that have a player begin again: a leg only looks at a source that changes.
-    pub(crate) fn send_rewind(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
-        let Some(leg) = self.rows[slot].as_deref_mut().filter(|leg| leg.rewinds) else { return };
-        let has_room =
-            leg.in_flight.as_deref().is_none_or(|in_flight| in_flight.count() + 2 <= crate::UPDATES_OPEN_MAX);
-        let Some(port) = leg.still_port().filter(|_| has_room) else { return };
-        leg.rewinds = false;
-        let again = leg.wanted;
-        if again.flow.source != Source::Silence {
-            let silence = Desired { flow: Flow { source: Source::Silence, ..again.flow }, ..again };
-            self.set_wanted(slot, &silence);
-            self.send_update(turn, slot);
-            self.set_wanted(slot, &again);
-        }
-        let is_told = |leg: &Leg| leg.in_flight.as_deref().is_none_or(|in_flight| in_flight.is_told());
-        if self.rows[slot].as_deref().is_some_and(|leg| !is_told(leg)) {
-            self.send_new_update(turn, slot, port);
-        }
     }
 
     pub(crate) fn send_move(&mut self, turn: &mut MediaTurn<'_>, slot: usize, to: u8) {

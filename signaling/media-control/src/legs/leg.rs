@@ -2,7 +2,7 @@
 
 use super::digits::Digits;
 use crate::topology::EdgeSlot;
-use crate::wish::{Desired, Formats, Parts};
+use crate::wish::{Desired, Flow, Formats, Parts};
 use crate::{CommandNumber, LegId, Player, Port};
 use contract::PortRef;
 
@@ -72,10 +72,6 @@ pub(crate) struct Leg {
     pub(crate) promised: Option<CommandNumber>,
     /// What the media plane has been told and not confirmed; none: it does what is wanted.
     pub(crate) in_flight: Option<Box<InFlight>>,
-    /// The last command that changed what is sent.
-    pub(crate) source_since: Option<CommandNumber>,
-    /// The player is to begin again as soon as the leg can be told.
-    pub(crate) rewinds: bool,
     pub(crate) digits: Option<Box<Digits>>,
     pub(crate) recording: Option<u64>,
     pub(crate) first_in: EdgeSlot,
@@ -94,8 +90,6 @@ impl Leg {
             is_held: false,
             promised: None,
             in_flight: None,
-            source_since: None,
-            rewinds: false,
             digits: None,
             recording: None,
             first_in: EdgeSlot::NONE,
@@ -187,9 +181,9 @@ impl InFlight {
         (self.known == Parts::ALL).then_some(&self.confirmed)
     }
 
-    /// Whether the leg is about to be given another source than it has.
-    pub(crate) fn changes_source(&self, wanted: &Desired) -> bool {
-        self.known_soon().has(Parts::FLOW) && self.told().flow.source != wanted.flow.source
+    /// What the leg sends once the media plane has carried out all that it was told, where that is known.
+    pub(crate) fn told_flow(&self) -> Option<Flow> {
+        self.known_soon().has(Parts::FLOW).then(|| self.told().flow)
     }
 
     /// What the media plane does once it has carried out all that it was told.

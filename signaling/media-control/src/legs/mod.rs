@@ -171,7 +171,7 @@ impl Legs {
             }
             _ => self.awaited.others -= updates,
         }
-        (leg.promised, leg.rewinds) = (None, false);
+        leg.promised = None;
         let in_flight = leg.in_flight.take();
         self.keep_spare(in_flight);
     }

@@ -32,7 +32,7 @@ impl Legs {
         if self.leg(id)?.stage != Stage::Reserved {
             return Err(LegError::WrongState);
         }
-        self.apply(id, wish)?;
+        self.apply(id, wish, false)?;
         self.send_open(turn, id.slot());
         Ok(())
     }
@@ -41,16 +41,26 @@ impl Legs {
     /// and by which command the media plane confirms it.
     pub fn want(&mut self, turn: &mut MediaTurn<'_>, id: LegId, wish: &LegWish) -> Result<Standing, LegError> {
         let leg = self.leg(id)?;
+        if !matches!(leg.stage, Stage::Closing(_)) && self.is_wanted(leg, wish) {
+            return Ok(leg.standing());
+        }
+        self.want_anew(turn, id, wish, false)
+    }
+
+    fn want_anew(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        id: LegId,
+        wish: &LegWish,
+        begins_again: bool,
+    ) -> Result<Standing, LegError> {
+        let leg = self.leg(id)?;
         if let Stage::Closing(_) = leg.stage {
             return Ok(Standing::NotOpen);
         }
-        if self.is_wanted(leg, wish) {
-            return Ok(leg.standing());
-        }
         let had_source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
-        let Applied { changed, has_new_source } = self.apply(id, wish)?;
+        let Applied { changed, has_new_source } = self.apply(id, wish, begins_again)?;
         let slot = id.slot();
-        self.send_rewind(turn, slot);
         self.send_update(turn, slot);
         if has_new_source || changed.has(Parts::FORMATS) {
             self.refresh_neighbours(turn, slot);
@@ -73,7 +83,7 @@ impl Legs {
         let passes_on = matches!(flow.source, Source::Leg(_)) && Some(flow.source) != own;
         source == wished.hears.map(|hears| (hears.leg, hears.kind))
             && (source.is_some() || !passes_on)
-            && (leg.player, leg.is_held, leg.rewinds) == (wished.player, wished.is_held, false)
+            && (leg.player, leg.is_held) == (wished.player, wished.is_held)
             && (flow.direction, flow.is_muted) == (wished.direction, wished.is_muted)
             && (flow.rewriting == Rewriting::Continuous || !wished.is_continuous)
             && *transport == wish.transport
@@ -83,9 +93,8 @@ impl Legs {
 
     /// The same as [`Self::want`], and the player begins again, also where it has come to its end.
     pub fn restart(&mut self, turn: &mut MediaTurn<'_>, id: LegId, wish: &LegWish) -> Result<Standing, LegError> {
-        let leg = self.leg_mut(id)?;
-        leg.rewinds = matches!(leg.stage, Stage::Open | Stage::Moving(_));
-        self.want(turn, id, wish)
+        let has_begun = matches!(self.leg(id)?.stage, Stage::Open | Stage::Moving(_));
+        self.want_anew(turn, id, wish, has_begun)
     }
 
     /// Has a leg hear no other one any more. What it sends instead is told with the next wish, unless it is closed before.
@@ -95,8 +104,8 @@ impl Legs {
         Ok(())
     }
 
-    /// Takes a wish over.
-    fn apply(&mut self, id: LegId, wish: &LegWish) -> Result<Applied, LegError> {
+    /// Takes a wish over; where the player begins again, it is another one.
+    fn apply(&mut self, id: LegId, wish: &LegWish, begins_again: bool) -> Result<Applied, LegError> {
         let flow = &wish.flow;
         if let Some(hears) = flow.hears {
             if hears.leg == id {
@@ -112,10 +121,11 @@ impl Legs {
         let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats, use_of_source);
         let is_continuous = flow.is_continuous || hears || leg.wanted.flow.rewriting == Rewriting::Continuous;
         let rewriting = if is_continuous { Rewriting::Continuous } else { Rewriting::None };
+        let player = if begins_again { self.new_player(id.slot(), source) } else { self.player_of(id.slot(), source) };
         let desired = Desired {
             transport: wish.transport,
             formats: Formats { payloads, ..wish.formats },
-            flow: Flow { source, direction: flow.direction, is_muted: flow.is_muted, rewriting },
+            flow: Flow { source, player, direction: flow.direction, is_muted: flow.is_muted, rewriting },
         };
         Ok(Applied { changed: self.set_wanted(id.slot(), &desired), has_new_source })
     }

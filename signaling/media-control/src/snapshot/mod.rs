@@ -6,13 +6,15 @@ pub use restore::Restoration;
 
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SnapshotError};
-use contract::{Address, ClockRate, Codec, Direction, Latching, LegRef, PayloadMap, PayloadMapping, PortRef, RtcpMode};
+use contract::{
+    Address, ClockRate, Codec, Direction, Latching, LegRef, PayloadMap, PayloadMapping, PlayerId, PortRef, RtcpMode,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Bytes of a snapshot.
-pub const SNAPSHOT_BYTES: usize = 184;
+pub const SNAPSHOT_BYTES: usize = 192;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Bytes of a payload type: its number, its codec, its clock.
 const ENTRY_BYTES: usize = 3;
 /// Where the checksum stands: the last four bytes.
@@ -30,6 +32,8 @@ pub struct Snapshot {
     pub(crate) is_held: bool,
     pub(crate) is_continuous: bool,
     pub(crate) player: Option<Player>,
+    /// The id that its player has in the media plane.
+    pub(crate) playing: PlayerId,
     pub(crate) hears: Option<(LegRef, EdgeKind)>,
 }
 
@@ -75,6 +79,7 @@ impl Snapshot {
         };
         writer.put(&[kind]);
         writer.put(&prompt.to_le_bytes());
+        writer.put(&self.playing.get().to_le_bytes());
         let (kind, source) = match self.hears {
             None => (0, LegRef::NONE),
             Some((leg, EdgeKind::Relay)) => (1, leg),
@@ -124,6 +129,7 @@ impl Snapshot {
             (kind, 0) => of(kind, &PLAYERS, "player")?,
             _ => return Err(SnapshotError::Field("prompt")),
         };
+        let playing = PlayerId::new(u64::from_le_bytes(reader.take()?));
         let [kind] = reader.take()?;
         let source = reader.leg()?;
         let hears = match kind {
@@ -141,6 +147,7 @@ impl Snapshot {
             is_held: flag(1),
             is_continuous: flag(2),
             player,
+            playing,
             hears,
         };
         let rules = [

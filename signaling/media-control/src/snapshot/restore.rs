@@ -94,6 +94,7 @@ impl Legs {
             is_held: leg.is_held,
             is_continuous: leg.wanted.flow.rewriting == Rewriting::Continuous,
             player: leg.player,
+            playing: leg.wanted.flow.player,
             hears: source,
         })
     }
@@ -106,10 +107,13 @@ impl Legs {
         let Resolved { source, payloads, .. } = self.resolve(self.leg(id)?, &snapshot.formats, use_of_source);
         let rewriting = if snapshot.is_continuous { Rewriting::Continuous } else { Rewriting::None };
         let (direction, is_muted) = (snapshot.direction, snapshot.is_muted);
+        // The same player goes on where the leg is adopted.
+        let is_same = source.is_played() && !snapshot.playing.is_none();
+        let player = if is_same { snapshot.playing } else { self.new_player(id.slot(), source) };
         self.leg_mut(id)?.wanted = Desired {
             transport: snapshot.transport,
             formats: crate::Formats { payloads, ..snapshot.formats },
-            flow: Flow { source, direction, is_muted, rewriting },
+            flow: Flow { source, player, direction, is_muted, rewriting },
         };
         Ok(())
     }

@@ -175,7 +175,7 @@ fn events_with_numbers_of_the_earlier_client_find_their_leg() {
     let leg = place(&world, ids[2]);
     for number in [1, 1 << 16, 3 << 16 | 1, u64::MAX] {
         assert_eq!(world.hear(Event::Digit { leg, digit: 3 }), Some((1_002, LegEvent::Digit(3))));
-        let late = world.hear(Event::SourceEnded { leg, number });
+        let late = world.hear(Event::PlayerEnded { leg, player: contract::PlayerId::new(number) });
         assert_eq!(late, Some((1_002, LegEvent::Late)), "it plays no prompt");
     }
     let closed = Event::Closed { leg, number: 1 << 16, reason: contract::CloseReason::Failed };

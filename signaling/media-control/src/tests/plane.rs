@@ -206,10 +206,6 @@ impl Plane {
         self.legs.get(&leg).map(|running| running.worker)
     }
 
-    pub(super) fn last_number(&self, leg: LegRef) -> u64 {
-        self.legs[&leg].last_number
-    }
-
     fn tell(&mut self, worker: u8, event: Event) {
         self.events[usize::from(worker)].push_back(event);
     }

@@ -111,16 +111,16 @@ fn wishes_of_one_turn_leave_in_one_update_and_in_two_where_a_player_begins_again
     world.want(id, &prompt);
     world.serve();
     world.plane.taken();
+    let player = world.spec(id).flow.player;
     world.turn(|legs, turn| {
         legs.want(turn, id, &muted(prompt)).unwrap();
         legs.restart(turn, id, &muted(prompt)).unwrap();
     });
     let asked = world.plane.taken();
-    let [Command::Update { update: silent, .. }, Command::Update { update: again, .. }] = asked[..] else {
-        panic!("{asked:?}")
-    };
-    let sources = (silent.flow.map(|flow| flow.source()), again.flow.map(|flow| flow.source()));
-    assert_eq!(sources, (Some(Source::Silence), Some(Source::Prompt(9))));
+    let [Command::Update { update: again, .. }] = asked[..] else { panic!("{asked:?}") };
+    let flow = again.flow.expect("another player");
+    assert_eq!((flow.source(), flow.muted), (Source::Prompt(9), 1));
+    assert_ne!(flow.player, player);
     world.serve();
     world.assert_settled(&[id]);
 }
@@ -236,19 +236,14 @@ fn a_player_begins_again_and_says_when_it_has_ended() {
     let id = world.open_on(0, &prompt);
     let leg = world.legs.port(id).unwrap().leg;
     assert_eq!(world.legs.plays_prompt(id), Some(9));
-    let ended = |world: &World| Event::SourceEnded { leg, number: world.plane.last_number(leg) };
+    let ended = |world: &World| Event::PlayerEnded { leg, player: world.plane.spec(leg).unwrap().flow.player };
     let first = ended(&world);
     assert_eq!(world.hear(first), Some((1_000, LegEvent::SourceEnded)));
     world.plane.taken();
     world.turn(|legs, turn| legs.restart(turn, id, &prompt)).unwrap();
     let asked = world.plane.taken();
-    let [Command::Update { update: silent, .. }, Command::Update { update: again, .. }] = asked[..] else {
-        panic!("{asked:?}")
-    };
-    assert_eq!(
-        (silent.flow.map(|flow| flow.source()), again.flow.map(|flow| flow.source())),
-        (Some(Source::Silence), Some(Source::Prompt(9)))
-    );
+    let [Command::Update { update: again, .. }] = asked[..] else { panic!("{asked:?}") };
+    assert_eq!(again.flow.map(|flow| flow.source()), Some(Source::Prompt(9)));
     // The end of the first time comes late.
     assert_eq!(world.hear(first), Some((1_000, LegEvent::Late)));
     world.serve();

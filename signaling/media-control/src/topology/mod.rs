@@ -8,7 +8,7 @@ pub use edges::{EdgeKind, EdgeState};
 use crate::legs::leg::{Leg, Stage};
 use crate::wish::{Desired, Flow, Formats};
 use crate::{Hears, Legs, MediaTurn, Transport};
-use contract::{Direction, PayloadMap, Rewriting, Source};
+use contract::{Direction, PayloadMap, PlayerId, Rewriting, Source};
 
 /// What a leg sends because of others.
 pub(crate) struct Resolved {
@@ -89,6 +89,27 @@ impl Legs {
         Resolved { source, payloads, hears: heard.is_some() }
     }
 
+    /// The player of a leg's source: the one that makes it already, as it is wanted or was told, or a new one.
+    pub(crate) fn player_of(&mut self, slot: usize, source: Source) -> PlayerId {
+        let leg = self.rows[slot].as_deref();
+        let wanted = leg.map(|leg| leg.wanted.flow);
+        let told = leg.and_then(|leg| leg.in_flight.as_deref()?.told_flow());
+        let known = [wanted, told].into_iter().flatten().find(|flow| flow.source == source);
+        known.map_or_else(|| self.new_player(slot, source), |flow| flow.player)
+    }
+
+    /// Another player for a leg than it has; none where nothing is played.
+    pub(crate) fn new_player(&mut self, slot: usize, source: Source) -> PlayerId {
+        if !source.is_played() {
+            return PlayerId::NONE;
+        }
+        self.serial += 1;
+        // An adopted leg may have one of an earlier client, by the same number.
+        let has = self.rows[slot].as_deref().map_or(PlayerId::NONE, |leg| leg.wanted.flow.player);
+        self.serial += u64::from(has == PlayerId::new(self.serial));
+        PlayerId::new(self.serial)
+    }
+
     /// Looks again at what a leg sends because of others, and tells it what has become different.
     pub(crate) fn refresh(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
         let Some(leg) = self.rows[slot].as_deref().filter(|leg| !matches!(leg.stage, Stage::Closing(_))) else {
@@ -101,10 +122,11 @@ impl Legs {
         if source != wanted.flow.source || payloads != wanted.formats.payloads {
             let rewriting = if hears { Rewriting::Continuous } else { wanted.flow.rewriting };
             let formats = Formats { payloads, ..own };
-            let desired = Desired { formats, flow: Flow { source, rewriting, ..wanted.flow }, ..*wanted };
+            let desired = *wanted;
+            let player = self.player_of(slot, source);
+            let desired = Desired { formats, flow: Flow { source, player, rewriting, ..desired.flow }, ..desired };
             self.set_wanted(slot, &desired);
         }
-        self.send_rewind(turn, slot);
         self.send_update(turn, slot);
     }
 

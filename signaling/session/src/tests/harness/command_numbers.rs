@@ -2,7 +2,7 @@
 //! is to be as a whole, of which an update carries the parts that change.
 
 use crate::Sessions;
-use contract::{Command, Event, LegRef, LegSpec, RefuseReason};
+use contract::{Command, Event, LegRef, LegSpec, PlayerId, RefuseReason};
 use std::collections::{HashMap, VecDeque};
 
 /// The numbers of commands, by leg.
@@ -54,9 +54,13 @@ impl CommandNumbers {
         }
     }
 
-    /// The event as the media plane says it: with the number of the oldest command that it may be the answer to, or of the
+    /// The event as the media plane says it: with the player that the leg has, or with the number of the oldest command that it may be the answer to, or of the
     /// last one before it.
     pub(super) fn answer(&mut self, mut event: Event) -> Event {
+        if let Event::PlayerEnded { leg, .. } = event {
+            let player = self.legs.get(&leg).map_or(PlayerId::NONE, |numbers| numbers.spec.flow.player);
+            return Event::PlayerEnded { leg, player };
+        }
         let numbers = self.legs.get_mut(&event.leg()).filter(|numbers| Some(numbers.owner) == event.number());
         let Some(LegNumbers { open, last, .. }) = numbers else { return event };
         let answers = |command: &Command| match event {
@@ -82,7 +86,6 @@ impl CommandNumbers {
         | Event::Updated { number: tag, .. }
         | Event::Refused { number: tag, .. }
         | Event::Closed { number: tag, .. }
-        | Event::SourceEnded { number: tag, .. }
         | Event::Moved { number: tag, .. }
         | Event::RecordingStarted { number: tag, .. }
         | Event::RecordingEnded { number: tag, .. }

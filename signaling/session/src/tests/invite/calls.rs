@@ -291,12 +291,12 @@ fn an_answer_waits_for_the_prack() {
 #[test]
 fn a_prompt_ends_in_silence_or_with_the_call() {
     let (mut world, leg, tag) = connected("play");
-    world.media(Event::SourceEnded { leg, number: tag });
+    world.media(Event::PlayerEnded { leg, player: contract::PlayerId::NONE });
     let [Command::Update { update: spec, .. }] = world.asked()[..] else { panic!() };
     let spec = spec.whole().expect("all parts");
     assert_eq!((spec.flow.source(), world.state(tag)), (Source::Silence, SessionState::Connected));
-    let (mut world, leg, tag) = connected("once");
-    world.media(Event::SourceEnded { leg, number: tag });
+    let (mut world, leg, _) = connected("once");
+    world.media(Event::PlayerEnded { leg, player: contract::PlayerId::NONE });
     assert_eq!(world.said(), [Said::Bye(DIALOG)]);
 }
 

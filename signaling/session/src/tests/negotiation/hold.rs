@@ -217,16 +217,12 @@ fn the_source_changes_and_a_refused_one_is_silence() {
     play(&mut world, PlannedSource::Echo);
     assert_eq!(world.only_update(leg, tag).flow.source(), Source::Leg(leg));
     play(&mut world, PlannedSource::Prompt(1));
-    world.only_update(leg, tag);
-    // The same prompt again begins again.
+    let first = world.only_update(leg, tag).flow;
+    // The same prompt again begins again, by another player.
     play(&mut world, PlannedSource::Prompt(1));
-    let asked = world.asked();
-    let [Command::Update { update: first, .. }, Command::Update { update: second, .. }] = asked[..] else { panic!() };
-    let first = first.whole().expect("all parts");
-    let second = second.whole().expect("all parts");
-    assert_eq!((first.flow.source(), second.flow.source()), (Source::Silence, Source::Prompt(1)));
-    world.media(Event::Updated { leg, number: tag });
-    world.media(Event::Updated { leg, number: tag });
+    let second = world.only_update(leg, tag).flow;
+    assert_eq!((first.source(), second.source()), (Source::Prompt(1), Source::Prompt(1)));
+    assert_ne!(first.player, second.player);
     world.told();
     play(&mut world, PlannedSource::Prompt(99));
     world.asked();
@@ -248,12 +244,14 @@ fn the_source_changes_and_a_refused_one_is_silence() {
 #[test]
 fn music_on_hold_has_no_end() {
     let (mut world, leg, tag) = held_by_us(Some(PlannedSource::Prompt(2)));
-    world.media(Event::SourceEnded { leg, number: tag });
+    let session = world.sessions.get(world.id()).unwrap().leg.id().unwrap();
+    let before = world.sessions.legs.wanted_spec(session).unwrap().flow.player;
+    world.media(Event::PlayerEnded { leg, player: before });
     let asked = world.asked();
-    let [Command::Update { update: first, .. }, Command::Update { update: second, .. }] = asked[..] else { panic!() };
-    let first = first.whole().expect("all parts");
-    let second = second.whole().expect("all parts");
-    assert_eq!((first.flow.source(), second.flow.source()), (Source::Silence, Source::Prompt(2)));
+    let [Command::Update { update: again, .. }] = asked[..] else { panic!("{asked:?}") };
+    let again = again.whole().expect("all parts").flow;
+    assert_eq!(again.source(), Source::Prompt(2));
+    assert_ne!(again.player, before, "it begins again");
     assert_eq!(world.state(tag), SessionState::OnHold);
 }
 

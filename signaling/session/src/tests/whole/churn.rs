@@ -417,7 +417,7 @@ impl Game {
             };
             let later = match self.dice.roll(20) {
                 0 => Some(Event::MediaTimeout { leg }),
-                1 => Some(Event::SourceEnded { leg, number: tag }),
+                1 => Some(Event::PlayerEnded { leg, player: contract::PlayerId::NONE }),
                 2 => Some(Event::Closed { leg, number: tag, reason: CloseReason::Failed }),
                 3 => Some(Event::Digit { leg, digit: 3 }),
                 _ => None,
