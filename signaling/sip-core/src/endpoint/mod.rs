@@ -219,7 +219,7 @@ impl Endpoint {
             let remote = self.dialogs.get(handle).map(|dialog| dialog.flow.remote);
             remote == Some(transaction.flow.remote) && !self.is_unacknowledged(handle)
         };
-        self.is_proven(now, &transaction.flow) || transaction.dialog.is_some_and(is_on_its_path)
+        self.transactions.proven.has(now, &transaction.address) || transaction.dialog.is_some_and(is_on_its_path)
     }
 
     /// What we answered in a transaction arrived.

@@ -10,7 +10,7 @@ use crate::message::incoming::Incoming;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
 use crate::transactions::answered::Answered;
-use crate::transactions::quota::{Quota, Usage, source_key};
+use crate::transactions::quota::{Quota, Usage};
 use crate::transactions::strangers::{Source, Strangers};
 use sip_wire::Method;
 
@@ -40,17 +40,17 @@ fn need_of(inc: &Incoming<'_, '_>) -> Usage {
 impl Endpoint {
     /// Whether one more request outside dialogs may be kept on the account of its source.
     pub(crate) fn has_room_for(&self, inc: &Incoming<'_, '_>) -> bool {
-        let (way, need, is_invite) = (inc.response_flow(inc.flow), need_of(inc), inc.method == Method::Invite);
+        let Transactions { keyed, proven, .. } = &self.transactions;
+        let (sender, need, is_invite) = (inc.sender(keyed), need_of(inc), inc.method == Method::Invite);
         let Room { quota, strangers, .. } = &self.room;
-        let is_few =
-            || is_invite || strangers.count_of(Source::of(&way, false)) < self.config.limits.max_unproven_others;
-        let may_begin =
-            self.transactions.is_proven(inc.now, &way) || (is_few() && quota.has_room_for_strangers(need, false));
+        let source = Source { key: sender.source, is_invite };
+        let is_few = || is_invite || strangers.count_of(source) < self.config.limits.max_unproven_others;
+        let may_begin = proven.has(inc.now, &sender.address) || (is_few() && quota.has_room_for_strangers(need, false));
         may_begin && (is_invite || self.source_has_room(inc, need, false))
     }
 
     fn source_has_room(&self, inc: &Incoming<'_, '_>, need: Usage, is_in_dialog: bool) -> bool {
-        let source = || source_key(&self.transactions.keyed, inc.flow.remote.ip());
+        let source = || inc.sender(&self.transactions.keyed).source;
         self.room.quota.is_calm(need) || self.room.quota.has_room_for_source(source(), need, is_in_dialog)
     }
 
@@ -72,13 +72,13 @@ impl Endpoint {
     pub(crate) fn note_source(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
         let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
         let Some(transaction) = servers.get_mut(handle) else { return };
-        let (flow, is_invite) = (transaction.flow, transaction.kind.is_invite());
+        let (sender, is_invite) = (inc.sender(keyed), transaction.kind.is_invite());
         if !is_invite {
-            transaction.caller.source = Some(source_key(keyed, flow.remote.ip()));
+            transaction.caller.source = Some(sender.source);
         }
         // Who sends in a dialog knows the tag that went to its address.
-        if inc.to_tag.is_none() && !proven.has(inc.now, keyed, &flow) {
-            let source = Source::of(&flow, is_invite);
+        if inc.to_tag.is_none() && !proven.has(inc.now, &sender.address) {
+            let source = Source { key: sender.source, is_invite };
             transaction.caller.stranger = Some(source);
             self.room.strangers.enter(source);
         }
@@ -128,6 +128,7 @@ impl Endpoint {
     pub(crate) fn sweep_room(&mut self) {
         let Self { transactions, room, .. } = self;
         room.quota.sweep();
+        room.strangers.sweep();
         room.answered.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
     }
 }

@@ -5,9 +5,12 @@ use crate::endpoint::requests::Asked;
 use crate::flow::{Flow, Transport};
 use crate::output::Output;
 use crate::table::hash::{Key, Keyed};
+use crate::transactions::proven;
+use crate::transactions::quota::source_key;
 use clock::Instant;
 use sip_wire::{Address, ErrorKind, Host, Message, Method, Name, ParseError, Reply, ResponseWriter, StatusCode, Via};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Deref;
 
 /// A request on its way through the layers: when and how it came, the key of its transaction, and its fields.
@@ -17,6 +20,28 @@ pub(crate) struct Incoming<'a, 'm> {
     /// Of its transaction; an ACK has that of its INVITE.
     pub(crate) key: Key,
     pub(crate) request: Request<'a, 'm>,
+    pub(crate) sender: OnceCell<Sender>,
+}
+
+/// Where a request came from, with the keys of what is known of that source.
+pub(crate) struct Sender {
+    /// Where its responses go.
+    pub(crate) flow: Flow,
+    /// The other end of that flow.
+    pub(crate) address: proven::Address,
+    /// The key under which the requests of the source are counted.
+    pub(crate) source: Key,
+}
+
+impl Incoming<'_, '_> {
+    /// Its sender. The keys are hashed the first time: copies of a request and ACKs do without.
+    pub(crate) fn sender(&self, keyed: &Keyed) -> &Sender {
+        self.sender.get_or_init(|| {
+            let flow = self.response_flow(self.flow);
+            let address = proven::Address::of(keyed, &flow);
+            Sender { flow, address, source: source_key(keyed, flow.remote.ip()) }
+        })
+    }
 }
 
 impl<'a, 'm> Deref for Incoming<'a, 'm> {

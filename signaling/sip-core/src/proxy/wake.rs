@@ -25,6 +25,7 @@ impl Proxy {
         self.wake_stopping(now, out);
         self.sweep_answered();
         self.quota.sweep();
+        self.strangers.sweep();
         self.transactions.sweep(0, |_| false);
         give_back(&mut self.ack_index);
     }
@@ -58,7 +59,7 @@ impl Proxy {
     /// Gives the transaction of a request an input, and does what follows.
     pub(crate) fn drive_context(&mut self, now: Instant, handle: Handle, input: ServerInput, out: &mut ProxyOutput) {
         let Some(context) = self.transactions.servers.get(handle) else { return };
-        let is_proven = self.transactions.is_proven(now, &context.flow);
+        let is_proven = self.transactions.proven.has(now, &context.address);
         match self.transactions.drive_server(now, handle, input, (None, is_proven), out) {
             Consequence::Nothing | Consequence::NoAck => {}
             Consequence::WantsTrying => self.send_trying(handle, is_proven, out),

@@ -114,10 +114,13 @@ impl Sip {
 
     /// Words of eight bytes, the last one filled with zeros; lengths are hashed apart, so this stays unambiguous.
     fn bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.word(u64::from_le_bytes(word));
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.word(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.word(last);
         }
     }
 
@@ -147,6 +150,22 @@ mod tests {
         index.retain(|_, number| *number < 100);
         give_back(&mut index);
         assert!(index.capacity() < KEPT_ROOM && index.len() == 100 && index.get(&key(7)) == Some(&7));
+    }
+
+    #[test]
+    fn the_last_word_is_filled_with_zeros() {
+        let keyed = Keyed::new(3);
+        for count in 0..20usize {
+            let bytes: Vec<u8> = (1..=count as u8).collect();
+            let mut by_words = Sip::new(&keyed);
+            by_words.word(count as u64);
+            for chunk in bytes.chunks(8) {
+                let mut word = [0; 8];
+                word[..chunk.len()].copy_from_slice(chunk);
+                by_words.word(u64::from_le_bytes(word));
+            }
+            assert_eq!(keyed.key(&[&bytes]), Key(by_words.finish()), "{count} bytes");
+        }
     }
 
     #[test]

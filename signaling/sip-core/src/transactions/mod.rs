@@ -33,7 +33,7 @@ use crate::table::deadlines::{Deadlines, Owner};
 use crate::table::hash::{Index, Keyed, give_back};
 use crate::table::slab::{Handle, Slab};
 use crate::table::token::Tokens;
-use crate::transactions::proven::Proven;
+use crate::transactions::proven::{Address, Proven};
 use clock::{Duration, Instant};
 
 /// What a transaction user tells its transaction layer once.
@@ -92,18 +92,18 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
 
     /// Whether the peer at the other end of a path has lately shown that it gets what is sent there.
     pub(crate) fn is_proven(&self, now: Instant, flow: &Flow) -> bool {
-        self.proven.has(now, &self.keyed, flow)
+        self.proven.has(now, &Address::of(&self.keyed, flow))
     }
 
     /// The peer at the other end of a path has shown that.
     pub(crate) fn prove(&mut self, now: Instant, flow: &Flow) {
-        self.proven.note(now, &self.keyed, flow);
+        self.proven.note(now, Address::of(&self.keyed, flow));
     }
 
     /// The sender of a request has shown it.
     pub(crate) fn prove_sender(&mut self, now: Instant, server: Handle) {
         if let Some(server) = self.servers.get(server) {
-            self.proven.note(now, &self.keyed, &server.flow);
+            self.proven.note(now, server.address);
         }
     }
 

@@ -25,18 +25,17 @@ const AFTER_TRYING_BYTES: usize = 350 + FINAL_BYTES;
 pub(crate) struct Sources(Index<Instant>);
 
 impl Sources {
-    pub(crate) fn note(&mut self, now: Instant, keyed: &Keyed, flow: &Flow) {
+    pub(crate) fn note(&mut self, now: Instant, key: Key) {
         if self.0.len() >= SOURCES_MAX {
             self.0.retain(|_, seen| now.since(*seen) < MEMORY);
         }
-        let key = key(keyed, flow);
         if self.0.len() < SOURCES_MAX || self.0.contains_key(&key) {
             self.0.insert(key, now);
         }
     }
 
-    pub(crate) fn has(&self, now: Instant, keyed: &Keyed, flow: &Flow) -> bool {
-        self.0.get(&key(keyed, flow)).is_some_and(|seen| now.since(*seen) < MEMORY)
+    pub(crate) fn has(&self, now: Instant, key: &Key) -> bool {
+        self.0.get(key).is_some_and(|seen| now.since(*seen) < MEMORY)
     }
 }
 
@@ -45,18 +44,40 @@ impl Sources {
 pub(crate) struct Proven(Sources);
 
 impl Proven {
-    pub(crate) fn note(&mut self, now: Instant, keyed: &Keyed, flow: &Flow) {
-        if !flow.transport.is_reliable() {
-            self.0.note(now, keyed, flow);
+    pub(crate) fn note(&mut self, now: Instant, address: Address) {
+        if let Address::Datagrams(key) = address {
+            self.0.note(now, key);
         }
     }
 
-    pub(crate) fn has(&self, now: Instant, keyed: &Keyed, flow: &Flow) -> bool {
-        flow.transport.is_reliable() || self.0.has(now, keyed, flow)
+    pub(crate) fn has(&self, now: Instant, address: &Address) -> bool {
+        match address {
+            Address::Datagrams(key) => self.0.has(now, key),
+            Address::Connection => true,
+        }
     }
 }
 
-fn key(keyed: &Keyed, flow: &Flow) -> Key {
+/// The other end of a flow, as the table of proven sources knows it.
+#[derive(Clone, Copy)]
+pub(crate) enum Address {
+    /// Host and port: a datagram's source may be forged.
+    Datagrams(Key),
+    /// A connection, which shows by itself that its other end gets what is sent.
+    Connection,
+}
+
+impl Address {
+    pub(crate) fn of(keyed: &Keyed, flow: &Flow) -> Self {
+        match flow.transport.is_reliable() {
+            true => Self::Connection,
+            false => Self::Datagrams(address_key(keyed, flow)),
+        }
+    }
+}
+
+/// Stands for host and port of the other end.
+pub(crate) fn address_key(keyed: &Keyed, flow: &Flow) -> Key {
     keyed.key(&[b"source", &address_bytes(flow)])
 }
 
@@ -164,22 +185,28 @@ mod tests {
     #[test]
     fn a_source_counts_for_a_while_and_with_its_port() {
         let (mut proven, keyed, at) = (Proven::default(), Keyed::new(1), |s| Instant::ZERO + Duration::from_secs(s));
-        proven.note(at(1), &keyed, &flow(7, 5060));
-        assert!(proven.has(at(600), &keyed, &flow(7, 5060)) && !proven.has(at(601), &keyed, &flow(7, 5060)));
-        assert!(!proven.has(at(2), &keyed, &flow(7, 5061)) && !proven.has(at(2), &keyed, &flow(8, 5060)));
-        assert!(proven.has(at(2), &keyed, &Flow { transport: Transport::Tcp, ..flow(9, 1) }));
+        proven.note(at(1), Address::of(&keyed, &flow(7, 5060)));
+        assert!(
+            proven.has(at(600), &Address::of(&keyed, &flow(7, 5060)))
+                && !proven.has(at(601), &Address::of(&keyed, &flow(7, 5060)))
+        );
+        assert!(
+            !proven.has(at(2), &Address::of(&keyed, &flow(7, 5061)))
+                && !proven.has(at(2), &Address::of(&keyed, &flow(8, 5060)))
+        );
+        assert!(proven.has(at(2), &Address::of(&keyed, &Flow { transport: Transport::Tcp, ..flow(9, 1) })));
     }
 
     #[test]
     fn only_so_many_are_remembered_and_old_ones_make_room() {
         let (mut proven, keyed) = (Proven::default(), Keyed::new(1));
         for host in 0..SOURCES_MAX as u32 + 10 {
-            proven.note(Instant::ZERO, &keyed, &flow(host, 5060));
+            proven.note(Instant::ZERO, Address::of(&keyed, &flow(host, 5060)));
         }
         assert_eq!(proven.0.0.len(), SOURCES_MAX);
-        assert!(!proven.has(Instant::ZERO, &keyed, &flow(SOURCES_MAX as u32 + 1, 5060)));
+        assert!(!proven.has(Instant::ZERO, &Address::of(&keyed, &flow(SOURCES_MAX as u32 + 1, 5060))));
         let later = Instant::ZERO + MEMORY;
-        proven.note(later, &keyed, &flow(u32::MAX, 5060));
+        proven.note(later, Address::of(&keyed, &flow(u32::MAX, 5060)));
         assert_eq!(proven.0.0.len(), 1);
     }
 

@@ -6,9 +6,11 @@ use crate::output::Output;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
 use crate::transactions::client::ClientUse;
+use crate::transactions::proven::Address;
 use crate::transactions::server::ServerUse;
 use clock::Instant;
 use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Method, Name, ParseError};
+use std::cell::OnceCell;
 
 /// What a response belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +74,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
                 self.counters.received += 1;
                 self.counters.foreign_maddr += u64::from(request.has_foreign_maddr(flow));
                 let key = request.key(&self.keyed, request.method);
-                Some(Incoming { now, flow, key, request })
+                Some(Incoming { now, flow, key, request, sender: OnceCell::new() })
             }
             Err(fault) => {
                 self.refuse_malformed(flow, message, &fault, out);
@@ -125,7 +127,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             return Matched::Nothing;
         };
         if let Some(client) = self.clients.get(handle) {
-            self.proven.note(now, &self.keyed, &client.flow);
+            self.proven.note(now, Address::of(&self.keyed, &client.flow));
         }
         Matched::Client(handle)
     }

@@ -12,7 +12,7 @@ use crate::transactions::machines::{
     Actions, InviteServer, InviteServerAction, InviteServerInput, NonInviteServer, NonInviteServerAction,
     NonInviteServerInput,
 };
-use crate::transactions::proven::Budget;
+use crate::transactions::proven::{Address, Budget};
 use clock::Instant;
 use sip_wire::Method;
 use std::ops::{Deref, DerefMut};
@@ -77,6 +77,8 @@ pub(crate) struct Server<S> {
     pub(crate) merge_key: Option<Key>,
     /// Where responses go (RFC 3261 §18.2.2).
     pub(crate) flow: Flow,
+    /// The other end of that flow.
+    pub(crate) address: Address,
     /// The last response, to be repeated.
     pub(crate) response: Box<[u8]>,
     /// What came and went.
@@ -128,6 +130,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     /// Opens a transaction for a request that is none yet; `None`: the table is full.
     pub(crate) fn open_server(&mut self, inc: &Incoming<'_, '_>, user: S) -> Option<Handle> {
         let (now, timers, reliable) = (inc.now, &self.rules.timers, inc.flow.transport.is_reliable());
+        let sender = inc.sender(&self.keyed);
         let merge_key = (inc.to_tag.is_none() && !self.rules.relays).then(|| inc.merge_key(&self.keyed));
         let server = Server {
             machine: match inc.method {
@@ -139,7 +142,8 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             },
             key: inc.key,
             merge_key,
-            flow: inc.response_flow(inc.flow),
+            flow: sender.flow,
+            address: sender.address,
             response: Box::default(),
             budget: Budget::of(inc.message.as_bytes().len()),
             alarm: Alarm::default(),

@@ -1,21 +1,14 @@
 //! Requests in progress whose senders have shown nothing ([`proven`](super::proven)): how many of each source.
 
-use crate::flow::Flow;
-use std::collections::HashMap;
+use crate::table::hash::{Index, Key, give_back};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Where such a request came from, and whether it is an INVITE: neither kind takes the places of the other.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Source {
-    /// An IPv4 address, or the /64 that one IPv6 host has for itself.
-    block: IpAddr,
-    is_invite: bool,
-}
-
-impl Source {
-    pub(crate) fn of(flow: &Flow, is_invite: bool) -> Self {
-        Self { block: block(flow.remote.ip()), is_invite }
-    }
+    /// The source's key ([`source_key`](super::quota::source_key)).
+    pub(crate) key: Key,
+    pub(crate) is_invite: bool,
 }
 
 /// An IPv4 address, or the /64 that one IPv6 host has for itself.
@@ -29,25 +22,38 @@ pub(crate) fn block(ip: IpAddr) -> IpAddr {
 /// The counts. Only sources with a request in progress are in the table.
 #[derive(Default)]
 pub(crate) struct Strangers {
-    by_source: HashMap<Source, usize>,
+    invites: Index<usize>,
+    others: Index<usize>,
 }
 
 impl Strangers {
     /// Requests in progress of one source.
     pub(crate) fn count_of(&self, source: Source) -> usize {
-        self.by_source.get(&source).copied().unwrap_or_default()
+        let counts = if source.is_invite { &self.invites } else { &self.others };
+        counts.get(&source.key).copied().unwrap_or_default()
     }
 
     /// A request has come.
     pub(crate) fn enter(&mut self, source: Source) {
-        *self.by_source.entry(source).or_default() += 1;
+        *self.counts(source).entry(source.key).or_default() += 1;
     }
 
     /// It is over, or its sender has shown where it is.
     pub(crate) fn leave(&mut self, source: Source) {
-        match self.by_source.get_mut(&source) {
+        let counts = self.counts(source);
+        match counts.get_mut(&source.key) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(self.by_source.remove(&source)),
+            _ => drop(counts.remove(&source.key)),
         }
+    }
+
+    fn counts(&mut self, source: Source) -> &mut Index<usize> {
+        if source.is_invite { &mut self.invites } else { &mut self.others }
+    }
+
+    /// Gives room back that a rush of sources needed.
+    pub(crate) fn sweep(&mut self) {
+        give_back(&mut self.invites);
+        give_back(&mut self.others);
     }
 }

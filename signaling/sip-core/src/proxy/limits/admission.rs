@@ -5,11 +5,11 @@ use crate::message::incoming::Incoming;
 use crate::proxy::{Proxy, ProxyEvent, ProxyOutput, Standing};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
+use crate::transactions::proven::address_key;
 use crate::transactions::quota::{Usage, source_key};
 use clock::Instant;
 use sip_wire::Method;
 use std::cell::LazyCell;
-use std::net::IpAddr;
 
 /// How many times the bytes of a request are kept at least: as it came, and as it goes to one target.
 const STORED_TIMES: usize = 2;
@@ -30,6 +30,8 @@ struct Claim<'c> {
     now: Instant,
     /// The source.
     flow: &'c Flow,
+    /// The key under which its requests are counted.
+    source: Key,
     /// It has shown nothing yet.
     is_stranger: bool,
     need: Usage,
@@ -38,15 +40,15 @@ struct Claim<'c> {
 impl Proxy {
     /// Makes room for a request that came. `false`: there is none, and the request was answered 503 without any state.
     pub(crate) fn make_room_for(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) -> bool {
-        let flow = inc.response_flow(inc.flow);
-        let is_stranger = !self.transactions.is_proven(inc.now, &flow);
+        let sender = inc.sender(&self.transactions.keyed);
+        let is_stranger = !self.transactions.proven.has(inc.now, &sender.address);
         let need = Usage {
             requests: 1,
             branches: places_of_branch(inc.method == Method::Invite),
             bytes: STORED_TIMES * inc.message.as_bytes().len(),
         };
-        let claim = Claim { now: inc.now, flow: &flow, is_stranger, need };
-        let refusal = match is_stranger && !self.may_begin_unproven(inc, &flow) {
+        let claim = Claim { now: inc.now, flow: &sender.flow, source: sender.source, is_stranger, need };
+        let refusal = match is_stranger && !self.may_begin_unproven(inc) {
             true => Some(NoRoom::Strangers),
             false => {
                 let is_in_dialog = LazyCell::new(|| self.is_in_dialog(inc));
@@ -59,7 +61,7 @@ impl Proxy {
             Some(NoRoom::Strangers) => self.transactions.counters.source_limited += 1,
             Some(NoRoom::Source) => {
                 self.transactions.counters.source_limited += 1;
-                self.tell_full(&flow, out);
+                self.tell_full((sender.source, &sender.flow), out);
             }
         }
         self.transactions.reply_overload(inc, out);
@@ -77,11 +79,12 @@ impl Proxy {
         let Some(context) = self.transactions.servers.get(handle) else { return false };
         let (flow, is_in_dialog) = (context.flow, context.is_in_dialog());
         let need = Usage { requests: 0, branches: places_of_branch(context.is_invite), bytes };
-        let claim = Claim { now, flow: &flow, is_stranger: context.caller.stranger.is_some(), need };
+        let source = context.caller.source.unwrap_or_else(|| source_key(&self.transactions.keyed, flow.remote.ip()));
+        let claim = Claim { now, flow: &flow, source, is_stranger: context.caller.stranger.is_some(), need };
         match self.refusal_of(&claim, &|| is_in_dialog).or_else(|| self.make_way_for(need)) {
             None => true,
             Some(NoRoom::Source) => {
-                self.tell_full(&flow, out);
+                self.tell_full((source, &flow), out);
                 false
             }
             Some(NoRoom::Strangers | NoRoom::Table) => false,
@@ -91,18 +94,17 @@ impl Proxy {
     /// Whether the limits refuse it. Whether a request is in its dialog takes keyed hashes to find out, so that is asked only
     /// where it makes a difference.
     fn refusal_of(&self, claim: &Claim<'_>, is_in_dialog: &dyn Fn() -> bool) -> Option<NoRoom> {
-        let Claim { now, flow, is_stranger, need } = *claim;
+        let Claim { now, flow, source, is_stranger, need } = *claim;
         let quota = &self.quota;
         let is_trusted = || self.config.trusted.has(flow.remote.ip());
         let fits = |has_room: &dyn Fn(bool) -> bool| has_room(false) || (is_in_dialog() && has_room(true));
         if is_stranger && !fits(&|in_dialog| quota.has_room_for_strangers(need, in_dialog)) {
             return Some(NoRoom::Strangers);
         }
-        let source = self.source_key(flow.remote.ip());
         if !fits(&|in_dialog| quota.has_room_for_source(source, need, in_dialog)) && !is_trusted() {
             return Some(NoRoom::Source);
         }
-        let is_authenticated = || self.authenticated.has(now, &self.transactions.keyed, flow);
+        let is_authenticated = || self.authenticated.has(now, &address_key(&self.transactions.keyed, flow));
         let may_use_reserve = || is_in_dialog() || is_trusted() || is_authenticated();
         let has_room = quota.has_room(need, false) || (quota.has_room(need, true) && may_use_reserve());
         (!has_room).then_some(NoRoom::Table)
@@ -128,16 +130,10 @@ impl Proxy {
         inc.to_tag.is_some() && matches!(self.standing_of(inc, &self.way(inc.flow, inc)), Standing::InDialog { .. })
     }
 
-    fn tell_full(&mut self, flow: &Flow, out: &mut ProxyOutput) {
-        let source = flow.remote.ip();
-        if self.quota.tell_full(self.source_key(source)) {
-            out.event(ProxyEvent::SourceFull { source });
+    fn tell_full(&mut self, (key, flow): (Key, &Flow), out: &mut ProxyOutput) {
+        if self.quota.tell_full(key) {
+            out.event(ProxyEvent::SourceFull { source: flow.remote.ip() });
         }
-    }
-
-    /// Under which the requests of a source are counted.
-    pub(crate) fn source_key(&self, source: IpAddr) -> Key {
-        source_key(&self.transactions.keyed, source)
     }
 }
 

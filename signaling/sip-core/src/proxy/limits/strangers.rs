@@ -7,7 +7,7 @@ use crate::proxy::{Proxy, ProxyId, ProxyOutput};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
-use crate::transactions::proven::is_acknowledged;
+use crate::transactions::proven::{address_key, is_acknowledged};
 use crate::transactions::strangers::Source;
 use clock::Instant;
 use sip_wire::Method;
@@ -18,7 +18,7 @@ impl Proxy {
     pub fn prove(&mut self, now: Instant, request: ProxyId) {
         self.prove_sender(now, request.0);
         if let Some(context) = self.transactions.servers.get(request.0) {
-            self.authenticated.note(now, &self.transactions.keyed, &context.flow);
+            self.authenticated.note(now, address_key(&self.transactions.keyed, &context.flow));
         }
     }
 
@@ -60,17 +60,18 @@ impl Proxy {
 
     /// Sends the last response upstream, or a copy of it, if it may go.
     pub(crate) fn send_answer(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
-        let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
+        let Transactions { servers, proven, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
-        let is_proven = proven.has(now, keyed, &context.flow);
+        let is_proven = proven.has(now, &context.address);
         if context.budget.admits(is_proven, &context.response) {
             out.send_copy(context.flow, &context.response);
         }
     }
 
     /// Whether a source that has shown nothing may begin another request beside those that it has in progress.
-    pub(crate) fn may_begin_unproven(&self, inc: &Incoming<'_, '_>, flow: &Flow) -> bool {
-        let open = self.strangers.count_of(Source::of(flow, inc.method == Method::Invite));
+    pub(crate) fn may_begin_unproven(&self, inc: &Incoming<'_, '_>) -> bool {
+        let key = inc.sender(&self.transactions.keyed).source;
+        let open = self.strangers.count_of(Source { key, is_invite: inc.method == Method::Invite });
         match inc.method {
             Method::Invite => open < self.config.max_unproven_invites || !self.config.record_route,
             _ => open < self.config.max_unproven_others,
@@ -98,15 +99,14 @@ impl Proxy {
     /// Notes whose request it is, before anything of it is counted. One of a sender that has shown nothing counts for that: an
     /// INVITE until it is forgotten, as the ACK for its 2xx will show where it came from, and any other until it is answered.
     pub(crate) fn note_source(&mut self, handle: Handle, inc: &Incoming<'_, '_>) {
-        let Some(ip) = self.transactions.servers.get(handle).map(|context| context.flow.remote.ip()) else { return };
-        let key = self.source_key(ip);
         let Transactions { servers, proven, keyed, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
-        context.caller.source = Some(key);
-        if proven.has(inc.now, keyed, &context.flow) {
+        let sender = inc.sender(keyed);
+        context.caller.source = Some(sender.source);
+        if proven.has(inc.now, &sender.address) {
             return;
         }
-        let source = Source::of(&context.flow, context.is_invite);
+        let source = Source { key: sender.source, is_invite: context.is_invite };
         context.caller.stranger = Some(source);
         self.strangers.enter(source);
     }
