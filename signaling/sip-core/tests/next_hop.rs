@@ -320,6 +320,37 @@ fn a_lost_connection_is_replaced() {
     assert_eq!(bench.flows[0].connection, 9, "but it comes back");
 }
 
+/// The peer may have carried out an UPDATE and answered it on the connection that broke: it is asked for by a request of its
+/// own, behind those that have a lower number. What is not to be done twice goes as the copy that it is.
+#[test]
+fn an_update_that_a_lost_connection_took_is_a_new_request_over_another() {
+    let via = "Via: SIP/2.0/TCP 192.0.2.9:5070;BRANCH";
+    let contact = "sip:a@192.0.2.9:5070;transport=tcp";
+    let anew = Flow { remote: address("192.0.2.9:5070"), connection: 22, ..tcp() };
+    let mut bench = Bench::new(tcp());
+    bench.paths = vec![("sip:a@192.0.2.9:5070;transport=tcp", anew)];
+    let (dialog, _) = called(&mut bench, via, contact, "");
+    bench.endpoint.update(bench.now, dialog, Content::sdp(b"v=1"), &mut bench.out).unwrap();
+    let update = bench.drain().remove(0);
+    let info = info(&mut bench, dialog);
+    bench.endpoint.transport_failed(bench.now, &tcp(), &mut bench.out);
+    let sent = bench.drain();
+    assert_eq!((words(&sent), bench.flows.clone()), (vec!["INFO", "UPDATE"], vec![anew, anew]));
+    let number = |request: &str| header(request, "CSeq").split(' ').next().unwrap().parse::<u32>().unwrap();
+    let branch = |request: &str| header(request, "Via").split("branch=").nth(1).unwrap().to_owned();
+    assert_eq!((number(&sent[0]), number(&sent[1])), (number(&info), number(&info) + 1));
+    assert_eq!(branch(&sent[0]), branch(&info));
+    assert_ne!(branch(&sent[1]), branch(&update));
+    assert!(sent[1].ends_with("v=1"));
+    // An answer to the first one comes too late, that to the second one counts.
+    bench.flow = anew;
+    assert!(bench.feed(&reply(&update, 500, "", "", "")).is_empty() && bench.failures().is_empty());
+    bench.feed(&reply(&sent[1], 200, "", "", ""));
+    assert_eq!(bench.failures(), [200]);
+    bench.feed(&reply(&sent[0], 200, "", "", ""));
+    bye(&mut bench, dialog);
+}
+
 #[test]
 fn an_ack_that_a_lost_connection_took_goes_over_another() {
     let anew = Flow { connection: 22, ..tcp() };

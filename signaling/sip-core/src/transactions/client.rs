@@ -384,6 +384,14 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         false
     }
 
+    /// Another request takes the place of the one that was sent: responses to that one are strays from now on.
+    pub(crate) fn replace_request(&mut self, handle: Handle, key: Key, bytes: Box<[u8]>) {
+        let Some(client) = self.clients.get_mut(handle) else { return };
+        self.client_index.remove(&client.key);
+        (client.key, client.bytes) = (key, bytes);
+        self.client_index.insert(key, handle);
+    }
+
     pub(crate) fn forget_client(&mut self, handle: Handle) -> Option<Box<Client<C>>> {
         let client = self.clients.remove(handle)?;
         self.client_index.remove(&client.key);

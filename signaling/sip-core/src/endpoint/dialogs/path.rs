@@ -4,7 +4,7 @@
 use crate::endpoint::Endpoint;
 use crate::endpoint::dialogs::dialog::{Awaited, Otherwise, Path, State};
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
-use crate::endpoint::requests::{Dispatch, Purpose};
+use crate::endpoint::requests::{Dispatch, Kind, Purpose};
 use crate::event::{DialogId, Event};
 use crate::flow::Flow;
 use crate::message::compose::{put_contact, put_via};
@@ -128,9 +128,41 @@ impl Endpoint {
             out.send_copy(flow, &ack);
             dialog.ack = Some(ack);
         }
-        for transaction in transactions {
-            self.redirect(now, *transaction, flow, out);
+        // Those that get a higher CSeq go last: the peer refuses a number below the one before (RFC 3261 §12.2.2).
+        let (anew, as_they_are): (Vec<Handle>, Vec<Handle>) =
+            transactions.iter().copied().partition(|transaction| self.is_sent_anew(*transaction));
+        for transaction in as_they_are {
+            self.redirect(now, transaction, flow, out);
         }
+        for transaction in anew {
+            self.number_anew(transaction);
+            self.redirect(now, transaction, flow, out);
+        }
+    }
+
+    /// Whether the request goes over another path as a new one. The peer may have carried out an UPDATE whose connection broke.
+    /// As a copy it would be refused then, because the peer's transaction ended with its answer (timer J is 0, RFC 3261
+    /// §17.2.2), and both sides would disagree about the session. As a request of its own (§8.1.3.1, §17.1.4) it brings about
+    /// the same session once more. A re-INVITE is answered again as a copy (RFC 6026 §7.1); what must not be done twice stays
+    /// the copy that the peer refuses.
+    fn is_sent_anew(&self, transaction: Handle) -> bool {
+        let sent = self.transactions.clients.get(transaction);
+        sent.is_some_and(|sent| sent.dispatch == Dispatch::Lost && sent.kind == Kind::Update)
+    }
+
+    /// Gives a request another branch and the next CSeq.
+    fn number_anew(&mut self, transaction: Handle) {
+        let branch = self.transactions.tokens.next();
+        let lines = self.credentials_anew(transaction);
+        let Some(sent) = self.transactions.clients.get_mut(transaction) else { return };
+        let Some(dialog) = sent.dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) else { return };
+        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
+        sent.cseq = dialog.local_cseq;
+        let (mut via, mut bytes) = (Vec::with_capacity(96), Vec::with_capacity(sent.bytes.len() + 32));
+        put_via(&mut via, &self.config, &sent.flow, branch.as_str());
+        crate::message::derive::put_again(&sent.bytes, &via, sent.cseq, &lines, &mut bytes);
+        let key = self.transactions.client_key(branch.as_str().as_bytes(), crate::message::derive::method_of(&bytes));
+        self.transactions.replace_request(transaction, key, bytes.into_boxed_slice());
     }
 
     fn redirect(&mut self, now: Instant, handle: Handle, flow: Flow, out: &mut Output) {
@@ -158,7 +190,7 @@ impl Endpoint {
             return false;
         }
         if let Some(sent) = self.transactions.clients.get_mut(handle) {
-            sent.dispatch = Dispatch::Waiting;
+            sent.dispatch = Dispatch::Lost;
         }
         self.wait_for_path(dialog, handle);
         true

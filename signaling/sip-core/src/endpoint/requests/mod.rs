@@ -185,7 +185,7 @@ impl ClientUse for Sent {
     }
 
     fn is_held(&self) -> bool {
-        self.dispatch == Dispatch::Waiting
+        matches!(self.dispatch, Dispatch::Waiting | Dispatch::Lost)
     }
 }
 
@@ -196,6 +196,8 @@ pub(crate) enum Dispatch {
     Sent,
     /// It waits for the path of its dialog.
     Waiting,
+    /// Its connection broke after it was sent. It waits for another path, and the peer may have carried it out.
+    Lost,
     /// It goes out on another flow than at first, and on no third one.
     Redirected,
 }
