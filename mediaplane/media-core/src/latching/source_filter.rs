@@ -9,7 +9,8 @@
 //! 4. Once it is silent for [`QUIET`], a packet from elsewhere that goes on with the same stream (its SSRC, the next
 //!    sequence numbers, a timestamp that fits the time that passed) is the peer's behind a NAT that has rebound.
 //! 5. Where no source has been heard since the last offer and answer, one is taken that is steady for [`SETTLE_TIME`]
-//!    and has no rival: see [`crate::candidates`].
+//!    and has no rival: see [`crate::candidates`]. A peer that was heard from exactly the address that it still names is
+//!    not behind a NAT that hides it: of other hosts than those of its media and its signaling only rule 4 takes one.
 //!
 //! Packets that wait for rule 4 or 5 are held ([`crate::held_packets`]), so that none of the peer's is lost.
 
@@ -130,6 +131,9 @@ impl SourceFilter {
             return Verdict::Stranger;
         }
         let is_near = from.is_beside(sdp) || from.is_beside(packet.signaling);
+        if self.is_proven && !is_near && !goes_on {
+            return Verdict::Stranger;
+        }
         let Some(place) = probation.note(leg, &mut self.room, (from, header, at), is_near, goes_on) else {
             return Verdict::Stranger;
         };

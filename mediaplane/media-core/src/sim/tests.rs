@@ -246,6 +246,35 @@ fn a_silent_peer_times_out_and_rtp_stops() {
     assert!(matches!(scene.events.last(), Some(Event::Closed { .. })));
 }
 
+/// A port goes from call to call, and a phone that missed the end of its own may still send there. A peer that was heard from
+/// where it says it is keeps its leg while it is silent, also after another offer and answer; on its own host it may move.
+#[test]
+fn a_stranger_on_another_host_never_takes_the_leg_of_a_peer_that_was_heard_where_it_is() {
+    for is_heard in [false, true] {
+        let mut scene = Scene::new(lab());
+        let (peer, moved) = (scene.lab.add_peer(), scene.lab.add_peer());
+        let stranger = scene.lab.network.add_peer(([127, 0, 0, 9], 40_000).into());
+        let spec = scene.spec(peer, Source::Leg(scene.leg(0))).with(|spec| spec.transport.rtcp = 4);
+        scene.open(0, spec);
+        let talk = |scene: &mut Scene<SimLab>, peer, ssrc, seqs: std::ops::Range<u16>| {
+            for seq in seqs {
+                scene.lab.network.peer_send(peer, scene.rtp(0), &rtp_packet(ssrc, seq));
+                scene.run(ms(20));
+            }
+            scene.heard(peer).len()
+        };
+        if is_heard {
+            assert_eq!(talk(&mut scene, peer, 1, 0..10), 10);
+        }
+        scene.update(0, spec.with(|spec| spec.transport.negotiation = 1));
+        let heard = talk(&mut scene, stranger, 9, 100..150);
+        assert_eq!(heard, if is_heard { 0 } else { 50 }, "behind NAT only the source shows where the peer is");
+        if is_heard {
+            assert_eq!(talk(&mut scene, moved, 2, 0..50), 50);
+        }
+    }
+}
+
 /// Alice on leg 0, Bob on leg 1, each sending what the other receives.
 fn bridged(rewriting: Rewriting) -> (Scene<SimLab>, usize, usize) {
     let mut scene = Scene::new(lab());
