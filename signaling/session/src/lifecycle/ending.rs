@@ -167,10 +167,12 @@ impl Sessions {
         let reason = session.reason().unwrap_or(EndReason::LocalBye);
         self.counts.add(
             match reason.kind() {
+                EndKind::Failed => SignalCounter::CallsFailed,
+                // A call that was answered ends by BYE, also where the reason is that a transfer target refused.
+                _ if session.is_answered() => SignalCounter::CallsCompleted,
                 EndKind::Completed => SignalCounter::CallsCompleted,
                 EndKind::Cancelled => SignalCounter::CallsCancelled,
                 EndKind::Rejected => SignalCounter::CallsRefused,
-                EndKind::Failed => SignalCounter::CallsFailed,
             },
             1,
         );
