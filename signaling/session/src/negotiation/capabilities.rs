@@ -36,6 +36,11 @@ impl Terms {
 }
 
 impl Able {
+    /// The same, with telephone events where `has_events` says so.
+    pub(crate) fn or_telephone_event(self, has_events: bool) -> Self {
+        Self { telephone_event: self.telephone_event || has_events, ..self }
+    }
+
     pub(crate) fn settings(&self) -> Settings<'_> {
         Settings {
             codecs: &self.codecs[..self.count],

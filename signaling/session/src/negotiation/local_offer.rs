@@ -81,9 +81,14 @@ impl Sessions {
         Ok(())
     }
 
-    /// What a session may agree to by this wish.
+    /// What a session may agree to by this wish. Without terms the telephone events that were agreed on are offered again,
+    /// whether the other side of the call takes them or not: its digits cross by INFO. So the peer may accept them.
     fn able_for(&self, session: &Session, wish: &Wish) -> Able {
-        wish.terms.as_ref().map_or_else(|| self.media_of(session), |terms| self.able_by(session, terms))
+        if let Some(terms) = &wish.terms {
+            return self.able_by(session, terms);
+        }
+        let had_events = session.sdp.agreed().is_some_and(|agreed| agreed.payloads.telephone_event().is_some());
+        self.media_of(session).or_telephone_event(had_events)
     }
 
     /// The session timer wants a refresh. Where another change is on its way, that one refreshes.

@@ -4,8 +4,9 @@ use crate::tests::common::*;
 use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use contract::Source;
+use contract::{Event, Source};
 use sip_core::{Cause, EndpointConfig, Refused};
+use stats::SignalCounter;
 
 pub(in crate::tests) const REFER: u64 = 77;
 pub(in crate::tests) const REPORTS: u64 = 77;
@@ -212,6 +213,11 @@ fn a_peer_transfers_and_hangs_up_at_once() {
         }
         world.serve();
         world.assert_empty();
+        // B was answered before the transfer: what C says to its own call does not make B's a refused one.
+        let (answered, refused) = if is_answered { (3, 0) } else { (2, 1) };
+        let count = |counter| world.sessions.counts.get(counter);
+        assert_eq!(count(SignalCounter::CallsAnswered), answered);
+        assert_eq!((count(SignalCounter::CallsCompleted), count(SignalCounter::CallsRefused)), (answered, refused));
     }
 }
 
@@ -265,6 +271,41 @@ fn a_held_peer_is_heard_again_after_a_transfer() {
     world.serve();
     assert_eq!(world.session(pair.called).state(), SessionState::Connected);
     assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
+}
+
+/// B has telephone events and was held when C, which has none, took A's place: the offer that takes B back has them, so B may
+/// send them, and its digits cross by INFO (RFC 3264 §6.1).
+#[test]
+fn a_held_peer_keeps_its_telephone_events_where_the_new_one_has_none() {
+    let with_events =
+        |direction| held(direction).replace("RTP/AVP 0", "RTP/AVP 0 101") + "a=rtpmap:101 telephone-event/8000\r\n";
+    let mut pair = up();
+    let world = &mut pair.world;
+    world.reinvites(A, &with_events("sendonly"));
+    let said = world.said();
+    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    world.responds(request, 200, &with_events("recvonly"));
+    world.serve();
+    world.said();
+    let (third, call) = referred(&mut pair);
+    let world = &mut pair.world;
+    world.answered(call, 60, SDP);
+    world.serve();
+    let said = world.said();
+    let Some(Said::Reinvite(request, _, sdp)) = said.iter().find(|said| matches!(said, Said::Reinvite(..))) else {
+        panic!("{said:?}")
+    };
+    assert!(sdp.contains("m=audio") && sdp.contains("RTP/AVP 0 101\r\n"), "{sdp}");
+    world.responds(*request, 200, &with_events("sendrecv"));
+    world.serve();
+    let has_events = |id| world.spec(id).formats.payloads.telephone_event().is_some();
+    assert_eq!((has_events(pair.called), has_events(third)), (true, false));
+    // What B presses is heard by the media plane, and said to C by INFO.
+    let leg = world.session(pair.called).leg().unwrap();
+    world.said();
+    world.media(Event::Digit { leg, digit: 8 });
+    let said = world.said();
+    assert!(matches!(&said[..], [Said::Info(_, 60, body)] if body.starts_with("Signal=8")), "{said:?}");
 }
 
 /// A holds B, which does not answer yet; what A asked for is of no account once C is in its place.
