@@ -10,7 +10,6 @@ pub(crate) const STRUCTS: &[(&str, usize)] = &[
     ("mediaplane/media-core: Sending", 19),
     ("mediaplane/media-core: Tally", 19),
     ("mediaplane/uring: UringIo", 21),
-    ("signaling/sip-core: Dialog", 35),
     ("src: SessionConfig", 25),
 ];
 

@@ -34,9 +34,9 @@ impl Endpoint {
             return Err(Refused::Full);
         }
         let dialog = self.dialogs.get_mut(handle).ok_or(Refused::Gone)?;
-        dialog.local_cseq = dialog.local_cseq.saturating_add(1);
-        let cseq = dialog.local_cseq;
-        let (flow, account) = (dialog.flow, dialog.account);
+        dialog.sequence.local = dialog.sequence.local.saturating_add(1);
+        let cseq = dialog.sequence.local;
+        let (flow, account) = (dialog.route.flow, dialog.user.account);
         let dispatch = self.dispatch(handle, out);
         let branch = self.transactions.tokens.next();
         let known = self.in_dialog_with_credentials(handle, method, lines, content.body);
@@ -69,9 +69,9 @@ impl Endpoint {
         body: &[u8],
     ) -> Option<Vec<u8>> {
         let dialog = self.dialogs.get(handle)?;
-        let account = self.accounts.get_mut(dialog.account?.0).filter(|account| account.has_known())?;
-        let uri = dialog.routes.request_uri(&dialog.target);
-        let sending = Sending { remote: dialog.flow.remote, method: method.as_bytes(), uri, body };
+        let account = self.accounts.get_mut(dialog.user.account?.0).filter(|account| account.has_known())?;
+        let uri = dialog.route.set.request_uri(&dialog.route.target);
+        let sending = Sending { remote: dialog.route.flow.remote, method: method.as_bytes(), uri, body };
         let mut all = lines.to_vec();
         account.put_known(&sending, &mut all);
         Some(all)
@@ -88,16 +88,21 @@ impl Endpoint {
         content: &Content<'_>,
         arena: &mut Vec<u8>,
     ) {
-        put(arena, &[method.as_bytes(), b" ", dialog.routes.request_uri(&dialog.target), b" SIP/2.0\r\n"]);
-        put_via(arena, &self.config, &dialog.flow, branch);
+        put(arena, &[method.as_bytes(), b" ", dialog.route.set.request_uri(&dialog.route.target), b" SIP/2.0\r\n"]);
+        put_via(arena, &self.config, &dialog.route.flow, branch);
         put_cseq(arena, cseq, method.as_bytes());
-        put(arena, &[b"Max-Forwards: 70\r\nFrom: ", dialog.local(), b"\r\nTo: ", dialog.remote()]);
-        put(arena, &[b"\r\nCall-ID: ", dialog.call_id(), b"\r\n"]);
-        dialog.routes.write(&dialog.target, arena);
+        put(arena, &[b"Max-Forwards: 70\r\nFrom: ", dialog.identity.local(), b"\r\nTo: ", dialog.identity.remote()]);
+        put(arena, &[b"\r\nCall-ID: ", dialog.identity.call_id(), b"\r\n"]);
+        dialog.route.set.write(&dialog.route.target, arena);
         let shows_contact =
             matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Refer | Method::Notify);
         if shows_contact && !content.has("Contact") {
-            put_contact(arena, &self.config, &dialog.flow, crate::message::compose::is_sips(&dialog.target));
+            put_contact(
+                arena,
+                &self.config,
+                &dialog.route.flow,
+                crate::message::compose::is_sips(&dialog.route.target),
+            );
         }
         if matches!(method, Method::Invite | Method::Update) {
             put(arena, &[&self.lines.allow, &self.lines.supported]);
@@ -109,7 +114,7 @@ impl Endpoint {
     /// The ACK for a 2xx (RFC 3261 §13.2.2.4): no transaction of its own.
     pub(crate) fn put_ack(&mut self, handle: Handle, cseq: u32, content: &Content<'_>, out: &mut Output) -> Span {
         let branch = self.transactions.tokens.next();
-        let credentials = self.dialogs.get(handle).and_then(|dialog| dialog.credentials.as_deref());
+        let credentials = self.dialogs.get(handle).and_then(|dialog| dialog.ack.credentials.as_deref());
         let lines = credentials.unwrap_or_default().to_vec();
         let mark = out.mark();
         if let Some(dialog) = self.dialogs.get(handle) {
@@ -160,7 +165,7 @@ impl Endpoint {
     /// A dialog in which the user may send.
     pub(crate) fn open_dialog(&self, handle: Handle) -> Result<&crate::endpoint::dialogs::dialog::Dialog, Refused> {
         let dialog = self.dialogs.get(handle).ok_or(Refused::Gone)?;
-        let is_ending = dialog.state == State::Terminating || dialog.late_bye.is_some();
+        let is_ending = dialog.state == State::Terminating || dialog.in_flight.late_bye.is_some();
         if is_ending { Err(Refused::WrongState) } else { Ok(dialog) }
     }
 }

@@ -148,19 +148,19 @@ impl Endpoint {
 
     /// The number that the user gave a dialog; 0 at first, `None` when it has ended.
     pub fn user_data(&self, dialog: DialogId) -> Option<u64> {
-        Some(self.dialogs.get(dialog.0)?.user_data)
+        Some(self.dialogs.get(dialog.0)?.user.data)
     }
 
     /// Gives a dialog a number of the user's, so that events find their way without another table.
     pub fn set_user_data(&mut self, dialog: DialogId, user_data: u64) {
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
-            dialog.user_data = user_data;
+            dialog.user.data = user_data;
         }
     }
 
     /// The dialog with this Call-ID and these tags, local as we see it (RFC 3891, RFC 4538).
     pub fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
-        let key = crate::endpoint::dialogs::dialog::key(&self.transactions.keyed, call_id, local_tag, remote_tag);
+        let key = crate::endpoint::dialogs::identity::key(&self.transactions.keyed, call_id, local_tag, remote_tag);
         self.dialog_index.get(&key).copied().map(DialogId)
     }
 
@@ -168,14 +168,14 @@ impl Endpoint {
     pub fn dialog_info(&self, dialog: DialogId) -> Option<DialogInfo<'_>> {
         let dialog = self.dialogs.get(dialog.0)?;
         Some(DialogInfo {
-            call_id: dialog.call_id(),
-            local: dialog.local(),
-            local_tag: dialog.local_tag(),
-            remote: dialog.remote(),
-            remote_tag: dialog.remote_tag(),
-            target: &dialog.target,
+            call_id: dialog.identity.call_id(),
+            local: dialog.identity.local(),
+            local_tag: dialog.identity.local_tag(),
+            remote: dialog.identity.remote(),
+            remote_tag: dialog.identity.remote_tag(),
+            target: &dialog.route.target,
             next_hop: dialog.next_hop(),
-            flow: dialog.flow,
+            flow: dialog.route.flow,
             is_confirmed: dialog.state == crate::endpoint::dialogs::dialog::State::Confirmed,
             session_interval_s: dialog.session.interval_s(),
         })
@@ -205,7 +205,7 @@ impl Endpoint {
 
     /// Whether a dialog was made by an INVITE of the peer whose 2xx has not been acknowledged, or is yet to come.
     pub(crate) fn is_unacknowledged(&self, dialog: Handle) -> bool {
-        let invite = self.dialogs.get(dialog).and_then(|dialog| dialog.server_invite);
+        let invite = self.dialogs.get(dialog).and_then(|dialog| dialog.in_flight.server_invite);
         invite
             .and_then(|invite| self.transactions.servers.get(invite))
             .is_some_and(|invite| invite.kind == Kind::Invite)
@@ -216,7 +216,7 @@ impl Endpoint {
     pub(crate) fn may_repeat(&self, now: Instant, transaction: Handle) -> bool {
         let Some(transaction) = self.transactions.servers.get(transaction) else { return false };
         let is_on_its_path = |handle: Handle| {
-            let remote = self.dialogs.get(handle).map(|dialog| dialog.flow.remote);
+            let remote = self.dialogs.get(handle).map(|dialog| dialog.route.flow.remote);
             remote == Some(transaction.flow.remote) && !self.is_unacknowledged(handle)
         };
         self.transactions.proven.has(now, &transaction.address) || transaction.dialog.is_some_and(is_on_its_path)

@@ -102,7 +102,7 @@ impl Endpoint {
         if is_again {
             // A copy of the 2xx to a re-INVITE: our ACK was lost.
             if let Some(dialog) = dialog
-                && self.dialogs.get(dialog).is_some_and(|open| open.invite_cseq == cseq)
+                && self.dialogs.get(dialog).is_some_and(|open| open.ack.invite_cseq == cseq)
             {
                 self.repeat_ack(dialog, out);
             }
@@ -113,14 +113,14 @@ impl Endpoint {
             && let Some(dialog) = self.dialogs.get_mut(dialog_handle)
         {
             match kind {
-                Kind::Reinvite => dialog.client_invite = None,
-                Kind::Update if has_body => dialog.client_update = false,
+                Kind::Reinvite => dialog.in_flight.client_invite = None,
+                Kind::Update if has_body => dialog.in_flight.client_update = false,
                 _ => {}
             }
             if status < 300 && kind.refreshes() {
                 let credentials = self.credentials_of(handle);
                 if let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|_| kind == Kind::Reinvite) {
-                    dialog.credentials = credentials;
+                    dialog.ack.credentials = credentials;
                 }
                 wants_ack =
                     self.refreshed(now, dialog_handle, kind, cseq, has_body, &Origin::answered(flow), message, out);
@@ -153,11 +153,11 @@ impl Endpoint {
             self.retarget(now, handle, Some(contact.uri.as_bytes()), origin, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return false };
-        let by_prack = dialog.answered_by_prack;
+        let by_prack = dialog.ack.answered_by_prack;
         if kind == Kind::Reinvite {
-            dialog.invite_cseq = cseq;
-            dialog.ack = None;
-            dialog.owes_ack = true;
+            dialog.ack.invite_cseq = cseq;
+            dialog.ack.request = None;
+            dialog.ack.is_owed = true;
         }
         self.take_session_timer(now, handle, message);
         if kind != Kind::Reinvite {
@@ -232,11 +232,11 @@ impl Endpoint {
     fn later(&mut self, now: Instant, handle: Handle) -> bool {
         let Some(transaction) = self.transactions.clients.get(handle) else { return false };
         let Some(dialog_handle) = transaction.dialog else { return false };
-        let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|dialog| !dialog.passes_glare) else {
+        let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|dialog| !dialog.in_flight.passes_glare) else {
             return false;
         };
-        dialog.client_invite = None;
-        dialog.client_update = false;
+        dialog.in_flight.client_invite = None;
+        dialog.in_flight.client_update = false;
         let steps = if dialog.is_caller {
             210 + self.transactions.tokens.below(191)
         } else {

@@ -93,7 +93,7 @@ impl Endpoint {
         let Some(transaction) = self.transactions.servers.get(handle) else { return };
         let update_in = transaction.dialog.filter(|_| transaction.kind == Kind::Update);
         if let Some(dialog) = update_in.and_then(|dialog| self.dialogs.get_mut(dialog)) {
-            dialog.server_update = false;
+            dialog.in_flight.server_update = false;
         }
         self.forget_server(handle);
     }
@@ -137,7 +137,8 @@ impl Endpoint {
     /// RFC 3261 §13.3.1.4: after 64*T1 without ACK the session ends with BYE, unless that were too much for a peer that has
     /// shown nothing. An unacknowledged refusal ends nothing.
     fn never_acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
-        let is_open = self.dialogs.get(dialog).is_some_and(|dialog| dialog.server_invite == Some(transaction));
+        let is_open =
+            self.dialogs.get(dialog).is_some_and(|dialog| dialog.in_flight.server_invite == Some(transaction));
         if !is_open {
             return;
         }
@@ -145,7 +146,8 @@ impl Endpoint {
             // Our BYE is no larger than the 2xx.
             || self.transactions.servers.get(transaction).is_some_and(|open| open.budget.has_room(open.response.len()));
         if !is_paid {
-            let is_wanted = self.dialogs.get_mut(dialog).is_some_and(|dialog| dialog.late_bye.take().is_some());
+            let is_wanted =
+                self.dialogs.get_mut(dialog).is_some_and(|dialog| dialog.in_flight.late_bye.take().is_some());
             let cause = if is_wanted { Cause::LocalBye } else { Cause::NoAck };
             self.end_dialog(now, dialog, cause, None, out);
         } else if !self.send_late_bye(now, dialog, out) {

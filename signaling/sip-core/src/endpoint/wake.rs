@@ -76,8 +76,8 @@ impl Endpoint {
         if !Deadlines::fired(&mut dialog.alarm, at) {
             return;
         }
-        if dialog.ack.is_some() && now >= dialog.ack_until {
-            dialog.ack = None;
+        if dialog.ack.request.is_some() && now >= dialog.ack.until {
+            dialog.ack.request = None;
         }
         let due = if dialog.state == crate::endpoint::dialogs::dialog::State::Confirmed {
             dialog.session.wake(now)

@@ -138,7 +138,7 @@ impl<'a, 'm> Request<'a, 'm> {
 
     /// The key of the dialog that this request says it belongs to.
     pub(crate) fn dialog_key(&self, keyed: &Keyed) -> Key {
-        crate::endpoint::dialogs::dialog::key(keyed, self.call_id, self.to_tag.unwrap_or_default(), self.from_tag)
+        crate::endpoint::dialogs::identity::key(keyed, self.call_id, self.to_tag.unwrap_or_default(), self.from_tag)
     }
 
     /// The URI of the first Contact.

@@ -144,7 +144,7 @@ impl Endpoint {
             && status >= 200
         {
             if let Some(dialog) = self.dialogs.get_mut(dialog) {
-                dialog.server_update = false;
+                dialog.in_flight.server_update = false;
             }
             if status < 300 {
                 self.put_our_contact(transaction, content, &mut lines);

@@ -28,7 +28,7 @@ impl Fork {
     /// Whether a response belongs to it.
     pub(crate) fn is_of(&self, keyed: &Keyed, call: &Call, message: &Message<'_>) -> bool {
         let to_tag = message.to_tag().unwrap_or_default();
-        self.key == crate::endpoint::dialogs::dialog::key(keyed, &call.call_id, call.tag.as_str().as_bytes(), to_tag)
+        self.key == crate::endpoint::dialogs::identity::key(keyed, &call.call_id, call.tag.as_str().as_bytes(), to_tag)
     }
 }
 

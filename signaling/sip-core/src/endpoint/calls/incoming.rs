@@ -36,9 +36,9 @@ impl Endpoint {
             return self.transactions.refuse(inc, 513, b"", out);
         };
         let Some(transaction) = self.open_server(inc, tag.as_str(), out) else { return };
-        dialog.server_invite = Some(transaction);
+        dialog.in_flight.server_invite = Some(transaction);
         dialog.has_session = true;
-        dialog.is_announced = true;
+        dialog.user.is_announced = true;
         let Some(dialog) = self.add_dialog(dialog) else {
             self.forget_server(transaction);
             return;
@@ -67,15 +67,14 @@ impl Endpoint {
         })?;
         let hop = next_hop::decide(dialog.next_hop(), &Origin::of(inc), self.config.media_ports.as_ref());
         if hop != Hop::Source {
-            dialog.path = Path::Unproven(Box::new(hop));
+            dialog.route.path = Path::Unproven(Box::new(hop));
         }
         dialog.peer_takes_update = inc.says(Name::Allow, "UPDATE");
-        dialog.peer_takes_100rel = inc.says(Name::Supported, "100rel");
         Some(dialog)
     }
 
     pub(crate) fn add_dialog(&mut self, dialog: Dialog) -> Option<Handle> {
-        let key = dialog.key(&self.transactions.keyed);
+        let key = dialog.identity.key(&self.transactions.keyed);
         let handle = self.dialogs.insert(dialog).ok()?;
         self.dialog_index.insert(key, handle);
         Some(handle)
@@ -102,21 +101,21 @@ impl Endpoint {
     /// A re-INVITE. Its CSeq has been checked.
     pub(crate) fn receive_reinvite(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut Output) {
         let Some(dialog) = self.dialogs.get(handle) else { return };
-        let open = dialog.server_invite.and_then(|open| self.transactions.servers.get(open));
+        let open = dialog.in_flight.server_invite.and_then(|open| self.transactions.servers.get(open));
         let now = inc.now;
         // RFC 3261 §14.2: one after the other. One that overtakes the answer to an UPDATE is handed up, and waits there.
         if open.is_some_and(|open| open.machine.is_waiting()) {
             return self.refuse_for_now(inc, out);
         }
-        if dialog.client_invite.is_some() || dialog.client_update || dialog.state == State::Early {
+        if dialog.in_flight.client_invite.is_some() || dialog.in_flight.client_update || dialog.state == State::Early {
             return self.refuse_statefully(inc, 491, b"", out);
         }
         if let Some(dialog) = self.dialogs.get(handle)
-            && dialog.late_bye.is_some()
+            && dialog.in_flight.late_bye.is_some()
         {
             // The peer has our 2xx, even if its ACK was lost: the BYE that waited for it goes out, and nothing changes
             // in a call that ends.
-            if let Some(earlier) = dialog.server_invite {
+            if let Some(earlier) = dialog.in_flight.server_invite {
                 self.acknowledged(now, handle, earlier, out);
             }
             self.refuse_statefully(inc, 481, b"", out);
@@ -124,7 +123,8 @@ impl Endpoint {
             return;
         }
         let Some(transaction) = self.open_server(inc, "", out) else { return };
-        let earlier = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.replace(transaction));
+        let earlier =
+            self.dialogs.get_mut(handle).and_then(|dialog| dialog.in_flight.server_invite.replace(transaction));
         if let Some(earlier) = earlier {
             // The peer goes on: it has our earlier 2xx, even if its ACK was lost.
             self.drive_server(now, earlier, ServerInput::Ack, None, out);
@@ -151,7 +151,7 @@ impl Endpoint {
             return self.drive_server(now, handle, ServerInput::Ack, None, out);
         }
         let waiting = self.dialog_index.get(&inc.dialog_key(&self.transactions.keyed)).copied().and_then(|dialog| {
-            let transaction = self.dialogs.get(dialog)?.server_invite?;
+            let transaction = self.dialogs.get(dialog)?.in_flight.server_invite?;
             let open = self.transactions.servers.get(transaction)?;
             (open.machine.is_accepted_invite() && open.cseq == inc.cseq).then_some((dialog, transaction))
         });
@@ -182,7 +182,7 @@ impl Endpoint {
         self.recount(transaction);
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.is_proved();
-            dialog.server_invite = None;
+            dialog.in_flight.server_invite = None;
         }
     }
 
@@ -223,6 +223,7 @@ impl Endpoint {
             let dialog =
                 self.dialogs.get(self.dialog_index.get(&inc.dialog_key(&self.transactions.keyed)).copied()?)?;
             dialog
+                .in_flight
                 .server_invite
                 .filter(|invite| self.transactions.servers.get(*invite).is_some_and(|open| open.cseq == inc.cseq))
         };
@@ -241,7 +242,7 @@ impl Endpoint {
         let now = inc.now;
         let dialog = self.transactions.servers.get(invite).and_then(|invite| invite.dialog);
         let tag = match dialog.and_then(|dialog| self.dialogs.get(dialog)) {
-            Some(dialog) => String::from_utf8_lossy(dialog.local_tag()).into_owned(),
+            Some(dialog) => String::from_utf8_lossy(dialog.identity.local_tag()).into_owned(),
             None => self.transactions.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
         };
         if let Some(transaction) = self.open_server(inc, &tag, out) {
@@ -263,9 +264,9 @@ impl Endpoint {
         let Some(dialog) = transaction.dialog else { return };
         let kind = transaction.kind;
         if let Some(dialog) = self.dialogs.get_mut(dialog)
-            && dialog.server_invite == Some(handle)
+            && dialog.in_flight.server_invite == Some(handle)
         {
-            dialog.server_invite = None;
+            dialog.in_flight.server_invite = None;
         }
         if kind == Kind::Invite {
             self.end_dialog(now, dialog, cause, message, out);

@@ -94,10 +94,10 @@ impl Endpoint {
     ) -> Result<(), Refused> {
         content.check()?;
         let open = self.dialogs.get(dialog.0).ok_or(Refused::Gone)?;
-        if !open.owes_ack {
+        if !open.ack.is_owed {
             return Err(Refused::WrongState);
         }
-        let cseq = open.invite_cseq;
+        let cseq = open.ack.invite_cseq;
         self.send_ack(now, dialog.0, cseq, &content, out);
         Ok(())
     }
@@ -113,11 +113,11 @@ impl Endpoint {
         let span = self.put_ack(handle, cseq, content, out);
         let until = now + self.config.timers.give_up();
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        dialog.ack = Some(out.bytes(span).into());
-        dialog.owes_ack = false;
-        dialog.invite_cseq = cseq;
-        dialog.ack_until = until;
-        let flow = dialog.flow;
+        dialog.ack.request = Some(out.bytes(span).into());
+        dialog.ack.is_owed = false;
+        dialog.ack.invite_cseq = cseq;
+        dialog.ack.until = until;
+        let flow = dialog.route.flow;
         if self.dispatch(handle, out) == Dispatch::Sent {
             out.send(flow, span);
         }

@@ -91,7 +91,7 @@ impl Endpoint {
         let Ok(Some(rack)) = inc.message.rack() else {
             return self.refuse_statefully(inc, 400, b"", out);
         };
-        let invite = self.dialogs.get(handle).and_then(|dialog| dialog.server_invite);
+        let invite = self.dialogs.get(handle).and_then(|dialog| dialog.in_flight.server_invite);
         let known = invite.and_then(|invite| self.transactions.servers.get(invite)).is_some_and(|invite| {
             invite.rseq == rack.rseq && invite.rseq != 0 && invite.cseq == rack.cseq && rack.method == Method::Invite
         });
@@ -130,14 +130,14 @@ impl Endpoint {
         let Some(sent) = self.transactions.clients.get(transaction) else { return Taken::Again };
         let (cseq, has_offer) = (sent.cseq, sent.has_body);
         let Some(dialog) = self.dialogs.get_mut(handle) else { return Taken::Again };
-        let in_order = dialog.remote_rseq == 0 || rseq == dialog.remote_rseq.wrapping_add(1);
+        let in_order = dialog.sequence.remote_rseq == 0 || rseq == dialog.sequence.remote_rseq.wrapping_add(1);
         if !in_order || rseq == 0 {
             return Taken::Again;
         }
-        dialog.remote_rseq = rseq;
-        dialog.invite_cseq = cseq;
+        dialog.sequence.remote_rseq = rseq;
+        dialog.ack.invite_cseq = cseq;
         if !has_offer && !message.body().is_empty() {
-            dialog.owes_prack = true;
+            dialog.ack.owes_prack = true;
             return Taken::WantsAnswer;
         }
         // Refused only when a table is full: the peer repeats its response then.
@@ -155,13 +155,13 @@ impl Endpoint {
     ) -> Result<(), Refused> {
         content.check()?;
         let open = self.open_dialog(dialog.0)?;
-        if !open.owes_prack {
+        if !open.ack.owes_prack {
             return Err(Refused::WrongState);
         }
         self.send_prack(now, dialog.0, &content, out)?;
         if let Some(open) = self.dialogs.get_mut(dialog.0) {
-            open.owes_prack = false;
-            open.answered_by_prack = true;
+            open.ack.owes_prack = false;
+            open.ack.answered_by_prack = true;
         }
         Ok(())
     }
@@ -176,9 +176,9 @@ impl Endpoint {
         let dialog = self.dialogs.get(handle).ok_or(Refused::Gone)?;
         let mut line = Vec::with_capacity(40);
         line.extend_from_slice(b"RAck: ");
-        put_number(&mut line, dialog.remote_rseq.into());
+        put_number(&mut line, dialog.sequence.remote_rseq.into());
         line.push(b' ');
-        put_number(&mut line, dialog.invite_cseq.into());
+        put_number(&mut line, dialog.ack.invite_cseq.into());
         line.extend_from_slice(b" INVITE\r\n");
         self.send_in_dialog(now, handle, Method::Prack, Purpose::Nobody, &line, content, out)?;
         Ok(())

@@ -63,7 +63,7 @@ impl Endpoint {
                 Taken::WantsAnswer => wants_prack = true,
             }
             if let Some(dialog) = self.dialogs.get_mut(dialog) {
-                dialog.is_announced = true;
+                dialog.user.is_announced = true;
             }
         }
         let dialog = dialog.map(DialogId);
@@ -88,7 +88,7 @@ impl Endpoint {
             tag => tag?,
         };
         let call = self.calls.get(id.0)?;
-        let key = crate::endpoint::dialogs::dialog::key(
+        let key = crate::endpoint::dialogs::identity::key(
             &self.transactions.keyed,
             &call.call_id,
             call.tag.as_str().as_bytes(),
@@ -134,10 +134,10 @@ impl Endpoint {
             local_cseq: sent.cseq,
             remote_cseq: None,
         })?;
-        dialog.call = Some(id);
+        dialog.in_flight.call = Some(id);
         dialog.has_session = true;
         dialog.is_caller = true;
-        dialog.account = sent.account;
+        dialog.user.account = sent.account;
         dialog.peer_takes_update = message.has_token(Name::Allow, "UPDATE");
         let origin = Origin::answered(sent.flow);
         let handle = self.add_dialog(dialog)?;
@@ -171,18 +171,18 @@ impl Endpoint {
             return self.repeat_ack(dialog_handle, out);
         }
         dialog.state = State::Confirmed;
-        dialog.invite_cseq = cseq;
-        dialog.call = None;
-        dialog.owes_ack = true;
-        dialog.credentials = credentials;
+        dialog.ack.invite_cseq = cseq;
+        dialog.in_flight.call = None;
+        dialog.ack.is_owed = true;
+        dialog.ack.credentials = credentials;
         let before = dialog.next_hop().to_vec();
-        dialog.routes = Routes::of_answer(message);
+        dialog.route.set = Routes::of_answer(message);
         if dialog.next_hop() != before {
             self.aim(now, dialog_handle, &origin, out);
         }
         let Some(dialog) = self.dialogs.get(dialog_handle) else { return };
         let Some(call) = self.calls.get_mut(id.0) else { return };
-        let has_offer = call.has_offer || dialog.answered_by_prack;
+        let has_offer = call.has_offer || dialog.ack.answered_by_prack;
         let is_wanted = !call.is_told && call.ended_by_us.is_none();
         let was_told = std::mem::replace(&mut call.is_told, true);
         let status = call.ended_by_us.unwrap_or(487);
@@ -201,7 +201,7 @@ impl Endpoint {
         }
         self.take_session_timer(now, dialog_handle, message);
         if let Some(dialog) = self.dialogs.get_mut(dialog_handle) {
-            dialog.is_announced = true;
+            dialog.user.is_announced = true;
         }
         let message = Self::keep(message, out);
         out.event(Event::Answered { call: id, dialog: DialogId(dialog_handle), message, wants_ack: !has_offer });

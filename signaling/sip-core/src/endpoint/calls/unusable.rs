@@ -55,7 +55,7 @@ impl Endpoint {
                 }
                 self.send_ack(now, dialog, cseq, &Content::NONE, out);
                 if let Some(open) = self.dialogs.get_mut(dialog) {
-                    open.client_invite = None;
+                    open.in_flight.client_invite = None;
                     let is_confirmed = open.state == State::Confirmed;
                     // Every request of the user has an outcome, told before the end of its dialog.
                     if let Purpose::User(number) = purpose {
@@ -85,13 +85,13 @@ impl Endpoint {
         let Some(mut dialog) = self.passing_dialog(handle, message) else { return };
         self.transactions.counters.unusable_answers += 1;
         for method in [Method::Ack, Method::Bye] {
-            let cseq = dialog.local_cseq;
+            let cseq = dialog.sequence.local;
             let branch = self.transactions.tokens.next();
             let mark = out.mark();
             self.put_in_dialog(&dialog, method, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
             let span = out.span_from(mark);
-            out.send(dialog.flow, span);
-            dialog.local_cseq = cseq.saturating_add(1);
+            out.send(dialog.route.flow, span);
+            dialog.sequence.local = cseq.saturating_add(1);
         }
     }
 
@@ -100,10 +100,10 @@ impl Endpoint {
         let Some(dialog) = self.passing_dialog(handle, message) else { return };
         let branch = self.transactions.tokens.next();
         let mark = out.mark();
-        let cseq = dialog.local_cseq;
+        let cseq = dialog.sequence.local;
         self.put_in_dialog(&dialog, Method::Ack, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
         let span = out.span_from(mark);
-        out.send(dialog.flow, span);
+        out.send(dialog.route.flow, span);
     }
 
     /// The dialog that an answer would make, for as long as it takes to write requests in it.

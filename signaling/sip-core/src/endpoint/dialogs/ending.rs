@@ -28,11 +28,12 @@ impl Endpoint {
             return Err(Refused::WrongState);
         }
         let is_unacknowledged = open
+            .in_flight
             .server_invite
             .and_then(|open| self.transactions.servers.get(open))
             .is_some_and(|open| open.kind == Kind::Invite && open.machine.is_accepted_invite());
         match self.dialogs.get_mut(dialog.0) {
-            Some(open) if is_unacknowledged => open.late_bye = Some(Box::new(KeptContent::of(&content))),
+            Some(open) if is_unacknowledged => open.in_flight.late_bye = Some(Box::new(KeptContent::of(&content))),
             _ => self.send_bye(now, dialog.0, Cause::LocalBye, &content, out),
         }
         Ok(())
@@ -40,7 +41,9 @@ impl Endpoint {
 
     /// The wait for the ACK is over: the BYE of the user goes out, if there is one.
     pub(crate) fn send_late_bye(&mut self, now: Instant, handle: Handle, out: &mut Output) -> bool {
-        let Some(late) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.late_bye.take()) else { return false };
+        let Some(late) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.in_flight.late_bye.take()) else {
+            return false;
+        };
         late.lend(|content| self.send_bye(now, handle, Cause::LocalBye, content, out));
         true
     }
@@ -48,15 +51,16 @@ impl Endpoint {
     /// BYE for a reason of our own.
     pub(crate) fn end_with_bye(&mut self, now: Instant, handle: Handle, cause: Cause, out: &mut Output) {
         self.send_bye(now, handle, cause, &Content::NONE, out);
-        if self.dialogs.get(handle).is_some_and(|dialog| dialog.is_announced && dialog.state == State::Terminating) {
+        if self.dialogs.get(handle).is_some_and(|dialog| dialog.user.is_announced && dialog.state == State::Terminating)
+        {
             out.event(Event::Ending { dialog: DialogId(handle), cause });
         }
     }
 
     fn send_bye(&mut self, now: Instant, handle: Handle, cause: Cause, content: &Content<'_>, out: &mut Output) {
-        if self.dialogs.get(handle).is_some_and(|dialog| dialog.owes_ack) {
+        if self.dialogs.get(handle).is_some_and(|dialog| dialog.ack.is_owed) {
             // RFC 3261 §13.2.2.4: an ACK without the answer, then BYE.
-            let cseq = self.dialogs.get(handle).map_or(0, |dialog| dialog.invite_cseq);
+            let cseq = self.dialogs.get(handle).map_or(0, |dialog| dialog.ack.invite_cseq);
             self.send_ack(now, handle, cseq, &Content::NONE, out);
         }
         let sent = self.send_in_dialog(now, handle, Method::Bye, Purpose::Bye, b"", content, out);
@@ -72,7 +76,9 @@ impl Endpoint {
 
     /// INVITEs that are still open in a dialog that ends: the peer's gets 487 or counts as acknowledged.
     fn close_invites(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        let Some(open) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.server_invite.take()) else { return };
+        let Some(open) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.in_flight.server_invite.take()) else {
+            return;
+        };
         let Some(transaction) = self.transactions.servers.get_mut(open) else { return };
         transaction.unpracked = None;
         if transaction.machine.is_waiting() {
@@ -96,7 +102,7 @@ impl Endpoint {
         }
         self.close_invites(now, handle, out);
         let Some(dialog) = self.dialogs.remove(handle) else { return };
-        let key = dialog.key(&self.transactions.keyed);
+        let key = dialog.identity.key(&self.transactions.keyed);
         if self.dialog_index.get(&key) == Some(&handle) {
             self.dialog_index.remove(&key);
         }
@@ -106,7 +112,7 @@ impl Endpoint {
                 out.event(Event::SubscriptionEnded { subscription, dialog });
             }
         }
-        if dialog.is_announced {
+        if dialog.user.is_announced {
             out.event(Event::Ended { dialog: DialogId(handle), cause, message });
         }
     }

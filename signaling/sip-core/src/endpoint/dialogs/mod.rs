@@ -2,6 +2,8 @@
 
 pub(crate) mod dialog;
 mod ending;
+pub(crate) mod identity;
+pub(crate) mod in_flight;
 pub(crate) mod next_hop;
 mod path;
 mod refresh;

@@ -18,14 +18,14 @@ impl Endpoint {
     /// goes out, over the path on which the peer was heard where there is no better one.
     pub fn set_path(&mut self, now: Instant, dialog: DialogId, path: Option<Flow>, out: &mut Output) {
         let Some(open) = self.dialogs.get_mut(dialog.0) else { return };
-        if !matches!(open.path, Path::Awaited(_)) {
+        if !matches!(open.route.path, Path::Awaited(_)) {
             return; // a later target has settled it
         }
-        let Path::Awaited(awaited) = std::mem::replace(&mut open.path, Path::Source) else { return };
+        let Path::Awaited(awaited) = std::mem::replace(&mut open.route.path, Path::Source) else { return };
         match (path, awaited.otherwise) {
             (Some(flow), otherwise) => {
-                open.flow = flow;
-                open.path = if otherwise == Otherwise::Fail { Path::Replaced } else { Path::Settled };
+                open.route.flow = flow;
+                open.route.path = if otherwise == Otherwise::Fail { Path::Replaced } else { Path::Settled };
             }
             (None, Otherwise::Source) => {}
             (None, Otherwise::Fail) => return self.fail_waiting(now, &awaited.transactions, out),
@@ -45,10 +45,10 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         let before = dialog.next_hop().to_vec();
         if let Some(target) = target {
-            dialog.target = crate::message::incoming::unfolded(target).as_ref().into();
+            dialog.route.target = crate::message::incoming::unfolded(target).as_ref().into();
         }
         let is_same = dialog.next_hop() == before;
-        let is_kept = match dialog.path {
+        let is_kept = match dialog.route.path {
             // It was found to be reachable there alone; an answer does not say that this has changed.
             Path::Source if origin.is_answer() => is_same || next_hop::is_same_host(&before, dialog.next_hop()),
             Path::Source => false,
@@ -63,11 +63,11 @@ impl Endpoint {
     pub(crate) fn aim(&mut self, now: Instant, handle: Handle, origin: &Origin, out: &mut Output) {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         let hop = next_hop::decide(dialog.next_hop(), origin, self.config.media_ports.as_ref());
-        let before = std::mem::replace(&mut dialog.path, Path::Source);
+        let before = std::mem::replace(&mut dialog.route.path, Path::Source);
         dialog.take_hop(hop, origin.flow);
         let Path::Awaited(awaited) = before else { return };
         if hop == Hop::Elsewhere {
-            dialog.path = Path::Awaited(Box::new(Awaited { otherwise: Otherwise::Source, ..*awaited }));
+            dialog.route.path = Path::Awaited(Box::new(Awaited { otherwise: Otherwise::Source, ..*awaited }));
             return out.event(Event::PathWanted { dialog: DialogId(handle) });
         }
         self.release(now, handle, &awaited.transactions, out);
@@ -76,10 +76,10 @@ impl Endpoint {
     /// A peer that has come back over a new connection is reached by that, where it can be reached by nothing else.
     pub(crate) fn follow_connection(&mut self, now: Instant, handle: Handle, origin: &Origin, out: &mut Output) {
         let Some(dialog) = self.dialogs.get(handle) else { return };
-        let is_open = matches!(dialog.path, Path::Source | Path::Unknown | Path::Awaited(_));
+        let is_open = matches!(dialog.route.path, Path::Source | Path::Unknown | Path::Awaited(_));
         if is_open
             && origin.flow.transport.is_reliable()
-            && origin.flow != dialog.flow
+            && origin.flow != dialog.route.flow
             && next_hop::decide(dialog.next_hop(), origin, self.config.media_ports.as_ref()) == Hop::Source
         {
             self.aim(now, handle, origin, out);
@@ -89,9 +89,9 @@ impl Endpoint {
     /// Whether requests of this dialog can go out at once; asks for the path otherwise.
     pub(crate) fn dispatch(&mut self, handle: Handle, out: &mut Output) -> Dispatch {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return Dispatch::Sent };
-        match dialog.path {
+        match dialog.route.path {
             Path::Unknown => {
-                dialog.path = Path::Awaited(Box::default());
+                dialog.route.path = Path::Awaited(Box::default());
                 out.event(Event::PathWanted { dialog: DialogId(handle) });
                 Dispatch::Waiting
             }
@@ -103,7 +103,7 @@ impl Endpoint {
     /// A request waits for the path of its dialog.
     pub(crate) fn wait_for_path(&mut self, handle: Handle, transaction: Handle) {
         if let Some(dialog) = self.dialogs.get_mut(handle)
-            && let Path::Awaited(awaited) = &mut dialog.path
+            && let Path::Awaited(awaited) = &mut dialog.route.path
         {
             awaited.transactions.push(transaction);
         }
@@ -112,21 +112,21 @@ impl Endpoint {
     /// Sends the ACK of a dialog once more: a copy of the 2xx came. One that waits for its path is not sent yet.
     pub(crate) fn repeat_ack(&mut self, handle: Handle, out: &mut Output) {
         if let Some(dialog) = self.dialogs.get(handle)
-            && !matches!(dialog.path, Path::Awaited(_))
-            && let Some(ack) = &dialog.ack
+            && !matches!(dialog.route.path, Path::Awaited(_))
+            && let Some(ack) = &dialog.ack.request
         {
-            out.send_copy(dialog.flow, ack);
+            out.send_copy(dialog.route.flow, ack);
         }
     }
 
     /// What waited for the path goes out.
     fn release(&mut self, now: Instant, handle: Handle, transactions: &[Handle], out: &mut Output) {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        let flow = dialog.flow;
-        if let Some(ack) = dialog.ack.take() {
+        let flow = dialog.route.flow;
+        if let Some(ack) = dialog.ack.request.take() {
             let ack = over(&self.config, &ack, &flow, &flow);
             out.send_copy(flow, &ack);
-            dialog.ack = Some(ack);
+            dialog.ack.request = Some(ack);
         }
         // Those that get a higher CSeq go last: the peer refuses a number below the one before (RFC 3261 §12.2.2).
         let (anew, as_they_are): (Vec<Handle>, Vec<Handle>) =
@@ -200,7 +200,7 @@ impl Endpoint {
     /// be none.
     fn lose_path(&mut self, handle: Handle, out: &mut Output) -> bool {
         let Some(dialog) = self.dialogs.get_mut(handle) else { return false };
-        match dialog.path {
+        match dialog.route.path {
             Path::Awaited(_) => return true,
             Path::Replaced | Path::Unproven(_) => return false,
             Path::Source | Path::Settled | Path::Unknown => {}
@@ -208,7 +208,7 @@ impl Endpoint {
         if !next_hop::can_be_found(dialog.next_hop()) {
             return false;
         }
-        dialog.path = Path::Awaited(Box::new(Awaited { transactions: Vec::new(), otherwise: Otherwise::Fail }));
+        dialog.route.path = Path::Awaited(Box::new(Awaited { transactions: Vec::new(), otherwise: Otherwise::Fail }));
         out.event(Event::PathWanted { dialog: DialogId(handle) });
         true
     }
@@ -228,9 +228,9 @@ impl Endpoint {
             lost.extend(dialogs.filter(|dialog| {
                 self.dialogs.get(*dialog).is_some_and(|dialog| {
                     dialog.state != State::Early
-                        && dialog.ack.is_some()
-                        && dialog.flow.transport.is_reliable()
-                        && is_same_path(&dialog.flow, flow)
+                        && dialog.ack.request.is_some()
+                        && dialog.route.flow.transport.is_reliable()
+                        && is_same_path(&dialog.route.flow, flow)
                 })
             }));
         }

@@ -27,7 +27,7 @@ impl Endpoint {
             return self.refuse_statefully(inc, refusal.status, &refusal.lines, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
-        match dialog.remote_cseq {
+        match dialog.sequence.remote {
             Some(last) if inc.cseq < last => return self.refuse_for_now(inc, out),
             // Not a copy, or its transaction had taken it: a request that split on its way.
             Some(last) if inc.cseq == last => return self.refuse_statefully(inc, 482, b"", out),
@@ -37,7 +37,7 @@ impl Endpoint {
         if dialog.state == State::Terminating && kind != Kind::Bye {
             return self.refuse_statefully(inc, 481, b"", out);
         }
-        dialog.remote_cseq = Some(inc.cseq);
+        dialog.sequence.remote = Some(inc.cseq);
         dialog.is_proved();
         if inc.flow.transport.is_reliable() {
             self.follow_connection(inc.now, handle, &Origin::of(inc), out);
@@ -78,8 +78,11 @@ impl Endpoint {
         if crossing {
             return;
         }
-        let call =
-            self.dialogs.get(handle).filter(|dialog| dialog.state == State::Early).and_then(|dialog| dialog.call);
+        let call = self
+            .dialogs
+            .get(handle)
+            .filter(|dialog| dialog.state == State::Early)
+            .and_then(|dialog| dialog.in_flight.call);
         self.end_dialog(now, handle, Cause::RemoteBye, Some(message), out);
         if let Some(call) = call {
             self.branch_gone(now, call, handle, out);
@@ -92,13 +95,17 @@ impl Endpoint {
         let has_offer = !inc.message.body().is_empty();
         let reinvite_open = dialog.state == State::Confirmed
             && dialog
+                .in_flight
                 .server_invite
                 .and_then(|open| self.transactions.servers.get(open))
                 .is_some_and(|open| open.machine.is_waiting());
-        if dialog.server_update || (has_offer && reinvite_open) {
+        if dialog.in_flight.server_update || (has_offer && reinvite_open) {
             return self.refuse_for_now(inc, out);
         }
-        if has_offer && (dialog.client_update || (dialog.client_invite.is_some() && dialog.state == State::Confirmed)) {
+        if has_offer
+            && (dialog.in_flight.client_update
+                || (dialog.in_flight.client_invite.is_some() && dialog.state == State::Confirmed))
+        {
             return self.refuse_statefully(inc, 491, b"", out);
         }
         let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
@@ -107,7 +114,7 @@ impl Endpoint {
             return self.answer_update(inc.now, transaction, 200, "", &Content::NONE, out);
         }
         if let Some(dialog) = self.dialogs.get_mut(handle) {
-            dialog.server_update = true;
+            dialog.in_flight.server_update = true;
         }
         let message = Self::keep(inc.message, out);
         self.hand_up(transaction, Some(handle), message, out);

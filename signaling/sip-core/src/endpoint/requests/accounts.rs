@@ -24,7 +24,7 @@ impl Endpoint {
 
     /// Who we are in a dialog. Those of our own calls have the account of their INVITE.
     pub fn set_account(&mut self, dialog: DialogId, account: Option<AccountId>) -> Result<(), Refused> {
-        self.dialogs.get_mut(dialog.0).ok_or(Refused::Gone)?.account = account;
+        self.dialogs.get_mut(dialog.0).ok_or(Refused::Gone)?.user.account = account;
         Ok(())
     }
 

@@ -181,9 +181,9 @@ impl Endpoint {
         let lines = self.session_lines(dialog.0);
         let (id, handle) = self.send_for_user(now, dialog.0, Method::Invite, &lines, &content, out)?;
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
-            (dialog.client_invite, dialog.passes_glare) = (Some(handle), false);
-            dialog.remote_rseq = 0;
-            dialog.answered_by_prack = false;
+            (dialog.in_flight.client_invite, dialog.in_flight.passes_glare) = (Some(handle), false);
+            dialog.sequence.remote_rseq = 0;
+            dialog.ack.answered_by_prack = false;
         }
         Ok(id)
     }
@@ -206,7 +206,7 @@ impl Endpoint {
     /// is handed up at once, and that peer waits (RFC 3261 §14.1).
     pub fn pass_glare_on(&mut self, dialog: DialogId) {
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
-            dialog.passes_glare = true;
+            dialog.in_flight.passes_glare = true;
         }
     }
 
@@ -219,7 +219,7 @@ impl Endpoint {
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
         let open = self.open_dialog(dialog.0)?;
-        if !content.body.is_empty() && (open.client_update || open.server_update) {
+        if !content.body.is_empty() && (open.in_flight.client_update || open.in_flight.server_update) {
             return Err(Refused::Busy);
         }
         if open.state == State::Confirmed && !content.body.is_empty() && self.is_negotiating(dialog.0) {
@@ -230,7 +230,7 @@ impl Endpoint {
         if !content.body.is_empty()
             && let Some(dialog) = self.dialogs.get_mut(dialog.0)
         {
-            dialog.client_update = true;
+            dialog.in_flight.client_update = true;
         }
         Ok(id)
     }
@@ -238,11 +238,11 @@ impl Endpoint {
     /// Whether an offer of either side is open in a dialog (RFC 3261 §14.1).
     pub(crate) fn is_negotiating(&self, handle: Handle) -> bool {
         self.dialogs.get(handle).is_some_and(|dialog| {
-            dialog.client_invite.is_some()
-                || dialog.owes_ack
-                || dialog.client_update
-                || dialog.server_update
-                || dialog.server_invite.is_some_and(|open| self.transactions.servers.get(open).is_some())
+            dialog.in_flight.client_invite.is_some()
+                || dialog.ack.is_owed
+                || dialog.in_flight.client_update
+                || dialog.in_flight.server_update
+                || dialog.in_flight.server_invite.is_some_and(|open| self.transactions.servers.get(open).is_some())
         })
     }
 }

@@ -18,8 +18,8 @@ impl Endpoint {
         let Some(old) = self.transactions.clients.get_mut(handle) else { return false };
         let cseq = match old.dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             Some(dialog) => {
-                dialog.local_cseq = dialog.local_cseq.saturating_add(1);
-                dialog.local_cseq
+                dialog.sequence.local = dialog.sequence.local.saturating_add(1);
+                dialog.sequence.local
             }
             None => old.cseq.saturating_add(1),
         };
@@ -49,8 +49,8 @@ impl Endpoint {
             _ => {
                 if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
                     match kind {
-                        Kind::Reinvite => dialog.client_invite = Some(new),
-                        Kind::Update => dialog.client_update = has_body,
+                        Kind::Reinvite => dialog.in_flight.client_invite = Some(new),
+                        Kind::Update => dialog.in_flight.client_update = has_body,
                         _ => {}
                     }
                 }

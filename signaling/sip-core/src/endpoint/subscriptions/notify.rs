@@ -111,7 +111,7 @@ impl Endpoint {
             // Who accepts a subscription wants its reports to arrive, and they are few.
             dialog.is_proved();
             dialog.state = State::Confirmed;
-            dialog.is_announced = true;
+            dialog.user.is_announced = true;
         }
         Ok(handle)
     }

@@ -35,7 +35,7 @@ impl Endpoint {
         if self.subscriptions.is_full() || self.transactions.clients.is_full() {
             return Err(Refused::Full);
         }
-        let id = (open.local_cseq + 1).to_string().into_boxed_str();
+        let id = (open.sequence.local + 1).to_string().into_boxed_str();
         let until = now + self.config.timers.give_up();
         let handle =
             self.add_subscription(Role::Subscriber, Some(dialog.0), "refer".into(), id, until).ok_or(Refused::Full)?;
@@ -54,9 +54,12 @@ impl Endpoint {
             bytes.iter().map(|b| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
         };
         // Seen by the one who gets the INVITE: its tag is the to-tag.
-        let (call_id, to, from) =
-            (escaped(dialog.call_id()), escaped(dialog.remote_tag()), escaped(dialog.local_tag()));
-        let target = String::from_utf8_lossy(&dialog.target);
+        let (call_id, to, from) = (
+            escaped(dialog.identity.call_id()),
+            escaped(dialog.identity.remote_tag()),
+            escaped(dialog.identity.local_tag()),
+        );
+        let target = String::from_utf8_lossy(&dialog.route.target);
         Some(format!("{target}?Replaces={call_id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}"))
     }
 
@@ -275,8 +278,8 @@ impl Endpoint {
         })?;
         dialog.state = State::Confirmed;
         dialog.is_caller = true;
-        dialog.account = pending.account;
-        dialog.is_announced = true;
+        dialog.user.account = pending.account;
+        dialog.user.is_announced = true;
         dialog.subscriptions.push(handle);
         let dialog = self.add_dialog(dialog)?;
         self.subscriptions.get_mut(handle)?.dialog = Some(dialog);
@@ -295,7 +298,7 @@ impl Endpoint {
         let dialog = self.establish(inc.now, handle, inc.from, inc.from_tag, target, routes, &origin, out);
         let Some(dialog) = dialog else { return false };
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
-            dialog.remote_cseq = Some(inc.cseq);
+            dialog.sequence.remote = Some(inc.cseq);
         }
         self.receive_notify(dialog, inc, out);
         true
