@@ -15,9 +15,7 @@ mod command;
 mod event;
 mod flow;
 mod format;
-mod leg;
-mod player;
-mod port;
+mod ids;
 mod recording;
 mod row;
 mod spec;
@@ -30,9 +28,7 @@ pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
 pub use flow::{Direction, FlowSpec, Rewriting, Source, SourceSlot};
 pub use format::FormatSpec;
-pub use leg::LegRef;
-pub use player::PlayerId;
-pub use port::PortRef;
+pub use ids::{LegRef, PlayerId, PortRef};
 pub use recording::{
     FileOffer, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
 };
