@@ -27,7 +27,7 @@ pub use message::frame::{Framer, Framing, KeepAlive, call_id, frame, header_fiel
 pub use message::method::{Method, OtherMethod};
 pub use message::name::Name;
 #[cfg(debug_assertions)]
-pub use message::parse_count;
+pub use message::parse_count::parse_count;
 pub use message::status::StatusCode;
 pub use message::typed::{RawValues, Values};
 pub use message::{Header, HeaderLines, Message, MessageIndex};

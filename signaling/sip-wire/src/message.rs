@@ -4,6 +4,8 @@ pub(crate) mod body;
 pub(crate) mod frame;
 pub(crate) mod method;
 pub(crate) mod name;
+#[cfg(debug_assertions)]
+pub(crate) mod parse_count;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod typed;
@@ -53,18 +55,6 @@ pub struct MessageIndex {
     slots: [Slot; HEADERS_MAX_COUNT],
 }
 
-#[cfg(debug_assertions)]
-thread_local! {
-    static PARSE_COUNT: core::cell::Cell<u64> = const { core::cell::Cell::new(0) };
-}
-
-/// How many messages this thread has parsed. For tests that a message is parsed once and handed on parsed, so it is there
-/// with debug assertions only.
-#[cfg(debug_assertions)]
-pub fn parse_count() -> u64 {
-    PARSE_COUNT.with(core::cell::Cell::get)
-}
-
 /// One header field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header<'a> {
@@ -80,7 +70,7 @@ impl<'a> Message<'a> {
     /// Parses one datagram, or one message that [`crate::frame`] cut out of a stream.
     pub fn parse(datagram: &'a [u8]) -> Result<Message<'a>, ParseError> {
         #[cfg(debug_assertions)]
-        PARSE_COUNT.with(|count| count.set(count.get() + 1));
+        parse_count::note();
         if datagram.len() > MESSAGE_MAX_BYTES {
             return Err(ParseError::message(ErrorKind::MessageTooLarge));
         }

@@ -10,26 +10,42 @@ use crate::message::compose::{put, put_contact, put_content, put_cseq, put_via};
 use crate::output::{Output, Span};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
+use crate::table::token::Token;
 use crate::transactions::Opening;
 use clock::Instant;
 use sip_wire::Method;
+
+/// A request to be written inside a dialog.
+#[derive(Clone, Copy)]
+pub(crate) struct InDialog<'a> {
+    pub(crate) method: Method,
+    pub(crate) purpose: Purpose,
+    /// Complete header lines.
+    pub(crate) lines: &'a [u8],
+    pub(crate) content: &'a Content<'a>,
+}
+
+impl InDialog<'static> {
+    /// A request without header lines and body of its own, to whose responses nothing listens.
+    pub(crate) const fn plain(method: Method) -> Self {
+        Self { method, purpose: Purpose::Nobody, lines: b"", content: &Content::NONE }
+    }
+}
 
 impl Endpoint {
     pub(crate) fn client_key(&self, branch: &[u8], method: Method) -> Key {
         self.transactions.client_key(branch, method.as_bytes())
     }
 
-    /// Writes and sends a request inside a dialog (RFC 3261 §12.2.1.1). `lines` are complete header lines.
+    /// Writes and sends a request inside a dialog (RFC 3261 §12.2.1.1).
     pub(crate) fn send_in_dialog(
         &mut self,
         now: Instant,
         handle: Handle,
-        method: Method,
-        purpose: Purpose,
-        lines: &[u8],
-        content: &Content<'_>,
+        request: &InDialog<'_>,
         out: &mut Output,
     ) -> Result<Handle, Refused> {
+        let InDialog { method, purpose, lines, content } = *request;
         if self.transactions.clients.is_full() {
             return Err(Refused::Full);
         }
@@ -41,9 +57,9 @@ impl Endpoint {
         let branch = self.transactions.tokens.next();
         let known = self.in_dialog_with_credentials(handle, method, lines, content.body);
         let mark = out.mark();
-        let lines = known.as_deref().unwrap_or(lines);
+        let request = InDialog { lines: known.as_deref().unwrap_or(lines), ..*request };
         let dialog = self.dialogs.get(handle).ok_or(Refused::Gone)?;
-        self.put_in_dialog(dialog, method, cseq, branch.as_str(), lines, content, out.arena());
+        self.put_in_dialog(dialog, &request, (cseq, &branch), out.arena());
         let span = out.span_from(mark);
         let sent = Sent {
             dialog: Some(handle),
@@ -81,15 +97,13 @@ impl Endpoint {
     pub(crate) fn put_in_dialog(
         &self,
         dialog: &Dialog,
-        method: Method,
-        cseq: u32,
-        branch: &str,
-        lines: &[u8],
-        content: &Content<'_>,
+        request: &InDialog<'_>,
+        (cseq, branch): (u32, &Token),
         arena: &mut Vec<u8>,
     ) {
+        let InDialog { method, lines, content, .. } = *request;
         put(arena, &[method.as_bytes(), b" ", dialog.route.set.request_uri(&dialog.route.target), b" SIP/2.0\r\n"]);
-        put_via(arena, &self.config, &dialog.route.flow, branch);
+        put_via(arena, &self.config, &dialog.route.flow, branch.as_str());
         put_cseq(arena, cseq, method.as_bytes());
         put(arena, &[b"Max-Forwards: 70\r\nFrom: ", dialog.identity.local(), b"\r\nTo: ", dialog.identity.remote()]);
         put(arena, &[b"\r\nCall-ID: ", dialog.identity.call_id(), b"\r\n"]);
@@ -118,7 +132,8 @@ impl Endpoint {
         let lines = credentials.unwrap_or_default().to_vec();
         let mark = out.mark();
         if let Some(dialog) = self.dialogs.get(handle) {
-            self.put_in_dialog(dialog, Method::Ack, cseq, branch.as_str(), &lines, content, out.arena());
+            let request = InDialog { method: Method::Ack, purpose: Purpose::Nobody, lines: &lines, content };
+            self.put_in_dialog(dialog, &request, (cseq, &branch), out.arena());
         }
         out.span_from(mark)
     }

@@ -14,6 +14,24 @@ use crate::transactions::quota::Caller;
 use crate::transactions::{Consequence, ServerInput};
 use clock::Instant;
 
+/// A response to be written.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    /// Empty: the reason phrase of the status.
+    pub(crate) reason: &'a str,
+    /// Complete header lines.
+    pub(crate) lines: &'a [u8],
+    pub(crate) content: &'a Content<'a>,
+}
+
+impl Answer<'static> {
+    /// A response that says its status and nothing else.
+    pub(crate) const fn of(status: u16) -> Self {
+        Self { status, reason: "", lines: b"", content: &Content::NONE }
+    }
+}
+
 impl Endpoint {
     /// Opens a transaction for a request; `None` when the table is full (the request has been refused then).
     pub(crate) fn open_server(&mut self, inc: &Incoming<'_, '_>, to_tag: &str, out: &mut Output) -> Option<Handle> {
@@ -98,17 +116,9 @@ impl Endpoint {
         self.forget_server(handle);
     }
 
-    /// Writes a response, keeps it for copies of the request, sends it. `lines` are complete header lines.
-    pub(crate) fn send_response(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        status: u16,
-        reason: &str,
-        lines: &[u8],
-        content: &Content<'_>,
-        out: &mut Output,
-    ) {
+    /// Writes a response, keeps it for copies of the request, sends it.
+    pub(crate) fn send_response(&mut self, now: Instant, handle: Handle, answer: &Answer<'_>, out: &mut Output) {
+        let Answer { status, reason, lines, content } = *answer;
         let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
         let mark = out.mark();
         let arena = out.arena();
@@ -130,7 +140,7 @@ impl Endpoint {
 
     /// Nobody answered an INVITE within the ring limit (RFC 3261 §13.3.1.1: a 487 is for the caller; we say 480).
     fn give_up_invite(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        self.send_response(now, handle, 480, "", b"", &Content::NONE, out);
+        self.send_response(now, handle, &Answer::of(480), out);
         self.invite_is_over(now, handle, Cause::Rejected(480), None, out);
     }
 

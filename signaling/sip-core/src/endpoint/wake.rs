@@ -2,6 +2,7 @@
 
 use crate::content::Content;
 use crate::endpoint::Endpoint;
+use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::session_timer::Due as SessionDue;
 use crate::endpoint::requests::Purpose;
 use crate::event::{Cause, DialogId, Event};
@@ -98,7 +99,9 @@ impl Endpoint {
         if dialog.peer_takes_update {
             let lines = self.session_lines(handle);
             // Refused only when a table is full: the session then ends with its interval.
-            let _ = self.send_in_dialog(now, handle, Method::Update, Purpose::Refresh, &lines, &Content::NONE, out);
+            let (method, purpose) = (Method::Update, Purpose::Refresh);
+            let request = InDialog { method, purpose, lines: &lines, content: &Content::NONE };
+            let _ = self.send_in_dialog(now, handle, &request, out);
             return;
         }
         out.event(Event::RefreshDue { dialog: DialogId(handle) });

@@ -6,6 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::dialogs::dialog::State;
 use crate::endpoint::dialogs::session_timer::Refresher;
 use crate::endpoint::requests::{Asked, Kind};
+use crate::endpoint::server::Answer;
 use crate::event::{Cause, DialogId, InviteId, RequestId};
 use crate::message::compose::{put_contact, put_number};
 use crate::output::Output;
@@ -36,7 +37,8 @@ impl Endpoint {
         let mut lines = Vec::with_capacity(128);
         self.put_our_contact(invite.0, &content, &mut lines);
         lines.extend_from_slice(&self.lines.allow);
-        self.send_response(now, invite.0, status, reason, &lines, &content, out);
+        let answer = Answer { status, reason, lines: &lines, content: &content };
+        self.send_response(now, invite.0, &answer, out);
         Ok(())
     }
 
@@ -61,7 +63,7 @@ impl Endpoint {
         lines.extend_from_slice(&self.lines.allow);
         lines.extend_from_slice(&self.lines.supported);
         self.confirm(now, invite.0, dialog, &mut lines, out);
-        self.send_response(now, invite.0, 200, "", &lines, &content, out);
+        self.send_response(now, invite.0, &Answer { lines: &lines, content: &content, ..Answer::of(200) }, out);
         Ok(DialogId(dialog))
     }
 
@@ -80,7 +82,8 @@ impl Endpoint {
             return Err(Refused::BadStatus);
         }
         let lines = self.lines_for(status);
-        self.send_response(now, invite.0, status, reason, &lines, &content, out);
+        let answer = Answer { status, reason, lines: &lines, content: &content };
+        self.send_response(now, invite.0, &answer, out);
         self.invite_is_over(now, invite.0, Cause::Rejected(status), None, out);
         Ok(())
     }
@@ -101,11 +104,12 @@ impl Endpoint {
         }
         let kind = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?.kind;
         let is_success = (200..300).contains(&status);
+        let answer = Answer { status, reason, lines: b"", content: &content };
         match kind {
-            Kind::Update => self.answer_update(now, request.0, status, reason, &content, out),
+            Kind::Update => self.answer_update(now, request.0, &answer, out),
             Kind::Options if is_success => {
                 let lines = [&*self.lines.allow, &*self.lines.supported, &*self.lines.accept].concat();
-                self.send_response(now, request.0, status, reason, &lines, &content, out);
+                self.send_response(now, request.0, &Answer { lines: &lines, ..answer }, out);
             }
             _ => {
                 let mut lines = self.lines_for(status);
@@ -113,7 +117,7 @@ impl Endpoint {
                     // RFC 3515 §2.2, table 1: with or without a subscription.
                     self.put_our_contact(request.0, &content, &mut lines);
                 }
-                self.send_response(now, request.0, status, reason, &lines, &content, out);
+                self.send_response(now, request.0, &Answer { lines: &lines, ..answer }, out);
             }
         }
         Ok(())
@@ -129,15 +133,9 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn answer_update(
-        &mut self,
-        now: Instant,
-        transaction: Handle,
-        status: u16,
-        reason: &str,
-        content: &Content<'_>,
-        out: &mut Output,
-    ) {
+    /// Answers an UPDATE. The header lines of the answer are those that a response to UPDATE has.
+    pub(crate) fn answer_update(&mut self, now: Instant, transaction: Handle, answer: &Answer<'_>, out: &mut Output) {
+        let Answer { status, content, .. } = *answer;
         let dialog = self.transactions.servers.get(transaction).and_then(|transaction| transaction.dialog);
         let mut lines = Vec::with_capacity(128);
         if let Some(dialog) = dialog
@@ -152,7 +150,7 @@ impl Endpoint {
                 self.refresh(now, transaction, dialog, &mut lines, out);
             }
         }
-        self.send_response(now, transaction, status, reason, &lines, content, out);
+        self.send_response(now, transaction, &Answer { lines: &lines, ..*answer }, out);
     }
 
     /// Checks that a request is still open; gives its dialog.

@@ -1,9 +1,9 @@
 //! INVITE, re-INVITE, ACK and CANCEL from a peer (RFC 3261 §9.2, §13.3, §14.2).
 
-use crate::content::Content;
 use crate::endpoint::dialogs::dialog::{Dialog, Path, Seed, State};
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
 use crate::endpoint::requests::{Kind, Received};
+use crate::endpoint::server::Answer;
 use crate::endpoint::{Endpoint, NewCalls};
 use crate::event::{Cause, DialogId, Event, InviteId};
 use crate::message::incoming::{Incoming, unfolded};
@@ -206,7 +206,7 @@ impl Endpoint {
         let kind = transaction.kind;
         let dialog = transaction.dialog;
         let message = Self::keep(inc.message, out);
-        self.send_response(now, handle, 487, "", b"", &Content::NONE, out);
+        self.send_response(now, handle, &Answer::of(487), out);
         if kind == Kind::Reinvite
             && let Some(dialog) = dialog
         {
@@ -246,7 +246,7 @@ impl Endpoint {
             None => self.transactions.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
         };
         if let Some(transaction) = self.open_server(inc, &tag, out) {
-            self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+            self.send_response(now, transaction, &Answer::of(200), out);
         }
     }
 

@@ -4,7 +4,9 @@ use crate::config::Reliability;
 use crate::content::{Content, Refused};
 use crate::endpoint::Endpoint;
 use crate::endpoint::calls::reliable::Taken;
+use crate::endpoint::client::InDialog;
 use crate::endpoint::requests::{Purpose, Unpracked};
+use crate::endpoint::server::Answer;
 use crate::event::{Cause, DialogId, Event, InviteId, RequestId};
 use crate::message::compose::{put, put_number, put_number_line};
 use crate::message::incoming::Incoming;
@@ -46,7 +48,8 @@ impl Endpoint {
         self.put_our_contact(invite.0, &content, &mut lines);
         put(&mut lines, &[&self.lines.allow, b"Require: 100rel\r\n"]);
         put_number_line(&mut lines, b"RSeq", rseq.into());
-        self.send_response(now, invite.0, status, reason, &lines, &content, out);
+        let answer = Answer { status, reason, lines: &lines, content: &content };
+        self.send_response(now, invite.0, &answer, out);
         let timers = self.config.timers;
         if let Some(transaction) = self.transactions.servers.get_mut(invite.0) {
             transaction.unpracked = Some(Box::new(Unpracked {
@@ -71,7 +74,7 @@ impl Endpoint {
             transaction.unpracked = None;
             let dialog = transaction.dialog;
             // RFC 3262 §3: the INVITE itself is refused with a 5xx.
-            self.send_response(now, handle, 504, "", b"", &Content::NONE, out);
+            self.send_response(now, handle, &Answer::of(504), out);
             if let Some(dialog) = dialog {
                 out.event(Event::NotPracked { invite: InviteId(handle), dialog: DialogId(dialog) });
             }
@@ -105,7 +108,7 @@ impl Endpoint {
             self.transactions.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();
         let has_body = !inc.message.body().is_empty();
         if !has_body || !was_waiting {
-            self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+            self.send_response(now, transaction, &Answer::of(200), out);
         }
         if was_waiting {
             let message = Self::keep(inc.message, out);
@@ -180,7 +183,8 @@ impl Endpoint {
         line.push(b' ');
         put_number(&mut line, dialog.ack.invite_cseq.into());
         line.extend_from_slice(b" INVITE\r\n");
-        self.send_in_dialog(now, handle, Method::Prack, Purpose::Nobody, &line, content, out)?;
+        let request = InDialog { method: Method::Prack, purpose: Purpose::Nobody, lines: &line, content };
+        self.send_in_dialog(now, handle, &request, out)?;
         Ok(())
     }
 }

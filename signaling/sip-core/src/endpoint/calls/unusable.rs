@@ -4,6 +4,7 @@
 
 use crate::content::Content;
 use crate::endpoint::Endpoint;
+use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
 use crate::endpoint::requests::Purpose;
@@ -88,7 +89,7 @@ impl Endpoint {
             let cseq = dialog.sequence.local;
             let branch = self.transactions.tokens.next();
             let mark = out.mark();
-            self.put_in_dialog(&dialog, method, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
+            self.put_in_dialog(&dialog, &InDialog::plain(method), (cseq, &branch), out.arena());
             let span = out.span_from(mark);
             out.send(dialog.route.flow, span);
             dialog.sequence.local = cseq.saturating_add(1);
@@ -101,7 +102,7 @@ impl Endpoint {
         let branch = self.transactions.tokens.next();
         let mark = out.mark();
         let cseq = dialog.sequence.local;
-        self.put_in_dialog(&dialog, Method::Ack, cseq, branch.as_str(), b"", &Content::NONE, out.arena());
+        self.put_in_dialog(&dialog, &InDialog::plain(Method::Ack), (cseq, &branch), out.arena());
         let span = out.span_from(mark);
         out.send(dialog.route.flow, span);
     }

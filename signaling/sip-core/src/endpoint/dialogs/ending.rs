@@ -2,8 +2,10 @@
 
 use crate::content::{Content, KeptContent, Refused};
 use crate::endpoint::Endpoint;
+use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::State;
 use crate::endpoint::requests::{Kind, Purpose};
+use crate::endpoint::server::Answer;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::{Output, Span};
 use crate::table::slab::Handle;
@@ -63,7 +65,12 @@ impl Endpoint {
             let cseq = self.dialogs.get(handle).map_or(0, |dialog| dialog.ack.invite_cseq);
             self.send_ack(now, handle, cseq, &Content::NONE, out);
         }
-        let sent = self.send_in_dialog(now, handle, Method::Bye, Purpose::Bye, b"", content, out);
+        let sent = self.send_in_dialog(
+            now,
+            handle,
+            &InDialog { method: Method::Bye, purpose: Purpose::Bye, lines: b"", content },
+            out,
+        );
         if sent.is_err() {
             // The table is full: the peer's session timer has to do what our BYE could not.
             return self.end_dialog(now, handle, cause, None, out);
@@ -82,7 +89,7 @@ impl Endpoint {
         let Some(transaction) = self.transactions.servers.get_mut(open) else { return };
         transaction.unpracked = None;
         if transaction.machine.is_waiting() {
-            self.send_response(now, open, 487, "", b"", &Content::NONE, out);
+            self.send_response(now, open, &Answer::of(487), out);
         } else {
             self.drive_server(now, open, ServerInput::Ack, None, out);
         }

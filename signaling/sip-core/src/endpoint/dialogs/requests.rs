@@ -1,10 +1,10 @@
 //! Requests with a To tag: those of a dialog (RFC 3261 §12.2.2).
 
-use crate::content::Content;
 use crate::endpoint::Endpoint;
 use crate::endpoint::dialogs::dialog::State;
 use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::requests::Kind;
+use crate::endpoint::server::Answer;
 use crate::event::{CallId, Cause};
 use crate::message::incoming::Incoming;
 use crate::output::Output;
@@ -73,7 +73,7 @@ impl Endpoint {
         let now = inc.now;
         let Some(transaction) = self.open_server(inc, "", out) else { return };
         let message = Self::keep(inc.message, out);
-        self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+        self.send_response(now, transaction, &Answer::of(200), out);
         let crossing = self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Terminating);
         if crossing {
             return;
@@ -111,7 +111,7 @@ impl Endpoint {
         let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
         if !has_offer {
             // A bare session refresh (RFC 4028 §7.4) or target refresh needs nobody's decision.
-            return self.answer_update(inc.now, transaction, 200, "", &Content::NONE, out);
+            return self.answer_update(inc.now, transaction, &Answer::of(200), out);
         }
         if let Some(dialog) = self.dialogs.get_mut(handle) {
             dialog.in_flight.server_update = true;
@@ -143,7 +143,7 @@ impl Endpoint {
         let tag = tag.as_ref().map_or("", |tag| tag.as_str());
         if let Some(transaction) = self.open_server(inc, tag, out) {
             self.transactions.counters.refused += 1;
-            self.send_response(inc.now, transaction, status, "", lines, &Content::NONE, out);
+            self.send_response(inc.now, transaction, &Answer { lines, ..Answer::of(status) }, out);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::auth::Sending;
 use crate::content::{Content, Refused};
+use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::State;
 use crate::endpoint::requests::{Kind, Purpose, Sent};
 use crate::endpoint::{Endpoint, NewRequest};
@@ -122,7 +123,9 @@ impl Endpoint {
             Method::Update => self.update(now, dialog, content, out),
             Method::Ack | Method::Bye | Method::Cancel | Method::Prack | Method::Register => Err(Refused::WrongState),
             Method::Refer | Method::Notify | Method::Subscribe => Err(Refused::WrongState),
-            _ => Ok(self.send_for_user(now, dialog.0, method, b"", &content, out)?.0),
+            _ => Ok(self
+                .send_for_user(now, dialog.0, &InDialog { content: &content, ..InDialog::plain(method) }, out)?
+                .0),
         }
     }
 
@@ -134,7 +137,7 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
-        Ok(self.send_for_user(now, dialog.0, Method::Info, b"", &content, out)?.0)
+        Ok(self.send_for_user(now, dialog.0, &InDialog { content: &content, ..InDialog::plain(Method::Info) }, out)?.0)
     }
 
     /// MESSAGE in a dialog (RFC 3428).
@@ -145,22 +148,24 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
-        Ok(self.send_for_user(now, dialog.0, Method::Message, b"", &content, out)?.0)
+        Ok(self
+            .send_for_user(now, dialog.0, &InDialog { content: &content, ..InDialog::plain(Method::Message) }, out)?
+            .0)
     }
 
-    pub(crate) fn send_for_user(
+    /// Sends a request whose responses are the user's to hear.
+    fn send_for_user(
         &mut self,
         now: Instant,
         dialog: Handle,
-        method: Method,
-        lines: &[u8],
-        content: &Content<'_>,
+        request: &InDialog<'_>,
         out: &mut Output,
     ) -> Result<(ClientRequestId, Handle), Refused> {
-        content.check()?;
+        request.content.check()?;
         self.open_dialog(dialog)?;
         let number = self.next_request_number();
-        let handle = self.send_in_dialog(now, dialog, method, Purpose::User(number), lines, content, out)?;
+        let purpose = Purpose::User(number);
+        let handle = self.send_in_dialog(now, dialog, &InDialog { purpose, ..*request }, out)?;
         Ok((ClientRequestId(number), handle))
     }
 
@@ -179,7 +184,8 @@ impl Endpoint {
             return Err(Refused::Busy);
         }
         let lines = self.session_lines(dialog.0);
-        let (id, handle) = self.send_for_user(now, dialog.0, Method::Invite, &lines, &content, out)?;
+        let request = InDialog { lines: &lines, content: &content, ..InDialog::plain(Method::Invite) };
+        let (id, handle) = self.send_for_user(now, dialog.0, &request, out)?;
         if let Some(dialog) = self.dialogs.get_mut(dialog.0) {
             (dialog.in_flight.client_invite, dialog.in_flight.passes_glare) = (Some(handle), false);
             dialog.sequence.remote_rseq = 0;
@@ -226,7 +232,8 @@ impl Endpoint {
             return Err(Refused::Busy);
         }
         let lines = self.session_lines(dialog.0);
-        let (id, _) = self.send_for_user(now, dialog.0, Method::Update, &lines, &content, out)?;
+        let request = InDialog { lines: &lines, content: &content, ..InDialog::plain(Method::Update) };
+        let (id, _) = self.send_for_user(now, dialog.0, &request, out)?;
         if !content.body.is_empty()
             && let Some(dialog) = self.dialogs.get_mut(dialog.0)
         {

@@ -2,9 +2,11 @@
 
 use crate::content::{Content, Refused};
 use crate::endpoint::Endpoint;
+use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::{Dialog, State};
 use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::requests::{Kind, Purpose};
+use crate::endpoint::server::Answer;
 use crate::endpoint::subscriptions::subscription::Role;
 use crate::event::{ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
 use crate::message::compose::put_number_line;
@@ -91,7 +93,8 @@ impl Endpoint {
         if !is_refer {
             put_number_line(&mut lines, b"Expires", expires_s.into());
         }
-        self.send_response(now, request.0, if is_refer { 202 } else { 200 }, "", &lines, &content, out);
+        let answer = Answer { lines: &lines, content: &content, ..Answer::of(if is_refer { 202 } else { 200 }) };
+        self.send_response(now, request.0, &answer, out);
         self.arm_subscription(handle);
         Ok(SubscriptionId(handle))
     }
@@ -155,7 +158,8 @@ impl Endpoint {
         let left_s = open.expires_at.since(now).as_secs();
         let expires = if is_last || state.contains("expires=") { String::new() } else { format!(";expires={left_s}") };
         let lines = format!("Event: {}{id}\r\nSubscription-State: {state}{expires}\r\n", open.package);
-        self.send_in_dialog(now, dialog, Method::Notify, purpose, lines.as_bytes(), &content, out)?;
+        let request = InDialog { method: Method::Notify, purpose, lines: lines.as_bytes(), content: &content };
+        self.send_in_dialog(now, dialog, &request, out)?;
         if is_last {
             self.remove_subscription(now, subscription.0, false, out);
         }
@@ -213,7 +217,7 @@ impl Endpoint {
             return self.refuse_statefully(inc, 400, b"", out);
         };
         let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
-        self.send_response(now, transaction, 200, "", b"", &Content::NONE, out);
+        self.send_response(now, transaction, &Answer::of(200), out);
         self.retarget(now, handle, inc.contact_uri(), &Origin::of(inc), out);
         let is_last = state.is("terminated");
         let message = Self::keep(inc.message, out);

@@ -3,6 +3,7 @@
 use crate::content::{Content, Refused, is_token, is_uri};
 use crate::endpoint::Endpoint;
 use crate::endpoint::NewRequest;
+use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
 use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::requests::{Kind, Purpose};
@@ -42,7 +43,8 @@ impl Endpoint {
         let number = self.next_request_number();
         let purpose = Purpose::Subscription(SubscriptionId(handle), number);
         let line = format!("Refer-To: <{target}>\r\n");
-        self.send_in_dialog(now, dialog.0, Method::Refer, purpose, line.as_bytes(), &content, out)?;
+        let request = InDialog { method: Method::Refer, purpose, lines: line.as_bytes(), content: &content };
+        self.send_in_dialog(now, dialog.0, &request, out)?;
         Ok((ClientRequestId(number), SubscriptionId(handle)))
     }
 
@@ -164,7 +166,8 @@ impl Endpoint {
         put_number_line(&mut lines, b"Expires", subscription.interval_s.into());
         let purpose = Purpose::Subscription(SubscriptionId(handle), 0);
         // Refused only when a table is full: the subscription then ends with its time.
-        let _ = self.send_in_dialog(now, dialog, Method::Subscribe, purpose, &lines, &Content::NONE, out);
+        let request = InDialog { method: Method::Subscribe, purpose, lines: &lines, content: &Content::NONE };
+        let _ = self.send_in_dialog(now, dialog, &request, out);
     }
 
     pub(crate) fn hear_subscribe(
