@@ -5,7 +5,7 @@ use crate::worker::{PendingTransfer, Worker};
 use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};
 use contract::{CloseReason, Command, Event, RecordingEnd, RefuseReason};
-use crossbeam_queue::ArrayQueue;
+use crossbeam::queue::ArrayQueue;
 use media_core::MovingLeg;
 use media_core::io::{Backend, PacketIo};
 use shm::{ClientIndex, WorkerIndex};

@@ -11,7 +11,6 @@ use clock::Instant;
 use contract::LegRef;
 use media_core::WorkerConfig;
 use media_core::io::{Backend, Output, PacketIo, Received};
-use rustix::thread::CpuSet;
 use shm::{ClientIndex, WorkerEnd, WorkerIndex};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
@@ -153,15 +152,9 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
 /// priority stays that of the process: a raised one makes the kernel switch to us at the first packet of every burst,
 /// which costs a third more CPU at 500 calls; who wants it sets `Nice=` of the service.
 fn pin(index: WorkerIndex) {
-    let allowed = rustix::thread::sched_getaffinity(None).unwrap_or_default();
-    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
     let core = cores.get(index.index() % cores.len().max(1)).copied();
-    let takes = |core| {
-        let mut one = CpuSet::new();
-        one.set(core);
-        rustix::thread::sched_setaffinity(None, &one).is_ok()
-    };
-    if !core.is_some_and(takes) {
+    if !core.is_some_and(core_affinity::set_for_current) {
         tracing::warn!(
             "media worker {} is not pinned to a core: the CPU affinity of this process does not allow it",
             index.0

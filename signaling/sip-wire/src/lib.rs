@@ -24,13 +24,14 @@ mod write;
 pub use error::{ErrorKind, ParseError, Verdict};
 pub use message::body::{BODY_DEPTH_MAX, BODY_PARTS_MAX, BodyError};
 pub use message::frame::{Framer, Framing, KeepAlive, call_id, frame, header_fields, own_tag, to_tag};
+pub use message::header_lines::HeaderLines;
 pub use message::method::{Method, OtherMethod};
 pub use message::name::Name;
 #[cfg(debug_assertions)]
 pub use message::parse_count::parse_count;
 pub use message::status::StatusCode;
 pub use message::typed::{RawValues, Values};
-pub use message::{Header, HeaderLines, Message, MessageIndex};
+pub use message::{Header, Message, MessageIndex};
 pub use uri::buf::UriBuf;
 pub use uri::host::Host;
 pub use uri::number::{Number, escaped_user};

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod frame;
+pub(crate) mod header_lines;
 pub(crate) mod method;
 pub(crate) mod name;
 #[cfg(debug_assertions)]
@@ -12,6 +13,7 @@ pub(crate) mod typed;
 pub(crate) mod validate;
 
 use crate::limits::{HEADERS_MAX_COUNT, MESSAGE_MAX_BYTES};
+use crate::message::header_lines::HeaderLines;
 use crate::message::name::NAMES_COUNT;
 use crate::message::start::StartLine;
 use crate::{ErrorKind, Method, Name, ParseError, StatusCode, Uri, scan};
@@ -327,25 +329,6 @@ impl MessageIndex {
     /// The end of what it names: nothing stands behind the headers but the body.
     fn end(&self) -> usize {
         usize::from(self.body_at)
-    }
-}
-
-/// Walks the header fields of one name; made by [`Message::header_lines`].
-#[derive(Clone)]
-pub struct HeaderLines<'a, 'm> {
-    message: &'m Message<'a>,
-    name: Name,
-    next: usize,
-}
-
-impl<'a> Iterator for HeaderLines<'a, '_> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let names = self.message.index.names.get(self.next..self.message.header_count())?;
-        let index = self.next + names.iter().position(|n| *n == self.name)?;
-        self.next = index + 1;
-        self.message.header_at(index).map(|h| h.value)
     }
 }
 

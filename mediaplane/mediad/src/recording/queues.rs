@@ -2,7 +2,7 @@
 
 use clock::Instant;
 use contract::{Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
-use crossbeam_queue::ArrayQueue;
+use crossbeam::queue::ArrayQueue;
 use media_core::{Side, TapId, Tapped};
 use shm::ClientIndex;
 use std::fs::File;

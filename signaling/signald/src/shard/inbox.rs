@@ -4,7 +4,7 @@ use crate::link::Attached;
 use crate::operator::hangup::HangUp;
 use crate::operator::report::Question;
 use crate::orders::Order;
-use crossbeam_queue::ArrayQueue;
+use crossbeam::queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use shard_core::intake::Arrived;
 use shard_core::names::{self, Found};

@@ -3,6 +3,7 @@
 pub(crate) mod ending;
 pub(crate) mod idle_work;
 pub(crate) mod inbox;
+pub(crate) mod media_plane;
 pub(crate) mod sharding;
 pub(crate) mod thread;
 pub(crate) mod turn_rate;

@@ -1,7 +1,7 @@
 //! The typed accessors of [`Message`]: one method per header field, each reading its value when asked.
 
 use crate::limits::VALUES_MAX_COUNT;
-use crate::message::HeaderLines;
+use crate::message::header_lines::HeaderLines;
 use crate::values::u32_value;
 use crate::{
     Address, Auth, CSeq, Contact, DialogId, ErrorKind, MediaType, Message, Name, ParseError, RAck, Reason, RetryAfter,
