@@ -1,7 +1,7 @@
 //! Plays one call a number of times against an endpoint, for counting instructions:
 //!
 //! ```text
-//! cargo build --release -p ringplane-sip-core --example instructions
+//! cargo build --release -p ringplane-sip-core --example call_instructions
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/instructions refused 1000
 //! ```
 //!
