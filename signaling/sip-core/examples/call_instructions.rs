@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo build --release -p ringplane-sip-core --example call_instructions
-//! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/instructions refused 1000
+//! valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/call_instructions refused 1000
 //! ```
 //!
 //! Run it with 1000 and with 2000 and divide the difference: start-up falls out. What is left of the peer's side is its

@@ -36,7 +36,7 @@ impl Terms {
 }
 
 impl Able {
-    /// The same, with telephone events where `has_events` says so.
+    /// These capabilities, and telephone events where `has_events` says so.
     pub(crate) fn or_telephone_event(self, has_events: bool) -> Self {
         Self { telephone_event: self.telephone_event || has_events, ..self }
     }
