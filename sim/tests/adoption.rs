@@ -6,7 +6,7 @@ use config::Config;
 use contract::{Codec, Command, Direction, FileOffer, LegRef};
 use media_control::{
     EdgeKind, EdgeState, FlowWish, Hears, LegEvent, LegId, LegState, LegWish, Legs, MediaTurn, Port, Ports,
-    Restoration, SNAPSHOT_BYTES, Snapshot, Standing,
+    Restoration, Snapshot, SnapshotBytes, Sources, Standing,
 };
 use mediad::Media;
 use shm::{ClientEnd, ClientIndex, Reservation, WorkerIndex};
@@ -116,7 +116,7 @@ impl Phone {
         assert!(wish.formats.payloads.push(0, Codec::Pcmu));
         wish.transport.remote_rtp = self.rtp.local_addr().unwrap().into();
         wish.transport.remote_rtcp = self.rtcp.local_addr().unwrap().into();
-        let hears = hears.map(|leg| Hears { leg, kind: EdgeKind::Relay });
+        let hears = hears.map_or(Sources::None, |leg| Sources::One(Hears { leg, kind: EdgeKind::Relay }));
         wish.flow = FlowWish { direction: Direction::Both, hears, ..FlowWish::default() };
         wish
     }
@@ -171,7 +171,7 @@ fn legs_outlive_their_client_and_are_adopted_by_the_next_one() {
     let (_, last, source) = a.says_to(port, &b);
 
     // It is gone with all that it knew, apart from these bytes.
-    let snapshots: Vec<[u8; SNAPSHOT_BYTES]> =
+    let snapshots: Vec<SnapshotBytes> =
         [one, other].iter().map(|id| client.legs.snapshot(*id).unwrap().write()).collect();
     let places = [one, other].map(|id| client.legs.port(id).unwrap().leg);
     drop(client);
@@ -186,7 +186,7 @@ fn legs_outlive_their_client_and_are_adopted_by_the_next_one() {
     let mut client = Client::of(&config);
     let mut restoration = Restoration::default();
     let ids: Vec<LegId> = client.turn(|legs, turn| {
-        let adopt = |bytes: &[u8; SNAPSHOT_BYTES]| {
+        let adopt = |bytes: &SnapshotBytes| {
             let snapshot = Snapshot::read(bytes).unwrap();
             let row = region.legs().read(snapshot.port().leg).unwrap();
             assert_eq!(row.leg, snapshot.port().leg);

@@ -18,6 +18,9 @@ pub enum LegError {
     /// A leg that is to hear itself has a player for that, not an edge.
     #[error("a leg cannot be the source of itself")]
     OwnSource,
+    /// The leg has as many sources as it may have.
+    #[error("a leg hears at most {max} others", max = crate::SOURCES_MAX)]
+    Sources,
     /// A digit or its duration is out of range, or there are too many digits.
     #[error("digits are 0 to 15, of 40 ms to 5 s, and not too many at once")]
     Digits,

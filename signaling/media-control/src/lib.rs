@@ -6,7 +6,8 @@
 //! leg is to be ([`LegWish`], by [`Legs::want`]): the transport towards the peer, the formats that were agreed on, and
 //! the flow of media, which includes the other leg that it hears. [`Legs`] compares that with what the media plane was
 //! told, sends what is missing, and tells by which [`CommandNumber`] the wish will be confirmed. Two legs that are to
-//! hear each other are brought to one worker first; whatever is wanted while a leg moves waits until it has arrived.
+//! hear each other are brought to one worker first; whatever is wanted while a leg moves waits until it has arrived. A
+//! leg has any number of sinks and several sources ([`Legs::connect`]), each edge with an [`EdgeState`].
 //!
 //! The media plane answers with [`contract::Event`]s, which [`Legs::handle`] turns into a [`LegEvent`] for the owner of
 //! the leg. The answer to a command is known by its number; nothing is counted or guessed. A command that is not
@@ -37,9 +38,9 @@ pub use legs::{
     UPDATES_OPEN_MAX, is_awaited,
 };
 pub use ports::{Port, Ports};
-pub use snapshot::{Restoration, SNAPSHOT_BYTES, Snapshot};
-pub use topology::{EdgeKind, EdgeState};
-pub use wish::{FlowWish, Formats, Hears, LegWish, Player, Transport};
+pub use snapshot::{Restoration, SNAPSHOT_BYTES_MAX, SNAPSHOT_BYTES_MIN, Snapshot, SnapshotBytes};
+pub use topology::{EdgeKind, EdgeState, SOURCES_MAX};
+pub use wish::{FlowWish, Formats, Hears, LegWish, Player, Sources, Transport};
 
 #[cfg(test)]
 mod tests;

@@ -60,13 +60,25 @@ pub struct FlowWish {
     pub is_muted: bool,
     /// What is played while no other leg is heard; none: nothing is sent.
     pub player: Option<Player>,
-    /// The leg that is heard once both run on one worker and that one has agreed on formats.
-    pub hears: Option<Hears>,
+    /// The other legs that are heard once both run on one worker and the other one has agreed on formats.
+    pub hears: Sources,
     /// The player is heard also where another leg could be: the peer is on hold.
     pub is_held: bool,
     /// The peer gets one stream with numbers of ours, also where another leg's packets are passed on. Once true for a leg,
     /// it stays so, and it is true for every leg that has heard another one (RFC 3550 §8).
     pub is_continuous: bool,
+}
+
+/// The other legs that a leg is to hear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sources {
+    /// No other leg.
+    #[default]
+    None,
+    /// This one, and no other.
+    One(Hears),
+    /// Those that it was connected with ([`crate::Legs::connect`]): the wish leaves the topology as it is.
+    AsConnected,
 }
 
 /// The source of an edge.
@@ -121,7 +133,7 @@ impl Default for FlowWish {
             direction: Direction::Inactive,
             is_muted: false,
             player: None,
-            hears: None,
+            hears: Sources::None,
             is_held: false,
             is_continuous: false,
         }

@@ -196,3 +196,76 @@ impl Ports for Link {
         self.count(port.worker, -1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shm::{Host, RegionPlan};
+
+    fn link(host: &Host) -> Link {
+        let (stream, _) = UnixStream::pair().unwrap();
+        let mut link = Link::default();
+        link.attach(Attached { end: host.attach_local().unwrap(), stream });
+        link
+    }
+
+    /// The media process sees that a client is gone, and its worker keeps these legs.
+    fn keep(host: &Host, gone: Link, legs: &[Reservation]) {
+        let (region, client) = gone.place().unwrap();
+        for leg in legs {
+            assert!(region.reservations().keep(*leg, client));
+        }
+        drop(gone);
+        host.release(client);
+        assert_eq!(host.settle(client), Some(0), "no port is taken back");
+    }
+
+    /// An adopted leg counts as one of this shard, wherever its worker is, until its port is given back to the pool.
+    #[test]
+    fn an_adopted_leg_counts_for_its_worker_and_its_port_goes_back() {
+        let plan = RegionPlan { workers: 2, rtp_ports: 10_000..=10_063, ..RegionPlan::default() };
+        let host = Host::create(&plan).unwrap();
+        let free_count = |worker| host.region().ports().levels(WorkerIndex(worker)).free;
+        let free_before = [free_count(0), free_count(1)];
+        let mut gone = link(&host);
+        let left = [gone.take_on(0), gone.take_on(0)].map(Option::unwrap);
+        let reservations = left.map(|port| Reservation { leg: port.leg, port: port.pair });
+        keep(&host, gone, &reservations);
+
+        let mut link = link(&host);
+        let (region, client) = link.place().unwrap();
+        for (port, reservation) in left.into_iter().zip(reservations) {
+            assert!(region.reservations().adopt(reservation, client));
+            link.adopted(port);
+        }
+        assert_eq!(link.leg_counts, [2, 0]);
+        let taken = [link.take(), link.take()].map(Option::unwrap);
+        assert_eq!(taken.map(|port| port.worker), [1, 1], "the other worker has fewer legs");
+        link.moved(0, 1);
+        assert_eq!(link.leg_counts, [1, 3]);
+        assert_eq!(link.take().map(|port| port.worker), Some(0));
+        // One of the two has moved.
+        link.give_back(Port { worker: 1, ..left[0] });
+        link.give_back(left[1]);
+        assert_eq!(link.leg_counts, [1, 2]);
+        assert!(reservations.iter().all(|leg| !region.reservations().is_held(*leg, client)));
+        assert_eq!([free_count(0), free_count(1)], [free_before[0] - 1, free_before[1] - 2]);
+        // The media plane names a worker that it does not have.
+        link.adopted(Port { worker: 7, ..left[0] });
+        assert_eq!(link.leg_counts, [1, 2]);
+    }
+
+    /// A leg whose adoption was not known when its client gave it up is not this client's: the pool keeps it.
+    #[test]
+    fn a_leg_that_is_not_ours_stays_in_the_pool() {
+        let host = Host::create(&RegionPlan { rtp_ports: 10_000..=10_007, ..RegionPlan::default() }).unwrap();
+        let mut gone = link(&host);
+        let left = gone.take().unwrap();
+        let reservation = Reservation { leg: left.leg, port: left.pair };
+        keep(&host, gone, &[reservation]);
+        let mut link = link(&host);
+        link.give_back(left);
+        assert_eq!(host.region().reservations().holder(left.leg), Some(ClientIndex::KEPT));
+        assert_eq!(link.leg_counts, [0]);
+    }
+}

@@ -92,7 +92,7 @@ impl Legs {
         }
     }
 
-    /// Whether the leg that this one hears, or one that hears it, is asked for and not there yet. What this one sends goes on
+    /// Whether a leg that this one hears, or one that hears it, is asked for and not there yet. What this one sends goes on
     /// as it is until that is known: it may be the other one's sound.
     pub(crate) fn waits_for_adoption(&self, slot: usize) -> bool {
         if self.adoption.asked_count == 0 {
@@ -100,7 +100,7 @@ impl Legs {
         }
         let Some(leg) = self.rows[slot].as_deref() else { return false };
         let is_asked_for = |place: u16| self.at(place).is_some_and(|leg| matches!(leg.stage, Stage::Adopting(_)));
-        self.edges.get(leg.first_in).is_some_and(|edge| is_asked_for(edge.from))
+        self.edges.incoming(leg.first_in).any(|edge| is_asked_for(edge.from))
             || self.edges.outgoing(leg.first_out).any(|edge| is_asked_for(edge.to))
     }
 }

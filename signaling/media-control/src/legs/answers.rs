@@ -211,25 +211,31 @@ impl Legs {
         flow.is_some_and(|flow| matches!(flow.source, Source::Prompt(_)) && flow.player == player)
     }
 
-    /// A leg is gone: its port goes back, and the legs that heard it play what they have of their own.
+    /// A leg is gone: its port goes back, and the legs that heard it hear their next source, or play what they have of
+    /// their own.
     pub(crate) fn gone(&mut self, turn: &mut MediaTurn<'_>, slot: usize, told: LegEvent) -> LegEvent {
         let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
-        let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
-        let source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
         let is_ours = leg.has_own_port();
+        let neighbours = leg.has_edges().then(|| {
+            let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
+            (self.edges.sources(leg.first_in), sinks)
+        });
         self.forget_recordings(slot);
+        if neighbours.is_some() {
+            self.drop_edges(slot);
+        }
         if let Some(port) = self.remove(slot).filter(|_| is_ours) {
             turn.ports.give_back(port);
         }
+        let Some((sources, sinks)) = neighbours else { return told };
         for sink in &sinks {
             self.refresh(turn, *sink);
+            self.refresh_sources_of(turn, *sink);
         }
         for sink in sinks {
             self.bring_together(turn, sink);
         }
-        if let Some(source) = source {
-            self.lost_sink(turn, source);
-        }
+        self.lost_sink(turn, &sources);
         told
     }
 }

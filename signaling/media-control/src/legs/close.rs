@@ -20,6 +20,7 @@ impl Legs {
         self.forget_recordings(slot);
         self.stop_waiting(slot);
         self.send_close(turn, slot, moving);
+        self.replace_source(turn, slot);
         Ok(false)
     }
 
@@ -29,6 +30,7 @@ impl Legs {
         for slot in 0..self.rows.len() {
             let Some(leg) = self.rows.get(slot).and_then(Option::as_deref) else { continue };
             if let Stage::Closing(_) = leg.stage {
+                self.drop_edges(slot);
                 self.remove(slot);
                 continue;
             }

@@ -18,7 +18,7 @@ pub use leg::{LegState, UPDATES_OPEN_MAX};
 pub use want::Standing;
 
 use crate::topology::Edges;
-use crate::{EdgeState, LegError, LegId, Player, Port, Ports, Transport};
+use crate::{LegError, LegId, Player, Port, Ports, Transport};
 use adoption::Adoption;
 use clock::Instant;
 use contract::{Command, LegRef, LegSpec, Source};
@@ -134,9 +134,8 @@ impl Legs {
         Ok(id)
     }
 
-    /// Forgets a leg and its edges. Gives its port.
+    /// Forgets a leg, whose edges are gone. Gives its port.
     pub(crate) fn remove(&mut self, slot: usize) -> Option<Port> {
-        self.drop_edges(slot);
         self.stop_waiting(slot);
         let leg = self.rows[slot].take()?;
         if let Some(port) = leg.port {
@@ -254,26 +253,6 @@ impl Legs {
     /// What is played while no other leg is heard.
     pub fn player(&self, id: LegId) -> Option<Player> {
         self.leg(id).ok()?.player
-    }
-
-    /// The leg that this one is to hear, and how far that has come.
-    pub fn source(&self, id: LegId) -> Option<(LegId, EdgeState)> {
-        let edge = self.edges.get(self.leg(id).ok()?.first_in)?;
-        let from = self.rows.get(usize::from(edge.from)).and_then(Option::as_deref)?;
-        Some((from.id, self.edge_state(edge)))
-    }
-
-    /// Whether one leg is to hear another one.
-    pub fn is_heard_by(&self, source: LegId, sink: LegId) -> bool {
-        let edge = self.leg(sink).ok().and_then(|sink| self.edges.get(sink.first_in));
-        edge.is_some_and(|edge| usize::from(edge.from) == source.slot() && self.leg(source).is_ok())
-    }
-
-    /// The legs that are to hear this one.
-    pub fn sinks(&self, id: LegId) -> impl Iterator<Item = LegId> + '_ {
-        let first = self.leg(id).ok().map(|leg| leg.first_out);
-        let edges = first.into_iter().flat_map(|first| self.edges.outgoing(first));
-        edges.filter_map(|edge| self.rows.get(usize::from(edge.to))?.as_deref().map(|leg| leg.id))
     }
 
     /// Commands that wait for their answers.

@@ -3,7 +3,7 @@
 use super::leg::{Leg, Stage};
 use crate::topology::{Resolved, UseOfSource};
 use crate::wish::{Desired, Flow, Formats, Parts};
-use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn};
+use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn, Sources};
 use contract::{Rewriting, Source};
 
 /// Whether the media plane does what is wanted of a leg.
@@ -22,7 +22,7 @@ pub enum Standing {
 /// What a wish has changed.
 struct Applied {
     changed: Parts,
-    /// The leg hears another leg than before, or none.
+    /// The leg hears other legs than before, or none.
     has_new_source: bool,
 }
 
@@ -58,7 +58,7 @@ impl Legs {
         if let Stage::Closing(_) = leg.stage {
             return Ok(Standing::NotOpen);
         }
-        let had_source = self.edges.get(leg.first_in).map(|edge| usize::from(edge.from));
+        let before = self.edges.sources(leg.first_in);
         let Applied { changed, has_new_source } = self.apply(id, wish, begins_again)?;
         let slot = id.slot();
         self.send_update(turn, slot);
@@ -68,8 +68,8 @@ impl Legs {
         if has_new_source {
             self.bring_together(turn, slot);
         }
-        if let Some(before) = had_source.filter(|_| has_new_source) {
-            self.lost_sink(turn, before);
+        if has_new_source {
+            self.lost_sink(turn, &before);
         }
         self.standing(id)
     }
@@ -77,12 +77,12 @@ impl Legs {
     /// Whether this is wanted of a leg already: many events of a call change nothing for its media.
     fn is_wanted(&self, leg: &Leg, wish: &LegWish) -> bool {
         let (Desired { transport, formats, flow }, wished) = (&leg.wanted, &wish.flow);
-        let source = self.edges.get(leg.first_in).and_then(|edge| Some((self.at(edge.from)?.id, edge.kind)));
         let own = leg.port.map(|port| Source::Leg(port.leg));
         // A leg that was disconnected still has to be told.
         let passes_on = matches!(flow.source, Source::Leg(_)) && Some(flow.source) != own;
-        source == wished.hears.map(|hears| (hears.leg, hears.kind))
-            && (source.is_some() || !passes_on)
+        let has_source = !leg.first_in.is_none();
+        self.has_sources(leg, wished.hears)
+            && (has_source || !passes_on)
             && (leg.player, leg.is_held) == (wished.player, wished.is_held)
             && (flow.direction, flow.is_muted) == (wished.direction, wished.is_muted)
             && (flow.rewriting == Rewriting::Continuous || !wished.is_continuous)
@@ -97,23 +97,16 @@ impl Legs {
         self.want_anew(turn, id, wish, has_begun)
     }
 
-    /// Has a leg hear no other one any more. What it sends instead is told with the next wish, unless it is closed before.
-    pub fn disconnect(&mut self, id: LegId) -> Result<(), LegError> {
-        self.leg(id)?;
-        self.set_source(id.slot(), None);
-        Ok(())
-    }
-
     /// Takes a wish over; where the player begins again, it is another one.
     fn apply(&mut self, id: LegId, wish: &LegWish, begins_again: bool) -> Result<Applied, LegError> {
         let flow = &wish.flow;
-        if let Some(hears) = flow.hears {
+        if let Sources::One(hears) = flow.hears {
             if hears.leg == id {
                 return Err(LegError::OwnSource);
             }
             self.leg(hears.leg)?;
         }
-        let has_new_source = self.set_source(id.slot(), flow.hears);
+        let has_new_source = self.set_sources(id.slot(), flow.hears);
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (flow.player, flow.is_held);
         let leg = self.leg(id)?;

@@ -5,20 +5,27 @@ mod restore;
 pub use restore::Restoration;
 
 use crate::wish::{Formats, Transport};
-use crate::{EdgeKind, Player, Port, SnapshotError};
+use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
     Address, ClockRate, Codec, Direction, Latching, LegRef, PayloadMap, PayloadMapping, PlayerId, PortRef, RtcpMode,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::ops::Deref;
 
-/// Bytes of a snapshot.
-pub const SNAPSHOT_BYTES: usize = 192;
+/// Bytes of a snapshot of a leg without a source.
+pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
+/// Bytes of a snapshot of a leg with as many sources as it may have.
+pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// Bytes of a payload type: its number, its codec, its clock.
 const ENTRY_BYTES: usize = 3;
-/// Where the checksum stands: the last four bytes.
-const CHECKSUM_AT: usize = SNAPSHOT_BYTES - 4;
+/// Bytes before the sources; the last one counts them.
+const FIXED_BYTES: usize = 170;
+/// Bytes of a source: the kind of its edge, its leg.
+const SOURCE_BYTES: usize = 9;
+/// Bytes of the checksum, which comes last.
+const CHECKSUM_BYTES: usize = 4;
 
 /// All that is wanted of a leg, with its port. A recording is not part of it: its file cannot be handed over again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +41,23 @@ pub struct Snapshot {
     pub(crate) player: Option<Player>,
     /// The id that its player has in the media plane.
     pub(crate) playing: PlayerId,
-    pub(crate) hears: Option<(LegRef, EdgeKind)>,
+    /// In the order in which they were connected, none before another.
+    pub(crate) sources: [Option<(LegRef, EdgeKind)>; SOURCES_MAX],
+}
+
+/// A snapshot as bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SnapshotBytes {
+    bytes: [u8; SNAPSHOT_BYTES_MAX],
+    count: usize,
+}
+
+impl Deref for SnapshotBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.count]
+    }
 }
 
 impl Snapshot {
@@ -49,8 +72,8 @@ impl Snapshot {
     }
 
     /// As bytes.
-    pub fn write(&self) -> [u8; SNAPSHOT_BYTES] {
-        let mut writer = Writer { bytes: [0; SNAPSHOT_BYTES], at: 0 };
+    pub fn write(&self) -> SnapshotBytes {
+        let mut writer = Writer { bytes: [0; SNAPSHOT_BYTES_MAX], at: 0 };
         let flags = u8::from(self.is_muted) | u8::from(self.is_held) << 1 | u8::from(self.is_continuous) << 2;
         writer.put(&[VERSION, flags, self.port.worker]);
         writer.put(&self.owner.to_le_bytes());
@@ -80,30 +103,33 @@ impl Snapshot {
         writer.put(&[kind]);
         writer.put(&prompt.to_le_bytes());
         writer.put(&self.playing.get().to_le_bytes());
-        let (kind, source) = match self.hears {
-            None => (0, LegRef::NONE),
-            Some((leg, EdgeKind::Relay)) => (1, leg),
-        };
-        writer.put(&[kind]);
-        writer.leg(source);
-        let mut bytes = writer.bytes;
-        let sum = checksum(&bytes[..CHECKSUM_AT]);
-        bytes[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
-        bytes
+        writer.put(&[self.sources.iter().flatten().count() as u8]);
+        for (source, kind) in self.sources.iter().flatten() {
+            writer.put(&[match kind {
+                EdgeKind::Relay => 1,
+            }]);
+            writer.leg(*source);
+        }
+        let sum = checksum(&writer.bytes[..writer.at]);
+        writer.put(&sum.to_le_bytes());
+        SnapshotBytes { bytes: writer.bytes, count: writer.at }
     }
 
     /// From bytes that may be anybody's: every field is checked.
     pub fn read(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        if bytes.len() != SNAPSHOT_BYTES {
-            return Err(SnapshotError::Length { expected: SNAPSHOT_BYTES, got: bytes.len() });
+        if let Some(version) = bytes.first().filter(|version| **version != VERSION) {
+            return Err(SnapshotError::Version(*version));
         }
-        if bytes[0] != VERSION {
-            return Err(SnapshotError::Version(bytes[0]));
+        let source_count = bytes.get(FIXED_BYTES - 1).map_or(0, |count| usize::from(*count).min(SOURCES_MAX));
+        let (expected, got) = (SNAPSHOT_BYTES_MIN + source_count * SOURCE_BYTES, bytes.len());
+        let (fields, sum) = bytes.split_last_chunk().ok_or(SnapshotError::Length { expected, got })?;
+        if got != expected {
+            return Err(SnapshotError::Length { expected, got });
         }
-        if bytes[CHECKSUM_AT..] != checksum(&bytes[..CHECKSUM_AT]).to_le_bytes() {
+        if *sum != checksum(fields).to_le_bytes() {
             return Err(SnapshotError::Checksum);
         }
-        let mut reader = Reader { bytes: &bytes[1..CHECKSUM_AT] };
+        let mut reader = Reader { bytes: &fields[1..] };
         let [flags, worker] = reader.take()?;
         let flag = |bit: u8| flags & 1 << bit != 0;
         let owner = u64::from_le_bytes(reader.take()?);
@@ -130,13 +156,7 @@ impl Snapshot {
             _ => return Err(SnapshotError::Field("prompt")),
         };
         let playing = PlayerId::new(u64::from_le_bytes(reader.take()?));
-        let [kind] = reader.take()?;
-        let source = reader.leg()?;
-        let hears = match kind {
-            0 if source.is_none() => None,
-            1 if !source.is_none() && source != port.leg => Some((source, EdgeKind::Relay)),
-            _ => return Err(SnapshotError::Field("hears")),
-        };
+        let sources = reader.sources(port.leg)?;
         let snapshot = Self {
             owner,
             port,
@@ -148,7 +168,7 @@ impl Snapshot {
             is_continuous: flag(2),
             player,
             playing,
-            hears,
+            sources,
         };
         let rules = [
             ("flags", flags < 8),
@@ -156,7 +176,6 @@ impl Snapshot {
             ("port", !port.pair.is_none() && port.pair.rtp.is_multiple_of(2)),
             ("ptime_ms", matches!(ptime_ms, 10 | 20 | 30 | 40 | 60)),
             ("dscp", dscp < 64),
-            ("reserved", reader.bytes.iter().all(|byte| *byte == 0)),
         ];
         match rules.iter().find(|(_, holds)| !holds) {
             Some((field, _)) => Err(SnapshotError::Field(field)),
@@ -189,7 +208,7 @@ fn checksum(bytes: &[u8]) -> u32 {
 }
 
 struct Writer {
-    bytes: [u8; SNAPSHOT_BYTES],
+    bytes: [u8; SNAPSHOT_BYTES_MAX],
     at: usize,
 }
 
@@ -256,6 +275,23 @@ impl Reader<'_> {
             (6, None, 1..) => Ok(SocketAddr::V6(SocketAddrV6::new(ip, port, 0, scope)).into()),
             _ => Err(SnapshotError::Field("address")),
         }
+    }
+
+    /// The sources of this leg: all of them others, each once.
+    fn sources(&mut self, own: LegRef) -> Result<[Option<(LegRef, EdgeKind)>; SOURCES_MAX], SnapshotError> {
+        let [count] = self.take()?;
+        let mut sources = [None; SOURCES_MAX];
+        let read = sources.get_mut(..usize::from(count)).ok_or(SnapshotError::Field("sources"))?;
+        for at in 0..read.len() {
+            let [kind] = self.take()?;
+            let source = self.leg()?;
+            let is_known = read[..at].iter().flatten().any(|(known, _)| *known == source);
+            if kind != 1 || source.is_none() || source == own || is_known {
+                return Err(SnapshotError::Field("sources"));
+            }
+            read[at] = Some((source, EdgeKind::Relay));
+        }
+        Ok(sources)
     }
 
     fn payloads(&mut self) -> Result<PayloadMap, SnapshotError> {

@@ -3,7 +3,7 @@
 use crate::legs::leg::Stage;
 use crate::topology::{Resolved, UseOfSource};
 use crate::wish::{Desired, Flow};
-use crate::{EdgeKind, Hears, LegError, LegId, Legs, MediaTurn, Port, Snapshot};
+use crate::{EdgeKind, LegError, LegId, Legs, MediaTurn, Port, SOURCES_MAX, Snapshot};
 use contract::{LegRef, Rewriting};
 
 /// Opens legs from snapshots, or adopts those that still run, then connects them as they were connected. Legs may come in any
@@ -18,7 +18,7 @@ struct Restored {
     /// Where the snapshot was taken.
     before: LegRef,
     id: LegId,
-    hears: Option<(LegRef, EdgeKind)>,
+    sources: [Option<(LegRef, EdgeKind)>; SOURCES_MAX],
 }
 
 impl Restoration {
@@ -34,14 +34,14 @@ impl Restoration {
         let id = legs.add(snapshot.owner, port).inspect_err(|_| turn.ports.give_back(port))?;
         legs.fill(id, snapshot)?;
         legs.send_open(turn, id.slot());
-        self.legs.push(Restored { before: snapshot.port.leg, id, hears: snapshot.hears });
+        self.legs.push(Restored { before: snapshot.port.leg, id, sources: snapshot.sources });
         Ok(id)
     }
 
     /// Asks for the leg of a snapshot, which has outlived its client ([`Legs::keep_legs`]). The port is that of the snapshot,
-    /// with the worker that the leg table names now. [`Adopted`](crate::LegEvent::Adopted), [`Lost`](crate::LegEvent::Lost) or
-    /// [`AdoptTimedOut`](crate::LegEvent::AdoptTimedOut) follows. The leg goes on as it is until it is ours and so are the legs that it is connected
-    /// with; then it is told all that is wanted of it.
+    /// with the worker that the leg table names now. [`Adopted`](crate::LegEvent::Adopted),
+    /// [`Lost`](crate::LegEvent::Lost) or [`AdoptTimedOut`](crate::LegEvent::AdoptTimedOut) follows. The leg goes on as it is
+    /// until it is ours and so are the legs that it is connected with; then it is told all that is wanted of it.
     pub fn adopt(
         &mut self,
         legs: &mut Legs,
@@ -52,22 +52,29 @@ impl Restoration {
         let id = legs.add(snapshot.owner, port)?;
         legs.fill(id, snapshot)?;
         legs.send_adopt(turn, id.slot());
-        self.legs.push(Restored { before: snapshot.port.leg, id, hears: snapshot.hears });
+        self.legs.push(Restored { before: snapshot.port.leg, id, sources: snapshot.sources });
         Ok(id)
     }
 
-    /// Connects the legs that were opened or asked for; in the same turn, before any answer. Gives how many edges there are; those whose source was not opened are left out.
+    /// Connects the legs that were opened or asked for; in the same turn, before any answer. Gives how many edges there are;
+    /// those whose source was not opened are left out.
     pub fn connect(self, legs: &mut Legs, turn: &mut MediaTurn<'_>) -> usize {
         let mut connected_count = 0;
         for restored in &self.legs {
-            let Some((source, kind)) = restored.hears else { continue };
-            let source = self.legs.iter().find(|other| other.before == source && other.id != restored.id);
-            let Some(leg) = source.map(|source| source.id).filter(|id| legs.leg(*id).is_ok()) else { continue };
-            if legs.leg(restored.id).is_ok() && legs.set_source(restored.id.slot(), Some(Hears { leg, kind })) {
-                connected_count += 1;
-                legs.refresh(turn, restored.id.slot());
-                legs.refresh(turn, leg.slot());
-                legs.bring_together(turn, restored.id.slot());
+            if legs.leg(restored.id).is_err() {
+                continue;
+            }
+            let slot = restored.id.slot();
+            let before = connected_count;
+            for (source, kind) in restored.sources.iter().flatten() {
+                let source = self.legs.iter().find(|other| other.before == *source && other.id != restored.id);
+                let Some(id) = source.map(|source| source.id).filter(|id| legs.leg(*id).is_ok()) else { continue };
+                connected_count += usize::from(legs.add_source(id.slot(), slot, *kind) == Ok(true));
+            }
+            if connected_count > before {
+                legs.refresh(turn, slot);
+                legs.refresh_sources_of(turn, slot);
+                legs.bring_together(turn, slot);
             }
         }
         connected_count
@@ -79,11 +86,10 @@ impl Legs {
     pub fn snapshot(&self, id: LegId) -> Result<Snapshot, LegError> {
         let leg = self.leg(id)?;
         let port = leg.port.filter(|_| !matches!(leg.stage, Stage::Closing(_))).ok_or(LegError::WrongState)?;
-        let edge = self.edges.get(leg.first_in);
-        let source = edge.and_then(|edge| {
-            let from = self.rows.get(usize::from(edge.from))?.as_deref()?;
-            Some((from.port?.leg, edge.kind))
-        });
+        let mut sources = [None; SOURCES_MAX];
+        let named =
+            self.edges.incoming(leg.first_in).filter_map(|edge| Some((self.at(edge.from)?.port?.leg, edge.kind)));
+        sources.iter_mut().zip(named).for_each(|(source, named)| *source = Some(named));
         Ok(Snapshot {
             owner: leg.owner,
             port,
@@ -95,11 +101,11 @@ impl Legs {
             is_continuous: leg.wanted.flow.rewriting == Rewriting::Continuous,
             player: leg.player,
             playing: leg.wanted.flow.player,
-            hears: source,
+            sources,
         })
     }
 
-    /// Takes over what a snapshot says, apart from the edge.
+    /// Takes over what a snapshot says, apart from the edges.
     fn fill(&mut self, id: LegId, snapshot: &Snapshot) -> Result<(), LegError> {
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (snapshot.player, snapshot.is_held);

@@ -181,3 +181,45 @@ fn events_with_numbers_of_the_earlier_client_find_their_leg() {
     let closed = Event::Closed { leg, number: 1 << 16, reason: contract::CloseReason::Failed };
     assert_eq!(world.hear(closed), Some((1_002, LegEvent::Closed(contract::CloseReason::Failed))));
 }
+
+/// A leg with two sources is adopted: what it sends does not change before all three are known, and the order of its sources
+/// stays.
+#[test]
+fn a_leg_with_several_sources_is_adopted_with_them() {
+    let mut world = World::new();
+    let [sink, one, two] = [8, 97, 98].map(|number| world.open_on(0, &wish(number, Codec::Pcma)));
+    for source in [one, two] {
+        world.turn(|legs, turn| legs.connect(turn, sink, relay(source))).unwrap();
+    }
+    world.turn(|legs, turn| legs.keep_legs(turn, 0, Duration::from_secs(10)));
+    world.serve();
+    let snapshots =
+        [sink, one, two].map(|id| Snapshot::read(&world.legs.snapshot(id).unwrap().write()).unwrap()).to_vec();
+    let before: Vec<_> = [sink, one, two].iter().map(|id| world.spec(*id)).collect();
+    let World { mut plane, .. } = world;
+    plane.hang_up();
+    let (mut world, ids) = Killed { plane, snapshots }.adopt();
+    world.plane.taken();
+    // All but the source that is not heard are known.
+    for _ in 0..2 {
+        world.plane.work(0, None);
+        let adopted = world.plane.event(0).unwrap();
+        world.hear(adopted);
+    }
+    let told = world.plane.taken();
+    assert!(told.iter().all(|command| command.leg() != place(&world, ids[0])), "{told:?}");
+    world.serve();
+    world.assert_settled(&ids);
+    let states: Vec<_> = world.legs.sources(ids[0]).collect();
+    assert_eq!(states, [(ids[1], EdgeState::Flowing), (ids[2], EdgeState::NeedsMixer)]);
+    assert_eq!(ids.iter().map(|id| world.spec(*id)).collect::<Vec<_>>(), before);
+    // The heard one goes, and the other one is heard at once.
+    world.close(ids[1]);
+    assert_eq!(world.legs.wanted_spec(ids[0]).unwrap().flow.source(), Source::Leg(place(&world, ids[2])));
+    world.serve();
+    for id in [ids[0], ids[2]] {
+        world.close(id);
+    }
+    world.serve();
+    world.assert_empty();
+}

@@ -8,6 +8,7 @@ mod plane;
 mod random;
 mod recordings;
 mod snapshots;
+mod sources;
 mod updates;
 
 use crate::*;
@@ -155,9 +156,18 @@ fn wish(number: u8, codec: Codec) -> LegWish {
     wish
 }
 
+fn relay(leg: LegId) -> Hears {
+    Hears { leg, kind: EdgeKind::Relay }
+}
+
+/// A wish that leaves the sources of the leg as they are.
+fn as_connected(wish: LegWish) -> LegWish {
+    LegWish { flow: FlowWish { hears: Sources::AsConnected, ..wish.flow }, ..wish }
+}
+
 /// A wish, with another leg that is heard.
 fn hears(wish: LegWish, leg: LegId) -> LegWish {
-    let hears = Some(Hears { leg, kind: EdgeKind::Relay });
+    let hears = Sources::One(relay(leg));
     LegWish { flow: FlowWish { hears, ..wish.flow }, ..wish }
 }
 

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 enum Step {
     Open { worker: u8, wish: u8, hears: u8 },
     Want { leg: u8, wish: u8, hears: u8 },
+    Connect { sink: u8, source: u8 },
+    Disconnect { sink: u8, source: u8 },
     Restart { leg: u8, wish: u8 },
     Digits(u8),
     Record(u8),
@@ -25,10 +27,12 @@ fn step(with_faults: bool) -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..3_u8, any::<u8>(), any::<u8>()).prop_map(|(worker, wish, hears)| Step::Open { worker, wish, hears }),
         6 => (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(leg, wish, hears)| Step::Want { leg, wish, hears }),
+        6 => (any::<u8>(), any::<u8>()).prop_map(|(sink, source)| Step::Connect { sink, source }),
+        2 => (any::<u8>(), any::<u8>()).prop_map(|(sink, source)| Step::Disconnect { sink, source }),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(leg, wish)| Step::Restart { leg, wish }),
-        1 => any::<u8>().prop_map(Step::Digits),
-        1 => any::<u8>().prop_map(Step::Record),
-        1 => any::<u8>().prop_map(Step::StopRecording),
+        3 => any::<u8>().prop_flat_map(|leg| {
+            prop_oneof![Just(Step::Digits(leg)), Just(Step::Record(leg)), Just(Step::StopRecording(leg))]
+        }),
         2 => any::<u8>().prop_map(Step::Close),
         10 => (0..3_u8, refuse).prop_map(|(worker, refuse)| Step::Work { worker, refuse }),
         10 => (0..3_u8).prop_map(Step::Hear),
@@ -66,9 +70,10 @@ impl Script {
             _ => Some(Player::Silence),
         };
         made.transport.negotiation = wish;
-        match self.leg(source / 2).filter(|_| source.is_multiple_of(2)) {
-            Some(leg) => hears(made, leg),
-            None => made,
+        match (self.leg(source / 4), source % 4) {
+            (Some(leg), 0) => hears(made, leg),
+            (_, 1 | 2) => as_connected(made),
+            _ => made,
         }
     }
 
@@ -91,8 +96,18 @@ impl Script {
                     let _ = self.world.turn(|legs, turn| legs.want(turn, id, &wish));
                 }
             }
+            Step::Connect { sink, source } => {
+                if let Some(source) = self.leg(source) {
+                    self.at(sink, |legs, turn, id| legs.connect(turn, id, relay(source)));
+                }
+            }
+            Step::Disconnect { sink, source } => {
+                if let Some(source) = self.leg(source) {
+                    self.at(sink, |legs, turn, id| legs.disconnect_source(turn, id, source));
+                }
+            }
             Step::Restart { leg, wish } => {
-                let wish = self.wish(wish, 1);
+                let wish = self.wish(wish, 3);
                 self.at(leg, |legs, turn, id| legs.restart(turn, id, &wish))
             }
             Step::Digits(leg) => {
@@ -188,10 +203,17 @@ proptest! {
         script.rest();
         let world = &script.world;
         for id in &script.ids {
-            let (held, state) = (world.legs.leg(*id).unwrap().is_held, world.legs.source(*id));
-            if let Some((source, state)) = state.filter(|_| !held) {
+            let is_held = world.legs.leg(*id).unwrap().is_held;
+            let mut is_taken = false;
+            for (source, state) in world.legs.sources(*id) {
                 let is_agreed = world.legs.leg(source).unwrap().wanted.formats.is_agreed();
-                prop_assert_eq!(state, if is_agreed { EdgeState::Flowing } else { EdgeState::Waiting });
+                let expected = match (is_agreed && !is_held, is_taken) {
+                    (true, false) => EdgeState::Flowing,
+                    (true, true) => EdgeState::NeedsMixer,
+                    (false, _) => EdgeState::Waiting,
+                };
+                prop_assert_eq!(state, expected);
+                is_taken |= is_agreed;
             }
         }
         let snapshots: Vec<_> = script.ids.iter().map(|id| world.legs.snapshot(*id).unwrap().write()).collect();

@@ -93,7 +93,8 @@ fn moving() -> (World, LegId) {
     let mut world = World::new();
     let (one, other) = (world.open_on(0, &tone()), world.open_on(1, &tone()));
     world.want(other, &hears(tone(), one));
-    (world.told(), world.plane.taken());
+    world.told();
+    world.plane.taken();
     assert_eq!(world.legs.state(other), Some(LegState::Moving));
     (world, other)
 }
@@ -145,7 +146,8 @@ fn a_stop_waits_for_the_end_of_a_move_and_takes_back_what_has_not_begun() {
     let (one, id) = (world.open_on(0, &tone()), world.open_on(1, &tone()));
     let recording = start(&mut world, id).unwrap();
     world.serve();
-    (world.told(), world.plane.taken());
+    world.told();
+    world.plane.taken();
     world.want(id, &hears(tone(), one));
     assert_eq!((stop(&mut world, id), stop(&mut world, id)), (Ok(recording), Ok(recording)));
     let next = start(&mut world, id).unwrap();

@@ -1,13 +1,15 @@
 //! Brings legs together that are to hear each other, and says what each of them sends because of that.
 
+mod connecting;
 mod edges;
+mod home;
 
-pub(crate) use edges::{Edge, EdgeSlot, Edges};
-pub use edges::{EdgeKind, EdgeState};
+pub(crate) use edges::{Edge, EdgeSlot, Edges, Places};
+pub use edges::{EdgeKind, EdgeState, SOURCES_MAX};
 
 use crate::legs::leg::{Leg, Stage};
 use crate::wish::{Desired, Flow, Formats};
-use crate::{Hears, Legs, MediaTurn, Transport};
+use crate::{Legs, MediaTurn, Transport};
 use contract::{Direction, PayloadMap, PlayerId, Rewriting, Source};
 
 /// What a leg sends because of others.
@@ -33,9 +35,6 @@ impl UseOfSource {
     }
 }
 
-/// Most legs that are looked at to find the worker where a group of legs meets.
-const GROUP_MAX: usize = 64;
-
 impl Legs {
     pub(crate) fn at(&self, place: u16) -> Option<&Leg> {
         self.rows.get(usize::from(place)).and_then(Option::as_deref)
@@ -45,6 +44,35 @@ impl Legs {
     fn is_ready(&self, edge: &Edge) -> bool {
         let ports = self.at(edge.from).and_then(Leg::still_port).zip(self.at(edge.to).and_then(Leg::still_port));
         ports.is_some_and(|(here, there)| here.worker == there.worker)
+    }
+
+    /// Whether the source of an edge could be heard along it.
+    fn can_be_heard(&self, edge: &Edge) -> bool {
+        self.is_ready(edge) && self.at(edge.from).is_some_and(|from| from.wanted.formats.is_agreed())
+    }
+
+    /// The edge along which a leg hears another one unless its peer is on hold: the first that can be heard, because the
+    /// media plane does not mix.
+    fn heard(&self, leg: &Leg) -> Option<&Edge> {
+        let mut next = leg.first_in;
+        loop {
+            let edge = self.edges.get(next)?;
+            if self.can_be_heard(edge) {
+                return Some(edge);
+            }
+            next = edge.next_in;
+        }
+    }
+
+    /// Whether the sink of an edge that is ready hears this source, or would if it could be heard.
+    fn is_in_use(&self, edge: &Edge, sink: &Leg) -> bool {
+        edge.is_alone() || self.heard(sink).is_some_and(|heard| heard.from == edge.from)
+    }
+
+    /// The sink of an edge, which could be heard, sends what comes from another one of its sources.
+    fn is_displaced(&self, edge: &Edge, sink: &Leg) -> bool {
+        let heard = self.heard(sink).and_then(|heard| self.at(heard.from)?.port);
+        heard.is_some_and(|port| Source::Leg(port.leg) == sink.wanted.flow.source) && self.can_be_heard(edge)
     }
 
     pub(crate) fn edge_state(&self, edge: &Edge) -> EdgeState {
@@ -58,7 +86,7 @@ impl Legs {
                 if here.worker != there.worker {
                     EdgeState::Moving
                 } else if source != Some(to.wanted.flow.source) {
-                    EdgeState::Waiting
+                    if self.is_displaced(edge, to) { EdgeState::NeedsMixer } else { EdgeState::Waiting }
                 } else if to.confirmed().map(|confirmed| confirmed.flow.source) == source && !to.is_told_more() {
                     EdgeState::Flowing
                 } else {
@@ -69,12 +97,24 @@ impl Legs {
         }
     }
 
+    /// The leg whose payload numbers a leg's packets get.
+    fn sink_with_formats(&self, leg: &Leg) -> Option<&Leg> {
+        let mut next = leg.first_out;
+        loop {
+            let edge = self.edges.get(next)?;
+            let sink = self.at(edge.to).filter(|sink| sink.wanted.formats.is_agreed());
+            if let Some(sink) = sink.filter(|sink| self.is_ready(edge) && self.is_in_use(edge, sink)) {
+                return Some(sink);
+            }
+            next = edge.next_out;
+        }
+    }
+
     /// What a leg sends, and the payload types with their numbers on the leg that gets them.
     pub(crate) fn resolve(&self, leg: &Leg, own: &Formats, use_of_source: UseOfSource) -> Resolved {
         let may_hear = !leg.is_held && use_of_source == UseOfSource::Sent;
-        let edge = self.edges.get(leg.first_in).filter(|edge| may_hear && self.is_ready(edge));
-        let heard = edge.and_then(|edge| self.at(edge.from)).filter(|from| from.wanted.formats.is_agreed());
-        let heard = heard.and_then(|from| from.port);
+        let heard = if may_hear { self.heard(leg) } else { None };
+        let heard = heard.and_then(|edge| self.at(edge.from)?.port);
         let played = leg.player.zip(leg.port).map_or(Source::None, |(player, port)| player.source(port.leg));
         let source = match heard {
             Some(port) => Source::Leg(port.leg),
@@ -82,10 +122,7 @@ impl Legs {
             None if !matches!(played, Source::None | Source::Leg(_)) && own.payloads.audio().is_none() => Source::None,
             None => played,
         };
-        let has_formats = |to: &&Leg| to.wanted.formats.is_agreed();
-        let ready = self.edges.outgoing(leg.first_out).filter(|edge| self.is_ready(edge));
-        let sink = ready.filter_map(|edge| self.at(edge.to)).find(has_formats);
-        let payloads = own.mapped_to(sink.map(|sink| &sink.wanted.formats));
+        let payloads = own.mapped_to(self.sink_with_formats(leg).map(|sink| &sink.wanted.formats));
         Resolved { source, payloads, hears: heard.is_some() }
     }
 
@@ -130,156 +167,78 @@ impl Legs {
         self.send_update(turn, slot);
     }
 
-    /// Looks again at all legs that hear this one, and the one that it hears.
+    /// Looks again at all legs that hear this one, and those that it hears.
     pub(crate) fn refresh_neighbours(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
         let Some(leg) = self.rows[slot].as_deref() else { return };
-        let (source, mut next) = (self.edges.get(leg.first_in).map(|edge| edge.from), leg.first_out);
-        if let Some(source) = source {
-            self.refresh(turn, source.into());
-        }
-        while let Some(edge) = self.edges.get(next).copied() {
-            if source != Some(edge.to) {
-                self.refresh(turn, edge.to.into());
+        let mut next = leg.first_out;
+        let first = self.edges.get(leg.first_in).map(|edge| (edge.from, edge.next_in));
+        if let Some((from, next_in)) = first {
+            self.refresh(turn, from.into());
+            if !next_in.is_none() {
+                self.refresh_sources(turn, next_in);
             }
+        }
+        while let Some(edge) = self.edges.get(next) {
+            let (to, is_alone) = (usize::from(edge.to), edge.is_alone());
             next = edge.next_out;
-        }
-    }
-
-    /// A leg is no longer heard by another one. Without any leg that hears it, its payload numbers for them do not matter.
-    pub(crate) fn lost_sink(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
-        let leg = self.rows.get(slot).and_then(Option::as_deref);
-        if leg.is_some_and(|leg| self.edges.get(leg.first_out).is_some()) {
-            self.refresh(turn, slot);
-        }
-        self.bring_together(turn, slot);
-    }
-
-    /// Has a leg hear another one from now on, or none. Whether that is new.
-    pub(crate) fn set_source(&mut self, slot: usize, hears: Option<Hears>) -> bool {
-        let Some(leg) = self.rows[slot].as_deref() else { return false };
-        let now = self.edges.get(leg.first_in).map(|edge| (usize::from(edge.from), edge.kind));
-        if now == hears.map(|hears| (hears.leg.slot(), hears.kind)) {
-            return false;
-        }
-        self.drop_source(slot);
-        if let Some(Hears { leg, kind }) = hears {
-            self.connect(leg.slot(), slot, kind);
-        }
-        true
-    }
-
-    fn connect(&mut self, from: usize, to: usize, kind: EdgeKind) {
-        let Some(next_out) = self.rows[from].as_deref().map(|leg| leg.first_out) else { return };
-        let edge = Edge { from: from as u16, to: to as u16, kind, has_failed: false, next_out };
-        let added = self.edges.add(edge);
-        if let Some(leg) = self.rows[from].as_deref_mut() {
-            leg.first_out = added;
-        }
-        if let Some(leg) = self.rows[to].as_deref_mut() {
-            leg.first_in = added;
-        }
-    }
-
-    fn drop_source(&mut self, slot: usize) {
-        let Some(leg) = self.rows[slot].as_deref_mut() else { return };
-        let removed = std::mem::replace(&mut leg.first_in, EdgeSlot::NONE);
-        let Some(edge) = self.edges.remove(removed) else { return };
-        let mut at = match self.rows[usize::from(edge.from)].as_deref_mut() {
-            Some(from) if from.first_out == removed => return from.first_out = edge.next_out,
-            Some(from) => from.first_out,
-            None => return,
-        };
-        while let Some(other) = self.edges.get_mut(at) {
-            if other.next_out == removed {
-                return other.next_out = edge.next_out;
+            if first.is_none_or(|(from, _)| usize::from(from) != to) {
+                self.refresh(turn, to);
             }
-            at = other.next_out;
-        }
-    }
-
-    /// A leg is gone, and all its edges with it. The legs that heard it are looked at again by the caller.
-    pub(crate) fn drop_edges(&mut self, slot: usize) {
-        self.drop_source(slot);
-        while let Some(edge) = self.rows[slot].as_deref().and_then(|leg| self.edges.get(leg.first_out)).copied() {
-            self.drop_source(edge.to.into());
-        }
-    }
-
-    /// Moves the legs that are connected with this one to one worker, once they run.
-    pub(crate) fn bring_together(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
-        let has_edges = |leg: &Leg| self.edges.get(leg.first_in).is_some() || self.edges.get(leg.first_out).is_some();
-        if !self.rows.get(slot).and_then(Option::as_deref).is_some_and(has_edges) {
-            return;
-        }
-        let mut group = std::mem::take(&mut self.group);
-        self.find_group(slot as u16, &mut group);
-        if let Some(home) = group.iter().any(|place| self.is_apart(*place)).then(|| self.home(&group)).flatten() {
-            for place in &group {
-                if self.has_to_move(*place, home) {
-                    self.send_move(turn, usize::from(*place), home);
-                }
-            }
-        }
-        self.group = group;
-    }
-
-    /// The legs that are connected with this one by edges, and itself.
-    fn find_group(&self, place: u16, group: &mut Vec<u16>) {
-        group.clear();
-        group.push(place);
-        let mut at = 0;
-        while let Some(leg) = group.get(at).and_then(|place| self.at(*place)) {
-            at += 1;
-            let source = self.edges.get(leg.first_in).map(|edge| edge.from);
-            for place in source.into_iter().chain(self.edges.outgoing(leg.first_out).map(|edge| edge.to)) {
-                if group.len() < GROUP_MAX && !group.contains(&place) {
-                    group.push(place);
-                }
+            if !is_alone {
+                self.refresh_sources_of(turn, to);
             }
         }
     }
 
-    /// Whether the leg that this one hears runs on another worker.
-    fn is_apart(&self, place: u16) -> bool {
-        let edge = self.at(place).and_then(|leg| self.edges.get(leg.first_in)).filter(|edge| !edge.has_failed);
-        let ports = edge.and_then(|edge| Some((self.at(edge.from)?.still_port()?, self.at(edge.to)?.still_port()?)));
-        ports.is_some_and(|(here, there)| here.worker != there.worker)
-    }
-
-    /// The worker of the oldest leg that runs: it stays, so that a group never wanders. None while it moves itself.
-    fn home(&self, group: &[u16]) -> Option<u8> {
-        let runs = |leg: &&Leg| matches!(leg.stage, Stage::Open | Stage::Moving(_));
-        let oldest = group.iter().filter_map(|place| self.at(*place)).filter(runs).min_by_key(|leg| leg.id);
-        oldest?.still_port().map(|port| port.worker)
-    }
-
-    fn has_to_move(&self, place: u16, home: u8) -> bool {
-        let Some(leg) = self.at(place) else { return false };
-        let has_way = |edge: &Edge| !edge.has_failed;
-        leg.still_port().is_some_and(|port| port.worker != home)
-            && (self.edges.get(leg.first_in).is_some_and(has_way) || self.edges.outgoing(leg.first_out).any(has_way))
-    }
-
-    /// A leg could not move: its edges to other workers have failed, until they are made anew.
-    pub(crate) fn fail_edges(&mut self, slot: usize) {
-        let Some(leg) = self.rows[slot].as_deref() else { return };
-        let worker = leg.port.map(|port| port.worker);
-        let (source, mut next) = (leg.first_in, leg.first_out);
-        let is_elsewhere = |place: u16, rows: &[Option<Box<Leg>>]| {
-            let other = rows[usize::from(place)].as_deref();
-            other.is_none_or(|other| other.port.map(|port| port.worker) != worker)
-        };
-        if let Some(edge) = self.edges.get_mut(source) {
-            edge.has_failed |= is_elsewhere(edge.from, &self.rows);
+    /// Looks again at the legs that a leg hears: which payload numbers they have there, and whether they are heard.
+    pub(crate) fn refresh_sources_of(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+        if let Some(leg) = self.rows[slot].as_deref() {
+            self.refresh_sources(turn, leg.first_in);
         }
-        while let Some(edge) = self.edges.get_mut(next) {
-            edge.has_failed |= is_elsewhere(edge.to, &self.rows);
+    }
+
+    /// The same from one of the edges into the leg on.
+    fn refresh_sources(&mut self, turn: &mut MediaTurn<'_>, first: EdgeSlot) {
+        let mut next = first;
+        while let Some(edge) = self.edges.get(next) {
+            let from = edge.from;
+            next = edge.next_in;
+            self.refresh(turn, from.into());
+        }
+    }
+
+    /// A leg is about to end: those that have other sources hear one of them.
+    pub(crate) fn replace_source(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+        let mut next = self.rows[slot].as_deref().map_or(EdgeSlot::NONE, |leg| leg.first_out);
+        while let Some(edge) = self.edges.get(next) {
+            let (to, is_alone) = (usize::from(edge.to), edge.is_alone());
             next = edge.next_out;
+            if !is_alone {
+                self.refresh(turn, to);
+                self.refresh_sources_of(turn, to);
+            }
+        }
+    }
+
+    /// These legs are no longer heard by another one. Without any leg that hears one of them, its payload numbers for them do not matter.
+    pub(crate) fn lost_sink(&mut self, turn: &mut MediaTurn<'_>, sources: &Places) {
+        for place in sources.first.iter().chain(&sources.further) {
+            let slot = usize::from(*place);
+            let leg = self.rows.get(slot).and_then(Option::as_deref);
+            if leg.is_some_and(|leg| !leg.first_out.is_none()) {
+                self.refresh(turn, slot);
+            }
+            self.bring_together(turn, slot);
         }
     }
 }
 
 impl Leg {
+    /// Whether it is to hear or to be heard.
+    pub(crate) fn has_edges(&self) -> bool {
+        !self.first_in.is_none() || !self.first_out.is_none()
+    }
+
     /// Updates wait for their answers, or to be sent.
     pub(crate) fn is_told_more(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| in_flight.count() > 0 || !in_flight.is_told())

@@ -21,7 +21,11 @@ impl Sessions {
         let hears = |session: &Session| {
             let Some(leg) = session.leg.id() else { return true };
             let is_settled = self.legs.is_still(leg) && self.legs.standing(leg) == Ok(Standing::Confirmed);
-            let flows = || self.legs.source(leg).is_some_and(|(_, state)| state == EdgeState::Flowing);
+            // An edge that needs a mixer says so in its state: the session does not hear that member.
+            let flows = || {
+                let mut states = self.legs.sources(leg).map(|(_, state)| state).peekable();
+                states.peek().is_some() && states.all(|state| state == EdgeState::Flowing)
+            };
             is_settled && (session.is_held_here() || flows())
         };
         members.len() < 2 || members.iter().filter_map(|id| self.table.get(*id)).all(hears)

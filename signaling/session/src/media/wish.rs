@@ -5,7 +5,7 @@ use crate::invite::incoming_invite::Stage;
 use crate::session::Session;
 use crate::{SessionId, Sessions, Turn};
 use contract::{Address, Direction, RtcpMode};
-use media_control::{EdgeKind, FlowWish, Formats, Hears, LegId, LegWish, Player, Standing, Transport};
+use media_control::{EdgeKind, FlowWish, Formats, Hears, LegId, LegWish, Player, Sources, Standing, Transport};
 use sdp_core::Negotiated;
 
 impl Sessions {
@@ -54,7 +54,7 @@ impl Sessions {
             direction: agreed.map_or(Direction::Inactive, |agreed| agreed.direction),
             is_muted: session.is_muted(),
             player: player.map(Player::from),
-            hears: source.map(|leg| Hears { leg, kind: EdgeKind::Relay }),
+            hears: source.map_or(Sources::None, |leg| Sources::One(Hears { leg, kind: EdgeKind::Relay })),
             is_held: held.is_some(),
             // One stream for the peer, whatever is heard in it.
             is_continuous: is_in_call || session.leg.is_continuous(),
