@@ -111,6 +111,8 @@ pub(super) struct Link {
     reserved: Vec<Reservation>,
     /// Legs that are open, with the worker that has them.
     open: Vec<KeptLeg>,
+    /// A port that was given back without being taken, as one that goes back a second time.
+    given_back_twice: Option<Port>,
     /// Workers that have yet to confirm that they keep the legs.
     unconfirmed: usize,
     is_keeping: bool,
@@ -157,6 +159,9 @@ impl Link {
             self.note_down(|| format!("to worker {worker}: {command:?}"));
         }
         self.backlog.extend(commands.drain(..));
+        if let Some(port) = self.given_back_twice {
+            return Err(format!("{port:?} was given back, and is not taken"));
+        }
         let Some(end) = &mut self.end else {
             self.backlog.clear();
             return Ok(());
@@ -238,8 +243,11 @@ impl Ports for Link {
 
     fn give_back(&mut self, port: Port) {
         let Some(end) = &self.end else { return };
-        self.reserved.retain(|reserved| reserved.leg != port.leg);
-        // A port of a media plane that is gone is not in the new one.
+        let taken = self.reserved.iter().position(|reserved| reserved.leg == port.leg && reserved.port == port.pair);
+        match taken {
+            Some(place) => drop(self.reserved.swap_remove(place)),
+            None => self.given_back_twice = Some(port),
+        }
         if end.give_back(Reservation { leg: port.leg, port: port.pair }).is_ok() {
             let count = &mut self.leg_counts[usize::from(port.worker)];
             *count = count.saturating_sub(1);

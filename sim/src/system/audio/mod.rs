@@ -7,7 +7,7 @@ use clock::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 pub(super) use talk::Talk;
-use talk::{ArrivedEvent, event_in, packet_id};
+use talk::{ArrivedEvent, event_in, is_shortly_after, packet_id};
 
 /// A call, and whether this is the side of the caller.
 pub(super) type Side = (u32, bool);
@@ -41,8 +41,10 @@ pub(super) struct Audio {
     pairs: Vec<Pair>,
     /// The side whose RTP comes to an address.
     listeners: BTreeMap<SocketAddr, Side>,
-    /// Calls that an operator of the switch has changed: what is heard in them is the operator's wish.
-    operated: BTreeSet<u32>,
+    /// Calls that an operator of the switch has changed, and since when: what is heard in them is the operator's wish then.
+    operated: BTreeMap<u32, Instant>,
+    /// Digits that operators have sent.
+    operated_digits: usize,
     /// When something died.
     pub(super) deaths: Vec<Instant>,
 }
@@ -189,14 +191,14 @@ impl Audio {
     /// A phone is told a digit: somebody that it hears has pressed it, and it has not been told it before.
     pub(super) fn is_told(&mut self, ear: Side, digit: u8) -> Result<(), String> {
         let partners: BTreeSet<Side> = self.partners(ear).collect();
-        if partners.iter().chain([&ear]).any(|side| self.operated.contains(&side.0)) {
-            return Ok(());
-        }
+        // Those of an operator are the keys 1 and 2.
+        let is_operated = partners.iter().chain([&ear]).any(|side| self.operated.contains_key(&side.0));
+        let by_operator = if is_operated && matches!(digit, 1 | 2) { self.operated_digits } else { 0 };
         let presses = |side: &Side| {
             let pressed = self.talks.get(side).map_or(&[][..], |talk| &talk.pressed);
             pressed.iter().filter(|pressed| **pressed == digit).count()
         };
-        let pressed: usize = partners.iter().map(presses).sum();
+        let pressed = by_operator + partners.iter().map(presses).sum::<usize>();
         let Some(talk) = self.talks.get_mut(&ear) else { return Ok(()) };
         talk.heard.push(digit);
         let heard = talk.heard.iter().filter(|heard| **heard == digit).count();
@@ -240,11 +242,14 @@ impl Audio {
         }
     }
 
-    /// An operator changes the call of this number, which may not be up yet.
-    pub(super) fn operate(&mut self, number: u32) {
+    /// An operator changes the call of this number, which may not be up yet, or sends digits in it.
+    pub(super) fn operate(&mut self, now: Instant, number: u32, sends_digits: bool) {
+        self.operated_digits += usize::from(sends_digits);
         let sides = [(number, true), (number, false)];
         let numbers: BTreeSet<u32> = sides.iter().flat_map(|side| self.partners(*side)).map(|side| side.0).collect();
-        self.operated.extend(numbers);
+        for number in numbers {
+            self.operated.entry(number).or_insert(now);
+        }
     }
 
     /// Sides whose calls nobody has begun to end, with their peer; both have been up since a while.
@@ -259,12 +264,11 @@ impl Audio {
 
     /// When the side has to be heard by its peer, and is.
     fn window(&self, pair: &Pair) -> Option<(Instant, Instant)> {
-        if pair.sides.iter().any(|side| self.operated.contains(&side.0)) {
-            return None;
-        }
         let [a, b] = pair.sides.map(|side| self.talks.get(&side));
         let (a, b) = (a?, b?);
-        let (from, to) = (pair.from?.max(a.since).max(b.since) + SETTLED_AFTER, pair.closed?);
+        let operated_at = pair.sides.iter().filter_map(|side| self.operated.get(&side.0)).min();
+        let to = operated_at.into_iter().fold(pair.closed?, |to, at| to.min(*at));
+        let from = pair.from?.max(a.since).max(b.since) + SETTLED_AFTER;
         let begin = a.since.min(b.since);
         let is_disturbed = self.deaths.iter().any(|at| *at <= to && begin.since(*at) < SET_UP_WITHIN);
         (!is_disturbed && from < to).then_some((from, to))
@@ -283,10 +287,13 @@ impl Audio {
                 let is_due = |at: Instant| (from..to).contains(&at) && is_open(at);
                 // After a change of its source a stream begins anew with the packet that comes first; those that are older
                 // cannot be told from late ones of before.
-                let has_changed = pair.by.is_some() || peer.has_changed() || talk.has_changed();
+                let has_changed = |at| {
+                    let is_new = pair.by.is_some() && pair.from.is_some_and(|from| is_shortly_after(at, from));
+                    is_new || peer.has_changed_before(at) || talk.has_changed_before(at)
+                };
                 let overtaken = talk.overtaken();
                 for (number, arrived) in talk.arrived.iter().enumerate() {
-                    let is_free = |at: Instant| peer.is_told_at(at) || has_changed && overtaken[number];
+                    let is_free = |at: Instant| peer.is_told_at(at) || overtaken[number] && has_changed(at);
                     if let Some(at) = arrived.filter(|at| is_due(*at) && !is_free(*at)) {
                         verdict.check(talk.relayed[number], || format!("packet {number} of {side:?} at {at:?}"));
                     }

@@ -2,7 +2,7 @@
 
 use super::{FRAME, Side};
 use crate::system::phone::description::EVENT_PAYLOAD;
-use clock::Instant;
+use clock::{Duration, Instant};
 use sip_core::DialogId;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -17,6 +17,17 @@ const EVENT_ENDS_AT: u16 = 4;
 const FULL_SPEECH_FRAMES: u32 = 500;
 const SPURT_FRAMES: u32 = 50;
 const SPURT_EVERY_FRAMES: u32 = 250;
+
+/// Packets of a telephone event that the switch makes have at most this distance, and audio waits as long behind the last.
+const AROUND_EVENTS: Duration = Duration::from_millis(60);
+/// So long after a change packets may come whose order before it is not known: the time in which it settles, and the longest
+/// delay of the network.
+const ORDER_KNOWN_AFTER: Duration = Duration::from_millis(4_000);
+
+/// Whether a time is within [`ORDER_KNOWN_AFTER`] of a change.
+pub(super) fn is_shortly_after(at: Instant, change: Instant) -> bool {
+    change <= at && at.since(change) < ORDER_KNOWN_AFTER
+}
 
 /// What one phone says and hears in one call.
 pub(in crate::system) struct Talk {
@@ -141,7 +152,7 @@ impl Talk {
     }
 
     /// Whether both ways were agreed on at this time, and had been for so long.
-    pub(super) fn is_open(&self, at: Instant, since: clock::Duration) -> bool {
+    pub(super) fn is_open(&self, at: Instant, since: Duration) -> bool {
         let last = self.open.iter().rev().find(|(from, _)| *from <= at);
         last.is_some_and(|(from, is_open)| *is_open && at.since(*from) >= since)
     }
@@ -160,15 +171,15 @@ impl Talk {
         overtaken
     }
 
-    /// Whether the phone was told digits, or what was agreed on has changed.
-    pub(super) fn has_changed(&self) -> bool {
-        !self.told_at.is_empty() || self.open.iter().any(|(_, is_open)| !is_open)
+    /// Whether the phone was told a digit, or what was agreed on has changed, not long before this time.
+    pub(super) fn has_changed_before(&self, at: Instant) -> bool {
+        let changes = self.open.iter().skip(1).map(|(from, _)| from).chain(&self.told_at);
+        changes.into_iter().any(|from| is_shortly_after(at, *from))
     }
 
-    /// Whether a telephone event was sent to this phone at this time, or shortly before or after.
+    /// Whether a telephone event was being sent to this phone at this time: the audio of its peer gives way to it.
     pub(super) fn is_told_at(&self, at: Instant) -> bool {
-        let near = clock::Duration::from_millis(300);
-        self.told_at.iter().any(|told| at.since(*told) < near && told.since(at) < near)
+        self.told_at.iter().any(|told| at.since(*told) < AROUND_EVENTS && told.since(at) < AROUND_EVENTS)
     }
 }
 

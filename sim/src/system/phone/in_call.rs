@@ -143,7 +143,7 @@ impl Phone {
                 if let Some(call) = self.calls.get_mut(&dialog)
                     && let Some((_, ways)) = call.pending.take_if(|(pending, _)| *pending == request)
                 {
-                    call.is_unsure = matches!(status, 408 | 482 | 500 | 503);
+                    call.is_unsure = matches!(status, 408 | 503);
                     if status < 300 {
                         call.ways = ways;
                         self.hear(dialog, message);

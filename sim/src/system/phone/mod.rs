@@ -49,8 +49,8 @@ struct PhoneCall {
     version: u32,
     /// A change of its own that has no final answer, with the ways that it wants.
     pending: Option<(sip_core::ClientRequestId, Ways)>,
-    /// Its last change was refused in a way that does not say whether the peer has carried it out: the connection broke, and
-    /// the request that was sent once more is a new one to the peer.
+    /// Its last change failed in a way that does not say whether the peer has carried it out: no answer came, or the connection
+    /// broke and there was no other.
     is_unsure: bool,
 }
 

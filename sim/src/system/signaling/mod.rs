@@ -7,7 +7,7 @@ use clock::{Duration, Instant};
 use config::Config;
 use mediad::SimulatedPlane;
 pub(super) use role::Surroundings;
-use session::{SessionEvent, Sessions, Turn};
+use session::{EndKind, SessionEvent, Sessions, Turn};
 use shard_core::intake::sharding::Placement;
 use shard_core::{Input, Shard, ShardOutput};
 use sip_core::Flow;
@@ -26,6 +26,52 @@ struct Seat {
     out: ShardOutput,
     /// Recordings whose end has not been told.
     recordings: BTreeSet<u64>,
+    ends: Ends,
+}
+
+/// The ends of sessions that were told, counted as the counters of the switch have to count them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Ends {
+    ids: BTreeSet<session::SessionId>,
+    answered_count: u64,
+    completed_count: u64,
+    cancelled_count: u64,
+    failed_count: u64,
+}
+
+impl Ends {
+    fn note(&mut self, event: &SessionEvent) -> Result<(), String> {
+        let SessionEvent::Ended { id, reason, call, .. } = event else { return Ok(()) };
+        let is_answered = call.answered_at.is_some();
+        self.answered_count += u64::from(is_answered);
+        match reason.kind() {
+            EndKind::Failed => self.failed_count += 1,
+            EndKind::Completed => self.completed_count += 1,
+            _ if is_answered => self.completed_count += 1,
+            EndKind::Cancelled => self.cancelled_count += 1,
+            EndKind::Rejected => {}
+        }
+        if self.ids.insert(*id) { Ok(()) } else { Err(format!("{id:?} ended twice")) }
+    }
+
+    /// Whether the counters of a shard say the same.
+    fn check(&self, counts: &stats::Counts<SignalCounter>) -> Result<(), String> {
+        use SignalCounter::*;
+        for (counter, told) in [
+            (CallsAnswered, self.answered_count),
+            (CallsCompleted, self.completed_count),
+            (CallsCancelled, self.cancelled_count),
+            (CallsFailed, self.failed_count),
+        ] {
+            if counts.get(counter) != told {
+                return Err(format!(
+                    "{counter:?} is {}, and the ends of {told} such calls were told",
+                    counts.get(counter)
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A message on its way from the shard that read it to the one that it is for.
@@ -48,8 +94,13 @@ pub(super) struct Signaling {
 impl Signaling {
     /// Shards whose routes lead to the phones.
     pub(super) fn new(now: Instant, config: &Config, shard_count: usize, seed: u64, around: &Surroundings) -> Self {
-        let seat =
-            |shard| Seat { shard, link: Link::default(), out: ShardOutput::default(), recordings: BTreeSet::new() };
+        let seat = |shard| Seat {
+            shard,
+            link: Link::default(),
+            out: ShardOutput::default(),
+            recordings: BTreeSet::new(),
+            ends: Ends::default(),
+        };
         Self {
             seats: role::shards(config, shard_count, seed, around).into_iter().map(seat).collect(),
             placement: Placement::new(shard_count, role::tags(config), BuildHasherDefault::default()),
@@ -177,7 +228,7 @@ impl Signaling {
     /// Begins to record one of the calls; `None`: there is none to be recorded now.
     pub(super) fn begin_recording(&mut self, now: Instant, draw: u64, file: std::fs::File) -> Option<()> {
         let index = draw as usize % self.seats.len();
-        let Seat { shard, link, out, recordings } = &mut self.seats[index];
+        let Seat { shard, link, out, recordings, .. } = &mut self.seats[index];
         let ids: Vec<_> = shard.sessions().iter().map(session::Session::id).collect();
         let id = *ids.get((draw >> 8) as usize % ids.len().max(1))?;
         let layout = if draw & 16 == 0 { contract::RecordingLayout::Mono } else { contract::RecordingLayout::Stereo };
@@ -211,10 +262,8 @@ impl Signaling {
                     return Err(format!("{counter:?} is {} at the end", counts.get(counter)));
                 }
             }
-            let (answered, completed, failed) =
-                (counts.get(CallsAnswered), counts.get(CallsCompleted), counts.get(CallsFailed));
-            if has_calls && answered > completed + failed {
-                return Err(format!("{answered} calls were answered, {completed} completed, {failed} failed"));
+            if has_calls {
+                seat.ends.check(counts)?;
             }
             if !seat.recordings.is_empty() {
                 return Err(format!("recordings without an end: {:?}", seat.recordings));
@@ -274,6 +323,7 @@ impl Seat {
             notes.extend(self.out.events.iter().map(|event| format!("{event:?}")));
         }
         for event in &self.out.events {
+            self.ends.note(event)?;
             if let SessionEvent::RecordingEnded { recording, .. } = event
                 && !self.recordings.remove(recording)
             {

@@ -242,7 +242,7 @@ impl World {
         });
         self.report.acts_count += 1;
         if let Some(number) = changed.and_then(number_of) {
-            self.audio.operate(number);
+            self.audio.operate(self.now, number, (draw >> 16) % 6 == 4);
         }
     }
 }
