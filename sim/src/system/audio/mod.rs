@@ -7,7 +7,7 @@ use clock::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 pub(super) use talk::Talk;
-use talk::{ArrivedEvent, event_in, is_shortly_after, packet_id};
+use talk::{Arrivals, ArrivedEvent, event_in, packet_id};
 
 /// A call, and whether this is the side of the caller.
 pub(super) type Side = (u32, bool);
@@ -287,13 +287,15 @@ impl Audio {
                 let is_due = |at: Instant| (from..to).contains(&at) && is_open(at);
                 // After a change of its source a stream begins anew with the packet that comes first; those that are older
                 // cannot be told from late ones of before.
-                let has_changed = |at| {
-                    let is_new = pair.by.is_some() && pair.from.is_some_and(|from| is_shortly_after(at, from));
-                    is_new || peer.has_changed_before(at) || talk.has_changed_before(at)
+                let begins = pair.from.into_iter().chain([talk.since.max(peer.since)]);
+                let changes: Vec<Instant> = talk.changes().chain(peer.changes()).chain(begins).collect();
+                let arrivals = Arrivals::of(talk);
+                let is_unordered = |number, at| {
+                    let is_near = |change: &Instant| arrivals.is_order_unknown(at, *change, SETTLED_AFTER);
+                    arrivals.is_overtaken(number, at) && changes.iter().any(is_near)
                 };
-                let overtaken = talk.overtaken();
                 for (number, arrived) in talk.arrived.iter().enumerate() {
-                    let is_free = |at: Instant| peer.is_told_at(at) || overtaken[number] && has_changed(at);
+                    let is_free = |at: Instant| peer.is_told_at(at) || is_unordered(number, at);
                     if let Some(at) = arrived.filter(|at| is_due(*at) && !is_free(*at)) {
                         verdict.check(talk.relayed[number], || format!("packet {number} of {side:?} at {at:?}"));
                     }

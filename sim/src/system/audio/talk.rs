@@ -20,14 +20,8 @@ const SPURT_EVERY_FRAMES: u32 = 250;
 
 /// Packets of a telephone event that the switch makes have at most this distance, and audio waits as long behind the last.
 const AROUND_EVENTS: Duration = Duration::from_millis(60);
-/// So long after a change packets may come whose order before it is not known: the time in which it settles, and the longest
-/// delay of the network.
-const ORDER_KNOWN_AFTER: Duration = Duration::from_millis(4_000);
-
-/// Whether a time is within [`ORDER_KNOWN_AFTER`] of a change.
-pub(super) fn is_shortly_after(at: Instant, change: Instant) -> bool {
-    change <= at && at.since(change) < ORDER_KNOWN_AFTER
-}
+/// The network delays a packet by at most this more than another one.
+const DELAY_DIFFERENCE: Duration = Duration::from_millis(1_500);
 
 /// What one phone says and hears in one call.
 pub(in crate::system) struct Talk {
@@ -45,6 +39,8 @@ pub(in crate::system) struct Talk {
     pub(super) deaf_since: Option<Instant>,
     /// By the number of a packet: when its first copy arrived at the switch.
     pub(super) arrived: Vec<Option<Instant>>,
+    /// By the number of a packet: its RTP timestamp.
+    times: Vec<u32>,
     /// By the number of a packet: whether the switch sent it on.
     pub(super) relayed: Vec<bool>,
     /// Digits that its user pressed, whichever way they go.
@@ -91,6 +87,7 @@ impl Talk {
             open: vec![(now, true)],
             deaf_since: None,
             arrived: Vec::new(),
+            times: Vec::new(),
             relayed: Vec::new(),
             pressed: Vec::new(),
             events: BTreeMap::new(),
@@ -141,6 +138,7 @@ impl Talk {
         packet.extend((self.arrived.len() as u32).to_be_bytes());
         packet.resize(HEADER_BYTES + PAYLOAD_BYTES, 0xd5);
         self.arrived.push(None);
+        self.times.push(time);
         self.relayed.push(false);
         let is_pause = self.frames > FULL_SPEECH_FRAMES && self.frames % SPURT_EVERY_FRAMES >= SPURT_FRAMES;
         if is_pause && self.keys.is_empty() {
@@ -159,27 +157,56 @@ impl Talk {
 }
 
 impl Talk {
-    /// By the number of a packet: whether a later one arrived before it.
-    pub(super) fn overtaken(&self) -> Vec<bool> {
-        let mut earliest = None;
-        let mut overtaken: Vec<bool> = Vec::with_capacity(self.arrived.len());
-        for arrived in self.arrived.iter().rev() {
-            overtaken.push(arrived.is_some_and(|at| earliest.is_some_and(|earliest| earliest <= at)));
-            earliest = earliest.into_iter().chain(*arrived).min();
-        }
-        overtaken.reverse();
-        overtaken
-    }
-
-    /// Whether the phone was told a digit, or what was agreed on has changed, not long before this time.
-    pub(super) fn has_changed_before(&self, at: Instant) -> bool {
-        let changes = self.open.iter().skip(1).map(|(from, _)| from).chain(&self.told_at);
-        changes.into_iter().any(|from| is_shortly_after(at, *from))
+    /// When what was agreed on changed, or the phone was told a digit.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.open.iter().skip(1).map(|(at, _)| *at).chain(self.told_at.iter().copied())
     }
 
     /// Whether a telephone event was being sent to this phone at this time: the audio of its peer gives way to it.
     pub(super) fn is_told_at(&self, at: Instant) -> bool {
         self.told_at.iter().any(|told| at.since(*told) < AROUND_EVENTS && told.since(at) < AROUND_EVENTS)
+    }
+}
+
+/// In which order the packets of a phone came to the switch.
+pub(super) struct Arrivals<'t> {
+    talk: &'t Talk,
+    /// In order of time.
+    times: Vec<Instant>,
+    /// By the number of a packet: the earliest arrival of a later one.
+    later: Vec<Option<Instant>>,
+}
+
+impl<'t> Arrivals<'t> {
+    pub(super) fn of(talk: &'t Talk) -> Self {
+        let mut times: Vec<Instant> = talk.arrived.iter().copied().flatten().collect();
+        times.extend(talk.events.values().map(|event| event.at));
+        times.sort();
+        let mut earliest: Option<Instant> = None;
+        let mut later = Vec::with_capacity(talk.arrived.len());
+        for arrived in talk.arrived.iter().rev() {
+            later.push(earliest);
+            earliest = earliest.into_iter().chain(*arrived).min();
+        }
+        later.reverse();
+        Self { talk, times, later }
+    }
+
+    /// Whether a packet or telephone event that was sent later came before this packet, which came at `at`.
+    pub(super) fn is_overtaken(&self, number: usize, at: Instant) -> bool {
+        let by_audio = self.later[number].is_some_and(|later| later <= at);
+        let mut events = self.talk.events.range(self.talk.times[number]..).map(|(_, event)| event.at);
+        by_audio || events.any(|event| event <= at)
+    }
+
+    /// Whether the order of a packet that comes at this time may be unknown after a change of the stream's source: the change
+    /// takes `settled_after`, the stream begins anew with the packet that comes next, and older ones may follow for as long as
+    /// the network delays them.
+    pub(super) fn is_order_unknown(&self, at: Instant, change: Instant, settled_after: Duration) -> bool {
+        let settled = change + settled_after;
+        let first = self.times.partition_point(|time| *time < settled);
+        let begins_anew = self.times.get(first).is_some_and(|first| at.since(*first) < DELAY_DIFFERENCE);
+        change <= at && (at < settled || begins_anew)
     }
 }
 
