@@ -30,6 +30,8 @@ pub struct Ledger {
     handed_requests: BTreeSet<(u64, RequestId)>,
     /// The first final status that a node gave in a transaction, and when.
     finals: BTreeMap<(SocketAddr, SocketAddr, Vec<u8>), (u16, Instant)>,
+    /// Requests in dialogs that came to a node and have no final answer of it: its address, the sender's, branch and method.
+    unanswered: BTreeSet<(SocketAddr, SocketAddr, Vec<u8>)>,
     /// 2xx to an INVITE that user agents made: Call-ID and tag.
     accepted: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// What happened, for reports.
@@ -139,6 +141,20 @@ impl Ledger {
         }
     }
 
+    /// A message comes to a node that answers requests by itself. Those in dialogs have a peer that is known, so that nothing
+    /// but a final answer is right.
+    pub fn arrives(&mut self, flow: &Flow, bytes: &[u8]) {
+        let Some(message) = sip_wire::Message::parse(bytes).ok().filter(|message| message.to_tag().is_some()) else {
+            return;
+        };
+        let Some(method) = message.method().filter(|method| *method != sip_wire::Method::Ack) else { return };
+        let branch = message.top_via().ok().and_then(|via| via.branch()).unwrap_or_default();
+        let key = (flow.local, flow.remote, [branch, b" ", method.as_bytes()].concat());
+        if !self.finals.contains_key(&key) {
+            self.unanswered.insert(key);
+        }
+    }
+
     /// A message goes out. `is_agent` says that the node answers by itself, as opposed to a proxy.
     pub fn sends(&mut self, now: Instant, flow: &Flow, is_agent: bool, bytes: &[u8]) {
         let (from, to) = (flow.local, flow.remote);
@@ -159,6 +175,7 @@ impl Ledger {
             self.accepted.insert((message.call_id().unwrap_or_default().to_vec(), tag));
         }
         let key = (from, to, [branch, b" ", cseq.method_raw].concat());
+        self.unanswered.remove(&key);
         let first = self.finals.entry(key).or_insert((status, now));
         let ends_after = match flow.transport.is_reliable() && cseq.method != sip_wire::Method::Invite {
             true => Duration::ZERO,
@@ -190,6 +207,7 @@ impl Ledger {
     /// A process at this address died: the one that follows knows nothing of its transactions.
     pub fn forget_transactions(&mut self, address: SocketAddr) {
         self.finals.retain(|(from, ..), _| *from != address);
+        self.unanswered.retain(|(from, ..)| *from != address);
     }
 
     /// Everything that began has ended.
@@ -197,6 +215,7 @@ impl Ledger {
         let left = [
             ("dialogs without an end", format!("{:?}", self.open_dialogs), self.open_dialogs.len()),
             ("calls that nobody was told of", format!("{:?}", self.open_calls), self.open_calls.len()),
+            ("requests in dialogs that were not answered", format!("{:?}", self.unanswered), self.unanswered.len()),
             ("requests without an answer", format!("{:?}", self.open_requests), self.open_requests.len()),
         ];
         for (what, which, count) in left {

@@ -271,6 +271,10 @@ impl World {
             Arrival::Broken => Vec::new(),
             Arrival::Piece(_) => return,
         };
+        let is_agent = to != self.setup.around.switch || self.setup.has_media() && self.signaling.is_some();
+        if is_agent && to.port() == 5060 && !is_broken {
+            self.ledger.arrives(flow, &bytes);
+        }
         if to == self.setup.around.switch {
             let reader = (self.rng.next(), self.rng.between_ms(0, 3));
             match &mut self.signaling {
