@@ -42,7 +42,9 @@ pub trait MediaControl {
     /// `192.0.2.7:4000`, or a session description of the one who is to hear it. Packets are taken from there as well. A
     /// later description of the peer's own counts again.
     async fn establish_media_flow(&self, id: &SessionId, remote: &str) -> Result<(), SessionError>;
-    /// Writes what the peer says and what it hears into a WAV file of 16 bits at 8 kHz, and returns once that has begun.
+    /// Writes what the peer says and what it hears into a WAV file of 16 bits, and returns once that has begun. The file
+    /// has the rate of the call's codec (G.711: 8 kHz) for its life: where the call changes to one with another rate, the
+    /// recording ends as [`crate::api::RecordingEnd::Failed`], with what came before.
     /// A path makes it stereo, with the peer left and us (or the other side of a forwarded or bridged call) right; see
     /// [`RecordingOptions`] for more. Hold, mute and transfers are part of it; what did not come is silence of the same
     /// length. The file is finished by [`Self::stop_recording`], by the end of the call or by its limit, and is a sound

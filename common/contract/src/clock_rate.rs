@@ -1,3 +1,4 @@
+use clock::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Ticks of an RTP clock in a second, as one of the rates that audio formats are registered with (RFC 3551 and the IANA
@@ -33,6 +34,19 @@ impl ClockRate {
         RATES_HZ[self.number()]
     }
 
+    /// Whole ticks in a time.
+    pub fn ticks(self, time: Duration) -> u64 {
+        let hz = u64::from(self.hz());
+        let rest = u64::from(time.subsec_nanos()) * hz / 1_000_000_000;
+        time.as_secs().saturating_mul(hz).saturating_add(rest)
+    }
+
+    /// The time that so many ticks take.
+    pub fn time(self, ticks: u64) -> Duration {
+        let hz = u64::from(self.hz());
+        Duration::new(ticks / hz, (ticks % hz * 1_000_000_000 / hz) as u32)
+    }
+
     /// Its place in [`Self::ALL`].
     pub const fn number(self) -> usize {
         // What came out of shared memory has been checked; this makes every other byte harmless as well.
@@ -55,5 +69,23 @@ mod tests {
         }
         assert_eq!(ClockRate::from_hz(7_999), None);
         assert!(!ClockRate(RATES_HZ.len() as u8).is_known());
+    }
+
+    #[test]
+    fn ticks_and_times_are_of_the_same_clock() {
+        for clock in ClockRate::ALL {
+            let hz = u64::from(clock.hz());
+            for seconds in [0, 1, 86_400] {
+                let time = Duration::from_secs(seconds);
+                assert_eq!((clock.ticks(time), clock.time(seconds * hz)), (seconds * hz, time));
+            }
+            assert_eq!(clock.ticks(Duration::MAX), u64::MAX);
+        }
+        let wideband = ClockRate::from_hz(16_000).unwrap();
+        assert_eq!(
+            (wideband.ticks(Duration::from_micros(20_062)), wideband.ticks(Duration::from_micros(20_063))),
+            (320, 321)
+        );
+        assert_eq!(wideband.time(321), Duration::from_nanos(20_062_500));
     }
 }

@@ -1,9 +1,11 @@
-use crate::Invalid;
+use crate::{ClockRate, Invalid};
+use clock::Duration;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Most recordings of one media plane at once.
 pub const RECORDINGS_MAX: usize = 1_000;
-/// Longest recording, in seconds: a day, whose stereo file of 2.8 GB stays below the 4 GiB that a WAV header can say.
+/// Longest recording, in seconds: a day, whose stereo file of G.711 has 2.8 GB. A file of a faster clock that reaches
+/// the 4 GiB of a WAV header earlier ends there, by [`RecordingEnd::LimitReached`].
 pub const RECORDING_SECONDS_MAX: u32 = 86_400;
 
 /// How the two directions of a leg lie in the file.
@@ -83,13 +85,26 @@ pub enum RecordingEnd {
     AlreadyRunning = 8,
     /// The media plane is gone; the file is a sound one and has what was written until then.
     MediaLost = 9,
+    /// The leg's sound has another clock rate from now on, and a file has one rate for its life: it has what came before.
+    ClockRateChanged = 10,
 }
 
 impl RecordingEnd {
     /// All of them.
-    pub const ALL: [Self; 9] = {
+    pub const ALL: [Self; 10] = {
         use RecordingEnd::*;
-        [Stopped, LegClosed, LimitReached, WriteFailed, NoFile, NoSuchLeg, Full, AlreadyRunning, MediaLost]
+        [
+            Stopped,
+            LegClosed,
+            LimitReached,
+            WriteFailed,
+            NoFile,
+            NoSuchLeg,
+            Full,
+            AlreadyRunning,
+            MediaLost,
+            ClockRateChanged,
+        ]
     };
 
     /// Whether there was a recording at all.
@@ -102,7 +117,7 @@ impl RecordingEnd {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct RecordingOutcome {
-    /// Its length: points of time, 8,000 a second.
+    /// Its length in points of time, each with one sample for each channel: ticks of [`Self::clock_rate`].
     pub sample_count: u64,
     /// Bytes of the file, its header included.
     pub file_bytes: u64,
@@ -124,12 +139,21 @@ pub struct RecordingOutcome {
     pub end: u32,
     /// The system's error number after [`RecordingEnd::WriteFailed`]; 0 otherwise.
     pub os_error: i32,
+    /// The rate of the file, from its first sample to its last: that of the leg's format when the recording began.
+    pub clock_rate: ClockRate,
+    /// Zero.
+    pub reserved: [u8; 7],
 }
 
 impl RecordingOutcome {
     /// Nothing recorded yet, over for this reason.
     pub fn new(end: RecordingEnd) -> Self {
         Self { end: end as u32, ..Self::default() }
+    }
+
+    /// Its length in time.
+    pub fn duration(&self) -> Duration {
+        self.clock_rate.time(self.sample_count)
     }
 
     /// Why it is over. A checked outcome always says so.
@@ -139,7 +163,11 @@ impl RecordingOutcome {
 
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         let is_known = RecordingEnd::ALL.into_iter().any(|end| end as u32 == self.end);
-        if is_known { Ok(()) } else { Err(Invalid::Field("end")) }
+        match (is_known, self.clock_rate.is_known()) {
+            (true, true) => Ok(()),
+            (false, _) => Err(Invalid::Field("end")),
+            (true, false) => Err(Invalid::Field("clock_rate")),
+        }
     }
 }
 
@@ -158,7 +186,20 @@ mod tests {
             assert_eq!((outcome.end(), outcome.check()), (end, Ok(())));
         }
         assert!(RecordingOutcome::default().check().is_err());
-        let bytes = u64::from(RECORDING_SECONDS_MAX) * 8_000 * 4 + 44;
+        let unknown_rate = ClockRate::read_from_bytes(&[200]).unwrap();
+        let outcome = RecordingOutcome { clock_rate: unknown_rate, ..RecordingOutcome::new(RecordingEnd::Stopped) };
+        assert_eq!(outcome.check(), Err(Invalid::Field("clock_rate")));
+        let g711 = crate::Codec::Pcma.clock_rate();
+        let bytes = g711.ticks(Duration::from_secs(RECORDING_SECONDS_MAX.into())) * 4 + 44;
         assert!(bytes < u64::from(u32::MAX), "{bytes} bytes do not fit a WAV header");
+    }
+
+    #[test]
+    fn the_length_is_counted_in_the_clock_of_the_file() {
+        for (hz, seconds) in [(8_000, 6), (16_000, 3), (48_000, 1)] {
+            let clock_rate = ClockRate::from_hz(hz).unwrap();
+            let outcome = RecordingOutcome { sample_count: 48_000, clock_rate, ..RecordingOutcome::default() };
+            assert_eq!(outcome.duration(), Duration::from_secs(seconds));
+        }
     }
 }

@@ -21,8 +21,8 @@ pub use prompt::{Prompt, WELCOME_WAV};
 pub use tone::{Loop, Tones};
 pub use wav::{MOST_PROMPT_SECONDS, WavError};
 
-/// Samples in a second of everything in this crate.
-pub const SAMPLE_RATE: u32 = 8_000;
+/// Samples of G.711 in a second (ITU-T G.711 §2), which everything in this crate is encoded with.
+pub(crate) const SAMPLE_RATE: u32 = 8_000;
 
 /// Samples of the longest frame that is made at once: 60 ms.
 pub const MOST_FRAME_SAMPLES: usize = 480;

@@ -150,7 +150,8 @@ impl Payload {
     }
 }
 
-pub(crate) fn law_of(codec: Codec) -> Option<Law> {
+/// How the sound of a codec is decoded; `None` for what is only relayed.
+pub fn law_of(codec: Codec) -> Option<Law> {
     match codec {
         Codec::Pcmu => Some(Law::Mu),
         Codec::Pcma => Some(Law::A),

@@ -33,5 +33,6 @@ pub use incoming::tap::{Side, TapId, Tapped};
 pub use latching::candidates::{SETTLE_PACKETS, SETTLE_TIME};
 pub use latching::source_filter::QUIET;
 pub use leg::LEG_BYTES;
+pub use leg::law_of;
 pub use moving::MovingLeg;
 pub use worker::Worker;

@@ -66,13 +66,19 @@ impl RecordingSummary {
             MediaLost => {
                 RecordingEnd::Failed { reason: format!("the media plane is gone; {place} has what came before") }
             }
+            ClockRateChanged => RecordingEnd::Failed {
+                reason: format!(
+                    "the call changed to a codec with another sample rate; {place} has what came before, \
+                     record again into another file"
+                ),
+            },
             NoFile | NoSuchLeg | Full | AlreadyRunning => {
                 RecordingEnd::Failed { reason: format!("nothing was recorded into {place}; try again") }
             }
         };
         Self {
             path: path.to_owned(),
-            duration: Duration::from_micros(outcome.sample_count.saturating_mul(125)),
+            duration: outcome.duration(),
             file_bytes: outcome.file_bytes,
             packets_received: outcome.received_packets,
             packets_sent: outcome.sent_packets,

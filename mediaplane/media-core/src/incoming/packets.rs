@@ -120,7 +120,8 @@ fn take_known<B: Buffers>(
     {
         turn.out.events.push(Event::Digit { leg: leg.leg, digit });
     }
-    let passing = Passing { side: Side::Received, codec: payload.codec, header, packet: packet.span, at: packet.at };
+    let (codec, clock) = (payload.codec, payload.clock);
+    let passing = Passing { side: Side::Received, codec, clock, header, packet: packet.span, at: packet.at };
     if !leg.show(&passing, turn.out) {
         turn.tally.taps_lost += 1;
     }

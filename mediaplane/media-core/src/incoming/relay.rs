@@ -55,7 +55,8 @@ pub(crate) fn relay<B: Buffers>(
             turn.tally.unproven += 1;
             continue;
         }
-        let passing = Passing { side: Side::Sent, codec: payload.codec, header: &sent, packet: span, at: received.at };
+        let (codec, clock) = (payload.codec, payload.clock);
+        let passing = Passing { side: Side::Sent, codec, clock, header: &sent, packet: span, at: received.at };
         if !sink.show(&passing, turn.out) {
             turn.tally.taps_lost += 1;
         }

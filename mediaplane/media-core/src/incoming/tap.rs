@@ -5,7 +5,7 @@ use crate::Worker;
 use crate::io::{Output, Span};
 use crate::leg::Leg;
 use clock::Instant;
-use contract::{Codec, LegRef, RefuseReason};
+use contract::{ClockRate, Codec, LegRef, RefuseReason};
 use rtp_wire::Header;
 use std::num::NonZeroU64;
 
@@ -33,6 +33,8 @@ pub struct Tapped {
     pub side: Side,
     /// What the payload is.
     pub codec: Codec,
+    /// Ticks of its timestamps in a second, by the leg's format.
+    pub clock: ClockRate,
     /// The header as the peer sent it, or gets it.
     pub header: Header,
     /// Where the payload lies until the turn is submitted.
@@ -60,6 +62,7 @@ pub(crate) struct Passing<'p> {
     pub(crate) side: Side,
     /// A [`Codec`] as number.
     pub(crate) codec: u8,
+    pub(crate) clock: ClockRate,
     pub(crate) header: &'p Header,
     /// All of the packet.
     pub(crate) packet: Span,
@@ -74,7 +77,7 @@ impl Leg {
     }
 
     fn show_to(&self, id: TapId, passing: &Passing<'_>, out: &mut Output) -> bool {
-        let Passing { side, header, packet, at, .. } = *passing;
+        let Passing { side, clock, header, packet, at, .. } = *passing;
         let codec = match Codec::from_number(passing.codec) {
             // These have no sound.
             None | Some(Codec::TelephoneEvent) => return true,
@@ -84,7 +87,7 @@ impl Leg {
             return false;
         }
         let payload = Span { start: packet.start + header.payload_start, bytes: header.payload_bytes, ..packet };
-        out.taps.push(Tapped { id, leg: self.leg, side, codec, header: *header, payload, at });
+        out.taps.push(Tapped { id, leg: self.leg, side, codec, clock, header: *header, payload, at });
         true
     }
 }

@@ -103,7 +103,8 @@ impl Worker {
             return Some(0);
         }
         if let Some(header) = &sound {
-            let passing = Passing { side: Side::Sent, codec: leg.payloads.audio_codec, header, packet: span, at };
+            let (codec, clock) = (leg.payloads.audio_codec, leg.payloads.audio_clock);
+            let passing = Passing { side: Side::Sent, codec, clock, header, packet: span, at };
             self.counts.add(MediaCounter::RecordingOverflow, u64::from(!leg.show(&passing, out)));
         }
         leg.sending.count(usize::from(span.bytes), payload_bytes);

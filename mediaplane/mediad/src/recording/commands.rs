@@ -4,7 +4,7 @@ use super::queues::{Done, RecordingInfo};
 use crate::clients::owners::Owned;
 use crate::worker::Worker;
 use clock::Instant;
-use contract::{Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingLayout, RecordingOutcome};
 use media_core::io::{Backend, Buffers, PacketIo};
 use shm::ClientIndex;
 use stats::MediaCounter;
@@ -20,6 +20,13 @@ pub(crate) struct RecordingRequest {
     pub(crate) recording: u64,
     pub(crate) layout: RecordingLayout,
     pub(crate) limit_s: u32,
+}
+
+/// The rate of a recording's file: that of the format that the leg prefers among those that are decoded. Packets of all
+/// others are counted and leave silence, so that their clocks do not matter.
+fn recorded_clock(payloads: &PayloadMap) -> ClockRate {
+    let decoded = payloads.entries().find(|format| media_core::law_of(format.codec).is_some());
+    decoded.map_or_else(ClockRate::default, |format| format.clock_rate)
 }
 
 impl<B: Backend> Worker<B> {
@@ -56,7 +63,9 @@ impl<B: Backend> Worker<B> {
         }
         let worker = self.index.0;
         let port = owned.spec.transport.port.rtp;
-        let info = RecordingInfo { leg, port, number, recording, client, worker, layout, limit_s, began_at: now };
+        let clock = recorded_clock(&owned.spec.formats.payloads);
+        let info =
+            RecordingInfo { leg, port, number, recording, client, worker, layout, clock, limit_s, began_at: now };
         let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
         self.core.count(MediaCounter::RecordingsStarted, 1);
@@ -136,5 +145,22 @@ impl<B: Backend> Worker<B> {
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{Codec, PayloadMapping};
+
+    #[test]
+    fn a_file_has_the_clock_of_the_first_format_that_is_decoded() {
+        let mut payloads = PayloadMap::default();
+        assert_eq!(recorded_clock(&payloads), ClockRate::default());
+        let clock_rate = ClockRate::from_hz(48_000).unwrap();
+        let opus = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 96, clock_rate };
+        let events = PayloadMapping { payload_type: 97, codec: Codec::TelephoneEvent, ..opus };
+        assert!(payloads.push_entry(opus) && payloads.push_entry(events) && payloads.push(8, Codec::Pcma));
+        assert_eq!(recorded_clock(&payloads), Codec::Pcma.clock_rate());
     }
 }

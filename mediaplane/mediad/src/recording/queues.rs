@@ -1,7 +1,7 @@
 //! What workers, the control thread and the writer share.
 
 use clock::Instant;
-use contract::{Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
 use crossbeam::queue::ArrayQueue;
 use media_core::{Side, TapId, Tapped};
 use shm::ClientIndex;
@@ -27,6 +27,7 @@ pub(super) struct Piece {
     pub(super) seq: u16,
     pub(super) side: Side,
     pub(super) codec: Codec,
+    pub(super) clock: ClockRate,
     /// The first piece of its packet.
     pub(super) is_first: bool,
     bytes: u16,
@@ -52,6 +53,8 @@ pub(crate) struct RecordingInfo {
     /// Who began it, and hears the outcome.
     pub(crate) worker: u8,
     pub(crate) layout: RecordingLayout,
+    /// The rate of the file, and of the sound that goes into it.
+    pub(crate) clock: ClockRate,
     pub(crate) limit_s: u32,
     pub(crate) began_at: Instant,
 }
@@ -187,6 +190,7 @@ impl Recorder {
                 seq: tapped.header.seq.0,
                 side: tapped.side,
                 codec: tapped.codec,
+                clock: tapped.clock,
                 is_first: index == 0,
                 bytes: part.len() as u16,
                 sound: [0; PIECE_BYTES],

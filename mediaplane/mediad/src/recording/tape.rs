@@ -1,27 +1,34 @@
 //! The file of one recording: a second of samples that are still open, and everything before them on disk.
 
-use super::track::SAMPLES_PER_MS;
-use contract::RecordingLayout;
+use clock::Duration;
+use contract::{ClockRate, RecordingLayout};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Samples of the window: what is older is in the file.
-const WINDOW: usize = 8_192;
+/// How much is held at least: what is older is in the file.
+const WINDOW: Duration = Duration::from_secs(1);
 /// How long a late packet is waited for.
-const DELAY: u64 = 400 * SAMPLES_PER_MS;
-/// So many samples are written at once.
-const STEP: u64 = 320 * SAMPLES_PER_MS;
+const DELAY: Duration = Duration::from_millis(400);
+/// So much is written at once.
+const STEP: Duration = Duration::from_millis(320);
+/// The longest last packet that is written whole.
+const LAST_PACKET: Duration = Duration::from_millis(60);
 /// Bytes before the first sample.
 pub(super) const HEADER_BYTES: u64 = 44;
+/// Most bytes of samples: the header counts them, and those of itself but the first 8, in 32 bits.
+const DATA_BYTES_MAX: u64 = u32::MAX as u64 - (HEADER_BYTES - 8);
 /// Two channels of a point of time.
 type Frame = [i16; 2];
 
-const _: () = assert!(WINDOW.is_power_of_two() && DELAY + STEP < WINDOW as u64);
+const _: () = assert!(DELAY.as_millis() + STEP.as_millis() < WINDOW.as_millis());
 
 pub(super) struct Tape {
     layout: RecordingLayout,
+    /// One rate for the life of the file.
+    clock: ClockRate,
     file: Option<File>,
+    /// Its length is a power of two, and [`WINDOW`] at least.
     window: Box<[Frame]>,
     /// Samples that are in the file.
     written: u64,
@@ -31,9 +38,19 @@ pub(super) struct Tape {
 }
 
 impl Tape {
-    /// Without a file yet, at most so many samples long.
-    pub(super) fn new(layout: RecordingLayout, limit: u64) -> Self {
-        Self { layout, file: None, window: vec![[0; 2]; WINDOW].into(), written: 0, filled: 0, limit }
+    /// Without a file yet, at most so long, and no longer than a WAV header can say.
+    pub(super) fn new(layout: RecordingLayout, clock: ClockRate, limit: Duration) -> Self {
+        let window = (clock.ticks(WINDOW) as usize).next_power_of_two();
+        let limit = clock.ticks(limit).min(DATA_BYTES_MAX / frame_bytes(layout));
+        Self { layout, clock, file: None, window: vec![[0; 2]; window].into(), written: 0, filled: 0, limit }
+    }
+
+    fn window_samples(&self) -> u64 {
+        self.window.len() as u64
+    }
+
+    fn window_index(&self, at: u64) -> usize {
+        at as usize & (self.window.len() - 1)
     }
 
     pub(super) fn has_file(&self) -> bool {
@@ -43,7 +60,7 @@ impl Tape {
     /// The file that it goes into, from its beginning.
     pub(super) fn set_file(&mut self, file: File) -> io::Result<()> {
         file.set_len(0)?;
-        file.write_all_at(&header(self.layout, 0), 0)?;
+        file.write_all_at(&header(self.layout, self.clock, 0), 0)?;
         self.file = Some(file);
         Ok(())
     }
@@ -75,16 +92,18 @@ impl Tape {
         if end <= self.written {
             return Ok(sound.len() == 0);
         }
-        if end > self.written + WINDOW as u64 {
-            self.write_to(end - WINDOW as u64, scratch)?;
-            if end > self.written + WINDOW as u64 {
+        let window = self.window_samples();
+        if end > self.written + window {
+            self.write_to(end - window, scratch)?;
+            if end > self.written + window {
                 return Ok(true); // at its limit, or still without a file
             }
         }
         for (sample, at) in sound.zip(start..) {
             if at >= written
                 && at >= self.written as i64
-                && let Some(frame) = self.window.get_mut(at as usize & (WINDOW - 1))
+                && let index = self.window_index(at as u64)
+                && let Some(frame) = self.window.get_mut(index)
                 && let Some(place) = frame.get_mut(channel)
             {
                 *place = sample;
@@ -96,13 +115,17 @@ impl Tape {
 
     /// It is so late now: writes what no packet can change any more, when it is worth a write.
     pub(super) fn advance(&mut self, now: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
-        let until = now.saturating_sub(DELAY);
-        if until >= self.written + STEP || until >= self.limit { self.write_to(until, scratch) } else { Ok(()) }
+        let until = now.saturating_sub(self.clock.ticks(DELAY));
+        if until >= self.written + self.clock.ticks(STEP) || until >= self.limit {
+            self.write_to(until, scratch)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes the rest: up to `end`, and the last packet whole.
     pub(super) fn finish(&mut self, end: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
-        self.write_to(end.max(self.filled.min(end + 60 * SAMPLES_PER_MS)), scratch)
+        self.write_to(end.max(self.filled.min(end + self.clock.ticks(LAST_PACKET))), scratch)
     }
 
     /// Sound first, then the header that counts it: whatever happens to us, the file is a sound one.
@@ -110,10 +133,11 @@ impl Tape {
         let (until, began_at) = (until.min(self.limit), self.written);
         let Some(file) = &self.file else { return Ok(()) };
         while self.written < until {
-            let next = until.min(self.written + WINDOW as u64);
+            let next = until.min(self.written + self.window_samples());
             scratch.clear();
             for at in self.written..next {
-                let frame = std::mem::take(&mut self.window[at as usize & (WINDOW - 1)]);
+                let index = self.window_index(at);
+                let frame = std::mem::take(&mut self.window[index]);
                 match self.layout {
                     RecordingLayout::Stereo => frame.iter().for_each(|sample| scratch.extend(sample.to_le_bytes())),
                     RecordingLayout::Mono => scratch.extend(frame[0].saturating_add(frame[1]).to_le_bytes()),
@@ -122,7 +146,11 @@ impl Tape {
             file.write_all_at(scratch, HEADER_BYTES + self.written * frame_bytes(self.layout))?;
             self.written = next;
         }
-        if self.written > began_at { file.write_all_at(&header(self.layout, self.written), 0) } else { Ok(()) }
+        if self.written > began_at {
+            file.write_all_at(&header(self.layout, self.clock, self.written), 0)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -130,12 +158,12 @@ fn frame_bytes(layout: RecordingLayout) -> u64 {
     2 * u64::from(layout.channel_count())
 }
 
-/// RIFF WAVE, PCM of 16 bits at 8 kHz. Limits see to it that the sizes fit.
-fn header(layout: RecordingLayout, sample_count: u64) -> [u8; HEADER_BYTES as usize] {
+/// RIFF WAVE, PCM of 16 bits. The tape's limit sees to it that the sizes fit.
+fn header(layout: RecordingLayout, clock: ClockRate, sample_count: u64) -> [u8; HEADER_BYTES as usize] {
     let (channels, frame) = (layout.channel_count(), frame_bytes(layout));
-    let data_bytes = u32::try_from(sample_count * frame).unwrap_or(u32::MAX - 36);
+    let data_bytes = u32::try_from(sample_count * frame).unwrap_or(DATA_BYTES_MAX as u32);
     let mut bytes = [0; HEADER_BYTES as usize];
-    let rate = audio::SAMPLE_RATE;
+    let rate = clock.hz();
     let fields: [&[u8]; 13] = [
         b"RIFF",
         &(data_bytes + 36).to_le_bytes(),
@@ -161,57 +189,86 @@ fn header(layout: RecordingLayout, sample_count: u64) -> [u8; HEADER_BYTES as us
 mod tests {
     use super::*;
 
-    fn tape(layout: RecordingLayout, limit: u64) -> (Tape, File) {
+    fn clock(hz: u32) -> ClockRate {
+        ClockRate::from_hz(hz).unwrap()
+    }
+
+    /// Longer than any test.
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn tape(layout: RecordingLayout, clock: ClockRate, limit: Duration) -> (Tape, File) {
         let file = tempfile::tempfile().unwrap();
-        let mut tape = Tape::new(layout, limit);
+        let mut tape = Tape::new(layout, clock, limit);
         tape.set_file(file.try_clone().unwrap()).unwrap();
         (tape, file)
     }
 
     /// The frames of a file, by a reader that is not ours.
-    fn read(file: &File) -> (u16, Vec<i16>) {
+    fn read(file: &File, clock: ClockRate) -> (u16, Vec<i16>) {
         let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
         file.read_exact_at(&mut bytes, 0).unwrap();
         let mut reader = hound::WavReader::new(&bytes[..]).expect("a sound file");
-        assert_eq!((reader.spec().sample_rate, reader.spec().bits_per_sample), (8_000, 16));
+        assert_eq!((reader.spec().sample_rate, reader.spec().bits_per_sample), (clock.hz(), 16));
         (reader.spec().channels, reader.samples().map(Result::unwrap).collect())
     }
 
     #[test]
     fn sound_lies_where_it_belongs_and_the_rest_is_silence() {
-        let (mut tape, file) = tape(RecordingLayout::Stereo, 1_000_000);
-        let mut scratch = Vec::new();
-        for at in (0..40_000_i64).step_by(160).filter(|at| at % 800 != 0) {
-            assert!(tape.place(0, at, (0..160).map(|n| 1 + n as i16), &mut scratch).unwrap());
-            tape.advance(at as u64, &mut scratch).unwrap();
+        for clock in [8_000, 16_000, 48_000].map(clock) {
+            let (mut tape, file) = tape(RecordingLayout::Stereo, clock, DAY);
+            let mut scratch = Vec::new();
+            let ms = |ms: u64| clock.ticks(Duration::from_millis(ms));
+            let packet = ms(20);
+            for at in (0..5_000).step_by(20).filter(|at| at % 100 != 0).map(ms) {
+                let sound = (0..packet as usize).map(|n| 1 + n as i16);
+                assert!(tape.place(0, at as i64, sound, &mut scratch).unwrap());
+                tape.advance(at, &mut scratch).unwrap();
+            }
+            let late = ms(4_875);
+            let mut other = |at: i64| tape.place(1, at, vec![7; packet as usize].into_iter(), &mut scratch).unwrap();
+            assert!(other(late as i64));
+            assert!(!other(ms(12) as i64), "the file is past it");
+            assert!(!other(-(ms(62) as i64)));
+            // What is on disk is a sound file at any time.
+            let (channels, so_far) = read(&file, clock);
+            let written = so_far.len() as u64 / 2;
+            assert!(channels == 2 && (ms(3_750)..ms(4_625)).contains(&written), "{written}");
+            tape.finish(ms(4_987), &mut scratch).unwrap();
+            let (_, samples) = read(&file, clock);
+            assert_eq!(samples.len() as u64, 2 * ms(5_000), "the last packet is whole");
+            for (at, frame) in (0..).zip(samples.chunks(2)) {
+                let left = if (at / packet).is_multiple_of(5) { 0 } else { 1 + (at % packet) as i16 };
+                let right = if (late..late + packet).contains(&at) { 7 } else { 0 };
+                assert_eq!(frame, [left, right], "{at} of {clock:?}");
+            }
+            assert_eq!(tape.file_bytes(), 44 + 4 * ms(5_000));
         }
-        assert!(tape.place(1, 39_000, [7; 160].into_iter(), &mut scratch).unwrap());
-        assert!(!tape.place(1, 100, [7; 160].into_iter(), &mut scratch).unwrap(), "the file is past it");
-        assert!(!tape.place(1, -500, [7; 160].into_iter(), &mut scratch).unwrap());
-        // What is on disk is a sound file at any time.
-        let (channels, so_far) = read(&file);
-        assert!(channels == 2 && so_far.len() > 2 * 30_000 && so_far.len() < 2 * 37_000, "{}", so_far.len());
-        tape.finish(39_900, &mut scratch).unwrap();
-        let (_, samples) = read(&file);
-        assert_eq!(samples.len(), 2 * 40_000, "the last packet is whole");
-        for (at, frame) in samples.chunks(2).enumerate() {
-            let left = if (at / 160) % 5 == 0 { 0 } else { 1 + (at % 160) as i16 };
-            let right = if (39_000..39_160).contains(&at) { 7 } else { 0 };
-            assert_eq!(frame, [left, right], "{at}");
+    }
+
+    #[test]
+    fn a_limit_is_in_time_and_the_file_stays_below_what_its_header_can_say() {
+        let second = Duration::from_secs(1);
+        for (hz, layout, limit) in [(8_000, RecordingLayout::Stereo, 8_000), (16_000, RecordingLayout::Mono, 16_000)] {
+            assert_eq!(Tape::new(layout, clock(hz), second).limit, limit);
         }
-        assert_eq!(tape.file_bytes(), 44 + 4 * 40_000);
+        let longest = Tape::new(RecordingLayout::Stereo, clock(48_000), DAY).limit;
+        assert_eq!(longest, DATA_BYTES_MAX / 4);
+        let bytes = header(RecordingLayout::Stereo, clock(48_000), longest);
+        let [riff, data] = [4, 40].map(|at| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()));
+        assert_eq!((u64::from(data), riff), (longest * 4, data + 36));
     }
 
     #[test]
     fn mono_adds_up_and_a_limit_ends_it() {
-        let (mut tape, file) = tape(RecordingLayout::Mono, 10_000);
+        let clock = clock(8_000);
+        let (mut tape, file) = tape(RecordingLayout::Mono, clock, Duration::from_millis(1_250));
         let mut scratch = Vec::new();
         tape.place(0, 0, [30_000; 100].into_iter(), &mut scratch).unwrap();
         tape.place(1, 50, [5_000; 100].into_iter(), &mut scratch).unwrap();
         tape.place(1, 50_000, [5_000; 100].into_iter(), &mut scratch).unwrap();
         tape.advance(60_000, &mut scratch).unwrap();
         assert!(tape.is_full());
-        let (channels, samples) = read(&file);
+        let (channels, samples) = read(&file, clock);
         assert_eq!((channels, samples.len()), (1, 10_000));
         assert_eq!([samples[0], samples[70], samples[120], samples[160]], [30_000, i16::MAX, 5_000, 0]);
     }
@@ -221,7 +278,7 @@ mod tests {
         use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
         let memory = memfd_create("small", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         let file = File::from(memory);
-        let mut tape = Tape::new(RecordingLayout::Stereo, 1_000_000);
+        let mut tape = Tape::new(RecordingLayout::Stereo, clock(8_000), DAY);
         tape.set_file(file.try_clone().unwrap()).unwrap();
         ftruncate(&file, 20_000).unwrap();
         fcntl_add_seals(&file, SealFlags::GROW).unwrap();

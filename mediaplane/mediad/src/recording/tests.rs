@@ -3,7 +3,7 @@
 use super::queues::{Recorder, RecordingInfo};
 use super::writer::Writer;
 use clock::{Duration, Instant};
-use contract::{Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
 use media_core::io::{BufferIndex, Span};
 use media_core::{Side, TapId, Tapped};
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
@@ -19,7 +19,19 @@ fn at(ms: u64) -> Instant {
 
 fn info(recording: u64, limit_s: u32) -> RecordingInfo {
     let (client, layout) = (ClientIndex(0), RecordingLayout::Stereo);
-    RecordingInfo { leg: LEG, port: 10_000, number: 7, recording, client, worker: 0, layout, limit_s, began_at: at(0) }
+    let (port, number, worker, clock) = (10_000, 7, 0, Codec::Pcmu.clock_rate());
+    RecordingInfo { leg: LEG, port, number, recording, client, worker, layout, clock, limit_s, began_at: at(0) }
+}
+
+/// u-law at 16 kHz: what no leg agrees on today, so that the writer is seen with another clock than that of G.711.
+fn wideband() -> ClockRate {
+    ClockRate::from_hz(16_000).unwrap()
+}
+
+fn wideband_packet(tap: TapId, side: Side, number: u64) -> Tapped {
+    let packet = packet(tap, side, number, Codec::Pcmu);
+    let header = Header { time: RtpTime(number as u32 * 320), payload_bytes: 320, ..packet.header };
+    Tapped { clock: wideband(), header, ..packet }
 }
 
 /// A packet of 20 ms.
@@ -34,13 +46,22 @@ fn packet(tap: TapId, side: Side, number: u64, codec: Codec) -> Tapped {
         payload_bytes: 160,
     };
     let payload = Span { buffer: BufferIndex(0), start: 0, bytes: 0 };
-    Tapped { id: tap, leg: LEG, side, codec, header, payload, at: at(number * 20) }
+    Tapped { id: tap, leg: LEG, side, codec, clock: codec.clock_rate(), header, payload, at: at(number * 20) }
+}
+
+fn bytes(file: &File) -> Vec<u8> {
+    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
 }
 
 fn samples(file: &File) -> Vec<i16> {
-    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
-    file.read_exact_at(&mut bytes, 0).unwrap();
-    hound::WavReader::new(&bytes[..]).expect("a sound file").samples().map(Result::unwrap).collect()
+    hound::WavReader::new(&bytes(file)[..]).expect("a sound file").samples().map(Result::unwrap).collect()
+}
+
+/// What the header says.
+fn rate(file: &File) -> u32 {
+    hound::WavReader::new(&bytes(file)[..]).expect("a sound file").spec().sample_rate
 }
 
 fn outcome(recorder: &Recorder) -> RecordingOutcome {
@@ -86,6 +107,76 @@ fn both_directions_are_in_step_and_everything_is_accounted_for() {
         let said = if (30..40).contains(&(index / 160)) { 0 } else { left };
         assert_eq!(frame, [said, right], "{index}");
     }
+}
+
+#[test]
+fn a_recording_counts_in_the_clock_of_its_leg() {
+    let recorder = Recorder::new(1);
+    let mut writer = Writer::new(&recorder, &|_| {});
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    let tap = recorder.begin(RecordingInfo { clock: wideband(), ..info(3, 60) }).unwrap();
+    let code = audio::Law::Mu.encode(1_000);
+    for number in 0..100_u64 {
+        if !(30..40).contains(&number) {
+            assert!(recorder.push(0, &wideband_packet(tap, Side::Received, number), &[code; 320]));
+        }
+        if number >= 50 {
+            assert!(recorder.push(0, &wideband_packet(tap, Side::Sent, number), &[code; 320]));
+        }
+        writer.pass(at(number * 20 + 5));
+    }
+    recorder.end(tap, at(2_000), RecordingEnd::Stopped);
+    writer.pass(at(2_001));
+    writer.pass(at(2_011));
+    let outcome = outcome(&recorder);
+    assert_eq!((outcome.end(), outcome.sample_count, outcome.clock_rate), (RecordingEnd::Stopped, 32_000, wideband()));
+    assert_eq!((outcome.duration(), outcome.file_bytes), (Duration::from_secs(2), 44 + 4 * 32_000));
+    assert_eq!((outcome.received_packets, outcome.received_lost_packets, outcome.sent_packets), (90, 10, 50));
+    assert_eq!(rate(&file), 16_000);
+    let said = audio::Law::Mu.decode(code);
+    for (index, frame) in samples(&file).chunks(2).enumerate() {
+        let number = index / 320;
+        let left = if (30..40).contains(&number) { 0 } else { said };
+        assert_eq!(frame, [left, if number >= 50 { said } else { 0 }], "{index}");
+    }
+    // A limit is in seconds whatever the clock.
+    recorder.take_file(FileOffer::new(LEG, 4), tempfile::tempfile().unwrap());
+    recorder.begin(RecordingInfo { clock: wideband(), ..info(4, 1) }).unwrap();
+    writer.pass(at(10));
+    writer.pass(at(1_500));
+    let limited = self::outcome(&recorder);
+    assert_eq!((limited.end(), limited.sample_count), (RecordingEnd::LimitReached, 16_000));
+}
+
+#[test]
+fn sound_of_another_clock_ends_the_file_where_it_begins() {
+    let recorder = Recorder::new(1);
+    let mut writer = Writer::new(&recorder, &|_| {});
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    let tap = recorder.begin(info(3, 60)).unwrap();
+    let code = audio::Law::Mu.encode(1_000);
+    for number in 0..50_u64 {
+        recorder.push(0, &packet(tap, Side::Received, number, Codec::Pcmu), &[code; 160]);
+        // A codec that is only relayed has a clock of its own, and ends nothing.
+        let relayed = packet(tap, Side::Sent, number, Codec::Other);
+        recorder.push(0, &Tapped { clock: wideband(), ..relayed }, &[0; 60]);
+        writer.pass(at(number * 20 + 5));
+    }
+    for number in 50..60_u64 {
+        recorder.push(0, &wideband_packet(tap, Side::Received, number), &[code; 320]);
+    }
+    writer.pass(at(1_201));
+    writer.pass(at(1_211));
+    let outcome = outcome(&recorder);
+    assert!(writer.is_idle() && !recorder.is_running(tap));
+    assert_eq!((outcome.end(), outcome.duration()), (RecordingEnd::ClockRateChanged, Duration::from_secs(1)));
+    assert_eq!((outcome.received_packets, outcome.undecoded_packets), (50, 50));
+    assert_eq!((outcome.clock_rate.hz(), rate(&file)), (8_000, 8_000));
+    let said = audio::Law::Mu.decode(code);
+    let samples = samples(&file);
+    assert!(samples.len() == 2 * 8_000 && samples.chunks(2).all(|frame| frame == [said, 0]));
 }
 
 #[test]

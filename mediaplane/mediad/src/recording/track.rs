@@ -5,14 +5,15 @@
 //! clock: a stream whose timestamps leave it (another source, a pause without time, a phone's clock that drifts) is put
 //! where its packets come again.
 
-/// Samples in a millisecond.
-pub(super) const SAMPLES_PER_MS: u64 = 8;
+use clock::Duration;
+use contract::ClockRate;
+
 /// A packet this much before its time is not of the same stream of timestamps.
-const AHEAD_MAX: i64 = 240 * SAMPLES_PER_MS as i64;
+const AHEAD_MAX: Duration = Duration::from_millis(240);
 /// And this much after: no network holds packets for so long.
-const BEHIND_MAX: i64 = 2_000 * SAMPLES_PER_MS as i64;
+const BEHIND_MAX: Duration = Duration::from_secs(2);
 /// So far from its time a stream may stay.
-const DRIFT_MAX: i64 = 120 * SAMPLES_PER_MS as i64;
+const DRIFT_MAX: Duration = Duration::from_millis(120);
 /// One that is farther away for so many packets is put right.
 const DRIFT_PACKETS: u32 = 50;
 /// A step of the sequence number that is no loss any more (RFC 3550 §A.1).
@@ -32,8 +33,10 @@ pub(super) struct Stamp {
     pub(super) is_first: bool,
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(super) struct Track {
+    /// Of its timestamps, and of the samples in the file.
+    clock: ClockRate,
     stream: Option<Stream>,
     /// Packets of it, each once.
     pub(super) packets: u64,
@@ -55,6 +58,11 @@ struct Stream {
 }
 
 impl Track {
+    /// Without a packet yet.
+    pub(super) fn new(clock: ClockRate) -> Self {
+        Self { clock, stream: None, packets: 0, earlier_lost: 0 }
+    }
+
     /// The sample where the piece belongs; `None`: it is there already.
     pub(super) fn place(&mut self, stamp: Stamp) -> Option<i64> {
         let came_at = i64::try_from(stamp.came_at).unwrap_or(i64::MAX);
@@ -72,7 +80,7 @@ impl Track {
                 return None;
             }
             self.packets += 1;
-            stream.keep_in_step(stamp.time, came_at);
+            stream.keep_in_step(stamp.time, came_at, self.clock);
         }
         Some(stream.place_of(stamp.time))
     }
@@ -101,10 +109,12 @@ impl Stream {
         self.anchor.1 + i64::from(time.wrapping_sub(self.anchor.0) as i32)
     }
 
-    fn keep_in_step(&mut self, time: u32, came_at: i64) {
+    fn keep_in_step(&mut self, time: u32, came_at: i64, clock: ClockRate) {
+        let [ahead_max, behind_max, drift_max] =
+            [AHEAD_MAX, BEHIND_MAX, DRIFT_MAX].map(|time| clock.ticks(time) as i64);
         let ahead = self.place_of(time) - came_at;
-        self.strayed = if ahead.abs() > DRIFT_MAX { self.strayed + 1 } else { 0 };
-        if !(-BEHIND_MAX..=AHEAD_MAX).contains(&ahead) || self.strayed > DRIFT_PACKETS {
+        self.strayed = if ahead.abs() > drift_max { self.strayed + 1 } else { 0 };
+        if !(-behind_max..=ahead_max).contains(&ahead) || self.strayed > DRIFT_PACKETS {
             (self.anchor, self.strayed) = ((time, came_at), 0);
         }
     }
@@ -136,61 +146,79 @@ impl Stream {
 mod tests {
     use super::*;
 
-    fn stamp(seq: u16, came_at_ms: u64) -> Stamp {
-        let time = 1_000 + u32::from(seq) * 160;
-        Stamp { ssrc: 1, time, seq, came_at: came_at_ms * SAMPLES_PER_MS, is_first: true }
+    /// The clocks of G.711 and of wideband, and one whose millisecond is no whole number of ticks.
+    fn clocks() -> [ClockRate; 3] {
+        [8_000, 16_000, 44_100].map(|hz| ClockRate::from_hz(hz).unwrap())
+    }
+
+    fn ticks(clock: ClockRate, ms: u64) -> u64 {
+        clock.ticks(Duration::from_millis(ms))
+    }
+
+    /// A packet of 20 ms.
+    fn stamp(clock: ClockRate, seq: u16, came_at_ms: u64) -> Stamp {
+        let time = 1_000 + u32::from(seq) * ticks(clock, 20) as u32;
+        Stamp { ssrc: 1, time, seq, came_at: ticks(clock, came_at_ms), is_first: true }
     }
 
     #[test]
     fn jitter_moves_nothing_and_losses_leave_room() {
-        let mut track = Track::default();
-        assert_eq!(track.place(stamp(65_530, 100)), Some(800));
-        let mut stamps: Vec<Stamp> =
-            [1, 2, 5, 4].into_iter().map(|n| stamp(65_530 + n, 100 + 20 * u64::from(n) + 13)).collect();
-        stamps.iter_mut().for_each(|stamp| stamp.time = 1_000 + u32::from(stamp.seq) * 160);
-        let places: Vec<_> = stamps.iter().map(|stamp| track.place(*stamp)).collect();
-        assert_eq!(places, [Some(960), Some(1_120), Some(1_600), Some(1_440)]);
-        assert_eq!((track.packets, track.lost()), (5, 1));
-        assert_eq!(track.place(stamps[2]), None, "a second copy");
-        let mut rest = stamps[3];
-        rest.is_first = false;
-        rest.time += 240;
-        assert_eq!(track.place(rest), Some(1_680), "another piece of a packet that came");
-        assert_eq!((track.packets, track.lost()), (5, 1));
+        for clock in clocks() {
+            let mut track = Track::new(clock);
+            let place = |ms| Some(ticks(clock, ms) as i64);
+            assert_eq!(track.place(stamp(clock, 65_530, 100)), place(100));
+            let stamps: Vec<Stamp> =
+                [1, 2, 5, 4].into_iter().map(|n| stamp(clock, 65_530 + n, 100 + 20 * u64::from(n) + 13)).collect();
+            let places: Vec<_> = stamps.iter().map(|stamp| track.place(*stamp)).collect();
+            assert_eq!(places, [place(120), place(140), place(200), place(180)], "{clock:?}");
+            assert_eq!((track.packets, track.lost()), (5, 1));
+            assert_eq!(track.place(stamps[2]), None, "a second copy");
+            let mut rest = stamps[3];
+            rest.is_first = false;
+            rest.time += ticks(clock, 30) as u32;
+            assert_eq!(track.place(rest), place(210), "another piece of a packet that came");
+            assert_eq!((track.packets, track.lost()), (5, 1));
+        }
     }
 
     #[test]
     fn another_source_and_a_pause_without_time_lie_where_they_come() {
-        let mut track = Track::default();
-        track.place(stamp(1, 0));
-        track.place(stamp(3, 40));
-        // A phone whose clock stops while it is held.
-        assert_eq!(track.place(stamp(4, 10_000)), Some(80_000));
-        assert_eq!(track.place(stamp(5, 10_020)), Some(80_160));
-        let other = Stamp { ssrc: 2, time: 7, seq: 900, came_at: 90_000, is_first: true };
-        assert_eq!(track.place(other), Some(90_000));
-        assert_eq!(track.lost(), 1, "of the first source");
-        let jump = Stamp { time: 1_000_000, seq: 901, came_at: 90_160, ..other };
-        assert_eq!(track.place(jump), Some(90_160));
+        for clock in clocks() {
+            let mut track = Track::new(clock);
+            let place = |ms| Some(ticks(clock, ms) as i64);
+            track.place(stamp(clock, 1, 0));
+            track.place(stamp(clock, 3, 40));
+            // A phone whose clock stops while it is held.
+            assert_eq!(track.place(stamp(clock, 4, 10_000)), place(10_000));
+            assert_eq!(track.place(stamp(clock, 5, 10_020)), place(10_020));
+            let other = Stamp { ssrc: 2, time: 7, seq: 900, came_at: ticks(clock, 11_250), is_first: true };
+            assert_eq!(track.place(other), place(11_250));
+            assert_eq!(track.lost(), 1, "of the first source");
+            let jump = Stamp { time: 1_000_000, seq: 901, came_at: ticks(clock, 11_270), ..other };
+            assert_eq!(track.place(jump), place(11_270));
+        }
     }
 
     #[test]
     fn a_clock_that_drifts_is_put_right_and_a_burst_is_not() {
-        let mut track = Track::default();
-        // One per mille fast for ten minutes: 600 ms.
-        let mut farthest = 0;
-        for n in 0..30_000_u64 {
-            let mut stamp = stamp(n as u16, 0);
-            (stamp.time, stamp.came_at) = ((n * 160) as u32, n * 160 - n * 160 / 1_000);
-            let place = track.place(stamp).expect("each came once");
-            farthest = farthest.max((place - stamp.came_at as i64).abs());
+        for clock in clocks() {
+            let (packet, drift_max) = (ticks(clock, 20), ticks(clock, 120) as i64);
+            let mut track = Track::new(clock);
+            // One per mille fast for ten minutes: 600 ms.
+            let mut farthest = 0;
+            for n in 0..30_000_u64 {
+                let mut stamp = stamp(clock, n as u16, 0);
+                (stamp.time, stamp.came_at) = ((n * packet) as u32, n * packet - n * packet / 1_000);
+                let place = track.place(stamp).expect("each came once");
+                farthest = farthest.max((place - stamp.came_at as i64).abs());
+            }
+            assert!((drift_max..=drift_max + packet as i64).contains(&farthest), "{clock:?}: {farthest}");
+            assert_eq!(track.lost(), 0);
+            // A network that stops for 400 ms, then delivers all.
+            let mut track = Track::new(clock);
+            track.place(stamp(clock, 0, 0));
+            let places: Vec<_> = (1..=20).map(|n| track.place(stamp(clock, n, 400))).collect();
+            assert_eq!(places, (1..=20).map(|n| Some(n * packet as i64)).collect::<Vec<_>>(), "{clock:?}");
         }
-        assert!(farthest <= DRIFT_MAX + 160, "{farthest}");
-        assert_eq!(track.lost(), 0);
-        // A network that stops for 400 ms, then delivers all.
-        let mut track = Track::default();
-        track.place(stamp(0, 0));
-        let places: Vec<_> = (1..=20).map(|n| track.place(stamp(n, 400))).collect();
-        assert_eq!(places, (1..=20).map(|n| Some(n * 160)).collect::<Vec<_>>());
     }
 }

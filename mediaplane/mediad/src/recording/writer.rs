@@ -2,11 +2,10 @@
 
 use super::queues::{Done, Piece, Queues, Recorder, RecordingInfo, WriterMessage, place_of};
 use super::tape::Tape;
-use super::track::{SAMPLES_PER_MS, Stamp, Track};
+use super::track::{Stamp, Track};
 use crate::shared::Shared;
-use audio::Law;
 use clock::{Duration, Instant};
-use contract::{Codec, FileOffer, RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
+use contract::{FileOffer, RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
 use media_core::{Side, TapId};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -165,7 +164,7 @@ impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
         let recording = self.recordings.get_mut(place_of(piece.tap)).and_then(Option::as_deref_mut);
         // A recording that has failed is no longer there.
         let Some(recording) = recording.filter(|recording| recording.tap == piece.tap) else { return };
-        let done = recording.take(piece, &mut self.scratch);
+        let done = recording.take(piece, self.pass_count, &mut self.scratch);
         recording.note(done);
     }
 
@@ -207,12 +206,12 @@ impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
 
 impl Recording {
     fn new(tap: TapId, info: RecordingInfo) -> Self {
-        let limit = u64::from(info.limit_s) * 1_000 * SAMPLES_PER_MS;
+        let limit = Duration::from_secs(info.limit_s.into());
         Self {
             tap,
             info,
-            tape: Tape::new(info.layout, limit),
-            tracks: Default::default(),
+            tape: Tape::new(info.layout, info.clock, limit),
+            tracks: [Track::new(info.clock), Track::new(info.clock)],
             late_packets: 0,
             undecoded_packets: 0,
             ending: None,
@@ -226,18 +225,19 @@ impl Recording {
     }
 
     fn samples_until(&self, at: Instant) -> u64 {
-        at.since(self.info.began_at).as_nanos() as u64 / (1_000_000 / SAMPLES_PER_MS)
+        self.info.clock.ticks(at.since(self.info.began_at))
     }
 
-    fn take(&mut self, piece: &Piece, scratch: &mut Vec<u8>) -> io::Result<()> {
-        let law = match piece.codec {
-            Codec::Pcmu => Law::Mu,
-            Codec::Pcma => Law::A,
-            Codec::TelephoneEvent | Codec::Other => {
-                self.undecoded_packets += u64::from(piece.is_first);
-                return Ok(());
-            }
+    fn take(&mut self, piece: &Piece, pass: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let Some(law) = media_core::law_of(piece.codec) else {
+            self.undecoded_packets += u64::from(piece.is_first);
+            return Ok(());
         };
+        if piece.clock != self.info.clock {
+            // The file keeps its rate, so it ends where the sound has another one.
+            self.ending.get_or_insert((piece.at, RecordingEnd::ClockRateChanged, pass));
+            return Ok(());
+        }
         let channel = match piece.side {
             Side::Received => 0,
             Side::Sent => 1,
@@ -291,6 +291,7 @@ impl Recording {
             sent_lost_packets: sent.lost(),
             late_packets: self.late_packets,
             undecoded_packets: self.undecoded_packets,
+            clock_rate: self.info.clock,
             os_error: self.error.unwrap_or(0),
             ..RecordingOutcome::new(end)
         }
