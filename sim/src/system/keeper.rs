@@ -7,7 +7,7 @@ use contract::{Command, Event, RefuseReason};
 use mediad::SimulatedPlane;
 use shm::{ClientEnd, Reservation, WorkerIndex};
 
-/// Legs that wait for somebody to adopt them.
+/// Legs that wait for a client that adopts them.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
     pub(super) legs: Vec<KeptLeg>,

@@ -114,12 +114,12 @@ impl Audio {
 
     /// A user presses a key. Each side has keys of its own, each of them once.
     pub(super) fn press(&mut self, side: Side, by_rtp: bool) -> Option<u8> {
-        let talk = self.talks.get_mut(&side).filter(|talk| !talk.is_over && talk.pressed.len() < 8)?;
-        let digit = talk.pressed.len() as u8 + if side.1 { 0 } else { 8 };
+        let talk = self.talks.get_mut(&side).filter(|talk| !talk.is_over && talk.digits.pressed.len() < 8)?;
+        let digit = talk.digits.pressed.len() as u8 + if side.1 { 0 } else { 8 };
         if by_rtp {
             talk.press(digit);
         } else {
-            talk.pressed.push(digit);
+            talk.digits.pressed.push(digit);
         }
         Some(digit)
     }
@@ -157,7 +157,7 @@ impl Audio {
             && let Some(talk) = self.listeners.get(&from).and_then(|side| self.talks.get_mut(side))
         {
             let new = ArrivedEvent { digit, packets: 0, has_end: false, at: now };
-            let event = talk.events.entry(time).or_insert(new);
+            let event = talk.digits.events.entry(time).or_insert(new);
             event.packets += 1;
             event.has_end |= is_end;
         }
@@ -180,28 +180,28 @@ impl Audio {
         } else if let Some((time, digit, _)) = event_in(packet)
             && let Some(talk) = self.talks.get_mut(&ear)
         {
-            talk.told_at.push(now);
-            if talk.heard_events.insert(time, digit).is_none() && talk.has_events {
+            talk.digits.told_at.push(now);
+            if talk.digits.heard_events.insert(time, digit).is_none() && talk.has_events {
                 return self.is_told(ear, digit);
             }
         }
         Ok(())
     }
 
-    /// A phone is told a digit: somebody that it hears has pressed it, and it has not been told it before.
+    /// A phone is told a digit: another phone that it hears has pressed it, and it has not been told it before.
     pub(super) fn is_told(&mut self, ear: Side, digit: u8) -> Result<(), String> {
         let partners: BTreeSet<Side> = self.partners(ear).collect();
         // Those of an operator are the keys 1 and 2.
         let is_operated = partners.iter().chain([&ear]).any(|side| self.operated.contains_key(&side.0));
         let by_operator = if is_operated && matches!(digit, 1 | 2) { self.operated_digits } else { 0 };
         let presses = |side: &Side| {
-            let pressed = self.talks.get(side).map_or(&[][..], |talk| &talk.pressed);
+            let pressed = self.talks.get(side).map_or(&[][..], |talk| &talk.digits.pressed);
             pressed.iter().filter(|pressed| **pressed == digit).count()
         };
         let pressed = by_operator + partners.iter().map(presses).sum::<usize>();
         let Some(talk) = self.talks.get_mut(&ear) else { return Ok(()) };
-        talk.heard.push(digit);
-        let heard = talk.heard.iter().filter(|heard| **heard == digit).count();
+        talk.digits.heard.push(digit);
+        let heard = talk.digits.heard.iter().filter(|heard| **heard == digit).count();
         if heard > pressed {
             return Err(format!("{ear:?} is told the digit {digit} {heard} times, which was pressed {pressed} times"));
         }
@@ -301,9 +301,9 @@ impl Audio {
                     }
                 }
                 let is_rtp = |event: &&ArrivedEvent| event.has_end && event.packets >= 3;
-                for event in talk.events.values().filter(is_rtp) {
+                for event in talk.digits.events.values().filter(is_rtp) {
                     if is_due(event.at) && is_due(event.at + EVENT_WITHIN) {
-                        let is_heard = peer.heard.contains(&event.digit);
+                        let is_heard = peer.digits.heard.contains(&event.digit);
                         verdict.check(is_heard, || format!("digit {} of {side:?} at {:?}", event.digit, event.at));
                     }
                 }

@@ -43,6 +43,14 @@ pub(in crate::system) struct Talk {
     times: Vec<u32>,
     /// By the number of a packet: whether the switch sent it on.
     pub(super) relayed: Vec<bool>,
+    pub(super) digits: Digits,
+    frames: u32,
+    seq: u16,
+}
+
+/// The digits that the user of a phone presses and is told in one call.
+#[derive(Default)]
+pub(super) struct Digits {
     /// Digits that its user pressed, whichever way they go.
     pub(super) pressed: Vec<u8>,
     /// By RTP timestamp, the telephone events of this phone that arrived at the switch.
@@ -53,10 +61,9 @@ pub(in crate::system) struct Talk {
     pub(super) told_at: Vec<Instant>,
     /// All digits that it was told.
     pub(super) heard: Vec<u8>,
-    frames: u32,
-    seq: u16,
     /// A digit that is being sent, and its packets so far.
     key: Option<(u8, u32, u16)>,
+    /// Digits that wait for those before them.
     keys: VecDeque<u8>,
 }
 
@@ -89,22 +96,16 @@ impl Talk {
             arrived: Vec::new(),
             times: Vec::new(),
             relayed: Vec::new(),
-            pressed: Vec::new(),
-            events: BTreeMap::new(),
-            heard_events: BTreeMap::new(),
-            told_at: Vec::new(),
-            heard: Vec::new(),
+            digits: Digits::default(),
             frames: 0,
             seq: 0,
-            key: None,
-            keys: VecDeque::new(),
         }
     }
 
     /// The user presses a key; it is sent as a telephone event once those before it are.
     pub(super) fn press(&mut self, digit: u8) {
-        self.keys.push_back(digit);
-        self.pressed.push(digit);
+        self.digits.keys.push_back(digit);
+        self.digits.pressed.push(digit);
     }
 
     /// The packet of this frame, and when the next one comes.
@@ -112,14 +113,14 @@ impl Talk {
         let time = self.frames * 160;
         self.frames += 1;
         let ssrc = side.0 * 2 + u32::from(side.1) + 1;
-        let is_first = self.key.is_none();
-        if is_first && let Some(digit) = self.keys.pop_front() {
-            self.key = Some((digit, time, 0));
+        let is_first = self.digits.key.is_none();
+        if is_first && let Some(digit) = self.digits.keys.pop_front() {
+            self.digits.key = Some((digit, time, 0));
         }
         let mut packet = vec![0x80, 0];
         packet.extend(self.seq.to_be_bytes());
         self.seq = self.seq.wrapping_add(1);
-        if let Some((digit, began, count)) = self.key {
+        if let Some((digit, began, count)) = self.digits.key {
             packet[1] = EVENT_PAYLOAD | if is_first { 0x80 } else { 0 };
             packet.extend(began.to_be_bytes());
             packet.extend(ssrc.to_be_bytes());
@@ -127,7 +128,7 @@ impl Talk {
             let duration = 160 * (count + 1).min(EVENT_ENDS_AT + 1);
             packet.extend([digit, if is_end { 0x80 | 10 } else { 10 }]);
             packet.extend(duration.to_be_bytes());
-            self.key = (count + 1 < EVENT_PACKETS).then_some((digit, began, count + 1));
+            self.digits.key = (count + 1 < EVENT_PACKETS).then_some((digit, began, count + 1));
             return (packet, now + FRAME);
         }
         packet.extend(time.to_be_bytes());
@@ -141,7 +142,7 @@ impl Talk {
         self.times.push(time);
         self.relayed.push(false);
         let is_pause = self.frames > FULL_SPEECH_FRAMES && self.frames % SPURT_EVERY_FRAMES >= SPURT_FRAMES;
-        if is_pause && self.keys.is_empty() {
+        if is_pause && self.digits.keys.is_empty() {
             let pause = SPURT_EVERY_FRAMES - self.frames % SPURT_EVERY_FRAMES;
             self.frames += pause;
             return (packet, now + FRAME * (pause + 1));
@@ -159,12 +160,12 @@ impl Talk {
 impl Talk {
     /// When what was agreed on changed, or the phone was told a digit.
     pub(super) fn changes(&self) -> impl Iterator<Item = Instant> + '_ {
-        self.open.iter().skip(1).map(|(at, _)| *at).chain(self.told_at.iter().copied())
+        self.open.iter().skip(1).map(|(at, _)| *at).chain(self.digits.told_at.iter().copied())
     }
 
     /// Whether a telephone event was being sent to this phone at this time: the audio of its peer gives way to it.
     pub(super) fn is_told_at(&self, at: Instant) -> bool {
-        self.told_at.iter().any(|told| at.since(*told) < AROUND_EVENTS && told.since(at) < AROUND_EVENTS)
+        self.digits.told_at.iter().any(|told| at.since(*told) < AROUND_EVENTS && told.since(at) < AROUND_EVENTS)
     }
 }
 
@@ -180,7 +181,7 @@ pub(super) struct Arrivals<'t> {
 impl<'t> Arrivals<'t> {
     pub(super) fn of(talk: &'t Talk) -> Self {
         let mut times: Vec<Instant> = talk.arrived.iter().copied().flatten().collect();
-        times.extend(talk.events.values().map(|event| event.at));
+        times.extend(talk.digits.events.values().map(|event| event.at));
         times.sort();
         let mut earliest: Option<Instant> = None;
         let mut later = Vec::with_capacity(talk.arrived.len());
@@ -195,7 +196,7 @@ impl<'t> Arrivals<'t> {
     /// Whether a packet or telephone event that was sent later came before this packet, which came at `at`.
     pub(super) fn is_overtaken(&self, number: usize, at: Instant) -> bool {
         let by_audio = self.later[number].is_some_and(|later| later <= at);
-        let mut events = self.talk.events.range(self.talk.times[number]..).map(|(_, event)| event.at);
+        let mut events = self.talk.digits.events.range(self.talk.times[number]..).map(|(_, event)| event.at);
         by_audio || events.any(|event| event <= at)
     }
 
