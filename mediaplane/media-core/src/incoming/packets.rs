@@ -159,7 +159,7 @@ fn take_unknown<B: Buffers>(
     turn.tally.lose_held(leg, turn.probation.take_lost());
     turn.tally.peers_moved += u64::from(!leg.filter.accepted.is_none());
     leg.settle_on_heard(packet.from, turn.out);
-    if packet.from.is_at(leg.transport.remote_rtp) && leg.prove() {
+    if packet.from.is_at(leg.transport.remote_rtp) && leg.prove_by_rtp() {
         turn.proved.push(LegIndex::new(place));
     }
     pass_held(legs, place, packet, waiting, turn);
@@ -207,7 +207,7 @@ fn take_other<B: Buffers>(leg: &mut Leg, place: usize, packet: &Received, turn: 
     } else {
         turn.tally.keepalives += 1;
         leg.filter.alive_at = packet.at;
-        if packet.from.is_at(leg.transport.remote_rtp) && leg.prove() {
+        if packet.from.is_at(leg.transport.remote_rtp) && leg.prove_by_rtp() {
             turn.proved.push(LegIndex::new(place));
         }
     }

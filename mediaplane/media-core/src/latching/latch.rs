@@ -104,6 +104,12 @@ impl Leg {
         true
     }
 
+    /// The peer's RTP, or a keep-alive beside it, has come from exactly its address: it is not behind a NAT that hides it.
+    pub(crate) fn prove_by_rtp(&mut self) -> bool {
+        self.filter.is_proven_by_rtp = true;
+        self.prove()
+    }
+
     /// The peer's RTCP comes from here.
     pub(crate) fn settle_rtcp(&mut self, peer: Address, out: &mut Output) {
         if self.filter.rtcp_accepted == peer {
@@ -123,7 +129,8 @@ impl Leg {
         self.let_others_in(out);
         self.disconnect_rtcp(out);
         self.filter.accepted = Address::NONE;
-        (self.filter.is_proven, self.filter.former) = (false, Default::default());
+        (self.filter.is_proven, self.filter.is_proven_by_rtp) = (false, false);
+        self.filter.former = Default::default();
         self.forget_candidates(probation);
     }
 

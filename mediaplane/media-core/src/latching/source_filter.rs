@@ -42,6 +42,9 @@ pub(crate) struct SourceFilter {
     pub(crate) rtcp_connected: bool,
     /// The peer has sent something from exactly its address.
     pub(crate) is_proven: bool,
+    /// That was RTP. RTCP does not show it: it may have an address of its own (RFC 3605), which a NAT in front of the RTP
+    /// address leaves reachable.
+    pub(crate) is_proven_by_rtp: bool,
     pub(crate) latching: Latching,
     /// RTCP is taken from here; none: nothing was taken yet.
     pub(crate) rtcp_accepted: Address,
@@ -67,6 +70,7 @@ impl Default for SourceFilter {
             rtcp: false,
             rtcp_connected: false,
             is_proven: false,
+            is_proven_by_rtp: false,
             latching: Latching::Off,
             rtcp_accepted: Address::NONE,
             alive_at: Instant::ZERO,
@@ -131,7 +135,7 @@ impl SourceFilter {
             return Verdict::Stranger;
         }
         let is_near = from.is_beside(sdp) || from.is_beside(packet.signaling);
-        if self.is_proven && !is_near && !goes_on {
+        if self.is_proven_by_rtp && !is_near && !goes_on {
             return Verdict::Stranger;
         }
         let Some(place) = probation.note(leg, &mut self.room, (from, header, at), is_near, goes_on) else {

@@ -38,10 +38,19 @@ pub(super) struct Track {
     /// Of its timestamps, and of the samples in the file.
     clock: ClockRate,
     stream: Option<Stream>,
+    /// The packet whose first piece was taken last: the others have their place beside it.
+    taken: Option<Numbered>,
     /// Packets of it, each once.
     pub(super) packets: u64,
     /// Expected and received of the streams before this one.
     earlier_lost: u64,
+}
+
+/// A packet of a stream.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Numbered {
+    ssrc: u32,
+    seq: u16,
 }
 
 #[derive(Debug)]
@@ -60,18 +69,24 @@ struct Stream {
 impl Track {
     /// Without a packet yet.
     pub(super) fn new(clock: ClockRate) -> Self {
-        Self { clock, stream: None, packets: 0, earlier_lost: 0 }
+        Self { clock, stream: None, taken: None, packets: 0, earlier_lost: 0 }
     }
 
-    /// The sample where the piece belongs; `None`: it is there already.
+    /// The sample where the piece belongs; `None`: it is there already, or its packet was not taken.
     pub(super) fn place(&mut self, stamp: Stamp) -> Option<i64> {
         let came_at = i64::try_from(stamp.came_at).unwrap_or(i64::MAX);
+        let packet = Numbered { ssrc: stamp.ssrc, seq: stamp.seq };
+        if !stamp.is_first && self.taken != Some(packet) {
+            return None;
+        }
+        self.taken = None;
         let stream = match &mut self.stream {
             Some(stream) if stream.ssrc == stamp.ssrc => stream,
             _ => {
                 self.earlier_lost = self.lost();
                 self.packets += u64::from(stamp.is_first);
                 self.stream = Some(Stream::new(stamp, came_at));
+                self.taken = Some(packet);
                 return Some(came_at);
             }
         };
@@ -82,6 +97,7 @@ impl Track {
             self.packets += 1;
             stream.keep_in_step(stamp.time, came_at, self.clock);
         }
+        self.taken = Some(packet);
         Some(stream.place_of(stamp.time))
     }
 
@@ -172,11 +188,14 @@ mod tests {
             let places: Vec<_> = stamps.iter().map(|stamp| track.place(*stamp)).collect();
             assert_eq!(places, [place(120), place(140), place(200), place(180)], "{clock:?}");
             assert_eq!((track.packets, track.lost()), (5, 1));
-            assert_eq!(track.place(stamps[2]), None, "a second copy");
             let mut rest = stamps[3];
             rest.is_first = false;
             rest.time += ticks(clock, 30) as u32;
             assert_eq!(track.place(rest), place(210), "another piece of a packet that came");
+            assert_eq!(track.place(stamps[2]), None, "a second copy");
+            let far = Stamp { is_first: false, time: stamps[2].time.wrapping_add(1 << 30), ..stamps[2] };
+            assert_eq!(track.place(far), None, "another piece of that copy, far ahead");
+            assert_eq!(track.place(rest), None, "a piece whose packet is over");
             assert_eq!((track.packets, track.lost()), (5, 1));
         }
     }

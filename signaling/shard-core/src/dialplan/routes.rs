@@ -173,7 +173,11 @@ impl Routes {
 
     /// Whether a target has this address now.
     pub fn lead_to(&self, ip: IpAddr) -> bool {
-        let leads = |entry: &Entry| entry.paths().iter().any(|path| path.remote.ip() == ip);
+        // Requests of strangers ask this: it takes no copy of the paths.
+        let leads = |entry: &Entry| {
+            let paths = entry.paths.read().unwrap_or_else(PoisonError::into_inner);
+            paths.iter().any(|path| path.remote.ip() == ip)
+        };
         self.rows().iter().flat_map(|row| &row.targets).any(leads)
     }
 }

@@ -76,6 +76,7 @@ pub fn proxy_config(config: &Config, shard_count: usize, plan: &RelayPlan) -> Pr
         max_unproven_invites: config.limits.unacknowledged_per_source,
         max_unproven_others: config.limits.unacknowledged_per_source,
         max_branches: 2 * requests,
+        max_stored_bytes: (calls * STORED_BYTES_PER_CALL).max(ProxyConfig::default().max_stored_bytes),
         trusted: TrustedSources::new(is_trusted),
         names: plan.names.clone(),
         route_secret: plan.route_secret,

@@ -101,11 +101,11 @@ impl Endpoint {
         self.room.quota.change(&mut transaction.caller, Usage { requests: 1, branches: 0, bytes });
     }
 
-    /// A request that is no INVITE has its final response: nothing but copies of it needs its transaction (timer J of RFC
-    /// 3261 §17.2.2).
-    pub(crate) fn note_answered(&mut self, handle: Handle) {
+    /// A request has its final response: nothing but copies of it, and the ACK for a refusal, needs its transaction (timers
+    /// H and J of RFC 3261 §17.2). An accepted INVITE is a call: its answer is repeated until the ACK.
+    pub(crate) fn note_answered(&mut self, handle: Handle, status: u16) {
         let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
-        if transaction.kind.is_invite() {
+        if transaction.kind.is_invite() && status < 300 {
             return;
         }
         (transaction.wish, transaction.target) = (None, Box::default());

@@ -132,7 +132,7 @@ impl Endpoint {
         if status >= 200 {
             // Nothing but copies of this response follows.
             (transaction.head, transaction.head_bytes) = (Box::default(), 0);
-            self.note_answered(handle);
+            self.note_answered(handle, status);
         }
         self.recount(handle);
         self.drive_server(now, handle, ServerInput::Respond(status), Some(span), out);

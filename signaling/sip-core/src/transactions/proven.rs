@@ -20,22 +20,33 @@ const BYE_BYTES: usize = 450;
 /// What 100 Trying leaves: it says the least of all.
 const AFTER_TRYING_BYTES: usize = 350 + FINAL_BYTES;
 
+/// How often those that count no more are looked for, while there is no room.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
 /// Addresses with port, by when they were noted last.
 #[derive(Default)]
-pub(crate) struct Sources(Index<Instant>);
+pub(crate) struct Sources {
+    seen: Index<Instant>,
+    swept_at: Option<Instant>,
+}
 
 impl Sources {
     pub(crate) fn note(&mut self, now: Instant, key: Key) {
-        if self.0.len() >= SOURCES_MAX {
-            self.0.retain(|_, seen| now.since(*seen) < MEMORY);
+        if let Some(seen) = self.seen.get_mut(&key) {
+            *seen = now;
+            return;
         }
-        if self.0.len() < SOURCES_MAX || self.0.contains_key(&key) {
-            self.0.insert(key, now);
+        if self.seen.len() >= SOURCES_MAX && self.swept_at.is_none_or(|swept| now.since(swept) >= SWEEP_EVERY) {
+            self.swept_at = Some(now);
+            self.seen.retain(|_, seen| now.since(*seen) < MEMORY);
+        }
+        if self.seen.len() < SOURCES_MAX {
+            self.seen.insert(key, now);
         }
     }
 
     pub(crate) fn has(&self, now: Instant, key: &Key) -> bool {
-        self.0.get(key).is_some_and(|seen| now.since(*seen) < MEMORY)
+        self.seen.get(key).is_some_and(|seen| now.since(*seen) < MEMORY)
     }
 }
 
@@ -203,11 +214,11 @@ mod tests {
         for host in 0..SOURCES_MAX as u32 + 10 {
             proven.note(Instant::ZERO, Address::of(&keyed, &flow(host, 5060)));
         }
-        assert_eq!(proven.0.0.len(), SOURCES_MAX);
+        assert_eq!(proven.0.seen.len(), SOURCES_MAX);
         assert!(!proven.has(Instant::ZERO, &Address::of(&keyed, &flow(SOURCES_MAX as u32 + 1, 5060))));
         let later = Instant::ZERO + MEMORY;
         proven.note(later, Address::of(&keyed, &flow(u32::MAX, 5060)));
-        assert_eq!(proven.0.0.len(), 1);
+        assert_eq!(proven.0.seen.len(), 1);
     }
 
     fn answer(status: u16, count: usize) -> Vec<u8> {
