@@ -131,7 +131,7 @@ impl Ports for FreePorts {
 }
 
 enum Core {
-    Calls(Box<Shard>, FreePorts, ShardOutput),
+    Calls(Box<Shard>, FreePorts, Box<ShardOutput>),
     Sip(Box<Endpoint>, Output),
 }
 
@@ -152,7 +152,7 @@ impl Held {
             let mut config = config::Config::default();
             config.sip.calls.max_calls = 2 * count;
             let shard = Shard::new(&config, 0, 1, 7, Box::new(BuiltinDialplan::default()));
-            Core::Calls(Box::new(shard), FreePorts { taken_count: 0 }, ShardOutput::default())
+            Core::Calls(Box::new(shard), FreePorts { taken_count: 0 }, Box::default())
         } else {
             let most = 2 * count;
             let limits =

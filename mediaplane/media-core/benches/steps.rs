@@ -39,14 +39,14 @@ fn rig(count: usize, relay: bool, rewriting: u8) -> Rig {
         seq: 0,
     };
     for second in [false, true] {
-        for n in 0..count {
+        for (n, port) in ports.iter().enumerate() {
             let source = match (relay, second) {
                 (true, true) => Source::Leg(leg(n ^ 1)),
                 (true, false) => Source::None,
                 (false, _) => Source::Tone440,
             };
             let mut spec = LegSpec::default().with(|spec| {
-                spec.transport.port = PortRef::new(ports[n], 1);
+                spec.transport.port = PortRef::new(*port, 1);
                 spec.transport.remote_rtp = peer(n).into();
                 spec.flow.source = source.into();
                 spec.flow.rewriting = rewriting;
