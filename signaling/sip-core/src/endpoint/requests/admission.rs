@@ -30,8 +30,12 @@ impl Endpoint {
     pub(crate) fn receive_out_of_dialog(&mut self, inc: &Incoming<'_, '_>, out: &mut Output) {
         // RFC 3261 §8.2.2.2: the same request by another way.
         if self.transactions.merge_index.contains_key(&inc.merge_key(&self.transactions.keyed)) {
-            // It is refused alike each time, so that nothing is kept for it.
-            return self.transactions.refuse(inc, 482, b"", out);
+            // A copy that comes once the first request is forgotten gets the same answer, as long as there is room for that.
+            return if self.has_room_for(inc) {
+                self.refuse_statefully(inc, 482, b"", out);
+            } else {
+                self.transactions.refuse(inc, 482, b"", out);
+            };
         }
         let refusal = self.inspect_security(inc).or_else(|| self.inspect(inc));
         if let Some(refusal) = refusal.or_else(|| self.inspect_lonely(inc)) {
