@@ -212,11 +212,10 @@ impl Shard {
             }
             return Standing::Proven;
         }
-        let mut is_proven = self.endpoint.is_proven(arrival.now, flow);
-        if !is_proven && is_trusted() {
+        if !self.endpoint.is_proven(arrival.now, flow) && is_trusted() {
             self.endpoint.prove(arrival.now, flow);
-            is_proven = true;
         }
+        let is_proven = self.endpoint.is_proven(arrival.now, flow);
         let mut standing = if is_proven { Standing::Proven } else { Standing::Unproven };
         let mut has_room = self.sessions.has_room_for(source, standing);
         if !has_room && is_trusted() {
