@@ -159,8 +159,9 @@ impl Leases<'_> {
         }
     }
 
-    /// The compare-and-swaps of all processes on one entry's word pair with each other.
+    /// The compare-and-swaps of all processes on one entry's word pair with each other. `false` also where there is no such
+    /// entry.
     fn swap(&self, index: usize, from: Lease, to: Lease) -> bool {
-        self.words[index].compare_exchange(from.0, to.0, AcqRel, Acquire).is_ok()
+        self.words.get(index).is_some_and(|word| word.compare_exchange(from.0, to.0, AcqRel, Acquire).is_ok())
     }
 }

@@ -1,4 +1,4 @@
-use super::lease::{Lease, Leases, State};
+use super::lease::{Leases, State};
 use super::ring::Ring;
 use crate::sync::Words;
 use crate::{ClientIndex, Region};
@@ -29,7 +29,7 @@ impl LegPool {
 
     /// `false`: the client does not have it.
     pub(crate) fn give_back(&self, leg: LegRef, client: ClientIndex) -> bool {
-        self.load(leg).is_some() && self.rows().give_back(leg.row_index(), leg.generation, client.0)
+        self.rows().give_back(leg.row_index(), leg.generation, client.0)
     }
 
     /// Takes every id away from a client that is dead.
@@ -40,19 +40,14 @@ impl LegPool {
     }
 
     pub(crate) fn change_owner(&self, leg: LegRef, from: ClientIndex, to: ClientIndex) -> bool {
-        self.load(leg).is_some() && self.rows().change_owner(leg.row_index(), leg.generation, from.0, to.0)
+        self.rows().change_owner(leg.row_index(), leg.generation, from.0, to.0)
     }
 
     /// The client that has the id in this generation.
     pub(crate) fn holder(&self, leg: LegRef) -> Option<ClientIndex> {
-        let lease = self.load(leg)?;
+        let lease = self.rows().load(leg.row_index())?;
         let is_held = lease.state() == State::Owned && lease.generation() == leg.generation;
         is_held.then_some(ClientIndex(lease.owner()))
-    }
-
-    /// `None`: there is no such row.
-    fn load(&self, leg: LegRef) -> Option<Lease> {
-        self.rows().load(leg.row_index())
     }
 
     fn row_count(&self) -> usize {
