@@ -197,8 +197,8 @@ impl Worker {
     }
 
     fn set_source(&mut self, place: usize, old: &FlowSpec) {
-        let FlowSpec { source, player, .. } = self.legs[place].flow;
-        let source = source.get().unwrap_or(Source::None);
+        let flow = &self.legs[place].flow;
+        let (source, player) = (flow.source(), flow.player);
         if (source, player) == (old.source(), old.player) && self.legs[place].making.begun {
             return;
         }
