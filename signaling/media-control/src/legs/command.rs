@@ -68,16 +68,14 @@ impl Legs {
 
     /// `Update` with the next number.
     fn send_new_update(&mut self, turn: &mut MediaTurn<'_>, slot: usize, port: Port) {
-        let number = self.rows[slot].as_deref_mut().and_then(|leg| leg.promised.take());
         let Some(leg) = self.rows[slot].as_deref_mut() else { return };
-        let Some(in_flight) = leg.in_flight.as_deref_mut().filter(|in_flight| !in_flight.is_full()) else {
-            leg.promised = number;
+        if leg.in_flight.as_deref().is_none_or(|in_flight| in_flight.is_full()) {
             return;
-        };
-        let number = number.unwrap_or_else(|| {
-            self.serial += 1;
-            CommandNumber::new(self.serial, slot)
-        });
+        }
+        let promised = leg.promised.take();
+        let number = promised.unwrap_or_else(|| self.next_number(slot));
+        let Some(leg) = self.rows[slot].as_deref_mut() else { return };
+        let Some(in_flight) = leg.in_flight.as_deref_mut() else { return };
         let parts = in_flight.push(number, &leg.wanted);
         let update = leg.wanted.update(parts, port.pair);
         turn.commands.push((port.worker, Command::Update { leg: port.leg, number: number.get(), update }));

@@ -1,7 +1,7 @@
 //! What a leg is to be from now on.
 
 use super::leg::{Leg, Stage};
-use crate::topology::{Resolved, UseOfSource};
+use crate::topology::Resolved;
 use crate::wish::{Desired, Flow, Formats, Parts};
 use crate::{CommandNumber, LegError, LegId, LegWish, Legs, MediaTurn, Sources};
 use contract::{Rewriting, Source};
@@ -67,8 +67,6 @@ impl Legs {
         }
         if has_new_source {
             self.bring_together(turn, slot);
-        }
-        if has_new_source {
             self.lost_sink(turn, &before);
         }
         self.standing(id)
@@ -110,8 +108,7 @@ impl Legs {
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (flow.player, flow.is_held);
         let leg = self.leg(id)?;
-        let use_of_source = UseOfSource::of(&wish.formats, &wish.transport, flow.direction);
-        let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats, use_of_source);
+        let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats, &wish.transport, flow.direction);
         let is_continuous = flow.is_continuous || hears || leg.wanted.flow.rewriting == Rewriting::Continuous;
         let rewriting = if is_continuous { Rewriting::Continuous } else { Rewriting::None };
         let player = if begins_again { self.new_player(id.slot(), source) } else { self.player_of(id.slot(), source) };

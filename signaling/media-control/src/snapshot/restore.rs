@@ -1,7 +1,7 @@
 //! Legs that are opened again from their snapshots.
 
 use crate::legs::leg::Stage;
-use crate::topology::{Resolved, UseOfSource};
+use crate::topology::Resolved;
 use crate::wish::{Desired, Flow};
 use crate::{EdgeKind, LegError, LegId, Legs, MediaTurn, Port, SOURCES_MAX, Snapshot};
 use contract::{LegRef, Rewriting};
@@ -109,8 +109,8 @@ impl Legs {
     fn fill(&mut self, id: LegId, snapshot: &Snapshot) -> Result<(), LegError> {
         let leg = self.leg_mut(id)?;
         (leg.player, leg.is_held) = (snapshot.player, snapshot.is_held);
-        let use_of_source = UseOfSource::of(&snapshot.formats, &snapshot.transport, snapshot.direction);
-        let Resolved { source, payloads, .. } = self.resolve(self.leg(id)?, &snapshot.formats, use_of_source);
+        let Resolved { source, payloads, .. } =
+            self.resolve(self.leg(id)?, &snapshot.formats, &snapshot.transport, snapshot.direction);
         let rewriting = if snapshot.is_continuous { Rewriting::Continuous } else { Rewriting::None };
         let (direction, is_muted) = (snapshot.direction, snapshot.is_muted);
         // The same player goes on where the leg is adopted.

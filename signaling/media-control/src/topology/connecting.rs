@@ -67,15 +67,17 @@ impl Legs {
 
     /// How far the edge from one leg to another one has come; `None`: there is none.
     pub fn edge(&self, source: LegId, sink: LegId) -> Option<EdgeState> {
-        self.leg(source).ok()?;
-        let (_, edge) = self.find_edge(self.leg(sink).ok()?, source.slot())?;
-        Some(self.edge_state(edge))
+        self.edge_between(source, sink).map(|edge| self.edge_state(edge))
     }
 
     /// Whether one leg is to hear another one.
     pub fn is_heard_by(&self, source: LegId, sink: LegId) -> bool {
-        let edge = self.leg(sink).ok().and_then(|sink| self.find_edge(sink, source.slot()));
-        edge.is_some() && self.leg(source).is_ok()
+        self.edge_between(source, sink).is_some()
+    }
+
+    fn edge_between(&self, source: LegId, sink: LegId) -> Option<&Edge> {
+        self.leg(source).ok()?;
+        self.find_edge(self.leg(sink).ok()?, source.slot()).map(|(_, edge)| edge)
     }
 
     /// The legs that are to hear this one.

@@ -20,21 +20,6 @@ pub(crate) struct Resolved {
     pub(crate) hears: bool,
 }
 
-/// Whether a leg can do anything with what it hears.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum UseOfSource {
-    Sent,
-    /// Nothing is agreed on with its peer: neither payload types, nor where packets go, nor that any flow.
-    None,
-}
-
-impl UseOfSource {
-    pub(crate) fn of(formats: &Formats, transport: &Transport, direction: Direction) -> Self {
-        let is_idle = direction == Direction::Inactive && transport.remote_rtp.is_none() && !formats.is_agreed();
-        if is_idle { Self::None } else { Self::Sent }
-    }
-}
-
 impl Legs {
     pub(crate) fn at(&self, place: u16) -> Option<&Leg> {
         self.rows.get(usize::from(place)).and_then(Option::as_deref)
@@ -111,15 +96,16 @@ impl Legs {
     }
 
     /// What a leg sends, and the payload types with their numbers on the leg that gets them.
-    pub(crate) fn resolve(&self, leg: &Leg, own: &Formats, use_of_source: UseOfSource) -> Resolved {
-        let may_hear = !leg.is_held && use_of_source == UseOfSource::Sent;
-        let heard = if may_hear { self.heard(leg) } else { None };
+    pub(crate) fn resolve(&self, leg: &Leg, own: &Formats, transport: &Transport, direction: Direction) -> Resolved {
+        // Nothing is agreed on with its peer: neither payload types, nor where packets go, nor that any flow.
+        let is_idle = direction == Direction::Inactive && transport.remote_rtp.is_none() && !own.is_agreed();
+        let heard = if leg.is_held || is_idle { None } else { self.heard(leg) };
         let heard = heard.and_then(|edge| self.at(edge.from)?.port);
         let played = leg.player.zip(leg.port).map_or(Source::None, |(player, port)| player.source(port.leg));
         let source = match heard {
             Some(port) => Source::Leg(port.leg),
             // Nothing can be made without a codec.
-            None if !matches!(played, Source::None | Source::Leg(_)) && own.payloads.audio().is_none() => Source::None,
+            None if played.is_played() && own.payloads.audio().is_none() => Source::None,
             None => played,
         };
         let payloads = own.mapped_to(self.sink_with_formats(leg).map(|sink| &sink.wanted.formats));
@@ -153,9 +139,8 @@ impl Legs {
             return;
         };
         let own = leg.own_formats();
-        let use_of_source = UseOfSource::of(&own, &leg.wanted.transport, leg.wanted.flow.direction);
-        let Resolved { source, payloads, hears } = self.resolve(leg, &own, use_of_source);
         let wanted = &leg.wanted;
+        let Resolved { source, payloads, hears } = self.resolve(leg, &own, &wanted.transport, wanted.flow.direction);
         if source != wanted.flow.source || payloads != wanted.formats.payloads {
             let rewriting = if hears { Rewriting::Continuous } else { wanted.flow.rewriting };
             let formats = Formats { payloads, ..own };

@@ -34,8 +34,11 @@ impl Sessions {
     /// Tells once that the sessions of a bridge hear each other.
     pub(crate) fn look_at_joining(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(bridge) = self.table.get(id).and_then(Session::bridge) else { return };
-        let is_joined = self.is_joined(bridge);
-        if let Some(group) = self.bridges.get_mut(bridge).filter(|group| is_joined && group.is_joining()) {
+        // Few events of a bridge come while this is awaited: the look at all its members is for them alone.
+        if !self.bridges.get_mut(bridge).is_some_and(|group| group.is_joining()) || !self.is_joined(bridge) {
+            return;
+        }
+        if let Some(group) = self.bridges.get_mut(bridge) {
             group.has_joined();
             turn.events.push(SessionEvent::BridgeJoined { bridge });
         }
