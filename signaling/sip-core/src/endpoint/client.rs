@@ -50,8 +50,7 @@ impl Endpoint {
             return Err(Refused::Full);
         }
         let dialog = self.dialogs.get_mut(handle).ok_or(Refused::Gone)?;
-        dialog.sequence.local = dialog.sequence.local.saturating_add(1);
-        let cseq = dialog.sequence.local;
+        let cseq = dialog.sequence.next_local();
         let (flow, account) = (dialog.route.flow, dialog.user.account);
         let dispatch = self.dispatch(handle, out);
         let branch = self.transactions.tokens.next();

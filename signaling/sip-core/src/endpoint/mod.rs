@@ -26,6 +26,8 @@ use crate::output::Output;
 use crate::table::deadlines::Owner;
 use crate::table::hash::{Index, give_back};
 use crate::table::slab::{Handle, Slab};
+use crate::transactions::quota::Usage;
+use crate::transactions::room::Room;
 use crate::transactions::{Counters, Rules, Transactions};
 use clock::Instant;
 use requests::{Kind, Received, Sent};
@@ -47,7 +49,7 @@ pub struct Endpoint {
     /// What OPTIONS outside dialogs is answered with; handed up where there is none.
     pub(crate) options_status: Option<u16>,
     pub(crate) new_calls: NewCalls,
-    pub(crate) room: room::Room,
+    pub(crate) room: Room,
 }
 
 /// What becomes of INVITEs that would make a new call.
@@ -114,7 +116,7 @@ impl Endpoint {
             request_count: 0,
             options_status: None,
             new_calls: NewCalls::default(),
-            room: room::Room::new(&limits),
+            room: Room::new(Usage { requests: limits.max_transactions, branches: 0, bytes: limits.max_stored_bytes }),
             config,
         }
     }
@@ -134,7 +136,7 @@ impl Endpoint {
         Sizes {
             server_transactions: self.transactions.servers.count(),
             server_keys: self.transactions.server_index.len(),
-            stored_bytes: self.room.bytes(),
+            stored_bytes: self.room.quota.bytes(),
             client_transactions: self.transactions.clients.count(),
             client_keys: self.transactions.client_index.len(),
             dialogs: self.dialogs.count(),

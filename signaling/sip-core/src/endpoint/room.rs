@@ -4,33 +4,14 @@
 //! table and of the bytes, and a part of both is for requests in dialogs alone, so that calls that are up go on. What is
 //! answered gives way, the oldest first, to what is new. How many calls one source may have waiting is decided above.
 
-use crate::config::Limits;
 use crate::endpoint::Endpoint;
 use crate::message::incoming::Incoming;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
-use crate::transactions::answered::Answered;
-use crate::transactions::quota::{Quota, Usage};
-use crate::transactions::strangers::{Source, Strangers};
+use crate::transactions::quota::Usage;
+use crate::transactions::room::Room;
+use crate::transactions::strangers::Source;
 use sip_wire::Method;
-
-/// What is kept for requests of peers.
-pub(crate) struct Room {
-    quota: Quota,
-    answered: Answered,
-    strangers: Strangers,
-}
-
-impl Room {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let capacity = Usage { requests: limits.max_transactions, branches: 0, bytes: limits.max_stored_bytes };
-        Self { quota: Quota::new(capacity), answered: Answered::default(), strangers: Strangers::default() }
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.quota.bytes()
-    }
-}
 
 /// What one more request takes at most, as long as nothing was answered.
 fn need_of(inc: &Incoming<'_, '_>) -> Usage {
@@ -79,17 +60,14 @@ impl Endpoint {
         // Who sends in a dialog knows the tag that went to its address.
         if inc.to_tag.is_none() && !proven.has(inc.now, &sender.address) {
             let source = Source { key: sender.source, is_invite };
-            transaction.caller.stranger = Some(source);
-            self.room.strangers.enter(source);
+            self.room.enter_stranger(&mut transaction.caller, source);
         }
     }
 
     /// A request is answered, or its source has shown that it gets our answers.
     pub(crate) fn release_stranger(&mut self, handle: Handle) {
-        let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
-        if let Some(source) = transaction.caller.stranger.take() {
-            self.room.strangers.leave(source);
-            self.room.quota.release_stranger(&transaction.caller);
+        if let Some(transaction) = self.transactions.servers.get_mut(handle) {
+            self.room.release_stranger(&mut transaction.caller);
         }
     }
 
@@ -109,12 +87,8 @@ impl Endpoint {
             return;
         }
         (transaction.wish, transaction.target) = (None, Box::default());
-        self.release_stranger(handle);
-        self.recount(handle);
-        if let Some(transaction) = self.transactions.servers.get_mut(handle).filter(|open| !open.caller.is_done) {
-            self.room.quota.note_done(&mut transaction.caller);
-            self.room.answered.push(handle);
-        }
+        self.room.release_stranger(&mut transaction.caller);
+        self.room.note_done(&mut transaction.caller, handle);
     }
 
     pub(crate) fn forget_server(&mut self, handle: Handle) {
@@ -127,8 +101,6 @@ impl Endpoint {
     /// Drops what stands for requests that were forgotten.
     pub(crate) fn sweep_room(&mut self) {
         let Self { transactions, room, .. } = self;
-        room.quota.sweep();
-        room.strangers.sweep();
-        room.answered.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
+        room.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
     }
 }

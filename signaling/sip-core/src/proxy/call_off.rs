@@ -22,22 +22,25 @@ impl Proxy {
         }
         let handle = request.0;
         let context = self.transactions.servers.get_mut(handle).ok_or(Refused::Gone)?;
-        let is_ending = context.outcome.is_cancelled || context.outcome.called_off.is_some();
-        if !context.is_call() || context.outcome.is_answered || is_ending {
+        if !context.is_call() || context.outcome.is_ending() {
             return Err(Refused::WrongState);
         }
-        context.outcome.called_off = Some(CalledOff { status, answer_at: Some(answer_at) });
-        context.targets.waiting.clear();
-        context.targets.redirects.clear();
-        if context.targets.count == 0 {
-            self.answer_called_off(now, handle, out);
-        } else {
-            let why = format!("Reason: SIP;cause={status};text=\"Ended by the operator\"\r\n");
-            self.cancel_all(now, handle, why.as_bytes(), out);
-            self.finish(now, handle, out);
-        }
+        context.call_off(CalledOff { status, answer_at: Some(answer_at) });
+        let why = format!("Reason: SIP;cause={status};text=\"Ended by the operator\"\r\n");
+        self.end_targets(now, handle, why.as_bytes(), out);
         self.settle_context(handle);
         Ok(())
+    }
+
+    /// Answers a request that was called off where it has no target, and cancels its targets otherwise. `why`: complete header
+    /// lines.
+    pub(crate) fn end_targets(&mut self, now: Instant, handle: Handle, why: &[u8], out: &mut ProxyOutput) {
+        if self.transactions.servers.get(handle).is_some_and(|context| context.targets.count == 0) {
+            self.answer_called_off(now, handle, out);
+        } else {
+            self.cancel_all(now, handle, why, out);
+            self.finish(now, handle, out);
+        }
     }
 
     /// The answer to a request that was called off.

@@ -67,6 +67,12 @@ impl Targets {
             count: 0,
         }
     }
+
+    /// Nobody else shall be asked.
+    pub(crate) fn drop_untried(&mut self) {
+        self.waiting.clear();
+        self.redirects.clear();
+    }
 }
 
 /// What is to become of a request, and the answer to it.
@@ -88,6 +94,13 @@ pub(crate) struct Outcome {
 impl ServerUse for Context {
     fn deadline(&self) -> Option<Instant> {
         self.called_off().and_then(|called_off| called_off.answer_at)
+    }
+}
+
+impl Outcome {
+    /// No further target is asked: it is answered, the caller gave up, or it was called off.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_answered || self.is_cancelled || self.called_off.is_some()
     }
 }
 
@@ -128,6 +141,12 @@ impl Context {
     /// Whether it is an INVITE that would make a call.
     pub(crate) fn is_call(&self) -> bool {
         self.is_invite && !self.is_in_dialog()
+    }
+
+    /// It is to end, without a further target.
+    pub(crate) fn call_off(&mut self, how: CalledOff) {
+        self.outcome.called_off = Some(how);
+        self.targets.drop_untried();
     }
 
     /// Whether it was called off and has no final answer yet.

@@ -27,10 +27,9 @@ pub use story::{AnsweredBy, ProxyStory};
 
 use crate::table::hash::Index;
 use crate::table::slab::Handle;
-use crate::transactions::answered::Answered;
 use crate::transactions::proven::Sources;
-use crate::transactions::quota::{Quota, Usage};
-use crate::transactions::strangers::Strangers;
+use crate::transactions::quota::Usage;
+use crate::transactions::room::Room;
 use crate::transactions::{Counters, Rules, Transactions};
 use clock::Instant;
 use context::Context;
@@ -49,9 +48,7 @@ pub struct Proxy {
     ack_index: Index<Handle>,
     route_key: RouteKey,
     refreshed_targets: RefreshedTargets,
-    strangers: Strangers,
-    quota: Quota,
-    answered: Answered,
+    room: Room,
     /// Sources that have proven by credentials who they are.
     authenticated: Sources,
     stopping: Option<Stopping>,
@@ -76,13 +73,11 @@ impl Proxy {
             ack_index: Index::default(),
             route_key: RouteKey::new(&config.route_secret),
             refreshed_targets: RefreshedTargets::default(),
-            strangers: Strangers::default(),
-            quota: Quota::new(Usage {
+            room: Room::new(Usage {
                 requests: config.max_requests,
                 branches: config.max_branches,
                 bytes: config.max_stored_bytes,
             }),
-            answered: Answered::default(),
             authenticated: Sources::default(),
             stopping: None,
             unanswered: Unanswered::default(),
@@ -108,7 +103,7 @@ impl Proxy {
             branches: self.transactions.clients.count(),
             branch_keys: self.transactions.client_index.len(),
             deadlines: self.transactions.deadlines.count(),
-            stored_bytes: self.quota.bytes(),
+            stored_bytes: self.room.quota.bytes(),
         }
     }
 }

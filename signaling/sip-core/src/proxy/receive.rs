@@ -105,10 +105,11 @@ impl Proxy {
             targets: Targets::new(breadth(inc.message), self.config.max_redirects),
             ..Context::new(inc, request.into_boxed_slice(), self.loop_mark(inc), standing)
         };
+        let is_call = context.is_call();
         let Some(handle) = self.transactions.open_server(inc, context) else {
             return self.transactions.refuse_overload(inc, out);
         };
-        self.unanswered.add(is_invite && !matches!(standing, Standing::InDialog { .. }));
+        self.unanswered.add(is_call);
         if is_invite {
             self.await_ack(handle, inc);
         }

@@ -90,13 +90,12 @@ impl Proxy {
         context.response = bytes;
         context.outcome.is_answered = status >= 200;
         if context.outcome.is_answered {
-            context.targets.waiting.clear();
-            context.targets.redirects.clear();
+            context.targets.drop_untried();
             self.note_answered(handle);
         }
         self.drive_context(now, handle, ServerInput::Respond(status), out);
-        self.note_end_at_stop(handle, status);
         if status >= 200 {
+            self.note_end_at_stop(handle);
             out.event(ProxyEvent::Finished { request: ProxyId(handle), status });
         }
     }

@@ -59,18 +59,10 @@ impl Proxy {
         self.stopping = Some(Stopping { answer_at, has_answered: false, answered });
         for handle in self.open_contexts(|context| !context.is_in_dialog()) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
-            let is_undecided = context.targets.count == 0;
-            if is_undecided || context.is_invite {
-                context.outcome.called_off = Some(CalledOff::STOPPED);
-                context.targets.waiting.clear();
-                context.targets.redirects.clear();
+            if context.targets.count == 0 || context.is_invite {
+                context.call_off(CalledOff::STOPPED);
             }
-            if is_undecided {
-                self.answer_unavailable(now, handle, out);
-            } else {
-                self.cancel_all(now, handle, STOPPED, out);
-                self.finish(now, handle, out);
-            }
+            self.end_targets(now, handle, STOPPED, out);
         }
     }
 
@@ -105,8 +97,8 @@ impl Proxy {
     }
 
     /// An INVITE got its final answer while the proxy is being stopped.
-    pub(crate) fn note_end_at_stop(&mut self, handle: Handle, status: u16) {
-        if let Some(stopping) = self.stopping.as_mut().filter(|_| status >= 200)
+    pub(crate) fn note_end_at_stop(&mut self, handle: Handle) {
+        if let Some(stopping) = &mut self.stopping
             && self.transactions.servers.get(handle).is_some_and(|context| context.is_invite)
         {
             stopping.answered.push(handle);
@@ -147,9 +139,7 @@ impl Proxy {
     fn answer_open(&mut self, now: Instant, is_meant: impl Fn(&Context) -> bool, out: &mut ProxyOutput) {
         for handle in self.open_contexts(is_meant) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
-            context.outcome.called_off = Some(CalledOff::STOPPED);
-            context.targets.waiting.clear();
-            context.targets.redirects.clear();
+            context.call_off(CalledOff::STOPPED);
             let is_cancelled = context.outcome.is_cancelled;
             self.cancel_all(now, handle, STOPPED, out);
             if is_cancelled {

@@ -23,9 +23,7 @@ impl Proxy {
             }
         }
         self.wake_stopping(now, out);
-        self.sweep_answered();
-        self.quota.sweep();
-        self.strangers.sweep();
+        self.sweep_room();
         self.transactions.sweep(0, |_| false);
         give_back(&mut self.ack_index);
     }
@@ -111,7 +109,7 @@ impl Proxy {
             if !context.outcome.is_answered {
                 self.unanswered.remove(context.is_call());
             }
-            self.quota.change(&mut context.caller, Usage::default());
+            self.room.quota.change(&mut context.caller, Usage::default());
         }
     }
 

@@ -331,8 +331,9 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         client.cancel = Cancel::Sent(until);
         let (flow, user) = (client.flow, user(&client.user));
         let mark = out.mark();
+        let Some(client) = self.clients.get(handle) else { return };
         let via = put_same_branch(&client.bytes, b"CANCEL", None, &client.cancel_lines, out.arena());
-        let key = via.and_then(branch_in).map(|branch| self.keyed.key(&[b"client", branch, b"CANCEL"]));
+        let key = via.and_then(branch_in).map(|branch| self.client_key(branch, b"CANCEL"));
         if let Some(key) = key {
             let bytes = out.span_from(mark);
             // With a full table the INVITE ends by its own clock.

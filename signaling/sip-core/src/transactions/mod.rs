@@ -14,6 +14,7 @@ pub(crate) mod proven;
 pub(crate) mod quota;
 pub mod quoted;
 mod receive;
+pub(crate) mod room;
 mod same_branch;
 mod server;
 mod stateless;

@@ -172,10 +172,10 @@ impl Quota {
         self.strangers = self.strangers.minus(caller.usage);
     }
 
-    /// A request is answered and may give way: its source is free to begin another one.
-    pub(crate) fn note_done(&mut self, caller: &mut Caller) {
+    /// A request is answered and may give way: its source is free to begin another one. `false`: it was done before.
+    pub(crate) fn note_done(&mut self, caller: &mut Caller) -> bool {
         if caller.is_done {
-            return;
+            return false;
         }
         let usage = caller.usage;
         // What it takes counts for nothing while its source is let go.
@@ -183,6 +183,7 @@ impl Quota {
         caller.source = None;
         caller.is_done = true;
         self.change(caller, usage);
+        true
     }
 
     /// Gives room back that a rush of sources needed.

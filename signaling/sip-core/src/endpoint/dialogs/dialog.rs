@@ -114,6 +114,14 @@ pub(crate) struct Sequence {
     pub(crate) remote_rseq: u32,
 }
 
+impl Sequence {
+    /// The CSeq number of our next request, which is the last one from now on.
+    pub(crate) fn next_local(&mut self) -> u32 {
+        self.local = self.local.saturating_add(1);
+        self.local
+    }
+}
+
 /// What the endpoint's user has to do with it.
 #[derive(Default)]
 pub(crate) struct OfUser {

@@ -156,8 +156,7 @@ impl Endpoint {
         let lines = self.credentials_anew(transaction);
         let Some(sent) = self.transactions.clients.get_mut(transaction) else { return };
         let Some(dialog) = sent.dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) else { return };
-        dialog.sequence.local = dialog.sequence.local.saturating_add(1);
-        sent.cseq = dialog.sequence.local;
+        sent.cseq = dialog.sequence.next_local();
         let (mut via, mut bytes) = (Vec::with_capacity(96), Vec::with_capacity(sent.bytes.len() + 32));
         put_via(&mut via, &self.config, &sent.flow, branch.as_str());
         crate::message::derive::put_again(&sent.bytes, &via, sent.cseq, &lines, &mut bytes);

@@ -137,7 +137,7 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
-        Ok(self.send_for_user(now, dialog.0, &InDialog { content: &content, ..InDialog::plain(Method::Info) }, out)?.0)
+        self.request_in(now, dialog, Method::Info, content, out)
     }
 
     /// MESSAGE in a dialog (RFC 3428).
@@ -148,9 +148,7 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
-        Ok(self
-            .send_for_user(now, dialog.0, &InDialog { content: &content, ..InDialog::plain(Method::Message) }, out)?
-            .0)
+        self.request_in(now, dialog, Method::Message, content, out)
     }
 
     /// Sends a request whose responses are the user's to hear.

@@ -17,10 +17,7 @@ impl Endpoint {
         let branch = self.transactions.tokens.next();
         let Some(old) = self.transactions.clients.get_mut(handle) else { return false };
         let cseq = match old.dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
-            Some(dialog) => {
-                dialog.sequence.local = dialog.sequence.local.saturating_add(1);
-                dialog.sequence.local
-            }
+            Some(dialog) => dialog.sequence.next_local(),
             None => old.cseq.saturating_add(1),
         };
         let purpose = std::mem::replace(&mut old.purpose, Purpose::Nobody);

@@ -95,7 +95,7 @@ impl Proxy {
     /// where it makes a difference.
     fn refusal_of(&self, claim: &Claim<'_>, is_in_dialog: &dyn Fn() -> bool) -> Option<NoRoom> {
         let Claim { now, flow, source, is_stranger, need } = *claim;
-        let quota = &self.quota;
+        let quota = &self.room.quota;
         let is_trusted = || self.config.trusted.has(flow.remote.ip());
         let fits = |has_room: &dyn Fn(bool) -> bool| has_room(false) || (is_in_dialog() && has_room(true));
         if is_stranger && !fits(&|in_dialog| quota.has_room_for_strangers(need, in_dialog)) {
@@ -117,7 +117,7 @@ impl Proxy {
 
     /// Lets requests go that have been answered for the longest time, until there are so many places.
     fn make_way_for(&mut self, need: Usage) -> Option<NoRoom> {
-        while !self.quota.has_room_now(need) {
+        while !self.room.quota.has_room_now(need) {
             if !self.forget_oldest_answered() {
                 return Some(NoRoom::Table);
             }
@@ -131,7 +131,7 @@ impl Proxy {
     }
 
     fn tell_full(&mut self, (key, flow): (Key, &Flow), out: &mut ProxyOutput) {
-        if self.quota.tell_full(key) {
+        if self.room.quota.tell_full(key) {
             out.event(ProxyEvent::SourceFull { source: flow.remote.ip() });
         }
     }

@@ -20,7 +20,7 @@ impl Proxy {
             usage.branches += places_of_branch(may_be_cancelled || matches!(branch.cancel, Cancel::Sent(_)));
             usage.bytes += branch.bytes.len();
         }
-        self.quota.change(&mut context.caller, usage);
+        self.room.quota.change(&mut context.caller, usage);
     }
 
     /// A request has its final response, or will never get one. Of one that is no INVITE, copies need nothing else (timer J
@@ -42,9 +42,8 @@ impl Proxy {
     /// and counts for its source no longer.
     fn note_done(&mut self, handle: Handle) {
         self.recount(handle);
-        if let Some(context) = self.transactions.servers.get_mut(handle).filter(|context| !context.caller.is_done) {
-            self.quota.note_done(&mut context.caller);
-            self.answered.push(handle);
+        if let Some(context) = self.transactions.servers.get_mut(handle) {
+            self.room.note_done(&mut context.caller, handle);
         }
     }
 
@@ -60,7 +59,7 @@ impl Proxy {
     /// unless all copies of it were lost: then a further copy of the request is one that is new. Late copies of its
     /// targets' responses belong to nothing. `false`: there is none.
     pub(crate) fn forget_oldest_answered(&mut self) -> bool {
-        while let Some(handle) = self.answered.pop() {
+        while let Some(handle) = self.room.answered.pop() {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
             for branch in std::mem::take(&mut context.targets.branches) {
                 self.transactions.forget_client(branch);
@@ -71,9 +70,9 @@ impl Proxy {
         false
     }
 
-    /// Drops the entries of requests that were forgotten.
-    pub(crate) fn sweep_answered(&mut self) {
-        let Self { transactions, answered, .. } = self;
-        answered.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
+    /// Drops what stands for requests that were forgotten.
+    pub(crate) fn sweep_room(&mut self) {
+        let Self { transactions, room, .. } = self;
+        room.sweep(transactions.servers.count(), |handle| transactions.servers.get(*handle).is_some());
     }
 }

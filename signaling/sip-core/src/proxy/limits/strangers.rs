@@ -71,7 +71,7 @@ impl Proxy {
     /// Whether a source that has shown nothing may begin another request beside those that it has in progress.
     pub(crate) fn may_begin_unproven(&self, inc: &Incoming<'_, '_>) -> bool {
         let key = inc.sender(&self.transactions.keyed).source;
-        let open = self.strangers.count_of(Source { key, is_invite: inc.method == Method::Invite });
+        let open = self.room.strangers.count_of(Source { key, is_invite: inc.method == Method::Invite });
         match inc.method {
             Method::Invite => open < self.config.max_unproven_invites || !self.config.record_route,
             _ => open < self.config.max_unproven_others,
@@ -107,16 +107,14 @@ impl Proxy {
             return;
         }
         let source = Source { key: sender.source, is_invite: context.is_invite };
-        context.caller.stranger = Some(source);
-        self.strangers.enter(source);
+        self.room.enter_stranger(&mut context.caller, source);
     }
 
     /// Its request is over, or has shown where it came from.
     pub(crate) fn release_stranger(&mut self, handle: Handle) {
-        let Some(context) = self.transactions.servers.get_mut(handle) else { return };
-        let Some(source) = context.caller.stranger.take() else { return };
-        self.quota.release_stranger(&context.caller);
-        self.strangers.leave(source);
+        if let Some(context) = self.transactions.servers.get_mut(handle) {
+            self.room.release_stranger(&mut context.caller);
+        }
     }
 
     /// Copies that a new branch may send by itself. Towards a target that has said nothing, a request of a sender that has

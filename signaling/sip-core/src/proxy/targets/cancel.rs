@@ -26,8 +26,7 @@ impl Proxy {
         {
             return;
         }
-        context.targets.waiting.clear();
-        context.targets.redirects.clear();
+        context.targets.drop_untried();
         out.event(ProxyEvent::Cancelled { request: ProxyId(handle) });
         let mut why = Vec::new();
         let reasons = inc.message.header_lines(Name::Reason).filter(|reason| reason.len() <= REASON_BYTES_MAX);

@@ -25,11 +25,7 @@ impl Proxy {
             return false;
         };
         let Some(context) = self.transactions.servers.get_mut(handle) else { return false };
-        if context.targets.redirects_left == 0
-            || context.outcome.is_answered
-            || context.outcome.is_cancelled
-            || context.outcome.called_off.is_some()
-        {
+        if context.targets.redirects_left == 0 || context.outcome.is_ending() {
             return false;
         }
         context.targets.redirects_left -= 1;
@@ -90,11 +86,8 @@ impl Proxy {
         branch: Handle,
         out: &mut ProxyOutput,
     ) -> bool {
-        let is_wanted = |proxy: &Self| {
-            proxy.transactions.servers.get(context).is_some_and(|open| {
-                !open.outcome.is_answered && !open.outcome.is_cancelled && open.outcome.called_off.is_none()
-            })
-        };
+        let is_wanted =
+            |proxy: &Self| proxy.transactions.servers.get(context).is_some_and(|open| !open.outcome.is_ending());
         let Some(failed) = self.transactions.clients.get_mut(branch) else { return false };
         let is_cancelled = !matches!(failed.cancel, Cancel::No);
         let Some((mut target, breadth)) = failed.again.take().map(|again| *again) else { return false };

@@ -50,11 +50,7 @@ impl Proxy {
             return Err(Refused::BadText);
         }
         let context = self.transactions.servers.get_mut(request.0).ok_or(Refused::Gone)?;
-        if context.outcome.is_answered
-            || context.outcome.is_cancelled
-            || context.outcome.called_off.is_some()
-            || targets.is_empty()
-        {
+        if context.outcome.is_ending() || targets.is_empty() {
             return Err(Refused::WrongState);
         }
         if context.targets.count + targets.len() > self.config.max_targets {

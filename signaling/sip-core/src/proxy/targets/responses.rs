@@ -107,8 +107,7 @@ impl Proxy {
         if status >= 600 {
             // §16.7, step 5: nobody else shall be asked.
             if let Some(context) = self.transactions.servers.get_mut(context) {
-                context.targets.waiting.clear();
-                context.targets.redirects.clear();
+                context.targets.drop_untried();
             }
             self.cancel_all(now, context, &refused_elsewhere(status), out);
         }
@@ -122,10 +121,7 @@ impl Proxy {
         if context.outcome.is_answered || context.targets.open_count > 0 {
             return;
         }
-        if !context.targets.redirects.is_empty()
-            || (!context.outcome.is_cancelled
-                && context.outcome.called_off.is_none()
-                && self.start_group(now, handle, out))
+        if !context.targets.redirects.is_empty() || (!context.outcome.is_ending() && self.start_group(now, handle, out))
         {
             return;
         }
