@@ -62,7 +62,8 @@ impl CallRow {
         }
     }
 
-    fn of(now: Instant, shard: usize, session: &Session) -> Self {
+    /// A session.
+    pub fn of(now: Instant, shard: usize, session: &Session) -> Self {
         let parties = session.parties();
         Self {
             id: leg_id(shard, session.id()),
@@ -85,6 +86,6 @@ impl CallRow {
 }
 
 /// A session of a shard, as operators name it.
-pub fn leg_id(shard: usize, id: SessionId) -> String {
+fn leg_id(shard: usize, id: SessionId) -> String {
     format!("{shard}-{id}")
 }

@@ -10,13 +10,12 @@ use std::net::SocketAddr;
 
 /// Writes a 503 to a request outside of any dialog; gives the way that it has to go. `None`: this is no such request, or one
 /// that has no such answer.
-pub fn overloaded(flow: &Flow, message: &[u8], retry_after_s: u64, out: &mut Vec<u8>) -> Option<Flow> {
-    let message = Message::parse(message).ok()?;
-    let is_new = has_answer(&message) && message.to_tag().is_none() && message.validate_request().is_ok();
+pub fn overloaded(flow: &Flow, message: &Message<'_>, retry_after_s: u64, out: &mut Vec<u8>) -> Option<Flow> {
+    let is_new = has_answer(message) && message.to_tag().is_none() && message.validate_request().is_ok();
     let status = StatusCode::new(503).filter(|_| is_new)?;
     // The same tag for every copy of the request, as RFC 3261 §8.2.7 wants: we remember nothing, so it is always this.
     let reply = Reply { to_tag: Some(b"overload"), source: Some(flow.remote), reason: None };
-    let mut response = ResponseWriter::new(out, &message, status, &reply);
+    let mut response = ResponseWriter::new(out, message, status, &reply);
     response.number(Name::RetryAfter, retry_after_s);
     // A scan that meets an overload still learns what it has met.
     response.header(Name::Server, USER_AGENT);
@@ -80,15 +79,17 @@ mod tests {
             )
         };
         let flow = Flow::udp("192.0.2.9:5060".parse().unwrap(), "192.0.2.1:5071".parse().unwrap());
+        let overloaded =
+            |text: &str, out: &mut Vec<u8>| overloaded(&flow, &Message::parse(text.as_bytes()).ok()?, 7, out);
         let mut out = Vec::new();
-        assert_eq!(overloaded(&flow, request("INVITE", "").as_bytes(), 7, &mut out), Some(flow));
+        assert_eq!(overloaded(&request("INVITE", ""), &mut out), Some(flow));
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("SIP/2.0 503 ") && text.contains("Retry-After: 7\r\n"), "{text}");
         assert!(text.contains("rport=5071") && text.contains("tag=overload"), "{text}");
         // Without rport it goes to the port of sent-by, and never to an address that the sender names (RFC 3261 §18.2.2).
         for (via, port) in [("", 5070), (";maddr=192.0.2.77", 5070), (";maddr=224.0.1.75;rport", 5071)] {
             let request = request("OPTIONS", "").replace(";rport", via);
-            let way = overloaded(&flow, request.as_bytes(), 7, &mut Vec::new()).unwrap();
+            let way = overloaded(&request, &mut Vec::new()).unwrap();
             assert_eq!(way.remote, SocketAddr::new(flow.remote.ip(), port), "{via}");
         }
         let others = ["INVITE", "BYE"].map(|method| request(method, ";tag=2"));
@@ -96,7 +97,7 @@ mod tests {
             others.into_iter().chain(["ACK", "CANCEL"].map(|method| request(method, ""))).chain(["\r\n".into()])
         {
             let mut out = Vec::new();
-            assert!(overloaded(&flow, other.as_bytes(), 7, &mut out).is_none() && out.is_empty(), "{other}");
+            assert!(overloaded(&other, &mut out).is_none() && out.is_empty(), "{other}");
         }
     }
 }

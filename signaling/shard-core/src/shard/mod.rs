@@ -6,6 +6,7 @@ mod host;
 pub mod io;
 mod refusing;
 pub mod shard_config;
+mod standing;
 
 use crate::CallHandler;
 use crate::auth::{Auth, Authenticated};
@@ -21,8 +22,8 @@ use clock::Instant;
 use config::Config;
 use session::{EndReason, EndpointSip, Path, Ports, Sessions, Sources, Standing, Turn, UserLimit};
 use sip_core::auth::Scope;
-use sip_core::{Endpoint, EndpointConfig, Flow, NewCalls};
-use sip_wire::{Message, Method};
+use sip_core::{Endpoint, EndpointConfig, Flow};
+use sip_wire::Message;
 use stats::{Counts, SignalCounter};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -197,32 +198,6 @@ impl Shard {
         if self.endpoint.counters().retransmissions == copies {
             note_refusal(&mut out.refused, &out.sip, mark, &flow, message);
         }
-    }
-
-    /// What the source of a new call has shown; one that has enough of them waiting is refused without any state.
-    fn standing(&mut self, arrival: &Arrival, message: &Message<'_>) -> Standing {
-        let (flow, source) = (&arrival.flow, arrival.flow.remote.ip());
-        let is_trusted =
-            || self.trusted.iter().any(|network| network.contains(source)) || self.user.trusts(flow.remote);
-        if arrival.is_ours || message.method() != Some(Method::Invite) {
-            // A source that the operator knows needs to show nothing, whatever it sends outside calls.
-            let is_of_call = |method| matches!(method, Method::Ack | Method::Bye | Method::Cancel | Method::Prack);
-            if message.method().is_some_and(|method| !is_of_call(method)) && is_trusted() {
-                self.endpoint.prove(arrival.now, flow);
-            }
-            return Standing::Proven;
-        }
-        if !self.endpoint.is_proven(arrival.now, flow) && is_trusted() {
-            self.endpoint.prove(arrival.now, flow);
-        }
-        let is_proven = self.endpoint.is_proven(arrival.now, flow);
-        let mut standing = if is_proven { Standing::Proven } else { Standing::Unproven };
-        let mut has_room = self.sessions.has_room_for(source, standing);
-        if !has_room && is_trusted() {
-            (standing, has_room) = (Standing::Trusted, true);
-        }
-        self.endpoint.take_calls(if has_room { NewCalls::Taken } else { NewCalls::Refused });
-        standing
     }
 
     fn receive_for_proxy(&mut self, arrival: &Arrival, message: &Message<'_>, out: &mut ShardOutput) {

@@ -4,8 +4,8 @@ use crate::link::Link;
 use crate::operator::trace::parse_peer;
 use clock::Instant;
 use serde_json::{Value, json};
-use session::{Session, SessionId, Sessions, Turn};
-use shard_core::call_row::{CallRow, leg_id};
+use session::{SessionId, Sessions, Turn};
+use shard_core::call_row::CallRow;
 use shard_core::{Shard, ShardOutput};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Sender;
@@ -40,19 +40,7 @@ impl Which {
         }
     }
 
-    fn fits(&self, shard: usize, session: &Session) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(name) => {
-                *name == leg_id(shard, session.id())
-                    || *name == session.number().to_string()
-                    || **name == *session.parties().call_id
-            }
-            Self::Peer(ip, port) => is_peer(session.remote_signaling(), *ip, *port),
-        }
-    }
-
-    fn fits_proxied(&self, call: &CallRow) -> bool {
+    fn fits(&self, call: &CallRow) -> bool {
         match self {
             Self::All => true,
             Self::Named(name) => call.call_id_of(name).is_some(),
@@ -72,7 +60,6 @@ pub(crate) struct HangUp {
 }
 
 /// What came of it.
-#[derive(Default)]
 pub(crate) struct HungUp {
     pub(crate) calls: Vec<Hung>,
     /// Calls that pass the proxy of the shard, are meant, and were answered a moment ago.
@@ -91,8 +78,8 @@ impl HangUp {
     ) {
         let mut calls = Vec::new();
         shard.work(now, link, out, |sessions, turn| calls = hang_up(&self.which, number, sessions, turn));
-        let proxied = shard.hang_up_proxied(now, number, |call| self.which.fits_proxied(call), out);
-        calls.extend(proxied.ended.into_iter().map(Hung::proxied));
+        let proxied = shard.hang_up_proxied(now, number, |call| self.which.fits(call), out);
+        calls.extend(proxied.ended.into_iter().map(|call| Hung::of(call, "targets cancelled, refused with 480")));
         // The operator may be gone.
         let _ = self.answer_to.send(HungUp { calls, up_count: proxied.up_count });
     }
@@ -100,26 +87,19 @@ impl HangUp {
 
 /// Ends sessions. The other side of a call ends with it.
 fn hang_up(which: &Which, shard: usize, sessions: &mut Sessions, turn: &mut Turn<'_>) -> Vec<Hung> {
-    let ids: Vec<SessionId> = sessions.iter().filter(|session| which.fits(shard, session)).map(Session::id).collect();
+    let rows = sessions.iter().map(|session| (session.id(), CallRow::of(turn.now, shard, session)));
+    let meant: Vec<(SessionId, CallRow)> = rows.filter(|(_, row)| which.fits(row)).collect();
     let mut hung = Vec::new();
-    for id in ids {
+    for (id, row) in meant {
         let Some(session) = sessions.get(id) else { continue };
         let how = match (session.connected_at(), session.is_outgoing()) {
             (Some(_), _) => "BYE sent",
             (None, true) => "CANCEL sent",
             (None, false) => "refused with 480",
         };
-        let parties = session.parties();
-        let one = Hung {
-            id: leg_id(shard, id),
-            number: session.number().to_string(),
-            from: parties.from.to_string(),
-            to: parties.to.to_string(),
-            how,
-        };
         // The other side of one that was ended a moment ago is ending already.
         if sessions.terminate(turn, id).is_ok() {
-            hung.push(one);
+            hung.push(Hung::of(row, how));
         }
     }
     hung
@@ -139,14 +119,8 @@ pub(crate) fn refusal(up_count: usize) -> Value {
 }
 
 impl Hung {
-    fn proxied(call: CallRow) -> Self {
-        Self {
-            id: call.id,
-            number: call.number,
-            from: call.from.into(),
-            to: call.to.into(),
-            how: "targets cancelled, refused with 480",
-        }
+    fn of(call: CallRow, how: &'static str) -> Self {
+        Self { id: call.id, number: call.number, from: call.from.into(), to: call.to.into(), how }
     }
 
     /// `is_over`: nothing of it is left.

@@ -259,13 +259,12 @@ impl ShardThread {
     }
 
     fn refuse(&mut self, flow: &Flow, bytes: &[u8]) -> bool {
+        let Ok(message) = sip_wire::Message::parse(bytes) else { return false };
         let mut answer = Vec::with_capacity(bytes.len());
-        let Some(way) = stateless::overloaded(flow, bytes, self.retry_after_s, &mut answer) else { return false };
+        let Some(way) = stateless::overloaded(flow, &message, self.retry_after_s, &mut answer) else { return false };
         self.shard.counts().add(SignalCounter::RefusedQueueFull, 1);
-        if bytes.starts_with(b"INVITE ")
-            && let Ok(invite) = sip_wire::Message::parse(bytes)
-        {
-            self.out.refused.note(flow, &invite, &answer);
+        if bytes.starts_with(b"INVITE ") {
+            self.out.refused.note(flow, &message, &answer);
         }
         // A sender that does not get it asks again.
         let is_sent = self.sender.send_one(&way, &answer);
