@@ -112,18 +112,24 @@ impl Entry {
         self.changed.notify_waiters();
     }
 
-    /// Waits until it is answered, or over.
-    pub(crate) async fn left_ringing(&self) -> SessionState {
+    /// Looks now and after every change, until there is something.
+    pub(crate) async fn look_until<T, F: Future<Output = Option<T>>>(&self, look: impl Fn() -> F) -> T {
         loop {
             // Registered before we look, so that no change goes by.
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.state() {
-                SessionState::Initializing | SessionState::Dialing | SessionState::Ringing => changed.await,
-                state => return state,
+            if let Some(found) = look().await {
+                return found;
             }
+            changed.await;
         }
+    }
+
+    /// Waits until it is answered, or over.
+    pub(crate) async fn left_ringing(&self) -> SessionState {
+        let rings = |state| matches!(state, SessionState::Initializing | SessionState::Dialing | SessionState::Ringing);
+        self.look_until(|| std::future::ready(Some(self.state()).filter(|state| !rings(*state)))).await
     }
 
     /// Waits for the outcome of an operation that is about to be asked for.

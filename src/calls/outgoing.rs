@@ -89,18 +89,10 @@ impl SessionCoordinator {
             let session = order.sessions.get(id.inner());
             session.is_some_and(|session| session.leg().is_some() && session.remote_rtp().is_none())
         };
-        let settled = async {
-            loop {
-                // Registered before the shard is asked, so that no change goes by.
-                let changed = entry.changed.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
-                if !self.order(id.shard(), is_moving).await.unwrap_or(false) {
-                    return;
-                }
-                changed.await;
-            }
-        };
+        let settled = entry.look_until(|| async move {
+            let is_moving = self.order(id.shard(), is_moving).await.unwrap_or(false);
+            (!is_moving).then_some(())
+        });
         // Where the media plane takes longer the call is answered all the same.
         let _ = tokio::time::timeout(ANSWER_LIMIT, settled).await;
     }
@@ -118,17 +110,7 @@ impl SessionCoordinator {
     /// Why a call never came up. Its end follows its last state within the same turn of its shard, or a little later.
     async fn failed_because(&self, entry: &Entry) -> SessionError {
         const SETTLE_LIMIT: Duration = Duration::from_secs(40);
-        let ended = async {
-            loop {
-                let changed = entry.changed.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
-                if let Some(reason) = entry.facts().end {
-                    return reason;
-                }
-                changed.await;
-            }
-        };
+        let ended = entry.look_until(|| std::future::ready(entry.facts().end));
         let error = match tokio::time::timeout(SETTLE_LIMIT, ended).await {
             Ok(EndReason::Rejected(status) | EndReason::Refused(status)) => {
                 let phrase = sip_wire::StatusCode::new(status).map_or("", sip_wire::StatusCode::reason_phrase);

@@ -38,7 +38,8 @@ impl SessionCoordinator {
         census.things.last_end = self.totals.last_end();
         for number in 0..self.shard_count() {
             let ask = move |order: OrderTurn<'_, '_>| {
-                let (counts, things) = (ShardCounts::of(&order), things_of(number, &order));
+                let counts = ShardCounts::of(&order);
+                let things = things_of(number, &order, &counts.health);
                 (counts, things, ports_of_sessions(&order), order.region.zip(order.client))
             };
             let (mut counts, mut things, used, media) = self.order(number, ask).await?;
@@ -90,10 +91,9 @@ fn ports_of_sessions(order: &OrderTurn<'_, '_>) -> std::collections::HashSet<u16
     order.sessions.iter().filter_map(Session::local_port).collect()
 }
 
-fn things_of(number: usize, order: &OrderTurn<'_, '_>) -> ShardCensus<SessionId> {
+fn things_of(number: usize, order: &OrderTurn<'_, '_>, health: &Health) -> ShardCensus<SessionId> {
     let name = |id| SessionId::new(number, id);
     let sessions = &*order.sessions;
-    let health = sessions.health(order.turn.now);
     ShardCensus {
         number,
         calls: sessions.iter().map(|session| name(session.id())).collect(),
