@@ -1,16 +1,16 @@
 //! A control client that adopts legs which a dead signaling process left behind, lets them go on for a while, and ends them:
 //! what a restarted process does that knows its calls from before.
 
-use super::media::KeptLeg;
 use clock::Instant;
 use contract::{Command, Event, RefuseReason};
 use mediad::SimulatedPlane;
+use session::Port;
 use shm::{ClientEnd, Reservation, WorkerIndex};
 
 /// Legs that wait for a client that adopts them.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
-    pub(super) legs: Vec<KeptLeg>,
+    pub(super) legs: Vec<Port>,
     /// The media plane ends them then.
     pub(super) until: Instant,
 }
@@ -25,9 +25,11 @@ enum Stage {
 
 pub(super) struct Keeper {
     end: ClientEnd,
-    legs: Vec<(KeptLeg, Stage)>,
+    legs: Vec<(Port, Stage)>,
     /// An answer that comes by then says that the leg was adopted.
     surely_until: Instant,
+    /// It ends its legs.
+    is_closing: bool,
 }
 
 impl Keeper {
@@ -42,11 +44,15 @@ impl Keeper {
                 legs.push((*kept, Stage::Asked));
             }
         }
-        Ok(Self { end, legs, surely_until: left.until })
+        Ok(Self { end, legs, surely_until: left.until, is_closing: false })
     }
 
-    /// Ends the legs that it has.
-    pub(super) fn close(&mut self) {
+    /// Its legs end from its next turn on, also those that it has yet to be given.
+    pub(super) fn end_legs(&mut self) {
+        self.is_closing = true;
+    }
+
+    fn close(&mut self) {
         for (kept, stage) in self.legs.iter_mut().filter(|(_, stage)| *stage == Stage::Adopted) {
             let close = Command::Close { leg: kept.leg, number: 1 };
             if self.end.push(WorkerIndex(kept.worker), &close).is_ok() {
@@ -55,7 +61,8 @@ impl Keeper {
         }
     }
 
-    /// Takes answers. `is_disturbed`: a worker or the media plane has died since the legs were left.
+    /// Takes answers, and then closes what is to end. `is_disturbed`: a worker or the media plane has died since the legs
+    /// were left.
     pub(super) fn turn(&mut self, now: Instant, is_disturbed: bool) -> Result<(), String> {
         while let Some((worker, event)) = self.end.pop() {
             let event = event.map_err(|error| format!("worker {}: an event makes no sense: {error:?}", worker.0))?;
@@ -75,12 +82,15 @@ impl Keeper {
                 }
                 Event::Closed { leg, .. } => {
                     if let Some(place) = place(leg) {
-                        let port = self.legs.remove(place).0.port;
+                        let port = self.legs.remove(place).0.pair;
                         self.end.give_back(Reservation { leg, port }).map_err(|error| error.to_string())?;
                     }
                 }
                 _ => {}
             }
+        }
+        if self.is_closing {
+            self.close();
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The media plane of the system, and the end of its queues that a shard has.
 
 use clock::{Duration, Instant};
-use contract::{Command, Event, LegRef, PortRef};
+use contract::{Command, Event, LegRef};
 use media_core::io::PacketIo;
 use media_core::sim::{SimIo, SimNetwork};
 use mediad::{FileDoor, SimulatedPlane};
@@ -90,15 +90,6 @@ impl MediaPlane {
     }
 }
 
-/// A leg that a media plane keeps after its client has died.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct KeptLeg {
-    pub(super) leg: LegRef,
-    /// The port that goes back to the pool with it.
-    pub(super) port: PortRef,
-    pub(super) worker: u8,
-}
-
 /// A shard's commands, events and ports.
 #[derive(Default)]
 pub(super) struct Link {
@@ -107,10 +98,10 @@ pub(super) struct Link {
     /// Commands that found their queue full, in order.
     backlog: VecDeque<(u8, Command)>,
     leg_counts: Vec<usize>,
-    /// Legs and ports that were taken from the pool.
-    reserved: Vec<Reservation>,
-    /// Legs that are open, with the worker that has them.
-    open: Vec<KeptLeg>,
+    /// Legs and ports that were taken from the pool, each with the worker that it was taken of.
+    reserved: Vec<Port>,
+    /// Legs that are open, each with the worker that has it now.
+    open: Vec<Port>,
     /// A port that was given back without being taken, as one that goes back a second time.
     given_back_twice: Option<Port>,
     /// Workers that have yet to confirm that they keep the legs.
@@ -143,7 +134,7 @@ impl Link {
     }
 
     /// The legs that the media plane keeps when this client dies now.
-    pub(super) fn kept_legs(&self) -> Vec<KeptLeg> {
+    pub(super) fn kept_legs(&self) -> Vec<Port> {
         let is_keeping = self.is_keeping && self.unconfirmed == 0 && self.backlog.is_empty();
         if is_keeping { self.open.clone() } else { Vec::new() }
     }
@@ -201,8 +192,8 @@ impl Link {
         match *event {
             Event::Opened { leg, .. } | Event::Moved { leg, .. } => {
                 self.open.retain(|open| open.leg != leg);
-                let port = self.reserved.iter().find(|reserved| reserved.leg == leg).map(|reserved| reserved.port);
-                self.open.extend(port.map(|port| KeptLeg { leg, port, worker }));
+                let port = self.reserved.iter().find(|reserved| reserved.leg == leg);
+                self.open.extend(port.map(|port| Port { worker, ..*port }));
             }
             Event::Closed { leg, .. } => self.open.retain(|open| open.leg != leg),
             _ => {}
@@ -211,11 +202,11 @@ impl Link {
 
     fn take_of(&mut self, worker: u8) -> Option<Port> {
         let end = self.end.as_ref().filter(|_| self.backlog.is_empty())?;
-        let reservation = end.reserve(WorkerIndex(worker)).ok()?;
-        let Reservation { leg, port: pair } = reservation;
-        self.reserved.push(reservation);
+        let Reservation { leg, port: pair } = end.reserve(WorkerIndex(worker)).ok()?;
+        let port = Port { leg, pair, worker };
+        self.reserved.push(port);
         self.leg_counts[usize::from(worker)] += 1;
-        Some(Port { leg, pair, worker })
+        Some(port)
     }
 }
 
@@ -243,7 +234,8 @@ impl Ports for Link {
 
     fn give_back(&mut self, port: Port) {
         let Some(end) = &self.end else { return };
-        let taken = self.reserved.iter().position(|reserved| reserved.leg == port.leg && reserved.port == port.pair);
+        // A leg that has moved comes back with another worker.
+        let taken = self.reserved.iter().position(|reserved| reserved.leg == port.leg && reserved.pair == port.pair);
         match taken {
             Some(place) => drop(self.reserved.swap_remove(place)),
             None => self.given_back_twice = Some(port),

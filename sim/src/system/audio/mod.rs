@@ -221,6 +221,14 @@ impl Audio {
         self.close((number, false), now);
     }
 
+    /// A call is over on one side, which sends nothing more.
+    pub(super) fn end(&mut self, side: Side, now: Instant) {
+        self.close(side, now);
+        if let Some(talk) = self.talks.get_mut(&side) {
+            talk.is_over = true;
+        }
+    }
+
     /// Signaling has died, and the media plane goes on with its legs until then: calls that are settled are heard so long.
     pub(super) fn leave(&mut self, now: Instant, until: Instant) {
         let (talks, settled) = (&self.talks, SETTLED_AFTER + Duration::from_secs(1));

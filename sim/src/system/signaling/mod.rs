@@ -2,12 +2,12 @@
 
 mod role;
 
-use super::media::{KeptLeg, Link};
+use super::media::Link;
 use clock::{Duration, Instant};
 use config::Config;
 use mediad::SimulatedPlane;
 pub(super) use role::Surroundings;
-use session::{EndKind, SessionEvent, Sessions, Turn};
+use session::{EndKind, Port, SessionEvent, Sessions, Turn};
 use shard_core::intake::sharding::Placement;
 use shard_core::{Input, Shard, ShardOutput};
 use sip_core::Flow;
@@ -128,15 +128,13 @@ impl Signaling {
     /// Gives every shard an end of a media plane. With a grace the plane is told to keep the legs when this process dies.
     pub(super) fn attach(&mut self, plane: &SimulatedPlane, grace: Option<Duration>) -> Result<(), String> {
         for seat in &mut self.seats {
-            let notes = seat.link.notes.take();
-            seat.link = Link::attach(plane, grace)?;
-            seat.link.notes = notes;
+            seat.relink(Link::attach(plane, grace)?);
         }
         Ok(())
     }
 
     /// The process dies: the media plane sees its clients hang up. Gives the legs that it keeps.
-    pub(super) fn die(self, plane: Option<&mut SimulatedPlane>) -> Vec<KeptLeg> {
+    pub(super) fn die(self, plane: Option<&mut SimulatedPlane>) -> Vec<Port> {
         let clients: Vec<_> = self.seats.iter().filter_map(|seat| Some(seat.link.end()?.index())).collect();
         let kept = self.seats.iter().flat_map(|seat| seat.link.kept_legs()).collect();
         drop(self);
@@ -163,9 +161,7 @@ impl Signaling {
 
     pub(super) fn lose_media(&mut self, now: Instant) {
         for seat in &mut self.seats {
-            let notes = seat.link.notes.take();
-            seat.link = Link::default();
-            seat.link.notes = notes;
+            seat.relink(Link::default());
             seat.handle(now, Input::MediaLost);
         }
     }
@@ -290,6 +286,13 @@ fn states(sessions: &Sessions) -> Vec<String> {
 }
 
 impl Seat {
+    /// Another end of a media plane takes the place of the one before, whose notes go on.
+    fn relink(&mut self, link: Link) {
+        let notes = self.link.notes.take();
+        self.link = link;
+        self.link.notes = notes;
+    }
+
     fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.shard.handle(now, input, &mut self.link, &mut self.out);
     }

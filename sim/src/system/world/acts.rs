@@ -94,17 +94,16 @@ impl World {
     }
 
     fn plan_act(&mut self, side: Side) {
-        let both = || Ways::BOTH;
         match self.rng.below(12) {
             0 | 1 => {
                 let ways = Ways { sends: self.rng.chance(50), receives: false };
                 let act = |ways, by_update| if by_update { Act::Update(ways) } else { Act::Reinvite(ways) };
                 let by_update = self.rng.chance(30);
                 self.later(1_000, 8_000, Todo::Act(side, act(ways, by_update)));
-                self.later(9_000, 15_000, Todo::Act(side, act(both(), by_update)));
+                self.later(9_000, 15_000, Todo::Act(side, act(Ways::BOTH, by_update)));
             }
-            2 => self.later(500, 20_000, Todo::Act(side, Act::Reinvite(both()))),
-            3 => self.later(500, 20_000, Todo::Act(side, Act::Update(both()))),
+            2 => self.later(500, 20_000, Todo::Act(side, Act::Reinvite(Ways::BOTH))),
+            3 => self.later(500, 20_000, Todo::Act(side, Act::Update(Ways::BOTH))),
             4 => self.later(1_000, 15_000, Todo::Transfer(side)),
             5 => self.later(500, 8_000, Todo::Consult(side)),
             _ => self.later(500, 20_000, Todo::Press(side)),

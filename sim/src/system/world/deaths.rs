@@ -58,7 +58,9 @@ impl World {
             Todo::PhoneDies(phone) => self.switch_off(phone),
             Todo::Adopt => self.adopt()?,
             Todo::EndAdopted => {
-                self.keeper_is_closing = true;
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.end_legs();
+                }
                 self.audio.end_left(self.now);
             }
             _ => {}
@@ -96,10 +98,7 @@ impl World {
         let sides = phone.sides();
         *phone = Phone::new(seed, self.nodes_count, phone.model);
         for side in sides {
-            self.audio.close(side, self.now);
-            if let Some(talk) = self.audio.talks.get_mut(&side) {
-                talk.is_over = true;
-            }
+            self.audio.end(side, self.now);
         }
     }
 
@@ -108,7 +107,6 @@ impl World {
         let Some(left) = self.left.pop() else { return Ok(()) };
         self.report.adopted_count += left.legs.len().div_ceil(2) as u64;
         self.keeper = Some(Keeper::adopt(plane, &left)?);
-        self.keeper_is_closing = false;
         self.later(200, 4_000, Todo::EndAdopted);
         Ok(())
     }
@@ -117,9 +115,6 @@ impl World {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         let since = Instant::ZERO.max(self.now - self.setup.grace.unwrap_or_default() - Duration::from_secs(10));
         keeper.turn(self.now, self.audio.deaths.iter().any(|at| *at >= since))?;
-        if self.keeper_is_closing {
-            keeper.close();
-        }
         if !keeper.is_busy()
             && let (Some(keeper), Some(plane)) = (self.keeper.take(), &mut self.media.plane)
         {

@@ -76,7 +76,6 @@ struct World {
     /// Legs of dead signaling processes, and the client that has adopted some.
     left: Vec<Left>,
     keeper: Option<Keeper>,
-    keeper_is_closing: bool,
     timeline: Timeline,
     report: SystemReport,
     trace: Option<Vec<String>>,
@@ -120,7 +119,6 @@ impl World {
             ledger: Ledger::default(),
             left: Vec::new(),
             keeper: None,
-            keeper_is_closing: false,
             timeline: Timeline::default(),
             report: SystemReport { trace_hash: 0xcbf2_9ce4_8422_2325, ..SystemReport::default() },
             trace: is_traced.then(Vec::new),
@@ -334,12 +332,7 @@ impl World {
                 self.report.failed_count += 1;
                 self.report.refused_count += u64::from(status == 503);
             }
-            Happened::Over(side) => {
-                self.audio.close(side, self.now);
-                if let Some(talk) = self.audio.talks.get_mut(&side) {
-                    talk.is_over = true;
-                }
-            }
+            Happened::Over(side) => self.audio.end(side, self.now),
         }
         Ok(())
     }
