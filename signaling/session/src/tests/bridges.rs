@@ -162,14 +162,12 @@ fn a_call_ends_while_its_leg_moves() {
 fn hold_in_a_bridge_plays_music_and_comes_back() {
     let (mut world, one, other, _) = bridged();
     world.turn(|sessions, turn| sessions.hold(turn, one, Some(PlannedSource::Prompt(9)))).unwrap();
-    let said = world.said();
-    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    let (request, _) = world.reinvite_to(1);
     world.responds(request, 200, &held("recvonly"));
     world.serve();
     assert_eq!((world.spec(one).flow.source(), world.spec(one).flow.direction()), (Source::Prompt(9), Direction::Send));
     world.turn(|sessions, turn| sessions.resume(turn, one)).unwrap();
-    let said = world.said();
-    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    let (request, _) = world.reinvite_to(1);
     world.responds(request, 200, SDP);
     world.serve();
     assert_eq!(world.spec(one).flow.source(), Source::Leg(world.session(other).leg().unwrap()));

@@ -94,8 +94,15 @@ impl World {
     /// The re-INVITE that was sent, with its description.
     #[track_caller]
     pub(in crate::tests) fn reinvite(&mut self) -> (u64, String) {
+        self.reinvite_to(DIALOG)
+    }
+
+    /// The only thing that was said: a re-INVITE to this phone, with its description.
+    #[track_caller]
+    pub(in crate::tests) fn reinvite_to(&mut self, number: u64) -> (u64, String) {
         let said = self.said();
-        let [Said::Reinvite(request, DIALOG, sdp)] = &said[..] else { panic!("{said:?}") };
+        let [Said::Reinvite(request, to, sdp)] = &said[..] else { panic!("{said:?}") };
+        assert_eq!(*to, number, "{sdp}");
         (*request, sdp.clone())
     }
 

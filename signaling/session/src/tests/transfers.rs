@@ -8,9 +8,6 @@ use contract::{Event, Source};
 use sip_core::{Cause, EndpointConfig, Refused};
 use stats::SignalCounter;
 
-pub(in crate::tests) const REFER: u64 = 77;
-pub(in crate::tests) const REPORTS: u64 = 77;
-
 /// A call whose transfer we have asked for.
 fn transferring() -> (World, SessionId, u64, u64) {
     let (mut world, _, tag) = connected("tone");
@@ -248,26 +245,31 @@ fn a_transfer_of_a_peer_that_fails_changes_nothing() {
     world.assert_empty();
 }
 
-#[test]
-fn a_held_peer_is_heard_again_after_a_transfer() {
-    let mut pair = up();
+/// A holds B, and C takes A's place: C's session, and the re-INVITE that takes B back.
+fn held_and_replaced(pair: &mut Pair, offer: &str, answer: &str) -> (SessionId, u64, String) {
     let world = &mut pair.world;
-    world.reinvites(A, &held("sendonly"));
-    let said = world.said();
-    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
-    world.responds(request, 200, &held("recvonly"));
+    world.reinvites(A, offer);
+    let (request, _) = world.reinvite_to(B);
+    world.responds(request, 200, answer);
     world.serve();
     world.said();
-    let (third, call) = referred(&mut pair);
-    let world = &mut pair.world;
-    world.answered(call, 60, SDP);
-    world.serve();
-    let said = world.said();
+    let (third, call) = referred(pair);
+    pair.world.answered(call, 60, SDP);
+    pair.world.serve();
+    let said = pair.world.said();
     let Some(Said::Reinvite(request, _, sdp)) = said.iter().find(|said| matches!(said, Said::Reinvite(..))) else {
         panic!("{said:?}")
     };
+    (third, *request, sdp.clone())
+}
+
+#[test]
+fn a_held_peer_is_heard_again_after_a_transfer() {
+    let mut pair = up();
+    let (third, request, sdp) = held_and_replaced(&mut pair, &held("sendonly"), &held("recvonly"));
+    let world = &mut pair.world;
     assert!(sdp.contains("a=sendrecv"));
-    world.responds(*request, 200, SDP);
+    world.responds(request, 200, SDP);
     world.serve();
     assert_eq!(world.session(pair.called).state(), SessionState::Connected);
     assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
@@ -280,23 +282,10 @@ fn a_held_peer_keeps_its_telephone_events_where_the_new_one_has_none() {
     let with_events =
         |direction| held(direction).replace("RTP/AVP 0", "RTP/AVP 0 101") + "a=rtpmap:101 telephone-event/8000\r\n";
     let mut pair = up();
+    let (third, request, sdp) = held_and_replaced(&mut pair, &with_events("sendonly"), &with_events("recvonly"));
     let world = &mut pair.world;
-    world.reinvites(A, &with_events("sendonly"));
-    let said = world.said();
-    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
-    world.responds(request, 200, &with_events("recvonly"));
-    world.serve();
-    world.said();
-    let (third, call) = referred(&mut pair);
-    let world = &mut pair.world;
-    world.answered(call, 60, SDP);
-    world.serve();
-    let said = world.said();
-    let Some(Said::Reinvite(request, _, sdp)) = said.iter().find(|said| matches!(said, Said::Reinvite(..))) else {
-        panic!("{said:?}")
-    };
     assert!(sdp.contains("m=audio") && sdp.contains("RTP/AVP 0 101\r\n"), "{sdp}");
-    world.responds(*request, 200, &with_events("sendrecv"));
+    world.responds(request, 200, &with_events("sendrecv"));
     world.serve();
     let has_events = |id| world.spec(id).formats.payloads.telephone_event().is_some();
     assert_eq!((has_events(pair.called), has_events(third)), (true, false));
@@ -313,10 +302,8 @@ fn a_held_peer_keeps_its_telephone_events_where_the_new_one_has_none() {
 fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
     let mut pair = up();
     let world = &mut pair.world;
-    let (dialog, to) = (A, B);
-    world.reinvites(dialog, &held("sendonly"));
-    let said = world.said();
-    let [Said::Reinvite(request, _, _)] = said[..] else { panic!("{said:?}") };
+    world.reinvites(A, &held("sendonly"));
+    let (request, _) = world.reinvite_to(B);
     let (third, call) = referred(&mut pair);
     let world = &mut pair.world;
     world.answered(call, 60, SDP);
@@ -326,10 +313,9 @@ fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
     world.over(A, Cause::LocalBye);
     world.responds(request, 200, &held("recvonly"));
     world.serve();
-    let said = world.said();
-    let [Said::Reinvite(request, again, sdp)] = &said[..] else { panic!("{said:?}") };
-    assert!(*again == to && sdp.contains("a=sendrecv\r\n"), "{sdp}");
-    world.responds(*request, 200, &held("sendrecv"));
+    let (request, sdp) = world.reinvite_to(B);
+    assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+    world.responds(request, 200, &held("sendrecv"));
     world.serve();
     for id in [third, pair.called] {
         assert_eq!(world.spec(id).flow.direction(), contract::Direction::Both);

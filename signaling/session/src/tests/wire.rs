@@ -99,9 +99,7 @@ impl Wire {
         let until = self.now + pause;
         loop {
             let arrives = self.in_flight.keys().next().map(|(at, _)| *at);
-            let deadline =
-                |world: &World| world.sip.endpoint.deadline().into_iter().chain(world.sessions.deadline()).min();
-            let wakes = self.nodes.iter().enumerate().filter_map(|(node, world)| Some((deadline(world)?, node))).min();
+            let wakes = self.nodes.iter().enumerate().filter_map(|(node, world)| Some((world.deadline()?, node))).min();
             let next = [arrives, wakes.map(|(at, _)| at)].into_iter().flatten().min();
             let Some(at) = next.filter(|at| *at <= until) else { break };
             self.now = self.now.max(at);

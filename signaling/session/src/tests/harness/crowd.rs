@@ -1,24 +1,10 @@
 use crate::tests::harness::World;
 use crate::tests::harness::phone::Phone;
-use clock::Instant;
 use sip_core::Content;
 
-/// What a test with thousands of phones needs: time in steps, messages that arrive when the test says so or never, and
-/// phones that do what they can at a moment that nobody has chosen.
+/// What a test with thousands of phones needs: messages that arrive when the test says so or never, and phones that do what
+/// they can at a moment that nobody has chosen.
 impl World {
-    /// When something happens by itself.
-    pub(in crate::tests) fn deadline(&self) -> Option<Instant> {
-        let phones = self.phones.values().filter_map(|phone| phone.endpoint.deadline());
-        self.sip.endpoint.deadline().into_iter().chain(self.sessions.deadline()).chain(phones).min()
-    }
-
-    /// It is so late; timers run out, no message arrives.
-    pub(in crate::tests) fn pass_until(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        self.turn(|sessions, turn| sessions.handle_deadline(turn));
-        self.wake_phones();
-    }
-
     pub(in crate::tests) fn phone_numbers(&self) -> impl Iterator<Item = u64> {
         self.phones.keys().copied()
     }

@@ -235,18 +235,27 @@ impl World {
         }
     }
 
+    /// When something happens by itself.
+    pub(in crate::tests) fn deadline(&self) -> Option<Instant> {
+        let phones = self.phones.values().filter_map(|phone| phone.endpoint.deadline());
+        self.sip.endpoint.deadline().into_iter().chain(self.sessions.deadline()).chain(phones).min()
+    }
+
+    /// It is so late; timers run out, no message arrives.
+    pub(in crate::tests) fn pass_until(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.turn(|sessions, turn| sessions.handle_deadline(turn));
+        self.wake_phones();
+    }
+
     /// Time passes, from one thing that happens to the next: what is on its way arrives, timers run out.
     pub(in crate::tests) fn wait(&mut self, pause: Duration) {
         let until = self.now + pause;
         let mut step_count = 0;
         loop {
             self.deliver_all();
-            let phones = self.phones.values().filter_map(|phone| phone.endpoint.deadline());
-            let here = self.sip.endpoint.deadline().into_iter().chain(self.sessions.deadline());
-            let Some(at) = here.chain(phones).min().filter(|at| *at <= until) else { break };
-            self.now = self.now.max(at);
-            self.turn(|sessions, turn| sessions.handle_deadline(turn));
-            self.wake_phones();
+            let Some(at) = self.deadline().filter(|at| *at <= until) else { break };
+            self.pass_until(at);
             step_count += 1;
             assert!(step_count < 100_000, "it does not come to rest");
         }

@@ -143,13 +143,10 @@ fn hold_crosses_and_comes_back() {
         ("sendrecv", "sendrecv", "sendrecv", SessionState::Connected),
     ] {
         let world = &mut pair.world;
-        let dialog = A;
-        world.reinvites(dialog, &held(asked));
-        let said = world.said();
-        let [Said::Reinvite(request, to, sdp)] = &said[..] else { panic!("{said:?}") };
-        assert_eq!(*to, B);
+        world.reinvites(A, &held(asked));
+        let (request, sdp) = world.reinvite_to(B);
         assert!(sdp.contains(&format!("a={offered}\r\n")), "{sdp}");
-        world.responds(*request, 200, &held(answered));
+        world.responds(request, 200, &held(answered));
         world.serve();
         let said = world.said();
         assert!(matches!(&said[..], [Said::Accept(REINVITE, _)]), "{said:?}");
@@ -164,8 +161,7 @@ fn a_reinvite_crosses_and_may_be_refused() {
     for (status, port) in [(488, 4_000), (200, 4_400)] {
         let world = &mut pair.world;
         world.reinvites(A, &SDP.replace("4000", "4400"));
-        let said = world.said();
-        let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+        let (request, _) = world.reinvite_to(B);
         world.responds(request, status, SDP);
         world.serve();
         match &world.said()[..] {
@@ -194,10 +190,8 @@ fn a_hold_that_b_refuses_is_refused() {
     for (status, told) in [(488, 488), (491, 491), (500, 500)] {
         let mut pair = up();
         let world = &mut pair.world;
-        let dialog = A;
-        world.reinvites(dialog, &held("sendonly"));
-        let said = world.said();
-        let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+        world.reinvites(A, &held("sendonly"));
+        let (request, _) = world.reinvite_to(B);
         world.responds(request, status, "");
         assert_eq!(world.said(), [Said::Reject(REINVITE, told, None)]);
         assert!(world.asked().is_empty());
@@ -216,17 +210,14 @@ fn a_hold_that_b_refuses_is_refused() {
 fn a_hold_taken_back_is_taken_back_on_the_other_side() {
     let mut pair = up();
     let world = &mut pair.world;
-    let dialog = A;
-    world.reinvites(dialog, &held("inactive"));
-    let said = world.said();
-    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
-    world.cancels_reinvite(dialog);
+    world.reinvites(A, &held("inactive"));
+    let (request, _) = world.reinvite_to(B);
+    world.cancels_reinvite(A);
     world.responds(request, 200, &held("inactive"));
     world.serve();
-    let said = world.said();
-    let [Said::Reinvite(request, _, sdp)] = &said[..] else { panic!("{said:?}") };
+    let (request, sdp) = world.reinvite_to(B);
     assert!(sdp.contains("a=sendrecv"));
-    world.responds(*request, 200, SDP);
+    world.responds(request, 200, SDP);
     world.serve();
     assert_eq!(world.spec(pair.called).flow.direction(), Direction::Both);
     assert_eq!(pair.state(), (SessionState::Connected, SessionState::Connected));
@@ -408,9 +399,7 @@ fn an_update_crosses_as_a_reinvite() {
     let mut pair = up();
     let world = &mut pair.world;
     world.updates(B, 91, &held("inactive"));
-    let said = world.said();
-    let [Said::Reinvite(sent, to, _)] = said[..] else { panic!("{said:?}") };
-    assert_eq!(to, A);
+    let (sent, _) = world.reinvite_to(A);
     world.responds(sent, 200, &held("inactive"));
     world.serve();
     let said = world.said();

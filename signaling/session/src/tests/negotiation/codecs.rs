@@ -550,8 +550,7 @@ fn a_peer_that_leaves_during_an_attended_transfer_has_handed_over() {
         let told = pair.world.said();
         let reported = told.contains(&Said::Notify(REPORTS, 200, true));
         assert_eq!(reported, leaves[0] != A, "{told:?}");
-        let is_gone = |number| Said::Bye(number);
-        assert!(![B, C].into_iter().any(|side| told.contains(&is_gone(side))), "{told:?}");
+        assert!(![B, C].into_iter().any(|side| told.contains(&Said::Bye(side))), "{told:?}");
         pair.world.said = asked.into_iter().collect();
         if refused == 0 {
             pair.world.is_reinvited(C, "0", Some("0"));
@@ -567,7 +566,7 @@ fn a_peer_that_leaves_during_an_attended_transfer_has_handed_over() {
         pair.world.is_reinvited(B, "8", None);
         assert_eq!(
             pair.world.said(),
-            [is_gone(B), is_gone(C)],
+            [Said::Bye(B), Said::Bye(C)],
             "they cannot hear each other, and nobody else is there"
         );
     }

@@ -15,10 +15,6 @@ fn late(world: &mut World, dialog: u64) -> String {
     sdp.clone()
 }
 
-fn answers(world: &mut World, dialog: u64, sdp: &str) {
-    world.acknowledges(dialog, sdp);
-}
-
 fn is_offered(sdp: &str, formats: &str, direction: &str) {
     assert!(sdp.contains(&format!(" RTP/AVP {formats}\r\n")) && sdp.contains(&format!("a={direction}\r\n")), "{sdp}");
 }
@@ -45,7 +41,7 @@ fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     let sdp = late(&mut world, DIALOG);
     is_offered(&sdp, "0 8 96", "sendrecv");
     // It has moved, and prefers another codec.
-    answers(&mut world, DIALOG, &SDP.replace("4000", "4400"));
+    world.acknowledges(DIALOG, &SDP.replace("4000", "4400"));
     let spec = world.only_update(leg, tag);
     assert_eq!(
         (spec.transport.remote_rtp.get().unwrap().port(), spec.formats.payloads.audio()),
@@ -54,12 +50,12 @@ fn all_that_we_have_is_offered_by_the_numbers_of_before() {
     assert!(world.said().is_empty() && world.state(tag) == SessionState::Connected);
     // It holds.
     is_offered(&late(&mut world, DIALOG), "0 8 101", "sendrecv");
-    answers(&mut world, DIALOG, &held("sendonly"));
+    world.acknowledges(DIALOG, &held("sendonly"));
     assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Receive);
     assert_eq!(world.state(tag), SessionState::OnHold);
     // And comes back: what it has said of itself before counts no more (RFC 6337 §5.3).
     is_offered(&late(&mut world, DIALOG), "0 8 101", "sendrecv");
-    answers(&mut world, DIALOG, SDP);
+    world.acknowledges(DIALOG, SDP);
     assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Both);
     assert_eq!(world.state(tag), SessionState::Connected);
 }
@@ -73,7 +69,7 @@ fn whoever_is_held_by_us_is_offered_that() {
         world.responds(request, 200, &held("recvonly"));
         world.only_update(leg, tag);
         is_offered(&late(&mut world, DIALOG), "0 8 101", direction);
-        answers(&mut world, DIALOG, &held("recvonly"));
+        world.acknowledges(DIALOG, &held("recvonly"));
         assert!(world.asked().is_empty() && world.said().is_empty());
         assert_eq!(world.state(tag), SessionState::OnHold);
     }
@@ -85,7 +81,7 @@ fn a_bad_answer_leaves_the_call_as_it_was() {
     {
         let (mut world, leg, tag) = connected("tone");
         late(&mut world, DIALOG);
-        answers(&mut world, DIALOG, answer);
+        world.acknowledges(DIALOG, answer);
         assert!(world.said().is_empty() && world.asked().is_empty(), "{answer}");
         assert_eq!(
             (world.state(tag), world.session(world.id()).direction()),
@@ -93,13 +89,13 @@ fn a_bad_answer_leaves_the_call_as_it_was() {
         );
         // The next change is as good as any.
         late(&mut world, DIALOG);
-        answers(&mut world, DIALOG, &held("sendonly"));
+        world.acknowledges(DIALOG, &held("sendonly"));
         assert_eq!(world.only_update(leg, tag).flow.direction(), Direction::Receive);
     }
     // In a call between two peers neither hears of it.
     let mut pair = up();
     late(&mut pair.world, A);
-    answers(&mut pair.world, A, "");
+    pair.world.acknowledges(A, "");
     assert!(pair.world.said().is_empty());
     assert_eq!(directions(&pair), (Direction::Both, Direction::Both));
 }
@@ -110,7 +106,7 @@ fn a_late_answer_reaches_the_other_side() {
     let mut pair = up();
     // A refresh is nobody else's business.
     is_offered(&late(&mut pair.world, A), "0", "sendrecv");
-    answers(&mut pair.world, A, &SDP.replace("4000", "4400"));
+    pair.world.acknowledges(A, &SDP.replace("4000", "4400"));
     pair.world.serve();
     assert!(pair.world.said().is_empty());
     assert_eq!(pair.world.spec(pair.caller).transport.remote_rtp.get().unwrap().port(), 4_400);
@@ -120,12 +116,12 @@ fn a_late_answer_reaches_the_other_side() {
         ("inactive", "inactive", "inactive", Direction::Inactive),
     ] {
         is_offered(&late(&mut pair.world, A), "0", "sendrecv");
-        answers(&mut pair.world, A, &held(answer));
+        pair.world.acknowledges(A, &held(answer));
         crosses(&mut pair, B, offered, &held(there));
         assert_eq!(pair.world.session(pair.caller).direction(), back);
         assert_eq!(pair.world.session(pair.called).state(), SessionState::OnHold);
         is_offered(&late(&mut pair.world, A), "0", "sendrecv");
-        answers(&mut pair.world, A, SDP);
+        pair.world.acknowledges(A, SDP);
         crosses(&mut pair, B, "sendrecv", SDP);
         assert_eq!(directions(&pair), (Direction::Both, Direction::Both));
     }
@@ -139,13 +135,13 @@ fn whoever_is_held_by_the_other_side_is_offered_that() {
     assert!(matches!(&pair.world.said()[..], [Said::Accept(..)]));
     assert_eq!(directions(&pair), (Direction::Send, Direction::Receive));
     is_offered(&late(&mut pair.world, A), "0", "sendonly");
-    answers(&mut pair.world, A, &held("recvonly"));
+    pair.world.acknowledges(A, &held("recvonly"));
     pair.world.serve();
     assert!(pair.world.said().is_empty(), "B holds on");
     assert_eq!(directions(&pair), (Direction::Send, Direction::Receive));
     // B takes its hold back the same way.
     is_offered(&late(&mut pair.world, B), "0", "sendrecv");
-    answers(&mut pair.world, B, SDP);
+    pair.world.acknowledges(B, SDP);
     crosses(&mut pair, A, "sendrecv", SDP);
     assert_eq!(directions(&pair), (Direction::Both, Direction::Both));
 }
@@ -156,7 +152,7 @@ fn a_late_answer_waits_until_the_other_side_can_be_asked() {
     late(&mut pair.world, A);
     // C takes the place of B, and its leg is on its way to A's worker.
     let third = replaced(&mut pair, false);
-    answers(&mut pair.world, A, &held("inactive"));
+    pair.world.acknowledges(A, &held("inactive"));
     pair.world.serve();
     assert!(pair.world.said().is_empty());
     arrives(&mut pair, third);

@@ -49,11 +49,9 @@ impl By {
 }
 
 /// The only thing that was said: a re-INVITE in this dialog.
+#[track_caller]
 fn offered(world: &mut World, dialog: u64) -> u64 {
-    let said = world.said();
-    let [Said::Reinvite(request, to, _)] = &said[..] else { panic!("{said:?}") };
-    assert_eq!(*to, dialog);
-    *request
+    world.reinvite_to(dialog).0
 }
 
 fn is_waiting(world: &mut World, id: SessionId) {

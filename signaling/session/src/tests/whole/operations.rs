@@ -121,8 +121,7 @@ fn holds(world: &mut World) -> SessionId {
     let id = answered(world);
     world.said();
     world.hold(None).unwrap();
-    let said = world.said();
-    let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+    let (request, _) = world.reinvite_to(1);
     world.responds(request, 200, &held("inactive"));
     world.serve();
     id

@@ -116,8 +116,7 @@ fn either_side_of_a_held_call_may_die() {
         let world = &mut pair.world;
         world.sessions.settings.timeouts.probe_interval = INTERVAL;
         world.reinvites(A, &held("inactive"));
-        let said = world.said();
-        let [Said::Reinvite(request, ..)] = said[..] else { panic!("{said:?}") };
+        let (request, _) = world.reinvite_to(B);
         world.responds(request, 200, &held("inactive"));
         world.serve();
         world.said();
