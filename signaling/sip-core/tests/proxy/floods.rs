@@ -333,11 +333,9 @@ fn a_trusted_source_has_the_whole_table() {
 fn the_reserve_is_for_dialogs_and_for_who_has_proven_itself() {
     let mut bench = Bench::with(ProxyConfig { max_requests: 800, ..ProxyConfig::default() });
     // A call that is up, its caller's source being one of those that flood.
-    let peer = Peer::new();
-    bench.feed_on(from_host(10), &peer.invite());
+    bench.feed_on(from_host(10), &Peer::new().invite());
     let invite = bench.forward(&[(1, 0)]).remove(0).1;
-    let recorded = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(&invite, "Record-Route"));
-    let ok = bench.answer_with(&invite, 200, "b", &recorded).remove(0).1;
+    let (peer, route) = answered(&mut bench, &invite);
     // One that has shown its credentials before.
     bench.feed_on(from_host(50), &request("MESSAGE", 1, ""));
     bench.proxy.prove(bench.now, bench.request());
@@ -350,15 +348,10 @@ fn the_reserve_is_for_dialogs_and_for_who_has_proven_itself() {
     assert_eq!(hosts(&bench.feed_on(from_host(14), &request("INVITE", 2, ""))), [(14, "503")], "nobody new");
     assert!(bench.proxy.counters().overloaded > 0);
     // The call is changed and ended, from the source that has its quarter.
-    let route = format!("Route: {}\n", header(&ok, "Record-Route"));
-    let target = header(&ok, "Contact").trim_matches(['<', '>']).to_owned();
     for (cseq, method) in [(2, "INVITE"), (3, "BYE")] {
-        let peer = Peer { branch: method.into(), cseq, to_tag: "b".into(), ..peer.clone() };
-        let text = peer.request(method, method, &route, "").replacen("sip:us@192.0.2.1", &target, 1);
-        assert!(bench.feed_on(from_host(10), &text).is_empty(), "{method}");
-        let (request, flow) = (bench.request(), super::target(1));
-        bench.proxy.forward(bench.now, request, &[Target::unchanged(flow)], &mut bench.out).unwrap();
-        let sent = bench.drain();
+        let peer = Peer { branch: method.into(), cseq, ..peer.clone() };
+        assert!(bench.feed_on(from_host(10), &in_dialog(&peer, method, &route)).is_empty(), "{method}");
+        let sent = bench.forward_unchanged();
         assert_eq!(hosts(&sent), [(1, method)]);
         assert_eq!(hosts(&bench.answer(&sent[0].1, 200, "b")), [(10, "200")], "{method}");
     }
@@ -377,17 +370,13 @@ fn the_reserve_is_for_dialogs_and_for_who_has_proven_itself() {
 #[test]
 fn requests_in_a_dialog_count_for_their_source() {
     let mut bench = Bench::with(ProxyConfig { max_requests: 800, ..ProxyConfig::default() });
-    let peer = Peer::new();
-    bench.feed_on(from_host(10), &peer.invite());
+    bench.feed_on(from_host(10), &Peer::new().invite());
     let invite = bench.forward(&[(1, 0)]).remove(0).1;
-    let recorded = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(&invite, "Record-Route"));
-    let ok = bench.answer_with(&invite, 200, "b", &recorded).remove(0).1;
-    let route = format!("Route: {}\n", header(&ok, "Record-Route"));
+    let (peer, route) = answered(&mut bench, &invite);
     let mut taken = 0;
     for number in 0..1_000 {
-        let peer = Peer { branch: format!("i{number}"), cseq: 2 + number, to_tag: "b".into(), ..peer.clone() };
-        let text = peer.request("INFO", "INFO", &route, "").replacen("sip:us@192.0.2.1", "sip:bob@198.51.100.1", 1);
-        taken += usize::from(bench.feed_on(from_host(10), &text).is_empty());
+        let peer = Peer { branch: format!("i{number}"), cseq: 2 + number, ..peer.clone() };
+        taken += usize::from(bench.feed_on(from_host(10), &in_dialog(&peer, "INFO", &route)).is_empty());
     }
     assert_eq!(taken, 200 + 25 - 1, "beside the INVITE");
     bench.assert_empty();

@@ -96,6 +96,13 @@ impl Bench {
         self.drain()
     }
 
+    /// The request that was handed up last goes to target 1 as it is.
+    fn forward_unchanged(&mut self) -> Sent {
+        let request = self.request();
+        self.proxy.forward(self.now, request, &[Target::unchanged(target(1))], &mut self.out).unwrap();
+        self.drain()
+    }
+
     fn request(&self) -> ProxyId {
         let found = self.events.iter().rev().find_map(|event| match event {
             ProxyEvent::Request { request, .. } => Some(*request),
@@ -139,6 +146,19 @@ fn vias(message: &str) -> Vec<&str> {
 
 fn hosts(sent: &Sent) -> Vec<(u8, &str)> {
     sent.iter().map(|(host, message)| (*host, word(message))).collect()
+}
+
+/// A call that a target has answered: the caller in its dialog, with its Route line.
+fn answered(bench: &mut Bench, invite: &str) -> (Peer, String) {
+    let more = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(invite, "Record-Route"));
+    let answer = bench.answer_with(invite, 200, "b", &more);
+    let answer = &answer.iter().find(|(_, message)| word(message) == "200").expect("it goes to the caller").1;
+    let route = format!("Route: {}\n", header(answer, "Record-Route"));
+    (Peer { to_tag: "b".into(), branch: "within".into(), ..Peer::new() }, route)
+}
+
+fn in_dialog(peer: &Peer, method: &str, route: &str) -> String {
+    peer.request(method, method, route, "").replacen("sip:us@192.0.2.1 ", "sip:bob@198.51.100.1 ", 1)
 }
 
 #[test]
@@ -382,9 +402,7 @@ fn loops_and_exhausted_hops_are_refused_and_spirals_are_not() {
     let mut bench = Bench::new();
     let peer = Peer::new();
     bench.feed(&peer.request("OPTIONS", "OPTIONS", "", ""));
-    let request = bench.request();
-    bench.proxy.forward(bench.now, request, &[Target::unchanged(target(1))], &mut bench.out).unwrap();
-    let sent = bench.drain().remove(0).1;
+    let sent = bench.forward_unchanged().remove(0).1;
     assert_eq!(hosts(&bench.feed_on(target(1), &sent)), [(1, "482")]);
     let spiral = sent.replace("OPTIONS sip:us@192.0.2.1", "OPTIONS sip:else@192.0.2.1");
     assert!(bench.feed_on(target(1), &spiral).is_empty());
@@ -409,9 +427,7 @@ fn routes_that_name_us_go_and_others_stay() {
         bench.feed(&text.replace("sip:us@192.0.2.1", uri));
         let (message, next_hop) = bench.messages[0].clone();
         assert!(matches!(bench.events[..], [ProxyEvent::Request { standing: Standing::Unproven, .. }]));
-        let request = bench.request();
-        bench.proxy.forward(bench.now, request, &[Target::unchanged(target(1))], &mut bench.out).unwrap();
-        let sent = bench.drain().remove(0).1;
+        let sent = bench.forward_unchanged().remove(0).1;
         assert!(message.starts_with("INFO "));
         let uri = first(&sent).split(' ').nth(1).unwrap().to_owned();
         let result = (next_hop, uri, header(&sent, "Route").to_owned());

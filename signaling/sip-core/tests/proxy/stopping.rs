@@ -1,6 +1,6 @@
 //! The graceful end of a proxy.
 
-use super::{Bench, Peer, header, hosts, ms, word};
+use super::{Bench, Peer, answered, header, hosts, in_dialog, ms, word};
 use clock::Duration;
 use sip_core::Transport;
 use sip_core::proxy::*;
@@ -68,13 +68,9 @@ fn a_refusal_of_all_and_an_answer_that_crosses_are_told_as_they_are() {
 #[test]
 fn nothing_new_begins_and_dialogs_go_on() {
     let mut bench = Bench::new();
-    let peer = Peer::new();
-    bench.feed(&peer.invite());
+    bench.feed(&Peer::new().invite());
     let sent = bench.forward(&[(1, 0)]);
-    let invite = &sent[0].1;
-    let more = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(invite, "Record-Route"));
-    let answer = bench.answer_with(invite, 200, "b", &more);
-    let route = format!("Route: {}\n", header(&answer[0].1, "Record-Route"));
+    let (peer, route) = answered(&mut bench, &sent[0].1);
     // Nobody has decided about this one yet.
     let undecided = Peer { call_id: "undecided", branch: "undecided".into(), ..Peer::new() };
     bench.feed(&undecided.request("MESSAGE", "MESSAGE", "", ""));
@@ -87,12 +83,10 @@ fn nothing_new_begins_and_dialogs_go_on() {
         assert_eq!((hosts(&refused), header(&refused[0].1, "Retry-After")), (vec![(9, "503")], "5"), "{method}");
     }
     assert_eq!((bench.events.len(), bench.proxy.counters().refused_stopping), (count, 3));
-    let within = Peer { to_tag: "b".into(), branch: "bye".into(), cseq: 2, ..peer };
-    bench.feed(&within.request("BYE", "BYE", &route, "").replacen("sip:us@192.0.2.1 ", "sip:bob@198.51.100.1 ", 1));
+    let within = Peer { branch: "bye".into(), cseq: 2, ..peer };
+    bench.feed(&in_dialog(&within, "BYE", &route));
     assert!(matches!(bench.events.last(), Some(ProxyEvent::Request { standing: Standing::InDialog { .. }, .. })));
-    let request = bench.request();
-    bench.proxy.forward(bench.now, request, &[Target::unchanged(super::target(1))], &mut bench.out).unwrap();
-    let bye = bench.drain();
+    let bye = bench.forward_unchanged();
     assert_eq!(hosts(&bye), [(1, "BYE")]);
     assert_eq!(bench.proxy.unanswered_count(), 1);
     assert_eq!(hosts(&bench.answer(&bye[0].1, 200, "b")), [(9, "200")]);
@@ -137,19 +131,6 @@ fn a_refusal_of_before_the_stop_is_waited_for_as_well_and_one_over_a_connection_
         bench.pass(Duration::from_secs(40));
         assert!(!bench.proxy.awaits_acks());
     }
-}
-
-/// A call that a target has answered: the caller in its dialog, with its Route line.
-fn answered(bench: &mut Bench, invite: &str) -> (Peer, String) {
-    let more = format!("Record-Route: {}\nContact: <sip:bob@198.51.100.1>\n", header(invite, "Record-Route"));
-    let answer = bench.answer_with(invite, 200, "b", &more);
-    let answer = &answer.iter().find(|(host, _)| *host == 9).expect("it goes to the caller").1;
-    let route = format!("Route: {}\n", header(answer, "Record-Route"));
-    (Peer { to_tag: "b".into(), branch: "within".into(), ..Peer::new() }, route)
-}
-
-fn in_dialog(peer: &Peer, method: &str, route: &str) -> String {
-    peer.request(method, method, route, "").replacen("sip:us@192.0.2.1 ", "sip:bob@198.51.100.1 ", 1)
 }
 
 #[test]
@@ -203,9 +184,7 @@ fn pending(methods: &[&str]) -> (Bench, Vec<String>) {
     for (cseq, method) in (2..).zip(methods) {
         let peer = Peer { branch: (*method).into(), cseq, ..peer.clone() };
         bench.feed(&in_dialog(&peer, method, &route));
-        let (request, flow) = (bench.request(), super::target(1));
-        bench.proxy.forward(bench.now, request, &[Target::unchanged(flow)], &mut bench.out).unwrap();
-        forwarded.push(bench.drain().remove(0).1);
+        forwarded.push(bench.forward_unchanged().remove(0).1);
         if *method == "INVITE" {
             bench.answer(&forwarded[forwarded.len() - 1], 180, "b");
         }
