@@ -29,8 +29,13 @@ fn killed() -> Killed {
     assert!(world.told.contains(&(0, kept)));
     // Its last wish has not reached the media plane.
     world.want(third, &muted(tone()));
-    let snapshot = |id| Snapshot::read(&world.legs.snapshot(id).unwrap().write()).unwrap();
-    let snapshots = [one, other, third].map(snapshot).to_vec();
+    kill(world, &[one, other, third])
+}
+
+/// The client is killed; snapshots of these legs are left.
+fn kill(world: World, ids: &[LegId]) -> Killed {
+    let snapshot = |id: &LegId| Snapshot::read(&world.legs.snapshot(*id).unwrap().write()).unwrap();
+    let snapshots = ids.iter().map(snapshot).collect();
     let World { mut plane, .. } = world;
     plane.hang_up();
     Killed { plane, snapshots }
@@ -116,7 +121,7 @@ fn a_leg_that_is_lost_is_told_and_the_one_that_heard_it_goes_on() {
 #[test]
 fn what_is_wanted_meanwhile_follows_and_a_leg_can_be_closed_meanwhile() {
     let (mut world, ids) = killed().adopt();
-    let Standing::Awaits(number) = world.want(ids[2], &elsewhere()) else { panic!() };
+    let Standing::Awaits(number) = world.want(ids[2], &elsewhere(tone())) else { panic!() };
     assert!(!world.close(ids[1]));
     let recording = world.turn(|legs, turn| {
         let how = (contract::RecordingLayout::Mono, Duration::from_secs(5));
@@ -138,12 +143,6 @@ fn what_is_wanted_meanwhile_follows_and_a_leg_can_be_closed_meanwhile() {
     ids.iter().for_each(|id| assert!(!world.close(*id)));
     world.serve();
     world.assert_empty();
-}
-
-fn elsewhere() -> LegWish {
-    let mut wish = tone();
-    wish.transport.remote_rtp = "192.0.2.9:4000".parse::<std::net::SocketAddr>().unwrap().into();
-    wish
 }
 
 #[test]
@@ -193,12 +192,8 @@ fn a_leg_with_several_sources_is_adopted_with_them() {
     }
     world.turn(|legs, turn| legs.keep_legs(turn, 0, Duration::from_secs(10)));
     world.serve();
-    let snapshots =
-        [sink, one, two].map(|id| Snapshot::read(&world.legs.snapshot(id).unwrap().write()).unwrap()).to_vec();
     let before: Vec<_> = [sink, one, two].iter().map(|id| world.spec(*id)).collect();
-    let World { mut plane, .. } = world;
-    plane.hang_up();
-    let (mut world, ids) = Killed { plane, snapshots }.adopt();
+    let (mut world, ids) = kill(world, &[sink, one, two]).adopt();
     world.plane.taken();
     // All but the source that is not heard are known.
     for _ in 0..2 {

@@ -156,6 +156,11 @@ fn wish(number: u8, codec: Codec) -> LegWish {
     wish
 }
 
+fn elsewhere(mut wish: LegWish) -> LegWish {
+    wish.transport.remote_rtp = "192.0.2.9:4000".parse::<std::net::SocketAddr>().unwrap().into();
+    wish
+}
+
 fn relay(leg: LegId) -> Hears {
     Hears { leg, kind: EdgeKind::Relay }
 }

@@ -71,11 +71,6 @@ fn parts(world: &mut World) -> [bool; 3] {
     [update.transport.is_some(), update.formats.is_some(), update.flow.is_some()]
 }
 
-fn elsewhere(mut wish: LegWish) -> LegWish {
-    wish.transport.remote_rtp = "192.0.2.9:4000".parse::<std::net::SocketAddr>().unwrap().into();
-    wish
-}
-
 #[test]
 fn an_update_carries_the_parts_that_differ() {
     let mut world = World::new();
