@@ -17,6 +17,15 @@ fn proxy(fars: &[&Far]) -> Switch {
     Switch::run(folder, config)
 }
 
+/// A phone that calls through a proxy for everybody to one target.
+fn calling() -> (Far, Switch, Phone) {
+    let far = Far::new();
+    let switch = proxy(&[&far]);
+    let phone = Phone::new(&switch);
+    phone.send("INVITE", "c1", "", 1, SDP);
+    (far, switch, phone)
+}
+
 /// A request in the dialog that this answer made, as the called side sends it.
 fn from_far(far: &Far, phone: &Phone, invite: &str, answer: &str, method: &str) -> String {
     let us = phone.socket.local_addr().unwrap();
@@ -118,10 +127,7 @@ fn a_target_that_has_not_answered_is_cancelled_when_it_does_and_not_waited_for_w
 
 #[test]
 fn an_answer_that_crosses_the_end_reaches_its_caller() {
-    let far = Far::new();
-    let switch = proxy(&[&far]);
-    let phone = Phone::new(&switch);
-    phone.send("INVITE", "c1", "", 1, SDP);
+    let (far, switch, phone) = calling();
     let invite = far.hear("INVITE");
     far.answer(&invite, 180, "");
     phone.hear("SIP/2.0 180");
@@ -138,10 +144,7 @@ fn an_answer_that_crosses_the_end_reaches_its_caller() {
 
 #[test]
 fn a_refusal_is_repeated_until_its_ack_comes() {
-    let far = Far::new();
-    let switch = proxy(&[&far]);
-    let phone = Phone::new(&switch);
-    phone.send("INVITE", "c1", "", 1, SDP);
+    let (far, switch, phone) = calling();
     let invite = far.hear("INVITE");
     far.answer(&invite, 180, "");
     switch.stop.request();
@@ -154,10 +157,7 @@ fn a_refusal_is_repeated_until_its_ack_comes() {
 
 #[test]
 fn the_end_at_once_answers_what_is_open() {
-    let far = Far::new();
-    let switch = proxy(&[&far]);
-    let phone = Phone::new(&switch);
-    phone.send("INVITE", "c1", "", 1, SDP);
+    let (far, switch, phone) = calling();
     far.hear("INVITE");
     switch.stop.request();
     switch.stop.request_at_once();
@@ -182,10 +182,7 @@ fn a_call_over_a_connection_is_called_off_as_well() {
 
 #[test]
 fn a_call_of_the_last_moment_is_refused_or_called_off() {
-    let far = Far::new();
-    let switch = proxy(&[&far]);
-    let phone = Phone::new(&switch);
-    phone.send("INVITE", "c1", "", 1, SDP);
+    let (_far, switch, phone) = calling();
     switch.stop.request();
     phone.hear("SIP/2.0 503");
     switch.end();

@@ -2,7 +2,7 @@
 
 use crate::media::Media;
 use crate::phone::{Phone, SDP};
-use crate::switch::{Switch, config};
+use crate::switch::{Switch, config, level_in};
 use config::{Mode, Route};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, UdpSocket};
@@ -198,7 +198,7 @@ fn icmp_ends_no_call_that_rings_or_is_up() {
         if is_root {
             // Each shard looks into those that name no shard.
             let told = if mode == Mode::B2bua { 3 + 2 * 2 } else { 2 + 2 * 2 };
-            switch.ask_until("stats", |_| switch.level("icmp_unreachable") >= told - 1);
+            switch.ask_until("stats", |stats| level_in(stats, "icmp_unreachable") >= told - 1);
         }
         far.answer(switch.address, &invite, 200, SDP);
         let answer = phone.hear("SIP/2.0 200");
@@ -222,7 +222,8 @@ fn icmp_ends_no_call_that_rings_or_is_up() {
         let address = far.address();
         drop(far);
         within("BYE", 2);
-        switch.ask_until("stats", |_| switch.level("icmp_ignored") > 0 || switch.level("icmp_unreachable") > 8);
+        switch
+            .ask_until("stats", |stats| level_in(stats, "icmp_ignored") > 0 || level_in(stats, "icmp_unreachable") > 8);
         let far = Far::at(address);
         let bye = far.hear("BYE ");
         far.answer(switch.address, &bye, 200, "");

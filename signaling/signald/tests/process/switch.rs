@@ -28,6 +28,12 @@ pub(crate) fn config(folder: &Path) -> Config {
     config
 }
 
+/// A counter in the answer to `stats`, over all shards.
+pub(crate) fn level_in(stats: &serde_json::Value, name: &str) -> u64 {
+    let rows = stats.as_array().unwrap().iter().filter(|row| row["name"] == name);
+    rows.map(|row| row["value"].as_u64().unwrap()).sum()
+}
+
 impl Switch {
     pub(crate) fn start(folder: tempfile::TempDir) -> Self {
         let config = config(folder.path());
@@ -102,9 +108,7 @@ impl Switch {
     }
 
     pub(crate) fn level(&self, name: &str) -> u64 {
-        let stats = self.ask("stats");
-        let rows = stats.as_array().unwrap().iter().filter(|row| row["name"] == name);
-        rows.map(|row| row["value"].as_u64().unwrap()).sum()
+        level_in(&self.ask("stats"), name)
     }
 
     /// Asks until these counters have reached these values. A shard publishes its counters after it has sent what they
@@ -113,7 +117,8 @@ impl Switch {
     pub(crate) fn counts<const N: usize>(&self, expected: [(&str, u64); N]) {
         let until = std::time::Instant::now() + PATIENCE;
         loop {
-            let counted = expected.map(|(name, _)| (name, self.level(name)));
+            let stats = self.ask("stats");
+            let counted = expected.map(|(name, _)| (name, level_in(&stats, name)));
             if counted == expected {
                 return;
             }

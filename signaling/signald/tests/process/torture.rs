@@ -4,7 +4,7 @@ use crate::line::Line;
 use crate::media::Media;
 use crate::phone::Phone;
 use crate::streams::{address, everywhere};
-use crate::switch::Switch;
+use crate::switch::{Switch, level_in};
 use std::net::UdpSocket;
 use std::path::Path;
 use transport::Transport;
@@ -94,6 +94,6 @@ fn after_all_of_it_the_switch_answers() {
     phone.send("BYE", "kept", &tag, 2, "");
     phone.hear("SIP/2.0 200");
     assert_eq!(switch.ask("health")["status"], "ok");
-    switch.ask_until("stats", |_| switch.level("sip_dropped_malformed_packets") > 1_000);
+    switch.ask_until("stats", |stats| level_in(stats, "sip_dropped_malformed_packets") > 1_000);
     switch.end();
 }
