@@ -5,7 +5,7 @@ use clock::{Duration, Instant};
 /// Turns are counted over so long.
 const WINDOW: Duration = Duration::from_millis(10);
 /// How long what can wait does so in a shard that turns more often anyway.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(3);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(8);
 /// From so many turns of a window on the next turn is near: 500 a second, which 200 to 500 calls make. A shard that only
 /// wakes up to look for what could wait makes fewer, so that it stops by itself.
 const HIGH_COUNT: u32 = 5;
