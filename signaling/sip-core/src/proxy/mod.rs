@@ -68,8 +68,8 @@ impl Proxy {
             relays: true,
             mark: config.mark,
         };
+        let transactions = Transactions::new(rules, seed);
         Self {
-            transactions: Transactions::new(rules, seed),
             ack_index: Index::default(),
             route_key: RouteKey::new(&config.route_secret),
             refreshed_targets: RefreshedTargets::default(),
@@ -78,7 +78,8 @@ impl Proxy {
                 branches: config.max_branches,
                 bytes: config.max_stored_bytes,
             }),
-            authenticated: Sources::default(),
+            authenticated: Sources::new(transactions.keyed),
+            transactions,
             stopping: None,
             unanswered: Unanswered::default(),
             config,

@@ -76,8 +76,9 @@ pub(crate) struct Transactions<S, C> {
 impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     /// With empty tables. Tags and branches follow from `seed`.
     pub(crate) fn new(rules: Rules, seed: u64) -> Self {
+        let keyed = Keyed::new(seed);
         Self {
-            keyed: Keyed::new(seed),
+            keyed,
             tokens: Tokens::new(seed, rules.mark),
             deadlines: Deadlines::default(),
             servers: Slab::new(rules.max_servers),
@@ -85,7 +86,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             merge_index: Index::default(),
             clients: Slab::new(rules.max_clients),
             client_index: Index::default(),
-            proven: Proven::default(),
+            proven: Proven::new(keyed),
             counters: Counters::default(),
             rules,
         }
@@ -98,13 +99,13 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
 
     /// The peer at the other end of a path has shown that.
     pub(crate) fn prove(&mut self, now: Instant, flow: &Flow) {
-        self.proven.note(now, Address::of(&self.keyed, flow));
+        self.proven.note(now, Address::of(&self.keyed, flow), flow.remote.ip());
     }
 
     /// The sender of a request has shown it.
     pub(crate) fn prove_sender(&mut self, now: Instant, server: Handle) {
         if let Some(server) = self.servers.get(server) {
-            self.proven.note(now, server.address);
+            self.proven.note(now, server.address, server.flow.remote.ip());
         }
     }
 

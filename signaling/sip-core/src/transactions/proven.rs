@@ -3,6 +3,7 @@
 
 use crate::flow::Flow;
 use crate::table::hash::{Index, Key, Keyed};
+use crate::transactions::quota::source_key;
 use clock::{Duration, Instant};
 use std::net::IpAddr;
 
@@ -10,6 +11,8 @@ use std::net::IpAddr;
 const MEMORY: Duration = Duration::from_secs(600);
 /// Sources that are remembered at once; further ones are not until others are forgotten.
 const SOURCES_MAX: usize = 65_536;
+/// How many of them may be of one host (an IPv4 address or an IPv6 /64), which has as many ports and addresses as it likes.
+const SOURCES_OF_HOST_MAX: usize = SOURCES_MAX / 16;
 /// How many times the bytes of a request its answers may have, all of them together, where nothing is shown yet.
 const ANSWER_FACTOR: u64 = 3;
 /// What provisional answers leave for the final one. After the first of them a client repeats its INVITE no more
@@ -24,40 +27,79 @@ const AFTER_TRYING_BYTES: usize = 350 + FINAL_BYTES;
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Addresses with port, by when they were noted last.
-#[derive(Default)]
 pub(crate) struct Sources {
-    seen: Index<Instant>,
+    keyed: Keyed,
+    seen: Index<Seen>,
+    /// How many of them each host has.
+    count_by_host: Index<usize>,
     swept_at: Option<Instant>,
 }
 
+struct Seen {
+    at: Instant,
+    /// The key of the host.
+    host: Key,
+}
+
 impl Sources {
-    pub(crate) fn note(&mut self, now: Instant, key: Key) {
+    pub(crate) fn new(keyed: Keyed) -> Self {
+        Self { keyed, seen: Index::default(), count_by_host: Index::default(), swept_at: None }
+    }
+
+    /// Notes a source: `key` stands for its address with port, `ip` is the address.
+    pub(crate) fn note(&mut self, now: Instant, key: Key, ip: IpAddr) {
         if let Some(seen) = self.seen.get_mut(&key) {
-            *seen = now;
+            seen.at = now;
             return;
         }
-        if self.seen.len() >= SOURCES_MAX && self.swept_at.is_none_or(|swept| now.since(swept) >= SWEEP_EVERY) {
+        let host = source_key(&self.keyed, ip);
+        if !self.has_room_for(&host) && self.swept_at.is_none_or(|swept| now.since(swept) >= SWEEP_EVERY) {
             self.swept_at = Some(now);
-            self.seen.retain(|_, seen| now.since(*seen) < MEMORY);
+            self.sweep(now);
         }
-        if self.seen.len() < SOURCES_MAX {
-            self.seen.insert(key, now);
+        if self.has_room_for(&host) {
+            self.seen.insert(key, Seen { at: now, host });
+            *self.count_by_host.entry(host).or_default() += 1;
         }
     }
 
     pub(crate) fn has(&self, now: Instant, key: &Key) -> bool {
-        self.seen.get(key).is_some_and(|seen| now.since(*seen) < MEMORY)
+        self.seen.get(key).is_some_and(|seen| now.since(seen.at) < MEMORY)
+    }
+
+    fn has_room_for(&self, host: &Key) -> bool {
+        let of_host = self.count_by_host.get(host).copied().unwrap_or_default();
+        self.seen.len() < SOURCES_MAX && of_host < SOURCES_OF_HOST_MAX
+    }
+
+    /// Forgets sources that count no more.
+    fn sweep(&mut self, now: Instant) {
+        let Self { seen, count_by_host, .. } = self;
+        seen.retain(|_, seen| {
+            let counts = now.since(seen.at) < MEMORY;
+            if !counts {
+                match count_by_host.get_mut(&seen.host) {
+                    Some(count) if *count > 1 => *count -= 1,
+                    _ => drop(count_by_host.remove(&seen.host)),
+                }
+            }
+            counts
+        });
     }
 }
 
 /// Sources that have shown that they get what is sent to them. A connection shows it by itself.
-#[derive(Default)]
 pub(crate) struct Proven(Sources);
 
 impl Proven {
-    pub(crate) fn note(&mut self, now: Instant, address: Address) {
+    pub(crate) fn new(keyed: Keyed) -> Self {
+        Self(Sources::new(keyed))
+    }
+
+    /// The peer at `address`, of the host `ip`, has shown it.
+    pub(crate) fn note(&mut self, now: Instant, address: Address, ip: IpAddr) {
         if let Address::Datagrams(key) = address {
-            self.0.note(now, key);
+            self.0.note(now, key, ip);
         }
     }
 
@@ -193,32 +235,80 @@ mod tests {
         Flow::udp(local, (std::net::Ipv4Addr::from(host), port).into())
     }
 
+    /// Sources of a test, which notes and asks by flow.
+    struct Table {
+        proven: Proven,
+        keyed: Keyed,
+    }
+
+    impl Table {
+        fn new() -> Self {
+            let keyed = Keyed::new(1);
+            Self { proven: Proven::new(keyed), keyed }
+        }
+
+        fn note(&mut self, now: Instant, flow: &Flow) {
+            self.proven.note(now, Address::of(&self.keyed, flow), flow.remote.ip());
+        }
+
+        fn has(&self, now: Instant, flow: &Flow) -> bool {
+            self.proven.has(now, &Address::of(&self.keyed, flow))
+        }
+
+        fn count(&self) -> usize {
+            self.proven.0.seen.len()
+        }
+    }
+
     #[test]
     fn a_source_counts_for_a_while_and_with_its_port() {
-        let (mut proven, keyed, at) = (Proven::default(), Keyed::new(1), |s| Instant::ZERO + Duration::from_secs(s));
-        proven.note(at(1), Address::of(&keyed, &flow(7, 5060)));
-        assert!(
-            proven.has(at(600), &Address::of(&keyed, &flow(7, 5060)))
-                && !proven.has(at(601), &Address::of(&keyed, &flow(7, 5060)))
-        );
-        assert!(
-            !proven.has(at(2), &Address::of(&keyed, &flow(7, 5061)))
-                && !proven.has(at(2), &Address::of(&keyed, &flow(8, 5060)))
-        );
-        assert!(proven.has(at(2), &Address::of(&keyed, &Flow { transport: Transport::Tcp, ..flow(9, 1) })));
+        let (mut seen, at) = (Table::new(), |s| Instant::ZERO + Duration::from_secs(s));
+        seen.note(at(1), &flow(7, 5060));
+        assert!(seen.has(at(600), &flow(7, 5060)) && !seen.has(at(601), &flow(7, 5060)));
+        assert!(!seen.has(at(2), &flow(7, 5061)) && !seen.has(at(2), &flow(8, 5060)));
+        assert!(seen.has(at(2), &Flow { transport: Transport::Tcp, ..flow(9, 1) }));
     }
 
     #[test]
     fn only_so_many_are_remembered_and_old_ones_make_room() {
-        let (mut proven, keyed) = (Proven::default(), Keyed::new(1));
+        let mut seen = Table::new();
         for host in 0..SOURCES_MAX as u32 + 10 {
-            proven.note(Instant::ZERO, Address::of(&keyed, &flow(host, 5060)));
+            seen.note(Instant::ZERO, &flow(host, 5060));
         }
-        assert_eq!(proven.0.seen.len(), SOURCES_MAX);
-        assert!(!proven.has(Instant::ZERO, &Address::of(&keyed, &flow(SOURCES_MAX as u32 + 1, 5060))));
+        assert_eq!(seen.count(), SOURCES_MAX);
+        assert!(!seen.has(Instant::ZERO, &flow(SOURCES_MAX as u32 + 1, 5060)));
         let later = Instant::ZERO + MEMORY;
-        proven.note(later, Address::of(&keyed, &flow(u32::MAX, 5060)));
-        assert_eq!(proven.0.seen.len(), 1);
+        seen.note(later, &flow(u32::MAX, 5060));
+        assert_eq!((seen.count(), seen.proven.0.count_by_host.len()), (1, 1));
+    }
+
+    /// Neither the ports of an address nor the addresses of an IPv6 /64 keep the sources of others out.
+    #[test]
+    fn one_host_fills_its_own_part_only() {
+        let four = |number: u32| flow(7, number as u16);
+        let six = |number: u32| {
+            let remote = std::net::SocketAddrV6::new((0x2001_0db8 << 96 | u128::from(number)).into(), 5060, 0, 0);
+            Flow { remote: remote.into(), ..flow(7, 5060) }
+        };
+        let mapped = |number: u32| {
+            let ip = std::net::Ipv4Addr::from(7).to_ipv6_mapped();
+            Flow { remote: (ip, number as u16).into(), ..flow(7, 5060) }
+        };
+        for of_host in [&four as &dyn Fn(u32) -> Flow, &six, &mapped] {
+            let mut seen = Table::new();
+            (1..SOURCES_MAX as u32).for_each(|number| seen.note(Instant::ZERO, &of_host(number)));
+            assert_eq!(seen.count(), SOURCES_OF_HOST_MAX);
+            for other in 0..100 {
+                seen.note(Instant::ZERO, &flow(1_000 + other, 5060));
+                assert!(seen.has(Instant::ZERO, &flow(1_000 + other, 5060)), "{other}");
+            }
+            // Its first sources are as good as before, and once they count no more others of it take their places.
+            assert!(seen.has(Instant::ZERO, &of_host(1)) && !seen.has(Instant::ZERO, &of_host(SOURCES_MAX as u32 - 1)));
+            let later = Instant::ZERO + MEMORY;
+            seen.note(later, &of_host(SOURCES_MAX as u32 - 1));
+            assert!(seen.has(later, &of_host(SOURCES_MAX as u32 - 1)));
+            assert_eq!(seen.count(), 1);
+        }
     }
 
     fn answer(status: u16, count: usize) -> Vec<u8> {

@@ -127,7 +127,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             return Matched::Nothing;
         };
         if let Some(client) = self.clients.get(handle) {
-            self.proven.note(now, Address::of(&self.keyed, &client.flow));
+            self.proven.note(now, Address::of(&self.keyed, &client.flow), client.flow.remote.ip());
         }
         Matched::Client(handle)
     }

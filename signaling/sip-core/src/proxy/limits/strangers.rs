@@ -18,7 +18,8 @@ impl Proxy {
     pub fn prove(&mut self, now: Instant, request: ProxyId) {
         self.prove_sender(now, request.0);
         if let Some(context) = self.transactions.servers.get(request.0) {
-            self.authenticated.note(now, address_key(&self.transactions.keyed, &context.flow));
+            let key = address_key(&self.transactions.keyed, &context.flow);
+            self.authenticated.note(now, key, context.flow.remote.ip());
         }
     }
 
