@@ -254,3 +254,33 @@ fn invites_that_are_refused_give_way() {
     assert_eq!(words(&bench.feed(&Peer { cseq: 20, ..flooder }.next("BYE"))), ["200"]);
     bench.assert_empty();
 }
+
+/// What is refused without memory takes nothing away: copies of the requests that were answered are answered from memory as
+/// before.
+#[test]
+fn refused_calls_push_nothing_out() {
+    let mut bench = Bench::with(
+        EndpointConfig { limits: Limits { max_transactions: 100, ..Limits::default() }, ..EndpointConfig::default() },
+        udp(),
+    );
+    for number in 0..100 {
+        assert!(bench.feed(&request("MESSAGE", number, false, "")).is_empty());
+        let asked = bench.request();
+        bench.endpoint.respond(bench.now, asked, 200, "", Content::NONE, &mut bench.out).unwrap();
+        assert_eq!(words(&bench.drain()), ["200"]);
+    }
+    bench.events.clear();
+    bench.endpoint.take_calls(NewCalls::Refused);
+    let replaces = "Replaces: unknown;to-tag=1;from-tag=2\n";
+    for number in 0..1_000 {
+        let invite = request("INVITE", 1_000 + number, false, if number % 2 == 0 { "" } else { replaces });
+        assert_eq!(words(&bench.feed(&invite)), [if number % 2 == 0 { "503" } else { "481" }]);
+    }
+    let counters = bench.endpoint.counters();
+    assert_eq!((counters.source_limited, counters.overloaded), (500, 0));
+    for number in 0..100 {
+        assert_eq!(words(&bench.feed(&request("MESSAGE", number, false, ""))), ["200"], "{number}");
+    }
+    assert!(bench.events.is_empty(), "none of them is new");
+    bench.assert_empty();
+}

@@ -35,14 +35,19 @@ impl Endpoint {
         self.room.quota.is_calm(need) || self.room.quota.has_room_for_source(source(), need, is_in_dialog)
     }
 
+    /// Whether the table takes one more request, where what is answered gives way. Nothing gives way yet.
+    pub(crate) fn table_has_room_for(&self, inc: &Incoming<'_, '_>) -> bool {
+        let (need, is_in_dialog) = (need_of(inc), inc.to_tag.is_some());
+        let is_limited = is_in_dialog && inc.method != Method::Invite;
+        self.room.quota.has_room(need, is_in_dialog) && (!is_limited || self.source_has_room(inc, need, true))
+    }
+
     /// Makes room for one more request; `false`: there is none.
     pub(crate) fn make_room_for(&mut self, inc: &Incoming<'_, '_>) -> bool {
-        let (need, is_in_dialog) = (need_of(inc), inc.to_tag.is_some());
-        let has_room = self.room.quota.has_room(need, is_in_dialog);
-        if !has_room || (is_in_dialog && inc.method != Method::Invite && !self.source_has_room(inc, need, true)) {
+        if !self.table_has_room_for(inc) {
             return false;
         }
-        while !self.room.quota.has_room_now(need) {
+        while !self.room.quota.has_room_now(need_of(inc)) {
             let Some(oldest) = self.room.answered.pop() else { return false };
             self.forget_server(oldest);
         }

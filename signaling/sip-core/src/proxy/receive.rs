@@ -92,13 +92,16 @@ impl Proxy {
             self.transactions.counters.refused_stopping += 1;
             return self.transactions.reply_overload(inc, out);
         }
-        if !self.make_room_for(inc, out) {
+        if !self.has_room_for(inc, out) {
             return;
         }
         let mut request = Vec::new();
         let Some(Normal { standing, flow: named_flow, next_hop }) = self.put_normal(inc.flow, inc, &mut request) else {
             return self.transactions.refuse(inc, 513, b"", out);
         };
+        if !self.make_room_for(inc) {
+            return self.transactions.refuse_overload(inc, out);
+        }
         let is_invite = inc.method == Method::Invite;
         let context = Context {
             named_flow,

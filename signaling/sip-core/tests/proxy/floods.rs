@@ -465,3 +465,36 @@ fn answered_invites_give_way_where_the_proxy_does_not_stay_in_the_path() {
     assert!(bench.proxy.sizes().requests <= 100);
     bench.assert_empty();
 }
+
+/// A hundred requests that were answered, in a table of as many; gives them.
+fn full_of_answered(bench: &mut Bench) -> Vec<String> {
+    let all: Vec<String> = (0..100).map(|number| request("MESSAGE", number, "")).collect();
+    for message in &all {
+        assert!(bench.feed(message).is_empty());
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(9, "200")]);
+    }
+    bench.events.clear();
+    all
+}
+
+/// What is refused without memory takes nothing away: copies of the requests that were answered are answered from memory.
+#[test]
+fn refused_requests_push_nothing_out() {
+    let config = || ProxyConfig { max_requests: 100, max_stored_bytes: 1_000_000, ..ProxyConfig::default() };
+    // Too large with `received`.
+    let too_large = |number: u32| {
+        let usual = request("MESSAGE", number, "").replace(";rport", "").replace("SIP/2.0/UDP 192.0.2.9", "SIP/2.0/UDP x");
+        let pad = 65_530 - "X-Pad: \n".len() - size(&usual);
+        usual.replacen("Max-Forwards", &format!("X-Pad: {}\nMax-Forwards", "y".repeat(pad)), 1)
+    };
+    let mut bench = Bench::with(config());
+    let all = full_of_answered(&mut bench);
+    for number in 0..200 {
+        let refused = bench.feed_on(by_tcp(), &too_large(1_000 + number));
+        assert_eq!(refused.iter().map(|(_, text)| word(text)).collect::<Vec<_>>(), ["513"]);
+    }
+    assert!(all.iter().all(|message| hosts(&bench.feed(message)) == [(9, "200")]));
+    assert!(bench.events.is_empty(), "none of them is new");
+    bench.assert_empty();
+}

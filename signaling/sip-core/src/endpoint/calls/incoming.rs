@@ -24,7 +24,7 @@ impl Endpoint {
             Ok(replaces) => replaces,
             Err(status) => return self.transactions.refuse(inc, status, b"", out),
         };
-        if self.dialogs.is_full() || !self.make_room_for(inc) {
+        if self.dialogs.is_full() || !self.table_has_room_for(inc) {
             return self.transactions.refuse_overload(inc, out);
         }
         if self.new_calls == NewCalls::Refused || !self.has_room_for(inc) {

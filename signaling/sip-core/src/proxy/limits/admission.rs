@@ -38,15 +38,12 @@ struct Claim<'c> {
 }
 
 impl Proxy {
-    /// Makes room for a request that came. `false`: there is none, and the request was answered 503 without any state.
-    pub(crate) fn make_room_for(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) -> bool {
+    /// Whether there is room for a request that came, where what is answered gives way: nothing gives way yet. `false`: there
+    /// is none, and the request was answered 503 without any state.
+    pub(crate) fn has_room_for(&mut self, inc: &Incoming<'_, '_>, out: &mut ProxyOutput) -> bool {
         let sender = inc.sender(&self.transactions.keyed);
         let is_stranger = !self.transactions.proven.has(inc.now, &sender.address);
-        let need = Usage {
-            requests: 1,
-            branches: places_of_branch(inc.method == Method::Invite),
-            bytes: STORED_TIMES * inc.message.as_bytes().len(),
-        };
+        let need = need_of(inc);
         let claim = Claim { now: inc.now, flow: &sender.flow, source: sender.source, is_stranger, need };
         let refusal = match is_stranger && !self.may_begin_unproven(inc) {
             true => Some(NoRoom::Strangers),
@@ -55,7 +52,7 @@ impl Proxy {
                 self.refusal_of(&claim, &|| *is_in_dialog)
             }
         };
-        match refusal.or_else(|| self.make_way_for(need)) {
+        match refusal {
             None => return true,
             Some(NoRoom::Table) => self.transactions.counters.overloaded += 1,
             Some(NoRoom::Strangers) => self.transactions.counters.source_limited += 1,
@@ -66,6 +63,11 @@ impl Proxy {
         }
         self.transactions.reply_overload(inc, out);
         false
+    }
+
+    /// Makes the room that [`has_room_for`](Self::has_room_for) has found.
+    pub(crate) fn make_room_for(&mut self, inc: &Incoming<'_, '_>) -> bool {
+        self.make_way_for(need_of(inc)).is_none()
     }
 
     /// Makes room for one more branch of a request, with so many bytes.
@@ -134,6 +136,15 @@ impl Proxy {
         if self.room.quota.tell_full(key) {
             out.event(ProxyEvent::SourceFull { source: flow.remote.ip() });
         }
+    }
+}
+
+/// What a request that came may come to take, with one target.
+fn need_of(inc: &Incoming<'_, '_>) -> Usage {
+    Usage {
+        requests: 1,
+        branches: places_of_branch(inc.method == Method::Invite),
+        bytes: STORED_TIMES * inc.message.as_bytes().len(),
     }
 }
 
