@@ -8,6 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::message::incoming::Incoming;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
+use crate::transactions::answered::Needed;
 use crate::transactions::quota::Usage;
 use crate::transactions::room::Room;
 use crate::transactions::strangers::Source;
@@ -93,7 +94,7 @@ impl Endpoint {
         }
         (transaction.wish, transaction.target) = (None, Box::default());
         self.room.release_stranger(&mut transaction.caller);
-        self.room.note_done(&mut transaction.caller, handle);
+        self.room.note_done(&mut transaction.caller, handle, Needed::ForCopies);
     }
 
     pub(crate) fn forget_server(&mut self, handle: Handle) {

@@ -225,6 +225,11 @@ pub(crate) fn status_of(answer: &[u8]) -> u16 {
     digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or_default()
 }
 
+/// Whether a response that we wrote or checked is a 2xx.
+pub(crate) fn is_success(answer: &[u8]) -> bool {
+    (200..300).contains(&status_of(answer))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

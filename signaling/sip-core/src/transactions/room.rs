@@ -1,7 +1,7 @@
 //! The books on the requests of peers: what is kept for them, on whose account, and which of them give way.
 
 use crate::table::slab::Handle;
-use crate::transactions::answered::Answered;
+use crate::transactions::answered::{Answered, Needed};
 use crate::transactions::quota::{Caller, Quota, Usage};
 use crate::transactions::strangers::{Source, Strangers};
 
@@ -31,10 +31,10 @@ impl Room {
         }
     }
 
-    /// A request needs no more than to have copies of it recognized. It counts for its source no longer, and gives way.
-    pub(crate) fn note_done(&mut self, caller: &mut Caller, handle: Handle) {
+    /// A request has its final response. It counts for its source no longer, and gives way as it is `needed`.
+    pub(crate) fn note_done(&mut self, caller: &mut Caller, handle: Handle, needed: Needed) {
         if self.quota.note_done(caller) {
-            self.answered.push(handle);
+            self.answered.push(handle, needed);
         }
     }
 

@@ -466,6 +466,47 @@ fn answered_invites_give_way_where_the_proxy_does_not_stay_in_the_path() {
     bench.assert_empty();
 }
 
+/// Copies of a 2xx find their way to the caller for as long as its target may repeat it (RFC 6026 §7.1, §7.2), whatever else
+/// fills the table, and no copy of the INVITE becomes another call.
+#[test]
+fn an_answered_invite_gives_way_after_all_others() {
+    for record_route in [false, true] {
+        let mut bench = Bench::with(ProxyConfig { max_requests: 100, record_route, ..ProxyConfig::default() });
+        let invite = Peer::new().invite();
+        bench.feed_on(other(), &invite);
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        if record_route {
+            let (peer, route) = answered(&mut bench, &sent);
+            bench.feed_on(other(), &in_dialog(&peer, "ACK", &route));
+        } else {
+            assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(10, "200")]);
+        }
+        let flooder = Flow { transport: Transport::Udp, connection: 0, ..from_host(20) };
+        bench.proxy.trust(bench.now, &flooder);
+        for number in 0..1_000 {
+            // Other requests, calls that are refused and acknowledged, and CANCELs, which come too late.
+            let message = request("MESSAGE", number, "");
+            assert!(bench.feed_on(flooder, &message).is_empty(), "{number}");
+            let other = bench.forward(&[(2, 0)]).remove(0).1;
+            assert_eq!(hosts(&bench.answer(&other, 200, "c")), [(20, "200")]);
+            let call = Peer { call_id: format!("call{number}").leak(), branch: format!("c{number}"), ..Peer::new() };
+            assert!(bench.feed_on(flooder, &call.invite()).is_empty(), "{number}");
+            let request = bench.request();
+            bench.proxy.reject(bench.now, request, 486, Content::NONE, &mut bench.out).unwrap();
+            let refusal = bench.drain().remove(0).1;
+            assert_eq!(hosts(&bench.feed_on(flooder, &call.cancel())), [(20, "200")]);
+            let call = Peer { to_tag: tag(header(&refusal, "To")).to_owned(), ..call };
+            bench.feed_on(flooder, &call.ack_refusal());
+            assert!(bench.proxy.sizes().requests <= 100);
+        }
+        bench.events.clear();
+        assert!(bench.feed_on(other(), &invite).is_empty() && bench.events.is_empty(), "no call of its own");
+        let copy = bench.answer(&sent, 200, "b");
+        assert_eq!(hosts(&copy), [(10, "200")], "record_route = {record_route}");
+        bench.assert_empty();
+    }
+}
+
 /// A hundred requests that were answered, in a table of as many; gives them.
 fn full_of_answered(bench: &mut Bench) -> Vec<String> {
     let all: Vec<String> = (0..100).map(|number| request("MESSAGE", number, "")).collect();

@@ -112,9 +112,15 @@ impl Proxy {
         (!has_room).then_some(NoRoom::Table)
     }
 
-    /// Makes room for a request that is answered at once and gives way to all others.
+    /// Makes room for a request that is answered at once and gives way to all others, calls that were answered included.
     pub(crate) fn make_way(&mut self, bytes: usize) -> bool {
-        self.make_way_for(Usage { requests: 1, branches: 0, bytes }).is_none()
+        let need = Usage { requests: 1, branches: 0, bytes };
+        while !self.room.quota.has_room_now(need) {
+            if !self.forget_oldest_copy() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Lets requests go that have been answered for the longest time, until there are so many places.

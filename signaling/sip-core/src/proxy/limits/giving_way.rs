@@ -4,6 +4,8 @@ use crate::proxy::Proxy;
 use crate::proxy::context::Context;
 use crate::proxy::limits::admission::places_of_branch;
 use crate::table::slab::Handle;
+use crate::transactions::answered::{Answered, Needed};
+use crate::transactions::proven::is_success;
 use crate::transactions::quota::Usage;
 use crate::transactions::{Cancel, Transactions};
 
@@ -38,12 +40,14 @@ impl Proxy {
         self.note_done(handle);
     }
 
-    /// Nothing is needed of a request any more but to recognize copies of its messages. It gives way when there is no room,
-    /// and counts for its source no longer.
+    /// A request counts for its source no longer, and gives way when there is no room: one that was answered 2xx after all
+    /// others, where it is an INVITE.
     fn note_done(&mut self, handle: Handle) {
         self.recount(handle);
         if let Some(context) = self.transactions.servers.get_mut(handle) {
-            self.room.note_done(&mut context.caller, handle);
+            let is_success = context.is_invite && is_success(&context.response);
+            let needed = if is_success { Needed::ForSuccess } else { Needed::ForCopies };
+            self.room.note_done(&mut context.caller, handle, needed);
         }
     }
 
@@ -55,11 +59,20 @@ impl Proxy {
         }
     }
 
-    /// Forgets the request that has been answered for the longest time, with its branches. Its client has its response,
-    /// unless all copies of it were lost: then a further copy of the request is one that is new. Late copies of its
-    /// targets' responses belong to nothing. `false`: there is none.
+    /// Forgets the request that gives way next, with its branches. Its client has its response, unless all copies of it were
+    /// lost: then a further copy of the request is one that is new. Late copies of its targets' responses belong to nothing.
+    /// `false`: there is none.
     pub(crate) fn forget_oldest_answered(&mut self) -> bool {
-        while let Some(handle) = self.room.answered.pop() {
+        self.forget_next(Answered::pop)
+    }
+
+    /// The same, but for INVITEs that were answered 2xx.
+    pub(crate) fn forget_oldest_copy(&mut self) -> bool {
+        self.forget_next(Answered::pop_for_copies)
+    }
+
+    fn forget_next(&mut self, pop: fn(&mut Answered) -> Option<Handle>) -> bool {
+        while let Some(handle) = pop(&mut self.room.answered) {
             let Some(context) = self.transactions.servers.get_mut(handle) else { continue };
             for branch in std::mem::take(&mut context.targets.branches) {
                 self.transactions.forget_client(branch);
