@@ -5,7 +5,8 @@ use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
 use crate::table::slab::Handle;
-use crate::transactions::ServerInput;
+use crate::transactions::proven::is_success;
+use crate::transactions::{ServerInput, Transactions};
 use clock::Instant;
 use sip_wire::Message;
 
@@ -82,8 +83,7 @@ impl Proxy {
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         if context.outcome.is_answered {
             if context.is_invite && (200..300).contains(&status) {
-                context.response = bytes; // RFC 6026 §7.1: each 2xx goes through
-                self.send_answer(now, handle, out);
+                self.pass_late_success(now, handle, bytes, out);
             }
             return;
         }
@@ -97,6 +97,20 @@ impl Proxy {
         if status >= 200 {
             self.note_end_at_stop(handle);
             out.event(ProxyEvent::Finished { request: ProxyId(handle), status });
+        }
+    }
+
+    /// A 2xx that comes after the final answer to its INVITE goes to the caller all the same (RFC 3261 §16.7, step 5): the
+    /// caller acknowledges it and ends what it does not want. It takes the place of a 2xx, for copies of the INVITE, and never
+    /// that of a refusal, which is repeated until the caller acknowledges that one (RFC 3261 §17.2.1).
+    fn pass_late_success(&mut self, now: Instant, handle: Handle, success: Box<[u8]>, out: &mut ProxyOutput) {
+        let Transactions { servers, proven, .. } = &mut self.transactions;
+        let Some(context) = servers.get_mut(handle) else { return };
+        if context.budget.admits(proven.has(now, &context.address), &success) {
+            out.send_copy(context.flow, &success);
+        }
+        if is_success(&context.response) {
+            context.response = success;
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::proxy::context::Context;
 use crate::proxy::{Proxy, ProxyId, Standing};
 use crate::table::slab::Handle;
 use crate::transactions::Server;
-use crate::transactions::proven::status_of;
+use crate::transactions::proven::{is_success, status_of};
 use clock::Instant;
 use std::net::SocketAddr;
 
@@ -56,7 +56,7 @@ impl Proxy {
     /// Calls that were answered a moment ago, for as long as copies of the answer may come. What became of them since is
     /// not known here.
     pub fn answered_calls(&self) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {
-        self.calls(|call| (200..300).contains(&status_of(&call.response)))
+        self.calls(|call| is_success(&call.response))
     }
 
     fn calls(&self, is_meant: fn(&Server<Context>) -> bool) -> impl Iterator<Item = (ProxyId, ProxyStory<'_>)> {

@@ -63,6 +63,37 @@ fn an_answer_that_crosses_reaches_the_caller_and_a_refusal_is_its_targets() {
     }
 }
 
+/// RFC 3261 §17.2.1: what is repeated until its ACK comes is the answer that the caller got. A 2xx that comes later goes to the
+/// caller, who ends it (§16.7, step 5), whether the operator has ended the call or the proxy is being stopped.
+#[test]
+fn a_2xx_after_the_refusal_takes_no_place_of_it() {
+    let hang_up = |bench: &mut Bench| drop(call_off(bench).unwrap());
+    let stop = |bench: &mut Bench| bench.proxy.stop(bench.now, bench.now + PATIENCE, &mut bench.out);
+    let hung_up = (&hang_up as &dyn Fn(&mut Bench), "480");
+    for ((end, told), record_route) in [(hung_up, true), (hung_up, false), ((&stop, "503"), true)] {
+        let mut bench = Bench::with(ProxyConfig { record_route, ..ProxyConfig::default() });
+        bench.proxy.trust(bench.now, &caller());
+        let peer = Peer::new();
+        bench.feed(&peer.invite());
+        let sent = bench.forward(&[(1, 0)]).remove(0).1;
+        end(&mut bench);
+        let refusal =
+            bench.pass(PATIENCE).into_iter().map(|(_, _, text)| text).find(|text| word(text) == told).unwrap();
+        for _ in 0..2 {
+            assert_eq!(hosts(&bench.answer(&sent, 200, "a")), [(9, "200")]);
+        }
+        let copies = bench.pass(Duration::from_secs(4));
+        assert_eq!(copies.iter().map(|(_, host, text)| (*host, word(text))).collect::<Vec<_>>(), [(9, told); 3]);
+        assert!(copies.iter().all(|(_, _, text)| *text == refusal));
+        assert_eq!(hosts(&bench.feed(&peer.invite())), [(9, told)], "a copy of the INVITE");
+        assert_eq!((bench.proxy.answered_calls().count(), bench.finished()), (0, vec![told.parse().unwrap()]));
+        let acknowledged = Peer { to_tag: tag(header(&refusal, "To")).to_owned(), ..peer };
+        assert!(bench.feed(&acknowledged.ack_refusal()).is_empty());
+        assert!(bench.pass(Duration::from_secs(4)).is_empty(), "it was acknowledged");
+        bench.assert_empty();
+    }
+}
+
 #[test]
 fn a_call_that_nobody_has_decided_about_is_refused_at_once() {
     let mut bench = Bench::new();

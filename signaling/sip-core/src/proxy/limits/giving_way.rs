@@ -59,6 +59,13 @@ impl Proxy {
         }
     }
 
+    /// The same where its answer is a 2xx. The ACK of one that came after a refusal acknowledges no refusal.
+    pub(crate) fn note_acknowledged_success(&mut self, handle: Handle) {
+        if self.transactions.servers.get(handle).is_some_and(|context| is_success(&context.response)) {
+            self.note_acknowledged(handle);
+        }
+    }
+
     /// Forgets the request that gives way next, with its branches. Its client has its response, unless all copies of it were
     /// lost: then a further copy of the request is one that is new. Late copies of its targets' responses belong to nothing.
     /// `false`: there is none.

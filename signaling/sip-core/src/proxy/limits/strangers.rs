@@ -3,7 +3,7 @@
 
 use crate::flow::Flow;
 use crate::message::incoming::{Incoming, Request};
-use crate::proxy::{Proxy, ProxyId, ProxyOutput};
+use crate::proxy::{Proxy, ProxyId};
 use crate::table::hash::Key;
 use crate::table::slab::Handle;
 use crate::transactions::Transactions;
@@ -46,7 +46,7 @@ impl Proxy {
     pub(crate) fn note_ack(&mut self, inc: &Incoming<'_, '_>) {
         if let Some(handle) = self.ack_index.remove(&self.ack_key(inc)) {
             self.prove_sender(inc.now, handle);
-            self.note_acknowledged(handle);
+            self.note_acknowledged_success(handle);
         }
     }
 
@@ -56,16 +56,6 @@ impl Proxy {
         if refusal.is_some_and(|refusal| is_acknowledged(refusal, inc.to_tag)) {
             self.prove_sender(inc.now, handle);
             self.note_acknowledged(handle);
-        }
-    }
-
-    /// Sends the last response upstream, or a copy of it, if it may go.
-    pub(crate) fn send_answer(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
-        let Transactions { servers, proven, .. } = &mut self.transactions;
-        let Some(context) = servers.get_mut(handle) else { return };
-        let is_proven = proven.has(now, &context.address);
-        if context.budget.admits(is_proven, &context.response) {
-            out.send_copy(context.flow, &context.response);
         }
     }
 

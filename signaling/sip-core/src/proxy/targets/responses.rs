@@ -49,7 +49,7 @@ impl Proxy {
                     self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
                 }
                 if !self.config.record_route {
-                    self.note_acknowledged(context); // the ACK does not pass here
+                    self.note_acknowledged_success(context); // the ACK does not pass here
                 }
             }
             300..400 if self.hand_redirection_up(now, handle, message, out) => {}
