@@ -27,6 +27,24 @@ pub struct CallRow {
     pub signaling: SocketAddr,
 }
 
+/// What operators name a call by. It is there before anything else of the call is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallNames<'c> {
+    /// The id of a leg, or of a call of the proxy.
+    pub id: &'c str,
+    pub number: &'c str,
+    pub call_id: &'c str,
+    /// Where its signaling comes from.
+    pub signaling: SocketAddr,
+}
+
+impl CallNames<'_> {
+    /// Whether this is one of its names.
+    pub fn has(&self, name: &str) -> bool {
+        [self.id, self.number, self.call_id].contains(&name)
+    }
+}
+
 pub fn calls(now: Instant, shard: usize, sessions: &Sessions) -> Vec<CallRow> {
     sessions.iter().map(|session| CallRow::of(now, shard, session)).collect()
 }
@@ -34,7 +52,12 @@ pub fn calls(now: Instant, shard: usize, sessions: &Sessions) -> Vec<CallRow> {
 impl CallRow {
     /// Its Call-ID, if this is one of its names.
     pub fn call_id_of(&self, name: &str) -> Option<&str> {
-        (self.id == name || self.number == name || *self.call_id == *name).then_some(&self.call_id)
+        self.names().has(name).then_some(&self.call_id)
+    }
+
+    /// What operators name it by.
+    pub fn names(&self) -> CallNames<'_> {
+        CallNames { id: &self.id, number: &self.number, call_id: &self.call_id, signaling: self.signaling }
     }
 
     /// A call that the proxy sets up.

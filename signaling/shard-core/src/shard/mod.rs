@@ -10,7 +10,7 @@ mod standing;
 
 use crate::CallHandler;
 use crate::auth::{Auth, Authenticated};
-use crate::call_row::{self, CallRow};
+use crate::call_row::{self, CallNames, CallRow};
 use crate::names::next_hops::NextHops;
 use crate::names::{Found, Lookups, PathFinder, Questions, is_of_proxy};
 use crate::proxy::{HungUp, Relay};
@@ -265,7 +265,7 @@ impl Shard {
         &mut self,
         now: Instant,
         number: usize,
-        is_meant: impl Fn(&CallRow) -> bool,
+        is_meant: impl Fn(&CallNames<'_>) -> bool,
         out: &mut ShardOutput,
     ) -> HungUp {
         let Some(relay) = &mut self.relay else { return HungUp::default() };

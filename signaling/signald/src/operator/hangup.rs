@@ -5,7 +5,7 @@ use crate::operator::trace::parse_peer;
 use clock::Instant;
 use serde_json::{Value, json};
 use session::{SessionId, Sessions, Turn};
-use shard_core::call_row::CallRow;
+use shard_core::call_row::{CallNames, CallRow};
 use shard_core::{Shard, ShardOutput};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Sender;
@@ -40,10 +40,10 @@ impl Which {
         }
     }
 
-    fn fits(&self, call: &CallRow) -> bool {
+    fn fits(&self, call: &CallNames<'_>) -> bool {
         match self {
             Self::All => true,
-            Self::Named(name) => call.call_id_of(name).is_some(),
+            Self::Named(name) => call.has(name),
             Self::Peer(ip, port) => is_peer(call.signaling, *ip, *port),
         }
     }
@@ -62,7 +62,7 @@ pub(crate) struct HangUp {
 /// What came of it.
 pub(crate) struct HungUp {
     pub(crate) calls: Vec<Hung>,
-    /// Calls that pass the proxy of the shard, are meant, and were answered a moment ago.
+    /// Calls that pass the proxy of the shard, are meant, and were answered a moment ago, where it ended none.
     pub(crate) up_count: usize,
 }
 
@@ -88,7 +88,7 @@ impl HangUp {
 /// Ends sessions. The other side of a call ends with it.
 fn hang_up(which: &Which, shard: usize, sessions: &mut Sessions, turn: &mut Turn<'_>) -> Vec<Hung> {
     let rows = sessions.iter().map(|session| (session.id(), CallRow::of(turn.now, shard, session)));
-    let meant: Vec<(SessionId, CallRow)> = rows.filter(|(_, row)| which.fits(row)).collect();
+    let meant: Vec<(SessionId, CallRow)> = rows.filter(|(_, row)| which.fits(&row.names())).collect();
     let mut hung = Vec::new();
     for (id, row) in meant {
         let Some(session) = sessions.get(id) else { continue };
