@@ -1,5 +1,6 @@
 //! The sockets of signaling: datagrams in and out, connections, and what a thread waits for.
 
+mod carriers;
 pub(crate) mod certificates;
 mod datagrams;
 pub(crate) mod listener;

@@ -4,19 +4,14 @@ use super::datagrams::{self, Datagrams};
 use crate::operator::trace::{Tracer, Way};
 use crate::paths::own_address::leads_home;
 use crate::shard::sharding::Sharding;
+use crate::sockets::carriers::Carriers;
 use crate::sockets::listener::Listener;
 use crate::sockets::streams::respond_anew;
 use crate::sockets::tcp_fallback::TcpFallback;
 use shard_core::intake::Arrived;
 use sip_core::{Flow, Output, Transport};
-use std::collections::HashMap;
 use std::sync::Arc;
 use transport::{SendError, Streams};
-
-/// Connections that carry requests of other paths, as far as we remember.
-const CARRIED_COUNT_MAX: usize = 4_096;
-/// Other paths that one of them carries.
-const PATHS_PER_CONNECTION_MAX: usize = 64;
 
 /// One shard's way out.
 pub(crate) struct Sender {
@@ -27,8 +22,7 @@ pub(crate) struct Sender {
     tcp_fallback: Arc<TcpFallback>,
     /// Paths on which requests could not be sent.
     broken: Vec<Flow>,
-    /// Paths whose requests another connection carries, by that connection: theirs was not open yet, or no longer.
-    carried: HashMap<u64, Vec<Flow>>,
+    carriers: Carriers,
     /// The shards, for messages of the switch to itself.
     sharding: Sharding,
     tracer: Tracer,
@@ -60,8 +54,8 @@ impl Sender {
         sharding: Sharding,
         tracer: Tracer,
     ) -> Self {
-        let (datagrams, broken, carried) = (Datagrams::new(), Vec::new(), HashMap::new());
-        Self { listeners, datagrams, streams, tcp_fallback, broken, carried, sharding, tracer }
+        let (datagrams, broken, carriers) = (Datagrams::new(), Vec::new(), Carriers::default());
+        Self { listeners, datagrams, streams, tcp_fallback, broken, carriers, sharding, tracer }
     }
 
     /// Sends everything. What the kernel or a connection does not take is counted; SIP's retransmissions repeat it over
@@ -127,8 +121,8 @@ impl Sender {
         let is_response = bytes.starts_with(b"SIP/");
         match streams.send(flow, bytes) {
             Ok(carrier) => {
-                if carrier.connection != flow.connection && !is_response {
-                    self.note_carrier(carrier.connection, flow);
+                if !is_response {
+                    self.carriers.note(carrier.connection, flow);
                 }
                 true
             }
@@ -136,6 +130,7 @@ impl Sender {
             Err(error) => {
                 tracing::debug!(remote = %flow.remote, transport = flow.transport.via_name(), "not sent: {error}");
                 if !is_response {
+                    self.carriers.note(flow.connection, flow);
                     self.broken.push(*flow);
                 }
                 false
@@ -143,22 +138,9 @@ impl Sender {
         }
     }
 
-    fn note_carrier(&mut self, connection: u64, flow: &Flow) {
-        if self.carried.len() >= CARRIED_COUNT_MAX {
-            // Those requests run out by themselves.
-            self.carried.clear();
-        }
-        let paths = self.carried.entry(connection).or_default();
-        if paths.len() < PATHS_PER_CONNECTION_MAX && !paths.contains(flow) {
-            paths.push(*flow);
-        }
-    }
-
-    /// All paths that are broken because this one is.
+    /// All paths with requests that are broken because this one is.
     pub(crate) fn broken_with(&mut self, flow: &Flow) -> Vec<Flow> {
-        let mut all = self.carried.remove(&flow.connection).filter(|_| flow.connection != 0).unwrap_or_default();
-        all.push(*flow);
-        all
+        self.carriers.broken_with(flow)
     }
 
     /// The next path on which a request could not be sent.
