@@ -121,7 +121,7 @@ impl Proxy {
         // A connection of ours leads to its peer, whatever the URI says.
         self.flow_named_by(last).is_some()
             || key.leads_to(toward, last, way.next_hop)
-            || self.refreshed_targets.has(&key.place(toward, way.next_hop))
+            || self.refreshed_targets.has(&toward.key(&self.transactions.keyed), &key.place(toward, way.next_hop))
     }
 
     fn flow_named_by(&self, own: &Uri<'_>) -> Option<Flow> {

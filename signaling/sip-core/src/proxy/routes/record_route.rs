@@ -64,7 +64,7 @@ impl Proxy {
         }
         if let (Some(contact), Some(to_tag)) = (inc.contact_uri(), inc.to_tag) {
             let toward = Toward::new(from, inc.call_id, inc.from_tag, to_tag);
-            self.refreshed_targets.note(self.route_key.place(&toward, contact));
+            self.refreshed_targets.note(toward.key(&self.transactions.keyed), self.route_key.place(&toward, contact));
         }
     }
 
@@ -92,7 +92,7 @@ impl Proxy {
         // Not everybody takes a new route set from the second response to the request that made the dialog.
         let is_another = open.place.is_some_and(|first| first != place);
         if (is_in_dialog && status >= 200) || is_another {
-            self.refreshed_targets.note(place);
+            self.refreshed_targets.note(toward.key(&self.transactions.keyed), place);
         }
         if let Some(open) = self.transactions.servers.get_mut(context) {
             open.place.get_or_insert(place);

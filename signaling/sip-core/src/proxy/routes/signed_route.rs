@@ -6,10 +6,10 @@
 //! from here to that host". A target refresh moves a peer without changing the route set of the other side, so places
 //! that were named in the dialog itself are remembered as well ([`RefreshedTargets`]).
 
+use crate::table::hash::{Index, Key, Keyed};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use sip_wire::{Host, Params, Uri};
-use std::collections::HashSet;
 
 /// The URI parameter that carries the hash.
 pub(crate) const PARAMETER: &str = "rp";
@@ -18,7 +18,7 @@ const HALF_BYTES: usize = 16;
 /// Both halves.
 const PROOF_BYTES: usize = 2 * HALF_BYTES;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Places of refreshed targets that are remembered, in two generations of this many.
+/// Sides of dialogs whose refreshed targets are remembered, in two generations of this many.
 const GENERATION_COUNT_MAX: usize = 32_768;
 
 /// One side of a dialog. The caller is who sent the request that made it.
@@ -56,6 +56,15 @@ impl<'a> Toward<'a> {
             Side::Caller => Self { side, call_id, caller_tag: own_tag, callee_tag: b"" },
             Side::Callee => Self { side, call_id, caller_tag: peer_tag, callee_tag: own_tag },
         }
+    }
+
+    /// Stands for this side of the dialog.
+    pub(crate) fn key(&self, keyed: &Keyed) -> Key {
+        let label: &[u8] = match self.side {
+            Side::Caller => b"caller's side",
+            Side::Callee => b"callee's side",
+        };
+        keyed.key(&[label, self.call_id, self.caller_tag, self.callee_tag])
     }
 }
 
@@ -155,24 +164,31 @@ pub(crate) fn exchange(message: &mut [u8], head_bytes: usize, old: &Proof, new: 
     }
 }
 
-/// Places that a peer of a dialog named in the dialog (RFC 3261 §12.2: target refresh). Bounded: the older generation goes
-/// when the younger one is full. What is forgotten costs a peer that moved more than that many moves ago its dialog.
+/// Places that the peers of a dialog named in the dialog (RFC 3261 §12.2: target refresh): the last ones of each side.
+/// Bounded: the older generation goes when the younger one is full. What is forgotten costs a peer its dialog that moved before
+/// the peers of that many other dialogs did.
 #[derive(Default)]
 pub(crate) struct RefreshedTargets {
-    young: HashSet<Half>,
-    old: HashSet<Half>,
+    young: Index<Places>,
+    old: Index<Places>,
 }
 
+/// The last places of one side of a dialog, the latest first. A request that crossed a refresh still goes to the one before.
+type Places = [Half; 2];
+
 impl RefreshedTargets {
-    pub(crate) fn note(&mut self, place: Half) {
-        if self.old.contains(&place) || !self.young.insert(place) || self.young.len() < GENERATION_COUNT_MAX {
-            return;
+    /// Notes a place of the side of a dialog whose key is `side`.
+    pub(crate) fn note(&mut self, side: Key, place: Half) {
+        let known = self.young.get(&side).or_else(|| self.old.get(&side)).copied();
+        let places = known.map_or([place, place], |[last, before]| [place, if last == place { before } else { last }]);
+        self.young.insert(side, places);
+        if self.young.len() >= GENERATION_COUNT_MAX {
+            self.old = std::mem::take(&mut self.young);
         }
-        self.old = std::mem::take(&mut self.young);
     }
 
-    pub(crate) fn has(&self, place: &Half) -> bool {
-        self.young.contains(place) || self.old.contains(place)
+    pub(crate) fn has(&self, side: &Key, place: &Half) -> bool {
+        self.young.get(side).or_else(|| self.old.get(side)).is_some_and(|places| places.contains(place))
     }
 }
 
@@ -241,12 +257,34 @@ mod tests {
         assert_eq!(String::from_utf8(message).unwrap(), format!("{0},{0}\r\n\r\n{1}", text(&new), text(&old)));
     }
 
+    fn place(number: u32) -> Half {
+        format!("{number:016}").into_bytes().try_into().unwrap()
+    }
+
     #[test]
     fn refreshed_targets_are_bounded() {
         let mut targets = RefreshedTargets::default();
-        let place = |number: u32| -> Half { format!("{number:016}").into_bytes().try_into().unwrap() };
-        (0..200_000).for_each(|number| targets.note(place(number)));
-        assert!(targets.has(&place(199_999)) && !targets.has(&place(0)));
+        (0..200_000).for_each(|number| targets.note(Key(number.into()), place(number)));
+        assert!(targets.has(&Key(199_999), &place(199_999)) && !targets.has(&Key(0), &place(0)));
+        assert!(!targets.has(&Key(199_999), &place(199_998)));
         assert!(targets.young.len() + targets.old.len() <= 2 * GENERATION_COUNT_MAX);
+    }
+
+    /// A peer that says again and again that it has moved makes the proxy forget no other peer.
+    #[test]
+    fn the_places_of_one_dialog_push_out_those_of_no_other() {
+        let mut targets = RefreshedTargets::default();
+        targets.note(Key(1), place(1));
+        (0..200_000).for_each(|number| targets.note(Key(2), place(number)));
+        assert!(targets.has(&Key(1), &place(1)));
+        assert!([199_998, 199_999].iter().all(|number| targets.has(&Key(2), &place(*number))));
+        assert!(!targets.has(&Key(2), &place(199_997)));
+        assert_eq!(targets.young.len() + targets.old.len(), 2);
+        // What is noted again is as young as the youngest.
+        (0..200_000).for_each(|number| {
+            targets.note(Key(100 + u128::from(number)), place(number));
+            targets.note(Key(1), place(1));
+        });
+        assert!(targets.has(&Key(1), &place(1)) && !targets.has(&Key(2), &place(199_999)));
     }
 }
