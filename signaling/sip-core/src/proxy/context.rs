@@ -68,6 +68,13 @@ impl Targets {
         }
     }
 
+    /// Bytes that are kept for them, beside those of branches.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_redirects = self.redirects.iter().map(|redirect| redirect.bytes.len());
+        let of_tried = self.tried.iter().map(|tried| tried.len());
+        of_redirects.chain(of_tried).chain(self.waiting.iter().map(Waiting::bytes)).sum()
+    }
+
     /// Nobody else shall be asked.
     pub(crate) fn drop_untried(&mut self) {
         self.waiting.clear();

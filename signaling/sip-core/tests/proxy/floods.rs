@@ -507,6 +507,34 @@ fn an_answered_invite_gives_way_after_all_others() {
     }
 }
 
+/// Targets that wait for their turn are kept with URIs that the target of a redirection may have chosen.
+#[test]
+fn targets_that_wait_count_for_the_bytes_of_their_request() {
+    let mut bench = Bench::with(ProxyConfig { max_redirects: 1, ..ProxyConfig::default() });
+    bench.feed(&Peer::new().invite());
+    let sent = bench.forward(&[(1, 0)]).remove(0).1;
+    bench.answer_with(&sent, 302, "a", "Contact: <sip:c@198.51.100.2>\n");
+    let redirect = bench.events.iter().find_map(|event| match event {
+        ProxyEvent::Redirected { redirect, .. } => Some(*redirect),
+        _ => None,
+    });
+    let uris: Vec<String> = (0..20).map(|number| format!("sip:{}@198.51.100.2", "x".repeat(4_000 + number))).collect();
+    let one = |(group, uri): (usize, &'static str)| Target {
+        uri: Some(uri),
+        group: group as u16,
+        ..Target::unchanged(target(2))
+    };
+    let targets: Vec<Target<'_>> = uris.into_iter().map(|uri| &*uri.leak()).enumerate().map(one).collect();
+    let before = bench.proxy.sizes().stored_bytes;
+    let request = bench.request();
+    bench.proxy.follow(bench.now, request, redirect.unwrap(), &targets, &mut bench.out).unwrap();
+    assert_eq!(hosts(&bench.drain()), [(2, "INVITE")]);
+    // Each is kept twice: as one that was tried, and as the branch or as one that waits.
+    let kept = bench.proxy.sizes().stored_bytes - before;
+    assert!((155_000..200_000).contains(&kept), "{kept}");
+    bench.assert_empty();
+}
+
 /// A hundred requests that were answered, in a table of as many; gives them.
 fn full_of_answered(bench: &mut Bench) -> Vec<String> {
     let all: Vec<String> = (0..100).map(|number| request("MESSAGE", number, "")).collect();
@@ -525,7 +553,8 @@ fn refused_requests_push_nothing_out() {
     let config = || ProxyConfig { max_requests: 100, max_stored_bytes: 1_000_000, ..ProxyConfig::default() };
     // Too large with `received`.
     let too_large = |number: u32| {
-        let usual = request("MESSAGE", number, "").replace(";rport", "").replace("SIP/2.0/UDP 192.0.2.9", "SIP/2.0/UDP x");
+        let usual =
+            request("MESSAGE", number, "").replace(";rport", "").replace("SIP/2.0/UDP 192.0.2.9", "SIP/2.0/UDP x");
         let pad = 65_530 - "X-Pad: \n".len() - size(&usual);
         usual.replacen("Max-Forwards", &format!("X-Pad: {}\nMax-Forwards", "y".repeat(pad)), 1)
     };

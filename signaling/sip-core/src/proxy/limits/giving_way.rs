@@ -15,12 +15,11 @@ impl Proxy {
         let Transactions { servers, clients, .. } = &mut self.transactions;
         let Some(context) = servers.get_mut(handle) else { return };
         let of_messages = context.request.len() + context.response.len() + context.outcome.bytes();
-        let of_redirects = context.targets.redirects.iter().map(|redirect| redirect.bytes.len()).sum::<usize>();
-        let mut usage = Usage { requests: 1, branches: 0, bytes: of_messages + of_redirects };
+        let mut usage = Usage { requests: 1, branches: 0, bytes: of_messages + context.targets.bytes() };
         for branch in context.targets.branches.iter().filter_map(|branch| clients.get(*branch)) {
             let may_be_cancelled = branch.machine.is_invite() && branch.machine.is_waiting();
             usage.branches += places_of_branch(may_be_cancelled || matches!(branch.cancel, Cancel::Sent(_)));
-            usage.bytes += branch.bytes.len();
+            usage.bytes += branch.bytes.len() + branch.again.as_ref().map_or(0, |again| again.0.bytes());
         }
         self.room.quota.change(&mut context.caller, usage);
     }

@@ -55,6 +55,12 @@ impl Waiting {
         }
     }
 
+    /// Bytes that are kept for it.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        size_of::<Self>() + size_of_val(&*self.alternates) + of_text(&self.uri) + of_text(&self.route)
+    }
+
     /// The same target by its next path.
     pub(crate) fn by_next_path(&self) -> Option<Self> {
         let (flow, rest) = self.alternates.split_first()?;
