@@ -8,9 +8,11 @@
 //! Run it with 1000 and with 2000 and divide the difference: start-up falls out. What is left of the peer's side is its
 //! response, written from the request by `sip-wire` (`peer` counts that alone). Calls: `refused` (our INVITE, 486, ACK),
 //! `cancelled` (our INVITE, 180, CANCEL, 200, 487, ACK), `answered` (our INVITE, 200, ACK, our BYE, 200), `called` (the
-//! peer's INVITE, 180, 200, ACK, BYE, 200) and `ping` (the peer's MESSAGE, 200).
+//! peer's INVITE, 180, 200, ACK, BYE, 200), `ping` (the peer's MESSAGE, 200), and through a proxy `proxied` (INVITE, 180, 200,
+//! ACK, BYE, 200) and `flood` (INVITEs of a source that has enough of them, which get 503).
 
 use clock::{Duration, Instant};
+use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyOutput, Target};
 use sip_core::{Content, Endpoint, EndpointConfig, Event, Flow, NewRequest, Output};
 use sip_wire::{Message, Name, Reply, ResponseWriter, StatusCode};
 
@@ -22,6 +24,11 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let (call, count) = (args.next().unwrap_or_default(), args.next().and_then(|c| c.parse().ok()).unwrap_or(1000));
     let Some(flow) = flow() else { return };
+    if matches!(&*call, "proxied" | "flood") {
+        let proxy = Proxy::new(ProxyConfig::default(), 1);
+        let relay = Relay { proxy, now: Instant::ZERO, caller: flow, out: ProxyOutput::new() };
+        return if call == "flood" { relay.flood(count) } else { relay.calls(count) };
+    }
     let mut switch =
         Switch { endpoint: Endpoint::new(EndpointConfig::default(), 1), now: Instant::ZERO, flow, out: Output::new() };
     let play: fn(&mut Switch, u32) = match &*call {
@@ -31,7 +38,7 @@ fn main() {
         "called" => Switch::called,
         "ping" => Switch::ping,
         "peer" => |switch, _| switch.peer(),
-        _ => return eprintln!("usage: instructions refused|cancelled|answered|called|ping|peer [COUNT]"),
+        _ => return eprintln!("usage: instructions refused|cancelled|answered|called|ping|peer|proxied|flood [COUNT]"),
     };
     for number in 0..count {
         play(&mut switch, number);
@@ -150,6 +157,67 @@ impl Switch {
     fn peer(&mut self) {
         let invite = self.invite();
         assert!(!reply(&invite, 486, &[]).is_empty());
+    }
+}
+
+/// A proxy between the peer and a phone.
+struct Relay {
+    proxy: Proxy,
+    now: Instant,
+    caller: Flow,
+    out: ProxyOutput,
+}
+
+impl Relay {
+    fn phone(&self) -> Flow {
+        Flow::udp(self.caller.local, ([198, 51, 100, 1], 5060).into())
+    }
+
+    fn calls(mut self, count: u32) {
+        for number in 0..count {
+            self.call(number);
+            self.now += Duration::from_secs(60);
+            self.proxy.wake(self.now, &mut self.out);
+            self.out.clear();
+        }
+    }
+
+    fn flood(mut self, count: u32) {
+        for number in 0..count {
+            self.feed(self.caller, &request("INVITE", number, 1, "", SDP));
+        }
+    }
+
+    /// Takes a message, and sends what is handed up to the phone; gives what was sent.
+    fn feed(&mut self, flow: Flow, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.proxy.receive(self.now, &flow, bytes, &mut self.out);
+        let target = Target::unchanged(self.phone());
+        while let Some(event) = self.out.next_event() {
+            match event {
+                ProxyEvent::Request { request, .. } => {
+                    assert!(self.proxy.forward(self.now, request, &[target], &mut self.out).is_ok());
+                }
+                ProxyEvent::Stateless { message, .. } => {
+                    let ack = self.out.bytes(message).to_vec();
+                    assert!(self.proxy.forward_stateless(&ack, &target, &mut self.out).is_ok());
+                }
+                _ => {}
+            }
+        }
+        let sent = self.out.transmits.iter().map(|transmit| self.out.bytes(transmit.bytes).to_vec()).collect();
+        self.out.clear();
+        sent
+    }
+
+    fn call(&mut self, number: u32) {
+        let invite = self.feed(self.caller, &request("INVITE", number, 1, "", SDP)).remove(0);
+        let phone = self.phone();
+        for (status, body) in [(180, &[][..]), (200, SDP)] {
+            assert_eq!(self.feed(phone, &reply(&invite, status, body)).len(), 1);
+        }
+        assert_eq!(self.feed(self.caller, &request("ACK", number, 1, ";tag=bob", &[])).len(), 1);
+        let bye = self.feed(self.caller, &request("BYE", number, 2, ";tag=bob", &[])).remove(0);
+        assert_eq!(self.feed(phone, &reply(&bye, 200, &[])).len(), 1);
     }
 }
 
