@@ -27,8 +27,7 @@ impl Endpoint {
         if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.is_proved();
         }
-        let heard =
-            self.transactions.drive_client(now, handle, ClientInput::Response(status.code()), Some(message), out);
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status.code(), message), out);
         self.hear(now, handle, heard, status.code(), Some(message), out);
         self.settle_client(handle);
     }

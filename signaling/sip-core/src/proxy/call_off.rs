@@ -1,7 +1,8 @@
 //! Calls that the proxy's user ends while they are being set up.
 
-use crate::content::{Content, Refused};
+use crate::content::Refused;
 use crate::proxy::context::CalledOff;
+use crate::proxy::reply::Answer;
 use crate::proxy::{Proxy, ProxyId, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;
@@ -48,7 +49,7 @@ impl Proxy {
         let called_off = self.transactions.servers.get(handle).and_then(|context| context.called_off());
         match called_off.map(|called_off| called_off.status) {
             Some(503) => self.answer_unavailable(now, handle, out),
-            Some(status) => self.answer_own(now, handle, status, &Content::NONE, out),
+            Some(status) => self.answer_own(now, handle, &Answer::of(status), out),
             None => {}
         }
     }

@@ -1,6 +1,7 @@
 //! Paths that broke, or are said to have broken, under branches (RFC 3261 §16.9, RFC 5927).
 
 use crate::flow::Flow;
+use crate::proxy::targets::branch::Failure;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;
@@ -25,7 +26,7 @@ impl Proxy {
     fn fail_branch(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         self.transactions.abandon_client(handle);
         if self.transactions.clients.get(handle).is_some_and(|branch| !branch.is_cancel) {
-            self.branch_failed(now, handle, 503, None, out);
+            self.branch_failed(now, handle, Failure::Path, out);
         }
         self.settle_branch(handle);
     }

@@ -5,10 +5,24 @@ use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
 use crate::table::slab::Handle;
-use crate::transactions::proven::is_success;
+use crate::transactions::proven::{is_success, status_of};
 use crate::transactions::{ServerInput, Transactions};
 use clock::Instant;
 use sip_wire::Message;
+
+/// A response that the proxy makes.
+#[derive(Clone, Copy)]
+pub(crate) struct Answer<'c> {
+    pub(crate) status: u16,
+    pub(crate) content: &'c Content<'c>,
+}
+
+impl Answer<'static> {
+    /// One that says its status and nothing else.
+    pub(crate) const fn of(status: u16) -> Self {
+        Self { status, content: &Content::NONE }
+    }
+}
 
 impl Proxy {
     /// Answers a request instead of forwarding it: 300 to 699, and 2xx to anything but INVITE, for a request to the proxy
@@ -30,7 +44,7 @@ impl Proxy {
         if context.outcome.is_answered || context.targets.count > 0 {
             return Err(Refused::WrongState);
         }
-        self.answer_own(now, request.0, status, &content, out);
+        self.answer_own(now, request.0, &Answer { status, content: &content }, out);
         Ok(())
     }
 
@@ -51,14 +65,8 @@ impl Proxy {
     }
 
     /// A response of our own to a request in progress.
-    pub(crate) fn answer_own(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        status: u16,
-        content: &Content<'_>,
-        out: &mut ProxyOutput,
-    ) {
+    pub(crate) fn answer_own(&mut self, now: Instant, handle: Handle, answer: &Answer<'_>, out: &mut ProxyOutput) {
+        let Answer { status, content } = *answer;
         let Some(context) = self.transactions.servers.get(handle) else { return };
         let mut bytes = Vec::with_capacity(512);
         put_status_line(&mut bytes, status, "");
@@ -68,18 +76,12 @@ impl Proxy {
         let tag = self.transactions.tokens.derived(&[b"proxy", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes()]);
         inc.put_head(&context.in_flow, if status == 100 { "" } else { tag.as_str() }, &mut bytes);
         put_content(&mut bytes, content);
-        self.send_upstream(now, handle, status, bytes.into_boxed_slice(), out);
+        self.send_upstream(now, handle, bytes.into_boxed_slice(), out);
     }
 
     /// Sends a response that is ready.
-    pub(crate) fn send_upstream(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        status: u16,
-        bytes: Box<[u8]>,
-        out: &mut ProxyOutput,
-    ) {
+    pub(crate) fn send_upstream(&mut self, now: Instant, handle: Handle, bytes: Box<[u8]>, out: &mut ProxyOutput) {
+        let status = status_of(&bytes);
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         if context.outcome.is_answered {
             if context.is_invite && (200..300).contains(&status) {

@@ -2,6 +2,7 @@
 
 use crate::content::Content;
 use crate::proxy::context::{CalledOff, Context};
+use crate::proxy::reply::Answer;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;
@@ -143,7 +144,7 @@ impl Proxy {
             let is_cancelled = context.outcome.is_cancelled;
             self.cancel_all(now, handle, STOPPED, out);
             if is_cancelled {
-                self.answer_own(now, handle, 487, &Content::NONE, out);
+                self.answer_own(now, handle, &Answer::of(487), out);
             } else {
                 self.answer_unavailable(now, handle, out);
             }
@@ -153,7 +154,9 @@ impl Proxy {
     /// 503 with Retry-After, so that the caller tries another server at once.
     pub(crate) fn answer_unavailable(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         let after = self.config.retry_after.as_secs().max(1).to_string();
-        self.answer_own(now, handle, 503, &Content::headers(&[("Retry-After", &after)]), out);
+        let headers = [("Retry-After", &*after)];
+        let content = &Content::headers(&headers);
+        self.answer_own(now, handle, &Answer { status: 503, content }, out);
     }
 
     /// Requests without a final answer of which `is_meant` holds.

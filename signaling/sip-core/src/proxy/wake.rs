@@ -3,6 +3,8 @@
 use crate::content::Content;
 use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
+use crate::proxy::reply::Answer;
+use crate::proxy::targets::branch::Failure;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::deadlines::{Deadlines, Owner};
 use crate::table::hash::give_back;
@@ -44,11 +46,11 @@ impl Proxy {
         let is_cancel = self.transactions.clients.get(handle).is_some_and(|branch| branch.is_cancel);
         let Some(heard) = self.transactions.wake_client(now, at, handle, out) else { return };
         if heard == Heard::Timeout && !is_cancel {
-            self.branch_failed(now, handle, 408, None, out);
+            self.branch_failed(now, handle, Failure::Silence, out);
         }
         match self.transactions.ring_due(now, handle) {
             Due::Nothing => {}
-            Due::CancelUnanswered => self.branch_failed(now, handle, 408, None, out),
+            Due::CancelUnanswered => self.branch_failed(now, handle, Failure::Silence, out),
             Due::RingLimit => self.cancel_branch(now, handle, out),
         }
         self.settle_branch(handle);
@@ -72,7 +74,7 @@ impl Proxy {
         let redirects = std::mem::take(&mut context.targets.redirects);
         let (is_routed, is_undecided) = (context.targets.count > 0, !redirects.is_empty());
         if !is_routed {
-            self.answer_own(now, handle, 480, &Content::NONE, out);
+            self.answer_own(now, handle, &Answer::of(480), out);
         } else if is_undecided {
             self.finish(now, handle, out);
         }

@@ -171,8 +171,9 @@ impl<C: ClientUse> Client<C> {
 
 /// An input that both machines know.
 #[derive(Clone, Copy)]
-pub(crate) enum ClientInput {
-    Response(u16),
+pub(crate) enum ClientInput<'m> {
+    /// A response with this status.
+    Response(u16, &'m Message<'m>),
     Deadline,
 }
 
@@ -249,12 +250,15 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         &mut self,
         now: Instant,
         handle: Handle,
-        input: ClientInput,
-        response: Option<&Message<'_>>,
+        input: ClientInput<'_>,
         out: &mut Output<E>,
     ) -> Heard {
         let Some(client) = self.clients.get_mut(handle) else { return Heard::Nothing };
         let timers = &self.rules.timers;
+        let (status, response) = match input {
+            ClientInput::Response(status, response) => (Some(status), Some(response)),
+            ClientInput::Deadline => (None, None),
+        };
         let mut heard = Heard::Nothing;
         let (flow, is_held) = (client.flow, client.user.is_held());
         let repeat = |bytes: &[u8], out: &mut Output<E>| {
@@ -265,10 +269,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         match &mut client.machine {
             ClientMachine::Invite(machine) => {
                 let mut actions = Actions::default();
-                let input = match input {
-                    ClientInput::Response(status) => InviteClientInput::Response(status),
-                    ClientInput::Deadline => InviteClientInput::Deadline,
-                };
+                let input = status.map_or(InviteClientInput::Deadline, InviteClientInput::Response);
                 machine.handle(now, timers, input, &mut actions);
                 for action in actions {
                     match action {
@@ -288,10 +289,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             }
             ClientMachine::Other(machine) => {
                 let mut actions = Actions::default();
-                let input = match input {
-                    ClientInput::Response(status) => NonInviteClientInput::Response(status),
-                    ClientInput::Deadline => NonInviteClientInput::Deadline,
-                };
+                let input = status.map_or(NonInviteClientInput::Deadline, NonInviteClientInput::Response);
                 machine.handle(now, timers, input, &mut actions);
                 for action in actions {
                     match action {
@@ -371,7 +369,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             return None;
         }
         let is_due = client.machine.deadline().is_some_and(|deadline| deadline <= now);
-        Some(if is_due { self.drive_client(now, handle, ClientInput::Deadline, None, out) } else { Heard::Nothing })
+        Some(if is_due { self.drive_client(now, handle, ClientInput::Deadline, out) } else { Heard::Nothing })
     }
 
     /// Sees to the deadline of a transaction. `true`: it is over, and its user may have it forgotten.

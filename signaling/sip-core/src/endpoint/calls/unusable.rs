@@ -34,7 +34,7 @@ impl Endpoint {
         let Some(sent) = self.transactions.clients.get(handle).filter(|sent| sent.kind.is_invite()) else { return };
         let (purpose, dialog, cseq) = (sent.purpose, sent.dialog, sent.cseq);
         // It is an answer: the INVITE is not repeated any more.
-        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status, message), out);
         self.settle_client(handle);
         match (purpose, dialog) {
             _ if heard == Heard::Nothing => {}

@@ -19,7 +19,7 @@ impl Proxy {
         for branch in context.targets.branches.iter().filter_map(|branch| clients.get(*branch)) {
             let may_be_cancelled = branch.machine.is_invite() && branch.machine.is_waiting();
             usage.branches += places_of_branch(may_be_cancelled || matches!(branch.cancel, Cancel::Sent(_)));
-            usage.bytes += branch.bytes.len() + branch.again.as_ref().map_or(0, |again| again.0.bytes());
+            usage.bytes += branch.bytes.len() + branch.again.as_ref().map_or(0, |again| again.target.bytes());
         }
         self.room.quota.change(&mut context.caller, usage);
     }

@@ -10,6 +10,7 @@ use crate::message::route::uri_in;
 use crate::proxy::routes::signed_route::{PARAMETER, Proof, Side, Toward, exchange};
 use crate::proxy::{Proxy, Standing};
 use crate::table::slab::Handle;
+use crate::transactions::proven::status_of;
 use sip_wire::{Message, Method, Name};
 
 impl Proxy {
@@ -70,7 +71,8 @@ impl Proxy {
 
     /// Exchanges the proofs in a response, and remembers what it says about where its sender is. What a proof is for
     /// follows from the request as we know it: a response might say anything.
-    pub(crate) fn turn_record_route(&mut self, context: Handle, out_flow: &Flow, status: u16, response: &mut [u8]) {
+    pub(crate) fn turn_record_route(&mut self, context: Handle, out_flow: &Flow, response: &mut [u8]) {
+        let status = status_of(response);
         let Some(open) = self.transactions.servers.get(context) else { return };
         let Some(sender) = sender(open.standing) else { return };
         let (Ok(request), Ok(parsed)) = (Message::parse(&open.request), Message::parse(response)) else { return };

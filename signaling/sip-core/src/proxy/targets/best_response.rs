@@ -2,8 +2,9 @@
 
 use crate::proxy::Proxy;
 use crate::proxy::context::Best;
+use crate::proxy::targets::branch::Failure;
 use crate::table::slab::Handle;
-use sip_wire::{Message, Name, Rewrite, StatusCode};
+use sip_wire::{Name, Rewrite, StatusCode};
 
 /// Challenges that are collected for one response.
 const MAX_CHALLENGES_BYTES: usize = 8192;
@@ -24,8 +25,9 @@ fn rank(status: u16) -> u16 {
 }
 
 impl Proxy {
-    /// Notes a final refusal of a branch. Without a message it is ours.
-    pub(crate) fn note_final(&mut self, handle: Handle, status: u16, message: Option<&Message<'_>>) {
+    /// Notes why a branch has failed. Where its target said nothing, the answer is ours.
+    pub(crate) fn note_final(&mut self, handle: Handle, failure: &Failure<'_>) {
+        let (status, message) = (failure.status(), failure.message());
         let Some(context) = self.transactions.servers.get_mut(handle) else { return };
         if context.outcome.is_answered {
             return;

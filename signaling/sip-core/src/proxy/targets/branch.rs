@@ -4,6 +4,7 @@ use crate::flow::Flow;
 use crate::proxy::Target;
 use crate::table::slab::Handle;
 use crate::transactions::ClientUse;
+use sip_wire::Message;
 
 pub(crate) struct Branch {
     pub(crate) context: Handle,
@@ -13,8 +14,8 @@ pub(crate) struct Branch {
     pub(crate) is_in_dialog: bool,
     /// Its final response, or the lack of one, was noted.
     pub(crate) is_final: bool,
-    /// Further paths to its target, and the breadth that it was given.
-    pub(crate) again: Option<Box<(Waiting, u8)>>,
+    /// The attempt that it is, where further paths lead to its target.
+    pub(crate) again: Option<Box<Attempt>>,
 }
 
 impl Branch {
@@ -39,6 +40,48 @@ pub(crate) struct Waiting {
     pub(crate) uri: Option<Box<str>>,
     pub(crate) route: Option<Box<str>>,
     pub(crate) group: u32,
+}
+
+/// A target that is to be tried, with the breadth that it is given (RFC 5393 §5.3).
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    pub(crate) target: Waiting,
+    pub(crate) breadth: u8,
+}
+
+/// Why a branch gets no answer that could be taken.
+#[derive(Clone, Copy)]
+pub(crate) enum Failure<'m> {
+    /// Its target has refused.
+    Refusal { status: u16, message: &'m Message<'m> },
+    /// Its target has not answered in time.
+    Silence,
+    /// Its path is broken.
+    Path,
+}
+
+impl<'m> Failure<'m> {
+    /// The status that it counts as (RFC 3261 §16.7, §16.9).
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Refusal { status, .. } => *status,
+            Self::Silence => 408,
+            Self::Path => 503,
+        }
+    }
+
+    /// What the target said.
+    pub(crate) fn message(&self) -> Option<&'m Message<'m>> {
+        match self {
+            Self::Refusal { message, .. } => Some(message),
+            Self::Silence | Self::Path => None,
+        }
+    }
+
+    /// Whether it is the path that failed, and not the target (RFC 3263 §4.3).
+    pub(crate) fn is_of_path(&self) -> bool {
+        self.message().is_none() || self.status() == 503
+    }
 }
 
 /// Targets of a redirection go before all that were named first.

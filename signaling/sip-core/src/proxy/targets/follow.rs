@@ -2,7 +2,7 @@
 
 use crate::content::Refused;
 use crate::proxy::context::Redirect;
-use crate::proxy::targets::branch::Waiting;
+use crate::proxy::targets::branch::{Attempt, Failure, Waiting};
 use crate::proxy::targets::forward::is_fine;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput, Target};
 use crate::table::slab::Handle;
@@ -72,7 +72,7 @@ impl Proxy {
         context.targets.waiting.sort_by_key(|target| target.group);
         if !is_followed && let Ok(message) = Message::parse(&open.bytes) {
             let status = message.status().map_or(302, |status| status.code());
-            self.note_final(request.0, status, Some(&message));
+            self.note_final(request.0, &Failure::Refusal { status, message: &message });
         }
         self.finish(now, request.0, out);
         Ok(())
@@ -90,15 +90,16 @@ impl Proxy {
             |proxy: &Self| proxy.transactions.servers.get(context).is_some_and(|open| !open.outcome.is_ending());
         let Some(failed) = self.transactions.clients.get_mut(branch) else { return false };
         let is_cancelled = !matches!(failed.cancel, Cancel::No);
-        let Some((mut target, breadth)) = failed.again.take().map(|again| *again) else { return false };
+        let Some(Attempt { mut target, breadth }) = failed.again.take().map(|again| *again) else { return false };
         if is_cancelled || !is_wanted(self) {
             return false;
         }
         while let Some(next) = target.by_next_path() {
-            if self.start_branch(now, context, &next, breadth, out) {
+            let attempt = Attempt { target: next, breadth };
+            if self.start_branch(now, context, &attempt, out) {
                 return true;
             }
-            target = next;
+            target = attempt.target;
         }
         false
     }

@@ -5,7 +5,7 @@ use crate::flow::Flow;
 use crate::message::compose::{put, put_address, shown};
 use crate::message::incoming::Request;
 use crate::output::Span;
-use crate::proxy::targets::branch::{Branch, Waiting};
+use crate::proxy::targets::branch::{Attempt, Branch, Failure, Waiting};
 use crate::proxy::{Proxy, ProxyId, ProxyOutput, SenderIdentity, Standing, Target};
 use crate::table::slab::Handle;
 use crate::transactions::Opening;
@@ -75,10 +75,11 @@ impl Proxy {
             // RFC 5393 §5.3: more than the breadth allows at once go one after the other.
             let count = in_group.min(usize::from(context.targets.breadth));
             let breadth = context.targets.breadth / count.max(1) as u8;
-            let targets: Vec<Waiting> = context.targets.waiting.drain(..count).collect();
+            let attempts: Vec<Attempt> =
+                context.targets.waiting.drain(..count).map(|target| Attempt { target, breadth }).collect();
             let mut started_count = 0;
-            for target in &targets {
-                started_count += usize::from(self.start_branch(now, handle, target, breadth, out));
+            for attempt in &attempts {
+                started_count += usize::from(self.start_branch(now, handle, attempt, out));
             }
             if started_count > 0 {
                 return true;
@@ -86,7 +87,7 @@ impl Proxy {
             if let Some(context) = self.transactions.servers.get_mut(handle) {
                 context.outcome.lacked_room = true;
             }
-            self.note_final(handle, 503, None);
+            self.note_final(handle, &Failure::Path);
         }
     }
 
@@ -94,10 +95,10 @@ impl Proxy {
         &mut self,
         now: Instant,
         handle: Handle,
-        target: &Waiting,
-        breadth: u8,
+        attempt: &Attempt,
         out: &mut ProxyOutput,
     ) -> bool {
+        let Attempt { target, breadth } = attempt;
         let token = self.transactions.tokens.next();
         let Some(context) = self.transactions.servers.get(handle) else { return false };
         let branch = format!("{}{}", token.as_str(), context.loop_mark.as_str());
@@ -107,14 +108,14 @@ impl Proxy {
             standing: context.standing,
             identity: &context.identity,
             branch: &branch,
-            breadth: Some(breadth),
+            breadth: Some(*breadth),
         };
         let Some((bytes, method)) = self.write_forward(&sending, target, out) else { return false };
         if !self.make_room_for_branch(now, handle, out.bytes(bytes).len(), out) {
             return false;
         }
         let key = self.transactions.client_key(branch.as_bytes(), method.as_bytes());
-        let again = (!target.alternates.is_empty()).then(|| Box::new((target.clone(), breadth)));
+        let again = (!target.alternates.is_empty()).then(|| Box::new(attempt.clone()));
         let is_in_dialog = sip_wire::to_tag(out.bytes(bytes)).is_some();
         let user = Branch { context: handle, is_cancel: false, is_in_dialog, is_final: false, again };
         let (flow, is_invite) = (target.flow, method == Method::Invite);

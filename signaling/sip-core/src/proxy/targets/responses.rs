@@ -1,7 +1,8 @@
 //! Responses in (RFC 3261 §16.7).
 
-use crate::content::Content;
 use crate::flow::Flow;
+use crate::proxy::reply::Answer;
+use crate::proxy::targets::branch::Failure;
 use crate::proxy::targets::cancel::{ANSWERED_ELSEWHERE, refused_elsewhere};
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::slab::Handle;
@@ -19,14 +20,15 @@ impl Proxy {
                 branch.ring_until = now + self.config.timers.ring_limit; // §16.7, step 2: timer C starts over
             }
         }
-        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status), Some(message), out);
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status, message), out);
         if heard == Heard::Response {
-            self.relay(now, handle, status, message, out);
+            self.relay(now, handle, message, out);
         }
         self.settle_branch(handle);
     }
 
-    fn relay(&mut self, now: Instant, handle: Handle, status: u16, message: &Message<'_>, out: &mut ProxyOutput) {
+    fn relay(&mut self, now: Instant, handle: Handle, message: &Message<'_>, out: &mut ProxyOutput) {
+        let Some(status) = message.status().map(|status| status.code()) else { return };
         let Some(branch) = self.transactions.clients.get(handle) else { return };
         let (context, is_final, wants_cancel) = (branch.context, branch.is_final, branch.cancel == Cancel::Wanted);
         let flow = branch.flow;
@@ -39,11 +41,11 @@ impl Proxy {
                     self.cancel_branch(now, handle, out);
                 }
                 if status > 100 {
-                    self.pass_up(now, (context, &flow), status, message, out);
+                    self.pass_up(now, (context, &flow), message, out);
                 }
             }
             200..300 => {
-                self.pass_up(now, (context, &flow), status, message, out);
+                self.pass_up(now, (context, &flow), message, out);
                 if !is_final {
                     self.close_branch(handle);
                     self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
@@ -53,7 +55,7 @@ impl Proxy {
                 }
             }
             300..400 if self.hand_redirection_up(now, handle, message, out) => {}
-            _ => self.branch_failed(now, handle, status, Some(message), out),
+            _ => self.branch_failed(now, handle, Failure::Refusal { status, message }, out),
         }
     }
 
@@ -62,7 +64,6 @@ impl Proxy {
         &mut self,
         now: Instant,
         (context, branch_flow): (Handle, &Flow),
-        status: u16,
         message: &Message<'_>,
         out: &mut ProxyOutput,
     ) {
@@ -73,8 +74,8 @@ impl Proxy {
         let mut rewrite = Rewrite::new(message);
         rewrite.pop_via().for_stream();
         if rewrite.write(&mut bytes).is_ok() {
-            self.turn_record_route(context, branch_flow, status, &mut bytes);
-            self.send_upstream(now, context, status, bytes.into_boxed_slice(), out);
+            self.turn_record_route(context, branch_flow, &mut bytes);
+            self.send_upstream(now, context, bytes.into_boxed_slice(), out);
         }
     }
 
@@ -90,20 +91,13 @@ impl Proxy {
     }
 
     /// A branch got its final refusal, or never will get a response.
-    pub(crate) fn branch_failed(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        status: u16,
-        message: Option<&Message<'_>>,
-        out: &mut ProxyOutput,
-    ) {
+    pub(crate) fn branch_failed(&mut self, now: Instant, handle: Handle, failure: Failure<'_>, out: &mut ProxyOutput) {
         let Some(context) = self.close_branch(handle) else { return };
-        // RFC 3263 §4.3: what counts as a failure of the path, and not of the target.
-        if (status == 503 || message.is_none()) && self.try_next_path(now, context, handle, out) {
+        if failure.is_of_path() && self.try_next_path(now, context, handle, out) {
             return;
         }
-        self.note_final(context, status, message);
+        self.note_final(context, &failure);
+        let status = failure.status();
         if status >= 600 {
             // §16.7, step 5: nobody else shall be asked.
             if let Some(context) = self.transactions.servers.get_mut(context) {
@@ -141,7 +135,7 @@ impl Proxy {
             }
             Some(best) if !best.bytes.is_empty() => {
                 let bytes = Self::best_bytes(best, &context.outcome.challenges);
-                self.send_upstream(now, handle, status, bytes, out);
+                self.send_upstream(now, handle, bytes, out);
             }
             // RFC 4320 §4.2: a 408 to anything but INVITE comes too late for its caller, always.
             _ if status == 408 && !context.is_invite => {
@@ -154,7 +148,7 @@ impl Proxy {
                 self.transactions.counters.overloaded += 1;
                 self.answer_unavailable(now, handle, out);
             }
-            _ => self.answer_own(now, handle, if status == 503 { 500 } else { status }, &Content::NONE, out),
+            _ => self.answer_own(now, handle, &Answer::of(if status == 503 { 500 } else { status }), out),
         }
     }
 }
