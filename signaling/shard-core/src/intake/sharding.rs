@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Call-IDs of calls that are not where their Call-ID says. Without room a CANCEL is answered 481.
-const ELSEWHERE_COUNT_MAX: usize = 4_096;
+const ELSEWHERE_COUNT_MAX: usize = 16_384;
+/// How often those are looked for that are remembered for long enough, while there is no room: any INVITE may name a dialog
+/// of another shard, and not each of them is worth a walk through all.
+const ELSEWHERE_SWEEP_PAUSE: Duration = Duration::from_secs(1);
 /// How long one is remembered: as long as an INVITE may ring (Timer C, RFC 3261 §16.6).
 const ELSEWHERE_TIME: Duration = Duration::from_secs(180);
 
@@ -104,24 +107,37 @@ impl<K: BuildHasher> Placement<K> {
 struct Elsewhere {
     /// So that nobody locks while there is none.
     count: AtomicUsize,
-    shards: Mutex<HashMap<u64, (usize, Instant)>>,
+    calls: Mutex<Calls>,
+}
+
+/// The shards of calls, by the hashes of their Call-IDs.
+#[derive(Default)]
+struct Calls {
+    shards: HashMap<u64, (usize, Instant)>,
+    swept_at: Option<Instant>,
 }
 
 impl Elsewhere {
-    fn shards(&self) -> MutexGuard<'_, HashMap<u64, (usize, Instant)>> {
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, hash: u64) -> Option<usize> {
         if self.count.load(Relaxed) == 0 {
             return None;
         }
-        self.shards().get(&hash).map(|(shard, _)| *shard)
+        self.calls().shards.get(&hash).map(|(shard, _)| *shard)
     }
 
     fn note(&self, hash: u64, shard: usize, now: Instant) {
-        let mut shards = self.shards();
-        shards.retain(|_, (_, since)| now.since(*since) < ELSEWHERE_TIME);
+        let mut calls = self.calls();
+        let Calls { shards, swept_at } = &mut *calls;
+        let is_full = shards.len() >= ELSEWHERE_COUNT_MAX;
+        let pause = if is_full { ELSEWHERE_SWEEP_PAUSE } else { ELSEWHERE_TIME };
+        if now.since(*swept_at.get_or_insert(now)) >= pause {
+            *swept_at = Some(now);
+            shards.retain(|_, (_, since)| now.since(*since) < ELSEWHERE_TIME);
+        }
         if shards.len() < ELSEWHERE_COUNT_MAX {
             shards.insert(hash, (shard, now));
         }
@@ -229,7 +245,7 @@ mod tests {
             assert_eq!(of("INVITE", &replaces), shard);
             assert_eq!(of("CANCEL", ""), shard);
         }
-        assert!(sharding.elsewhere.shards().len() < 5);
+        assert!(sharding.elsewhere.calls().shards.len() < 5);
     }
 
     #[test]
@@ -237,10 +253,26 @@ mod tests {
         let elsewhere = Elsewhere::default();
         let (early, late) = (Instant::ZERO, Instant::ZERO + ELSEWHERE_TIME);
         (0..ELSEWHERE_COUNT_MAX as u64 + 9).for_each(|hash| elsewhere.note(hash, 1, early));
-        let count = || elsewhere.shards().len();
+        let count = || elsewhere.calls().shards.len();
         assert_eq!((count(), elsewhere.get(3)), (ELSEWHERE_COUNT_MAX, Some(1)));
         elsewhere.note(7, 2, late);
         assert_eq!((count(), elsewhere.get(3), elsewhere.get(7)), (1, None, Some(2)));
+    }
+
+    /// INVITEs that name dialogs of other shards cost a walk through all of them once in a while, not each time.
+    #[test]
+    fn a_full_memory_is_not_walked_through_for_each_call() {
+        let elsewhere = Elsewhere::default();
+        let at = |ms: u64| Instant::ZERO + ELSEWHERE_TIME + Duration::from_millis(ms);
+        (0..ELSEWHERE_COUNT_MAX as u64)
+            .for_each(|hash| elsewhere.note(hash, 1, Instant::ZERO + Duration::from_secs(1)));
+        let count = || elsewhere.calls().shards.len();
+        elsewhere.note(1 << 40, 1, at(500));
+        assert_eq!(count(), ELSEWHERE_COUNT_MAX, "looked through, and none of them is old enough");
+        (1_000..1_500).for_each(|ms| elsewhere.note(1 << 41 | ms, 1, at(ms)));
+        assert_eq!(count(), ELSEWHERE_COUNT_MAX, "not looked through again");
+        elsewhere.note(1 << 42, 1, at(1_500));
+        assert_eq!((count(), elsewhere.get(1 << 42)), (1, Some(1)));
     }
 
     #[test]
