@@ -12,6 +12,8 @@ use transport::{Streams, Target, UNKNOWN_MTU_MAX_BYTES, carriage};
 const MOVED_COUNT_MAX: usize = 16_384;
 /// How long one is remembered: longer than its copies come (64*T1 at the default T1, and some).
 const MEMORY: clock::Duration = clock::Duration::from_secs(40);
+/// How often those are looked for whose copies are over, while there is no room.
+const SWEEP_PAUSE: clock::Duration = clock::Duration::from_secs(1);
 /// How the topmost Via of our own requests begins.
 const VIA: &[u8] = b"\r\nVia: SIP/2.0/";
 
@@ -29,10 +31,17 @@ struct Entry {
     at: clock::Instant,
 }
 
-/// The requests that were moved, by branch and method.
+/// The requests that were moved, for all shards.
 #[derive(Default)]
 pub(crate) struct TcpFallback {
-    entries: Mutex<HashMap<Box<[u8]>, Entry>>,
+    moved: Mutex<Moved>,
+}
+
+/// The same, by branch and method.
+#[derive(Default)]
+struct Moved {
+    entries: HashMap<Box<[u8]>, Entry>,
+    swept_at: Option<clock::Instant>,
 }
 
 impl TcpFallback {
@@ -41,8 +50,8 @@ impl TcpFallback {
         bytes.len() > UNKNOWN_MTU_MAX_BYTES && !bytes.starts_with(b"SIP/")
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn moved(&self) -> MutexGuard<'_, Moved> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a large request over TCP, unless it is there already. `false`: send it by UDP.
@@ -64,28 +73,31 @@ impl TcpFallback {
 
     /// `true`: it was not known before.
     fn remember(&self, key: Box<[u8]>, now: clock::Instant) -> bool {
-        let mut entries = self.entries();
+        let mut moved = self.moved();
+        let Moved { entries, swept_at } = &mut *moved;
         if entries.contains_key(&key) {
             return false;
         }
-        if entries.len() >= MOVED_COUNT_MAX {
+        // A walk through all of them holds up every shard: one for each large request would be too many.
+        if entries.len() >= MOVED_COUNT_MAX && swept_at.is_none_or(|swept| now.since(swept) >= SWEEP_PAUSE) {
+            *swept_at = Some(now);
             entries.retain(|_, entry| now.since(entry.at) < MEMORY);
-            if entries.len() >= MOVED_COUNT_MAX {
-                return false;
-            }
+        }
+        if entries.len() >= MOVED_COUNT_MAX {
+            return false;
         }
         entries.insert(key, Entry { place: Place::Tcp, at: now });
         true
     }
 
     fn is_at(&self, bytes: &[u8], place: Place) -> bool {
-        key(bytes).and_then(|key| self.entries().get(&key).map(|entry| entry.place)) == Some(place)
+        key(bytes).and_then(|key| self.moved().entries.get(&key).map(|entry| entry.place)) == Some(place)
     }
 
     /// A request could not be sent by TCP. `true`: it had been moved there; its next copy goes by UDP.
     pub(crate) fn bring_back(&self, bytes: &[u8]) -> bool {
         let Some(key) = key(bytes) else { return false };
-        match self.entries().get_mut(&key) {
+        match self.moved().entries.get_mut(&key) {
             Some(entry) => std::mem::replace(&mut entry.place, Place::Udp) == Place::Tcp,
             None => false,
         }
@@ -147,6 +159,17 @@ mod tests {
         assert!((0..MOVED_COUNT_MAX).all(|number| remember(number, now)));
         assert!(!remember(MOVED_COUNT_MAX, now));
         assert!(remember(MOVED_COUNT_MAX, now + MEMORY));
-        assert_eq!(moved.entries().len(), 1);
+        assert_eq!(moved.moved().entries.len(), 1);
+    }
+
+    #[test]
+    fn a_full_memory_is_not_walked_through_for_each_request() {
+        let (moved, start) = (TcpFallback::default(), clock::now());
+        let remember = |number: usize, at| moved.remember(number.to_string().into_bytes().into(), at);
+        assert!((0..MOVED_COUNT_MAX).all(|number| remember(number, start)));
+        let looked_at = start + MEMORY - SWEEP_PAUSE / 2;
+        assert!(!remember(MOVED_COUNT_MAX, looked_at), "all of them still count");
+        assert!((1..100).all(|number| !remember(MOVED_COUNT_MAX + number, start + MEMORY)), "not looked through again");
+        assert!(remember(MOVED_COUNT_MAX, looked_at + SWEEP_PAUSE));
     }
 }
