@@ -6,7 +6,9 @@ pub mod stateless;
 
 use clock::{Duration, Instant};
 use sip_core::Flow;
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 
 /// New work should wait no longer, from its arrival at the host. Its sender repeats it after T1 (500 ms): a queue that is
 /// older than that fills with copies.
@@ -18,6 +20,12 @@ const GRACE: Duration = Duration::from_millis(200);
 pub const WAITING_COUNT_MAX: usize = 8_192;
 /// Bytes of them.
 pub const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// One source, an IPv4 address or an IPv6 /64, may have one of so many parts of that.
+const SOURCE_PART: usize = 2;
+/// With fewer messages than this, and fewer bytes, no source can have too much, and none is counted.
+const COUNTED_FROM: usize = WAITING_COUNT_MAX / 8;
+const COUNTED_FROM_BYTES: usize = WAITING_BYTES_MAX / 8;
 
 /// A message on its way to its shard.
 pub struct Arrived {
@@ -34,8 +42,28 @@ pub struct Arrived {
 pub struct Intake {
     waiting: VecDeque<Arrived>,
     bytes: usize,
+    /// What each source has of it, from the moment when so much waits that it matters until nothing does.
+    by_source: HashMap<IpAddr, Share>,
     /// Since when the oldest has been too old, each time that we looked.
     old_since: Option<Instant>,
+}
+
+/// Messages of one source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Share {
+    count: usize,
+    bytes: usize,
+}
+
+impl Share {
+    fn add(&mut self, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+
+    fn fits(self) -> bool {
+        self.count <= WAITING_COUNT_MAX / SOURCE_PART && self.bytes <= WAITING_BYTES_MAX / SOURCE_PART
+    }
 }
 
 /// What to do with new work whose turn has come.
@@ -46,9 +74,12 @@ pub enum Triage {
 }
 
 impl Intake {
-    /// Keeps new work; `false`: there is no room.
+    /// Keeps new work; `false`: there is no room, or its source has enough of it.
     pub fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> bool {
         if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
+            return false;
+        }
+        if !self.count_source(&flow, bytes.len()) {
             return false;
         }
         self.bytes += bytes.len();
@@ -62,6 +93,9 @@ impl Intake {
         self.bytes -= next.bytes.len();
         if self.waiting.is_empty() {
             self.waiting.shrink_to(64); // a flood leaves no large table
+            self.by_source = HashMap::new();
+        } else if !self.by_source.is_empty() {
+            self.uncount_source(&next);
         }
         if now.since(next.at) <= WAIT_MAX {
             self.old_since = None;
@@ -76,6 +110,44 @@ impl Intake {
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Counts one more message of a source, where so much waits that it matters; `false`: the source has enough.
+    fn count_source(&mut self, flow: &Flow, bytes: usize) -> bool {
+        if self.by_source.is_empty() {
+            if self.waiting.len() < COUNTED_FROM && self.bytes < COUNTED_FROM_BYTES {
+                return true;
+            }
+            for one in &self.waiting {
+                self.by_source.entry(host_of(&one.flow)).or_default().add(one.bytes.len());
+            }
+        }
+        let share = self.by_source.entry(host_of(flow)).or_default();
+        let mut more = *share;
+        more.add(bytes);
+        if more.fits() {
+            *share = more;
+        }
+        more.fits()
+    }
+
+    fn uncount_source(&mut self, gone: &Arrived) {
+        if let Entry::Occupied(mut source) = self.by_source.entry(host_of(&gone.flow)) {
+            let share = source.get_mut();
+            share.count -= 1;
+            share.bytes -= gone.bytes.len();
+            if share.count == 0 {
+                source.remove();
+            }
+        }
+    }
+}
+
+/// An IPv4 address, or the /64 that one IPv6 host has for itself.
+fn host_of(flow: &Flow) -> IpAddr {
+    match flow.remote.ip().to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into()),
+        four => four,
     }
 }
 
@@ -93,6 +165,7 @@ pub fn is_new_work(message: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     fn at(ms: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(ms)
@@ -164,15 +237,47 @@ mod tests {
         assert_eq!(flood(0, 500, 1, 0).1, 0);
     }
 
+    fn from(host: &str, port: u16) -> Flow {
+        Flow { remote: SocketAddr::new(host.parse().unwrap(), port), ..flow() }
+    }
+
     #[test]
     fn the_room_is_bounded() {
         let mut intake = Intake::default();
-        assert!((0..WAITING_COUNT_MAX).all(|_| intake.push(flow(), at(0), b"x")));
-        assert!(!intake.push(flow(), at(0), b"x"));
+        let of = |number: usize| from(["192.0.2.1", "192.0.2.2"][number % 2], 5070);
+        assert!((0..WAITING_COUNT_MAX).all(|number| intake.push(of(number), at(0), b"x")));
+        assert!(!intake.push(from("192.0.2.3", 5070), at(0), b"x"));
         while intake.pop(at(0)).is_some() {}
-        assert!(intake.is_empty());
+        assert!(intake.is_empty() && intake.by_source.is_empty());
         let large = vec![0; 65_535];
-        assert!((0..WAITING_BYTES_MAX / 65_535).all(|_| intake.push(flow(), at(0), &large)));
-        assert!(!intake.push(flow(), at(0), &large));
+        assert!((0..WAITING_BYTES_MAX / 65_535).all(|number| intake.push(of(number), at(0), &large)));
+        assert!(!intake.push(from("192.0.2.3", 5070), at(0), &large));
+    }
+
+    /// Whatever its ports and, in its /64, its addresses, one host leaves room for others, in messages and in bytes.
+    #[test]
+    fn one_source_has_half_of_the_room() {
+        type Address = fn(usize) -> Flow;
+        let four: Address = |number| from("192.0.2.1", number as u16);
+        let mapped: Address = |number| from("::ffff:192.0.2.1", number as u16);
+        let six: Address = |number| from(&format!("2001:db8::{:x}", number % 65_536), 5070);
+        for (of, bytes) in [(four, 400), (mapped, 400), (six, 400), (four, 65_000), (six, 65_000)] {
+            let (mut intake, message) = (Intake::default(), vec![0; bytes]);
+            let taken = (0..20_000).filter(|number| intake.push(of(*number), at(0), &message)).count();
+            assert_eq!(taken, (WAITING_COUNT_MAX / 2).min(WAITING_BYTES_MAX / 2 / bytes), "{bytes}");
+            let other = from("192.0.2.7", 5070);
+            assert!((0..100).all(|_| intake.push(other, at(0), &message)));
+            // What was handled makes room for as much of the same source.
+            for _ in 0..50 {
+                assert!(matches!(intake.pop(at(0)), Some(Triage::Handle(_))));
+            }
+            assert_eq!((0..100).filter(|number| intake.push(of(*number), at(0), &message)).count(), 50, "{bytes}");
+            // A source of which nothing waits is not remembered.
+            for host in 0..1_000 {
+                intake.pop(at(0));
+                assert!(intake.push(from(&format!("10.0.{}.{}", host / 250, host % 250), 5070), at(0), b"x"));
+            }
+            assert!(intake.by_source.len() <= 1_002 && intake.by_source.len() <= intake.waiting.len());
+        }
     }
 }
