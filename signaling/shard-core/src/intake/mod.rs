@@ -119,10 +119,10 @@ impl Intake {
                 return true;
             }
             for one in &self.waiting {
-                self.by_source.entry(host_of(&one.flow)).or_default().add(one.bytes.len());
+                self.by_source.entry(source_of(one.flow.remote.ip())).or_default().add(one.bytes.len());
             }
         }
-        let share = self.by_source.entry(host_of(flow)).or_default();
+        let share = self.by_source.entry(source_of(flow.remote.ip())).or_default();
         let mut more = *share;
         more.add(bytes);
         if more.fits() {
@@ -132,7 +132,7 @@ impl Intake {
     }
 
     fn uncount_source(&mut self, gone: &Arrived) {
-        if let Entry::Occupied(mut source) = self.by_source.entry(host_of(&gone.flow)) {
+        if let Entry::Occupied(mut source) = self.by_source.entry(source_of(gone.flow.remote.ip())) {
             let share = source.get_mut();
             share.count -= 1;
             share.bytes -= gone.bytes.len();
@@ -143,9 +143,9 @@ impl Intake {
     }
 }
 
-/// An IPv4 address, or the /64 that one IPv6 host has for itself.
-fn host_of(flow: &Flow) -> IpAddr {
-    match flow.remote.ip().to_canonical() {
+/// What counts as one source: an IPv4 address, or the /64 that one IPv6 host has for itself.
+pub(crate) fn source_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & !u128::from(u64::MAX)).into()),
         four => four,
     }

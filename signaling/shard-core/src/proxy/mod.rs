@@ -244,7 +244,7 @@ impl Relay {
         let next_hop = String::from_utf8_lossy(asked.next_hop).into_owned();
         match self.paths.find_now(&next_hop) {
             Some(paths) => self.go_by(now, request, &paths, out),
-            None if self.pending.ask(Pending::Request(request), vec![next_hop]) => {}
+            None if self.pending.ask(Pending::Request(request), vec![next_hop], self.source.ip()) => {}
             None => self.reject(now, request, 503, out),
         }
     }
@@ -268,7 +268,7 @@ impl Relay {
         match flow.map(|flow| vec![flow]).or_else(|| self.paths.find_now(&next_hop)) {
             Some(paths) => self.pass_by(&message, &paths, out),
             // With too many waiting it is dropped; its sender repeats it.
-            None => drop(self.pending.ask(Pending::Stateless(message), vec![next_hop])),
+            None => drop(self.pending.ask(Pending::Stateless(message), vec![next_hop], self.source.ip())),
         }
     }
 

@@ -23,7 +23,7 @@ impl Relay {
         let asked: Vec<String> = contacts.iter().map(|contact| contact.uri.clone()).collect();
         if contacts.iter().any(|contact| contact.paths.is_none()) {
             let wait = Pending::Redirect { request, redirect, contacts: contacts.clone() };
-            if self.pending.ask(wait, asked) {
+            if self.pending.ask(wait, asked, self.source.ip()) {
                 return;
             }
         }
