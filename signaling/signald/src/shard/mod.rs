@@ -1,5 +1,6 @@
 //! A shard on its thread: the inbox where other threads leave what is for it, and the loop around it.
 
+pub(crate) mod doubtful_icmp;
 pub(crate) mod ending;
 pub(crate) mod idle_work;
 pub(crate) mod inbox;

@@ -5,6 +5,7 @@ use crate::log::{print_calls, print_left_out};
 use crate::operator::report::Snapshot;
 use crate::operator::trace::{Tracer, Way};
 use crate::orders::carry_out;
+use crate::shard::doubtful_icmp::DoubtfulIcmp;
 use crate::shard::ending::Ending;
 use crate::shard::idle_work::IdleWork;
 use crate::shard::inbox::{Inbox, Unreachable};
@@ -39,8 +40,6 @@ const TURN_REFUSED_COUNT: usize = 512;
 const TURN_EVENT_COUNT: usize = 256;
 /// ICMP messages that one turn takes off a socket. What is left takes room away from the datagrams that wait beside them.
 const TURN_ERROR_COUNT: usize = 256;
-/// Of these, how many one turn looks into that do not name a request.
-const TURN_DOUBTFUL_COUNT: usize = 4;
 /// Messages that may collect before they are sent.
 const FLUSH_COUNT: usize = 32;
 /// How soon a full command queue is tried again.
@@ -80,8 +79,7 @@ pub(crate) struct Pace {
     /// Since when media workers do not know of a command that can wait.
     untold_since: Option<Instant>,
     idle_work: IdleWork,
-    /// ICMP messages of this turn that did not name a request.
-    doubtful_count: usize,
+    doubtful_icmp: DoubtfulIcmp,
 }
 
 impl ShardThread {
@@ -183,7 +181,6 @@ impl ShardThread {
                 }
             }
         }
-        self.pace.doubtful_count = 0;
     }
 
     fn unreachable_at(&mut self, shard: usize, now: Instant, flow: &Flow, quoted: &[u8]) {
@@ -195,15 +192,10 @@ impl ShardThread {
         }
     }
 
-    /// A hint that names no request has all of them searched for those to that address, so a turn takes few of these.
+    /// A hint that names no request has all of them searched for those to that address, so few of these are looked into.
     fn unreachable(&mut self, now: Instant, flow: &Flow, quoted: &[u8]) {
-        if sip_core::quoted_branch(quoted).is_none() {
-            self.pace.doubtful_count += 1;
-            if self.pace.doubtful_count > TURN_DOUBTFUL_COUNT {
-                let counts = self.shard.counts();
-                counts.add(SignalCounter::UnreachableUnread, 1);
-                return;
-            }
+        if sip_core::quoted_branch(quoted).is_none() && !self.pace.doubtful_icmp.takes(now) {
+            return self.shard.counts().add(SignalCounter::UnreachableUnread, 1);
         }
         self.shard.handle(now, Input::Unreachable { flow: *flow, quoted }, &mut self.link, &mut self.out);
     }
