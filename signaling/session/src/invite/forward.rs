@@ -165,7 +165,7 @@ impl Sessions {
         if self.table.get(caller).is_none_or(|session| session.incoming.is_none()) {
             // The caller was answered before, and has waited for the end of a transfer.
             self.bring_together(turn, id);
-            return self.let_flow(turn, caller);
+            return self.directions_meet(turn, id, caller);
         }
         if self.describe(turn, caller) {
             if let Some(incoming) = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut()) {

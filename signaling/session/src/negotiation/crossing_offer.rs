@@ -97,6 +97,35 @@ impl Sessions {
         }
     }
 
+    /// Two sessions have become the sides of one call. A hold by a peer that has left ends, and each side hears what the peer
+    /// of the other one wants: a hold by a peer that stays is told to the new one (RFC 3264 §8.4).
+    pub(crate) fn directions_meet(&mut self, turn: &mut Turn<'_>, one: SessionId, other: SessionId) {
+        for (id, peer) in [(one, other), (other, one)] {
+            let Some(wanted) = self.table.get(peer).map(|peer| mirrored(peer.wanted_by_peer())) else { continue };
+            let is_other = |session: &Session| {
+                let open = session.negotiation.local_offer().map(|offer| offer.wish);
+                let turns = open.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != wanted);
+                !session.is_held_here() && (session.hold.wanted() != wanted || turns)
+            };
+            if self.table.get(id).is_some_and(is_other) {
+                // While another change is on its way this waits for its end.
+                let _ = self.turn_other(turn, id, Wish::of(wanted));
+            }
+        }
+    }
+
+    /// This side has answered an offer that only the session itself wanted: where the peer agreed to less than was offered, the
+    /// other side hears of that.
+    pub(crate) fn answered_direction_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: Direction) {
+        let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
+        let wanted = mirrored(agreed);
+        if other.can_hear() && other.sdp.agreed().is_some_and(|there| there.direction != wanted) {
+            let other = other.id();
+            // Where something is in the way it is asked again afterwards.
+            let _ = self.turn_other(turn, other, Wish::of(wanted));
+        }
+    }
+
     /// Offers the other side what this side wants of it.
     pub(crate) fn turn_other(&mut self, turn: &mut Turn<'_>, other: SessionId, wish: Wish) -> Result<(), SessionError> {
         let asked = self.offer(turn, other, wish);
@@ -157,6 +186,12 @@ impl Sessions {
 }
 
 impl Session {
+    /// Which ways the peer wants media to flow, seen from us. Where we have wanted less than both it was not asked.
+    fn wanted_by_peer(&self) -> Direction {
+        let agreed = self.agreement().filter(|_| self.hold.wanted() == Direction::Both);
+        agreed.map_or(Direction::Both, |agreed| agreed.direction)
+    }
+
     /// Whether offers of the other side go to this peer: it is up, and we do not hold it ourselves.
     fn can_hear(&self) -> bool {
         self.is_answered() && !self.is_held_here()

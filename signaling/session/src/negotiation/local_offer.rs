@@ -144,6 +144,9 @@ impl Sessions {
         if let Some(matching) = wish.matching {
             self.match_accepted(turn, matching);
         }
+        if wish == Wish::of(wish.wanted) && agreed.direction != wish.wanted {
+            self.answered_direction_crosses(turn, id, agreed.direction);
+        }
         if let Some(other) = wish.crosses_for {
             self.cross_done(turn, other, Ok(Crossed { agreed: agreed.direction, wanted_before: before }));
         }

@@ -275,6 +275,63 @@ fn a_held_peer_is_heard_again_after_a_transfer() {
     assert_eq!(world.spec(pair.called).flow.source(), Source::Leg(world.session(third).leg().unwrap()));
 }
 
+/// The re-INVITE that is on its way to a peer, with its session description.
+fn reinvite_in(said: &[Said], to: u64) -> (u64, String) {
+    let found = said.iter().find_map(|said| match said {
+        Said::Reinvite(request, dialog, sdp) if *dialog == to => Some((*request, sdp.clone())),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{said:?}"))
+}
+
+/// B holds A, which transfers it to C: C is told that it is held, and later that it is not.
+#[test]
+fn a_hold_by_the_peer_that_stays_is_told_to_the_new_one() {
+    for (ways, answer) in [("inactive", "inactive"), ("sendonly", "recvonly")] {
+        let mut pair = up();
+        let world = &mut pair.world;
+        world.reinvites(B, &held(ways));
+        let (request, sdp) = world.reinvite_to(A);
+        assert!(sdp.contains(&format!("a={ways}\r\n")), "{sdp}");
+        world.responds(request, 200, &held(answer));
+        world.serve();
+        world.said();
+        let (third, call) = referred(&mut pair);
+        let world = &mut pair.world;
+        world.answered(call, 60, SDP);
+        world.serve();
+        let (request, sdp) = reinvite_in(&world.said(), 60);
+        assert!(sdp.contains(&format!("a={ways}\r\n")), "{sdp}");
+        world.responds(request, 200, &held(answer));
+        world.serve();
+        assert_eq!(world.session(third).state(), SessionState::OnHold);
+        world.reinvites(B, SDP);
+        let (request, sdp) = world.reinvite_to(60);
+        assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+        world.responds(request, 200, SDP);
+        world.serve();
+        assert_eq!(world.session(third).state(), SessionState::Connected);
+        assert_eq!(world.session(pair.called).state(), SessionState::Connected);
+    }
+}
+
+/// A holds B and B holds A, which transfers it to C: B no longer hears that it is held, and goes on holding, as C hears.
+#[test]
+fn a_peer_that_was_held_and_holds_goes_on_holding_the_new_one() {
+    let mut pair = up();
+    let (third, request, sdp) = held_and_replaced(&mut pair, &held("sendonly"), &held("inactive"));
+    assert!(sdp.contains("a=sendrecv"));
+    let world = &mut pair.world;
+    world.responds(request, 200, &held("sendonly"));
+    world.serve();
+    let (request, sdp) = reinvite_in(&world.said(), 60);
+    assert!(sdp.contains("a=sendonly\r\n"), "{sdp}");
+    world.responds(request, 200, &held("recvonly"));
+    world.serve();
+    assert!(!world.said().iter().any(|said| matches!(said, Said::Reinvite(..))), "both know");
+    assert_eq!(world.session(third).state(), SessionState::OnHold);
+}
+
 /// B has telephone events and was held when C, which has none, took A's place: the offer that takes B back has them, so B may
 /// send them, and its digits cross by INFO (RFC 3264 §6.1).
 #[test]

@@ -117,8 +117,7 @@ impl Sessions {
         self.untie(turn, consultation);
         self.tie(one, other);
         self.bring_together(turn, one);
-        self.let_flow(turn, one);
-        self.let_flow(turn, other);
+        self.directions_meet(turn, one, other);
         self.leave_after_report(turn, by, last);
         self.end(turn, consultation, EndReason::Transferred);
     }

@@ -1,12 +1,10 @@
 //! The call that was placed for a REFER: it takes the place of the referrer's call, or reports why it could not.
 
 use crate::bridge::link::Tie;
-use crate::negotiation::local_offer::Wish;
 use crate::timers::timer::Timer;
 use crate::transfer::received_refer::Referred;
 use crate::{EndOrigin, EndReason, Session, SessionId, Sessions, Turn, UserLimit};
 use clock::Duration;
-use contract::Direction;
 use sip_core::{ClientRequestId, SubscriptionId};
 
 /// How long a peer may take to confirm the last report before its call ends without that.
@@ -136,24 +134,9 @@ impl Sessions {
                 self.untie(turn, old);
                 self.tie(id, link.peer);
                 self.bring_together(turn, link.peer);
-                self.let_flow(turn, link.peer);
+                self.directions_meet(turn, id, link.peer);
             }
             Tie::Bridge(bridge) => self.change_seats(turn, bridge, old, id),
-        }
-    }
-
-    /// Ends a hold that came from a peer that has left.
-    pub(crate) fn let_flow(&mut self, turn: &mut Turn<'_>, id: SessionId) {
-        let is_turning = |session: &Session| {
-            let wish = session.negotiation.local_offer().map(|offer| offer.wish);
-            wish.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != Direction::Both)
-        };
-        let is_turned = |session: &Session| {
-            !session.is_held_here() && (session.hold.wanted() != Direction::Both || is_turning(session))
-        };
-        if self.table.get(id).is_some_and(is_turned) {
-            // While another change is on its way this waits for its end.
-            let _ = self.turn_other(turn, id, Wish::of(Direction::Both));
         }
     }
 }
