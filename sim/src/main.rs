@@ -129,8 +129,8 @@ fn many(wish: &Wish) -> ExitCode {
     if wish.kind == Kind::System {
         println!("{} packets, {} of them checked, {} deaths", sum.packets, sum.checked, sum.deaths);
         println!(
-            "{} acts in calls, {} transfers, {} recordings with sound, {} legs to adopt",
-            sum.acts, sum.transferred, sum.recorded, sum.adopted
+            "{} acts in calls, {} looks at holds, {} transfers, {} recordings with sound, {} legs to adopt",
+            sum.acts, sum.held, sum.transferred, sum.recorded, sum.adopted
         );
     }
     if sum.failures.is_empty() {
@@ -162,6 +162,7 @@ struct Sum {
     transferred: u64,
     recorded: u64,
     adopted: u64,
+    held: u64,
     failures: Vec<(u64, String)>,
 }
 
@@ -181,6 +182,7 @@ impl Sum {
                     sum.transferred += report.transferred_count;
                     sum.recorded += report.recorded_count as u64;
                     sum.adopted += report.adopted_count;
+                    sum.held += report.held_count;
                     sum.answered += report.talked_count;
                     sum.unanswered += report.failed_count;
                 }
@@ -212,6 +214,7 @@ impl Sum {
         self.transferred += other.transferred;
         self.recorded += other.recorded;
         self.adopted += other.adopted;
+        self.held += other.held;
         self.failures.extend(other.failures);
         self.failures.sort();
         self

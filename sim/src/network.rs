@@ -93,6 +93,11 @@ impl Network {
         Self { faults, queue, sent_count: 0, order, inflows, partitions, lost_count: 0 }
     }
 
+    /// Whether all that is sent arrives.
+    pub(crate) fn is_lossless(&self) -> bool {
+        self.faults.loss_percent == 0 && self.faults.break_percent == 0 && self.partitions.is_empty()
+    }
+
     fn is_cut(&self, now: Instant, a: SocketAddr, b: SocketAddr) -> bool {
         self.partitions.iter().any(|(from, to, who)| (*from..*to).contains(&now) && (*who == a || *who == b))
     }

@@ -43,7 +43,7 @@ fn the_whole_system_keeps_every_rule() {
     let seeds_count =
         if std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1") { 2_000 } else { 100 };
     let (mut talked_count, mut checked_count, mut deaths_count) = (0, 0, 0);
-    let (mut transferred_count, mut recorded_count, mut adopted_count) = (0, 0, 0);
+    let (mut transferred_count, mut recorded_count, mut adopted_count, mut held_count) = (0, 0, 0, 0);
     for seed in 0..seeds_count {
         match sim::run_system(seed, None) {
             Ok(report) => {
@@ -53,6 +53,7 @@ fn the_whole_system_keeps_every_rule() {
                 transferred_count += report.transferred_count;
                 recorded_count += report.recorded_count;
                 adopted_count += report.adopted_count;
+                held_count += report.held_count;
             }
             Err(broken) => {
                 let command = "cargo run --profile ci -p ringplane-sim -- --system 1";
@@ -62,8 +63,11 @@ fn the_whole_system_keeps_every_rule() {
     }
     let enough = talked_count > 200 && checked_count > 50_000 && deaths_count > 50;
     assert!(enough, "{talked_count} calls, {checked_count} packets checked, {deaths_count} deaths");
-    let enough = transferred_count > 10 && recorded_count > 5 && adopted_count > 3;
-    assert!(enough, "{transferred_count} transfers, {recorded_count} recordings, {adopted_count} legs adopted");
+    let enough = transferred_count > 10 && recorded_count > 5 && adopted_count > 3 && held_count > 20;
+    assert!(
+        enough,
+        "{transferred_count} transfers, {recorded_count} recordings, {adopted_count} legs adopted, {held_count} looks at holds"
+    );
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! RTP of the phones: what they send says which packet of which call it is, so that every packet that leaves the switch is
 //! checked: the right phone hears it and no other, and while nothing disturbs a call none is missing.
 
+mod hold;
+mod reports;
 mod talk;
+mod verdict;
 
+use crate::system::phone::description::{Directions, Ways};
 use clock::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 pub(super) use talk::Talk;
-use talk::{Arrivals, ArrivedEvent, event_in, packet_id};
+use talk::{ArrivedEvent, HeardEvent, event_in, packet_id};
 
 /// A call, and whether this is the side of the caller.
 pub(super) type Side = (u32, bool);
@@ -20,8 +24,6 @@ const SETTLED_AFTER: Duration = Duration::from_secs(2);
 const DEAF_AFTER: Duration = Duration::from_secs(1);
 /// From the first message of a call to its answer at most so long.
 const SET_UP_WITHIN: Duration = Duration::from_secs(40);
-/// A telephone event has crossed the switch within this time.
-const EVENT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Two sides that hear each other.
 struct Pair {
@@ -47,15 +49,8 @@ pub(super) struct Audio {
     operated_digits: usize,
     /// When something died.
     pub(super) deaths: Vec<Instant>,
-}
-
-/// What has become of the packets that had to be sent on.
-#[derive(Default)]
-pub(super) struct Verdict {
-    /// Packets and telephone events that were checked.
-    pub(super) checked_count: usize,
-    /// The first of those that are missing, and how many are.
-    pub(super) missing: Option<(String, usize)>,
+    /// Report blocks of RTCP that were checked.
+    pub(super) reports_count: u64,
 }
 
 impl Audio {
@@ -124,25 +119,26 @@ impl Audio {
         Some(digit)
     }
 
+    /// The switch has answered a digit by INFO, which was sent at this time, with 200. A late answer does not say when the
+    /// switch took it.
+    pub(super) fn taken(&mut self, now: Instant, side: Side, digit: u8, sent_at: Instant) {
+        if let Some(talk) = self.talks.get_mut(&side).filter(|_| now.since(sent_at) < SETTLED_AFTER) {
+            talk.digits.taken.push((digit, now));
+        }
+    }
+
     /// What was agreed on in a call has changed.
-    pub(super) fn agree(
-        &mut self,
-        now: Instant,
-        side: Side,
-        rtp: Option<SocketAddr>,
-        (is_open, is_deaf): (bool, bool),
-    ) {
-        let Some(talk) = self.talks.get_mut(&side) else { return };
-        talk.remote = rtp.unwrap_or(talk.remote);
-        talk.open.push((now, is_open));
-        talk.deaf_since = if is_deaf { talk.deaf_since.or(Some(now)) } else { None };
+    pub(super) fn agree(&mut self, now: Instant, side: Side, rtp: Option<SocketAddr>, directions: Directions) {
+        if let Some(talk) = self.talks.get_mut(&side) {
+            talk.remote = rtp.unwrap_or(talk.remote);
+            talk.agree(now, directions);
+        }
     }
 
     /// A change of a call begins.
     pub(super) fn unsettle(&mut self, now: Instant, side: Side) {
         if let Some(talk) = self.talks.get_mut(&side) {
-            talk.open.push((now, false));
-            talk.deaf_since = None;
+            talk.agree(now, Directions { is_settled: false, ..talk.directions });
         }
     }
 
@@ -163,9 +159,20 @@ impl Audio {
         }
     }
 
+    /// Whether a phone takes RTCP at this address.
+    pub(super) fn is_rtcp(&self, to: SocketAddr) -> bool {
+        !self.listeners.contains_key(&to)
+    }
+
+    /// Whether the phones of a call have had no other peers, and no operator has changed it.
+    pub(super) fn is_unchanged(&self, number: u32) -> bool {
+        let is_of_call = |pair: &&Pair| pair.sides.iter().any(|side| side.0 == number);
+        !self.operated.contains_key(&number) && self.pairs.iter().filter(is_of_call).count() == 1
+    }
+
     /// A packet leaves the switch: the phone that gets it has to be one that may hear it.
     pub(super) fn leaves(&mut self, now: Instant, to: SocketAddr, packet: &[u8]) -> Result<(), String> {
-        let Some(ear) = self.listeners.get(&to).copied() else { return Ok(()) };
+        let Some(ear) = self.listeners.get(&to).copied() else { return self.reports(to, packet) };
         if let Some((side, index)) = packet_id(packet) {
             if !self.partners(ear).any(|partner| partner == side) {
                 return Err(format!("{ear:?} hears {side:?}, which is not its peer"));
@@ -177,11 +184,14 @@ impl Audio {
             if let Some(relayed) = self.talks.get_mut(&side).and_then(|talk| talk.relayed.get_mut(index as usize)) {
                 *relayed = true;
             }
-        } else if let Some((time, digit, _)) = event_in(packet)
+        } else if let Some((time, digit, is_end)) = event_in(packet)
             && let Some(talk) = self.talks.get_mut(&ear)
         {
             talk.digits.told_at.push(now);
-            if talk.digits.heard_events.insert(time, digit).is_none() && talk.has_events {
+            let is_new = !talk.digits.heard_events.contains_key(&time);
+            let event = talk.digits.heard_events.entry(time).or_insert(HeardEvent { digit, has_end: false, at: now });
+            event.has_end |= is_end;
+            if is_new && talk.has_events {
                 return self.is_told(ear, digit);
             }
         }
@@ -221,12 +231,24 @@ impl Audio {
         self.close((number, false), now);
     }
 
-    /// A call is over on one side, which sends nothing more.
-    pub(super) fn end(&mut self, side: Side, now: Instant) {
+    /// A call is over on one side, which sends nothing more. `is_known` says that the switch has answered its BYE.
+    pub(super) fn end(&mut self, side: Side, now: Instant, is_known: bool) {
         self.close(side, now);
         if let Some(talk) = self.talks.get_mut(&side) {
-            talk.is_over = true;
+            (talk.is_over, talk.hung_up_at) = (true, is_known.then_some(now));
         }
+    }
+
+    /// Sides whose only peer has hung up at least so long ago, as the switch knows.
+    pub(super) fn left_alone(&self, now: Instant, since: Duration) -> impl Iterator<Item = &Talk> {
+        let has_left = move |talk: &Talk| talk.hung_up_at.is_some_and(|at| now.since(at) >= since);
+        let left_behind = move |pair: &Pair| {
+            let [one, other] = pair.sides.map(|side| self.talks.get(&side));
+            let (one, other) = (one?, other?);
+            let left = if has_left(one) { other } else { Some(one).filter(|_| has_left(other))? };
+            self.is_unchanged(pair.sides[0].0).then_some(left)
+        };
+        self.pairs.iter().filter_map(left_behind)
     }
 
     /// Signaling has died, and the media plane goes on with its legs until then: calls that are settled are heard so long.
@@ -235,7 +257,7 @@ impl Audio {
         for pair in &mut self.pairs {
             let is_settled = |side| {
                 let talk: Option<&Talk> = talks.get(side);
-                talk.is_some_and(|talk| talk.is_open(now, settled) && now.since(talk.since) >= settled)
+                talk.is_some_and(|talk| talk.flow(now, settled) == Ways::BOTH && now.since(talk.since) >= settled)
             };
             let is_kept = pair.from.is_some() && pair.sides.iter().all(is_settled);
             let end = if is_kept { until } else { now };
@@ -268,65 +290,6 @@ impl Audio {
             pair.from == Some(Instant::ZERO) && pair.closed.is_none() && pair.sides.iter().all(up)
         };
         self.pairs.iter().filter(steady).flat_map(|pair| pair.sides).filter_map(|side| self.talks.get(&side))
-    }
-
-    /// When the side has to be heard by its peer, and is.
-    fn window(&self, pair: &Pair) -> Option<(Instant, Instant)> {
-        let [a, b] = pair.sides.map(|side| self.talks.get(&side));
-        let (a, b) = (a?, b?);
-        let operated_at = pair.sides.iter().filter_map(|side| self.operated.get(&side.0)).min();
-        let to = operated_at.into_iter().fold(pair.closed?, |to, at| to.min(*at));
-        let from = pair.from?.max(a.since).max(b.since) + SETTLED_AFTER;
-        let begin = a.since.min(b.since);
-        let is_disturbed = self.deaths.iter().any(|at| *at <= to && begin.since(*at) < SET_UP_WITHIN);
-        (!is_disturbed && from < to).then_some((from, to))
-    }
-
-    /// Packets and digits of undisturbed calls that had to be sent on, and those that were not.
-    pub(super) fn verdict(&self) -> Verdict {
-        let mut verdict = Verdict::default();
-        for pair in &self.pairs {
-            let Some((from, to)) = self.window(pair) else { continue };
-            for (index, side) in pair.sides.into_iter().enumerate() {
-                let (Some(talk), Some(peer)) = (self.talks.get(&side), self.talks.get(&pair.sides[1 - index])) else {
-                    continue;
-                };
-                let is_open = |at| talk.is_open(at, SETTLED_AFTER) && peer.is_open(at, SETTLED_AFTER);
-                let is_due = |at: Instant| (from..to).contains(&at) && is_open(at);
-                // After a change of its source a stream begins anew with the packet that comes first; those that are older
-                // cannot be told from late ones of before.
-                let begins = pair.from.into_iter().chain([talk.since.max(peer.since)]);
-                let changes: Vec<Instant> = talk.changes().chain(peer.changes()).chain(begins).collect();
-                let arrivals = Arrivals::of(talk);
-                let is_unordered = |number, at| {
-                    let is_near = |change: &Instant| arrivals.is_order_unknown(at, *change, SETTLED_AFTER);
-                    arrivals.is_overtaken(number, at) && changes.iter().any(is_near)
-                };
-                for (number, arrived) in talk.arrived.iter().enumerate() {
-                    let is_free = |at: Instant| peer.is_told_at(at) || is_unordered(number, at);
-                    if let Some(at) = arrived.filter(|at| is_due(*at) && !is_free(*at)) {
-                        verdict.check(talk.relayed[number], || format!("packet {number} of {side:?} at {at:?}"));
-                    }
-                }
-                let is_rtp = |event: &&ArrivedEvent| event.has_end && event.packets >= 3;
-                for event in talk.digits.events.values().filter(is_rtp) {
-                    if is_due(event.at) && is_due(event.at + EVENT_WITHIN) {
-                        let is_heard = peer.digits.heard.contains(&event.digit);
-                        verdict.check(is_heard, || format!("digit {} of {side:?} at {:?}", event.digit, event.at));
-                    }
-                }
-            }
-        }
-        verdict
-    }
-}
-
-impl Verdict {
-    fn check(&mut self, is_there: bool, what: impl FnOnce() -> String) {
-        self.checked_count += 1;
-        if !is_there {
-            self.missing.get_or_insert_with(|| (what(), 0)).1 += 1;
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one phone says in one call: packets that carry which packet of which call they are, and telephone events.
 
 use super::{FRAME, Side};
-use crate::system::phone::description::EVENT_PAYLOAD;
+use crate::system::phone::description::{Directions, EVENT_PAYLOAD, Ways};
 use clock::{Duration, Instant};
 use sip_core::DialogId;
 use std::collections::{BTreeMap, VecDeque};
@@ -31,11 +31,16 @@ pub(in crate::system) struct Talk {
     pub(in crate::system) remote: SocketAddr,
     pub(in crate::system) since: Instant,
     pub(in crate::system) is_over: bool,
+    /// When the phone ended the call, and had the answer of the switch to that.
+    pub(super) hung_up_at: Option<Instant>,
     /// Telephone events were agreed on with the phone; without that it takes none.
     pub(in crate::system) has_events: bool,
-    /// Since when both ways are agreed on, or are not.
-    pub(super) open: Vec<(Instant, bool)>,
-    /// Since when the phone takes nothing by its own word.
+    /// What the phone and the switch have told each other about the direction, and since when nothing else.
+    pub(super) directions: Directions,
+    pub(super) told_since: Instant,
+    /// Which ways were agreed on, seen from the phone, each with its beginning; none while they may be changing.
+    flows: Vec<(Instant, Ways)>,
+    /// Since when the phone is to hear nothing, by its own word or by that of the switch.
     pub(super) deaf_since: Option<Instant>,
     /// By the number of a packet: when its first copy arrived at the switch.
     pub(super) arrived: Vec<Option<Instant>>,
@@ -55,8 +60,10 @@ pub(super) struct Digits {
     pub(super) pressed: Vec<u8>,
     /// By RTP timestamp, the telephone events of this phone that arrived at the switch.
     pub(super) events: BTreeMap<u32, ArrivedEvent>,
+    /// Digits that the switch has taken by INFO and answered 200, and when the phone had that answer.
+    pub(super) taken: Vec<(u8, Instant)>,
     /// By RTP timestamp, the telephone events that were sent to this phone.
-    pub(super) heard_events: BTreeMap<u32, u8>,
+    pub(super) heard_events: BTreeMap<u32, HeardEvent>,
     /// When telephone events were sent to this phone: audio gives way to those that the switch makes of an INFO.
     pub(super) told_at: Vec<Instant>,
     /// All digits that it was told.
@@ -76,6 +83,15 @@ pub(super) struct ArrivedEvent {
     pub(super) at: Instant,
 }
 
+/// A telephone event that was sent to a phone.
+#[derive(Clone, Copy)]
+pub(super) struct HeardEvent {
+    pub(super) digit: u8,
+    pub(super) has_end: bool,
+    /// Its first packet.
+    pub(super) at: Instant,
+}
+
 impl Talk {
     pub(in crate::system) fn new(
         now: Instant,
@@ -90,8 +106,11 @@ impl Talk {
             remote,
             since: now,
             is_over: false,
+            hung_up_at: None,
             has_events: true,
-            open: vec![(now, true)],
+            directions: Directions::BOTH,
+            told_since: now,
+            flows: vec![(now, Ways::BOTH)],
             deaf_since: None,
             arrived: Vec::new(),
             times: Vec::new(),
@@ -112,7 +131,7 @@ impl Talk {
     pub(super) fn next_packet(&mut self, now: Instant, side: Side) -> (Vec<u8>, Instant) {
         let time = self.frames * 160;
         self.frames += 1;
-        let ssrc = side.0 * 2 + u32::from(side.1) + 1;
+        let ssrc = ssrc_of(side);
         let is_first = self.digits.key.is_none();
         if is_first && let Some(digit) = self.digits.keys.pop_front() {
             self.digits.key = Some((digit, time, 0));
@@ -150,17 +169,26 @@ impl Talk {
         (packet, now + FRAME)
     }
 
-    /// Whether both ways were agreed on at this time, and had been for so long.
-    pub(super) fn is_open(&self, at: Instant, since: Duration) -> bool {
-        let last = self.open.iter().rev().find(|(from, _)| *from <= at);
-        last.is_some_and(|(from, is_open)| *is_open && at.since(*from) >= since)
+    /// What was agreed on has changed, or is about to.
+    pub(in crate::system) fn agree(&mut self, now: Instant, directions: Directions) {
+        let flow = directions.flow();
+        (self.directions, self.told_since) = (directions, now);
+        self.flows.push((now, flow));
+        let is_deaf = directions.is_settled && !flow.receives;
+        self.deaf_since = if is_deaf { self.deaf_since.or(Some(now)) } else { None };
+    }
+
+    /// Which ways were agreed on at this time, and had been for so long.
+    pub(super) fn flow(&self, at: Instant, since: Duration) -> Ways {
+        let last = self.flows.iter().rev().find(|(from, _)| *from <= at);
+        last.filter(|(from, _)| at.since(*from) >= since).map_or(Ways::NONE, |(_, flow)| *flow)
     }
 }
 
 impl Talk {
     /// When what was agreed on changed, or the phone was told a digit.
     pub(super) fn changes(&self) -> impl Iterator<Item = Instant> + '_ {
-        self.open.iter().skip(1).map(|(at, _)| *at).chain(self.digits.told_at.iter().copied())
+        self.flows.iter().skip(1).map(|(at, _)| *at).chain(self.digits.told_at.iter().copied())
     }
 
     /// Whether a telephone event was being sent to this phone at this time: the audio of its peer gives way to it.
@@ -209,6 +237,11 @@ impl<'t> Arrivals<'t> {
         let begins_anew = self.times.get(first).is_some_and(|first| at.since(*first) < DELAY_DIFFERENCE);
         change <= at && (at < settled || begins_anew)
     }
+}
+
+/// The SSRC of the stream that a phone sends in a call.
+pub(super) fn ssrc_of(side: Side) -> u32 {
+    side.0 * 2 + u32::from(side.1) + 1
 }
 
 /// Which packet of which side a packet is.

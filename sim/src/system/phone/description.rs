@@ -15,10 +15,16 @@ pub(in crate::system) struct Ways {
 
 impl Ways {
     pub(in crate::system) const BOTH: Self = Self { sends: true, receives: true };
+    pub(in crate::system) const NONE: Self = Self { sends: false, receives: false };
 
     /// What is left of these ways when the peer wants those (RFC 3264 §6.1).
-    pub(super) fn limited_by(self, peer: Self) -> Self {
+    pub(in crate::system) fn limited_by(self, peer: Self) -> Self {
         Self { sends: self.sends && peer.receives, receives: self.receives && peer.sends }
+    }
+
+    /// Whether these are no more than those.
+    pub(in crate::system) fn is_within(self, other: Self) -> bool {
+        (!self.sends || other.sends) && (!self.receives || other.receives)
     }
 
     fn name(self) -> &'static str {
@@ -28,6 +34,26 @@ impl Ways {
             (false, true) => "recvonly",
             (false, false) => "inactive",
         }
+    }
+}
+
+/// What a phone and the switch have told each other about the direction of a call, as the phone knows it (RFC 3264 §8.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::system) struct Directions {
+    /// What the phone wants by its last change that was accepted.
+    pub(in crate::system) wants: Ways,
+    /// What the switch has said last, seen from the switch.
+    pub(in crate::system) told: Ways,
+    /// The switch is known to have both: no change of the phone is on its way, and the last answer of the phone has arrived.
+    pub(in crate::system) is_settled: bool,
+}
+
+impl Directions {
+    pub(in crate::system) const BOTH: Self = Self { wants: Ways::BOTH, told: Ways::BOTH, is_settled: true };
+
+    /// Which ways media flow, seen from the phone; none while that may be changing.
+    pub(in crate::system) fn flow(self) -> Ways {
+        if self.is_settled { self.wants.limited_by(self.told) } else { Ways::NONE }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a phone does in a call that is up: changes of the media by both sides, digits, transfers.
 
-use super::description::{Description, Ways};
+use super::description::{Description, Directions, Ways};
 use super::{Happened, Phone};
 use crate::ledger::Ledger;
 use clock::Instant;
@@ -40,7 +40,12 @@ impl Phone {
             },
         };
         match done {
-            Ok(request) => ledger.sent_request(self.node, request),
+            Ok(request) => {
+                ledger.sent_request(self.node, request);
+                if let (Act::Info(digit), Some(call)) = (act, self.calls.get_mut(&dialog)) {
+                    call.infos.insert(request, (*digit, now));
+                }
+            }
             Err(Refused::BadText | Refused::BadStatus | Refused::TooLong) => {
                 ledger.fail(format!("phone {}: {act:?} is refused: {done:?}", self.node));
             }
@@ -89,11 +94,16 @@ impl Phone {
 
     fn agreed(&self, dialog: DialogId) -> Option<Happened> {
         let call = self.calls.get(&dialog)?;
-        let peer_ways = call.peer.map_or(Ways::BOTH, |peer| peer.ways);
-        let is_settled = call.pending.is_none() && !call.is_unsure;
-        let is_open = is_settled && call.ways == Ways::BOTH && peer_ways == Ways::BOTH;
-        let is_deaf = is_settled && !call.ways.receives;
-        Some(Happened::Agreed { side: call.side, rtp: call.peer.map(|peer| peer.rtp), is_open, is_deaf })
+        let rtp = call.peer.map(|peer| peer.rtp);
+        Some(Happened::Agreed { side: call.side, rtp, directions: self.directions(dialog)? })
+    }
+
+    /// What the phone and the switch have told each other about the direction of a call.
+    pub(in crate::system) fn directions(&self, dialog: DialogId) -> Option<Directions> {
+        let call = self.calls.get(&dialog)?;
+        let told = call.peer.map_or(Ways::BOTH, |peer| peer.ways);
+        let is_settled = call.pending.is_none() && !call.is_unsure && !call.is_unacknowledged;
+        Some(Directions { wants: call.ways, told, is_settled })
     }
 
     /// Whether a change of its own is on its way, or it holds its peer.
@@ -119,6 +129,9 @@ impl Phone {
             Event::Reinvite { invite, dialog, .. } => {
                 let sdp = self.answer(dialog, message);
                 let _ = self.endpoint.accept(now, invite, Content::sdp(&sdp), &mut self.out);
+                if let Some(call) = self.calls.get_mut(&dialog) {
+                    call.is_unacknowledged = true;
+                }
                 dialog
             }
             Event::Request { request, dialog: Some(dialog), .. } => {
@@ -137,17 +150,21 @@ impl Phone {
             }
             Event::Acknowledged { dialog, .. } => {
                 self.hear(dialog, message);
+                if let Some(call) = self.calls.get_mut(&dialog) {
+                    call.is_unacknowledged = false;
+                }
                 dialog
             }
             Event::Response { request, dialog: Some(dialog), status: status @ 200.., .. } => {
-                if let Some(call) = self.calls.get_mut(&dialog)
-                    && let Some((_, ways)) = call.pending.take_if(|(pending, _)| *pending == request)
-                {
-                    call.is_unsure = matches!(status, 408 | 503);
-                    if status < 300 {
-                        call.ways = ways;
-                        self.hear(dialog, message);
-                    }
+                let Some(call) = self.calls.get_mut(&dialog) else { return };
+                if let Some((digit, at)) = call.infos.remove(&request).filter(|_| status < 300) {
+                    happened.push(Happened::Taken(call.side, digit, at));
+                }
+                let Some((_, ways)) = call.pending.take_if(|(pending, _)| *pending == request) else { return };
+                call.is_unsure = matches!(status, 408 | 503);
+                if status < 300 {
+                    (call.ways, call.is_unacknowledged) = (ways, false);
+                    self.hear(dialog, message);
                 }
                 dialog
             }

@@ -9,10 +9,10 @@ use crate::agent::message_of;
 use crate::ledger::Ledger;
 use crate::relay::address_in;
 use clock::{Duration, Instant};
-use description::{Description, Ways};
+use description::{Description, Directions, Ways};
 pub(in crate::system) use in_call::Act;
 use sip_core::{
-    CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output, SessionTimer,
+    CallId, Cause, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output, SessionTimer,
 };
 use sip_wire::{Message, Method};
 use std::collections::BTreeMap;
@@ -25,17 +25,18 @@ pub(super) enum Happened {
     Rings(InviteId, u32),
     /// A call is up, with the address that its RTP goes to.
     Talks(Side, DialogId, Option<SocketAddr>),
-    /// What was agreed on for the media of a call: the address that its RTP goes to, whether both sides send and receive with
-    /// no change on its way, and whether the phone said that it takes nothing.
-    Agreed { side: Side, rtp: Option<SocketAddr>, is_open: bool, is_deaf: bool },
+    /// What was agreed on for the media of a call: the address that its RTP goes to, and the directions.
+    Agreed { side: Side, rtp: Option<SocketAddr>, directions: Directions },
     /// A transfer that the user asked for has succeeded.
     Transferred(Side),
     /// The phone was told a digit by INFO.
     Digit(Side, u8),
+    /// A digit that the phone sent by INFO at this time was answered 200.
+    Taken(Side, u8, Instant),
     /// A call failed before it was up.
     Failed(u32, u16),
-    /// A call is over.
-    Over(Side),
+    /// A call is over; `is_known`: the switch has answered the phone's BYE.
+    Over { side: Side, is_known: bool },
 }
 
 /// A call that is up.
@@ -52,6 +53,10 @@ struct PhoneCall {
     /// Its last change failed in a way that does not say whether the peer has carried it out: no answer came, or the connection
     /// broke and there was no other.
     is_unsure: bool,
+    /// It has accepted a re-INVITE whose ACK has not come: the switch may not have the answer yet.
+    is_unacknowledged: bool,
+    /// Digits by INFO that have no final answer, and when they were sent.
+    infos: BTreeMap<sip_core::ClientRequestId, (u8, Instant)>,
 }
 
 /// Settings of a phone.
@@ -150,8 +155,10 @@ impl Phone {
     }
 
     fn begin(&mut self, dialog: DialogId, side: Side, peer: Option<Description>) {
-        self.calls
-            .insert(dialog, PhoneCall { side, ways: Ways::BOTH, peer, version: 1, pending: None, is_unsure: false });
+        let (is_unsure, is_unacknowledged) = (false, false);
+        let (ways, version, pending, infos) = (Ways::BOTH, 1, None, BTreeMap::new());
+        let call = PhoneCall { side, ways, peer, version, pending, is_unsure, is_unacknowledged, infos };
+        self.calls.insert(dialog, call);
     }
 
     pub(super) fn reject(&mut self, now: Instant, invite: InviteId) {
@@ -217,8 +224,9 @@ impl Phone {
             Event::Failed { call, status, .. } => {
                 happened.extend(self.placed.remove(&call).map(|number| Happened::Failed(number, status)));
             }
-            Event::Ended { dialog, .. } => {
-                happened.extend(self.calls.remove(&dialog).map(|call| Happened::Over(call.side)));
+            Event::Ended { dialog, cause, message, .. } => {
+                let is_known = cause == Cause::LocalBye && message.is_some();
+                happened.extend(self.calls.remove(&dialog).map(|call| Happened::Over { side: call.side, is_known }));
             }
             Event::Notified { dialog, .. } if String::from_utf8_lossy(message).contains("\r\n\r\nSIP/2.0 200") => {
                 happened.extend(self.calls.get(&dialog).map(|call| Happened::Transferred(call.side)));

@@ -7,7 +7,7 @@ use clock::{Duration, Instant};
 use config::Config;
 use mediad::SimulatedPlane;
 pub(super) use role::Surroundings;
-use session::{EndKind, Port, SessionEvent, Sessions, Turn};
+use session::{EndKind, EndReason, Port, SessionEvent, Sessions, Turn};
 use shard_core::intake::sharding::Placement;
 use shard_core::{Input, Shard, ShardOutput};
 use sip_core::Flow;
@@ -29,6 +29,16 @@ struct Seat {
     ends: Ends,
 }
 
+/// The end of an answered call that no user wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct UnwantedEnd {
+    /// The number that was called.
+    pub(super) number: Option<u32>,
+    pub(super) reason: EndReason,
+    /// Only calls that are not answered end for this reason.
+    pub(super) is_of_unanswered: bool,
+}
+
 /// The ends of sessions that were told, counted as the counters of the switch have to count them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Ends {
@@ -37,12 +47,23 @@ struct Ends {
     completed_count: u64,
     cancelled_count: u64,
     failed_count: u64,
+    /// Answered calls that ended for another reason than that a user wanted it.
+    unwanted: Vec<UnwantedEnd>,
 }
 
 impl Ends {
     fn note(&mut self, event: &SessionEvent) -> Result<(), String> {
         let SessionEvent::Ended { id, reason, call, .. } = event else { return Ok(()) };
         let is_answered = call.answered_at.is_some();
+        use EndReason::{LocalBye, PeerLost, RemoteBye, Replaced, Shutdown, Transferred};
+        // A phone that has hung up answers 481 to what crosses its BYE.
+        if is_answered && !matches!(reason, RemoteBye | LocalBye | PeerLost | Replaced | Shutdown | Transferred) {
+            let number = call.parties.called_user.split_once('-').and_then(|(_, number)| number.parse().ok());
+            // The called side may have answered while the caller gave up.
+            let is_of_unanswered =
+                !call.is_outgoing && reason.kind() != EndKind::Failed || *reason == EndReason::NoAnswer;
+            self.unwanted.push(UnwantedEnd { number, reason: *reason, is_of_unanswered });
+        }
         self.answered_count += u64::from(is_answered);
         match reason.kind() {
             EndKind::Failed => self.failed_count += 1,
@@ -244,7 +265,13 @@ impl Signaling {
     /// Whether a call is up whose peer takes its RTP at this address.
     pub(super) fn has_call(&self, rtp: SocketAddr) -> bool {
         let mut sessions = self.seats.iter().flat_map(|seat| seat.shard.sessions().iter());
-        sessions.any(|session| session.remote_rtp() == Some(rtp) && session.connected_at().is_some())
+        let is_up = |session: &session::Session| session.connected_at().is_some() && !session.state().is_ending();
+        sessions.any(|session| session.remote_rtp() == Some(rtp) && is_up(session))
+    }
+
+    /// Answered calls that ended for another reason than that a user wanted it.
+    pub(super) fn unwanted_ends(&self) -> impl Iterator<Item = &UnwantedEnd> {
+        self.seats.iter().flat_map(|seat| &seat.ends.unwanted)
     }
 
     /// Whether the counters of a process without calls add up.

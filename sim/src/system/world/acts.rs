@@ -79,10 +79,15 @@ impl World {
         let rtp = self.phones[phone].rtp(side.0);
         let mut talk = Talk::new(self.now, (phone, dialog), rtp, remote);
         talk.has_events = self.phones[phone].has_events(dialog);
+        if let Some(directions) = self.phones[phone].directions(dialog) {
+            talk.agree(self.now, directions);
+        }
         self.audio.begin(side, talk);
         if self.setup.has_media() {
             let network = &self.media.network;
-            self.peers.entry(rtp).or_insert_with(|| network.add_peer(rtp));
+            for address in [rtp, SocketAddr::new(rtp.ip(), rtp.port() + 1)] {
+                self.peers.entry(address).or_insert_with(|| network.add_peer(address));
+            }
             self.timeline.at(self.now, Todo::Speak(side));
         }
         if let Some(other) = self.timeline.consultation_for(side) {

@@ -1,5 +1,6 @@
 //! Processes, workers and phones that die or stop and come back.
 
+use super::reinvites::OpenReinvites;
 use super::{Todo, World};
 use crate::system::keeper::{Keeper, Left};
 use crate::system::phone::Phone;
@@ -84,6 +85,7 @@ impl World {
         }
         self.report.deaths_count += 1;
         self.ledger.forget_transactions(self.setup.around.switch);
+        self.reinvites = OpenReinvites::default();
         self.later(10, 5_000, Todo::SignalingReturns);
     }
 
@@ -98,7 +100,7 @@ impl World {
         let sides = phone.sides();
         *phone = Phone::new(seed, self.nodes_count, phone.model);
         for side in sides {
-            self.audio.end(side, self.now);
+            self.audio.end(side, self.now, false);
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod acts;
 mod deaths;
+mod reinvites;
+mod rules;
 mod setup;
 mod timeline;
 
@@ -14,6 +16,7 @@ use crate::system::media::MediaPlane;
 use crate::system::phone::{Happened, Phone};
 use crate::system::signaling::Signaling;
 use clock::{Duration, Instant};
+use reinvites::OpenReinvites;
 use setup::{FIRST_PORT, SWITCH, Setup};
 use sip_core::Flow;
 use std::collections::BTreeMap;
@@ -22,10 +25,6 @@ use timeline::{Timeline, Todo};
 
 /// Everything ends within this time after the last call.
 const LONGEST: Duration = Duration::from_secs(1_200);
-/// A call that both sides have had for so long is up in the switch.
-const STEADY_AFTER: Duration = Duration::from_secs(8);
-/// SIP messages of one seed; more would be a storm.
-const MAX_MESSAGES_COUNT: u64 = 50_000;
 
 /// What a seed of the system came to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -48,6 +47,8 @@ pub struct SystemReport {
     pub refused_count: u64,
     /// Packets and digits of undisturbed calls that were checked one by one.
     pub checked_count: usize,
+    /// Report blocks of RTCP that were checked.
+    pub reports_count: u64,
     /// Processes, workers and phones that died or were stopped.
     pub deaths_count: usize,
     /// Changes, digits and transfers by the users of phones and the operators of the switch.
@@ -58,6 +59,8 @@ pub struct SystemReport {
     pub recorded_count: usize,
     /// Legs of a dead signaling process that another client asked for.
     pub adopted_count: u64,
+    /// How often what two phones are told about the direction was compared while media did not flow both ways.
+    pub held_count: u64,
 }
 
 struct World {
@@ -73,6 +76,7 @@ struct World {
     peers: BTreeMap<SocketAddr, usize>,
     audio: Audio,
     ledger: Ledger,
+    reinvites: OpenReinvites,
     /// Legs of dead signaling processes, and the client that has adopted some.
     left: Vec<Left>,
     keeper: Option<Keeper>,
@@ -117,6 +121,7 @@ impl World {
             peers: BTreeMap::new(),
             audio: Audio::default(),
             ledger: Ledger::default(),
+            reinvites: OpenReinvites::default(),
             left: Vec::new(),
             keeper: None,
             timeline: Timeline::default(),
@@ -165,45 +170,6 @@ impl World {
             self.now = self.media.network.now();
         }
         self.finish()
-    }
-
-    fn finish(&mut self) -> Result<(), String> {
-        self.report.lasted = self.now.since(Instant::ZERO);
-        self.report.lost_count = self.network.lost_count;
-        self.report.deaths_count += self.audio.deaths.len();
-        let has_calls = self.setup.has_media();
-        self.signaling.as_mut().map_or(Ok(()), |signaling| signaling.check_counters(has_calls))?;
-        self.ledger.finish();
-        self.broken()?;
-        self.report.recorded_count = self.media.check_files()?;
-        let verdict = self.audio.verdict();
-        self.report.checked_count = verdict.checked_count;
-        match verdict.missing {
-            Some((first, count)) => {
-                let of = verdict.checked_count;
-                Err(format!("{count} of {of} packets and digits were not sent on, the first is {first}"))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn broken(&self) -> Result<(), String> {
-        self.ledger.broken().map_or(Ok(()), |broken| Err(broken.0.clone()))
-    }
-
-    /// What holds all the time.
-    fn look(&mut self) -> Result<(), String> {
-        self.broken()?;
-        if self.report.messages_count > MAX_MESSAGES_COUNT {
-            return Err("a storm of messages".to_owned());
-        }
-        let Some(signaling) = self.signaling.as_ref().filter(|_| self.setup.has_media()) else { return Ok(()) };
-        for talk in self.audio.steady(self.now, STEADY_AFTER).filter(|talk| talk.since > signaling.since) {
-            if !signaling.has_call(talk.rtp) {
-                return Err(format!("both phones have a call, and the switch has none with RTP to {}", talk.rtp));
-            }
-        }
-        Ok(())
     }
 
     fn next(&self) -> Option<Instant> {
@@ -271,9 +237,10 @@ impl World {
         };
         let is_agent = to != self.setup.around.switch || self.setup.has_media() && self.signaling.is_some();
         if is_agent && to.port() == 5060 && !is_broken {
-            self.ledger.arrives(flow, &bytes);
+            self.ledger.arrives(self.now, flow, &bytes);
         }
         if to == self.setup.around.switch {
+            self.reinvites.arrives(self.now, flow.remote, &bytes);
             let reader = (self.rng.next(), self.rng.between_ms(0, 3));
             match &mut self.signaling {
                 Some(signaling) if is_broken => signaling.broken(self.now, *flow),
@@ -295,6 +262,9 @@ impl World {
         for (address, peer) in &self.peers {
             while let Some(packet) = self.media.network.peer_take(*peer) {
                 self.audio.leaves(self.now, *address, &packet.bytes)?;
+                if self.audio.is_rtcp(*address) {
+                    continue;
+                }
                 taken.push((Flow::udp(SocketAddr::new(SWITCH, packet.from.port()), *address), packet.bytes));
             }
         }
@@ -315,8 +285,8 @@ impl World {
         match happened {
             Happened::Rings(invite, number) => self.rings(phone, invite, number),
             Happened::Talks(side, dialog, remote) => self.talks(phone, side, dialog, remote),
-            Happened::Agreed { side, rtp, is_open, is_deaf } => {
-                self.audio.agree(self.now, side, rtp, (is_open, is_deaf));
+            Happened::Agreed { side, rtp, directions } => {
+                self.audio.agree(self.now, side, rtp, directions);
                 let phone = &self.phones[phone];
                 if let Some(talk) = self.audio.talks.get_mut(&side) {
                     talk.has_events = phone.has_events(talk.dialog);
@@ -332,7 +302,8 @@ impl World {
                 self.report.failed_count += 1;
                 self.report.refused_count += u64::from(status == 503);
             }
-            Happened::Over(side) => self.audio.end(side, self.now),
+            Happened::Taken(side, digit, at) => self.audio.taken(self.now, side, digit, at),
+            Happened::Over { side, is_known } => self.audio.end(side, self.now, is_known),
         }
         Ok(())
     }
@@ -350,6 +321,9 @@ impl World {
             self.report.messages_count += 1;
             let is_agent = !is_from_switch || self.setup.has_media();
             self.ledger.sends(self.now, flow, is_agent, bytes);
+            if is_from_switch {
+                self.reinvites.sends(self.now, flow.remote, bytes);
+            }
         } else {
             self.report.packets_count += 1;
         }

@@ -1,6 +1,9 @@
 //! What has to hold, whatever the network does.
 
+mod invites;
+
 use clock::{Duration, Instant};
+use invites::Invites;
 use sip_core::{CallId, Cause, ClientRequestId, DialogId, Event, Flow, RequestId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -32,6 +35,9 @@ pub struct Ledger {
     finals: BTreeMap<(SocketAddr, SocketAddr, Vec<u8>), (u16, Instant)>,
     /// Requests in dialogs that came to a node and have no final answer of it: its address, the sender's, branch and method.
     unanswered: BTreeSet<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// The first dialog that ended because a peer was silent, or a path broke.
+    unwanted_end: Option<String>,
+    invites: Invites,
     /// 2xx to an INVITE that user agents made: Call-ID and tag.
     accepted: BTreeSet<(Vec<u8>, Vec<u8>)>,
     /// What happened, for reports.
@@ -125,6 +131,10 @@ impl Ledger {
     fn ended(&mut self, node: u64, dialog: DialogId, cause: Cause) {
         self.open_dialogs.remove(&(node, dialog));
         self.ended_count += 1;
+        // The peer's BYE may be on its way behind a 481.
+        if matches!(cause, Cause::NoAck | Cause::SessionExpired | Cause::Lost(408) | Cause::Transport) {
+            self.unwanted_end.get_or_insert_with(|| format!("{dialog:?} of node {node}, {cause:?}"));
+        }
         if !self.ended_dialogs.insert((node, dialog)) {
             self.fail(format!("node {node}: {dialog:?} ended twice, now by {cause:?}"));
         }
@@ -141,14 +151,23 @@ impl Ledger {
         }
     }
 
+    /// The first dialog that ended because a peer was silent, or a path broke, in words.
+    pub fn unwanted_end(&self) -> Option<&str> {
+        self.unwanted_end.as_deref()
+    }
+
     /// A message comes to a node that answers requests by itself. Those in dialogs have a peer that is known, so that nothing
     /// but a final answer is right.
-    pub fn arrives(&mut self, flow: &Flow, bytes: &[u8]) {
+    pub fn arrives(&mut self, now: Instant, flow: &Flow, bytes: &[u8]) {
         let Some(message) = sip_wire::Message::parse(bytes).ok().filter(|message| message.to_tag().is_some()) else {
             return;
         };
-        let Some(method) = message.method().filter(|method| *method != sip_wire::Method::Ack) else { return };
         let branch = message.top_via().ok().and_then(|via| via.branch()).unwrap_or_default();
+        if message.status().is_some_and(|status| status.code() >= 200) {
+            return self.invites.is_answered(now, flow, branch, &message);
+        }
+        self.invites.notes_bye(flow, &message);
+        let Some(method) = message.method().filter(|method| *method != sip_wire::Method::Ack) else { return };
         let key = (flow.local, flow.remote, [branch, b" ", method.as_bytes()].concat());
         if !self.finals.contains_key(&key) {
             self.unanswered.insert(key);
@@ -167,12 +186,20 @@ impl Ledger {
             // On a noisy network this may be the echo of a broken one, in its 400.
             return self.contradiction(format!("{from} sends a broken message at {now:?}: {fault}"));
         }
+        if is_agent && message.is_request() {
+            self.invites.sends(now, flow, &message);
+        }
         let Some(status) = message.status().map(|status| status.code()).filter(|status| *status >= 200) else { return };
         let Ok(cseq) = message.cseq() else { return };
         let branch = message.top_via().ok().and_then(|via| via.branch()).unwrap_or_default();
         if is_agent && status < 300 && cseq.method == sip_wire::Method::Invite {
             let tag = message.to_tag().unwrap_or_default().to_vec();
             self.accepted.insert((message.call_id().unwrap_or_default().to_vec(), tag));
+        }
+        if is_agent && !self.is_noisy {
+            let is_over = self.finals.contains_key(&(from, to, [branch, b" INVITE"].concat()));
+            let late = self.invites.sends_final(now, (from, to, branch), (&cseq.method, status), is_over);
+            late.into_iter().for_each(|why| self.fail(why));
         }
         let key = (from, to, [branch, b" ", cseq.method_raw].concat());
         self.unanswered.remove(&key);
@@ -208,6 +235,7 @@ impl Ledger {
     pub fn forget_transactions(&mut self, address: SocketAddr) {
         self.finals.retain(|(from, ..), _| *from != address);
         self.unanswered.retain(|(from, ..)| *from != address);
+        self.invites.forget(address);
     }
 
     /// Everything that began has ended.
@@ -223,6 +251,7 @@ impl Ledger {
                 self.fail(format!("{what}: {which}"));
             }
         }
+        self.invites.open().into_iter().for_each(|why| self.fail(why));
     }
 }
 
