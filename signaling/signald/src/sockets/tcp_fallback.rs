@@ -37,7 +37,7 @@ pub(crate) struct TcpFallback {
     moved: Mutex<Moved>,
 }
 
-/// The same, by branch and method.
+/// The moved requests, by branch and method.
 #[derive(Default)]
 struct Moved {
     entries: HashMap<Box<[u8]>, Entry>,

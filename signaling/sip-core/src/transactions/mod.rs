@@ -15,7 +15,6 @@ pub(crate) mod quota;
 pub mod quoted;
 mod receive;
 pub(crate) mod room;
-mod same_branch;
 mod server;
 mod stateless;
 pub(crate) mod strangers;

@@ -5,7 +5,7 @@ use crate::transactions::answered::{Answered, Needed};
 use crate::transactions::quota::{Caller, Quota, Usage};
 use crate::transactions::strangers::{Source, Strangers};
 
-/// What is kept for requests of peers. A transaction user says what each takes, and whom it takes in.
+/// What is kept for requests of peers. A transaction user says what each of them takes, and which it takes in.
 pub(crate) struct Room {
     pub(crate) quota: Quota,
     pub(crate) answered: Answered,

@@ -72,7 +72,7 @@ impl Proxy {
         self.forget_next(Answered::pop)
     }
 
-    /// The same, but for INVITEs that were answered 2xx.
+    /// Forgets the request that gives way next, as long as it is no INVITE that was answered 2xx. `false`: there is none.
     pub(crate) fn forget_oldest_copy(&mut self) -> bool {
         self.forget_next(Answered::pop_for_copies)
     }
