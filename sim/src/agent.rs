@@ -7,8 +7,8 @@ use crate::relay::address_in;
 use crate::rng::Rng;
 use crate::todo::Todo;
 use sip_core::{
-    AccountId, CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, NewRequest, Output, Refused, Span,
-    SubscriptionId,
+    AccountId, Answer, CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, NewRequest, NewSubscription,
+    Output, ReferProgress, Refused, Span, SubscriptionId,
 };
 use sip_wire::Method;
 use std::net::SocketAddr;
@@ -79,8 +79,12 @@ impl Agent {
         let headers: Vec<_> = challenges.iter().map(|value| ("WWW-Authenticate", value.as_str())).collect();
         let content = Content::headers(&headers);
         let done = match *event {
-            Event::Invite { invite, .. } => self.endpoint.reject(turn.now, invite, 401, "", content, &mut self.out),
-            Event::Request { request, .. } => self.endpoint.respond(turn.now, request, 401, "", content, &mut self.out),
+            Event::Invite { invite, .. } => {
+                self.endpoint.reject(turn.now, invite, &Answer::with(401, content), &mut self.out)
+            }
+            Event::Request { request, .. } => {
+                self.endpoint.respond(turn.now, request, &Answer::with(401, content), &mut self.out)
+            }
             _ => Ok(()),
         };
         done.is_ok()
@@ -121,26 +125,26 @@ impl Agent {
             Todo::Route(_) => return Ok(()),
             Todo::Cancel(call) => return endpoint.cancel(now, call, out),
             Todo::Accept(invite) => return endpoint.accept(now, invite, OFFER, out).map(drop),
-            Todo::Reject(invite, status) => return endpoint.reject(now, invite, status, "", Content::NONE, out),
+            Todo::Reject(invite, status) => return endpoint.reject(now, invite, &Answer::of(status), out),
             Todo::Ack(dialog) => return endpoint.ack(now, dialog, OFFER, out),
             Todo::Prack(dialog) => return endpoint.prack(now, dialog, OFFER, out),
             Todo::Bye(dialog) => return endpoint.bye(now, dialog, Content::NONE, out),
             Todo::Respond(request, status) => {
                 let content = if status < 300 { OFFER } else { Content::NONE };
-                return endpoint.respond(now, request, status, "", content, out);
+                return endpoint.respond(now, request, &Answer::with(status, content), out);
             }
             Todo::Ring { invite, reliably, with_sdp } => {
                 let content = if with_sdp { OFFER } else { Content::NONE };
                 if reliably {
-                    match endpoint.provisional_reliably(now, invite, 183, "", content, out) {
+                    match endpoint.provisional_reliably(now, invite, &Answer::with(183, content), out) {
                         Err(Refused::Unsupported) => {}
                         done => return done,
                     }
                 }
-                return endpoint.provisional(now, invite, 180, "", Content::NONE, out);
+                return endpoint.provisional(now, invite, &Answer::of(180), out);
             }
             Todo::AcceptSubscription(request) => {
-                let subscription = endpoint.accept_subscription(now, request, 120, Content::NONE, out)?;
+                let subscription = endpoint.accept_subscription(now, request, 120, out)?;
                 let left = turn.rng.below(4) as u8;
                 turn.later_ms(0, 2000, Todo::Notify { subscription, left });
                 return Ok(());
@@ -203,7 +207,11 @@ impl Agent {
         let (flow, uri) = (turn.book.flow(self.address, to), format!("sip:user@{to}"));
         let mut request = NewRequest::new(flow, &uri, "<sip:a@sim.example>", "<sip:user@sim.example>");
         request.account = self.account;
-        let (request, subscription) = self.endpoint.subscribe(turn.now, &request, "dialog", 60, &mut self.out)?;
+        let (request, subscription) = self.endpoint.subscribe(
+            turn.now,
+            &NewSubscription { request: &request, package: "dialog", expires_s: 60 },
+            &mut self.out,
+        )?;
         turn.ledger.sent_request(self.number, request);
         turn.later_ms(10_000, 200_000, Todo::Unsubscribe(subscription));
         turn.later_ms(250_000, 250_000, Todo::Unsubscribe(subscription)); // should the first have come too early
@@ -211,14 +219,18 @@ impl Agent {
     }
 
     fn refer(&mut self, dialog: DialogId, turn: &mut Turn<'_>) -> Result<(), Refused> {
-        let (request, _) =
-            self.endpoint.refer(turn.now, dialog, "sip:third@sim.example", Content::NONE, &mut self.out)?;
+        let (request, _) = self.endpoint.refer(turn.now, dialog, "sip:third@sim.example", &mut self.out)?;
         turn.ledger.sent_request(self.number, request);
         Ok(())
     }
 
     fn notify(&mut self, subscription: SubscriptionId, left: u8, turn: &mut Turn<'_>) -> Result<(), Refused> {
-        let request = self.endpoint.notify_refer(turn.now, subscription, 180, left == 0, &mut self.out)?;
+        let request = self.endpoint.notify_refer(
+            turn.now,
+            subscription,
+            ReferProgress { status: 180, is_last: left == 0 },
+            &mut self.out,
+        )?;
         turn.ledger.sent_request(self.number, request);
         if left > 0 {
             turn.later_ms(500, 20_000, Todo::Notify { subscription, left: left - 1 });

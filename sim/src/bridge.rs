@@ -4,7 +4,8 @@ use crate::agent::message_of;
 use crate::network::Arrival;
 use crate::node::Turn;
 use sip_core::{
-    AccountId, CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output, Refused,
+    AccountId, Answer, CallId, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output,
+    Refused,
 };
 use std::net::SocketAddr;
 
@@ -76,7 +77,7 @@ impl Bridge {
             Event::Progress { call, status: 101.., .. } => {
                 if let Some(pair) = pairs.iter().find(|pair| pair.call == Some(call)) {
                     // The caller may be gone, or owe us a PRACK: the next one will tell it.
-                    let _ = endpoint.provisional(now, pair.invite, 180, "", Content::NONE, out);
+                    let _ = endpoint.provisional(now, pair.invite, &Answer::of(180), out);
                 }
             }
             Event::Answered { call, dialog, .. } => self.answered(call, dialog, turn),
@@ -84,7 +85,7 @@ impl Bridge {
                 if let Some(pair) = pairs.iter_mut().find(|pair| pair.call == Some(call)) {
                     pair.call = None;
                     let status = if status < 300 { 500 } else { status };
-                    let _ = endpoint.reject(now, pair.invite, status, "", Content::NONE, out);
+                    let _ = endpoint.reject(now, pair.invite, &Answer::of(status), out);
                 }
             }
             Event::Pracked { invite, .. } => {
@@ -95,7 +96,7 @@ impl Bridge {
             }
             Event::Ended { dialog, .. } => self.ended(dialog, turn),
             Event::Reinvite { invite, .. } => drop(endpoint.accept(now, invite, SDP, out)),
-            Event::Request { request, .. } => drop(endpoint.respond(now, request, 200, "", Content::NONE, out)),
+            Event::Request { request, .. } => drop(endpoint.respond(now, request, &Answer::of(200), out)),
             Event::RefreshDue { dialog } => {
                 if let Ok(request) = endpoint.reinvite(now, dialog, SDP, out) {
                     turn.ledger.sent_request(self.number, request);
@@ -120,7 +121,7 @@ impl Bridge {
                 let (came, call) = (Some(dialog), Some(call));
                 self.pairs.push(Pair { invite, came, call, went: None, is_answer_late: false });
             }
-            Err(_) => drop(self.endpoint.reject(turn.now, invite, 503, "", Content::NONE, &mut self.out)),
+            Err(_) => drop(self.endpoint.reject(turn.now, invite, &Answer::of(503), &mut self.out)),
         }
     }
 
@@ -154,7 +155,7 @@ impl Bridge {
             if let Some(came) = pair.came
                 && endpoint.bye(now, came, Content::NONE, out).is_err()
             {
-                let _ = endpoint.reject(now, pair.invite, 500, "", Content::NONE, out);
+                let _ = endpoint.reject(now, pair.invite, &Answer::of(500), out);
             }
         }
     }

@@ -6,7 +6,7 @@ use contract::{CloseReason, Command, Event as MediaEvent, LegRef, PortRef};
 use serde::{Deserialize, Serialize};
 use session::{Port, Ports};
 use signald::{BuiltinDialplan, Input, Shard, ShardOutput};
-use sip_core::{Content, Endpoint, EndpointConfig, Event, Flow, Limits, Output};
+use sip_core::{Content, Endpoint, EndpointConfig, Event, Flow, Limits, Output, Report};
 use std::io;
 
 /// What is held.
@@ -332,9 +332,10 @@ fn settle_user(now: Instant, endpoint: &mut Endpoint, out: &mut Output) -> Vec<S
                 let _ = endpoint.accept(now, invite, Content::sdp(SDP.as_bytes()), out);
             }
             Event::Request { request, .. } => {
-                let accepted = endpoint.accept_subscription(now, request, SUBSCRIPTION_S, Content::NONE, out);
+                let accepted = endpoint.accept_subscription(now, request, SUBSCRIPTION_S, out);
                 if let Ok(subscription) = accepted {
-                    let _ = endpoint.notify(now, subscription, "active", Content::NONE, out);
+                    let _ =
+                        endpoint.notify(now, subscription, &Report { state: "active", content: Content::NONE }, out);
                 }
             }
             _ => {}

@@ -4,8 +4,8 @@ use crate::{Accepted, Refusal, Sip};
 use clock::Instant;
 use sip_core::auth::Account;
 use sip_core::{
-    AccountId, CallId, ClientRequestId, Content, DialogId, DialogInfo, Endpoint, Flow, InviteId, NewRequest, Output,
-    Refused, RequestId, Span, SubscriptionId,
+    AccountId, Answer, CallId, ClientRequestId, Content, DialogId, DialogInfo, DialogRequest, Endpoint, Flow, InviteId,
+    NewRequest, Output, ReferProgress, Refused, RequestId, Span, SubscriptionId,
 };
 use sip_wire::{Message, Method};
 use std::net::{IpAddr, SocketAddr};
@@ -58,7 +58,7 @@ impl Sip for EndpointSip<'_> {
     }
 
     fn ringing(&mut self, now: Instant, invite: InviteId) -> bool {
-        self.endpoint.provisional(now, invite, 180, "", Content::NONE, self.out).is_ok()
+        self.endpoint.provisional(now, invite, &Answer::of(180), self.out).is_ok()
     }
 
     fn accept(&mut self, now: Instant, invite: InviteId, content: Content<'_>) -> Accepted {
@@ -76,7 +76,9 @@ impl Sip for EndpointSip<'_> {
             ours.filter(|(name, _)| *name != "Warning" || !refusal.headers.iter().any(|(given, _)| given == name));
         let headers: Vec<(&str, &str)> = ours.chain(refusal.headers.iter().copied()).collect();
         let content = Content::headers(&headers);
-        self.endpoint.reject(now, invite, refusal.status, refusal.reason, content, self.out).is_ok()
+        self.endpoint
+            .reject(now, invite, &Answer { status: refusal.status, reason: refusal.reason, content }, self.out)
+            .is_ok()
     }
 
     fn respond(&mut self, now: Instant, request: RequestId, status: u16, sdp: &str) -> bool {
@@ -91,7 +93,7 @@ impl Sip for EndpointSip<'_> {
         reason: &str,
         content: Content<'_>,
     ) -> Result<(), Refused> {
-        self.endpoint.respond(now, request, status, reason, content, self.out)
+        self.endpoint.respond(now, request, &Answer { status, reason, content }, self.out)
     }
 
     fn bye_saying(&mut self, now: Instant, dialog: DialogId, headers: &[(&str, &str)]) -> bool {
@@ -100,11 +102,11 @@ impl Sip for EndpointSip<'_> {
 
     fn progress(&mut self, now: Instant, invite: InviteId, status: u16, sdp: &str, headers: &[(&str, &str)]) -> bool {
         let content = described(sdp).with_headers(headers);
-        let reliably =
-            !sdp.is_empty() && self.endpoint.provisional_reliably(now, invite, status, "", content, self.out).is_ok();
+        let reliably = !sdp.is_empty()
+            && self.endpoint.provisional_reliably(now, invite, &Answer::with(status, content), self.out).is_ok();
         if !reliably {
             // Where the INVITE has ended meanwhile the caller waits for nothing.
-            let _ = self.endpoint.provisional(now, invite, status, "", content, self.out);
+            let _ = self.endpoint.provisional(now, invite, &Answer::with(status, content), self.out);
         }
         reliably
     }
@@ -143,7 +145,7 @@ impl Sip for EndpointSip<'_> {
         dialog: DialogId,
         target: &str,
     ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
-        self.endpoint.refer(now, dialog, target, Content::NONE, self.out)
+        self.endpoint.refer(now, dialog, target, self.out)
     }
 
     fn replaces_uri(&self, dialog: DialogId) -> Option<String> {
@@ -151,7 +153,7 @@ impl Sip for EndpointSip<'_> {
     }
 
     fn accept_refer(&mut self, now: Instant, request: RequestId) -> Option<SubscriptionId> {
-        self.endpoint.accept_subscription(now, request, REFER_LIMIT_S, Content::NONE, self.out).ok()
+        self.endpoint.accept_subscription(now, request, REFER_LIMIT_S, self.out).ok()
     }
 
     fn notify_refer(
@@ -161,7 +163,7 @@ impl Sip for EndpointSip<'_> {
         status: u16,
         is_last: bool,
     ) -> Option<ClientRequestId> {
-        self.endpoint.notify_refer(now, subscription, status, is_last, self.out).ok()
+        self.endpoint.notify_refer(now, subscription, ReferProgress { status, is_last }, self.out).ok()
     }
 
     fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
@@ -184,7 +186,7 @@ impl Sip for EndpointSip<'_> {
         method: Method,
         content: Content<'_>,
     ) -> Result<ClientRequestId, Refused> {
-        self.endpoint.request_in(now, dialog, method, content, self.out)
+        self.endpoint.request_in(now, dialog, &DialogRequest { method, content }, self.out)
     }
 
     fn request(&mut self, now: Instant, method: Method, request: &NewRequest<'_>) -> Result<ClientRequestId, Refused> {

@@ -13,7 +13,7 @@
 
 use clock::{Duration, Instant};
 use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyOutput, Target};
-use sip_core::{Content, Endpoint, EndpointConfig, Event, Flow, NewRequest, Output};
+use sip_core::{Answer, Content, Endpoint, EndpointConfig, Event, Flow, NewRequest, Output};
 use sip_wire::{Message, Name, Reply, ResponseWriter, StatusCode};
 
 const SDP: &[u8] =
@@ -131,7 +131,7 @@ impl Switch {
         });
         self.out.clear();
         let Some(invite) = invite else { return };
-        let rings = self.endpoint.provisional(self.now, invite, 180, "", Content::NONE, &mut self.out);
+        let rings = self.endpoint.provisional(self.now, invite, &Answer::of(180), &mut self.out);
         let takes = self.endpoint.accept(self.now, invite, Content::sdp(SDP), &mut self.out);
         assert!(rings.is_ok() && takes.is_ok());
         let answer = self.sent().remove(1);
@@ -149,7 +149,7 @@ impl Switch {
             _ => None,
         });
         let Some(asked) = asked else { return };
-        let answered = self.endpoint.respond(self.now, asked, 200, "", Content::NONE, &mut self.out);
+        let answered = self.endpoint.respond(self.now, asked, &Answer::of(200), &mut self.out);
         assert!(answered.is_ok());
         self.out.clear();
     }

@@ -53,6 +53,29 @@ impl<'a> Content<'a> {
     }
 }
 
+/// The user's answer to a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// 100 to 699.
+    pub status: u16,
+    /// Empty: the reason phrase of the status.
+    pub reason: &'a str,
+    /// Header fields and body.
+    pub content: Content<'a>,
+}
+
+impl<'a> Answer<'a> {
+    /// An answer that says its status and nothing else.
+    pub const fn of(status: u16) -> Self {
+        Self::with(status, Content::NONE)
+    }
+
+    /// An answer with the usual reason phrase.
+    pub const fn with(status: u16, content: Content<'a>) -> Self {
+        Self { status, reason: "", content }
+    }
+}
+
 /// A content that has to wait.
 pub(crate) struct KeptContent {
     headers: Vec<(String, String)>,

@@ -27,8 +27,10 @@ mod table;
 pub mod transactions;
 
 pub use config::{EndpointConfig, Limits, Reliability, SessionTimer, Timers, WithoutPeer};
-pub use content::{Content, Refused};
-pub use endpoint::{DialogInfo, Endpoint, NewCalls, NewRequest, Sizes};
+pub use content::{Answer, Content, Refused};
+pub use endpoint::{
+    DialogInfo, DialogRequest, Endpoint, NewCalls, NewRequest, NewSubscription, ReferProgress, Report, Sizes,
+};
 pub use event::{AccountId, CallId, Cause, ClientRequestId, DialogId, Event, InviteId, RequestId, SubscriptionId};
 pub use flow::{Flow, Transport};
 pub use output::{Output, Span, Transmit};

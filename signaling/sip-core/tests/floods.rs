@@ -46,7 +46,7 @@ fn others_are_served(bench: &mut Bench, peer: &mut Peer) {
     let stranger = Peer { call_id: "stranger", branch: "stranger".into(), from_tag: "s".into(), ..Peer::new() };
     assert!(bench.feed(&stranger.request("MESSAGE", "MESSAGE", "", "")).is_empty());
     let asked = bench.request();
-    bench.endpoint.respond(bench.now, asked, 202, "", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.respond(bench.now, asked, &Answer::of(202), &mut bench.out).unwrap();
     assert_eq!(words(&bench.drain()), ["202"]);
     let caller = Peer { branch: "caller".into(), call_id: "caller", ..stranger };
     bench.feed(&caller.invite());
@@ -88,7 +88,7 @@ fn requests_that_are_answered_give_way() {
         for number in 0..FLOOD_COUNT {
             assert!(bench.feed(&request(method, number, false, REFER)).is_empty());
             let asked = bench.request();
-            bench.endpoint.respond(bench.now, asked, status, "", Content::NONE, &mut bench.out).unwrap();
+            bench.endpoint.respond(bench.now, asked, &Answer::of(status), &mut bench.out).unwrap();
             bench.drain();
             bench.events.clear();
         }
@@ -150,7 +150,7 @@ fn what_is_kept_has_a_limit_in_bytes() {
             taken_count += u32::from(is_taken);
             if answers && is_taken {
                 let asked = bench.request();
-                bench.endpoint.respond(bench.now, asked, 200, "", Content::NONE, &mut bench.out).unwrap();
+                bench.endpoint.respond(bench.now, asked, &Answer::of(200), &mut bench.out).unwrap();
                 bench.drain();
             }
             let stored_bytes = bench.endpoint.sizes().stored_bytes;
@@ -266,7 +266,7 @@ fn refused_calls_push_nothing_out() {
     for number in 0..100 {
         assert!(bench.feed(&request("MESSAGE", number, false, "")).is_empty());
         let asked = bench.request();
-        bench.endpoint.respond(bench.now, asked, 200, "", Content::NONE, &mut bench.out).unwrap();
+        bench.endpoint.respond(bench.now, asked, &Answer::of(200), &mut bench.out).unwrap();
         assert_eq!(words(&bench.drain()), ["200"]);
     }
     bench.events.clear();

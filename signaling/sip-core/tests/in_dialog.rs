@@ -195,7 +195,7 @@ fn update_has_one_offer_at_a_time() {
     let reinvite = from_callee(&invite, "b", "INVITE", 5, offer, "v=6");
     assert!(bench.feed(&reinvite).iter().all(|message| word(message) == "100"));
     assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "UPDATE", 6, offer, "v=7"))), ["500"]);
-    bench.endpoint.respond(bench.now, request, 200, "", Content::sdp(b"v=3"), &mut bench.out).unwrap();
+    bench.endpoint.respond(bench.now, request, &Answer::with(200, Content::sdp(b"v=3")), &mut bench.out).unwrap();
     bench.drain();
     assert_eq!(words(&bench.accept(Content::sdp(b"v=6"))), ["200"]);
     bench.feed(&from_callee(&invite, "b", "ACK", 5, "", ""));
@@ -215,7 +215,7 @@ fn numbers_only_grow_and_copies_change_nothing() {
     let (_, invite) = bench.answered_call();
     bench.feed(&from_callee(&invite, "b", "INFO", 10, "", ""));
     let request = bench.request();
-    bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.respond(bench.now, request, &Answer::of(200), &mut bench.out).unwrap();
     bench.drain();
     assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "INFO", 10, "", ""))), ["200"], "a copy");
     assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "INFO", 9, "", ""))), ["500"]);

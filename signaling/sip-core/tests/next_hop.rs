@@ -180,7 +180,7 @@ fn calls_of_ours_go_on_where_the_answer_says() {
     assert_eq!(words(&bench.feed(&ok)), ["ACK"]);
     assert_eq!(bench.went_to(), "UDP 192.0.2.79:5060", "the copy too");
     let dialog = bench.dialog();
-    bench.endpoint.refer(bench.now, dialog, "sip:c@example.com", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.refer(bench.now, dialog, "sip:c@example.com", &mut bench.out).unwrap();
     bench.drain();
     assert_eq!(bench.went_to(), "UDP 192.0.2.79:5060");
     bye(&mut bench, dialog);
@@ -375,11 +375,14 @@ fn reports_follow_the_subscriber() {
         Endpoint::new(EndpointConfig { allow: [&config.allow[..], &["SUBSCRIBE".to_owned()]].concat(), ..config }, 42);
     bench.feed(&request(&peer, "SUBSCRIBE", PROXY, "sip:alice@192.0.2.77", lines));
     let request_id = bench.request();
-    let accepted = bench.endpoint.accept_subscription(bench.now, request_id, 600, Content::NONE, &mut bench.out);
+    let accepted = bench.endpoint.accept_subscription(bench.now, request_id, 600, &mut bench.out);
     let subscription = accepted.unwrap();
     peer.learn(&bench.drain().remove(0));
     let report = |bench: &mut Bench| {
-        bench.endpoint.notify(bench.now, subscription, "active", Content::NONE, &mut bench.out).unwrap();
+        bench
+            .endpoint
+            .notify(bench.now, subscription, &Report { state: "active", content: Content::NONE }, &mut bench.out)
+            .unwrap();
         bench.drain();
         bench.went_to()
     };
@@ -387,7 +390,7 @@ fn reports_follow_the_subscriber() {
     peer.next("SUBSCRIBE");
     bench.feed(&request(&peer, "SUBSCRIBE", PROXY, "sip:alice@192.0.2.78", lines));
     let request_id = bench.request();
-    bench.endpoint.accept_subscription(bench.now, request_id, 600, Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.accept_subscription(bench.now, request_id, 600, &mut bench.out).unwrap();
     bench.drain();
     assert_eq!(report(&mut bench), "UDP 192.0.2.78:5060");
 }

@@ -12,7 +12,7 @@ fn ringing_reliably(bench: &mut Bench, sdp: bool) -> (Peer, String) {
     bench.feed(&peer.request("INVITE", "INVITE", RELIABLE, "v=0"));
     let invite = bench.invite();
     let content = if sdp { Content::sdp(b"v=1") } else { Content::NONE };
-    bench.endpoint.provisional_reliably(bench.now, invite, 183, "", content, &mut bench.out).unwrap();
+    bench.endpoint.provisional_reliably(bench.now, invite, &Answer::with(183, content), &mut bench.out).unwrap();
     let sent = bench.drain().remove(0);
     assert_eq!(header(&sent, "Require"), "100rel");
     peer.learn(&sent);
@@ -36,7 +36,7 @@ fn a_reliable_response_is_repeated_until_its_prack() {
     assert_eq!(copies.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [500, 1500, 3500]);
     assert!(copies.iter().all(|(_, copy)| *copy == sent));
     let invite = bench.invite();
-    let second = bench.endpoint.provisional_reliably(bench.now, invite, 183, "", Content::NONE, &mut bench.out);
+    let second = bench.endpoint.provisional_reliably(bench.now, invite, &Answer::of(183), &mut bench.out);
     assert_eq!(second, Err(Refused::AwaitingPrack));
     let early = bench.endpoint.accept(bench.now, invite, Content::NONE, &mut bench.out);
     assert_eq!(early, Err(Refused::AwaitingPrack), "the description may not have arrived");
@@ -50,7 +50,7 @@ fn a_reliable_response_is_repeated_until_its_prack() {
     let pracked = bench.events.iter().filter(|event| matches!(event, Event::Pracked { request: None, .. })).count();
     assert_eq!(pracked, 1);
     assert!(bench.pass(ms(40_000)).is_empty());
-    bench.endpoint.provisional_reliably(bench.now, invite, 180, "", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.provisional_reliably(bench.now, invite, &Answer::of(180), &mut bench.out).unwrap();
     let next = bench.drain().remove(0);
     assert_eq!(header(&next, "RSeq"), (rseq + 1).to_string());
     // Without a description the answer need not wait, and stops the copies.
@@ -83,7 +83,7 @@ fn an_offer_in_prack_is_the_users_to_answer() {
     let rack = format!("{} 1 INVITE", header(&sent, "RSeq"));
     assert!(bench.feed(&prack(&mut peer, &rack, "v=5")).is_empty());
     let Some(Event::Pracked { request: Some(request), .. }) = bench.events.last().copied() else { panic!() };
-    bench.endpoint.respond(bench.now, request, 200, "", Content::sdp(b"v=6"), &mut bench.out).unwrap();
+    bench.endpoint.respond(bench.now, request, &Answer::with(200, Content::sdp(b"v=6")), &mut bench.out).unwrap();
     let ok = bench.drain().remove(0);
     assert!(ok.ends_with("v=6") && header(&ok, "CSeq").ends_with("PRACK"));
     assert_eq!(
@@ -103,7 +103,7 @@ fn who_requires_it_gets_it_and_who_cannot_is_not_asked() {
     let mut bench = Bench::new(udp());
     bench.feed(&peer.invite());
     let invite = bench.invite();
-    let refused = bench.endpoint.provisional_reliably(bench.now, invite, 183, "", Content::NONE, &mut bench.out);
+    let refused = bench.endpoint.provisional_reliably(bench.now, invite, &Answer::of(183), &mut bench.out);
     assert_eq!(refused, Err(Refused::Unsupported));
     bench.reject(486);
     let config = EndpointConfig { reliability: Reliability::Off, ..EndpointConfig::default() };

@@ -196,7 +196,7 @@ fn noise_is_counted_and_changes_nothing() {
     assert!(bench.endings().is_empty() && bench.endpoint.dialog_info(dialog).is_some());
     for event in bench.events.clone() {
         if let Event::Request { request, .. } = event {
-            let _ = bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out);
+            let _ = bench.endpoint.respond(bench.now, request, &Answer::of(200), &mut bench.out);
         }
     }
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();

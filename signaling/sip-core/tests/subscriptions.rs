@@ -22,7 +22,7 @@ fn we_refer_and_hear_how_it_goes() {
     let mut bench = Bench::with(config(), udp());
     let (dialog, invite) = bench.answered_call();
     let refer = |bench: &mut Bench| {
-        let sent = bench.endpoint.refer(bench.now, dialog, "sip:carol@c.example", Content::NONE, &mut bench.out);
+        let sent = bench.endpoint.refer(bench.now, dialog, "sip:carol@c.example", &mut bench.out);
         (sent.unwrap(), bench.drain().remove(0))
     };
     let ((_, first_refer), sent) = refer(&mut bench);
@@ -62,22 +62,32 @@ fn we_are_referred_and_report() {
     let (dialog, invite) = bench.answered_call();
     bench.feed(&from_callee(&invite, "b", "REFER", 5, "Contact: <sip:b@x>\nRefer-To: <sip:carol@c>\n", ""));
     let request = bench.request();
-    let subscription =
-        bench.endpoint.accept_subscription(bench.now, request, 3600, Content::NONE, &mut bench.out).unwrap();
+    let subscription = bench.endpoint.accept_subscription(bench.now, request, 3600, &mut bench.out).unwrap();
     assert_eq!(words(&bench.drain()), ["202"]);
-    bench.endpoint.notify_refer(bench.now, subscription, 100, false, &mut bench.out).unwrap();
+    bench
+        .endpoint
+        .notify_refer(bench.now, subscription, ReferProgress { status: 100, is_last: false }, &mut bench.out)
+        .unwrap();
     let notify = bench.drain().remove(0);
     assert_eq!(header(&notify, "Event"), "refer;id=5");
     assert_eq!(header(&notify, "Subscription-State"), "active;expires=300");
     assert_eq!(header(&notify, "Content-Type"), "message/sipfrag;version=2.0");
     assert!(notify.ends_with("SIP/2.0 100 Trying\r\n"));
     bench.feed(&reply(&notify, 200, "b", "", ""));
-    bench.endpoint.notify_refer(bench.now, subscription, 200, true, &mut bench.out).unwrap();
+    bench
+        .endpoint
+        .notify_refer(bench.now, subscription, ReferProgress { status: 200, is_last: true }, &mut bench.out)
+        .unwrap();
     let last = bench.drain().remove(0);
     assert_eq!(header(&last, "Subscription-State"), "terminated;reason=noresource");
     bench.feed(&reply(&last, 200, "b", "", ""));
     assert_eq!(bench.failures(), [200, 200]);
-    let late = bench.endpoint.notify_refer(bench.now, subscription, 200, true, &mut bench.out);
+    let late = bench.endpoint.notify_refer(
+        bench.now,
+        subscription,
+        ReferProgress { status: 200, is_last: true },
+        &mut bench.out,
+    );
     assert_eq!(late, Err(Refused::Gone));
     assert!(bench.endings().is_empty(), "the call goes on");
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
@@ -88,7 +98,7 @@ fn we_are_referred_and_report() {
 fn a_dialog_that_ends_takes_its_subscriptions_along() {
     let mut bench = Bench::with(config(), udp());
     let (dialog, invite) = bench.answered_call();
-    bench.endpoint.refer(bench.now, dialog, "sip:carol@c", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.refer(bench.now, dialog, "sip:carol@c", &mut bench.out).unwrap();
     bench.drain();
     bench.feed(&from_callee(&invite, "b", "BYE", 9, "", ""));
     let [.., Event::SubscriptionEnded { dialog: Some(d), .. }, Event::Ended { cause, .. }] = bench.events[..] else {
@@ -151,8 +161,14 @@ fn an_early_dialog_is_replaced_only_where_we_called() {
 }
 
 fn subscribed(bench: &mut Bench) -> (SubscriptionId, String) {
-    let (_, subscription) =
-        bench.endpoint.subscribe(bench.now, &new_request(udp()), "dialog", 600, &mut bench.out).unwrap();
+    let (_, subscription) = bench
+        .endpoint
+        .subscribe(
+            bench.now,
+            &NewSubscription { request: &new_request(udp()), package: "dialog", expires_s: 600 },
+            &mut bench.out,
+        )
+        .unwrap();
     (subscription, bench.drain().remove(0))
 }
 
@@ -227,13 +243,15 @@ fn we_notify_subscribers_until_they_or_time_end_it() {
     let mut peer = Peer::new();
     bench.feed(&peer.request("SUBSCRIBE", "SUBSCRIBE", "Event: dialog;id=7\nExpires: 100\n", ""));
     let request = bench.request();
-    let subscription =
-        bench.endpoint.accept_subscription(bench.now, request, 60, Content::NONE, &mut bench.out).unwrap();
+    let subscription = bench.endpoint.accept_subscription(bench.now, request, 60, &mut bench.out).unwrap();
     let ok = bench.drain().remove(0);
     assert_eq!((word(&ok), header(&ok, "Expires")), ("200", "60"), "the shorter one");
     peer.learn(&ok);
     let state = |bench: &mut Bench, state: &str| {
-        bench.endpoint.notify(bench.now, subscription, state, Content::NONE, &mut bench.out).unwrap();
+        bench
+            .endpoint
+            .notify(bench.now, subscription, &Report { state, content: Content::NONE }, &mut bench.out)
+            .unwrap();
         bench.drain().remove(0)
     };
     let sent = state(&mut bench, "active");
@@ -246,7 +264,7 @@ fn we_notify_subscribers_until_they_or_time_end_it() {
     peer.branch = "refresh".into();
     bench.feed(&peer.request("SUBSCRIBE", "SUBSCRIBE", "Event: dialog;id=7\nExpires: 100\n", ""));
     let request = bench.request();
-    let same = bench.endpoint.accept_subscription(bench.now, request, 60, Content::NONE, &mut bench.out);
+    let same = bench.endpoint.accept_subscription(bench.now, request, 60, &mut bench.out);
     assert_eq!(same, Ok(subscription));
     bench.drain();
     let sent = bench.pass(Duration::from_secs(61));
@@ -262,10 +280,12 @@ fn a_notify_that_nobody_wants_ends_the_subscription() {
     let peer = Peer::new();
     bench.feed(&peer.request("SUBSCRIBE", "SUBSCRIBE", "Event: dialog\n", ""));
     let request = bench.request();
-    let subscription =
-        bench.endpoint.accept_subscription(bench.now, request, 600, Content::NONE, &mut bench.out).unwrap();
+    let subscription = bench.endpoint.accept_subscription(bench.now, request, 600, &mut bench.out).unwrap();
     bench.drain();
-    bench.endpoint.notify(bench.now, subscription, "active", Content::NONE, &mut bench.out).unwrap();
+    bench
+        .endpoint
+        .notify(bench.now, subscription, &Report { state: "active", content: Content::NONE }, &mut bench.out)
+        .unwrap();
     let sent = bench.drain().remove(0);
     bench.feed(&reply(&sent, 481, "p1", "", ""));
     assert_eq!(bench.endings(), [Cause::Unsubscribed]);
@@ -274,9 +294,9 @@ fn a_notify_that_nobody_wants_ends_the_subscription() {
     let mut bench = Bench::with(EndpointConfig { limits, ..config() }, udp());
     bench.feed(&peer.request("SUBSCRIBE", "SUBSCRIBE", "Event: dialog\n", ""));
     let request = bench.request();
-    let full = bench.endpoint.accept_subscription(bench.now, request, 600, Content::NONE, &mut bench.out);
+    let full = bench.endpoint.accept_subscription(bench.now, request, 600, &mut bench.out);
     assert_eq!(full, Err(Refused::Full));
-    bench.endpoint.respond(bench.now, request, 503, "", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.respond(bench.now, request, &Answer::of(503), &mut bench.out).unwrap();
     bench.assert_empty();
 }
 

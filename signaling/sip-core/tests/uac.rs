@@ -376,7 +376,7 @@ fn icmp_is_nothing_to_what_has_been_answered() {
             let mut bench = Bench::new(udp());
             let dialog = if is_caller { bench.answered_call().0 } else { taken_call(&mut bench) };
             let content = if method == sip_wire::Method::Invite { Content::sdp(b"v=0") } else { Content::NONE };
-            bench.endpoint.request_in(bench.now, dialog, method, content, &mut bench.out).unwrap();
+            bench.endpoint.request_in(bench.now, dialog, &DialogRequest { method, content }, &mut bench.out).unwrap();
             let request = bench.drain().remove(0);
             for quoted in [&request[..], ""] {
                 assert!(icmp(&mut bench, udp(), quoted.as_bytes()).is_empty());

@@ -278,7 +278,7 @@ fn options_and_the_unanswered() {
     let mut peer = Peer::new();
     bench.feed(&peer.next("OPTIONS"));
     let request = bench.request();
-    bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out).unwrap();
+    bench.endpoint.respond(bench.now, request, &Answer::of(200), &mut bench.out).unwrap();
     let ok = bench.drain().remove(0);
     assert!(header(&ok, "Allow").contains("INVITE") && header(&ok, "Accept").contains("application/sdp"));
     peer.call_id = "other";
@@ -461,7 +461,7 @@ fn allow_says_what_is_not_answered_405() {
             let allow = match options.first() {
                 Some(answer) => header(answer, "Allow").to_owned(),
                 None => {
-                    bench.endpoint.respond(bench.now, request, 200, "", Content::NONE, &mut bench.out).unwrap();
+                    bench.endpoint.respond(bench.now, request, &Answer::of(200), &mut bench.out).unwrap();
                     header(&bench.drain()[0], "Allow").to_owned()
                 }
             };

@@ -36,6 +36,13 @@ pub(super) struct Known {
     count: u32,
 }
 
+/// A header field of credentials.
+struct Field<'a> {
+    name: &'static str,
+    /// Realms whose credentials in it have just been written.
+    answered: &'a [&'a [u8]],
+}
+
 /// A request, as far as credentials are made of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Sending<'a> {
@@ -70,8 +77,9 @@ impl Account {
 
     /// The same for a request that is sent again, whatever it is for: a count is good for one request.
     pub(crate) fn put_anew(&mut self, request: &[u8], remote: SocketAddr, lines: &mut Vec<u8>) {
+        let sending = Sending::again(remote, request);
         for (_, field) in FIELDS {
-            self.keep_others(field, &[], request, remote, lines);
+            self.keep_others(&Field { name: field, answered: &[] }, request, &sending, lines);
         }
     }
 
@@ -108,7 +116,7 @@ impl Account {
             }
             is_answered |= !answered.is_empty();
             // What other proxies on the way asked for before stays.
-            self.keep_others(field, &answered, request, remote, &mut lines);
+            self.keep_others(&Field { name: field, answered: &answered }, request, &sending, &mut lines);
         }
         if is_answered { Some(lines) } else { None }
     }
@@ -126,19 +134,17 @@ impl Account {
     /// The lines of a field for realms that nobody asked for just now: counted on, or as they were.
     fn keep_others(
         &mut self,
-        field: &'static str,
-        answered: &[&[u8]],
+        &Field { name: field, answered }: &Field<'_>,
         request: &[u8],
-        remote: SocketAddr,
+        sending: &Sending<'_>,
         lines: &mut Vec<u8>,
     ) {
-        let sending = Sending::again(remote, request);
         let mut known = std::mem::take(&mut self.known);
         for line in crate::message::derive::named_lines(request, field) {
             let realm = Auth::parse(value_of(line)).and_then(|auth| auth.realm());
             let Some(realm) = realm.filter(|realm| !answered.contains(realm)) else { continue };
-            let counted = known.iter_mut().find(|known| known.is_of(field, realm, remote));
-            if counted.and_then(|known| known.put(self, &sending, lines)).is_none() {
+            let counted = known.iter_mut().find(|known| known.is_of(field, realm, sending.remote));
+            if counted.and_then(|known| known.put(self, sending, lines)).is_none() {
                 lines.extend_from_slice(line);
             }
         }

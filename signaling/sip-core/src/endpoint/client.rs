@@ -25,6 +25,14 @@ pub(crate) struct InDialog<'a> {
     pub(crate) content: &'a Content<'a>,
 }
 
+/// A request that has been written.
+#[derive(Clone, Copy)]
+pub(crate) struct Written {
+    pub(crate) key: Key,
+    pub(crate) flow: Flow,
+    pub(crate) bytes: Span,
+}
+
 impl InDialog<'static> {
     /// A request without header lines and body of its own, to whose responses nothing listens.
     pub(crate) const fn plain(method: Method) -> Self {
@@ -68,7 +76,7 @@ impl Endpoint {
             ..Sent::new(Kind::of(method, true), purpose, cseq)
         };
         let key = self.client_key(branch.as_str().as_bytes(), method);
-        let transaction = self.open_client(now, (key, flow), sent, span, out).ok_or(Refused::Full)?;
+        let transaction = self.open_client(now, sent, Written { key, flow, bytes: span }, out).ok_or(Refused::Full)?;
         if dispatch == Dispatch::Waiting {
             self.wait_for_path(handle, transaction);
         }
@@ -125,14 +133,14 @@ impl Endpoint {
     }
 
     /// The ACK for a 2xx (RFC 3261 §13.2.2.4): no transaction of its own.
-    pub(crate) fn put_ack(&mut self, handle: Handle, cseq: u32, content: &Content<'_>, out: &mut Output) -> Span {
+    pub(crate) fn put_ack(&mut self, handle: Handle, content: &Content<'_>, out: &mut Output) -> Span {
         let branch = self.transactions.tokens.next();
         let credentials = self.dialogs.get(handle).and_then(|dialog| dialog.ack.credentials.as_deref());
         let lines = credentials.unwrap_or_default().to_vec();
         let mark = out.mark();
         if let Some(dialog) = self.dialogs.get(handle) {
             let request = InDialog { method: Method::Ack, purpose: Purpose::Nobody, lines: &lines, content };
-            self.put_in_dialog(dialog, &request, (cseq, &branch), out.arena());
+            self.put_in_dialog(dialog, &request, (dialog.ack.invite_cseq, &branch), out.arena());
         }
         out.span_from(mark)
     }
@@ -141,9 +149,8 @@ impl Endpoint {
     pub(crate) fn open_client(
         &mut self,
         now: Instant,
-        (key, flow): (Key, Flow),
         sent: Sent,
-        bytes: Span,
+        Written { key, flow, bytes }: Written,
         out: &mut Output,
     ) -> Option<Handle> {
         let (is_invite, copies_left) = (sent.kind.is_invite(), self.copies_allowed(now, &flow, sent.dialog));

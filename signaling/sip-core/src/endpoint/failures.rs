@@ -1,10 +1,10 @@
 //! Paths that broke, or are said to have broken, under requests of ours (RFC 3261 §8.1.3.1, §17.1.4, RFC 5927).
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::responses::Outcome;
 use crate::flow::Flow;
 use crate::output::Output;
 use crate::table::slab::Handle;
-use crate::transactions::Heard;
 use clock::Instant;
 
 impl Endpoint {
@@ -37,7 +37,7 @@ impl Endpoint {
 
     fn fail_client(&mut self, now: Instant, handle: Handle, out: &mut Output) {
         self.transactions.abandon_client(handle);
-        self.hear(now, handle, Heard::Timeout, 503, None, out);
+        self.hear(&Outcome::without_response(now, handle, 503), out);
         self.settle_client(handle);
     }
 }

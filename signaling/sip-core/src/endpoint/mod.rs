@@ -6,13 +6,16 @@ pub(crate) mod dialogs;
 mod failures;
 mod receive;
 pub(crate) mod requests;
-mod responses;
+pub(crate) mod responses;
 pub(crate) mod room;
 mod server;
 pub(crate) mod subscriptions;
 mod wake;
 
 pub use requests::new_request::NewRequest;
+pub use requests::outgoing::DialogRequest;
+pub use subscriptions::notify::{ReferProgress, Report};
+pub use subscriptions::subscribe::NewSubscription;
 
 use crate::auth::Account;
 use crate::config::EndpointConfig;

@@ -44,7 +44,7 @@ impl Endpoint {
         }
         if let Some(handle) = self.transactions.server_of(inc) {
             self.transactions.note_copy(handle, inc);
-            return self.drive_server(inc.now, handle, ServerInput::Request, None, out);
+            return self.drive_server(inc.now, handle, ServerInput::Request, out);
         }
         if inc.method == Method::Cancel {
             return self.receive_cancel(inc, out);

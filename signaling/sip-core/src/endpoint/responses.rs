@@ -3,14 +3,39 @@
 use crate::content::Content;
 use crate::endpoint::Endpoint;
 use crate::endpoint::dialogs::dialog::State;
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::dialogs::path::NewTarget;
 use crate::endpoint::requests::{Kind, Purpose};
 use crate::event::{Cause, ClientRequestId, DialogId, Event};
-use crate::output::Output;
+use crate::output::{Output, Span};
 use crate::table::slab::Handle;
 use crate::transactions::{ClientInput, Heard, Matched};
 use clock::{Duration, Instant};
 use sip_wire::Message;
+
+/// What has become of a request of ours: a response to it, or its end without one.
+#[derive(Clone, Copy)]
+pub(crate) struct Outcome<'a, 'm> {
+    pub(crate) now: Instant,
+    /// The client transaction.
+    pub(crate) transaction: Handle,
+    pub(crate) heard: Heard,
+    /// Of the response, or the one that stands for its absence: 408, 487, 503.
+    pub(crate) status: u16,
+    pub(crate) message: Option<&'m Message<'a>>,
+}
+
+impl Outcome<'_, '_> {
+    /// No response has come, and none will.
+    pub(crate) const fn without_response(now: Instant, transaction: Handle, status: u16) -> Self {
+        Self { now, transaction, heard: Heard::Timeout, status, message: None }
+    }
+
+    pub(crate) const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+}
 
 /// How often one request is repeated after 401, 407, 422 and 491 before its user hears of it.
 const RETRIES_MAX_COUNT: u8 = 5;
@@ -20,55 +45,45 @@ impl Endpoint {
         let Some(status) = message.status() else { return };
         let handle = match self.transactions.match_response(now, message) {
             Matched::Client(handle) => handle,
-            Matched::Broken(handle) => return self.unusable_answer(now, handle, status.code(), message, out),
+            Matched::Broken(handle) => return self.unusable_answer(now, handle, message, out),
             Matched::Nothing => return,
         };
         let dialog = self.transactions.clients.get(handle).and_then(|sent| sent.dialog);
         if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.is_proved();
         }
-        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status.code(), message), out);
-        self.hear(now, handle, heard, status.code(), Some(message), out);
+        let status = status.code();
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status, message), out);
+        self.hear(&Outcome { now, transaction: handle, heard, status, message: Some(message) }, out);
         self.settle_client(handle);
     }
 
     /// Tells the one who sent the request.
-    pub(crate) fn hear(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        heard: Heard,
-        status: u16,
-        message: Option<&Message<'_>>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn hear(&mut self, outcome: &Outcome<'_, '_>, out: &mut Output) {
+        let Outcome { now, transaction: handle, heard, status, message } = *outcome;
         if heard == Heard::Nothing {
             return;
         }
         if let Some(message) = message
             && status >= 300
-            && self.try_again(now, handle, status, message, out)
+            && self.try_again(outcome, message, out)
         {
             return;
         }
-        if let Some(message) = message.filter(|_| (200..300).contains(&status)) {
+        if let Some(message) = message.filter(|_| outcome.is_success()) {
             self.take_next_nonce(handle, message);
         }
         let Some(transaction) = self.transactions.clients.get(handle) else { return };
         let (purpose, dialog) = (transaction.purpose, transaction.dialog);
         match purpose {
-            Purpose::Call(call) => self.hear_call(now, handle, call, heard, status, message, out),
+            Purpose::Call(call) => self.hear_call(outcome, call, out),
             Purpose::Nobody => {}
             Purpose::Bye if status >= 200 => self.hear_bye(now, dialog, message, out),
             Purpose::Bye => {}
-            Purpose::User(number) => self.hear_in_dialog(now, handle, Some(number), status, message, out),
-            Purpose::Refresh => self.hear_in_dialog(now, handle, None, status, message, out),
-            Purpose::Subscription(subscription, number) => {
-                self.hear_subscribe(now, handle, subscription, number, status, message, out);
-            }
-            Purpose::Notify(subscription, number) => {
-                self.hear_notify(now, handle, subscription, number, status, message, out);
-            }
+            Purpose::User(number) => self.hear_in_dialog(outcome, Some(number), out),
+            Purpose::Refresh => self.hear_in_dialog(outcome, None, out),
+            Purpose::Subscription(subscription, number) => self.hear_subscribe(outcome, subscription, number, out),
+            Purpose::Notify(subscription, number) => self.hear_notify(outcome, subscription, number, out),
         }
     }
 
@@ -76,25 +91,18 @@ impl Endpoint {
         let Some(dialog) = dialog else { return };
         let Some(cause) = self.dialogs.get(dialog).map(|dialog| dialog.ending) else { return };
         let message = message.map(|message| Self::keep(message, out));
-        self.end_dialog(now, dialog, cause, message, out);
+        self.end_dialog(now, dialog, Ending { cause, message }, out);
     }
 
     /// A response to a request of the user, or to a session refresh of ours (`number` is `None` then).
-    pub(crate) fn hear_in_dialog(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        number: Option<u64>,
-        status: u16,
-        message: Option<&Message<'_>>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn hear_in_dialog(&mut self, outcome: &Outcome<'_, '_>, number: Option<u64>, out: &mut Output) {
+        let Outcome { transaction: handle, status, message, .. } = *outcome;
         let Some(transaction) = self.transactions.clients.get_mut(handle) else { return };
         let is_again = status >= 200 && std::mem::replace(&mut transaction.is_answered, status >= 200);
-        let (kind, cseq, has_body, dialog, flow) =
-            (transaction.kind, transaction.cseq, transaction.has_body, transaction.dialog, transaction.flow);
+        let (kind, cseq, has_body, dialog) =
+            (transaction.kind, transaction.cseq, transaction.has_body, transaction.dialog);
         if let (Some(dialog), Some(message), Kind::Reinvite, ..200) = (dialog, message, kind, status)
-            && self.take_reliable(now, handle, dialog, message, out) == crate::endpoint::calls::reliable::Taken::Again
+            && self.take_reliable(outcome, dialog, message, out) == crate::endpoint::calls::reliable::Taken::Again
         {
             return;
         }
@@ -121,8 +129,7 @@ impl Endpoint {
                 if let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|_| kind == Kind::Reinvite) {
                     dialog.ack.credentials = credentials;
                 }
-                wants_ack =
-                    self.refreshed(now, dialog_handle, kind, cseq, has_body, &Origin::answered(flow), message, out);
+                wants_ack = self.refreshed(outcome, dialog_handle, out);
             }
         }
         let told = message.map(|message| Self::keep(message, out));
@@ -131,25 +138,17 @@ impl Endpoint {
             out.event(Event::Response { request: ClientRequestId(number), dialog, status, message: told, wants_ack });
         }
         if let Some(dialog) = dialog {
-            self.judge(now, dialog, kind, status, told, out);
+            self.judge(outcome, dialog, told, out);
         }
     }
 
     /// A 2xx to our re-INVITE or UPDATE: target and session timer move; says whether the user owes the ACK.
-    fn refreshed(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        kind: Kind,
-        cseq: u32,
-        has_body: bool,
-        origin: &Origin,
-        message: Option<&Message<'_>>,
-        out: &mut Output,
-    ) -> bool {
-        let Some(message) = message else { return false };
+    fn refreshed(&mut self, outcome: &Outcome<'_, '_>, handle: Handle, out: &mut Output) -> bool {
+        let Outcome { now, transaction, message: Some(message), .. } = *outcome else { return false };
+        let Some(sent) = self.transactions.clients.get(transaction) else { return false };
+        let (kind, cseq, has_body, origin) = (sent.kind, sent.cseq, sent.has_body, Origin::answered(sent.flow));
         if let Ok(Some(contact)) = message.contact() {
-            self.retarget(now, handle, Some(contact.uri.as_bytes()), origin, out);
+            self.retarget(now, handle, &NewTarget { uri: Some(contact.uri.as_bytes()), origin: &origin }, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return false };
         let by_prack = dialog.ack.answered_by_prack;
@@ -163,42 +162,31 @@ impl Endpoint {
             return false;
         }
         if has_body || by_prack {
-            self.send_ack(now, handle, cseq, &Content::NONE, out);
+            self.send_ack(now, handle, &Content::NONE, out);
         }
         !has_body && !by_prack
     }
 
     /// RFC 3261 §12.2.1.2 and RFC 5057 §5.1: a peer that does not know the dialog any more ends it; one that does not
     /// answer a re-INVITE or a refresh is told BYE.
-    fn judge(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        kind: Kind,
-        status: u16,
-        message: Option<crate::output::Span>,
-        out: &mut Output,
-    ) {
+    fn judge(&mut self, outcome: &Outcome<'_, '_>, handle: Handle, message: Option<Span>, out: &mut Output) {
+        let Outcome { now, transaction, status, .. } = *outcome;
         let Some(dialog) = self.dialogs.get(handle) else { return };
         if dialog.state != State::Confirmed || !dialog.has_session {
             return;
         }
         match status {
-            481 => self.end_dialog(now, handle, Cause::Lost(481), message, out),
-            408 if kind.refreshes() => self.end_with_bye(now, handle, Cause::Lost(408), out),
+            481 => self.end_dialog(now, handle, Ending { cause: Cause::Lost(481), message }, out),
+            408 if self.transactions.clients.get(transaction).is_some_and(|sent| sent.kind.refreshes()) => {
+                self.end_with_bye(now, handle, Cause::Lost(408), out)
+            }
             _ => {}
         }
     }
 
     /// Repeats a request that the answer asks to repeat: with credentials, a longer session interval, or later.
-    fn try_again(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        status: u16,
-        message: &Message<'_>,
-        out: &mut Output,
-    ) -> bool {
+    fn try_again(&mut self, outcome: &Outcome<'_, '_>, message: &Message<'_>, out: &mut Output) -> bool {
+        let Outcome { now, transaction: handle, status, .. } = *outcome;
         let Some(transaction) = self.transactions.clients.get(handle) else { return false };
         let is_cancelled = match transaction.purpose {
             Purpose::Call(call) => self.calls.get(call.0).is_none_or(|call| call.ended_by_us.is_some()),

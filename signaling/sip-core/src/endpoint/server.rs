@@ -3,6 +3,7 @@
 
 use crate::content::Content;
 use crate::endpoint::Endpoint;
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::requests::{Asked, Kind, Received};
 use crate::event::{Cause, Event};
@@ -16,7 +17,7 @@ use clock::Instant;
 
 /// A response to be written.
 #[derive(Clone, Copy)]
-pub(crate) struct Answer<'a> {
+pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     /// Empty: the reason phrase of the status.
     pub(crate) reason: &'a str,
@@ -25,7 +26,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) content: &'a Content<'a>,
 }
 
-impl Answer<'static> {
+impl Response<'static> {
     /// A response that says its status and nothing else.
     pub(crate) const fn of(status: u16) -> Self {
         Self { status, reason: "", lines: b"", content: &Content::NONE }
@@ -73,13 +74,17 @@ impl Endpoint {
         Some(handle)
     }
 
+    /// Gives the machine an input that brings no response with it.
+    pub(crate) fn drive_server(&mut self, now: Instant, handle: Handle, input: ServerInput, out: &mut Output) {
+        self.drive_server_with(now, handle, (input, None), out);
+    }
+
     /// Gives the machine an input. `fresh` is the response that has just been written.
-    pub(crate) fn drive_server(
+    fn drive_server_with(
         &mut self,
         now: Instant,
         handle: Handle,
-        input: ServerInput,
-        fresh: Option<Span>,
+        (input, fresh): (ServerInput, Option<Span>),
         out: &mut Output,
     ) {
         let is_proven = self.may_repeat(now, handle);
@@ -117,8 +122,8 @@ impl Endpoint {
     }
 
     /// Writes a response, keeps it for copies of the request, sends it.
-    pub(crate) fn send_response(&mut self, now: Instant, handle: Handle, answer: &Answer<'_>, out: &mut Output) {
-        let Answer { status, reason, lines, content } = *answer;
+    pub(crate) fn send_response(&mut self, now: Instant, handle: Handle, response: &Response<'_>, out: &mut Output) {
+        let Response { status, reason, lines, content } = *response;
         let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
         let mark = out.mark();
         let arena = out.arena();
@@ -135,13 +140,13 @@ impl Endpoint {
             self.note_answered(handle, status);
         }
         self.recount(handle);
-        self.drive_server(now, handle, ServerInput::Respond(status), Some(span), out);
+        self.drive_server_with(now, handle, (ServerInput::Respond(status), Some(span)), out);
     }
 
     /// Nobody answered an INVITE within the ring limit (RFC 3261 §13.3.1.1: a 487 is for the caller; we say 480).
     fn give_up_invite(&mut self, now: Instant, handle: Handle, out: &mut Output) {
-        self.send_response(now, handle, &Answer::of(480), out);
-        self.invite_is_over(now, handle, Cause::Rejected(480), None, out);
+        self.send_response(now, handle, &Response::of(480), out);
+        self.invite_is_over(now, handle, Ending::by(Cause::Rejected(480)), out);
     }
 
     /// RFC 3261 §13.3.1.4: after 64*T1 without ACK the session ends with BYE, unless that were too much for a peer that has
@@ -159,7 +164,7 @@ impl Endpoint {
             let is_wanted =
                 self.dialogs.get_mut(dialog).is_some_and(|dialog| dialog.in_flight.late_bye.take().is_some());
             let cause = if is_wanted { Cause::LocalBye } else { Cause::NoAck };
-            self.end_dialog(now, dialog, cause, None, out);
+            self.end_dialog(now, dialog, Ending::by(cause), out);
         } else if !self.send_late_bye(now, dialog, out) {
             self.end_with_bye(now, dialog, Cause::NoAck, out);
         }

@@ -5,11 +5,12 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::session_timer::Due as SessionDue;
 use crate::endpoint::requests::Purpose;
+use crate::endpoint::responses::Outcome;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::Output;
 use crate::table::deadlines::{Deadlines, Owner};
 use crate::table::slab::Handle;
-use crate::transactions::{Due, Heard, ServerInput};
+use crate::transactions::{Due, ServerInput};
 use clock::Instant;
 use sip_wire::Method;
 
@@ -38,7 +39,7 @@ impl Endpoint {
             return;
         }
         if transaction.machine.deadline().is_some_and(|deadline| deadline <= now) {
-            self.drive_server(now, handle, ServerInput::Deadline, None, out);
+            self.drive_server(now, handle, ServerInput::Deadline, out);
         }
         self.wake_unpracked(now, handle, out);
         self.settle_server(handle);
@@ -46,7 +47,7 @@ impl Endpoint {
 
     fn wake_client(&mut self, now: Instant, at: Instant, handle: Handle, out: &mut Output) {
         let Some(heard) = self.transactions.wake_client(now, at, handle, out) else { return };
-        self.hear(now, handle, heard, 408, None, out);
+        self.hear(&Outcome { heard, ..Outcome::without_response(now, handle, 408) }, out);
         self.wake_wishes(now, handle, out);
         self.settle_client(handle);
     }
@@ -60,7 +61,7 @@ impl Endpoint {
         let purpose = transaction.purpose;
         match self.transactions.ring_due(now, handle) {
             Due::Nothing => {}
-            Due::CancelUnanswered => self.hear(now, handle, Heard::Timeout, 487, None, out),
+            Due::CancelUnanswered => self.hear(&Outcome::without_response(now, handle, 487), out),
             Due::RingLimit => {
                 if let Purpose::Call(call) = purpose
                     && let Some(call) = self.calls.get_mut(call.0)

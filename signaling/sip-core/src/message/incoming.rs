@@ -270,8 +270,7 @@ fn host_bytes<'h>(host: &'h Host<'_>) -> Cow<'h, [u8]> {
 pub(crate) fn refuse_unreadable<E: Copy>(
     flow: &Flow,
     message: &Message<'_>,
-    status: StatusCode,
-    fault: &ParseError,
+    (status, fault): (StatusCode, &ParseError),
     tag: &str,
     out: &mut Output<E>,
 ) {

@@ -107,7 +107,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
             }
             Err(_) => {
                 let tag = self.tokens.derived(&[b"unreadable", message.header(Name::CallId).unwrap_or_default()]);
-                refuse_unreadable(flow, message, status, fault, tag.as_str(), out);
+                refuse_unreadable(flow, message, (status, fault), tag.as_str(), out);
             }
         }
     }

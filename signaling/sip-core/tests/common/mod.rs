@@ -156,13 +156,13 @@ impl Bench {
 
     pub fn ring(&mut self, status: u16) -> Vec<String> {
         let invite = self.invite();
-        self.endpoint.provisional(self.now, invite, status, "", Content::NONE, &mut self.out).unwrap();
+        self.endpoint.provisional(self.now, invite, &Answer::of(status), &mut self.out).unwrap();
         self.drain()
     }
 
     pub fn reject(&mut self, status: u16) -> Vec<String> {
         let invite = self.invite();
-        self.endpoint.reject(self.now, invite, status, "", Content::NONE, &mut self.out).unwrap();
+        self.endpoint.reject(self.now, invite, &Answer::of(status), &mut self.out).unwrap();
         self.drain()
     }
 

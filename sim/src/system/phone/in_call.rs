@@ -4,7 +4,7 @@ use super::description::{Description, Directions, Ways};
 use super::{Happened, Phone};
 use crate::ledger::Ledger;
 use clock::Instant;
-use sip_core::{Content, DialogId, Event, Refused};
+use sip_core::{Answer, Content, DialogId, Event, Refused};
 use sip_wire::{Message, Method};
 
 /// What the user of a phone does in a call.
@@ -55,7 +55,7 @@ impl Phone {
     }
 
     fn refer(&mut self, now: Instant, dialog: DialogId, target: &str) -> Result<sip_core::ClientRequestId, Refused> {
-        Ok(self.endpoint.refer(now, dialog, target, Content::NONE, &mut self.out)?.0)
+        Ok(self.endpoint.refer(now, dialog, target, &mut self.out)?.0)
     }
 
     fn offer(
@@ -142,7 +142,7 @@ impl Phone {
                 };
                 let content = if sdp.is_empty() { Content::NONE } else { Content::sdp(&sdp) };
                 let status = if method == Some(Method::Refer) { 603 } else { 200 };
-                let _ = self.endpoint.respond(now, request, status, "", content, &mut self.out);
+                let _ = self.endpoint.respond(now, request, &Answer::with(status, content), &mut self.out);
                 if let Some((side, digit)) = self.calls.get(&dialog).map(|call| call.side).zip(digit_in(message)) {
                     happened.push(Happened::Digit(side, digit));
                 }

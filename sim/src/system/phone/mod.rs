@@ -12,7 +12,8 @@ use clock::{Duration, Instant};
 use description::{Description, Directions, Ways};
 pub(in crate::system) use in_call::Act;
 use sip_core::{
-    CallId, Cause, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output, SessionTimer,
+    Answer, CallId, Cause, Content, DialogId, Endpoint, EndpointConfig, Event, Flow, InviteId, NewRequest, Output,
+    SessionTimer,
 };
 use sip_wire::{Message, Method};
 use std::collections::BTreeMap;
@@ -143,7 +144,7 @@ impl Phone {
 
     pub(super) fn ring(&mut self, now: Instant, invite: InviteId) {
         // The caller may have given up.
-        let _ = self.endpoint.provisional(now, invite, 180, "", Content::NONE, &mut self.out);
+        let _ = self.endpoint.provisional(now, invite, &Answer::of(180), &mut self.out);
     }
 
     pub(super) fn accept(&mut self, now: Instant, invite: InviteId, number: u32) -> Option<Happened> {
@@ -163,7 +164,7 @@ impl Phone {
 
     pub(super) fn reject(&mut self, now: Instant, invite: InviteId) {
         // The caller may have given up.
-        let _ = self.endpoint.reject(now, invite, 486, "", Content::NONE, &mut self.out);
+        let _ = self.endpoint.reject(now, invite, &Answer::of(486), &mut self.out);
     }
 
     /// Hangs up; `true`: there was a call.
@@ -240,7 +241,7 @@ impl Phone {
             Event::Request { request, dialog: None, .. } => {
                 let method = Message::parse(message).ok().and_then(|message| message.method());
                 let status = if method == Some(Method::Message) { 200 } else { 489 };
-                let _ = self.endpoint.respond(now, request, status, "", Content::NONE, &mut self.out);
+                let _ = self.endpoint.respond(now, request, &Answer::of(status), &mut self.out);
             }
             _ => self.take_in_call(now, event, message, ledger, happened),
         }

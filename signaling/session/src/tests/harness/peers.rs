@@ -2,7 +2,7 @@ use crate::tests::harness::phone::Phone;
 use crate::tests::harness::{SWITCH, World};
 use crate::*;
 use clock::Duration;
-use sip_core::{Cause, ClientRequestId, Content, Flow, NewRequest};
+use sip_core::{Answer, Cause, ClientRequestId, Content, DialogRequest, Flow, NewRequest, Report};
 use sip_wire::{Message, Method};
 
 /// Phones that no test has given a number yet: this, and the number of the call that reached them.
@@ -213,7 +213,7 @@ impl World {
         let Some(invite) = phone.invites.get(&first_cseq(phone)).copied() else { panic!("it has ended") };
         let content = described(sdp).with_headers(headers);
         if status > 100 {
-            phone.endpoint.provisional(now, invite, status, "", content, &mut phone.out).expect("it waits");
+            phone.endpoint.provisional(now, invite, &Answer::with(status, content), &mut phone.out).expect("it waits");
         }
         self.pass_on(number);
     }
@@ -255,7 +255,7 @@ impl World {
         let invite = phone.invites.remove(&cseq).expect("the INVITE waits");
         phone
             .endpoint
-            .reject(now, invite, status, phrase, Content::headers(headers), &mut phone.out)
+            .reject(now, invite, &Answer { status, reason: phrase, content: Content::headers(headers) }, &mut phone.out)
             .expect("it waits");
         self.pass_on(number);
         self.deliver(number);
@@ -459,7 +459,10 @@ impl World {
         let now = self.now;
         let phone = self.phone(number);
         let dialog = phone.dialog.expect("a dialog");
-        phone.endpoint.request_in(now, dialog, method, content, &mut phone.out).expect("a free dialog");
+        phone
+            .endpoint
+            .request_in(now, dialog, &DialogRequest { method, content }, &mut phone.out)
+            .expect("a free dialog");
         self.sends(number, name);
     }
 
@@ -508,7 +511,7 @@ impl World {
         if !headers.contains("Refer-To: ") {
             phone.lines.push("Refer-To: ".to_owned());
         }
-        phone.endpoint.refer(now, dialog, "sip:x@y", Content::NONE, &mut phone.out).expect("a REFER");
+        phone.endpoint.refer(now, dialog, "sip:x@y", &mut phone.out).expect("a REFER");
         self.sends(number, name);
     }
 
@@ -541,18 +544,18 @@ impl World {
                 200 => drop(endpoint.accept(now, invite, described(sdp), out).expect("it waits")),
                 101..200 => {
                     phone.invites.insert(cseq, invite);
-                    endpoint.provisional(now, invite, status, "", described(sdp), out).expect("it waits");
+                    endpoint.provisional(now, invite, &Answer::with(status, described(sdp)), out).expect("it waits");
                 }
-                _ => endpoint.reject(now, invite, status, "", Content::NONE, out).expect("it waits"),
+                _ => endpoint.reject(now, invite, &Answer::of(status), out).expect("it waits"),
             }
         } else {
             let request = phone.requests.remove(&cseq).expect("the request waits");
             match status {
                 202 if method == b"REFER" => {
-                    let made = endpoint.accept_subscription(now, request, 300, Content::NONE, out).expect("it waits");
+                    let made = endpoint.accept_subscription(now, request, 300, out).expect("it waits");
                     phone.subscriptions.insert(cseq, made);
                 }
-                _ => endpoint.respond(now, request, status, "", described(sdp), out).expect("it waits"),
+                _ => endpoint.respond(now, request, &Answer::with(status, described(sdp)), out).expect("it waits"),
             }
         }
         self.pass_on(number);
@@ -570,7 +573,7 @@ impl World {
         let phone = self.phone(number);
         let invite = phone.invites.remove(&cseq).expect("the re-INVITE waits");
         let content = Content::headers(headers);
-        phone.endpoint.reject(now, invite, status, "", content, &mut phone.out).expect("it waits");
+        phone.endpoint.reject(now, invite, &Answer::with(status, content), &mut phone.out).expect("it waits");
         self.pass_on(number);
     }
 
@@ -587,7 +590,7 @@ impl World {
         let content = Content { headers: &[], content_type: "message/sipfrag;version=2.0", body: fragment.as_bytes() };
         let subscription = phone.subscriptions[&cseq];
         // Where it has reported the end already, nothing goes out.
-        let _ = phone.endpoint.notify(now, subscription, state, content, &mut phone.out);
+        let _ = phone.endpoint.notify(now, subscription, &Report { state, content }, &mut phone.out);
         self.pass_on(number);
     }
 

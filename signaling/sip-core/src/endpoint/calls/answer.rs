@@ -1,12 +1,14 @@
 //! The user's answers to requests: provisional, accept, reject, respond.
 
 use crate::config::WithoutPeer;
-use crate::content::{Content, Refused};
+use crate::content::{Answer, Content, Refused};
 use crate::endpoint::Endpoint;
 use crate::endpoint::dialogs::dialog::State;
+use crate::endpoint::dialogs::ending::Ending;
+use crate::endpoint::dialogs::path::NewTarget;
 use crate::endpoint::dialogs::session_timer::Refresher;
 use crate::endpoint::requests::{Asked, Kind};
-use crate::endpoint::server::Answer;
+use crate::endpoint::server::Response;
 use crate::event::{Cause, DialogId, InviteId, RequestId};
 use crate::message::compose::{put_contact, put_number};
 use crate::output::Output;
@@ -19,11 +21,10 @@ impl Endpoint {
         &mut self,
         now: Instant,
         invite: InviteId,
-        status: u16,
-        reason: &str,
-        content: Content<'_>,
+        answer: &Answer<'_>,
         out: &mut Output,
     ) -> Result<(), Refused> {
+        let Answer { status, reason, content } = *answer;
         self.check_answer(invite.0, true, &content)?;
         if !(101..200).contains(&status) {
             return Err(Refused::BadStatus);
@@ -32,13 +33,13 @@ impl Endpoint {
         if self.transactions.servers.get(invite.0).is_some_and(|transaction| {
             transaction.asked.requires_100rel || (is_required && transaction.asked.supports_100rel)
         }) {
-            return self.provisional_reliably(now, invite, status, reason, content, out);
+            return self.provisional_reliably(now, invite, answer, out);
         }
         let mut lines = Vec::with_capacity(128);
         self.put_our_contact(invite.0, &content, &mut lines);
         lines.extend_from_slice(&self.lines.allow);
-        let answer = Answer { status, reason, lines: &lines, content: &content };
-        self.send_response(now, invite.0, &answer, out);
+        let response = Response { status, reason, lines: &lines, content: &content };
+        self.send_response(now, invite.0, &response, out);
         Ok(())
     }
 
@@ -62,8 +63,13 @@ impl Endpoint {
         self.put_our_contact(invite.0, &content, &mut lines);
         lines.extend_from_slice(&self.lines.allow);
         lines.extend_from_slice(&self.lines.supported);
-        self.confirm(now, invite.0, dialog, &mut lines, out);
-        self.send_response(now, invite.0, &Answer { lines: &lines, content: &content, ..Answer::of(200) }, out);
+        // The dialog is confirmed.
+        if let Some(dialog) = self.dialogs.get_mut(dialog) {
+            dialog.state = State::Confirmed;
+        }
+        self.refresh(now, invite.0, &mut lines, out);
+        let response = Response { lines: &lines, content: &content, ..Response::of(200) };
+        self.send_response(now, invite.0, &response, out);
         Ok(DialogId(dialog))
     }
 
@@ -72,19 +78,18 @@ impl Endpoint {
         &mut self,
         now: Instant,
         invite: InviteId,
-        status: u16,
-        reason: &str,
-        content: Content<'_>,
+        answer: &Answer<'_>,
         out: &mut Output,
     ) -> Result<(), Refused> {
+        let Answer { status, reason, content } = *answer;
         self.check_answer(invite.0, true, &content)?;
         if !(300..700).contains(&status) {
             return Err(Refused::BadStatus);
         }
         let lines = self.lines_for(status);
-        let answer = Answer { status, reason, lines: &lines, content: &content };
-        self.send_response(now, invite.0, &answer, out);
-        self.invite_is_over(now, invite.0, Cause::Rejected(status), None, out);
+        let response = Response { status, reason, lines: &lines, content: &content };
+        self.send_response(now, invite.0, &response, out);
+        self.invite_is_over(now, invite.0, Ending::by(Cause::Rejected(status)), out);
         Ok(())
     }
 
@@ -93,23 +98,22 @@ impl Endpoint {
         &mut self,
         now: Instant,
         request: RequestId,
-        status: u16,
-        reason: &str,
-        content: Content<'_>,
+        answer: &Answer<'_>,
         out: &mut Output,
     ) -> Result<(), Refused> {
+        let Answer { status, reason, content } = *answer;
         self.check_answer(request.0, false, &content)?;
         if !(100..700).contains(&status) {
             return Err(Refused::BadStatus);
         }
         let kind = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?.kind;
         let is_success = (200..300).contains(&status);
-        let answer = Answer { status, reason, lines: b"", content: &content };
+        let response = Response { status, reason, lines: b"", content: &content };
         match kind {
-            Kind::Update => self.answer_update(now, request.0, &answer, out),
+            Kind::Update => self.answer_update(now, request.0, &response, out),
             Kind::Options if is_success => {
                 let lines = [&*self.lines.allow, &*self.lines.supported, &*self.lines.accept].concat();
-                self.send_response(now, request.0, &Answer { lines: &lines, ..answer }, out);
+                self.send_response(now, request.0, &Response { lines: &lines, ..response }, out);
             }
             _ => {
                 let mut lines = self.lines_for(status);
@@ -117,7 +121,7 @@ impl Endpoint {
                     // RFC 3515 §2.2, table 1: with or without a subscription.
                     self.put_our_contact(request.0, &content, &mut lines);
                 }
-                self.send_response(now, request.0, &Answer { lines: &lines, ..answer }, out);
+                self.send_response(now, request.0, &Response { lines: &lines, ..response }, out);
             }
         }
         Ok(())
@@ -134,8 +138,14 @@ impl Endpoint {
     }
 
     /// Answers an UPDATE. The header lines of the answer are those that a response to UPDATE has.
-    pub(crate) fn answer_update(&mut self, now: Instant, transaction: Handle, answer: &Answer<'_>, out: &mut Output) {
-        let Answer { status, content, .. } = *answer;
+    pub(crate) fn answer_update(
+        &mut self,
+        now: Instant,
+        transaction: Handle,
+        response: &Response<'_>,
+        out: &mut Output,
+    ) {
+        let Response { status, content, .. } = *response;
         let dialog = self.transactions.servers.get(transaction).and_then(|transaction| transaction.dialog);
         let mut lines = Vec::with_capacity(128);
         if let Some(dialog) = dialog
@@ -147,10 +157,10 @@ impl Endpoint {
             if status < 300 {
                 self.put_our_contact(transaction, content, &mut lines);
                 lines.extend_from_slice(&self.lines.allow);
-                self.refresh(now, transaction, dialog, &mut lines, out);
+                self.refresh(now, transaction, &mut lines, out);
             }
         }
-        self.send_response(now, transaction, &Answer { lines: &lines, ..*answer }, out);
+        self.send_response(now, transaction, &Response { lines: &lines, ..*response }, out);
     }
 
     /// Checks that a request is still open; gives its dialog.
@@ -176,24 +186,10 @@ impl Endpoint {
         }
     }
 
-    /// A 2xx to an INVITE: the dialog is confirmed.
-    fn confirm(&mut self, now: Instant, transaction: Handle, dialog: Handle, lines: &mut Vec<u8>, out: &mut Output) {
-        if let Some(dialog) = self.dialogs.get_mut(dialog) {
-            dialog.state = State::Confirmed;
-        }
-        self.refresh(now, transaction, dialog, lines, out);
-    }
-
     /// A 2xx to INVITE or UPDATE moves the remote target (RFC 3261 §12.2.2) and restarts the session timer.
-    fn refresh(
-        &mut self,
-        now: Instant,
-        transaction_handle: Handle,
-        dialog_handle: Handle,
-        lines: &mut Vec<u8>,
-        out: &mut Output,
-    ) {
-        let Some(transaction) = self.transactions.servers.get_mut(transaction_handle) else { return };
+    fn refresh(&mut self, now: Instant, transaction_handle: Handle, lines: &mut Vec<u8>, out: &mut Output) {
+        let Some(transaction) = self.transactions.servers.get(transaction_handle) else { return };
+        let Some(dialog_handle) = transaction.dialog else { return };
         debug_assert!(transaction.kind.refreshes());
         let asked = transaction.asked;
         self.move_target(now, transaction_handle, dialog_handle, out);
@@ -222,7 +218,8 @@ impl Endpoint {
         // The one that made the dialog has said it already.
         let Some(origin) = transaction.origin.take() else { return };
         let target = std::mem::take(&mut transaction.target);
-        self.retarget(now, dialog, Some(&*target).filter(|target| !target.is_empty()), &origin, out);
+        let uri = Some(&*target).filter(|target| !target.is_empty());
+        self.retarget(now, dialog, &NewTarget { uri, origin: &origin }, out);
     }
 }
 

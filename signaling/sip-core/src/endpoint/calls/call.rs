@@ -32,6 +32,21 @@ impl Fork {
     }
 }
 
+/// Why a call has failed.
+#[derive(Clone, Copy)]
+pub(crate) struct Failure<'a, 'm> {
+    pub(crate) status: u16,
+    /// The response that says so.
+    pub(crate) message: Option<&'m Message<'a>>,
+}
+
+impl Failure<'static, 'static> {
+    /// No response says so.
+    pub(crate) const fn without_message(status: u16) -> Self {
+        Self { status, message: None }
+    }
+}
+
 /// One dialog of a call. Its key outlives it, so that a late copy of its 2xx does not make it again.
 #[derive(Clone, Copy)]
 pub(crate) struct Fork {

@@ -1,9 +1,10 @@
 //! INVITE, re-INVITE, ACK and CANCEL from a peer (RFC 3261 §9.2, §13.3, §14.2).
 
 use crate::endpoint::dialogs::dialog::{Dialog, Path, Seed, State};
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
 use crate::endpoint::requests::{Kind, Received};
-use crate::endpoint::server::Answer;
+use crate::endpoint::server::Response;
 use crate::endpoint::{Endpoint, NewCalls};
 use crate::event::{Cause, DialogId, Event, InviteId};
 use crate::message::incoming::{Incoming, unfolded};
@@ -127,7 +128,7 @@ impl Endpoint {
             self.dialogs.get_mut(handle).and_then(|dialog| dialog.in_flight.server_invite.replace(transaction));
         if let Some(earlier) = earlier {
             // The peer goes on: it has our earlier 2xx, even if its ACK was lost.
-            self.drive_server(now, earlier, ServerInput::Ack, None, out);
+            self.drive_server(now, earlier, ServerInput::Ack, out);
         }
         if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
             transaction.dialog = Some(handle);
@@ -148,7 +149,7 @@ impl Endpoint {
             if crate::transactions::proven::is_acknowledged(&transaction.response, inc.to_tag) {
                 self.got_ours(now, handle);
             }
-            return self.drive_server(now, handle, ServerInput::Ack, None, out);
+            return self.drive_server(now, handle, ServerInput::Ack, out);
         }
         let waiting = self.dialog_index.get(&inc.dialog_key(&self.transactions.keyed)).copied().and_then(|dialog| {
             let transaction = self.dialogs.get(dialog)?.in_flight.server_invite?;
@@ -175,7 +176,7 @@ impl Endpoint {
 
     /// Our 2xx has arrived: it is not repeated any more, and its bytes can go.
     pub(crate) fn acknowledged(&mut self, now: Instant, dialog: Handle, transaction: Handle, out: &mut Output) {
-        self.drive_server(now, transaction, ServerInput::Ack, None, out);
+        self.drive_server(now, transaction, ServerInput::Ack, out);
         if let Some(transaction) = self.transactions.servers.get_mut(transaction) {
             transaction.response = Box::default();
         }
@@ -206,13 +207,13 @@ impl Endpoint {
         let kind = transaction.kind;
         let dialog = transaction.dialog;
         let message = Self::keep(inc.message, out);
-        self.send_response(now, handle, &Answer::of(487), out);
+        self.send_response(now, handle, &Response::of(487), out);
         if kind == Kind::Reinvite
             && let Some(dialog) = dialog
         {
             out.event(Event::ReinviteCancelled { invite: InviteId(handle), dialog: DialogId(dialog) });
         }
-        self.invite_is_over(now, handle, Cause::RemoteCancel, Some(message), out);
+        self.invite_is_over(now, handle, Ending { cause: Cause::RemoteCancel, message: Some(message) }, out);
     }
 
     /// The INVITE of a CANCEL or ACK whose Via was rewritten on its way: that of its dialog, or the one with the same
@@ -246,19 +247,12 @@ impl Endpoint {
             None => self.transactions.tokens.derived(&[b"cancel", inc.call_id, inc.from_tag]).as_str().to_owned(),
         };
         if let Some(transaction) = self.open_server(inc, &tag, out) {
-            self.send_response(now, transaction, &Answer::of(200), out);
+            self.send_response(now, transaction, &Response::of(200), out);
         }
     }
 
     /// An INVITE got its final refusal: its dialog ends with it, unless it was a re-INVITE.
-    pub(crate) fn invite_is_over(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        cause: Cause,
-        message: Option<crate::output::Span>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn invite_is_over(&mut self, now: Instant, handle: Handle, ending: Ending, out: &mut Output) {
         let Some(transaction) = self.transactions.servers.get_mut(handle) else { return };
         transaction.unpracked = None;
         let Some(dialog) = transaction.dialog else { return };
@@ -269,7 +263,7 @@ impl Endpoint {
             dialog.in_flight.server_invite = None;
         }
         if kind == Kind::Invite {
-            self.end_dialog(now, dialog, cause, message, out);
+            self.end_dialog(now, dialog, ending, out);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::content::{Content, Refused};
 use crate::endpoint::Endpoint;
 use crate::endpoint::NewRequest;
 use crate::endpoint::calls::call::Call;
+use crate::endpoint::requests::outgoing::OutOfDialog;
 use crate::endpoint::requests::{Dispatch, Purpose};
 use crate::event::{CallId, DialogId};
 use crate::output::Output;
@@ -35,7 +36,8 @@ impl Endpoint {
         };
         let handle = self.calls.insert(call).map_err(|_| Refused::Full)?;
         let id = CallId(handle);
-        match self.send_new(now, Method::Invite, request, Purpose::Call(id), &lines, out) {
+        let invite = OutOfDialog { method: Method::Invite, purpose: Purpose::Call(id), lines: &lines, request };
+        match self.send_new(now, &invite, out) {
             Ok((transaction, written)) => {
                 if let Some(call) = self.calls.get_mut(handle) {
                     call.transaction = Some(transaction);
@@ -97,25 +99,19 @@ impl Endpoint {
         if !open.ack.is_owed {
             return Err(Refused::WrongState);
         }
-        let cseq = open.ack.invite_cseq;
-        self.send_ack(now, dialog.0, cseq, &content, out);
+        self.send_ack(now, dialog.0, &content, out);
         Ok(())
     }
 
-    pub(crate) fn send_ack(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        cseq: u32,
-        content: &Content<'_>,
-        out: &mut Output,
-    ) {
-        let span = self.put_ack(handle, cseq, content, out);
+    /// The ACK for the 2xx to the INVITE whose number the dialog has noted ([`Ack::invite_cseq`]).
+    ///
+    /// [`Ack::invite_cseq`]: crate::endpoint::dialogs::in_flight::Ack::invite_cseq
+    pub(crate) fn send_ack(&mut self, now: Instant, handle: Handle, content: &Content<'_>, out: &mut Output) {
+        let span = self.put_ack(handle, content, out);
         let until = now + self.config.timers.give_up();
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         dialog.ack.request = Some(out.bytes(span).into());
         dialog.ack.is_owed = false;
-        dialog.ack.invite_cseq = cseq;
         dialog.ack.until = until;
         let flow = dialog.route.flow;
         if self.dispatch(handle, out) == Dispatch::Sent {

@@ -1,12 +1,14 @@
 //! Reliable provisional responses and PRACK (RFC 3262).
 
 use crate::config::Reliability;
-use crate::content::{Content, Refused};
+use crate::content::{Answer, Content, Refused};
 use crate::endpoint::Endpoint;
 use crate::endpoint::calls::reliable::Taken;
 use crate::endpoint::client::InDialog;
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::requests::{Purpose, Unpracked};
-use crate::endpoint::server::Answer;
+use crate::endpoint::responses::Outcome;
+use crate::endpoint::server::Response;
 use crate::event::{Cause, DialogId, Event, InviteId, RequestId};
 use crate::message::compose::{put, put_number, put_number_line};
 use crate::message::incoming::Incoming;
@@ -22,11 +24,10 @@ impl Endpoint {
         &mut self,
         now: Instant,
         invite: InviteId,
-        status: u16,
-        reason: &str,
-        content: Content<'_>,
+        answer: &Answer<'_>,
         out: &mut Output,
     ) -> Result<(), Refused> {
+        let Answer { status, reason, content } = *answer;
         self.check_answer(invite.0, true, &content)?;
         if !(101..200).contains(&status) {
             return Err(Refused::BadStatus);
@@ -48,8 +49,8 @@ impl Endpoint {
         self.put_our_contact(invite.0, &content, &mut lines);
         put(&mut lines, &[&self.lines.allow, b"Require: 100rel\r\n"]);
         put_number_line(&mut lines, b"RSeq", rseq.into());
-        let answer = Answer { status, reason, lines: &lines, content: &content };
-        self.send_response(now, invite.0, &answer, out);
+        let response = Response { status, reason, lines: &lines, content: &content };
+        self.send_response(now, invite.0, &response, out);
         let timers = self.config.timers;
         if let Some(transaction) = self.transactions.servers.get_mut(invite.0) {
             transaction.unpracked = Some(Box::new(Unpracked {
@@ -74,11 +75,11 @@ impl Endpoint {
             transaction.unpracked = None;
             let dialog = transaction.dialog;
             // RFC 3262 §3: the INVITE itself is refused with a 5xx.
-            self.send_response(now, handle, &Answer::of(504), out);
+            self.send_response(now, handle, &Response::of(504), out);
             if let Some(dialog) = dialog {
                 out.event(Event::NotPracked { invite: InviteId(handle), dialog: DialogId(dialog) });
             }
-            self.invite_is_over(now, handle, Cause::Rejected(504), None, out);
+            self.invite_is_over(now, handle, Ending::by(Cause::Rejected(504)), out);
         } else if now >= unpracked.wake_at {
             unpracked.resend_after *= 2;
             unpracked.wake_at = now + unpracked.resend_after;
@@ -108,7 +109,7 @@ impl Endpoint {
             self.transactions.servers.get_mut(invite).and_then(|invite| invite.unpracked.take()).is_some();
         let has_body = !inc.message.body().is_empty();
         if !has_body || !was_waiting {
-            self.send_response(now, transaction, &Answer::of(200), out);
+            self.send_response(now, transaction, &Response::of(200), out);
         }
         if was_waiting {
             let message = Self::keep(inc.message, out);
@@ -120,12 +121,12 @@ impl Endpoint {
     /// A provisional response that came in a dialog: confirms it if it is reliable.
     pub(crate) fn take_reliable(
         &mut self,
-        now: Instant,
-        transaction: Handle,
+        outcome: &Outcome<'_, '_>,
         handle: Handle,
         message: &Message<'_>,
         out: &mut Output,
     ) -> Taken {
+        let Outcome { now, transaction, .. } = *outcome;
         let Ok(Some(rseq)) = message.rseq() else { return Taken::Plain };
         if !message.has_token(Name::Require, "100rel") {
             return Taken::Plain;

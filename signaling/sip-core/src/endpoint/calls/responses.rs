@@ -2,10 +2,13 @@
 
 use crate::content::Content;
 use crate::endpoint::Endpoint;
-use crate::endpoint::calls::call::Fork;
+use crate::endpoint::calls::call::{Failure, Fork};
 use crate::endpoint::calls::reliable::Taken;
 use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::dialogs::path::NewTarget;
+use crate::endpoint::responses::Outcome;
 use crate::event::{CallId, Cause, DialogId, Event};
 use crate::message::incoming::unfolded;
 use crate::message::route::Routes;
@@ -17,36 +20,19 @@ use sip_wire::{Message, Name};
 
 impl Endpoint {
     /// A response to the INVITE of a call, or its end without one.
-    pub(crate) fn hear_call(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        id: CallId,
-        heard: Heard,
-        status: u16,
-        message: Option<&Message<'_>>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn hear_call(&mut self, outcome: &Outcome<'_, '_>, id: CallId, out: &mut Output) {
+        let Outcome { now, heard, status, message, .. } = *outcome;
         match message {
             Some(message) if heard == Heard::Response && status < 200 => {
-                self.hear_provisional(now, handle, id, status, message, out);
+                self.hear_provisional(outcome, id, message, out);
             }
-            Some(message) if heard == Heard::Response && status < 300 => {
-                self.hear_answer(now, handle, id, message, out);
-            }
-            _ => self.call_failed(now, id, status, message, out),
+            Some(message) if heard == Heard::Response && status < 300 => self.hear_answer(outcome, id, message, out),
+            _ => self.call_failed(now, id, Failure { status, message }, out),
         }
     }
 
-    fn hear_provisional(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        id: CallId,
-        status: u16,
-        message: &Message<'_>,
-        out: &mut Output,
-    ) {
+    fn hear_provisional(&mut self, outcome: &Outcome<'_, '_>, id: CallId, message: &Message<'_>, out: &mut Output) {
+        let Outcome { now, transaction: handle, status, .. } = *outcome;
         if self.transactions.clients.get(handle).is_some_and(|transaction| transaction.cancel == Cancel::Wanted) {
             self.cancel_client(now, handle, out);
         }
@@ -54,10 +40,10 @@ impl Endpoint {
         if call.ended_by_us.is_some() {
             return;
         }
-        let dialog = if status > 100 { self.fork(now, handle, id, message, false, out) } else { None };
+        let dialog = if status > 100 { self.fork(outcome, id, message, out) } else { None };
         let mut wants_prack = false;
         if let Some(dialog) = dialog {
-            match self.take_reliable(now, handle, dialog, message, out) {
+            match self.take_reliable(outcome, dialog, message, out) {
                 Taken::Plain => {}
                 Taken::Again => return,
                 Taken::WantsAnswer => wants_prack = true,
@@ -74,13 +60,13 @@ impl Endpoint {
     /// The dialog that a response belongs to, made if it is the first of its fork (RFC 3261 §12.1.2).
     fn fork(
         &mut self,
-        now: Instant,
-        transaction: Handle,
+        outcome: &Outcome<'_, '_>,
         id: CallId,
         message: &Message<'_>,
-        is_answer: bool,
         out: &mut Output,
     ) -> Option<Handle> {
+        let Outcome { now, transaction, .. } = *outcome;
+        let is_answer = outcome.is_success();
         let to = message.header(Name::To)?;
         // RFC 3261 §12.1.2: a peer of RFC 2543 may have none, which counts as an empty one. Early dialogs need one.
         let to_tag = match message.to_tag() {
@@ -103,7 +89,8 @@ impl Endpoint {
                 && let Some(sent) = self.transactions.clients.get(transaction)
                 && self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Early)
             {
-                self.retarget(now, handle, Some(&contact), &Origin::answered(sent.flow), out);
+                let origin = Origin::answered(sent.flow);
+                self.retarget(now, handle, &NewTarget { uri: Some(&contact), origin: &origin }, out);
             }
             return Some(handle);
         }
@@ -146,13 +133,14 @@ impl Endpoint {
         Some(handle)
     }
 
-    fn hear_answer(&mut self, now: Instant, handle: Handle, id: CallId, message: &Message<'_>, out: &mut Output) {
+    fn hear_answer(&mut self, outcome: &Outcome<'_, '_>, id: CallId, message: &Message<'_>, out: &mut Output) {
+        let Outcome { now, transaction: handle, .. } = *outcome;
         let Some((cseq, flow)) = self.transactions.clients.get(handle).map(|sent| (sent.cseq, sent.flow)) else {
             return;
         };
         let origin = Origin::answered(flow);
         let credentials = self.credentials_of(handle);
-        let Some(dialog_handle) = self.fork(now, handle, id, message, true, out) else {
+        let Some(dialog_handle) = self.fork(outcome, id, message, out) else {
             let is_copy = self.calls.get(id.0).is_some_and(|call| {
                 call.forks.iter().any(|fork| {
                     self.dialogs.get(fork.dialog).is_none() && fork.is_of(&self.transactions.keyed, call, message)
@@ -163,7 +151,7 @@ impl Endpoint {
             }
             // An answer that cannot be kept.
             self.end_unusable(handle, message, out);
-            return self.call_failed(now, id, 503, Some(message), out);
+            return self.call_failed(now, id, Failure { status: 503, message: Some(message) }, out);
         };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
         if dialog.state != State::Early {
@@ -188,7 +176,7 @@ impl Endpoint {
         let status = call.ended_by_us.unwrap_or(487);
         if !is_wanted {
             // Answered while we cancelled, or by a second branch of a fork: ACK, then BYE.
-            self.send_ack(now, dialog_handle, cseq, &Content::NONE, out);
+            self.send_ack(now, dialog_handle, &Content::NONE, out);
             self.end_with_bye(now, dialog_handle, Cause::LocalCancel, out);
             self.end_early(now, id, Cause::LocalCancel, out);
             if !was_told {
@@ -197,7 +185,7 @@ impl Endpoint {
             return;
         }
         if has_offer {
-            self.send_ack(now, dialog_handle, cseq, &Content::NONE, out);
+            self.send_ack(now, dialog_handle, &Content::NONE, out);
         }
         self.take_session_timer(now, dialog_handle, message);
         if let Some(dialog) = self.dialogs.get_mut(dialog_handle) {
@@ -218,19 +206,13 @@ impl Endpoint {
         call.forks = kept;
         let early: Vec<Fork> = early;
         for fork in early {
-            self.end_dialog(now, fork.dialog, cause, None, out);
+            self.end_dialog(now, fork.dialog, Ending::by(cause), out);
         }
     }
 
     /// The INVITE is refused, unanswered or cancelled.
-    pub(crate) fn call_failed(
-        &mut self,
-        now: Instant,
-        id: CallId,
-        status: u16,
-        message: Option<&Message<'_>>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn call_failed(&mut self, now: Instant, id: CallId, failure: Failure<'_, '_>, out: &mut Output) {
+        let Failure { status, message } = failure;
         let Some(call) = self.calls.get_mut(id.0) else { return };
         if std::mem::replace(&mut call.is_told, true) {
             return;

@@ -4,6 +4,7 @@
 
 use crate::content::Content;
 use crate::endpoint::Endpoint;
+use crate::endpoint::calls::call::Failure;
 use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
@@ -23,18 +24,11 @@ const PASSING_PER_FORK: usize = 4;
 
 impl Endpoint {
     /// A 2xx that breaks the rules of RFC 3261 where a peer could hang on to it.
-    pub(crate) fn unusable_answer(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        status: u16,
-        message: &Message<'_>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn unusable_answer(&mut self, now: Instant, handle: Handle, message: &Message<'_>, out: &mut Output) {
         let Some(sent) = self.transactions.clients.get(handle).filter(|sent| sent.kind.is_invite()) else { return };
         let (purpose, dialog, cseq) = (sent.purpose, sent.dialog, sent.cseq);
         // It is an answer: the INVITE is not repeated any more.
-        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(status, message), out);
+        let heard = self.transactions.drive_client(now, handle, ClientInput::Response(200, message), out);
         self.settle_client(handle);
         match (purpose, dialog) {
             _ if heard == Heard::Nothing => {}
@@ -43,7 +37,7 @@ impl Endpoint {
             (Purpose::Call(call), _) => {
                 self.end_unusable(handle, message, out);
                 // 502: what is behind us says nothing that makes sense (RFC 3261 §21.5.3).
-                self.call_failed(now, call, 502, None, out);
+                self.call_failed(now, call, Failure::without_message(502), out);
             }
             (_, Some(dialog)) => {
                 let answered = self
@@ -54,7 +48,10 @@ impl Endpoint {
                 if answered == Some(true) {
                     return; // a damaged copy of what has been answered and acknowledged; the next one will be whole
                 }
-                self.send_ack(now, dialog, cseq, &Content::NONE, out);
+                if let Some(open) = self.dialogs.get_mut(dialog) {
+                    open.ack.invite_cseq = cseq;
+                }
+                self.send_ack(now, dialog, &Content::NONE, out);
                 if let Some(open) = self.dialogs.get_mut(dialog) {
                     open.in_flight.client_invite = None;
                     let is_confirmed = open.state == State::Confirmed;

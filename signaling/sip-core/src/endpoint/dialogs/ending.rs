@@ -5,13 +5,28 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::State;
 use crate::endpoint::requests::{Kind, Purpose};
-use crate::endpoint::server::Answer;
+use crate::endpoint::server::Response;
 use crate::event::{Cause, DialogId, Event};
 use crate::output::{Output, Span};
 use crate::table::slab::Handle;
 use crate::transactions::ServerInput;
 use clock::Instant;
 use sip_wire::Method;
+
+/// How a dialog ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) cause: Cause,
+    /// The message of the peer that ends it, kept for the event.
+    pub(crate) message: Option<Span>,
+}
+
+impl Ending {
+    /// For a reason that is in no message.
+    pub(crate) const fn by(cause: Cause) -> Self {
+        Self { cause, message: None }
+    }
+}
 
 impl Endpoint {
     /// Ends a confirmed dialog with BYE. [`Event::Ended`] follows once the peer has answered, or never did. A BYE before
@@ -36,7 +51,7 @@ impl Endpoint {
             .is_some_and(|open| open.kind == Kind::Invite && open.machine.is_accepted_invite());
         match self.dialogs.get_mut(dialog.0) {
             Some(open) if is_unacknowledged => open.in_flight.late_bye = Some(Box::new(KeptContent::of(&content))),
-            _ => self.send_bye(now, dialog.0, Cause::LocalBye, &content, out),
+            _ => self.send_bye(now, dialog.0, (Cause::LocalBye, &content), out),
         }
         Ok(())
     }
@@ -46,24 +61,23 @@ impl Endpoint {
         let Some(late) = self.dialogs.get_mut(handle).and_then(|dialog| dialog.in_flight.late_bye.take()) else {
             return false;
         };
-        late.lend(|content| self.send_bye(now, handle, Cause::LocalBye, content, out));
+        late.lend(|content| self.send_bye(now, handle, (Cause::LocalBye, content), out));
         true
     }
 
     /// BYE for a reason of our own.
     pub(crate) fn end_with_bye(&mut self, now: Instant, handle: Handle, cause: Cause, out: &mut Output) {
-        self.send_bye(now, handle, cause, &Content::NONE, out);
+        self.send_bye(now, handle, (cause, &Content::NONE), out);
         if self.dialogs.get(handle).is_some_and(|dialog| dialog.user.is_announced && dialog.state == State::Terminating)
         {
             out.event(Event::Ending { dialog: DialogId(handle), cause });
         }
     }
 
-    fn send_bye(&mut self, now: Instant, handle: Handle, cause: Cause, content: &Content<'_>, out: &mut Output) {
+    fn send_bye(&mut self, now: Instant, handle: Handle, (cause, content): (Cause, &Content<'_>), out: &mut Output) {
         if self.dialogs.get(handle).is_some_and(|dialog| dialog.ack.is_owed) {
             // RFC 3261 §13.2.2.4: an ACK without the answer, then BYE.
-            let cseq = self.dialogs.get(handle).map_or(0, |dialog| dialog.ack.invite_cseq);
-            self.send_ack(now, handle, cseq, &Content::NONE, out);
+            self.send_ack(now, handle, &Content::NONE, out);
         }
         let sent = self.send_in_dialog(
             now,
@@ -73,7 +87,7 @@ impl Endpoint {
         );
         if sent.is_err() {
             // The table is full: the peer's session timer has to do what our BYE could not.
-            return self.end_dialog(now, handle, cause, None, out);
+            return self.end_dialog(now, handle, Ending::by(cause), out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         dialog.state = State::Terminating;
@@ -89,21 +103,14 @@ impl Endpoint {
         let Some(transaction) = self.transactions.servers.get_mut(open) else { return };
         transaction.unpracked = None;
         if transaction.machine.is_waiting() {
-            self.send_response(now, open, &Answer::of(487), out);
+            self.send_response(now, open, &Response::of(487), out);
         } else {
-            self.drive_server(now, open, ServerInput::Ack, None, out);
+            self.drive_server(now, open, ServerInput::Ack, out);
         }
     }
 
     /// A dialog is over: forgets it and says so once.
-    pub(crate) fn end_dialog(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        cause: Cause,
-        message: Option<Span>,
-        out: &mut Output,
-    ) {
+    pub(crate) fn end_dialog(&mut self, now: Instant, handle: Handle, ending: Ending, out: &mut Output) {
         if self.dialogs.get(handle).is_none() {
             return;
         }
@@ -120,6 +127,7 @@ impl Endpoint {
             }
         }
         if dialog.user.is_announced {
+            let Ending { cause, message } = ending;
             out.event(Event::Ended { dialog: DialogId(handle), cause, message });
         }
     }

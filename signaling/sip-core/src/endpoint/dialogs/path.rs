@@ -5,13 +5,23 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::dialogs::dialog::{Awaited, Otherwise, Path, State};
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
 use crate::endpoint::requests::{Dispatch, Kind, Purpose};
+use crate::endpoint::responses::Outcome;
 use crate::event::{DialogId, Event};
 use crate::flow::Flow;
 use crate::message::compose::{put_contact, put_via};
 use crate::output::Output;
 use crate::table::slab::Handle;
-use crate::transactions::{Heard, is_same_path};
+use crate::transactions::is_same_path;
 use clock::Instant;
+
+/// Where the peer says that requests go from now on.
+#[derive(Clone, Copy)]
+pub(crate) struct NewTarget<'a> {
+    /// Its Contact; `None`: as before.
+    pub(crate) uri: Option<&'a [u8]>,
+    /// How the message came that says so.
+    pub(crate) origin: &'a Origin,
+}
 
 impl Endpoint {
     /// Takes the path to a dialog's next hop, after [`Event::PathWanted`]; `None`: nothing leads there. What waits for it
@@ -34,18 +44,12 @@ impl Endpoint {
     }
 
     /// The peer has named a target, or its request shows that it is behind another path than before.
-    pub(crate) fn retarget(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        target: Option<&[u8]>,
-        origin: &Origin,
-        out: &mut Output,
-    ) {
+    pub(crate) fn retarget(&mut self, now: Instant, handle: Handle, target: &NewTarget<'_>, out: &mut Output) {
+        let NewTarget { uri, origin } = *target;
         let Some(dialog) = self.dialogs.get_mut(handle) else { return };
         let before = dialog.next_hop().to_vec();
-        if let Some(target) = target {
-            dialog.route.target = crate::message::incoming::unfolded(target).as_ref().into();
+        if let Some(uri) = uri {
+            dialog.route.target = crate::message::incoming::unfolded(uri).as_ref().into();
         }
         let is_same = dialog.next_hop() == before;
         let is_kept = match dialog.route.path {
@@ -245,7 +249,7 @@ impl Endpoint {
                 continue;
             };
             transaction.machine.abandon();
-            self.hear(now, *handle, Heard::Timeout, 503, None, out);
+            self.hear(&Outcome::without_response(now, *handle, 503), out);
             self.settle_client(*handle);
         }
     }

@@ -1,10 +1,12 @@
 //! Requests with a To tag: those of a dialog (RFC 3261 §12.2.2).
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::calls::call::Failure;
 use crate::endpoint::dialogs::dialog::State;
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::requests::Kind;
-use crate::endpoint::server::Answer;
+use crate::endpoint::server::Response;
 use crate::event::{CallId, Cause};
 use crate::message::incoming::Incoming;
 use crate::output::Output;
@@ -62,7 +64,7 @@ impl Endpoint {
         if call.forks.iter().any(|fork| self.dialogs.get(fork.dialog).is_some()) {
             return;
         }
-        self.call_failed(now, id, 480, None, out);
+        self.call_failed(now, id, Failure::without_message(480), out);
         if let Some(transaction) = transaction {
             self.cancel_client(now, transaction, out);
         }
@@ -73,7 +75,7 @@ impl Endpoint {
         let now = inc.now;
         let Some(transaction) = self.open_server(inc, "", out) else { return };
         let message = Self::keep(inc.message, out);
-        self.send_response(now, transaction, &Answer::of(200), out);
+        self.send_response(now, transaction, &Response::of(200), out);
         let crossing = self.dialogs.get(handle).is_some_and(|dialog| dialog.state == State::Terminating);
         if crossing {
             return;
@@ -83,7 +85,7 @@ impl Endpoint {
             .get(handle)
             .filter(|dialog| dialog.state == State::Early)
             .and_then(|dialog| dialog.in_flight.call);
-        self.end_dialog(now, handle, Cause::RemoteBye, Some(message), out);
+        self.end_dialog(now, handle, Ending { cause: Cause::RemoteBye, message: Some(message) }, out);
         if let Some(call) = call {
             self.branch_gone(now, call, handle, out);
         }
@@ -111,7 +113,7 @@ impl Endpoint {
         let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
         if !has_offer {
             // A bare session refresh (RFC 4028 §7.4) or target refresh needs nobody's decision.
-            return self.answer_update(inc.now, transaction, &Answer::of(200), out);
+            return self.answer_update(inc.now, transaction, &Response::of(200), out);
         }
         if let Some(dialog) = self.dialogs.get_mut(handle) {
             dialog.in_flight.server_update = true;
@@ -143,7 +145,7 @@ impl Endpoint {
         let tag = tag.as_ref().map_or("", |tag| tag.as_str());
         if let Some(transaction) = self.open_server(inc, tag, out) {
             self.transactions.counters.refused += 1;
-            self.send_response(inc.now, transaction, &Answer { lines, ..Answer::of(status) }, out);
+            self.send_response(inc.now, transaction, &Response { lines, ..Response::of(status) }, out);
         }
     }
 

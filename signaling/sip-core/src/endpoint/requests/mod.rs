@@ -3,7 +3,7 @@
 mod accounts;
 mod admission;
 pub(crate) mod new_request;
-mod outgoing;
+pub(crate) mod outgoing;
 mod repeat;
 
 use crate::endpoint::dialogs::next_hop::Origin;

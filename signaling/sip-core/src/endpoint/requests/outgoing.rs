@@ -2,7 +2,7 @@
 
 use crate::auth::Sending;
 use crate::content::{Content, Refused};
-use crate::endpoint::client::InDialog;
+use crate::endpoint::client::{InDialog, Written};
 use crate::endpoint::dialogs::dialog::State;
 use crate::endpoint::requests::{Kind, Purpose, Sent};
 use crate::endpoint::{Endpoint, NewRequest};
@@ -14,8 +14,27 @@ use crate::table::token::Token;
 use clock::Instant;
 use sip_wire::Method;
 
-/// What identifies a request that has been written.
-pub(crate) struct Written {
+/// A request of the user inside a dialog.
+#[derive(Clone, Copy, Debug)]
+pub struct DialogRequest<'a> {
+    /// Its method.
+    pub method: Method,
+    /// Header fields and body.
+    pub content: Content<'a>,
+}
+
+/// A request to be written outside dialogs.
+#[derive(Clone, Copy)]
+pub(crate) struct OutOfDialog<'a> {
+    pub(crate) method: Method,
+    pub(crate) purpose: Purpose,
+    /// Complete header lines.
+    pub(crate) lines: &'a [u8],
+    pub(crate) request: &'a NewRequest<'a>,
+}
+
+/// What identifies a request outside dialogs that has been written.
+pub(crate) struct Names {
     pub(crate) bytes: Span,
     pub(crate) branch: Token,
     pub(crate) tag: Token,
@@ -35,7 +54,7 @@ impl Endpoint {
             return Err(Refused::WrongState);
         }
         let number = self.next_request_number();
-        self.send_new(now, method, request, Purpose::User(number), b"", out)?;
+        self.send_new(now, &OutOfDialog { method, purpose: Purpose::User(number), lines: b"", request }, out)?;
         Ok(ClientRequestId(number))
     }
 
@@ -48,26 +67,25 @@ impl Endpoint {
     pub(crate) fn send_new(
         &mut self,
         now: Instant,
-        method: Method,
-        request: &NewRequest<'_>,
-        purpose: Purpose,
-        lines: &[u8],
+        new: &OutOfDialog<'_>,
         out: &mut Output,
-    ) -> Result<(Handle, Written), Refused> {
+    ) -> Result<(Handle, Names), Refused> {
+        let OutOfDialog { method, purpose, lines, request } = *new;
         request.check()?;
         if self.transactions.clients.is_full() {
             return Err(Refused::Full);
         }
         let known = self.lines_with_credentials(method, request, lines);
-        let written = self.put_new(method, request, known.as_deref().unwrap_or(lines), out);
+        let names = self.put_new(method, request, known.as_deref().unwrap_or(lines), out);
         let sent = Sent {
             account: request.account,
             has_body: !request.content.body.is_empty(),
             ..Sent::new(Kind::of(method, false), purpose, request.first_cseq())
         };
-        let key = self.client_key(written.branch.as_str().as_bytes(), method);
-        let handle = self.open_client(now, (key, request.flow), sent, written.bytes, out).ok_or(Refused::Full)?;
-        Ok((handle, written))
+        let key = self.client_key(names.branch.as_str().as_bytes(), method);
+        let written = Written { key, flow: request.flow, bytes: names.bytes };
+        let handle = self.open_client(now, sent, written, out).ok_or(Refused::Full)?;
+        Ok((handle, names))
     }
 
     /// `None`: nothing is added.
@@ -80,7 +98,7 @@ impl Endpoint {
         Some(all)
     }
 
-    fn put_new(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8], out: &mut Output) -> Written {
+    fn put_new(&mut self, method: Method, request: &NewRequest<'_>, lines: &[u8], out: &mut Output) -> Names {
         let (branch, tag, fresh_id) =
             (self.transactions.tokens.next(), self.transactions.tokens.next(), self.transactions.tokens.next());
         let call_id: Box<[u8]> = request.call_id.unwrap_or(fresh_id.as_str()).as_bytes().into();
@@ -106,7 +124,7 @@ impl Endpoint {
         }
         put(arena, &[lines, &self.lines.user_agent]);
         put_content(arena, content);
-        Written { bytes: out.span_from(mark), branch, tag, call_id }
+        Names { bytes: out.span_from(mark), branch, tag, call_id }
     }
 
     /// Sends a request inside a dialog: INFO, MESSAGE, OPTIONS, or one of the methods that have a function of their own.
@@ -114,10 +132,10 @@ impl Endpoint {
         &mut self,
         now: Instant,
         dialog: DialogId,
-        method: Method,
-        content: Content<'_>,
+        request: &DialogRequest<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
+        let DialogRequest { method, content } = *request;
         match method {
             Method::Invite => self.reinvite(now, dialog, content, out),
             Method::Update => self.update(now, dialog, content, out),
@@ -137,7 +155,7 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
-        self.request_in(now, dialog, Method::Info, content, out)
+        self.request_in(now, dialog, &DialogRequest { method: Method::Info, content }, out)
     }
 
     /// MESSAGE in a dialog (RFC 3428).
@@ -148,7 +166,7 @@ impl Endpoint {
         content: Content<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
-        self.request_in(now, dialog, Method::Message, content, out)
+        self.request_in(now, dialog, &DialogRequest { method: Method::Message, content }, out)
     }
 
     /// Sends a request whose responses are the user's to hear.

@@ -1,6 +1,7 @@
 //! A request once more, as a transaction of its own (RFC 3261 §8.1.3.5).
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::client::Written;
 use crate::endpoint::requests::{Kind, Purpose, Sent};
 use crate::message::compose::put_via;
 use crate::output::Output;
@@ -36,7 +37,7 @@ impl Endpoint {
             ..Sent::new(kind, purpose, cseq)
         };
         let key = self.transactions.client_key(branch.as_str().as_bytes(), &method);
-        let Some(new) = self.open_client(now, (key, flow), sent, span, out) else { return false };
+        let Some(new) = self.open_client(now, sent, Written { key, flow, bytes: span }, out) else { return false };
         match purpose {
             Purpose::Call(call) => {
                 if let Some(call) = self.calls.get_mut(call.0) {

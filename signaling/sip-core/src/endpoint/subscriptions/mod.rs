@@ -1,39 +1,24 @@
 //! The table of subscriptions: made, woken, forgotten.
 
 pub(crate) mod notify;
-mod subscribe;
+pub(crate) mod subscribe;
 pub(crate) mod subscription;
 
 use crate::content::Content;
 use crate::endpoint::Endpoint;
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::requests::Purpose;
+use crate::endpoint::subscriptions::notify::Report;
 use crate::endpoint::subscriptions::subscription::{Role, Subscription};
 use crate::event::{Cause, DialogId, Event, SubscriptionId};
 use crate::output::Output;
-use crate::table::deadlines::{Alarm, Owner};
+use crate::table::deadlines::Owner;
 use crate::table::slab::Handle;
 use clock::Instant;
 
 impl Endpoint {
-    pub(crate) fn add_subscription(
-        &mut self,
-        role: Role,
-        dialog: Option<Handle>,
-        package: Box<str>,
-        id: Box<str>,
-        expires_at: Instant,
-    ) -> Option<Handle> {
-        let subscription = Subscription {
-            role,
-            dialog,
-            package,
-            id,
-            expires_at,
-            refresh_at: None,
-            interval_s: 0,
-            pending: None,
-            alarm: Alarm::default(),
-        };
+    pub(crate) fn add_subscription(&mut self, subscription: Subscription) -> Option<Handle> {
+        let dialog = subscription.dialog;
         let handle = self.subscriptions.insert(subscription).ok()?;
         if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             dialog.subscriptions.push(handle);
@@ -59,9 +44,8 @@ impl Endpoint {
         } else if now >= subscription.expires_at {
             if subscription.role == Role::Notifier {
                 // RFC 6665 §4.2.2: the subscriber is told; should the table be full, its own timer tells it.
-                let state = "terminated;reason=timeout";
-                let id = SubscriptionId(handle);
-                let _ = self.send_notify(now, id, Purpose::Nobody, state, Content::NONE, out);
+                let report = Report { state: "terminated;reason=timeout", content: Content::NONE };
+                let _ = self.send_notify(now, (SubscriptionId(handle), Purpose::Nobody), &report, out);
             }
             self.remove_subscription(now, handle, true, out);
         }
@@ -98,7 +82,7 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get_mut(dialog_handle) else { return };
         dialog.subscriptions.retain(|other| *other != handle);
         if dialog.subscriptions.is_empty() && !dialog.has_session {
-            self.end_dialog(now, dialog_handle, Cause::Unsubscribed, None, out);
+            self.end_dialog(now, dialog_handle, Ending::by(Cause::Unsubscribed), out);
         }
     }
 }

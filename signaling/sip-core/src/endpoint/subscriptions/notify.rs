@@ -5,16 +5,18 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::{Dialog, State};
 use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::dialogs::path::NewTarget;
 use crate::endpoint::requests::{Kind, Purpose};
-use crate::endpoint::server::Answer;
-use crate::endpoint::subscriptions::subscription::Role;
+use crate::endpoint::responses::Outcome;
+use crate::endpoint::server::Response;
+use crate::endpoint::subscriptions::subscription::{Role, Subscription};
 use crate::event::{ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
 use crate::message::compose::put_number_line;
 use crate::message::incoming::Incoming;
 use crate::output::Output;
 use crate::table::slab::Handle;
 use clock::{Duration, Instant};
-use sip_wire::{Message, Method};
+use sip_wire::Method;
 
 /// How long the subscription of a REFER lives; long enough for the referred call to ring.
 pub(crate) const REFER_EXPIRES_S: u32 = 300;
@@ -26,6 +28,24 @@ pub(crate) struct Wish {
     pub(crate) expires_s: u32,
     /// The dialog that accepting it makes, when it came outside one.
     pub(crate) dialog: Option<Box<Dialog>>,
+}
+
+/// What a NOTIFY says.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The Subscription-State: `active`, `pending`, or `terminated` with a reason, after which the subscription is over.
+    pub state: &'a str,
+    /// Header fields and body.
+    pub content: Content<'a>,
+}
+
+/// How far a referred call is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReferProgress {
+    /// Of the last response to its INVITE.
+    pub status: u16,
+    /// Nothing more is reported: the subscription ends.
+    pub is_last: bool,
 }
 
 impl Wish {
@@ -60,10 +80,9 @@ impl Endpoint {
         now: Instant,
         request: RequestId,
         expires_s: u32,
-        content: Content<'_>,
         out: &mut Output,
     ) -> Result<SubscriptionId, Refused> {
-        self.check_answer(request.0, false, &content)?;
+        self.check_answer(request.0, false, &Content::NONE)?;
         let transaction = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?;
         let is_refer = transaction.kind == Kind::Refer;
         let wish = transaction.wish.as_ref().ok_or(Refused::WrongState)?;
@@ -83,18 +102,18 @@ impl Endpoint {
                 handle
             }
             None => {
-                let role = Role::Notifier;
-                self.add_subscription(role, Some(dialog), package, id, expires_at).ok_or(Refused::Full)?
+                let subscription = Subscription::new(Role::Notifier, package, id, expires_at);
+                self.add_subscription(Subscription { dialog: Some(dialog), ..subscription }).ok_or(Refused::Full)?
             }
         };
         let mut lines = Vec::with_capacity(96);
-        self.put_our_contact(request.0, &content, &mut lines);
+        self.put_our_contact(request.0, &Content::NONE, &mut lines);
         self.move_target(now, request.0, dialog, out);
         if !is_refer {
             put_number_line(&mut lines, b"Expires", expires_s.into());
         }
-        let answer = Answer { lines: &lines, content: &content, ..Answer::of(if is_refer { 202 } else { 200 }) };
-        self.send_response(now, request.0, &answer, out);
+        let response = Response { lines: &lines, ..Response::of(if is_refer { 202 } else { 200 }) };
+        self.send_response(now, request.0, &response, out);
         self.arm_subscription(handle);
         Ok(SubscriptionId(handle))
     }
@@ -119,18 +138,16 @@ impl Endpoint {
         Ok(handle)
     }
 
-    /// Reports. `state` is the Subscription-State: `active`, `pending`, or `terminated` with a reason, after which the
-    /// subscription is over.
+    /// Sends a NOTIFY.
     pub fn notify(
         &mut self,
         now: Instant,
         subscription: SubscriptionId,
-        state: &str,
-        content: Content<'_>,
+        report: &Report<'_>,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
         let number = self.request_count + 1;
-        self.send_notify(now, subscription, Purpose::Notify(subscription, number), state, content, out)?;
+        self.send_notify(now, (subscription, Purpose::Notify(subscription, number)), report, out)?;
         self.request_count = number;
         Ok(ClientRequestId(number))
     }
@@ -138,12 +155,11 @@ impl Endpoint {
     pub(crate) fn send_notify(
         &mut self,
         now: Instant,
-        subscription: SubscriptionId,
-        purpose: Purpose,
-        state: &str,
-        content: Content<'_>,
+        (subscription, purpose): (SubscriptionId, Purpose),
+        report: &Report<'_>,
         out: &mut Output,
     ) -> Result<(), Refused> {
+        let Report { state, content } = *report;
         content.check()?;
         let open = self.subscriptions.get(subscription.0).ok_or(Refused::Gone)?;
         if open.role != Role::Notifier {
@@ -171,27 +187,25 @@ impl Endpoint {
         &mut self,
         now: Instant,
         subscription: SubscriptionId,
-        status: u16,
-        is_last: bool,
+        progress: ReferProgress,
         out: &mut Output,
     ) -> Result<ClientRequestId, Refused> {
+        let ReferProgress { status, is_last } = progress;
         let mut body = Vec::with_capacity(32);
         crate::message::compose::put_status_line(&mut body, status, "");
         let content = Content { headers: &[], content_type: "message/sipfrag;version=2.0", body: &body };
         let state = if is_last { "terminated;reason=noresource" } else { "active" };
-        self.notify(now, subscription, state, content, out)
+        self.notify(now, subscription, &Report { state, content }, out)
     }
 
     pub(crate) fn hear_notify(
         &mut self,
-        now: Instant,
-        handle: Handle,
+        outcome: &Outcome<'_, '_>,
         subscription: SubscriptionId,
         number: u64,
-        status: u16,
-        message: Option<&Message<'_>>,
         out: &mut Output,
     ) {
+        let Outcome { now, transaction: handle, status, message, .. } = *outcome;
         let dialog = self.transactions.clients.get(handle).and_then(|sent| sent.dialog).map(DialogId);
         let message = message.map(|message| Self::keep(message, out));
         out.event(Event::Response { request: ClientRequestId(number), dialog, status, message, wants_ack: false });
@@ -217,8 +231,8 @@ impl Endpoint {
             return self.refuse_statefully(inc, 400, b"", out);
         };
         let Some(transaction) = self.open_in_dialog(handle, inc, out) else { return };
-        self.send_response(now, transaction, &Answer::of(200), out);
-        self.retarget(now, handle, inc.contact_uri(), &Origin::of(inc), out);
+        self.send_response(now, transaction, &Response::of(200), out);
+        self.retarget(now, handle, &NewTarget { uri: inc.contact_uri(), origin: &Origin::of(inc) }, out);
         let is_last = state.is("terminated");
         let message = Self::keep(inc.message, out);
         let (id, dialog) = (SubscriptionId(subscription), DialogId(handle));

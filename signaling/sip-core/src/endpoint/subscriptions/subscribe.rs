@@ -5,10 +5,15 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::NewRequest;
 use crate::endpoint::client::InDialog;
 use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
+use crate::endpoint::dialogs::ending::Ending;
 use crate::endpoint::dialogs::next_hop::Origin;
+use crate::endpoint::dialogs::path::NewTarget;
+use crate::endpoint::requests::outgoing::OutOfDialog;
 use crate::endpoint::requests::{Kind, Purpose};
-use crate::endpoint::subscriptions::subscription::{Pending, Role};
-use crate::event::{ClientRequestId, DialogId, Event, SubscriptionId};
+use crate::endpoint::responses::Outcome;
+use crate::endpoint::subscriptions::notify::REFER_EXPIRES_S;
+use crate::endpoint::subscriptions::subscription::{Pending, Role, Subscription};
+use crate::event::{Cause, ClientRequestId, DialogId, Event, SubscriptionId};
 use crate::message::compose::put_number_line;
 use crate::message::incoming::{Incoming, unfolded};
 use crate::message::route::Routes;
@@ -16,6 +21,33 @@ use crate::output::Output;
 use crate::table::slab::Handle;
 use clock::{Duration, Instant};
 use sip_wire::{Message, Method, Name};
+
+/// A subscription to be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSubscription<'a> {
+    /// The SUBSCRIBE.
+    pub request: &'a NewRequest<'a>,
+    /// The event package.
+    pub package: &'a str,
+    /// How long it is to live.
+    pub expires_s: u32,
+}
+
+/// The request that asks for a subscription.
+struct Opener<'a> {
+    method: Method,
+    /// Complete header lines.
+    lines: &'a str,
+}
+
+/// What makes the dialog of a subscription: the peer as its first message names it.
+struct Notifier<'a> {
+    name: &'a [u8],
+    tag: &'a [u8],
+    target: &'a [u8],
+    routes: Routes,
+    origin: &'a Origin,
+}
 
 impl Endpoint {
     /// Sends REFER in a dialog: the peer is asked to call `target`. `Response` tells whether it will, `Notified` how
@@ -25,10 +57,8 @@ impl Endpoint {
         now: Instant,
         dialog: DialogId,
         target: &str,
-        content: Content<'_>,
         out: &mut Output,
     ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
-        content.check()?;
         if !is_uri(target) {
             return Err(Refused::BadText);
         }
@@ -38,12 +68,13 @@ impl Endpoint {
         }
         let id = (open.sequence.local + 1).to_string().into_boxed_str();
         let until = now + self.config.timers.give_up();
+        let subscription = Subscription::new(Role::Subscriber, "refer".into(), id, until);
         let handle =
-            self.add_subscription(Role::Subscriber, Some(dialog.0), "refer".into(), id, until).ok_or(Refused::Full)?;
+            self.add_subscription(Subscription { dialog: Some(dialog.0), ..subscription }).ok_or(Refused::Full)?;
         let number = self.next_request_number();
         let purpose = Purpose::Subscription(SubscriptionId(handle), number);
         let line = format!("Refer-To: <{target}>\r\n");
-        let request = InDialog { method: Method::Refer, purpose, lines: line.as_bytes(), content: &content };
+        let request = InDialog { method: Method::Refer, purpose, lines: line.as_bytes(), content: &Content::NONE };
         self.send_in_dialog(now, dialog.0, &request, out)?;
         Ok((ClientRequestId(number), SubscriptionId(handle)))
     }
@@ -69,16 +100,15 @@ impl Endpoint {
     pub fn subscribe(
         &mut self,
         now: Instant,
-        request: &NewRequest<'_>,
-        package: &str,
-        expires_s: u32,
+        subscription: &NewSubscription<'_>,
         out: &mut Output,
     ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        let NewSubscription { package, expires_s, .. } = *subscription;
         if !is_token(package) {
             return Err(Refused::BadText);
         }
         let lines = format!("Event: {package}\r\nExpires: {expires_s}\r\n");
-        self.start_subscription(now, Method::Subscribe, request, package, expires_s, &lines, out)
+        self.start_subscription(now, subscription, &Opener { method: Method::Subscribe, lines: &lines }, out)
     }
 
     /// Sends REFER outside any dialog: the peer that takes it is asked to call `target`, and its reports make a dialog.
@@ -93,48 +123,40 @@ impl Endpoint {
             return Err(Refused::BadText);
         }
         let lines = format!("Refer-To: <{target}>\r\n");
-        self.start_subscription(
-            now,
-            Method::Refer,
-            request,
-            "refer",
-            crate::endpoint::subscriptions::notify::REFER_EXPIRES_S,
-            &lines,
-            out,
-        )
+        let subscription = NewSubscription { request, package: "refer", expires_s: REFER_EXPIRES_S };
+        self.start_subscription(now, &subscription, &Opener { method: Method::Refer, lines: &lines }, out)
     }
 
     fn start_subscription(
         &mut self,
         now: Instant,
-        method: Method,
-        request: &NewRequest<'_>,
-        package: &str,
-        expires_s: u32,
-        lines: &str,
+        subscription: &NewSubscription<'_>,
+        opener: &Opener<'_>,
         out: &mut Output,
     ) -> Result<(ClientRequestId, SubscriptionId), Refused> {
+        let NewSubscription { request, package, expires_s } = *subscription;
         let until = now + self.config.timers.give_up();
         let handle = self
-            .add_subscription(Role::Subscriber, None, package.into(), Box::default(), until)
+            .add_subscription(Subscription::new(Role::Subscriber, package.into(), Box::default(), until))
             .ok_or(Refused::Full)?;
         let number = self.next_request_number();
         let purpose = Purpose::Subscription(SubscriptionId(handle), number);
-        let written = match self.send_new(now, method, request, purpose, lines.as_bytes(), out) {
-            Ok((_, written)) => written,
+        let new = OutOfDialog { method: opener.method, purpose, lines: opener.lines.as_bytes(), request };
+        let names = match self.send_new(now, &new, out) {
+            Ok((_, names)) => names,
             Err(refused) => {
                 self.subscriptions.remove(handle);
                 return Err(refused);
             }
         };
-        let key = self.transactions.keyed.key(&[b"subscribe", &written.call_id, written.tag.as_str().as_bytes()]);
+        let key = self.transactions.keyed.key(&[b"subscribe", &names.call_id, names.tag.as_str().as_bytes()]);
         self.pending_index.insert(key, handle);
         if let Some(subscription) = self.subscriptions.get_mut(handle) {
             subscription.interval_s = expires_s;
             subscription.pending = Some(Box::new(Pending {
-                call_id: written.call_id,
+                call_id: names.call_id,
                 from: request.from.as_bytes().into(),
-                tag: written.tag,
+                tag: names.tag,
                 cseq: request.first_cseq(),
                 flow: request.flow,
                 account: request.account,
@@ -172,30 +194,27 @@ impl Endpoint {
 
     pub(crate) fn hear_subscribe(
         &mut self,
-        now: Instant,
-        handle: Handle,
+        outcome: &Outcome<'_, '_>,
         id: SubscriptionId,
         number: u64,
-        status: u16,
-        message: Option<&Message<'_>>,
         out: &mut Output,
     ) {
-        let Some(sent) = self.transactions.clients.get(handle) else { return };
+        let Outcome { now, transaction, status, message, .. } = *outcome;
+        let Some(sent) = self.transactions.clients.get(transaction) else { return };
         let kind = sent.kind;
         let is_alone = self.subscriptions.get(id.0).is_some_and(|open| open.pending.is_some());
         if (kind == Kind::Subscribe || is_alone)
-            && (200..300).contains(&status)
+            && outcome.is_success()
             && let Some(message) = message
         {
-            let origin = Origin::answered(sent.flow);
-            self.subscribed(now, id.0, kind, message, &origin, out);
+            self.subscribed(outcome, id.0, message, out);
         }
         if kind == Kind::Refer
-            && (200..300).contains(&status)
+            && outcome.is_success()
             && let Some(open) = self.subscriptions.get_mut(id.0)
         {
             // The first NOTIFY tells the real interval (RFC 3515 §2.4.4).
-            open.expires_at = now + Duration::from_secs(crate::endpoint::subscriptions::notify::REFER_EXPIRES_S.into());
+            open.expires_at = now + Duration::from_secs(REFER_EXPIRES_S.into());
             self.arm_subscription(id.0);
         }
         let dialog = self.subscriptions.get(id.0).and_then(|open| open.dialog).map(DialogId);
@@ -208,31 +227,28 @@ impl Endpoint {
             self.remove_subscription(now, id.0, number == 0, out);
         }
         if let Some(dialog) = dialog.filter(|_| kind == Kind::Refer && status == 481) {
-            self.end_dialog(now, dialog.0, crate::event::Cause::Lost(481), told, out);
+            self.end_dialog(now, dialog.0, Ending { cause: Cause::Lost(481), message: told }, out);
         }
     }
 
     /// A 2xx to SUBSCRIBE: its dialog, unless a NOTIFY made it already, and its time.
-    fn subscribed(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        kind: Kind,
-        message: &Message<'_>,
-        origin: &Origin,
-        out: &mut Output,
-    ) {
-        let remote = message.header(Name::To).unwrap_or_default();
+    fn subscribed(&mut self, outcome: &Outcome<'_, '_>, handle: Handle, message: &Message<'_>, out: &mut Output) {
+        let Outcome { now, transaction, .. } = *outcome;
+        let Some(sent) = self.transactions.clients.get(transaction) else { return };
+        let (kind, origin) = (sent.kind, &Origin::answered(sent.flow));
+        let name = message.header(Name::To).unwrap_or_default();
         let tag = message.to_tag().unwrap_or_default();
-        let contact = message.contact().ok().flatten().map(|contact| contact.uri.as_bytes()).unwrap_or_default();
-        let mut routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
-        routes.reverse();
-        let routes = Routes::new(routes.into_iter());
+        let contact = message.contact().ok().flatten().map(|contact| contact.uri.as_bytes());
         match self.subscriptions.get(handle).and_then(|subscription| subscription.dialog) {
             // RFC 6665 §4.1.2.2: the answer to a refresh moves the target.
-            Some(dialog) if !contact.is_empty() => self.retarget(now, dialog, Some(contact), origin, out),
+            Some(dialog) if contact.is_some() => {
+                self.retarget(now, dialog, &NewTarget { uri: contact, origin }, out);
+            }
             Some(_) => {}
-            None => drop(self.establish(now, handle, remote, tag, contact, routes, origin, out)),
+            None => {
+                let (target, routes) = (contact.unwrap_or_default(), Routes::of_answer(message));
+                self.establish(now, handle, Notifier { name, tag, target, routes, origin }, out);
+            }
         }
         let Some(subscription) = self.subscriptions.get_mut(handle) else { return };
         let granted_s =
@@ -246,17 +262,8 @@ impl Endpoint {
     }
 
     /// Makes the dialog of a subscription once the peer's tag is known.
-    fn establish(
-        &mut self,
-        now: Instant,
-        handle: Handle,
-        remote: &[u8],
-        tag: &[u8],
-        target: &[u8],
-        routes: Routes,
-        origin: &Origin,
-        out: &mut Output,
-    ) -> Option<Handle> {
+    fn establish(&mut self, now: Instant, handle: Handle, notifier: Notifier<'_>, out: &mut Output) -> Option<Handle> {
+        let Notifier { name, tag, target, routes, origin } = notifier;
         let subscription = self.subscriptions.get_mut(handle)?;
         if subscription.dialog.is_some() {
             return subscription.dialog;
@@ -271,9 +278,9 @@ impl Endpoint {
             call_id: &pending.call_id,
             local: &pending.from,
             local_tag: pending.tag.as_str().as_bytes(),
-            remote: &unfolded(remote),
+            remote: &unfolded(name),
             remote_tag: tag,
-            target: &unfolded(if target.is_empty() { crate::message::route::uri_in(remote) } else { target }),
+            target: &unfolded(if target.is_empty() { crate::message::route::uri_in(name) } else { target }),
             routes,
             flow: pending.flow,
             local_cseq: pending.cseq,
@@ -295,10 +302,14 @@ impl Endpoint {
         let our_tag = inc.to_tag.unwrap_or_default();
         let pending = self.transactions.keyed.key(&[b"subscribe", inc.call_id, our_tag]);
         let Some(handle) = self.pending_index.get(&pending).copied() else { return false };
-        let target = inc.contact_uri().unwrap_or_default();
-        let routes = Routes::new(inc.message.raw_values(Name::RecordRoute));
-        let origin = Origin::of(inc);
-        let dialog = self.establish(inc.now, handle, inc.from, inc.from_tag, target, routes, &origin, out);
+        let notifier = Notifier {
+            name: inc.from,
+            tag: inc.from_tag,
+            target: inc.contact_uri().unwrap_or_default(),
+            routes: Routes::new(inc.message.raw_values(Name::RecordRoute)),
+            origin: &Origin::of(inc),
+        };
+        let dialog = self.establish(inc.now, handle, notifier, out);
         let Some(dialog) = dialog else { return false };
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.sequence.remote = Some(inc.cseq);

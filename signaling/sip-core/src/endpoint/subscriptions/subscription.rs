@@ -43,6 +43,21 @@ pub(crate) struct Pending {
 }
 
 impl Subscription {
+    /// One without a dialog yet.
+    pub(crate) fn new(role: Role, package: Box<str>, id: Box<str>, expires_at: Instant) -> Self {
+        Self {
+            role,
+            dialog: None,
+            package,
+            id,
+            expires_at,
+            refresh_at: None,
+            interval_s: 0,
+            pending: None,
+            alarm: Alarm::default(),
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         Some(self.refresh_at.map_or(self.expires_at, |refresh_at| refresh_at.min(self.expires_at)))
     }
