@@ -284,3 +284,27 @@ fn refused_calls_push_nothing_out() {
     assert!(bench.events.is_empty(), "none of them is new");
     bench.assert_empty();
 }
+
+/// Answers without memory to requests that are as short as can be: none is more than three times as long, whichever rule or
+/// service answers. A request of a usual length gets all that its answer has to say.
+#[test]
+fn short_requests_get_short_answers() {
+    let mut bench = Bench::new(udp());
+    bench.endpoint.answer_options(Some(200));
+    for method in ["A", "OPTIONS", "BYE", "CANCEL", "INVITE", "INFO", "UPDATE", "NOTIFY", "REGISTER", "SUBSCRIBE"] {
+        for more in ["", "Require:a\n", "Max-Forwards:x\n"] {
+            let request = format!(
+                "{method} sip:a SIP/2.0\nv:SIP/2.0/UDP a;rport\nf:sip:a\nt:sip:a\ni:a\nCSeq:1 {method}\n{more}\n"
+            );
+            let sent = bench.feed(&request);
+            assert_eq!(sent.len(), 1, "{request}");
+            let paid = request.replace('\n', "\r\n").len();
+            assert!(sent[0].len() <= 3 * paid, "{} for {paid}: {}", sent[0].len(), sent[0]);
+        }
+    }
+    assert_eq!(bench.endpoint.sizes(), Sizes::default());
+    let sent = bench.feed(&Peer::new().request("OPTIONS", "OPTIONS", "", "")).remove(0);
+    assert!(!header(&sent, "Allow").is_empty() && !header(&sent, "Accept").is_empty());
+    let sent = bench.feed(&Peer::new().request("BREW", "BREW", "", "")).remove(0);
+    assert!(!header(&sent, "Allow").is_empty());
+}

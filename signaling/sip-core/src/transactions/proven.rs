@@ -14,7 +14,7 @@ const SOURCES_MAX: usize = 65_536;
 /// How many of them may be of one host (an IPv4 address or an IPv6 /64), which has as many ports and addresses as it likes.
 const SOURCES_OF_HOST_MAX: usize = SOURCES_MAX / 16;
 /// How many times the bytes of a request its answers may have, all of them together, where nothing is shown yet.
-const ANSWER_FACTOR: u64 = 3;
+pub(crate) const ANSWER_FACTOR: usize = 3;
 /// What provisional answers leave for the final one. After the first of them a client repeats its INVITE no more
 /// (RFC 3261 §17.1.1.2), so that a final answer for which nothing is left could not be earned any more.
 const FINAL_BYTES: usize = 600;
@@ -209,7 +209,7 @@ impl Budget {
 
     /// Whether so many more bytes may go where nothing is shown yet.
     pub(crate) fn has_room(&self, count: usize) -> bool {
-        u64::from(self.sent_bytes) + count as u64 <= ANSWER_FACTOR * u64::from(self.received_bytes)
+        u64::from(self.sent_bytes) + count as u64 <= ANSWER_FACTOR as u64 * u64::from(self.received_bytes)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::output::Output;
 use crate::table::token::Token;
 use crate::transactions::Transactions;
 use crate::transactions::client::ClientUse;
+use crate::transactions::proven::ANSWER_FACTOR;
 use crate::transactions::server::ServerUse;
 
 impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
@@ -44,9 +45,15 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         let mark = out.mark();
         put_status_line(out.arena(), status, reason);
         request.put_head(flow, tag.as_str(), out.arena());
+        let head_end = out.mark();
         out.arena().extend_from_slice(lines);
         out.arena().extend_from_slice(&self.rules.server_line);
         put_content(out.arena(), &Content::NONE);
+        // The source of a datagram may be forged: one so short that its answer were more than three times as long gets less.
+        if !way.transport.is_reliable() && out.mark() - mark > ANSWER_FACTOR * request.message.as_bytes().len() {
+            out.arena().truncate(head_end);
+            put_content(out.arena(), &Content::NONE);
+        }
         let span = out.span_from(mark);
         out.send(way, span);
     }
