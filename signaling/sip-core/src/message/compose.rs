@@ -82,7 +82,7 @@ pub(crate) fn put_number_line(out: &mut Vec<u8>, name: &[u8], number: u64) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Address and port as `Display` writes them.
+/// Address and port. The scope of a link-local address means something on this host alone, and is not written.
 pub(crate) fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {
         SocketAddr::V4(v4) => {
@@ -91,7 +91,7 @@ pub(crate) fn put_address(out: &mut Vec<u8>, address: SocketAddr) {
             put_number(out, v4.port().into());
         }
         // Writing to a Vec cannot fail.
-        SocketAddr::V6(v6) => drop(write!(out, "{v6}")),
+        SocketAddr::V6(v6) => drop(write!(out, "[{}]:{}", v6.ip(), v6.port())),
     }
 }
 
@@ -113,8 +113,9 @@ pub(crate) fn put_ip(out: &mut Vec<u8>, ip: IpAddr) {
 
 /// The address that we show on this flow: the port is that of its transport.
 pub(crate) fn shown(advertise: Option<IpAddr>, flow: &Flow) -> SocketAddr {
-    let of_its_family = advertise.filter(|ip| ip.is_ipv4() == flow.local.ip().to_canonical().is_ipv4());
-    of_its_family.map_or(flow.local, |ip| SocketAddr::new(ip, flow.local.port()))
+    let local = flow.local.ip().to_canonical();
+    let of_its_family = advertise.filter(|ip| ip.is_ipv4() == local.is_ipv4());
+    SocketAddr::new(of_its_family.unwrap_or(local), flow.local.port())
 }
 
 /// Our Contact. Its scheme is that of the peer's: `sips:` where that is asked for (RFC 3261 §8.1.1.8, §12.1.1), and
@@ -197,6 +198,25 @@ mod tests {
             let mut out = Vec::new();
             put_address(&mut out, address.parse().unwrap());
             assert_eq!(String::from_utf8(out).unwrap(), address);
+        }
+    }
+
+    /// RFC 5118 §4.3, RFC 4291 §2.5.5.2: a scope is this host's own, and an IPv4 peer behind a socket for both families reads
+    /// an IPv4 address.
+    #[test]
+    fn addresses_that_peers_read_have_no_scope_and_are_of_their_family() {
+        use std::net::{Ipv6Addr, SocketAddrV6};
+        let link_local = SocketAddrV6::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 5060, 0, 3);
+        for (local, expected) in [
+            (SocketAddr::V6(link_local), "[fe80::1]:5060"),
+            ("[::ffff:192.0.2.1]:5062".parse().unwrap(), "192.0.2.1:5062"),
+        ] {
+            let mut via = Vec::new();
+            put_via(&mut via, &EndpointConfig::default(), &Flow::udp(local, local), "x");
+            assert_eq!(
+                String::from_utf8(via).unwrap(),
+                format!("Via: SIP/2.0/UDP {expected};branch=z9hG4bKx;rport\r\n")
+            );
         }
     }
 }

@@ -139,9 +139,20 @@ pub(crate) fn decide(uri: &[u8], origin: &Origin, media_ports: Option<&RangeIncl
     let local = flow.local.ip().to_canonical();
     let is_udp = place.transport.unwrap_or_default() == Transport::Udp;
     if is_udp && local.is_ipv4() == address.is_ipv4() && local.is_loopback() == address.ip().is_loopback() {
-        Hop::Udp(address)
+        Hop::Udp(with_scope(address, flow))
     } else {
         Hop::Elsewhere
+    }
+}
+
+/// A link-local address that a peer names is on the link on which its message came.
+fn with_scope(address: SocketAddr, flow: &Flow) -> SocketAddr {
+    match (address, flow.remote) {
+        (SocketAddr::V6(mut address), SocketAddr::V6(source)) if address.ip().is_unicast_link_local() => {
+            address.set_scope_id(source.scope_id());
+            address.into()
+        }
+        _ => address,
     }
 }
 
