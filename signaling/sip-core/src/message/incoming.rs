@@ -21,6 +21,7 @@ pub(crate) struct Incoming<'a, 'm> {
     pub(crate) key: Key,
     pub(crate) request: Request<'a, 'm>,
     pub(crate) sender: OnceCell<Sender>,
+    pub(crate) merge_key: OnceCell<Key>,
 }
 
 /// Where a request came from, with the keys of what is known of that source.
@@ -33,7 +34,17 @@ pub(crate) struct Sender {
     pub(crate) source: Key,
 }
 
-impl Incoming<'_, '_> {
+impl<'a, 'm> Incoming<'a, 'm> {
+    /// A request that has just been read.
+    pub(crate) fn new(now: Instant, flow: &'m Flow, key: Key, request: Request<'a, 'm>) -> Self {
+        Self { now, flow, key, request, sender: OnceCell::new(), merge_key: OnceCell::new() }
+    }
+
+    /// Two requests with this key and different branches took two ways to us: the later is merged (RFC 3261 §8.2.2.2).
+    pub(crate) fn merge_key(&self, keyed: &Keyed) -> Key {
+        *self.merge_key.get_or_init(|| self.merge_key_as(keyed, self.method))
+    }
+
     /// Its sender. The keys are hashed the first time: copies of a request and ACKs do without.
     pub(crate) fn sender(&self, keyed: &Keyed) -> &Sender {
         self.sender.get_or_init(|| {
@@ -121,14 +132,14 @@ impl<'a, 'm> Request<'a, 'm> {
         }
     }
 
-    /// Two requests with this key and different branches took two ways to us: the later is merged (RFC 3261 §8.2.2.2).
-    pub(crate) fn merge_key(&self, keyed: &Keyed) -> Key {
-        self.merge_key_as(keyed, self.method)
+    /// The merge key ([`Incoming::merge_key`]) that it would have with this method.
+    pub(crate) fn merge_key_as(&self, keyed: &Keyed, method: Method) -> Key {
+        self.merge_key_of(keyed, self.cseq, method)
     }
 
-    /// The merge key that it would have with this method.
-    pub(crate) fn merge_key_as(&self, keyed: &Keyed, method: Method) -> Key {
-        keyed.key(&[b"merge", self.from_tag, self.call_id, &self.cseq.to_be_bytes(), method.as_bytes()])
+    /// The merge key of another request of its sender in the same call.
+    pub(crate) fn merge_key_of(&self, keyed: &Keyed, cseq: u32, method: Method) -> Key {
+        keyed.key(&[b"merge", self.from_tag, self.call_id, &cseq.to_be_bytes(), method.as_bytes()])
     }
 
     /// Stands for the Request-URI.
@@ -141,9 +152,9 @@ impl<'a, 'm> Request<'a, 'm> {
         crate::endpoint::dialogs::identity::key(keyed, self.call_id, self.to_tag.unwrap_or_default(), self.from_tag)
     }
 
-    /// The URI of the first Contact.
+    /// The remote target that it names.
     pub(crate) fn contact_uri(&self) -> Option<&'a [u8]> {
-        self.message.contact().ok().flatten().map(|contact| contact.uri.as_bytes())
+        target_in(self.message)
     }
 
     pub(crate) fn says(&self, name: Name, token: &str) -> bool {
@@ -246,6 +257,14 @@ impl<'a, 'm> Request<'a, 'm> {
             out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// The remote target that a message names: the URI of its first Contact, without the headers that a URI may have there and a
+/// Request-URI may not (RFC 3261 §19.1.1, table 1).
+pub(crate) fn target_in<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+    let uri = message.contact().ok().flatten()?.uri;
+    let question = uri.headers().len() + usize::from(!uri.headers().is_empty());
+    uri.as_bytes().get(..uri.as_bytes().len().checked_sub(question)?)
 }
 
 /// The tag. With two of them (RFC 3261 §7.3.1 forbids it) others might take the other one.

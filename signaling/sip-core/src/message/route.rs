@@ -1,6 +1,7 @@
 //! Route sets (RFC 3261 §12.1, §16.12.1.1): loose and strict.
 
-use sip_wire::{Message, Name};
+use crate::message::incoming::put_unfolded;
+use sip_wire::{Address, Message, Name};
 
 /// The route set of a dialog as it goes into each request: values with their angle brackets, joined by commas.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +14,9 @@ pub(crate) struct Routes {
 impl Routes {
     /// The route set that an answer to a request of ours gives: its Record-Route in reverse order (RFC 3261 §12.1.2).
     pub(crate) fn of_answer(message: &Message<'_>) -> Self {
-        let mut record_routes: Vec<&[u8]> = message.raw_values(Name::RecordRoute).collect();
+        // What is no address leads nowhere. Answers are not refused for it as requests are.
+        let addresses = message.raw_values(Name::RecordRoute).filter(|value| Address::parse(value).is_some());
+        let mut record_routes: Vec<&[u8]> = addresses.collect();
         record_routes.reverse();
         Self::new(record_routes.iter().map(|value| value.trim_ascii()))
     }
@@ -29,7 +32,7 @@ impl Routes {
             } else {
                 list.extend_from_slice(b", ");
             }
-            list.extend_from_slice(value);
+            put_unfolded(&mut list, value);
         }
         let mut routes = Self { list: list.into_boxed_slice(), first_bytes, strict: false };
         routes.strict = !routes.is_empty() && !has_lr(uri_in(routes.first()));
@@ -135,6 +138,14 @@ mod tests {
             ("sip:proxy1".into(), "Route: <sip:proxy2;lr>, <sip:proxy3;lr>, <sip:bob@pc>\r\n".into())
         );
         assert_eq!(written(&routes(&["<sip:lr@proxy;x=lr>"])).1, "Route: <sip:bob@pc>\r\n");
+    }
+
+    #[test]
+    fn routes_are_one_line_and_those_of_answers_are_addresses() {
+        let answer =
+            "SIP/2.0 200 OK\r\nRecord-Route: <sip:a;lr>\r\n ;x=1, no address\r\nRecord-Route: <sip:b;lr>\r\n\r\n";
+        let routes = Routes::of_answer(&Message::parse(answer.as_bytes()).unwrap());
+        assert_eq!(written(&routes), ("sip:bob@pc".into(), "Route: <sip:b;lr>, <sip:a;lr>   ;x=1\r\n".into()));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::transactions::proven::Address;
 use crate::transactions::server::ServerUse;
 use clock::Instant;
 use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Method, Name, ParseError};
-use std::cell::OnceCell;
 
 /// What a response belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +73,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
                 self.counters.received += 1;
                 self.counters.foreign_maddr += u64::from(request.has_foreign_maddr(flow));
                 let key = request.key(&self.keyed, request.method);
-                Some(Incoming { now, flow, key, request, sender: OnceCell::new() })
+                Some(Incoming::new(now, flow, key, request))
             }
             Err(fault) => {
                 self.refuse_malformed(flow, message, &fault, out);

@@ -10,7 +10,7 @@ use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::dialogs::path::NewTarget;
 use crate::endpoint::responses::Outcome;
 use crate::event::{CallId, Cause, DialogId, Event};
-use crate::message::incoming::unfolded;
+use crate::message::incoming::{target_in, unfolded};
 use crate::message::route::Routes;
 use crate::output::Output;
 use crate::table::slab::Handle;
@@ -37,7 +37,8 @@ impl Endpoint {
             self.cancel_client(now, handle, out);
         }
         let Some(call) = self.calls.get(id.0) else { return };
-        if call.ended_by_us.is_some() {
+        // What still comes of a call that is over makes no dialog.
+        if call.ended_by_us.is_some() || call.is_told {
             return;
         }
         let dialog = if status > 100 { self.fork(outcome, id, message, out) } else { None };
@@ -80,7 +81,7 @@ impl Endpoint {
             call.tag.as_str().as_bytes(),
             to_tag,
         );
-        let contact = message.contact().ok().flatten().map(|contact| unfolded(contact.uri.as_bytes()));
+        let contact = target_in(message).map(unfolded);
         if call.forks.iter().any(|fork| fork.key == key && self.dialogs.get(fork.dialog).is_none()) {
             return None; // a late message of a dialog that was there and has ended
         }
@@ -214,12 +215,13 @@ impl Endpoint {
     pub(crate) fn call_failed(&mut self, now: Instant, id: CallId, failure: Failure<'_, '_>, out: &mut Output) {
         let Failure { status, message } = failure;
         let Some(call) = self.calls.get_mut(id.0) else { return };
-        if std::mem::replace(&mut call.is_told, true) {
-            return;
-        }
+        let was_told = std::mem::replace(&mut call.is_told, true);
         let ended_by_us = call.ended_by_us;
         let cause = if ended_by_us.is_some() { Cause::LocalCancel } else { Cause::Refused(status) };
         self.end_early(now, id, cause, out);
+        if was_told {
+            return;
+        }
         let message = message.map(|message| Self::keep(message, out));
         out.event(Event::Failed { call: id, status: ended_by_us.unwrap_or(status), message });
     }

@@ -10,7 +10,7 @@ use crate::endpoint::dialogs::dialog::{Dialog, Seed, State};
 use crate::endpoint::dialogs::next_hop::{self, Hop, Origin};
 use crate::endpoint::requests::Purpose;
 use crate::event::{CallId, Cause, ClientRequestId, DialogId, Event};
-use crate::message::incoming::unfolded;
+use crate::message::incoming::{target_in, unfolded};
 use crate::message::route::Routes;
 use crate::output::Output;
 use crate::table::slab::Handle;
@@ -121,7 +121,7 @@ impl Endpoint {
         };
         let from = line("From")?;
         let tag_at = from.windows(5).rposition(|piece| piece == b";tag=")?;
-        let contact = message.contact().ok().flatten().map(|contact| unfolded(contact.uri.as_bytes()));
+        let contact = target_in(message).map(unfolded);
         let target = match contact {
             Some(contact) => contact.into_owned(),
             None => crate::message::derive::uri_of(&sent.bytes).to_vec(),

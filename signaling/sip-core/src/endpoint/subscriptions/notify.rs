@@ -12,7 +12,7 @@ use crate::endpoint::server::Response;
 use crate::endpoint::subscriptions::subscription::{Role, Subscription};
 use crate::event::{ClientRequestId, DialogId, Event, RequestId, SubscriptionId};
 use crate::message::compose::put_number_line;
-use crate::message::incoming::Incoming;
+use crate::message::incoming::{Incoming, unfolded};
 use crate::output::Output;
 use crate::table::slab::Handle;
 use clock::{Duration, Instant};
@@ -20,6 +20,9 @@ use sip_wire::Method;
 
 /// How long the subscription of a REFER lives; long enough for the referred call to ring.
 pub(crate) const REFER_EXPIRES_S: u32 = 300;
+
+/// The longest that a peer's reports about one REFER are waited for without another one.
+const REFER_LONGEST_S: u32 = 3_600;
 
 /// What a SUBSCRIBE or REFER that waits for its answer asked for.
 pub(crate) struct Wish {
@@ -64,7 +67,9 @@ impl Endpoint {
         } else {
             let event = inc.message.event().ok().flatten()?;
             let expires_s = inc.message.expires().ok().flatten().unwrap_or(3600);
-            (text(event.token), event.id().map_or_else(Box::default, text), expires_s)
+            // As it came, quotes included: it is written into each NOTIFY.
+            let id = event.params.find("id").and_then(|param| param.value).map(unfolded);
+            (text(event.token), id.map_or_else(Box::default, |id| text(&id)), expires_s)
         };
         let dialog = match inc.to_tag {
             Some(_) => None,
@@ -240,8 +245,12 @@ impl Endpoint {
         if is_last {
             self.remove_subscription(now, subscription, false, out);
         } else if let Some(open) = self.subscriptions.get_mut(subscription) {
-            let expires_s = state.expires.unwrap_or(open.interval_s.max(REFER_EXPIRES_S));
-            open.expires_at = now + Duration::from_secs(expires_s.into());
+            // RFC 6665 §4.1.3: a notifier shortens what was asked for. How long it reports about a REFER is its own choice.
+            let longest_s = if &*open.package == "refer" { REFER_LONGEST_S } else { open.interval_s };
+            let default_s = open.interval_s.max(REFER_EXPIRES_S);
+            let until = now + Duration::from_secs(state.expires.unwrap_or(default_s).min(longest_s).into());
+            // One that we are ending is not made longer.
+            open.expires_at = if longest_s == 0 { open.expires_at } else { until };
             self.arm_subscription(subscription);
         }
     }

@@ -15,7 +15,7 @@ use crate::endpoint::subscriptions::notify::REFER_EXPIRES_S;
 use crate::endpoint::subscriptions::subscription::{Pending, Role, Subscription};
 use crate::event::{Cause, ClientRequestId, DialogId, Event, SubscriptionId};
 use crate::message::compose::put_number_line;
-use crate::message::incoming::{Incoming, unfolded};
+use crate::message::incoming::{Incoming, target_in, unfolded};
 use crate::message::route::Routes;
 use crate::output::Output;
 use crate::table::slab::Handle;
@@ -75,7 +75,10 @@ impl Endpoint {
         let purpose = Purpose::Subscription(SubscriptionId(handle), number);
         let line = format!("Refer-To: <{target}>\r\n");
         let request = InDialog { method: Method::Refer, purpose, lines: line.as_bytes(), content: &Content::NONE };
-        self.send_in_dialog(now, dialog.0, &request, out)?;
+        if let Err(refused) = self.send_in_dialog(now, dialog.0, &request, out) {
+            self.remove_subscription(now, handle, false, out);
+            return Err(refused);
+        }
         Ok((ClientRequestId(number), SubscriptionId(handle)))
     }
 
@@ -238,7 +241,7 @@ impl Endpoint {
         let (kind, origin) = (sent.kind, &Origin::answered(sent.flow));
         let name = message.header(Name::To).unwrap_or_default();
         let tag = message.to_tag().unwrap_or_default();
-        let contact = message.contact().ok().flatten().map(|contact| contact.uri.as_bytes());
+        let contact = target_in(message);
         match self.subscriptions.get(handle).and_then(|subscription| subscription.dialog) {
             // RFC 6665 §4.1.2.2: the answer to a refresh moves the target.
             Some(dialog) if contact.is_some() => {
