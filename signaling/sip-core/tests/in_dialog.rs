@@ -100,14 +100,14 @@ fn glare_in_which_the_peer_was_faster_is_told() {
     let second = reinvite(&mut bench, dialog);
     // Ours is open: the peer's is refused with 491 and changes nothing.
     let offer = "Contact: <sip:bob@192.0.2.9:5070>\nContent-Type: application/sdp\n";
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "INVITE", 1, offer, "v=7"))), ["491"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("INVITE", 1), offer, "v=7"))), ["491"]);
     bench.feed(&reply(&second, 491, "b", "", ""));
-    bench.feed(&from_callee(&invite, "b", "INVITE", 2, offer, "v=7"));
+    bench.feed(&from_callee(&invite, "b", ("INVITE", 2), offer, "v=7"));
     assert!(matches!(bench.events.last(), Some(Event::Reinvite { .. })));
     assert!(bench.pass(ms(5000)).iter().all(|(_, message)| word(message) != "INVITE"));
     assert_eq!(bench.failures(), [491]);
     bench.accept(Content::sdp(b"v=8"));
-    bench.feed(&from_callee(&invite, "b", "ACK", 2, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("ACK", 2), "", ""));
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
     bench.assert_empty();
 }
@@ -123,9 +123,9 @@ fn a_reinvite_that_waits_after_a_491_can_be_withdrawn() {
     bench.feed(&reply(&sent, 491, "b", "", ""));
     bench.endpoint.withdraw_reinvite(open);
     let offer = "Contact: <sip:bob@192.0.2.9:5070>\nContent-Type: application/sdp\n";
-    bench.feed(&from_callee(&invite, "b", "INVITE", 1, offer, "v=7"));
+    bench.feed(&from_callee(&invite, "b", ("INVITE", 1), offer, "v=7"));
     bench.accept(Content::sdp(b"v=8"));
-    bench.feed(&from_callee(&invite, "b", "ACK", 1, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("ACK", 1), "", ""));
     assert!(bench.pass(ms(40_000)).iter().all(|(_, message)| word(message) != "INVITE"));
     assert!(bench.failures().is_empty());
     reinvite(&mut bench, dialog);
@@ -181,24 +181,24 @@ fn update_has_one_offer_at_a_time() {
     let busy = bench.endpoint.update(bench.now, dialog, Content::sdp(b"v=2"), &mut bench.out);
     assert_eq!(busy, Err(Refused::Busy));
     let offer = "Content-Type: application/sdp\n";
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "UPDATE", 1, offer, "v=3"))), ["491"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("UPDATE", 1), offer, "v=3"))), ["491"]);
     bench.feed(&reply(&update, 200, "b", &answer_lines(5090), "v=1"));
     assert_eq!(bench.endpoint.dialog_info(dialog).unwrap().target, b"sip:bob@192.0.2.9:5090");
     // A bare one is answered by itself; one with an offer by the user, and a second has to wait.
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "UPDATE", 2, "", ""))), ["200"]);
-    assert!(bench.feed(&from_callee(&invite, "b", "UPDATE", 3, offer, "v=3")).is_empty());
-    let second = bench.feed(&from_callee(&invite, "b", "UPDATE", 4, offer, "v=4"));
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("UPDATE", 2), "", ""))), ["200"]);
+    assert!(bench.feed(&from_callee(&invite, "b", ("UPDATE", 3), offer, "v=3")).is_empty());
+    let second = bench.feed(&from_callee(&invite, "b", ("UPDATE", 4), offer, "v=4"));
     assert_eq!(words(&second), ["500"]);
     assert!(!header(&second[0], "Retry-After").is_empty());
     let request = bench.request();
     // A re-INVITE that overtakes the answer is for the user to keep until then; no further UPDATE comes between.
-    let reinvite = from_callee(&invite, "b", "INVITE", 5, offer, "v=6");
+    let reinvite = from_callee(&invite, "b", ("INVITE", 5), offer, "v=6");
     assert!(bench.feed(&reinvite).iter().all(|message| word(message) == "100"));
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "UPDATE", 6, offer, "v=7"))), ["500"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("UPDATE", 6), offer, "v=7"))), ["500"]);
     bench.endpoint.respond(bench.now, request, &Answer::with(200, Content::sdp(b"v=3")), &mut bench.out).unwrap();
     bench.drain();
     assert_eq!(words(&bench.accept(Content::sdp(b"v=6"))), ["200"]);
-    bench.feed(&from_callee(&invite, "b", "ACK", 5, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("ACK", 5), "", ""));
     bench.endpoint.update(bench.now, dialog, Content::sdp(b"v=5"), &mut bench.out).unwrap();
     let update = bench.drain().remove(0);
     bench.feed(&reply(&update, 491, "b", "", ""));
@@ -213,17 +213,17 @@ fn update_has_one_offer_at_a_time() {
 fn numbers_only_grow_and_copies_change_nothing() {
     let mut bench = Bench::new(udp());
     let (_, invite) = bench.answered_call();
-    bench.feed(&from_callee(&invite, "b", "INFO", 10, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("INFO", 10), "", ""));
     let request = bench.request();
     bench.endpoint.respond(bench.now, request, &Answer::of(200), &mut bench.out).unwrap();
     bench.drain();
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "INFO", 10, "", ""))), ["200"], "a copy");
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "INFO", 9, "", ""))), ["500"]);
-    let split = from_callee(&invite, "b", "INFO", 10, "", "").replace("z9hG4bKb", "z9hG4bKother");
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("INFO", 10), "", ""))), ["200"], "a copy");
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("INFO", 9), "", ""))), ["500"]);
+    let split = from_callee(&invite, "b", ("INFO", 10), "", "").replace("z9hG4bKb", "z9hG4bKother");
     assert_eq!(words(&bench.feed(&split)), ["482"]);
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "x", "INFO", 11, "", ""))), ["481"], "a wrong tag");
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "BYE", 12, "Require: magic\n", ""))), ["420"]);
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "BYE", 13, "", ""))), ["200"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "x", ("INFO", 11), "", ""))), ["481"], "a wrong tag");
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("BYE", 12), "Require: magic\n", ""))), ["420"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("BYE", 13), "", ""))), ["200"]);
     bench.assert_empty();
 }
 
@@ -277,7 +277,7 @@ fn a_late_copy_of_an_answer_is_not_another_answer() {
     let second = reinvite(&mut bench, dialog);
     let ok = reply(&second, 200, "b", &answer_lines(5070), "v=1");
     bench.feed(&ok);
-    bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("BYE", 1), "", ""));
     assert!(bench.feed(&ok).is_empty());
     assert_eq!((bench.failures(), bench.endings()), (vec![200], vec![Cause::RemoteBye]));
     bench.assert_empty();
@@ -289,14 +289,34 @@ fn refusals_are_the_same_for_every_copy() {
     let (dialog, invite) = bench.answered_call();
     let second = reinvite(&mut bench, dialog);
     let offer = "Contact: <sip:bob@192.0.2.9:5070>\nContent-Type: application/sdp\n";
-    let crossing = from_callee(&invite, "b", "INVITE", 1, offer, "v=7");
+    let crossing = from_callee(&invite, "b", ("INVITE", 1), offer, "v=7");
     let refused = bench.feed(&crossing);
     bench.feed(&reply(&second, 488, "b", "", ""));
-    let unknown = from_callee(&invite, "b", "BREW", 2, "", "");
+    let unknown = from_callee(&invite, "b", ("BREW", 2), "", "");
     let first_time = bench.feed(&unknown);
     assert_eq!((words(&refused), words(&first_time)), (vec!["491"], vec!["501"]));
     assert_eq!(bench.feed(&crossing), refused, "though nothing of ours is open any more");
-    bench.feed(&from_callee(&invite, "b", "BYE", 3, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("BYE", 3), "", ""));
     assert_eq!(bench.feed(&unknown), first_time, "though the dialog is gone");
     bench.assert_empty();
+}
+
+/// A 491 to an UPDATE without an offer, which crossed a re-INVITE of ours, opens the way to no second re-INVITE; and the UPDATE
+/// goes out again whatever else is being changed.
+#[test]
+fn glare_of_a_request_without_offer_does_not_open_the_others() {
+    let mut bench = Bench::new(udp());
+    let (dialog, _) = bench.answered_call();
+    let change = reinvite(&mut bench, dialog);
+    bench.endpoint.update(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
+    let update = bench.drain().remove(0);
+    bench.feed(&reply(&update, 491, "b", "", ""));
+    let second = bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=2"), &mut bench.out);
+    assert_eq!(second, Err(Refused::Busy));
+    bench.feed(&reply(&change, 100, "", "", ""));
+    let sent = bench.pass(ms(4000));
+    assert_eq!(sent.iter().map(|(_, message)| word(message)).next(), Some("UPDATE"));
+    bench.feed(&reply(&sent[0].1, 200, "b", "", ""));
+    bench.feed(&reply(&change, 200, "b", &answer_lines(5070), "v=1"));
+    assert_eq!(bench.failures(), [100, 200, 200]);
 }

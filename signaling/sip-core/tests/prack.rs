@@ -175,3 +175,18 @@ fn reliable_responses_to_a_reinvite_are_confirmed() {
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
     bench.assert_empty();
 }
+
+/// The peer has confirmed, if late: it is not told that there is no such dialog.
+#[test]
+fn a_prack_that_the_ack_overtook_is_answered() {
+    let mut bench = Bench::new(udp());
+    let (mut peer, sent) = ringing_reliably(&mut bench, false);
+    assert_eq!(words(&bench.accept(Content::sdp(b"v=1"))), ["200"]);
+    bench.feed(&peer.ack());
+    let late = prack(&mut peer, &format!("{} 1 INVITE", header(&sent, "RSeq")), "");
+    assert_eq!(words(&bench.feed(&late)), ["200"]);
+    assert_eq!(words(&bench.feed(&prack(&mut peer, "0 1 INVITE", ""))), ["481"]);
+    assert!(!bench.events.iter().any(|event| matches!(event, Event::Pracked { .. })), "nothing waited for it");
+    assert_eq!(words(&bench.feed(&peer.next("BYE"))), ["200"]);
+    bench.assert_empty();
+}

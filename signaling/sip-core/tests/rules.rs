@@ -178,7 +178,7 @@ fn full_tables_are_answered_503_with_retry_after() {
 fn noise_is_counted_and_changes_nothing() {
     let mut bench = Bench::new(udp());
     let (dialog, invite) = bench.answered_call();
-    let info = from_callee(&invite, "b", "INFO", 1, "", "").replace('\n', "\r\n");
+    let info = from_callee(&invite, "b", ("INFO", 1), "", "").replace('\n', "\r\n");
     let flow = bench.flow;
     for end in 0..info.len() {
         bench.endpoint.receive(bench.now, &flow, &info.as_bytes()[..end], &mut bench.out);

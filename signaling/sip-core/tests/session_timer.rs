@@ -48,6 +48,27 @@ fn a_refused_refresh_ends_the_call_with_its_interval() {
     assert_eq!(bench.endings(), [Cause::SessionExpired]);
 }
 
+/// The peer was changing the session itself, and its change has failed.
+#[test]
+fn a_refresh_that_is_refused_for_now_is_repeated() {
+    for (status, lines) in [(500, "Retry-After: 3\n"), (503, ""), (491, "")] {
+        let mut bench = Bench::with(config(1800), udp());
+        answered(&mut bench, "Session-Expires: 600;refresher=uac\n");
+        bench.pass(Duration::from_secs(299));
+        // After a 491 it is repeated at once, five times.
+        let repeats = if status == 491 { 6 } else { 1 };
+        for _ in 0..repeats {
+            let update = bench.pass(Duration::from_secs(5)).remove(0).1;
+            assert_eq!(word(&update), "UPDATE");
+            bench.feed(&reply(&update, status, "b", lines, ""));
+        }
+        let (after, update) = bench.pass(Duration::from_secs(150)).remove(0);
+        assert!(word(&update) == "UPDATE" && after > 100_000, "{status}: {after}");
+        bench.feed(&reply(&update, 200, "b", "Session-Expires: 600;refresher=uac\n", ""));
+        assert!(bench.pass(Duration::from_secs(299)).is_empty() && bench.endings().is_empty(), "{status}");
+    }
+}
+
 #[test]
 fn a_peer_without_update_is_refreshed_by_the_users_reinvite() {
     let mut bench = Bench::with(config(600), udp());
@@ -73,7 +94,8 @@ fn the_callee_refreshes_or_the_call_ends_shortly_before_the_interval() {
     let mut bench = Bench::with(config(1800), udp());
     let (_, invite) = answered(&mut bench, "Session-Expires: 600;refresher=uas\n");
     bench.pass(Duration::from_secs(500));
-    let refresh = from_callee(&invite, "b", "UPDATE", 1, "Supported: timer\nSession-Expires: 600;refresher=uac\n", "");
+    let refresh =
+        from_callee(&invite, "b", ("UPDATE", 1), "Supported: timer\nSession-Expires: 600;refresher=uac\n", "");
     let ok = bench.feed(&refresh).remove(0);
     assert_eq!((word(&ok), header(&ok, "Session-Expires")), ("200", "600;refresher=uac"));
     assert_eq!(header(&ok, "Require"), "timer");

@@ -14,7 +14,7 @@ fn config() -> EndpointConfig {
 
 fn notify(invite: &str, cseq: u32, event: &str, state: &str) -> String {
     let lines = format!("Event: {event}\nSubscription-State: {state}\nContent-Type: message/sipfrag\n");
-    from_callee(invite, "b", "NOTIFY", cseq, &lines, "SIP/2.0 100 Trying")
+    from_callee(invite, "b", ("NOTIFY", cseq), &lines, "SIP/2.0 100 Trying")
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn we_refer_and_hear_how_it_goes() {
 fn we_are_referred_and_report() {
     let mut bench = Bench::with(config(), udp());
     let (dialog, invite) = bench.answered_call();
-    bench.feed(&from_callee(&invite, "b", "REFER", 5, "Contact: <sip:b@x>\nRefer-To: <sip:carol@c>\n", ""));
+    bench.feed(&from_callee(&invite, "b", ("REFER", 5), "Contact: <sip:b@x>\nRefer-To: <sip:carol@c>\n", ""));
     let request = bench.request();
     let subscription = bench.endpoint.accept_subscription(bench.now, request, 3600, &mut bench.out).unwrap();
     assert_eq!(words(&bench.drain()), ["202"]);
@@ -100,7 +100,7 @@ fn a_dialog_that_ends_takes_its_subscriptions_along() {
     let (dialog, invite) = bench.answered_call();
     bench.endpoint.refer(bench.now, dialog, "sip:carol@c", &mut bench.out).unwrap();
     bench.drain();
-    bench.feed(&from_callee(&invite, "b", "BYE", 9, "", ""));
+    bench.feed(&from_callee(&invite, "b", ("BYE", 9), "", ""));
     let [.., Event::SubscriptionEnded { dialog: Some(d), .. }, Event::Ended { cause, .. }] = bench.events[..] else {
         panic!("{:?}", bench.events)
     };
@@ -322,4 +322,56 @@ fn a_refer_outside_any_dialog_makes_one_for_its_reports() {
         assert_eq!(bench.endings(), [Cause::Unsubscribed]);
         bench.assert_empty();
     }
+}
+
+/// How long the peer says that it reports is bounded by what we asked for, and for a REFER by an hour.
+#[test]
+fn a_notifier_does_not_keep_a_subscription_for_ever() {
+    const FOR_EVER: &str = "active;expires=4294967295";
+    let mut bench = Bench::with(config(), udp());
+    bench.endpoint.refer_outside(bench.now, &new_request(udp()), "sip:carol@c", &mut bench.out).unwrap();
+    let sent = bench.drain().remove(0);
+    bench.feed(&reply(&sent, 202, "b", "Contact: <sip:bob@192.0.2.9:5070>\n", ""));
+    bench.feed(&notify(&sent, 1, "refer", FOR_EVER));
+    bench.assert_empty();
+    let mut bench = Bench::with(config(), udp());
+    let (subscription, sent) = subscribed(&mut bench);
+    bench.feed(&reply(&sent, 200, "b", "Expires: 300\nContact: <sip:bob@192.0.2.9:5070>\n", ""));
+    bench.endpoint.unsubscribe(bench.now, subscription, &mut bench.out).unwrap();
+    let last = bench.drain().remove(0);
+    bench.feed(&reply(&last, 200, "b", "Expires: 0\n", ""));
+    assert_eq!(words(&bench.feed(&notify(&sent, 1, "dialog", FOR_EVER))), ["200"]);
+    bench.pass(Duration::from_secs(40));
+    assert_eq!(bench.endpoint.sizes().subscriptions, 0);
+    bench.assert_empty();
+}
+
+/// The `id` of an Event is written as it came: a quoted string is no parameter of its own.
+#[test]
+fn reports_name_the_subscription_as_the_subscriber_did() {
+    let mut bench = Bench::with(config(), udp());
+    let subscribe = Peer::new().request("SUBSCRIBE", "SUBSCRIBE", "Event: dialog;id=\"a;b=c\n d\"\n", "");
+    bench.feed(&subscribe);
+    let request = bench.request();
+    let subscription = bench.endpoint.accept_subscription(bench.now, request, 600, &mut bench.out).unwrap();
+    bench.drain();
+    let report = Report { state: "active", content: Content::NONE };
+    bench.endpoint.notify(bench.now, subscription, &report, &mut bench.out).unwrap();
+    let sent = bench.drain().remove(0);
+    assert_eq!(header(&sent, "Event").split_whitespace().collect::<String>(), "dialog;id=\"a;b=cd\"");
+}
+
+#[test]
+fn a_subscription_has_no_session_to_change() {
+    let mut bench = Bench::with(config(), udp());
+    let mut peer = Peer::new();
+    bench.feed(&peer.request("SUBSCRIBE", "SUBSCRIBE", "Event: dialog\n", ""));
+    let request = bench.request();
+    bench.endpoint.accept_subscription(bench.now, request, 600, &mut bench.out).unwrap();
+    peer.learn(&bench.drain()[0]);
+    for method in ["INVITE", "UPDATE"] {
+        assert_eq!(words(&bench.feed(&peer.next(method))), ["403"], "{method}");
+    }
+    assert!(!bench.events.iter().any(|event| matches!(event, Event::Reinvite { .. })));
+    bench.assert_empty();
 }

@@ -34,7 +34,7 @@ fn a_call_from_invite_to_bye_by_the_callee() {
     assert!(bench.pass(Duration::from_secs(100)).is_empty());
     assert_eq!(bench.endpoint.sizes(), Sizes { dialogs: 1, dialog_keys: 1, ..Sizes::default() }, "timer M");
     assert!(bench.feed(&ok).is_empty());
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""))), ["200"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("BYE", 1), "", ""))), ["200"]);
     assert_eq!(bench.endings(), [Cause::RemoteBye]);
     bench.assert_empty();
 }
@@ -133,7 +133,7 @@ fn forks_are_bounded() {
     }
     // Eight dialogs, and sixteen times ACK and BYE for those that find no room.
     assert_eq!((acks_count, bench.endpoint.sizes().dialogs), (24, 8));
-    bench.feed(&from_callee(&invite, "f0", "BYE", 1, "", ""));
+    bench.feed(&from_callee(&invite, "f0", ("BYE", 1), "", ""));
     bench.assert_empty();
 }
 
@@ -469,7 +469,7 @@ fn an_answer_finds_room_in_a_full_table() {
     assert_eq!(words(&sent), ["ACK", "ACK", "BYE", "ACK", "BYE", "ACK", "ACK", "BYE", "ACK", "BYE"]);
     assert!(bench.failures().is_empty());
     for (cseq, invite) in [(1, &first_invite), (2, &second_invite)] {
-        bench.feed(&from_callee(invite, "b", "BYE", cseq, "", ""));
+        bench.feed(&from_callee(invite, "b", ("BYE", cseq), "", ""));
     }
     bench.assert_empty();
 }
@@ -484,7 +484,7 @@ fn an_answer_without_tag_is_that_of_an_older_peer() {
     assert_eq!(words(&sent), ["ACK"]);
     assert_eq!(header(&sent[0], "To"), "<sip:bob@example.org>");
     let dialog = bench.dialog();
-    let from_callee = from_callee(&invite, "", "INFO", 1, "", "").replace(">;tag=\n", ">\n");
+    let from_callee = from_callee(&invite, "", ("INFO", 1), "", "").replace(">;tag=\n", ">\n");
     bench.feed(&from_callee);
     assert!(matches!(bench.events.last(), Some(Event::Request { dialog: Some(other), .. }) if *other == dialog));
     bench.endpoint.bye(bench.now, dialog, Content::NONE, &mut bench.out).unwrap();
@@ -555,7 +555,7 @@ fn a_called_side_may_end_its_early_dialog() {
     let mut bench = Bench::new(udp());
     let (_, invite) = bench.call();
     bench.feed(&reply(&invite, 180, "b", &answer_lines(5070), ""));
-    let sent = bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""));
+    let sent = bench.feed(&from_callee(&invite, "b", ("BYE", 1), "", ""));
     assert_eq!(words(&sent), ["200", "CANCEL"]);
     assert_eq!((bench.endings(), bench.failures()), (vec![Cause::RemoteBye], vec![480]));
     bench.feed(&reply(&sent[1], 200, "", "", ""));
@@ -569,7 +569,44 @@ fn a_called_side_may_end_its_early_dialog() {
     let (_, invite) = bench.call();
     bench.feed(&reply(&invite, 180, "b", &answer_lines(5070), ""));
     bench.feed(&reply(&invite, 180, "c", &answer_lines(5071), ""));
-    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", "BYE", 1, "", ""))), ["200"]);
+    assert_eq!(words(&bench.feed(&from_callee(&invite, "b", ("BYE", 1), "", ""))), ["200"]);
     assert_eq!(words(&bench.feed(&reply(&invite, 200, "c", &answer_lines(5071), "v=0"))), ["ACK"]);
     assert!(bench.failures().is_empty());
+}
+
+/// What still rings of a call that has failed is told to nobody and makes no dialog.
+#[test]
+fn a_call_that_has_failed_makes_no_further_dialogs() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    bench.feed(&reply(&invite, 180, "b", &answer_lines(5070), ""));
+    let sent = bench.feed(&from_callee(&invite, "b", ("BYE", 1), "", ""));
+    bench.feed(&reply(&sent[1], 200, "", "", ""));
+    let told = bench.events.len();
+    for tag in ["b", "c", "d"] {
+        assert!(bench.feed(&reply(&invite, 183, tag, &answer_lines(5070), "")).is_empty());
+    }
+    assert_eq!((bench.events.len(), bench.endpoint.sizes().dialogs), (told, 0));
+    assert_eq!(words(&bench.feed(&reply(&invite, 487, "b", "", ""))), ["ACK"]);
+    bench.assert_empty();
+}
+
+/// A Contact may have headers in its URI, a Request-URI may not (RFC 3261 §19.1.1, table 1). What an answer calls a route and
+/// is no address is left out.
+#[test]
+fn requests_go_to_what_a_request_uri_may_be() {
+    let mut bench = Bench::new(udp());
+    let (_, invite) = bench.call();
+    let lines = "Contact: <sip:bob@192.0.2.9:5070;x=1?Subject=hello&Priority=urgent>\nContent-Type: application/sdp\n";
+    let odd_routes = "Record-Route: <sip:192.0.2.9:5071;lr>\n ;a=b, no address\n";
+    let sent = bench.feed(&reply(&invite, 200, "b", &format!("{odd_routes}{lines}"), "v=0"));
+    assert_eq!(first(&sent[0]), "ACK sip:bob@192.0.2.9:5070;x=1 SIP/2.0");
+    assert_eq!(header(&sent[0], "Route"), "<sip:192.0.2.9:5071;lr>   ;a=b");
+    // A request of the peer that moves it, and ours after that.
+    let moved = "Contact: <sip:bob@192.0.2.9:5072?Subject=x>\nContent-Type: application/sdp\n";
+    bench.feed(&from_callee(&invite, "b", ("INVITE", 1), moved, "v=1"));
+    bench.accept(Content::sdp(b"v=1"));
+    bench.feed(&from_callee(&invite, "b", ("ACK", 1), "", ""));
+    bench.endpoint.bye(bench.now, bench.dialog(), Content::NONE, &mut bench.out).unwrap();
+    assert_eq!(first(&bench.drain()[0]), "BYE sip:bob@192.0.2.9:5072 SIP/2.0");
 }

@@ -8,11 +8,12 @@ use crate::endpoint::dialogs::next_hop::Origin;
 use crate::endpoint::dialogs::path::NewTarget;
 use crate::endpoint::requests::{Kind, Purpose};
 use crate::event::{Cause, ClientRequestId, DialogId, Event};
+use crate::message::incoming::target_in;
 use crate::output::{Output, Span};
 use crate::table::slab::Handle;
 use crate::transactions::{ClientInput, Heard, Matched};
 use clock::{Duration, Instant};
-use sip_wire::Message;
+use sip_wire::{Message, Name};
 
 /// What has become of a request of ours: a response to it, or its end without one.
 #[derive(Clone, Copy)]
@@ -119,11 +120,7 @@ impl Endpoint {
         if let Some(dialog_handle) = dialog.filter(|_| status >= 200)
             && let Some(dialog) = self.dialogs.get_mut(dialog_handle)
         {
-            match kind {
-                Kind::Reinvite => dialog.in_flight.client_invite = None,
-                Kind::Update if has_body => dialog.in_flight.client_update = false,
-                _ => {}
-            }
+            dialog.in_flight.close(kind, has_body);
             if status < 300 && kind.refreshes() {
                 let credentials = self.credentials_of(handle);
                 if let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|_| kind == Kind::Reinvite) {
@@ -147,8 +144,8 @@ impl Endpoint {
         let Outcome { now, transaction, message: Some(message), .. } = *outcome else { return false };
         let Some(sent) = self.transactions.clients.get(transaction) else { return false };
         let (kind, cseq, has_body, origin) = (sent.kind, sent.cseq, sent.has_body, Origin::answered(sent.flow));
-        if let Ok(Some(contact)) = message.contact() {
-            self.retarget(now, handle, &NewTarget { uri: Some(contact.uri.as_bytes()), origin: &origin }, out);
+        if let Some(uri) = target_in(message) {
+            self.retarget(now, handle, &NewTarget { uri: Some(uri), origin: &origin }, out);
         }
         let Some(dialog) = self.dialogs.get_mut(handle) else { return false };
         let by_prack = dialog.ack.answered_by_prack;
@@ -176,6 +173,10 @@ impl Endpoint {
             return;
         }
         match status {
+            491 | 503 | 504 => self.retry_refresh(now, handle, transaction),
+            500 if outcome.message.is_some_and(|message| message.has(Name::RetryAfter)) => {
+                self.retry_refresh(now, handle, transaction);
+            }
             481 => self.end_dialog(now, handle, Ending { cause: Cause::Lost(481), message }, out),
             408 if self.transactions.clients.get(transaction).is_some_and(|sent| sent.kind.refreshes()) => {
                 self.end_with_bye(now, handle, Cause::Lost(408), out)
@@ -218,12 +219,12 @@ impl Endpoint {
     /// RFC 3261 §14.1: the caller waits 2.1 to 4 s, the callee up to 2 s, in steps of 10 ms.
     fn later(&mut self, now: Instant, handle: Handle) -> bool {
         let Some(transaction) = self.transactions.clients.get(handle) else { return false };
+        let (kind, has_body) = (transaction.kind, transaction.has_body);
         let Some(dialog_handle) = transaction.dialog else { return false };
         let Some(dialog) = self.dialogs.get_mut(dialog_handle).filter(|dialog| !dialog.in_flight.passes_glare) else {
             return false;
         };
-        dialog.in_flight.client_invite = None;
-        dialog.in_flight.client_update = false;
+        dialog.in_flight.close(kind, has_body);
         let steps = if dialog.is_caller {
             210 + self.transactions.tokens.below(191)
         } else {
@@ -240,12 +241,18 @@ impl Endpoint {
         let Some(transaction) = self.transactions.clients.get_mut(handle) else { return };
         transaction.retry_at = None;
         let (purpose, dialog) = (transaction.purpose, transaction.dialog);
-        let is_free = dialog.is_some_and(|dialog| self.open_dialog(dialog).is_ok() && !self.is_negotiating(dialog));
+        // An UPDATE without an offer disturbs no other change.
+        let is_change = transaction.kind == Kind::Reinvite || transaction.has_body;
+        let is_free = dialog
+            .is_some_and(|dialog| self.open_dialog(dialog).is_ok() && !(is_change && self.is_negotiating(dialog)));
         let lines = self.credentials_anew(handle);
         if is_free && self.send_again(now, handle, &lines, out) {
             return;
         }
         // The peer was faster, or the dialog has ended.
+        if let Some(dialog) = dialog {
+            self.retry_refresh(now, dialog, handle);
+        }
         if let Some(transaction) = self.transactions.clients.get_mut(handle) {
             transaction.purpose = Purpose::Nobody;
         }

@@ -99,10 +99,13 @@ impl Endpoint {
         let Some(dialog) = self.dialogs.get(handle) else { return };
         if dialog.peer_takes_update {
             let lines = self.session_lines(handle);
-            // Refused only when a table is full: the session then ends with its interval.
             let (method, purpose) = (Method::Update, Purpose::Refresh);
             let request = InDialog { method, purpose, lines: &lines, content: &Content::NONE };
-            let _ = self.send_in_dialog(now, handle, &request, out);
+            if self.send_in_dialog(now, handle, &request, out).is_err()
+                && let Some(dialog) = self.dialogs.get_mut(handle)
+            {
+                dialog.session.retry(now); // a table is full
+            }
             return;
         }
         out.event(Event::RefreshDue { dialog: DialogId(handle) });

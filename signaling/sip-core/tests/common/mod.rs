@@ -312,7 +312,7 @@ pub fn answer_lines(port: u16) -> String {
 }
 
 /// A request of the peer in a dialog that we asked for with `invite`.
-pub fn from_callee(invite: &str, to_tag: &str, method: &str, cseq: u32, more: &str, body: &str) -> String {
+pub fn from_callee(invite: &str, to_tag: &str, (method, cseq): (&str, u32), more: &str, body: &str) -> String {
     let (from, to, call_id) = (header(invite, "From"), header(invite, "To"), header(invite, "Call-ID"));
     format!(
         "{method} sip:192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5062;branch=z9hG4bK{to_tag}{method}{cseq};rport\n\

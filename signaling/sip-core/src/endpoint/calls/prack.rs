@@ -95,11 +95,22 @@ impl Endpoint {
         let Ok(Some(rack)) = inc.message.rack() else {
             return self.refuse_statefully(inc, 400, b"", out);
         };
-        let invite = self.dialogs.get(handle).and_then(|dialog| dialog.in_flight.server_invite);
-        let known = invite.and_then(|invite| self.transactions.servers.get(invite)).is_some_and(|invite| {
-            invite.rseq == rack.rseq && invite.rseq != 0 && invite.cseq == rack.cseq && rack.method == Method::Invite
-        });
-        let Some(invite) = invite.filter(|_| known) else {
+        let is_known = |invite: &Handle| {
+            self.transactions.servers.get(*invite).is_some_and(|invite| {
+                invite.dialog == Some(handle)
+                    && invite.rseq == rack.rseq
+                    && invite.rseq != 0
+                    && invite.cseq == rack.cseq
+                    && rack.method == Method::Invite
+            })
+        };
+        let open = self.dialogs.get(handle).and_then(|dialog| dialog.in_flight.server_invite).filter(is_known);
+        // The ACK for the 2xx may have overtaken it.
+        let acknowledged = || {
+            let key = inc.merge_key_of(&self.transactions.keyed, rack.cseq, Method::Invite);
+            self.transactions.merge_index.get(&key).copied().filter(is_known)
+        };
+        let Some(invite) = open.or_else(acknowledged) else {
             return self.refuse_statefully(inc, 481, b"", out);
         };
         // Our tag and the number were in what we sent there.

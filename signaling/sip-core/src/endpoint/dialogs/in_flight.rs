@@ -1,6 +1,7 @@
 //! What is on its way in a dialog: requests of either side that wait for their answers, and the ACK and PRACK of our INVITE.
 
 use crate::content::KeptContent;
+use crate::endpoint::requests::Kind;
 use crate::event::CallId;
 use crate::table::slab::Handle;
 use clock::Instant;
@@ -22,6 +23,17 @@ pub(crate) struct InFlight {
     pub(crate) client_update: bool,
     /// Our re-INVITE is one of another peer, which waits by itself after a 491.
     pub(crate) passes_glare: bool,
+}
+
+impl InFlight {
+    /// A request of ours of this kind is open no longer.
+    pub(crate) fn close(&mut self, kind: Kind, has_offer: bool) {
+        match kind {
+            Kind::Reinvite => self.client_invite = None,
+            Kind::Update if has_offer => self.client_update = false,
+            _ => {}
+        }
+    }
 }
 
 /// What acknowledges the responses to our last INVITE: the ACK of its 2xx, and PRACKs (RFC 3262).

@@ -35,6 +35,16 @@ impl Endpoint {
         lines
     }
 
+    /// A re-INVITE or UPDATE of ours was refused for now. If it was to refresh the session, another one is due before the
+    /// session ends (RFC 4028 §7.4 leaves that open).
+    pub(crate) fn retry_refresh(&mut self, now: Instant, handle: Handle, transaction: Handle) {
+        let refreshes = self.transactions.clients.get(transaction).is_some_and(|sent| sent.kind.refreshes());
+        if let Some(dialog) = self.dialogs.get_mut(handle).filter(|_| refreshes) {
+            dialog.session.retry(now);
+            self.arm_dialog(handle);
+        }
+    }
+
     /// The session timer that a 2xx to our INVITE or UPDATE sets (RFC 4028 §7.2).
     pub(crate) fn take_session_timer(&mut self, now: Instant, handle: Handle, message: &Message<'_>) {
         let own_s = self.config.session_timer.interval.as_secs().min(u32::MAX.into()) as u32;

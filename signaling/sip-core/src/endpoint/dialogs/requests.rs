@@ -44,7 +44,10 @@ impl Endpoint {
         if inc.flow.transport.is_reliable() {
             self.follow_connection(inc.now, handle, &Origin::of(inc), out);
         }
+        let has_session = self.dialogs.get(handle).is_some_and(|dialog| dialog.has_session);
         match kind {
+            // The dialog of a subscription has no session that could be changed, and begins none (RFC 5057 §5.3).
+            Kind::Reinvite | Kind::Update if !has_session => self.refuse_statefully(inc, 403, b"", out),
             Kind::Reinvite => self.receive_reinvite(handle, inc, out),
             Kind::Bye => self.receive_bye(handle, inc, out),
             Kind::Update => self.receive_update(handle, inc, out),
@@ -95,12 +98,8 @@ impl Endpoint {
     fn receive_update(&mut self, handle: Handle, inc: &Incoming<'_, '_>, out: &mut Output) {
         let Some(dialog) = self.dialogs.get(handle) else { return };
         let has_offer = !inc.message.body().is_empty();
-        let reinvite_open = dialog.state == State::Confirmed
-            && dialog
-                .in_flight
-                .server_invite
-                .and_then(|open| self.transactions.servers.get(open))
-                .is_some_and(|open| open.machine.is_waiting());
+        let invite = dialog.in_flight.server_invite.and_then(|open| self.transactions.servers.get(open));
+        let reinvite_open = dialog.state == State::Confirmed && invite.is_some_and(|open| open.machine.is_waiting());
         if dialog.in_flight.server_update || (has_offer && reinvite_open) {
             return self.refuse_for_now(inc, out);
         }

@@ -2,6 +2,9 @@
 
 use clock::{Duration, Instant};
 
+/// With less time left than this a refresh that failed is not repeated: two requests would not run out in it.
+const RETRY_FROM: Duration = Duration::from_secs(64);
+
 /// Who refreshes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refresher {
@@ -39,6 +42,15 @@ impl SessionClock {
             Refresher::We => now + interval / 2,
             Refresher::Peer => now + (interval - Duration::from_secs(32).min(interval / 3)),
         };
+    }
+
+    /// A refresh has failed, and the session is there: another one is due in the middle of the time that is left, if that is
+    /// long enough for a request to run out.
+    pub(crate) fn retry(&mut self, now: Instant) {
+        let (left, is_refreshing) = (self.expires_at.since(now), self.wake_at == self.expires_at);
+        if self.is_on() && self.we_refresh && is_refreshing && left >= RETRY_FROM {
+            self.wake_at = now + left / 2;
+        }
     }
 
     pub(crate) fn stop(&mut self) {
@@ -92,5 +104,28 @@ mod tests {
         assert_eq!((clock.deadline(), clock.wake(at(1768))), (Some(at(1768)), Due::Bye));
         clock.start(at(0), 90, Refresher::Peer);
         assert_eq!(clock.deadline(), Some(at(60)));
+    }
+
+    #[test]
+    fn a_refresh_that_failed_is_tried_again_while_there_is_time() {
+        let (mut clock, at) = (SessionClock::default(), |seconds| Instant::ZERO + Duration::from_secs(seconds));
+        clock.start(at(0), 600, Refresher::We);
+        clock.retry(at(10));
+        assert_eq!(clock.deadline(), Some(at(300)), "another request was refused, not the refresh");
+        let mut tries = vec![];
+        while let Some(deadline) = clock.deadline() {
+            tries.push(deadline);
+            if clock.wake(deadline) == Due::Refresh {
+                clock.retry(deadline);
+            }
+        }
+        assert_eq!(
+            tries,
+            [300, 450, 525, 562, 600].map(at).map(|time| if time == at(562) {
+                time + Duration::from_millis(500)
+            } else {
+                time
+            })
+        );
     }
 }
