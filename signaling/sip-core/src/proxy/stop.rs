@@ -88,7 +88,8 @@ impl Proxy {
         awaits
     }
 
-    fn awaits_ack(&self, handle: Handle) -> bool {
+    /// Whether the ACK for the final answer to an INVITE is missing, where it passes here.
+    pub(crate) fn awaits_ack(&self, handle: Handle) -> bool {
         let Some(context) = self.transactions.servers.get(handle) else { return false };
         if context.machine.is_refused_invite() {
             return context.machine.is_repeating_refusal();

@@ -452,6 +452,30 @@ fn acknowledged_invites_give_way() {
     bench.assert_empty();
 }
 
+/// The same where the other targets of a call stop ringing after its ACK has come.
+#[test]
+fn acknowledged_invites_give_way_once_their_last_target_is_through() {
+    for record_route in [true, false] {
+        let mut bench = Bench::with(ProxyConfig { max_requests: 100, record_route, ..ProxyConfig::default() });
+        for number in 0..200 {
+            let peer = Peer { call_id: format!("fork{number}").leak(), branch: format!("f{number}"), ..Peer::new() };
+            assert!(bench.feed_on(from_host(10), &peer.invite()).is_empty(), "{number}");
+            let sent = bench.forward(&[(1, 0), (2, 0)]);
+            bench.answer(&sent[1].1, 180, "c");
+            if record_route {
+                let (_, route) = answered(&mut bench, &sent[0].1);
+                let caller = Peer { to_tag: "b".into(), branch: format!("ack{number}"), ..peer };
+                bench.feed_on(from_host(10), &in_dialog(&caller, "ACK", &route));
+            } else {
+                assert_eq!(hosts(&bench.answer(&sent[0].1, 200, "b")), [(10, "200"), (2, "CANCEL")]);
+            }
+            assert_eq!(hosts(&bench.answer(&sent[1].1, 487, "c")), [(2, "ACK")]);
+        }
+        assert_eq!(bench.proxy.counters().source_limited + bench.proxy.counters().overloaded, 0);
+        bench.assert_empty();
+    }
+}
+
 /// The same where the ACK of a 2xx does not pass the proxy.
 #[test]
 fn answered_invites_give_way_where_the_proxy_does_not_stay_in_the_path() {

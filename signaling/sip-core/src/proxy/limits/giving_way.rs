@@ -58,6 +58,13 @@ impl Proxy {
         }
     }
 
+    /// The same where its last target is through, or the ACK does not pass here.
+    pub(crate) fn note_over(&mut self, handle: Handle) {
+        if !self.awaits_ack(handle) {
+            self.note_acknowledged(handle);
+        }
+    }
+
     /// The same where its answer is a 2xx. The ACK of one that came after a refusal acknowledges no refusal.
     pub(crate) fn note_acknowledged_success(&mut self, handle: Handle) {
         if self.transactions.servers.get(handle).is_some_and(|context| is_success(&context.response)) {

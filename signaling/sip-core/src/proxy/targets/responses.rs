@@ -50,9 +50,7 @@ impl Proxy {
                     self.close_branch(handle);
                     self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
                 }
-                if !self.config.record_route {
-                    self.note_acknowledged_success(context); // the ACK does not pass here
-                }
+                self.note_over(context);
             }
             300..400 if self.hand_redirection_up(now, handle, message, out) => {}
             _ => self.branch_failed(now, handle, Failure::Refusal { status, message }, out),
@@ -112,8 +110,11 @@ impl Proxy {
     pub(crate) fn finish(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         self.recount(handle);
         let Some(context) = self.transactions.servers.get(handle) else { return };
-        if context.outcome.is_answered || context.targets.open_count > 0 {
+        if context.targets.open_count > 0 {
             return;
+        }
+        if context.outcome.is_answered {
+            return self.note_over(handle);
         }
         if !context.targets.redirects.is_empty() || (!context.outcome.is_ending() && self.start_group(now, handle, out))
         {
