@@ -5,7 +5,7 @@ use crate::node::Turn;
 use crate::todo::Todo;
 use clock::Instant;
 use sip_core::proxy::{Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Standing, Target};
-use sip_core::{Content, Flow};
+use sip_core::{Answer, Flow};
 use sip_wire::Uri;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -69,7 +69,7 @@ impl Relay {
                     let uri = format!("sip:elsewhere@{}", flow.remote);
                     let target = [Target { uri: Some(&uri), ..Target::unchanged(flow) }];
                     let targets = if turn.rng.chance(70) { &target[..] } else { &[] };
-                    let _ = self.proxy.follow(turn.now, request, redirect, targets, &mut self.out);
+                    let _ = self.proxy.follow(turn.now, (request, redirect), targets, &mut self.out);
                 }
                 ProxyEvent::Cancelled { .. } | ProxyEvent::Finished { .. } | ProxyEvent::SourceFull { .. } => {}
             }
@@ -90,8 +90,8 @@ impl Relay {
             return;
         }
         match turn.rng.below(20) {
-            0 => drop(self.proxy.reject(now, request, 404, Content::NONE, &mut self.out)),
-            1 => drop(self.proxy.redirect(now, request, 302, &["<sip:somewhere@else>"], &mut self.out)),
+            0 => drop(self.proxy.reject(now, request, &Answer::of(404), &mut self.out)),
+            1 => drop(self.proxy.redirect(now, request, (302, &["<sip:somewhere@else>"]), &mut self.out)),
             _ => {
                 let count = 1 + turn.rng.below(3);
                 let places: Vec<SocketAddr> = (0..count).map(|_| *turn.rng.pick(&turn.book.agents)).collect();

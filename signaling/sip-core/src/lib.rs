@@ -11,8 +11,6 @@
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
-// Time, handle, message and output go to nearly every function: a struct of them would be a struct of everything.
-#![allow(clippy::too_many_arguments)]
 
 pub mod auth;
 pub mod config;

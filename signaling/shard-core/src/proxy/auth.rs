@@ -4,7 +4,7 @@ use super::{Asked, Relay};
 use clock::Instant;
 use sip_core::auth::{Judgement, Scope};
 use sip_core::proxy::{ProxyOutput, SenderIdentity, Standing};
-use sip_core::{Content, Flow};
+use sip_core::{Answer, Content, Flow};
 use sip_wire::{Message, Method, Name};
 
 impl Relay {
@@ -61,7 +61,7 @@ impl Relay {
             Judgement::Challenge { status, header, values, .. } => {
                 let headers: Vec<(&str, &str)> = values.iter().map(|value| (header, &**value)).collect();
                 // It was given up meanwhile, then nobody waits.
-                let _ = self.proxy.reject(now, request, status, Content::headers(&headers), out);
+                let _ = self.proxy.reject(now, request, &Answer::with(status, Content::headers(&headers)), out);
                 return false;
             }
         };

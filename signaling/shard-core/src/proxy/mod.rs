@@ -17,7 +17,7 @@ use config::Network;
 use pending::{Pending, Table};
 use session::{Destinations, EndOrigin};
 use sip_core::proxy::{AnsweredBy, Proxy, ProxyConfig, ProxyEvent, ProxyId, ProxyOutput, Standing, Target};
-use sip_core::{Content, Flow};
+use sip_core::{Answer, Content, Flow};
 use sip_wire::{Message, Method, Uri};
 use stats::{Counts, SignalCounter};
 use std::fmt::Write;
@@ -182,7 +182,7 @@ impl Relay {
         let Ok(message) = Message::parse(asked.message) else { return self.reject(now, request, 400, out) };
         let Ok(uri) = message.request_uri() else { return self.reject(now, request, 400, out) };
         if asked.is_for_us && auth::is_ping(&message) {
-            let _ = self.proxy.reject(now, request, 200, Content::headers(&OPTIONS_HEADERS), out);
+            let _ = self.proxy.reject(now, request, &Answer::with(200, Content::headers(&OPTIONS_HEADERS)), out);
             return;
         }
         if !self.admits(now, asked, &message, out) {
@@ -203,7 +203,7 @@ impl Relay {
     }
 
     fn reject(&mut self, now: Instant, request: ProxyId, status: u16, out: &mut ProxyOutput) {
-        let _ = self.proxy.reject(now, request, status, Content::NONE, out);
+        let _ = self.proxy.reject(now, request, &Answer::of(status), out);
     }
 
     /// New requests go by the routes.
@@ -215,7 +215,7 @@ impl Relay {
         if self.is_redirecting {
             let contacts = contacts::of_groups(&ways);
             let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
-            let _ = self.proxy.redirect(now, request, 302, &contacts, out);
+            let _ = self.proxy.redirect(now, request, (302, &contacts), out);
             return;
         }
         let mut targets = Vec::new();

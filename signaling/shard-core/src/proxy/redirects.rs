@@ -68,9 +68,9 @@ impl Relay {
                 targets.push(Target { flow: *flow, alternates, uri, route: None, group: index as u16 });
             }
         }
-        if self.proxy.follow(now, request, redirect, &targets, out).is_err() {
+        if self.proxy.follow(now, (request, redirect), &targets, out).is_err() {
             // A contact that cannot stand in a request: the answer is the 3xx.
-            let _ = self.proxy.follow(now, request, redirect, &[], out);
+            let _ = self.proxy.follow(now, (request, redirect), &[], out);
         }
     }
 }

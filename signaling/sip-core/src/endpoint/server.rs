@@ -12,7 +12,7 @@ use crate::message::incoming::{Incoming, unfolded};
 use crate::output::{Output, Span};
 use crate::table::slab::Handle;
 use crate::transactions::quota::Caller;
-use crate::transactions::{Consequence, ServerInput};
+use crate::transactions::{Consequence, Drive, ServerInput};
 use clock::Instant;
 
 /// A response to be written.
@@ -88,7 +88,7 @@ impl Endpoint {
         out: &mut Output,
     ) {
         let is_proven = self.may_repeat(now, handle);
-        let consequence = self.transactions.drive_server(now, handle, input, (fresh, is_proven), out);
+        let consequence = self.transactions.drive_server(now, handle, Drive { input, fresh, is_proven }, out);
         if consequence == Consequence::WantsTrying
             && let Some(transaction) = self.transactions.servers.get(handle)
         {

@@ -1,8 +1,7 @@
 //! Calls that the proxy's user ends while they are being set up.
 
-use crate::content::Refused;
+use crate::content::{Answer, Refused};
 use crate::proxy::context::CalledOff;
-use crate::proxy::reply::Answer;
 use crate::proxy::{Proxy, ProxyId, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;

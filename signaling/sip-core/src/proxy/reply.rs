@@ -1,6 +1,6 @@
 //! Responses that the proxy makes itself.
 
-use crate::content::{Content, Refused};
+use crate::content::{Answer, Content, Refused};
 use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
 use crate::proxy::{Proxy, ProxyEvent, ProxyId, ProxyOutput};
@@ -10,41 +10,26 @@ use crate::transactions::{ServerInput, Transactions};
 use clock::Instant;
 use sip_wire::Message;
 
-/// A response that the proxy makes.
-#[derive(Clone, Copy)]
-pub(crate) struct Answer<'c> {
-    pub(crate) status: u16,
-    pub(crate) content: &'c Content<'c>,
-}
-
-impl Answer<'static> {
-    /// One that says its status and nothing else.
-    pub(crate) const fn of(status: u16) -> Self {
-        Self { status, content: &Content::NONE }
-    }
-}
-
 impl Proxy {
     /// Answers a request instead of forwarding it: 300 to 699, and 2xx to anything but INVITE, for a request to the proxy
-    /// itself; a challenge has its header fields in `content`.
+    /// itself; a challenge has its header fields in its content.
     pub fn reject(
         &mut self,
         now: Instant,
         request: ProxyId,
-        status: u16,
-        content: Content<'_>,
+        answer: &Answer<'_>,
         out: &mut ProxyOutput,
     ) -> Result<(), Refused> {
-        content.check()?;
+        answer.content.check()?;
         let context = self.transactions.servers.get(request.0).ok_or(Refused::Gone)?;
         let lowest = if context.is_invite { 300 } else { 200 };
-        if !(lowest..700).contains(&status) {
+        if !(lowest..700).contains(&answer.status) {
             return Err(Refused::BadStatus);
         }
         if context.outcome.is_answered || context.targets.count > 0 {
             return Err(Refused::WrongState);
         }
-        self.answer_own(now, request.0, &Answer { status, content: &content }, out);
+        self.answer_own(now, request.0, answer, out);
         Ok(())
     }
 
@@ -53,29 +38,28 @@ impl Proxy {
         &mut self,
         now: Instant,
         request: ProxyId,
-        status: u16,
-        contacts: &[&str],
+        (status, contacts): (u16, &[&str]),
         out: &mut ProxyOutput,
     ) -> Result<(), Refused> {
         if !(300..400).contains(&status) {
             return Err(Refused::BadStatus);
         }
         let headers: Vec<(&str, &str)> = contacts.iter().map(|contact| ("Contact", *contact)).collect();
-        self.reject(now, request, status, Content::headers(&headers), out)
+        self.reject(now, request, &Answer::with(status, Content::headers(&headers)), out)
     }
 
     /// A response of our own to a request in progress.
     pub(crate) fn answer_own(&mut self, now: Instant, handle: Handle, answer: &Answer<'_>, out: &mut ProxyOutput) {
-        let Answer { status, content } = *answer;
+        let Answer { status, reason, content } = *answer;
         let Some(context) = self.transactions.servers.get(handle) else { return };
         let mut bytes = Vec::with_capacity(512);
-        put_status_line(&mut bytes, status, "");
+        put_status_line(&mut bytes, status, reason);
         // The kept request was valid when it came.
         let Ok(message) = Message::parse(&context.request) else { return };
         let Ok(inc) = Request::new(&message) else { return };
         let tag = self.transactions.tokens.derived(&[b"proxy", inc.call_id, inc.from_tag, &inc.cseq.to_be_bytes()]);
         inc.put_head(&context.in_flow, if status == 100 { "" } else { tag.as_str() }, &mut bytes);
-        put_content(&mut bytes, content);
+        put_content(&mut bytes, &content);
         self.send_upstream(now, handle, bytes.into_boxed_slice(), out);
     }
 

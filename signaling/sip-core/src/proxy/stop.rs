@@ -1,8 +1,7 @@
 //! The graceful end of a proxy: nothing new begins, what rings is called off, dialogs go on.
 
-use crate::content::Content;
+use crate::content::{Answer, Content};
 use crate::proxy::context::{CalledOff, Context};
-use crate::proxy::reply::Answer;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::slab::Handle;
 use clock::Instant;
@@ -156,8 +155,7 @@ impl Proxy {
     pub(crate) fn answer_unavailable(&mut self, now: Instant, handle: Handle, out: &mut ProxyOutput) {
         let after = self.config.retry_after.as_secs().max(1).to_string();
         let headers = [("Retry-After", &*after)];
-        let content = &Content::headers(&headers);
-        self.answer_own(now, handle, &Answer { status: 503, content }, out);
+        self.answer_own(now, handle, &Answer::with(503, Content::headers(&headers)), out);
     }
 
     /// Requests without a final answer of which `is_meant` holds.

@@ -1,16 +1,15 @@
 //! Deadlines, and what is over.
 
-use crate::content::Content;
+use crate::content::{Answer, Content};
 use crate::message::compose::{put_content, put_status_line};
 use crate::message::incoming::Request;
-use crate::proxy::reply::Answer;
 use crate::proxy::targets::branch::Failure;
 use crate::proxy::{Proxy, ProxyOutput};
 use crate::table::deadlines::{Deadlines, Owner};
 use crate::table::hash::give_back;
 use crate::table::slab::Handle;
 use crate::transactions::quota::Usage;
-use crate::transactions::{Consequence, Due, Heard, ServerInput, Transactions};
+use crate::transactions::{Consequence, Drive, Due, Heard, ServerInput, Transactions};
 use clock::Instant;
 use sip_wire::Message;
 
@@ -60,7 +59,7 @@ impl Proxy {
     pub(crate) fn drive_context(&mut self, now: Instant, handle: Handle, input: ServerInput, out: &mut ProxyOutput) {
         let Some(context) = self.transactions.servers.get(handle) else { return };
         let is_proven = self.transactions.proven.has(now, &context.address);
-        match self.transactions.drive_server(now, handle, input, (None, is_proven), out) {
+        match self.transactions.drive_server(now, handle, Drive { input, fresh: None, is_proven }, out) {
             Consequence::Nothing | Consequence::NoAck => {}
             Consequence::WantsTrying => self.send_trying(handle, is_proven, out),
             Consequence::Unanswered => self.give_up_deciding(now, handle, out),

@@ -25,7 +25,7 @@ pub(crate) use client::{Cancel, Client, ClientInput, ClientUse, Due, Heard, Open
 pub use counters::Counters;
 pub(crate) use failures::is_same_path;
 pub(crate) use receive::Matched;
-pub(crate) use server::{Consequence, Server, ServerInput, ServerUse};
+pub(crate) use server::{Consequence, Drive, Server, ServerInput, ServerUse};
 
 use crate::config::Timers;
 use crate::flow::Flow;

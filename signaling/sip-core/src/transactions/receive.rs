@@ -102,7 +102,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         let Some(status) = message.answer_to(fault) else { return };
         match Request::broken(message) {
             Ok(request) => {
-                self.reply_stateless(flow, &request, (status.code(), &fault.reason().to_string()), b"", out);
+                self.reply_stateless((flow, &request), (status.code(), &fault.reason().to_string()), b"", out);
             }
             Err(_) => {
                 let tag = self.tokens.derived(&[b"unreadable", message.header(Name::CallId).unwrap_or_default()]);

@@ -109,6 +109,17 @@ pub(crate) enum ServerInput {
     Deadline,
 }
 
+/// An input of a server transaction, and what decides about the answers that it sends.
+#[derive(Clone, Copy)]
+pub(crate) struct Drive {
+    pub(crate) input: ServerInput,
+    /// The response that has just been written; without it the kept one goes out.
+    pub(crate) fresh: Option<Span>,
+    /// The source has shown that it gets what is sent there. Where that may be forged, answers go only as far as the request
+    /// and its copies have paid for them.
+    pub(crate) is_proven: bool,
+}
+
 /// What the user of a transaction has to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Consequence {
@@ -168,17 +179,15 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         }
     }
 
-    /// Gives the machine an input. `fresh` is the response that has just been written; without it the kept one goes out.
-    /// `is_proven`: the source has shown that it gets what is sent there. Where that may be forged, answers go only as far as
-    /// the request and its copies have paid for them. [`settle_server`](Self::settle_server) has to follow.
+    /// Gives the machine an input. [`settle_server`](Self::settle_server) has to follow.
     pub(crate) fn drive_server<E: Copy>(
         &mut self,
         now: Instant,
         handle: Handle,
-        input: ServerInput,
-        (fresh, is_proven): (Option<Span>, bool),
+        drive: Drive,
         out: &mut Output<E>,
     ) -> Consequence {
+        let Drive { input, fresh, is_proven } = drive;
         let Some(server) = self.servers.get_mut(handle) else { return Consequence::Nothing };
         let timers = &self.rules.timers;
         let (flow, response, budget) = (server.flow, &server.response, &mut server.budget);

@@ -15,7 +15,7 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     /// Refuses a request by rule. `lines` are complete header lines.
     pub(crate) fn refuse<E: Copy>(&mut self, inc: &Incoming<'_, '_>, status: u16, lines: &[u8], out: &mut Output<E>) {
         self.counters.refused += 1;
-        self.reply_stateless(inc.flow, inc, (status, ""), lines, out);
+        self.reply_stateless((inc.flow, inc), (status, ""), lines, out);
     }
 
     /// 503 with Retry-After where a table is full.
@@ -28,14 +28,13 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     pub(crate) fn reply_overload<E: Copy>(&mut self, inc: &Incoming<'_, '_>, out: &mut Output<E>) {
         let mut line = Vec::with_capacity(24);
         put_number_line(&mut line, b"Retry-After", self.rules.retry_after.as_secs().max(1));
-        self.reply_stateless(inc.flow, inc, (503, ""), &line, out);
+        self.reply_stateless((inc.flow, inc), (503, ""), &line, out);
     }
 
     /// An answer of this status and reason.
     pub(crate) fn reply_stateless<E: Copy>(
         &mut self,
-        flow: &Flow,
-        request: &Request<'_, '_>,
+        (flow, request): (&Flow, &Request<'_, '_>),
         (status, reason): (u16, &str),
         lines: &[u8],
         out: &mut Output<E>,

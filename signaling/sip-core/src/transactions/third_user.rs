@@ -7,7 +7,7 @@ use crate::flow::Flow;
 use crate::message::compose::{put_content, put_status_line};
 use crate::output::Output;
 use crate::table::deadlines::Owner;
-use crate::transactions::{ClientUse, Rules, ServerInput, ServerUse, Transactions};
+use crate::transactions::{ClientUse, Drive, Rules, ServerInput, ServerUse, Transactions};
 use clock::{Duration, Instant};
 
 struct Received;
@@ -43,7 +43,7 @@ impl Answerer {
         let Some(inc) = self.0.read(now, flow, &message, out) else { return };
         if let Some(known) = self.0.server_of(&inc) {
             self.0.note_copy(known, &inc);
-            self.0.drive_server(now, known, ServerInput::Request, (None, false), out);
+            self.0.drive_server(now, known, Drive { input: ServerInput::Request, fresh: None, is_proven: false }, out);
             return;
         }
         let Some(handle) = self.0.open_server(&inc, Received) else { return self.0.refuse_overload(&inc, out) };
@@ -55,14 +55,20 @@ impl Answerer {
         if let Some(server) = self.0.servers.get_mut(handle) {
             server.response = out.bytes(answer).into();
         }
-        self.0.drive_server(now, handle, ServerInput::Respond(200), (Some(answer), false), out);
+        let answered = Drive { input: ServerInput::Respond(200), fresh: Some(answer), is_proven: false };
+        self.0.drive_server(now, handle, answered, out);
         self.0.settle_server(handle);
     }
 
     fn wake(&mut self, now: Instant, out: &mut Output<()>) {
         while let Some((_, owner)) = self.0.deadlines.pop(now) {
             let Owner::Server(handle) = owner else { continue };
-            self.0.drive_server(now, handle, ServerInput::Deadline, (None, false), out);
+            self.0.drive_server(
+                now,
+                handle,
+                Drive { input: ServerInput::Deadline, fresh: None, is_proven: false },
+                out,
+            );
             if self.0.settle_server(handle) {
                 self.0.forget_server(handle);
             }

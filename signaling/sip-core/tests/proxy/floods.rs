@@ -140,11 +140,11 @@ fn an_answer_frees_the_place_of_a_stranger() {
                 assert_eq!(hosts(&bench.answer(&sent, 200, "b")), [(9, "200")]);
             }
             1 => {
-                bench.proxy.redirect(bench.now, handed_up, 302, &["<sip:b@h>"], &mut bench.out).unwrap();
+                bench.proxy.redirect(bench.now, handed_up, (302, &["<sip:b@h>"]), &mut bench.out).unwrap();
                 assert_eq!(hosts(&bench.drain()), [(9, "302")]);
             }
             _ => {
-                bench.proxy.reject(bench.now, handed_up, 407, Content::NONE, &mut bench.out).unwrap();
+                bench.proxy.reject(bench.now, handed_up, &Answer::of(407), &mut bench.out).unwrap();
                 assert_eq!(hosts(&bench.drain()), [(9, "407")]);
             }
         }
@@ -516,7 +516,7 @@ fn an_answered_invite_gives_way_after_all_others() {
             let call = Peer { call_id: format!("call{number}").leak(), branch: format!("c{number}"), ..Peer::new() };
             assert!(bench.feed_on(flooder, &call.invite()).is_empty(), "{number}");
             let request = bench.request();
-            bench.proxy.reject(bench.now, request, 486, Content::NONE, &mut bench.out).unwrap();
+            bench.proxy.reject(bench.now, request, &Answer::of(486), &mut bench.out).unwrap();
             let refusal = bench.drain().remove(0).1;
             assert_eq!(hosts(&bench.feed_on(flooder, &call.cancel())), [(20, "200")]);
             let call = Peer { to_tag: tag(header(&refusal, "To")).to_owned(), ..call };
@@ -551,7 +551,7 @@ fn targets_that_wait_count_for_the_bytes_of_their_request() {
     let targets: Vec<Target<'_>> = uris.into_iter().map(|uri| &*uri.leak()).enumerate().map(one).collect();
     let before = bench.proxy.sizes().stored_bytes;
     let request = bench.request();
-    bench.proxy.follow(bench.now, request, redirect.unwrap(), &targets, &mut bench.out).unwrap();
+    bench.proxy.follow(bench.now, (request, redirect.unwrap()), &targets, &mut bench.out).unwrap();
     assert_eq!(hosts(&bench.drain()), [(2, "INVITE")]);
     // Each is kept twice: as one that was tried, and as the branch or as one that waits.
     let kept = bench.proxy.sizes().stored_bytes - before;

@@ -11,7 +11,7 @@ mod strangers;
 use clock::{Duration, Instant};
 use common::{Peer, address, first, header, ms, reply, tag, word};
 use sip_core::proxy::*;
-use sip_core::{Content, Flow, Refused, Transport};
+use sip_core::{Answer, Content, Flow, Refused, Transport};
 
 fn caller() -> Flow {
     Flow::udp(address("192.0.2.1:5060"), address("192.0.2.9:5062"))
@@ -484,13 +484,13 @@ fn redirecting_and_refusing() {
     let mut bench = Bench::new();
     bench.feed(&Peer::new().invite());
     let request = bench.request();
-    bench.proxy.redirect(bench.now, request, 302, &["<sip:bob@a>;q=0.9", "<sip:bob@b>"], &mut bench.out).unwrap();
+    bench.proxy.redirect(bench.now, request, (302, &["<sip:bob@a>;q=0.9", "<sip:bob@b>"]), &mut bench.out).unwrap();
     let sent = bench.drain();
     assert_eq!((hosts(&sent), header(&sent[0].1, "Contact")), (vec![(9, "302")], "<sip:bob@a>;q=0.9"));
     assert!(!tag(header(&sent[0].1, "To")).is_empty());
-    let again = bench.proxy.reject(bench.now, request, 404, Content::NONE, &mut bench.out);
+    let again = bench.proxy.reject(bench.now, request, &Answer::of(404), &mut bench.out);
     assert_eq!(again, Err(Refused::WrongState));
-    let bad = bench.proxy.redirect(bench.now, request, 200, &[], &mut bench.out);
+    let bad = bench.proxy.redirect(bench.now, request, (200, &[]), &mut bench.out);
     assert_eq!(bad, Err(Refused::BadStatus));
     bench.assert_empty();
     assert_eq!(bench.finished(), [302]);
@@ -721,10 +721,10 @@ fn redirections_are_followed_to_their_bound() {
     let uris = ["sip:bob@198.51.100.1", "sip:bob@198.51.100.2"];
     let to = |host: u8, uri| Target { uri: Some(uri), ..Target::unchanged(target(host)) };
     let targets = [to(1, uris[0]), to(2, uris[1])];
-    bench.proxy.follow(bench.now, request, redirect, &targets, &mut bench.out).unwrap();
+    bench.proxy.follow(bench.now, (request, redirect), &targets, &mut bench.out).unwrap();
     let sent = bench.drain();
     assert_eq!(hosts(&sent), [(2, "INVITE")], "the first was tried already");
-    assert_eq!(bench.proxy.follow(bench.now, request, redirect, &targets, &mut bench.out), Err(Refused::WrongState));
+    assert_eq!(bench.proxy.follow(bench.now, (request, redirect), &targets, &mut bench.out), Err(Refused::WrongState));
     // The next 302 is one too many: an answer like others, and the other target is asked.
     let sent = bench.answer_with(&sent[0].1, 302, "y", "Contact: <sip:bob@198.51.100.3>\n");
     assert_eq!(hosts(&sent), [(2, "ACK"), (4, "INVITE")]);
@@ -748,14 +748,14 @@ fn a_redirection_that_nobody_follows_is_the_answer() {
     };
     let mut bench = Bench::with(config());
     let (request, redirect) = redirected(&mut bench);
-    bench.proxy.follow(bench.now, request, redirect, &[], &mut bench.out).unwrap();
+    bench.proxy.follow(bench.now, (request, redirect), &[], &mut bench.out).unwrap();
     assert!(bench.drain()[0].1.starts_with("SIP/2.0 302"));
     // Given up meanwhile: the caller gets its 487, whatever is decided.
     let mut bench = Bench::with(config());
     let (request, redirect) = redirected(&mut bench);
     let sent = bench.feed(&Peer::new().cancel());
     assert!(sent[1].1.starts_with("SIP/2.0 487"), "{sent:?}");
-    assert!(bench.proxy.follow(bench.now, request, redirect, &[], &mut bench.out).is_err());
+    assert!(bench.proxy.follow(bench.now, (request, redirect), &[], &mut bench.out).is_err());
     bench.assert_empty();
     // Never decided: it ends all the same.
     let mut bench = Bench::with(config());
@@ -829,9 +829,9 @@ fn what_is_addressed_to_the_proxy_can_be_answered() {
     assert!(matches!(bench.events.last(), Some(ProxyEvent::Request { is_for_us: true, .. })));
     let request = bench.request();
     let content = Content::headers(&[("Accept", "application/sdp")]);
-    bench.proxy.reject(bench.now, request, 200, content, &mut bench.out).unwrap();
+    bench.proxy.reject(bench.now, request, &Answer::with(200, content), &mut bench.out).unwrap();
     assert!(bench.drain()[0].1.starts_with("SIP/2.0 200 OK"));
     bench.feed(&Peer::new().invite());
-    let refused = bench.proxy.reject(bench.now, bench.request(), 200, Content::NONE, &mut bench.out);
+    let refused = bench.proxy.reject(bench.now, bench.request(), &Answer::of(200), &mut bench.out);
     assert_eq!(refused, Err(Refused::BadStatus), "no call is for the proxy");
 }

@@ -2,8 +2,8 @@
 
 use super::{Bench, Peer, answered, header, hosts, in_dialog, ms, word};
 use clock::Duration;
-use sip_core::Transport;
 use sip_core::proxy::*;
+use sip_core::{Answer, Transport};
 
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -123,7 +123,7 @@ fn a_refusal_of_before_the_stop_is_waited_for_as_well_and_one_over_a_connection_
         let flow = super::Flow { transport, ..super::caller() };
         bench.feed_on(flow, &Peer::new().invite());
         let request = bench.request();
-        bench.proxy.reject(bench.now, request, 404, super::Content::NONE, &mut bench.out).unwrap();
+        bench.proxy.reject(bench.now, request, &Answer::of(404), &mut bench.out).unwrap();
         bench.drain();
         assert!(!bench.proxy.awaits_acks(), "nothing is waited for before the stop");
         bench.stop();

@@ -43,8 +43,7 @@ impl Proxy {
     pub fn follow(
         &mut self,
         now: Instant,
-        request: ProxyId,
-        redirect: u32,
+        (request, redirect): (ProxyId, u32),
         targets: &[Target<'_>],
         out: &mut ProxyOutput,
     ) -> Result<(), Refused> {

@@ -1,7 +1,7 @@
 //! Responses in (RFC 3261 §16.7).
 
+use crate::content::Answer;
 use crate::flow::Flow;
-use crate::proxy::reply::Answer;
 use crate::proxy::targets::branch::Failure;
 use crate::proxy::targets::cancel::{ANSWERED_ELSEWHERE, refused_elsewhere};
 use crate::proxy::{Proxy, ProxyOutput};
