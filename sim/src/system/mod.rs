@@ -7,10 +7,11 @@
 //! hold, resume, press keys, transfer and hang up, an operator changes calls by the programming interface, calls are recorded,
 //! and workers, processes and phones die, stop and come back.
 //!
-//! Rules: every request has one final answer; every call ends on every side; no session, dialog, transaction, subscription,
-//! leg or port is left, and the counters add up; a call that both phones have is up in the switch; what a phone hears comes
-//! from its peer, a phone that holds hears nothing, a digit is told once; no packet or digit of an undisturbed call is missing;
-//! files of recordings are whole; legs that are kept are heard on and can be adopted.
+//! Rules: every request has one final answer, and every final response to an INVITE its ACK; every call ends on every side, for
+//! a reason that it can have; no session, dialog, transaction, subscription, leg or port is left, and the counters add up; a call
+//! that both phones have is up in the switch; what both are told about its direction fits; what a phone hears comes from its
+//! peer, a phone that holds hears nothing, a digit is told once; no packet or digit of an undisturbed call is missing; files of
+//! recordings are whole; legs that are kept are heard on and can be adopted.
 
 mod audio;
 mod keeper;
