@@ -51,7 +51,7 @@ impl Endpoint {
             Kind::Subscribe | Kind::Refer => self.wish(inc, to_tag).map(Box::new),
             _ => None,
         };
-        let target = inc.contact_uri().filter(|_| kind.moves_target());
+        let target = if kind.moves_target() { inc.contact_uri() } else { None };
         let moves_target = inc.to_tag.is_some() && kind.moves_target();
         let received = Received {
             kind,

@@ -112,7 +112,12 @@ pub(crate) fn put_ip(out: &mut Vec<u8>, ip: IpAddr) {
 }
 
 /// The address that we show on this flow: the port is that of its transport.
+#[inline]
 pub(crate) fn shown(advertise: Option<IpAddr>, flow: &Flow) -> SocketAddr {
+    // The usual case, in every message: nothing to choose and nothing to convert.
+    if advertise.is_none() && flow.local.is_ipv4() {
+        return flow.local;
+    }
     let local = flow.local.ip().to_canonical();
     let of_its_family = advertise.filter(|ip| ip.is_ipv4() == local.is_ipv4());
     SocketAddr::new(of_its_family.unwrap_or(local), flow.local.port())
