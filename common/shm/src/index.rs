@@ -6,6 +6,15 @@ pub struct WorkerIndex(pub u8);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientIndex(pub u8);
 
+/// One life of a control client's place: a later client in the same place has another epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ClientLife {
+    /// The place.
+    pub index: ClientIndex,
+    /// Counts the clients that have had the place.
+    pub epoch: u32,
+}
+
 impl WorkerIndex {
     /// As an index into a table.
     pub fn index(self) -> usize {

@@ -68,7 +68,7 @@ pub use sync::Words;
 #[cfg(not(loom))]
 pub use {
     clients::{FromSocket, HandoverError, Host, NoClientSlot, OfferError, accept_offer, give_file, take_file},
-    index::{ClientIndex, WorkerIndex},
+    index::{ClientIndex, ClientLife, WorkerIndex},
     pool::{Exhausted, NotFree, NotYours, PortLevels, PortPool, Reservation, Reservations},
     queue::{ClientEnd, Corrupt, FromClient, NeedsWake, PushError, Rejected, WakeFd, WorkerEnd},
     region::{AttachError, CreateError, PlanError, Region, RegionPlan},

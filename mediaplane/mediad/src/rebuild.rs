@@ -93,7 +93,7 @@ impl<B: Backend> Worker<B> {
         if unheard.events.iter().any(|event| matches!(event, Event::Opened { .. })) {
             self.core.count(MediaCounter::LegsRebuilt, 1);
             self.output.sockets.append(&mut unheard.sockets);
-            let _ = self.core.tap(owned.leg, owned.recording.map(|(_, tap)| tap));
+            let _ = self.core.tap(owned.leg, owned.recording.map(|recording| recording.tap));
         } else {
             self.give_up(owned);
         }

@@ -15,7 +15,7 @@ pub(crate) struct Shared {
     pub(crate) tones: Arc<Tones>,
     pub(crate) cname: String,
     pub(crate) transfers: TransferQueues,
-    pub(crate) recorder: Recorder,
+    pub(crate) recorder: Arc<Recorder>,
     pub(crate) stopper: Stopper,
     /// Makes the control thread look around.
     pub(crate) control_wake: WakeFd,
@@ -28,7 +28,7 @@ impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { host, ports, prompts, cname, stopper, control_wake, seed } = parts;
         let workers = host.region().plan().workers;
-        let (transfers, recorder) = (TransferQueues::new(workers), Recorder::new(workers));
+        let (transfers, recorder) = (TransferQueues::new(workers), Arc::new(Recorder::new(workers)));
         let tones = Arc::new(Tones::default());
         Self {
             host,

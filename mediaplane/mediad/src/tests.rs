@@ -1,5 +1,6 @@
 //! A whole media plane with real sockets, and control clients that take the region over a real Unix socket.
 
+mod adoption;
 mod clients;
 mod faults;
 mod flood;

@@ -212,7 +212,7 @@ impl<B: Backend> Worker<B> {
         let leg = command.leg();
         let own = self.owners.get(leg);
         match command {
-            Command::Open { .. } if own.is_some_and(|owned| owned.client == client && owned.kept_until.is_none()) => {
+            Command::Open { .. } if own.is_some_and(|owned| owned.is_of(client)) => {
                 Err(RefuseReason::AlreadyOpen)
             }
             Command::Open { spec, .. } => {
@@ -223,7 +223,7 @@ impl<B: Backend> Worker<B> {
             Command::Move { worker, .. } if usize::from(*worker) >= self.shared.transfers.workers() => {
                 Err(RefuseReason::Invalid)
             }
-            _ if own.is_some_and(|owned| owned.client == client && owned.kept_until.is_none()) => Ok(()),
+            _ if own.is_some_and(|owned| owned.is_of(client)) => Ok(()),
             _ => Err(RefuseReason::NoSuchLeg),
         }
     }

@@ -119,8 +119,8 @@ impl Link {
     pub(super) fn attach(plane: &SimulatedPlane, grace: Option<Duration>) -> Result<Self, String> {
         let end = plane.attach().map_err(|error| error.to_string())?;
         let workers = end.region().plan().workers;
-        let mut link =
-            Self { leg_counts: vec![0; workers], end: Some(end), files: Some(plane.file_door()), ..Self::default() };
+        let files = Some(plane.file_door(end.index()));
+        let mut link = Self { leg_counts: vec![0; workers], end: Some(end), files, ..Self::default() };
         if let Some(grace) = grace {
             let keep = Command::KeepLegs { number: KEEP_NUMBER, grace_ms: grace.as_millis() as u32 };
             link.push(&mut (0..workers as u8).map(|worker| (worker, keep)).collect())?;

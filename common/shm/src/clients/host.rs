@@ -1,6 +1,6 @@
 use super::handover;
 use super::slots::{Slot, SlotState};
-use crate::{ClientEnd, ClientIndex, CreateError, Region, RegionPlan, WakeFd, WorkerEnd, WorkerIndex};
+use crate::{ClientEnd, ClientIndex, ClientLife, CreateError, Region, RegionPlan, WakeFd, WorkerEnd, WorkerIndex};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -99,6 +99,11 @@ impl Host {
                 Err(error.into())
             }
         }
+    }
+
+    /// The life of a client that was given its place by [`Host::offer`] or [`Host::attach_local`] and is not settled yet.
+    pub fn life(&self, client: ClientIndex) -> ClientLife {
+        ClientLife { index: client, epoch: self.region.slot(client).epoch }
     }
 
     /// A client is gone: its workers get `FromClient::Gone` after its last command. Call [`Host::settle`] until it has

@@ -1,7 +1,7 @@
 use crate::clients::slots::SlotState;
 use crate::queue::{Consumer, Corrupt, Producer, PushError, ring_bell, silence_bell};
 use crate::sync::Words;
-use crate::{ClientIndex, Region, WakeFd, WorkerIndex};
+use crate::{ClientIndex, ClientLife, Region, WakeFd, WorkerIndex};
 use contract::{Command, CommandSlot, Event, EventSlot, Invalid};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Release};
@@ -117,6 +117,12 @@ impl WorkerEnd {
             }
         }
         None
+    }
+
+    /// The life of a client whose messages come from [`Self::pop`], until [`Self::confirm_gone`].
+    pub fn life(&self, client: ClientIndex) -> Option<ClientLife> {
+        let ends = self.ends.get(client.index())?.as_ref()?;
+        Some(ClientLife { index: client, epoch: ends.epoch })
     }
 
     /// Tells a client something. It is woken by the next [`Self::wake_clients`], once per batch.

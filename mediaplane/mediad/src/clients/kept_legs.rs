@@ -109,7 +109,7 @@ impl<B: Backend> Worker<B> {
                 self.owners.set(Owned { client, kept_until: None, ..owned });
                 Ok(())
             }
-            None if owned.client == client => Err(RefuseReason::AlreadyOpen),
+            None if owned.is_of(client) => Err(RefuseReason::AlreadyOpen),
             // Of a client that lives: not known to this one.
             _ => Err(RefuseReason::NoSuchLeg),
         }

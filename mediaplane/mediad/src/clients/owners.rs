@@ -4,7 +4,7 @@
 use clock::Instant;
 use contract::{LegRef, LegSpec};
 use media_core::TapId;
-use shm::{ClientIndex, Reservation};
+use shm::{ClientIndex, ClientLife, Reservation};
 
 /// One open leg.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,8 +15,18 @@ pub(crate) struct Owned {
     /// The client has hung up; the leg waits until then for another one.
     pub(crate) kept_until: Option<Instant>,
     pub(crate) spec: LegSpec,
-    /// The recording that it was put into last, by the client's number and by ours.
-    pub(crate) recording: Option<(u64, TapId)>,
+    /// The recording that it was put into last.
+    pub(crate) recording: Option<OwnedRecording>,
+}
+
+/// A recording of a leg. It goes on where its leg is kept and adopted by another client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OwnedRecording {
+    /// The client that began it.
+    pub(crate) client: ClientLife,
+    /// The number that the client gave it.
+    pub(crate) number: u64,
+    pub(crate) tap: TapId,
 }
 
 /// The legs of one worker, by row of the leg table.
@@ -25,6 +35,12 @@ pub(crate) struct Owners {
 }
 
 impl Owned {
+    /// Whether this client may give commands about the leg: it is not one that an earlier client in the same place has left
+    /// behind.
+    pub(crate) fn is_of(&self, client: ClientIndex) -> bool {
+        self.client == client && self.kept_until.is_none()
+    }
+
     /// What its client took for it from the pools.
     pub(crate) fn reservation(&self) -> Reservation {
         Reservation { leg: self.leg, port: self.spec.transport.port }
@@ -53,7 +69,7 @@ impl Owners {
 
     /// Some legs of a client, at most `count`; not those that are kept for another one.
     pub(crate) fn of_client(&self, client: ClientIndex, count: usize) -> Vec<Owned> {
-        self.all().filter(|owned| owned.client == client && owned.kept_until.is_none()).take(count).copied().collect()
+        self.all().filter(|owned| owned.is_of(client)).take(count).copied().collect()
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Owned> {

@@ -5,7 +5,7 @@ use crate::clients::socket::ControlSocket;
 use crate::shared::Shared;
 use clock::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use shm::{ClientIndex, FromSocket, OfferError, WorkerIndex};
+use shm::{ClientIndex, ClientLife, FromSocket, OfferError, WorkerIndex};
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct Control {
     shared: Arc<Shared>,
     control_socket: ControlSocket,
-    clients: Vec<(ClientIndex, UnixStream)>,
+    clients: Vec<(ClientLife, UnixStream)>,
     settling: Vec<(ClientIndex, Instant)>,
     stalled: Vec<bool>,
     watch_at: Instant,
@@ -104,7 +104,7 @@ impl Control {
             Ok(client) => {
                 tracing::info!("control client {} is attached", client.0);
                 self.settling.retain(|(settling, _)| *settling != client);
-                self.clients.push((client, stream));
+                self.clients.push((self.shared.host.life(client), stream));
             }
             // It has been told why.
             Err(OfferError::NoClientSlot(full)) => tracing::warn!("a control client is refused: {full}"),
@@ -117,9 +117,9 @@ impl Control {
         let (shared, settling) = (&self.shared, &mut self.settling);
         self.clients.retain_mut(|(client, stream)| {
             // Its end is their death.
-            let gone = ready.next() == Some(&true) && hear_client(shared, stream);
+            let gone = ready.next() == Some(&true) && hear_client(shared, *client, stream);
             if gone {
-                Self::release(shared, settling, *client);
+                Self::release(shared, settling, client.index);
             }
             !gone
         });
@@ -130,10 +130,10 @@ impl Control {
         let stuck = self.shared.take_stuck();
         let (shared, settling) = (&self.shared, &mut self.settling);
         self.clients.retain(|(client, _)| {
-            let is_stuck = stuck & (1 << client.0) != 0;
+            let is_stuck = stuck & (1 << client.index.0) != 0;
             if is_stuck {
-                tracing::error!("control client {} takes no events any more: its calls are ended", client.0);
-                Self::release(shared, settling, *client);
+                tracing::error!("control client {} takes no events any more: its calls are ended", client.index.0);
+                Self::release(shared, settling, client.index);
             }
             !is_stuck
         });
@@ -161,11 +161,11 @@ impl Control {
 }
 
 /// Takes what a client hands over: files for recordings. True: it is dead.
-fn hear_client(shared: &Shared, stream: &UnixStream) -> bool {
+fn hear_client(shared: &Shared, client: ClientLife, stream: &UnixStream) -> bool {
     // Bounded: a client that talks without end must not hold this thread.
     for _ in 0..CLIENT_MESSAGES {
         match shm::take_file(stream) {
-            FromSocket::File(offer, file) => shared.recorder.take_file(offer, file),
+            FromSocket::File(offer, file) => shared.recorder.take_file(client, offer, file),
             FromSocket::Nonsense => tracing::debug!("a client's words on the control socket make no sense"),
             FromSocket::Nothing => return false,
             FromSocket::Gone => return true,

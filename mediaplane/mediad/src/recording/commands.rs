@@ -1,7 +1,7 @@
 //! What a worker does about recordings, besides copying packets.
 
 use super::queues::{Done, RecordingInfo};
-use crate::clients::owners::Owned;
+use crate::clients::owners::{Owned, OwnedRecording};
 use crate::worker::Worker;
 use clock::Instant;
 use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingLayout, RecordingOutcome};
@@ -55,11 +55,15 @@ impl<B: Backend> Worker<B> {
         request: RecordingRequest,
     ) -> Result<(), RecordingEnd> {
         let RecordingRequest { leg, number, recording, layout, limit_s } = request;
-        let owned = self.owners.get(leg).copied().filter(|owned| owned.client == client);
-        let owned = owned.ok_or(RecordingEnd::NoSuchLeg)?;
+        let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
+        let (owned, client) = owned.zip(self.end.life(client)).ok_or(RecordingEnd::NoSuchLeg)?;
         let recorder = &self.shared.recorder;
-        if owned.recording.is_some_and(|(_, tap)| recorder.is_running(tap)) {
-            return Err(RecordingEnd::AlreadyRunning);
+        if let Some(before) = owned.recording.filter(|before| recorder.is_running(before.tap)) {
+            if before.client == client {
+                return Err(RecordingEnd::AlreadyRunning);
+            }
+            // An earlier client of the leg began it, which this one cannot know.
+            recorder.end(before.tap, now, RecordingEnd::Stopped);
         }
         let worker = self.index.0;
         let port = owned.spec.transport.port.rtp;
@@ -74,15 +78,15 @@ impl<B: Backend> Worker<B> {
             recorder.end(tap, now, RecordingEnd::LegClosed);
             return Ok(());
         }
-        self.owners.set(Owned { recording: Some((recording, tap)), ..owned });
+        self.owners.set(Owned { recording: Some(OwnedRecording { client, number: recording, tap }), ..owned });
         Ok(())
     }
 
     pub(crate) fn stop_recording(&mut self, now: Instant, client: ClientIndex, leg: LegRef, recording: u64) {
-        let owned = self.owners.get(leg).copied().filter(|owned| owned.client == client);
-        let Some(owned) = owned.filter(|owned| owned.recording.is_some_and(|(number, _)| number == recording)) else {
-            return;
-        };
+        let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
+        let life = self.end.life(client);
+        let is_its = |it: OwnedRecording| it.number == recording && Some(it.client) == life;
+        let Some(owned) = owned.filter(|owned| owned.recording.is_some_and(is_its)) else { return };
         self.end_recording(now, &owned, RecordingEnd::Stopped);
         // A leg that is not there is not recorded either.
         let _ = self.core.tap(leg, None);
@@ -91,8 +95,8 @@ impl<B: Backend> Worker<B> {
 
     /// The recording of a leg, if there is one, has all its sound.
     pub(crate) fn end_recording(&self, now: Instant, owned: &Owned, end: RecordingEnd) {
-        if let Some((_, tap)) = owned.recording {
-            self.shared.recorder.end(tap, now, end);
+        if let Some(recording) = owned.recording {
+            self.shared.recorder.end(recording.tap, now, end);
         }
     }
 
@@ -122,14 +126,18 @@ impl<B: Backend> Worker<B> {
             if self.core.tap_of(leg) == Some(tap) {
                 let _ = self.core.tap(leg, None);
             }
-            // A leg that another client has adopted is that client's; one that is kept is nobody's.
-            let mut client = Some(client);
+            let mut owner = None;
             if let Some(owned) = self.owners.get(leg).copied()
-                && owned.recording.is_some_and(|(_, ours)| ours == tap)
+                && owned.recording.is_some_and(|it| it.tap == tap)
             {
                 self.owners.set(Owned { recording: None, ..owned });
-                client = owned.kept_until.is_none().then_some(owned.client);
+                owner = owned.kept_until.is_none().then_some(owned.client);
             }
+            // A client that has adopted the leg since then gave no command for it.
+            let told = match self.end.life(client.index) {
+                Some(life) if life == client => Some((client.index, number)),
+                _ => owner.map(|owner| (owner, 0)),
+            };
             self.publisher.recordings = self.publisher.recordings.saturating_sub(1);
             self.core.count(MediaCounter::RecordingBytes, outcome.file_bytes);
             let lost = outcome.received_lost_packets + outcome.sent_lost_packets;
@@ -137,7 +145,7 @@ impl<B: Backend> Worker<B> {
             if matches!(outcome.end(), RecordingEnd::WriteFailed | RecordingEnd::NoFile) {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
             }
-            if let Some(client) = client {
+            if let Some((client, number)) = told {
                 self.event_backlog.push(
                     &mut self.end,
                     client,

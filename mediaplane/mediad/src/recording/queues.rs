@@ -4,7 +4,7 @@ use clock::Instant;
 use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
 use crossbeam::queue::ArrayQueue;
 use media_core::{Side, TapId, Tapped};
-use shm::ClientIndex;
+use shm::ClientLife;
 use std::fs::File;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -49,7 +49,7 @@ pub(crate) struct RecordingInfo {
     pub(crate) number: u64,
     /// The client's number.
     pub(crate) recording: u64,
-    pub(crate) client: ClientIndex,
+    pub(crate) client: ClientLife,
     /// Who began it, and hears the outcome.
     pub(crate) worker: u8,
     pub(crate) layout: RecordingLayout,
@@ -57,6 +57,26 @@ pub(crate) struct RecordingInfo {
     pub(crate) clock: ClockRate,
     pub(crate) limit_s: u32,
     pub(crate) began_at: Instant,
+}
+
+/// Which recording a file is for. A recording of another client, or of an earlier one in the same place, is another one, also
+/// where the leg and the number are the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RecordingKey {
+    client: ClientLife,
+    offer: FileOffer,
+}
+
+/// A file that a client has handed over.
+pub(super) struct OfferedFile {
+    pub(super) key: RecordingKey,
+    pub(super) file: File,
+}
+
+impl RecordingInfo {
+    pub(super) fn key(&self) -> RecordingKey {
+        RecordingKey { client: self.client, offer: FileOffer::new(self.leg, self.recording) }
+    }
 }
 
 /// What the writer is told. Each recording has one of both, so there is always room.
@@ -126,7 +146,7 @@ pub(crate) struct Recorder {
     workers: usize,
     queues: OnceLock<Queues>,
     writer: OnceLock<Thread>,
-    files: Mutex<Vec<(FileOffer, File)>>,
+    files: Mutex<Vec<OfferedFile>>,
     is_stopping: AtomicBool,
 }
 
@@ -137,12 +157,12 @@ impl Recorder {
     }
 
     /// A client has handed over a file. Regular ones only: writing to anything else may never end.
-    pub(crate) fn take_file(&self, offer: FileOffer, file: File) {
+    pub(crate) fn take_file(&self, client: ClientLife, offer: FileOffer, file: File) {
         let is_regular = file.metadata().is_ok_and(|info| info.is_file());
         self.queues();
         let mut files = self.files();
         if is_regular && files.len() < RECORDINGS_MAX {
-            files.push((offer, file));
+            files.push(OfferedFile { key: RecordingKey { client, offer }, file });
             drop(files);
             self.wake();
         } else {
@@ -233,7 +253,7 @@ impl Recorder {
         self.queues.get()
     }
 
-    pub(super) fn take_files(&self) -> Vec<(FileOffer, File)> {
+    pub(super) fn take_files(&self) -> Vec<OfferedFile> {
         std::mem::take(&mut *self.files())
     }
 
@@ -248,7 +268,7 @@ impl Recorder {
     }
 
     /// Nothing panics while it is held.
-    fn files(&self) -> MutexGuard<'_, Vec<(FileOffer, File)>> {
+    fn files(&self) -> MutexGuard<'_, Vec<OfferedFile>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

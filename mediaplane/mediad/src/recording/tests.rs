@@ -7,18 +7,20 @@ use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd
 use media_core::io::{BufferIndex, Span};
 use media_core::{Side, TapId, Tapped};
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
-use shm::ClientIndex;
+use shm::{ClientIndex, ClientLife};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 const LEG: LegRef = LegRef::new(10_000, 1);
+const CLIENT: ClientLife = ClientLife { index: ClientIndex(0), epoch: 1 };
 
 fn at(ms: u64) -> Instant {
     Instant::ZERO + Duration::from_secs(1_000) + Duration::from_millis(ms)
 }
 
 fn info(recording: u64, limit_s: u32) -> RecordingInfo {
-    let (client, layout) = (ClientIndex(0), RecordingLayout::Stereo);
+    let (client, layout) = (CLIENT, RecordingLayout::Stereo);
     let (port, number, worker, clock) = (10_000, 7, 0, Codec::Pcmu.clock_rate());
     RecordingInfo { leg: LEG, port, number, recording, client, worker, layout, clock, limit_s, began_at: at(0) }
 }
@@ -72,10 +74,10 @@ fn outcome(recorder: &Recorder) -> RecordingOutcome {
 
 #[test]
 fn both_directions_are_in_step_and_everything_is_accounted_for() {
-    let recorder = Recorder::new(2);
-    let mut writer = Writer::new(&recorder, &|_| {});
+    let recorder = Arc::new(Recorder::new(2));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
-    recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
     let tap = recorder.begin(info(3, 60)).unwrap();
     let codes = [Codec::Pcmu, Codec::Pcma].map(|codec| match codec {
         Codec::Pcma => audio::Law::A.encode(-1_000),
@@ -111,10 +113,10 @@ fn both_directions_are_in_step_and_everything_is_accounted_for() {
 
 #[test]
 fn a_recording_counts_in_the_clock_of_its_leg() {
-    let recorder = Recorder::new(1);
-    let mut writer = Writer::new(&recorder, &|_| {});
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
-    recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
     let tap = recorder.begin(RecordingInfo { clock: wideband(), ..info(3, 60) }).unwrap();
     let code = audio::Law::Mu.encode(1_000);
     for number in 0..100_u64 {
@@ -141,7 +143,7 @@ fn a_recording_counts_in_the_clock_of_its_leg() {
         assert_eq!(frame, [left, if number >= 50 { said } else { 0 }], "{index}");
     }
     // A limit is in seconds whatever the clock.
-    recorder.take_file(FileOffer::new(LEG, 4), tempfile::tempfile().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 4), tempfile::tempfile().unwrap());
     recorder.begin(RecordingInfo { clock: wideband(), ..info(4, 1) }).unwrap();
     writer.pass(at(10));
     writer.pass(at(1_500));
@@ -151,10 +153,10 @@ fn a_recording_counts_in_the_clock_of_its_leg() {
 
 #[test]
 fn sound_of_another_clock_ends_the_file_where_it_begins() {
-    let recorder = Recorder::new(1);
-    let mut writer = Writer::new(&recorder, &|_| {});
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
-    recorder.take_file(FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
     let tap = recorder.begin(info(3, 60)).unwrap();
     let code = audio::Law::Mu.encode(1_000);
     for number in 0..50_u64 {
@@ -181,10 +183,10 @@ fn sound_of_another_clock_ends_the_file_where_it_begins() {
 
 #[test]
 fn a_full_queue_costs_sound_and_is_counted() {
-    let recorder = Recorder::new(1);
-    let mut writer = Writer::new(&recorder, &|_| {});
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
-    recorder.take_file(FileOffer::new(LEG, 1), file.try_clone().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 1), file.try_clone().unwrap());
     let tap = recorder.begin(info(1, 600)).unwrap();
     let taken =
         (0..20_000).filter(|n| recorder.push(0, &packet(tap, Side::Received, *n, Codec::Pcmu), &[0; 160])).count();
@@ -200,12 +202,12 @@ fn a_full_queue_costs_sound_and_is_counted() {
 
 #[test]
 fn limits_end_it_and_places_come_back() {
-    let recorder = Recorder::new(1);
-    let mut writer = Writer::new(&recorder, &|_| {});
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
     let taps: Vec<TapId> = (0..RECORDINGS_MAX as u64).map(|n| recorder.begin(info(n, 1)).unwrap()).collect();
     assert!(recorder.begin(info(9, 1)).is_none(), "there are as many as there may be");
     // One has a file, and ends after its second; the others have waited for theirs in vain by then.
-    recorder.take_file(FileOffer::new(LEG, 0), tempfile::tempfile().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 0), tempfile::tempfile().unwrap());
     writer.pass(at(10));
     writer.pass(at(1_500));
     let first = outcome(&recorder);
@@ -227,7 +229,7 @@ fn limits_end_it_and_places_come_back() {
     // Sound of a recording that had the place before goes nowhere.
     let old = taps.iter().find(|tap| tap.0.get() & 0xffff == again.0.get() & 0xffff).copied().unwrap();
     let file = tempfile::tempfile().unwrap();
-    recorder.take_file(FileOffer::new(LEG, 9), file.try_clone().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 9), file.try_clone().unwrap());
     recorder.push(0, &packet(old, Side::Received, 0, Codec::Pcmu), &[0; 160]);
     recorder.end(again, at(500), RecordingEnd::Stopped);
     writer.pass(at(500));
@@ -238,13 +240,13 @@ fn limits_end_it_and_places_come_back() {
 
 #[test]
 fn a_file_that_is_none_is_not_taken_and_one_that_nobody_wants_goes() {
-    let recorder = Recorder::new(1);
-    let mut writer = Writer::new(&recorder, &|_| {});
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
     let (_, pipe) = rustix::pipe::pipe().unwrap();
-    recorder.take_file(FileOffer::new(LEG, 1), File::from(pipe));
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 1), File::from(pipe));
     writer.pass(at(0));
     assert!(writer.is_idle());
-    recorder.take_file(FileOffer::new(LEG, 1), tempfile::tempfile().unwrap());
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 1), tempfile::tempfile().unwrap());
     writer.pass(at(0));
     assert!(!writer.is_idle());
     writer.pass(at(2_500));

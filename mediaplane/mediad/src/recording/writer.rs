@@ -1,16 +1,16 @@
 //! The writer: one thread that empties the workers' queues into files. It alone waits for disks.
 
-use super::queues::{Done, Piece, Queues, Recorder, RecordingInfo, WriterMessage, place_of};
+use super::queues::{Done, OfferedFile, Piece, Queues, Recorder, RecordingInfo, WriterMessage, place_of};
 use super::tape::Tape;
 use super::track::{Stamp, Track};
 use crate::shared::Shared;
 use clock::{Duration, Instant};
-use contract::{FileOffer, RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
+use contract::{RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
 use media_core::{Side, TapId};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::sync::Arc;
 
 /// While something is recorded, the queues are emptied this often.
 const PASS_EVERY: Duration = Duration::from_millis(10);
@@ -23,7 +23,7 @@ const EIO: i32 = 5;
 pub(crate) fn run(shared: &Shared) {
     shared.recorder.set_writer(std::thread::current());
     let wake = |worker| shared.host.wake_worker(shm::WorkerIndex(worker));
-    let mut writer = Writer::new(&shared.recorder, &wake);
+    let mut writer = Writer::new(shared.recorder.clone(), wake);
     loop {
         let is_last = shared.recorder.is_stopping();
         writer.pass(clock::now());
@@ -35,14 +35,14 @@ pub(crate) fn run(shared: &Shared) {
 }
 
 /// Empties the queues of a recorder into files. `wake` wakes a worker that has an outcome to tell.
-pub(crate) struct Writer<R, W> {
-    recorder: R,
+pub(crate) struct Writer<W> {
+    recorder: Arc<Recorder>,
     wake: W,
     /// By place.
     recordings: Vec<Option<Box<Recording>>>,
     running_count: usize,
     /// Files whose recording has not begun yet.
-    files: Vec<(FileOffer, File, Instant)>,
+    files: Vec<(OfferedFile, Instant)>,
     /// Outcomes that their worker had no room for.
     outcomes: VecDeque<Done>,
     pass_count: u64,
@@ -62,8 +62,8 @@ struct Recording {
     error: Option<i32>,
 }
 
-impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
-    pub(crate) fn new(recorder: R, wake: W) -> Self {
+impl<W: Fn(u8)> Writer<W> {
+    pub(crate) fn new(recorder: Arc<Recorder>, wake: W) -> Self {
         Self {
             recorder,
             wake,
@@ -77,7 +77,7 @@ impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
     }
 
     /// Whether there is nothing to do until the next wake-up.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.running_count == 0 && self.files.is_empty() && self.outcomes.is_empty()
     }
 
@@ -112,15 +112,14 @@ impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
     }
 
     fn take_files(&mut self, now: Instant) {
-        self.files.retain(|(.., since)| now - *since < FILE_LIMIT);
-        for (offer, file) in self.recorder.take_files() {
+        self.files.retain(|(_, since)| now - *since < FILE_LIMIT);
+        for offered in self.recorder.take_files() {
             let is_its = |recording: &&mut Box<Recording>| {
-                let info = &recording.info;
-                FileOffer::new(info.leg, info.recording) == offer && !recording.tape.has_file()
+                recording.info.key() == offered.key && !recording.tape.has_file()
             };
             match self.recordings.iter_mut().flatten().find(is_its) {
-                Some(recording) => recording.begin_file(file),
-                None if self.files.len() < RECORDINGS_MAX => self.files.push((offer, file, now)),
+                Some(recording) => recording.begin_file(offered.file),
+                None if self.files.len() < RECORDINGS_MAX => self.files.push((offered, now)),
                 None => tracing::warn!("too many files wait for recordings; one is given up"),
             }
         }
@@ -148,9 +147,8 @@ impl<R: Deref<Target = Recorder> + Clone, W: Fn(u8)> Writer<R, W> {
             self.recordings.resize_with(place + 1, || None);
         }
         let mut recording = Box::new(Recording::new(tap, info));
-        let offer = FileOffer::new(info.leg, info.recording);
-        if let Some(index) = self.files.iter().position(|(other, ..)| *other == offer) {
-            recording.begin_file(self.files.swap_remove(index).1);
+        if let Some(index) = self.files.iter().position(|(offered, _)| offered.key == info.key()) {
+            recording.begin_file(self.files.swap_remove(index).0.file);
         }
         self.running_count += 1;
         self.recordings[place] = Some(recording);

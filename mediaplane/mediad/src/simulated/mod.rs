@@ -2,15 +2,14 @@
 //! virtual time. The region, the queues and the code of the workers are those of a media process.
 
 use crate::error::StartError;
-use crate::recording::{Recorder, Writer};
+use crate::recording::Writer;
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
 use crate::worker::Worker;
 use contract::{FileOffer, LegRef};
 use media_core::sim::SimNetwork;
-use shm::{ClientEnd, ClientIndex, Host, OfferError, Region, RegionPlan, WakeFd, WorkerIndex};
+use shm::{ClientEnd, ClientIndex, ClientLife, Host, OfferError, Region, RegionPlan, WakeFd, WorkerIndex};
 use std::fs::File;
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -23,29 +22,20 @@ pub struct SimulatedPlane {
     /// Clients that are gone, whose ports are not back yet.
     settling: Vec<ClientIndex>,
     network: SimNetwork,
-    writer: Writer<SharedRecorder, fn(u8)>,
-}
-
-/// The recorder of a media plane, for its writer.
-#[derive(Clone)]
-struct SharedRecorder(Arc<Shared>);
-
-impl Deref for SharedRecorder {
-    type Target = Recorder;
-
-    fn deref(&self) -> &Recorder {
-        &self.0.recorder
-    }
+    writer: Writer<fn(u8)>,
 }
 
 /// Hands files for recordings to a media plane, as its control socket does.
 #[derive(Clone)]
-pub struct FileDoor(Arc<Shared>);
+pub struct FileDoor {
+    shared: Arc<Shared>,
+    client: ClientLife,
+}
 
 impl FileDoor {
     /// A file for a recording of a leg under this number.
     pub fn hand_over(&self, leg: LegRef, recording: u64, file: File) {
-        self.0.recorder.take_file(FileOffer::new(leg, recording), file);
+        self.shared.recorder.take_file(self.client, FileOffer::new(leg, recording), file);
     }
 }
 
@@ -65,7 +55,7 @@ impl SimulatedPlane {
         let workers = plan.workers().map(|index| Worker::new(shared.clone(), backend.clone(), index));
         let workers = workers.collect::<Result<_, _>>()?;
         // A worker needs no wake-up: it is turned anyway.
-        let writer = Writer::new(SharedRecorder(shared.clone()), (|_| {}) as fn(u8));
+        let writer = Writer::new(shared.recorder.clone(), (|_| {}) as fn(u8));
         Ok(Self { shared, workers, failing: Vec::new(), settling: Vec::new(), network: network.clone(), writer })
     }
 
@@ -80,9 +70,9 @@ impl SimulatedPlane {
         self.shared.host.attach_local()
     }
 
-    /// Where control clients hand over files.
-    pub fn file_door(&self) -> FileDoor {
-        FileDoor(self.shared.clone())
+    /// Where a control client hands over files.
+    pub fn file_door(&self, client: ClientIndex) -> FileDoor {
+        FileDoor { shared: self.shared.clone(), client: self.shared.host.life(client) }
     }
 
     /// A control client dies.

@@ -19,17 +19,17 @@ const FIRST_PORT: u16 = 10_000;
 const LAST_PORT: u16 = 10_127;
 
 /// A media plane without threads, sockets and a clock.
-struct SimPlane {
-    network: SimNetwork,
-    shared: Arc<Shared>,
-    workers: Vec<Worker<SimNetwork>>,
-    client: ClientEnd,
-    events: Vec<Event>,
+pub(super) struct SimPlane {
+    pub(super) network: SimNetwork,
+    pub(super) shared: Arc<Shared>,
+    pub(super) workers: Vec<Worker<SimNetwork>>,
+    pub(super) client: ClientEnd,
+    pub(super) events: Vec<Event>,
     phones: u16,
 }
 
 impl SimPlane {
-    fn new(workers: usize) -> Self {
+    pub(super) fn new(workers: usize) -> Self {
         let rtp_ports = FIRST_PORT..=LAST_PORT;
         let plan = RegionPlan { workers, rtp_ports, queue_slots: 64, ..RegionPlan::default() };
         let ports: Vec<u16> = (FIRST_PORT..LAST_PORT).step_by(2).collect();
@@ -51,14 +51,14 @@ impl SimPlane {
     }
 
     /// Turns every worker until so much virtual time has passed.
-    fn run(&mut self, time: Duration) {
+    pub(super) fn run(&mut self, time: Duration) {
         let end = self.network.now() + time;
         while self.network.now() < end {
             self.turn();
         }
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.workers.iter_mut().for_each(|worker| worker.turn().unwrap());
         while let Some((_, event)) = self.client.pop() {
             self.events.push(event.unwrap());
@@ -66,7 +66,7 @@ impl SimPlane {
     }
 
     /// Gives a command and turns the workers until `is_answer` likes an event, a second of turns at most.
-    fn command(&mut self, worker: WorkerIndex, command: Command, is_answer: impl Fn(&Event) -> bool) -> Event {
+    pub(super) fn command(&mut self, worker: WorkerIndex, command: Command, is_answer: impl Fn(&Event) -> bool) -> Event {
         self.client.push(worker, &with_port(command)).unwrap();
         for _ in 0..200 {
             self.turn();
@@ -77,18 +77,18 @@ impl SimPlane {
         panic!("{command:?} is not answered: {:?}", self.events)
     }
 
-    fn open(&mut self, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
+    pub(super) fn open(&mut self, worker: WorkerIndex, leg: LegRef, spec: LegSpec) {
         self.command(worker, Command::Open { leg, number: 1, spec }, |event| {
             *event == Event::Opened { leg, number: 1 }
         });
     }
 
-    fn phone(&mut self) -> usize {
+    pub(super) fn phone(&mut self) -> usize {
         self.phones += 2;
         self.network.add_peer(([192, 0, 2, 1], 40_000 + self.phones).into())
     }
 
-    fn spec(&self, phone: usize, source: Source) -> LegSpec {
+    pub(super) fn spec(&self, phone: usize, source: Source) -> LegSpec {
         let mut payloads = PayloadMap::default();
         assert!(payloads.push(0, Codec::Pcmu));
         let remote_rtp = self.network.peer_address(phone).into();
@@ -102,21 +102,21 @@ impl SimPlane {
         })
     }
 
-    fn talk(&self, phone: usize, leg: LegRef, seq: u16) {
+    pub(super) fn talk(&self, phone: usize, leg: LegRef, seq: u16) {
         self.network.peer_send(phone, to(leg), &media_core::suite::rtp_packet(7, seq));
     }
 
     /// RTP that came to a phone, oldest first.
-    fn heard(&self, phone: usize) -> Vec<(Instant, Header)> {
+    pub(super) fn heard(&self, phone: usize) -> Vec<(Instant, Header)> {
         let rtp = |arrived: Arrived| Some((arrived.at, Header::parse(&arrived.bytes).ok()?));
         std::iter::from_fn(|| self.network.peer_take(phone)).filter(|it| !is_rtcp(&it.bytes)).filter_map(rtp).collect()
     }
 
-    fn row(&self, leg: LegRef) -> LegRow {
+    pub(super) fn row(&self, leg: LegRef) -> LegRow {
         self.shared.host.region().legs().read(leg).unwrap()
     }
 
-    fn count(&self, counter: MediaCounter) -> u64 {
+    pub(super) fn count(&self, counter: MediaCounter) -> u64 {
         let region = self.shared.host.region();
         region.plan().workers().map(|worker| region.media_counters(worker).read().get(counter)).sum()
     }
@@ -127,7 +127,7 @@ fn is_rtcp(bytes: &[u8]) -> bool {
     (64..96).contains(&(bytes[1] & 0x7f))
 }
 
-fn ms(count: u64) -> Duration {
+pub(super) fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
@@ -235,7 +235,7 @@ fn a_worker_that_fails_goes_on_with_its_streams() {
 }
 
 /// Ends a client as the control thread does, and gives the next one its place.
-fn replace_client(plane: &mut SimPlane) {
+pub(super) fn replace_client(plane: &mut SimPlane) {
     let dead = plane.client.index();
     plane.shared.host.release(dead);
     plane.turn();
@@ -245,12 +245,12 @@ fn replace_client(plane: &mut SimPlane) {
     plane.client = plane.shared.host.attach_local().unwrap();
 }
 
-fn keep_legs(plane: &mut SimPlane, grace_ms: u32) {
+pub(super) fn keep_legs(plane: &mut SimPlane, grace_ms: u32) {
     let kept = Event::Kept { number: 9 };
     plane.command(W0, Command::KeepLegs { number: 9, grace_ms }, |event| *event == kept);
 }
 
-fn adopt(plane: &mut SimPlane, leg: LegRef) -> Event {
+pub(super) fn adopt(plane: &mut SimPlane, leg: LegRef) -> Event {
     plane.command(W0, Command::Adopt { leg, number: 5 }, |event| event.number() == Some(5))
 }
 

@@ -8,8 +8,8 @@ impl Legs {
     /// Takes an event of a media worker. Gives the owner of the leg with what it means; `None`: it is about a leg that is
     /// gone.
     pub fn handle(&mut self, turn: &mut MediaTurn<'_>, event: &Event) -> Option<(u64, LegEvent)> {
-        if let Event::RecordingEnded { recording, outcome, .. } = *event {
-            return self.recording_ended(recording, outcome);
+        if let Event::RecordingEnded { leg, number, recording, outcome } = *event {
+            return self.recording_ended((leg, number), recording, outcome);
         }
         if let Event::Kept { number } = *event {
             return self.kept(number);

@@ -4,7 +4,7 @@
 use super::leg::Stage;
 use crate::{CommandNumber, LegError, LegEvent, LegId, Legs, MediaTurn, Port};
 use clock::Duration;
-use contract::{Command, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 
@@ -26,7 +26,17 @@ pub(crate) struct Recordings {
 struct Recording {
     owner: u64,
     leg: LegId,
+    /// How the media plane was told to begin it; `None`: it was not.
+    begun: Option<Begun>,
     state: RecordingState,
+}
+
+/// What the media plane knows a recording by, besides its number. A client that had this place before has numbered its
+/// recordings from 1 as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Begun {
+    leg: LegRef,
+    by: CommandNumber,
 }
 
 #[derive(Debug)]
@@ -99,20 +109,20 @@ impl Legs {
         }
         self.make_room_for_recording()?;
         let (recording, start) = (self.recordings.begun_count + 1, Start { file, layout, limit_s });
-        let state = match telling {
+        let (state, begun) = match telling {
             Telling::Now(port) => {
-                self.begin_recording(turn, (id, port), recording, start)?;
-                RecordingState::Told
+                let begun = self.begin_recording(turn, (id, port), recording, start)?;
+                (RecordingState::Told, Some(begun))
             }
             Telling::Later => {
                 self.recordings.waiting.push(recording);
-                RecordingState::Waiting(start)
+                (RecordingState::Waiting(start), None)
             }
         };
         self.recordings.begun_count = recording;
         let leg = self.leg_mut(id)?;
         leg.recording = Some(recording);
-        let begun = Recording { owner: leg.owner, leg: id, state };
+        let begun = Recording { owner: leg.owner, leg: id, begun, state };
         self.recordings.open.insert(recording, begun);
         Ok(recording)
     }
@@ -162,14 +172,14 @@ impl Legs {
         (id, port): (LegId, Port),
         recording: u64,
         Start { file, layout, limit_s }: Start,
-    ) -> Result<(), LegError> {
+    ) -> Result<Begun, LegError> {
         turn.ports.hand_over(port.leg, recording, file).map_err(|_| LegError::File)?;
         let number = self.next_number(id.slot());
         let command = Command::StartRecording { leg: port.leg, number: number.get(), recording, layout, limit_s };
         turn.commands.push((port.worker, command));
         self.recordings.starting.insert(number, recording);
         self.limit_recording(turn.now, number);
-        Ok(())
+        Ok(Begun { leg: port.leg, by: number })
     }
 
     fn tell_stop(&mut self, turn: &mut MediaTurn<'_>, (id, port): (LegId, Port), recording: u64) {
@@ -192,8 +202,12 @@ impl Legs {
             let Some(recording) = self.recordings.open.get_mut(&number) else { continue };
             match std::mem::replace(&mut recording.state, RecordingState::Told) {
                 RecordingState::Waiting(start) => {
-                    if self.begin_recording(turn, (id, port), number, start).is_err() {
+                    let Ok(begun) = self.begin_recording(turn, (id, port), number, start) else {
                         self.end_recording_here(number, RecordingEnd::NoFile);
+                        continue;
+                    };
+                    if let Some(recording) = self.recordings.open.get_mut(&number) {
+                        recording.begun = Some(begun);
                     }
                 }
                 _ => self.tell_stop(turn, (id, port), number),
@@ -212,7 +226,7 @@ impl Legs {
     /// A recording ends that the media plane has never heard of.
     fn end_recording_here(&mut self, number: u64, end: RecordingEnd) {
         self.recordings.waiting.retain(|waiting| *waiting != number);
-        let told = self.recording_ended(number, RecordingOutcome::new(end));
+        let told = self.forget_recording(number, RecordingOutcome::new(end));
         self.recordings.ended.extend(told);
     }
 
@@ -255,7 +269,23 @@ impl Legs {
         LegEvent::RecordingStarted(recording)
     }
 
-    pub(crate) fn recording_ended(&mut self, recording: u64, outcome: RecordingOutcome) -> Option<(u64, LegEvent)> {
+    /// The media plane says that the recording of a leg is over which it began by the command with this number.
+    pub(crate) fn recording_ended(
+        &mut self,
+        (leg, number): (LegRef, u64),
+        recording: u64,
+        outcome: RecordingOutcome,
+    ) -> Option<(u64, LegEvent)> {
+        let by = CommandNumber::from_answer(number)?;
+        let begun = self.recordings.open.get(&recording)?.begun;
+        if begun != Some(Begun { leg, by }) {
+            return None;
+        }
+        self.forget_recording(recording, outcome)
+    }
+
+    /// A recording is over. Gives its owner, with what the owner is told.
+    fn forget_recording(&mut self, recording: u64, outcome: RecordingOutcome) -> Option<(u64, LegEvent)> {
         let ended = self.recordings.open.remove(&recording)?;
         let starting = self.recordings.starting.iter().find(|(_, other)| **other == recording);
         if let Some(number) = starting.map(|(number, _)| *number) {

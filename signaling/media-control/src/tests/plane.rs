@@ -114,7 +114,8 @@ struct Running {
     worker: u8,
     spec: LegSpec,
     last_number: u64,
-    recording: Option<u64>,
+    /// By its number, with that of the command that began it.
+    recording: Option<(u64, u64)>,
     /// Its client has hung up, and none has adopted it.
     is_kept: bool,
 }
@@ -273,7 +274,7 @@ impl Plane {
             },
             Command::StartRecording { recording, .. } => match self.legs.get_mut(&leg).filter(|_| is_here) {
                 Some(running) if running.recording.is_none() && refuse.is_none() => {
-                    running.recording = Some(recording);
+                    running.recording = Some((recording, tag));
                     Event::RecordingStarted { leg, number: tag, recording }
                 }
                 _ => {
@@ -282,11 +283,13 @@ impl Plane {
                 }
             },
             Command::StopRecording { recording, .. } => {
-                let running = self.legs.get_mut(&leg).filter(|running| running.recording == Some(recording));
-                let Some(running) = running else { return };
-                running.recording = None;
+                let begun = self.legs.get(&leg).and_then(|running| running.recording);
+                let Some((_, number)) = begun.filter(|begun| begun.0 == recording) else { return };
+                if let Some(running) = self.legs.get_mut(&leg) {
+                    running.recording = None;
+                }
                 let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
-                Event::RecordingEnded { leg, number: tag, recording, outcome }
+                Event::RecordingEnded { leg, number, recording, outcome }
             }
             Command::KeepLegs { grace_ms, .. } => {
                 if grace_ms > 0 {
@@ -307,9 +310,9 @@ impl Plane {
             _ if !is_here => refused(RefuseReason::NoSuchLeg),
             Command::Close { .. } => {
                 let closed = self.legs.remove(&leg);
-                if let Some(recording) = closed.and_then(|running| running.recording) {
+                if let Some((recording, number)) = closed.and_then(|running| running.recording) {
                     let outcome = RecordingOutcome::new(RecordingEnd::LegClosed);
-                    self.tell(worker, Event::RecordingEnded { leg, number: tag, recording, outcome });
+                    self.tell(worker, Event::RecordingEnded { leg, number, recording, outcome });
                 }
                 Event::Closed { leg, number: tag, reason: CloseReason::Asked }
             }

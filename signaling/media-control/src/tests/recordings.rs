@@ -84,6 +84,35 @@ fn there_is_room_for_a_recording_once_a_leg_is_gone() {
     assert!(start(&mut world, next).is_ok());
 }
 
+/// The outcome of a recording of an earlier client, whose legs and recordings had the same numbers.
+#[test]
+fn the_outcome_of_another_recording_with_the_same_number_ends_nothing() {
+    let mut world = World::new();
+    let (id, other) = (world.open_on(0, &tone()), world.open_on(0, &tone()));
+    let recording = start(&mut world, id).unwrap();
+    let command = *world.plane.taken.last().unwrap();
+    let (leg, number) = (command.leg(), command.number());
+    let waiting = world.turn(|legs, turn| legs.reserve(turn, 7, None)).unwrap();
+    let not_begun = start(&mut world, waiting).unwrap();
+    world.serve();
+    world.told();
+    let other = world.legs.port(other).unwrap().leg;
+    let outcome = RecordingOutcome::new(RecordingEnd::LegClosed);
+    for (leg, number, recording) in [
+        (other, number, recording),
+        (leg, number + 1, recording),
+        (leg, 0, recording),
+        (leg, number, recording + 7),
+        (leg, number, not_begun),
+    ] {
+        assert_eq!(world.hear(Event::RecordingEnded { leg, number, recording, outcome }), None);
+    }
+    assert_eq!((world.legs.recording(id), world.legs.recording(waiting)), (Some(recording), Some(not_begun)));
+    let ended = world.hear(Event::RecordingEnded { leg, number, recording, outcome });
+    assert_eq!(ended, Some((1_000, LegEvent::RecordingEnded { recording, outcome })));
+    assert_eq!(world.legs.recording(id), None);
+}
+
 fn stop(world: &mut World, id: LegId) -> Result<u64, LegError> {
     world.turn(|legs, turn| legs.stop_recording(turn, id))
 }

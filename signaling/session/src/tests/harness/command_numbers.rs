@@ -21,6 +21,8 @@ struct LegNumbers {
     owner: u64,
     /// What the leg was told to be.
     spec: LegSpec,
+    /// The commands that began recordings, by the recording's number.
+    recordings: HashMap<u64, u64>,
 }
 
 impl CommandNumbers {
@@ -39,6 +41,7 @@ impl CommandNumbers {
                     numbers.spec = numbers.spec.updated(update);
                     *update = numbers.spec.into();
                 }
+                Command::StartRecording { number, recording, .. } => drop(numbers.recordings.insert(*recording, *number)),
                 _ => {}
             }
             let (Command::Open { number: tag, .. }
@@ -62,7 +65,7 @@ impl CommandNumbers {
             return Event::PlayerEnded { leg, player };
         }
         let numbers = self.legs.get_mut(&event.leg()).filter(|numbers| Some(numbers.owner) == event.number());
-        let Some(LegNumbers { open, last, .. }) = numbers else { return event };
+        let Some(LegNumbers { open, last, recordings, .. }) = numbers else { return event };
         let answers = |command: &Command| match event {
             Event::Opened { .. } => matches!(command, Command::Open { .. }),
             Event::Updated { .. } => matches!(command, Command::Update { .. }),
@@ -82,6 +85,10 @@ impl CommandNumbers {
             _ => open.iter().position(answers),
         };
         let number = place.and_then(|place| open.remove(place)).map_or(*last, |command| command.number());
+        let number = match event {
+            Event::RecordingEnded { recording, .. } => recordings.get(&recording).copied().unwrap_or(number),
+            _ => number,
+        };
         let (Event::Opened { number: tag, .. }
         | Event::Updated { number: tag, .. }
         | Event::Refused { number: tag, .. }
