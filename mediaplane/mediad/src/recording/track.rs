@@ -12,6 +12,8 @@ use contract::ClockRate;
 const AHEAD_MAX: Duration = Duration::from_millis(240);
 /// And this much after: no network holds packets for so long.
 const BEHIND_MAX: Duration = Duration::from_secs(2);
+/// The longest packet of G.711 that a receive buffer holds: no piece of one lies farther from its first.
+const PACKET_MAX: Duration = Duration::from_millis(256);
 /// So far from its time a stream may stay.
 const DRIFT_MAX: Duration = Duration::from_millis(120);
 /// One that is farther away for so many packets is put right.
@@ -38,8 +40,8 @@ pub(super) struct Track {
     /// Of its timestamps, and of the samples in the file.
     clock: ClockRate,
     stream: Option<Stream>,
-    /// The packet whose first piece was taken last: the others have their place beside it.
-    taken: Option<Numbered>,
+    /// The packet whose first piece was taken last, with the timestamp of that piece: the others have their place beside it.
+    taken: Option<(Numbered, u32)>,
     /// Packets of it, each once.
     pub(super) packets: u64,
     /// Expected and received of the streams before this one.
@@ -76,29 +78,36 @@ impl Track {
     pub(super) fn place(&mut self, stamp: Stamp) -> Option<i64> {
         let came_at = i64::try_from(stamp.came_at).unwrap_or(i64::MAX);
         let packet = Numbered { ssrc: stamp.ssrc, seq: stamp.seq };
-        if !stamp.is_first && self.taken != Some(packet) {
-            return None;
+        if !stamp.is_first {
+            return self.place_beside(packet, stamp.time);
         }
         self.taken = None;
         let stream = match &mut self.stream {
             Some(stream) if stream.ssrc == stamp.ssrc => stream,
             _ => {
                 self.earlier_lost = self.lost();
-                self.packets += u64::from(stamp.is_first);
+                self.packets += 1;
                 self.stream = Some(Stream::new(stamp, came_at));
-                self.taken = Some(packet);
+                self.taken = Some((packet, stamp.time));
                 return Some(came_at);
             }
         };
-        if stamp.is_first {
-            if !stream.count(stamp.seq) {
-                return None;
-            }
-            self.packets += 1;
-            stream.keep_in_step(stamp.time, came_at, self.clock);
+        if !stream.count(stamp.seq) {
+            return None;
         }
-        self.taken = Some(packet);
+        self.packets += 1;
+        stream.keep_in_step(stamp.time, came_at, self.clock);
+        self.taken = Some((packet, stamp.time));
         Some(stream.place_of(stamp.time))
+    }
+
+    /// The place of a further piece of a packet: behind its first one, and not where a copy of the packet with another
+    /// timestamp says, whose own first piece was lost.
+    fn place_beside(&self, packet: Numbered, time: u32) -> Option<i64> {
+        let (taken, first) = self.taken?;
+        let is_beside = u64::from(time.wrapping_sub(first)) < self.clock.ticks(PACKET_MAX);
+        let stream = self.stream.as_ref().filter(|_| taken == packet && is_beside)?;
+        Some(stream.place_of(time))
     }
 
     /// Packets that never came.
@@ -197,6 +206,25 @@ mod tests {
             assert_eq!(track.place(far), None, "another piece of that copy, far ahead");
             assert_eq!(track.place(rest), None, "a piece whose packet is over");
             assert_eq!((track.packets, track.lost()), (5, 1));
+        }
+    }
+
+    /// The queue was full when the first piece of a copy came, so that its second one follows the first packet's pieces.
+    #[test]
+    fn a_piece_of_a_copy_with_another_timestamp_has_no_place() {
+        for clock in clocks() {
+            let mut track = Track::new(clock);
+            assert!(track.place(stamp(clock, 1, 0)).is_some());
+            let first = stamp(clock, 2, 20);
+            assert_eq!(track.place(first), Some(ticks(clock, 20) as i64));
+            let piece = |time| Stamp { is_first: false, time, ..first };
+            let further = |ms| piece(first.time.wrapping_add(ticks(clock, ms) as u32));
+            for ms in [256, 300, 1_000, 60_000, 3_600_000] {
+                assert_eq!(track.place(further(ms)), None, "{clock:?}: {ms} ms ahead");
+                assert_eq!(track.place(piece(first.time.wrapping_sub(ticks(clock, ms) as u32))), None, "{ms} ms behind");
+            }
+            assert_eq!(track.place(further(30)), Some(ticks(clock, 50) as i64));
+            assert_eq!((track.packets, track.lost()), (2, 0));
         }
     }
 
