@@ -35,6 +35,10 @@ impl Ports for Link {
         Some(Port { leg, pair, worker })
     }
 
+    fn has_worker(&self, worker: u8) -> bool {
+        usize::from(worker) < self.end.region().plan().workers
+    }
+
     fn hand_over(&mut self, leg: LegRef, recording: u64, file: File) -> io::Result<()> {
         shm::give_file(&self.stream, &FileOffer::new(leg, recording), &file)
     }

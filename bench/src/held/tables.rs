@@ -127,6 +127,9 @@ impl Ports for FreePorts {
     fn take_on(&mut self, _: u8) -> Option<Port> {
         self.take()
     }
+    fn has_worker(&self, worker: u8) -> bool {
+        worker == 0
+    }
     fn give_back(&mut self, _: Port) {}
 }
 

@@ -32,7 +32,8 @@ pub enum Event {
     RecordingEnded { leg: LegRef, number: u64, recording: u64, outcome: RecordingOutcome },
     /// Once this client hangs up, its legs on this worker go on for the time of the command.
     Kept { number: u64 },
-    /// The leg belongs to this client now, as it is; its row tells what it does.
+    /// The leg belongs to this client now, as it is; its row tells what it does. `MediaTimeout` and `PlayerEnded` follow where
+    /// they were told before, or would have been.
     Adopted { leg: LegRef, number: u64 },
 }
 

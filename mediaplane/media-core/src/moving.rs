@@ -1,11 +1,11 @@
-//! A leg on its way from one worker to another.
+//! A leg on its way from one worker to another, or from one client to another.
 
 use crate::Worker;
 use crate::incoming::sinks;
 use crate::io::Output;
-use crate::leg::{Leg, LegIndex, Links, NOWHERE};
+use crate::leg::{Leg, LegIndex, Links, NOWHERE, Sound};
 use clock::Instant;
-use contract::{Event, LegRef, RefuseReason, Source};
+use contract::{Event, LegRef, LegState, RefuseReason, Source};
 
 /// A leg with all its counters and clocks, on no worker. Its sockets are as they were: opened, and connected where the
 /// leg had settled.
@@ -74,6 +74,21 @@ impl Worker {
         self.plan_timer(place, now);
         out.events.push(Event::Moved { leg: leg_ref, number, worker: self.index });
         Ok(())
+    }
+
+    /// Another client goes on with a leg. It hears what the one before may not have heard: that the peer has fallen silent, or
+    /// that the player has come to its end.
+    pub(crate) fn adopt(&mut self, place: usize, number: u64, out: &mut Output) {
+        let it = &self.legs[place];
+        let leg = it.leg;
+        out.events.push(Event::Adopted { leg, number });
+        if it.state == LegState::TimedOut {
+            out.events.push(Event::MediaTimeout { leg });
+        }
+        let has_played = matches!(it.flow.source(), Source::Prompt(_)) && !matches!(it.making.sound, Sound::Prompt(_));
+        if has_played {
+            out.events.push(Event::PlayerEnded { leg, player: it.flow.player });
+        }
     }
 
     /// Finds the legs again that this one takes from or gives to, without a change of source in either stream.

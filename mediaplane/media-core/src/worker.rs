@@ -118,9 +118,7 @@ impl Worker {
             }),
             // Only who runs several workers can do this: with `extract` here and `insert` there.
             Command::Move { .. } => self.find(leg).and(Err(RefuseReason::Invalid)),
-            Command::Adopt { .. } => self.find(leg).map(|_| {
-                out.events.push(Event::Adopted { leg, number });
-            }),
+            Command::Adopt { .. } => self.find(leg).map(|place| self.adopt(place, number, out)),
             // Only who knows the clients can do this.
             Command::KeepLegs { .. } => Err(RefuseReason::Invalid),
             // Only who has files can do this: with `tap`.

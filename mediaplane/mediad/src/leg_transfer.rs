@@ -8,8 +8,9 @@ use contract::{CloseReason, Command, Event, RecordingEnd, RefuseReason};
 use crossbeam::queue::ArrayQueue;
 use media_core::MovingLeg;
 use media_core::io::{Backend, PacketIo};
-use shm::{ClientIndex, WorkerIndex};
+use shm::{ClientIndex, RegionPlan, WorkerIndex};
 use stats::MediaCounter;
+use std::sync::atomic::{AtomicU32, Ordering::*};
 
 /// Transfers that wait for one worker.
 const QUEUE_COUNT: usize = 1_024;
@@ -33,32 +34,59 @@ pub(crate) struct LegTransfer {
 /// finds one of them without the other.
 pub(crate) type TransferBatch = Vec<LegTransfer>;
 
-/// One queue per worker.
-pub(crate) struct TransferQueues(Box<[ArrayQueue<TransferBatch>]>);
+pub(crate) struct TransferQueues {
+    /// By worker.
+    batches: Box<[ArrayQueue<TransferBatch>]>,
+    /// By client: its legs that are on no worker. As long as there are any, no worker confirms the client's end, because its
+    /// place and its ports would be another client's when they arrive.
+    leg_counts: Box<[AtomicU32]>,
+}
 
 impl TransferQueues {
     pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| ArrayQueue::new(QUEUE_COUNT)).collect())
-    }
-
-    /// Gives the batch back where the queue is full.
-    pub(crate) fn send(&self, worker: u8, batch: TransferBatch) -> Result<(), TransferBatch> {
-        match self.0.get(usize::from(worker)) {
-            Some(batches) => batches.push(batch),
-            None => Err(batch),
+        Self {
+            batches: (0..workers).map(|_| ArrayQueue::new(QUEUE_COUNT)).collect(),
+            leg_counts: (0..RegionPlan::MAX_CLIENTS).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
+    /// Gives the batch back where the queue is full. The legs in it count as on their way until [`Self::has_arrived`].
+    pub(crate) fn send(&self, worker: u8, batch: TransferBatch) -> Result<(), TransferBatch> {
+        batch.iter().for_each(|transfer| self.count(&transfer.owned, 1));
+        let sent = match self.batches.get(usize::from(worker)) {
+            Some(batches) => batches.push(batch),
+            None => Err(batch),
+        };
+        sent.inspect_err(|batch| batch.iter().for_each(|transfer| self.has_arrived(&transfer.owned)))
+    }
+
     pub(crate) fn receive(&self, worker: u8) -> Option<TransferBatch> {
-        self.0.get(usize::from(worker))?.pop()
+        self.batches.get(usize::from(worker))?.pop()
+    }
+
+    /// A leg that was sent is on a worker again, or lost.
+    pub(crate) fn has_arrived(&self, owned: &Owned) {
+        self.count(owned, u32::MAX);
+    }
+
+    /// Whether a leg of this client is on no worker.
+    pub(crate) fn has_leg_of(&self, client: ClientIndex) -> bool {
+        // Pairs with the Release in `count`: the worker that sent the leg has counted it before it confirms.
+        self.leg_counts.get(client.index()).is_some_and(|count| count.load(Acquire) > 0)
     }
 
     pub(crate) fn is_empty(&self, worker: u8) -> bool {
-        self.0.get(usize::from(worker)).is_none_or(ArrayQueue::is_empty)
+        self.batches.get(usize::from(worker)).is_none_or(ArrayQueue::is_empty)
     }
 
     pub(crate) fn workers(&self) -> usize {
-        self.0.len()
+        self.batches.len()
+    }
+
+    fn count(&self, owned: &Owned, change: u32) {
+        if let Some(count) = self.leg_counts.get(owned.client.index()) {
+            count.fetch_add(change, Release);
+        }
     }
 }
 
@@ -147,7 +175,9 @@ impl<B: Backend> Worker<B> {
         for _ in 0..TURN_TRANSFERS {
             let Some(batch) = self.shared.transfers.receive(self.index.0) else { return };
             for transfer in batch {
+                let owned = transfer.owned;
                 self.install(now, transfer);
+                self.shared.transfers.has_arrived(&owned);
             }
         }
     }
@@ -160,11 +190,8 @@ impl<B: Backend> Worker<B> {
         let before = self.output.events.len();
         match self.core.insert(now, moving, number, &mut self.output) {
             Ok(()) => {
-                let Some(pair) = pair else { return };
-                let [rtp_socket, rtcp_socket] = sockets_of(pair);
-                self.io.attach(rtp_socket, connected.0);
-                if uses_rtcp_socket {
-                    self.io.attach(rtcp_socket, connected.1);
+                if let Some(pair) = pair {
+                    self.attach_again(pair, connected, uses_rtcp_socket);
                 }
                 self.owners.set(owned);
                 if let Some(reason) = refused {
@@ -182,17 +209,26 @@ impl<B: Backend> Worker<B> {
             }
             Err((moving, reason)) if from != self.index.0 => {
                 let back = LegTransfer { moving, owned, number, from, refused: Some(reason) };
-                if self.shared.transfers.send(from, vec![back]).is_ok() {
-                    self.shared.host.wake_worker(WorkerIndex(from));
+                match self.shared.transfers.send(from, vec![back]) {
+                    Ok(()) => self.shared.host.wake_worker(WorkerIndex(from)),
+                    Err(_) => self.lose(now, &owned, reason),
                 }
             }
-            Err((_, reason)) => {
-                self.end_recording(now, &owned, RecordingEnd::LegClosed);
-                let port = owned.spec.transport.port.rtp;
-                tracing::error!("the leg on port {port} is lost between two workers: {reason:?}");
-                let closed = Event::Closed { leg, number: 0, reason: CloseReason::Failed };
-                self.event_backlog.push(&mut self.end, owned.client, closed);
-            }
+            Err((_, reason)) => self.lose(now, &owned, reason),
+        }
+    }
+
+    /// A leg is on no worker any more: its id and port may be used again, by the client that hears of it or, where it is
+    /// kept, by any.
+    fn lose(&mut self, now: Instant, owned: &Owned, reason: RefuseReason) {
+        let (leg, port) = (owned.leg, owned.spec.transport.port.rtp);
+        tracing::error!("the leg on port {port} is lost between two workers: {reason:?}");
+        self.end_recording(now, owned, RecordingEnd::LegClosed);
+        if owned.kept_until.is_some() {
+            self.shared.host.region().reservations().end_keeping(owned.reservation());
+        } else {
+            let closed = Event::Closed { leg, number: 0, reason: CloseReason::Failed };
+            self.event_backlog.push(&mut self.end, owned.client, closed);
         }
     }
 }

@@ -5,7 +5,7 @@ use clock::{Duration, Instant};
 use contract::LegRow;
 use media_core::Worker;
 use media_core::io::IoCounters;
-use shm::{CounterBlock, Latency, LegTable, Region, WorkerIndex};
+use shm::{CounterBlock, Latency, LegTable, Region, Reservations, WorkerIndex};
 use stats::{CounterSet, MediaCounter};
 
 const EVERY: Duration = Duration::from_millis(10);
@@ -18,6 +18,7 @@ pub(crate) struct Publisher {
     index: WorkerIndex,
     counters: CounterBlock<MediaCounter>,
     legs: LegTable,
+    reservations: Reservations,
     pub(crate) relay_latency: Latency,
     pub(crate) pacing_lateness: Latency,
     /// Events that control clients do not take.
@@ -36,6 +37,7 @@ impl Publisher {
             index,
             counters: region.media_counters(index),
             legs: region.legs(),
+            reservations: region.reservations(),
             relay_latency: region.relay_latency(index),
             pacing_lateness: region.pacing_lateness(index),
             deferred: 0,
@@ -79,9 +81,12 @@ impl Publisher {
         self.region.beat(self.index, now);
     }
 
+    /// Not for a leg whose id its client has given back while it runs: the row may be that of another leg on another worker.
     pub(crate) fn row(&self, row: &LegRow) {
-        // The core's rows are those of the region.
-        let _ = self.legs.publish(row);
+        if self.reservations.holder(row.leg).is_some() {
+            // The core's rows are those of the region, and one that another worker is writing is left to that one.
+            let _ = self.legs.publish(row);
+        }
     }
 
     /// New packet I/O counts from zero again.

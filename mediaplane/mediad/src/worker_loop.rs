@@ -63,7 +63,7 @@ impl<B: Backend> Worker<B> {
     fn wait(&mut self) -> io::Result<()> {
         self.received.clear();
         let now = self.io.now();
-        let until = if !self.dying.is_empty() {
+        let until = if self.dying.iter().any(|client| !self.owners.of_client(*client, 1).is_empty()) {
             Instant::ZERO
         } else {
             let until = self
@@ -73,7 +73,9 @@ impl<B: Backend> Worker<B> {
                 .min(now + IDLE)
                 .min(self.transfers_until())
                 .min(self.grace.deadline());
-            if self.event_backlog.is_waiting() { until.min(now + RETRY) } else { until }
+            // A dead client's leg that is on its way to another worker wakes only that one.
+            let looks_soon = self.event_backlog.is_waiting() || !self.dying.is_empty();
+            if looks_soon { until.min(now + RETRY) } else { until }
         };
         // Said before the last look at the queues: a client that pushes from now on wakes this worker.
         let has_post = !self.shared.transfers.is_empty(self.index.0) || self.shared.recorder.has_outcomes(self.index.0);
@@ -235,7 +237,12 @@ impl<B: Backend> Worker<B> {
 
     /// Closes what dead clients left behind, some legs a turn, and says when none is left.
     fn close_legs_of_the_dead(&mut self, now: Instant) {
-        let Some(&client) = self.dying.first() else { return };
+        for client in self.dying.clone() {
+            self.close_legs_of(now, client);
+        }
+    }
+
+    fn close_legs_of(&mut self, now: Instant, client: ClientIndex) {
         for owned in self.owners.of_client(client, TURN_CLOSINGS) {
             let close = Command::Close { leg: owned.leg, number: 0 };
             self.core.handle_command(now, close, self.io.buffers(), &mut self.output);
@@ -243,7 +250,7 @@ impl<B: Backend> Worker<B> {
             self.owners.remove(owned.leg);
             self.end_recording(now, &owned, RecordingEnd::LegClosed);
         }
-        if self.owners.of_client(client, 1).is_empty() {
+        if self.owners.of_client(client, 1).is_empty() && !self.shared.transfers.has_leg_of(client) {
             // Sockets of its ports are closed before any client can get them again.
             self.finish();
             self.end.confirm_gone(client);

@@ -12,6 +12,12 @@ pub enum LegError {
     /// The pool has no port, or no media plane is there.
     #[error("no media port is free, or no media plane is there")]
     NoPort,
+    /// The media plane has no worker with this number.
+    #[error("the media plane has no worker {0}")]
+    NoWorker(u8),
+    /// A leg of this snapshot, or with this handle, is there already.
+    #[error("the leg of this snapshot is there already")]
+    AlreadyThere,
     /// The leg is in a state in which this cannot be done.
     #[error("the leg is in a state in which this cannot be done")]
     WrongState,

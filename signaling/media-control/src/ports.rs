@@ -17,13 +17,15 @@ pub struct Port {
 
 /// The port pool and the control socket of the media plane.
 ///
-/// A port is given back once: when the media plane has said that its leg is closed, or when it has not answered `Close` in
-/// time. The pool lets a port rest before it is taken again.
+/// A port is given back once, when the media plane has said that its leg is closed; of one that is lost no port is given back.
+/// The pool lets a port rest before it is taken again.
 pub trait Ports {
     /// A port of the least loaded worker; `None` at once when there is none, or no media plane.
     fn take(&mut self) -> Option<Port>;
     /// A port of this worker, or of another one where it has none.
     fn take_on(&mut self, worker: u8) -> Option<Port>;
+    /// Whether the media plane has this worker.
+    fn has_worker(&self, worker: u8) -> bool;
     /// A leg has gone from one worker to another.
     fn moved(&mut self, from: u8, to: u8) {
         let _ = (from, to);

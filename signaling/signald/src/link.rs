@@ -174,6 +174,10 @@ impl Ports for Link {
         }
     }
 
+    fn has_worker(&self, worker: u8) -> bool {
+        usize::from(worker) < self.leg_counts.len()
+    }
+
     fn moved(&mut self, from: u8, to: u8) {
         self.count(from, -1);
         self.count(to, 1);

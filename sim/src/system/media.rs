@@ -221,6 +221,10 @@ impl Ports for Link {
         self.take_of(worker).or_else(|| self.take())
     }
 
+    fn has_worker(&self, worker: u8) -> bool {
+        usize::from(worker) < self.leg_counts.len()
+    }
+
     fn moved(&mut self, from: u8, to: u8) {
         self.leg_counts[usize::from(from)] = self.leg_counts[usize::from(from)].saturating_sub(1);
         self.leg_counts[usize::from(to)] += 1;

@@ -4,7 +4,7 @@
 use crate::clients::owners::Owned;
 use crate::worker::Worker;
 use clock::{Duration, Instant};
-use contract::{Command, Event, LegRef, RefuseReason};
+use contract::{Command, Event, LegRef, RecordingEnd, RefuseReason};
 use media_core::io::{Backend, PacketIo};
 use shm::{ClientIndex, RegionPlan};
 use stats::MediaCounter;
@@ -52,18 +52,19 @@ impl<B: Backend> Worker<B> {
             return;
         }
         let legs = self.owners.of_client(client, usize::MAX);
-        for owned in &legs {
-            self.keep(client, *owned);
-        }
-        tracing::info!("{} legs of control client {} wait {grace:?} for another one", legs.len(), client.0);
+        let kept_count = legs.iter().filter(|owned| self.keep(client, **owned)).count();
+        tracing::info!("{kept_count} legs of control client {} wait {grace:?} for another one", client.0);
     }
 
-    fn keep(&mut self, client: ClientIndex, owned: Owned) {
+    /// `false`: the leg's id or port is not the client's, so that the leg has to end.
+    fn keep(&mut self, client: ClientIndex, owned: Owned) -> bool {
         let until = self.grace.until[client.index()];
-        if self.shared.host.region().reservations().keep(owned.reservation(), client) {
+        let is_kept = self.shared.host.region().reservations().keep(owned.reservation(), client);
+        if is_kept {
             self.owners.set(Owned { kept_until: Some(until), ..owned });
             self.grace.next_end = self.grace.next_end.min(until);
         }
+        is_kept
     }
 
     /// A leg has come from another worker: whether it may go on. One that is kept may, and so may one whose client still
@@ -73,23 +74,17 @@ impl<B: Backend> Worker<B> {
             self.grace.next_end = self.grace.next_end.min(until);
             return true;
         }
-        let (region, client) = (self.shared.host.region().clone(), owned.client);
-        if !region.reservations().is_held(owned.reservation(), client) {
+        let client = owned.client;
+        if !self.shared.host.region().reservations().is_held(owned.reservation(), client) {
             return false;
         }
-        if !region.live_clients().any(|live| live == client) && self.grace.declared[client.index()].is_zero() {
-            // It died while the leg was on its way, and our part of that may be done already.
-            if self.grace.until[client.index()] <= now {
-                return false;
-            }
-            self.keep(client, owned);
-        }
-        true
+        // A client whose death this worker has yet to hear of may have died; its legs here are dealt with then.
+        !self.dying.contains(&client) || self.grace.until[client.index()] > now && self.keep(client, owned)
     }
 
     /// Gives a kept leg to the client that asks for it.
     pub(crate) fn adopt(&mut self, now: Instant, client: ClientIndex, leg: LegRef, number: u64) {
-        let adopted = self.try_adopt(client, leg);
+        let adopted = self.try_adopt(now, client, leg);
         match adopted {
             Ok(()) => {
                 let command = Command::Adopt { leg, number };
@@ -102,9 +97,14 @@ impl<B: Backend> Worker<B> {
         }
     }
 
-    fn try_adopt(&mut self, client: ClientIndex, leg: LegRef) -> Result<(), RefuseReason> {
+    fn try_adopt(&mut self, now: Instant, client: ClientIndex, leg: LegRef) -> Result<(), RefuseReason> {
         let owned = *self.owners.get(leg).ok_or(RefuseReason::NoSuchLeg)?;
         match owned.kept_until {
+            // The core does not have it, where a worker failed between the two.
+            Some(_) if self.core.row(leg).is_none() => {
+                self.forget_kept(now, &owned);
+                Err(RefuseReason::NoSuchLeg)
+            }
             Some(_) if self.shared.host.region().reservations().adopt(owned.reservation(), client) => {
                 self.owners.set(Owned { client, kept_until: None, ..owned });
                 Ok(())
@@ -113,6 +113,13 @@ impl<B: Backend> Worker<B> {
             // Of a client that lives: not known to this one.
             _ => Err(RefuseReason::NoSuchLeg),
         }
+    }
+
+    /// Takes back the id and the port of a kept leg that the core does not have.
+    fn forget_kept(&mut self, now: Instant, owned: &Owned) {
+        self.owners.remove(owned.leg);
+        self.end_recording(now, owned, RecordingEnd::LegClosed);
+        self.shared.host.region().reservations().end_keeping(owned.reservation());
     }
 
     /// Closes kept legs that no client has adopted in time. Their ids and ports are free once their sockets are closed.
@@ -127,9 +134,7 @@ impl<B: Backend> Worker<B> {
             if self.core.row(leg).is_some() {
                 self.core.handle_command(now, Command::Close { leg, number: 0 }, self.io.buffers(), &mut self.output);
             } else {
-                // The core does not have it, where a worker failed between the two.
-                self.owners.remove(leg);
-                self.shared.host.region().reservations().end_keeping(owned.reservation());
+                self.forget_kept(now, &owned);
             }
         }
         let closing = |owned: &&Owned| self.core.row(owned.leg).is_none();

@@ -37,7 +37,7 @@ impl SimPlane {
         let shared = Arc::new(Shared::new(Parts {
             host: Host::create(&plan).unwrap(),
             ports,
-            prompts: [].into(),
+            prompts: [audio::Prompt::new(&[4_000; 500])].into(),
             cname: "sim".into(),
             stopper: Stopper::new().unwrap(),
             control_wake: WakeFd::new().unwrap(),

@@ -1,8 +1,15 @@
 //! What the media plane says.
 
 use super::leg::{Closing, Move, Stage};
+use crate::topology::Places;
 use crate::{CommandNumber, LegEvent, Legs, MediaTurn};
 use contract::{CloseReason, Event, PlayerId, RefuseReason, Source};
+
+/// The legs around one that leaves the topology.
+pub(crate) struct Neighbours {
+    sources: Places,
+    sinks: Vec<usize>,
+}
 
 impl Legs {
     /// Takes an event of a media worker. Gives the owner of the leg with what it means; `None`: it is about a leg that is
@@ -27,7 +34,8 @@ impl Legs {
         let by_leg = || self.by_leg.get(&event.leg()).filter(|_| is_no_answer).copied().map(usize::from);
         let slot = number.map(CommandNumber::slot).filter(has_leg).or_else(by_leg)?;
         let leg = self.rows.get(slot)?.as_deref()?;
-        let (owner, runs) = (leg.owner, matches!(leg.stage, Stage::Open | Stage::Moving(_)));
+        let (owner, is_overdue) = (leg.owner, leg.is_overdue());
+        let runs = matches!(leg.stage, Stage::Open | Stage::Moving(_));
         let told = match (*event, number) {
             (Event::Opened { .. }, Some(number)) => self.opened(turn, slot, number),
             (Event::Updated { .. }, Some(number)) => self.updated(turn, slot, number),
@@ -43,7 +51,7 @@ impl Legs {
             _ => LegEvent::Late,
         };
         self.forget_answered();
-        Some((owner, told))
+        (!is_overdue).then_some((owner, told))
     }
 
     fn opened(&mut self, turn: &mut MediaTurn<'_>, slot: usize, number: CommandNumber) -> LegEvent {
@@ -168,7 +176,7 @@ impl Legs {
         LegEvent::Late
     }
 
-    fn set_closing(&mut self, slot: usize, closing: Closing) {
+    pub(crate) fn set_closing(&mut self, slot: usize, closing: Closing) {
         if let Some(leg) = self.rows[slot].as_deref_mut() {
             leg.stage = Stage::Closing(closing);
         }
@@ -216,18 +224,27 @@ impl Legs {
     pub(crate) fn gone(&mut self, turn: &mut MediaTurn<'_>, slot: usize, told: LegEvent) -> LegEvent {
         let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
         let is_ours = leg.has_own_port();
-        let neighbours = leg.has_edges().then(|| {
-            let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
-            (self.edges.sources(leg.first_in), sinks)
-        });
         self.forget_recordings(slot);
-        if neighbours.is_some() {
-            self.drop_edges(slot);
-        }
+        let neighbours = self.leave_topology(slot);
         if let Some(port) = self.remove(slot).filter(|_| is_ours) {
             turn.ports.give_back(port);
         }
-        let Some((sources, sinks)) = neighbours else { return told };
+        self.refresh_left(turn, neighbours);
+        told
+    }
+
+    /// Takes all edges of a leg away. Gives the legs that it heard, and those that heard it, where there are any.
+    pub(crate) fn leave_topology(&mut self, slot: usize) -> Option<Neighbours> {
+        let leg = self.rows[slot].as_deref().filter(|leg| leg.has_edges())?;
+        let sinks = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
+        let neighbours = Neighbours { sources: self.edges.sources(leg.first_in), sinks };
+        self.drop_edges(slot);
+        Some(neighbours)
+    }
+
+    /// Looks again at the legs that a leg has left by [`Self::leave_topology`].
+    pub(crate) fn refresh_left(&mut self, turn: &mut MediaTurn<'_>, neighbours: Option<Neighbours>) {
+        let Some(Neighbours { sources, sinks }) = neighbours else { return };
         for sink in &sinks {
             self.refresh(turn, *sink);
             self.refresh_sources_of(turn, *sink);
@@ -236,6 +253,5 @@ impl Legs {
             self.bring_together(turn, sink);
         }
         self.lost_sink(turn, &sources);
-        told
     }
 }

@@ -101,10 +101,12 @@ impl Legs {
         if !matches!(leg.stage, Stage::Closing(_)) {
             self.awaited.others += 1;
         }
-        let is_ours = leg.has_own_port();
-        leg.stage = Stage::Closing(Closing { number, moving, is_refused: false, is_ours });
+        let (is_ours, is_overdue) = (leg.has_own_port(), leg.is_overdue());
+        leg.stage = Stage::Closing(Closing { number, moving, is_refused: false, is_ours, is_overdue });
         turn.commands.push((port.worker, Command::Close { leg: port.leg, number: number.get() }));
-        self.limit_closing(turn.now, number);
+        if !is_overdue {
+            self.limit_closing(turn.now, number);
+        }
     }
 
     pub(crate) fn limit(&mut self, now: Instant, number: CommandNumber) {

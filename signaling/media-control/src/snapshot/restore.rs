@@ -5,25 +5,26 @@ use crate::topology::Resolved;
 use crate::wish::{Desired, Flow};
 use crate::{EdgeKind, LegError, LegId, Legs, MediaTurn, Port, SOURCES_MAX, Snapshot};
 use contract::{LegRef, Rewriting};
+use std::collections::HashMap;
 
 /// Opens legs from snapshots, or adopts those that still run, then connects them as they were connected. Legs may come in any
 /// order.
 #[derive(Debug, Default)]
 pub struct Restoration {
     legs: Vec<Restored>,
+    /// By the handle that each had when its snapshot was taken.
+    by_leg: HashMap<LegRef, LegId>,
 }
 
 #[derive(Debug)]
 struct Restored {
-    /// Where the snapshot was taken.
-    before: LegRef,
     id: LegId,
     sources: [Option<(LegRef, EdgeKind)>; SOURCES_MAX],
 }
 
 impl Restoration {
-    /// Opens the leg of a snapshot on this port, which may be the one that it had. The port is given back where the table
-    /// of legs is full.
+    /// Opens the leg of a snapshot on this port, which may be the one that it had. The port is given back where the leg is
+    /// not opened: the table of legs is full, the media plane has no such worker, or the leg was opened already.
     pub fn open(
         &mut self,
         legs: &mut Legs,
@@ -31,10 +32,9 @@ impl Restoration {
         snapshot: &Snapshot,
         port: Port,
     ) -> Result<LegId, LegError> {
-        let id = legs.add(snapshot.owner, port).inspect_err(|_| turn.ports.give_back(port))?;
-        legs.fill(id, snapshot)?;
+        let added = self.add(legs, turn, snapshot, port);
+        let id = added.inspect_err(|_| turn.ports.give_back(port))?;
         legs.send_open(turn, id.slot());
-        self.legs.push(Restored { before: snapshot.port.leg, id, sources: snapshot.sources });
         Ok(id)
     }
 
@@ -49,10 +49,29 @@ impl Restoration {
         snapshot: &Snapshot,
         port: Port,
     ) -> Result<LegId, LegError> {
+        let id = self.add(legs, turn, snapshot, port)?;
+        legs.send_adopt(turn, id.slot());
+        Ok(id)
+    }
+
+    /// A row for the leg of a snapshot. Nobody can tell where its bytes have been, and who has named the worker.
+    fn add(
+        &mut self,
+        legs: &mut Legs,
+        turn: &MediaTurn<'_>,
+        snapshot: &Snapshot,
+        port: Port,
+    ) -> Result<LegId, LegError> {
+        if !turn.ports.has_worker(port.worker) {
+            return Err(LegError::NoWorker(port.worker));
+        }
+        if self.by_leg.contains_key(&snapshot.port.leg) || legs.by_leg.contains_key(&port.leg) {
+            return Err(LegError::AlreadyThere);
+        }
         let id = legs.add(snapshot.owner, port)?;
         legs.fill(id, snapshot)?;
-        legs.send_adopt(turn, id.slot());
-        self.legs.push(Restored { before: snapshot.port.leg, id, sources: snapshot.sources });
+        self.by_leg.insert(snapshot.port.leg, id);
+        self.legs.push(Restored { id, sources: snapshot.sources });
         Ok(id)
     }
 
@@ -67,8 +86,8 @@ impl Restoration {
             let slot = restored.id.slot();
             let before = connected_count;
             for (source, kind) in restored.sources.iter().flatten() {
-                let source = self.legs.iter().find(|other| other.before == *source && other.id != restored.id);
-                let Some(id) = source.map(|source| source.id).filter(|id| legs.leg(*id).is_ok()) else { continue };
+                let source = self.by_leg.get(source).copied().filter(|id| *id != restored.id);
+                let Some(id) = source.filter(|id| legs.leg(*id).is_ok()) else { continue };
                 connected_count += usize::from(legs.add_source(id.slot(), slot, *kind) == Ok(true));
             }
             if connected_count > before {

@@ -1,6 +1,7 @@
 //! A client of the media plane is gone; the next one restores its legs from snapshots and adopts them.
 
 use super::*;
+use crate::Ports;
 use contract::{GRACE_MS_MAX, LegRef, RefuseReason};
 use plane::Refuse;
 
@@ -116,6 +117,76 @@ fn a_leg_that_is_lost_is_told_and_the_one_that_heard_it_goes_on() {
     world.serve();
     assert_eq!(world.told(), [LegEvent::Lost, LegEvent::Lost, LegEvent::Lost]);
     world.assert_empty();
+}
+
+/// A leg is heard by another one only, which is lost: what it has yet to be told is no longer withheld.
+#[test]
+fn an_update_is_told_once_the_only_leg_that_would_hear_it_is_lost() {
+    for is_closed in [false, true] {
+        let mut world = World::new();
+        let [source, sink] = [8, 98].map(|number| world.open_on(0, &wish(number, Codec::Pcma)));
+        world.want(sink, &hears(wish(98, Codec::Pcma), source));
+        world.turn(|legs, turn| legs.keep_legs(turn, 0, Duration::from_secs(10)));
+        world.serve();
+        // Its last wish has not reached the media plane.
+        world.want(source, &muted(wish(8, Codec::Pcma)));
+        let mut killed = kill(world, &[source, sink]);
+        killed.plane.fail(killed.snapshots[1].port().leg);
+        let mut world = World { plane: killed.plane, ..World::new() };
+        world.plane.event(0);
+        let mut restoration = Restoration::default();
+        let ids = world.turn(|legs, turn| {
+            let adopt = |snapshot: &Snapshot| restoration.adopt(legs, turn, snapshot, snapshot.port()).unwrap();
+            let ids: Vec<_> = killed.snapshots.iter().map(adopt).collect();
+            assert_eq!(restoration.connect(legs, turn), 1);
+            ids
+        });
+        if is_closed {
+            world.close(ids[1]);
+        }
+        world.serve();
+        assert_eq!((world.legs.state(ids[1]), world.legs.standing(ids[0])), (None, Ok(Standing::Confirmed)));
+        assert_eq!(world.spec(ids[0]).flow.muted, 1);
+        world.assert_settled(&[ids[0]]);
+    }
+}
+
+/// Whatever is written in a snapshot.
+#[test]
+fn a_worker_that_is_not_there_and_a_leg_that_is_there_twice_are_refused() {
+    let killed = killed();
+    let mut world = World { plane: killed.plane, ..World::new() };
+    let (mut restoration, snapshot) = (Restoration::default(), killed.snapshots[0]);
+    world.turn(|legs, turn| {
+        for worker in [2, 63, 64, 255] {
+            let port = Port { worker, ..snapshot.port() };
+            assert_eq!(restoration.adopt(legs, turn, &snapshot, port), Err(LegError::NoWorker(worker)));
+        }
+        assert!(restoration.adopt(legs, turn, &snapshot, snapshot.port()).is_ok());
+        // The same snapshot again, and another one with the handle of a leg that is there.
+        assert_eq!(restoration.adopt(legs, turn, &snapshot, snapshot.port()), Err(LegError::AlreadyThere));
+        let other = killed.snapshots[1];
+        assert_eq!(restoration.adopt(legs, turn, &other, snapshot.port()), Err(LegError::AlreadyThere));
+        assert!(restoration.adopt(legs, turn, &other, other.port()).is_ok());
+        assert_eq!(restoration.connect(legs, turn), 2);
+    });
+    let asked = world.plane.taken();
+    assert!(matches!(asked[..], [Command::Adopt { .. }, Command::Adopt { .. }]), "{asked:?}");
+    world.serve();
+    assert_eq!(world.told(), [LegEvent::Adopted, LegEvent::Adopted]);
+
+    // Legs that are opened again: their ports go back.
+    let mut world = World::new();
+    let mut restoration = Restoration::default();
+    for (worker, is_there) in [(2, false), (1, false), (1, true)] {
+        let port = Port { worker, ..world.pool.take_on(0).unwrap() };
+        let opened = world.turn(|legs, turn| restoration.open(legs, turn, &snapshot, port));
+        match opened {
+            Ok(_) => assert!(!is_there && worker == 1),
+            Err(error) => assert_eq!(error, if is_there { LegError::AlreadyThere } else { LegError::NoWorker(2) }),
+        }
+    }
+    assert_eq!((world.pool.out_count(), world.legs.count()), (1, 1));
 }
 
 #[test]

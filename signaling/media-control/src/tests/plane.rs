@@ -72,6 +72,10 @@ impl Ports for Pool {
         Some(Port { leg, pair, worker: worker % self.worker_count })
     }
 
+    fn has_worker(&self, worker: u8) -> bool {
+        worker < self.worker_count
+    }
+
     fn moved(&mut self, from: u8, to: u8) {
         *self.moved.entry(from).or_default() -= 1;
         *self.moved.entry(to).or_default() += 1;

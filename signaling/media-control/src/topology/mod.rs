@@ -205,13 +205,16 @@ impl Legs {
         }
     }
 
-    /// These legs are no longer heard by another one. Without any leg that hears one of them, its payload numbers for them do not matter.
+    /// These legs are no longer heard by another one. Without any leg that hears one of them, its payload numbers for them do
+    /// not matter; what was withheld until the other one is known is told.
     pub(crate) fn lost_sink(&mut self, turn: &mut MediaTurn<'_>, sources: &Places) {
         for place in sources.first.iter().chain(&sources.further) {
             let slot = usize::from(*place);
             let leg = self.rows.get(slot).and_then(Option::as_deref);
             if leg.is_some_and(|leg| !leg.first_out.is_none()) {
                 self.refresh(turn, slot);
+            } else if leg.is_some() {
+                self.send_update(turn, slot);
             }
             self.bring_together(turn, slot);
         }

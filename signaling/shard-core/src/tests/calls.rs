@@ -77,6 +77,9 @@ impl Ports for TwoWorkers {
         self.free.push_front(port);
         self.take()
     }
+    fn has_worker(&self, worker: u8) -> bool {
+        worker < 2
+    }
     fn give_back(&mut self, port: Port) {
         assert!(self.out.remove(&port.leg), "{port:?} was not out");
         self.free.push_back(port.pair.rtp);

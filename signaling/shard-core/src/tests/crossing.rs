@@ -21,6 +21,9 @@ impl Ports for SomePorts {
     fn take_on(&mut self, _: u8) -> Option<Port> {
         self.take()
     }
+    fn has_worker(&self, worker: u8) -> bool {
+        worker == 0
+    }
     fn give_back(&mut self, port: Port) {
         self.0.push_back(port.pair.rtp);
     }

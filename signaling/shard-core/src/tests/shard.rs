@@ -24,6 +24,9 @@ impl Ports for FakePorts {
     fn take_on(&mut self, _: u8) -> Option<Port> {
         self.take()
     }
+    fn has_worker(&self, worker: u8) -> bool {
+        worker == 0
+    }
     fn give_back(&mut self, port: Port) {
         self.free.push_back(port.pair.rtp);
     }

@@ -41,6 +41,9 @@ impl Ports for FakePorts {
         self.free.push_front(port);
         self.take()
     }
+    fn has_worker(&self, worker: u8) -> bool {
+        worker < 2
+    }
     fn hand_over(&mut self, leg: LegRef, recording: u64, _: std::fs::File) -> std::io::Result<()> {
         self.files.insert((leg, recording));
         Ok(())
