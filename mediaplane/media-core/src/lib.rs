@@ -31,7 +31,7 @@ pub use config::WorkerConfig;
 pub use incoming::packets::LATE_AFTER;
 pub use incoming::tap::{Side, TapId, Tapped};
 pub use latching::candidates::{SETTLE_PACKETS, SETTLE_TIME};
-pub use latching::source_filter::QUIET;
+pub use latching::source_filter::{QUIET, RESTART_QUIET};
 pub use leg::LEG_BYTES;
 pub use leg::law_of;
 pub use moving::MovingLeg;

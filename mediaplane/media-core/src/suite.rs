@@ -9,6 +9,7 @@ mod patience;
 mod proving;
 mod relaying;
 mod reports;
+mod restarting;
 mod sound;
 mod tapping;
 
@@ -263,6 +264,7 @@ pub fn tests<L: Lab>() -> Vec<Test<L>> {
         sound::tests(),
         relaying::tests(),
         latching::tests(),
+        restarting::tests(),
         proving::tests(),
         patience::tests(),
         reports::tests(),

@@ -4,7 +4,7 @@ use crate::close::name_destination;
 use crate::io::{Output, SocketAction};
 use crate::latching::held_packets::{HELD_EARLY_MAX, HELD_MAX};
 use crate::latching::probation::{Probation, RoomIndex};
-use crate::latching::source_filter::{Judged, QUIET, Verdict};
+use crate::latching::source_filter::{Former, Judged, QUIET, Verdict};
 use crate::leg::Leg;
 use clock::Instant;
 use contract::{Address, Event, Latching};
@@ -39,7 +39,7 @@ impl Leg {
     pub(crate) fn settle(&mut self, peer: Address, out: &mut Output) {
         let (before, is_said) = (self.filter.accepted, peer.is_at(self.transport.remote_rtp));
         if is_said && !before.is_none() && before != peer {
-            self.filter.former = self.receiving.point();
+            self.filter.former = Former { stream: self.receiving.point(), from: Address::NONE };
         }
         self.let_others_in(out);
         (self.filter.accepted, self.sending.remote, self.sending.named) = (peer, peer, true);

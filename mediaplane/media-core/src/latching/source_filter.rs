@@ -11,8 +11,12 @@
 //! 5. Where no source has been heard since the last offer and answer, one is taken that is steady for [`SETTLE_TIME`]
 //!    and has no rival: see [`crate::candidates`]. A peer that was heard from exactly the address that it still names is
 //!    not behind a NAT that hides it: of other hosts than those of its media and its signaling only rule 4 takes one.
+//! 6. Once the source that was taken last is silent for [`RESTART_QUIET`], by RTP, RTCP and keep-alives, another one on its
+//!    host, or on the host of the session description or of signaling, is taken by the same proof as in rule 5: a phone
+//!    that begins a new stream behind a NAT that has rebound. Should the former source only have paused, its next packet,
+//!    from where it was and going on with its stream, takes the leg back at once; a blind sender cannot know that stream.
 //!
-//! Packets that wait for rule 4 or 5 are held ([`crate::held_packets`]), so that none of the peer's is lost.
+//! Packets that wait for rule 4, 5 or 6 are held ([`crate::held_packets`]), so that none of the peer's is lost.
 
 use crate::incoming::statistics::StreamPoint;
 use crate::latching::probation::{Probation, RoomIndex};
@@ -22,6 +26,10 @@ use rtp_wire::Header;
 
 /// A source that is silent for so long may have moved. A kernel socket that lets in the peer only is opened for others then.
 pub const QUIET: Duration = Duration::from_millis(200);
+/// A source that is silent for so long may have begun anew elsewhere on its host. Longer than the pauses between words where a
+/// phone suppresses silence, and short enough that people still wait for each other's voice. Who would take the leg over has
+/// to send from that host in that time: another one behind the same NAT, or a sender that forges the address and gets nothing.
+pub const RESTART_QUIET: Duration = Duration::from_secs(2);
 /// How often a leg whose peer was silent looks whether the kernel may let in the peer only again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -54,8 +62,8 @@ pub(crate) struct SourceFilter {
     pub(crate) judges_since: Instant,
     /// When the address of the session description became known.
     pub(crate) known_since: Instant,
-    /// The stream of the source that was taken before the address of the session description took over.
-    pub(crate) former: StreamPoint,
+    /// The source before the one that is taken now.
+    pub(crate) former: Former,
     /// Sources that may be the peer.
     pub(crate) room: RoomIndex,
 }
@@ -76,16 +84,31 @@ impl Default for SourceFilter {
             alive_at: Instant::ZERO,
             judges_since: Instant::ZERO,
             known_since: Instant::ZERO,
-            former: StreamPoint::default(),
+            former: Former::default(),
             room: RoomIndex::NONE,
         }
+    }
+}
+
+/// A source that was taken before another one was that does not go on with its stream.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Former {
+    pub(crate) stream: StreamPoint,
+    /// Where it was; none: it does not get the leg back, because the address of the session description has taken it over.
+    pub(crate) from: Address,
+}
+
+impl Former {
+    /// Whether a packet comes from where the source was, and goes on with its stream.
+    fn is_back(&self, packet: &Judged<'_>) -> bool {
+        !self.from.is_none() && packet.from == self.from && self.stream.leads_to(packet.header, packet.at)
     }
 }
 
 /// What a packet's source is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// The peer, from the address of its session description.
+    /// The peer, from the address of its session description, or back where it was.
     Peer,
     /// The peer, from elsewhere: the candidate at this place.
     Settled(usize),
@@ -130,11 +153,18 @@ impl SourceFilter {
         let is_first = self.accepted.is_none();
         let heard_at = packet.stream.at.max(self.alive_at);
         let is_quiet = is_first || at.since(heard_at) >= QUIET;
-        let goes_on = !is_first && (packet.stream.leads_to(header, at) || self.former.leads_to(header, at));
-        if !goes_on && !is_first && heard_at >= self.judges_since {
-            return Verdict::Stranger;
+        let goes_on = !is_first && (packet.stream.leads_to(header, at) || self.former.stream.leads_to(header, at));
+        if self.latching == Latching::Probation && self.former.is_back(packet) {
+            self.former = Former::default();
+            return Verdict::Peer;
         }
         let is_near = from.is_beside(sdp) || from.is_beside(packet.signaling);
+        let may_begin_anew = is_near || from.is_beside(self.accepted);
+        let begins_anew = !is_first && may_begin_anew && at.since(heard_at) >= RESTART_QUIET;
+        if !goes_on && !is_first && !begins_anew && heard_at >= self.judges_since {
+            return Verdict::Stranger;
+        }
+        let is_near = is_near || begins_anew;
         if self.is_proven_by_rtp && !is_near && !goes_on {
             return Verdict::Stranger;
         }
@@ -146,7 +176,13 @@ impl SourceFilter {
             let candidates = probation.of(leg, self.room);
             candidates.is_some_and(|all| all.is_peer(place, at, self.judges_since, self.known_since))
         };
-        if may_settle && (goes_on || is_peer()) { Verdict::Settled(place) } else { Verdict::Waits(place) }
+        if !may_settle || !(goes_on || is_peer()) {
+            return Verdict::Waits(place);
+        }
+        if !goes_on && !is_first {
+            self.former = Former { stream: packet.stream, from: self.accepted };
+        }
+        Verdict::Settled(place)
     }
 
     /// Whether a packet that is no RTP is the peer's.

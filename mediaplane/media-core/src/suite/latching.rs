@@ -28,10 +28,10 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
     ]
 }
 
-const FRAME: Duration = Duration::from_millis(20);
+pub(super) const FRAME: Duration = Duration::from_millis(20);
 
 /// A leg that hears itself: the source of its packets is where they are sent.
-fn echo<L: Lab>(scene: &Scene<L>, peer: usize) -> LegSpec {
+pub(super) fn echo<L: Lab>(scene: &Scene<L>, peer: usize) -> LegSpec {
     scene.spec(peer, Source::Leg(scene.leg(0))).with(|spec| spec.transport.rtcp = RtcpMode::Off as u8)
 }
 
@@ -43,7 +43,7 @@ fn not_answered(spec: LegSpec) -> LegSpec {
 }
 
 /// Peers send, each with an SSRC, one packet every 20 ms.
-fn talk<L: Lab>(scene: &mut Scene<L>, peers: &[(usize, u32)], seqs: Range<u16>) {
+pub(super) fn talk<L: Lab>(scene: &mut Scene<L>, peers: &[(usize, u32)], seqs: Range<u16>) {
     let to = scene.rtp(0);
     for seq in seqs {
         peers.iter().for_each(|(peer, ssrc)| scene.lab.peer_send(*peer, to, &rtp_packet(*ssrc, seq)));
@@ -51,7 +51,7 @@ fn talk<L: Lab>(scene: &mut Scene<L>, peers: &[(usize, u32)], seqs: Range<u16>) 
     }
 }
 
-fn heard_seqs<L: Lab>(scene: &mut Scene<L>, peer: usize) -> Vec<u16> {
+pub(super) fn heard_seqs<L: Lab>(scene: &mut Scene<L>, peer: usize) -> Vec<u16> {
     super::headers(&scene.heard(peer)).iter().map(|header| header.seq.0).collect()
 }
 
