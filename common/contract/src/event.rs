@@ -27,8 +27,7 @@ pub enum Event {
     /// Both directions of the leg are being written.
     RecordingStarted { leg: LegRef, number: u64, recording: u64 },
     /// The file is whole and closed, or the recording could not begin. May come after the leg has closed. Answers
-    /// `StartRecording` once more. A client that has adopted the leg hears with the number 0 of a recording that an earlier
-    /// client began.
+    /// `StartRecording` once more; a client that has adopted the leg since then hears nothing of it.
     RecordingEnded { leg: LegRef, number: u64, recording: u64, outcome: RecordingOutcome },
     /// Once this client hangs up, its legs on this worker go on for the time of the command.
     Kept { number: u64 },

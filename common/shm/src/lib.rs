@@ -72,5 +72,5 @@ pub use {
     pool::{Exhausted, NotFree, NotYours, PortLevels, PortPool, Reservation, Reservations},
     queue::{ClientEnd, Corrupt, FromClient, NeedsWake, PushError, Rejected, WakeFd, WorkerEnd},
     region::{AttachError, CreateError, PlanError, Region, RegionPlan},
-    tables::{CounterBlock, Latency, LatencySnapshot, LegTable, RowError},
+    tables::{CounterBlock, Latency, LatencySnapshot, LegTable, NoSuchRow},
 };

@@ -122,10 +122,10 @@ fn a_row_is_never_torn() {
     let counted = fresh_reads.clone();
     model(4, move || {
         let words: Arc<[AtomicU64]> = (0..3).map(|_| AtomicU64::new(0)).collect();
-        assert!(seqlock::write(&words, [1, 1].into_iter()));
+        seqlock::write(&words, [1, 1].into_iter());
         let writer = {
             let words = words.clone();
-            thread::spawn(move || assert!(seqlock::write(&words, [2, 2].into_iter()), "no other one writes"))
+            thread::spawn(move || seqlock::write(&words, [2, 2].into_iter()))
         };
         let reader = {
             let (words, counted) = (words.clone(), counted.clone());
@@ -140,31 +140,4 @@ fn a_row_is_never_torn() {
         reader.join().unwrap();
     });
     assert!(fresh_reads.load(Relaxed) > 0, "the model never let the reader see the new value");
-}
-
-/// Two writers of one row: one of them gives way, and what is there in the end is whole.
-#[test]
-fn a_row_with_two_writers_is_never_torn() {
-    model(3, || {
-        let words: Arc<[AtomicU64]> = (0..3).map(|_| AtomicU64::new(0)).collect();
-        let writers = [1, 2].map(|value| {
-            let words = words.clone();
-            thread::spawn(move || seqlock::write(&words, [value, value].into_iter()))
-        });
-        let reader = {
-            let words = words.clone();
-            thread::spawn(move || {
-                let mut copy = [0; 2];
-                if seqlock::read(&words, |index, word| copy[index] = word) {
-                    assert_eq!(copy[0], copy[1], "half of one value and half of another");
-                }
-            })
-        };
-        let written = writers.map(|writer| writer.join().unwrap());
-        reader.join().unwrap();
-        assert!(written.contains(&true), "both gave way");
-        let mut copy = [0; 2];
-        assert!(seqlock::read(&words, |index, word| copy[index] = word));
-        assert_eq!(copy[0], copy[1]);
-    });
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Random, plan};
 use contract::{Address, LegRef, LegRow, ReceivedCounts, SentCounts};
-use shm::{ClientIndex, Host, Region, RowError, WorkerIndex};
+use shm::{ClientIndex, Host, NoSuchRow, Region, WorkerIndex};
 use stats::{Counts, MediaCounter, SignalCounter};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
@@ -57,41 +57,6 @@ fn a_row_is_read_whole_while_it_is_written() {
     });
 }
 
-/// Two workers that run legs with the same row, because a client has given an id back that is still in use.
-#[test]
-fn a_row_with_two_writers_is_never_torn() {
-    let region = Region::create(&plan(1, 1)).unwrap();
-    let (reader, stop) = (region.legs(), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let writers = [0, 1].map(|first| {
-            let (writer, stop) = (region.legs(), &stop);
-            scope.spawn(move || {
-                let mut published = 0;
-                for number in (first..).step_by(2) {
-                    match writer.publish(&row(7, number)) {
-                        Ok(()) => published += 1,
-                        Err(error) => assert_eq!(error, RowError::Busy(7)),
-                    }
-                    if stop.load(Relaxed) {
-                        break;
-                    }
-                }
-                published
-            })
-        });
-        let (mut reads, mut seen_count) = (0, 0);
-        while reads < 300_000 || seen_count < 1_000 {
-            if let Some(seen) = reader.read(LegRef::new(7, 1)) {
-                assert_eq!(seen, row(7, seen.opened_at_ns), "half of one row and half of another");
-                seen_count += 1;
-            }
-            reads += 1;
-        }
-        stop.store(true, Relaxed);
-        assert!(writers.map(|writer| writer.join().unwrap()).iter().all(|published| *published > 0));
-    });
-}
-
 #[test]
 fn rows_have_a_place_per_leg_id() {
     let region = Region::create(&plan(1, 1)).unwrap();
@@ -99,7 +64,7 @@ fn rows_have_a_place_per_leg_id() {
     let end = region.plan().leg_rows() as u32;
     assert_eq!((legs.read(LegRef::new(0, 1)), legs.rows().count()), (None, 0), "never written");
     for number in [end, u32::MAX] {
-        assert_eq!(legs.publish(&row(number, 1)), Err(RowError::NoSuchRow(number)));
+        assert_eq!(legs.publish(&row(number, 1)), Err(NoSuchRow(number)));
         assert_eq!(legs.read(LegRef::new(number, 1)), None);
     }
     for number in [0, 1, end - 1] {

@@ -26,6 +26,7 @@ crate::counters! {
         DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";
         DroppedLate: "dropped_late_packets", Packets, "RTP packets not relayed because they had waited for too long: this worker was behind.";
         HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit that the switch sends, to muting, or to later packets of a new source.";
+        DigitsTooFast: "digits_too_fast", Events, "Digits of peers that came faster than keys can be pressed, and were not told.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of generated sound that were not made because the worker was late.";
         Turns: "turns", Events, "How often this worker's thread went round: received, worked, sent. It also counts while there is nothing to do.";

@@ -95,7 +95,7 @@ impl Worker {
         let place = self.find(leg)?;
         let it = &mut self.legs[place];
         // A digit for a peer that has yet to show that it is there waits for that.
-        let may_send = it.sending.ready || (it.sending.bounded && it.can_send());
+        let may_send = it.sending.ready || (it.sending.allowance.bounded && it.can_send());
         if digit > 15 || duration_ms == 0 || it.payloads.event_type.is_none() || !may_send {
             return Err(RefuseReason::Invalid);
         }
@@ -191,8 +191,8 @@ impl Worker {
             // Nobody else will ever count: the kernel may drop strangers from the first packet on.
             leg.settle(spec.remote_rtp, out);
         }
-        leg.sending.bounded = !spec.is_proven() && !leg.filter.is_proven;
-        leg.sending.allowed_bytes = spec.unproven_bytes;
+        leg.sending.allowance.bounded = !spec.is_proven() && !leg.filter.is_proven;
+        leg.sending.allowance.allowed_bytes = spec.unproven_bytes;
         leg.sending.ready = leg.may_send();
     }
 
@@ -267,7 +267,7 @@ impl Leg {
 
     /// And the peer has shown that it is there, or something may go there all the same.
     pub(crate) fn may_send(&self) -> bool {
-        self.can_send() && (!self.sending.bounded || self.sending.allowed_bytes > 0)
+        self.can_send() && (!self.sending.allowance.bounded || self.sending.allowance.allowed_bytes > 0)
     }
 
     /// Where RTCP goes where nothing of it came yet.

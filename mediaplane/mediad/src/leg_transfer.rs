@@ -10,6 +10,7 @@ use media_core::MovingLeg;
 use media_core::io::{Backend, PacketIo};
 use shm::{ClientIndex, RegionPlan, WorkerIndex};
 use stats::MediaCounter;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
 /// Transfers that wait for one worker.
@@ -28,6 +29,22 @@ pub(crate) struct LegTransfer {
     pub(crate) from: u8,
     /// It comes back, for this reason.
     pub(crate) refused: Option<RefuseReason>,
+    /// Set by [`TransferQueues::send`].
+    on_its_way: Option<OnItsWay>,
+}
+
+/// Counts a leg that is on no worker, until it is dropped: when the leg is installed or lost, also by a panic.
+struct OnItsWay {
+    leg_counts: Arc<[AtomicU32]>,
+    client: ClientIndex,
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if let Some(count) = self.leg_counts.get(self.client.index()) {
+            count.fetch_sub(1, Release);
+        }
+    }
 }
 
 /// A leg, and the one that it relays from or to where both go the same way: they arrive together, so that no packet
@@ -39,7 +56,7 @@ pub(crate) struct TransferQueues {
     batches: Box<[ArrayQueue<TransferBatch>]>,
     /// By client: its legs that are on no worker. As long as there are any, no worker confirms the client's end, because its
     /// place and its ports would be another client's when they arrive.
-    leg_counts: Box<[AtomicU32]>,
+    leg_counts: Arc<[AtomicU32]>,
 }
 
 impl TransferQueues {
@@ -50,28 +67,25 @@ impl TransferQueues {
         }
     }
 
-    /// Gives the batch back where the queue is full. The legs in it count as on their way until [`Self::has_arrived`].
-    pub(crate) fn send(&self, worker: u8, batch: TransferBatch) -> Result<(), TransferBatch> {
-        batch.iter().for_each(|transfer| self.count(&transfer.owned, 1));
-        let sent = match self.batches.get(usize::from(worker)) {
+    /// Gives the batch back where the queue is full.
+    pub(crate) fn send(&self, worker: u8, mut batch: TransferBatch) -> Result<(), TransferBatch> {
+        for transfer in &mut batch {
+            transfer.on_its_way = Some(self.count(transfer.owned.client));
+        }
+        match self.batches.get(usize::from(worker)) {
             Some(batches) => batches.push(batch),
             None => Err(batch),
-        };
-        sent.inspect_err(|batch| batch.iter().for_each(|transfer| self.has_arrived(&transfer.owned)))
+        }
     }
 
     pub(crate) fn receive(&self, worker: u8) -> Option<TransferBatch> {
         self.batches.get(usize::from(worker))?.pop()
     }
 
-    /// A leg that was sent is on a worker again, or lost.
-    pub(crate) fn has_arrived(&self, owned: &Owned) {
-        self.count(owned, u32::MAX);
-    }
-
     /// Whether a leg of this client is on no worker.
     pub(crate) fn has_leg_of(&self, client: ClientIndex) -> bool {
-        // Pairs with the Release in `count`: the worker that sent the leg has counted it before it confirms.
+        // Pairs with the Release in `count` and in the drop of `OnItsWay`: the worker that has sent the leg has counted it
+        // before it confirms, and the one that counts it out has it among its own by then.
         self.leg_counts.get(client.index()).is_some_and(|count| count.load(Acquire) > 0)
     }
 
@@ -83,10 +97,11 @@ impl TransferQueues {
         self.batches.len()
     }
 
-    fn count(&self, owned: &Owned, change: u32) {
-        if let Some(count) = self.leg_counts.get(owned.client.index()) {
-            count.fetch_add(change, Release);
+    fn count(&self, client: ClientIndex) -> OnItsWay {
+        if let Some(count) = self.leg_counts.get(client.index()) {
+            count.fetch_add(1, Release);
         }
+        OnItsWay { leg_counts: self.leg_counts.clone(), client }
     }
 }
 
@@ -158,6 +173,13 @@ impl<B: Backend> Worker<B> {
         self.pending_transfers.iter().map(each).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
+    /// After the worker was rebuilt, sockets receive again that were about to stop.
+    pub(crate) fn stop_receiving_again(&mut self) {
+        for pending in &self.pending_transfers {
+            sockets_of(pending.pair).into_iter().for_each(|socket| self.io.detach(socket));
+        }
+    }
+
     fn is_quiet(&self, pending: &PendingTransfer) -> bool {
         sockets_of(pending.pair).into_iter().all(|socket| self.io.is_detached(socket))
     }
@@ -168,23 +190,21 @@ impl<B: Backend> Worker<B> {
         let owned = self.owners.get(leg).copied()?;
         let moving = self.core.extract(leg)?;
         self.owners.remove(leg);
-        Some(LegTransfer { moving, owned, number, from: self.index.0, refused: None })
+        Some(LegTransfer { moving, owned, number, from: self.index.0, refused: None, on_its_way: None })
     }
 
     pub(crate) fn receive_transfers(&mut self, now: Instant) {
         for _ in 0..TURN_TRANSFERS {
             let Some(batch) = self.shared.transfers.receive(self.index.0) else { return };
             for transfer in batch {
-                let owned = transfer.owned;
                 self.install(now, transfer);
-                self.shared.transfers.has_arrived(&owned);
             }
         }
     }
 
     /// Goes on with a leg of another worker, or with one of ours that came back.
     fn install(&mut self, now: Instant, transfer: LegTransfer) {
-        let LegTransfer { moving, owned, number, from, refused } = transfer;
+        let LegTransfer { moving, owned, number, from, refused, on_its_way: _arriving } = transfer;
         let leg = owned.leg;
         let (pair, connected, uses_rtcp_socket) = (self.pair_of(&owned), moving.connected(), moving.uses_rtcp_socket());
         let before = self.output.events.len();
@@ -208,7 +228,7 @@ impl<B: Backend> Worker<B> {
                 }
             }
             Err((moving, reason)) if from != self.index.0 => {
-                let back = LegTransfer { moving, owned, number, from, refused: Some(reason) };
+                let back = LegTransfer { moving, owned, number, from, refused: Some(reason), on_its_way: None };
                 match self.shared.transfers.send(from, vec![back]) {
                     Ok(()) => self.shared.host.wake_worker(WorkerIndex(from)),
                     Err(_) => self.lose(now, &owned, reason),

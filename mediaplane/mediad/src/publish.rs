@@ -84,7 +84,7 @@ impl Publisher {
     /// Not for a leg whose id its client has given back while it runs: the row may be that of another leg on another worker.
     pub(crate) fn row(&self, row: &LegRow) {
         if self.reservations.holder(row.leg).is_some() {
-            // The core's rows are those of the region, and one that another worker is writing is left to that one.
+            // The core's rows are those of the region.
             let _ = self.legs.publish(row);
         }
     }

@@ -47,6 +47,9 @@ impl<B: Backend> Worker<B> {
             legs.len()
         );
         self.finish();
+        let core = &self.core;
+        self.pending_transfers.retain(|pending| core.row(pending.leg).is_some());
+        self.stop_receiving_again();
         self.publisher.now(now, &mut self.core, self.io.counters());
         Ok(())
     }

@@ -2,7 +2,7 @@ use crate::leg_transfer::TransferQueues;
 use crate::recording::Recorder;
 use crate::stopper::Stopper;
 use audio::{Prompt, Tones};
-use shm::{Host, WakeFd};
+use shm::{ClientIndex, Host, WakeFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) stopper: Stopper,
     /// Makes the control thread look around.
     pub(crate) control_wake: WakeFd,
-    /// A bit per client that takes no events any more.
+    /// A bit per client that can no longer be talked to.
     stuck: AtomicU32,
     next_seed: AtomicU64,
 }
@@ -50,11 +50,16 @@ impl Shared {
         self.next_seed.fetch_add(1, Relaxed)
     }
 
-    /// A worker has found clients that take no events.
+    /// A worker has found clients that take no events, or whose command queue makes no sense.
     pub(crate) fn report_stuck(&self, clients: u32) {
         if clients & !self.stuck.fetch_or(clients, AcqRel) != 0 {
             self.control_wake.wake();
         }
+    }
+
+    /// A new client is in this place: what was reported of the one before is not about it.
+    pub(crate) fn forget_stuck(&self, client: ClientIndex) {
+        self.stuck.fetch_and(!(1 << client.0), AcqRel);
     }
 
     /// Those clients, once.

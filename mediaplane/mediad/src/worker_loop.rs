@@ -6,7 +6,7 @@ use crate::worker::{PendingTransfer, Worker};
 use clock::{Duration, Instant};
 use contract::{Address, CloseReason, Command, Event, RecordingEnd, RefuseReason};
 use media_core::io::{Backend, PacketIo, SocketIndex};
-use shm::{ClientIndex, FromClient, Reservation};
+use shm::{ClientIndex, FromClient, Rejected, Reservation};
 use stats::MediaCounter;
 use std::io;
 
@@ -157,6 +157,10 @@ impl<B: Backend> Worker<B> {
             FromClient::Refused(why) => {
                 self.core.count(MediaCounter::CommandsRefused, 1);
                 tracing::debug!("a message of control client {} is refused: {why}", client.0);
+                if let Rejected::Corrupt(_) = why {
+                    // It cannot be told anything any more, nor tell what to do with its legs.
+                    self.shared.report_stuck(1 << client.0);
+                }
             }
             FromClient::Gone => {
                 self.event_backlog.client_gone(client);
@@ -214,9 +218,7 @@ impl<B: Backend> Worker<B> {
         let leg = command.leg();
         let own = self.owners.get(leg);
         match command {
-            Command::Open { .. } if own.is_some_and(|owned| owned.is_of(client)) => {
-                Err(RefuseReason::AlreadyOpen)
-            }
+            Command::Open { .. } if own.is_some_and(|owned| owned.is_of(client)) => Err(RefuseReason::AlreadyOpen),
             Command::Open { spec, .. } => {
                 let reservation = Reservation { leg, port: spec.transport.port };
                 let held = self.shared.host.region().reservations().is_held(reservation, client);

@@ -14,9 +14,9 @@ use crate::sockets::Sockets;
 use clock::{Duration, Instant, WallTime};
 use contract::Address;
 use media_core::io::{IoCounters, Output, PacketIo, Received, SocketIndex};
-use receiving::SocketState;
+use receiving::{Rearming, SocketState};
 use rustix::fd::OwnedFd;
-use sending::Addressed;
+use sending::AddressedSends;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -59,17 +59,11 @@ pub struct UringIo {
     sockets: Arc<Sockets>,
     states: Box<[SocketState]>,
     receive_template: Box<libc::msghdr>,
-    addressed: Box<[Addressed]>,
-    addressed_count: usize,
+    addressed: AddressedSends,
     /// Buffers that the core holds this turn.
     held: Vec<u16>,
-    /// Buffers whose sends are queued; they go back to the kernel once it has taken those.
-    spent: Vec<u16>,
-    /// Closed sockets whose last sends are queued; parked once those are out.
-    closing: Vec<SocketIndex>,
-    rearm: Vec<SocketIndex>,
-    rearm_later: Vec<SocketIndex>,
-    rearm_at: Instant,
+    queued: Queued,
+    rearming: Rearming,
     waker: OwnedFd,
     wait: WaitMode,
     gather: Gather,
@@ -77,6 +71,14 @@ pub struct UringIo {
     counters: IoCounters,
     /// The ring belongs to the thread that made it (`SINGLE_ISSUER`).
     not_send: PhantomData<*const ()>,
+}
+
+/// What goes back once the kernel has taken the sends that are queued.
+struct Queued {
+    /// Buffers of those sends: the kernel gets them for receives.
+    buffers: Vec<u16>,
+    /// Closed sockets of those sends: they are parked.
+    closing: Vec<SocketIndex>,
 }
 
 impl UringIo {
@@ -96,9 +98,8 @@ impl UringIo {
             .map_err(|error| Denied::new("a buffer ring", error))?;
         submitter.register_files(&descriptors).map_err(|error| Denied::new("registered sockets", error))?;
         let states = vec![SocketState::default(); descriptors.len()].into();
-        // SAFETY: all-zero bytes are a valid msghdr (null pointers, zero lengths), and a valid `Addressed`.
-        let (mut template, addressed) =
-            unsafe { (std::mem::zeroed::<libc::msghdr>(), std::mem::zeroed::<Addressed>()) };
+        // SAFETY: all-zero bytes are a valid msghdr (null pointers, zero lengths).
+        let mut template = unsafe { std::mem::zeroed::<libc::msghdr>() };
         template.msg_namelen = NAME_BYTES as libc::socklen_t;
         template.msg_controllen = CONTROL_BYTES as _;
         let mut io = Self {
@@ -109,14 +110,13 @@ impl UringIo {
             sockets,
             states,
             receive_template: Box::new(template),
-            addressed: vec![addressed; SUBMISSION_COUNT as usize].into(),
-            addressed_count: 0,
+            addressed: AddressedSends::new(SUBMISSION_COUNT as usize),
             held: Vec::with_capacity(usize::from(settings.receive_buffer_count)),
-            spent: Vec::with_capacity(usize::from(settings.receive_buffer_count)),
-            closing: Vec::with_capacity(64),
-            rearm: Vec::with_capacity(64),
-            rearm_later: Vec::with_capacity(64),
-            rearm_at: Instant::FAR_FUTURE,
+            queued: Queued {
+                buffers: Vec::with_capacity(usize::from(settings.receive_buffer_count)),
+                closing: Vec::with_capacity(64),
+            },
+            rearming: Rearming::new(),
             waker,
             wait: settings.wait,
             gather: Gather::new(settings.gather_us_max),
@@ -136,7 +136,10 @@ impl UringIo {
     /// Submits without waiting, in the middle of a turn.
     fn enter_only(&mut self) -> io::Result<()> {
         self.ring.enter(0, 0, Duration::ZERO)?;
-        self.addressed_count = 0;
+        if !self.ring.uring.submission().is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into()); // queued sends still point to what they send
+        }
+        self.addressed.clear();
         Ok(())
     }
 
@@ -145,15 +148,15 @@ impl UringIo {
         if !self.ring.uring.submission().is_empty() {
             return; // it wants completions reaped first; what the queued sends point to stays as it is
         }
-        self.addressed_count = 0;
+        self.addressed.clear();
         self.buffers.give_back_taken();
-        for index in self.spent.drain(..) {
+        for index in self.queued.buffers.drain(..) {
             if self.lending.take_back(index) {
                 self.buffer_ring.push(&self.buffers, index);
             }
         }
         self.buffer_ring.publish();
-        for socket in self.closing.drain(..) {
+        for socket in self.queued.closing.drain(..) {
             self.counters.socket_errors += u64::from(self.sockets.park(socket).is_err());
         }
     }
@@ -204,7 +207,7 @@ impl PacketIo for UringIo {
         loop {
             self.rearm(now);
             let wakes = self.counters.wakes;
-            self.enter(now, until.min(self.rearm_at))?;
+            self.enter(now, until.min(self.rearming.deadline()))?;
             self.after_enter();
             now = clock::now();
             self.trim(now);
@@ -231,7 +234,7 @@ impl PacketIo for UringIo {
         for send in output.sends.drain(..) {
             self.counters.send_errors += u64::from(self.send(send).is_err());
         }
-        self.spent.append(&mut self.held);
+        self.queued.buffers.append(&mut self.held);
         self.lending.turn(0, self.buffers.taken_count());
     }
 

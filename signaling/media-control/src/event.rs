@@ -46,8 +46,7 @@ pub enum LegEvent {
     },
     /// The leg is closed, gone, and its port given back.
     Closed(CloseReason),
-    /// The media plane has not answered `Close` in time. The leg is gone; its port is given back once the media plane says
-    /// that it has closed it, or is lost.
+    /// The media plane has not answered `Close` in time. The leg is gone and its port given back.
     CloseTimedOut,
     /// The peer has been silent for too long; the leg has stopped and waits to be closed.
     MediaTimeout,

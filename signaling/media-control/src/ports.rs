@@ -17,8 +17,8 @@ pub struct Port {
 
 /// The port pool and the control socket of the media plane.
 ///
-/// A port is given back once, when the media plane has said that its leg is closed; of one that is lost no port is given back.
-/// The pool lets a port rest before it is taken again.
+/// A port is given back once: when the media plane has said that its leg is closed, or when it has not answered `Close` in
+/// time. The pool lets a port rest before it is taken again.
 pub trait Ports {
     /// A port of the least loaded worker; `None` at once when there is none, or no media plane.
     fn take(&mut self) -> Option<Port>;

@@ -10,16 +10,10 @@ pub struct LegTable {
     region: Region,
 }
 
-/// Why a row was not published.
+/// The leg has no row in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RowError {
-    /// The leg has no row in the table.
-    #[error("the leg table has no row {0}")]
-    NoSuchRow(u32),
-    /// Another worker is writing it: that of an earlier or a later leg with the same row.
-    #[error("another worker is writing row {0} of the leg table")]
-    Busy(u32),
-}
+#[error("the leg table has no row {0}")]
+pub struct NoSuchRow(pub u32);
 
 impl LegTable {
     pub(crate) fn new(region: Region) -> Self {
@@ -27,10 +21,10 @@ impl LegTable {
     }
 
     /// Replaces the row of `row.leg`. Only the worker that runs the leg may.
-    pub fn publish(&self, row: &LegRow) -> Result<(), RowError> {
-        let words = self.words(row.leg.row_index()).ok_or(RowError::NoSuchRow(row.leg.row))?;
-        let values = row.as_bytes().as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes));
-        if seqlock::write(words, values) { Ok(()) } else { Err(RowError::Busy(row.leg.row)) }
+    pub fn publish(&self, row: &LegRow) -> Result<(), NoSuchRow> {
+        let words = self.words(row.leg.row_index()).ok_or(NoSuchRow(row.leg.row))?;
+        seqlock::write(words, row.as_bytes().as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)));
+        Ok(())
     }
 
     /// The row of a leg, never half of it. `None`: no such row, never written in this life of it, or its writer died while

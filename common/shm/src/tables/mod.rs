@@ -13,5 +13,5 @@ mod legs;
 pub use {
     counters::CounterBlock,
     latency::{Latency, LatencySnapshot},
-    legs::{LegTable, RowError},
+    legs::{LegTable, NoSuchRow},
 };

@@ -1,21 +1,17 @@
-//! A value of several words with one writer at a time and any readers, who never see half of it.
+//! A value of several words with one writer and any readers, who never see half of it.
 
 use crate::sync::{AtomicU64, Ordering::*, fence};
 
-/// Reads before a value counts as unreadable. A write takes nanoseconds, so only a writer that was put aside by the kernel
-/// in the middle of one exhausts them.
+/// Reads before a value counts as unreadable. A write takes nanoseconds, so only a writer that died in the middle of
+/// one, or was put aside by the kernel, exhausts them.
 const ATTEMPTS: usize = 256;
 
-/// Writes a value. `words[0]` is its sequence number, odd during a write. `false`: another thread is in the middle of a write,
-/// and nothing is written. Threads of one process write, so that none dies in the middle.
-pub(crate) fn write(words: &[AtomicU64], value: impl Iterator<Item = u64>) -> bool {
+/// Writes a value. `words[0]` is its sequence number, odd during a write; only one thread writes.
+pub(crate) fn write(words: &[AtomicU64], value: impl Iterator<Item = u64>) {
     let (sequence, words) = words.split_first().expect("a sequence word");
-    let before = sequence.load(Relaxed);
-    let writing = before | 1;
-    // Acquire pairs with the Release store below: what the writer before has written is overwritten, and never appears later.
-    if before == writing || sequence.compare_exchange(before, writing, Acquire, Relaxed).is_err() {
-        return false;
-    }
+    // Odd even if an earlier writer died in the middle.
+    let writing = sequence.load(Relaxed) | 1;
+    sequence.store(writing, Relaxed);
     // Pairs with the Acquire fence in `read`: who sees a new word sees the odd number.
     fence(Release);
     for (word, value) in words.iter().zip(value) {
@@ -23,7 +19,6 @@ pub(crate) fn write(words: &[AtomicU64], value: impl Iterator<Item = u64>) -> bo
     }
     // Pairs with the Acquire load in `read`: who sees the even number sees the words.
     sequence.store(writing.wrapping_add(1), Release);
-    true
 }
 
 /// Reads a value into `copy`; `false` when nothing was written yet, or a writer does not come to its end.

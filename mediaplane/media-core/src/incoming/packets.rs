@@ -1,5 +1,6 @@
 //! What a worker does with the packets of a turn.
 
+use crate::incoming::digits::Press;
 use crate::incoming::relay::relay;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{Buffers, Output, Received, Span};
@@ -21,25 +22,45 @@ pub const LATE_AFTER: Duration = Duration::from_millis(200);
 /// What a batch adds to the counters, added up once behind it.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Tally {
-    pub(crate) received: u64,
-    pub(crate) received_bytes: u64,
-    pub(crate) sent: u64,
-    pub(crate) sent_bytes: u64,
-    pub(crate) direction: u64,
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
+    pub(crate) dropped: Dropped,
     pub(crate) held_back: u64,
+    pub(crate) held: u64,
+    pub(crate) unproven: u64,
+    pub(crate) keepalives: u64,
+    pub(crate) peers_moved: u64,
+    pub(crate) rtcp_received: u64,
+    pub(crate) rtcp_sent: u64,
+    pub(crate) taps_lost: u64,
+    pub(crate) digits_too_fast: u64,
+}
+
+/// RTP that passed.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Traffic {
+    packets: u64,
+    bytes: u64,
+}
+
+/// Packets that go no further, by reason.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Dropped {
+    pub(crate) direction: u64,
     pub(crate) no_room: u64,
     pub(crate) late: u64,
     pub(crate) no_leg: u64,
     pub(crate) malformed: u64,
     pub(crate) stranger: u64,
-    pub(crate) held: u64,
-    pub(crate) unproven: u64,
-    pub(crate) keepalives: u64,
-    pub(crate) peers_moved: u64,
     pub(crate) payload_type: u64,
-    pub(crate) rtcp_received: u64,
-    pub(crate) rtcp_sent: u64,
-    pub(crate) taps_lost: u64,
+}
+
+impl Traffic {
+    #[inline]
+    pub(crate) fn add(&mut self, packet_bytes: u16) {
+        self.packets += 1;
+        self.bytes += u64::from(packet_bytes);
+    }
 }
 
 /// What the packets of one turn work with.
@@ -61,7 +82,7 @@ pub(crate) fn take_batch<B: Buffers>(
     for packet in received {
         let (pair, is_upper) = (packet.socket.0 as usize / 2, !packet.socket.0.is_multiple_of(2));
         let Some(place) = by_pair.get(pair).and_then(|index| index.get()) else {
-            turn.tally.no_leg += 1;
+            turn.tally.dropped.no_leg += 1;
             continue;
         };
         if is_upper || (legs[place].filter.mux && is_rtcp(turn.buffers.bytes(packet.span))) {
@@ -83,7 +104,7 @@ fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn:
     }
     if let Some(payload) = take_known(&mut legs[place], packet, &header, turn) {
         if turn.now.since(packet.at) > LATE_AFTER {
-            turn.tally.late += 1;
+            turn.tally.dropped.late += 1;
             return;
         }
         relay(legs, place, packet, &header, payload, turn);
@@ -101,24 +122,26 @@ fn take_known<B: Buffers>(
     let Some(payload) = leg.payloads.find(header.payload_type) else {
         // RFC 6263 §4.6: it keeps the way open, and says that the peer is there.
         leg.filter.alive_at = packet.at;
-        turn.tally.payload_type += 1;
+        turn.tally.dropped.payload_type += 1;
         leg.receiving.dropped += 1;
         return None;
     };
     if !leg.filter.receives {
-        turn.tally.direction += 1;
+        turn.tally.dropped.direction += 1;
         leg.receiving.dropped += 1;
         return None;
     }
-    turn.tally.received += 1;
-    turn.tally.received_bytes += u64::from(packet.span.bytes);
+    turn.tally.received.add(packet.span.bytes);
     leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload);
     if !payload.is_event() {
         leg.receiving.codec = payload.codec;
     } else if let Ok(event) = TelephoneEvent::parse(header.payload(turn.buffers.bytes(packet.span)))
-        && let Some(digit) = leg.heard.take(header, &event, payload.clock)
+        && let Some(press) = leg.heard.take(header, &event, payload.clock, packet.at)
     {
-        turn.out.events.push(Event::Digit { leg: leg.leg, digit });
+        match press {
+            Press::Digit(digit) => turn.out.events.push(Event::Digit { leg: leg.leg, digit }),
+            Press::TooFast => turn.tally.digits_too_fast += 1,
+        }
     }
     let (codec, clock) = (payload.codec, payload.clock);
     let passing = Passing { side: Side::Received, codec, clock, header, packet: packet.span, at: packet.at };
@@ -150,7 +173,7 @@ fn take_unknown<B: Buffers>(
             return false;
         }
         Verdict::Stranger => {
-            turn.tally.stranger += 1;
+            turn.tally.dropped.stranger += 1;
             leg.receiving.dropped += 1;
             return false;
         }
@@ -188,7 +211,7 @@ fn pass_held<B: Buffers>(
             // It waited for its source, not for us.
             turn.out.sends[first..].iter_mut().for_each(|send| send.received_at = Instant::ZERO);
         } else {
-            turn.tally.no_room += 1;
+            turn.tally.dropped.no_room += 1;
         }
         turn.probation.drop_first(&mut waiting);
     }
@@ -199,10 +222,10 @@ fn pass_held<B: Buffers>(
 fn take_other<B: Buffers>(leg: &mut Leg, place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
     let bytes = turn.buffers.bytes(packet.span);
     if !(bytes.is_empty() || is_stun(bytes)) {
-        turn.tally.malformed += 1;
+        turn.tally.dropped.malformed += 1;
         leg.receiving.dropped += 1;
     } else if !leg.filter.is_of_peer(packet.from, leg.transport.remote_rtp) {
-        turn.tally.stranger += 1;
+        turn.tally.dropped.stranger += 1;
         leg.receiving.dropped += 1;
     } else {
         turn.tally.keepalives += 1;
@@ -216,32 +239,33 @@ fn take_other<B: Buffers>(leg: &mut Leg, place: usize, packet: &Received, turn: 
 impl Tally {
     /// Packets that waited for nothing: their source was not the peer, or there was no room for them.
     fn lose_held(&mut self, leg: &mut Leg, count: u64) {
-        self.stranger += count;
+        self.dropped.stranger += count;
         leg.receiving.dropped += count;
     }
 
     pub(crate) fn add_to(&self, counts: &mut Counts<MediaCounter>) {
         use MediaCounter::*;
         for (counter, more) in [
-            (RtpReceived, self.received),
-            (RtpReceivedBytes, self.received_bytes),
-            (RtpSent, self.sent),
-            (RtpSentBytes, self.sent_bytes),
-            (DroppedDirection, self.direction),
+            (RtpReceived, self.received.packets),
+            (RtpReceivedBytes, self.received.bytes),
+            (RtpSent, self.sent.packets),
+            (RtpSentBytes, self.sent.bytes),
+            (DroppedDirection, self.dropped.direction),
             (HeldBack, self.held_back),
-            (DroppedNoRoom, self.no_room),
-            (DroppedLate, self.late),
-            (DroppedNoLeg, self.no_leg),
-            (DroppedMalformed, self.malformed),
-            (DroppedStranger, self.stranger),
+            (DroppedNoRoom, self.dropped.no_room),
+            (DroppedLate, self.dropped.late),
+            (DroppedNoLeg, self.dropped.no_leg),
+            (DroppedMalformed, self.dropped.malformed),
+            (DroppedStranger, self.dropped.stranger),
             (RtpHeld, self.held),
             (HeldBackUnproven, self.unproven),
             (Keepalives, self.keepalives),
             (PeersMoved, self.peers_moved),
-            (DroppedPayloadType, self.payload_type),
+            (DroppedPayloadType, self.dropped.payload_type),
             (RtcpReceived, self.rtcp_received),
             (RtcpSent, self.rtcp_sent),
             (RecordingOverflow, self.taps_lost),
+            (DigitsTooFast, self.digits_too_fast),
         ] {
             if more > 0 {
                 counts.add(counter, more);

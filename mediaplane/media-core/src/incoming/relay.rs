@@ -24,7 +24,11 @@ pub(crate) fn relay<B: Buffers>(
         // Bytes that several sends share, or a recording, stay as they are.
         let alone = next.get().is_none() && first.get() == Some(place) && !is_tapped;
         if !sink.sending.ready {
-            *(if sink.sending.bounded { &mut turn.tally.unproven } else { &mut turn.tally.direction }) += 1;
+            *(if sink.sending.allowance.bounded {
+                &mut turn.tally.unproven
+            } else {
+                &mut turn.tally.dropped.direction
+            }) += 1;
             continue;
         }
         if sink.dialling.is_pressing() {
@@ -33,7 +37,7 @@ pub(crate) fn relay<B: Buffers>(
             continue;
         }
         if turn.out.sends.len() == turn.out.sends.capacity() {
-            turn.tally.no_room += 1;
+            turn.tally.dropped.no_room += 1;
             continue;
         }
         let payload_type = payload.peer_payload_type;
@@ -51,7 +55,7 @@ pub(crate) fn relay<B: Buffers>(
             sending.pass(header, received.at);
             (received.span, *header)
         };
-        if sink.sending.bounded && !sink.sending.spend(usize::from(span.bytes)) {
+        if sink.sending.allowance.bounded && !sink.sending.allowance.spend(usize::from(span.bytes)) {
             turn.tally.unproven += 1;
             continue;
         }
@@ -62,8 +66,7 @@ pub(crate) fn relay<B: Buffers>(
         }
         let sending = &mut sink.sending;
         sending.count(usize::from(span.bytes), header.payload_bytes);
-        turn.tally.sent += 1;
-        turn.tally.sent_bytes += u64::from(span.bytes);
+        turn.tally.sent.add(span.bytes);
         let (to, received_at) = (sending.to(), received.at);
         turn.out.sends.push(Send { socket: sink.rtp_socket(), span, to, received_at });
     }

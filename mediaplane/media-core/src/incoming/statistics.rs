@@ -38,14 +38,27 @@ impl StreamPoint {
     }
 }
 
-/// Numbers of the stream that comes in.
+/// The stream that comes in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Receiving {
+    pub(crate) sequence: Sequence,
+    jitter: Jitter,
+    /// Timestamp of the last packet.
+    last_time: RtpTime,
+    pub(crate) last_at: Instant,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) dropped: u64,
+    /// A codec as number: of the last audio packet.
+    pub(crate) codec: u8,
+}
+
+/// The sequence numbers of the source that sends now, and what came of the sources before it (RFC 3550 §A.1, §A.3).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequence {
     pub(crate) ssrc: Ssrc,
     begun: bool,
     max_seq: Seq,
-    /// Timestamp of the last packet.
-    last_time: RtpTime,
     /// Wraps of the sequence number, in its upper half.
     cycles: u32,
     base_seq: u32,
@@ -55,23 +68,33 @@ pub(crate) struct Receiving {
     window: u64,
     /// Where the sequence goes on if this is a restart and not a stray packet.
     restart_at: Option<Seq>,
+    pub(crate) duplicates: u32,
+    pub(crate) reordered: u32,
+    /// Of the sources before this one.
+    earlier_expected: u64,
+    earlier_lost: i64,
+}
+
+/// How evenly packets come (RFC 3550 §A.8).
+#[derive(Clone, Debug, Default)]
+struct Jitter {
     transit: u32,
     timed: bool,
     /// Interarrival jitter in ticks, times 16.
     jitter_x16: u32,
     /// The clock that those are ticks of.
     clock: ClockRate,
-    pub(crate) last_at: Instant,
-    pub(crate) packets: u64,
-    pub(crate) bytes: u64,
-    pub(crate) dropped: u64,
-    pub(crate) duplicates: u32,
-    pub(crate) reordered: u32,
-    /// Of the sources before this one.
-    earlier_expected: u64,
-    earlier_lost: i64,
-    /// A codec as number: of the last audio packet.
-    pub(crate) codec: u8,
+}
+
+/// What a packet is to the sequence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// One of the source that sends now, in any order.
+    Counted,
+    /// The first of another source, or of one that has jumped.
+    First,
+    /// It does not count until the next one shows that the sequence has jumped.
+    Stray,
 }
 
 impl Receiving {
@@ -81,79 +104,86 @@ impl Receiving {
         (self.last_at, self.last_time) = (at, header.time);
         self.packets += 1;
         self.bytes += packet_bytes as u64;
-        let step = header.seq.since(self.max_seq);
-        if !self.begun || header.ssrc != self.ssrc {
-            self.restart(header);
-        } else if (1..MOST_DROPOUT).contains(&step) {
-            if header.seq.0 < self.max_seq.0 {
-                self.cycles = self.cycles.wrapping_add(1 << 16);
-            }
-            self.window = self.window.checked_shl(step as u32).unwrap_or(0) | 1;
-            self.max_seq = header.seq;
-            self.received += 1;
-        } else if !self.take_odd(header, step) {
+        if !self.sequence.take_next(header) && !self.take_odd(header) {
             return;
         }
         if !payload.is_event() {
-            if payload.clock != self.clock {
-                self.change_clock(payload.clock);
-            }
-            self.measure_jitter(header.time, at);
+            self.jitter.take(header.time, at, payload.clock);
         }
     }
 
-    /// A packet out of order, again, or of a stream that jumped. False: it does not count.
+    /// A packet that is not one of the next of its stream. `false`: it does not count.
     #[cold]
-    fn take_odd(&mut self, header: &Header, step: i16) -> bool {
-        if step <= 0 && step > -MOST_MISORDER {
-            let bit = 1_u64.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0);
-            if self.window & bit != 0 {
-                self.duplicates += 1;
-            } else {
-                self.reordered += 1;
-                self.window |= bit;
-            }
-            self.received += 1;
-            return true;
-        }
-        if self.restart_at == Some(header.seq) {
-            self.restart(header);
-            return true;
-        }
-        self.restart_at = Some(header.seq.next());
-        false
-    }
-
-    fn restart(&mut self, header: &Header) {
-        let (expected, received) = self.since_start();
-        self.earlier_expected += u64::from(expected);
-        self.earlier_lost += i64::from(expected) - i64::from(received);
-        (self.begun, self.ssrc, self.max_seq) = (true, header.ssrc, header.seq);
-        (self.cycles, self.base_seq, self.received, self.window) = (0, u32::from(header.seq.0), 1, 1);
-        (self.restart_at, self.timed) = (None, false);
-    }
-
-    /// Another format with another clock: what was measured is told in its ticks from now on.
-    #[cold]
-    fn change_clock(&mut self, clock: ClockRate) {
-        let jitter_x16 = u64::from(self.jitter_x16) * u64::from(clock.hz()) / u64::from(self.clock.hz());
-        self.jitter_x16 = u32::try_from(jitter_x16).unwrap_or(u32::MAX);
-        (self.clock, self.timed) = (clock, false);
-    }
-
-    #[inline]
-    fn measure_jitter(&mut self, time: RtpTime, at: Instant) {
-        let transit = rtp_clock::reading(self.clock, at).wrapping_sub(time.0);
-        if self.timed {
-            let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs().min(1 << 24);
-            self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
-        }
-        (self.transit, self.timed) = (transit, true);
+    fn take_odd(&mut self, header: &Header) -> bool {
+        let arrival = self.sequence.take_odd(header);
+        self.jitter.timed &= arrival != Arrival::First;
+        arrival != Arrival::Stray
     }
 
     /// Where the stream is.
     pub(crate) fn point(&self) -> StreamPoint {
-        StreamPoint { ssrc: self.ssrc, seq: self.max_seq, time: self.last_time, at: self.last_at }
+        let Sequence { ssrc, max_seq: seq, .. } = self.sequence;
+        StreamPoint { ssrc, seq, time: self.last_time, at: self.last_at }
+    }
+
+    pub(crate) fn jitter_ticks(&self) -> u32 {
+        self.jitter.jitter_x16 >> 4
+    }
+
+    pub(crate) fn jitter_us(&self) -> u32 {
+        rtp_clock::micros(self.jitter.clock, self.jitter.jitter_x16.into()) / 16
+    }
+}
+
+impl Sequence {
+    /// Counts a packet of the source that sends now, behind all others of it. `false`: it is none.
+    #[inline]
+    fn take_next(&mut self, header: &Header) -> bool {
+        let step = header.seq.since(self.max_seq);
+        if !self.begun || header.ssrc != self.ssrc || !(1..MOST_DROPOUT).contains(&step) {
+            return false;
+        }
+        if header.seq.0 < self.max_seq.0 {
+            self.cycles = self.cycles.wrapping_add(1 << 16);
+        }
+        self.window = self.window.checked_shl(step as u32).unwrap_or(0) | 1;
+        self.max_seq = header.seq;
+        self.received = self.received.wrapping_add(1);
+        true
+    }
+
+    /// A packet of another source, out of order, again, or of a stream that jumped.
+    fn take_odd(&mut self, header: &Header) -> Arrival {
+        if !self.begun || header.ssrc != self.ssrc {
+            self.restart(header);
+            return Arrival::First;
+        }
+        let step = header.seq.since(self.max_seq);
+        if step <= 0 && step > -MOST_MISORDER {
+            let bit = 1_u64.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0);
+            if self.window & bit != 0 {
+                self.duplicates = self.duplicates.saturating_add(1);
+            } else {
+                self.reordered = self.reordered.saturating_add(1);
+                self.window |= bit;
+            }
+            self.received = self.received.wrapping_add(1);
+            return Arrival::Counted;
+        }
+        if self.restart_at == Some(header.seq) {
+            self.restart(header);
+            return Arrival::First;
+        }
+        self.restart_at = Some(header.seq.next());
+        Arrival::Stray
+    }
+
+    fn restart(&mut self, header: &Header) {
+        self.earlier_expected += u64::from(self.since_start().0);
+        self.earlier_lost += self.lost_now();
+        (self.begun, self.ssrc, self.max_seq) = (true, header.ssrc, header.seq);
+        (self.cycles, self.base_seq, self.received, self.window) = (0, u32::from(header.seq.0), 1, 1);
+        self.restart_at = None;
     }
 
     /// Packets expected and received of the source that sends now.
@@ -174,10 +204,10 @@ impl Receiving {
         self.begun
     }
 
-    /// Lost of the source that sends now.
+    /// Lost of the source that sends now; less than none where more came twice. Both counts wrap.
     pub(crate) fn lost_now(&self) -> i64 {
         let (expected, received) = self.since_start();
-        i64::from(expected) - i64::from(received)
+        i64::from(expected.wrapping_sub(received) as i32)
     }
 
     /// Lost of all sources.
@@ -189,13 +219,28 @@ impl Receiving {
     pub(crate) fn expected(&self) -> u64 {
         self.earlier_expected + u64::from(self.since_start().0)
     }
+}
 
-    pub(crate) fn jitter_ticks(&self) -> u32 {
-        self.jitter_x16 >> 4
+impl Jitter {
+    #[inline]
+    fn take(&mut self, time: RtpTime, at: Instant, clock: ClockRate) {
+        if clock != self.clock {
+            self.change_clock(clock);
+        }
+        let transit = rtp_clock::reading(self.clock, at).wrapping_sub(time.0);
+        if self.timed {
+            let difference = (transit.wrapping_sub(self.transit) as i32).unsigned_abs().min(1 << 24);
+            self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
+        }
+        (self.transit, self.timed) = (transit, true);
     }
 
-    pub(crate) fn jitter_us(&self) -> u32 {
-        rtp_clock::micros(self.clock, self.jitter_x16.into()) / 16
+    /// Another format with another clock: what was measured is told in its ticks from now on.
+    #[cold]
+    fn change_clock(&mut self, clock: ClockRate) {
+        let jitter_x16 = u64::from(self.jitter_x16) * u64::from(clock.hz()) / u64::from(self.clock.hz());
+        self.jitter_x16 = u32::try_from(jitter_x16).unwrap_or(u32::MAX);
+        (self.clock, self.timed) = (clock, false);
     }
 }
 
@@ -224,10 +269,10 @@ mod tests {
         for seq in [65_533, 65_534, 0, 65_535, 1, 1, 5] {
             take(&mut receiving, 1, seq, 1_000);
         }
-        assert_eq!((receiving.reordered, receiving.duplicates), (1, 1));
-        assert_eq!(receiving.highest_seq(), 65_536 + 5);
+        assert_eq!((receiving.sequence.reordered, receiving.sequence.duplicates), (1, 1));
+        assert_eq!(receiving.sequence.highest_seq(), 65_536 + 5);
         // 65,533 to 65,541 are nine; seven came, one of them twice: 2, 3, 4 are missing.
-        assert_eq!((receiving.expected(), receiving.lost()), (9, 2));
+        assert_eq!((receiving.sequence.expected(), receiving.sequence.lost()), (9, 2));
         assert_eq!((receiving.packets, receiving.bytes), (7, 7 * 172));
     }
 
@@ -237,13 +282,20 @@ mod tests {
         for seq in [10, 11, 40_000, 12] {
             take(&mut receiving, 1, seq, 1_000);
         }
-        assert_eq!(receiving.lost(), 0);
+        assert_eq!(receiving.sequence.lost(), 0);
         for seq in [40_000, 40_001, 40_003] {
             take(&mut receiving, 1, seq, 1_000);
         }
-        assert_eq!((receiving.lost_now(), receiving.lost()), (1, 1), "the restart begins at its second packet");
+        assert_eq!(
+            (receiving.sequence.lost_now(), receiving.sequence.lost()),
+            (1, 1),
+            "the restart begins at its second packet"
+        );
         take(&mut receiving, 2, 7, 1_000);
-        assert_eq!((receiving.lost_now(), receiving.lost(), receiving.expected()), (0, 1, 3 + 3 + 1));
+        assert_eq!(
+            (receiving.sequence.lost_now(), receiving.sequence.lost(), receiving.sequence.expected()),
+            (0, 1, 3 + 3 + 1)
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::close::name_destination;
 use crate::io::{Output, SocketAction};
 use crate::latching::held_packets::{HELD_EARLY_MAX, HELD_MAX};
 use crate::latching::probation::{Probation, RoomIndex};
-use crate::latching::source_filter::{Former, Judged, QUIET, Verdict};
+use crate::latching::source_filter::{Judged, QUIET, Verdict};
 use crate::leg::Leg;
 use clock::Instant;
 use contract::{Address, Event, Latching};
@@ -39,7 +39,7 @@ impl Leg {
     pub(crate) fn settle(&mut self, peer: Address, out: &mut Output) {
         let (before, is_said) = (self.filter.accepted, peer.is_at(self.transport.remote_rtp));
         if is_said && !before.is_none() && before != peer {
-            self.filter.former = Former { stream: self.receiving.point(), from: Address::NONE };
+            (self.filter.former, self.filter.may_return) = (self.receiving.point(), false);
         }
         self.let_others_in(out);
         (self.filter.accepted, self.sending.remote, self.sending.named) = (peer, peer, true);
@@ -97,7 +97,7 @@ impl Leg {
     /// that the leg waited for.
     pub(crate) fn prove(&mut self) -> bool {
         self.filter.is_proven = true;
-        if !std::mem::take(&mut self.sending.bounded) {
+        if !std::mem::take(&mut self.sending.allowance.bounded) {
             return false;
         }
         self.sending.ready = self.may_send();
@@ -130,7 +130,7 @@ impl Leg {
         self.disconnect_rtcp(out);
         self.filter.accepted = Address::NONE;
         (self.filter.is_proven, self.filter.is_proven_by_rtp) = (false, false);
-        self.filter.former = Default::default();
+        (self.filter.former, self.filter.may_return) = (Default::default(), false);
         self.forget_candidates(probation);
     }
 

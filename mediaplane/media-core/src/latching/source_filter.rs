@@ -13,8 +13,8 @@
 //!    not behind a NAT that hides it: of other hosts than those of its media and its signaling only rule 4 takes one.
 //! 6. Once the source that was taken last is silent for [`RESTART_QUIET`], by RTP, RTCP and keep-alives, another one on its
 //!    host, or on the host of the session description or of signaling, is taken by the same proof as in rule 5: a phone
-//!    that begins a new stream behind a NAT that has rebound. Should the former source only have paused, its next packet,
-//!    from where it was and going on with its stream, takes the leg back at once; a blind sender cannot know that stream.
+//!    that begins a new stream behind a NAT that has rebound. Should the former source only have paused, its next packet
+//!    takes the leg back at once: it goes on with a stream that a blind sender cannot know.
 //!
 //! Packets that wait for rule 4, 5 or 6 are held ([`crate::held_packets`]), so that none of the peer's is lost.
 
@@ -62,8 +62,10 @@ pub(crate) struct SourceFilter {
     pub(crate) judges_since: Instant,
     /// When the address of the session description became known.
     pub(crate) known_since: Instant,
-    /// The source before the one that is taken now.
-    pub(crate) former: Former,
+    /// The stream of the source before the one that is taken now.
+    pub(crate) former: StreamPoint,
+    /// That source gets the leg back with its next packet. Not where the address of the session description has taken it over.
+    pub(crate) may_return: bool,
     /// Sources that may be the peer.
     pub(crate) room: RoomIndex,
 }
@@ -84,31 +86,17 @@ impl Default for SourceFilter {
             alive_at: Instant::ZERO,
             judges_since: Instant::ZERO,
             known_since: Instant::ZERO,
-            former: Former::default(),
+            former: StreamPoint::default(),
+            may_return: false,
             room: RoomIndex::NONE,
         }
-    }
-}
-
-/// A source that was taken before another one was that does not go on with its stream.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Former {
-    pub(crate) stream: StreamPoint,
-    /// Where it was; none: it does not get the leg back, because the address of the session description has taken it over.
-    pub(crate) from: Address,
-}
-
-impl Former {
-    /// Whether a packet comes from where the source was, and goes on with its stream.
-    fn is_back(&self, packet: &Judged<'_>) -> bool {
-        !self.from.is_none() && packet.from == self.from && self.stream.leads_to(packet.header, packet.at)
     }
 }
 
 /// What a packet's source is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// The peer, from the address of its session description, or back where it was.
+    /// The peer, from the address of its session description, or with the stream that it had before.
     Peer,
     /// The peer, from elsewhere: the candidate at this place.
     Settled(usize),
@@ -153,9 +141,9 @@ impl SourceFilter {
         let is_first = self.accepted.is_none();
         let heard_at = packet.stream.at.max(self.alive_at);
         let is_quiet = is_first || at.since(heard_at) >= QUIET;
-        let goes_on = !is_first && (packet.stream.leads_to(header, at) || self.former.stream.leads_to(header, at));
-        if self.latching == Latching::Probation && self.former.is_back(packet) {
-            self.former = Former::default();
+        let goes_on = !is_first && (packet.stream.leads_to(header, at) || self.former.leads_to(header, at));
+        if self.latching == Latching::Probation && self.may_return && self.former.leads_to(header, at) {
+            (self.former, self.may_return) = (StreamPoint::default(), false);
             return Verdict::Peer;
         }
         let is_near = from.is_beside(sdp) || from.is_beside(packet.signaling);
@@ -180,7 +168,7 @@ impl SourceFilter {
             return Verdict::Waits(place);
         }
         if !goes_on && !is_first {
-            self.former = Former { stream: packet.stream, from: self.accepted };
+            (self.former, self.may_return) = (packet.stream, true);
         }
         Verdict::Settled(place)
     }

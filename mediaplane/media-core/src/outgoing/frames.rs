@@ -98,7 +98,7 @@ impl Worker {
             None => Some(self.make_sound(place, at, head, payload, out)),
         };
         let leg = &mut self.legs[place];
-        if leg.sending.bounded && !leg.sending.spend(usize::from(span.bytes)) {
+        if leg.sending.allowance.bounded && !leg.sending.allowance.spend(usize::from(span.bytes)) {
             self.counts.add(MediaCounter::HeldBackUnproven, 1);
             return Some(0);
         }

@@ -20,11 +20,7 @@ pub(crate) struct Sending {
     /// Relayed packets get our SSRC and continuous numbers.
     pub(crate) continuous: bool,
     pub(crate) muted: bool,
-    /// The peer has not shown that it is at its address: what goes there has a limit.
-    pub(crate) bounded: bool,
-    /// Bytes that have gone there, and that may, until then.
-    spent_bytes: u32,
-    pub(crate) allowed_bytes: u32,
+    pub(crate) allowance: Allowance,
     /// Something was sent.
     pub(crate) begun: bool,
     /// The SSRC that the peer sees now.
@@ -44,6 +40,16 @@ pub(crate) struct Sending {
     pub(crate) input: Input,
     /// Where we send, also when the socket is connected.
     pub(crate) remote: Address,
+}
+
+/// What may go to a peer before it has shown that it is at its address.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowance {
+    /// It has not: what goes there has a limit.
+    pub(crate) bounded: bool,
+    /// Bytes that have gone there, and that may, until then.
+    spent_bytes: u32,
+    pub(crate) allowed_bytes: u32,
 }
 
 /// How the relayed stream maps onto ours.
@@ -67,9 +73,7 @@ impl Sending {
             ready: false,
             continuous: false,
             muted: false,
-            bounded: false,
-            spent_bytes: 0,
-            allowed_bytes: 0,
+            allowance: Allowance::default(),
             begun: false,
             ssrc: Ssrc(ssrc),
             own_ssrc: Ssrc(ssrc),
@@ -89,17 +93,6 @@ impl Sending {
     #[inline]
     pub(crate) fn to(&self) -> Address {
         if self.named { self.remote } else { Address::NONE }
-    }
-
-    /// Takes a packet from what may go to a peer that has shown nothing yet; `false`: it must not go.
-    #[cold]
-    pub(crate) fn spend(&mut self, packet_bytes: usize) -> bool {
-        let spent_bytes = self.spent_bytes.saturating_add(packet_bytes as u32);
-        let fits = spent_bytes <= self.allowed_bytes;
-        if fits {
-            self.spent_bytes = spent_bytes;
-        }
-        fits
     }
 
     /// The timestamp of `at`: the stream's clock never stops.
@@ -218,6 +211,19 @@ impl Sending {
         self.input.gap = true;
         self.ssrc = self.own_ssrc;
         Header { marker, payload_type, seq, time, ssrc: self.own_ssrc, payload_start: 12, payload_bytes: bytes }
+    }
+}
+
+impl Allowance {
+    /// Takes a packet from what may go to a peer that has shown nothing yet; `false`: it must not go.
+    #[cold]
+    pub(crate) fn spend(&mut self, packet_bytes: usize) -> bool {
+        let spent_bytes = self.spent_bytes.saturating_add(packet_bytes as u32);
+        let fits = spent_bytes <= self.allowed_bytes;
+        if fits {
+            self.spent_bytes = spent_bytes;
+        }
+        fits
     }
 }
 

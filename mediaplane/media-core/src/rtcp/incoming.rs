@@ -16,17 +16,17 @@ const MOST_ROUND_TRIP: Duration = Duration::from_secs(60);
 pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
     let leg = &mut legs[place];
     if !leg.filter.rtcp || leg.filter.mux != packet.socket.0.is_multiple_of(2) {
-        turn.tally.stranger += 1;
+        turn.tally.dropped.stranger += 1;
         return;
     }
     // Malformed before stranger: nobody settles on what is no RTCP.
     let Ok(compound) = Compound::parse(turn.buffers.bytes(packet.span)) else {
-        turn.tally.malformed += 1;
+        turn.tally.dropped.malformed += 1;
         leg.receiving.dropped += 1;
         return;
     };
     if !leg.believes_rtcp(packet, &compound, turn.out) {
-        turn.tally.stranger += 1;
+        turn.tally.dropped.stranger += 1;
         leg.receiving.dropped += 1;
         return;
     }
@@ -79,7 +79,7 @@ impl Leg {
     /// Whether a compound comes from the sender of the stream that we receive, or from a receiver of ours.
     fn is_named_in(&self, compound: &Compound<'_>) -> bool {
         let names = |ssrc, reports: ReportBlocks<'_>| {
-            (self.receiving.has_begun() && ssrc == self.receiving.ssrc)
+            (self.receiving.sequence.has_begun() && ssrc == self.receiving.sequence.ssrc)
                 || (self.sending.begun && reports.iter().any(|block| block.ssrc == self.sending.ssrc))
         };
         compound.iter().any(|packet| match packet {
@@ -169,11 +169,11 @@ fn map_between(source_leg: &Leg, sink: &Leg) -> Option<ReportMap> {
     }
     let mut map = ReportMap::default();
     if sink.sending.continuous {
-        map.sender = (source_leg.receiving.ssrc, sink.sending.own_ssrc);
+        map.sender = (source_leg.receiving.sequence.ssrc, sink.sending.own_ssrc);
         map.sender_time_offset = sink.sending.input.time_offset;
     }
     if source_leg.sending.continuous {
-        map.reported = (source_leg.sending.own_ssrc, sink.receiving.ssrc);
+        map.reported = (source_leg.sending.own_ssrc, sink.receiving.sequence.ssrc);
         map.reported_seq_offset = source_leg.sending.input.seq_offset;
     }
     Some(map)

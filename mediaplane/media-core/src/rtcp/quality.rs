@@ -29,8 +29,8 @@ impl Worker {
     pub(crate) fn row_of(&self, place: usize) -> LegRow {
         let leg = &self.legs[place];
         let (receiving, sending, reports) = (&leg.receiving, &leg.sending, &leg.reports);
-        let expected = receiving.expected();
-        let lost = receiving.lost();
+        let expected = receiving.sequence.expected();
+        let lost = receiving.sequence.lost();
         let mos_x100 = match expected {
             0 => 0,
             _ => mos_x100(reports.round_trip_us, receiving.jitter_us(), lost.max(0) as f64 / expected as f64),
@@ -50,8 +50,8 @@ impl Worker {
                 bytes: receiving.bytes,
                 dropped_packets: receiving.dropped,
                 lost_packets: lost,
-                duplicate_packets: receiving.duplicates,
-                reordered_packets: receiving.reordered,
+                duplicate_packets: receiving.sequence.duplicates,
+                reordered_packets: receiving.sequence.reordered,
                 jitter_us: receiving.jitter_us(),
                 reserved: 0,
             },

@@ -234,7 +234,7 @@ impl Leg {
     /// The socket and destination of RTCP; none where nobody is known.
     pub(crate) fn rtcp_route(&self) -> Option<(SocketIndex, Address)> {
         let destination = self.rtcp_destination();
-        if destination.is_none() || !self.filter.rtcp || self.sending.bounded {
+        if destination.is_none() || !self.filter.rtcp || self.sending.allowance.bounded {
             return None;
         }
         Some(match (self.filter.mux, self.filter.connected, self.filter.rtcp_connected) {
@@ -247,14 +247,14 @@ impl Leg {
 
     /// What we say of the peer's stream (§6.4.1, §A.3); nothing where nothing came.
     fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
-        if !self.receiving.has_begun() {
+        if !self.receiving.sequence.has_begun() {
             return None;
         }
-        let (expected, received) = self.receiving.since_start();
+        let (expected, received) = self.receiving.sequence.since_start();
         let reports = &mut self.reports;
-        if reports.reported_ssrc != self.receiving.ssrc || expected < reports.expected_before {
+        if reports.reported_ssrc != self.receiving.sequence.ssrc || expected < reports.expected_before {
             (reports.expected_before, reports.received_before) = (0, 0);
-            reports.reported_ssrc = self.receiving.ssrc;
+            reports.reported_ssrc = self.receiving.sequence.ssrc;
         }
         let expected_now = i64::from(expected - reports.expected_before);
         let lost_now = expected_now - i64::from(received.wrapping_sub(reports.received_before));
@@ -263,10 +263,10 @@ impl Leg {
         let (last_sr, came_at) = reports.peer_sr;
         let delay = if last_sr == 0 { 0 } else { in_65536ths(now.since(came_at)) };
         Some(ReportBlock {
-            ssrc: self.receiving.ssrc,
+            ssrc: self.receiving.sequence.ssrc,
             fraction_lost: fraction.min(255) as u8,
-            cumulative_lost: self.receiving.lost_now().clamp(i32::MIN.into(), i32::MAX.into()) as i32,
-            highest_seq: self.receiving.highest_seq(),
+            cumulative_lost: self.receiving.sequence.lost_now().clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+            highest_seq: self.receiving.sequence.highest_seq(),
             jitter: self.receiving.jitter_ticks(),
             last_sr,
             delay_since_last_sr: delay,

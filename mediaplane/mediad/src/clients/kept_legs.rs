@@ -78,8 +78,9 @@ impl<B: Backend> Worker<B> {
         if !self.shared.host.region().reservations().is_held(owned.reservation(), client) {
             return false;
         }
-        // A client whose death this worker has yet to hear of may have died; its legs here are dealt with then.
-        !self.dying.contains(&client) || self.grace.until[client.index()] > now && self.keep(client, owned)
+        // Where this worker has yet to hear of its client's death, if it is dead, the leg is dealt with then.
+        let has_gone = self.dying.contains(&client) || self.end.life(client).is_none();
+        !has_gone || self.grace.until[client.index()] > now && self.keep(client, owned)
     }
 
     /// Gives a kept leg to the client that asks for it.

@@ -104,6 +104,7 @@ impl Control {
             Ok(client) => {
                 tracing::info!("control client {} is attached", client.0);
                 self.settling.retain(|(settling, _)| *settling != client);
+                self.shared.forget_stuck(client);
                 self.clients.push((self.shared.host.life(client), stream));
             }
             // It has been told why.
@@ -125,14 +126,17 @@ impl Control {
         });
     }
 
-    /// Clients that take no events and whose backlog is full.
+    /// Clients that take no events and whose backlog is full, or whose commands make no sense any more.
     fn hang_up_stuck(&mut self) {
         let stuck = self.shared.take_stuck();
         let (shared, settling) = (&self.shared, &mut self.settling);
         self.clients.retain(|(client, _)| {
             let is_stuck = stuck & (1 << client.index.0) != 0;
             if is_stuck {
-                tracing::error!("control client {} takes no events any more: its calls are ended", client.index.0);
+                tracing::error!(
+                    "control client {} takes no events, or its commands make no sense: its calls are ended",
+                    client.index.0
+                );
                 Self::release(shared, settling, client.index);
             }
             !is_stuck

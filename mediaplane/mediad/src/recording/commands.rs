@@ -126,18 +126,11 @@ impl<B: Backend> Worker<B> {
             if self.core.tap_of(leg) == Some(tap) {
                 let _ = self.core.tap(leg, None);
             }
-            let mut owner = None;
             if let Some(owned) = self.owners.get(leg).copied()
                 && owned.recording.is_some_and(|it| it.tap == tap)
             {
                 self.owners.set(Owned { recording: None, ..owned });
-                owner = owned.kept_until.is_none().then_some(owned.client);
             }
-            // A client that has adopted the leg since then gave no command for it.
-            let told = match self.end.life(client.index) {
-                Some(life) if life == client => Some((client.index, number)),
-                _ => owner.map(|owner| (owner, 0)),
-            };
             self.publisher.recordings = self.publisher.recordings.saturating_sub(1);
             self.core.count(MediaCounter::RecordingBytes, outcome.file_bytes);
             let lost = outcome.received_lost_packets + outcome.sent_lost_packets;
@@ -145,10 +138,11 @@ impl<B: Backend> Worker<B> {
             if matches!(outcome.end(), RecordingEnd::WriteFailed | RecordingEnd::NoFile) {
                 self.core.count(MediaCounter::RecordingsFailed, 1);
             }
-            if let Some((client, number)) = told {
+            // Another client in the same place, or one that has adopted the leg, gave no command for it.
+            if self.end.life(client.index) == Some(client) {
                 self.event_backlog.push(
                     &mut self.end,
-                    client,
+                    client.index,
                     Event::RecordingEnded { leg, number, recording, outcome },
                 );
             }

@@ -221,7 +221,11 @@ mod tests {
             let further = |ms| piece(first.time.wrapping_add(ticks(clock, ms) as u32));
             for ms in [256, 300, 1_000, 60_000, 3_600_000] {
                 assert_eq!(track.place(further(ms)), None, "{clock:?}: {ms} ms ahead");
-                assert_eq!(track.place(piece(first.time.wrapping_sub(ticks(clock, ms) as u32))), None, "{ms} ms behind");
+                assert_eq!(
+                    track.place(piece(first.time.wrapping_sub(ticks(clock, ms) as u32))),
+                    None,
+                    "{ms} ms behind"
+                );
             }
             assert_eq!(track.place(further(30)), Some(ticks(clock, 50) as i64));
             assert_eq!((track.packets, track.lost()), (2, 0));

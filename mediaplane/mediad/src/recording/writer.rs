@@ -114,9 +114,8 @@ impl<W: Fn(u8)> Writer<W> {
     fn take_files(&mut self, now: Instant) {
         self.files.retain(|(_, since)| now - *since < FILE_LIMIT);
         for offered in self.recorder.take_files() {
-            let is_its = |recording: &&mut Box<Recording>| {
-                recording.info.key() == offered.key && !recording.tape.has_file()
-            };
+            let is_its =
+                |recording: &&mut Box<Recording>| recording.info.key() == offered.key && !recording.tape.has_file();
             match self.recordings.iter_mut().flatten().find(is_its) {
                 Some(recording) => recording.begin_file(offered.file),
                 None if self.files.len() < RECORDINGS_MAX => self.files.push((offered, now)),

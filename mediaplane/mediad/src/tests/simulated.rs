@@ -66,7 +66,12 @@ impl SimPlane {
     }
 
     /// Gives a command and turns the workers until `is_answer` likes an event, a second of turns at most.
-    pub(super) fn command(&mut self, worker: WorkerIndex, command: Command, is_answer: impl Fn(&Event) -> bool) -> Event {
+    pub(super) fn command(
+        &mut self,
+        worker: WorkerIndex,
+        command: Command,
+        is_answer: impl Fn(&Event) -> bool,
+    ) -> Event {
         self.client.push(worker, &with_port(command)).unwrap();
         for _ in 0..200 {
             self.turn();
@@ -341,4 +346,55 @@ fn a_client_that_dies_again_and_again_is_bounded() {
     assert_eq!((free(&plane), plane.count(MediaCounter::LegsOpen)), (0, all as u64));
     plane.run(Duration::from_secs(62));
     assert_eq!((free(&plane), plane.count(MediaCounter::LegsOpen)), (all, 0));
+}
+
+/// A worker fails over its packet I/O while a leg is about to leave it, and its sockets are received on anew.
+#[test]
+fn a_leg_that_is_about_to_move_moves_after_its_worker_has_failed() {
+    for is_io_new in [false, true] {
+        let mut plane = SimPlane::new(2);
+        let phone = plane.phone();
+        let leg = take(&plane.client, W0).unwrap();
+        let spec = plane.spec(phone, Source::Tone440);
+        plane.open(W0, leg, spec);
+        plane.client.push(W0, &Command::Move { leg, number: 3, worker: 1 }).unwrap();
+        while plane.workers[0].pending_transfers.is_empty() {
+            plane.workers[0].turn().unwrap();
+        }
+        plane.workers[0].inside_io = is_io_new;
+        plane.workers[0].rebuild().unwrap();
+        plane.run(ms(200));
+        assert!(plane.events.contains(&Event::Moved { leg, number: 3, worker: 1 }), "{:?}", plane.events);
+        assert!(plane.workers[0].pending_transfers.is_empty());
+        assert_eq!(plane.row(leg).worker, 1);
+    }
+}
+
+/// A client writes nonsense into the positions of its command queue. It can be told nothing by that way any more, so that the
+/// control thread has to end it.
+#[test]
+fn a_client_whose_commands_make_no_sense_is_hung_up() {
+    use shm::Words;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    let mut plane = SimPlane::new(1);
+    let leg = take(&plane.client, W0).unwrap();
+    let close = Command::Close { leg, number: 1 };
+    // The position of the queue's producer counts the commands: it is the word that goes from 40 to 41.
+    for _ in 0..40 {
+        plane.client.push(W0, &close).unwrap();
+        plane.turn();
+    }
+    let region = plane.shared.host.region().clone();
+    let read = || region.words().iter().map(|word| word.load(Relaxed)).collect::<Vec<_>>();
+    let before = read();
+    plane.client.push(W0, &close).unwrap();
+    let after = read();
+    let tails = (0..after.len()).filter(|at| (before[*at], after[*at]) == (40, 41)).collect::<Vec<_>>();
+    let [tail] = tails[..] else { panic!("{tails:?}") };
+    plane.turn();
+    assert_eq!(plane.shared.take_stuck(), 0);
+    region.words()[tail].store(u64::MAX / 2, Relaxed);
+    plane.turn();
+    assert_eq!(plane.shared.take_stuck(), 1 << plane.client.index().0);
 }

@@ -13,8 +13,7 @@ use media_core::io::{BufferIndex, Buffers, Received, SocketIndex, Span};
 impl UringIo {
     /// Looks at the completions that are there, as far as `received` has room.
     pub(super) fn reap(&mut self, received: &mut Vec<Received>) {
-        let Self { ring, buffer_ring, buffers, lending, states, held, rearm, rearm_later, realtime, counters, .. } =
-            self;
+        let Self { ring, buffer_ring, buffers, lending, states, held, rearming, realtime, counters, .. } = self;
         let (mut wake_ended, mut refused, mut ran_out) = (false, false, false);
         let mut completions = ring.uring.completion();
         while received.len() < received.capacity() {
@@ -53,7 +52,7 @@ impl UringIo {
                             counters.receive_errors += 1;
                         }
                         if current && !more && error != -libc::ENOBUFS && !state.detaching {
-                            rearm_later.push(socket);
+                            rearming.push_later(socket);
                             continue;
                         }
                     }
@@ -62,7 +61,7 @@ impl UringIo {
                 if current && !more && state.detaching {
                     (state.open, state.detaching) = (false, false);
                 } else if current && !more {
-                    rearm.push(socket);
+                    rearming.push(socket);
                 }
             } else if kind == Kind::Cancel as u8 {
                 // Nothing was armed: the receive had just ended by itself.

@@ -24,6 +24,42 @@ pub(super) struct SocketState {
     pub(super) detaching: bool,
 }
 
+/// Sockets whose receive has ended, and that are to receive again.
+pub(super) struct Rearming {
+    now: Vec<SocketIndex>,
+    /// Those whose receive has ended with an error.
+    later: Vec<SocketIndex>,
+    later_at: Instant,
+}
+
+impl Rearming {
+    pub(super) fn new() -> Self {
+        Self { now: Vec::with_capacity(64), later: Vec::with_capacity(64), later_at: Instant::FAR_FUTURE }
+    }
+
+    pub(super) fn push(&mut self, socket: SocketIndex) {
+        self.now.push(socket);
+    }
+
+    pub(super) fn push_later(&mut self, socket: SocketIndex) {
+        self.later.push(socket);
+    }
+
+    /// When the next ones may receive again.
+    pub(super) fn deadline(&self) -> Instant {
+        self.later_at
+    }
+
+    fn look(&mut self, now: Instant) {
+        if now >= self.later_at {
+            self.now.append(&mut self.later);
+            self.later_at = Instant::FAR_FUTURE;
+        } else if !self.later.is_empty() && self.later_at == Instant::FAR_FUTURE {
+            self.later_at = now + REARM_AFTER;
+        }
+    }
+}
+
 impl UringIo {
     pub(super) fn arm_waker(&mut self) -> io::Result<()> {
         let fd = types::Fd(self.waker.as_raw_fd());
@@ -32,7 +68,15 @@ impl UringIo {
         unsafe { self.ring.push(&poll.user_data(user_data(Kind::Wake, 0, 0))) }
     }
 
-    pub(super) fn arm(&mut self, socket: SocketIndex) -> io::Result<()> {
+    /// Receives on a socket; where the ring has no room now, a little later.
+    pub(super) fn arm(&mut self, socket: SocketIndex) {
+        if self.try_arm(socket).is_err() {
+            self.counters.socket_errors += 1;
+            self.rearming.push_later(socket);
+        }
+    }
+
+    fn try_arm(&mut self, socket: SocketIndex) -> io::Result<()> {
         let generation = self.states[socket.0 as usize].generation;
         let message: *const libc::msghdr = &*self.receive_template;
         let entry = opcode::RecvMsgMulti::new(types::Fixed(socket.0), message, BUFFER_GROUP).build();
@@ -69,22 +113,17 @@ impl UringIo {
         let Some(state) = self.states.get_mut(socket.0 as usize) else { return };
         let generation = (state.generation + 1) & GENERATION_MASK;
         *state = SocketState { peer, connected: !peer.is_none(), generation, open: true, detaching: false };
-        self.counters.socket_errors += u64::from(self.arm(socket).is_err());
+        self.arm(socket);
     }
 
     /// Arms the receives again that ended. What ended with an error waits a little.
     pub(super) fn rearm(&mut self, now: Instant) {
-        if now >= self.rearm_at {
-            self.rearm.append(&mut self.rearm_later);
-            self.rearm_at = Instant::FAR_FUTURE;
-        } else if !self.rearm_later.is_empty() && self.rearm_at == Instant::FAR_FUTURE {
-            self.rearm_at = now + REARM_AFTER;
-        }
-        while let Some(socket) = self.rearm.pop() {
+        self.rearming.look(now);
+        while let Some(socket) = self.rearming.now.pop() {
             let state = &self.states[socket.0 as usize];
             if state.open && !state.detaching {
                 self.counters.rearms += 1;
-                self.counters.socket_errors += u64::from(self.arm(socket).is_err());
+                self.arm(socket);
             }
         }
     }

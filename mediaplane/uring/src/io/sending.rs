@@ -12,10 +12,38 @@ use std::io;
 
 /// The parts of a `sendmsg` to a named address; they must stay where they are until the kernel has taken them.
 #[derive(Clone, Copy)]
-pub(super) struct Addressed {
+struct Addressed {
     name: Name,
     iov: libc::iovec,
     message: libc::msghdr,
+}
+
+/// Places for the messages of sends to named addresses, until the kernel has taken them.
+pub(super) struct AddressedSends {
+    places: Box<[Addressed]>,
+    used_count: usize,
+}
+
+impl AddressedSends {
+    pub(super) fn new(count: usize) -> Self {
+        // SAFETY: all-zero bytes are a valid `Addressed` (null pointers, zero lengths).
+        let empty = unsafe { std::mem::zeroed::<Addressed>() };
+        Self { places: vec![empty; count].into(), used_count: 0 }
+    }
+
+    /// The kernel has taken all messages.
+    pub(super) fn clear(&mut self) {
+        self.used_count = 0;
+    }
+
+    fn is_full(&self) -> bool {
+        self.used_count == self.places.len()
+    }
+
+    fn next(&mut self) -> &mut Addressed {
+        self.used_count += 1;
+        &mut self.places[self.used_count - 1]
+    }
 }
 
 impl UringIo {
@@ -43,11 +71,12 @@ impl UringIo {
         if self.states[socket.0 as usize].open {
             self.disarm(socket)?;
         }
-        self.closing.retain(|closing| *closing != socket);
+        self.queued.closing.retain(|closing| *closing != socket);
         self.sockets.open(socket, dscp)?;
         let state = &mut self.states[socket.0 as usize];
         *state = SocketState { generation: state.generation, open: true, ..SocketState::default() };
-        self.arm(socket)
+        self.arm(socket);
+        Ok(())
     }
 
     fn connect(&mut self, socket: SocketIndex, to: Address) -> io::Result<()> {
@@ -63,7 +92,7 @@ impl UringIo {
     fn close(&mut self, socket: SocketIndex) -> io::Result<()> {
         if self.states[socket.0 as usize].open {
             self.states[socket.0 as usize].open = false;
-            self.closing.push(socket);
+            self.queued.closing.push(socket);
             self.disarm(socket)?;
         }
         Ok(())
@@ -93,11 +122,10 @@ impl UringIo {
     fn address(&mut self, to: Address, bytes: *mut u8, length: u16) -> io::Result<*const libc::msghdr> {
         let to = to.get().ok_or(io::ErrorKind::NotConnected)?;
         let (name, name_bytes) = Name::new(to, self.sockets.is_ipv6()).ok_or(io::ErrorKind::Unsupported)?;
-        if self.addressed_count == self.addressed.len() {
+        if self.addressed.is_full() {
             self.enter_only()?;
         }
-        let place = &mut self.addressed[self.addressed_count];
-        self.addressed_count += 1;
+        let place = self.addressed.next();
         place.name = name;
         place.iov = libc::iovec { iov_base: bytes.cast(), iov_len: length.into() };
         place.message.msg_name = (&raw mut place.name).cast();

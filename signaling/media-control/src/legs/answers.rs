@@ -1,15 +1,8 @@
 //! What the media plane says.
 
 use super::leg::{Closing, Move, Stage};
-use crate::topology::Places;
 use crate::{CommandNumber, LegEvent, Legs, MediaTurn};
 use contract::{CloseReason, Event, PlayerId, RefuseReason, Source};
-
-/// The legs around one that leaves the topology.
-pub(crate) struct Neighbours {
-    sources: Places,
-    sinks: Vec<usize>,
-}
 
 impl Legs {
     /// Takes an event of a media worker. Gives the owner of the leg with what it means; `None`: it is about a leg that is
@@ -34,8 +27,7 @@ impl Legs {
         let by_leg = || self.by_leg.get(&event.leg()).filter(|_| is_no_answer).copied().map(usize::from);
         let slot = number.map(CommandNumber::slot).filter(has_leg).or_else(by_leg)?;
         let leg = self.rows.get(slot)?.as_deref()?;
-        let (owner, is_overdue) = (leg.owner, leg.is_overdue());
-        let runs = matches!(leg.stage, Stage::Open | Stage::Moving(_));
+        let (owner, runs) = (leg.owner, matches!(leg.stage, Stage::Open | Stage::Moving(_)));
         let told = match (*event, number) {
             (Event::Opened { .. }, Some(number)) => self.opened(turn, slot, number),
             (Event::Updated { .. }, Some(number)) => self.updated(turn, slot, number),
@@ -51,7 +43,7 @@ impl Legs {
             _ => LegEvent::Late,
         };
         self.forget_answered();
-        (!is_overdue).then_some((owner, told))
+        Some((owner, told))
     }
 
     fn opened(&mut self, turn: &mut MediaTurn<'_>, slot: usize, number: CommandNumber) -> LegEvent {
@@ -176,7 +168,7 @@ impl Legs {
         LegEvent::Late
     }
 
-    pub(crate) fn set_closing(&mut self, slot: usize, closing: Closing) {
+    fn set_closing(&mut self, slot: usize, closing: Closing) {
         if let Some(leg) = self.rows[slot].as_deref_mut() {
             leg.stage = Stage::Closing(closing);
         }
@@ -224,27 +216,18 @@ impl Legs {
     pub(crate) fn gone(&mut self, turn: &mut MediaTurn<'_>, slot: usize, told: LegEvent) -> LegEvent {
         let Some(leg) = self.rows[slot].as_deref() else { return LegEvent::Late };
         let is_ours = leg.has_own_port();
+        let neighbours = leg.has_edges().then(|| {
+            let sinks: Vec<usize> = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
+            (self.edges.sources(leg.first_in), sinks)
+        });
         self.forget_recordings(slot);
-        let neighbours = self.leave_topology(slot);
+        if neighbours.is_some() {
+            self.drop_edges(slot);
+        }
         if let Some(port) = self.remove(slot).filter(|_| is_ours) {
             turn.ports.give_back(port);
         }
-        self.refresh_left(turn, neighbours);
-        told
-    }
-
-    /// Takes all edges of a leg away. Gives the legs that it heard, and those that heard it, where there are any.
-    pub(crate) fn leave_topology(&mut self, slot: usize) -> Option<Neighbours> {
-        let leg = self.rows[slot].as_deref().filter(|leg| leg.has_edges())?;
-        let sinks = self.edges.outgoing(leg.first_out).map(|edge| edge.to.into()).collect();
-        let neighbours = Neighbours { sources: self.edges.sources(leg.first_in), sinks };
-        self.drop_edges(slot);
-        Some(neighbours)
-    }
-
-    /// Looks again at the legs that a leg has left by [`Self::leave_topology`].
-    pub(crate) fn refresh_left(&mut self, turn: &mut MediaTurn<'_>, neighbours: Option<Neighbours>) {
-        let Some(Neighbours { sources, sinks }) = neighbours else { return };
+        let Some((sources, sinks)) = neighbours else { return told };
         for sink in &sinks {
             self.refresh(turn, *sink);
             self.refresh_sources_of(turn, *sink);
@@ -253,5 +236,6 @@ impl Legs {
             self.bring_together(turn, sink);
         }
         self.lost_sink(turn, &sources);
+        told
     }
 }

@@ -1,6 +1,6 @@
 //! The end of a leg, and of the media plane.
 
-use super::leg::{Closing, Stage};
+use super::leg::Stage;
 use crate::{LegError, LegEvent, LegId, Legs, MediaTurn, Port};
 
 impl Legs {
@@ -22,18 +22,6 @@ impl Legs {
         self.send_close(turn, slot, moving);
         self.replace_source(turn, slot);
         Ok(false)
-    }
-
-    /// The media plane has not said in time that a leg is closed: for its owner it is gone. Its row and its port stay until
-    /// the media plane answers after all, or is lost. A worker that failed over the command is asked once more.
-    pub(crate) fn give_up_closing(&mut self, turn: &mut MediaTurn<'_>, slot: usize, closing: Closing) -> LegEvent {
-        self.awaited.others -= 1;
-        self.overdue_count += 1;
-        self.set_closing(slot, Closing { is_overdue: true, ..closing });
-        self.send_close(turn, slot, closing.moving);
-        let neighbours = self.leave_topology(slot);
-        self.refresh_left(turn, neighbours);
-        LegEvent::CloseTimedOut
     }
 
     /// The media plane is gone, and with it the ports of all legs. Legs that were to be closed are gone; the others wait to be

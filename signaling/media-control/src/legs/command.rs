@@ -101,12 +101,10 @@ impl Legs {
         if !matches!(leg.stage, Stage::Closing(_)) {
             self.awaited.others += 1;
         }
-        let (is_ours, is_overdue) = (leg.has_own_port(), leg.is_overdue());
-        leg.stage = Stage::Closing(Closing { number, moving, is_refused: false, is_ours, is_overdue });
+        let is_ours = leg.has_own_port();
+        leg.stage = Stage::Closing(Closing { number, moving, is_refused: false, is_ours });
         turn.commands.push((port.worker, Command::Close { leg: port.leg, number: number.get() }));
-        if !is_overdue {
-            self.limit_closing(turn.now, number);
-        }
+        self.limit_closing(turn.now, number);
     }
 
     pub(crate) fn limit(&mut self, now: Instant, number: CommandNumber) {

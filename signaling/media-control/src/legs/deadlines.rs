@@ -7,8 +7,7 @@ use std::collections::VecDeque;
 
 /// How long the media plane may take to carry a command out. It takes about a millisecond.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// How long the media plane may take to close a leg before the leg is gone for its owner without its word. The port stays
-/// out until the media plane answers after all: it may still send and receive there.
+/// How long the media plane may take to close a leg before its port is given back without its word.
 pub const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Until when commands have to be answered, in order; two queues, because all in one have the same limit. Answered ones
@@ -62,7 +61,7 @@ impl Legs {
             Stage::Opening(open) if open == number => LegEvent::OpenTimedOut,
             Stage::Moving(leaving) if leaving.number == number => LegEvent::MoveTimedOut,
             Stage::Adopting(asked) if asked == number => LegEvent::AdoptTimedOut,
-            Stage::Closing(closing) if closing.number == number => self.give_up_closing(turn, slot, closing),
+            Stage::Closing(closing) if closing.number == number => self.gone(turn, slot, LegEvent::CloseTimedOut),
             _ if self.recordings.is_starting(number) => {
                 self.start_is_answered(number);
                 return None;

@@ -55,8 +55,6 @@ pub(crate) struct Closing {
     pub(crate) is_refused: bool,
     /// False for a leg whose adoption is not known: its port is not given back by us then.
     pub(crate) is_ours: bool,
-    /// The media plane has not answered in time: for its owner the leg is gone. It may still run, so that its port stays out.
-    pub(crate) is_overdue: bool,
 }
 
 #[derive(Debug)]
@@ -119,11 +117,6 @@ impl Leg {
     /// The port pair of its transport; none once the media plane is lost.
     pub(crate) fn pair(&self) -> PortRef {
         self.port.map_or(PortRef::NONE, |port| port.pair)
-    }
-
-    /// Whether it is gone for its owner, and its port still out.
-    pub(crate) fn is_overdue(&self) -> bool {
-        matches!(self.stage, Stage::Closing(Closing { is_overdue: true, .. }))
     }
 
     /// Whether its port is ours to give back.

@@ -67,8 +67,6 @@ pub struct Legs {
     pub(crate) recordings: Recordings,
     pub(crate) deadlines: Deadlines,
     pub(crate) awaited: AwaitedCount,
-    /// Legs that are gone for their owners, and whose ports are still out.
-    pub(crate) overdue_count: usize,
     pub(crate) adoption: Adoption,
     /// Records of commands in flight that are free again. They stay boxed: legs take them and give them back as they are.
     #[expect(clippy::vec_box, reason = "a box goes from here into a leg and back without an allocation")]
@@ -91,7 +89,6 @@ impl Legs {
             recordings: Recordings::default(),
             deadlines: Deadlines::default(),
             awaited: AwaitedCount::default(),
-            overdue_count: 0,
             adoption: Adoption::default(),
             spare: Vec::new(),
             group: Vec::new(),
@@ -105,18 +102,13 @@ impl Legs {
 
     /// Legs that are there, those that are being closed included.
     pub fn count(&self) -> usize {
-        self.row_count() - self.overdue_count
-    }
-
-    /// Legs that are there, and those whose port is still out.
-    fn row_count(&self) -> usize {
         self.rows.len() - self.free.len()
     }
 
     /// Takes a port for a leg of `owner`: on the worker of `beside` where it has one. Nothing is told to the media plane
     /// before [`Self::open`].
     pub fn reserve(&mut self, turn: &mut MediaTurn<'_>, owner: u64, beside: Option<LegId>) -> Result<LegId, LegError> {
-        if self.row_count() >= self.limit {
+        if self.count() >= self.limit {
             return Err(LegError::Full);
         }
         let port = match beside.and_then(|id| self.port(id)) {
@@ -128,7 +120,7 @@ impl Legs {
     }
 
     pub(crate) fn add(&mut self, owner: u64, port: Port) -> Result<LegId, LegError> {
-        if self.row_count() >= self.limit {
+        if self.count() >= self.limit {
             return Err(LegError::Full);
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -149,10 +141,8 @@ impl Legs {
         if let Some(port) = leg.port {
             self.by_leg.remove(&port.leg);
         }
-        match leg.stage {
-            Stage::Closing(closing) if closing.is_overdue => self.overdue_count -= 1,
-            Stage::Closing(_) => self.awaited.others -= 1,
-            _ => {}
+        if matches!(leg.stage, Stage::Closing(_)) {
+            self.awaited.others -= 1;
         }
         self.free.push(slot as u16);
         if self.free.len() == self.rows.len() && self.rows.len() > KEPT_ROW_COUNT {
@@ -196,13 +186,12 @@ impl Legs {
     }
 
     pub(crate) fn leg(&self, id: LegId) -> Result<&Leg, LegError> {
-        let leg = self.rows.get(id.slot()).and_then(Option::as_deref);
-        leg.filter(|leg| leg.id == id && !leg.is_overdue()).ok_or(LegError::NoSuchLeg)
+        self.rows.get(id.slot()).and_then(Option::as_deref).filter(|leg| leg.id == id).ok_or(LegError::NoSuchLeg)
     }
 
     pub(crate) fn leg_mut(&mut self, id: LegId) -> Result<&mut Leg, LegError> {
         let leg = self.rows.get_mut(id.slot()).and_then(Option::as_deref_mut);
-        leg.filter(|leg| leg.id == id && !leg.is_overdue()).ok_or(LegError::NoSuchLeg)
+        leg.filter(|leg| leg.id == id).ok_or(LegError::NoSuchLeg)
     }
 
     /// Where a leg is in its life; `None`: it is gone.

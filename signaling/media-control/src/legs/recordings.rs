@@ -4,7 +4,9 @@
 use super::leg::Stage;
 use crate::{CommandNumber, LegError, LegEvent, LegId, Legs, MediaTurn, Port};
 use clock::Duration;
-use contract::{Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{
+    Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 

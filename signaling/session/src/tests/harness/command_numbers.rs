@@ -30,11 +30,8 @@ impl CommandNumbers {
     pub(super) fn note(&mut self, sessions: &Sessions, commands: &mut [(u8, Command)]) {
         for (_, command) in commands {
             let leg = command.leg();
-            let owner = sessions.iter().find(|session| session.leg() == Some(leg)).map(|session| session.id().as_u64());
+            let owner = sessions.iter().find(|session| session.leg() == Some(leg)).expect("a session").id().as_u64();
             let numbers = self.legs.entry(leg).or_default();
-            // A leg that is not closed in time is told once more, when its session may be gone.
-            let is_known = numbers.last > 0;
-            let owner = owner.or(is_known.then_some(numbers.owner)).expect("a session");
             numbers.open.push_back(*command);
             (numbers.last, numbers.owner) = (command.number(), owner);
             match command {
@@ -44,7 +41,9 @@ impl CommandNumbers {
                     numbers.spec = numbers.spec.updated(update);
                     *update = numbers.spec.into();
                 }
-                Command::StartRecording { number, recording, .. } => drop(numbers.recordings.insert(*recording, *number)),
+                Command::StartRecording { number, recording, .. } => {
+                    numbers.recordings.insert(*recording, *number);
+                }
                 _ => {}
             }
             let (Command::Open { number: tag, .. }
