@@ -835,3 +835,18 @@ fn what_is_addressed_to_the_proxy_can_be_answered() {
     let refused = bench.proxy.reject(bench.now, bench.request(), &Answer::of(200), &mut bench.out);
     assert_eq!(refused, Err(Refused::BadStatus), "no call is for the proxy");
 }
+
+/// A 2xx that has no Via but the proxy's leads to no caller: that gets another answer, and nothing is left.
+#[test]
+fn an_answer_without_the_callers_via_ends_the_request() {
+    for targets in [&[(1, 0)][..], &[(1, 0), (2, 0)]] {
+        let mut bench = Bench::new();
+        bench.feed(&Peer::new().invite());
+        let sent = bench.forward(targets);
+        let up = bench.feed(&reply(&sent[0].1, 200, "a", "", ""));
+        let is_alone = targets.len() == 1;
+        assert_eq!(hosts(&up), if is_alone { vec![(9, "408")] } else { vec![] });
+        bench.assert_empty();
+        assert_eq!(bench.finished(), [408]);
+    }
+}

@@ -51,6 +51,10 @@ impl Proxy {
                     self.cancel_all(now, context, ANSWERED_ELSEWHERE, out);
                 }
                 self.note_over(context);
+                // A 2xx that has no Via but ours leads to nobody: the caller gets another answer.
+                if self.transactions.servers.get(context).is_some_and(|open| !open.outcome.is_answered) {
+                    self.finish(now, context, out);
+                }
             }
             300..400 if self.hand_redirection_up(now, handle, message, out) => {}
             _ => self.branch_failed(now, handle, Failure::Refusal { status, message }, out),
