@@ -50,11 +50,11 @@ impl Dialog {
 
     /// A request in the dialog as its caller sends it.
     fn of_caller(&self, method: &str, uri: &str, routes: &[String]) -> String {
-        request(method, uri, routes, "p1", "b", "abc@peer")
+        request(method, uri, routes, ("p1", "b"), "abc@peer")
     }
 
     fn of_callee(&self, method: &str, uri: &str, routes: &[String]) -> String {
-        request(method, uri, routes, "b", "p1", "abc@peer")
+        request(method, uri, routes, ("b", "p1"), "abc@peer")
     }
 
     /// What a request is taken for, and where it goes next.
@@ -71,7 +71,7 @@ impl Dialog {
     }
 }
 
-fn request(method: &str, uri: &str, routes: &[String], from: &str, to: &str, call_id: &str) -> String {
+fn request(method: &str, uri: &str, routes: &[String], (from, to): (&str, &str), call_id: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -121,17 +121,17 @@ fn nothing_but_the_dialogs_own_route_makes_a_request_one_of_it() {
         let mut expect = |what: &str, text: String| {
             assert_eq!(dialog.standing(&text).0, Standing::Unproven, "{method}: {what}");
         };
-        let from_caller = |uri: &str, routes: &[String]| request(method, uri, routes, "p1", "b", "abc@peer");
+        let from_caller = |uri: &str, routes: &[String]| request(method, uri, routes, ("p1", "b"), "abc@peer");
         expect("no Route", from_caller(CALLEE, &[]));
         expect("an unsigned Route", from_caller(CALLEE, &plain));
         expect("a forged proof", from_caller(CALLEE, &forged));
         expect("a changed proof", from_caller(CALLEE, &changed));
         expect("the Route of another Call-ID", from_caller(CALLEE, &other));
         expect("the other side's Route", from_caller(CALLEE, &callee));
-        expect("another To tag", request(method, CALLEE, &caller, "p1", "b2", "abc@peer"));
-        expect("another From tag", request(method, CALLEE, &caller, "p2", "b", "abc@peer"));
-        expect("the tags turned around", request(method, CALLEE, &caller, "b", "p1", "abc@peer"));
-        expect("another Call-ID", request(method, CALLEE, &caller, "p1", "b", "abc@peer2"));
+        expect("another To tag", request(method, CALLEE, &caller, ("p1", "b2"), "abc@peer"));
+        expect("another From tag", request(method, CALLEE, &caller, ("p2", "b"), "abc@peer"));
+        expect("the tags turned around", request(method, CALLEE, &caller, ("b", "p1"), "abc@peer"));
+        expect("another Call-ID", request(method, CALLEE, &caller, ("p1", "b"), "abc@peer2"));
         expect("a Request-URI elsewhere", from_caller(&elsewhere, &caller));
         expect("another port of the same host", from_caller("sip:bob@198.51.100.1:5090", &caller));
         expect("a second Route elsewhere", from_caller(CALLEE, &with_second(&caller)));
@@ -140,11 +140,11 @@ fn nothing_but_the_dialogs_own_route_makes_a_request_one_of_it() {
             from_caller(CALLEE, &[vec!["<sip:203.0.113.99;lr>".into()], caller.clone()].concat()),
         );
         expect("an unsigned Route of ours last", from_caller(&elsewhere, &[caller.clone(), plain.clone()].concat()));
-        expect("the callee to elsewhere", request(method, &elsewhere, &callee, "b", "p1", "abc@peer"));
-        expect("the callee with another To tag", request(method, CALLER, &callee, "b", "p9", "abc@peer"));
+        expect("the callee to elsewhere", request(method, &elsewhere, &callee, ("b", "p1"), "abc@peer"));
+        expect("the callee with another To tag", request(method, CALLER, &callee, ("b", "p9"), "abc@peer"));
         expect("a strict router's", from_caller("sip:192.0.2.1:5060;lr", &[format!("<{elsewhere}>")]));
         if method != "ACK" {
-            let new = |routes: &[String]| request(method, &elsewhere, routes, "p1", "", "abc@peer");
+            let new = |routes: &[String]| request(method, &elsewhere, routes, ("p1", ""), "abc@peer");
             assert_eq!(dialog.standing(&new(&caller)).0, Standing::New, "{method}: no To tag, whatever the Route");
             assert_eq!(dialog.standing(&new(&with_second(&caller))).0, Standing::Prerouted, "{method}");
         }
@@ -204,14 +204,14 @@ fn each_branch_of_a_fork_and_each_early_dialog_has_its_own_route() {
     let other = bench.answer_with(&sent[1].1, 183, "two", &lines(&sent[1].1, "sip:b@198.51.100.2")).remove(0).1;
     let (first, second) = (record_routes(&ringing), record_routes(&other));
     let mut dialog = Dialog { bench, caller_routes: vec![], callee_routes: vec![], invite: String::new() };
-    let prack = |routes: &[String], uri: &str, to: &str| request("PRACK", uri, routes, "p1", to, "abc@peer");
+    let prack = |routes: &[String], uri: &str, to: &str| request("PRACK", uri, routes, ("p1", to), "abc@peer");
     assert_eq!(dialog.standing(&prack(&first, "sip:a@198.51.100.1", "one")).0, FROM_CALLER);
     assert_eq!(dialog.standing(&prack(&second, "sip:b@198.51.100.2", "two")).0, FROM_CALLER);
     assert_eq!(dialog.standing(&prack(&first, "sip:b@198.51.100.2", "two")).0, Standing::Unproven);
     // The answer names another host than the ringing did, and the caller keeps the route of the ringing.
     let moved = lines(&sent[0].1, "sip:a@198.51.100.77");
     dialog.bench.answer_with(&sent[0].1, 200, "one", &moved);
-    let ack = request("ACK", "sip:a@198.51.100.77", &first, "p1", "one", "abc@peer");
+    let ack = request("ACK", "sip:a@198.51.100.77", &first, ("p1", "one"), "abc@peer");
     assert_eq!(dialog.standing(&ack).0, FROM_CALLER);
 }
 
@@ -245,7 +245,7 @@ fn a_subscription_made_by_its_notification_has_routes_too() {
     let mut bench = Bench::new();
     bench.feed(&Peer::new().request("SUBSCRIBE", "SUBSCRIBE", "Event: presence\n", ""));
     let subscribe = bench.forward(&[(1, 0)]).remove(0).1;
-    let notify = request("NOTIFY", CALLER, &record_routes(&subscribe), "b", "p1", "abc@peer");
+    let notify = request("NOTIFY", CALLER, &record_routes(&subscribe), ("b", "p1"), "abc@peer");
     let mut dialog = Dialog { bench, caller_routes: vec![], callee_routes: vec![], invite: String::new() };
     assert_eq!(dialog.standing(&notify).0, FROM_CALLEE);
     let id = dialog.bench.request();
@@ -253,7 +253,7 @@ fn a_subscription_made_by_its_notification_has_routes_too() {
     let notify = dialog.bench.drain().remove(0).1;
     let routes = record_routes(&notify);
     assert_eq!(routes.len(), 1, "{notify}");
-    let text = request("SUBSCRIBE", "sip:x@203.0.113.7", &routes, "p1", "b", "abc@peer");
+    let text = request("SUBSCRIBE", "sip:x@203.0.113.7", &routes, ("p1", "b"), "abc@peer");
     assert_eq!(dialog.standing(&text).0, FROM_CALLER);
 }
 
@@ -285,7 +285,7 @@ fn a_response_cannot_get_routes_for_another_dialog() {
     let ok = bench.feed(&lie).remove(0).1;
     let mut dialog = Dialog { bench, caller_routes: vec![], callee_routes: vec![], invite };
     for call_id in ["abc@peer", "other@peer"] {
-        let text = request("BYE", CALLEE, &record_routes(&ok), "other", "b", call_id);
+        let text = request("BYE", CALLEE, &record_routes(&ok), ("other", "b"), call_id);
         assert_eq!(dialog.standing(&text).0, Standing::Unproven);
     }
     assert!(!dialog.invite.is_empty());
@@ -297,7 +297,7 @@ fn a_cancel_of_nothing_goes_nowhere() {
     let handed_up = dialog.bench.events.len();
     for uri in [CALLEE, "sip:victim@203.0.113.99", "sip:proxy.example.com", "sip:x@proxy.example.com"] {
         for routes in [vec![], dialog.caller_routes.clone(), vec!["<sip:203.0.113.99;lr>".to_owned()]] {
-            let sent = dialog.bench.feed(&request("CANCEL", uri, &routes, "p1", "b", "abc@peer"));
+            let sent = dialog.bench.feed(&request("CANCEL", uri, &routes, ("p1", "b"), "abc@peer"));
             assert_eq!(sent.iter().map(|(_, message)| word(message)).collect::<Vec<_>>(), ["481"]);
             assert_eq!(sent[0].0, 9, "to where it came from");
         }
