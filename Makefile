@@ -5,21 +5,25 @@ CARGO ?= cargo
 TEST := --workspace --profile ci --locked
 # Real peers that the tests call. Debian's packages; pjsua, sippy and SIP.js come from PyPI and npm, in the versions
 # that cli/tests/peers pins.
-PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox iproute2 procps openssl python3-venv
+PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox espeak-ng asterisk-core-sounds-en-wav iproute2 procps openssl python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check test test-all peers bench-peers loom sim bench bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
+.PHONY: help tools build run check test test-all peers bench-peers loom sim bench bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 24
 
-build: ## the switch, optimised: target/release/ringplane
+# What building needs beside a C compiler: libopus comes as sources that cmake builds.
+tools:
+	$(call install,$(shell command -v cmake >/dev/null || echo cmake))
+
+build: tools ## the switch, optimised: target/release/ringplane
 	$(CARGO) build --release --locked
 
 run: build ## builds and starts the switch, and prints how to place a call (ARGS="--listen 127.0.0.1:5070")
 	exec target/release/ringplane serve $(ARGS)
 
-check: ## stage 1, minutes: format, lints, docs and their examples, rules of the house, unit tests
+check: tools ## stage 1, minutes: format, lints, docs and their examples, rules of the house, unit tests
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets $(TEST) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --quiet $(TEST)

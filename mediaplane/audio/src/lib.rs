@@ -1,24 +1,46 @@
-//! Sound: G.711 (ITU-T), tones as precomputed loops, prompts from WAV files, and a meter that finds a tone in samples.
+//! Sound: codecs behind one joint ([`codec`]), resampling, tones as precomputed loops, prompts from WAV files, and a meter
+//! that finds a tone in samples; what a leg that decodes does with its sound ([`Concealer`], [`Stretcher`],
+//! [`ComfortNoise`], [`VoiceActivity`]), digits as tones ([`DtmfDetector`]), conferences ([`Mixer`]), the tones of
+//! countries ([`ToneSignal`]) and the E-model ([`r_factor`]).
 //!
-//! Everything that a media worker sends is encoded ahead of time, so that making a frame is copying bytes. This crate
-//! opens no file, reads no clock and, after loading, allocates nothing. Read [`Law`] first, then [`Loop`] and
+//! This crate opens no file, reads no clock and, after loading, allocates nothing. Prompts and tones are encoded as G.711
+//! ahead of time, so that making a frame of them is copying bytes. Read [`codec`] first, then [`Law`], [`Loop`] and
 //! [`Prompt`].
 //!
 //! Tests: `cargo test -p ringplane-audio`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod codec;
+
+mod call_tones;
+mod dtmf;
+mod emodel;
 mod g711;
 mod meter;
+mod mix;
+mod oscillator;
 mod prompt;
 mod resample;
+#[cfg(test)]
+mod testing;
 mod tone;
+mod voice;
 mod wav;
 
+pub use call_tones::{CallTone, ToneError, ToneGenerator, ToneSignal, tone_countries};
+pub use dtmf::{DtmfDetector, DtmfEvent, DtmfGenerator, dtmf_char, dtmf_number};
+pub use emodel::{CodecImpairment, Connection, LossRuns, mos, r_factor};
 pub use g711::Law;
 pub use meter::ToneMeter;
+pub use mix::{HeardBy, Hears, MemberSlot, Mixer, MixerLimits};
 pub use prompt::{Prompt, WELCOME_WAV};
+pub use resample::{Resampler, mono_to_stereo, stereo_to_mono};
 pub use tone::{Loop, Tones};
+pub use voice::{
+    ComfortNoise, Concealer, MOST_COMFORT_NOISE_BYTES, NoiseAnalyser, SilenceMeter, Stretched, Stretcher,
+    VoiceActivity, level_dbov, level_minus_dbov,
+};
 pub use wav::{MOST_PROMPT_SECONDS, WavError};
 
 /// Samples of G.711 in a second (ITU-T G.711 §2), which everything in this crate is encoded with.

@@ -1,5 +1,10 @@
 //! Any sampling rate to 8 kHz: a windowed sinc, its coefficients computed once per phase.
 
+mod prototype;
+mod streaming;
+
+pub use streaming::{Resampler, mono_to_stereo, stereo_to_mono};
+
 use crate::SAMPLE_RATE;
 use std::f64::consts::PI;
 
