@@ -23,6 +23,9 @@ impl ClockRate {
         all
     };
 
+    /// 48,000 ticks a second, the clock of Opus (RFC 7587 §4.1).
+    pub const HZ_48000: Self = Self(8);
+
     /// The clock of so many ticks a second; `None` for a rate that no audio format has.
     pub fn from_hz(hz: u32) -> Option<Self> {
         let number = RATES_HZ.iter().position(|rate| *rate == hz)?;

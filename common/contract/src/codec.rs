@@ -11,22 +11,50 @@ pub enum Codec {
     Pcma = 2,
     /// RFC 4733 named events, in the clock of the audio codec beside them.
     TelephoneEvent = 3,
+    /// G.722 at 64 kbit/s: 16 kHz sound, which RTP counts with a clock of 8,000 Hz (RFC 3551 §4.5.2).
+    G722 = 4,
+    /// Opus (RFC 6716), which RTP counts with 48,000 Hz at every rate of its sound (RFC 7587 §4.1).
+    Opus = 5,
     /// Anything else: relayed, never decoded.
     Other = 255,
 }
 
 impl Codec {
+    /// Each once.
+    pub const ALL: [Self; 6] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus, Self::TelephoneEvent, Self::Other];
+
     /// From the layout's number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Pcmu, Self::Pcma, Self::TelephoneEvent, Self::Other].into_iter().find(|codec| *codec as u8 == number)
+        Self::ALL.into_iter().find(|codec| *codec as u8 == number)
     }
 
     /// The RTP clock that the codec is registered with. A named event has the clock of the audio beside it, and what is
     /// only relayed has the one that its session description says; both are told by the format, and this is their default.
     pub fn clock_rate(self) -> ClockRate {
         match self {
-            Self::Pcmu | Self::Pcma | Self::TelephoneEvent | Self::Other => ClockRate::default(),
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::TelephoneEvent | Self::Other => ClockRate::default(),
+            Self::Opus => ClockRate::HZ_48000,
         }
+    }
+
+    /// The channels that `a=rtpmap` names: two for Opus, whatever it carries (RFC 7587 §7).
+    pub fn channel_count(self) -> u8 {
+        if self == Self::Opus { 2 } else { 1 }
+    }
+
+    /// The payload type that RFC 3551 §6 gives it for good.
+    pub fn static_payload_type(self) -> Option<u8> {
+        match self {
+            Self::Pcmu => Some(0),
+            Self::Pcma => Some(8),
+            Self::G722 => Some(9),
+            Self::Opus | Self::TelephoneEvent | Self::Other => None,
+        }
+    }
+
+    /// Whether it carries sound that the media plane understands.
+    pub fn is_audio(self) -> bool {
+        !matches!(self, Self::TelephoneEvent | Self::Other)
     }
 
     /// The encoding name of SDP, as registered with IANA.
@@ -34,6 +62,8 @@ impl Codec {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Opus => "opus",
             Self::TelephoneEvent => "telephone-event",
             Self::Other => "other",
         }
@@ -47,10 +77,15 @@ pub struct PayloadMapping {
     pub payload_type: u8,
     /// What it carries.
     pub codec: Codec,
-    /// Payload type on the peer leg of a relay.
+    /// Payload type on the peer leg of a relay, or [`PayloadMapping::NOT_THERE`].
     pub peer_payload_type: u8,
     /// Ticks of its RTP clock in a second.
     pub clock_rate: ClockRate,
+}
+
+impl PayloadMapping {
+    /// The peer leg of a relay does not have this codec: it is sent what the packets hold in one that it has.
+    pub const NOT_THERE: u8 = 0x80;
 }
 
 /// The payload types that a leg takes, most preferred first: the first audio codec is the one it sends.
@@ -116,14 +151,22 @@ impl PayloadMap {
         self.entries().map(|mapping| (mapping.payload_type, mapping.codec, mapping.peer_payload_type))
     }
 
-    /// The same payload types, each with the number that its codec has among those of the leg that gets the packets. A codec
-    /// that the other leg does not have, or all of them without another leg, keep their number.
+    /// The same payload types, each with the number that its codec has among those of the leg that gets the packets. Sound
+    /// of which the other leg has to be sent another codec, and telephone events that it has in another clock only, are [`PayloadMapping::NOT_THERE`]; what nobody understands, and
+    /// all of them without another leg, keep their number.
     pub fn mapped_to(&self, sink: Option<&Self>) -> Self {
         let mut mapped = *self;
+        let has_audio = sink.is_some_and(|sink| sink.audio().is_some_and(|(_, codec)| codec.is_audio()));
+        let has_events = sink.is_some_and(|sink| sink.telephone_event().is_some());
         let sink = sink.map_or(&[][..], |sink| &sink.entries);
         for entry in mapped.entries.iter_mut().take_while(|entry| entry.kind != 0) {
             let there = sink.iter().find(|there| there.kind == entry.kind);
-            entry.peer_payload_type = there.map_or(entry.payload_type, |there| there.payload_type);
+            let is_understood = entry.unpack().is_some_and(|mapping| match mapping.codec {
+                Codec::TelephoneEvent => has_events,
+                codec => has_audio && codec.is_audio(),
+            });
+            let otherwise = if is_understood { PayloadMapping::NOT_THERE } else { entry.payload_type };
+            entry.peer_payload_type = there.map_or(otherwise, |there| there.payload_type);
         }
         mapped
     }
@@ -166,7 +209,11 @@ impl Entry {
             codec if clock_rate == codec.clock_rate() => codec as u8,
             _ => return None,
         };
-        (payload_type < 128 && peer_payload_type < 128).then_some(Self { payload_type, kind, peer_payload_type })
+        (payload_type < 128 && peer_payload_type <= PayloadMapping::NOT_THERE).then_some(Self {
+            payload_type,
+            kind,
+            peer_payload_type,
+        })
     }
 
     /// `None` for the end of the list, and for what makes no sense.
@@ -181,8 +228,9 @@ impl Entry {
                 (codec, codec.clock_rate())
             }
         };
-        let is_sound =
-            payload_type < 128 && peer_payload_type < 128 && !(kind < EVENT_KIND && codec == Codec::TelephoneEvent);
+        let is_sound = payload_type < 128
+            && peer_payload_type <= PayloadMapping::NOT_THERE
+            && !(kind < EVENT_KIND && codec == Codec::TelephoneEvent);
         is_sound.then_some(PayloadMapping { payload_type, codec, peer_payload_type, clock_rate })
     }
 }

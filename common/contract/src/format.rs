@@ -1,4 +1,4 @@
-use crate::{Invalid, PayloadMap};
+use crate::{Invalid, OpusParameters, PayloadMap};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a leg's packets hold: payload types and packet length. One of the three parts of a [`crate::LegSpec`].
@@ -9,13 +9,15 @@ pub struct FormatSpec {
     pub payloads: PayloadMap,
     /// Milliseconds of audio in a packet that we make: 10, 20, 30, 40 or 60.
     pub ptime_ms: u8,
+    /// What the peer wants of the Opus that it is sent, where that is among the payload types.
+    pub opus: OpusParameters,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
 }
 
 impl Default for FormatSpec {
     fn default() -> Self {
-        Self { payloads: PayloadMap::default(), ptime_ms: 20, reserved: [0; 3] }
+        Self { payloads: PayloadMap::default(), ptime_ms: 20, opus: OpusParameters::default(), reserved: 0 }
     }
 }
 
@@ -24,7 +26,8 @@ impl FormatSpec {
     pub fn check(&self) -> Result<(), Invalid> {
         crate::spec::check_rules(&[
             ("ptime_ms", matches!(self.ptime_ms, 10 | 20 | 30 | 40 | 60)),
-            ("reserved", self.reserved == [0; 3]),
+            ("opus", self.opus.is_sound()),
+            ("reserved", self.reserved == 0),
         ])?;
         self.payloads.check()
     }

@@ -16,6 +16,7 @@ mod event;
 mod flow;
 mod format;
 mod ids;
+mod opus;
 mod recording;
 mod row;
 mod spec;
@@ -29,6 +30,7 @@ pub use event::{CloseReason, Event, EventSlot, RefuseReason};
 pub use flow::{Direction, FlowSpec, Rewriting, Source, SourceSlot};
 pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
+pub use opus::OpusParameters;
 pub use recording::{
     FileOffer, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
 };
@@ -37,7 +39,7 @@ pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 7;
+pub const LAYOUT_VERSION: u32 = 8;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

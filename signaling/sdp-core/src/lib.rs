@@ -16,6 +16,7 @@ mod error;
 mod media;
 mod negotiated;
 mod offer;
+mod opus;
 mod settings;
 mod write;
 

@@ -2,8 +2,9 @@
 
 use crate::attribute::{Common, Connection, connection};
 use crate::description::{lines, text};
+use crate::opus::OpusFmtp;
 use crate::{FORMAT_COUNT_MAX, SdpError};
-use contract::{Codec, Direction};
+use contract::{ClockRate, Codec, Direction, OpusParameters};
 use std::net::{IpAddr, SocketAddr};
 
 /// Longest media type, transport or format that is repeated in an answer.
@@ -33,6 +34,10 @@ pub(crate) struct Media<'a> {
 pub(crate) struct Format {
     pub(crate) payload_type: u8,
     pub(crate) codec: Option<Codec>,
+    /// Of the codec.
+    pub(crate) clock: ClockRate,
+    /// What `a=fmtp` says, read as that of Opus.
+    pub(crate) opus: OpusParameters,
 }
 
 impl<'a> Media<'a> {
@@ -52,13 +57,10 @@ impl<'a> Media<'a> {
                 if media.format_count == FORMAT_COUNT_MAX {
                     break;
                 }
-                // RFC 3551 §6: these two numbers mean their codecs without an `a=rtpmap`.
-                let codec = match payload_type {
-                    0 => Some(Codec::Pcmu),
-                    8 => Some(Codec::Pcma),
-                    _ => None,
-                };
-                media.formats[media.format_count] = Format { payload_type, codec };
+                // RFC 3551 §6: these numbers mean their codecs without an `a=rtpmap`.
+                let codec = Codec::ALL.into_iter().find(|codec| codec.static_payload_type() == Some(payload_type));
+                let clock = codec.map(Codec::clock_rate).unwrap_or_default();
+                media.formats[media.format_count] = Format { payload_type, codec, clock, ..Format::default() };
                 media.format_count += 1;
             }
         }
@@ -85,6 +87,8 @@ impl<'a> Media<'a> {
     pub(crate) fn attribute(&mut self, value: &[u8]) {
         if let Some(map) = value.strip_prefix(b"rtpmap:") {
             self.map(map);
+        } else if let Some(parameters) = value.strip_prefix(b"fmtp:") {
+            self.parameters(parameters);
         } else if let Some(rtcp) = value.strip_prefix(b"rtcp:") {
             self.rtcp = text(rtcp).and_then(rtcp_address).or(self.rtcp);
         } else if value.trim_ascii().eq_ignore_ascii_case(b"rtcp-mux") {
@@ -148,14 +152,25 @@ impl<'a> Media<'a> {
         let Ok(number) = number.parse::<u8>() else { return };
         let mut parts = encoding.split('/');
         let (name, rate) = (parts.next().unwrap_or(""), parts.next().unwrap_or(USUAL_RATE));
-        let mono = parts.next().is_none_or(|channels| channels == "1");
-        let known = [Codec::Pcmu, Codec::Pcma, Codec::TelephoneEvent]
-            .into_iter()
-            .find(|codec| mono && rate == USUAL_RATE && codec.name().eq_ignore_ascii_case(name));
+        let channels = parts.next().map_or(Some(1), |channels| channels.parse::<u8>().ok());
+        let clock = rate.parse().ok().and_then(ClockRate::from_hz);
+        let known = Codec::ALL.into_iter().filter(|codec| *codec != Codec::Other).find(|codec| {
+            let has_clock = *codec == Codec::TelephoneEvent || clock == Some(codec.clock_rate());
+            has_clock && channels == Some(codec.channel_count()) && codec.name().eq_ignore_ascii_case(name)
+        });
         for format in &mut self.formats[..self.format_count] {
             if format.payload_type == number {
-                format.codec = known;
+                (format.codec, format.clock) = (known.filter(|_| clock.is_some()), clock.unwrap_or_default());
             }
+        }
+    }
+
+    /// `111 minptime=10;useinbandfec=1`.
+    fn parameters(&mut self, value: &[u8]) {
+        let Some((number, parameters)) = text(value).and_then(|text| text.trim_start().split_once(' ')) else { return };
+        let Ok(number) = number.parse::<u8>() else { return };
+        for format in self.formats[..self.format_count].iter_mut().filter(|format| format.payload_type == number) {
+            format.opus = OpusFmtp::parse(parameters).parameters();
         }
     }
 }

@@ -1,5 +1,5 @@
 use crate::Packets;
-use contract::{Direction, PayloadMap};
+use contract::{Direction, OpusParameters, PayloadMap};
 use std::net::SocketAddr;
 
 /// What both sides agreed on for the audio stream, seen from us.
@@ -17,6 +17,8 @@ pub struct Negotiated {
     pub ptime_ms: u8,
     /// What the peer says about its packets, for the other side of a relay.
     pub packets: Packets,
+    /// What the peer wants of the Opus that it is sent.
+    pub opus: OpusParameters,
     /// RTP and RTCP share a port (RFC 5761).
     pub rtcp_mux: bool,
 }

@@ -1,9 +1,9 @@
 use crate::description::Description;
-use crate::media::Media;
+use crate::media::{Format, Media};
 use crate::negotiated::meet;
 use crate::write::{write_description, write_refused};
 use crate::{CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, SdpError, Settings};
-use contract::{Codec, PayloadMap};
+use contract::{Codec, OpusParameters, PayloadMap, PayloadMapping};
 
 /// A peer's offer, and what we can agree on.
 #[derive(Clone, Debug)]
@@ -80,7 +80,9 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
     let remote_rtp = media.rtp(settings.source)?;
     let payloads = payloads(media, settings.codecs, settings.order, settings.telephone_event);
     payloads.audio().ok_or(SdpError::NoCodec)?;
+    let opus = media.formats().iter().find(|format| format.codec == Some(Codec::Opus));
     Ok(Negotiated {
+        opus: opus.map_or(OpusParameters::default(), |format| format.opus),
         remote_rtp,
         remote_rtcp: media.rtcp(settings.source),
         payloads,
@@ -91,29 +93,45 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
     })
 }
 
-/// The codecs in common, each once, by the offerer's payload types; telephone events last.
+/// The codecs in common, each once, by the offerer's payload types; telephone events last, in each clock of these codecs
+/// (RFC 4733 §2.1: events share the clock of the audio that they are sent with).
 pub(crate) fn payloads(media: &Media<'_>, ours: &[Codec], order: CodecOrder, events: bool) -> PayloadMap {
     let mut map = PayloadMap::default();
-    let find = |codec: Codec| media.formats().iter().find(|format| format.codec == Some(codec));
+    let mut push = |format: &Format| {
+        let Format { payload_type, codec: Some(codec), clock: clock_rate, .. } = *format else { return };
+        map.push_entry(PayloadMapping { payload_type, codec, peer_payload_type: payload_type, clock_rate });
+    };
+    let find = |codec: Codec| media.formats().iter().find(move |format| format.codec == Some(codec));
     match order {
-        CodecOrder::Ours => {
-            for format in ours.iter().filter_map(|codec| find(*codec)) {
-                map.push(format.payload_type, format.codec.unwrap_or(Codec::Other));
-            }
-        }
+        CodecOrder::Ours => ours.iter().filter_map(|codec| find(*codec)).for_each(&mut push),
         CodecOrder::Offerer => {
+            let mut taken = Vec::new();
             for format in media.formats() {
-                let Some(codec) = format.codec.filter(|codec| ours.contains(codec)) else { continue };
-                if map.iter().all(|(_, taken, _)| taken != codec) {
-                    map.push(format.payload_type, codec);
-                }
+                let Some(codec) = format.codec.filter(|codec| ours.contains(codec) && !taken.contains(codec)) else {
+                    continue;
+                };
+                taken.push(codec);
+                push(format);
             }
         }
     }
-    if let Some(format) = find(Codec::TelephoneEvent).filter(|_| events) {
-        map.push(format.payload_type, Codec::TelephoneEvent);
+    if events {
+        add_events(&mut map, media);
     }
     map
+}
+
+fn add_events(map: &mut PayloadMap, media: &Media<'_>) {
+    let audio = *map;
+    let events = media.formats().iter().filter(|format| format.codec == Some(Codec::TelephoneEvent));
+    for (index, format) in events.clone().enumerate() {
+        let is_first = events.clone().take(index).all(|earlier| earlier.clock != format.clock);
+        if is_first && audio.entries().any(|audio| audio.clock_rate == format.clock) {
+            let Format { payload_type, clock: clock_rate, .. } = *format;
+            let codec = Codec::TelephoneEvent;
+            map.push_entry(PayloadMapping { payload_type, codec, peer_payload_type: payload_type, clock_rate });
+        }
+    }
 }
 
 /// The other media lines, refused.

@@ -1,13 +1,17 @@
 use crate::media::Media;
 use crate::negotiated::direction_name;
 use crate::offer::Transport;
+use crate::opus::OpusFmtp;
 use crate::{Local, Negotiated, Origin, OtherMedia, Packets, Settings};
-use contract::{Codec, PayloadMap};
+use contract::{ClockRate, Codec, OpusParameters, PayloadMap, PayloadMapping};
 use std::fmt::Write;
 use std::num::NonZeroU16;
 
-/// The payload type that we offer for telephone events; an answer may not change it.
+/// The payload type that we offer for telephone events beside codecs with a clock of 8,000 Hz, and beside others, from here
+/// on; an answer may not change it.
 const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
+/// The payload type that we offer for Opus.
+const OPUS_PAYLOAD_TYPE: u8 = 96;
 /// Milliseconds of audio in a packet where nobody says otherwise (RFC 3551 §4.2).
 const USUAL_PTIME_MS: u8 = 20;
 
@@ -15,16 +19,22 @@ impl Settings<'_> {
     /// The payload types of our own offers, most preferred first.
     pub fn payloads(&self) -> PayloadMap {
         let mut payloads = PayloadMap::default();
-        for codec in self.codecs {
-            // RFC 3551 §6 gives both their numbers for good.
-            match codec {
-                Codec::Pcmu => payloads.push(0, Codec::Pcmu),
-                Codec::Pcma => payloads.push(8, Codec::Pcma),
-                Codec::TelephoneEvent | Codec::Other => continue,
-            };
+        for codec in self.codecs.iter().filter(|codec| codec.is_audio()) {
+            payloads.push(codec.static_payload_type().unwrap_or(OPUS_PAYLOAD_TYPE), *codec);
         }
         if self.telephone_event {
-            payloads.push(TELEPHONE_EVENT_PAYLOAD_TYPE, Codec::TelephoneEvent);
+            let audio = payloads;
+            let has = |clock: &ClockRate| audio.entries().any(|mapping| mapping.clock_rate == *clock);
+            for (clock_rate, payload_type) in ClockRate::ALL.into_iter().filter(has).zip(TELEPHONE_EVENT_PAYLOAD_TYPE..)
+            {
+                let codec = Codec::TelephoneEvent;
+                payloads.push_entry(PayloadMapping {
+                    payload_type,
+                    codec,
+                    peer_payload_type: payload_type,
+                    clock_rate,
+                });
+            }
         }
         payloads
     }
@@ -40,6 +50,7 @@ pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, o
         direction: settings.direction,
         ptime_ms: USUAL_PTIME_MS,
         packets: Packets::default(),
+        opus: OpusParameters::default(),
         rtcp_mux: true,
     };
     let packets = settings.packets.unwrap_or_default();
@@ -86,10 +97,13 @@ fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transpo
         let _ = write!(text, " {payload_type}");
     }
     text.push_str("\r\n");
-    for (payload_type, codec, _) in agreed.payloads.iter() {
-        let _ = write!(text, "a=rtpmap:{payload_type} {}/{}\r\n", codec.name(), codec.clock_rate().hz());
-        if codec == Codec::TelephoneEvent {
-            let _ = write!(text, "a=fmtp:{payload_type} 0-16\r\n");
+    for PayloadMapping { payload_type, codec, clock_rate, .. } in agreed.payloads.entries() {
+        let _ = write!(text, "a=rtpmap:{payload_type} {}/{}", codec.name(), clock_rate.hz());
+        text.push_str(if codec.channel_count() == 2 { "/2\r\n" } else { "\r\n" });
+        match codec {
+            Codec::TelephoneEvent => text.push_str(&format!("a=fmtp:{payload_type} 0-16\r\n")),
+            Codec::Opus => text.push_str(&format!("a=fmtp:{payload_type} {}\r\n", ours_of_opus())),
+            _ => {}
         }
     }
     let ptime_ms = packets.ptime_ms.map_or(USUAL_PTIME_MS.into(), NonZeroU16::get);
@@ -101,6 +115,11 @@ fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transpo
     if agreed.rtcp_mux {
         text.push_str("a=rtcp-mux\r\n");
     }
+}
+
+/// What we want of the Opus that we are sent: it is heard as mono, and lost packets are repaired from those after them.
+fn ours_of_opus() -> OpusFmtp {
+    OpusFmtp { inband_fec: true, ..OpusFmtp::default() }
 }
 
 /// The same media line with port 0 (RFC 3264 §6).

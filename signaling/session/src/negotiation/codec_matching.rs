@@ -21,6 +21,8 @@ impl Codecs {
         payloads.iter().fold(Self(0), |codecs, (_, codec, _)| match codec {
             Codec::Pcmu => Self(codecs.0 | 1),
             Codec::Pcma => Self(codecs.0 | 2),
+            Codec::G722 => Self(codecs.0 | 4),
+            Codec::Opus => Self(codecs.0 | 8),
             Codec::TelephoneEvent | Codec::Other => codecs,
         })
     }

@@ -157,6 +157,7 @@ fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Neg
             payloads: session.offer().map_or_else(|| settings.payloads(), |offer| offer.agreed().payloads),
             direction: settings.direction,
             ptime_ms: 20,
+            opus: Default::default(),
             packets: Packets::default(),
             rtcp_mux: false,
         },

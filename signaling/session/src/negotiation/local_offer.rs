@@ -230,6 +230,7 @@ pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiate
         payloads,
         direction: settings.direction,
         ptime_ms: 20,
+        opus: Default::default(),
         packets: Packets::default(),
         rtcp_mux: true,
     }
