@@ -60,7 +60,10 @@ fn packets_of_every_codec() {
         let (mut payload, mut samples) = (vec![0; PAYLOAD_BYTES_MAX], vec![0; PAYLOAD_SAMPLES_MAX]);
         let before = ALLOCATIONS.get();
         for round in 0..4 {
-            let settings = OpusSettings { loss_percent: 10 * round, ..OpusSettings { inband_fec: true, stereo: true, ..OpusSettings::default() } };
+            let settings = OpusSettings {
+                loss_percent: 10 * round,
+                ..OpusSettings { inband_fec: true, stereo: true, ..OpusSettings::default() }
+            };
             encoder.set_opus(&settings);
             for (number, packet) in sound.chunks_exact(format.samples_in_ms(20)).enumerate() {
                 let bytes = encoder.encode(packet, &mut payload);

@@ -43,6 +43,7 @@ impl Worker {
             transport: TransportSpec { port, rtcp: RtcpMode::Off as u8, dscp, ..TransportSpec::default() },
             flow: FlowSpec { direction: 0, ..FlowSpec::default() },
             ptime_ms: 0,
+            opus: Default::default(),
             leg,
             opened_at: now,
             listening_since: now,
@@ -112,7 +113,7 @@ impl Worker {
 
     /// Whether a leg with these payload types can have its source on this worker.
     fn check_source(&self, leg: LegRef, flow: &FlowSpec, payloads: &Payloads) -> Result<(), RefuseReason> {
-        let encodes = payloads.audio_law().is_some();
+        let encodes = payloads.format().is_some();
         let sound = match flow.source() {
             Source::None => true,
             Source::Silence | Source::Tone440 | Source::Ringing => encodes,
@@ -130,6 +131,14 @@ impl Worker {
         (leg.transport, leg.flow) = (transport, flow);
         if let Some(formats) = &update.formats {
             (leg.payloads, leg.ptime_ms) = (Payloads::new(&formats.payloads), formats.ptime_ms);
+            leg.opus = formats.opus;
+            // Not every codec has packets of every length.
+            if let Some(format) = leg.payloads.format() {
+                leg.ptime_ms = format.nearest_ptime_ms(formats.ptime_ms.into()) as u8;
+            }
+            if !self.coders.suits(leg.links.coder, leg.payloads.audio_codec, leg.opus) {
+                leg.stop_transcoding(&mut self.coders);
+            }
         }
         leg.filter.receives = flow.direction().receives();
         leg.filter.mux = matches!(transport.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
@@ -199,7 +208,9 @@ impl Worker {
     fn set_source(&mut self, place: usize, old: &FlowSpec) {
         let flow = &self.legs[place].flow;
         let (source, player) = (flow.source(), flow.player);
-        if (source, player) == (old.source(), old.player) && self.legs[place].making.begun {
+        let making = &self.legs[place].making;
+        let goes_on = making.begun || making.sound == Sound::Transcoded;
+        if (source, player) == (old.source(), old.player) && goes_on {
             return;
         }
         let source_leg = match source {
@@ -212,7 +223,9 @@ impl Worker {
             Some(source_leg) => sinks::link(&mut self.legs, source_leg, place),
             None => sinks::unlink(&mut self.legs, place),
         }
-        let making = &mut self.legs[place].making;
+        let leg = &mut self.legs[place];
+        self.coders.release(&mut leg.links.coder);
+        let making = &mut leg.making;
         let sound = match source {
             Source::None | Source::Leg(_) => Sound::None,
             Source::Silence => Sound::Silence,

@@ -1,5 +1,6 @@
 //! One leg: everything that a worker keeps of it.
 
+use crate::decoding::coders::{CoderIndex, Coders, format_of};
 use crate::incoming::digits::Heard;
 use crate::incoming::statistics::Receiving;
 use crate::incoming::tap::TapId;
@@ -9,8 +10,11 @@ use crate::outgoing::digits::Dialling;
 use crate::outgoing::stream::Sending;
 use crate::rtcp::reports::Reports;
 use audio::Law;
+use audio::codec::CodecFormat;
 use clock::Instant;
-use contract::{ClockRate, Codec, FlowSpec, LegRef, LegState, PayloadMap, PayloadMapping, TransportSpec};
+use contract::{
+    ClockRate, Codec, FlowSpec, LegRef, LegState, OpusParameters, PayloadMap, PayloadMapping, TransportSpec,
+};
 
 /// A leg's place in the worker's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Leg {
     pub(crate) flow: FlowSpec,
     /// Milliseconds of audio in a packet that the leg makes.
     pub(crate) ptime_ms: u8,
+    /// What the peer wants of the Opus that it is sent.
+    pub(crate) opus: OpusParameters,
     pub(crate) leg: LegRef,
     pub(crate) opened_at: Instant,
     /// The media timeout counts from here, or from the last packet.
@@ -81,6 +87,8 @@ pub(crate) struct Links {
     pub(crate) timer_point: u64,
     /// The worker's port pair.
     pub(crate) pair: u16,
+    /// What makes packets of this leg of sound that is not in a codec of its own.
+    pub(crate) coder: CoderIndex,
 }
 
 /// In no list.
@@ -101,6 +109,7 @@ impl Links {
             timer: NOWHERE,
             timer_point: 0,
             pair,
+            coder: CoderIndex::NONE,
         }
     }
 }
@@ -114,6 +123,8 @@ pub(crate) enum Sound {
     Tone440,
     Ringing,
     Prompt(u32),
+    /// Another leg's sound, which comes in a codec that this one does not have.
+    Transcoded,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +152,11 @@ pub(crate) struct Payload {
 
 impl Payload {
     #[inline]
+    pub(crate) fn has_to_be_transcoded(self) -> bool {
+        self.peer_payload_type == PayloadMapping::NOT_THERE
+    }
+
+    #[inline]
     pub(crate) fn is_event(self) -> bool {
         self.codec == Codec::TelephoneEvent as u8
     }
@@ -155,7 +171,7 @@ pub fn law_of(codec: Codec) -> Option<Law> {
     match codec {
         Codec::Pcmu => Some(Law::Mu),
         Codec::Pcma => Some(Law::A),
-        Codec::TelephoneEvent | Codec::Other => None,
+        Codec::G722 | Codec::Opus | Codec::TelephoneEvent | Codec::Other => None,
     }
 }
 
@@ -169,11 +185,13 @@ pub(crate) struct Payloads {
     pub(crate) audio_codec: u8,
     pub(crate) audio_clock: ClockRate,
     pub(crate) event_type: Option<u8>,
+    /// Of the telephone events: their durations are told in it.
+    pub(crate) event_clock: ClockRate,
 }
 
 impl Payloads {
     pub(crate) fn new(map: &PayloadMap) -> Self {
-        let mut payloads = Self { event_type: map.telephone_event(), ..Self::default() };
+        let mut payloads = Self::default();
         for (entry, agreed) in payloads.entries.iter_mut().zip(map.entries()) {
             let PayloadMapping { payload_type, codec, peer_payload_type, clock_rate: clock } = agreed;
             *entry = Payload { payload_type, peer_payload_type, codec: codec as u8, clock };
@@ -184,6 +202,11 @@ impl Payloads {
             (payloads.audio_type, payloads.audio_codec) = (audio.payload_type, audio.codec);
             payloads.audio_clock = audio.clock;
         }
+        // Events share the clock of the sound (RFC 4733 §2.1), where the peer keeps to that.
+        let mut events = agreed.iter().filter(|payload| payload.is_event());
+        let event = events.clone().find(|event| event.clock == payloads.audio_clock).or(events.next());
+        payloads.event_type = event.map(|event| event.payload_type);
+        payloads.event_clock = event.map(|event| event.clock).unwrap_or_default();
         payloads
     }
 
@@ -202,9 +225,22 @@ impl Payloads {
     pub(crate) fn audio_law(&self) -> Option<Law> {
         Codec::from_number(self.audio_codec).and_then(law_of)
     }
+
+    /// What the leg is sent, where sound can be made for it here.
+    pub(crate) fn format(&self) -> Option<CodecFormat> {
+        Codec::from_number(self.audio_codec).and_then(format_of)
+    }
 }
 
 impl Leg {
+    /// Its sound is made of another leg's packets no more: these are relayed, or nothing comes.
+    pub(crate) fn stop_transcoding(&mut self, coders: &mut Coders) {
+        coders.release(&mut self.links.coder);
+        if self.making.sound == Sound::Transcoded {
+            self.making.sound = Sound::None;
+        }
+    }
+
     pub(crate) fn rtp_socket(&self) -> SocketIndex {
         SocketIndex(2 * u32::from(self.links.pair))
     }

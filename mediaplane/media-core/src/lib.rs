@@ -16,6 +16,7 @@ pub mod suite;
 mod close;
 mod command;
 mod config;
+pub mod decoding;
 mod incoming;
 mod latching;
 mod leg;

@@ -12,6 +12,7 @@ mod reports;
 mod restarting;
 mod sound;
 mod tapping;
+mod transcoding;
 
 use crate::io::{Buffers, Output, PacketIo, Received, SocketIndex};
 use crate::{Tapped, Worker, WorkerConfig};
@@ -270,6 +271,7 @@ pub fn tests<L: Lab>() -> Vec<Test<L>> {
         reports::tests(),
         bad_input::tests(),
         tapping::tests(),
+        transcoding::tests(),
     ]
     .concat()
 }

@@ -1,6 +1,7 @@
 //! The worker: a table of legs, and who is woken when.
 
 use crate::WorkerConfig;
+use crate::decoding::coders::Coders;
 use crate::incoming::packets;
 use crate::incoming::packets::{Tally, Turn};
 use crate::incoming::sinks;
@@ -38,6 +39,7 @@ pub struct Worker {
     pub(crate) probation: Probation,
     /// Legs whose peer has just shown that it is at its address.
     pub(crate) proved: Vec<LegIndex>,
+    pub(crate) coders: Coders,
     pub(crate) pace: Pace,
     pub(crate) timers: Timers,
     pub(crate) counts: Counts<MediaCounter>,
@@ -72,6 +74,7 @@ impl Worker {
             leg_limit: config.leg_limit,
             probation: Probation::new(config.leg_limit),
             proved: Vec::with_capacity(config.leg_limit),
+            coders: Coders::default(),
             pace: Pace::default(),
             timers: Timers::default(),
             counts: Counts::default(),
@@ -96,7 +99,8 @@ impl Worker {
             return;
         }
         let tally = Tally::default();
-        let mut turn = Turn { now, buffers, out, tally, probation: &mut self.probation, proved: &mut self.proved };
+        let Self { probation, proved, coders, .. } = self;
+        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders, pressed: None };
         packets::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
         turn.tally.add_to(&mut self.counts);
         // Nothing of our own was made for these until now.
@@ -170,6 +174,11 @@ impl Worker {
         self.legs.len() - self.free.len()
     }
 
+    /// Transcoders at work.
+    pub fn transcoder_count(&self) -> usize {
+        self.coders.count()
+    }
+
     /// Gives back what legs needed, if none is open: their table is as good as new, and its pages go back to the system.
     /// Takes memory for the new one, so that it is for a worker that has nothing to do.
     pub fn give_back_memory(&mut self) {
@@ -177,6 +186,7 @@ impl Worker {
             self.legs = Vec::with_capacity(self.leg_limit);
             self.free = Vec::with_capacity(self.leg_limit);
         }
+        self.coders.give_back_memory();
     }
 
     /// What was counted.
@@ -242,6 +252,7 @@ impl Worker {
         self.legs[place].forget_candidates(&mut self.probation);
         self.counts.add(MediaCounter::DroppedStranger, self.probation.take_lost());
         let it = &mut self.legs[place];
+        self.coders.release(&mut it.links.coder);
         let dialling = std::mem::take(&mut it.dialling);
         let leg = Leg { dialling, ..it.clone() };
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;

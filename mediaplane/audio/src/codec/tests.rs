@@ -245,12 +245,9 @@ fn the_receivers_wishes_are_followed() {
     let format = opus(48_000, 2);
     let sound = speech(format, 400);
     let mut encoder = Encoder::new(format);
-    for (max_playback_rate, bitrate, wanted_config_max, is_stereo) in [
-        (8_000, None, 3, false),
-        (16_000, Some(40_000), 11, true),
-        (48_000, None, 15, true),
-        (48_000, None, 15, false),
-    ] {
+    for (max_playback_rate, bitrate, wanted_config_max, is_stereo) in
+        [(8_000, None, 3, false), (16_000, Some(40_000), 11, true), (48_000, None, 15, true), (48_000, None, 15, false)]
+    {
         let settings = OpusSettings { max_playback_rate, bitrate, stereo: is_stereo, ..OpusSettings::default() };
         encoder.set_opus(&settings);
         // The encoder may take a packet to change over.

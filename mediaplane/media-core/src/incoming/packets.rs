@@ -1,7 +1,8 @@
 //! What a worker does with the packets of a turn.
 
+use crate::decoding::coders::Coders;
 use crate::incoming::digits::Press;
-use crate::incoming::relay::relay;
+use crate::incoming::relay::{pass_digit, relay};
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{Buffers, Output, Received, Span};
 use crate::latching::held_packets::HeldList;
@@ -70,7 +71,11 @@ pub(crate) struct Turn<'a, B: Buffers> {
     pub(crate) out: &'a mut Output,
     pub(crate) tally: Tally,
     pub(crate) probation: &'a mut Probation,
+    /// Legs that make packets from now on, or send what they could not before.
     pub(crate) proved: &'a mut Vec<LegIndex>,
+    pub(crate) coders: &'a mut Coders,
+    /// The digit that the packet in hand begins.
+    pub(crate) pressed: Option<u8>,
 }
 
 pub(crate) fn take_batch<B: Buffers>(
@@ -105,6 +110,7 @@ fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn:
     if let Some(payload) = take_known(&mut legs[place], packet, &header, turn) {
         if turn.now.since(packet.at) > LATE_AFTER {
             turn.tally.dropped.late += 1;
+            pass_digit(legs, place, turn);
             return;
         }
         relay(legs, place, packet, &header, payload, turn);
@@ -133,13 +139,17 @@ fn take_known<B: Buffers>(
     }
     turn.tally.received.add(packet.span.bytes);
     leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload);
+    turn.pressed = None;
     if !payload.is_event() {
         leg.receiving.codec = payload.codec;
     } else if let Ok(event) = TelephoneEvent::parse(header.payload(turn.buffers.bytes(packet.span)))
         && let Some(press) = leg.heard.take(header, &event, payload.clock, packet.at)
     {
         match press {
-            Press::Digit(digit) => turn.out.events.push(Event::Digit { leg: leg.leg, digit }),
+            Press::Digit(digit) => {
+                turn.pressed = Some(digit);
+                turn.out.events.push(Event::Digit { leg: leg.leg, digit });
+            }
             Press::TooFast => turn.tally.digits_too_fast += 1,
         }
     }

@@ -1,10 +1,29 @@
 //! The relay step: a packet that one leg received leaves on the legs that take from it.
 
+use crate::decoding::coders;
 use crate::incoming::packets::Turn;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
-use crate::leg::{Leg, Payload};
+use crate::leg::{Leg, Payload, Sound};
 use rtp_wire::{Header, overwrite};
+
+/// How long a digit lasts that goes on to a leg whose sound is made anew: its end is not known when it begins.
+const DIGIT_MS: u16 = 100;
+
+/// A digit that a packet has begun goes on to the legs whose sound is made anew, among which its packets cannot be.
+#[cold]
+pub(crate) fn pass_digit<B: Buffers>(legs: &mut [Leg], source_leg: usize, turn: &mut Turn<'_, B>) {
+    let Some(digit) = turn.pressed.take() else { return };
+    let mut next = legs[source_leg].links.first_sink;
+    while let Some(place) = next.get() {
+        let sink = &mut legs[place];
+        next = sink.links.next_sink;
+        let is_made = sink.making.sound == Sound::Transcoded && sink.payloads.event_type.is_some();
+        if is_made && !sink.sending.muted && !sink.dialling.push(digit, DIGIT_MS) {
+            turn.tally.digits_too_fast += 1;
+        }
+    }
+}
 
 /// Sends a packet on every sink of the leg at `source_leg`. Byte for byte where nothing has to change.
 #[inline]
@@ -16,6 +35,12 @@ pub(crate) fn relay<B: Buffers>(
     payload: Payload,
     turn: &mut Turn<'_, B>,
 ) {
+    if payload.has_to_be_transcoded() {
+        return coders::hear(legs, source_leg, received, header, payload, turn);
+    }
+    if payload.is_event() {
+        pass_digit(legs, source_leg, turn);
+    }
     let (first, is_tapped) = (legs[source_leg].links.first_sink, legs[source_leg].tap.is_some());
     let mut next = first;
     while let Some(place) = next.get() {
@@ -30,6 +55,16 @@ pub(crate) fn relay<B: Buffers>(
                 &mut turn.tally.dropped.direction
             }) += 1;
             continue;
+        }
+        if sink.making.sound == Sound::Transcoded {
+            if payload.is_event() {
+                // Packets of our own are around it: the digit gets packets of its own as well.
+                continue;
+            }
+            // Both sides have a codec in common again.
+            sink.stop_transcoding(turn.coders);
+            (sink.making.begun, sink.making.began_at) = (true, received.at);
+            sink.sending.change_source();
         }
         if sink.dialling.is_pressing() {
             sink.sending.hold_back();

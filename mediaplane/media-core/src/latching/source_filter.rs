@@ -167,7 +167,8 @@ impl SourceFilter {
         if !may_settle || !(goes_on || is_peer()) {
             return Verdict::Waits(place);
         }
-        if !goes_on && !is_first {
+        // Of several that took the leg one after the other in a pause, the first one had it by right.
+        if !goes_on && !is_first && !self.may_return {
             (self.former, self.may_return) = (packet.stream, true);
         }
         Verdict::Settled(place)

@@ -1,15 +1,21 @@
 //! Making the frames that are due: one for each leg, never two at once.
 
 use crate::Worker;
+use crate::decoding::coders::Sink;
 use crate::incoming::tap::{Passing, Side};
-use crate::io::{Buffers, Lateness, Output, Send, Span};
-use crate::leg::Sound;
+use crate::io::{BUFFER_BYTES, Buffers, Lateness, Output, Send, Span};
+use crate::leg::{LegIndex, Sound};
 use crate::outgoing::pace::{Due, instant_of, lateness, missed};
 use crate::rtp_clock;
+use audio::{Law, MOST_FRAME_SAMPLES};
 use clock::{Duration, Instant};
-use contract::Event;
+use contract::{ClockRate, Codec, Event};
 use rtp_wire::{FIXED_HEADER_BYTES, Header, TelephoneEvent};
 use stats::MediaCounter;
+
+/// Room for a payload that we make: 60 ms of G.711 or G.722, and any packet of Opus (RFC 6716 §3.2.1).
+const PAYLOAD_ROOM: usize = 1_500;
+const _: () = assert!(FIXED_HEADER_BYTES + PAYLOAD_ROOM <= BUFFER_BYTES);
 
 /// Frames of one slot.
 #[derive(Default)]
@@ -73,41 +79,50 @@ impl Worker {
         if !self.legs[place].sending.ready || out.sends.len() == out.sends.capacity() {
             return None;
         }
+        let leg = &mut self.legs[place];
+        if leg.making.sound == Sound::Transcoded && leg.links.source_leg == LegIndex::NONE {
+            // The other leg is gone.
+            leg.stop_transcoding(&mut self.coders);
+        }
         let at = instant_of(due.due_ms);
         let digit = self.press(place, at, due.ptime_ms);
         if digit.is_none() && self.legs[place].making.sound == Sound::None {
             return None; // a relay between two digits
         }
-        let payload_bytes = match digit {
-            Some(_) => TelephoneEvent::BYTES as u16,
-            // A sample of G.711, which is all that is made here, is a tick and a byte.
-            None => {
-                let clock = self.legs[place].payloads.audio_clock;
-                rtp_clock::ticks(clock, Duration::from_millis(due.ptime_ms.into())) as u16
-            }
-        };
-        let span = Span { buffer: buffers.take()?, start: 0, bytes: FIXED_HEADER_BYTES as u16 + payload_bytes };
-        let packet = buffers.bytes_mut(span);
-        let (head, payload) = packet.split_first_chunk_mut::<FIXED_HEADER_BYTES>()?;
-        let sound = match digit {
+        let room = FIXED_HEADER_BYTES + PAYLOAD_ROOM;
+        let mut span = Span { buffer: buffers.take()?, start: 0, bytes: room as u16 };
+        let (head, payload) = buffers.bytes_mut(span).split_first_chunk_mut::<FIXED_HEADER_BYTES>()?;
+        let (header, is_sound) = match digit {
             Some((header, event)) => {
-                header.write(head);
-                payload.copy_from_slice(&event);
-                None
+                // What is said meanwhile is not heard later.
+                if let Some(transcoder) = self.coders.get(self.legs[place].links.coder) {
+                    transcoder.skip(at, due.ptime_ms.into());
+                }
+                payload[..event.len()].copy_from_slice(&event);
+                (header, false)
             }
-            None => Some(self.make_sound(place, at, head, payload, out)),
+            None => match self.make_sound(place, at, due.ptime_ms, payload, out) {
+                0 => {
+                    // The codec leaves silence out; what follows starts a talkspurt (RFC 3551 §4.1).
+                    self.legs[place].making.marker = true;
+                    return Some(0);
+                }
+                bytes => (self.sound_header(place, at, bytes as u16), true),
+            },
         };
+        header.write(head);
+        span.bytes = FIXED_HEADER_BYTES as u16 + header.payload_bytes;
         let leg = &mut self.legs[place];
         if leg.sending.allowance.bounded && !leg.sending.allowance.spend(usize::from(span.bytes)) {
             self.counts.add(MediaCounter::HeldBackUnproven, 1);
             return Some(0);
         }
-        if let Some(header) = &sound {
+        if is_sound {
             let (codec, clock) = (leg.payloads.audio_codec, leg.payloads.audio_clock);
-            let passing = Passing { side: Side::Sent, codec, clock, header, packet: span, at };
+            let passing = Passing { side: Side::Sent, codec, clock, header: &header, packet: span, at };
             self.counts.add(MediaCounter::RecordingOverflow, u64::from(!leg.show(&passing, out)));
         }
-        leg.sending.count(usize::from(span.bytes), payload_bytes);
+        leg.sending.count(usize::from(span.bytes), header.payload_bytes);
         let (socket, to) = (leg.rtp_socket(), leg.sending.to());
         out.sends.push(Send { socket, span, to, received_at: Instant::ZERO });
         Some(usize::from(span.bytes))
@@ -121,51 +136,71 @@ impl Worker {
         }
         let payload_type = leg.payloads.event_type?;
         let time = leg.sending.time_at(at);
-        let packet = leg.dialling.next(at, time, leg.sending.clock, ptime_ms)?;
+        let packet = leg.dialling.next(at, time, leg.payloads.event_clock, ptime_ms)?;
         leg.making.marker = true; // sound after a digit starts a talkspurt
         let bytes = TelephoneEvent::BYTES as u16;
         let header = leg.sending.inserted_header(packet.time, payload_type, packet.marker, bytes);
         Some((header, packet.event.write()))
     }
 
-    fn make_sound(
-        &mut self,
-        place: usize,
-        at: Instant,
-        head: &mut [u8; FIXED_HEADER_BYTES],
-        payload: &mut [u8],
-        out: &mut Output,
-    ) -> Header {
+    /// The payload of the packet that is due at `at`; says its bytes.
+    fn make_sound(&mut self, place: usize, at: Instant, ptime_ms: u8, payload: &mut [u8], out: &mut Output) -> usize {
         let leg = &mut self.legs[place];
-        let law = leg.payloads.audio_law().unwrap_or(audio::Law::Mu);
-        let making = &mut leg.making;
-        if !making.begun {
-            (making.begun, making.began_at) = (true, at);
+        if leg.making.sound == Sound::Transcoded {
+            let transcoder = self.coders.get(leg.links.coder);
+            return transcoder.map_or(0, |it| it.make(at, ptime_ms.into(), leg.sending.muted, payload));
         }
-        let marker = std::mem::take(&mut making.marker);
-        // Sound follows the clock: after a pause of the worker it is where it would have been.
-        let clock = leg.payloads.audio_clock;
-        let position = rtp_clock::ticks(clock, at.since(making.began_at));
-        leg.sending.clock = clock;
-        let header = leg.sending.next_header(at, leg.payloads.audio_type, marker, payload.len() as u16);
-        header.write(head);
-        match making.sound {
-            _ if leg.sending.muted => payload.fill(law.silence()),
-            Sound::Tone440 => self.tones.a440.copy_frame(law, position, payload),
-            Sound::Ringing => self.tones.ringing.copy_frame(law, position, payload),
+        if !leg.making.begun {
+            (leg.making.begun, leg.making.began_at) = (true, at);
+        }
+        // Sound follows the clock: after a pause of the worker it is where it would have been. All of it is kept as G.711,
+        // of which a sample is a tick and a byte.
+        let ticks = |time| rtp_clock::ticks(ClockRate::default(), time);
+        let position = ticks(at.since(leg.making.began_at));
+        let count = ticks(Duration::from_millis(ptime_ms.into())) as usize;
+        let sound = if leg.sending.muted { Sound::Silence } else { leg.making.sound };
+        let law = leg.payloads.audio_law();
+        let mut codes = [0; MOST_FRAME_SAMPLES];
+        let frame = if law.is_some() { payload.get_mut(..count) } else { codes.get_mut(..count) };
+        let Some(frame) = frame else { return 0 };
+        let law = law.unwrap_or(Law::Mu);
+        match sound {
+            Sound::Tone440 => self.tones.a440.copy_frame(law, position, frame),
+            Sound::Ringing => self.tones.ringing.copy_frame(law, position, frame),
             Sound::Prompt(number) => match self.prompts.get(number as usize) {
-                Some(prompt) => prompt.copy_frame(law, position, payload),
-                None => payload.fill(law.silence()),
+                Some(prompt) => prompt.copy_frame(law, position, frame),
+                None => frame.fill(law.silence()),
             },
-            Sound::Silence | Sound::None => payload.fill(law.silence()),
+            Sound::Silence | Sound::None | Sound::Transcoded => frame.fill(law.silence()),
         }
         if let Sound::Prompt(number) = leg.making.sound {
             let end = self.prompts.get(number as usize).map_or(0, |prompt| prompt.sample_count());
-            if position + payload.len() as u64 >= end {
+            if position + count as u64 >= end {
                 leg.making.sound = Sound::Silence;
                 out.events.push(Event::PlayerEnded { leg: leg.leg, player: leg.flow.player });
             }
         }
-        header
+        if leg.payloads.audio_law().is_some() { count } else { self.encode(place, at, &codes[..count], payload) }
+    }
+
+    /// The same sound in the codec of a leg that is sent another one than G.711.
+    fn encode(&mut self, place: usize, at: Instant, codes: &[u8], payload: &mut [u8]) -> usize {
+        let leg = &mut self.legs[place];
+        let to = Sink { codec: leg.payloads.audio_codec, opus: leg.opus };
+        if self.coders.provide(at, &mut leg.links.coder, Codec::Pcmu, &to).is_none() {
+            return 0;
+        }
+        let Some(transcoder) = self.coders.get(leg.links.coder) else { return 0 };
+        let mut samples = [0; MOST_FRAME_SAMPLES];
+        let count = Law::Mu.decode_slice(codes, &mut samples);
+        transcoder.say(&samples[..count], payload)
+    }
+
+    /// The header of a packet of sound.
+    fn sound_header(&mut self, place: usize, at: Instant, payload_bytes: u16) -> Header {
+        let leg = &mut self.legs[place];
+        let marker = std::mem::take(&mut leg.making.marker);
+        leg.sending.clock = leg.payloads.audio_clock;
+        leg.sending.next_header(at, leg.payloads.audio_type, marker, payload_bytes)
     }
 }

@@ -4,7 +4,7 @@ use crate::incoming::packets::Turn;
 use crate::incoming::relay::copy;
 use crate::io::{Buffers, Output, Received, Send};
 use crate::latching::source_filter::{SourceFilter, next_port};
-use crate::leg::{Leg, LegIndex};
+use crate::leg::{Leg, LegIndex, Sound};
 use crate::rtp_clock;
 use clock::{Duration, Instant};
 use contract::{Address, Latching, RtcpMode, TransportSpec};
@@ -140,7 +140,11 @@ fn relay<B: Buffers>(
     let mut next = legs[source_leg].links.first_sink;
     while let Some(place) = next.get() {
         next = legs[place].links.next_sink;
-        let sink = &legs[place];
+        let (sink, source) = (&legs[place], &legs[source_leg]);
+        if [sink, source].into_iter().any(|leg| leg.making.sound == Sound::Transcoded) {
+            // Each side reports about a stream of its own (RFC 3550 §7.2).
+            continue;
+        }
         let relays = matches!(sink.transport.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux);
         let route = sink.rtcp_route().filter(|_| relays && sink.state == contract::LegState::Open);
         let (Some((socket, to)), true) = (route, turn.out.sends.len() < turn.out.sends.capacity()) else { continue };

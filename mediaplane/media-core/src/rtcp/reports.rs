@@ -2,7 +2,7 @@
 
 use crate::Worker;
 use crate::io::{Buffers, Output, Send, SocketIndex, Span};
-use crate::leg::Leg;
+use crate::leg::{Leg, Sound};
 use clock::{Duration, Instant, WallTime};
 use contract::{Address, Event, LegState, RtcpMode};
 use rtp_wire::{ReportBlock, SenderInfo, Ssrc, Writer};
@@ -207,7 +207,8 @@ impl Leg {
     pub(crate) fn reports_itself(&self) -> bool {
         match self.transport.rtcp() {
             RtcpMode::Pair | RtcpMode::Mux => true,
-            RtcpMode::RelayPair | RtcpMode::RelayMux => !self.is_relay(),
+            // What is transcoded has numbers and a clock of its own (RFC 3550 §7.2).
+            RtcpMode::RelayPair | RtcpMode::RelayMux => !self.is_relay() || self.making.sound == Sound::Transcoded,
             RtcpMode::Off => false,
         }
     }

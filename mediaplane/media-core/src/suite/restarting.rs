@@ -55,6 +55,9 @@ fn a_peer_that_only_paused_gets_the_leg_back<L: Lab>(lab: L) {
     let spec = echo(&scene, said);
     scene.open(0, spec);
     talk(&mut scene, &[(real, 1)], 0..30);
+    // Two of them, one after the other.
+    let first = scene.lab.add_peer();
+    talk(&mut scene, &[(first, 8)], 0..RESTART_PACKETS + 30);
     talk(&mut scene, &[(thief, 2)], 0..RESTART_PACKETS + 30);
     assert!(scene.heard(thief).len() >= 20);
     scene.heard(real);

@@ -1,0 +1,211 @@
+//! The transcoders of a worker: each belongs to the leg that sends what it makes. They are kept when their leg is done with
+//! them, for the next one with the same two formats.
+
+use super::jitter::Arrival;
+use super::transcoder::Transcoder;
+use crate::incoming::packets::Turn;
+use crate::incoming::relay::pass_digit;
+use crate::io::{Buffers, Received};
+use crate::leg::{Leg, LegIndex, Payload, Sound};
+use audio::codec::opus::OpusSettings;
+use audio::codec::{CodecFormat, CodecKind};
+use clock::{Duration, Instant};
+use contract::{Codec, OpusParameters};
+use rtp_wire::Header;
+
+/// Transcoders without a leg that are kept, at most.
+const IDLE_MAX: usize = 64;
+/// Legs of a worker that are transcoded for at once, at most: more would cost a core of today its relayed calls.
+const WORKING_MAX: usize = 2_000;
+/// A stream that changes its codec sooner after its last change is not followed: each change costs a new transcoder.
+const CHANGE_TIME: Duration = Duration::from_millis(200);
+
+/// A leg's place among the transcoders of its worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CoderIndex(u16);
+
+impl CoderIndex {
+    pub(crate) const NONE: Self = Self(u16::MAX);
+}
+
+/// From which format to which, as both were agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Way {
+    from: CodecFormat,
+    to: CodecFormat,
+}
+
+#[derive(Debug)]
+struct Coder {
+    way: Way,
+    opus: OpusParameters,
+    transcoder: Box<Transcoder>,
+    since: Instant,
+}
+
+/// All transcoders of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Coders {
+    working: Vec<Option<Coder>>,
+    free: Vec<CoderIndex>,
+    idle: Vec<Coder>,
+    /// Of a kind of random numbers that nobody has to be unable to guess.
+    seed: u32,
+}
+
+/// How a codec is decoded and encoded; `None` for what is only relayed.
+pub(crate) fn format_of(codec: Codec) -> Option<CodecFormat> {
+    match codec {
+        Codec::Pcmu => Some(CodecFormat::PCMU),
+        Codec::Pcma => Some(CodecFormat::PCMA),
+        Codec::G722 => Some(CodecFormat::G722),
+        Codec::Opus => CodecFormat::new(CodecKind::Opus, 48_000, 1).ok(),
+        Codec::TelephoneEvent | Codec::Other => None,
+    }
+}
+
+impl Coders {
+    /// The transcoder at a place that a leg has.
+    pub(crate) fn get(&mut self, index: CoderIndex) -> Option<&mut Transcoder> {
+        let coder = self.working.get_mut(usize::from(index.0))?.as_mut()?;
+        Some(&mut coder.transcoder)
+    }
+
+    /// Transcoders at work.
+    pub(crate) fn count(&self) -> usize {
+        self.working.len() - self.free.len()
+    }
+
+    /// Takes a leg's transcoder away, if it has one.
+    pub(crate) fn release(&mut self, index: &mut CoderIndex) {
+        let taken = std::mem::replace(index, CoderIndex::NONE);
+        let Some(coder) = self.working.get_mut(usize::from(taken.0)).and_then(Option::take) else { return };
+        self.free.push(taken);
+        if self.idle.len() == IDLE_MAX {
+            self.idle.remove(0);
+        }
+        self.idle.push(coder);
+    }
+
+    /// Gives back the memory of those without a leg.
+    pub(crate) fn give_back_memory(&mut self) {
+        self.idle = Vec::new();
+    }
+
+    /// Whether a leg that sends this codec, by its number, to a peer with these wishes can go on with its transcoder, if it
+    /// has one.
+    pub(crate) fn suits(&mut self, index: CoderIndex, to: u8, opus: OpusParameters) -> bool {
+        let Some(coder) = self.working.get_mut(usize::from(index.0)).and_then(Option::as_mut) else { return true };
+        if coder.opus != opus {
+            coder.opus = opus;
+            coder.transcoder.set_opus(&settings_of(opus));
+        }
+        Codec::from_number(to).and_then(format_of) == Some(coder.way.to)
+    }
+
+    /// Sees to it that the leg has a transcoder from this codec to the one that it sends. `Some(true)`: a new one; `None`:
+    /// there is no way between the two, no place is left, or the last change was a moment ago.
+    pub(crate) fn provide(&mut self, now: Instant, index: &mut CoderIndex, from: Codec, to: &Sink) -> Option<bool> {
+        let way = Way { from: format_of(from)?, to: format_of(Codec::from_number(to.codec)?)? };
+        let current = self.working.get(usize::from(index.0)).and_then(Option::as_ref);
+        match current {
+            Some(coder) if coder.way == way => return Some(false),
+            Some(coder) if now.since(coder.since) < CHANGE_TIME => return None,
+            None if self.count() == WORKING_MAX => return None,
+            _ => {}
+        }
+        self.release(index);
+        let transcoder = match self.idle.iter().position(|coder| coder.way == way) {
+            Some(place) => {
+                let mut transcoder = self.idle.remove(place).transcoder;
+                transcoder.reset();
+                transcoder
+            }
+            None => {
+                let (from, to) = Transcoder::formats(way.from, way.to);
+                self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                Box::new(Transcoder::new(from, to, None, self.seed).ok()?)
+            }
+        };
+        let mut coder = Coder { way, opus: to.opus, transcoder, since: now };
+        coder.transcoder.set_opus(&settings_of(to.opus));
+        *index = match self.free.pop() {
+            Some(place) => {
+                self.working[usize::from(place.0)] = Some(coder);
+                place
+            }
+            None => {
+                self.working.push(Some(coder));
+                CoderIndex((self.working.len() - 1) as u16)
+            }
+        };
+        Some(true)
+    }
+}
+
+/// What a leg is sent: its codec, by its number, and what its peer wants of Opus.
+pub(crate) struct Sink {
+    pub(crate) codec: u8,
+    pub(crate) opus: OpusParameters,
+}
+
+/// How a peer wants its Opus.
+fn settings_of(opus: OpusParameters) -> OpusSettings {
+    OpusSettings {
+        bitrate: opus.bitrate(),
+        max_playback_rate: opus.playback_rate(),
+        constant_bitrate: opus.is_constant_bitrate(),
+        inband_fec: opus.has_inband_fec(),
+        dtx: opus.has_dtx(),
+        ..OpusSettings::default()
+    }
+}
+
+/// Takes a packet whose codec the legs that take from it do not have: each of them makes packets of its own of it.
+#[cold]
+pub(crate) fn hear<B: Buffers>(
+    legs: &mut [Leg],
+    source_leg: usize,
+    received: &Received,
+    header: &Header,
+    payload: Payload,
+    turn: &mut Turn<'_, B>,
+) {
+    if payload.is_event() {
+        return pass_digit(legs, source_leg, turn);
+    }
+    let mut next = legs[source_leg].links.first_sink;
+    while let Some(place) = next.get() {
+        let sink = &mut legs[place];
+        next = sink.links.next_sink;
+        let changed_at = sink.making.began_at;
+        let goes_back =
+            sink.making.sound != Sound::Transcoded && sink.making.begun && received.at.since(changed_at) < CHANGE_TIME;
+        let from = Codec::from_number(payload.codec).unwrap_or(Codec::Other);
+        let to = Sink { codec: sink.payloads.audio_codec, opus: sink.opus };
+        let provided = match goes_back {
+            true => None,
+            false => turn.coders.provide(turn.now, &mut sink.links.coder, from, &to),
+        };
+        let Some(is_new) = provided else {
+            turn.tally.dropped.payload_type += 1;
+            continue;
+        };
+        if is_new || sink.making.sound != Sound::Transcoded {
+            sink.making.sound = Sound::Transcoded;
+            sink.making.begun = false;
+            // Our own numbers, without a break to what was relayed before.
+            sink.sending.take_over();
+            turn.proved.push(LegIndex::new(place));
+        }
+        let Some(transcoder) = turn.coders.get(sink.links.coder) else { continue };
+        transcoder.insert(&Arrival {
+            at: received.at,
+            seq: header.seq,
+            time: header.time,
+            ssrc: header.ssrc,
+            payload_type: header.payload_type,
+            payload: header.payload(turn.buffers.bytes(received.span)),
+        });
+    }
+}
