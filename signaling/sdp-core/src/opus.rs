@@ -97,19 +97,6 @@ impl OpusFmtp {
             .with_dtx(self.dtx);
         self.max_average_bitrate.map_or(parameters, |bitrate| parameters.with_bitrate(bitrate))
     }
-
-    /// What says so in a session description.
-    pub(crate) fn of(parameters: OpusParameters) -> Self {
-        Self {
-            max_playback_rate: parameters.playback_rate(),
-            max_average_bitrate: parameters.bitrate(),
-            stereo: parameters.is_stereo(),
-            constant_bitrate: parameters.is_constant_bitrate(),
-            inband_fec: parameters.has_inband_fec(),
-            dtx: parameters.has_dtx(),
-            ..Self::default()
-        }
-    }
 }
 
 /// Prints what differs from the default, as it stands behind the payload type.
@@ -163,7 +150,6 @@ mod tests {
         assert_eq!(fmtp, wanted);
         let parameters = fmtp.parameters();
         assert_eq!((parameters.playback_rate(), parameters.bitrate()), (16_000, Some(20_000)));
-        assert_eq!(OpusFmtp { max_capture_rate: 16_000, ..OpusFmtp::of(parameters) }, fmtp);
         assert_eq!(
             fmtp.to_string(),
             "maxplaybackrate=16000;sprop-maxcapturerate=16000;maxaveragebitrate=20000;stereo=1;useinbandfec=1"

@@ -147,7 +147,7 @@ fn copies_and_packets_in_the_wrong_order_are_put_right() {
         let (seq, time) = (Seq(65_000).plus(index as u16), RtpTime(u32::MAX - 9_999).plus(index as u32 * FRAME));
         world.send_as(index + 10_000_000, index * 20_000 + way + 10, seq, time, Ssrc(7));
     }
-    for (_, packet) in &mut world.network {
+    for packet in world.network.values_mut() {
         packet.3 = (packet.0.since(Seq(65_000))) as u8;
     }
     world.play(1_000, 20_000);
@@ -230,11 +230,11 @@ fn nothing_that_comes_can_break_it() {
         let ssrc = Ssrc(world.random(20).saturating_sub(17) as u32);
         let at = Instant::ZERO + Duration::from_micros(world.now_us);
         world.buffer.insert(&Arrival { at, seq, time, ssrc, payload_type: seq.0 as u8, payload: &payload });
-        if world.random(2) == 0 {
-            if let Next::Packet { .. } = world.buffer.next(at, FRAME, FRAME) {
-                let ticks = world.random(1 << 20) as u32;
-                world.buffer.played(ticks);
-            }
+        if world.random(2) == 0
+            && let Next::Packet { .. } = world.buffer.next(at, FRAME, FRAME)
+        {
+            let ticks = world.random(1 << 20) as u32;
+            world.buffer.played(ticks);
         }
         world.now_us += world.random(40_000);
     }
