@@ -211,7 +211,8 @@ pub enum Event {
         /// It answers a re-INVITE that carried no offer: call `ack` with the answer.
         wants_ack: bool,
     },
-    /// The session timer asks us to refresh, and the peer does not take UPDATE: call `reinvite` with the present offer.
+    /// The session timer asks us to refresh, and the peer does not take UPDATE: call `reinvite` with the present offer. Where that
+    /// is not possible now, or fails for now, this comes again while the session has time for it.
     RefreshDue {
         /// The dialog.
         dialog: DialogId,

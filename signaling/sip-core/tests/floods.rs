@@ -307,4 +307,9 @@ fn short_requests_get_short_answers() {
     assert!(!header(&sent, "Allow").is_empty() && !header(&sent, "Accept").is_empty());
     let sent = bench.feed(&Peer::new().request("BREW", "BREW", "", "")).remove(0);
     assert!(!header(&sent, "Allow").is_empty());
+    // A source that has shown that it gets what is sent to it is told everything.
+    let short = "A sip:a SIP/2.0\nv:SIP/2.0/UDP a;rport\nf:sip:a\nt:sip:a\ni:a\nCSeq:1 A\n\n";
+    assert!(!bench.feed(short).remove(0).contains("\r\nAllow:"));
+    bench.endpoint.prove(bench.now, &udp());
+    assert!(!header(&bench.feed(short).remove(0), "Allow").is_empty());
 }

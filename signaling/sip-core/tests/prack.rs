@@ -176,6 +176,22 @@ fn reliable_responses_to_a_reinvite_are_confirmed() {
     bench.assert_empty();
 }
 
+/// RFC 3262 §4: the numbers of one request say nothing of those of another.
+#[test]
+fn reliable_responses_to_a_reinvite_that_is_repeated_are_confirmed() {
+    let mut bench = Bench::new(udp());
+    let (dialog, _) = bench.answered_call();
+    bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=1"), &mut bench.out).unwrap();
+    let second = bench.drain().remove(0);
+    let prack = bench.feed(&reply(&second, 183, "b", &reliable(70), "v=0")).remove(0);
+    bench.feed(&reply(&prack, 200, "b", "", ""));
+    bench.feed(&reply(&second, 491, "b", "", ""));
+    let again = bench.pass(Duration::from_secs(5)).remove(0).1;
+    assert_eq!((word(&again), header(&again, "CSeq")), ("INVITE", "4 INVITE"));
+    let prack = bench.feed(&reply(&again, 183, "b", &reliable(5), "v=0")).remove(0);
+    assert_eq!(header(&prack, "RAck"), "5 4 INVITE");
+}
+
 /// The peer has confirmed, if late: it is not told that there is no such dialog.
 #[test]
 fn a_prack_that_the_ack_overtook_is_answered() {

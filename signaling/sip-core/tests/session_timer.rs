@@ -89,6 +89,51 @@ fn a_peer_without_update_is_refreshed_by_the_users_reinvite() {
     assert_eq!(bench.endings(), [Cause::SessionExpired], "nobody refreshed");
 }
 
+/// The user may be unable to send the re-INVITE at that moment, and a 491 may have it withdrawn.
+#[test]
+fn the_users_reinvite_is_asked_for_until_the_session_is_refreshed() {
+    let mut bench = Bench::with(config(600), udp());
+    let (_, invite) = bench.call();
+    let lines = "Contact: <sip:bob@192.0.2.9:5070>\nContent-Type: application/sdp\n";
+    bench.feed(&reply(&invite, 200, "b", lines, "v=0"));
+    let dialog = bench.dialog();
+    let count = |bench: &Bench| bench.events.iter().filter(|event| matches!(event, Event::RefreshDue { .. })).count();
+    bench.pass(Duration::from_secs(300));
+    assert_eq!(count(&bench), 1);
+    bench.pass(Duration::from_secs(150));
+    assert_eq!(count(&bench), 2, "half of the time that was left is over");
+    let request = bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=0"), &mut bench.out).unwrap();
+    let again = bench.drain().remove(0);
+    bench.feed(&reply(&again, 491, "b", "", ""));
+    bench.endpoint.withdraw_reinvite(request);
+    bench.pass(Duration::from_secs(75));
+    assert_eq!(count(&bench), 3);
+    bench.endpoint.reinvite(bench.now, dialog, Content::sdp(b"v=0"), &mut bench.out).unwrap();
+    let again = bench.drain().remove(0);
+    bench.feed(&reply(&again, 200, "b", lines, "v=0"));
+    bench.pass(Duration::from_secs(299));
+    assert_eq!((count(&bench), bench.endings()), (3, vec![]));
+}
+
+/// An UPDATE of ours with an offer is open while a refresh without one is sent again.
+#[test]
+fn a_refresh_that_is_repeated_leaves_an_open_offer_open() {
+    let mut bench = Bench::with(config(1800), udp());
+    let (dialog, _) = answered(&mut bench, "Session-Expires: 600;refresher=uac\n");
+    bench.pass(Duration::from_secs(299));
+    bench.endpoint.update(bench.now, dialog, Content::sdp(b"v=0"), &mut bench.out).unwrap();
+    let offer = bench.drain().remove(0);
+    let is_refresh = |text: &String| word(text) == "UPDATE" && header(text, "CSeq") != header(&offer, "CSeq");
+    let sent = bench.pass(Duration::from_secs(2));
+    let refresh = sent.into_iter().map(|(_, text)| text).find(is_refresh).expect("a refresh");
+    bench.feed(&reply(&refresh, 491, "b", "", ""));
+    let sent = bench.pass(Duration::from_secs(5));
+    let number = header(&refresh, "CSeq");
+    assert!(sent.iter().any(|(_, text)| is_refresh(text) && header(text, "CSeq") != number), "{sent:?}");
+    let other = bench.endpoint.update(bench.now, dialog, Content::sdp(b"v=0"), &mut bench.out);
+    assert_eq!(other, Err(Refused::Busy));
+}
+
 #[test]
 fn the_callee_refreshes_or_the_call_ends_shortly_before_the_interval() {
     let mut bench = Bench::with(config(1800), udp());

@@ -334,6 +334,20 @@ fn a_notifier_does_not_keep_a_subscription_for_ever() {
     bench.feed(&reply(&sent, 202, "b", "Contact: <sip:bob@192.0.2.9:5070>\n", ""));
     bench.feed(&notify(&sent, 1, "refer", FOR_EVER));
     bench.assert_empty();
+    // A report that crosses our SUBSCRIBE with `Expires: 0` prolongs nothing.
+    let mut bench = Bench::with(config(), udp());
+    let refer = bench.endpoint.refer_outside(bench.now, &new_request(udp()), "sip:carol@c", &mut bench.out);
+    let (_, subscription) = refer.unwrap();
+    let sent = bench.drain().remove(0);
+    bench.feed(&reply(&sent, 202, "b", "Contact: <sip:bob@192.0.2.9:5070>\n", ""));
+    bench.feed(&notify(&sent, 1, "refer", FOR_EVER));
+    bench.endpoint.unsubscribe(bench.now, subscription, &mut bench.out).unwrap();
+    let last = bench.drain().remove(0);
+    bench.feed(&reply(&last, 200, "b", "Expires: 0\n", ""));
+    bench.feed(&notify(&sent, 2, "refer", FOR_EVER));
+    bench.pass(Duration::from_secs(40));
+    assert_eq!(bench.endpoint.sizes().subscriptions, 0);
+    bench.assert_empty();
     let mut bench = Bench::with(config(), udp());
     let (subscription, sent) = subscribed(&mut bench);
     bench.feed(&reply(&sent, 200, "b", "Expires: 300\nContact: <sip:bob@192.0.2.9:5070>\n", ""));

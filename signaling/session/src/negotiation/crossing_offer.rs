@@ -104,13 +104,29 @@ impl Sessions {
             let Some(wanted) = self.table.get(peer).map(|peer| mirrored(peer.wanted_by_peer())) else { continue };
             let is_other = |session: &Session| {
                 let open = session.negotiation.local_offer().map(|offer| offer.wish);
-                let turns = open.is_some_and(|wish| wish.crosses_for.is_some() && wish.wanted != wanted);
+                let turns = open.is_some_and(|wish| wish.operation.is_none() && wish.wanted != wanted);
                 !session.is_held_here() && (session.hold.wanted() != wanted || turns)
             };
             if self.table.get(id).is_some_and(is_other) {
                 // While another change is on its way this waits for its end.
                 let _ = self.turn_other(turn, id, Wish::of(wanted));
+            } else if let Some(session) = self.table.get_mut(id) {
+                // A direction that waits was wanted by the side that has left.
+                session.negotiation.turn_back_to(None);
             }
+        }
+    }
+
+    /// A side of a call that we held is resumed: a hold by the peer of the other side, of which it was not told, is told to it
+    /// now.
+    pub(crate) fn resumed_direction_meets(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.table.get(id) else { return };
+        let link = session.link().filter(|link| link.tie == Tie::Call);
+        let Some(other) = link.and_then(|link| self.table.get(link.peer)) else { return };
+        let wanted = mirrored(other.wanted_by_peer());
+        if session.hold.wanted() != wanted {
+            // Where something is in the way it is asked again afterwards.
+            let _ = self.turn_other(turn, id, Wish::of(wanted));
         }
     }
 

@@ -91,7 +91,8 @@ impl Sessions {
         self.media_of(session).or_telephone_event(had_events)
     }
 
-    /// The session timer wants a refresh. Where another change is on its way, that one refreshes.
+    /// The session timer wants a refresh. Where it cannot be sent now, as another change is on its way or a table is full, the
+    /// session timer asks for it again, unless a change that was accepted has refreshed the session meanwhile.
     pub(crate) fn refresh_due(&mut self, turn: &mut Turn<'_>, dialog: DialogId) {
         let Some(session) = self.find(dialog).and_then(|id| self.table.get(id)) else { return };
         let wish = Wish::of(session.hold.wanted());
@@ -141,6 +142,9 @@ impl Sessions {
             session.hold.set_ours(holds.then_some(source));
         }
         self.answered(turn, id, agreed, wish.operation);
+        if matches!(wish.hold, Some((false, _))) {
+            self.resumed_direction_meets(turn, id);
+        }
         if let Some(matching) = wish.matching {
             self.match_accepted(turn, matching);
         }
@@ -167,7 +171,8 @@ impl Sessions {
         } else if wish.wanted != session.hold.wanted() {
             session.negotiation.turn_back_to(Some(wish.wanted));
         }
-        // What only refreshes or settles codecs is looked at again when the peer's offer is answered.
+        // What only settles codecs is looked at again when the peer's offer is answered. For a refresh the session timer asks
+        // again, unless our 2xx to the peer's offer has refreshed the session.
     }
 
     /// The call stays as it was.

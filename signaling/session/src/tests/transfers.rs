@@ -379,6 +379,38 @@ fn a_hold_that_is_on_its_way_ends_with_whoever_wanted_it() {
     }
 }
 
+/// A held B, and its UPDATE that resumes was refused as B was slow: B is to be held again when C takes A's place, who never
+/// held.
+#[test]
+fn a_direction_that_is_to_return_ends_with_the_side_that_wanted_it() {
+    let mut pair = up();
+    let world = &mut pair.world;
+    world.reinvites(A, &held("sendonly"));
+    let (request, _) = world.reinvite_to(B);
+    world.responds(request, 200, &held("recvonly"));
+    world.serve();
+    world.acknowledges(A, "");
+    world.serve();
+    world.said();
+    let (third, call) = referred(&mut pair);
+    let world = &mut pair.world;
+    world.updates(A, 91, SDP);
+    let (request, sdp) = world.reinvite_to(B);
+    assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+    world.wait(Settings::default().timeouts.ending / 8);
+    assert!(matches!(&world.said()[..], [Said::Respond(91, 504, _)]));
+    // Its answer is still on its way to the media plane when C answers.
+    world.responds(request, 200, SDP);
+    world.answered(call, 60, SDP);
+    world.serve();
+    let said = world.said();
+    assert!(!said.iter().any(|said| matches!(said, Said::Reinvite(..))), "{said:?}");
+    for id in [third, pair.called] {
+        assert_eq!(world.session(id).state(), SessionState::Connected);
+        assert_eq!(world.spec(id).flow.direction(), contract::Direction::Both);
+    }
+}
+
 #[test]
 fn attended_by_a_peer_whose_calls_both_run_through_us() {
     let mut pair = up();

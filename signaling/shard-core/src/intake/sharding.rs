@@ -66,7 +66,7 @@ impl<K: BuildHasher> Placement<K> {
         }
         // Of a new call's INVITE. That of one in a dialog goes where its INVITE went: by our tag.
         if message.starts_with(b"CANCEL ") && sip_wire::to_tag(message).is_none() {
-            return self.elsewhere.get(hash).unwrap_or(usual);
+            return self.elsewhere.get(hash, now).unwrap_or(usual);
         }
         let mark = sip_wire::own_tag(message).and_then(sip_core::mark_of).map(usize::from);
         let shard = mark.filter(|mark| *mark < count).unwrap_or(usual);
@@ -122,11 +122,13 @@ impl Elsewhere {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, hash: u64) -> Option<usize> {
+    fn get(&self, hash: u64, now: Instant) -> Option<usize> {
         if self.count.load(Relaxed) == 0 {
             return None;
         }
-        self.calls().shards.get(&hash).map(|(shard, _)| *shard)
+        let calls = self.calls();
+        let (shard, since) = calls.shards.get(&hash)?;
+        (now.since(*since) < ELSEWHERE_TIME).then_some(*shard)
     }
 
     fn note(&self, hash: u64, shard: usize, now: Instant) {
@@ -254,9 +256,10 @@ mod tests {
         let (early, late) = (Instant::ZERO, Instant::ZERO + ELSEWHERE_TIME);
         (0..ELSEWHERE_COUNT_MAX as u64 + 9).for_each(|hash| elsewhere.note(hash, 1, early));
         let count = || elsewhere.calls().shards.len();
-        assert_eq!((count(), elsewhere.get(3)), (ELSEWHERE_COUNT_MAX, Some(1)));
+        assert_eq!((count(), elsewhere.get(3, early)), (ELSEWHERE_COUNT_MAX, Some(1)));
+        assert_eq!(elsewhere.get(3, late), None, "it is too old, and has not been swept away");
         elsewhere.note(7, 2, late);
-        assert_eq!((count(), elsewhere.get(3), elsewhere.get(7)), (1, None, Some(2)));
+        assert_eq!((count(), elsewhere.get(3, late), elsewhere.get(7, late)), (1, None, Some(2)));
     }
 
     /// INVITEs that name dialogs of other shards cost a walk through all of them once in a while, not each time.
@@ -272,7 +275,7 @@ mod tests {
         (1_000..1_500).for_each(|ms| elsewhere.note(1 << 41 | ms, 1, at(ms)));
         assert_eq!(count(), ELSEWHERE_COUNT_MAX, "not looked through again");
         elsewhere.note(1 << 42, 1, at(1_500));
-        assert_eq!((count(), elsewhere.get(1 << 42)), (1, Some(1)));
+        assert_eq!((count(), elsewhere.get(1 << 42, at(1_500))), (1, Some(1)));
     }
 
     #[test]

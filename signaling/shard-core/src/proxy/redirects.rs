@@ -23,7 +23,9 @@ impl Relay {
         let asked: Vec<String> = contacts.iter().map(|contact| contact.uri.clone()).collect();
         if contacts.iter().any(|contact| contact.paths.is_none()) {
             let wait = Pending::Redirect { request, redirect, contacts: contacts.clone() };
-            if self.pending.ask(wait, asked, self.source.ip()) {
+            // The names are asked for on behalf of the caller, not of the target that sent the 3xx.
+            let caller = self.proxy.story(request).map_or(self.source, |story| story.remote).ip();
+            if self.pending.ask(wait, asked, caller) {
                 return;
             }
         }

@@ -14,14 +14,17 @@ const PATHS_PER_CONNECTION_MAX: usize = 64;
 pub(crate) struct Carriers {
     /// For each the other paths whose requests it carries: the connection of those was not open yet, or no longer.
     paths: HashMap<u64, Vec<Flow>>,
+    /// Some connections are not remembered any more: one that is unknown may have carried requests.
+    has_forgotten: bool,
 }
 
 impl Carriers {
     /// A request of ours for `path` goes over this connection, or could not go.
     pub(crate) fn note(&mut self, connection: u64, path: &Flow) {
         if self.paths.len() >= CONNECTION_COUNT_MAX && !self.paths.contains_key(&connection) {
-            // The requests on those run out by themselves.
+            // The requests of other paths on those run out by themselves.
             self.paths.clear();
+            self.has_forgotten = true;
         }
         let paths = self.paths.entry(connection).or_default();
         if connection != path.connection && paths.len() < PATHS_PER_CONNECTION_MAX && !paths.contains(path) {
@@ -29,10 +32,11 @@ impl Carriers {
         }
     }
 
-    /// All paths with requests that are broken because this one is. A path without a connection has no other.
+    /// All paths with requests that may be broken because this one is. A path without a connection has no other.
     pub(crate) fn broken_with(&mut self, flow: &Flow) -> Vec<Flow> {
         match self.paths.remove(&flow.connection) {
             _ if flow.connection == 0 => vec![*flow],
+            None if self.has_forgotten => vec![*flow],
             Some(mut paths) => {
                 paths.push(*flow);
                 paths
@@ -78,5 +82,6 @@ mod tests {
         (1..1_000).for_each(|connection| carriers.note(200_000, &path(connection)));
         assert!(carriers.paths.len() <= CONNECTION_COUNT_MAX);
         assert_eq!(carriers.broken_with(&path(200_000)).len(), PATHS_PER_CONNECTION_MAX + 1);
+        assert_eq!(carriers.broken_with(&path(1)), [path(1)], "its requests have failed, although it is forgotten");
     }
 }

@@ -108,6 +108,10 @@ impl Endpoint {
             }
             return;
         }
+        // The re-INVITE may be impossible now, or be withdrawn after a 491: it is asked for again until a 2xx has come.
+        if let Some(dialog) = self.dialogs.get_mut(handle) {
+            dialog.session.retry(now);
+        }
         out.event(Event::RefreshDue { dialog: DialogId(handle) });
     }
 }

@@ -16,7 +16,7 @@ pub mod quoted;
 mod receive;
 pub(crate) mod room;
 mod server;
-mod stateless;
+pub(crate) mod stateless;
 pub(crate) mod strangers;
 #[cfg(test)]
 mod third_user;

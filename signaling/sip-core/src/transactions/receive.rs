@@ -8,6 +8,7 @@ use crate::transactions::Transactions;
 use crate::transactions::client::ClientUse;
 use crate::transactions::proven::Address;
 use crate::transactions::server::ServerUse;
+use crate::transactions::stateless::Asked;
 use clock::Instant;
 use sip_wire::{BRANCH_COOKIE, ErrorKind, Message, Method, Name, ParseError};
 
@@ -102,7 +103,8 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         let Some(status) = message.answer_to(fault) else { return };
         match Request::broken(message) {
             Ok(request) => {
-                self.reply_stateless((flow, &request), (status.code(), &fault.reason().to_string()), b"", out);
+                let asked = Asked { flow, request: &request, now: None };
+                self.reply_stateless(asked, (status.code(), &fault.reason().to_string()), b"", out);
             }
             Err(_) => {
                 let tag = self.tokens.derived(&[b"unreadable", message.header(Name::CallId).unwrap_or_default()]);

@@ -52,6 +52,11 @@ impl ServerMachine {
         matches!(self, Self::Invite(machine) if machine.is_refused())
     }
 
+    /// Whether it is an INVITE that was refused, over whatever transport, and waits for its ACK.
+    pub(crate) fn is_refusal_unacknowledged(&self) -> bool {
+        matches!(self, Self::Invite(machine) if machine.is_refusal_unacknowledged())
+    }
+
     /// Whether it is an INVITE that was refused over UDP and waits for its ACK.
     pub(crate) fn is_repeating_refusal(&self) -> bool {
         matches!(self, Self::Invite(machine) if machine.is_repeating_refusal())

@@ -10,12 +10,28 @@ use crate::transactions::Transactions;
 use crate::transactions::client::ClientUse;
 use crate::transactions::proven::ANSWER_FACTOR;
 use crate::transactions::server::ServerUse;
+use clock::Instant;
+
+/// A request that is answered without memory.
+pub(crate) struct Asked<'a, 'm> {
+    /// How it came.
+    pub(crate) flow: &'m Flow,
+    pub(crate) request: &'m Request<'a, 'm>,
+    /// When; `None` where the sender counts as one that has not shown that it gets what is sent to it.
+    pub(crate) now: Option<Instant>,
+}
+
+impl<'a, 'm> Asked<'a, 'm> {
+    pub(crate) fn by(inc: &'m Incoming<'a, 'm>) -> Self {
+        Self { flow: inc.flow, request: &inc.request, now: Some(inc.now) }
+    }
+}
 
 impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     /// Refuses a request by rule. `lines` are complete header lines.
     pub(crate) fn refuse<E: Copy>(&mut self, inc: &Incoming<'_, '_>, status: u16, lines: &[u8], out: &mut Output<E>) {
         self.counters.refused += 1;
-        self.reply_stateless((inc.flow, inc), (status, ""), lines, out);
+        self.reply_stateless(Asked::by(inc), (status, ""), lines, out);
     }
 
     /// 503 with Retry-After where a table is full.
@@ -28,13 +44,13 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
     pub(crate) fn reply_overload<E: Copy>(&mut self, inc: &Incoming<'_, '_>, out: &mut Output<E>) {
         let mut line = Vec::with_capacity(24);
         put_number_line(&mut line, b"Retry-After", self.rules.retry_after.as_secs().max(1));
-        self.reply_stateless((inc.flow, inc), (503, ""), &line, out);
+        self.reply_stateless(Asked::by(inc), (503, ""), &line, out);
     }
 
     /// An answer of this status and reason.
     pub(crate) fn reply_stateless<E: Copy>(
         &mut self,
-        (flow, request): (&Flow, &Request<'_, '_>),
+        Asked { flow, request, now }: Asked<'_, '_>,
         (status, reason): (u16, &str),
         lines: &[u8],
         out: &mut Output<E>,
@@ -48,8 +64,10 @@ impl<S: ServerUse, C: ClientUse> Transactions<S, C> {
         out.arena().extend_from_slice(lines);
         out.arena().extend_from_slice(&self.rules.server_line);
         put_content(out.arena(), &Content::NONE);
-        // The source of a datagram may be forged: one so short that its answer were more than three times as long gets less.
-        if !way.transport.is_reliable() && out.mark() - mark > ANSWER_FACTOR * request.message.as_bytes().len() {
+        // The source of a datagram may be forged: where nothing is shown yet, one so short that its answer were more than three
+        // times as long gets less.
+        let is_long = out.mark() - mark > ANSWER_FACTOR * request.message.as_bytes().len();
+        if is_long && !now.is_some_and(|now| self.is_proven(now, &way)) && !way.transport.is_reliable() {
             out.arena().truncate(head_end);
             put_content(out.arena(), &Content::NONE);
         }

@@ -232,6 +232,23 @@ fn a_peer_that_moves_is_still_reached() {
     assert_eq!(dialog.standing(&text), (FROM_CALLEE, "sip:x@203.0.113.7".into()));
     let text = dialog.of_caller("BYE", "sip:bob@198.51.100.55", &caller);
     assert_eq!(dialog.standing(&text).0, FROM_CALLER);
+    // Requests that are refused, and refusals of the callee, take neither side the place that was accepted.
+    for number in 0..3 {
+        let text = dialog.of_caller("INVITE", "sip:bob@198.51.100.55", &caller);
+        dialog.standing(&text.replace("Contact: <sip:x@203.0.113.7>", &format!("Contact: <sip:x@203.0.113.{number}>")));
+        let id = dialog.bench.request();
+        let to = [Target::unchanged(target(1))];
+        dialog.bench.proxy.forward(dialog.bench.now, id, &to, &mut dialog.bench.out).unwrap();
+        let reinvite = dialog.bench.drain().remove(0).1;
+        let contact = if number == 0 { "" } else { "Contact: <sip:bob@198.51.100.7>\n" };
+        dialog.bench.answer_with(&reinvite, 488, "b", contact);
+    }
+    let text = dialog.of_callee("BYE", "sip:x@203.0.113.7", &callee);
+    assert_eq!(dialog.standing(&text), (FROM_CALLEE, "sip:x@203.0.113.7".into()));
+    let text = dialog.of_caller("BYE", "sip:bob@198.51.100.55", &caller);
+    assert_eq!(dialog.standing(&text).0, FROM_CALLER);
+    let text = dialog.of_caller("BYE", "sip:bob@198.51.100.7", &caller);
+    assert_eq!(dialog.standing(&text).0, Standing::Unproven);
     // What another peer says about it counts for nothing.
     let mut dialog = Dialog::new();
     let text = dialog.of_caller("UPDATE", CALLEE, &[]);

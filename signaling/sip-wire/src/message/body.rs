@@ -298,15 +298,6 @@ mod tests {
         );
     }
 
-    /// Each of them is looked at once: a part with twenty thousand continued lines costs no more than a plain one of that size.
-    #[test]
-    fn a_header_field_of_a_part_goes_on_over_many_lines() {
-        let continued = format!("X-Long: a\r\n{}Content-Type: application/sdp\r\n", " \n".repeat(20_000));
-        for _ in 0..100 {
-            assert_eq!(several("mixed", &[(&continued, SDP_TEXT)]), Ok(Some(SDP_TEXT.to_owned())));
-        }
-    }
-
     #[test]
     fn a_description_among_other_parts() {
         let sdp = || Ok(Some(SDP_TEXT.to_owned()));

@@ -65,6 +65,33 @@ fn hold_with_and_without_music_and_back() {
     }
 }
 
+/// A holds B while we hold B, which does not hear of that: it does when we resume it.
+#[test]
+fn a_hold_by_the_other_side_is_told_after_ours() {
+    let mut pair = up();
+    let (called, world) = (pair.called, &mut pair.world);
+    world.turn(|sessions, turn| sessions.hold(turn, called, None)).unwrap();
+    let (request, _) = world.reinvite_to(B);
+    world.responds(request, 200, &held("inactive"));
+    world.serve();
+    world.reinvites(A, &held("sendonly"));
+    world.serve();
+    world.acknowledges(A, "");
+    world.serve();
+    assert!(!world.said().iter().any(|said| matches!(said, Said::Reinvite(..))), "we hold B");
+    world.turn(|sessions, turn| sessions.resume(turn, called)).unwrap();
+    let (request, sdp) = world.reinvite_to(B);
+    assert!(sdp.contains("a=sendrecv\r\n"), "{sdp}");
+    world.responds(request, 200, SDP);
+    world.serve();
+    let (request, sdp) = world.reinvite_to(B);
+    assert!(sdp.contains("a=sendonly\r\n"), "{sdp}");
+    world.responds(request, 200, &held("recvonly"));
+    world.serve();
+    assert_eq!(world.session(called).state(), SessionState::OnHold);
+    assert!(!world.said().iter().any(|said| matches!(said, Said::Reinvite(..))), "both know");
+}
+
 #[test]
 fn a_hold_that_fails_leaves_the_call_as_it_was() {
     for status in [488, 500, 603] {

@@ -44,8 +44,8 @@ impl SessionClock {
         };
     }
 
-    /// A refresh has failed, and the session is there: another one is due in the middle of the time that is left, if that is
-    /// long enough for a request to run out.
+    /// A refresh has failed or may not have been sent, and the session is there: another one is due in the middle of the time
+    /// that is left, if that is long enough for a request to run out.
     pub(crate) fn retry(&mut self, now: Instant) {
         let (left, is_refreshing) = (self.expires_at.since(now), self.wake_at == self.expires_at);
         if self.is_on() && self.we_refresh && is_refreshing && left >= RETRY_FROM {

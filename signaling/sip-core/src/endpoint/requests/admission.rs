@@ -5,6 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::requests::Kind;
 use crate::message::incoming::Incoming;
 use crate::output::Output;
+use crate::transactions::stateless::Asked;
 use sip_wire::{BodyError, MediaType, Method, Name, Scheme, Uri};
 
 /// Bodies are taken as they are.
@@ -61,7 +62,7 @@ impl Endpoint {
     fn answer_option_query(&mut self, inc: &Incoming<'_, '_>, status: u16, out: &mut Output) {
         let lines = [&*self.lines.allow, &*self.lines.supported, &*self.lines.accept].concat();
         let lines = if status < 300 { &*lines } else { b"" };
-        self.transactions.reply_stateless((inc.flow, inc), (status, ""), lines, out);
+        self.transactions.reply_stateless(Asked::by(inc), (status, ""), lines, out);
     }
 
     /// What RFC 3261 §8.2 checks of every request, in its order: method, Request-URI, extensions, body.

@@ -47,8 +47,14 @@ impl Endpoint {
             _ => {
                 if let Some(dialog) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
                     match kind {
-                        Kind::Reinvite => dialog.in_flight.client_invite = Some(new),
-                        Kind::Update => dialog.in_flight.client_update = has_body,
+                        Kind::Reinvite => {
+                            dialog.in_flight.client_invite = Some(new);
+                            // The responses to this one are numbered anew (RFC 3262 §3), and its answer has not gone.
+                            dialog.sequence.remote_rseq = 0;
+                            dialog.ack.answered_by_prack = false;
+                        }
+                        // An UPDATE without an offer says nothing of another one that has one and is open.
+                        Kind::Update => dialog.in_flight.client_update |= has_body,
                         _ => {}
                     }
                 }

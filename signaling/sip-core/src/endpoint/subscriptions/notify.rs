@@ -250,7 +250,7 @@ impl Endpoint {
             let default_s = open.interval_s.max(REFER_EXPIRES_S);
             let until = now + Duration::from_secs(state.expires.unwrap_or(default_s).min(longest_s).into());
             // One that we are ending is not made longer.
-            open.expires_at = if longest_s == 0 { open.expires_at } else { until };
+            open.expires_at = if open.is_ending { open.expires_at } else { until };
             self.arm_subscription(subscription);
         }
     }

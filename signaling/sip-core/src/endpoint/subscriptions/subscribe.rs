@@ -175,7 +175,7 @@ impl Endpoint {
         if open.role != Role::Subscriber || open.dialog.is_none() {
             return Err(Refused::WrongState);
         }
-        open.interval_s = 0;
+        (open.interval_s, open.is_ending) = (0, true);
         open.refresh_at = None;
         open.expires_at = until;
         self.refresh_subscription(now, subscription.0, out);

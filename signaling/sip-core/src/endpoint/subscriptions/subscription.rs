@@ -27,6 +27,8 @@ pub(crate) struct Subscription {
     /// We send SUBSCRIBE again then.
     pub(crate) refresh_at: Option<Instant>,
     pub(crate) interval_s: u32,
+    /// We have unsubscribed, and wait for the last NOTIFY.
+    pub(crate) is_ending: bool,
     /// Names of the dialog to come, while there is none: Call-ID, our name, our tag, the first CSeq, the target.
     pub(crate) pending: Option<Box<Pending>>,
     pub(crate) alarm: Alarm,
@@ -53,6 +55,7 @@ impl Subscription {
             expires_at,
             refresh_at: None,
             interval_s: 0,
+            is_ending: false,
             pending: None,
             alarm: Alarm::default(),
         }

@@ -58,9 +58,11 @@ impl Proxy {
         }
     }
 
-    /// The same where its last target is through, or the ACK does not pass here.
+    /// The same where its last target is through, or the ACK does not pass here. That of a refusal always does.
     pub(crate) fn note_over(&mut self, handle: Handle) {
-        if !self.awaits_ack(handle) {
+        let context = self.transactions.servers.get(handle);
+        let is_refused = context.is_some_and(|context| context.machine.is_refusal_unacknowledged());
+        if !is_refused && !self.awaits_ack(handle) {
             self.note_acknowledged(handle);
         }
     }

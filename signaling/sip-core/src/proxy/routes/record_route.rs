@@ -7,8 +7,9 @@
 use crate::flow::Flow;
 use crate::message::incoming::Request;
 use crate::message::route::uri_in;
-use crate::proxy::routes::signed_route::{PARAMETER, Proof, Side, Toward, exchange};
+use crate::proxy::routes::signed_route::{PARAMETER, Place, Proof, Side, Toward, exchange};
 use crate::proxy::{Proxy, Standing};
+use crate::table::hash::Key;
 use crate::table::slab::Handle;
 use crate::transactions::proven::status_of;
 use sip_wire::{Message, Method, Name};
@@ -57,16 +58,23 @@ impl Proxy {
         self.route_key.proof(toward, user.as_bytes(), next_hop)
     }
 
-    /// Remembers where a request in a dialog says that its sender is from now on (RFC 3261 §12.2.2). Where another proxy
-    /// stands between us and the sender, requests go on to that one.
+    /// Remembers where a request in a dialog says that its sender is from now on (RFC 3261 §12.2.2), as long as the request
+    /// may still be accepted: its target may send there before its 2xx comes by here.
     pub(crate) fn note_refresh(&mut self, inc: &Request<'_, '_>, from: Side) {
+        if let Some((key, place)) = self.refreshed_place(inc, from) {
+            self.refreshed_targets.note_offered(key, place);
+        }
+    }
+
+    /// The side of a dialog that sent a request, and where the request says that this side is. Where another proxy stands
+    /// between us and the sender, requests go on to that one.
+    fn refreshed_place(&self, inc: &Request<'_, '_>, from: Side) -> Option<(Key, Place)> {
         if !refreshes_target(&inc.method) || inc.message.has(Name::RecordRoute) {
-            return;
+            return None;
         }
-        if let (Some(contact), Some(to_tag)) = (inc.contact_uri(), inc.to_tag) {
-            let toward = Toward::new(from, inc.call_id, inc.from_tag, to_tag);
-            self.refreshed_targets.note(toward.key(&self.transactions.keyed), self.route_key.place(&toward, contact));
-        }
+        let (contact, to_tag) = (inc.contact_uri()?, inc.to_tag?);
+        let toward = Toward::new(from, inc.call_id, inc.from_tag, to_tag);
+        Some((toward.key(&self.transactions.keyed), self.route_key.place(&toward, contact)))
     }
 
     /// Exchanges the proofs in a response, and remembers what it says about where its sender is. What a proof is for
@@ -93,7 +101,13 @@ impl Proxy {
         let head_bytes = parsed.as_bytes().len() - parsed.after_headers().len();
         // Not everybody takes a new route set from the second response to the request that made the dialog.
         let is_another = open.place.is_some_and(|first| first != place);
-        if (is_in_dialog && status >= 200) || is_another {
+        let is_success = (200..300).contains(&status);
+        let accepted = if is_success && is_in_dialog { self.refreshed_place(&inc, sender) } else { None };
+        if let Some((key, place)) = accepted {
+            self.refreshed_targets.note(key, place);
+        }
+        // A refusal, and a response without Contact, moves nobody (RFC 3261 §12.2.1.2).
+        if status < 300 && !next_hop.is_empty() && ((is_in_dialog && is_success) || is_another) {
             self.refreshed_targets.note(toward.key(&self.transactions.keyed), place);
         }
         if let Some(open) = self.transactions.servers.get_mut(context) {

@@ -71,6 +71,9 @@ impl<'a> Toward<'a> {
 /// One half of a proof.
 type Half = [u8; HALF_BYTES];
 
+/// The half that says where requests of a dialog go to next.
+pub(crate) type Place = Half;
+
 /// Both halves: what the parameter holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Proof([u8; PROOF_BYTES]);
@@ -113,7 +116,7 @@ impl RouteKey {
 
     /// Host and port of a next hop, bound to the dialog and the direction. A request goes to `maddr` where the URI has one
     /// (RFC 3261 §19.1.1), so that is the host then, whatever stands before it.
-    pub(crate) fn place(&self, toward: &Toward<'_>, next_hop: &[u8]) -> Half {
+    pub(crate) fn place(&self, toward: &Toward<'_>, next_hop: &[u8]) -> Place {
         let place = match Uri::parse(next_hop) {
             Ok(uri) => match uri.params.get("maddr").map_or(uri.host, Host::parse) {
                 Some(host) => format!("{}:{}", host.bare().to_ascii_lowercase(), uri.port_or_default()).into_bytes(),
@@ -173,22 +176,46 @@ pub(crate) struct RefreshedTargets {
     old: Index<Places>,
 }
 
-/// The last places of one side of a dialog, the latest first. A request that crossed a refresh still goes to the one before.
-type Places = [Half; 2];
+/// The last places of one side of a dialog.
+#[derive(Clone, Copy, Default)]
+struct Places {
+    /// Those that the other side accepted, the latest first. A request that crossed a refresh still goes to the one before.
+    accepted: [Option<Place>; 2],
+    /// That of the last request of this side, accepted or not.
+    offered: Option<Place>,
+}
 
 impl RefreshedTargets {
-    /// Notes a place of the side of a dialog whose key is `side`.
-    pub(crate) fn note(&mut self, side: Key, place: Half) {
-        let known = self.young.get(&side).or_else(|| self.old.get(&side)).copied();
-        let places = known.map_or([place, place], |[last, before]| [place, if last == place { before } else { last }]);
+    /// Notes a place of the side of a dialog whose key is `side`: a 2xx has named or accepted it.
+    pub(crate) fn note(&mut self, side: Key, place: Place) {
+        self.change(side, |places| {
+            let [last, before] = places.accepted;
+            places.accepted = [Some(place), if last == Some(place) { before } else { last }];
+        });
+    }
+
+    /// Notes a place that a request of that side has named, which the other side may still refuse. It takes the place of no
+    /// accepted one.
+    pub(crate) fn note_offered(&mut self, side: Key, place: Place) {
+        self.change(side, |places| places.offered = Some(place));
+    }
+
+    fn change(&mut self, side: Key, change: impl FnOnce(&mut Places)) {
+        let mut places = self.places(&side).copied().unwrap_or_default();
+        change(&mut places);
         self.young.insert(side, places);
         if self.young.len() >= GENERATION_COUNT_MAX {
             self.old = std::mem::take(&mut self.young);
         }
     }
 
-    pub(crate) fn has(&self, side: &Key, place: &Half) -> bool {
-        self.young.get(side).or_else(|| self.old.get(side)).is_some_and(|places| places.contains(place))
+    fn places(&self, side: &Key) -> Option<&Places> {
+        self.young.get(side).or_else(|| self.old.get(side))
+    }
+
+    pub(crate) fn has(&self, side: &Key, place: &Place) -> bool {
+        let Some(Places { accepted, offered }) = self.places(side) else { return false };
+        accepted.iter().chain([offered]).any(|known| known.as_ref() == Some(place))
     }
 }
 
@@ -257,7 +284,7 @@ mod tests {
         assert_eq!(String::from_utf8(message).unwrap(), format!("{0},{0}\r\n\r\n{1}", text(&new), text(&old)));
     }
 
-    fn place(number: u32) -> Half {
+    fn place(number: u32) -> Place {
         format!("{number:016}").into_bytes().try_into().unwrap()
     }
 
@@ -268,6 +295,19 @@ mod tests {
         assert!(targets.has(&Key(199_999), &place(199_999)) && !targets.has(&Key(0), &place(0)));
         assert!(!targets.has(&Key(199_999), &place(199_998)));
         assert!(targets.young.len() + targets.old.len() <= 2 * GENERATION_COUNT_MAX);
+    }
+
+    /// Requests that are refused, and name one place after the other, take the peer none of those that were accepted.
+    #[test]
+    fn offered_places_push_out_no_accepted_one() {
+        let mut targets = RefreshedTargets::default();
+        targets.note(Key(1), place(1));
+        targets.note(Key(1), place(2));
+        (3..9).for_each(|number| targets.note_offered(Key(1), place(number)));
+        assert!([1, 2, 8].iter().all(|number| targets.has(&Key(1), &place(*number))));
+        assert!(!targets.has(&Key(1), &place(7)));
+        targets.note(Key(1), place(8));
+        assert!(!targets.has(&Key(1), &place(1)) && targets.has(&Key(1), &place(2)));
     }
 
     /// A peer that says again and again that it has moved makes the proxy forget no other peer.

@@ -199,6 +199,11 @@ impl InviteServer {
         self.state == State::Completed && !self.reliable
     }
 
+    /// Whether a 3xx-6xx went out, over whatever transport, and its ACK has not come.
+    pub fn is_refusal_unacknowledged(&self) -> bool {
+        self.state == State::Completed
+    }
+
     /// Whether a 3xx-6xx went out: its ACK ends here.
     pub fn is_refused(&self) -> bool {
         matches!(self.state, State::Completed | State::Confirmed)
