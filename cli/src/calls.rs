@@ -3,7 +3,9 @@
 use super::table::{self, Fit, escaped};
 use super::{Failure, operator::Question, output};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::Value;
+use signald::SessionState;
 use std::net::{IpAddr, SocketAddr};
 
 const HEADING: [&str; 14] = [
@@ -25,8 +27,8 @@ pub(crate) struct Calls {
     /// Only calls whose called URI contains this
     #[arg(long, value_name = "TEXT")]
     to: Option<String>,
-    /// Only calls in this state, such as ringing, connected or on-hold
-    #[arg(long)]
+    /// Only calls in this state
+    #[arg(long, ignore_case = true, value_parser = states())]
     state: Option<String>,
     /// Only calls with this peer: an address, with or without a port
     #[arg(long, value_name = "ADDRESS[:PORT]")]
@@ -36,6 +38,10 @@ pub(crate) struct Calls {
     since: Option<u64>,
     #[command(flatten)]
     question: Question,
+}
+
+fn states() -> PossibleValuesParser {
+    PossibleValuesParser::new(SessionState::ALL.map(SessionState::name))
 }
 
 fn seconds(text: &str) -> Result<u64, String> {
@@ -71,7 +77,8 @@ fn shown(legs: &[Value], width: Option<usize>) -> String {
     let rows: Vec<_> = legs.iter().enumerate().map(|(index, leg)| row(leg, is_second(legs, index))).collect();
     let calls = (0..legs.len()).filter(|index| !is_second(legs, *index)).count();
     let fit = Fit { width, may_go: &MAY_GO, may_shrink: &MAY_SHRINK };
-    format!("{}{calls} calls, {} legs\n", table::text(&HEADING, &RIGHT, &rows, fit), legs.len())
+    let count = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
+    format!("{}{}, {}\n", table::text(&HEADING, &RIGHT, &rows, fit), count(calls, "call"), count(legs.len(), "leg"))
 }
 
 /// Whether the leg before it belongs to the same call.
@@ -181,6 +188,8 @@ mod tests {
         assert_eq!(ids(&["--peer", "192.0.2.7:5061"]), [""; 0]);
         assert_eq!(ids(&["--peer", "2001:db8::1"]), ["1-9"]);
         assert_eq!(ids(&["--state", "Connected"]), ["1-9"]);
+        let bogus = Typed::try_parse_from(["calls", "--state", "bogus"]).err().map(|error| error.to_string());
+        assert!(bogus.is_some_and(|words| words.contains("ringing, connected, on-hold")), "the states are listed");
         assert_eq!(ids(&["--since", "1m"]), ["0-1", "0-2"]);
         assert_eq!((ids(&["--from", "alice"]).len(), ids(&["--to", "bob"]).len()), (3, 0));
         assert_eq!((seconds("2h"), seconds("1d")), (Ok(7_200), Ok(86_400)));
@@ -196,6 +205,7 @@ mod tests {
             narrow.contains("connected") && narrow.contains("  0-2") && narrow.ends_with("2 calls, 3 legs\n"),
             "{narrow}"
         );
+        assert!(shown(&legs[..1], None).ends_with("1 call, 1 leg\n"));
         let whole = shown(&legs, None);
         assert!(whole.contains("[2001:db8::1]:5070") && whole.contains("120 us") && whole.contains("bbbb"), "{whole}");
         assert!(!whole.contains('\u{1b}'), "a peer's text moves no cursor");

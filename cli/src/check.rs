@@ -95,4 +95,84 @@ mod tests {
             assert!(mistake.allowed.contains(words), "no `{words}` in {mistake}");
         }
     }
+
+    /// What check says of a text: mistakes and warnings.
+    fn said(text: &str) -> Vec<String> {
+        let examined = Config::examine(text, &ThisHost);
+        let mistakes = examined.result.err().map_or(Vec::new(), |mistakes| mistakes.0);
+        mistakes.iter().chain(&examined.warnings.0).map(|one| format!("{one}, in:\n{text}")).collect()
+    }
+
+    /// The indented blocks of a document that begin with a section.
+    fn toml_blocks(document: &str) -> Vec<String> {
+        let mut blocks = vec![String::new()];
+        for line in document.lines() {
+            let block = blocks.last_mut().expect("there is one from the start");
+            match line.strip_prefix("    ") {
+                Some(line) => *block += &format!("{line}\n"),
+                // An empty line within a block.
+                None if line.is_empty() && !block.is_empty() => *block += "\n",
+                None => blocks.push(String::new()),
+            }
+        }
+        blocks.retain(|block| block.starts_with('['));
+        blocks
+    }
+
+    /// The value behind "Example:" or "Examples:" in the words of a key, from its first bracket to the one that closes it.
+    fn example(words: &str) -> Option<&str> {
+        let (_, rest) = words.split_once("Example")?;
+        let value = &rest[rest.find(['{', '['])?..];
+        let mut depth = 0;
+        let closes = |letter: char| {
+            depth += match letter {
+                '{' | '[' => 1,
+                '}' | ']' => -1,
+                _ => 0,
+            };
+            depth == 0
+        };
+        value.find(closes).map(|end| &value[..=end])
+    }
+
+    #[test]
+    fn blocks_and_examples_are_found_and_may_be_refused() {
+        let document = "Text\n\n    [sip]\n    mode = \"numbers\"\n\n    [media]\n\nMore\n\n    ringplane calls\n\nMore\n\n    [auth]\n    realms = 1\n";
+        let blocks = toml_blocks(document);
+        assert_eq!(blocks, ["[sip]\nmode = \"numbers\"\n\n[media]\n\n", "[auth]\nrealms = 1\n"]);
+        assert_eq!((said(&blocks[0]).len(), said(&blocks[1]).len()), (0, 1));
+        assert_eq!(example("a {b}. Example:\n{ c = [\"d\", {}] } e"), Some("{ c = [\"d\", {}] }"));
+        assert_eq!(example("a {b}."), None);
+    }
+
+    #[test]
+    fn blocks_of_the_operators_document_are_taken_as_they_are() {
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATING.md");
+        let blocks = toml_blocks(&std::fs::read_to_string(document).unwrap());
+        assert!(blocks.len() >= 6, "only {} blocks found: the search is broken", blocks.len());
+        let wrong: Vec<String> = blocks.iter().flat_map(|block| said(block)).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// Completed are: lists within the lists of `routes`, which are for a proxy, and `identities`, by the users of `realms`.
+    #[test]
+    fn examples_of_init_are_taken() {
+        let of = |section: &str, name: &str| {
+            let key = config::KEYS.iter().find(|key| (key.section, key.name) == (section, name)).unwrap();
+            example(&key.words.join("\n")).unwrap().to_owned()
+        };
+        let mut found = 0;
+        for key in config::KEYS.iter().filter(|key| key.words.join("\n").contains("Example")) {
+            let completion = match (key.section, key.name) {
+                ("sip", "routes") => "mode = \"proxy\"\n".to_owned(),
+                ("auth", "identities") => format!("realms = {}\n", of("auth", "realms")),
+                _ => String::new(),
+            };
+            let text = format!("[{}]\n{completion}{} = {}\n", key.section, key.name, of(key.section, key.name));
+            let wrong = said(&text);
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+            found += 1;
+        }
+        assert!(found >= 3, "only {found} examples found: the search is broken");
+    }
 }

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 /// Which calls to end.
 #[derive(Args)]
 pub(crate) struct HangUp {
-    /// The call: the id or the number that `ringplane calls` shows, or its Call-ID. Both its legs end
+    /// The call: what `ringplane calls` shows as leg or call, or its Call-ID. Both its legs end
     #[arg(required_unless_present_any = ["all", "peer"], conflicts_with_all = ["all", "peer"])]
     call: Option<String>,
     /// All calls of the switch; asks first
@@ -42,9 +42,20 @@ pub(crate) fn run(wanted: &HangUp) -> Result<(), Failure> {
     }
     let ended = answer.as_array().map_or(&[][..], Vec::as_slice);
     if ended.is_empty() {
-        return Err(Failure::new(format!("no such call: {which}; `ringplane calls` lists them")));
+        return Err(Failure::new(format!("{}; `ringplane calls` lists them", wanted.none())));
     }
     output::print(&ended.iter().map(line).collect::<String>())
+}
+
+impl HangUp {
+    /// That nothing was there to end.
+    fn none(&self) -> String {
+        match (&self.call, &self.peer) {
+            (Some(call), _) => format!("no such call: {call}"),
+            (None, Some(peer)) => format!("no calls with the peer {peer}"),
+            (None, None) => "no calls".to_owned(),
+        }
+    }
 }
 
 fn line(call: &Value) -> String {
@@ -60,4 +71,24 @@ fn is_confirmed() -> bool {
     let _ = write!(std::io::stderr(), "End all calls of the switch? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        hangup: HangUp,
+    }
+
+    #[test]
+    fn what_was_not_found_is_named_as_it_was_typed() {
+        let none = |typed: &[&str]| Typed::parse_from(["hangup"].iter().chain(typed)).hangup.none();
+        assert_eq!(none(&["nosuch"]), "no such call: nosuch");
+        assert_eq!(none(&["--peer", "192.0.2.7"]), "no calls with the peer 192.0.2.7");
+        assert_eq!(none(&["--all"]), "no calls");
+    }
 }

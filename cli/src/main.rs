@@ -56,7 +56,10 @@ enum Command {
     },
     /// Print a configuration file with every key, its default and its meaning
     Init,
-    /// List the live calls with state, codec, ports, packets, loss and jitter, both legs of a call one after the other
+    /// List the live calls with state, codec, addresses, packets, loss and jitter, both legs of a call one after the other
+    #[command(
+        after_help = "In JSON the columns leg and peer are `id` and `signaling`, and names of numbers end in their unit (`age_s`)."
+    )]
     Calls(calls::Calls),
     /// List the counters with unit and meaning
     Stats(operator::Question),

@@ -27,7 +27,7 @@ pub(crate) struct Place {
 pub(crate) struct Question {
     #[command(flatten)]
     place: Place,
-    /// Print JSON instead of a table
+    /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

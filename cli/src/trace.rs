@@ -8,8 +8,8 @@ use std::io::Read;
 /// Which messages to show.
 #[derive(Args)]
 pub(crate) struct Trace {
-    /// Only those of this call: the id or the number that `ringplane calls` shows, or its Call-ID
-    #[arg(long, value_name = "ID")]
+    /// Only those of this call: what `ringplane calls` shows as leg or call, or its Call-ID
+    #[arg(long)]
     call: Option<String>,
     /// Only those from and to this peer: an address, with or without a port
     #[arg(long, value_name = "ADDRESS[:PORT]")]

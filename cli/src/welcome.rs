@@ -61,12 +61,12 @@ fn reachable(at: SocketAddr) -> SocketAddr {
 
 fn calls(config: &Config, at: SocketAddr) -> String {
     let prompts = &config.media.prompts;
-    let user = match config.sip.mode {
-        Mode::Numbers if prompts.iter().any(|prompt| prompt.name == "play") => Some("play".to_owned()),
-        Mode::Numbers => Some(prompts.first().map_or("tone", |prompt| &prompt.name).to_owned()),
-        _ => config.sip.routes.iter().find_map(|route| sample(&route.pattern)),
+    let called = match config.sip.mode {
+        Mode::Numbers if prompts.iter().any(|prompt| prompt.name == "play") => Some(("play".to_owned(), "")),
+        Mode::Numbers => Some((prompts.first().map_or("tone", |prompt| &prompt.name).to_owned(), "")),
+        _ => config.sip.routes.iter().find_map(|route| Some((sample(&route.pattern)?, route.pattern.as_str()))),
     };
-    let Some(user) = user else {
+    let Some((user, pattern)) = called else {
         return format!("Calls go by [sip] routes, by domain. Have a phone use {at} as its outbound proxy.\n");
     };
     let family = if at.is_ipv6() { "-6 " } else { "" };
@@ -79,11 +79,11 @@ fn calls(config: &Config, at: SocketAddr) -> String {
     let dial = quoted(&format!("/dial sip:{user}@{at}"));
     let mut text = String::from("Place a call (each in another terminal):\n");
     text += &format!("  baresip {family}-e {} -e {dial}\n", quoted(&account));
-    text += match config.sip.mode {
-        Mode::Numbers if user == "tone" => "      hear a tone; also echo@, ringing@, busy@\n",
-        Mode::Numbers => "      hear a prompt; also tone@, echo@, ringing@, busy@\n",
-        Mode::Redirect => "      a call by the first of the routes: the phone is told where to go\n",
-        _ => "      a call by the first of the routes\n",
+    text += &match config.sip.mode {
+        Mode::Numbers if user == "tone" => "      hear a tone; also echo@, ringing@, busy@\n".to_owned(),
+        Mode::Numbers => "      hear a prompt; also tone@, echo@, ringing@, busy@\n".to_owned(),
+        Mode::Redirect => format!("      a call by the route `{pattern}`: the phone is told where to go\n"),
+        _ => format!("      a call by the route `{pattern}`\n"),
     };
     // SIPp's built-in caller neither proves who it is, nor follows a redirection or the Record-Route of a proxy.
     if config.auth.realms.is_empty() && matches!(config.sip.mode, Mode::Numbers | Mode::B2bua) {
@@ -137,6 +137,7 @@ mod tests {
         let routes = "[sip]\nmode = \"b2bua\"\nroutes = { \"+49*\" = \"sip:192.0.2.1\" }\n";
         let b2bua = said(routes, "SIP on udp:127.0.0.2:5070, 1 shard(s)");
         assert!(b2bua.contains("-s +491 -i 127.0.0.2 127.0.0.2:5070") && !b2bua.contains("tone@"), "{b2bua}");
+        assert!(b2bua.contains("a call by the route `+49*`\n"), "{b2bua}");
         let redirect = said(&routes.replace("b2bua", "redirect"), "SIP on udp:127.0.0.2:5070, 1 shard(s)");
         assert!(redirect.contains("sip:+491@127.0.0.2:5070") && !redirect.contains("sipp"), "{redirect}");
         let proxy = said(&routes.replace("b2bua", "proxy"), "SIP on udp:127.0.0.2:5070, 1 shard(s)");
@@ -145,6 +146,10 @@ mod tests {
         assert!(silent.contains("sip:tone@127.0.0.1:5060"), "{silent}");
         let auth = said("[auth]\nrealms = { r = { u = \"secret\" } }\n", "SIP on udp:127.0.0.1:5060, 1 shard(s)");
         assert!(auth.contains("auth_pass=PASSWORD") && !auth.contains("secret") && !auth.contains("sipp"), "{auth}");
+        let second =
+            "[sip]\nmode = \"b2bua\"\nroutes = { \"@e.org\" = \"sip:192.0.2.1\", sales = \"sip:192.0.2.2\" }\n";
+        let second = said(second, "udp:127.0.0.1:5060");
+        assert!(second.contains("sip:sales@") && second.contains("by the route `sales`\n"), "{second}");
         let domains =
             said("[sip]\nmode = \"proxy\"\nroutes = { \"@e.org\" = \"sip:192.0.2.1\" }\n", "udp:127.0.0.1:5060");
         assert!(domains.contains("outbound proxy") && !domains.contains("sipp"), "{domains}");

@@ -1,9 +1,10 @@
 //! The rules of the house that a compiler does not keep: which way dependencies point, licences, reasons, unsafe code
 //! (here); the sizes of files, folders and structs (`sizes`); the words of comments (`words`); that documents name what
-//! exists (`documents`). What is left from before a rule is listed in `allowed`, with its count: the lists may only
+//! exists (`documents`), and their table of folders what the manifests say (`architecture`). What is left from before a rule is listed in `allowed`, with its count: the lists may only
 //! shrink. `make check` runs all of it.
 
 mod allowed;
+mod architecture;
 mod documents;
 mod sizes;
 mod words;

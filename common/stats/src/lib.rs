@@ -1,7 +1,7 @@
 //! Every counter of the switch, declared once: name, unit and meaning.
 //!
 //! Cores count into a plain [`Counts`]; the process that runs them publishes those numbers in shared memory, where
-//! `ringplane stats` and the metrics page read them with the words from here. Tests: `cargo test -p ringplane-stats`.
+//! `ringplane stats` reads them with the words from here. Tests: `cargo test -p ringplane-stats`.
 
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,7 @@ pub trait CounterSet: Copy + 'static {
     const ALL: &'static [Self];
     /// Index in [`Self::ALL`].
     fn index(self) -> usize;
-    /// The name as operators and Prometheus see it; ends in its unit.
+    /// The name as operators see it; ends in its unit.
     fn name(self) -> &'static str;
     /// What the counter counts or measures.
     fn unit(self) -> Unit;

@@ -2,8 +2,8 @@
 //!
 //! One ring per worker thread, sockets bound ahead of time and registered in it, a ring of provided buffers, multishot
 //! receives with kernel timestamps, and one `io_uring_enter` per turn that sends what the last turn made and waits for
-//! what comes next. This crate knows no RTP, decides nothing about calls, and never starts a thread. It is one of the
-//! two places (with `shm`) where unsafe code lives: each block says why it is sound.
+//! what comes next. This crate knows no RTP, decides nothing about calls, and never starts a thread. Unsafe code
+//! lives here, in `shm` and in `heap`, and as vector code in `audio`; each block says why it is sound.
 //!
 //! Read [`UringIo`] first, then [`Sockets`]. Tests: `cargo test -p ringplane-uring` (real sockets on loopback, ephemeral ports).
 

@@ -29,6 +29,7 @@ pub use orders::{Order, OrderTurn, Orders, OrdersFull};
 pub use paths::{PathError, Paths};
 pub use random_key::nonce_key;
 pub use run::{Ready, run, run_reloading, run_with};
+pub use session::SessionState;
 pub use shard::idle_work::when_idle;
 pub use shard_core::auth::users;
 pub use shard_core::{Auth, BuiltinDialplan, CallHandler, Input, Routes, Shard, ShardOutput, Transfers};

@@ -100,7 +100,9 @@ pub(super) const OTHERS: &[Key] = &[
         &[
             "Who may use the switch: a table of realms with a table of users each, the secret a password, or its hashes",
             "(HA1: the hash of user:realm:password in hexadecimal) by algorithm, under md5, sha256 and sha512_256. Example:",
-            r#"{ "example.com" = { alice = "password", bob = { sha256 = "64 hexadecimal digits" } } }"#,
+            // The hashes of pbx:example.com:password.
+            r#"{ "example.com" = { alice = "password", pbx = { md5 = "5fbabfebfad784c7f1f732373cf0b841", sha256 = "baf31d796e7486625bee41da258a59c4e8c5f4dd541b2e98ce8730f39bbd16f2" } } }"#,
+            "A user with hashes needs one for each of the algorithms below.",
             "Empty: nobody is asked. A file with passwords should be readable by its owner alone.",
         ],
     ),
