@@ -117,3 +117,37 @@ fn only_a_call_that_is_being_set_up_can_be_called_off() {
     assert_eq!(refused, Err(Refused::BadStatus));
     bench.assert_empty();
 }
+
+/// A caller that was refused over a connection gives way once its ACK has come, not when its last target is through.
+#[test]
+fn a_refusal_over_a_connection_stays_until_its_ack() {
+    let by_tcp =
+        |host: u8| Flow { remote: address(&format!("192.0.2.{host}:5062")), connection: host.into(), ..common::tcp() };
+    let mut bench = Bench::with(ProxyConfig { max_requests: 4, ..ProxyConfig::default() });
+    let peer = Peer::new();
+    let invite = peer.invite().replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    bench.feed_on(by_tcp(10), &invite);
+    let first = bench.request();
+    let sent = bench.forward(&[(1, 0)]).remove(0).1;
+    bench.answer(&sent, 180, "a");
+    call_off(&mut bench).unwrap();
+    let refusal = bench.pass(PATIENCE).into_iter().find(|(_, host, _)| *host == 10).expect("a refusal").2;
+    assert_eq!(word(&refusal), "480");
+    bench.answer(&sent, 487, "a");
+    let others = |bench: &mut Bench, hosts: std::ops::Range<u8>| {
+        for host in hosts {
+            let call_id: &str = format!("other{host}").leak();
+            let other = Peer { call_id, branch: format!("other{host}"), ..Peer::new() };
+            bench.feed_on(by_tcp(host), &other.invite().replace("SIP/2.0/UDP", "SIP/2.0/TCP"));
+        }
+    };
+    others(&mut bench, 20..25);
+    assert!(bench.proxy.story(first).is_some(), "its ACK is missing");
+    let ack = invite
+        .replace("INVITE sip", "ACK sip")
+        .replace("1 INVITE", "1 ACK")
+        .replace(header(&invite, "To"), header(&refusal, "To"));
+    bench.feed_on(by_tcp(10), &ack);
+    others(&mut bench, 25..27);
+    assert!(bench.proxy.story(first).is_none());
+}
