@@ -179,11 +179,13 @@ fn tools_that_attack_change_nothing() {
         let answer = run("shoot", Command::new("sipsak").args(["-vv", "-E", how, "-s", &uri]));
         assert!(answer.contains("SIP/2.0 200 OK"), "{answer}");
     }
-    // All at once: each of them waits for answers most of its time.
     let at_home = ["-b", "127.0.0.1", "-x", "127.0.0.1", "-p", &port, "-t", "0.002"];
+    // It listens on 5060, where the calls of svwar are ended: those would follow what it has found.
+    let found = run("svmap", Command::new("svmap").args(at_home).arg("127.0.0.1"));
+    assert!(found.contains(&format!("{sip}")) && found.contains("ringplane"), "{found}");
+    // All at once: each of them waits for answers most of its time.
     let users = |method| ["--force", "-e", "100-150", "-m", method].to_vec();
     let scans = [
-        ("svmap", "svmap", Vec::new()),
         ("svwar-register", "svwar", users("REGISTER")),
         ("svwar-options", "svwar", users("OPTIONS")),
         ("svwar-invite", "svwar", users("INVITE")),
@@ -194,11 +196,9 @@ fn tools_that_attack_change_nothing() {
         command.args(at_home).args(more).arg("127.0.0.1");
         Process::start(name, &mut command, folder).expect("`make peers` installs it")
     });
-    let said = scans.map(|mut scan| {
+    for mut scan in scans {
         scan.wait(2 * PATIENCE).unwrap();
-        scan.output()
-    });
-    assert!(said[0].contains(&format!("{sip}")) && said[0].contains("ringplane"), "{}", said[0]);
+    }
     place.is_answered("then");
     assert_eq!(place.idle().0, pid);
     assert!(place.switch.counter("sip_dropped_malformed_packets").unwrap() > 0);
