@@ -1,7 +1,7 @@
 //! From packets to sound: what a leg needs whose sound has to be understood, and a relayed one does without.
 //!
 //! [`jitter`] puts packets into time, [`playout`] makes an unbroken stream of samples of them, [`transcoder`] encodes that
-//! stream for another leg, [`coders`] are those of a worker. All of it is made once and reset for the next stream; nothing allocates in between.
+//! stream for another leg, `coders` are those of a worker. All of it is made once and reset for the next stream; nothing allocates in between.
 
 pub(crate) mod coders;
 pub mod jitter;

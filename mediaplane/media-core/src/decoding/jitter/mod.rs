@@ -1,6 +1,6 @@
 //! The jitter buffer: packets of one stream, as they come, to packets in time, as they are played.
 //!
-//! A packet waits as long as all but one in [`ONE_IN`] of the last packets needed, beside the fastest ([`delay`]). Who
+//! A packet waits as long as all but one in [`ONE_IN`] of the last packets needed, beside the fastest (`delay.rs`). Who
 //! plays asks for the next packet each time that it needs sound ([`JitterBuffer::next`]) and is told what to do where
 //! none is there: [`Next::Lost`] within the stream, [`Next::Nothing`] at its end. What comes out of time is put right a
 //! little at a time: each packet says how much [`Slack`] it had, and the player leaves out or repeats a period of sound.
