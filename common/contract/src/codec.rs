@@ -133,6 +133,11 @@ impl PayloadMap {
         self.push_entry(PayloadMapping { payload_type, codec, peer_payload_type, clock_rate })
     }
 
+    /// Adds a payload type in one of several clocks of its codec; refuses (`false`) when full or out of range.
+    pub fn push_clocked(&mut self, payload_type: u8, codec: Codec, clock_rate: ClockRate) -> bool {
+        self.push_entry(PayloadMapping { payload_type, codec, peer_payload_type: payload_type, clock_rate })
+    }
+
     /// Adds a payload type with all that is known of it; refuses (`false`) when full or out of range.
     pub fn push_entry(&mut self, mapping: PayloadMapping) -> bool {
         let free = self.entries.iter_mut().find(|entry| entry.kind == 0);

@@ -3,7 +3,7 @@ use crate::media::{Format, Media};
 use crate::negotiated::meet;
 use crate::write::{write_description, write_refused};
 use crate::{CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, SdpError, Settings};
-use contract::{Codec, OpusParameters, PayloadMap, PayloadMapping};
+use contract::{Codec, OpusParameters, PayloadMap};
 
 /// A peer's offer, and what we can agree on.
 #[derive(Clone, Debug)]
@@ -97,40 +97,33 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
 /// (RFC 4733 §2.1: events share the clock of the audio that they are sent with).
 pub(crate) fn payloads(media: &Media<'_>, ours: &[Codec], order: CodecOrder, events: bool) -> PayloadMap {
     let mut map = PayloadMap::default();
-    let mut push = |format: &Format| {
-        let Format { payload_type, codec: Some(codec), clock: clock_rate, .. } = *format else { return };
-        map.push_entry(PayloadMapping { payload_type, codec, peer_payload_type: payload_type, clock_rate });
-    };
-    let find = |codec: Codec| media.formats().iter().find(move |format| format.codec == Some(codec));
+    let find = |codec: &Codec| media.formats().iter().find(|format| format.codec == Some(*codec));
     match order {
-        CodecOrder::Ours => ours.iter().filter_map(|codec| find(*codec)).for_each(&mut push),
+        CodecOrder::Ours => ours.iter().filter_map(find).for_each(|format| push(&mut map, format)),
         CodecOrder::Offerer => {
-            let mut taken = Vec::new();
-            for format in media.formats() {
-                let Some(codec) = format.codec.filter(|codec| ours.contains(codec) && !taken.contains(codec)) else {
-                    continue;
-                };
-                taken.push(codec);
-                push(format);
+            let is_ours = |format: &&Format| format.codec.is_some_and(|codec| ours.contains(&codec));
+            for format in media.formats().iter().filter(is_ours) {
+                if map.iter().all(|(_, taken, _)| Some(taken) != format.codec) {
+                    push(&mut map, format);
+                }
             }
         }
     }
-    if events {
-        add_events(&mut map, media);
+    let audio = map;
+    for format in media.formats().iter().filter(|format| events && format.codec == Some(Codec::TelephoneEvent)) {
+        let has = |map: &PayloadMap, codec: fn(Codec) -> bool| {
+            map.entries().any(|entry| entry.clock_rate == format.clock && codec(entry.codec))
+        };
+        if has(&audio, |_| true) && !has(&map, |codec| codec == Codec::TelephoneEvent) {
+            push(&mut map, format);
+        }
     }
     map
 }
 
-fn add_events(map: &mut PayloadMap, media: &Media<'_>) {
-    let audio = *map;
-    let events = media.formats().iter().filter(|format| format.codec == Some(Codec::TelephoneEvent));
-    for (index, format) in events.clone().enumerate() {
-        let is_first = events.clone().take(index).all(|earlier| earlier.clock != format.clock);
-        if is_first && audio.entries().any(|audio| audio.clock_rate == format.clock) {
-            let Format { payload_type, clock: clock_rate, .. } = *format;
-            let codec = Codec::TelephoneEvent;
-            map.push_entry(PayloadMapping { payload_type, codec, peer_payload_type: payload_type, clock_rate });
-        }
+fn push(map: &mut PayloadMap, format: &Format) {
+    if let Some(codec) = format.codec {
+        map.push_clocked(format.payload_type, codec, format.clock);
     }
 }
 

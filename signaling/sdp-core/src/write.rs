@@ -27,13 +27,7 @@ impl Settings<'_> {
             let has = |clock: &ClockRate| audio.entries().any(|mapping| mapping.clock_rate == *clock);
             for (clock_rate, payload_type) in ClockRate::ALL.into_iter().filter(has).zip(TELEPHONE_EVENT_PAYLOAD_TYPE..)
             {
-                let codec = Codec::TelephoneEvent;
-                payloads.push_entry(PayloadMapping {
-                    payload_type,
-                    codec,
-                    peer_payload_type: payload_type,
-                    clock_rate,
-                });
+                payloads.push_clocked(payload_type, Codec::TelephoneEvent, clock_rate);
             }
         }
         payloads
@@ -100,11 +94,11 @@ fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transpo
     for PayloadMapping { payload_type, codec, clock_rate, .. } in agreed.payloads.entries() {
         let _ = write!(text, "a=rtpmap:{payload_type} {}/{}", codec.name(), clock_rate.hz());
         text.push_str(if codec.channel_count() == 2 { "/2\r\n" } else { "\r\n" });
-        match codec {
-            Codec::TelephoneEvent => text.push_str(&format!("a=fmtp:{payload_type} 0-16\r\n")),
-            Codec::Opus => text.push_str(&format!("a=fmtp:{payload_type} {}\r\n", ours_of_opus())),
-            _ => {}
-        }
+        let _ = match codec {
+            Codec::TelephoneEvent => write!(text, "a=fmtp:{payload_type} 0-16\r\n"),
+            Codec::Opus => write!(text, "a=fmtp:{payload_type} {}\r\n", ours_of_opus()),
+            _ => Ok(()),
+        };
     }
     let ptime_ms = packets.ptime_ms.map_or(USUAL_PTIME_MS.into(), NonZeroU16::get);
     let _ = write!(text, "a=ptime:{ptime_ms}\r\n");
