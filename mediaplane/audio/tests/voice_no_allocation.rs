@@ -1,39 +1,13 @@
 //! Once it is built, nothing that processes voice allocates, counted by the allocator itself.
 
+mod counting;
+
 use audio::{
     CallTone, ComfortNoise, Concealer, DtmfDetector, DtmfGenerator, Hears, MOST_COMFORT_NOISE_BYTES, Mixer,
     MixerLimits, NoiseAnalyser, SilenceMeter, Stretcher, ToneGenerator, ToneSignal, VoiceActivity,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use counting::ALLOCATIONS;
 use std::time::Duration;
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count_one() {
-    COUNT.with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system allocator with the caller's own arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count_one();
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Frames of loud tones, quiet noise and silence.
 fn frames(rate: u32) -> Vec<Vec<i16>> {
@@ -69,7 +43,7 @@ fn process(rate: u32) -> usize {
     let mut tone = ToneGenerator::new(&ringing, rate);
     let slots = [(); 5].map(|()| mixer.join().expect("there is room"));
     let (mut frame, mut payload, mut events) = (vec![0; 2 * length], [0; MOST_COMFORT_NOISE_BYTES], 0);
-    let before = COUNT.with(Cell::get);
+    let before = ALLOCATIONS.get();
     for (index, sound) in sounds.iter().enumerate() {
         frame[..length].copy_from_slice(sound);
         if index % 4 == 3 {
@@ -101,7 +75,7 @@ fn process(rate: u32) -> usize {
             mixer.join();
         }
     }
-    let allocations = COUNT.with(Cell::get) - before;
+    let allocations = ALLOCATIONS.get() - before;
     assert!(allocations == 0, "{allocations} allocations at {rate} Hz");
     events
 }
