@@ -4,7 +4,7 @@ use super::jitter::{Arrival, Inserted};
 use super::playout::{Playout, PlayoutCounts};
 use audio::Resampler;
 use audio::codec::{CodecFormat, CodecKind, Encoder, PTIME_MS_MAX, opus::OpusSettings};
-use clock::{Duration, Instant};
+use clock::Instant;
 
 /// From one format to another.
 #[derive(Debug)]
@@ -105,12 +105,6 @@ impl Transcoder {
     /// What has been counted since the beginning.
     pub fn counts(&self) -> PlayoutCounts {
         self.playout.counts()
-    }
-
-    /// From a sample's packet to the payload that it leaves in, on a network that delays all packets alike.
-    pub fn delay(&self) -> Duration {
-        let resampling = self.resampler.as_ref().map_or(0, Resampler::delay_us);
-        self.playout.delay() + Duration::from_micros(resampling.into())
     }
 }
 

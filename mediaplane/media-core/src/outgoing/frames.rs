@@ -159,11 +159,25 @@ impl Worker {
         let position = ticks(at.since(leg.making.began_at));
         let count = ticks(Duration::from_millis(ptime_ms.into())) as usize;
         let sound = if leg.sending.muted { Sound::Silence } else { leg.making.sound };
-        let law = leg.payloads.audio_law();
-        let mut codes = [0; MOST_FRAME_SAMPLES];
-        let frame = if law.is_some() { payload.get_mut(..count) } else { codes.get_mut(..count) };
-        let Some(frame) = frame else { return 0 };
-        let law = law.unwrap_or(Law::Mu);
+        if let Sound::Prompt(number) = leg.making.sound {
+            let end = self.prompts.get(number as usize).map_or(0, |prompt| prompt.sample_count());
+            if position + count as u64 >= end {
+                leg.making.sound = Sound::Silence;
+                out.events.push(Event::PlayerEnded { leg: leg.leg, player: leg.flow.player });
+            }
+        }
+        match leg.payloads.audio_law() {
+            Some(law) => {
+                let Some(frame) = payload.get_mut(..count) else { return 0 };
+                self.copy_sound(sound, law, position, frame);
+                count
+            }
+            None => self.encode(place, at, (sound, position, count), payload),
+        }
+    }
+
+    /// The frame of a sound that begins `position` samples behind its beginning.
+    fn copy_sound(&self, sound: Sound, law: Law, position: u64, frame: &mut [u8]) {
         match sound {
             Sound::Tone440 => self.tones.a440.copy_frame(law, position, frame),
             Sound::Ringing => self.tones.ringing.copy_frame(law, position, frame),
@@ -173,25 +187,25 @@ impl Worker {
             },
             Sound::Silence | Sound::None | Sound::Transcoded => frame.fill(law.silence()),
         }
-        if let Sound::Prompt(number) = leg.making.sound {
-            let end = self.prompts.get(number as usize).map_or(0, |prompt| prompt.sample_count());
-            if position + count as u64 >= end {
-                leg.making.sound = Sound::Silence;
-                out.events.push(Event::PlayerEnded { leg: leg.leg, player: leg.flow.player });
-            }
-        }
-        if leg.payloads.audio_law().is_some() { count } else { self.encode(place, at, &codes[..count], payload) }
     }
 
-    /// The same sound in the codec of a leg that is sent another one than G.711.
-    fn encode(&mut self, place: usize, at: Instant, codes: &[u8], payload: &mut [u8]) -> usize {
+    /// `count` samples of a sound from `position` on, in the codec of a leg that is sent another one than G.711.
+    fn encode(
+        &mut self,
+        place: usize,
+        at: Instant,
+        (sound, position, count): (Sound, u64, usize),
+        payload: &mut [u8],
+    ) -> usize {
+        let (mut codes, mut samples) = ([0; MOST_FRAME_SAMPLES], [0; MOST_FRAME_SAMPLES]);
+        let Some(codes) = codes.get_mut(..count) else { return 0 };
+        self.copy_sound(sound, Law::Mu, position, codes);
         let leg = &mut self.legs[place];
         let to = Sink { codec: leg.payloads.audio_codec, opus: leg.opus };
         if self.coders.provide(at, &mut leg.links.coder, Codec::Pcmu, &to).is_none() {
             return 0;
         }
         let Some(transcoder) = self.coders.get(leg.links.coder) else { return 0 };
-        let mut samples = [0; MOST_FRAME_SAMPLES];
         let count = Law::Mu.decode_slice(codes, &mut samples);
         transcoder.say(&samples[..count], payload)
     }

@@ -1,4 +1,5 @@
 use super::*;
+use clock::Duration;
 use rtp_wire::{RtpTime, Seq, Ssrc};
 use std::f64::consts::TAU;
 
