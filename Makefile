@@ -8,7 +8,7 @@ TEST := --workspace --profile ci --locked
 PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox espeak-ng asterisk-core-sounds-en-wav iproute2 procps openssl python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build run check test test-all peers bench-peers loom sim bench bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
+.PHONY: help tools build run check test test-all peers bench-peers loom sim bench bench-media bench-sip bench-audio bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 24
@@ -81,9 +81,11 @@ peers: ## installs the programs that tests and benchmarks call (Debian, PyPI, np
 bench-peers:
 	$(call install,kamailio valgrind)
 
-bench: bench-media bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
+bench: bench-media bench-audio bench-sip bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs ## the canonical benchmark: media beside rtpengine, SIP beside SIPp and Kamailio
 bench-media: build peers ## relayed RTP beside rtpengine, same generator, alternating
 	$(CARGO) run --release --locked -p ringplane-bench -- media
+bench-audio: build peers ## transcoded RTP beside rtpengine: three pairs of codecs; real-time factors of the codecs
+	$(CARGO) run --release --locked -p ringplane-bench -- audio
 bench-sip: build peers bench-peers ## answered calls beside SIPp's own UAS, OPTIONS beside Kamailio's stateless replier
 	$(CARGO) run --release --locked -p ringplane-bench -- sip
 	$(CARGO) run --release --locked -p ringplane-bench -- options

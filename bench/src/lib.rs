@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audio;
 pub mod b2bua;
 pub mod events;
 pub mod held;

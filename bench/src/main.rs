@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use bench::audio::AudioBench;
 use bench::b2bua::{B2buaBench, Through as Between};
 use bench::events::EventsBench;
 use bench::held::{HeldBench, Kind, fill};
@@ -68,6 +69,21 @@ enum What {
         /// Sockets of a generator thread; streams share them
         #[arg(long, default_value_t = 2)]
         sockets: usize,
+    },
+    /// Calls between two codecs beside rtpengine: CPU of a transcoded packet, delay; the codecs alone
+    Audio {
+        /// Two-way calls
+        #[arg(long, default_value_t = 200)]
+        calls: usize,
+        /// Rounds of each pair of codecs; who comes first alternates
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Measured seconds of one run
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Worker threads of each relay
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
     },
     /// Answered calls beside SIPp's own UAS: CPU, time to the answer, memory
     Sip {
@@ -243,6 +259,10 @@ fn main() -> ExitCode {
             let bench =
                 MediaBench { calls, rounds, seconds, through, workers, traffic, program, media, folder: results };
             bench.run().map(|rows| print!("{}", table(&rows)))
+        }
+        What::Audio { calls, rounds, seconds, workers } => {
+            let bench = AudioBench { calls, rounds, seconds, workers, program, folder: results };
+            bench.run().map(|result| print!("{}", result.to_text()))
         }
         What::Sip { rate, latency_rates, held, seconds, rounds } => {
             let bench = SipBench { rate, latency_rates, held, seconds, rounds, program, folder: results };

@@ -176,25 +176,33 @@ impl NgClient {
         self.ask(&Value::dictionary([("command", "ping".into())])).map(drop)
     }
 
-    /// Opens both sides of a call with one audio stream each. Returns rtpengine's ports: the one that A sends to, and
+    /// Opens both sides of a call with one audio stream of PCMU each. Returns rtpengine's ports: the one that A sends to, and
     /// the one that B sends to.
     pub fn open_call(&mut self, call: &str, a: SocketAddr, b: SocketAddr) -> io::Result<(u16, u16)> {
-        let sides = |command: &str, sdp: String, answer: bool| {
-            let mut entries = vec![
+        self.open_transcoded_call(call, &Side::pcmu(a), &Side::pcmu(b))
+    }
+
+    /// Opens both sides of a call, of which B only has another codec than A, or the same. Returns the ports as
+    /// [`Self::open_call`] does.
+    pub fn open_transcoded_call(&mut self, call: &str, a: &Side<'_>, b: &Side<'_>) -> io::Result<(u16, u16)> {
+        let sides = |command: &str, side: &Side<'_>, more: Vec<(&'static str, Value)>| {
+            let entries = [
                 ("command", command.into()),
                 ("call-id", call.into()),
                 ("from-tag", "a".into()),
-                ("sdp", Value::from(sdp.as_str())),
+                ("sdp", Value::from(sdp_of(side).as_str())),
                 ("ICE", "remove".into()),
                 ("flags", Value::List(vec!["trust-address".into()])),
             ];
-            if answer {
-                entries.push(("to-tag", "b".into()));
-            }
-            Value::dictionary(entries)
+            Value::dictionary(entries.into_iter().chain(more))
         };
-        let to_b = self.ask(&sides("offer", sdp(a), false))?;
-        let to_a = self.ask(&sides("answer", sdp(b), true))?;
+        let mut codecs = Vec::new();
+        if a.rtpmap != b.rtpmap {
+            let names = |side: &Side<'_>| Value::List(vec![side.name().into()]);
+            codecs.push(("codec", Value::dictionary([("mask", names(a)), ("transcode", names(b))])));
+        }
+        let to_b = self.ask(&sides("offer", a, codecs))?;
+        let to_a = self.ask(&sides("answer", b, vec![("to-tag", "b".into())]))?;
         Ok((audio_port(&to_a)?, audio_port(&to_b)?))
     }
 
@@ -205,12 +213,42 @@ impl NgClient {
     }
 }
 
+/// One side of a call: where it takes media, and its only codec.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'s> {
+    /// Where it takes RTP.
+    pub media: SocketAddr,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// The rest of `a=rtpmap`.
+    pub rtpmap: &'s str,
+    /// The rest of `a=fmtp`, or nothing.
+    pub fmtp: &'s str,
+}
+
+impl Side<'_> {
+    fn pcmu(media: SocketAddr) -> Self {
+        Self { media, payload_type: 0, rtpmap: "PCMU/8000", fmtp: "" }
+    }
+
+    /// The encoding name.
+    fn name(&self) -> &str {
+        self.rtpmap.split('/').next().unwrap_or_default()
+    }
+}
+
 /// An offer of G.711 only.
 pub(crate) fn sdp(media: SocketAddr) -> String {
+    sdp_of(&Side::pcmu(media))
+}
+
+fn sdp_of(side: &Side<'_>) -> String {
+    let Side { media, payload_type, rtpmap, fmtp } = side;
     let (family, ip) = (if media.is_ipv4() { "IP4" } else { "IP6" }, media.ip());
+    let fmtp = if fmtp.is_empty() { String::new() } else { format!("a=fmtp:{payload_type} {fmtp}\r\n") };
     format!(
-        "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n\
-         a=ptime:20\r\na=sendrecv\r\n",
+        "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP {payload_type}\r\n\
+         a=rtpmap:{payload_type} {rtpmap}\r\n{fmtp}a=ptime:20\r\na=sendrecv\r\n",
         media.port()
     )
 }

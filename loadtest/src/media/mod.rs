@@ -9,6 +9,7 @@ mod worker;
 
 pub use ledger::{Arrival, Jitter, Ledger};
 pub use packet::{Content, Damage, PACKET_BYTES, TICKS_PER_PACKET};
+pub use socket::bind;
 pub(crate) use stream::histogram;
 pub use stream::{Expect, StreamBook, StreamSpec, Totals};
 pub use traffic::{PACKET_TIME, StreamRef, Traffic, TrafficConfig};

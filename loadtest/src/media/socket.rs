@@ -29,7 +29,7 @@ impl Default for ReceiveBuffers {
 }
 
 /// Binds a UDP socket to a free port of `ip`, even if `even`, with large buffers and timestamps.
-pub(super) fn bind(ip: IpAddr, even: bool) -> io::Result<UdpSocket> {
+pub fn bind(ip: IpAddr, even: bool) -> io::Result<UdpSocket> {
     const TRIES: usize = 64;
     for _ in 0..TRIES {
         let socket = Socket::new(Domain::for_address(SocketAddr::new(ip, 0)), Type::DGRAM, Some(Protocol::UDP))?;
