@@ -35,7 +35,8 @@ pub(crate) fn relay<B: Buffers>(
     payload: Payload,
     turn: &mut Turn<'_, B>,
 ) {
-    if payload.has_to_be_transcoded() {
+    let has_to_be_transcoded = payload.has_to_be_transcoded();
+    if has_to_be_transcoded && !is_g711_only(legs, source_leg, payload) {
         return coders::hear(legs, source_leg, received, header, payload, turn);
     }
     if payload.is_event() {
@@ -75,17 +76,24 @@ pub(crate) fn relay<B: Buffers>(
             turn.tally.dropped.no_room += 1;
             continue;
         }
+        let source_law = if has_to_be_transcoded { payload.law() } else { None };
+        let payload = if has_to_be_transcoded { in_law_of(sink, payload) } else { payload };
         let payload_type = payload.peer_payload_type;
         let sending = &mut sink.sending;
         if !payload.is_event() {
             sending.clock = payload.clock;
         }
         let (span, sent) = if sending.continuous || sending.muted || payload_type != header.payload_type {
-            let Some(changed) = change(sink, received, header, payload, alone, turn.buffers) else {
+            let Some((span, sent)) = change(sink, received, header, payload, alone, turn.buffers) else {
                 turn.tally.held_back += 1;
                 continue;
             };
-            changed
+            if let Some(law) = source_law.filter(|law| !sink.sending.muted && Some(*law) != payload.law())
+                && let Some(codes) = turn.buffers.bytes_mut(span).get_mut(header.payload_range())
+            {
+                law.transcode(codes);
+            }
+            (span, sent)
         } else {
             sending.pass(header, received.at);
             (received.span, *header)
@@ -105,6 +113,26 @@ pub(crate) fn relay<B: Buffers>(
         let (to, received_at) = (sending.to(), received.at);
         turn.out.sends.push(Send { socket: sink.rtp_socket(), span, to, received_at });
     }
+}
+
+/// Whether a packet of G.711 goes only to legs that have the other one of its two laws: each byte is turned into one of the
+/// other, in the packet's place, so that nothing has to wait or be decoded. What is lost on the way stays lost, as in a relay.
+#[cold]
+fn is_g711_only(legs: &[Leg], source_leg: usize, payload: Payload) -> bool {
+    let mut next = legs[source_leg].links.first_sink;
+    while let Some(sink) = next.get().map(|place| &legs[place]) {
+        next = sink.links.next_sink;
+        if sink.payloads.audio_law().is_none() {
+            return false;
+        }
+    }
+    payload.law().is_some()
+}
+
+/// What a payload of G.711 is on a leg that has the other law.
+fn in_law_of(sink: &Leg, payload: Payload) -> Payload {
+    let (codec, peer_payload_type) = (sink.payloads.audio_codec, sink.payloads.audio_type);
+    Payload { codec, peer_payload_type, ..payload }
 }
 
 /// The packet with our numbers, the sink's payload type, or silence in it. `None`: it must not go out.

@@ -2,6 +2,7 @@
 
 use super::{Lab, Scene, Test, event_packet, headers};
 use crate::decoding::coders::format_of;
+use audio::Law;
 use audio::codec::{Decoder, Encoder};
 use clock::Duration;
 use contract::{Codec, LegSpec, PayloadMapping, Rewriting, Source};
@@ -15,6 +16,7 @@ const EVENTS: u8 = 101;
 pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
     vec![
         ("sides_without_a_common_codec_hear_each_other", sides_without_a_common_codec_hear_each_other),
+        ("the_laws_of_g711_change_in_their_packets", the_laws_of_g711_change_in_their_packets),
         ("a_digit_crosses_between_codecs", a_digit_crosses_between_codecs),
         ("a_common_codec_is_relayed_again", a_common_codec_is_relayed_again),
         ("tones_go_to_any_codec", tones_go_to_any_codec),
@@ -160,6 +162,37 @@ fn sides_without_a_common_codec_hear_each_other<L: Lab>(lab: L) {
         let (purity, energy) = tone_in(codecs[1], &heard, 12, 1_000.0);
         assert!(purity > 0.8 && energy > 3_000_000.0, "{codecs:?}: {purity}, {energy}");
     }
+}
+
+/// PCMU and PCMA need no transcoder: each packet goes on at once, code by code, and back; a muted side says silence.
+fn the_laws_of_g711_change_in_their_packets<L: Lab>(lab: L) {
+    let mut scene = Scene::new(lab);
+    let peers = call(&mut scene, [Codec::Pcmu, Codec::Pcma]);
+    for (from, to, at, codec, law) in
+        [(peers.0, peers.1, 0, Codec::Pcmu, Law::Mu), (peers.1, peers.0, 1, Codec::Pcma, Law::A)]
+    {
+        let (mut singer, rtp) = (Singer::new(codec), scene.rtp(at));
+        let packets: Vec<Vec<u8>> = (0..4).map(|_| singer.packet()).collect();
+        packets.iter().for_each(|packet| scene.say(from, rtp, packet));
+        let heard = scene.heard(to);
+        assert_eq!(heard.len(), packets.len(), "{codec:?}");
+        for (heard, said) in heard.iter().zip(&packets) {
+            let mut codes = said[FIXED_HEADER_BYTES..].to_vec();
+            law.transcode(&mut codes);
+            assert_eq!(heard[FIXED_HEADER_BYTES..], codes, "{codec:?}");
+        }
+        let other = if codec == Codec::Pcmu { Codec::Pcma } else { Codec::Pcmu };
+        assert!(headers(&heard).iter().all(|header| header.payload_type == payload_type(other)), "{codec:?}");
+    }
+    assert_eq!(scene.worker.transcoder_count(), 0);
+    let muted = scene.spec(peers.1, Source::Leg(scene.leg(0))).with(|spec| spec.flow.muted = 1);
+    scene.update(1, with_codec(muted, Codec::Pcma, Codec::Pcmu));
+    let mut singer = Singer::new(Codec::Pcmu);
+    let packet = singer.packet();
+    scene.say(peers.0, scene.rtp(0), &packet);
+    let heard = scene.heard(peers.1);
+    assert!(heard.iter().all(|packet| packet[FIXED_HEADER_BYTES..].iter().all(|code| *code == Law::A.silence())));
+    assert_eq!(heard.len(), 1);
 }
 
 /// Telephone events of one side go out among the packets that are made for the other one, once, in its clock.
