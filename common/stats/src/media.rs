@@ -21,11 +21,14 @@ crate::counters! {
         Keepalives: "keepalive_packets", Packets, "Packets of peers that are no RTP: empty, or STUN (RFC 6263).";
         PeersMoved: "peers_moved", Events, "Times that a leg went over to another address of its peer: a NAT, or back to that of the session description.";
         DroppedPayloadType: "dropped_payload_type_packets", Packets, "RTP packets of a payload type that was not agreed on.";
+        DroppedNoTranscoder: "dropped_no_transcoder_packets", Packets, "RTP packets of a codec that the other side does not have, while no transcoder was free for it ([media] transcoders) or its stream changed its codec too often.";
         DroppedDirection: "dropped_direction_packets", Packets, "RTP packets against the agreed direction (hold).";
         DroppedNoLeg: "dropped_no_leg_packets", Packets, "Packets for a port without a leg.";
         DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";
         DroppedLate: "dropped_late_packets", Packets, "RTP packets not relayed because they had waited for too long: this worker was behind.";
         HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit that the switch sends, to muting, or to later packets of a new source.";
+        TranscodersWorking: "transcoders_working", Level, "Legs now whose sound is decoded and encoded anew.";
+        TranscodedPackets: "transcoded_packets", Packets, "RTP packets taken to be decoded and encoded anew in another codec.";
         DigitsTooFast: "digits_too_fast", Events, "Digits of peers that came faster than keys can be pressed, and were not told.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of generated sound that were not made because the worker was late.";

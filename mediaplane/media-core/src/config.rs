@@ -14,6 +14,8 @@ pub struct WorkerConfig {
     pub leg_rows: usize,
     /// Most legs at once.
     pub leg_limit: usize,
+    /// Legs that are transcoded for at once, at most.
+    pub transcoder_limit: usize,
     /// What `Source::Prompt` numbers.
     pub prompts: Arc<[Prompt]>,
     /// Shared by all workers.
@@ -33,6 +35,7 @@ impl WorkerConfig {
             index,
             leg_rows: ports.len(),
             leg_limit: ports.len(),
+            transcoder_limit: ports.len(),
             ports,
             prompts: Arc::new([]),
             tones: Arc::new(Tones::default()),

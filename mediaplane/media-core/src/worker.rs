@@ -74,7 +74,7 @@ impl Worker {
             leg_limit: config.leg_limit,
             probation: Probation::new(config.leg_limit),
             proved: Vec::with_capacity(config.leg_limit),
-            coders: Coders::default(),
+            coders: Coders::new(config.transcoder_limit),
             pace: Pace::default(),
             timers: Timers::default(),
             counts: Counts::default(),
@@ -103,6 +103,7 @@ impl Worker {
         let mut turn = Turn { now, buffers, out, tally, probation, proved, coders, pressed: None };
         packets::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
         turn.tally.add_to(&mut self.counts);
+        self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
         // Nothing of our own was made for these until now.
         while let Some(place) = self.proved.pop().and_then(LegIndex::get) {
             self.place_in_frame(place, now);
@@ -255,6 +256,7 @@ impl Worker {
         self.coders.release(&mut it.links.coder);
         let dialling = std::mem::take(&mut it.dialling);
         let leg = Leg { dialling, ..it.clone() };
+        self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
         self.by_row[leg.leg.row_index()] = LegIndex::NONE;
         self.legs[place].state = LegState::Free;

@@ -14,6 +14,8 @@ pub(crate) struct Shared {
     pub(crate) prompts: Arc<[Prompt]>,
     pub(crate) tones: Arc<Tones>,
     pub(crate) cname: String,
+    /// Legs that each worker transcodes for at once, at most.
+    pub(crate) transcoder_limit: usize,
     pub(crate) transfers: TransferQueues,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) stopper: Stopper,
@@ -26,7 +28,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { host, ports, prompts, cname, stopper, control_wake, seed } = parts;
+        let Parts { host, ports, prompts, cname, transcoder_limit, stopper, control_wake, seed } = parts;
         let workers = host.region().plan().workers;
         let (transfers, recorder) = (TransferQueues::new(workers), Arc::new(Recorder::new(workers)));
         let tones = Arc::new(Tones::default());
@@ -36,6 +38,7 @@ impl Shared {
             prompts,
             tones,
             cname,
+            transcoder_limit,
             transfers,
             recorder,
             stopper,
@@ -74,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) ports: Vec<u16>,
     pub(crate) prompts: Arc<[Prompt]>,
     pub(crate) cname: String,
+    /// Of each worker.
+    pub(crate) transcoder_limit: usize,
     pub(crate) stopper: Stopper,
     pub(crate) control_wake: WakeFd,
     /// Where all randomness of the workers begins.

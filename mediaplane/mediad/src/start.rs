@@ -65,6 +65,7 @@ impl Media {
                 "ringplane@{}",
                 std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()
             ),
+            transcoder_limit: media.transcoders.div_ceil(plan.workers.max(1)),
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
             seed: RandomState::new().hash_one(plan.workers),

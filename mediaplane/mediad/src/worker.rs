@@ -142,6 +142,7 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
         prompts: shared.prompts.clone(),
         tones: shared.tones.clone(),
         cname: shared.cname.clone(),
+        transcoder_limit: shared.transcoder_limit,
         seed: shared.next_seed(),
         leg_rows: shared.host.region().plan().leg_rows(),
         ..WorkerConfig::new(index.0, shared.ports.clone())

@@ -48,6 +48,16 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "transcoders",
+        "4000",
+        &[
+            "Legs whose sound is decoded and encoded anew at once, at most, by all media threads together, up to 100000. 0: none.",
+            "Beyond it a call between two codecs is not heard, and calls of one codec go on. One core transcodes some 300 legs",
+            "of Opus, 1,100 of G.722; PCMU and PCMA need none for each other.",
+        ],
+    ),
+    key(
+        "media",
         "prompts",
         r#"{ play = "builtin" }"#,
         &[

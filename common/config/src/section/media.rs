@@ -26,6 +26,8 @@ pub struct Media {
     pub media_timeout: Option<Duration>,
     /// How much early media goes to a caller that has not shown yet that it is where it says.
     pub early_unproven: Duration,
+    /// Legs that are transcoded for at once, at most, by all media threads together.
+    pub transcoders: usize,
     /// Prompts, in the order of their names; a place in this list is the number of `contract::Source::Prompt`.
     pub prompts: Vec<Prompt>,
     /// Differentiated services code point of RTP.
@@ -95,6 +97,7 @@ impl Media {
         let seconds = number("media_timeout_s", 86_400);
         let early_ms = number("early_unproven_ms", 600_000);
         let dscp = number("dscp", 63) as u8;
+        let transcoders = number("transcoders", 100_000) as usize;
         let ports = r#"must be "first-last" with an even first port of 1024 or above and a last one above it"#;
         let prompts = r#"must be a table of at most 256 user names with a WAV file or "builtin" each"#;
         Self {
@@ -111,6 +114,7 @@ impl Media {
             ),
             media_timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
             early_unproven: Duration::from_millis(early_ms),
+            transcoders,
             prompts: reader.entries(section, "prompts", prompts, |value, faults| read_prompts(value, faults, host)),
             dscp,
         }

@@ -15,8 +15,6 @@ use rtp_wire::Header;
 
 /// Transcoders without a leg that are kept, at most.
 const IDLE_MAX: usize = 64;
-/// Legs of a worker that are transcoded for at once, at most: more would cost a core of today its relayed calls.
-const WORKING_MAX: usize = 2_000;
 /// A stream that changes its codec sooner after its last change is not followed: each change costs a new transcoder.
 const CHANGE_TIME: Duration = Duration::from_millis(200);
 
@@ -44,8 +42,10 @@ struct Coder {
 }
 
 /// All transcoders of a worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Coders {
+    /// At work at once, at most.
+    limit: usize,
     working: Vec<Option<Coder>>,
     free: Vec<CoderIndex>,
     idle: Vec<Coder>,
@@ -65,6 +65,16 @@ pub(crate) fn format_of(codec: Codec) -> Option<CodecFormat> {
 }
 
 impl Coders {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.min(usize::from(u16::MAX)),
+            working: Vec::new(),
+            free: Vec::new(),
+            idle: Vec::new(),
+            seed: 0,
+        }
+    }
+
     /// The transcoder at a place that a leg has.
     pub(crate) fn get(&mut self, index: CoderIndex) -> Option<&mut Transcoder> {
         let coder = self.working.get_mut(usize::from(index.0))?.as_mut()?;
@@ -111,7 +121,7 @@ impl Coders {
         match current {
             Some(coder) if coder.way == way => return Some(false),
             Some(coder) if now.since(coder.since) < CHANGE_TIME => return None,
-            None if self.count() == WORKING_MAX => return None,
+            None if self.count() >= self.limit => return None,
             _ => {}
         }
         self.release(index);
@@ -188,7 +198,7 @@ pub(crate) fn hear<B: Buffers>(
             false => turn.coders.provide(turn.now, &mut sink.links.coder, from, &to),
         };
         let Some(is_new) = provided else {
-            turn.tally.dropped.payload_type += 1;
+            turn.tally.dropped.no_transcoder += 1;
             continue;
         };
         if is_new || sink.making.sound != Sound::Transcoded {
@@ -199,6 +209,7 @@ pub(crate) fn hear<B: Buffers>(
             turn.proved.push(LegIndex::new(place));
         }
         let Some(transcoder) = turn.coders.get(sink.links.coder) else { continue };
+        turn.tally.transcoded += 1;
         transcoder.insert(&Arrival {
             at: received.at,
             seq: header.seq,
@@ -207,5 +218,25 @@ pub(crate) fn hear<B: Buffers>(
             payload_type: header.payload_type,
             payload: header.payload(turn.buffers.bytes(received.span)),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_transcodes_for_so_many_legs_and_for_the_next_once_one_is_done() {
+        let (mut coders, now) = (Coders::new(1), Instant::ZERO);
+        let to = Sink { codec: Codec::G722 as u8, opus: OpusParameters::default() };
+        let (mut one, mut other) = (CoderIndex::NONE, CoderIndex::NONE);
+        assert_eq!(coders.provide(now, &mut one, Codec::Pcmu, &to), Some(true));
+        assert_eq!(coders.provide(now, &mut other, Codec::Pcmu, &to), None);
+        assert_eq!(coders.provide(now, &mut one, Codec::Pcmu, &to), Some(false), "who has one keeps it");
+        coders.release(&mut one);
+        assert_eq!(coders.provide(now, &mut other, Codec::Pcmu, &to), Some(true));
+        assert_eq!(coders.count(), 1);
+        let mut none = CoderIndex::NONE;
+        assert_eq!(Coders::new(0).provide(now, &mut none, Codec::Pcmu, &to), None);
     }
 }

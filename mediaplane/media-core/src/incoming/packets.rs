@@ -35,6 +35,7 @@ pub(crate) struct Tally {
     pub(crate) rtcp_sent: u64,
     pub(crate) taps_lost: u64,
     pub(crate) digits_too_fast: u64,
+    pub(crate) transcoded: u64,
 }
 
 /// RTP that passed.
@@ -54,6 +55,7 @@ pub(crate) struct Dropped {
     pub(crate) malformed: u64,
     pub(crate) stranger: u64,
     pub(crate) payload_type: u64,
+    pub(crate) no_transcoder: u64,
 }
 
 impl Traffic {
@@ -272,6 +274,8 @@ impl Tally {
             (Keepalives, self.keepalives),
             (PeersMoved, self.peers_moved),
             (DroppedPayloadType, self.dropped.payload_type),
+            (DroppedNoTranscoder, self.dropped.no_transcoder),
+            (TranscodedPackets, self.transcoded),
             (RtcpReceived, self.rtcp_received),
             (RtcpSent, self.rtcp_sent),
             (RecordingOverflow, self.taps_lost),

@@ -47,6 +47,7 @@ impl SimulatedPlane {
             ports: Self::ports(plan),
             prompts: [].into(),
             cname: "simulated".into(),
+            transcoder_limit: 1_000,
             stopper: Stopper::new().map_err(StartError::system("make a wake-up"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a wake-up"))?,
             seed,

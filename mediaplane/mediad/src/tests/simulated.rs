@@ -39,6 +39,7 @@ impl SimPlane {
             ports,
             prompts: [audio::Prompt::new(&[4_000; 500])].into(),
             cname: "sim".into(),
+            transcoder_limit: 1_000,
             stopper: Stopper::new().unwrap(),
             control_wake: WakeFd::new().unwrap(),
             seed: 11,
