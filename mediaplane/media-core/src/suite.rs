@@ -24,6 +24,8 @@ use std::cell::Cell;
 use std::io::Write;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// A back end with peers around it.
 pub trait Lab {
@@ -290,26 +292,47 @@ fn note_lateness(late: Duration) {
     LATENESS.with(|worst| worst.set(worst.get().max(late)));
 }
 
-/// Runs every test, each with a lab of its own. A test that fails while the host, and not the worker, was late gets a second
-/// try; what needed one is reported with its count. Any other failure counts.
-pub fn run_all<L: Lab>(mut lab: impl FnMut() -> L) {
-    let (tests, mut second_tries) = (tests(), Vec::new());
-    let tests_count = tests.len();
-    for (name, test) in tests {
-        loop {
-            eprintln!("{name}");
-            LATENESS.set(Duration::ZERO);
-            let lab = lab();
-            let Err(failure) = catch_unwind(AssertUnwindSafe(|| test(lab))) else { break };
-            let late = LATENESS.get();
-            if late < STALL || second_tries.len() == SECOND_TRIES_MAX {
-                report(&second_tries, tests_count);
-                resume_unwind(failure);
-            }
-            second_tries.push(format!("{name}, while the host was {} ms late", late.as_millis()));
+/// Runs every test, each with a lab of its own, on so many threads. A test that fails while the host, and not the worker, was
+/// late gets a second try; what needed one is reported with its count. Any other failure counts.
+pub fn run_all<L: Lab>(threads: usize, lab: impl Fn() -> L + Sync) {
+    run_some(threads, 1, lab);
+}
+
+/// The same with every `nth` test only.
+pub fn run_some<L: Lab>(threads: usize, nth: usize, lab: impl Fn() -> L + Sync) {
+    let tests: Vec<Test<L>> = tests().into_iter().step_by(nth.max(1)).collect();
+    let (next, second_tries) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some((name, test)) = tests.get(next.fetch_add(1, Relaxed)) {
+            run_one(name, *test, &lab, &second_tries);
         }
+    };
+    let outcome = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut outcomes = vec![catch_unwind(AssertUnwindSafe(work))];
+        outcomes.extend(others.into_iter().map(|other| other.join()));
+        outcomes.into_iter().collect::<Result<(), _>>()
+    });
+    report(&second_tries.lock().unwrap_or_else(PoisonError::into_inner), tests.len());
+    if let Err(failure) = outcome {
+        resume_unwind(failure);
     }
-    report(&second_tries, tests_count);
+}
+
+fn run_one<L: Lab>(name: &str, test: fn(L), lab: &impl Fn() -> L, second_tries: &Mutex<Vec<String>>) {
+    loop {
+        eprintln!("{name}");
+        LATENESS.set(Duration::ZERO);
+        let lab = lab();
+        let Err(failure) = catch_unwind(AssertUnwindSafe(|| test(lab))) else { return };
+        let late = LATENESS.get();
+        let mut second_tries = second_tries.lock().unwrap_or_else(PoisonError::into_inner);
+        if late < STALL || second_tries.len() == SECOND_TRIES_MAX {
+            drop(second_tries);
+            resume_unwind(failure);
+        }
+        second_tries.push(format!("{name}, while the host was {} ms late", late.as_millis()));
+    }
 }
 
 /// Prints past the test harness, which keeps back what a passing test prints, and adds to the list that `make test` shows

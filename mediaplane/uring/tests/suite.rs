@@ -74,21 +74,22 @@ impl Lab for UringLab {
     }
 }
 
-fn run(wait: WaitMode) {
-    suite::run_all(|| UringLab::new(wait));
-}
+/// Tests mostly wait: several run beside each other.
+const THREADS: usize = 2;
 
 #[test]
 fn it_holds_when_the_worker_blocks() {
-    run(WaitMode::Block);
+    suite::run_all(THREADS, || UringLab::new(WaitMode::Block));
 }
 
 #[test]
 fn it_holds_when_the_worker_adapts() {
-    run(WaitMode::Adaptive);
+    suite::run_all(THREADS, || UringLab::new(WaitMode::Adaptive));
 }
 
+/// Such a worker takes a core for itself, so that its tests come one by one: a third of them, and all in `make test-all`.
 #[test]
 fn it_holds_when_the_worker_is_busy() {
-    run(WaitMode::Busy);
+    let is_full = loadtest::is_full_run();
+    suite::run_some(1, if is_full { 1 } else { 3 }, || UringLab::new(WaitMode::Busy));
 }

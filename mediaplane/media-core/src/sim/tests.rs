@@ -62,7 +62,7 @@ fn ms(count: u64) -> Duration {
 
 #[test]
 fn the_suite_holds() {
-    suite::run_all(lab);
+    suite::run_all(1, lab);
 }
 
 #[test]
