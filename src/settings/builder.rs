@@ -180,7 +180,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// A WAV file that calls can play: 8 to 192 kHz, up to 10 minutes.
+    /// A WAV, FLAC, MP3 or Ogg file (Vorbis or Opus) that calls can play: 8 to 192 kHz, up to 10 minutes.
     pub fn with_prompt(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
         self.config.prompts.insert(name.into(), file.into());
         self

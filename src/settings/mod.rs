@@ -105,7 +105,7 @@ pub struct SessionConfig {
     /// How long nothing may come from the peer before the call ends: 60 s; `None`: it never does. A call on hold is
     /// not ended so.
     pub media_timeout: Option<Duration>,
-    /// WAV files that calls can play, by name; `play` is the welcome prompt unless it is here. A running media plane that is attached to has prompts of its own, and
+    /// Sound files that calls can play, by name; `play` is the welcome prompt unless it is here. A running media plane that is attached to has prompts of its own, and
     /// needs the same names.
     pub prompts: BTreeMap<String, PathBuf>,
     /// The control socket of a running `ringplane media`; `None`: the media plane runs in this process.
@@ -175,7 +175,7 @@ impl SessionConfig {
     /// In the order of their names, which is that of their numbers. `play` is the welcome prompt unless it is given.
     fn all_prompts(&self) -> Vec<Prompt> {
         let mut all: BTreeMap<&str, PromptFile> = BTreeMap::from([(WELCOME, PromptFile::Builtin)]);
-        all.extend(self.prompts.iter().map(|(name, path)| (name.as_str(), PromptFile::Wav(path.clone()))));
+        all.extend(self.prompts.iter().map(|(name, path)| (name.as_str(), PromptFile::File(path.clone()))));
         all.into_iter().map(|(name, file)| Prompt { name: name.to_owned(), file }).collect()
     }
 

@@ -70,7 +70,7 @@ fn values_are_understood() {
     );
     assert_eq!((config.media.wait, config.media.media_timeout), (Wait::Busy, None));
     assert_eq!((config.media.prompt("beta"), config.media.prompt("zeta")), (Some(0), Some(1)));
-    assert_eq!(config.media.prompts[0].file, PromptFile::Wav(wav));
+    assert_eq!(config.media.prompts[0].file, PromptFile::File(wav));
     assert_eq!(config.process.signal_operator_socket().to_str(), Some("/x/signal.sock"));
 }
 

@@ -74,7 +74,7 @@ impl<L: Lab> Scene<L> {
     pub fn new(lab: L) -> Self {
         let mut config = WorkerConfig::new(3, lab.ports());
         config.rtcp_interval = Duration::from_millis(200);
-        config.prompts = [audio::Prompt::new(&[4_000; 500])].into();
+        config.prompts = [audio::Prompt::new(&[4_000; 500]), sound::wideband_prompt()].into();
         config.seed = 7;
         Self {
             lab,

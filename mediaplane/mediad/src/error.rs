@@ -49,7 +49,7 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A prompt's file is no sound WAV file.
+    /// A prompt's file has no sound that can be played.
     #[error("the prompt `{name}` in {} is not usable: {source}", path.display())]
     PromptSound {
         /// Its name in the configuration.
@@ -57,7 +57,7 @@ pub enum StartError {
         /// Its file.
         path: PathBuf,
         /// What is wrong with it.
-        source: audio::WavError,
+        source: audio::SoundError,
     },
     /// A prompt's file is too large.
     #[error("the prompt `{name}` in {} has {bytes} bytes, more than {limit}; cut it", path.display())]

@@ -1,4 +1,4 @@
-//! Prompts, read from their files by a thread of its own with tokio-uring: no worker ever touches a file.
+//! Prompts, read from their files with tokio-uring and decoded by a thread of its own: no worker ever touches a file.
 
 use crate::error::StartError;
 use audio::Prompt;
@@ -6,7 +6,7 @@ use config::PromptFile;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Largest WAV file that is taken: the longest prompt as 48 kHz stereo of 32 bits, and its header.
+/// Largest file that is taken: the longest prompt as WAV of 48 kHz stereo of 32 bits, and its header.
 const FILE_BYTES_MAX: u64 = audio::MOST_PROMPT_SECONDS as u64 * 48_000 * 2 * 4 + 4_096;
 /// Bytes of one read.
 const PIECE_BYTES: usize = 1 << 18;
@@ -32,13 +32,13 @@ pub fn check_prompt(path: &Path) -> Result<(), String> {
         return Err(failed(&format!("must be a file of at most {FILE_BYTES_MAX} bytes")));
     }
     let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
-    Prompt::from_wav(bytes.as_slice()).map(drop).map_err(|error| failed(&error))
+    Prompt::decode(&bytes).map(drop).map_err(|error| failed(&error))
 }
 
 fn load_one(prompt: &config::Prompt) -> Result<Prompt, StartError> {
-    let PromptFile::Wav(path) = &prompt.file else { return Ok(Prompt::welcome()) };
+    let PromptFile::File(path) = &prompt.file else { return Ok(Prompt::welcome()) };
     let bytes = read(&prompt.name, path)?;
-    Prompt::from_wav(bytes.as_slice()).map_err(|source| StartError::PromptSound {
+    Prompt::decode(&bytes).map_err(|source| StartError::PromptSound {
         name: prompt.name.clone(),
         path: path.clone(),
         source,
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn wav(path: &Path) -> config::Prompt {
-        config::Prompt { name: "play".into(), file: PromptFile::Wav(path.into()) }
+        config::Prompt { name: "play".into(), file: PromptFile::File(path.into()) }
     }
 
     #[test]
@@ -106,6 +106,10 @@ mod tests {
         assert!(words.contains("broken.wav") && words.contains("not a WAV file"), "{words}");
         let words = load(&[wav(folder.path())]).unwrap_err().to_string();
         assert!(words.contains("not a file"), "{words}");
+        let text = folder.path().join("text.mp3");
+        std::fs::write(&text, b"no music").unwrap();
+        let words = load(&[wav(&text)]).unwrap_err().to_string();
+        assert!(words.contains("text.mp3") && words.contains("not a WAV, FLAC, MP3 or Ogg file"), "{words}");
         for (path, why) in
             [(&missing, "No such file"), (&broken, "not a WAV file"), (&folder.path().into(), "a file of")]
         {

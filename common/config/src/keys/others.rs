@@ -61,7 +61,7 @@ pub(super) const OTHERS: &[Key] = &[
         "prompts",
         r#"{ play = "builtin" }"#,
         &[
-            "WAV files that calls can play, by the user name that is called: { play = \"/srv/hello.wav\" }.",
+            "WAV, FLAC, MP3 and Ogg files that calls can play, by the user name that is called: { play = \"/srv/hello.wav\" }.",
             "\"builtin\" is the prompt that comes with the program. At most 256.",
         ],
     ),

@@ -68,8 +68,8 @@ pub struct Prompt {
 pub enum PromptFile {
     /// The one that comes with the program.
     Builtin,
-    /// A WAV file.
-    Wav(PathBuf),
+    /// A WAV, FLAC, MP3 or Ogg file (Vorbis or Opus).
+    File(PathBuf),
 }
 
 impl PortRange {
@@ -99,7 +99,7 @@ impl Media {
         let dscp = number("dscp", 63) as u8;
         let transcoders = number("transcoders", 100_000) as usize;
         let ports = r#"must be "first-last" with an even first port of 1024 or above and a last one above it"#;
-        let prompts = r#"must be a table of at most 256 user names with a WAV file or "builtin" each"#;
+        let prompts = r#"must be a table of at most 256 user names with a sound file or "builtin" each"#;
         Self {
             ports: reader.get(section, "ports", ports, |value| PortRange::parse(value.as_str()?)),
             bind: reader.get(section, "bind", r#"must be an IP address or "auto""#, |value| match value.as_str()? {
@@ -139,12 +139,12 @@ fn read_prompts(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Op
         let mut wrong = |allowed: String| faults.add(file.span(), &[name], allowed);
         let file = match file.get_ref().as_str() {
             None | Some("") => {
-                wrong(r#"must be the path of a WAV file, or "builtin""#.to_owned());
+                wrong(r#"must be the path of a WAV, FLAC, MP3 or Ogg file, or "builtin""#.to_owned());
                 continue;
             }
             Some("builtin") => PromptFile::Builtin,
             Some(path) => match host.prompt(Path::new(path)) {
-                Ok(()) => PromptFile::Wav(path.into()),
+                Ok(()) => PromptFile::File(path.into()),
                 Err(why) => {
                     wrong(format!("{why}{}", did_you_mean(path, ["builtin"])));
                     continue;

@@ -1,11 +1,10 @@
-//! Any sampling rate to 8 kHz: a windowed sinc, its coefficients computed once per phase.
+//! Any sampling rate to another: a windowed sinc, its coefficients computed once per phase.
 
 mod prototype;
 mod streaming;
 
 pub use streaming::{Resampler, mono_to_stereo, stereo_to_mono};
 
-use crate::SAMPLE_RATE;
 use std::f64::consts::PI;
 
 /// Zero crossings of the sinc on either side: steep enough to keep 3.4 kHz and remove what would fold back.
@@ -15,19 +14,19 @@ const PASSBAND: f64 = 0.92;
 /// Kaiser's beta for about 80 dB of attenuation.
 const KAISER_BETA: f64 = 8.0;
 
-/// The samples at 8 kHz. `rate` is not 0.
-pub(crate) fn to_8_khz(samples: &[f32], rate: u32) -> Vec<f32> {
-    if rate == SAMPLE_RATE {
+/// The samples of a sound of `from` Hz at `to` Hz. Neither is 0.
+pub(crate) fn convert(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
+    if from == to {
         return samples.to_vec();
     }
-    let divisor = greatest_common_divisor(rate, SAMPLE_RATE);
+    let divisor = greatest_common_divisor(from, to);
     // Output sample n lies at input position n * step / phase_count.
-    let (step, phase_count) = ((rate / divisor) as usize, (SAMPLE_RATE / divisor) as usize);
-    let cutoff = PASSBAND * f64::from(SAMPLE_RATE.min(rate)) / f64::from(rate);
+    let (step, phase_count) = ((from / divisor) as usize, (to / divisor) as usize);
+    let cutoff = PASSBAND * f64::from(to.min(from)) / f64::from(from);
     let reach = (ZERO_CROSSINGS / cutoff).ceil() as usize;
     let phases: Vec<Vec<f64>> =
         (0..phase_count).map(|phase| coefficients(phase as f64 / phase_count as f64, cutoff, reach)).collect();
-    let count = (samples.len() as u64 * u64::from(SAMPLE_RATE) / u64::from(rate)) as usize;
+    let count = (samples.len() as u64 * u64::from(to) / u64::from(from)) as usize;
     (0..count)
         .map(|index| {
             let position = index * step;
@@ -82,7 +81,7 @@ mod tests {
     }
 
     fn amplitude(hertz: f64, rate: u32, at: f64) -> f64 {
-        let out: Vec<i16> = to_8_khz(&tone(hertz, rate), rate).iter().map(|x| (x * 32_767.0) as i16).collect();
+        let out: Vec<i16> = convert(&tone(hertz, rate), rate, 8_000).iter().map(|x| (x * 32_767.0) as i16).collect();
         assert_eq!(out.len(), 8_000, "one second stays one second");
         ToneMeter::new(at).amplitude(&out[400..7_600]) / 32_767.0
     }
@@ -98,6 +97,18 @@ mod tests {
                 let folded = amplitude(5_000.0, rate, 3_000.0);
                 assert!(folded < 0.001, "5 kHz from {rate} folds back as {folded}");
             }
+        }
+    }
+
+    #[test]
+    fn sound_that_comes_to_a_higher_rate_stays_as_it_is() {
+        for (from, to) in [(44_100, 48_000), (22_050, 24_000), (11_025, 16_000)] {
+            let out: Vec<i16> = convert(&tone(3_000.0, from), from, to).iter().map(|x| (x * 32_767.0) as i16).collect();
+            assert_eq!(out.len(), to as usize);
+            let power: f64 =
+                out[1_000..].iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / (out.len() - 1_000) as f64;
+            let amplitude = (2.0 * power).sqrt() / 32_767.0;
+            assert!((amplitude - 0.5).abs() < 0.01, "{from} to {to}: {amplitude}");
         }
     }
 }

@@ -6,9 +6,16 @@ use std::f64::consts::{PI, TAU};
 use std::path::Path;
 use std::process::Command;
 
+/// The samples of a sound file at 8 kHz.
+fn samples_of(file: &[u8]) -> Result<Vec<i16>, crate::SoundError> {
+    let sound = crate::file::decode(file)?;
+    let samples = crate::resample::convert(&sound.samples, sound.rate, 8_000);
+    Ok(samples.iter().map(|x| (x * 32_767.0).round() as i16).collect())
+}
+
 /// The shipped prompt at 8 kHz.
 pub(crate) fn welcome() -> Vec<i16> {
-    crate::wav::read(crate::WELCOME_WAV).expect("the shipped prompt")
+    samples_of(crate::WELCOME_WAV).expect("the shipped prompt")
 }
 
 /// Formants of vowels in hertz.
@@ -84,12 +91,8 @@ pub(crate) fn speech(rate: u32, seconds: usize) -> Vec<i16> {
 pub(crate) fn espeak(voice: &str, pitch: u32, words_per_minute: u32, text: &str) -> Option<Vec<i16>> {
     let (pitch, speed) = (pitch.to_string(), words_per_minute.to_string());
     let output = Command::new("espeak-ng").args(["-v", voice, "-p", &pitch, "-s", &speed, "--stdout", text]).output();
-    let mut file = output.ok().filter(|output| output.status.success())?.stdout;
-    // A program that writes to a pipe does not know the lengths of the file and of its samples beforehand.
-    let count = file.len() as u32;
-    file[4..8].copy_from_slice(&(count - 8).to_le_bytes());
-    file[40..44].copy_from_slice(&(count - 44).to_le_bytes());
-    Some(crate::wav::read(&file[..]).expect("a WAV file by espeak-ng"))
+    let file = output.ok().filter(|output| output.status.success())?.stdout;
+    Some(samples_of(&file).expect("a WAV file by espeak-ng"))
 }
 
 /// Recordings of a human voice at 8 kHz, 25 minutes of it; none where they are not installed.
@@ -102,9 +105,9 @@ pub(crate) fn recordings() -> Vec<(String, Vec<i16>)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "wav") {
-                let file = std::fs::File::open(&path).expect("a file of the package");
+                let file = std::fs::read(&path).expect("a file of the package");
                 // Some files of the package are empty.
-                found.extend(crate::wav::read(file).ok().map(|sound| (path.display().to_string(), sound)));
+                found.extend(samples_of(&file).ok().map(|sound| (path.display().to_string(), sound)));
             }
         }
     }

@@ -119,8 +119,31 @@ impl Coders {
         let way = Way { from: format_of(from)?, to: format_of(Codec::from_number(to.codec)?)? };
         let current = self.working.get(usize::from(index.0)).and_then(Option::as_ref);
         match current {
+            Some(coder) if coder.way != way && now.since(coder.since) < CHANGE_TIME => None,
+            _ => self.take(now, index, way, to.opus),
+        }
+    }
+
+    /// Sees to it that the leg has an encoder of what it sends, for samples of this rate: 8, 16, 24 or 48 kHz. `false`: there
+    /// is no way to that codec, or no place is left.
+    pub(crate) fn provide_encoder(&mut self, now: Instant, index: &mut CoderIndex, rate: u32, to: &Sink) -> bool {
+        let from = match rate {
+            8_000 => Some(CodecFormat::PCMU),
+            rate => CodecFormat::new(CodecKind::L16, rate, 1).ok(),
+        };
+        let to_format = Codec::from_number(to.codec).and_then(format_of);
+        let way = from.zip(to_format).map(|(from, to)| Way { from, to });
+        way.is_some_and(|way| self.take(now, index, way, to.opus).is_some())
+    }
+
+    /// The rate of the samples that the leg's transcoder takes, if it has one.
+    pub(crate) fn heard_rate(&self, index: CoderIndex) -> Option<u32> {
+        Some(self.working.get(usize::from(index.0))?.as_ref()?.way.from.sample_rate())
+    }
+
+    fn take(&mut self, now: Instant, index: &mut CoderIndex, way: Way, opus: OpusParameters) -> Option<bool> {
+        match self.working.get(usize::from(index.0)).and_then(Option::as_ref) {
             Some(coder) if coder.way == way => return Some(false),
-            Some(coder) if now.since(coder.since) < CHANGE_TIME => return None,
             None if self.count() >= self.limit => return None,
             _ => {}
         }
@@ -137,8 +160,8 @@ impl Coders {
                 Box::new(Transcoder::new(from, to, None, self.seed).ok()?)
             }
         };
-        let mut coder = Coder { way, opus: to.opus, transcoder, since: now };
-        coder.transcoder.set_opus(&settings_of(to.opus));
+        let mut coder = Coder { way, opus, transcoder, since: now };
+        coder.transcoder.set_opus(&settings_of(opus));
         *index = match self.free.pop() {
             Some(place) => {
                 self.working[usize::from(place.0)] = Some(coder);

@@ -9,13 +9,17 @@ use crate::outgoing::pace::{Due, instant_of, lateness, missed};
 use crate::rtp_clock;
 use audio::{Law, MOST_FRAME_SAMPLES};
 use clock::{Duration, Instant};
-use contract::{ClockRate, Codec, Event};
+use contract::{ClockRate, Event};
 use rtp_wire::{FIXED_HEADER_BYTES, Header, TelephoneEvent};
 use stats::MediaCounter;
 
 /// Room for a payload that we make: 60 ms of G.711 or G.722, and any packet of Opus (RFC 6716 §3.2.1).
 const PAYLOAD_ROOM: usize = 1_500;
 const _: () = assert!(FIXED_HEADER_BYTES + PAYLOAD_ROOM <= BUFFER_BYTES);
+/// Samples in a second of G.711, in which tones are kept and positions are counted.
+const KEPT_RATE: u32 = 8_000;
+/// Samples of the longest frame at the highest rate of a prompt.
+const MOST_SAMPLES: usize = MOST_FRAME_SAMPLES * 6;
 
 /// Frames of one slot.
 #[derive(Default)]
@@ -153,7 +157,7 @@ impl Worker {
         if !leg.making.begun {
             (leg.making.begun, leg.making.began_at) = (true, at);
         }
-        // Sound follows the clock: after a pause of the worker it is where it would have been. All of it is kept as G.711,
+        // Sound follows the clock: after a pause of the worker it is where it would have been. Positions are those of G.711,
         // of which a sample is a tick and a byte.
         let ticks = |time| rtp_clock::ticks(ClockRate::default(), time);
         let position = ticks(at.since(leg.making.began_at));
@@ -172,7 +176,7 @@ impl Worker {
                 self.copy_sound(sound, law, position, frame);
                 count
             }
-            None => self.encode(place, at, (sound, position, count), payload),
+            None => self.encode(place, at, (sound, position, ptime_ms), payload),
         }
     }
 
@@ -189,25 +193,44 @@ impl Worker {
         }
     }
 
-    /// `count` samples of a sound from `position` on, in the codec of a leg that is sent another one than G.711.
+    /// A sound from sample `position` of 8 kHz on, in the codec of a leg that is sent another one than G.711. A prompt is
+    /// taken in the rate of its file.
     fn encode(
         &mut self,
         place: usize,
         at: Instant,
-        (sound, position, count): (Sound, u64, usize),
+        (sound, position, ptime_ms): (Sound, u64, u8),
         payload: &mut [u8],
     ) -> usize {
-        let (mut codes, mut samples) = ([0; MOST_FRAME_SAMPLES], [0; MOST_FRAME_SAMPLES]);
-        let Some(codes) = codes.get_mut(..count) else { return 0 };
-        self.copy_sound(sound, Law::Mu, position, codes);
         let leg = &mut self.legs[place];
+        let prompt = match sound {
+            Sound::Prompt(number) => self.prompts.get(number as usize),
+            _ => None,
+        };
+        let rate = match (prompt, sound) {
+            (Some(prompt), _) => prompt.sample_rate(),
+            // Any rate does, so the encoder goes on.
+            (_, Sound::Silence) => self.coders.heard_rate(leg.links.coder).unwrap_or(KEPT_RATE),
+            _ => KEPT_RATE,
+        };
         let to = Sink { codec: leg.payloads.audio_codec, opus: leg.opus };
-        if self.coders.provide(at, &mut leg.links.coder, Codec::Pcmu, &to).is_none() {
+        if !self.coders.provide_encoder(at, &mut leg.links.coder, rate, &to) {
             return 0;
         }
-        let Some(transcoder) = self.coders.get(leg.links.coder) else { return 0 };
-        let count = Law::Mu.decode_slice(codes, &mut samples);
-        transcoder.say(&samples[..count], payload)
+        let coder = leg.links.coder;
+        let mut samples = [0; MOST_SAMPLES];
+        let Some(samples) = samples.get_mut(..rate as usize / 1_000 * usize::from(ptime_ms)) else { return 0 };
+        match (prompt, sound) {
+            (Some(prompt), _) => prompt.copy_samples(position * u64::from(rate) / u64::from(KEPT_RATE), samples),
+            (_, Sound::Silence) => {}
+            _ => {
+                let mut codes = [0; MOST_FRAME_SAMPLES];
+                let Some(codes) = codes.get_mut(..samples.len()) else { return 0 };
+                self.copy_sound(sound, Law::Mu, position, codes);
+                Law::Mu.decode_slice(codes, samples);
+            }
+        }
+        self.coders.get(coder).map_or(0, |transcoder| transcoder.say(samples, payload))
     }
 
     /// The header of a packet of sound.

@@ -15,6 +15,17 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
     ]
 }
 
+/// Prompt 1 of the suite: a second of 6 kHz in 48 kHz, which telephones of G.711 cannot hear.
+pub(super) fn wideband_prompt() -> audio::Prompt {
+    let mut file = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    file.extend(48_000_u32.to_le_bytes());
+    file.extend(96_000_u32.to_le_bytes());
+    file.extend(b"\x02\0\x10\0data\xff\xff\xff\xff");
+    let samples = (0..48_000).map(|at| (8_000.0 * (f64::from(at) / 8.0 * std::f64::consts::TAU).sin()) as i16);
+    file.extend(samples.flat_map(i16::to_le_bytes));
+    audio::Prompt::decode(&file).expect("a WAV file")
+}
+
 /// What a caller of `echo` sends comes back unchanged and in order.
 fn echo_comes_back_byte_for_byte<L: Lab>(lab: L) {
     let mut scene = Scene::new(lab);

@@ -20,6 +20,7 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
         ("a_digit_crosses_between_codecs", a_digit_crosses_between_codecs),
         ("a_common_codec_is_relayed_again", a_common_codec_is_relayed_again),
         ("tones_go_to_any_codec", tones_go_to_any_codec),
+        ("a_prompt_keeps_its_rate", a_prompt_keeps_its_rate),
         ("a_transcoder_ends_with_its_legs", a_transcoder_ends_with_its_legs),
     ]
 }
@@ -287,6 +288,30 @@ fn tones_go_to_any_codec<L: Lab>(lab: L) {
         assert!((22..=27).contains(&heard.len()), "{codec:?}: {} packets", heard.len());
         assert!(heard.iter().all(|bytes| bytes[1] & 0x7f == payload_type(codec)), "{codec:?}");
         let (purity, energy) = tone_in(codec, &heard, 4, 440.0);
+        assert!(purity > 0.9 && energy > 3_000_000.0, "{codec:?}: {purity}, {energy}");
+    }
+}
+
+/// A prompt of 48 kHz is heard as wide as the codec is, from its beginning, though silence came before it.
+fn a_prompt_keeps_its_rate<L: Lab>(lab: L) {
+    let mut scene = Scene::new(lab);
+    let peer = scene.lab.add_peer();
+    let spec = |scene: &Scene<L>, source, codec| {
+        with_codec(scene.spec(peer, source), codec, codec).with(|spec| spec.formats.ptime_ms = 20)
+    };
+    let first = spec(&scene, Source::Silence, Codec::G722);
+    scene.open(0, first);
+    for codec in [Codec::G722, Codec::Opus] {
+        let silence = spec(&scene, Source::Silence, codec);
+        scene.update(0, silence);
+        scene.run(Duration::from_millis(100));
+        scene.heard(peer);
+        let prompt = spec(&scene, Source::Prompt(1), codec);
+        scene.update(0, prompt);
+        scene.run(Duration::from_millis(400));
+        let heard = scene.heard(peer);
+        assert!((17..=22).contains(&heard.len()), "{codec:?}: {} packets", heard.len());
+        let (purity, energy) = tone_in(codec, &heard, 4, 6_000.0);
         assert!(purity > 0.9 && energy > 3_000_000.0, "{codec:?}: {purity}, {energy}");
     }
 }
