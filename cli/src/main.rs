@@ -1,7 +1,7 @@
 //! The executable `ringplane`: what can be typed after its name, and which file does it.
 //!
 //! `serve` is the parent of the two processes (`media` and `signal`), which do their work by the crates `mediad` and
-//! `signald`; `calls`, `stats`, `hangup` and `trace` ask a running one over its operator's socket; `check` and `init` are
+//! `signald`; `calls`, `stats`, `hangup`, `record` and `trace` ask a running one over its operator's socket; `check` and `init` are
 //! about the configuration file. Nothing here is a library: programs use the crate `ringplane`. Tests, which call the
 //! executable with real peers: `cargo test --profile ci -p ringplane-cli`.
 
@@ -14,6 +14,7 @@ mod operator;
 mod options;
 mod output;
 mod processes;
+mod record;
 mod reload;
 mod serve;
 mod stats;
@@ -65,6 +66,8 @@ enum Command {
     Stats(operator::Question),
     /// End a call, the calls with a peer, or all calls
     Hangup(hangup::HangUp),
+    /// Write a call into a WAV file of [recording] folder, or end that
+    Record(record::Record),
     /// Show SIP messages as they come and go, of all calls, one call or one peer, without passwords and keys
     Trace(trace::Trace),
 }
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Init => output::print(&config::default_file()),
         Command::Calls(wanted) => calls::run(&wanted),
         Command::Hangup(wanted) => hangup::run(&wanted),
+        Command::Record(wanted) => record::run(&wanted),
         Command::Trace(wanted) => trace::run(&wanted),
         Command::Stats(question) => stats::run(&question),
     };

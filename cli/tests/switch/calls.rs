@@ -3,8 +3,10 @@
 use crate::machine::{alone, capture_filter, plan, root, seen, skipped_frames, start};
 use clock::Duration;
 use loadtest::callers::{CallPlan, call};
-use loadtest::capture::{climbing_tone, share_found};
+use loadtest::capture::{climbing_tone, share_found, share_of};
 use loadtest::peers::{Baresip, Dumpcap, Scenario, Sipp, SippPlan, wait_for, write_wav};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn sipp_makes_3000_calls_at_100_a_second() {
@@ -111,4 +113,53 @@ fn sipp_plays_less_common_calls() {
     }
     let left = wait_for(Duration::from_secs(60), || (switch.call_count().ok()? == 0).then_some(()));
     assert!(left.is_some(), "calls are left: {}", switch.ask("calls").unwrap());
+}
+
+/// Of every call, and of the one that an operator names: each file has what the caller heard in its right channel.
+#[test]
+fn calls_are_written_into_files() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let files = || -> Vec<PathBuf> { fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect() };
+    let recorded = |file: &Path| {
+        let mut wav = hound::WavReader::open(file).unwrap();
+        assert_eq!((wav.spec().channels, wav.spec().sample_rate), (2, 8_000));
+        let heard: Vec<i16> = wav.samples::<i16>().skip(1).step_by(2).map(Result::unwrap).collect();
+        assert!(heard.len() > 4_000, "{} samples", heard.len());
+        // A busy host makes a hole here and there.
+        assert!(share_of(&heard, 440.0) > 0.8, "{}", share_of(&heard, 440.0));
+    };
+    let mut plan = plan(10);
+    plan.media = format!("[recording]\nfolder = {:?}\ncalls = \"all\"", folder.path());
+    let (switch, _folder) = start(&plan);
+    let calls =
+        |count| CallPlan { calls: count, rate: 10.0, hold: Duration::from_secs(2), ..CallPlan::tone(switch.sip) };
+    assert_eq!(call(&calls(3), &mut |_, _| {}).unwrap().completed, 3);
+    let whole = || switch.counter("recordings_running").unwrap() == 0 && files().len() == 3;
+    assert!(wait_for(Duration::from_secs(60), || whole().then_some(())).is_some(), "{:?}", files());
+    files().iter().for_each(|file| recorded(file));
+    assert!(switch.stop(Duration::from_secs(60)).unwrap().success());
+
+    plan.media = format!("[recording]\nfolder = {:?}", folder.path());
+    let (switch, _folder) = start(&plan);
+    let sip = switch.sip;
+    let caller = std::thread::spawn(move || {
+        let plan = CallPlan { calls: 1, hold: Duration::from_secs(4), ..CallPlan::tone(sip) };
+        call(&plan, &mut |_, _| {}).unwrap().completed
+    });
+    let leg = wait_for(Duration::from_secs(60), || {
+        let calls = switch.ask("calls").ok()?;
+        (calls[0]["state"] == "connected").then(|| calls[0]["id"].as_str().unwrap().to_owned())
+    });
+    let leg = leg.expect("a call");
+    assert!(switch.ask("record nobody").unwrap_err().to_string().contains("no such call"));
+    let begun = switch.ask(&format!("record {leg}")).unwrap();
+    let file = PathBuf::from(begun["file"].as_str().unwrap_or_else(|| panic!("{begun}")));
+    assert!(file.starts_with(folder.path()) && file.to_string_lossy().ends_with(&format!("-{leg}.wav")), "{file:?}");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(switch.ask(&format!("record {leg} --stop")).unwrap()["id"], leg.as_str());
+    assert_eq!(caller.join().unwrap(), 1);
+    let whole = || switch.counter("recordings_running").unwrap() == 0;
+    assert!(wait_for(Duration::from_secs(60), || whole().then_some(())).is_some());
+    recorded(&file);
 }

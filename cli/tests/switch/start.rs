@@ -89,7 +89,7 @@ fn every_mistake_of_a_file_is_named_at_once() {
 #[test]
 fn help_names_every_command() {
     let help = String::from_utf8(ringplane(&["--help"]).stdout).unwrap();
-    for command in ["serve", "media", "signal", "check", "init", "calls", "stats", "hangup", "trace"] {
+    for command in ["serve", "media", "signal", "check", "init", "calls", "stats", "hangup", "record", "trace"] {
         assert!(help.contains(&format!("\n  {command} ")), "no {command} in:\n{help}");
     }
     let version = String::from_utf8(ringplane(&["--version"]).stdout).unwrap();

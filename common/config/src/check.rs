@@ -4,7 +4,7 @@ use crate::reading::place::Place;
 use crate::reading::reader::Reader;
 use crate::reading::suggest::did_you_mean;
 use crate::section::routes;
-use crate::{ClientCertificates, Config, Host, Mode};
+use crate::{ClientCertificates, Config, Host, Mode, RecordedCalls};
 use std::net::SocketAddr;
 
 pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host) {
@@ -14,6 +14,7 @@ pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host
     routes::together(config, reader, host);
     credentials(config, reader);
     roles(config, reader);
+    recordings(config, reader);
     proxy_methods(config, reader);
 }
 
@@ -37,6 +38,24 @@ fn ports(config: &Config, reader: &mut Reader<'_>) {
                 format!("{address} of sip.listen lies in media.ports ({range}), where RTP goes; move one of them");
             reader.blame(&[Place::key("sip", "listen").text(&is_it), ports], allowed);
         }
+    }
+}
+
+/// Recordings need a place, and a mode that has media.
+fn recordings(config: &Config, reader: &mut Reader<'_>) {
+    let recording = &config.recording;
+    let (folder, calls) = (Place::key("recording", "folder"), Place::key("recording", "calls"));
+    if !reader.knows(&[("recording", "folder"), ("recording", "calls"), ("sip", "mode")]) {
+        return;
+    }
+    if recording.folder.is_none() && recording.calls == RecordedCalls::All {
+        reader.blame(
+            &[calls, folder],
+            "recording.calls is \"all\", and recording.folder says no directory for the files",
+        );
+    }
+    if recording.folder.is_some() && matches!(config.sip.mode, Mode::Proxy | Mode::Redirect) {
+        reader.warn(&[folder], "counts only with mode = \"numbers\" or \"b2bua\": no media comes here");
     }
 }
 

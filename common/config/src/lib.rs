@@ -23,6 +23,7 @@ pub use section::headers::{Headers, Network, why_never};
 pub use section::limits::Limits;
 pub use section::media::{Media, PortRange, Prompt, PromptFile, Wait};
 pub use section::process::{LogLevel, Process};
+pub use section::recording::{RecordedCalls, Recording};
 pub use section::sip::{Audio, AudioCodec, CallLimits, CodecOrder, Mode, Proxy, Route, Sip, SipStreams};
 pub use section::tls::{Certificate, ClientCertificates, Tls};
 pub use section::transfer::{Transfer, TransferTargets};
@@ -48,6 +49,8 @@ pub struct Config {
     pub transfer: Transfer,
     /// How much a single source may take.
     pub limits: Limits,
+    /// Calls that are written into files.
+    pub recording: Recording,
     /// The processes themselves.
     pub process: Process,
     /// What the file says, to compare a later one with it.
@@ -88,6 +91,7 @@ impl Config {
             headers: Headers::read(&mut reader),
             transfer: Transfer::read(&mut reader),
             limits: Limits::read(&mut reader),
+            recording: Recording::read(&mut reader),
             process: Process::read(&mut reader),
             written: reader.written(),
         };

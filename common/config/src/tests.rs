@@ -39,7 +39,7 @@ fn all_mistakes_come_at_once_in_order() {
     assert_eq!(keys, ["sip.listen", "sip.shards", "sip.port", "media.ports", "media.dscp", "tcp"]);
     assert_eq!(found[1].to_string(), "line 3, column 10: `sip.shards = 65`: must be a whole number from 0 to 8");
     assert!(found[2].allowed.contains("no such key") && found[2].allowed.contains("listen, listen_tcp"));
-    let sections = "[sip], [media], [tls], [auth], [headers], [transfer], [limits], [process]";
+    let sections = "[sip], [media], [tls], [auth], [headers], [transfer], [limits], [recording], [process]";
     assert!(found[5].allowed.contains(sections));
 }
 

@@ -96,10 +96,10 @@ impl Switch {
         })
     }
 
-    /// Asks the switch: `calls` or `stats`.
+    /// Asks the switch: `calls`, `stats`, or another command that prints JSON, with its arguments.
     pub fn ask(&self, question: &str) -> io::Result<serde_json::Value> {
         let mut command = Command::new(&self.program);
-        let output = command.arg(question).arg("--json").arg("--config").arg(&self.config).output()?;
+        let output = command.args(question.split(' ')).arg("--json").arg("--config").arg(&self.config).output()?;
         if !output.status.success() {
             return Err(io::Error::other(format!("{question}: {}", String::from_utf8_lossy(&output.stderr))));
         }

@@ -109,6 +109,7 @@ impl CallRow {
 }
 
 /// A session of a shard, as operators name it.
-fn leg_id(shard: usize, id: SessionId) -> String {
+/// What operators name a leg by.
+pub fn leg_id(shard: usize, id: SessionId) -> String {
     format!("{shard}-{id}")
 }

@@ -15,6 +15,7 @@ mod operator;
 mod orders;
 mod paths;
 mod random_key;
+mod recordings;
 mod role;
 mod route_secret;
 mod run;

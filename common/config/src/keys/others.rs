@@ -254,6 +254,33 @@ pub(super) const OTHERS: &[Key] = &[
         ],
     ),
     key(
+        "recording",
+        "folder",
+        r#""""#,
+        &[
+            "Directory of recordings, as an absolute path; it has to be there, and this user to be allowed to write in it. Empty: no",
+            "call can be recorded. `ringplane record CALL` records one; each file is a WAV file with the time and the leg in its name.",
+        ],
+    ),
+    key(
+        "recording",
+        "calls",
+        r#""none""#,
+        &[
+            r#"Calls that are recorded from their answer on: "all", or "none" but those that an operator asks for. In many places"#,
+            "callers have to be told, and to agree.",
+        ],
+    ),
+    key(
+        "recording",
+        "layout",
+        r#""stereo""#,
+        &[
+            r#""stereo": left the caller, right what it hears. "mono": both added up, in half the bytes (16 KB a second)."#,
+        ],
+    ),
+    key("recording", "limit_s", "14400", &["Seconds that a recording may get long, 1 to 86400. The call goes on."]),
+    key(
         "process",
         "runtime_dir",
         r#""""#,

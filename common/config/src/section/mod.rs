@@ -5,6 +5,7 @@ pub(crate) mod headers;
 pub(crate) mod limits;
 pub(crate) mod media;
 pub(crate) mod process;
+pub(crate) mod recording;
 /// `[sip] routes`, and what patterns and targets do together.
 pub(crate) mod routes;
 pub(crate) mod sip;

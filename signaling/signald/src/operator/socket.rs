@@ -3,6 +3,7 @@
 use super::report::{self, Question, Snapshot, SwitchFacts};
 use crate::operator::hangup::{self, HangUp, Which};
 use crate::operator::trace::{self, Filter, Tracer, Watch};
+use crate::recordings::Recordings;
 use crate::shard::inbox::Inbox;
 use crate::sockets::poll;
 use crate::{Error, Stop, run};
@@ -17,7 +18,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use transport::Streams;
 
-const COMMANDS: [&str; 6] = ["calls", "stats", "health", "reload", "hangup", "trace"];
+const COMMANDS: [&str; 7] = ["calls", "stats", "health", "reload", "hangup", "record", "trace"];
 /// Longest command line.
 const COMMAND_BYTES_MAX: u64 = 1_024;
 /// How long an operator may take to ask or to read.
@@ -40,6 +41,8 @@ pub(crate) struct Operator {
     pub(crate) streams: Option<Arc<Streams>>,
     pub(crate) started_at: Instant,
     pub(crate) tracer: Tracer,
+    /// Where calls can be recorded.
+    pub(crate) recordings: Option<Arc<Recordings>>,
 }
 
 impl Operator {
@@ -56,6 +59,7 @@ impl Operator {
             streams: None,
             started_at: clock::now(),
             tracer: Tracer::default(),
+            recordings: None,
         })
     }
 
@@ -159,6 +163,12 @@ impl Operator {
     fn carry_out(&self, command: &str) -> Value {
         if let Some(words) = command.strip_prefix("hangup ") {
             return self.hang_up(words);
+        }
+        if let Some(words) = command.strip_prefix("record ") {
+            return self.recordings.as_ref().map_or_else(
+                || json!({ "error": "no call can be recorded: name a directory as `folder` of [recording], and start again" }),
+                |recordings| recordings.command(words),
+            );
         }
         match command {
             "calls" => report::calls_json(&self.ask(true)),
