@@ -236,10 +236,7 @@ pub(super) fn info(session: &Session) -> Option<MediaInfo> {
         local_rtp_port: local.into(),
         remote_rtp_address: remote.into(),
         remote_rtp_port: remote.into(),
-        codec: session.codec().map(|codec| match codec {
-            contract::Codec::Pcma => Codec::Pcma,
-            _ => Codec::Pcmu,
-        }),
+        codec: session.codec().and_then(Codec::of_contract),
         direction: match session.direction() {
             Direction::Inactive => MediaDirection::Inactive,
             Direction::Send => MediaDirection::SendOnly,

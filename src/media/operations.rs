@@ -188,13 +188,7 @@ impl Call {
     /// # }
     /// ```
     pub async fn change_codec(&self, codec: Codec) -> Result<(), SessionError> {
-        let codec = match codec {
-            Codec::Pcmu => contract::Codec::Pcmu,
-            Codec::Pcma => contract::Codec::Pcma,
-            Codec::Opus | Codec::G722 => {
-                return Err(SessionError::media(format!("the media plane does not have {codec:?} yet")));
-            }
-        };
+        let codec = codec.to_contract();
         let change = move |order: OrderTurn<'_, '_>, id| order.sessions.change_codec(order.turn, id, codec);
         self.coordinator().complete(self.id, Operation::ChangeMedia, change).await
     }

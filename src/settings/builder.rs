@@ -118,6 +118,13 @@ impl SessionManagerBuilder {
         self
     }
 
+    /// Puts this codec before the others, and adds it where it is not among them.
+    pub fn prefer_codec(mut self, codec: Codec) -> Self {
+        self.config.codecs.retain(|other| *other != codec);
+        self.config.codecs.insert(0, codec);
+        self
+    }
+
     /// Certificates and trust: TLS is listened for, and calls to `sips:` and `;transport=tls` addresses go out.
     pub fn with_tls(mut self, tls: TlsConfig) -> Self {
         self.config.tls = Some(tls);

@@ -20,14 +20,37 @@ const WELCOME: &str = "play";
 /// An audio codec. It prints as in SDP (`PCMU`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Codec {
-    /// Opus (RFC 7587). The media plane does not have it yet: it is not offered.
+    /// Opus (RFC 7587).
     Opus,
-    /// G.722 (RFC 3551). The media plane does not have it yet: it is not offered.
+    /// G.722 (RFC 3551), wideband at 64 kbit/s.
     G722,
     /// G.711 mu-law.
     Pcmu,
     /// G.711 A-law.
     Pcma,
+}
+
+impl Codec {
+    /// As the media plane calls it.
+    pub(crate) fn to_contract(self) -> contract::Codec {
+        match self {
+            Self::Opus => contract::Codec::Opus,
+            Self::G722 => contract::Codec::G722,
+            Self::Pcmu => contract::Codec::Pcmu,
+            Self::Pcma => contract::Codec::Pcma,
+        }
+    }
+
+    /// The codec that the media plane calls so; `None`: it is only relayed, or carries no sound.
+    pub(crate) fn of_contract(codec: contract::Codec) -> Option<Self> {
+        match codec {
+            contract::Codec::Opus => Some(Self::Opus),
+            contract::Codec::G722 => Some(Self::G722),
+            contract::Codec::Pcmu => Some(Self::Pcmu),
+            contract::Codec::Pcma => Some(Self::Pcma),
+            contract::Codec::TelephoneEvent | contract::Codec::Other => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Codec {
@@ -96,7 +119,7 @@ pub struct SessionConfig {
     /// Sessions at once for one user, the caller of an incoming call, above which it gets 486; `None`, as it is: no limit
     /// of its own.
     pub per_user_limit: Option<usize>,
-    /// Codecs that are offered and taken, most preferred first: PCMU, then PCMA.
+    /// Codecs that are offered and taken, most preferred first: PCMU, PCMA, G.722, Opus.
     pub codecs: Vec<Codec>,
     /// How long a deferred call may ring before it is refused with 480: 30 s.
     pub decision_timeout: Duration,
@@ -137,10 +160,10 @@ impl SessionConfig {
         config.sip.calls.max_call = self.session_timeout;
         config.transfer.allow_local = self.local_destinations;
         config.sip.calls.decision_timeout = self.decision_timeout;
-        config.sip.audio.codecs = self.known_codecs();
+        config.sip.audio.codecs = self.audio_codecs();
         config.sip.audio.codec_order = config::CodecOrder::Ours;
         if config.sip.audio.codecs.is_empty() {
-            return Err(SessionError::config("none of the codecs is there: the media plane has Pcmu and Pcma"));
+            return Err(SessionError::config("there is no codec: give at least one of Opus, G722, Pcmu and Pcma"));
         }
         config.media.media_timeout = self.media_timeout;
         config.media.ports = self.port_range()?;
@@ -188,16 +211,21 @@ impl SessionConfig {
         })
     }
 
-    fn known_codecs(&self) -> Vec<AudioCodec> {
-        let known = |codec: &Codec| match codec {
-            Codec::Pcmu => Some(AudioCodec::Pcmu),
-            Codec::Pcma => Some(AudioCodec::Pcma),
-            Codec::Opus | Codec::G722 => {
-                tracing::warn!("{codec:?} is not offered: the media plane does not have it yet");
-                None
+    /// Each codec once, as the configuration calls it.
+    fn audio_codecs(&self) -> Vec<AudioCodec> {
+        let mut codecs = Vec::with_capacity(self.codecs.len());
+        for codec in &self.codecs {
+            let codec = match codec {
+                Codec::Opus => AudioCodec::Opus,
+                Codec::G722 => AudioCodec::G722,
+                Codec::Pcmu => AudioCodec::Pcmu,
+                Codec::Pcma => AudioCodec::Pcma,
+            };
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
             }
-        };
-        self.codecs.iter().filter_map(known).collect()
+        }
+        codecs
     }
 }
 
@@ -223,7 +251,7 @@ impl Default for SessionConfig {
             priority_shares: PriorityShares::default(),
             session_timeout: Some(Duration::from_secs(12 * 60 * 60)),
             per_user_limit: None,
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus],
             decision_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(10),
             media_timeout: Some(Duration::from_secs(60)),

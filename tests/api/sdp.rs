@@ -66,7 +66,7 @@ async fn a_caller_without_an_offer_gets_ours() {
     let (coordinator, call, calling) = ringing(|_| String::new()).await;
     assert_eq!(call.sdp, None);
     let offer = MediaControl::generate_sdp_offer(&coordinator, &call.id).await.unwrap();
-    assert!(offer.contains(" RTP/AVP 0 8 101\r\n") && offer.contains("a=sendrecv"), "{offer}");
+    assert!(offer.contains(" RTP/AVP 0 8 9 96 101 102\r\n") && offer.contains("a=sendrecv"), "{offer}");
     let same = MediaControl::generate_sdp_offer(&coordinator, &call.id).await.unwrap();
     assert_eq!(same, offer, "asking changes nothing");
     SessionControl::accept_incoming_call(&coordinator, &call, Some(offer.clone())).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_caller_without_an_offer_gets_ours() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_has_a_status_and_the_call_can_still_be_refused() {
     let (coordinator, call, calling) = ringing(|phone| phone.offer("0")).await;
-    let foreign = call.sdp.clone().unwrap().replace("RTP/AVP 0", "RTP/AVP 9 18");
+    let foreign = call.sdp.clone().unwrap().replace("RTP/AVP 0", "RTP/AVP 18 4");
     let unfit = MediaControl::generate_sdp_answer(&coordinator, &call.id, &foreign).await.unwrap_err();
     let SessionError::Rejected { status, reason, .. } = &unfit else { panic!("{unfit}") };
     assert_eq!((*status, unfit.is_retryable()), (488, false), "{reason}");

@@ -56,7 +56,7 @@ fn values_are_understood() {
     let wav = dir.path().join("b.wav");
     std::fs::write(&wav, b"RIFF").unwrap();
     let text = format!(
-        "[sip]\nlisten = [\"127.0.0.1:0\"]\nadvertised_address = \"198.51.100.7\"\ncodecs = [\"pcma\"]\ncodec_order = \"ours\"\n\
+        "[sip]\nlisten = [\"127.0.0.1:0\"]\nadvertised_address = \"198.51.100.7\"\ncodecs = [\"pcma\", \"OPUS\", \"g722\"]\ncodec_order = \"ours\"\n\
          [media]\nworkers = 2\nwait = \"busy\"\nmedia_timeout_s = 0\nports = \"20_000-20003\"\n\
          prompts = {{ zeta = \"builtin\", beta = {wav:?} }}\n[process]\nruntime_dir = \"/x\"\nlog = \"debug\"\n"
     );
@@ -66,7 +66,7 @@ fn values_are_understood() {
     assert_eq!(config.sip.advertised_address, Some("198.51.100.7".parse().unwrap()));
     assert_eq!(
         (&config.sip.audio.codecs[..], config.sip.audio.codec_order),
-        (&[AudioCodec::Pcma][..], CodecOrder::Ours)
+        (&[AudioCodec::Pcma, AudioCodec::Opus, AudioCodec::G722][..], CodecOrder::Ours)
     );
     assert_eq!((config.media.wait, config.media.media_timeout), (Wait::Busy, None));
     assert_eq!((config.media.prompt("beta"), config.media.prompt("zeta")), (Some(0), Some(1)));

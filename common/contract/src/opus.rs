@@ -86,6 +86,16 @@ impl OpusParameters {
         self.flags & DTX != 0
     }
 
+    /// As two bytes, for what is stored.
+    pub fn to_bytes(self) -> [u8; 2] {
+        [self.bitrate, self.flags]
+    }
+
+    /// From [`Self::to_bytes`]; `None`: these are no parameters.
+    pub fn from_bytes([bitrate, flags]: [u8; 2]) -> Option<Self> {
+        Some(Self { bitrate, flags }).filter(|parameters| parameters.is_sound())
+    }
+
     pub(crate) fn is_sound(self) -> bool {
         usize::from(self.flags & RATE) < PLAYBACK_RATES.len() && self.flags >> 7 == 0
     }

@@ -3,8 +3,8 @@
 use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
-    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, PayloadMap, PlayerId, PortRef,
-    Rewriting, RtcpMode, Source, TransportSpec,
+    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, OpusParameters, PayloadMap,
+    PlayerId, PortRef, Rewriting, RtcpMode, Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -49,6 +49,8 @@ pub struct Formats {
     pub payloads: PayloadMap,
     /// Milliseconds of audio in a packet that the media plane makes: 10, 20, 30, 40 or 60.
     pub ptime_ms: u8,
+    /// What the peer wants of the Opus that it is sent, where that is among the payload types.
+    pub opus: OpusParameters,
 }
 
 /// What a leg sends, and which ways media flows.
@@ -123,7 +125,7 @@ impl Default for Transport {
 
 impl Default for Formats {
     fn default() -> Self {
-        Self { payloads: PayloadMap::default(), ptime_ms: 20 }
+        Self { payloads: PayloadMap::default(), ptime_ms: 20, opus: OpusParameters::default() }
     }
 }
 
@@ -284,7 +286,7 @@ impl Transport {
 
 impl Formats {
     fn spec(&self) -> FormatSpec {
-        FormatSpec { payloads: self.payloads, ptime_ms: self.ptime_ms, ..FormatSpec::default() }
+        FormatSpec { payloads: self.payloads, ptime_ms: self.ptime_ms, opus: self.opus, ..FormatSpec::default() }
     }
 }
 

@@ -84,7 +84,7 @@ impl Sessions {
     pub(crate) fn offer_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
         self.check(id, Operation::ChangeMedia)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if !matches!(codec, Codec::Pcmu | Codec::Pcma) || !self.media_of(session).settings().codecs.contains(&codec) {
+        if !codec.is_audio() || !self.media_of(session).settings().codecs.contains(&codec) {
             return Err(SessionError::Media(
                 "this codec is not configured, or the other side of the call has not got it",
             ));

@@ -151,8 +151,8 @@ pub(super) const SIP: &[Key] = &[
     key(
         "sip",
         "codecs",
-        r#"["PCMU", "PCMA"]"#,
-        &["Audio codecs that calls may use, in our order of preference: PCMU, PCMA."],
+        r#"["PCMU", "PCMA", "G722", "opus"]"#,
+        &["Audio codecs that calls may use, in our order of preference: PCMU, PCMA, G722, opus."],
     ),
     key(
         "sip",

@@ -7,7 +7,8 @@ pub use restore::Restoration;
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
-    Address, ClockRate, Codec, Direction, Latching, LegRef, PayloadMap, PayloadMapping, PlayerId, PortRef, RtcpMode,
+    Address, ClockRate, Codec, Direction, Latching, LegRef, OpusParameters, PayloadMap, PayloadMapping, PlayerId,
+    PortRef, RtcpMode,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -17,11 +18,11 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 /// Bytes of a payload type: its number, its codec, its clock.
 const ENTRY_BYTES: usize = 3;
 /// Bytes before the sources; the last one counts them.
-const FIXED_BYTES: usize = 170;
+const FIXED_BYTES: usize = 172;
 /// Bytes of a source: the kind of its edge, its leg.
 const SOURCE_BYTES: usize = 9;
 /// Bytes of the checksum, which comes last.
@@ -91,6 +92,7 @@ impl Snapshot {
             entry.copy_from_slice(&[it.payload_type, it.codec as u8, it.clock_rate.number() as u8]);
         }
         writer.put(&payloads);
+        writer.put(&self.formats.opus.to_bytes());
         writer.put(&[self.formats.ptime_ms, self.direction as u8]);
         let (kind, prompt) = match self.player {
             None => (0, 0),
@@ -148,6 +150,7 @@ impl Snapshot {
             negotiation,
         };
         let payloads = reader.payloads()?;
+        let opus = OpusParameters::from_bytes(reader.take()?).ok_or(SnapshotError::Field("opus"))?;
         let [ptime_ms, direction, player] = reader.take()?;
         let prompt = u32::from_le_bytes(reader.take()?);
         let player = match (player, prompt) {
@@ -161,7 +164,7 @@ impl Snapshot {
             owner,
             port,
             transport,
-            formats: Formats { payloads, ptime_ms },
+            formats: Formats { payloads, ptime_ms, opus },
             direction: of(direction, &DIRECTIONS, "direction")?,
             is_muted: flag(0),
             is_held: flag(1),

@@ -233,7 +233,7 @@ proptest! {
             let spec = |plane: &Plane| {
                 // Another client numbers its players anew.
                 let spec = plane.spec(leg).unwrap().with(|spec| spec.flow.player = contract::PlayerId::NONE);
-                let payloads = Formats { payloads: spec.formats.payloads, ptime_ms: 20 }.mapped_to(None);
+                let payloads = Formats { payloads: spec.formats.payloads, ptime_ms: 20, ..Formats::default() }.mapped_to(None);
                 if has_one_sink { spec } else { spec.with(|spec| spec.formats.payloads = payloads) }
             };
             prop_assert_eq!(spec(&fresh.plane), spec(&world.plane));

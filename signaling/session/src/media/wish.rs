@@ -15,8 +15,11 @@ impl Sessions {
         let applying = session.negotiation.applying().map(|applying| &applying.agreed);
         let agreed = applying.or(session.sdp.agreed());
         let transport = self.transport_of(session, agreed);
-        let formats = agreed
-            .map_or_else(Formats::default, |agreed| Formats { payloads: agreed.payloads, ptime_ms: agreed.ptime_ms });
+        let formats = agreed.map_or_else(Formats::default, |agreed| Formats {
+            payloads: agreed.payloads,
+            ptime_ms: agreed.ptime_ms,
+            opus: agreed.opus,
+        });
         Some((session.leg.id()?, LegWish { transport, formats, flow: self.flow_of(session, agreed) }))
     }
 

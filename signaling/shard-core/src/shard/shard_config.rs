@@ -105,6 +105,8 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     let codec = |codec: &config::AudioCodec| match codec {
         config::AudioCodec::Pcmu => Codec::Pcmu,
         config::AudioCodec::Pcma => Codec::Pcma,
+        config::AudioCodec::G722 => Codec::G722,
+        config::AudioCodec::Opus => Codec::Opus,
     };
     let media = MediaSettings {
         codecs: sip.audio.codecs.iter().map(codec).collect(),

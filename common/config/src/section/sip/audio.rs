@@ -20,6 +20,10 @@ pub enum AudioCodec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// G.722, wideband at 64 kbit/s.
+    G722,
+    /// Opus.
+    Opus,
 }
 
 /// Which side's order of codecs decides in an answer.
@@ -33,7 +37,8 @@ pub enum CodecOrder {
 
 impl Audio {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let codecs = List { count: 1..=2, whole: r#"must be a list of different codecs out of "PCMU", "PCMA""# };
+        let codecs =
+            List { count: 1..=4, whole: r#"must be a list of different codecs out of "PCMU", "PCMA", "G722", "opus""# };
         let orders = [("caller", CodecOrder::Caller), ("ours", CodecOrder::Ours)];
         Self {
             codecs: reader.list(SECTION, "codecs", &codecs, AudioCodec::named),
@@ -48,13 +53,16 @@ impl AudioCodec {
         match name.to_ascii_uppercase().as_str() {
             "PCMU" => Ok(Self::Pcmu),
             "PCMA" => Ok(Self::Pcma),
+            "G722" => Ok(Self::G722),
+            "OPUS" => Ok(Self::Opus),
             other => {
                 let hint = match other {
                     "ULAW" | "MULAW" | "G711U" => "; did you mean \"PCMU\"?".to_owned(),
                     "ALAW" | "G711A" => "; did you mean \"PCMA\"?".to_owned(),
-                    _ => did_you_mean(name, ["PCMU", "PCMA"]),
+                    "G.722" => "; did you mean \"G722\"?".to_owned(),
+                    _ => did_you_mean(name, ["PCMU", "PCMA", "G722", "opus"]),
                 };
-                Err(format!("must be \"PCMU\" or \"PCMA\"{hint}"))
+                Err(format!("must be \"PCMU\", \"PCMA\", \"G722\" or \"opus\"{hint}"))
             }
         }
     }
