@@ -77,13 +77,13 @@ pub struct BridgeInfo {
     pub sessions: Vec<SessionId>,
 }
 
-/// Bridges join two sessions: each hears the other, as packets, without decoding. A third one is refused with
+/// Bridges join two sessions: each hears the other. Packets of a codec that both have are passed on without decoding. A third one is refused with
 /// [`SessionError::ResourceExhausted`], whose context names the bridge, until the media plane can mix. When a session ends
 /// it leaves its bridge; a bridge that was made by [`Self::bridge_sessions`] then goes too, and the other session goes on
 /// alone. [`Self::bridge_sessions_together`] ends both calls as soon as one of them ends.
 ///
-/// Both need the same codec as long as nothing transcodes: [`crate::api::SessionManagerBuilder::with_codecs`] offers one only,
-/// [`crate::api::MediaControl::change_codec`] changes that of a call that is up.
+/// Sessions without a common codec are transcoded; [`crate::api::MediaControl::change_codec`] takes one of them to the codec of the
+/// other.
 ///
 /// ```no_run
 /// # use ringplane::api::*;

@@ -1,5 +1,6 @@
 //! What a session sends while no other session's audio is: silence, a tone, a prompt, an echo.
 
+use crate::negotiation::capabilities::Reach;
 use crate::negotiation::local_offer::Wish;
 use crate::negotiation::pending_operations::PendingOperation;
 use crate::{AtEnd, Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
@@ -84,7 +85,7 @@ impl Sessions {
     pub(crate) fn offer_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
         self.check(id, Operation::ChangeMedia)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if !codec.is_audio() || !self.media_of(session).settings().codecs.contains(&codec) {
+        if !codec.is_audio() || !self.media_of(session, Reach::Transcoded).settings().codecs.contains(&codec) {
             return Err(SessionError::Media(
                 "this codec is not configured, or the other side of the call has not got it",
             ));

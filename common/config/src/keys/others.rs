@@ -58,6 +58,15 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "transcoding",
+        "true",
+        &[
+            "Whether the media plane turns the codec of one side of a call into that of the other where they have none in common.",
+            "false: such a call is refused with 488. Packets of a codec in common are always passed on as they are.",
+        ],
+    ),
+    key(
+        "media",
         "prompts",
         r#"{ play = "builtin" }"#,
         &[

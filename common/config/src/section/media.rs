@@ -28,6 +28,8 @@ pub struct Media {
     pub early_unproven: Duration,
     /// Legs that are transcoded for at once, at most, by all media threads together.
     pub transcoders: usize,
+    /// Whether the sides of a call that have no codec in common are transcoded.
+    pub transcoding: bool,
     /// Prompts, in the order of their names; a place in this list is the number of `contract::Source::Prompt`.
     pub prompts: Vec<Prompt>,
     /// Differentiated services code point of RTP.
@@ -115,6 +117,7 @@ impl Media {
             media_timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
             early_unproven: Duration::from_millis(early_ms),
             transcoders,
+            transcoding: reader.get(section, "transcoding", "must be true or false", |value| value.as_bool()),
             prompts: reader.entries(section, "prompts", prompts, |value, faults| read_prompts(value, faults, host)),
             dscp,
         }

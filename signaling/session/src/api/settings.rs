@@ -38,6 +38,8 @@ pub struct MediaSettings {
     pub codecs: Vec<Codec>,
     /// Whether the order of the offerer or of the answerer decides on the codec.
     pub codec_order: CodecOrder,
+    /// Whether two sides of a call that have no codec in common are transcoded. Otherwise such a call is refused.
+    pub transcoding: bool,
     /// Whether telephone events are agreed on.
     pub telephone_event: bool,
     /// Silence from the peer that ends a call; zero: it never does.
@@ -89,6 +91,7 @@ impl Default for MediaSettings {
         Self {
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             codec_order: CodecOrder::Offerer,
+            transcoding: true,
             telephone_event: true,
             silence_limit: Duration::from_secs(60),
             early_unproven: Duration::from_millis(160),

@@ -149,7 +149,7 @@ impl Sessions {
         match (agreed(one), agreed(other)) {
             (Some(first), Some(second)) if fits(first, second) || self.could_match(one, other) => Ok(()),
             _ => Err(SessionError::Media(
-                "the two sessions have no codec in common, and nothing transcodes yet: offer one codec everywhere, \
+                "the two sessions have no codec in common, and transcoding is switched off: offer one codec everywhere, \
                  or change the codec of one of them first",
             )),
         }

@@ -3,7 +3,7 @@
 use crate::invite::dial::{Dial, Target};
 use crate::invite::early_dialogs::EarlyAnswer;
 use crate::invite::incoming_invite::Stage;
-use crate::negotiation::capabilities::{Terms, mirrored};
+use crate::negotiation::capabilities::{Reach, Terms, mirrored};
 use crate::negotiation::local_offer::Wish;
 use crate::timers::timer::Timer;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 use clock::Duration;
 use contract::Direction;
-use sdp_core::{Offer, write_offer};
+use sdp_core::write_offer;
 use sip_core::AccountId;
 use std::sync::Arc;
 
@@ -212,9 +212,9 @@ impl Sessions {
         }
         let Some(session) = self.table.get(caller) else { return false };
         let Some(incoming) = session.incoming.as_ref() else { return false };
-        let able = self.media_of(session);
         let mut origin = session.sdp.origin();
         if incoming.offer.is_none() {
+            let able = self.media_of(session, Reach::Transcoded);
             let text = write_offer(&able.settings(), session.sdp.others(), local, &mut origin);
             let Some(session) = self.table.get_mut(caller) else { return false };
             session.negotiation.await_ack();
@@ -222,7 +222,7 @@ impl Sessions {
             session.describe(text);
             return true;
         }
-        let Ok(offer) = Offer::read(&incoming.raw_offer, &able.settings()) else {
+        let Ok(offer) = self.read_offer(session, &incoming.raw_offer, None) else {
             self.end(turn, caller, EndReason::BadAnswer);
             return false;
         };

@@ -6,6 +6,7 @@ use crate::invite::dial::{Dial, Target, call_id};
 use crate::invite::dial_check::{bracketed, uri_of};
 use crate::invite::early_dialogs::Early;
 use crate::invite::name_lookup::Lookup;
+use crate::negotiation::capabilities::Reach;
 use crate::timers::timer::Timer;
 use crate::{CrossingPolicy, EndReason, Outcome, SessionEvent, SessionId, SessionState, Sessions, Side, Turn};
 use clock::Instant;
@@ -134,7 +135,7 @@ impl Sessions {
         let Some(session) = self.table.get(id) else { return false };
         let (Some(out), Some(local)) = (&session.outgoing, session.local()) else { return false };
         let mut origin = session.sdp.origin();
-        let media = self.media_of(session);
+        let media = self.media_of(session, Reach::Transcoded);
         let sdp = match &out.dial.sdp {
             Some(sdp) => sdp.to_string(),
             None => write_offer(&media.settings(), session.sdp.others(), local, &mut origin),

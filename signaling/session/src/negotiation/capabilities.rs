@@ -3,18 +3,28 @@
 use crate::Sessions;
 use crate::session::Session;
 use contract::{Codec, Direction, PayloadMap};
-use sdp_core::{Negotiated, Packets, Settings};
+use sdp_core::{CodecOrder, Negotiated, Offer, Packets, SdpError, Settings};
 use std::net::IpAddr;
 
 /// What a session can offer, and accept.
 pub(crate) struct Able {
     codecs: [Codec; PayloadMap::CAPACITY],
     count: usize,
-    order: sdp_core::CodecOrder,
+    order: CodecOrder,
     telephone_event: bool,
     pub(crate) direction: Direction,
     packets: Option<Packets>,
     source: IpAddr,
+}
+
+/// Which codecs a session is offered, or may offer, that the other side of its call does not have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// None of them: the packets of the two sides are relayed.
+    Relayed,
+    /// All that the settings name, after those of the other side: the media plane transcodes. The same as [`Self::Relayed`]
+    /// where the settings forbid that.
+    Transcoded,
 }
 
 /// What one side takes, for the other side to be offered.
@@ -27,6 +37,10 @@ pub(crate) struct Terms {
 impl Terms {
     pub(crate) fn of(agreed: &Negotiated) -> Self {
         Self { payloads: agreed.payloads, packets: agreed.packets }
+    }
+
+    pub(crate) fn payloads(&self) -> &PayloadMap {
+        &self.payloads
     }
 
     /// Its audio codecs.
@@ -54,11 +68,11 @@ impl Able {
 }
 
 impl Sessions {
-    /// What the session can offer: with a linked session only codecs of that one, in its order. A session that is to hear
-    /// another one later offers all codecs; the two settle on one afterwards.
-    pub(crate) fn media_of(&self, session: &Session) -> Able {
+    /// What the session can offer: with a linked session the codecs of that one, in its order, and those that `reach` adds.
+    /// A session that is to hear another one later offers all codecs; the two settle on one afterwards.
+    pub(crate) fn media_of(&self, session: &Session, reach: Reach) -> Able {
         if let Some(theirs) = self.linked(session).and_then(Session::takes) {
-            return self.able_by(session, &Terms::of(theirs));
+            return self.able_by(session, &Terms::of(theirs), reach);
         }
         let later = session.transfers.will_hear().and_then(|peer| self.table.get(peer)?.takes());
         match later.map(Terms::of) {
@@ -71,8 +85,47 @@ impl Sessions {
     }
 
     /// What the session can offer by the terms of another one.
-    pub(crate) fn able_by(&self, session: &Session, terms: &Terms) -> Able {
-        self.able(session, terms.codecs(), Some(terms))
+    pub(crate) fn able_by(&self, session: &Session, terms: &Terms, reach: Reach) -> Able {
+        let media = &self.settings.media;
+        let transcodes = media.transcoding && reach == Reach::Transcoded;
+        let others = media.codecs.iter().copied().filter(|_| transcodes);
+        self.able(session, terms.codecs().chain(others), Some(terms))
+    }
+
+    /// What a peer offers and we accept: codecs that the other side of its call has as well; where there are none, all that
+    /// the media plane can transcode.
+    pub(crate) fn read_offer(
+        &self,
+        session: &Session,
+        raw: &[u8],
+        direction: Option<Direction>,
+    ) -> Result<Offer, SdpError> {
+        let mut able = self.media_of(session, Reach::Relayed);
+        able.direction = direction.unwrap_or(able.direction);
+        match Offer::read(raw, &able.settings()) {
+            Err(SdpError::NoCodec) if self.settings.media.transcoding => {
+                Offer::read(raw, &self.transcoded_by(session, able).settings())
+            }
+            read => read,
+        }
+    }
+
+    /// The capabilities of a session of which the other side of the call has no codec. Packets are made for it, so the other
+    /// side's packet time does not matter.
+    fn transcoded_by(&self, session: &Session, relayed: Able) -> Able {
+        let spoken = self.linked(session).and_then(Session::takes).and_then(|theirs| theirs.payloads.audio());
+        let is_g711 = |codec: &Codec| matches!(codec, Codec::Pcmu | Codec::Pcma);
+        let all = || self.settings.media.codecs.iter().copied();
+        let (direction, telephone_event) = (relayed.direction, relayed.telephone_event);
+        let able = match spoken {
+            // Both laws of G.711 become each other in place; better codecs would only cost more here.
+            Some((_, codec)) if is_g711(&codec) => {
+                let codecs = all().filter(is_g711).chain(all().filter(|codec| !is_g711(codec)));
+                Able { order: CodecOrder::Ours, ..self.able(session, codecs, None) }
+            }
+            _ => self.able(session, all(), None),
+        };
+        Able { direction, telephone_event, ..able }
     }
 
     /// All codecs and both directions, independent of the other side.

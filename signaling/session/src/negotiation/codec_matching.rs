@@ -1,6 +1,7 @@
 //! Two sides that hear each other come to speak one codec. A side that has agreed to less than before, or to something
 //! else, stays as it is; the other one is offered what the first one takes, by a re-INVITE of ours. Each answer leaves
-//! fewer codecs, so that this ends.
+//! fewer codecs, so that this ends. Where the media plane may transcode, only a peer is asked that has shown a codec of the
+//! other side, and two sides that do not come to speak one codec are transcoded.
 
 use crate::negotiation::capabilities::{Terms, fits};
 use crate::negotiation::local_offer::Wish;
@@ -33,6 +34,19 @@ impl Codecs {
 
     fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// The one that is sent first.
+    fn spoken(payloads: &PayloadMap) -> Self {
+        let mut first = PayloadMap::default();
+        if let Some((number, codec)) = payloads.audio() {
+            first.push(number, codec);
+        }
+        Self::of(&first)
+    }
+
+    pub(super) fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
     }
 
     pub(super) fn meets(self, other: Self) -> bool {
@@ -95,20 +109,33 @@ impl Sessions {
         if fits(ours, theirs) {
             return;
         }
+        let transcodes = self.settings.media.transcoding;
+        let can = |session: &Session, partners| match transcodes {
+            true => session.could_come_to(partners),
+            false => session.has_shown(partners),
+        };
+        let (here_can, there_can) = (can(here, theirs), can(there, ours));
+        if transcodes && !here_can && !there_can {
+            return;
+        }
         // The one that has more; or the one that did not change, unless only the other one is known to have what is needed.
         let (here_has, there_has) = (Codecs::of(&ours.payloads), Codecs::of(&theirs.payloads));
         let is_better = match () {
+            () if transcodes && here_can != there_can => here_can,
             () if here_has.contains(there_has) => true,
             () if there_has.contains(here_has) => false,
-            () => here.has_shown(theirs) && !there.has_shown(ours),
+            () => here_can && !there_can,
         };
         let first = if is_better { id } else { there.id() };
         self.offer_matching(turn, first, None, Attempt::First);
     }
 
-    /// Whether it makes sense to ask one of two sessions for a codec of the other. A peer that has made an offer has shown all
-    /// of its codecs; an answer may have left some out.
+    /// Whether two sessions can hear each other: one of them may have a codec of the other, or the media plane transcodes.
+    /// A peer that has made an offer has shown all of its codecs; an answer may have left some out.
     pub(crate) fn could_match(&self, one: SessionId, other: SessionId) -> bool {
+        if self.settings.media.transcoding {
+            return true;
+        }
         let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
         let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else { return false };
         let may_take = |session: &Session, agreed| session.is_outgoing() || session.has_shown(agreed);
@@ -117,10 +144,19 @@ impl Sessions {
 
     /// Two calls are to become one whose sides have no codec in common yet: one of them is asked first.
     pub(crate) fn match_before_join(&mut self, turn: &mut Turn<'_>, join: Join) {
-        let asked = self.offer_matching(turn, join.other, Some(join), Attempt::First);
+        let asked = self.may_be_asked(join.other, join.one)
+            && self.offer_matching(turn, join.other, Some(join), Attempt::First);
         if !asked {
             self.match_refused(turn, join.other, Matching { attempt: Attempt::First, join: Some(join) });
         }
+    }
+
+    /// Whether the first one of two sessions is asked for a codec of the other one. Where the media plane may transcode, that
+    /// is a peer that has shown such a codec, and that can come closer to the other one by it.
+    fn may_be_asked(&self, id: SessionId, partner: SessionId) -> bool {
+        let theirs = self.table.get(partner).and_then(Session::agreement);
+        !self.settings.media.transcoding
+            || theirs.zip(self.table.get(id)).is_some_and(|(theirs, session)| session.could_come_to(theirs))
     }
 
     /// Offers a session the codecs of the one that it hears, or is to hear. `false`: something is in the way; what is tried
@@ -137,8 +173,20 @@ impl Sessions {
         self.offer(turn, id, wish).is_ok()
     }
 
-    /// The peer has agreed.
-    pub(crate) fn match_accepted(&mut self, turn: &mut Turn<'_>, matching: Matching) {
+    /// The peer has agreed. What it leaves out although it has shown that before, it is not asked for again.
+    pub(crate) fn match_accepted(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        matching: Matching,
+        agreed: &Negotiated,
+    ) {
+        let spoken = self.partner_of(id, matching).and_then(|partner| self.table.get(partner)?.agreement());
+        let spoken = spoken.map(|theirs| Codecs::spoken(&theirs.payloads));
+        let left_out = spoken.filter(|spoken| !Codecs::of(&agreed.payloads).meets(*spoken));
+        if let (Some(session), Some(left_out)) = (self.table.get_mut(id), left_out) {
+            session.sdp.forget_shown_of(left_out);
+        }
         if let Some(join) = matching.join {
             self.join_matched(turn, &join);
         }
@@ -147,22 +195,34 @@ impl Sessions {
     /// The peer has refused: the other one is asked, once.
     pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
         let link = self.table.get(id).and_then(|session| session.link());
-        let partner = match (matching.join, link) {
-            (Some(join), _) if join.one == id => join.other,
-            (Some(join), _) => join.one,
-            (None, Some(link)) => link.peer,
-            (None, None) => return,
-        };
+        let Some(partner) = self.partner_of(id, matching) else { return };
+        let transcodes = self.settings.media.transcoding;
+        let theirs = self.table.get(partner).and_then(Session::agreement).map(|agreed| agreed.payloads);
+        if let (Some(session), Some(theirs), true) = (self.table.get_mut(id), theirs, transcodes) {
+            session.sdp.forget_shown_of(Codecs::of(&theirs)); // it is not asked for them again
+        }
         let is_first = matching.attempt == Attempt::First;
-        if is_first && self.offer_matching(turn, partner, matching.join, Attempt::Second) {
+        let may_ask = is_first && self.may_be_asked(partner, id);
+        if may_ask && self.offer_matching(turn, partner, matching.join, Attempt::Second) {
             return;
         }
         match (matching.join, link.map(|link| link.tie)) {
+            (Some(join), _) if transcodes => self.join_matched(turn, &join),
             (Some(join), _) => self.join_refused(turn, &join),
-            (None, _) if is_first => {} // something is in the way, after which this is tried again
+            (None, _) if transcodes => {} // each goes on with the codec that it has
+            (None, _) if is_first => {}   // something is in the way, after which this is tried again
             (None, Some(Tie::Bridge(bridge))) => self.take_down(turn, bridge, LeaveReason::Failed),
             (None, Some(Tie::Call)) => self.end(turn, id, EndReason::BadAnswer),
             (None, None) => {}
+        }
+    }
+
+    /// The session whose codecs another one is offered.
+    fn partner_of(&self, id: SessionId, matching: Matching) -> Option<SessionId> {
+        match matching.join {
+            Some(join) if join.one == id => Some(join.other),
+            Some(join) => Some(join.one),
+            None => self.table.get(id)?.link().map(|link| link.peer),
         }
     }
 
@@ -217,7 +277,16 @@ impl Session {
     }
 
     /// Its peer has offered, or agreed to, a codec of these.
-    fn has_shown(&self, agreed: &Negotiated) -> bool {
-        self.sdp.has_shown(agreed)
+    pub(super) fn has_shown(&self, agreed: &Negotiated) -> bool {
+        self.sdp.has_shown(Codecs::of(&agreed.payloads))
+    }
+
+    /// Whether an offer of these codecs may take it closer to them: it has shown one of them, and has agreed to none so far or
+    /// has shown the first one.
+    fn could_come_to(&self, theirs: &Negotiated) -> bool {
+        let has_common =
+            self.agreement().is_some_and(|ours| Codecs::of(&ours.payloads).meets(Codecs::of(&theirs.payloads)));
+        let may_take_first = || self.sdp.has_shown(Codecs::spoken(&theirs.payloads));
+        self.has_shown(theirs) && (!has_common || may_take_first())
     }
 }

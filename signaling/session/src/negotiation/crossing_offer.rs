@@ -41,7 +41,7 @@ pub(crate) struct PeerChange<'o> {
     pub(crate) request: PeerRequest,
     /// All that the peer offers.
     pub(crate) wish: &'o Offer,
-    /// The part of it that the other side has agreed to before, if there is one.
+    /// The part of it that the other side has agreed to before, or that can be transcoded for it, if there is one.
     pub(crate) here: Option<&'o Offer>,
     /// The offer as it came.
     pub(crate) raw: &'o [u8],
@@ -89,7 +89,8 @@ impl Sessions {
     pub(crate) fn late_answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId, agreed: &Negotiated) {
         let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
         let Some(there) = other.sdp.agreed().filter(|_| other.can_hear()) else { return };
-        if there.direction != mirrored(agreed.direction) || !fits(agreed, there) {
+        let is_asked = !fits(agreed, there) && (!self.settings.media.transcoding || other.has_shown(agreed));
+        if there.direction != mirrored(agreed.direction) || is_asked {
             let other = other.id();
             let wish = Wish { terms: Some(Terms::of(agreed)), ..Wish::of(mirrored(agreed.direction)) };
             // Where something is in the way it is asked again afterwards.
@@ -178,11 +179,9 @@ impl Sessions {
             }
         };
         let Some(session) = self.table.get(id) else { return };
-        let mut able = self.media_of(session);
-        if session.link().is_some_and(|link| link.tie == Tie::Call) {
-            able.direction = mirrored(crossed.agreed);
-        }
-        let offer = Offer::read(&crossing.offer, &able.settings());
+        let is_call = session.link().is_some_and(|link| link.tie == Tie::Call);
+        let direction = is_call.then(|| mirrored(crossed.agreed));
+        let offer = self.read_offer(session, &crossing.offer, direction);
         let (Ok(offer), Some(local), Some(session)) = (offer, session.local(), self.table.get_mut(id)) else {
             self.refuse_change(turn, crossing.request, &Refusal::status(500));
             return self.take_up_pending(turn, id);

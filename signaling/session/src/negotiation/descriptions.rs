@@ -2,9 +2,10 @@
 //! media towards an address of theirs (RFC 3264).
 
 use crate::invite::incoming_invite::{IncomingInvite, Stage};
+use crate::negotiation::capabilities::Reach;
 use crate::negotiation::pending_operations::{Carried, PendingOperation};
 use crate::{Operation, Session, SessionError, SessionEvent, SessionId, Sessions, Turn};
-use sdp_core::{Negotiated, Offer, Packets, Settings, read_answer, write_offer, write_offer_again};
+use sdp_core::{Negotiated, Packets, Settings, read_answer, write_offer, write_offer_again};
 use std::net::SocketAddr;
 
 /// Where a session's media is to go.
@@ -39,7 +40,7 @@ impl Sessions {
         self.take_port(turn, id)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
-        let able = self.media_of(session);
+        let able = self.media_of(session, Reach::Transcoded);
         let mut origin = session.sdp.origin();
         let text = match (session.sdp.agreed(), session.offer()) {
             (Some(agreed), _) => write_offer_again(agreed, &able.settings(), session.sdp.others(), local, &mut origin),
@@ -54,8 +55,7 @@ impl Sessions {
     /// decision, and whose caller has made an offer, this one counts from now on.
     pub fn answer_text(&mut self, turn: &mut Turn<'_>, id: SessionId, offer: &str) -> Result<String, SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        let able = self.media_of(session);
-        let offer = Offer::read(offer.as_bytes(), &able.settings()).map_err(SessionError::Description)?;
+        let offer = self.read_offer(session, offer.as_bytes(), None).map_err(SessionError::Description)?;
         self.take_port(turn, id)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         let local = session.local().ok_or(SessionError::Busy(Operation::ChangeMedia))?;
@@ -98,7 +98,7 @@ impl Sessions {
         if !session.negotiation.is_idle() || session.is_moving(&self.legs) {
             return Err(SessionError::Busy(Operation::ChangeMedia));
         }
-        let able = self.media_of(session);
+        let able = self.media_of(session, Reach::Transcoded);
         let agreed = match remote {
             RemoteMedia::Address(address) => aimed(session, &able.settings(), *address),
             RemoteMedia::Description(text) => {

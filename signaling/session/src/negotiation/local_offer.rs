@@ -1,16 +1,20 @@
 //! Re-INVITEs of the switch: hold, resume, change of codec, refresh (RFC 3261 §14.1).
 
-use crate::negotiation::capabilities::{Able, Terms};
-use crate::negotiation::codec_matching::Matching;
+use crate::negotiation::capabilities::{Able, Reach, Terms};
+use crate::negotiation::codec_matching::{Codecs, Matching};
 use crate::negotiation::crossing_offer::Crossed;
 use crate::negotiation::pending_operations::PendingOperation;
 use crate::{
     EndOrigin, EndReason, Operation, PlannedSource, Session, SessionError, SessionEvent, SessionId, Sessions, Side,
     Turn,
 };
-use contract::{Codec, Direction, PayloadMap};
+use contract::{Codec, Direction, PayloadMap, PayloadMapping};
 use sdp_core::{Negotiated, Packets, Settings, write_offer, write_offer_again};
 use sip_core::{ClientRequestId, DialogId, Span};
+use std::ops::RangeInclusive;
+
+/// Payload types that mean what a session description says (RFC 3551 §6).
+const DYNAMIC_PAYLOAD_TYPES: RangeInclusive<u8> = 96..=127;
 
 /// A re-INVITE of ours that has no answer yet, and what it is to bring about.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +57,12 @@ impl Sessions {
         let (Some(dialog), Some(local), true) = (session.dialog(), session.local(), is_free) else {
             return Err(SessionError::Busy(operation));
         };
-        let able = self.able_for(session, &wish);
+        let able = self.able_for(session, &wish, reach_of(session, &wish));
         let settings = Settings { direction: wish.wanted, ..able.settings() };
         let mut origin = session.sdp.origin();
         let is_linked = self.linked(session).is_some_and(|other| other.takes().is_some());
         let common = |agreed| if is_linked { in_common(agreed, &settings) } else { agreed };
-        let text = match session.sdp.agreed().copied().map(|agreed| narrowed(common(agreed), wish.codec)) {
+        let text = match session.sdp.agreed().copied().map(|agreed| narrowed(common(agreed), wish.codec, &settings)) {
             Some(agreed) => {
                 let all = wish.terms.map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
                 let offered = Negotiated { payloads: all.unwrap_or(agreed.payloads), ..agreed };
@@ -83,12 +87,12 @@ impl Sessions {
 
     /// What a session may agree to by this wish. Without terms the telephone events that were agreed on are offered again,
     /// whether the other side of the call takes them or not: its digits cross by INFO. So the peer may accept them.
-    fn able_for(&self, session: &Session, wish: &Wish) -> Able {
+    fn able_for(&self, session: &Session, wish: &Wish, reach: Reach) -> Able {
         if let Some(terms) = &wish.terms {
-            return self.able_by(session, terms);
+            return self.able_by(session, terms, reach);
         }
         let had_events = session.sdp.agreed().is_some_and(|agreed| agreed.payloads.telephone_event().is_some());
-        self.media_of(session).or_telephone_event(had_events)
+        self.media_of(session, reach).or_telephone_event(had_events)
     }
 
     /// The session timer wants a refresh. Where it cannot be sent now, as another change is on its way or a table is full, the
@@ -130,7 +134,9 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         let before = session.hold.want(wish.wanted);
         let Some(session) = self.table.get(id) else { return };
-        let able = self.able_for(session, &wish);
+        // An offer that takes a side to the codecs of the other one has no other answer.
+        let reach = if wish.matching.is_some() { Reach::Relayed } else { Reach::Transcoded };
+        let able = self.able_for(session, &wish, reach);
         let agreed = self.answer_by(turn, id, message, &able);
         let Some(session) = self.table.get_mut(id) else { return };
         let Ok(agreed) = agreed else {
@@ -138,6 +144,9 @@ impl Sessions {
             session.hold.want(before);
             return self.end(turn, id, EndReason::BadAnswer);
         };
+        if wish.codec.is_some() && self.settings.media.transcoding {
+            session.sdp.forget_shown(); // the user wants this one, and the peer is not asked for the one of before
+        }
         if let Some((holds, source)) = wish.hold {
             session.hold.set_ours(holds.then_some(source));
         }
@@ -146,7 +155,7 @@ impl Sessions {
             self.resumed_direction_meets(turn, id);
         }
         if let Some(matching) = wish.matching {
-            self.match_accepted(turn, matching);
+            self.match_accepted(turn, id, matching, &agreed);
         }
         if wish == Wish::of(wish.wanted) && agreed.direction != wish.wanted {
             self.answered_direction_crosses(turn, id, agreed.direction);
@@ -184,51 +193,56 @@ impl Sessions {
             let status = if matches!(status, 400..=407 | 409..=480 | 482..=699) { status } else { 500 };
             self.cross_done(turn, other, Err(status));
         }
-        if let Some(matching) = wish.matching {
-            self.match_refused(turn, id, matching);
-        }
         // RFC 5057 §5.1: the peer does not know this call any more, or is not there.
-        if matches!(status, 408 | 481) {
+        let is_lost = matches!(status, 408 | 481);
+        match wish.matching.map(|matching| (matching, matching.join())) {
+            Some((_, Some(join))) if is_lost && self.settings.media.transcoding => self.join_refused(turn, &join),
+            Some((matching, _)) => self.match_refused(turn, id, matching),
+            None => {}
+        }
+        if is_lost {
             self.end(turn, id, EndReason::PeerLost);
         }
     }
 }
 
+/// Which codecs our offer has beside those of the other side: none to a peer that is known to have one of them, so that the
+/// two do not come to need transcoding.
+fn reach_of(session: &Session, wish: &Wish) -> Reach {
+    match &wish.terms {
+        Some(terms) if wish.matching.is_none() && !session.sdp.has_shown(Codecs::of(terms.payloads())) => {
+            Reach::Transcoded
+        }
+        _ => Reach::Relayed,
+    }
+}
+
 /// What was agreed on, without the codecs that the other side does not take any more.
 fn in_common(agreed: Negotiated, settings: &Settings<'_>) -> Negotiated {
+    let is_event = |entry: &PayloadMapping| entry.codec == Codec::TelephoneEvent;
+    let is_common = |entry: &PayloadMapping| !is_event(entry) && settings.codecs.contains(&entry.codec);
+    // RFC 4733 §2.1: events have the clock of the audio beside them.
+    let has_clock = |event: &PayloadMapping| {
+        agreed.payloads.entries().any(|audio| is_common(&audio) && audio.clock_rate == event.clock_rate)
+    };
     let mut payloads = PayloadMap::default();
-    for (number, codec, _) in agreed.payloads.iter() {
-        if codec == Codec::TelephoneEvent || settings.codecs.contains(&codec) {
-            payloads.push(number, codec);
-        }
+    for entry in agreed.payloads.entries().filter(|entry| is_common(entry) || (is_event(entry) && has_clock(entry))) {
+        payloads.push_entry(entry);
     }
     if payloads.audio().is_some() { Negotiated { payloads, ..agreed } } else { agreed }
 }
 
 /// The same with one audio codec only, and telephone events where they were agreed on.
-fn narrowed(agreed: Negotiated, codec: Option<Codec>) -> Negotiated {
+fn narrowed(agreed: Negotiated, codec: Option<Codec>, settings: &Settings<'_>) -> Negotiated {
     let Some(codec) = codec else { return agreed };
-    let known = agreed.payloads.iter().find(|(_, other, _)| *other == codec).map(|(number, ..)| number);
-    // RFC 3551 §6 gives both their numbers for good.
-    let number = known.unwrap_or(if codec == Codec::Pcma { 8 } else { 0 });
-    let mut payloads = PayloadMap::default();
-    payloads.push(number, codec);
-    if let Some(number) = agreed.payloads.telephone_event() {
-        payloads.push(number, Codec::TelephoneEvent);
-    }
-    Negotiated { payloads, ..agreed }
+    let telephone_event = agreed.payloads.telephone_event().is_some();
+    let wanted = Settings { codecs: &[codec], telephone_event, ..*settings }.payloads();
+    Negotiated { payloads: renumbered(&wanted, Some(&agreed.payloads)), ..agreed }
 }
 
-/// All that can be agreed on, where a peer wants our offer. A codec that has a payload type keeps it (RFC 3264 §8.3.2).
+/// All that can be agreed on, where a peer wants our offer.
 pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiated>) -> Negotiated {
-    let mut payloads = PayloadMap::default();
-    for (number, codec, _) in settings.payloads().iter() {
-        let known = agreed.and_then(|agreed| agreed.payloads.iter().find(|(_, other, _)| *other == codec));
-        let number = known.map_or(number, |(known, ..)| known);
-        if payloads.iter().all(|(other, ..)| other != number) {
-            payloads.push(number, codec);
-        }
-    }
+    let payloads = renumbered(&settings.payloads(), agreed.map(|agreed| &agreed.payloads));
     Negotiated {
         remote_rtp: None,
         remote_rtcp: None,
@@ -239,4 +253,23 @@ pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiate
         packets: Packets::default(),
         rtcp_mux: true,
     }
+}
+
+/// These payload types by the numbers that they were agreed on with (RFC 3264 §8.3.2). A new one keeps its number where that
+/// is free, or gets a dynamic one.
+fn renumbered(wanted: &PayloadMap, agreed: Option<&PayloadMap>) -> PayloadMap {
+    let mut payloads = PayloadMap::default();
+    let known = |entry: &PayloadMapping| {
+        let same = |other: &PayloadMapping| (other.codec, other.clock_rate) == (entry.codec, entry.clock_rate);
+        agreed?.entries().find(same).map(|other| other.payload_type)
+    };
+    let is_taken = |number: u8| agreed.is_some_and(|agreed| agreed.iter().any(|(other, ..)| other == number));
+    for entry in wanted.entries() {
+        let is_free = |number: &u8| !is_taken(*number) && payloads.iter().all(|(other, ..)| other != *number);
+        let new = || [entry.payload_type].into_iter().chain(DYNAMIC_PAYLOAD_TYPES).find(is_free);
+        if let Some(number) = known(&entry).or_else(new) {
+            payloads.push_clocked(number, entry.codec, entry.clock_rate);
+        }
+    }
+    payloads
 }

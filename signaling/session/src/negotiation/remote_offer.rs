@@ -2,7 +2,7 @@
 
 use crate::admission::address_validation::Proof;
 use crate::invite::invitation::{Unfit, description};
-use crate::negotiation::capabilities::Able;
+use crate::negotiation::capabilities::{Able, Reach};
 use crate::negotiation::crossing_offer::{PeerChange, Way};
 use crate::negotiation::exchange::{Answer, PeerRequest};
 use crate::negotiation::local_offer::all_that_can_be;
@@ -103,7 +103,7 @@ impl Sessions {
                 return self.take_up_pending(turn, id);
             }
         };
-        let here = Offer::read(raw, &self.media_of(session).settings());
+        let here = self.read_offer(session, raw, None);
         if let Some(session) = self.table.get_mut(id) {
             session.sdp.note_shown(&wish.agreed().payloads);
         }
@@ -143,7 +143,7 @@ impl Sessions {
         turn.events.push(SessionEvent::Reinvited { id, has_offer: false });
         let Some(session) = self.table.get(id) else { return };
         let Some(local) = session.local() else { return };
-        let (mut origin, able) = (session.sdp.origin(), self.media_of(session));
+        let (mut origin, able) = (session.sdp.origin(), self.media_of(session, self.late_reach(session)));
         let offered = all_that_can_be(&able.settings(), session.sdp.agreed());
         let text = write_offer_again(&offered, &able.settings(), session.sdp.others(), local, &mut origin);
         let sent = turn.sip.accept(turn.now, invite, Content::sdp(text.as_bytes())) == Accepted::Sent;
@@ -152,6 +152,13 @@ impl Sessions {
             session.sdp.set_origin(origin);
             turn.decide.described(id, Side::Local, text.as_bytes());
         }
+    }
+
+    /// What our offer to a peer has beside the codecs of the other side: nothing where the peer is known to have one of them.
+    fn late_reach(&self, session: &Session) -> Reach {
+        let theirs = self.linked(session).and_then(Session::takes);
+        let is_common = theirs.is_some_and(|theirs| session.has_shown(theirs));
+        if is_common { Reach::Relayed } else { Reach::Transcoded }
     }
 
     /// Our 2xx was acknowledged; where it had our offer, this has the answer.
@@ -178,7 +185,7 @@ impl Sessions {
     /// What the peer answered to our offer with this message.
     pub(crate) fn answer_in(&self, turn: &mut Turn<'_>, id: SessionId, message: Span) -> Result<Negotiated, Unfit> {
         let session = self.table.get(id).ok_or(Unfit::Malformed)?;
-        self.answer_by(turn, id, message, &self.media_of(session))
+        self.answer_by(turn, id, message, &self.media_of(session, Reach::Transcoded))
     }
 
     /// What the peer answered to the offer of an INVITE. Meanwhile the other side may have come to take less than the INVITE offered, or it may be
@@ -190,7 +197,7 @@ impl Sessions {
         message: Span,
     ) -> Result<Negotiated, Unfit> {
         let session = self.table.get(id).ok_or(Unfit::Malformed)?;
-        match self.answer_by(turn, id, message, &self.media_of(session)) {
+        match self.answer_by(turn, id, message, &self.media_of(session, Reach::Transcoded)) {
             Err(Unfit::Sdp(SdpError::NoCodec)) => {
                 let mut able = self.able_alone(session);
                 able.direction = session.hold.wanted();

@@ -66,9 +66,14 @@ impl SdpState {
         self.shown = Codecs::default();
     }
 
+    /// The peer has refused an offer of these.
+    pub(crate) fn forget_shown_of(&mut self, codecs: Codecs) {
+        self.shown.remove(codecs);
+    }
+
     /// The peer has offered, or agreed to, a codec of these.
-    pub(crate) fn has_shown(&self, agreed: &Negotiated) -> bool {
-        self.shown.meets(Codecs::of(&agreed.payloads))
+    pub(crate) fn has_shown(&self, codecs: Codecs) -> bool {
+        self.shown.meets(codecs)
     }
 
     /// An offer has been answered.

@@ -97,7 +97,8 @@ fn taken_apart_and_put_together_again() {
 
 #[test]
 fn what_cannot_hear_each_other_is_not_put_together() {
-    let mut world = World::new(Settings::default(), 4);
+    let media = MediaSettings { transcoding: false, ..MediaSettings::default() };
+    let mut world = World::new(Settings { media, ..Settings::default() }, 4);
     let one = world.comes(1, "tone", SDP);
     let other = world.comes(2, "tone", &SDP.replace("RTP/AVP 0", "RTP/AVP 8"));
     let ringing = world.comes(3, "later", SDP);

@@ -104,7 +104,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The two sides speak one codec: they become one call.
+    /// The two sides speak one codec, or are transcoded: they become one call.
     pub(crate) fn join_matched(&mut self, turn: &mut Turn<'_>, join: &Join) {
         let &Join { by, consultation, subscription, one, other } = join;
         if self.other_side(by) != Some(one) || self.other_side(consultation) != Some(other) {

@@ -1,6 +1,6 @@
 //! An INVITE with `Replaces`: the call takes the place of another one (RFC 3891).
 
-use crate::negotiation::capabilities::Terms;
+use crate::negotiation::capabilities::{Reach, Terms};
 use crate::transfer::received_refer::PARTY;
 use crate::{Plan, PlannedSource, Session, SessionId, Sessions, Turn};
 use sdp_core::Offer;
@@ -31,9 +31,10 @@ impl Sessions {
         // The codecs that the session to be heard has as well; if there are none, that session is asked to change later.
         let Some(session) = self.table.get(id) else { return true };
         let terms = self.table.get(peer).and_then(|peer| peer.agreement()).map(Terms::of);
-        let able = terms.map_or_else(|| self.media_of(session), |terms| self.able_by(session, &terms));
-        let read = Offer::read(&raw, &able.settings());
-        match read.or_else(|_| Offer::read(&raw, &self.media_of(session).settings())) {
+        let all = self.media_of(session, Reach::Transcoded);
+        let able = terms.map(|terms| self.able_by(session, &terms, Reach::Relayed));
+        let read = Offer::read(&raw, &able.as_ref().unwrap_or(&all).settings());
+        match read.or_else(|_| Offer::read(&raw, &all.settings())) {
             _ if raw.is_empty() => self.start(turn, id, Plan::of(PlannedSource::Silence)),
             Ok(offer) => {
                 if let Some(incoming) = self.table.get_mut(id).and_then(|session| session.incoming.as_mut()) {

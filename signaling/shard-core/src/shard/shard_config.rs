@@ -114,6 +114,7 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
             config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
             config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
         },
+        transcoding: config.media.transcoding,
         telephone_event: sip.audio.dtmf,
         silence_limit: config.media.media_timeout.unwrap_or(Duration::ZERO),
         early_unproven: config.media.early_unproven,

@@ -116,21 +116,23 @@ fn bodies_of_several_parts_in_every_message() {
         (mixed(&sdp("0 8")), mixed(&sdp("8"))),
     ] {
         let (mut caller, invite, ok) = Caller::up(&offer, &answer);
-        assert_eq!((formats(&invite), formats(&ok)), ("0 8", "8"));
+        assert_eq!((formats(&invite), formats(&ok)), ("0 8 9 96", "8"));
         // Other parts are for us alone.
         assert_eq!(line(&invite, "Content-Type"), "application/sdp");
         assert!(!invite.contains("isup") && !ok.contains("isup"));
         // A re-INVITE, and its answer.
         let (_, b) = caller.next("INVITE", "", &mixed(&sdp("0")));
-        assert_eq!(formats(&b[0]), "0", "{b:?}");
+        assert_eq!(formats(&b[0]), "0 8 9 96", "B has not shown PCMU: {b:?}");
         let (a, _) = caller.b_answers(&b[0], "200 OK", "", "", &mixed(&sdp("0")));
         assert_eq!(formats(&a[0]), "0", "{a:?}");
+        let (_, b) = caller.next("INVITE", "", &plain(&sdp("0 8")));
+        assert_eq!(formats(&b[0]), "0 8", "B has: {b:?}");
     }
     // A late offer: the answer is in the ACK.
     let mut caller = Caller::new();
     let (_, b) = caller.says("INVITE", "", &plain(""));
     let (a, _) = caller.b_answers(&b[0], "200 OK", "b1", "", &mixed(&sdp("0 8")));
-    assert_eq!(formats(&a[0]), "0 8");
+    assert_eq!(formats(&a[0]), "0 8 9 96", "what B has comes first");
     caller.to = line(&a[0], "To").to_owned();
     let (_, b) = caller.says("ACK", "", &mixed(&sdp("8")));
     // B hears that only this one is left.
@@ -251,7 +253,7 @@ fn sloppy_descriptions_make_calls() {
         for (kind, text) in [("", &text), ("c: Application/SDP;charset=x\r\n", &text)] {
             let body = (kind.to_owned(), text.clone());
             let (_, invite, ok) = Caller::up(&body, &body);
-            assert_eq!((formats(&invite), formats(&ok)), ("0 8", "0 8"), "{text:?}");
+            assert_eq!((formats(&invite), formats(&ok)), ("0 8 9 96", "0 8"), "{text:?}");
         }
     }
     let lines = "m=video\r\nm=text 4002\r\nm=audio 4000 RTP/AVP 0 8\r\nm=message 9 TCP/MSRP *\r\n";

@@ -53,7 +53,7 @@ fn the_offer_has_what_the_caller_has_and_numbers_are_mapped() {
     let caller = world.comes(A, "on", &sdp);
     world.serve();
     let (call, _, offer) = world.invited();
-    assert!(offer.contains("RTP/AVP 8 101\r\n"), "{offer}");
+    assert!(offer.contains("RTP/AVP 8 0 101\r\n"), "{offer}");
     world.answered(call, B, &(SDP.replace("RTP/AVP 0", "RTP/AVP 8 101") + EVENTS));
     world.serve();
     let called = world.session(caller).linked_to().unwrap();
@@ -256,7 +256,7 @@ fn a_late_offer_goes_both_ways() {
     pair.world.serve();
     let said = pair.world.said();
     let [Said::Accept(_, offer)] = &said[..] else { panic!("{said:?}") };
-    assert!(offer.contains(" RTP/AVP 0\r\n"), "{offer}");
+    assert!(offer.contains(" RTP/AVP 0 8\r\n"), "what B has comes first: {offer}");
     pair.world.acknowledges(A, SDP);
     pair.world.serve();
     let leg = |id| pair.world.session(id).leg().unwrap();

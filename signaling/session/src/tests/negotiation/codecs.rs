@@ -6,7 +6,14 @@ use crate::*;
 use contract::{Codec, Direction, Source};
 use sip_core::Cause;
 
+mod transcoding;
+
 const C: u64 = 60;
+
+/// A switch that does not transcode.
+fn relaying() -> Settings {
+    Settings { media: MediaSettings { transcoding: false, ..MediaSettings::default() }, ..Settings::default() }
+}
 
 /// A description with these payload types.
 fn sdp(formats: &str) -> String {
@@ -77,7 +84,7 @@ impl World {
 
 /// A world whose phones confirm provisional responses.
 fn with_prack() -> World {
-    let mut world = World::new(Settings::default(), 6);
+    let mut world = World::new(relaying(), 6);
     world.reliability = sip_core::Reliability::Supported;
     world
 }
@@ -91,14 +98,21 @@ fn answered(said: &[Said]) -> String {
 
 /// A call whose caller offers the one, and whose called side answers the other. Gives what they were told.
 fn call(offer: &str, answer: &str) -> (Pair, String, String) {
-    let mut world = World::new(Settings::default(), 6);
+    call_in(relaying(), offer, answer)
+}
+
+fn call_in(settings: Settings, offer: &str, answer: &str) -> (Pair, String, String) {
+    let mut world = World::new(settings, 6);
     let caller = world.comes(A, "on", offer);
     let called = world.session(caller).linked_to().expect("the other side");
     world.serve();
     let (call, _, offered) = world.invited();
     world.answered(call, B, answer);
     world.serve();
-    let told = answered(&world.said());
+    let mut said = world.said();
+    let told = answered(&said);
+    said.retain(|said| matches!(said, Said::Reinvite(..)));
+    world.said = said;
     if !offer.is_empty() {
         world.acked(A, "");
     }
@@ -374,7 +388,7 @@ fn an_offer_of_nothing_leaves_the_call_as_it_is() {
         assert!(world.asked().is_empty());
         assert_eq!(*world.session(world.id()).agreement().unwrap(), before);
         // As the first offer it is refused as well.
-        let mut world = World::new(Settings::default(), 4);
+        let mut world = World::new(relaying(), 4);
         world.calls(DIALOG, "tone", &offer);
         assert_eq!(world.said(), [Said::Reject(INVITE, 488, None)], "{offer}");
         world.assert_empty();
@@ -462,7 +476,10 @@ fn narrowing_ends() {
 
 /// Two calls of one peer, with different codecs, become one.
 fn consultation(first: &str, second: &str) -> (Pair, SessionId, SessionId) {
-    let mut pair = pair(first, first);
+    consultation_in(pair(first, first), second)
+}
+
+fn consultation_in(mut pair: Pair, second: &str) -> (Pair, SessionId, SessionId) {
     let asks = pair.world.comes(2, "on", &sdp(second));
     pair.world.serve();
     let (call, ..) = pair.world.invited();
@@ -620,7 +637,7 @@ fn a_transfer_to_somebody_without_a_common_codec_ends() {
 #[test]
 fn a_bridge_brings_both_onto_one_codec() {
     let two = |first: &str, second: &str| {
-        let mut world = World::new(Settings::default(), 4);
+        let mut world = World::new(relaying(), 4);
         let one = world.comes(A, "tone", &sdp(first));
         let other = world.comes(B, "tone", &sdp(second));
         world.serve();
