@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod audio_stream;
 mod clock_rate;
 mod codec;
 mod command;
@@ -23,6 +24,10 @@ mod spec;
 mod transport;
 
 pub use address::Address;
+pub use audio_stream::{
+    MediaMessage, ProgramMessage, STREAM_FRAME_MS, STREAM_FRAMES_AHEAD_MAX, STREAM_HEADER_BYTES,
+    STREAM_MESSAGE_BYTES_MAX, STREAMS_MAX, StreamEnd, StreamRate, StreamTrack, StreamTracks,
+};
 pub use clock_rate::ClockRate;
 pub use codec::{Codec, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
@@ -32,14 +37,14 @@ pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
 pub use opus::OpusParameters;
 pub use recording::{
-    FileOffer, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
+    FileOffer, FilePurpose, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
 };
 pub use row::{LegRow, LegState, PeerReport, ReceivedCounts, SentCounts};
 pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 8;
+pub const LAYOUT_VERSION: u32 = 9;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

@@ -33,19 +33,28 @@ impl RecordingLayout {
     }
 }
 
-/// Which file goes with which recording: said on the control socket, with the file's descriptor beside it, before the
-/// command that begins the recording.
+/// What a descriptor that a client hands over is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FilePurpose {
+    /// The file of a recording, before the command that begins it.
+    Recording,
+    /// The socket of a stream of audio, whose first message is in it ([`crate::ProgramMessage`]). No command follows.
+    Stream,
+}
+
+/// Which leg and what a descriptor is for: said on the control socket, with the descriptor beside it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct FileOffer {
     magic: [u8; 8],
-    /// The leg to be recorded.
+    /// The leg to be recorded, or that has the stream.
     pub leg: crate::LegRef,
-    /// The number that the command has as well.
+    /// The number that the command has as well; 0 of a stream.
     pub recording: u64,
 }
 
 const MAGIC: [u8; 8] = *b"ringfile";
+const STREAM_MAGIC: [u8; 8] = *b"ringstrm";
 
 impl FileOffer {
     /// For a recording of a leg.
@@ -53,9 +62,19 @@ impl FileOffer {
         Self { magic: MAGIC, leg, recording }
     }
 
+    /// For a stream of audio of a leg.
+    pub fn for_stream(leg: crate::LegRef) -> Self {
+        Self { magic: STREAM_MAGIC, leg, recording: 0 }
+    }
+
+    /// What the descriptor is for.
+    pub fn purpose(&self) -> FilePurpose {
+        if self.magic == STREAM_MAGIC { FilePurpose::Stream } else { FilePurpose::Recording }
+    }
+
     /// Looks at what came as if a stranger had sent it.
     pub fn check(self) -> Result<Self, Invalid> {
-        match (self.magic == MAGIC, self.leg.is_none()) {
+        match (self.magic == MAGIC || self.magic == STREAM_MAGIC, self.leg.is_none()) {
             (true, false) => Ok(self),
             (false, _) => Err(Invalid::Field("magic")),
             (true, true) => Err(Invalid::Field("leg")),

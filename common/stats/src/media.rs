@@ -50,6 +50,9 @@ crate::counters! {
         RecordingBytes: "recording_bytes", Bytes, "Bytes of the recordings that have ended.";
         RecordingLost: "recording_lost_packets", Packets, "RTP packets that never came; recordings have silence in their place.";
         RecordingOverflow: "recording_overflow_packets", Packets, "RTP packets that recordings have no room for, because the disk is slow; silence in their place.";
+        StreamsStarted: "streams_started", Events, "Streams of audio between legs and programs that were begun.";
+        StreamedPackets: "streamed_packets", Packets, "RTP packets that were handed over for programs which listen to their legs.";
+        StreamOverflow: "stream_overflow_packets", Packets, "RTP packets that streams have no room for, because too many are decoded; programs hear them as lost.";
         EventsDeferred: "events_deferred", Level, "Events that wait now because a control client does not take them.";
     }
 }

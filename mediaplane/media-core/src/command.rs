@@ -34,7 +34,7 @@ impl Worker {
             links: Links::none(pair),
             receiving: Default::default(),
             sending: Sending::new(ssrc, beginning),
-            tap: None,
+            listeners: Default::default(),
             dialling: Default::default(),
             heard: Default::default(),
             making: Making { sound: Sound::None, began_at: now, next_due_ms: 0, marker: true, begun: false },
@@ -239,7 +239,8 @@ impl Worker {
     /// A leg that makes packets by itself needs a slot of the frame; others must not have one.
     pub(crate) fn place_in_frame(&mut self, place: usize, now: Instant) {
         let leg = &mut self.legs[place];
-        let makes = leg.sending.ready && (leg.making.sound != Sound::None || !leg.dialling.is_idle());
+        let makes = leg.sending.ready
+            && (leg.making.sound != Sound::None || !leg.dialling.is_idle() || leg.speaker().is_some());
         match (makes, leg.links.slot != NOWHERE) {
             (true, false) => {
                 leg.making.marker = true;

@@ -84,7 +84,7 @@ pub struct Lateness {
 
 /// What a core wants done at the end of a turn. The lists are allocated once, with [`Output::with_limits`].
 ///
-/// [`PacketIo::submit`] empties `sockets` and `sends`; the worker's process empties the others: before that `taps`, then `closed` into the
+/// [`PacketIo::submit`] empties `sockets` and `sends`; the worker's process empties the others: before that `taps` and `program_taps`, then `closed` into the
 /// leg table, then `events` into the queue, so that a final row is there before anybody is told.
 #[derive(Default, Debug)]
 pub struct Output {
@@ -97,6 +97,8 @@ pub struct Output {
     /// Sound of recorded legs, to be copied before the turn is submitted: it lies in the turn's buffers. Never more than
     /// its capacity.
     pub taps: Vec<Tapped>,
+    /// Sound of legs that a program listens to, like `taps`.
+    pub program_taps: Vec<Tapped>,
     /// Final rows of the legs that closed in this turn.
     pub closed: Vec<LegRow>,
     /// One entry for each slot in which frames of our own were made.
@@ -113,6 +115,7 @@ impl Output {
             events: Vec::with_capacity(event_count),
             // What a turn receives and what it sends.
             taps: Vec::with_capacity(2 * send_count),
+            program_taps: Vec::with_capacity(2 * send_count),
             closed: Vec::with_capacity(event_count),
             lateness: Vec::with_capacity(LATENESS_ENTRIES),
         }

@@ -7,6 +7,7 @@ use crate::incoming::tap::TapId;
 use crate::io::SocketIndex;
 use crate::latching::source_filter::SourceFilter;
 use crate::outgoing::digits::Dialling;
+use crate::outgoing::program::Program;
 use crate::outgoing::stream::Sending;
 use crate::rtcp::reports::Reports;
 use audio::Law;
@@ -15,6 +16,7 @@ use clock::Instant;
 use contract::{
     ClockRate, Codec, FlowSpec, LegRef, LegState, OpusParameters, PayloadMap, PayloadMapping, TransportSpec,
 };
+use std::sync::Arc;
 
 /// A leg's place in the worker's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,8 +45,7 @@ pub(crate) struct Leg {
     pub(crate) links: Links,
     pub(crate) receiving: Receiving,
     pub(crate) sending: Sending,
-    /// It is recorded under this number.
-    pub(crate) tap: Option<TapId>,
+    pub(crate) listeners: Listeners,
     pub(crate) dialling: Dialling,
     pub(crate) heard: Heard,
     pub(crate) making: Making,
@@ -62,9 +63,18 @@ pub(crate) struct Leg {
     pub(crate) state: LegState,
 }
 
+/// Who else hears a leg, besides its peer.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Listeners {
+    /// The number that the leg is recorded under.
+    pub(crate) recording: Option<TapId>,
+    /// A program that hears the leg, or speaks on it.
+    pub(crate) program: Option<Arc<Program>>,
+}
+
 /// Memory of one leg.
 pub const LEG_BYTES: usize = size_of::<Leg>();
-const _: () = assert!(LEG_BYTES <= 768, "a leg, relayed or not, takes at most 1 KB of the 3 KB that it may have");
+const _: () = assert!(LEG_BYTES <= 784, "a leg, relayed or not, takes at most 1 KB of the 3 KB that it may have");
 
 /// A leg's places in the worker's lists.
 #[derive(Clone, Copy, Debug)]
@@ -239,6 +249,11 @@ impl Leg {
         if self.making.sound == Sound::Transcoded {
             self.making.sound = Sound::None;
         }
+    }
+
+    /// A program that the leg may send the sound of.
+    pub(crate) fn speaker(&self) -> Option<&Program> {
+        self.listeners.program.as_deref().filter(|program| program.speaks())
     }
 
     pub(crate) fn rtp_socket(&self) -> SocketIndex {

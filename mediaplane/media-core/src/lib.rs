@@ -2,7 +2,7 @@
 //!
 //! No socket, no clock, no thread, no random source: time and a seed arrive as arguments, packets come and go through
 //! the seam in [`io`]. After [`Worker::new`] nothing is allocated. Nothing here transcodes, mixes
-//! or writes recordings; what a recorded leg says and hears is pointed at in [`io::Output::taps`]. Read
+//! or writes recordings; what a recorded leg says and hears is pointed at in [`io::Output::taps`], what a program hears of a leg in [`io::Output::program_taps`]. Read
 //! [`Worker`] first, then [`io`]; [`sim`] is a network for tests, [`suite`] the behaviour that every back end must show.
 //!
 //! Tests: `cargo test -p ringplane-media-core`; benches: `cargo bench -p ringplane-media-core`.
@@ -29,6 +29,7 @@ mod timers;
 mod worker;
 
 pub use config::WorkerConfig;
+pub use decoding::coders::format_of;
 pub use incoming::packets::LATE_AFTER;
 pub use incoming::tap::{Side, TapId, Tapped};
 pub use latching::candidates::{SETTLE_PACKETS, SETTLE_TIME};
@@ -36,4 +37,5 @@ pub use latching::source_filter::{QUIET, RESTART_QUIET};
 pub use leg::LEG_BYTES;
 pub use leg::law_of;
 pub use moving::MovingLeg;
+pub use outgoing::program::{BLOCK_MS, BLOCK_SAMPLES_MAX, Block, Program, ProgramState};
 pub use worker::Worker;

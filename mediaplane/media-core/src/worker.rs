@@ -255,7 +255,8 @@ impl Worker {
         let it = &mut self.legs[place];
         self.coders.release(&mut it.links.coder);
         let dialling = std::mem::take(&mut it.dialling);
-        let leg = Leg { dialling, ..it.clone() };
+        let listeners = std::mem::take(&mut it.listeners);
+        let leg = Leg { dialling, listeners, ..it.clone() };
         self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
         self.by_row[leg.leg.row_index()] = LegIndex::NONE;

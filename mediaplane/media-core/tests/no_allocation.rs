@@ -1,15 +1,16 @@
 //! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones, half of
-//! them recorded.
+//! them recorded, some heard by a program, and one that a program speaks on.
 
 use clock::{Duration, Instant, WallTime};
 use contract::{Codec, Command, LegRef, LegSpec, PortRef, Source};
 use media_core::io::{Output, Received, SocketIndex};
 use media_core::sim::SimBuffers;
 use media_core::suite::rtp_packet;
-use media_core::{TapId, Worker, WorkerConfig};
+use media_core::{Block, Program, ProgramState, TapId, Worker, WorkerConfig};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 struct Counting;
@@ -80,8 +81,19 @@ fn relaying_tones_and_recording_allocate_nothing() {
     for n in (0..LEGS + TONES).step_by(2) {
         worker.tap(leg(n), NonZeroU64::new(n as u64 + 1).map(TapId)).expect("the leg is open");
     }
+    let program = |n: usize, speaks| {
+        let id = TapId(NonZeroU64::new(n as u64 + 1).expect("not 0"));
+        let program = Arc::new(Program::new(id, [true, true], speaks));
+        program.set_state(ProgramState::Connected);
+        program
+    };
+    for n in (0..LEGS).step_by(8) {
+        worker.connect_program(now, leg(n), Some(program(n, false))).expect("the leg is open");
+    }
+    let speaker = program(LEGS, true);
+    worker.connect_program(now, leg(LEGS), Some(speaker.clone())).expect("the leg is open");
     let mut received = Vec::with_capacity(LEGS);
-    let (mut sent, mut tapped) = (0, 0);
+    let (mut sent, mut tapped, mut heard) = (0, 0, 0);
     let mut packet = rtp_packet(1, 0);
     let mut start = 0;
     const TURNS: u32 = 32_000;
@@ -105,6 +117,9 @@ fn relaying_tones_and_recording_allocate_nothing() {
         sent += out.sends.len();
         tapped += out.taps.len();
         out.taps.clear();
+        heard += out.program_taps.len();
+        out.program_taps.clear();
+        while speaker.push(Block::new(&[1_000; 80]).expect("10 ms")).is_ok() {}
         out.sends.clear();
         out.sockets.clear();
         out.events.clear();
@@ -114,5 +129,7 @@ fn relaying_tones_and_recording_allocate_nothing() {
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - start;
     assert!(sent >= LEGS * TURNS as usize, "{sent} packets sent");
     assert!(tapped >= LEGS * TURNS as usize, "{tapped} packets of recorded legs");
+    assert!(heard >= LEGS / 8 * TURNS as usize, "{heard} packets of legs that a program hears");
+    assert!(speaker.played() > 2 * u64::from(TURNS) / 20 - 10, "{} blocks of a program", speaker.played());
     assert_eq!(allocations, 0, "allocations in {sent} packets");
 }

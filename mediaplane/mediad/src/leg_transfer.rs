@@ -244,6 +244,7 @@ impl<B: Backend> Worker<B> {
         let (leg, port) = (owned.leg, owned.spec.transport.port.rtp);
         tracing::error!("the leg on port {port} is lost between two workers: {reason:?}");
         self.end_recording(now, owned, RecordingEnd::LegClosed);
+        self.end_stream(owned);
         if owned.kept_until.is_some() {
             self.shared.host.region().reservations().end_keeping(owned.reservation());
         } else {

@@ -22,6 +22,7 @@ mod shared;
 mod simulated;
 mod start;
 mod stopper;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod worker;

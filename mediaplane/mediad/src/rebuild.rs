@@ -59,6 +59,7 @@ impl<B: Backend> Worker<B> {
         self.output.sends.clear();
         self.output.lateness.clear();
         self.output.taps.clear();
+        self.output.program_taps.clear();
         if !self.inside_io {
             self.io.submit(&mut self.output);
             return Ok(false);
@@ -97,6 +98,7 @@ impl<B: Backend> Worker<B> {
             self.core.count(MediaCounter::LegsRebuilt, 1);
             self.output.sockets.append(&mut unheard.sockets);
             let _ = self.core.tap(owned.leg, owned.recording.map(|recording| recording.tap));
+            self.reconnect_stream(now, owned);
         } else {
             self.give_up(owned);
         }

@@ -1,6 +1,7 @@
 use crate::leg_transfer::TransferQueues;
 use crate::recording::Recorder;
 use crate::stopper::Stopper;
+use crate::streams::Streams;
 use audio::{Prompt, Tones};
 use shm::{ClientIndex, Host, WakeFd};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) transcoder_limit: usize,
     pub(crate) transfers: TransferQueues,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) streams: Streams,
     pub(crate) stopper: Stopper,
     /// Makes the control thread look around.
     pub(crate) control_wake: WakeFd,
@@ -41,6 +43,7 @@ impl Shared {
             transcoder_limit,
             transfers,
             recorder,
+            streams: Streams::new(workers),
             stopper,
             control_wake,
             stuck: AtomicU32::new(0),

@@ -5,7 +5,7 @@ use crate::clients::thread::Control;
 use crate::error::StartError;
 use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
-use crate::{prompts, recording, worker};
+use crate::{prompts, recording, streams, worker};
 use config::{Config, Wait};
 use media_core::io::Backend;
 use shm::{Host, RegionPlan, WakeFd, WorkerIndex};
@@ -23,8 +23,8 @@ const OTHER_DESCRIPTORS: u64 = 256;
 pub struct Media {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    /// Ends after all others: it finishes what they recorded.
-    writer: Option<JoinHandle<()>>,
+    /// End after all others: the writer of recordings finishes what they recorded, the streams tell programs the end.
+    servants: Vec<JoinHandle<()>>,
     summary: String,
 }
 
@@ -70,9 +70,11 @@ impl Media {
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
             seed: RandomState::new().hash_one(plan.workers),
         }));
-        let mut running = Self { shared, threads: Vec::new(), writer: None, summary };
+        let mut running = Self { shared, threads: Vec::new(), servants: Vec::new(), summary };
         let shared = running.shared.clone();
-        running.writer = Some(spawn("media-recorder".into(), move || recording::run(&shared))?);
+        running.servants.push(spawn("media-recorder".into(), move || recording::run(&shared))?);
+        let shared = running.shared.clone();
+        running.servants.push(spawn("media-streams".into(), move || streams::run(&shared))?);
         let backend = UringBackend { sockets: Arc::new(sockets), settings: io_settings(media.wait) };
         running.start_workers(&Arc::new(backend))?;
         let control = Control::new(running.shared.clone(), control_socket);
@@ -129,7 +131,8 @@ impl Media {
         };
         self.threads.drain(..).for_each(join);
         self.shared.recorder.stop();
-        self.writer.take().into_iter().for_each(join);
+        self.shared.streams.stop();
+        self.servants.drain(..).for_each(join);
     }
 }
 

@@ -9,6 +9,7 @@ mod ports;
 mod recorded;
 mod simulated;
 mod sound;
+mod streamed;
 mod transfers;
 mod waiting;
 

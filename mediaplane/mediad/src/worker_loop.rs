@@ -44,6 +44,7 @@ impl<B: Backend> Worker<B> {
         self.end_kept_legs(now);
         self.receive_transfers(now);
         self.take_outcomes();
+        self.connect_streams(now);
         self.core.run_due(now, self.io.wall_now(), self.io.buffers(), &mut self.output);
         self.finish();
         self.send_transfers(now);
@@ -90,6 +91,7 @@ impl<B: Backend> Worker<B> {
     /// Sends what the turn made, then shows and tells what happened.
     pub(crate) fn finish(&mut self) {
         self.record();
+        self.feed_streams();
         let now = self.io.now();
         for send in &self.output.sends {
             if send.received_at != Instant::ZERO {
@@ -137,6 +139,7 @@ impl<B: Backend> Worker<B> {
                 let owned = self.owners.remove(leg);
                 if let Some(owned) = &owned {
                     self.end_recording(self.io.now(), owned, RecordingEnd::LegClosed);
+                    self.end_stream(owned);
                 }
                 if let Some(kept) = owned.filter(|owned| owned.kept_until.is_some()) {
                     self.shared.host.region().reservations().end_keeping(kept.reservation());
@@ -198,7 +201,7 @@ impl<B: Backend> Worker<B> {
         let refused = self.output.events[before..].iter().any(|event| matches!(event, Event::Refused { .. }));
         match (command, self.owners.get(leg).copied()) {
             (Command::Open { spec, .. }, None) if !refused => {
-                self.owners.set(Owned { leg, client, kept_until: None, spec, recording: None });
+                self.owners.set(Owned { leg, client, kept_until: None, spec, recording: None, stream: None });
             }
             // An `Open` that was refused has no owner yet who could be told.
             (Command::Open { .. }, None) => {
@@ -251,6 +254,7 @@ impl<B: Backend> Worker<B> {
             // The core may not have it, where a worker failed between the two; nobody listens any more either way.
             self.owners.remove(owned.leg);
             self.end_recording(now, &owned, RecordingEnd::LegClosed);
+            self.end_stream(&owned);
         }
         if self.owners.of_client(client, 1).is_empty() && !self.shared.transfers.has_leg_of(client) {
             // Sockets of its ports are closed before any client can get them again.

@@ -54,7 +54,7 @@ pub(crate) struct Coders {
 }
 
 /// How a codec is decoded and encoded; `None` for what is only relayed.
-pub(crate) fn format_of(codec: Codec) -> Option<CodecFormat> {
+pub fn format_of(codec: Codec) -> Option<CodecFormat> {
     match codec {
         Codec::Pcmu => Some(CodecFormat::PCMU),
         Codec::Pcma => Some(CodecFormat::PCMA),

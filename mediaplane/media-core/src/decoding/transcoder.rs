@@ -88,6 +88,11 @@ impl Transcoder {
         encode(sound, self.resampler.as_mut(), &mut self.said, &mut self.encoder, payload)
     }
 
+    /// Samples in a second of what is heard, and of what [`Self::say`] takes.
+    pub fn heard_rate(&self) -> u32 {
+        self.playout.format().sample_rate()
+    }
+
     /// As new, for another call.
     pub fn reset(&mut self) {
         self.playout.reset();

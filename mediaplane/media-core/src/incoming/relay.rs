@@ -5,6 +5,7 @@ use crate::incoming::packets::Turn;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
 use crate::leg::{Leg, Payload, Sound};
+use crate::outgoing::program::Program;
 use rtp_wire::{Header, overwrite};
 
 /// How long a digit lasts that goes on to a leg whose sound is made anew: its end is not known when it begins.
@@ -42,7 +43,7 @@ pub(crate) fn relay<B: Buffers>(
     if payload.is_event() {
         pass_digit(legs, source_leg, turn);
     }
-    let (first, is_tapped) = (legs[source_leg].links.first_sink, legs[source_leg].tap.is_some());
+    let (first, is_tapped) = (legs[source_leg].links.first_sink, legs[source_leg].is_heard());
     let mut next = first;
     while let Some(place) = next.get() {
         let sink = &mut legs[place];
@@ -67,7 +68,7 @@ pub(crate) fn relay<B: Buffers>(
             (sink.making.begun, sink.making.began_at) = (true, received.at);
             sink.sending.change_source();
         }
-        if sink.dialling.is_pressing() {
+        if sink.dialling.is_pressing() || sink.yields_to_program() {
             sink.sending.hold_back();
             turn.tally.held_back += 1;
             continue;
@@ -112,6 +113,14 @@ pub(crate) fn relay<B: Buffers>(
         turn.tally.sent.add(span.bytes);
         let (to, received_at) = (sending.to(), received.at);
         turn.out.sends.push(Send { socket: sink.rtp_socket(), span, to, received_at });
+    }
+}
+
+impl Leg {
+    /// Whether a program speaks now in the place of the leg that is relayed.
+    #[inline]
+    fn yields_to_program(&self) -> bool {
+        self.listeners.program.as_deref().is_some_and(Program::has_sound)
     }
 }
 

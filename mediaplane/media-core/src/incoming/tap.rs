@@ -4,12 +4,14 @@
 use crate::Worker;
 use crate::io::{Output, Span};
 use crate::leg::Leg;
+use crate::outgoing::program::Program;
 use clock::Instant;
 use contract::{ClockRate, Codec, LegRef, RefuseReason};
 use rtp_wire::Header;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
-/// A recording, by the number that the process around the worker gave it. It goes with its leg to other workers.
+/// A recording or a program, by the number that the process around the worker gave it. It goes with its leg to other workers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TapId(pub NonZeroU64);
 
@@ -25,7 +27,7 @@ pub enum Side {
 /// A packet with sound of a recorded leg.
 #[derive(Clone, Copy, Debug)]
 pub struct Tapped {
-    /// Of which recording.
+    /// Of which recording or program.
     pub id: TapId,
     /// Of which leg.
     pub leg: LegRef,
@@ -47,13 +49,38 @@ impl Worker {
     /// Records a leg, under another number, or no more.
     pub fn tap(&mut self, leg: LegRef, id: Option<TapId>) -> Result<(), RefuseReason> {
         let place = self.find(leg)?;
-        self.legs[place].tap = id;
+        self.legs[place].listeners.recording = id;
         Ok(())
     }
 
     /// Whether a leg is recorded.
     pub fn tap_of(&self, leg: LegRef) -> Option<TapId> {
-        self.find(leg).ok().and_then(|place| self.legs[place].tap)
+        self.find(leg).ok().and_then(|place| self.legs[place].listeners.recording)
+    }
+}
+
+impl Worker {
+    /// Connects a leg to a program that hears it, or speaks on it, or to none. Gives the one before.
+    pub fn connect_program(
+        &mut self,
+        now: Instant,
+        leg: LegRef,
+        program: Option<Arc<Program>>,
+    ) -> Result<Option<Arc<Program>>, RefuseReason> {
+        let place = self.find(leg)?;
+        let it = &mut self.legs[place];
+        if program.as_ref().is_some_and(|program| program.speaks()) && it.is_relay() {
+            // The program's packets come among those of another leg's stream: only numbers of our own leave no hole.
+            it.sending.take_over();
+        }
+        let before = std::mem::replace(&mut it.listeners.program, program);
+        self.place_in_frame(place, now);
+        Ok(before)
+    }
+
+    /// The number of the program of a leg.
+    pub fn program_of(&self, leg: LegRef) -> Option<TapId> {
+        self.find(leg).ok().and_then(|place| self.legs[place].listeners.program.as_ref()).map(|program| program.id())
     }
 }
 
@@ -73,21 +100,33 @@ impl Leg {
     /// Points at the sound of a packet, if the leg is recorded. `false`: the turn has no room for it.
     #[inline]
     pub(crate) fn show(&self, passing: &Passing<'_>, out: &mut Output) -> bool {
-        self.tap.is_none_or(|id| self.show_to(id, passing, out))
+        !self.is_heard() || self.show_to_all(passing, out)
     }
 
-    fn show_to(&self, id: TapId, passing: &Passing<'_>, out: &mut Output) -> bool {
+    /// Whether the leg is recorded, or a program is there.
+    #[inline]
+    pub(crate) fn is_heard(&self) -> bool {
+        self.listeners.recording.is_some() || self.listeners.program.is_some()
+    }
+
+    fn show_to_all(&self, passing: &Passing<'_>, out: &mut Output) -> bool {
+        let is_recorded = self.listeners.recording.is_none_or(|id| self.show_to(id, passing, &mut out.taps));
+        let program = self.listeners.program.as_deref().filter(|program| program.hears(passing.side as usize));
+        program.is_none_or(|program| self.show_to(program.id(), passing, &mut out.program_taps)) && is_recorded
+    }
+
+    fn show_to(&self, id: TapId, passing: &Passing<'_>, taps: &mut Vec<Tapped>) -> bool {
         let Passing { side, clock, header, packet, at, .. } = *passing;
         let codec = match Codec::from_number(passing.codec) {
             // These have no sound.
             None | Some(Codec::TelephoneEvent) => return true,
             Some(codec) => codec,
         };
-        if out.taps.len() == out.taps.capacity() {
+        if taps.len() == taps.capacity() {
             return false;
         }
         let payload = Span { start: packet.start + header.payload_start, bytes: header.payload_bytes, ..packet };
-        out.taps.push(Tapped { id, leg: self.leg, side, codec, clock, header: *header, payload, at });
+        taps.push(Tapped { id, leg: self.leg, side, codec, clock, header: *header, payload, at });
         true
     }
 }

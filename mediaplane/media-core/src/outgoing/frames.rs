@@ -4,8 +4,9 @@ use crate::Worker;
 use crate::decoding::coders::Sink;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Lateness, Output, Send, Span};
-use crate::leg::{LegIndex, Sound};
+use crate::leg::{Leg, LegIndex, Sound};
 use crate::outgoing::pace::{Due, instant_of, lateness, missed};
+use crate::outgoing::program::BLOCK_SAMPLES_MAX;
 use crate::rtp_clock;
 use audio::{Law, MOST_FRAME_SAMPLES};
 use clock::{Duration, Instant};
@@ -15,6 +16,10 @@ use stats::MediaCounter;
 
 /// Room for a payload that we make: 60 ms of G.711 or G.722, and any packet of Opus (RFC 6716 §3.2.1).
 const PAYLOAD_ROOM: usize = 1_500;
+/// The faster rate of a program's blocks, for codecs that carry more than 8 kHz.
+const PROGRAM_RATE: u32 = 16_000;
+/// Samples of the longest packet, 60 ms, at the faster rate of a program.
+const PROGRAM_SAMPLES_MAX: usize = 6 * BLOCK_SAMPLES_MAX;
 const _: () = assert!(FIXED_HEADER_BYTES + PAYLOAD_ROOM <= BUFFER_BYTES);
 /// Samples in a second of G.711, in which tones are kept and positions are counted.
 const KEPT_RATE: u32 = 8_000;
@@ -71,7 +76,7 @@ impl Worker {
                 None => made.skipped += u64::from(self.legs[place].making.sound != Sound::None),
             }
             let leg = &self.legs[place];
-            if leg.making.sound == Sound::None && leg.dialling.is_idle() {
+            if leg.making.sound == Sound::None && leg.dialling.is_idle() && leg.speaker().is_none() {
                 self.pace.leave(&mut self.legs, place);
             }
         }
@@ -90,8 +95,9 @@ impl Worker {
         }
         let at = instant_of(due.due_ms);
         let digit = self.press(place, at, due.ptime_ms);
-        if digit.is_none() && self.legs[place].making.sound == Sound::None {
-            return None; // a relay between two digits
+        let leg = &self.legs[place];
+        if digit.is_none() && leg.making.sound == Sound::None && !leg.speaks_now() {
+            return None; // a relay between two digits, or while its program says nothing
         }
         let room = FIXED_HEADER_BYTES + PAYLOAD_ROOM;
         let mut span = Span { buffer: buffers.take()?, start: 0, bytes: room as u16 };
@@ -149,6 +155,9 @@ impl Worker {
 
     /// The payload of the packet that is due at `at`; says its bytes.
     fn make_sound(&mut self, place: usize, at: Instant, ptime_ms: u8, payload: &mut [u8], out: &mut Output) -> usize {
+        if self.legs[place].speaks_now() {
+            return self.make_program_sound(place, at, ptime_ms, payload);
+        }
         let leg = &mut self.legs[place];
         if leg.making.sound == Sound::Transcoded {
             let transcoder = self.coders.get(leg.links.coder);
@@ -177,6 +186,38 @@ impl Worker {
                 count
             }
             None => self.encode(place, at, (sound, position, ptime_ms), payload),
+        }
+    }
+
+    /// What the leg's program says, in the leg's codec.
+    fn make_program_sound(&mut self, place: usize, at: Instant, ptime_ms: u8, payload: &mut [u8]) -> usize {
+        let leg = &mut self.legs[place];
+        let (law, is_transcoded) = (leg.payloads.audio_law(), leg.making.sound == Sound::Transcoded);
+        let to = Sink { codec: leg.payloads.audio_codec, opus: leg.opus };
+        let needs_encoder = law.is_none() && !is_transcoded;
+        if needs_encoder && !self.coders.provide_encoder(at, &mut leg.links.coder, PROGRAM_RATE, &to) {
+            return 0;
+        }
+        let mut transcoder = self.coders.get(leg.links.coder);
+        if let Some(transcoder) = transcoder.as_mut().filter(|_| is_transcoded) {
+            // What the other leg says meanwhile is not heard later.
+            transcoder.skip(at, ptime_ms.into());
+        }
+        let rate = match (law, &transcoder) {
+            (Some(_), _) | (None, None) => 8_000,
+            (None, Some(transcoder)) => transcoder.heard_rate(),
+        };
+        let mut samples = [0; PROGRAM_SAMPLES_MAX];
+        let count = usize::from(ptime_ms) * if rate > 8_000 { 16 } else { 8 };
+        let (Some(samples), Some(program)) = (samples.get_mut(..count), &leg.listeners.program) else { return 0 };
+        program.take(rate > 8_000, samples);
+        if leg.sending.muted {
+            samples.fill(0);
+        }
+        match (law, transcoder) {
+            (Some(law), _) if payload.len() >= count => law.encode_slice(samples, payload),
+            (None, Some(transcoder)) if rate <= 16_000 => transcoder.say(samples, payload),
+            _ => 0,
         }
     }
 
@@ -239,5 +280,13 @@ impl Worker {
         let marker = std::mem::take(&mut leg.making.marker);
         leg.sending.clock = leg.payloads.audio_clock;
         leg.sending.next_header(at, leg.payloads.audio_type, marker, payload_bytes)
+    }
+}
+
+impl Leg {
+    /// Whether the next packet is the program's: a leg that relays has its program's only while that says something, any
+    /// other leg has them as long as the program is there.
+    fn speaks_now(&self) -> bool {
+        self.speaker().is_some_and(|program| !self.is_relay() || program.has_sound())
     }
 }

@@ -3,4 +3,5 @@
 pub(crate) mod digits;
 pub(crate) mod frames;
 pub(crate) mod pace;
+pub(crate) mod program;
 pub(crate) mod stream;

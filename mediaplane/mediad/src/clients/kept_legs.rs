@@ -120,6 +120,7 @@ impl<B: Backend> Worker<B> {
     fn forget_kept(&mut self, now: Instant, owned: &Owned) {
         self.owners.remove(owned.leg);
         self.end_recording(now, owned, RecordingEnd::LegClosed);
+        self.end_stream(owned);
         self.shared.host.region().reservations().end_keeping(owned.reservation());
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Owned {
     pub(crate) spec: LegSpec,
     /// The recording that it was put into last.
     pub(crate) recording: Option<OwnedRecording>,
+    /// The stream between it and a program.
+    pub(crate) stream: Option<TapId>,
 }
 
 /// A recording of a leg. It goes on where its leg is kept and adopted by another client.

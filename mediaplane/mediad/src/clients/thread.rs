@@ -4,6 +4,7 @@
 use crate::clients::socket::ControlSocket;
 use crate::shared::Shared;
 use clock::{Duration, Instant};
+use contract::FilePurpose;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use shm::{ClientIndex, ClientLife, FromSocket, OfferError, WorkerIndex};
 use std::io::ErrorKind;
@@ -164,12 +165,15 @@ impl Control {
     }
 }
 
-/// Takes what a client hands over: files for recordings. True: it is dead.
+/// Takes what a client hands over: files for recordings, sockets for streams. True: it is dead.
 fn hear_client(shared: &Shared, client: ClientLife, stream: &UnixStream) -> bool {
     // Bounded: a client that talks without end must not hold this thread.
     for _ in 0..CLIENT_MESSAGES {
         match shm::take_file(stream) {
-            FromSocket::File(offer, file) => shared.recorder.take_file(client, offer, file),
+            FromSocket::File(offer, file) => match offer.purpose() {
+                FilePurpose::Recording => shared.recorder.take_file(client, offer, file),
+                FilePurpose::Stream => shared.streams.take_socket(client, offer.leg, file),
+            },
             FromSocket::Nonsense => tracing::debug!("a client's words on the control socket make no sense"),
             FromSocket::Nothing => return false,
             FromSocket::Gone => return true,
