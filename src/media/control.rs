@@ -42,9 +42,9 @@ pub trait MediaControl {
     /// `192.0.2.7:4000`, or a session description of the one who is to hear it. Packets are taken from there as well. A
     /// later description of the peer's own counts again.
     async fn establish_media_flow(&self, id: &SessionId, remote: &str) -> Result<(), SessionError>;
-    /// Writes what the peer says and what it hears into a WAV file of 16 bits, and returns once that has begun. The file
-    /// has the rate of the call's codec (G.711: 8 kHz) for its life: where the call changes to one with another rate, the
-    /// recording ends as [`crate::api::RecordingEnd::Failed`], with what came before.
+    /// Writes what the peer says and what it hears into a file, WAV of 16 bits or Opus in Ogg by its name, and returns once
+    /// that has begun. The file has the rate of the call's first codec (G.711: 8 kHz, G.722: 16 kHz, Opus: 48 kHz) for its life; where the call changes to
+    /// one with another rate, its sound is converted.
     /// A path makes it stereo, with the peer left and us (or the other side of a forwarded or bridged call) right; see
     /// [`RecordingOptions`] for more. Hold, mute and transfers are part of it; what did not come is silence of the same
     /// length. The file is finished by [`Self::stop_recording`], by the end of the call or by its limit, and is a sound
@@ -65,6 +65,8 @@ pub trait MediaControl {
         id: &SessionId,
         options: impl Into<RecordingOptions> + Send,
     ) -> Result<(), SessionError>;
+    /// Leaves silence in the recording from now on, or goes on with the sound ([`crate::api::Call::pause_recording`]).
+    async fn pause_recording(&self, id: &SessionId, paused: bool) -> Result<(), SessionError>;
     /// Ends a recording and says what is in the file, which is closed then. Also answers, once, for a recording that has
     /// ended by itself. A recording that the disk did not take is an error.
     async fn stop_recording(&self, id: &SessionId) -> Result<RecordingSummary, SessionError>;
@@ -112,6 +114,11 @@ impl MediaControl for Arc<SessionCoordinator> {
         options: impl Into<RecordingOptions> + Send,
     ) -> Result<(), SessionError> {
         self.live_call(*id)?.record(options).await
+    }
+
+    async fn pause_recording(&self, id: &SessionId, paused: bool) -> Result<(), SessionError> {
+        let call = self.live_call(*id)?;
+        if paused { call.pause_recording().await } else { call.resume_recording().await }
     }
 
     async fn stop_recording(&self, id: &SessionId) -> Result<RecordingSummary, SessionError> {

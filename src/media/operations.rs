@@ -40,7 +40,7 @@ impl Call {
         self.play(AudioSource::Silence).await
     }
 
-    /// Writes what is said and heard into a WAV file, and returns once that has begun
+    /// Writes what is said and heard into a file of WAV or Opus, and returns once that has begun
     /// ([`crate::api::MediaControl::start_recording`] says what is in the file).
     ///
     /// ```no_run
@@ -52,6 +52,27 @@ impl Call {
     /// ```
     pub async fn record(&self, options: impl Into<RecordingOptions> + Send) -> Result<(), SessionError> {
         self.coordinator().record(self.id, options.into()).await
+    }
+
+    /// Leaves silence in the recording from now on, while the caller says what nobody is to keep, such as the number of a
+    /// card. [`RecordingSummary::paused`] tells how long.
+    ///
+    /// ```no_run
+    /// # use ringplane::api::*;
+    /// # async fn example(call: Call) -> Result<()> {
+    /// call.pause_recording().await?;
+    /// // ... the number of a card ...
+    /// call.resume_recording().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn pause_recording(&self) -> Result<(), SessionError> {
+        self.coordinator().pause_recording(self.id, true).await
+    }
+
+    /// The recording goes on with the sound ([`Self::pause_recording`]).
+    pub async fn resume_recording(&self) -> Result<(), SessionError> {
+        self.coordinator().pause_recording(self.id, false).await
     }
 
     /// Ends the recording, closes its file, and says what is in it. Also answers, once, for a recording that has ended by

@@ -128,6 +128,8 @@ pub struct SessionConfig {
     /// How long nothing may come from the peer before the call ends: 60 s; `None`: it never does. A call on hold is
     /// not ended so.
     pub media_timeout: Option<Duration>,
+    /// The folder that recordings have to stay below, also by way of symbolic links; paths that are not absolute are in it. `None`: they may be anywhere.
+    pub recording_folder: Option<PathBuf>,
     /// Sound files that calls can play, by name; `play` is the welcome prompt unless it is here. A running media plane that is attached to has prompts of its own, and
     /// needs the same names.
     pub prompts: BTreeMap<String, PathBuf>,
@@ -255,6 +257,7 @@ impl Default for SessionConfig {
             decision_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(10),
             media_timeout: Some(Duration::from_secs(60)),
+            recording_folder: None,
             prompts: BTreeMap::new(),
             media_plane: None,
         }

@@ -1,6 +1,6 @@
 use crate::{
     COMMAND_BYTES, FlowSpec, FormatSpec, GRACE_MS_MAX, Invalid, LegRef, LegSpec, LegUpdate, PayloadMap,
-    RECORDING_SECONDS_MAX, RecordingLayout, TransportSpec,
+    RECORDING_SECONDS_MAX, RecordingFormat, RecordingLayout, RecordingShape, TransportSpec,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -22,10 +22,13 @@ pub enum Command {
     Move { leg: LegRef, number: u64, worker: u8 },
     /// Write both directions of the leg into the file that was handed over on the control socket under this number, for
     /// so long at most. Answered by `RecordingStarted`, and by `RecordingEnded` when it is over or cannot begin.
-    StartRecording { leg: LegRef, number: u64, recording: u64, layout: RecordingLayout, limit_s: u32 },
+    StartRecording { leg: LegRef, number: u64, recording: u64, shape: RecordingShape, limit_s: u32 },
     /// Stop a recording. `RecordingEnded` follows once the file is whole, with the number of the command that began it;
     /// nothing where it is over already.
     StopRecording { leg: LegRef, number: u64, recording: u64 },
+    /// Leave silence in a recording's file in place of what comes from now on, or go on with the sound. Answered by
+    /// `Refused` only.
+    PauseRecording { leg: LegRef, number: u64, recording: u64, paused: bool },
     /// Once this client has hung up, the worker goes on with all legs of it for so long, at most [`GRACE_MS_MAX`], and ends
     /// those that no other client has adopted by then. 0: end them at once, as without this command. Each worker has to be
     /// told. Answered by `Kept`.
@@ -56,6 +59,9 @@ const _: () = assert!(
     "keys, ICE credentials, a fingerprint and codec parameters have room in a command"
 );
 
+/// The format of a recording lies in these bits of the choice, above its layout.
+const FORMAT_SHIFT: u32 = 8;
+
 /// A [`Command`] in the fixed layout of a queue's slot.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -63,7 +69,7 @@ pub struct CommandSlot {
     kind: u16,
     /// Which parts of the spec are there: bit 0 transport, bit 1 formats, bit 2 flow.
     parts: u16,
-    /// Digit, worker or layout.
+    /// Digit, worker, layout and format, or whether it is paused.
     choice: u16,
     duration_ms: u16,
     leg: LegRef,
@@ -91,6 +97,7 @@ impl Command {
             | Self::Move { leg, .. }
             | Self::StartRecording { leg, .. }
             | Self::StopRecording { leg, .. }
+            | Self::PauseRecording { leg, .. }
             | Self::Adopt { leg, .. } => leg,
             Self::KeepLegs { .. } => LegRef::NONE,
         }
@@ -106,6 +113,7 @@ impl Command {
             | Self::Move { number, .. }
             | Self::StartRecording { number, .. }
             | Self::StopRecording { number, .. }
+            | Self::PauseRecording { number, .. }
             | Self::KeepLegs { number, .. }
             | Self::Adopt { number, .. } => number,
         }
@@ -122,12 +130,16 @@ impl Command {
                 CommandSlot { kind: 4, choice: digit.into(), duration_ms, ..slot }
             }
             Self::Move { worker, .. } => CommandSlot { kind: 5, choice: worker.into(), ..slot },
-            Self::StartRecording { recording, layout, limit_s, .. } => {
-                CommandSlot { kind: 6, choice: layout as u16, recording, limit: limit_s, ..slot }
+            Self::StartRecording { recording, shape, limit_s, .. } => {
+                let choice = shape.layout as u16 | (shape.format as u16) << FORMAT_SHIFT;
+                CommandSlot { kind: 6, choice, recording, limit: limit_s, ..slot }
             }
             Self::StopRecording { recording, .. } => CommandSlot { kind: 7, recording, ..slot },
             Self::KeepLegs { grace_ms, .. } => CommandSlot { kind: 8, limit: grace_ms, ..slot },
             Self::Adopt { .. } => CommandSlot { kind: 9, ..slot },
+            Self::PauseRecording { recording, paused, .. } => {
+                CommandSlot { kind: 10, choice: paused.into(), recording, ..slot }
+            }
         }
     }
 
@@ -157,13 +169,22 @@ impl Command {
             5 => return Err(Invalid::Field("worker")),
             6 if !(1..=RECORDING_SECONDS_MAX).contains(&slot.limit) => return Err(Invalid::Field("limit_s")),
             6 => {
-                let layout = RecordingLayout::from_number(slot.choice).ok_or(Invalid::Field("layout"))?;
-                Self::StartRecording { leg, number, recording: slot.recording, layout, limit_s: slot.limit }
+                let layout = RecordingLayout::from_number(slot.choice & ((1 << FORMAT_SHIFT) - 1));
+                let format = RecordingFormat::from_number(slot.choice >> FORMAT_SHIFT);
+                let shape = RecordingShape {
+                    layout: layout.ok_or(Invalid::Field("layout"))?,
+                    format: format.ok_or(Invalid::Field("format"))?,
+                };
+                Self::StartRecording { leg, number, recording: slot.recording, shape, limit_s: slot.limit }
             }
             7 => Self::StopRecording { leg, number, recording: slot.recording },
             8 if slot.limit <= GRACE_MS_MAX => Self::KeepLegs { number, grace_ms: slot.limit },
             8 => return Err(Invalid::Field("grace_ms")),
             9 => Self::Adopt { leg, number },
+            10 if slot.choice <= 1 => {
+                Self::PauseRecording { leg, number, recording: slot.recording, paused: slot.choice == 1 }
+            }
+            10 => return Err(Invalid::Field("paused")),
             kind => return Err(Invalid::Kind(kind.into())),
         })
     }
@@ -216,7 +237,15 @@ mod tests {
             Command::Close { leg, number },
             Command::SendDigit { leg, number, digit: 11, duration_ms: 100 },
             Command::Move { leg, number, worker: 1 },
-            Command::StartRecording { leg, number, recording: 9, layout: RecordingLayout::Mono, limit_s: 60 },
+            Command::StartRecording { leg, number, recording: 9, shape: RecordingLayout::Mono.into(), limit_s: 60 },
+            Command::StartRecording {
+                leg,
+                number,
+                recording: 9,
+                shape: RecordingShape { layout: RecordingLayout::Sent, format: RecordingFormat::OggOpus },
+                limit_s: 60,
+            },
+            Command::PauseRecording { leg, number, recording: 9, paused: true },
             Command::StopRecording { leg, number, recording: 9 },
             Command::KeepLegs { number, grace_ms: 30_000 },
             Command::Adopt { leg, number },
@@ -236,9 +265,9 @@ mod tests {
         spec.transport.port = PortRef::new(10_001, 1);
         let odd = Command::Open { leg: LegRef::new(0, 1), number: 0, spec };
         assert_eq!(Command::read(&odd.write()), Err(Invalid::Field("port")));
-        let (leg, layout) = (LegRef::new(10_000, 1), RecordingLayout::Stereo);
+        let (leg, shape) = (LegRef::new(10_000, 1), RecordingLayout::Stereo.into());
         let limit_s = RECORDING_SECONDS_MAX + 1;
-        let endless = Command::StartRecording { leg, number: 0, recording: 1, layout, limit_s };
+        let endless = Command::StartRecording { leg, number: 0, recording: 1, shape, limit_s };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("limit_s")));
         let endless = Command::KeepLegs { number: 0, grace_ms: GRACE_MS_MAX + 1 };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("grace_ms")));

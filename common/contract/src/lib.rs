@@ -37,14 +37,15 @@ pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
 pub use opus::OpusParameters;
 pub use recording::{
-    FileOffer, FilePurpose, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
+    FileOffer, FilePurpose, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingFormat, RecordingLayout,
+    RecordingOutcome, RecordingShape,
 };
 pub use row::{LegRow, LegState, PeerReport, ReceivedCounts, SentCounts};
 pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 9;
+pub const LAYOUT_VERSION: u32 = 10;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

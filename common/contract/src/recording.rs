@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Most recordings of one media plane at once.
 pub const RECORDINGS_MAX: usize = 1_000;
-/// Longest recording, in seconds: a day, whose stereo file of G.711 has 2.8 GB. A file of a faster clock that reaches
+/// Longest recording, in seconds: a day, whose stereo file of G.711 has 2.8 GB. A file of a higher rate that reaches
 /// the 4 GiB of a WAV header earlier ends there, by [`RecordingEnd::LimitReached`].
 pub const RECORDING_SECONDS_MAX: u32 = 86_400;
 
@@ -16,20 +16,58 @@ pub enum RecordingLayout {
     Stereo = 1,
     /// Both added up.
     Mono = 2,
+    /// What the leg receives alone.
+    Received = 3,
+    /// What the leg sends alone.
+    Sent = 4,
 }
 
 impl RecordingLayout {
     /// From the layout's number.
     pub fn from_number(number: u16) -> Option<Self> {
-        [Self::Stereo, Self::Mono].into_iter().find(|layout| *layout as u16 == number)
+        [Self::Stereo, Self::Mono, Self::Received, Self::Sent].into_iter().find(|layout| *layout as u16 == number)
     }
 
     /// Samples at each point of time.
     pub fn channel_count(self) -> u16 {
         match self {
             Self::Stereo => 2,
-            Self::Mono => 1,
+            Self::Mono | Self::Received | Self::Sent => 1,
         }
+    }
+}
+
+/// What the file is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u16)]
+pub enum RecordingFormat {
+    /// RIFF WAVE, PCM of 16 bits.
+    #[default]
+    Wav = 0,
+    /// Opus in Ogg (RFC 7845).
+    OggOpus = 1,
+}
+
+impl RecordingFormat {
+    /// From the format's number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        [Self::Wav, Self::OggOpus].into_iter().find(|format| *format as u16 == number)
+    }
+}
+
+/// How a recording lies in its file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordingShape {
+    /// Where the two directions are.
+    pub layout: RecordingLayout,
+    /// What the file is.
+    pub format: RecordingFormat,
+}
+
+impl From<RecordingLayout> for RecordingShape {
+    /// As WAV.
+    fn from(layout: RecordingLayout) -> Self {
+        Self { layout, format: RecordingFormat::Wav }
     }
 }
 
@@ -104,26 +142,13 @@ pub enum RecordingEnd {
     AlreadyRunning = 8,
     /// The media plane is gone; the file is a sound one and has what was written until then.
     MediaLost = 9,
-    /// The leg's sound has another clock rate from now on, and a file has one rate for its life: it has what came before.
-    ClockRateChanged = 10,
 }
 
 impl RecordingEnd {
     /// All of them.
-    pub const ALL: [Self; 10] = {
+    pub const ALL: [Self; 9] = {
         use RecordingEnd::*;
-        [
-            Stopped,
-            LegClosed,
-            LimitReached,
-            WriteFailed,
-            NoFile,
-            NoSuchLeg,
-            Full,
-            AlreadyRunning,
-            MediaLost,
-            ClockRateChanged,
-        ]
+        [Stopped, LegClosed, LimitReached, WriteFailed, NoFile, NoSuchLeg, Full, AlreadyRunning, MediaLost]
     };
 
     /// Whether there was a recording at all.
@@ -161,7 +186,9 @@ pub struct RecordingOutcome {
     /// The rate of the file, from its first sample to its last: that of the leg's format when the recording began.
     pub clock_rate: ClockRate,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 3],
+    /// Milliseconds in which it was paused: silence in the file.
+    pub paused_ms: u32,
 }
 
 impl RecordingOutcome {

@@ -127,7 +127,7 @@ impl Worker {
             // Only who knows the clients can do this.
             Command::KeepLegs { .. } => Err(RefuseReason::Invalid),
             // Only who has files can do this: with `tap`.
-            Command::StartRecording { .. } | Command::StopRecording { .. } => {
+            Command::StartRecording { .. } | Command::StopRecording { .. } | Command::PauseRecording { .. } => {
                 self.find(leg).and(Err(RefuseReason::Invalid))
             }
         };

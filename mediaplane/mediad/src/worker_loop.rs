@@ -178,8 +178,15 @@ impl<B: Backend> Worker<B> {
         assert!(command.number() != crate::tests::PANIC_NUMBER, "a test wants this worker to fail");
         let (leg, number) = (command.leg(), command.number());
         match command {
-            Command::StartRecording { recording, layout, limit_s, .. } => {
-                return self.start_recording(now, client, RecordingRequest { leg, number, recording, layout, limit_s });
+            Command::StartRecording { recording, shape, limit_s, .. } => {
+                return self.start_recording(now, client, RecordingRequest { leg, number, recording, shape, limit_s });
+            }
+            Command::PauseRecording { recording, paused, .. } => {
+                if !self.pause_recording(now, client, (leg, recording), paused) {
+                    let reason = RefuseReason::Full;
+                    self.event_backlog.push(&mut self.end, client, Event::Refused { leg, number, reason });
+                }
+                return;
             }
             Command::StopRecording { recording, .. } => return self.stop_recording(now, client, leg, recording),
             Command::KeepLegs { grace_ms, .. } => return self.declare_grace(client, number, grace_ms),

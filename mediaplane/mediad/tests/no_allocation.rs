@@ -97,7 +97,9 @@ fn a_worker_that_relays_and_records_allocates_nothing() {
         let file = tempfile::tempfile().expect("a file");
         shm::give_file(&stream, &FileOffer::new(leg, 1), &file).expect("room");
         let layout = RecordingLayout::Stereo;
-        client.push(W0, &Command::StartRecording { leg, number: 1, recording: 1, layout, limit_s: 60 }).expect("room");
+        client
+            .push(W0, &Command::StartRecording { leg, number: 1, recording: 1, shape: layout.into(), limit_s: 60 })
+            .expect("room");
         assert_eq!(answer(&mut client), Event::RecordingStarted { leg, number: 1, recording: 1 });
     }
     for seq in 0..3_000_u16 {

@@ -24,14 +24,15 @@ const MEDIA_LIMIT: Duration = Duration::from_secs(10);
 impl SessionCoordinator {
     pub(super) async fn record(&self, id: SessionId, options: RecordingOptions) -> Result<(), SessionError> {
         let entry = self.entry(id)?;
+        let options = options.within(self.config.recording_folder.as_deref())?;
         // No file is made for a session that cannot be recorded.
         let check = |order: OrderTurn<'_, '_>, id| {
             let session = order.sessions.get(id).ok_or(session::SessionError::SessionNotFound(id))?;
             session.check(Operation::StartRecording)
         };
         self.operate(id, check).await?;
-        let opening = options.clone();
-        let opened = tokio::task::spawn_blocking(move || opening.open()).await;
+        let (opening, folder) = (options.clone(), self.config.recording_folder.clone());
+        let opened = tokio::task::spawn_blocking(move || opening.open(folder.as_deref())).await;
         let file = opened.map_err(|error| SessionError::config(format!("cannot open a file: {error}")))??;
         let begun = self.begin_recording(&entry, &options, file).await;
         if begun.is_err() {
@@ -50,8 +51,8 @@ impl SessionCoordinator {
         let (id, this, options) = (entry.id, self.this.clone(), options.clone());
         let recorded = entry.clone();
         let start = move |order: OrderTurn<'_, '_>, inner| {
-            let (layout, limit) = (options.layout, options.max_length);
-            let number = order.sessions.start_recording(order.turn, inner, file, layout, limit)?;
+            let (shape, limit) = (options.shape, options.max_length);
+            let number = order.sessions.start_recording(order.turn, inner, file, shape, limit)?;
             // Before its events come.
             if let Some(coordinator) = this.upgrade() {
                 let (path, entry, progress) = (options.path.clone(), recorded.clone(), progress.clone());
@@ -75,6 +76,11 @@ impl SessionCoordinator {
             (_, RecordingEnd::Failed { reason }) => SessionError::media_of(id, reason.clone()),
             _ => SessionError::media_of(id, "the recording could not begin; try again"),
         })
+    }
+
+    pub(super) async fn pause_recording(&self, id: SessionId, is_paused: bool) -> Result<(), SessionError> {
+        let pause = move |order: OrderTurn<'_, '_>, id| order.sessions.pause_recording(order.turn, id, is_paused);
+        self.operate(id, pause).await
     }
 
     pub(super) async fn end_recording(&self, id: SessionId) -> Result<RecordingSummary, SessionError> {

@@ -1,16 +1,18 @@
 //! What a recording is to be, and its file.
 
 use crate::api::SessionError;
-use contract::RecordingLayout;
+use contract::{RecordingFormat, RecordingLayout, RecordingShape};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// How long a recording may get unless [`RecordingOptions::max_length`] says otherwise.
 const LENGTH_DEFAULT: Duration = Duration::from_secs(4 * 3_600);
 
-/// What a recording is to be. A path alone makes it stereo.
+/// What a recording is to be. A path alone makes it stereo. A name that ends in `.ogg` or `.opus` makes it a file of Opus in
+/// Ogg, every other one WAV.
 ///
 /// ```
 /// use ringplane::api::RecordingOptions;
@@ -22,7 +24,7 @@ const LENGTH_DEFAULT: Duration = Duration::from_secs(4 * 3_600);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecordingOptions {
     pub(super) path: PathBuf,
-    pub(super) layout: RecordingLayout,
+    pub(super) shape: RecordingShape,
     pub(super) max_length: Duration,
     overwrite: bool,
 }
@@ -30,12 +32,42 @@ pub struct RecordingOptions {
 impl RecordingOptions {
     /// Left what the session's peer says, right what it hears.
     pub fn stereo(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), layout: RecordingLayout::Stereo, max_length: LENGTH_DEFAULT, overwrite: false }
+        Self::new(path.into(), RecordingLayout::Stereo)
     }
 
-    /// Both directions added up, in half the bytes: 16 KB a second.
+    /// Both directions added up, in half the bytes: 16 KB a second of G.711 in WAV.
     pub fn mono(path: impl Into<PathBuf>) -> Self {
-        Self { layout: RecordingLayout::Mono, ..Self::stereo(path) }
+        Self::new(path.into(), RecordingLayout::Mono)
+    }
+
+    /// What the session's peer says, alone.
+    pub fn received(path: impl Into<PathBuf>) -> Self {
+        Self::new(path.into(), RecordingLayout::Received)
+    }
+
+    /// What the session's peer hears, alone.
+    pub fn sent(path: impl Into<PathBuf>) -> Self {
+        Self::new(path.into(), RecordingLayout::Sent)
+    }
+
+    fn new(path: PathBuf, layout: RecordingLayout) -> Self {
+        let extension = path.extension().map(|it| it.to_ascii_lowercase());
+        let format = match extension.as_ref().and_then(|it| it.to_str()) {
+            Some("ogg" | "opus") => RecordingFormat::OggOpus,
+            _ => RecordingFormat::Wav,
+        };
+        let shape = RecordingShape { layout, format };
+        Self { path, shape, max_length: LENGTH_DEFAULT, overwrite: false }
+    }
+
+    /// Opus in Ogg, whatever the name of the file: some 6 KB a second of stereo.
+    pub fn ogg_opus(self) -> Self {
+        Self { shape: RecordingShape { format: RecordingFormat::OggOpus, ..self.shape }, ..self }
+    }
+
+    /// WAV of 16 bits, whatever the name of the file.
+    pub fn wav(self) -> Self {
+        Self { shape: RecordingShape { format: RecordingFormat::Wav, ..self.shape }, ..self }
     }
 
     /// The recording ends by itself after so long: 4 hours unless set, 1 second to 24 hours. The call goes on.
@@ -48,8 +80,42 @@ impl RecordingOptions {
         Self { overwrite: true, ..self }
     }
 
-    /// Opens the file, which may take as long as the disk likes.
-    pub(super) fn open(&self) -> Result<File, SessionError> {
+    /// The same with its path in the folder that recordings may go to; an error where it leads out of that.
+    pub(super) fn within(mut self, folder: Option<&Path>) -> Result<Self, SessionError> {
+        let Some(folder) = folder else { return Ok(self) };
+        let inner = self.path.strip_prefix(folder).unwrap_or(&self.path);
+        let stays = inner.components().all(|part| matches!(part, Component::Normal(_)));
+        if !stays || inner.as_os_str().is_empty() {
+            let (path, folder) = (self.path.display(), folder.display());
+            return Err(SessionError::config(format!("cannot record into {path}: it is not a file below {folder}")));
+        }
+        self.path = folder.join(inner);
+        Ok(self)
+    }
+
+    /// Opens the file, which may take as long as the disk likes. With a folder no symbolic link on the way below that is
+    /// followed.
+    pub(super) fn open(&self, folder: Option<&Path>) -> Result<File, SessionError> {
+        match folder {
+            Some(folder) => self.open_below(folder),
+            None => self.open_anywhere(),
+        }
+    }
+
+    fn open_below(&self, folder: &Path) -> Result<File, SessionError> {
+        let inner = self.path.strip_prefix(folder).unwrap_or(&self.path);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = if self.overwrite { flags } else { flags | OFlags::EXCL };
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let opened = File::open(folder).and_then(|folder| {
+            let file = File::from(rustix::fs::openat2(folder, inner, flags, mode, resolve)?);
+            if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+        });
+        opened.map_err(|error| self.failed(&error))
+    }
+
+    fn open_anywhere(&self) -> Result<File, SessionError> {
         let mut how = OpenOptions::new();
         how.write(true);
         let opened = if self.overwrite && self.path.exists() {
@@ -62,10 +128,12 @@ impl RecordingOptions {
         } else {
             how.create_new(true).open(&self.path)
         };
-        opened.map_err(|error| {
-            let (path, fix) = (self.path.display(), fix(error.kind()));
-            SessionError::config(format!("cannot record into {path}: {error}; {fix}"))
-        })
+        opened.map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> SessionError {
+        let (path, fix) = (self.path.display(), fix(error.kind()));
+        SessionError::config(format!("cannot record into {path}: {error}; {fix}"))
     }
 
     /// Nothing was recorded into a file that we made.
@@ -117,5 +185,48 @@ impl From<&PathBuf> for RecordingOptions {
 impl From<PathBuf> for RecordingOptions {
     fn from(path: PathBuf) -> Self {
         Self::stereo(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_leads_out_of_the_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("calls");
+        std::fs::create_dir_all(folder.join("today")).unwrap();
+        std::os::unix::fs::symlink(place.path(), folder.join("out")).unwrap();
+        std::os::unix::fs::symlink(place.path().join("there.wav"), folder.join("link.wav")).unwrap();
+        let open = |path: &Path, overwrite: bool| {
+            let options = RecordingOptions::from(path);
+            let options = if overwrite { options.overwrite() } else { options };
+            options.within(Some(&folder)).and_then(|options| options.open(Some(&folder)))
+        };
+        for good in ["1.wav", "today/2.wav"] {
+            assert!(open(Path::new(good), false).is_ok(), "{good}");
+            assert!(folder.join(good).is_file());
+            assert!(open(&folder.join(good), false).is_err(), "it is there already");
+            assert!(open(&folder.join(good), true).is_ok());
+        }
+        for bad in ["../1.wav", "today/../../1.wav", "/tmp/1.wav", "", ".", "out/1.wav", "link.wav", "today"] {
+            for overwrite in [false, true] {
+                let error = open(Path::new(bad), overwrite).unwrap_err().to_string();
+                assert!(error.contains("cannot record into"), "{bad}: {error}");
+            }
+        }
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing was made outside");
+    }
+
+    #[test]
+    fn the_name_says_what_the_file_is() {
+        for (name, format) in
+            [("a.wav", RecordingFormat::Wav), ("a", RecordingFormat::Wav), ("a.OGG", RecordingFormat::OggOpus)]
+        {
+            assert_eq!(RecordingOptions::from(name).shape.format, format);
+        }
+        assert_eq!(RecordingOptions::mono("a.opus").wav().shape, RecordingLayout::Mono.into());
+        assert_eq!(RecordingOptions::received("a").ogg_opus().shape.format, RecordingFormat::OggOpus);
     }
 }

@@ -46,6 +46,9 @@ pub struct RecordingSummary {
     pub late_packets: u64,
     /// Packets of a codec that is not decoded: silence in their place.
     pub undecoded_packets: u64,
+    /// How long it was paused: silence in the file.
+    #[serde(default)]
+    pub paused: Duration,
     /// Why it is over.
     pub end: RecordingEnd,
 }
@@ -66,12 +69,6 @@ impl RecordingSummary {
             MediaLost => {
                 RecordingEnd::Failed { reason: format!("the media plane is gone; {place} has what came before") }
             }
-            ClockRateChanged => RecordingEnd::Failed {
-                reason: format!(
-                    "the call changed to a codec with another sample rate; {place} has what came before, \
-                     record again into another file"
-                ),
-            },
             NoFile | NoSuchLeg | Full | AlreadyRunning => {
                 RecordingEnd::Failed { reason: format!("nothing was recorded into {place}; try again") }
             }
@@ -87,6 +84,7 @@ impl RecordingSummary {
             overflow_packets: outcome.overflow_packets,
             late_packets: outcome.late_packets,
             undecoded_packets: outcome.undecoded_packets,
+            paused: Duration::from_millis(outcome.paused_ms.into()),
             end,
         }
     }

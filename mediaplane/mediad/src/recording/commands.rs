@@ -4,7 +4,7 @@ use super::queues::{Done, RecordingInfo};
 use crate::clients::owners::{Owned, OwnedRecording};
 use crate::worker::Worker;
 use clock::Instant;
-use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingOutcome, RecordingShape};
 use media_core::io::{Backend, Buffers, PacketIo};
 use shm::ClientIndex;
 use stats::MediaCounter;
@@ -18,15 +18,18 @@ pub(crate) struct RecordingRequest {
     pub(crate) leg: LegRef,
     pub(crate) number: u64,
     pub(crate) recording: u64,
-    pub(crate) layout: RecordingLayout,
+    pub(crate) shape: RecordingShape,
     pub(crate) limit_s: u32,
 }
 
-/// The rate of a recording's file: that of the format that the leg prefers among those that are decoded. Packets of all
-/// others are counted and leave silence, so that their clocks do not matter.
+/// The rate of a recording's file: that of the sound in the format that the leg prefers among those that are decoded. Sound
+/// of other rates is converted; packets that are not decoded are counted and leave silence.
 fn recorded_clock(payloads: &PayloadMap) -> ClockRate {
-    let decoded = payloads.entries().find(|format| media_core::law_of(format.codec).is_some());
-    decoded.map_or_else(ClockRate::default, |format| format.clock_rate)
+    let rate = payloads.entries().find_map(|format| match media_core::law_of(format.codec) {
+        Some(_) => Some(format.clock_rate),
+        None => ClockRate::from_hz(media_core::format_of(format.codec)?.sample_rate()),
+    });
+    rate.unwrap_or_default()
 }
 
 impl<B: Backend> Worker<B> {
@@ -54,7 +57,7 @@ impl<B: Backend> Worker<B> {
         client: ClientIndex,
         request: RecordingRequest,
     ) -> Result<(), RecordingEnd> {
-        let RecordingRequest { leg, number, recording, layout, limit_s } = request;
+        let RecordingRequest { leg, number, recording, shape, limit_s } = request;
         let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
         let (owned, client) = owned.zip(self.end.life(client)).ok_or(RecordingEnd::NoSuchLeg)?;
         let recorder = &self.shared.recorder;
@@ -68,8 +71,7 @@ impl<B: Backend> Worker<B> {
         let worker = self.index.0;
         let port = owned.spec.transport.port.rtp;
         let clock = recorded_clock(&owned.spec.formats.payloads);
-        let info =
-            RecordingInfo { leg, port, number, recording, client, worker, layout, clock, limit_s, began_at: now };
+        let info = RecordingInfo { leg, port, number, recording, client, worker, shape, clock, limit_s, began_at: now };
         let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
         self.core.count(MediaCounter::RecordingsStarted, 1);
@@ -91,6 +93,22 @@ impl<B: Backend> Worker<B> {
         // A leg that is not there is not recorded either.
         let _ = self.core.tap(leg, None);
         self.owners.set(Owned { recording: None, ..owned });
+    }
+
+    /// Leaves silence in a recording from now on, or goes on with it. `false`: there is no room for that now. Nothing where it
+    /// is over already.
+    pub(crate) fn pause_recording(
+        &mut self,
+        now: Instant,
+        client: ClientIndex,
+        (leg, recording): (LegRef, u64),
+        is_paused: bool,
+    ) -> bool {
+        let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
+        let life = self.end.life(client);
+        let running = owned.and_then(|owned| owned.recording);
+        let running = running.filter(|it| it.number == recording && Some(it.client) == life);
+        running.is_none_or(|it| self.shared.recorder.pause(it.tap, now, is_paused))
     }
 
     /// The recording of a leg, if there is one, has all its sound.
@@ -160,9 +178,14 @@ mod tests {
         let mut payloads = PayloadMap::default();
         assert_eq!(recorded_clock(&payloads), ClockRate::default());
         let clock_rate = ClockRate::from_hz(48_000).unwrap();
-        let opus = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 96, clock_rate };
-        let events = PayloadMapping { payload_type: 97, codec: Codec::TelephoneEvent, ..opus };
-        assert!(payloads.push_entry(opus) && payloads.push_entry(events) && payloads.push(8, Codec::Pcma));
+        let other = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 96, clock_rate };
+        let events = PayloadMapping { payload_type: 97, codec: Codec::TelephoneEvent, ..other };
+        assert!(payloads.push_entry(other) && payloads.push_entry(events) && payloads.push(8, Codec::Pcma));
         assert_eq!(recorded_clock(&payloads), Codec::Pcma.clock_rate());
+        for (codec, hz) in [(Codec::G722, 16_000), (Codec::Opus, 48_000)] {
+            let mut payloads = PayloadMap::default();
+            assert!(payloads.push(98, codec));
+            assert_eq!(recorded_clock(&payloads).hz(), hz, "{codec:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Recordings: both directions of a leg, as a WAV file.
+//! Recordings: one or both directions of a leg, as WAV or as Opus in Ogg.
 //!
 //! The control client opens the file and hands its descriptor over the control socket, so that the file is made with the
 //! client's rights and from its directory, whether the media plane is threads in its process or another process. Then it
@@ -9,10 +9,12 @@
 //! packet's place in time, decodes and writes. A disk that is slow delays the writer alone: queues that overflow mean
 //! silence in recordings, counted, and never a late packet in a call.
 //!
-//! Read [`Recorder`] first (what workers and the writer share), then `writer.rs`, `track.rs` (where a packet belongs) and
-//! `tape.rs` (how it gets into the file).
+//! Read [`Recorder`] first (what workers and the writer share), then `writer.rs`, `direction.rs` (from packets to samples),
+//! `track.rs` (where a packet belongs), `tape.rs` (how it gets into the file) and `ogg_opus.rs`.
 
 mod commands;
+mod direction;
+mod ogg_opus;
 mod queues;
 mod tape;
 #[cfg(test)]

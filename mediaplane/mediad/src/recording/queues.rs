@@ -1,7 +1,7 @@
 //! What workers, the control thread and the writer share.
 
 use clock::Instant;
-use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingOutcome, RecordingShape};
 use crossbeam::queue::ArrayQueue;
 use media_core::{Side, TapId, Tapped};
 use shm::ClientLife;
@@ -13,7 +13,7 @@ use std::thread::Thread;
 
 /// Pieces of sound of one worker that wait for the writer: 160 ms of a thousand recordings, 1.6 s of a hundred.
 const PIECES_MAX: usize = 16_384;
-/// Bytes of G.711 in a piece: a packet of 20 or 30 ms is one, a longer one is several.
+/// Bytes in a piece: a packet of 20 or 30 ms of G.711 is one, a longer one is several.
 pub(super) const PIECE_BYTES: usize = 240;
 /// Outcomes that wait for one worker; more wait with the writer.
 const OUTCOMES_MAX: usize = 256;
@@ -30,6 +30,8 @@ pub(super) struct Piece {
     pub(super) clock: ClockRate,
     /// The first piece of its packet.
     pub(super) is_first: bool,
+    /// The last piece of its packet.
+    pub(super) is_last: bool,
     bytes: u16,
     sound: [u8; PIECE_BYTES],
 }
@@ -52,8 +54,8 @@ pub(crate) struct RecordingInfo {
     pub(crate) client: ClientLife,
     /// Who began it, and hears the outcome.
     pub(crate) worker: u8,
-    pub(crate) layout: RecordingLayout,
-    /// The rate of the file, and of the sound that goes into it.
+    pub(crate) shape: RecordingShape,
+    /// The rate of the file.
     pub(crate) clock: ClockRate,
     pub(crate) limit_s: u32,
     pub(crate) began_at: Instant,
@@ -79,11 +81,16 @@ impl RecordingInfo {
     }
 }
 
-/// What the writer is told. Each recording has one of both, so there is always room.
+/// What the writer is told. Each recording begins and ends once, so there is always room for that; pauses have some of
+/// their own.
 pub(super) enum WriterMessage {
     Begin(TapId, RecordingInfo),
+    Pause(TapId, Instant, bool),
     End(TapId, Instant, RecordingEnd),
 }
+
+/// Pauses that wait for the writer.
+const PAUSES_MAX: usize = RECORDINGS_MAX;
 
 /// A recording that is over.
 pub(crate) struct Done {
@@ -115,7 +122,7 @@ impl Queues {
         }
         Self {
             pieces: (0..workers).map(|_| ArrayQueue::new(PIECES_MAX)).collect(),
-            messages: ArrayQueue::new(2 * RECORDINGS_MAX),
+            messages: ArrayQueue::new(2 * RECORDINGS_MAX + PAUSES_MAX),
             outcomes: (0..workers).map(|_| ArrayQueue::new(OUTCOMES_MAX)).collect(),
             running: zeros(),
             overflow: zeros(),
@@ -190,6 +197,14 @@ impl Recorder {
         }
     }
 
+    /// Silence in place of what comes from now on, or sound again. `false`: there is no room to say so.
+    pub(crate) fn pause(&self, tap: TapId, at: Instant, is_paused: bool) -> bool {
+        let Some(queues) = self.queues.get().filter(|_| self.is_running(tap)) else { return true };
+        // Several workers may look at once, so some room is left for as many.
+        queues.messages.len() < PAUSES_MAX - RECORDINGS_MAX / 10
+            && queues.messages.push(WriterMessage::Pause(tap, at, is_paused)).is_ok()
+    }
+
     /// Whether the writer still wants this recording's sound.
     pub(crate) fn is_running(&self, tap: TapId) -> bool {
         let running = self.queues.get().and_then(|queues| queues.running.get(place_of(tap)));
@@ -212,6 +227,7 @@ impl Recorder {
                 codec: tapped.codec,
                 clock: tapped.clock,
                 is_first: index == 0,
+                is_last: (index + 1) * PIECE_BYTES >= sound.len(),
                 bytes: part.len() as u16,
                 sound: [0; PIECE_BYTES],
             };

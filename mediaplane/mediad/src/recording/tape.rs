@@ -1,7 +1,8 @@
 //! The file of one recording: a second of samples that are still open, and everything before them on disk.
 
+use super::ogg_opus::OggOpus;
 use clock::Duration;
-use contract::{ClockRate, RecordingLayout};
+use contract::{ClockRate, RecordingFormat, RecordingLayout, RecordingShape};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -25,6 +26,9 @@ const _: () = assert!(DELAY.as_millis() + STEP.as_millis() < WINDOW.as_millis())
 
 pub(super) struct Tape {
     layout: RecordingLayout,
+    format: RecordingFormat,
+    /// Once it has a file, where that is to be Opus in Ogg.
+    ogg: Option<OggOpus>,
     /// One rate for the life of the file.
     clock: ClockRate,
     file: Option<File>,
@@ -39,10 +43,25 @@ pub(super) struct Tape {
 
 impl Tape {
     /// Without a file yet, at most so long, and no longer than a WAV header can say.
-    pub(super) fn new(layout: RecordingLayout, clock: ClockRate, limit: Duration) -> Self {
+    pub(super) fn new(shape: RecordingShape, clock: ClockRate, limit: Duration) -> Self {
+        let RecordingShape { layout, format } = shape;
         let window = (clock.ticks(WINDOW) as usize).next_power_of_two();
-        let limit = clock.ticks(limit).min(DATA_BYTES_MAX / frame_bytes(layout));
-        Self { layout, clock, file: None, window: vec![[0; 2]; window].into(), written: 0, filled: 0, limit }
+        let most = match format {
+            RecordingFormat::Wav => DATA_BYTES_MAX / frame_bytes(layout),
+            RecordingFormat::OggOpus => u64::MAX,
+        };
+        let limit = clock.ticks(limit).min(most);
+        Self {
+            layout,
+            format,
+            ogg: None,
+            clock,
+            file: None,
+            window: vec![[0; 2]; window].into(),
+            written: 0,
+            filled: 0,
+            limit,
+        }
     }
 
     fn window_samples(&self) -> u64 {
@@ -57,10 +76,15 @@ impl Tape {
         self.file.is_some()
     }
 
-    /// The file that it goes into, from its beginning.
-    pub(super) fn set_file(&mut self, file: File) -> io::Result<()> {
+    /// The file that it goes into, from its beginning. `number`: another one for each recording.
+    pub(super) fn set_file(&mut self, file: File, number: u64) -> io::Result<()> {
         file.set_len(0)?;
-        file.write_all_at(&header(self.layout, self.clock, 0), 0)?;
+        match self.format {
+            RecordingFormat::Wav => file.write_all_at(&header(self.layout, self.clock, 0), 0)?,
+            RecordingFormat::OggOpus => {
+                self.ogg = Some(OggOpus::begin(&file, self.layout.channel_count(), self.clock, number)?);
+            }
+        }
         self.file = Some(file);
         Ok(())
     }
@@ -72,7 +96,11 @@ impl Tape {
 
     /// Bytes of the file.
     pub(super) fn file_bytes(&self) -> u64 {
-        if self.file.is_some() { HEADER_BYTES + self.written * frame_bytes(self.layout) } else { 0 }
+        match (&self.ogg, &self.file) {
+            (Some(ogg), _) => ogg.file_bytes(),
+            (None, Some(_)) => HEADER_BYTES + self.written * frame_bytes(self.layout),
+            (None, None) => 0,
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -85,7 +113,7 @@ impl Tape {
         channel: usize,
         start: i64,
         sound: impl ExactSizeIterator<Item = i16>,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) -> io::Result<bool> {
         let end = start.saturating_add(sound.len() as i64);
         let (Ok(end), written) = (u64::try_from(end), self.written as i64) else { return Ok(false) };
@@ -114,7 +142,7 @@ impl Tape {
     }
 
     /// It is so late now: writes what no packet can change any more, when it is worth a write.
-    pub(super) fn advance(&mut self, now: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
+    pub(super) fn advance(&mut self, now: u64, scratch: &mut Scratch) -> io::Result<()> {
         let until = now.saturating_sub(self.clock.ticks(DELAY));
         if until >= self.written + self.clock.ticks(STEP) || until >= self.limit {
             self.write_to(until, scratch)
@@ -124,34 +152,55 @@ impl Tape {
     }
 
     /// Writes the rest: up to `end`, and the last packet whole.
-    pub(super) fn finish(&mut self, end: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
-        self.write_to(end.max(self.filled.min(end + self.clock.ticks(LAST_PACKET))), scratch)
+    pub(super) fn finish(&mut self, end: u64, scratch: &mut Scratch) -> io::Result<()> {
+        self.write_to(end.max(self.filled.min(end + self.clock.ticks(LAST_PACKET))), scratch)?;
+        match (&mut self.ogg, &self.file) {
+            (Some(ogg), Some(file)) => ogg.finish(file),
+            _ => Ok(()),
+        }
     }
 
     /// Sound first, then the header that counts it: whatever happens to us, the file is a sound one.
-    fn write_to(&mut self, until: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
+    fn write_to(&mut self, until: u64, scratch: &mut Scratch) -> io::Result<()> {
         let (until, began_at) = (until.min(self.limit), self.written);
         let Some(file) = &self.file else { return Ok(()) };
         while self.written < until {
             let next = until.min(self.written + self.window_samples());
-            scratch.clear();
+            scratch.samples.clear();
             for at in self.written..next {
-                let index = self.window_index(at);
+                let index = at as usize & (self.window.len() - 1);
                 let frame = std::mem::take(&mut self.window[index]);
                 match self.layout {
-                    RecordingLayout::Stereo => frame.iter().for_each(|sample| scratch.extend(sample.to_le_bytes())),
-                    RecordingLayout::Mono => scratch.extend(frame[0].saturating_add(frame[1]).to_le_bytes()),
+                    RecordingLayout::Stereo => scratch.samples.extend(frame),
+                    RecordingLayout::Mono => scratch.samples.push(frame[0].saturating_add(frame[1])),
+                    RecordingLayout::Received => scratch.samples.push(frame[0]),
+                    RecordingLayout::Sent => scratch.samples.push(frame[1]),
                 }
             }
-            file.write_all_at(scratch, HEADER_BYTES + self.written * frame_bytes(self.layout))?;
+            match &mut self.ogg {
+                Some(ogg) => ogg.write(file, &scratch.samples)?,
+                None => {
+                    scratch.bytes.clear();
+                    scratch.bytes.extend(scratch.samples.iter().flat_map(|sample| sample.to_le_bytes()));
+                    let start = HEADER_BYTES + self.written * frame_bytes(self.layout);
+                    file.write_all_at(&scratch.bytes, start)?;
+                }
+            }
             self.written = next;
         }
-        if self.written > began_at {
+        if self.written > began_at && self.ogg.is_none() {
             file.write_all_at(&header(self.layout, self.clock, self.written), 0)
         } else {
             Ok(())
         }
     }
+}
+
+/// Room that all recordings share.
+#[derive(Default)]
+pub(super) struct Scratch {
+    samples: Vec<i16>,
+    bytes: Vec<u8>,
 }
 
 fn frame_bytes(layout: RecordingLayout) -> u64 {
@@ -198,8 +247,8 @@ mod tests {
 
     fn tape(layout: RecordingLayout, clock: ClockRate, limit: Duration) -> (Tape, File) {
         let file = tempfile::tempfile().unwrap();
-        let mut tape = Tape::new(layout, clock, limit);
-        tape.set_file(file.try_clone().unwrap()).unwrap();
+        let mut tape = Tape::new(layout.into(), clock, limit);
+        tape.set_file(file.try_clone().unwrap(), 1).unwrap();
         (tape, file)
     }
 
@@ -216,7 +265,7 @@ mod tests {
     fn sound_lies_where_it_belongs_and_the_rest_is_silence() {
         for clock in [8_000, 16_000, 48_000].map(clock) {
             let (mut tape, file) = tape(RecordingLayout::Stereo, clock, DAY);
-            let mut scratch = Vec::new();
+            let mut scratch = Scratch::default();
             let ms = |ms: u64| clock.ticks(Duration::from_millis(ms));
             let packet = ms(20);
             for at in (0..5_000).step_by(20).filter(|at| at % 100 != 0).map(ms) {
@@ -249,9 +298,9 @@ mod tests {
     fn a_limit_is_in_time_and_the_file_stays_below_what_its_header_can_say() {
         let second = Duration::from_secs(1);
         for (hz, layout, limit) in [(8_000, RecordingLayout::Stereo, 8_000), (16_000, RecordingLayout::Mono, 16_000)] {
-            assert_eq!(Tape::new(layout, clock(hz), second).limit, limit);
+            assert_eq!(Tape::new(layout.into(), clock(hz), second).limit, limit);
         }
-        let longest = Tape::new(RecordingLayout::Stereo, clock(48_000), DAY).limit;
+        let longest = Tape::new(RecordingLayout::Stereo.into(), clock(48_000), DAY).limit;
         assert_eq!(longest, DATA_BYTES_MAX / 4);
         let bytes = header(RecordingLayout::Stereo, clock(48_000), longest);
         let [riff, data] = [4, 40].map(|at| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()));
@@ -262,7 +311,7 @@ mod tests {
     fn mono_adds_up_and_a_limit_ends_it() {
         let clock = clock(8_000);
         let (mut tape, file) = tape(RecordingLayout::Mono, clock, Duration::from_millis(1_250));
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::default();
         tape.place(0, 0, [30_000; 100].into_iter(), &mut scratch).unwrap();
         tape.place(1, 50, [5_000; 100].into_iter(), &mut scratch).unwrap();
         tape.place(1, 50_000, [5_000; 100].into_iter(), &mut scratch).unwrap();
@@ -278,11 +327,11 @@ mod tests {
         use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
         let memory = memfd_create("small", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         let file = File::from(memory);
-        let mut tape = Tape::new(RecordingLayout::Stereo, clock(8_000), DAY);
-        tape.set_file(file.try_clone().unwrap()).unwrap();
+        let mut tape = Tape::new(RecordingLayout::Stereo.into(), clock(8_000), DAY);
+        tape.set_file(file.try_clone().unwrap(), 1).unwrap();
         ftruncate(&file, 20_000).unwrap();
         fcntl_add_seals(&file, SealFlags::GROW).unwrap();
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::default();
         let error = (0..10).find_map(|n| tape.advance(n * 4_000, &mut scratch).err()).expect("it is full");
         assert!(error.raw_os_error().is_some(), "{error}");
         let mut header = [0; 44];

@@ -2,8 +2,12 @@
 
 use super::queues::{Recorder, RecordingInfo};
 use super::writer::Writer;
+use audio::codec::Encoder;
 use clock::{Duration, Instant};
-use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{
+    ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingFormat, RecordingLayout,
+    RecordingOutcome, RecordingShape,
+};
 use media_core::io::{BufferIndex, Span};
 use media_core::{Side, TapId, Tapped};
 use rtp_wire::{Header, RtpTime, Seq, Ssrc};
@@ -20,12 +24,12 @@ fn at(ms: u64) -> Instant {
 }
 
 fn info(recording: u64, limit_s: u32) -> RecordingInfo {
-    let (client, layout) = (CLIENT, RecordingLayout::Stereo);
+    let (client, shape) = (CLIENT, RecordingLayout::Stereo.into());
     let (port, number, worker, clock) = (10_000, 7, 0, Codec::Pcmu.clock_rate());
-    RecordingInfo { leg: LEG, port, number, recording, client, worker, layout, clock, limit_s, began_at: at(0) }
+    RecordingInfo { leg: LEG, port, number, recording, client, worker, shape, clock, limit_s, began_at: at(0) }
 }
 
-/// u-law at 16 kHz: what no leg agrees on today, so that the writer is seen with another clock than that of G.711.
+/// u-law at 16 kHz: another clock than that of G.711.
 fn wideband() -> ClockRate {
     ClockRate::from_hz(16_000).unwrap()
 }
@@ -152,33 +156,185 @@ fn a_recording_counts_in_the_clock_of_its_leg() {
 }
 
 #[test]
-fn sound_of_another_clock_ends_the_file_where_it_begins() {
+fn sound_of_another_clock_comes_into_the_rate_of_the_file() {
     let recorder = Arc::new(Recorder::new(1));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
     let tap = recorder.begin(info(3, 60)).unwrap();
     let code = audio::Law::Mu.encode(1_000);
-    for number in 0..50_u64 {
-        recorder.push(0, &packet(tap, Side::Received, number, Codec::Pcmu), &[code; 160]);
-        // A codec that is only relayed has a clock of its own, and ends nothing.
+    for number in 0..100_u64 {
+        match number {
+            ..50 => recorder.push(0, &packet(tap, Side::Received, number, Codec::Pcmu), &[code; 160]),
+            _ => recorder.push(0, &wideband_packet(tap, Side::Received, number), &[code; 320]),
+        };
+        // A codec that is only relayed has a clock of its own.
         let relayed = packet(tap, Side::Sent, number, Codec::Other);
         recorder.push(0, &Tapped { clock: wideband(), ..relayed }, &[0; 60]);
         writer.pass(at(number * 20 + 5));
     }
-    for number in 50..60_u64 {
-        recorder.push(0, &wideband_packet(tap, Side::Received, number), &[code; 320]);
-    }
-    writer.pass(at(1_201));
-    writer.pass(at(1_211));
+    recorder.end(tap, at(2_000), RecordingEnd::Stopped);
+    writer.pass(at(2_001));
+    writer.pass(at(2_011));
     let outcome = outcome(&recorder);
     assert!(writer.is_idle() && !recorder.is_running(tap));
-    assert_eq!((outcome.end(), outcome.duration()), (RecordingEnd::ClockRateChanged, Duration::from_secs(1)));
-    assert_eq!((outcome.received_packets, outcome.undecoded_packets), (50, 50));
+    assert_eq!((outcome.end(), outcome.duration()), (RecordingEnd::Stopped, Duration::from_secs(2)));
+    assert_eq!((outcome.received_packets, outcome.received_lost_packets, outcome.undecoded_packets), (100, 0, 100));
     assert_eq!((outcome.clock_rate.hz(), rate(&file)), (8_000, 8_000));
     let said = audio::Law::Mu.decode(code);
     let samples = samples(&file);
-    assert!(samples.len() == 2 * 8_000 && samples.chunks(2).all(|frame| frame == [said, 0]));
+    assert!(samples.chunks(2).take(7_950).all(|frame| frame == [said, 0]));
+    // The filter swells, once.
+    let heard = samples.chunks(2).skip(8_200).take(7_700);
+    assert!(
+        heard.clone().all(|frame| (frame[0] - said).abs() < 20 && frame[1] == 0),
+        "{:?}",
+        heard.take(3).collect::<Vec<_>>()
+    );
+}
+
+/// 20 ms of a tone of 1 kHz in the codec of the encoder, from `number` on.
+fn tone(encoder: &mut Encoder, number: u64) -> Vec<u8> {
+    let rate = encoder.format().sample_rate() as usize;
+    let start = number as usize * rate / 50;
+    let sound: Vec<i16> = (start..start + rate / 50)
+        .map(|at| (10_000.0 * (at as f64 / rate as f64 * 1_000.0 * std::f64::consts::TAU).sin()) as i16)
+        .collect();
+    let mut payload = [0; 1_500];
+    let bytes = encoder.encode(&sound, &mut payload);
+    payload[..bytes].to_vec()
+}
+
+/// Two seconds of a tone in a codec each way, 20 ms a packet, the first one 10 % of it lost.
+fn record_tone(codec: Codec, shape: RecordingShape) -> (File, RecordingOutcome) {
+    let format = media_core::format_of(codec).unwrap();
+    let mut encoders = [Encoder::new(format), Encoder::new(format)];
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    let clock = ClockRate::from_hz(format.sample_rate()).unwrap();
+    let tap = recorder.begin(RecordingInfo { clock, shape, ..info(3, 60) }).unwrap();
+    for number in 0..100_u64 {
+        for (side, encoder) in [Side::Received, Side::Sent].into_iter().zip(&mut encoders) {
+            let payload = tone(encoder, number);
+            let mut packet = packet(tap, side, number, codec);
+            packet.header.time = RtpTime(number as u32 * codec.clock_rate().hz() / 50);
+            if side == Side::Sent || !(40..50).contains(&number) {
+                assert!(recorder.push(0, &packet, &payload));
+            }
+        }
+        writer.pass(at(number * 20 + 5));
+    }
+    recorder.end(tap, at(2_000), RecordingEnd::Stopped);
+    writer.pass(at(2_001));
+    writer.pass(at(2_011));
+    let outcome = outcome(&recorder);
+    assert_eq!((outcome.received_packets, outcome.received_lost_packets), (90, 10), "{codec:?}");
+    assert_eq!((outcome.sent_packets, outcome.undecoded_packets), (100, 0), "{codec:?}");
+    (file, outcome)
+}
+
+/// The amplitude of the tone in every second sample from the first or second one on.
+fn amplitude(samples: impl Iterator<Item = i16>) -> i16 {
+    samples.map(i16::saturating_abs).max().unwrap_or(0)
+}
+
+#[test]
+fn wideband_codecs_are_recorded_as_they_sound() {
+    for codec in [Codec::G722, Codec::Opus] {
+        let (file, outcome) = record_tone(codec, RecordingLayout::Stereo.into());
+        let rate = media_core::format_of(codec).unwrap().sample_rate();
+        assert_eq!((outcome.clock_rate.hz(), self::rate(&file)), (rate, rate));
+        assert_eq!(outcome.duration(), Duration::from_secs(2));
+        let samples = samples(&file);
+        assert_eq!(samples.len(), 4 * rate as usize);
+        let part = |ms: std::ops::Range<usize>, channel: usize| {
+            let frames = samples[ms.start * rate as usize / 500..ms.end * rate as usize / 500].chunks(2);
+            amplitude(frames.map(|frame| frame[channel]))
+        };
+        assert!((9_000..11_500).contains(&part(200..700, 0)), "{codec:?}: {}", part(200..700, 0));
+        assert!((9_000..11_500).contains(&part(820..980, 1)));
+        assert_eq!(part(820..980, 0), 0, "what was lost is silence");
+        assert!((9_000..11_500).contains(&part(1_200..1_900, 0)));
+    }
+}
+
+#[test]
+fn opus_in_ogg_has_the_length_and_the_sound_of_the_call() {
+    for (codec, layout) in [
+        (Codec::Pcmu, RecordingLayout::Mono),
+        (Codec::G722, RecordingLayout::Received),
+        (Codec::Opus, RecordingLayout::Stereo),
+        (Codec::Pcma, RecordingLayout::Sent),
+    ] {
+        let shape = RecordingShape { layout, format: RecordingFormat::OggOpus };
+        let (file, outcome) = record_tone(codec, shape);
+        let bytes = bytes(&file);
+        assert_eq!(outcome.file_bytes, bytes.len() as u64);
+        assert!((4_000..40_000).contains(&bytes.len()), "{codec:?}: {}", bytes.len());
+        let prompt = audio::Prompt::decode(&bytes).expect("a sound file");
+        assert_eq!((prompt.sample_rate(), prompt.sample_count()), (48_000, 16_000), "{codec:?}");
+        let part = |ms: u64| {
+            let mut frame = vec![0; 4_800];
+            prompt.copy_samples(ms * 48, &mut frame);
+            amplitude(frame.into_iter())
+        };
+        let loud = if layout == RecordingLayout::Mono { 17_000..22_500 } else { 8_500..11_500 };
+        assert!(loud.contains(&part(500)), "{codec:?}: {}", part(500));
+        let is_silent_then = layout == RecordingLayout::Received;
+        assert_eq!(part(840) < 500, is_silent_then, "{codec:?}: {}", part(840));
+        // A page that is not written yet, as after the writer was killed, leaves a file that is sound so far.
+        let cut = (0..bytes.len()).rev().find(|at| bytes[*at..].starts_with(b"OggS")).unwrap();
+        let so_far = audio::Prompt::decode(&bytes[..cut]).expect("still a sound file");
+        assert!((8_000..16_000).contains(&so_far.sample_count()), "{}", so_far.sample_count());
+    }
+}
+
+/// opusinfo finds nothing to complain about.
+#[test]
+fn another_program_takes_opus_in_ogg() {
+    let shape = RecordingShape { layout: RecordingLayout::Stereo, format: RecordingFormat::OggOpus };
+    let (file, _) = record_tone(Codec::Pcmu, shape);
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), bytes(&file)).unwrap();
+    let Ok(output) = std::process::Command::new("opusinfo").arg(path.path()).output() else { return };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("Playback length: 0m:02.000s"), "{text}");
+    assert!(text.contains("Channels: 2") && !text.to_lowercase().contains("warning"), "{text}");
+}
+
+#[test]
+fn a_pause_is_silence_and_is_told() {
+    let recorder = Arc::new(Recorder::new(1));
+    let mut writer = Writer::new(recorder.clone(), |_| {});
+    let file = tempfile::tempfile().unwrap();
+    recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
+    let tap = recorder.begin(info(3, 60)).unwrap();
+    let code = audio::Law::Mu.encode(1_000);
+    for number in 0..100_u64 {
+        match number {
+            20 => assert!(recorder.pause(tap, at(400), true)),
+            // Twice is as good as once.
+            25 => assert!(recorder.pause(tap, at(500), true)),
+            60 => assert!(recorder.pause(tap, at(1_200), false)),
+            90 => assert!(recorder.pause(tap, at(1_800), true)),
+            _ => {}
+        }
+        recorder.push(0, &packet(tap, Side::Received, number, Codec::Pcmu), &[code; 160]);
+        writer.pass(at(number * 20 + 5));
+    }
+    recorder.end(tap, at(2_000), RecordingEnd::Stopped);
+    writer.pass(at(2_001));
+    writer.pass(at(2_011));
+    let outcome = outcome(&recorder);
+    assert_eq!((outcome.sample_count, outcome.paused_ms, outcome.received_packets), (16_000, 1_000, 100));
+    let said = audio::Law::Mu.decode(code);
+    for (index, frame) in samples(&file).chunks(2).enumerate() {
+        let is_paused = (20..60).contains(&(index / 160)) || index / 160 >= 90;
+        assert_eq!(frame, [if is_paused { 0 } else { said }, 0], "{index}");
+    }
+    assert!(recorder.pause(tap, at(2_100), true), "one that is over has nothing to pause");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) struct Stamp {
     pub(super) ssrc: u32,
     pub(super) time: u32,
     pub(super) seq: u16,
-    /// When it came, in samples since the recording began.
+    /// When it came, in ticks since the recording began.
     pub(super) came_at: u64,
     /// The first piece of its packet: the others only want a place.
     pub(super) is_first: bool,
@@ -37,7 +37,7 @@ pub(super) struct Stamp {
 
 #[derive(Debug)]
 pub(super) struct Track {
-    /// Of its timestamps, and of the samples in the file.
+    /// Of its timestamps.
     clock: ClockRate,
     stream: Option<Stream>,
     /// The packet whose first piece was taken last, with the timestamp of that piece: the others have their place beside it.
@@ -74,7 +74,13 @@ impl Track {
         Self { clock, stream: None, taken: None, packets: 0, earlier_lost: 0 }
     }
 
-    /// The sample where the piece belongs; `None`: it is there already, or its packet was not taken.
+    /// Packets that come from now on count time by another clock.
+    pub(super) fn change_clock(&mut self, clock: ClockRate) {
+        self.earlier_lost = self.lost();
+        (self.clock, self.stream, self.taken) = (clock, None, None);
+    }
+
+    /// The tick where the piece belongs; `None`: it is there already, or its packet was not taken.
     pub(super) fn place(&mut self, stamp: Stamp) -> Option<i64> {
         let came_at = i64::try_from(stamp.came_at).unwrap_or(i64::MAX);
         let packet = Numbered { ssrc: stamp.ssrc, seq: stamp.seq };

@@ -1,8 +1,8 @@
 //! The writer: one thread that empties the workers' queues into files. It alone waits for disks.
 
+use super::direction::{Direction, Placed};
 use super::queues::{Done, OfferedFile, Piece, Queues, Recorder, RecordingInfo, WriterMessage, place_of};
-use super::tape::Tape;
-use super::track::{Stamp, Track};
+use super::tape::{Scratch, Tape};
 use crate::shared::Shared;
 use clock::{Duration, Instant};
 use contract::{RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
@@ -46,7 +46,38 @@ pub(crate) struct Writer<W> {
     /// Outcomes that their worker had no room for.
     outcomes: VecDeque<Done>,
     pass_count: u64,
-    scratch: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// When a recording is paused. Packets come to the writer a little later than the word about it, so the last pause that is
+/// over is remembered.
+#[derive(Default)]
+struct Pauses {
+    since: Option<Instant>,
+    before: Option<(Instant, Instant)>,
+    /// Of those that are over.
+    total: Duration,
+}
+
+impl Pauses {
+    fn set(&mut self, at: Instant, is_paused: bool) {
+        match (self.since, is_paused) {
+            (None, true) => self.since = Some(at),
+            (Some(since), false) => {
+                self.total += at.since(since);
+                (self.since, self.before) = (None, Some((since, at)));
+            }
+            _ => {}
+        }
+    }
+
+    fn covers(&self, at: Instant) -> bool {
+        self.since.is_some_and(|since| at >= since) || self.before.is_some_and(|(from, to)| at >= from && at < to)
+    }
+
+    fn total_ms(&self) -> u32 {
+        u32::try_from(self.total.as_millis()).unwrap_or(u32::MAX)
+    }
 }
 
 struct Recording {
@@ -54,9 +85,9 @@ struct Recording {
     info: RecordingInfo,
     tape: Tape,
     /// What the leg receives, then what it sends.
-    tracks: [Track; 2],
+    directions: [Direction; 2],
     late_packets: u64,
-    undecoded_packets: u64,
+    pauses: Pauses,
     /// When and why it ends, and the pass that heard of it: the next one has all that was on its way.
     ending: Option<(Instant, RecordingEnd, u64)>,
     error: Option<i32>,
@@ -72,7 +103,7 @@ impl<W: Fn(u8)> Writer<W> {
             files: Vec::new(),
             outcomes: VecDeque::new(),
             pass_count: 0,
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -130,6 +161,11 @@ impl<W: Fn(u8)> Writer<W> {
         while let Some(message) = queues.messages.pop() {
             match message {
                 WriterMessage::Begin(tap, info) => self.begin(tap, info),
+                WriterMessage::Pause(tap, at, is_paused) => {
+                    if let Some(recording) = self.find(tap) {
+                        recording.pauses.set(at, is_paused);
+                    }
+                }
                 WriterMessage::End(tap, at, end) => {
                     let pass = self.pass_count;
                     if let Some(recording) = self.find(tap) {
@@ -161,7 +197,7 @@ impl<W: Fn(u8)> Writer<W> {
         let recording = self.recordings.get_mut(place_of(piece.tap)).and_then(Option::as_deref_mut);
         // A recording that has failed is no longer there.
         let Some(recording) = recording.filter(|recording| recording.tap == piece.tap) else { return };
-        let done = recording.take(piece, self.pass_count, &mut self.scratch);
+        let done = recording.take(piece, &mut self.scratch);
         recording.note(done);
     }
 
@@ -175,16 +211,17 @@ impl<W: Fn(u8)> Writer<W> {
             let done = recording.tape.finish(until, &mut self.scratch);
             recording.note(done);
         }
-        let Some(recording) = self.recordings[place].take() else { return };
+        let Some(mut recording) = self.recordings[place].take() else { return };
         self.running_count -= 1;
         // The file is closed before anybody hears of it.
+        recording.pauses.set(at, false);
         let Recording { tap, info, .. } = *recording;
         let mut outcome = recording.outcome(end);
         drop(recording);
         outcome.overflow_packets = queues.release(tap);
         self.outcomes.push_back(Done { info, tap, outcome });
         if self.running_count == 0 {
-            (self.recordings, self.scratch) = (Vec::new(), Vec::new());
+            (self.recordings, self.scratch) = (Vec::new(), Scratch::default());
         }
     }
 
@@ -207,17 +244,17 @@ impl Recording {
         Self {
             tap,
             info,
-            tape: Tape::new(info.layout, info.clock, limit),
-            tracks: [Track::new(info.clock), Track::new(info.clock)],
+            tape: Tape::new(info.shape, info.clock, limit),
+            directions: [Direction::new(info.clock), Direction::new(info.clock)],
             late_packets: 0,
-            undecoded_packets: 0,
+            pauses: Pauses::default(),
             ending: None,
             error: None,
         }
     }
 
     fn begin_file(&mut self, file: File) {
-        let done = self.tape.set_file(file);
+        let done = self.tape.set_file(file, self.tap.0.get());
         self.note(done);
     }
 
@@ -225,30 +262,17 @@ impl Recording {
         self.info.clock.ticks(at.since(self.info.began_at))
     }
 
-    fn take(&mut self, piece: &Piece, pass: u64, scratch: &mut Vec<u8>) -> io::Result<()> {
-        let Some(law) = media_core::law_of(piece.codec) else {
-            self.undecoded_packets += u64::from(piece.is_first);
-            return Ok(());
-        };
-        if piece.clock != self.info.clock {
-            // The file keeps its rate, so it ends where the sound has another one.
-            self.ending.get_or_insert((piece.at, RecordingEnd::ClockRateChanged, pass));
-            return Ok(());
-        }
+    fn take(&mut self, piece: &Piece, scratch: &mut Scratch) -> io::Result<()> {
         let channel = match piece.side {
             Side::Received => 0,
             Side::Sent => 1,
         };
-        let stamp = Stamp {
-            ssrc: piece.ssrc,
-            time: piece.time,
-            seq: piece.seq,
-            came_at: self.samples_until(piece.at),
-            is_first: piece.is_first,
-        };
-        let Some(place) = self.tracks.get_mut(channel).and_then(|track| track.place(stamp)) else { return Ok(()) };
-        let sound = piece.sound().iter().map(|code| law.decode(*code));
-        let in_time = self.tape.place(channel, place, sound, scratch)?;
+        let Some(direction) = self.directions.get_mut(channel) else { return Ok(()) };
+        let Some(Placed { at, sound }) = direction.take(piece, self.info.began_at) else { return Ok(()) };
+        if self.pauses.covers(piece.at) {
+            return Ok(());
+        }
+        let in_time = self.tape.place(channel, at, sound.iter().copied(), scratch)?;
         self.late_packets += u64::from(!in_time && piece.is_first);
         Ok(())
     }
@@ -258,8 +282,8 @@ impl Recording {
         if let Err(error) = done
             && self.error.is_none()
         {
-            let (port, layout) = (self.info.port, self.info.layout);
-            tracing::warn!("the recording ({layout:?}) of port {port} ends: {error}");
+            let (port, shape) = (self.info.port, self.info.shape);
+            tracing::warn!("the recording ({shape:?}) of port {port} ends: {error}");
             self.error = Some(error.raw_os_error().unwrap_or(EIO));
         }
     }
@@ -277,17 +301,18 @@ impl Recording {
     }
 
     fn outcome(&self, end: RecordingEnd) -> RecordingOutcome {
-        let [received, sent] = &self.tracks;
+        let [received, sent] = &self.directions;
         let end = if self.error.is_some() { RecordingEnd::WriteFailed } else { end };
         RecordingOutcome {
             sample_count: self.tape.sample_count(),
             file_bytes: self.tape.file_bytes(),
-            received_packets: received.packets,
-            sent_packets: sent.packets,
+            received_packets: received.packets(),
+            sent_packets: sent.packets(),
             received_lost_packets: received.lost(),
             sent_lost_packets: sent.lost(),
             late_packets: self.late_packets,
-            undecoded_packets: self.undecoded_packets,
+            undecoded_packets: received.undecoded_packets + sent.undecoded_packets,
+            paused_ms: self.pauses.total_ms(),
             clock_rate: self.info.clock,
             os_error: self.error.unwrap_or(0),
             ..RecordingOutcome::new(end)

@@ -22,7 +22,7 @@ struct Scene {
 }
 
 fn begin(number: u64, leg: LegRef, recording: u64) -> Command {
-    Command::StartRecording { leg, number, recording, layout: RecordingLayout::Mono, limit_s: 60 }
+    Command::StartRecording { leg, number, recording, shape: RecordingLayout::Mono.into(), limit_s: 60 }
 }
 
 fn outcome(leg: LegRef, number: u64, recording: u64, end: RecordingEnd) -> Event {

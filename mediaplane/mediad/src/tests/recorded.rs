@@ -13,7 +13,10 @@ impl Client {
         let file = tempfile::tempfile().unwrap();
         shm::give_file(&self.stream, &FileOffer::new(leg, NUMBER), &file).unwrap();
         let layout = RecordingLayout::Stereo;
-        self.command(worker, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 60 });
+        self.command(
+            worker,
+            Command::StartRecording { leg, number: 5, recording: NUMBER, shape: layout.into(), limit_s: 60 },
+        );
         assert_eq!(self.answer(), Event::RecordingStarted { leg, number: 5, recording: NUMBER });
         file
     }
@@ -51,7 +54,7 @@ fn a_recording_has_what_was_said_and_heard() {
     let began = clock::now();
     let file = client.record(W0, leg);
     let layout = RecordingLayout::Mono;
-    client.command(W0, Command::StartRecording { leg, number: 6, recording: 12, layout, limit_s: 60 });
+    client.command(W0, Command::StartRecording { leg, number: 6, recording: 12, shape: layout.into(), limit_s: 60 });
     let outcome = RecordingOutcome::new(RecordingEnd::AlreadyRunning);
     assert_eq!(client.answer(), Event::RecordingEnded { leg, number: 6, recording: 12, outcome });
     for _ in 0..100 {
@@ -139,20 +142,24 @@ fn what_cannot_be_recorded_is_refused_with_its_reason() {
         (LegRef::new(60_000, 1), RecordingEnd::NoSuchLeg),
     ];
     for (leg, end) in refusals {
-        client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 1 });
+        client.command(
+            W0,
+            Command::StartRecording { leg, number: 5, recording: NUMBER, shape: layout.into(), limit_s: 1 },
+        );
         assert_eq!(client.recorded(leg).end(), end);
     }
     // Not its leg.
-    other.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 1 });
+    other.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, shape: layout.into(), limit_s: 1 });
     assert_eq!(other.recorded(leg).end(), RecordingEnd::NoSuchLeg);
     // No file ever comes.
-    client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 60 });
+    client
+        .command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, shape: layout.into(), limit_s: 60 });
     assert_eq!(client.answer(), Event::RecordingStarted { leg, number: 5, recording: NUMBER });
     assert_eq!(client.recorded(leg).end(), RecordingEnd::NoFile);
     // A limit of a second.
     let file = tempfile::tempfile().unwrap();
     shm::give_file(&client.stream, &FileOffer::new(leg, NUMBER), &file).unwrap();
-    client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, layout, limit_s: 1 });
+    client.command(W0, Command::StartRecording { leg, number: 5, recording: NUMBER, shape: layout.into(), limit_s: 1 });
     assert_eq!(client.answer(), Event::RecordingStarted { leg, number: 5, recording: NUMBER });
     assert_eq!((client.recorded(leg).end(), channels(&file)[0].len()), (RecordingEnd::LimitReached, 8_000));
     phone.hear();

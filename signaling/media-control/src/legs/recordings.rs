@@ -5,7 +5,7 @@ use super::leg::Stage;
 use crate::{CommandNumber, LegError, LegEvent, LegId, Legs, MediaTurn, Port};
 use clock::Duration;
 use contract::{
-    Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome,
+    Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingOutcome, RecordingShape,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -57,7 +57,7 @@ enum RecordingState {
 #[derive(Debug)]
 struct Start {
     file: File,
-    layout: RecordingLayout,
+    shape: RecordingShape,
     limit_s: u32,
 }
 
@@ -101,7 +101,7 @@ impl Legs {
         turn: &mut MediaTurn<'_>,
         id: LegId,
         file: File,
-        (layout, limit): (RecordingLayout, Duration),
+        (shape, limit): (impl Into<RecordingShape>, Duration),
     ) -> Result<u64, LegError> {
         let limit_s = u32::try_from(limit.as_secs()).ok().filter(|limit| (1..=RECORDING_SECONDS_MAX).contains(limit));
         let limit_s = limit_s.ok_or(LegError::Recording)?;
@@ -110,7 +110,7 @@ impl Legs {
             return Err(LegError::Recording);
         }
         self.make_room_for_recording()?;
-        let (recording, start) = (self.recordings.begun_count + 1, Start { file, layout, limit_s });
+        let (recording, start) = (self.recordings.begun_count + 1, Start { file, shape: shape.into(), limit_s });
         let (state, begun) = match telling {
             Telling::Now(port) => {
                 let begun = self.begin_recording(turn, (id, port), recording, start)?;
@@ -146,6 +146,21 @@ impl Legs {
         Ok(number)
     }
 
+    /// Leaves silence in the file of a leg's recording from now on, or goes on with the sound. Refused while the leg cannot be
+    /// told.
+    pub fn pause_recording(&mut self, turn: &mut MediaTurn<'_>, id: LegId, is_paused: bool) -> Result<(), LegError> {
+        let Telling::Now(port) = self.telling(id)? else { return Err(LegError::WrongState) };
+        let recording = self.leg(id)?.recording.ok_or(LegError::Recording)?;
+        let is_told = |it: &Recording| matches!(it.state, RecordingState::Told);
+        if !self.recordings.open.get(&recording).is_some_and(is_told) {
+            return Err(LegError::Recording);
+        }
+        let number = self.next_number(id.slot()).get();
+        let command = Command::PauseRecording { leg: port.leg, number, recording, paused: is_paused };
+        turn.commands.push((port.worker, command));
+        Ok(())
+    }
+
     /// The number of the last recording of a leg, until its end is known.
     pub fn recording(&self, id: LegId) -> Option<u64> {
         self.leg(id).ok()?.recording
@@ -173,11 +188,11 @@ impl Legs {
         turn: &mut MediaTurn<'_>,
         (id, port): (LegId, Port),
         recording: u64,
-        Start { file, layout, limit_s }: Start,
+        Start { file, shape, limit_s }: Start,
     ) -> Result<Begun, LegError> {
         turn.ports.hand_over(port.leg, recording, file).map_err(|_| LegError::File)?;
         let number = self.next_number(id.slot());
-        let command = Command::StartRecording { leg: port.leg, number: number.get(), recording, layout, limit_s };
+        let command = Command::StartRecording { leg: port.leg, number: number.get(), recording, shape, limit_s };
         turn.commands.push((port.worker, command));
         self.recordings.starting.insert(number, recording);
         self.limit_recording(turn.now, number);

@@ -295,6 +295,11 @@ impl Plane {
                 let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
                 Event::RecordingEnded { leg, number, recording, outcome }
             }
+            Command::PauseRecording { recording, .. } => {
+                let begun = self.legs.get(&leg).and_then(|running| running.recording);
+                assert!(begun.is_none_or(|begun| begun.0 == recording), "another recording than the leg has");
+                return;
+            }
             Command::KeepLegs { grace_ms, .. } => {
                 if grace_ms > 0 {
                     self.keeping.insert(worker)

@@ -2,7 +2,7 @@
 
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use clock::Duration;
-use contract::{RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingLayout, RecordingOutcome};
+use contract::{RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingOutcome, RecordingShape};
 use media_control::LegError;
 use std::fs::File;
 
@@ -14,7 +14,7 @@ impl Sessions {
         turn: &mut Turn<'_>,
         id: SessionId,
         file: File,
-        layout: RecordingLayout,
+        shape: impl Into<RecordingShape>,
         limit: Duration,
     ) -> Result<u64, SessionError> {
         let operation = Operation::StartRecording;
@@ -23,7 +23,7 @@ impl Sessions {
             return Err(SessionError::Argument("a recording may last from 1 second to 24 hours"));
         }
         let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
-        let started = self.legs.start_recording(&mut turn.media(), leg, file, (layout, limit));
+        let started = self.legs.start_recording(&mut turn.media(), leg, file, (shape, limit));
         let recording = started.map_err(|error| match error {
             LegError::File => {
                 SessionError::Media("the media plane does not take the file now: it is gone or overloaded; try again")
@@ -35,6 +35,14 @@ impl Sessions {
             session.leg.set_recording(Some(recording));
         }
         Ok(recording)
+    }
+
+    /// Leaves silence in the file from now on, or goes on with the sound.
+    pub fn pause_recording(&mut self, turn: &mut Turn<'_>, id: SessionId, is_paused: bool) -> Result<(), SessionError> {
+        let operation = Operation::StopRecording;
+        self.check(id, operation)?;
+        let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
+        self.legs.pause_recording(&mut turn.media(), leg, is_paused).map_err(|_| SessionError::Busy(operation))
     }
 
     /// The end of it. `RecordingEnded` follows, once the file is whole.

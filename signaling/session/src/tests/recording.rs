@@ -21,7 +21,10 @@ fn recorded() -> (World, LegRef, u64, u64) {
     let recording = start(&mut world, tag).unwrap();
     assert!(world.ports.files.contains(&(leg, recording)), "the file goes first");
     let layout = RecordingLayout::Mono;
-    assert_eq!(world.asked(), [Command::StartRecording { leg, number: tag, recording, layout, limit_s: 90 }]);
+    assert_eq!(
+        world.asked(),
+        [Command::StartRecording { leg, number: tag, recording, shape: layout.into(), limit_s: 90 }]
+    );
     world.media(Event::RecordingStarted { leg, number: tag, recording });
     let id = SessionId::from_u64(tag);
     assert_eq!(world.told(), [SessionEvent::RecordingStarted { id, recording }]);
@@ -75,6 +78,26 @@ fn a_media_plane_that_dies_ends_it_and_limits_are_checked() {
         assert!(matches!(refused, Err(SessionError::Argument(_))), "{seconds}");
     }
     assert_eq!(world.asked(), []);
+}
+
+#[test]
+fn a_recording_pauses_while_it_runs_and_not_before_or_after() {
+    let (mut world, _, tag, recording) = recorded();
+    let id = SessionId::from_u64(tag);
+    let leg = world.session(id).leg().unwrap();
+    world.asked();
+    for paused in [true, false] {
+        assert_eq!(world.turn(|sessions, turn| sessions.pause_recording(turn, id, paused)), Ok(()));
+        assert_eq!(world.asked(), [Command::PauseRecording { leg, number: tag, recording, paused }]);
+    }
+    world.turn(|sessions, turn| sessions.stop_recording(turn, id)).unwrap();
+    world.asked();
+    assert!(world.turn(|sessions, turn| sessions.pause_recording(turn, id, true)).is_err(), "it is being stopped");
+    assert_eq!(world.asked(), []);
+    let (mut world, id, _) = moving();
+    start(&mut world, id.as_u64()).unwrap();
+    let busy = world.turn(|sessions, turn| sessions.pause_recording(turn, id, true));
+    assert_eq!(busy, Err(SessionError::Busy(Operation::StopRecording)), "the leg cannot be told now");
 }
 
 /// A call whose leg is on its way to another worker, with the place of the leg.

@@ -53,6 +53,7 @@ impl CommandNumbers {
             | Command::Move { number: tag, .. }
             | Command::StartRecording { number: tag, .. }
             | Command::StopRecording { number: tag, .. }
+            | Command::PauseRecording { number: tag, .. }
             | Command::KeepLegs { number: tag, .. }
             | Command::Adopt { number: tag, .. }) = command;
             *tag = owner;

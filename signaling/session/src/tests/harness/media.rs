@@ -114,7 +114,10 @@ impl World {
                     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
                     Event::RecordingEnded { leg, number: tag, recording, outcome }
                 }
-                Command::SendDigit { .. } | Command::KeepLegs { .. } | Command::Adopt { .. } => continue,
+                Command::SendDigit { .. }
+                | Command::PauseRecording { .. }
+                | Command::KeepLegs { .. }
+                | Command::Adopt { .. } => continue,
             };
             self.media(event);
         }
