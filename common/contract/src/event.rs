@@ -18,8 +18,11 @@ pub enum Event {
     MediaTimeout { leg: LegRef },
     /// The peer's packets come from here, and the leg now sends there.
     Latched { leg: LegRef, address: Address },
-    /// A telephone event was heard; told once per press, at its first packet.
+    /// The peer presses a key: 0 to 9, 10 `*`, 11 `#`, 12 to 15 A to D. Told once per press, when the first packet of a telephone
+    /// event comes or once its tones are certain.
     Digit { leg: LegRef, digit: u8 },
+    /// The key that was told last is no longer pressed. Follows each `Digit` unless the leg closes before.
+    DigitEnded { leg: LegRef, digit: u8, duration_ms: u32 },
     /// The leg's player came to its end (a prompt was played); the leg goes on with silence.
     PlayerEnded { leg: LegRef, player: PlayerId },
     /// The leg lives on this worker now.
@@ -75,7 +78,7 @@ pub struct EventSlot {
     leg: LegRef,
     number: u64,
     address: Address,
-    /// The recording or the player.
+    /// The recording, the player, or milliseconds of a digit.
     object: u64,
     outcome: RecordingOutcome,
     rest: [u8; EVENT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
@@ -100,6 +103,7 @@ impl Event {
             Self::RecordingEnded { leg, number, .. } => (11, leg, number, 0, none),
             Self::Kept { number } => (12, LegRef::NONE, number, 0, none),
             Self::Adopted { leg, number } => (13, leg, number, 0, none),
+            Self::DigitEnded { leg, digit, .. } => (14, leg, 0, digit.into(), none),
         }
     }
 
@@ -111,7 +115,8 @@ impl Event {
     /// The number of the command that it answers; `None` where there is no such command.
     pub fn number(&self) -> Option<u64> {
         let is_answer = match *self {
-            Self::MediaTimeout { .. } | Self::Latched { .. } | Self::Digit { .. } | Self::PlayerEnded { .. } => false,
+            Self::MediaTimeout { .. } | Self::Latched { .. } | Self::PlayerEnded { .. } => false,
+            Self::Digit { .. } | Self::DigitEnded { .. } => false,
             Self::Closed { reason, .. } => reason == CloseReason::Asked,
             _ => true,
         };
@@ -124,6 +129,7 @@ impl Event {
         let slot = EventSlot { kind, leg, number, choice, address, ..EventSlot::new_zeroed() };
         match *self {
             Self::PlayerEnded { player, .. } => EventSlot { object: player.get(), ..slot },
+            Self::DigitEnded { duration_ms, .. } => EventSlot { object: duration_ms.into(), ..slot },
             Self::RecordingStarted { recording, .. } => EventSlot { object: recording, ..slot },
             Self::RecordingEnded { recording, outcome, .. } => EventSlot { object: recording, outcome, ..slot },
             _ => slot,
@@ -163,6 +169,11 @@ impl Event {
             }
             12 => Self::Kept { number },
             13 => Self::Adopted { leg, number },
+            14 if choice <= 15 => {
+                let duration_ms = u32::try_from(slot.object).map_err(|_| crate::Invalid::Field("duration_ms"))?;
+                Self::DigitEnded { leg, digit: choice as u8, duration_ms }
+            }
+            14 => return Err(crate::Invalid::Field("digit")),
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }
@@ -186,6 +197,7 @@ mod tests {
             Event::MediaTimeout { leg },
             Event::Latched { leg, address },
             Event::Digit { leg, digit: 11 },
+            Event::DigitEnded { leg, digit: 11, duration_ms: 120 },
             Event::PlayerEnded { leg, player: PlayerId::new(9) },
             Event::Moved { leg, number, worker: 1 },
             Event::RecordingStarted { leg, number, recording: 5 },

@@ -1,3 +1,7 @@
+mod digits;
+
+pub use digits::{DigitPassing, DigitRules};
+
 use crate::{Invalid, LegRef, PlayerId};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -17,8 +21,8 @@ pub struct FlowSpec {
     pub rewriting: u8,
     /// 1: what we make is replaced by silence, and keeps flowing.
     pub muted: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// What becomes of the digits of the peer, and who sends those for the peer.
+    pub digits: DigitRules,
 }
 
 impl Default for FlowSpec {
@@ -30,7 +34,7 @@ impl Default for FlowSpec {
             direction: Direction::Both as u8,
             rewriting: Rewriting::None as u8,
             muted: 0,
-            reserved: 0,
+            digits: DigitRules::default(),
         }
     }
 }
@@ -156,7 +160,7 @@ impl FlowSpec {
             ("direction", self.direction <= 3),
             ("rewriting", self.rewriting <= 1),
             ("muted", self.muted <= 1),
-            ("reserved", self.reserved == 0),
+            ("digits", self.digits.check().is_ok()),
             ("source", self.source.get().is_some()),
             ("player", self.player.is_none() || self.source().is_played()),
         ])

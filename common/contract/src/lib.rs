@@ -32,7 +32,7 @@ pub use clock_rate::ClockRate;
 pub use codec::{Codec, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
-pub use flow::{Direction, FlowSpec, Rewriting, Source, SourceSlot};
+pub use flow::{DigitPassing, DigitRules, Direction, FlowSpec, Rewriting, Source, SourceSlot};
 pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
 pub use opus::OpusParameters;

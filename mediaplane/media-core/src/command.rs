@@ -36,7 +36,7 @@ impl Worker {
             sending: Sending::new(ssrc, beginning),
             listeners: Default::default(),
             dialling: Default::default(),
-            heard: Default::default(),
+            hearing: None,
             making: Making { sound: Sound::None, began_at: now, next_due_ms: 0, marker: true, begun: false },
             reports: Default::default(),
             // What `apply` compares with: nothing was agreed on before.
@@ -97,7 +97,8 @@ impl Worker {
         let it = &mut self.legs[place];
         // A digit for a peer that has yet to show that it is there waits for that.
         let may_send = it.sending.ready || (it.sending.allowance.bounded && it.can_send());
-        if digit > 15 || duration_ms == 0 || it.payloads.event_type.is_none() || !may_send {
+        let has_way = it.payloads.has_events() || it.payloads.format().is_some();
+        if digit > 15 || duration_ms == 0 || !has_way || !may_send {
             return Err(RefuseReason::Invalid);
         }
         if !it.dialling.push(digit, duration_ms) {
@@ -144,6 +145,10 @@ impl Worker {
         leg.filter.mux = matches!(transport.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
         leg.filter.rtcp = transport.rtcp() != RtcpMode::Off;
         leg.sending.muted = flow.muted == 1;
+        leg.payloads.watches_sound = leg.flow.digits.listens() || leg.hearing.is_some();
+        if let Some(hearing) = leg.hearing.as_deref_mut().filter(|_| !flow.digits.listens()) {
+            hearing.stop_listening();
+        }
         if flow.rewriting() == Rewriting::Continuous && !leg.sending.continuous {
             leg.sending.continuous = true;
             leg.sending.change_source();

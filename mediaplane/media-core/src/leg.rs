@@ -1,7 +1,7 @@
 //! One leg: everything that a worker keeps of it.
 
 use crate::decoding::coders::{CoderIndex, Coders, format_of};
-use crate::incoming::digits::Heard;
+use crate::incoming::digits::Hearing;
 use crate::incoming::statistics::Receiving;
 use crate::incoming::tap::TapId;
 use crate::io::SocketIndex;
@@ -47,7 +47,8 @@ pub(crate) struct Leg {
     pub(crate) sending: Sending,
     pub(crate) listeners: Listeners,
     pub(crate) dialling: Dialling,
-    pub(crate) heard: Heard,
+    /// Digits of the peer.
+    pub(crate) hearing: Option<Box<Hearing>>,
     pub(crate) making: Making,
     pub(crate) reports: Reports,
     pub(crate) transport: TransportSpec,
@@ -197,6 +198,8 @@ pub(crate) struct Payloads {
     pub(crate) event_type: Option<u8>,
     /// Of the telephone events: their durations are told in it.
     pub(crate) event_clock: ClockRate,
+    /// Digits may be in the packets of sound, or the end of one.
+    pub(crate) watches_sound: bool,
 }
 
 impl Payloads {
@@ -232,6 +235,17 @@ impl Payloads {
         agreed.iter().find(|entry| entry.payload_type == payload_type).copied()
     }
 
+    /// Whether the peer has agreed to telephone events.
+    pub(crate) fn has_events(&self) -> bool {
+        self.event_type.is_some()
+    }
+
+    /// Whether telephone events may be relayed to the leg: it has agreed to them, or to nothing yet.
+    #[inline]
+    pub(crate) fn takes_events(&self) -> bool {
+        self.event_type.is_some() || self.count == 0
+    }
+
     pub(crate) fn audio_law(&self) -> Option<Law> {
         Codec::from_number(self.audio_codec).and_then(law_of)
     }
@@ -254,6 +268,12 @@ impl Leg {
     /// A program that the leg may send the sound of.
     pub(crate) fn speaker(&self) -> Option<&Program> {
         self.listeners.program.as_deref().filter(|program| program.speaks())
+    }
+
+    /// Whether digits that come from another leg are sent to this one by the media plane: as telephone events, or as tones.
+    pub(crate) fn makes_digits(&self) -> bool {
+        let has_tones = self.payloads.format().is_some() && !self.flow.digits.are_sent_by_signaling();
+        self.payloads.has_events() || has_tones
     }
 
     pub(crate) fn rtp_socket(&self) -> SocketIndex {

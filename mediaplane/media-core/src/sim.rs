@@ -382,4 +382,4 @@ impl PacketIo for SimIo {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -100,13 +100,16 @@ impl Worker {
         }
         let tally = Tally::default();
         let Self { probation, proved, coders, .. } = self;
-        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders, pressed: None };
+        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders };
         packets::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
         turn.tally.add_to(&mut self.counts);
         self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
         // Nothing of our own was made for these until now.
         while let Some(place) = self.proved.pop().and_then(LegIndex::get) {
             self.place_in_frame(place, now);
+            if self.legs[place].hearing.is_some() {
+                self.plan_timer(place, now);
+            }
         }
     }
 
@@ -254,9 +257,9 @@ impl Worker {
         self.counts.add(MediaCounter::DroppedStranger, self.probation.take_lost());
         let it = &mut self.legs[place];
         self.coders.release(&mut it.links.coder);
-        let dialling = std::mem::take(&mut it.dialling);
+        let (dialling, hearing) = (std::mem::take(&mut it.dialling), it.hearing.take());
         let listeners = std::mem::take(&mut it.listeners);
-        let leg = Leg { dialling, listeners, ..it.clone() };
+        let leg = Leg { dialling, hearing, listeners, ..it.clone() };
         self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
         self.by_row[leg.leg.row_index()] = LegIndex::NONE;

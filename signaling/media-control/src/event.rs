@@ -54,6 +54,13 @@ pub enum LegEvent {
     SourceEnded,
     /// The peer has pressed a key: 0 to 9, 10 `*`, 11 `#`, 12 to 15 A to D.
     Digit(u8),
+    /// The key that was told last is no longer pressed.
+    DigitEnded {
+        /// The key.
+        digit: u8,
+        /// For how long it was pressed.
+        duration_ms: u32,
+    },
     /// A digit was not sent.
     DigitRefused(RefuseReason),
     /// The peer's packets come from here.

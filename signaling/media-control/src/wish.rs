@@ -3,8 +3,8 @@
 use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
-    Address, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, OpusParameters, PayloadMap,
-    PlayerId, PortRef, Rewriting, RtcpMode, Source, TransportSpec,
+    Address, DigitRules, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, OpusParameters,
+    PayloadMap, PlayerId, PortRef, Rewriting, RtcpMode, Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -66,6 +66,8 @@ pub struct FlowWish {
     pub hears: Sources,
     /// The player is heard also where another leg could be: the peer is on hold.
     pub is_held: bool,
+    /// What becomes of the peer's digits, and who sends those for the peer.
+    pub digits: DigitRules,
     /// The peer gets one stream with numbers of ours, also where another leg's packets are passed on. Once true for a leg,
     /// it stays so, and it is true for every leg that has heard another one (RFC 3550 §8).
     pub is_continuous: bool,
@@ -137,6 +139,7 @@ impl Default for FlowWish {
             player: None,
             hears: Sources::None,
             is_held: false,
+            digits: DigitRules::default(),
             is_continuous: false,
         }
     }
@@ -184,6 +187,7 @@ pub(crate) struct Flow {
     pub(crate) direction: Direction,
     pub(crate) is_muted: bool,
     pub(crate) rewriting: Rewriting,
+    pub(crate) digits: DigitRules,
 }
 
 impl Default for Flow {
@@ -194,6 +198,7 @@ impl Default for Flow {
             direction: Direction::Inactive,
             is_muted: false,
             rewriting: Rewriting::None,
+            digits: DigitRules::default(),
         }
     }
 }
@@ -298,6 +303,7 @@ impl Flow {
             direction: self.direction as u8,
             rewriting: self.rewriting as u8,
             muted: self.is_muted.into(),
+            digits: self.digits,
             ..FlowSpec::default()
         }
     }

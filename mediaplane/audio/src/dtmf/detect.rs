@@ -18,6 +18,8 @@ const HOP: usize = 40;
 const HOP_MS: u32 = 5;
 /// A digit begins once this many windows in a row have shown it: reached by 32 ms of tone and not by 23 ms.
 const BEGIN_WINDOWS: u32 = 5;
+/// A digit may have begun once this many windows in a row have shown it.
+const SUSPECT_WINDOWS: u32 = 2;
 /// A digit ends once this many windows in a row have not shown it: tones that are interrupted for 20 ms go on, and a
 /// pause of 40 ms is one.
 const END_WINDOWS: u32 = 6;
@@ -162,6 +164,11 @@ impl DtmfDetector {
     /// The digit that is pressed now.
     pub fn pressed(&self) -> Option<u8> {
         self.pressed.map(|pressed| pressed.number)
+    }
+
+    /// Whether the last windows may belong to a digit: one is pressed, or may have begun.
+    pub fn suspects(&self) -> bool {
+        self.pressed.is_some() || self.candidate.is_some_and(|candidate| candidate.windows >= SUSPECT_WINDOWS)
     }
 
     /// Two tones that make a digit, if the window has nothing else.

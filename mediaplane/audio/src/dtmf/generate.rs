@@ -44,6 +44,14 @@ impl DtmfGenerator {
         true
     }
 
+    /// Ends the digit that is being made once it has been made for so long, and not before it can fade; the pause follows.
+    pub fn end_after(&mut self, tone: Duration, pause: Duration) {
+        let sample_count = |time: Duration| (time.as_nanos() * u128::from(self.rate) / 1_000_000_000) as usize;
+        let earliest = (self.played + self.edge_samples).min(self.tone_samples);
+        self.tone_samples = sample_count(tone).clamp(earliest, self.tone_samples.max(earliest));
+        self.total_samples = self.tone_samples + sample_count(pause);
+    }
+
     /// Whether a digit or the pause behind it is still to be made.
     pub fn is_playing(&self) -> bool {
         self.played < self.total_samples

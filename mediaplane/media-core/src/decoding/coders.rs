@@ -4,7 +4,6 @@
 use super::jitter::Arrival;
 use super::transcoder::Transcoder;
 use crate::incoming::packets::Turn;
-use crate::incoming::relay::pass_digit;
 use crate::io::{Buffers, Received};
 use crate::leg::{Leg, LegIndex, Payload, Sound};
 use audio::codec::opus::OpusSettings;
@@ -205,7 +204,7 @@ pub(crate) fn hear<B: Buffers>(
     turn: &mut Turn<'_, B>,
 ) {
     if payload.is_event() {
-        return pass_digit(legs, source_leg, turn);
+        return; // such legs send a digit of their own
     }
     let mut next = legs[source_leg].links.first_sink;
     while let Some(place) = next.get() {

@@ -1,8 +1,8 @@
 //! What a worker does with the packets of a turn.
 
 use crate::decoding::coders::Coders;
-use crate::incoming::digits::Press;
-use crate::incoming::relay::{pass_digit, relay};
+use crate::incoming::digits;
+use crate::incoming::relay::relay;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{Buffers, Output, Received, Span};
 use crate::latching::held_packets::HeldList;
@@ -11,8 +11,7 @@ use crate::latching::source_filter::Verdict;
 use crate::leg::{Leg, LegIndex, Payload};
 use crate::rtcp::incoming;
 use clock::{Duration, Instant};
-use contract::Event;
-use rtp_wire::{Header, TelephoneEvent, is_rtcp, is_stun};
+use rtp_wire::{Header, is_rtcp, is_stun};
 use stats::{Counts, MediaCounter};
 
 /// A packet that waited for us so long is not passed on: no jitter buffer waits for it, and the time that it takes is
@@ -76,8 +75,6 @@ pub(crate) struct Turn<'a, B: Buffers> {
     /// Legs that make packets from now on, or send what they could not before.
     pub(crate) proved: &'a mut Vec<LegIndex>,
     pub(crate) coders: &'a mut Coders,
-    /// The digit that the packet in hand begins.
-    pub(crate) pressed: Option<u8>,
 }
 
 pub(crate) fn take_batch<B: Buffers>(
@@ -109,10 +106,9 @@ fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn:
     if !leg.filter.knows(packet.from) && !take_unknown(legs, place, packet, &header, turn) {
         return;
     }
-    if let Some(payload) = take_known(&mut legs[place], packet, &header, turn) {
+    if let Some(payload) = take_known(legs, place, packet, &header, turn) {
         if turn.now.since(packet.at) > LATE_AFTER {
             turn.tally.dropped.late += 1;
-            pass_digit(legs, place, turn);
             return;
         }
         relay(legs, place, packet, &header, payload, turn);
@@ -122,11 +118,13 @@ fn take_rtp<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn:
 /// A packet of the peer is measured, heard and recorded; `None`: it goes no further.
 #[inline]
 fn take_known<B: Buffers>(
-    leg: &mut Leg,
+    legs: &mut [Leg],
+    place: usize,
     packet: &Received,
     header: &Header,
     turn: &mut Turn<'_, B>,
 ) -> Option<Payload> {
+    let leg = &mut legs[place];
     let Some(payload) = leg.payloads.find(header.payload_type) else {
         // RFC 6263 §4.6: it keeps the way open, and says that the peer is there.
         leg.filter.alive_at = packet.at;
@@ -141,26 +139,20 @@ fn take_known<B: Buffers>(
     }
     turn.tally.received.add(packet.span.bytes);
     leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload);
-    turn.pressed = None;
+    let mut goes_on = true;
+    if payload.is_event() | leg.payloads.watches_sound {
+        goes_on = digits::look_at(legs, place, packet, (header, payload), turn);
+    }
+    let leg = &mut legs[place];
     if !payload.is_event() {
         leg.receiving.codec = payload.codec;
-    } else if let Ok(event) = TelephoneEvent::parse(header.payload(turn.buffers.bytes(packet.span)))
-        && let Some(press) = leg.heard.take(header, &event, payload.clock, packet.at)
-    {
-        match press {
-            Press::Digit(digit) => {
-                turn.pressed = Some(digit);
-                turn.out.events.push(Event::Digit { leg: leg.leg, digit });
-            }
-            Press::TooFast => turn.tally.digits_too_fast += 1,
-        }
     }
     let (codec, clock) = (payload.codec, payload.clock);
     let passing = Passing { side: Side::Received, codec, clock, header, packet: packet.span, at: packet.at };
     if !leg.show(&passing, turn.out) {
         turn.tally.taps_lost += 1;
     }
-    Some(payload)
+    goes_on.then_some(payload)
 }
 
 /// A packet of a source that is not the one that was taken last. `true`: it is the peer's, and the leg has settled there.
@@ -217,7 +209,7 @@ fn pass_held<B: Buffers>(
             let first = turn.out.sends.len();
             turn.tally.held += 1;
             let held = Received { span, at, ..*packet };
-            if let Some(payload) = take_known(&mut legs[place], &held, &header, turn) {
+            if let Some(payload) = take_known(legs, place, &held, &header, turn) {
                 relay(legs, place, &held, &header, payload, turn);
             }
             // It waited for its source, not for us.

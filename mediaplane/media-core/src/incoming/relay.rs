@@ -1,30 +1,13 @@
 //! The relay step: a packet that one leg received leaves on the legs that take from it.
 
 use crate::decoding::coders;
+use crate::incoming::digits::events_pass;
 use crate::incoming::packets::Turn;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
 use crate::leg::{Leg, Payload, Sound};
 use crate::outgoing::program::Program;
 use rtp_wire::{Header, overwrite};
-
-/// How long a digit lasts that goes on to a leg whose sound is made anew: its end is not known when it begins.
-const DIGIT_MS: u16 = 100;
-
-/// A digit that a packet has begun goes on to the legs whose sound is made anew, among which its packets cannot be.
-#[cold]
-pub(crate) fn pass_digit<B: Buffers>(legs: &mut [Leg], source_leg: usize, turn: &mut Turn<'_, B>) {
-    let Some(digit) = turn.pressed.take() else { return };
-    let mut next = legs[source_leg].links.first_sink;
-    while let Some(place) = next.get() {
-        let sink = &mut legs[place];
-        next = sink.links.next_sink;
-        let is_made = sink.making.sound == Sound::Transcoded && sink.payloads.event_type.is_some();
-        if is_made && !sink.sending.muted && !sink.dialling.push(digit, DIGIT_MS) {
-            turn.tally.digits_too_fast += 1;
-        }
-    }
-}
 
 /// Sends a packet on every sink of the leg at `source_leg`. Byte for byte where nothing has to change.
 #[inline]
@@ -40,9 +23,8 @@ pub(crate) fn relay<B: Buffers>(
     if has_to_be_transcoded && !is_g711_only(legs, source_leg, payload) {
         return coders::hear(legs, source_leg, received, header, payload, turn);
     }
-    if payload.is_event() {
-        pass_digit(legs, source_leg, turn);
-    }
+    let is_event = payload.is_event();
+    let passing = legs[source_leg].flow.digits.passing();
     let (first, is_tapped) = (legs[source_leg].links.first_sink, legs[source_leg].is_heard());
     let mut next = first;
     while let Some(place) = next.get() {
@@ -59,7 +41,7 @@ pub(crate) fn relay<B: Buffers>(
             continue;
         }
         if sink.making.sound == Sound::Transcoded {
-            if payload.is_event() {
+            if is_event {
                 // Packets of our own are around it: the digit gets packets of its own as well.
                 continue;
             }
@@ -68,7 +50,7 @@ pub(crate) fn relay<B: Buffers>(
             (sink.making.begun, sink.making.began_at) = (true, received.at);
             sink.sending.change_source();
         }
-        if sink.dialling.is_pressing() || sink.yields_to_program() {
+        if sink.dialling.is_pressing() || sink.yields_to_program() || (is_event && !events_pass(passing, sink)) {
             sink.sending.hold_back();
             turn.tally.held_back += 1;
             continue;

@@ -36,6 +36,8 @@ pub(crate) fn unlink(legs: &mut [Leg], sink: usize) {
     }
     let links = &mut legs[sink].links;
     (links.source_leg, links.next_sink) = (LegIndex::NONE, LegIndex::NONE);
+    // Nothing tells any more when a key of the other leg's peer is released.
+    legs[sink].dialling.release(0);
 }
 
 /// Nobody sends what `source_leg` receives any more.

@@ -11,7 +11,7 @@ use crate::rtp_clock;
 use audio::{Law, MOST_FRAME_SAMPLES};
 use clock::{Duration, Instant};
 use contract::{ClockRate, Event};
-use rtp_wire::{FIXED_HEADER_BYTES, Header, TelephoneEvent};
+use rtp_wire::{FIXED_HEADER_BYTES, Header};
 use stats::MediaCounter;
 
 /// Room for a payload that we make: 60 ms of G.711 or G.722, and any packet of Opus (RFC 6716 §3.2.1).
@@ -77,6 +77,8 @@ impl Worker {
             }
             let leg = &self.legs[place];
             if leg.making.sound == Sound::None && leg.dialling.is_idle() && leg.speaker().is_none() {
+                // Tones may have needed an encoder.
+                self.coders.release(&mut self.legs[place].links.coder);
                 self.pace.leave(&mut self.legs, place);
             }
         }
@@ -95,8 +97,9 @@ impl Worker {
         }
         let at = instant_of(due.due_ms);
         let digit = self.press(place, at, due.ptime_ms);
-        let leg = &self.legs[place];
-        if digit.is_none() && leg.making.sound == Sound::None && !leg.speaks_now() {
+        let leg = &mut self.legs[place];
+        let has_tones = digit.is_none() && !leg.payloads.has_events() && leg.dialling.has_tones(at);
+        if digit.is_none() && !has_tones && leg.making.sound == Sound::None && !leg.speaks_now() {
             return None; // a relay between two digits, or while its program says nothing
         }
         let room = FIXED_HEADER_BYTES + PAYLOAD_ROOM;
@@ -110,6 +113,13 @@ impl Worker {
                 }
                 payload[..event.len()].copy_from_slice(&event);
                 (header, false)
+            }
+            None if has_tones => {
+                let bytes = self.make_tones(place, at, due.ptime_ms, payload) as u16;
+                let leg = &mut self.legs[place];
+                leg.sending.clock = leg.payloads.audio_clock;
+                let (time, marker) = (leg.sending.time_at(at), std::mem::take(&mut leg.making.marker));
+                (leg.sending.inserted_header(time, leg.payloads.audio_type, marker, bytes), true)
             }
             None => match self.make_sound(place, at, due.ptime_ms, payload, out) {
                 0 => {
@@ -136,21 +146,6 @@ impl Worker {
         let (socket, to) = (leg.rtp_socket(), leg.sending.to());
         out.sends.push(Send { socket, span, to, received_at: Instant::ZERO });
         Some(usize::from(span.bytes))
-    }
-
-    /// The next packet of a digit, if one is on its way or its turn has come.
-    fn press(&mut self, place: usize, at: Instant, ptime_ms: u8) -> Option<(Header, [u8; TelephoneEvent::BYTES])> {
-        let leg = &mut self.legs[place];
-        if leg.dialling.is_idle() {
-            return None;
-        }
-        let payload_type = leg.payloads.event_type?;
-        let time = leg.sending.time_at(at);
-        let packet = leg.dialling.next(at, time, leg.payloads.event_clock, ptime_ms)?;
-        leg.making.marker = true; // sound after a digit starts a talkspurt
-        let bytes = TelephoneEvent::BYTES as u16;
-        let header = leg.sending.inserted_header(packet.time, payload_type, packet.marker, bytes);
-        Some((header, packet.event.write()))
     }
 
     /// The payload of the packet that is due at `at`; says its bytes.

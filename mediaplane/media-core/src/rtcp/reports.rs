@@ -1,6 +1,7 @@
 //! RTCP that we send, and the timeouts that run beside it (RFC 3550 §6).
 
 use crate::Worker;
+use crate::incoming::digits::{self, Telling};
 use crate::io::{Buffers, Output, Send, SocketIndex, Span};
 use crate::leg::{Leg, Sound};
 use clock::{Duration, Instant, WallTime};
@@ -67,7 +68,9 @@ impl Worker {
     pub(crate) fn plan_timer(&mut self, place: usize, now: Instant) {
         let leg = &self.legs[place];
         let watch_at = leg.filter.watch_at(leg.heard_at(), leg.listening_since, leg.transport.remote_rtp, now);
+        let digit_ends_at = leg.hearing.as_ref().and_then(|hearing| hearing.deadline());
         let at = leg.silent_until().unwrap_or(Instant::FAR_FUTURE).min(leg.reports.next_at).min(watch_at);
+        let at = digit_ends_at.map_or(at, |ends_at| at.min(ends_at));
         self.timers.plan(&mut self.legs, place, now, at);
     }
 
@@ -85,6 +88,10 @@ impl Worker {
             return;
         }
         self.legs[place].watch(now, out);
+        if self.legs[place].hearing.is_some() {
+            let mut telling = Telling { events: &mut out.events, proved: &mut self.proved, too_fast: 0 };
+            digits::give_up(&mut self.legs, place, now, &mut telling);
+        }
         if now >= self.legs[place].reports.next_at {
             if self.legs[place].reports_itself() {
                 self.send_report(place, now, wall_now, buffers, out);

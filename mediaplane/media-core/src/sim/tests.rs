@@ -7,7 +7,7 @@ use contract::{
 use rtp_wire::{Header, TelephoneEvent};
 use stats::MediaCounter;
 
-struct SimLab {
+pub(crate) struct SimLab {
     network: SimNetwork,
     io: SimIo,
     next_port: u16,
@@ -15,7 +15,7 @@ struct SimLab {
 
 const PORTS: [u16; 4] = [10_000, 10_002, 10_004, 10_006];
 
-fn lab() -> SimLab {
+pub(crate) fn lab() -> SimLab {
     let network = SimNetwork::new(&PORTS);
     SimLab { io: network.io(), network, next_port: 40_000 }
 }

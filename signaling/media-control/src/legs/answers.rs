@@ -38,6 +38,7 @@ impl Legs {
             (Event::MediaTimeout { .. }, _) if runs => LegEvent::MediaTimeout,
             (Event::PlayerEnded { player, .. }, _) if runs && self.has_played(slot, player) => LegEvent::SourceEnded,
             (Event::Digit { digit, .. }, _) => LegEvent::Digit(digit),
+            (Event::DigitEnded { digit, duration_ms, .. }, _) => LegEvent::DigitEnded { digit, duration_ms },
             (Event::Latched { address, .. }, _) => LegEvent::Latched(address),
             (Event::RecordingStarted { recording, .. }, Some(number)) => self.recording_started(recording, number),
             _ => LegEvent::Late,

@@ -82,7 +82,7 @@ impl Legs {
         self.has_sources(leg, wished.hears)
             && (has_source || !passes_on)
             && (leg.player, leg.is_held) == (wished.player, wished.is_held)
-            && (flow.direction, flow.is_muted) == (wished.direction, wished.is_muted)
+            && (flow.direction, flow.is_muted, flow.digits) == (wished.direction, wished.is_muted, wished.digits)
             && (flow.rewriting == Rewriting::Continuous || !wished.is_continuous)
             && *transport == wish.transport
             && formats.ptime_ms == wish.formats.ptime_ms
@@ -115,7 +115,14 @@ impl Legs {
         let desired = Desired {
             transport: wish.transport,
             formats: Formats { payloads, ..wish.formats },
-            flow: Flow { source, player, direction: flow.direction, is_muted: flow.is_muted, rewriting },
+            flow: Flow {
+                source,
+                player,
+                direction: flow.direction,
+                is_muted: flow.is_muted,
+                rewriting,
+                digits: flow.digits,
+            },
         };
         Ok(Applied { changed: self.set_wanted(id.slot(), &desired), has_new_source })
     }

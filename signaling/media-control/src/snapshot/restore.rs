@@ -138,7 +138,7 @@ impl Legs {
         self.leg_mut(id)?.wanted = Desired {
             transport: snapshot.transport,
             formats: crate::Formats { payloads, ..snapshot.formats },
-            flow: Flow { source, player, direction, is_muted, rewriting },
+            flow: Flow { source, player, direction, is_muted, rewriting, ..Flow::default() },
         };
         Ok(())
     }

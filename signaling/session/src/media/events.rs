@@ -61,7 +61,11 @@ impl Sessions {
             }
             LegEvent::RecordingEnded { recording, outcome } => self.recording_ended(turn, id, recording, outcome),
             // The leg's row tells where it sends; sessions keep what the peer said.
-            LegEvent::Latched(_) | LegEvent::Adopted | LegEvent::LegsKept { .. } | LegEvent::Late => {}
+            LegEvent::DigitEnded { .. }
+            | LegEvent::Latched(_)
+            | LegEvent::Adopted
+            | LegEvent::LegsKept { .. }
+            | LegEvent::Late => {}
         }
         self.look_at_joining(turn, id);
     }
