@@ -90,12 +90,45 @@ pub enum Source {
     Prompt(u32),
     /// What another leg of the same worker receives. The leg itself: echo.
     Leg(LegRef),
+    /// The other members of a room of the same worker. The leg is a member of it as long as this is its source.
+    Room(RoomMember),
 }
 
 impl Source {
     /// Whether a player of the media plane makes it.
     pub fn is_played(self) -> bool {
-        !matches!(self, Self::None | Self::Leg(_))
+        !matches!(self, Self::None | Self::Leg(_) | Self::Room(_))
+    }
+}
+
+/// A leg's part in a room: a conference of up to [`RoomMember::COUNT_MAX`] legs, all on one worker. A room is there as long as
+/// it has members.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RoomMember {
+    /// Which room: any number but 0, the same for all clients of the media plane.
+    pub room: u32,
+    /// The others do not hear it.
+    pub is_muted: bool,
+    /// It hears nothing.
+    pub is_deaf: bool,
+    /// It is heard also where others are louder: an announcement.
+    pub is_always_heard: bool,
+    /// How much louder the others hear it, decibels: [`RoomMember::GAIN_DB`].
+    pub gain_db: i8,
+    /// The member that alone hears it, as a supervisor whispers to an agent; nobody does while that is not in the room. None:
+    /// all others hear it.
+    pub heard_by: LegRef,
+}
+
+impl RoomMember {
+    /// Most members of a room.
+    pub const COUNT_MAX: u16 = 100;
+    /// Gains that a member may have, decibels.
+    pub const GAIN_DB: std::ops::RangeInclusive<i8> = -60..=12;
+
+    /// A member that all others hear as it is, and that hears them.
+    pub fn of(room: u32) -> Self {
+        Self { room, is_muted: false, is_deaf: false, is_always_heard: false, gain_db: 0, heard_by: LegRef::NONE }
     }
 }
 
@@ -103,10 +136,20 @@ impl Source {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SourceSlot {
-    kind: u32,
-    prompt: u32,
+    kind: u16,
+    /// Of a member of a room: [`IS_MUTED`], [`IS_DEAF`], [`IS_ALWAYS_HEARD`].
+    part: u8,
+    /// Of a member of a room.
+    gain_db: i8,
+    /// A prompt or a room.
+    number: u32,
+    /// The leg that is heard, or that alone hears a member of a room.
     leg: LegRef,
 }
+
+const IS_MUTED: u8 = 1;
+const IS_DEAF: u8 = 2;
+const IS_ALWAYS_HEARD: u8 = 4;
 
 impl From<Source> for SourceSlot {
     fn from(source: Source) -> Self {
@@ -116,8 +159,22 @@ impl From<Source> for SourceSlot {
             Source::Silence => slot(1),
             Source::Tone440 => slot(2),
             Source::Ringing => slot(3),
-            Source::Prompt(prompt) => SourceSlot { prompt, ..slot(4) },
+            Source::Prompt(number) => SourceSlot { number, ..slot(4) },
             Source::Leg(leg) => SourceSlot { leg, ..slot(5) },
+            Source::Room(member) => SourceSlot {
+                part: [
+                    (member.is_muted, IS_MUTED),
+                    (member.is_deaf, IS_DEAF),
+                    (member.is_always_heard, IS_ALWAYS_HEARD),
+                ]
+                .iter()
+                .map(|(is_set, bit)| if *is_set { *bit } else { 0 })
+                .sum(),
+                gain_db: member.gain_db,
+                number: member.room,
+                leg: member.heard_by,
+                ..slot(6)
+            },
         }
     }
 }
@@ -125,13 +182,26 @@ impl From<Source> for SourceSlot {
 impl SourceSlot {
     /// The source, or `None` where the kind is unknown.
     pub fn get(self) -> Option<Source> {
+        if self.kind != 6 && (self.part, self.gain_db) != (0, 0) {
+            return None;
+        }
         Some(match self.kind {
             0 => Source::None,
             1 => Source::Silence,
             2 => Source::Tone440,
             3 => Source::Ringing,
-            4 => Source::Prompt(self.prompt),
+            4 => Source::Prompt(self.number),
             5 if !self.leg.is_none() => Source::Leg(self.leg),
+            6 if self.number != 0 && self.part < 8 && RoomMember::GAIN_DB.contains(&self.gain_db) => {
+                Source::Room(RoomMember {
+                    room: self.number,
+                    is_muted: self.part & IS_MUTED != 0,
+                    is_deaf: self.part & IS_DEAF != 0,
+                    is_always_heard: self.part & IS_ALWAYS_HEARD != 0,
+                    gain_db: self.gain_db,
+                    heard_by: self.leg,
+                })
+            }
             _ => return None,
         })
     }
@@ -174,8 +244,14 @@ mod tests {
     #[test]
     fn sources_come_back_as_they_went() {
         let leg = LegRef::new(10_000, 7);
-        for source in [Source::None, Source::Tone440, Source::Ringing, Source::Prompt(3), Source::Leg(leg)] {
+        let member = RoomMember { is_muted: true, gain_db: -6, heard_by: leg, ..RoomMember::of(7) };
+        let members = [RoomMember::of(1), member, RoomMember { is_deaf: true, is_always_heard: true, ..member }];
+        let sources = [Source::None, Source::Tone440, Source::Ringing, Source::Prompt(3), Source::Leg(leg)];
+        for source in sources.into_iter().chain(members.map(Source::Room)) {
             assert_eq!(SourceSlot::from(source).get(), Some(source));
+        }
+        for broken in [RoomMember::of(0), RoomMember { gain_db: 13, ..member }, RoomMember { gain_db: -61, ..member }] {
+            assert_eq!(SourceSlot::from(Source::Room(broken)).get(), None);
         }
         let broken = FlowSpec { source: SourceSlot { kind: 99, ..Default::default() }, ..Default::default() };
         assert_eq!(broken.check(), Err(Invalid::Field("source")));

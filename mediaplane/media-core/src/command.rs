@@ -6,6 +6,7 @@ use crate::io::{Output, SocketAction};
 use crate::latching::source_filter::{SourceFilter, next_port};
 use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
 use crate::outgoing::stream::Sending;
+use crate::rooms::MemberIndex;
 use clock::Instant;
 use contract::{
     Event, FlowSpec, Latching, LegRef, LegSpec, LegState, LegUpdate, RefuseReason, Rewriting, RtcpMode, Source,
@@ -120,6 +121,15 @@ impl Worker {
             Source::Silence | Source::Tone440 | Source::Ringing => encodes,
             Source::Prompt(number) => encodes && (number as usize) < self.prompts.len(),
             Source::Leg(source_leg) => source_leg == leg || self.find(source_leg).is_ok(),
+            Source::Room(part) => {
+                let is_member = self.find(leg).is_ok_and(
+                    |place| matches!(self.legs[place].flow.source(), Source::Room(now) if now.room == part.room),
+                );
+                if !is_member && !self.rooms.has_place(part.room) {
+                    return Err(RefuseReason::Full);
+                }
+                encodes
+            }
         };
         if sound { Ok(()) } else { Err(RefuseReason::Invalid) }
     }
@@ -136,6 +146,9 @@ impl Worker {
             // Not every codec has packets of every length.
             if let Some(format) = leg.payloads.format() {
                 leg.ptime_ms = format.nearest_ptime_ms(formats.ptime_ms.into()) as u8;
+            }
+            if leg.links.member != MemberIndex::NONE {
+                leg.be_member(&mut self.rooms);
             }
             if !self.coders.suits(leg.links.coder, leg.payloads.audio_codec, leg.opus) {
                 leg.stop_transcoding(&mut self.coders);
@@ -214,7 +227,7 @@ impl Worker {
         let flow = &self.legs[place].flow;
         let (source, player) = (flow.source(), flow.player);
         let making = &self.legs[place].making;
-        let goes_on = making.begun || making.sound == Sound::Transcoded;
+        let goes_on = making.begun || matches!(making.sound, Sound::Transcoded | Sound::Room);
         if (source, player) == (old.source(), old.player) && goes_on {
             return;
         }
@@ -230,6 +243,14 @@ impl Worker {
         }
         let leg = &mut self.legs[place];
         self.coders.release(&mut leg.links.coder);
+        // It says silence where it could not join after all: there was a place when the command was checked.
+        let is_in_room = leg.be_member(&mut self.rooms);
+        if matches!(source, Source::Room(_)) {
+            if leg.making.sound == Sound::Room && is_in_room {
+                return; // another part in the same room
+            }
+            leg.sending.take_over();
+        }
         let making = &mut leg.making;
         let sound = match source {
             Source::None | Source::Leg(_) => Sound::None,
@@ -237,6 +258,8 @@ impl Worker {
             Source::Tone440 => Sound::Tone440,
             Source::Ringing => Sound::Ringing,
             Source::Prompt(number) => Sound::Prompt(number),
+            Source::Room(_) if is_in_room => Sound::Room,
+            Source::Room(_) => Sound::Silence,
         };
         (making.sound, making.begun, making.marker) = (sound, false, true);
     }
@@ -249,7 +272,7 @@ impl Worker {
         match (makes, leg.links.slot != NOWHERE) {
             (true, false) => {
                 leg.making.marker = true;
-                let ptime_ms = leg.ptime_ms;
+                let ptime_ms = leg.packet_ms();
                 self.pace.join(&mut self.legs, LegIndex::new(place), ptime_ms, now);
             }
             (false, true) => self.pace.leave(&mut self.legs, place),

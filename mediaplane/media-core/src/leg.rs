@@ -9,6 +9,7 @@ use crate::latching::source_filter::SourceFilter;
 use crate::outgoing::digits::Dialling;
 use crate::outgoing::program::Program;
 use crate::outgoing::stream::Sending;
+use crate::rooms::{self, MemberIndex, Rooms, Said};
 use crate::rtcp::reports::Reports;
 use audio::Law;
 use audio::codec::CodecFormat;
@@ -100,6 +101,8 @@ pub(crate) struct Links {
     pub(crate) pair: u16,
     /// What makes packets of this leg of sound that is not in a codec of its own.
     pub(crate) coder: CoderIndex,
+    /// Its place in a room.
+    pub(crate) member: MemberIndex,
 }
 
 /// In no list.
@@ -121,6 +124,7 @@ impl Links {
             timer_point: 0,
             pair,
             coder: CoderIndex::NONE,
+            member: MemberIndex::NONE,
         }
     }
 }
@@ -136,6 +140,8 @@ pub(crate) enum Sound {
     Prompt(u32),
     /// Another leg's sound, which comes in a codec that this one does not have.
     Transcoded,
+    /// The other members of its room.
+    Room,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -274,6 +280,31 @@ impl Leg {
     pub(crate) fn makes_digits(&self) -> bool {
         let has_tones = self.payloads.format().is_some() && !self.flow.digits.are_sent_by_signaling();
         self.payloads.has_events() || has_tones
+    }
+
+    /// Milliseconds of sound in a packet that it makes now: all members of a room are sent frames of the mix.
+    pub(crate) fn packet_ms(&self) -> u8 {
+        if self.making.sound == Sound::Room { rooms::FRAME_MS } else { self.ptime_ms }
+    }
+
+    /// What it would be sent as a member of a room.
+    pub(crate) fn said(&self) -> Said {
+        Said { codec: Codec::from_number(self.payloads.audio_codec).unwrap_or(Codec::Other), opus: self.opus }
+    }
+
+    /// It is a member of the room that its flow names, with the part that it names; `false`: it cannot be.
+    pub(crate) fn be_member(&mut self, rooms: &mut Rooms) -> bool {
+        let contract::Source::Room(part) = self.flow.source() else {
+            rooms.leave(&mut self.links.member);
+            return true;
+        };
+        let said = self.said();
+        if rooms.suits(self.links.member, said) && rooms.change(self.links.member, &part) {
+            return true;
+        }
+        rooms.leave(&mut self.links.member);
+        self.links.member = rooms.join(self.leg, &part, said).unwrap_or(MemberIndex::NONE);
+        self.links.member != MemberIndex::NONE
     }
 
     pub(crate) fn rtp_socket(&self) -> SocketIndex {

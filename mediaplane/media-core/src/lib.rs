@@ -23,6 +23,7 @@ mod leg;
 mod moving;
 mod outgoing;
 mod random;
+mod rooms;
 mod rtcp;
 mod rtp_clock;
 mod timers;

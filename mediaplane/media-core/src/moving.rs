@@ -67,6 +67,11 @@ impl Worker {
         leg.links = Links::none(pair);
         let leg_ref = leg.leg;
         let place = self.seat(leg);
+        let it = &mut self.legs[place];
+        if it.making.sound == Sound::Room && !it.be_member(&mut self.rooms) {
+            // Its room is full here.
+            it.making.sound = Sound::Silence;
+        }
         self.relink(place);
         if slot != NOWHERE {
             self.pace.rejoin(&mut self.legs, LegIndex::new(place), slot);

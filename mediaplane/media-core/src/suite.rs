@@ -10,6 +10,7 @@ mod proving;
 mod relaying;
 mod reports;
 mod restarting;
+mod rooms;
 mod sound;
 mod tapping;
 mod transcoding;
@@ -274,6 +275,7 @@ pub fn tests<L: Lab>() -> Vec<Test<L>> {
         bad_input::tests(),
         tapping::tests(),
         transcoding::tests(),
+        rooms::tests(),
     ]
     .concat()
 }

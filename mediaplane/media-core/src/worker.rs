@@ -10,6 +10,7 @@ use crate::latching::probation::Probation;
 use crate::leg::{Leg, LegIndex};
 use crate::outgoing::pace::Pace;
 use crate::random::Random;
+use crate::rooms::Rooms;
 use crate::timers::Timers;
 use audio::{Prompt, Tones};
 use clock::{Duration, Instant, WallTime};
@@ -40,6 +41,7 @@ pub struct Worker {
     /// Legs whose peer has just shown that it is at its address.
     pub(crate) proved: Vec<LegIndex>,
     pub(crate) coders: Coders,
+    pub(crate) rooms: Rooms,
     pub(crate) pace: Pace,
     pub(crate) timers: Timers,
     pub(crate) counts: Counts<MediaCounter>,
@@ -75,6 +77,7 @@ impl Worker {
             probation: Probation::new(config.leg_limit),
             proved: Vec::with_capacity(config.leg_limit),
             coders: Coders::new(config.transcoder_limit),
+            rooms: Rooms::default(),
             pace: Pace::default(),
             timers: Timers::default(),
             counts: Counts::default(),
@@ -99,8 +102,8 @@ impl Worker {
             return;
         }
         let tally = Tally::default();
-        let Self { probation, proved, coders, .. } = self;
-        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders };
+        let Self { probation, proved, coders, rooms, .. } = self;
+        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders, rooms };
         packets::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
         turn.tally.add_to(&mut self.counts);
         self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
@@ -183,6 +186,11 @@ impl Worker {
         self.coders.count()
     }
 
+    /// Rooms that have members, and their members.
+    pub fn room_count(&self) -> (usize, usize) {
+        (self.rooms.room_count(), self.rooms.member_count())
+    }
+
     /// Gives back what legs needed, if none is open: their table is as good as new, and its pages go back to the system.
     /// Takes memory for the new one, so that it is for a worker that has nothing to do.
     pub fn give_back_memory(&mut self) {
@@ -257,6 +265,7 @@ impl Worker {
         self.counts.add(MediaCounter::DroppedStranger, self.probation.take_lost());
         let it = &mut self.legs[place];
         self.coders.release(&mut it.links.coder);
+        self.rooms.leave(&mut it.links.member);
         let (dialling, hearing) = (std::mem::take(&mut it.dialling), it.hearing.take());
         let listeners = std::mem::take(&mut it.listeners);
         let leg = Leg { dialling, hearing, listeners, ..it.clone() };

@@ -182,7 +182,7 @@ pub(crate) struct Sink {
 }
 
 /// How a peer wants its Opus.
-fn settings_of(opus: OpusParameters) -> OpusSettings {
+pub(crate) fn settings_of(opus: OpusParameters) -> OpusSettings {
     OpusSettings {
         bitrate: opus.bitrate(),
         max_playback_rate: opus.playback_rate(),

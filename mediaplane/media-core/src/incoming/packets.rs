@@ -9,6 +9,7 @@ use crate::latching::held_packets::HeldList;
 use crate::latching::probation::Probation;
 use crate::latching::source_filter::Verdict;
 use crate::leg::{Leg, LegIndex, Payload};
+use crate::rooms::Rooms;
 use crate::rtcp::incoming;
 use clock::{Duration, Instant};
 use rtp_wire::{Header, is_rtcp, is_stun};
@@ -75,6 +76,7 @@ pub(crate) struct Turn<'a, B: Buffers> {
     /// Legs that make packets from now on, or send what they could not before.
     pub(crate) proved: &'a mut Vec<LegIndex>,
     pub(crate) coders: &'a mut Coders,
+    pub(crate) rooms: &'a mut Rooms,
 }
 
 pub(crate) fn take_batch<B: Buffers>(

@@ -1,12 +1,14 @@
 //! The relay step: a packet that one leg received leaves on the legs that take from it.
 
 use crate::decoding::coders;
+use crate::decoding::jitter::Arrival;
 use crate::incoming::digits::events_pass;
 use crate::incoming::packets::Turn;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
 use crate::leg::{Leg, Payload, Sound};
 use crate::outgoing::program::Program;
+use crate::rooms::MemberIndex;
 use rtp_wire::{Header, overwrite};
 
 /// Sends a packet on every sink of the leg at `source_leg`. Byte for byte where nothing has to change.
@@ -19,6 +21,10 @@ pub(crate) fn relay<B: Buffers>(
     payload: Payload,
     turn: &mut Turn<'_, B>,
 ) {
+    let member = legs[source_leg].links.member;
+    if member != MemberIndex::NONE {
+        return say_in_room(member, received, header, payload, turn);
+    }
     let has_to_be_transcoded = payload.has_to_be_transcoded();
     if has_to_be_transcoded && !is_g711_only(legs, source_leg, payload) {
         return coders::hear(legs, source_leg, received, header, payload, turn);
@@ -103,6 +109,31 @@ impl Leg {
     #[inline]
     fn yields_to_program(&self) -> bool {
         self.listeners.program.as_deref().is_some_and(Program::has_sound)
+    }
+}
+
+/// Takes a packet of a leg that is a member of a room. Its digits are told, and not heard by the others.
+#[cold]
+fn say_in_room<B: Buffers>(
+    member: MemberIndex,
+    received: &Received,
+    header: &Header,
+    payload: Payload,
+    turn: &mut Turn<'_, B>,
+) {
+    if payload.is_event() {
+        return;
+    }
+    let arrival = Arrival {
+        at: received.at,
+        seq: header.seq,
+        time: header.time,
+        ssrc: header.ssrc,
+        payload_type: header.payload_type,
+        payload: header.payload(turn.buffers.bytes(received.span)),
+    };
+    if !turn.rooms.hear(member, payload.codec, &arrival) {
+        turn.tally.dropped.no_transcoder += 1;
     }
 }
 

@@ -158,6 +158,9 @@ impl Worker {
             let transcoder = self.coders.get(leg.links.coder);
             return transcoder.map_or(0, |it| it.make(at, ptime_ms.into(), leg.sending.muted, payload));
         }
+        if leg.making.sound == Sound::Room {
+            return self.rooms.make(leg.links.member, crate::outgoing::pace::whole_ms(at), leg.sending.muted, payload);
+        }
         if !leg.making.begun {
             (leg.making.begun, leg.making.began_at) = (true, at);
         }
@@ -225,7 +228,7 @@ impl Worker {
                 Some(prompt) => prompt.copy_frame(law, position, frame),
                 None => frame.fill(law.silence()),
             },
-            Sound::Silence | Sound::None | Sound::Transcoded => frame.fill(law.silence()),
+            Sound::Silence | Sound::None | Sound::Transcoded | Sound::Room => frame.fill(law.silence()),
         }
     }
 

@@ -25,12 +25,12 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
     ]
 }
 
-fn payload_type(codec: Codec) -> u8 {
+pub(super) fn payload_type(codec: Codec) -> u8 {
     codec.static_payload_type().unwrap_or(96)
 }
 
 /// A leg with one codec, and what the other leg has.
-fn with_codec(spec: LegSpec, codec: Codec, other: Codec) -> LegSpec {
+pub(super) fn with_codec(spec: LegSpec, codec: Codec, other: Codec) -> LegSpec {
     spec.with(|spec| {
         spec.flow.rewriting = Rewriting::Continuous as u8;
         spec.transport.rtcp = 4;
@@ -65,19 +65,19 @@ fn call<L: Lab>(scene: &mut Scene<L>, codecs: [Codec; 2]) -> (usize, usize) {
 }
 
 /// A peer that says a tone of 1 kHz in its codec.
-struct Singer {
+pub(super) struct Singer {
     codec: Codec,
     encoder: Encoder,
     index: u16,
 }
 
 impl Singer {
-    fn new(codec: Codec) -> Self {
+    pub(super) fn new(codec: Codec) -> Self {
         let format = format_of(codec).expect("it can be encoded");
         Self { codec, encoder: Encoder::new(format), index: 0 }
     }
 
-    fn packet(&mut self) -> Vec<u8> {
+    pub(super) fn packet(&mut self) -> Vec<u8> {
         let format = self.encoder.format();
         let count = format.samples_in_ms(20);
         let first = usize::from(self.index) * count;
@@ -102,7 +102,7 @@ impl Singer {
 }
 
 /// The part of a tone in the energy of what packets of a codec hold, but for the first `skipped`; and their energy a sample.
-fn tone_in(codec: Codec, packets: &[Vec<u8>], skipped: usize, hertz: f64) -> (f64, f64) {
+pub(super) fn tone_in(codec: Codec, packets: &[Vec<u8>], skipped: usize, hertz: f64) -> (f64, f64) {
     let mut decoder = Decoder::new(format_of(codec).expect("it can be decoded"));
     let rate = f64::from(decoder.format().sample_rate());
     let (mut sine, mut cosine, mut energy, mut count) = (0.0, 0.0, 0.0, 0);
