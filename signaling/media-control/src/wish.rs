@@ -4,7 +4,7 @@ use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
     Address, DigitRules, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, OpusParameters,
-    PayloadMap, PlayerId, PortRef, Rewriting, RtcpMode, Source, TransportSpec,
+    PayloadMap, PlayerId, PortRef, Rewriting, RoomMember, RtcpMode, Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -107,6 +107,8 @@ pub enum Player {
     Prompt(u32),
     /// What the peer sends comes back.
     Echo,
+    /// The other members of a room. The leg comes to the room's worker first, and is a member from then on.
+    Room(RoomMember),
 }
 
 impl Default for Transport {
@@ -167,6 +169,7 @@ impl Player {
             Self::Ringing => Source::Ringing,
             Self::Prompt(number) => Source::Prompt(number),
             Self::Echo => Source::Leg(leg),
+            Self::Room(member) => Source::Room(member),
         }
     }
 }

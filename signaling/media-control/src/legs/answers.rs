@@ -86,6 +86,7 @@ impl Legs {
             Stage::Moving(leaving) if leaving.number == number => {
                 leg.stage = Stage::Open;
                 self.awaited.calls -= 1;
+                leg.has_no_room = matches!(leg.player, Some(crate::Player::Room(_)));
                 self.fail_edges(slot);
                 self.go_on(turn, slot);
                 LegEvent::MoveRefused(reason)

@@ -68,6 +68,8 @@ pub(crate) struct Leg {
     pub(crate) wanted: Desired,
     pub(crate) player: Option<Player>,
     pub(crate) is_held: bool,
+    /// The worker of its room has not taken it.
+    pub(crate) has_no_room: bool,
     /// The number that the next update will have, where what is wanted has to wait.
     pub(crate) promised: Option<CommandNumber>,
     /// What the media plane has been told and not confirmed; none: it does what is wanted.
@@ -88,6 +90,7 @@ impl Leg {
             wanted: Desired::default(),
             player: None,
             is_held: false,
+            has_no_room: false,
             promised: None,
             in_flight: None,
             digits: None,

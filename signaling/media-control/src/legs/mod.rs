@@ -71,6 +71,8 @@ pub struct Legs {
     /// Records of commands in flight that are free again. They stay boxed: legs take them and give them back as they are.
     #[expect(clippy::vec_box, reason = "a box goes from here into a leg and back without an allocation")]
     pub(crate) spare: Vec<Box<InFlight>>,
+    /// Workers of the media plane, once a leg was to be in a room.
+    pub(crate) worker_count: usize,
     /// Room to find the legs that are connected with one.
     pub(crate) group: Vec<u16>,
 }
@@ -91,6 +93,7 @@ impl Legs {
             awaited: AwaitedCount::default(),
             adoption: Adoption::default(),
             spare: Vec::new(),
+            worker_count: 0,
             group: Vec::new(),
         }
     }

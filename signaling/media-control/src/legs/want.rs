@@ -32,6 +32,7 @@ impl Legs {
         if self.leg(id)?.stage != Stage::Reserved {
             return Err(LegError::WrongState);
         }
+        self.count_workers(turn.ports, wish.flow.player);
         self.apply(id, wish, false)?;
         self.send_open(turn, id.slot());
         Ok(())
@@ -59,11 +60,16 @@ impl Legs {
             return Ok(Standing::NotOpen);
         }
         let before = self.edges.sources(leg.first_in);
+        let had_player = leg.player;
+        self.count_workers(turn.ports, wish.flow.player);
         let Applied { changed, has_new_source } = self.apply(id, wish, begins_again)?;
         let slot = id.slot();
         self.send_update(turn, slot);
         if has_new_source || changed.has(Parts::FORMATS) {
             self.refresh_neighbours(turn, slot);
+        }
+        if had_player != wish.flow.player {
+            self.bring_to_room(turn, slot);
         }
         if has_new_source {
             self.bring_together(turn, slot);
@@ -106,6 +112,7 @@ impl Legs {
         }
         let has_new_source = self.set_sources(id.slot(), flow.hears);
         let leg = self.leg_mut(id)?;
+        leg.has_no_room &= leg.player == flow.player;
         (leg.player, leg.is_held) = (flow.player, flow.is_held);
         let leg = self.leg(id)?;
         let Resolved { source, payloads, hears } = self.resolve(leg, &wish.formats, &wish.transport, flow.direction);

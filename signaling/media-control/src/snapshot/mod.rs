@@ -8,7 +8,7 @@ use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
     Address, ClockRate, Codec, Direction, Latching, LegRef, OpusParameters, PayloadMap, PayloadMapping, PlayerId,
-    PortRef, RtcpMode,
+    PortRef, RoomMember, RtcpMode,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -18,11 +18,11 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 /// Bytes of a payload type: its number, its codec, its clock.
 const ENTRY_BYTES: usize = 3;
 /// Bytes before the sources; the last one counts them.
-const FIXED_BYTES: usize = 172;
+const FIXED_BYTES: usize = 182;
 /// Bytes of a source: the kind of its edge, its leg.
 const SOURCE_BYTES: usize = 9;
 /// Bytes of the checksum, which comes last.
@@ -101,9 +101,18 @@ impl Snapshot {
             Some(Player::Ringing) => (3, 0),
             Some(Player::Prompt(number)) => (4, number),
             Some(Player::Echo) => (5, 0),
+            Some(Player::Room(member)) => (6, member.room),
         };
         writer.put(&[kind]);
         writer.put(&prompt.to_le_bytes());
+        let member = match self.player {
+            Some(Player::Room(member)) => member,
+            _ => RoomMember::of(0),
+        };
+        let part = [member.is_muted, member.is_deaf, member.is_always_heard];
+        let part = part.iter().enumerate().map(|(bit, is_set)| u8::from(*is_set) << bit).sum();
+        writer.put(&[part, member.gain_db.to_le_bytes()[0]]);
+        writer.leg(member.heard_by);
         writer.put(&self.playing.get().to_le_bytes());
         writer.put(&[self.sources.iter().flatten().count() as u8]);
         for (source, kind) in self.sources.iter().flatten() {
@@ -153,7 +162,22 @@ impl Snapshot {
         let opus = OpusParameters::from_bytes(reader.take()?).ok_or(SnapshotError::Field("opus"))?;
         let [ptime_ms, direction, player] = reader.take()?;
         let prompt = u32::from_le_bytes(reader.take()?);
+        let [part, gain_db] = reader.take()?;
+        let member = RoomMember {
+            room: prompt,
+            is_muted: part & 1 != 0,
+            is_deaf: part & 2 != 0,
+            is_always_heard: part & 4 != 0,
+            gain_db: i8::from_le_bytes([gain_db]),
+            heard_by: reader.leg()?,
+        };
+        let is_member = part < 8 && prompt != 0 && RoomMember::GAIN_DB.contains(&member.gain_db);
         let player = match (player, prompt) {
+            (6, _) if is_member => Some(Player::Room(member)),
+            (6, _) => return Err(SnapshotError::Field("room")),
+            _ if member != (RoomMember { room: prompt, ..RoomMember::of(0) }) => {
+                return Err(SnapshotError::Field("room"));
+            }
             (4, number) => Some(Player::Prompt(number)),
             (kind, 0) => of(kind, &PLAYERS, "player")?,
             _ => return Err(SnapshotError::Field("prompt")),

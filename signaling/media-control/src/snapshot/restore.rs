@@ -69,6 +69,7 @@ impl Restoration {
             return Err(LegError::AlreadyThere);
         }
         let id = legs.add(snapshot.owner, port)?;
+        legs.count_workers(turn.ports, snapshot.player);
         legs.fill(id, snapshot)?;
         self.by_leg.insert(snapshot.port.leg, id);
         self.legs.push(Restored { id, sources: snapshot.sources });

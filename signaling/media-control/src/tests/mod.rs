@@ -7,6 +7,7 @@ mod moving;
 mod plane;
 mod random;
 mod recordings;
+mod rooms;
 mod snapshots;
 mod sources;
 mod updates;

@@ -10,6 +10,7 @@ const GROUP_MAX: usize = 64;
 impl Legs {
     /// Moves the legs that are connected with this one to one worker, once they run.
     pub(crate) fn bring_together(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
+        self.bring_to_room(turn, slot);
         let Some(leg) = self.rows.get(slot).and_then(Option::as_deref).filter(|leg| leg.has_edges()) else { return };
         if self.is_pair_on_one_worker(leg) {
             return;

@@ -3,6 +3,7 @@
 mod connecting;
 mod edges;
 mod home;
+mod rooms;
 
 pub(crate) use edges::{Edge, EdgeSlot, Edges, Places};
 pub use edges::{EdgeKind, EdgeState, SOURCES_MAX};
@@ -102,10 +103,11 @@ impl Legs {
         let heard = if leg.is_held || is_idle { None } else { self.heard(leg) };
         let heard = heard.and_then(|edge| self.at(edge.from)?.port);
         let played = leg.player.zip(leg.port).map_or(Source::None, |(player, port)| player.source(port.leg));
+        let played = if self.is_away_from_room(leg) { Source::None } else { played };
         let source = match heard {
             Some(port) => Source::Leg(port.leg),
             // Nothing can be made without a codec.
-            None if played.is_played() && own.payloads.audio().is_none() => Source::None,
+            None if makes_sound(played) && own.payloads.audio().is_none() => Source::None,
             None => played,
         };
         let payloads = own.mapped_to(self.sink_with_formats(leg).map(|sink| &sink.wanted.formats));
@@ -219,6 +221,11 @@ impl Legs {
             self.bring_together(turn, slot);
         }
     }
+}
+
+/// Whether the media plane has to encode what it is made of.
+fn makes_sound(source: Source) -> bool {
+    source.is_played() || matches!(source, Source::Room(_))
 }
 
 impl Leg {
