@@ -60,7 +60,7 @@ pub use api::settings::{
 };
 pub use bridge::bridges::{BRIDGE_MEMBERS_MAX, BridgeId, LeaveReason};
 pub use crossing::CrossingPolicy;
-pub use dtmf::DIGITS_MAX;
+pub use dtmf::{DIGITS_MAX, DigitWay};
 pub use endpoint_sip::{EndpointSip, Host};
 pub use invite::destination::{Destination, Destinations, LocalAddresses, TransferKind, TransferRequest};
 pub use invite::dial::{Dial, TARGETS_MAX, Target};

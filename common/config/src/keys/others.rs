@@ -58,6 +58,26 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "dtmf",
+        r#""auto""#,
+        &[
+            r#"How digits travel. "auto": as telephone events (RFC 4733) where a peer has agreed to them, otherwise by INFO, or as"#,
+            "tones where a peer refuses INFO; tones of a peer without telephone events are listened for where nothing else would",
+            r#"hear them. "rfc4733": the same without listening, which takes time of a media thread. "info", "inband": no telephone"#,
+            "events, but INFO or tones only.",
+        ],
+    ),
+    key(
+        "media",
+        "digits",
+        r#""passed""#,
+        &[
+            r#"What one side of a call gets of the digits of the other: "passed": all of them; "consumed": none, and tones are cut"#,
+            r#"out of the sound once they are noticed; "masked": a 0 for each. Programs are told the digits in any case."#,
+        ],
+    ),
+    key(
+        "media",
         "transcoding",
         "true",
         &[

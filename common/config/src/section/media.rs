@@ -30,6 +30,10 @@ pub struct Media {
     pub transcoders: usize,
     /// Whether the sides of a call that have no codec in common are transcoded.
     pub transcoding: bool,
+    /// How digits travel between the switch and its peers.
+    pub dtmf: Dtmf,
+    /// What becomes of the digits of one side of a call on their way to the other side.
+    pub digits: Digits,
     /// Prompts, in the order of their names; a place in this list is the number of `contract::Source::Prompt`.
     pub prompts: Vec<Prompt>,
     /// Differentiated services code point of RTP.
@@ -43,6 +47,30 @@ pub struct PortRange {
     pub first: u16,
     /// Last, inclusive.
     pub last: u16,
+}
+
+/// How digits travel between the switch and its peers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dtmf {
+    /// By what each peer can.
+    Auto,
+    /// As telephone events, otherwise by INFO; tones are not listened for.
+    Rfc4733,
+    /// By INFO.
+    Info,
+    /// As tones.
+    Inband,
+}
+
+/// What becomes of the digits of one side of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Digits {
+    /// The other side gets them.
+    Passed,
+    /// The other side does not get them.
+    Consumed,
+    /// The other side gets the digit 0 for each.
+    Masked,
 }
 
 /// How a media thread waits.
@@ -118,6 +146,16 @@ impl Media {
             early_unproven: Duration::from_millis(early_ms),
             transcoders,
             transcoding: reader.get(section, "transcoding", "must be true or false", |value| value.as_bool()),
+            dtmf: reader.word(
+                section,
+                "dtmf",
+                &[("auto", Dtmf::Auto), ("rfc4733", Dtmf::Rfc4733), ("info", Dtmf::Info), ("inband", Dtmf::Inband)],
+            ),
+            digits: reader.word(
+                section,
+                "digits",
+                &[("passed", Digits::Passed), ("consumed", Digits::Consumed), ("masked", Digits::Masked)],
+            ),
             prompts: reader.entries(section, "prompts", prompts, |value, faults| read_prompts(value, faults, host)),
             dscp,
         }

@@ -11,11 +11,23 @@ pub(crate) struct Admitted {
     seat: Seat,
     /// The user whose calls it counts among.
     counts_for: Option<Box<str>>,
+    /// The peer has refused an INFO with a digit as something that it does not know.
+    refuses_digits: bool,
 }
 
 impl Admitted {
     pub(crate) fn new(proof: Proof, seat: Seat, counts_for: Option<Box<str>>) -> Self {
-        Self { proof, seat, counts_for }
+        Self { proof, seat, counts_for, refuses_digits: false }
+    }
+
+    /// Whether the peer has refused an INFO with a digit as something that it does not know.
+    pub(crate) fn refuses_digits(&self) -> bool {
+        self.refuses_digits
+    }
+
+    /// The peer has refused an INFO with a digit.
+    pub(crate) fn note_refused_digit(&mut self) {
+        self.refuses_digits = true;
     }
 
     pub(crate) fn proof(&self) -> Proof {

@@ -1,6 +1,6 @@
-use crate::{CrossingPolicy, Destinations, Sources, UserLimit};
+use crate::{CrossingPolicy, Destinations, DigitWay, Sources, UserLimit};
 use clock::Duration;
-use contract::{Codec, Direction};
+use contract::{Codec, DigitPassing, Direction};
 use sdp_core::CodecOrder;
 use std::net::IpAddr;
 
@@ -40,8 +40,12 @@ pub struct MediaSettings {
     pub codec_order: CodecOrder,
     /// Whether two sides of a call that have no codec in common are transcoded. Otherwise such a call is refused.
     pub transcoding: bool,
-    /// Whether telephone events are agreed on.
+    /// Whether telephone events are agreed on, where `digit_way` has them.
     pub telephone_event: bool,
+    /// How digits travel between the switch and its peers.
+    pub digit_way: DigitWay,
+    /// What becomes of a digit of one side of a call on its way to the other side.
+    pub digit_passing: DigitPassing,
     /// Silence from the peer that ends a call; zero: it never does.
     pub silence_limit: Duration,
     /// How much early media is sent to a caller whose address is not proven, as time of G.711.
@@ -93,6 +97,8 @@ impl Default for MediaSettings {
             codec_order: CodecOrder::Offerer,
             transcoding: true,
             telephone_event: true,
+            digit_way: DigitWay::default(),
+            digit_passing: DigitPassing::default(),
             silence_limit: Duration::from_secs(60),
             early_unproven: Duration::from_millis(160),
             dscp: 46,
@@ -123,12 +129,17 @@ impl Default for Timeouts {
 }
 
 impl MediaSettings {
+    /// Whether telephone events may be agreed on.
+    pub(crate) fn offers_events(&self) -> bool {
+        self.telephone_event && self.digit_way.has_events()
+    }
+
     /// All codecs, for a peer whose signaling comes from this address.
     pub(crate) fn for_peer(&self, source: Option<IpAddr>) -> sdp_core::Settings<'_> {
         sdp_core::Settings {
             codecs: &self.codecs,
             order: self.codec_order,
-            telephone_event: self.telephone_event,
+            telephone_event: self.offers_events(),
             direction: Direction::Both,
             packets: None,
             source,

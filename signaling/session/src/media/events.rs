@@ -54,18 +54,15 @@ impl Sessions {
                 self.end(turn, id, EndReason::MediaTimeout);
             }
             LegEvent::SourceEnded => self.source_ended(turn, id),
-            LegEvent::Digit(digit) => self.digit_heard(turn, id, digit, true),
+            LegEvent::Digit(digit) => self.digit_heard(turn, id, digit),
+            LegEvent::DigitEnded { digit, duration_ms } => self.digit_ended(turn, id, digit, duration_ms),
             LegEvent::DigitRefused(_) => self.counts.add(SignalCounter::MediaRefusals, 1),
             LegEvent::RecordingStarted(recording) => {
                 turn.events.push(SessionEvent::RecordingStarted { id, recording });
             }
             LegEvent::RecordingEnded { recording, outcome } => self.recording_ended(turn, id, recording, outcome),
             // The leg's row tells where it sends; sessions keep what the peer said.
-            LegEvent::DigitEnded { .. }
-            | LegEvent::Latched(_)
-            | LegEvent::Adopted
-            | LegEvent::LegsKept { .. }
-            | LegEvent::Late => {}
+            LegEvent::Latched(_) | LegEvent::Adopted | LegEvent::LegsKept { .. } | LegEvent::Late => {}
         }
         self.look_at_joining(turn, id);
     }

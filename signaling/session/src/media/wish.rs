@@ -4,7 +4,7 @@ use crate::bridge::link::Tie;
 use crate::invite::incoming_invite::Stage;
 use crate::session::Session;
 use crate::{SessionId, Sessions, Turn};
-use contract::{Address, DigitRules, Direction, RtcpMode};
+use contract::{Address, Direction, RtcpMode};
 use media_control::{EdgeKind, FlowWish, Formats, Hears, LegId, LegWish, Player, Sources, Standing, Transport};
 use sdp_core::Negotiated;
 
@@ -59,7 +59,7 @@ impl Sessions {
             player: player.map(Player::from),
             hears: source.map_or(Sources::None, |leg| Sources::One(Hears { leg, kind: EdgeKind::Relay })),
             is_held: held.is_some(),
-            digits: DigitRules::default().sent_by_signaling(true),
+            digits: self.digit_rules(session, agreed),
             // One stream for the peer, whatever is heard in it.
             is_continuous: is_in_call || session.leg.is_continuous(),
         }

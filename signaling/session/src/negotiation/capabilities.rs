@@ -140,7 +140,7 @@ impl Sessions {
             codecs: [Codec::Other; PayloadMap::CAPACITY],
             count: 0,
             order: self.settings.media.codec_order,
-            telephone_event: self.settings.media.telephone_event && events,
+            telephone_event: self.settings.media.offers_events() && events,
             direction: session.hold.wanted(),
             packets: terms.map(|terms| terms.packets),
             source: session.remote_signaling().ip(),

@@ -350,8 +350,9 @@ fn a_held_peer_keeps_its_telephone_events_where_the_new_one_has_none() {
     let leg = world.session(pair.called).leg().unwrap();
     world.said();
     world.media(Event::Digit { leg, digit: 8 });
+    world.media(Event::DigitEnded { leg, digit: 8, duration_ms: 160 });
     let said = world.said();
-    assert!(matches!(&said[..], [Said::Info(_, 60, body)] if body.starts_with("Signal=8")), "{said:?}");
+    assert!(matches!(&said[..], [Said::Info(_, 60, body)] if body == "Signal=8\r\nDuration=160\r\n"), "{said:?}");
 }
 
 /// A holds B, which does not answer yet; what A asked for is of no account once C is in its place.

@@ -3,9 +3,10 @@
 use crate::proxy::RelayPlan;
 use clock::Duration;
 use config::Config;
-use contract::Codec;
+use contract::{Codec, DigitPassing};
 use session::{
-    CallLimits, CrossingPolicy, Destinations, LocalAddresses, MediaSettings, Settings, SourceLimits, Sources, Timeouts,
+    CallLimits, CrossingPolicy, Destinations, DigitWay, LocalAddresses, MediaSettings, Settings, SourceLimits, Sources,
+    Timeouts,
 };
 use sip_core::proxy::{ProxyConfig, TrustedSources};
 use sip_core::{EndpointConfig, Limits, SessionTimer, Timers, WithoutPeer};
@@ -116,6 +117,17 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         },
         transcoding: config.media.transcoding,
         telephone_event: sip.audio.dtmf,
+        digit_way: match config.media.dtmf {
+            config::Dtmf::Auto => DigitWay::Auto,
+            config::Dtmf::Rfc4733 => DigitWay::Events,
+            config::Dtmf::Info => DigitWay::Info,
+            config::Dtmf::Inband => DigitWay::Tones,
+        },
+        digit_passing: match config.media.digits {
+            config::Digits::Passed => DigitPassing::Pass,
+            config::Digits::Consumed => DigitPassing::Remove,
+            config::Digits::Masked => DigitPassing::Replace(0),
+        },
         silence_limit: config.media.media_timeout.unwrap_or(Duration::ZERO),
         early_unproven: config.media.early_unproven,
         dscp: config.media.dscp,

@@ -6,6 +6,7 @@ use crate::*;
 use contract::{Codec, Direction, Source};
 use sip_core::Cause;
 
+mod digits;
 mod transcoding;
 
 const C: u64 = 60;

@@ -1,17 +1,25 @@
-//! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO otherwise; taken from INFO.
+//! Digits: sent as telephone events (RFC 4733) where they were agreed on, by INFO or as tones otherwise; taken from INFO and from the
+//! media plane.
+
+mod info_body;
+mod rules;
+
+pub use rules::DigitWay;
 
 use crate::{
     EndOrigin, OPERATION_WAIT_LIMIT, Operation, PENDING_OPERATIONS_MAX, SessionError, SessionEvent, SessionId,
     Sessions, Turn,
 };
 use clock::{Duration, Instant};
+use contract::DigitPassing;
+use info_body::{char_of, digit_of, read_digit};
 use sip_core::{ClientRequestId, RequestId, Span};
 use sip_wire::{Message, Name};
 use std::collections::VecDeque;
 
 /// Most digits of one operation.
 pub const DIGITS_MAX: usize = 24;
-/// How long a digit sounds that crosses from one side of a call to the other.
+/// How long a digit sounds that crosses from one side of a call to the other, where nothing says how long it was.
 const CROSSING_DIGIT: Duration = Duration::from_millis(120);
 /// Quiet between two digits, and what a packet more or less may take.
 const DIGIT_PAUSE: Duration = Duration::from_millis(100);
@@ -138,15 +146,16 @@ impl Sessions {
     }
 
     fn send_digits(&mut self, turn: &mut Turn<'_>, id: SessionId, digits: Digits) -> Result<(), SessionError> {
-        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         // Also where the media plane has yet to carry out what was agreed on: it does so before it sends the digits.
-        let by_media = session.agreement().is_some_and(|agreed| {
-            agreed.payloads.telephone_event().is_some() && agreed.direction.sends() && agreed.remote_rtp.is_some()
-        });
-        let leg = session.leg.id().filter(|leg| by_media && self.legs.runs(*leg));
+        let (id_of_leg, agreed) = (session.leg.id(), session.agreement());
+        let flows = agreed.is_some_and(|agreed| agreed.direction.sends() && agreed.remote_rtp.is_some());
+        let by_media = flows && (self.takes_events(session) || !self.takes_info(session));
+        let leg = id_of_leg.filter(|leg| by_media && self.legs.runs(*leg));
         let Some(leg) = leg else { return self.next_info(turn, id, digits) };
         let duration = Duration::from_millis(digits.duration_ms.into());
         let signs: Vec<u8> = digits.signs.into();
+        let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
         session.dtmf.set(Sending::ByMedia(turn.now + (duration + DIGIT_PAUSE) * signs.len() as u32));
         let sent = self.legs.send_digits(&mut turn.media(), leg, &signs, duration);
         sent.map_err(|_| SessionError::Busy(Operation::SendDtmf))?;
@@ -190,6 +199,13 @@ impl Sessions {
             200..300 => (500, EndOrigin::Here),
             _ => (status, origin),
         };
+        if matches!(status, 405 | 415 | 501) {
+            // It does not know digits in INFO: further ones are sent as tones.
+            if let Some(session) = self.table.get_mut(id) {
+                session.admitted.note_refused_digit();
+            }
+            self.sync(turn, id);
+        }
         turn.events.push(SessionEvent::Failed { id, operation, status, origin });
         self.next_digits(turn, id);
         true
@@ -223,33 +239,46 @@ impl Sessions {
         self.limit_operations(id);
     }
 
-    /// A digit of the peer: users hear of it, and the other side of a call that does not hear it in the audio.
-    pub(crate) fn digit_heard(&mut self, turn: &mut Turn<'_>, id: SessionId, digit: u8, in_audio: bool) {
+    /// A digit of the peer begins in its media: users hear of it.
+    pub(crate) fn digit_heard(&mut self, turn: &mut Turn<'_>, id: SessionId, digit: u8) {
         turn.events.push(SessionEvent::Digit { id, digit });
-        // Best effort: one that dials itself at this moment does not hear it.
-        let _ = self.digit_crosses(turn, id, digit, in_audio);
     }
 
-    /// The other side of a call hears a digit that is not in the audio for it.
+    /// A digit of the peer's media is over: the other side of a call hears it by INFO, where its leg cannot tell it.
+    pub(crate) fn digit_ended(&mut self, turn: &mut Turn<'_>, id: SessionId, digit: u8, duration_ms: u32) {
+        let Some(other) = self.other_side(id).and_then(|other| self.table.get(other)) else { return };
+        if !self.takes_events(other) && self.takes_info(other) {
+            // Best effort: one that dials itself at this moment may not hear it.
+            let _ = self.digit_crosses(turn, id, digit, Some(duration_ms));
+        }
+    }
+
+    /// The other side of a call is sent a digit that is not in the media for it.
     fn digit_crosses(
         &mut self,
         turn: &mut Turn<'_>,
         id: SessionId,
         digit: u8,
-        in_audio: bool,
+        duration_ms: Option<u32>,
     ) -> Result<(), SessionError> {
         let Some(other) = self.other_side(id) else { return Ok(()) };
-        let has_events = |session: &crate::Session| {
-            session.agreement().is_some_and(|agreed| agreed.payloads.telephone_event().is_some())
+        let digit = match self.digit_passing() {
+            DigitPassing::Pass => digit,
+            DigitPassing::Remove => return Ok(()),
+            DigitPassing::Replace(replacement) => replacement,
         };
-        if self.table.get(other).is_some_and(|other| !in_audio || !has_events(other)) {
-            self.check(other, Operation::SendDtmf)?;
-            if self.table.get(other).is_some_and(|other| other.dtmf.is_busy(turn.now)) {
-                return Err(SessionError::Busy(Operation::SendDtmf));
-            }
-            let digits = Digits::read(&char_of(digit).to_string(), CROSSING_DIGIT)?;
+        self.check(other, Operation::SendDtmf)?;
+        let duration = duration_ms.map_or(CROSSING_DIGIT, |ms| Duration::from_millis(ms.clamp(40, 5_000).into()));
+        let digits = Digits::read(&char_of(digit).to_string(), duration)?;
+        let Some(session) = self.table.get_mut(other) else { return Ok(()) };
+        if !session.dtmf.is_busy(turn.now) && session.dtmf.waiting_count() == 0 {
             return self.send_digits(turn, other, digits);
         }
+        if session.dtmf.waiting_count() >= PENDING_OPERATIONS_MAX {
+            return Err(SessionError::Busy(Operation::SendDtmf));
+        }
+        session.dtmf.wait(turn.now, digits);
+        self.limit_operations(other);
         Ok(())
     }
 
@@ -261,16 +290,18 @@ impl Sessions {
         let is_early = other.is_some_and(|other| !is_up(id) || !is_up(other));
         let status = match turn.sip.message(message).ok_or(400).and_then(|message| read_digit(&message)) {
             Ok(None) => 200,
-            Ok(Some(digit)) if is_early => {
+            Ok(Some(signal)) if is_early && self.digit_passing() == DigitPassing::Pass => {
+                let digit = signal.digit;
                 turn.events.push(SessionEvent::Digit { id, digit });
                 match self.pass_info(turn, id, request, message) {
                     true => return,
                     false => CANNOT_PASS,
                 }
             }
-            Ok(Some(digit)) => {
+            Ok(Some(signal)) => {
+                let digit = signal.digit;
                 turn.events.push(SessionEvent::Digit { id, digit });
-                let passed = self.digit_crosses(turn, id, digit, false);
+                let passed = self.digit_crosses(turn, id, digit, signal.duration_ms);
                 if passed.is_ok() { 200 } else { CANNOT_PASS }
             }
             Err(415) if other.is_some() => match self.pass_info(turn, id, request, message) {
@@ -307,89 +338,4 @@ const CANNOT_PASS: u16 = 480;
 fn content_of(message: &Message<'_>) -> Option<(String, Box<[u8]>)> {
     let kind = message.header(Name::ContentType)?;
     Some((String::from_utf8_lossy(kind).into_owned(), message.body().into()))
-}
-
-/// The digit in an INFO; none in an empty one.
-fn read_digit(message: &Message<'_>) -> Result<Option<u8>, u16> {
-    let body = message.body();
-    if body.is_empty() {
-        return Ok(None);
-    }
-    let kind = message.content_type().ok().flatten().ok_or(415_u16)?;
-    if !kind.is("application", "dtmf-relay") && !kind.is("application", "dtmf") {
-        return Err(415);
-    }
-    let text = std::str::from_utf8(body).map_err(|_| 400_u16)?;
-    let named = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(['=', ':'])?;
-        name.trim().eq_ignore_ascii_case("signal").then_some(value)
-    });
-    // Some send the digit alone, by either type.
-    let sign = named.unwrap_or(text).trim();
-    signal(sign).map(Some)
-}
-
-/// The digit that a signal stands for: its sign, or the number of its event (RFC 4733 §3.2). A hook flash is no digit, but
-/// may mean something to the other side.
-fn signal(sign: &str) -> Result<u8, u16> {
-    let mut signs = sign.chars();
-    match (signs.next().and_then(digit_of), signs.next(), sign.parse::<u8>()) {
-        (Some(digit), None, _) => Ok(digit),
-        (_, _, Ok(number @ 10..=15)) => Ok(number),
-        (_, _, Ok(16)) => Err(415),
-        _ if sign.eq_ignore_ascii_case("flash") || sign == "!" => Err(415),
-        _ => Err(400),
-    }
-}
-
-fn digit_of(sign: char) -> Option<u8> {
-    "0123456789*#ABCD".find(sign.to_ascii_uppercase()).map(|index| index as u8)
-}
-
-fn char_of(digit: u8) -> char {
-    char::from(*b"0123456789*#ABCD".get(usize::from(digit)).unwrap_or(&b'0'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_in_info_as_phones_write_them() {
-        let read = |kind: &str, body: &str| {
-            let text = format!(
-                "INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n\
-                 Call-ID: c\r\nCSeq: 2 INFO\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            read_digit(&Message::parse(text.as_bytes()).unwrap()).map(|digit| digit.map(char_of))
-        };
-        let relay = "application/dtmf-relay";
-        for (kind, body, digit) in [
-            (relay, "Signal=5\r\nDuration=160\r\n", '5'),
-            (relay, "Signal= 5\r\nDuration= 160", '5'),
-            (relay, "signal=5", '5'),
-            (relay, "SIGNAL = *\n", '*'),
-            (relay, "Signal=10\r\nDuration=250\r\n", '*'),
-            (relay, "Signal=11\r\n", '#'),
-            (relay, "Signal=12", 'A'),
-            (relay, "Signal=d", 'D'),
-            (relay, "Duration=100\r\nSignal: #\r\n", '#'),
-            (relay, "7", '7'),
-            ("Application/DTMF-Relay;charset=utf-8", "Signal=0", '0'),
-            ("application/dtmf", "9", '9'),
-            ("application/dtmf", "11\r\n", '#'),
-            ("application/dtmf", " b ", 'B'),
-            ("application/dtmf", "Signal=3\r\nDuration=100", '3'),
-        ] {
-            assert_eq!(read(kind, body), Ok(Some(digit)), "{kind} {body:?}");
-        }
-        for body in ["Signal=", "Signal=17", "Signal=55", "Signal=x", "Duration=100", "-1"] {
-            assert_eq!(read(relay, body), Err(400), "{body:?}");
-        }
-        assert_eq!(
-            (read(relay, ""), read(relay, "Signal=16"), read("text/plain", "5")),
-            (Ok(None), Err(415), Err(415))
-        );
-    }
 }
