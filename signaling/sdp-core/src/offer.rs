@@ -1,7 +1,7 @@
 use crate::description::Description;
 use crate::media::{Format, Media};
 use crate::negotiated::meet;
-use crate::write::{write_description, write_refused};
+use crate::write::{Received, write_description, write_refused};
 use crate::{CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, SdpError, Settings};
 use contract::{Codec, OpusParameters, PayloadMap};
 
@@ -12,8 +12,8 @@ pub struct Offer {
     others: OtherMedia,
     /// The transport of our answer, as the offer names it.
     transport: Transport,
-    /// What our answer says about packets.
-    packets: Packets,
+    /// What our answer says of the packets that we are to be sent.
+    received: Received,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +43,8 @@ impl Offer {
                     let avpf = media.transport.len() > Transport::Avp.name().len();
                     let transport = if avpf { Transport::Avpf } else { Transport::Avp };
                     let packets = settings.packets.unwrap_or(Packets::of(agreed.ptime_ms));
-                    return Ok(Self { agreed, others: others(&description, index), transport, packets });
+                    let received = Received { packets, opus: settings.opus };
+                    return Ok(Self { agreed, others: others(&description, index), transport, received });
                 }
                 // The stream that we could have taken most of says why.
                 Err(error) if reason != SdpError::NoCodec => reason = error,
@@ -65,7 +66,7 @@ impl Offer {
 
     /// The answer (RFC 3264 §6).
     pub fn answer(&self, local: Local, origin: &mut Origin) -> String {
-        write_description(&self.agreed, self.packets, self.transport, &self.others, local, origin)
+        write_description(&self.agreed, self.received, self.transport, &self.others, local, origin)
     }
 }
 

@@ -87,6 +87,19 @@ impl OpusFmtp {
         fmtp
     }
 
+    /// As the other side of a relay wants it.
+    pub(crate) fn of(wanted: OpusParameters) -> Self {
+        Self {
+            max_playback_rate: wanted.playback_rate(),
+            max_average_bitrate: wanted.bitrate(),
+            stereo: wanted.is_stereo(),
+            constant_bitrate: wanted.is_constant_bitrate(),
+            inband_fec: wanted.has_inband_fec(),
+            dtx: wanted.has_dtx(),
+            ..Self::default()
+        }
+    }
+
     /// What the sender of Opus has to know of it, as the media plane is told.
     pub(crate) fn parameters(&self) -> OpusParameters {
         let parameters = OpusParameters::default()

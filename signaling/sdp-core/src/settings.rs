@@ -1,5 +1,5 @@
 use crate::Packets;
-use contract::{Codec, Direction};
+use contract::{Codec, Direction, OpusParameters};
 use std::net::{IpAddr, SocketAddr};
 
 /// What we can and want.
@@ -15,6 +15,9 @@ pub struct Settings<'s> {
     pub direction: Direction,
     /// What our descriptions say about packets: what the other side of a relay says. None: what we make ourselves.
     pub packets: Option<Packets>,
+    /// What our descriptions say of the Opus that is to be sent to us: what the other side of a relay wants. None: what the
+    /// media plane wants.
+    pub opus: Option<OpusParameters>,
     /// Where the peer's signaling comes from: media goes there where a description has a host name in `c=`.
     /// None: then it goes to where the peer's comes from.
     pub source: Option<IpAddr>,

@@ -1,5 +1,5 @@
 use super::*;
-use contract::{Codec, Direction, LegSpec, RtcpMode};
+use contract::{Codec, Direction, LegSpec, OpusParameters, RtcpMode};
 use proptest::prelude::*;
 
 const BOTH: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
@@ -9,6 +9,7 @@ const SETTINGS: Settings<'static> = Settings {
     telephone_event: true,
     direction: Direction::Both,
     packets: None,
+    opus: None,
     source: None,
 };
 
@@ -422,4 +423,51 @@ fn a_later_offer_keeps_payload_types_and_turns_direction() {
     let settings = Settings { direction: Direction::Send, ..SETTINGS };
     let text = write_offer_again(&agreed, &settings, &OtherMedia::default(), local(), &mut Origin::new(4));
     assert!(text.contains("m=audio 10000 RTP/AVP 8 96\r\n") && text.contains("a=sendonly\r\n"), "{text}");
+}
+
+/// The other side of a relay says what it wants of Opus; alone we want repair of lost packets.
+#[test]
+fn what_the_other_side_wants_of_opus_is_passed_on() {
+    let all = Settings { codecs: &[Codec::Opus, Codec::Pcmu], ..SETTINGS };
+    let wanted = OpusParameters::default().with_playback_rate(16_000).with_bitrate(24_000).with_dtx(true);
+    let text = sdp("m=audio 4000 RTP/AVP 96 0\na=rtpmap:96 opus/48000/2\na=fmtp:96 stereo=1\n");
+    for (opus, said) in [
+        (None, Some("a=fmtp:96 useinbandfec=1")),
+        (Some(wanted), Some("a=fmtp:96 maxplaybackrate=16000;maxaveragebitrate=24000;usedtx=1")),
+        (Some(OpusParameters::default()), None),
+    ] {
+        let settings = Settings { opus, ..all };
+        let offer = Offer::read(&text, &settings).unwrap();
+        assert!(offer.agreed().opus.is_stereo());
+        let local = local();
+        for text in [
+            offer.answer(local, &mut Origin::new(40)),
+            write_offer(&settings, &OtherMedia::default(), local, &mut Origin::new(40)),
+            write_offer_again(offer.agreed(), &settings, &OtherMedia::default(), local, &mut Origin::new(40)),
+        ] {
+            assert_eq!(text.lines().find(|line| line.starts_with("a=fmtp:96")), said, "{text}");
+        }
+    }
+}
+
+/// An `a=rtpmap` that gives a codec another clock or another number of channels names no codec that we know.
+#[test]
+fn clocks_and_channels_that_a_codec_does_not_have_are_refused() {
+    let all = Settings { codecs: &[Codec::Opus, Codec::G722, Codec::Pcmu], ..SETTINGS };
+    for lie in [
+        "0 PCMU/16000",
+        "0 PCMU/8000/2",
+        "9 G722/16000",
+        "96 opus/16000/2",
+        "96 opus/48000",
+        "96 opus/8000/1",
+        "96 opus/0/2",
+    ] {
+        let number = lie.split(' ').next().unwrap();
+        let text = sdp(&format!("m=audio 4000 RTP/AVP {number}\na=rtpmap:{lie}\n"));
+        assert_eq!(Offer::read(&text, &all).err(), Some(SdpError::NoCodec), "{lie}");
+        // Beside a right one it does no harm.
+        let text = sdp(&format!("m=audio 4000 RTP/AVP {number} 97\na=rtpmap:{lie}\na=rtpmap:97 opus/48000/2\n"));
+        assert_eq!(Offer::read(&text, &all).unwrap().agreed().payloads.audio(), Some((97, Codec::Opus)), "{lie}");
+    }
 }

@@ -47,8 +47,8 @@ pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, o
         opus: OpusParameters::default(),
         rtcp_mux: true,
     };
-    let packets = settings.packets.unwrap_or_default();
-    write_description(&offered, packets, Transport::Avp, others, local, origin)
+    let received = Received { packets: settings.packets.unwrap_or_default(), opus: settings.opus };
+    write_description(&offered, received, Transport::Avp, others, local, origin)
 }
 
 /// A later offer of a session: its audio stream as it was agreed on, in another direction (RFC 3264 §8). Payload types
@@ -62,12 +62,21 @@ pub fn write_offer_again(
 ) -> String {
     let offered = Negotiated { direction: settings.direction, ..*agreed };
     let packets = settings.packets.unwrap_or(Packets::of(agreed.ptime_ms));
-    write_description(&offered, packets, Transport::Avp, others, local, origin)
+    let received = Received { packets, opus: settings.opus };
+    write_description(&offered, received, Transport::Avp, others, local, origin)
+}
+
+/// What a description of ours says of the packets that we are to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) packets: Packets,
+    /// None: as the media plane wants it.
+    pub(crate) opus: Option<OpusParameters>,
 }
 
 pub(crate) fn write_description(
     agreed: &Negotiated,
-    packets: Packets,
+    received: Received,
     transport: Transport,
     others: &OtherMedia,
     local: Local,
@@ -77,7 +86,7 @@ pub(crate) fn write_description(
     let mut rest = String::with_capacity(384);
     // Writing to a string cannot fail.
     let _ = write!(rest, "s=-\r\nc=IN {family} {}\r\nt=0 0\r\n{}", local.ip, others.before);
-    write_audio(&mut rest, agreed, packets, transport, local.port);
+    write_audio(&mut rest, agreed, received, transport, local.port);
     rest.push_str(&others.after);
     let (id, version) = origin.next(&rest);
     let mut text = String::with_capacity(rest.len() + 96);
@@ -85,7 +94,8 @@ pub(crate) fn write_description(
     text
 }
 
-fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transport: Transport, port: u16) {
+fn write_audio(text: &mut String, agreed: &Negotiated, received: Received, transport: Transport, port: u16) {
+    let Received { packets, opus } = received;
     let _ = write!(text, "m=audio {port} {}", transport.name());
     for (payload_type, ..) in agreed.payloads.iter() {
         let _ = write!(text, " {payload_type}");
@@ -96,7 +106,11 @@ fn write_audio(text: &mut String, agreed: &Negotiated, packets: Packets, transpo
         text.push_str(if codec.channel_count() == 2 { "/2\r\n" } else { "\r\n" });
         let _ = match codec {
             Codec::TelephoneEvent => write!(text, "a=fmtp:{payload_type} 0-16\r\n"),
-            Codec::Opus => write!(text, "a=fmtp:{payload_type} {}\r\n", ours_of_opus()),
+            Codec::Opus => {
+                let wanted = opus.map_or_else(ours_of_opus, OpusFmtp::of);
+                // A line without parameters would be none.
+                if wanted == OpusFmtp::default() { Ok(()) } else { write!(text, "a=fmtp:{payload_type} {wanted}\r\n") }
+            }
             _ => Ok(()),
         };
     }

@@ -142,6 +142,7 @@ impl MediaSettings {
             telephone_event: self.offers_events(),
             direction: Direction::Both,
             packets: None,
+            opus: None,
             source,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Sessions;
 use crate::session::Session;
-use contract::{Codec, Direction, PayloadMap};
+use contract::{Codec, Direction, OpusParameters, PayloadMap};
 use sdp_core::{CodecOrder, Negotiated, Offer, Packets, SdpError, Settings};
 use std::net::IpAddr;
 
@@ -14,6 +14,8 @@ pub(crate) struct Able {
     telephone_event: bool,
     pub(crate) direction: Direction,
     packets: Option<Packets>,
+    /// What the other side wants of Opus.
+    opus: Option<OpusParameters>,
     source: IpAddr,
 }
 
@@ -32,11 +34,14 @@ pub(crate) enum Reach {
 pub(crate) struct Terms {
     payloads: PayloadMap,
     packets: Packets,
+    /// What it wants of Opus; none: it has not got that.
+    opus: Option<OpusParameters>,
 }
 
 impl Terms {
     pub(crate) fn of(agreed: &Negotiated) -> Self {
-        Self { payloads: agreed.payloads, packets: agreed.packets }
+        let has_opus = agreed.payloads.iter().any(|(_, codec, _)| codec == Codec::Opus);
+        Self { payloads: agreed.payloads, packets: agreed.packets, opus: has_opus.then_some(agreed.opus) }
     }
 
     pub(crate) fn payloads(&self) -> &PayloadMap {
@@ -62,6 +67,7 @@ impl Able {
             telephone_event: self.telephone_event,
             direction: self.direction,
             packets: self.packets,
+            opus: self.opus,
             source: Some(self.source),
         }
     }
@@ -143,6 +149,7 @@ impl Sessions {
             telephone_event: self.settings.media.offers_events() && events,
             direction: session.hold.wanted(),
             packets: terms.map(|terms| terms.packets),
+            opus: terms.and_then(|terms| terms.opus),
             source: session.remote_signaling().ip(),
         };
         for codec in codecs.filter(|codec| self.settings.media.codecs.contains(codec)) {

@@ -100,6 +100,20 @@ fn parameters_of_opus_reach_the_leg() {
     );
 }
 
+/// What each side wants of Opus is told to the other one, which sends it that.
+#[test]
+fn parameters_of_opus_cross_a_relay() {
+    let with = |fmtp: &str| sdp("96").replace("useinbandfec=1", fmtp);
+    let (pair, to_b, to_a) = call(&with("stereo=1;usedtx=1"), &with("maxplaybackrate=8000"));
+    let fmtp = |sdp: &str| line(sdp, "a=fmtp:96 ").map(str::to_owned);
+    assert_eq!(fmtp(&to_b).as_deref(), Some("stereo=1;usedtx=1"));
+    assert_eq!(fmtp(&to_a).as_deref(), Some("maxplaybackrate=8000"));
+    assert_eq!(pair.world.spec(pair.called).formats.opus.playback_rate(), 8_000);
+    // What the media plane decodes it has its own wishes for.
+    let (_, to_b, to_a) = call(&with("stereo=1"), &sdp("8"));
+    assert_eq!((fmtp(&to_b).as_deref(), fmtp(&to_a).as_deref()), (Some("stereo=1"), Some("useinbandfec=1")));
+}
+
 /// Without a common codec each side has the packet time that its own peer asks for.
 #[test]
 fn packet_times_do_not_cross_a_transcoder() {
