@@ -15,3 +15,4 @@ mod phones;
 mod proxy;
 mod sipp;
 mod start;
+mod transcoding;

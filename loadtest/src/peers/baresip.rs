@@ -13,6 +13,17 @@ use std::process::Command;
 pub struct Baresip {
     process: Process,
     folder: PathBuf,
+    /// Where it takes calls.
+    pub sip: SocketAddr,
+}
+
+/// Who a softphone is.
+struct Account<'a> {
+    user: &'a str,
+    /// Answers challenges; empty: it has none.
+    password: &'a str,
+    /// Its only codec, as baresip names it.
+    codec: &'a str,
 }
 
 impl Baresip {
@@ -29,19 +40,43 @@ impl Baresip {
         target: &str,
         switch: SocketAddr,
     ) -> io::Result<Self> {
-        let folder = folder.join("baresip");
+        let account = Account { user, password, codec: "PCMU" };
+        Self::start(&folder.join("baresip"), voice, &account, Some(&format!("sip:{target}@{switch}")))
+    }
+
+    /// Starts it in `folder` with one codec, as baresip names it (`opus/48000/2`), and dials a SIP URI.
+    pub fn dial_with(folder: &Path, voice: &Path, codec: &str, uri: &str) -> io::Result<Self> {
+        Self::start(folder, voice, &Account { user: "phone", password: "", codec }, Some(uri))
+    }
+
+    /// Starts it in `folder` with one codec; it answers every call at once.
+    pub fn answering(folder: &Path, voice: &Path, codec: &str) -> io::Result<Self> {
+        Self::start(folder, voice, &Account { user: "phone", password: "", codec }, None)
+    }
+
+    fn start(folder: &Path, voice: &Path, account: &Account<'_>, dialled: Option<&str>) -> io::Result<Self> {
+        let folder = folder.to_owned();
         fs::create_dir_all(&folder)?;
         let ip = IpAddr::from([127, 0, 0, 1]);
         let (sip, media) = (free_port(ip)?, free_range(ip, 20)?);
         fs::write(folder.join("config"), config(&folder, voice, ip, sip, media))?;
+        let Account { user, password, codec } = account;
         let secret = if password.is_empty() { String::new() } else { format!(";auth_pass={password}") };
-        fs::write(folder.join("accounts"), format!("<sip:{user}@{ip}:{sip}>;regint=0;audio_codecs=PCMU{secret}\n"))?;
+        let line = format!("<sip:{user}@{ip}:{sip}>;regint=0;audio_codecs={codec};answermode=auto{secret}\n");
+        fs::write(folder.join("accounts"), line)?;
         fs::write(folder.join("contacts"), "")?;
         let mut command = Command::new("baresip");
         command.current_dir(&folder).arg("-4").arg("-f").arg(&folder);
-        command.args(["-e".into(), format!("/dial sip:{target}@{switch}")]);
+        if let Some(uri) = dialled {
+            command.args(["-e".into(), format!("/dial {uri}")]);
+        }
         let process = Process::start("baresip", &mut command, &folder)?;
-        Ok(Self { process, folder })
+        Ok(Self { process, folder, sip: SocketAddr::new(ip, sip) })
+    }
+
+    /// Waits until it takes calls.
+    pub fn listening(&mut self, within: Duration) -> io::Result<()> {
+        self.process.ready(within, |process| process.output().contains("baresip is ready").then_some(()))
     }
 
     /// Waits until the call is established.
@@ -69,10 +104,11 @@ impl Baresip {
 }
 
 fn config(folder: &Path, voice: &Path, ip: IpAddr, sip: u16, media: u16) -> String {
-    let modules = ["g711.so", "aufile.so", "sndfile.so"].map(|name| format!("module {name}\n")).concat();
+    let modules =
+        ["g711.so", "g722.so", "opus.so", "aufile.so", "sndfile.so"].map(|name| format!("module {name}\n")).concat();
     format!(
         "sip_listen {ip}:{sip}\nnet_interface {ip}\naudio_source aufile,{}\naudio_player aufile,{}\naudio_alert \
-         aufile,{}\naudio_srate 8000\naudio_channels 1\nrtp_ports {media}-{}\nsnd_path {}\nmodule_path \
+         aufile,{}\nausrc_srate 8000\nausrc_channels 1\nrtp_ports {media}-{}\nsnd_path {}\nmodule_path \
          {}\n{modules}module_app account.so\nmodule_app menu.so\n",
         voice.display(),
         folder.join("player.wav").display(),

@@ -39,7 +39,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// One of ours, in `loadtest/scenarios`: `hold_resume`, `late_offer`, `cancel_late`, `cancel_ringing`, `malformed`.
+    /// One of ours, in `loadtest/scenarios`: `hold_resume`, `late_offer`, `cancel_late`, `cancel_ringing`, `malformed`, `opus_only`.
     pub fn ours(name: &str) -> Self {
         Self::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("xml"))
     }
