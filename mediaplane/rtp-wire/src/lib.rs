@@ -1,4 +1,4 @@
-//! RTP, RTCP and telephone-event packets (RFC 3550, RFC 4733, RFC 5761): bytes to values and back, in place.
+//! RTP, RTCP and telephone-event packets (RFC 3550, RFC 3611, RFC 4733, RFC 5761): bytes to values and back, in place.
 //!
 //! This crate allocates nothing, keeps no state and knows no socket, clock or codec. Every length that a packet claims
 //! is checked against the bytes that are there. Read [`Header`] first, then [`Compound`] for RTCP.
@@ -15,6 +15,7 @@ mod rtcp_rewrite;
 mod rtcp_write;
 mod rtp;
 mod stun;
+mod xr;
 
 pub use event::{EventError, TelephoneEvent};
 pub use numbers::{RtpTime, Seq, Ssrc};
@@ -23,6 +24,10 @@ pub use rtcp_rewrite::{ReportMap, rewrite};
 pub use rtcp_write::{NoRoom, Writer};
 pub use rtp::{FIXED_HEADER_BYTES, Header, RtpError, overwrite};
 pub use stun::is_stun;
+pub use xr::{
+    DelayBlock, DelayBlocks, ExtendedReport, GAP_PACKETS_MIN, NOT_KNOWN, StatisticsSummary, VoipMetrics, XrBlock,
+    XrBlocks,
+};
 
 /// Whether a datagram on a port shared by RTP and RTCP is RTCP (RFC 5761 §4): packet types 192 to 223, which as RTP
 /// would be the payload types 64 to 95 with the marker bit, and those are never given out.

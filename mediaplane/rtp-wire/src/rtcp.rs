@@ -1,6 +1,7 @@
 //! RTCP compound packets (RFC 3550 §6), every length checked before anything is believed.
 
 use crate::bytes::{read_u16, read_u32};
+use crate::xr::{self, XrBlocks};
 use crate::{RtpTime, Ssrc};
 
 /// Bytes of a report block.
@@ -47,7 +48,9 @@ pub enum RtcpPacket<'a> {
     SourceDescription { cname: Option<(Ssrc, &'a [u8])> },
     /// BYE (§6.6): 4 bytes for every SSRC that leaves.
     Bye { ssrcs: &'a [u8] },
-    /// Anything else: extended reports, feedback, applications.
+    /// XR (RFC 3611).
+    ExtendedReport { ssrc: Ssrc, blocks: XrBlocks<'a> },
+    /// Anything else: feedback, applications.
     Other { packet_type: u8 },
 }
 
@@ -192,6 +195,10 @@ fn packet<'a>(raw: &Raw<'a>) -> Result<RtcpPacket<'a>, RtcpError> {
             }
             RtcpPacket::Bye { ssrcs }
         }
+        xr::PACKET_TYPE => RtcpPacket::ExtendedReport {
+            ssrc: Ssrc(word(0)?),
+            blocks: XrBlocks { bytes: body.get(4..).unwrap_or_default() },
+        },
         packet_type => RtcpPacket::Other { packet_type },
     })
 }

@@ -1,8 +1,9 @@
 //! Changing the sources named in RTCP, for a relay that changes them in RTP.
 
 use crate::Ssrc;
-use crate::bytes::{read_u32, write_u32};
+use crate::bytes::{read_u16, read_u32, write_u32};
 use crate::rtcp::{REPORT_BLOCK_BYTES, SENDER_REPORT_BYTES, split};
+use crate::xr;
 
 /// What a relay changed in the two RTP streams that a report speaks of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,7 +24,7 @@ impl ReportMap {
     }
 }
 
-/// Rewrites SR, RR, SDES and BYE of a compound that was parsed before; stops at what makes no sense.
+/// Rewrites SR, RR, SDES, BYE and XR of a compound that was parsed before; stops at what makes no sense.
 pub fn rewrite(bytes: &mut [u8], map: &ReportMap) {
     let mut next = 0;
     while let Ok((raw, after)) = split(bytes, next) {
@@ -42,7 +43,11 @@ pub fn rewrite(bytes: &mut [u8], map: &ReportMap) {
                 blocks(packet, 8, count, map);
             }
             203 => sources(packet, count, map),
-            // SDES: its first chunk is the reporter's. Others (feedback, extended reports) name their sender first too.
+            xr::PACKET_TYPE => {
+                sources(packet, 1, map);
+                extended_blocks(packet.get_mut(8..).unwrap_or_default(), map);
+            }
+            // SDES: its first chunk is the reporter's. Others (feedback) name their sender first too.
             _ => sources(packet, 1, map),
         }
     }
@@ -67,6 +72,42 @@ fn blocks(packet: &mut [u8], start: usize, count: usize, map: &ReportMap) {
             write_u32(block, 8, highest & 0xffff_0000 | u32::from(seq));
         }
     }
+}
+
+/// The blocks of an extended report that name the stream that is reported on (RFC 3611 §4).
+fn extended_blocks(mut bytes: &mut [u8], map: &ReportMap) {
+    while let Some(words) = read_u16(bytes, 2) {
+        let Some((block, rest)) = bytes.split_at_mut_checked(4 + 4 * usize::from(words)) else { return };
+        bytes = rest;
+        let block_type = block[0];
+        let body = &mut block[4..];
+        match block_type {
+            // Each part names a receiver; a relay knows one.
+            xr::DELAYS => body.chunks_exact_mut(xr::DELAY_BYTES).for_each(|part| {
+                reported(part, map);
+            }),
+            xr::VOIP => {
+                reported(body, map);
+            }
+            // Behind the source there is a range of its sequence numbers.
+            xr::LOSS_RLE..=xr::RECEIPT_TIMES | xr::STATISTICS if body.len() >= 8 && reported(body, map) => {
+                for at in [4, 6] {
+                    let seq = u16::from_be_bytes([body[at], body[at + 1]]).wrapping_sub(map.reported_seq_offset);
+                    body[at..at + 2].copy_from_slice(&seq.to_be_bytes());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Renames the reported stream where a block begins with it.
+fn reported(body: &mut [u8], map: &ReportMap) -> bool {
+    let is_it = read_u32(body, 0) == Some(map.reported.0.0);
+    if is_it {
+        write_u32(body, 0, map.reported.1.0);
+    }
+    is_it
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl<'a> Writer<'a> {
         self.used
     }
 
-    fn start(&mut self, packet_type: u8, count: usize, total: usize) -> Result<&mut [u8], NoRoom> {
+    pub(crate) fn start(&mut self, packet_type: u8, count: usize, total: usize) -> Result<&mut [u8], NoRoom> {
         let packet = self.bytes.get_mut(self.used..self.used + total).ok_or(NoRoom)?;
         if count > 31 {
             return Err(NoRoom);
