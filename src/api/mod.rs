@@ -31,8 +31,8 @@ pub use crate::health::{
 };
 pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
-    AudioSource, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics,
-    RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort,
+    AudioSource, CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics,
+    PlayOptions, QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort,
 };
 pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use crate::settings::builder::SessionManagerBuilder;

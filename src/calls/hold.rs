@@ -31,6 +31,7 @@ impl SessionCoordinator {
             AudioSource::Prompt(name) | AudioSource::Music(name) => {
                 PlannedSource::Prompt(self.config.prompt_number(&name)?)
             }
+            AudioSource::CallTone { country, tone } => PlannedSource::CallTone(tone.of_country(&country)?),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What programs see of a session's media.
 
+use crate::api::CallTone;
 use crate::api::Codec;
 use contract::{Direction, LegRow};
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,13 @@ pub enum AudioSource {
     Prompt(String),
     /// A prompt again and again, until something else is sent.
     Music(String),
+    /// A tone as the telephone network of a country has it (ITU-T E.180).
+    CallTone {
+        /// The country, by its two letters of ISO 3166: `gb`.
+        country: String,
+        /// What the tone tells.
+        tone: CallTone,
+    },
 }
 
 /// How good it sounds.

@@ -4,6 +4,7 @@ mod control;
 mod info;
 mod monitoring;
 mod operations;
+mod playing;
 pub(crate) mod quality;
 mod recording;
 
@@ -12,6 +13,7 @@ pub use info::{
     AudioSource, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics, RtpAddress,
     RtpPort,
 };
+pub use playing::{CallTone, PlayOptions};
 pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
 

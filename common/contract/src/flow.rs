@@ -88,13 +88,94 @@ pub enum Source {
     Ringing,
     /// A prompt of the media process, by its index in the configuration's order.
     Prompt(u32),
+    /// A prompt from a place in it, several times, louder or more quiet.
+    PromptPlay(PromptPlay),
+    /// A tone of a country's network.
+    CallTone(NamedTone),
     /// What another leg of the same worker receives. The leg itself: echo.
     Leg(LegRef),
     /// The other members of a room of the same worker. The leg is a member of it as long as this is its source.
     Room(RoomMember),
 }
 
+/// How a prompt is played that is not to be heard once, from its beginning, as loud as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PromptPlay {
+    /// The prompt, by its index in the configuration's order.
+    pub prompt: u32,
+    /// Where it begins, in milliseconds; behind the end of the first time, the second one, and so on.
+    pub start_ms: u32,
+    /// How often it is played; 0: again and again.
+    pub times: u16,
+    /// Decibels that are added to its level, one of [`Self::GAINS_DB`].
+    pub gain_db: i8,
+}
+
+impl PromptPlay {
+    /// From hardly audible to ten times the amplitude.
+    pub const GAINS_DB: std::ops::RangeInclusive<i8> = -60..=20;
+
+    /// Once, from its beginning, as loud as it is.
+    pub fn once(prompt: u32) -> Self {
+        Self { prompt, start_ms: 0, times: 1, gain_db: 0 }
+    }
+}
+
+/// A tone of a telephone network (ITU-T E.180).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct NamedTone {
+    /// The country, by its two letters of ISO 3166 in lower case.
+    pub country: [u8; 2],
+    /// What the tone tells.
+    pub meaning: ToneMeaning,
+}
+
+/// What a tone of a network tells the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum ToneMeaning {
+    /// A number may be dialled.
+    Dial = 0,
+    /// The called phone rings.
+    Ringing = 1,
+    /// The called party talks already.
+    Busy = 2,
+    /// The network has no way to the called party now.
+    Congestion = 3,
+    /// The call cannot be made for a reason that an announcement tells.
+    SpecialInformation = 4,
+}
+
+impl ToneMeaning {
+    /// All of them, by number.
+    pub const ALL: [Self; 5] = [Self::Dial, Self::Ringing, Self::Busy, Self::Congestion, Self::SpecialInformation];
+}
+
+impl NamedTone {
+    /// As one number.
+    pub fn number(self) -> u32 {
+        u32::from_le_bytes([self.country[0], self.country[1], self.meaning as u8, 0])
+    }
+
+    /// From such a number.
+    pub fn from_number(number: u32) -> Option<Self> {
+        let [first, second, meaning, rest] = number.to_le_bytes();
+        let is_country = first.is_ascii_lowercase() && second.is_ascii_lowercase();
+        let meaning = ToneMeaning::ALL.get(usize::from(meaning)).copied()?;
+        (is_country && rest == 0).then_some(Self { country: [first, second], meaning })
+    }
+}
+
 impl Source {
+    /// The prompt that is played, and how.
+    pub fn prompt(self) -> Option<PromptPlay> {
+        match self {
+            Self::Prompt(prompt) => Some(PromptPlay::once(prompt)),
+            Self::PromptPlay(play) => Some(play),
+            _ => None,
+        }
+    }
+
     /// Whether a player of the media plane makes it.
     pub fn is_played(self) -> bool {
         !matches!(self, Self::None | Self::Leg(_) | Self::Room(_))
@@ -139,11 +220,11 @@ pub struct SourceSlot {
     kind: u16,
     /// Of a member of a room: [`IS_MUTED`], [`IS_DEAF`], [`IS_ALWAYS_HEARD`].
     part: u8,
-    /// Of a member of a room.
+    /// Of a member of a room, or of a prompt.
     gain_db: i8,
-    /// A prompt or a room.
+    /// A prompt, a room or a tone.
     number: u32,
-    /// The leg that is heard, or that alone hears a member of a room.
+    /// The leg that is heard, or that alone hears a member of a room; or where a prompt begins, and how often it is played.
     leg: LegRef,
 }
 
@@ -161,6 +242,10 @@ impl From<Source> for SourceSlot {
             Source::Ringing => slot(3),
             Source::Prompt(number) => SourceSlot { number, ..slot(4) },
             Source::Leg(leg) => SourceSlot { leg, ..slot(5) },
+            Source::PromptPlay(PromptPlay { prompt, start_ms, times, gain_db }) => {
+                SourceSlot { number: prompt, leg: LegRef::new(start_ms, times.into()), gain_db, ..slot(7) }
+            }
+            Source::CallTone(tone) => SourceSlot { number: tone.number(), ..slot(8) },
             Source::Room(member) => SourceSlot {
                 part: [
                     (member.is_muted, IS_MUTED),
@@ -182,7 +267,7 @@ impl From<Source> for SourceSlot {
 impl SourceSlot {
     /// The source, or `None` where the kind is unknown.
     pub fn get(self) -> Option<Source> {
-        if self.kind != 6 && (self.part, self.gain_db) != (0, 0) {
+        if (self.kind != 6 && self.part != 0) || (!matches!(self.kind, 6 | 7) && self.gain_db != 0) {
             return None;
         }
         Some(match self.kind {
@@ -192,6 +277,13 @@ impl SourceSlot {
             3 => Source::Ringing,
             4 => Source::Prompt(self.number),
             5 if !self.leg.is_none() => Source::Leg(self.leg),
+            7 if PromptPlay::GAINS_DB.contains(&self.gain_db) => Source::PromptPlay(PromptPlay {
+                prompt: self.number,
+                start_ms: self.leg.row,
+                times: u16::try_from(self.leg.generation).ok()?,
+                gain_db: self.gain_db,
+            }),
+            8 => Source::CallTone(NamedTone::from_number(self.number)?),
             6 if self.number != 0 && self.part < 8 && RoomMember::GAIN_DB.contains(&self.gain_db) => {
                 Source::Room(RoomMember {
                     room: self.number,
@@ -246,7 +338,18 @@ mod tests {
         let leg = LegRef::new(10_000, 7);
         let member = RoomMember { is_muted: true, gain_db: -6, heard_by: leg, ..RoomMember::of(7) };
         let members = [RoomMember::of(1), member, RoomMember { is_deaf: true, is_always_heard: true, ..member }];
-        let sources = [Source::None, Source::Tone440, Source::Ringing, Source::Prompt(3), Source::Leg(leg)];
+        let play = PromptPlay { prompt: 3, start_ms: u32::MAX, times: 7, gain_db: -60 };
+        let tone = NamedTone { country: *b"gb", meaning: ToneMeaning::SpecialInformation };
+        let sources = [
+            Source::None,
+            Source::Tone440,
+            Source::Ringing,
+            Source::Prompt(3),
+            Source::Leg(leg),
+            Source::PromptPlay(play),
+            Source::PromptPlay(PromptPlay { gain_db: 20, times: 0, ..play }),
+            Source::CallTone(tone),
+        ];
         for source in sources.into_iter().chain(members.map(Source::Room)) {
             assert_eq!(SourceSlot::from(source).get(), Some(source));
         }
@@ -255,6 +358,13 @@ mod tests {
         }
         let broken = FlowSpec { source: SourceSlot { kind: 99, ..Default::default() }, ..Default::default() };
         assert_eq!(broken.check(), Err(Invalid::Field("source")));
+        let too_loud = Source::PromptPlay(PromptPlay { gain_db: 21, ..play });
+        assert_eq!(SourceSlot::from(too_loud).get(), None);
+        for number in
+            [0, u32::from_le_bytes(*b"gb\x05\0"), u32::from_le_bytes(*b"GB\0\0"), u32::from_le_bytes(*b"gb\0\x01")]
+        {
+            assert_eq!(NamedTone::from_number(number), None, "{number:x}");
+        }
         for (source, is_sound) in [(Source::None, false), (Source::Leg(leg), false), (Source::Prompt(1), true)] {
             let flow = FlowSpec { source: source.into(), player: PlayerId::new(3), ..Default::default() };
             assert_eq!(flow.check().is_ok(), is_sound, "{source:?} has a player only where one makes it");

@@ -32,7 +32,10 @@ pub use clock_rate::ClockRate;
 pub use codec::{Codec, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
-pub use flow::{DigitPassing, DigitRules, Direction, FlowSpec, Rewriting, RoomMember, Source, SourceSlot};
+pub use flow::{
+    DigitPassing, DigitRules, Direction, FlowSpec, NamedTone, PromptPlay, Rewriting, RoomMember, Source, SourceSlot,
+    ToneMeaning,
+};
 pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
 pub use opus::OpusParameters;
@@ -45,7 +48,7 @@ pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 11;
+pub const LAYOUT_VERSION: u32 = 12;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

@@ -39,7 +39,7 @@ pub use mix::{HeardBy, Hears, MemberSlot, Mixer, MixerLimits};
 pub use ogg::OggWriter;
 pub use prompt::{Prompt, WELCOME_WAV};
 pub use resample::{Resampler, mono_to_stereo, stereo_to_mono};
-pub use tone::{Loop, Tones};
+pub use tone::{Loop, ToneIndex, Tones};
 pub use voice::{
     ComfortNoise, Concealer, MOST_COMFORT_NOISE_BYTES, NoiseAnalyser, SilenceMeter, Stretched, Stretcher,
     VoiceActivity, level_dbov, level_minus_dbov,

@@ -1,7 +1,9 @@
 //! Tones as loops that are encoded once.
 
+use crate::call_tones::{CallTone, ToneGenerator, ToneSignal, tone_countries};
 use crate::{Law, MOST_FRAME_SAMPLES, SAMPLE_RATE};
 use std::f64::consts::TAU;
+use std::sync::OnceLock;
 
 /// Level of our tones: -10 dBm0, where a sine of full scale is +3.14 dBm0 (ITU-T G.711 §4).
 const TONE_AMPLITUDE: f64 = 7_210.0;
@@ -40,6 +42,53 @@ pub struct Tones {
     pub a440: Loop,
     /// The European ringing tone: 425 Hz for 1 s, then 4 s of silence (ETSI TR 101 041-2).
     pub ringing: Loop,
+    /// Those of the countries, five each, made when they are played for the first time: some 50 KB each.
+    of_countries: Box<[OnceLock<Loop>]>,
+}
+
+/// A tone of a country among [`Tones`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ToneIndex(u16);
+
+impl Tones {
+    /// A tone of a country, by its two letters of ISO 3166; `None` if its tones are not known. The first time in a process it is made, which
+    /// takes up to a millisecond.
+    pub fn of_country(&self, country: &str, tone: CallTone) -> Option<ToneIndex> {
+        let place = tone_countries().position(|known| known.eq_ignore_ascii_case(country))?;
+        let index = place * CallTone::ALL.len() + tone as usize;
+        self.of_countries.get(index)?.get_or_init(|| {
+            let signal = ToneSignal::of_country(country, tone).expect("the country is in the table");
+            Loop::new(&a_period_of(&signal))
+        });
+        Some(ToneIndex(index as u16))
+    }
+
+    /// Copies the frame of a tone of a country that starts `position` samples after its beginning.
+    pub fn copy_tone(&self, ToneIndex(index): ToneIndex, law: Law, position: u64, frame: &mut [u8]) {
+        match self.of_countries.get(usize::from(index)).and_then(OnceLock::get) {
+            Some(tone) => tone.copy_frame(law, position, frame),
+            None => frame.fill(law.silence()),
+        }
+    }
+}
+
+/// The samples after which a tone of the table repeats: a second of one that never ends, for its frequencies are whole hertz.
+fn a_period_of(signal: &ToneSignal) -> Vec<i16> {
+    let mut generator = ToneGenerator::new(signal, SAMPLE_RATE);
+    let second = SAMPLE_RATE as usize;
+    match signal.period() {
+        Some(period) => {
+            let mut samples = vec![0; period.as_millis() as usize * second / 1_000];
+            generator.fill(&mut samples);
+            samples
+        }
+        None => {
+            // The beginning swells.
+            let mut samples = vec![0; 2 * second];
+            generator.fill(&mut samples);
+            samples.split_off(second)
+        }
+    }
 }
 
 impl Default for Tones {
@@ -50,6 +99,7 @@ impl Default for Tones {
         Self {
             a440: Loop::new(&(0..200).map(|index| sine(440.0, index)).collect::<Vec<_>>()),
             ringing: Loop::new(&ringing),
+            of_countries: vec![OnceLock::new(); tone_countries().count() * CallTone::ALL.len()].into(),
         }
     }
 }
@@ -103,5 +153,29 @@ mod tests {
         let mut oversized = [0; 600];
         tone.copy_frame(Law::Mu, 0, &mut oversized);
         assert!(oversized[480..].iter().all(|code| *code == 0xff));
+    }
+
+    #[test]
+    fn tones_of_countries_go_on_as_their_generator_does() {
+        let tones = Tones::default();
+        for country in tone_countries() {
+            for tone in CallTone::ALL {
+                let signal = ToneSignal::of_country(country, tone).unwrap();
+                let index = tones.of_country(country, tone).unwrap();
+                let mut generator = ToneGenerator::new(&signal, SAMPLE_RATE);
+                let (mut expected, mut frame) = ([0; 160], [0; 160]);
+                for n in 0..700_u64 {
+                    generator.fill(&mut expected);
+                    tones.copy_tone(index, Law::A, 160 * n, &mut frame);
+                    for (at, (code, sample)) in frame.iter().zip(&expected).enumerate() {
+                        let difference = (i32::from(Law::A.decode(*code)) - i32::from(*sample)).abs();
+                        // What the law rounds; a tone that never ends begins without a swell.
+                        let is_at_its_begin = n == 0 && signal.period().is_none();
+                        assert!(difference <= 300 || is_at_its_begin, "{country} {tone:?} {n} {at}: {difference}");
+                    }
+                }
+            }
+        }
+        assert_eq!(tones.of_country("zz", CallTone::Busy), None);
     }
 }

@@ -7,10 +7,11 @@ use crate::latching::source_filter::{SourceFilter, next_port};
 use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
 use crate::outgoing::stream::Sending;
 use crate::rooms::MemberIndex;
+use audio::{CallTone, ToneIndex};
 use clock::Instant;
 use contract::{
-    Event, FlowSpec, Latching, LegRef, LegSpec, LegState, LegUpdate, RefuseReason, Rewriting, RtcpMode, Source,
-    TransportSpec,
+    Event, FlowSpec, Latching, LegRef, LegSpec, LegState, LegUpdate, NamedTone, PromptPlay, RefuseReason, Rewriting,
+    RtcpMode, Source, ToneMeaning, TransportSpec,
 };
 use stats::MediaCounter;
 
@@ -119,7 +120,10 @@ impl Worker {
         let sound = match flow.source() {
             Source::None => true,
             Source::Silence | Source::Tone440 | Source::Ringing => encodes,
-            Source::Prompt(number) => encodes && (number as usize) < self.prompts.len(),
+            Source::Prompt(prompt) | Source::PromptPlay(PromptPlay { prompt, .. }) => {
+                encodes && (prompt as usize) < self.prompts.len()
+            }
+            Source::CallTone(tone) => encodes && self.tone_of(tone).is_some(),
             Source::Leg(source_leg) => source_leg == leg || self.find(source_leg).is_ok(),
             Source::Room(part) => {
                 let is_member = self.find(leg).is_ok_and(
@@ -231,6 +235,10 @@ impl Worker {
         if (source, player) == (old.source(), old.player) && goes_on {
             return;
         }
+        let tone = match source {
+            Source::CallTone(tone) => self.tone_of(tone),
+            _ => None,
+        };
         let source_leg = match source {
             Source::Leg(source_leg) => self.find(source_leg).ok(),
             _ => None,
@@ -257,11 +265,23 @@ impl Worker {
             Source::Silence => Sound::Silence,
             Source::Tone440 => Sound::Tone440,
             Source::Ringing => Sound::Ringing,
-            Source::Prompt(number) => Sound::Prompt(number),
+            Source::Prompt(prompt) | Source::PromptPlay(PromptPlay { prompt, .. }) => Sound::Prompt(prompt),
+            Source::CallTone(_) => tone.map_or(Sound::Silence, Sound::CallTone),
             Source::Room(_) if is_in_room => Sound::Room,
             Source::Room(_) => Sound::Silence,
         };
         (making.sound, making.begun, making.marker) = (sound, false, true);
+    }
+
+    fn tone_of(&self, tone: NamedTone) -> Option<ToneIndex> {
+        let meaning = match tone.meaning {
+            ToneMeaning::Dial => CallTone::Dial,
+            ToneMeaning::Ringing => CallTone::Ringing,
+            ToneMeaning::Busy => CallTone::Busy,
+            ToneMeaning::Congestion => CallTone::Congestion,
+            ToneMeaning::SpecialInformation => CallTone::SpecialInformation,
+        };
+        self.tones.of_country(std::str::from_utf8(&tone.country).ok()?, meaning)
     }
 
     /// A leg that makes packets by itself needs a slot of the frame; others must not have one.

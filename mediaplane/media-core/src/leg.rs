@@ -11,8 +11,8 @@ use crate::outgoing::program::Program;
 use crate::outgoing::stream::Sending;
 use crate::rooms::{self, MemberIndex, Rooms, Said};
 use crate::rtcp::reports::Reports;
-use audio::Law;
 use audio::codec::CodecFormat;
+use audio::{Law, ToneIndex};
 use clock::Instant;
 use contract::{
     ClockRate, Codec, FlowSpec, LegRef, LegState, OpusParameters, PayloadMap, PayloadMapping, TransportSpec,
@@ -138,6 +138,8 @@ pub(crate) enum Sound {
     Tone440,
     Ringing,
     Prompt(u32),
+    /// A tone of a country.
+    CallTone(ToneIndex),
     /// Another leg's sound, which comes in a codec that this one does not have.
     Transcoded,
     /// The other members of its room.

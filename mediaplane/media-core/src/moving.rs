@@ -90,7 +90,7 @@ impl Worker {
         if it.state == LegState::TimedOut {
             out.events.push(Event::MediaTimeout { leg });
         }
-        let has_played = matches!(it.flow.source(), Source::Prompt(_)) && !matches!(it.making.sound, Sound::Prompt(_));
+        let has_played = it.flow.source().prompt().is_some() && !matches!(it.making.sound, Sound::Prompt(_));
         if has_played {
             out.events.push(Event::PlayerEnded { leg, player: it.flow.player });
         }

@@ -28,6 +28,7 @@ mod tests;
 mod worker;
 mod worker_loop;
 
+pub use audio::tone_countries;
 pub use error::StartError;
 pub use prompts::check_prompt;
 pub use simulated::{FileDoor, SimulatedPlane};

@@ -3,8 +3,8 @@
 use crate::LegId;
 use crate::topology::EdgeKind;
 use contract::{
-    Address, DigitRules, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, OpusParameters,
-    PayloadMap, PlayerId, PortRef, Rewriting, RoomMember, RtcpMode, Source, TransportSpec,
+    Address, DigitRules, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, NamedTone,
+    OpusParameters, PayloadMap, PlayerId, PortRef, PromptPlay, Rewriting, RoomMember, RtcpMode, Source, TransportSpec,
 };
 
 /// What the owner of a leg wants it to be.
@@ -105,6 +105,10 @@ pub enum Player {
     Ringing,
     /// A prompt, by its number.
     Prompt(u32),
+    /// A prompt from a place in it, several times, louder or more quiet.
+    PromptPlay(PromptPlay),
+    /// A tone of a country's network.
+    CallTone(NamedTone),
     /// What the peer sends comes back.
     Echo,
     /// The other members of a room. The leg comes to the room's worker first, and is a member from then on.
@@ -168,6 +172,8 @@ impl Player {
             Self::Tone440 => Source::Tone440,
             Self::Ringing => Source::Ringing,
             Self::Prompt(number) => Source::Prompt(number),
+            Self::PromptPlay(play) => Source::PromptPlay(play),
+            Self::CallTone(tone) => Source::CallTone(tone),
             Self::Echo => Source::Leg(leg),
             Self::Room(member) => Source::Room(member),
         }

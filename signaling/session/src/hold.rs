@@ -9,7 +9,7 @@ use contract::Direction;
 #[derive(Debug)]
 pub(crate) struct Hold {
     /// We hold the peer, which hears this meanwhile.
-    ours: Option<PlannedSource>,
+    ours: Option<Box<PlannedSource>>,
     /// Which ways we want media to flow: less than both while we, or the other side of the call, hold the peer.
     wanted: Direction,
     /// What the user was told: we hold the peer, the peer holds us.
@@ -29,16 +29,16 @@ impl Hold {
 
     /// What the peer hears while we hold it.
     pub(crate) fn source(&self) -> Option<PlannedSource> {
-        self.ours
+        self.ours.as_deref().copied()
     }
 
     pub(crate) fn set_ours(&mut self, source: Option<PlannedSource>) {
-        self.ours = source;
+        self.ours = source.map(Box::new);
     }
 
     /// The leg does not have the source: silence instead.
     pub(crate) fn is_silent_now(&mut self) {
-        self.ours = self.ours.map(|_| PlannedSource::Silence);
+        self.set_ours(self.source().map(|_| PlannedSource::Silence));
     }
 
     pub(crate) fn wanted(&self) -> Direction {

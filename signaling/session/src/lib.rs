@@ -72,6 +72,7 @@ pub use lifecycle::end_reason::{EndKind, EndReason};
 pub use lifecycle::state::{Operation, SessionState};
 pub use negotiation::descriptions::Remote;
 pub use negotiation::pending_operations::{Carried, PENDING_OPERATIONS_MAX};
+pub use playback::QUEUED_SOURCES_MAX;
 pub use ports::{Accepted, Refusal, Sip};
 pub use session::{Parties, Session};
 pub use shard::health::{Health, Leak};

@@ -4,40 +4,116 @@ use crate::negotiation::capabilities::Reach;
 use crate::negotiation::local_offer::Wish;
 use crate::negotiation::pending_operations::PendingOperation;
 use crate::{AtEnd, Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
+use clock::Instant;
 use contract::Codec;
+use std::collections::VecDeque;
 
 /// The source of a session.
 #[derive(Debug)]
 pub(crate) struct Playback {
-    plan: Plan,
+    source: SmallSource,
+    at_end: AtEnd,
     /// Silence replaces the source.
     is_muted: bool,
+    /// What few sessions have.
+    more: Option<Box<More>>,
 }
+
+/// A source, as small as every session can have it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum SmallSource {
+    Silence,
+    Tone440,
+    Ringing,
+    Echo,
+    Prompt(u16),
+    /// It is in [`More`].
+    Other,
+}
+
+/// Sources that follow each other, and how far the one that is played has come.
+#[derive(Debug, Default)]
+struct More {
+    /// The source, where it is no small one.
+    source: Option<PlannedSource>,
+    /// What is played after the current source has come to its end.
+    next: VecDeque<PlannedSource>,
+    /// When the current source was sent on its way to the media plane; `None`: it cannot be paused or sought in.
+    began_at: Option<Instant>,
+    /// What goes on once it is resumed.
+    paused: Option<PlannedSource>,
+}
+
+/// Most sources that follow each other.
+pub const QUEUED_SOURCES_MAX: usize = 64;
 
 impl Playback {
     pub(crate) fn new(plan: Plan) -> Self {
-        Self { plan, is_muted: false }
+        let mut playback = Self { source: SmallSource::Silence, at_end: plan.at_end, is_muted: false, more: None };
+        playback.set_source(plan.source);
+        playback
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        self.plan
+        Plan { source: self.source(), at_end: self.at_end }
     }
 
     pub(crate) fn set_plan(&mut self, plan: Plan) {
-        self.plan = plan;
+        (self.at_end, self.more) = (plan.at_end, None);
+        self.set_source(plan.source);
+    }
+
+    fn set_source(&mut self, source: PlannedSource) {
+        let small = match source {
+            PlannedSource::Silence => SmallSource::Silence,
+            PlannedSource::Tone440 => SmallSource::Tone440,
+            PlannedSource::Ringing => SmallSource::Ringing,
+            PlannedSource::Echo => SmallSource::Echo,
+            PlannedSource::Prompt(number) => u16::try_from(number).map_or(SmallSource::Other, SmallSource::Prompt),
+            PlannedSource::PromptPlay(_) | PlannedSource::CallTone(_) => SmallSource::Other,
+        };
+        self.source = small;
+        if small == SmallSource::Other {
+            self.more.get_or_insert_default().source = Some(source);
+        }
+    }
+
+    /// The next source, if one follows.
+    pub(crate) fn advance(&mut self, now: Instant) -> bool {
+        let Some(more) = self.more.as_deref_mut() else { return false };
+        let Some(next) = more.next.pop_front() else { return false };
+        more.began_at = Some(now);
+        self.set_source(next);
+        true
+    }
+
+    /// Where the prompt is that is played, or paused.
+    fn position_ms(&self, now: Instant) -> Option<u32> {
+        let more = self.more.as_deref()?;
+        let began_at = more.began_at?;
+        let play = more.paused.unwrap_or(self.source()).prompt()?;
+        let elapsed = if more.paused.is_some() { 0 } else { now.since(began_at).as_millis() };
+        Some(u32::try_from(elapsed).unwrap_or(u32::MAX).saturating_add(play.start_ms))
     }
 
     pub(crate) fn source(&self) -> PlannedSource {
-        self.plan.source
+        match self.source {
+            SmallSource::Silence => PlannedSource::Silence,
+            SmallSource::Tone440 => PlannedSource::Tone440,
+            SmallSource::Ringing => PlannedSource::Ringing,
+            SmallSource::Echo => PlannedSource::Echo,
+            SmallSource::Prompt(number) => PlannedSource::Prompt(number.into()),
+            SmallSource::Other => self.more.as_deref().and_then(|more| more.source).unwrap_or(PlannedSource::Silence),
+        }
     }
 
     pub(crate) fn at_end(&self) -> AtEnd {
-        self.plan.at_end
+        self.at_end
     }
 
     /// The source came to its end.
     pub(crate) fn ends_in_silence(&mut self) {
-        self.plan.source = PlannedSource::Silence;
+        (self.source, self.more) = (SmallSource::Silence, None);
     }
 
     pub(crate) fn is_muted(&self) -> bool {
@@ -46,6 +122,39 @@ impl Playback {
 
     fn mute(&mut self, is_muted: bool) {
         self.is_muted = is_muted;
+    }
+
+    /// Whether something has changed; `None`: nothing is played that could be paused.
+    fn pause(&mut self, now: Instant, is_paused: bool) -> Option<bool> {
+        let position = self.position_ms(now)?;
+        let source = self.source();
+        let more = self.more.as_deref_mut()?;
+        match (more.paused, is_paused) {
+            (None, true) => {
+                more.paused = source.from_ms(position);
+                self.set_source(PlannedSource::Silence);
+            }
+            (Some(source), false) => {
+                (more.paused, more.began_at) = (None, Some(now));
+                self.set_source(source);
+            }
+            _ => return Some(false),
+        }
+        Some(true)
+    }
+
+    /// Whether it plays on from there now; `None`: nothing is played that could be sought in.
+    fn seek(&mut self, now: Instant, to_ms: u32) -> Option<bool> {
+        self.position_ms(now)?;
+        let source = self.source();
+        let more = self.more.as_deref_mut()?;
+        if let Some(paused) = more.paused {
+            more.paused = paused.from_ms(to_ms);
+            return Some(false);
+        }
+        more.began_at = Some(now);
+        self.set_source(source.from_ms(to_ms)?);
+        Some(true)
     }
 }
 
@@ -65,7 +174,7 @@ impl Sessions {
     pub fn play(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.check(id, Operation::ChangeMedia)?;
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
-        let again = session.playback.source() == plan.source && matches!(plan.source, PlannedSource::Prompt(_));
+        let again = session.playback.source() == plan.source && plan.source.prompt().is_some();
         session.playback.set_plan(plan);
         // One stream for the peer, whatever is heard in it (RFC 3550 §8): an echo gets numbers of ours from now on.
         session.leg.be_continuous();
@@ -73,6 +182,53 @@ impl Sessions {
             self.restart(turn, id);
         } else {
             self.sync(turn, id);
+        }
+        Ok(())
+    }
+
+    /// The same, and these follow each other without a word in between; `SourceEnded` is told after the last one.
+    pub fn play_all(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        sources: Vec<PlannedSource>,
+        at_end: AtEnd,
+    ) -> Result<(), SessionError> {
+        if sources.len() > QUEUED_SOURCES_MAX {
+            return Err(SessionError::ResourceExhausted {
+                what: "sources that follow each other",
+                limit: QUEUED_SOURCES_MAX,
+            });
+        }
+        let mut next = VecDeque::from(sources);
+        let source = next.pop_front().ok_or(SessionError::Argument("there is nothing to play"))?;
+        self.play(turn, id, Plan { source, at_end })?;
+        if let Some(session) = self.table.get_mut(id) {
+            let more = session.playback.more.get_or_insert_default();
+            (more.next, more.began_at) = (next, Some(turn.now));
+        }
+        Ok(())
+    }
+
+    /// Holds the prompt where it is, with silence meanwhile, or goes on with it.
+    pub fn pause_playing(&mut self, turn: &mut Turn<'_>, id: SessionId, is_paused: bool) -> Result<(), SessionError> {
+        self.check(id, Operation::ChangeMedia)?;
+        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        let changed = session.playback.pause(turn.now, is_paused);
+        if changed.ok_or(SessionError::Busy(Operation::ChangeMedia))? {
+            self.sync(turn, id);
+        }
+        Ok(())
+    }
+
+    /// Goes on at another place of the prompt, in milliseconds from its beginning.
+    pub fn seek(&mut self, turn: &mut Turn<'_>, id: SessionId, to_ms: u32) -> Result<(), SessionError> {
+        self.check(id, Operation::ChangeMedia)?;
+        let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        let plays = session.playback.seek(turn.now, to_ms).ok_or(SessionError::Busy(Operation::ChangeMedia))?;
+        // Also where it began at the same place the last time.
+        if plays && !session.is_held_here() {
+            self.restart(turn, id);
         }
         Ok(())
     }

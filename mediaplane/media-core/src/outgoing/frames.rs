@@ -5,12 +5,13 @@ use crate::decoding::coders::Sink;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Lateness, Output, Send, Span};
 use crate::leg::{Leg, LegIndex, Sound};
+use crate::outgoing::clip::Clip;
 use crate::outgoing::pace::{Due, instant_of, lateness, missed};
 use crate::outgoing::program::BLOCK_SAMPLES_MAX;
 use crate::rtp_clock;
 use audio::{Law, MOST_FRAME_SAMPLES};
 use clock::{Duration, Instant};
-use contract::{ClockRate, Event};
+use contract::{ClockRate, Event, PromptPlay};
 use rtp_wire::{FIXED_HEADER_BYTES, Header};
 use stats::MediaCounter;
 
@@ -25,6 +26,15 @@ const _: () = assert!(FIXED_HEADER_BYTES + PAYLOAD_ROOM <= BUFFER_BYTES);
 const KEPT_RATE: u32 = 8_000;
 /// Samples of the longest frame at the highest rate of a prompt.
 const MOST_SAMPLES: usize = MOST_FRAME_SAMPLES * 6;
+
+/// What a frame is to have: a sound, and where in it.
+struct Excerpt {
+    sound: Sound,
+    /// Of a prompt that is heard.
+    clip: Option<Clip>,
+    /// Samples of 8 kHz since the sound began.
+    position: u64,
+}
 
 /// Frames of one slot.
 #[derive(Default)]
@@ -170,20 +180,24 @@ impl Worker {
         let position = ticks(at.since(leg.making.began_at));
         let count = ticks(Duration::from_millis(ptime_ms.into())) as usize;
         let sound = if leg.sending.muted { Sound::Silence } else { leg.making.sound };
+        let mut clip = None;
         if let Sound::Prompt(number) = leg.making.sound {
-            let end = self.prompts.get(number as usize).map_or(0, |prompt| prompt.sample_count());
-            if position + count as u64 >= end {
+            let play = leg.flow.source().prompt().unwrap_or(PromptPlay::once(number));
+            let frame = self.prompts.get(number as usize).map(|prompt| Clip::of(prompt, play, position, count as u64));
+            clip = frame.map(|(clip, _)| clip).filter(|_| !leg.sending.muted);
+            if frame.is_none_or(|(_, is_last)| is_last) {
                 leg.making.sound = Sound::Silence;
                 out.events.push(Event::PlayerEnded { leg: leg.leg, player: leg.flow.player });
             }
         }
+        let excerpt = Excerpt { sound, clip, position };
         match leg.payloads.audio_law() {
             Some(law) => {
                 let Some(frame) = payload.get_mut(..count) else { return 0 };
-                self.copy_sound(sound, law, position, frame);
+                self.copy_sound(&excerpt, law, frame);
                 count
             }
-            None => self.encode(place, at, (sound, position, ptime_ms), payload),
+            None => self.encode(place, at, (&excerpt, ptime_ms), payload),
         }
     }
 
@@ -219,35 +233,31 @@ impl Worker {
         }
     }
 
-    /// The frame of a sound that begins `position` samples behind its beginning.
-    fn copy_sound(&self, sound: Sound, law: Law, position: u64, frame: &mut [u8]) {
+    /// The frame of a sound in G.711.
+    fn copy_sound(&self, &Excerpt { sound, clip, position }: &Excerpt, law: Law, frame: &mut [u8]) {
         match sound {
             Sound::Tone440 => self.tones.a440.copy_frame(law, position, frame),
             Sound::Ringing => self.tones.ringing.copy_frame(law, position, frame),
-            Sound::Prompt(number) => match self.prompts.get(number as usize) {
-                Some(prompt) => prompt.copy_frame(law, position, frame),
+            Sound::CallTone(tone) => self.tones.copy_tone(tone, law, position, frame),
+            Sound::Prompt(number) => match clip.zip(self.prompts.get(number as usize)) {
+                Some((clip, prompt)) => clip.copy_codes(prompt, law, frame),
                 None => frame.fill(law.silence()),
             },
             Sound::Silence | Sound::None | Sound::Transcoded | Sound::Room => frame.fill(law.silence()),
         }
     }
 
-    /// A sound from sample `position` of 8 kHz on, in the codec of a leg that is sent another one than G.711. A prompt is
+    /// A sound in the codec of a leg that is sent another one than G.711. A prompt is
     /// taken in the rate of its file.
-    fn encode(
-        &mut self,
-        place: usize,
-        at: Instant,
-        (sound, position, ptime_ms): (Sound, u64, u8),
-        payload: &mut [u8],
-    ) -> usize {
+    fn encode(&mut self, place: usize, at: Instant, (excerpt, ptime_ms): (&Excerpt, u8), payload: &mut [u8]) -> usize {
         let leg = &mut self.legs[place];
+        let sound = excerpt.sound;
         let prompt = match sound {
-            Sound::Prompt(number) => self.prompts.get(number as usize),
+            Sound::Prompt(number) => self.prompts.get(number as usize).zip(excerpt.clip),
             _ => None,
         };
         let rate = match (prompt, sound) {
-            (Some(prompt), _) => prompt.sample_rate(),
+            (Some((prompt, _)), _) => prompt.sample_rate(),
             // Any rate does, so the encoder goes on.
             (_, Sound::Silence) => self.coders.heard_rate(leg.links.coder).unwrap_or(KEPT_RATE),
             _ => KEPT_RATE,
@@ -260,12 +270,12 @@ impl Worker {
         let mut samples = [0; MOST_SAMPLES];
         let Some(samples) = samples.get_mut(..rate as usize / 1_000 * usize::from(ptime_ms)) else { return 0 };
         match (prompt, sound) {
-            (Some(prompt), _) => prompt.copy_samples(position * u64::from(rate) / u64::from(KEPT_RATE), samples),
+            (Some((prompt, clip)), _) => clip.copy_samples(prompt, samples),
             (_, Sound::Silence) => {}
             _ => {
                 let mut codes = [0; MOST_FRAME_SAMPLES];
                 let Some(codes) = codes.get_mut(..samples.len()) else { return 0 };
-                self.copy_sound(sound, Law::Mu, position, codes);
+                self.copy_sound(excerpt, Law::Mu, codes);
                 Law::Mu.decode_slice(codes, samples);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, headers, rtp_packet};
 use clock::Duration;
-use contract::{Direction, Source};
+use contract::{Direction, NamedTone, Source, ToneMeaning};
 use rtp_wire::Header;
 use stats::MediaCounter;
 
@@ -10,6 +10,10 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
     vec![
         ("echo_comes_back_byte_for_byte", echo_comes_back_byte_for_byte),
         ("a_tone_has_no_hole", a_tone_has_no_hole),
+        (
+            "tones_of_countries_are_played_and_unknown_ones_refused",
+            tones_of_countries_are_played_and_unknown_ones_refused,
+        ),
         ("hold_stops_both_ways", hold_stops_both_ways),
         ("one_way_hold_stops_one_way", one_way_hold_stops_one_way),
     ]
@@ -61,6 +65,27 @@ fn a_tone_has_no_hole<L: Lab>(lab: L) {
     let sound: Vec<i16> =
         packets.iter().flat_map(|bytes| &bytes[12..]).map(|code| audio::Law::Mu.decode(*code)).collect();
     assert!(skipped > 0 || audio::ToneMeter::new(440.0).purity(&sound) > 0.99);
+}
+
+/// The British dialling tone has two frequencies; a country that nobody knows has no tone, and the leg goes on as it was.
+fn tones_of_countries_are_played_and_unknown_ones_refused<L: Lab>(lab: L) {
+    let mut scene = Scene::new(lab);
+    let peer = scene.lab.add_peer();
+    let tone = |country| Source::CallTone(NamedTone { country, meaning: ToneMeaning::Dial });
+    let spec = scene.spec(peer, tone(*b"gb")).with(|spec| spec.transport.rtcp = 4);
+    scene.open(0, spec);
+    scene.run(Duration::from_millis(500));
+    let sound: Vec<i16> =
+        scene.heard(peer).iter().flat_map(|bytes| &bytes[12..]).map(|code| audio::Law::Mu.decode(*code)).collect();
+    for hertz in [350.0, 440.0] {
+        let amplitude = audio::ToneMeter::new(hertz).amplitude(&sound);
+        assert!((3_000.0..7_000.0).contains(&amplitude), "{hertz} Hz: {amplitude}");
+    }
+    let unknown = scene.spec(peer, tone(*b"zz"));
+    let leg = scene.leg(0);
+    scene.command(contract::Command::Update { leg, number: 77, update: unknown.into() });
+    let refused = contract::Event::Refused { leg, number: 77, reason: contract::RefuseReason::Invalid };
+    assert!(scene.events.contains(&refused), "{:?}", scene.events);
 }
 
 /// On hold nothing is sent and what comes is dropped; afterwards the stream goes on.

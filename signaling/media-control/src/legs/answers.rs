@@ -2,7 +2,7 @@
 
 use super::leg::{Closing, Move, Stage};
 use crate::{CommandNumber, LegEvent, Legs, MediaTurn};
-use contract::{CloseReason, Event, PlayerId, RefuseReason, Source};
+use contract::{CloseReason, Event, PlayerId, RefuseReason};
 
 impl Legs {
     /// Takes an event of a media worker. Gives the owner of the leg with what it means; `None`: it is about a leg that is
@@ -210,7 +210,7 @@ impl Legs {
     /// Whether a player has ended that is still wanted.
     fn has_played(&self, slot: usize, player: PlayerId) -> bool {
         let flow = self.rows[slot].as_deref().map(|leg| &leg.wanted.flow);
-        flow.is_some_and(|flow| matches!(flow.source, Source::Prompt(_)) && flow.player == player)
+        flow.is_some_and(|flow| flow.source.prompt().is_some() && flow.player == player)
     }
 
     /// A leg is gone: its port goes back, and the legs that heard it hear their next source, or play what they have of

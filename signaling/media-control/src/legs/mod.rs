@@ -21,7 +21,7 @@ use crate::topology::Edges;
 use crate::{LegError, LegId, Player, Port, Ports, Transport};
 use adoption::Adoption;
 use clock::Instant;
-use contract::{Command, LegRef, LegSpec, Source};
+use contract::{Command, LegRef, LegSpec};
 use deadlines::Deadlines;
 use leg::{InFlight, Leg, Stage};
 use recordings::Recordings;
@@ -247,10 +247,7 @@ impl Legs {
 
     /// The prompt that the leg is to play now.
     pub fn plays_prompt(&self, id: LegId) -> Option<u32> {
-        match self.leg(id).ok()?.wanted.flow.source {
-            Source::Prompt(number) => Some(number),
-            _ => None,
-        }
+        self.leg(id).ok()?.wanted.flow.source.prompt().map(|play| play.prompt)
     }
 
     /// What is played while no other leg is heard.

@@ -7,8 +7,8 @@ pub use restore::Restoration;
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
-    Address, ClockRate, Codec, Direction, Latching, LegRef, OpusParameters, PayloadMap, PayloadMapping, PlayerId,
-    PortRef, RoomMember, RtcpMode,
+    Address, ClockRate, Codec, Direction, Latching, LegRef, NamedTone, OpusParameters, PayloadMap, PayloadMapping,
+    PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -18,11 +18,11 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 /// Bytes of a payload type: its number, its codec, its clock.
 const ENTRY_BYTES: usize = 3;
 /// Bytes before the sources; the last one counts them.
-const FIXED_BYTES: usize = 182;
+const FIXED_BYTES: usize = 189;
 /// Bytes of a source: the kind of its edge, its leg.
 const SOURCE_BYTES: usize = 9;
 /// Bytes of the checksum, which comes last.
@@ -94,7 +94,8 @@ impl Snapshot {
         writer.put(&payloads);
         writer.put(&self.formats.opus.to_bytes());
         writer.put(&[self.formats.ptime_ms, self.direction as u8]);
-        let (kind, prompt) = match self.player {
+        let mut play = PromptPlay::once(0);
+        let (kind, number) = match self.player {
             None => (0, 0),
             Some(Player::Silence) => (1, 0),
             Some(Player::Tone440) => (2, 0),
@@ -102,9 +103,14 @@ impl Snapshot {
             Some(Player::Prompt(number)) => (4, number),
             Some(Player::Echo) => (5, 0),
             Some(Player::Room(member)) => (6, member.room),
+            Some(Player::PromptPlay(it)) => {
+                play = it;
+                (7, it.prompt)
+            }
+            Some(Player::CallTone(tone)) => (8, tone.number()),
         };
         writer.put(&[kind]);
-        writer.put(&prompt.to_le_bytes());
+        writer.put(&number.to_le_bytes());
         let member = match self.player {
             Some(Player::Room(member)) => member,
             _ => RoomMember::of(0),
@@ -113,6 +119,9 @@ impl Snapshot {
         let part = part.iter().enumerate().map(|(bit, is_set)| u8::from(*is_set) << bit).sum();
         writer.put(&[part, member.gain_db.to_le_bytes()[0]]);
         writer.leg(member.heard_by);
+        writer.put(&play.start_ms.to_le_bytes());
+        writer.put(&play.times.to_le_bytes());
+        writer.put(&play.gain_db.to_le_bytes());
         writer.put(&self.playing.get().to_le_bytes());
         writer.put(&[self.sources.iter().flatten().count() as u8]);
         for (source, kind) in self.sources.iter().flatten() {
@@ -161,24 +170,36 @@ impl Snapshot {
         let payloads = reader.payloads()?;
         let opus = OpusParameters::from_bytes(reader.take()?).ok_or(SnapshotError::Field("opus"))?;
         let [ptime_ms, direction, player] = reader.take()?;
-        let prompt = u32::from_le_bytes(reader.take()?);
+        let number = u32::from_le_bytes(reader.take()?);
         let [part, gain_db] = reader.take()?;
         let member = RoomMember {
-            room: prompt,
+            room: number,
             is_muted: part & 1 != 0,
             is_deaf: part & 2 != 0,
             is_always_heard: part & 4 != 0,
             gain_db: i8::from_le_bytes([gain_db]),
             heard_by: reader.leg()?,
         };
-        let is_member = part < 8 && prompt != 0 && RoomMember::GAIN_DB.contains(&member.gain_db);
-        let player = match (player, prompt) {
+        let is_member = part < 8 && number != 0 && RoomMember::GAIN_DB.contains(&member.gain_db);
+        let play = PromptPlay {
+            prompt: number,
+            start_ms: u32::from_le_bytes(reader.take()?),
+            times: u16::from_le_bytes(reader.take()?),
+            gain_db: i8::from_le_bytes(reader.take()?),
+        };
+        if player != 7 && play != PromptPlay::once(number) {
+            return Err(SnapshotError::Field("play"));
+        }
+        let player = match (player, number) {
             (6, _) if is_member => Some(Player::Room(member)),
             (6, _) => return Err(SnapshotError::Field("room")),
-            _ if member != (RoomMember { room: prompt, ..RoomMember::of(0) }) => {
+            _ if member != (RoomMember { room: number, ..RoomMember::of(0) }) => {
                 return Err(SnapshotError::Field("room"));
             }
             (4, number) => Some(Player::Prompt(number)),
+            (7, _) if PromptPlay::GAINS_DB.contains(&play.gain_db) => Some(Player::PromptPlay(play)),
+            (7, _) => return Err(SnapshotError::Field("gain")),
+            (8, number) => Some(Player::CallTone(NamedTone::from_number(number).ok_or(SnapshotError::Field("tone"))?)),
             (kind, 0) => of(kind, &PLAYERS, "player")?,
             _ => return Err(SnapshotError::Field("prompt")),
         };

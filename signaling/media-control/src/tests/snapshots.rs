@@ -33,6 +33,15 @@ fn a_snapshot_says_all_that_is_wanted() {
     assert_eq!(Snapshot::read(&snapshot.write()), Ok(snapshot));
     assert_eq!((snapshot.owner(), snapshot.port()), (1_001, world.legs.port(id).unwrap()));
     assert_eq!((snapshot.transport, snapshot.formats), (wish.transport, wish.formats));
+    let tone = contract::NamedTone { country: *b"gb", meaning: contract::ToneMeaning::Busy };
+    let play = contract::PromptPlay { prompt: 7, start_ms: 90_000, times: 0, gain_db: -20 };
+    for player in [Player::CallTone(tone), Player::PromptPlay(play), Player::Echo] {
+        let other = Snapshot { player: Some(player), ..snapshot };
+        assert_eq!(Snapshot::read(&other.write()), Ok(other));
+    }
+    let too_loud =
+        Snapshot { player: Some(Player::PromptPlay(contract::PromptPlay { gain_db: 99, ..play })), ..snapshot };
+    assert_eq!(Snapshot::read(&too_loud.write()), Err(SnapshotError::Field("gain")));
     assert_eq!(snapshot.sources[..2], [Some((world.legs.port(one).unwrap().leg, EdgeKind::Relay)), None]);
     world.close(id);
     assert_eq!(world.legs.snapshot(id), Err(LegError::WrongState));
@@ -132,7 +141,7 @@ fn other_versions_lengths_and_damage_are_named() {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Snapshot::read(&longer), Err(SnapshotError::Length { expected, got: expected + 1 }));
-        for version in [0, 6, 8] {
+        for version in [0, 7, 9] {
             let mut other = bytes.clone();
             other[0] = version;
             assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(version)));

@@ -2,6 +2,7 @@
 
 use crate::{Destination, Forward, SessionId, TransferRequest};
 use clock::Instant;
+use contract::{NamedTone, PromptPlay};
 use sdp_core::Negotiated;
 use sip_core::auth::Place;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};
@@ -161,6 +162,10 @@ pub enum PlannedSource {
     Ringing,
     /// A prompt, by its number.
     Prompt(u32),
+    /// A prompt from a place in it, several times, louder or more quiet.
+    PromptPlay(PromptPlay),
+    /// A tone of a country's network.
+    CallTone(NamedTone),
     /// What the peer sends is sent back to it.
     Echo,
 }
@@ -183,6 +188,22 @@ impl Plan {
     }
 }
 
+impl PlannedSource {
+    /// The prompt that is played, and how.
+    pub fn prompt(self) -> Option<PromptPlay> {
+        match self {
+            Self::Prompt(prompt) => Some(PromptPlay::once(prompt)),
+            Self::PromptPlay(play) => Some(play),
+            _ => None,
+        }
+    }
+
+    /// The same prompt from another place; other sources have none.
+    pub(crate) fn from_ms(self, start_ms: u32) -> Option<Self> {
+        self.prompt().map(|play| Self::PromptPlay(PromptPlay { start_ms, ..play }))
+    }
+}
+
 impl From<PlannedSource> for media_control::Player {
     fn from(source: PlannedSource) -> Self {
         match source {
@@ -190,6 +211,8 @@ impl From<PlannedSource> for media_control::Player {
             PlannedSource::Tone440 => Self::Tone440,
             PlannedSource::Ringing => Self::Ringing,
             PlannedSource::Prompt(number) => Self::Prompt(number),
+            PlannedSource::PromptPlay(play) => Self::PromptPlay(play),
+            PlannedSource::CallTone(tone) => Self::CallTone(tone),
             PlannedSource::Echo => Self::Echo,
         }
     }

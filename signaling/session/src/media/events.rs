@@ -137,6 +137,10 @@ impl Sessions {
         if session.is_held_here() {
             return self.restart(turn, id); // music on hold has no end
         }
+        if session.playback.advance(turn.now) {
+            // A prompt that follows itself is another player, too.
+            return self.restart(turn, id);
+        }
         turn.events.push(SessionEvent::SourceEnded { id });
         match session.playback.at_end() {
             AtEnd::HangUp => self.end(turn, id, EndReason::LocalBye),

@@ -8,6 +8,7 @@ mod harness;
 mod invite;
 mod negotiation;
 mod pairs;
+mod playing;
 mod recording;
 mod requests;
 mod transfers;

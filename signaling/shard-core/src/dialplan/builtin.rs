@@ -2,10 +2,11 @@
 
 use crate::dialplan::transfers::Transfers;
 use config::Media;
+use contract::{NamedTone, ToneMeaning};
 use session::{Decide, Decision, Destination, IncomingCall, Plan, PlannedSource, SessionId, TransferRequest};
 use std::collections::HashMap;
 
-/// `tone`, `echo`, `ringing`, `busy`, the prompts by their names, and a tone for everybody else.
+/// `tone`, `echo`, `ringing`, `busy`, the prompts by their names, `tone-gb-busy` and other tones of countries, and a tone for everybody else.
 #[derive(Clone, Default)]
 pub struct BuiltinDialplan {
     prompts: HashMap<String, u32>,
@@ -43,8 +44,43 @@ impl Decide for BuiltinDialplan {
             "echo" => PlannedSource::Echo,
             "ringing" => PlannedSource::Ringing,
             "tone" => PlannedSource::Tone440,
-            user => self.prompts.get(user).map_or(PlannedSource::Tone440, |number| PlannedSource::Prompt(*number)),
+            user => match (self.prompts.get(user), named_tone(user)) {
+                (Some(number), _) => PlannedSource::Prompt(*number),
+                (None, Some(tone)) => PlannedSource::CallTone(tone),
+                (None, None) => PlannedSource::Tone440,
+            },
         };
         Decision::Accept(Plan::of(source))
+    }
+}
+
+/// The tone of a user such as `tone-gb-busy`.
+fn named_tone(user: &str) -> Option<NamedTone> {
+    let (country, meaning) = user.strip_prefix("tone-")?.split_once('-')?;
+    let country: [u8; 2] = country.to_ascii_lowercase().into_bytes().try_into().ok()?;
+    let meaning = match meaning {
+        "dial" => ToneMeaning::Dial,
+        "ringing" => ToneMeaning::Ringing,
+        "busy" => ToneMeaning::Busy,
+        "congestion" => ToneMeaning::Congestion,
+        "information" => ToneMeaning::SpecialInformation,
+        _ => return None,
+    };
+    country.iter().all(u8::is_ascii_lowercase).then_some(NamedTone { country, meaning })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tones_are_named_by_country_and_meaning() {
+        let busy = NamedTone { country: *b"gb", meaning: ToneMeaning::Busy };
+        assert_eq!((named_tone("tone-gb-busy"), named_tone("tone-GB-busy")), (Some(busy), Some(busy)));
+        for other in
+            ["tone", "tone-", "tone-gb", "tone-gbr-busy", "tone-gb-loud", "tone-1b-busy", "tone--busy", "gb-busy"]
+        {
+            assert_eq!(named_tone(other), None, "{other}");
+        }
     }
 }
