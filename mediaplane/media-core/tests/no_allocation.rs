@@ -1,5 +1,5 @@
 //! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones, half of
-//! them recorded, some heard by a program, and one that a program speaks on.
+//! them recorded, some heard by a program, and one that a program speaks on. Some legs are searched for digits.
 
 use clock::{Duration, Instant, WallTime};
 use contract::{Codec, Command, LegRef, LegSpec, PortRef, Source};
@@ -36,6 +36,8 @@ static ALLOCATOR: Counting = Counting;
 
 const LEGS: usize = 64;
 const TONES: usize = 8;
+/// Relayed legs whose sound is searched for tones of digits.
+const LISTENING: usize = 8;
 
 #[test]
 fn relaying_tones_and_recording_allocate_nothing() {
@@ -50,6 +52,7 @@ fn relaying_tones_and_recording_allocate_nothing() {
             spec.transport.port = PortRef::new(ports[n], 1);
             spec.transport.remote_rtp = peer(n).into();
             spec.flow.source = source.into();
+            spec.flow.digits = spec.flow.digits.listening(n < LISTENING);
         });
         assert!(spec.formats.payloads.push(0, Codec::Pcmu));
         spec
