@@ -36,8 +36,16 @@ struct Way {
 struct Coder {
     way: Way,
     opus: OpusParameters,
+    /// The loss that its packets are made for, in percent.
+    loss_percent: u8,
     transcoder: Box<Transcoder>,
     since: Instant,
+}
+
+impl Coder {
+    fn set_opus(&mut self) {
+        self.transcoder.set_opus(&OpusSettings { loss_percent: self.loss_percent, ..settings_of(self.opus) });
+    }
 }
 
 /// All transcoders of a worker.
@@ -107,9 +115,21 @@ impl Coders {
         let Some(coder) = self.working.get_mut(usize::from(index.0)).and_then(Option::as_mut) else { return true };
         if coder.opus != opus {
             coder.opus = opus;
-            coder.transcoder.set_opus(&settings_of(opus));
+            coder.set_opus();
         }
         Codec::from_number(to).and_then(format_of) == Some(coder.way.to)
+    }
+
+    /// The peer has reported so much loss, in 1/256, of the packets that a transcoder made. Those to come are made for it: where
+    /// the peer takes copies (in-band FEC) and the bit rate has room, they carry them as long as there is loss. Less loss is believed slowly.
+    pub(crate) fn follow_loss(&mut self, index: CoderIndex, fraction_lost: u32) {
+        let Some(coder) = self.working.get_mut(usize::from(index.0)).and_then(Option::as_mut) else { return };
+        let reported = (fraction_lost.min(255) * 100).div_ceil(256) as u8;
+        let loss_percent = reported.max(coder.loss_percent - coder.loss_percent.div_ceil(4));
+        if loss_percent != coder.loss_percent {
+            coder.loss_percent = loss_percent;
+            coder.set_opus();
+        }
     }
 
     /// Sees to it that the leg has a transcoder from this codec to the one that it sends. `Some(true)`: a new one; `None`:
@@ -159,8 +179,8 @@ impl Coders {
                 Box::new(Transcoder::new(from, to, None, self.seed).ok()?)
             }
         };
-        let mut coder = Coder { way, opus, transcoder, since: now };
-        coder.transcoder.set_opus(&settings_of(opus));
+        let mut coder = Coder { way, opus, loss_percent: 0, transcoder, since: now };
+        coder.set_opus();
         *index = match self.free.pop() {
             Some(place) => {
                 self.working[usize::from(place.0)] = Some(coder);
@@ -246,6 +266,7 @@ pub(crate) fn hear<B: Buffers>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use audio::codec::opus::Packet;
 
     #[test]
     fn a_worker_transcodes_for_so_many_legs_and_for_the_next_once_one_is_done() {
@@ -260,5 +281,46 @@ mod tests {
         assert_eq!(coders.count(), 1);
         let mut none = CoderIndex::NONE;
         assert_eq!(Coders::new(0).provide(now, &mut none, Codec::Pcmu, &to), None);
+    }
+
+    /// Packets of 50 that carry a copy of the sound before them.
+    fn copies(coders: &mut Coders, index: CoderIndex) -> usize {
+        let transcoder = coders.get(index).expect("it is there");
+        let sample = |at: usize| {
+            let voiced: f64 = (1..9).map(|n| (at as f64 * 0.11 * f64::from(n)).sin() / f64::from(n)).sum();
+            // Syllables of 200 ms with pauses of 100 ms.
+            if at / 800 % 3 == 2 { 0 } else { (voiced * 6_000.0) as i16 }
+        };
+        let packet = |n: usize| (n * 160..(n + 1) * 160).map(sample).collect::<Vec<_>>();
+        let carries = |n: &usize| {
+            let mut payload = [0; 1_500];
+            let bytes = transcoder.say(&packet(*n), &mut payload);
+            Packet::parse(&payload[..bytes]).is_ok_and(|packet| packet.repairs_the_one_before())
+        };
+        (0..50).filter(carries).count()
+    }
+
+    #[test]
+    fn packets_carry_copies_as_long_as_the_peer_reports_loss() {
+        let to = |opus| Sink { codec: Codec::Opus as u8, opus };
+        for percent in [5_u32, 10, 20] {
+            let (mut coders, mut index) = (Coders::new(4), CoderIndex::NONE);
+            let opus = OpusParameters::default().with_inband_fec(true).with_bitrate(24_000);
+            assert_eq!(coders.provide(Instant::ZERO, &mut index, Codec::Pcmu, &to(opus)), Some(true));
+            assert_eq!(copies(&mut coders, index), 0, "no loss is known");
+            coders.follow_loss(index, percent * 256 / 100);
+            let carried = copies(&mut coders, index);
+            assert!(carried > 10, "{percent} % are lost: {carried}");
+            coders.follow_loss(index, 0);
+            let carried = copies(&mut coders, index);
+            assert!(carried > 10, "one report without loss is soon said: {percent} %, {carried}");
+            (0..20).for_each(|_| coders.follow_loss(index, 0));
+            copies(&mut coders, index); // the first packet after a change may still carry one
+            assert_eq!(copies(&mut coders, index), 0, "nothing is lost any more");
+        }
+        let (mut coders, mut index) = (Coders::new(4), CoderIndex::NONE);
+        coders.provide(Instant::ZERO, &mut index, Codec::Pcmu, &to(OpusParameters::default()));
+        coders.follow_loss(index, 51);
+        assert_eq!(copies(&mut coders, index), 0, "the peer wants no copies");
     }
 }

@@ -1,5 +1,6 @@
 //! RTCP that comes in: whose it is, what it says of us, and whether it goes on to the peer leg.
 
+use crate::decoding::coders::CoderIndex;
 use crate::incoming::packets::Turn;
 use crate::incoming::relay::copy;
 use crate::io::{Buffers, Output, Received, Send};
@@ -36,6 +37,9 @@ pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received
         turn.proved.push(LegIndex::new(place));
     }
     let sender_ntp = leg.hear(&compound, packet.at);
+    if leg.links.coder != CoderIndex::NONE {
+        turn.coders.follow_loss(leg.links.coder, leg.reports.remote_loss_fraction);
+    }
     if matches!(leg.transport.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
         relay(legs, place, packet, sender_ntp, turn);
     }
