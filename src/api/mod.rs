@@ -31,8 +31,10 @@ pub use crate::health::{
 };
 pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
-    AudioSource, CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics,
-    PlayOptions, QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort,
+    AudioEnd, AudioFrame, AudioSource, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks,
+    CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, PlayOptions,
+    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort, WebSocketEnd,
+    WebSocketOptions, WebSocketStream, WebSocketSummary,
 };
 pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use crate::settings::builder::SessionManagerBuilder;

@@ -1,5 +1,6 @@
 //! The media of calls: what is sent and heard, recordings, numbers.
 
+mod audio_stream;
 mod control;
 mod info;
 mod monitoring;
@@ -8,6 +9,10 @@ mod playing;
 pub(crate) mod quality;
 mod recording;
 
+pub use audio_stream::{
+    AudioEnd, AudioFrame, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks, WebSocketEnd,
+    WebSocketOptions, WebSocketStream, WebSocketSummary,
+};
 pub use control::MediaControl;
 pub use info::{
     AudioSource, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics, RtpAddress,

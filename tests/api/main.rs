@@ -1,6 +1,7 @@
 //! Programs written with `ringplane::api`, called by real peers.
 
 mod advanced;
+mod audio_stream;
 mod certificates;
 mod credentials;
 mod decisions;

@@ -39,6 +39,11 @@ pub trait Ports {
         let _ = (leg, recording, file);
         Err(io::ErrorKind::Unsupported.into())
     }
+    /// Hands the media plane's end of a stream of audio to it, for a leg. It waits for nothing.
+    fn hand_over_stream(&mut self, leg: LegRef, socket: File) -> io::Result<()> {
+        let _ = (leg, socket);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The leg is closed; the port may rest and then be used again.
     fn give_back(&mut self, port: Port);
 }

@@ -192,6 +192,11 @@ impl Ports for Link {
         shm::give_file(&attached.stream, &FileOffer::new(leg, recording), &file)
     }
 
+    fn hand_over_stream(&mut self, leg: LegRef, socket: File) -> io::Result<()> {
+        let attached = self.attached.as_ref().filter(|_| !self.is_broken).ok_or(io::ErrorKind::NotConnected)?;
+        shm::give_file(&attached.stream, &FileOffer::for_stream(leg), &socket)
+    }
+
     fn give_back(&mut self, port: Port) {
         let Some(attached) = &self.attached else { return };
         if let Err(error) = attached.end.give_back(Reservation { leg: port.leg, port: port.pair }) {

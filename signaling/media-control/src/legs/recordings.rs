@@ -129,6 +129,15 @@ impl Legs {
         Ok(recording)
     }
 
+    /// Hands the media plane's end of a stream of audio over, for a leg that runs, be it on its way to another worker: its
+    /// worker connects the two. All else passes through the socket.
+    pub fn open_stream(&mut self, turn: &mut MediaTurn<'_>, id: LegId, socket: File) -> Result<(), LegError> {
+        let leg = self.leg(id)?;
+        let runs = matches!(leg.stage, Stage::Opening(_) | Stage::Open | Stage::Moving(_));
+        let port = leg.port.filter(|_| runs).ok_or(LegError::WrongState)?;
+        turn.ports.hand_over_stream(port.leg, socket).map_err(|_| LegError::File)
+    }
+
     /// Ends the recording of a leg; [`LegEvent::RecordingEnded`] follows once the file is whole. Gives its number.
     pub fn stop_recording(&mut self, turn: &mut MediaTurn<'_>, id: LegId) -> Result<u64, LegError> {
         let telling = self.telling(id)?;

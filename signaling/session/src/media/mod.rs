@@ -5,4 +5,5 @@ mod events;
 pub(crate) mod leg;
 mod meeting;
 mod recording;
+mod stream;
 mod wish;

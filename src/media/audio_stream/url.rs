@@ -1,0 +1,65 @@
+//! The address of a WebSocket server, and the connection to it.
+
+use super::websocket::{CONNECT_LIMIT, config};
+use crate::api::SessionError;
+use std::sync::{Arc, OnceLock};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::Uri;
+
+/// A TCP connection with or without TLS.
+pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// Connects to a server and shakes hands with it.
+pub(super) async fn connect(url: &str) -> Result<WebSocketStream<Box<dyn Connection>>, SessionError> {
+    let wrong = |reason: &str| SessionError::config(format!("`{url}` cannot be streamed to: {reason}"));
+    let uri: Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
+    let is_secure = match uri.scheme_str() {
+        Some("ws") => false,
+        Some("wss") => true,
+        _ => return Err(wrong("a URL such as wss://agent.example.com/calls is wanted")),
+    };
+    let host = uri.host().ok_or_else(|| wrong("it names no host"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    let request = url.into_client_request().map_err(|error| wrong(&error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| SessionError::transport(format!("cannot connect to {url}: {error}"));
+    let connecting = async {
+        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed(&error))?;
+        let _ = stream.set_nodelay(true); // without it frames come in pairs
+        let stream: Box<dyn Connection> = if is_secure {
+            let name = ServerName::try_from(host.clone()).map_err(|error| failed(&error))?;
+            Box::new(tls()?.connect(name, stream).await.map_err(|error| failed(&error))?)
+        } else {
+            Box::new(stream)
+        };
+        let shaken = tokio_tungstenite::client_async_with_config(request, stream, Some(config())).await;
+        shaken.map(|(socket, _)| socket).map_err(|error| failed(&error))
+    };
+    match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(failed(&format_args!("no answer within {CONNECT_LIMIT:?}"))),
+    }
+}
+
+/// Trusts the certification authorities of the host.
+fn tls() -> Result<TlsConnector, SessionError> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(config.clone().into());
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let builder =
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| SessionError::config(format!("TLS cannot be used: {error}")))?;
+    let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+    Ok(CONFIG.get_or_init(|| config).clone().into())
+}
