@@ -116,18 +116,12 @@ pub struct VoipMetrics {
     pub r_factor: u8,
     /// R factor of the network beyond the reporter's; [`NOT_KNOWN`].
     pub external_r_factor: u8,
-    /// Listening quality, mean opinion score times 10; [`NOT_KNOWN`].
-    pub mos_listening_x10: u8,
-    /// Conversational quality, mean opinion score times 10; [`NOT_KNOWN`].
-    pub mos_conversational_x10: u8,
+    /// Listening and conversational quality, mean opinion scores times 10; [`NOT_KNOWN`].
+    pub mos_x10: [u8; 2],
     /// Concealment, kind and rate of the jitter buffer (§4.7.6).
     pub receiver_config: u8,
-    /// Delay of the jitter buffer now.
-    pub jitter_buffer_ms: u16,
-    /// The most that it may be with the network as it is.
-    pub jitter_buffer_max_ms: u16,
-    /// The most that it may ever be.
-    pub jitter_buffer_abs_max_ms: u16,
+    /// Delay of the jitter buffer: now, the most that it may be with the network as it is, the most that it may ever be.
+    pub jitter_buffer_ms: [u16; 3],
 }
 
 impl VoipMetrics {
@@ -149,12 +143,9 @@ impl VoipMetrics {
             gap_packets_min: GAP_PACKETS_MIN,
             r_factor: NOT_KNOWN,
             external_r_factor: NOT_KNOWN,
-            mos_listening_x10: NOT_KNOWN,
-            mos_conversational_x10: NOT_KNOWN,
+            mos_x10: [NOT_KNOWN; 2],
             receiver_config: 0,
-            jitter_buffer_ms: 0,
-            jitter_buffer_max_ms: 0,
-            jitter_buffer_abs_max_ms: 0,
+            jitter_buffer_ms: [0; 3],
         }
     }
 
@@ -177,12 +168,9 @@ impl VoipMetrics {
             gap_packets_min: body[19],
             r_factor: body[20],
             external_r_factor: body[21],
-            mos_listening_x10: body[22],
-            mos_conversational_x10: body[23],
+            mos_x10: [body[22], body[23]],
             receiver_config: body[24],
-            jitter_buffer_ms: word(26),
-            jitter_buffer_max_ms: word(28),
-            jitter_buffer_abs_max_ms: word(30),
+            jitter_buffer_ms: [word(26), word(28), word(30)],
         })
     }
 
@@ -197,11 +185,11 @@ impl VoipMetrics {
         let levels = [self.signal_dbm0 as u8, self.noise_dbm0 as u8, self.echo_return_loss_db, self.gap_packets_min];
         body[16..20].copy_from_slice(&levels);
         body[20..22].copy_from_slice(&[self.r_factor, self.external_r_factor]);
-        body[22..24].copy_from_slice(&[self.mos_listening_x10, self.mos_conversational_x10]);
+        body[22..24].copy_from_slice(&self.mos_x10);
         body[24..26].copy_from_slice(&[self.receiver_config, 0]);
-        body[26..28].copy_from_slice(&pair(self.jitter_buffer_ms));
-        body[28..30].copy_from_slice(&pair(self.jitter_buffer_max_ms));
-        body[30..32].copy_from_slice(&pair(self.jitter_buffer_abs_max_ms));
+        for (place, delay_ms) in body[26..].chunks_exact_mut(2).zip(self.jitter_buffer_ms) {
+            place.copy_from_slice(&pair(delay_ms));
+        }
     }
 }
 
@@ -349,12 +337,9 @@ mod tests {
             noise_dbm0: -60,
             echo_return_loss_db: 55,
             r_factor: 82,
-            mos_listening_x10: 41,
-            mos_conversational_x10: 40,
+            mos_x10: [41, 40],
             receiver_config: 0xb0,
-            jitter_buffer_ms: 40,
-            jitter_buffer_max_ms: 100,
-            jitter_buffer_abs_max_ms: 300,
+            jitter_buffer_ms: [40, 100, 300],
             ..VoipMetrics::unknown(Ssrc(20))
         }
     }
