@@ -9,12 +9,10 @@
 
 mod calls;
 mod check;
-mod hangup;
 mod operator;
 mod options;
 mod output;
 mod processes;
-mod record;
 mod reload;
 mod serve;
 mod stats;
@@ -65,9 +63,9 @@ enum Command {
     /// List the counters with unit and meaning
     Stats(operator::Question),
     /// End a call, the calls with a peer, or all calls
-    Hangup(hangup::HangUp),
+    Hangup(calls::hangup::HangUp),
     /// Write a call into a WAV file of [recording] folder, or end that
-    Record(record::Record),
+    Record(calls::record::Record),
     /// Show SIP messages as they come and go, of all calls, one call or one peer, without passwords and keys
     Trace(trace::Trace),
 }
@@ -85,8 +83,8 @@ fn main() -> ExitCode {
         Command::Check { file } => check::run(&file),
         Command::Init => output::print(&config::default_file()),
         Command::Calls(wanted) => calls::run(&wanted),
-        Command::Hangup(wanted) => hangup::run(&wanted),
-        Command::Record(wanted) => record::run(&wanted),
+        Command::Hangup(wanted) => calls::hangup::run(&wanted),
+        Command::Record(wanted) => calls::record::run(&wanted),
         Command::Trace(wanted) => trace::run(&wanted),
         Command::Stats(question) => stats::run(&question),
     };

@@ -33,7 +33,7 @@ pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
     AudioEnd, AudioFrame, AudioSource, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks,
     CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, PlayOptions,
-    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RtpAddress, RtpPort, WebSocketEnd,
+    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RoomRole, RtpAddress, RtpPort, WebSocketEnd,
     WebSocketOptions, WebSocketStream, WebSocketSummary,
 };
 pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
@@ -41,7 +41,7 @@ pub use crate::settings::builder::SessionManagerBuilder;
 pub use crate::settings::credentials::Credentials;
 pub use crate::settings::tls::{Certificate, ClientCertificates, TlsConfig};
 pub use crate::settings::transport::Transport;
-pub use crate::settings::{Codec, SessionConfig, SessionManagerConfig};
+pub use crate::settings::{Codec, SessionConfig, SessionManagerConfig, SoundFiles};
 pub use async_trait::async_trait;
 #[doc(inline)]
 pub use engine::{

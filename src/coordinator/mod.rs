@@ -22,7 +22,7 @@ use crate::groups::Relations;
 use crate::handlers::CallHandler;
 use crate::handlers::ready_made::RejectHandler;
 use crate::health::Tasks;
-use crate::media::Recordings;
+use crate::media::{Recordings, Rooms};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 /// How far behind a subscriber may be.
@@ -53,6 +53,7 @@ pub struct SessionCoordinator {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) totals: Totals,
     pub(crate) recordings: Recordings,
+    pub(crate) rooms: Rooms,
     handler: RwLock<Arc<dyn CallHandler>>,
     pub(crate) bridge_events: Publisher<BridgeEvent>,
     pub(crate) joining: Arc<Joining>,
@@ -111,6 +112,7 @@ impl SessionCoordinator {
             runtime,
             totals: Totals::default(),
             recordings: Recordings::default(),
+            rooms: Rooms::default(),
             handler: RwLock::new(Arc::new(RejectHandler(480))),
             bridge_events: Publisher::new(event_backlog),
             joining: Arc::default(),

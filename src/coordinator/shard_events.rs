@@ -269,6 +269,7 @@ impl KnownSession {
         // Counted before it is gone: a program that sees no session any more sees all of them in the totals.
         coordinator.totals.ended(reason, clock::now());
         coordinator.registry.remove(self.entry.id);
+        coordinator.rooms.leave(self.entry.id);
         let ended = EventKind::Ended {
             reason: reason.name().into(),
             status: reason.sip_status().filter(|_| !was_answered),

@@ -1,7 +1,7 @@
 //! Operations on the media of sessions, by a coordinator and a name.
 
 use crate::api::{
-    AudioSource, Codec, MediaInfo, MediaStatistics, RecordingOptions, RecordingSummary, SessionCoordinator,
+    AudioSource, Codec, MediaInfo, MediaStatistics, RecordingOptions, RecordingSummary, RoomRole, SessionCoordinator,
     SessionError, SessionId,
 };
 use async_trait::async_trait;
@@ -76,6 +76,10 @@ pub trait MediaControl {
     async fn start_audio_transmission(&self, id: &SessionId, source: AudioSource) -> Result<(), SessionError>;
     /// Sends silence from now on.
     async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError>;
+    /// Becomes a member of a room, or changes its part in it ([`crate::api::Call::join_room`]).
+    async fn join_room(&self, id: &SessionId, room: &str, role: RoomRole) -> Result<(), SessionError>;
+    /// Leaves its room, and sends silence from now on.
+    async fn leave_room(&self, id: &SessionId) -> Result<(), SessionError>;
     /// Asks the peer to go over to another codec by re-INVITE, and waits for its answer.
     async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
@@ -136,6 +140,14 @@ impl MediaControl for Arc<SessionCoordinator> {
 
     async fn stop_audio_transmission(&self, id: &SessionId) -> Result<(), SessionError> {
         self.live_call(*id)?.stop_playing().await
+    }
+
+    async fn join_room(&self, id: &SessionId, room: &str, role: RoomRole) -> Result<(), SessionError> {
+        self.live_call(*id)?.join_room(room, role).await
+    }
+
+    async fn leave_room(&self, id: &SessionId) -> Result<(), SessionError> {
+        self.live_call(*id)?.leave_room().await
     }
 
     async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError> {

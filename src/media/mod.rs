@@ -8,6 +8,7 @@ mod operations;
 mod playing;
 pub(crate) mod quality;
 mod recording;
+mod rooms;
 
 pub use audio_stream::{
     AudioEnd, AudioFrame, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks, WebSocketEnd,
@@ -21,6 +22,8 @@ pub use info::{
 pub use playing::{CallTone, PlayOptions};
 pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
+pub use rooms::RoomRole;
+pub(crate) use rooms::Rooms;
 
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use crate::calls::entry::Entry;

@@ -141,6 +141,7 @@ impl Call {
         let planned = planned.collect::<Result<Vec<_>, SessionError>>()?;
         let play =
             move |order: signald::OrderTurn<'_, '_>, id| order.sessions.play_all(order.turn, id, planned, at_end);
+        self.coordinator().rooms.leave(self.id);
         self.coordinator().operate(self.id, play).await
     }
 

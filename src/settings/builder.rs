@@ -190,13 +190,13 @@ impl SessionManagerBuilder {
     /// Recordings have to stay below this folder, which is there already: what leads out of it, symbolic links as well, is
     /// refused. Paths that are not absolute are in it.
     pub fn with_recording_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.config.recording_folder = Some(folder.into());
+        self.config.files.recording_folder = Some(folder.into());
         self
     }
 
     /// A WAV, FLAC, MP3 or Ogg file (Vorbis or Opus) that calls can play: 8 to 192 kHz, up to 10 minutes.
     pub fn with_prompt(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
-        self.config.prompts.insert(name.into(), file.into());
+        self.config.files.prompts.insert(name.into(), file.into());
         self
     }
 

@@ -64,6 +64,17 @@ impl std::fmt::Display for Codec {
     }
 }
 
+/// Sound files that calls play, and where they are recorded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SoundFiles {
+    /// Prompts by name; `play` is the welcome prompt unless it is here. A running media plane that is attached to has prompts of
+    /// its own, and needs the same names.
+    pub prompts: BTreeMap<String, PathBuf>,
+    /// The folder that recordings have to stay below, also by way of symbolic links; paths that are not absolute are in it.
+    /// `None`: they may be anywhere.
+    pub recording_folder: Option<PathBuf>,
+}
+
 /// Where a switch listens and what its limits are.
 ///
 /// ```
@@ -128,11 +139,8 @@ pub struct SessionConfig {
     /// How long nothing may come from the peer before the call ends: 60 s; `None`: it never does. A call on hold is
     /// not ended so.
     pub media_timeout: Option<Duration>,
-    /// The folder that recordings have to stay below, also by way of symbolic links; paths that are not absolute are in it. `None`: they may be anywhere.
-    pub recording_folder: Option<PathBuf>,
-    /// Sound files that calls can play, by name; `play` is the welcome prompt unless it is here. A running media plane that is attached to has prompts of its own, and
-    /// needs the same names.
-    pub prompts: BTreeMap<String, PathBuf>,
+    /// Sound files that calls play, and where they are recorded.
+    pub files: SoundFiles,
     /// The control socket of a running `ringplane media`; `None`: the media plane runs in this process.
     pub media_plane: Option<PathBuf>,
 }
@@ -200,7 +208,7 @@ impl SessionConfig {
     /// In the order of their names, which is that of their numbers. `play` is the welcome prompt unless it is given.
     fn all_prompts(&self) -> Vec<Prompt> {
         let mut all: BTreeMap<&str, PromptFile> = BTreeMap::from([(WELCOME, PromptFile::Builtin)]);
-        all.extend(self.prompts.iter().map(|(name, path)| (name.as_str(), PromptFile::File(path.clone()))));
+        all.extend(self.files.prompts.iter().map(|(name, path)| (name.as_str(), PromptFile::File(path.clone()))));
         all.into_iter().map(|(name, file)| Prompt { name: name.to_owned(), file }).collect()
     }
 
@@ -257,8 +265,7 @@ impl Default for SessionConfig {
             decision_timeout: Duration::from_secs(30),
             handler_timeout: Duration::from_secs(10),
             media_timeout: Some(Duration::from_secs(60)),
-            recording_folder: None,
-            prompts: BTreeMap::new(),
+            files: SoundFiles::default(),
             media_plane: None,
         }
     }

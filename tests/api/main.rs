@@ -20,6 +20,7 @@ mod page;
 mod phone;
 mod recorded;
 mod recording;
+mod rooms;
 mod samples;
 mod sdp;
 mod server_and_client;

@@ -58,7 +58,7 @@ impl Coding {
         }
     }
 
-    /// One channel on both sides, whoever encodes.
+    /// Opus of one channel on both sides.
     pub(super) fn fmtp(self) -> &'static str {
         match self {
             Self::Opus => "stereo=0;sprop-stereo=0;maxaveragebitrate=32000",

@@ -27,6 +27,8 @@ crate::counters! {
         DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";
         DroppedLate: "dropped_late_packets", Packets, "RTP packets not relayed because they had waited for too long: this worker was behind.";
         HeldBack: "held_back_packets", Packets, "Relayed RTP packets that gave way to a digit that the switch sends, to muting, or to later packets of a new source.";
+        RoomsOpen: "rooms_open", Level, "Conferences that have members now.";
+        RoomMembers: "room_members", Level, "Legs that are members of a conference now.";
         TranscodersWorking: "transcoders_working", Level, "Legs now whose sound is decoded and encoded anew.";
         TranscodedPackets: "transcoded_packets", Packets, "RTP packets taken to be decoded and encoded anew in another codec.";
         DigitsTooFast: "digits_too_fast", Events, "Digits of peers that came faster than keys can be pressed, and were not told.";

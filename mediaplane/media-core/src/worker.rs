@@ -21,6 +21,15 @@ use std::sync::Arc;
 /// No port pair, no leg.
 const NO_PAIR: u16 = u16::MAX;
 
+/// What RTCP of all legs has in common.
+#[derive(Debug)]
+pub(crate) struct RtcpSettings {
+    /// Our name (RFC 3550 §6.5.1).
+    pub(crate) cname: Box<str>,
+    /// Mean time between two reports of a leg.
+    pub(crate) interval: Duration,
+}
+
 /// All legs of one pinned worker, in virtual time.
 ///
 /// A turn: [`Worker::handle_packets`] with what came, [`Worker::handle_command`] for each command,
@@ -48,8 +57,7 @@ pub struct Worker {
     pub(crate) random: Random,
     pub(crate) prompts: Arc<[Prompt]>,
     pub(crate) tones: Arc<Tones>,
-    pub(crate) cname: Box<str>,
-    pub(crate) rtcp_interval: Duration,
+    pub(crate) rtcp: RtcpSettings,
     pub(crate) index: u8,
 }
 
@@ -84,8 +92,7 @@ impl Worker {
             random: Random::new(config.seed),
             prompts: config.prompts,
             tones: config.tones,
-            cname: config.cname.into(),
-            rtcp_interval: config.rtcp_interval,
+            rtcp: RtcpSettings { cname: config.cname.into(), interval: config.rtcp_interval },
             index: config.index,
         }
     }
@@ -137,6 +144,7 @@ impl Worker {
                 self.find(leg).and(Err(RefuseReason::Invalid))
             }
         };
+        self.count_rooms();
         if let Err(reason) = done {
             self.counts.add(MediaCounter::CommandsRefused, 1);
             out.events.push(Event::Refused { leg, number, reason });
@@ -184,6 +192,12 @@ impl Worker {
     /// Transcoders at work.
     pub fn transcoder_count(&self) -> usize {
         self.coders.count()
+    }
+
+    /// Counts what commands and ends of legs change.
+    fn count_rooms(&mut self) {
+        self.counts.set(MediaCounter::RoomsOpen, self.rooms.room_count() as u64);
+        self.counts.set(MediaCounter::RoomMembers, self.rooms.member_count() as u64);
     }
 
     /// Rooms that have members, and their members.
@@ -266,6 +280,8 @@ impl Worker {
         let it = &mut self.legs[place];
         self.coders.release(&mut it.links.coder);
         self.rooms.leave(&mut it.links.member);
+        self.count_rooms();
+        let it = &mut self.legs[place];
         let (dialling, hearing) = (std::mem::take(&mut it.dialling), it.hearing.take());
         let listeners = std::mem::take(&mut it.listeners);
         let leg = Leg { dialling, hearing, listeners, ..it.clone() };

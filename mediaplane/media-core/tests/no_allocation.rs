@@ -1,8 +1,9 @@
 //! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones, half of
-//! them recorded, some heard by a program, and one that a program speaks on. Some legs are searched for digits.
+//! them recorded, some heard by a program, one that a program speaks on, and a room with members of four codecs. Some legs are
+//! searched for digits.
 
 use clock::{Duration, Instant, WallTime};
-use contract::{Codec, Command, LegRef, LegSpec, PortRef, Source};
+use contract::{Codec, Command, LegRef, LegSpec, PortRef, RoomMember, Source};
 use media_core::io::{Output, Received, SocketIndex};
 use media_core::sim::SimBuffers;
 use media_core::suite::rtp_packet;
@@ -38,10 +39,25 @@ const LEGS: usize = 64;
 const TONES: usize = 8;
 /// Relayed legs whose sound is searched for tones of digits.
 const LISTENING: usize = 8;
+/// The members of the room: payload type, codec, and whether the others hear them.
+const MEMBERS: [(u8, Codec, bool); 8] = [
+    (0, Codec::Pcmu, true),
+    (8, Codec::Pcma, true),
+    (9, Codec::G722, true),
+    (0, Codec::Pcmu, false),
+    (0, Codec::Pcmu, false),
+    (9, Codec::G722, false),
+    (96, Codec::Opus, false),
+    (96, Codec::Opus, false),
+];
+/// The first leg that is a member.
+const FIRST_MEMBER: usize = LEGS + TONES;
+/// Turns of 1 ms until every leg has sent and every encoder of the room is there.
+const SET_UP_TURNS: u32 = 100;
 
 #[test]
 fn relaying_tones_and_recording_allocate_nothing() {
-    let ports: Vec<u16> = (0..(LEGS + TONES) as u16).map(|n| 10_000 + 2 * n).collect();
+    let ports: Vec<u16> = (0..(FIRST_MEMBER + MEMBERS.len()) as u16).map(|n| 10_000 + 2 * n).collect();
     let mut worker = Worker::new(WorkerConfig::new(0, ports.clone()));
     let mut buffers = SimBuffers::new(1_024);
     let mut out = Output::with_limits(512, 256);
@@ -80,6 +96,15 @@ fn relaying_tones_and_recording_allocate_nothing() {
         let spec = spec(n, Source::Tone440).with(|spec| spec.transport.media_timeout_ms = 0);
         worker.handle_command(now, Command::Open { leg: leg(n), number: 0, spec }, &mut buffers, &mut out);
     }
+    for (index, (payload_type, codec, is_heard)) in MEMBERS.into_iter().enumerate() {
+        let n = FIRST_MEMBER + index;
+        let member = RoomMember { is_muted: !is_heard, ..RoomMember::of(1) };
+        let mut spec = spec(n, Source::Room(member));
+        spec.formats.payloads = Default::default();
+        assert!(spec.formats.payloads.push(payload_type, codec));
+        worker.handle_command(now, Command::Open { leg: leg(n), number: 0, spec }, &mut buffers, &mut out);
+    }
+    assert_eq!(worker.room_count(), (1, MEMBERS.len()));
     // Half of all is recorded.
     for n in (0..LEGS + TONES).step_by(2) {
         worker.tap(leg(n), NonZeroU64::new(n as u64 + 1).map(TapId)).expect("the leg is open");
@@ -95,13 +120,14 @@ fn relaying_tones_and_recording_allocate_nothing() {
     }
     let speaker = program(LEGS, true);
     worker.connect_program(now, leg(LEGS), Some(speaker.clone())).expect("the leg is open");
-    let mut received = Vec::with_capacity(LEGS);
-    let (mut sent, mut tapped, mut heard) = (0, 0, 0);
+    let mut received = Vec::with_capacity(LEGS + MEMBERS.len());
+    let (mut sent, mut said, mut tapped, mut heard) = (0, 0, 0, 0);
     let mut packet = rtp_packet(1, 0);
+    let mut speech = rtp_packet(2, 0);
     let mut start = 0;
     const TURNS: u32 = 32_000;
     for turn in 0..TURNS {
-        if turn == 10 {
+        if turn == SET_UP_TURNS {
             start = ALLOCATIONS.load(Ordering::Relaxed);
         }
         buffers.end_turn();
@@ -111,6 +137,16 @@ fn relaying_tones_and_recording_allocate_nothing() {
             let span = buffers.fill(&packet).expect("a buffer");
             received.push(Received { socket: SocketIndex(2 * n as u32), span, at: now, from: peer(n).into() });
         }
+        speech[2..4].copy_from_slice(&((turn / 20) as u16).to_be_bytes());
+        speech[4..8].copy_from_slice(&(turn * 8).to_be_bytes());
+        for (index, (payload_type, ..)) in
+            MEMBERS.into_iter().enumerate().filter(|(_, member)| member.2 && turn % 20 == 0)
+        {
+            speech[1] = payload_type;
+            let span = buffers.fill(&speech).expect("a buffer");
+            let n = FIRST_MEMBER + index;
+            received.push(Received { socket: SocketIndex(2 * n as u32), span, at: now, from: peer(n).into() });
+        }
         if turn > 0 {
             // The first packet of each made the socket connected.
             received.iter_mut().for_each(|packet| packet.from = contract::Address::NONE);
@@ -118,6 +154,8 @@ fn relaying_tones_and_recording_allocate_nothing() {
         worker.handle_packets(now, &mut buffers, &received, &mut out);
         worker.run_due(now, WallTime::from_unix_nanos(now.as_nanos()), &mut buffers, &mut out);
         sent += out.sends.len();
+        let members = 2 * FIRST_MEMBER as u32..;
+        said += out.sends.iter().filter(|send| members.contains(&send.socket.0)).count();
         tapped += out.taps.len();
         out.taps.clear();
         heard += out.program_taps.len();
@@ -134,5 +172,6 @@ fn relaying_tones_and_recording_allocate_nothing() {
     assert!(tapped >= LEGS * TURNS as usize, "{tapped} packets of recorded legs");
     assert!(heard >= LEGS / 8 * TURNS as usize, "{heard} packets of legs that a program hears");
     assert!(speaker.played() > 2 * u64::from(TURNS) / 20 - 10, "{} blocks of a program", speaker.played());
+    assert!(said >= MEMBERS.len() * (TURNS as usize / 20 - 2), "{said} packets to members of the room");
     assert_eq!(allocations, 0, "allocations in {sent} packets");
 }

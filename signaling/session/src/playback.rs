@@ -70,7 +70,7 @@ impl Playback {
             PlannedSource::Ringing => SmallSource::Ringing,
             PlannedSource::Echo => SmallSource::Echo,
             PlannedSource::Prompt(number) => u16::try_from(number).map_or(SmallSource::Other, SmallSource::Prompt),
-            PlannedSource::PromptPlay(_) | PlannedSource::CallTone(_) => SmallSource::Other,
+            PlannedSource::PromptPlay(_) | PlannedSource::CallTone(_) | PlannedSource::Room(_) => SmallSource::Other,
         };
         self.source = small;
         if small == SmallSource::Other {
@@ -186,7 +186,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The same, and these follow each other without a word in between; `SourceEnded` is told after the last one.
+    /// Sends these sources one after the other from now on; `SourceEnded` is told after the last one.
     pub fn play_all(
         &mut self,
         turn: &mut Turn<'_>,

@@ -24,14 +24,14 @@ const MEDIA_LIMIT: Duration = Duration::from_secs(10);
 impl SessionCoordinator {
     pub(super) async fn record(&self, id: SessionId, options: RecordingOptions) -> Result<(), SessionError> {
         let entry = self.entry(id)?;
-        let options = options.within(self.config.recording_folder.as_deref())?;
+        let options = options.within(self.config.files.recording_folder.as_deref())?;
         // No file is made for a session that cannot be recorded.
         let check = |order: OrderTurn<'_, '_>, id| {
             let session = order.sessions.get(id).ok_or(session::SessionError::SessionNotFound(id))?;
             session.check(Operation::StartRecording)
         };
         self.operate(id, check).await?;
-        let (opening, folder) = (options.clone(), self.config.recording_folder.clone());
+        let (opening, folder) = (options.clone(), self.config.files.recording_folder.clone());
         let opened = tokio::task::spawn_blocking(move || opening.open(folder.as_deref())).await;
         let file = opened.map_err(|error| SessionError::config(format!("cannot open a file: {error}")))??;
         let begun = self.begin_recording(&entry, &options, file).await;

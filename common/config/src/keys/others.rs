@@ -96,6 +96,15 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "rooms",
+        "[]",
+        &[
+            "User names of conferences in mode \"numbers\": everyone who calls such a name hears the others, up to 100 callers each,",
+            "whatever their codecs. At most 1024.",
+        ],
+    ),
+    key(
+        "media",
         "dscp",
         "46",
         &["Differentiated services code point of RTP, 0 to 63. 46 (expedited forwarding) is usual for voice."],

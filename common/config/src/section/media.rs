@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
 
+/// Most rooms.
+const ROOM_COUNT_MAX: usize = 1_024;
+const ROOMS: &str = r#"must be a list of at most 1024 user names, such as ["sales"]"#;
 /// Most prompts.
 const PROMPT_COUNT_MAX: usize = 256;
 
@@ -36,6 +39,8 @@ pub struct Media {
     pub digits: Digits,
     /// Prompts, in the order of their names; a place in this list is the number of `contract::Source::Prompt`.
     pub prompts: Vec<Prompt>,
+    /// User names that are called to be in a conference, in the order of the file.
+    pub rooms: Vec<String>,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
 }
@@ -157,6 +162,15 @@ impl Media {
                 &[("passed", Digits::Passed), ("consumed", Digits::Consumed), ("masked", Digits::Masked)],
             ),
             prompts: reader.entries(section, "prompts", prompts, |value, faults| read_prompts(value, faults, host)),
+            rooms: reader.get(section, "rooms", ROOMS, |value| {
+                let names = value.as_array().filter(|names| names.len() <= ROOM_COUNT_MAX)?;
+                let name = |value: &toml::Spanned<DeValue<'_>>| value.get_ref().as_str().map(str::to_owned);
+                names
+                    .iter()
+                    .map(name)
+                    .collect::<Option<Vec<String>>>()
+                    .filter(|names| names.iter().all(|name| !name.is_empty()))
+            }),
             dscp,
         }
     }

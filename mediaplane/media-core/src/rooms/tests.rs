@@ -133,7 +133,7 @@ fn muted_deaf_quiet_and_whispering_members() {
     assert!(!rooms.change(rest[0].index, &RoomMember::of(2)), "another room has to be joined");
 }
 
-/// Whoever only listens gets the same bytes as all others of its format, encoded once.
+/// Members that only listen get the same bytes as all others of their format, encoded once.
 #[test]
 fn listeners_share_an_encoder() {
     let mut rooms = Rooms::default();

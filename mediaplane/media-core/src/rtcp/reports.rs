@@ -61,7 +61,7 @@ impl Worker {
     /// Between half and one and a half of the interval (RFC 3550 §6.3.1). The division by e - 3/2 is left out: it makes
     /// up for timer reconsideration, and where two take part nothing has to be reconsidered.
     fn interval(&mut self) -> Duration {
-        let mean = self.rtcp_interval.as_nanos() as u64;
+        let mean = self.rtcp.interval.as_nanos() as u64;
         Duration::from_nanos(self.random.between(mean / 2, mean + mean / 2))
     }
 
@@ -143,7 +143,7 @@ impl Worker {
                 } else {
                     writer.receiver_report(leg.sending.ssrc, reports).ok()?;
                 }
-                writer.source_description(leg.sending.ssrc, &self.cname).ok()
+                writer.source_description(leg.sending.ssrc, &self.rtcp.cname).ok()
             },
             now,
         ) else {
@@ -171,7 +171,7 @@ impl Worker {
             out,
             |writer, leg, reports| {
                 writer.receiver_report(leg.sending.ssrc, reports).ok()?;
-                writer.source_description(leg.sending.ssrc, &self.cname).ok()?;
+                writer.source_description(leg.sending.ssrc, &self.rtcp.cname).ok()?;
                 writer.bye(leg.sending.ssrc).ok()
             },
             now,

@@ -2,7 +2,7 @@
 
 use crate::{Destination, Forward, SessionId, TransferRequest};
 use clock::Instant;
-use contract::{NamedTone, PromptPlay};
+use contract::{NamedTone, PromptPlay, RoomMember};
 use sdp_core::Negotiated;
 use sip_core::auth::Place;
 use sip_core::{ClientRequestId, DialogInfo, RequestId};
@@ -168,6 +168,8 @@ pub enum PlannedSource {
     CallTone(NamedTone),
     /// What the peer sends is sent back to it.
     Echo,
+    /// The other members of a room, as whose member the peer is heard as well.
+    Room(RoomMember),
 }
 
 /// What happens when the source has come to its end.
@@ -214,6 +216,7 @@ impl From<PlannedSource> for media_control::Player {
             PlannedSource::PromptPlay(play) => Self::PromptPlay(play),
             PlannedSource::CallTone(tone) => Self::CallTone(tone),
             PlannedSource::Echo => Self::Echo,
+            PlannedSource::Room(member) => Self::Room(member),
         }
     }
 }

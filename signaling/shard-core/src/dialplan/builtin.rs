@@ -2,14 +2,16 @@
 
 use crate::dialplan::transfers::Transfers;
 use config::Media;
-use contract::{NamedTone, ToneMeaning};
+use contract::{NamedTone, RoomMember, ToneMeaning};
 use session::{Decide, Decision, Destination, IncomingCall, Plan, PlannedSource, SessionId, TransferRequest};
 use std::collections::HashMap;
 
-/// `tone`, `echo`, `ringing`, `busy`, the prompts by their names, `tone-gb-busy` and other tones of countries, and a tone for everybody else.
+/// `tone`, `echo`, `ringing`, `busy`, the prompts and the rooms by their names, `tone-gb-busy` and other tones of countries, and a tone for everybody else.
 #[derive(Clone, Default)]
 pub struct BuiltinDialplan {
     prompts: HashMap<String, u32>,
+    /// The number of each room.
+    rooms: HashMap<String, u32>,
     transfers: Option<Transfers>,
 }
 
@@ -18,7 +20,9 @@ impl BuiltinDialplan {
     pub fn new(media: &Media) -> Self {
         let prompts = media.prompts.iter().enumerate();
         let prompts = prompts.map(|(index, prompt)| (prompt.name.clone(), index as u32)).collect();
-        Self { prompts, transfers: None }
+        // Programs have numbers that are far from these.
+        let rooms = media.rooms.iter().cloned().zip(1..).collect();
+        Self { prompts, rooms, transfers: None }
     }
 
     /// The dialplan whose callers may hand their calls over by this policy; without it, to these numbers alone.
@@ -44,10 +48,11 @@ impl Decide for BuiltinDialplan {
             "echo" => PlannedSource::Echo,
             "ringing" => PlannedSource::Ringing,
             "tone" => PlannedSource::Tone440,
-            user => match (self.prompts.get(user), named_tone(user)) {
-                (Some(number), _) => PlannedSource::Prompt(*number),
-                (None, Some(tone)) => PlannedSource::CallTone(tone),
-                (None, None) => PlannedSource::Tone440,
+            user => match (self.prompts.get(user), self.rooms.get(user), named_tone(user)) {
+                (Some(number), ..) => PlannedSource::Prompt(*number),
+                (None, Some(number), _) => PlannedSource::Room(RoomMember::of(*number)),
+                (None, None, Some(tone)) => PlannedSource::CallTone(tone),
+                (None, None, None) => PlannedSource::Tone440,
             },
         };
         Decision::Accept(Plan::of(source))

@@ -1,6 +1,6 @@
 //! `ringplane hangup`: ends calls, and says what became of them.
 
-use super::{Failure, operator::Question, output};
+use crate::{Failure, operator::Question, output};
 use clap::Args;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -59,7 +59,7 @@ impl HangUp {
 }
 
 fn line(call: &Value) -> String {
-    let text = |key: &str| super::table::escaped(call[key].as_str().unwrap_or("?"));
+    let text = |key: &str| crate::table::escaped(call[key].as_str().unwrap_or("?"));
     let end = if call["is_over"] == true { "it is over" } else { "the peer has not answered yet" };
     format!("{} ({}) {} > {}: {}, {end}\n", text("id"), text("call"), text("from"), text("to"), text("done"))
 }

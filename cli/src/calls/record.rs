@@ -1,6 +1,6 @@
 //! `ringplane record`: writes a call into a file of `[recording] folder`.
 
-use super::{Failure, operator::Question, output};
+use crate::{Failure, operator::Question, output};
 use clap::Args;
 
 /// Which call, and whether to begin or to stop.
@@ -25,7 +25,7 @@ pub(crate) fn run(wanted: &Record) -> Result<(), Failure> {
     if wanted.question.json {
         return output::print(&format!("{answer}\n"));
     }
-    let text = |key: &str| super::table::escaped(answer[key].as_str().unwrap_or("?"));
+    let text = |key: &str| crate::table::escaped(answer[key].as_str().unwrap_or("?"));
     output::print(&match wanted.stop {
         true => format!("the recording of {} has ended\n", text("id")),
         false => format!("{} is recorded into {}\n", text("id"), text("file")),

@@ -1,7 +1,10 @@
 //! `ringplane calls`: what is up now.
 
-use super::table::{self, Fit, escaped};
-use super::{Failure, operator::Question, output};
+pub(crate) mod hangup;
+pub(crate) mod record;
+
+use crate::table::{self, Fit, escaped};
+use crate::{Failure, operator::Question, output};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
