@@ -21,7 +21,7 @@ crate::counters! {
         Keepalives: "keepalive_packets", Packets, "Packets of peers that are no RTP: empty, or STUN (RFC 6263).";
         PeersMoved: "peers_moved", Events, "Times that a leg went over to another address of its peer: a NAT, or back to that of the session description.";
         DroppedPayloadType: "dropped_payload_type_packets", Packets, "RTP packets of a payload type that was not agreed on.";
-        DroppedNoTranscoder: "dropped_no_transcoder_packets", Packets, "RTP packets of a codec that the other side does not have, while no transcoder was free for it ([media] transcoders) or its stream changed its codec too often.";
+        DroppedNoTranscoder: "dropped_no_transcoder_packets", Packets, "RTP packets of a codec that the other side does not have, while no transcoder was free for it (`transcoders` of media) or its stream changed its codec too often.";
         DroppedDirection: "dropped_direction_packets", Packets, "RTP packets against the agreed direction (hold).";
         DroppedNoLeg: "dropped_no_leg_packets", Packets, "Packets for a port without a leg.";
         DroppedNoRoom: "dropped_no_room_packets", Packets, "RTP packets not relayed because the turn had no room for another send.";

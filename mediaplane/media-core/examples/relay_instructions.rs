@@ -56,7 +56,9 @@ fn main() {
         let received = [Received { socket: SocketIndex(0), span, at: now, from: peer(0).into() }];
         worker.handle_packets(now, &mut buffers, &received, &mut out);
         assert_eq!(out.sends.len(), 1, "it is relayed");
-        (out.sends.clear(), out.sockets.clear(), out.events.clear());
+        out.sends.clear();
+        out.sockets.clear();
+        out.events.clear();
         buffers.end_turn();
         now += Duration::from_millis(20);
     }

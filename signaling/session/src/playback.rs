@@ -131,7 +131,7 @@ impl Playback {
         let more = self.more.as_deref_mut()?;
         match (more.paused, is_paused) {
             (None, true) => {
-                more.paused = source.from_ms(position);
+                more.paused = source.starting_at_ms(position);
                 self.set_source(PlannedSource::Silence);
             }
             (Some(source), false) => {
@@ -149,11 +149,11 @@ impl Playback {
         let source = self.source();
         let more = self.more.as_deref_mut()?;
         if let Some(paused) = more.paused {
-            more.paused = paused.from_ms(to_ms);
+            more.paused = paused.starting_at_ms(to_ms);
             return Some(false);
         }
         more.began_at = Some(now);
-        self.set_source(source.from_ms(to_ms)?);
+        self.set_source(source.starting_at_ms(to_ms)?);
         Some(true)
     }
 }

@@ -283,7 +283,7 @@ impl Bridge {
     fn take_sound(&self, bytes: &[u8]) -> Result<(), String> {
         let mut state = self.state();
         state.counts.messages_received += 1;
-        if bytes.len() % 2 != 0 {
+        if !bytes.len().is_multiple_of(2) {
             return Err(format!("{} bytes are no whole samples of 16 bits", bytes.len()));
         }
         let count = bytes.len() / 2;

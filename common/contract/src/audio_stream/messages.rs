@@ -89,7 +89,7 @@ impl Head {
 }
 
 fn has_whole_samples(samples: &[u8]) -> Result<&[u8], Invalid> {
-    let is_sound = samples.len() <= STREAM_MESSAGE_BYTES_MAX - STREAM_HEADER_BYTES && samples.len() % 2 == 0;
+    let is_sound = samples.len() <= STREAM_MESSAGE_BYTES_MAX - STREAM_HEADER_BYTES && samples.len().is_multiple_of(2);
     if is_sound { Ok(samples) } else { Err(Invalid::Field("samples")) }
 }
 

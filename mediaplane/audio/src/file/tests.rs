@@ -5,7 +5,6 @@ use hound::{SampleFormat, WavSpec, WavWriter};
 use proptest::prelude::*;
 use std::f64::consts::TAU;
 use std::io::Cursor;
-use std::time::{Duration, Instant};
 
 /// 0.5 s of 1 kHz at half of full scale, by programs of others: lame (which lowers loud sound by 5 %), oggenc, opusenc, flac and sox.
 const FILES: [(&str, u32, &[u8]); 6] = [
@@ -130,12 +129,9 @@ fn a_codebook_that_lies_takes_no_memory() {
 }
 
 fn harmless(file: &[u8]) {
-    let begun = Instant::now();
     let outcome = decode(file);
     assert_ne!(outcome.as_ref().err(), Some(&SoundError::Broken), "a decoder has panicked");
     assert!(outcome.is_err() || outcome.is_ok_and(|sound| sound.samples.len() <= 600 * 192_000));
-    // Far above what a file of a few kilobytes takes on a busy host.
-    assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
 proptest! {

@@ -73,7 +73,7 @@ impl Clip {
     }
 
     fn louder(&self, sample: i16) -> i16 {
-        (i32::from(sample) * self.gain >> GAIN_BITS).clamp(i16::MIN.into(), i16::MAX.into()) as i16
+        ((i32::from(sample) * self.gain) >> GAIN_BITS).clamp(i16::MIN.into(), i16::MAX.into()) as i16
     }
 }
 

@@ -60,7 +60,7 @@ pub enum ProgramState {
     Over = 4,
 }
 
-/// A program that listens to a leg, speaks on it, or both. Shared by the worker of the leg, which calls [`Self::take`], and
+/// A program that listens to a leg, speaks on it, or both. Shared by the worker of the leg, which takes its sound, and
 /// the thread that serves the program.
 #[derive(Debug)]
 pub struct Program {
@@ -113,9 +113,9 @@ impl Program {
             .fetch_update(Release, Acquire, |now| (now <= ProgramState::Connected as u8).then_some(state as u8));
     }
 
-    /// Sound for the peer; gives it back where the queue is full.
-    pub fn push(&self, block: Block) -> Result<(), Block> {
-        self.blocks.push(block)
+    /// Takes sound for the peer; `false`: the queue is full.
+    pub fn push(&self, block: Block) -> bool {
+        self.blocks.push(block).is_ok()
     }
 
     /// Blocks that [`Self::push`] takes now.
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_runs_dry_fades_and_what_begins_fades_in() {
         let program = program();
-        program.push(loud(80)).unwrap();
+        assert!(program.push(loud(80)));
         let mut frame = [1; 160];
         program.take(false, &mut frame);
         assert_eq!((frame[0], frame[30], frame[79]), (0, 10_000, 10_000));
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_pause_keeps_and_a_flush_forgets() {
         let program = program();
-        (0..3).for_each(|_| program.push(loud(80)).unwrap());
+        (0..3).for_each(|_| assert!(program.push(loud(80))));
         program.set_paused(true);
         let mut frame = [1; 80];
         program.take(false, &mut frame);
@@ -250,8 +250,8 @@ mod tests {
     fn a_block_of_the_other_rate_keeps_its_length() {
         let (program, mut wide, mut narrow) = (program(), [0; 160], [0; 80]);
         assert!(Block::new(&[0; 81]).is_none() && Block::new(&[0; 320]).is_none());
-        program.push(loud(80)).unwrap();
-        program.push(loud(160)).unwrap();
+        assert!(program.push(loud(80)));
+        assert!(program.push(loud(160)));
         program.take(true, &mut wide);
         assert!(program.wants_wide() && wide[159] == 10_000);
         program.take(false, &mut narrow);
@@ -264,7 +264,7 @@ mod tests {
         program.set_state(ProgramState::Over);
         program.set_state(ProgramState::Connected);
         assert_eq!(program.state(), ProgramState::Over);
-        program.push(loud(80)).unwrap();
+        assert!(program.push(loud(80)));
         assert!(!program.has_sound());
     }
 }

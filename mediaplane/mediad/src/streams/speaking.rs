@@ -106,7 +106,7 @@ impl Speaking {
             let mut blocks = sound.chunks_exact(block).filter_map(Block::new);
             for _ in 0..FRAME_BLOCKS {
                 // There is room, and a frame is two blocks at either rate.
-                let is_pushed = blocks.next().is_some_and(|block| program.push(block).is_ok());
+                let is_pushed = blocks.next().is_some_and(|block| program.push(block));
                 debug_assert!(is_pushed);
                 self.pushed += u64::from(is_pushed);
             }

@@ -201,7 +201,7 @@ impl PlannedSource {
     }
 
     /// The same prompt from another place; other sources have none.
-    pub(crate) fn from_ms(self, start_ms: u32) -> Option<Self> {
+    pub(crate) fn starting_at_ms(self, start_ms: u32) -> Option<Self> {
         self.prompt().map(|play| Self::PromptPlay(PromptPlay { start_ms, ..play }))
     }
 }

@@ -155,8 +155,11 @@ fn told(scene: &Scene<SimLab>) -> Vec<(u8, u32)> {
     ended
 }
 
+/// Digits with their lengths in milliseconds.
+type Presses = Vec<(u8, u32)>;
+
 /// Digits in the tones and in the events of what came to a peer.
-fn heard(codec: Codec, packets: &[Vec<u8>]) -> (Vec<(u8, u32)>, Vec<(u8, u32)>) {
+fn heard(codec: Codec, packets: &[Vec<u8>]) -> (Presses, Presses) {
     let mut decoder = Decoder::new(format_of(codec).expect("it can be decoded"));
     let mut detector = DtmfDetector::new(decoder.format().sample_rate());
     let (mut tones, mut events, mut samples): (Vec<_>, Vec<(u8, u32, u32)>, _) =
