@@ -78,7 +78,7 @@ pub struct BridgeInfo {
 }
 
 /// Bridges join two sessions: each hears the other. Packets of a codec that both have are passed on without decoding. A third one is refused with
-/// [`SessionError::ResourceExhausted`], whose context names the bridge, until the media plane can mix. When a session ends
+/// [`SessionError::ResourceExhausted`], whose context names the bridge: more than two calls are members of a room ([`crate::api::Call::join_room`]). When a session ends
 /// it leaves its bridge; a bridge that was made by [`Self::bridge_sessions`] then goes too, and the other session goes on
 /// alone. [`Self::bridge_sessions_together`] ends both calls as soon as one of them ends.
 ///
@@ -136,7 +136,7 @@ impl SessionCoordinator {
         };
         self.join(*id, *id, add).await.map(drop).map_err(|error| match error {
             SessionError::ResourceExhausted => SessionError::exhausted(
-                format!("sessions in bridge {bridge} (a third one has to wait for a media plane that mixes)"),
+                format!("sessions in bridge {bridge} (more than two join a room)"),
                 session::BRIDGE_MEMBERS_MAX,
             ),
             other => other,

@@ -23,8 +23,9 @@ impl Call {
     pub async fn play(&self, source: AudioSource) -> Result<(), SessionError> {
         let at_end = if matches!(source, AudioSource::Music(_)) { AtEnd::Repeat } else { AtEnd::Silence };
         let plan = Plan { at_end, ..Plan::of(self.coordinator().planned(source)?) };
+        self.coordinator().operate(self.id, move |order, id| order.sessions.play(order.turn, id, plan)).await?;
         self.coordinator().rooms.leave(self.id);
-        self.coordinator().operate(self.id, move |order, id| order.sessions.play(order.turn, id, plan)).await
+        Ok(())
     }
 
     /// Sends silence from now on.

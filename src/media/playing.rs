@@ -141,8 +141,9 @@ impl Call {
         let planned = planned.collect::<Result<Vec<_>, SessionError>>()?;
         let play =
             move |order: signald::OrderTurn<'_, '_>, id| order.sessions.play_all(order.turn, id, planned, at_end);
+        self.coordinator().operate(self.id, play).await?;
         self.coordinator().rooms.leave(self.id);
-        self.coordinator().operate(self.id, play).await
+        Ok(())
     }
 
     /// Silence in place of a prompt of [`Self::play_with`] or [`Self::play_all`], which stays where it is.

@@ -4,11 +4,12 @@ use crate::api::{Call, SessionCoordinator, SessionError, SessionId};
 use contract::{LegRef, RoomMember};
 use session::{Plan, PlannedSource};
 use signald::OrderTurn;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Members of a room.
+const MEMBERS_MAX: usize = RoomMember::COUNT_MAX as usize;
 /// Rooms of a program at once.
 const ROOMS_MAX: usize = 10_000;
 /// The numbers below are for the rooms of a configuration.
@@ -76,6 +77,14 @@ struct Room {
     members: BTreeMap<SessionId, RoomRole>,
 }
 
+/// A session in a room.
+#[derive(Debug)]
+struct Membership {
+    room: String,
+    number: u32,
+    role: RoomRole,
+}
+
 impl Default for Rooms {
     fn default() -> Self {
         // Programs that share a media plane have rooms of their own.
@@ -90,29 +99,36 @@ impl Rooms {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of a room, which this session is a member of from now on; `None`: there are as many rooms as may be.
-    fn join(&self, name: &str, id: SessionId, role: RoomRole) -> Option<u32> {
+    /// The number of a room, which this session is a member of from now on, and where it was before.
+    fn join(&self, name: &str, id: SessionId, role: RoomRole) -> Result<(u32, Option<Membership>), SessionError> {
         let mut known = self.known();
-        if known.by_session.get(&id).is_some_and(|room| room != name) {
-            known.leave(id);
-        }
         let (count, next) = (known.by_name.len(), known.next_number);
-        let (number, is_new) = match known.by_name.entry(name.to_owned()) {
-            Entry::Occupied(mut room) => {
-                room.get_mut().members.insert(id, role);
-                (room.get().number, false)
+        match known.by_name.get(name) {
+            Some(room) if !room.members.contains_key(&id) && room.members.len() >= MEMBERS_MAX => {
+                return Err(SessionError::exhausted("members of a room", MEMBERS_MAX));
             }
-            Entry::Vacant(_) if count >= ROOMS_MAX => return None,
-            Entry::Vacant(room) => {
-                room.insert(Room { number: next, members: BTreeMap::from([(id, role)]) });
-                (next, true)
-            }
+            None if count >= ROOMS_MAX => return Err(SessionError::exhausted("rooms at once", ROOMS_MAX)),
+            _ => {}
+        }
+        let before = known.leave(id);
+        let number = match &before {
+            Some(before) if before.room == name => before.number,
+            _ => known.by_name.get(name).map_or(next, |room| room.number),
         };
-        if is_new {
+        if number == next {
             known.next_number = next.checked_add(1).unwrap_or(FIRST_NUMBER);
         }
-        known.by_session.insert(id, name.to_owned());
-        Some(number)
+        known.enter(id, Membership { room: name.to_owned(), number, role });
+        Ok((number, before))
+    }
+
+    /// A session is where it was before: what it was to do has failed.
+    fn put_back(&self, id: SessionId, before: Option<Membership>) {
+        let mut known = self.known();
+        known.leave(id);
+        if let Some(before) = before {
+            known.enter(id, before);
+        }
     }
 
     /// A session is in no room any more.
@@ -122,13 +138,21 @@ impl Rooms {
 }
 
 impl Known {
-    fn leave(&mut self, id: SessionId) {
-        let Some(name) = self.by_session.remove(&id) else { return };
-        let Entry::Occupied(mut room) = self.by_name.entry(name) else { return };
-        room.get_mut().members.remove(&id);
-        if room.get().members.is_empty() {
-            room.remove();
+    fn enter(&mut self, id: SessionId, membership: Membership) {
+        let Membership { room, number, role } = membership;
+        let members = BTreeMap::new();
+        self.by_name.entry(room.clone()).or_insert(Room { number, members }).members.insert(id, role);
+        self.by_session.insert(id, room);
+    }
+
+    fn leave(&mut self, id: SessionId) -> Option<Membership> {
+        let name = self.by_session.remove(&id)?;
+        let room = self.by_name.get_mut(&name)?;
+        let (number, role) = (room.number, room.members.remove(&id)?);
+        if room.members.is_empty() {
+            self.by_name.remove(&name);
         }
+        Some(Membership { room: name, number, role })
     }
 }
 
@@ -167,8 +191,8 @@ impl SessionCoordinator {
 impl Call {
     /// Becomes a member of the room of this name, which is there as long as it has members: up to 100, each in the codec of its
     /// own call. Asked again for the same room it changes the part. What the call played before ends; it leaves the room by
-    /// [`Self::leave_room`], by [`Self::play`] and with its end. On hold it is not in the room, and comes back afterwards. A
-    /// call that is bridged to another one cannot be in a room.
+    /// [`Self::leave_room`], by [`Self::play`] and with its end. On hold, and while it is bridged to another
+    /// call, it is not in the room, and comes back afterwards; a call that is bridged cannot join.
     ///
     /// ```no_run
     /// # use ringplane::api::*;
@@ -193,13 +217,15 @@ impl Call {
             }
         };
         coordinator.operate(id, check).await?;
-        let number = coordinator.rooms.join(room, id, role);
-        let number = number.ok_or_else(|| SessionError::exhausted("rooms at once", ROOMS_MAX))?;
+        let (number, before) = coordinator.rooms.join(room, id, role)?;
         let RoomRole { is_muted, is_deaf, is_always_heard, gain_db, .. } = role;
         let member = RoomMember { room: number, is_muted, is_deaf, is_always_heard, gain_db, heard_by };
         let plan = Plan::of(PlannedSource::Room(member));
         let joined = coordinator.operate(id, move |order, id| order.sessions.play(order.turn, id, plan)).await;
-        if joined.is_err() || coordinator.entry(id).is_err() {
+        if joined.is_err() {
+            coordinator.rooms.put_back(id, before);
+        }
+        if coordinator.entry(id).is_err() {
             coordinator.rooms.leave(id);
         }
         joined

@@ -14,7 +14,8 @@ pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host
     routes::together(config, reader, host);
     credentials(config, reader);
     roles(config, reader);
-    recordings(config, reader);
+    recordings(config, reader, host);
+    rooms(config, reader);
     proxy_methods(config, reader);
 }
 
@@ -42,11 +43,14 @@ fn ports(config: &Config, reader: &mut Reader<'_>) {
 }
 
 /// Recordings need a place, and a mode that has media.
-fn recordings(config: &Config, reader: &mut Reader<'_>) {
+fn recordings(config: &Config, reader: &mut Reader<'_>, host: &dyn Host) {
     let recording = &config.recording;
     let (folder, calls) = (Place::key("recording", "folder"), Place::key("recording", "calls"));
     if !reader.knows(&[("recording", "folder"), ("recording", "calls"), ("sip", "mode")]) {
         return;
+    }
+    if let Some(Err(why)) = recording.folder.as_deref().map(|path| host.folder(path)) {
+        reader.blame(&[folder], format!("recording.folder {why}"));
     }
     if recording.folder.is_none() && recording.calls == RecordedCalls::All {
         reader.blame(
@@ -56,6 +60,29 @@ fn recordings(config: &Config, reader: &mut Reader<'_>) {
     }
     if recording.folder.is_some() && matches!(config.sip.mode, Mode::Proxy | Mode::Redirect) {
         reader.warn(&[folder], "counts only with mode = \"numbers\" or \"b2bua\": no media comes here");
+    }
+}
+
+/// Rooms have names that nothing else has, and a mode that knows them.
+fn rooms(config: &Config, reader: &mut Reader<'_>) {
+    const BUILT_IN: [&str; 4] = ["busy", "echo", "ringing", "tone"];
+    if !reader.knows(&[("media", "rooms"), ("media", "prompts"), ("sip", "mode")]) {
+        return;
+    }
+    let (rooms, place) = (&config.media.rooms, Place::key("media", "rooms"));
+    for (at, name) in rooms.iter().enumerate() {
+        let other = match () {
+            () if BUILT_IN.contains(&name.as_str()) || name.starts_with("tone-") => {
+                "a number that the switch has by itself"
+            }
+            () if config.media.prompts.iter().any(|prompt| prompt.name == *name) => "the name of a prompt",
+            () if rooms[..at].contains(name) => "there twice",
+            () => continue,
+        };
+        reader.blame(&[place], format!("`{name}` of media.rooms is {other}; take another name"));
+    }
+    if !rooms.is_empty() && config.sip.mode != Mode::Numbers {
+        reader.warn(&[place], "counts only with mode = \"numbers\"");
     }
 }
 

@@ -26,6 +26,15 @@ pub trait Host {
         file(path)
     }
 
+    /// Whether a directory is there that files can be made in.
+    fn folder(&self, path: &Path) -> Result<(), String> {
+        match std::fs::metadata(path) {
+            Ok(facts) if facts.is_dir() && !facts.permissions().readonly() => Ok(()),
+            Ok(_) => Err(format!("is not a directory that files can be made in: {}", path.display())),
+            Err(error) => Err(format!("is not a directory that can be used: {}: {error}", path.display())),
+        }
+    }
+
     /// Whether a URI, which seems sound, can be called.
     fn uri(&self, _uri: &str) -> Result<(), String> {
         Ok(())

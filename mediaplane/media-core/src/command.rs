@@ -129,7 +129,9 @@ impl Worker {
                 let is_member = self.find(leg).is_ok_and(
                     |place| matches!(self.legs[place].flow.source(), Source::Room(now) if now.room == part.room),
                 );
-                if !is_member && !self.rooms.has_place(part.room) {
+                let is_coded = payloads.audio_law().is_none();
+                let is_full = is_coded && self.coders.count() + self.rooms.coded_count() >= self.coders.limit();
+                if !is_member && (is_full || !self.rooms.has_place(part.room)) {
                     return Err(RefuseReason::Full);
                 }
                 encodes

@@ -72,6 +72,7 @@ impl Worker {
             // Its room is full here.
             it.making.sound = Sound::Silence;
         }
+        self.count_rooms();
         self.relink(place);
         if slot != NOWHERE {
             self.pace.rejoin(&mut self.legs, LegIndex::new(place), slot);

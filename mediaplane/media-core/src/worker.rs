@@ -195,7 +195,7 @@ impl Worker {
     }
 
     /// Counts what commands and ends of legs change.
-    fn count_rooms(&mut self) {
+    pub(crate) fn count_rooms(&mut self) {
         self.counts.set(MediaCounter::RoomsOpen, self.rooms.room_count() as u64);
         self.counts.set(MediaCounter::RoomMembers, self.rooms.member_count() as u64);
     }

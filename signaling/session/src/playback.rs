@@ -40,6 +40,8 @@ struct More {
     next: VecDeque<PlannedSource>,
     /// When the current source was sent on its way to the media plane; `None`: it cannot be paused or sought in.
     began_at: Option<Instant>,
+    /// Where the current source was to begin at first, in milliseconds.
+    first_ms: u32,
     /// What goes on once it is resumed.
     paused: Option<PlannedSource>,
 }
@@ -82,9 +84,19 @@ impl Playback {
     pub(crate) fn advance(&mut self, now: Instant) -> bool {
         let Some(more) = self.more.as_deref_mut() else { return false };
         let Some(next) = more.next.pop_front() else { return false };
-        more.began_at = Some(now);
+        (more.began_at, more.first_ms) = (Some(now), next.prompt().map_or(0, |play| play.start_ms));
         self.set_source(next);
         true
+    }
+
+    /// The source begins again, from where it was to begin at first.
+    pub(crate) fn begin_again(&mut self, now: Instant) {
+        let source = self.source();
+        let Some(more) = self.more.as_deref_mut().filter(|more| more.began_at.is_some()) else { return };
+        more.began_at = Some(now);
+        if let Some(source) = source.starting_at_ms(more.first_ms) {
+            self.set_source(source);
+        }
     }
 
     /// Where the prompt is that is played, or paused.
@@ -206,6 +218,7 @@ impl Sessions {
         if let Some(session) = self.table.get_mut(id) {
             let more = session.playback.more.get_or_insert_default();
             (more.next, more.began_at) = (next, Some(turn.now));
+            more.first_ms = source.prompt().map_or(0, |play| play.start_ms);
         }
         Ok(())
     }

@@ -44,6 +44,26 @@ struct Wish {
 pub(crate) struct AnsweredCalls {
     wishes: Option<Sender<Wish>>,
     left_out: Arc<AtomicU64>,
+    ended_early: Arc<Told>,
+}
+
+/// What is counted, and told once in [`TELL_AFTER`].
+#[derive(Default)]
+struct Told {
+    count: AtomicU64,
+    /// When it may be told again, in milliseconds of the clock.
+    again_at_ms: AtomicU64,
+}
+
+impl Told {
+    /// One more; how many there were, where it is time to tell that.
+    fn count(&self) -> Option<u64> {
+        self.count.fetch_add(1, Relaxed);
+        let (now, again) = (clock::now().as_nanos() / 1_000_000, self.again_at_ms.load(Relaxed));
+        let next = now + TELL_AFTER.as_millis() as u64;
+        let is_time = now >= again && self.again_at_ms.compare_exchange(again, next, Relaxed, Relaxed).is_ok();
+        is_time.then(|| self.count.swap(0, Relaxed))
+    }
 }
 
 /// The thread that records all calls, before it runs.
@@ -56,10 +76,14 @@ pub(crate) struct RecordsAll {
 pub(crate) fn answered_calls(config: &config::Recording) -> (AnsweredCalls, Option<RecordsAll>) {
     let left_out = Arc::new(AtomicU64::new(0));
     if config.calls == config::RecordedCalls::None {
-        return (AnsweredCalls { wishes: None, left_out }, None);
+        return (AnsweredCalls { wishes: None, left_out, ended_early: Arc::default() }, None);
     }
     let (sender, wishes) = bounded(WISHES_MAX);
-    (AnsweredCalls { wishes: Some(sender), left_out: left_out.clone() }, Some(RecordsAll { wishes, left_out }))
+    let ended_early = Arc::default();
+    (
+        AnsweredCalls { wishes: Some(sender), left_out: left_out.clone(), ended_early },
+        Some(RecordsAll { wishes, left_out }),
+    )
 }
 
 impl AnsweredCalls {
@@ -68,7 +92,8 @@ impl AnsweredCalls {
         for event in &out.events {
             match event {
                 SessionEvent::StateChanged { id, new: SessionState::Connected, old, .. } => {
-                    let is_answer = !matches!(old, SessionState::OnHold);
+                    use SessionState::{Dialing, Initializing, Ringing};
+                    let is_answer = matches!(old, Initializing | Dialing | Ringing);
                     let is_caller = sessions.get(*id).is_some_and(|session| !session.is_outgoing());
                     let Some(wishes) = self.wishes.as_ref().filter(|_| is_answer && is_caller) else { continue };
                     if let Err(TrySendError::Full(_)) = wishes.try_send(Wish { shard, id: *id }) {
@@ -81,7 +106,12 @@ impl AnsweredCalls {
                         RecordingEnd::WriteFailed => io::Error::from_raw_os_error(outcome.os_error).to_string(),
                         other => format!("{other:?}"),
                     };
-                    tracing::warn!("the recording of leg {} ended too early: {why}", leg_id(shard, *id));
+                    if let Some(count) = self.ended_early.count() {
+                        tracing::warn!(
+                            "{count} recording(s) ended too early or never began; the last one, of leg {}, because {why}",
+                            leg_id(shard, *id)
+                        );
+                    }
                 }
                 _ => {}
             }

@@ -119,6 +119,11 @@ impl WebSocketOptions {
         Self { audio: AudioStreamOptions::rate(rate), buffer: BUFFER_DEFAULT, hangs_up: false }
     }
 
+    /// The call goes on sending what it sends; sound of the server is refused.
+    pub fn listen_only(self) -> Self {
+        Self { audio: self.audio.listen_only(), ..self }
+    }
+
     /// What the server hears. With [`AudioTracks::Both`] messages have two channels, the peer's voice left.
     pub fn tracks(self, tracks: AudioTracks) -> Self {
         Self { audio: self.audio.tracks(tracks), ..self }

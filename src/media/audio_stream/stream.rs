@@ -18,10 +18,12 @@ use tokio::task::JoinHandle;
 
 /// How long the media plane may take to connect a stream.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// Frames that wait for the program: a second. The oldest give way.
+/// Frames that wait for the program: a second of one track, half a second of two. The oldest give way.
 const FRAMES_MAX: usize = 50;
 /// Events that wait for the program; the oldest give way.
 const EVENTS_MAX: usize = 1_024;
+/// Marks that wait to be heard, at most.
+const MARKS_MAX: usize = 1_000;
 /// Frames of the program on their way to the leg: [`AudioStream::send`] waits at half a second.
 const FRAMES_AHEAD: u64 = 25;
 const _: () = assert!(FRAMES_AHEAD < contract::STREAM_FRAMES_AHEAD_MAX);
@@ -140,6 +142,16 @@ impl AudioStream {
         }
     }
 
+    /// Whether it sends sound to the peer.
+    pub(super) fn speaks(&self) -> bool {
+        self.shared.speaks
+    }
+
+    /// Marks that wait to be heard.
+    pub(super) fn waiting_marks(&self) -> usize {
+        self.shared.state().marks.len()
+    }
+
     /// Samples in a second.
     pub fn rate(&self) -> u32 {
         self.shared.rate.hz()
@@ -165,11 +177,8 @@ impl AudioStream {
 
     /// The next mark, digit or end; `None` after [`AudioStreamEvent::Ended`].
     pub async fn next_event(&self) -> Option<AudioStreamEvent> {
-        let take = |state: &mut State| match state.events.pop_front() {
-            None if state.end.is_some() => Some(None),
-            event => event.map(Some),
-        };
-        self.shared.wait(take).await
+        let next = |state: &mut State| state.events.pop_front().map(Some).or(state.end.map(|_| None));
+        self.shared.wait(next).await
     }
 
     /// Frames that the program has lost because it did not take them in time.
@@ -205,12 +214,22 @@ impl AudioStream {
     }
 
     /// Marks this place in the sound that is sent: [`AudioStreamEvent::MarkHeard`] tells when everything before it has left for the
-    /// peer. A frame that is not full yet is filled up with silence.
+    /// peer. A frame that is not full yet is filled up with silence. At most 1,000 wait to be heard.
     pub async fn mark(&self, name: impl Into<String>) -> Result<(), SessionError> {
         let flush_count = self.shared.state().flush_count;
         self.send_frames(flush_count, 1).await?;
         let number = {
             let mut state = self.shared.state();
+            if state.marks.len() >= MARKS_MAX {
+                return Err(SessionError::exhausted("marks that wait to be heard", MARKS_MAX));
+            }
+            if state.flush_count != flush_count {
+                // What was before it has been forgotten.
+                state.push_event(AudioStreamEvent::MarkFlushed(name.into()));
+                drop(state);
+                self.shared.news.notify_waiters();
+                return Ok(());
+            }
             state.mark_count += 1;
             let number = state.mark_count;
             state.marks.insert(number, name.into());

@@ -19,8 +19,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// Connects to a server and shakes hands with it.
 pub(super) async fn connect(url: &str) -> Result<WebSocketStream<Box<dyn Connection>>, SessionError> {
-    let wrong = |reason: &str| SessionError::config(format!("`{url}` cannot be streamed to: {reason}"));
-    let uri: Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
+    let uri: Uri = url.parse().map_err(|_| SessionError::config("what is to be streamed to is no URL"))?;
+    let shown = shown(&uri);
+    let wrong = |reason: &str| SessionError::config(format!("`{shown}` cannot be streamed to: {reason}"));
     let is_secure = match uri.scheme_str() {
         Some("ws") => false,
         Some("wss") => true,
@@ -30,7 +31,7 @@ pub(super) async fn connect(url: &str) -> Result<WebSocketStream<Box<dyn Connect
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
     let request = url.into_client_request().map_err(|error| wrong(&error.to_string()))?;
-    let failed = |error: &dyn std::fmt::Display| SessionError::transport(format!("cannot connect to {url}: {error}"));
+    let failed = |error: &dyn std::fmt::Display| SessionError::transport(format!("cannot connect to {shown}: {error}"));
     let connecting = async {
         let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed(&error))?;
         let _ = stream.set_nodelay(true); // without it frames come in pairs
@@ -49,6 +50,12 @@ pub(super) async fn connect(url: &str) -> Result<WebSocketStream<Box<dyn Connect
     }
 }
 
+/// A URL as errors show it: what follows the host may be a secret.
+fn shown(uri: &Uri) -> String {
+    let port = uri.port_u16().map_or(String::new(), |port| format!(":{port}"));
+    format!("{}://{}{port}", uri.scheme_str().unwrap_or("ws"), uri.host().unwrap_or("?"))
+}
+
 /// Trusts the certification authorities of the host.
 fn tls() -> Result<TlsConnector, SessionError> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
@@ -56,7 +63,13 @@ fn tls() -> Result<TlsConnector, SessionError> {
         return Ok(config.clone().into());
     }
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let why: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        let why = format!("this host trusts no certification authority; install ca-certificates ({})", why.join(", "));
+        return Err(SessionError::config(why));
+    }
     let builder =
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| SessionError::config(format!("TLS cannot be used: {error}")))?;

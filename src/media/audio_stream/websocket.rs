@@ -286,6 +286,12 @@ impl Bridge {
         if !bytes.len().is_multiple_of(2) {
             return Err(format!("{} bytes are no whole samples of 16 bits", bytes.len()));
         }
+        if bytes.is_empty() {
+            return Err("a message without a sample".into());
+        }
+        if !self.audio.speaks() {
+            return Err("this stream only listens: it takes no sound".into());
+        }
         let count = bytes.len() / 2;
         if state.pending_samples + count > self.samples_max {
             state.counts.dropped += Duration::from_millis(count as u64 * 1_000 / u64::from(self.audio.rate()));
@@ -296,10 +302,14 @@ impl Bridge {
             }
             return Ok(());
         }
-        state.is_dropping = false;
+        state.is_dropping &= state.pending_samples > self.samples_max / 2;
         state.pending_samples += count;
-        let samples = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
-        state.pending.push_back(Pending::Sound(samples));
+        let samples = bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+        match state.pending.back_mut() {
+            // Many small messages take no more memory than one.
+            Some(Pending::Sound(waiting)) if waiting.len() < self.audio.rate() as usize => waiting.extend(samples),
+            _ => state.pending.push_back(Pending::Sound(samples.collect())),
+        }
         self.to_play.notify_one();
         Ok(())
     }
@@ -308,7 +318,7 @@ impl Bridge {
         let done = match order {
             FromServer::Mark { name } => {
                 let mut state = self.state();
-                if state.pending_marks >= MARKS_MAX || name.len() > 256 {
+                if state.pending_marks + self.audio.waiting_marks() >= MARKS_MAX || name.len() > 256 {
                     return Err(format!("at most {MARKS_MAX} marks of 256 bytes wait to be heard"));
                 }
                 state.pending_marks += 1;

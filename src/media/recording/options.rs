@@ -106,7 +106,7 @@ impl RecordingOptions {
         let inner = self.path.strip_prefix(folder).unwrap_or(&self.path);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let flags = if self.overwrite { flags } else { flags | OFlags::EXCL };
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let opened = File::open(folder).and_then(|folder| {
             let file = File::from(rustix::fs::openat2(folder, inner, flags, mode, resolve)?);

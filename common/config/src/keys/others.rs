@@ -305,8 +305,8 @@ pub(super) const OTHERS: &[Key] = &[
         "calls",
         r#""none""#,
         &[
-            r#"Calls that are recorded from their answer on: "all", or "none" but those that an operator asks for. In many places"#,
-            "callers have to be told, and to agree.",
+            r#"Calls that are recorded from their answer on: "all", or "none" but those that an operator asks for. At most 1,000 at once,"#,
+            "and a recording ends with the leg of the caller. In many places callers have to be told, and to agree.",
         ],
     ),
     key(

@@ -66,6 +66,16 @@ impl DigitRules {
         self.0 & BY_SIGNALING != 0
     }
 
+    /// As a byte, for who keeps them.
+    pub fn to_byte(self) -> u8 {
+        self.0
+    }
+
+    /// From a byte that may be anybody's.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self(byte).check().is_ok().then_some(Self(byte))
+    }
+
     pub(crate) fn check(self) -> Result<(), Invalid> {
         let again = Self::default()
             .listening(self.listens())

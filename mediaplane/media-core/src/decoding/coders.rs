@@ -88,6 +88,11 @@ impl Coders {
         Some(&mut coder.transcoder)
     }
 
+    /// At work at once, at most.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Transcoders at work.
     pub(crate) fn count(&self) -> usize {
         self.working.len() - self.free.len()

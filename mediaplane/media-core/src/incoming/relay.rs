@@ -72,12 +72,14 @@ pub(crate) fn relay<B: Buffers>(
         if !payload.is_event() {
             sending.clock = payload.clock;
         }
-        let (span, sent) = if sending.continuous || sending.muted || payload_type != header.payload_type {
+        let changes_law = source_law.is_some_and(|law| Some(law) != payload.law());
+        let is_changed = sending.continuous || sending.muted || payload_type != header.payload_type || changes_law;
+        let (span, sent) = if is_changed {
             let Some((span, sent)) = change(sink, received, header, payload, alone, turn.buffers) else {
                 turn.tally.held_back += 1;
                 continue;
             };
-            if let Some(law) = source_law.filter(|law| !sink.sending.muted && Some(*law) != payload.law())
+            if let Some(law) = source_law.filter(|_| changes_law && !sink.sending.muted)
                 && let Some(codes) = turn.buffers.bytes_mut(span).get_mut(header.payload_range())
             {
                 law.transcode(codes);

@@ -52,7 +52,11 @@ impl Worker {
                 leg.dialling.lead_in((LEAD_IN_MS * TONE_RATE / 1_000) as usize);
             }
         }
-        let Some(transcoder) = self.coders.get(leg.links.coder) else { return 0 };
+        let Some(transcoder) = self.coders.get(leg.links.coder) else {
+            // There is no place for an encoder: the digit goes by unheard, so that what follows it does not wait for ever.
+            leg.dialling.fill_tones(TONE_RATE, &mut samples[..samples_in(TONE_RATE)]);
+            return 0;
+        };
         transcoder.skip(at, ptime_ms.into());
         let rate = transcoder.heard_rate();
         let Some(samples) = samples.get_mut(..samples_in(rate)) else { return 0 };

@@ -86,6 +86,10 @@ impl Worker {
                 None => made.skipped += u64::from(self.legs[place].making.sound != Sound::None),
             }
             let leg = &self.legs[place];
+            if leg.making.sound == Sound::Room && leg.dialling.is_idle() && !leg.speaks_now() {
+                self.coders.release(&mut self.legs[place].links.coder);
+                continue;
+            }
             if leg.making.sound == Sound::None && leg.dialling.is_idle() && leg.speaker().is_none() {
                 // Tones may have needed an encoder.
                 self.coders.release(&mut self.legs[place].links.coder);
@@ -127,6 +131,10 @@ impl Worker {
             None if has_tones => {
                 let bytes = self.make_tones(place, at, due.ptime_ms, payload) as u16;
                 let leg = &mut self.legs[place];
+                if bytes == 0 {
+                    leg.making.marker = true;
+                    return Some(0);
+                }
                 leg.sending.clock = leg.payloads.audio_clock;
                 let (time, marker) = (leg.sending.time_at(at), std::mem::take(&mut leg.making.marker));
                 (leg.sending.inserted_header(time, leg.payloads.audio_type, marker, bytes), true)
@@ -292,9 +300,10 @@ impl Worker {
 }
 
 impl Leg {
-    /// Whether the next packet is the program's: a leg that relays has its program's only while that says something, any
-    /// other leg has them as long as the program is there.
+    /// Whether the next packet is the program's: a leg that relays, or is in a room, has its program's only while that says
+    /// something, any other leg has them as long as the program is there.
     fn speaks_now(&self) -> bool {
-        self.speaker().is_some_and(|program| !self.is_relay() || program.has_sound())
+        let hears_others = self.is_relay() || self.making.sound == Sound::Room;
+        self.speaker().is_some_and(|program| !hears_others || program.has_sound())
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct MemberIndex(u16);
 impl MemberIndex {
     pub(crate) const NONE: Self = Self(u16::MAX);
 
+    /// Most members of a worker.
+    pub(super) const COUNT_MAX: usize = u16::MAX as usize;
+
     pub(super) fn new(place: usize) -> Self {
         Self(u16::try_from(place).unwrap_or(u16::MAX))
     }

@@ -11,6 +11,7 @@ pub(crate) use member::MemberIndex;
 
 use crate::decoding::coders::{format_of, settings_of};
 use crate::decoding::jitter::Arrival;
+use crate::leg::law_of;
 use audio::codec::opus::OpusSettings;
 use audio::codec::{CodecFormat, CodecKind};
 use clock::{Duration, Instant};
@@ -38,6 +39,7 @@ pub(crate) struct Rooms {
     by_number: HashMap<u32, u16>,
     members: Vec<Option<Member>>,
     free_members: Vec<MemberIndex>,
+    coded_count: usize,
     /// Of a kind of random numbers that nobody has to be unable to guess.
     seed: u32,
 }
@@ -64,6 +66,11 @@ impl Rooms {
         room.is_none_or(|room| room.count() < usize::from(RoomMember::COUNT_MAX))
     }
 
+    /// Members of other codecs than G.711, which count as legs that are transcoded for.
+    pub(crate) fn coded_count(&self) -> usize {
+        self.coded_count
+    }
+
     /// Members of all rooms.
     pub(crate) fn member_count(&self) -> usize {
         self.members.len() - self.free_members.len()
@@ -77,6 +84,9 @@ impl Rooms {
     /// Takes a leg in; `None`: the room is full, or its codec has no sound.
     pub(crate) fn join(&mut self, leg: LegRef, part: &RoomMember, said: Said) -> Option<MemberIndex> {
         let format = format_in_room(said.codec)?;
+        if self.free_members.is_empty() && self.members.len() >= MemberIndex::COUNT_MAX {
+            return None;
+        }
         let room_index = match self.by_number.get(&part.room) {
             Some(room) => *room,
             None => self.open(part.room)?,
@@ -93,7 +103,8 @@ impl Rooms {
             }
         };
         *self.members.get_mut(index.get()?)? = Some(member);
-        room.seat(slot, index, part);
+        self.coded_count += usize::from(law_of(said.codec).is_none());
+        room.seat(slot, index, (part, said));
         Some(index)
     }
 
@@ -116,6 +127,7 @@ impl Rooms {
         let taken = std::mem::replace(index, MemberIndex::NONE);
         let Some(member) = taken.get().and_then(|place| self.members.get_mut(place)?.take()) else { return };
         self.free_members.push(taken);
+        self.coded_count -= usize::from(law_of(member.said().codec).is_none());
         let place = usize::from(member.room);
         let Some(room) = self.rooms.get_mut(place).and_then(Option::as_mut) else { return };
         room.let_go(member.slot);

@@ -79,9 +79,10 @@ impl Room {
         Some(slot)
     }
 
-    pub(super) fn seat(&mut self, slot: MemberSlot, index: MemberIndex, part: &RoomMember) {
+    pub(super) fn seat(&mut self, slot: MemberSlot, index: MemberIndex, (part, said): (&RoomMember, Said)) {
         self.members[slot.index()] = index;
         self.set_part(slot, part);
+        self.be_able_to_share(said);
     }
 
     pub(super) fn let_go(&mut self, slot: MemberSlot) {
@@ -136,7 +137,7 @@ impl Room {
     /// The payload of what a member hears in the frame that was mixed last.
     pub(super) fn say_to(&mut self, member: &mut Member, is_muted: bool, payload: &mut [u8]) -> usize {
         let hears = self.mixer.hears(member.slot);
-        if !is_muted && hears == Hears::Common && self.share(member.said()) {
+        if !is_muted && hears == Hears::Common {
             let frame = self.mixed;
             if let Some(shared) = self.shared.iter_mut().find(|shared| shared.said == member.said()) {
                 if shared.frame != frame {
@@ -159,15 +160,16 @@ impl Room {
         member.ear.encode(&self.own, payload)
     }
 
-    /// Whether there is an encoder for all that are sent this; makes one for the second and later kinds as they come.
-    fn share(&mut self, said: Said) -> bool {
-        if self.shared.iter().any(|shared| shared.said == said) {
-            return true;
+    /// Sees to it that there is an encoder for all that are sent this, up to [`SHARED_MAX`] of them.
+    fn be_able_to_share(&mut self, said: Said) {
+        let is_there = self.shared.iter().any(|shared| shared.said == said);
+        let Some(format) = format_in_room(said.codec).filter(|_| !is_there) else { return };
+        if self.shared.len() == SHARED_MAX {
+            // The one that was of use longest ago.
+            let oldest = (0..SHARED_MAX).min_by_key(|place| self.shared[*place].frame).unwrap_or(0);
+            self.shared.swap_remove(oldest);
         }
-        let format = format_in_room(said.codec).filter(|_| self.shared.len() < SHARED_MAX);
-        let Some(format) = format else { return false };
         let payload = vec![0; PAYLOAD_BYTES].into();
         self.shared.push(Shared { said, ear: Ear::new(format, said), frame: None, payload, bytes: 0 });
-        true
     }
 }

@@ -4,7 +4,7 @@ use super::queues::Piece;
 use super::track::{Stamp, Track};
 use audio::Resampler;
 use audio::codec::{CodecFormat, CodecKind, Decoder, PAYLOAD_SAMPLES_MAX};
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::{ClockRate, Codec};
 use media_core::{format_of, law_of};
 
@@ -13,6 +13,9 @@ const PACKET_BYTES_MAX: usize = 1_500;
 /// Samples of the longest packet in the highest rate of a file.
 const SAMPLES_MAX: usize = 6 * PAYLOAD_SAMPLES_MAX;
 
+/// A leg that changes its codec sooner after its last change is not followed: each change costs a new decoder.
+const CHANGE_TIME: Duration = Duration::from_millis(200);
+
 pub(super) struct Direction {
     /// Of the file.
     rate: ClockRate,
@@ -20,6 +23,8 @@ pub(super) struct Direction {
     track: Track,
     clock: ClockRate,
     decoding: Option<Decoding>,
+    /// When its codec changed last.
+    changed_at: Option<Instant>,
     /// What has come of a packet, and its place.
     packet: Vec<u8>,
     begun: Option<i64>,
@@ -51,6 +56,7 @@ impl Direction {
             track: Track::new(rate),
             clock: rate,
             decoding: None,
+            changed_at: None,
             packet: Vec::new(),
             begun: None,
             sound: Vec::new(),
@@ -114,6 +120,11 @@ impl Direction {
         self.begun = None;
         let is_ready = self.decoding.as_ref().is_some_and(|it| (it.codec, it.clock) == (piece.codec, piece.clock));
         if !is_ready {
+            if self.changed_at.is_some_and(|at| piece.at.since(at) < CHANGE_TIME) {
+                self.undecoded_packets += 1;
+                return None;
+            }
+            self.changed_at = self.decoding.is_some().then_some(piece.at);
             self.decoding = Decoding::new(piece.codec, piece.clock, self.rate);
         }
         let delay = self.decoding.as_mut().and_then(|decoding| decoding.decode(&self.packet, &mut self.sound));

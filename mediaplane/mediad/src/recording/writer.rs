@@ -49,12 +49,15 @@ pub(crate) struct Writer<W> {
     scratch: Scratch,
 }
 
-/// When a recording is paused. Packets come to the writer a little later than the word about it, so the last pause that is
-/// over is remembered.
+/// Pauses that are remembered.
+const PAUSES_KEPT: usize = 8;
+
+/// When a recording is paused. Packets come to the writer a little later than the word about it, so the last pauses that
+/// are over are remembered.
 #[derive(Default)]
 struct Pauses {
     since: Option<Instant>,
-    before: Option<(Instant, Instant)>,
+    before: [Option<(Instant, Instant)>; PAUSES_KEPT],
     /// Of those that are over.
     total: Duration,
 }
@@ -65,14 +68,17 @@ impl Pauses {
             (None, true) => self.since = Some(at),
             (Some(since), false) => {
                 self.total += at.since(since);
-                (self.since, self.before) = (None, Some((since, at)));
+                self.since = None;
+                self.before.rotate_right(1);
+                self.before[0] = Some((since, at));
             }
             _ => {}
         }
     }
 
     fn covers(&self, at: Instant) -> bool {
-        self.since.is_some_and(|since| at >= since) || self.before.is_some_and(|(from, to)| at >= from && at < to)
+        self.since.is_some_and(|since| at >= since)
+            || self.before.iter().flatten().any(|(from, to)| at >= *from && at < *to)
     }
 
     fn total_ms(&self) -> u32 {
@@ -119,8 +125,10 @@ impl<W: Fn(u8)> Writer<W> {
         self.take_files(now);
         self.take_messages(queues, now);
         for pieces in &queues.pieces {
-            // What comes meanwhile is for the next pass.
-            for _ in 0..pieces.len() {
+            // What comes meanwhile is for the next pass; a pause was told before what comes after it.
+            let count = pieces.len();
+            self.take_messages(queues, now);
+            for _ in 0..count {
                 let Some(piece) = pieces.pop() else { break };
                 if self.find(piece.tap).is_none() {
                     self.take_messages(queues, now);

@@ -3,7 +3,7 @@
 use super::queues::Piece;
 use audio::Resampler;
 use audio::codec::{CodecFormat, CodecKind};
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::{Codec, STREAM_FRAME_MS, StreamRate};
 use media_core::decoding::jitter::Arrival;
 use media_core::decoding::playout::Playout;
@@ -13,10 +13,15 @@ const HEARD_SAMPLES_MAX: usize = 48 * STREAM_FRAME_MS as usize;
 /// Samples of a frame at the fastest rate of a stream.
 pub(super) const FRAME_SAMPLES_MAX: usize = 24 * STREAM_FRAME_MS as usize;
 
+/// A leg that changes its codec sooner after its last change is not followed: each change costs a new decoder.
+const CHANGE_TIME: Duration = Duration::from_millis(200);
+
 /// One direction of a leg.
 pub(super) struct Hearing {
     rate: StreamRate,
     decoding: Option<Decoding>,
+    /// When its codec changed last.
+    changed_at: Option<Instant>,
 }
 
 struct Decoding {
@@ -27,12 +32,19 @@ struct Decoding {
 
 impl Hearing {
     pub(super) fn new(rate: StreamRate) -> Self {
-        Self { rate, decoding: None }
+        Self { rate, decoding: None, changed_at: None }
     }
 
     /// Takes a packet. One of a codec that is not decoded leaves silence.
     pub(super) fn take(&mut self, piece: &Piece) {
+        if media_core::format_of(piece.codec).is_none() {
+            return;
+        }
         if self.decoding.as_ref().is_none_or(|decoding| decoding.codec != piece.codec) {
+            if self.changed_at.is_some_and(|at| piece.at.since(at) < CHANGE_TIME) {
+                return;
+            }
+            self.changed_at = self.decoding.is_some().then_some(piece.at);
             self.decoding = Decoding::new(piece.codec, self.rate, piece.ssrc.0);
         }
         let Some(decoding) = &mut self.decoding else { return };

@@ -8,7 +8,7 @@ use shm::ClientLife;
 use std::fs::File;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 
 /// Packets of one worker that wait for the thread: 80 ms of a thousand streams, 800 ms of a hundred.
@@ -130,7 +130,12 @@ impl Streams {
 
     /// Takes the entries out that `is_taken` says are dealt with. A worker does not wait for the lock: its next turn comes.
     pub(super) fn take_waiting(&self, is_taken: impl FnMut(&Waiting) -> bool) {
-        let Ok(mut all) = self.waiting.try_lock() else { return };
+        let mut all = match self.waiting.try_lock() {
+            Ok(all) => all,
+            // A worker that failed meanwhile has been rebuilt, and the entries are as good as before.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
         let mut is_taken = is_taken;
         all.retain(|waiting| !is_taken(waiting));
         self.waiting_count.store(all.len(), Release);

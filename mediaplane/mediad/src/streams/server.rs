@@ -46,7 +46,13 @@ impl Server<'_> {
 
     fn pass(&mut self, now: Instant) {
         let arrived = self.streams().take_arrivals();
-        self.arrivals.extend(arrived.into_iter().map(|arrival| (arrival, now)));
+        for arrival in arrived {
+            if self.arrivals.len() < STREAMS_MAX {
+                self.arrivals.push((arrival, now));
+            } else {
+                tell_end(&arrival.socket, StreamEnd::Full);
+            }
+        }
         self.take_pieces();
         for place in 0..self.streams.len() {
             let Some(stream) = &mut self.streams[place] else { continue };

@@ -7,8 +7,8 @@ pub use restore::Restoration;
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
-    Address, ClockRate, Codec, Direction, Latching, LegRef, NamedTone, OpusParameters, PayloadMap, PayloadMapping,
-    PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode,
+    Address, ClockRate, Codec, DigitRules, Direction, Latching, LegRef, NamedTone, OpusParameters, PayloadMap,
+    PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -18,11 +18,11 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
 /// Bytes of a payload type: its number, its codec, its clock.
 const ENTRY_BYTES: usize = 3;
 /// Bytes before the sources; the last one counts them.
-const FIXED_BYTES: usize = 189;
+const FIXED_BYTES: usize = 190;
 /// Bytes of a source: the kind of its edge, its leg.
 const SOURCE_BYTES: usize = 9;
 /// Bytes of the checksum, which comes last.
@@ -39,6 +39,7 @@ pub struct Snapshot {
     pub(crate) is_muted: bool,
     pub(crate) is_held: bool,
     pub(crate) is_continuous: bool,
+    pub(crate) digits: DigitRules,
     pub(crate) player: Option<Player>,
     /// The id that its player has in the media plane.
     pub(crate) playing: PlayerId,
@@ -93,7 +94,7 @@ impl Snapshot {
         }
         writer.put(&payloads);
         writer.put(&self.formats.opus.to_bytes());
-        writer.put(&[self.formats.ptime_ms, self.direction as u8]);
+        writer.put(&[self.formats.ptime_ms, self.direction as u8, self.digits.to_byte()]);
         let mut play = PromptPlay::once(0);
         let (kind, number) = match self.player {
             None => (0, 0),
@@ -169,7 +170,8 @@ impl Snapshot {
         };
         let payloads = reader.payloads()?;
         let opus = OpusParameters::from_bytes(reader.take()?).ok_or(SnapshotError::Field("opus"))?;
-        let [ptime_ms, direction, player] = reader.take()?;
+        let [ptime_ms, direction, digits, player] = reader.take()?;
+        let digits = DigitRules::from_byte(digits).ok_or(SnapshotError::Field("digits"))?;
         let number = u32::from_le_bytes(reader.take()?);
         let [part, gain_db] = reader.take()?;
         let member = RoomMember {
@@ -214,6 +216,7 @@ impl Snapshot {
             is_muted: flag(0),
             is_held: flag(1),
             is_continuous: flag(2),
+            digits,
             player,
             playing,
             sources,

@@ -119,6 +119,7 @@ impl Legs {
             is_muted: leg.wanted.flow.is_muted,
             is_held: leg.is_held,
             is_continuous: leg.wanted.flow.rewriting == Rewriting::Continuous,
+            digits: leg.wanted.flow.digits,
             player: leg.player,
             playing: leg.wanted.flow.player,
             sources,
@@ -139,7 +140,7 @@ impl Legs {
         self.leg_mut(id)?.wanted = Desired {
             transport: snapshot.transport,
             formats: crate::Formats { payloads, ..snapshot.formats },
-            flow: Flow { source, player, direction, is_muted, rewriting, ..Flow::default() },
+            flow: Flow { source, player, direction, is_muted, rewriting, digits: snapshot.digits },
         };
         Ok(())
     }

@@ -141,7 +141,7 @@ fn other_versions_lengths_and_damage_are_named() {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Snapshot::read(&longer), Err(SnapshotError::Length { expected, got: expected + 1 }));
-        for version in [0, 7, 9] {
+        for version in [0, 8, 10] {
             let mut other = bytes.clone();
             other[0] = version;
             assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(version)));

@@ -29,7 +29,10 @@ impl Legs {
     /// room until something else is wanted of it.
     pub(crate) fn bring_to_room(&mut self, turn: &mut MediaTurn<'_>, slot: usize) {
         let Some(leg) = self.rows.get(slot).and_then(Option::as_deref) else { return };
-        let Some(Player::Room(member)) = leg.player.filter(|_| !leg.has_no_room && !leg.is_held) else { return };
+        let Some(Player::Room(member)) = leg.player.filter(|_| !leg.has_no_room && !leg.is_held && !leg.has_edges())
+        else {
+            return;
+        };
         let home = self.room_worker(member.room);
         if leg.still_port().is_some_and(|port| port.worker != home) {
             self.send_move(turn, slot, home);

@@ -96,7 +96,7 @@ impl Sessions {
         let members = self.bridges.rows.get(&bridge).ok_or(SessionError::BridgeNotFound(bridge))?.members();
         self.check_member(id)?;
         if members.len() >= BRIDGE_MEMBERS_MAX {
-            let what = "sessions of one bridge (more of them hear each other by a mixer, and nothing mixes yet)";
+            let what = "sessions of one bridge (more of them hear each other in a room)";
             return Err(SessionError::ResourceExhausted { what, limit: BRIDGE_MEMBERS_MAX });
         }
         for member in members {

@@ -199,7 +199,7 @@ impl Sessions {
             200..300 => (500, EndOrigin::Here),
             _ => (status, origin),
         };
-        if matches!(status, 405 | 415 | 501) {
+        if matches!(status, 405 | 415 | 469 | 501) {
             // It does not know digits in INFO: further ones are sent as tones.
             if let Some(session) = self.table.get_mut(id) {
                 session.admitted.note_refused_digit();

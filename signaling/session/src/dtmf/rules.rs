@@ -71,7 +71,8 @@ impl Sessions {
                     !has_events(agreed) && (!hears_tones || passing != DigitPassing::Pass)
                 }
             };
-        let by_info = self.takes_info(session);
+        // Between the sides of a call; in a bridge digits cross in the media alone.
+        let by_info = session.link().is_some_and(|link| link.tie == Tie::Call) && self.takes_info(session);
         DigitRules::default().listening(listens).sent_by_signaling(by_info).with_passing(passing)
     }
 }

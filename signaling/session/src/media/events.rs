@@ -111,7 +111,7 @@ impl Sessions {
     }
 
     /// The leg does not take what we want it to send: it goes on with silence, which every leg can make.
-    fn source_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
+    pub(crate) fn source_refused(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(session) = self.table.get_mut(id) else { return };
         if session.link().is_some() {
             return self.link_failed(turn, id);
@@ -144,7 +144,10 @@ impl Sessions {
         turn.events.push(SessionEvent::SourceEnded { id });
         match session.playback.at_end() {
             AtEnd::HangUp => self.end(turn, id, EndReason::LocalBye),
-            AtEnd::Repeat => self.restart(turn, id),
+            AtEnd::Repeat => {
+                session.playback.begin_again(turn.now);
+                self.restart(turn, id);
+            }
             AtEnd::Silence => {
                 session.playback.ends_in_silence();
                 self.sync(turn, id);

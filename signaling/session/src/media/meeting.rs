@@ -1,7 +1,7 @@
 //! Two linked sessions come to hear each other: their legs meet on one worker.
 
 use crate::bridge::link::Tie;
-use crate::{BridgeId, EndReason, LeaveReason, Session, SessionEvent, SessionId, Sessions, Turn};
+use crate::{BridgeId, EndReason, LeaveReason, PlannedSource, Session, SessionEvent, SessionId, Sessions, Turn};
 use media_control::{EdgeState, Standing};
 
 impl Sessions {
@@ -57,11 +57,17 @@ impl Sessions {
         self.take_up_pending(turn, id);
     }
 
+    /// Whether it plays a room, to whose worker its leg has to move.
+    fn is_to_be_in_room(&self, id: SessionId) -> bool {
+        self.table.get(id).is_some_and(|session| matches!(session.playback.source(), PlannedSource::Room(_)))
+    }
+
     /// Two linked sessions cannot hear each other: a bridge is taken down, a call ends.
     pub(crate) fn link_failed(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         match self.table.get(id).and_then(|session| session.link()).map(|link| link.tie) {
             Some(Tie::Bridge(bridge)) => self.take_down(turn, bridge, LeaveReason::Failed),
             Some(Tie::Call) => self.end(turn, id, EndReason::MediaFailed),
+            None if self.is_to_be_in_room(id) => self.source_refused(turn, id),
             None => drop(self.sync(turn, id)),
         }
     }

@@ -3,7 +3,7 @@
 use crate::bridge::link::Tie;
 use crate::invite::incoming_invite::Stage;
 use crate::session::Session;
-use crate::{SessionId, Sessions, Turn};
+use crate::{PlannedSource, SessionId, Sessions, Turn};
 use contract::{Address, Direction, RtcpMode};
 use media_control::{EdgeKind, FlowWish, Formats, Hears, LegId, LegWish, Player, Sources, Standing, Transport};
 use sdp_core::Negotiated;
@@ -51,7 +51,12 @@ impl Sessions {
         let held = session.hold.source();
         let is_in_call = session.link().is_some_and(|link| link.tie == Tie::Call);
         // A side of a call hears the other side or nothing.
-        let player = held.or_else(|| (!is_in_call).then(|| session.playback.source()));
+        let played = match session.playback.source() {
+            // While it is bridged it is in no room.
+            PlannedSource::Room(_) if session.link().is_some() => PlannedSource::Silence,
+            source => source,
+        };
+        let player = held.or_else(|| (!is_in_call).then_some(played));
         let source = self.linked(session).and_then(|peer| peer.leg.id());
         FlowWish {
             direction: agreed.map_or(Direction::Inactive, |agreed| agreed.direction),

@@ -134,8 +134,9 @@ impl Sessions {
         let Some(session) = self.table.get_mut(id) else { return };
         let before = session.hold.want(wish.wanted);
         let Some(session) = self.table.get(id) else { return };
-        // An offer that takes a side to the codecs of the other one has no other answer.
-        let reach = if wish.matching.is_some() { Reach::Relayed } else { Reach::Transcoded };
+        // Without transcoding an offer that takes a side to the codecs of the other one has no other answer.
+        let needs_match = wish.matching.is_some() && !self.settings.media.transcoding;
+        let reach = if needs_match { Reach::Relayed } else { Reach::Transcoded };
         let able = self.able_for(session, &wish, reach);
         let agreed = self.answer_by(turn, id, message, &able);
         let Some(session) = self.table.get_mut(id) else { return };
