@@ -33,6 +33,13 @@ fn echo_test() {
 }
 
 #[test]
+fn voice_agent() {
+    let (printed, did) = beside_until("voice_agent", "is gone", &sipp("-m 1 -d 2500"));
+    assert_holds(&did, &["result 0"]);
+    assert_holds(&printed, &["is connected", "has heard the greeting", "is gone, 0 frames lost"]);
+}
+
+#[test]
 fn play_prompt() {
     let (printed, _) = beside("play_prompt", &baresip("prompt", 12, ""));
     assert_holds(&printed, &["has heard it"]);
