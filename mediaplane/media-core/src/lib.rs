@@ -30,7 +30,7 @@ mod timers;
 mod worker;
 
 pub use config::WorkerConfig;
-pub use decoding::coders::format_of;
+pub use decoding::coders::{format_at, format_of};
 pub use incoming::packets::LATE_AFTER;
 pub use incoming::tap::{Side, TapId, Tapped};
 pub use latching::candidates::{SETTLE_PACKETS, SETTLE_TIME};

@@ -1,6 +1,7 @@
 //! The transcoders of a worker: each belongs to the leg that sends what it makes. They are kept when their leg is done with
 //! them, for the next one with the same two formats.
 
+use super::CHANGE_TIME;
 use super::jitter::Arrival;
 use super::transcoder::Transcoder;
 use crate::incoming::packets::Turn;
@@ -8,14 +9,12 @@ use crate::io::{Buffers, Received};
 use crate::leg::{Leg, LegIndex, Payload, Sound};
 use audio::codec::opus::OpusSettings;
 use audio::codec::{CodecFormat, CodecKind};
-use clock::{Duration, Instant};
+use clock::Instant;
 use contract::{Codec, OpusParameters};
 use rtp_wire::Header;
 
 /// Transcoders without a leg that are kept, at most.
 const IDLE_MAX: usize = 64;
-/// A stream that changes its codec sooner after its last change is not followed: each change costs a new transcoder.
-const CHANGE_TIME: Duration = Duration::from_millis(200);
 
 /// A leg's place among the transcoders of its worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +67,15 @@ pub fn format_of(codec: Codec) -> Option<CodecFormat> {
         Codec::G722 => Some(CodecFormat::G722),
         Codec::Opus => CodecFormat::new(CodecKind::Opus, 48_000, 1).ok(),
         Codec::TelephoneEvent | Codec::Other => None,
+    }
+}
+
+/// The same for sound of one channel that is wanted at a rate: Opus decodes and encodes at any that it has (RFC 7587 §4.1).
+pub fn format_at(codec: Codec, rate: u32) -> Option<CodecFormat> {
+    let format = format_of(codec)?;
+    match format.kind() {
+        CodecKind::Opus => Some(CodecFormat::new(CodecKind::Opus, rate, 1).unwrap_or(format)),
+        _ => Some(format),
     }
 }
 
@@ -257,14 +265,7 @@ pub(crate) fn hear<B: Buffers>(
         }
         let Some(transcoder) = turn.coders.get(sink.links.coder) else { continue };
         turn.tally.transcoded += 1;
-        transcoder.insert(&Arrival {
-            at: received.at,
-            seq: header.seq,
-            time: header.time,
-            ssrc: header.ssrc,
-            payload_type: header.payload_type,
-            payload: header.payload(turn.buffers.bytes(received.span)),
-        });
+        transcoder.insert(&Arrival::of(received, header, turn.buffers));
     }
 }
 

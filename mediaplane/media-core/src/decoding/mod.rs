@@ -7,3 +7,8 @@ pub(crate) mod coders;
 pub mod jitter;
 pub mod playout;
 pub mod transcoder;
+
+use clock::Duration;
+
+/// A stream that changes its codec sooner after its last change is not followed: each change costs a new decoder.
+pub const CHANGE_TIME: Duration = Duration::from_millis(200);

@@ -126,14 +126,7 @@ fn say_in_room<B: Buffers>(
     if payload.is_event() {
         return;
     }
-    let arrival = Arrival {
-        at: received.at,
-        seq: header.seq,
-        time: header.time,
-        ssrc: header.ssrc,
-        payload_type: header.payload_type,
-        payload: header.payload(turn.buffers.bytes(received.span)),
-    };
+    let arrival = Arrival::of(received, header, turn.buffers);
     if !turn.rooms.hear(member, payload.codec, &arrival) {
         turn.tally.dropped.no_transcoder += 1;
     }

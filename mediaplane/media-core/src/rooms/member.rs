@@ -1,6 +1,8 @@
 //! One leg in a room: what it says comes in by its decoder, what it hears goes out by its encoder.
 
-use super::{CHANGE_TIME, FRAME_SAMPLES, RATE, Said, opus_settings};
+use super::{FRAME_SAMPLES, RATE, Said};
+use crate::decoding::CHANGE_TIME;
+use crate::decoding::coders::settings_of;
 use crate::decoding::jitter::Arrival;
 use crate::decoding::playout::Playout;
 use audio::codec::{CodecFormat, Encoder};
@@ -69,7 +71,7 @@ fn resampler(from: u32, to: u32) -> Option<Resampler> {
 impl Ear {
     pub(super) fn new(format: CodecFormat, said: Said) -> Self {
         let mut encoder = Encoder::new(format);
-        encoder.set_opus(&opus_settings(said));
+        encoder.set_opus(&settings_of(said.opus));
         let rate = format.sample_rate();
         let samples = vec![0; format.samples_in_ms(super::FRAME_MS.into())].into();
         Self { encoder, resampler: resampler(RATE, rate), samples }
@@ -118,7 +120,7 @@ impl Member {
     pub(super) fn suits(&mut self, said: Said) -> bool {
         if said.codec == self.said.codec && said.opus != self.said.opus {
             self.said = said;
-            self.ear.encoder.set_opus(&opus_settings(said));
+            self.ear.encoder.set_opus(&settings_of(said.opus));
         }
         said == self.said
     }

@@ -9,12 +9,10 @@ mod room;
 
 pub(crate) use member::MemberIndex;
 
-use crate::decoding::coders::{format_of, settings_of};
+use crate::decoding::coders::format_at;
 use crate::decoding::jitter::Arrival;
 use crate::leg::law_of;
-use audio::codec::opus::OpusSettings;
-use audio::codec::{CodecFormat, CodecKind};
-use clock::{Duration, Instant};
+use audio::codec::CodecFormat;
 use contract::{Codec, LegRef, OpusParameters, RoomMember};
 use member::Member;
 use room::Room;
@@ -28,8 +26,6 @@ pub(crate) const FRAME_MS: u8 = 20;
 const FRAME_SAMPLES: usize = RATE as usize / 1_000 * FRAME_MS as usize;
 /// Members that are heard at once, at most.
 const SPEAKERS: usize = 4;
-/// A member that changes its codec sooner after its last change is not followed: each change costs a new decoder.
-const CHANGE_TIME: Duration = Duration::from_millis(200);
 
 /// All rooms of a worker.
 #[derive(Debug, Default)]
@@ -51,12 +47,9 @@ pub(crate) struct Said {
     pub(crate) opus: OpusParameters,
 }
 
-/// The format that a room decodes and encodes a codec with: Opus does both at any rate (RFC 7587 §4.1).
+/// The format that a room decodes and encodes a codec with.
 fn format_in_room(codec: Codec) -> Option<CodecFormat> {
-    match codec {
-        Codec::Opus => CodecFormat::new(CodecKind::Opus, RATE, 1).ok(),
-        codec => format_of(codec),
-    }
+    format_at(codec, RATE)
 }
 
 impl Rooms {
@@ -92,7 +85,7 @@ impl Rooms {
             None => self.open(part.room)?,
         };
         let room = self.rooms.get_mut(usize::from(room_index))?.as_mut()?;
-        let slot = room.take_in(part)?;
+        let slot = room.take_in()?;
         self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let member = Member::new(leg, room_index, slot, (said, format), self.seed);
         let index = match self.free_members.pop() {
@@ -153,7 +146,13 @@ impl Rooms {
     /// Whether a member is sent this, or has to join anew for it.
     pub(crate) fn suits(&mut self, index: MemberIndex, said: Said) -> bool {
         let Some(member) = index.get().and_then(|place| self.members.get_mut(place)?.as_mut()) else { return true };
-        member.suits(said)
+        if !member.suits(said) {
+            return false;
+        }
+        if let Some(Some(room)) = self.rooms.get_mut(usize::from(member.room)) {
+            room.be_able_to_share(said);
+        }
+        true
     }
 
     /// A packet of a member's peer. `false`: it is not heard, as its codec has no sound or changes too often.
@@ -175,15 +174,5 @@ impl Rooms {
     }
 }
 
-/// How a peer wants its Opus.
-fn opus_settings(said: Said) -> OpusSettings {
-    settings_of(said.opus)
-}
-
 #[cfg(test)]
 mod tests;
-
-/// The time of a frame that is due, in the clock of the worker.
-fn instant_of(due_ms: u64) -> Instant {
-    crate::outgoing::pace::instant_of(due_ms)
-}

@@ -1,7 +1,8 @@
 //! One room: its mixer, and what is encoded once for many.
 
 use super::member::{Ear, Member, MemberIndex};
-use super::{FRAME_MS, FRAME_SAMPLES, RATE, SPEAKERS, Said, format_in_room, instant_of};
+use super::{FRAME_MS, FRAME_SAMPLES, RATE, SPEAKERS, Said, format_in_room};
+use crate::outgoing::pace::instant_of;
 use audio::{HeardBy, Hears, MemberSlot, Mixer, MixerLimits};
 use contract::{LegRef, RoomMember};
 
@@ -73,10 +74,9 @@ impl Room {
         self.mixer.member_count()
     }
 
-    pub(super) fn take_in(&mut self, part: &RoomMember) -> Option<MemberSlot> {
-        let slot = self.mixer.join()?;
-        self.set_part(slot, part);
-        Some(slot)
+    /// A place for one more, which [`Self::seat`] gives to it.
+    pub(super) fn take_in(&mut self) -> Option<MemberSlot> {
+        self.mixer.join()
     }
 
     pub(super) fn seat(&mut self, slot: MemberSlot, index: MemberIndex, (part, said): (&RoomMember, Said)) {
@@ -161,7 +161,7 @@ impl Room {
     }
 
     /// Sees to it that there is an encoder for all that are sent this, up to [`SHARED_MAX`] of them.
-    fn be_able_to_share(&mut self, said: Said) {
+    pub(super) fn be_able_to_share(&mut self, said: Said) {
         let is_there = self.shared.iter().any(|shared| shared.said == said);
         let Some(format) = format_in_room(said.codec).filter(|_| !is_there) else { return };
         if self.shared.len() == SHARED_MAX {

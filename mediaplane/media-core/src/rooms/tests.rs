@@ -1,4 +1,5 @@
 use super::*;
+use crate::outgoing::pace::instant_of;
 use audio::codec::{Decoder, Encoder};
 use rtp_wire::{RtpTime, Seq, Ssrc};
 use std::f64::consts::TAU;

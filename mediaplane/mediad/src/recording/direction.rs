@@ -3,18 +3,16 @@
 use super::queues::Piece;
 use super::track::{Stamp, Track};
 use audio::Resampler;
-use audio::codec::{CodecFormat, CodecKind, Decoder, PAYLOAD_SAMPLES_MAX};
-use clock::{Duration, Instant};
+use audio::codec::{Decoder, PAYLOAD_SAMPLES_MAX};
+use clock::Instant;
 use contract::{ClockRate, Codec};
-use media_core::{format_of, law_of};
+use media_core::decoding::CHANGE_TIME;
+use media_core::{format_at, format_of, law_of};
 
 /// A packet is joined of its pieces up to here; no codec that is decoded has longer ones.
 const PACKET_BYTES_MAX: usize = 1_500;
 /// Samples of the longest packet in the highest rate of a file.
 const SAMPLES_MAX: usize = 6 * PAYLOAD_SAMPLES_MAX;
-
-/// A leg that changes its codec sooner after its last change is not followed: each change costs a new decoder.
-const CHANGE_TIME: Duration = Duration::from_millis(200);
 
 pub(super) struct Direction {
     /// Of the file.
@@ -140,12 +138,7 @@ impl Direction {
 impl Decoding {
     /// `None`: its sound cannot come into a file of this rate.
     fn new(codec: Codec, clock: ClockRate, rate: ClockRate) -> Option<Self> {
-        let format = format_of(codec)?;
-        let format = match format.kind() {
-            // Opus is decoded in any rate that it has (RFC 7587 §4.1).
-            CodecKind::Opus => CodecFormat::new(CodecKind::Opus, rate.hz(), 1).unwrap_or(format),
-            _ => format,
-        };
+        let format = format_at(codec, rate.hz())?;
         // G.711 is sampled with whatever its clock says.
         let from = if law_of(codec).is_some() { clock.hz() } else { format.sample_rate() };
         let resampler = match from == rate.hz() {

@@ -2,19 +2,17 @@
 
 use super::queues::Piece;
 use audio::Resampler;
-use audio::codec::{CodecFormat, CodecKind};
-use clock::{Duration, Instant};
+use clock::Instant;
 use contract::{Codec, STREAM_FRAME_MS, StreamRate};
+use media_core::decoding::CHANGE_TIME;
 use media_core::decoding::jitter::Arrival;
 use media_core::decoding::playout::Playout;
+use media_core::{format_at, format_of};
 
 /// Samples of a frame at the fastest rate of a codec, 48 kHz.
 const HEARD_SAMPLES_MAX: usize = 48 * STREAM_FRAME_MS as usize;
 /// Samples of a frame at the fastest rate of a stream.
 pub(super) const FRAME_SAMPLES_MAX: usize = 24 * STREAM_FRAME_MS as usize;
-
-/// A leg that changes its codec sooner after its last change is not followed: each change costs a new decoder.
-const CHANGE_TIME: Duration = Duration::from_millis(200);
 
 /// One direction of a leg.
 pub(super) struct Hearing {
@@ -37,7 +35,7 @@ impl Hearing {
 
     /// Takes a packet. One of a codec that is not decoded leaves silence.
     pub(super) fn take(&mut self, piece: &Piece) {
-        if media_core::format_of(piece.codec).is_none() {
+        if format_of(piece.codec).is_none() {
             return;
         }
         if self.decoding.as_ref().is_none_or(|decoding| decoding.codec != piece.codec) {
@@ -77,12 +75,7 @@ impl Hearing {
 
 impl Decoding {
     fn new(codec: Codec, rate: StreamRate, seed: u32) -> Option<Self> {
-        let agreed = media_core::format_of(codec)?;
-        let format = match agreed.kind() {
-            // It decodes at any rate (RFC 7587 §4.1).
-            CodecKind::Opus => CodecFormat::new(CodecKind::Opus, rate.hz(), 1).ok()?,
-            _ => agreed,
-        };
+        let format = format_at(codec, rate.hz())?;
         let resampler = match format.sample_rate() == rate.hz() {
             true => None,
             false => Some(Resampler::new(format.sample_rate(), rate.hz(), 1)?),

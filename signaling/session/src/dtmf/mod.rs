@@ -132,6 +132,11 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         self.check(id, Operation::SendDtmf)?;
         let digits = Digits::read(digits, duration)?;
+        self.send_in_turn(turn, id, digits)
+    }
+
+    /// Sends digits, behind those that are on their way.
+    fn send_in_turn(&mut self, turn: &mut Turn<'_>, id: SessionId, digits: Digits) -> Result<(), SessionError> {
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
         if !session.dtmf.is_busy(turn.now) && session.dtmf.waiting_count() == 0 {
             return self.send_digits(turn, id, digits);
@@ -270,16 +275,7 @@ impl Sessions {
         self.check(other, Operation::SendDtmf)?;
         let duration = duration_ms.map_or(CROSSING_DIGIT, |ms| Duration::from_millis(ms.clamp(40, 5_000).into()));
         let digits = Digits::read(&char_of(digit).to_string(), duration)?;
-        let Some(session) = self.table.get_mut(other) else { return Ok(()) };
-        if !session.dtmf.is_busy(turn.now) && session.dtmf.waiting_count() == 0 {
-            return self.send_digits(turn, other, digits);
-        }
-        if session.dtmf.waiting_count() >= PENDING_OPERATIONS_MAX {
-            return Err(SessionError::Busy(Operation::SendDtmf));
-        }
-        session.dtmf.wait(turn.now, digits);
-        self.limit_operations(other);
-        Ok(())
+        self.send_in_turn(turn, other, digits)
     }
 
     /// INFO with a digit, as older phones send it. Before both sides are up, and where it has something else, it goes to

@@ -12,10 +12,11 @@
 mod delay;
 mod packets;
 
+use crate::io::{Buffers, Received};
 use clock::{Duration, Instant};
 use delay::Delays;
 use packets::{Packets, Refused};
-use rtp_wire::{RtpTime, Seq, Ssrc};
+use rtp_wire::{Header, RtpTime, Seq, Ssrc};
 
 /// One packet of so many may come too late to be played.
 pub const ONE_IN: u32 = 50;
@@ -43,6 +44,20 @@ pub struct Arrival<'a> {
     pub payload_type: u8,
     /// The encoded sound.
     pub payload: &'a [u8],
+}
+
+impl<'a> Arrival<'a> {
+    /// A packet of a turn, whose bytes lie in its buffers.
+    pub(crate) fn of(received: &Received, header: &Header, buffers: &'a impl Buffers) -> Self {
+        Self {
+            at: received.at,
+            seq: header.seq,
+            time: header.time,
+            ssrc: header.ssrc,
+            payload_type: header.payload_type,
+            payload: header.payload(buffers.bytes(received.span)),
+        }
+    }
 }
 
 /// What became of a packet.
