@@ -1,6 +1,7 @@
 //! Hold with something to hear.
 
 use crate::api::{AudioSource, SessionCoordinator, SessionError, SessionId};
+use crate::media::tone_of;
 use session::PlannedSource;
 
 impl SessionCoordinator {
@@ -31,7 +32,7 @@ impl SessionCoordinator {
             AudioSource::Prompt(name) | AudioSource::Music(name) => {
                 PlannedSource::Prompt(self.config.prompt_number(&name)?)
             }
-            AudioSource::CallTone { country, tone } => PlannedSource::CallTone(tone.of_country(&country)?),
+            AudioSource::CallTone { country, tone } => PlannedSource::CallTone(tone_of(&country, tone)?),
         })
     }
 }

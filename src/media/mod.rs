@@ -19,6 +19,7 @@ pub use info::{
     AudioSource, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics, RtpAddress,
     RtpPort,
 };
+pub(crate) use playing::tone_of;
 pub use playing::{CallTone, PlayOptions};
 pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};

@@ -1,41 +1,20 @@
 //! Prompts one after the other, several times, from a place in them, louder, paused; and the tones of networks.
 
 use crate::api::{AudioSource, Call, SessionError};
-use contract::{NamedTone, PromptPlay, ToneMeaning};
+#[doc(inline)]
+pub use contract::ToneMeaning as CallTone;
+use contract::{NamedTone, PromptPlay};
 use session::{AtEnd, PlannedSource};
 use std::time::Duration;
 
-/// What a tone of a telephone network tells.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum CallTone {
-    /// A number may be dialled.
-    Dial,
-    /// The called phone rings.
-    Ringing,
-    /// The called party talks already.
-    Busy,
-    /// The network has no way to the called party now.
-    Congestion,
-    /// The call cannot be made for a reason that an announcement tells.
-    SpecialInformation,
-}
-
-impl CallTone {
-    pub(crate) fn of_country(self, country: &str) -> Result<NamedTone, SessionError> {
-        let meaning = match self {
-            Self::Dial => ToneMeaning::Dial,
-            Self::Ringing => ToneMeaning::Ringing,
-            Self::Busy => ToneMeaning::Busy,
-            Self::Congestion => ToneMeaning::Congestion,
-            Self::SpecialInformation => ToneMeaning::SpecialInformation,
-        };
-        let known = mediad::tone_countries().find(|known| known.eq_ignore_ascii_case(country));
-        match known.map(str::as_bytes) {
-            Some(&[first, second]) => Ok(NamedTone { country: [first, second], meaning }),
-            _ => {
-                let known = mediad::tone_countries().collect::<Vec<_>>().join(", ");
-                Err(SessionError::config(format!("the tones of `{country}` are not known; there are those of {known}")))
-            }
+/// The tone of a country's network, by the country's two letters.
+pub(crate) fn tone_of(country: &str, meaning: CallTone) -> Result<NamedTone, SessionError> {
+    let known = mediad::tone_countries().find(|known| known.eq_ignore_ascii_case(country));
+    match known.map(str::as_bytes) {
+        Some(&[first, second]) => Ok(NamedTone { country: [first, second], meaning }),
+        _ => {
+            let known = mediad::tone_countries().collect::<Vec<_>>().join(", ");
+            Err(SessionError::config(format!("the tones of `{country}` are not known; there are those of {known}")))
         }
     }
 }
@@ -169,9 +148,9 @@ mod tests {
 
     #[test]
     fn a_country_is_known_or_named_in_the_error() {
-        let tone = CallTone::Busy.of_country("GB").unwrap();
-        assert_eq!(tone, NamedTone { country: *b"gb", meaning: ToneMeaning::Busy });
-        let words = CallTone::Busy.of_country("zz").unwrap_err().to_string();
+        let tone = tone_of("GB", CallTone::Busy).unwrap();
+        assert_eq!(tone, NamedTone { country: *b"gb", meaning: CallTone::Busy });
+        let words = tone_of("zz", CallTone::Busy).unwrap_err().to_string();
         assert!(words.contains("`zz`") && words.contains("gb"), "{words}");
     }
 
