@@ -219,5 +219,10 @@ async fn a_hostile_websocket_costs_only_its_own_stream() {
     assert_eq!(told(&mut socket, "stop").await["reason"], "stopped");
     assert_eq!(ended(&stream).await.end, WebSocketEnd::Stopped);
     assert!(!call.state().is_final(), "the call goes on");
+    // One stream after the other, each at once.
+    for round in 0..50 {
+        let stream = call.audio_stream(AudioStreamOptions::rate(8_000)).await;
+        stream.unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
     drop((phone, coordinator));
 }

@@ -225,9 +225,8 @@ impl AudioStream {
             }
             if state.flush_count != flush_count {
                 // What was before it has been forgotten.
-                state.push_event(AudioStreamEvent::MarkFlushed(name.into()));
                 drop(state);
-                self.shared.news.notify_waiters();
+                self.tell_flushed(name.into());
                 return Ok(());
             }
             state.mark_count += 1;
@@ -268,7 +267,8 @@ impl AudioStream {
 
 impl Drop for AudioStream {
     fn drop(&mut self) {
-        // The socket is closed with the last holder of what is shared.
+        // The runtime lets the socket go later, and the call may have another stream at once. Without a peer this fails.
+        let _ = self.shared.socket.shutdown(std::net::Shutdown::Both);
         self.reader.abort();
     }
 }
