@@ -37,6 +37,10 @@ pub enum Event {
     /// The leg belongs to this client now, as it is; its row tells what it does. `MediaTimeout` and `PlayerEnded` follow where
     /// they were told before, or would have been.
     Adopted { leg: LegRef, number: u64 },
+    /// The peer has begun to speak, or has ended. Told where the leg's format asks for it, at most three times a second.
+    VoiceActivity { leg: LegRef, is_speech: bool },
+    /// The worker has all the voice processors that it can have: the sound of the leg's peer goes on as it is.
+    VoiceRefused { leg: LegRef },
 }
 
 /// Why a command was refused.
@@ -104,6 +108,8 @@ impl Event {
             Self::Kept { number } => (12, LegRef::NONE, number, 0, none),
             Self::Adopted { leg, number } => (13, leg, number, 0, none),
             Self::DigitEnded { leg, digit, .. } => (14, leg, 0, digit.into(), none),
+            Self::VoiceActivity { leg, is_speech } => (15, leg, 0, is_speech.into(), none),
+            Self::VoiceRefused { leg } => (16, leg, 0, 0, none),
         }
     }
 
@@ -117,6 +123,7 @@ impl Event {
         let is_answer = match *self {
             Self::MediaTimeout { .. } | Self::Latched { .. } | Self::PlayerEnded { .. } => false,
             Self::Digit { .. } | Self::DigitEnded { .. } => false,
+            Self::VoiceActivity { .. } | Self::VoiceRefused { .. } => false,
             Self::Closed { reason, .. } => reason == CloseReason::Asked,
             _ => true,
         };
@@ -174,6 +181,9 @@ impl Event {
                 Self::DigitEnded { leg, digit: choice as u8, duration_ms }
             }
             14 => return Err(crate::Invalid::Field("digit")),
+            15 if choice <= 1 => Self::VoiceActivity { leg, is_speech: choice == 1 },
+            15 => return Err(crate::Invalid::Field("is_speech")),
+            16 => Self::VoiceRefused { leg },
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }

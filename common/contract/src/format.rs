@@ -1,7 +1,7 @@
-use crate::{Invalid, OpusParameters, PayloadMap};
+use crate::{Invalid, OpusParameters, PayloadMap, VoiceProcessing};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// What a leg's packets hold: payload types and packet length. One of the three parts of a [`crate::LegSpec`].
+/// What a leg's packets hold: payload types and packet length, and what is done to the sound of the peer. One of the three parts of a [`crate::LegSpec`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct FormatSpec {
@@ -11,13 +11,13 @@ pub struct FormatSpec {
     pub ptime_ms: u8,
     /// What the peer wants of the Opus that it is sent, where that is among the payload types.
     pub opus: OpusParameters,
-    /// Zero.
-    pub reserved: u8,
+    /// What is done to the sound of the peer before anything else hears it.
+    pub voice: VoiceProcessing,
 }
 
 impl Default for FormatSpec {
     fn default() -> Self {
-        Self { payloads: PayloadMap::default(), ptime_ms: 20, opus: OpusParameters::default(), reserved: 0 }
+        Self { payloads: PayloadMap::default(), ptime_ms: 20, opus: OpusParameters::default(), voice: VoiceProcessing::default() }
     }
 }
 
@@ -27,7 +27,7 @@ impl FormatSpec {
         crate::spec::check_rules(&[
             ("ptime_ms", matches!(self.ptime_ms, 10 | 20 | 30 | 40 | 60)),
             ("opus", self.opus.is_sound()),
-            ("reserved", self.reserved == 0),
+            ("voice", self.voice.is_sound()),
         ])?;
         self.payloads.check()
     }

@@ -22,6 +22,7 @@ mod recording;
 mod row;
 mod spec;
 mod transport;
+mod voice;
 
 pub use address::Address;
 pub use audio_stream::{
@@ -46,9 +47,10 @@ pub use recording::{
 pub use row::{LegRow, LegState, PeerReport, ReceivedCounts, SentCounts};
 pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
+pub use voice::VoiceProcessing;
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 12;
+pub const LAYOUT_VERSION: u32 = 13;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;
