@@ -3,7 +3,6 @@
 //! to be counted with `valgrind --tool=callgrind`; PART is `echo`, `noise`, `gain`, `activity` or `all`.
 
 use audio::{VoiceParts, VoiceProcessor, level_dbov};
-use std::time::Instant;
 
 const DELAYS_MS: [usize; 5] = [20, 60, 120, 200, 300];
 
@@ -23,9 +22,9 @@ fn main() {
         for part in ["activity", "gain", "noise", "echo", "all"] {
             let sent = speech(rate, 10);
             let came = echo_of(&sent, rate, 60);
-            let began_at = Instant::now();
+            let began_us = processor_time_us();
             run(rate, parts(part), &sent, &came);
-            println!("  {part}: {:.1} us of time for 10 ms", began_at.elapsed().as_secs_f64() * 1e6 / 1_000.0);
+            println!("  {part}: {:.1} us of processor time for 10 ms", (processor_time_us() - began_us) / 1_000.0);
         }
         for delay_ms in DELAYS_MS {
             let sent = speech(rate, 20);
@@ -63,6 +62,14 @@ fn main() {
             );
         }
     }
+}
+
+fn processor_time_us() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes to a value that lives.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(result, 0, "every Linux knows a thread's processor time");
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
 fn parts(name: &str) -> VoiceParts {

@@ -188,16 +188,11 @@ fn no_sound_and_no_time_is_too_odd() {
                 _ => at,
             };
             let mut sound: Vec<i16> = (0..random(3_000))
-                .map(|index| match round / 8 % 4 {
-                    0 => {
-                        if index % 2 == 0 {
-                            i16::MAX
-                        } else {
-                            i16::MIN
-                        }
-                    }
-                    1 => random(65_536) as u16 as i16,
-                    2 => 0,
+                .map(|index| match (round / 8 % 4, index % 2) {
+                    (0, 0) => i16::MAX,
+                    (0, _) => i16::MIN,
+                    (1, _) => random(65_536) as u16 as i16,
+                    (2, _) => 0,
                     _ => i16::MIN,
                 })
                 .collect();
