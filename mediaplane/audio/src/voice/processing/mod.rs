@@ -16,6 +16,7 @@ use blocks::Blocks;
 use filter::Filter;
 use gain::GainControl;
 use reference::Reference;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Blocks in a second: all parts work on 10 ms.
 const BLOCKS_PER_SECOND: u32 = 100;
@@ -144,7 +145,10 @@ impl Work {
             if let Some(reference) = &self.reference {
                 reference.read(position, sent);
             }
-            filter.process(sent, block);
+            // A fault of the library costs this phone its echo cancellation, not the worker all its calls.
+            if catch_unwind(AssertUnwindSafe(|| filter.process(sent, block))).is_err() {
+                self.filter = None;
+            }
         }
         self.activity.hear(block);
         if let Some(gain) = &mut self.gain {
