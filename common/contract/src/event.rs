@@ -214,6 +214,8 @@ mod tests {
             Event::RecordingEnded { leg, number, recording: 5, outcome },
             Event::Kept { number },
             Event::Adopted { leg, number },
+            Event::VoiceActivity { leg, is_speech: true },
+            Event::VoiceRefused { leg },
         ] {
             assert_eq!(Event::read(&event.write()), Ok(event));
         }

@@ -17,7 +17,12 @@ pub struct FormatSpec {
 
 impl Default for FormatSpec {
     fn default() -> Self {
-        Self { payloads: PayloadMap::default(), ptime_ms: 20, opus: OpusParameters::default(), voice: VoiceProcessing::default() }
+        Self {
+            payloads: PayloadMap::default(),
+            ptime_ms: 20,
+            opus: OpusParameters::default(),
+            voice: VoiceProcessing::default(),
+        }
     }
 }
 

@@ -31,6 +31,10 @@ crate::counters! {
         RoomMembers: "room_members", Level, "Legs that are members of a conference now.";
         TranscodersWorking: "transcoders_working", Level, "Legs now whose sound is decoded and encoded anew.";
         TranscodedPackets: "transcoded_packets", Packets, "RTP packets taken to be decoded and encoded anew in another codec.";
+        VoiceProcessing: "voice_processing_legs", Level, "Legs now whose peer's sound is processed: echo, noise, gain, voice activity.";
+        VoicePackets: "voice_processed_packets", Packets, "RTP packets whose sound was processed before anything else heard it.";
+        VoiceUnprocessed: "voice_unprocessed_packets", Packets, "RTP packets of legs with voice processing that went on as they were: late, twice, of a codec without sound here, or of one that changes too often.";
+        VoiceRefused: "voice_processing_refused", Events, "Times that a leg got no voice processing, because `voice_processors` of media were at work.";
         DigitsTooFast: "digits_too_fast", Events, "Digits of peers that came faster than keys can be pressed, and were not told.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of generated sound that were not made because the worker was late.";
