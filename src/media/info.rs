@@ -254,13 +254,18 @@ pub(super) fn info(session: &Session) -> Option<MediaInfo> {
     })
 }
 
+/// A score from the leg table; `None`: it is not known.
+fn score(mos_x100: u16) -> Option<f64> {
+    (mos_x100 > 0).then(|| f64::from(mos_x100) / 100.0)
+}
+
 pub(super) fn statistics(row: &LegRow) -> MediaStatistics {
     let lost = u64::try_from(row.received.lost_packets).unwrap_or(0);
     let expected = row.received.packets + lost;
     let percent = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
     MediaStatistics {
         quality_metrics: (row.received.packets > 0).then(|| QualityMetrics {
-            mos_score: (row.mos_x100 > 0).then(|| f64::from(row.mos_x100) / 100.0),
+            mos_score: score(row.quality.received.mos_x100),
             packet_loss_percent: percent(lost, expected),
             jitter_ms: f64::from(row.received.jitter_us) / 1_000.0,
             round_trip_time_ms: match row.reported.round_trip_us {

@@ -89,7 +89,8 @@ impl SessionCoordinator {
                 let score = |session: &session::Session| {
                     let leg = session.leg()?;
                     let row = order.region.as_ref()?.legs().read(leg)?;
-                    (row.mos_x100 > 0).then_some((SessionId::new(shard, session.id()), row.mos_x100))
+                    let mos_x100 = row.quality.received.mos_x100;
+                    (mos_x100 > 0).then_some((SessionId::new(shard, session.id()), mos_x100))
                 };
                 order.sessions.iter().filter_map(score).collect::<Vec<_>>()
             });

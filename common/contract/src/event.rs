@@ -1,4 +1,4 @@
-use crate::{Address, EVENT_BYTES, Invalid, LegRef, PlayerId, RecordingOutcome};
+use crate::{Address, EVENT_BYTES, Invalid, LegRef, PlayerId, QualityChange, RecordingOutcome};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// What a media worker tells the control client whose leg it is. An answer repeats the `number` of the command that it
@@ -41,6 +41,8 @@ pub enum Event {
     VoiceActivity { leg: LegRef, is_speech: bool },
     /// The worker has all the voice processors that it can have: the sound of the leg's peer goes on as it is.
     VoiceRefused { leg: LegRef },
+    /// A stream of the leg is in another class of quality, or has become degraded, or is so no longer.
+    QualityChanged { leg: LegRef, change: QualityChange },
 }
 
 /// Why a command was refused.
@@ -82,7 +84,7 @@ pub struct EventSlot {
     leg: LegRef,
     number: u64,
     address: Address,
-    /// The recording, the player, or milliseconds of a digit.
+    /// The recording, the player, milliseconds of a digit, or a change of quality.
     object: u64,
     outcome: RecordingOutcome,
     rest: [u8; EVENT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
@@ -110,6 +112,7 @@ impl Event {
             Self::DigitEnded { leg, digit, .. } => (14, leg, 0, digit.into(), none),
             Self::VoiceActivity { leg, is_speech } => (15, leg, 0, is_speech.into(), none),
             Self::VoiceRefused { leg } => (16, leg, 0, 0, none),
+            Self::QualityChanged { leg, .. } => (17, leg, 0, 0, none),
         }
     }
 
@@ -122,8 +125,8 @@ impl Event {
     pub fn number(&self) -> Option<u64> {
         let is_answer = match *self {
             Self::MediaTimeout { .. } | Self::Latched { .. } | Self::PlayerEnded { .. } => false,
-            Self::Digit { .. } | Self::DigitEnded { .. } => false,
             Self::VoiceActivity { .. } | Self::VoiceRefused { .. } => false,
+            Self::Digit { .. } | Self::DigitEnded { .. } | Self::QualityChanged { .. } => false,
             Self::Closed { reason, .. } => reason == CloseReason::Asked,
             _ => true,
         };
@@ -136,6 +139,7 @@ impl Event {
         let slot = EventSlot { kind, leg, number, choice, address, ..EventSlot::new_zeroed() };
         match *self {
             Self::PlayerEnded { player, .. } => EventSlot { object: player.get(), ..slot },
+            Self::QualityChanged { change, .. } => EventSlot { object: change.to_bits(), ..slot },
             Self::DigitEnded { duration_ms, .. } => EventSlot { object: duration_ms.into(), ..slot },
             Self::RecordingStarted { recording, .. } => EventSlot { object: recording, ..slot },
             Self::RecordingEnded { recording, outcome, .. } => EventSlot { object: recording, outcome, ..slot },
@@ -184,6 +188,7 @@ impl Event {
             15 if choice <= 1 => Self::VoiceActivity { leg, is_speech: choice == 1 },
             15 => return Err(crate::Invalid::Field("is_speech")),
             16 => Self::VoiceRefused { leg },
+            17 => Self::QualityChanged { leg, change: QualityChange::from_bits(slot.object)? },
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }
@@ -216,6 +221,7 @@ mod tests {
             Event::Adopted { leg, number },
             Event::VoiceActivity { leg, is_speech: true },
             Event::VoiceRefused { leg },
+            Event::QualityChanged { leg, change: QualityChange::from_bits(0x20_02_01_04_01_01_2c).unwrap() },
         ] {
             assert_eq!(Event::read(&event.write()), Ok(event));
         }

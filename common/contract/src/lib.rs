@@ -44,13 +44,16 @@ pub use recording::{
     FileOffer, FilePurpose, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingFormat, RecordingLayout,
     RecordingOutcome, RecordingShape,
 };
-pub use row::{LegRow, LegState, PeerReport, ReceivedCounts, SentCounts};
+pub use row::{
+    LegQuality, LegRow, LegState, LegStream, PeerReport, QualityChange, QualityClass, ReceivedCounts, SentCounts,
+    StreamQuality,
+};
 pub use spec::{LegSpec, LegUpdate};
 pub use transport::{Latching, RtcpMode, TransportSpec};
 pub use voice::VoiceProcessing;
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 13;
+pub const LAYOUT_VERSION: u32 = 14;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

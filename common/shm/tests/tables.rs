@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Random, plan};
-use contract::{Address, LegRef, LegRow, ReceivedCounts, SentCounts};
+use contract::{Address, LegQuality, LegRef, LegRow, ReceivedCounts, SentCounts, StreamQuality};
 use shm::{ClientIndex, Host, NoSuchRow, Region, WorkerIndex};
 use stats::{Counts, MediaCounter, SignalCounter};
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -24,7 +24,10 @@ fn row(row: u32, number: u64) -> LegRow {
             ..ReceivedCounts::default()
         },
         sent: SentCounts { packets: 0, bytes: number },
-        mos_x100: number as u16,
+        quality: LegQuality {
+            received: StreamQuality { mos_x100: number as u16, ..Default::default() },
+            ..Default::default()
+        },
         ..LegRow::default()
     }
 }

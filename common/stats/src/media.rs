@@ -36,6 +36,14 @@ crate::counters! {
         VoiceUnprocessed: "voice_unprocessed_packets", Packets, "RTP packets of legs with voice processing that went on as they were: late, twice, of a codec without sound here, or of one that changes too often.";
         VoiceRefused: "voice_processing_refused", Events, "Times that a leg got no voice processing, because `voice_processors` of media were at work.";
         DigitsTooFast: "digits_too_fast", Events, "Digits of peers that came faster than keys can be pressed, and were not told.";
+        StreamsExcellent: "streams_excellent", Level, "Streams now, two for each leg, whose last score (MOS-CQ) is 4.3 or better: users are very satisfied.";
+        StreamsGood: "streams_good", Level, "Streams now with 4.0 to 4.3: users are satisfied.";
+        StreamsFair: "streams_fair", Level, "Streams now with 3.6 to 4.0: some users are dissatisfied.";
+        StreamsPoor: "streams_poor", Level, "Streams now with 3.1 to 3.6: many users are dissatisfied.";
+        StreamsBad: "streams_bad", Level, "Streams now below 3.1: nearly all users are dissatisfied.";
+        StreamsDegraded: "streams_degraded", Level, "Streams now that are degraded: they fell below `mos_degraded` of media and have not recovered.";
+        QualityDegraded: "quality_degraded", Events, "Times that a stream became degraded.";
+        QualityRecovered: "quality_recovered", Events, "Times that a degraded stream had recovered.";
         SendsFailed: "sends_failed_packets", Packets, "Packets that the kernel did not take.";
         FramesSkipped: "frames_skipped", Events, "Frames of generated sound that were not made because the worker was late.";
         Turns: "turns", Events, "How often this worker's thread went round: received, worked, sent. It also counts while there is nothing to do.";

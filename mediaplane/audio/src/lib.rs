@@ -31,7 +31,7 @@ mod voice;
 
 pub use call_tones::{CallTone, ToneError, ToneGenerator, ToneSignal, tone_countries};
 pub use dtmf::{DtmfDetector, DtmfEvent, DtmfGenerator, dtmf_char, dtmf_number};
-pub use emodel::{CodecImpairment, Connection, LossRuns, mos, r_factor};
+pub use emodel::{BEST_R_WIDE, CodecImpairment, Connection, LossRuns, mos, mos_wide, r_factor, r_factor_wide};
 pub use file::{MOST_PROMPT_SECONDS, SoundError};
 pub use g711::Law;
 pub use meter::ToneMeter;

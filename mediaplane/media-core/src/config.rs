@@ -1,3 +1,4 @@
+use crate::QualityLimits;
 use audio::{Prompt, Tones};
 use clock::Duration;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct WorkerConfig {
     pub seed: u64,
     /// Mean time between two RTCP reports of a leg; RFC 3550 §6.2 wants at least 5 s.
     pub rtcp_interval: Duration,
+    /// When the streams of legs are judged, and by what.
+    pub quality: QualityLimits,
 }
 
 impl WorkerConfig {
@@ -42,6 +45,7 @@ impl WorkerConfig {
             cname: "ringplane".into(),
             seed: 0,
             rtcp_interval: Duration::from_secs(5),
+            quality: QualityLimits::default(),
         }
     }
 }

@@ -39,4 +39,5 @@ pub use leg::LEG_BYTES;
 pub use leg::law_of;
 pub use moving::MovingLeg;
 pub use outgoing::program::{BLOCK_MS, BLOCK_SAMPLES_MAX, Block, Program, ProgramState};
+pub use rtcp::watch::QualityLimits;
 pub use worker::Worker;

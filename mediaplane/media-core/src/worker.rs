@@ -1,6 +1,5 @@
 //! The worker: a table of legs, and who is woken when.
 
-use crate::WorkerConfig;
 use crate::decoding::coders::Coders;
 use crate::incoming::packets;
 use crate::incoming::packets::{Tally, Turn};
@@ -12,6 +11,7 @@ use crate::outgoing::pace::Pace;
 use crate::random::Random;
 use crate::rooms::Rooms;
 use crate::timers::Timers;
+use crate::{QualityLimits, WorkerConfig};
 use audio::{Prompt, Tones};
 use clock::{Duration, Instant, WallTime};
 use contract::{Command, Event, LegRef, LegRow, LegState, PortRef, RefuseReason};
@@ -28,6 +28,8 @@ pub(crate) struct RtcpSettings {
     pub(crate) cname: Box<str>,
     /// Mean time between two reports of a leg.
     pub(crate) interval: Duration,
+    /// When the streams of legs are judged, and by what.
+    pub(crate) quality: QualityLimits,
 }
 
 /// All legs of one pinned worker, in virtual time.
@@ -92,7 +94,7 @@ impl Worker {
             random: Random::new(config.seed),
             prompts: config.prompts,
             tones: config.tones,
-            rtcp: RtcpSettings { cname: config.cname.into(), interval: config.rtcp_interval },
+            rtcp: RtcpSettings { cname: config.cname.into(), interval: config.rtcp_interval, quality: config.quality },
             index: config.index,
         }
     }
@@ -266,6 +268,7 @@ impl Worker {
         };
         (self.by_pair[pair], self.by_row[row]) = (LegIndex::new(place), LegIndex::new(place));
         self.counts.set(MediaCounter::LegsOpen, self.leg_count() as u64);
+        self.legs[place].reports.watch.begin_counting(&mut self.counts);
         place
     }
 
@@ -282,9 +285,11 @@ impl Worker {
         self.rooms.leave(&mut it.links.member);
         self.count_rooms();
         let it = &mut self.legs[place];
+        it.reports.watch.end_counting(&mut self.counts);
         let (dialling, hearing) = (std::mem::take(&mut it.dialling), it.hearing.take());
         let listeners = std::mem::take(&mut it.listeners);
-        let leg = Leg { dialling, hearing, listeners, ..it.clone() };
+        let (receiving, reports) = (std::mem::take(&mut it.receiving), std::mem::take(&mut it.reports));
+        let leg = Leg { dialling, hearing, listeners, receiving, reports, ..it.clone() };
         self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
         self.by_pair[usize::from(leg.links.pair)] = LegIndex::NONE;
         self.by_row[leg.leg.row_index()] = LegIndex::NONE;

@@ -3,6 +3,7 @@ use crate::recording::Recorder;
 use crate::stopper::Stopper;
 use crate::streams::Streams;
 use audio::{Prompt, Tones};
+use media_core::QualityLimits;
 use shm::{ClientIndex, Host, WakeFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     pub(crate) cname: String,
     /// Legs that each worker transcodes for at once, at most.
     pub(crate) transcoder_limit: usize,
+    pub(crate) quality: QualityLimits,
     pub(crate) transfers: TransferQueues,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) streams: Streams,
@@ -30,7 +32,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { host, ports, prompts, cname, transcoder_limit, stopper, control_wake, seed } = parts;
+        let Parts { host, ports, prompts, cname, transcoder_limit, quality, stopper, control_wake, seed } = parts;
         let workers = host.region().plan().workers;
         let (transfers, recorder) = (TransferQueues::new(workers), Arc::new(Recorder::new(workers)));
         let tones = Arc::new(Tones::default());
@@ -41,6 +43,7 @@ impl Shared {
             tones,
             cname,
             transcoder_limit,
+            quality,
             transfers,
             recorder,
             streams: Streams::new(workers),
@@ -82,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) cname: String,
     /// Of each worker.
     pub(crate) transcoder_limit: usize,
+    /// When the streams of legs are judged, and by what.
+    pub(crate) quality: QualityLimits,
     pub(crate) stopper: Stopper,
     pub(crate) control_wake: WakeFd,
     /// Where all randomness of the workers begins.

@@ -7,6 +7,7 @@ use crate::shared::{Parts, Shared};
 use crate::stopper::Stopper;
 use crate::{prompts, recording, streams, worker};
 use config::{Config, Wait};
+use media_core::QualityLimits;
 use media_core::io::Backend;
 use shm::{Host, RegionPlan, WakeFd, WorkerIndex};
 use std::hash::{BuildHasher, RandomState};
@@ -65,6 +66,7 @@ impl Media {
                 "ringplane@{}",
                 std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()
             ),
+            quality: QualityLimits { degraded_mos_x100: media.mos_degraded_x100, ..QualityLimits::default() },
             transcoder_limit: media.transcoders.div_ceil(plan.workers.max(1)),
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,

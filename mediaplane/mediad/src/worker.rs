@@ -143,6 +143,7 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
         tones: shared.tones.clone(),
         cname: shared.cname.clone(),
         transcoder_limit: shared.transcoder_limit,
+        quality: shared.quality,
         seed: shared.next_seed(),
         leg_rows: shared.host.region().plan().leg_rows(),
         ..WorkerConfig::new(index.0, shared.ports.clone())

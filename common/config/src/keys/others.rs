@@ -110,6 +110,16 @@ pub(super) const OTHERS: &[Key] = &[
         &["Differentiated services code point of RTP, 0 to 63. 46 (expedited forwarding) is usual for voice."],
     ),
     key(
+        "media",
+        "mos_degraded",
+        "3.6",
+        &[
+            "Mean opinion score (MOS-CQ, 1.0 to 4.5) below which a stream is degraded: it is counted, logged and told to programs",
+            "once it was below for two intervals of 5 s in a row, and again once it has recovered. Below 3.6 many users are",
+            "dissatisfied. 0: no stream ever is.",
+        ],
+    ),
+    key(
         "tls",
         "certificates",
         "[]",

@@ -10,6 +10,7 @@ use toml::de::DeValue;
 /// Most rooms.
 const ROOM_COUNT_MAX: usize = 1_024;
 const ROOMS: &str = r#"must be a list of at most 1024 user names, such as ["sales"]"#;
+const MOS: &str = "must be a mean opinion score from 1.0 to 4.5, or 0";
 /// Most prompts.
 const PROMPT_COUNT_MAX: usize = 256;
 
@@ -43,6 +44,8 @@ pub struct Media {
     pub rooms: Vec<String>,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
+    /// Score of a stream, times 100, below which it is degraded; 0: none ever is.
+    pub mos_degraded_x100: u16,
 }
 
 /// First and last UDP port for media. The first is even, the last odd or the even port that is left over.
@@ -172,6 +175,7 @@ impl Media {
                     .filter(|names| names.iter().all(|name| !name.is_empty()))
             }),
             dscp,
+            mos_degraded_x100: reader.get(section, "mos_degraded", MOS, mos_x100),
         }
     }
 
@@ -184,6 +188,16 @@ impl Media {
     pub fn prompt(&self, name: &str) -> Option<u32> {
         self.prompts.iter().position(|prompt| prompt.name == name).map(|index| index as u32)
     }
+}
+
+/// A mean opinion score, times 100; 0 stays 0.
+fn mos_x100(value: &DeValue<'_>) -> Option<u16> {
+    let score: f64 = match value {
+        DeValue::Float(score) => score.as_str().parse().ok()?,
+        whole => integer(whole, 0..=4)? as f64,
+    };
+    let is_score = score == 0.0 || (1.0..=4.5).contains(&score);
+    is_score.then_some((score * 100.0).round() as u16)
 }
 
 fn read_prompts(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Option<Vec<Prompt>> {

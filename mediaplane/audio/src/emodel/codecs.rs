@@ -25,4 +25,10 @@ impl CodecImpairment {
     pub const G722: Self = Self::G711_CONCEALED;
     /// Opus at 24 kbit/s and more. As with G.722, losses are taken to cost what they cost G.711 with concealment.
     pub const OPUS: Self = Self::G711_CONCEALED;
+    /// G.722 at 64 kbit/s on the wide-band scale (G.113 Appendix IV). The robustness is that of G.711 with concealment, for want
+    /// of a value of the recommendation.
+    pub const G722_WIDE: Self = Self { ie: 13.0, bpl: 25.1 };
+    /// Opus at 24 kbit/s and more on the wide-band scale. The recommendation has no value for it: the impairment is that of the
+    /// wide-band codec which it rates best (G.722.2 at 23.05 kbit/s), the robustness that of G.711 with concealment.
+    pub const OPUS_WIDE: Self = Self { ie: 1.0, bpl: 25.1 };
 }

@@ -1,8 +1,9 @@
 //! The E-model (ITU-T G.107): what a talker thinks of a connection with this codec, loss and delay.
 //!
 //! All parameters that a switch does not know (loudness, noise, side tone) have the default values of the
-//! recommendation, with which a perfect connection is rated 93.2. The scale is that of narrow-band telephony: a wide-band
-//! codec is rated like an unimpaired narrow-band one.
+//! recommendation, with which a perfect connection is rated 93.2. That is the scale of narrow-band telephony ([`r_factor`]), on
+//! which a wide-band codec is rated like an unimpaired narrow-band one. The scale of wide-band telephony (ITU-T G.107.1,
+//! [`r_factor_wide`]) goes up to 129.
 
 mod codecs;
 #[cfg(test)]
@@ -66,6 +67,26 @@ pub fn r_factor(codec: CodecImpairment, connection: &Connection) -> f32 {
         talker_echo(base.noise, echo_loss, delay_ms) + listener_echo(base.ratio, 2.0 * delay_ms) + late(delay_ms);
     let r = base.ratio - base.simultaneous - delayed - equipment(codec, connection) + advantage;
     r.clamp(0.0, 100.0) as f32
+}
+
+/// Rating of a perfect connection of 50 to 7,000 Hz (G.107.1 §7.7).
+pub const BEST_R_WIDE: f32 = 129.0;
+
+/// The transmission rating of a wide-band connection (G.107.1), 0 to [`BEST_R_WIDE`]. Delay and lost packets cost as much as on
+/// the narrow-band scale, and so does the talker's echo; of noise the defaults are part of the 129.
+pub fn r_factor_wide(codec: CodecImpairment, connection: &Connection) -> f32 {
+    let delay_ms = connection.delay.as_secs_f64() * 1_000.0;
+    let advantage = f64::from(within(connection.advantage, 0.0, 20.0, 0.0));
+    let echo_loss = f64::from(within(connection.echo_loss_db, 0.0, 200.0, 65.0));
+    let delayed = talker_echo(BASE.noise, echo_loss, delay_ms) + late(delay_ms);
+    let r = f64::from(BEST_R_WIDE) - delayed - equipment(codec, connection) + advantage;
+    r.clamp(0.0, BEST_R_WIDE.into()) as f32
+}
+
+/// The mean opinion score that belongs to a rating on the wide-band scale (G.107.1 Annex A). Listeners compare with other
+/// wide-band connections, so that it cannot be compared with a score of narrow-band telephony.
+pub fn mos_wide(r_factor: f32) -> f32 {
+    mos(r_factor * 100.0 / BEST_R_WIDE)
 }
 
 /// The mean opinion score, 1 to 4.5, that belongs to a rating (G.107 Annex B).

@@ -17,6 +17,23 @@ fn the_default_connection_is_rated_93_2() {
 }
 
 #[test]
+fn the_wide_band_scale_ends_at_129() {
+    let perfect = CodecImpairment { ie: 0.0, bpl: 4.3 };
+    assert_eq!(r_factor_wide(perfect, &Connection::default()), 129.0);
+    assert_eq!((mos_wide(129.0), mos_wide(0.0), mos_wide(f32::NAN)), (4.5, 1.0, 1.0));
+    // R of 116 is 89.9 on the narrow-band scale.
+    let g722 = r_factor_wide(CodecImpairment::G722_WIDE, &Connection::default());
+    assert!((g722 - 116.0).abs() < 0.01 && (mos_wide(g722) - 4.34).abs() < 0.01, "{g722}, {}", mos_wide(g722));
+    let lossy = Connection { lost: 0.05, delay: Duration::from_millis(400), ..Connection::default() };
+    let r = r_factor_wide(CodecImpairment::G722_WIDE, &lossy);
+    let narrow = r_factor(CodecImpairment::G711, &Connection { lost: 0.0, ..lossy });
+    let cost_of_delay = 93.2 - narrow;
+    assert!((r - (116.0 - 82.0 * 5.0 / 30.1 - cost_of_delay)).abs() < 1.5, "{r}, {cost_of_delay}");
+    let senseless = Connection { lost: f32::NAN, delay: Duration::MAX, burst_ratio: f32::INFINITY, ..lossy };
+    assert!((0.0..=129.0).contains(&r_factor_wide(perfect, &senseless)));
+}
+
+#[test]
 fn opinions_are_those_of_annex_b() {
     for (r, expected) in [(90.0, 4.34), (80.0, 4.03), (70.0, 3.60), (60.0, 3.10), (50.0, 2.58)] {
         assert!((mos(r) - expected).abs() < 0.01, "{r}: {}", mos(r));

@@ -3,13 +3,14 @@
 
 use super::CHANGE_TIME;
 use super::jitter::Arrival;
+use super::playout::PlayoutCounts;
 use super::transcoder::Transcoder;
 use crate::incoming::packets::Turn;
 use crate::io::{Buffers, Received};
 use crate::leg::{Leg, LegIndex, Payload, Sound};
 use audio::codec::opus::OpusSettings;
 use audio::codec::{CodecFormat, CodecKind};
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::{Codec, OpusParameters};
 use rtp_wire::Header;
 
@@ -94,6 +95,12 @@ impl Coders {
     pub(crate) fn get(&mut self, index: CoderIndex) -> Option<&mut Transcoder> {
         let coder = self.working.get_mut(usize::from(index.0))?.as_mut()?;
         Some(&mut coder.transcoder)
+    }
+
+    /// The delay of the jitter buffer of a leg's transcoder, and what became of the packets in it.
+    pub(crate) fn playout(&self, index: CoderIndex) -> Option<(Duration, PlayoutCounts)> {
+        let coder = self.working.get(usize::from(index.0))?.as_ref()?;
+        Some((coder.transcoder.delay(), coder.transcoder.counts()))
     }
 
     /// At work at once, at most.

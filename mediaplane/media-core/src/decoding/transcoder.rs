@@ -4,7 +4,7 @@ use super::jitter::{Arrival, Inserted};
 use super::playout::{Playout, PlayoutCounts};
 use audio::Resampler;
 use audio::codec::{CodecFormat, CodecKind, Encoder, PTIME_MS_MAX, opus::OpusSettings};
-use clock::Instant;
+use clock::{Duration, Instant};
 
 /// From one format to another.
 #[derive(Debug)]
@@ -105,6 +105,11 @@ impl Transcoder {
     /// What the encoder is to do: only Opus has a choice.
     pub fn set_opus(&mut self, settings: &OpusSettings) {
         self.encoder.set_opus(settings);
+    }
+
+    /// How long packets wait, beside the fastest one.
+    pub fn delay(&self) -> Duration {
+        self.playout.delay()
     }
 
     /// What has been counted since the beginning.

@@ -1,5 +1,6 @@
 //! What a leg receives, measured (RFC 3550 §6.4.1, §A.1, §A.3, §A.8).
 
+use crate::incoming::loss_pattern::{LossPattern, LossSummary};
 use crate::leg::Payload;
 use crate::rtp_clock;
 use clock::{Duration, Instant};
@@ -73,6 +74,8 @@ pub(crate) struct Sequence {
     /// Of the sources before this one.
     earlier_expected: u64,
     earlier_lost: i64,
+    /// Bursts and gaps of lost packets, from the first loss on.
+    losses: Option<Box<LossPattern>>,
 }
 
 /// How evenly packets come (RFC 3550 §A.8).
@@ -101,10 +104,11 @@ impl Receiving {
     /// A packet was taken. Events keep the timestamp of their start (RFC 4733 §2.2), so they say nothing of jitter.
     #[inline]
     pub(crate) fn take(&mut self, header: &Header, at: Instant, packet_bytes: usize, payload: Payload) {
-        (self.last_at, self.last_time) = (at, header.time);
         self.packets += 1;
         self.bytes += packet_bytes as u64;
-        if !self.sequence.take_next(header) && !self.take_odd(header) {
+        let counts = self.sequence.take_next(header) || self.take_odd(header, payload.clock);
+        (self.last_at, self.last_time) = (at, header.time);
+        if !counts {
             return;
         }
         if !payload.is_event() {
@@ -112,10 +116,15 @@ impl Receiving {
         }
     }
 
-    /// A packet that is not one of the next of its stream. `false`: it does not count.
+    /// A packet that does not follow the last one. `false`: it does not count.
     #[cold]
-    fn take_odd(&mut self, header: &Header) -> bool {
+    fn take_odd(&mut self, header: &Header, clock: ClockRate) -> bool {
+        let step = header.seq.since(self.sequence.max_seq);
         let arrival = self.sequence.take_odd(header);
+        if let (2.., Arrival::Counted, Some(losses)) = (step, arrival, self.sequence.losses.as_deref_mut()) {
+            let ticks = u64::try_from(header.time.since(self.last_time)).unwrap_or(0);
+            losses.see_packet_length(rtp_clock::micros(clock, ticks) / step.unsigned_abs() as u32);
+        }
         self.jitter.timed &= arrival != Arrival::First;
         arrival != Arrival::Stray
     }
@@ -136,36 +145,53 @@ impl Receiving {
 }
 
 impl Sequence {
-    /// Counts a packet of the source that sends now, behind all others of it. `false`: it is none.
+    /// Counts a packet of the source that sends now, right behind the last of it. `false`: it is none.
     #[inline]
     fn take_next(&mut self, header: &Header) -> bool {
-        let step = header.seq.since(self.max_seq);
-        if !self.begun || header.ssrc != self.ssrc || !(1..MOST_DROPOUT).contains(&step) {
+        if !self.begun || header.ssrc != self.ssrc || header.seq != self.max_seq.next() {
             return false;
         }
-        if header.seq.0 < self.max_seq.0 {
-            self.cycles = self.cycles.wrapping_add(1 << 16);
-        }
-        self.window = self.window.checked_shl(step as u32).unwrap_or(0) | 1;
-        self.max_seq = header.seq;
-        self.received = self.received.wrapping_add(1);
+        self.step_forward(header.seq, 1);
         true
     }
 
-    /// A packet of another source, out of order, again, or of a stream that jumped.
+    #[inline]
+    fn step_forward(&mut self, seq: Seq, step: u32) {
+        if seq.0 < self.max_seq.0 {
+            self.cycles = self.cycles.wrapping_add(1 << 16);
+        }
+        self.window = self.window.checked_shl(step).unwrap_or(0) | 1;
+        self.max_seq = seq;
+        self.received = self.received.wrapping_add(1);
+    }
+
+    /// A packet of another source, behind lost ones, out of order, again, or of a stream that jumped.
     fn take_odd(&mut self, header: &Header) -> Arrival {
         if !self.begun || header.ssrc != self.ssrc {
             self.restart(header);
             return Arrival::First;
         }
         let step = header.seq.since(self.max_seq);
+        if (2..MOST_DROPOUT).contains(&step) {
+            let (step, earlier) = (step.unsigned_abs().into(), self.earlier_expected as u32);
+            self.step_forward(header.seq, step);
+            let highest = self.highest_seq();
+            let losses = self.losses.get_or_insert_with(|| Box::new(LossPattern::new(self.base_seq, earlier)));
+            losses.lose(highest, step - 1);
+            return Arrival::Counted;
+        }
         if step <= 0 && step > -MOST_MISORDER {
-            let bit = 1_u64.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0);
+            let behind = step.unsigned_abs().into();
+            let bit = 1_u64.checked_shl(behind).unwrap_or(0);
             if self.window & bit != 0 {
                 self.duplicates = self.duplicates.saturating_add(1);
             } else {
                 self.reordered = self.reordered.saturating_add(1);
                 self.window |= bit;
+                let highest = self.highest_seq();
+                if let Some(losses) = self.losses.as_deref_mut() {
+                    losses.came_late(highest, behind);
+                }
             }
             self.received = self.received.wrapping_add(1);
             return Arrival::Counted;
@@ -181,6 +207,10 @@ impl Sequence {
     fn restart(&mut self, header: &Header) {
         self.earlier_expected += u64::from(self.since_start().0);
         self.earlier_lost += self.lost_now();
+        let highest = self.highest_seq();
+        if let Some(losses) = self.losses.as_deref_mut() {
+            losses.restart(highest, header.seq.0.into());
+        }
         (self.begun, self.ssrc, self.max_seq) = (true, header.ssrc, header.seq);
         (self.cycles, self.base_seq, self.received, self.window) = (0, u32::from(header.seq.0), 1, 1);
         self.restart_at = None;
@@ -213,6 +243,11 @@ impl Sequence {
     /// Lost of all sources.
     pub(crate) fn lost(&self) -> i64 {
         self.earlier_lost + self.lost_now()
+    }
+
+    /// How lost packets were spread, of all sources.
+    pub(crate) fn losses(&self) -> LossSummary {
+        self.losses.as_ref().map(|losses| losses.summary(self.highest_seq())).unwrap_or_default()
     }
 
     /// Expected of all sources.

@@ -4,10 +4,10 @@ use super::{FRAME_SAMPLES, RATE, Said};
 use crate::decoding::CHANGE_TIME;
 use crate::decoding::coders::settings_of;
 use crate::decoding::jitter::Arrival;
-use crate::decoding::playout::Playout;
+use crate::decoding::playout::{Playout, PlayoutCounts};
 use audio::codec::{CodecFormat, Encoder};
 use audio::{MemberSlot, Resampler};
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::LegRef;
 
 /// A member's place among those of its worker.
@@ -140,6 +140,10 @@ impl Member {
         self.voice.has_begun = true;
         self.voice.playout.insert(arrival);
         true
+    }
+
+    pub(super) fn playout(&self) -> (Duration, PlayoutCounts) {
+        (self.voice.playout.delay(), self.voice.playout.counts())
     }
 
     /// Makes the next frame of what it says; `None` while its peer has sent nothing.

@@ -11,8 +11,10 @@ pub(crate) use member::MemberIndex;
 
 use crate::decoding::coders::format_at;
 use crate::decoding::jitter::Arrival;
+use crate::decoding::playout::PlayoutCounts;
 use crate::leg::law_of;
 use audio::codec::CodecFormat;
+use clock::Duration;
 use contract::{Codec, LegRef, OpusParameters, RoomMember};
 use member::Member;
 use room::Room;
@@ -160,6 +162,11 @@ impl Rooms {
         let Some(member) = index.get().and_then(|place| self.members.get_mut(place)?.as_mut()) else { return false };
         let format = Codec::from_number(codec).and_then(format_in_room);
         format.is_some_and(|format| member.hear(format, arrival))
+    }
+
+    /// The delay of a member's jitter buffer, and what became of the packets of its peer.
+    pub(crate) fn playout(&self, index: MemberIndex) -> Option<(Duration, PlayoutCounts)> {
+        Some(self.members.get(index.get()?)?.as_ref()?.playout())
     }
 
     /// The payload of the packet that a member is due at `due_ms`; 0 bytes: its codec leaves this packet out. `is_muted`: it is

@@ -6,13 +6,9 @@ use crate::incoming::relay::copy;
 use crate::io::{Buffers, Output, Received, Send};
 use crate::latching::source_filter::{SourceFilter, next_port};
 use crate::leg::{Leg, LegIndex, Sound};
-use crate::rtp_clock;
-use clock::{Duration, Instant};
+use clock::Instant;
 use contract::{Address, Latching, RtcpMode, TransportSpec};
-use rtp_wire::{Compound, ReportBlock, ReportBlocks, ReportMap, RtcpPacket, rewrite};
-
-/// A round trip that takes longer is none.
-const MOST_ROUND_TRIP: Duration = Duration::from_secs(60);
+use rtp_wire::{Compound, ReportBlocks, ReportMap, RtcpPacket, rewrite};
 
 pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received, turn: &mut Turn<'_, B>) {
     let leg = &mut legs[place];
@@ -38,7 +34,8 @@ pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received
     }
     let sender_ntp = leg.hear(&compound, packet.at);
     if leg.links.coder != CoderIndex::NONE {
-        turn.coders.follow_loss(leg.links.coder, leg.reports.remote_loss_fraction);
+        let loss_fraction = leg.reports.peer().map_or(0, |peer| peer.loss_fraction);
+        turn.coders.follow_loss(leg.links.coder, loss_fraction.into());
     }
     if matches!(leg.transport.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
         relay(legs, place, packet, sender_ntp, turn);
@@ -101,7 +98,7 @@ impl Leg {
                 RtcpPacket::SenderReport { info, reports, .. } => {
                     let middle = (info.ntp >> 16) as u32;
                     sender_ntp = Some(middle);
-                    self.reports.peer_sr = (middle, at);
+                    self.reports.peer_mut().sr = (middle, at);
                     reports.iter().for_each(|block| self.hear_of_us(&block, at));
                 }
                 RtcpPacket::ReceiverReport { reports, .. } => {
@@ -111,25 +108,6 @@ impl Leg {
             }
         }
         sender_ntp
-    }
-
-    /// A report on what we sent. The round trip is the time since our SR, less what the peer kept it (§6.4.1).
-    fn hear_of_us(&mut self, block: &ReportBlock, at: Instant) {
-        if block.ssrc != self.sending.ssrc {
-            return;
-        }
-        self.reports.remote_loss_fraction = block.fraction_lost.into();
-        self.reports.remote_jitter_us = rtp_clock::micros(self.sending.clock, block.jitter.into());
-        let (middle, sent_at) = self.reports.our_sr;
-        if middle == 0 || middle != block.last_sr {
-            return;
-        }
-        let kept = Duration::from_nanos((u64::from(block.delay_since_last_sr) * 1_000_000_000) >> 16);
-        // DLSR counts in 15 us: a round trip that is shorter may come out as less than nothing.
-        let round_trip = at.since(sent_at).saturating_sub(kept);
-        if round_trip <= MOST_ROUND_TRIP {
-            self.reports.round_trip_us = (round_trip.as_micros() as u32).max(1);
-        }
     }
 }
 

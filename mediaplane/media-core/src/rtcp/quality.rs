@@ -1,76 +1,185 @@
-//! How good it sounds: the E-model (ITU-T G.107), as far as a relay can know its inputs; and a leg's row.
+//! How good the streams of a leg sound: the E-model (ITU-T G.107, G.107.1) with the codec values of G.113.
 
 use crate::Worker;
-use contract::{Codec, LegRef, LegRow, PeerReport, ReceivedCounts, SentCounts, Source};
+use crate::decoding::playout::PlayoutCounts;
+use crate::incoming::loss_pattern::LossSummary;
+use crate::leg::Sound;
+use audio::{CodecImpairment, Connection};
+use clock::Duration;
+use contract::{Codec, StreamQuality};
 
-/// R of a connection with all defaults of G.107.
-const BEST_R: f64 = 93.2;
-/// Ie of G.711 (ITU-T G.113, Appendix I).
-const IMPAIRMENT: f64 = 0.0;
-/// Bpl of G.711 with loss concealment (G.113).
-const LOSS_ROBUSTNESS: f64 = 25.1;
-/// Delay that packets, jitter buffer and codec of the other side add where nobody told: two packets of 20 ms.
-const TERMINAL_DELAY_MS: f64 = 40.0;
+/// Delay that packets, codec and sound card of the other side add where nothing tells: two packets of 20 ms.
+const TERMINAL_DELAY: Duration = Duration::from_millis(40);
+/// A jitter buffer of so many times the jitter keeps nearly every packet.
+const BUFFERED_JITTER: u32 = 2;
 
-/// MOS, times 100, of one direction: from the round trip, the jitter and the part lost (0 to 1).
-pub(crate) fn mos_x100(round_trip_us: u32, jitter_us: u32, lost: f64) -> u16 {
-    // A jitter buffer of twice the jitter keeps nearly every packet.
-    let delay_ms = f64::from(round_trip_us) / 2_000.0 + 2.0 * f64::from(jitter_us) / 1_000.0 + TERMINAL_DELAY_MS;
-    let delay_impairment = 0.024 * delay_ms + 0.11 * (delay_ms - 177.3).max(0.0);
-    let loss_percent = (lost * 100.0).clamp(0.0, 100.0);
-    let loss_impairment = IMPAIRMENT + (95.0 - IMPAIRMENT) * loss_percent / (loss_percent + LOSS_ROBUSTNESS);
-    let r = (BEST_R - delay_impairment - loss_impairment).clamp(0.0, 100.0);
-    // G.107, Annex B.
-    let mos = 1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6;
-    (mos.clamp(1.0, 4.5) * 100.0).round() as u16
+/// What a stream is rated.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Score {
+    /// On the codec's own scale.
+    pub(crate) r: f32,
+    /// 1 to 4.5.
+    pub(crate) mos: f32,
+}
+
+impl Score {
+    pub(crate) fn of(codec: Codec, connection: &Connection) -> Self {
+        let wide = match codec {
+            Codec::G722 => Some(CodecImpairment::G722_WIDE),
+            Codec::Opus => Some(CodecImpairment::OPUS_WIDE),
+            _ => None,
+        };
+        match wide {
+            Some(impairment) => {
+                let r = audio::r_factor_wide(impairment, connection);
+                Self { r, mos: audio::mos_wide(r) }
+            }
+            None => {
+                // The listener is taken to conceal what is lost (G.711 Appendix I), as phones do.
+                let r = audio::r_factor(CodecImpairment::G711_CONCEALED, connection);
+                Self { r, mos: audio::mos(r) }
+            }
+        }
+    }
+
+    pub(crate) fn mos_x100(self) -> u16 {
+        (self.mos.clamp(1.0, 4.5) * 100.0).round() as u16
+    }
+}
+
+/// A stream as its listener has it, since its beginning.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Heard {
+    pub(crate) codec: Codec,
+    pub(crate) connection: Connection,
+    pub(crate) losses: LossSummary,
+    /// Delay of the jitter buffer, where the stream is decoded here.
+    pub(crate) decoded_with: Option<Duration>,
+}
+
+impl Heard {
+    pub(crate) fn score(&self) -> Score {
+        Score::of(self.codec, &self.connection)
+    }
+
+    /// The stream as it was in an interval with this loss.
+    pub(crate) fn score_with(&self, lost: f32) -> Score {
+        Score::of(self.codec, &Connection { lost, ..self.connection })
+    }
+
+    fn quality(&self) -> StreamQuality {
+        let Score { r, mos } = self.score();
+        let millis = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
+        let LossSummary { burst_density, gap_density, burst, gap, .. } = self.losses;
+        StreamQuality {
+            mos_x100: Score { r, mos }.mos_x100(),
+            r_x10: (r * 10.0).round() as u16,
+            delay_ms: millis(self.connection.delay),
+            burst_ms: millis(burst),
+            gap_ms: millis(gap),
+            burst_density: in_256ths(burst_density),
+            gap_density: in_256ths(gap_density),
+            loss_rate: in_256ths(self.connection.lost),
+            discard_rate: in_256ths(self.connection.discarded),
+            ..StreamQuality::default()
+        }
+    }
+}
+
+/// A part of a whole as RTCP tells it.
+pub(crate) fn in_256ths(part: f32) -> u8 {
+    (part * 256.0).clamp(0.0, 255.0) as u8
+}
+
+/// Delay from mouth to ear.
+fn delay(round_trip_us: u32, jitter_buffer: Duration) -> Duration {
+    Duration::from_micros(u64::from(round_trip_us) / 2) + jitter_buffer + TERMINAL_DELAY
+}
+
+/// What a jitter buffer that is not ours waits with this jitter.
+fn buffer_for(jitter_us: u32) -> Duration {
+    BUFFERED_JITTER * Duration::from_micros(jitter_us.into())
+}
+
+fn part(of: u64, all: u64) -> f32 {
+    if all == 0 { 0.0 } else { (of as f64 / all as f64) as f32 }
 }
 
 impl Worker {
-    pub(crate) fn row_of(&self, place: usize) -> LegRow {
+    /// What the leg receives; `None` before the first packet. Where the stream is only relayed, the jitter buffer is that of its
+    /// listener, and estimated.
+    pub(crate) fn received(&self, place: usize) -> Option<Heard> {
         let leg = &self.legs[place];
-        let (receiving, sending, reports) = (&leg.receiving, &leg.sending, &leg.reports);
-        let expected = receiving.sequence.expected();
-        let lost = receiving.sequence.lost();
-        let mos_x100 = match expected {
-            0 => 0,
-            _ => mos_x100(reports.round_trip_us, receiving.jitter_us(), lost.max(0) as f64 / expected as f64),
-        };
-        LegRow {
-            leg: leg.leg,
-            port: leg.transport.port,
-            remote: sending.remote,
-            peer: match leg.flow.source() {
-                Source::Leg(peer) if peer != leg.leg => peer,
-                _ => LegRef::NONE,
+        let sequence = &leg.receiving.sequence;
+        let expected = sequence.expected();
+        if expected == 0 {
+            return None;
+        }
+        let losses = sequence.losses();
+        let lost = u64::try_from(sequence.lost()).unwrap_or(0);
+        let playout = self.playout_of(place);
+        let discarded = playout.map_or(losses.discarded.into(), |(_, counts)| counts.jitter.late + counts.jitter.full);
+        let buffer = playout.map_or_else(|| buffer_for(leg.receiving.jitter_us()), |(delay, _)| delay);
+        let round_trip_us = leg.reports.peer().map_or(0, |peer| peer.round_trip_us);
+        Some(Heard {
+            codec: Codec::from_number(leg.receiving.codec).unwrap_or(Codec::Other),
+            connection: Connection {
+                delay: delay(round_trip_us, buffer),
+                lost: part(lost, expected),
+                discarded: part(discarded, leg.receiving.packets).min(1.0),
+                burst_ratio: losses.burst_ratio,
+                ..Connection::default()
             },
-            opened_at_ns: leg.opened_at.as_nanos(),
-            last_received_at_ns: receiving.last_at.as_nanos(),
-            received: ReceivedCounts {
-                packets: receiving.packets,
-                bytes: receiving.bytes,
-                dropped_packets: receiving.dropped,
-                lost_packets: lost,
-                duplicate_packets: receiving.sequence.duplicates,
-                reordered_packets: receiving.sequence.reordered,
-                jitter_us: receiving.jitter_us(),
-                reserved: 0,
+            losses,
+            decoded_with: playout.map(|(delay, _)| delay),
+        })
+    }
+
+    /// What the peer receives of what the leg sends, as it reports; `None` before its first report.
+    pub(crate) fn sent(&self, place: usize) -> Option<Heard> {
+        let leg = &self.legs[place];
+        let peer = leg.reports.peer()?;
+        let lost = peer.lost()?;
+        Some(Heard {
+            codec: self.codec_sent(place),
+            connection: Connection {
+                delay: delay(peer.round_trip_us, buffer_for(peer.jitter_us)),
+                lost,
+                ..Connection::default()
             },
-            sent: SentCounts { packets: sending.packets, bytes: sending.bytes },
-            reported: PeerReport {
-                round_trip_us: reports.round_trip_us,
-                loss_fraction: reports.remote_loss_fraction,
-                jitter_us: reports.remote_jitter_us,
-                reserved: 0,
-            },
-            mos_x100,
-            codec: [receiving.codec, leg.payloads.audio_codec, Codec::Other as u8]
-                .into_iter()
-                .find(|codec| *codec != 0)
-                .unwrap_or_default(),
-            state: leg.state as u8,
-            worker: self.index,
-            direction: leg.flow.direction,
-            reserved: 0,
+            losses: LossSummary::default(),
+            decoded_with: None,
+        })
+    }
+
+    /// The codec of what the leg sends: a relayed stream has that of its source.
+    fn codec_sent(&self, place: usize) -> Codec {
+        let leg = &self.legs[place];
+        let relayed = (leg.making.sound == Sound::None).then_some(leg.links.source_leg).and_then(|source| source.get());
+        let relayed = relayed.map(|source| self.legs[source].receiving.codec).filter(|codec| *codec != 0);
+        Codec::from_number(relayed.unwrap_or(leg.payloads.audio_codec)).unwrap_or(Codec::Other)
+    }
+
+    /// Where what the leg receives is decoded: the delay of the jitter buffer, and what became of the packets.
+    fn playout_of(&self, place: usize) -> Option<(Duration, PlayoutCounts)> {
+        let links = &self.legs[place].links;
+        let mut next = links.first_sink;
+        while let Some(sink) = next.get() {
+            let sink = &self.legs[sink];
+            if sink.making.sound == Sound::Transcoded {
+                return self.coders.playout(sink.links.coder);
+            }
+            next = sink.links.next_sink;
+        }
+        self.rooms.playout(links.member)
+    }
+
+    pub(crate) fn quality_of(&self, place: usize) -> contract::LegQuality {
+        let watch = &self.legs[place].reports.watch;
+        let quality = |heard: Option<Heard>| heard.map(|heard| heard.quality()).unwrap_or_default();
+        contract::LegQuality {
+            received: watch.received.shown(quality(self.received(place))),
+            sent: watch.sent.shown(quality(self.sent(place))),
         }
     }
 }
@@ -79,22 +188,34 @@ impl Worker {
 mod tests {
     use super::*;
 
+    fn mos(codec: Codec, round_trip_us: u32, lost: f32) -> u16 {
+        let connection = Connection { delay: delay(round_trip_us, Duration::ZERO), lost, ..Connection::default() };
+        Score::of(codec, &connection).mos_x100()
+    }
+
     #[test]
     fn known_points_of_the_e_model() {
-        // R = 93.2 - 0.024 * 40 = 92.24: MOS 4.4.
-        assert!((438..=441).contains(&mos_x100(0, 0, 0.0)), "{}", mos_x100(0, 0, 0.0));
-        // One percent lost: Ie-eff = 3.6, R = 88.6.
-        assert!((428..=433).contains(&mos_x100(0, 0, 0.01)), "{}", mos_x100(0, 0, 0.01));
-        // Ten percent lost: Ie-eff = 27, R = 65: MOS 3.36.
-        assert!((330..=342).contains(&mos_x100(0, 0, 0.10)), "{}", mos_x100(0, 0, 0.10));
-        // 300 ms one way more: Id = 0.024 * 340 + 0.11 * 162.7 = 26, R = 67.1: MOS 3.46.
-        assert!((344..=348).contains(&mos_x100(600_000, 0, 0.0)), "{}", mos_x100(600_000, 0, 0.0));
-        assert_eq!(mos_x100(u32::MAX, u32::MAX, 1.0), 100);
+        // R = 93.2 less 0.9 for the talker's echo after 40 ms.
+        assert!((436..=441).contains(&mos(Codec::Pcmu, 0, 0.0)), "{}", mos(Codec::Pcmu, 0, 0.0));
+        // One percent lost: Ie,eff = 95 / 26.1 = 3.6, R = 88.7.
+        assert!((428..=434).contains(&mos(Codec::Pcma, 0, 0.01)), "{}", mos(Codec::Pcma, 0, 0.01));
+        // Ten percent lost: Ie,eff = 27, R = 65: MOS 3.4.
+        assert!((332..=344).contains(&mos(Codec::Pcmu, 0, 0.10)), "{}", mos(Codec::Pcmu, 0, 0.10));
+        // 340 ms one way: Idd = 18, and 7 for the echo, R = 68: MOS 3.5.
+        assert!((330..=370).contains(&mos(Codec::Pcmu, 600_000, 0.0)), "{}", mos(Codec::Pcmu, 600_000, 0.0));
+        // On the wide-band scale: R = 116 and 128.
+        assert!((428..=436).contains(&mos(Codec::G722, 0, 0.0)), "{}", mos(Codec::G722, 0, 0.0));
+        assert!((445..=450).contains(&mos(Codec::Opus, 0, 0.0)), "{}", mos(Codec::Opus, 0, 0.0));
+        assert_eq!(mos(Codec::Other, u32::MAX, 1.0), 100);
     }
 
     #[test]
     fn worse_is_never_better() {
-        let by_loss: Vec<_> = (0..100).map(|percent| mos_x100(50_000, 2_000, f64::from(percent) / 100.0)).collect();
-        assert!(by_loss.is_sorted_by(|before, after| before >= after));
+        for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+            let by_loss: Vec<_> = (0..100).map(|percent| mos(codec, 50_000, percent as f32 / 100.0)).collect();
+            assert!(by_loss.is_sorted_by(|before, after| before >= after), "{by_loss:?}");
+            let by_delay: Vec<_> = (0..200).map(|step| mos(codec, step * 10_000, 0.02)).collect();
+            assert!(by_delay.is_sorted_by(|before, after| before + 1 >= *after), "{by_delay:?}");
+        }
     }
 }

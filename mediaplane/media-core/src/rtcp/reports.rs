@@ -4,6 +4,8 @@ use crate::Worker;
 use crate::incoming::digits::{self, Telling};
 use crate::io::{Buffers, Output, Send, SocketIndex, Span};
 use crate::leg::{Leg, Sound};
+use crate::rtcp::peer_reports::PeerReports;
+use crate::rtcp::watch::Watch;
 use clock::{Duration, Instant, WallTime};
 use contract::{Address, Event, LegState, RtcpMode};
 use rtp_wire::{ReportBlock, SenderInfo, Ssrc, Writer};
@@ -23,14 +25,13 @@ pub(crate) struct Reports {
     received_before: u32,
     reported_ssrc: Ssrc,
     sent_before: u64,
-    /// The peer's last SR: middle 32 bits of its NTP timestamp, and when it came; 0: none did
+    /// The last SR that the peer got from us, or through us: middle 32 bits of its NTP timestamp, and when it left; 0: none did
     /// (§6.4.1).
-    pub(crate) peer_sr: (u32, Instant),
-    /// The last SR that the peer got from us, or through us: the same.
     pub(crate) our_sr: (u32, Instant),
-    pub(crate) round_trip_us: u32,
-    pub(crate) remote_loss_fraction: u32,
-    pub(crate) remote_jitter_us: u32,
+    /// What the peer has reported.
+    peer: Option<Box<PeerReports>>,
+    /// How the leg's streams sound.
+    pub(crate) watch: Watch,
 }
 
 impl Default for Reports {
@@ -42,12 +43,27 @@ impl Default for Reports {
             received_before: 0,
             reported_ssrc: Ssrc(0),
             sent_before: 0,
-            peer_sr: (0, Instant::ZERO),
             our_sr: (0, Instant::ZERO),
-            round_trip_us: 0,
-            remote_loss_fraction: 0,
-            remote_jitter_us: 0,
+            peer: None,
+            watch: Watch::default(),
         }
+    }
+}
+
+impl Reports {
+    /// What the peer has reported; `None` before its first report.
+    pub(crate) fn peer(&self) -> Option<&PeerReports> {
+        self.peer.as_deref()
+    }
+
+    pub(crate) fn peer_mut(&mut self) -> &mut PeerReports {
+        self.peer.get_or_insert_default()
+    }
+
+    /// A report of the stream that we send that this was not asked for before.
+    pub(crate) fn new_report(&mut self) -> Option<&PeerReports> {
+        let peer = self.peer.as_deref_mut()?;
+        std::mem::take(&mut peer.is_new).then_some(peer)
     }
 }
 
@@ -55,6 +71,7 @@ impl Worker {
     /// The first report comes after half an interval (RFC 3550 §6.2).
     pub(crate) fn plan_first_report(&mut self, place: usize, now: Instant) {
         self.legs[place].reports.next_at = now + self.interval() / 2;
+        self.legs[place].reports.watch.next_at = now + self.rtcp.quality.interval;
         self.plan_timer(place, now);
     }
 
@@ -70,7 +87,7 @@ impl Worker {
         let watch_at = leg.filter.watch_at(leg.heard_at(), leg.listening_since, leg.transport.remote_rtp, now);
         let digit_ends_at = leg.hearing.as_ref().and_then(|hearing| hearing.deadline());
         let at = leg.silent_until().unwrap_or(Instant::FAR_FUTURE).min(leg.reports.next_at).min(watch_at);
-        let at = digit_ends_at.map_or(at, |ends_at| at.min(ends_at));
+        let at = digit_ends_at.map_or(at, |ends_at| at.min(ends_at)).min(leg.reports.watch.next_at);
         self.timers.plan(&mut self.legs, place, now, at);
     }
 
@@ -92,6 +109,9 @@ impl Worker {
             let mut telling = Telling { events: &mut out.events, proved: &mut self.proved, too_fast: 0 };
             digits::give_up(&mut self.legs, place, now, &mut telling);
         }
+        if now >= self.legs[place].reports.watch.next_at {
+            self.judge(place, now, out);
+        }
         if now >= self.legs[place].reports.next_at {
             if self.legs[place].reports_itself() {
                 self.send_report(place, now, wall_now, buffers, out);
@@ -109,7 +129,7 @@ impl Worker {
         leg.state = LegState::TimedOut;
         leg.sending.ready = false;
         leg.filter.receives = false;
-        leg.reports.next_at = Instant::FAR_FUTURE;
+        (leg.reports.next_at, leg.reports.watch.next_at) = (Instant::FAR_FUTURE, Instant::FAR_FUTURE);
         let socket = leg.rtp_socket();
         out.sends.retain(|send| send.socket != socket);
         self.counts.add(MediaCounter::LegsTimedOut, 1);
@@ -268,7 +288,7 @@ impl Leg {
         let lost_now = expected_now - i64::from(received.wrapping_sub(reports.received_before));
         let fraction = if expected_now > 0 && lost_now > 0 { (lost_now << 8) / expected_now } else { 0 };
         (reports.expected_before, reports.received_before) = (expected, received);
-        let (last_sr, came_at) = reports.peer_sr;
+        let (last_sr, came_at) = reports.peer().map_or((0, Instant::ZERO), |peer| peer.sr);
         let delay = if last_sr == 0 { 0 } else { in_65536ths(now.since(came_at)) };
         Some(ReportBlock {
             ssrc: self.receiving.sequence.ssrc,

@@ -37,7 +37,7 @@ fn relay_crosses_both_ways<L: Lab>(lab: L) {
     assert_eq!(scene.heard(alice), (0..20).map(|seq| rtp_packet(2, seq)).collect::<Vec<_>>());
     let row = scene.row(1);
     assert_eq!((row.received.lost_packets, row.received.packets, row.sent.packets), (0, 20, 20));
-    assert!(row.mos_x100 > 400, "{row:?}");
+    assert!(row.quality.received.mos_x100 > 400, "{row:?}");
 }
 
 /// One side on IPv4, the other on IPv6.

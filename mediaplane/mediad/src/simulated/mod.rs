@@ -48,6 +48,7 @@ impl SimulatedPlane {
             prompts: [].into(),
             cname: "simulated".into(),
             transcoder_limit: 1_000,
+            quality: Default::default(),
             stopper: Stopper::new().map_err(StartError::system("make a wake-up"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a wake-up"))?,
             seed,

@@ -40,6 +40,7 @@ impl SimPlane {
             prompts: [audio::Prompt::new(&[4_000; 500])].into(),
             cname: "sim".into(),
             transcoder_limit: 1_000,
+            quality: Default::default(),
             stopper: Stopper::new().unwrap(),
             control_wake: WakeFd::new().unwrap(),
             seed: 11,

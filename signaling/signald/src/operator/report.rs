@@ -61,9 +61,14 @@ impl CallJson for CallRow {
             "lost_packets": number(|row| row.received.lost_packets.into()),
             "jitter_us": number(|row| row.received.jitter_us.into()),
             "round_trip_us": number(|row| if row.reported.round_trip_us == 0 { Value::Null } else { row.reported.round_trip_us.into() }),
-            "mos": number(|row| if row.mos_x100 == 0 { Value::Null } else { (f64::from(row.mos_x100) / 100.0).into() }),
+            "mos": number(|row| score(row.quality.received.mos_x100)),
         })
     }
+}
+
+/// A mean opinion score of the leg table.
+fn score(mos_x100: u16) -> Value {
+    if mos_x100 == 0 { Value::Null } else { (f64::from(mos_x100) / 100.0).into() }
 }
 
 /// `calls`: every live call.

@@ -1,3 +1,7 @@
+mod quality;
+
+pub use quality::{LegQuality, LegStream, QualityChange, QualityClass, StreamQuality};
+
 use crate::{Address, LegRef, PortRef};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -23,8 +27,8 @@ pub struct LegRow {
     pub sent: SentCounts,
     /// What the peer reports of it.
     pub reported: PeerReport,
-    /// Listening quality by the E-model (ITU-T G.107), times 100; 0: not known.
-    pub mos_x100: u16,
+    /// How good both streams sound.
+    pub quality: LegQuality,
     /// A [`crate::Codec`] as number: what the leg receives or, before the first packet, what it sends.
     pub codec: u8,
     /// A [`LegState`] as number.
@@ -34,7 +38,7 @@ pub struct LegRow {
     /// A [`crate::Direction`] as number.
     pub direction: u8,
     /// Zero.
-    pub reserved: u16,
+    pub reserved: u32,
 }
 
 /// What a leg has received.
@@ -79,8 +83,14 @@ pub struct PeerReport {
     pub loss_fraction: u32,
     /// Jitter, microseconds.
     pub jitter_us: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Rating by the peer's own VoIP metrics (RFC 3611 §4.7), 0 to 100; 127: the peer does not know it.
+    pub r_factor: u8,
+    /// Listening quality by them, times 10: 10 to 50; 127: the peer does not know it.
+    pub mos_lq_x10: u8,
+    /// Conversational quality by them, likewise.
+    pub mos_cq_x10: u8,
+    /// 1: the peer has sent VoIP metrics; 0: none yet, and the fields before this one are 0.
+    pub has_metrics: u8,
 }
 
 /// Where a leg is in its life.
