@@ -33,7 +33,7 @@ crate::counters! {
         TransactionsOpen: "transactions_open", Level, "Transactions that are remembered now, most of them to absorb retransmissions.";
         MessagesSent: "sip_sent_packets", Packets, "SIP messages sent.";
         DroppedMalformed: "sip_dropped_malformed_packets", Packets, "Datagrams that are not SIP and could not be answered.";
-        DroppedQueueFull: "sip_dropped_queue_full_packets", Packets, "Datagrams dropped because their shard was too far behind.";
+        DroppedQueueFull: "sip_dropped_queue_full_packets", Packets, "Messages dropped because their shard was too far behind.";
         DroppedNotSent: "sip_not_sent_packets", Packets, "SIP messages that the kernel did not take.";
         HeadersNotPassed: "headers_not_passed", Events, "Header lines that were too much, or no text, to go on to the other side of their call.";
         DroppedOverflow: "sip_dropped_overflow_packets", Packets, "Datagrams that the kernel dropped because a socket's buffer was full; told with the next one that it keeps.";

@@ -92,7 +92,7 @@ pub(crate) async fn open<C: Carrier>(life: &mut Life, carrier: C, peer_is_verifi
     shared.registry.opened(connection);
     shared.counters.one(if side == Side::Accepted { StreamCounter::Accepted } else { StreamCounter::Connected });
     *is_announced = true;
-    (shared.sink)(Inbound::Opened { flow, side, peer_is_verified });
+    shared.receiver.take(Inbound::Opened { flow, side, peer_is_verified });
     Pump::new(carrier, life).await;
 }
 

@@ -22,6 +22,7 @@ stats::counters! {
         MessagesSent: "stream_sent_packets", Packets, "Messages written to connections.";
         BytesSent: "stream_sent_bytes", Bytes, "Bytes of the messages written to connections.";
         MessagesRefused: "stream_refused_packets", Packets, "Received messages that the receiving queue had no room for.";
+        ReadsPaused: "stream_reads_paused", Events, "Times that a connection was not read for a moment because the receiving queue was almost full.";
         QueueFull: "stream_queue_full_packets", Packets, "Messages not sent because the connection's queue was full.";
         SendsFailed: "stream_sends_failed_packets", Packets, "Messages queued for a connection that went before they were written.";
         Garbage: "stream_closed_garbage", Events, "Connections closed because they carried something else than SIP.";

@@ -2,9 +2,27 @@ use crate::error::CloseReason;
 use sip_core::Flow;
 use sip_wire::ParseError;
 
-/// What comes back from [`Streams`](crate::Streams): handed to the function given to
-/// [`Streams::start`](crate::Streams::start), on a thread of the runtime, in order for one connection. That function
-/// must not block; it copies what it keeps and returns `false` when it has no room for a message.
+/// Who takes what comes from connections. Any function that takes an [`Inbound`] is one that always has room.
+pub trait Receiver: Send + Sync + 'static {
+    /// Takes what has come; `false`: there was no room for the message. It is called on a thread of the runtime, in order
+    /// for one connection, must not block, and copies what it keeps.
+    fn take(&self, inbound: Inbound<'_>) -> bool;
+
+    /// Whether there is room for the messages of one more read (64 KiB). While there is none no connection is read, so that
+    /// its peer has to wait: a message that came over a stream is never sent again by its client (RFC 3261 §17.1.2.2).
+    fn has_room(&self) -> bool {
+        true
+    }
+}
+
+impl<F: Fn(Inbound<'_>) -> bool + Send + Sync + 'static> Receiver for F {
+    fn take(&self, inbound: Inbound<'_>) -> bool {
+        self(inbound)
+    }
+}
+
+/// What comes back from [`Streams`](crate::Streams): handed to the [`Receiver`] given to
+/// [`Streams::start`](crate::Streams::start).
 #[derive(Clone, Copy, Debug)]
 pub enum Inbound<'a> {
     /// One whole message. `false` refuses it: it is counted and forgotten.
@@ -62,6 +80,3 @@ pub enum Side {
     /// We did.
     Connected,
 }
-
-/// Where inbound things go.
-pub(crate) type Sink = dyn Fn(Inbound<'_>) -> bool + Send + Sync;

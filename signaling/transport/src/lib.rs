@@ -5,7 +5,7 @@
 //! not fit into a connection's queue is refused at once, and everything has a named limit in [`Limits`]. UDP sockets
 //! are not here; only the rule when a request is too large for them is ([`carriage`]).
 //!
-//! Read [`Streams`] first, then [`Inbound`], which is all that comes back from it; [`resolve::Resolver`] is independent
+//! Read [`Streams`] first, then [`Inbound`], which is all that comes back from it, to a [`Receiver`]; [`resolve::Resolver`] is independent
 //! of both. Tests: `cargo test -p ringplane-transport` (real sockets on loopback).
 
 #![forbid(unsafe_code)]
@@ -34,7 +34,7 @@ pub use config::{
 pub use connector::route;
 pub use counters::StreamCounter;
 pub use error::{CloseReason, SendError, StartError};
-pub use inbound::{Inbound, Side};
+pub use inbound::{Inbound, Receiver, Side};
 pub use resolve::Target;
 pub use sip_core::{Flow, Transport};
 pub use size::{Carriage, MTU_MARGIN_BYTES, UNKNOWN_MTU_MAX_BYTES, carriage};

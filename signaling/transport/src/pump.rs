@@ -14,10 +14,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Duration, Instant, Sleep};
 
 /// Reads in one go before other connections get their turn.
 const READS_MAX_COUNT: usize = 16;
+/// How long a connection is not read when the receiver has no room.
+const PAUSE: Duration = Duration::from_millis(5);
 /// RFC 5626 §3.5.1.
 const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
@@ -44,6 +46,8 @@ pub(crate) struct Pump<'l, C> {
     deadlines: Deadlines,
     sleep: Pin<Box<Sleep>>,
     armed_for: Instant,
+    /// Until when nothing is read because the receiver had no room.
+    pause: Option<Pin<Box<Sleep>>>,
     unfinished_bytes: usize,
     has_answered: bool,
     /// Whether a message came: its answer may be on its way.
@@ -58,7 +62,18 @@ impl<'l, C: Carrier> Pump<'l, C> {
         let armed_for = deadlines.next(&life.shared.limits);
         let sleep = Box::pin(tokio::time::sleep_until(armed_for));
         let (phase, unfinished_bytes, has_answered, has_heard) = (Phase::Open, 0, false, false);
-        Self { carrier, life, phase, deadlines, sleep, armed_for, unfinished_bytes, has_answered, has_heard }
+        Self {
+            carrier,
+            life,
+            phase,
+            deadlines,
+            sleep,
+            armed_for,
+            pause: None,
+            unfinished_bytes,
+            has_answered,
+            has_heard,
+        }
     }
 
     /// Writes until nothing is left (`Ready`) or the peer takes no more.
@@ -116,6 +131,22 @@ impl<'l, C: Carrier> Pump<'l, C> {
         }
     }
 
+    /// Waits until the receiver has room.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            if self.life.shared.receiver.has_room() {
+                return Poll::Ready(());
+            }
+            self.life.shared.counters.one(StreamCounter::ReadsPaused);
+            self.deadlines.paused(Instant::now());
+            self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
+        }
+    }
+
     /// Reads once.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let Self { carrier, life, deadlines, .. } = self;
@@ -124,13 +155,13 @@ impl<'l, C: Carrier> Pump<'l, C> {
         let result = carrier.poll_receive(cx, &mut |piece| match piece {
             Piece::Message(bytes) => {
                 messages += 1;
-                refused += u64::from(!(shared.sink)(Inbound::Message { flow, bytes }));
+                refused += u64::from(!shared.receiver.take(Inbound::Message { flow, bytes }));
             }
             Piece::Ping => pings += 1,
             Piece::Pong => pong = true,
             Piece::Alive => alive += 1,
             Piece::Invalid { head, error } => {
-                (shared.sink)(Inbound::Invalid { flow, head, error });
+                shared.receiver.take(Inbound::Invalid { flow, head, error });
             }
         });
         let Poll::Ready(result) = result else {
@@ -201,10 +232,13 @@ impl<'l, C: Carrier> Pump<'l, C> {
             }));
         }
         match self.phase {
-            Phase::Open => match ready!(self.poll_receive(cx)) {
-                Ok(()) => Poll::Ready(None),
-                Err(end) => Poll::Ready(self.end_of_reading(end)),
-            },
+            Phase::Open => {
+                ready!(self.poll_room(cx));
+                match ready!(self.poll_receive(cx)) {
+                    Ok(()) => Poll::Ready(None),
+                    Err(end) => Poll::Ready(self.end_of_reading(end)),
+                }
+            }
             Phase::Answering if !self.has_answered => Poll::Pending,
             Phase::Answering | Phase::Flushing if transmit.is_pending() => Poll::Pending,
             Phase::Answering | Phase::Flushing => {

@@ -5,7 +5,7 @@ use crate::config::{Limits, Origins};
 use crate::connection::{Connection, Room};
 use crate::counters::{Counters, StreamCounter};
 use crate::error::{CloseReason, SendError};
-use crate::inbound::{Inbound, Sink};
+use crate::inbound::{Inbound, Receiver};
 use crate::outbox::{Kind, State};
 use crate::registry::Registry;
 use crate::tls::Tls;
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Option<Tls>,
     pub(crate) origins: Origins,
     pub(crate) listening: Vec<(Transport, SocketAddr)>,
-    pub(crate) sink: Box<Sink>,
+    pub(crate) receiver: Box<dyn Receiver>,
     pub(crate) queued_bytes: AtomicUsize,
     pub(crate) unfinished_bytes: AtomicUsize,
     /// A connection has ended.
@@ -80,10 +80,10 @@ impl Drop for Life {
         let (flow, reason) = (self.flow(), &self.reason);
         for bytes in self.writing.batch.messages_after(self.written_bytes).chain(waiting.messages_after(0)) {
             self.shared.counters.one(StreamCounter::SendsFailed);
-            (self.shared.sink)(Inbound::SendFailed { flow, bytes, reason });
+            self.shared.receiver.take(Inbound::SendFailed { flow, bytes, reason });
         }
         if self.is_announced {
-            (self.shared.sink)(Inbound::Closed { flow, reason });
+            self.shared.receiver.take(Inbound::Closed { flow, reason });
         }
         count(&self.shared.counters, reason);
         self.shared.counters.down(StreamCounter::ConnectionsOpen);

@@ -4,7 +4,7 @@ use crate::config::{Runtime, StreamsConfig};
 use crate::connection::Connection;
 use crate::counters::{Counters, StreamCounter};
 use crate::error::{SendError, StartError};
-use crate::inbound::Inbound;
+use crate::inbound::Receiver;
 use crate::outbox::Kind;
 use crate::registry::{Found, Registry, is_accepted};
 use crate::shared::{Life, Shared};
@@ -31,11 +31,8 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Binds every listener, loads every certificate, then begins. `inbound` is called on the runtime's threads.
-    pub fn start(
-        config: StreamsConfig,
-        inbound: impl Fn(Inbound<'_>) -> bool + Send + Sync + 'static,
-    ) -> Result<Self, StartError> {
+    /// Binds every listener, loads every certificate, then begins. `receiver` is called on the runtime's threads.
+    pub fn start(config: StreamsConfig, receiver: impl Receiver) -> Result<Self, StartError> {
         let limits = config.limits;
         if let Some((name, must_be)) = limits.mistake() {
             return Err(StartError::Limit { name, must_be });
@@ -60,7 +57,7 @@ impl Streams {
             tls,
             origins: config.origins,
             listening: bound.iter().map(|(transport, (_, local))| (*transport, *local)).collect(),
-            sink: Box::new(inbound),
+            receiver: Box::new(receiver),
             queued_bytes: AtomicUsize::new(0),
             unfinished_bytes: AtomicUsize::new(0),
             ended: Notify::new(),

@@ -8,15 +8,15 @@ use crossbeam::queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use shard_core::intake::Arrived;
 use shard_core::names::{self, Found};
-use sip_core::Flow;
+use sip_core::{Flow, Transport};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*, fence};
 
-/// Messages that other threads may leave for one shard.
-pub(crate) const MESSAGE_COUNT_MAX: usize = 8_192;
+/// Messages that may wait for one shard, of streams and of other threads each.
+pub(crate) const MESSAGE_COUNT_MAX: usize = 4_096;
 /// Bytes of them.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// Orders of the program that may wait for one shard.
 pub(crate) const ORDER_COUNT_MAX: usize = 16_384;
 /// Broken paths that a shard may have to hear of. Without room the requests on a path run out by themselves.
@@ -33,10 +33,48 @@ pub(crate) struct Unreachable {
     pub(crate) quoted: Box<[u8]>,
 }
 
+/// Messages in the order of their arrival.
+pub(crate) struct Messages {
+    queue: ArrayQueue<Arrived>,
+    waiting_bytes: AtomicUsize,
+}
+
+impl Messages {
+    fn new() -> Self {
+        Self { queue: ArrayQueue::new(MESSAGE_COUNT_MAX), waiting_bytes: AtomicUsize::new(0) }
+    }
+
+    /// Keeps a message; `false`: there was no room.
+    fn push(&self, message: Arrived) -> bool {
+        let bytes = message.bytes.len();
+        if self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes <= MESSAGE_BYTES_MAX && self.queue.push(message).is_ok()
+        {
+            return true;
+        }
+        self.waiting_bytes.fetch_sub(bytes, Relaxed);
+        false
+    }
+
+    fn pop(&self) -> Option<Arrived> {
+        let message = self.queue.pop()?;
+        self.waiting_bytes.fetch_sub(message.bytes.len(), Relaxed);
+        Some(message)
+    }
+
+    /// Whether half of the room is left. What one read of a connection brings is much less than the other half.
+    pub(crate) fn is_half_empty(&self) -> bool {
+        self.queue.len() < MESSAGE_COUNT_MAX / 2 && self.waiting_bytes.load(Relaxed) < MESSAGE_BYTES_MAX / 2
+    }
+}
+
 /// One shard's inbox.
 pub(crate) struct Inbox {
-    messages: ArrayQueue<Arrived>,
-    waiting_bytes: AtomicUsize,
+    /// From connections, which are not read while there is no room: their clients do not send anything twice.
+    pub(crate) from_streams: Messages,
+    /// From other shards.
+    from_shards: Messages,
+    /// Whose turn it is, so that neither keeps the other waiting.
+    is_turn_of_streams: AtomicBool,
     pub(crate) questions: ArrayQueue<Question>,
     pub(crate) hang_ups: ArrayQueue<HangUp>,
     pub(crate) orders: ArrayQueue<Order>,
@@ -57,8 +95,9 @@ pub(crate) struct Inbox {
 impl Inbox {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
-            messages: ArrayQueue::new(MESSAGE_COUNT_MAX),
-            waiting_bytes: AtomicUsize::new(0),
+            from_streams: Messages::new(),
+            from_shards: Messages::new(),
+            is_turn_of_streams: AtomicBool::new(false),
             questions: ArrayQueue::new(QUESTION_COUNT_MAX),
             hang_ups: ArrayQueue::new(QUESTION_COUNT_MAX),
             orders: ArrayQueue::new(ORDER_COUNT_MAX),
@@ -74,21 +113,25 @@ impl Inbox {
 
     /// Leaves a message; `false`: there was no room, it is dropped and counted. [`Self::wake`] comes after a batch.
     pub(crate) fn push(&self, message: Arrived) -> bool {
-        let bytes = message.bytes.len();
-        if self.waiting_bytes.fetch_add(bytes, Relaxed) + bytes <= MESSAGE_BYTES_MAX
-            && self.messages.push(message).is_ok()
-        {
-            return true;
+        let is_from_stream = !message.is_ours && message.flow.transport != Transport::Udp;
+        let messages = if is_from_stream { &self.from_streams } else { &self.from_shards };
+        let has_room = messages.push(message);
+        if !has_room {
+            self.dropped_count.fetch_add(1, Relaxed);
         }
-        self.waiting_bytes.fetch_sub(bytes, Relaxed);
-        self.dropped_count.fetch_add(1, Relaxed);
-        false
+        has_room
     }
 
+    /// The next message, of streams and of other shards in turn.
     pub(crate) fn pop(&self) -> Option<Arrived> {
-        let message = self.messages.pop()?;
-        self.waiting_bytes.fetch_sub(message.bytes.len(), Relaxed);
-        Some(message)
+        // Only the shard takes messages out, so that no other thread sees or changes whose turn it is.
+        let is_turn_of_streams = self.is_turn_of_streams.load(Relaxed);
+        self.is_turn_of_streams.store(!is_turn_of_streams, Relaxed);
+        if is_turn_of_streams {
+            self.from_streams.pop().or_else(|| self.from_shards.pop())
+        } else {
+            self.from_shards.pop().or_else(|| self.from_streams.pop())
+        }
     }
 
     /// Wakes the shard if it sleeps.
@@ -105,7 +148,8 @@ impl Inbox {
     pub(crate) fn prepare_sleep(&self) -> bool {
         self.is_asleep.store(true, Relaxed);
         fence(SeqCst); // pairs with the one in `wake`
-        let idle = self.messages.is_empty()
+        let idle = self.from_streams.queue.is_empty()
+            && self.from_shards.queue.is_empty()
             && self.orders.is_empty()
             && self.broken.is_empty()
             && self.unreachable.is_empty()
@@ -154,6 +198,23 @@ mod tests {
         assert!((0..MESSAGE_BYTES_MAX / 65_536).all(|_| inbox.push(message(65_536))));
         assert!(!inbox.push(message(1)) && inbox.pop().is_some() && inbox.push(message(65_536)));
         assert_eq!(inbox.dropped_count.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn streams_and_shards_take_turns_and_neither_takes_the_room_of_the_other() {
+        let inbox = Inbox::new().unwrap();
+        let from_stream = |bytes| {
+            let mut message = message(bytes);
+            message.flow.transport = Transport::Tcp;
+            message
+        };
+        while inbox.push(message(1)) {}
+        assert!((0..MESSAGE_COUNT_MAX / 2).all(|_| inbox.from_streams.is_half_empty() && inbox.push(from_stream(2))));
+        assert!(!inbox.from_streams.is_half_empty());
+        let order: Vec<_> = (0..4).map(|_| inbox.pop().unwrap().bytes.len()).collect();
+        assert_eq!(order, [1, 2, 1, 2]);
+        assert!(inbox.from_streams.is_half_empty());
+        assert_eq!(std::iter::from_fn(|| inbox.pop()).count(), MESSAGE_COUNT_MAX + MESSAGE_COUNT_MAX / 2 - 4);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use shard_core::intake::sharding::{Concerned, is_keep_alive};
 use shard_core::intake::{self, Arrived, Intake, is_new_work, stateless};
 use shard_core::log::CallLog;
 use shard_core::{Input, ShardOutput};
-use sip_core::Flow;
+use sip_core::{Flow, Transport};
 use stats::SignalCounter;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
@@ -223,8 +223,12 @@ impl ShardThread {
         if !is_new_work(bytes) {
             return self.handle(now, flow, bytes);
         }
-        if !self.intake.push(flow, at, bytes) {
-            // Even a refusal would take time away from those who are refused already.
+        if self.intake.push(flow, at, bytes) {
+            return;
+        }
+        // A datagram comes again, and even a refusal would take time away from those who are refused already. A request
+        // over a stream is sent once; how many come is bounded by how fast we read.
+        if flow.transport == Transport::Udp || !self.refuse(&flow, bytes) {
             self.shard.counts().add(SignalCounter::DroppedQueueFull, 1);
         }
     }

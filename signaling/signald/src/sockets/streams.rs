@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use transport::{
-    CertificateFiles, ClientCertificates, CloseReason, Inbound, Limits, Listen, Origins, Runtime, SendError,
+    CertificateFiles, ClientCertificates, CloseReason, Inbound, Limits, Listen, Origins, Receiver, Runtime, SendError,
     StartError, Streams, StreamsConfig, Target, TlsConfig, Trust,
 };
 
@@ -31,7 +31,7 @@ pub(crate) fn start(
     let own = Own::default();
     let begin = |config: StreamsConfig| {
         let (own, sharding, tcp_fallback) = (own.clone(), sharding.clone(), tcp_fallback.clone());
-        Streams::start(config, move |inbound| take(inbound, &sharding, &tcp_fallback, &own))
+        Streams::start(config, Distributor { sharding, tcp_fallback, own })
     };
     let wanted = streams_config(config);
     let is_taken = |error: &StartError| matches!(error, StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse);
@@ -100,58 +100,71 @@ fn streams_config(config: &Config) -> StreamsConfig {
     }
 }
 
-/// Runs on the threads of the connections. `false`: there was no room.
-fn take(inbound: Inbound<'_>, sharding: &Sharding, tcp_fallback: &TcpFallback, own: &Own) -> bool {
-    let streams = || own.get().and_then(Weak::upgrade);
-    match inbound {
-        Inbound::Message { flow, bytes } => {
-            if let Some(address) = alias(&flow, bytes)
-                && let Some(streams) = streams()
-            {
-                streams.alias(&flow, address);
-            }
-            let Some(inbox) = sharding.inboxes.get(sharding.of(bytes)) else { return false };
-            let has_room = inbox.push(Arrived { flow, at: clock::now(), bytes: bytes.into(), is_ours: false });
-            inbox.wake();
-            has_room
-        }
-        Inbound::Invalid { flow, head, error } => {
-            tracing::debug!(remote = %flow.remote, "message without a usable length: {error}");
-            let mut answer = Vec::new();
-            if let Some(streams) = streams()
-                && stateless::malformed(head, flow.remote, &error, &mut answer)
-            {
-                let _ = streams.send(&flow, &answer); // it closes whether that goes out or not
-            }
-            true
-        }
-        Inbound::Opened { flow, side, peer_is_verified } => {
-            let transport = flow.transport.via_name();
-            tracing::debug!(remote = %flow.remote, transport, ?side, peer_is_verified, "connection open");
-            true
-        }
-        Inbound::Closed { flow, reason } => {
-            let transport = flow.transport.via_name();
-            if matches!(reason, CloseReason::CertificateRefused(_)) {
-                tracing::warn!(remote = %flow.remote, transport, "connection: {reason}");
-            } else {
-                tracing::debug!(remote = %flow.remote, transport, "connection gone: {reason}");
-            }
-            for inbox in sharding.inboxes.iter() {
-                // Without room the requests on it run out by themselves.
-                let _ = inbox.broken.push(flow);
+/// Brings what comes from connections to the shards.
+struct Distributor {
+    sharding: Sharding,
+    tcp_fallback: Arc<TcpFallback>,
+    own: Own,
+}
+
+impl Receiver for Distributor {
+    fn take(&self, inbound: Inbound<'_>) -> bool {
+        let Self { sharding, tcp_fallback, own } = self;
+        let streams = || own.get().and_then(Weak::upgrade);
+        match inbound {
+            Inbound::Message { flow, bytes } => {
+                if let Some(address) = alias(&flow, bytes)
+                    && let Some(streams) = streams()
+                {
+                    streams.alias(&flow, address);
+                }
+                let Some(inbox) = sharding.inboxes.get(sharding.of(bytes)) else { return false };
+                let has_room = inbox.push(Arrived { flow, at: clock::now(), bytes: bytes.into(), is_ours: false });
                 inbox.wake();
+                has_room
             }
-            true
-        }
-        Inbound::SendFailed { flow, bytes, .. } => {
-            if !tcp_fallback.bring_back(bytes)
-                && let Some(streams) = streams()
-            {
-                respond_anew(&streams, &flow, bytes);
+            Inbound::Invalid { flow, head, error } => {
+                tracing::debug!(remote = %flow.remote, "message without a usable length: {error}");
+                let mut answer = Vec::new();
+                if let Some(streams) = streams()
+                    && stateless::malformed(head, flow.remote, &error, &mut answer)
+                {
+                    let _ = streams.send(&flow, &answer); // it closes whether that goes out or not
+                }
+                true
             }
-            true
+            Inbound::Opened { flow, side, peer_is_verified } => {
+                let transport = flow.transport.via_name();
+                tracing::debug!(remote = %flow.remote, transport, ?side, peer_is_verified, "connection open");
+                true
+            }
+            Inbound::Closed { flow, reason } => {
+                let transport = flow.transport.via_name();
+                if matches!(reason, CloseReason::CertificateRefused(_)) {
+                    tracing::warn!(remote = %flow.remote, transport, "connection: {reason}");
+                } else {
+                    tracing::debug!(remote = %flow.remote, transport, "connection gone: {reason}");
+                }
+                for inbox in sharding.inboxes.iter() {
+                    // Without room the requests on it run out by themselves.
+                    let _ = inbox.broken.push(flow);
+                    inbox.wake();
+                }
+                true
+            }
+            Inbound::SendFailed { flow, bytes, .. } => {
+                if !tcp_fallback.bring_back(bytes)
+                    && let Some(streams) = streams()
+                {
+                    respond_anew(&streams, &flow, bytes);
+                }
+                true
+            }
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.sharding.inboxes.iter().all(|inbox| inbox.from_streams.is_half_empty())
     }
 }
 

@@ -79,6 +79,13 @@ impl Deadlines {
         }
     }
 
+    /// We do not read for a moment: what the peer owes us may be there.
+    pub(super) fn paused(&mut self, now: Instant) {
+        for since in [&mut self.silent_since, &mut self.unfinished_since, &mut self.pinged_at] {
+            *since = since.map(|_| now);
+        }
+    }
+
     pub(super) fn pinged(&mut self, now: Instant) {
         self.pinged_at = Some(now);
     }
@@ -216,6 +223,16 @@ mod tests {
         assert_eq!(deadlines.due(start + s(15), &limits), Due::End(CloseReason::WriteStalled(s(8))));
         deadlines.sent(start + s(14));
         assert_eq!(deadlines.due(start + s(15), &limits), Due::Nothing);
+    }
+
+    #[test]
+    fn a_peer_that_we_do_not_read_is_not_late() {
+        let (start, limits) = (Instant::now(), LIMITS());
+        let mut deadlines = Deadlines::new(start, true);
+        deadlines.unfinished(true, start);
+        deadlines.paused(start + s(9));
+        assert_eq!(deadlines.due(start + s(18), &limits), Due::Nothing);
+        assert_eq!(deadlines.due(start + s(19), &limits), Due::End(CloseReason::MessageLate(s(10))));
     }
 
     #[test]

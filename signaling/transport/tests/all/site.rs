@@ -43,7 +43,7 @@ impl Site {
         let (sender, events) = unbounded_channel();
         let has_room = Arc::new(AtomicBool::new(true));
         let room = has_room.clone();
-        let streams = Streams::start(config, move |inbound| {
+        let streams = Streams::start(config, move |inbound: transport::Inbound<'_>| {
             let event = match inbound {
                 Inbound::Message { .. } if !room.load(Relaxed) => return false,
                 Inbound::Message { flow, bytes } => Event::Message(flow, bytes.to_vec()),

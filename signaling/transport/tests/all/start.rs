@@ -6,7 +6,7 @@ use transport::{
 };
 
 fn refused(config: StreamsConfig) -> String {
-    match Streams::start(config, |_| true) {
+    match Streams::start(config, |_: transport::Inbound<'_>| true) {
         Ok(_) => panic!("started"),
         Err(error) => error.to_string(),
     }
@@ -43,13 +43,14 @@ fn limits_that_make_no_sense_are_named() {
 
 #[tokio::test]
 async fn both_families_may_have_the_same_port() {
-    let first = Streams::start(config(&[Transport::Tcp], "::"), |_| true).unwrap();
+    let first = Streams::start(config(&[Transport::Tcp], "::"), |_: transport::Inbound<'_>| true).unwrap();
     let port = first.local_addrs()[0].1.port();
     let second = listen(Transport::Tcp, &format!("0.0.0.0:{port}"));
     // Somebody else may have that port of IPv4; then it is that error and no other.
-    match Streams::start(StreamsConfig { runtime: Runtime::Given(tokio::runtime::Handle::current()), ..second }, |_| {
-        true
-    }) {
+    match Streams::start(
+        StreamsConfig { runtime: Runtime::Given(tokio::runtime::Handle::current()), ..second },
+        |_: transport::Inbound<'_>| true,
+    ) {
         Ok(_) => {}
         Err(StartError::Bind { source, .. }) => {
             let taken = TcpListener::bind(("0.0.0.0", port)).expect_err("ours was refused, this one must be too");

@@ -1,7 +1,9 @@
 use crate::site::{Event, Site, config, message, read_exactly, read_to_end, write};
 use sip_wire::ErrorKind;
 use std::io;
-use std::sync::atomic::Ordering::Relaxed;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use transport::{CloseReason, Flow, Limits, SendError, Side, StreamCounter, StreamsConfig, Target, Transport};
 
@@ -278,14 +280,14 @@ fn with_threads_of_its_own_any_thread_may_send() {
     let transport = Transport::Tcp;
     let listen = vec![transport::Listen { transport, address: "127.0.0.1:0".parse().unwrap() }];
     let ours = |listen| StreamsConfig { listen, ..StreamsConfig::default() };
-    let server = transport::Streams::start(ours(listen), move |inbound| {
+    let server = transport::Streams::start(ours(listen), move |inbound: transport::Inbound<'_>| {
         if let transport::Inbound::Message { bytes, .. } = inbound {
             sender.send(bytes.to_vec()).unwrap();
         }
         true
     });
     let server = server.unwrap();
-    let client = transport::Streams::start(ours(Vec::new()), |_| true).unwrap();
+    let client = transport::Streams::start(ours(Vec::new()), |_: transport::Inbound<'_>| true).unwrap();
     let target = Target { transport, address: server.local_addrs()[0].1, tls_name: None };
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -302,5 +304,46 @@ fn with_threads_of_its_own_any_thread_may_send() {
     assert_eq!(all, expected);
     assert_eq!(server.counters().get(StreamCounter::Accepted), 1, "all threads share one connection");
     client.shutdown(Duration::from_secs(20));
+    server.shutdown(Duration::from_secs(20));
+}
+
+/// Has room only when told so.
+struct Reluctant {
+    has_room: Arc<AtomicBool>,
+    received: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl transport::Receiver for Reluctant {
+    fn take(&self, inbound: transport::Inbound<'_>) -> bool {
+        if let transport::Inbound::Message { bytes, .. } = inbound {
+            self.received.send(bytes.to_vec()).unwrap();
+        }
+        true
+    }
+
+    fn has_room(&self) -> bool {
+        self.has_room.load(Relaxed)
+    }
+}
+
+#[test]
+fn nothing_is_read_while_there_is_no_room_and_nothing_is_lost() {
+    let (sender, received) = std::sync::mpsc::channel();
+    let has_room = Arc::new(AtomicBool::new(false));
+    let transport = Transport::Tcp;
+    let listen = vec![transport::Listen { transport, address: "127.0.0.1:0".parse().unwrap() }];
+    let config = StreamsConfig { listen, ..StreamsConfig::default() };
+    let server = transport::Streams::start(config, Reluctant { has_room: has_room.clone(), received: sender }).unwrap();
+    let mut client = std::net::TcpStream::connect(server.local_addrs()[0].1).unwrap();
+    let all: Vec<_> = (0..300).map(message).collect();
+    all.iter().for_each(|message| client.write_all(message).unwrap());
+    while server.counters().get(StreamCounter::ReadsPaused) < 3 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(received.try_recv().is_err(), "it was read without room");
+    has_room.store(true, Relaxed);
+    let got: Vec<_> = (0..300).map(|_| received.recv_timeout(Duration::from_secs(20)).unwrap()).collect();
+    assert_eq!(got, all);
+    assert_eq!(server.counters().get(StreamCounter::MessagesRefused), 0);
     server.shutdown(Duration::from_secs(20));
 }
