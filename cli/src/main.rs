@@ -64,7 +64,7 @@ enum Command {
     Stats(operator::Question),
     /// End a call, the calls with a peer, or all calls
     Hangup(calls::hangup::HangUp),
-    /// Write a call into a WAV file of [recording] folder, or end that
+    /// Write the sound or the packets of a call into a file of [recording] folder, pause or end that
     Record(calls::record::Record),
     /// Show SIP messages as they come and go, of all calls, one call or one peer, without passwords and keys
     Trace(trace::Trace),

@@ -127,7 +127,7 @@ impl MediaControl for Arc<SessionCoordinator> {
 
     async fn stop_recording(&self, id: &SessionId) -> Result<RecordingSummary, SessionError> {
         // Also answers for a call that is over.
-        self.end_recording(*id).await
+        self.end_recording(*id, contract::RecordingKind::Sound).await
     }
 
     async fn get_media_info(&self, id: &SessionId) -> Result<Option<MediaInfo>, SessionError> {

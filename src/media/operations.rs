@@ -3,6 +3,7 @@
 use crate::api::{
     AudioSource, Call, Codec, MediaInfo, MediaStatistics, Operation, RecordingOptions, RecordingSummary, SessionError,
 };
+use contract::RecordingKind;
 use session::{AtEnd, Plan, Remote};
 use signald::OrderTurn;
 use std::net::SocketAddr;
@@ -69,12 +70,12 @@ impl Call {
     /// # }
     /// ```
     pub async fn pause_recording(&self) -> Result<(), SessionError> {
-        self.coordinator().pause_recording(self.id, true).await
+        self.coordinator().pause_recording(self.id, RecordingKind::Sound, true).await
     }
 
     /// The recording goes on with the sound ([`Self::pause_recording`]).
     pub async fn resume_recording(&self) -> Result<(), SessionError> {
-        self.coordinator().pause_recording(self.id, false).await
+        self.coordinator().pause_recording(self.id, RecordingKind::Sound, false).await
     }
 
     /// Ends the recording, closes its file, and says what is in it. Also answers, once, for a recording that has ended by
@@ -89,7 +90,58 @@ impl Call {
     /// # }
     /// ```
     pub async fn stop_recording(&self) -> Result<RecordingSummary, SessionError> {
-        self.coordinator().end_recording(self.id).await
+        self.coordinator().end_recording(self.id, RecordingKind::Sound).await
+    }
+
+    /// Writes the packets of RTP and RTCP that the call receives and sends into a file of pcapng, and returns once that has
+    /// begun ([`RecordingOptions::packets`]). It may run beside a recording of the sound.
+    ///
+    /// ```no_run
+    /// # use ringplane::api::*;
+    /// # async fn example(call: Call, other: Call) -> Result<()> {
+    /// call.capture_packets("/var/spool/calls/1.pcapng").await?;
+    /// // The other leg of a bridge, in the same file.
+    /// other.capture_packets(RecordingOptions::packets("/var/spool/calls/1.pcapng").join()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn capture_packets(&self, options: impl Into<RecordingOptions> + Send) -> Result<(), SessionError> {
+        self.coordinator().record(self.id, options.into().pcapng()).await
+    }
+
+    /// Leaves packets out of the capture from now on, as [`Self::pause_recording`] does with sound: digits and what is said
+    /// can be read from them.
+    ///
+    /// ```no_run
+    /// # use ringplane::api::*;
+    /// # async fn example(call: Call) -> Result<()> {
+    /// call.pause_capture().await?;
+    /// // ... the number of a card ...
+    /// call.resume_capture().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn pause_capture(&self) -> Result<(), SessionError> {
+        self.coordinator().pause_recording(self.id, RecordingKind::Packets, true).await
+    }
+
+    /// The capture goes on ([`Self::pause_capture`]).
+    pub async fn resume_capture(&self) -> Result<(), SessionError> {
+        self.coordinator().pause_recording(self.id, RecordingKind::Packets, false).await
+    }
+
+    /// Ends the capture, and says how many packets are in it. Also answers, once, for one that has ended by itself.
+    ///
+    /// ```no_run
+    /// # use ringplane::api::*;
+    /// # async fn example(call: Call) -> Result<()> {
+    /// let summary = call.stop_capture().await?;
+    /// println!("{} packets came, {} went", summary.packets_received, summary.packets_sent);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stop_capture(&self) -> Result<RecordingSummary, SessionError> {
+        self.coordinator().end_recording(self.id, RecordingKind::Packets).await
     }
 }
 

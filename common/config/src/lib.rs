@@ -23,7 +23,7 @@ pub use section::headers::{Headers, Network, why_never};
 pub use section::limits::Limits;
 pub use section::media::{Digits, Dtmf, Media, PortRange, Prompt, PromptFile, Wait};
 pub use section::process::{LogLevel, Process};
-pub use section::recording::{RecordedCalls, Recording};
+pub use section::recording::{RecordedCalls, RecordedContents, Recording};
 pub use section::sip::{Audio, AudioCodec, CallLimits, CodecOrder, Mode, Proxy, Route, Sip, SipStreams};
 pub use section::tls::{Certificate, ClientCertificates, Tls};
 pub use section::transfer::{Transfer, TransferTargets};

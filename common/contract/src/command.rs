@@ -20,8 +20,8 @@ pub enum Command {
     SendDigit { leg: LegRef, number: u64, digit: u8, duration_ms: u16 },
     /// Hand the leg to another worker without losing a packet. Answered by `Moved` from the new worker, or `Refused`.
     Move { leg: LegRef, number: u64, worker: u8 },
-    /// Write both directions of the leg into the file that was handed over on the control socket under this number, for
-    /// so long at most. Answered by `RecordingStarted`, and by `RecordingEnded` when it is over or cannot begin.
+    /// Write both directions of the leg, its sound or its packets, into the file that was handed over on the control socket
+    /// under this number, for so long at most. Recordings of packets that name one file share it. Answered by `RecordingStarted`, and by `RecordingEnded` when it is over or cannot begin.
     StartRecording { leg: LegRef, number: u64, recording: u64, shape: RecordingShape, limit_s: u32 },
     /// Stop a recording. `RecordingEnded` follows once the file is whole, with the number of the command that began it;
     /// nothing where it is over already.
@@ -61,6 +61,8 @@ const _: () = assert!(
 
 /// The format of a recording lies in these bits of the choice, above its layout.
 const FORMAT_SHIFT: u32 = 8;
+/// The bit of the choice that says that a recording continues its file.
+const CONTINUES: u16 = 1 << 15;
 
 /// A [`Command`] in the fixed layout of a queue's slot.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -77,7 +79,8 @@ pub struct CommandSlot {
     recording: u64,
     /// Seconds of a recording, or milliseconds of grace.
     limit: u32,
-    reserved: u32,
+    /// Megabytes of a recording's file.
+    file_mb_max: u32,
     transport: TransportSpec,
     formats: FormatSpec,
     flow: FlowSpec,
@@ -131,8 +134,10 @@ impl Command {
             }
             Self::Move { worker, .. } => CommandSlot { kind: 5, choice: worker.into(), ..slot },
             Self::StartRecording { recording, shape, limit_s, .. } => {
-                let choice = shape.layout as u16 | (shape.format as u16) << FORMAT_SHIFT;
-                CommandSlot { kind: 6, choice, recording, limit: limit_s, ..slot }
+                let continues = if shape.continues { CONTINUES } else { 0 };
+                let choice = shape.layout as u16 | (shape.format as u16) << FORMAT_SHIFT | continues;
+                let file_mb_max = shape.file_mb_max;
+                CommandSlot { kind: 6, choice, recording, limit: limit_s, file_mb_max, ..slot }
             }
             Self::StopRecording { recording, .. } => CommandSlot { kind: 7, recording, ..slot },
             Self::KeepLegs { grace_ms, .. } => CommandSlot { kind: 8, limit: grace_ms, ..slot },
@@ -149,7 +154,7 @@ impl Command {
         if leg.is_none() != (slot.kind == 8) {
             return Err(Invalid::Field("leg"));
         }
-        if slot.reserved != 0 || slot.rest.iter().any(|byte| *byte != 0) {
+        if (slot.kind != 6 && slot.file_mb_max != 0) || slot.rest.iter().any(|byte| *byte != 0) {
             return Err(Invalid::Field("reserved"));
         }
         Ok(match slot.kind {
@@ -170,10 +175,12 @@ impl Command {
             6 if !(1..=RECORDING_SECONDS_MAX).contains(&slot.limit) => return Err(Invalid::Field("limit_s")),
             6 => {
                 let layout = RecordingLayout::from_number(slot.choice & ((1 << FORMAT_SHIFT) - 1));
-                let format = RecordingFormat::from_number(slot.choice >> FORMAT_SHIFT);
+                let format = RecordingFormat::from_number((slot.choice & !CONTINUES) >> FORMAT_SHIFT);
                 let shape = RecordingShape {
                     layout: layout.ok_or(Invalid::Field("layout"))?,
                     format: format.ok_or(Invalid::Field("format"))?,
+                    continues: slot.choice & CONTINUES != 0,
+                    file_mb_max: slot.file_mb_max,
                 };
                 Self::StartRecording { leg, number, recording: slot.recording, shape, limit_s: slot.limit }
             }
@@ -242,7 +249,19 @@ mod tests {
                 leg,
                 number,
                 recording: 9,
-                shape: RecordingShape { layout: RecordingLayout::Sent, format: RecordingFormat::OggOpus },
+                shape: RecordingShape { format: RecordingFormat::OggOpus, ..RecordingLayout::Sent.into() },
+                limit_s: 60,
+            },
+            Command::StartRecording {
+                leg,
+                number,
+                recording: 9,
+                shape: RecordingShape {
+                    continues: true,
+                    file_mb_max: u32::MAX,
+                    layout: RecordingLayout::Reversed,
+                    ..RecordingFormat::Pcapng.into()
+                },
                 limit_s: 60,
             },
             Command::PauseRecording { leg, number, recording: 9, paused: true },
@@ -281,6 +300,8 @@ mod tests {
         let mut early = Command::Close { leg, number: 1 }.write();
         early.rest[REST_BYTES - 1] = 1;
         assert_eq!(Command::read(&early), Err(Invalid::Field("reserved")));
+        let sized = CommandSlot { file_mb_max: 1, ..Command::Close { leg, number: 1 }.write() };
+        assert_eq!(Command::read(&sized), Err(Invalid::Field("reserved")));
         let broken = Command::Open { leg, number: 1, spec: spec.with(|spec| spec.formats.ptime_ms = 21) };
         assert_eq!(Command::read(&broken.write()), Err(Invalid::Field("ptime_ms")));
     }

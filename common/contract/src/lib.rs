@@ -41,8 +41,8 @@ pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
 pub use opus::OpusParameters;
 pub use recording::{
-    FileOffer, FilePurpose, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingFormat, RecordingLayout,
-    RecordingOutcome, RecordingShape,
+    FileOffer, FilePurpose, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingFormat, RecordingKind,
+    RecordingLayout, RecordingOutcome, RecordingShape,
 };
 pub use row::{
     LegQuality, LegRow, LegState, LegStream, PeerReport, QualityChange, QualityClass, ReceivedCounts, SentCounts,
@@ -53,7 +53,7 @@ pub use transport::{Latching, RtcpMode, TransportSpec};
 pub use voice::VoiceProcessing;
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 14;
+pub const LAYOUT_VERSION: u32 = 15;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

@@ -20,18 +20,21 @@ pub enum RecordingLayout {
     Received = 3,
     /// What the leg sends alone.
     Sent = 4,
+    /// Left what the leg sends, right what it receives.
+    Reversed = 5,
 }
 
 impl RecordingLayout {
     /// From the layout's number.
     pub fn from_number(number: u16) -> Option<Self> {
-        [Self::Stereo, Self::Mono, Self::Received, Self::Sent].into_iter().find(|layout| *layout as u16 == number)
+        let all = [Self::Stereo, Self::Mono, Self::Received, Self::Sent, Self::Reversed];
+        all.into_iter().find(|layout| *layout as u16 == number)
     }
 
     /// Samples at each point of time.
     pub fn channel_count(self) -> u16 {
         match self {
-            Self::Stereo => 2,
+            Self::Stereo | Self::Reversed => 2,
             Self::Mono | Self::Received | Self::Sent => 1,
         }
     }
@@ -46,12 +49,42 @@ pub enum RecordingFormat {
     Wav = 0,
     /// Opus in Ogg (RFC 7845).
     OggOpus = 1,
+    /// The RTP and RTCP packets of the leg with their addresses and times, as pcapng. It has both directions, whatever the
+    /// layout.
+    Pcapng = 2,
+}
+
+/// What of a leg a recording keeps. A leg has one recording of each kind at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RecordingKind {
+    /// Its sound.
+    Sound,
+    /// Its packets.
+    Packets,
+}
+
+impl RecordingKind {
+    /// All of them, in the order of [`Self::index`].
+    pub const ALL: [Self; 2] = [Self::Sound, Self::Packets];
+
+    /// Its place in an array with one entry for each kind.
+    pub fn index(self) -> usize {
+        self as usize
+    }
 }
 
 impl RecordingFormat {
     /// From the format's number.
     pub fn from_number(number: u16) -> Option<Self> {
-        [Self::Wav, Self::OggOpus].into_iter().find(|format| *format as u16 == number)
+        [Self::Wav, Self::OggOpus, Self::Pcapng].into_iter().find(|format| *format as u16 == number)
+    }
+
+    /// What a file of this format keeps.
+    pub fn kind(self) -> RecordingKind {
+        match self {
+            Self::Wav | Self::OggOpus => RecordingKind::Sound,
+            Self::Pcapng => RecordingKind::Packets,
+        }
     }
 }
 
@@ -62,12 +95,31 @@ pub struct RecordingShape {
     pub layout: RecordingLayout,
     /// What the file is.
     pub format: RecordingFormat,
+    /// The recording goes on at the end of what the file has already, in the rate of that. WAV with a header as the media
+    /// plane writes it, or pcapng; a file of Opus begins anew.
+    pub continues: bool,
+    /// The recording ends once its file has so many megabytes (of 1,000,000 bytes); 0: it may have any.
+    pub file_mb_max: u32,
 }
 
 impl From<RecordingLayout> for RecordingShape {
     /// As WAV.
     fn from(layout: RecordingLayout) -> Self {
-        Self { layout, format: RecordingFormat::Wav }
+        Self { layout, format: RecordingFormat::Wav, continues: false, file_mb_max: 0 }
+    }
+}
+
+impl From<RecordingFormat> for RecordingShape {
+    /// In stereo.
+    fn from(format: RecordingFormat) -> Self {
+        Self { format, ..RecordingLayout::Stereo.into() }
+    }
+}
+
+impl RecordingShape {
+    /// Most bytes of the file.
+    pub fn file_bytes_max(&self) -> u64 {
+        if self.file_mb_max == 0 { u64::MAX } else { u64::from(self.file_mb_max) * 1_000_000 }
     }
 }
 

@@ -21,6 +21,7 @@ crate::counters! {
         RefusedStopping: "refused_stopping", Events, "Calls refused with 503 because the switch is being stopped.";
         Changes: "changes", Events, "Re-INVITEs and UPDATEs: hold, resume, new address, refresh.";
         MediaTimeouts: "media_timeouts", Events, "Calls ended because nothing came from the peer.";
+        CallsNotRecorded: "calls_not_recorded", Events, "Calls that are not recorded although all are to be, because as many recordings run as there may be.";
         MediaRefusals: "media_refusals", Events, "Media commands that were refused or never answered.";
         MediaEventsStale: "media_events_stale", Events, "Media events about calls that had ended.";
         MediaPlaneLost: "media_plane_lost", Events, "Times that the media plane went away.";

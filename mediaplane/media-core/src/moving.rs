@@ -5,7 +5,7 @@ use crate::incoming::sinks;
 use crate::io::Output;
 use crate::leg::{Leg, LegIndex, Links, NOWHERE, Sound};
 use clock::Instant;
-use contract::{Event, LegRef, LegState, RefuseReason, Source};
+use contract::{Address, Event, LegRef, LegState, RefuseReason, Source};
 
 /// A leg with all its counters and clocks, on no worker. Its sockets are as they were: opened, and connected where the
 /// leg had settled.
@@ -27,10 +27,8 @@ impl MovingLeg {
     }
 
     /// Whether the RTP and the RTCP socket are connected, to set up others like them.
-    pub fn connected(&self) -> (contract::Address, contract::Address) {
-        let gate = &self.0.filter;
-        let address = |connected, address| if connected { address } else { contract::Address::NONE };
-        (address(gate.connected, gate.accepted), address(gate.rtcp_connected, gate.rtcp_accepted))
+    pub fn connected(&self) -> (Address, Address) {
+        (self.0.connected(false), self.0.connected(true))
     }
 
     /// Whether RTCP has the socket above.
@@ -39,7 +37,24 @@ impl MovingLeg {
     }
 }
 
+impl Leg {
+    /// The peer that the socket of RTP, or of RTCP, is connected to; none where it takes packets from anybody.
+    fn connected(&self, is_rtcp: bool) -> Address {
+        let filter = &self.filter;
+        match is_rtcp {
+            false if filter.connected => filter.accepted,
+            true if filter.rtcp_connected => filter.rtcp_accepted,
+            _ => Address::NONE,
+        }
+    }
+}
+
 impl Worker {
+    /// The peer that a socket of a leg is connected to: who has sent what names no sender, and gets what names no destination.
+    pub fn connected(&self, leg: LegRef, is_rtcp: bool) -> Address {
+        self.find(leg).map_or(Address::NONE, |place| self.legs[place].connected(is_rtcp))
+    }
+
     /// Takes a leg out without a word to anybody. Legs that send what it receives fall silent until it is back, or until
     /// they follow it.
     pub fn extract(&mut self, leg: LegRef) -> Option<MovingLeg> {

@@ -1,6 +1,6 @@
 //! Legs on their way from one worker to another. Their sockets stay as they are: what comes meanwhile waits in the kernel.
 
-use crate::clients::owners::Owned;
+use crate::clients::owners::{Owned, OwnedRecording};
 use crate::worker::{PendingTransfer, Worker};
 use crate::worker_loop::sockets_of;
 use clock::{Duration, Instant};
@@ -23,6 +23,8 @@ const TURN_TRANSFERS: usize = 32;
 pub(crate) struct LegTransfer {
     pub(crate) moving: MovingLeg,
     pub(crate) owned: Owned,
+    /// What its packets go into.
+    pub(crate) capture: Option<OwnedRecording>,
     /// The command that wants it moved.
     pub(crate) number: u64,
     /// Where it comes from, and goes back to.
@@ -190,7 +192,8 @@ impl<B: Backend> Worker<B> {
         let owned = self.owners.get(leg).copied()?;
         let moving = self.core.extract(leg)?;
         self.owners.remove(leg);
-        Some(LegTransfer { moving, owned, number, from: self.index.0, refused: None, on_its_way: None })
+        let capture = self.captures.remove(leg);
+        Some(LegTransfer { moving, owned, capture, number, from: self.index.0, refused: None, on_its_way: None })
     }
 
     pub(crate) fn receive_transfers(&mut self, now: Instant) {
@@ -204,7 +207,7 @@ impl<B: Backend> Worker<B> {
 
     /// Goes on with a leg of another worker, or with one of ours that came back.
     fn install(&mut self, now: Instant, transfer: LegTransfer) {
-        let LegTransfer { moving, owned, number, from, refused, on_its_way: _arriving } = transfer;
+        let LegTransfer { moving, owned, capture, number, from, refused, on_its_way: _arriving } = transfer;
         let leg = owned.leg;
         let (pair, connected, uses_rtcp_socket) = (self.pair_of(&owned), moving.connected(), moving.uses_rtcp_socket());
         let before = self.output.events.len();
@@ -214,6 +217,10 @@ impl<B: Backend> Worker<B> {
                     self.attach_again(pair, connected, uses_rtcp_socket);
                 }
                 self.owners.set(owned);
+                if let Some((recording, pair)) = capture.zip(pair) {
+                    let port = owned.spec.transport.port.rtp;
+                    self.captures.insert(leg, (pair, port), recording, self.shared.ports.len());
+                }
                 if let Some(reason) = refused {
                     self.output.events.truncate(before);
                     self.output.events.push(Event::Refused { leg, number, reason });
@@ -228,22 +235,26 @@ impl<B: Backend> Worker<B> {
                 }
             }
             Err((moving, reason)) if from != self.index.0 => {
-                let back = LegTransfer { moving, owned, number, from, refused: Some(reason), on_its_way: None };
+                let refused = Some(reason);
+                let back = LegTransfer { moving, owned, capture, number, from, refused, on_its_way: None };
                 match self.shared.transfers.send(from, vec![back]) {
                     Ok(()) => self.shared.host.wake_worker(WorkerIndex(from)),
-                    Err(_) => self.lose(now, &owned, reason),
+                    Err(_) => self.lose(now, &owned, capture, reason),
                 }
             }
-            Err((_, reason)) => self.lose(now, &owned, reason),
+            Err((_, reason)) => self.lose(now, &owned, capture, reason),
         }
     }
 
     /// A leg is on no worker any more: its id and port may be used again, by the client that hears of it or, where it is
     /// kept, by any.
-    fn lose(&mut self, now: Instant, owned: &Owned, reason: RefuseReason) {
+    fn lose(&mut self, now: Instant, owned: &Owned, capture: Option<OwnedRecording>, reason: RefuseReason) {
         let (leg, port) = (owned.leg, owned.spec.transport.port.rtp);
         tracing::error!("the leg on port {port} is lost between two workers: {reason:?}");
-        self.end_recording(now, owned, RecordingEnd::LegClosed);
+        self.end_recordings(now, owned, RecordingEnd::LegClosed);
+        if let Some(capture) = capture {
+            self.shared.recorder.end(capture.tap, now, RecordingEnd::LegClosed);
+        }
         self.end_stream(owned);
         if owned.kept_until.is_some() {
             self.shared.host.region().reservations().end_keeping(owned.reservation());

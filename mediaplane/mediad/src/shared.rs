@@ -5,6 +5,7 @@ use crate::streams::Streams;
 use audio::{Prompt, Tones};
 use media_core::QualityLimits;
 use shm::{ClientIndex, Host, WakeFd};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
@@ -32,9 +33,20 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { host, ports, prompts, cname, transcoder_limit, quality, stopper, control_wake, seed } = parts;
+        let Parts {
+            host,
+            ports,
+            media_address,
+            prompts,
+            cname,
+            transcoder_limit,
+            quality,
+            stopper,
+            control_wake,
+            seed,
+        } = parts;
         let workers = host.region().plan().workers;
-        let (transfers, recorder) = (TransferQueues::new(workers), Arc::new(Recorder::new(workers)));
+        let (transfers, recorder) = (TransferQueues::new(workers), Arc::new(Recorder::new(workers, media_address)));
         let tones = Arc::new(Tones::default());
         Self {
             host,
@@ -81,6 +93,8 @@ impl Shared {
 pub(crate) struct Parts {
     pub(crate) host: Host,
     pub(crate) ports: Vec<u16>,
+    /// What the ports are bound to; `None`: a simulated network.
+    pub(crate) media_address: Option<IpAddr>,
     pub(crate) prompts: Arc<[Prompt]>,
     pub(crate) cname: String,
     /// Of each worker.

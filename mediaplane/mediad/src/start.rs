@@ -61,6 +61,7 @@ impl Media {
         let shared = Arc::new(Shared::new(Parts {
             ports: (0..port_count / 2).map(|pair| media.ports.first + 2 * pair as u16).collect(),
             host,
+            media_address: Some(sockets.ip()),
             prompts,
             cname: format!(
                 "ringplane@{}",

@@ -6,6 +6,7 @@ use crate::clients::kept_legs::GracePeriods;
 use crate::clients::owners::Owners;
 use crate::error::StartError;
 use crate::publish::Publisher;
+use crate::recording::Captures;
 use crate::shared::Shared;
 use clock::Instant;
 use contract::LegRef;
@@ -46,6 +47,7 @@ pub(crate) struct Worker<B: Backend> {
     pub(crate) output: Output,
     pub(crate) event_backlog: EventBacklog,
     pub(crate) owners: Owners,
+    pub(crate) captures: Captures,
     pub(crate) publisher: Publisher,
     pub(crate) pending_transfers: Vec<PendingTransfer>,
     pub(crate) grace: GracePeriods,
@@ -115,6 +117,7 @@ impl<B: Backend> Worker<B> {
             output: Output::with_limits(sends, TURN_EVENTS),
             event_backlog: EventBacklog::new(),
             owners: Owners::new(leg_rows),
+            captures: Captures::default(),
             publisher,
             pending_transfers: Vec::new(),
             grace: GracePeriods::new(),

@@ -33,6 +33,7 @@ impl<B: Backend> Worker<B> {
     pub(crate) fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
         let now = self.io.now();
+        self.capture_received();
         self.core.handle_packets(now, self.io.buffers(), &self.received, &mut self.output);
         for _ in 0..TURN_MESSAGES {
             match self.end.pop() {
@@ -98,6 +99,7 @@ impl<B: Backend> Worker<B> {
                 self.publisher.relay_latency.record((now - send.received_at).as_nanos() as u64);
             }
         }
+        self.capture_sent(now);
         self.inside_io = true;
         self.io.submit(&mut self.output);
         self.inside_io = false;
@@ -138,7 +140,7 @@ impl<B: Backend> Worker<B> {
             Event::Closed { .. } => {
                 let owned = self.owners.remove(leg);
                 if let Some(owned) = &owned {
-                    self.end_recording(self.io.now(), owned, RecordingEnd::LegClosed);
+                    self.end_recordings(self.io.now(), owned, RecordingEnd::LegClosed);
                     self.end_stream(owned);
                 }
                 if let Some(kept) = owned.filter(|owned| owned.kept_until.is_some()) {
@@ -260,7 +262,7 @@ impl<B: Backend> Worker<B> {
             self.core.handle_command(now, close, self.io.buffers(), &mut self.output);
             // The core may not have it, where a worker failed between the two; nobody listens any more either way.
             self.owners.remove(owned.leg);
-            self.end_recording(now, &owned, RecordingEnd::LegClosed);
+            self.end_recordings(now, &owned, RecordingEnd::LegClosed);
             self.end_stream(&owned);
         }
         if self.owners.of_client(client, 1).is_empty() && !self.shared.transfers.has_leg_of(client) {

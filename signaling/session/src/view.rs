@@ -4,7 +4,7 @@ use crate::bridge::link::Link;
 use crate::invite::incoming_invite::Stage;
 use crate::{BridgeId, EndReason, Operation, Parties, Session, SessionError, SessionId, SessionState};
 use clock::Instant;
-use contract::{Codec, Direction, LegRef};
+use contract::{Codec, Direction, LegRef, RecordingKind};
 use sdp_core::Offer;
 use sip_core::DialogId;
 use std::net::{IpAddr, SocketAddr};
@@ -95,6 +95,11 @@ impl Session {
         self.facts.is_outgoing()
     }
 
+    /// The number of its recording of this kind, until its end is known.
+    pub fn recording(&self, kind: RecordingKind) -> Option<u64> {
+        self.leg.recording(kind)
+    }
+
     /// Whether our audio is replaced by silence.
     pub fn is_muted(&self) -> bool {
         self.playback.is_muted()
@@ -112,8 +117,10 @@ impl Session {
                 }
                 Operation::Hold => !self.is_held_here(),
                 Operation::Resume => self.is_held_here(),
-                Operation::StartRecording => self.leg.recording().is_none(),
-                Operation::StopRecording => self.leg.recording().is_some(),
+                Operation::StartRecording => self.leg.recording(RecordingKind::Sound).is_none(),
+                Operation::StopRecording => self.leg.recording(RecordingKind::Sound).is_some(),
+                Operation::StartCapture => self.leg.recording(RecordingKind::Packets).is_none(),
+                Operation::StopCapture => self.leg.recording(RecordingKind::Packets).is_some(),
                 Operation::Bridge => self.link().is_none() && self.bridge().is_none(),
                 _ => true,
             }

@@ -8,7 +8,7 @@ use crate::paths::Paths;
 use crate::paths::lookups::Lookups;
 use crate::paths::own_names::{hosts, own_names};
 use crate::paths::route_targets::keep_fresh;
-use crate::recordings::{self, Recordings};
+use crate::recordings::{RecordingWatch, Recordings};
 use crate::role::Role;
 use crate::shard::ending::Ending;
 use crate::shard::inbox::{Inbox, MESSAGE_BYTES_MAX};
@@ -166,7 +166,7 @@ fn run_as(
         spawn("trace".into(), move || watch.print())?;
     }
     let sources = shard_config::sources(&config);
-    let (answered, records_all) = recordings::answered_calls(&config.recording);
+    let (recording_watch, keeper) = RecordingWatch::new(&config.recording);
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, (inbox, listeners)) in inboxes.iter().zip(listeners).enumerate() {
@@ -195,7 +195,7 @@ fn run_as(
             Relay::new(proxy, key.hash_one(("proxy", number)), number, plan, auth)
         });
         let chooser = role.chooser(&config);
-        let (tracer, answered) = (tracer.clone(), answered.clone());
+        let (tracer, recording_watch) = (tracer.clone(), recording_watch.clone());
         shards.push(spawn(format!("shard-{number}"), move || {
             let worker = ShardThread {
                 number,
@@ -218,13 +218,13 @@ fn run_as(
                 retry_after_s: config.sip.retry_after.as_secs().max(1),
                 pace: Pace::default(),
                 log: CallLog::default(),
-                answered,
+                recording_watch,
                 tracer,
             };
             worker.run();
         })?);
     }
-    drop((lost, answered));
+    drop(lost);
     if has_media {
         let (path, places) = (config.process.media_control_socket(), inboxes.clone());
         // It ends by itself once the last shard has; a media process that hangs may keep it a second longer.
@@ -240,10 +240,11 @@ fn run_as(
         Ready { listening: config.sip.listen.clone(), connections: streams.local_addrs().to_vec(), shard_count };
     operator.listening = is_ready.addresses();
     operator.streams = Some(streams.clone());
-    operator.recordings = Recordings::new(&config.recording, orders.clone()).map(Arc::new);
-    if let (Some(all), Some(recordings)) = (records_all, operator.recordings.clone()) {
+    operator.recordings = Recordings::new(&config.recording, orders.clone(), &recording_watch).map(Arc::new);
+    drop(recording_watch);
+    if let (Some(keeper), Some(recordings)) = (keeper, operator.recordings.clone()) {
         // It ends by itself once the last shard has.
-        spawn("recordings".into(), move || all.run(&recordings))?;
+        spawn("recordings".into(), move || keeper.run(&recordings))?;
     }
     let until = rest.clone();
     others.push(spawn("operator".into(), move || operator.run(&until))?);

@@ -10,7 +10,7 @@ pub use summary::{RecordingEnd, RecordingSummary};
 
 use crate::api::{Operation, SessionCoordinator, SessionError, SessionId};
 use crate::calls::entry::Entry;
-use contract::RECORDINGS_MAX;
+use contract::{RECORDINGS_MAX, RecordingKind};
 use registry::{Progress, Recorded};
 use signald::OrderTurn;
 use std::fs::File;
@@ -25,10 +25,15 @@ impl SessionCoordinator {
     pub(super) async fn record(&self, id: SessionId, options: RecordingOptions) -> Result<(), SessionError> {
         let entry = self.entry(id)?;
         let options = options.within(self.config.files.recording_folder.as_deref())?;
+        let kind = options.shape.format.kind();
         // No file is made for a session that cannot be recorded.
-        let check = |order: OrderTurn<'_, '_>, id| {
+        let check = move |order: OrderTurn<'_, '_>, id| {
             let session = order.sessions.get(id).ok_or(session::SessionError::SessionNotFound(id))?;
-            session.check(Operation::StartRecording)
+            session.check(if kind == RecordingKind::Sound {
+                Operation::StartRecording
+            } else {
+                Operation::StartCapture
+            })
         };
         self.operate(id, check).await?;
         let (opening, folder) = (options.clone(), self.config.files.recording_folder.clone());
@@ -52,11 +57,12 @@ impl SessionCoordinator {
         let recorded = entry.clone();
         let start = move |order: OrderTurn<'_, '_>, inner| {
             let (shape, limit) = (options.shape, options.max_length);
+            let key = (id, shape.format.kind());
             let number = order.sessions.start_recording(order.turn, inner, file, shape, limit)?;
             // Before its events come.
             if let Some(coordinator) = this.upgrade() {
                 let (path, entry, progress) = (options.path.clone(), recorded.clone(), progress.clone());
-                coordinator.recordings.insert(id, Arc::new(Recorded { number, path, entry, progress }));
+                coordinator.recordings.insert(key, Arc::new(Recorded { number, path, entry, progress }));
             }
             Ok(number)
         };
@@ -78,16 +84,25 @@ impl SessionCoordinator {
         })
     }
 
-    pub(super) async fn pause_recording(&self, id: SessionId, is_paused: bool) -> Result<(), SessionError> {
-        let pause = move |order: OrderTurn<'_, '_>, id| order.sessions.pause_recording(order.turn, id, is_paused);
+    pub(super) async fn pause_recording(
+        &self,
+        id: SessionId,
+        kind: RecordingKind,
+        is_paused: bool,
+    ) -> Result<(), SessionError> {
+        let pause = move |order: OrderTurn<'_, '_>, id| order.sessions.pause_recording(order.turn, id, kind, is_paused);
         self.operate(id, pause).await
     }
 
-    pub(super) async fn end_recording(&self, id: SessionId) -> Result<RecordingSummary, SessionError> {
-        let recorded = self.recordings.get(id);
+    pub(super) async fn end_recording(
+        &self,
+        id: SessionId,
+        kind: RecordingKind,
+    ) -> Result<RecordingSummary, SessionError> {
+        let recorded = self.recordings.get((id, kind));
         let is_over = |recorded: &Arc<Recorded>| matches!(*recorded.progress.borrow(), Progress::Over(..));
         if !recorded.as_ref().is_some_and(is_over) {
-            let stop = |order: OrderTurn<'_, '_>, id| order.sessions.stop_recording(order.turn, id);
+            let stop = move |order: OrderTurn<'_, '_>, id| order.sessions.stop_recording(order.turn, id, kind);
             match (self.operate(id, stop).await, &recorded) {
                 (Ok(_), _) => {}
                 // The call, or the recording, is just coming to its end by itself.
@@ -95,7 +110,7 @@ impl SessionCoordinator {
                 (Err(error), _) => return Err(error),
             }
         }
-        let Some(recorded) = recorded.or_else(|| self.recordings.get(id)) else {
+        let Some(recorded) = recorded.or_else(|| self.recordings.get((id, kind))) else {
             return Err(SessionError::not_found(id));
         };
         let mut news = recorded.progress.subscribe();

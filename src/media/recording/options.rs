@@ -12,7 +12,7 @@ use std::time::Duration;
 const LENGTH_DEFAULT: Duration = Duration::from_secs(4 * 3_600);
 
 /// What a recording is to be. A path alone makes it stereo. A name that ends in `.ogg` or `.opus` makes it a file of Opus in
-/// Ogg, every other one WAV.
+/// Ogg, one that ends in `.pcapng` a capture of the call's packets, every other one WAV.
 ///
 /// ```
 /// use ringplane::api::RecordingOptions;
@@ -27,6 +27,7 @@ pub struct RecordingOptions {
     pub(super) shape: RecordingShape,
     pub(super) max_length: Duration,
     overwrite: bool,
+    joins: bool,
 }
 
 impl RecordingOptions {
@@ -50,14 +51,21 @@ impl RecordingOptions {
         Self::new(path.into(), RecordingLayout::Sent)
     }
 
+    /// The packets of RTP and RTCP in both directions, as pcapng: with the addresses and ports of both ends, arrival times in
+    /// nanoseconds, and headers of IP and UDP, for Wireshark and its like. It may run beside a recording of the sound.
+    pub fn packets(path: impl Into<PathBuf>) -> Self {
+        Self::new(path.into(), RecordingLayout::Stereo).pcapng()
+    }
+
     fn new(path: PathBuf, layout: RecordingLayout) -> Self {
         let extension = path.extension().map(|it| it.to_ascii_lowercase());
         let format = match extension.as_ref().and_then(|it| it.to_str()) {
             Some("ogg" | "opus") => RecordingFormat::OggOpus,
+            Some("pcapng") => RecordingFormat::Pcapng,
             _ => RecordingFormat::Wav,
         };
-        let shape = RecordingShape { layout, format };
-        Self { path, shape, max_length: LENGTH_DEFAULT, overwrite: false }
+        let shape = RecordingShape { format, ..layout.into() };
+        Self { path, shape, max_length: LENGTH_DEFAULT, overwrite: false, joins: false }
     }
 
     /// Opus in Ogg, whatever the name of the file: some 6 KB a second of stereo.
@@ -70,9 +78,26 @@ impl RecordingOptions {
         Self { shape: RecordingShape { format: RecordingFormat::Wav, ..self.shape }, ..self }
     }
 
+    /// A capture, whatever the name of the file.
+    pub(in crate::media) fn pcapng(self) -> Self {
+        Self { shape: RecordingShape { format: RecordingFormat::Pcapng, ..self.shape }, ..self }
+    }
+
     /// The recording ends by itself after so long: 4 hours unless set, 1 second to 24 hours. The call goes on.
     pub fn max_length(self, max_length: Duration) -> Self {
         Self { max_length, ..self }
+    }
+
+    /// The recording ends by itself once its file has so many megabytes (of 1,000,000 bytes): any unless set. The call goes on.
+    pub fn max_file_mb(self, megabytes: u32) -> Self {
+        Self { shape: RecordingShape { file_mb_max: megabytes, ..self.shape }, ..self }
+    }
+
+    /// Packets go into a file that is there already, behind what it has: into one that another call's packets are being
+    /// written to, so that the legs of a forwarded or bridged call are side by side, each as an interface of the file. Of a
+    /// WAV file that the switch has written in the same layout it goes on with the sound.
+    pub fn join(self) -> Self {
+        Self { joins: true, shape: RecordingShape { continues: true, ..self.shape }, ..self }
     }
 
     /// A file that is there already is replaced. Without this it is left alone, and nothing is recorded.
@@ -104,9 +129,14 @@ impl RecordingOptions {
 
     fn open_below(&self, folder: &Path) -> Result<File, SessionError> {
         let inner = self.path.strip_prefix(folder).unwrap_or(&self.path);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let flags = if self.overwrite { flags } else { flags | OFlags::EXCL };
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = match (self.joins, self.overwrite) {
+            (true, _) => flags,
+            (false, true) => flags | OFlags::CREATE,
+            (false, false) => flags | OFlags::CREATE | OFlags::EXCL,
+        };
+        // A mode without a file to create is refused (openat2(2)).
+        let mode = if self.joins { Mode::empty() } else { Mode::RUSR | Mode::WUSR | Mode::RGRP };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let opened = File::open(folder).and_then(|folder| {
             let file = File::from(rustix::fs::openat2(folder, inner, flags, mode, resolve)?);
@@ -117,8 +147,8 @@ impl RecordingOptions {
 
     fn open_anywhere(&self) -> Result<File, SessionError> {
         let mut how = OpenOptions::new();
-        how.write(true);
-        let opened = if self.overwrite && self.path.exists() {
+        how.read(true).write(true);
+        let opened = if self.joins || self.overwrite && self.path.exists() {
             // Emptied when the recording begins. Opening a pipe would wait for a reader.
             match std::fs::metadata(&self.path) {
                 Ok(facts) if facts.is_file() => how.open(&self.path),
@@ -138,7 +168,7 @@ impl RecordingOptions {
 
     /// Nothing was recorded into a file that we made.
     pub(super) fn discard(&self) {
-        if !self.overwrite {
+        if !self.overwrite && !self.joins {
             // The error that led here is the one that the program is told.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -225,6 +255,9 @@ mod tests {
             [("a.wav", RecordingFormat::Wav), ("a", RecordingFormat::Wav), ("a.OGG", RecordingFormat::OggOpus)]
         {
             assert_eq!(RecordingOptions::from(name).shape.format, format);
+        }
+        for packets in [RecordingOptions::from("a.pcapng"), RecordingOptions::packets("a")] {
+            assert_eq!(packets.shape, RecordingFormat::Pcapng.into());
         }
         assert_eq!(RecordingOptions::mono("a.opus").wav().shape, RecordingLayout::Mono.into());
         assert_eq!(RecordingOptions::received("a").ogg_opus().shape.format, RecordingFormat::OggOpus);

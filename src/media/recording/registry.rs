@@ -3,7 +3,7 @@
 use super::RecordingSummary;
 use crate::api::SessionId;
 use crate::calls::entry::Entry;
-use contract::RecordingOutcome;
+use contract::{RecordingKind, RecordingOutcome};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,16 +12,19 @@ use tokio::sync::watch;
 /// Recordings that have ended and whose summary has not been asked for yet.
 const REMEMBERED_MAX: usize = 1_024;
 
-/// The last recording of each session: those that run, and those whose summary has not been asked for.
+/// The last recording of each session and kind: those that run, and those whose summary has not been asked for.
 #[derive(Default)]
 pub(crate) struct Recordings(Mutex<Rows>);
 
 #[derive(Default)]
 struct Rows {
-    by_session: HashMap<SessionId, Arc<Recorded>>,
+    by_session: HashMap<Key, Arc<Recorded>>,
     /// Recordings that have ended, oldest first.
     ended: VecDeque<(SessionId, u64)>,
 }
+
+/// A session has one recording of each kind.
+type Key = (SessionId, RecordingKind);
 
 /// One recording.
 pub(crate) struct Recorded {
@@ -45,24 +48,27 @@ impl Recordings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, id: SessionId) -> Option<Arc<Recorded>> {
-        self.rows().by_session.get(&id).cloned()
+    pub(super) fn get(&self, key: Key) -> Option<Arc<Recorded>> {
+        self.rows().by_session.get(&key).cloned()
     }
 
-    pub(super) fn insert(&self, id: SessionId, recorded: Arc<Recorded>) {
-        self.rows().by_session.insert(id, recorded);
+    pub(super) fn insert(&self, key: Key, recorded: Arc<Recorded>) {
+        self.rows().by_session.insert(key, recorded);
     }
 
     pub(super) fn remove(&self, id: SessionId, number: u64) {
         let mut rows = self.rows();
-        if rows.by_session.get(&id).is_some_and(|recorded| recorded.number == number) {
-            rows.by_session.remove(&id);
+        for key in RecordingKind::ALL.map(|kind| (id, kind)) {
+            if rows.by_session.get(&key).is_some_and(|recorded| recorded.number == number) {
+                rows.by_session.remove(&key);
+            }
         }
         rows.ended.retain(|ended| *ended != (id, number));
     }
 
     fn numbered(&self, id: SessionId, number: u64) -> Option<Arc<Recorded>> {
-        self.get(id).filter(|recorded| recorded.number == number)
+        let mut recorded = RecordingKind::ALL.into_iter().filter_map(|kind| self.get((id, kind)));
+        recorded.find(|recorded| recorded.number == number)
     }
 
     /// The media plane has begun; gives the file.

@@ -307,7 +307,8 @@ pub(super) const OTHERS: &[Key] = &[
         r#""""#,
         &[
             "Directory of recordings, as an absolute path; it has to be there, and this user to be allowed to write in it. Empty: no",
-            "call can be recorded. `ringplane record CALL` records one; each file is a WAV file with the time and the leg in its name.",
+            "call can be recorded. `ringplane record CALL` records one; each file is a WAV file, or pcapng where packets are kept, with",
+            "the time and the leg in its name.",
         ],
     ),
     key(
@@ -316,7 +317,7 @@ pub(super) const OTHERS: &[Key] = &[
         r#""none""#,
         &[
             r#"Calls that are recorded from their answer on: "all", or "none" but those that an operator asks for. At most 1,000 at once,"#,
-            "and a recording ends with the leg of the caller. In many places callers have to be told, and to agree.",
+            "and after a transfer the file goes on with the parties that are left. In many places callers have to be told, and to agree.",
         ],
     ),
     key(
@@ -327,7 +328,21 @@ pub(super) const OTHERS: &[Key] = &[
             r#""stereo": left the caller, right what it hears. "mono": both added up, in half the bytes (16 KB a second)."#,
         ],
     ),
+    key(
+        "recording",
+        "contents",
+        r#""sound""#,
+        &[
+            r#"What is kept where all calls are recorded: their "sound", their "packets" (RTP and RTCP of all legs, as pcapng), or "both"."#,
+        ],
+    ),
     key("recording", "limit_s", "14400", &["Seconds that a recording may get long, 1 to 86400. The call goes on."]),
+    key(
+        "recording",
+        "limit_mb",
+        "0",
+        &["Megabytes that its file may get large, 0 to 1000000; 0: as large as it gets."],
+    ),
     key(
         "process",
         "runtime_dir",

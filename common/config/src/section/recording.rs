@@ -13,6 +13,28 @@ pub struct Recording {
     pub is_stereo: bool,
     /// Longest recording.
     pub limit: Duration,
+    /// Largest file of a recording, in megabytes of 1,000,000 bytes; 0: as large as it gets.
+    pub file_mb_max: u32,
+    /// What is kept of the calls that are all recorded.
+    pub contents: RecordedContents,
+}
+
+/// What a file has of the calls that are all recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordedContents {
+    /// Their sound.
+    Sound,
+    /// Their packets.
+    Packets,
+    /// A file of each.
+    Both,
+}
+
+impl RecordedContents {
+    /// Whether there is a file with the sound.
+    pub fn has_sound(self) -> bool {
+        self != Self::Packets
+    }
 }
 
 /// The calls that are recorded from their answer on.
@@ -35,6 +57,18 @@ impl Recording {
             folder: (!folder.is_empty()).then(|| folder.into()),
             calls: reader.word(section, "calls", &[("none", RecordedCalls::None), ("all", RecordedCalls::All)]),
             is_stereo: reader.word(section, "layout", &[("stereo", true), ("mono", false)]),
+            contents: reader.word(
+                section,
+                "contents",
+                &[
+                    ("sound", RecordedContents::Sound),
+                    ("packets", RecordedContents::Packets),
+                    ("both", RecordedContents::Both),
+                ],
+            ),
+            file_mb_max: reader.get(section, "limit_mb", "must be a whole number from 0 to 1000000", |value| {
+                integer(value, 0..=1_000_000).and_then(|limit| limit.try_into().ok())
+            }),
             limit: Duration::from_secs(reader.get(section, "limit_s", seconds, |value| integer(value, 1..=86_400))),
         }
     }

@@ -119,7 +119,7 @@ impl<B: Backend> Worker<B> {
     /// Takes back the id and the port of a kept leg that the core does not have.
     fn forget_kept(&mut self, now: Instant, owned: &Owned) {
         self.owners.remove(owned.leg);
-        self.end_recording(now, owned, RecordingEnd::LegClosed);
+        self.end_recordings(now, owned, RecordingEnd::LegClosed);
         self.end_stream(owned);
         self.shared.host.region().reservations().end_keeping(owned.reservation());
     }

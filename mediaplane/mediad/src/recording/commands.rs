@@ -4,7 +4,8 @@ use super::queues::{Done, RecordingInfo};
 use crate::clients::owners::{Owned, OwnedRecording};
 use crate::worker::Worker;
 use clock::Instant;
-use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingOutcome, RecordingShape};
+use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingKind, RecordingOutcome, RecordingShape};
+use media_core::TapId;
 use media_core::io::{Backend, Buffers, PacketIo};
 use shm::ClientIndex;
 use stats::MediaCounter;
@@ -61,7 +62,12 @@ impl<B: Backend> Worker<B> {
         let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
         let (owned, client) = owned.zip(self.end.life(client)).ok_or(RecordingEnd::NoSuchLeg)?;
         let recorder = &self.shared.recorder;
-        if let Some(before) = owned.recording.filter(|before| recorder.is_running(before.tap)) {
+        let kind = shape.format.kind();
+        let before = match kind {
+            RecordingKind::Sound => owned.recording,
+            RecordingKind::Packets => self.captures.of(leg),
+        };
+        if let Some(before) = before.filter(|before| recorder.is_running(before.tap)) {
             if before.client == client {
                 return Err(RecordingEnd::AlreadyRunning);
             }
@@ -75,24 +81,53 @@ impl<B: Backend> Worker<B> {
         let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
         self.core.count(MediaCounter::RecordingsStarted, 1);
-        if self.core.tap(leg, Some(tap)).is_err() {
-            // The core may not have what we own, where it failed between the two: the outcome tells of an empty file.
-            recorder.end(tap, now, RecordingEnd::LegClosed);
-            return Ok(());
+        let running = OwnedRecording { client, number: recording, tap };
+        // The core may not have what we own, where it failed between the two: the outcome tells of an empty file.
+        let has_begun = match kind {
+            RecordingKind::Sound => self.core.tap(leg, Some(tap)).is_ok(),
+            RecordingKind::Packets => {
+                let pair = self.core.row(leg).and(self.pair_of(&owned));
+                if let Some(pair) = pair {
+                    self.captures.insert(leg, (pair, port), running, self.shared.ports.len());
+                }
+                pair.is_some()
+            }
+        };
+        match (has_begun, kind) {
+            (false, _) => recorder.end(tap, now, RecordingEnd::LegClosed),
+            (true, RecordingKind::Sound) => self.owners.set(Owned { recording: Some(running), ..owned }),
+            (true, RecordingKind::Packets) => {}
         }
-        self.owners.set(Owned { recording: Some(OwnedRecording { client, number: recording, tap }), ..owned });
         Ok(())
     }
 
     pub(crate) fn stop_recording(&mut self, now: Instant, client: ClientIndex, leg: LegRef, recording: u64) {
-        let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
+        let Some(running) = self.running_recording(client, leg, recording) else { return };
+        self.shared.recorder.end(running.tap, now, RecordingEnd::Stopped);
+        self.forget_recording(leg, running.tap);
+    }
+
+    /// The recording of a leg that a client has begun under this number.
+    fn running_recording(&self, client: ClientIndex, leg: LegRef, recording: u64) -> Option<OwnedRecording> {
+        let owned = self.owners.get(leg).filter(|owned| owned.is_of(client))?;
         let life = self.end.life(client);
-        let is_its = |it: OwnedRecording| it.number == recording && Some(it.client) == life;
-        let Some(owned) = owned.filter(|owned| owned.recording.is_some_and(is_its)) else { return };
-        self.end_recording(now, &owned, RecordingEnd::Stopped);
-        // A leg that is not there is not recorded either.
-        let _ = self.core.tap(leg, None);
-        self.owners.set(Owned { recording: None, ..owned });
+        let both = [owned.recording, self.captures.of(leg)];
+        both.into_iter().flatten().find(|it| it.number == recording && Some(it.client) == life)
+    }
+
+    /// Copies nothing for a recording any more.
+    fn forget_recording(&mut self, leg: LegRef, tap: TapId) {
+        if self.captures.of(leg).is_some_and(|it| it.tap == tap) {
+            self.captures.remove(leg);
+        }
+        if self.core.tap_of(leg) == Some(tap) {
+            let _ = self.core.tap(leg, None); // the leg is there
+        }
+        if let Some(owned) = self.owners.get(leg).copied()
+            && owned.recording.is_some_and(|it| it.tap == tap)
+        {
+            self.owners.set(Owned { recording: None, ..owned });
+        }
     }
 
     /// Leaves silence in a recording from now on, or goes on with it. `false`: there is no room for that now. Nothing where it
@@ -104,16 +139,13 @@ impl<B: Backend> Worker<B> {
         (leg, recording): (LegRef, u64),
         is_paused: bool,
     ) -> bool {
-        let owned = self.owners.get(leg).copied().filter(|owned| owned.is_of(client));
-        let life = self.end.life(client);
-        let running = owned.and_then(|owned| owned.recording);
-        let running = running.filter(|it| it.number == recording && Some(it.client) == life);
+        let running = self.running_recording(client, leg, recording);
         running.is_none_or(|it| self.shared.recorder.pause(it.tap, now, is_paused))
     }
 
-    /// The recording of a leg, if there is one, has all its sound.
-    pub(crate) fn end_recording(&self, now: Instant, owned: &Owned, end: RecordingEnd) {
-        if let Some(recording) = owned.recording {
+    /// The recordings of a leg that is gone, if there are any, have all of it.
+    pub(crate) fn end_recordings(&mut self, now: Instant, owned: &Owned, end: RecordingEnd) {
+        for recording in owned.recording.into_iter().chain(self.captures.remove(owned.leg)) {
             self.shared.recorder.end(recording.tap, now, end);
         }
     }
@@ -141,14 +173,7 @@ impl<B: Backend> Worker<B> {
         for _ in 0..TURN_OUTCOMES {
             let Some(Done { info, tap, outcome }) = self.shared.recorder.next_outcome(self.index.0) else { return };
             let RecordingInfo { leg, number, recording, client, .. } = info;
-            if self.core.tap_of(leg) == Some(tap) {
-                let _ = self.core.tap(leg, None);
-            }
-            if let Some(owned) = self.owners.get(leg).copied()
-                && owned.recording.is_some_and(|it| it.tap == tap)
-            {
-                self.owners.set(Owned { recording: None, ..owned });
-            }
+            self.forget_recording(leg, tap);
             self.publisher.recordings = self.publisher.recordings.saturating_sub(1);
             self.core.count(MediaCounter::RecordingBytes, outcome.file_bytes);
             let lost = outcome.received_lost_packets + outcome.sent_lost_packets;

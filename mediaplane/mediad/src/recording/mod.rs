@@ -1,4 +1,4 @@
-//! Recordings: one or both directions of a leg, as WAV or as Opus in Ogg.
+//! Recordings: one or both directions of a leg, as WAV or as Opus in Ogg, or its packets as pcapng (`packets/`).
 //!
 //! The control client opens the file and hands its descriptor over the control socket, so that the file is made with the
 //! client's rights and from its directory, whether the media plane is threads in its process or another process. Then it
@@ -15,7 +15,10 @@
 mod commands;
 mod direction;
 mod ogg_opus;
+mod packets;
+mod pauses;
 mod queues;
+mod sound;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -23,5 +26,6 @@ mod track;
 mod writer;
 
 pub(crate) use commands::RecordingRequest;
+pub(crate) use packets::Captures;
 pub(crate) use queues::Recorder;
 pub(crate) use writer::{Writer, run};

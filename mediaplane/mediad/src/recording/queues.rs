@@ -1,11 +1,15 @@
 //! What workers, the control thread and the writer share.
 
+use super::packets::{PacketFacts, PacketQueues};
 use clock::Instant;
-use contract::{ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingOutcome, RecordingShape};
+use contract::{
+    ClockRate, Codec, FileOffer, LegRef, RECORDINGS_MAX, RecordingEnd, RecordingKind, RecordingOutcome, RecordingShape,
+};
 use crossbeam::queue::ArrayQueue;
 use media_core::{Side, TapId, Tapped};
 use shm::ClientLife;
 use std::fs::File;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -151,6 +155,9 @@ pub(super) fn place_of(tap: TapId) -> usize {
 /// Where recordings pass from workers to the writer and back. It takes no memory until the first one.
 pub(crate) struct Recorder {
     workers: usize,
+    /// What the media ports are bound to.
+    pub(super) media_address: Option<IpAddr>,
+    pub(super) packets: PacketQueues,
     queues: OnceLock<Queues>,
     writer: OnceLock<Thread>,
     files: Mutex<Vec<OfferedFile>>,
@@ -158,9 +165,11 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, media_address: Option<IpAddr>) -> Self {
         let (queues, writer) = (OnceLock::new(), OnceLock::new());
-        Self { workers, queues, writer, files: Mutex::default(), is_stopping: AtomicBool::new(false) }
+        let (packets, files) = (PacketQueues::new(workers), Mutex::default());
+        let is_stopping = AtomicBool::new(false);
+        Self { workers, media_address, packets, queues, writer, files, is_stopping }
     }
 
     /// A client has handed over a file. Regular ones only: writing to anything else may never end.
@@ -181,6 +190,9 @@ impl Recorder {
     pub(crate) fn begin(&self, info: RecordingInfo) -> Option<TapId> {
         let queues = self.queues();
         let place = queues.free.pop()?;
+        if info.shape.format.kind() == RecordingKind::Packets {
+            self.packets.prepare();
+        }
         let number = queues.begun_count.fetch_add(1, Relaxed) + 1;
         let tap = TapId(NonZeroU64::new(number << 16 | u64::from(place))?);
         // Read by `is_running` on whichever worker has the leg later.
@@ -235,6 +247,16 @@ impl Recorder {
             has_room &= pieces.push(piece).is_ok();
         }
         if !has_room && let Some(overflow) = queues.overflow.get(place_of(tapped.id)) {
+            overflow.fetch_add(1, Relaxed);
+        }
+        has_room
+    }
+
+    /// Copies a datagram for the writer; `false`: there is no room. Neither waits, allocates nor calls the system.
+    pub(crate) fn push_packet(&self, worker: u8, tap: TapId, facts: PacketFacts, datagram: &[u8]) -> bool {
+        let has_room = self.packets.push(worker, tap, facts, datagram);
+        let overflow = self.queues.get().and_then(|queues| queues.overflow.get(place_of(tap)));
+        if let Some(overflow) = overflow.filter(|_| !has_room) {
             overflow.fetch_add(1, Relaxed);
         }
         has_room

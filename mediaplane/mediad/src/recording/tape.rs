@@ -34,7 +34,9 @@ pub(super) struct Tape {
     file: Option<File>,
     /// Its length is a power of two, and [`WINDOW`] at least.
     window: Box<[Frame]>,
-    /// Samples that are in the file.
+    /// Samples that were in the file before the recording.
+    before: u64,
+    /// Samples of the recording that are in the file.
     written: u64,
     /// Behind the last sample that was placed.
     filled: u64,
@@ -44,11 +46,11 @@ pub(super) struct Tape {
 impl Tape {
     /// Without a file yet, at most so long, and no longer than a WAV header can say.
     pub(super) fn new(shape: RecordingShape, clock: ClockRate, limit: Duration) -> Self {
-        let RecordingShape { layout, format } = shape;
+        let RecordingShape { layout, format, .. } = shape;
         let window = (clock.ticks(WINDOW) as usize).next_power_of_two();
         let most = match format {
             RecordingFormat::Wav => DATA_BYTES_MAX / frame_bytes(layout),
-            RecordingFormat::OggOpus => u64::MAX,
+            RecordingFormat::OggOpus | RecordingFormat::Pcapng => u64::MAX,
         };
         let limit = clock.ticks(limit).min(most);
         Self {
@@ -58,6 +60,7 @@ impl Tape {
             clock,
             file: None,
             window: vec![[0; 2]; window].into(),
+            before: 0,
             written: 0,
             filled: 0,
             limit,
@@ -80,16 +83,24 @@ impl Tape {
     pub(super) fn set_file(&mut self, file: File, number: u64) -> io::Result<()> {
         file.set_len(0)?;
         match self.format {
-            RecordingFormat::Wav => file.write_all_at(&header(self.layout, self.clock, 0), 0)?,
             RecordingFormat::OggOpus => {
                 self.ogg = Some(OggOpus::begin(&file, self.layout.channel_count(), self.clock, number)?);
             }
+            _ => file.write_all_at(&header(self.layout, self.clock, 0), 0)?,
         }
         self.file = Some(file);
         Ok(())
     }
 
-    /// Samples in the file.
+    /// The file that it goes into, behind the samples that it has already ([`samples_in`]).
+    pub(super) fn continue_file(&mut self, file: File, sample_count: u64) {
+        self.before = sample_count;
+        let room = DATA_BYTES_MAX / frame_bytes(self.layout);
+        self.limit = self.limit.min(room.saturating_sub(sample_count));
+        self.file = Some(file);
+    }
+
+    /// Samples of the recording that are in the file.
     pub(super) fn sample_count(&self) -> u64 {
         self.written
     }
@@ -98,7 +109,7 @@ impl Tape {
     pub(super) fn file_bytes(&self) -> u64 {
         match (&self.ogg, &self.file) {
             (Some(ogg), _) => ogg.file_bytes(),
-            (None, Some(_)) => HEADER_BYTES + self.written * frame_bytes(self.layout),
+            (None, Some(_)) => HEADER_BYTES + (self.before + self.written) * frame_bytes(self.layout),
             (None, None) => 0,
         }
     }
@@ -175,6 +186,7 @@ impl Tape {
                     RecordingLayout::Mono => scratch.samples.push(frame[0].saturating_add(frame[1])),
                     RecordingLayout::Received => scratch.samples.push(frame[0]),
                     RecordingLayout::Sent => scratch.samples.push(frame[1]),
+                    RecordingLayout::Reversed => scratch.samples.extend([frame[1], frame[0]]),
                 }
             }
             match &mut self.ogg {
@@ -182,14 +194,14 @@ impl Tape {
                 None => {
                     scratch.bytes.clear();
                     scratch.bytes.extend(scratch.samples.iter().flat_map(|sample| sample.to_le_bytes()));
-                    let start = HEADER_BYTES + self.written * frame_bytes(self.layout);
+                    let start = HEADER_BYTES + (self.before + self.written) * frame_bytes(self.layout);
                     file.write_all_at(&scratch.bytes, start)?;
                 }
             }
             self.written = next;
         }
         if self.written > began_at && self.ogg.is_none() {
-            file.write_all_at(&header(self.layout, self.clock, self.written), 0)
+            file.write_all_at(&header(self.layout, self.clock, self.before + self.written), 0)
         } else {
             Ok(())
         }
@@ -205,6 +217,17 @@ pub(super) struct Scratch {
 
 fn frame_bytes(layout: RecordingLayout) -> u64 {
     2 * u64::from(layout.channel_count())
+}
+
+/// The rate of a file that [`header`] has begun in this layout, and how many samples it has; `None`: it is another file, or has
+/// a rate that no format has.
+pub(super) fn samples_in(file: &File, layout: RecordingLayout) -> Option<(ClockRate, u64)> {
+    let mut found = [0; HEADER_BYTES as usize];
+    file.read_exact_at(&mut found, 0).ok()?;
+    let number = |at: usize| Some(u32::from_le_bytes(found.get(at..at + 4)?.try_into().ok()?));
+    let (rate, data_bytes) = (ClockRate::from_hz(number(24)?)?, u64::from(number(40)?));
+    let sample_count = data_bytes / frame_bytes(layout);
+    (found == header(layout, rate, sample_count)).then_some((rate, sample_count))
 }
 
 /// RIFF WAVE, PCM of 16 bits. The tape's limit sees to it that the sizes fit.

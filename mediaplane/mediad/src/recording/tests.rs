@@ -78,7 +78,7 @@ fn outcome(recorder: &Recorder) -> RecordingOutcome {
 
 #[test]
 fn both_directions_are_in_step_and_everything_is_accounted_for() {
-    let recorder = Arc::new(Recorder::new(2));
+    let recorder = Arc::new(Recorder::new(2, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
@@ -117,7 +117,7 @@ fn both_directions_are_in_step_and_everything_is_accounted_for() {
 
 #[test]
 fn a_recording_counts_in_the_clock_of_its_leg() {
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
@@ -157,7 +157,7 @@ fn a_recording_counts_in_the_clock_of_its_leg() {
 
 #[test]
 fn sound_of_another_clock_comes_into_the_rate_of_the_file() {
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
@@ -209,7 +209,7 @@ fn tone(encoder: &mut Encoder, number: u64) -> Vec<u8> {
 fn record_tone(codec: Codec, shape: RecordingShape) -> (File, RecordingOutcome) {
     let format = media_core::format_of(codec).unwrap();
     let mut encoders = [Encoder::new(format), Encoder::new(format)];
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
@@ -268,7 +268,7 @@ fn opus_in_ogg_has_the_length_and_the_sound_of_the_call() {
         (Codec::Opus, RecordingLayout::Stereo),
         (Codec::Pcma, RecordingLayout::Sent),
     ] {
-        let shape = RecordingShape { layout, format: RecordingFormat::OggOpus };
+        let shape = RecordingShape { layout, ..RecordingFormat::OggOpus.into() };
         let (file, outcome) = record_tone(codec, shape);
         let bytes = bytes(&file);
         assert_eq!(outcome.file_bytes, bytes.len() as u64);
@@ -294,7 +294,7 @@ fn opus_in_ogg_has_the_length_and_the_sound_of_the_call() {
 /// opusinfo finds nothing to complain about.
 #[test]
 fn another_program_takes_opus_in_ogg() {
-    let shape = RecordingShape { layout: RecordingLayout::Stereo, format: RecordingFormat::OggOpus };
+    let shape = RecordingFormat::OggOpus.into();
     let (file, _) = record_tone(Codec::Pcmu, shape);
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), bytes(&file)).unwrap();
@@ -306,7 +306,7 @@ fn another_program_takes_opus_in_ogg() {
 
 #[test]
 fn a_pause_is_silence_and_is_told() {
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 3), file.try_clone().unwrap());
@@ -339,7 +339,7 @@ fn a_pause_is_silence_and_is_told() {
 
 #[test]
 fn a_full_queue_costs_sound_and_is_counted() {
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let file = tempfile::tempfile().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 1), file.try_clone().unwrap());
@@ -358,7 +358,7 @@ fn a_full_queue_costs_sound_and_is_counted() {
 
 #[test]
 fn limits_end_it_and_places_come_back() {
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let taps: Vec<TapId> = (0..RECORDINGS_MAX as u64).map(|n| recorder.begin(info(n, 1)).unwrap()).collect();
     assert!(recorder.begin(info(9, 1)).is_none(), "there are as many as there may be");
@@ -396,7 +396,7 @@ fn limits_end_it_and_places_come_back() {
 
 #[test]
 fn a_file_that_is_none_is_not_taken_and_one_that_nobody_wants_goes() {
-    let recorder = Arc::new(Recorder::new(1));
+    let recorder = Arc::new(Recorder::new(1, None));
     let mut writer = Writer::new(recorder.clone(), |_| {});
     let (_, pipe) = rustix::pipe::pipe().unwrap();
     recorder.take_file(CLIENT, FileOffer::new(LEG, 1), File::from(pipe));

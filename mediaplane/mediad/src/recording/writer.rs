@@ -1,12 +1,14 @@
 //! The writer: one thread that empties the workers' queues into files. It alone waits for disks.
 
-use super::direction::{Direction, Placed};
+use super::packets::{Capture, PacketFiles, PacketPiece};
+use super::pauses::Pauses;
 use super::queues::{Done, OfferedFile, Piece, Queues, Recorder, RecordingInfo, WriterMessage, place_of};
-use super::tape::{Scratch, Tape};
+use super::sound::Sound;
+use super::tape::Scratch;
 use crate::shared::Shared;
 use clock::{Duration, Instant};
-use contract::{RECORDINGS_MAX, RecordingEnd, RecordingOutcome};
-use media_core::{Side, TapId};
+use contract::{ClockRate, RECORDINGS_MAX, RecordingEnd, RecordingKind, RecordingOutcome};
+use media_core::TapId;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -47,61 +49,29 @@ pub(crate) struct Writer<W> {
     outcomes: VecDeque<Done>,
     pass_count: u64,
     scratch: Scratch,
-}
-
-/// Pauses that are remembered.
-const PAUSES_KEPT: usize = 8;
-
-/// When a recording is paused. Packets come to the writer a little later than the word about it, so the last pauses that
-/// are over are remembered.
-#[derive(Default)]
-struct Pauses {
-    since: Option<Instant>,
-    before: [Option<(Instant, Instant)>; PAUSES_KEPT],
-    /// Of those that are over.
-    total: Duration,
-}
-
-impl Pauses {
-    fn set(&mut self, at: Instant, is_paused: bool) {
-        match (self.since, is_paused) {
-            (None, true) => self.since = Some(at),
-            (Some(since), false) => {
-                self.total += at.since(since);
-                self.since = None;
-                self.before.rotate_right(1);
-                self.before[0] = Some((since, at));
-            }
-            _ => {}
-        }
-    }
-
-    fn covers(&self, at: Instant) -> bool {
-        self.since.is_some_and(|since| at >= since)
-            || self.before.iter().flatten().any(|(from, to)| at >= *from && at < *to)
-    }
-
-    fn total_ms(&self) -> u32 {
-        u32::try_from(self.total.as_millis()).unwrap_or(u32::MAX)
-    }
+    packet_files: PacketFiles,
 }
 
 struct Recording {
     tap: TapId,
     info: RecordingInfo,
-    tape: Tape,
-    /// What the leg receives, then what it sends.
-    directions: [Direction; 2],
-    late_packets: u64,
+    content: Content,
     pauses: Pauses,
     /// When and why it ends, and the pass that heard of it: the next one has all that was on its way.
     ending: Option<(Instant, RecordingEnd, u64)>,
     error: Option<i32>,
 }
 
+/// What goes into the file.
+enum Content {
+    Sound(Box<Sound>),
+    Packets(Capture),
+}
+
 impl<W: Fn(u8)> Writer<W> {
     pub(crate) fn new(recorder: Arc<Recorder>, wake: W) -> Self {
         Self {
+            packet_files: PacketFiles::new(recorder.media_address),
             recorder,
             wake,
             recordings: Vec::new(),
@@ -136,6 +106,7 @@ impl<W: Fn(u8)> Writer<W> {
                 self.take_piece(&piece);
             }
         }
+        self.take_packets(queues, now);
         for place in 0..self.recordings.len() {
             self.look_after(queues, place, now);
         }
@@ -153,10 +124,9 @@ impl<W: Fn(u8)> Writer<W> {
     fn take_files(&mut self, now: Instant) {
         self.files.retain(|(_, since)| now - *since < FILE_LIMIT);
         for offered in self.recorder.take_files() {
-            let is_its =
-                |recording: &&mut Box<Recording>| recording.info.key() == offered.key && !recording.tape.has_file();
+            let is_its = |recording: &&mut Box<Recording>| recording.info.key() == offered.key && !recording.has_file();
             match self.recordings.iter_mut().flatten().find(is_its) {
-                Some(recording) => recording.begin_file(offered.file),
+                Some(recording) => recording.begin_file(offered.file, &mut self.packet_files),
                 None if self.files.len() < RECORDINGS_MAX => self.files.push((offered, now)),
                 None => tracing::warn!("too many files wait for recordings; one is given up"),
             }
@@ -191,7 +161,7 @@ impl<W: Fn(u8)> Writer<W> {
         }
         let mut recording = Box::new(Recording::new(tap, info));
         if let Some(index) = self.files.iter().position(|(offered, _)| offered.key == info.key()) {
-            recording.begin_file(self.files.swap_remove(index).0.file);
+            recording.begin_file(self.files.swap_remove(index).0.file, &mut self.packet_files);
         }
         self.running_count += 1;
         self.recordings[place] = Some(recording);
@@ -209,14 +179,42 @@ impl<W: Fn(u8)> Writer<W> {
         recording.note(done);
     }
 
+    /// Takes the datagrams of captured legs.
+    fn take_packets(&mut self, queues: &Queues, now: Instant) {
+        let recorder = self.recorder.clone();
+        for pieces in recorder.packets.by_worker() {
+            let count = pieces.len();
+            self.take_messages(queues, now);
+            let mut taken = 0;
+            // A datagram is whole before the pass ends: its pieces were pushed together.
+            let mut is_inside = false;
+            while taken < count || is_inside {
+                let Some(piece) = pieces.pop() else { break };
+                taken += 1;
+                is_inside = !self.packet_files.join(&piece);
+                if is_inside {
+                    continue;
+                }
+                if self.find(piece.tap).is_none() {
+                    self.take_messages(queues, now);
+                }
+                let recording = self.recordings.get_mut(place_of(piece.tap)).and_then(Option::as_deref_mut);
+                let Some(recording) = recording.filter(|recording| recording.tap == piece.tap) else { continue };
+                if recording.error.is_none() && !recording.pauses.covers(piece.at()) {
+                    let done = recording.take_packet(&piece, &mut self.packet_files);
+                    recording.note(done);
+                }
+            }
+        }
+    }
+
     fn look_after(&mut self, queues: &Queues, place: usize, now: Instant) {
         let Some(Some(recording)) = self.recordings.get_mut(place) else { return };
-        let done = recording.tape.advance(recording.samples_until(now), &mut self.scratch);
+        let done = recording.advance(now, &mut self.scratch, &mut self.packet_files);
         recording.note(done);
-        let Some((at, end)) = recording.end(now, self.pass_count) else { return };
-        let until = recording.samples_until(at);
+        let Some((at, end)) = recording.end(now, self.pass_count, &self.packet_files) else { return };
         if recording.error.is_none() {
-            let done = recording.tape.finish(until, &mut self.scratch);
+            let done = recording.finish(at, &mut self.scratch, &mut self.packet_files);
             recording.note(done);
         }
         let Some(mut recording) = self.recordings[place].take() else { return };
@@ -224,8 +222,8 @@ impl<W: Fn(u8)> Writer<W> {
         // The file is closed before anybody hears of it.
         recording.pauses.set(at, false);
         let Recording { tap, info, .. } = *recording;
-        let mut outcome = recording.outcome(end);
-        drop(recording);
+        let mut outcome = recording.outcome(end, at, &self.packet_files);
+        recording.close(&mut self.packet_files);
         outcome.overflow_packets = queues.release(tap);
         self.outcomes.push_back(Done { info, tap, outcome });
         if self.running_count == 0 {
@@ -248,41 +246,73 @@ impl<W: Fn(u8)> Writer<W> {
 
 impl Recording {
     fn new(tap: TapId, info: RecordingInfo) -> Self {
-        let limit = Duration::from_secs(info.limit_s.into());
-        Self {
-            tap,
-            info,
-            tape: Tape::new(info.shape, info.clock, limit),
-            directions: [Direction::new(info.clock), Direction::new(info.clock)],
-            late_packets: 0,
-            pauses: Pauses::default(),
-            ending: None,
-            error: None,
+        let content = match info.shape.format.kind() {
+            RecordingKind::Sound => Content::Sound(Box::new(Sound::new(&info))),
+            RecordingKind::Packets => Content::Packets(Capture::default()),
+        };
+        Self { tap, info, content, pauses: Pauses::default(), ending: None, error: None }
+    }
+
+    fn has_file(&self) -> bool {
+        match &self.content {
+            Content::Sound(sound) => sound.tape.has_file(),
+            Content::Packets(capture) => capture.has_file(),
         }
     }
 
-    fn begin_file(&mut self, file: File) {
-        let done = self.tape.set_file(file, self.tap.0.get());
+    fn begin_file(&mut self, file: File, packet_files: &mut PacketFiles) {
+        let done = match &mut self.content {
+            Content::Sound(sound) => sound.begin_file(&self.info, file, self.tap.0.get()),
+            Content::Packets(capture) => {
+                let name = format!("RTP port {}", self.info.port);
+                packet_files.open(capture, file, &name, self.info.shape.continues)
+            }
+        };
         self.note(done);
     }
 
-    fn samples_until(&self, at: Instant) -> u64 {
-        self.info.clock.ticks(at.since(self.info.began_at))
+    fn take(&mut self, piece: &Piece, scratch: &mut Scratch) -> io::Result<()> {
+        let is_silent = self.pauses.covers(piece.at);
+        match &mut self.content {
+            Content::Sound(sound) => sound.take(piece, is_silent, scratch),
+            Content::Packets(_) => Ok(()),
+        }
     }
 
-    fn take(&mut self, piece: &Piece, scratch: &mut Scratch) -> io::Result<()> {
-        let channel = match piece.side {
-            Side::Received => 0,
-            Side::Sent => 1,
-        };
-        let Some(direction) = self.directions.get_mut(channel) else { return Ok(()) };
-        let Some(Placed { at, sound }) = direction.take(piece, self.info.began_at) else { return Ok(()) };
-        if self.pauses.covers(piece.at) {
-            return Ok(());
+    fn take_packet(&mut self, last: &PacketPiece, packet_files: &mut PacketFiles) -> io::Result<()> {
+        match &mut self.content {
+            Content::Packets(capture) => packet_files.add(capture, last),
+            Content::Sound(_) => Ok(()),
         }
-        let in_time = self.tape.place(channel, at, sound.iter().copied(), scratch)?;
-        self.late_packets += u64::from(!in_time && piece.is_first);
-        Ok(())
+    }
+
+    /// Writes what is due.
+    fn advance(&mut self, now: Instant, scratch: &mut Scratch, packet_files: &mut PacketFiles) -> io::Result<()> {
+        match &mut self.content {
+            Content::Sound(sound) => {
+                let until = sound.samples_until(now);
+                sound.tape.advance(until, scratch)
+            }
+            Content::Packets(capture) => packet_files.advance(capture, now),
+        }
+    }
+
+    /// Writes the rest, up to this time.
+    fn finish(&mut self, at: Instant, scratch: &mut Scratch, packet_files: &mut PacketFiles) -> io::Result<()> {
+        match &mut self.content {
+            Content::Sound(sound) => {
+                let until = sound.samples_until(at);
+                sound.tape.finish(until, scratch)
+            }
+            Content::Packets(capture) => packet_files.finish(capture),
+        }
+    }
+
+    /// Closes its file.
+    fn close(mut self: Box<Self>, packet_files: &mut PacketFiles) {
+        if let Content::Packets(capture) = &mut self.content {
+            packet_files.close(capture);
+        }
     }
 
     /// The first error of the file is the reason of the end.
@@ -297,33 +327,42 @@ impl Recording {
     }
 
     /// Whether it is over, since when and why.
-    fn end(&self, now: Instant, pass: u64) -> Option<(Instant, RecordingEnd)> {
-        let is_missing = !self.tape.has_file() && now - self.info.began_at > FILE_LIMIT;
+    fn end(&self, now: Instant, pass: u64, packet_files: &PacketFiles) -> Option<(Instant, RecordingEnd)> {
+        let is_missing = !self.has_file() && now - self.info.began_at > FILE_LIMIT;
         match self.ending {
             _ if self.error.is_some() => Some((now, RecordingEnd::WriteFailed)),
-            _ if self.tape.is_full() => Some((now, RecordingEnd::LimitReached)),
+            _ if self.is_full(now, packet_files) => Some((now, RecordingEnd::LimitReached)),
             _ if is_missing => Some((now, RecordingEnd::NoFile)),
-            Some((at, end, heard_in)) if heard_in < pass && self.tape.has_file() => Some((at, end)),
+            Some((at, end, heard_in)) if heard_in < pass && self.has_file() => Some((at, end)),
             _ => None,
         }
     }
 
-    fn outcome(&self, end: RecordingEnd) -> RecordingOutcome {
-        let [received, sent] = &self.directions;
+    /// Whether it is as long, or its file as large, as it may be.
+    fn is_full(&self, now: Instant, packet_files: &PacketFiles) -> bool {
+        let most = self.info.shape.file_bytes_max();
+        match &self.content {
+            Content::Sound(sound) => sound.tape.is_full() || sound.tape.file_bytes() >= most,
+            Content::Packets(capture) => {
+                let is_long = now.since(self.info.began_at) >= Duration::from_secs(self.info.limit_s.into());
+                is_long || packet_files.file_bytes(capture) >= most
+            }
+        }
+    }
+
+    fn outcome(&self, end: RecordingEnd, at: Instant, packet_files: &PacketFiles) -> RecordingOutcome {
         let end = if self.error.is_some() { RecordingEnd::WriteFailed } else { end };
-        RecordingOutcome {
-            sample_count: self.tape.sample_count(),
-            file_bytes: self.tape.file_bytes(),
-            received_packets: received.packets(),
-            sent_packets: sent.packets(),
-            received_lost_packets: received.lost(),
-            sent_lost_packets: sent.lost(),
-            late_packets: self.late_packets,
-            undecoded_packets: received.undecoded_packets + sent.undecoded_packets,
-            paused_ms: self.pauses.total_ms(),
-            clock_rate: self.info.clock,
-            os_error: self.error.unwrap_or(0),
-            ..RecordingOutcome::new(end)
+        let (paused_ms, os_error) = (self.pauses.total_ms(), self.error.unwrap_or(0));
+        let outcome = RecordingOutcome { paused_ms, os_error, ..RecordingOutcome::new(end) };
+        match &self.content {
+            Content::Sound(sound) => sound.describe(outcome),
+            Content::Packets(capture) => {
+                let [received_packets, sent_packets] = capture.packets();
+                let clock_rate = ClockRate::default();
+                let sample_count = clock_rate.ticks(at.since(self.info.began_at));
+                let file_bytes = packet_files.file_bytes(capture);
+                RecordingOutcome { sample_count, file_bytes, received_packets, sent_packets, clock_rate, ..outcome }
+            }
         }
     }
 }

@@ -45,6 +45,7 @@ impl SimulatedPlane {
         let shared = Arc::new(Shared::new(Parts {
             host: Host::create(plan)?,
             ports: Self::ports(plan),
+            media_address: None,
             prompts: [].into(),
             cname: "simulated".into(),
             transcoder_limit: 1_000,

@@ -37,6 +37,7 @@ impl SimPlane {
         let shared = Arc::new(Shared::new(Parts {
             host: Host::create(&plan).unwrap(),
             ports,
+            media_address: None,
             prompts: [audio::Prompt::new(&[4_000; 500])].into(),
             cname: "sim".into(),
             transcoder_limit: 1_000,

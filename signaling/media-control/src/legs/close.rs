@@ -36,7 +36,7 @@ impl Legs {
             }
             self.stop_waiting(slot);
             let Some(leg) = self.rows[slot].as_deref_mut() else { continue };
-            (leg.stage, leg.port, leg.recording, leg.digits) = (Stage::Lost, None, None, None);
+            (leg.stage, leg.port, leg.recordings, leg.digits) = (Stage::Lost, None, [None; 2], None);
         }
         self.by_leg.clear();
         self.deadlines = Default::default();

@@ -75,7 +75,8 @@ pub(crate) struct Leg {
     /// What the media plane has been told and not confirmed; none: it does what is wanted.
     pub(crate) in_flight: Option<Box<InFlight>>,
     pub(crate) digits: Option<Box<Digits>>,
-    pub(crate) recording: Option<u64>,
+    /// By kind: the last recording, until its end is known.
+    pub(crate) recordings: [Option<u64>; 2],
     pub(crate) first_in: EdgeSlot,
     pub(crate) first_out: EdgeSlot,
 }
@@ -94,7 +95,7 @@ impl Leg {
             promised: None,
             in_flight: None,
             digits: None,
-            recording: None,
+            recordings: [None; 2],
             first_in: EdgeSlot::NONE,
             first_out: EdgeSlot::NONE,
         }

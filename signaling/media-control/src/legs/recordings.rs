@@ -5,7 +5,8 @@ use super::leg::Stage;
 use crate::{CommandNumber, LegError, LegEvent, LegId, Legs, MediaTurn, Port};
 use clock::Duration;
 use contract::{
-    Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingOutcome, RecordingShape,
+    Command, LegRef, RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingEnd, RecordingKind, RecordingOutcome,
+    RecordingShape,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -28,6 +29,7 @@ pub(crate) struct Recordings {
 struct Recording {
     owner: u64,
     leg: LegId,
+    kind: RecordingKind,
     /// How the media plane was told to begin it; `None`: it was not.
     begun: Option<Begun>,
     state: RecordingState,
@@ -92,9 +94,9 @@ impl Recordings {
 }
 
 impl Legs {
-    /// Writes what the peer of a leg says and hears into a file until it is stopped, the leg is closed or the limit is
+    /// Writes what the peer of a leg says and hears, or its packets, into a file until it is stopped, the leg is closed or the limit is
     /// reached. A leg that does not run yet, or is on its way to another worker, is recorded from then on. Gives the number
-    /// that the recording's events carry. A leg has one recording at a time; the next one may begin once the one before has
+    /// that the recording's events carry. A leg has one recording of each kind at a time; the next one may begin once the one before has
     /// been stopped.
     pub fn start_recording(
         &mut self,
@@ -106,11 +108,13 @@ impl Legs {
         let limit_s = u32::try_from(limit.as_secs()).ok().filter(|limit| (1..=RECORDING_SECONDS_MAX).contains(limit));
         let limit_s = limit_s.ok_or(LegError::Recording)?;
         let telling = self.telling(id)?;
-        if self.wanted_recording(id).is_some() {
+        let shape = shape.into();
+        let kind = shape.format.kind();
+        if self.wanted_recording(id, kind).is_some() {
             return Err(LegError::Recording);
         }
         self.make_room_for_recording()?;
-        let (recording, start) = (self.recordings.begun_count + 1, Start { file, shape: shape.into(), limit_s });
+        let (recording, start) = (self.recordings.begun_count + 1, Start { file, shape, limit_s });
         let (state, begun) = match telling {
             Telling::Now(port) => {
                 let begun = self.begin_recording(turn, (id, port), recording, start)?;
@@ -123,8 +127,8 @@ impl Legs {
         };
         self.recordings.begun_count = recording;
         let leg = self.leg_mut(id)?;
-        leg.recording = Some(recording);
-        let begun = Recording { owner: leg.owner, leg: id, begun, state };
+        leg.recordings[kind.index()] = Some(recording);
+        let begun = Recording { owner: leg.owner, leg: id, kind, begun, state };
         self.recordings.open.insert(recording, begun);
         Ok(recording)
     }
@@ -139,9 +143,14 @@ impl Legs {
     }
 
     /// Ends the recording of a leg; [`LegEvent::RecordingEnded`] follows once the file is whole. Gives its number.
-    pub fn stop_recording(&mut self, turn: &mut MediaTurn<'_>, id: LegId) -> Result<u64, LegError> {
+    pub fn stop_recording(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        id: LegId,
+        kind: RecordingKind,
+    ) -> Result<u64, LegError> {
         let telling = self.telling(id)?;
-        let number = self.leg(id)?.recording.ok_or(LegError::Recording)?;
+        let number = self.recording(id, kind).ok_or(LegError::Recording)?;
         let recording = self.recordings.open.get_mut(&number).ok_or(LegError::Recording)?;
         match (&recording.state, telling) {
             (RecordingState::Waiting(_), _) => self.end_recording_here(number, RecordingEnd::Stopped),
@@ -155,11 +164,16 @@ impl Legs {
         Ok(number)
     }
 
-    /// Leaves silence in the file of a leg's recording from now on, or goes on with the sound. Refused while the leg cannot be
-    /// told.
-    pub fn pause_recording(&mut self, turn: &mut MediaTurn<'_>, id: LegId, is_paused: bool) -> Result<(), LegError> {
+    /// Leaves silence in the file of a leg's recording from now on, or packets out, or goes on with the recording. Refused
+    /// while the leg cannot be told.
+    pub fn pause_recording(
+        &mut self,
+        turn: &mut MediaTurn<'_>,
+        (id, kind): (LegId, RecordingKind),
+        is_paused: bool,
+    ) -> Result<(), LegError> {
         let Telling::Now(port) = self.telling(id)? else { return Err(LegError::WrongState) };
-        let recording = self.leg(id)?.recording.ok_or(LegError::Recording)?;
+        let recording = self.recording(id, kind).ok_or(LegError::Recording)?;
         let is_told = |it: &Recording| matches!(it.state, RecordingState::Told);
         if !self.recordings.open.get(&recording).is_some_and(is_told) {
             return Err(LegError::Recording);
@@ -170,14 +184,14 @@ impl Legs {
         Ok(())
     }
 
-    /// The number of the last recording of a leg, until its end is known.
-    pub fn recording(&self, id: LegId) -> Option<u64> {
-        self.leg(id).ok()?.recording
+    /// The number of the last recording of a leg of this kind, until its end is known.
+    pub fn recording(&self, id: LegId, kind: RecordingKind) -> Option<u64> {
+        self.leg(id).ok()?.recordings[kind.index()]
     }
 
     /// The recording of a leg that is not to stop.
-    fn wanted_recording(&self, id: LegId) -> Option<u64> {
-        let number = self.recording(id)?;
+    fn wanted_recording(&self, id: LegId, kind: RecordingKind) -> Option<u64> {
+        let number = self.recording(id, kind)?;
         let state = &self.recordings.open.get(&number)?.state;
         matches!(state, RecordingState::Waiting(_) | RecordingState::Told).then_some(number)
     }
@@ -318,7 +332,7 @@ impl Legs {
             self.start_is_answered(number);
         }
         if let Ok(leg) = self.leg_mut(ended.leg) {
-            leg.recording.take_if(|current| *current == recording);
+            leg.recordings[ended.kind.index()].take_if(|current| *current == recording);
         }
         self.forget_answered();
         Some((ended.owner, LegEvent::RecordingEnded { recording, outcome }))

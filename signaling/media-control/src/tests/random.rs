@@ -1,7 +1,7 @@
 //! Random scripts: owners want things, workers answer in any order, refuse and fail.
 
 use super::*;
-use contract::RefuseReason;
+use contract::{RecordingKind, RefuseReason};
 use plane::Refuse;
 use proptest::prelude::*;
 
@@ -117,7 +117,9 @@ impl Script {
                 let how = (contract::RecordingLayout::Mono, Duration::from_secs(1));
                 legs.start_recording(turn, id, std::fs::File::open("/dev/null").unwrap(), how)
             }),
-            Step::StopRecording(leg) => self.at(leg, |legs, turn, id| legs.stop_recording(turn, id)),
+            Step::StopRecording(leg) => {
+                self.at(leg, |legs, turn, id| legs.stop_recording(turn, id, RecordingKind::Sound))
+            }
             Step::Close(leg) => self.at(leg, |legs, turn, id| legs.close(turn, id)),
             Step::Work { worker, refuse } => {
                 let reasons = [RefuseReason::Invalid, RefuseReason::Full, RefuseReason::NoSuchLeg];

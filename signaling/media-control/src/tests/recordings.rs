@@ -1,7 +1,7 @@
 //! Recordings of legs.
 
 use super::*;
-use contract::{RECORDINGS_MAX, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{RECORDINGS_MAX, RecordingEnd, RecordingKind, RecordingLayout, RecordingOutcome};
 use std::fs::File;
 
 fn start(world: &mut World, id: LegId) -> Result<u64, LegError> {
@@ -15,20 +15,26 @@ fn a_recording_begins_and_stops() {
     let mut world = World::new();
     let id = world.opening_on(0, &tone());
     let recording = start(&mut world, id).unwrap();
-    assert_eq!((start(&mut world, id), world.legs.recording(id)), (Err(LegError::Recording), Some(recording)));
+    assert_eq!(
+        (start(&mut world, id), world.legs.recording(id, RecordingKind::Sound)),
+        (Err(LegError::Recording), Some(recording))
+    );
     assert_eq!(world.legs.awaited(), AwaitedCount { calls: 2, others: 0 });
     world.serve();
     assert_eq!(world.told(), [LegEvent::Opened, LegEvent::RecordingStarted(recording)]);
     world.assert_settled(&[id]);
-    assert_eq!(world.turn(|legs, turn| legs.stop_recording(turn, id)), Ok(recording));
+    assert_eq!(world.turn(|legs, turn| legs.stop_recording(turn, id, RecordingKind::Sound)), Ok(recording));
     world.serve();
     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
     assert_eq!(world.told(), [LegEvent::RecordingEnded { recording, outcome }]);
-    assert_eq!(world.turn(|legs, turn| legs.stop_recording(turn, id)), Err(LegError::Recording));
+    assert_eq!(world.turn(|legs, turn| legs.stop_recording(turn, id, RecordingKind::Sound)), Err(LegError::Recording));
     assert_eq!(start(&mut world, id), Ok(recording + 1));
     world.pool.takes_files = false;
     let other = world.open_on(1, &tone());
-    assert_eq!((start(&mut world, other), world.legs.recording(other)), (Err(LegError::File), None));
+    assert_eq!(
+        (start(&mut world, other), world.legs.recording(other, RecordingKind::Sound)),
+        (Err(LegError::File), None)
+    );
 }
 
 #[test]
@@ -61,7 +67,7 @@ fn a_lost_media_plane_ends_all_and_a_beginning_is_not_waited_for_long() {
     assert_eq!(world.wait(ANSWER_LIMIT), []);
     assert_eq!(world.legs.awaited(), AwaitedCount::default());
     assert_eq!(world.legs.media_lost(), [(1_000, first), (1_001, second)]);
-    assert_eq!(world.legs.recording(one), None);
+    assert_eq!(world.legs.recording(one, RecordingKind::Sound), None);
 }
 
 /// Outcomes that never come keep nobody from recording.
@@ -107,14 +113,17 @@ fn the_outcome_of_another_recording_with_the_same_number_ends_nothing() {
     ] {
         assert_eq!(world.hear(Event::RecordingEnded { leg, number, recording, outcome }), None);
     }
-    assert_eq!((world.legs.recording(id), world.legs.recording(waiting)), (Some(recording), Some(not_begun)));
+    assert_eq!(
+        (world.legs.recording(id, RecordingKind::Sound), world.legs.recording(waiting, RecordingKind::Sound)),
+        (Some(recording), Some(not_begun))
+    );
     let ended = world.hear(Event::RecordingEnded { leg, number, recording, outcome });
     assert_eq!(ended, Some((1_000, LegEvent::RecordingEnded { recording, outcome })));
-    assert_eq!(world.legs.recording(id), None);
+    assert_eq!(world.legs.recording(id, RecordingKind::Sound), None);
 }
 
 fn stop(world: &mut World, id: LegId) -> Result<u64, LegError> {
-    world.turn(|legs, turn| legs.stop_recording(turn, id))
+    world.turn(|legs, turn| legs.stop_recording(turn, id, RecordingKind::Sound))
 }
 
 /// Two legs on different workers, the second on its way to the first.
@@ -164,7 +173,7 @@ fn a_leg_that_moves_or_does_not_run_yet_is_recorded_from_then_on() {
 fn a_stop_waits_for_the_end_of_a_move_and_takes_back_what_has_not_begun() {
     let (mut world, id) = moving();
     let recording = start(&mut world, id).unwrap();
-    assert_eq!((stop(&mut world, id), world.legs.recording(id)), (Ok(recording), None));
+    assert_eq!((stop(&mut world, id), world.legs.recording(id, RecordingKind::Sound)), (Ok(recording), None));
     assert_eq!(world.legs.deadline(), Some(Instant::ZERO), "it is told at once");
     world.serve();
     assert!(world.told().contains(&ended(recording, RecordingEnd::Stopped)));
@@ -187,7 +196,7 @@ fn a_stop_waits_for_the_end_of_a_move_and_takes_back_what_has_not_begun() {
     let told = world.told();
     let ends = [ended(recording, RecordingEnd::Stopped), LegEvent::RecordingStarted(next)];
     assert!(ends.iter().all(|event| told.contains(event)), "{told:?}");
-    assert_eq!(world.legs.recording(id), Some(next));
+    assert_eq!(world.legs.recording(id, RecordingKind::Sound), Some(next));
     world.assert_settled(&[one, id]);
 }
 
@@ -204,7 +213,7 @@ fn the_next_recording_begins_before_the_file_of_the_one_before_is_whole() {
     world.serve();
     let expected =
         [LegEvent::RecordingStarted(first), ended(first, RecordingEnd::Stopped), LegEvent::RecordingStarted(second)];
-    assert_eq!((world.told(), world.legs.recording(id)), (expected.to_vec(), Some(second)));
+    assert_eq!((world.told(), world.legs.recording(id, RecordingKind::Sound)), (expected.to_vec(), Some(second)));
     world.assert_settled(&[id]);
 }
 
@@ -222,7 +231,7 @@ fn what_waits_ends_with_its_leg_or_without_a_file() {
     world.pool.takes_files = false;
     world.serve();
     assert!(world.told().contains(&ended(recording, RecordingEnd::NoFile)));
-    assert_eq!((world.legs.recording(id), world.legs.state(id)), (None, Some(LegState::Open)));
+    assert_eq!((world.legs.recording(id, RecordingKind::Sound), world.legs.state(id)), (None, Some(LegState::Open)));
 
     let (mut world, id) = moving();
     let recording = start(&mut world, id).unwrap();

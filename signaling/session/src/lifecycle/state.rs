@@ -44,6 +44,10 @@ pub enum Operation {
     StartRecording,
     /// End the recording.
     StopRecording,
+    /// Write the packets of RTP and RTCP into a file.
+    StartCapture,
+    /// End that.
+    StopCapture,
     /// Join a bridge.
     Bridge,
     /// End the call.
@@ -93,7 +97,7 @@ impl SessionState {
             Hold => matches!(self, Connected | OnHold),
             Resume => self == OnHold,
             Transfer | Bridge => matches!(self, Connected | OnHold),
-            SendDtmf | Mute | ChangeMedia | StartRecording | StopRecording => {
+            SendDtmf | Mute | ChangeMedia | StartRecording | StopRecording | StartCapture | StopCapture => {
                 matches!(self, Connected | OnHold | Transferring)
             }
             Terminate => !self.is_ending(),
@@ -104,7 +108,7 @@ impl SessionState {
     pub fn allowed(self) -> Vec<Operation> {
         use Operation::*;
         let calls = [Accept, Reject, Hold, Resume, Transfer, SendDtmf, Mute, ChangeMedia];
-        let others = [StartRecording, StopRecording, Bridge, Terminate];
+        let others = [StartRecording, StopRecording, StartCapture, StopCapture, Bridge, Terminate];
         calls.into_iter().chain(others).filter(|operation| self.allows(*operation)).collect()
     }
 
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn operations_state_by_state() {
         use Operation::*;
-        let media = [SendDtmf, Mute, ChangeMedia, StartRecording, StopRecording];
+        let media = [SendDtmf, Mute, ChangeMedia, StartRecording, StopRecording, StartCapture, StopCapture];
         let expected: [Vec<Operation>; 8] = [
             vec![Terminate],
             vec![Terminate],

@@ -2,7 +2,7 @@
 
 use crate::invite::incoming_invite::Stage;
 use crate::{EndReason, Session, SessionId, Sessions, Turn};
-use contract::LegRef;
+use contract::{LegRef, RecordingKind};
 use media_control::{LegId, LegState, Legs};
 use stats::SignalCounter;
 
@@ -18,8 +18,8 @@ pub(crate) struct SessionLeg {
     last: Option<LegRef>,
     /// Where the leg receives RTP, also after its end; 0: it has not had a port yet.
     local_port: u16,
-    /// The number of its recording.
-    recording: Option<u64>,
+    /// By kind: the number of its recording. Few sessions have any.
+    recordings: Option<Box<[Option<u64>; 2]>>,
     /// The peer gets one stream with numbers of ours, whatever is heard in it.
     is_continuous: bool,
 }
@@ -44,12 +44,20 @@ impl SessionLeg {
         self.last
     }
 
-    pub(crate) fn recording(&self) -> Option<u64> {
-        self.recording
+    pub(crate) fn recording(&self, kind: RecordingKind) -> Option<u64> {
+        self.recordings.as_deref()?[kind.index()]
     }
 
-    pub(crate) fn set_recording(&mut self, recording: Option<u64>) {
-        self.recording = recording;
+    pub(crate) fn set_recording(&mut self, kind: RecordingKind, recording: u64) {
+        self.recordings.get_or_insert_default()[kind.index()] = Some(recording);
+    }
+
+    /// The recording with this number is over.
+    pub(crate) fn forget_recording(&mut self, recording: u64) {
+        for place in self.recordings.as_deref_mut().into_iter().flatten() {
+            place.take_if(|current| *current == recording);
+        }
+        self.recordings.take_if(|places| places.iter().all(Option::is_none));
     }
 
     pub(crate) fn is_continuous(&self) -> bool {

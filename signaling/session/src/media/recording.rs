@@ -1,13 +1,21 @@
-//! The sound of a session goes into a file.
+//! The sound or the packets of a session go into a file.
 
 use crate::{Operation, SessionError, SessionEvent, SessionId, Sessions, Turn};
 use clock::Duration;
-use contract::{RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingOutcome, RecordingShape};
+use contract::{RECORDING_SECONDS_MAX, RECORDINGS_MAX, RecordingKind, RecordingOutcome, RecordingShape};
 use media_control::LegError;
 use std::fs::File;
 
+/// What ends or pauses a recording.
+fn stop_of(kind: RecordingKind) -> Operation {
+    match kind {
+        RecordingKind::Sound => Operation::StopRecording,
+        RecordingKind::Packets => Operation::StopCapture,
+    }
+}
+
 impl Sessions {
-    /// Writes what the peer says and hears into a file, which is open for writing, until it is stopped, the call ends or
+    /// Writes what the peer says and hears, or the packets of RTP and RTCP, into a file, which is open for writing, until it is stopped, the call ends or
     /// the limit is reached. While the leg is on its way to another worker, the recording and its end wait for that. Gives the number that `RecordingStarted` and `RecordingEnded` tell; one of both follows.
     pub fn start_recording(
         &mut self,
@@ -17,7 +25,12 @@ impl Sessions {
         shape: impl Into<RecordingShape>,
         limit: Duration,
     ) -> Result<u64, SessionError> {
-        let operation = Operation::StartRecording;
+        let shape = shape.into();
+        let kind = shape.format.kind();
+        let operation = match kind {
+            RecordingKind::Sound => Operation::StartRecording,
+            RecordingKind::Packets => Operation::StartCapture,
+        };
         self.check(id, operation)?;
         if !(1..=u64::from(RECORDING_SECONDS_MAX)).contains(&limit.as_secs()) {
             return Err(SessionError::Argument("a recording may last from 1 second to 24 hours"));
@@ -32,25 +45,36 @@ impl Sessions {
             _ => SessionError::Busy(operation),
         })?;
         if let Some(session) = self.table.get_mut(id) {
-            session.leg.set_recording(Some(recording));
+            session.leg.set_recording(kind, recording);
         }
         Ok(recording)
     }
 
-    /// Leaves silence in the file from now on, or goes on with the sound.
-    pub fn pause_recording(&mut self, turn: &mut Turn<'_>, id: SessionId, is_paused: bool) -> Result<(), SessionError> {
-        let operation = Operation::StopRecording;
+    /// Leaves silence in the file from now on, or packets out of it, or goes on with the recording.
+    pub fn pause_recording(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        kind: RecordingKind,
+        is_paused: bool,
+    ) -> Result<(), SessionError> {
+        let operation = stop_of(kind);
         self.check(id, operation)?;
         let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
-        self.legs.pause_recording(&mut turn.media(), leg, is_paused).map_err(|_| SessionError::Busy(operation))
+        self.legs.pause_recording(&mut turn.media(), (leg, kind), is_paused).map_err(|_| SessionError::Busy(operation))
     }
 
     /// The end of it. `RecordingEnded` follows, once the file is whole.
-    pub fn stop_recording(&mut self, turn: &mut Turn<'_>, id: SessionId) -> Result<u64, SessionError> {
-        let operation = Operation::StopRecording;
+    pub fn stop_recording(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: SessionId,
+        kind: RecordingKind,
+    ) -> Result<u64, SessionError> {
+        let operation = stop_of(kind);
         self.check(id, operation)?;
         let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
-        self.legs.stop_recording(&mut turn.media(), leg).map_err(|_| SessionError::Busy(operation))
+        self.legs.stop_recording(&mut turn.media(), leg, kind).map_err(|_| SessionError::Busy(operation))
     }
 
     /// It is over, or could not begin. The session may have ended before: its file was finished afterwards.
@@ -61,9 +85,8 @@ impl Sessions {
         recording: u64,
         outcome: RecordingOutcome,
     ) {
-        let session = self.table.get_mut(id).filter(|session| session.leg.recording() == Some(recording));
-        if let Some(session) = session {
-            session.leg.set_recording(None);
+        if let Some(session) = self.table.get_mut(id) {
+            session.leg.forget_recording(recording);
         }
         turn.events.push(SessionEvent::RecordingEnded { id, recording, outcome });
     }

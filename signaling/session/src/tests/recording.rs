@@ -4,7 +4,7 @@ use crate::tests::common::*;
 use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use contract::{Command, Event, LegRef, RecordingEnd, RecordingLayout, RecordingOutcome};
+use contract::{Command, Event, LegRef, RecordingEnd, RecordingKind, RecordingLayout, RecordingOutcome};
 use sip_core::Cause;
 
 fn start(world: &mut World, tag: u64) -> Result<u64, SessionError> {
@@ -36,7 +36,7 @@ fn it_begins_and_stops_and_may_begin_again() {
     let (mut world, leg, tag, recording) = recorded();
     let id = SessionId::from_u64(tag);
     assert!(matches!(start(&mut world, tag), Err(SessionError::InvalidState { .. })), "one at a time");
-    assert_eq!(world.turn(|sessions, turn| sessions.stop_recording(turn, id)), Ok(recording));
+    assert_eq!(world.turn(|sessions, turn| sessions.stop_recording(turn, id, RecordingKind::Sound)), Ok(recording));
     assert_eq!(world.asked(), [Command::StopRecording { leg, number: tag, recording }]);
     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
     world.media(Event::RecordingEnded { leg, number: tag, recording, outcome });
@@ -87,16 +87,22 @@ fn a_recording_pauses_while_it_runs_and_not_before_or_after() {
     let leg = world.session(id).leg().unwrap();
     world.asked();
     for paused in [true, false] {
-        assert_eq!(world.turn(|sessions, turn| sessions.pause_recording(turn, id, paused)), Ok(()));
+        assert_eq!(
+            world.turn(|sessions, turn| sessions.pause_recording(turn, id, RecordingKind::Sound, paused)),
+            Ok(())
+        );
         assert_eq!(world.asked(), [Command::PauseRecording { leg, number: tag, recording, paused }]);
     }
-    world.turn(|sessions, turn| sessions.stop_recording(turn, id)).unwrap();
+    world.turn(|sessions, turn| sessions.stop_recording(turn, id, RecordingKind::Sound)).unwrap();
     world.asked();
-    assert!(world.turn(|sessions, turn| sessions.pause_recording(turn, id, true)).is_err(), "it is being stopped");
+    assert!(
+        world.turn(|sessions, turn| sessions.pause_recording(turn, id, RecordingKind::Sound, true)).is_err(),
+        "it is being stopped"
+    );
     assert_eq!(world.asked(), []);
     let (mut world, id, _) = moving();
     start(&mut world, id.as_u64()).unwrap();
-    let busy = world.turn(|sessions, turn| sessions.pause_recording(turn, id, true));
+    let busy = world.turn(|sessions, turn| sessions.pause_recording(turn, id, RecordingKind::Sound, true));
     assert_eq!(busy, Err(SessionError::Busy(Operation::StopRecording)), "the leg cannot be told now");
 }
 
@@ -122,7 +128,7 @@ fn a_start_and_a_stop_wait_for_the_end_of_a_move() {
 
     let (mut world, id, _) = moving();
     let recording = start(&mut world, id.as_u64()).unwrap();
-    assert_eq!(world.turn(|sessions, turn| sessions.stop_recording(turn, id)), Ok(recording));
+    assert_eq!(world.turn(|sessions, turn| sessions.stop_recording(turn, id, RecordingKind::Sound)), Ok(recording));
     assert_eq!(world.sessions.deadline(), Some(clock::Instant::ZERO));
     world.wait(Duration::ZERO);
     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);

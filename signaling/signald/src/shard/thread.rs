@@ -5,7 +5,7 @@ use crate::log::{print_calls, print_left_out};
 use crate::operator::report::Snapshot;
 use crate::operator::trace::{Tracer, Way};
 use crate::orders::carry_out;
-use crate::recordings::AnsweredCalls;
+use crate::recordings::RecordingWatch;
 use crate::shard::doubtful_icmp::DoubtfulIcmp;
 use crate::shard::ending::Ending;
 use crate::shard::idle_work::IdleWork;
@@ -62,7 +62,7 @@ pub(crate) struct ShardThread {
     pub(crate) retry_after_s: u64,
     pub(crate) pace: Pace,
     pub(crate) log: CallLog,
-    pub(crate) answered: AnsweredCalls,
+    pub(crate) recording_watch: RecordingWatch,
     pub(crate) tracer: Tracer,
 }
 
@@ -291,7 +291,10 @@ impl ShardThread {
         }
         self.shard.tell_user(&self.out);
         print_calls(&mut self.log, clock::now(), &self.out, self.shard.sessions());
-        self.answered.tell(self.number, &self.out, self.shard.sessions());
+        let left_out = self.recording_watch.tell(self.number, &self.out, self.shard.sessions());
+        if left_out > 0 {
+            self.shard.counts().add(SignalCounter::CallsNotRecorded, left_out);
+        }
         self.out.clear();
         while let Some(flow) = self.sender.broken() {
             // Without room the requests on it run out by themselves.

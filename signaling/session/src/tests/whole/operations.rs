@@ -4,12 +4,12 @@ use crate::tests::common::*;
 use crate::tests::harness::*;
 use crate::*;
 use clock::Duration;
-use contract::{Codec, RecordingLayout};
+use contract::{Codec, RecordingFormat, RecordingKind, RecordingLayout};
 
 type Operate = fn(&mut Sessions, &mut Turn<'_>, SessionId) -> Result<(), SessionError>;
 
 /// In the order of the columns below.
-const OPERATIONS: [(Operation, Operate); 16] = [
+const OPERATIONS: [(Operation, Operate); 18] = [
     (Operation::Accept, |sessions, turn, id| sessions.accept(turn, id, Plan::of(PlannedSource::Echo))),
     (Operation::Accept, |sessions, turn, id| sessions.early_media(turn, id, Plan::of(PlannedSource::Ringing))),
     (Operation::Accept, |sessions, turn, id| sessions.forward(turn, id, Forward::to(vec![target("b1")])).map(drop)),
@@ -22,7 +22,9 @@ const OPERATIONS: [(Operation, Operate); 16] = [
     (Operation::ChangeMedia, |sessions, turn, id| sessions.play(turn, id, Plan::of(PlannedSource::Silence))),
     (Operation::ChangeMedia, |sessions, turn, id| sessions.change_codec(turn, id, Codec::Pcmu)),
     (Operation::StartRecording, start_recording),
-    (Operation::StopRecording, |sessions, turn, id| sessions.stop_recording(turn, id).map(drop)),
+    (Operation::StopRecording, |sessions, turn, id| sessions.stop_recording(turn, id, RecordingKind::Sound).map(drop)),
+    (Operation::StartCapture, start_capture),
+    (Operation::StopCapture, |sessions, turn, id| sessions.stop_recording(turn, id, RecordingKind::Packets).map(drop)),
     (Operation::Bridge, |sessions, turn, id| {
         let bridge = sessions.create_bridge()?;
         let added = sessions.add_to_bridge(turn, bridge, id);
@@ -44,25 +46,38 @@ const OPERATIONS: [(Operation, Operate); 16] = [
 type Row = (&'static str, SessionState, fn(&mut World) -> SessionId, &'static str);
 
 /// How a session gets into each state, and which of the operations it takes there.
-const STATES: [Row; 13] = [
-    ("dialled", SessionState::Initializing, dialled, "..............xx"),
-    ("dialling", SessionState::Dialing, dialling, "..............xx"),
-    ("called one rings", SessionState::Ringing, called_rings, "..............xx"),
-    ("rings here", SessionState::Ringing, rings, "xxxx..........xx"),
-    ("answering", SessionState::Ringing, answering, "..............xx"),
-    ("connected", SessionState::Connected, answered, "....x.xxxxxx.xxx"),
-    ("connected, outgoing", SessionState::Connected, called_answered, "....x.xxxxxx.xxx"),
-    ("recorded", SessionState::Connected, recorded, "....x.xxxxx.xxxx"),
-    ("held by us", SessionState::OnHold, holds, ".....xxxxxxx.xxx"),
-    ("held by the peer", SessionState::OnHold, is_held, "....x.xxxxxx.xxx"),
-    ("transferring", SessionState::Transferring, transferring, ".......xxxxx..xx"),
-    ("ending", SessionState::Terminating, ending, "................"),
-    ("ending, outgoing", SessionState::Terminating, cancelled, "................"),
+const STATES: [Row; 14] = [
+    ("dialled", SessionState::Initializing, dialled, "................xx"),
+    ("dialling", SessionState::Dialing, dialling, "................xx"),
+    ("called one rings", SessionState::Ringing, called_rings, "................xx"),
+    ("rings here", SessionState::Ringing, rings, "xxxx............xx"),
+    ("answering", SessionState::Ringing, answering, "................xx"),
+    ("connected", SessionState::Connected, answered, "....x.xxxxxx.x.xxx"),
+    ("connected, outgoing", SessionState::Connected, called_answered, "....x.xxxxxx.x.xxx"),
+    ("recorded", SessionState::Connected, recorded, "....x.xxxxx.xx.xxx"),
+    ("captured", SessionState::Connected, captured, "....x.xxxxxx..xxxx"),
+    ("held by us", SessionState::OnHold, holds, ".....xxxxxxx.x.xxx"),
+    ("held by the peer", SessionState::OnHold, is_held, "....x.xxxxxx.x.xxx"),
+    ("transferring", SessionState::Transferring, transferring, ".......xxxxx.x..xx"),
+    ("ending", SessionState::Terminating, ending, ".................."),
+    ("ending, outgoing", SessionState::Terminating, cancelled, ".................."),
 ];
 
 fn start_recording(sessions: &mut Sessions, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
     let file = std::fs::File::open("/dev/null").unwrap();
     sessions.start_recording(turn, id, file, RecordingLayout::Stereo, Duration::from_secs(60)).map(drop)
+}
+
+fn start_capture(sessions: &mut Sessions, turn: &mut Turn<'_>, id: SessionId) -> Result<(), SessionError> {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    sessions.start_recording(turn, id, file, RecordingFormat::Pcapng, Duration::from_secs(60)).map(drop)
+}
+
+fn captured(world: &mut World) -> SessionId {
+    let id = answered(world);
+    world.turn(|sessions, turn| start_capture(sessions, turn, id)).unwrap();
+    world.serve();
+    id
 }
 
 fn recorded(world: &mut World) -> SessionId {
