@@ -91,9 +91,8 @@ fn leg(remote: SocketAddr, [own, other]: [Coding; 2], source: Source) -> LegSpec
         spec.formats.opus = own.opus();
         spec.formats.payloads = Default::default();
         let peer_payload_type = if own == other { payload_type } else { PayloadMapping::NOT_THERE };
-        let (codec, clock_rate) = (own.codec(), own.codec().clock_rate());
-        let is_taken =
-            spec.formats.payloads.push_entry(PayloadMapping { payload_type, codec, peer_payload_type, clock_rate });
+        let mapping = PayloadMapping { peer_payload_type, ..PayloadMapping::of(payload_type, own.codec()) };
+        let is_taken = spec.formats.payloads.push_entry(mapping);
         debug_assert!(is_taken, "one payload type has room");
     })
 }

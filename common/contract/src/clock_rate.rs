@@ -23,6 +23,9 @@ impl ClockRate {
         all
     };
 
+    /// 8,000 ticks a second, the clock of most codecs of telephones.
+    pub const HZ_8000: Self = Self(0);
+
     /// 48,000 ticks a second, the clock of Opus (RFC 7587 §4.1).
     pub const HZ_48000: Self = Self(8);
 

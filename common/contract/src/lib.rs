@@ -30,7 +30,7 @@ pub use audio_stream::{
     STREAM_MESSAGE_BYTES_MAX, STREAMS_MAX, StreamEnd, StreamRate, StreamTrack, StreamTracks,
 };
 pub use clock_rate::ClockRate;
-pub use codec::{Codec, PayloadMap, PayloadMapping};
+pub use codec::{Codec, FormatId, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
 pub use flow::{
@@ -53,7 +53,7 @@ pub use transport::{Latching, RtcpMode, TransportSpec};
 pub use voice::VoiceProcessing;
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 15;
+pub const LAYOUT_VERSION: u32 = 16;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

@@ -214,12 +214,15 @@ impl Payloads {
     pub(crate) fn new(map: &PayloadMap) -> Self {
         let mut payloads = Self::default();
         for (entry, agreed) in payloads.entries.iter_mut().zip(map.entries()) {
-            let PayloadMapping { payload_type, codec, peer_payload_type, clock_rate: clock } = agreed;
+            let PayloadMapping { payload_type, codec, peer_payload_type, clock_rate: clock, .. } = agreed;
             *entry = Payload { payload_type, peer_payload_type, codec: codec as u8, clock };
             payloads.count += 1;
         }
         let agreed = &payloads.entries[..usize::from(payloads.count)];
-        if let Some(audio) = agreed.iter().find(|payload| !payload.is_event()).copied() {
+        // Where one is agreed on that can be made here, the leg's own sound is in that one.
+        let is_made = |payload: &&Payload| Codec::from_number(payload.codec).is_some_and(Codec::is_audio);
+        let audio = agreed.iter().find(is_made).or_else(|| agreed.iter().find(|payload| !payload.is_event()));
+        if let Some(audio) = audio.copied() {
             (payloads.audio_type, payloads.audio_codec) = (audio.payload_type, audio.codec);
             payloads.audio_clock = audio.clock;
         }

@@ -19,5 +19,5 @@ pub fn read_answer(bytes: &[u8], settings: &Settings<'_>, others: &OtherMedia) -
         return Err(SdpError::NoAudio);
     }
     // The answerer's order counts: its first is what it prefers to hear (RFC 3264 §7).
-    agree(media, &Settings { order: CodecOrder::Offerer, ..*settings })
+    agree(media, &Settings { order: CodecOrder::Offerer, relays_all: false, ..*settings })
 }

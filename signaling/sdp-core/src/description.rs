@@ -31,6 +31,9 @@ impl<'a> Description<'a> {
                 (b'm', MEDIA_COUNT_MAX) => return Err(SdpError::TooManyMedia),
                 (b'm', _) => {
                     media[count] = Media::parse(text(value).ok_or(bad)?, session).ok_or(bad)?;
+                    // From behind this line, which lies in the text.
+                    let end = value.as_ptr().addr() - bytes.as_ptr().addr() + value.len();
+                    media[count].lines_from(&bytes[end..]);
                     if has_maps {
                         media[count].take_session_maps(bytes);
                     }

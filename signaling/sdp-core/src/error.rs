@@ -28,6 +28,9 @@ pub enum SdpError {
     /// Audio, but no codec in common.
     #[error("no codec in common")]
     NoCodec,
+    /// Audio, but in formats alone that the media plane can relay and not decode, where it would have to.
+    #[error("none of the codecs can be decoded here, only passed on to a phone that has it")]
+    OnlyRelayed,
     /// An answer that does not fit the offer (RFC 3264 §6): other number of media lines, or payload types of its own.
     #[error("the answer does not fit the offer")]
     NoAnswer,
@@ -45,6 +48,7 @@ impl SdpError {
             | Self::NoUnicast
             | Self::NoConnection
             | Self::NoCodec
+            | Self::OnlyRelayed
             | Self::NoAnswer => 488,
         }
     }
@@ -54,7 +58,7 @@ impl SdpError {
         match self {
             Self::NoTransport => 302,
             Self::NoAudio | Self::TooManyMedia => 304,
-            Self::NoCodec => 305,
+            Self::NoCodec | Self::OnlyRelayed => 305,
             Self::NoUnicast => 330,
             Self::TooLong | Self::Line(_) | Self::NotSdp | Self::NoConnection | Self::NoAnswer => 399,
         }

@@ -2,6 +2,7 @@
 
 use crate::attribute::{Common, Connection, connection};
 use crate::description::{lines, text};
+use crate::format::{RelayedFormat, static_format};
 use crate::opus::OpusFmtp;
 use crate::{FORMAT_COUNT_MAX, SdpError};
 use contract::{ClockRate, Codec, Direction, OpusParameters};
@@ -25,6 +26,9 @@ pub(crate) struct Media<'a> {
     /// It has a `c=` line of its own, which counts more than the session's.
     has_connection: bool,
     rtcp: Option<(u16, Option<IpAddr>)>,
+    /// The description from the lines of this section on, and from its start where that has an `a=rtpmap` for all sections.
+    rest: &'a [u8],
+    session: &'a [u8],
     formats: [Format; FORMAT_COUNT_MAX],
     format_count: usize,
 }
@@ -68,12 +72,37 @@ impl<'a> Media<'a> {
     }
 
     /// Some peers put `a=rtpmap` before the first media line: it holds for all of them.
-    pub(crate) fn take_session_maps(&mut self, description: &[u8]) {
+    pub(crate) fn take_session_maps(&mut self, description: &'a [u8]) {
+        self.session = description;
         for line in lines(description).take_while(|line| !line.starts_with(b"m=")) {
             if let Some(map) = line.strip_prefix(b"a=rtpmap:") {
                 self.map(map);
             }
         }
+    }
+
+    /// The lines of the section begin here.
+    pub(crate) fn lines_from(&mut self, rest: &'a [u8]) {
+        self.rest = rest;
+    }
+
+    /// What a payload type carries that is no codec of ours, where it can be relayed.
+    pub(crate) fn relayed(&self, format: &Format) -> Option<RelayedFormat> {
+        let number = format.payload_type;
+        let last = |text: &'a [u8], kind: &str| {
+            let values = lines(text).take_while(|line| !line.starts_with(b"m=")).filter_map(|line| {
+                let line = line.strip_prefix(b"a=")?.strip_prefix(kind.as_bytes())?;
+                let (own, value) = self::text(line)?.trim_start().split_once(' ')?;
+                own.parse().is_ok_and(|own: u8| own == number).then(|| value.trim())
+            });
+            values.last()
+        };
+        let of = |kind: &str| last(self.rest, kind).or_else(|| last(self.session, kind));
+        let encoding = match of("rtpmap:") {
+            Some(map) => encoding(map)?,
+            None => static_format(number)?,
+        };
+        RelayedFormat::read(number, encoding, of("fmtp:").unwrap_or(""))
     }
 
     /// Takes a `c=` line. Of several the first counts: further ones are for layers of a multicast session (RFC 8866 §5.7).
@@ -148,20 +177,25 @@ impl<'a> Media<'a> {
     /// `101 telephone-event/8000` or `0 PCMU/8000/1`.
     fn map(&mut self, value: &[u8]) {
         let mut words = text(value).unwrap_or("").split_ascii_whitespace();
-        let (Some(number), Some(encoding)) = (words.next(), words.next()) else { return };
+        let (Some(number), Some(named)) = (words.next(), words.next()) else { return };
         let Ok(number) = number.parse::<u8>() else { return };
-        let mut parts = encoding.split('/');
-        let (name, rate) = (parts.next().unwrap_or(""), parts.next().unwrap_or(USUAL_RATE));
-        let channels = parts.next().map_or(Some(1), |channels| channels.parse::<u8>().ok());
-        let clock = rate.parse().ok().and_then(ClockRate::from_hz);
+        let Some((name, hz, channels)) = encoding(named) else { return self.clear(number) };
+        let clock = ClockRate::from_hz(hz);
         let known = Codec::ALL.into_iter().filter(|codec| *codec != Codec::Other).find(|codec| {
             let has_clock = *codec == Codec::TelephoneEvent || clock == Some(codec.clock_rate());
-            has_clock && channels == Some(codec.channel_count()) && codec.name().eq_ignore_ascii_case(name)
+            has_clock && channels == codec.channel_count() && codec.name().eq_ignore_ascii_case(name)
         });
         for format in &mut self.formats[..self.format_count] {
             if format.payload_type == number {
                 (format.codec, format.clock) = (known.filter(|_| clock.is_some()), clock.unwrap_or_default());
             }
+        }
+    }
+
+    /// What the number carries makes no sense.
+    fn clear(&mut self, number: u8) {
+        for format in self.formats[..self.format_count].iter_mut().filter(|format| format.payload_type == number) {
+            format.codec = None;
         }
     }
 
@@ -173,6 +207,13 @@ impl<'a> Media<'a> {
             format.opus = OpusFmtp::parse(parameters).parameters();
         }
     }
+}
+
+/// `PCMU/8000/1`: name, clock in Hz and channels.
+fn encoding(map: &str) -> Option<(&str, u32, u8)> {
+    let mut parts = map.split_ascii_whitespace().next()?.split('/');
+    let (name, rate) = (parts.next()?, parts.next().unwrap_or(USUAL_RATE));
+    Some((name, rate.parse().ok()?, parts.next().map_or(Some(1), |channels| channels.parse().ok())?))
 }
 
 /// `49171` or `49171 IN IP4 192.0.2.1`.

@@ -1,9 +1,9 @@
-use crate::Packets;
+use crate::{Packets, RelayedFormats};
 use contract::{Direction, OpusParameters, PayloadMap};
 use std::net::SocketAddr;
 
 /// What both sides agreed on for the audio stream, seen from us.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Negotiated {
     /// Where the peer takes RTP; none where it wants none (`c=0.0.0.0`, or the stream is switched off).
     pub remote_rtp: Option<SocketAddr>,
@@ -11,6 +11,8 @@ pub struct Negotiated {
     pub remote_rtcp: Option<SocketAddr>,
     /// Payload types, most preferred first, by the numbers that the offerer chose.
     pub payloads: PayloadMap,
+    /// The formats among them that are only relayed, as the peer describes them.
+    pub relayed: RelayedFormats,
     /// Which ways media flows.
     pub direction: Direction,
     /// Milliseconds of audio that the peer wants in a packet: 10, 20, 30, 40 or 60.

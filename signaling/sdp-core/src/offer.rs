@@ -2,8 +2,16 @@ use crate::description::Description;
 use crate::media::{Format, Media};
 use crate::negotiated::meet;
 use crate::write::{Received, write_description, write_refused};
-use crate::{CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, SdpError, Settings};
-use contract::{Codec, OpusParameters, PayloadMap};
+use crate::{
+    AudioFormat, CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, RelayedFormat, RelayedFormats, SdpError,
+    Settings,
+};
+use contract::{Codec, OpusParameters, PayloadMap, PayloadMapping};
+use std::sync::Arc;
+
+/// Most formats of one description that are only relayed: the codecs that are decoded and telephone events have room beside
+/// them.
+const RELAYED_COUNT_MAX: usize = 8;
 
 /// A peer's offer, and what we can agree on.
 #[derive(Clone, Debug)]
@@ -43,7 +51,7 @@ impl Offer {
                     let avpf = media.transport.len() > Transport::Avp.name().len();
                     let transport = if avpf { Transport::Avpf } else { Transport::Avp };
                     let packets = settings.packets.unwrap_or(Packets::of(agreed.ptime_ms));
-                    let received = Received { packets, opus: settings.opus };
+                    let received = Received::of(settings, packets);
                     return Ok(Self { agreed, others: others(&description, index), transport, received });
                 }
                 // The stream that we could have taken most of says why.
@@ -59,6 +67,21 @@ impl Offer {
         &self.agreed
     }
 
+    /// The offer without the formats that are only relayed, for a session whose media is made or heard by the media plane.
+    pub fn decodable(mut self) -> Result<Self, SdpError> {
+        let payloads = self.agreed.payloads;
+        self.agreed.payloads.decodable().ok_or(SdpError::OnlyRelayed)?;
+        let is_decoded = |entry: &PayloadMapping| entry.codec.is_audio();
+        // Events of another clock than that of the codecs that are left would be of no use (RFC 4733 §2.1).
+        let is_left = |entry: &PayloadMapping| match entry.codec {
+            Codec::TelephoneEvent => payloads.entries().any(|it| is_decoded(&it) && it.clock_rate == entry.clock_rate),
+            _ => is_decoded(entry),
+        };
+        self.agreed.payloads = payloads.only(is_left);
+        self.agreed.relayed = RelayedFormats::default();
+        Ok(self)
+    }
+
     /// The media lines that we refuse, for later descriptions of the session.
     pub fn others(&self) -> &OtherMedia {
         &self.others
@@ -66,7 +89,7 @@ impl Offer {
 
     /// The answer (RFC 3264 §6).
     pub fn answer(&self, local: Local, origin: &mut Origin) -> String {
-        write_description(&self.agreed, self.received, self.transport, &self.others, local, origin)
+        write_description(&self.agreed, &self.received, self.transport, &self.others, local, origin)
     }
 }
 
@@ -79,7 +102,7 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
         return Err(SdpError::NoTransport);
     }
     let remote_rtp = media.rtp(settings.source)?;
-    let payloads = payloads(media, settings.codecs, settings.order, settings.telephone_event);
+    let (payloads, relayed) = payloads(media, settings);
     payloads.audio().ok_or(SdpError::NoCodec)?;
     let opus = media.formats().iter().find(|format| format.codec == Some(Codec::Opus));
     Ok(Negotiated {
@@ -87,6 +110,7 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
         remote_rtp,
         remote_rtcp: media.rtcp(settings.source),
         payloads,
+        relayed,
         direction: meet(settings.direction, media.direction()),
         ptime_ms: media.common.packets.made_ms(),
         packets: media.common.packets,
@@ -94,37 +118,78 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
     })
 }
 
-/// The codecs in common, each once, by the offerer's payload types; telephone events last, in each clock of these codecs
+/// A format of the media line that is agreed on.
+struct Found {
+    /// Its place in our order.
+    rank: usize,
+    mapping: PayloadMapping,
+    relayed: Option<Arc<RelayedFormat>>,
+}
+
+/// The formats in common, each once, by the offerer's payload types; telephone events last, in each clock of these formats
 /// (RFC 4733 §2.1: events share the clock of the audio that they are sent with).
-pub(crate) fn payloads(media: &Media<'_>, ours: &[Codec], order: CodecOrder, events: bool) -> PayloadMap {
-    let mut map = PayloadMap::default();
-    let find = |codec: &Codec| media.formats().iter().find(|format| format.codec == Some(*codec));
-    match order {
-        CodecOrder::Ours => ours.iter().filter_map(find).for_each(|format| push(&mut map, format)),
-        CodecOrder::Offerer => {
-            let is_ours = |format: &&Format| format.codec.is_some_and(|codec| ours.contains(&codec));
-            for format in media.formats().iter().filter(is_ours) {
-                if map.iter().all(|(_, taken, _)| Some(taken) != format.codec) {
-                    push(&mut map, format);
-                }
-            }
+fn payloads(media: &Media<'_>, settings: &Settings<'_>) -> (PayloadMap, RelayedFormats) {
+    let relays = settings.relays_all || settings.codecs.iter().any(|ours| matches!(ours, AudioFormat::Relayed(_)));
+    let mut found: Vec<Found> = Vec::with_capacity(media.formats().len());
+    let mut relayed_count = 0;
+    for format in media.formats() {
+        let next = match format.codec {
+            Some(Codec::TelephoneEvent) => None,
+            Some(codec) => known(format, codec, settings),
+            None if relays && relayed_count < RELAYED_COUNT_MAX => relayed(media, format, settings),
+            None => None,
+        };
+        let is_new = |next: &Found| found.iter().all(|other| !other.mapping.is_same_format(&next.mapping));
+        if let Some(next) = next.filter(is_new) {
+            relayed_count += usize::from(next.relayed.is_some());
+            found.push(next);
         }
     }
-    let audio = map;
-    for format in media.formats().iter().filter(|format| events && format.codec == Some(Codec::TelephoneEvent)) {
+    if settings.order == CodecOrder::Ours {
+        found.sort_by_key(|found| found.rank);
+    }
+    let mut map = PayloadMap::default();
+    let mut formats = Vec::new();
+    for Found { mapping, relayed, .. } in found {
+        if map.push_entry(mapping) {
+            formats.extend(relayed);
+        }
+    }
+    push_events(&mut map, media, settings.telephone_event);
+    (map, formats.into())
+}
+
+fn known(format: &Format, codec: Codec, settings: &Settings<'_>) -> Option<Found> {
+    let mapping = PayloadMapping { clock_rate: format.clock, ..PayloadMapping::of(format.payload_type, codec) };
+    let rank = settings.codecs.iter().position(|ours| ours.is_carried_by(&mapping))?;
+    Some(Found { rank, mapping, relayed: None })
+}
+
+fn relayed(media: &Media<'_>, format: &Format, settings: &Settings<'_>) -> Option<Found> {
+    let theirs = media.relayed(format)?;
+    let mut ours = settings.codecs.iter().enumerate().filter_map(|(rank, ours)| match ours {
+        AudioFormat::Relayed(ours) if ours.is_same_format(&theirs) => Some((rank, ours)),
+        _ => None,
+    });
+    let (rank, theirs) = match ours.next() {
+        Some((rank, ours)) => (rank, theirs.meeting(ours)),
+        None if settings.relays_all => (settings.codecs.len(), theirs),
+        None => return None,
+    };
+    let codec = PayloadMapping::of(format.payload_type, Codec::Other);
+    let mapping = PayloadMapping { clock_rate: theirs.clock(), format: theirs.id(), ..codec };
+    Some(Found { rank, mapping, relayed: Some(Arc::new(theirs)) })
+}
+
+fn push_events(map: &mut PayloadMap, media: &Media<'_>, is_wanted: bool) {
+    let audio = *map;
+    for format in media.formats().iter().filter(|format| is_wanted && format.codec == Some(Codec::TelephoneEvent)) {
         let has = |map: &PayloadMap, codec: fn(Codec) -> bool| {
             map.entries().any(|entry| entry.clock_rate == format.clock && codec(entry.codec))
         };
-        if has(&audio, |_| true) && !has(&map, |codec| codec == Codec::TelephoneEvent) {
-            push(&mut map, format);
+        if has(&audio, |_| true) && !has(map, |codec| codec == Codec::TelephoneEvent) {
+            map.push_clocked(format.payload_type, Codec::TelephoneEvent, format.clock);
         }
-    }
-    map
-}
-
-fn push(map: &mut PayloadMap, format: &Format) {
-    if let Some(codec) = format.codec {
-        map.push_clocked(format.payload_type, codec, format.clock);
     }
 }
 

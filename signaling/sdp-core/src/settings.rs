@@ -1,12 +1,15 @@
-use crate::Packets;
-use contract::{Codec, Direction, OpusParameters};
+use crate::{AudioFormat, Packets};
+use contract::{Direction, OpusParameters, PayloadMapping};
 use std::net::{IpAddr, SocketAddr};
 
 /// What we can and want.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'s> {
-    /// Audio codecs, most preferred first.
-    pub codecs: &'s [Codec],
+    /// Audio formats, most preferred first.
+    pub codecs: &'s [AudioFormat],
+    /// Whether an offer may have formats beside these that the media plane does not understand, to be relayed to a side that
+    /// has them as well.
+    pub relays_all: bool,
     /// Whose order decides.
     pub order: CodecOrder,
     /// Whether telephone events are agreed on.
@@ -21,6 +24,13 @@ pub struct Settings<'s> {
     /// Where the peer's signaling comes from: media goes there where a description has a host name in `c=`.
     /// None: then it goes to where the peer's comes from.
     pub source: Option<IpAddr>,
+}
+
+impl Settings<'_> {
+    /// Whether a payload type carries one of the formats.
+    pub fn has(&self, mapping: &PayloadMapping) -> bool {
+        self.codecs.iter().any(|format| format.is_carried_by(mapping))
+    }
 }
 
 /// Whose order of codecs decides.

@@ -3,7 +3,7 @@
 use crate::negotiation::capabilities::Reach;
 use crate::negotiation::local_offer::Wish;
 use crate::negotiation::pending_operations::PendingOperation;
-use crate::{AtEnd, Operation, Plan, PlannedSource, SessionError, SessionId, Sessions, Turn};
+use crate::{AtEnd, Operation, Plan, PlannedSource, Session, SessionError, SessionId, Sessions, Turn};
 use clock::Instant;
 use contract::Codec;
 use std::collections::VecDeque;
@@ -186,6 +186,14 @@ impl Sessions {
     pub fn play(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan) -> Result<(), SessionError> {
         self.check(id, Operation::ChangeMedia)?;
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
+        let is_made = |session: &Session| {
+            session.agreement().is_none_or(|agreed| agreed.payloads.is_empty() || agreed.payloads.decodable().is_some())
+        };
+        if plan.source.needs_codec() && !is_made(session) {
+            return Err(SessionError::Media(
+                "the media plane cannot decode the codec of this call, only pass it on: change the codec first",
+            ));
+        }
         let again = session.playback.source() == plan.source && plan.source.prompt().is_some();
         session.playback.set_plan(plan);
         // One stream for the peer, whatever is heard in it (RFC 3550 §8): an echo gets numbers of ours from now on.
@@ -254,7 +262,7 @@ impl Sessions {
     pub(crate) fn offer_codec(&mut self, turn: &mut Turn<'_>, id: SessionId, codec: Codec) -> Result<(), SessionError> {
         self.check(id, Operation::ChangeMedia)?;
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
-        if !codec.is_audio() || !self.media_of(session, Reach::Transcoded).settings().codecs.contains(&codec) {
+        if !codec.is_audio() || !self.media_of(session, Reach::Transcoded).settings().codecs.contains(&codec.into()) {
             return Err(SessionError::Media(
                 "this codec is not configured, or the other side of the call has not got it",
             ));

@@ -87,6 +87,15 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "relay_unknown",
+        "true",
+        &[
+            "Whether formats that the switch cannot decode, such as G.729, AMR, iLBC, GSM, Speex or EVS, are offered to the other",
+            "side of a call and passed on where both have them. false: only the codecs of [sip] are agreed on.",
+        ],
+    ),
+    key(
+        "media",
         "prompts",
         r#"{ play = "builtin" }"#,
         &[

@@ -34,6 +34,8 @@ pub struct Media {
     pub transcoders: usize,
     /// Whether the sides of a call that have no codec in common are transcoded.
     pub transcoding: bool,
+    /// Whether formats that cannot be decoded are passed on between the sides of a call that both have them.
+    pub relay_unknown: bool,
     /// How digits travel between the switch and its peers.
     pub dtmf: Dtmf,
     /// What becomes of the digits of one side of a call on their way to the other side.
@@ -154,6 +156,7 @@ impl Media {
             early_unproven: Duration::from_millis(early_ms),
             transcoders,
             transcoding: reader.get(section, "transcoding", "must be true or false", |value| value.as_bool()),
+            relay_unknown: reader.get(section, "relay_unknown", "must be true or false", |value| value.as_bool()),
             dtmf: reader.word(
                 section,
                 "dtmf",

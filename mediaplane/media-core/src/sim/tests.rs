@@ -205,7 +205,7 @@ fn a_relayed_codec_has_its_own_clock() {
         let mut spec = scene.spec(peer, Source::None).with(|spec| spec.transport.rtcp = 4);
         let clock_rate = ClockRate::from_hz(hz).unwrap();
         spec.formats.payloads = PayloadMap::default();
-        let format = PayloadMapping { payload_type: 0, codec: Codec::Other, peer_payload_type: 0, clock_rate };
+        let format = PayloadMapping { clock_rate, ..PayloadMapping::of(0, Codec::Other) };
         assert!(spec.formats.payloads.push_entry(format));
         scene.open(0, spec);
         for n in 0..200_u32 {

@@ -2,7 +2,7 @@
 
 use super::{Lab, Scene, Test, event_packet, headers, rtp_packet};
 use clock::Duration;
-use contract::{CloseReason, Codec, Event, Rewriting, Source};
+use contract::{CloseReason, Codec, Event, FormatId, PayloadMap, PayloadMapping, Rewriting, Source};
 use stats::MediaCounter;
 
 pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
@@ -10,6 +10,7 @@ pub(super) fn tests<L: Lab>() -> Vec<Test<L>> {
         ("relay_crosses_both_ways", relay_crosses_both_ways),
         ("ipv4_and_ipv6_hear_each_other", ipv4_and_ipv6_hear_each_other),
         ("payload_types_are_mapped", payload_types_are_mapped),
+        ("what_nobody_can_decode_is_relayed_or_dropped", what_nobody_can_decode_is_relayed_or_dropped),
         ("a_rewriting_relay_makes_one_stream_of_many", a_rewriting_relay_makes_one_stream_of_many),
         ("digits_pass_and_are_told_once", digits_pass_and_are_told_once),
         ("several_legs_take_from_one", several_legs_take_from_one),
@@ -54,6 +55,38 @@ fn ipv4_and_ipv6_hear_each_other<L: Lab>(lab: L) {
     assert_eq!(scene.heard(four), (0..10).map(|seq| rtp_packet(2, seq)).collect::<Vec<_>>());
     let remote = scene.row(1).remote;
     assert_eq!(remote, scene.lab.peer_address(six).into());
+}
+
+/// A format that both sides have gets the other side's number; one that only this side has goes nowhere, and is not taken
+/// for the other.
+fn what_nobody_can_decode_is_relayed_or_dropped<L: Lab>(lab: L) {
+    let mut scene = Scene::new(lab);
+    let (alice, bob) = (scene.lab.add_peer(), scene.lab.add_peer());
+    let relayed = |payload_type, hash| {
+        let format = FormatId::new(hash, false);
+        PayloadMapping { format, ..PayloadMapping::of(payload_type, Codec::Other) }
+    };
+    scene.bridge_to((alice, bob), |n, spec| {
+        let mut sides = [PayloadMap::default(); 2];
+        for (side, formats) in sides.iter_mut().zip([&[(97, 1), (98, 2)][..], &[(110, 1)][..]]) {
+            assert!(formats.iter().all(|(number, hash)| side.push_entry(relayed(*number, *hash))));
+        }
+        spec.formats.payloads = sides[n].mapped_to(Some(&sides[1 - n]));
+    });
+    let said = |ssrc, seq, number| {
+        let mut packet = rtp_packet(ssrc, seq);
+        packet[1] = number;
+        packet
+    };
+    let dropped = scene.count(MediaCounter::DroppedNoTranscoder);
+    for seq in 0..10 {
+        scene.say(alice, scene.rtp(0), &said(1, 2 * seq, 97));
+        scene.say(alice, scene.rtp(0), &said(1, 2 * seq + 1, 98));
+        scene.say(bob, scene.rtp(1), &said(2, seq, 110));
+    }
+    assert_eq!(scene.heard(bob), (0..10).map(|seq| said(1, 2 * seq, 110)).collect::<Vec<_>>());
+    assert_eq!(scene.heard(alice), (0..10).map(|seq| said(2, seq, 97)).collect::<Vec<_>>());
+    assert_eq!(scene.count(MediaCounter::DroppedNoTranscoder) - dropped, 10);
 }
 
 /// A number that means PCMU here may mean it under another name there; what nobody agreed on goes nowhere.

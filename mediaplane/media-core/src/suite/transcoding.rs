@@ -39,14 +39,8 @@ pub(super) fn with_codec(spec: LegSpec, codec: Codec, other: Codec) -> LegSpec {
         let peer_payload_type = if codec == other { own } else { PayloadMapping::NOT_THERE };
         let clock_rate = codec.clock_rate();
         let payloads = &mut spec.formats.payloads;
-        assert!(payloads.push_entry(PayloadMapping { payload_type: own, codec, peer_payload_type, clock_rate }));
-        let codec = Codec::TelephoneEvent;
-        assert!(payloads.push_entry(PayloadMapping {
-            payload_type: EVENTS,
-            codec,
-            peer_payload_type: EVENTS,
-            clock_rate
-        }));
+        assert!(payloads.push_entry(PayloadMapping { peer_payload_type, ..PayloadMapping::of(own, codec) }));
+        assert!(payloads.push_clocked(EVENTS, Codec::TelephoneEvent, clock_rate));
     })
 }
 

@@ -203,7 +203,7 @@ mod tests {
         let mut payloads = PayloadMap::default();
         assert_eq!(recorded_clock(&payloads), ClockRate::default());
         let clock_rate = ClockRate::from_hz(48_000).unwrap();
-        let other = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 96, clock_rate };
+        let other = PayloadMapping { clock_rate, ..PayloadMapping::of(96, Codec::Other) };
         let events = PayloadMapping { payload_type: 97, codec: Codec::TelephoneEvent, ..other };
         assert!(payloads.push_entry(other) && payloads.push_entry(events) && payloads.push(8, Codec::Pcma));
         assert_eq!(recorded_clock(&payloads), Codec::Pcma.clock_rate());

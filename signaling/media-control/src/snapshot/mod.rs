@@ -7,8 +7,8 @@ pub use restore::Restoration;
 use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
-    Address, ClockRate, Codec, DigitRules, Direction, Latching, LegRef, NamedTone, OpusParameters, PayloadMap,
-    PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode,
+    Address, ClockRate, Codec, DigitRules, Direction, FormatId, Latching, LegRef, NamedTone, OpusParameters,
+    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -18,11 +18,11 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 9;
-/// Bytes of a payload type: its number, its codec, its clock.
-const ENTRY_BYTES: usize = 3;
+const VERSION: u8 = 10;
+/// Bytes of a payload type: its number, its codec, its clock, and which format that is only relayed it is.
+const ENTRY_BYTES: usize = 7;
 /// Bytes before the sources; the last one counts them.
-const FIXED_BYTES: usize = 190;
+const FIXED_BYTES: usize = 254;
 /// Bytes of a source: the kind of its edge, its leg.
 const SOURCE_BYTES: usize = 9;
 /// Bytes of the checksum, which comes last.
@@ -90,7 +90,8 @@ impl Snapshot {
         writer.put(&transport.media_timeout_ms.to_le_bytes());
         let mut payloads = [0; ENTRY_BYTES * PayloadMap::CAPACITY];
         for (entry, it) in payloads.chunks_exact_mut(ENTRY_BYTES).zip(self.formats.payloads.entries()) {
-            entry.copy_from_slice(&[it.payload_type, it.codec as u8, it.clock_rate.number() as u8]);
+            entry[..3].copy_from_slice(&[it.payload_type, it.codec as u8, it.clock_rate.number() as u8]);
+            entry[3..].copy_from_slice(&it.format.to_bytes());
         }
         writer.put(&payloads);
         writer.put(&self.formats.opus.to_bytes());
@@ -350,12 +351,12 @@ impl Reader<'_> {
         let mut payloads = PayloadMap::default();
         let mut is_over = false;
         for entry in entries.chunks_exact(ENTRY_BYTES) {
-            let (payload_type, clock_rate) = (entry[0], ClockRate::ALL.get(usize::from(entry[2])));
+            let clock_rate = ClockRate::ALL.get(usize::from(entry[2])).copied();
+            let format = FormatId::from_bytes([entry[3], entry[4], entry[5], entry[6]]);
             let mapping = Codec::from_number(entry[1]).zip(clock_rate).map(|(codec, clock_rate)| PayloadMapping {
-                payload_type,
-                codec,
-                peer_payload_type: payload_type,
-                clock_rate: *clock_rate,
+                clock_rate,
+                format,
+                ..PayloadMapping::of(entry[0], codec)
             });
             match mapping {
                 None if *entry == [0; ENTRY_BYTES] => is_over = true,

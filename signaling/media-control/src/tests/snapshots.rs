@@ -1,7 +1,7 @@
 //! Legs as bytes.
 
 use super::*;
-use contract::{ClockRate, Latching, OpusParameters, PayloadMapping, RtcpMode};
+use contract::{ClockRate, FormatId, Latching, OpusParameters, PayloadMapping, RtcpMode};
 use proptest::prelude::*;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -12,8 +12,9 @@ fn a_snapshot_says_all_that_is_wanted() {
     let mut wish = muted(hears(tone(), one));
     assert!(wish.formats.payloads.push(101, Codec::TelephoneEvent));
     let clock_rate = ClockRate::from_hz(48_000).unwrap();
-    let opus = PayloadMapping { payload_type: 96, codec: Codec::Other, peer_payload_type: 96, clock_rate };
-    assert!(wish.formats.payloads.push_entry(opus));
+    let format = FormatId::new(0x1234_5678, true);
+    let silk = PayloadMapping { clock_rate, format, ..PayloadMapping::of(96, Codec::Other) };
+    assert!(wish.formats.payloads.push_entry(silk));
     let scoped = SocketAddrV6::new("fe80::1".parse::<Ipv6Addr>().unwrap(), 4_000, 0, 3);
     wish.transport = Transport {
         remote_rtp: SocketAddr::V6(scoped).into(),
@@ -141,7 +142,7 @@ fn other_versions_lengths_and_damage_are_named() {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Snapshot::read(&longer), Err(SnapshotError::Length { expected, got: expected + 1 }));
-        for version in [0, 8, 10] {
+        for version in [0, 9, 11] {
             let mut other = bytes.clone();
             other[0] = version;
             assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(version)));

@@ -107,7 +107,7 @@ impl Legs {
         let source = match heard {
             Some(port) => Source::Leg(port.leg),
             // Nothing can be made without a codec.
-            None if makes_sound(played) && own.payloads.audio().is_none() => Source::None,
+            None if makes_sound(played) && own.payloads.decodable().is_none() => Source::None,
             None => played,
         };
         let payloads = own.mapped_to(self.sink_with_formats(leg).map(|sink| &sink.wanted.formats));

@@ -191,6 +191,11 @@ impl Plan {
 }
 
 impl PlannedSource {
+    /// Whether the media plane makes it, or hears it: a peer needs a codec for it that can be decoded.
+    pub(crate) fn needs_codec(self) -> bool {
+        !matches!(self, Self::Silence | Self::Echo)
+    }
+
     /// The prompt that is played, and how.
     pub fn prompt(self) -> Option<PromptPlay> {
         match self {

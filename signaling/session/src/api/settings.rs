@@ -1,7 +1,7 @@
 use crate::{CrossingPolicy, Destinations, DigitWay, Sources, UserLimit};
 use clock::Duration;
 use contract::{Codec, DigitPassing, Direction};
-use sdp_core::CodecOrder;
+use sdp_core::{AudioFormat, CodecOrder};
 use std::net::IpAddr;
 
 /// How long a peer's change may wait for another one to end. A phone gives an UPDATE up after 32 s (RFC 3261 §17.1.2.2).
@@ -34,8 +34,10 @@ pub struct Settings {
 /// Media of all sessions of a shard.
 #[derive(Clone, Debug)]
 pub struct MediaSettings {
-    /// Audio codecs, most preferred first.
-    pub codecs: Vec<Codec>,
+    /// Audio codecs that the media plane decodes and encodes, most preferred first.
+    pub codecs: Vec<AudioFormat>,
+    /// Whether formats that the media plane cannot decode are passed on between two sides that both have them.
+    pub relays_all: bool,
     /// Whether the order of the offerer or of the answerer decides on the codec.
     pub codec_order: CodecOrder,
     /// Whether two sides of a call that have no codec in common are transcoded. Otherwise such a call is refused.
@@ -93,7 +95,8 @@ pub struct Timeouts {
 impl Default for MediaSettings {
     fn default() -> Self {
         Self {
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            codecs: vec![Codec::Pcmu.into(), Codec::Pcma.into()],
+            relays_all: true,
             codec_order: CodecOrder::Offerer,
             transcoding: true,
             telephone_event: true,
@@ -134,10 +137,11 @@ impl MediaSettings {
         self.telephone_event && self.digit_way.has_events()
     }
 
-    /// All codecs, for a peer whose signaling comes from this address.
+    /// All codecs, and what can be relayed, of a peer whose signaling comes from this address.
     pub(crate) fn for_peer(&self, source: Option<IpAddr>) -> sdp_core::Settings<'_> {
         sdp_core::Settings {
             codecs: &self.codecs,
+            relays_all: self.relays_all,
             order: self.codec_order,
             telephone_event: self.offers_events(),
             direction: Direction::Both,

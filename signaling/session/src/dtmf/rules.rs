@@ -35,7 +35,7 @@ fn has_events(agreed: Option<&Negotiated>) -> bool {
 
 /// Whether the sound is of a codec in which the media plane finds and makes tones.
 fn has_tones(agreed: Option<&Negotiated>) -> bool {
-    agreed.is_some_and(|agreed| agreed.payloads.audio().is_some_and(|(_, codec)| codec.is_audio()))
+    agreed.is_some_and(|agreed| agreed.payloads.decodable().is_some())
 }
 
 impl Sessions {

@@ -41,7 +41,7 @@ impl Sessions {
         dialog: DialogId,
         agreed: Option<Negotiated>,
     ) -> Option<Negotiated> {
-        let is_changing = self.is_changing_early(id, dialog);
+        let (is_changing, is_answer) = (self.is_changing_early(id, dialog), agreed.is_some());
         let out = self.table.get_mut(id)?.outgoing.as_mut()?;
         let known = out.early.iter().position(|early| early.dialog == dialog);
         let mut early = match known {
@@ -53,7 +53,7 @@ impl Sessions {
         if !early.is_changed {
             early.agreed = agreed.or(early.agreed);
         }
-        let heard = early.agreed.filter(|_| agreed.is_some() && !is_changing);
+        let heard = early.agreed.clone().filter(|_| is_answer && !is_changing);
         out.early.push(early);
         self.by_early.insert(dialog, id);
         heard
@@ -142,14 +142,14 @@ impl Sessions {
     ) -> Option<Negotiated> {
         let session = self.table.get(id)?;
         if self.is_changing_early(id, dialog) {
-            return session.negotiation.applying().map(|applying| applying.agreed);
+            return session.negotiation.applying().map(|applying| applying.agreed.clone());
         }
         let early = session.outgoing.as_ref()?.early.iter().find(|early| early.dialog == dialog)?;
         let has_description = || {
             let answer = turn.sip.message(answer)?;
             description(&answer).ok().flatten().map(drop)
         };
-        early.agreed.filter(|_| early.is_changed || has_description().is_none())
+        early.agreed.clone().filter(|_| early.is_changed || has_description().is_none())
     }
 }
 

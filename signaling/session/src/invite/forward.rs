@@ -76,8 +76,9 @@ impl Sessions {
         let crossing = session.incoming.as_mut().and_then(|incoming| incoming.crossing.take());
         let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
         let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties().from).into());
-        let offered = session.offer().map(|offer| *offer.agreed());
-        let before = session.sdp.agreed().copied();
+        let offered = session.offer().map(|offer| offer.agreed().clone());
+        let before = session.sdp.agreed().cloned();
+        let direction = offered.as_ref().map(|offered| offered.direction);
         // The other leg goes where this one is, and offers what this one has.
         session.sdp.set_agreed(offered);
         let dial = Dial {
@@ -114,8 +115,8 @@ impl Sessions {
             incoming.stage = Stage::Deciding; // by the other side
         }
         self.wake(id, Timer::Answer, expires_at);
-        if let (Some(session), Some(offered)) = (self.table.get_mut(other), offered) {
-            session.hold.want(mirrored(offered.direction));
+        if let (Some(session), Some(direction)) = (self.table.get_mut(other), direction) {
+            session.hold.want(mirrored(direction));
         }
         if is_reserved {
             self.sync(turn, id);
@@ -230,7 +231,7 @@ impl Sessions {
         let Some(session) = self.table.get_mut(caller) else { return false };
         session.describe(text);
         session.sdp.set_origin(origin);
-        session.sdp.settle(*offer.agreed(), offer.others().clone());
+        session.sdp.settle(offer.agreed().clone(), offer.others().clone());
         true
     }
 

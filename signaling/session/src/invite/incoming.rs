@@ -183,6 +183,9 @@ impl Sessions {
     /// The same for a call that is answered, or heard early. Whether the leg was there
     /// already, for a description of the user's: then [`Self::use_reserved`] follows.
     pub(super) fn start_as(&mut self, turn: &mut Turn<'_>, id: SessionId, plan: Plan, stage: Stage) -> bool {
+        if !self.leave_out_what_is_only_relayed(turn, id, plan.source) {
+            return false;
+        }
         let is_reserved = self.table.get(id).is_some_and(Session::has_reserved_leg);
         if !is_reserved && !self.reserve_leg(turn, id, None) {
             self.refuse(turn, id, 503, "");
@@ -194,7 +197,7 @@ impl Sessions {
         let offer = session.incoming.as_mut().and_then(|incoming| incoming.offer.take());
         let description = match offer {
             Some(offer) => {
-                session.sdp.settle(*offer.agreed(), offer.others().clone());
+                session.sdp.settle(offer.agreed().clone(), offer.others().clone());
                 offer.answer(local, session.sdp.origin_mut())
             }
             None => {
@@ -220,6 +223,26 @@ impl Sessions {
             self.ring(turn, id);
         }
         false
+    }
+
+    /// What a caller offers that cannot be decoded is accepted only where another side is to have it, or where its packets
+    /// are not looked at. `false`: the call is refused, as nothing else is left.
+    fn leave_out_what_is_only_relayed(&mut self, turn: &mut Turn<'_>, id: SessionId, source: PlannedSource) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        if session.transfers.will_hear().is_some() {
+            return true;
+        }
+        let Some(incoming) = session.incoming.as_mut() else { return true };
+        let Some(offer) = incoming.offer.clone() else { return true };
+        match offer.decodable() {
+            Ok(offer) => incoming.offer = Some(offer),
+            Err(_) if !source.needs_codec() => {}
+            Err(error) => {
+                self.refuse_unfit_call(turn, id, error);
+                return false;
+            }
+        }
+        true
     }
 
     /// The leg of a call that waited with one is there, or about to be: it begins to flow, and the call is answered.

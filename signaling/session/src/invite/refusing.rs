@@ -5,6 +5,7 @@ use crate::{
     Admission, CallStory, EndOrigin, EndReason, Operation, Refusal, SessionError, SessionEvent, SessionId, Sessions,
     Share, Turn,
 };
+use sdp_core::SdpError;
 use sip_core::{Content, InviteId, Refused, Span};
 use stats::SignalCounter;
 
@@ -49,6 +50,14 @@ impl Sessions {
     pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16, words: &str) {
         let status = if (300..700).contains(&status) { status } else { 500 };
         let refusal = Refusal { reason: words, ..self.refusal(status) };
+        self.end_with(turn, id, EndReason::Refused(status), &refusal);
+    }
+
+    /// What the caller has offered cannot be taken: the answer says why (RFC 3261 §20.43).
+    pub(crate) fn refuse_unfit_call(&mut self, turn: &mut Turn<'_>, id: SessionId, error: SdpError) {
+        self.counts.add(SignalCounter::RefusedDescription, 1);
+        let (status, words) = (error.status(), error.to_string());
+        let refusal = Refusal { warning: &words, warning_code: error.warning_code(), ..self.refusal(status) };
         self.end_with(turn, id, EndReason::Refused(status), &refusal);
     }
 

@@ -15,7 +15,7 @@ impl Sessions {
         session.sdp.count_exchange();
         let applying = Applying {
             answer: Some(answer),
-            agreed: *offer.agreed(),
+            agreed: offer.agreed().clone(),
             others: offer.others().clone(),
             operation: None,
             carried_by: None,
@@ -65,7 +65,7 @@ impl Sessions {
         }
         let changed = session.sdp.agreed() != Some(&applying.agreed);
         session.sdp.note_shown(&applying.agreed.payloads);
-        session.sdp.settle(applying.agreed, applying.others);
+        session.sdp.settle(applying.agreed.clone(), applying.others);
         if changed && session.is_answered() {
             turn.events.push(SessionEvent::MediaChanged { id });
         }

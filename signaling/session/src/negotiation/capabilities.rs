@@ -2,14 +2,15 @@
 
 use crate::Sessions;
 use crate::session::Session;
-use contract::{Codec, Direction, OpusParameters, PayloadMap};
-use sdp_core::{CodecOrder, Negotiated, Offer, Packets, SdpError, Settings};
+use contract::{Codec, Direction, OpusParameters, PayloadMap, PayloadMapping};
+use sdp_core::{AudioFormat, CodecOrder, Negotiated, Offer, Packets, RelayedFormats, SdpError, Settings};
 use std::net::IpAddr;
 
 /// What a session can offer, and accept.
 pub(crate) struct Able {
-    codecs: [Codec; PayloadMap::CAPACITY],
-    count: usize,
+    codecs: Vec<AudioFormat>,
+    /// Formats that the media plane cannot decode are accepted for another side, which may have them.
+    relays_all: bool,
     order: CodecOrder,
     telephone_event: bool,
     pub(crate) direction: Direction,
@@ -30,9 +31,10 @@ pub(crate) enum Reach {
 }
 
 /// What one side takes, for the other side to be offered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Terms {
     payloads: PayloadMap,
+    relayed: RelayedFormats,
     packets: Packets,
     /// What it wants of Opus; none: it has not got that.
     opus: Option<OpusParameters>,
@@ -41,16 +43,21 @@ pub(crate) struct Terms {
 impl Terms {
     pub(crate) fn of(agreed: &Negotiated) -> Self {
         let has_opus = agreed.payloads.iter().any(|(_, codec, _)| codec == Codec::Opus);
-        Self { payloads: agreed.payloads, packets: agreed.packets, opus: has_opus.then_some(agreed.opus) }
+        let (payloads, relayed) = (agreed.payloads, agreed.relayed.clone());
+        Self { payloads, relayed, packets: agreed.packets, opus: has_opus.then_some(agreed.opus) }
     }
 
     pub(crate) fn payloads(&self) -> &PayloadMap {
         &self.payloads
     }
 
-    /// Its audio codecs.
-    fn codecs(&self) -> impl Iterator<Item = Codec> + '_ {
-        self.payloads.iter().map(|(_, codec, _)| codec)
+    /// Its audio formats.
+    fn codecs(&self) -> impl Iterator<Item = AudioFormat> + '_ {
+        self.payloads.entries().filter_map(|mapping: PayloadMapping| match mapping.codec {
+            Codec::TelephoneEvent => None,
+            Codec::Other => self.relayed.find(mapping.format).cloned().map(AudioFormat::Relayed),
+            codec => Some(AudioFormat::Known(codec, mapping.clock_rate)),
+        })
     }
 }
 
@@ -62,7 +69,8 @@ impl Able {
 
     pub(crate) fn settings(&self) -> Settings<'_> {
         Settings {
-            codecs: &self.codecs[..self.count],
+            codecs: &self.codecs,
+            relays_all: self.relays_all,
             order: self.order,
             telephone_event: self.telephone_event,
             direction: self.direction,
@@ -80,21 +88,31 @@ impl Sessions {
         if let Some(theirs) = self.linked(session).and_then(Session::takes) {
             return self.able_by(session, &Terms::of(theirs), reach);
         }
-        let later = session.transfers.will_hear().and_then(|peer| self.table.get(peer)?.takes());
-        match later.map(Terms::of) {
-            Some(terms) => {
-                let all = terms.codecs().chain(self.settings.media.codecs.iter().copied());
+        let later = session.transfers.will_hear().and_then(|peer| self.table.get(peer));
+        let takes = later.and_then(|later| Some((later, later.takes()?)));
+        match takes.map(|(later, takes)| (later, Terms::of(takes))) {
+            Some((later, terms)) => {
+                // A peer that has shown nothing that can be decoded will not come to any of these.
+                let can_come = later.sdp.has_shown_decodable() || terms.payloads.decodable().is_some();
+                let others = self.settings.media.codecs.iter().filter(|_| can_come).cloned();
+                let all = terms.codecs().chain(others);
                 self.able(session, all, Some(&terms))
             }
-            None => self.able(session, self.settings.media.codecs.iter().copied(), None),
+            None => {
+                // A peer that hears itself, or nobody yet, keeps what it was granted.
+                let own = session.sdp.agreed().map(Terms::of);
+                let own = own.iter().flat_map(Terms::codecs).filter(|own| matches!(own, AudioFormat::Relayed(_)));
+                self.able(session, self.settings.media.codecs.iter().cloned().chain(own), None)
+            }
         }
     }
 
     /// What the session can offer by the terms of another one.
     pub(crate) fn able_by(&self, session: &Session, terms: &Terms, reach: Reach) -> Able {
         let media = &self.settings.media;
-        let transcodes = media.transcoding && reach == Reach::Transcoded;
-        let others = media.codecs.iter().copied().filter(|_| transcodes);
+        // What the other side cannot be transcoded to is of no use to this one.
+        let transcodes = media.transcoding && reach == Reach::Transcoded && terms.payloads.decodable().is_some();
+        let others = media.codecs.iter().filter(|_| transcodes).cloned();
         self.able(session, terms.codecs().chain(others), Some(terms))
     }
 
@@ -119,14 +137,16 @@ impl Sessions {
     /// The capabilities of a session of which the other side of the call has no codec. Packets are made for it, so the other
     /// side's packet time does not matter.
     fn transcoded_by(&self, session: &Session, relayed: Able) -> Able {
-        let spoken = self.linked(session).and_then(Session::takes).and_then(|theirs| theirs.payloads.audio());
-        let is_g711 = |codec: &Codec| matches!(codec, Codec::Pcmu | Codec::Pcma);
-        let all = || self.settings.media.codecs.iter().copied();
+        let theirs = self.linked(session).and_then(Session::takes);
+        let spoken = theirs.and_then(|theirs| theirs.payloads.decodable());
+        let is_g711 = |codec: Codec| matches!(codec, Codec::Pcmu | Codec::Pcma);
+        let is_g711_format = |format: &AudioFormat| matches!(format, AudioFormat::Known(codec, _) if is_g711(*codec));
+        let all = || self.settings.media.codecs.iter().filter(|_| theirs.is_none() || spoken.is_some()).cloned();
         let (direction, telephone_event) = (relayed.direction, relayed.telephone_event);
         let able = match spoken {
             // Both laws of G.711 become each other in place; better codecs would only cost more here.
-            Some((_, codec)) if is_g711(&codec) => {
-                let codecs = all().filter(is_g711).chain(all().filter(|codec| !is_g711(codec)));
+            Some((_, codec)) if is_g711(codec) => {
+                let codecs = all().filter(is_g711_format).chain(all().filter(|format| !is_g711_format(format)));
                 Able { order: CodecOrder::Ours, ..self.able(session, codecs, None) }
             }
             _ => self.able(session, all(), None),
@@ -136,15 +156,15 @@ impl Sessions {
 
     /// All codecs and both directions, independent of the other side.
     pub(crate) fn able_alone(&self, session: &Session) -> Able {
-        let able = self.able(session, self.settings.media.codecs.iter().copied(), None);
-        Able { direction: Direction::Both, ..able }
+        let able = self.able(session, self.settings.media.codecs.iter().cloned(), None);
+        Able { direction: Direction::Both, relays_all: self.settings.media.relays_all, ..able }
     }
 
-    fn able(&self, session: &Session, codecs: impl Iterator<Item = Codec>, terms: Option<&Terms>) -> Able {
+    fn able(&self, session: &Session, codecs: impl Iterator<Item = AudioFormat>, terms: Option<&Terms>) -> Able {
         let events = terms.is_none_or(|terms| terms.payloads.telephone_event().is_some());
         let mut able = Able {
-            codecs: [Codec::Other; PayloadMap::CAPACITY],
-            count: 0,
+            codecs: Vec::with_capacity(self.settings.media.codecs.len() + 2),
+            relays_all: false,
             order: self.settings.media.codec_order,
             telephone_event: self.settings.media.offers_events() && events,
             direction: session.hold.wanted(),
@@ -152,10 +172,13 @@ impl Sessions {
             opus: terms.and_then(|terms| terms.opus),
             source: session.remote_signaling().ip(),
         };
-        for codec in codecs.filter(|codec| self.settings.media.codecs.contains(codec)) {
-            if able.count < able.codecs.len() && !able.codecs[..able.count].contains(&codec) {
-                able.codecs[able.count] = codec;
-                able.count += 1;
+        let is_allowed = |format: &AudioFormat| match format {
+            AudioFormat::Known(..) => self.settings.media.codecs.contains(format),
+            AudioFormat::Relayed(_) => self.settings.media.relays_all,
+        };
+        for format in codecs.filter(is_allowed) {
+            if !able.codecs.contains(&format) {
+                able.codecs.push(format);
             }
         }
         able
@@ -175,10 +198,20 @@ impl Session {
     }
 }
 
+/// Whether the media plane can decode what one side sends, and encode it for the other.
+pub(crate) fn can_be_transcoded(one: &Negotiated, other: &Negotiated) -> bool {
+    one.payloads.decodable().is_some() && other.payloads.decodable().is_some()
+}
+
 /// Whether two sides can hear each other without transcoding: what each sends first, the other one takes.
 pub(crate) fn fits(one: &Negotiated, other: &Negotiated) -> bool {
-    let takes = |here: &Negotiated, codec| here.payloads.iter().any(|(_, other, _)| other == codec);
-    let speaks = |here: &Negotiated| here.payloads.audio().map(|(_, codec)| codec);
+    let takes = |here: &Negotiated, (codec, format)| {
+        here.payloads.entries().any(|other| (other.codec, other.format) == (codec, format))
+    };
+    let speaks = |here: &Negotiated| {
+        let first = here.payloads.entries().find(|it| it.codec != Codec::TelephoneEvent);
+        first.map(|it| (it.codec, it.format))
+    };
     match (speaks(one), speaks(other)) {
         (Some(first), Some(second)) => takes(other, first) && takes(one, second),
         _ => false,

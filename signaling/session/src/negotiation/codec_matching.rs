@@ -3,54 +3,90 @@
 //! fewer codecs, so that this ends. Where the media plane may transcode, only a peer is asked that has shown a codec of the
 //! other side, and two sides that do not come to speak one codec are transcoded.
 
-use crate::negotiation::capabilities::{Terms, fits};
+use crate::negotiation::capabilities::{Terms, can_be_transcoded, fits};
 use crate::negotiation::local_offer::Wish;
 use crate::session::Session;
 use crate::transfer::received_refer::Referred;
 use crate::{EndReason, LeaveReason, SessionId, Sessions, Tie, Turn};
-use contract::{Codec, PayloadMap};
+use contract::{Codec, FormatId, PayloadMap};
 use media_control::Legs;
 use sdp_core::Negotiated;
 use sip_core::SubscriptionId;
 
-/// Audio codecs.
+/// Formats that are only relayed of which a peer's word is kept; others it is not asked for.
+const RELAYED_COUNT_MAX: usize = 8;
+
+/// Audio formats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Codecs(u8);
+pub(crate) struct Codecs {
+    /// Codecs that the media plane understands, a bit each.
+    known: u8,
+    /// Those that it only relays, with gaps.
+    relayed: [FormatId; RELAYED_COUNT_MAX],
+}
 
 impl Codecs {
     pub(crate) fn of(payloads: &PayloadMap) -> Self {
-        payloads.iter().fold(Self(0), |codecs, (_, codec, _)| match codec {
-            Codec::Pcmu => Self(codecs.0 | 1),
-            Codec::Pcma => Self(codecs.0 | 2),
-            Codec::G722 => Self(codecs.0 | 4),
-            Codec::Opus => Self(codecs.0 | 8),
-            Codec::TelephoneEvent | Codec::Other => codecs,
-        })
+        let mut codecs = Self::default();
+        codecs.add(payloads);
+        codecs
     }
 
     pub(crate) fn add(&mut self, payloads: &PayloadMap) {
-        self.0 |= Self::of(payloads).0;
+        for mapping in payloads.entries() {
+            match mapping.codec {
+                Codec::Pcmu => self.known |= 1,
+                Codec::Pcma => self.known |= 2,
+                Codec::G722 => self.known |= 4,
+                Codec::Opus => self.known |= 8,
+                Codec::TelephoneEvent => {}
+                Codec::Other if self.relays(mapping.format) => {}
+                Codec::Other => {
+                    if let Some(free) = self.relayed.iter_mut().find(|format| **format == FormatId::NONE) {
+                        *free = mapping.format;
+                    }
+                }
+            }
+        }
     }
 
     fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
+        self.known & other.known == other.known && other.relayed().all(|format| self.relays(format))
+    }
+
+    /// Whether the media plane understands one of them.
+    pub(super) fn is_decodable(self) -> bool {
+        self.known != 0
+    }
+
+    fn relayed(&self) -> impl Iterator<Item = FormatId> + '_ {
+        self.relayed.iter().copied().filter(|format| *format != FormatId::NONE)
+    }
+
+    fn relays(&self, format: FormatId) -> bool {
+        self.relayed().any(|own| own.is_same_format(format))
     }
 
     /// The one that is sent first.
     fn spoken(payloads: &PayloadMap) -> Self {
         let mut first = PayloadMap::default();
-        if let Some((number, codec)) = payloads.audio() {
-            first.push(number, codec);
+        if let Some(spoken) = payloads.entries().find(|mapping| mapping.codec != Codec::TelephoneEvent) {
+            first.push_entry(spoken);
         }
         Self::of(&first)
     }
 
     pub(super) fn remove(&mut self, other: Self) {
-        self.0 &= !other.0;
+        self.known &= !other.known;
+        for format in &mut self.relayed {
+            if other.relays(*format) {
+                *format = FormatId::NONE;
+            }
+        }
     }
 
     pub(super) fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+        self.known & other.known != 0 || other.relayed().any(|format| self.relays(format))
     }
 }
 
@@ -109,7 +145,7 @@ impl Sessions {
         if fits(ours, theirs) {
             return;
         }
-        let transcodes = self.settings.media.transcoding;
+        let transcodes = self.settings.media.transcoding && can_be_transcoded(ours, theirs);
         let can = |session: &Session, partners| match transcodes {
             true => session.could_come_to(partners),
             false => session.has_shown(partners),
@@ -133,11 +169,13 @@ impl Sessions {
     /// Whether two sessions can hear each other: one of them may have a codec of the other, or the media plane transcodes.
     /// A peer that has made an offer has shown all of its codecs; an answer may have left some out.
     pub(crate) fn could_match(&self, one: SessionId, other: SessionId) -> bool {
-        if self.settings.media.transcoding {
+        let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
+        let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else {
+            return self.settings.media.transcoding;
+        };
+        if self.settings.media.transcoding && can_be_transcoded(first, second) {
             return true;
         }
-        let (Some(one), Some(other)) = (self.table.get(one), self.table.get(other)) else { return false };
-        let (Some(first), Some(second)) = (one.agreement(), other.agreement()) else { return false };
         let may_take = |session: &Session, agreed| session.is_outgoing() || session.has_shown(agreed);
         fits(first, second) || may_take(one, second) || may_take(other, first)
     }
@@ -155,8 +193,15 @@ impl Sessions {
     /// is a peer that has shown such a codec, and that can come closer to the other one by it.
     fn may_be_asked(&self, id: SessionId, partner: SessionId) -> bool {
         let theirs = self.table.get(partner).and_then(Session::agreement);
-        !self.settings.media.transcoding
+        !self.may_transcode(id, partner)
             || theirs.zip(self.table.get(id)).is_some_and(|(theirs, session)| session.could_come_to(theirs))
+    }
+
+    /// Whether the media plane may turn the codec of one session into one of the other.
+    fn may_transcode(&self, one: SessionId, other: SessionId) -> bool {
+        let agreed = |id| self.table.get(id).and_then(Session::agreement);
+        let can_be = agreed(one).zip(agreed(other)).is_none_or(|(one, other)| can_be_transcoded(one, other));
+        self.settings.media.transcoding && can_be
     }
 
     /// Offers a session the codecs of the one that it hears, or is to hear. `false`: something is in the way; what is tried
@@ -179,11 +224,11 @@ impl Sessions {
         turn: &mut Turn<'_>,
         id: SessionId,
         matching: Matching,
-        agreed: &Negotiated,
+        agreed: &PayloadMap,
     ) {
         let spoken = self.partner_of(id, matching).and_then(|partner| self.table.get(partner)?.agreement());
         let spoken = spoken.map(|theirs| Codecs::spoken(&theirs.payloads));
-        let left_out = spoken.filter(|spoken| !Codecs::of(&agreed.payloads).meets(*spoken));
+        let left_out = spoken.filter(|spoken| !Codecs::of(agreed).meets(*spoken));
         if let (Some(session), Some(left_out)) = (self.table.get_mut(id), left_out) {
             session.sdp.forget_shown_of(left_out);
         }
@@ -196,7 +241,7 @@ impl Sessions {
     pub(crate) fn match_refused(&mut self, turn: &mut Turn<'_>, id: SessionId, matching: Matching) {
         let link = self.table.get(id).and_then(|session| session.link());
         let Some(partner) = self.partner_of(id, matching) else { return };
-        let transcodes = self.settings.media.transcoding;
+        let transcodes = self.may_transcode(id, partner);
         let theirs = self.table.get(partner).and_then(Session::agreement).map(|agreed| agreed.payloads);
         if let (Some(session), Some(theirs), true) = (self.table.get_mut(id), theirs, transcodes) {
             session.sdp.forget_shown_of(Codecs::of(&theirs)); // it is not asked for them again

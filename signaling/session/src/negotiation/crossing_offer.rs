@@ -104,7 +104,7 @@ impl Sessions {
         for (id, peer) in [(one, other), (other, one)] {
             let Some(wanted) = self.table.get(peer).map(|peer| mirrored(peer.wanted_by_peer())) else { continue };
             let is_other = |session: &Session| {
-                let open = session.negotiation.local_offer().map(|offer| offer.wish);
+                let open = session.negotiation.local_offer().map(|offer| &offer.wish);
                 let turns = open.is_some_and(|wish| wish.operation.is_none() && wish.wanted != wanted);
                 !session.is_held_here() && (session.hold.wanted() != wanted || turns)
             };
@@ -145,11 +145,12 @@ impl Sessions {
 
     /// Offers the other side what this side wants of it.
     pub(crate) fn turn_other(&mut self, turn: &mut Turn<'_>, other: SessionId, wish: Wish) -> Result<(), SessionError> {
+        let (wanted, crosses_for) = (wish.wanted, wish.crosses_for);
         let asked = self.offer(turn, other, wish);
-        if let (Err(error), None, Some(session)) = (&asked, wish.crosses_for, self.table.get_mut(other)) {
+        if let (Err(error), None, Some(session)) = (&asked, crosses_for, self.table.get_mut(other)) {
             // No peer asks for this again: the session does.
             let is_busy = matches!(error, SessionError::Busy(_));
-            session.negotiation.turn_back_to(is_busy.then_some(wish.wanted));
+            session.negotiation.turn_back_to(is_busy.then_some(wanted));
         }
         asked
     }

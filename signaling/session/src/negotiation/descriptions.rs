@@ -143,7 +143,7 @@ impl Sessions {
 
 /// What was agreed on, or all that we have, towards another address.
 fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Negotiated {
-    match session.sdp.agreed().copied() {
+    match session.sdp.agreed().cloned() {
         Some(agreed) if agreed.remote_rtp == Some(address) => agreed,
         Some(agreed) => Negotiated {
             remote_rtp: Some(address),
@@ -155,6 +155,7 @@ fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Neg
             remote_rtp: Some(address),
             remote_rtcp: None,
             payloads: session.offer().map_or_else(|| settings.payloads(), |offer| offer.agreed().payloads),
+            relayed: session.offer().map_or_else(Default::default, |offer| offer.agreed().relayed.clone()),
             direction: settings.direction,
             ptime_ms: 20,
             opus: Default::default(),

@@ -9,7 +9,7 @@ use crate::{
     Turn,
 };
 use contract::{Codec, Direction, PayloadMap, PayloadMapping};
-use sdp_core::{Negotiated, Packets, Settings, write_offer, write_offer_again};
+use sdp_core::{Negotiated, Packets, RelayedFormats, Settings, write_offer, write_offer_again};
 use sip_core::{ClientRequestId, DialogId, Span};
 use std::ops::RangeInclusive;
 
@@ -17,14 +17,14 @@ use std::ops::RangeInclusive;
 const DYNAMIC_PAYLOAD_TYPES: RangeInclusive<u8> = 96..=127;
 
 /// A re-INVITE of ours that has no answer yet, and what it is to bring about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LocalOffer {
     pub(crate) request: ClientRequestId,
     pub(crate) wish: Wish,
 }
 
 /// What a re-INVITE of ours is to bring about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Wish {
     /// The user's operation, which ends with `Done` or `Failed`; none where the session itself wants this.
     pub(crate) operation: Option<Operation>,
@@ -62,9 +62,9 @@ impl Sessions {
         let mut origin = session.sdp.origin();
         let is_linked = self.linked(session).is_some_and(|other| other.takes().is_some());
         let common = |agreed| if is_linked { in_common(agreed, &settings) } else { agreed };
-        let text = match session.sdp.agreed().copied().map(|agreed| narrowed(common(agreed), wish.codec, &settings)) {
+        let text = match session.sdp.agreed().cloned().map(|agreed| narrowed(common(agreed), wish.codec, &settings)) {
             Some(agreed) => {
-                let all = wish.terms.map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
+                let all = wish.terms.as_ref().map(|_| all_that_can_be(&settings, Some(&agreed)).payloads);
                 let offered = Negotiated { payloads: all.unwrap_or(agreed.payloads), ..agreed };
                 write_offer_again(&offered, &settings, session.sdp.others(), local, &mut origin)
             }
@@ -151,18 +151,19 @@ impl Sessions {
         if let Some((holds, source)) = wish.hold {
             session.hold.set_ours(holds.then_some(source));
         }
+        let (direction, payloads) = (agreed.direction, agreed.payloads);
         self.answered(turn, id, agreed, wish.operation);
         if matches!(wish.hold, Some((false, _))) {
             self.resumed_direction_meets(turn, id);
         }
         if let Some(matching) = wish.matching {
-            self.match_accepted(turn, id, matching, &agreed);
+            self.match_accepted(turn, id, matching, &payloads);
         }
-        if wish == Wish::of(wish.wanted) && agreed.direction != wish.wanted {
-            self.answered_direction_crosses(turn, id, agreed.direction);
+        if wish == Wish::of(wish.wanted) && direction != wish.wanted {
+            self.answered_direction_crosses(turn, id, direction);
         }
         if let Some(other) = wish.crosses_for {
-            self.cross_done(turn, other, Ok(Crossed { agreed: agreed.direction, wanted_before: before }));
+            self.cross_done(turn, other, Ok(Crossed { agreed: direction, wanted_before: before }));
         }
     }
 
@@ -221,15 +222,12 @@ fn reach_of(session: &Session, wish: &Wish) -> Reach {
 /// What was agreed on, without the codecs that the other side does not take any more.
 fn in_common(agreed: Negotiated, settings: &Settings<'_>) -> Negotiated {
     let is_event = |entry: &PayloadMapping| entry.codec == Codec::TelephoneEvent;
-    let is_common = |entry: &PayloadMapping| !is_event(entry) && settings.codecs.contains(&entry.codec);
+    let is_common = |entry: &PayloadMapping| !is_event(entry) && settings.has(entry);
     // RFC 4733 §2.1: events have the clock of the audio beside them.
     let has_clock = |event: &PayloadMapping| {
         agreed.payloads.entries().any(|audio| is_common(&audio) && audio.clock_rate == event.clock_rate)
     };
-    let mut payloads = PayloadMap::default();
-    for entry in agreed.payloads.entries().filter(|entry| is_common(entry) || (is_event(entry) && has_clock(entry))) {
-        payloads.push_entry(entry);
-    }
+    let payloads = agreed.payloads.only(|entry| is_common(entry) || (is_event(entry) && has_clock(entry)));
     if payloads.audio().is_some() { Negotiated { payloads, ..agreed } } else { agreed }
 }
 
@@ -237,7 +235,7 @@ fn in_common(agreed: Negotiated, settings: &Settings<'_>) -> Negotiated {
 fn narrowed(agreed: Negotiated, codec: Option<Codec>, settings: &Settings<'_>) -> Negotiated {
     let Some(codec) = codec else { return agreed };
     let telephone_event = agreed.payloads.telephone_event().is_some();
-    let wanted = Settings { codecs: &[codec], telephone_event, ..*settings }.payloads();
+    let wanted = Settings { codecs: &[codec.into()], telephone_event, ..*settings }.payloads();
     Negotiated { payloads: renumbered(&wanted, Some(&agreed.payloads)), ..agreed }
 }
 
@@ -248,6 +246,7 @@ pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiate
         remote_rtp: None,
         remote_rtcp: None,
         payloads,
+        relayed: RelayedFormats::default(),
         direction: settings.direction,
         ptime_ms: 20,
         opus: Default::default(),
@@ -261,15 +260,14 @@ pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiate
 fn renumbered(wanted: &PayloadMap, agreed: Option<&PayloadMap>) -> PayloadMap {
     let mut payloads = PayloadMap::default();
     let known = |entry: &PayloadMapping| {
-        let same = |other: &PayloadMapping| (other.codec, other.clock_rate) == (entry.codec, entry.clock_rate);
-        agreed?.entries().find(same).map(|other| other.payload_type)
+        agreed?.entries().find(|other| other.is_same_format(entry)).map(|other| other.payload_type)
     };
     let is_taken = |number: u8| agreed.is_some_and(|agreed| agreed.iter().any(|(other, ..)| other == number));
     for entry in wanted.entries() {
         let is_free = |number: &u8| !is_taken(*number) && payloads.iter().all(|(other, ..)| other != *number);
         let new = || [entry.payload_type].into_iter().chain(DYNAMIC_PAYLOAD_TYPES).find(is_free);
         if let Some(number) = known(&entry).or_else(new) {
-            payloads.push_clocked(number, entry.codec, entry.clock_rate);
+            payloads.push_entry(PayloadMapping { payload_type: number, peer_payload_type: number, ..entry });
         }
     }
     payloads

@@ -137,7 +137,7 @@ impl Sessions {
             PendingOperation::Resume => self.offer_resume(turn, id),
             PendingOperation::Codec(codec) => self.offer_codec(turn, id, *codec),
             PendingOperation::Remote(remote) => self.redirect_media(turn, id, remote),
-            PendingOperation::Offer(wish) => self.offer(turn, id, *wish),
+            PendingOperation::Offer(wish) => self.offer(turn, id, wish.clone()),
         }
     }
 

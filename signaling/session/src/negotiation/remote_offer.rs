@@ -170,7 +170,7 @@ impl Sessions {
         if session.negotiation.take_awaited_ack() {
             match self.answer_in(turn, id, message) {
                 Ok(agreed) => {
-                    self.answered(turn, id, agreed, None);
+                    self.answered(turn, id, agreed.clone(), None);
                     self.late_answer_crosses(turn, id, &agreed);
                 }
                 // RFC 3261 §14.1: a re-INVITE that fails does not fail the call.

@@ -8,7 +8,7 @@ use sdp_core::{Negotiated, Origin, OtherMedia};
 #[derive(Debug)]
 pub(crate) struct SdpState {
     /// What was agreed on last.
-    agreed: Option<Negotiated>,
+    agreed: Option<Box<Negotiated>>,
     /// Streams of the peer's descriptions other than the one that we take.
     others: OtherMedia,
     /// The session of our descriptions, with the version of the last one.
@@ -26,16 +26,21 @@ impl SdpState {
     }
 
     pub(crate) fn agreed(&self) -> Option<&Negotiated> {
-        self.agreed.as_ref()
+        self.agreed.as_deref()
     }
 
     pub(crate) fn set_agreed(&mut self, agreed: Option<Negotiated>) {
-        self.agreed = agreed;
+        self.agreed = agreed.map(Box::new);
     }
 
     /// The outcome of an exchange.
     pub(crate) fn settle(&mut self, agreed: Negotiated, others: OtherMedia) {
-        (self.agreed, self.others) = (Some(agreed), others);
+        (self.agreed, self.others) = (Some(Box::new(agreed)), others);
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        self.agreed().map_or(0, |agreed| size_of_val(agreed) + agreed.relayed.bytes())
     }
 
     pub(crate) fn others(&self) -> &OtherMedia {
@@ -74,6 +79,11 @@ impl SdpState {
     /// The peer has offered, or agreed to, a codec of these.
     pub(crate) fn has_shown(&self, codecs: Codecs) -> bool {
         self.shown.meets(codecs)
+    }
+
+    /// The peer has offered, or agreed to, a codec that the media plane understands.
+    pub(crate) fn has_shown_decodable(&self) -> bool {
+        self.shown.is_decodable()
     }
 
     /// An offer has been answered.

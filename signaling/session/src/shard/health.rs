@@ -135,6 +135,7 @@ impl Session {
         let boxes = [
             self.incoming.as_ref().map_or(0, |incoming| incoming.bytes()),
             self.negotiation.bytes(),
+            self.sdp.bytes(),
             self.outgoing.as_ref().map_or(0, |out| size_of_val(&**out)),
         ];
         size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>() + boxes.iter().sum::<usize>()

@@ -106,6 +106,7 @@ impl Sessions {
         let Settings { media, limits, timeouts, crossing, .. } = newer;
         self.settings.media.codecs.clone_from(&media.codecs);
         self.settings.media.codec_order = media.codec_order;
+        self.settings.media.relays_all = media.relays_all;
         self.settings.media.telephone_event = media.telephone_event;
         (self.settings.media.digit_way, self.settings.media.digit_passing) = (media.digit_way, media.digit_passing);
         self.settings.media.transcoding = media.transcoding;

@@ -4,6 +4,7 @@ use crate::proxy::RelayPlan;
 use clock::Duration;
 use config::Config;
 use contract::{Codec, DigitPassing};
+use sdp_core::AudioFormat;
 use session::{
     CallLimits, CrossingPolicy, Destinations, DigitWay, LocalAddresses, MediaSettings, Settings, SourceLimits, Sources,
     Timeouts,
@@ -110,7 +111,8 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         config::AudioCodec::Opus => Codec::Opus,
     };
     let media = MediaSettings {
-        codecs: sip.audio.codecs.iter().map(codec).collect(),
+        codecs: sip.audio.codecs.iter().map(codec).map(AudioFormat::of).collect(),
+        relays_all: config.media.relay_unknown,
         codec_order: match sip.audio.codec_order {
             config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
             config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,

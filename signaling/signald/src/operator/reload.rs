@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a running switch takes over without harm to a call, beside the certificates, whose files are watched anyway.
-const TAKEN_KEYS: [&str; 18] = [
+const TAKEN_KEYS: [&str; 19] = [
     "sip.routes",
     "sip.ring_timeout_s",
     "sip.progress_timeout_s",
@@ -23,6 +23,7 @@ const TAKEN_KEYS: [&str; 18] = [
     "sip.codec_order",
     "sip.dtmf",
     "media.transcoding",
+    "media.relay_unknown",
     "media.dtmf",
     "media.digits",
     "auth.realms",

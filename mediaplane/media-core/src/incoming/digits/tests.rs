@@ -39,8 +39,7 @@ impl Side {
             let (mut map, clock_rate) = (PayloadMap::default(), side.codec.clock_rate());
             let number = side.codec.static_payload_type().unwrap_or(96);
             assert!(map.push(number, side.codec));
-            let codec = Codec::TelephoneEvent;
-            let events = PayloadMapping { payload_type: EVENTS, codec, peer_payload_type: EVENTS, clock_rate };
+            let events = PayloadMapping { clock_rate, ..PayloadMapping::of(EVENTS, Codec::TelephoneEvent) };
             assert!(!side.has_events || map.push_entry(events));
             map
         };

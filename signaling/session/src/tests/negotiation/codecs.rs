@@ -7,6 +7,7 @@ use contract::{Codec, Direction, Source};
 use sip_core::Cause;
 
 mod digits;
+mod relayed;
 mod transcoding;
 
 const C: u64 = 60;
@@ -131,7 +132,7 @@ fn the_first_offer_and_answer_cross() {
         ("0 8", "8", "0 8", "8"),
         ("8 0", "0", "8 0", "0"),
         ("8", "8", "8", "8"),
-        ("18 8 9", "8", "8", "8"),
+        ("18 8 9", "8", "18 8", "8"),
         ("0 101", "0 101", "0 101", "0 101"),
         ("0 101", "0", "0 101", "0"),
         ("0", "0", "0", "0"),
@@ -356,7 +357,7 @@ fn a_change_that_the_other_side_refuses_changes_nothing() {
         pair.world.assert_heard(pair.caller, pair.called, Codec::Pcmu);
         // What nobody here has is not even asked for.
         for nothing in [
-            sdp("18"),
+            sdp("19"),
             SDP.replace("audio 4000", "audio 0"),
             SDP.replace("audio 4000", "audio 0") + "m=image 4002 udptl t38\r\n",
             SDP.replace("RTP/AVP 0", "RTP/SAVP 0"),
@@ -379,7 +380,7 @@ fn an_offer_of_nothing_leaves_the_call_as_it_is() {
         sdp("18"),
     ] {
         let (mut world, ..) = connected("tone");
-        let before = *world.session(world.id()).agreement().unwrap();
+        let before = world.session(world.id()).agreement().unwrap().clone();
         world.reinvites(DIALOG, &offer);
         assert_eq!(world.said(), [Said::Reject(REINVITE, 488, None)], "{offer}");
         let request = 90;

@@ -6,6 +6,7 @@ use contract::PayloadMapping;
 /// A switch with all codecs that transcodes.
 fn settings() -> Settings {
     let codecs = vec![Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
+    let codecs = codecs.into_iter().map(sdp_core::AudioFormat::of).collect();
     Settings { media: MediaSettings { codecs, ..MediaSettings::default() }, ..Settings::default() }
 }
 
@@ -280,14 +281,15 @@ fn a_blind_transfer_transcodes() {
     pair.world.assert_transcoded((pair.caller, Codec::Pcmu), (third, Codec::Opus));
 }
 
-/// Codecs that nobody here has are refused as before.
+/// What the media plane would have to decode, and cannot, is refused.
 #[test]
 fn what_cannot_be_transcoded_is_refused() {
     let mut world = World::new(settings(), 4);
-    world.calls(A, "on", &sdp("18"));
+    world.calls(A, "tone", &sdp("18"));
     assert_eq!(world.said(), [Said::Reject(A, 488, None)]);
     let mut pair = pair("96", "8");
     pair.world.offers(A, &sdp("18"));
+    pair.world.is_asked(B, "18", None);
     assert_eq!(pair.world.said(), [Said::Reject(REINVITE, 488, None)]);
     pair.world.assert_transcoded((pair.caller, Codec::Opus), (pair.called, Codec::Pcma));
 }

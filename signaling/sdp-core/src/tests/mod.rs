@@ -1,10 +1,13 @@
+mod relayed;
+
 use super::*;
 use contract::{Codec, Direction, LegSpec, OpusParameters, RtcpMode};
 use proptest::prelude::*;
 
-const BOTH: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+const BOTH: [AudioFormat; 2] = [AudioFormat::of(Codec::Pcmu), AudioFormat::of(Codec::Pcma)];
 const SETTINGS: Settings<'static> = Settings {
     codecs: &BOTH,
+    relays_all: false,
     order: CodecOrder::Offerer,
     telephone_event: true,
     direction: Direction::Both,
@@ -28,7 +31,7 @@ fn read(rest: &str) -> Result<Offer, SdpError> {
 }
 
 fn agreed(rest: &str) -> Negotiated {
-    *read(rest).unwrap().agreed()
+    read(rest).unwrap().agreed().clone()
 }
 
 fn payloads(agreed: &Negotiated) -> Vec<(u8, Codec)> {
@@ -333,7 +336,7 @@ fn a_host_name_in_c_is_no_reason_to_refuse() {
             assert_eq!(offer.agreed().remote_rtcp, Some((source, 4_001).into()), "{text}");
             let answer = read_answer(text.as_bytes(), &known, &OtherMedia::default()).unwrap();
             assert_eq!((answer.remote_rtp, answer.direction), (Some((source, 4_000).into()), Direction::Both));
-            let unknown = *Offer::read(text.as_bytes(), &SETTINGS).unwrap().agreed();
+            let unknown = Offer::read(text.as_bytes(), &SETTINGS).unwrap().agreed().clone();
             assert_eq!((unknown.remote_rtp, unknown.direction), (None, Direction::Both), "{text}");
         }
     }
@@ -428,7 +431,7 @@ fn a_later_offer_keeps_payload_types_and_turns_direction() {
 /// The other side of a relay says what it wants of Opus; alone we want repair of lost packets.
 #[test]
 fn what_the_other_side_wants_of_opus_is_passed_on() {
-    let all = Settings { codecs: &[Codec::Opus, Codec::Pcmu], ..SETTINGS };
+    let all = Settings { codecs: &[Codec::Opus.into(), Codec::Pcmu.into()], ..SETTINGS };
     let wanted = OpusParameters::default().with_playback_rate(16_000).with_bitrate(24_000).with_dtx(true);
     let text = sdp("m=audio 4000 RTP/AVP 96 0\na=rtpmap:96 opus/48000/2\na=fmtp:96 stereo=1\n");
     for (opus, said) in [
@@ -453,7 +456,7 @@ fn what_the_other_side_wants_of_opus_is_passed_on() {
 /// An `a=rtpmap` that gives a codec another clock or another number of channels names no codec that we know.
 #[test]
 fn clocks_and_channels_that_a_codec_does_not_have_are_refused() {
-    let all = Settings { codecs: &[Codec::Opus, Codec::G722, Codec::Pcmu], ..SETTINGS };
+    let all = Settings { codecs: &[Codec::Opus, Codec::G722, Codec::Pcmu].map(AudioFormat::of), ..SETTINGS };
     for lie in [
         "0 PCMU/16000",
         "0 PCMU/8000/2",
