@@ -46,6 +46,7 @@ impl Worker {
             flow: FlowSpec { direction: 0, ..FlowSpec::default() },
             ptime_ms: 0,
             opus: Default::default(),
+            voice: Default::default(),
             leg,
             opened_at: now,
             listening_since: now,
@@ -149,6 +150,7 @@ impl Worker {
         if let Some(formats) = &update.formats {
             (leg.payloads, leg.ptime_ms) = (Payloads::new(&formats.payloads), formats.ptime_ms);
             leg.opus = formats.opus;
+            leg.voice = formats.voice;
             // Not every codec has packets of every length.
             if let Some(format) = leg.payloads.format() {
                 leg.ptime_ms = format.nearest_ptime_ms(formats.ptime_ms.into()) as u8;
@@ -164,7 +166,9 @@ impl Worker {
         leg.filter.mux = matches!(transport.rtcp(), RtcpMode::Mux | RtcpMode::RelayMux);
         leg.filter.rtcp = transport.rtcp() != RtcpMode::Off;
         leg.sending.muted = flow.muted == 1;
-        leg.payloads.watches_sound = leg.flow.digits.listens() || leg.hearing.is_some();
+        self.follow_voice(place, out);
+        let leg = &mut self.legs[place];
+        leg.watch_sound(leg.flow.digits.listens() || leg.hearing.is_some());
         if let Some(hearing) = leg.hearing.as_deref_mut().filter(|_| !flow.digits.listens()) {
             hearing.stop_listening();
         }
@@ -193,6 +197,16 @@ impl Worker {
         self.set_source(place, &old_flow);
         self.pace.leave(&mut self.legs, place);
         self.place_in_frame(place, now);
+    }
+
+    /// Has the sound of the peer processed as it is wanted, where there is a place for that.
+    pub(crate) fn follow_voice(&mut self, place: usize, out: &mut Output) {
+        let leg = &mut self.legs[place];
+        if !self.voices.provide(&mut leg.links.voice, leg.leg, leg.voice) {
+            out.events.push(Event::VoiceRefused { leg: leg.leg });
+            self.counts.add(MediaCounter::VoiceRefused, 1);
+        }
+        self.counts.set(MediaCounter::VoiceProcessing, self.voices.count() as u64);
     }
 
     /// Sets where the leg sends and which sources it takes, after a change of what SDP said.

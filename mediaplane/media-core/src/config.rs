@@ -17,6 +17,8 @@ pub struct WorkerConfig {
     pub leg_limit: usize,
     /// Legs that are transcoded for at once, at most.
     pub transcoder_limit: usize,
+    /// Legs whose peer's sound is processed at once, at most.
+    pub voice_limit: usize,
     /// What `Source::Prompt` numbers.
     pub prompts: Arc<[Prompt]>,
     /// Shared by all workers.
@@ -39,6 +41,7 @@ impl WorkerConfig {
             leg_rows: ports.len(),
             leg_limit: ports.len(),
             transcoder_limit: ports.len(),
+            voice_limit: ports.len(),
             ports,
             prompts: Arc::new([]),
             tones: Arc::new(Tones::default()),

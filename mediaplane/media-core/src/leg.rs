@@ -11,11 +11,13 @@ use crate::outgoing::program::Program;
 use crate::outgoing::stream::Sending;
 use crate::rooms::{self, MemberIndex, Rooms, Said};
 use crate::rtcp::reports::Reports;
+use crate::voice::VoiceIndex;
 use audio::codec::CodecFormat;
 use audio::{Law, ToneIndex};
 use clock::Instant;
 use contract::{
     ClockRate, Codec, FlowSpec, LegRef, LegState, OpusParameters, PayloadMap, PayloadMapping, TransportSpec,
+    VoiceProcessing,
 };
 use std::sync::Arc;
 
@@ -58,6 +60,8 @@ pub(crate) struct Leg {
     pub(crate) ptime_ms: u8,
     /// What the peer wants of the Opus that it is sent.
     pub(crate) opus: OpusParameters,
+    /// What is wanted of the sound of the peer.
+    pub(crate) voice: VoiceProcessing,
     pub(crate) leg: LegRef,
     pub(crate) opened_at: Instant,
     /// The media timeout counts from here, or from the last packet.
@@ -103,6 +107,8 @@ pub(crate) struct Links {
     pub(crate) coder: CoderIndex,
     /// Its place in a room.
     pub(crate) member: MemberIndex,
+    /// What processes the sound of the peer.
+    pub(crate) voice: VoiceIndex,
 }
 
 /// In no list.
@@ -125,6 +131,7 @@ impl Links {
             pair,
             coder: CoderIndex::NONE,
             member: MemberIndex::NONE,
+            voice: VoiceIndex::NONE,
         }
     }
 }
@@ -206,7 +213,7 @@ pub(crate) struct Payloads {
     pub(crate) event_type: Option<u8>,
     /// Of the telephone events: their durations are told in it.
     pub(crate) event_clock: ClockRate,
-    /// Digits may be in the packets of sound, or the end of one.
+    /// Digits may be in the packets of sound, or the end of one; or the sound is processed.
     pub(crate) watches_sound: bool,
 }
 
@@ -274,6 +281,11 @@ impl Leg {
         if self.making.sound == Sound::Transcoded {
             self.making.sound = Sound::None;
         }
+    }
+
+    /// Packets of sound are looked at where digits may be in them, or where their sound is processed.
+    pub(crate) fn watch_sound(&mut self, for_digits: bool) {
+        self.payloads.watches_sound = for_digits || self.links.voice != VoiceIndex::NONE;
     }
 
     /// A program that the leg may send the sound of.

@@ -1,8 +1,8 @@
 //! What a media worker decides: legs, relay, sources, latching, RTCP. Packets in batches in, packets in batches out.
 //!
 //! No socket, no clock, no thread, no random source: time and a seed arrive as arguments, packets come and go through
-//! the seam in [`io`]. After [`Worker::new`] nothing is allocated. Nothing here transcodes, mixes
-//! or writes recordings; what a recorded leg says and hears is pointed at in [`io::Output::taps`], what a program hears of a leg in [`io::Output::program_taps`]. Read
+//! the seam in [`io`]. After [`Worker::new`] nothing is allocated for a packet. Nothing here
+//! writes recordings; what a recorded leg says and hears is pointed at in [`io::Output::taps`], what a program hears of a leg in [`io::Output::program_taps`]. Read
 //! [`Worker`] first, then [`io`]; [`sim`] is a network for tests, [`suite`] the behaviour that every back end must show.
 //!
 //! Tests: `cargo test -p ringplane-media-core`; benches: `cargo bench -p ringplane-media-core`.
@@ -27,6 +27,7 @@ mod rooms;
 mod rtcp;
 mod rtp_clock;
 mod timers;
+mod voice;
 mod worker;
 
 pub use config::WorkerConfig;

@@ -4,13 +4,14 @@ use crate::Worker;
 use crate::incoming::sinks;
 use crate::io::Output;
 use crate::leg::{Leg, LegIndex, Links, NOWHERE, Sound};
+use crate::voice::MovingVoice;
 use clock::Instant;
 use contract::{Address, Event, LegRef, LegState, RefuseReason, Source};
 
-/// A leg with all its counters and clocks, on no worker. Its sockets are as they were: opened, and connected where the
-/// leg had settled.
-#[derive(Clone, Debug)]
-pub struct MovingLeg(Box<Leg>);
+/// A leg with all its counters and clocks, and what its voice processing has learned, on no worker. Its sockets are as they
+/// were: opened, and connected where the leg had settled.
+#[derive(Debug)]
+pub struct MovingLeg(Box<Leg>, Option<MovingVoice>);
 
 impl MovingLeg {
     /// The leg that moves.
@@ -60,9 +61,10 @@ impl Worker {
     pub fn extract(&mut self, leg: LegRef) -> Option<MovingLeg> {
         let place = self.find(leg).ok()?;
         let slot = self.legs[place].links.slot;
+        let voice = self.voices.release(&mut self.legs[place].links.voice);
         let mut moving = self.unseat(place);
         moving.links = Links { slot, ..Links::none(moving.links.pair) };
-        Some(MovingLeg(Box::new(moving)))
+        Some(MovingLeg(Box::new(moving), voice))
     }
 
     /// Goes on with a leg of another worker, answered by `Moved` with `number`; gives it back where that cannot be.
@@ -77,7 +79,8 @@ impl Worker {
             Ok(pair) => pair,
             Err(reason) => return Err((moving, reason)),
         };
-        let mut leg = *moving.0;
+        let MovingLeg(leg, voice) = moving;
+        let mut leg = *leg;
         let slot = leg.links.slot;
         leg.links = Links::none(pair);
         let leg_ref = leg.leg;
@@ -88,6 +91,12 @@ impl Worker {
             it.making.sound = Sound::Silence;
         }
         self.count_rooms();
+        if let Some(voice) = voice {
+            self.voices.put(&mut self.legs[place].links.voice, voice);
+        }
+        self.follow_voice(place, out);
+        let it = &mut self.legs[place];
+        it.watch_sound(it.payloads.watches_sound);
         self.relink(place);
         if slot != NOWHERE {
             self.pace.rejoin(&mut self.legs, LegIndex::new(place), slot);

@@ -11,6 +11,7 @@ use crate::outgoing::pace::Pace;
 use crate::random::Random;
 use crate::rooms::Rooms;
 use crate::timers::Timers;
+use crate::voice::Voices;
 use crate::{QualityLimits, WorkerConfig};
 use audio::{Prompt, Tones};
 use clock::{Duration, Instant, WallTime};
@@ -53,6 +54,7 @@ pub struct Worker {
     pub(crate) proved: Vec<LegIndex>,
     pub(crate) coders: Coders,
     pub(crate) rooms: Rooms,
+    pub(crate) voices: Voices,
     pub(crate) pace: Pace,
     pub(crate) timers: Timers,
     pub(crate) counts: Counts<MediaCounter>,
@@ -88,6 +90,7 @@ impl Worker {
             proved: Vec::with_capacity(config.leg_limit),
             coders: Coders::new(config.transcoder_limit),
             rooms: Rooms::default(),
+            voices: Voices::new(config.voice_limit),
             pace: Pace::default(),
             timers: Timers::default(),
             counts: Counts::default(),
@@ -111,8 +114,8 @@ impl Worker {
             return;
         }
         let tally = Tally::default();
-        let Self { probation, proved, coders, rooms, .. } = self;
-        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders, rooms };
+        let Self { probation, proved, coders, rooms, voices, .. } = self;
+        let mut turn = Turn { now, buffers, out, tally, probation, proved, coders, rooms, voices };
         packets::take_batch(&mut self.legs, &self.by_pair, received, &mut turn);
         turn.tally.add_to(&mut self.counts);
         self.counts.set(MediaCounter::TranscodersWorking, self.coders.count() as u64);
@@ -194,6 +197,11 @@ impl Worker {
     /// Transcoders at work.
     pub fn transcoder_count(&self) -> usize {
         self.coders.count()
+    }
+
+    /// Legs whose peer's sound is processed.
+    pub fn voice_count(&self) -> usize {
+        self.voices.count()
     }
 
     /// Counts what commands and ends of legs change.
@@ -283,6 +291,8 @@ impl Worker {
         let it = &mut self.legs[place];
         self.coders.release(&mut it.links.coder);
         self.rooms.leave(&mut it.links.member);
+        self.voices.release(&mut it.links.voice);
+        self.counts.set(MediaCounter::VoiceProcessing, self.voices.count() as u64);
         self.count_rooms();
         let it = &mut self.legs[place];
         it.reports.watch.end_counting(&mut self.counts);

@@ -1,6 +1,6 @@
 //! After set-up a worker allocates nothing: counted over two million relayed packets and half a minute of tones, half of
 //! them recorded, some heard by a program, one that a program speaks on, and a room with members of four codecs. Some legs are
-//! searched for digits.
+//! searched for digits, and the voice of some is processed.
 
 use clock::{Duration, Instant, WallTime};
 use contract::{Codec, Command, LegRef, LegSpec, PortRef, RoomMember, Source};
@@ -39,6 +39,8 @@ const LEGS: usize = 64;
 const TONES: usize = 8;
 /// Relayed legs whose sound is searched for tones of digits.
 const LISTENING: usize = 8;
+/// Relayed legs whose sound is brought to one level, and of which it is told when the peer speaks.
+const PROCESSED: usize = 4;
 /// The members of the room: payload type, codec, and whether the others hear them.
 const MEMBERS: [(u8, Codec, bool); 8] = [
     (0, Codec::Pcmu, true),
@@ -69,6 +71,8 @@ fn relaying_tones_and_recording_allocate_nothing() {
             spec.transport.remote_rtp = peer(n).into();
             spec.flow.source = source.into();
             spec.flow.digits = spec.flow.digits.listening(n < LISTENING);
+            let is_processed = (LISTENING..LISTENING + PROCESSED).contains(&n);
+            spec.formats.voice = spec.formats.voice.with_gain(is_processed).with_activity(is_processed);
         });
         assert!(spec.formats.payloads.push(0, Codec::Pcmu));
         spec

@@ -1,7 +1,6 @@
 //! What a worker does with the packets of a turn.
 
 use crate::decoding::coders::Coders;
-use crate::incoming::digits;
 use crate::incoming::relay::relay;
 use crate::incoming::tap::{Passing, Side};
 use crate::io::{Buffers, Output, Received, Span};
@@ -11,6 +10,7 @@ use crate::latching::source_filter::Verdict;
 use crate::leg::{Leg, LegIndex, Payload};
 use crate::rooms::Rooms;
 use crate::rtcp::incoming;
+use crate::voice::{self, Voices};
 use clock::{Duration, Instant};
 use rtp_wire::{Header, is_rtcp, is_stun};
 use stats::{Counts, MediaCounter};
@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     pub(crate) taps_lost: u64,
     pub(crate) digits_too_fast: u64,
     pub(crate) transcoded: u64,
+    pub(crate) voice_processed: u64,
+    pub(crate) voice_unprocessed: u64,
 }
 
 /// RTP that passed.
@@ -77,6 +79,7 @@ pub(crate) struct Turn<'a, B: Buffers> {
     pub(crate) proved: &'a mut Vec<LegIndex>,
     pub(crate) coders: &'a mut Coders,
     pub(crate) rooms: &'a mut Rooms,
+    pub(crate) voices: &'a mut Voices,
 }
 
 pub(crate) fn take_batch<B: Buffers>(
@@ -141,11 +144,21 @@ fn take_known<B: Buffers>(
     }
     turn.tally.received.add(packet.span.bytes);
     leg.receiving.take(header, packet.at, usize::from(packet.span.bytes), payload);
-    let mut goes_on = true;
     if payload.is_event() | leg.payloads.watches_sound {
-        goes_on = digits::look_at(legs, place, packet, (header, payload), turn);
+        return voice::look_closer(legs, place, packet, (header, payload), turn);
     }
-    let leg = &mut legs[place];
+    show_received(leg, (packet, header), payload, turn);
+    Some(payload)
+}
+
+/// Shows a packet of the peer to what hears the leg.
+#[inline]
+pub(crate) fn show_received<B: Buffers>(
+    leg: &mut Leg,
+    (packet, header): (&Received, &Header),
+    payload: Payload,
+    turn: &mut Turn<'_, B>,
+) {
     if !payload.is_event() {
         leg.receiving.codec = payload.codec;
     }
@@ -154,7 +167,6 @@ fn take_known<B: Buffers>(
     if !leg.show(&passing, turn.out) {
         turn.tally.taps_lost += 1;
     }
-    goes_on.then_some(payload)
 }
 
 /// A packet of a source that is not the one that was taken last. `true`: it is the peer's, and the leg has settled there.
@@ -270,6 +282,8 @@ impl Tally {
             (DroppedPayloadType, self.dropped.payload_type),
             (DroppedNoTranscoder, self.dropped.no_transcoder),
             (TranscodedPackets, self.transcoded),
+            (VoicePackets, self.voice_processed),
+            (VoiceUnprocessed, self.voice_unprocessed),
             (RtcpReceived, self.rtcp_received),
             (RtcpSent, self.rtcp_sent),
             (RecordingOverflow, self.taps_lost),

@@ -9,6 +9,7 @@ use crate::io::{BUFFER_BYTES, Buffers, Received, Send, Span};
 use crate::leg::{Leg, Payload, Sound};
 use crate::outgoing::program::Program;
 use crate::rooms::MemberIndex;
+use crate::voice::{SoundPacket, VoiceIndex};
 use rtp_wire::{Header, overwrite};
 
 /// Sends a packet on every sink of the leg at `source_leg`. Byte for byte where nothing has to change.
@@ -97,6 +98,10 @@ pub(crate) fn relay<B: Buffers>(
         let passing = Passing { side: Side::Sent, codec, clock, header: &sent, packet: span, at: received.at };
         if !sink.show(&passing, turn.out) {
             turn.tally.taps_lost += 1;
+        }
+        if sink.links.voice != VoiceIndex::NONE && !is_event {
+            let sound = SoundPacket { codec, clock, header: &sent, at: received.at };
+            turn.voices.hear_sent(sink.links.voice, &sound, sent.payload(turn.buffers.bytes(span)));
         }
         let sending = &mut sink.sending;
         sending.count(usize::from(span.bytes), header.payload_bytes);

@@ -9,6 +9,7 @@ use crate::outgoing::clip::Clip;
 use crate::outgoing::pace::{Due, instant_of, lateness, missed};
 use crate::outgoing::program::BLOCK_SAMPLES_MAX;
 use crate::rtp_clock;
+use crate::voice::{SoundPacket, VoiceIndex};
 use audio::{Law, MOST_FRAME_SAMPLES};
 use clock::{Duration, Instant};
 use contract::{ClockRate, Event, PromptPlay};
@@ -159,6 +160,10 @@ impl Worker {
             let (codec, clock) = (leg.payloads.audio_codec, leg.payloads.audio_clock);
             let passing = Passing { side: Side::Sent, codec, clock, header: &header, packet: span, at };
             self.counts.add(MediaCounter::RecordingOverflow, u64::from(!leg.show(&passing, out)));
+            if leg.links.voice != VoiceIndex::NONE {
+                let sound = SoundPacket { codec, clock, header: &header, at };
+                self.voices.hear_sent(leg.links.voice, &sound, header.payload(buffers.bytes(span)));
+            }
         }
         leg.sending.count(usize::from(span.bytes), header.payload_bytes);
         let (socket, to) = (leg.rtp_socket(), leg.sending.to());

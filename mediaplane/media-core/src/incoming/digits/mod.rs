@@ -39,7 +39,8 @@ pub(crate) fn look_at<B: Buffers>(
     }
     let has_changed = !changes.is_empty();
     let is_cut = !payload.is_event() && hearing.suspects_tone();
-    leg.payloads.watches_sound = hearing.has_to_hear(leg.flow.digits.listens());
+    let hears_on = hearing.has_to_hear(leg.flow.digits.listens());
+    leg.watch_sound(hears_on);
     if has_changed {
         let is_relayed = payload.is_event() && !payload.has_to_be_transcoded();
         turn.proved.push(LegIndex::new(place));
@@ -59,7 +60,8 @@ pub(crate) fn give_up(legs: &mut [Leg], place: usize, now: Instant, telling: &mu
     let Some(hearing) = leg.hearing.as_deref_mut() else { return };
     let mut changes = Changes::default();
     hearing.give_up(now, &mut changes);
-    leg.payloads.watches_sound = hearing.has_to_hear(leg.flow.digits.listens());
+    let hears_on = hearing.has_to_hear(leg.flow.digits.listens());
+    leg.watch_sound(hears_on);
     tell(legs, place, &changes, false, telling);
 }
 
