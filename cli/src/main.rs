@@ -1,7 +1,7 @@
 //! The executable `ringplane`: what can be typed after its name, and which file does it.
 //!
 //! `serve` is the parent of the two processes (`media` and `signal`), which do their work by the crates `mediad` and
-//! `signald`; `calls`, `stats`, `hangup`, `record` and `trace` ask a running one over its operator's socket; `check` and `init` are
+//! `signald`; `calls`, `stats`, `hangup`, `record`, `voice` and `trace` ask a running one over its operator's socket; `check` and `init` are
 //! about the configuration file. Nothing here is a library: programs use the crate `ringplane`. Tests, which call the
 //! executable with real peers: `cargo test --profile ci -p ringplane-cli`.
 
@@ -66,6 +66,8 @@ enum Command {
     Hangup(calls::hangup::HangUp),
     /// Write the sound or the packets of a call into a file of [recording] folder, pause or end that
     Record(calls::record::Record),
+    /// Take echo and noise out of what the phones of a call send, and bring speech to one level
+    Voice(calls::voice::Voice),
     /// Show SIP messages as they come and go, of all calls, one call or one peer, without passwords and keys
     Trace(trace::Trace),
 }
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Calls(wanted) => calls::run(&wanted),
         Command::Hangup(wanted) => calls::hangup::run(&wanted),
         Command::Record(wanted) => calls::record::run(&wanted),
+        Command::Voice(wanted) => calls::voice::run(&wanted),
         Command::Trace(wanted) => trace::run(&wanted),
         Command::Stats(question) => stats::run(&question),
     };

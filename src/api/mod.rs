@@ -33,8 +33,8 @@ pub use crate::media::quality::{QualityChange, QualityLevel};
 pub use crate::media::{
     AudioEnd, AudioFrame, AudioSource, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks,
     CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, PlayOptions,
-    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RoomRole, RtpAddress, RtpPort, WebSocketEnd,
-    WebSocketOptions, WebSocketStream, WebSocketSummary,
+    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RoomRole, RtpAddress, RtpPort, VoiceProcessing,
+    WebSocketEnd, WebSocketOptions, WebSocketStream, WebSocketSummary,
 };
 pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use crate::settings::builder::SessionManagerBuilder;

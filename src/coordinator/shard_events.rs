@@ -40,6 +40,12 @@ impl signald::CallHandler for ShardUser {
                         known.entry.changed.notify_waiters();
                     }
                 }
+                session::SessionEvent::VoiceActivity { id, is_speaking } => {
+                    self.publish(&coordinator, id, EventKind::VoiceActivity { is_speaking });
+                }
+                session::SessionEvent::VoiceProcessingRefused { id } => {
+                    self.publish(&coordinator, id, EventKind::VoiceProcessingRefused);
+                }
                 session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
                 session::SessionEvent::Progress { id, status, has_media } => {
                     self.publish(&coordinator, id, EventKind::Progress { status, has_media });

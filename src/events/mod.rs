@@ -65,6 +65,15 @@ pub enum EventKind {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
     },
+    /// The peer has begun to speak, or has ended, where [`crate::api::VoiceProcessing::activity`] asks for it; at most three times
+    /// a second. It ends 200 ms after its last sound.
+    VoiceActivity {
+        /// It speaks.
+        is_speaking: bool,
+    },
+    /// The media plane has no place for one more peer whose voice is processed (`voice_processors` of `[media]`): this one is
+    /// heard as it is.
+    VoiceProcessingRefused,
     /// The one that we called says something before it answers.
     Progress {
         /// 101 to 199.
@@ -190,6 +199,8 @@ impl EventKind {
             Self::HoldChanged { .. }
             | Self::MediaChanged
             | Self::AudioEnded
+            | Self::VoiceActivity { .. }
+            | Self::VoiceProcessingRefused
             | Self::MediaEstablished
             | Self::MediaPaused
             | Self::MediaResumed
@@ -218,7 +229,7 @@ pub enum EventClass {
     Transfer,
     /// Keys.
     Dtmf,
-    /// Media set up, changed, held and gone; ends of what is played; recordings.
+    /// Media set up, changed, held and gone; ends of what is played; recordings; who speaks.
     Media,
     /// Changes of quality, and the numbers of monitored calls.
     Quality,

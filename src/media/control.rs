@@ -2,7 +2,7 @@
 
 use crate::api::{
     AudioSource, Codec, MediaInfo, MediaStatistics, RecordingOptions, RecordingSummary, RoomRole, SessionCoordinator,
-    SessionError, SessionId,
+    SessionError, SessionId, VoiceProcessing,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -84,6 +84,8 @@ pub trait MediaControl {
     async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError>;
     /// Replaces what the peer hears by silence, or stops doing so. RTP goes on, and the peer is not told.
     async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError>;
+    /// Has the sound of the peer processed from now on ([`crate::api::Call::set_voice_processing`]).
+    async fn set_voice_processing(&self, id: &SessionId, wanted: VoiceProcessing) -> Result<(), SessionError>;
     /// What was counted, at most a second old; `None` while there is no media. For a call that is over ask
     /// [`crate::api::CallSession::media_statistics`].
     async fn get_media_statistics(&self, id: &SessionId) -> Result<Option<MediaStatistics>, SessionError>;
@@ -152,6 +154,10 @@ impl MediaControl for Arc<SessionCoordinator> {
 
     async fn change_codec(&self, id: &SessionId, codec: Codec) -> Result<(), SessionError> {
         self.live_call(*id)?.change_codec(codec).await
+    }
+
+    async fn set_voice_processing(&self, id: &SessionId, wanted: VoiceProcessing) -> Result<(), SessionError> {
+        self.live_call(*id)?.set_voice_processing(wanted).await
     }
 
     async fn set_muted(&self, id: &SessionId, muted: bool) -> Result<(), SessionError> {

@@ -9,6 +9,7 @@ mod playing;
 pub(crate) mod quality;
 mod recording;
 mod rooms;
+mod voice;
 
 pub use audio_stream::{
     AudioEnd, AudioFrame, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks, WebSocketEnd,
@@ -25,6 +26,7 @@ pub(crate) use recording::Recordings;
 pub use recording::{RecordingEnd, RecordingOptions, RecordingSummary};
 pub use rooms::RoomRole;
 pub(crate) use rooms::Rooms;
+pub use voice::VoiceProcessing;
 
 use crate::api::{SessionCoordinator, SessionError, SessionId};
 use crate::calls::entry::Entry;

@@ -2,6 +2,7 @@
 
 pub(crate) mod hangup;
 pub(crate) mod record;
+pub(crate) mod voice;
 
 use crate::table::{self, Fit, escaped};
 use crate::{Failure, operator::Question, output};

@@ -42,7 +42,7 @@ pub use resample::{Resampler, mono_to_stereo, stereo_to_mono};
 pub use tone::{Loop, ToneIndex, Tones};
 pub use voice::{
     ComfortNoise, Concealer, MOST_COMFORT_NOISE_BYTES, NoiseAnalyser, SilenceMeter, Stretched, Stretcher,
-    VoiceActivity, VoiceParts, VoiceProcessor, level_dbov, level_minus_dbov,
+    SuspendedVoice, VoiceActivity, VoiceParts, VoiceProcessor, level_dbov, level_minus_dbov,
 };
 
 /// Samples of G.711 in a second (ITU-T G.711 §2), which everything in this crate is encoded with.

@@ -61,7 +61,7 @@ impl Worker {
     pub fn extract(&mut self, leg: LegRef) -> Option<MovingLeg> {
         let place = self.find(leg).ok()?;
         let slot = self.legs[place].links.slot;
-        let voice = self.voices.release(&mut self.legs[place].links.voice);
+        let voice = self.voices.suspend(&mut self.legs[place].links.voice);
         let mut moving = self.unseat(place);
         moving.links = Links { slot, ..Links::none(moving.links.pair) };
         Some(MovingLeg(Box::new(moving), voice))
@@ -92,7 +92,7 @@ impl Worker {
         }
         self.count_rooms();
         if let Some(voice) = voice {
-            self.voices.put(&mut self.legs[place].links.voice, voice);
+            self.voices.resume(&mut self.legs[place].links.voice, voice);
         }
         self.follow_voice(place, out);
         let it = &mut self.legs[place];

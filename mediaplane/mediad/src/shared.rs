@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     /// Legs that each worker transcodes for at once, at most.
     pub(crate) transcoder_limit: usize,
     pub(crate) quality: QualityLimits,
+    /// Legs whose peer's sound each worker processes at once, at most.
+    pub(crate) voice_limit: usize,
     pub(crate) transfers: TransferQueues,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) streams: Streams,
@@ -40,6 +42,7 @@ impl Shared {
             prompts,
             cname,
             transcoder_limit,
+            voice_limit,
             quality,
             stopper,
             control_wake,
@@ -56,6 +59,7 @@ impl Shared {
             cname,
             transcoder_limit,
             quality,
+            voice_limit,
             transfers,
             recorder,
             streams: Streams::new(workers),
@@ -101,6 +105,8 @@ pub(crate) struct Parts {
     pub(crate) transcoder_limit: usize,
     /// When the streams of legs are judged, and by what.
     pub(crate) quality: QualityLimits,
+    /// Of each worker.
+    pub(crate) voice_limit: usize,
     pub(crate) stopper: Stopper,
     pub(crate) control_wake: WakeFd,
     /// Where all randomness of the workers begins.

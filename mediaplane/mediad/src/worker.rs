@@ -147,6 +147,7 @@ pub(crate) fn new_core(shared: &Shared, index: WorkerIndex) -> media_core::Worke
         cname: shared.cname.clone(),
         transcoder_limit: shared.transcoder_limit,
         quality: shared.quality,
+        voice_limit: shared.voice_limit,
         seed: shared.next_seed(),
         leg_rows: shared.host.region().plan().leg_rows(),
         ..WorkerConfig::new(index.0, shared.ports.clone())

@@ -61,6 +61,13 @@ pub enum LegEvent {
         /// For how long it was pressed.
         duration_ms: u32,
     },
+    /// The peer has begun to speak, or has ended.
+    VoiceActivity {
+        /// It speaks.
+        is_speech: bool,
+    },
+    /// The worker has no place left to process the sound of the peer: it goes on as it is.
+    VoiceRefused,
     /// A digit was not sent.
     DigitRefused(RefuseReason),
     /// The peer's packets come from here.

@@ -5,6 +5,7 @@ use crate::topology::EdgeKind;
 use contract::{
     Address, DigitRules, Direction, FlowSpec, FormatSpec, Latching, LegRef, LegSpec, LegUpdate, NamedTone,
     OpusParameters, PayloadMap, PlayerId, PortRef, PromptPlay, Rewriting, RoomMember, RtcpMode, Source, TransportSpec,
+    VoiceProcessing,
 };
 
 /// What the owner of a leg wants it to be.
@@ -51,6 +52,8 @@ pub struct Formats {
     pub ptime_ms: u8,
     /// What the peer wants of the Opus that it is sent, where that is among the payload types.
     pub opus: OpusParameters,
+    /// What is done to the sound of the peer before anything else hears it.
+    pub voice: VoiceProcessing,
 }
 
 /// What a leg sends, and which ways media flows.
@@ -133,7 +136,12 @@ impl Default for Transport {
 
 impl Default for Formats {
     fn default() -> Self {
-        Self { payloads: PayloadMap::default(), ptime_ms: 20, opus: OpusParameters::default() }
+        Self {
+            payloads: PayloadMap::default(),
+            ptime_ms: 20,
+            opus: OpusParameters::default(),
+            voice: VoiceProcessing::default(),
+        }
     }
 }
 
@@ -300,7 +308,7 @@ impl Transport {
 
 impl Formats {
     fn spec(&self) -> FormatSpec {
-        FormatSpec { payloads: self.payloads, ptime_ms: self.ptime_ms, opus: self.opus, ..FormatSpec::default() }
+        FormatSpec { payloads: self.payloads, ptime_ms: self.ptime_ms, opus: self.opus, voice: self.voice }
     }
 }
 

@@ -242,6 +242,7 @@ fn run_as(
     operator.streams = Some(streams.clone());
     operator.recordings = Recordings::new(&config.recording, orders.clone(), &recording_watch).map(Arc::new);
     drop(recording_watch);
+    operator.orders = has_media.then(|| orders.clone());
     if let (Some(keeper), Some(recordings)) = (keeper, operator.recordings.clone()) {
         // It ends by itself once the last shard has.
         spawn("recordings".into(), move || keeper.run(&recordings))?;

@@ -58,6 +58,26 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "voice_processing",
+        "[]",
+        &[
+            r#"What is done to the sound of every peer before anybody else hears it, such as ["echo", "noise", "gain"]. "echo": the echo"#,
+            r#"of what the peer hears is taken out; "noise": noise is lowered by some 12 dB; "gain": speech is brought to one level."#,
+            "Each leg is decoded and encoded for it, also where both sides have the same codec. Echo takes some 1 % of a core for a",
+            "leg of G.711, 2 to 4 % for one of Opus, the others a fifth of that. `ringplane voice` asks for it for one call.",
+        ],
+    ),
+    key(
+        "media",
+        "voice_processors",
+        "200",
+        &[
+            "Legs whose sound is processed at once, at most, by all media threads together, up to 10000. 0: none. Beyond it the",
+            "sound of a leg goes on as it is, which is counted. One core processes some 80 legs of G.711 with echo; each takes 0.4 MB.",
+        ],
+    ),
+    key(
+        "media",
         "dtmf",
         r#""auto""#,
         &[

@@ -11,6 +11,7 @@ use toml::de::DeValue;
 const ROOM_COUNT_MAX: usize = 1_024;
 const ROOMS: &str = r#"must be a list of at most 1024 user names, such as ["sales"]"#;
 const MOS: &str = "must be a mean opinion score from 1.0 to 4.5, or 0";
+const VOICE: &str = r#"must be a list of "echo", "noise" and "gain", or an empty one"#;
 /// Most prompts.
 const PROMPT_COUNT_MAX: usize = 256;
 
@@ -36,6 +37,10 @@ pub struct Media {
     pub transcoding: bool,
     /// Whether formats that cannot be decoded are passed on between the sides of a call that both have them.
     pub relay_unknown: bool,
+    /// What is done to the sound of every peer.
+    pub voice_processing: VoiceProcessing,
+    /// Legs whose peer's sound is processed at once, at most, by all media threads together.
+    pub voice_processors: usize,
     /// How digits travel between the switch and its peers.
     pub dtmf: Dtmf,
     /// What becomes of the digits of one side of a call on their way to the other side.
@@ -57,6 +62,17 @@ pub struct PortRange {
     pub first: u16,
     /// Last, inclusive.
     pub last: u16,
+}
+
+/// What is done to the sound of a peer before anything else hears it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct VoiceProcessing {
+    /// The echo of what the peer was sent is taken out.
+    pub echo: bool,
+    /// Noise is lowered.
+    pub noise: bool,
+    /// Speech is brought to one level.
+    pub gain: bool,
 }
 
 /// How digits travel between the switch and its peers.
@@ -126,6 +142,21 @@ impl PortRange {
     }
 }
 
+impl VoiceProcessing {
+    fn parse(value: &DeValue<'_>) -> Option<Self> {
+        let mut voice = Self::default();
+        for part in value.as_array()? {
+            match part.get_ref().as_str()? {
+                "echo" => voice.echo = true,
+                "noise" => voice.noise = true,
+                "gain" => voice.gain = true,
+                _ => return None,
+            }
+        }
+        Some(voice)
+    }
+}
+
 impl Media {
     pub(crate) fn read(reader: &mut Reader<'_>, host: &dyn Host) -> Self {
         let section = "media";
@@ -138,6 +169,7 @@ impl Media {
         let early_ms = number("early_unproven_ms", 600_000);
         let dscp = number("dscp", 63) as u8;
         let transcoders = number("transcoders", 100_000) as usize;
+        let voice_processors = number("voice_processors", 10_000) as usize;
         let ports = r#"must be "first-last" with an even first port of 1024 or above and a last one above it"#;
         let prompts = r#"must be a table of at most 256 user names with a sound file or "builtin" each"#;
         Self {
@@ -157,6 +189,8 @@ impl Media {
             transcoders,
             transcoding: reader.get(section, "transcoding", "must be true or false", |value| value.as_bool()),
             relay_unknown: reader.get(section, "relay_unknown", "must be true or false", |value| value.as_bool()),
+            voice_processing: reader.get(section, "voice_processing", VOICE, |value| VoiceProcessing::parse(value)),
+            voice_processors,
             dtmf: reader.word(
                 section,
                 "dtmf",

@@ -14,7 +14,7 @@ pub use activity::VoiceActivity;
 pub use comfort_noise::{ComfortNoise, MOST_COMFORT_NOISE_BYTES, NoiseAnalyser};
 pub use conceal::Concealer;
 pub use level::{SilenceMeter, level_dbov, level_minus_dbov};
-pub use processing::{VoiceParts, VoiceProcessor};
+pub use processing::{SuspendedVoice, VoiceParts, VoiceProcessor};
 pub use stretch::{Stretched, Stretcher};
 
 /// Samples of a millisecond at one of the rates that voice is processed at.

@@ -19,11 +19,11 @@ const SENT_SAMPLES_MAX: usize = 48 * 120;
 
 /// What is done to the sound of a leg's peer.
 #[derive(Debug)]
-pub(super) struct LegVoice {
+pub(super) struct LegVoice<P = VoiceProcessor> {
     leg: LegRef,
     wish: VoiceProcessing,
     /// By what codec the peer sends; none before its first packet.
-    received: Option<Received>,
+    received: Option<Received<P>>,
     /// By what codec the peer is sent, as long as its echo is taken out.
     sent: Option<Sent>,
     is_speech: bool,
@@ -31,7 +31,7 @@ pub(super) struct LegVoice {
 }
 
 #[derive(Debug)]
-struct Received {
+struct Received<P> {
     /// A [`Codec`] as number.
     codec: u8,
     since: Instant,
@@ -39,7 +39,7 @@ struct Received {
     encoder: Encoder,
     opus: Option<OpusParameters>,
     timeline: Timeline,
-    processor: VoiceProcessor,
+    processor: P,
 }
 
 #[derive(Debug)]
@@ -53,6 +53,18 @@ struct Sent {
 
 fn parts_of(wish: VoiceProcessing) -> VoiceParts {
     VoiceParts { echo: wish.echo(), noise: wish.noise(), gain: wish.gain() }
+}
+
+impl<P> LegVoice<P> {
+    /// The same with the processor in another shape.
+    pub(super) fn with_processor<Q>(self, change: impl FnOnce(P) -> Q) -> LegVoice<Q> {
+        let Self { leg, wish, received, sent, is_speech, told } = self;
+        let received = received.map(|received| {
+            let Received { codec, since, decoder, encoder, opus, timeline, processor } = received;
+            Received { codec, since, decoder, encoder, opus, timeline, processor: change(processor) }
+        });
+        LegVoice { leg, wish, received, sent, is_speech, told }
+    }
 }
 
 impl LegVoice {
@@ -141,7 +153,7 @@ impl LegVoice {
     }
 
     /// What the codec of a packet needs; another one than before gets it at most every [`CHANGE_TIME`].
-    fn receive(&mut self, packet: &SoundPacket<'_>) -> Option<&mut Received> {
+    fn receive(&mut self, packet: &SoundPacket<'_>) -> Option<&mut Received<VoiceProcessor>> {
         let is_same = self.received.as_ref().is_some_and(|received| received.codec == packet.codec);
         if !is_same {
             let format = format_of(Codec::from_number(packet.codec)?)?;
@@ -168,7 +180,7 @@ impl LegVoice {
     }
 }
 
-impl Received {
+impl Received<VoiceProcessor> {
     /// Encodes as the peer that hears this one wants its Opus.
     fn follow_receiver(&mut self, opus: OpusParameters) {
         if self.opus != Some(opus) {

@@ -14,6 +14,7 @@ mod timeline;
 pub(crate) use packets::look_closer;
 
 use crate::io::BUFFER_BYTES;
+use audio::SuspendedVoice;
 use audio::codec::PAYLOAD_SAMPLES_MAX;
 use clock::Instant;
 use contract::{ClockRate, LegRef, VoiceProcessing};
@@ -38,9 +39,9 @@ pub(crate) struct SoundPacket<'p> {
     pub(crate) at: Instant,
 }
 
-/// The state of one leg's voice processing on its way to another worker.
+/// One leg's voice processing on its way to another worker.
 #[derive(Debug)]
-pub(crate) struct MovingVoice(Box<LegVoice>);
+pub(crate) struct MovingVoice(Box<LegVoice<SuspendedVoice>>);
 
 /// All voice processing of a worker.
 #[derive(Debug)]
@@ -80,29 +81,43 @@ impl Voices {
             voice.set_wish(wish);
             return true;
         }
-        self.put(index, MovingVoice(Box::new(LegVoice::new(leg, wish)))).is_none()
+        self.take_in(index, || LegVoice::new(leg, wish))
     }
 
     /// Takes a leg's voice processing away, if it has any.
-    pub(crate) fn release(&mut self, index: &mut VoiceIndex) -> Option<MovingVoice> {
+    pub(crate) fn release(&mut self, index: &mut VoiceIndex) {
+        self.take_away(index);
+    }
+
+    /// The same, for another worker.
+    pub(crate) fn suspend(&mut self, index: &mut VoiceIndex) -> Option<MovingVoice> {
+        let voice = self.take_away(index)?;
+        Some(MovingVoice(Box::new(voice.with_processor(audio::VoiceProcessor::suspend))))
+    }
+
+    /// Goes on with what another worker has done. `false`: no place is left.
+    pub(crate) fn resume(&mut self, index: &mut VoiceIndex, MovingVoice(voice): MovingVoice) -> bool {
+        self.take_in(index, || voice.with_processor(SuspendedVoice::resume))
+    }
+
+    fn take_away(&mut self, index: &mut VoiceIndex) -> Option<Box<LegVoice>> {
         let taken = std::mem::replace(index, VoiceIndex::NONE);
         let voice = self.working.get_mut(usize::from(taken.0))?.take()?;
         self.free.push(taken);
-        Some(MovingVoice(voice))
+        Some(voice)
     }
 
-    /// Goes on with what another worker has done; gives it back where no place is left.
-    pub(crate) fn put(&mut self, index: &mut VoiceIndex, MovingVoice(voice): MovingVoice) -> Option<MovingVoice> {
+    fn take_in(&mut self, index: &mut VoiceIndex, voice: impl FnOnce() -> LegVoice) -> bool {
         if self.count() >= self.limit {
-            return Some(MovingVoice(voice));
+            return false;
         }
         let place = self.free.pop().unwrap_or_else(|| {
             self.working.push(None);
             VoiceIndex((self.working.len() - 1) as u16)
         });
-        self.working[usize::from(place.0)] = Some(voice);
+        self.working[usize::from(place.0)] = Some(Box::new(voice()));
         *index = place;
-        None
+        true
     }
 
     /// Takes a packet that a leg sends: what may come back as an echo.

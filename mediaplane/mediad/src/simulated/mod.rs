@@ -50,6 +50,7 @@ impl SimulatedPlane {
             cname: "simulated".into(),
             transcoder_limit: 1_000,
             quality: Default::default(),
+            voice_limit: 1_000,
             stopper: Stopper::new().map_err(StartError::system("make a wake-up"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a wake-up"))?,
             seed,

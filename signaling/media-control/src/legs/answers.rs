@@ -39,6 +39,8 @@ impl Legs {
             (Event::PlayerEnded { player, .. }, _) if runs && self.has_played(slot, player) => LegEvent::SourceEnded,
             (Event::Digit { digit, .. }, _) => LegEvent::Digit(digit),
             (Event::DigitEnded { digit, duration_ms, .. }, _) => LegEvent::DigitEnded { digit, duration_ms },
+            (Event::VoiceActivity { is_speech, .. }, _) => LegEvent::VoiceActivity { is_speech },
+            (Event::VoiceRefused { .. }, _) => LegEvent::VoiceRefused,
             (Event::Latched { address, .. }, _) => LegEvent::Latched(address),
             (Event::RecordingStarted { recording, .. }, Some(number)) => self.recording_started(recording, number),
             _ => LegEvent::Late,

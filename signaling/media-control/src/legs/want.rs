@@ -91,7 +91,7 @@ impl Legs {
             && (flow.direction, flow.is_muted, flow.digits) == (wished.direction, wished.is_muted, wished.digits)
             && (flow.rewriting == Rewriting::Continuous || !wished.is_continuous)
             && *transport == wish.transport
-            && formats.ptime_ms == wish.formats.ptime_ms
+            && (formats.ptime_ms, formats.voice) == (wish.formats.ptime_ms, wish.formats.voice)
             && formats.payloads.has_same_types(&wish.formats.payloads)
     }
 

@@ -8,7 +8,7 @@ use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
     Address, ClockRate, Codec, DigitRules, Direction, FormatId, Latching, LegRef, NamedTone, OpusParameters,
-    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode,
+    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode, VoiceProcessing,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -18,11 +18,11 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 10;
+const VERSION: u8 = 11;
 /// Bytes of a payload type: its number, its codec, its clock, and which format that is only relayed it is.
 const ENTRY_BYTES: usize = 7;
 /// Bytes before the sources; the last one counts them.
-const FIXED_BYTES: usize = 254;
+const FIXED_BYTES: usize = 255;
 /// Bytes of a source: the kind of its edge, its leg.
 const SOURCE_BYTES: usize = 9;
 /// Bytes of the checksum, which comes last.
@@ -95,7 +95,8 @@ impl Snapshot {
         }
         writer.put(&payloads);
         writer.put(&self.formats.opus.to_bytes());
-        writer.put(&[self.formats.ptime_ms, self.direction as u8, self.digits.to_byte()]);
+        writer.put(&[self.formats.ptime_ms, self.formats.voice.to_byte()]);
+        writer.put(&[self.direction as u8, self.digits.to_byte()]);
         let mut play = PromptPlay::once(0);
         let (kind, number) = match self.player {
             None => (0, 0),
@@ -171,7 +172,9 @@ impl Snapshot {
         };
         let payloads = reader.payloads()?;
         let opus = OpusParameters::from_bytes(reader.take()?).ok_or(SnapshotError::Field("opus"))?;
-        let [ptime_ms, direction, digits, player] = reader.take()?;
+        let [ptime_ms, voice] = reader.take()?;
+        let voice = VoiceProcessing::from_byte(voice).ok_or(SnapshotError::Field("voice"))?;
+        let [direction, digits, player] = reader.take()?;
         let digits = DigitRules::from_byte(digits).ok_or(SnapshotError::Field("digits"))?;
         let number = u32::from_le_bytes(reader.take()?);
         let [part, gain_db] = reader.take()?;
@@ -212,7 +215,7 @@ impl Snapshot {
             owner,
             port,
             transport,
-            formats: Formats { payloads, ptime_ms, opus },
+            formats: Formats { payloads, ptime_ms, opus, voice },
             direction: of(direction, &DIRECTIONS, "direction")?,
             is_muted: flag(0),
             is_held: flag(1),

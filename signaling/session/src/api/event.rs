@@ -141,6 +141,18 @@ pub enum SessionEvent {
         /// 0-9, 10 `*`, 11 `#`, 12-15 A-D.
         digit: u8,
     },
+    /// The peer has begun to speak, or has ended: told where voice processing is asked for that.
+    VoiceActivity {
+        /// The session.
+        id: SessionId,
+        /// It speaks.
+        is_speaking: bool,
+    },
+    /// The media plane has no place for one more leg whose sound is processed: the peer is heard as it is.
+    VoiceProcessingRefused {
+        /// The session.
+        id: SessionId,
+    },
     /// What was played came to its end.
     SourceEnded {
         /// The session.

@@ -1,6 +1,6 @@
 use crate::{CrossingPolicy, Destinations, DigitWay, Sources, UserLimit};
 use clock::Duration;
-use contract::{Codec, DigitPassing, Direction};
+use contract::{Codec, DigitPassing, Direction, VoiceProcessing};
 use sdp_core::{AudioFormat, CodecOrder};
 use std::net::IpAddr;
 
@@ -42,6 +42,8 @@ pub struct MediaSettings {
     pub codec_order: CodecOrder,
     /// Whether two sides of a call that have no codec in common are transcoded. Otherwise such a call is refused.
     pub transcoding: bool,
+    /// What is done to the sound of every peer of which nothing else is wanted.
+    pub voice: VoiceProcessing,
     /// Whether telephone events are agreed on, where `digit_way` has them.
     pub telephone_event: bool,
     /// How digits travel between the switch and its peers.
@@ -99,6 +101,7 @@ impl Default for MediaSettings {
             relays_all: true,
             codec_order: CodecOrder::Offerer,
             transcoding: true,
+            voice: VoiceProcessing::default(),
             telephone_event: true,
             digit_way: DigitWay::default(),
             digit_passing: DigitPassing::default(),

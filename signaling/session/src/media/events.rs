@@ -56,6 +56,13 @@ impl Sessions {
             LegEvent::SourceEnded => self.source_ended(turn, id),
             LegEvent::Digit(digit) => self.digit_heard(turn, id, digit),
             LegEvent::DigitEnded { digit, duration_ms } => self.digit_ended(turn, id, digit, duration_ms),
+            LegEvent::VoiceActivity { is_speech } => {
+                turn.events.push(SessionEvent::VoiceActivity { id, is_speaking: is_speech });
+            }
+            LegEvent::VoiceRefused => {
+                self.counts.add(SignalCounter::MediaRefusals, 1);
+                turn.events.push(SessionEvent::VoiceProcessingRefused { id });
+            }
             LegEvent::DigitRefused(_) => self.counts.add(SignalCounter::MediaRefusals, 1),
             LegEvent::RecordingStarted(recording) => {
                 turn.events.push(SessionEvent::RecordingStarted { id, recording });

@@ -2,7 +2,7 @@
 
 use crate::invite::incoming_invite::Stage;
 use crate::{EndReason, Session, SessionId, Sessions, Turn};
-use contract::{LegRef, RecordingKind};
+use contract::{LegRef, RecordingKind, VoiceProcessing};
 use media_control::{LegId, LegState, Legs};
 use stats::SignalCounter;
 
@@ -22,6 +22,8 @@ pub(crate) struct SessionLeg {
     recordings: Option<Box<[Option<u64>; 2]>>,
     /// The peer gets one stream with numbers of ours, whatever is heard in it.
     is_continuous: bool,
+    /// What is done to the sound of the peer; none: what the settings say.
+    voice: Option<VoiceProcessing>,
 }
 
 impl SessionLeg {
@@ -58,6 +60,14 @@ impl SessionLeg {
             place.take_if(|current| *current == recording);
         }
         self.recordings.take_if(|places| places.iter().all(Option::is_none));
+    }
+
+    pub(crate) fn voice(&self) -> Option<VoiceProcessing> {
+        self.voice
+    }
+
+    pub(crate) fn set_voice(&mut self, voice: VoiceProcessing) {
+        self.voice = Some(voice);
     }
 
     pub(crate) fn is_continuous(&self) -> bool {

@@ -6,4 +6,5 @@ pub(crate) mod leg;
 mod meeting;
 mod recording;
 mod stream;
+mod voice;
 mod wish;

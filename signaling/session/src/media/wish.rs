@@ -19,6 +19,7 @@ impl Sessions {
             payloads: agreed.payloads,
             ptime_ms: agreed.ptime_ms,
             opus: agreed.opus,
+            voice: session.leg.voice().unwrap_or(self.settings.media.voice),
         });
         Some((session.leg.id()?, LegWish { transport, formats, flow: self.flow_of(session, agreed) }))
     }

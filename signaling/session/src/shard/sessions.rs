@@ -110,6 +110,7 @@ impl Sessions {
         self.settings.media.telephone_event = media.telephone_event;
         (self.settings.media.digit_way, self.settings.media.digit_passing) = (media.digit_way, media.digit_passing);
         self.settings.media.transcoding = media.transcoding;
+        self.settings.media.voice = media.voice;
         self.settings.limits.max_calls = limits.max_calls;
         self.settings.crossing = crossing.clone();
         let Timeouts { decision, answer, progress, age, probe_interval, .. } = *timeouts;

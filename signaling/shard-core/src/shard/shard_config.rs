@@ -3,7 +3,7 @@
 use crate::proxy::RelayPlan;
 use clock::Duration;
 use config::Config;
-use contract::{Codec, DigitPassing};
+use contract::{Codec, DigitPassing, VoiceProcessing};
 use sdp_core::AudioFormat;
 use session::{
     CallLimits, CrossingPolicy, Destinations, DigitWay, LocalAddresses, MediaSettings, Settings, SourceLimits, Sources,
@@ -102,6 +102,10 @@ pub fn sources(config: &Config) -> Sources {
     Sources::new(SourceLimits::of(config.limits.unacknowledged_per_source, config.sip.calls.max_calls))
 }
 
+fn voice(wanted: config::VoiceProcessing) -> VoiceProcessing {
+    VoiceProcessing::default().with_echo(wanted.echo).with_noise(wanted.noise).with_gain(wanted.gain)
+}
+
 pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     let sip = &config.sip;
     let codec = |codec: &config::AudioCodec| match codec {
@@ -118,6 +122,7 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
             config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
         },
         transcoding: config.media.transcoding,
+        voice: voice(config.media.voice_processing),
         telephone_event: sip.audio.dtmf,
         digit_way: match config.media.dtmf {
             config::Dtmf::Auto => DigitWay::Auto,

@@ -6,5 +6,6 @@ pub(crate) mod reload;
 pub(crate) mod report;
 mod socket;
 pub(crate) mod trace;
+mod voice;
 
 pub(crate) use socket::Operator;

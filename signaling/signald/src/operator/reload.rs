@@ -24,6 +24,7 @@ const TAKEN_KEYS: [&str; 19] = [
     "sip.dtmf",
     "media.transcoding",
     "media.relay_unknown",
+    "media.voice_processing",
     "media.dtmf",
     "media.digits",
     "auth.realms",

@@ -3,10 +3,11 @@
 use super::report::{self, Question, Snapshot, SwitchFacts};
 use crate::operator::hangup::{self, HangUp, Which};
 use crate::operator::trace::{self, Filter, Tracer, Watch};
+use crate::operator::voice;
 use crate::recordings::Recordings;
 use crate::shard::inbox::Inbox;
 use crate::sockets::poll;
-use crate::{Error, Stop, run};
+use crate::{Error, Orders, Stop, run};
 use clock::Instant;
 use local_socket::{BindError, LocalSocket};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use transport::Streams;
 
-const COMMANDS: [&str; 7] = ["calls", "stats", "health", "reload", "hangup", "record", "trace"];
+const COMMANDS: [&str; 8] = ["calls", "stats", "health", "reload", "hangup", "record", "voice", "trace"];
 /// Longest command line.
 const COMMAND_BYTES_MAX: u64 = 1_024;
 /// How long an operator may take to ask or to read.
@@ -43,6 +44,8 @@ pub(crate) struct Operator {
     pub(crate) tracer: Tracer,
     /// Where calls can be recorded.
     pub(crate) recordings: Option<Arc<Recordings>>,
+    /// What shards are asked to do.
+    pub(crate) orders: Option<Orders>,
 }
 
 impl Operator {
@@ -60,6 +63,7 @@ impl Operator {
             started_at: clock::now(),
             tracer: Tracer::default(),
             recordings: None,
+            orders: None,
         })
     }
 
@@ -168,6 +172,12 @@ impl Operator {
             return self.recordings.as_ref().map_or_else(
                 || json!({ "error": "no call can be recorded: name a directory as `folder` of [recording], and start again" }),
                 |recordings| recordings.command(words),
+            );
+        }
+        if let Some(words) = command.strip_prefix("voice ") {
+            return self.orders.as_ref().map_or_else(
+                || json!({ "error": "a proxy hears no voices" }),
+                |orders| voice::command(orders, words).unwrap_or_else(|why| json!({ "error": why })),
             );
         }
         match command {

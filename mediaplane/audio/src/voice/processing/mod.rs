@@ -54,6 +54,27 @@ struct Work {
     activity: VoiceActivity,
 }
 
+/// A processor on its way to another thread: the filters for echo and noise, whose library keeps to one thread, begin anew
+/// there; they find the echo again within a second. All else is kept.
+#[derive(Debug)]
+pub struct SuspendedVoice {
+    rate: u32,
+    parts: VoiceParts,
+    blocks: Blocks,
+    reference: Option<Reference>,
+    gain: Option<GainControl>,
+    activity: VoiceActivity,
+}
+
+impl SuspendedVoice {
+    /// Goes on. Allocates.
+    pub fn resume(self) -> VoiceProcessor {
+        let Self { rate, parts, blocks, reference, gain, activity } = self;
+        let filter = (parts.echo || parts.noise).then(|| Filter::new(rate, parts.echo, parts.noise));
+        VoiceProcessor { rate, parts, blocks, work: Work { filter, reference, gain, activity } }
+    }
+}
+
 impl VoiceProcessor {
     /// For sound of 8, 16 or 48 kHz; `None` for any other rate. Memory: 2 KB for gain and activity, some 20 KB more for noise
     /// and 300 to 450 KB more for echo.
@@ -120,6 +141,12 @@ impl VoiceProcessor {
         let work = &mut self.work;
         self.blocks.pass(position, sound, |position, block| work.process(position, block));
         self.work.activity.is_speech()
+    }
+
+    /// For another thread.
+    pub fn suspend(self) -> SuspendedVoice {
+        let Self { rate, parts, blocks, work: Work { reference, gain, activity, .. } } = self;
+        SuspendedVoice { rate, parts, blocks, reference, gain, activity }
     }
 
     /// The gain that speech gets now, in decibels.
