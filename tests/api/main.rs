@@ -25,3 +25,4 @@ mod samples;
 mod sdp;
 mod server_and_client;
 mod tls;
+mod voice;

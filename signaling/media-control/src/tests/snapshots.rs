@@ -29,6 +29,7 @@ fn a_snapshot_says_all_that_is_wanted() {
     };
     wish.flow.player = Some(Player::Prompt(70_000));
     wish.formats.opus = OpusParameters::default().with_playback_rate(16_000).with_bitrate(24_000).with_inband_fec(true);
+    wish.formats.voice = contract::VoiceProcessing::default().with_echo(true).with_gain(true);
     let id = world.open_on(0, &wish);
     let snapshot = world.legs.snapshot(id).unwrap();
     assert_eq!(Snapshot::read(&snapshot.write()), Ok(snapshot));

@@ -90,6 +90,28 @@ fn an_update_carries_the_parts_that_differ() {
 }
 
 #[test]
+fn what_is_done_to_the_voice_of_a_peer_is_told_and_what_comes_of_it_is_heard() {
+    let mut world = World::new();
+    let id = world.open_on(0, &tone());
+    world.plane.taken();
+    let mut wish = tone();
+    wish.formats.voice = contract::VoiceProcessing::default().with_noise(true).with_activity(true);
+    world.want(id, &wish);
+    assert_eq!(parts(&mut world), [false, true, false]);
+    world.serve();
+    world.assert_settled(&[id]);
+    assert_eq!(world.spec(id).formats.voice, wish.formats.voice);
+    let leg = world.legs.port(id).unwrap().leg;
+    for (event, expected) in [
+        (Event::VoiceActivity { leg, is_speech: true }, LegEvent::VoiceActivity { is_speech: true }),
+        (Event::VoiceRefused { leg }, LegEvent::VoiceRefused),
+    ] {
+        let told = world.turn(|legs, turn| legs.handle(turn, &event));
+        assert_eq!(told.map(|(_, told)| told), Some(expected));
+    }
+}
+
+#[test]
 fn wishes_of_one_turn_leave_in_one_update_and_in_two_where_a_player_begins_again() {
     let mut world = World::new();
     let id = world.open_on(0, &tone());

@@ -5,9 +5,13 @@ use crate::{EndReason, Session, SessionId, Sessions, Turn};
 use contract::{LegRef, RecordingKind, VoiceProcessing};
 use media_control::{LegId, LegState, Legs};
 use stats::SignalCounter;
+use std::num::NonZeroU8;
 
 /// The owner of a leg before it has been given to a session: no session has this number.
 const NO_OWNER: u64 = 0;
+
+/// In the byte of what is done to the sound of a peer: it was asked for.
+const WANTED: u8 = 0x80;
 
 /// What a session remembers of its leg. Where the leg stands, [`Legs`] know.
 #[derive(Debug, Default)]
@@ -22,8 +26,8 @@ pub(crate) struct SessionLeg {
     recordings: Option<Box<[Option<u64>; 2]>>,
     /// The peer gets one stream with numbers of ours, whatever is heard in it.
     is_continuous: bool,
-    /// What is done to the sound of the peer; none: what the settings say.
-    voice: Option<VoiceProcessing>,
+    /// What is done to the sound of the peer, with [`WANTED`]; none: what the settings say.
+    voice: Option<NonZeroU8>,
 }
 
 impl SessionLeg {
@@ -63,11 +67,11 @@ impl SessionLeg {
     }
 
     pub(crate) fn voice(&self) -> Option<VoiceProcessing> {
-        self.voice
+        self.voice.and_then(|voice| VoiceProcessing::from_byte(voice.get() & !WANTED))
     }
 
     pub(crate) fn set_voice(&mut self, voice: VoiceProcessing) {
-        self.voice = Some(voice);
+        self.voice = NonZeroU8::new(voice.to_byte() | WANTED);
     }
 
     pub(crate) fn is_continuous(&self) -> bool {

@@ -12,5 +12,6 @@ mod playing;
 mod recording;
 mod requests;
 mod transfers;
+mod voice;
 mod whole;
 mod wire;
