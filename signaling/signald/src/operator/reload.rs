@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a running switch takes over without harm to a call, beside the certificates, whose files are watched anyway.
-const TAKEN_KEYS: [&str; 19] = [
+const TAKEN_KEYS: [&str; 20] = [
     "sip.routes",
     "sip.ring_timeout_s",
     "sip.progress_timeout_s",
