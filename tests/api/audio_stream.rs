@@ -1,5 +1,6 @@
 //! The sound of calls to and from programs, directly and over WebSockets.
 
+use crate::certificates::Authority;
 use crate::fixture::{builder, until};
 use crate::phone::Phone;
 use crate::recorded::{Calls, started_recordable};
@@ -225,4 +226,78 @@ async fn a_hostile_websocket_costs_only_its_own_stream() {
         stream.unwrap_or_else(|error| panic!("round {round}: {error}"));
     }
     drop((phone, coordinator));
+}
+
+/// The certificate of a `wss://` server has to come from an authority that is trusted, and name the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secure_websocket_shows_a_certificate_that_is_trusted() {
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let (folders, (coordinator, _calls, phone, call)) = ([(); 2].map(|()| tempfile::tempdir().unwrap()), scene().await);
+    let [ours, others] = folders.each_ref().map(|folder| Authority::new(folder.path()));
+    let (chain, key) = ours.issue("agent");
+    let chain: Vec<_> = CertificateDer::pem_file_iter(chain).unwrap().map(Result::unwrap).collect();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (started, mut start) = tokio::sync::mpsc::channel(8);
+    let server = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // A client that does not trust us hangs up.
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { continue };
+            let Some(Ok(Message::Text(first))) = socket.next().await else { continue };
+            started.send(first.to_string()).await.unwrap();
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    });
+    let options = WebSocketOptions::rate(8_000);
+    let url = format!("wss://127.0.0.1:{port}/agent");
+    for (url, options, is_config) in [
+        (&url, options.clone(), false),
+        (&url, options.clone().authorities(others.path()), false),
+        (&format!("wss://127.0.0.2:{port}/agent"), options.clone().authorities(ours.path()), false),
+        (&url, options.clone().authorities("/nowhere/ca.pem"), true),
+    ] {
+        let refused = call.stream_to(url, options).await.unwrap_err();
+        let is_told = matches!(&refused, SessionError::Config { .. } | SessionError::Transport { .. });
+        assert!(is_told && (!is_config || matches!(refused, SessionError::Config { .. })), "{url}: {refused}");
+    }
+    let stream = call.stream_to(&url, options.authorities(ours.path())).await.unwrap();
+    let first = tokio::time::timeout(PATIENCE, start.recv()).await.unwrap().unwrap();
+    assert!(first.contains(r#""type":"start""#), "{first}");
+    stream.stop();
+    assert_eq!(ended(&stream).await.end, WebSocketEnd::Stopped);
+    server.abort();
+    drop((phone, coordinator));
+}
+
+/// A server that reads nothing costs its own stream, and never a packet of the call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_that_never_reads_is_left() {
+    let (coordinator, _calls, phone, call) = scene().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let url = format!("ws://{}/agent", listener.local_addr().unwrap());
+    let accepting = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        tokio_tungstenite::accept_async(stream).await.unwrap()
+    };
+    let options = WebSocketOptions::rate(24_000).tracks(AudioTracks::Both);
+    let (deaf, stream) = tokio::join!(accepting, call.stream_to(&url, options));
+    let summary = ended(&stream.unwrap()).await;
+    assert_eq!(summary.end, WebSocketEnd::TooSlow);
+    assert!(summary.frames_sent > 10 && summary.frames_lost > 100, "{summary:?}");
+    assert!(!call.state().is_final(), "the call goes on");
+    drop((deaf, phone, coordinator));
 }

@@ -13,6 +13,7 @@ mod matrix;
 mod media_theft;
 mod phones;
 mod proxy;
+mod recordings;
 mod sipp;
 mod start;
 mod transcoding;

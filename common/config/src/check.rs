@@ -4,7 +4,7 @@ use crate::reading::place::Place;
 use crate::reading::reader::Reader;
 use crate::reading::suggest::did_you_mean;
 use crate::section::routes;
-use crate::{ClientCertificates, Config, Host, Mode, RecordedCalls};
+use crate::{ClientCertificates, Config, Host, Mode, RecordedCalls, Word};
 use std::net::SocketAddr;
 
 pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host) {
@@ -16,6 +16,7 @@ pub(crate) fn together(config: &Config, reader: &mut Reader<'_>, host: &dyn Host
     roles(config, reader);
     recordings(config, reader, host);
     rooms(config, reader);
+    words(config, reader);
     proxy_methods(config, reader);
 }
 
@@ -60,6 +61,39 @@ fn recordings(config: &Config, reader: &mut Reader<'_>, host: &dyn Host) {
     }
     if recording.folder.is_some() && matches!(config.sip.mode, Mode::Proxy | Mode::Redirect) {
         reader.warn(&[folder], "counts only with mode = \"numbers\" or \"b2bua\": no media comes here");
+    }
+}
+
+/// Words name prompts and rooms that are there, and what they need.
+fn words(config: &Config, reader: &mut Reader<'_>) {
+    let media = &config.media;
+    if !reader.knows(&[("media", "numbers"), ("media", "prompts"), ("media", "rooms"), ("media", "ringback")]) {
+        return;
+    }
+    let numbers = media.numbers.iter().map(|(name, word)| ("numbers", format!("media.numbers.{name}"), word));
+    let ringback = media.ringback.iter().map(|word| ("ringback", "media.ringback".to_owned(), word));
+    for (key, place, word) in numbers.chain(ringback) {
+        let why = match word {
+            Word::Play(name) if media.prompt(name).is_none() => {
+                let names = media.prompts.iter().map(|prompt| prompt.name.as_str());
+                format!("plays {name:?}, which is no name of media.prompts{}", did_you_mean(name, names))
+            }
+            Word::Room(name) if !media.rooms.contains(name) => {
+                let names = media.rooms.iter().map(String::as_str);
+                format!("names the room {name:?}, which is none of media.rooms{}", did_you_mean(name, names))
+            }
+            Word::Record if config.recording.folder.is_none() => {
+                "records, and recording.folder says no directory for the files".to_owned()
+            }
+            _ => continue,
+        };
+        reader.blame(&[Place::key("media", key)], format!("{place} {why}"));
+    }
+    if media.ringback.is_some() && config.sip.mode != Mode::B2bua && reader.knows(&[("sip", "mode")]) {
+        reader.warn(&[Place::key("media", "ringback")], "counts only with mode = \"b2bua\"");
+    }
+    if !media.numbers.is_empty() && config.sip.mode != Mode::Numbers && reader.knows(&[("sip", "mode")]) {
+        reader.warn(&[Place::key("media", "numbers")], "counts only with mode = \"numbers\"");
     }
 }
 

@@ -27,6 +27,7 @@ pub use section::recording::{RecordedCalls, RecordedContents, Recording};
 pub use section::sip::{Audio, AudioCodec, CallLimits, CodecOrder, Mode, Proxy, Route, Sip, SipStreams};
 pub use section::tls::{Certificate, ClientCertificates, Tls};
 pub use section::transfer::{Transfer, TransferTargets};
+pub use section::word::{CallTone, Word};
 
 use reading::reader::{Readable, Reader};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -83,7 +84,7 @@ impl Config {
     pub fn examine(text: &str, host: &dyn Host) -> Examined {
         let readable = Readable::new(text);
         let mut reader = Reader::new(&readable);
-        let config = Self {
+        let mut config = Self {
             sip: Sip::read(&mut reader, host),
             media: Media::read(&mut reader, host),
             tls: Tls::read(&mut reader, host),
@@ -95,6 +96,7 @@ impl Config {
             process: Process::read(&mut reader),
             written: reader.written(),
         };
+        config.media.add_named_files();
         check::together(&config, &mut reader, host);
         let (mistakes, warnings) = reader.finish();
         let result = if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) };

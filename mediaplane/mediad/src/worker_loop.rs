@@ -80,7 +80,9 @@ impl<B: Backend> Worker<B> {
             if looks_soon { until.min(now + RETRY) } else { until }
         };
         // Said before the last look at the queues: a client that pushes from now on wakes this worker.
-        let has_post = !self.shared.transfers.is_empty(self.index.0) || self.shared.recorder.has_outcomes(self.index.0);
+        let has_post = !self.shared.transfers.is_empty(self.index.0)
+            || self.shared.recorder.has_outcomes(self.index.0)
+            || self.has_stream_news();
         let may_sleep = self.end.prepare_sleep() && !has_post;
         self.inside_io = true;
         let waited = self.io.wait(if may_sleep { until } else { Instant::ZERO }, &mut self.received);

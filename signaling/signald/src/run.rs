@@ -166,7 +166,7 @@ fn run_as(
         spawn("trace".into(), move || watch.print())?;
     }
     let sources = shard_config::sources(&config);
-    let (recording_watch, keeper) = RecordingWatch::new(&config.recording);
+    let (recording_watch, keeper) = RecordingWatch::new(&config);
     let (lost, asked) = mpsc::channel();
     let mut shards = Vec::new();
     for (number, (inbox, listeners)) in inboxes.iter().zip(listeners).enumerate() {

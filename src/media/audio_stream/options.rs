@@ -2,6 +2,7 @@
 
 use crate::api::SessionError;
 use contract::{StreamRate, StreamTrack, StreamTracks};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Sound of the server that waits to be played, unless [`WebSocketOptions::buffer`] says otherwise.
@@ -111,12 +112,13 @@ pub struct WebSocketOptions {
     pub(super) audio: AudioStreamOptions,
     pub(super) buffer: Duration,
     pub(super) hangs_up: bool,
+    pub(super) authorities: Option<PathBuf>,
 }
 
 impl WebSocketOptions {
     /// Sound of 8,000, 16,000 or 24,000 samples a second in both directions.
     pub fn rate(rate: u32) -> Self {
-        Self { audio: AudioStreamOptions::rate(rate), buffer: BUFFER_DEFAULT, hangs_up: false }
+        Self { audio: AudioStreamOptions::rate(rate), buffer: BUFFER_DEFAULT, hangs_up: false, authorities: None }
     }
 
     /// The call goes on sending what it sends; sound of the server is refused.
@@ -132,6 +134,11 @@ impl WebSocketOptions {
     /// How much sound of the server may wait to be played: 60 s unless set, 1 s to 10 min. More is dropped, and the server is told.
     pub fn buffer(self, buffer: Duration) -> Self {
         Self { buffer: buffer.clamp(Duration::from_secs(1), Duration::from_secs(600)), ..self }
+    }
+
+    /// A PEM file with the certification authorities that are trusted for `wss://`, in place of those of the host.
+    pub fn authorities(self, file: impl Into<PathBuf>) -> Self {
+        Self { authorities: Some(file.into()), ..self }
     }
 
     /// When the stream ends, the call does too. Without this the call goes on.

@@ -188,17 +188,22 @@ impl AudioStream {
     }
 
     /// Sends sound to the peer: 16-bit PCM, mono, at the rate of the stream, of any length. It waits while half a second is on its
-    /// way, so that a program may give minutes at once. What [`Self::flush`] overtakes is forgotten, and this returns.
+    /// way, so that a program may give minutes at once. What [`Self::flush`] overtakes is forgotten, and this returns. It may be
+    /// cancelled: the samples that are not on their way by then are forgotten.
     pub async fn send(&self, samples: &[i16]) -> Result<(), SessionError> {
         if !self.shared.speaks {
             return Err(SessionError::config("this audio stream only listens"));
         }
-        let flush_count = {
-            let mut state = self.shared.state();
-            state.partial.extend_from_slice(samples);
-            state.flush_count
-        };
-        self.send_frames(flush_count, self.shared.rate.frame_samples()).await
+        let flush_count = self.shared.state().flush_count;
+        let (mut rest, rate) = (samples, self.shared.rate);
+        while !rest.is_empty() {
+            match self.shared.wait(|state| state.take_samples(flush_count, &mut rest, rate)).await {
+                Taken::Frame(frame) => self.shared.tell_frame(&frame).await?,
+                Taken::Nothing => return Ok(()),
+                Taken::Over => return Err(self.shared.over()),
+            }
+        }
+        Ok(())
     }
 
     /// Sends what waits in frames, as long as there are so many samples and no flush has come.
@@ -206,7 +211,7 @@ impl AudioStream {
         loop {
             let taken = self.shared.wait(|state| state.take_frame(flush_count, least_samples, self.shared.rate)).await;
             match taken {
-                Taken::Frame(frame) => self.shared.tell(ProgramMessage::Sound(&frame)).await?,
+                Taken::Frame(frame) => self.shared.tell_frame(&frame).await?,
                 Taken::Nothing => return Ok(()),
                 Taken::Over => return Err(self.shared.over()),
             }
@@ -280,6 +285,30 @@ enum Taken {
 }
 
 impl State {
+    /// Takes samples of the program: the next frame that they fill; `None`: too much is on its way. Nothing is left of them
+    /// in the end, or a flush has come.
+    fn take_samples(&mut self, flush_count: u64, rest: &mut &[i16], rate: StreamRate) -> Option<Taken> {
+        let room = rate.frame_samples().saturating_sub(self.partial.len());
+        if self.end.is_none() && self.flush_count == flush_count && rest.len() < room {
+            self.partial.extend_from_slice(rest);
+            *rest = &[];
+            return Some(Taken::Nothing);
+        }
+        if self.end.is_none() && self.flush_count == flush_count && self.is_far_ahead() {
+            return None;
+        }
+        if self.flush_count == flush_count {
+            let (part, next) = rest.split_at(room.min(rest.len()));
+            self.partial.extend_from_slice(part);
+            *rest = next;
+        }
+        self.take_frame(flush_count, rate.frame_samples(), rate)
+    }
+
+    fn is_far_ahead(&self) -> bool {
+        self.sent - self.taken.min(self.sent) >= FRAMES_AHEAD
+    }
+
     /// The next frame to be sent; `None`: too much is on its way.
     fn take_frame(&mut self, flush_count: u64, least_samples: usize, rate: StreamRate) -> Option<Taken> {
         if self.end.is_some() {
@@ -288,7 +317,7 @@ impl State {
         if self.flush_count != flush_count || self.partial.len() < least_samples {
             return Some(Taken::Nothing);
         }
-        if self.sent - self.taken.min(self.sent) >= FRAMES_AHEAD {
+        if self.is_far_ahead() {
             return None;
         }
         let count = rate.frame_samples().min(self.partial.len());
@@ -370,8 +399,31 @@ impl Shared {
         sent.map_err(|_| self.over())
     }
 
+    /// Sends a frame that was counted as sent; where that is cancelled it counts no more.
+    async fn tell_frame(&self, frame: &[u8]) -> Result<(), SessionError> {
+        let mut counted = Counted { shared: self, is_sent: false };
+        self.tell(ProgramMessage::Sound(frame)).await?;
+        counted.is_sent = true;
+        Ok(())
+    }
+
     fn over(&self) -> SessionError {
         SessionError::media_of(self.id, "the audio stream is over")
+    }
+}
+
+/// A frame on its way into the socket.
+struct Counted<'s> {
+    shared: &'s Shared,
+    is_sent: bool,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            self.shared.state().sent -= 1;
+            self.shared.news.notify_waiters();
+        }
     }
 }
 
@@ -396,5 +448,33 @@ async fn read(shared: Arc<Shared>, mut digits: Receiver<SessionEvent>) {
             }
         }
         shared.news.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sender that waits holds its samples itself: when it is cancelled they are forgotten, and nothing is counted.
+    #[test]
+    fn samples_that_wait_stay_with_their_sender() {
+        let (mut state, rate) = (State::default(), StreamRate::from_hz(8_000).unwrap());
+        let samples = vec![7; 40 * rate.frame_samples() + 5];
+        let mut rest = &samples[..];
+        let mut frames = 0;
+        while let Some(taken) = state.take_samples(0, &mut rest, rate) {
+            let Taken::Frame(frame) = taken else { panic!("there are more") };
+            assert_eq!(frame.len(), 2 * rate.frame_samples());
+            frames += 1;
+        }
+        assert_eq!((frames, state.sent, state.partial.len()), (FRAMES_AHEAD, FRAMES_AHEAD, 0));
+        assert_eq!(rest.len(), samples.len() - 25 * rate.frame_samples());
+        state.taken = 20;
+        let mut few = &[1; 30][..];
+        assert!(matches!(state.take_samples(0, &mut few, rate), Some(Taken::Nothing)));
+        assert_eq!((few.len(), state.partial.len()), (0, 30), "less than a frame waits for more");
+        assert!(matches!(state.take_samples(0, &mut rest, rate), Some(Taken::Frame(_))));
+        state.flush_count = 1;
+        assert!(matches!(state.take_samples(0, &mut rest, rate), Some(Taken::Nothing)));
     }
 }

@@ -101,7 +101,7 @@ pub(super) async fn connect(
     options: WebSocketOptions,
 ) -> Result<WebSocketStream, SessionError> {
     options.audio.stream_rate()?;
-    let socket = url::connect(url).await?;
+    let socket = url::connect(url, options.authorities.as_deref()).await?;
     let audio = call.audio_stream(options.audio.clone()).await?;
     let ((stop, stopped), (told, summary)) = (watch::channel(false), watch::channel(None));
     let call = call.clone();

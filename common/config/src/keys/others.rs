@@ -134,6 +134,25 @@ pub(super) const OTHERS: &[Key] = &[
     ),
     key(
         "media",
+        "numbers",
+        "{}",
+        &[
+            r#"What is heard by who calls a user in mode "numbers", beside the names above: "echo", "tone", "tone:gb-busy", "ringing","#,
+            r#""play:NAME" (a prompt) or "play:/PATH" (a sound file), "room:NAME" (one of rooms), or "record" (the caller's voice goes into"#,
+            r#"a file of [recording] folder). Example: { 600 = "echo", 601 = "play:/srv/hours.mp3", 602 = "tone:us-congestion" }"#,
+        ],
+    ),
+    key(
+        "media",
+        "ringback",
+        r#""none""#,
+        &[
+            r#"What a caller hears in mode "b2bua" while a target rings and sends no early media: "ringing", "tone:gb-ringing", "play:NAME","#,
+            r#"or "play:/PATH" (again and again). It is announced by 183. "none": the target's 180 goes on to the caller, whose phone makes the tone."#,
+        ],
+    ),
+    key(
+        "media",
         "dscp",
         "46",
         &["Differentiated services code point of RTP, 0 to 63. 46 (expedited forwarding) is usual for voice."],

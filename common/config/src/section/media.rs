@@ -2,6 +2,8 @@ use crate::Host;
 use crate::reading::place::Faults;
 use crate::reading::reader::{Reader, integer};
 use crate::reading::suggest::did_you_mean;
+use crate::section::word::Word;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,10 @@ const ROOM_COUNT_MAX: usize = 1_024;
 const ROOMS: &str = r#"must be a list of at most 1024 user names, such as ["sales"]"#;
 const MOS: &str = "must be a mean opinion score from 1.0 to 4.5, or 0";
 const VOICE: &str = r#"must be a list of "echo", "noise" and "gain", or an empty one"#;
+/// Most entries of `numbers`.
+const NUMBER_COUNT_MAX: usize = 1_024;
+const NUMBERS: &str = r#"must be a table of at most 1024 user names with a word each, such as { 600 = "echo" }"#;
+const RINGBACK: &str = r#"must be "none", "ringing", "tone", "tone:gb-ringing", "play:NAME" or "play:/PATH""#;
 /// Most prompts.
 const PROMPT_COUNT_MAX: usize = 256;
 
@@ -49,6 +55,10 @@ pub struct Media {
     pub prompts: Vec<Prompt>,
     /// User names that are called to be in a conference, in the order of the file.
     pub rooms: Vec<String>,
+    /// What users get that are called in mode "numbers", beside those that have a name of their own.
+    pub numbers: Vec<(String, Word)>,
+    /// What a caller hears while the called phone rings and sends nothing; `None`: nothing but the 180.
+    pub ringback: Option<Word>,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
     /// Score of a stream, times 100, below which it is degraded; 0: none ever is.
@@ -211,9 +221,20 @@ impl Media {
                     .collect::<Option<Vec<String>>>()
                     .filter(|names| names.iter().all(|name| !name.is_empty()))
             }),
+            numbers: reader.entries(section, "numbers", NUMBERS, |value, faults| read_numbers(value, faults, host)),
+            ringback: reader.entries(section, "ringback", RINGBACK, |value, faults| read_ringback(value, faults, host)),
             dscp,
             mos_degraded_x100: reader.get(section, "mos_degraded", MOS, mos_x100),
         }
+    }
+
+    /// Files that words name by their path are prompts as well, of that name.
+    pub(crate) fn add_named_files(&mut self) {
+        let words = self.numbers.iter().map(|(_, word)| word).chain(&self.ringback);
+        let paths: BTreeSet<&str> = words.filter_map(Word::path).collect();
+        let named = |path: &&str| Prompt { name: (*path).to_owned(), file: PromptFile::File(path.into()) };
+        let more: Vec<Prompt> = paths.iter().map(named).collect();
+        self.prompts.extend(more);
     }
 
     /// The number of media workers on a host with `cores`.
@@ -235,6 +256,44 @@ fn mos_x100(value: &DeValue<'_>) -> Option<u16> {
     };
     let is_score = score == 0.0 || (1.0..=4.5).contains(&score);
     is_score.then_some((score * 100.0).round() as u16)
+}
+
+fn read_numbers(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Option<Vec<(String, Word)>> {
+    let table = value.as_table().filter(|table| table.len() <= NUMBER_COUNT_MAX)?;
+    let mut numbers = Vec::with_capacity(table.len());
+    for (name, word) in table {
+        let name: &str = name.get_ref();
+        match word.get_ref().as_str().map_or_else(|| Err("must be a word".to_owned()), |text| read_word(text, host)) {
+            Ok(word) if !name.is_empty() => numbers.push((name.to_owned(), word)),
+            Ok(_) => faults.add(word.span(), &[name], "has no name that could be called"),
+            Err(why) => faults.add(word.span(), &[name], why),
+        }
+    }
+    numbers.sort_by(|a, b| a.0.cmp(&b.0));
+    Some(numbers)
+}
+
+fn read_ringback(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Option<Option<Word>> {
+    match value.as_str()? {
+        "none" => Some(None),
+        text => match read_word(text, host) {
+            Ok(Word::Record | Word::Room(_) | Word::Echo) => None,
+            Ok(word) => Some(Some(word)),
+            Err(why) => {
+                faults.add_whole(format!("{why}; or \"none\""));
+                Some(None)
+            }
+        },
+    }
+}
+
+/// A word whose file, if it names one, can be played.
+fn read_word(text: &str, host: &dyn Host) -> Result<Word, String> {
+    let word = Word::parse(text)?;
+    match word.path().map(|path| host.prompt(Path::new(path))) {
+        Some(Err(why)) => Err(why),
+        _ => Ok(word),
+    }
 }
 
 fn read_prompts(value: &DeValue<'_>, faults: &mut Faults, host: &dyn Host) -> Option<Vec<Prompt>> {

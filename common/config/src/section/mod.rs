@@ -13,3 +13,5 @@ pub(crate) mod sip;
 pub(crate) mod target_uri;
 pub(crate) mod tls;
 pub(crate) mod transfer;
+/// What the switch itself gives a call.
+pub(crate) mod word;

@@ -11,11 +11,16 @@ use stats::MediaCounter;
 impl<B: Backend> Worker<B> {
     /// Connects streams to legs of this worker, and disconnects those that are over.
     pub(crate) fn connect_streams(&mut self, now: Instant) {
-        if !self.shared.streams.has_waiting() {
-            return;
-        }
         let shared = self.shared.clone();
-        shared.streams.take_waiting(|waiting| self.connect_stream(now, waiting));
+        let told_count = shared.streams.told_count();
+        if !shared.streams.has_waiting() || shared.streams.take_waiting(|waiting| self.connect_stream(now, waiting)) {
+            self.streams_heard = told_count;
+        }
+    }
+
+    /// Whether there is news of streams that this worker has not looked at: it must not sleep then.
+    pub(crate) fn has_stream_news(&self) -> bool {
+        self.streams_heard != self.shared.streams.told_count()
     }
 
     /// `false`: another worker has the leg, or none.

@@ -59,6 +59,8 @@ pub(crate) struct Streams {
     waiting: Mutex<Vec<Waiting>>,
     /// Entries of `waiting`: workers look at this in each turn.
     waiting_count: AtomicUsize,
+    /// Grows with every entry.
+    told_count: AtomicU64,
     /// The programs of all streams that are not over.
     programs: Mutex<Vec<Arc<Program>>>,
     begun_count: AtomicU64,
@@ -79,6 +81,7 @@ impl Streams {
             arrivals: Mutex::default(),
             waiting: Mutex::default(),
             waiting_count: AtomicUsize::new(0),
+            told_count: AtomicU64::new(0),
             programs: Mutex::default(),
             begun_count: AtomicU64::new(0),
             thread: OnceLock::new(),
@@ -114,6 +117,14 @@ impl Streams {
         all.push(waiting);
         // Workers read it in each turn; the one that reads an older number reads it again in its next turn.
         self.waiting_count.store(all.len(), Release);
+        drop(all);
+        // Pairs with the Acquire of `told_count`: who reads this number finds the entry.
+        self.told_count.fetch_add(1, Release);
+    }
+
+    /// How often workers have been told something.
+    pub(super) fn told_count(&self) -> u64 {
+        self.told_count.load(Acquire)
     }
 
     /// No worker has to look at a program any more.
@@ -128,17 +139,19 @@ impl Streams {
         self.waiting_count.load(Acquire) > 0
     }
 
-    /// Takes the entries out that `is_taken` says are dealt with. A worker does not wait for the lock: its next turn comes.
-    pub(super) fn take_waiting(&self, is_taken: impl FnMut(&Waiting) -> bool) {
+    /// Takes the entries out that `is_taken` says are dealt with. `false`: a worker does not wait for the lock, and looks again
+    /// in its next turn.
+    pub(super) fn take_waiting(&self, is_taken: impl FnMut(&Waiting) -> bool) -> bool {
         let mut all = match self.waiting.try_lock() {
             Ok(all) => all,
             // A worker that failed meanwhile has been rebuilt, and the entries are as good as before.
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
+            Err(TryLockError::WouldBlock) => return false,
         };
         let mut is_taken = is_taken;
         all.retain(|waiting| !is_taken(waiting));
         self.waiting_count.store(all.len(), Release);
+        true
     }
 
     pub(super) fn add_program(&self, program: Arc<Program>) {

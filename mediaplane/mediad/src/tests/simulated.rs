@@ -42,6 +42,7 @@ impl SimPlane {
             cname: "sim".into(),
             transcoder_limit: 1_000,
             quality: Default::default(),
+            voice_limit: 1_000,
             stopper: Stopper::new().unwrap(),
             control_wake: WakeFd::new().unwrap(),
             seed: 11,

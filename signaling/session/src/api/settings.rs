@@ -1,4 +1,4 @@
-use crate::{CrossingPolicy, Destinations, DigitWay, Sources, UserLimit};
+use crate::{CrossingPolicy, Destinations, DigitWay, PlannedSource, Sources, UserLimit};
 use clock::Duration;
 use contract::{Codec, DigitPassing, Direction, VoiceProcessing};
 use sdp_core::{AudioFormat, CodecOrder};
@@ -54,6 +54,8 @@ pub struct MediaSettings {
     pub silence_limit: Duration,
     /// How much early media is sent to a caller whose address is not proven, as time of G.711.
     pub early_unproven: Duration,
+    /// What a caller whose call goes on hears while the called side rings and sends no early media; none: nothing of ours.
+    pub ringback: Option<PlannedSource>,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
     /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
@@ -107,6 +109,7 @@ impl Default for MediaSettings {
             digit_passing: DigitPassing::default(),
             silence_limit: Duration::from_secs(60),
             early_unproven: Duration::from_millis(160),
+            ringback: None,
             dscp: 46,
             advertised: None,
         }

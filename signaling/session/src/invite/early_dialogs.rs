@@ -32,6 +32,13 @@ pub(crate) struct Early {
     is_changed: bool,
 }
 
+impl Session {
+    /// Whether a branch of its INVITE has said where its early media comes from.
+    pub(super) fn has_early_media(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(|out| out.early.iter().any(|early| early.agreed.is_some()))
+    }
+}
+
 impl Sessions {
     /// A branch has sent a provisional response: it is heard from now on. Gives what its answer agrees on, if there is one and
     /// no change of the branch is being carried out.

@@ -3,6 +3,7 @@
 use crate::invite::dial::{Dial, Target};
 use crate::invite::early_dialogs::EarlyAnswer;
 use crate::invite::incoming_invite::Stage;
+use crate::invite::ringback::{Ringback, Ringing};
 use crate::negotiation::capabilities::{Reach, Terms, mirrored};
 use crate::negotiation::local_offer::Wish;
 use crate::timers::timer::Timer;
@@ -29,6 +30,8 @@ pub struct Forward {
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// How long each target may take to answer; none: the setting.
     pub answer_timeout: Option<Duration>,
+    /// What the caller hears while the called side rings and sends no early media; none: the setting.
+    pub ringback: Option<PlannedSource>,
     /// The pattern of the route that leads to the targets, for call records.
     pub route: Option<Arc<str>>,
 }
@@ -36,9 +39,20 @@ pub struct Forward {
 impl Forward {
     /// To these targets, in the caller's name.
     pub fn to(targets: Vec<Target>) -> Self {
-        Self { targets, from: None, account: None, headers: Vec::new(), answer_timeout: None, route: None }
+        Self {
+            targets,
+            from: None,
+            account: None,
+            headers: Vec::new(),
+            answer_timeout: None,
+            ringback: None,
+            route: None,
+        }
     }
 }
+
+/// 183 Session Progress.
+const EARLY_MEDIA: u16 = 183;
 
 /// Most hops that a call has left once it was sent on (RFC 3261 §8.1.1.6 wants a number that no call without a loop needs).
 /// A call that goes round between back-to-back user agents takes two ports in each of them for every round, so that it may
@@ -73,6 +87,9 @@ impl Sessions {
         }
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
         session.took_route(forward.route);
+        if let Some(incoming) = &mut session.incoming {
+            incoming.ringback = Ringback::new(forward.ringback.or(self.settings.media.ringback));
+        }
         let crossing = session.incoming.as_mut().and_then(|incoming| incoming.crossing.take());
         let caller = crossing.as_ref().map(|crossing| crossing.from()).filter(|from| !from.is_empty());
         let from = forward.from.unwrap_or_else(|| caller.unwrap_or(&session.parties().from).into());
@@ -139,8 +156,10 @@ impl Sessions {
         let Some(caller) = self.other_side(id) else { return };
         let incoming = self.table.get(caller).and_then(|session| session.incoming.as_ref());
         let Some(invite) = incoming.map(|incoming| incoming.invite()) else { return };
+        let (rings_back, status) = self.ring_back(caller, id, status, has_media);
         // An early answer needs an offer to answer.
-        let described = has_media && self.table.get(caller).is_some_and(|session| session.offer().is_some());
+        let described =
+            (has_media || rings_back) && self.table.get(caller).is_some_and(|session| session.offer().is_some());
         if described && !self.describe(turn, caller) {
             return;
         }
@@ -160,6 +179,23 @@ impl Sessions {
         self.sync(turn, caller);
     }
 
+    /// Whether the caller is to hear our ringing from now on, and the status that it is told.
+    fn ring_back(&mut self, caller: SessionId, called: SessionId, status: u16, has_media: bool) -> (bool, u16) {
+        let has_early_media = has_media || self.table.get(called).is_some_and(|called| called.has_early_media());
+        let incoming = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut());
+        let Some(incoming) = incoming.filter(|incoming| incoming.offer().is_some()) else { return (false, status) };
+        if has_early_media {
+            incoming.ringback.end();
+            return (false, status);
+        }
+        match incoming.ringback.begin(status) {
+            Ringing::Begins => (true, EARLY_MEDIA),
+            // Without a description: it has ours.
+            Ringing::GoesOn => (false, EARLY_MEDIA),
+            Ringing::Silent => (false, status),
+        }
+    }
+
     /// The called side has answered: the caller is answered.
     pub(crate) fn answer_crosses(&mut self, turn: &mut Turn<'_>, id: SessionId) {
         let Some(caller) = self.other_side(id) else { return };
@@ -167,6 +203,9 @@ impl Sessions {
             // The caller was answered before, and has waited for the end of a transfer.
             self.bring_together(turn, id);
             return self.directions_meet(turn, id, caller);
+        }
+        if let Some(incoming) = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut()) {
+            incoming.ringback.end();
         }
         if self.describe(turn, caller) {
             if let Some(incoming) = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut()) {

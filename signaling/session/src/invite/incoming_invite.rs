@@ -3,6 +3,7 @@
 use super::early_dialogs::EarlyAnswer;
 use crate::Session;
 use crate::crossing::Crossing;
+use crate::invite::ringback::Ringback;
 use clock::Instant;
 use sdp_core::Offer;
 use sip_core::{DialogId, InviteId};
@@ -38,6 +39,8 @@ pub(crate) struct IncomingInvite {
     pub(super) raw_offer: Box<[u8]>,
     /// What the INVITE takes along if the call goes on, until that is decided.
     pub(super) crossing: Option<Box<Crossing>>,
+    /// What the caller hears while the other side rings.
+    pub(crate) ringback: Ringback,
     /// Our description for the 2xx.
     pub(super) description: Option<Box<str>>,
     /// Header fields for it.
@@ -59,6 +62,7 @@ impl IncomingInvite {
             stage: Stage::Deciding,
             early_answer: EarlyAnswer::Open,
             hops_left,
+            ringback: Ringback::default(),
             offer,
             raw_offer,
             crossing: None,

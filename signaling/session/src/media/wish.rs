@@ -57,8 +57,9 @@ impl Sessions {
             PlannedSource::Room(_) if session.link().is_some() => PlannedSource::Silence,
             source => source,
         };
-        let player = held.or_else(|| (!is_in_call).then_some(played));
-        let source = self.linked(session).and_then(|peer| peer.leg.id());
+        let ringback = session.incoming.as_ref().and_then(|incoming| incoming.ringback.heard());
+        let player = held.or(ringback).or_else(|| (!is_in_call).then_some(played));
+        let source = self.linked(session).and_then(|peer| peer.leg.id()).filter(|_| ringback.is_none());
         FlowWish {
             direction: agreed.map_or(Direction::Inactive, |agreed| agreed.direction),
             is_muted: session.is_muted(),

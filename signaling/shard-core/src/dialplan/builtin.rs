@@ -1,17 +1,21 @@
 //! The numbers that the switch has by itself: the user that is called decides what is heard.
 
 use crate::dialplan::transfers::Transfers;
-use config::Media;
-use contract::{NamedTone, RoomMember, ToneMeaning};
+use crate::dialplan::words;
+use config::{CallTone, Media};
+use contract::{NamedTone, RoomMember};
 use session::{Decide, Decision, Destination, IncomingCall, Plan, PlannedSource, SessionId, TransferRequest};
 use std::collections::HashMap;
 
-/// `tone`, `echo`, `ringing`, `busy`, the prompts and the rooms by their names, `tone-gb-busy` and other tones of countries, and a tone for everybody else.
+/// The users of `[media] numbers`; `tone`, `echo`, `ringing`, `busy`, the prompts and the rooms by their names, `tone-gb-busy` and
+/// other tones of countries, and a tone for everybody else.
 #[derive(Clone, Default)]
 pub struct BuiltinDialplan {
     prompts: HashMap<String, u32>,
     /// The number of each room.
     rooms: HashMap<String, u32>,
+    /// What the configuration says of further users.
+    numbers: HashMap<String, PlannedSource>,
     transfers: Option<Transfers>,
 }
 
@@ -22,7 +26,9 @@ impl BuiltinDialplan {
         let prompts = prompts.map(|(index, prompt)| (prompt.name.clone(), index as u32)).collect();
         // Programs have numbers that are far from these.
         let rooms = media.rooms.iter().cloned().zip(1..).collect();
-        Self { prompts, rooms, transfers: None }
+        let number = |(name, word): &(String, config::Word)| Some((name.clone(), words::source_of(word, media)?));
+        let numbers = media.numbers.iter().filter_map(number).collect();
+        Self { prompts, rooms, numbers, transfers: None }
     }
 
     /// The dialplan whose callers may hand their calls over by this policy; without it, to these numbers alone.
@@ -44,6 +50,7 @@ impl Decide for BuiltinDialplan {
 
     fn incoming(&mut self, call: &IncomingCall<'_>) -> Decision {
         let source = match call.called_user {
+            user if self.numbers.contains_key(user) => self.numbers[user],
             "busy" => return Decision::Reject { status: 486, reason: "".into() },
             "echo" => PlannedSource::Echo,
             "ringing" => PlannedSource::Ringing,
@@ -63,20 +70,15 @@ impl Decide for BuiltinDialplan {
 fn named_tone(user: &str) -> Option<NamedTone> {
     let (country, meaning) = user.strip_prefix("tone-")?.split_once('-')?;
     let country: [u8; 2] = country.to_ascii_lowercase().into_bytes().try_into().ok()?;
-    let meaning = match meaning {
-        "dial" => ToneMeaning::Dial,
-        "ringing" => ToneMeaning::Ringing,
-        "busy" => ToneMeaning::Busy,
-        "congestion" => ToneMeaning::Congestion,
-        "information" => ToneMeaning::SpecialInformation,
-        _ => return None,
-    };
+    let meaning = words::meaning_of(CallTone::named(meaning)?);
     country.iter().all(u8::is_ascii_lowercase).then_some(NamedTone { country, meaning })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use contract::ToneMeaning;
 
     #[test]
     fn tones_are_named_by_country_and_meaning() {

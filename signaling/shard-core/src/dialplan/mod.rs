@@ -5,6 +5,7 @@ pub mod builtin;
 mod loops;
 pub mod routes;
 pub mod transfers;
+pub mod words;
 
 use session::{Decide, SessionEvent, Sessions};
 use sip_core::auth::Account;

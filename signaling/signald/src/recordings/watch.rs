@@ -9,7 +9,7 @@ use crossbeam::channel::{Sender, unbounded};
 use session::{Session, SessionEvent, SessionId, SessionState, Sessions};
 use shard_core::ShardOutput;
 use shard_core::call_row::leg_id;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -40,6 +40,8 @@ pub(crate) struct RecordingWatch {
     /// `None`: no call can be recorded.
     wishes: Option<Sender<Wish>>,
     records_all: bool,
+    /// Users whose calls are recorded because that is what they are for.
+    users: Arc<BTreeSet<String>>,
     left_out: Arc<Told>,
     ended_early: Arc<Told>,
     running: Arc<RunningRecordings>,
@@ -74,14 +76,25 @@ impl Told {
     }
 }
 
+/// The user of a SIP URI.
+fn user_of(uri: &str) -> &str {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    rest.split_once('@').map_or("", |(user, _)| user)
+}
+
 impl RecordingWatch {
     /// A watch for each shard to clone, and the thread that it tells; the thread ends with the last shard.
-    pub(crate) fn new(config: &config::Recording) -> (Self, Option<Keeper>) {
+    pub(crate) fn new(config: &config::Config) -> (Self, Option<Keeper>) {
+        let records = |(name, word): &(String, config::Word)| (*word == config::Word::Record).then(|| name.clone());
+        let is_called_here = config.sip.mode == config::Mode::Numbers;
+        let users = config.media.numbers.iter().filter_map(records).filter(|_| is_called_here).collect();
+        let config = &config.recording;
         let (sender, wishes) = unbounded();
         let can_record = config.folder.is_some();
         let watch = Self {
             wishes: can_record.then_some(sender),
             records_all: config.calls == config::RecordedCalls::All,
+            users: Arc::new(users),
             left_out: Arc::default(),
             ended_early: Arc::default(),
             running: Arc::default(),
@@ -106,7 +119,8 @@ impl RecordingWatch {
                     self.look_at_link(&wishes, (shard, session), sessions);
                     // Of a call with two legs the caller's is recorded: it has both sides' sound.
                     let is_answer = matches!(old, Initializing | Dialing | Ringing);
-                    if self.records_all && is_answer && !session.is_outgoing() {
+                    let is_wanted = self.records_all || self.users.contains(user_of(&session.parties().to));
+                    if is_wanted && is_answer && !session.is_outgoing() {
                         left_out_count += u64::from(!self.answered(&wishes, shard, *id));
                     }
                 }

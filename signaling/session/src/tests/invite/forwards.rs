@@ -483,3 +483,55 @@ fn legs_that_got_ports_of_two_workers_come_together() {
         assert_eq!(world.spec(called).flow.source(), Source::Leg(leg(caller)));
     }
 }
+
+/// 180 without media: the caller is told 183 with a description of ours, and hears our ringing until the other side is heard.
+#[test]
+fn a_caller_hears_our_ringing_until_the_other_side_is_heard() {
+    let settings = || {
+        let mut settings = Settings::default();
+        settings.media.ringback = Some(PlannedSource::Ringing);
+        settings
+    };
+    for with_early_media in [false, true] {
+        let mut world = World::new(settings(), 6);
+        let caller = world.comes(A, "on", SDP);
+        world.serve();
+        let (call, ..) = world.invited();
+        world.said();
+        world.progress(call, B, 180, "");
+        world.serve();
+        let said = world.said();
+        let [Said::Progress(A, 183, early)] = &said[..] else { panic!("{said:?}") };
+        assert!(early.contains("m=audio"), "{early}");
+        assert_eq!(world.spec(caller).flow.source(), Source::Ringing);
+        assert_eq!(world.spec(caller).transport.media_timeout_ms, 0);
+        let called = world.session(caller).linked_to().unwrap();
+        let heard = Source::Leg(world.session(called).leg().unwrap());
+        if with_early_media {
+            world.progress(call, B, 183, SDP);
+            world.serve();
+            assert_eq!(world.spec(caller).flow.source(), heard);
+            // It rings on: its media has not ended.
+            world.progress(call, B, 180, "");
+            world.serve();
+            assert_eq!(world.spec(caller).flow.source(), heard);
+        } else {
+            world.progress(call, B, 180, "");
+            world.serve();
+            assert!(!world.said().iter().any(|said| matches!(said, Said::Progress(_, _, sdp) if !sdp.is_empty())));
+            assert_eq!(world.spec(caller).flow.source(), Source::Ringing);
+        }
+        world.answered(call, B, SDP);
+        world.serve();
+        assert_eq!(world.session(caller).state(), SessionState::Connected);
+        assert_eq!(world.spec(caller).flow.source(), heard);
+    }
+    // Without a description of the caller's there is nothing to answer.
+    let mut world = World::new(settings(), 6);
+    world.comes(A, "on", "");
+    world.serve();
+    let (call, ..) = world.invited();
+    world.said();
+    world.progress(call, B, 180, "");
+    assert_eq!(world.said(), [Said::Ringing(A)]);
+}
