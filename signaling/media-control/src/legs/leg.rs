@@ -5,6 +5,7 @@ use crate::topology::EdgeSlot;
 use crate::wish::{Desired, Flow, Formats, Parts};
 use crate::{CommandNumber, LegId, Player, Port};
 use contract::PortRef;
+use std::num::NonZeroU64;
 
 /// Most updates of one leg that wait for their answers. Further wishes wait, and the last one counts.
 pub const UPDATES_OPEN_MAX: usize = 4;
@@ -76,7 +77,7 @@ pub(crate) struct Leg {
     pub(crate) in_flight: Option<Box<InFlight>>,
     pub(crate) digits: Option<Box<Digits>>,
     /// By kind: the last recording, until its end is known.
-    pub(crate) recordings: [Option<u64>; 2],
+    pub(crate) recordings: [Option<NonZeroU64>; 2],
     pub(crate) first_in: EdgeSlot,
     pub(crate) first_out: EdgeSlot,
 }

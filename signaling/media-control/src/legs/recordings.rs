@@ -10,6 +10,7 @@ use contract::{
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::num::NonZeroU64;
 
 /// The recordings whose outcome is not known.
 #[derive(Debug, Default)]
@@ -127,7 +128,7 @@ impl Legs {
         };
         self.recordings.begun_count = recording;
         let leg = self.leg_mut(id)?;
-        leg.recordings[kind.index()] = Some(recording);
+        leg.recordings[kind.index()] = NonZeroU64::new(recording);
         let begun = Recording { owner: leg.owner, leg: id, kind, begun, state };
         self.recordings.open.insert(recording, begun);
         Ok(recording)
@@ -186,7 +187,7 @@ impl Legs {
 
     /// The number of the last recording of a leg of this kind, until its end is known.
     pub fn recording(&self, id: LegId, kind: RecordingKind) -> Option<u64> {
-        self.leg(id).ok()?.recordings[kind.index()]
+        self.leg(id).ok()?.recordings[kind.index()].map(NonZeroU64::get)
     }
 
     /// The recording of a leg that is not to stop.
@@ -332,7 +333,7 @@ impl Legs {
             self.start_is_answered(number);
         }
         if let Ok(leg) = self.leg_mut(ended.leg) {
-            leg.recordings[ended.kind.index()].take_if(|current| *current == recording);
+            leg.recordings[ended.kind.index()].take_if(|current| current.get() == recording);
         }
         self.forget_answered();
         Some((ended.owner, LegEvent::RecordingEnded { recording, outcome }))
