@@ -28,6 +28,9 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law.
     Pcma,
+    /// L16 (RFC 3551): samples as they are, one channel of 8, 16 or 24 kHz. Offered with 16 kHz first. Other rates and two
+    /// channels are only relayed.
+    L16,
 }
 
 impl Codec {
@@ -38,6 +41,7 @@ impl Codec {
             Self::G722 => contract::Codec::G722,
             Self::Pcmu => contract::Codec::Pcmu,
             Self::Pcma => contract::Codec::Pcma,
+            Self::L16 => contract::Codec::L16Wide,
         }
     }
 
@@ -48,6 +52,7 @@ impl Codec {
             contract::Codec::G722 => Some(Self::G722),
             contract::Codec::Pcmu => Some(Self::Pcmu),
             contract::Codec::Pcma => Some(Self::Pcma),
+            contract::Codec::L16Narrow | contract::Codec::L16Wide | contract::Codec::L16SuperWide => Some(Self::L16),
             contract::Codec::TelephoneEvent | contract::Codec::Other => None,
         }
     }
@@ -60,6 +65,7 @@ impl std::fmt::Display for Codec {
             Self::G722 => "G722",
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::L16 => "L16",
         })
     }
 }
@@ -230,6 +236,7 @@ impl SessionConfig {
                 Codec::G722 => AudioCodec::G722,
                 Codec::Pcmu => AudioCodec::Pcmu,
                 Codec::Pcma => AudioCodec::Pcma,
+                Codec::L16 => AudioCodec::L16,
             };
             if !codecs.contains(&codec) {
                 codecs.push(codec);

@@ -61,7 +61,7 @@ fn every_entry_of_a_list_has_its_own_mistake() {
             ("2:62 sip.listen", &["twice"]),
             ("2:76 sip.listen", &["brackets"]),
             ("3:19 sip.codecs", &["did you mean \"PCM"]),
-            ("3:27 sip.codecs", &["must be \"PCMU\", \"PCMA\", \"G722\" or \"opus\""]),
+            ("3:27 sip.codecs", &["must be \"PCMU\", \"PCMA\", \"G722\", \"opus\" or \"L16\""]),
             ("4:26 sip.domains", &["write \"example.com\""]),
             ("5:31 sip.name_servers", &["must be an IP address"]),
             ("6:15 sip.ws_origins", &["write \"https://a.example\""]),

@@ -26,6 +26,11 @@ impl ClockRate {
     /// 8,000 ticks a second, the clock of most codecs of telephones.
     pub const HZ_8000: Self = Self(0);
 
+    /// 16,000 ticks a second.
+    pub const HZ_16000: Self = Self(3);
+    /// 24,000 ticks a second.
+    pub const HZ_24000: Self = Self(5);
+
     /// 48,000 ticks a second, the clock of Opus (RFC 7587 §4.1).
     pub const HZ_48000: Self = Self(8);
 
@@ -73,6 +78,8 @@ mod tests {
         for hz in RATES_HZ {
             assert_eq!(ClockRate::from_hz(hz).map(ClockRate::hz), Some(hz));
         }
+        let named = [ClockRate::HZ_8000, ClockRate::HZ_16000, ClockRate::HZ_24000, ClockRate::HZ_48000];
+        assert_eq!(named.map(ClockRate::hz), [8_000, 16_000, 24_000, 48_000]);
         assert_eq!(ClockRate::from_hz(7_999), None);
         assert!(!ClockRate(RATES_HZ.len() as u8).is_known());
     }

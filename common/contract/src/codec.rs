@@ -15,13 +15,31 @@ pub enum Codec {
     G722 = 4,
     /// Opus (RFC 6716), which RTP counts with 48,000 Hz at every rate of its sound (RFC 7587 §4.1).
     Opus = 5,
+    /// Samples as they are (RFC 3551 §4.5.11), one channel of 8 kHz.
+    L16Narrow = 6,
+    /// The same with 16 kHz.
+    L16Wide = 7,
+    /// The same with 24 kHz.
+    L16SuperWide = 8,
     /// Anything else: relayed, never decoded.
     Other = 255,
 }
 
 impl Codec {
     /// Each once.
-    pub const ALL: [Self; 6] = [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus, Self::TelephoneEvent, Self::Other];
+    pub const ALL: [Self; 9] = [
+        Self::Pcmu,
+        Self::Pcma,
+        Self::G722,
+        Self::Opus,
+        Self::L16Narrow,
+        Self::L16Wide,
+        Self::L16SuperWide,
+        Self::TelephoneEvent,
+        Self::Other,
+    ];
+    /// L16 at every rate that the media plane understands.
+    pub const L16: [Self; 3] = [Self::L16Wide, Self::L16Narrow, Self::L16SuperWide];
 
     /// From the layout's number.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -32,7 +50,11 @@ impl Codec {
     /// only relayed has the one that its session description says; both are told by the format, and this is their default.
     pub const fn clock_rate(self) -> ClockRate {
         match self {
-            Self::Pcmu | Self::Pcma | Self::G722 | Self::TelephoneEvent | Self::Other => ClockRate::HZ_8000,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::L16Narrow | Self::TelephoneEvent | Self::Other => {
+                ClockRate::HZ_8000
+            }
+            Self::L16Wide => ClockRate::HZ_16000,
+            Self::L16SuperWide => ClockRate::HZ_24000,
             Self::Opus => ClockRate::HZ_48000,
         }
     }
@@ -48,7 +70,16 @@ impl Codec {
             Self::Pcmu => Some(0),
             Self::Pcma => Some(8),
             Self::G722 => Some(9),
-            Self::Opus | Self::TelephoneEvent | Self::Other => None,
+            _ => None,
+        }
+    }
+
+    /// Milliseconds of sound for which a packet has room: 1,440 bytes of samples; others take any packet time.
+    pub fn ptime_ms_max(self) -> u8 {
+        match self {
+            Self::L16Wide => 40,
+            Self::L16SuperWide => 30,
+            _ => u8::MAX,
         }
     }
 
@@ -64,6 +95,7 @@ impl Codec {
             Self::Pcma => "PCMA",
             Self::G722 => "G722",
             Self::Opus => "opus",
+            Self::L16Narrow | Self::L16Wide | Self::L16SuperWide => "L16",
             Self::TelephoneEvent => "telephone-event",
             Self::Other => "other",
         }

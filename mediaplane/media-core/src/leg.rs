@@ -197,7 +197,7 @@ pub fn law_of(codec: Codec) -> Option<Law> {
     match codec {
         Codec::Pcmu => Some(Law::Mu),
         Codec::Pcma => Some(Law::A),
-        Codec::G722 | Codec::Opus | Codec::TelephoneEvent | Codec::Other => None,
+        _ => None,
     }
 }
 

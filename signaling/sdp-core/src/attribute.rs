@@ -15,6 +15,9 @@ pub struct Packets {
     pub maxptime_ms: Option<NonZeroU16>,
 }
 
+/// Packet times that a description may ask for, in milliseconds.
+const PACKET_TIMES_MS: std::ops::RangeInclusive<u16> = 3..=400;
+
 /// What a session says for all its media, unless they say otherwise.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Common {
@@ -72,7 +75,8 @@ impl Packets {
 }
 
 fn milliseconds(number: &[u8]) -> Option<NonZeroU16> {
-    text(number)?.trim().parse().ok()
+    // No codec makes packets outside of these; what is said beyond them counts as not said.
+    text(number)?.trim().parse().ok().filter(|ms: &NonZeroU16| PACKET_TIMES_MS.contains(&ms.get()))
 }
 
 /// `IN IP4 192.0.2.1`, with a TTL or a count of addresses for multicast. Words after it are not looked at.

@@ -104,6 +104,7 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
     let remote_rtp = media.rtp(settings.source)?;
     let (payloads, relayed) = payloads(media, settings);
     payloads.audio().ok_or(SdpError::NoCodec)?;
+    let ptime_ms_max = payloads.decodable().map_or(u8::MAX, |(_, codec)| codec.ptime_ms_max());
     let opus = media.formats().iter().find(|format| format.codec == Some(Codec::Opus));
     Ok(Negotiated {
         opus: opus.map_or(OpusParameters::default(), |format| format.opus),
@@ -112,7 +113,7 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
         payloads,
         relayed,
         direction: meet(settings.direction, media.direction()),
-        ptime_ms: media.common.packets.made_ms(),
+        ptime_ms: media.common.packets.made_ms().min(ptime_ms_max),
         packets: media.common.packets,
         rtcp_mux: media.rtcp_mux,
     })

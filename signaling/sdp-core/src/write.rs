@@ -23,11 +23,11 @@ impl Settings<'_> {
         for format in self.codecs {
             match format {
                 AudioFormat::Known(codec, clock) if codec.is_audio() => {
-                    payloads.push_clocked(codec.static_payload_type().unwrap_or(OPUS_PAYLOAD_TYPE), *codec, *clock);
+                    payloads.push_clocked(number_of_known(*codec), *codec, *clock);
                 }
                 AudioFormat::Known(..) => {}
                 AudioFormat::Relayed(format) => {
-                    let Some(number) = number_of(format, &payloads) else { continue };
+                    let Some(number) = number_of(format, self.codecs, &payloads) else { continue };
                     let (clock_rate, format) = (format.clock(), format.id());
                     let other = PayloadMapping::of(number, Codec::Other);
                     payloads.push_entry(PayloadMapping { clock_rate, format, ..other });
@@ -55,15 +55,26 @@ impl Settings<'_> {
     }
 }
 
+/// The number of a codec that the media plane understands.
+fn number_of_known(codec: Codec) -> u8 {
+    let l16 = Codec::L16.into_iter().zip(OPUS_PAYLOAD_TYPE + 1..).find(|(other, _)| *other == codec);
+    codec.static_payload_type().or(l16.map(|(_, number)| number)).unwrap_or(OPUS_PAYLOAD_TYPE)
+}
+
 /// The number of a format that is only relayed: that of the other side of the relay, unless it means something else in our
 /// offers.
-fn number_of(format: &RelayedFormat, taken: &PayloadMap) -> Option<u8> {
+fn number_of(format: &RelayedFormat, codecs: &[AudioFormat], taken: &PayloadMap) -> Option<u8> {
     let is_static =
         |number: u8| static_format(number).is_some_and(|(name, ..)| name.eq_ignore_ascii_case(format.name()));
     let is_dynamic =
         |number: u8| (OPUS_PAYLOAD_TYPE + 1..128).contains(&number) && !TELEPHONE_EVENT_PAYLOAD_TYPES.contains(&number);
-    let is_free =
-        |number: &u8| (is_static(*number) || is_dynamic(*number)) && taken.iter().all(|(other, ..)| other != *number);
+    let is_known = |number: u8| {
+        codecs.iter().any(|format| matches!(format, AudioFormat::Known(codec, _) if number_of_known(*codec) == number))
+    };
+    let is_free = |number: &u8| {
+        let is_taken = taken.iter().any(|(other, ..)| other == *number) || is_known(*number);
+        !is_taken && (is_static(*number) || is_dynamic(*number))
+    };
     [format.payload_type].into_iter().chain(OPUS_PAYLOAD_TYPE + 1..128).find(is_free)
 }
 

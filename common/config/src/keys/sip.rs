@@ -152,7 +152,7 @@ pub(super) const SIP: &[Key] = &[
         "sip",
         "codecs",
         r#"["PCMU", "PCMA", "G722", "opus"]"#,
-        &["Audio codecs that calls may use, in our order of preference: PCMU, PCMA, G722, opus."],
+        &["Audio codecs that calls may use, in our order of preference: PCMU, PCMA, G722, opus, L16."],
     ),
     key(
         "sip",

@@ -67,6 +67,9 @@ pub fn format_of(codec: Codec) -> Option<CodecFormat> {
         Codec::Pcma => Some(CodecFormat::PCMA),
         Codec::G722 => Some(CodecFormat::G722),
         Codec::Opus => CodecFormat::new(CodecKind::Opus, 48_000, 1).ok(),
+        Codec::L16Narrow | Codec::L16Wide | Codec::L16SuperWide => {
+            CodecFormat::new(CodecKind::L16, codec.clock_rate().hz(), 1).ok()
+        }
         Codec::TelephoneEvent | Codec::Other => None,
     }
 }

@@ -9,7 +9,8 @@ use contract::{Codec, LegSpec, PayloadMapping, Rewriting, Source};
 use rtp_wire::{FIXED_HEADER_BYTES, Header, RtpTime, Seq, Ssrc, TelephoneEvent};
 use std::f64::consts::TAU;
 
-const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
+const CODECS: [Codec; 7] =
+    [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16Narrow, Codec::L16Wide, Codec::L16SuperWide];
 /// Payload types of telephone events, in the clock of the sound.
 const EVENTS: u8 = 101;
 

@@ -130,6 +130,43 @@ fn a_number_that_means_something_else_in_our_offer_is_changed() {
 }
 
 #[test]
+fn l16_is_offered_and_taken_at_each_rate_with_packets_that_fit() {
+    let ours = Codec::L16.map(AudioFormat::of);
+    let settings = Settings { codecs: &ours, ..ANY };
+    let text = write_offer(&settings, &OtherMedia::default(), local(), &mut Origin::new(4));
+    let expected = [
+        "m=audio 10000 RTP/AVP 97 98 99 101 102 103",
+        "a=rtpmap:97 L16/16000",
+        "a=rtpmap:98 L16/8000",
+        "a=rtpmap:99 L16/24000",
+    ];
+    assert_eq!(lines(&text)[..4], expected);
+    for (map, codec, ptime_ms) in [
+        ("l16/8000/1", Codec::L16Narrow, 60),
+        ("L16/16000", Codec::L16Wide, 40),
+        ("L16/24000", Codec::L16SuperWide, 30),
+        ("L16/44100/2", Codec::Other, 60),
+        ("L16/48000", Codec::Other, 60),
+    ] {
+        let text = sdp(&format!("m=audio 4000 RTP/AVP 100\na=rtpmap:100 {map}\na=ptime:60\n"));
+        let offer = Offer::read(&text, &settings).unwrap();
+        assert_eq!((offer.agreed().payloads.audio(), offer.agreed().ptime_ms), (Some((100, codec)), ptime_ms), "{map}");
+    }
+    let stereo = Offer::read(&sdp("m=audio 4000 RTP/AVP 10\n"), &settings).unwrap();
+    assert_eq!(names(stereo.agreed()), [(10, "L16")], "44,100 Hz is only relayed");
+}
+
+#[test]
+fn packet_times_that_no_codec_makes_count_as_not_said() {
+    for (said, is_told) in [("20", true), ("0", false), ("1", false), ("10000", false), ("-20", false), ("soon", false)]
+    {
+        let text = format!("m=audio 4000 RTP/AVP 0\na=ptime:{said}\na=maxptime:{said}\n");
+        let agreed = agreed(&text);
+        assert_eq!((agreed.packets != Packets::default(), agreed.ptime_ms), (is_told, 20), "{said}");
+    }
+}
+
+#[test]
 fn lies_about_formats_are_contained() {
     let codecs = |maps: &str| {
         let text = format!("m=audio 4000 RTP/AVP 96 97 0\n{maps}");

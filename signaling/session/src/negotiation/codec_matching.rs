@@ -39,6 +39,9 @@ impl Codecs {
                 Codec::Pcma => self.known |= 2,
                 Codec::G722 => self.known |= 4,
                 Codec::Opus => self.known |= 8,
+                Codec::L16Narrow => self.known |= 16,
+                Codec::L16Wide => self.known |= 32,
+                Codec::L16SuperWide => self.known |= 64,
                 Codec::TelephoneEvent => {}
                 Codec::Other if self.relays(mapping.format) => {}
                 Codec::Other => {

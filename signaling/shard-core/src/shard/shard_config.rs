@@ -109,14 +109,15 @@ fn voice(wanted: config::VoiceProcessing) -> VoiceProcessing {
 
 pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     let sip = &config.sip;
-    let codec = |codec: &config::AudioCodec| match codec {
-        config::AudioCodec::Pcmu => Codec::Pcmu,
-        config::AudioCodec::Pcma => Codec::Pcma,
-        config::AudioCodec::G722 => Codec::G722,
-        config::AudioCodec::Opus => Codec::Opus,
+    let formats = |codec: &config::AudioCodec| match codec {
+        config::AudioCodec::Pcmu => vec![Codec::Pcmu],
+        config::AudioCodec::Pcma => vec![Codec::Pcma],
+        config::AudioCodec::G722 => vec![Codec::G722],
+        config::AudioCodec::Opus => vec![Codec::Opus],
+        config::AudioCodec::L16 => Codec::L16.to_vec(),
     };
     let media = MediaSettings {
-        codecs: sip.audio.codecs.iter().map(codec).map(AudioFormat::of).collect(),
+        codecs: sip.audio.codecs.iter().flat_map(formats).map(AudioFormat::of).collect(),
         relays_all: config.media.relay_unknown,
         codec_order: match sip.audio.codec_order {
             config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,

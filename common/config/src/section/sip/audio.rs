@@ -24,6 +24,8 @@ pub enum AudioCodec {
     G722,
     /// Opus.
     Opus,
+    /// L16 of 8, 16 and 24 kHz, one channel.
+    L16,
 }
 
 /// Which side's order of codecs decides in an answer.
@@ -37,8 +39,10 @@ pub enum CodecOrder {
 
 impl Audio {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let codecs =
-            List { count: 1..=4, whole: r#"must be a list of different codecs out of "PCMU", "PCMA", "G722", "opus""# };
+        let codecs = List {
+            count: 1..=5,
+            whole: r#"must be a list of different codecs out of "PCMU", "PCMA", "G722", "opus", "L16""#,
+        };
         let orders = [("caller", CodecOrder::Caller), ("ours", CodecOrder::Ours)];
         Self {
             codecs: reader.list(SECTION, "codecs", &codecs, AudioCodec::named),
@@ -55,14 +59,15 @@ impl AudioCodec {
             "PCMA" => Ok(Self::Pcma),
             "G722" => Ok(Self::G722),
             "OPUS" => Ok(Self::Opus),
+            "L16" => Ok(Self::L16),
             other => {
                 let hint = match other {
                     "ULAW" | "MULAW" | "G711U" => "; did you mean \"PCMU\"?".to_owned(),
                     "ALAW" | "G711A" => "; did you mean \"PCMA\"?".to_owned(),
                     "G.722" => "; did you mean \"G722\"?".to_owned(),
-                    _ => did_you_mean(name, ["PCMU", "PCMA", "G722", "opus"]),
+                    _ => did_you_mean(name, ["PCMU", "PCMA", "G722", "opus", "L16"]),
                 };
-                Err(format!("must be \"PCMU\", \"PCMA\", \"G722\" or \"opus\"{hint}"))
+                Err(format!("must be \"PCMU\", \"PCMA\", \"G722\", \"opus\" or \"L16\"{hint}"))
             }
         }
     }
