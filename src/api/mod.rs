@@ -11,6 +11,7 @@ pub use crate::bridge::handle::Bridging;
 pub use crate::bridge::{BridgeEvent, BridgeId, BridgeInfo};
 pub use crate::calls::control::{SessionControl, SessionStats};
 pub use crate::calls::dialog::DialogId;
+pub use crate::calls::digits::DigitPassing;
 pub use crate::calls::handle::{Call, Placing};
 pub use crate::calls::id::{NotASessionId, SessionId};
 pub use crate::calls::session::CallSession;

@@ -6,6 +6,7 @@
 
 pub(crate) mod control;
 pub(crate) mod dialog;
+pub(crate) mod digits;
 pub(crate) mod entry;
 pub(crate) mod handle;
 mod hold;

@@ -1,7 +1,8 @@
 //! What can be done with a call.
 
 use crate::api::{
-    AudioSource, Call, CallSession, EventFilter, Operation, Priority, Receiver, SessionError, SessionEvent,
+    AudioSource, Call, CallSession, DigitPassing, EventFilter, Operation, Priority, Receiver, SessionError,
+    SessionEvent,
 };
 use signald::OrderTurn;
 use std::sync::Arc;
@@ -182,6 +183,23 @@ impl Call {
         let digits = digits.to_owned();
         let send = move |order: OrderTurn<'_, '_>, id| order.sessions.send_dtmf(order.turn, id, &digits, DIGIT);
         self.coordinator().complete(self.id, Operation::SendDtmf, send).await
+    }
+
+    /// What the other side of the call gets of the digits of this peer from now on, whichever way they come: telephone events,
+    /// INFO, tones. `None`: what the configuration says. Programs are told the digits in any case.
+    ///
+    /// ```no_run
+    /// # use ringplane::api::*;
+    /// # async fn example(call: Call) -> Result<()> {
+    /// call.set_digits(Some(DigitPassing::Masked('0'))).await?; // a card number is being said
+    /// call.set_digits(None).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn set_digits(&self, passing: Option<DigitPassing>) -> Result<(), SessionError> {
+        let passing = passing.map(DigitPassing::to_contract);
+        let set = move |order: OrderTurn<'_, '_>, id| order.sessions.set_digit_passing(order.turn, id, passing);
+        self.coordinator().operate(self.id, set).await
     }
 
     /// Asks the peer to call `target` instead (blind transfer, RFC 3515), and waits until it has done so: then our call ends.

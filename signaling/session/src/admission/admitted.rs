@@ -11,23 +11,35 @@ pub(crate) struct Admitted {
     seat: Seat,
     /// The user whose calls it counts among.
     counts_for: Option<Box<str>>,
-    /// The peer has refused an INFO with a digit as something that it does not know.
-    refuses_digits: bool,
+    /// Which INFO with a digit the peer takes.
+    digit_info: DigitInfo,
+}
+
+/// Which INFO with a digit a peer takes, by what it says of itself and what it has refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum DigitInfo {
+    /// `application/dtmf-relay`, which says how long the key was pressed.
+    #[default]
+    Relay,
+    /// `application/dtmf`, the digit alone.
+    Plain,
+    /// None.
+    Refused,
 }
 
 impl Admitted {
     pub(crate) fn new(proof: Proof, seat: Seat, counts_for: Option<Box<str>>) -> Self {
-        Self { proof, seat, counts_for, refuses_digits: false }
+        Self { proof, seat, counts_for, digit_info: DigitInfo::default() }
     }
 
-    /// Whether the peer has refused an INFO with a digit as something that it does not know.
-    pub(crate) fn refuses_digits(&self) -> bool {
-        self.refuses_digits
+    /// Which INFO with a digit the peer takes.
+    pub(crate) fn digit_info(&self) -> DigitInfo {
+        self.digit_info
     }
 
-    /// The peer has refused an INFO with a digit.
-    pub(crate) fn note_refused_digit(&mut self) {
-        self.refuses_digits = true;
+    /// The peer has said, or shown by refusing one, which INFO with a digit it takes.
+    pub(crate) fn note_digit_info(&mut self, digit_info: DigitInfo) {
+        self.digit_info = digit_info;
     }
 
     pub(crate) fn proof(&self) -> Proof {

@@ -6,6 +6,8 @@ mod rules;
 
 pub use rules::DigitWay;
 
+use crate::admission::admitted::DigitInfo;
+use crate::session::Session;
 use crate::{
     EndOrigin, OPERATION_WAIT_LIMIT, Operation, PENDING_OPERATIONS_MAX, SessionError, SessionEvent, SessionId,
     Sessions, Turn,
@@ -13,6 +15,7 @@ use crate::{
 use clock::{Duration, Instant};
 use contract::DigitPassing;
 use info_body::{char_of, digit_of, read_digit};
+use media_control::LegId;
 use sip_core::{ClientRequestId, RequestId, Span};
 use sip_wire::{Message, Name};
 use std::collections::VecDeque;
@@ -38,13 +41,17 @@ enum Sending {
     Nothing,
     /// The media plane has all digits, and is done by then.
     ByMedia(Instant),
-    /// INFO requests one after the other; this one has no answer yet, and these digits follow.
+    /// INFO requests one after the other; this one has no answer yet, and carries the first of these digits.
     ByInfo(ClientRequestId, Digits),
 }
 
-/// The digits that a session sends. It takes memory from the first digit on.
+/// The digits that a session sends, and what becomes of those of its peer. Sending takes memory from the first digit on.
 #[derive(Debug, Default)]
-pub(crate) struct DigitSender(Option<Box<Sender>>);
+pub(crate) struct DigitSender {
+    sender: Option<Box<Sender>>,
+    /// None: what the settings say.
+    passing: Option<DigitPassing>,
+}
 
 #[derive(Debug, Default)]
 struct Sender {
@@ -54,8 +61,16 @@ struct Sender {
 }
 
 impl DigitSender {
+    fn passing(&self) -> Option<DigitPassing> {
+        self.passing
+    }
+
+    fn set_passing(&mut self, passing: Option<DigitPassing>) {
+        self.passing = passing;
+    }
+
     fn is_busy(&self, now: Instant) -> bool {
-        match self.0.as_ref().map(|sender| &sender.sending) {
+        match self.sender.as_ref().map(|sender| &sender.sending) {
             None | Some(Sending::Nothing) => false,
             Some(Sending::ByMedia(until)) => now < *until,
             Some(Sending::ByInfo(..)) => true,
@@ -63,30 +78,30 @@ impl DigitSender {
     }
 
     fn set(&mut self, sending: Sending) {
-        self.0.get_or_insert_default().sending = sending;
+        self.sender.get_or_insert_default().sending = sending;
     }
 
     /// Frees the memory of a sender that has nothing to send.
     fn free_if_idle(&mut self) {
         let is_idle = |sender: &Sender| matches!(sender.sending, Sending::Nothing) && sender.waiting.is_empty();
-        self.0.take_if(|sender| is_idle(sender));
+        self.sender.take_if(|sender| is_idle(sender));
     }
 
     fn waiting_count(&self) -> usize {
-        self.0.as_ref().map_or(0, |sender| sender.waiting.len())
+        self.sender.as_ref().map_or(0, |sender| sender.waiting.len())
     }
 
     fn wait(&mut self, now: Instant, digits: Digits) {
-        self.0.get_or_insert_default().waiting.push_back((now, digits));
+        self.sender.get_or_insert_default().waiting.push_back((now, digits));
     }
 
     fn next(&mut self) -> Option<Digits> {
-        self.0.as_mut()?.waiting.pop_front().map(|(_, digits)| digits)
+        self.sender.as_mut()?.waiting.pop_front().map(|(_, digits)| digits)
     }
 
     /// Drops the digits that have waited long enough; says how many operations that are.
     fn drop_overdue(&mut self, now: Instant) -> usize {
-        let Some(sender) = &mut self.0 else { return 0 };
+        let Some(sender) = &mut self.sender else { return 0 };
         let before = sender.waiting.len();
         sender.waiting.retain(|(since, _)| *since + OPERATION_WAIT_LIMIT > now);
         before - sender.waiting.len()
@@ -94,7 +109,7 @@ impl DigitSender {
 
     /// When to look at it again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let sender = self.0.as_ref()?;
+        let sender = self.sender.as_ref()?;
         let overdue_at = sender.waiting.front().map(|(since, _)| *since + OPERATION_WAIT_LIMIT)?;
         match sender.sending {
             Sending::ByMedia(until) => Some(until.min(overdue_at)),
@@ -104,7 +119,7 @@ impl DigitSender {
 
     /// This INFO has its final answer. Gives the digits that follow it; `None`: it is none of these.
     fn take_info(&mut self, request: ClientRequestId) -> Option<Digits> {
-        let sender = self.0.as_mut()?;
+        let sender = self.sender.as_mut()?;
         match std::mem::take(&mut sender.sending) {
             Sending::ByInfo(open, digits) if open == request => Some(digits),
             other => {
@@ -115,7 +130,7 @@ impl DigitSender {
     }
 
     fn waits_for(&self, request: ClientRequestId) -> bool {
-        matches!(self.0.as_ref().map(|sender| &sender.sending), Some(Sending::ByInfo(open, _)) if *open == request)
+        matches!(self.sender.as_ref().map(|sender| &sender.sending), Some(Sending::ByInfo(open, _)) if *open == request)
     }
 }
 
@@ -153,11 +168,7 @@ impl Sessions {
     fn send_digits(&mut self, turn: &mut Turn<'_>, id: SessionId, digits: Digits) -> Result<(), SessionError> {
         let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
         // Also where the media plane has yet to carry out what was agreed on: it does so before it sends the digits.
-        let (id_of_leg, agreed) = (session.leg.id(), session.agreement());
-        let flows = agreed.is_some_and(|agreed| agreed.direction.sends() && agreed.remote_rtp.is_some());
-        let by_media = flows && (self.takes_events(session) || !self.takes_info(session));
-        let leg = id_of_leg.filter(|leg| by_media && self.legs.runs(*leg));
-        let Some(leg) = leg else { return self.next_info(turn, id, digits) };
+        let Some(leg) = self.leg_for_digits(session) else { return self.next_info(turn, id, digits) };
         let duration = Duration::from_millis(digits.duration_ms.into());
         let signs: Vec<u8> = digits.signs.into();
         let session = self.table.get_mut(id).ok_or(SessionError::SessionNotFound(id))?;
@@ -168,16 +179,30 @@ impl Sessions {
         Ok(())
     }
 
+    /// The leg by which digits reach this peer; none: they go by INFO.
+    fn leg_for_digits(&self, session: &Session) -> Option<LegId> {
+        let agreed = session.agreement();
+        let flows = agreed.is_some_and(|agreed| agreed.direction.sends() && agreed.remote_rtp.is_some());
+        let by_media = flows && (self.takes_events(session) || !self.takes_info(session));
+        session.leg.id().filter(|leg| by_media && self.legs.runs(*leg))
+    }
+
     /// The next digit by INFO.
-    fn next_info(&mut self, turn: &mut Turn<'_>, id: SessionId, mut digits: Digits) -> Result<(), SessionError> {
+    fn next_info(&mut self, turn: &mut Turn<'_>, id: SessionId, digits: Digits) -> Result<(), SessionError> {
         let Some(session) = self.table.get_mut(id) else { return Ok(()) };
-        let Some(digit) = digits.signs.pop_front() else {
+        let Some(digit) = digits.signs.front().copied() else {
             turn.events.push(SessionEvent::Done { id, operation: Operation::SendDtmf });
             return Ok(());
         };
         let dialog = session.dialog().ok_or(SessionError::Protocol(sip_core::Refused::Gone))?;
-        let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), digits.duration_ms);
-        let request = turn.sip.info(turn.now, dialog, "application/dtmf-relay", body.as_bytes());
+        let (kind, body) = match session.admitted.digit_info() {
+            DigitInfo::Plain => ("application/dtmf", format!("{}\r\n", char_of(digit))),
+            DigitInfo::Relay | DigitInfo::Refused => {
+                let body = format!("Signal={}\r\nDuration={}\r\n", char_of(digit), digits.duration_ms);
+                ("application/dtmf-relay", body)
+            }
+        };
+        let request = turn.sip.info(turn.now, dialog, kind, body.as_bytes());
         session.dtmf.set(Sending::ByInfo(request.map_err(SessionError::Protocol)?, digits));
         Ok(())
     }
@@ -194,26 +219,44 @@ impl Sessions {
         if status < 200 {
             return session.dtmf.waits_for(request);
         }
-        let Some(digits) = session.dtmf.take_info(request) else { return false };
+        let Some(mut digits) = session.dtmf.take_info(request) else { return false };
         let operation = Operation::SendDtmf;
         let (status, origin) = match status {
-            200..300 if self.next_info(turn, id, digits).is_ok() => {
-                self.next_digits(turn, id);
-                return true;
+            200..300 => {
+                digits.signs.pop_front();
+                if self.next_info(turn, id, digits).is_ok() {
+                    self.next_digits(turn, id);
+                    return true;
+                }
+                (500, EndOrigin::Here)
             }
-            200..300 => (500, EndOrigin::Here),
+            // It does not know digits in such an INFO: this one and those that follow go another way.
+            405 | 415 | 469 | 501 if self.goes_another_way(turn, id, status) => {
+                if self.send_digits(turn, id, digits).is_ok() {
+                    self.next_digits(turn, id);
+                    return true;
+                }
+                (status, origin)
+            }
             _ => (status, origin),
         };
-        if matches!(status, 405 | 415 | 469 | 501) {
-            // It does not know digits in INFO: further ones are sent as tones.
-            if let Some(session) = self.table.get_mut(id) {
-                session.admitted.note_refused_digit();
-            }
-            self.sync(turn, id);
-        }
         turn.events.push(SessionEvent::Failed { id, operation, status, origin });
         self.next_digits(turn, id);
         true
+    }
+
+    /// A peer has refused an INFO with a digit: of the two types the other one is tried, then tones. `false`: there is no other
+    /// way to this peer now.
+    fn goes_another_way(&mut self, turn: &mut Turn<'_>, id: SessionId, status: u16) -> bool {
+        let Some(session) = self.table.get_mut(id) else { return false };
+        let is_type = matches!(status, 415 | 469);
+        let next = match session.admitted.digit_info() {
+            DigitInfo::Relay if is_type => DigitInfo::Plain,
+            _ => DigitInfo::Refused,
+        };
+        session.admitted.note_digit_info(next);
+        self.sync(turn, id);
+        next == DigitInfo::Plain || self.table.get(id).is_some_and(|session| self.leg_for_digits(session).is_some())
     }
 
     /// Earlier digits are sent: those that wait follow.
@@ -267,7 +310,8 @@ impl Sessions {
         duration_ms: Option<u32>,
     ) -> Result<(), SessionError> {
         let Some(other) = self.other_side(id) else { return Ok(()) };
-        let digit = match self.digit_passing() {
+        let Some(session) = self.table.get(id) else { return Ok(()) };
+        let digit = match self.digit_passing(session) {
             DigitPassing::Pass => digit,
             DigitPassing::Remove => return Ok(()),
             DigitPassing::Replace(replacement) => replacement,
@@ -284,9 +328,10 @@ impl Sessions {
         let other = self.other_side(id);
         let is_up = |id| self.table.get(id).is_some_and(|session| session.is_answered());
         let is_early = other.is_some_and(|other| !is_up(id) || !is_up(other));
+        let passes = self.table.get(id).is_some_and(|session| self.digit_passing(session) == DigitPassing::Pass);
         let status = match turn.sip.message(message).ok_or(400).and_then(|message| read_digit(&message)) {
             Ok(None) => 200,
-            Ok(Some(signal)) if is_early && self.digit_passing() == DigitPassing::Pass => {
+            Ok(Some(signal)) if is_early && passes => {
                 let digit = signal.digit;
                 turn.events.push(SessionEvent::Digit { id, digit });
                 match self.pass_info(turn, id, request, message) {

@@ -102,6 +102,7 @@ impl Sessions {
                 turn.sip.set_account(dialog, account);
             }
             self.limit_age(turn, id);
+            self.note_digit_abilities(turn, id, message);
             self.decide(turn, id, message, user.as_deref());
         }
     }

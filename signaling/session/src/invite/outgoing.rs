@@ -252,6 +252,7 @@ impl Sessions {
         match agreed {
             Ok(agreed) => {
                 self.go(turn, id, SessionState::Connected);
+                self.note_digit_abilities(turn, id, message);
                 self.keep_answer_lines(turn, id, message);
                 if let Some(session) = self.table.get_mut(id) {
                     session.sdp.forget_shown(); // other branches were other phones

@@ -143,7 +143,7 @@ impl Phone {
             let mut replaced = Vec::new();
             for added in std::mem::take(&mut self.lines) {
                 let name = added.split(':').next().unwrap_or_default().to_owned();
-                let is_first = matches!(&*name, "From" | "To" | "Refer-To") && !replaced.contains(&name);
+                let is_first = matches!(&*name, "From" | "To" | "Refer-To" | "Allow") && !replaced.contains(&name);
                 let place = lines.iter().position(|line| is_first && line.starts_with(&format!("{name}:")));
                 replaced.push(name);
                 match place {

@@ -351,10 +351,10 @@ fn digits_by_info_one_after_the_other() {
     world.turn(|sessions, turn| sessions.send_dtmf(turn, id, "12", Duration::from_millis(160))).unwrap();
     let said = world.said();
     let [Said::Info(request, ..)] = &said[..] else { panic!("{said:?}") };
-    world.responds(*request, 415, "");
+    world.responds(*request, 403, "");
     assert_eq!(
         world.told(),
-        [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 415, origin: EndOrigin::Peer }]
+        [SessionEvent::Failed { id, operation: Operation::SendDtmf, status: 403, origin: EndOrigin::Peer }]
     );
     assert!(world.said().is_empty(), "the rest is not sent");
 }
