@@ -1,8 +1,10 @@
 //! Every key, once: where it stands, its default, its meaning.
 
+mod media;
 mod others;
 mod sip;
 
+use media::MEDIA;
 use others::OTHERS;
 use sip::SIP;
 
@@ -26,11 +28,18 @@ const fn key(section: &'static str, name: &'static str, default: &'static str, w
 /// All keys, in the order of the file.
 pub const KEYS: &[Key] = &ALL;
 
-const ALL: [Key; SIP.len() + OTHERS.len()] = {
-    let mut all = [SIP[0]; SIP.len() + OTHERS.len()];
+const ALL: [Key; SIP.len() + MEDIA.len() + OTHERS.len()] = {
+    let mut all = [SIP[0]; SIP.len() + MEDIA.len() + OTHERS.len()];
     let mut index = 1;
     while index < all.len() {
-        all[index] = if index < SIP.len() { SIP[index] } else { OTHERS[index - SIP.len()] };
+        let behind_sip = index.saturating_sub(SIP.len());
+        all[index] = if index < SIP.len() {
+            SIP[index]
+        } else if behind_sip < MEDIA.len() {
+            MEDIA[behind_sip]
+        } else {
+            OTHERS[behind_sip - MEDIA.len()]
+        };
         index += 1;
     }
     all

@@ -46,7 +46,6 @@ impl Worker {
             flow: FlowSpec { direction: 0, ..FlowSpec::default() },
             ptime_ms: 0,
             opus: Default::default(),
-            voice: Default::default(),
             leg,
             opened_at: now,
             listening_since: now,
@@ -122,7 +121,7 @@ impl Worker {
             Source::None => true,
             Source::Silence | Source::Tone440 | Source::Ringing => encodes,
             Source::Prompt(prompt) | Source::PromptPlay(PromptPlay { prompt, .. }) => {
-                encodes && (prompt as usize) < self.prompts.len()
+                encodes && (prompt as usize) < self.sounds.prompts.len()
             }
             Source::CallTone(tone) => encodes && self.tone_of(tone).is_some(),
             Source::Leg(source_leg) => source_leg == leg || self.find(source_leg).is_ok(),
@@ -150,7 +149,7 @@ impl Worker {
         if let Some(formats) = &update.formats {
             (leg.payloads, leg.ptime_ms) = (Payloads::new(&formats.payloads), formats.ptime_ms);
             leg.opus = formats.opus;
-            leg.voice = formats.voice;
+            leg.payloads.voice = formats.voice;
             // Not every codec has packets of every length.
             if let Some(format) = leg.payloads.format() {
                 leg.ptime_ms = format.nearest_ptime_ms(formats.ptime_ms.into()) as u8;
@@ -202,7 +201,7 @@ impl Worker {
     /// Has the sound of the peer processed as it is wanted, where there is a place for that.
     pub(crate) fn follow_voice(&mut self, place: usize, out: &mut Output) {
         let leg = &mut self.legs[place];
-        if !self.voices.provide(&mut leg.links.voice, leg.leg, leg.voice) {
+        if !self.voices.provide(&mut leg.links.voice, leg.leg, leg.payloads.voice) {
             out.events.push(Event::VoiceRefused { leg: leg.leg });
             self.counts.add(MediaCounter::VoiceRefused, 1);
         }
@@ -297,7 +296,7 @@ impl Worker {
             ToneMeaning::Congestion => CallTone::Congestion,
             ToneMeaning::SpecialInformation => CallTone::SpecialInformation,
         };
-        self.tones.of_country(std::str::from_utf8(&tone.country).ok()?, meaning)
+        self.sounds.tones.of_country(std::str::from_utf8(&tone.country).ok()?, meaning)
     }
 
     /// A leg that makes packets by itself needs a slot of the frame; others must not have one.

@@ -60,8 +60,6 @@ pub(crate) struct Leg {
     pub(crate) ptime_ms: u8,
     /// What the peer wants of the Opus that it is sent.
     pub(crate) opus: OpusParameters,
-    /// What is wanted of the sound of the peer.
-    pub(crate) voice: VoiceProcessing,
     pub(crate) leg: LegRef,
     pub(crate) opened_at: Instant,
     /// The media timeout counts from here, or from the last packet.
@@ -215,6 +213,8 @@ pub(crate) struct Payloads {
     pub(crate) event_clock: ClockRate,
     /// Digits may be in the packets of sound, or the end of one; or the sound is processed.
     pub(crate) watches_sound: bool,
+    /// What is done to the sound of the peer.
+    pub(crate) voice: VoiceProcessing,
 }
 
 impl Payloads {

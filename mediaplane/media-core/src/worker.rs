@@ -22,6 +22,13 @@ use std::sync::Arc;
 /// No port pair, no leg.
 const NO_PAIR: u16 = u16::MAX;
 
+/// What all workers have ready to be played.
+#[derive(Debug)]
+pub(crate) struct Sounds {
+    pub(crate) prompts: Arc<[Prompt]>,
+    pub(crate) tones: Arc<Tones>,
+}
+
 /// What RTCP of all legs has in common.
 #[derive(Debug)]
 pub(crate) struct RtcpSettings {
@@ -59,8 +66,7 @@ pub struct Worker {
     pub(crate) timers: Timers,
     pub(crate) counts: Counts<MediaCounter>,
     pub(crate) random: Random,
-    pub(crate) prompts: Arc<[Prompt]>,
-    pub(crate) tones: Arc<Tones>,
+    pub(crate) sounds: Sounds,
     pub(crate) rtcp: RtcpSettings,
     pub(crate) index: u8,
 }
@@ -95,8 +101,7 @@ impl Worker {
             timers: Timers::default(),
             counts: Counts::default(),
             random: Random::new(config.seed),
-            prompts: config.prompts,
-            tones: config.tones,
+            sounds: Sounds { prompts: config.prompts, tones: config.tones },
             rtcp: RtcpSettings { cname: config.cname.into(), interval: config.rtcp_interval, quality: config.quality },
             index: config.index,
         }

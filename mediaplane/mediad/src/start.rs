@@ -69,7 +69,7 @@ impl Media {
             ),
             quality: QualityLimits { degraded_mos_x100: media.mos_degraded_x100, ..QualityLimits::default() },
             transcoder_limit: media.transcoders.div_ceil(plan.workers.max(1)),
-            voice_limit: media.voice_processors.div_ceil(plan.workers.max(1)),
+            voice_limit: media.voice_processing.legs_max.div_ceil(plan.workers.max(1)),
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,
             control_wake: WakeFd::new().map_err(StartError::system("make a descriptor"))?,
             seed: RandomState::new().hash_one(plan.workers),

@@ -45,8 +45,6 @@ pub struct Media {
     pub relay_unknown: bool,
     /// What is done to the sound of every peer.
     pub voice_processing: VoiceProcessing,
-    /// Legs whose peer's sound is processed at once, at most, by all media threads together.
-    pub voice_processors: usize,
     /// How digits travel between the switch and its peers.
     pub dtmf: Dtmf,
     /// What becomes of the digits of one side of a call on their way to the other side.
@@ -83,6 +81,8 @@ pub struct VoiceProcessing {
     pub noise: bool,
     /// Speech is brought to one level.
     pub gain: bool,
+    /// Legs whose peer's sound is processed at once, at most, by all media threads together.
+    pub legs_max: usize,
 }
 
 /// How digits travel between the switch and its peers.
@@ -199,8 +199,10 @@ impl Media {
             transcoders,
             transcoding: reader.get(section, "transcoding", "must be true or false", |value| value.as_bool()),
             relay_unknown: reader.get(section, "relay_unknown", "must be true or false", |value| value.as_bool()),
-            voice_processing: reader.get(section, "voice_processing", VOICE, |value| VoiceProcessing::parse(value)),
-            voice_processors,
+            voice_processing: VoiceProcessing {
+                legs_max: voice_processors,
+                ..reader.get(section, "voice_processing", VOICE, |value| VoiceProcessing::parse(value))
+            },
             dtmf: reader.word(
                 section,
                 "dtmf",

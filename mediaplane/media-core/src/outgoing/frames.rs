@@ -196,7 +196,8 @@ impl Worker {
         let mut clip = None;
         if let Sound::Prompt(number) = leg.making.sound {
             let play = leg.flow.source().prompt().unwrap_or(PromptPlay::once(number));
-            let frame = self.prompts.get(number as usize).map(|prompt| Clip::of(prompt, play, position, count as u64));
+            let frame =
+                self.sounds.prompts.get(number as usize).map(|prompt| Clip::of(prompt, play, position, count as u64));
             clip = frame.map(|(clip, _)| clip).filter(|_| !leg.sending.muted);
             if frame.is_none_or(|(_, is_last)| is_last) {
                 leg.making.sound = Sound::Silence;
@@ -249,10 +250,10 @@ impl Worker {
     /// The frame of a sound in G.711.
     fn copy_sound(&self, &Excerpt { sound, clip, position }: &Excerpt, law: Law, frame: &mut [u8]) {
         match sound {
-            Sound::Tone440 => self.tones.a440.copy_frame(law, position, frame),
-            Sound::Ringing => self.tones.ringing.copy_frame(law, position, frame),
-            Sound::CallTone(tone) => self.tones.copy_tone(tone, law, position, frame),
-            Sound::Prompt(number) => match clip.zip(self.prompts.get(number as usize)) {
+            Sound::Tone440 => self.sounds.tones.a440.copy_frame(law, position, frame),
+            Sound::Ringing => self.sounds.tones.ringing.copy_frame(law, position, frame),
+            Sound::CallTone(tone) => self.sounds.tones.copy_tone(tone, law, position, frame),
+            Sound::Prompt(number) => match clip.zip(self.sounds.prompts.get(number as usize)) {
                 Some((clip, prompt)) => clip.copy_codes(prompt, law, frame),
                 None => frame.fill(law.silence()),
             },
@@ -266,7 +267,7 @@ impl Worker {
         let leg = &mut self.legs[place];
         let sound = excerpt.sound;
         let prompt = match sound {
-            Sound::Prompt(number) => self.prompts.get(number as usize).zip(excerpt.clip),
+            Sound::Prompt(number) => self.sounds.prompts.get(number as usize).zip(excerpt.clip),
             _ => None,
         };
         let rate = match (prompt, sound) {

@@ -89,7 +89,7 @@ impl Voices {
         self.take_away(index);
     }
 
-    /// The same, for another worker.
+    /// Takes a leg's voice processing away for another worker.
     pub(crate) fn suspend(&mut self, index: &mut VoiceIndex) -> Option<MovingVoice> {
         let voice = self.take_away(index)?;
         Some(MovingVoice(Box::new(voice.with_processor(audio::VoiceProcessor::suspend))))
