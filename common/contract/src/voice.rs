@@ -91,7 +91,7 @@ mod tests {
                 .with_gain(voice.gain())
                 .with_activity(voice.activity());
             assert_eq!((again, again.to_byte(), again.is_none()), (voice, byte, byte == 0));
-            assert_eq!(voice.with_gain(false).with_echo(false).gain(), false);
+            assert!(!voice.with_gain(false).with_echo(false).gain());
         }
         assert!((ALL + 1..=u8::MAX).all(|byte| VoiceProcessing::from_byte(byte).is_none()));
     }

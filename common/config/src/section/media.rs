@@ -201,7 +201,7 @@ impl Media {
             relay_unknown: reader.get(section, "relay_unknown", "must be true or false", |value| value.as_bool()),
             voice_processing: VoiceProcessing {
                 legs_max: voice_processors,
-                ..reader.get(section, "voice_processing", VOICE, |value| VoiceProcessing::parse(value))
+                ..reader.get(section, "voice_processing", VOICE, VoiceProcessing::parse)
             },
             dtmf: reader.word(
                 section,

@@ -40,8 +40,9 @@ enum Life {
     ToldGone,
 }
 
-/// What a worker gets from a client.
+/// What a worker gets from a client. It is carried out at once, so that no place is kept for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant)]
 pub enum FromClient {
     /// Something to do.
     Command(Command),

@@ -102,6 +102,7 @@ impl Ports for Pool {
 
 /// What a worker has to do next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant)]
 enum Work {
     Command(Command),
     /// A leg comes from another worker, or back from one that did not take it.

@@ -166,7 +166,9 @@ fn each_way_of_digits_becomes_each_other() {
         world.answered(call, B, &sdp(formats));
         world.serve();
         world.acked(A, "");
-        (world.said(), world.asked(), world.told());
+        world.said();
+        world.asked();
+        world.told();
         match from {
             Way::InfoRelay => world.infos(B, 90, "application/dtmf-relay", "Signal=7\r\nDuration=150\r\n"),
             Way::InfoPlain => world.infos(B, 90, "application/dtmf", "7"),
