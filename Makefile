@@ -3,9 +3,9 @@
 CARGO ?= cargo
 # One profile for all tests: optimised, with debug assertions and overflow checks.
 TEST := --workspace --profile ci --locked
-# Real peers that the tests call. Debian's packages; pjsua, sippy and SIP.js come from PyPI and npm, in the versions
-# that cli/tests/peers pins.
-PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox espeak-ng asterisk-core-sounds-en-wav iproute2 procps openssl python3-venv
+# Real peers that the tests call, and what judges their sound. Debian's packages; pjsua, sippy, PESQ (a C extension that is
+# built: python3-dev) and SIP.js come from PyPI and npm, in the versions that cli/tests/peers pins.
+PEERS := kamailio sip-tester sipsak sipvicious zzuf tshark baresip-core linphone-cli rtpengine-daemon sox espeak-ng asterisk-core-sounds-en-wav iproute2 procps opus-tools openssl python3-venv python3-dev
 
 .DEFAULT_GOAL := help
 .PHONY: help tools build run check test test-all peers bench-peers loom sim bench bench-media bench-sip bench-audio bench-b2bua bench-sip-memory bench-parse bench-pacing bench-legs load loss fmt
@@ -64,10 +64,10 @@ endef
 
 peers: ## installs the programs that tests and benchmarks call (Debian, PyPI, npm)
 	$(call install,$(PEERS) $(shell command -v npm >/dev/null || echo nodejs npm))
-	@if ! cmp -s cli/tests/peers/requirements.txt target/peers/python/requirements.txt; then echo "installing pjsua, sippy and its call suite"; \
+	@if ! cmp -s cli/tests/peers/requirements.txt target/peers/python/requirements.txt; then echo "installing pjsua, sippy and its call suite, PESQ"; \
 	  rm -rf target/peers/python && python3 -m venv target/peers/python && \
 	  target/peers/python/bin/pip install -q --disable-pip-version-check -r cli/tests/peers/requirements.txt && \
-	  target/peers/python/bin/python -c "import pjsua2, sippy, test_cases" && \
+	  target/peers/python/bin/python -c "import pjsua2, sippy, test_cases, pesq" && \
 	  cp cli/tests/peers/requirements.txt target/peers/python/ || \
 	  { echo "cli/tests/peers/requirements.txt could not be installed: see above; \`make peers\` needs python3-venv and PyPI"; exit 1; }; fi
 	@node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || \

@@ -1,12 +1,17 @@
-//! Calls between two codecs through ringplane and through rtpengine, alternating, with the same generator.
+//! Calls between two codecs through ringplane and through rtpengine, alternating, with the same generator; what members of
+//! rooms and recordings cost; the codecs alone.
 
 mod coding;
 mod factors;
+mod recordings;
+mod rooms;
 mod through;
 mod traffic;
 
 pub use coding::Coding;
 pub use factors::Factors;
+pub use recordings::RecordingRow;
+pub use rooms::RoomRow;
 
 use crate::host::Host;
 use crate::media::progress;
@@ -14,6 +19,8 @@ use crate::results::{median, write_json};
 use clock::Duration;
 use loadtest::peers::{MediaPlane, RtpEngine};
 use loadtest::usage;
+use recordings::LAYOUTS;
+use rooms::SIZES;
 use serde::Serialize;
 use std::io;
 use std::path::PathBuf;
@@ -68,6 +75,8 @@ pub struct AudioResult {
     calls: usize,
     workers: usize,
     rows: Vec<Row>,
+    rooms: Vec<RoomRow>,
+    recordings: Vec<RecordingRow>,
     factors: Vec<Factors>,
     runs: Vec<Run>,
 }
@@ -93,7 +102,7 @@ fn name(codings: [Coding; 2]) -> String {
 impl AudioBench {
     /// Measures everything, prints nothing but progress; results are in the folder.
     pub fn run(&self) -> io::Result<AudioResult> {
-        let bar = progress(PAIRS.len() * self.rounds * 2 + 1);
+        let bar = progress(PAIRS.len() * self.rounds * 2 + 1 + SIZES.len() + LAYOUTS.len());
         bar.set_message("codecs alone");
         let factors = factors::factors(3);
         bar.inc(1);
@@ -110,9 +119,22 @@ impl AudioBench {
                 }
             }
         }
+        let mut rooms = Vec::new();
+        for members in SIZES {
+            bar.set_message(format!("rooms of {members}"));
+            rooms.push(self.rooms_of(members)?);
+            bar.inc(1);
+        }
+        let mut recordings = Vec::new();
+        for layout in LAYOUTS {
+            bar.set_message(format!("recordings: {}", layout.unwrap_or("none")));
+            recordings.push(self.recorded_in(layout)?);
+            bar.inc(1);
+        }
         bar.finish_and_clear();
         let rows = PAIRS.map(|(codings, budget)| row(&runs, name(codings), budget)).to_vec();
-        let result = AudioResult { host: Host::read(), calls: self.calls, workers: self.workers, rows, factors, runs };
+        let (host, calls, workers) = (Host::read(), self.calls, self.workers);
+        let result = AudioResult { host, calls, workers, rows, rooms, recordings, factors, runs };
         write_json(&self.folder, "audio", &result)?;
         match result.runs.iter().find(|run| !run.is_the_sound) {
             Some(run) => Err(io::Error::other(format!("{} did not bring the sound of {}", run.through, run.pair))),
@@ -207,6 +229,21 @@ impl AudioResult {
                 row.rtpengine_delay_ms,
                 row.ringplane_missing_ppm,
             );
+        }
+        text += &format!(
+            "\n{:<16} {:>8} {:>18} {:>12}\n",
+            "members of a room", "rooms", "us a member, 20 ms", "missing ppm"
+        );
+        for room in &self.rooms {
+            text += &format!(
+                "{:<16} {:>8} {:>18.2} {:>12.0}\n",
+                room.members, room.rooms, room.member_us, room.missing_ppm
+            );
+        }
+        text += &format!("\n{:<16} {:>18} {:>18} {:>8}\n", "recording", "us a second", "bytes a second", "calls");
+        for row in &self.recordings {
+            text +=
+                &format!("{:<16} {:>18.1} {:>18.0} {:>8}\n", row.layout, row.second_us, row.second_bytes, row.calls);
         }
         text += &format!(
             "\n{:<8} {:>12} {:>12} {:>16} {:>16}\n",

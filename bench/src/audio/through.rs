@@ -83,7 +83,7 @@ impl Transcodes for Ringplane {
 }
 
 /// A leg with one codec; the other leg has another, or the same.
-fn leg(remote: SocketAddr, [own, other]: [Coding; 2], source: Source) -> LegSpec {
+pub(super) fn leg(remote: SocketAddr, [own, other]: [Coding; 2], source: Source) -> LegSpec {
     leg_towards(remote, source).with(|spec| {
         let payload_type = own.payload_type();
         spec.transport.rtcp = RtcpMode::Pair as u8;

@@ -15,5 +15,6 @@ mod phones;
 mod proxy;
 mod recordings;
 mod sipp;
+mod sound;
 mod start;
 mod transcoding;

@@ -1,9 +1,8 @@
 //! Every operation in every state of a call through the back-to-back user agent, pjsua on one side and baresip on the
 //! other: which phone hears which, that every call ends where it has to, and that nothing is left (`cli/tests/peers/matrix.py`).
 
-use crate::machine::{PROGRAM, alone, root};
+use crate::machine::{PROGRAM, alone, root, second_try};
 use loadtest::is_full_run;
-use std::io::Write;
 use std::process::Command;
 
 /// Sets of phones that play cells beside each other.
@@ -28,23 +27,15 @@ fn play(shards: &str, cells: &str, half: &str) {
         .expect("unshare runs (util-linux)");
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
-    report_second_tries(cells, &said);
+    let tries = said.lines().filter(|line| line.starts_with("SECOND ")).map(|line| format!("{line} ({cells})"));
+    let tries = tries.collect::<Vec<_>>().join("\n");
+    if !tries.is_empty() {
+        second_try(&tries);
+    }
     if !output.status.success() {
         // What the phones said and what was on the wire goes with the folder.
         let kept = folder.keep();
         panic!("{}, see {}:\n{said}\n{}", output.status, kept.display(), String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-/// Prints past the test harness, which keeps back what a passing test prints, and adds to the list that `make test` shows
-/// at its end (`RINGPLANE_SECOND_TRIES` names its file).
-fn report_second_tries(cells: &str, said: &str) {
-    let lines = said.lines().filter(|line| line.starts_with("SECOND "));
-    let lines: String = lines.map(|line| format!("{line} ({cells})\n")).collect();
-    std::io::stderr().write_all(lines.as_bytes()).unwrap();
-    if let Some(list) = std::env::var_os("RINGPLANE_SECOND_TRIES") {
-        let list = std::fs::File::options().create(true).append(true).open(list);
-        list.and_then(|mut list| list.write_all(lines.as_bytes())).expect("the list of second tries is writable");
     }
 }
 

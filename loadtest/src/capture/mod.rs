@@ -10,4 +10,4 @@ pub use calls::{SeenCall, SeenCalls};
 pub use pcap::{Datagram, read};
 pub use rtp::{RtpStream, RtpStreams, SAMPLES_MAX, StreamKey, alaw, share_of, ulaw};
 pub use sound::{climbing_tone, likeness, share_found};
-pub use tshark::{SharkStream, shark_streams};
+pub use tshark::{SharkStream, shark_count, shark_streams};

@@ -1,6 +1,7 @@
 //! Opening, changing and dialling legs.
 
 use crate::Worker;
+use crate::decoding::jitter::DELAY_MIN;
 use crate::incoming::sinks;
 use crate::io::{Output, SocketAction};
 use crate::latching::source_filter::{SourceFilter, next_port};
@@ -8,12 +9,17 @@ use crate::leg::{Leg, LegIndex, Links, Making, NOWHERE, Payloads, Sound};
 use crate::outgoing::stream::Sending;
 use crate::rooms::MemberIndex;
 use audio::{CallTone, ToneIndex};
-use clock::Instant;
+use clock::{Duration, Instant};
 use contract::{
     Event, FlowSpec, Latching, LegRef, LegSpec, LegState, LegUpdate, NamedTone, PromptPlay, RefuseReason, Rewriting,
     RtcpMode, Source, ToneMeaning, TransportSpec,
 };
 use stats::MediaCounter;
+
+/// A leg that transcodes sends so long after a packet of its peer could be played: a packet that comes a little late is in time.
+const SPARE: Duration = Duration::from_millis(5);
+/// And at most so much later: legs whose packets come at once are spread over it.
+const SPREAD: Duration = Duration::from_millis(4);
 
 impl Worker {
     pub(crate) fn open(
@@ -194,7 +200,11 @@ impl Worker {
         }
         self.aim(place, &old, now, out);
         self.set_source(place, &old_flow);
-        self.pace.leave(&mut self.legs, place);
+        // A leg whose packets stay as long as they were keeps its slot: what it sends goes on without a step in time.
+        let leg = &self.legs[place];
+        if leg.links.slot != NOWHERE && !crate::outgoing::pace::has_length(leg.links.slot, leg.packet_ms()) {
+            self.pace.leave(&mut self.legs, place);
+        }
         self.place_in_frame(place, now);
     }
 
@@ -307,8 +317,14 @@ impl Worker {
         match (makes, leg.links.slot != NOWHERE) {
             (true, false) => {
                 leg.making.marker = true;
-                let ptime_ms = leg.packet_ms();
-                self.pace.join(&mut self.legs, LegIndex::new(place), ptime_ms, now);
+                let (ptime_ms, index) = (leg.packet_ms(), LegIndex::new(place));
+                if leg.making.sound == Sound::Transcoded {
+                    // A packet has come just now. Those to come are played as soon as they have waited for others.
+                    let soon = (now + DELAY_MIN + SPARE, SPREAD);
+                    self.pace.join_between(&mut self.legs, index, ptime_ms, soon);
+                } else {
+                    self.pace.join(&mut self.legs, index, ptime_ms, now);
+                }
             }
             (false, true) => self.pace.leave(&mut self.legs, place),
             _ => {}

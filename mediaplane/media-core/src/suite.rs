@@ -13,7 +13,7 @@ mod restarting;
 mod rooms;
 mod sound;
 mod tapping;
-mod transcoding;
+pub(crate) mod transcoding;
 
 use crate::io::{Buffers, Output, PacketIo, Received, SocketIndex};
 use crate::{Tapped, Worker, WorkerConfig};

@@ -66,4 +66,35 @@ mod tests {
             assert!(read(nonsense).is_err(), "{nonsense}");
         }
     }
+
+    /// Messages with some bytes changed are read or refused; what is read is one of ours.
+    #[test]
+    fn changed_messages_do_no_harm() {
+        let messages = [r#"{"type":"mark","name":"a\"b"}"#, r#"{"type":"flush"}"#, r#"{"type":"stop","more":[1,{}]}"#];
+        let mut random = 1_u32;
+        let mut below = |limit: usize| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) as usize % limit.max(1)
+        };
+        let (mut read, mut refused) = (0, 0);
+        for round in 0..30_000 {
+            let mut text = messages[round % messages.len()].to_owned();
+            for _ in 0..below(4) {
+                let at = below(text.len().max(2) - 1);
+                match below(4) {
+                    0 => text.insert(at, ['"', '{', '[', '\\', '\0', 'e', '9', ','][below(8)]),
+                    1 if !text.is_empty() => drop(text.remove(at)),
+                    2 => text.truncate(at.max(1)),
+                    _ => text = text.repeat(2),
+                }
+            }
+            match serde_json::from_str::<FromServer>(&text) {
+                Ok(_) => read += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(read > 1_000 && refused > 1_000, "{read} read, {refused} refused");
+        let deep = "[".repeat(200_000);
+        assert!(serde_json::from_str::<FromServer>(&format!(r#"{{"type":"flush","deep":{deep}}}"#)).is_err());
+    }
 }

@@ -68,7 +68,8 @@ impl RecordingOptions {
         Self { path, shape, max_length: LENGTH_DEFAULT, overwrite: false, joins: false }
     }
 
-    /// Opus in Ogg, whatever the name of the file: some 6 KB a second of stereo.
+    /// Opus in Ogg, whatever the name of the file: some 8 KB a second of stereo of G.711,
+    /// 10 KB of G.722 or Opus.
     pub fn ogg_opus(self) -> Self {
         Self { shape: RecordingShape { format: RecordingFormat::OggOpus, ..self.shape }, ..self }
     }

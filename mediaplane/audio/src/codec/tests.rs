@@ -280,7 +280,7 @@ fn any_format() -> impl Strategy<Value = CodecFormat> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::testing::cases(400))]
 
     /// Random bytes decode to sound or are refused; either way the decoder goes on.
     #[test]
@@ -308,6 +308,35 @@ proptest! {
         let bytes = Encoder::new(format).encode(&sound, &mut payload);
         let mut samples = vec![0; PAYLOAD_SAMPLES_MAX];
         prop_assert_eq!(decoder.decode(&payload[..bytes], &mut samples), Ok(sound.len()));
+    }
+
+    /// Real payloads with a few bytes changed, cut or drawn out: sound or a refusal, and the next good payload is sound again.
+    #[test]
+    fn changed_payloads_do_no_harm(
+        format in any_format(),
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<proptest::sample::Index>(),
+        more in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let payloads = payloads(&mut Encoder::new(format), &tone(format, 500.0, 100));
+        let mut decoder = Decoder::new(format);
+        let mut samples = vec![0; PAYLOAD_SAMPLES_MAX];
+        for good in &payloads {
+            let mut payload = good.clone();
+            for (at, value) in &changes {
+                let at = at.index(payload.len());
+                payload[at] = *value;
+            }
+            if more.len() % 2 == 0 {
+                payload.truncate(cut.index(payload.len() + 1));
+            }
+            payload.extend(&more);
+            prop_assert_eq!(decoder.decode(&payload, &mut samples).ok(), format.samples_in(&payload).ok());
+            if let Ok(count) = decoder.decode_fec(&payload, &mut samples[..format.samples_in_ms(20)]) {
+                prop_assert!(count <= format.samples_in_ms(20));
+            }
+            prop_assert_eq!(decoder.decode(good, &mut samples), Ok(format.samples_in_ms(20)));
+        }
     }
 
     /// Framing of Opus, with first bytes that say something.

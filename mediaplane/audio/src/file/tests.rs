@@ -135,7 +135,7 @@ fn harmless(file: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(crate::testing::cases(1_000))]
 
     #[test]
     fn broken_wav_files_do_no_harm(changes in proptest::collection::vec((0usize..60, any::<u8>()), 1..6), cut in 0usize..400) {

@@ -43,3 +43,9 @@ impl Noise {
         (0..sample_count).map(|_| (amplitude * self.next()).round() as i16).collect()
     }
 }
+
+/// So many cases of a property, and a hundred times as many with `make test-all`.
+pub(crate) fn cases(count: u32) -> proptest::test_runner::Config {
+    let is_full_run = std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1");
+    proptest::test_runner::Config::with_cases(if is_full_run { 100 * count } else { count })
+}

@@ -279,7 +279,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(100))]
+        #![proptest_config(crate::testing::cases(100))]
 
         #[test]
         fn any_payload_makes_bounded_noise(payload in proptest::collection::vec(any::<u8>(), 0..40), wide in any::<bool>()) {

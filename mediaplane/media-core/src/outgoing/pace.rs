@@ -52,12 +52,24 @@ pub(crate) fn instant_of(ms: u64) -> Instant {
 impl Pace {
     /// Puts a leg into the emptiest slot for its packet length; its first frame is due within one packet from `now`.
     pub(crate) fn join(&mut self, legs: &mut [Leg], index: LegIndex, ptime_ms: u8, now: Instant) {
+        self.join_between(legs, index, ptime_ms, (now, Duration::from_millis(ptime_ms.into())));
+    }
+
+    /// Puts a leg into the emptiest of the slots for its packet length that are due in a time: from an instant, and so long.
+    pub(crate) fn join_between(
+        &mut self,
+        legs: &mut [Leg],
+        index: LegIndex,
+        ptime_ms: u8,
+        (from, within): (Instant, Duration),
+    ) {
         let kind = PTIMES.iter().position(|ptime| *ptime == ptime_ms).unwrap_or(1);
         let period = usize::from(PTIMES[kind]);
-        let after = self.done_ms.max(whole_ms(now)) + 1;
+        let after = self.done_ms.max(whole_ms(from)) + 1;
+        let choices = (within.as_millis() as usize).clamp(1, period);
         // Among equally empty slots the one that comes first: audio begins sooner.
         let first = (after % period as u64) as usize;
-        let emptiest = (0..period)
+        let emptiest = (0..choices)
             .map(|step| (first + step) % period)
             .min_by_key(|phase| self.load.iter().skip(*phase).step_by(period).max().copied())
             .unwrap_or(0);
@@ -151,6 +163,11 @@ impl Pace {
 
 fn kind_of(slot: u16) -> usize {
     STARTS.iter().rposition(|start| *start <= slot).unwrap_or(0)
+}
+
+/// Whether packets of a slot have this length.
+pub(crate) fn has_length(slot: u16, ptime_ms: u8) -> bool {
+    PTIMES[kind_of(slot)] == ptime_ms
 }
 
 /// How many frames a leg missed that was due at `next_due_ms` and is made at `due_ms` only.

@@ -196,6 +196,35 @@ fn an_update_changes_its_parts_and_nothing_else() {
     );
 }
 
+/// Whenever a peer begins, what is made of its packets leaves soon after they could be played, and goes on to do so when the
+/// session is agreed on anew.
+#[test]
+fn a_transcoded_packet_leaves_well_within_a_frame_of_its_arrival() {
+    for offset_ms in (0..20).step_by(3) {
+        let mut scene = Scene::new(lab());
+        let (from, to) = suite::transcoding::call(&mut scene, [Codec::Pcmu, Codec::G722]);
+        scene.run(ms(100 + offset_ms));
+        let (mut singer, rtp) = (suite::transcoding::Singer::new(Codec::Pcmu), scene.rtp(0));
+        let mut said = Vec::new();
+        for index in 0..100 {
+            said.push(scene.lab.now());
+            scene.say(from, rtp, &singer.packet());
+            if index == 50 {
+                let spec = scene.spec(to, Source::Leg(scene.leg(0)));
+                scene.update(1, suite::transcoding::with_codec(spec, Codec::G722, Codec::Pcmu));
+            }
+            scene.run(ms(18)); // saying takes the rest
+        }
+        let arrived: Vec<_> = std::iter::from_fn(|| scene.lab.network.peer_take(to)).map(|it| it.at).collect();
+        assert!((98..=100).contains(&arrived.len()), "{offset_ms}: {}", arrived.len());
+        for at in arrived {
+            let last = said.iter().rev().find(|said| **said <= at).expect("a packet before it");
+            let after = at.since(*last);
+            assert!((ms(10)..=ms(15)).contains(&after), "{offset_ms}: {after:?} after a packet");
+        }
+    }
+}
+
 /// What is only relayed has the clock that its session description said: jitter is told in its ticks.
 #[test]
 fn a_relayed_codec_has_its_own_clock() {

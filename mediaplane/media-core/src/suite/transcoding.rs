@@ -31,7 +31,7 @@ pub(super) fn payload_type(codec: Codec) -> u8 {
 }
 
 /// A leg with one codec, and what the other leg has.
-pub(super) fn with_codec(spec: LegSpec, codec: Codec, other: Codec) -> LegSpec {
+pub(crate) fn with_codec(spec: LegSpec, codec: Codec, other: Codec) -> LegSpec {
     spec.with(|spec| {
         spec.flow.rewriting = Rewriting::Continuous as u8;
         spec.transport.rtcp = 4;
@@ -46,7 +46,7 @@ pub(super) fn with_codec(spec: LegSpec, codec: Codec, other: Codec) -> LegSpec {
 }
 
 /// Two legs that hear each other, in a codec each.
-fn call<L: Lab>(scene: &mut Scene<L>, codecs: [Codec; 2]) -> (usize, usize) {
+pub(crate) fn call<L: Lab>(scene: &mut Scene<L>, codecs: [Codec; 2]) -> (usize, usize) {
     let peers = (scene.lab.add_peer(), scene.lab.add_peer());
     for n in [0, 1] {
         let spec = scene.spec(if n == 0 { peers.0 } else { peers.1 }, Source::None);
@@ -60,19 +60,19 @@ fn call<L: Lab>(scene: &mut Scene<L>, codecs: [Codec; 2]) -> (usize, usize) {
 }
 
 /// A peer that says a tone of 1 kHz in its codec.
-pub(super) struct Singer {
+pub(crate) struct Singer {
     codec: Codec,
     encoder: Encoder,
     index: u16,
 }
 
 impl Singer {
-    pub(super) fn new(codec: Codec) -> Self {
+    pub(crate) fn new(codec: Codec) -> Self {
         let format = format_of(codec).expect("it can be encoded");
         Self { codec, encoder: Encoder::new(format), index: 0 }
     }
 
-    pub(super) fn packet(&mut self) -> Vec<u8> {
+    pub(crate) fn packet(&mut self) -> Vec<u8> {
         let format = self.encoder.format();
         let count = format.samples_in_ms(20);
         let first = usize::from(self.index) * count;

@@ -97,4 +97,47 @@ mod tests {
             (Ok(None), Err(415), Err(415))
         );
     }
+
+    /// Bodies of phones with some bytes changed, repeated or cut off: a digit or a refusal that SIP has a number for.
+    #[test]
+    fn changed_bodies_do_no_harm() {
+        let bodies = ["Signal=5\r\nDuration=160\r\n", "Signal: #", "11\r\n", "Duration=100\r\nSignal=d", " b "];
+        let full = std::env::var_os("RINGPLANE_TEST_ALL").is_some_and(|value| value == "1");
+        let mut random = 1_u32;
+        let mut below = |limit: usize| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) as usize % limit.max(1)
+        };
+        let (mut digits, mut refused) = (0, 0);
+        for round in 0..if full { 2_000_000 } else { 20_000 } {
+            let mut body = bodies[round % bodies.len()].as_bytes().to_vec();
+            for _ in 0..below(4) {
+                let at = below(body.len());
+                match below(4) {
+                    0 => body[at] = below(256) as u8,
+                    1 => body.insert(at, b"=:\r\n \0\xff9"[below(8)]),
+                    2 => body.truncate(at.max(1)),
+                    _ => body.extend_from_within(at..),
+                }
+            }
+            let mut message =
+                b"INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+                To: <sip:a@b>;tag=2\r\nCall-ID: c\r\nCSeq: 2 INFO\r\nContent-Type: application/dtmf-relay\r\n"
+                    .to_vec();
+            message.extend(format!("Content-Length: {}\r\n\r\n", body.len()).bytes());
+            message.extend(&body);
+            match read_digit(&Message::parse(&message).expect("the head is sound")) {
+                Ok(Some(signal)) => {
+                    assert!(signal.digit < 16, "{signal:?} of {body:?}");
+                    digits += 1;
+                }
+                Ok(None) => panic!("{body:?} is not empty"),
+                Err(status) => {
+                    assert!(matches!(status, 400 | 415), "{status} of {body:?}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(digits > 1_000 && refused > 1_000, "{digits} digits, {refused} refused");
+    }
 }

@@ -3,7 +3,7 @@
 use clock::{Duration, Instant};
 
 /// Width of a class of delays.
-const CLASS: Duration = Duration::from_millis(5);
+pub(super) const CLASS: Duration = Duration::from_millis(5);
 /// Classes: half a second.
 const CLASSES: usize = 100;
 /// Weight of all classes together.

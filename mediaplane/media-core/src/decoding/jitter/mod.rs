@@ -20,6 +20,8 @@ use rtp_wire::{Header, RtpTime, Seq, Ssrc};
 
 /// One packet of so many may come too late to be played.
 pub const ONE_IN: u32 = 50;
+/// Each packet waits so long on the most even network.
+pub const DELAY_MIN: Duration = delay::CLASS;
 /// No packet waits longer than this.
 pub const DELAY_MAX: Duration = Duration::from_millis(300);
 /// A sequence number may be this far ahead without a second packet that follows it (RFC 3550 A.1, MAX_DROPOUT).
