@@ -17,13 +17,19 @@ const PART_S: u32 = 1;
 /// Each part of its sound is said in a part of the call, with numbers that go on.
 struct Speaker {
     codec: CodecKind,
+    ssrc: u32,
     rest: Vec<Departure>,
     said: u32,
 }
 
 impl Speaker {
     fn new(codec: CodecKind, ssrc: u32, sound: &[i16]) -> Self {
-        Self { codec, rest: stream(codec, ssrc, sound), said: 0 }
+        Self { codec, ssrc, rest: stream(codec, ssrc, sound), said: 0 }
+    }
+
+    /// The same source, whose numbers go on, in another codec.
+    fn in_codec(&self, codec: CodecKind, sound: &[i16]) -> Self {
+        Self { said: self.said, ..Self::new(codec, self.ssrc, sound) }
     }
 
     /// What is said in the next part.
@@ -63,13 +69,12 @@ fn has(stream: &SharkStream, codec: CodecKind) -> bool {
     stream.payloads.to_lowercase().contains(name)
 }
 
-/// The streams to a phone: none lost, none out of order, even, each of a payload type that the phone has said.
+/// The streams to a phone: none lost, none out of order, each of a payload type that the phone has said.
 fn judge<'s>(streams: &'s [SharkStream], phone: &Phone, codecs: &[CodecKind]) -> Vec<&'s SharkStream> {
     let found: Vec<_> = streams.iter().filter(|stream| stream.to.port() == phone.line.port()).collect();
     assert!(!found.is_empty(), "{codecs:?}: nothing is sent; {streams:#?}");
     for stream in &found {
         assert_eq!((stream.lost, stream.has_problem), (0, false), "{codecs:?}: {stream:?}");
-        assert!(stream.max_jitter_ms < JITTER_MAX_MS, "{codecs:?}: {stream:?}");
     }
     for codec in codecs {
         assert!(found.iter().any(|stream| has(stream, *codec)), "{codec:?} is missing: {found:?}");
@@ -129,12 +134,12 @@ fn tshark_finds_whole_streams_in_every_way_of_sending() {
     renegotiate(&mut phones[4..6], "sendonly", "recvonly");
     // A codec that the other side has not: what was relayed is transcoded.
     phones[6].take_codec(Pcma);
-    speakers[6] = Speaker::new(Pcma, 0x5eed_0106, &sound);
+    speakers[6] = speakers[6].in_codec(Pcma, &sound);
     renegotiate(&mut phones[6..8], "sendrecv", "sendrecv");
     all(&mut phones, &mut numbers, &mut speakers);
     renegotiate(&mut phones[4..6], "sendrecv", "sendrecv");
     phones[6].take_codec(Opus);
-    speakers[6] = Speaker::new(Opus, 0x5eed_0106, &sound);
+    speakers[6] = speakers[6].in_codec(Opus, &sound);
     renegotiate(&mut phones[6..8], "sendrecv", "sendrecv");
     all(&mut phones, &mut numbers, &mut speakers);
     phones.iter_mut().step_by(2).chain(&mut numbers).for_each(Phone::hang_up);
@@ -160,5 +165,7 @@ fn tshark_finds_whole_streams_in_every_way_of_sending() {
     for phone in &numbers {
         let found = judge(&streams[1], phone, &[phone.codec()]);
         assert!(found.iter().map(|stream| stream.packets).sum::<u64>() > 140, "{found:?}");
+        // What the switch makes itself goes on while phones pause between the parts of the call.
+        assert!(found.iter().all(|stream| stream.max_jitter_ms < JITTER_MAX_MS), "{found:?}");
     }
 }
