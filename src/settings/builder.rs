@@ -1,7 +1,7 @@
 use crate::api::advanced::{RequestHandler, Serving};
 use crate::api::{
-    Authenticator, CallHandler, Codec, Credentials, Priority, SessionConfig, SessionCoordinator, SessionError,
-    TlsConfig,
+    AudioSource, Authenticator, CallHandler, Codec, Credentials, Priority, SessionConfig, SessionCoordinator,
+    SessionError, TlsConfig,
 };
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -191,6 +191,13 @@ impl SessionManagerBuilder {
     /// refused. Paths that are not absolute are in it.
     pub fn with_recording_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.config.files.recording_folder = Some(folder.into());
+        self
+    }
+
+    /// What a caller whose call is forwarded hears while the target rings and sends no early media: a tone, or a prompt again
+    /// and again. It is announced by 183, and gives way to the target's early media or answer.
+    pub fn with_ringback(mut self, source: AudioSource) -> Self {
+        self.config.files.ringback = Some(source);
         self
     }
 

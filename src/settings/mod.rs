@@ -6,8 +6,8 @@ pub(crate) mod credentials;
 pub(crate) mod tls;
 pub(crate) mod transport;
 
-use crate::api::{Authenticator, Credentials, PriorityShares, SessionError, TlsConfig};
-use config::{AudioCodec, Config, PortRange, Prompt, PromptFile};
+use crate::api::{AudioSource, Authenticator, Credentials, PriorityShares, SessionError, TlsConfig};
+use config::{AudioCodec, Config, PortRange, Prompt, PromptFile, Word};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -79,6 +79,9 @@ pub struct SoundFiles {
     /// The folder that recordings have to stay below, also by way of symbolic links; paths that are not absolute are in it.
     /// `None`: they may be anywhere.
     pub recording_folder: Option<PathBuf>,
+    /// What a caller whose call is forwarded hears while the target rings and sends no early media: a tone or a prompt, which is
+    /// played again and again. `None`: the target's 180 goes on to the caller, whose phone makes the tone.
+    pub ringback: Option<AudioSource>,
 }
 
 /// Where a switch listens and what its limits are.
@@ -185,6 +188,7 @@ impl SessionConfig {
         config.media.ports = self.port_range()?;
         config.process.runtime_dir = runtime_dir;
         config.media.prompts = self.all_prompts();
+        config.media.words.ringback = self.files.ringback.as_ref().map(|source| self.ringback(source)).transpose()?;
         Ok(config)
     }
 
@@ -209,6 +213,33 @@ impl SessionConfig {
             return Err(SessionError::config(words));
         }
         Ok(PortRange { first, last })
+    }
+
+    /// The configuration's word for what callers hear while a target rings.
+    fn ringback(&self, source: &AudioSource) -> Result<Word, SessionError> {
+        use crate::api::CallTone::*;
+        Ok(match source {
+            AudioSource::Tone => Word::Tone,
+            AudioSource::Ringing => Word::Ringing,
+            AudioSource::Prompt(name) | AudioSource::Music(name) => {
+                self.prompt_number(name)?;
+                Word::Play(name.clone())
+            }
+            AudioSource::CallTone { country, tone } => {
+                let known = crate::media::tone_of(country, *tone)?;
+                let tone = match tone {
+                    Dial => config::CallTone::Dial,
+                    Ringing => config::CallTone::Ringing,
+                    Busy => config::CallTone::Busy,
+                    Congestion => config::CallTone::Congestion,
+                    SpecialInformation => config::CallTone::SpecialInformation,
+                };
+                Word::CallTone(known.country, tone)
+            }
+            AudioSource::Silence | AudioSource::Echo => {
+                return Err(SessionError::config("what callers hear while a target rings is a tone or a prompt"));
+            }
+        })
     }
 
     /// In the order of their names, which is that of their numbers. `play` is the welcome prompt unless it is given.

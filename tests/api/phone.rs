@@ -142,6 +142,17 @@ impl Phone {
         heard
     }
 
+    /// The samples of the packets that came and were not listened to, oldest first.
+    pub(crate) fn waiting(&self) -> Vec<i16> {
+        self.rtp.set_nonblocking(true).expect("a socket option");
+        let (mut bytes, mut heard) = ([0; 2_048], Vec::new());
+        while let Ok((count, _)) = self.rtp.recv_from(&mut bytes) {
+            heard.extend(bytes[12..count].iter().map(|code| audio::Law::Mu.decode(*code)));
+        }
+        self.rtp.set_nonblocking(false).expect("a socket option");
+        heard
+    }
+
     /// Waits until a tone is what comes.
     pub(crate) fn hears(&self, hertz: f64) -> bool {
         let give_up_at = Instant::now() + PATIENCE;

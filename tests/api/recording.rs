@@ -253,3 +253,123 @@ async fn what_cannot_be_recorded_says_why_and_a_limit_ends_it() {
     phone.hang_up();
     assert_eq!(MediaControl::stop_recording(&coordinator, &id).await.unwrap().end, RecordingEnd::CallEnded);
 }
+
+/// The packets of both legs of a call go into one file, beside the sound of one of them; a pause leaves packets out.
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_of_two_legs_lie_in_one_file() {
+    struct On(String);
+    #[async_trait]
+    impl CallHandler for On {
+        async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+            CallDecision::Forward(self.0.clone())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (called, mut calls) = started_recordable(builder(), AudioSource::Tone).await;
+    let target = format!("sip:bob@{}", called.local_addr().unwrap());
+    let coordinator = started(builder().with_handler(Arc::new(On(target))).with_recording_folder(folder.path())).await;
+    let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::State));
+    let mut phone = Phone::new(coordinator.local_addr().unwrap());
+    assert_eq!(phone.call(&phone.offer("0")), 200);
+    calls.recv().await.unwrap();
+    let mut legs = None;
+    while let Some(event) = events.try_recv() {
+        if let EventKind::Forwarded { to } = event.kind {
+            legs = Some([event.session_id, to]);
+        }
+    }
+    let legs = legs.expect("it went on");
+    let session = async |id: SessionId| SessionControl::get_session(&coordinator, &id).await.unwrap().unwrap().handle();
+    let (caller, other) = (session(legs[0]).await, session(legs[1]).await);
+    for bad in ["../call.pcapng", "/tmp/call.pcapng", "a\0b.pcapng"] {
+        assert!(matches!(caller.capture_packets(bad).await, Err(SessionError::Config { .. })), "{bad:?}");
+    }
+    let path = folder.path().join("call.pcapng");
+    let missing = other.capture_packets(RecordingOptions::packets("call.pcapng").join()).await;
+    assert!(missing.is_err() && !path.exists(), "there is nothing to join");
+    caller.capture_packets("call.pcapng").await.unwrap();
+    other.capture_packets(RecordingOptions::packets("call.pcapng").join()).await.unwrap();
+    let again = caller.capture_packets("again.pcapng").await.unwrap_err();
+    assert!(matches!(again, SessionError::InvalidState { operation: Operation::StartCapture, .. }), "{again}");
+    assert!(!folder.path().join("again.pcapng").exists());
+    caller.record("call.wav").await.unwrap();
+    phone.say(&climbing_tone(50 * 160), |_| false);
+    caller.pause_capture().await.unwrap();
+    let before = std::fs::metadata(&path).unwrap().len();
+    caller.resume_capture().await.unwrap();
+    let sound = caller.stop_recording().await.unwrap();
+    assert!(sound.packets_received >= 50 && sound.path.ends_with("call.wav"), "{sound:?}");
+    let first = caller.stop_capture().await.unwrap();
+    assert!(first.packets_received >= 50 && first.packets_sent >= 40 && first.overflow_packets == 0, "{first:?}");
+    assert!(before > 0);
+    // The other leg ends with the call.
+    phone.hang_up();
+    let second = other.stop_capture().await.unwrap();
+    assert!(second.packets_received >= 40 && second.packets_sent >= 50, "{second:?}");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), second.file_bytes);
+    let bytes = std::fs::read(&path).unwrap();
+    let (mut rest, mut kinds) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let number = |at: usize| u32::from_le_bytes(rest[at..at + 4].try_into().unwrap());
+        kinds.push(number(0));
+        rest = &rest[number(4) as usize..];
+    }
+    let count = |kind: u32| kinds.iter().filter(|other| **other == kind).count() as u64;
+    assert_eq!((count(0x0a0d_0d0a), count(1)), (1, 2), "one section with an interface for each leg");
+    let packets = [&first, &second].iter().map(|summary| summary.packets_received + summary.packets_sent).sum::<u64>();
+    assert_eq!(count(6), packets);
+}
+
+/// A caller hears the ringback while the target rings without media, and the target from its answer on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_hears_a_tone_while_the_target_rings() {
+    struct On(String);
+    #[async_trait]
+    impl CallHandler for On {
+        async fn on_incoming_call(&self, _: IncomingCall) -> CallDecision {
+            CallDecision::Forward(self.0.clone())
+        }
+    }
+    struct Later(tokio::sync::mpsc::UnboundedSender<IncomingCall>);
+    #[async_trait]
+    impl CallHandler for Later {
+        async fn on_incoming_call(&self, call: IncomingCall) -> CallDecision {
+            self.0.send(call).unwrap();
+            CallDecision::Defer
+        }
+    }
+    for source in [AudioSource::Echo, AudioSource::Prompt("none".into())] {
+        let refused = builder().with_ringback(source.clone()).build().await;
+        assert!(matches!(refused, Err(SessionError::Config { .. })), "{source:?}");
+    }
+    let (sender, mut ringing) = tokio::sync::mpsc::unbounded_channel();
+    let called = started(builder().with_handler(Arc::new(Later(sender)))).await;
+    let target = format!("sip:bob@{}", called.local_addr().unwrap());
+    let coordinator = started(builder().with_handler(Arc::new(On(target))).with_ringback(AudioSource::Tone)).await;
+    let mut events = coordinator.subscribe(EventFilter::all().class(EventClass::State));
+    let mut phone = Phone::new(coordinator.local_addr().unwrap());
+    let calling = tokio::task::spawn_blocking(move || (phone.call(&phone.offer("0")), phone));
+    let call = ringing.recv().await.unwrap();
+    // Its address is not proven, so that it is sent 160 ms and no more: they wait in its socket.
+    let caller = loop {
+        let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap().unwrap();
+        if let EventKind::Forwarded { .. } = event.kind {
+            break event.session_id;
+        }
+    };
+    let sent = async || {
+        let statistics = MediaControl::get_media_statistics(&coordinator, &caller).await.ok().flatten();
+        statistics.map_or(0, |statistics| statistics.packets_sent)
+    };
+    let early = async {
+        while sent().await < 7 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), early).await.expect("the ringback is sent");
+    SessionControl::accept_incoming_call(&called, &call, None).await.unwrap();
+    let (status, phone) = calling.await.unwrap();
+    assert_eq!(status, 200);
+    let heard = &phone.waiting()[..7 * 160];
+    assert!(share_of(heard, 440.0) > 0.8, "{}", share_of(heard, 440.0));
+}

@@ -70,8 +70,8 @@ fn words(config: &Config, reader: &mut Reader<'_>) {
     if !reader.knows(&[("media", "numbers"), ("media", "prompts"), ("media", "rooms"), ("media", "ringback")]) {
         return;
     }
-    let numbers = media.numbers.iter().map(|(name, word)| ("numbers", format!("media.numbers.{name}"), word));
-    let ringback = media.ringback.iter().map(|word| ("ringback", "media.ringback".to_owned(), word));
+    let numbers = media.words.numbers.iter().map(|(name, word)| ("numbers", format!("media.numbers.{name}"), word));
+    let ringback = media.words.ringback.iter().map(|word| ("ringback", "media.ringback".to_owned(), word));
     for (key, place, word) in numbers.chain(ringback) {
         let why = match word {
             Word::Play(name) if media.prompt(name).is_none() => {
@@ -89,10 +89,10 @@ fn words(config: &Config, reader: &mut Reader<'_>) {
         };
         reader.blame(&[Place::key("media", key)], format!("{place} {why}"));
     }
-    if media.ringback.is_some() && config.sip.mode != Mode::B2bua && reader.knows(&[("sip", "mode")]) {
+    if media.words.ringback.is_some() && config.sip.mode != Mode::B2bua && reader.knows(&[("sip", "mode")]) {
         reader.warn(&[Place::key("media", "ringback")], "counts only with mode = \"b2bua\"");
     }
-    if !media.numbers.is_empty() && config.sip.mode != Mode::Numbers && reader.knows(&[("sip", "mode")]) {
+    if !media.words.numbers.is_empty() && config.sip.mode != Mode::Numbers && reader.knows(&[("sip", "mode")]) {
         reader.warn(&[Place::key("media", "numbers")], "counts only with mode = \"numbers\"");
     }
 }

@@ -48,8 +48,6 @@ pub(crate) struct Worker<B: Backend> {
     pub(crate) event_backlog: EventBacklog,
     pub(crate) owners: Owners,
     pub(crate) captures: Captures,
-    /// News of streams that were looked at.
-    pub(crate) streams_heard: u64,
     pub(crate) publisher: Publisher,
     pub(crate) pending_transfers: Vec<PendingTransfer>,
     pub(crate) grace: GracePeriods,
@@ -120,7 +118,6 @@ impl<B: Backend> Worker<B> {
             event_backlog: EventBacklog::new(),
             owners: Owners::new(leg_rows),
             captures: Captures::default(),
-            streams_heard: 0,
             publisher,
             pending_transfers: Vec::new(),
             grace: GracePeriods::new(),

@@ -53,14 +53,21 @@ pub struct Media {
     pub prompts: Vec<Prompt>,
     /// User names that are called to be in a conference, in the order of the file.
     pub rooms: Vec<String>,
-    /// What users get that are called in mode "numbers", beside those that have a name of their own.
-    pub numbers: Vec<(String, Word)>,
-    /// What a caller hears while the called phone rings and sends nothing; `None`: nothing but the 180.
-    pub ringback: Option<Word>,
+    /// What is heard where the configuration says it in words.
+    pub words: Words,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
     /// Score of a stream, times 100, below which it is degraded; 0: none ever is.
     pub mos_degraded_x100: u16,
+}
+
+/// The keys of `[media]` that say in words what is heard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Words {
+    /// What users get that are called in mode "numbers", beside those that have a name of their own.
+    pub numbers: Vec<(String, Word)>,
+    /// What a caller hears while the called phone rings and sends nothing; `None`: nothing but the 180.
+    pub ringback: Option<Word>,
 }
 
 /// First and last UDP port for media. The first is even, the last odd or the even port that is left over.
@@ -223,8 +230,11 @@ impl Media {
                     .collect::<Option<Vec<String>>>()
                     .filter(|names| names.iter().all(|name| !name.is_empty()))
             }),
-            numbers: reader.entries(section, "numbers", NUMBERS, |value, faults| read_numbers(value, faults, host)),
-            ringback: reader.entries(section, "ringback", RINGBACK, |value, faults| read_ringback(value, faults, host)),
+            words: Words {
+                numbers: reader.entries(section, "numbers", NUMBERS, |value, faults| read_numbers(value, faults, host)),
+                ringback: reader
+                    .entries(section, "ringback", RINGBACK, |value, faults| read_ringback(value, faults, host)),
+            },
             dscp,
             mos_degraded_x100: reader.get(section, "mos_degraded", MOS, mos_x100),
         }
@@ -232,7 +242,7 @@ impl Media {
 
     /// Files that words name by their path are prompts as well, of that name.
     pub(crate) fn add_named_files(&mut self) {
-        let words = self.numbers.iter().map(|(_, word)| word).chain(&self.ringback);
+        let words = self.words.numbers.iter().map(|(_, word)| word).chain(&self.words.ringback);
         let paths: BTreeSet<&str> = words.filter_map(Word::path).collect();
         let named = |path: &&str| Prompt { name: (*path).to_owned(), file: PromptFile::File(path.into()) };
         let more: Vec<Prompt> = paths.iter().map(named).collect();

@@ -14,13 +14,13 @@ impl<B: Backend> Worker<B> {
         let shared = self.shared.clone();
         let told_count = shared.streams.told_count();
         if !shared.streams.has_waiting() || shared.streams.take_waiting(|waiting| self.connect_stream(now, waiting)) {
-            self.streams_heard = told_count;
+            shared.streams.set_heard(self.index.0, told_count);
         }
     }
 
     /// Whether there is news of streams that this worker has not looked at: it must not sleep then.
     pub(crate) fn has_stream_news(&self) -> bool {
-        self.streams_heard != self.shared.streams.told_count()
+        self.shared.streams.has_news(self.index.0)
     }
 
     /// `false`: another worker has the leg, or none.

@@ -61,6 +61,8 @@ pub(crate) struct Streams {
     waiting_count: AtomicUsize,
     /// Grows with every entry.
     told_count: AtomicU64,
+    /// By worker, which alone has its number: the entries that it has looked at.
+    heard_counts: Box<[AtomicU64]>,
     /// The programs of all streams that are not over.
     programs: Mutex<Vec<Arc<Program>>>,
     begun_count: AtomicU64,
@@ -82,6 +84,7 @@ impl Streams {
             waiting: Mutex::default(),
             waiting_count: AtomicUsize::new(0),
             told_count: AtomicU64::new(0),
+            heard_counts: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             programs: Mutex::default(),
             begun_count: AtomicU64::new(0),
             thread: OnceLock::new(),
@@ -120,6 +123,19 @@ impl Streams {
         drop(all);
         // Pairs with the Acquire of `told_count`: who reads this number finds the entry.
         self.told_count.fetch_add(1, Release);
+    }
+
+    /// A worker has looked at all that was told up to this number.
+    pub(super) fn set_heard(&self, worker: u8, told_count: u64) {
+        if let Some(heard) = self.heard_counts.get(usize::from(worker)) {
+            heard.store(told_count, Relaxed);
+        }
+    }
+
+    /// Whether there is something that a worker has not looked at.
+    pub(super) fn has_news(&self, worker: u8) -> bool {
+        let heard = self.heard_counts.get(usize::from(worker));
+        heard.is_some_and(|heard| heard.load(Relaxed) != self.told_count())
     }
 
     /// How often workers have been told something.

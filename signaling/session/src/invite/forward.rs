@@ -3,7 +3,7 @@
 use crate::invite::dial::{Dial, Target};
 use crate::invite::early_dialogs::EarlyAnswer;
 use crate::invite::incoming_invite::Stage;
-use crate::invite::ringback::{Ringback, Ringing};
+use crate::media::ringback::{Ringback, Ringing};
 use crate::negotiation::capabilities::{Reach, Terms, mirrored};
 use crate::negotiation::local_offer::Wish;
 use crate::timers::timer::Timer;

@@ -3,7 +3,7 @@
 use super::early_dialogs::EarlyAnswer;
 use crate::Session;
 use crate::crossing::Crossing;
-use crate::invite::ringback::Ringback;
+use crate::media::ringback::Ringback;
 use clock::Instant;
 use sdp_core::Offer;
 use sip_core::{DialogId, InviteId};

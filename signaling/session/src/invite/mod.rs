@@ -26,5 +26,3 @@ pub(crate) mod next_target;
 pub(crate) mod outgoing;
 /// Calls that are refused.
 pub(crate) mod refusing;
-/// What a caller hears of ours while the called side rings and sends nothing.
-pub(crate) mod ringback;

@@ -5,6 +5,8 @@ mod events;
 pub(crate) mod leg;
 mod meeting;
 mod recording;
+/// What a caller hears of ours while the called side rings and sends nothing.
+pub(crate) mod ringback;
 mod stream;
 mod voice;
 mod wish;

@@ -27,7 +27,7 @@ impl BuiltinDialplan {
         // Programs have numbers that are far from these.
         let rooms = media.rooms.iter().cloned().zip(1..).collect();
         let number = |(name, word): &(String, config::Word)| Some((name.clone(), words::source_of(word, media)?));
-        let numbers = media.numbers.iter().filter_map(number).collect();
+        let numbers = media.words.numbers.iter().filter_map(number).collect();
         Self { prompts, rooms, numbers, transfers: None }
     }
 

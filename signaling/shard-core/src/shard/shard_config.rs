@@ -139,7 +139,7 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         },
         silence_limit: config.media.media_timeout.unwrap_or(Duration::ZERO),
         early_unproven: config.media.early_unproven,
-        ringback: config.media.ringback.as_ref().and_then(|word| words::ringback_of(word, &config.media)),
+        ringback: config.media.words.ringback.as_ref().and_then(|word| words::ringback_of(word, &config.media)),
         dscp: config.media.dscp,
         advertised: sip.advertised_address,
     };

@@ -87,7 +87,7 @@ impl RecordingWatch {
     pub(crate) fn new(config: &config::Config) -> (Self, Option<Keeper>) {
         let records = |(name, word): &(String, config::Word)| (*word == config::Word::Record).then(|| name.clone());
         let is_called_here = config.sip.mode == config::Mode::Numbers;
-        let users = config.media.numbers.iter().filter_map(records).filter(|_| is_called_here).collect();
+        let users = config.media.words.numbers.iter().filter_map(records).filter(|_| is_called_here).collect();
         let config = &config.recording;
         let (sender, wishes) = unbounded();
         let can_record = config.folder.is_some();

@@ -11,7 +11,7 @@ pub(crate) struct Ringback {
 
 /// What a provisional response without media means for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Ringing {
+pub(crate) enum Ringing {
     /// The caller hears it from now on.
     Begins,
     /// The caller hears it already.
@@ -21,12 +21,12 @@ pub(super) enum Ringing {
 }
 
 impl Ringback {
-    pub(super) fn new(source: Option<PlannedSource>) -> Self {
+    pub(crate) fn new(source: Option<PlannedSource>) -> Self {
         Self { source, is_heard: false }
     }
 
     /// The called side rings (180), is queued or makes progress (18x).
-    pub(super) fn begin(&mut self, status: u16) -> Ringing {
+    pub(crate) fn begin(&mut self, status: u16) -> Ringing {
         match (self.source, self.is_heard) {
             (Some(_), true) => Ringing::GoesOn,
             (Some(_), false) if status >= 180 => {
@@ -38,7 +38,7 @@ impl Ringback {
     }
 
     /// The called side is heard from now on.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.is_heard = false;
     }
 
