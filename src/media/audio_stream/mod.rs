@@ -2,6 +2,7 @@
 
 mod json;
 mod options;
+mod state;
 mod stream;
 mod url;
 mod websocket;
