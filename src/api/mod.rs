@@ -30,19 +30,19 @@ pub use crate::handlers::{CallDecision, CallHandler, IncomingCall};
 pub use crate::health::{
     HealthReport, HealthStatus, Leak, LeakReport, LevelUse, ResourceCounters, SessionResources, SipCounters,
 };
-pub use crate::media::quality::{QualityChange, QualityLevel};
+pub use crate::media::quality::{QualityChange, QualityLevel, QualityStream};
 pub use crate::media::{
     AudioEnd, AudioFrame, AudioSource, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks,
     CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, PlayOptions,
-    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RoomRole, RtpAddress, RtpPort, VoiceProcessing,
-    WebSocketEnd, WebSocketOptions, WebSocketStream, WebSocketSummary,
+    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RoomRole, RtpAddress, RtpPort, SentQuality,
+    VoiceProcessing, WebSocketEnd, WebSocketOptions, WebSocketStream, WebSocketSummary,
 };
 pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use crate::settings::builder::SessionManagerBuilder;
 pub use crate::settings::credentials::Credentials;
 pub use crate::settings::tls::{Certificate, ClientCertificates, TlsConfig};
 pub use crate::settings::transport::Transport;
-pub use crate::settings::{Codec, SessionConfig, SessionManagerConfig, SoundFiles};
+pub use crate::settings::{Codec, QualitySettings, SessionConfig, SessionManagerConfig, SoundFiles};
 pub use async_trait::async_trait;
 #[doc(inline)]
 pub use engine::{

@@ -1,7 +1,7 @@
 //! What is known about a session outside its shard.
 
 use crate::api::advanced::SipMessage;
-use crate::api::{DialogId, MediaStatistics, Operation, QualityLevel, SessionId, SessionState};
+use crate::api::{DialogId, MediaStatistics, Operation, SessionId, SessionState};
 use crate::handlers::call_task::HandlerNotice;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -36,7 +36,6 @@ pub(crate) struct Facts {
     pub(crate) dialog: Option<DialogId>,
     /// Its end was told.
     pub(crate) is_dialog_over: bool,
-    pub(crate) quality: QualityLevel,
     /// What the peer said last about the call as a whole, where that is kept.
     pub(crate) message: Option<SipMessage>,
     /// The target that the last REFER named.

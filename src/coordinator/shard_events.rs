@@ -46,6 +46,11 @@ impl signald::CallHandler for ShardUser {
                 session::SessionEvent::VoiceProcessingRefused { id } => {
                     self.publish(&coordinator, id, EventKind::VoiceProcessingRefused);
                 }
+                session::SessionEvent::QualityChanged { id, change } => {
+                    if let Some(known) = self.sessions.get(&id) {
+                        coordinator.quality_changed(&known.entry, change);
+                    }
+                }
                 session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
                 session::SessionEvent::Progress { id, status, has_media } => {
                     self.publish(&coordinator, id, EventKind::Progress { status, has_media });

@@ -25,16 +25,6 @@ struct Running {
     stop: Stop,
     since: Instant,
     ended: Option<oneshot::Receiver<()>>,
-    /// Looks at the quality of calls.
-    watch: Option<tokio::task::AbortHandle>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-    }
 }
 
 impl Signaling {
@@ -103,9 +93,8 @@ impl SessionCoordinator {
             .map_err(|error| SessionError::config(format!("cannot start a thread: {error}")))?;
         let (orders, local, connections) =
             started.await.map_err(|_| SessionError::transport("signaling ended while it started"))??;
-        let watch = crate::media::quality::watch(self.this.clone(), self.config.quality_interval, &self.runtime);
         *self.signaling.running() =
-            Some(Running { orders, local, connections, stop, since: Instant::now(), ended: Some(ended), watch });
+            Some(Running { orders, local, connections, stop, since: Instant::now(), ended: Some(ended) });
         Ok(())
     }
 

@@ -148,6 +148,17 @@ pub enum EventKind {
         /// From where to where.
         change: QualityChange,
     },
+    /// A stream of the call is degraded: for two intervals in a row it scored below
+    /// [`crate::api::SessionManagerBuilder::with_degraded_mos`].
+    QualityDegraded {
+        /// Which stream, and how it sounds.
+        change: QualityChange,
+    },
+    /// A degraded stream has recovered.
+    QualityRecovered {
+        /// Which stream, and how it sounds.
+        change: QualityChange,
+    },
     /// The peer wants to change what was agreed on, by re-INVITE or UPDATE.
     ReinviteReceived {
         /// Its session description; `None` where it asks for ours.
@@ -207,7 +218,10 @@ impl EventKind {
             | Self::RecordingStarted { .. }
             | Self::RecordingEnded { .. }
             | Self::MediaTerminated => EventClass::Media,
-            Self::QualityChanged { .. } | Self::MediaQuality { .. } => EventClass::Quality,
+            Self::QualityChanged { .. } | Self::QualityDegraded { .. } | Self::QualityRecovered { .. } => {
+                EventClass::Quality
+            }
+            Self::MediaQuality { .. } => EventClass::Quality,
             Self::DialogCreated { .. } | Self::DialogTerminated { .. } | Self::ReinviteReceived { .. } => {
                 EventClass::Dialog
             }
@@ -397,7 +411,7 @@ fn state_in<'de, D: Deserializer<'de>>(from: D) -> Result<SessionState, D::Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::QualityLevel;
+    use crate::api::{QualityLevel, QualityStream};
 
     fn event(session: u64, kind: EventKind) -> SessionEvent {
         let session_id = SessionId::new(0, session::SessionId::from_u64(session));
@@ -416,12 +430,23 @@ mod tests {
             jitter_ms: 1.5,
             round_trip_time_ms: 12.0,
             remote_loss_percent: 0.0,
+            r_factor: Some(70.0),
+            ..crate::api::QualityMetrics::default()
         };
-        let change = QualityChange { old: QualityLevel::Excellent, new: QualityLevel::of(3.5), metrics };
+        let change = QualityChange {
+            stream: QualityStream::Sent,
+            old: QualityLevel::Excellent,
+            new: QualityLevel::of(3.5),
+            is_degraded: true,
+            mos_score: 3.5,
+            metrics,
+        };
         let all = [
             states,
             EventKind::DtmfReceived { digit: '#' },
             EventKind::QualityChanged { change },
+            EventKind::QualityDegraded { change },
+            EventKind::QualityRecovered { change },
             EventKind::DialogCreated { dialog },
             EventKind::ReinviteReceived { sdp: None },
             EventKind::Ended { reason: "r".into(), status: Some(486), origin: "o".into() },

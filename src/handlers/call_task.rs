@@ -19,6 +19,8 @@ pub(crate) enum HandlerNotice {
     Resumed,
     MediaTerminated,
     Quality(QualityChange),
+    Degraded(QualityChange),
+    Recovered(QualityChange),
     MediaQuality { mos: f32, loss: f32, level: MediaQualityAlertLevel },
     Digit(char),
     Reinvite(Option<String>),
@@ -115,6 +117,12 @@ async fn tell(coordinator: &Arc<SessionCoordinator>, entry: &Arc<Entry>, notice:
         }
         HandlerNotice::Quality(change) => {
             guarded(coordinator, entry, async move { handler.on_quality_changed(call, change).await }).await
+        }
+        HandlerNotice::Degraded(change) => {
+            guarded(coordinator, entry, async move { handler.on_quality_degraded(call, change).await }).await
+        }
+        HandlerNotice::Recovered(change) => {
+            guarded(coordinator, entry, async move { handler.on_quality_recovered(call, change).await }).await
         }
         HandlerNotice::MediaQuality { mos, loss, level } => {
             let id = entry.id;

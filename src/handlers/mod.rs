@@ -193,6 +193,14 @@ pub trait CallHandler: Send + Sync {
     async fn on_quality_changed(&self, call: CallSession, change: QualityChange) {
         let _ = (call, change);
     }
+    /// What is heard, or what the peer hears, is degraded ([`crate::api::SessionManagerBuilder::with_degraded_mos`]).
+    async fn on_quality_degraded(&self, call: CallSession, change: QualityChange) {
+        let _ = (call, change);
+    }
+    /// A degraded stream has recovered.
+    async fn on_quality_recovered(&self, call: CallSession, change: QualityChange) {
+        let _ = (call, change);
+    }
     /// The peer asked us to call `target` in its place. The session layer does so by itself, unless
     /// [`crate::api::SessionManagerBuilder::with_transfers`] says that it does not.
     async fn on_transfer_requested(&self, call: CallSession, target: &str) {

@@ -237,6 +237,8 @@ tell_all! {
     on_media_terminated(call: CallSession => call.clone());
     on_dtmf(call: CallSession => call.clone(), digit: char => digit);
     on_quality_changed(call: CallSession => call.clone(), change: crate::api::QualityChange => change);
+    on_quality_degraded(call: CallSession => call.clone(), change: crate::api::QualityChange => change);
+    on_quality_recovered(call: CallSession => call.clone(), change: crate::api::QualityChange => change);
     on_transfer_requested(call: CallSession => call.clone(), target: &str => target);
     on_transfer_started(call: CallSession => call.clone(), new_call: SessionId => new_call);
     on_reinvite_received(call: CallSession => call.clone(), sdp: Option<String> => sdp.clone());

@@ -2,7 +2,7 @@
 
 use crate::api::CallTone;
 use crate::api::Codec;
-use contract::{Direction, LegRow};
+use contract::{Direction, LegRow, StreamQuality};
 use serde::{Deserialize, Serialize};
 use session::Session;
 use std::fmt;
@@ -173,9 +173,10 @@ pub enum AudioSource {
 }
 
 /// How good it sounds.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct QualityMetrics {
-    /// Listening quality by the E-model (ITU-T G.107), 1.0 to 4.5; `None` before the first packets.
+    /// How what we receive sounds, since the beginning of the call: conversational quality by the E-model (ITU-T G.107, for G.722
+    /// and Opus G.107.1), 1.0 to 4.5; `None` before the first packets.
     pub mos_score: Option<f64>,
     /// Packets that never came, percent of those expected.
     pub packet_loss_percent: f64,
@@ -186,6 +187,45 @@ pub struct QualityMetrics {
     pub round_trip_time_ms: f64,
     /// Loss of what we sent, as the peer reports it, percent.
     pub remote_loss_percent: f64,
+    /// The score of the last interval; `None` before the first one.
+    pub recent_mos_score: Option<f64>,
+    /// The transmission rating that belongs to the score: at most 93.2 for narrow-band codecs, 129 for G.722 and Opus.
+    pub r_factor: Option<f64>,
+    /// Packets that came too late to be played, percent.
+    pub discard_percent: f64,
+    /// Packets lost within bursts of loss, percent of those in bursts (RFC 3611 §4.7.2).
+    pub burst_loss_percent: f64,
+    /// Packets lost between bursts, percent of those between bursts.
+    pub gap_loss_percent: f64,
+    /// Mean length of bursts of loss, milliseconds; 0: there were none.
+    pub burst_ms: f64,
+    /// Mean length of the gaps between bursts, milliseconds.
+    pub gap_ms: f64,
+    /// Delay from mouth to ear that the score counts with, milliseconds: half of the round trip, jitter buffer, packets and codec.
+    pub delay_ms: f64,
+    /// How what we send sounds to the peer; `None` before its first report.
+    pub sent: Option<SentQuality>,
+}
+
+/// How what we send sounds to the peer, as its RTCP has it.
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct SentQuality {
+    /// Conversational quality since the beginning, 1.0 to 4.5.
+    pub mos_score: Option<f64>,
+    /// The same by the last report.
+    pub recent_mos_score: Option<f64>,
+    /// The transmission rating that belongs to the score.
+    pub r_factor: Option<f64>,
+    /// Packets that never came, percent, since the beginning.
+    pub loss_percent: f64,
+    /// Jitter at the peer, milliseconds.
+    pub jitter_ms: f64,
+    /// Delay that the score counts with, milliseconds.
+    pub delay_ms: f64,
+    /// Score that the peer itself gives (VoIP metrics of RTCP XR, RFC 3611 §4.7); `None`: it tells none.
+    pub peer_mos_score: Option<f64>,
+    /// Rating that the peer itself gives, 0 to 100.
+    pub peer_r_factor: Option<f64>,
 }
 
 fn nan_if_null<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
@@ -259,13 +299,37 @@ fn score(mos_x100: u16) -> Option<f64> {
     (mos_x100 > 0).then(|| f64::from(mos_x100) / 100.0)
 }
 
+fn rating(quality: &StreamQuality) -> Option<f64> {
+    (quality.mos_x100 > 0).then(|| f64::from(quality.r_x10) / 10.0)
+}
+
+fn percent_of_256(part: u8) -> f64 {
+    f64::from(part) * 100.0 / 256.0
+}
+
+fn sent_quality(row: &LegRow) -> SentQuality {
+    let (sent, reported) = (&row.quality.sent, &row.reported);
+    let by_peer = |value: u8, most: u8| (reported.has_metrics == 1 && value <= most).then(|| f64::from(value));
+    SentQuality {
+        mos_score: score(sent.mos_x100),
+        recent_mos_score: score(sent.recent_mos_x100),
+        r_factor: rating(sent),
+        loss_percent: percent_of_256(sent.loss_rate),
+        jitter_ms: f64::from(reported.jitter_us) / 1_000.0,
+        delay_ms: sent.delay_ms.into(),
+        peer_mos_score: by_peer(reported.mos_cq_x10, 50).map(|mos| mos / 10.0),
+        peer_r_factor: by_peer(reported.r_factor, 100),
+    }
+}
+
 pub(super) fn statistics(row: &LegRow) -> MediaStatistics {
     let lost = u64::try_from(row.received.lost_packets).unwrap_or(0);
     let expected = row.received.packets + lost;
     let percent = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
+    let received = &row.quality.received;
     MediaStatistics {
         quality_metrics: (row.received.packets > 0).then(|| QualityMetrics {
-            mos_score: score(row.quality.received.mos_x100),
+            mos_score: score(received.mos_x100),
             packet_loss_percent: percent(lost, expected),
             jitter_ms: f64::from(row.received.jitter_us) / 1_000.0,
             round_trip_time_ms: match row.reported.round_trip_us {
@@ -273,6 +337,15 @@ pub(super) fn statistics(row: &LegRow) -> MediaStatistics {
                 round_trip_us => f64::from(round_trip_us) / 1_000.0,
             },
             remote_loss_percent: f64::from(row.reported.loss_fraction) * 100.0 / 256.0,
+            recent_mos_score: score(received.recent_mos_x100),
+            r_factor: rating(received),
+            discard_percent: percent_of_256(received.discard_rate),
+            burst_loss_percent: percent_of_256(received.burst_density),
+            gap_loss_percent: percent_of_256(received.gap_density),
+            burst_ms: received.burst_ms.into(),
+            gap_ms: received.gap_ms.into(),
+            delay_ms: received.delay_ms.into(),
+            sent: (row.quality.sent.mos_x100 > 0).then(|| sent_quality(row)),
         }),
         packets_received: row.received.packets,
         bytes_received: row.received.bytes,

@@ -18,7 +18,7 @@ pub use audio_stream::{
 pub use control::MediaControl;
 pub use info::{
     AudioSource, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, QualityMetrics, RtpAddress,
-    RtpPort,
+    RtpPort, SentQuality,
 };
 pub(crate) use playing::tone_of;
 pub use playing::{CallTone, PlayOptions};

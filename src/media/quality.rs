@@ -1,19 +1,15 @@
-//! How good calls sound, watched.
+//! How good calls sound: what the media plane tells of it.
 
-use crate::api::{MediaControl, QualityMetrics, SessionCoordinator, SessionId};
+use crate::api::{MediaControl, QualityMetrics, SessionCoordinator};
+use crate::calls::entry::Entry;
 use crate::events::EventKind;
 use crate::handlers::call_task::HandlerNotice;
+use contract::{LegStream, QualityClass};
 use serde::{Deserialize, Serialize};
 use session::SessionState;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
-/// The shortest pause between two looks.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
-/// A level is left only when the score is so far beyond it, so that one on the edge does not flap. Hundredths.
-const HYSTERESIS_X100: u16 = 5;
-
-/// How good a call sounds to us: classes of the E-model's score (ITU-T G.107, Annex B).
+/// How good a call sounds: classes of the E-model's score (ITU-T G.107, Annex B).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize)]
 pub enum QualityLevel {
     /// Nearly all users are dissatisfied: a score below 3.1.
@@ -30,91 +26,85 @@ pub enum QualityLevel {
 }
 
 impl QualityLevel {
-    const ALL: [(Self, u16); 5] =
-        [(Self::Excellent, 430), (Self::Good, 400), (Self::Fair, 360), (Self::Poor, 310), (Self::Bad, 0)];
-
     /// The level of a score of 1.0 to 4.5.
     pub fn of(mos: f64) -> Self {
-        Self::of_x100((mos * 100.0).clamp(0.0, 500.0).round() as u16)
+        Self::of_class(QualityClass::of((mos * 100.0).clamp(0.0, 500.0).round() as u16))
     }
 
-    fn of_x100(mos: u16) -> Self {
-        Self::ALL.into_iter().find(|(_, from)| mos >= *from).map_or(Self::Bad, |(level, _)| level)
-    }
-
-    /// The level after this one, with a score that may be on its edge.
-    fn next(self, mos: u16) -> Self {
-        let (low, high) = (mos.saturating_sub(HYSTERESIS_X100), mos.saturating_add(HYSTERESIS_X100));
-        match Self::of_x100(mos) {
-            better if better > self => Self::of_x100(low).max(self),
-            worse => Self::of_x100(high).min(self).max(worse),
+    fn of_class(class: QualityClass) -> Self {
+        match class {
+            QualityClass::Bad => Self::Bad,
+            QualityClass::Poor => Self::Poor,
+            QualityClass::Fair => Self::Fair,
+            QualityClass::Good => Self::Good,
+            QualityClass::Excellent => Self::Excellent,
         }
     }
 }
 
-/// A call sounds better or worse than before.
+/// One of the two streams of a call, seen from us.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum QualityStream {
+    /// What we receive from the peer, as we measure it.
+    Received,
+    /// What the peer receives from us, as it reports by RTCP.
+    Sent,
+}
+
+/// A stream of a call sounds better or worse than before.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct QualityChange {
-    /// Before; calls begin as excellent.
+    /// Which stream.
+    pub stream: QualityStream,
+    /// Before; streams begin as excellent.
     pub old: QualityLevel,
     /// Now.
     pub new: QualityLevel,
+    /// The stream is degraded: it was below the limit
+    /// ([`crate::api::SessionManagerBuilder::with_degraded_mos`]) for two intervals and has not been clearly above it for two since.
+    pub is_degraded: bool,
+    /// Score of the last interval.
+    pub mos_score: f64,
     /// The figures now.
     pub metrics: QualityMetrics,
 }
 
-/// Looks at all calls again and again, until it is aborted or the coordinator is gone.
-pub(crate) fn watch(
-    this: Weak<SessionCoordinator>,
-    every: Option<Duration>,
-    runtime: &tokio::runtime::Handle,
-) -> Option<tokio::task::AbortHandle> {
-    let every = every?;
-    let watching = runtime.spawn(async move {
-        let mut ticks = tokio::time::interval(every.max(INTERVAL_MIN));
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        loop {
-            ticks.tick().await;
-            let Some(coordinator) = this.upgrade() else { return };
-            coordinator.look_at_quality().await;
-        }
-    });
-    Some(watching.abort_handle())
-}
-
 impl SessionCoordinator {
-    async fn look_at_quality(self: &Arc<Self>) {
-        for shard in 0..self.shard_count() {
-            let scores = self.order(shard, move |order| {
-                let score = |session: &session::Session| {
-                    let leg = session.leg()?;
-                    let row = order.region.as_ref()?.legs().read(leg)?;
-                    let mos_x100 = row.quality.received.mos_x100;
-                    (mos_x100 > 0).then_some((SessionId::new(shard, session.id()), mos_x100))
-                };
-                order.sessions.iter().filter_map(score).collect::<Vec<_>>()
-            });
-            for (id, score) in scores.await.unwrap_or_default() {
-                self.judge_quality(id, score).await;
-            }
-        }
-    }
-
-    async fn judge_quality(self: &Arc<Self>, id: SessionId, score: u16) {
-        let Ok(entry) = self.entry(id) else { return };
-        let old = entry.facts().quality;
-        let new = old.next(score);
+    /// The media plane says that a stream of the call sounds better or worse: subscribers and the handler are told, with the
+    /// figures of the call.
+    pub(crate) fn quality_changed(self: &Arc<Self>, entry: &Arc<Entry>, change: contract::QualityChange) {
         let is_up =
             matches!(entry.state(), SessionState::Connected | SessionState::OnHold | SessionState::Transferring);
-        if new == old || !is_up {
+        if !is_up || self.config.quality.interval.is_none() {
             return;
         }
-        entry.facts().quality = new;
-        let statistics = MediaControl::get_media_statistics(self, &id).await.ok().flatten();
-        let Some(metrics) = statistics.and_then(|statistics| statistics.quality_metrics) else { return };
-        let change = QualityChange { old, new, metrics };
-        self.publish(&entry, EventKind::QualityChanged { change });
-        entry.tell(HandlerNotice::Quality(change));
+        let (this, entry) = (self.clone(), entry.clone());
+        self.runtime.spawn(async move {
+            let statistics = MediaControl::get_media_statistics(&this, &entry.id).await.ok().flatten();
+            let Some(metrics) = statistics.and_then(|statistics| statistics.quality_metrics) else { return };
+            let told = QualityChange {
+                stream: match change.stream {
+                    LegStream::Received => QualityStream::Received,
+                    LegStream::Sent => QualityStream::Sent,
+                },
+                old: QualityLevel::of_class(change.old),
+                new: QualityLevel::of_class(change.new),
+                is_degraded: change.is_degraded,
+                mos_score: f64::from(change.mos_x100) / 100.0,
+                metrics,
+            };
+            if told.old != told.new {
+                this.publish(&entry, EventKind::QualityChanged { change: told });
+                entry.tell(HandlerNotice::Quality(told));
+            }
+            if change.begins() {
+                this.publish(&entry, EventKind::QualityDegraded { change: told });
+                entry.tell(HandlerNotice::Degraded(told));
+            } else if change.ends() {
+                this.publish(&entry, EventKind::QualityRecovered { change: told });
+                entry.tell(HandlerNotice::Recovered(told));
+            }
+        });
     }
 }
 
@@ -123,13 +113,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_by_score_and_an_edge_that_does_not_flap() {
+    fn levels_by_score() {
         use QualityLevel::*;
         let levels = [4.4, 4.3, 4.29, 4.0, 3.6, 3.1, 3.09, 1.0, f64::NAN].map(QualityLevel::of);
         assert_eq!(levels, [Excellent, Excellent, Good, Good, Fair, Poor, Bad, Bad, Bad]);
-        assert_eq!([428, 424, 432, 436].map(|score| Excellent.next(score)), [Excellent, Good, Excellent, Excellent]);
-        assert_eq!([428, 432, 435].map(|score| Good.next(score)), [Good, Good, Excellent]);
-        assert_eq!([100, 312, 440].map(|score| Fair.next(score)), [Bad, Poor, Excellent]);
         assert!(Bad < Poor && Good < Excellent);
     }
 }

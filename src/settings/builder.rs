@@ -175,9 +175,17 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// How often quality is looked at, for `on_quality_changed`; `None`: never.
+    /// How often the media plane of this process judges how calls sound, 200 ms at least; `None`: `on_quality_changed` and its like
+    /// are never told. A running media plane that is attached to has an interval of its own.
     pub fn with_quality_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.config.quality_interval = interval.into();
+        self.config.quality.interval = interval.into();
+        self
+    }
+
+    /// The score (MOS, 1.0 to 4.5) below which a stream is degraded, in the media plane of this process: see `on_quality_degraded`.
+    /// 0.0: none ever is.
+    pub fn with_degraded_mos(mut self, mos: f64) -> Self {
+        self.config.quality.degraded_mos = mos;
         self
     }
 

@@ -84,6 +84,34 @@ pub struct SoundFiles {
     pub ringback: Option<AudioSource>,
 }
 
+/// How the quality of calls is measured and told. A running media plane that is attached to has settings of its own.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct QualitySettings {
+    /// How often the media plane of this process judges how calls sound, 200 ms to a minute: every 2 s; `None`: changes are not told.
+    pub interval: Option<Duration>,
+    /// The score (MOS, 1.0 to 4.5) below which a stream is degraded: 3.6; 0.0: none ever is.
+    pub degraded_mos: f64,
+}
+
+impl Default for QualitySettings {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(2)), degraded_mos: 3.6 }
+    }
+}
+
+impl QualitySettings {
+    fn put(&self, media: &mut config::Media) -> Result<(), SessionError> {
+        if self.degraded_mos != 0.0 && !(1.0..=4.5).contains(&self.degraded_mos) {
+            return Err(SessionError::config("degraded_mos is a mean opinion score from 1.0 to 4.5, or 0.0"));
+        }
+        media.mos_degraded_x100 = (self.degraded_mos * 100.0).round() as u16;
+        if let Some(interval) = self.interval {
+            media.quality_interval = interval.clamp(Duration::from_millis(200), Duration::from_secs(60));
+        }
+        Ok(())
+    }
+}
+
 /// Where a switch listens and what its limits are.
 ///
 /// ```
@@ -119,8 +147,8 @@ pub struct SessionConfig {
     /// own addresses) or link-local. It may not: what listens there may trust its own host. Media ports of ours are never
     /// called.
     pub local_destinations: bool,
-    /// How often quality is looked at, for `on_quality_changed`: every 2 s; `None`: never.
-    pub quality_interval: Option<Duration>,
+    /// How the quality of calls is measured and told.
+    pub quality: QualitySettings,
     /// Our own SIP address, the caller of calls that name none; empty: `sip:ringplane@` and our IP address.
     pub local_address: String,
     /// IP address for Via, Contact and SDP where peers see us by another one (NAT).
@@ -186,6 +214,7 @@ impl SessionConfig {
         }
         config.media.media_timeout = self.media_timeout;
         config.media.ports = self.port_range()?;
+        self.quality.put(&mut config.media)?;
         config.process.runtime_dir = runtime_dir;
         config.media.prompts = self.all_prompts();
         config.media.words.ringback = self.files.ringback.as_ref().map(|source| self.ringback(source)).transpose()?;
@@ -290,7 +319,7 @@ impl Default for SessionConfig {
             keep_messages: false,
             accept_transfers: true,
             local_destinations: false,
-            quality_interval: Some(Duration::from_secs(2)),
+            quality: QualitySettings::default(),
             local_address: String::new(),
             public_address: None,
             name_servers: Vec::new(),

@@ -1,6 +1,7 @@
 //! `ringplane calls`: what is up now.
 
 pub(crate) mod hangup;
+mod quality;
 pub(crate) mod record;
 pub(crate) mod voice;
 
@@ -12,14 +13,14 @@ use serde_json::Value;
 use signald::SessionState;
 use std::net::{IpAddr, SocketAddr};
 
-const HEADING: [&str; 14] = [
+const HEADING: [&str; 15] = [
     "leg", "call", "state", "from", "to", "age", "codec", "peer", "local", "remote", "received", "sent", "lost",
-    "jitter",
+    "jitter", "mos",
 ];
 /// Columns of numbers.
-const RIGHT: [usize; 5] = [5, 10, 11, 12, 13];
+const RIGHT: [usize; 6] = [5, 10, 11, 12, 13, 14];
 /// What goes first where there is little room: addresses, then counts.
-const MAY_GO: [usize; 9] = [9, 8, 1, 7, 11, 13, 10, 12, 6];
+const MAY_GO: [usize; 10] = [9, 8, 1, 7, 11, 13, 10, 12, 6, 14];
 const MAY_SHRINK: [usize; 2] = [3, 4];
 
 /// Which calls to list.
@@ -40,6 +41,9 @@ pub(crate) struct Calls {
     /// Only calls that began within this time, such as 90s, 5m, 2h or 1d
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     since: Option<u64>,
+    /// How both directions of each leg sound: MOS now and of the whole call, R, loss, bursts, delay
+    #[arg(long)]
+    quality: bool,
     #[command(flatten)]
     question: Question,
 }
@@ -74,7 +78,8 @@ pub(crate) fn run(wanted: &Calls) -> Result<(), Failure> {
     if legs.is_empty() {
         return output::print("no calls\n");
     }
-    output::print(&shown(&legs, table::terminal_width()))
+    let show = if wanted.quality { quality::shown } else { shown };
+    output::print(&show(&legs, table::terminal_width()))
 }
 
 fn shown(legs: &[Value], width: Option<usize>) -> String {
@@ -149,7 +154,14 @@ fn row(leg: &Value, is_second: bool) -> Vec<String> {
         text("sent_packets"),
         text("lost_packets"),
         unit("jitter_us", " us"),
+        both_scores(leg),
     ]
+}
+
+/// What the switch hears of the peer, and what the peer hears of the switch.
+fn both_scores(leg: &Value) -> String {
+    let [heard, sent] = ["mos", "mos_sent"].map(|key| quality::score(&leg[key]));
+    if sent == "-" { heard } else { format!("{heard}/{sent}") }
 }
 
 #[cfg(test)]
@@ -171,6 +183,7 @@ mod tests {
                 "from": "sip:alice.with.a.long.name@example.com", "to": "sip:+4930123456789@example.net\u{1b}[2J",
                 "signaling": peer, "local": "192.0.2.9:10000", "remote": "192.0.2.1:4000", "received_packets": 12345,
                 "sent_packets": 12345, "lost_packets": 0, "jitter_us": 120,
+                "mos": 4.38, "mos_sent": 3.9,
             })
         };
         vec![
@@ -211,7 +224,13 @@ mod tests {
         );
         assert!(shown(&legs[..1], None).ends_with("1 call, 1 leg\n"));
         let whole = shown(&legs, None);
-        assert!(whole.contains("[2001:db8::1]:5070") && whole.contains("120 us") && whole.contains("bbbb"), "{whole}");
+        assert!(
+            whole.contains("[2001:db8::1]:5070")
+                && whole.contains("120 us")
+                && whole.contains("4.38/3.90")
+                && whole.contains("bbbb"),
+            "{whole}"
+        );
         assert!(!whole.contains('\u{1b}'), "a peer's text moves no cursor");
     }
 }

@@ -21,7 +21,7 @@ pub struct TransportSpec {
     /// exactly that address; no RTCP is sent until then. 0: nothing yet, and nothing of our own begins. [`u32::MAX`]: it
     /// has been shown otherwise, and there is no limit.
     pub unproven_bytes: u32,
-    /// An [`RtcpMode`] as number.
+    /// An [`RtcpMode`] as number, with [`TransportSpec::EXTENDED`] where there are extended reports.
     pub rtcp: u8,
     /// A [`Latching`] as number.
     pub latching: u8,
@@ -79,10 +79,18 @@ pub enum Latching {
 }
 
 impl TransportSpec {
+    /// Beside the number of the RTCP mode: our RTCP has extended reports (RFC 3611) beside the usual ones.
+    pub const EXTENDED: u8 = 0x80;
+
+    /// Whether our RTCP has extended reports.
+    pub fn has_extended_reports(&self) -> bool {
+        self.rtcp & Self::EXTENDED != 0
+    }
+
     /// What becomes of RTCP. A checked spec always says so.
     pub fn rtcp(&self) -> RtcpMode {
         use RtcpMode::*;
-        [Pair, Mux, RelayPair, RelayMux].get(usize::from(self.rtcp)).copied().unwrap_or(Off)
+        [Pair, Mux, RelayPair, RelayMux].get(usize::from(self.rtcp & !Self::EXTENDED)).copied().unwrap_or(Off)
     }
 
     /// The latching policy.
@@ -100,7 +108,7 @@ impl TransportSpec {
     pub fn check(&self) -> Result<(), Invalid> {
         crate::spec::check_rules(&[
             ("port", self.port.is_sound()),
-            ("rtcp", self.rtcp <= RtcpMode::Off as u8),
+            ("rtcp", self.rtcp & !Self::EXTENDED <= RtcpMode::Off as u8),
             ("latching", self.latching <= Latching::NotYet as u8),
             ("dscp", self.dscp < 64),
         ])

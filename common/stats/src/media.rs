@@ -14,6 +14,9 @@ crate::counters! {
         RtpSentBytes: "rtp_sent_bytes", Bytes, "Bytes of the RTP packets sent.";
         RtcpReceived: "rtcp_received_packets", Packets, "RTCP packets taken.";
         RtcpSent: "rtcp_sent_packets", Packets, "RTCP packets sent.";
+        XrSent: "rtcp_xr_sent_packets", Packets, "RTCP packets sent with an extended report (RFC 3611).";
+        XrReceived: "rtcp_xr_received_packets", Packets, "Extended reports in RTCP packets taken.";
+        XrDoubtful: "rtcp_xr_doubtful_packets", Packets, "Extended reports of which a part was left out: blocks that do not end in the packet, values that there are not, too many blocks.";
         DroppedMalformed: "dropped_malformed_packets", Packets, "Packets that are neither sound RTP nor sound RTCP.";
         DroppedStranger: "dropped_stranger_packets", Packets, "Packets from an address that is not the peer's.";
         RtpHeld: "rtp_held_packets", Packets, "RTP packets kept for a moment, until their source had shown that it is the peer, then passed on.";

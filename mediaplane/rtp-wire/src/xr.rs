@@ -244,6 +244,15 @@ fn split(bytes: &[u8]) -> Option<(u8, u8, &[u8], &[u8])> {
 }
 
 impl<'a> XrBlocks<'a> {
+    /// Whether each block ends within the packet, as its length says.
+    pub fn are_whole(&self) -> bool {
+        let mut bytes = self.bytes;
+        while let Some((.., rest)) = split(bytes) {
+            bytes = rest;
+        }
+        bytes.is_empty()
+    }
+
     /// One after the other, up to the first that is longer than the packet.
     pub fn iter(&self) -> impl Iterator<Item = XrBlock<'a>> + use<'a> {
         let mut bytes = self.bytes;
@@ -410,6 +419,23 @@ mod tests {
             82, 127, 41, 40, 0xb0, 0, 0, 40, 0, 100, 1, 44, // quality, configuration, jitter buffer
         ];
         assert_eq!(bytes[8..], expected);
+    }
+
+    #[test]
+    fn a_block_that_is_longer_than_its_packet_is_noticed() {
+        let mut bytes = written(&report());
+        let whole = |bytes: &[u8]| match Compound::parse(bytes).unwrap().iter().nth(1) {
+            Some(RtcpPacket::ExtendedReport { blocks, .. }) => blocks.are_whole(),
+            _ => panic!("no XR"),
+        };
+        assert!(whole(&bytes));
+        // The length of the last block, VoIP metrics.
+        let at = bytes.len() - VOIP_BYTES - 1;
+        assert_eq!(bytes[at], 8);
+        for length in [9, 255] {
+            bytes[at] = length;
+            assert!(!whole(&bytes) && read(&bytes).1.voip.is_none());
+        }
     }
 
     #[test]

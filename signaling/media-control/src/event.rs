@@ -1,7 +1,7 @@
 //! What the owner of a leg is told.
 
 use crate::CommandNumber;
-use contract::{Address, CloseReason, RecordingOutcome, RefuseReason};
+use contract::{Address, CloseReason, QualityChange, RecordingOutcome, RefuseReason};
 
 /// What has become of a leg, or of something that it was to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +70,8 @@ pub enum LegEvent {
     VoiceRefused,
     /// A digit was not sent.
     DigitRefused(RefuseReason),
+    /// A stream of the leg sounds better or worse than before.
+    QualityChanged(QualityChange),
     /// The peer's packets come from here.
     Latched(Address),
     /// The recording with this number has begun.

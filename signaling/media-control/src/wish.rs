@@ -30,6 +30,8 @@ pub struct Transport {
     pub signaling: Address,
     /// How RTCP travels.
     pub rtcp: RtcpMode,
+    /// Our RTCP has extended reports (RFC 3611).
+    pub rtcp_xr: bool,
     /// Whether packets may come from elsewhere than `remote_rtp`.
     pub latching: Latching,
     /// Bytes of RTP that may be sent before the peer has shown that it is there; [`u32::MAX`]: there is no limit.
@@ -125,6 +127,7 @@ impl Default for Transport {
             remote_rtcp: Address::NONE,
             signaling: Address::NONE,
             rtcp: RtcpMode::Pair,
+            rtcp_xr: false,
             latching: Latching::Probation,
             unproven_bytes: u32::MAX,
             media_timeout_ms: 60_000,
@@ -298,7 +301,7 @@ impl Transport {
             signaling: self.signaling,
             media_timeout_ms: self.media_timeout_ms,
             unproven_bytes: self.unproven_bytes,
-            rtcp: self.rtcp as u8,
+            rtcp: self.rtcp as u8 | if self.rtcp_xr { TransportSpec::EXTENDED } else { 0 },
             latching: self.latching as u8,
             dscp: self.dscp,
             negotiation: self.negotiation,

@@ -24,6 +24,8 @@ pub(crate) struct Common {
     pub(crate) connection: Option<Connection>,
     pub(crate) direction: Option<Direction>,
     pub(crate) packets: Packets,
+    /// `a=rtcp-xr` asks for VoIP metrics (RFC 3611 §5.1).
+    pub(crate) asks_voip_metrics: bool,
 }
 
 /// Where media is taken.
@@ -55,8 +57,16 @@ impl Common {
             self.packets.ptime_ms = milliseconds(number).or(self.packets.ptime_ms);
         } else if let Some(number) = value.strip_prefix(b"maxptime:") {
             self.packets.maxptime_ms = milliseconds(number).or(self.packets.maxptime_ms);
+        } else if let Some(formats) = value.strip_prefix(b"rtcp-xr") {
+            self.asks_voip_metrics |= asks_voip_metrics(formats);
         }
     }
+}
+
+/// Whether the formats behind `rtcp-xr` have VoIP metrics: `:rcvr-rtt=all voip-metrics`. None at all ask for none.
+fn asks_voip_metrics(formats: &[u8]) -> bool {
+    let formats = text(formats).and_then(|formats| formats.strip_prefix(':')).unwrap_or("");
+    formats.split_ascii_whitespace().any(|format| format.eq_ignore_ascii_case("voip-metrics"))
 }
 
 impl Packets {

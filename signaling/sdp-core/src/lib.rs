@@ -27,7 +27,7 @@ pub use error::SdpError;
 pub use format::{AudioFormat, RelayedFormat, RelayedFormats};
 pub use negotiated::Negotiated;
 pub use offer::Offer;
-pub use settings::{CodecOrder, Local, Origin, OtherMedia, Settings};
+pub use settings::{CodecOrder, Local, Origin, OtherMedia, RtcpXr, Settings};
 pub use write::{write_offer, write_offer_again};
 
 /// Longest description that is read.

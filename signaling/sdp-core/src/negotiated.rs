@@ -23,6 +23,8 @@ pub struct Negotiated {
     pub opus: OpusParameters,
     /// RTP and RTCP share a port (RFC 5761).
     pub rtcp_mux: bool,
+    /// The peer asks for VoIP metrics by RTCP XR (RFC 3611 §5.1), and we say so, too.
+    pub rtcp_xr: bool,
 }
 
 /// Both ways must want it: we send where we want to and the peer listens.

@@ -3,8 +3,8 @@ use crate::media::{Format, Media};
 use crate::negotiated::meet;
 use crate::write::{Received, write_description, write_refused};
 use crate::{
-    AudioFormat, CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, RelayedFormat, RelayedFormats, SdpError,
-    Settings,
+    AudioFormat, CodecOrder, Local, Negotiated, Origin, OtherMedia, Packets, RelayedFormat, RelayedFormats, RtcpXr,
+    SdpError, Settings,
 };
 use contract::{Codec, OpusParameters, PayloadMap, PayloadMapping};
 use std::sync::Arc;
@@ -116,6 +116,7 @@ pub(crate) fn agree(media: &Media<'_>, settings: &Settings<'_>) -> Result<Negoti
         ptime_ms: media.common.packets.made_ms().min(ptime_ms_max),
         packets: media.common.packets,
         rtcp_mux: media.rtcp_mux,
+        rtcp_xr: media.common.asks_voip_metrics && settings.rtcp_xr != RtcpXr::Off,
     })
 }
 

@@ -24,6 +24,20 @@ pub struct Settings<'s> {
     /// Where the peer's signaling comes from: media goes there where a description has a host name in `c=`.
     /// None: then it goes to where the peer's comes from.
     pub source: Option<IpAddr>,
+    /// What our descriptions say of RTCP XR.
+    pub rtcp_xr: RtcpXr,
+}
+
+/// What descriptions say of extended reports with VoIP metrics (`a=rtcp-xr:voip-metrics`, RFC 3611 §5.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RtcpXr {
+    /// Nothing.
+    Off,
+    /// Our answers ask for them where the offer does.
+    #[default]
+    Answered,
+    /// Our offers ask for them as well.
+    Offered,
 }
 
 impl Settings<'_> {

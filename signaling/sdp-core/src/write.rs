@@ -3,7 +3,9 @@ use crate::media::Media;
 use crate::negotiated::direction_name;
 use crate::offer::Transport;
 use crate::opus::OpusFmtp;
-use crate::{AudioFormat, Local, Negotiated, Origin, OtherMedia, Packets, RelayedFormat, RelayedFormats, Settings};
+use crate::{
+    AudioFormat, Local, Negotiated, Origin, OtherMedia, Packets, RelayedFormat, RelayedFormats, RtcpXr, Settings,
+};
 use contract::{ClockRate, Codec, FormatId, OpusParameters, PayloadMap, PayloadMapping};
 use std::fmt::Write;
 use std::num::NonZeroU16;
@@ -91,6 +93,7 @@ pub fn write_offer(settings: &Settings<'_>, others: &OtherMedia, local: Local, o
         packets: Packets::default(),
         opus: OpusParameters::default(),
         rtcp_mux: true,
+        rtcp_xr: settings.rtcp_xr == RtcpXr::Offered,
     };
     let received = Received::of(settings, settings.packets.unwrap_or_default());
     write_description(&offered, &received, Transport::Avp, others, local, origin)
@@ -187,6 +190,9 @@ fn write_audio(text: &mut String, agreed: &Negotiated, received: &Received, tran
     let _ = write!(text, "a={}\r\n", direction_name(agreed.direction));
     if agreed.rtcp_mux {
         text.push_str("a=rtcp-mux\r\n");
+    }
+    if agreed.rtcp_xr {
+        text.push_str("a=rtcp-xr:voip-metrics\r\n");
     }
 }
 

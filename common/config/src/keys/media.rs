@@ -163,8 +163,25 @@ pub(super) const MEDIA: &[Key] = &[
         "3.6",
         &[
             "Mean opinion score (MOS-CQ, 1.0 to 4.5) below which a stream is degraded: it is counted, logged and told to programs",
-            "once it was below for two intervals of 5 s in a row, and again once it has recovered. Below 3.6 many users are",
-            "dissatisfied. 0: no stream ever is.",
+            "once it was below for two intervals in a row, and again once it has recovered. Below 3.6 many users are dissatisfied.",
+            "0: no stream ever is.",
+        ],
+    ),
+    key(
+        "media",
+        "rtcp_xr",
+        r#""answered""#,
+        &[
+            r#"VoIP metrics by RTCP XR (RFC 3611): "answered": for peers that ask for them (a=rtcp-xr), which are asked in turn;"#,
+            r#""offered": the switch's own offers ask as well; "always": they are also sent to peers that do not ask; "off"."#,
+        ],
+    ),
+    key(
+        "media",
+        "quality_interval_ms",
+        "5000",
+        &[
+            "Milliseconds between two judgements of how the streams of a call sound, 200 to 60000. Each takes some microseconds.",
         ],
     ),
 ];

@@ -12,6 +12,8 @@ use toml::de::DeValue;
 /// Most rooms.
 const ROOM_COUNT_MAX: usize = 1_024;
 const ROOMS: &str = r#"must be a list of at most 1024 user names, such as ["sales"]"#;
+const QUALITY_INTERVAL_MS: std::ops::RangeInclusive<u64> = 200..=60_000;
+const QUALITY_INTERVAL: &str = "must be a whole number from 200 to 60000";
 const MOS: &str = "must be a mean opinion score from 1.0 to 4.5, or 0";
 const VOICE: &str = r#"must be a list of "echo", "noise" and "gain", or an empty one"#;
 /// Most entries of `numbers`.
@@ -59,6 +61,10 @@ pub struct Media {
     pub dscp: u8,
     /// Score of a stream, times 100, below which it is degraded; 0: none ever is.
     pub mos_degraded_x100: u16,
+    /// Time between two judgements of how a stream sounds.
+    pub quality_interval: Duration,
+    /// Extended reports by RTCP.
+    pub rtcp_xr: RtcpXr,
 }
 
 /// The keys of `[media]` that say in words what is heard.
@@ -103,6 +109,19 @@ pub enum Dtmf {
     Info,
     /// As tones.
     Inband,
+}
+
+/// Who is sent extended reports by RTCP (RFC 3611), and who is asked for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RtcpXr {
+    /// Nobody.
+    Off,
+    /// Peers that ask for them in an offer; they are asked in turn.
+    Answered,
+    /// Peers that ask for them; all are asked.
+    Offered,
+    /// All peers.
+    Always,
 }
 
 /// What becomes of the digits of one side of a call.
@@ -236,6 +255,22 @@ impl Media {
                     .entries(section, "ringback", RINGBACK, |value, faults| read_ringback(value, faults, host)),
             },
             dscp,
+            rtcp_xr: reader.word(
+                section,
+                "rtcp_xr",
+                &[
+                    ("answered", RtcpXr::Answered),
+                    ("offered", RtcpXr::Offered),
+                    ("always", RtcpXr::Always),
+                    ("off", RtcpXr::Off),
+                ],
+            ),
+            quality_interval: Duration::from_millis(reader.get(
+                section,
+                "quality_interval_ms",
+                QUALITY_INTERVAL,
+                |value| integer(value, QUALITY_INTERVAL_MS),
+            )),
             mos_degraded_x100: reader.get(section, "mos_degraded", MOS, mos_x100),
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) peers_moved: u64,
     pub(crate) rtcp_received: u64,
     pub(crate) rtcp_sent: u64,
+    pub(crate) xr_received: u64,
+    pub(crate) xr_doubtful: u64,
     pub(crate) taps_lost: u64,
     pub(crate) digits_too_fast: u64,
     pub(crate) transcoded: u64,
@@ -286,6 +288,8 @@ impl Tally {
             (VoiceUnprocessed, self.voice_unprocessed),
             (RtcpReceived, self.rtcp_received),
             (RtcpSent, self.rtcp_sent),
+            (XrReceived, self.xr_received),
+            (XrDoubtful, self.xr_doubtful),
             (RecordingOverflow, self.taps_lost),
             (DigitsTooFast, self.digits_too_fast),
         ] {

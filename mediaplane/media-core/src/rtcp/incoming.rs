@@ -1,7 +1,7 @@
 //! RTCP that comes in: whose it is, what it says of us, and whether it goes on to the peer leg.
 
 use crate::decoding::coders::CoderIndex;
-use crate::incoming::packets::Turn;
+use crate::incoming::packets::{Tally, Turn};
 use crate::incoming::relay::copy;
 use crate::io::{Buffers, Output, Received, Send};
 use crate::latching::source_filter::{SourceFilter, next_port};
@@ -32,7 +32,7 @@ pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received
     if leg.filter.is_proven_by_rtcp(packet.from, &leg.transport) && leg.prove() {
         turn.proved.push(LegIndex::new(place));
     }
-    let sender_ntp = leg.hear(&compound, packet.at);
+    let sender_ntp = leg.hear(&compound, packet.at, &mut turn.tally);
     if leg.links.coder != CoderIndex::NONE {
         let loss_fraction = leg.reports.peer().map_or(0, |peer| peer.loss_fraction);
         turn.coders.follow_loss(leg.links.coder, loss_fraction.into());
@@ -91,7 +91,7 @@ impl Leg {
     }
 
     /// Notes what the peer says; gives the middle of the NTP timestamp where it sent an SR.
-    fn hear(&mut self, compound: &Compound, at: Instant) -> Option<u32> {
+    fn hear(&mut self, compound: &Compound, at: Instant, tally: &mut Tally) -> Option<u32> {
         let mut sender_ntp = None;
         for packet in compound.iter() {
             match packet {
@@ -103,6 +103,10 @@ impl Leg {
                 }
                 RtcpPacket::ReceiverReport { reports, .. } => {
                     reports.iter().for_each(|block| self.hear_of_us(&block, at));
+                }
+                RtcpPacket::ExtendedReport { ssrc, blocks } => {
+                    tally.xr_received += 1;
+                    tally.xr_doubtful += u64::from(!self.hear_extended(ssrc, blocks, at));
                 }
                 _ => {}
             }

@@ -1,5 +1,6 @@
 //! RTCP, sent and received, and how good the streams sound.
 
+pub(crate) mod extended;
 pub(crate) mod incoming;
 pub(crate) mod peer_reports;
 pub(crate) mod quality;

@@ -1,9 +1,10 @@
 //! What the peer of a leg has reported by RTCP, from its first compound on.
 
 use crate::leg::Leg;
+use crate::rtcp::extended::ReceiverClock;
 use crate::rtp_clock;
 use clock::{Duration, Instant};
-use rtp_wire::{ReportBlock, Ssrc};
+use rtp_wire::{ReportBlock, Ssrc, VoipMetrics};
 
 /// A round trip that takes longer is none.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(60);
@@ -23,6 +24,12 @@ pub(crate) struct PeerReports {
     pub(crate) jitter_us: u32,
     /// A report of the stream that we send has come since the stream was judged.
     pub(crate) is_new: bool,
+    /// Its clock, where it sends none by SR.
+    pub(crate) clock: ReceiverClock,
+    /// Our clock as it was sent last without an SR: middle 32 bits of the NTP timestamp, and when; 0: never.
+    pub(crate) our_clock: (u32, Instant),
+    /// How the peer itself rates what it is sent (RFC 3611 §4.7).
+    pub(crate) voip: Option<VoipMetrics>,
     total: Total,
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct Score {
     pub(crate) r: f32,
     /// 1 to 4.5.
     pub(crate) mos: f32,
+    is_wide: bool,
 }
 
 impl Score {
@@ -32,14 +33,19 @@ impl Score {
         match wide {
             Some(impairment) => {
                 let r = audio::r_factor_wide(impairment, connection);
-                Self { r, mos: audio::mos_wide(r) }
+                Self { r, mos: audio::mos_wide(r), is_wide: true }
             }
             None => {
                 // The listener is taken to conceal what is lost (G.711 Appendix I), as phones do.
                 let r = audio::r_factor(CodecImpairment::G711_CONCEALED, connection);
-                Self { r, mos: audio::mos(r) }
+                Self { r, mos: audio::mos(r), is_wide: false }
             }
         }
+    }
+
+    /// The rating on the scale of 0 to 100.
+    pub(crate) fn narrow_band_r(self) -> f32 {
+        if self.is_wide { self.r * 100.0 / audio::BEST_R_WIDE } else { self.r }
     }
 
     pub(crate) fn mos_x100(self) -> u16 {
@@ -62,18 +68,23 @@ impl Heard {
         Score::of(self.codec, &self.connection)
     }
 
+    /// The score of a listener who does not talk: delay does not matter.
+    pub(crate) fn listening_score(&self) -> Score {
+        Score::of(self.codec, &Connection { delay: Duration::ZERO, ..self.connection })
+    }
+
     /// The stream as it was in an interval with this loss.
     pub(crate) fn score_with(&self, lost: f32) -> Score {
         Score::of(self.codec, &Connection { lost, ..self.connection })
     }
 
     fn quality(&self) -> StreamQuality {
-        let Score { r, mos } = self.score();
+        let score = self.score();
         let millis = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
         let LossSummary { burst_density, gap_density, burst, gap, .. } = self.losses;
         StreamQuality {
-            mos_x100: Score { r, mos }.mos_x100(),
-            r_x10: (r * 10.0).round() as u16,
+            mos_x100: score.mos_x100(),
+            r_x10: (score.r * 10.0).round() as u16,
             delay_ms: millis(self.connection.delay),
             burst_ms: millis(burst),
             gap_ms: millis(gap),
@@ -140,14 +151,25 @@ impl Worker {
         let leg = &self.legs[place];
         let peer = leg.reports.peer()?;
         let lost = peer.lost()?;
+        let metrics = peer.voip.as_ref();
+        // The peer's own jitter buffer, where it tells that.
+        let told = metrics.map(|metrics| metrics.jitter_buffer_ms[0]).filter(|delay_ms| *delay_ms > 0);
+        let buffer = told.map_or_else(|| buffer_for(peer.jitter_us), |delay_ms| Duration::from_millis(delay_ms.into()));
         Some(Heard {
             codec: self.codec_sent(place),
             connection: Connection {
-                delay: delay(peer.round_trip_us, buffer_for(peer.jitter_us)),
+                delay: delay(peer.round_trip_us, buffer),
                 lost,
+                discarded: metrics.map_or(0.0, |metrics| part(metrics.discard_rate.into(), 256)),
                 ..Connection::default()
             },
-            losses: LossSummary::default(),
+            losses: metrics.map_or_else(LossSummary::default, |metrics| LossSummary {
+                burst_density: part(metrics.burst_density.into(), 256),
+                gap_density: part(metrics.gap_density.into(), 256),
+                burst: Duration::from_millis(metrics.burst_ms.into()),
+                gap: Duration::from_millis(metrics.gap_ms.into()),
+                ..LossSummary::default()
+            }),
             decoded_with: None,
         })
     }

@@ -11,7 +11,7 @@ use contract::{Address, Event, LegState, RtcpMode};
 use rtp_wire::{ReportBlock, SenderInfo, Ssrc, Writer};
 use stats::MediaCounter;
 
-/// Room for SR, one report block and SDES with the longest CNAME.
+/// Room for SR, one report block, SDES with the longest CNAME, and an extended report with three blocks.
 const MOST_RTCP_BYTES: u16 = 400;
 
 /// A leg's RTCP, both ways.
@@ -144,8 +144,11 @@ impl Worker {
         buffers: &mut impl Buffers,
         out: &mut Output,
     ) {
-        let leg = &mut self.legs[place];
+        let leg = &self.legs[place];
         let sent = leg.sending.packets > leg.reports.sent_before;
+        let our_clock = (!sent).then(|| wall_now.as_ntp());
+        let extended = leg.transport.has_extended_reports().then(|| self.extended_report(place, now, our_clock));
+        let leg = &mut self.legs[place];
         let Some(bytes) = write_rtcp(
             leg,
             buffers,
@@ -163,7 +166,8 @@ impl Worker {
                 } else {
                     writer.receiver_report(leg.sending.ssrc, reports).ok()?;
                 }
-                writer.source_description(leg.sending.ssrc, &self.rtcp.cname).ok()
+                writer.source_description(leg.sending.ssrc, &self.rtcp.cname).ok()?;
+                extended.iter().try_for_each(|report| writer.extended_report(leg.sending.ssrc, report).ok())
             },
             now,
         ) else {
@@ -173,8 +177,14 @@ impl Worker {
         let leg = &mut self.legs[place];
         leg.reports.begun = true;
         leg.reports.sent_before = leg.sending.packets;
+        let middle = (wall_now.as_ntp() >> 16) as u32;
         if sent {
-            leg.reports.our_sr = ((wall_now.as_ntp() >> 16) as u32, now);
+            leg.reports.our_sr = (middle, now);
+        } else if extended.is_some() {
+            leg.reports.peer_mut().our_clock = (middle, now);
+        }
+        if extended.is_some() {
+            self.counts.add(MediaCounter::XrSent, 1);
         }
         self.counts.add(MediaCounter::RtcpSent, 1);
     }
@@ -303,7 +313,7 @@ impl Leg {
 }
 
 /// A short time in units of 1/65536 s.
-fn in_65536ths(time: Duration) -> u32 {
+pub(crate) fn in_65536ths(time: Duration) -> u32 {
     let wide = time.as_nanos() * 65_536 / 1_000_000_000;
     u32::try_from(wide).unwrap_or(u32::MAX)
 }

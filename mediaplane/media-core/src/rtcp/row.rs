@@ -32,7 +32,10 @@ impl Worker {
                 round_trip_us: peer.round_trip_us,
                 loss_fraction: peer.loss_fraction.into(),
                 jitter_us: peer.jitter_us,
-                ..PeerReport::default()
+                r_factor: peer.voip.map_or(0, |metrics| metrics.r_factor),
+                mos_lq_x10: peer.voip.map_or(0, |metrics| metrics.mos_x10[0]),
+                mos_cq_x10: peer.voip.map_or(0, |metrics| metrics.mos_x10[1]),
+                has_metrics: peer.voip.is_some().into(),
             }),
             quality: self.quality_of(place),
             codec: [receiving.codec, leg.payloads.audio_codec, Codec::Other as u8]

@@ -41,6 +41,7 @@ impl Legs {
             (Event::DigitEnded { digit, duration_ms, .. }, _) => LegEvent::DigitEnded { digit, duration_ms },
             (Event::VoiceActivity { is_speech, .. }, _) => LegEvent::VoiceActivity { is_speech },
             (Event::VoiceRefused { .. }, _) => LegEvent::VoiceRefused,
+            (Event::QualityChanged { change, .. }, _) if runs => LegEvent::QualityChanged(change),
             (Event::Latched { address, .. }, _) => LegEvent::Latched(address),
             (Event::RecordingStarted { recording, .. }, Some(number)) => self.recording_started(recording, number),
             _ => LegEvent::Late,

@@ -8,7 +8,7 @@ use crate::wish::{Formats, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
     Address, ClockRate, Codec, DigitRules, Direction, FormatId, Latching, LegRef, NamedTone, OpusParameters,
-    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode, VoiceProcessing,
+    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode, TransportSpec, VoiceProcessing,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -85,7 +85,8 @@ impl Snapshot {
         for address in [transport.remote_rtp, transport.remote_rtcp, transport.signaling] {
             writer.address(address);
         }
-        writer.put(&[transport.rtcp as u8, transport.latching as u8, transport.dscp, transport.negotiation]);
+        let rtcp = transport.rtcp as u8 | if transport.rtcp_xr { TransportSpec::EXTENDED } else { 0 };
+        writer.put(&[rtcp, transport.latching as u8, transport.dscp, transport.negotiation]);
         writer.put(&transport.unproven_bytes.to_le_bytes());
         writer.put(&transport.media_timeout_ms.to_le_bytes());
         let mut payloads = [0; ENTRY_BYTES * PayloadMap::CAPACITY];
@@ -163,7 +164,8 @@ impl Snapshot {
             remote_rtp,
             remote_rtcp,
             signaling,
-            rtcp: of(rtcp, &RTCP_MODES, "rtcp")?,
+            rtcp: of(rtcp & !TransportSpec::EXTENDED, &RTCP_MODES, "rtcp")?,
+            rtcp_xr: rtcp & TransportSpec::EXTENDED != 0,
             latching: of(latching, &LATCHINGS, "latching")?,
             unproven_bytes: u32::from_le_bytes(reader.take()?),
             media_timeout_ms: u32::from_le_bytes(reader.take()?),

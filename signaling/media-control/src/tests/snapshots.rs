@@ -20,6 +20,7 @@ fn a_snapshot_says_all_that_is_wanted() {
         remote_rtp: SocketAddr::V6(scoped).into(),
         remote_rtcp: "192.0.2.1:4001".parse::<SocketAddr>().unwrap().into(),
         rtcp: RtcpMode::Mux,
+        rtcp_xr: true,
         latching: Latching::NotYet,
         unproven_bytes: 1_376,
         media_timeout_ms: 0,

@@ -14,6 +14,7 @@ const SETTINGS: Settings<'static> = Settings {
     packets: None,
     opus: None,
     source: None,
+    rtcp_xr: RtcpXr::Answered,
 };
 
 fn local() -> Local {
@@ -473,4 +474,26 @@ fn clocks_and_channels_that_a_codec_does_not_have_are_refused() {
         let text = sdp(&format!("m=audio 4000 RTP/AVP {number} 97\na=rtpmap:{lie}\na=rtpmap:97 opus/48000/2\n"));
         assert_eq!(Offer::read(&text, &all).unwrap().agreed().payloads.audio(), Some((97, Codec::Opus)), "{lie}");
     }
+}
+
+#[test]
+fn extended_reports_are_agreed_on_where_both_sides_want_them() {
+    let asks = "m=audio 4000 RTP/AVP 0\na=rtcp-xr:rcvr-rtt=all:10 VoIP-Metrics\n";
+    let answer = |lines: &str, rtcp_xr| {
+        let offer = Offer::read(&sdp(lines), &Settings { rtcp_xr, ..SETTINGS }).unwrap();
+        let said = offer.answer(local(), &mut Origin::new(4)).contains("a=rtcp-xr:voip-metrics\r\n");
+        assert_eq!(said, offer.agreed().rtcp_xr);
+        said
+    };
+    assert!(answer(asks, RtcpXr::Answered) && answer(asks, RtcpXr::Offered) && !answer(asks, RtcpXr::Off));
+    assert!(answer("a=rtcp-xr:voip-metrics\nm=audio 4000 RTP/AVP 0\n", RtcpXr::Answered), "for the whole session");
+    for other in ["a=rtcp-xr", "a=rtcp-xr:", "a=rtcp-xr:pkt-loss-rle=20", "a=rtcp-xrvoip-metrics", "a=x"] {
+        assert!(!answer(&format!("m=audio 4000 RTP/AVP 0\n{other}\n"), RtcpXr::Offered), "{other}");
+    }
+    let offer = |rtcp_xr| {
+        let settings = Settings { rtcp_xr, ..SETTINGS };
+        write_offer(&settings, &OtherMedia::default(), local(), &mut Origin::new(4))
+            .contains("a=rtcp-xr:voip-metrics\r\n")
+    };
+    assert_eq!([RtcpXr::Off, RtcpXr::Answered, RtcpXr::Offered].map(offer), [false, false, true]);
 }

@@ -1,5 +1,5 @@
 use crate::{BridgeId, CallStory, EndOrigin, EndReason, LeaveReason, Operation, SessionError, SessionId, SessionState};
-use contract::{LegRef, RecordingOutcome};
+use contract::{LegRef, QualityChange, RecordingOutcome};
 
 /// What users of sessions may want to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -152,6 +152,13 @@ pub enum SessionEvent {
     VoiceProcessingRefused {
         /// The session.
         id: SessionId,
+    },
+    /// A stream of the session's leg sounds better or worse than before.
+    QualityChanged {
+        /// The session.
+        id: SessionId,
+        /// Which one, and how it sounds now.
+        change: QualityChange,
     },
     /// What was played came to its end.
     SourceEnded {

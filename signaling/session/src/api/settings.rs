@@ -58,6 +58,10 @@ pub struct MediaSettings {
     pub ringback: Option<PlannedSource>,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
+    /// What our descriptions say of RTCP XR.
+    pub rtcp_xr: sdp_core::RtcpXr,
+    /// Every peer is sent RTCP XR, whatever its description says.
+    pub forces_rtcp_xr: bool,
     /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
     pub advertised: Option<IpAddr>,
 }
@@ -111,6 +115,8 @@ impl Default for MediaSettings {
             early_unproven: Duration::from_millis(160),
             ringback: None,
             dscp: 46,
+            rtcp_xr: Default::default(),
+            forces_rtcp_xr: false,
             advertised: None,
         }
     }
@@ -154,6 +160,7 @@ impl MediaSettings {
             packets: None,
             opus: None,
             source,
+            rtcp_xr: self.rtcp_xr,
         }
     }
 

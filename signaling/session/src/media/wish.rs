@@ -34,6 +34,7 @@ impl Sessions {
         if let Some(agreed) = agreed {
             transport.remote_rtp = agreed.remote_rtp.into();
             transport.remote_rtcp = agreed.remote_rtcp.filter(|_| !agreed.rtcp_mux).into();
+            transport.rtcp_xr = agreed.rtcp_xr || self.settings.media.forces_rtcp_xr;
             transport.rtcp = if agreed.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair };
         }
         if session.has_no_description() {

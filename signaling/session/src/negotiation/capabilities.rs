@@ -18,6 +18,7 @@ pub(crate) struct Able {
     /// What the other side wants of Opus.
     opus: Option<OpusParameters>,
     source: IpAddr,
+    rtcp_xr: sdp_core::RtcpXr,
 }
 
 /// Which codecs a session is offered, or may offer, that the other side of its call does not have.
@@ -71,6 +72,7 @@ impl Able {
         Settings {
             codecs: &self.codecs,
             relays_all: self.relays_all,
+            rtcp_xr: self.rtcp_xr,
             order: self.order,
             telephone_event: self.telephone_event,
             direction: self.direction,
@@ -171,6 +173,7 @@ impl Sessions {
             packets: terms.map(|terms| terms.packets),
             opus: terms.and_then(|terms| terms.opus),
             source: session.remote_signaling().ip(),
+            rtcp_xr: self.settings.media.rtcp_xr,
         };
         let is_allowed = |format: &AudioFormat| match format {
             AudioFormat::Known(..) => self.settings.media.codecs.contains(format),

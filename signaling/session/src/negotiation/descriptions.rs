@@ -161,6 +161,7 @@ fn aimed(session: &Session, settings: &Settings<'_>, address: SocketAddr) -> Neg
             opus: Default::default(),
             packets: Packets::default(),
             rtcp_mux: false,
+            rtcp_xr: false,
         },
     }
 }

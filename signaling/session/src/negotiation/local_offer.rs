@@ -252,6 +252,7 @@ pub(crate) fn all_that_can_be(settings: &Settings<'_>, agreed: Option<&Negotiate
         opus: Default::default(),
         packets: Packets::default(),
         rtcp_mux: true,
+        rtcp_xr: settings.rtcp_xr == sdp_core::RtcpXr::Offered,
     }
 }
 

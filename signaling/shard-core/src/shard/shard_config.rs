@@ -141,6 +141,12 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         early_unproven: config.media.early_unproven,
         ringback: config.media.words.ringback.as_ref().and_then(|word| words::ringback_of(word, &config.media)),
         dscp: config.media.dscp,
+        rtcp_xr: match config.media.rtcp_xr {
+            config::RtcpXr::Off => sdp_core::RtcpXr::Off,
+            config::RtcpXr::Answered => sdp_core::RtcpXr::Answered,
+            config::RtcpXr::Offered | config::RtcpXr::Always => sdp_core::RtcpXr::Offered,
+        },
+        forces_rtcp_xr: config.media.rtcp_xr == config::RtcpXr::Always,
         advertised: sip.advertised_address,
     };
     let limits = CallLimits {

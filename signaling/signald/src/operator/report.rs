@@ -1,6 +1,6 @@
 //! What operators are told, as JSON.
 
-use contract::{Codec, LegRow};
+use contract::{Codec, LegRow, PeerReport, StreamQuality};
 use serde_json::{Value, json};
 use shard_core::call_row::CallRow;
 use shard_core::log::StatusCounts;
@@ -62,6 +62,8 @@ impl CallJson for CallRow {
             "jitter_us": number(|row| row.received.jitter_us.into()),
             "round_trip_us": number(|row| if row.reported.round_trip_us == 0 { Value::Null } else { row.reported.round_trip_us.into() }),
             "mos": number(|row| score(row.quality.received.mos_x100)),
+            "mos_sent": number(|row| score(row.quality.sent.mos_x100)),
+            "quality": row.as_ref().map_or(Value::Null, quality_json),
         })
     }
 }
@@ -69,6 +71,39 @@ impl CallJson for CallRow {
 /// A mean opinion score of the leg table.
 fn score(mos_x100: u16) -> Value {
     if mos_x100 == 0 { Value::Null } else { (f64::from(mos_x100) / 100.0).into() }
+}
+
+/// How both streams of a leg sound.
+fn quality_json(row: &LegRow) -> Value {
+    let part = |of_256: u8| f64::from(of_256) * 100.0 / 256.0;
+    let stream = |quality: &StreamQuality| {
+        json!({
+            "mos": score(quality.mos_x100),
+            "recent_mos": score(quality.recent_mos_x100),
+            "r": if quality.mos_x100 == 0 { Value::Null } else { (f64::from(quality.r_x10) / 10.0).into() },
+            "degraded": quality.degraded == 1,
+            "loss_percent": part(quality.loss_rate),
+            "discard_percent": part(quality.discard_rate),
+            "burst_ms": quality.burst_ms,
+            "burst_loss_percent": part(quality.burst_density),
+            "gap_ms": quality.gap_ms,
+            "gap_loss_percent": part(quality.gap_density),
+            "delay_ms": quality.delay_ms,
+        })
+    };
+    let PeerReport { r_factor, mos_lq_x10, mos_cq_x10, has_metrics, jitter_us, .. } = row.reported;
+    let known = |value: u8, most: u8, unit: f64| match has_metrics == 1 && value <= most {
+        true => (f64::from(value) / unit).into(),
+        false => Value::Null,
+    };
+    let mut sent = stream(&row.quality.sent);
+    sent["jitter_us"] = jitter_us.into();
+    sent["peer_r"] = known(r_factor, 100, 1.0);
+    sent["peer_mos_lq"] = known(mos_lq_x10, 50, 10.0);
+    sent["peer_mos_cq"] = known(mos_cq_x10, 50, 10.0);
+    let mut received = stream(&row.quality.received);
+    received["jitter_us"] = row.received.jitter_us.into();
+    json!({ "received": received, "sent": sent })
 }
 
 /// `calls`: every live call.
