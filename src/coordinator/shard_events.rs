@@ -51,6 +51,11 @@ impl signald::CallHandler for ShardUser {
                         coordinator.quality_changed(&known.entry, change);
                     }
                 }
+                session::SessionEvent::CodecChangeOffered { id, codec } => {
+                    if let Some(codec) = crate::api::Codec::of_contract(codec) {
+                        self.publish(&coordinator, id, EventKind::CodecChangeOffered { codec });
+                    }
+                }
                 session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
                 session::SessionEvent::Progress { id, status, has_media } => {
                     self.publish(&coordinator, id, EventKind::Progress { status, has_media });

@@ -154,6 +154,11 @@ pub enum EventKind {
         /// Which stream, and how it sounds.
         change: QualityChange,
     },
+    /// The call is degraded, and its peer is offered another codec that both have ([`crate::api::QualitySettings::codec_change`]).
+    CodecChangeOffered {
+        /// The codec.
+        codec: crate::api::Codec,
+    },
     /// A degraded stream has recovered.
     QualityRecovered {
         /// Which stream, and how it sounds.
@@ -221,7 +226,7 @@ impl EventKind {
             Self::QualityChanged { .. } | Self::QualityDegraded { .. } | Self::QualityRecovered { .. } => {
                 EventClass::Quality
             }
-            Self::MediaQuality { .. } => EventClass::Quality,
+            Self::MediaQuality { .. } | Self::CodecChangeOffered { .. } => EventClass::Quality,
             Self::DialogCreated { .. } | Self::DialogTerminated { .. } | Self::ReinviteReceived { .. } => {
                 EventClass::Dialog
             }

@@ -91,11 +91,15 @@ pub struct QualitySettings {
     pub interval: Option<Duration>,
     /// The score (MOS, 1.0 to 4.5) below which a stream is degraded: 3.6; 0.0: none ever is.
     pub degraded_mos: f64,
+    /// Whether our offers ask for VoIP metrics by RTCP XR (RFC 3611), too: they do not, and peers that ask for them are sent them.
+    pub offers_rtcp_xr: bool,
+    /// Whether a peer whose call is degraded is offered Opus, where it has agreed to it: it is not.
+    pub codec_change: bool,
 }
 
 impl Default for QualitySettings {
     fn default() -> Self {
-        Self { interval: Some(Duration::from_secs(2)), degraded_mos: 3.6 }
+        Self { interval: Some(Duration::from_secs(2)), degraded_mos: 3.6, offers_rtcp_xr: false, codec_change: false }
     }
 }
 
@@ -105,6 +109,10 @@ impl QualitySettings {
             return Err(SessionError::config("degraded_mos is a mean opinion score from 1.0 to 4.5, or 0.0"));
         }
         media.mos_degraded_x100 = (self.degraded_mos * 100.0).round() as u16;
+        if self.offers_rtcp_xr {
+            media.rtcp_xr = config::RtcpXr::Offered;
+        }
+        media.codec_change = self.codec_change;
         if let Some(interval) = self.interval {
             media.quality_interval = interval.clamp(Duration::from_millis(200), Duration::from_secs(60));
         }

@@ -169,6 +169,15 @@ pub(super) const MEDIA: &[Key] = &[
     ),
     key(
         "media",
+        "codec_change",
+        "false",
+        &[
+            "Whether a peer whose call is degraded (`mos_degraded`) is offered Opus by a re-INVITE, where it has agreed to it and is",
+            "sent another codec: once in a call, never beside another offer. Opus repairs lost packets.",
+        ],
+    ),
+    key(
+        "media",
         "rtcp_xr",
         r#""answered""#,
         &[

@@ -65,6 +65,8 @@ pub struct Media {
     pub quality_interval: Duration,
     /// Extended reports by RTCP.
     pub rtcp_xr: RtcpXr,
+    /// A peer whose call is degraded is offered Opus, where both have it.
+    pub codec_change: bool,
 }
 
 /// The keys of `[media]` that say in words what is heard.
@@ -255,6 +257,7 @@ impl Media {
                     .entries(section, "ringback", RINGBACK, |value, faults| read_ringback(value, faults, host)),
             },
             dscp,
+            codec_change: reader.get(section, "codec_change", "must be true or false", |value| value.as_bool()),
             rtcp_xr: reader.word(
                 section,
                 "rtcp_xr",

@@ -17,6 +17,15 @@ use rtp_wire::Header;
 /// Transcoders without a leg that are kept, at most.
 const IDLE_MAX: usize = 64;
 
+/// Parts of the bit rate that Opus is sent with, in percent. Each report of much loss leads one step down, for the loss may come
+/// of too much being sent; a few reports in a row of nearly none lead one up.
+const BITRATE_STEPS: [u8; 3] = [100, 85, 70];
+/// Loss in percent that is much, and that is nearly none.
+const MUCH_LOSS: u8 = 8;
+const LITTLE_LOSS: u8 = 1;
+/// Reports of nearly no loss that lead up.
+const CALM_REPORTS: u8 = 3;
+
 /// A leg's place among the transcoders of its worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct CoderIndex(u16);
@@ -38,13 +47,39 @@ struct Coder {
     opus: OpusParameters,
     /// The loss that its packets are made for, in percent.
     loss_percent: u8,
+    bitrate: BitrateSteps,
     transcoder: Box<Transcoder>,
     since: Instant,
 }
 
+/// How much of the bit rate is used.
+#[derive(Clone, Copy, Debug, Default)]
+struct BitrateSteps {
+    /// Of [`BITRATE_STEPS`].
+    step: usize,
+    calm_reports: u8,
+}
+
+impl BitrateSteps {
+    /// Takes a report of loss. `true`: another part is used from now on.
+    fn follow(&mut self, loss_percent: u8) -> bool {
+        let before = self.step;
+        match loss_percent {
+            MUCH_LOSS.. => (self.step, self.calm_reports) = ((before + 1).min(BITRATE_STEPS.len() - 1), 0),
+            ..=LITTLE_LOSS if self.calm_reports + 1 >= CALM_REPORTS => {
+                (self.step, self.calm_reports) = (before.saturating_sub(1), 0);
+            }
+            ..=LITTLE_LOSS => self.calm_reports += 1,
+            _ => self.calm_reports = 0,
+        }
+        self.step != before
+    }
+}
+
 impl Coder {
     fn set_opus(&mut self) {
-        self.transcoder.set_opus(&OpusSettings { loss_percent: self.loss_percent, ..settings_of(self.opus) });
+        let (loss_percent, bitrate_percent) = (self.loss_percent, BITRATE_STEPS[self.bitrate.step]);
+        self.transcoder.set_opus(&OpusSettings { loss_percent, bitrate_percent, ..settings_of(self.opus) });
     }
 }
 
@@ -145,11 +180,13 @@ impl Coders {
 
     /// The peer has reported so much loss, in 1/256, of the packets that a transcoder made. Those to come are made for it: where
     /// the peer takes copies (in-band FEC) and the bit rate has room, they carry them as long as there is loss. Less loss is believed slowly.
+    /// The bit rate, never more than the peer takes, goes down a step with each report of much loss, and up again once there is none.
     pub(crate) fn follow_loss(&mut self, index: CoderIndex, fraction_lost: u32) {
         let Some(coder) = self.working.get_mut(usize::from(index.0)).and_then(Option::as_mut) else { return };
         let reported = (fraction_lost.min(255) * 100).div_ceil(256) as u8;
         let loss_percent = reported.max(coder.loss_percent - coder.loss_percent.div_ceil(4));
-        if loss_percent != coder.loss_percent {
+        let is_other_rate = coder.bitrate.follow(reported);
+        if loss_percent != coder.loss_percent || is_other_rate {
             coder.loss_percent = loss_percent;
             coder.set_opus();
         }
@@ -202,7 +239,7 @@ impl Coders {
                 Box::new(Transcoder::new(from, to, None, self.seed).ok()?)
             }
         };
-        let mut coder = Coder { way, opus, loss_percent: 0, transcoder, since: now };
+        let mut coder = Coder { way, opus, loss_percent: 0, bitrate: BitrateSteps::default(), transcoder, since: now };
         coder.set_opus();
         *index = match self.free.pop() {
             Some(place) => {
@@ -314,6 +351,40 @@ mod tests {
             Packet::parse(&payload[..bytes]).is_ok_and(|packet| packet.repairs_the_one_before())
         };
         (0..50).filter(carries).count()
+    }
+
+    /// Bytes of two seconds of speech.
+    fn bytes_of_speech(coders: &mut Coders, index: CoderIndex) -> usize {
+        let transcoder = coders.get(index).expect("it is there");
+        let voiced = |at: usize| (1..9).map(|n| (at as f64 * 0.11 * f64::from(n)).sin() / f64::from(n)).sum::<f64>();
+        let mut payload = [0; 1_500];
+        let mut packet = |n: usize| {
+            let sound: Vec<i16> = (n * 160..(n + 1) * 160).map(|at| (voiced(at) * 6_000.0) as i16).collect();
+            transcoder.say(&sound, &mut payload)
+        };
+        (0..150).map(packet).skip(50).sum()
+    }
+
+    #[test]
+    fn the_bit_rate_goes_down_with_much_loss_and_up_again_without() {
+        let (mut coders, mut index) = (Coders::new(4), CoderIndex::NONE);
+        // Constant, so that bytes are the bit rate; the peer takes no more than 24 kbit/s.
+        let opus = OpusParameters::default().with_bitrate(24_000).with_constant_bitrate(true).with_inband_fec(true);
+        let to = Sink { codec: Codec::Opus as u8, opus };
+        assert_eq!(coders.provide(Instant::ZERO, &mut index, Codec::Pcmu, &to), Some(true));
+        let kbit_s = |coders: &mut Coders| bytes_of_speech(coders, index) * 8 / 2_000;
+        assert_eq!(kbit_s(&mut coders), 24);
+        for expected in [20, 16, 16] {
+            coders.follow_loss(index, 30);
+            assert_eq!(kbit_s(&mut coders), expected);
+        }
+        // A little loss changes nothing; reports without any lead up, step by step.
+        (0..10).for_each(|_| coders.follow_loss(index, 10));
+        assert_eq!(kbit_s(&mut coders), 16);
+        for expected in [16, 16, 20, 20, 20, 24, 24] {
+            coders.follow_loss(index, 0);
+            assert_eq!(kbit_s(&mut coders), expected);
+        }
     }
 
     #[test]

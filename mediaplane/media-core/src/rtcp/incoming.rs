@@ -32,10 +32,11 @@ pub(crate) fn take<B: Buffers>(legs: &mut [Leg], place: usize, packet: &Received
     if leg.filter.is_proven_by_rtcp(packet.from, &leg.transport) && leg.prove() {
         turn.proved.push(LegIndex::new(place));
     }
+    let reports_before = leg.reports.peer().map_or(0, |peer| peer.report_count);
     let sender_ntp = leg.hear(&compound, packet.at, &mut turn.tally);
-    if leg.links.coder != CoderIndex::NONE {
-        let loss_fraction = leg.reports.peer().map_or(0, |peer| peer.loss_fraction);
-        turn.coders.follow_loss(leg.links.coder, loss_fraction.into());
+    let peer = leg.reports.peer().filter(|peer| peer.report_count != reports_before);
+    if let Some(peer) = peer.filter(|_| leg.links.coder != CoderIndex::NONE) {
+        turn.coders.follow_loss(leg.links.coder, peer.loss_fraction.into());
     }
     if matches!(leg.transport.rtcp(), RtcpMode::RelayPair | RtcpMode::RelayMux) {
         relay(legs, place, packet, sender_ntp, turn);

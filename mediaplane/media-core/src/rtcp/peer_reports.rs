@@ -24,6 +24,8 @@ pub(crate) struct PeerReports {
     pub(crate) jitter_us: u32,
     /// A report of the stream that we send has come since the stream was judged.
     pub(crate) is_new: bool,
+    /// Reports of the stream that we send.
+    pub(crate) report_count: u32,
     /// Its clock, where it sends none by SR.
     pub(crate) clock: ReceiverClock,
     /// Our clock as it was sent last without an SR: middle 32 bits of the NTP timestamp, and when; 0: never.
@@ -91,6 +93,7 @@ impl Leg {
         let jitter_us = rtp_clock::micros(self.sending.clock, block.jitter.into());
         let peer = self.reports.peer_mut();
         (peer.loss_fraction, peer.jitter_us, peer.is_new) = (block.fraction_lost, jitter_us, true);
+        peer.report_count = peer.report_count.wrapping_add(1);
         peer.total.take(block, self.sending.packets);
         if middle != 0 && middle == block.last_sr {
             peer.take_round_trip(sent_at, block.delay_since_last_sr, at);

@@ -1,5 +1,5 @@
 use crate::{BridgeId, CallStory, EndOrigin, EndReason, LeaveReason, Operation, SessionError, SessionId, SessionState};
-use contract::{LegRef, QualityChange, RecordingOutcome};
+use contract::{Codec, LegRef, QualityChange, RecordingOutcome};
 
 /// What users of sessions may want to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -159,6 +159,14 @@ pub enum SessionEvent {
         id: SessionId,
         /// Which one, and how it sounds now.
         change: QualityChange,
+    },
+    /// A stream is degraded, and the peer is offered another codec that both have, by a re-INVITE. `MediaChanged` follows if the
+    /// peer agrees; otherwise the call goes on as it is.
+    CodecChangeOffered {
+        /// The session.
+        id: SessionId,
+        /// The codec.
+        codec: Codec,
     },
     /// What was played came to its end.
     SourceEnded {

@@ -62,6 +62,8 @@ pub struct MediaSettings {
     pub rtcp_xr: sdp_core::RtcpXr,
     /// Every peer is sent RTCP XR, whatever its description says.
     pub forces_rtcp_xr: bool,
+    /// A peer whose call is degraded is offered the codec that copes best with loss, where both have it.
+    pub codec_change: bool,
     /// Our address for session descriptions of calls that we place, when it is not the one that they leave from.
     pub advertised: Option<IpAddr>,
 }
@@ -117,6 +119,7 @@ impl Default for MediaSettings {
             dscp: 46,
             rtcp_xr: Default::default(),
             forces_rtcp_xr: false,
+            codec_change: false,
             advertised: None,
         }
     }

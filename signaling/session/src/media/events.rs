@@ -63,7 +63,7 @@ impl Sessions {
                 self.counts.add(SignalCounter::MediaRefusals, 1);
                 turn.events.push(SessionEvent::VoiceProcessingRefused { id });
             }
-            LegEvent::QualityChanged(change) => turn.events.push(SessionEvent::QualityChanged { id, change }),
+            LegEvent::QualityChanged(change) => self.quality_changed(turn, id, change),
             LegEvent::DigitRefused(_) => self.counts.add(SignalCounter::MediaRefusals, 1),
             LegEvent::RecordingStarted(recording) => {
                 turn.events.push(SessionEvent::RecordingStarted { id, recording });

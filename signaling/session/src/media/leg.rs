@@ -26,6 +26,8 @@ pub(crate) struct SessionLeg {
     recordings: Option<Box<[Option<u64>; 2]>>,
     /// The peer gets one stream with numbers of ours, whatever is heard in it.
     is_continuous: bool,
+    /// Because it sounded bad, the peer was offered another codec.
+    has_changed_codec: bool,
     /// What is done to the sound of the peer, with [`WANTED`]; none: what the settings say.
     voice: Option<NonZeroU8>,
 }
@@ -72,6 +74,14 @@ impl SessionLeg {
 
     pub(crate) fn set_voice(&mut self, voice: VoiceProcessing) {
         self.voice = NonZeroU8::new(voice.to_byte() | WANTED);
+    }
+
+    pub(crate) fn has_changed_codec(&self) -> bool {
+        self.has_changed_codec
+    }
+
+    pub(crate) fn note_codec_change(&mut self) {
+        self.has_changed_codec = true;
     }
 
     pub(crate) fn is_continuous(&self) -> bool {

@@ -4,6 +4,7 @@
 mod events;
 pub(crate) mod leg;
 mod meeting;
+mod quality;
 mod recording;
 /// What a caller hears of ours while the called side rings and sends nothing.
 pub(crate) mod ringback;

@@ -146,6 +146,7 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
             config::RtcpXr::Answered => sdp_core::RtcpXr::Answered,
             config::RtcpXr::Offered | config::RtcpXr::Always => sdp_core::RtcpXr::Offered,
         },
+        codec_change: config.media.codec_change,
         forces_rtcp_xr: config.media.rtcp_xr == config::RtcpXr::Always,
         advertised: sip.advertised_address,
     };

@@ -18,6 +18,8 @@ const BITRATE_AT_8_KHZ: u32 = 12_000;
 pub struct OpusSettings {
     /// Bit/s on average, 6,000 to 510,000; `None` for what speech of this rate, these channels and copies needs.
     pub bitrate: Option<u32>,
+    /// So much of it is used, in percent: less where the network loses packets.
+    pub bitrate_percent: u8,
     /// Sampling rate in Hz beyond which nothing is sent, 8,000 to 48,000.
     pub max_playback_rate: u32,
     /// Two channels are sent as two; else as their mean. Only for an encoder of two channels.
@@ -39,6 +41,7 @@ impl Default for OpusSettings {
     fn default() -> Self {
         Self {
             bitrate: None,
+            bitrate_percent: 100,
             max_playback_rate: 48_000,
             stereo: false,
             constant_bitrate: false,
@@ -80,10 +83,11 @@ impl Encoder {
         let is_stereo = settings.stereo && self.format.channel_count() == 2;
         let mut for_speech = BITRATE_AT_8_KHZ + (rate - 8_000) / 2;
         if settings.inband_fec && settings.loss_percent > 0 {
-            // Less would leave no room for copies.
-            for_speech += for_speech / 2;
+            // Less would leave no room for copies, also where only a part of it is used.
+            for_speech += for_speech * 3 / 4;
         }
-        let bitrate = settings.bitrate.unwrap_or(if is_stereo { 2 * for_speech } else { for_speech });
+        let bitrate = settings.bitrate.unwrap_or(if is_stereo { 2 * for_speech } else { for_speech }).min(510_000);
+        let bitrate = bitrate * u32::from(settings.bitrate_percent.min(100)) / 100;
         let bandwidth = match rate {
             8_000 => Bandwidth::Narrowband,
             12_000 => Bandwidth::Mediumband,
