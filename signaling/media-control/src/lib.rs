@@ -40,7 +40,7 @@ pub use legs::{
 pub use ports::{Port, Ports};
 pub use snapshot::{Restoration, SNAPSHOT_BYTES_MAX, SNAPSHOT_BYTES_MIN, Snapshot, SnapshotBytes};
 pub use topology::{EdgeKind, EdgeState, SOURCES_MAX};
-pub use wish::{FlowWish, Formats, Hears, LegWish, Player, Sources, Transport};
+pub use wish::{FlowWish, Formats, Hears, LegWish, Player, Rtcp, Sources, Transport};
 
 #[cfg(test)]
 mod tests;

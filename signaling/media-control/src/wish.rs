@@ -29,9 +29,7 @@ pub struct Transport {
     /// Where the peer's signaling comes from; its port does not matter.
     pub signaling: Address,
     /// How RTCP travels.
-    pub rtcp: RtcpMode,
-    /// Our RTCP has extended reports (RFC 3611).
-    pub rtcp_xr: bool,
+    pub rtcp: Rtcp,
     /// Whether packets may come from elsewhere than `remote_rtp`.
     pub latching: Latching,
     /// Bytes of RTP that may be sent before the peer has shown that it is there; [`u32::MAX`]: there is no limit.
@@ -42,6 +40,34 @@ pub struct Transport {
     pub dscp: u8,
     /// Counts offers and answers, and wraps: with each one the leg learns anew where the peer is.
     pub negotiation: u8,
+}
+
+/// How a leg's RTCP travels, and what is in it; in one byte, for each leg keeps it several times.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rtcp(u8);
+
+impl Rtcp {
+    /// The same with extended reports (RFC 3611), or without.
+    pub fn with_extended_reports(self, is_set: bool) -> Self {
+        Self(self.0 & !TransportSpec::EXTENDED | if is_set { TransportSpec::EXTENDED } else { 0 })
+    }
+
+    /// As a byte, for what is stored.
+    pub(crate) fn to_byte(self) -> u8 {
+        self.0
+    }
+
+    /// From [`Self::to_byte`]; `None`: there is no such mode.
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        (byte & !TransportSpec::EXTENDED <= RtcpMode::Off as u8).then_some(Self(byte))
+    }
+}
+
+impl From<RtcpMode> for Rtcp {
+    /// Without extended reports.
+    fn from(mode: RtcpMode) -> Self {
+        Self(mode as u8)
+    }
 }
 
 /// The payload types of a leg.
@@ -126,8 +152,7 @@ impl Default for Transport {
             remote_rtp: Address::NONE,
             remote_rtcp: Address::NONE,
             signaling: Address::NONE,
-            rtcp: RtcpMode::Pair,
-            rtcp_xr: false,
+            rtcp: RtcpMode::Pair.into(),
             latching: Latching::Probation,
             unproven_bytes: u32::MAX,
             media_timeout_ms: 60_000,
@@ -301,7 +326,7 @@ impl Transport {
             signaling: self.signaling,
             media_timeout_ms: self.media_timeout_ms,
             unproven_bytes: self.unproven_bytes,
-            rtcp: self.rtcp as u8 | if self.rtcp_xr { TransportSpec::EXTENDED } else { 0 },
+            rtcp: self.rtcp.0,
             latching: self.latching as u8,
             dscp: self.dscp,
             negotiation: self.negotiation,

@@ -357,8 +357,8 @@ mod tests {
     fn bytes_of_speech(coders: &mut Coders, index: CoderIndex) -> usize {
         let transcoder = coders.get(index).expect("it is there");
         let voiced = |at: usize| (1..9).map(|n| (at as f64 * 0.11 * f64::from(n)).sin() / f64::from(n)).sum::<f64>();
-        let mut payload = [0; 1_500];
-        let mut packet = |n: usize| {
+        let packet = |n: usize| {
+            let mut payload = [0; 1_500];
             let sound: Vec<i16> = (n * 160..(n + 1) * 160).map(|at| (voiced(at) * 6_000.0) as i16).collect();
             transcoder.say(&sound, &mut payload)
         };

@@ -4,11 +4,11 @@ mod restore;
 
 pub use restore::Restoration;
 
-use crate::wish::{Formats, Transport};
+use crate::wish::{Formats, Rtcp, Transport};
 use crate::{EdgeKind, Player, Port, SOURCES_MAX, SnapshotError};
 use contract::{
     Address, ClockRate, Codec, DigitRules, Direction, FormatId, Latching, LegRef, NamedTone, OpusParameters,
-    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, RtcpMode, TransportSpec, VoiceProcessing,
+    PayloadMap, PayloadMapping, PlayerId, PortRef, PromptPlay, RoomMember, VoiceProcessing,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::Deref;
@@ -85,8 +85,7 @@ impl Snapshot {
         for address in [transport.remote_rtp, transport.remote_rtcp, transport.signaling] {
             writer.address(address);
         }
-        let rtcp = transport.rtcp as u8 | if transport.rtcp_xr { TransportSpec::EXTENDED } else { 0 };
-        writer.put(&[rtcp, transport.latching as u8, transport.dscp, transport.negotiation]);
+        writer.put(&[transport.rtcp.to_byte(), transport.latching as u8, transport.dscp, transport.negotiation]);
         writer.put(&transport.unproven_bytes.to_le_bytes());
         writer.put(&transport.media_timeout_ms.to_le_bytes());
         let mut payloads = [0; ENTRY_BYTES * PayloadMap::CAPACITY];
@@ -164,8 +163,7 @@ impl Snapshot {
             remote_rtp,
             remote_rtcp,
             signaling,
-            rtcp: of(rtcp & !TransportSpec::EXTENDED, &RTCP_MODES, "rtcp")?,
-            rtcp_xr: rtcp & TransportSpec::EXTENDED != 0,
+            rtcp: Rtcp::from_byte(rtcp).ok_or(SnapshotError::Field("rtcp"))?,
             latching: of(latching, &LATCHINGS, "latching")?,
             unproven_bytes: u32::from_le_bytes(reader.take()?),
             media_timeout_ms: u32::from_le_bytes(reader.take()?),
@@ -241,8 +239,6 @@ impl Snapshot {
     }
 }
 
-const RTCP_MODES: [RtcpMode; 5] =
-    [RtcpMode::Pair, RtcpMode::Mux, RtcpMode::RelayPair, RtcpMode::RelayMux, RtcpMode::Off];
 const LATCHINGS: [Latching; 3] = [Latching::Off, Latching::Probation, Latching::NotYet];
 const DIRECTIONS: [Direction; 4] = [Direction::Inactive, Direction::Send, Direction::Receive, Direction::Both];
 /// By their numbers; 4 is a prompt, whose number follows.

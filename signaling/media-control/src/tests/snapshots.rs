@@ -19,8 +19,7 @@ fn a_snapshot_says_all_that_is_wanted() {
     wish.transport = Transport {
         remote_rtp: SocketAddr::V6(scoped).into(),
         remote_rtcp: "192.0.2.1:4001".parse::<SocketAddr>().unwrap().into(),
-        rtcp: RtcpMode::Mux,
-        rtcp_xr: true,
+        rtcp: crate::Rtcp::from(RtcpMode::Mux).with_extended_reports(true),
         latching: Latching::NotYet,
         unproven_bytes: 1_376,
         media_timeout_ms: 0,

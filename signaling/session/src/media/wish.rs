@@ -5,7 +5,7 @@ use crate::invite::incoming_invite::Stage;
 use crate::session::Session;
 use crate::{PlannedSource, SessionId, Sessions, Turn};
 use contract::{Address, Direction, RtcpMode};
-use media_control::{EdgeKind, FlowWish, Formats, Hears, LegId, LegWish, Player, Sources, Standing, Transport};
+use media_control::{EdgeKind, FlowWish, Formats, Hears, LegId, LegWish, Player, Rtcp, Sources, Standing, Transport};
 use sdp_core::Negotiated;
 
 impl Sessions {
@@ -34,8 +34,9 @@ impl Sessions {
         if let Some(agreed) = agreed {
             transport.remote_rtp = agreed.remote_rtp.into();
             transport.remote_rtcp = agreed.remote_rtcp.filter(|_| !agreed.rtcp_mux).into();
-            transport.rtcp_xr = agreed.rtcp_xr || self.settings.media.forces_rtcp_xr;
-            transport.rtcp = if agreed.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair };
+            let has_extended_reports = agreed.rtcp_xr || self.settings.media.forces_rtcp_xr;
+            let mode = if agreed.rtcp_mux { RtcpMode::Mux } else { RtcpMode::Pair };
+            transport.rtcp = Rtcp::from(mode).with_extended_reports(has_extended_reports);
         }
         if session.has_no_description() {
             // The peer does not know our port: what comes there is not from it, and nothing goes to it unasked.

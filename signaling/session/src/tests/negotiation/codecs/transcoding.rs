@@ -293,3 +293,37 @@ fn what_cannot_be_transcoded_is_refused() {
     assert_eq!(pair.world.said(), [Said::Reject(REINVITE, 488, None)]);
     pair.world.assert_transcoded((pair.caller, Codec::Opus), (pair.called, Codec::Pcma));
 }
+
+/// A peer that has agreed to Opus and is sent something else is offered Opus alone once its call is degraded, and only once.
+#[test]
+fn a_degraded_call_is_offered_opus_once() {
+    let change = contract::QualityChange {
+        stream: contract::LegStream::Received,
+        old: contract::QualityClass::Fair,
+        new: contract::QualityClass::Bad,
+        was_degraded: false,
+        is_degraded: true,
+        mos_x100: 250,
+        loss_rate: 60,
+    };
+    let offered = |codec_change: bool, offer: &str| {
+        let mut settings = settings();
+        settings.media.codec_change = codec_change;
+        let mut pair = call_in(settings, &sdp(offer), &sdp(offer)).0;
+        let leg = pair.world.session(pair.caller).leg().expect("a leg");
+        pair.world.media(contract::Event::QualityChanged { leg, change });
+        pair
+    };
+    assert!(offered(false, "0 96").world.said().is_empty(), "it is off unless it is wanted");
+    assert!(offered(true, "0 8").world.said().is_empty(), "the peer has no Opus");
+    assert!(offered(true, "96").world.said().is_empty(), "it has Opus already");
+    for (answer, codec) in [(Some("96"), Codec::Opus), (None, Codec::Pcmu)] {
+        let mut pair = offered(true, "0 96");
+        pair.world.is_asked(A, "96", answer);
+        assert_eq!(pair.world.session(pair.caller).codec(), Some(codec));
+        pair.world.said();
+        let leg = pair.world.session(pair.caller).leg().expect("a leg");
+        pair.world.media(contract::Event::QualityChanged { leg, change });
+        assert!(pair.world.said().is_empty(), "once in a call");
+    }
+}
