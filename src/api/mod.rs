@@ -32,10 +32,11 @@ pub use crate::health::{
 };
 pub use crate::media::quality::{QualityChange, QualityLevel, QualityStream};
 pub use crate::media::{
-    AudioEnd, AudioFrame, AudioSource, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks,
-    CallTone, MediaControl, MediaDirection, MediaInfo, MediaQualityAlertLevel, MediaStatistics, PlayOptions,
-    QualityMetrics, RecordingEnd, RecordingOptions, RecordingSummary, RoomRole, RtpAddress, RtpPort, SentQuality,
-    VoiceProcessing, WebSocketEnd, WebSocketOptions, WebSocketStream, WebSocketSummary,
+    AnnounceOptions, AnnouncementId, AudioEnd, AudioFrame, AudioSource, AudioStream, AudioStreamEvent,
+    AudioStreamOptions, AudioTrack, AudioTracks, CallTone, MediaControl, MediaDirection, MediaInfo,
+    MediaQualityAlertLevel, MediaStatistics, PlayOptions, QualityMetrics, RecordingEnd, RecordingOptions,
+    RecordingSummary, RoomRole, RtpAddress, RtpPort, SentQuality, VoiceProcessing, WebSocketEnd, WebSocketOptions,
+    WebSocketStream, WebSocketSummary,
 };
 pub use crate::settings::authenticator::{Authenticator, DigestAlgorithm, UserSecret, UserStore};
 pub use crate::settings::builder::SessionManagerBuilder;

@@ -1,6 +1,6 @@
 //! What a shard says, turned into events for subscribers and notices for handlers.
 
-use crate::api::{BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
+use crate::api::{AnnouncementId, BridgeEvent, BridgeId, Operation, SessionCoordinator, SessionId, SessionState};
 use crate::calls::entry::{Entry, Refusal};
 use crate::coordinator::shard_user::{KnownSession, MediaPhase, ShardUser};
 use crate::events::{EventKind, SessionEvent};
@@ -55,6 +55,13 @@ impl signald::CallHandler for ShardUser {
                     if let Some(codec) = crate::api::Codec::of_contract(codec) {
                         self.publish(&coordinator, id, EventKind::CodecChangeOffered { codec });
                     }
+                }
+                session::SessionEvent::AnnouncementEnded { id, announcement, is_refused } => {
+                    let announcement = AnnouncementId::new(announcement);
+                    self.publish(&coordinator, id, EventKind::AnnouncementEnded { announcement, is_refused });
+                }
+                session::SessionEvent::RoomSpeaking { id, is_speaking } => {
+                    self.publish(&coordinator, id, EventKind::RoomSpeaking { is_speaking });
                 }
                 session::SessionEvent::SourceEnded { id } => self.publish(&coordinator, id, EventKind::AudioEnded),
                 session::SessionEvent::Progress { id, status, has_media } => {

@@ -1,10 +1,12 @@
 //! Events: what happened to sessions, as subscribers receive it.
 
 pub(crate) mod custom;
+mod filter;
+
+pub use filter::{EventClass, EventFilter};
 
 use crate::api::{DialogId, QualityChange, RecordingSummary, SessionId, SessionState};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
@@ -70,6 +72,19 @@ pub enum EventKind {
     VoiceActivity {
         /// It speaks.
         is_speaking: bool,
+    },
+    /// A member of a room ([`crate::api::Call::join_room`]) has begun to speak there, or has ceased to, where
+    /// [`crate::api::RoomRole::telling_speaking`] asks for it.
+    RoomSpeaking {
+        /// It is one of those who are heard now.
+        is_speaking: bool,
+    },
+    /// An announcement of this call in its room ([`crate::api::Call::announce`]) is over.
+    AnnouncementEnded {
+        /// The announcement that is over.
+        announcement: crate::api::AnnouncementId,
+        /// It was not played: as many wait as may, or the call was in no room any more.
+        is_refused: bool,
     },
     /// The media plane has no place for one more peer whose voice is processed (`voice_processors` of `[media]`): this one is
     /// heard as it is.
@@ -198,108 +213,6 @@ pub enum EventKind {
         /// What is to be known of it.
         detail: Arc<str>,
     },
-}
-
-impl EventKind {
-    /// The class, for filters.
-    pub fn class(&self) -> EventClass {
-        match self {
-            Self::IncomingCall { .. } => EventClass::Incoming,
-            Self::StateChanged { .. } | Self::Progress { .. } | Self::Forwarded { .. } => EventClass::State,
-            Self::TransferRequested { .. }
-            | Self::TransferStarted { .. }
-            | Self::TransferProgress { .. }
-            | Self::TransferAccepted
-            | Self::TransferFailed { .. } => EventClass::Transfer,
-            Self::DtmfReceived { .. } => EventClass::Dtmf,
-            Self::HoldChanged { .. }
-            | Self::MediaChanged
-            | Self::AudioEnded
-            | Self::VoiceActivity { .. }
-            | Self::VoiceProcessingRefused
-            | Self::MediaEstablished
-            | Self::MediaPaused
-            | Self::MediaResumed
-            | Self::RecordingStarted { .. }
-            | Self::RecordingEnded { .. }
-            | Self::MediaTerminated => EventClass::Media,
-            Self::QualityChanged { .. } | Self::QualityDegraded { .. } | Self::QualityRecovered { .. } => {
-                EventClass::Quality
-            }
-            Self::MediaQuality { .. } | Self::CodecChangeOffered { .. } => EventClass::Quality,
-            Self::DialogCreated { .. } | Self::DialogTerminated { .. } | Self::ReinviteReceived { .. } => {
-                EventClass::Dialog
-            }
-            Self::TerminatedByRemote | Self::Ended { .. } => EventClass::Ended,
-            Self::Custom { .. } => EventClass::Custom,
-        }
-    }
-}
-
-/// Classes of events.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum EventClass {
-    /// Calls that come in.
-    Incoming,
-    /// Changes of state.
-    State,
-    /// Transfers.
-    Transfer,
-    /// Keys.
-    Dtmf,
-    /// Media set up, changed, held and gone; ends of what is played; recordings; who speaks.
-    Media,
-    /// Changes of quality, and the numbers of monitored calls.
-    Quality,
-    /// Dialogs that come and go, and what peers change in them.
-    Dialog,
-    /// Ends.
-    Ended,
-    /// The program's own.
-    Custom,
-}
-
-/// Which events a subscriber wants. The default is all.
-///
-/// ```no_run
-/// # use ringplane::api::*;
-/// # async fn example(coordinator: std::sync::Arc<SessionCoordinator>) {
-/// let filter = EventFilter::all().class(EventClass::Dtmf).class(EventClass::Quality);
-/// let mut events = coordinator.subscribe(filter);
-/// while let Some(event) = events.recv().await {
-///     println!("{}: {:?}", event.session_id, event.kind);
-/// }
-/// # }
-/// ```
-#[derive(Clone, Default, Debug)]
-pub struct EventFilter {
-    session: Option<SessionId>,
-    classes: Option<HashSet<EventClass>>,
-}
-
-impl EventFilter {
-    /// All events.
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// Only those of one session.
-    pub fn session(mut self, id: SessionId) -> Self {
-        self.session = Some(id);
-        self
-    }
-
-    /// Only those of a class, or of all classes named so far.
-    pub fn class(mut self, class: EventClass) -> Self {
-        self.classes.get_or_insert_default().insert(class);
-        self
-    }
-
-    fn takes(&self, event: &SessionEvent) -> bool {
-        self.session.is_none_or(|id| id == event.session_id)
-            && self.classes.as_ref().is_none_or(|classes| classes.contains(&event.kind.class()))
-    }
 }
 
 /// A subscription. A slow one loses its own oldest events, counted, and slows no other.

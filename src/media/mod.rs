@@ -1,5 +1,6 @@
 //! The media of calls: what is sent and heard, recordings, numbers.
 
+mod announcements;
 mod audio_stream;
 mod control;
 mod info;
@@ -11,6 +12,7 @@ mod recording;
 mod rooms;
 mod voice;
 
+pub use announcements::{AnnounceOptions, AnnouncementId};
 pub use audio_stream::{
     AudioEnd, AudioFrame, AudioStream, AudioStreamEvent, AudioStreamOptions, AudioTrack, AudioTracks, WebSocketEnd,
     WebSocketOptions, WebSocketStream, WebSocketSummary,

@@ -28,6 +28,9 @@ pub struct RoomRole {
     is_muted: bool,
     is_deaf: bool,
     is_always_heard: bool,
+    is_announced: bool,
+    hears_waiting: bool,
+    tells_speaking: bool,
     gain_db: i8,
     whispers_to: Option<SessionId>,
 }
@@ -46,6 +49,21 @@ impl RoomRole {
     /// It is heard also while others are louder; without this the four loudest are heard.
     pub fn always_heard(self, is_always_heard: bool) -> Self {
         Self { is_always_heard, ..self }
+    }
+
+    /// The others hear a tone when it joins, and another one when it leaves.
+    pub fn announced(self, is_announced: bool) -> Self {
+        Self { is_announced, ..self }
+    }
+
+    /// It hears a tone every five seconds while it is alone in the room.
+    pub fn waiting_tone(self, hears_waiting: bool) -> Self {
+        Self { hears_waiting, ..self }
+    }
+
+    /// [`crate::api::EventKind::RoomSpeaking`] tells when it begins to speak and when it has ceased to.
+    pub fn telling_speaking(self, tells_speaking: bool) -> Self {
+        Self { tells_speaking, ..self }
     }
 
     /// How much louder the others hear it, from -60 to 12 decibels; what is beyond counts as that.
@@ -181,7 +199,7 @@ impl SessionCoordinator {
     }
 
     /// The leg of a session, for another one that whispers to it.
-    async fn leg_of(&self, id: SessionId) -> Result<LegRef, SessionError> {
+    pub(super) async fn leg_of(&self, id: SessionId) -> Result<LegRef, SessionError> {
         let leg = self.operate(id, |order, id| Ok(order.sessions.get(id).and_then(session::Session::leg))).await?;
         leg.ok_or_else(|| SessionError::media_of(id, "the session has no media yet that could be whispered to"))
     }
@@ -218,8 +236,17 @@ impl Call {
         };
         coordinator.operate(id, check).await?;
         let (number, before) = coordinator.rooms.join(room, id, role)?;
-        let RoomRole { is_muted, is_deaf, is_always_heard, gain_db, .. } = role;
-        let member = RoomMember { room: number, is_muted, is_deaf, is_always_heard, gain_db, heard_by };
+        let member = RoomMember {
+            room: number,
+            is_muted: role.is_muted,
+            is_deaf: role.is_deaf,
+            is_always_heard: role.is_always_heard,
+            is_announced: role.is_announced,
+            hears_waiting: role.hears_waiting,
+            tells_speaking: role.tells_speaking,
+            gain_db: role.gain_db,
+            heard_by,
+        };
         let plan = Plan::of(PlannedSource::Room(member));
         let joined = coordinator.operate(id, move |order, id| order.sessions.play(order.turn, id, plan)).await;
         if joined.is_err() {

@@ -3,8 +3,11 @@
 pub(crate) mod authenticator;
 pub(crate) mod builder;
 pub(crate) mod credentials;
+mod quality;
 pub(crate) mod tls;
 pub(crate) mod transport;
+
+pub use quality::QualitySettings;
 
 use crate::api::{AudioSource, Authenticator, Credentials, PriorityShares, SessionError, TlsConfig};
 use config::{AudioCodec, Config, PortRange, Prompt, PromptFile, Word};
@@ -82,42 +85,6 @@ pub struct SoundFiles {
     /// What a caller whose call is forwarded hears while the target rings and sends no early media: a tone or a prompt, which is
     /// played again and again. `None`: the target's 180 goes on to the caller, whose phone makes the tone.
     pub ringback: Option<AudioSource>,
-}
-
-/// How the quality of calls is measured and told. A running media plane that is attached to has settings of its own.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct QualitySettings {
-    /// How often the media plane of this process judges how calls sound, 200 ms to a minute: every 2 s; `None`: changes are not told.
-    pub interval: Option<Duration>,
-    /// The score (MOS, 1.0 to 4.5) below which a stream is degraded: 3.6; 0.0: none ever is.
-    pub degraded_mos: f64,
-    /// Whether our offers ask for VoIP metrics by RTCP XR (RFC 3611), too: they do not, and peers that ask for them are sent them.
-    pub offers_rtcp_xr: bool,
-    /// Whether a peer whose call is degraded is offered Opus, where it has agreed to it: it is not.
-    pub codec_change: bool,
-}
-
-impl Default for QualitySettings {
-    fn default() -> Self {
-        Self { interval: Some(Duration::from_secs(2)), degraded_mos: 3.6, offers_rtcp_xr: false, codec_change: false }
-    }
-}
-
-impl QualitySettings {
-    fn put(&self, media: &mut config::Media) -> Result<(), SessionError> {
-        if self.degraded_mos != 0.0 && !(1.0..=4.5).contains(&self.degraded_mos) {
-            return Err(SessionError::config("degraded_mos is a mean opinion score from 1.0 to 4.5, or 0.0"));
-        }
-        media.mos_degraded_x100 = (self.degraded_mos * 100.0).round() as u16;
-        if self.offers_rtcp_xr {
-            media.rtcp_xr = config::RtcpXr::Offered;
-        }
-        media.codec_change = self.codec_change;
-        if let Some(interval) = self.interval {
-            media.quality_interval = interval.clamp(Duration::from_millis(200), Duration::from_secs(60));
-        }
-        Ok(())
-    }
 }
 
 /// Where a switch listens and what its limits are.

@@ -91,3 +91,61 @@ async fn callers_in_a_room_hear_each_other() {
     assert!(MediaControl::join_room(&coordinator, &ids[0], "sales", to_nobody).await.is_err());
     SessionControl::stop(&coordinator).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_is_told_something_and_tells_who_speaks() {
+    let (coordinator, mut calls) = started_recordable(builder(), AudioSource::Silence).await;
+    let (mut phones, mut members) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let mut phone = Phone::new(coordinator.local_addr().unwrap());
+        assert_eq!(phone.call(&phone.offer("0")), 200);
+        phones.push(phone);
+        members.push(coordinator.find_call(calls.recv().await.unwrap().id()).unwrap());
+    }
+    let tone = || AudioSource::CallTone { country: "de".into(), tone: CallTone::Dial }; // 425 Hz
+    let nowhere = members[0].announce(tone(), AnnounceOptions::default()).await;
+    assert!(matches!(nowhere, Err(SessionError::Media { .. })), "{nowhere:?}");
+    let mut events = members[0].events();
+    let role = RoomRole::default().telling_speaking(true);
+    members[0].join_room("sales", role).await.unwrap();
+    members[1].join_room("sales", RoomRole::default()).await.unwrap();
+    assert!(members[0].announce(AudioSource::Echo, AnnounceOptions::default()).await.is_err());
+    // One for all goes on until it is stopped, while one speaks, and one for the second member beside it.
+    let long = AnnounceOptions::default().tone_for(Duration::from_secs(60));
+    let first = members[0].announce(tone(), long).await.unwrap();
+    let second = members[0].announce(tone(), long.to(*members[1].id())).await.unwrap();
+    assert_ne!(first, second);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("room.wav");
+    members[1].record(RecordingOptions::room(&path)).await.unwrap();
+    let heard = tokio::task::spawn_blocking(move || {
+        let sample = |at: usize| (6_000.0 * (TAU * TONES[1] * at as f64 / 8_000.0).sin()) as i16;
+        phones[0].say(&(0..75 * 160).map(sample).collect::<Vec<_>>(), |_| false);
+        let heard = phones.iter().map(|phone| phone.hears(425.0)).collect::<Vec<_>>();
+        (phones, heard)
+    });
+    let (_phones, heard) = heard.await.unwrap();
+    assert_eq!(heard, [true, true]);
+    members[1].stop_recording().await.unwrap();
+    // It has what the first one said, and what all were told; at 16 kHz, so that a tone looks like one of half its pitch.
+    let recorded = audio::Prompt::decode(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(recorded.sample_rate(), 16_000);
+    let mut spoken = vec![0; 8_000];
+    recorded.copy_samples(8_000 / 2, &mut spoken);
+    assert!(amplitude(&spoken, TONES[1] / 2.0) > 1_000.0, "{}", amplitude(&spoken, TONES[1] / 2.0));
+    assert!(amplitude(&spoken, 425.0 / 2.0) > 300.0, "{}", amplitude(&spoken, 425.0 / 2.0));
+    members[1].stop_announcement(second).await.unwrap();
+    members[0].stop_announcements().await.unwrap();
+    let (mut ended, mut spoke) = (Vec::new(), Vec::new());
+    while ended.len() < 2 || spoke.len() < 2 {
+        let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.unwrap().unwrap();
+        match event.kind {
+            EventKind::AnnouncementEnded { announcement, is_refused: false } => ended.push(announcement),
+            EventKind::RoomSpeaking { is_speaking } => spoke.push(is_speaking),
+            _ => {}
+        }
+    }
+    assert!(ended.contains(&first) && ended.contains(&second), "{ended:?}");
+    assert_eq!(spoke, [true, false]);
+    SessionControl::stop(&coordinator).await.unwrap();
+}

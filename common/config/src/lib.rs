@@ -21,7 +21,9 @@ pub use reading::written::Written;
 pub use section::auth::{Auth, AuthAlgorithm, AuthUser, Realm, UserIdentities, UserSecret};
 pub use section::headers::{Headers, Network, why_never};
 pub use section::limits::Limits;
-pub use section::media::{Digits, Dtmf, Media, PortRange, Prompt, PromptFile, RtcpXr, VoiceProcessing, Wait, Words};
+pub use section::media::{
+    Digits, Dtmf, Media, PortRange, Prompt, PromptFile, Quality, RtcpXr, VoiceProcessing, Wait, Words,
+};
 pub use section::process::{LogLevel, Process};
 pub use section::recording::{RecordedCalls, RecordedContents, Recording};
 pub use section::sip::{Audio, AudioCodec, CallLimits, CodecOrder, Mode, Proxy, Route, Sip, SipStreams};

@@ -1,6 +1,6 @@
 use crate::{
-    COMMAND_BYTES, FlowSpec, FormatSpec, GRACE_MS_MAX, Invalid, LegRef, LegSpec, LegUpdate, PayloadMap,
-    RECORDING_SECONDS_MAX, RecordingFormat, RecordingLayout, RecordingShape, TransportSpec,
+    Announcement, COMMAND_BYTES, FlowSpec, FormatSpec, GRACE_MS_MAX, Invalid, LegRef, LegSpec, LegUpdate, PayloadMap,
+    PlayerId, RECORDING_SECONDS_MAX, RecordingFormat, RecordingLayout, RecordingShape, TransportSpec,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
@@ -29,6 +29,12 @@ pub enum Command {
     /// Leave silence in a recording's file in place of what comes from now on, or go on with the sound. Answered by
     /// `Refused` only.
     PauseRecording { leg: LegRef, number: u64, recording: u64, paused: bool },
+    /// Play this in the room of which the leg is a member, or have it wait for those before it. Answered by
+    /// `AnnouncementEnded` when it is over, which follows also if the leg leaves the room, or by `Refused`.
+    Announce { leg: LegRef, number: u64, announcement: Announcement },
+    /// End an announcement in the room of the leg, or take it off those that wait; none: all of that room. Each is told by
+    /// `AnnouncementEnded`. Answered by `Refused` only, where the leg is in no room.
+    StopAnnouncement { leg: LegRef, number: u64, id: PlayerId },
     /// Once this client has hung up, the worker goes on with all legs of it for so long, at most [`GRACE_MS_MAX`], and ends
     /// those that no other client has adopted by then. 0: end them at once, as without this command. Each worker has to be
     /// told. Answered by `Kept`.
@@ -52,7 +58,7 @@ const PARAMETER_BYTES: usize = 16;
 
 const PARTS_BYTES: usize = size_of::<TransportSpec>() + size_of::<FormatSpec>() + size_of::<FlowSpec>();
 const REST_BYTES: usize = COMMAND_BYTES - HEAD_BYTES - PARTS_BYTES;
-const HEAD_BYTES: usize = 40;
+const HEAD_BYTES: usize = 48;
 
 const _: () = assert!(
     SECURITY_BYTES + PARAMETER_BYTES * PayloadMap::CAPACITY <= REST_BYTES,
@@ -71,16 +77,18 @@ pub struct CommandSlot {
     kind: u16,
     /// Which parts of the spec are there: bit 0 transport, bit 1 formats, bit 2 flow.
     parts: u16,
-    /// Digit, worker, layout and format, or whether it is paused.
+    /// Digit, worker, layout and format, whether it is paused, or whether an announcement ducks the talk.
     choice: u16,
     duration_ms: u16,
     leg: LegRef,
     number: u64,
     recording: u64,
-    /// Seconds of a recording, or milliseconds of grace.
+    /// Seconds of a recording, milliseconds of grace, or of the tone of an announcement.
     limit: u32,
     /// Megabytes of a recording's file.
     file_mb_max: u32,
+    /// The member that alone hears an announcement.
+    to: LegRef,
     transport: TransportSpec,
     formats: FormatSpec,
     flow: FlowSpec,
@@ -101,6 +109,8 @@ impl Command {
             | Self::StartRecording { leg, .. }
             | Self::StopRecording { leg, .. }
             | Self::PauseRecording { leg, .. }
+            | Self::Announce { leg, .. }
+            | Self::StopAnnouncement { leg, .. }
             | Self::Adopt { leg, .. } => leg,
             Self::KeepLegs { .. } => LegRef::NONE,
         }
@@ -117,6 +127,8 @@ impl Command {
             | Self::StartRecording { number, .. }
             | Self::StopRecording { number, .. }
             | Self::PauseRecording { number, .. }
+            | Self::Announce { number, .. }
+            | Self::StopAnnouncement { number, .. }
             | Self::KeepLegs { number, .. }
             | Self::Adopt { number, .. } => number,
         }
@@ -142,6 +154,15 @@ impl Command {
             Self::StopRecording { recording, .. } => CommandSlot { kind: 7, recording, ..slot },
             Self::KeepLegs { grace_ms, .. } => CommandSlot { kind: 8, limit: grace_ms, ..slot },
             Self::Adopt { .. } => CommandSlot { kind: 9, ..slot },
+            Self::Announce { announcement, .. } => {
+                let Announcement { id, to, is_ducking, .. } = announcement;
+                let (source, limit) = announcement.source();
+                let flow = FlowSpec { source: source.into(), player: id, ..slot.flow };
+                CommandSlot { kind: 11, choice: is_ducking.into(), limit, to, flow, ..slot }
+            }
+            Self::StopAnnouncement { id, .. } => {
+                CommandSlot { kind: 12, flow: FlowSpec { player: id, ..slot.flow }, ..slot }
+            }
             Self::PauseRecording { recording, paused, .. } => {
                 CommandSlot { kind: 10, choice: paused.into(), recording, ..slot }
             }
@@ -153,6 +174,9 @@ impl Command {
         let (leg, number) = (slot.leg, slot.number);
         if leg.is_none() != (slot.kind == 8) {
             return Err(Invalid::Field("leg"));
+        }
+        if !slot.to.is_none() && slot.kind != 11 {
+            return Err(Invalid::Field("to"));
         }
         if (slot.kind != 6 && slot.file_mb_max != 0) || slot.rest.iter().any(|byte| *byte != 0) {
             return Err(Invalid::Field("reserved"));
@@ -192,6 +216,17 @@ impl Command {
                 Self::PauseRecording { leg, number, recording: slot.recording, paused: slot.choice == 1 }
             }
             10 => return Err(Invalid::Field("paused")),
+            11 if slot.choice <= 1 => {
+                let source = slot.flow.source.get().ok_or(Invalid::Field("source"))?;
+                let sound = Announcement::sound_of(source, slot.limit)?;
+                let (id, to, is_ducking) = (slot.flow.player, slot.to, slot.choice == 1);
+                if id.is_none() {
+                    return Err(Invalid::Field("player"));
+                }
+                Self::Announce { leg, number, announcement: Announcement { id, sound, to, is_ducking } }
+            }
+            11 => return Err(Invalid::Field("ducking")),
+            12 => Self::StopAnnouncement { leg, number, id: slot.flow.player },
             kind => return Err(Invalid::Kind(kind.into())),
         })
     }
@@ -229,13 +264,17 @@ impl CommandSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::PortRef;
+    use crate::{AnnouncedSound, NamedTone, PortRef, PromptPlay, ToneMeaning};
 
     #[test]
     fn commands_come_back_as_they_went() {
         let (leg, number, spec) = (LegRef::new(10_002, 3), 77, LegSpec::default());
         let (transport, formats, flow) = (Some(spec.transport), Some(spec.formats), Some(spec.flow));
         let none = LegUpdate::default();
+        let sound = AnnouncedSound::Prompt(PromptPlay { start_ms: 7, times: 0, gain_db: -3, prompt: 2 });
+        let prompt = Announcement { id: PlayerId::new(9), sound, to: LegRef::NONE, is_ducking: true };
+        let tone = NamedTone { country: *b"gb", meaning: ToneMeaning::Busy };
+        let tone = Announcement { sound: AnnouncedSound::Tone(tone, 500), to: leg, is_ducking: false, ..prompt };
         for command in [
             Command::Open { leg, number, spec },
             Command::Update { leg, number, update: spec.into() },
@@ -268,6 +307,10 @@ mod tests {
             Command::StopRecording { leg, number, recording: 9 },
             Command::KeepLegs { number, grace_ms: 30_000 },
             Command::Adopt { leg, number },
+            Command::Announce { leg, number, announcement: prompt },
+            Command::Announce { leg, number, announcement: tone },
+            Command::StopAnnouncement { leg, number, id: PlayerId::new(9) },
+            Command::StopAnnouncement { leg, number, id: PlayerId::NONE },
         ] {
             assert_eq!(Command::read(&command.write()), Ok(command));
         }
@@ -290,6 +333,19 @@ mod tests {
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("limit_s")));
         let endless = Command::KeepLegs { number: 0, grace_ms: GRACE_MS_MAX + 1 };
         assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("grace_ms")));
+        let tone = NamedTone { country: *b"gb", meaning: ToneMeaning::Busy };
+        let announcement = Announcement {
+            id: PlayerId::new(1),
+            sound: AnnouncedSound::Tone(tone, Announcement::TONE_MS_MAX + 1),
+            to: LegRef::NONE,
+            is_ducking: false,
+        };
+        let endless = Command::Announce { leg, number: 0, announcement };
+        assert_eq!(Command::read(&endless.write()), Err(Invalid::Field("sound")));
+        let sound = AnnouncedSound::Tone(tone, 100);
+        let nameless = Announcement { id: PlayerId::NONE, sound, ..announcement };
+        let nameless = Command::Announce { leg, number: 0, announcement: nameless };
+        assert_eq!(Command::read(&nameless.write()), Err(Invalid::Field("player")));
         let none = Command::Adopt { leg: LegRef::NONE, number: 0 };
         assert_eq!(Command::read(&none.write()), Err(Invalid::Field("leg")));
         let spec = LegSpec::default();

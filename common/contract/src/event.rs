@@ -43,6 +43,11 @@ pub enum Event {
     VoiceRefused { leg: LegRef },
     /// A stream of the leg is in another class of quality, or has become degraded, or is so no longer.
     QualityChanged { leg: LegRef, change: QualityChange },
+    /// An announcement that the leg's client asked for is over: it was played, stopped, or its room or the member that it was
+    /// for is gone.
+    AnnouncementEnded { leg: LegRef, id: PlayerId },
+    /// A member of a room begins to speak, or has ceased to: at most twice a second for each member.
+    Speaking { leg: LegRef, is_speaking: bool },
 }
 
 /// Why a command was refused.
@@ -78,13 +83,13 @@ pub enum CloseReason {
 #[repr(C)]
 pub struct EventSlot {
     kind: u32,
-    /// Reason, digit or worker.
+    /// Reason, digit, worker, or whether a member speaks.
     choice: u16,
     reserved: u16,
     leg: LegRef,
     number: u64,
     address: Address,
-    /// The recording, the player, milliseconds of a digit, or a change of quality.
+    /// The recording, the player, the announcement, milliseconds of a digit, or a change of quality.
     object: u64,
     outcome: RecordingOutcome,
     rest: [u8; EVENT_BYTES - 32 - size_of::<Address>() - size_of::<RecordingOutcome>()],
@@ -113,6 +118,8 @@ impl Event {
             Self::VoiceActivity { leg, is_speech } => (15, leg, 0, is_speech.into(), none),
             Self::VoiceRefused { leg } => (16, leg, 0, 0, none),
             Self::QualityChanged { leg, .. } => (17, leg, 0, 0, none),
+            Self::AnnouncementEnded { leg, .. } => (18, leg, 0, 0, none),
+            Self::Speaking { leg, is_speaking } => (19, leg, 0, is_speaking.into(), none),
         }
     }
 
@@ -127,6 +134,7 @@ impl Event {
             Self::MediaTimeout { .. } | Self::Latched { .. } | Self::PlayerEnded { .. } => false,
             Self::VoiceActivity { .. } | Self::VoiceRefused { .. } => false,
             Self::Digit { .. } | Self::DigitEnded { .. } | Self::QualityChanged { .. } => false,
+            Self::AnnouncementEnded { .. } | Self::Speaking { .. } => false,
             Self::Closed { reason, .. } => reason == CloseReason::Asked,
             _ => true,
         };
@@ -140,6 +148,7 @@ impl Event {
         match *self {
             Self::PlayerEnded { player, .. } => EventSlot { object: player.get(), ..slot },
             Self::QualityChanged { change, .. } => EventSlot { object: change.to_bits(), ..slot },
+            Self::AnnouncementEnded { id, .. } => EventSlot { object: id.get(), ..slot },
             Self::DigitEnded { duration_ms, .. } => EventSlot { object: duration_ms.into(), ..slot },
             Self::RecordingStarted { recording, .. } => EventSlot { object: recording, ..slot },
             Self::RecordingEnded { recording, outcome, .. } => EventSlot { object: recording, outcome, ..slot },
@@ -189,6 +198,9 @@ impl Event {
             15 => return Err(crate::Invalid::Field("is_speech")),
             16 => Self::VoiceRefused { leg },
             17 => Self::QualityChanged { leg, change: QualityChange::from_bits(slot.object)? },
+            18 => Self::AnnouncementEnded { leg, id: PlayerId::new(slot.object) },
+            19 if choice <= 1 => Self::Speaking { leg, is_speaking: choice == 1 },
+            19 => return Err(crate::Invalid::Field("speaking")),
             kind => return Err(crate::Invalid::Kind(kind)),
         })
     }
@@ -222,6 +234,8 @@ mod tests {
             Event::VoiceActivity { leg, is_speech: true },
             Event::VoiceRefused { leg },
             Event::QualityChanged { leg, change: QualityChange::from_bits(0x20_02_01_04_01_01_2c).unwrap() },
+            Event::AnnouncementEnded { leg, id: PlayerId::new(7) },
+            Event::Speaking { leg, is_speaking: true },
         ] {
             assert_eq!(Event::read(&event.write()), Ok(event));
         }

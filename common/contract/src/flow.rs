@@ -1,6 +1,10 @@
+mod announcement;
 mod digits;
+mod room_member;
 
+pub use announcement::{AnnouncedSound, Announcement};
 pub use digits::{DigitPassing, DigitRules};
+pub use room_member::RoomMember;
 
 use crate::{Invalid, LegRef, PlayerId};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -182,43 +186,12 @@ impl Source {
     }
 }
 
-/// A leg's part in a room: a conference of up to [`RoomMember::COUNT_MAX`] legs, all on one worker. A room is there as long as
-/// it has members.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RoomMember {
-    /// Which room: any number but 0, the same for all clients of the media plane.
-    pub room: u32,
-    /// The others do not hear it.
-    pub is_muted: bool,
-    /// It hears nothing.
-    pub is_deaf: bool,
-    /// It is heard also where others are louder: an announcement.
-    pub is_always_heard: bool,
-    /// How much louder the others hear it, decibels: [`RoomMember::GAIN_DB`].
-    pub gain_db: i8,
-    /// The member that alone hears it, as a supervisor whispers to an agent; nobody does while that is not in the room. None:
-    /// all others hear it.
-    pub heard_by: LegRef,
-}
-
-impl RoomMember {
-    /// Most members of a room.
-    pub const COUNT_MAX: u16 = 100;
-    /// Gains that a member may have, decibels.
-    pub const GAIN_DB: std::ops::RangeInclusive<i8> = -60..=12;
-
-    /// A member that all others hear as it is, and that hears them.
-    pub fn of(room: u32) -> Self {
-        Self { room, is_muted: false, is_deaf: false, is_always_heard: false, gain_db: 0, heard_by: LegRef::NONE }
-    }
-}
-
 /// A [`Source`] in its fixed layout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct SourceSlot {
     kind: u16,
-    /// Of a member of a room: [`IS_MUTED`], [`IS_DEAF`], [`IS_ALWAYS_HEARD`].
+    /// Of a member of a room: [`IS_MUTED`] and the bits that follow it.
     part: u8,
     /// Of a member of a room, or of a prompt.
     gain_db: i8,
@@ -231,6 +204,9 @@ pub struct SourceSlot {
 const IS_MUTED: u8 = 1;
 const IS_DEAF: u8 = 2;
 const IS_ALWAYS_HEARD: u8 = 4;
+const IS_ANNOUNCED: u8 = 8;
+const HEARS_WAITING: u8 = 16;
+const TELLS_SPEAKING: u8 = 32;
 
 impl From<Source> for SourceSlot {
     fn from(source: Source) -> Self {
@@ -251,6 +227,9 @@ impl From<Source> for SourceSlot {
                     (member.is_muted, IS_MUTED),
                     (member.is_deaf, IS_DEAF),
                     (member.is_always_heard, IS_ALWAYS_HEARD),
+                    (member.is_announced, IS_ANNOUNCED),
+                    (member.hears_waiting, HEARS_WAITING),
+                    (member.tells_speaking, TELLS_SPEAKING),
                 ]
                 .iter()
                 .map(|(is_set, bit)| if *is_set { *bit } else { 0 })
@@ -284,12 +263,15 @@ impl SourceSlot {
                 gain_db: self.gain_db,
             }),
             8 => Source::CallTone(NamedTone::from_number(self.number)?),
-            6 if self.number != 0 && self.part < 8 && RoomMember::GAIN_DB.contains(&self.gain_db) => {
+            6 if self.number != 0 && self.part < 64 && RoomMember::GAIN_DB.contains(&self.gain_db) => {
                 Source::Room(RoomMember {
                     room: self.number,
                     is_muted: self.part & IS_MUTED != 0,
                     is_deaf: self.part & IS_DEAF != 0,
                     is_always_heard: self.part & IS_ALWAYS_HEARD != 0,
+                    is_announced: self.part & IS_ANNOUNCED != 0,
+                    hears_waiting: self.part & HEARS_WAITING != 0,
+                    tells_speaking: self.part & TELLS_SPEAKING != 0,
                     gain_db: self.gain_db,
                     heard_by: self.leg,
                 })
@@ -337,7 +319,13 @@ mod tests {
     fn sources_come_back_as_they_went() {
         let leg = LegRef::new(10_000, 7);
         let member = RoomMember { is_muted: true, gain_db: -6, heard_by: leg, ..RoomMember::of(7) };
-        let members = [RoomMember::of(1), member, RoomMember { is_deaf: true, is_always_heard: true, ..member }];
+        let told = RoomMember { is_announced: true, tells_speaking: true, ..member };
+        let members = [
+            RoomMember::of(1),
+            member,
+            RoomMember { is_deaf: true, is_always_heard: true, hears_waiting: true, ..member },
+            told,
+        ];
         let play = PromptPlay { prompt: 3, start_ms: u32::MAX, times: 7, gain_db: -60 };
         let tone = NamedTone { country: *b"gb", meaning: ToneMeaning::SpecialInformation };
         let sources = [

@@ -34,8 +34,8 @@ pub use codec::{Codec, FormatId, PayloadMap, PayloadMapping};
 pub use command::{Command, CommandSlot};
 pub use event::{CloseReason, Event, EventSlot, RefuseReason};
 pub use flow::{
-    DigitPassing, DigitRules, Direction, FlowSpec, NamedTone, PromptPlay, Rewriting, RoomMember, Source, SourceSlot,
-    ToneMeaning,
+    AnnouncedSound, Announcement, DigitPassing, DigitRules, Direction, FlowSpec, NamedTone, PromptPlay, Rewriting,
+    RoomMember, Source, SourceSlot, ToneMeaning,
 };
 pub use format::FormatSpec;
 pub use ids::{LegRef, PlayerId, PortRef};
@@ -53,7 +53,7 @@ pub use transport::{Latching, RtcpMode, TransportSpec};
 pub use voice::VoiceProcessing;
 
 /// Grows with every change of a layout in this crate or in `shm`. Both processes refuse to work with another version.
-pub const LAYOUT_VERSION: u32 = 18;
+pub const LAYOUT_VERSION: u32 = 19;
 
 /// Longest time that legs of a client which has hung up wait for another one, milliseconds.
 pub const GRACE_MS_MAX: u32 = 60_000;

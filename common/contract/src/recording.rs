@@ -22,12 +22,14 @@ pub enum RecordingLayout {
     Sent = 4,
     /// Left what the leg sends, right what it receives.
     Reversed = 5,
+    /// All that is said in the room of which the leg is a member, until the room is empty or the leg is gone.
+    Room = 6,
 }
 
 impl RecordingLayout {
     /// From the layout's number.
     pub fn from_number(number: u16) -> Option<Self> {
-        let all = [Self::Stereo, Self::Mono, Self::Received, Self::Sent, Self::Reversed];
+        let all = [Self::Stereo, Self::Mono, Self::Received, Self::Sent, Self::Reversed, Self::Room];
         all.into_iter().find(|layout| *layout as u16 == number)
     }
 
@@ -35,7 +37,7 @@ impl RecordingLayout {
     pub fn channel_count(self) -> u16 {
         match self {
             Self::Stereo | Self::Reversed => 2,
-            Self::Mono | Self::Received | Self::Sent => 1,
+            Self::Mono | Self::Received | Self::Sent | Self::Room => 1,
         }
     }
 }

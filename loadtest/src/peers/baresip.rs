@@ -104,8 +104,9 @@ impl Baresip {
 }
 
 fn config(folder: &Path, voice: &Path, ip: IpAddr, sip: u16, media: u16) -> String {
-    let modules =
-        ["g711.so", "g722.so", "opus.so", "aufile.so", "sndfile.so"].map(|name| format!("module {name}\n")).concat();
+    let modules = ["g711.so", "g722.so", "opus.so", "l16.so", "gsm.so", "g726.so", "aufile.so", "sndfile.so"]
+        .map(|name| format!("module {name}\n"))
+        .concat();
     format!(
         "sip_listen {ip}:{sip}\nnet_interface {ip}\naudio_source aufile,{}\naudio_player aufile,{}\naudio_alert \
          aufile,{}\nausrc_srate 8000\nausrc_channels 1\nrtp_ports {media}-{}\nsnd_path {}\nmodule_path \

@@ -202,7 +202,7 @@ impl Worker {
         self.set_source(place, &old_flow);
         // A leg whose packets stay as long as they were keeps its slot: what it sends goes on without a step in time.
         let leg = &self.legs[place];
-        if leg.links.slot != NOWHERE && !crate::outgoing::pace::has_length(leg.links.slot, leg.packet_ms()) {
+        if leg.links.slot != NOWHERE && !crate::outgoing::pace::has_length(leg.links.slot, leg.ptime_ms) {
             self.pace.leave(&mut self.legs, place);
         }
         self.place_in_frame(place, now);
@@ -211,7 +211,9 @@ impl Worker {
     /// Has the sound of the peer processed as it is wanted, where there is a place for that.
     pub(crate) fn follow_voice(&mut self, place: usize, out: &mut Output) {
         let leg = &mut self.legs[place];
-        if !self.voices.provide(&mut leg.links.voice, leg.leg, leg.payloads.voice) {
+        // What cannot be decoded needs no place.
+        let wish = if leg.payloads.format().is_some() { leg.payloads.voice } else { Default::default() };
+        if !self.voices.provide(&mut leg.links.voice, leg.leg, wish) {
             out.events.push(Event::VoiceRefused { leg: leg.leg });
             self.counts.add(MediaCounter::VoiceRefused, 1);
         }
@@ -298,7 +300,7 @@ impl Worker {
         (making.sound, making.begun, making.marker) = (sound, false, true);
     }
 
-    fn tone_of(&self, tone: NamedTone) -> Option<ToneIndex> {
+    pub(crate) fn tone_of(&self, tone: NamedTone) -> Option<ToneIndex> {
         let meaning = match tone.meaning {
             ToneMeaning::Dial => CallTone::Dial,
             ToneMeaning::Ringing => CallTone::Ringing,
@@ -317,7 +319,7 @@ impl Worker {
         match (makes, leg.links.slot != NOWHERE) {
             (true, false) => {
                 leg.making.marker = true;
-                let (ptime_ms, index) = (leg.packet_ms(), LegIndex::new(place));
+                let (ptime_ms, index) = (leg.ptime_ms, LegIndex::new(place));
                 if leg.making.sound == Sound::Transcoded {
                     // A packet has come just now. Those to come are played as soon as they have waited for others.
                     let soon = (now + DELAY_MIN + SPARE, SPREAD);

@@ -9,7 +9,7 @@ use crate::latching::source_filter::SourceFilter;
 use crate::outgoing::digits::Dialling;
 use crate::outgoing::program::Program;
 use crate::outgoing::stream::Sending;
-use crate::rooms::{self, MemberIndex, Rooms, Said};
+use crate::rooms::{MemberIndex, Rooms, Said};
 use crate::rtcp::reports::Reports;
 use crate::voice::VoiceIndex;
 use audio::codec::CodecFormat;
@@ -299,14 +299,13 @@ impl Leg {
         self.payloads.has_events() || has_tones
     }
 
-    /// Milliseconds of sound in a packet that it makes now: all members of a room are sent frames of the mix.
-    pub(crate) fn packet_ms(&self) -> u8 {
-        if self.making.sound == Sound::Room { rooms::FRAME_MS } else { self.ptime_ms }
-    }
-
     /// What it would be sent as a member of a room.
     pub(crate) fn said(&self) -> Said {
-        Said { codec: Codec::from_number(self.payloads.audio_codec).unwrap_or(Codec::Other), opus: self.opus }
+        Said {
+            codec: Codec::from_number(self.payloads.audio_codec).unwrap_or(Codec::Other),
+            opus: self.opus,
+            ptime_ms: self.ptime_ms,
+        }
     }
 
     /// It is a member of the room that its flow names, with the part that it names; `false`: it cannot be.
@@ -316,7 +315,7 @@ impl Leg {
             return true;
         };
         let said = self.said();
-        if rooms.suits(self.links.member, said) && rooms.change(self.links.member, &part) {
+        if rooms.send_as(self.links.member, said) && rooms.change(self.links.member, &part) {
             return true;
         }
         rooms.leave(&mut self.links.member);

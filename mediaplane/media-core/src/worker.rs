@@ -147,6 +147,8 @@ impl Worker {
             // Only who runs several workers can do this: with `extract` here and `insert` there.
             Command::Move { .. } => self.find(leg).and(Err(RefuseReason::Invalid)),
             Command::Adopt { .. } => self.find(leg).map(|place| self.adopt(place, number, out)),
+            Command::Announce { announcement, .. } => self.announce(leg, &announcement),
+            Command::StopAnnouncement { id, .. } => self.stop_announcement(leg, id),
             // Only who knows the clients can do this.
             Command::KeepLegs { .. } => Err(RefuseReason::Invalid),
             // Only who has files can do this: with `tap`.
@@ -155,6 +157,7 @@ impl Worker {
             }
         };
         self.count_rooms();
+        out.events.append(&mut self.rooms.events);
         if let Err(reason) = done {
             self.counts.add(MediaCounter::CommandsRefused, 1);
             out.events.push(Event::Refused { leg, number, reason });
@@ -165,6 +168,7 @@ impl Worker {
     pub fn run_due(&mut self, now: Instant, wall_now: WallTime, buffers: &mut impl Buffers, out: &mut Output) {
         self.counts.add(MediaCounter::Turns, 1);
         self.make_frames(now, buffers, out);
+        self.tell_of_rooms(buffers, out);
         while let Some(place) = self.timers.pop(&mut self.legs, now) {
             self.look_after(place, now, wall_now, buffers, out);
         }

@@ -67,7 +67,10 @@ impl Media {
                 "ringplane@{}",
                 std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim()
             ),
-            quality: QualityLimits { interval: media.quality_interval, degraded_mos_x100: media.mos_degraded_x100 },
+            quality: QualityLimits {
+                interval: media.quality.interval,
+                degraded_mos_x100: media.quality.degraded_mos_x100,
+            },
             transcoder_limit: media.transcoders.div_ceil(plan.workers.max(1)),
             voice_limit: media.voice_processing.legs_max.div_ceil(plan.workers.max(1)),
             stopper: Stopper::new().map_err(StartError::system("make a descriptor"))?,

@@ -93,7 +93,7 @@ impl<B: Backend> Worker<B> {
 
     /// Sends what the turn made, then shows and tells what happened.
     pub(crate) fn finish(&mut self) {
-        self.record();
+        self.record(self.io.now());
         self.feed_streams();
         let now = self.io.now();
         for send in &self.output.sends {

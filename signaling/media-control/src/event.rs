@@ -1,7 +1,7 @@
 //! What the owner of a leg is told.
 
 use crate::CommandNumber;
-use contract::{Address, CloseReason, QualityChange, RecordingOutcome, RefuseReason};
+use contract::{Address, CloseReason, PlayerId, QualityChange, RecordingOutcome, RefuseReason};
 
 /// What has become of a leg, or of something that it was to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,6 +68,18 @@ pub enum LegEvent {
     },
     /// The worker has no place left to process the sound of the peer: it goes on as it is.
     VoiceRefused,
+    /// An announcement is over, or was refused: there is no room, no such sound, or as many wait as may.
+    AnnouncementEnded {
+        /// The announcement.
+        id: PlayerId,
+        /// It was not played.
+        is_refused: bool,
+    },
+    /// A member of a room has begun to speak, or has ceased to.
+    Speaking {
+        /// It speaks now.
+        is_speaking: bool,
+    },
     /// A digit was not sent.
     DigitRefused(RefuseReason),
     /// A stream of the leg sounds better or worse than before.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 /// Most formats of one description that are only relayed: the codecs that are decoded and telephone events have room beside
 /// them.
 const RELAYED_COUNT_MAX: usize = 8;
+/// Formats of which that is looked for: each costs a look through the description.
+const TRIED_COUNT_MAX: usize = 24;
 
 /// A peer's offer, and what we can agree on.
 #[derive(Clone, Debug)]
@@ -133,12 +135,15 @@ struct Found {
 fn payloads(media: &Media<'_>, settings: &Settings<'_>) -> (PayloadMap, RelayedFormats) {
     let relays = settings.relays_all || settings.codecs.iter().any(|ours| matches!(ours, AudioFormat::Relayed(_)));
     let mut found: Vec<Found> = Vec::with_capacity(media.formats().len());
-    let mut relayed_count = 0;
+    let (mut relayed_count, mut tried_count) = (0, 0);
     for format in media.formats() {
         let next = match format.codec {
             Some(Codec::TelephoneEvent) => None,
             Some(codec) => known(format, codec, settings),
-            None if relays && relayed_count < RELAYED_COUNT_MAX => relayed(media, format, settings),
+            None if relays && relayed_count < RELAYED_COUNT_MAX && tried_count < TRIED_COUNT_MAX => {
+                tried_count += 1;
+                relayed(media, format, settings)
+            }
             None => None,
         };
         let is_new = |next: &Found| found.iter().all(|other| !other.mapping.is_same_format(&next.mapping));

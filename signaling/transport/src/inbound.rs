@@ -8,8 +8,8 @@ pub trait Receiver: Send + Sync + 'static {
     /// for one connection, must not block, and copies what it keeps.
     fn take(&self, inbound: Inbound<'_>) -> bool;
 
-    /// Whether there is room for the messages of one more read (64 KiB). While there is none no connection is read, so that
-    /// its peer has to wait: a message that came over a stream is never sent again by its client (RFC 3261 §17.1.2.2).
+    /// Whether there is room for the messages of one more read (64 KiB). While there is none no connection is read that
+    /// brings many, so that its peer has to wait: a message that came over a stream is never sent again by its client (RFC 3261 §17.1.2.2).
     fn has_room(&self) -> bool {
         true
     }

@@ -18,6 +18,8 @@ use tokio::time::{Duration, Instant, Sleep};
 
 /// Reads in one go before other connections get their turn.
 const READS_MAX_COUNT: usize = 16;
+/// Messages of one read that are few.
+const FEW_MESSAGES: u64 = 8;
 /// How long a connection is not read when the receiver has no room.
 const PAUSE: Duration = Duration::from_millis(5);
 /// RFC 5626 §3.5.1.
@@ -48,6 +50,9 @@ pub(crate) struct Pump<'l, C> {
     armed_for: Instant,
     /// Until when nothing is read because the receiver had no room.
     pause: Option<Pin<Box<Sleep>>>,
+    /// The last read brought many messages: others are not read before there is room. A connection that brings few is read in any
+    /// case, so that those that fill the queue do not stop the calls of all others.
+    brings_many: bool,
     unfinished_bytes: usize,
     has_answered: bool,
     /// Whether a message came: its answer may be on its way.
@@ -70,6 +75,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
             sleep,
             armed_for,
             pause: None,
+            brings_many: false,
             unfinished_bytes,
             has_answered,
             has_heard,
@@ -131,14 +137,14 @@ impl<'l, C: Carrier> Pump<'l, C> {
         }
     }
 
-    /// Waits until the receiver has room.
+    /// Waits until the receiver has room, after a read that brought many messages.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
                 self.pause = None;
             }
-            if self.life.shared.receiver.has_room() {
+            if !self.brings_many || self.life.shared.receiver.has_room() {
                 return Poll::Ready(());
             }
             self.life.shared.counters.one(StreamCounter::ReadsPaused);
@@ -173,6 +179,7 @@ impl<'l, C: Carrier> Pump<'l, C> {
         };
         let now = Instant::now();
         self.has_heard |= messages > 0;
+        self.brings_many = messages > FEW_MESSAGES;
         shared.counters.add(StreamCounter::MessagesReceived, messages);
         shared.counters.add(StreamCounter::MessagesRefused, refused);
         shared.counters.add(StreamCounter::PingsReceived, pings + alive);

@@ -39,7 +39,8 @@ pub(super) async fn connect(
     let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
     let request = url.into_client_request().map_err(|error| wrong(&error.to_string()))?;
     let connector = match (is_secure, authorities) {
-        (false, _) => None,
+        (false, Some(_)) => return Err(wrong("authorities are for wss, not for ws")),
+        (false, None) => None,
         (true, None) => Some(host_trust()?),
         (true, Some(file)) => Some(trust_of(file.to_owned()).await?),
     };

@@ -51,6 +51,12 @@ impl RecordingOptions {
         Self::new(path.into(), RecordingLayout::Sent)
     }
 
+    /// All that is said in the room of which the session is a member ([`crate::api::Call::join_room`]), at 16 kHz, until the room is
+    /// empty or the session ends. It takes the place of a recording of the session itself.
+    pub fn room(path: impl Into<PathBuf>) -> Self {
+        Self::new(path.into(), RecordingLayout::Room)
+    }
+
     /// The packets of RTP and RTCP in both directions, as pcapng: with the addresses and ports of both ends, arrival times in
     /// nanoseconds, and headers of IP and UDP, for Wireshark and its like. It may run beside a recording of the sound.
     pub fn packets(path: impl Into<PathBuf>) -> Self {

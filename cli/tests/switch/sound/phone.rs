@@ -218,7 +218,7 @@ impl Phone {
             let ack =
                 self.request("ACK", "").replacen(&format!("{}ACK", self.name), &format!("{}INVITE", self.name), 1);
             self.send(&ack);
-            std::thread::sleep(std::time::Duration::from(STEP));
+            std::thread::sleep(STEP);
             self.offer(&direction);
             return false;
         }

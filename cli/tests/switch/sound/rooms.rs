@@ -154,7 +154,7 @@ fn both_formats() -> Verdicts {
             CallDecision::Accept(None)
         }
         async fn on_call_established(&self, call: CallSession, _: Option<String>, _: Option<String>) {
-            let _ = self.0.send(call.id().clone());
+            let _ = self.0.send(*call.id());
         }
     }
     let folder = tempfile::tempdir().unwrap();

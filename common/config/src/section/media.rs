@@ -59,10 +59,17 @@ pub struct Media {
     pub words: Words,
     /// Differentiated services code point of RTP.
     pub dscp: u8,
+    /// How streams are judged, and what follows.
+    pub quality: Quality,
+}
+
+/// The keys of `[media]` for the quality of streams.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quality {
     /// Score of a stream, times 100, below which it is degraded; 0: none ever is.
-    pub mos_degraded_x100: u16,
+    pub degraded_mos_x100: u16,
     /// Time between two judgements of how a stream sounds.
-    pub quality_interval: Duration,
+    pub interval: Duration,
     /// Extended reports by RTCP.
     pub rtcp_xr: RtcpXr,
     /// A peer whose call is degraded is offered Opus, where both have it.
@@ -257,24 +264,26 @@ impl Media {
                     .entries(section, "ringback", RINGBACK, |value, faults| read_ringback(value, faults, host)),
             },
             dscp,
-            codec_change: reader.get(section, "codec_change", "must be true or false", |value| value.as_bool()),
-            rtcp_xr: reader.word(
-                section,
-                "rtcp_xr",
-                &[
-                    ("answered", RtcpXr::Answered),
-                    ("offered", RtcpXr::Offered),
-                    ("always", RtcpXr::Always),
-                    ("off", RtcpXr::Off),
-                ],
-            ),
-            quality_interval: Duration::from_millis(reader.get(
-                section,
-                "quality_interval_ms",
-                QUALITY_INTERVAL,
-                |value| integer(value, QUALITY_INTERVAL_MS),
-            )),
-            mos_degraded_x100: reader.get(section, "mos_degraded", MOS, mos_x100),
+            quality: Quality {
+                codec_change: reader.get(section, "codec_change", "must be true or false", |value| value.as_bool()),
+                rtcp_xr: reader.word(
+                    section,
+                    "rtcp_xr",
+                    &[
+                        ("answered", RtcpXr::Answered),
+                        ("offered", RtcpXr::Offered),
+                        ("always", RtcpXr::Always),
+                        ("off", RtcpXr::Off),
+                    ],
+                ),
+                interval: Duration::from_millis(reader.get(
+                    section,
+                    "quality_interval_ms",
+                    QUALITY_INTERVAL,
+                    |value| integer(value, QUALITY_INTERVAL_MS),
+                )),
+                degraded_mos_x100: reader.get(section, "mos_degraded", MOS, mos_x100),
+            },
         }
     }
 

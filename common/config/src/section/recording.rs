@@ -19,6 +19,13 @@ pub struct Recording {
     pub contents: RecordedContents,
 }
 
+impl Recording {
+    /// Whether the sound of all calls is written.
+    pub fn writes_all_sound(&self) -> bool {
+        self.calls == RecordedCalls::All && self.contents.has_sound()
+    }
+}
+
 /// What a file has of the calls that are all recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecordedContents {

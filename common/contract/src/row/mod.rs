@@ -37,8 +37,12 @@ pub struct LegRow {
     pub worker: u8,
     /// A [`crate::Direction`] as number.
     pub direction: u8,
+    /// Of a member of a room: how loud it has been lately, decibels below full scale; -127: silence.
+    pub level_dbov: i8,
+    /// Of a member of a room: 1 while it speaks.
+    pub is_speaking: u8,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: u16,
 }
 
 /// What a leg has received.

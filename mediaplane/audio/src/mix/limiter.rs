@@ -11,6 +11,29 @@ const ATTACK_TENTHS_MS: usize = 25;
 /// ... and rises by this factor in a millisecond: 10 dB in a second.
 const RELEASE_PER_MS: f32 = 1.001_152;
 
+/// The gain of the sum for one member, which moves from one value to another within the ramp.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Talk {
+    pub(super) from: f32,
+    pub(super) to: f32,
+    pub(super) ramp_samples: usize,
+}
+
+impl Talk {
+    fn amplify(self, sum: &mut [i32]) {
+        let Self { from, to, ramp_samples } = self;
+        if from == 1.0 && to == 1.0 {
+            return;
+        }
+        let (ramp, rest) = sum.split_at_mut(ramp_samples.min(sum.len()));
+        for (index, sample) in ramp.iter_mut().enumerate() {
+            let gain = from + (to - from) * (index + 1) as f32 / ramp_samples as f32;
+            *sample = (*sample as f32 * gain) as i32;
+        }
+        rest.iter_mut().for_each(|sample| *sample = (*sample as f32 * to) as i32);
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Limiter {
     attack_samples: usize,
@@ -59,19 +82,27 @@ impl Limiter {
         }
     }
 
-    /// Writes a frame of the sum with changes to it.
+    /// Writes a frame of the sum with changes to it. The gain of `talk` is that of the talk, and of what is taken out of it,
+    /// but not of what is for this member alone.
     pub(super) fn write_own<'a>(
         &mut self,
-        sum: &[i32],
-        changes: impl Iterator<Item = (&'a [i32], i32)>,
+        (sum, talk): (&[i32], Talk),
+        changes: impl Iterator<Item = (&'a [i32], i32)> + Clone,
         out: &mut [i16],
     ) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.copy_from_slice(sum);
-        for (change, sign) in changes {
+        let add = |scratch: &mut [i32], change: &[i32], sign: i32| {
             for (scratch, change) in scratch.iter_mut().zip(change) {
                 *scratch += sign * change;
             }
+        };
+        for (change, sign) in changes.clone().filter(|(_, sign)| *sign < 0) {
+            add(&mut scratch, change, sign);
+        }
+        talk.amplify(&mut scratch);
+        for (change, sign) in changes.filter(|(_, sign)| *sign > 0) {
+            add(&mut scratch, change, sign);
         }
         self.write(&scratch[..out.len()], out);
         self.scratch = scratch;

@@ -11,7 +11,7 @@ mod tests;
 mod voice;
 
 use crate::voice::samples_per_ms;
-use limiter::Limiter;
+use limiter::{Limiter, Talk};
 use speakers::Loudness;
 use voice::Voice;
 
@@ -65,6 +65,9 @@ pub struct MixerLimits {
     pub speakers: usize,
 }
 
+/// How much quieter the talk is under an announcement that is to be understood: 12 dB.
+const DUCKED_GAIN: f32 = 0.25;
+
 #[derive(Clone, Debug)]
 struct Member {
     loudness: Loudness,
@@ -76,6 +79,26 @@ struct Member {
     was_deaf: bool,
     is_always_heard: bool,
     heard_by: HeardBy,
+    /// Whether the talk is ducked for this member alone.
+    is_ducked: bool,
+    /// The same in the frame before this one.
+    was_ducked: bool,
+}
+
+impl Member {
+    fn new() -> Self {
+        Self {
+            loudness: Loudness::default(),
+            gain: 1.0,
+            is_muted: false,
+            is_deaf: false,
+            was_deaf: true,
+            is_always_heard: false,
+            heard_by: HeardBy::All,
+            is_ducked: false,
+            was_ducked: false,
+        }
+    }
 }
 
 /// A conference, frame by frame.
@@ -83,9 +106,12 @@ struct Member {
 pub struct Mixer {
     limits: MixerLimits,
     ramp_samples: usize,
-    members: Box<[Option<Member>]>,
+    /// Behind the places of members those of announcers.
+    members: Vec<Option<Member>>,
     /// Voices in the mix: those that are heard, and those that fade in this frame.
-    voices: Box<[Voice]>,
+    voices: Vec<Voice>,
+    /// Whether the talk is ducked for all.
+    is_ducked: bool,
     /// The voices that all hear.
     sum: Box<[i32]>,
     common: Box<[i16]>,
@@ -101,8 +127,9 @@ impl Mixer {
         Self {
             limits,
             ramp_samples: (RAMP_MS * per_ms).min(frame),
-            members: vec![None; usize::from(limits.members)].into_boxed_slice(),
-            voices: vec![Voice::new(frame); 2 * limits.speakers].into_boxed_slice(),
+            members: vec![None; usize::from(limits.members)],
+            voices: vec![Voice::new(frame); 2 * limits.speakers],
+            is_ducked: false,
             sum: vec![0; frame].into_boxed_slice(),
             common: vec![0; frame].into_boxed_slice(),
             limiter: Limiter::new(frame, per_ms),
@@ -111,17 +138,26 @@ impl Mixer {
 
     /// Takes a member in; `None` if there is no place left.
     pub fn join(&mut self) -> Option<MemberSlot> {
-        let free = self.members.iter().position(Option::is_none)?;
-        self.members[free] = Some(Member {
-            loudness: Loudness::default(),
-            gain: 1.0,
-            is_muted: false,
-            is_deaf: false,
-            was_deaf: true,
-            is_always_heard: false,
-            heard_by: HeardBy::All,
-        });
+        let free = self.members[..usize::from(self.limits.members)].iter().position(Option::is_none)?;
+        self.members[free] = Some(Member::new());
         Some(MemberSlot(free as u16))
+    }
+
+    /// Adds a place for announcements, which is heard beside the speakers, hears nothing and is no member. Takes memory
+    /// for its voice.
+    pub fn add_announcer(&mut self) -> MemberSlot {
+        let slot = MemberSlot(self.members.len() as u16);
+        self.members.push(Some(Member { is_deaf: true, is_muted: true, is_always_heard: true, ..Member::new() }));
+        self.voices.push(Voice::new(self.limits.frame_samples));
+        slot
+    }
+
+    /// Makes the talk of the members quieter under an announcement, for all or for one member.
+    pub fn set_ducked(&mut self, heard_by: HeardBy, is_ducked: bool) {
+        match heard_by {
+            HeardBy::All => self.is_ducked = is_ducked,
+            HeardBy::Only(slot) => self.change(slot, |member| member.is_ducked = is_ducked),
+        }
     }
 
     /// Lets a member go. Its voice fades within the next frame.
@@ -136,7 +172,18 @@ impl Mixer {
 
     /// Members at present.
     pub fn member_count(&self) -> usize {
-        self.members.iter().flatten().count()
+        self.members[..usize::from(self.limits.members)].iter().flatten().count()
+    }
+
+    /// How loud a member has been lately, in dB below full scale of a square wave; it falls by 20 dB in 600 ms. -127: silence.
+    pub fn loudness_dbov(&self, slot: MemberSlot) -> i8 {
+        let member = self.members.get(slot.index()).and_then(Option::as_ref).filter(|member| !member.is_muted);
+        member.map_or(-127, |member| member.loudness.dbov())
+    }
+
+    /// Whether a member has a voice in the mix.
+    pub fn is_heard(&self, slot: MemberSlot) -> bool {
+        self.voices.iter().any(|voice| voice.heard().is_some_and(|(heard, _)| heard == slot))
     }
 
     /// Makes a member louder or quieter for the others, by up to 12 dB more and any amount less.
@@ -181,8 +228,9 @@ impl Mixer {
                 member.loudness.hear(sound.unwrap_or(&[]), self.limits);
             }
         }
-        speakers::choose(&mut self.members, &mut self.voices, self.limits.speakers);
+        speakers::choose(&mut self.members, &mut self.voices, self.limits);
         self.sum.fill(0);
+        let ducked = if self.is_ducked { DUCKED_GAIN } else { 1.0 };
         for voice in &mut self.voices {
             let Some(slot) = voice.slot() else {
                 voice.fade(self.ramp_samples);
@@ -190,6 +238,7 @@ impl Mixer {
                 continue;
             };
             let gain = self.members[slot.index()].as_ref().map_or(0.0, |member| member.gain);
+            let gain = if slot.0 < self.limits.members { gain * ducked } else { gain };
             voice.speak(input(slot).unwrap_or(&[]), gain, self.ramp_samples);
             voice.add_to(&mut self.sum);
         }
@@ -208,7 +257,7 @@ impl Mixer {
         if member.is_deaf && member.was_deaf {
             return Hears::Nothing;
         }
-        let is_own = self.voices.iter().any(|voice| voice.matters_to(slot));
+        let is_own = member.is_ducked || member.was_ducked || self.voices.iter().any(|voice| voice.matters_to(slot));
         if is_own || member.is_deaf != member.was_deaf { Hears::Own } else { Hears::Common }
     }
 
@@ -217,16 +266,19 @@ impl Mixer {
     pub fn write(&mut self, slot: MemberSlot, frame: &mut [i16]) {
         let Some(Some(member)) = self.members.get_mut(slot.index()) else { return frame.fill(0) };
         let was_deaf = std::mem::replace(&mut member.was_deaf, member.is_deaf);
-        let is_deaf = member.is_deaf;
+        let was_ducked = std::mem::replace(&mut member.was_ducked, member.is_ducked);
+        let (is_deaf, is_ducked) = (member.is_deaf, member.is_ducked);
         let count = frame.len().min(self.common.len());
         let (sound, rest) = frame.split_at_mut(count);
         rest.fill(0);
         if is_deaf && was_deaf {
             return sound.fill(0);
         }
-        if self.voices.iter().any(|voice| voice.matters_to(slot)) {
+        let ducked = |is_ducked| if is_ducked { DUCKED_GAIN } else { 1.0 };
+        let talk = Talk { from: ducked(was_ducked), to: ducked(is_ducked), ramp_samples: self.ramp_samples };
+        if was_ducked || is_ducked || self.voices.iter().any(|voice| voice.matters_to(slot)) {
             let voices = self.voices.iter();
-            self.limiter.write_own(&self.sum, voices.filter_map(|voice| voice.change_for(slot)), sound);
+            self.limiter.write_own((&self.sum, talk), voices.filter_map(|voice| voice.change_for(slot)), sound);
         } else {
             sound.copy_from_slice(&self.common[..count]);
         }
@@ -237,6 +289,6 @@ impl Mixer {
 
     /// The members that are heard, the loudest first, as far as `speakers` reaches; gives how many there are.
     pub fn speakers(&self, speakers: &mut [MemberSlot]) -> usize {
-        speakers::heard(&self.members, &self.voices, speakers)
+        speakers::heard(&self.members[..usize::from(self.limits.members)], &self.voices, speakers)
     }
 }

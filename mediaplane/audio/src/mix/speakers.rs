@@ -23,6 +23,11 @@ impl Loudness {
         let kept = 1.0 - std::f32::consts::LN_10 * frame_ms / DECAY_MS;
         self.0 = (self.0 * kept.max(0.0)).max(now);
     }
+
+    /// In dB below the mean of a full-scale square wave; at least -127.
+    pub(super) fn dbov(self) -> i8 {
+        (20.0 * (self.0 / 32_768.0).log10()).clamp(-127.0, 0.0) as i8
+    }
 }
 
 /// What decides between members: those that are always heard first.
@@ -40,8 +45,10 @@ fn rank(member: &Member, is_heard: bool) -> f32 {
     }
 }
 
-/// Gives voices to the members that are to be heard, and lets the others' voices end.
-pub(super) fn choose(members: &mut [Option<Member>], voices: &mut [Voice], most: usize) {
+/// Gives voices to the members that are to be heard, and lets the others' voices end. Announcers, whose places are behind those
+/// of members, are heard beside the loudest.
+pub(super) fn choose(members: &mut [Option<Member>], voices: &mut [Voice], limits: MixerLimits) {
+    let is_announcer = |slot: MemberSlot| slot.0 >= limits.members;
     for voice in &mut *voices {
         voice.free_if_faded();
         let Some((slot, heard_by)) = voice.heard() else { continue };
@@ -53,9 +60,10 @@ pub(super) fn choose(members: &mut [Option<Member>], voices: &mut [Voice], most:
     for _ in 0..voices.len() {
         let heard = |slot: MemberSlot| voices.iter().any(|voice| voice.heard().is_some_and(|(heard, _)| heard == slot));
         let Some((next, next_rank, heard_by)) = loudest_unheard(members, heard) else { return };
-        let count = voices.iter().filter(|voice| voice.heard().is_some()).count();
-        if count >= most {
-            let quietest = voices.iter_mut().filter_map(|voice| {
+        let is_speaker = |voice: &Voice| voice.heard().is_some_and(|(slot, _)| !is_announcer(slot));
+        let count = voices.iter().filter(|voice| is_speaker(voice)).count();
+        if count >= limits.speakers && !is_announcer(next) {
+            let quietest = voices.iter_mut().filter(|voice| is_speaker(voice)).filter_map(|voice| {
                 let (slot, _) = voice.heard()?;
                 Some((rank(members[slot.index()].as_ref()?, true), voice))
             });
@@ -93,7 +101,8 @@ fn loudest_unheard(
 pub(super) fn heard(members: &[Option<Member>], voices: &[Voice], out: &mut [MemberSlot]) -> usize {
     let mut count = 0;
     let loudness = |slot: MemberSlot| members[slot.index()].as_ref().map_or(0.0, |member| member.loudness.0);
-    for (slot, _) in voices.iter().filter_map(Voice::heard) {
+    let is_member = |slot: &MemberSlot| slot.index() < members.len();
+    for (slot, _) in voices.iter().filter_map(Voice::heard).filter(|(slot, _)| is_member(slot)) {
         if loudness(slot) < LEAST_LOUDNESS {
             continue;
         }

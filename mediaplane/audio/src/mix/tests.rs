@@ -239,3 +239,48 @@ fn members_come_and_go_at_random() {
     }
     assert!(mixer.member_count() == slots.len());
 }
+
+/// An announcement is heard beside as many speakers as there may be, is no member, and ducks the talk for all or for one.
+#[test]
+fn announcers_are_heard_beside_the_speakers_and_duck_the_talk() {
+    let mut room = Room::new(2);
+    let speakers = [500.0, 800.0].map(|hertz| room.join(hertz, 3_000.0));
+    let listener = room.join(0.0, 0.0);
+    room.play(20);
+    let announcer = room.mixer.add_announcer();
+    room.tones.insert(announcer, sine(8_000, 1_200.0, 2_000.0, 80_000));
+    assert_eq!(room.mixer.member_count(), 3);
+    room.play(10);
+    assert!(room.hears(listener, 1_200.0) < 10.0, "nothing is announced yet");
+    room.mixer.set_muted(announcer, false);
+    room.play(20);
+    for slot in [speakers[0], speakers[1], listener] {
+        assert!((room.hears(slot, 1_200.0) - 2_000.0).abs() < 20.0);
+    }
+    assert!((room.hears(listener, 500.0) - 3_000.0).abs() < 20.0 && room.hears(speakers[0], 500.0) < 10.0);
+    let mut heard = [listener; 4];
+    assert_eq!(room.mixer.speakers(&mut heard), 2, "an announcement is no speaker");
+    room.mixer.set_ducked(HeardBy::All, true);
+    room.play(20);
+    assert!(
+        (room.hears(listener, 500.0) - 750.0).abs() < 20.0 && (room.hears(listener, 1_200.0) - 2_000.0).abs() < 20.0
+    );
+    // For one member alone.
+    room.mixer.set_ducked(HeardBy::All, false);
+    room.mixer.set_heard_by(announcer, HeardBy::Only(speakers[0]));
+    room.mixer.set_ducked(HeardBy::Only(speakers[0]), true);
+    room.play(20);
+    assert!((room.hears(speakers[0], 1_200.0) - 2_000.0).abs() < 20.0);
+    assert!((room.hears(speakers[0], 800.0) - 750.0).abs() < 20.0 && room.hears(speakers[0], 500.0) < 20.0);
+    assert!((room.hears(listener, 500.0) - 3_000.0).abs() < 20.0 && room.hears(listener, 1_200.0) < 10.0);
+    room.mixer.set_muted(announcer, true);
+    room.mixer.set_ducked(HeardBy::Only(speakers[0]), false);
+    room.play(20);
+    assert!((room.hears(speakers[0], 800.0) - 3_000.0).abs() < 20.0);
+    let tones = [(500.0, 3_000.0), (800.0, 3_000.0), (1_200.0, 2_000.0)];
+    let steady: i32 = tones.iter().map(|(hertz, level)| largest_bend(&sine(8_000, *hertz, *level, 800))).sum();
+    for (slot, heard) in &room.heard {
+        assert!(largest_bend(heard) <= steady * 3 / 2, "{slot:?}: {} beside {steady}", largest_bend(heard));
+    }
+    assert!(room.mixer.loudness_dbov(speakers[0]) > -30 && room.mixer.loudness_dbov(listener) == -127);
+}

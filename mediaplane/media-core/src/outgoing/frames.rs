@@ -6,8 +6,9 @@ use crate::incoming::tap::{Passing, Side};
 use crate::io::{BUFFER_BYTES, Buffers, Lateness, Output, Send, Span};
 use crate::leg::{Leg, LegIndex, Sound};
 use crate::outgoing::clip::Clip;
-use crate::outgoing::pace::{Due, instant_of, lateness, missed};
+use crate::outgoing::pace::{Due, instant_of, lateness, missed, whole_ms};
 use crate::outgoing::program::BLOCK_SAMPLES_MAX;
+use crate::rooms::DuePacket;
 use crate::rtp_clock;
 use crate::voice::{SoundPacket, VoiceIndex};
 use audio::{Law, MOST_FRAME_SAMPLES};
@@ -182,7 +183,9 @@ impl Worker {
             return transcoder.map_or(0, |it| it.make(at, ptime_ms.into(), leg.sending.muted, payload));
         }
         if leg.making.sound == Sound::Room {
-            return self.rooms.make(leg.links.member, crate::outgoing::pace::whole_ms(at), leg.sending.muted, payload);
+            let sounds = &self.sounds;
+            let due = DuePacket { due_ms: whole_ms(at), is_muted: leg.sending.muted, sounds };
+            return self.rooms.make(leg.links.member, &due, payload);
         }
         if !leg.making.begun {
             (leg.making.begun, leg.making.began_at) = (true, at);

@@ -1,6 +1,6 @@
 //! What a leg sends of its own: sound in frames of 20 ms, and digits.
 
-mod clip;
+pub(crate) mod clip;
 mod digit_packets;
 pub(crate) mod digits;
 pub(crate) mod frames;

@@ -4,7 +4,24 @@ use audio::codec::{Decoder, Encoder};
 use rtp_wire::{RtpTime, Seq, Ssrc};
 use std::f64::consts::TAU;
 
+mod announcing;
+mod changing;
+
 const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
+
+/// The sounds of a worker without prompts but one: 300 ms of 1,500 Hz.
+fn sounds() -> &'static Sounds {
+    static SOUNDS: std::sync::OnceLock<Sounds> = std::sync::OnceLock::new();
+    SOUNDS.get_or_init(|| {
+        let sample = |at: usize| (4_000.0 * (TAU * 1_500.0 * at as f64 / 8_000.0).sin()) as i16;
+        let prompt = audio::Prompt::new(&(0..2_400).map(sample).collect::<Vec<i16>>());
+        Sounds { prompts: [prompt].into(), tones: Default::default() }
+    })
+}
+
+fn due(due_ms: u64, is_muted: bool) -> DuePacket<'static> {
+    DuePacket { due_ms, is_muted, sounds: sounds() }
+}
 
 /// A member's peer, which says a tone of its own and listens.
 struct Peer {
@@ -21,7 +38,11 @@ struct Peer {
 
 impl Peer {
     fn join(rooms: &mut Rooms, n: u32, codec: Codec, part: &RoomMember) -> Self {
-        let said = Said { codec, opus: OpusParameters::default() };
+        Self::join_with(rooms, n, (codec, FRAME_MS), part)
+    }
+
+    fn join_with(rooms: &mut Rooms, n: u32, (codec, ptime_ms): (Codec, u8), part: &RoomMember) -> Self {
+        let said = Said { codec, opus: OpusParameters::default(), ptime_ms };
         let index = rooms.join(LegRef::new(n, 1), part, said).expect("a place");
         let format = format_in_room(codec).unwrap();
         let hertz = 300.0 + 170.0 * f64::from(n);
@@ -51,7 +72,7 @@ impl Peer {
 
     fn listen(&mut self, rooms: &mut Rooms, frame: u64, is_muted: bool) -> Vec<u8> {
         let mut payload = [0; 1_500];
-        let bytes = rooms.make(self.index, frame * 20 + self.phase_ms, is_muted, &mut payload);
+        let bytes = rooms.make(self.index, &due(frame * 20 + self.phase_ms, is_muted), &mut payload);
         let mut samples = [0; 5_760];
         let made = self.decoder.decode(&payload[..bytes], &mut samples).expect("a sound payload");
         self.heard.extend(&samples[..made]);
@@ -162,7 +183,7 @@ fn a_room_has_a_hundred_members_and_not_one_more() {
     let part = RoomMember::of(7);
     let mut peers: Vec<Peer> = (0..100).map(|n| Peer::join(&mut rooms, n, CODECS[n as usize % 4], &part)).collect();
     assert!(!rooms.has_place(7) && rooms.has_place(8));
-    let said = Said { codec: Codec::Pcmu, opus: OpusParameters::default() };
+    let said = Said { codec: Codec::Pcmu, opus: OpusParameters::default(), ptime_ms: 20 };
     assert_eq!(rooms.join(LegRef::new(500, 1), &part, said), None);
     run(&mut rooms, &mut peers, 0..30);
     rooms.leave(&mut peers[3].index);

@@ -7,6 +7,7 @@ impl Worker {
     pub(crate) fn row_of(&self, place: usize) -> LegRow {
         let leg = &self.legs[place];
         let (receiving, sending) = (&leg.receiving, &leg.sending);
+        let (level_dbov, is_speaking) = self.rooms.level_of(leg.links.member).unwrap_or((-127, false));
         LegRow {
             leg: leg.leg,
             port: leg.transport.port,
@@ -45,6 +46,8 @@ impl Worker {
             state: leg.state as u8,
             worker: self.index,
             direction: leg.flow.direction,
+            level_dbov,
+            is_speaking: is_speaking.into(),
             reserved: 0,
         }
     }

@@ -28,7 +28,12 @@ pub(super) struct LegVoice<P = VoiceProcessor> {
     sent: Option<Sent>,
     is_speech: bool,
     told: (bool, Instant),
+    /// Until when the sound lasts that has been processed: a peer that sends more than there is time for is not processed.
+    busy_until: Instant,
 }
+
+/// Sound that a peer may be ahead of the clock: what a path with much jitter delivers at once.
+const AHEAD_MAX: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 struct Received<P> {
@@ -58,18 +63,26 @@ fn parts_of(wish: VoiceProcessing) -> VoiceParts {
 impl<P> LegVoice<P> {
     /// The same with the processor in another shape.
     pub(super) fn with_processor<Q>(self, change: impl FnOnce(P) -> Q) -> LegVoice<Q> {
-        let Self { leg, wish, received, sent, is_speech, told } = self;
+        let Self { leg, wish, received, sent, is_speech, told, busy_until } = self;
         let received = received.map(|received| {
             let Received { codec, since, decoder, encoder, opus, timeline, processor } = received;
             Received { codec, since, decoder, encoder, opus, timeline, processor: change(processor) }
         });
-        LegVoice { leg, wish, received, sent, is_speech, told }
+        LegVoice { leg, wish, received, sent, is_speech, told, busy_until }
     }
 }
 
 impl LegVoice {
     pub(super) fn new(leg: LegRef, wish: VoiceProcessing) -> Self {
-        Self { leg, wish, received: None, sent: None, is_speech: false, told: (false, Instant::ZERO) }
+        Self {
+            leg,
+            wish,
+            received: None,
+            sent: None,
+            is_speech: false,
+            told: (false, Instant::ZERO),
+            busy_until: Instant::ZERO,
+        }
     }
 
     pub(super) fn set_wish(&mut self, wish: VoiceProcessing) {
@@ -91,6 +104,9 @@ impl LegVoice {
         samples: &mut [i16],
         new: &mut [u8],
     ) -> Option<usize> {
+        if self.busy_until > packet.at + AHEAD_MAX {
+            return None;
+        }
         let Some(received) = self.receive(packet) else {
             // Comfort noise, or what is only relayed.
             self.is_speech = false;
@@ -105,10 +121,13 @@ impl LegVoice {
         }
         let count = received.decoder.decode(old, samples).ok()?;
         let samples = &mut samples[..count];
+        let rate = u64::from(timeline.rate());
+        let time = Duration::from_micros((count + placed.missing) as u64 * 1_000_000 / rate.max(1));
         let is_speech = received.processor.process(placed.position, samples);
         received.follow_receiver(opus);
         let bytes = received.encoder.encode(samples, new);
         self.is_speech = is_speech;
+        self.busy_until = self.busy_until.max(packet.at) + time;
         (bytes > 0).then_some(bytes)
     }
 

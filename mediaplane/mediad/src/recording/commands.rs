@@ -4,7 +4,10 @@ use super::queues::{Done, RecordingInfo};
 use crate::clients::owners::{Owned, OwnedRecording};
 use crate::worker::Worker;
 use clock::Instant;
-use contract::{ClockRate, Event, LegRef, PayloadMap, RecordingEnd, RecordingKind, RecordingOutcome, RecordingShape};
+use contract::{
+    ClockRate, Codec, Event, LegRef, PayloadMap, RecordingEnd, RecordingKind, RecordingLayout, RecordingOutcome,
+    RecordingShape,
+};
 use media_core::TapId;
 use media_core::io::{Backend, Buffers, PacketIo};
 use shm::ClientIndex;
@@ -76,7 +79,11 @@ impl<B: Backend> Worker<B> {
         }
         let worker = self.index.0;
         let port = owned.spec.transport.port.rtp;
-        let clock = recorded_clock(&owned.spec.formats.payloads);
+        let is_room = shape.layout == RecordingLayout::Room && kind == RecordingKind::Sound;
+        let clock = match is_room {
+            true => Codec::L16Wide.clock_rate(),
+            false => recorded_clock(&owned.spec.formats.payloads),
+        };
         let info = RecordingInfo { leg, port, number, recording, client, worker, shape, clock, limit_s, began_at: now };
         let tap = recorder.begin(info).ok_or(RecordingEnd::Full)?;
         self.publisher.recordings += 1;
@@ -84,6 +91,7 @@ impl<B: Backend> Worker<B> {
         let running = OwnedRecording { client, number: recording, tap };
         // The core may not have what we own, where it failed between the two: the outcome tells of an empty file.
         let has_begun = match kind {
+            RecordingKind::Sound if is_room => self.core.tap_room(leg, tap).is_ok(),
             RecordingKind::Sound => self.core.tap(leg, Some(tap)).is_ok(),
             RecordingKind::Packets => {
                 let pair = self.core.row(leg).and(self.pair_of(&owned));
@@ -123,6 +131,7 @@ impl<B: Backend> Worker<B> {
         if self.core.tap_of(leg) == Some(tap) {
             let _ = self.core.tap(leg, None); // the leg is there
         }
+        self.core.untap_room(tap);
         if let Some(owned) = self.owners.get(leg).copied()
             && owned.recording.is_some_and(|it| it.tap == tap)
         {
@@ -151,12 +160,15 @@ impl<B: Backend> Worker<B> {
     }
 
     /// Hands the sound of recorded legs to the writer, before the turn's buffers are gone.
-    pub(crate) fn record(&mut self) {
+    pub(crate) fn record(&mut self, now: Instant) {
         let recorder = &self.shared.recorder;
         for tapped in self.output.taps.drain(..) {
             if !recorder.is_running(tapped.id) {
                 // Over before we were told, for want of room on the disk or by its limit.
-                let _ = self.core.tap(tapped.leg, None);
+                if self.core.tap_of(tapped.leg) == Some(tapped.id) {
+                    let _ = self.core.tap(tapped.leg, None);
+                }
+                self.core.untap_room(tapped.id);
                 continue;
             }
             let sound = self.io.buffers().bytes(tapped.payload);
@@ -165,6 +177,9 @@ impl<B: Backend> Worker<B> {
                 false => MediaCounter::RecordingOverflow,
             };
             self.core.count(counter, 1);
+        }
+        while let Some(tap) = self.core.next_ended_room_tap() {
+            recorder.end(tap, now, RecordingEnd::LegClosed);
         }
     }
 
@@ -196,7 +211,7 @@ impl<B: Backend> Worker<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::{Codec, PayloadMapping};
+    use contract::PayloadMapping;
 
     #[test]
     fn a_file_has_the_clock_of_the_first_format_that_is_decoded() {

@@ -185,7 +185,7 @@ impl Tape {
                     RecordingLayout::Stereo => scratch.samples.extend(frame),
                     RecordingLayout::Mono => scratch.samples.push(frame[0].saturating_add(frame[1])),
                     RecordingLayout::Received => scratch.samples.push(frame[0]),
-                    RecordingLayout::Sent => scratch.samples.push(frame[1]),
+                    RecordingLayout::Sent | RecordingLayout::Room => scratch.samples.push(frame[1]),
                     RecordingLayout::Reversed => scratch.samples.extend([frame[1], frame[0]]),
                 }
             }

@@ -40,6 +40,8 @@ impl Legs {
             (Event::Digit { digit, .. }, _) => LegEvent::Digit(digit),
             (Event::DigitEnded { digit, duration_ms, .. }, _) => LegEvent::DigitEnded { digit, duration_ms },
             (Event::VoiceActivity { is_speech, .. }, _) => LegEvent::VoiceActivity { is_speech },
+            (Event::AnnouncementEnded { id, .. }, _) => self.announcement_ended(id),
+            (Event::Speaking { is_speaking, .. }, _) => LegEvent::Speaking { is_speaking },
             (Event::VoiceRefused { .. }, _) => LegEvent::VoiceRefused,
             (Event::QualityChanged { change, .. }, _) if runs => LegEvent::QualityChanged(change),
             (Event::Latched { address, .. }, _) => LegEvent::Latched(address),
@@ -81,6 +83,9 @@ impl Legs {
         number: CommandNumber,
         reason: RefuseReason,
     ) -> LegEvent {
+        if let Some(refused) = self.announcement_refused(number) {
+            return refused;
+        }
         let Some(leg) = self.rows[slot].as_deref_mut() else { return LegEvent::Late };
         let is_unknown = reason == RefuseReason::NoSuchLeg;
         match leg.stage {
@@ -226,6 +231,7 @@ impl Legs {
             (self.edges.sources(leg.first_in), sinks)
         });
         self.forget_recordings(slot);
+        self.forget_announcements(slot);
         if neighbours.is_some() {
             self.drop_edges(slot);
         }

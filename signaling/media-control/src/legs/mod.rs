@@ -2,6 +2,7 @@
 //! recordings.
 
 mod adoption;
+mod announcements;
 mod answers;
 mod close;
 mod command;
@@ -20,6 +21,7 @@ pub use want::Standing;
 use crate::topology::Edges;
 use crate::{LegError, LegId, Player, Port, Ports, Transport};
 use adoption::Adoption;
+use announcements::Announcements;
 use clock::Instant;
 use contract::{Command, LegRef, LegSpec};
 use deadlines::Deadlines;
@@ -65,6 +67,7 @@ pub struct Legs {
     pub(crate) serial: u64,
     pub(crate) edges: Edges,
     pub(crate) recordings: Recordings,
+    announcements: Announcements,
     pub(crate) deadlines: Deadlines,
     pub(crate) awaited: AwaitedCount,
     pub(crate) adoption: Adoption,
@@ -89,6 +92,7 @@ impl Legs {
             serial: 0,
             edges: Edges::default(),
             recordings: Recordings::default(),
+            announcements: Announcements::default(),
             deadlines: Deadlines::default(),
             awaited: AwaitedCount::default(),
             adoption: Adoption::default(),

@@ -18,7 +18,7 @@ pub const SNAPSHOT_BYTES_MIN: usize = FIXED_BYTES + CHECKSUM_BYTES;
 /// Bytes of a snapshot of a leg with as many sources as it may have.
 pub const SNAPSHOT_BYTES_MAX: usize = SNAPSHOT_BYTES_MIN + SOURCES_MAX * SOURCE_BYTES;
 /// The layout that this version writes, and the only one that it reads.
-const VERSION: u8 = 11;
+const VERSION: u8 = 12;
 /// Bytes of a payload type: its number, its codec, its clock, and which format that is only relayed it is.
 const ENTRY_BYTES: usize = 7;
 /// Bytes before the sources; the last one counts them.
@@ -118,7 +118,14 @@ impl Snapshot {
             Some(Player::Room(member)) => member,
             _ => RoomMember::of(0),
         };
-        let part = [member.is_muted, member.is_deaf, member.is_always_heard];
+        let part = [
+            member.is_muted,
+            member.is_deaf,
+            member.is_always_heard,
+            member.is_announced,
+            member.hears_waiting,
+            member.tells_speaking,
+        ];
         let part = part.iter().enumerate().map(|(bit, is_set)| u8::from(*is_set) << bit).sum();
         writer.put(&[part, member.gain_db.to_le_bytes()[0]]);
         writer.leg(member.heard_by);
@@ -183,10 +190,13 @@ impl Snapshot {
             is_muted: part & 1 != 0,
             is_deaf: part & 2 != 0,
             is_always_heard: part & 4 != 0,
+            is_announced: part & 8 != 0,
+            hears_waiting: part & 16 != 0,
+            tells_speaking: part & 32 != 0,
             gain_db: i8::from_le_bytes([gain_db]),
             heard_by: reader.leg()?,
         };
-        let is_member = part < 8 && number != 0 && RoomMember::GAIN_DB.contains(&member.gain_db);
+        let is_member = part < 64 && number != 0 && RoomMember::GAIN_DB.contains(&member.gain_db);
         let play = PromptPlay {
             prompt: number,
             start_ms: u32::from_le_bytes(reader.take()?),

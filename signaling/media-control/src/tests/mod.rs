@@ -185,8 +185,8 @@ fn muted(wish: LegWish) -> LegWish {
 fn a_leg_stays_small() {
     let bytes = size_of::<crate::legs::leg::Leg>();
     println!("a leg: {bytes} bytes; its updates while they are open: {}", size_of::<crate::legs::leg::InFlight>());
-    // A payload type takes seven bytes, four of which tell formats apart that are only relayed.
-    assert!(bytes <= 368, "{bytes} bytes");
+    // A payload type takes seven bytes, four of which tell formats apart that are only relayed; a part in a room takes twenty.
+    assert!(bytes <= 376, "{bytes} bytes");
 }
 
 #[test]

@@ -326,6 +326,11 @@ impl Plane {
                 }
                 Event::Closed { leg, number: tag, reason: CloseReason::Asked }
             }
+            Command::Announce { announcement, .. } => match refuse {
+                None => Event::AnnouncementEnded { leg, id: announcement.id },
+                Some(Refuse(reason)) => refused(reason),
+            },
+            Command::StopAnnouncement { .. } => return,
             _ if refuse.is_some() => refused(refuse.map_or(RefuseReason::Full, |Refuse(reason)| reason)),
             Command::Update { update, .. } => {
                 if let Some(Source::Leg(giver)) = update.flow.map(|flow| flow.source())

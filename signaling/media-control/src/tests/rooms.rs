@@ -68,6 +68,9 @@ fn a_snapshot_has_the_part_in_the_room() {
     let part = RoomMember {
         is_deaf: true,
         is_always_heard: true,
+        is_announced: true,
+        hears_waiting: true,
+        tells_speaking: true,
         gain_db: -9,
         heard_by: LegRef::new(10_000, 4),
         ..RoomMember::of(u32::MAX)

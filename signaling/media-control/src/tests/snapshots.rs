@@ -143,7 +143,7 @@ fn other_versions_lengths_and_damage_are_named() {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Snapshot::read(&longer), Err(SnapshotError::Length { expected, got: expected + 1 }));
-        for version in [0, 10, 12] {
+        for version in [0, 11, 13] {
             let mut other = bytes.clone();
             other[0] = version;
             assert_eq!(Snapshot::read(&other), Err(SnapshotError::Version(version)));

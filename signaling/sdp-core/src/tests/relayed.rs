@@ -156,6 +156,33 @@ fn l16_is_offered_and_taken_at_each_rate_with_packets_that_fit() {
     assert_eq!(names(stereo.agreed()), [(10, "L16")], "44,100 Hz is only relayed");
 }
 
+/// RFC 4733 §2.1: events share the clock of the sound beside them. Clocks of no codec are left out, and each comes once.
+#[test]
+fn telephone_events_of_several_clocks_are_agreed_on_beside_codecs_of_these_clocks() {
+    let ours = [Codec::Opus, Codec::L16Wide, Codec::Pcmu].map(AudioFormat::of);
+    let settings = Settings { codecs: &ours, ..ANY };
+    let maps = "a=rtpmap:96 opus/48000/2\na=rtpmap:97 L16/16000\na=rtpmap:98 SILK/24000\n\
+                a=rtpmap:100 telephone-event/48000\na=rtpmap:101 telephone-event/8000\na=rtpmap:102 telephone-event/16000\n\
+                a=rtpmap:103 telephone-event/24000\na=rtpmap:104 telephone-event/32000\na=rtpmap:105 telephone-event/8000\n";
+    for (codecs, events) in [
+        ("96 97 0 98", vec![(100, 48_000), (101, 8_000), (102, 16_000), (103, 24_000)]),
+        ("96 0", vec![(100, 48_000), (101, 8_000)]),
+        ("98", vec![(103, 24_000)]),
+    ] {
+        let text = sdp(&format!("m=audio 4000 RTP/AVP {codecs} 100 101 102 103 104 105\n{maps}"));
+        let offer = Offer::read(&text, &settings).unwrap();
+        let entries = offer.agreed().payloads.entries().filter(|it| it.codec == Codec::TelephoneEvent);
+        assert_eq!(entries.map(|it| (it.payload_type, it.clock_rate.hz())).collect::<Vec<_>>(), events, "{codecs}");
+        let answer = offer.answer(local(), &mut Origin::new(4));
+        let written = answer.lines().filter(|line| line.contains("telephone-event")).count();
+        assert_eq!(written, events.len(), "{answer}");
+    }
+    let written = write_offer(&settings, &OtherMedia::default(), local(), &mut Origin::new(4));
+    for map in ["101 telephone-event/8000", "102 telephone-event/16000", "103 telephone-event/48000"] {
+        assert!(written.contains(map), "{written}");
+    }
+}
+
 #[test]
 fn packet_times_that_no_codec_makes_count_as_not_said() {
     for (said, is_told) in [("20", true), ("0", false), ("1", false), ("10000", false), ("-20", false), ("soon", false)]

@@ -1,5 +1,5 @@
 use crate::{BridgeId, CallStory, EndOrigin, EndReason, LeaveReason, Operation, SessionError, SessionId, SessionState};
-use contract::{Codec, LegRef, QualityChange, RecordingOutcome};
+use contract::{Codec, LegRef, PlayerId, QualityChange, RecordingOutcome};
 
 /// What users of sessions may want to know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -157,7 +157,7 @@ pub enum SessionEvent {
     QualityChanged {
         /// The session.
         id: SessionId,
-        /// Which one, and how it sounds now.
+        /// The stream, and how it sounds now.
         change: QualityChange,
     },
     /// A stream is degraded, and the peer is offered another codec that both have, by a re-INVITE. `MediaChanged` follows if the
@@ -167,6 +167,22 @@ pub enum SessionEvent {
         id: SessionId,
         /// The codec.
         codec: Codec,
+    },
+    /// An announcement that a session has made in its room is over.
+    AnnouncementEnded {
+        /// The session.
+        id: SessionId,
+        /// Which of its announcements.
+        announcement: PlayerId,
+        /// The media plane has not played it.
+        is_refused: bool,
+    },
+    /// A member of a room has begun to speak there, or has ceased to.
+    RoomSpeaking {
+        /// The session.
+        id: SessionId,
+        /// It speaks now.
+        is_speaking: bool,
     },
     /// What was played came to its end.
     SourceEnded {

@@ -13,7 +13,7 @@ use crate::{
 };
 use clock::Duration;
 use contract::Direction;
-use sdp_core::write_offer;
+use sdp_core::{Offer, write_offer};
 use sip_core::AccountId;
 use std::sync::Arc;
 
@@ -168,7 +168,8 @@ impl Sessions {
         let sdp = incoming.and_then(|incoming| incoming.description.as_deref()).filter(|_| described);
         let headers: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
         let is_reliable = turn.sip.progress(turn.now, invite, status, sdp.unwrap_or(""), &headers);
-        let is_told = is_reliable && sdp.is_some();
+        // With our own ringing it is the first answer that this caller hears sound by, so that it keeps to it (RFC 3261 §13.2.1).
+        let is_told = (is_reliable || rings_back) && sdp.is_some();
         if session.is_some_and(|session| session.state() == SessionState::Initializing) {
             self.go(turn, caller, SessionState::Ringing);
         }
@@ -183,7 +184,8 @@ impl Sessions {
     fn ring_back(&mut self, caller: SessionId, called: SessionId, status: u16, has_media: bool) -> (bool, u16) {
         let has_early_media = has_media || self.table.get(called).is_some_and(|called| called.has_early_media());
         let incoming = self.table.get_mut(caller).and_then(|session| session.incoming.as_mut());
-        let Some(incoming) = incoming.filter(|incoming| incoming.offer().is_some()) else { return (false, status) };
+        let can_hear = |offer: &Offer| offer.agreed().payloads.decodable().is_some();
+        let Some(incoming) = incoming.filter(|it| it.offer().is_some_and(can_hear)) else { return (false, status) };
         if has_early_media {
             incoming.ringback.end();
             return (false, status);
@@ -236,7 +238,7 @@ impl Sessions {
     }
 
     /// Writes the description for a caller by what the other side agreed on; `false`: they have nothing in common, and
-    /// the call has ended. Once a reliable response has told the caller, it stays as it is (RFC 3262 §5), and the caller is
+    /// the call has ended. Once a reliable response (RFC 3262 §5) or our ringing has told the caller, it stays as it is, and the caller is
     /// asked to change once the call is up; what other responses said counts no more than the last one.
     fn describe(&mut self, turn: &mut Turn<'_>, caller: SessionId) -> bool {
         let Some(session) = self.table.get(caller) else { return false };

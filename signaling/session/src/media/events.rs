@@ -64,6 +64,10 @@ impl Sessions {
                 turn.events.push(SessionEvent::VoiceProcessingRefused { id });
             }
             LegEvent::QualityChanged(change) => self.quality_changed(turn, id, change),
+            LegEvent::AnnouncementEnded { id: announcement, is_refused } => {
+                turn.events.push(SessionEvent::AnnouncementEnded { id, announcement, is_refused });
+            }
+            LegEvent::Speaking { is_speaking } => turn.events.push(SessionEvent::RoomSpeaking { id, is_speaking }),
             LegEvent::DigitRefused(_) => self.counts.add(SignalCounter::MediaRefusals, 1),
             LegEvent::RecordingStarted(recording) => {
                 turn.events.push(SessionEvent::RecordingStarted { id, recording });

@@ -8,6 +8,7 @@ mod quality;
 mod recording;
 /// What a caller hears of ours while the called side rings and sends nothing.
 pub(crate) mod ringback;
+mod rooms;
 mod stream;
 mod voice;
 mod wish;

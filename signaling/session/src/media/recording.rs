@@ -35,7 +35,16 @@ impl Sessions {
         if !(1..=u64::from(RECORDING_SECONDS_MAX)).contains(&limit.as_secs()) {
             return Err(SessionError::Argument("a recording may last from 1 second to 24 hours"));
         }
-        let leg = self.table.get(id).and_then(|session| session.leg.id()).ok_or(SessionError::Busy(operation))?;
+        let session = self.table.get(id).ok_or(SessionError::SessionNotFound(id))?;
+        let is_only_passed_on = session
+            .agreement()
+            .is_some_and(|agreed| !agreed.payloads.is_empty() && agreed.payloads.decodable().is_none());
+        if kind == RecordingKind::Sound && is_only_passed_on {
+            return Err(SessionError::Media(
+                "the media plane cannot decode the codec of this call, only pass it on: write its packets instead",
+            ));
+        }
+        let leg = session.leg.id().ok_or(SessionError::Busy(operation))?;
         let started = self.legs.start_recording(&mut turn.media(), leg, file, (shape, limit));
         let recording = started.map_err(|error| match error {
             LegError::File => {

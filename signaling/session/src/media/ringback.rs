@@ -29,7 +29,7 @@ impl Ringback {
     pub(crate) fn begin(&mut self, status: u16) -> Ringing {
         match (self.source, self.is_heard) {
             (Some(_), true) => Ringing::GoesOn,
-            (Some(_), false) if status >= 180 => {
+            (Some(_), false) if (180..=183).contains(&status) => {
                 self.is_heard = true;
                 Ringing::Begins
             }

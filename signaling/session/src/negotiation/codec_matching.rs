@@ -155,6 +155,12 @@ impl Sessions {
         };
         let (here_can, there_can) = (can(here, theirs), can(there, ours));
         if transcodes && !here_can && !there_can {
+            // A side whose first format is only passed on, which the other one has not, is heard once it has another one.
+            let sides = [(here, ours, theirs), (there, theirs, ours)];
+            let unheard = sides.into_iter().find(|(session, own, other)| session.is_unheard(own, other));
+            if let Some((session, ..)) = unheard {
+                self.offer_matching(turn, session.id(), None, Attempt::First);
+            }
             return;
         }
         // The one that has more; or the one that did not change, unless only the other one is known to have what is needed.
@@ -247,7 +253,12 @@ impl Sessions {
         let transcodes = self.may_transcode(id, partner);
         let theirs = self.table.get(partner).and_then(Session::agreement).map(|agreed| agreed.payloads);
         if let (Some(session), Some(theirs), true) = (self.table.get_mut(id), theirs, transcodes) {
-            session.sdp.forget_shown_of(Codecs::of(&theirs)); // it is not asked for them again
+            let own = session.agreement().map(|own| Codecs::of(&own.payloads)).unwrap_or_default();
+            // It is not asked for them again, nor to leave out what is only passed on.
+            session.sdp.forget_shown_of(Codecs::of(&theirs));
+            if !own.meets(Codecs::of(&theirs)) {
+                session.sdp.forget_shown_of(own);
+            }
         }
         let is_first = matching.attempt == Attempt::First;
         let may_ask = is_first && self.may_be_asked(partner, id);
@@ -327,6 +338,13 @@ impl Session {
     /// Its peer has offered, or agreed to, a codec of these.
     pub(super) fn has_shown(&self, agreed: &Negotiated) -> bool {
         self.sdp.has_shown(Codecs::of(&agreed.payloads))
+    }
+
+    /// Whether what it sends first is a format that can only be passed on, to a side that has not got it, although it has shown
+    /// one that can be decoded.
+    fn is_unheard(&self, own: &Negotiated, other: &Negotiated) -> bool {
+        let spoken = Codecs::spoken(&own.payloads);
+        self.sdp.has_shown_decodable() && !spoken.is_decodable() && !Codecs::of(&other.payloads).contains(spoken)
     }
 
     /// Whether an offer of these codecs may take it closer to them: it has shown one of them, and has agreed to none so far or

@@ -212,9 +212,7 @@ impl Sessions {
 /// two do not come to need transcoding.
 fn reach_of(session: &Session, wish: &Wish) -> Reach {
     match &wish.terms {
-        Some(terms) if wish.matching.is_none() && !session.sdp.has_shown(Codecs::of(terms.payloads())) => {
-            Reach::Transcoded
-        }
+        Some(terms) if !session.sdp.has_shown(Codecs::of(terms.payloads())) => Reach::Transcoded,
         _ => Reach::Relayed,
     }
 }

@@ -5,7 +5,7 @@ pub mod sharding;
 pub mod stateless;
 
 use clock::{Duration, Instant};
-use sip_core::Flow;
+use sip_core::{Flow, Transport};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -21,6 +21,9 @@ pub const WAITING_COUNT_MAX: usize = 8_192;
 /// Bytes of them.
 pub const WAITING_BYTES_MAX: usize = 16 << 20;
 
+/// Beyond that, CANCELs over connections that may wait, and the largest of them.
+const CANCELS_MAX: usize = WAITING_COUNT_MAX / 8;
+const CANCEL_BYTES_MAX: usize = 2_048;
 /// One source, an IPv4 address or an IPv6 /64, may have one of so many parts of that.
 const SOURCE_PART: usize = 2;
 /// With fewer messages than this, and fewer bytes, no source can have too much, and none is counted.
@@ -77,9 +80,21 @@ impl Intake {
     /// Keeps new work; `false`: there is no room, or its source has enough of it.
     pub fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> bool {
         if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
-            return false;
+            return bytes.starts_with(b"CANCEL ") && self.push_cancel(flow, at, bytes);
         }
         if !self.count_source(&flow, bytes.len()) {
+            return bytes.starts_with(b"CANCEL ") && self.push_cancel(flow, at, bytes);
+        }
+        self.bytes += bytes.len();
+        self.waiting.push_back(Arrived { flow, at, bytes: bytes.into(), is_ours: false });
+        true
+    }
+
+    /// Keeps a CANCEL that is over a connection, where its client does not repeat it, in the room that is kept for these: what
+    /// it cancels has been taken, and rings until it is cancelled.
+    fn push_cancel(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> bool {
+        let has_room = self.waiting.len() < WAITING_COUNT_MAX + CANCELS_MAX && bytes.len() <= CANCEL_BYTES_MAX;
+        if flow.transport == Transport::Udp || !has_room {
             return false;
         }
         self.bytes += bytes.len();

@@ -118,7 +118,8 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
     };
     let media = MediaSettings {
         codecs: sip.audio.codecs.iter().flat_map(formats).map(AudioFormat::of).collect(),
-        relays_all: config.media.relay_unknown,
+        // What can only be passed on leaves nothing in a recording of the sound.
+        relays_all: config.media.relay_unknown && !config.recording.writes_all_sound(),
         codec_order: match sip.audio.codec_order {
             config::CodecOrder::Caller => sdp_core::CodecOrder::Offerer,
             config::CodecOrder::Ours => sdp_core::CodecOrder::Ours,
@@ -141,13 +142,13 @@ pub fn settings(config: &Config, shard_count: usize, seed: u64) -> Settings {
         early_unproven: config.media.early_unproven,
         ringback: config.media.words.ringback.as_ref().and_then(|word| words::ringback_of(word, &config.media)),
         dscp: config.media.dscp,
-        rtcp_xr: match config.media.rtcp_xr {
+        rtcp_xr: match config.media.quality.rtcp_xr {
             config::RtcpXr::Off => sdp_core::RtcpXr::Off,
             config::RtcpXr::Answered => sdp_core::RtcpXr::Answered,
             config::RtcpXr::Offered | config::RtcpXr::Always => sdp_core::RtcpXr::Offered,
         },
-        codec_change: config.media.codec_change,
-        forces_rtcp_xr: config.media.rtcp_xr == config::RtcpXr::Always,
+        codec_change: config.media.quality.codec_change,
+        forces_rtcp_xr: config.media.quality.rtcp_xr == config::RtcpXr::Always,
         advertised: sip.advertised_address,
     };
     let limits = CallLimits {

@@ -187,7 +187,7 @@ fn an_offer_of_nothing_is_refused_and_the_call_goes_on() {
         (off.clone() + "m=image 4002 udptl t38\r\n", "304"),
         (off.clone(), "304"),
         (sdp("0").replace("RTP/AVP", "RTP/SAVP"), "302"),
-        (sdp("18"), "305"),
+        (sdp("13"), "305"),
     ] {
         for method in ["INVITE", "UPDATE"] {
             let (a, b) = caller.next(method, "", &plain(&offer));

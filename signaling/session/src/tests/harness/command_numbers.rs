@@ -54,6 +54,8 @@ impl CommandNumbers {
             | Command::StartRecording { number: tag, .. }
             | Command::StopRecording { number: tag, .. }
             | Command::PauseRecording { number: tag, .. }
+            | Command::Announce { number: tag, .. }
+            | Command::StopAnnouncement { number: tag, .. }
             | Command::KeepLegs { number: tag, .. }
             | Command::Adopt { number: tag, .. }) = command;
             *tag = owner;

@@ -114,7 +114,9 @@ impl World {
                     let outcome = RecordingOutcome::new(RecordingEnd::Stopped);
                     Event::RecordingEnded { leg, number: tag, recording, outcome }
                 }
+                Command::Announce { announcement, .. } => Event::AnnouncementEnded { leg, id: announcement.id },
                 Command::SendDigit { .. }
+                | Command::StopAnnouncement { .. }
                 | Command::PauseRecording { .. }
                 | Command::KeepLegs { .. }
                 | Command::Adopt { .. } => continue,

@@ -535,3 +535,29 @@ fn a_caller_hears_our_ringing_until_the_other_side_is_heard() {
     world.progress(call, B, 180, "");
     assert_eq!(world.said(), [Said::Ringing(A)]);
 }
+
+/// What the caller was told with our ringing stays; the codec of the other side is offered once the call is up.
+#[test]
+fn the_answer_that_came_with_our_ringing_stays() {
+    let mut settings = Settings::default();
+    settings.media.ringback = Some(PlannedSource::Ringing);
+    let mut world = World::new(settings, 6);
+    let with = |formats: &str| SDP.replace("RTP/AVP 0", &format!("RTP/AVP {formats}"));
+    world.comes(A, "on", &with("0 8"));
+    world.serve();
+    let (call, ..) = world.invited();
+    world.said();
+    world.progress(call, B, 180, "");
+    world.serve();
+    let said = world.said();
+    let [Said::Progress(A, 183, early)] = &said[..] else { panic!("{said:?}") };
+    let early = early.clone();
+    world.answered(call, B, &with("8"));
+    world.serve();
+    let said = world.said();
+    let answer = said.iter().find_map(|said| match said {
+        Said::Accept(A, text) => Some(text),
+        _ => None,
+    });
+    assert_eq!(answer, Some(&early), "{said:?}");
+}

@@ -179,3 +179,32 @@ fn two_sides_of_a_bridge_come_to_the_format_that_one_of_them_is_left_with() {
     assert_eq!(formats(&answered(&pair.world.said())), "18");
     assert_eq!(numbers(&pair.world, pair.called), [(18, 18)]);
 }
+
+/// Who speaks a format that the new other side has not got is offered what can be decoded.
+#[test]
+fn a_format_that_the_target_of_a_transfer_has_not_is_given_up() {
+    let mut pair = call_in(transcoding(), &with("18 0", ""), &with("18 0", "")).0;
+    pair.world.is_referred(B, "<sip:c@192.0.2.3>");
+    let said = pair.world.said();
+    let Some(Said::Invite(call, _, offer)) = said.last() else { panic!("{said:?}") };
+    assert!(formats(offer).starts_with("18 0"), "{offer}");
+    let call = *call;
+    let third = pair.world.session_calling(call);
+    pair.world.answered(call, C, &with("8", ""));
+    pair.world.serve();
+    let said = pair.world.said();
+    let offered = said.iter().find_map(|said| match said {
+        Said::Reinvite(request, A, text) => Some((*request, text.clone())),
+        _ => None,
+    });
+    let (request, text) = offered.expect("A is asked");
+    assert!(!formats(&text).split(' ').any(|format| format == "18"), "{text}");
+    pair.world.agrees(request, 200, &with("0", ""));
+    pair.world.serve();
+    let not_there = PayloadMapping::NOT_THERE;
+    assert_eq!(
+        (numbers(&pair.world, pair.caller), numbers(&pair.world, third)),
+        (vec![(0, not_there)], vec![(8, not_there)])
+    );
+    assert_eq!(pair.world.said(), [], "nobody is asked again");
+}
