@@ -211,8 +211,10 @@ impl Worker {
     /// Has the sound of the peer processed as it is wanted, where there is a place for that.
     pub(crate) fn follow_voice(&mut self, place: usize, out: &mut Output) {
         let leg = &mut self.legs[place];
-        // What cannot be decoded needs no place.
-        let wish = if leg.payloads.format().is_some() { leg.payloads.voice } else { Default::default() };
+        // What cannot be decoded needs no place, nor does sound of a rate that is not processed.
+        let is_processed =
+            leg.payloads.format().is_some_and(|format| audio::VoiceProcessor::takes(format.sample_rate()));
+        let wish = if is_processed { leg.payloads.voice } else { Default::default() };
         if !self.voices.provide(&mut leg.links.voice, leg.leg, wish) {
             out.events.push(Event::VoiceRefused { leg: leg.leg });
             self.counts.add(MediaCounter::VoiceRefused, 1);

@@ -95,7 +95,7 @@ impl Streams {
     /// be: that is [`SendError::Gone`].
     ///
     /// Returns the flow that carries the message. After an `Ok` the message is written, or comes back as
-    /// [`Inbound::SendFailed`].
+    /// [`Inbound::SendFailed`](crate::Inbound::SendFailed).
     pub fn send(&self, flow: &Flow, bytes: &[u8]) -> Result<Flow, SendError> {
         if flow.connection != 0 {
             if let Some(connection) = self.shared.registry.get(flow.connection) {

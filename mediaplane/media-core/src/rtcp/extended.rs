@@ -41,7 +41,8 @@ fn metrics(leg: &Leg, heard: &Heard, round_trip_us: u32) -> VoipMetrics {
     // Without a burst all is one gap.
     let gap = if losses.burst.is_zero() { leg.receiving.last_at.since(leg.opened_at) } else { losses.gap };
     let (score, listening) = (heard.score(), heard.listening_score());
-    let score_x10 = |score: Score| (score.mos * 10.0).round() as u8;
+    // RFC 3611 §4.7.5: 127 is a value that is not known.
+    let score_x10 = |score: Score| if score.is_known() { (score.mos * 10.0).round() as u8 } else { 127 };
     VoipMetrics {
         loss_rate: in_256ths(heard.connection.lost),
         discard_rate: in_256ths(heard.connection.discarded),
@@ -51,7 +52,7 @@ fn metrics(leg: &Leg, heard: &Heard, round_trip_us: u32) -> VoipMetrics {
         gap_ms: millis(gap),
         round_trip_ms: u16::try_from(round_trip_us / 1_000).unwrap_or(u16::MAX),
         end_system_ms: heard.decoded_with.map_or(0, millis),
-        r_factor: score.narrow_band_r().round() as u8,
+        r_factor: if score.is_known() { score.narrow_band_r().round() as u8 } else { 127 },
         mos_x10: [score_x10(listening), score_x10(score)],
         receiver_config: if heard.decoded_with.is_some() { DECODING } else { 0 },
         jitter_buffer_ms: heard.decoded_with.map_or([0; 3], |delay| {

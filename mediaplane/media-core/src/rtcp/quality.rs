@@ -25,6 +25,10 @@ pub(crate) struct Score {
 
 impl Score {
     pub(crate) fn of(codec: Codec, connection: &Connection) -> Self {
+        // What is only relayed may be any codec, of which nothing is known.
+        if codec == Codec::Other {
+            return Self { r: 0.0, mos: 0.0, is_wide: false };
+        }
         let wide = match codec {
             Codec::G722 => Some(CodecImpairment::G722_WIDE),
             Codec::Opus => Some(CodecImpairment::OPUS_WIDE),
@@ -48,7 +52,16 @@ impl Score {
         if self.is_wide { self.r * 100.0 / audio::BEST_R_WIDE } else { self.r }
     }
 
+    /// Whether the codec is one that can be rated.
+    pub(crate) fn is_known(self) -> bool {
+        self.mos > 0.0
+    }
+
+    /// 100 to 450; 0: it is not known.
     pub(crate) fn mos_x100(self) -> u16 {
+        if !self.is_known() {
+            return 0;
+        }
         (self.mos.clamp(1.0, 4.5) * 100.0).round() as u16
     }
 }
@@ -73,9 +86,9 @@ impl Heard {
         Score::of(self.codec, &Connection { delay: Duration::ZERO, ..self.connection })
     }
 
-    /// The stream as it was in an interval with this loss.
+    /// The stream as it was in an interval with this loss, of which it is not known how it was spread.
     pub(crate) fn score_with(&self, lost: f32) -> Score {
-        Score::of(self.codec, &Connection { lost, ..self.connection })
+        Score::of(self.codec, &Connection { lost, burst_ratio: 1.0, ..self.connection })
     }
 
     fn quality(&self) -> StreamQuality {
@@ -228,7 +241,8 @@ mod tests {
         // On the wide-band scale: R = 116 and 128.
         assert!((428..=436).contains(&mos(Codec::G722, 0, 0.0)), "{}", mos(Codec::G722, 0, 0.0));
         assert!((445..=450).contains(&mos(Codec::Opus, 0, 0.0)), "{}", mos(Codec::Opus, 0, 0.0));
-        assert_eq!(mos(Codec::Other, u32::MAX, 1.0), 100);
+        assert_eq!(mos(Codec::Pcmu, u32::MAX, 1.0), 100);
+        assert_eq!(mos(Codec::Other, 0, 0.0), 0, "of what is only relayed nothing is known");
     }
 
     #[test]

@@ -184,6 +184,9 @@ impl Worker {
     }
 
     fn tell(&mut self, place: usize, stream: LegStream, (mos_x100, loss_rate): (u16, u8), out: &mut Output) {
+        if mos_x100 == 0 {
+            return; // it cannot be rated
+        }
         let limit_x100 = self.rtcp.quality.degraded_mos_x100;
         let Leg { reports, leg, .. } = &mut self.legs[place];
         let judged = match stream {

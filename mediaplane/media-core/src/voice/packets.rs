@@ -33,7 +33,9 @@ pub(crate) fn look_closer<B: Buffers>(
     }
     let receiver = leg.links.first_sink.get().map_or(leg.opus, |sink| legs[sink].opus);
     let sound = SoundPacket { codec: payload.codec, clock: payload.clock, header, at: packet.at };
-    let (packet, header) = match process(index, packet, (&sound, receiver), turn) {
+    let is_late = turn.now.since(packet.at) > LATE_AFTER;
+    let processed = if is_late { None } else { process(index, packet, (&sound, receiver), turn) };
+    let (packet, header) = match processed {
         Some((span, header)) => (Received { span, ..*packet }, header),
         None => {
             turn.tally.voice_unprocessed += 1;
@@ -44,7 +46,7 @@ pub(crate) fn look_closer<B: Buffers>(
         turn.out.events.push(event);
     }
     show_received(&mut legs[place], (&packet, &header), payload, turn);
-    if turn.now.since(packet.at) > LATE_AFTER {
+    if is_late {
         turn.tally.dropped.late += 1;
     } else {
         relay(legs, place, &packet, &header, payload, turn);

@@ -79,7 +79,7 @@ impl VoiceProcessor {
     /// For sound of 8, 16 or 48 kHz; `None` for any other rate. Memory: 2 KB for gain and activity, some 20 KB more for noise
     /// and 300 to 450 KB more for echo.
     pub fn new(rate: u32, parts: VoiceParts) -> Option<Self> {
-        if !matches!(rate, 8_000 | 16_000 | 48_000) {
+        if !Self::takes(rate) {
             return None;
         }
         let nothing = VoiceParts::default();
@@ -88,6 +88,11 @@ impl VoiceProcessor {
         let mut processor = Self { rate, parts: nothing, blocks, work };
         processor.set_parts(parts);
         Some(processor)
+    }
+
+    /// Whether it is made for sound of this rate.
+    pub fn takes(rate: u32) -> bool {
+        matches!(rate, 8_000 | 16_000 | 48_000)
     }
 
     /// For sound of another rate, with the same parts, as loud as before.
