@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use session::PlannedSource;
 use std::time::Duration;
 
+/// How long a call may take to come to the worker of its room, and how often it is looked at meanwhile.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
 /// An announcement of a call in its room.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct AnnouncementId(u64);
@@ -92,7 +96,7 @@ impl Call {
         let announce = move |order: signald::OrderTurn<'_, '_>, id| {
             order.sessions.announce_in_room(order.turn, id, (sound, to), options.is_ducking)
         };
-        coordinator.operate(self.id, announce).await.map(AnnouncementId::new)
+        once_settled(async || coordinator.operate(self.id, announce).await).await.map(AnnouncementId::new)
     }
 
     /// Ends an announcement of this call's room, also one that waits.
@@ -107,6 +111,19 @@ impl Call {
 
     async fn stop_announcing(&self, which: PlayerId) -> Result<(), SessionError> {
         let stop = move |order: signald::OrderTurn<'_, '_>, id| order.sessions.stop_announcement(order.turn, id, which);
-        self.coordinator().operate(self.id, stop).await
+        once_settled(async || self.coordinator().operate(self.id, stop).await).await
+    }
+}
+
+/// Asks again while the call is on its way to the worker of its room, which takes some milliseconds.
+async fn once_settled<R>(ask: impl AsyncFn() -> Result<R, SessionError>) -> Result<R, SessionError> {
+    let give_up_at = tokio::time::Instant::now() + SETTLE_LIMIT;
+    loop {
+        match ask().await {
+            Err(SessionError::Rejected { status: 491, .. }) if tokio::time::Instant::now() < give_up_at => {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            other => return other,
+        }
     }
 }

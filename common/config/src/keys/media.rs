@@ -139,7 +139,7 @@ pub(super) const MEDIA: &[Key] = &[
         &[
             r#"What is heard by who calls a user in mode "numbers", beside the names above: "echo", "tone", "tone:gb-busy", "ringing","#,
             r#""play:NAME" (a prompt) or "play:/PATH" (a sound file), "room:NAME" (one of rooms), or "record" (the caller's voice goes into"#,
-            r#"a file of [recording] folder). Example: { 600 = "echo", 601 = "play:/srv/hours.mp3", 602 = "tone:us-congestion" }"#,
+            r#"a file of [recording] folder). Example: { 600 = "echo", 601 = "play:play", 602 = "tone:us-congestion" }"#,
         ],
     ),
     key(
@@ -162,7 +162,7 @@ pub(super) const MEDIA: &[Key] = &[
         "mos_degraded",
         "3.6",
         &[
-            "Mean opinion score (MOS-CQ, 1.0 to 4.5) below which a stream is degraded: it is counted, logged and told to programs",
+            "Mean opinion score (MOS-CQ, 1.0 to 4.5) below which a stream is degraded: it is counted and told to programs",
             "once it was below for two intervals in a row, and again once it has recovered. Below 3.6 many users are dissatisfied.",
             "0: no stream ever is.",
         ],
