@@ -136,12 +136,12 @@ fn take_known<B: Buffers>(
         // RFC 6263 §4.6: it keeps the way open, and says that the peer is there.
         leg.filter.alive_at = packet.at;
         turn.tally.dropped.payload_type += 1;
-        leg.receiving.dropped += 1;
+        leg.receiving.pass_over(header);
         return None;
     };
     if !leg.filter.receives {
         turn.tally.dropped.direction += 1;
-        leg.receiving.dropped += 1;
+        leg.receiving.pass_over(header);
         return None;
     }
     turn.tally.received.add(packet.span.bytes);

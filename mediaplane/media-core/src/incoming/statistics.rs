@@ -116,6 +116,16 @@ impl Receiving {
         }
     }
 
+    /// A packet of the peer came and is not wanted, for its payload type or while the peer is not heard: it is not lost.
+    #[cold]
+    pub(crate) fn pass_over(&mut self, header: &Header) {
+        self.dropped += 1;
+        let sequence = &mut self.sequence;
+        if sequence.begun && header.ssrc == sequence.ssrc && !sequence.take_next(header) {
+            sequence.take_odd(header);
+        }
+    }
+
     /// A packet that does not follow the last one. `false`: it does not count.
     #[cold]
     fn take_odd(&mut self, header: &Header, clock: ClockRate) -> bool {
@@ -309,6 +319,28 @@ mod tests {
         // 65,533 to 65,541 are nine; seven came, one of them twice: 2, 3, 4 are missing.
         assert_eq!((receiving.sequence.expected(), receiving.sequence.lost()), (9, 2));
         assert_eq!((receiving.packets, receiving.bytes), (7, 7 * 172));
+    }
+
+    #[test]
+    fn what_came_and_is_not_wanted_is_not_lost() {
+        let mut receiving = Receiving::default();
+        take(&mut receiving, 1, 10, 1_000);
+        for (ssrc, seq) in [(1, 11), (1, 13), (2, 14), (1, 12)] {
+            let (payload_start, payload_bytes) = (12, 1);
+            let (time, ssrc) = (RtpTime(u32::from(seq) * 160), Ssrc(ssrc));
+            receiving.pass_over(&Header {
+                marker: false,
+                payload_type: 13,
+                seq: Seq(seq),
+                time,
+                ssrc,
+                payload_start,
+                payload_bytes,
+            });
+        }
+        take(&mut receiving, 1, 14, 5_000);
+        assert_eq!((receiving.sequence.expected(), receiving.sequence.lost()), (5, 0));
+        assert_eq!((receiving.packets, receiving.dropped), (2, 4));
     }
 
     #[test]

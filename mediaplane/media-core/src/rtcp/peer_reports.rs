@@ -48,6 +48,9 @@ struct Total {
     has_begun: bool,
 }
 
+/// Lost packets that come after all between two reports, at most.
+const TAKEN_BACK_MAX: i64 = 64;
+
 impl Total {
     /// Takes a report; `sent_packets` is what we sent until now.
     fn take(&mut self, block: &ReportBlock, sent_packets: u64) {
@@ -57,7 +60,11 @@ impl Total {
             (self.expected, self.lost) = (sent_packets, block.cumulative_lost.into());
         } else if block.ssrc == self.ssrc && step < STEP_MAX {
             self.expected += u64::from(step);
-            self.lost += i64::from(block.cumulative_lost) - i64::from(self.cumulative_lost);
+            let more = i64::from(block.cumulative_lost) - i64::from(self.cumulative_lost);
+            // Late packets take some back; a device that has just taken the call over begins to count anew.
+            if more > -TAKEN_BACK_MAX {
+                self.lost += more;
+            }
         }
         (self.has_begun, self.ssrc) = (true, block.ssrc);
         (self.highest_seq, self.cumulative_lost) = (block.highest_seq, block.cumulative_lost);
