@@ -77,24 +77,14 @@ pub enum Triage {
 }
 
 impl Intake {
-    /// Keeps new work; `false`: there is no room, or its source has enough of it.
+    /// Keeps new work; `false`: there is no room, or its source has enough of it. A CANCEL over a connection, where its client
+    /// does not repeat it, has room of its own: what it cancels has been taken, and rings until it is cancelled.
     pub fn push(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> bool {
-        if self.waiting.len() >= WAITING_COUNT_MAX || self.bytes + bytes.len() > WAITING_BYTES_MAX {
-            return bytes.starts_with(b"CANCEL ") && self.push_cancel(flow, at, bytes);
-        }
-        if !self.count_source(&flow, bytes.len()) {
-            return bytes.starts_with(b"CANCEL ") && self.push_cancel(flow, at, bytes);
-        }
-        self.bytes += bytes.len();
-        self.waiting.push_back(Arrived { flow, at, bytes: bytes.into(), is_ours: false });
-        true
-    }
-
-    /// Keeps a CANCEL that is over a connection, where its client does not repeat it, in the room that is kept for these: what
-    /// it cancels has been taken, and rings until it is cancelled.
-    fn push_cancel(&mut self, flow: Flow, at: Instant, bytes: &[u8]) -> bool {
-        let has_room = self.waiting.len() < WAITING_COUNT_MAX + CANCELS_MAX && bytes.len() <= CANCEL_BYTES_MAX;
-        if flow.transport == Transport::Udp || !has_room {
+        let is_cancel = flow.transport != Transport::Udp && bytes.starts_with(b"CANCEL ");
+        let is_kept =
+            is_cancel && self.waiting.len() < WAITING_COUNT_MAX + CANCELS_MAX && bytes.len() <= CANCEL_BYTES_MAX;
+        let has_room = self.waiting.len() < WAITING_COUNT_MAX && self.bytes + bytes.len() <= WAITING_BYTES_MAX;
+        if !(has_room || is_kept) || !self.count_source(&flow, bytes.len(), is_kept) {
             return false;
         }
         self.bytes += bytes.len();
@@ -127,8 +117,9 @@ impl Intake {
         self.waiting.is_empty()
     }
 
-    /// Counts one more message of a source, where so much waits that it matters; `false`: the source has enough.
-    fn count_source(&mut self, flow: &Flow, bytes: usize) -> bool {
+    /// Counts one more message of a source, where so much waits that it matters; `false`: the source has enough, and this is none
+    /// that is kept in any case.
+    fn count_source(&mut self, flow: &Flow, bytes: usize, is_kept: bool) -> bool {
         if self.by_source.is_empty() {
             if self.waiting.len() < COUNTED_FROM && self.bytes < COUNTED_FROM_BYTES {
                 return true;
@@ -140,10 +131,11 @@ impl Intake {
         let share = self.by_source.entry(source_of(flow.remote.ip())).or_default();
         let mut more = *share;
         more.add(bytes);
-        if more.fits() {
+        let is_taken = is_kept || more.fits();
+        if is_taken {
             *share = more;
         }
-        more.fits()
+        is_taken
     }
 
     fn uncount_source(&mut self, gone: &Arrived) {
@@ -294,5 +286,31 @@ mod tests {
             }
             assert!(intake.by_source.len() <= 1_002 && intake.by_source.len() <= intake.waiting.len());
         }
+    }
+
+    /// A CANCEL over a connection comes once: it has room where its source has no more, and counts for it all the same.
+    #[test]
+    fn a_cancel_over_a_connection_has_room_of_its_own() {
+        let (mut intake, source) = (Intake::default(), from("192.0.2.1", 5070));
+        let stream = Flow { transport: Transport::Tcp, ..source };
+        let cancel = [&b"CANCEL "[..], &vec![b'x'; CANCEL_BYTES_MAX - 7]].concat();
+        while intake.push(source, at(0), b"x") {}
+        assert!(!intake.push(source, at(0), &cancel) && !intake.push(stream, at(0), &[&cancel[..], b"x"].concat()));
+        assert!((0..100).all(|_| intake.push(stream, at(0), &cancel)));
+        // What comes after them waits behind them.
+        for _ in 0..200 {
+            intake.pop(at(0));
+        }
+        assert_eq!((0..200).filter(|_| intake.push(source, at(0), b"x")).count(), 100);
+        for number in 0.. {
+            let other = from(&format!("198.51.{}.{}", 100 + number / 250, number % 250), 5070);
+            if !intake.push(other, at(0), b"x") {
+                break;
+            }
+        }
+        while intake.push(stream, at(0), &cancel) {}
+        assert_eq!(intake.waiting.len(), WAITING_COUNT_MAX + CANCELS_MAX);
+        while intake.pop(at(0)).is_some() {}
+        assert!(intake.is_empty() && intake.by_source.is_empty() && intake.bytes == 0);
     }
 }
